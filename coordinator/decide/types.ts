@@ -1,0 +1,94 @@
+/**
+ * What the pure core hears (events) and says (commands). No I/O, no clock: time comes in as `nowMs`.
+ * The shell (coordinator.ts) turns sockets, clock and disk into events and carries out commands in order.
+ */
+import type { Block } from '../../shared/reduction/tree.js';
+
+/** Short name of an admitted connection, new for every admission: `w1`, `w2`, ... */
+export type WorkerId = string;
+/** Index of a gradient buffer of the coordinator. */
+export type Slot = number;
+
+/** One entry of the run's plan: a training step, or an evaluation between steps. Committed in order, one journal line each. */
+export interface Unit {
+  readonly kind: 'train' | 'evaluate';
+  readonly subject?: 'student' | 'teachers';
+  /** Training steps committed before this unit; the position of the weights that it uses. */
+  readonly step: number;
+  readonly epoch: number;
+  /** Half-open range in the epoch's order of samples (train) or in the evaluation set (evaluate). */
+  readonly from: number;
+  readonly to: number;
+  /** M */
+  readonly microBatches: number;
+}
+
+export type Event = { readonly nowMs: number } & (
+  /** Admitted and welcomed; not yet usable. */
+  | { readonly type: 'join'; readonly worker: WorkerId }
+  /** Caught up with `step` and probed; may be leased to. */
+  | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
+  /** Any frame arrived; `progress` is the trainer's own counter. */
+  | { readonly type: 'heard'; readonly worker: WorkerId; readonly progress: number }
+  /** A contribution's header arrived. `computeSeconds`: what the worker spent on it. `bytes` 0: no gradient, nothing to pull. */
+  | {
+      readonly type: 'offer';
+      readonly worker: WorkerId;
+      readonly lease: number;
+      readonly step: number;
+      readonly stateHash: string;
+      readonly digest: string;
+      readonly bytes: number;
+      readonly computeSeconds: number;
+    }
+  /** All bytes of a pulled contribution lie in its slot and their digest is right and they are finite. */
+  | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number }
+  /** The lease could not be computed, or its bytes were not finite. */
+  | { readonly type: 'failed'; readonly worker: WorkerId; readonly lease: number; readonly reason: string }
+  | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string }
+  /** The `commit` command's work is done: applied to the coordinator's replica, log and journal fsynced. */
+  | { readonly type: 'committed'; readonly unit: number; readonly stateHash: string; readonly stopEarly: boolean }
+  | { readonly type: 'stop'; readonly reason: string }
+  | { readonly type: 'tick' }
+);
+
+export type Command =
+  /** Send the lease. `id` is unique within a generation. */
+  | { readonly type: 'lease'; readonly worker: WorkerId; readonly id: number; readonly unit: Unit; readonly block: Block }
+  | { readonly type: 'cancel'; readonly worker: WorkerId; readonly id: number; readonly reason: string }
+  /** Take the contribution's bytes into the slot (at once if they came inline), then report `received`. */
+  | { readonly type: 'pull'; readonly worker: WorkerId; readonly id: number; readonly slot: Slot }
+  /** An accepted contribution with no bytes: keep its sums under the slot without a gradient. */
+  | { readonly type: 'accept'; readonly worker: WorkerId; readonly id: number; readonly slot: Slot }
+  /** into = into + from, gradient, sums and moments alike (`into` is the left sibling); `from` is free afterwards. */
+  | { readonly type: 'merge'; readonly into: Slot; readonly from: Slot }
+  | { readonly type: 'free'; readonly slot: Slot }
+  /** The unit's root lies in the slot (null: nothing at all was contributed, a skip). Check, apply, log, fsync, then `committed`. */
+  | { readonly type: 'commit'; readonly index: number; readonly unit: Unit; readonly slot: Slot | null; readonly skip: boolean; readonly reason: string }
+  /** Journalled: tell every worker to apply. */
+  | { readonly type: 'release'; readonly step: number; readonly stateHash: string }
+  /** The worker's replica differs from the coordinator's. */
+  | { readonly type: 'resync'; readonly worker: WorkerId; readonly reason: string }
+  /** Close this connection. */
+  | { readonly type: 'dismiss'; readonly worker: WorkerId; readonly code: number; readonly reason: string }
+  /** The plan is finished, or a stop was asked for and the open unit is settled. */
+  | { readonly type: 'finish'; readonly outcome: 'done' | 'stopped' | 'failed'; readonly reason: string }
+  /** For the log, in words; emitted only when it changes. */
+  | { readonly type: 'say'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };
+
+export interface DecideConfig {
+  /** The unit after `index`, or undefined at the end of the plan. Pure. */
+  readonly unitAt: (index: number) => Unit | undefined;
+  /** Index of the first unit to run (after a resume: the one after the last journalled). */
+  readonly firstUnit: number;
+  /** Hash of the coordinator's replica at the start. */
+  readonly stateHash: string;
+  /** Gradient buffers: the leftmost prefix's and those for early contributions. */
+  readonly slots: number;
+  /** Bytes of a contribution, for the price of an upload. */
+  readonly contributionBytes: number;
+  /** No frame from a worker for so long: it is gone. */
+  readonly silenceMs: number;
+  /** A lease without an offer for so long before anything was measured (kernels compile at first use). */
+  readonly firstLeaseMs: number;
+}

@@ -1,0 +1,179 @@
+/**
+ * The recipe: one zod schema for the types, the defaults and the checks that need no file (design: README, "The recipe").
+ * Unknown keys are refused everywhere. What needs files (shapes, classes, digests) is checked in coordinator/prepare.ts.
+ */
+import { z } from 'zod';
+
+const positiveInt = z.number().int().positive();
+const fraction = z.number().min(0).max(1);
+const weight = z.number().min(0);
+
+const builtinStudent = z
+  .object({
+    builtin: z.enum(['mlp', 'cnn-small', 'resnet']),
+    /** mlp: units of the hidden layers. */
+    hidden: z.array(positiveInt).optional(),
+    /** cnn-small, resnet: filters of the first stage. */
+    filters: positiveInt.optional(),
+    /** resnet: 8, 14, 20, 32, 44, 56, 110 (6n + 2). */
+    depth: positiveInt.optional(),
+    dropout: fraction.optional(),
+    batchNorm: z.boolean().optional(),
+    classes: positiveInt.optional(),
+  })
+  .strict();
+const fileStudent = z.object({ model: z.string(), weights: z.string().optional() }).strict();
+
+export const sourceSchema = z.discriminatedUnion('format', [
+  z
+    .object({
+      format: z.literal('idx'),
+      images: z.string().optional(),
+      inputs: z.string().optional(),
+      labels: z.string().optional(),
+      limit: positiveInt.optional(),
+      /** Only the first so many samples keep their labels; the others take part in the soft-label terms alone. */
+      labelled: z.number().int().nonnegative().optional(),
+    })
+    .strict(),
+  z
+    .object({
+      format: z.literal('npy'),
+      /** `x.npy`, or `set.npz#x` for an array inside an archive. Labels of -1 mean: no label. */
+      inputs: z.string(),
+      labels: z.string().optional(),
+      limit: positiveInt.optional(),
+      labelled: z.number().int().nonnegative().optional(),
+    })
+    .strict(),
+  z
+    .object({
+      format: z.literal('csv'),
+      inputs: z.string(),
+      /** The label's column, by header name or by number from 0. An empty cell means: no label. */
+      labels: z.union([z.string(), z.number().int().nonnegative()]).optional(),
+      /** Shape of one sample; default: a vector of all other columns. */
+      shape: z.array(positiveInt).optional(),
+      header: z.boolean().default(true),
+      delimiter: z.string().length(1).default(','),
+      limit: positiveInt.optional(),
+      labelled: z.number().int().nonnegative().optional(),
+    })
+    .strict(),
+]);
+
+export const teacherRecipeSchema = z
+  .object({
+    name: z.string().min(1).max(64),
+    model: z.string(),
+    weight: weight.default(1),
+    temperature: z.number().positive().optional(),
+    output: z.enum(['logits', 'probabilities']).default('logits'),
+    outputName: z.string().optional(),
+    input: z.string().optional(),
+    layout: z.enum(['nhwc', 'nchw']).optional(),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/).optional(),
+  })
+  .strict();
+
+const schedule = z.discriminatedUnion('name', [
+  z.object({ name: z.literal('constant'), warmupSteps: z.number().int().nonnegative().default(0) }).strict(),
+  z
+    .object({
+      name: z.literal('step'),
+      everySteps: positiveInt.optional(),
+      milestones: z.array(positiveInt).optional(),
+      gamma: z.number().positive().default(0.1),
+      warmupSteps: z.number().int().nonnegative().default(0),
+    })
+    .strict(),
+  z
+    .object({ name: z.literal('cosine'), finalFraction: fraction.default(0), warmupSteps: z.number().int().nonnegative().default(0) })
+    .strict(),
+]);
+
+const beta = z.number().min(0).max(1);
+const commonOptimizer = {
+  learningRate: z.number().positive(),
+  weightDecay: z.number().min(0).default(0),
+  /** Name patterns (`*` matches any run of characters) of weights that do not decay. */
+  decayExclude: z.array(z.string()).default([]),
+  clipNorm: z.number().positive().optional(),
+  schedule: schedule.optional(),
+  /** Decay of an exponential moving average of the weights, 0 for none. */
+  ema: z.number().min(0).max(1).default(0),
+  freeze: z.array(z.string()).default([]),
+  groups: z
+    .array(
+      z
+        .object({ match: z.array(z.string()).min(1), learningRateScale: z.number().min(0).default(1), weightDecay: z.number().min(0).optional() })
+        .strict(),
+    )
+    .default([]),
+};
+const optimizer = z.discriminatedUnion('name', [
+  z.object({ name: z.literal('sgd'), momentum: beta.default(0), nesterov: z.boolean().default(false), ...commonOptimizer }).strict(),
+  z
+    .object({ name: z.literal('adam'), beta1: beta.default(0.9), beta2: beta.default(0.999), epsilon: z.number().positive().default(1e-8), ...commonOptimizer })
+    .strict(),
+  z
+    .object({ name: z.literal('adamw'), beta1: beta.default(0.9), beta2: beta.default(0.999), epsilon: z.number().positive().default(1e-8), ...commonOptimizer })
+    .strict(),
+]);
+
+export const recipeSchema = z
+  .object({
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, ".", "_", "-"; at most 64').optional(),
+    seed: z.number().int().min(0).max(0xffffffff).default(0),
+    student: z.union([builtinStudent, fileStudent]),
+    teachers: z.array(teacherRecipeSchema).max(64).default([]),
+    ensemble: z.object({ combine: z.enum(['logits', 'probabilities']).default('logits') }).strict().prefault({}),
+    losses: z
+      .object({
+        crossEntropy: z.object({ weight, labelSmoothing: fraction.default(0) }).strict().optional(),
+        response: z.object({ weight, temperature: z.number().positive().default(4) }).strict().optional(),
+      })
+      .strict(),
+    data: z
+      .object({
+        train: sourceSchema,
+        eval: sourceSchema.optional(),
+        preprocess: z
+          .object({ scale: z.number().default(1), mean: z.array(z.number()).default([0]), std: z.array(z.number().positive()).default([1]) })
+          .strict()
+          .optional(),
+        shuffle: z.boolean().default(true),
+        classes: positiveInt.optional(),
+        shardSamples: positiveInt.default(4096),
+      })
+      .strict(),
+    labels: z.object({ cache: z.boolean().default(true) }).strict().prefault({}),
+    optimizer,
+    batch: z.object({ size: positiveInt, micro: positiveInt.optional() }).strict(),
+    epochs: positiveInt.optional(),
+    steps: positiveInt.optional(),
+    /** Also train the student without teachers: same seed, same number of steps, on the labelled samples alone. */
+    baseline: z.boolean().default(false),
+    evaluate: z
+      .object({ everyEpochs: positiveInt.default(1), earlyStop: z.object({ patience: positiveInt }).strict().optional() })
+      .strict()
+      .prefault({}),
+    snapshots: z
+      .object({ everySteps: positiveInt.default(200), everySeconds: positiveInt.default(300), keep: positiveInt.default(2) })
+      .strict()
+      .prefault({}),
+    log: z.object({ gradients: z.literal(true).default(true) }).strict().prefault({}),
+    numerics: z
+      .object({ backend: z.enum(['auto', 'wasm', 'native']).default('auto'), threads: positiveInt.default(1), exact: z.boolean().default(false) })
+      .strict()
+      .prefault({}),
+    compression: z.literal('none').default('none'),
+  })
+  .strict();
+
+/** A checked recipe with every default filled in; paths still as written, relative to the recipe's folder. */
+export type Recipe = z.infer<typeof recipeSchema>;
+export type OptimizerRecipe = Recipe['optimizer'];
+export type SourceRecipe = z.infer<typeof sourceSchema>;
+export type TeacherRecipe = z.infer<typeof teacherRecipeSchema>;
+export type Preprocess = NonNullable<Recipe['data']['preprocess']>;
