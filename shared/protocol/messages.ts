@@ -52,6 +52,8 @@ const count = z.number().int().nonnegative();
 const hash = z.string().regex(/^[0-9a-f]{16}$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const sums = z.record(name, z.number());
+/** Sums as they were computed: NaN and infinities are a finding about the contribution, not a broken frame. */
+const rawSums = z.record(name, z.custom<number>((value) => typeof value === 'number'));
 
 /** In every message. `step` is the number of committed steps it speaks of: weights before step t have `step: t`. */
 const envelope = { run: name, generation: count, step: count };
@@ -146,14 +148,14 @@ export const upSchemas = {
       /** Fast hash of those bytes. */
       digest: hash,
       /** Named sums over the block's samples, added in tree order: losses by term, counts, correct answers. */
-      sums,
+      sums: rawSums,
       /** Per batch-norm layer: how many values each of its moments was taken over. */
       momentCounts: z.array(count).max(65536),
       /** Seconds spent, by phase. */
       seconds: z.record(name, z.number()),
     })
     .strict(),
-  /** Payload: bytes [offset, offset + length) of a contribution; `checksum` is the CRC-32C of the payload. */
+  /** Payload: bytes [offset, offset + length) of a contribution; `checksum` is the CRC-32 of the payload. */
   chunk: z.object({ type: z.literal('chunk'), ...envelope, lease: count, offset: count, total: count, checksum: count }).strict(),
   /** The lease could not be computed. Data, not an exception: the block goes to another worker. */
   failed: z.object({ type: z.literal('failed'), ...envelope, lease: count, microBatch: count, reason: z.string().max(1024) }).strict(),
