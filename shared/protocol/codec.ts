@@ -12,7 +12,7 @@ import { closeCodes, downMessageSchema, limits, upMessageSchema, type DownMessag
 import { checkPlain } from './plain.js';
 
 /** One frame in one piece, or head and payload, which `sendFrame` sends as two fragments without joining them. */
-export type Frame = readonly [Uint8Array] | readonly [head: Uint8Array, payload: Uint8Array];
+export type Frame = Uint8Array | readonly [head: Uint8Array, payload: Uint8Array];
 /** What a socket hands over: a whole message or its fragments (`binaryType: 'fragments'`). */
 export type FrameData = Uint8Array | readonly Uint8Array[];
 
@@ -37,10 +37,10 @@ export function encodeFrame(message: UpMessage | DownMessage, payload?: Uint8Arr
   const head = new Uint8Array(headBytes + (joined ? payloadBytes : 0));
   new DataView(head.buffer).setUint32(0, header.length, true);
   head.set(header, 4);
-  if (payload === undefined) return [head];
+  if (payload === undefined) return head;
   if (!joined) return [head, payload];
   head.set(payload, headBytes);
-  return [head];
+  return head;
 }
 
 /** @throws ProtocolError for anything that is not exactly one message of a worker. */
@@ -66,8 +66,8 @@ export interface FrameSocket {
 
 /** `done` is called once the payload's memory is no longer needed, also when sending failed. */
 export function sendFrame(socket: FrameSocket, frame: Frame, done: (error?: Error | null) => void = ignore): void {
+  if (frame instanceof Uint8Array) return socket.send(frame, { binary: true, fin: true }, done);
   const [head, payload] = frame;
-  if (payload === undefined) return socket.send(head, { binary: true, fin: true }, done);
   socket.send(head, { binary: true, fin: false }, ignore);
   socket.send(payload, { binary: true, fin: true }, done);
 }
@@ -76,7 +76,7 @@ export function sendFrame(socket: FrameSocket, frame: Frame, done: (error?: Erro
 function ignore(): void {}
 
 export function frameBytes(frame: Frame): number {
-  return frame[0].length + (frame[1]?.length ?? 0);
+  return frame instanceof Uint8Array ? frame.length : frame[0].length + frame[1].length;
 }
 
 function paddedHead(headerBytes: number): number {
