@@ -1,0 +1,58 @@
+/**
+ * What the trainer needs of a run's models and data. open-compute.ts makes it from the real ones; what these interfaces
+ * leave out, the trainer does not know.
+ */
+import type { RandomKey } from '../shared/random.js';
+import type { PooledMoments } from '../shared/reduction/moments.js';
+import type { Recipe } from '../shared/recipe/schema.js';
+
+export interface Targets {
+  /** [rows]; -1: no label. */
+  readonly labels: Int32Array;
+  /** [rows x classes] log-probabilities of the ensemble's mixture, at its temperature; null without a response term. */
+  readonly softLabels: Float32Array | null;
+}
+
+export interface MicroBatch {
+  readonly rows: number;
+  /** [rows x sample], preprocessed. */
+  readonly inputs: Float32Array;
+  readonly targets: Targets;
+}
+
+export interface StepContext {
+  readonly losses: Recipe['losses'];
+  /** Per loss term, for the whole global batch. */
+  readonly divisors: Readonly<Record<string, number>>;
+  readonly dropoutKey: RandomKey;
+}
+
+export interface GradientResult {
+  readonly hasGradient: boolean;
+  readonly sums: Record<string, number>;
+  readonly moments: PooledMoments | null;
+}
+
+export interface StudentCompute {
+  load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void;
+  gradients(inputs: Float32Array, rows: number, targets: Targets, step: StepContext, out: Float32Array): Promise<GradientResult>;
+  /** [rows x classes], in inference mode. */
+  logits(inputs: Float32Array, rows: number): Float32Array;
+}
+
+export interface RunCompute {
+  readonly student: StudentCompute;
+  readonly classes: number;
+  /** Samples [from, to) of the epoch's order, with labels and, where a loss wants them, soft labels. */
+  trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch>;
+  /** Samples [from, to) of the evaluation set, without soft labels. */
+  evalBatch(from: number, to: number): Promise<MicroBatch>;
+  /** Logits by teacher, and the mixture's log-probabilities under the name `ensemble`: [rows x classes] each. */
+  teacherLogits(batch: MicroBatch): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
+  /** Live tensors of the backend. */
+  tensors(): number;
+  dispose(): void;
+}
+
+/** Models and data come from files that the link fetches. @throws UserError when an artifact is wrong or cannot be had */
+export type FetchArtifact = (sha256: string) => Promise<string>;

@@ -1,0 +1,32 @@
+/** One micro-batch of an evaluation lease: counts and losses, no gradient. Pure but for the models that it runs. */
+import type { MicroBatch, RunCompute } from './compute.js';
+import { argMax } from './metrics.js';
+
+/** What these logits get right, over the labelled rows. `loss`: sum of cross entropy in nats, in float64. */
+export function score(logits_BC: Float32Array, labels_B: Int32Array, classes: number): { labelled: number; correct: number; loss: number } {
+  let [labelled, correct, loss] = [0, 0, 0];
+  labels_B.forEach((label, i) => {
+    if (label < 0) return;
+    labelled++;
+    if (argMax(logits_BC, i * classes, classes) === label) correct++;
+    const row = logits_BC.subarray(i * classes, (i + 1) * classes);
+    const max = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    loss += max + Math.log(row.reduce((sum, u) => sum + Math.exp(u - max), 0)) - (row[label] ?? 0);
+  });
+  return { labelled, correct, loss };
+}
+
+/** `samples` counts the labelled ones: accuracy is correct / samples. */
+export function evaluateStudent(batch: MicroBatch, compute: RunCompute): Record<string, number> {
+  const { labelled, correct, loss } = score(compute.student.logits(batch.inputs, batch.rows), batch.targets.labels, compute.classes);
+  return { samples: labelled, 'student.correct': correct, 'student.loss': loss };
+}
+
+export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute): Promise<Record<string, number>> {
+  const { teachers, ensemble } = await compute.teacherLogits(batch);
+  const { labels } = batch.targets;
+  const { labelled, correct } = score(ensemble, labels, compute.classes);
+  const sums: Record<string, number> = { samples: labelled, 'ensemble.correct': correct };
+  for (const [name, logits] of teachers) sums[`teacher.${name}.correct`] = score(logits, labels, compute.classes).correct;
+  return sums;
+}

@@ -1,0 +1,291 @@
+/**
+ * One open connection, from hello to close: who we are, what the run is, then leases down, contributions up, commits held
+ * and released. Frames are handled one after the other, in order; only preparing a run takes longer than a moment, and
+ * frames wait for it while heartbeats do not.
+ */
+import { readFile } from 'node:fs/promises';
+import { exitCodes, ProtocolError, UserError } from '../shared/errors.js';
+import { closeCodes, limits, protocolVersion, type Device, type Down, type DownMessage, type UpMessage } from '../shared/protocol/messages.js';
+import type { ArtifactCache } from './artifact-cache.js';
+import type { Closed, Connection } from './connection.js';
+import type { Fence } from './fence.js';
+import { fetchRun, PreparedRun } from './prepared-run.js';
+import type { Control, ToLink, ToTrainer } from './trainer-messages.js';
+
+export interface LinkSessionOptions {
+  readonly connection: Connection;
+  readonly device: Device;
+  readonly worker: string;
+  readonly control: Control;
+  readonly cache: ArtifactCache;
+  readonly fence: Fence;
+  /** What an earlier connection prepared, if anything. */
+  readonly run: PreparedRun | null;
+  readonly newSession: () => number;
+  readonly onRun: (run: PreparedRun) => void;
+  readonly toTrainer: (message: ToTrainer) => void;
+  /** Nothing heard for so long: the coordinator is gone or cut off. */
+  readonly silenceMs?: number;
+  /** A trainer at work without progress for so long is stuck. */
+  readonly stallMs?: number;
+  readonly onStall?: () => void;
+}
+
+type FromTrainer = Extract<ToLink, { type: 'contribution' | 'failed' }>;
+const defaultSilenceMs = 15_000;
+const defaultStallMs = 600_000;
+/** The digest of no bytes. */
+const emptyDigest = '0'.repeat(16);
+
+export class LinkSession {
+  /** The coordinator's last word, if it came. */
+  end: Down<'end'> | null = null;
+  /** The replica differs from the coordinator's. */
+  isReplicaLost = false;
+  /** Why this side closed the connection, if it did. */
+  closeReason: string | null = null;
+  /** Whether the run's models lie here and the trainer knows of them. */
+  isPrepared = false;
+  /** Whether the worker got as far as being ready. */
+  isAdmitted = false;
+  readonly #options: LinkSessionOptions;
+  readonly #inbox: { readonly message: DownMessage; readonly payload: Uint8Array }[] = [];
+  readonly #openLeases = new Map<number, number>();
+  #welcome: Down<'welcome'> | null = null;
+  #run: PreparedRun | null;
+  #isPreparing = false;
+  #heartbeat: NodeJS.Timeout | null = null;
+  #heardMs = Date.now();
+  #progress = { count: -1, sinceMs: Date.now() };
+  #failure: unknown = null;
+
+  constructor(options: LinkSessionOptions) {
+    this.#options = options;
+    this.#run = options.run;
+  }
+
+  /** Serves the connection until it closes. @throws UserError when this worker cannot take part */
+  async finished(): Promise<Closed> {
+    const { connection } = this.#options;
+    connection.receive((message, payload) => {
+      this.#heardMs = Date.now();
+      this.#inbox.push({ message, payload });
+      this.#drain();
+    });
+    this.#sayHello();
+    const closed = await connection.closed;
+    if (this.#heartbeat !== null) clearInterval(this.#heartbeat);
+    if (this.#failure !== null) throw this.#failure;
+    return closed;
+  }
+
+  leave(reason: string): void {
+    if (this.#welcome === null) return this.#options.connection.close(closeCodes.done, reason);
+    this.#send({ type: 'leave', ...this.#envelope(), reason }, () => this.#options.connection.close(closeCodes.done, reason));
+  }
+
+  /** Says `ready` once the probe is there and the replica has come as far as the coordinator was when it said welcome. */
+  announceReady(): void {
+    const [run, welcome] = [this.#run, this.#welcome];
+    if (this.isAdmitted || this.#isPreparing || welcome === null || run === null || run.probe === null || run.fold.step < welcome.step) return;
+    this.isAdmitted = true;
+    this.#send({ type: 'ready', ...this.#envelope(), stateHash: run.fold.stateHash, probe: run.probe });
+  }
+
+  fromTrainer(message: FromTrainer): void {
+    const run = this.#run;
+    if (run === null) return;
+    if (!this.#openLeases.delete(message.lease)) {
+      // Cancelled while it was being computed.
+      if (message.type === 'contribution' && message.slot !== null) run.giveBack(message.slot);
+    } else if (message.type === 'failed') {
+      const { lease, microBatch, reason } = message;
+      this.#send({ type: 'failed', ...this.#envelope(), lease, microBatch, reason: reason.slice(0, 1024) });
+    } else this.#offer(run, message);
+  }
+
+  #offer(run: PreparedRun, computed: Extract<FromTrainer, { type: 'contribution' }>): void {
+    const { lease, step, slot, stateHash, sums, momentCounts, seconds } = computed;
+    const digest = slot === null ? emptyDigest : run.fold.replica.hashSlot(slot);
+    const bytes = slot === null ? null : run.uploads.keep(lease, step, slot);
+    const size = bytes?.byteLength ?? 0;
+    this.#send(
+      {
+        type: 'offer', ...this.#envelope(), step, lease, stateHash, bytes: size, digest,
+        sums: { ...sums }, momentCounts: [...momentCounts], seconds: { ...seconds },
+      },
+      undefined,
+      bytes !== null && size <= limits.chunkBytes ? bytes : undefined,
+    );
+  }
+
+  #sayHello(): void {
+    const { worker, device } = this.#options;
+    this.#send({
+      type: 'hello', run: '', generation: 0, step: this.#run?.fold.step ?? 0, protocol: protocolVersion, worker, device,
+      recipeDigest: this.#run?.recipeDigest ?? null, held: this.#run?.held() ?? null,
+    });
+  }
+
+  #drain(): void {
+    while (!this.#isPreparing) {
+      const next = this.#inbox.shift();
+      if (next === undefined) return;
+      try {
+        this.#handle(next.message, next.payload);
+      } catch (error) {
+        this.#fail(error);
+        return;
+      }
+    }
+  }
+
+  /** A broken rule closes this connection; an error of the user's ends the worker; anything else is a bug. */
+  #fail(error: unknown): void {
+    this.#inbox.length = 0;
+    if (error instanceof ProtocolError) return this.#closeFor(error.closeCode, error.message);
+    // What cannot be had now may be had later: the coordinator may just have gone.
+    if (error instanceof UserError && error.exitCode === exitCodes.unavailable) return this.#closeFor(closeCodes.done, error.message);
+    this.#failure = error;
+    const reason = error instanceof Error ? error.message : 'internal error';
+    if (error instanceof UserError && this.#welcome !== null) return this.leave(reason);
+    this.#options.connection.close(closeCodes.shutdown, reason);
+  }
+
+  #closeFor(code: number, reason: string): void {
+    this.closeReason = reason;
+    this.#options.connection.close(code, reason);
+  }
+
+  #handle(message: DownMessage, payload: Uint8Array): void {
+    if (message.type === 'end') return this.#onEnd(message);
+    if (message.type === 'welcome') return this.#onWelcome(message);
+    const run = this.#runOf(message);
+    switch (message.type) {
+      case 'lease':
+        this.#openLeases.set(message.lease.id, message.lease.step);
+        return this.#tellTrainer({ type: 'lease', session: run.session, lease: message.lease });
+      case 'cancel':
+        this.#openLeases.delete(message.lease);
+        run.uploads.drop(message.lease);
+        return this.#tellTrainer({ type: 'cancel', session: run.session, lease: message.lease });
+      case 'pull':
+        return run.uploads.send(message.lease, this.#options.connection, this.#envelope());
+      case 'commit':
+        return run.fold.hold(message, payload);
+      case 'commitChunk':
+        return run.fold.collect(message, payload);
+      case 'release':
+        return this.#onRelease(run, message);
+      case 'resync':
+        return this.#dropReplica(message.reason);
+      case 'pong':
+        return;
+      default: {
+        const unknown: never = message;
+        throw new ProtocolError(`an unknown message ${JSON.stringify(unknown)}`);
+      }
+    }
+  }
+
+  /** @throws ProtocolError for a frame of another run or generation than the welcome's, or before it */
+  #runOf(message: DownMessage): PreparedRun {
+    const [run, welcome] = [this.#run, this.#welcome];
+    if (run === null || welcome === null) throw new ProtocolError(`a ${message.type} came before the welcome`);
+    if (message.run !== welcome.run || message.generation !== welcome.generation) {
+      throw new ProtocolError(`a ${message.type} of run ${message.run}, generation ${message.generation} came in ${welcome.run}, ${welcome.generation}`, closeCodes.stale);
+    }
+    return run;
+  }
+
+  #onEnd(message: Down<'end'>): void {
+    this.end = message;
+    this.#options.connection.close(closeCodes.done, 'end');
+  }
+
+  #onWelcome(welcome: Down<'welcome'>): void {
+    if (this.#welcome !== null) throw new ProtocolError('a second welcome');
+    const objection = this.#options.fence.admit(welcome.run, welcome.generation, welcome.nonce);
+    if (objection !== null) throw new ProtocolError(objection, closeCodes.stale);
+    this.#welcome = welcome;
+    this.#heartbeat = setInterval(() => this.#beat(), welcome.heartbeatMs);
+    this.#isPreparing = true;
+    this.#options.connection.pause();
+    this.#prepare(welcome).then(
+      () => {
+        this.#isPreparing = false;
+        this.#options.connection.resume();
+        this.#heardMs = Date.now();
+        this.announceReady();
+        this.#drain();
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  async #prepare(welcome: Down<'welcome'>): Promise<void> {
+    const kept = this.#run?.recipeDigest === welcome.recipeDigest ? this.#run : null;
+    const run = kept ?? (await this.#newRun(welcome));
+    if (welcome.snapshot !== null) {
+      const state = await readFile(await this.#options.cache.fetch(welcome.snapshot));
+      run.fold.load(state, welcome.snapshot.step);
+    } else if (run.nonce === null) throw new ProtocolError('a welcome without a snapshot for a worker that holds nothing');
+    run.nonce = welcome.nonce;
+    if (kept === null) this.#tellTrainer(run.begin);
+    this.#run = run;
+    this.isPrepared = true;
+    this.#options.onRun(run);
+    this.#tellTrainer({ type: 'weights', session: run.session, step: run.fold.step });
+  }
+
+  async #newRun(welcome: Down<'welcome'>): Promise<PreparedRun> {
+    const files = await fetchRun(welcome, this.#options.cache);
+    return new PreparedRun(welcome, files, { ...this.#options, session: this.#options.newSession() });
+  }
+
+  #onRelease(run: PreparedRun, message: Down<'release'>): void {
+    const outcome = run.fold.release(message);
+    if (outcome === 'repeated') return;
+    if (outcome === 'differs') return this.#dropReplica(`state ${run.fold.stateHash} after step ${message.step}, the coordinator has ${message.stateHash}`);
+    run.uploads.dropThrough(message.step);
+    this.#tellTrainer({ type: 'weights', session: run.session, step: run.fold.step });
+    this.announceReady();
+  }
+
+  #dropReplica(reason: string): void {
+    this.isReplicaLost = true;
+    this.#tellTrainer({ type: 'log', text: `replica dropped: ${reason}` });
+    this.#inbox.length = 0;
+    this.#closeFor(closeCodes.done, 'resync');
+  }
+
+  #beat(): void {
+    const { control, connection, silenceMs = defaultSilenceMs } = this.#options;
+    const nowMs = Date.now();
+    // A paused socket hears nothing; then a broken download is what tells.
+    if (!this.#isPreparing && nowMs - this.#heardMs > Math.max(silenceMs, 10 * (this.#welcome?.heartbeatMs ?? 0))) return connection.terminate();
+    this.#watchTrainer(nowMs);
+    this.#send({
+      type: 'heartbeat', ...this.#envelope(), progress: control.progress, sentMs: nowMs,
+      rssBytes: process.memoryUsage.rss(), tensors: control.tensors,
+    });
+  }
+
+  #watchTrainer(nowMs: number): void {
+    const { control, stallMs = defaultStallMs, onStall } = this.#options;
+    if (control.progress !== this.#progress.count || !control.isBusy) this.#progress = { count: control.progress, sinceMs: nowMs };
+    if (nowMs - this.#progress.sinceMs > stallMs) onStall?.();
+  }
+
+  #envelope(): { run: string; generation: number; step: number } {
+    return { run: this.#welcome?.run ?? '', generation: this.#welcome?.generation ?? 0, step: this.#run?.fold.step ?? 0 };
+  }
+
+  #send(message: UpMessage, whenSent?: () => void, payload?: Uint8Array): void {
+    this.#options.connection.send(message, payload, whenSent);
+  }
+
+  #tellTrainer(message: ToTrainer): void {
+    this.#options.toTrainer(message);
+  }
+}

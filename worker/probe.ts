@@ -1,0 +1,50 @@
+/**
+ * The numerics probe of a worker that joins: micro-batch 0 of epoch 0 under the initial weights, labels and student's
+ * gradient, twice. Equal digests on two workers mean equal bits; two digests on one mean a device that cannot repeat itself.
+ */
+import { readFile } from 'node:fs/promises';
+import { ProtocolError } from '../shared/errors.js';
+import type { Manifest } from '../shared/data/manifest.js';
+import type { Recipe } from '../shared/recipe/schema.js';
+import { microBatchCount, microBatchRange } from '../shared/reduction/tree.js';
+import { layoutReplica, type Replica } from '../shared/replica.js';
+import type { RunCompute } from './compute.js';
+import type { Probe } from './trainer-messages.js';
+
+export interface ProbeOptions {
+  readonly compute: RunCompute;
+  readonly recipe: Recipe;
+  readonly manifest: Manifest;
+  readonly initialPath: string;
+  readonly replica: Replica;
+  /** A slot to compute in. */
+  readonly slot: number;
+}
+
+/** Leaves the initial weights in the student. */
+export async function probe({ compute, recipe, manifest, initialPath, replica, slot }: ProbeOptions): Promise<Probe> {
+  loadInitial(compute, replica, await readFile(initialPath));
+  const size = Math.min(recipe.batch.size, manifest.train.samples);
+  const { to } = microBatchRange(size, microBatchCount(size, recipe.batch.micro ?? recipe.batch.size), 0);
+  const once = async (): Promise<string> => {
+    const { inputs, rows, targets } = await compute.trainBatch(0, 0, to);
+    const divisors = { crossEntropy: rows, response: rows };
+    const step = { losses: recipe.losses, divisors, dropoutKey: [recipe.seed, 'dropout', 0, 0, 0] };
+    replica.clearSlot(slot);
+    const { hasGradient, moments } = await compute.student.gradients(inputs, rows, targets, step, replica.slot(slot));
+    if (hasGradient) replica.writeMoments(slot, moments);
+    else replica.clearSlot(slot);
+    return replica.hashSlot(slot);
+  };
+  const digest = await once();
+  return { digest, repeatable: (await once()) === digest };
+}
+
+function loadInitial(compute: RunCompute, replica: Replica, state: Uint8Array): void {
+  const { plan } = replica;
+  if (state.byteLength !== plan.stateBytes) throw new ProtocolError(`the initial state has ${state.byteLength} bytes, this student's has ${plan.stateBytes}`);
+  const layout = layoutReplica(plan, 0);
+  const floats = Float32Array.from(new Float32Array(state.buffer.slice(state.byteOffset, state.byteOffset + state.byteLength)));
+  const region = (at: number, length: number): Float32Array => floats.subarray(at / 4, at / 4 + length);
+  compute.student.load(region(layout.weights, plan.gradientFloats), region(layout.frozen, plan.frozenFloats), region(layout.moving, plan.movingFloats));
+}

@@ -1,0 +1,106 @@
+/**
+ * The trainer's loop, in running order: lease, weights, micro-batch, labels, student, losses, gradients, contribution.
+ * What a contribution holds depends on its samples, the weights and the keys alone, never on who computes it or when.
+ */
+import type { Lease } from '../shared/protocol/messages.js';
+import { BlockSum } from '../shared/reduction/block-sum.js';
+import { blockRange } from '../shared/reduction/tree.js';
+import type { Recipe } from '../shared/recipe/schema.js';
+import type { GradientResult, RunCompute } from './compute.js';
+import type { Desk } from './desk.js';
+import { evaluateStudent, evaluateTeachers } from './evaluation.js';
+import { MicroBatches } from './micro-batches.js';
+import { PhaseClock } from './phase-clock.js';
+
+export interface TrainerOptions {
+  readonly desk: Desk;
+  readonly compute: RunCompute;
+  readonly recipe: Pick<Recipe, 'seed' | 'losses'>;
+}
+
+/** Computes leases until the desk's queue is closed. @throws UserError when data or models cannot be had */
+export async function train({ desk, compute, recipe }: TrainerOptions): Promise<void> {
+  const microBatches = new MicroBatches(compute);
+  const clock = new PhaseClock();
+  for (;;) {
+    const lease = await clock.time('wait', () => desk.queue.next());
+    if (lease === null) return;
+    const stateHash = await weightsOf(lease, { desk, compute, microBatches, clock });
+    const slots = stateHash === null ? null : await clock.time('wait', () => desk.takeSlots(slotsFor(lease)));
+    if (stateHash === null || slots === null) continue;
+    desk.control.isBusy = true;
+    const sum = new BlockSum({ slots, norms: desk.replica.plan.norms, addSlots: (into, from) => desk.replica.addSlots(into, from) });
+    const { from, to } = blockRange(lease.block, lease.microBatches);
+    let bad: { readonly microBatch: number; readonly reason: string } | null = null;
+    for (let j = from; j < to && bad === null && !desk.queue.isCancelled; j++) {
+      const batch = await clock.time('labels', () => microBatches.take(lease, j));
+      const part = await clock.time('student', async (): Promise<GradientResult> => {
+        if (lease.kind === 'evaluate') return withoutGradient(await (lease.subject === 'teachers' ? evaluateTeachers : evaluateStudent)(batch, compute));
+        const step = { losses: recipe.losses, divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j] };
+        return compute.student.gradients(batch.inputs, batch.rows, batch.targets, step, desk.replica.slot(sum.nextSlot()));
+      });
+      const reason = objectionTo(part, desk, sum);
+      if (reason !== null) bad = { microBatch: j, reason };
+      else await clock.time('reduce', () => sum.push(part));
+      desk.control.tensors = compute.tensors();
+      desk.control.tick();
+      await nextTurn();
+    }
+    desk.control.isBusy = false;
+    if (bad !== null) desk.fail(lease, bad.microBatch, bad.reason);
+    if (bad !== null || desk.queue.isCancelled) {
+      desk.giveBack(slots);
+      continue;
+    }
+    const result = sum.result();
+    desk.giveBack(slots.filter((slot) => slot !== result.slot));
+    desk.contribute(lease, stateHash, result, clock.take());
+  }
+}
+
+/** Slots for a block's gradients; an evaluation has none. */
+function slotsFor(lease: Lease): number {
+  return lease.kind === 'evaluate' ? 0 : lease.block.level + 1;
+}
+
+interface Waiting extends Pick<TrainerOptions, 'desk' | 'compute'> {
+  readonly microBatches: MicroBatches;
+  readonly clock: PhaseClock;
+}
+
+/**
+ * Waits until the lease's weights are here and loads them, labelling ahead meanwhile. Gives the state's hash, or null when
+ * the lease has become void: cancelled, or its step committed without it.
+ */
+async function weightsOf(lease: Lease, { desk, compute, microBatches, clock }: Waiting): Promise<string | null> {
+  microBatches.keepOnly([lease, ...desk.queue.waiting]);
+  while (!desk.queue.isCancelled) {
+    const where = desk.weightsAre(lease);
+    if (where === 'ahead') return null;
+    if (where === 'here') return clock.time('load', () => desk.loadWeights(lease.step, compute.student));
+    const isMade = await clock.time('labels', () => microBatches.makeNext([lease, ...desk.queue.waiting]));
+    // The event loop must turn, or the weights' arrival is not seen.
+    await nextTurn();
+    if (!isMade && !desk.queue.isCancelled && desk.weightsAre(lease) === 'behind') await clock.time('wait', () => desk.queue.changed());
+  }
+  return null;
+}
+
+function withoutGradient(sums: Record<string, number>): GradientResult {
+  return { hasGradient: false, sums, moments: null };
+}
+
+/** Why this micro-batch must not enter the sum; null for none. */
+function objectionTo(part: GradientResult, desk: Desk, sum: BlockSum): string | null {
+  const badSum = Object.entries(part.sums).find(([, value]) => !Number.isFinite(value));
+  if (badSum !== undefined) return `${badSum[0]} is ${badSum[1]}`;
+  if (!part.hasGradient) return null;
+  const slot = sum.nextSlot();
+  desk.replica.writeMoments(slot, part.moments);
+  return desk.replica.slotIsFinite(slot) ? null : 'the gradient is not finite';
+}
+
+/** Lets messages in: cancels are seen between micro-batches. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
