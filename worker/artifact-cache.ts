@@ -5,12 +5,11 @@
  * atomic. A broken transfer goes on where it stopped (HTTP Range). It never gives a file whose SHA-256 is not its name.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import PQueue from 'p-queue';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { addressWithoutSecrets } from './address.js';
@@ -89,10 +88,15 @@ export class ArtifactCache {
   }
 
   async #transfer(wanted: WantedArtifact, temporary: string): Promise<void> {
+    let before = -1;
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#request(wanted, temporary);
       } catch (error) {
+        // Attempts count from the last one that brought something.
+        const have = await sizeOfFile(temporary);
+        if (have > before) attempt = 1;
+        before = have;
         if (error instanceof UserError || attempt >= this.#options.attempts || isDiskError(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, this.#options.retryMs * attempt));
       }
@@ -110,7 +114,7 @@ export class ArtifactCache {
       checkStatus(response, wanted.sha256);
       const expected = (isResumed ? have : 0) + Number(response.headers['content-length'] ?? Number.NaN);
       const limit = wanted.bytes ?? Infinity;
-      await pipeline(response, limitBytes(limit - (isResumed ? have : 0)), createWriteStream(temporary, { flags: isResumed ? 'a' : 'w' }));
+      await writeBytes(response, temporary, { isResumed, limit: limit - (isResumed ? have : 0) });
       const got = await sizeOfFile(temporary);
       if (got < (wanted.bytes ?? expected)) throw new TransferError(`${got} of ${wanted.bytes ?? expected} bytes`);
     } finally {
@@ -156,16 +160,23 @@ function checkStatus(response: IncomingMessage, sha256: string): void {
   throw new TransferError(`status ${status}`);
 }
 
-/** Passes at most `limit` bytes on. @throws TransferError at the first byte beyond it */
-function limitBytes(limit: number) {
-  return async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    let passed = 0;
+/**
+ * Each piece is on its way to the disk before the next is awaited, so that a transfer that breaks keeps what came.
+ * @throws UserError at the first byte beyond `limit`
+ */
+async function writeBytes(source: AsyncIterable<unknown>, path: string, { isResumed, limit }: { isResumed: boolean; limit: number }): Promise<void> {
+  const file = await open(path, isResumed ? 'a' : 'w');
+  let written = 0;
+  try {
     for await (const bytes of source) {
-      passed += bytes.length;
-      if (passed > limit) throw new UserError(`the coordinator sends more than the ${limit} bytes that it announced`, exitCodes.data);
-      yield bytes;
+      if (!(bytes instanceof Uint8Array)) throw new TransferError('no bytes');
+      written += bytes.length;
+      if (written > limit) throw new UserError(`the coordinator sends more than the ${limit} bytes that it announced`, exitCodes.data);
+      await file.writeFile(bytes);
     }
-  };
+  } finally {
+    await file.close();
+  }
 }
 
 async function sizeOfFile(path: string): Promise<number> {
@@ -181,7 +192,7 @@ async function sizeOfFile(path: string): Promise<number> {
 async function digestOf(path: string): Promise<string | null> {
   const hash = createHash('sha256');
   try {
-    for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(bytes as Buffer);
+    for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(bytes);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null;
     throw error;

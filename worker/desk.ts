@@ -19,6 +19,7 @@ export class Desk {
   readonly session: number;
   readonly #post: (message: ToLink) => void;
   readonly #free: number[];
+  readonly #slots: number;
   #loaded: { readonly step: number; readonly stateHash: string } | null = null;
 
   constructor(begin: Begin, control: Control, post: (message: ToLink) => void) {
@@ -27,6 +28,7 @@ export class Desk {
     this.control = control;
     this.session = begin.session;
     this.#free = [...begin.trainerSlots];
+    this.#slots = this.#free.length;
     this.#post = post;
   }
 
@@ -82,6 +84,7 @@ export class Desk {
 
   /** `count` free slots, once the link has given back enough; null if the current lease is cancelled meanwhile. */
   async takeSlots(count: number): Promise<number[] | null> {
+    if (count > this.#slots) throw new Error(`a block needs ${count} slots, there are ${this.#slots}`);
     while (this.#free.length < count) {
       this.#post({ type: 'needSlots', session: this.session });
       await this.queue.changed();
