@@ -1,0 +1,123 @@
+/**
+ * Commits on their way to the replicas. One is *held* as soon as its step is complete: its bytes go out while the log's
+ * fsync runs. It is *released* once it is on the disk, and only then may a replica apply it.
+ */
+import { encodeFrame, type Frame } from '../shared/protocol/codec.js';
+import { split } from '../shared/protocol/chunks.js';
+import { limits, type DownMessage } from '../shared/protocol/messages.js';
+import type { CommitLog, CommitRecord } from './log.js';
+import type { RetiredSlot } from './slot-pool.js';
+
+/** `run` and `generation` of every frame. */
+export interface RunEnvelope {
+  readonly run: string;
+  readonly generation: number;
+}
+
+/** The newest commit, with its bytes in memory. */
+export interface LiveCommit {
+  readonly record: CommitRecord;
+  readonly bytes: Uint8Array;
+  /** Null when `bytes` is memory of its own, which nobody will reuse. */
+  readonly retired: RetiredSlot | null;
+}
+
+/** A frame and what to call once its memory is no longer needed. */
+export interface Outgoing {
+  readonly frame: Frame;
+  readonly done: () => void;
+}
+
+export class Broadcast {
+  readonly #log: CommitLog;
+  readonly #envelope: RunEnvelope;
+  #live: LiveCommit | null = null;
+  #liveHead: Frame | null = null;
+  #released: number;
+  #waiting: (() => void)[] = [];
+
+  /** @param released commits that are journalled already */
+  constructor(options: { log: CommitLog; envelope: RunEnvelope; released: number }) {
+    this.#log = options.log;
+    this.#envelope = options.envelope;
+    this.#released = options.released;
+  }
+
+  /** Commits that replicas may have applied. */
+  get released(): number {
+    return this.#released;
+  }
+
+  hold(commit: LiveCommit): void {
+    this.#live = commit;
+    this.#liveHead = null;
+    this.#notify();
+  }
+
+  release(step: number): void {
+    this.#released = step + 1;
+    this.#notify();
+  }
+
+  /** Resolves at the next hold or release. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Wakes all feeds, so that those of closed connections end. */
+  wake(): void {
+    this.#notify();
+  }
+
+  /** Whether the commit of `step` exists, in memory or in the log. */
+  has(step: number): boolean {
+    return this.#live?.record.step === step || this.#log.has(step);
+  }
+
+  /** The commit's header, with its bytes if they fit one chunk. */
+  async head(step: number): Promise<{ frame: Frame; record: CommitRecord }> {
+    if (this.#live?.record.step === step) {
+      this.#liveHead ??= this.#encodeHead(this.#live.record, this.#live.bytes);
+      return { frame: this.#liveHead, record: this.#live.record };
+    }
+    const record = await this.#log.read(step);
+    const isInline = record.bytes > 0 && record.bytes <= limits.chunkBytes;
+    const bytes = isInline ? await this.#log.readBytes(step, { offset: 0, length: record.bytes }) : new Uint8Array(0);
+    return { frame: this.#encodeHead(record, bytes), record };
+  }
+
+  /** Chunk `index` of a commit whose bytes do not fit one. */
+  async chunk(record: CommitRecord, index: number): Promise<Outgoing> {
+    const range = split(record.bytes)[index];
+    if (range === undefined) throw new Error(`chunk ${index} of ${record.bytes} bytes`);
+    const header: DownMessage = {
+      type: 'commitChunk', ...this.#envelope, step: record.step, offset: range.offset, total: record.bytes,
+      checksum: record.checksums[index] ?? 0,
+    };
+    const live = this.#live;
+    if (live?.record.step !== record.step || live.retired?.isGone === true) {
+      return { frame: encodeFrame(header, await this.#log.readBytes(record.step, range)), done: nothing };
+    }
+    live.retired?.pin();
+    const payload = live.bytes.subarray(range.offset, range.offset + range.length);
+    return { frame: encodeFrame(header, payload), done: () => live.retired?.unpin() };
+  }
+
+  releaseOf(record: CommitRecord): Frame {
+    return encodeFrame({ type: 'release', ...this.#envelope, step: record.step, stateHash: record.stateHash });
+  }
+
+  #encodeHead(record: CommitRecord, bytes: Uint8Array): Frame {
+    const { step, scalars, digest, momentCounts } = record;
+    const payload = record.bytes > 0 && record.bytes <= limits.chunkBytes ? bytes : undefined;
+    return encodeFrame({ type: 'commit', ...this.#envelope, step, scalars, bytes: record.bytes, digest, momentCounts }, payload);
+  }
+
+  #notify(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+}
+
+function nothing(): void {}

@@ -1,0 +1,144 @@
+/**
+ * The run folder: who may write to it, under which generation, and what it holds (design: "The run folder").
+ *
+ * An unfinished run found under the wanted name is continued, a finished one is kept and the next goes to NAME-2, an
+ * unfinished one of another recipe is refused. A lock that dies with its process keeps a second coordinator on this
+ * machine out; generations, claimed by exclusive creation, fence one on another machine or on a copy of the folder.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, realpath } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { exitCodes, UserError } from '../shared/errors.js';
+import { codeOf, createDurably, storing, writeDurably } from './storage.js';
+
+const generationSchema = z.object({ counter: z.number().int().positive(), nonce: z.string(), run: z.string(), recipeDigest: z.string(), startedAt: z.string() });
+export type Generation = z.infer<typeof generationSchema>;
+
+export interface RunFolder {
+  readonly path: string;
+  readonly run: string;
+  readonly generation: Generation;
+  /** Nonces of all generations so far, this one included. */
+  readonly nonces: ReadonlySet<string>;
+  readonly paths: { readonly journal: string; readonly metrics: string; readonly log: string; readonly snapshots: string; readonly summary: string; readonly student: string };
+  write(name: string, content: string): Promise<void>;
+  read(name: string): Promise<string | null>;
+  /** Whether a coordinator elsewhere has claimed a later generation. */
+  isSuperseded(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/**
+ * The folder that a run with this recipe goes to: `wanted`, or `wanted-2`, `wanted-3`, ... behind finished ones.
+ * @throws UserError (2) when an unfinished run of another recipe is there
+ */
+export async function resolveRunFolder(wanted: string, recipeDigest: string): Promise<string> {
+  for (let n = 1; ; n++) {
+    const path = n === 1 ? wanted : `${wanted}-${n}`;
+    if (await isFinished(path)) continue;
+    const [first] = await readGenerations(path);
+    if (first !== undefined && first.recipeDigest !== recipeDigest) {
+      throw new UserError(`${path}: holds an unfinished run of another recipe (digest ${first.recipeDigest.slice(0, 12)}, this one ${recipeDigest.slice(0, 12)}); choose another --out or finish that run`);
+    }
+    return path;
+  }
+}
+
+/** Whether the folder holds a run that came to its end. */
+export async function isFinished(path: string): Promise<boolean> {
+  return (await readIfThere(join(path, 'summary.json'))) !== null;
+}
+
+/** Locks the folder and claims the next generation. @throws UserError (69) when another coordinator holds it */
+export async function openRunFolder(path: string, recipeDigest: string): Promise<RunFolder> {
+  return storing(path, async () => {
+    await mkdir(join(path, 'generations'), { recursive: true });
+    const lock = await lockFolder(path);
+    try {
+      const { generation, nonces } = await claim(path, recipeDigest);
+      return makeRunFolder(path, { generation, nonces, lock });
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  });
+}
+
+function makeRunFolder(path: string, held: { generation: Generation; nonces: ReadonlySet<string>; lock: Server }): RunFolder {
+  const inside = (name: string): string => join(path, name);
+  return {
+    path, run: held.generation.run, generation: held.generation, nonces: held.nonces,
+    paths: {
+      journal: inside('journal.jsonl'), metrics: inside('metrics.jsonl'), log: inside('log'), snapshots: inside('snapshots'),
+      summary: inside('summary.json'), student: inside('student'),
+    },
+    write: (name, content) => storing(inside(name), () => writeDurably(inside(name), [Buffer.from(content)])),
+    read: (name) => readIfThere(inside(name)),
+    isSuperseded: async () => (await counters(path)).some((counter) => counter > held.generation.counter),
+    close: () => new Promise((resolve) => held.lock.close(() => resolve())),
+  };
+}
+
+/** An abstract Unix socket: gone with its process, whatever ends it, and never left over on the disk. */
+async function lockFolder(path: string): Promise<Server> {
+  const digest = createHash('sha256').update(await realpath(path)).digest('hex');
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => {
+      const inUse = codeOf(error) === 'EADDRINUSE';
+      reject(inUse ? new UserError(`${path}: another coordinator is at work on this run folder; end it first, or choose another --out`, exitCodes.unavailable, error) : error);
+    });
+    server.listen(lockAddress(digest), resolve);
+  });
+  server.unref();
+  return server;
+}
+
+/** Linux has abstract sockets, Windows named pipes; elsewhere a port-like name in the temporary folder would outlive a crash. */
+function lockAddress(digest: string): string {
+  return process.platform === 'win32' ? `\\\\.\\pipe\\stillhouse-${digest}` : `\0stillhouse-${digest}`;
+}
+
+async function claim(path: string, recipeDigest: string): Promise<{ generation: Generation; nonces: ReadonlySet<string> }> {
+  for (;;) {
+    const earlier = await readGenerations(path);
+    const [first] = earlier;
+    const counter = Math.max(0, ...(await counters(path))) + 1;
+    const generation = {
+      counter, nonce: randomBytes(16).toString('hex'), run: first?.run ?? randomBytes(8).toString('hex'), recipeDigest,
+      startedAt: new Date().toISOString(),
+    };
+    if (await createDurably(join(path, 'generations', String(counter)), `${JSON.stringify(generation)}\n`)) {
+      return { generation, nonces: new Set([...earlier.map(({ nonce }) => nonce), generation.nonce]) };
+    }
+  }
+}
+
+async function counters(path: string): Promise<number[]> {
+  try {
+    return (await readdir(join(path, 'generations'))).filter((name) => /^\d+$/.test(name)).map(Number).sort((a, b) => a - b);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function readGenerations(path: string): Promise<Generation[]> {
+  const texts = await Promise.all((await counters(path)).map((counter) => readFile(join(path, 'generations', String(counter)), 'utf8')));
+  return texts.map((text, i) => {
+    const generation = generationSchema.safeParse(JSON.parse(text)).data;
+    if (generation === undefined) throw new UserError(`${path}/generations: entry ${i + 1} is not a generation; the run folder is damaged`, exitCodes.data);
+    return generation;
+  });
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Snapshots: the whole state of a replica (weights, optimizer, moving values) with its position in the run. The state's
+ * bytes are an artifact, `snapshots/<step>-<sha256>.state`, which joiners download; the header beside it, `.json`, is
+ * written last, so a state without a header is no snapshot. The one at step 0 is kept for good: the numerics probe of
+ * every joiner is computed from it.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { codeOf, storing, writeDurably } from './storage.js';
+
+const count = z.number().int().nonnegative();
+const headerSchema = z.object({
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  bytes: count,
+  /** Commits folded into the state. */
+  step: count,
+  /** Updates among them. */
+  update: count,
+  /** Index of the run's next unit. */
+  unit: count,
+  epoch: count,
+  /** Fast hash of the state. */
+  stateHash: z.string(),
+  /** Digest of the recipe with its models and data. */
+  recipeDigest: z.string(),
+});
+export type SnapshotHeader = z.infer<typeof headerSchema>;
+export type Position = Omit<SnapshotHeader, 'sha256' | 'bytes'>;
+export type Snapshot = SnapshotHeader & { readonly path: string };
+
+const pieceBytes = 4 * 1024 * 1024;
+
+export class Snapshots {
+  readonly #folder: string;
+  readonly #keep: number;
+  /** By step, the oldest first. */
+  #list: Snapshot[] = [];
+
+  private constructor(folder: string, keep: number) {
+    this.#folder = folder;
+    this.#keep = keep;
+  }
+
+  static async open(folder: string, keep: number): Promise<Snapshots> {
+    return storing(folder, async () => {
+      await mkdir(folder, { recursive: true });
+      const snapshots = new Snapshots(folder, keep);
+      const headers = await Promise.all((await readdir(folder)).filter((name) => name.endsWith('.json')).map((name) => readHeader(folder, name)));
+      snapshots.#list = headers.flatMap((header) => (header === null ? [] : [header])).sort((a, b) => a.step - b.step);
+      return snapshots;
+    });
+  }
+
+  get all(): readonly Snapshot[] {
+    return this.#list;
+  }
+
+  get newest(): Snapshot | undefined {
+    return this.#list.at(-1);
+  }
+
+  /** The one at step 0. */
+  get initial(): Snapshot | undefined {
+    return this.#list.find(({ step }) => step === 0);
+  }
+
+  /** Oldest step from which a joiner may have to be fed, the initial one aside. */
+  get oldestStep(): number {
+    return this.#list.find(({ step }) => step > 0)?.step ?? 0;
+  }
+
+  /**
+   * Writes the state, a copy that does not change any more, and deletes snapshots beyond the number to keep.
+   * @throws UserError (69) when the storage fails; the earlier snapshots are untouched
+   */
+  async write(state: Uint8Array, position: Position): Promise<Snapshot> {
+    return storing(`${this.#folder}, snapshot at step ${position.step}`, async () => {
+      const sha256 = await digestOf(state);
+      const stem = `${position.step}-${sha256}`;
+      const path = join(this.#folder, `${stem}.state`);
+      const header: SnapshotHeader = { ...position, sha256, bytes: state.length };
+      await writeDurably(path, pieces(state));
+      await writeDurably(join(this.#folder, `${stem}.json`), [Buffer.from(`${JSON.stringify(header)}\n`)]);
+      const snapshot = { ...header, path };
+      this.#list = [...this.#list.filter(({ step }) => step !== position.step), snapshot].sort((a, b) => a.step - b.step);
+      await this.#dropOld();
+      return snapshot;
+    });
+  }
+
+  /** Reads a snapshot's state. Null when it is damaged: then it is set aside, and `newest` is the one before. */
+  async load(snapshot: Snapshot, target: Uint8Array): Promise<boolean> {
+    return storing(snapshot.path, async () => {
+      const isSound = snapshot.bytes === target.length && (await readInto(snapshot.path, target, snapshot.sha256));
+      if (!isSound) this.#list = this.#list.filter((other) => other !== snapshot);
+      return isSound;
+    });
+  }
+
+  /** Forgets snapshots after `step`, which a rewind made void. */
+  async dropAfter(step: number): Promise<void> {
+    await this.#remove(this.#list.filter((snapshot) => snapshot.step > step));
+  }
+
+  async #dropOld(): Promise<void> {
+    const droppable = this.#list.filter(({ step }) => step > 0);
+    await this.#remove(droppable.slice(0, Math.max(0, droppable.length - this.#keep)));
+  }
+
+  async #remove(old: readonly Snapshot[]): Promise<void> {
+    this.#list = this.#list.filter((snapshot) => !old.includes(snapshot));
+    for (const { path } of old) {
+      await unlinkIfThere(path.replace(/state$/, 'json'));
+      await unlinkIfThere(path);
+    }
+  }
+}
+
+async function readHeader(folder: string, name: string): Promise<Snapshot | null> {
+  const header = headerSchema.safeParse(parseJson(await readFile(join(folder, name), 'utf8'))).data;
+  const path = join(folder, name.replace(/json$/, 'state'));
+  if (header === undefined || name !== `${header.step}-${header.sha256}.json`) return null;
+  try {
+    return (await stat(path)).size === header.bytes ? { ...header, path } : null;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function* pieces(state: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < state.length; at += pieceBytes) yield state.subarray(at, at + pieceBytes);
+}
+
+/** In pieces, with room for other events between them. */
+async function digestOf(state: Uint8Array): Promise<string> {
+  const hash = createHash('sha256');
+  for (const piece of pieces(state)) {
+    hash.update(piece);
+    await new Promise(setImmediate);
+  }
+  return hash.digest('hex');
+}
+
+async function readInto(path: string, target: Uint8Array, sha256: string): Promise<boolean> {
+  const hash = createHash('sha256');
+  let at = 0;
+  for await (const piece of createReadStream(path, { highWaterMark: pieceBytes })) {
+    if (!(piece instanceof Uint8Array) || at + piece.length > target.length) return false;
+    hash.update(piece);
+    target.set(piece, at);
+    at += piece.length;
+  }
+  return at === target.length && hash.digest('hex') === sha256;
+}
+
+async function unlinkIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
