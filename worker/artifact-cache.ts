@@ -63,9 +63,9 @@ export class ArtifactCache {
   async #provide(wanted: WantedArtifact): Promise<string> {
     if (!/^[0-9a-f]{64}$/.test(wanted.sha256)) throw new UserError(`artifact ${wanted.sha256}: not a SHA-256`, exitCodes.data);
     const path = join(this.#folder, wanted.sha256);
-    if ((await digestOf(path)) === wanted.sha256) return path;
     const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.part`;
     try {
+      if ((await digestOf(path)) === wanted.sha256) return path;
       await mkdir(this.#folder, { recursive: true });
       await this.#download(wanted, temporary);
       await rename(temporary, path);
@@ -156,7 +156,8 @@ function checkStatus(response: IncomingMessage, sha256: string): void {
   const status = response.statusCode ?? 0;
   if (status === 200 || status === 206) return;
   if (status === 401 || status === 403) throw new UserError(`artifact ${sha256}: the coordinator refused the token (${status})`, exitCodes.refused);
-  if (status === 404) throw new UserError(`artifact ${sha256}: the coordinator does not have it (404)`, exitCodes.data);
+  // A snapshot that newer ones have replaced: the next welcome names another.
+  if (status === 404) throw new UserError(`artifact ${sha256}: the coordinator does not have it (404)`, exitCodes.unavailable);
   throw new TransferError(`status ${status}`);
 }
 

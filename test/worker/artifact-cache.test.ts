@@ -107,7 +107,7 @@ describe('artifact cache', () => {
   it.each([
     ['another digest', () => Buffer.from(content).fill(1, 0, 1), 200, 65, 'another SHA-256'],
     ['more bytes than announced', () => Buffer.concat([content, content]), 200, 65, 'more than'],
-    ['no such artifact', () => Buffer.from('no'), 404, 65, 'does not have it'],
+    ['no such artifact', () => Buffer.from('no'), 404, 69, 'does not have it'],
     ['a refused token', () => Buffer.from('no'), 401, 77, 'refused the token'],
     ['an error that stays', () => Buffer.from('no'), 500, 69, 'cannot be fetched'],
   ])('ends with one line and a code: %s', async (_case, body, status, exitCode, text) => {
