@@ -67,12 +67,14 @@ export class ArtifactCache {
     try {
       if ((await digestOf(path)) === wanted.sha256) return path;
       await mkdir(this.#folder, { recursive: true });
-      await this.#download(wanted, temporary);
-      await rename(temporary, path);
+      try {
+        await this.#download(wanted, temporary);
+        await rename(temporary, path);
+      } finally {
+        await rm(temporary, { force: true });
+      }
     } catch (error) {
       throw this.#explain(wanted, error);
-    } finally {
-      await rm(temporary, { force: true });
     }
     return path;
   }
