@@ -45,6 +45,12 @@ describe('pooled moments', () => {
     expect(pool(b, a, norms)).toEqual({ counts: [4, 2], values: Float64Array.of(7, 3, 2, 2, 2, 0) });
   });
 
+  it('of two layers that saw nothing stay as the right one had them, never NaN', () => {
+    const [a, b] = [Float64Array.of(5, 6), Float64Array.of(7, 8)];
+    expect(pool({ counts: [0], values: a }, { counts: [0], values: b }, [{ channels: 1 }])).toEqual({ counts: [0], values: b });
+    expect(pool({ counts: [3], values: a }, { counts: [0], values: Float64Array.of(NaN, NaN) }, [{ channels: 1 }])).toEqual({ counts: [3], values: a });
+  });
+
   it('leave their parts as they were, and pass null through', () => {
     const a = momentsOf([[1], [2]]);
     const b = momentsOf([[5]]);
