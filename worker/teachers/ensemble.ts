@@ -1,0 +1,152 @@
+/**
+ * The teachers of a run, run together. Every forward has one fixed number of rows, padded: libraries choose other
+ * kernels for other batch sizes, so a row's bits would else depend on how many neighbours it has. With it, labels that
+ * are computed live and labels that were kept are the same bits.
+ *
+ * Teachers run one after the other, in the recipe's order: each of them computes on the thread that calls it.
+ */
+import { createHash } from 'node:crypto';
+import { UserError } from '../../shared/errors.js';
+import type { TeacherSpec } from '../../shared/protocol/messages.js';
+import { feedShape, toChannelsFirst } from './layout.js';
+import { type Combine, logOf, mix, normaliseWeights } from './mixture.js';
+import { openTeacher } from './open-teacher.js';
+import { badModel, type OpenTensorFlow, type Teacher } from './teacher.js';
+
+export interface EnsembleOptions {
+  readonly combine: Combine;
+  /** Rows of every forward. */
+  readonly rows: number;
+  /** One sample, channels last, as the data set gives it. */
+  readonly inputShape: readonly number[];
+  readonly openTensorFlow: OpenTensorFlow;
+  /** Gets one line when a teacher's output looks unlike what its recipe says. */
+  readonly warn?: (text: string) => void;
+}
+
+interface Member {
+  readonly spec: TeacherSpec;
+  readonly teacher: Teacher;
+  readonly weight: number;
+  readonly sampleShape: readonly number[];
+}
+
+export class Ensemble {
+  /** Names the mixture: models, weights, temperatures, form and rows. Labels with another digest are other labels. */
+  readonly digest: string;
+  readonly #members: readonly Member[];
+  readonly #options: EnsembleOptions;
+  readonly #checked = new Set<string>();
+
+  private constructor(members: readonly Member[], options: EnsembleOptions) {
+    this.#members = members;
+    this.#options = options;
+    this.digest = digestOf(members.map((member) => member.spec), options);
+  }
+
+  /**
+   * @param files the path of every file of every teacher, by SHA-256
+   * @throws UserError 65 when a teacher cannot be loaded or does not fit the samples, 2 when no weight is above 0
+   */
+  static async open(teachers: readonly TeacherSpec[], files: ReadonlyMap<string, string>, options: EnsembleOptions): Promise<Ensemble> {
+    const weights = normaliseWeights(teachers.map((teacher) => teacher.weight));
+    if (weights === null) throw new UserError('teachers: all weights are 0; wanted at least one above 0');
+    const members: Member[] = [];
+    for (const [i, spec] of teachers.entries()) members.push(await openMember(spec, weights[i] ?? 0, files, options));
+    return new Ensemble(members, options);
+  }
+
+  get classes(): number {
+    return this.#members[0]?.spec.classes ?? 0;
+  }
+
+  /** Log-probabilities of the mixture, [rows x classes]. `inputs` is [rows x sample], channels last. */
+  async softLabels(inputs: Float32Array, rows: number): Promise<Float32Array> {
+    return this.mixture(await this.#run(this.#members.filter((member) => member.weight > 0), inputs, rows));
+  }
+
+  /** Each teacher's logits by its name, [rows x classes]; log-probabilities where it gives probabilities. */
+  logits(inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
+    return this.#run(this.#members, inputs, rows);
+  }
+
+  /** The mixture of what `logits` gave, as log-probabilities. */
+  mixture(logits: ReadonlyMap<string, Float32Array>): Float32Array {
+    const outputs = this.#members.flatMap(({ spec, weight }) => {
+      const logits_BC = logits.get(spec.name);
+      return logits_BC === undefined ? [] : [{ logits_BC, weight, temperature: spec.temperature }];
+    });
+    return mix(this.#options.combine, outputs, this.classes);
+  }
+
+  async dispose(): Promise<void> {
+    for (const { teacher } of this.#members) await teacher.dispose();
+  }
+
+  async #run(members: readonly Member[], inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
+    const turned = members.some((member) => member.spec.layout === 'nchw') ? toChannelsFirst(inputs, this.#options.inputShape) : inputs;
+    const result = new Map<string, Float32Array>();
+    for (const member of members) {
+      const raw = await forwardAll(member, member.spec.layout === 'nchw' ? turned : inputs, rows, this.#options.rows);
+      this.#checkOnce(member.spec, raw);
+      result.set(member.spec.name, member.spec.output === 'probabilities' ? logOf(raw) : raw);
+    }
+    return result;
+  }
+
+  #checkOnce(spec: TeacherSpec, raw: Float32Array): void {
+    if (this.#checked.has(spec.name)) return;
+    this.#checked.add(spec.name);
+    const text = objectionTo(spec.output, raw, spec.classes);
+    if (text !== null) this.#options.warn?.(`teacher ${spec.name}: ${text}`);
+  }
+}
+
+async function openMember(spec: TeacherSpec, weight: number, files: ReadonlyMap<string, string>, options: EnsembleOptions): Promise<Member> {
+  const paths = new Map(
+    spec.files.map((file) => {
+      const path = files.get(file.sha256);
+      if (path === undefined) throw badModel(spec.name, `its file ${file.name} (${file.sha256}) is missing`);
+      return [file.name, path];
+    }),
+  );
+  const teacher = await openTeacher({ ...spec, paths }, options.openTensorFlow);
+  const sampleShape = feedShape(teacher.sampleShape, options.inputShape, spec.layout);
+  if (sampleShape !== null) return { spec, teacher, weight, sampleShape };
+  throw badModel(spec.name, `its samples are [${teacher.sampleShape.join(', ')}]; the data's are [${options.inputShape.join(', ')}]`);
+}
+
+/** All rows through the teacher, `fixedRows` (or as many as the model insists on) at a time, zeros after the last. */
+async function forwardAll(member: Member, inputs: Float32Array, rows: number, fixedRows: number): Promise<Float32Array> {
+  const { spec, teacher, sampleShape } = member;
+  const [step, size] = [teacher.fixedRows ?? fixedRows, inputs.length / rows];
+  const out = new Float32Array(rows * spec.classes);
+  for (let row = 0; row < rows; row += step) {
+    const batch = new Float32Array(step * size);
+    batch.set(inputs.subarray(row * size, Math.min(row + step, rows) * size));
+    const values = await teacher.forward(batch, [step, ...sampleShape]);
+    if (values.length !== step * spec.classes) throw badModel(spec.name, `it gives ${values.length / step} classes; wanted ${spec.classes}`);
+    out.set(values.subarray(0, (Math.min(row + step, rows) - row) * spec.classes), row * spec.classes);
+  }
+  return out;
+}
+
+/** What is odd about a teacher's output, given what the recipe says that it is; null for nothing. */
+export function objectionTo(output: TeacherSpec['output'], raw_BC: Float32Array, classes: number): string | null {
+  if (!raw_BC.every(Number.isFinite)) return 'its output is not finite';
+  const looksLikeProbabilities = raw_BC.every((value) => value >= 0) && rowSums(raw_BC, classes).every((sum) => Math.abs(sum - 1) < 1e-3);
+  if (output === 'logits' && looksLikeProbabilities) return 'its rows sum to 1, so it gives probabilities; if it does, add "output: probabilities" to the recipe';
+  if (output === 'probabilities' && !looksLikeProbabilities) return 'its rows do not sum to 1, so it gives no probabilities; remove "output: probabilities" from the recipe';
+  return null;
+}
+
+function rowSums(values_BC: Float32Array, classes: number): number[] {
+  return Array.from({ length: values_BC.length / classes }, (_, row) => values_BC.subarray(row * classes, (row + 1) * classes).reduce((a, b) => a + b, 0));
+}
+
+function digestOf(specs: readonly TeacherSpec[], options: EnsembleOptions): string {
+  const teachers = specs.map(({ name, files, weight, temperature, output, outputName = '', input = '', layout }) => {
+    return [name, files.map((file) => file.sha256), weight, temperature, output, outputName, input, layout];
+  });
+  return createHash('sha256').update(JSON.stringify([options.combine, options.rows, options.inputShape, teachers])).digest('hex');
+}

@@ -1,0 +1,177 @@
+/**
+ * Looks at a teacher's files before a run starts: format, digests, size, and one trial forward, which tells whether it
+ * takes the data's samples and gives the data's classes. What is wrong is said here, in one line, not by a worker later.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { exitCodes, UserError } from '../../shared/errors.js';
+import type { TeacherSpec } from '../../shared/protocol/messages.js';
+import { keyedSeed, randomStream } from '../../shared/random.js';
+import type { TeacherRecipe } from '../../shared/recipe/schema.js';
+import { objectionTo } from './ensemble.js';
+import { feedShape, type Layout } from './layout.js';
+import { readOnnxFacts } from './onnx-file.js';
+import { openTeacher } from './open-teacher.js';
+import { badModel, type OpenTensorFlow, type Teacher } from './teacher.js';
+import { parseModelJson, tfjsFormat, weightFiles } from './tfjs-files.js';
+
+export interface ExpectedTeacher {
+  /** One sample of the data, channels last. */
+  readonly inputShape: readonly number[];
+  readonly classes: number;
+  /** For a teacher without a temperature of its own. */
+  readonly responseTemperature: number;
+  readonly openTensorFlow: OpenTensorFlow;
+}
+
+export interface InspectedTeacher {
+  readonly spec: TeacherSpec;
+  /** Where each of the spec's files lies, by SHA-256. */
+  readonly paths: ReadonlyMap<string, string>;
+  /** Lines for the user about what looks odd; the run can go on. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * @param folder the recipe's, which the model's path is relative to
+ * @throws UserError 2 when the recipe asks for what is not there or does not fit, 65 when a file is damaged or another
+ */
+export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expected: ExpectedTeacher): Promise<InspectedTeacher> {
+  const found = await findFiles(recipe, folder);
+  const files = await Promise.all([...found.paths].map(async ([name, path]) => ({ name, path, ...(await digestFile(path)) })));
+  checkDigest(recipe, files);
+  const named = { ...optional('input', recipe.input), ...optional('outputName', recipe.outputName) };
+  const teacher = await openTeacher({ name: recipe.name, format: found.format, ...named, paths: found.paths }, expected.openTensorFlow);
+  try {
+    const layout = chooseLayout(recipe, teacher, found.format, expected.inputShape);
+    const trial = await tryOut(recipe, teacher, layout.shape, expected);
+    const spec: TeacherSpec = {
+      name: recipe.name,
+      format: found.format,
+      weight: recipe.weight,
+      temperature: recipe.temperature ?? expected.responseTemperature,
+      output: recipe.output,
+      ...named,
+      layout: layout.layout,
+      classes: expected.classes,
+      parameters: teacher.parameters,
+      files: files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
+    };
+    return { spec, paths: new Map(files.map((file) => [file.sha256, file.path])), warnings: trial };
+  } finally {
+    await teacher.dispose();
+  }
+}
+
+interface FoundFiles {
+  readonly format: TeacherSpec['format'];
+  /** By name relative to the model file's folder; the model file first. */
+  readonly paths: ReadonlyMap<string, string>;
+}
+
+async function findFiles(recipe: TeacherRecipe, folder: string): Promise<FoundFiles> {
+  const given = resolve(folder, recipe.model);
+  const path = (await isFolder(recipe, given)) ? join(given, 'model.json') : given;
+  const [main, place] = [basename(path), dirname(path)];
+  const bytes = await readModel(recipe, path, given);
+  const isOnnx = /\.onnx$/i.test(main);
+  if (!isOnnx && !/\.json$/i.test(main)) throw new UserError(`teacher ${recipe.name}: model "${recipe.model}" is of an unknown format; wanted an .onnx file or the model.json of a tfjs model`);
+  const json = isOnnx ? null : parseModelJson(recipe.name, bytes.toString('utf8'));
+  const others = json === null ? externalFiles(recipe, bytes) : weightFiles(json);
+  const paths = new Map([[main, path]]);
+  for (const other of others) {
+    const where = join(place, other);
+    if (!(await exists(where))) throw new UserError(`teacher ${recipe.name}: file ${where} is missing; ${main} keeps weights in it`);
+    paths.set(other, where);
+  }
+  return { format: json === null ? 'onnx' : tfjsFormat(json), paths };
+}
+
+async function isFolder(recipe: TeacherRecipe, path: string): Promise<boolean> {
+  if (!(await exists(path))) throw new UserError(`teacher ${recipe.name}: model ${path} does not exist`);
+  return (await stat(path)).isDirectory();
+}
+
+async function readModel(recipe: TeacherRecipe, path: string, given: string): Promise<Buffer> {
+  if (await exists(path)) return readFile(path);
+  const isSaved = await exists(join(given, 'saved_model.pb'));
+  const wish = 'wanted an .onnx file or a folder with the model.json of a tfjs model';
+  throw new UserError(`teacher ${recipe.name}: the folder ${given} ${isSaved ? 'holds a SavedModel' : 'has no model.json'}; ${wish}`);
+}
+
+function externalFiles(recipe: TeacherRecipe, bytes: Uint8Array): readonly string[] {
+  try {
+    return readOnnxFacts(bytes).externalFiles;
+  } catch (error) {
+    throw badModel(recipe.name, `${recipe.model} is damaged or no ONNX model`, error);
+  }
+}
+
+interface DigestedFile {
+  readonly name: string;
+  readonly path: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** One file: its SHA-256. Several: that of their lines as sha256sum prints them (`sha256sum model.json ... | sha256sum`). */
+export function modelDigest(files: readonly Pick<DigestedFile, 'name' | 'sha256'>[]): string {
+  const [only] = files;
+  if (only !== undefined && files.length === 1) return only.sha256;
+  return createHash('sha256').update(files.map((file) => `${file.sha256}  ${file.name}\n`).join('')).digest('hex');
+}
+
+function checkDigest(recipe: TeacherRecipe, files: readonly DigestedFile[]): void {
+  const actual = modelDigest(files);
+  if (recipe.sha256 === undefined || recipe.sha256 === actual) return;
+  throw new UserError(`teacher ${recipe.name}: the SHA-256 of ${recipe.model} is ${actual}; the recipe wants ${recipe.sha256}`, exitCodes.data);
+}
+
+/** The recipe's layout, else the one that fits; where both do, channels first for ONNX and channels last for tfjs. */
+function chooseLayout(recipe: TeacherRecipe, teacher: Teacher, format: TeacherSpec['format'], sample: readonly number[]): { layout: Layout; shape: readonly number[] } {
+  const likely: readonly Layout[] = format === 'onnx' ? ['nchw', 'nhwc'] : ['nhwc', 'nchw'];
+  for (const layout of recipe.layout === undefined ? likely : [recipe.layout]) {
+    const shape = feedShape(teacher.sampleShape, sample, layout);
+    if (shape !== null) return { layout, shape };
+  }
+  const takes = teacher.sampleShape.map((dim) => dim ?? 'any').join(', ');
+  throw new UserError(`teacher ${recipe.name}: its input shape is [${takes}]; the data's samples are [${sample.join(', ')}]${recipe.layout === undefined ? '' : ` with layout ${recipe.layout}`}`);
+}
+
+/** One forward of noise. @returns warnings @throws UserError 2 when the number of classes is another */
+async function tryOut(recipe: TeacherRecipe, teacher: Teacher, shape: readonly number[], expected: ExpectedTeacher): Promise<string[]> {
+  const rows = teacher.fixedRows ?? 2;
+  const stream = randomStream([keyedSeed(['inspect']), recipe.name]);
+  const inputs = Float32Array.from({ length: rows * shape.reduce((a, b) => a * b, 1) }, () => stream.float());
+  const raw = await teacher.forward(inputs, [rows, ...shape]);
+  const classes = raw.length / rows;
+  if (classes !== expected.classes) throw new UserError(`teacher ${recipe.name}: it gives ${classes} classes; the data has ${expected.classes}`);
+  const text = objectionTo(recipe.output, raw, classes);
+  return text === null ? [] : [`teacher ${recipe.name}: ${text}`];
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+async function digestFile(path: string): Promise<{ sha256: string; bytes: number }> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { sha256: hash.digest('hex'), bytes };
+}
+
+function optional<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: string });
+}

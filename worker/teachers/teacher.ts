@@ -1,0 +1,59 @@
+/**
+ * A frozen model that gives one row of logits (or probabilities) for each sample. It runs in inference mode, learns
+ * nothing, and is a pure function of its inputs. One file for each format: onnx.ts, layers-model.ts, graph-model.ts.
+ */
+import type * as TensorFlowModule from '@tensorflow/tfjs';
+import { exitCodes, UserError } from '../../shared/errors.js';
+import type { TeacherSpec } from '../../shared/protocol/messages.js';
+
+/** The tfjs library with its backend chosen and ready. */
+export type TensorFlow = typeof TensorFlowModule;
+
+/** Asked for only when a teacher needs tfjs, so that a run with ONNX teachers alone never loads it. */
+export type OpenTensorFlow = () => Promise<TensorFlow>;
+
+export interface Teacher {
+  /** One sample's shape in the model's own layout; null where the model leaves a size open. */
+  readonly sampleShape: readonly (number | null)[];
+  /** The number of rows that the model insists on; null when any will do. */
+  readonly fixedRows: number | null;
+  /** Numbers in its weights, moving statistics included. */
+  readonly parameters: number;
+  /**
+   * `shape` is the inputs' whole shape, rows first, in the model's layout. Gives what the model gives: [rows x classes].
+   * @throws UserError 65 when the model cannot run on it or gives something else
+   */
+  forward(inputs: Float32Array, shape: readonly number[]): Promise<Float32Array>;
+  dispose(): Promise<void>;
+}
+
+/** What is needed to open a teacher: `paths` has its files by name, the model file first. */
+export interface TeacherSource extends Pick<TeacherSpec, 'name' | 'format' | 'input' | 'outputName'> {
+  readonly paths: ReadonlyMap<string, string>;
+}
+
+/** A UserError about a teacher's files, exit code 65. */
+export function badModel(name: string, text: string, cause?: unknown): UserError {
+  const reason = cause instanceof Error ? `: ${firstLine(cause.message)}` : '';
+  return new UserError(`teacher ${name}: ${text}${reason}`, exitCodes.data, cause);
+}
+
+/** @returns the output as a new array of [rows x classes] @throws UserError 65 when it is no such matrix */
+export function asRows(name: string, values: ArrayLike<number>, shape: readonly number[], rows: number): Float32Array {
+  const isMatrix = shape.length >= 2 && shape[0] === rows && shape.slice(2).every((dim) => dim === 1);
+  if (!isMatrix) throw badModel(name, `its output has the shape [${shape.join(', ')}]; wanted [${rows}, classes]`);
+  return Float32Array.from(values);
+}
+
+/** The one of `names` that is wanted, or the only one. @throws UserError 2 when there is none, or several to choose from */
+export function pickName(what: string, names: readonly string[], wanted: string | undefined): string {
+  const found = wanted === undefined && names.length === 1 ? names[0] : names.find((name) => name === wanted);
+  if (found !== undefined) return found;
+  const list = names.map((name) => `"${name}"`).join(', ');
+  if (wanted === undefined) throw new UserError(`${what}: the model has ${names.length} of them (${list}); name one in the recipe`);
+  throw new UserError(`${what} "${wanted}": the model has no such name; it has ${list}`);
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0]?.slice(0, 300) ?? '';
+}
