@@ -175,7 +175,8 @@ export class Link {
     this.#badFrames = closed.code === closeCodes.badFrame ? this.#badFrames + 1 : 0;
     if (this.#badFrames >= badFrameLimit) throw new UserError(`the protocol was broken ${badFrameLimit} times in a row: ${closed.reason}`, exitCodes.refused);
     if (end?.reason === 'next') this.#run = null;
-    if (session.isReplicaLost || closed.code === closeCodes.stale) this.#run?.lose();
+    const isCalledStale = closed.code === closeCodes.stale && session.closeReason === null;
+    if (session.isReplicaLost || isCalledStale) this.#run?.lose();
     const why = session.closeReason ?? closed.reason;
     const reason = why === '' ? `connection lost (${closed.code})` : `connection lost: ${why}`;
     return { wasAdmitted: session.isAdmitted, isNextRun: end?.reason === 'next', reason: end?.reason === 'next' ? '' : reason };

@@ -12,6 +12,8 @@ const aheadLimit = 32;
 export class MicroBatches {
   readonly #compute: Pick<RunCompute, 'trainBatch' | 'evalBatch'>;
   readonly #ready = new Map<string, Promise<MicroBatch>>();
+  /** Of the current leases; not made again ahead. */
+  readonly #taken = new Set<string>();
   /** One at a time: the teachers' device is one. */
   readonly #queue = new PQueue({ concurrency: 1 });
 
@@ -24,30 +26,35 @@ export class MicroBatches {
     const key = keyOf(lease, j);
     const found = this.#ready.get(key) ?? this.#make(lease, j);
     this.#ready.delete(key);
+    this.#taken.add(key);
     return found;
   }
 
-  /** Makes the first micro-batch of these leases that is not there; false when all are, or as many as may be. */
-  async makeNext(leases: readonly Lease[]): Promise<boolean> {
-    if (this.#ready.size >= aheadLimit) return false;
+  /** Begins to make the first micro-batch of these leases that is not there; null when all are, or as many as may be. */
+  startNext(leases: readonly Lease[]): Promise<MicroBatch> | null {
+    if (this.#ready.size >= aheadLimit) return null;
     for (const lease of leases) {
       const { from, to } = blockRange(lease.block, lease.microBatches);
       for (let j = from; j < to; j++) {
-        const key = keyOf(lease, j);
-        if (this.#ready.has(key)) continue;
-        const made = this.#make(lease, j);
-        this.#ready.set(key, made);
-        await made;
-        return true;
+        if (!this.#taken.has(keyOf(lease, j)) && !this.#ready.has(keyOf(lease, j))) return this.#start(lease, j);
       }
     }
-    return false;
+    return null;
   }
 
   /** Forgets what was made for leases that are not among these. */
   keepOnly(leases: readonly Lease[]): void {
     const steps = new Set(leases.map(stepKey));
+    this.#taken.clear();
     for (const key of this.#ready.keys()) if (!steps.has(key.slice(0, key.lastIndexOf(':')))) this.#ready.delete(key);
+  }
+
+  #start(lease: Lease, j: number): Promise<MicroBatch> {
+    const made = this.#make(lease, j);
+    // A failure is met by whoever takes it; until then it must not count as unhandled.
+    made.catch(() => undefined);
+    this.#ready.set(keyOf(lease, j), made);
+    return made;
   }
 
   #make(lease: Lease, j: number): Promise<MicroBatch> {

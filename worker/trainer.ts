@@ -34,6 +34,8 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
     let bad: { readonly microBatch: number; readonly reason: string } | null = null;
     for (let j = from; j < to && bad === null && !desk.queue.isCancelled; j++) {
       const batch = await clock.time('labels', () => microBatches.take(lease, j));
+      // Teachers that run beside this thread label the next one meanwhile.
+      void microBatches.startNext([lease, ...desk.queue.waiting]);
       const part = await clock.time('student', async (): Promise<GradientResult> => {
         if (lease.kind === 'evaluate') return withoutGradient(await (lease.subject === 'teachers' ? evaluateTeachers : evaluateStudent)(batch, compute));
         const step = { losses: recipe.losses, divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j] };
@@ -78,10 +80,10 @@ async function weightsOf(lease: Lease, { desk, compute, microBatches, clock }: W
     const where = desk.weightsAre(lease);
     if (where === 'ahead') return null;
     if (where === 'here') return clock.time('load', () => desk.loadWeights(lease.step, compute.student));
-    const isMade = await clock.time('labels', () => microBatches.makeNext([lease, ...desk.queue.waiting]));
+    const made = await clock.time('labels', () => microBatches.startNext([lease, ...desk.queue.waiting]));
     // The event loop must turn, or the weights' arrival is not seen.
     await nextTurn();
-    if (!isMade && !desk.queue.isCancelled && desk.weightsAre(lease) === 'behind') await clock.time('wait', () => desk.queue.changed());
+    if (made === null && !desk.queue.isCancelled && desk.weightsAre(lease) === 'behind') await clock.time('wait', () => desk.queue.changed());
   }
   return null;
 }

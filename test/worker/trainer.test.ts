@@ -73,7 +73,8 @@ describe('trainer', () => {
     const { desk, compute, posted } = start();
     desk.hear(lease({ block: { level: 1, index: 1 } }));
     expect((await posted('contribution')).sums.samples).toBe(5);
-    expect(compute.events).toEqual(['load', 'batch 0:5-7', 'gradients 5,6', 'batch 0:7-10', 'gradients 7,8,9']);
+    expect(compute.events.filter((event) => !event.startsWith('batch'))).toEqual(['load', 'gradients 5,6', 'gradients 7,8,9']);
+    expect(compute.events.filter((event) => event.startsWith('batch'))).toEqual(['batch 0:5-7', 'batch 0:7-10']);
   });
 
   it('loads the weights once a step', async () => {
@@ -96,6 +97,17 @@ describe('trainer', () => {
     await posted('contribution');
     expect(compute.events.slice(4)[0]).toBe('load');
     expect(compute.events.filter((event) => event.startsWith('batch'))).toHaveLength(4);
+  });
+
+  it('labels the next micro-batch, of this lease or the next, while the student computes', async () => {
+    const { desk, compute, posted } = start();
+    const seen: string[] = [];
+    compute.onGradient = (inputs) => void seen.push(`${inputs[0]}: ${compute.events.filter((event) => event.startsWith('batch')).length}`);
+    desk.hear(lease({ id: 1, block: { level: 1, index: 0 } }));
+    desk.hear(lease({ id: 2, block: { level: 0, index: 2 } }));
+    await posted('contribution');
+    await posted('contribution');
+    expect(seen).toEqual(['0: 2', '2: 3', '5: 3']);
   });
 
   it('drops a lease that is cancelled between its micro-batches', async () => {
