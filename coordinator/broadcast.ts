@@ -14,9 +14,12 @@ export interface RunEnvelope {
   readonly generation: number;
 }
 
+/** A commit as it goes out, before the state after it is known. */
+export type CommitHead = Omit<CommitRecord, 'stateHash' | 'line'>;
+
 /** The newest commit, with its bytes in memory. */
 export interface LiveCommit {
-  readonly record: CommitRecord;
+  readonly head: CommitHead;
   readonly bytes: Uint8Array;
   /** Null when `bytes` is memory of its own, which nobody will reuse. */
   readonly retired: RetiredSlot | null;
@@ -34,6 +37,7 @@ export class Broadcast {
   #live: LiveCommit | null = null;
   #liveHead: Frame | null = null;
   #released: number;
+  #lastRelease: { readonly step: number; readonly frame: Frame } | null = null;
   #waiting: (() => void)[] = [];
 
   /** @param released commits that are journalled already */
@@ -54,8 +58,9 @@ export class Broadcast {
     this.#notify();
   }
 
-  release(step: number): void {
+  release(step: number, stateHash: string): void {
     this.#released = step + 1;
+    this.#lastRelease = { step, frame: encodeFrame({ type: 'release', ...this.#envelope, step, stateHash }) };
     this.#notify();
   }
 
@@ -71,46 +76,48 @@ export class Broadcast {
 
   /** Whether the commit of `step` exists, in memory or in the log. */
   has(step: number): boolean {
-    return this.#live?.record.step === step || this.#log.has(step);
+    return this.#live?.head.step === step || this.#log.has(step);
   }
 
   /** The commit's header, with its bytes if they fit one chunk. */
-  async head(step: number): Promise<{ frame: Frame; record: CommitRecord }> {
-    if (this.#live?.record.step === step) {
-      this.#liveHead ??= this.#encodeHead(this.#live.record, this.#live.bytes);
-      return { frame: this.#liveHead, record: this.#live.record };
+  async head(step: number): Promise<{ frame: Frame; head: CommitHead }> {
+    if (this.#live?.head.step === step) {
+      this.#liveHead ??= this.#encodeHead(this.#live.head, this.#live.bytes);
+      return { frame: this.#liveHead, head: this.#live.head };
     }
     const record = await this.#log.read(step);
     const isInline = record.bytes > 0 && record.bytes <= limits.chunkBytes;
     const bytes = isInline ? await this.#log.readBytes(step, { offset: 0, length: record.bytes }) : new Uint8Array(0);
-    return { frame: this.#encodeHead(record, bytes), record };
+    return { frame: this.#encodeHead(record, bytes), head: record };
   }
 
   /** Chunk `index` of a commit whose bytes do not fit one. */
-  async chunk(record: CommitRecord, index: number): Promise<Outgoing> {
-    const range = split(record.bytes)[index];
-    if (range === undefined) throw new Error(`chunk ${index} of ${record.bytes} bytes`);
+  async chunk(head: CommitHead, index: number): Promise<Outgoing> {
+    const range = split(head.bytes)[index];
+    if (range === undefined) throw new Error(`chunk ${index} of ${head.bytes} bytes`);
     const header: DownMessage = {
-      type: 'commitChunk', ...this.#envelope, step: record.step, offset: range.offset, total: record.bytes,
-      checksum: record.checksums[index] ?? 0,
+      type: 'commitChunk', ...this.#envelope, step: head.step, offset: range.offset, total: head.bytes,
+      checksum: head.checksums[index] ?? 0,
     };
     const live = this.#live;
-    if (live?.record.step !== record.step || live.retired?.isGone === true) {
-      return { frame: encodeFrame(header, await this.#log.readBytes(record.step, range)), done: nothing };
+    if (live?.head.step !== head.step || live.retired?.isGone === true) {
+      return { frame: encodeFrame(header, await this.#log.readBytes(head.step, range)), done: nothing };
     }
     live.retired?.pin();
     const payload = live.bytes.subarray(range.offset, range.offset + range.length);
     return { frame: encodeFrame(header, payload), done: () => live.retired?.unpin() };
   }
 
-  releaseOf(record: CommitRecord): Frame {
-    return encodeFrame({ type: 'release', ...this.#envelope, step: record.step, stateHash: record.stateHash });
+  /** Null when the log no longer knows the step. */
+  releaseOf(step: number): Frame | null {
+    if (this.#lastRelease?.step === step) return this.#lastRelease.frame;
+    const stateHash = this.#log.stateHashAfter(step);
+    return stateHash === undefined ? null : encodeFrame({ type: 'release', ...this.#envelope, step, stateHash });
   }
 
-  #encodeHead(record: CommitRecord, bytes: Uint8Array): Frame {
-    const { step, scalars, digest, momentCounts } = record;
-    const payload = record.bytes > 0 && record.bytes <= limits.chunkBytes ? bytes : undefined;
-    return encodeFrame({ type: 'commit', ...this.#envelope, step, scalars, bytes: record.bytes, digest, momentCounts }, payload);
+  #encodeHead({ step, scalars, bytes, digest, momentCounts }: CommitHead, payload: Uint8Array): Frame {
+    const inline = bytes > 0 && bytes <= limits.chunkBytes ? payload : undefined;
+    return encodeFrame({ type: 'commit', ...this.#envelope, step, scalars, bytes, digest, momentCounts }, inline);
   }
 
   #notify(): void {

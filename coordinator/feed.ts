@@ -20,32 +20,27 @@ export interface FeedOptions {
 export async function feed({ broadcast, outbox, from, onTooSlow }: FeedOptions): Promise<void> {
   for (let step = from; ; step++) {
     while (!outbox.isClosed && !broadcast.has(step) && broadcast.released <= step) await broadcast.changed();
+    const isSent = await sendCommit(broadcast, outbox, step);
+    while (isSent && !outbox.isClosed && broadcast.released <= step) await broadcast.changed();
+    const release = isSent ? broadcast.releaseOf(step) : null;
     if (outbox.isClosed) return;
-    if (!broadcast.has(step)) return onTooSlow(step);
-    const record = await sendCommit(broadcast, outbox, step);
-    if (record === null) return outbox.isClosed ? undefined : onTooSlow(step);
-    while (!outbox.isClosed && broadcast.released <= step) await broadcast.changed();
-    outbox.sendFrame(broadcast.releaseOf(record));
+    if (release === null) return onTooSlow(step);
+    outbox.sendFrame(release);
   }
 }
 
-/** Null when the connection closed, or the log was shortened, before all was sent. */
-async function sendCommit(broadcast: Broadcast, outbox: Outbox, step: number): ReturnType<typeof sendHead> {
-  const record = await sendHead(broadcast, outbox, step);
-  const chunks = record === null || record.bytes <= limits.chunkBytes ? 0 : record.checksums.length;
-  for (let index = 0; record !== null && index < chunks; index++) {
+/** False when the connection closed, or the log was shortened, before all was sent. */
+async function sendCommit(broadcast: Broadcast, outbox: Outbox, step: number): Promise<boolean> {
+  await outbox.room();
+  if (outbox.isClosed || !broadcast.has(step)) return false;
+  const { frame, head } = await broadcast.head(step);
+  outbox.sendFrame(frame);
+  const chunks = head.bytes <= limits.chunkBytes ? 0 : head.checksums.length;
+  for (let index = 0; index < chunks; index++) {
     await outbox.room();
-    if (outbox.isClosed || !broadcast.has(step)) return null;
-    const { frame, done } = await broadcast.chunk(record, index);
+    if (outbox.isClosed || !broadcast.has(step)) return false;
+    const { frame, done } = await broadcast.chunk(head, index);
     outbox.sendFrame(frame, done);
   }
-  return record;
-}
-
-async function sendHead(broadcast: Broadcast, outbox: Outbox, step: number): Promise<Awaited<ReturnType<Broadcast['head']>>['record'] | null> {
-  await outbox.room();
-  if (outbox.isClosed || !broadcast.has(step)) return null;
-  const { frame, record } = await broadcast.head(step);
-  outbox.sendFrame(frame);
-  return record;
+  return true;
 }

@@ -119,7 +119,7 @@ export class CommitLog {
   }
 
   /** Bytes of a commit's payload, in memory of their own or in `target`. */
-  async readBytes(step: number, range: ChunkRange, target = new Uint8Array(range.length)): Promise<Uint8Array> {
+  async readBytes(step: number, range: ChunkRange, target: Uint8Array = new Uint8Array(range.length)): Promise<Uint8Array> {
     const place = this.#placeOf(step);
     return storing(place.segment.path, async () => {
       const read = await readFully(place.segment.file, target.subarray(0, range.length), place.payloadAt + range.offset);

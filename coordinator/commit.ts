@@ -1,0 +1,170 @@
+/**
+ * What happens to a unit whose root is complete (design, section 3, step 5), in order:
+ *
+ *   reduce  ->  hold (bytes go out)  ->  apply  ->  log + journal, fsynced  ->  (the core) release
+ *
+ * Each phase is a function of its own. An evaluation changes no weights: it is a journal line.
+ */
+import { exitCodes, UserError } from '../shared/errors.js';
+import { commitScalars, skipScalars } from '../shared/optimizer/scalars.js';
+import { checksumOf, split } from '../shared/protocol/chunks.js';
+import { limits } from '../shared/protocol/messages.js';
+import type { Sums } from '../shared/reduction/contribution.js';
+import type { Replica } from '../shared/replica.js';
+import type { Broadcast, CommitHead, LiveCommit } from './broadcast.js';
+import type { Content, Contributions } from './contributions.js';
+import type { Unit } from './decide/types.js';
+import type { CommitLine, EvaluationLine, Journal, JournalLine } from './journal.js';
+import type { CommitLog } from './log.js';
+import { applyCommit } from './recovery.js';
+import type { SlotPool } from './slot-pool.js';
+
+export interface CommitterOptions {
+  readonly replica: Replica;
+  readonly pool: SlotPool;
+  readonly contributions: Contributions;
+  readonly broadcast: Broadcast;
+  readonly log: CommitLog;
+  readonly journal: Journal;
+  readonly generation: number;
+  readonly totalSteps: number;
+  /** Names of the recipe's loss terms. */
+  readonly terms: readonly string[];
+  /** Updates and state so far. */
+  readonly update: number;
+  readonly stateHash: string;
+  readonly nowMs: () => number;
+  readonly warn: (text: string) => void;
+}
+
+export interface CommitRequest {
+  readonly index: number;
+  readonly unit: Unit;
+  readonly slot: number | null;
+  readonly skip: boolean;
+  readonly reason: string;
+}
+
+/** Steps in a row whose gradient was not finite when it was complete. */
+const skipLimit = 3;
+const emptyDigest = '0'.repeat(16);
+
+export class Committer {
+  readonly #options: CommitterOptions;
+  #update: number;
+  #stateHash: string;
+  #badSteps = 0;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+    this.#update = options.update;
+    this.#stateHash = options.stateHash;
+  }
+
+  get update(): number {
+    return this.#update;
+  }
+
+  /** Hash of the state after the last commit. */
+  get stateHash(): string {
+    return this.#stateHash;
+  }
+
+  /** Resolves once the commit is on the disk. @throws UserError (65) when training has diverged, (69) when the disk fails */
+  async commitTraining(request: CommitRequest): Promise<CommitLine> {
+    const content = request.slot === null ? null : this.#options.contributions.take(request.slot);
+    const { live, skip } = this.#reduce(request, content);
+    this.#options.broadcast.hold(live);
+    live.retired?.pin();
+    if (live.bytes.length > limits.chunkBytes) await new Promise(setImmediate);
+    this.#apply(live, content?.buffer ?? null);
+    const line = this.#line(request, content?.sums ?? {}, skip);
+    if (live.retired === null && content !== null && content.buffer !== null) this.#options.pool.give(content.buffer);
+    await this.#store(live, line);
+    live.retired?.unpin();
+    return line;
+  }
+
+  async commitEvaluation({ index, unit, slot }: CommitRequest, beforeJournal: (line: EvaluationLine) => Promise<void>): Promise<EvaluationLine> {
+    const { generation, nowMs, journal, contributions } = this.#options;
+    const sums = slot === null ? {} : contributions.take(slot).sums;
+    const line: EvaluationLine = {
+      type: 'evaluation', generation, atMs: nowMs(), step: unit.step, unit: index, epoch: unit.epoch,
+      subject: unit.subject ?? 'student', samples: unit.to - unit.from, sums: { ...sums },
+    };
+    await beforeJournal(line);
+    await journal.append(line);
+    return line;
+  }
+
+  /** The commit with its scalars; `skip` says why there is no update. */
+  #reduce({ index, unit, skip, reason }: CommitRequest, content: Content | null): { live: LiveCommit; skip: string | undefined } {
+    const buffer = content?.buffer ?? null;
+    const squares = buffer === null ? 0 : this.#options.replica.slotSquares(buffer);
+    const why = skip ? reason || 'skipped' : this.#reasonToSkip(unit, buffer, squares);
+    if (content === null || buffer === null || why !== undefined) {
+      const head: CommitHead = { step: unit.step, unit: index, scalars: skipScalars(this.#update), bytes: 0, digest: emptyDigest, momentCounts: [], checksums: [] };
+      return { live: { head, bytes: new Uint8Array(0), retired: null }, skip: why ?? 'skipped' };
+    }
+    return { live: this.#liveCommit({ index, unit, squares }, { ...content, buffer }), skip: undefined };
+  }
+
+  /** @throws UserError (65) when too many steps in a row have no finite gradient */
+  #reasonToSkip(unit: Unit, buffer: number | null, squares: number): string | undefined {
+    if (buffer === null) return 'no loss term applied';
+    const isFinite = Number.isFinite(squares);
+    this.#badSteps = isFinite ? 0 : this.#badSteps + 1;
+    if (isFinite) return undefined;
+    if (this.#badSteps >= skipLimit) throw new UserError(`step ${unit.step}: the sum of gradients is not finite, ${skipLimit} steps in a row; lower the learning rate or clip`, exitCodes.data);
+    this.#options.warn(`step ${unit.step}: the sum of gradients is not finite; no update`);
+    return 'the sum of gradients is not finite';
+  }
+
+  #liveCommit({ index, unit, squares }: { index: number; unit: Unit; squares: number }, content: Content & { buffer: number }): LiveCommit {
+    const { replica, totalSteps, pool } = this.#options;
+    replica.writeMoments(content.buffer, content.moments);
+    this.#update++;
+    const scalars = commitScalars(replica.plan.optimizer, replica.plan, { update: this.#update, step: unit.step, totalSteps, gradientSquares: squares });
+    const view = replica.slotBytes(content.buffer);
+    const isSmall = view.length <= limits.chunkBytes;
+    // A small commit is cheaper to copy than to keep its buffer from being used again.
+    const bytes = isSmall ? Uint8Array.from(view) : view;
+    const head: CommitHead = {
+      step: unit.step, unit: index, scalars, bytes: bytes.length, digest: replica.hashSlot(content.buffer),
+      momentCounts: [...(content.moments?.counts ?? [])],
+      checksums: split(bytes.length).map(({ offset, length }) => checksumOf(bytes.subarray(offset, offset + length))),
+    };
+    return { head, bytes, retired: isSmall ? null : pool.retire(content.buffer) };
+  }
+
+  #apply(live: LiveCommit, buffer: number | null): void {
+    const { replica } = this.#options;
+    applyCommit(replica, live.head, live.head.bytes === 0 ? null : buffer);
+    if (live.head.bytes > 0) this.#stateHash = replica.hashState();
+  }
+
+  #line({ index, unit }: CommitRequest, sums: Sums, skip: string | undefined): CommitLine {
+    const { generation, nowMs } = this.#options;
+    return {
+      type: 'commit', generation, atMs: nowMs(), step: unit.step, unit: index, epoch: unit.epoch, from: unit.from, to: unit.to,
+      samples: unit.to - unit.from, ...this.#splitSums(sums), ...(skip === undefined ? {} : { skip }), digest: this.#stateHash,
+    };
+  }
+
+  #splitSums(sums: Sums): Pick<CommitLine, 'loss' | 'counts' | 'sums'> {
+    const { terms } = this.#options;
+    const pick = (suffix: string): Record<string, number> => Object.fromEntries(terms.flatMap((term) => {
+      const value = sums[`${term}${suffix}`];
+      return value === undefined ? [] : [[term, value]];
+    }));
+    const own = new Set(terms.flatMap((term) => [term, `${term}.count`]));
+    return { loss: pick(''), counts: pick('.count'), sums: Object.fromEntries(Object.entries(sums).filter(([name]) => !own.has(name))) };
+  }
+
+  /** Log and journal in parallel: recovery takes either one being ahead. */
+  async #store(live: LiveCommit, line: JournalLine): Promise<void> {
+    const { log, journal } = this.#options;
+    const record = { ...live.head, stateHash: this.#stateHash, line };
+    await Promise.all([log.append(record, live.head.bytes === 0 ? null : live.bytes), journal.append(line)]);
+  }
+}

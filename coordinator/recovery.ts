@@ -1,0 +1,149 @@
+/**
+ * Where a run stands, from what its folder holds: the newest sound snapshot, the log's commits after it with each state
+ * hash checked, and the journal brought into line with both. A new run and a continued one go this same way.
+ *
+ *   snapshots   0 ........ 400 ...... 600
+ *   log                    [400 ............ 730)          the truth: what is not here was never released
+ *   journal     [0 ........................ 730) or 731    a line ahead was never released: dropped
+ */
+import { exitCodes, UserError } from '../shared/errors.js';
+import type { CommitScalars } from '../shared/protocol/messages.js';
+import type { Replica } from '../shared/replica.js';
+import { afterRewinds, Journal, type JournalLine } from './journal.js';
+import type { CommitLog, CommitRecord } from './log.js';
+import type { Snapshot, Snapshots } from './snapshots.js';
+
+export interface Recovered {
+  readonly journal: Journal;
+  /** The journal's lines that count. */
+  readonly lines: JournalLine[];
+  readonly step: number;
+  readonly update: number;
+  /** Index of the next unit. */
+  readonly unit: number;
+  readonly stateHash: string;
+  /** Steps that were journalled and are void now: a worker may hold them in good faith. */
+  readonly isRewound: boolean;
+}
+
+export interface RecoveryOptions {
+  readonly replica: Replica;
+  readonly log: CommitLog;
+  readonly snapshots: Snapshots;
+  readonly journalPath: string;
+  readonly initialWeights: ReadonlyMap<string, Float32Array>;
+  readonly recipeDigest: string;
+  readonly generation: number;
+  readonly nowMs: () => number;
+  readonly warn: (text: string) => void;
+}
+
+interface Standing {
+  readonly step: number;
+  readonly update: number;
+  readonly unit: number;
+}
+
+export async function recover(options: RecoveryOptions): Promise<Recovered> {
+  await ensureInitial(options);
+  const standing = await foldLog(options);
+  const { journal, lines } = await Journal.open(options.journalPath);
+  const isRewound = await reconcile(options, { journal, lines, step: standing.step });
+  const started: JournalLine = { type: 'generation', generation: options.generation, atMs: options.nowMs(), step: standing.step };
+  await journal.append(started);
+  const counted = afterRewinds([...lines, started]);
+  return { journal, lines: counted, ...standing, unit: nextUnit(counted, standing.unit), stateHash: options.replica.hashState(), isRewound };
+}
+
+/** The snapshot at step 0 is on the disk and sound: every joiner's probe starts from it. */
+async function ensureInitial({ snapshots, replica, initialWeights, recipeDigest, warn }: RecoveryOptions): Promise<void> {
+  const { initial } = snapshots;
+  if (initial !== undefined && (await snapshots.load(initial, replica.state()))) return;
+  if (initial !== undefined) warn(`${initial.path} is damaged; it is written anew`);
+  replica.loadWeights(initialWeights);
+  await snapshots.write(Uint8Array.from(replica.state()), { step: 0, update: 0, unit: 0, epoch: 0, stateHash: replica.hashState(), recipeDigest });
+}
+
+/** Loads the newest sound snapshot and applies the log to it; what the log holds beyond a gap or a damage is cut off. */
+async function foldLog(options: RecoveryOptions): Promise<Standing> {
+  const { log, warn } = options;
+  for (;;) {
+    const snapshot = await loadNewest(options);
+    const replayed = await replay(options, { step: snapshot.step, update: snapshot.update, unit: snapshot.unit });
+    if (!replayed.isDamaged) {
+      await log.truncate(replayed.step);
+      return { step: replayed.step, update: replayed.update, unit: replayed.unit };
+    }
+    warn(`the log's commit of step ${replayed.step} gives another state than was journalled; the run goes back to it`);
+    await log.truncate(replayed.step);
+  }
+}
+
+async function loadNewest({ snapshots, replica, warn }: RecoveryOptions): Promise<Snapshot> {
+  for (;;) {
+    const { newest } = snapshots;
+    if (newest === undefined) throw new UserError('no sound snapshot is left in the run folder', exitCodes.data);
+    if (await snapshots.load(newest, replica.state())) return newest;
+    warn(`${newest.path} is damaged and is passed over`);
+  }
+}
+
+async function replay({ log, replica }: RecoveryOptions, from: Standing): Promise<Standing & { isDamaged: boolean }> {
+  let standing = from;
+  for (let step = from.step; log.has(step); step++) {
+    const record = await log.read(step);
+    applyCommit(replica, record, await loadPayload(log, replica, record));
+    if (replica.hashState() !== record.stateHash) return { ...standing, isDamaged: true };
+    standing = { step: step + 1, update: record.scalars.update, unit: record.unit + 1 };
+  }
+  return { ...standing, isDamaged: false };
+}
+
+/** Slot 0 is free before the run begins. */
+async function loadPayload(log: CommitLog, replica: Replica, record: CommitRecord): Promise<number | null> {
+  if (record.bytes === 0) return null;
+  await log.readBytes(record.step, { offset: 0, length: record.bytes }, replica.slotBytes(0));
+  return 0;
+}
+
+/** The fold itself; the same on every replica. */
+export function applyCommit(replica: Replica, commit: { scalars: CommitScalars; momentCounts: readonly number[] }, slot: number | null): void {
+  replica.apply(commit.scalars, slot, slot === null ? null : replica.readMoments(slot, commit.momentCounts));
+}
+
+/** Brings the journal to `step` commits; `lines` is changed along. @returns whether released steps became void */
+async function reconcile(options: RecoveryOptions, { journal, lines, step }: { journal: Journal; lines: JournalLine[]; step: number }): Promise<boolean> {
+  const last = lines.at(-1);
+  const isAhead = journalledSteps(lines) > step;
+  if (isAhead && last?.type === 'commit' && last.step === step) {
+    await journal.dropLast();
+    lines.pop();
+    return false;
+  }
+  if (isAhead) {
+    const rewind: JournalLine = { type: 'rewind', generation: options.generation, atMs: options.nowMs(), toStep: step, reason: 'the log ends there' };
+    options.warn(`the journal knows ${journalledSteps(lines)} steps, the log ${step}: the run goes back to step ${step}`);
+    await journal.append(rewind);
+    lines.push(rewind);
+    await options.snapshots.dropAfter(step);
+    return true;
+  }
+  for (let missing = journalledSteps(lines); missing < step; missing++) await completeJournal(options.log, { journal, lines, step: missing });
+  return false;
+}
+
+async function completeJournal(log: CommitLog, { journal, lines, step }: { journal: Journal; lines: JournalLine[]; step: number }): Promise<void> {
+  if (!log.has(step)) throw new UserError(`journal.jsonl: the line of step ${step} is missing, and the log no longer holds it; the run folder is damaged`, exitCodes.data);
+  const { line } = await log.read(step);
+  await journal.append(line);
+  lines.push(line);
+}
+
+function journalledSteps(lines: readonly JournalLine[]): number {
+  const last = afterRewinds(lines).findLast((line) => line.type === 'commit');
+  return last?.type === 'commit' ? last.step + 1 : 0;
+}
+
+function nextUnit(lines: readonly JournalLine[], afterCommits: number): number {
+  return lines.reduce((unit, line) => (line.type === 'evaluation' && line.unit >= unit ? line.unit + 1 : unit), afterCommits);
+}

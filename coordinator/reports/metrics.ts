@@ -1,0 +1,125 @@
+/**
+ * metrics.jsonl: a line per epoch, derived from the journal's lines and nothing else. Pure: a fold over lines.
+ *
+ *   terms[t] = sum of t over its samples / their number          loss = sum over t of weight[t] x terms[t]
+ */
+import type { CommitLine, EvaluationLine, JournalLine } from '../journal.js';
+
+export interface MetricsLine {
+  readonly epoch: number;
+  /** Training steps committed by its end. */
+  readonly step: number;
+  readonly samples: number;
+  /** The total, mean over samples, taken before each update. */
+  readonly loss: number;
+  /** Each term's mean over the samples that it applies to, unweighted. */
+  readonly terms: Readonly<Record<string, number>>;
+  readonly samplesPerSecond: number;
+  /** Training accuracy over labelled samples; absent where none was. */
+  readonly accuracy?: number;
+  readonly eval?: { readonly accuracy: number; readonly loss: number };
+}
+
+export type Weights = Readonly<Record<string, number>>;
+
+interface EpochSums {
+  readonly epoch: number;
+  step: number;
+  samples: number;
+  readonly loss: Record<string, number>;
+  readonly counts: Record<string, number>;
+  readonly sums: Record<string, number>;
+  milliseconds: number;
+  eval: { accuracy: number; loss: number } | undefined;
+}
+
+/** Folds journal lines; `close` gives the line of the epoch and begins the next. */
+export class EpochMetrics {
+  readonly #weights: Weights;
+  #current: EpochSums | null = null;
+  #lastMs: number | null = null;
+
+  constructor(weights: Weights) {
+    this.#weights = weights;
+  }
+
+  add(line: JournalLine): void {
+    if (line.type === 'commit') this.#addCommit(line);
+    else if (line.type === 'evaluation') this.#addEvaluation(line);
+    this.#lastMs = line.atMs;
+  }
+
+  /** Null when nothing was added since the last `close`. */
+  close(): MetricsLine | null {
+    const sums = this.#current;
+    this.#current = null;
+    return sums === null ? null : metricsOf(sums, this.#weights);
+  }
+
+  #addCommit(line: CommitLine): void {
+    const sums = this.#of(line.epoch);
+    sums.step = line.step + 1;
+    sums.samples += line.samples;
+    addInto(sums.loss, line.loss);
+    addInto(sums.counts, line.counts);
+    addInto(sums.sums, line.sums);
+    sums.milliseconds += Math.max(0, line.atMs - (this.#lastMs ?? line.atMs));
+  }
+
+  #addEvaluation(line: EvaluationLine): void {
+    if (line.subject === 'student') this.#of(line.epoch).eval = evaluationOf(line.sums);
+  }
+
+  #of(epoch: number): EpochSums {
+    if (this.#current?.epoch !== epoch) {
+      this.#current = { epoch, step: 0, samples: 0, loss: {}, counts: {}, sums: {}, milliseconds: 0, eval: undefined };
+    }
+    return this.#current;
+  }
+}
+
+/** All lines of a run's metrics, from its journal's lines after rewinds. */
+export function metricsFrom(lines: readonly JournalLine[], weights: Weights, closesEpoch: (unit: number) => boolean): { metrics: MetricsLine[]; open: EpochMetrics } {
+  const open = new EpochMetrics(weights);
+  const metrics: MetricsLine[] = [];
+  for (const line of lines) {
+    open.add(line);
+    const closed = 'unit' in line && closesEpoch(line.unit) ? open.close() : null;
+    if (closed !== null) metrics.push(closed);
+  }
+  return { metrics, open };
+}
+
+/** Accuracy and mean loss of the student from an evaluation's sums. */
+export function evaluationOf(sums: Readonly<Record<string, number>>): { accuracy: number; loss: number } {
+  const samples = sums.samples ?? 0;
+  return { accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples) };
+}
+
+function metricsOf(sums: EpochSums, weights: Weights): MetricsLine {
+  const terms = termMeans(sums.loss, sums.counts);
+  const labelled = sums.sums.labelled ?? 0;
+  return {
+    epoch: sums.epoch, step: sums.step, samples: sums.samples, loss: totalLoss(terms, weights), terms,
+    samplesPerSecond: ratio(sums.samples * 1000, sums.milliseconds),
+    ...(labelled > 0 ? { accuracy: ratio(sums.sums.correct, labelled) } : {}),
+    ...(sums.eval === undefined ? {} : { eval: sums.eval }),
+  };
+}
+
+export function termMeans(loss: Readonly<Record<string, number>>, counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(loss).map(([term, sum]) => [term, ratio(sum, counts[term] ?? 0)]));
+}
+
+export function totalLoss(terms: Readonly<Record<string, number>>, weights: Weights): number {
+  return Object.entries(terms).reduce((sum, [term, mean]) => sum + (weights[term] ?? 0) * mean, 0);
+}
+
+/** 0 where there is nothing to divide by. */
+function ratio(sum: number | undefined, count: number): number {
+  return count > 0 ? (sum ?? 0) / count : 0;
+}
+
+function addInto(target: Record<string, number>, values: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(values)) target[name] = (target[name] ?? 0) + value;
+}

@@ -1,0 +1,27 @@
+/** A run as `prepare` hands it to `coordinate`: everything that has been read from the user's files. */
+import type { DataSet, Manifest } from '../shared/data/manifest.js';
+import type { StudentSpec } from '../shared/models/student-spec.js';
+import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
+import type { Recipe } from '../shared/recipe/schema.js';
+import type { ArtifactSource } from './artifacts.js';
+
+export interface PreparedRun {
+  readonly recipe: Recipe;
+  readonly recipeFolder: string;
+  readonly name: string;
+  /** SHA-256 over the resolved recipe and the digests of models and data. */
+  readonly recipeDigest: string;
+  readonly student: StudentSpec;
+  readonly initialWeights: ReadonlyMap<string, Float32Array>;
+  readonly teachers: readonly TeacherSpec[];
+  /** What workers may download, by SHA-256. */
+  readonly artifacts: ReadonlyMap<string, ArtifactSource>;
+  readonly studentArtifact: Artifact;
+  readonly manifestArtifact: Artifact;
+  readonly manifest: Manifest;
+  /** Per sample of the training set: its label, -1 for none. */
+  readonly trainLabels: Int32Array;
+}
+
+/** Order of an epoch's samples. */
+export type EpochOrder = (dataSet: DataSet, epoch: number) => { at(position: number): number };
