@@ -141,7 +141,8 @@ describe('link', () => {
   });
 
   it('catches up with commits before it says that it is ready', async () => {
-    const { coordinator } = await start();
+    const { coordinator, compute } = await start();
+    coordinator.heartbeatMs = 5;
     const peer = await coordinator.worker();
     await peer.next('hello');
     coordinator.step = 2;
@@ -152,6 +153,9 @@ describe('link', () => {
     coordinator.envelope = () => snapshotAt;
     coordinator.welcome(peer);
     coordinator.envelope = welcomed;
+    while (compute.events.filter((event) => event.startsWith('gradients')).length < 2) await peer.next('heartbeat');
+    for (let i = 0; i < 3; i++) await peer.next('heartbeat');
+    expect(peer.received.map(({ message }) => message.type)).not.toContain('ready');
     const gradient = Float32Array.from({ length: coordinator.replica.slotBytes(0).length / 4 }, (_, i) => i / 100);
     const bytes = new Uint8Array(gradient.buffer);
     for (let i = 0; i < 2; i++) {
@@ -227,6 +231,21 @@ describe('link, when the connection breaks', () => {
     peer.send({ type: 'commit', ...coordinator.envelope(), scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 }, bytes: payload.length, digest: offer.digest, momentCounts: offer.momentCounts }, payload);
     coordinator.release(peer, stateHash);
     await step(coordinator, peer, 2);
+  });
+
+  it('applies no commit that came on an earlier connection', async () => {
+    const { coordinator } = await start();
+    const first = await ready(coordinator);
+    coordinator.lease(first, { id: 1 });
+    const { message, payload } = await first.next('offer');
+    coordinator.commit(first, payload, message.momentCounts);
+    await first.next('heartbeat');
+    first.socket.terminate();
+    const second = await coordinator.worker();
+    await second.next('hello');
+    coordinator.welcome(second, { snapshot: false });
+    coordinator.release(second);
+    expect((await second.closed).reason).toContain('without its commit');
   });
 
   it.each([
