@@ -42,7 +42,10 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
   const found = await findFiles(recipe, folder);
   const files = await Promise.all([...found.paths].map(async ([name, path]) => ({ name, path, ...(await digestFile(path)) })));
   checkDigest(recipe, files);
-  const named = { ...optional('input', recipe.input), ...optional('outputName', recipe.outputName) };
+  const named = {
+    ...(recipe.input === undefined ? {} : { input: recipe.input }),
+    ...(recipe.outputName === undefined ? {} : { outputName: recipe.outputName }),
+  };
   const teacher = await openTeacher({ name: recipe.name, format: found.format, ...named, paths: found.paths }, expected.openTensorFlow);
   try {
     const layout = chooseLayout(recipe, teacher, found.format, expected.inputShape);
@@ -170,8 +173,4 @@ async function digestFile(path: string): Promise<{ sha256: string; bytes: number
     bytes += chunk.length;
   }
   return { sha256: hash.digest('hex'), bytes };
-}
-
-function optional<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: string });
 }

@@ -1,0 +1,164 @@
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { TeacherSpec } from '../../../shared/protocol/messages.js';
+import { randomStream } from '../../../shared/random.js';
+import { Ensemble } from '../../../worker/teachers/ensemble.js';
+import { Labels } from '../../../worker/teachers/labels.js';
+import { mix } from '../../../worker/teachers/mixture.js';
+import { describeTeacher, makeLayersModel, noTensorFlow, openTensorFlow, reference, referenceFolder, saveGraphModel, saveLayersModel, type SpecAndFiles, temporaryFolder, tinyOnnx } from './fixtures.js';
+
+const { shape, rows, classes } = reference;
+const size = shape.reduce((a, b) => a * b, 1);
+const inputs = Float32Array.from(reference.inputs);
+
+async function layersTeacher(fields: Partial<TeacherSpec> = {}): Promise<SpecAndFiles> {
+  await openTensorFlow();
+  const path = await saveLayersModel(makeLayersModel(), temporaryFolder());
+  return describeTeacher([path, join(dirname(path), 'a.bin'), join(dirname(path), 'b.bin')], { name: 'layers', format: 'layers-model', ...fields });
+}
+
+function graphTeacher(fields: Partial<TeacherSpec> = {}): SpecAndFiles {
+  const { path } = saveGraphModel(temporaryFolder());
+  return describeTeacher([path, join(dirname(path), 'w.bin')], { name: 'graph', format: 'graph-model', ...fields });
+}
+
+function open(teachers: readonly SpecAndFiles[], options: Partial<Parameters<typeof Ensemble.open>[2]> = {}): Promise<Ensemble> {
+  const files = new Map(teachers.flatMap((teacher) => [...teacher.files]));
+  return Ensemble.open(teachers.map((teacher) => teacher.spec), files, { combine: 'logits', rows: 4, inputShape: shape, openTensorFlow, ...options });
+}
+
+/** `count` noise samples. */
+function noise(count: number, key: string): Float32Array {
+  const stream = randomStream([key]);
+  return Float32Array.from({ length: count * size }, () => stream.float() * 4 - 2);
+}
+
+function closeTo(actual: ArrayLike<number>, wanted: ArrayLike<number>, tolerance = 1e-5): void {
+  expect(actual.length).toBe(wanted.length);
+  expect(Math.max(...Array.from(actual, (value, i) => Math.abs(value - (wanted[i] ?? Number.NaN))))).toBeLessThan(tolerance);
+}
+
+describe('an ONNX teacher', () => {
+  it('gives the logits of the PyTorch model that it was exported from, without tfjs', async () => {
+    const ensemble = await open([tinyOnnx()], { openTensorFlow: noTensorFlow });
+    closeTo((await ensemble.logits(inputs, rows)).get('tiny') ?? [], reference.logits);
+  });
+
+  it('runs when its weights lie in a second file', async () => {
+    const external = describeTeacher([join(referenceFolder, 'external.onnx'), join(referenceFolder, 'external.bin')], { format: 'onnx', layout: 'nchw' });
+    closeTo((await (await open([external])).logits(inputs, rows)).get('tiny') ?? [], reference.logits);
+  });
+
+  it('runs three rows at a time when its batch is fixed at three', async () => {
+    closeTo((await (await open([tinyOnnx({}, 'three-rows.onnx')])).logits(inputs, rows)).get('tiny') ?? [], reference.logits);
+  });
+
+  it('gives log-probabilities for the output that the recipe names', async () => {
+    const ensemble = await open([tinyOnnx({ outputName: 'probabilities', output: 'probabilities' }, 'two-outputs.onnx')]);
+    const wanted = mix('logits', [{ logits_BC: Float32Array.from(reference.logits), weight: 1, temperature: 1 }], classes);
+    closeTo((await ensemble.logits(inputs, rows)).get('tiny') ?? [], wanted);
+  });
+});
+
+describe('a LayersModel teacher', () => {
+  it('runs in inference mode, as predict does', async () => {
+    const ensemble = await open([await layersTeacher()]);
+    const tf = await openTensorFlow();
+    const wanted = makeLayersModel().predict(tf.tensor(inputs, [rows, ...shape]));
+    if (Array.isArray(wanted)) throw new Error('one output');
+    closeTo((await ensemble.logits(inputs, rows)).get('layers') ?? [], wanted.dataSync());
+  });
+
+  it('leaves no tensor behind', async () => {
+    const ensemble = await open([await layersTeacher(), graphTeacher()]);
+    const tf = await openTensorFlow();
+    await ensemble.softLabels(inputs, rows);
+    const before = tf.memory().numTensors;
+    await ensemble.softLabels(inputs, rows);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('a GraphModel teacher', () => {
+  it('gives its output as log-probabilities when it gives probabilities', async () => {
+    const { kernel } = saveGraphModel(temporaryFolder());
+    const raw = Float32Array.from({ length: rows * classes }, (_, i) => {
+      const [row, k] = [Math.floor(i / classes), i % classes];
+      return inputs.subarray(row * size, (row + 1) * size).reduce((sum, x, j) => sum + x * (kernel[j * classes + k] ?? 0), 0);
+    });
+    const wanted = mix('logits', [{ logits_BC: raw, weight: 1, temperature: 1 }], classes);
+    const ensemble = await open([graphTeacher({ output: 'probabilities' })]);
+    closeTo((await ensemble.logits(inputs, rows)).get('graph') ?? [], wanted);
+  });
+
+  it('gives the inner node that the recipe names', async () => {
+    const ensemble = await open([graphTeacher({ outputName: 'logits' })]);
+    const [first = 0] = (await ensemble.logits(inputs, rows)).get('graph') ?? [];
+    const { kernel } = saveGraphModel(temporaryFolder());
+    expect(first).toBeCloseTo(inputs.subarray(0, size).reduce((sum, x, j) => sum + x * (kernel[j * classes] ?? 0), 0), 4);
+  });
+});
+
+describe('Ensemble', () => {
+  const three = async () => [tinyOnnx({ weight: 2 }), await layersTeacher({ temperature: 2 }), graphTeacher({ output: 'probabilities', weight: 0.5, temperature: 7 })];
+
+  it.each(['logits', 'probabilities'] as const)('mixes three formats by their weights and temperatures, from %s', async (combine) => {
+    const ensemble = await open(await three(), { combine });
+    const logits = await ensemble.logits(inputs, rows);
+    const parts = [['tiny', 2, 4], ['layers', 1, 2], ['graph', 0.5, 7]] as const;
+    const wanted = mix(combine, parts.map(([name, weight, temperature]) => ({ logits_BC: logits.get(name) ?? new Float32Array(0), weight: weight / 3.5, temperature })), classes);
+    expect(await ensemble.softLabels(inputs, rows)).toEqual(wanted);
+    expect(ensemble.mixture(logits)).toEqual(wanted);
+  });
+
+  it.each([4, 16, 32])('gives a row the same bits at any place and with any neighbours, %i rows a forward', async (fixed) => {
+    const ensemble = await open(await three(), { rows: fixed });
+    const sample = noise(1, 'sample');
+    const [alone] = [await ensemble.softLabels(sample, 1)];
+    for (let place = 0; place < 40; place += 3) {
+      const crowd = noise(40, `crowd ${place}`);
+      crowd.set(sample, place * size);
+      const labels = await ensemble.softLabels(crowd, 40);
+      expect(Buffer.from(labels.slice(place * classes, (place + 1) * classes).buffer)).toEqual(Buffer.from(alone.buffer));
+    }
+  });
+
+  it('gives kept labels the bits of live ones', async () => {
+    const ensemble = await open(await three());
+    const [kept, live] = [new Labels({ ensemble, cache: true }), new Labels({ ensemble, cache: false })];
+    await kept.softLabels(Uint32Array.of(6, 2), Float32Array.from([...inputs.subarray(6 * size), ...inputs.subarray(2 * size, 3 * size)]));
+    const ids = Uint32Array.from({ length: rows }, (_, i) => i);
+    expect(await kept.softLabels(ids, inputs)).toEqual(await live.softLabels(ids, inputs));
+  });
+
+  it('does not ask a teacher of weight 0 for soft labels, but reports its logits', async () => {
+    const ensemble = await open([tinyOnnx(), await layersTeacher({ weight: 0 })]);
+    const alone = await open([tinyOnnx()]);
+    expect(await ensemble.softLabels(inputs, rows)).toEqual(await alone.softLabels(inputs, rows));
+    expect([...(await ensemble.logits(inputs, rows)).keys()]).toEqual(['tiny', 'layers']);
+  });
+
+  it('has another digest for other weights, temperatures, rows and forms', async () => {
+    const ensembles = await Promise.all([
+      open([tinyOnnx()]), open([tinyOnnx({ weight: 2 })]), open([tinyOnnx({ temperature: 5 })]), open([tinyOnnx()], { rows: 8 }), open([tinyOnnx()], { combine: 'probabilities' }),
+    ]);
+    expect(new Set(ensembles.map((ensemble) => ensemble.digest)).size).toBe(5);
+    expect((await open([tinyOnnx()])).digest).toBe(ensembles[0]?.digest);
+  });
+
+  it('warns once when rows of declared logits sum to 1', async () => {
+    const lines: string[] = [];
+    const ensemble = await open([tinyOnnx({ outputName: 'probabilities' }, 'two-outputs.onnx')], { warn: (text) => lines.push(text) });
+    await ensemble.softLabels(inputs, rows);
+    await ensemble.softLabels(inputs, rows);
+    expect(lines).toEqual(['teacher tiny: its rows sum to 1, so it gives probabilities; if it does, add "output: probabilities" to the recipe']);
+  });
+
+  it('refuses weights that are all 0', async () => {
+    await expect(open([tinyOnnx({ weight: 0 })])).rejects.toMatchObject({ exitCode: 2, message: /all weights are 0/ });
+  });
+
+  it('refuses samples of another shape, exit code 65', async () => {
+    await expect(open([tinyOnnx()], { inputShape: [4, 4, 2] })).rejects.toMatchObject({ exitCode: 65, message: /its samples are \[2, 4, 3\]; the data's are \[4, 4, 2\]/ });
+  });
+});
