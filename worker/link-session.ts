@@ -9,7 +9,7 @@ import { closeCodes, limits, protocolVersion, type Device, type Down, type DownM
 import type { ArtifactCache } from './artifact-cache.js';
 import type { Closed, Connection } from './connection.js';
 import type { Fence } from './fence.js';
-import { fetchRun, PreparedRun } from './prepared-run.js';
+import { fetchRun, PreparedRun, type RunFiles } from './prepared-run.js';
 import type { Control, ToLink, ToTrainer } from './trainer-messages.js';
 
 export interface LinkSessionOptions {
@@ -37,6 +37,12 @@ const defaultStallMs = 600_000;
 /** The digest of no bytes. */
 const emptyDigest = '0'.repeat(16);
 
+/** Files of a run that is new to this worker, and the snapshot's state where there is one. */
+interface Fetched {
+  readonly files: RunFiles | null;
+  readonly state: Uint8Array | null;
+}
+
 export class LinkSession {
   /** The coordinator's last word, if it came. */
   end: Down<'end'> | null = null;
@@ -54,6 +60,7 @@ export class LinkSession {
   #welcome: Down<'welcome'> | null = null;
   #run: PreparedRun | null;
   #isPreparing = false;
+  #isOver = false;
   #heartbeat: NodeJS.Timeout | null = null;
   #heardMs = Date.now();
   #progress = { count: -1, sinceMs: Date.now() };
@@ -74,6 +81,7 @@ export class LinkSession {
     });
     this.#sayHello();
     const closed = await connection.closed;
+    this.#isOver = true;
     if (this.#heartbeat !== null) clearInterval(this.#heartbeat);
     if (this.#failure !== null) throw this.#failure;
     return closed;
@@ -211,36 +219,49 @@ export class LinkSession {
     this.#heartbeat = setInterval(() => this.#beat(), welcome.heartbeatMs);
     this.#isPreparing = true;
     this.#options.connection.pause();
-    this.#prepare(welcome).then(
-      () => {
-        this.#isPreparing = false;
-        this.#options.connection.resume();
-        this.#heardMs = Date.now();
-        this.announceReady();
-        this.#drain();
+    this.#fetchAll(welcome).then(
+      (fetched) => {
+        // The connection may have closed meanwhile, and another may be preparing already.
+        if (!this.#isOver) this.#start(welcome, fetched);
       },
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => {
+        if (!this.#isOver) this.#fail(error);
+      },
     );
   }
 
-  async #prepare(welcome: Down<'welcome'>): Promise<void> {
-    const kept = this.#run?.recipeDigest === welcome.recipeDigest ? this.#run : null;
-    const run = kept ?? (await this.#newRun(welcome));
-    if (welcome.snapshot !== null) {
-      const state = await readFile(await this.#options.cache.fetch(welcome.snapshot));
-      run.fold.load(state, welcome.snapshot.step);
-    } else if (run.nonce === null) throw new ProtocolError('a welcome without a snapshot for a worker that holds nothing');
+  async #fetchAll(welcome: Down<'welcome'>): Promise<Fetched> {
+    const { cache } = this.#options;
+    const isKept = this.#run?.recipeDigest === welcome.recipeDigest;
+    const files = isKept ? null : await fetchRun(welcome, cache);
+    const state = welcome.snapshot === null ? null : await readFile(await cache.fetch(welcome.snapshot));
+    return { files, state };
+  }
+
+  #start(welcome: Down<'welcome'>, fetched: Fetched): void {
+    try {
+      this.#openRun(welcome, fetched);
+    } catch (error) {
+      return this.#fail(error);
+    }
+    this.#isPreparing = false;
+    this.#heardMs = Date.now();
+    this.#options.connection.resume();
+    this.announceReady();
+    this.#drain();
+  }
+
+  #openRun(welcome: Down<'welcome'>, { files, state }: Fetched): void {
+    const run = files === null ? this.#run : new PreparedRun(welcome, files, { ...this.#options, session: this.#options.newSession() });
+    if (run === null) throw new Error('a run without files');
+    if (state !== null) run.fold.load(state, welcome.snapshot?.step ?? 0);
+    else if (run.nonce === null) throw new ProtocolError('a welcome without a snapshot for a worker that holds nothing');
     run.nonce = welcome.nonce;
-    if (kept === null) this.#tellTrainer(run.begin);
+    if (files !== null) this.#tellTrainer(run.begin);
     this.#run = run;
     this.isPrepared = true;
     this.#options.onRun(run);
     this.#tellTrainer({ type: 'weights', session: run.session, step: run.fold.step });
-  }
-
-  async #newRun(welcome: Down<'welcome'>): Promise<PreparedRun> {
-    const files = await fetchRun(welcome, this.#options.cache);
-    return new PreparedRun(welcome, files, { ...this.#options, session: this.#options.newSession() });
   }
 
   #onRelease(run: PreparedRun, message: Down<'release'>): void {

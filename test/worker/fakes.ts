@@ -173,6 +173,8 @@ export class FakeCoordinator {
   generation = 1;
   nonce = 'n1';
   heartbeatMs = 50;
+  /** Called before each artifact is served. */
+  onRequest: () => void = () => undefined;
   private readonly server: Server;
   private readonly sockets: WebSocketServer;
   private readonly peers: Peer[] = [];
@@ -185,6 +187,7 @@ export class FakeCoordinator {
     this.replica = new Replica(planReplica(this.spec, this.recipe.optimizer), { slots: 2 });
     this.replica.loadWeights(initialWeights(this.spec));
     this.server = createServer((request, response) => {
+      this.onRequest();
       const bytes = this.artifacts.get(request.url?.split('/').pop() ?? '');
       response.writeHead(bytes === undefined ? 404 : 200, { 'content-length': bytes?.length ?? 0 }).end(bytes);
     });

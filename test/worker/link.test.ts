@@ -201,6 +201,21 @@ describe('link, when the connection breaks', () => {
     expect(compute.events.filter((event) => event === 'dispose')).toEqual([]);
   });
 
+  it('starts once when the connection is lost while a run is prepared', async () => {
+    const { coordinator, compute } = await start();
+    const first = await coordinator.worker();
+    await first.next('hello');
+    let requests = 0;
+    coordinator.onRequest = () => {
+      if (++requests === 1) first.socket.terminate();
+    };
+    coordinator.welcome(first);
+    const second = await ready(coordinator);
+    await step(coordinator, second, 1);
+    expect(requests).toBeGreaterThan(0);
+    expect(compute.events.filter((event) => event.startsWith('gradients 0,1'))).toHaveLength(3);
+  });
+
   it('gets a half-sent commit again', async () => {
     const { coordinator } = await start({ spec: specOf(300_001) });
     const first = await ready(coordinator);
