@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
+import { forwardInFixedRows } from './fixed-rows.js';
 import { feedShape, toChannelsFirst } from './layout.js';
 import { type Combine, logOf, mix, normaliseWeights } from './mixture.js';
 import { openTeacher } from './open-teacher.js';
@@ -87,11 +88,17 @@ export class Ensemble {
     const turned = members.some((member) => member.spec.layout === 'nchw') ? toChannelsFirst(inputs, this.#options.inputShape) : inputs;
     const result = new Map<string, Float32Array>();
     for (const member of members) {
-      const raw = await forwardAll(member, member.spec.layout === 'nchw' ? turned : inputs, rows, this.#options.rows);
+      const raw = await this.#forward(member, member.spec.layout === 'nchw' ? turned : inputs, rows);
       this.#checkOnce(member.spec, raw);
       result.set(member.spec.name, member.spec.output === 'probabilities' ? logOf(raw) : raw);
     }
     return result;
+  }
+
+  async #forward({ spec, teacher, sampleShape }: Member, inputs: Float32Array, rows: number): Promise<Float32Array> {
+    const raw = await forwardInFixedRows(teacher, inputs, { rows, sampleShape, fixedRows: this.#options.rows });
+    if (raw.length === rows * spec.classes) return raw;
+    throw badModel(spec.name, `it gives ${raw.length / rows} classes; wanted ${spec.classes}`);
   }
 
   #checkOnce(spec: TeacherSpec, raw: Float32Array): void {
@@ -114,21 +121,6 @@ async function openMember(spec: TeacherSpec, weight: number, files: ReadonlyMap<
   const sampleShape = feedShape(teacher.sampleShape, options.inputShape, spec.layout);
   if (sampleShape !== null) return { spec, teacher, weight, sampleShape };
   throw badModel(spec.name, `its samples are [${teacher.sampleShape.join(', ')}]; the data's are [${options.inputShape.join(', ')}]`);
-}
-
-/** All rows through the teacher, `fixedRows` (or as many as the model insists on) at a time, zeros after the last. */
-async function forwardAll(member: Member, inputs: Float32Array, rows: number, fixedRows: number): Promise<Float32Array> {
-  const { spec, teacher, sampleShape } = member;
-  const [step, size] = [teacher.fixedRows ?? fixedRows, inputs.length / rows];
-  const out = new Float32Array(rows * spec.classes);
-  for (let row = 0; row < rows; row += step) {
-    const batch = new Float32Array(step * size);
-    batch.set(inputs.subarray(row * size, Math.min(row + step, rows) * size));
-    const values = await teacher.forward(batch, [step, ...sampleShape]);
-    if (values.length !== step * spec.classes) throw badModel(spec.name, `it gives ${values.length / step} classes; wanted ${spec.classes}`);
-    out.set(values.subarray(0, (Math.min(row + step, rows) - row) * spec.classes), row * spec.classes);
-  }
-  return out;
 }
 
 /** What is odd about a teacher's output, given what the recipe says that it is; null for nothing. */

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { forwardInFixedRows } from '../../../worker/teachers/fixed-rows.js';
+
+/** Gives [2a, 2a + 1] for a sample [a]; remembers the shapes and inputs that it was given. */
+function doubling(fixedRows: number | null) {
+  const asked: { shape: number[]; inputs: number[] }[] = [];
+  return {
+    asked,
+    fixedRows,
+    async forward(inputs: Float32Array, shape: readonly number[]): Promise<Float32Array> {
+      asked.push({ shape: [...shape], inputs: [...inputs] });
+      return Float32Array.from([...inputs].flatMap((a) => [2 * a, 2 * a + 1]));
+    },
+  };
+}
+
+describe('forwardInFixedRows', () => {
+  it('runs the same number of rows every time, the last padded with zeros', async () => {
+    const teacher = doubling(null);
+    const out = await forwardInFixedRows(teacher, Float32Array.of(1, 2, 3, 4, 5), { rows: 5, sampleShape: [1], fixedRows: 3 });
+    expect([...out]).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    expect(teacher.asked).toEqual([{ shape: [3, 1], inputs: [1, 2, 3] }, { shape: [3, 1], inputs: [4, 5, 0] }]);
+  });
+
+  it('pads a single row', async () => {
+    const teacher = doubling(null);
+    expect([...(await forwardInFixedRows(teacher, Float32Array.of(7), { rows: 1, sampleShape: [1], fixedRows: 4 }))]).toEqual([14, 15]);
+    expect(teacher.asked).toEqual([{ shape: [4, 1], inputs: [7, 0, 0, 0] }]);
+  });
+
+  it('takes the number of rows that a model insists on', async () => {
+    const teacher = doubling(2);
+    await forwardInFixedRows(teacher, Float32Array.of(1, 2, 3), { rows: 3, sampleShape: [1], fixedRows: 16 });
+    expect(teacher.asked.map((call) => call.shape)).toEqual([[2, 1], [2, 1]]);
+  });
+});
