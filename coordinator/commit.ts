@@ -30,7 +30,8 @@ export interface CommitterOptions {
   readonly totalSteps: number;
   /** Names of the recipe's loss terms. */
   readonly terms: readonly string[];
-  /** Updates and state so far. */
+  /** Steps, updates and state so far. */
+  readonly step: number;
   readonly update: number;
   readonly stateHash: string;
   readonly nowMs: () => number;
@@ -51,14 +52,21 @@ const emptyDigest = '0'.repeat(16);
 
 export class Committer {
   readonly #options: CommitterOptions;
+  #step: number;
   #update: number;
   #stateHash: string;
   #badSteps = 0;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
+    this.#step = options.step;
     this.#update = options.update;
     this.#stateHash = options.stateHash;
+  }
+
+  /** Commits applied. */
+  get step(): number {
+    return this.#step;
   }
 
   get update(): number {
@@ -140,6 +148,7 @@ export class Committer {
   #apply(live: LiveCommit, buffer: number | null): void {
     const { replica } = this.#options;
     applyCommit(replica, live.head, live.head.bytes === 0 ? null : buffer);
+    this.#step = live.head.step + 1;
     if (live.head.bytes > 0) this.#stateHash = replica.hashState();
   }
 

@@ -7,9 +7,11 @@ import { ProtocolError } from '../shared/errors.js';
 import { Assembler } from '../shared/protocol/chunks.js';
 import type { Up } from '../shared/protocol/messages.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
+import type { Block } from '../shared/reduction/tree.js';
 import type { Replica } from '../shared/replica.js';
 import type { Content, Contributions } from './contributions.js';
 import type { Slot, Unit } from './decide/types.js';
+import { samplesIn } from './lease-counts.js';
 
 /** What becomes of a lease, for the core. */
 export type IntakeEvent =
@@ -25,6 +27,7 @@ export interface IntakeOptions {
 
 interface OpenLease {
   readonly unit: Unit;
+  readonly block: Block;
   offer: Up<'offer'> | null;
   /** The bytes that came with the offer, until the core has answered it. */
   inline: Uint8Array | null;
@@ -40,13 +43,18 @@ export class Intake {
     this.#options = options;
   }
 
-  open(lease: number, unit: Unit): void {
-    this.#leases.set(lease, { unit, offer: null, inline: null, content: null, assembler: null });
+  open(lease: number, unit: Unit, block: Block): void {
+    this.#leases.set(lease, { unit, block, offer: null, inline: null, content: null, assembler: null });
   }
 
   /** Null for a lease that was cancelled, or never was this worker's. */
   unitOf(lease: number): Unit | null {
     return this.#leases.get(lease)?.unit ?? null;
+  }
+
+  samplesOf(lease: number): number {
+    const open = this.#leases.get(lease);
+    return open === undefined ? 0 : samplesIn(open.unit, open.block);
   }
 
   /** What the lease's buffer was filled for is void; its slot is the core's to free. */

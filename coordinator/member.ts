@@ -41,12 +41,10 @@ export class Member {
   isReady = false;
   progress = 0;
   readonly #host: MemberHost;
-  readonly #socket: WebSocket;
   #saidHello = false;
   #reason = 'connection lost';
 
   constructor(socket: WebSocket, address: string, host: MemberHost) {
-    this.#socket = socket;
     this.#host = host;
     this.address = address;
     this.outbox = new Outbox(socket);

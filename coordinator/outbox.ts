@@ -12,6 +12,7 @@ const hardLimitBytes = 2 * limits.queuedBytes;
 export class Outbox {
   readonly #socket: Pick<WebSocket, 'send' | 'close' | 'terminate' | 'readyState' | 'OPEN'>;
   #queuedBytes = 0;
+  #movedMs = 0;
   #wake: (() => void)[] = [];
   #isClosed = false;
 
@@ -21,6 +22,11 @@ export class Outbox {
 
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  /** Milliseconds since the socket last took something, while something is queued. */
+  stalledMs(): number {
+    return this.#queuedBytes === 0 ? 0 : performance.now() - this.#movedMs;
   }
 
   get isClosed(): boolean {
@@ -35,9 +41,11 @@ export class Outbox {
   sendFrame(frame: Frame, done: () => void = nothing): void {
     if (this.#isClosed || this.#socket.readyState !== this.#socket.OPEN) return done();
     const size = frameBytes(frame);
+    if (this.#queuedBytes === 0) this.#movedMs = performance.now();
     this.#queuedBytes += size;
     sendFrame(this.#socket, frame, () => {
       this.#queuedBytes -= size;
+      this.#movedMs = performance.now();
       done();
       this.#notify();
     });

@@ -6,7 +6,7 @@
  * machine out; generations, claimed by exclusive creation, fence one on another machine or on a copy of the folder.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, realpath } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, realpath } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -23,7 +23,9 @@ export interface RunFolder {
   /** Nonces of all generations so far, this one included. */
   readonly nonces: ReadonlySet<string>;
   readonly paths: { readonly journal: string; readonly metrics: string; readonly log: string; readonly snapshots: string; readonly summary: string; readonly student: string };
+  /** Replaces a file as a whole. */
   write(name: string, content: string): Promise<void>;
+  append(name: string, content: string): Promise<void>;
   read(name: string): Promise<string | null>;
   /** Whether a coordinator elsewhere has claimed a later generation. */
   isSuperseded(): Promise<boolean>;
@@ -75,6 +77,7 @@ function makeRunFolder(path: string, held: { generation: Generation; nonces: Rea
       summary: inside('summary.json'), student: inside('student'),
     },
     write: (name, content) => storing(inside(name), () => writeDurably(inside(name), [Buffer.from(content)])),
+    append: (name, content) => storing(inside(name), () => appendFile(inside(name), content)),
     read: (name) => readIfThere(inside(name)),
     isSuperseded: async () => (await counters(path)).some((counter) => counter > held.generation.counter),
     close: () => new Promise((resolve) => held.lock.close(() => resolve())),

@@ -67,9 +67,9 @@ export class Snapshots {
     return this.#list.find(({ step }) => step === 0);
   }
 
-  /** Oldest step from which a joiner may have to be fed, the initial one aside. */
+  /** The log is needed from here on: if the newest snapshot proves damaged, the one before it takes its place. */
   get oldestStep(): number {
-    return this.#list.find(({ step }) => step > 0)?.step ?? 0;
+    return this.#list.at(-this.#keep)?.step ?? 0;
   }
 
   /**

@@ -78,18 +78,6 @@ export class EpochMetrics {
   }
 }
 
-/** All lines of a run's metrics, from its journal's lines after rewinds. */
-export function metricsFrom(lines: readonly JournalLine[], weights: Weights, closesEpoch: (unit: number) => boolean): { metrics: MetricsLine[]; open: EpochMetrics } {
-  const open = new EpochMetrics(weights);
-  const metrics: MetricsLine[] = [];
-  for (const line of lines) {
-    open.add(line);
-    const closed = 'unit' in line && closesEpoch(line.unit) ? open.close() : null;
-    if (closed !== null) metrics.push(closed);
-  }
-  return { metrics, open };
-}
-
 /** Accuracy and mean loss of the student from an evaluation's sums. */
 export function evaluationOf(sums: Readonly<Record<string, number>>): { accuracy: number; loss: number } {
   const samples = sums.samples ?? 0;

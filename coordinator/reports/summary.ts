@@ -1,12 +1,13 @@
 /** summary.json: what a run came to. Written once, at its end; a folder that has one is finished. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { StudentSpec } from '../../shared/models/student-spec.js';
-import { sizeOf } from '../../shared/models/student-spec.js';
-import type { EvaluationLine, JournalLine } from '../journal.js';
+import { sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
+import type { TeacherSpec } from '../../shared/protocol/messages.js';
+import type { EvaluationLine } from '../journal.js';
+import { evaluationOf } from './metrics.js';
 
 const scored = { accuracy: z.number().optional(), parameters: z.number().int().nonnegative() };
-const studentResult = z.object({ ...scored, loss: z.number().optional() });
+const studentSchema = z.object({ ...scored, loss: z.number().optional() });
 
 export const summarySchema = z.object({
   run: z.string(),
@@ -18,12 +19,12 @@ export const summarySchema = z.object({
   samples: z.number(),
   /** From the first journal line to the last, pauses between generations left out. */
   seconds: z.number(),
-  student: studentResult,
+  student: studentSchema,
   /** By evaluation: the best of the student's, and the training step it was reached at. */
-  best: studentResult.extend({ step: z.number() }).optional(),
+  best: studentSchema.extend({ step: z.number() }).optional(),
   teachers: z.array(z.object({ name: z.string(), ...scored })),
   ensemble: z.object(scored).optional(),
-  baseline: studentResult.extend({ digest: z.string(), folder: z.string().optional() }).optional(),
+  baseline: studentSchema.extend({ digest: z.string(), folder: z.string().optional() }).optional(),
   leases: z.object({ granted: z.number(), repeated: z.number(), refused: z.number() }),
   workers: z.array(z.object({ name: z.string(), host: z.string(), backend: z.string(), gpu: z.string().nullable(), numerics: z.string(), samples: z.number() })),
 });
@@ -41,10 +42,6 @@ export function studentParameters(spec: StudentSpec): number {
   return spec.weights.filter(({ kind }) => kind === 'trained' || kind === 'frozen').reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
-export function lastEvaluation(lines: readonly JournalLine[], subject: 'student' | 'teachers'): EvaluationLine | undefined {
-  return lines.findLast((line): line is EvaluationLine => line.type === 'evaluation' && line.subject === subject);
-}
-
 /** `PREFIX.correct` over samples; undefined without an evaluation. */
 export function accuracyOf(line: EvaluationLine | undefined, prefix: string): number | undefined {
   const correct = line?.sums[`${prefix}.correct`];
@@ -52,13 +49,18 @@ export function accuracyOf(line: EvaluationLine | undefined, prefix: string): nu
   return correct === undefined || samples === 0 ? undefined : correct / samples;
 }
 
-/** Seconds between lines, without those before a generation's line. */
-export function secondsOf(lines: readonly JournalLine[]): number {
-  const spans = lines.map((line, i) => (line.type === 'generation' ? 0 : Math.max(0, line.atMs - (lines[i - 1]?.atMs ?? line.atMs))));
-  return spans.reduce((sum, span) => sum + span, 0) / 1000;
+export function teacherResults(teachers: readonly TeacherSpec[], line: EvaluationLine | undefined): Pick<Summary, 'teachers' | 'ensemble'> {
+  const results = teachers.map(({ name, parameters }) => scoredBy(accuracyOf(line, `teacher.${name}`), parameters, { name }));
+  if (teachers.length === 0) return { teachers: [] };
+  const parameters = teachers.reduce((sum, teacher) => sum + teacher.parameters, 0);
+  return { teachers: results, ensemble: scoredBy(accuracyOf(line, 'ensemble'), parameters, {}) };
 }
 
-export function samplesOf(lines: readonly JournalLine[]): { steps: number; samples: number } {
-  const commits = lines.flatMap((line) => (line.type === 'commit' ? [line] : []));
-  return { steps: commits.length, samples: commits.reduce((sum, { samples }) => sum + samples, 0) };
+function scoredBy<T>(accuracy: number | undefined, parameters: number, rest: T): T & { parameters: number; accuracy?: number } {
+  return { ...rest, parameters, ...(accuracy === undefined ? {} : { accuracy }) };
+}
+
+export function studentResult(spec: StudentSpec, line: EvaluationLine | undefined): Summary['student'] {
+  const parameters = studentParameters(spec);
+  return line === undefined ? { parameters } : { ...evaluationOf(line.sums), parameters };
 }

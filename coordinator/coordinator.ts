@@ -1,0 +1,197 @@
+/**
+ * The coordinator of one run: opens the folder, recovers, listens, runs to the end, writes the results. What happens in
+ * between is in run.ts; every decision is in decide/.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { exitCodes, UserError } from '../shared/errors.js';
+import type { StudentSpec } from '../shared/models/student-spec.js';
+import { contributionBytes } from '../shared/reduction/contribution.js';
+import { limits } from '../shared/protocol/messages.js';
+import { microBatchCount, rootOf } from '../shared/reduction/tree.js';
+import { planReplica } from '../shared/replica-plan.js';
+import { Replica } from '../shared/replica.js';
+import { Account } from './account.js';
+import { listen, type Admission } from './admission.js';
+import { readBest } from './best.js';
+import { CommitLog } from './log.js';
+import { Probes } from './probes.js';
+import { recover, type Recovered } from './recovery.js';
+import type { Reporter } from './reports/progress.js';
+import { studentResult, summarySchema, teacherResults, weightsDigest, type Summary } from './reports/summary.js';
+import type { PreparedRun } from './run-data.js';
+import { isFinished, openRunFolder, type RunFolder } from './run-folder.js';
+import { Run, type Outcome, type RunTimes } from './run.js';
+import { Snapshots } from './snapshots.js';
+import { planUnits, type UnitPlan } from './units.js';
+
+export interface CoordinateOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Null: workers need none. */
+  readonly token: string | null;
+  /** The run folder itself (resolveRunFolder). One that is finished is not run again: its summary is returned. */
+  readonly out: string;
+  readonly reporter: Reporter;
+  readonly stopSignal: AbortSignal;
+  /** Another run follows on the same address: workers are told to connect again. */
+  readonly next: boolean;
+  readonly onListening: (port: number) => void;
+  /** Writes the student in the forms that others load. */
+  readonly exportStudent: (spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>, folder: string) => Promise<void>;
+  /** What the baseline came to, for this run's summary. */
+  readonly baseline?: Summary['baseline'];
+  readonly times?: Partial<RunTimes>;
+  readonly nowMs?: () => number;
+}
+
+const defaultTimes: RunTimes = { heartbeatMs: 1000, silenceMs: 10_000, firstLeaseMs: 180_000, tickMs: 200, patienceMs: 3000 };
+/** Slots for contributions that come before their neighbours. */
+const earlySlots = { small: 16, big: 2 };
+/** Buffers for commits that sockets still read while the next step fills. */
+const retiredSlots = 2;
+
+/** @throws UserError: 75 stopped in good order, 69 storage or lock, 65 diverged or damaged */
+export async function coordinate(run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
+  if (await isFinished(options.out)) return readSummary(options.out, run.recipeDigest);
+  const folder = await openRunFolder(options.out, run.recipeDigest);
+  try {
+    return await runIn(folder, run, options);
+  } finally {
+    await folder.close();
+  }
+}
+
+export async function readSummary(path: string, recipeDigest: string): Promise<Summary> {
+  const summary = summarySchema.safeParse(JSON.parse(await readFile(join(path, 'summary.json'), 'utf8'))).data;
+  if (summary === undefined) throw new UserError(`${path}/summary.json is not a summary of this version`, exitCodes.data);
+  if (summary.recipeDigest !== recipeDigest) throw new UserError(`${path}: holds a finished run of another recipe; choose another --out`);
+  return summary;
+}
+
+/** Micro-batches of a recipe that does not cut its batches have the whole batch. */
+function batchOf({ batch }: PreparedRun['recipe']): { size: number; micro: number } {
+  return { size: batch.size, micro: batch.micro ?? batch.size };
+}
+
+export function unitsOf(run: PreparedRun): UnitPlan {
+  const { recipe, manifest, teachers } = run;
+  return planUnits({
+    trainSamples: manifest.train.samples, evalSamples: manifest.eval?.samples ?? 0, hasTeachers: teachers.length > 0,
+    batch: batchOf(recipe), epochs: recipe.epochs, steps: recipe.steps, everyEpochs: recipe.evaluate.everyEpochs,
+  });
+}
+
+interface Opened {
+  readonly replica: Replica;
+  readonly slots: number;
+  readonly buffers: number;
+  readonly log: CommitLog;
+  readonly snapshots: Snapshots;
+  readonly recovered: Recovered;
+  readonly account: Account;
+  readonly units: UnitPlan;
+  readonly probes: Probes;
+}
+
+async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
+  const opened = await openStores(folder, run, options);
+  const active = new Run({ ...opened, run, folder, ...options, times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now });
+  let admission: Admission | null = null;
+  try {
+    admission = await listen({
+      ...options.listen, token: options.token, isReady: () => true, onError: (error) => active.fail(error),
+      find: (sha256) => active.findArtifact(sha256), onWorker: (socket, address) => active.connect(socket, address),
+    });
+    options.onListening(admission.port);
+    const outcome = await active.finished();
+    const summary = outcome.type === 'done' ? await writeResults({ folder, run, options, active, opened }) : null;
+    await active.sayEnd(endOf(outcome, options.next));
+    return summary ?? stop(run, outcome);
+  } finally {
+    active.close();
+    await admission?.close();
+    await opened.recovered.journal.close();
+    await opened.log.close();
+  }
+}
+
+async function openStores(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Opened> {
+  const plan = planReplica(run.student, run.recipe.optimizer);
+  const isBig = contributionBytes(plan) > limits.chunkBytes;
+  const { size, micro } = batchOf(run.recipe);
+  const slots = rootOf(microBatchCount(size, micro)).level + 1 + (isBig ? earlySlots.big : earlySlots.small);
+  const buffers = slots + (isBig ? retiredSlots : 0);
+  const replica = new Replica(plan, { slots: buffers });
+  const log = await CommitLog.open(folder.paths.log);
+  const snapshots = await Snapshots.open(folder.paths.snapshots, run.recipe.snapshots.keep);
+  await writeRecipe(folder, run);
+  const recovered = await recover({
+    replica, log, snapshots, journalPath: folder.paths.journal, initialWeights: run.initialWeights, recipeDigest: run.recipeDigest,
+    generation: folder.generation.counter, nowMs: options.nowMs ?? Date.now, warn: (text) => options.reporter.say('warn', text),
+  });
+  const units = unitsOf(run);
+  const account = await rebuildReports(folder, run, { units, recovered });
+  if (recovered.step > 0) options.reporter.say('info', `continuing ${folder.path} at step ${recovered.step} of ${units.totalSteps}`);
+  return { replica, slots, buffers, log, snapshots, recovered, account, units, probes: await Probes.open(folder) };
+}
+
+/** The resolved recipe, with the digests of what it names. */
+async function writeRecipe(folder: RunFolder, run: PreparedRun): Promise<void> {
+  const digests = {
+    recipe: run.recipeDigest, student: run.studentArtifact.sha256, data: run.manifestArtifact.sha256,
+    teachers: Object.fromEntries(run.teachers.map(({ name, files }) => [name, files.map(({ sha256 }) => sha256)])),
+  };
+  await folder.write('recipe.yaml', stringify({ ...run.recipe, name: run.name, digests }));
+}
+
+/** The account from the journal, and metrics.jsonl written anew from it. */
+async function rebuildReports(folder: RunFolder, run: PreparedRun, { units, recovered }: { units: UnitPlan; recovered: Recovered }): Promise<Account> {
+  const account = new Account({ weights: lossWeights(run), closesEpoch: units.closesEpoch, patience: run.recipe.evaluate.earlyStop?.patience });
+  const metrics = recovered.lines.flatMap((line) => account.add(line) ?? []);
+  await folder.write('metrics.jsonl', metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  return account;
+}
+
+function lossWeights({ recipe }: PreparedRun): Record<string, number> {
+  return Object.fromEntries(Object.entries(recipe.losses).flatMap(([term, loss]) => (loss === undefined ? [] : [[term, loss.weight]])));
+}
+
+function endOf(outcome: Outcome, next: boolean): { reason: 'done' | 'stopped' | 'next'; text: string } {
+  if (outcome.type === 'done') return { reason: next ? 'next' : 'done', text: '' };
+  return { reason: 'stopped', text: outcome.reason };
+}
+
+function stop(run: PreparedRun, outcome: Outcome): never {
+  if (outcome.type === 'stopped') {
+    throw new UserError(`${run.name} stopped (${outcome.reason}) at step ${outcome.step}; run the same command again to continue`, exitCodes.stopped);
+  }
+  throw new UserError(`${run.name} ended at step ${outcome.step}: ${outcome.reason}`, exitCodes.data);
+}
+
+interface Finished {
+  readonly folder: RunFolder;
+  readonly run: PreparedRun;
+  readonly options: CoordinateOptions;
+  readonly active: Run;
+  readonly opened: Opened;
+}
+
+async function writeResults({ folder, run, options, active, opened }: Finished): Promise<Summary> {
+  const { account, replica } = opened;
+  const weights = replica.readWeights();
+  await options.exportStudent(run.student, weights, folder.paths.student);
+  const best = account.best === undefined ? null : await readBest(folder.path, run.student);
+  if (best !== null) await options.exportStudent(run.student, best, `${folder.paths.student}-best`);
+  const summary: Summary = {
+    run: folder.run, name: run.name, recipeDigest: run.recipeDigest, digest: weightsDigest(weights),
+    steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000,
+    student: studentResult(run.student, account.student),
+    ...(account.best === undefined ? {} : { best: { ...studentResult(run.student, account.best), step: account.best.step } }),
+    ...teacherResults(run.teachers, account.teachers),
+    ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
+    leases: active.leases, workers: active.workers(),
+  };
+  await folder.write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
+  return summary;
+}

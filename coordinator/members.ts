@@ -1,0 +1,252 @@
+/**
+ * The workers of a run: who may join, from where each one is fed, and what becomes of its frames. Frames turn into events
+ * for the core here; leases and steps are the core's affair.
+ */
+import type { WebSocket } from 'ws';
+import { exitCodes, UserError } from '../shared/errors.js';
+import { closeCodes, type Down, type Up, type UpMessage } from '../shared/protocol/messages.js';
+import type { Replica } from '../shared/replica.js';
+import type { Broadcast, RunEnvelope } from './broadcast.js';
+import type { Contributions } from './contributions.js';
+import type { Event, WorkerId } from './decide/types.js';
+import { feed } from './feed.js';
+import { Intake } from './intake.js';
+import type { LeaseCounts } from './lease-counts.js';
+import type { CommitLog } from './log.js';
+import { Member, type MemberHost } from './member.js';
+import type { Probes } from './probes.js';
+import type { Reporter } from './reports/progress.js';
+import { Roster } from './roster.js';
+import type { PreparedRun } from './run-data.js';
+import type { RunFolder } from './run-folder.js';
+import type { Snapshots } from './snapshots.js';
+import { hashAt, startOf, welcomeOf } from './welcome.js';
+
+type Unstamped<E> = E extends unknown ? Omit<E, 'nowMs'> : never;
+/** An event to which the run adds the time. */
+export type NewEvent = Unstamped<Event>;
+
+export interface MembersOptions {
+  readonly run: PreparedRun;
+  readonly folder: RunFolder;
+  readonly envelope: RunEnvelope;
+  readonly replica: Replica;
+  readonly contributions: Contributions;
+  readonly broadcast: Broadcast;
+  readonly log: CommitLog;
+  readonly snapshots: Snapshots;
+  readonly probes: Probes;
+  readonly reporter: Reporter;
+  readonly leases: LeaseCounts;
+  readonly heartbeatMs: number;
+  readonly isRewound: boolean;
+  /** Hash of the state after the released commits. */
+  readonly stateHash: () => string;
+  readonly post: (event: NewEvent) => void;
+  /** An error that ends the run. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** Fallings behind after which a worker is refused. */
+const slowLimit = 3;
+const endGraceMs = 2000;
+
+export class Members implements MemberHost {
+  readonly envelope: RunEnvelope;
+  readonly recipeDigest: string;
+  readonly roster = new Roster();
+  readonly #options: MembersOptions;
+  readonly #broadcast: Broadcast;
+  readonly #connections = new Set<Member>();
+  readonly #members = new Map<WorkerId, Member>();
+  #admitted = 0;
+  #isOver = false;
+
+  constructor(options: MembersOptions) {
+    this.#options = options;
+    this.#broadcast = options.broadcast;
+    this.envelope = options.envelope;
+    this.recipeDigest = options.run.recipeDigest;
+  }
+
+  connect(socket: WebSocket, address: string): void {
+    this.#connections.add(new Member(socket, address, this));
+  }
+
+  get(id: WorkerId): Member | undefined {
+    return this.#members.get(id);
+  }
+
+  get readyCount(): number {
+    return [...this.#members.values()].filter(({ isReady }) => isReady).length;
+  }
+
+  /** Nothing that workers say counts any more. */
+  endHearing(): void {
+    this.#isOver = true;
+  }
+
+  /** Tells every worker, and waits a moment for them to close. */
+  async sayEnd(end: { reason: Down<'end'>['reason']; text: string }): Promise<void> {
+    this.endHearing();
+    for (const member of this.#connections) {
+      member.outbox.send({ type: 'end', ...this.envelope, step: this.#broadcast.released, ...end });
+    }
+    const deadlineMs = performance.now() + endGraceMs;
+    while (this.#connections.size > 0 && performance.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
+  close(): void {
+    this.endHearing();
+    for (const member of this.#connections) member.dismiss(closeCodes.shutdown, 'the coordinator ends');
+    this.#broadcast.wake();
+  }
+
+  /** A step waits for a buffer that sockets do not let go of: those that take nothing are cut off. */
+  cutSlowReaders(patienceMs: number): void {
+    for (const member of this.#connections) if (member.outbox.stalledMs() > patienceMs) member.terminate('reads too slowly');
+  }
+
+  onHello(member: Member, hello: Up<'hello'>): void {
+    const { snapshots, isRewound, folder, heartbeatMs } = this.#options;
+    const released = this.#broadcast.released;
+    const start = startOf(hello, { ...this.#known(), nonces: folder.nonces, isRewound });
+    if (start.type === 'ahead') return this.#options.fail(staleFolder(folder.path, released, start.step));
+    const { initial } = snapshots;
+    if (initial === undefined) throw new Error('a run has an initial snapshot from its start on');
+    const id = `w${++this.#admitted}`;
+    this.roster.admit(hello.worker, hello.device);
+    member.admitted = { id, worker: hello.worker, device: hello.device, intake: this.#intakeFor(id, member) };
+    this.#members.set(id, member);
+    member.outbox.send(welcomeOf(id, start.snapshot, { run: this.#options.run, envelope: this.envelope, nonce: folder.generation.nonce, initial, released, heartbeatMs }));
+    this.#options.post({ type: 'join', worker: id });
+    feed({ broadcast: this.#broadcast, outbox: member.outbox, from: start.step, onTooSlow: () => this.#onTooSlow(member) }).catch((error: unknown) => {
+      if (!this.#isOver) this.#options.fail(error);
+    });
+  }
+
+  onMessage(member: Member, message: Exclude<UpMessage, { type: 'hello' }>, payload: Uint8Array): void {
+    const { admitted } = member;
+    if (this.#isOver || admitted === null) return;
+    switch (message.type) {
+      case 'ready':
+        return this.#onReady(member, message);
+      case 'heartbeat':
+        member.progress = message.progress;
+        member.outbox.send({ type: 'pong', ...this.envelope, step: this.#broadcast.released, sentMs: message.sentMs });
+        return this.#options.post({ type: 'heard', worker: admitted.id, progress: message.progress });
+      case 'offer':
+        return this.#onOffer(member, message, payload);
+      case 'chunk':
+        if (!admitted.intake.chunk(message, payload)) this.#options.leases.refused++;
+        return;
+      case 'failed':
+        if (admitted.intake.unitOf(message.lease) === null) return this.onRefused(member, `failed for lease ${message.lease}, which is not open`);
+        admitted.intake.cancel(message.lease);
+        return this.#options.post({ type: 'failed', worker: admitted.id, lease: message.lease, reason: `micro-batch ${message.microBatch}: ${message.reason}` });
+      case 'leave':
+        member.explain(message.reason);
+        return this.#options.post({ type: 'leave', worker: admitted.id, reason: message.reason });
+      default: {
+        const unknown: never = message;
+        throw new Error(`message ${JSON.stringify(unknown)}`);
+      }
+    }
+  }
+
+  onRefused(member: Member, reason: string): void {
+    this.#options.leases.refused++;
+    if (member.admitted === null) this.#options.reporter.say('warn', `${member.name} refused: ${reason}`);
+  }
+
+  onClosed(member: Member, reason: string): void {
+    this.#connections.delete(member);
+    this.#broadcast.wake();
+    if (member.admitted === null) return;
+    const { id, intake } = member.admitted;
+    this.#members.delete(id);
+    this.#options.post({ type: 'leave', worker: id, reason });
+    intake.cancelAll();
+  }
+
+  onBug(error: unknown): void {
+    this.#options.fail(error);
+  }
+
+  #onReady(member: Member, message: Up<'ready'>): void {
+    const { admitted } = member;
+    if (admitted === null) return;
+    const known = hashAt(message.step, this.#known());
+    if (known !== undefined && known !== message.stateHash) return this.resync(admitted.id, `its state after ${message.step} steps is ${message.stateHash}, the run's ${known}`);
+    const { numerics, saved } = this.#options.probes.judge(message.probe, admitted.device);
+    saved.catch((error: unknown) => this.#options.fail(error));
+    const entry = this.roster.admit(admitted.worker, admitted.device);
+    entry.numerics = numerics;
+    const device = `${admitted.device.backend}${admitted.device.gpu === null ? '' : ` on ${admitted.device.gpu}`}`;
+    if (this.#options.run.recipe.numerics.exact && numerics !== 'exact') {
+      this.#options.reporter.say('warn', `${member.name} refused: ${device} is ${numerics} and the recipe wants exact numerics (reference: ${this.#options.probes.referenceText})`);
+      return member.dismiss(closeCodes.refused, `numerics ${numerics}; the recipe wants exact ones`);
+    }
+    member.isReady = true;
+    this.#options.reporter.say('info', `${member.name} is ready: ${device}, numerics ${numerics}`);
+    this.#options.post({ type: 'ready', worker: admitted.id, step: message.step, stateHash: message.stateHash });
+  }
+
+  #onOffer(member: Member, message: Up<'offer'>, payload: Uint8Array): void {
+    const { admitted } = member;
+    if (admitted === null) return;
+    const { lease, step, stateHash, digest, bytes, seconds } = message;
+    if (admitted.intake.unitOf(lease) === null) return this.onRefused(member, `offer for lease ${lease}, which is not open`);
+    const computeSeconds = Object.values(seconds).reduce((sum, value) => sum + value, 0);
+    admitted.intake.offer(message, payload, () => {
+      this.#options.post({ type: 'offer', worker: admitted.id, lease, step, stateHash, digest, bytes, computeSeconds });
+    });
+  }
+
+  #onTooSlow(member: Member): void {
+    const entry = member.admitted === null ? undefined : this.roster.of(member.admitted.worker);
+    if (entry === undefined) return;
+    entry.slow++;
+    const isFinal = entry.slow >= slowLimit;
+    const reason = `fell behind what the log still holds${isFinal ? `, ${slowLimit} times` : ''}`;
+    this.#options.reporter.say('warn', `${member.name} ${reason}`);
+    member.dismiss(isFinal ? closeCodes.refused : closeCodes.tooSlow, reason);
+  }
+
+  #intakeFor(worker: WorkerId, member: Member): Intake {
+    return new Intake({
+      replica: this.#options.replica, contributions: this.#options.contributions,
+      sendPull: (lease, unit) => member.outbox.send({ type: 'pull', ...this.envelope, step: unit.step, lease }),
+      onEvent: (event) => {
+        if (event.type === 'received') this.countSamples(worker, event.lease);
+        this.#options.post({ ...event, worker });
+      },
+    });
+  }
+
+  countSamples(worker: WorkerId, lease: number): void {
+    const admitted = this.#members.get(worker)?.admitted;
+    const entry = this.roster.of(admitted?.worker ?? '');
+    if (entry !== undefined) entry.samples += admitted?.intake.samplesOf(lease) ?? 0;
+  }
+
+  #known(): Parameters<typeof hashAt>[1] {
+    const { log, snapshots } = this.#options;
+    return { log, snapshots, released: this.#broadcast.released, stateHash: this.#options.stateHash() };
+  }
+
+  resync(worker: WorkerId, reason: string): void {
+    const member = this.#members.get(worker);
+    if (member === undefined) return;
+    this.#options.reporter.say('warn', `${member.name} starts again from a snapshot: ${reason}`);
+    member.outbox.send({ type: 'resync', ...this.envelope, step: this.#broadcast.released, reason });
+    member.dismiss(closeCodes.stale, reason);
+  }
+}
+
+function staleFolder(path: string, released: number, held: number): UserError {
+  return new UserError(
+    `${path}: a worker has applied ${held} steps of this run and the folder knows ${released}; it is an old copy, use the newest one`,
+    exitCodes.data,
+  );
+}

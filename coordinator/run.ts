@@ -1,0 +1,300 @@
+/**
+ * A run in progress: sockets, clock and disk become events for the core, the core's commands are carried out in order.
+ * It decides nothing itself.
+ */
+import type { WebSocket } from 'ws';
+import type { Down } from '../shared/protocol/messages.js';
+import { contributionBytes } from '../shared/reduction/contribution.js';
+import type { Replica } from '../shared/replica.js';
+import type { Account } from './account.js';
+import type { ArtifactSource } from './artifacts.js';
+import { writeBest } from './best.js';
+import { Broadcast, type RunEnvelope } from './broadcast.js';
+import { Committer, type CommitRequest } from './commit.js';
+import { Contributions } from './contributions.js';
+import { Core } from './decide/core.js';
+import type { Command, Unit, WorkerId } from './decide/types.js';
+import type { Intake } from './intake.js';
+import type { EvaluationLine, JournalLine } from './journal.js';
+import { LeaseCounts } from './lease-counts.js';
+import type { CommitLog } from './log.js';
+import { Members, type NewEvent } from './members.js';
+import type { Probes } from './probes.js';
+import type { Recovered } from './recovery.js';
+import { termMeans } from './reports/metrics.js';
+import type { Reporter } from './reports/progress.js';
+import type { Summary } from './reports/summary.js';
+import type { PreparedRun } from './run-data.js';
+import type { RunFolder } from './run-folder.js';
+import { SlotPool } from './slot-pool.js';
+import { Snapshotter } from './snapshotter.js';
+import type { Position, Snapshots } from './snapshots.js';
+import { divisorsOf, type DivisorSource, type UnitPlan } from './units.js';
+
+export interface RunTimes {
+  readonly heartbeatMs: number;
+  /** A worker that is not heard for so long is gone. */
+  readonly silenceMs: number;
+  readonly firstLeaseMs: number;
+  readonly tickMs: number;
+  /** How long a slow reader may keep a buffer that a step needs. */
+  readonly patienceMs: number;
+}
+
+export interface RunOptions {
+  readonly run: PreparedRun;
+  readonly folder: RunFolder;
+  readonly replica: Replica;
+  /** The core's slots, and the buffers behind them. */
+  readonly slots: number;
+  readonly buffers: number;
+  readonly log: CommitLog;
+  readonly snapshots: Snapshots;
+  readonly recovered: Recovered;
+  readonly account: Account;
+  readonly units: UnitPlan;
+  readonly probes: Probes;
+  readonly divisorSource: DivisorSource;
+  readonly reporter: Reporter;
+  readonly stopSignal: AbortSignal;
+  readonly times: RunTimes;
+  readonly nowMs: () => number;
+}
+
+export interface Outcome {
+  readonly type: 'done' | 'stopped' | 'failed';
+  readonly reason: string;
+  readonly step: number;
+}
+
+export class Run {
+  readonly envelope: RunEnvelope;
+  readonly leases = new LeaseCounts();
+  readonly #options: RunOptions;
+  readonly #core: Core;
+  readonly #pool: SlotPool;
+  readonly #contributions: Contributions;
+  readonly #broadcast: Broadcast;
+  readonly #committer: Committer;
+  readonly #snapshotter: Snapshotter;
+  readonly #members: Members;
+  readonly #queue: NewEvent[] = [];
+  readonly #outcome: Promise<Outcome>;
+  #settle: { resolve: (outcome: Outcome) => void; reject: (error: unknown) => void } = { resolve: () => undefined, reject: () => undefined };
+  #committing: Promise<void> = Promise.resolve();
+  #isHandling = false;
+  #isOver = false;
+  /** Of the next unit. */
+  #unit: number;
+  readonly #firstSamples: number;
+  #releasedHash: string;
+  #cachedDivisors: { readonly unit: number; readonly divisors: Record<string, number> } | null = null;
+  readonly #ticker: NodeJS.Timeout;
+  readonly #onStop: () => void;
+
+  constructor(options: RunOptions) {
+    const { run, folder, replica, log, recovered, units, times } = options;
+    this.#options = options;
+    this.envelope = { run: folder.run, generation: folder.generation.counter };
+    this.#outcome = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    this.#unit = recovered.unit;
+    this.#firstSamples = options.account.samples;
+    this.#releasedHash = recovered.stateHash;
+    this.#pool = new SlotPool(options.buffers);
+    this.#contributions = new Contributions(replica, this.#pool);
+    this.#broadcast = new Broadcast({ log, envelope: this.envelope, released: recovered.step });
+    this.#members = new Members({
+      ...options, envelope: this.envelope, contributions: this.#contributions, broadcast: this.#broadcast, leases: this.leases,
+      heartbeatMs: times.heartbeatMs, isRewound: recovered.isRewound, stateHash: () => this.#releasedHash,
+      post: (event) => this.#post(event), fail: (error) => this.fail(error),
+    });
+    this.#committer = new Committer({
+      ...options, pool: this.#pool, contributions: this.#contributions, broadcast: this.#broadcast, journal: recovered.journal,
+      generation: this.envelope.generation, totalSteps: units.totalSteps, terms: Object.keys(run.recipe.losses), step: recovered.step,
+      update: recovered.update, stateHash: recovered.stateHash, warn: (text) => options.reporter.say('warn', text),
+    });
+    this.#snapshotter = new Snapshotter({ ...options, ...run.recipe.snapshots, onError: (error) => this.fail(error) });
+    this.#core = new Core({
+      unitAt: units.unitAt, firstUnit: recovered.unit, stateHash: recovered.stateHash, slots: options.slots,
+      contributionBytes: contributionBytes(replica.plan), silenceMs: times.silenceMs, firstLeaseMs: times.firstLeaseMs,
+    });
+    this.#ticker = setInterval(() => this.#tick(), times.tickMs);
+    this.#onStop = () => this.#post({ type: 'stop', reason: String(options.stopSignal.reason ?? 'asked to') });
+    options.stopSignal.addEventListener('abort', this.#onStop, { once: true });
+    if (options.stopSignal.aborted) this.#onStop();
+  }
+
+  /** Resolves at the run's end. @throws UserError when storage fails or training diverges; anything else is a bug */
+  async finished(): Promise<Outcome> {
+    const outcome = await this.#outcome;
+    clearInterval(this.#ticker);
+    this.#members.endHearing();
+    await this.#committing;
+    this.#isOver = true;
+    await this.#snapshotter.idle();
+    if (outcome.type === 'stopped') await this.#snapshotter.finish(this.#position());
+    const line = this.#options.account.closeEpoch();
+    if (line !== null && outcome.type === 'done') this.#options.reporter.epoch(line);
+    return outcome;
+  }
+
+  connect(socket: WebSocket, address: string): void {
+    this.#members.connect(socket, address);
+  }
+
+  findArtifact(sha256: string): ArtifactSource | undefined {
+    const { run, snapshots } = this.#options;
+    return run.artifacts.get(sha256) ?? snapshots.all.find((snapshot) => snapshot.sha256 === sha256);
+  }
+
+  workers(): Summary['workers'] {
+    return this.#members.roster.list();
+  }
+
+  /** Tells every worker, and waits a moment for them to close. */
+  sayEnd(end: { reason: Down<'end'>['reason']; text: string }): Promise<void> {
+    return this.#members.sayEnd(end);
+  }
+
+  fail(error: unknown): void {
+    this.#isOver = true;
+    this.#settle.reject(error);
+  }
+
+  close(): void {
+    this.#isOver = true;
+    clearInterval(this.#ticker);
+    this.#options.stopSignal.removeEventListener('abort', this.#onStop);
+    this.#members.close();
+    this.#options.reporter.close();
+  }
+
+  // Events and commands
+
+  #tick(): void {
+    this.#post({ type: 'tick' });
+    if (this.#pool.isShort) this.#members.cutSlowReaders(this.#options.times.patienceMs);
+  }
+
+  #post(event: NewEvent): void {
+    this.#queue.push(event);
+    if (this.#isHandling) return;
+    this.#isHandling = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined && !this.#isOver; next = this.#queue.shift()) {
+        for (const command of this.#core.handle({ ...next, nowMs: this.#options.nowMs() })) this.#carryOut(command);
+      }
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.#isHandling = false;
+    }
+  }
+
+  #carryOut(command: Command): void {
+    switch (command.type) {
+      case 'lease':
+        return this.#lease(command);
+      case 'cancel':
+        return this.#cancel(command.worker, command.id);
+      case 'pull':
+        return this.#intakeOf(command.worker)?.pull(command.id, command.slot);
+      case 'accept':
+        this.#intakeOf(command.worker)?.accept(command.id, command.slot);
+        return this.#members.countSamples(command.worker, command.id);
+      case 'merge':
+        return this.#contributions.merge(command.into, command.from);
+      case 'free':
+        return this.#contributions.free(command.slot);
+      case 'commit':
+        this.#committing = this.#commit(command).catch((error: unknown) => this.fail(error));
+        return;
+      case 'release':
+        this.#releasedHash = command.stateHash;
+        return this.#broadcast.release(command.step, command.stateHash);
+      case 'resync':
+        return this.#members.resync(command.worker, command.reason);
+      case 'dismiss':
+        return this.#members.get(command.worker)?.dismiss(command.code, command.reason);
+      case 'finish':
+        return this.#settle.resolve({ type: command.outcome, reason: command.reason, step: this.#broadcast.released });
+      case 'say':
+        return this.#options.reporter.say(command.level, command.text);
+      default: {
+        const unknown: never = command;
+        throw new Error(`command ${JSON.stringify(unknown)}`);
+      }
+    }
+  }
+
+  #intakeOf(worker: WorkerId): Intake | undefined {
+    return this.#members.get(worker)?.admitted?.intake;
+  }
+
+  #lease({ worker, id, unit, block }: Extract<Command, { type: 'lease' }>): void {
+    const member = this.#members.get(worker);
+    if (member === undefined) return;
+    this.leases.grant(unit, block);
+    member.admitted?.intake.open(id, unit, block);
+    const { kind, subject, step, epoch, from, to, microBatches } = unit;
+    const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, divisors: this.#divisors(unit) };
+    member.outbox.send({ type: 'lease', ...this.envelope, step, lease });
+  }
+
+  #cancel(worker: WorkerId, lease: number): void {
+    const member = this.#members.get(worker);
+    const unit = member?.admitted?.intake.unitOf(lease) ?? null;
+    member?.admitted?.intake.cancel(lease);
+    member?.outbox.send({ type: 'cancel', ...this.envelope, step: unit?.step ?? this.#broadcast.released, lease });
+  }
+
+  #divisors(unit: Unit): Record<string, number> {
+    if (this.#cachedDivisors?.unit !== unit.step || unit.kind !== 'train') {
+      this.#cachedDivisors = { unit: unit.step, divisors: divisorsOf(unit, this.#options.divisorSource) };
+    }
+    return unit.kind === 'train' ? this.#cachedDivisors.divisors : {};
+  }
+
+  // Commits
+
+  async #commit(request: CommitRequest): Promise<void> {
+    const isTraining = request.unit.kind === 'train';
+    const line = isTraining ? await this.#committer.commitTraining(request) : await this.#committer.commitEvaluation(request, (evaluation) => this.#keepBest(evaluation));
+    if (this.#isOver) return;
+    this.#unit = request.index + 1;
+    this.#report(line);
+    // Before the core may begin the next commit.
+    this.#snapshotter.consider(this.#position());
+    const stopEarly = !isTraining && this.#options.account.isStale;
+    if (stopEarly) this.#options.reporter.say('info', `no better evaluation in ${this.#options.run.recipe.evaluate.earlyStop?.patience ?? 0}; training ends`);
+    this.#post({ type: 'committed', unit: request.index, stateHash: this.#committer.stateHash, stopEarly });
+  }
+
+  async #keepBest(line: EvaluationLine): Promise<void> {
+    if (this.#options.account.isBest(line)) await writeBest(this.#options.folder.path, this.#options.replica.readWeights());
+  }
+
+  #report(line: JournalLine): void {
+    const { account, reporter, units, folder } = this.#options;
+    const epoch = account.add(line);
+    if (epoch !== null) {
+      reporter.epoch(epoch);
+      folder.append('metrics.jsonl', `${JSON.stringify(epoch)}\n`).catch((error: unknown) => this.fail(error));
+    }
+    if (line.type !== 'commit') return;
+    reporter.progress({
+      step: line.step + 1, totalSteps: units.totalSteps, epoch: line.epoch, epochs: units.epochs, samples: account.samples - this.#firstSamples,
+      terms: termMeans(line.loss, line.counts), workers: this.#members.readyCount,
+    });
+  }
+
+  /** Of the state as it is between two commits. */
+  #position(): Position {
+    const { units } = this.#options;
+    const { update, stateHash } = this.#committer;
+    const step = this.#committer.step;
+    return { step, update, unit: this.#unit, epoch: Math.floor(step / units.stepsPerEpoch), stateHash, recipeDigest: this.#options.run.recipeDigest };
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * When a snapshot is due, and taking it beside training: the state is copied between two commits, written in the
+ * background, and the log before the oldest snapshot that is kept is deleted afterwards. One at a time.
+ */
+import type { Replica } from '../shared/replica.js';
+import type { CommitLog } from './log.js';
+import type { Position, Snapshots } from './snapshots.js';
+
+export interface SnapshotterOptions {
+  readonly replica: Replica;
+  readonly log: CommitLog;
+  readonly snapshots: Snapshots;
+  readonly everySteps: number;
+  readonly everySeconds: number;
+  /** Log bytes beyond which a snapshot is due. */
+  readonly logBytes?: number;
+  readonly nowMs: () => number;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Snapshotter {
+  readonly #options: SnapshotterOptions;
+  readonly #logBytes: number;
+  #lastStep: number;
+  #lastMs: number;
+  /** Bytes of log that the last snapshot found; they stay until two newer snapshots are kept. */
+  #logBase: number;
+  #writing: Promise<void> | null = null;
+
+  constructor(options: SnapshotterOptions) {
+    this.#options = options;
+    this.#logBytes = options.logBytes ?? Math.max(64 * 1024 * 1024, 4 * options.replica.plan.stateBytes);
+    this.#lastStep = options.snapshots.newest?.step ?? 0;
+    this.#lastMs = options.nowMs();
+    this.#logBase = 0;
+  }
+
+  /** To be called between two commits, with the position of the state as it is. */
+  consider(position: Position): void {
+    if (this.#writing !== null || !this.#isDue(position)) return;
+    this.#writing = this.#take(position)
+      .catch((error: unknown) => this.#options.onError(error))
+      .finally(() => {
+        this.#writing = null;
+      });
+  }
+
+  /** Takes one now, unless the newest is of this position. @throws UserError when the disk fails */
+  async finish(position: Position): Promise<void> {
+    await this.#writing;
+    if (position.step > (this.#options.snapshots.newest?.step ?? 0)) await this.#take(position);
+  }
+
+  /** Resolves once nothing is being written. */
+  async idle(): Promise<void> {
+    await this.#writing;
+  }
+
+  #isDue({ step }: Position): boolean {
+    const { everySteps, everySeconds, nowMs, log } = this.#options;
+    if (step === this.#lastStep) return false;
+    return step - this.#lastStep >= everySteps || nowMs() - this.#lastMs >= everySeconds * 1000 || log.sizeBytes - this.#logBase >= this.#logBytes;
+  }
+
+  async #take(position: Position): Promise<void> {
+    const { replica, log, snapshots, nowMs } = this.#options;
+    [this.#lastStep, this.#lastMs, this.#logBase] = [position.step, nowMs(), log.sizeBytes];
+    log.rotate();
+    await snapshots.write(Uint8Array.from(replica.state()), position);
+    await log.dropBefore(snapshots.oldestStep);
+    this.#logBase = Math.min(this.#logBase, log.sizeBytes);
+  }
+}
