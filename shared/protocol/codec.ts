@@ -96,7 +96,7 @@ function checkSizes(headerBytes: number, payloadBytes: number): void {
 function splitFrame(data: FrameData): { header: Uint8Array; payload: Uint8Array } {
   const parts = data instanceof Uint8Array ? [data] : data;
   const [first = new Uint8Array(0), second] = parts;
-  const isHeadAlone = second !== undefined && parts.length === 2 && first.length === declaredHead(first);
+  const isHeadAlone = second !== undefined && parts.length === 2 && first.length >= 4 && first.length === declaredHead(first);
   const head = isHeadAlone || parts.length < 2 ? first : Buffer.concat(parts);
   const headBytes = declaredHead(head);
   if (headBytes > head.length) throw new ProtocolError(`frame of ${head.length} bytes; its header needs ${headBytes}`, closeCodes.badFrame);
