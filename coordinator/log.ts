@@ -160,11 +160,13 @@ export class CommitLog {
   async #segmentFor(step: number): Promise<Segment> {
     const last = this.#segments.at(-1);
     if (last !== undefined && !this.#isRotating) return last;
+    this.#isRotating = false;
+    // Left over when its first record was torn.
+    if (last?.firstStep === step) return last;
     const path = join(this.#folder, `${step}.log`);
     const segment = { firstStep: step, path, file: await open(path, 'w+'), sizeBytes: 0 };
     await syncFolder(this.#folder);
-    this.#segments = [...this.#segments.filter(({ firstStep }) => firstStep !== step), segment];
-    this.#isRotating = false;
+    this.#segments = [...this.#segments, segment];
     return segment;
   }
 

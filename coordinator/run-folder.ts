@@ -41,11 +41,16 @@ export async function resolveRunFolder(wanted: string, recipeDigest: string): Pr
     const path = n === 1 ? wanted : `${wanted}-${n}`;
     if (await isFinished(path)) continue;
     const [first] = await readGenerations(path);
-    if (first !== undefined && first.recipeDigest !== recipeDigest) {
-      throw new UserError(`${path}: holds an unfinished run of another recipe (digest ${first.recipeDigest.slice(0, 12)}, this one ${recipeDigest.slice(0, 12)}); choose another --out or finish that run`);
-    }
+    if (first !== undefined) checkRecipe(path, first, recipeDigest);
     return path;
   }
+}
+
+function checkRecipe(path: string, first: Generation, recipeDigest: string): void {
+  if (first.recipeDigest === recipeDigest) return;
+  throw new UserError(
+    `${path}: holds an unfinished run of another recipe (digest ${first.recipeDigest.slice(0, 12)}, this one ${recipeDigest.slice(0, 12)}); choose another --out or finish that run`,
+  );
 }
 
 /** Whether the folder holds a run that came to its end. */
@@ -108,6 +113,7 @@ async function claim(path: string, recipeDigest: string): Promise<{ generation: 
   for (;;) {
     const earlier = await readGenerations(path);
     const [first] = earlier;
+    if (first !== undefined) checkRecipe(path, first, recipeDigest);
     const counter = Math.max(0, ...(await counters(path))) + 1;
     const generation = {
       counter, nonce: randomBytes(16).toString('hex'), run: first?.run ?? randomBytes(8).toString('hex'), recipeDigest,

@@ -56,7 +56,7 @@ describe('frames', () => {
     const whole = joined(encodeFrame(heartbeat, payload));
     const frame = encodeFrame(heartbeat, payload);
     expect(decodeUp(frame instanceof Uint8Array ? frame : [...frame]).payload.buffer).toBe(payload.buffer);
-    for (const cut of [0, 1, 3, 40, 60000]) expect(decodeUp([whole.subarray(0, cut), whole.subarray(cut)]).payload).toEqual(payload);
+    for (const cut of [0, 1, 3, 40, 60000]) expect(Buffer.compare(decodeUp([whole.subarray(0, cut), whole.subarray(cut)]).payload, payload)).toBe(0);
   });
 
   it('carry sums that are not finite', () => {

@@ -1,0 +1,91 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openRunFolder, resolveRunFolder } from '../../coordinator/run-folder.js';
+import { temporaryFolder } from './helpers.js';
+
+const digest = 'a'.repeat(64);
+const other = 'b'.repeat(64);
+
+async function finish(path: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  await writeFile(join(path, 'summary.json'), '{}');
+}
+
+describe('resolveRunFolder', () => {
+  it('takes the wanted name when nothing is there', async () => {
+    const wanted = join(await temporaryFolder(), 'runs', 'mnist');
+    expect(await resolveRunFolder(wanted, digest)).toBe(wanted);
+  });
+
+  it('continues an unfinished run of this recipe', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    await (await openRunFolder(wanted, digest)).close();
+    expect(await resolveRunFolder(wanted, digest)).toBe(wanted);
+  });
+
+  it('keeps finished runs and goes to NAME-2, NAME-3', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    await finish(wanted);
+    expect(await resolveRunFolder(wanted, digest)).toBe(`${wanted}-2`);
+    await finish(`${wanted}-2`);
+    expect(await resolveRunFolder(wanted, digest)).toBe(`${wanted}-3`);
+  });
+
+  it('refuses an unfinished run of another recipe', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    await (await openRunFolder(wanted, other)).close();
+    await expect(resolveRunFolder(wanted, digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 2 });
+    await expect(openRunFolder(wanted, digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 2 });
+  });
+});
+
+describe('openRunFolder', () => {
+  it('claims the next generation, with a nonce of its own and the run id of the first', async () => {
+    const path = join(await temporaryFolder(), 'mnist');
+    const first = await openRunFolder(path, digest);
+    await first.close();
+    const second = await openRunFolder(path, digest);
+    expect([first.generation.counter, second.generation.counter]).toEqual([1, 2]);
+    expect(second.run).toBe(first.run);
+    expect(second.generation.nonce).not.toBe(first.generation.nonce);
+    expect(second.nonces).toEqual(new Set([first.generation.nonce, second.generation.nonce]));
+    expect((await readdir(join(path, 'generations'))).sort()).toEqual(['1', '2']);
+    await second.close();
+  });
+
+  it('refuses a second coordinator on the same folder, by whatever path', async () => {
+    const parent = await temporaryFolder();
+    const path = join(parent, 'mnist');
+    const first = await openRunFolder(path, digest);
+    await symlink(path, join(parent, 'link'));
+    await expect(openRunFolder(join(parent, 'link'), digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 69, message: expect.stringMatching(/another coordinator/) });
+    await first.close();
+    await (await openRunFolder(path, digest)).close();
+  });
+
+  it('is free again once the process that held it was killed', async () => {
+    const path = join(await temporaryFolder(), 'mnist');
+    await mkdir(path, { recursive: true });
+    const script = `const { createHash } = require('node:crypto'); const { realpathSync } = require('node:fs');
+      const digest = createHash('sha256').update(realpathSync(${JSON.stringify(path)})).digest('hex');
+      require('node:net').createServer().listen('\\0stillhouse-' + digest, () => console.log('held'));`;
+    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    await expect(openRunFolder(path, digest)).rejects.toMatchObject({ exitCode: 69 });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    await (await openRunFolder(path, digest)).close();
+  });
+
+  it('knows when a coordinator elsewhere has claimed a later generation', async () => {
+    const path = join(await temporaryFolder(), 'mnist');
+    const folder = await openRunFolder(path, digest);
+    expect(await folder.isSuperseded()).toBe(false);
+    await writeFile(join(path, 'generations', '2'), '{}');
+    expect(await folder.isSuperseded()).toBe(true);
+    await folder.close();
+  });
+});
