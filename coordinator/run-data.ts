@@ -1,5 +1,5 @@
 /** A run as `prepare` hands it to `coordinate`: everything that has been read from the user's files. */
-import type { DataSet, Manifest } from '../shared/data/manifest.js';
+import type { Manifest } from '../shared/data/manifest.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
 import type { Recipe } from '../shared/recipe/schema.js';
@@ -21,7 +21,6 @@ export interface PreparedRun {
   readonly manifest: Manifest;
   /** Per sample of the training set: its label, -1 for none. */
   readonly trainLabels: Int32Array;
+  /** Sample id at a position of an epoch's order. */
+  readonly sampleAt: (epoch: number, position: number) => number;
 }
-
-/** Order of an epoch's samples. */
-export type EpochOrder = (dataSet: DataSet, epoch: number) => { at(position: number): number };

@@ -29,7 +29,7 @@ import type { RunFolder } from './run-folder.js';
 import { SlotPool } from './slot-pool.js';
 import { Snapshotter } from './snapshotter.js';
 import type { Position, Snapshots } from './snapshots.js';
-import { divisorsOf, type DivisorSource, type UnitPlan } from './units.js';
+import { divisorsOf, type UnitPlan } from './units.js';
 
 export interface RunTimes {
   readonly heartbeatMs: number;
@@ -54,7 +54,6 @@ export interface RunOptions {
   readonly account: Account;
   readonly units: UnitPlan;
   readonly probes: Probes;
-  readonly divisorSource: DivisorSource;
   readonly reporter: Reporter;
   readonly stopSignal: AbortSignal;
   readonly times: RunTimes;
@@ -112,7 +111,7 @@ export class Run {
     });
     this.#committer = new Committer({
       ...options, pool: this.#pool, contributions: this.#contributions, broadcast: this.#broadcast, journal: recovered.journal,
-      generation: this.envelope.generation, totalSteps: units.totalSteps, terms: Object.keys(run.recipe.losses), step: recovered.step,
+      generation: this.envelope.generation, totalSteps: units.totalSteps, terms: this.#terms, step: recovered.step,
       update: recovered.update, stateHash: recovered.stateHash, warn: (text) => options.reporter.say('warn', text),
     });
     this.#snapshotter = new Snapshotter({ ...options, ...run.recipe.snapshots, onError: (error) => this.fail(error) });
@@ -250,9 +249,14 @@ export class Run {
     member?.outbox.send({ type: 'cancel', ...this.envelope, step: unit?.step ?? this.#broadcast.released, lease });
   }
 
+  get #terms(): string[] {
+    return Object.entries(this.#options.run.recipe.losses).flatMap(([term, loss]) => (loss === undefined ? [] : [term]));
+  }
+
   #divisors(unit: Unit): Record<string, number> {
+    const { trainLabels, sampleAt } = this.#options.run;
     if (this.#cachedDivisors?.unit !== unit.step || unit.kind !== 'train') {
-      this.#cachedDivisors = { unit: unit.step, divisors: divisorsOf(unit, this.#options.divisorSource) };
+      this.#cachedDivisors = { unit: unit.step, divisors: divisorsOf(unit, { terms: this.#terms, labels: trainLabels, sampleAt }) };
     }
     return unit.kind === 'train' ? this.#cachedDivisors.divisors : {};
   }
