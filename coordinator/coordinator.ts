@@ -10,7 +10,7 @@ import type { StudentSpec } from '../shared/models/student-spec.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
 import { limits } from '../shared/protocol/messages.js';
 import { microBatchCount, rootOf } from '../shared/reduction/tree.js';
-import { planReplica } from '../shared/replica-plan.js';
+import { planReplica, type ReplicaPlan } from '../shared/replica-plan.js';
 import { Replica } from '../shared/replica.js';
 import { Account } from './account.js';
 import { listen, type Admission } from './admission.js';
@@ -46,7 +46,7 @@ export interface CoordinateOptions {
 }
 
 const defaultTimes: RunTimes = { heartbeatMs: 1000, silenceMs: 10_000, firstLeaseMs: 180_000, tickMs: 200, patienceMs: 3000 };
-/** Slots for contributions that come before their neighbours. */
+/** Slots for contributions that come before their neighbours: small students can afford more. */
 const earlySlots = { small: 16, big: 2 };
 /** Buffers for commits that sockets still read while the next step fills. */
 const retiredSlots = 2;
@@ -117,13 +117,18 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOpt
 }
 
 async function openStores(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Opened> {
-  const plan = planReplica(run.student, run.recipe.optimizer);
-  const isBig = contributionBytes(plan) > limits.chunkBytes;
-  const { size, micro } = batchOf(run.recipe);
-  const slots = rootOf(microBatchCount(size, micro)).level + 1 + (isBig ? earlySlots.big : earlySlots.small);
-  const buffers = slots + (isBig ? retiredSlots : 0);
-  const replica = new Replica(plan, { slots: buffers });
   const log = await CommitLog.open(folder.paths.log);
+  try {
+    return await recoverRun(folder, run, options, log);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+async function recoverRun(folder: RunFolder, run: PreparedRun, options: CoordinateOptions, log: CommitLog): Promise<Opened> {
+  const sizes = bufferSizes(run);
+  const replica = new Replica(sizes.plan, { slots: sizes.buffers });
   const snapshots = await Snapshots.open(folder.paths.snapshots, run.recipe.snapshots.keep);
   await writeRecipe(folder, run);
   const recovered = await recover({
@@ -133,7 +138,16 @@ async function openStores(folder: RunFolder, run: PreparedRun, options: Coordina
   const units = unitsOf(run);
   const account = await rebuildReports(folder, run, { units, recovered });
   if (recovered.step > 0) options.reporter.say('info', `continuing ${folder.path} at step ${recovered.step} of ${units.totalSteps}`);
-  return { replica, slots, buffers, log, snapshots, recovered, account, units, probes: await Probes.open(folder) };
+  return { replica, ...sizes, log, snapshots, recovered, account, units, probes: await Probes.open(folder) };
+}
+
+/** The core's slots: the leftmost prefix of the tree and some for contributions that come early. */
+function bufferSizes(run: PreparedRun): { plan: ReplicaPlan; slots: number; buffers: number } {
+  const plan = planReplica(run.student, run.recipe.optimizer);
+  const isBig = contributionBytes(plan) > limits.chunkBytes;
+  const { size, micro } = batchOf(run.recipe);
+  const slots = rootOf(microBatchCount(size, micro)).level + 1 + (isBig ? earlySlots.big : earlySlots.small);
+  return { plan, slots, buffers: slots + (isBig ? retiredSlots : 0) };
 }
 
 /** The resolved recipe, with the digests of what it names. */

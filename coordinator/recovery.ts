@@ -48,11 +48,16 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   await ensureInitial(options);
   const standing = await foldLog(options);
   const { journal, lines } = await Journal.open(options.journalPath);
-  const isRewound = await reconcile(options, { journal, lines, step: standing.step });
-  const started: JournalLine = { type: 'generation', generation: options.generation, atMs: options.nowMs(), step: standing.step };
-  await journal.append(started);
-  const counted = afterRewinds([...lines, started]);
-  return { journal, lines: counted, ...standing, unit: nextUnit(counted, standing.unit), stateHash: options.replica.hashState(), isRewound };
+  try {
+    const isRewound = await reconcile(options, { journal, lines, step: standing.step });
+    const started: JournalLine = { type: 'generation', generation: options.generation, atMs: options.nowMs(), step: standing.step };
+    await journal.append(started);
+    const counted = afterRewinds([...lines, started]);
+    return { journal, lines: counted, ...standing, unit: nextUnit(counted, standing.unit), stateHash: options.replica.hashState(), isRewound };
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
 }
 
 /** The snapshot at step 0 is on the disk and sound: every joiner's probe starts from it. */
