@@ -145,7 +145,8 @@ export class Run {
 
   findArtifact(sha256: string): ArtifactSource | undefined {
     const { run, snapshots } = this.#options;
-    return run.artifacts.get(sha256) ?? snapshots.all.find((snapshot) => snapshot.sha256 === sha256);
+    const snapshot = snapshots.all.find((candidate) => candidate.sha256 === sha256);
+    return snapshot === undefined ? run.artifacts.get(sha256) : { path: snapshot.path };
   }
 
   workers(): Summary['workers'] {

@@ -1,0 +1,210 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
+import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/journal.js';
+import type { PreparedRun } from '../../coordinator/run-data.js';
+import type { Summary } from '../../coordinator/reports/summary.js';
+import { FakeWorker, type FakeOptions } from './fake-worker.js';
+import { temporaryFolder } from './helpers.js';
+import { tinyRun } from './tiny-run.js';
+
+const token = 'x'.repeat(43);
+
+interface Rig {
+  readonly out: string;
+  readonly summary: Promise<Summary>;
+  readonly port: Promise<number>;
+  readonly stop: AbortController;
+  readonly said: string[];
+  readonly exported: Map<string, ReadonlyMap<string, Float32Array>>;
+}
+
+/** A coordinator in this process, on a port of the system's choice. */
+function start(run: PreparedRun, out: string, options: Partial<CoordinateOptions> = {}): Rig {
+  const stop = new AbortController();
+  const said: string[] = [];
+  const exported = new Map<string, ReadonlyMap<string, Float32Array>>();
+  let heard: (port: number) => void = () => undefined;
+  const port = new Promise<number>((resolve) => { heard = resolve; });
+  const summary = coordinate(run, {
+    listen: { host: '127.0.0.1', port: 0 }, token, out, stopSignal: stop.signal, next: false, onListening: heard,
+    reporter: { say: (_level, text) => said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
+    exportStudent: async (_spec, weights, folder) => { exported.set(folder.slice(out.length + 1), weights); },
+    times: { tickMs: 20 }, ...options,
+  });
+  summary.catch(() => undefined);
+  return { out, summary, port, stop, said, exported };
+}
+
+async function withWorkers(run: PreparedRun, workers: readonly Omit<FakeOptions, 'run' | 'port'>[], out?: string): Promise<{ summary: Summary; rig: Rig; workers: FakeWorker[] }> {
+  const rig = start(run, out ?? (await temporaryFolder()));
+  const port = await rig.port;
+  const started = workers.map((options, i) => new FakeWorker({ name: `fake ${i}`, token, ...options, run, port }));
+  return { summary: await rig.summary, rig, workers: started };
+}
+
+async function journalOf(out: string): Promise<JournalLine[]> {
+  const text = await readFile(join(out, 'journal.jsonl'), 'utf8');
+  return text.trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine);
+}
+
+function commits(lines: readonly JournalLine[]): CommitLine[] {
+  return afterRewinds(lines).flatMap((line) => (line.type === 'commit' ? [line] : []));
+}
+
+/** What must be equal for any number of workers: the journal without its times and generations. */
+function curve(lines: readonly JournalLine[]): unknown {
+  return afterRewinds(lines).filter((line) => line.type === 'commit' || line.type === 'evaluation').map((line) => ({ ...line, atMs: 0, generation: 0 }));
+}
+
+function expectEverySampleOnce(lines: readonly JournalLine[], samples: number, epochs: number): void {
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    let next = 0;
+    for (const line of commits(lines).filter((commit) => commit.epoch === epoch)) {
+      expect([line.from, line.samples]).toEqual([next, line.to - line.from]);
+      next = line.to;
+    }
+    expect(next).toBe(samples);
+  }
+}
+
+const small = tinyRun();
+/** Contributions of 1.3 MB: pulled and broadcast in chunks. */
+const big = tinyRun({ units: 20_000, epochs: 2 });
+
+describe('coordinate', () => {
+  it.each([['small', small, 3], ['big', big, 2]] as const)('comes to the same bits with 1, 2 and 3 workers, a %s student', async (_name, run, epochs) => {
+    const results = [];
+    for (const count of [1, 2, 3]) {
+      const { summary, rig } = await withWorkers(run, Array.from({ length: count }, (_, i) => ({ microBatchMs: i })));
+      const lines = await journalOf(rig.out);
+      expectEverySampleOnce(lines, 22, epochs);
+      results.push({ digest: summary.digest, curve: curve(lines) });
+    }
+    expect(results[1]).toEqual(results[0]);
+    expect(results[2]).toEqual(results[0]);
+  });
+
+  it('keeps every replica at its own state, and tells workers that the run is done', async () => {
+    const { workers, rig } = await withWorkers(small, [{}, {}]);
+    for (const worker of workers) {
+      await worker.closed;
+      expect([worker.step, worker.end?.reason]).toEqual([9, 'done']);
+      expect(worker.replica.readWeights()).toEqual(rig.exported.get('student'));
+    }
+  });
+
+  it('gives the same bits when a worker dies in the middle of a step', async () => {
+    const alone = await withWorkers(small, [{}]);
+    let died = 0;
+    const { summary, rig } = await withWorkers(small, [{}, { sabotage: (lease) => (lease.step === 4 && lease.kind === 'train' && died++ === 0 ? 'die' : undefined) }]);
+    expect(died).toBeGreaterThan(0);
+    expect(summary.digest).toBe(alone.summary.digest);
+    expect(curve(await journalOf(rig.out))).toEqual(curve(await journalOf(alone.rig.out)));
+    expect(summary.leases.repeated).toBeGreaterThan(0);
+  });
+
+  const sabotages = [['poison', /not finite/], ['lie', /not those of their digest/], ['fail', /made up/]] as const;
+  it.each(sabotages)('gives the work to another when a worker answers with %s', async (act) => {
+    const alone = await withWorkers(small, [{}]);
+    let fired = 0;
+    const { summary } = await withWorkers(small, [{ microBatchMs: 1 }, { sabotage: (lease) => (lease.step === 2 && lease.kind === 'train' && fired++ === 0 ? act : undefined) }]);
+    expect(fired).toBeGreaterThan(0);
+    expect(summary.digest).toBe(alone.summary.digest);
+  });
+
+  it('feeds a joiner the log and lets it take part, without pausing', async () => {
+    const run = tinyRun({ epochs: 8 });
+    const rig = start(run, await temporaryFolder());
+    const port = await rig.port;
+    let late: FakeWorker | null = null;
+    const first = new FakeWorker({ run, port, token, name: 'first', microBatchMs: 1, onStep: (step) => {
+      if (step === 5) late = new FakeWorker({ run, port, token, name: 'late' });
+    } });
+    const summary = await rig.summary;
+    await first.closed;
+    expect(summary.workers.map(({ name, samples }) => [name, samples > 0])).toEqual([['first', true], ['late', true]]);
+    const joined = late as FakeWorker | null;
+    expect(joined?.welcome?.snapshot?.step).toBe(0);
+    expect(joined?.replica.readWeights()).toEqual(first.replica.readWeights());
+  });
+
+  it('stops in good order with a snapshot, and continues to the same bits with another number of workers', async () => {
+    const alone = await withWorkers(small, [{}]);
+    const out = await temporaryFolder();
+    const rig = start(small, out);
+    const worker = new FakeWorker({ run: small, port: await rig.port, token, microBatchMs: 2, onStep: (step) => {
+      if (step === 4) rig.stop.abort('SIGTERM');
+    } });
+    await expect(rig.summary).rejects.toMatchObject({ name: 'UserError', exitCode: 75, message: expect.stringMatching(/SIGTERM.*run the same command again/) });
+    await worker.closed;
+    expect(worker.end?.reason).toBe('stopped');
+    const { summary } = await withWorkers(small, [{}, {}], out);
+    const lines = await journalOf(out);
+    expect(summary.digest).toBe(alone.summary.digest);
+    expect(curve(lines)).toEqual(curve(await journalOf(alone.rig.out)));
+    expect(lines.filter((line) => line.type === 'generation').length).toBe(2);
+  });
+
+  it('lets a worker go on from what it holds after the coordinator was restarted', async () => {
+    const out = await temporaryFolder();
+    const first = start(small, out);
+    const worker = new FakeWorker({ run: small, port: await first.port, token, onStep: (step) => {
+      if (step === 3) first.stop.abort('SIGTERM');
+    } });
+    await first.summary.catch(() => undefined);
+    await worker.closed;
+    const second = start(small, out);
+    const held = { nonce: worker.welcome?.nonce ?? '', replica: worker.replica, step: worker.step };
+    const again = new FakeWorker({ run: small, port: await second.port, token }, held);
+    await second.summary;
+    expect([again.welcome?.snapshot, again.welcome?.generation]).toEqual([null, 2]);
+  });
+
+  it('ends with 65 when a worker has applied more than the folder knows', async () => {
+    const out = await temporaryFolder();
+    const first = start(small, out);
+    const worker = new FakeWorker({ run: small, port: await first.port, token, onStep: () => first.stop.abort('SIGTERM') });
+    await first.summary.catch(() => undefined);
+    await worker.closed;
+    const second = start(small, out);
+    new FakeWorker({ run: small, port: await second.port, token }, { nonce: worker.welcome?.nonce ?? '', replica: worker.replica, step: worker.step + 3 });
+    await expect(second.summary).rejects.toMatchObject({ name: 'UserError', exitCode: 65, message: expect.stringMatching(/old copy/) });
+  });
+
+  it('writes the run folder, and returns its summary when it is finished', async () => {
+    const { summary, rig } = await withWorkers(small, [{}]);
+    const { out } = rig;
+    const metrics = (await readFile(join(out, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(metrics.map(({ epoch, step, samples, loss, eval: evaluation }) => [epoch, step, samples, loss, evaluation])).toEqual(
+      [0, 1, 2].map((epoch) => [epoch, 3 * (epoch + 1), 22, 0.5, { accuracy: 0.5, loss: 0.25 }]),
+    );
+    expect(summary).toMatchObject({ steps: 9, samples: 66, student: { accuracy: 0.5, parameters: 51 }, teachers: [] });
+    expect([...rig.exported.keys()].sort()).toEqual(['student', 'student-best']);
+    expect(await readFile(join(out, 'recipe.yaml'), 'utf8')).toMatch(/digests:\n {2}recipe: eeee/);
+    expect((await stat(join(out, 'log', '0.log'))).size).toBeGreaterThan(0);
+    expect(await start(small, out).summary).toEqual(summary);
+  });
+
+  it('ends early when evaluations do not get better', async () => {
+    const run = tinyRun({ epochs: 50, recipe: { evaluate: { earlyStop: { patience: 2 } } } });
+    const { summary } = await withWorkers(run, [{}]);
+    expect(summary.steps).toBe(9);
+  });
+
+  it('takes snapshots on the way and drops the log before the oldest that is kept', async () => {
+    const run = tinyRun({ epochs: 10, recipe: { snapshots: { everySteps: 5 } } });
+    const { summary, rig } = await withWorkers(run, [{ microBatchMs: 1 }]);
+    expect(summary.steps).toBe(30);
+    await expect(stat(join(rig.out, 'log', '0.log'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('refuses a second coordinator on the folder', async () => {
+    const rig = start(small, await temporaryFolder());
+    await rig.port;
+    await expect(start(small, rig.out).summary).rejects.toMatchObject({ name: 'UserError', exitCode: 69 });
+    rig.stop.abort('the test is over');
+    await rig.summary.catch(() => undefined);
+  });
+});
