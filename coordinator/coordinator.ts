@@ -24,7 +24,8 @@ import type { PreparedRun } from './run-data.js';
 import { isFinished, openRunFolder, type RunFolder } from './run-folder.js';
 import { Run, type Outcome, type RunTimes } from './run.js';
 import { Snapshots } from './snapshots.js';
-import { planUnits, type UnitPlan } from './units.js';
+import type { UnitPlan } from './units.js';
+import { batchOf, unitsOf } from './units-of.js';
 
 export interface CoordinateOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -67,19 +68,6 @@ export async function readSummary(path: string, recipeDigest: string): Promise<S
   if (summary === undefined) throw new UserError(`${path}/summary.json is not a summary of this version`, exitCodes.data);
   if (summary.recipeDigest !== recipeDigest) throw new UserError(`${path}: holds a finished run of another recipe; choose another --out`);
   return summary;
-}
-
-/** Micro-batches of a recipe that does not cut its batches have the whole batch. */
-function batchOf({ batch }: PreparedRun['recipe']): { size: number; micro: number } {
-  return { size: batch.size, micro: batch.micro ?? batch.size };
-}
-
-export function unitsOf(run: PreparedRun): UnitPlan {
-  const { recipe, manifest, teachers } = run;
-  return planUnits({
-    trainSamples: manifest.train.samples, evalSamples: manifest.eval?.samples ?? 0, hasTeachers: teachers.length > 0,
-    batch: batchOf(recipe), epochs: recipe.epochs, steps: recipe.steps, everyEpochs: recipe.evaluate.everyEpochs,
-  });
 }
 
 interface Opened {

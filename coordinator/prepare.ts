@@ -1,0 +1,160 @@
+/**
+ * From a checked recipe to a run that can start: shards written, models inspected, everything digested. What is wrong
+ * with the user's files is said here, before any worker is let in. The parts that know tfjs and file formats are handed
+ * in, since the coordinator may not import them.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { exitCodes, UserError } from '../shared/errors.js';
+import type { DataSet, Manifest } from '../shared/data/manifest.js';
+import type { StudentSpec } from '../shared/models/student-spec.js';
+import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
+import type { Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
+import type { ArtifactSource } from './artifacts.js';
+import { weightsDigest } from './reports/summary.js';
+import type { PreparedRun } from './run-data.js';
+import { unitsOf } from './units-of.js';
+
+/** What a model must fit. */
+export interface Expected {
+  /** One sample of the data, channels last. */
+  readonly inputShape: readonly number[];
+  readonly classes: number;
+  readonly seed: number;
+  /** For teachers without a temperature of their own. */
+  readonly responseTemperature: number;
+}
+
+export interface PrepareTools {
+  readonly inspectStudent: (student: Recipe['student'], folder: string, expected: Expected) => Promise<{ spec: StudentSpec; weights: ReadonlyMap<string, Float32Array> }>;
+  readonly inspectTeacher: (teacher: TeacherRecipe, folder: string, expected: Expected) => Promise<{ spec: TeacherSpec; paths: ReadonlyMap<string, string>; warnings: readonly string[] }>;
+  /** Reads a source and writes its shards, each to `out/<sha256>`. Labels: -1 for none. */
+  readonly writeShards: (source: SourceRecipe, folder: string, out: string, options: { shardSamples: number }) => Promise<{ dataSet: DataSet; labels: Int32Array }>;
+  readonly epochOrder: (dataSet: DataSet, seed: number, epoch: number, shuffle: boolean) => { at(position: number): number };
+}
+
+export interface PrepareOptions {
+  readonly recipe: Recipe;
+  /** What paths in the recipe are relative to. */
+  readonly recipeFolder: string;
+  readonly name: string;
+  /** Where shards go; shared between runs, since they are named by content. */
+  readonly shardFolder: string;
+  readonly tools: PrepareTools;
+  readonly warn: (text: string) => void;
+}
+
+/** @throws UserError 2 when files and recipe do not fit each other, 65 when a file is damaged */
+export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> {
+  const { recipe, recipeFolder, name } = options;
+  const data = await prepareData(options);
+  const expected: Expected = {
+    inputShape: data.manifest.train.shape, classes: data.manifest.classes, seed: recipe.seed,
+    responseTemperature: recipe.losses.response?.temperature ?? 1,
+  };
+  const student = await options.tools.inspectStudent(recipe.student, recipeFolder, expected);
+  const teachers = await prepareTeachers(options, expected);
+  const artifacts = new Map<string, ArtifactSource>([...data.artifacts, ...teachers.artifacts]);
+  const studentArtifact = addJson(artifacts, student.spec);
+  const manifestArtifact = addJson(artifacts, data.manifest);
+  return {
+    recipe, recipeFolder, name, student: student.spec, initialWeights: student.weights, teachers: teachers.specs, artifacts, studentArtifact,
+    manifestArtifact, manifest: data.manifest, trainLabels: data.labels, sampleAt: sampler(options.tools, recipe, data.manifest.train),
+    recipeDigest: digestOf({ recipe, student: studentArtifact.sha256, weights: weightsDigest(student.weights), teachers: teachers.specs, data: manifestArtifact.sha256 }),
+  };
+}
+
+interface PreparedData {
+  readonly manifest: Manifest;
+  readonly labels: Int32Array;
+  readonly artifacts: ReadonlyMap<string, ArtifactSource>;
+}
+
+async function prepareData({ recipe, recipeFolder, shardFolder, tools }: PrepareOptions): Promise<PreparedData> {
+  const write = (source: SourceRecipe): ReturnType<PrepareTools['writeShards']> => tools.writeShards(source, recipeFolder, shardFolder, { shardSamples: recipe.data.shardSamples });
+  const train = await write(recipe.data.train);
+  const evaluation = recipe.data.eval === undefined ? null : await write(recipe.data.eval);
+  if (train.dataSet.samples === 0) throw new UserError('data.train: no samples', exitCodes.data);
+  if (evaluation !== null && evaluation.dataSet.shape.join() !== train.dataSet.shape.join()) {
+    throw new UserError(`data.eval: samples of shape [${evaluation.dataSet.shape.join(', ')}]; data.train has [${train.dataSet.shape.join(', ')}]`);
+  }
+  const classes = classesOf(recipe, train.labels, evaluation?.labels ?? new Int32Array(0));
+  checkLabels('data.train', train.labels, classes);
+  if (evaluation !== null) checkLabels('data.eval', evaluation.labels, classes);
+  const sets = evaluation === null ? [train.dataSet] : [train.dataSet, evaluation.dataSet];
+  const artifacts = new Map(sets.flatMap(({ shards }) => shards.map(({ sha256 }) => [sha256, { path: join(shardFolder, sha256) }] as const)));
+  const manifest = { train: train.dataSet, eval: evaluation?.dataSet ?? null, classes, preprocess: recipe.data.preprocess ?? null };
+  return { manifest, labels: train.labels, artifacts };
+}
+
+/** As the recipe says, else one more than the greatest label. */
+function classesOf(recipe: Recipe, ...labels: readonly Int32Array[]): number {
+  const given = recipe.data.classes ?? ('builtin' in recipe.student ? recipe.student.classes : undefined);
+  const found = labels.reduce((most, values) => values.reduce((max, label) => Math.max(max, label), most), -1) + 1;
+  if (given === undefined && found === 0) throw new UserError('data.classes is needed: the data has no labels to count classes by');
+  return given ?? found;
+}
+
+function checkLabels(where: string, labels: Int32Array, classes: number): void {
+  const at = labels.findIndex((label) => label >= classes);
+  if (at >= 0) throw new UserError(`${where}: sample ${at} has label ${labels[at]}; with ${classes} classes labels go from 0 to ${classes - 1}`, exitCodes.data);
+}
+
+async function prepareTeachers({ recipe, recipeFolder, tools, warn }: PrepareOptions, expected: Expected): Promise<{ specs: TeacherSpec[]; artifacts: Map<string, ArtifactSource> }> {
+  const specs: TeacherSpec[] = [];
+  const artifacts = new Map<string, ArtifactSource>();
+  for (const teacher of recipe.teachers) {
+    const { spec, paths, warnings } = await tools.inspectTeacher(teacher, recipeFolder, expected);
+    for (const warning of warnings) warn(warning);
+    for (const [sha256, path] of paths) artifacts.set(sha256, { path });
+    specs.push(spec);
+  }
+  return { specs, artifacts };
+}
+
+/** Keeps the order of the epoch that was asked for last. */
+function sampler({ epochOrder }: PrepareTools, recipe: Recipe, dataSet: DataSet): PreparedRun['sampleAt'] {
+  let current = { epoch: -1, order: { at: (position: number) => position } };
+  return (epoch, position) => {
+    if (current.epoch !== epoch) current = { epoch, order: epochOrder(dataSet, recipe.seed, epoch, recipe.data.shuffle) };
+    return current.order.at(position);
+  };
+}
+
+function addJson(artifacts: Map<string, ArtifactSource>, value: unknown): Artifact {
+  const bytes = Buffer.from(JSON.stringify(value));
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  artifacts.set(sha256, { bytes });
+  return { sha256, bytes: bytes.length };
+}
+
+/** SHA-256 of the value as JSON with sorted keys. */
+export function digestOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(sorted(value))).digest('hex');
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => [key, sorted(item)]));
+}
+
+/**
+ * The recipe of the student trained alone: same seed, same number of steps, the labelled samples and their cross entropy.
+ * Labelled samples that come first in the file are taken alone; scattered ones are trained on where they stand.
+ * @throws UserError (2) when nothing is labelled
+ */
+export function baselineRecipe(run: PreparedRun): Recipe {
+  const { recipe, trainLabels } = run;
+  const labelled = trainLabels.reduce((count, label) => (label >= 0 ? count + 1 : count), 0);
+  if (labelled === 0) throw new UserError('baseline: the training data has no labels to train on alone');
+  const isPrefix = trainLabels.subarray(0, labelled).every((label) => label >= 0);
+  const { stepsPerEpoch, totalSteps } = unitsOf(run);
+  const ownStepsPerEpoch = Math.ceil((isPrefix ? labelled : trainLabels.length) / recipe.batch.size);
+  const everyEpochs = Math.max(1, Math.round((stepsPerEpoch * recipe.evaluate.everyEpochs) / ownStepsPerEpoch));
+  const { epochs: _epochs, ...rest } = recipe;
+  return {
+    ...rest, teachers: [], losses: { crossEntropy: { labelSmoothing: 0, ...recipe.losses.crossEntropy, weight: 1 } }, baseline: false,
+    steps: totalSteps, evaluate: { everyEpochs }, data: { ...recipe.data, train: isPrefix ? { ...recipe.data.train, limit: labelled } : recipe.data.train },
+  };
+}
