@@ -1,10 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/journal.js';
 import type { PreparedRun } from '../../coordinator/run-data.js';
 import type { Summary } from '../../coordinator/reports/summary.js';
+import { decodeDown, encodeFrame, type Frame } from '../../shared/protocol/codec.js';
+import { subprotocol, type Down, type Up } from '../../shared/protocol/messages.js';
 import { FakeWorker, type FakeOptions } from './fake-worker.js';
 import { temporaryFolder } from './helpers.js';
 import { tinyRun } from './tiny-run.js';
@@ -72,6 +75,37 @@ function expectEverySampleOnce(lines: readonly JournalLine[], samples: number, e
 const small = tinyRun();
 /** Contributions of 1.3 MB: pulled and broadcast in chunks. */
 const big = tinyRun({ units: 20_000, epochs: 2 });
+
+type BadFrame = (welcome: Down<'welcome'>) => Uint8Array;
+const joined = (frame: Frame): Uint8Array => (frame instanceof Uint8Array ? frame : Buffer.concat(frame));
+const heartbeat = (fields: Record<string, unknown>): BadFrame => ({ run, generation }) =>
+  joined(encodeFrame({ type: 'heartbeat', run, generation, step: 0, progress: 0, sentMs: 0, rssBytes: 0, tensors: 0, ...fields }));
+const badFrames: BadFrame[] = [
+  () => Buffer.from('hello'),
+  () => new Uint8Array(0),
+  heartbeat({ extra: 1 }),
+  heartbeat({ generation: 0 }),
+  heartbeat({ run: 'another' }),
+  () => joined(encodeFrame(hello)),
+  () => joined(encodeFrame({ ...hello, recipeDigest: 'f'.repeat(64) })),
+];
+const hello: Up<'hello'> = {
+  type: 'hello', run: '', generation: 0, step: 0, protocol: 1, worker: 'bad', recipeDigest: null, held: null,
+  device: { backend: 'wasm', gpu: null, threads: 1, host: 'test', pid: 1, version: '0' },
+};
+
+/** Joins, sends one bad frame, and gives the code it is closed with. */
+function badWorker(port: number, frame: BadFrame): Promise<number> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/worker`, [subprotocol], { headers: { authorization: `Bearer ${token}` } });
+  const isHello = frame === badFrames.at(-1);
+  socket.on('open', () => socket.send(joined(encodeFrame(hello)))).on('error', () => undefined);
+  if (isHello) socket.removeAllListeners('open').on('open', () => socket.send(frame({} as Down<'welcome'>)));
+  socket.on('message', (data: Buffer) => {
+    const { message } = decodeDown(data);
+    if (message.type === 'welcome') socket.send(frame(message));
+  });
+  return new Promise((resolve) => socket.on('close', (code) => resolve(code)));
+}
 
 describe('coordinate', () => {
   it.each([['small', small, 3], ['big', big, 2]] as const)('comes to the same bits with 1, 2 and 3 workers, a %s student', async (_name, run, epochs) => {
@@ -198,6 +232,22 @@ describe('coordinate', () => {
     const { summary, rig } = await withWorkers(run, [{ microBatchMs: 1 }]);
     expect(summary.steps).toBe(30);
     await expect(stat(join(rig.out, 'log', '0.log'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('refuses and counts frames that break a rule, and comes to the same bits', async () => {
+    const long = tinyRun({ epochs: 20 });
+    const alone = await withWorkers(long, [{}]);
+    const rig = start(long, await temporaryFolder());
+    const port = await rig.port;
+    const codes: number[] = [];
+    const worker = new FakeWorker({ run: long, port, token, microBatchMs: 2, onStep: (step) => {
+      if (step === 1) void Promise.all(badFrames.map((frame) => badWorker(port, frame))).then((closes) => codes.push(...closes));
+    } });
+    const summary = await rig.summary;
+    await worker.closed;
+    expect(codes).toEqual([4400, 4400, 4400, 4409, 4409, 4400, 4403]);
+    expect(summary.digest).toBe(alone.summary.digest);
+    expect(summary.leases.refused).toBeGreaterThanOrEqual(badFrames.length);
   });
 
   it('refuses a second coordinator on the folder', async () => {
