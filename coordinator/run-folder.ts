@@ -93,20 +93,23 @@ function makeRunFolder(path: string, held: { generation: Generation; nonces: Rea
 async function lockFolder(path: string): Promise<Server> {
   const digest = createHash('sha256').update(await realpath(path)).digest('hex');
   const server = createServer((socket) => socket.destroy());
+  const address = lockAddress(digest);
+  if (address === null) return server;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const inUse = codeOf(error) === 'EADDRINUSE';
       reject(inUse ? new UserError(`${path}: another coordinator is at work on this run folder; end it first, or choose another --out`, exitCodes.unavailable, error) : error);
     });
-    server.listen(lockAddress(digest), resolve);
+    server.listen(address, resolve);
   });
   server.unref();
   return server;
 }
 
-/** Linux has abstract sockets, Windows named pipes; elsewhere a port-like name in the temporary folder would outlive a crash. */
-function lockAddress(digest: string): string {
-  return process.platform === 'win32' ? `\\\\.\\pipe\\stillhouse-${digest}` : `\0stillhouse-${digest}`;
+/** Linux has abstract sockets, Windows named pipes. Elsewhere there is no such name, and generations alone must do. */
+function lockAddress(digest: string): string | null {
+  if (process.platform === 'win32') return `\\\\.\\pipe\\stillhouse-${digest}`;
+  return process.platform === 'linux' ? `\0stillhouse-${digest}` : null;
 }
 
 async function claim(path: string, recipeDigest: string): Promise<{ generation: Generation; nonces: ReadonlySet<string> }> {

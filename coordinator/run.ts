@@ -87,7 +87,7 @@ export class Run {
   #unit: number;
   readonly #firstSamples: number;
   #releasedHash: string;
-  #cachedDivisors: { readonly unit: number; readonly divisors: Record<string, number> } | null = null;
+  readonly #cachedDivisors = new Map<number, Record<string, number>>();
   readonly #ticker: NodeJS.Timeout;
   readonly #onStop: () => void;
 
@@ -254,12 +254,16 @@ export class Run {
     return Object.entries(this.#options.run.recipe.losses).flatMap(([term, loss]) => (loss === undefined ? [] : [term]));
   }
 
+  /** Counted once a step, not once a lease. */
   #divisors(unit: Unit): Record<string, number> {
+    if (unit.kind === 'evaluate') return {};
     const { trainLabels, sampleAt } = this.#options.run;
-    if (this.#cachedDivisors?.unit !== unit.step || unit.kind !== 'train') {
-      this.#cachedDivisors = { unit: unit.step, divisors: divisorsOf(unit, { terms: this.#terms, labels: trainLabels, sampleAt }) };
-    }
-    return unit.kind === 'train' ? this.#cachedDivisors.divisors : {};
+    const known = this.#cachedDivisors.get(unit.step);
+    const divisors = known ?? divisorsOf(unit, { terms: this.#terms, labels: trainLabels, sampleAt });
+    this.#cachedDivisors.set(unit.step, divisors);
+    // This step's and the tentative next one's are asked for.
+    for (const step of this.#cachedDivisors.keys()) if (step < unit.step - 1) this.#cachedDivisors.delete(step);
+    return divisors;
   }
 
   // Commits

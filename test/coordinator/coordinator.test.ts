@@ -5,10 +5,16 @@ import { WebSocket } from 'ws';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/journal.js';
 import type { PreparedRun } from '../../coordinator/run-data.js';
-import type { Summary } from '../../coordinator/reports/summary.js';
+import { weightsDigest, type Summary } from '../../coordinator/reports/summary.js';
+import { unitsOf } from '../../coordinator/units-of.js';
+import { commitScalars } from '../../shared/optimizer/scalars.js';
 import { decodeDown, encodeFrame, type Frame } from '../../shared/protocol/codec.js';
 import { subprotocol, type Down, type Up } from '../../shared/protocol/messages.js';
-import { FakeWorker, type FakeOptions } from './fake-worker.js';
+import { BlockSum } from '../../shared/reduction/block-sum.js';
+import { microBatchRange } from '../../shared/reduction/tree.js';
+import { planReplica } from '../../shared/replica-plan.js';
+import { Replica } from '../../shared/replica.js';
+import { FakeWorker, fillGradient, type FakeOptions } from './fake-worker.js';
 import { temporaryFolder } from './helpers.js';
 import { tinyRun } from './tiny-run.js';
 
@@ -72,6 +78,28 @@ function expectEverySampleOnce(lines: readonly JournalLine[], samples: number, e
   }
 }
 
+/** The final weights' digest of the same training in one loop: no sockets, no leases, no coordinator. */
+function oracle(run: PreparedRun): string {
+  const plan = planReplica(run.student, run.recipe.optimizer);
+  const slots = [0, 1, 2, 3, 4, 5];
+  const replica = new Replica(plan, { slots: slots.length });
+  replica.loadWeights(run.initialWeights);
+  const { totalSteps, units, unitAt } = unitsOf(run);
+  for (let index = 0; index < units; index++) {
+    const unit = unitAt(index);
+    if (unit?.kind !== 'train') continue;
+    const sum = new BlockSum({ slots, norms: [], addSlots: (into, from) => replica.addSlots(into, from) });
+    for (let j = 0; j < unit.microBatches; j++) {
+      const range = microBatchRange(unit.to - unit.from, unit.microBatches, j);
+      fillGradient(replica, sum.nextSlot(), { ...unit, divisors: { response: unit.to - unit.from } }, range);
+      sum.push({ hasGradient: true, sums: {}, moments: null });
+    }
+    const slot = sum.result().slot ?? 0;
+    replica.apply(commitScalars(plan.optimizer, plan, { update: unit.step + 1, step: unit.step, totalSteps, gradientSquares: replica.slotSquares(slot) }), slot, null);
+  }
+  return weightsDigest(replica.readWeights());
+}
+
 const small = tinyRun();
 /** Contributions of 1.3 MB: pulled and broadcast in chunks. */
 const big = tinyRun({ units: 20_000, epochs: 2 });
@@ -116,6 +144,7 @@ describe('coordinate', () => {
       expectEverySampleOnce(lines, 22, epochs);
       results.push({ digest: summary.digest, curve: curve(lines) });
     }
+    expect(results[0]?.digest).toBe(oracle(run));
     expect(results[1]).toEqual(results[0]);
     expect(results[2]).toEqual(results[0]);
   });

@@ -178,24 +178,11 @@ export class FakeWorker {
     for (let j = from; j < to; j++) {
       const range = microBatchRange(lease.to - lease.from, lease.microBatches, j);
       const samples = range.to - range.from;
-      if (lease.kind === 'train') this.#fill(this.replica.slot(block.nextSlot()), lease, range);
+      if (lease.kind === 'train') fillGradient(this.replica, block.nextSlot(), lease, range);
       const sums = lease.kind === 'train' ? { samples, response: samples * 0.5, 'response.count': samples } : { samples, 'student.correct': samples - 1, 'student.loss': samples / 4 };
       block.push({ hasGradient: lease.kind === 'train', sums, moments: null });
     }
     return block.result();
-  }
-
-  /** Mean over samples of something that depends on the weight, the epoch and the sample's position. */
-  #fill(gradient: Float32Array, lease: Lease, range: { from: number; to: number }): void {
-    const divisor = lease.divisors.response ?? 1;
-    gradient.fill(0);
-    const count = Math.min(this.replica.weights.length, 64);
-    for (let position = lease.from + range.from; position < lease.from + range.to; position++) {
-      for (let i = 0; i < count; i++) {
-        const target = Math.fround(((position * 31 + i * 17 + lease.epoch) % 97) / 97);
-        gradient[i] = (gradient[i] ?? 0) + ((this.replica.weights[i] ?? 0) - target) / divisor;
-      }
-    }
   }
 
   #upload(lease: number, step: number): void {
@@ -213,5 +200,19 @@ export class FakeWorker {
 
   #send(message: UpMessage, payload?: Uint8Array): void {
     if (this.socket.readyState === WebSocket.OPEN) sendFrame(this.socket, encodeFrame(message, payload));
+  }
+}
+
+/** Mean over samples of something that depends on the weight, the epoch and the sample's position. */
+export function fillGradient(replica: Replica, slot: number, lease: Pick<Lease, 'epoch' | 'from' | 'divisors'>, range: { from: number; to: number }): void {
+  const gradient = replica.slot(slot);
+  const divisor = lease.divisors.response ?? 1;
+  gradient.fill(0);
+  const count = Math.min(replica.weights.length, 64);
+  for (let position = lease.from + range.from; position < lease.from + range.to; position++) {
+    for (let i = 0; i < count; i++) {
+      const target = Math.fround(((position * 31 + i * 17 + lease.epoch) % 97) / 97);
+      gradient[i] = (gradient[i] ?? 0) + ((replica.weights[i] ?? 0) - target) / divisor;
+    }
   }
 }
