@@ -119,7 +119,7 @@ export class Members implements MemberHost {
     member.admitted = { id, worker: hello.worker, device: hello.device, intake: this.#intakeFor(id, member) };
     this.#members.set(id, member);
     member.outbox.send(welcomeOf(id, start.snapshot, { run: this.#options.run, envelope: this.envelope, nonce: folder.generation.nonce, initial, released, heartbeatMs }));
-    this.#options.post({ type: 'join', worker: id });
+    this.#options.post({ type: 'join', worker: id, process: hello.worker });
     feed({ broadcast: this.#broadcast, outbox: member.outbox, from: start.step, onTooSlow: () => this.#onTooSlow(member) }).catch((error: unknown) => {
       if (!this.#isOver) this.#options.fail(error);
     });
@@ -197,7 +197,8 @@ export class Members implements MemberHost {
     if (admitted === null) return;
     const { lease, step, stateHash, digest, bytes, seconds } = message;
     if (admitted.intake.unitOf(lease) === null) return this.onRefused(member, `offer for lease ${lease}, which is not open`);
-    const computeSeconds = Object.values(seconds).reduce((sum, value) => sum + value, 0);
+    // Waiting says how busy the others are, not how fast this one is.
+    const computeSeconds = Object.entries(seconds).reduce((sum, [phase, value]) => (phase === 'wait' ? sum : sum + value), 0);
     admitted.intake.offer(message, payload, () => {
       this.#options.post({ type: 'offer', worker: admitted.id, lease, step, stateHash, digest, bytes, computeSeconds });
     });

@@ -12,7 +12,7 @@ import { writeBest } from './best.js';
 import { Broadcast, type RunEnvelope } from './broadcast.js';
 import { Committer, type CommitRequest } from './commit.js';
 import { Contributions } from './contributions.js';
-import { Core } from './decide/core.js';
+import { Core } from './decide/decide.js';
 import type { Command, Unit, WorkerId } from './decide/types.js';
 import type { Intake } from './intake.js';
 import type { EvaluationLine, JournalLine } from './journal.js';

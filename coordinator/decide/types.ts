@@ -24,8 +24,8 @@ export interface Unit {
 }
 
 export type Event = { readonly nowMs: number } & (
-  /** Admitted and welcomed; not yet usable. */
-  | { readonly type: 'join'; readonly worker: WorkerId }
+  /** Admitted and welcomed; not yet usable. `process`: the worker's own name, the same over reconnects. */
+  | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string }
   /** Caught up with `step` and probed; may be leased to. */
   | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
   /** Any frame arrived; `progress` is the trainer's own counter. */
@@ -63,13 +63,13 @@ export type Command =
   /** into = into + from, gradient, sums and moments alike (`into` is the left sibling); `from` is free afterwards. */
   | { readonly type: 'merge'; readonly into: Slot; readonly from: Slot }
   | { readonly type: 'free'; readonly slot: Slot }
-  /** The unit's root lies in the slot (null: nothing at all was contributed, a skip). Check, apply, log, fsync, then `committed`. */
+  /** The unit's root lies in the slot (null: a skip). Check, apply, log, fsync, then `committed`; the slot is free from then on. */
   | { readonly type: 'commit'; readonly index: number; readonly unit: Unit; readonly slot: Slot | null; readonly skip: boolean; readonly reason: string }
   /** Journalled: tell every worker to apply. */
   | { readonly type: 'release'; readonly step: number; readonly stateHash: string }
-  /** The worker's replica differs from the coordinator's. */
+  /** The worker's replica differs from the coordinator's: it is gone, and may join again from a snapshot. */
   | { readonly type: 'resync'; readonly worker: WorkerId; readonly reason: string }
-  /** Close this connection. */
+  /** Close this connection; the worker is gone. */
   | { readonly type: 'dismiss'; readonly worker: WorkerId; readonly code: number; readonly reason: string }
   /** The plan is finished, or a stop was asked for and the open unit is settled. */
   | { readonly type: 'finish'; readonly outcome: 'done' | 'stopped' | 'failed'; readonly reason: string }

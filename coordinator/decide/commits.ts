@@ -1,0 +1,98 @@
+/** How units end: committed, skipped, or given up with the run. Each function is one of the questions of settle(). */
+import type { Machine, OpenUnit } from './machine.js';
+import { nameOf, nameOfUnit, type Member, type Task } from './state.js';
+
+/** Training steps without an update, in a row, that end the run. */
+const skipLimit = 3;
+
+/** Was a stop asked for, and is there nothing left to wait for? */
+export function endIfStopped(m: Machine): boolean {
+  const { stop, open } = m;
+  if (stop === null || open?.isCommitting === true) return false;
+  if (open === null && m.config.unitAt(m.index) === undefined) return false;
+  if (open !== null && m.members.ready.size > 0 && open.work.isFullyLeased && m.nowMs < stop.untilMs) return false;
+  finish(m, 'stopped', stop.reason);
+  return true;
+}
+
+/** Is the next unit to be opened, or was that the last? */
+export function openNext(m: Machine): boolean {
+  if (m.open !== null) return false;
+  const work = m.next ?? m.workAt(m.index);
+  if (work === null) {
+    finish(m, 'done', 'every unit of the plan is committed');
+    return true;
+  }
+  m.next = null;
+  m.openUnit(work);
+  for (const member of m.members.all) startTentative(m, member);
+  return true;
+}
+
+/** What was leased ahead is due from now on. */
+function startTentative(m: Machine, member: Member): void {
+  const lease = member.tentative;
+  if (lease === null || m.open === null) return;
+  member.current = lease;
+  member.tentative = null;
+  lease.startedMs = m.nowMs;
+  m.setDeadline(lease, m.open.work);
+}
+
+/** Is the root complete? */
+export function commitComplete(m: Machine): boolean {
+  const { open } = m;
+  if (open === null || open.isCommitting || open.progress.root === null) return false;
+  open.isCommitting = true;
+  const { work } = open;
+  const workers = new Set(work.contributors).size;
+  const reason = `${nameOfUnit(work.unit)}: ${work.contributors.length} contributions of ${workers} workers`;
+  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: open.progress.root, skip: false, reason });
+  return true;
+}
+
+/** Did a block fail wherever it could be tried? */
+export function skipHopeless(m: Machine): boolean {
+  const { open } = m;
+  if (open === null || open.isCommitting) return false;
+  const hopeless = [...open.work.retry].find((task) => isHopeless(m, task));
+  if (hopeless === undefined) return false;
+  skip(m, open, `${nameOf(hopeless)} failed at ${[...new Set(hopeless.failedBy)].join(' and ')}: ${hopeless.failure}`);
+  return true;
+}
+
+/** Failed at two workers, or twice at the only one. */
+function isHopeless(m: Machine, task: Task): boolean {
+  if (new Set(task.failedBy).size > 1) return true;
+  return task.failedBy.length > 1 && m.members.ready.size > 0 && !isWorthTryingElsewhere(m, task);
+}
+
+/** Whether a ready worker has not failed on the block. */
+export function isWorthTryingElsewhere(m: Machine, task: Task): boolean {
+  for (const { id } of m.members.ready) if (!task.failedBy.includes(id)) return true;
+  return false;
+}
+
+function skip(m: Machine, open: OpenUnit, reason: string): void {
+  const { work } = open;
+  abandon(m, open, reason);
+  if (work.unit.kind === 'train' && ++m.skips >= skipLimit) return finish(m, 'failed', `${skipLimit} steps in a row have no update; ${reason}`);
+  m.say('warn', `${nameOfUnit(work.unit)} is skipped: ${reason}`);
+  [open.isCommitting, open.isSkipped] = [true, true];
+  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: null, skip: true, reason });
+}
+
+/** Nothing of the unit's work will be used. */
+function abandon(m: Machine, { work, progress }: OpenUnit, reason: string): void {
+  m.cancelAll(work, reason);
+  for (const slot of progress.slotsInUse) m.emit({ type: 'free', slot });
+  m.leases.close(work, false);
+}
+
+export function finish(m: Machine, outcome: 'done' | 'stopped' | 'failed', reason: string): void {
+  if (m.isOver) return;
+  m.isOver = true;
+  if (m.open !== null && !m.open.isCommitting) abandon(m, m.open, reason);
+  if (m.next !== null) m.cancelAll(m.next, reason);
+  m.emit({ type: 'finish', outcome, reason });
+}

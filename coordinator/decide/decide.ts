@@ -1,0 +1,87 @@
+/**
+ * The pure core: it hears events and says commands. No I/O, no clock, no randomness: the same events give the same
+ * commands. The rules of the machine:
+ *
+ *   unit:   open --- root complete ---> committing --- committed (released) ---> the next unit opens
+ *             \----- hopeless block --> committing, as a skip (three in a row: finish failed)
+ *   lease:  computing -> offered -> pulled -> accepted     or, from any but the last, returned
+ *
+ *   - One unit is open; leases of the one after it are tentative: to be prepared, and due once it opens.
+ *   - A worker computes one lease of the open unit at a time and holds one tentative one behind it, never before it.
+ *   - Leased blocks never overlap. A block may be leased to several workers; the first valid contribution wins.
+ *   - Sums are taken by tree position, never in order of arrival.
+ *   - A worker that leaves, is silent or has another state is gone: its leases are open again, what came in from it stays.
+ *   - Late: a block is leased to one worker more at each of its deadlines. Failed: it is tried once elsewhere.
+ *   - After every event settle() asks the same few questions until nothing changes, so no event can forget one.
+ */
+import { commitComplete, endIfStopped, openNext, skipHopeless } from './commits.js';
+import { leaseAhead, leaseOpen, pullNext } from './granting.js';
+import { hear } from './hearing.js';
+import type { Accounts } from './leases.js';
+import { Machine } from './machine.js';
+import type { Command, DecideConfig, Event, Unit, WorkerId } from './types.js';
+
+/** What the core knows, for reports. */
+export interface View {
+  readonly index: number;
+  readonly unit: Unit | null;
+  readonly phase: 'open' | 'committing' | 'over';
+  /** Of the open unit, that are in. */
+  readonly microBatches: number;
+  readonly workers: readonly { readonly worker: WorkerId; readonly isReady: boolean; readonly msPerMicroBatch: number | null; readonly leases: number; readonly progress: number }[];
+}
+
+const questions: readonly ((m: Machine) => boolean)[] = [endIfStopped, openNext, commitComplete, skipHopeless, pullNext, leaseOpen, leaseAhead];
+
+export class Core {
+  readonly #machine: Machine;
+  #heardMs: number | null = null;
+
+  constructor(config: DecideConfig) {
+    this.#machine = new Machine(config);
+  }
+
+  /** The commands that the event leads to, to be carried out in order. After `finish` there are none. */
+  handle(event: Event): Command[] {
+    const m = this.#machine;
+    if (m.isOver) return [];
+    m.commands = [];
+    m.nowMs = event.nowMs;
+    this.#forgivePause(event.nowMs);
+    hear(m, event);
+    settle(m);
+    return m.commands;
+  }
+
+  get accounts(): Accounts {
+    return this.#machine.leases.accounts;
+  }
+
+  view(): View {
+    const { index, open, isOver, members } = this.#machine;
+    return {
+      index,
+      unit: open?.work.unit ?? null,
+      phase: isOver ? 'over' : open?.isCommitting === true ? 'committing' : 'open',
+      microBatches: open?.progress.microBatches ?? 0,
+      workers: [...members.all].map(({ id, isReady, costMs, leases, progress }) => ({ worker: id, isReady, msPerMicroBatch: costMs.get('train') ?? null, leases: leases.size, progress })),
+    };
+  }
+
+  /** A long time without any event, ticks included, was the coordinator's own pause: nobody was silent or late in it. */
+  #forgivePause(nowMs: number): void {
+    const m = this.#machine;
+    const pausedMs = nowMs - (this.#heardMs ?? nowMs);
+    this.#heardMs = nowMs;
+    if (pausedMs <= m.config.silenceMs / 2) return;
+    for (const member of m.members.all) member.heardMs += pausedMs;
+    for (const task of m.open?.work.tasks ?? []) task.lateMs += pausedMs;
+  }
+}
+
+function settle(m: Machine): void {
+  while (!m.isOver && questions.some((ask) => ask(m)));
+  if (m.isOver) return;
+  const isIdle = m.members.ready.size === 0 && m.open?.isCommitting !== true;
+  m.sayWaiting(isIdle ? 'waiting: no worker is ready' : null);
+}

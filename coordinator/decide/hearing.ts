@@ -1,0 +1,178 @@
+/** What each event does to the state, by itself. What follows from it is asked in decide.ts, after every event alike. */
+import { closeCodes } from '../../shared/protocol/messages.js';
+import { finish } from './commits.js';
+import type { Machine } from './machine.js';
+import { nameOf, sizeOf, type Lease, type Member, type Task } from './state.js';
+import type { Event } from './types.js';
+
+type Heard<T extends Event['type']> = Extract<Event, { type: T }>;
+
+/** Wrong states after which a process is not let in again. */
+const mismatchLimit = 3;
+/** How long a stop waits for the open step. */
+const stopMs = 10_000;
+
+export function hear(m: Machine, event: Event): void {
+  const member = 'worker' in event ? m.members.get(event.worker) : undefined;
+  if (member !== undefined) member.heardMs = event.nowMs;
+  switch (event.type) {
+    case 'join':
+      return m.members.add(event.worker, event.process ?? event.worker, event.nowMs);
+    case 'ready':
+      return onReady(m, event);
+    case 'heard':
+      if (member !== undefined) member.progress = event.progress;
+      return;
+    case 'offer':
+      return onOffer(m, event);
+    case 'received':
+      return onReceived(m, event);
+    case 'failed':
+      return onFailed(m, event);
+    case 'leave':
+      return onLeave(m, event);
+    case 'committed':
+      return onCommitted(m, event);
+    case 'stop':
+      m.stop ??= { reason: event.reason, untilMs: event.nowMs + stopMs };
+      if (m.next !== null) m.cancelAll(m.next, 'the run stops');
+      return;
+    case 'tick':
+      return onTick(m);
+    default: {
+      const unknown: never = event;
+      throw new Error(`event ${JSON.stringify(unknown)}`);
+    }
+  }
+}
+
+function onReady(m: Machine, event: Heard<'ready'>): void {
+  const member = m.members.get(event.worker);
+  if (member === undefined) return;
+  if (event.step === m.steps && event.stateHash !== m.stateHash) return onWrongState(m, member, event);
+  m.members.markReady(member);
+}
+
+function onOffer(m: Machine, event: Heard<'offer'>): void {
+  const lease = m.leases.find(event.worker, event.lease);
+  const isNew = lease?.state === 'computing';
+  if (lease !== undefined) compareDigests(m, lease, event.digest);
+  // Weights after a step that is not committed do not exist yet.
+  if (!isNew || event.step !== lease.task.unit.step || event.step !== m.steps) return m.leases.refuse();
+  if (event.stateHash !== m.stateHash) {
+    m.leases.refuse();
+    return onWrongState(m, lease.member, event);
+  }
+  learn(m, lease, event.computeSeconds);
+  lease.state = 'offered';
+  lease.bytes = event.bytes;
+  letGo(lease);
+  giveUpLateUpload(m, lease);
+  const work = m.workOf(lease.task);
+  work.late.delete(lease.task);
+  work.place(lease.task);
+}
+
+/** The worker may have its next lease. */
+function letGo(lease: Lease): void {
+  const { member } = lease;
+  if (member.current === lease) member.current = null;
+  if (member.tentative === lease) member.tentative = null;
+}
+
+/** A block that was leased again because its upload hung, and is here: the upload is not waited for any longer. */
+function giveUpLateUpload(m: Machine, lease: Lease): void {
+  for (const other of [...lease.task.leases]) {
+    if (other.state === 'pulled' && other.startedMs < lease.startedMs) m.cancel(other, 'its upload is late');
+  }
+}
+
+function compareDigests(m: Machine, { task, member }: Lease, digest: string): void {
+  const first = task.digest;
+  task.digest ??= { value: digest, worker: member.id };
+  if (first === null || first.value === digest) return;
+  m.say('error', `${first.worker} and ${member.id} computed other bytes for ${nameOf(task)}: ${first.value} and ${digest}`);
+}
+
+function learn(m: Machine, { task, member, startedMs }: Lease, computeSeconds: number): void {
+  const computeMs = Math.max(computeSeconds * 1000, 1e-3);
+  m.members.learn(member, m.workOf(task).cost, { costMs: computeMs / sizeOf(task), overheadMs: Math.max(0, m.nowMs - startedMs - computeMs) });
+}
+
+/** The worker starts again from a snapshot; the third time it is sent away. Two that agree are right and the coordinator is not. */
+function onWrongState(m: Machine, member: Member, { step, stateHash }: { step: number; stateHash: string }): void {
+  const { dissent } = m;
+  const count = (m.mismatches.get(member.process) ?? 0) + 1;
+  m.mismatches.set(member.process, count);
+  m.dissent = { step, stateHash, process: member.process };
+  const text = `its state after ${step} steps is ${stateHash}, the run's ${m.stateHash}`;
+  if (count < mismatchLimit) m.emit({ type: 'resync', worker: member.id, reason: text });
+  else m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.refused, reason: `${text}, for the ${mismatchLimit}rd time` });
+  m.part(member);
+  if (dissent?.step !== step || dissent.stateHash !== stateHash || dissent.process === member.process) return;
+  finish(m, 'failed', `two workers agree on the state after ${step} steps (${stateHash}) and the coordinator has ${m.stateHash}: run the same command again, it rebuilds the state from snapshot and log`);
+}
+
+function onReceived(m: Machine, event: Heard<'received'>): void {
+  const lease = m.leases.find(event.worker, event.lease);
+  if (lease?.state !== 'pulled' || lease.slot === null) return m.leases.refuse();
+  m.uploads.end(m.nowMs, lease.bytes);
+  m.accept(lease, lease.slot);
+}
+
+function onFailed(m: Machine, event: Heard<'failed'>): void {
+  const lease = m.leases.find(event.worker, event.lease);
+  if (lease === undefined || lease.state === 'accepted' || lease.state === 'returned') return m.leases.refuse();
+  lease.task.failedBy.push(lease.member.id);
+  lease.task.failure = event.reason;
+  m.say('warn', `${lease.member.id} failed ${nameOf(lease.task)}: ${event.reason}`);
+  m.giveBack(lease);
+}
+
+function onLeave(m: Machine, event: Heard<'leave'>): void {
+  const member = m.members.get(event.worker);
+  if (member === undefined) return;
+  const held = member.leases.size;
+  m.say('info', `${member.id} left: ${event.reason}${held === 0 ? '' : `; ${held === 1 ? 'its lease is' : `its ${held} leases are`} open again`}`);
+  m.part(member);
+}
+
+/** @throws Error when nothing was to be committed: a bug of the shell */
+function onCommitted(m: Machine, event: Heard<'committed'>): void {
+  const { open } = m;
+  if (open === null || !open.isCommitting || open.work.index !== event.unit) throw new Error(`unit ${event.unit} was committed, which was not asked for`);
+  const { work, isSkipped } = open;
+  m.leases.close(work, !isSkipped);
+  m.open = null;
+  m.index++;
+  m.stateHash = event.stateHash;
+  if (work.unit.kind === 'train') {
+    m.steps = work.unit.step + 1;
+    m.skips = isSkipped ? m.skips : 0;
+    m.emit({ type: 'release', step: work.unit.step, stateHash: event.stateHash });
+  }
+  if (event.stopEarly) finish(m, 'done', 'evaluations do not get better');
+}
+
+function onTick(m: Machine): void {
+  for (const member of [...m.members.all]) {
+    const silentMs = m.nowMs - member.heardMs;
+    if (silentMs <= m.config.silenceMs) continue;
+    m.say('warn', `${member.id} is silent for ${silentMs} ms`);
+    m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.tooSlow, reason: `silent for ${silentMs} ms` });
+    m.part(member);
+  }
+  if (m.open !== null) for (const task of m.open.work.tasks) noticeLateness(m, task);
+}
+
+/** One worker more for a block that is late, now and at every deadline after. */
+function noticeLateness(m: Machine, task: Task): void {
+  const work = m.workOf(task);
+  if (m.nowMs < task.lateMs || work.waiting.has(task.from)) return;
+  const [oldest] = task.leases;
+  if (oldest === undefined) return;
+  const names = [...task.leases].map(({ member }) => member.id).join(' and ');
+  m.say('warn', `${names} ${task.leases.size === 1 ? 'is' : 'are'} late with ${nameOf(task)}, ${m.nowMs - oldest.startedMs} ms`);
+  m.setDeadline(oldest, work);
+  work.late.add(task);
+}

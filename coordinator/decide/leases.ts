@@ -1,0 +1,82 @@
+/** Every lease of this generation that may still matter, and the account of them: granted = committed + returned + outstanding. */
+import type { Lease, Member, Task } from './state.js';
+import type { WorkerId } from './types.js';
+import type { UnitWork } from './unit-work.js';
+
+export interface Accounts {
+  /** Leases given out. */
+  readonly granted: number;
+  /** Of those, for micro-batches that had been leased before in their step. */
+  readonly repeated: number;
+  /** Events that spoke of no lease of theirs, of a wrong step or state, or came twice. */
+  readonly refused: number;
+  /** Their contribution is in a commit. */
+  readonly committed: number;
+  /** Ended without: cancelled, failed, or their worker left. */
+  readonly returned: number;
+  readonly outstanding: number;
+}
+
+export class Leases {
+  readonly #byId = new Map<number, Lease>();
+  readonly #outstanding = new Set<Lease>();
+  readonly #counts = { granted: 0, repeated: 0, refused: 0, committed: 0, returned: 0 };
+
+  get accounts(): Accounts {
+    return { ...this.#counts, outstanding: this.#outstanding.size };
+  }
+
+  /** The worker's own lease; undefined when it never was, or its unit is long committed. */
+  find(worker: WorkerId, id: number): Lease | undefined {
+    const lease = this.#byId.get(id);
+    return lease?.member.id === worker ? lease : undefined;
+  }
+
+  refuse(): void {
+    this.#counts.refused++;
+  }
+
+  grant(member: Member, work: UnitWork, { task, nowMs }: { task: Task; nowMs: number }): Lease {
+    const lease: Lease = { id: ++this.#counts.granted, member, task, state: 'computing', startedMs: nowMs, bytes: 0, slot: null };
+    this.#byId.set(lease.id, lease);
+    this.#outstanding.add(lease);
+    member.leases.add(lease);
+    if (work.add(lease)) this.#counts.repeated++;
+    return lease;
+  }
+
+  /** Its contribution is in. The other leases of its task are the caller's to cancel. */
+  accept(lease: Lease, work: UnitWork): void {
+    lease.state = 'accepted';
+    detach(lease);
+    lease.task.leases.delete(lease);
+    work.complete(lease.task);
+    work.contributors.push(lease.member.id);
+  }
+
+  /** It will bring nothing. */
+  giveBack(lease: Lease, work: UnitWork): void {
+    lease.state = 'returned';
+    detach(lease);
+    this.#counts.returned++;
+    this.#outstanding.delete(lease);
+    work.drop(lease);
+  }
+
+  /** The unit is over: what was accepted is in its commit, or in vain; its leases are forgotten. */
+  close(work: UnitWork, isCommitted: boolean): void {
+    for (const lease of work.leases) {
+      this.#byId.delete(lease.id);
+      if (!this.#outstanding.delete(lease)) continue;
+      if (isCommitted) this.#counts.committed++;
+      else this.#counts.returned++;
+    }
+  }
+}
+
+function detach(lease: Lease): void {
+  const { member } = lease;
+  member.leases.delete(lease);
+  if (member.current === lease) member.current = null;
+  if (member.tentative === lease) member.tentative = null;
+}

@@ -1,0 +1,138 @@
+/** The state of the core, and the few moves that every room makes: say something, lease, take back, accept, let a worker go. */
+import { Leases } from './leases.js';
+import { Members } from './members.js';
+import { Progress, slotsNeeded } from './progress.js';
+import { patienceMs, UploadRate, type Prices } from './sizing.js';
+import { nameOf, type Lease, type Member, type Task } from './state.js';
+import type { Command, DecideConfig } from './types.js';
+import { UnitWork } from './unit-work.js';
+
+export interface OpenUnit {
+  readonly work: UnitWork;
+  readonly progress: Progress;
+  /** The shell was told to commit it, and has not said that it is done. */
+  isCommitting: boolean;
+  isSkipped: boolean;
+}
+
+export class Machine {
+  readonly config: DecideConfig;
+  readonly members = new Members();
+  readonly leases = new Leases();
+  readonly uploads = new UploadRate();
+  /** Wrong states by process, and the last of them. */
+  readonly mismatches = new Map<string, number>();
+  dissent: { readonly step: number; readonly stateHash: string; readonly process: string } | null = null;
+  open: OpenUnit | null = null;
+  /** The unit after the open one, once any of it was leased. */
+  next: UnitWork | null = null;
+  /** Index of the open unit, or of the next to open. */
+  index: number;
+  /** Training steps committed; null before the first unit opens. */
+  steps: number | null;
+  stateHash: string;
+  /** Training steps skipped in a row. */
+  skips = 0;
+  stop: { readonly reason: string; untilMs: number } | null = null;
+  isOver = false;
+  nowMs = 0;
+  commands: Command[] = [];
+  #waitsFor: string | null = null;
+
+  constructor(config: DecideConfig) {
+    this.config = config;
+    this.index = config.firstUnit;
+    this.stateHash = config.stateHash;
+    this.steps = config.unitAt(config.firstUnit)?.step ?? null;
+  }
+
+  get prices(): Prices {
+    return { members: this.members, uploadMs: this.uploads.msOf(this.config.contributionBytes) };
+  }
+
+  emit(command: Command): void {
+    this.commands.push(command);
+  }
+
+  say(level: 'info' | 'warn' | 'error', text: string): void {
+    this.emit({ type: 'say', level, text });
+  }
+
+  /** What keeps the run from moving on, in words; said when it changes. */
+  sayWaiting(reason: string | null): void {
+    if (reason !== null && reason !== this.#waitsFor) this.say('info', reason);
+    this.#waitsFor = reason;
+  }
+
+  /** Null after the last unit of the plan. */
+  workAt(index: number): UnitWork | null {
+    const unit = this.config.unitAt(index);
+    return unit === undefined ? null : new UnitWork(index, unit);
+  }
+
+  openUnit(work: UnitWork): void {
+    this.open = { work, progress: new Progress(work.unit.microBatches, this.#slotsFor(work)), isCommitting: false, isSkipped: false };
+  }
+
+  /** An evaluation has no gradients, so its slots have no buffers behind them: it may have as many as its tree needs. */
+  #slotsFor({ unit }: UnitWork): number {
+    return unit.kind === 'evaluate' ? this.config.slots + slotsNeeded(unit.microBatches) : this.config.slots;
+  }
+
+  workOf(task: Task): UnitWork {
+    const work = [this.open?.work, this.next].find((candidate) => candidate?.unit === task.unit);
+    if (work == null) throw new Error(`${nameOf(task)} is neither open nor next`);
+    return work;
+  }
+
+  grant(member: Member, work: UnitWork, task: Task): void {
+    const lease = this.leases.grant(member, work, { task, nowMs: this.nowMs });
+    if (work === this.open?.work) {
+      member.current = lease;
+      this.setDeadline(lease, work);
+    } else member.tentative = lease;
+    this.emit({ type: 'lease', worker: member.id, id: lease.id, unit: work.unit, block: task.block });
+  }
+
+  setDeadline(lease: Lease, work: UnitWork): void {
+    const { task, member } = lease;
+    task.lateMs = this.nowMs + patienceMs(member, work, { task, firstMs: this.config.firstLeaseMs });
+  }
+
+  /** The lease will bring nothing; its worker knows, or is gone. */
+  giveBack(lease: Lease): void {
+    const { slot, task, state } = lease;
+    if (state === 'pulled' && slot !== null) {
+      this.open?.progress.giveBack(task.from, slot);
+      this.uploads.end(this.nowMs, 0);
+      this.emit({ type: 'free', slot });
+    }
+    this.leases.giveBack(lease, this.workOf(task));
+  }
+
+  cancel(lease: Lease, reason: string): void {
+    this.emit({ type: 'cancel', worker: lease.member.id, id: lease.id, reason });
+    this.giveBack(lease);
+  }
+
+  /** The lease's contribution lies in its slot: it joins the sum. */
+  accept(lease: Lease, slot: number): void {
+    const { task, member } = lease;
+    const { open } = this;
+    if (open === null) throw new Error(`${nameOf(task)} has no open unit`);
+    this.leases.accept(lease, open.work);
+    for (const other of [...task.leases]) this.cancel(other, `${member.id} was first`);
+    for (const merge of open.progress.complete(task.block, slot)) this.emit({ type: 'merge', ...merge });
+  }
+
+  /** Takes back what the worker holds and forgets it. What it has contributed stays. */
+  part(member: Member): void {
+    for (const lease of [...member.leases]) this.giveBack(lease);
+    this.members.remove(member);
+  }
+
+  /** Takes back every lease of the unit. */
+  cancelAll(work: UnitWork, reason: string): void {
+    for (const task of [...work.tasks]) for (const lease of [...task.leases]) this.cancel(lease, reason);
+  }
+}

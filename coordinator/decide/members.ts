@@ -1,0 +1,83 @@
+/**
+ * The workers of the run and how fast each is. Speed is learned from what they say they spent on a contribution; a
+ * worker of which nothing is known yet counts as an average one.
+ */
+import type { CostClass, Member } from './state.js';
+import type { WorkerId } from './types.js';
+
+/** Weight of the newest measurement. */
+const newest = 0.3;
+
+export class Members {
+  readonly #all = new Map<WorkerId, Member>();
+  readonly #ready = new Set<Member>();
+  readonly #speeds = new Map<CostClass, { sum: number; known: number }>();
+
+  get all(): Iterable<Member> {
+    return this.#all.values();
+  }
+
+  get ready(): ReadonlySet<Member> {
+    return this.#ready;
+  }
+
+  get(id: WorkerId): Member | undefined {
+    return this.#all.get(id);
+  }
+
+  add(id: WorkerId, process: string, nowMs: number): void {
+    this.#all.set(id, {
+      id, process, isReady: false, heardMs: nowMs, progress: 0, costMs: new Map(), overheadMs: 0, current: null, tentative: null, leases: new Set(),
+    });
+  }
+
+  markReady(member: Member): void {
+    member.isReady = true;
+    this.#ready.add(member);
+  }
+
+  remove(member: Member): void {
+    this.#all.delete(member.id);
+    this.#ready.delete(member);
+    for (const [cost, ms] of member.costMs) this.#count(cost, -1 / ms, -1);
+  }
+
+  /** One more measurement: a moving average of milliseconds a micro-batch, and of what came on top of a whole lease. */
+  learn(member: Member, cost: CostClass, measured: { costMs: number; overheadMs: number }): void {
+    const before = member.costMs.get(cost);
+    const ms = before === undefined ? measured.costMs : before + newest * (measured.costMs - before);
+    member.costMs.set(cost, ms);
+    member.overheadMs += newest * (measured.overheadMs - member.overheadMs);
+    this.#count(cost, 1 / ms - (before === undefined ? 0 : 1 / before), before === undefined ? 1 : 0);
+  }
+
+  /** Its part of the speed of all ready workers, 0 to 1. */
+  shareOf(member: Member, cost: CostClass): number {
+    const average = this.#averageSpeed(cost);
+    const ms = member.costMs.get(cost);
+    return average === null || ms === undefined ? 1 / this.#ready.size : 1 / ms / (average * this.#ready.size);
+  }
+
+  /** Milliseconds a micro-batch of an average worker; null before anything was measured. */
+  averageCostMs(cost: CostClass): number | null {
+    const speed = this.#averageSpeed(cost);
+    return speed === null ? null : 1 / speed;
+  }
+
+  /** The given ones, fastest first; those alike in the order of their joining. */
+  fastestFirst(members: Member[], cost: CostClass): Member[] {
+    const average = this.averageCostMs(cost) ?? 0;
+    return members.length < 2 ? members : members.sort((a, b) => (a.costMs.get(cost) ?? average) - (b.costMs.get(cost) ?? average));
+  }
+
+  #averageSpeed(cost: CostClass): number | null {
+    const speeds = this.#speeds.get(cost);
+    return speeds === undefined || speeds.known === 0 ? null : speeds.sum / speeds.known;
+  }
+
+  #count(cost: CostClass, speed: number, known: number): void {
+    const before = this.#speeds.get(cost) ?? { sum: 0, known: 0 };
+    const after = before.known + known;
+    this.#speeds.set(cost, { sum: after === 0 ? 0 : before.sum + speed, known: after });
+  }
+}

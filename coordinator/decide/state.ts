@@ -1,0 +1,83 @@
+/** What the core remembers of workers, leases and the blocks that they are for. */
+import type { Block } from '../../shared/reduction/tree.js';
+import type { Slot, Unit, WorkerId } from './types.js';
+
+/** Units whose micro-batches cost alike: training, or the evaluation of one subject. */
+export type CostClass = 'train' | 'student' | 'teachers';
+
+export function costClassOf(unit: Unit): CostClass {
+  return unit.kind === 'train' ? 'train' : (unit.subject ?? 'student');
+}
+
+/**
+ *   computing -> offered -> pulled -> accepted       counts when its unit is committed
+ *        \___________\________\______________________ returned: it counts for nothing
+ */
+export type LeaseState = 'computing' | 'offered' | 'pulled' | 'accepted' | 'returned';
+
+export interface Lease {
+  readonly id: number;
+  readonly member: Member;
+  readonly task: Task;
+  state: LeaseState;
+  /** When the worker could begin: its lease was sent and its unit open. */
+  startedMs: number;
+  /** Of the contribution; 0 without gradient. */
+  bytes: number;
+  /** Where the contribution is being put, or lies. */
+  slot: Slot | null;
+}
+
+/** A block that is leased, as a whole, to one worker or more. */
+export interface Task {
+  readonly unit: Unit;
+  readonly block: Block;
+  /** Half-open range of its micro-batches. */
+  readonly from: number;
+  readonly to: number;
+  /** Those that may still bring its contribution. */
+  readonly leases: Set<Lease>;
+  /** Workers that could not compute it, once for every time. */
+  readonly failedBy: WorkerId[];
+  failure: string;
+  /** The first digest that was offered for it. */
+  digest: { readonly value: string; readonly worker: WorkerId } | null;
+  isComplete: boolean;
+  /** After this it is leased elsewhere as well. */
+  lateMs: number;
+}
+
+export interface Member {
+  readonly id: WorkerId;
+  /** The process behind the connection, kept over reconnects. */
+  readonly process: string;
+  isReady: boolean;
+  heardMs: number;
+  /** The trainer's own counter. */
+  progress: number;
+  /** Milliseconds a micro-batch, as measured. */
+  readonly costMs: Map<CostClass, number>;
+  /** Milliseconds from a lease to its offer that were not spent computing. */
+  overheadMs: number;
+  /** What it computes for the open unit. */
+  current: Lease | null;
+  /** What it may prepare for the unit after. */
+  tentative: Lease | null;
+  /** Neither accepted nor returned. */
+  readonly leases: Set<Lease>;
+}
+
+/** Micro-batches of the task. */
+export function sizeOf(task: Pick<Task, 'from' | 'to'>): number {
+  return task.to - task.from;
+}
+
+/** For messages: `micro-batches 4..7 of step 12`. */
+export function nameOf({ unit, from, to }: Task): string {
+  const range = to - from === 1 ? `micro-batch ${from}` : `micro-batches ${from}..${to - 1}`;
+  return `${range} of ${nameOfUnit(unit)}`;
+}
+
+export function nameOfUnit(unit: Unit): string {
+  return unit.kind === 'train' ? `step ${unit.step}` : `the ${unit.subject ?? 'student'} evaluation at step ${unit.step}`;
+}
