@@ -15,6 +15,9 @@ import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { planReplica } from '../../shared/replica-plan.js';
 import { Replica } from '../../shared/replica.js';
 import type { MicroBatch, RunCompute } from '../../worker/compute.js';
+import { Link, type Ending } from '../../worker/link.js';
+import type { LinkStart, ToTrainer } from '../../worker/trainer-messages.js';
+import type { LinkPort } from '../../worker/worker.js';
 
 export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), 'stillhouse-worker-'));
@@ -60,6 +63,9 @@ export class FakeCompute implements RunCompute {
   /** What happened, in order. */
   readonly events: string[] = [];
   weights = new Float32Array(0);
+  /** @param hasNorm whether the student is that of specOf, with its norm layer */
+  constructor(private readonly hasNorm = true) {}
+
   /** Called before each gradient. */
   onGradient: (inputs: Float32Array) => void = () => undefined;
   readonly student: RunCompute['student'] = {
@@ -77,7 +83,7 @@ export class FakeCompute implements RunCompute {
       const m2 = inputs.reduce((sum, id) => sum + (id - mean) ** 2, 0);
       return {
         hasGradient: true, sums: { samples: rows, crossEntropy: mean * rows, 'crossEntropy.count': rows },
-        moments: { counts: [rows], values: Float64Array.from([mean, mean + 1, m2, m2]) },
+        moments: this.hasNorm ? { counts: [rows], values: Float64Array.from([mean, mean + 1, m2, m2]) } : null,
       };
     },
     logits: (inputs) => Float32Array.from([...inputs].flatMap((id) => (id % 2 === 0 ? [1, 0] : [0, 1]))),
@@ -280,4 +286,16 @@ export class FakeCoordinator {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
   }
+}
+
+/** The link on this thread, in place of its own. */
+export function startLinkHere(start: LinkStart, extra: Partial<ConstructorParameters<typeof Link>[0]> = {}): LinkPort {
+  const listeners: ((message: ToTrainer) => void)[] = [];
+  const toTrainer = (message: ToTrainer): void => void setImmediate(() => listeners.forEach((listener) => listener(message)));
+  const link = new Link({ ...start, toTrainer, backOffMs: { first: 1, longest: 5 }, ...extra });
+  const failed = new Promise<never>((_resolve, reject) => {
+    void link.run().then((ending: Ending) => toTrainer({ type: 'end', ...ending }), reject);
+  });
+  failed.catch(() => undefined);
+  return { post: (message) => void setImmediate(() => link.hear(message)), onMessage: (listener) => void listeners.push(listener), failed, close: async () => undefined };
 }

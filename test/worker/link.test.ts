@@ -2,11 +2,9 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { closeCodes } from '../../shared/protocol/messages.js';
-import { Link, type Ending } from '../../worker/link.js';
-import { runWorker, type LinkPort, type WorkerOptions } from '../../worker/worker.js';
+import { runWorker, type WorkerOptions } from '../../worker/worker.js';
 import { connect } from '../../worker/connection.js';
-import type { LinkStart, ToTrainer } from '../../worker/trainer-messages.js';
-import { FakeCompute, FakeCoordinator, device, recipeOf, specOf, temporaryFolder, type FakeCoordinatorOptions, type Peer } from './fakes.js';
+import { FakeCompute, FakeCoordinator, device, recipeOf, specOf, startLinkHere, temporaryFolder, type FakeCoordinatorOptions, type Peer } from './fakes.js';
 
 const opened: { close(): Promise<void> }[] = [];
 const stops: AbortController[] = [];
@@ -15,18 +13,6 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) stop.abort('the test is over');
   for (const coordinator of opened.splice(0)) await coordinator.close();
 });
-
-/** The link on this thread, in place of its own. */
-function startLinkHere(start: LinkStart, extra: Partial<ConstructorParameters<typeof Link>[0]> = {}): LinkPort {
-  const listeners: ((message: ToTrainer) => void)[] = [];
-  const toTrainer = (message: ToTrainer): void => void setImmediate(() => listeners.forEach((listener) => listener(message)));
-  const link = new Link({ ...start, toTrainer, backOffMs: { first: 1, longest: 5 }, ...extra });
-  const failed = new Promise<never>((_resolve, reject) => {
-    void link.run().then((ending: Ending) => toTrainer({ type: 'end', ...ending }), reject);
-  });
-  failed.catch(() => undefined);
-  return { post: (message) => void setImmediate(() => link.hear(message)), onMessage: (listener) => void listeners.push(listener), failed, close: async () => undefined };
-}
 
 interface Rig {
   readonly coordinator: FakeCoordinator;
