@@ -75,8 +75,8 @@ export function isWorthTryingElsewhere(m: Machine, task: Task): boolean {
 
 function skip(m: Machine, open: OpenUnit, reason: string): void {
   const { work } = open;
-  abandon(m, open, reason);
   if (work.unit.kind === 'train' && ++m.skips >= skipLimit) return finish(m, 'failed', `${skipLimit} steps in a row have no update; ${reason}`);
+  abandon(m, open, reason);
   m.say('warn', `${nameOfUnit(work.unit)} is skipped: ${reason}`);
   [open.isCommitting, open.isSkipped] = [true, true];
   m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: null, skip: true, reason });
