@@ -1,0 +1,43 @@
+/** Runs other programs: npm, pip, the compiler. Never through a shell. */
+import { spawn } from 'node:child_process';
+
+export interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Show what it says, as it says it, on our standard error. */
+  readonly showOutput?: boolean;
+}
+
+export interface CommandResult {
+  /** Null when it could not be started or was killed. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly isMissing: boolean;
+}
+
+/** Resolves when it has ended, whatever its exit code. */
+export function runCommand(command: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  const { cwd, env = process.env, showOutput = false } = options;
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      if (showOutput) process.stderr.write(text);
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      if (showOutput) process.stderr.write(text);
+    });
+    child.on('error', (error: NodeJS.ErrnoException) => resolve({ code: null, stdout, stderr: stderr || error.message, isMissing: error.code === 'ENOENT' }));
+    child.on('close', (code) => resolve({ code, stdout, stderr, isMissing: false }));
+  });
+}
+
+/** The last lines of what a command said, as one line for a message. */
+export function lastWords({ stderr, stdout }: CommandResult, lines = 3): string {
+  const said = (stderr.trim() || stdout.trim()).split('\n').filter((line) => line.trim() !== '');
+  return said.slice(-lines).map((line) => line.trim()).join(' | ').slice(0, 500);
+}

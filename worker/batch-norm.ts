@@ -1,0 +1,73 @@
+/**
+ * Batch normalisation in training: each micro-batch by its own statistics (ghost batches), which are kept for the
+ * replicas' moving values instead of being folded into tfjs's. In inference tfjs's own layer runs, by the moving values.
+ *
+ *   x^ = (x - mean) / sqrt(variance + epsilon),  y = gamma x^ + beta;  the variance is the biased one
+ *
+ * Ioffe and Szegedy 2015. Shape suffixes: N rows x positions, C channels.
+ */
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { layers } from '@tensorflow/tfjs-layers';
+import { exitCodes, UserError } from '../shared/errors.js';
+import type { TensorFlow } from './backends/backend.js';
+
+type Layer = layers.Layer;
+
+/** Statistics of one layer's last training forward. */
+export interface BatchStatistics {
+  readonly mean_C: Tensor;
+  readonly variance_C: Tensor;
+  /** Values that each was taken over. */
+  readonly count: number;
+}
+
+export class Norm {
+  readonly momentum: number;
+  #statistics: BatchStatistics | null = null;
+
+  /** Replaces the layer's forward. A frozen layer always runs in inference mode, as in Keras. @throws UserError 65 */
+  constructor(tf: TensorFlow, layer: Layer, { isFrozen }: { readonly isFrozen: boolean }) {
+    const { axis, momentum, epsilon } = settingsOf(layer);
+    this.momentum = momentum;
+    const infer = layer.call.bind(layer);
+    layer.call = (inputs, kwargs) => {
+      if (isFrozen || kwargs.training !== true) return infer(inputs, { ...kwargs, training: false });
+      const x = Array.isArray(inputs) ? inputs[0] : inputs;
+      if (x === undefined) throw new Error(`layer ${layer.name} got no input`);
+      if (axis !== -1 && axis !== x.rank - 1) throw axisError(layer, axis);
+      return tf.tidy(() => this.#normalise(tf, x, { gamma: weightOf(layer, 'gamma'), beta: weightOf(layer, 'beta'), epsilon }));
+    };
+  }
+
+  /** Takes the statistics of the last training forward; whoever takes them disposes of them. Null if it was not run. */
+  takeStatistics(): BatchStatistics | null {
+    const taken = this.#statistics;
+    this.#statistics = null;
+    return taken;
+  }
+
+  #normalise(tf: TensorFlow, x: Tensor, { gamma, beta, epsilon }: { gamma: Tensor | undefined; beta: Tensor | undefined; epsilon: number }): Tensor {
+    const channels = x.shape.at(-1) ?? 1;
+    const x_NC = x.reshape([-1, channels]);
+    const { mean: mean_C, variance: variance_C } = tf.moments(x_NC, 0);
+    this.#statistics = { mean_C: tf.keep(mean_C), variance_C: tf.keep(variance_C), count: x.size / channels };
+    const scale_C = tf.mul(tf.rsqrt(tf.add(variance_C, epsilon)), gamma ?? tf.onesLike(variance_C));
+    const y_NC = tf.mul(tf.sub(x_NC, mean_C), scale_C);
+    return (beta === undefined ? y_NC : tf.add(y_NC, beta)).reshape(x.shape);
+  }
+}
+
+function settingsOf(layer: Layer): { axis: number; momentum: number; epsilon: number } {
+  const { axis, momentum, epsilon } = layer.getConfig();
+  const only = Array.isArray(axis) && axis.length === 1 ? axis[0] : axis;
+  if (typeof only !== 'number') throw axisError(layer, axis);
+  return { axis: only, momentum: typeof momentum === 'number' ? momentum : 0.99, epsilon: typeof epsilon === 'number' ? epsilon : 1e-3 };
+}
+
+function axisError(layer: Layer, axis: unknown): UserError {
+  return new UserError(`student layer ${layer.name} (BatchNormalization): axis is ${String(axis)}; the last one was wanted`, exitCodes.data);
+}
+
+function weightOf(layer: Layer, name: string): Tensor | undefined {
+  return layer.weights.find((weight) => weight.originalName.endsWith(`/${name}`))?.read();
+}
