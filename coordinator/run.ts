@@ -125,6 +125,11 @@ export class Run {
     if (options.stopSignal.aborted) this.#onStop();
   }
 
+  /** No worker is let in any more: this run has nothing left for it. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Resolves at the run's end. @throws UserError when storage fails or training diverges; anything else is a bug */
   async finished(): Promise<Outcome> {
     const outcome = await this.#outcome;
