@@ -88,7 +88,7 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOpt
   let admission: Admission | null = null;
   try {
     admission = await listen({
-      ...options.listen, token: options.token, isReady: () => true, onError: (error) => active.fail(error),
+      ...options.listen, token: options.token, isReady: () => !active.isOver, onError: (error) => active.fail(error),
       find: (sha256) => active.findArtifact(sha256), onWorker: (socket, address) => active.connect(socket, address),
     });
     options.onListening(admission.port);

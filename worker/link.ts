@@ -110,7 +110,7 @@ export class Link {
       if (outcome.wasAdmitted) [aliveMs, waitMs] = [Date.now(), this.#firstWaitMs()];
       this.#checkWait(aliveMs, outcome.reason);
       this.#log(outcome.reason === '' ? '' : `${outcome.reason}; trying again`);
-      await this.#sleep(outcome.isNextRun ? 0 : waitMs * (0.5 + Math.random() / 2));
+      await this.#sleep(waitMs * (0.5 + Math.random() / 2));
       waitMs = Math.min(waitMs * 2, this.#options.backOffMs?.longest ?? 2000);
     }
   }
@@ -140,7 +140,7 @@ export class Link {
       connection = await (this.#options.connect ?? connect)({ url: this.#address.socket, token: this.#options.token });
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
-      return { wasAdmitted: false, isNextRun: false, reason: `${this.#address.text}: ${error.message || 'cannot be reached'}` };
+      return { wasAdmitted: false, reason: `${this.#address.text}: ${error.message || 'cannot be reached'}` };
     }
     const session = new LinkSession({
       ...this.#options, control: this.#control, cache: this.#cache, fence: this.#fence, connection,
@@ -179,7 +179,7 @@ export class Link {
     if (session.isReplicaLost || isCalledStale) this.#run?.lose();
     const why = session.closeReason ?? closed.reason;
     const reason = why === '' ? `connection lost (${closed.code})` : `connection lost: ${why}`;
-    return { wasAdmitted: session.isAdmitted, isNextRun: end?.reason === 'next', reason: end?.reason === 'next' ? '' : reason };
+    return { wasAdmitted: session.isAdmitted, reason: end?.reason === 'next' ? '' : reason };
   }
 
   #sleep(ms: number): Promise<void> {
@@ -197,7 +197,5 @@ export class Link {
 /** The connection ended and the worker does not. */
 interface Interruption {
   readonly wasAdmitted: boolean;
-  /** Another run follows on the same address. */
-  readonly isNextRun: boolean;
   readonly reason: string;
 }
