@@ -46,10 +46,17 @@ export class Norm {
     return taken;
   }
 
+  discardStatistics(): void {
+    const taken = this.takeStatistics();
+    taken?.mean_C.dispose();
+    taken?.variance_C.dispose();
+  }
+
   #normalise(tf: TensorFlow, x: Tensor, { gamma, beta, epsilon }: { gamma: Tensor | undefined; beta: Tensor | undefined; epsilon: number }): Tensor {
     const channels = x.shape.at(-1) ?? 1;
     const x_NC = x.reshape([-1, channels]);
     const { mean: mean_C, variance: variance_C } = tf.moments(x_NC, 0);
+    this.discardStatistics();
     this.#statistics = { mean_C: tf.keep(mean_C), variance_C: tf.keep(variance_C), count: x.size / channels };
     const scale_C = tf.mul(tf.rsqrt(tf.add(variance_C, epsilon)), gamma ?? tf.onesLike(variance_C));
     const y_NC = tf.mul(tf.sub(x_NC, mean_C), scale_C);

@@ -11,6 +11,7 @@ import { seedDropout } from './dropout.js';
 import { applicableTerms, totalLoss, type TotalLoss } from './losses/total.js';
 import { takeMoments } from './moments.js';
 import { buildStudentModel, type StudentModel } from './student-model.js';
+import { zeroedTopology } from './student-topology.js';
 
 /** A trained variable and where its gradient goes. */
 interface Target {
@@ -47,7 +48,7 @@ export class Student implements StudentCompute {
 
   /** @throws UserError 65 when the topology cannot be built or trained */
   static async build(tf: TensorFlow, spec: StudentSpec, plan: ReplicaPlan): Promise<Student> {
-    return new Student(tf, { spec, plan, built: await buildStudentModel(tf, spec.topology) });
+    return new Student(tf, { spec, plan, built: await buildStudentModel(tf, zeroedTopology(spec.topology)) });
   }
 
   /** Copies the replica's regions into the model, at once. */

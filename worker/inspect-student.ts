@@ -1,0 +1,169 @@
+/**
+ * Looks at the recipe's student before a run starts: a built-in one, or a tfjs LayersModel with weights from its own
+ * files, from a safetensors file, or drawn anew by its initializers from the run's seed. What is wrong is said here.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { exitCodes, UserError } from '../shared/errors.js';
+import { readLayersModel, type LayersModelJson } from '../shared/models/layers-model.js';
+import { decodeSafetensors } from '../shared/models/safetensors.js';
+import type { StudentSpec } from '../shared/models/student-spec.js';
+import type { Recipe } from '../shared/recipe/schema.js';
+import type { TensorFlow } from './backends/backend.js';
+import { builtinStudent } from './builtin-students.js';
+import { logitsTopology, seededTopology } from './student-topology.js';
+import { buildStudentModel, type StudentModel } from './student-model.js';
+
+export interface ExpectedStudent {
+  /** One sample of the data, channels last. */
+  readonly inputShape: readonly number[];
+  readonly classes: number;
+  readonly seed: number;
+  /** Asked for only when the student is a file. */
+  readonly openTensorFlow: () => Promise<TensorFlow>;
+}
+
+export interface InspectedStudent {
+  readonly spec: StudentSpec;
+  /** Initial values by name, in the spec's order. */
+  readonly weights: Map<string, Float32Array>;
+  /** Lines for the user about what was changed or looks odd; the run can go on. */
+  readonly warnings: readonly string[];
+}
+
+type FileStudent = Extract<Recipe['student'], { model: string }>;
+
+/**
+ * @param folder the recipe's, which paths are relative to
+ * @throws UserError 2 when the student does not fit the recipe or a file is missing, 65 when a file or a layer is wrong
+ */
+export async function inspectStudent(student: Recipe['student'], folder: string, expected: ExpectedStudent): Promise<InspectedStudent> {
+  if (!('builtin' in student)) return inspectFile(student, folder, expected);
+  const { inputShape, classes, seed } = expected;
+  if (student.classes !== undefined && student.classes !== classes) {
+    throw new UserError(`student.classes is ${student.classes}; the data has ${classes} classes`);
+  }
+  return { ...builtinStudent(student, inputShape, classes, seed), warnings: [] };
+}
+
+async function inspectFile(student: FileStudent, folder: string, expected: ExpectedStudent): Promise<InspectedStudent> {
+  const path = resolve(folder, student.model);
+  const json = readLayersModel((await read('student.model', path)).toString('utf8'), student.model);
+  const { topology, stripped } = logitsTopology(json.modelTopology, student.model);
+  const tf = await expected.openTensorFlow();
+  const isDrawn = student.weights === undefined && json.weightsManifest === undefined;
+  const built = await buildStudentModel(tf, seededTopology(topology, expected.seed));
+  try {
+    checkShapes(student.model, built, expected);
+    tryTraining(tf, student.model, built, expected.inputShape);
+    if (!isDrawn) await loadWeights(tf, { student, folder, json, built });
+    const spec: StudentSpec = { topology, weights: built.weights.map((weight) => weight.spec), inputShape: [...expected.inputShape], classes: expected.classes };
+    const weights = new Map(built.weights.map(({ spec: { name }, variable }) => [name, Float32Array.from(variable.dataSync())]));
+    checkFinite(student, weights);
+    const warning = `student ${student.model}: its final softmax is left out; the student gives logits`;
+    return { spec, weights, warnings: stripped ? [warning] : [] };
+  } finally {
+    built.model.dispose();
+  }
+}
+
+async function read(key: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    throw new UserError(`${key}: ${path} ${isMissing ? 'does not exist' : 'cannot be read'}`, exitCodes.usage, error);
+  }
+}
+
+/** One input of the data's samples, one output of as many logits as there are classes; and tfjs can train it. */
+function checkShapes(file: string, { model }: StudentModel, { inputShape, classes }: ExpectedStudent): void {
+  const [input, output] = [model.inputs[0], model.outputs[0]];
+  if (input === undefined || output === undefined || model.inputs.length > 1 || model.outputs.length > 1) {
+    throw new UserError(`student ${file}: it has ${model.inputs.length} inputs and ${model.outputs.length} outputs; one of each was wanted`, exitCodes.data);
+  }
+  const takes = input.shape.slice(1);
+  if (takes.length !== inputShape.length || takes.some((dim, i) => dim !== null && dim !== inputShape[i])) {
+    throw new UserError(`student ${file}: its input shape is [${takes.map((dim) => dim ?? 'any').join(', ')}]; the data's samples are [${inputShape.join(', ')}]`);
+  }
+  const gives = output.shape.slice(1);
+  if (gives.length !== 1 || gives[0] !== classes) {
+    throw new UserError(`student ${file}: its output shape is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${classes} classes`);
+  }
+}
+
+interface Loading {
+  readonly student: FileStudent;
+  readonly folder: string;
+  readonly json: LayersModelJson;
+  readonly built: StudentModel;
+}
+
+async function loadWeights(tf: TensorFlow, { student, folder, json, built }: Loading): Promise<void> {
+  const tensors = student.weights === undefined ? await manifestTensors(tf, student, folder, json) : await safetensors(tf, student.weights, folder);
+  const file = student.weights ?? student.model;
+  try {
+    for (const { spec, variable } of built.weights) {
+      const tensor = tensors.get(spec.name);
+      if (tensor === undefined) throw new UserError(`${file}: no tensor named ${spec.name}, which the student has`, exitCodes.data);
+      if (tensor.shape.join() !== variable.shape.join()) {
+        throw new UserError(`${file}: ${spec.name} is [${tensor.shape.join(', ')}]; the student's is [${variable.shape.join(', ')}]`, exitCodes.data);
+      }
+      variable.assign(tensor);
+    }
+    const known = new Set(built.weights.map(({ spec }) => spec.name));
+    const unknown = [...tensors.keys()].find((name) => !known.has(name));
+    if (unknown !== undefined) throw new UserError(`${file}: it has a tensor ${unknown}, the student has no such weight`, exitCodes.data);
+  } finally {
+    tf.dispose([...tensors.values()]);
+  }
+}
+
+async function safetensors(tf: TensorFlow, file: string, folder: string): Promise<Map<string, Tensor>> {
+  const path = resolve(folder, file);
+  const found = decodeSafetensors(await read('student.weights', path), file);
+  return new Map([...found].map(([name, { shape, values }]) => [name, tf.tensor(values, [...shape])]));
+}
+
+async function manifestTensors(tf: TensorFlow, student: FileStudent, folder: string, json: LayersModelJson): Promise<Map<string, Tensor>> {
+  const place = dirname(resolve(folder, student.model));
+  const tensors = new Map<string, Tensor>();
+  for (const group of json.weightsManifest ?? []) {
+    const bytes = Buffer.concat(await Promise.all(group.paths.map((path) => read(`student ${student.model}`, join(place, path)))));
+    try {
+      const decoded = tf.io.decodeWeights(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length), group.weights);
+      for (const [name, tensor] of Object.entries(decoded)) tensors.set(name, tensor);
+    } catch (error) {
+      throw new UserError(`${group.paths.join(', ')}: its ${bytes.length} bytes are not the weights that ${student.model} lists`, exitCodes.data, error);
+    }
+  }
+  return tensors;
+}
+
+function checkFinite(student: FileStudent, weights: ReadonlyMap<string, Float32Array>): void {
+  for (const [name, values] of weights) {
+    const bad = values.find((value) => !Number.isFinite(value));
+    if (bad !== undefined) throw new UserError(`${student.weights ?? student.model}: ${name} holds ${bad}; finite numbers were wanted`, exitCodes.data);
+  }
+}
+
+/** One forward and backward of two rows of zeros. */
+function tryTraining(tf: TensorFlow, file: string, { model, weights, norms }: StudentModel, inputShape: readonly number[]): void {
+  const variables = weights.filter(({ spec }) => spec.kind === 'trained').map(({ variable }) => variable);
+  if (variables.length === 0) throw new UserError(`student ${file}: no weights left to train`, exitCodes.data);
+  try {
+    tf.tidy(() => {
+      tf.variableGrads(() => {
+        const output = model.apply(tf.zeros([2, ...inputShape]), { training: true });
+        if (!(output instanceof tf.Tensor)) throw new Error('it gives no single output');
+        return tf.sum(output);
+      }, variables);
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : '';
+    throw new UserError(`student ${file}: tfjs cannot train it: ${reason.slice(0, 300)}`, exitCodes.data, error);
+  } finally {
+    for (const norm of norms.values()) norm.discardStatistics();
+  }
+}

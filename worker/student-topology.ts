@@ -1,0 +1,90 @@
+/** Changes to a topology before tfjs sees it. Pure: JSON in, JSON out. */
+import { exitCodes, UserError } from '../shared/errors.js';
+import { modelOf, type Json, type LayerJson } from '../shared/models/topology.js';
+import { keyedSeed } from '../shared/random.js';
+
+/** Every initializer draws from the stream of the run's seed, its layer's place and its own name. */
+export function seededTopology(topology: Json, seed: number): Json {
+  return withInitializers(topology, (initializer, key) => ({
+    ...initializer,
+    config: { ...asJson(initializer.config), seed: keyedSeed([seed, 'initial', ...key]) },
+  }));
+}
+
+/** All weights start at 0: for a model whose weights are loaded anyway. */
+export function zeroedTopology(topology: Json): Json {
+  return withInitializers(topology, () => ({ class_name: 'Zeros', config: {} }));
+}
+
+/** Copies the topology with each `..._initializer: { class_name, config }` replaced. */
+function withInitializers(topology: Json, replace: (initializer: Json, key: readonly string[]) => Json): Json {
+  const copy = (value: unknown, key: readonly string[]): unknown => {
+    if (Array.isArray(value)) return value.map((item, i) => copy(item, [...key, placeOf(item) ?? String(i)]));
+    if (!isJson(value)) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, item]) => {
+        const isInitializer = name.endsWith('_initializer') && isJson(item) && typeof item.class_name === 'string';
+        return [name, isInitializer ? replace(item, [...key, name]) : copy(item, [...key, name])];
+      }),
+    );
+  };
+  return asJson(copy(topology, []));
+}
+
+/** A layer's name, so that a layer put in front of it does not change what it draws. */
+function placeOf(value: unknown): string | null {
+  if (!isJson(value) || !isJson(value.config)) return null;
+  return typeof value.config.name === 'string' ? value.config.name : null;
+}
+
+/**
+ * The same model without a softmax at its end, if it has one: losses and evaluation want logits.
+ * @param file for messages @throws UserError 65 when it is no topology of a model
+ */
+export function logitsTopology(topology: Json, file: string): { readonly topology: Json; readonly stripped: boolean } {
+  const copy = structuredClone(topology);
+  const last = lastLayer(modelFrom(copy, file));
+  if (last === null) return { topology, stripped: false };
+  const { config } = last;
+  if (last.class_name === 'Softmax') {
+    last.class_name = 'Activation';
+    last.config = { name: config.name, trainable: config.trainable ?? true, activation: 'linear' };
+  } else if (config.activation === 'softmax') {
+    config.activation = 'linear';
+  } else {
+    return { topology, stripped: false };
+  }
+  return { topology: copy, stripped: true };
+}
+
+function modelFrom(topology: Json, file: string): Json {
+  try {
+    modelOf(topology);
+  } catch (error) {
+    throw new UserError(`${file}: its modelTopology is no model with class_name and config`, exitCodes.data, error);
+  }
+  return isJson(topology.model_config) ? topology.model_config : topology;
+}
+
+/** The layer that gives the model's one output, inside nested models; the object itself, not a copy. */
+function lastLayer(model: Json): LayerJson | null {
+  const config = asJson(model.config);
+  const layers = Array.isArray(config.layers) ? config.layers.filter(isJson) : [];
+  const outputs = Array.isArray(config.output_layers) ? config.output_layers.flat() : [];
+  const last = outputs.length === 0 ? layers.at(-1) : layers.find((layer) => placeOf(layer) === outputs[0]);
+  if (last === undefined) return null;
+  if (isJson(last.config) && Array.isArray(last.config.layers)) return lastLayer(last);
+  return isLayer(last) ? last : null;
+}
+
+function isLayer(value: Json): value is LayerJson {
+  return typeof value.class_name === 'string' && isJson(value.config);
+}
+
+function isJson(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function asJson(value: unknown): Json {
+  return isJson(value) ? value : {};
+}
