@@ -6,7 +6,7 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { Transform, type TransformCallback } from 'node:stream';
+import { Readable, Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { exitCodes, UserError } from '../../../shared/errors.js';
@@ -92,7 +92,7 @@ export async function extractEntry(path: string, entry: ZipEntry, folder: string
   await mkdir(dirname(target), { recursive: true });
   const start = await dataStart(path, entry);
   const check = new Check(onBytes);
-  const source = entry.packedBytes === 0 ? emptySource() : createReadStream(path, { start, end: start + entry.packedBytes - 1, highWaterMark: 2 ** 20 });
+  const source = entry.packedBytes === 0 ? Readable.from([]) : createReadStream(path, { start, end: start + entry.packedBytes - 1, highWaterMark: 2 ** 20 });
   const unpack = entry.method === deflated ? [createInflateRaw({ chunkSize: 2 ** 20 })] : [];
   await pipeline([source, ...unpack, check, createWriteStream(target)]).catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')) throw badZip(path, `${entry.name} does not unpack`, error);
@@ -100,8 +100,6 @@ export async function extractEntry(path: string, entry: ZipEntry, folder: string
   });
   if (check.bytes !== entry.sizeBytes || check.crc !== entry.crc) throw badZip(path, `${entry.name} is damaged: its checksum differs`);
 }
-
-async function* emptySource(): AsyncGenerator<Buffer> {}
 
 function targetOf(path: string, { name }: ZipEntry, folder: string): string {
   const isOutside = isAbsolute(name) || name.includes('\\') || name.includes('\0') || name.split('/').some((part) => part === '..' || part === '');
