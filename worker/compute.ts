@@ -51,7 +51,7 @@ export interface RunCompute {
   teacherLogits(batch: MicroBatch): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
   /** Live tensors of the backend. */
   tensors(): number;
-  dispose(): void;
+  dispose(): void | Promise<void>;
 }
 
 /** Models and data come from files that the link fetches. @throws UserError when an artifact is wrong or cannot be had */

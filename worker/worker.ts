@@ -65,6 +65,7 @@ export async function runWorker(options: WorkerOptions, startLink: (start: LinkS
   } finally {
     stopWatching();
     await link.close();
+    await shell.close();
   }
 }
 
@@ -156,6 +157,13 @@ class TrainerShell {
     else this.#desk?.hear(message);
   }
 
+  /** Ends the trainer after its micro-batch and frees its models. What fails on the way out is of no use to anyone. */
+  async close(): Promise<void> {
+    this.#desk?.queue.close();
+    for (const sha256 of [...this.#fetches.keys()]) this.#settle(sha256, (waiter) => waiter.reject(new Error('the link has ended')));
+    await this.#previous.catch(() => undefined);
+  }
+
   /** The desk takes messages from now on; the run's trainer starts when the one before it has ended. */
   #begin(begin: Begin): void {
     this.#desk?.queue.close();
@@ -176,7 +184,7 @@ class TrainerShell {
       this.#link.post({ type: 'built', session, digest, repeatable });
       await train({ desk, compute, recipe });
     } finally {
-      compute.dispose();
+      await compute.dispose();
     }
   }
 
