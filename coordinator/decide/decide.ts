@@ -11,7 +11,7 @@
  *   - Leased blocks never overlap. A block may be leased to several workers; the first valid contribution wins.
  *   - Sums are taken by tree position, never in order of arrival.
  *   - A worker that leaves, is silent or has another state is gone: its leases are open again, what came in from it stays.
- *   - Late: a block is leased to one worker more at each of its deadlines. Failed: it is tried once elsewhere.
+ *   - Late: a block whose leases are all past their deadlines is leased to one worker more. Failed: it is tried once elsewhere.
  *   - After every event settle() asks the same few questions until nothing changes, so no event can forget one.
  */
 import { commitComplete, endIfStopped, openNext, skipHopeless } from './commits.js';
@@ -75,7 +75,7 @@ export class Core {
     this.#heardMs = nowMs;
     if (pausedMs <= m.config.silenceMs / 2) return;
     for (const member of m.members.all) member.heardMs += pausedMs;
-    for (const task of m.open?.work.tasks ?? []) task.lateMs += pausedMs;
+    for (const task of m.open?.work.tasks ?? []) for (const lease of task.leases) lease.lateMs += pausedMs;
   }
 }
 

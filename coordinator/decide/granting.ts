@@ -26,7 +26,7 @@ function take(m: Machine, lease: Lease, slot: number): void {
   lease.state = 'pulled';
   lease.slot = slot;
   lease.startedMs = m.nowMs;
-  task.lateMs = m.nowMs + m.uploads.patienceMs(bytes);
+  lease.lateMs = m.nowMs + m.uploads.patienceMs(bytes);
   m.workOf(task).place(task);
   m.uploads.begin(m.nowMs);
   m.emit({ type: 'pull', worker: member.id, id, slot });
@@ -46,7 +46,7 @@ export function leaseOpen(m: Machine): boolean {
   if (work.isFullyLeased && work.late.size === 0) return false;
   const idle = [...m.members.ready].filter(({ current }) => current === null);
   let isAnyLeased = false;
-  for (const member of m.members.fastestFirst(idle, work.cost)) {
+  for (const member of m.members.fastestFirst(idle, work.cost, 'due')) {
     const task = taskFor(m, member, work);
     if (task === null) continue;
     // A worker computes its leases in the order of their coming: nothing of this unit may queue behind the next one.
@@ -63,10 +63,14 @@ function taskFor(m: Machine, member: Member, work: UnitWork): Task | null {
     if (!task.failedBy.includes(member.id) || !isWorthTryingElsewhere(m, task)) return task;
   }
   if (work.free.microBatches > 0) return freeTask(m, member, work);
-  for (const task of work.late) {
-    if (!task.failedBy.includes(member.id) && ![...task.leases].some((lease) => lease.member === member)) return task;
-  }
+  for (const task of work.late) if (mayHelp(m, member, task)) return task;
   return null;
+}
+
+/** One that was late with the block itself may try again only when nobody else is left. */
+function mayHelp(m: Machine, member: Member, task: Task): boolean {
+  if (task.failedBy.includes(member.id) || [...task.leases].some((lease) => lease.member === member)) return false;
+  return !task.lateAt.has(member.id) || [...m.members.ready].every(({ id }) => task.lateAt.has(id) || task.failedBy.includes(id));
 }
 
 function freeTask(m: Machine, member: Member, work: UnitWork): Task | null {
@@ -84,7 +88,7 @@ export function leaseAhead(m: Machine): boolean {
   if (next.free.microBatches === 0) return reopenForNewcomer(m, next);
   const without = [...m.members.ready].filter(({ tentative }) => tentative === null);
   let isAnyLeased = false;
-  for (const member of m.members.fastestFirst(without, next.cost)) {
+  for (const member of m.members.fastestFirst(without, next.cost, 'ahead')) {
     const task = next.free.microBatches > 0 ? freeTask(m, member, next) : null;
     if (task === null) break;
     m.grant(member, next, task);

@@ -158,21 +158,21 @@ function onTick(m: Machine): void {
   for (const member of [...m.members.all]) {
     const silentMs = m.nowMs - member.heardMs;
     if (silentMs <= m.config.silenceMs) continue;
-    m.say('warn', `${member.id} is silent for ${silentMs} ms`);
-    m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.tooSlow, reason: `silent for ${silentMs} ms` });
+    m.say('warn', `${member.id} is silent for ${Math.round(silentMs)} ms`);
+    m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.tooSlow, reason: `silent for ${Math.round(silentMs)} ms` });
     m.part(member);
   }
   if (m.open !== null) for (const task of m.open.work.tasks) noticeLateness(m, task);
 }
 
-/** One worker more for a block that is late, now and at every deadline after. */
+/** A block whose leases are all late wants one worker more, and again once that one is late or gone. */
 function noticeLateness(m: Machine, task: Task): void {
   const work = m.workOf(task);
-  if (m.nowMs < task.lateMs || work.waiting.has(task.from)) return;
-  const [oldest] = task.leases;
-  if (oldest === undefined) return;
-  const names = [...task.leases].map(({ member }) => member.id).join(' and ');
-  m.say('warn', `${names} ${task.leases.size === 1 ? 'is' : 'are'} late with ${nameOf(task)}, ${m.nowMs - oldest.startedMs} ms`);
-  m.setDeadline(oldest, work);
+  const leases = [...task.leases];
+  if (work.waiting.has(task.from) || leases.some(({ lateMs }) => m.nowMs < lateMs)) return;
   work.late.add(task);
+  for (const { member, startedMs } of leases.filter(({ member: { id } }) => !task.lateAt.has(id))) {
+    task.lateAt.add(member.id);
+    m.say('warn', `${member.id} is late with ${nameOf(task)}, ${Math.round(m.nowMs - startedMs)} ms`);
+  }
 }

@@ -37,7 +37,7 @@ export class Leases {
   }
 
   grant(member: Member, work: UnitWork, { task, nowMs }: { task: Task; nowMs: number }): Lease {
-    const lease: Lease = { id: ++this.#counts.granted, member, task, state: 'computing', startedMs: nowMs, bytes: 0, slot: null };
+    const lease: Lease = { id: ++this.#counts.granted, member, task, state: 'computing', startedMs: nowMs, lateMs: Infinity, bytes: 0, slot: null };
     this.#byId.set(lease.id, lease);
     this.#outstanding.add(lease);
     member.leases.add(lease);

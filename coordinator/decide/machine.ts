@@ -96,7 +96,7 @@ export class Machine {
 
   setDeadline(lease: Lease, work: UnitWork): void {
     const { task, member } = lease;
-    task.lateMs = this.nowMs + patienceMs(member, work, { task, firstMs: this.config.firstLeaseMs });
+    lease.lateMs = this.nowMs + patienceMs(member, work, { task, firstMs: this.config.firstLeaseMs });
   }
 
   /** The lease will bring nothing; its worker knows, or is gone. */

@@ -64,10 +64,13 @@ export class Members {
     return speed === null ? null : 1 / speed;
   }
 
-  /** The given ones, fastest first; those alike in the order of their joining. */
-  fastestFirst(members: Member[], cost: CostClass): Member[] {
-    const average = this.averageCostMs(cost) ?? 0;
-    return members.length < 2 ? members : members.sort((a, b) => (a.costMs.get(cost) ?? average) - (b.costMs.get(cost) ?? average));
+  /**
+   * The given ones, fastest first; those alike in the order of their joining. Those of which nothing is known are last
+   * where work is `due`, since it may be due because newcomers keep dying of it; else they pass for average.
+   */
+  fastestFirst(members: Member[], cost: CostClass, work: 'due' | 'ahead'): Member[] {
+    const unknown = work === 'due' ? Number.MAX_VALUE : (this.averageCostMs(cost) ?? 0);
+    return members.length < 2 ? members : members.sort((a, b) => (a.costMs.get(cost) ?? unknown) - (b.costMs.get(cost) ?? unknown));
   }
 
   #averageSpeed(cost: CostClass): number | null {

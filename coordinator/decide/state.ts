@@ -22,6 +22,8 @@ export interface Lease {
   state: LeaseState;
   /** When the worker could begin: its lease was sent and its unit open. */
   startedMs: number;
+  /** Its deadline. After it the block is leased elsewhere as well. */
+  lateMs: number;
   /** Of the contribution; 0 without gradient. */
   bytes: number;
   /** Where the contribution is being put, or lies. */
@@ -40,11 +42,11 @@ export interface Task {
   /** Workers that could not compute it, once for every time. */
   readonly failedBy: WorkerId[];
   failure: string;
+  /** Workers that were late with it. */
+  readonly lateAt: Set<WorkerId>;
   /** The first digest that was offered for it. */
   digest: { readonly value: string; readonly worker: WorkerId } | null;
   isComplete: boolean;
-  /** After this it is leased elsewhere as well. */
-  lateMs: number;
 }
 
 export interface Member {

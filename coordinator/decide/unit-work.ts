@@ -44,7 +44,7 @@ export class UnitWork {
 
   open(block: Block): Task {
     const task: Task = {
-      unit: this.unit, block, ...blockRange(block, this.unit.microBatches), leases: new Set(), failedBy: [], failure: '', digest: null, isComplete: false, lateMs: Infinity,
+      unit: this.unit, block, ...blockRange(block, this.unit.microBatches), leases: new Set(), failedBy: [], failure: '', lateAt: new Set(), digest: null, isComplete: false,
     };
     return task;
   }
