@@ -1,5 +1,6 @@
-/** The few parts of the WebAssembly API that kernels.ts uses; TypeScript has them only among the browser's types. */
+/** The few parts of the WebAssembly API that are used here; TypeScript has them only among the browser's types. */
 declare namespace WebAssembly {
+  function validate(bytes: Uint8Array): boolean;
   class Memory {
     constructor(limits: { initial: number; maximum: number; shared: true });
     readonly buffer: SharedArrayBuffer;
