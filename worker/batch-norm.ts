@@ -6,8 +6,8 @@
  *
  * Ioffe and Szegedy 2015. Shape suffixes: N rows x positions, C channels.
  */
-import type { Tensor } from '@tensorflow/tfjs-core';
-import type { layers } from '@tensorflow/tfjs-layers';
+import type { Tensor } from '@tensorflow/tfjs';
+import type { layers } from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { TensorFlow } from './backends/backend.js';
 

@@ -2,7 +2,7 @@
  * Keyed dropout. A tfjs Dropout layer with a seed draws the same mask at every call, so each gets its seed from the key
  * of the micro-batch and its own place in the model before each forward: the mask depends on nothing else.
  */
-import type { layers } from '@tensorflow/tfjs-layers';
+import type { layers } from '@tensorflow/tfjs';
 import { keyedSeed, type RandomKey } from '../shared/random.js';
 
 export interface DropoutLayer {

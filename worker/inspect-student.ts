@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { readLayersModel, type LayersModelJson } from '../shared/models/layers-model.js';
 import { decodeSafetensors } from '../shared/models/safetensors.js';

@@ -2,8 +2,8 @@
  * A student's topology as a live tfjs model: its weights in the order of the topology under their lasting names, its
  * batch-norm layers made to report their statistics, its dropout layers at hand to be keyed.
  */
-import type { Variable } from '@tensorflow/tfjs-core';
-import type { layers, LayersModel } from '@tensorflow/tfjs-layers';
+import type { Variable } from '@tensorflow/tfjs';
+import type { layers, LayersModel } from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { WeightSpec } from '../shared/models/student-spec.js';
 import { childrenOf, isContainer, modelOf, type Json, type LayerJson } from '../shared/models/topology.js';

@@ -2,7 +2,7 @@
  * The student: the replica's weights in a tfjs model, its logits, and the gradient of a micro-batch. What it computes
  * depends on weights, samples, targets and keys alone. Shape suffixes: B rows of the micro-batch, C classes.
  */
-import type { Tensor, Variable } from '@tensorflow/tfjs-core';
+import type { Tensor, Variable } from '@tensorflow/tfjs';
 import { sizeOf, type StudentSpec } from '../shared/models/student-spec.js';
 import type { ReplicaPlan } from '../shared/replica-plan.js';
 import type { TensorFlow } from './backends/backend.js';

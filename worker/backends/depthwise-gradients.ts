@@ -2,9 +2,10 @@
  * Gradients of a depthwise convolution. Shape suffixes: B batch, H W image, P Q output image, R S filter, C channels, M
  * channel multiplier; output channel c M + m comes from input channel c.
  */
-import type { NamedAttrMap, Tensor, Tensor4D } from '@tensorflow/tfjs-core';
+import type { NamedAttrMap, Tensor, Tensor4D } from '@tensorflow/tfjs';
+import { convolutionAttrs, shapeAttr, type ConvolutionAttrs, type Shape4 } from './attrs.js';
 import type { TensorFlow } from './backend.js';
-import { convolutionAttrs, imagesOf, shapeAttr, type ConvolutionAttrs, type Inputs, type Shape4 } from './composition.js';
+import { imagesOf, type Inputs } from './composition.js';
 
 type Geometry = ReturnType<TensorFlow['backend_util']['computeConv2DInfo']>;
 

@@ -1,5 +1,5 @@
 /** The gradient of gathering rows, which embeddings do. */
-import type { NamedAttrMap, Tensor } from '@tensorflow/tfjs-core';
+import type { NamedAttrMap, Tensor } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
 import { inputOf, type Inputs } from './composition.js';
 

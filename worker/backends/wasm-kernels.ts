@@ -1,29 +1,61 @@
 /**
- * Kernels that training needs and the wasm backend lacks, as compositions of kernels that it has, registered for it.
- * Each is a pure function of its inputs, checked against the tfjs cpu backend.
+ * Kernels that training needs and the wasm backend lacks, or has only slow ones of: compositions of kernels that it has,
+ * and loops over its memory. Each is a pure function of its inputs, checked against the tfjs cpu backend.
  */
-import type { NamedTensorInfoMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import type { KernelFunc, NamedTensorInfoMap, Tensor, TensorInfo } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
-import { conv2dFilterGradient } from './conv2d-gradients.js';
-import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
+import { columnSums } from './column-sums.js';
 import type { Composition } from './composition.js';
+import { conv2dFilterGradient, conv2dInputGradient } from './conv2d-gradients.js';
+import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
+import { isHeap, type HeapKernel } from './heap.js';
+import { transposingMatMul } from './matmul.js';
+import { maxPoolGradient } from './pool-gradient.js';
+import { registerReluGradient, reluGradient } from './relu-gradient.js';
 import { unsortedSegmentSum } from './segment-sum.js';
 
 const compositions: Readonly<Record<string, Composition>> = {
   Conv2DBackpropFilter: conv2dFilterGradient,
+  Conv2DBackpropInput: conv2dInputGradient,
   DepthwiseConv2dNativeBackpropFilter: depthwiseFilterGradient,
   DepthwiseConv2dNativeBackpropInput: depthwiseInputGradient,
   UnsortedSegmentSum: unsortedSegmentSum,
 };
 
+const heapKernels: Readonly<Record<string, HeapKernel>> = {
+  MaxPoolGrad: maxPoolGradient,
+  ReluGrad: reluGradient,
+};
+
 export function registerWasmKernels(tf: TensorFlow): void {
-  for (const [kernelName, compose] of Object.entries(compositions)) {
-    tf.registerKernel({
-      kernelName,
-      backendName: 'wasm',
-      kernelFunc: ({ inputs, attrs }) => handOver(tf, tf.tidy(() => compose(tf, tensorsOf(tf, inputs), attrs ?? {}))),
-    });
+  for (const [name, compose] of Object.entries(compositions)) {
+    replace(tf, name, () => ({ inputs, attrs }) => handOver(tf, tf.tidy(() => compose(tf, tensorsOf(tf, inputs), attrs ?? {}))));
   }
+  for (const [name, kernel] of Object.entries(heapKernels)) replace(tf, name, () => onHeap(tf, kernel));
+  replace(tf, 'BatchMatMul', (own) => transposingMatMul(tf, own));
+  replace(tf, 'Sum', (own) => (args) => {
+    if (!isHeap(args.backend)) throw new Error('not the wasm backend');
+    return columnSums(tf, args.backend, args.inputs, args.attrs ?? {}) ?? own(args);
+  });
+  registerReluGradient(tf);
+}
+
+/** Registers a kernel in the place of the backend's own, which it is given. */
+function replace(tf: TensorFlow, kernelName: string, make: (own: KernelFunc) => KernelFunc): void {
+  const own = tf.getKernel(kernelName, 'wasm');
+  if (own !== undefined) tf.unregisterKernel(kernelName, 'wasm');
+  const missing: KernelFunc = () => {
+    throw new Error(`the wasm backend has no ${kernelName}`);
+  };
+  // The old setup, where there is one, has run already, and runs again for a backend that is opened later.
+  tf.registerKernel({ ...own, kernelName, backendName: 'wasm', kernelFunc: make(own?.kernelFunc ?? missing) });
+}
+
+function onHeap(tf: TensorFlow, kernel: HeapKernel): KernelFunc {
+  return ({ inputs, attrs, backend }) => {
+    if (!isHeap(backend)) throw new Error('not the wasm backend');
+    return kernel(tf, backend, inputs, attrs ?? {});
+  };
 }
 
 /** The engine makes its own tensor of a kernel's result: ours is disposed of, its data stays. */

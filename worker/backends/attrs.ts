@@ -1,0 +1,48 @@
+/** Reading what tfjs hands its kernels beside tensors: checked by the operations that call them, typed loosely. */
+import type { NamedAttrMap } from '@tensorflow/tfjs';
+
+export type Shape4 = [number, number, number, number];
+
+export function shape4(shape: readonly number[]): Shape4 {
+  const [a = 1, b = 1, c = 1, d = 1] = shape;
+  return [a, b, c, d];
+}
+
+export interface ConvolutionAttrs {
+  readonly strides: [number, number];
+  readonly dilations: [number, number];
+  readonly pad: Padding;
+  readonly dimRoundingMode: 'floor' | 'round' | 'ceil' | undefined;
+}
+
+export type Padding = 'same' | 'valid' | number | ExplicitPadding;
+export type ExplicitPadding = [[number, number], [number, number], [number, number], [number, number]];
+
+/** As tfjs's convolution operations hand them to their kernels: channels last, checked there. */
+export function convolutionAttrs(attrs: NamedAttrMap): ConvolutionAttrs {
+  return {
+    strides: pairAttr(attrs, 'strides'),
+    dilations: pairAttr(attrs, 'dilations'),
+    pad: attrs.pad as Padding,
+    dimRoundingMode: attrs.dimRoundingMode as ConvolutionAttrs['dimRoundingMode'],
+  };
+}
+
+export function shapeAttr(attrs: NamedAttrMap, name: string): Shape4 {
+  const value = attrs[name];
+  if (!Array.isArray(value)) throw new Error(`a kernel needs the shape ${name}`);
+  return shape4(value.map(Number));
+}
+
+/** Two numbers, or one for both; 1 where there are none. */
+export function pairAttr(attrs: NamedAttrMap, name: string): [number, number] {
+  const value = attrs[name];
+  if (Array.isArray(value)) return [Number(value[0]), Number(value[1])];
+  return typeof value === 'number' ? [value, value] : [1, 1];
+}
+
+/** The attribute `axis`: one axis, several, or all where there is none; not negative, ascending. */
+export function axesAttr({ axis }: NamedAttrMap, rank: number): number[] {
+  const axes = axis === null || axis === undefined ? Array.from({ length: rank }, (_, i) => i) : [axis].flat().map(Number);
+  return axes.map((one) => (one < 0 ? one + rank : one)).sort((a, b) => a - b);
+}
