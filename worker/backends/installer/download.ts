@@ -2,10 +2,7 @@
  * Fetches one big file over HTTP, going on where it broke off: `TARGET.part` keeps what there is between attempts and
  * between runs of the program. What the bytes are worth is for the caller to check.
  */
-import { createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { shown, type Source } from './source.js';
@@ -45,22 +42,26 @@ async function fetchRest(source: Source, part: string, from: number, { onProgres
     if (response.status === 416) return void (await rm(part, { force: true }));
     if (!response.ok || response.body === null) throw new UserError(`${shown(source.url)}: the server answers ${response.status}; the file was wanted`, exitCodes.unavailable);
     const isResumed = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${from}-`) === true;
-    let doneBytes = isResumed ? from : 0;
-    await pipeline(
-      Readable.fromWeb(response.body),
-      async function* (chunks: AsyncIterable<Uint8Array>) {
-        for await (const chunk of chunks) {
-          yield chunk;
-          doneBytes += chunk.length;
-          onProgress?.(doneBytes);
-        }
-      },
-      createWriteStream(part, { flags: isResumed ? 'a' : 'w' }),
-    );
+    await append(response.body, part, isResumed ? from : 0, onProgress);
     return undefined;
   } catch (error) {
     if (error instanceof UserError || isDisk(error)) throw error;
     return error;
+  }
+}
+
+/** Chunk after chunk, so that all that came before a break is kept. */
+async function append(body: AsyncIterable<Uint8Array>, part: string, from: number, onProgress: DownloadOptions['onProgress']): Promise<void> {
+  const file = await open(part, from > 0 ? 'a' : 'w');
+  let doneBytes = from;
+  try {
+    for await (const chunk of body) {
+      await file.writeFile(chunk);
+      doneBytes += chunk.length;
+      onProgress?.(doneBytes);
+    }
+  } finally {
+    await file.close();
   }
 }
 
