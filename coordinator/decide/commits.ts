@@ -35,8 +35,7 @@ function startTentative(m: Machine, member: Member): void {
   if (lease === null || m.open === null) return;
   member.current = lease;
   member.tentative = null;
-  lease.startedMs = m.nowMs;
-  m.setDeadline(lease, m.open.work);
+  m.makeDue(lease, m.open.work);
 }
 
 /** Is the root complete? */

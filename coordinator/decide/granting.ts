@@ -85,7 +85,7 @@ export function leaseAhead(m: Machine): boolean {
   m.next ??= m.workAt(m.index + 1);
   const { next } = m;
   if (next === null) return false;
-  if (next.free.microBatches === 0) return reopenForNewcomer(m, next);
+  if (next.free.microBatches === 0) return reopenForNewcomers(m, next);
   const without = [...m.members.ready].filter(({ tentative }) => tentative === null);
   let isAnyLeased = false;
   for (const member of m.members.fastestFirst(without, next.cost, 'ahead')) {
@@ -97,14 +97,25 @@ export function leaseAhead(m: Machine): boolean {
   return isAnyLeased;
 }
 
-/** A worker has nothing at all, and another has been promised twice what is fair since it came: that is shared anew. */
-function reopenForNewcomer(m: Machine, next: UnitWork): boolean {
-  const members = [...m.members.ready];
-  if (!members.some(({ leases }) => leases.size === 0)) return false;
+/** Workers have nothing at all, and others were promised more than is fair by now: as many of those, the worst first, are shared anew. */
+function reopenForNewcomers(m: Machine, next: UnitWork): boolean {
+  const newcomers = countIdle(m);
+  if (newcomers === 0) return false;
   const { prices } = m;
-  const isTooMuch = ({ task, member }: Lease): boolean => sizeOf(task) >= 2 * fairMicroBatches(member, next, prices);
-  const lease = members.map(({ tentative }) => tentative).find((tentative) => tentative !== null && isTooMuch(tentative));
-  if (lease == null) return false;
-  m.cancel(lease, 'shared with a worker that has joined');
-  return true;
+  const tooMuch: { readonly lease: Lease; readonly excess: number }[] = [];
+  for (const member of m.members.ready) {
+    const lease = member.tentative;
+    const excess = lease === null ? 0 : sizeOf(lease.task) - fairMicroBatches(member, next, prices);
+    if (lease !== null && excess > 0) tooMuch.push({ lease, excess });
+  }
+  tooMuch.sort((a, b) => b.excess - a.excess).length = Math.min(tooMuch.length, newcomers);
+  for (const { lease } of tooMuch) m.cancel(lease, 'shared with a worker that has joined');
+  return tooMuch.length > 0;
+}
+
+/** Ready workers without any lease. */
+function countIdle(m: Machine): number {
+  let count = 0;
+  for (const { leases } of m.members.ready) if (leases.size === 0) count++;
+  return count;
 }

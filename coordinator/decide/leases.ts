@@ -6,7 +6,7 @@ import type { UnitWork } from './unit-work.js';
 export interface Accounts {
   /** Leases given out. */
   readonly granted: number;
-  /** Of those, for micro-batches that had been leased before in their step. */
+  /** Of those, for micro-batches that had been due at a worker before: lost, failed or late there. */
   readonly repeated: number;
   /** Events that spoke of no lease of theirs, of a wrong step or state, or came twice. */
   readonly refused: number;
@@ -36,12 +36,17 @@ export class Leases {
     this.#counts.refused++;
   }
 
+  /** A due lease that is not the first for its micro-batches. */
+  countRepeated(): void {
+    this.#counts.repeated++;
+  }
+
   grant(member: Member, work: UnitWork, { task, nowMs }: { task: Task; nowMs: number }): Lease {
     const lease: Lease = { id: ++this.#counts.granted, member, task, state: 'computing', startedMs: nowMs, lateMs: Infinity, bytes: 0, slot: null };
     this.#byId.set(lease.id, lease);
     this.#outstanding.add(lease);
     member.leases.add(lease);
-    if (work.add(lease)) this.#counts.repeated++;
+    work.add(lease);
     return lease;
   }
 

@@ -89,13 +89,16 @@ export class Machine {
     const lease = this.leases.grant(member, work, { task, nowMs: this.nowMs });
     if (work === this.open?.work) {
       member.current = lease;
-      this.setDeadline(lease, work);
+      this.makeDue(lease, work);
     } else member.tentative = lease;
     this.emit({ type: 'lease', worker: member.id, id: lease.id, unit: work.unit, block: task.block });
   }
 
-  setDeadline(lease: Lease, work: UnitWork): void {
+  /** The lease is of the open unit, from now on. */
+  makeDue(lease: Lease, work: UnitWork): void {
     const { task, member } = lease;
+    if (work.markDue(task)) this.leases.countRepeated();
+    lease.startedMs = this.nowMs;
     lease.lateMs = this.nowMs + patienceMs(member, work, { task, firstMs: this.config.firstLeaseMs });
   }
 

@@ -22,14 +22,14 @@ export class UnitWork {
   /** Workers whose contributions were accepted. */
   readonly contributors: WorkerId[] = [];
   readonly #leasedTo = new Map<Member, number>();
-  readonly #wasLeased: Uint8Array;
+  readonly #wasDue: Uint8Array;
 
   constructor(index: number, unit: Unit) {
     this.index = index;
     this.unit = unit;
     this.cost = costClassOf(unit);
     this.free = new FreeBlocks(unit.microBatches);
-    this.#wasLeased = new Uint8Array(unit.microBatches);
+    this.#wasDue = new Uint8Array(unit.microBatches);
   }
 
   /** Nothing is left that nobody computes. */
@@ -49,18 +49,22 @@ export class UnitWork {
     return task;
   }
 
-  /** Counts a lease of the task in. Gives whether any of its micro-batches was leased before. */
-  add(lease: Lease): boolean {
+  /** The task's micro-batches are due at a worker. Gives whether any of them was before. */
+  markDue(task: Task): boolean {
+    const isRepeated = this.#wasDue.subarray(task.from, task.to).includes(1);
+    this.#wasDue.fill(1, task.from, task.to);
+    return isRepeated;
+  }
+
+  /** Counts a lease of the task in. */
+  add(lease: Lease): void {
     const { task, member } = lease;
-    const isRepeated = this.#wasLeased.subarray(task.from, task.to).includes(1);
-    this.#wasLeased.fill(1, task.from, task.to);
     task.leases.add(lease);
     this.tasks.add(task);
     this.retry.delete(task);
     this.late.delete(task);
     this.leases.push(lease);
     this.#leasedTo.set(member, this.leasedTo(member) + sizeOf(task));
-    return isRepeated;
   }
 
   /** A lease of the task will bring nothing any more. */

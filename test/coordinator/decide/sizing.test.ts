@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { Members } from '../../../coordinator/decide/members.js';
+import { fairMicroBatches, patienceMs, UploadRate, wantedMicroBatches } from '../../../coordinator/decide/sizing.js';
+import type { Member } from '../../../coordinator/decide/state.js';
+import type { Unit } from '../../../coordinator/decide/types.js';
+import { UnitWork } from '../../../coordinator/decide/unit-work.js';
+
+function workOf(microBatches: number, kind: Unit['kind'] = 'train'): UnitWork {
+  return new UnitWork(0, { kind, step: 0, epoch: 0, from: 0, to: microBatches, microBatches });
+}
+
+/** Ready workers with these milliseconds a micro-batch; null: nothing is known. */
+function crew(...costs: (number | null)[]): { members: Members; list: Member[] } {
+  const members = new Members();
+  const list = costs.map((costMs, i) => {
+    members.add(`w${i + 1}`, `p${i + 1}`, 0);
+    const member = members.get(`w${i + 1}`);
+    if (member === undefined) throw new Error('not added');
+    members.markReady(member);
+    if (costMs !== null) members.learn(member, 'train', { costMs, overheadMs: 0 });
+    return member;
+  });
+  return { members, list };
+}
+
+function wanted(costs: (number | null)[], work: UnitWork, uploadMs = 0): number[] {
+  const { members, list } = crew(...costs);
+  return list.map((member) => wantedMicroBatches(member, work, { members, uploadMs }));
+}
+
+describe('the size of a lease', () => {
+  it.each([
+    ['equal before anything is known', [null, null], 16, [8, 8]],
+    ['by speed', [10, 30], 16, [12, 4]],
+    ['average for a newcomer', [10, 30, null], 12, [6, 2, 4]],
+    ['rounded up for thirds', [5, 5, 5], 16, [6, 6, 6]],
+    ['not rounded up for a trifle', [10, 11], 2, [1, 1]],
+    ['never nothing', [1, 1000], 4, [4, 1]],
+  ])('is %s', (_name, costs, m, sizes) => {
+    expect(wanted(costs, workOf(m))).toEqual(sizes);
+  });
+
+  it('is as wide as pays for its upload: the root of M u / c', () => {
+    expect(wanted([10, 10, 10, 10], workOf(16), 10)).toEqual([4, 4, 4, 4]);
+    expect(wanted([10, 10, 10, 10], workOf(16), 40)).toEqual([8, 8, 8, 8]);
+    expect(wanted([10, 10], workOf(16), 10)).toEqual([8, 8]);
+  });
+
+  it('does not mind uploads in an evaluation', () => {
+    expect(wanted([null, null], workOf(8, 'evaluate'), 1e6)).toEqual([4, 4]);
+  });
+
+  it('is at most what is fair for a whole unit', () => {
+    const { members, list } = crew(10, 30);
+    expect(list.map((member) => fairMicroBatches(member, workOf(16), { members, uploadMs: 0 }))).toEqual([12, 4]);
+  });
+});
+
+describe('Members', () => {
+  it('moves a cost by three tenths of what is new', () => {
+    const { members, list: [member] } = crew(10);
+    if (member === undefined) throw new Error('no member');
+    members.learn(member, 'train', { costMs: 20, overheadMs: 50 });
+    expect([member.costMs.get('train'), member.overheadMs]).toEqual([13, 15]);
+  });
+
+  it('forgets the speed of one that is gone', () => {
+    const { members, list: [fast, slow] } = crew(10, 30);
+    if (fast === undefined || slow === undefined) throw new Error('no members');
+    members.remove(fast);
+    expect(members.shareOf(slow, 'train')).toBeCloseTo(1, 12);
+    expect(members.averageCostMs('train')).toBeCloseTo(30, 12);
+  });
+
+  it('puts the unknown last for due work, and among the average for work ahead', () => {
+    const { members, list } = crew(30, null, 10);
+    const names = (work: 'due' | 'ahead'): string[] => members.fastestFirst([...list], 'train', work).map(({ id }) => id);
+    expect([names('due'), names('ahead')]).toEqual([['w3', 'w1', 'w2'], ['w3', 'w2', 'w1']]);
+  });
+});
+
+describe('patience', () => {
+  it('is four times what is expected, at least two seconds, and long for a first lease', () => {
+    const { list: [known, unknown] } = crew(400, null);
+    if (known === undefined || unknown === undefined) throw new Error('no members');
+    const work = workOf(8);
+    const of = (member: Member, to: number): number => patienceMs(member, work, { task: work.open({ level: Math.log2(to), index: 0 }), firstMs: 180_000 });
+    expect([of(known, 8), of(known, 1), of(unknown, 1)]).toEqual([12_800, 2000, 180_000]);
+  });
+
+  it('follows the measured rate of uploads', () => {
+    const rate = new UploadRate();
+    expect(rate.msOf(2e6)).toBe(2);
+    rate.begin(0);
+    rate.begin(50);
+    rate.end(80, 5e6);
+    rate.end(100, 5e6);
+    // 10 MB in 100 ms: 0.3 of the way from 1e6 to 1e5 bytes a millisecond.
+    expect(rate.msOf(730_000)).toBeCloseTo(1, 9);
+    expect([rate.patienceMs(730_000_000), Math.round(rate.patienceMs(7_300_000_000))]).toEqual([10_000, 80_000]);
+  });
+});
