@@ -44,10 +44,13 @@ export function commitComplete(m: Machine): boolean {
   if (open === null || open.isCommitting || open.progress.root === null) return false;
   open.isCommitting = true;
   const { work } = open;
-  const workers = new Set(work.contributors).size;
-  const reason = `${nameOfUnit(work.unit)}: ${work.contributors.length} contributions of ${workers} workers`;
+  const reason = `${nameOfUnit(work.unit)}: ${counted(work.contributors.length, 'contribution')} of ${counted(new Set(work.contributors).size, 'worker')}`;
   m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: open.progress.root, skip: false, reason });
   return true;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** Did a block fail wherever it could be tried? */

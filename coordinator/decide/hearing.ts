@@ -7,7 +7,7 @@ import type { Event } from './types.js';
 
 type Heard<T extends Event['type']> = Extract<Event, { type: T }>;
 
-/** Wrong states after which a process is not let in again. */
+/** Wrong states after which a process is sent away for good. */
 const mismatchLimit = 3;
 /** How long a stop waits for the open step. */
 const stopMs = 10_000;
@@ -107,7 +107,7 @@ function onWrongState(m: Machine, member: Member, { step, stateHash }: { step: n
   m.dissent = { step, stateHash, process: member.process };
   const text = `its state after ${step} steps is ${stateHash}, the run's ${m.stateHash}`;
   if (count < mismatchLimit) m.emit({ type: 'resync', worker: member.id, reason: text });
-  else m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.refused, reason: `${text}, for the ${mismatchLimit}rd time` });
+  else m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.refused, reason: `${text}, ${mismatchLimit} times by now` });
   m.part(member);
   if (dissent?.step !== step || dissent.stateHash !== stateHash || dissent.process === member.process) return;
   finish(m, 'failed', `two workers agree on the state after ${step} steps (${stateHash}) and the coordinator has ${m.stateHash}: run the same command again, it rebuilds the state from snapshot and log`);
@@ -142,7 +142,8 @@ function onCommitted(m: Machine, event: Heard<'committed'>): void {
   const { open } = m;
   if (open === null || !open.isCommitting || open.work.index !== event.unit) throw new Error(`unit ${event.unit} was committed, which was not asked for`);
   const { work, isSkipped } = open;
-  m.leases.close(work, !isSkipped);
+  // A skip's are closed already.
+  m.leases.close(work, true);
   m.open = null;
   m.index++;
   m.stateHash = event.stateHash;

@@ -268,7 +268,7 @@ export class Simulation {
         if (connection === undefined) throw new Error(`${command.type} of ${command.worker}, which is gone`);
         this.#fired.add(command.type);
         this.#overFor(connection);
-        return this.#close(connection, command.reason, command.type === 'resync' || !command.reason.includes('3rd'));
+        return this.#close(connection, command.reason, command.type === 'resync' || !command.reason.endsWith('times by now'));
       }
       case 'finish':
         this.#outcome = command;
