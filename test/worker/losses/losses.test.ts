@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest';
+import { randomStream } from '../../../shared/random.js';
+import { crossEntropy } from '../../../worker/losses/cross-entropy.js';
+import { response } from '../../../worker/losses/response.js';
+import { logSoftmaxRow } from '../../../worker/losses/softmax.js';
+import { applicableTerms, totalLoss } from '../../../worker/losses/total.js';
+import { reference } from '../reference.js';
+
+const { logits, labels, classes, cases } = reference.losses;
+const rows = labels.length;
+const logits_BC = Float32Array.from(logits);
+const labels_B = Int32Array.from(labels);
+
+interface Evaluated {
+  readonly values: number[];
+  readonly gradient: number[];
+}
+
+function evaluate(term: 'crossEntropy' | 'response', option: number, z: Float32Array, logP: Float32Array, scale = 1): Evaluated {
+  const gradient_BC = new Float64Array(z.length);
+  const input = { logits_BC: z, classes, scale, gradient_BC };
+  const { values_B } = term === 'response' ? response(input, logP, option) : crossEntropy(input, labels_B, option);
+  return { values: [...values_B], gradient: [...gradient_BC] };
+}
+
+function logSoftmax(z: readonly number[] | Float32Array, temperature: number): Float32Array {
+  const source = Float32Array.from(z);
+  const out = new Float32Array(source.length);
+  const row = new Float64Array(classes);
+  for (let r = 0; r < source.length / classes; r++) {
+    logSoftmaxRow(source, r, temperature, row);
+    out.set(row, r * classes);
+  }
+  return out;
+}
+
+function noise(size: number, scale: number, key: string): Float32Array {
+  const stream = randomStream([key]);
+  return Float32Array.from({ length: size }, () => (2 * stream.float() - 1) * scale);
+}
+
+const teacher = noise(rows * classes, 5, 'teacher');
+
+describe('losses', () => {
+  it.each(cases)('$term with option $option equals PyTorch in values and gradients', ({ term, option, values, gradient, logP }) => {
+    const ours = evaluate(term, option, logits_BC, Float32Array.from(logP ?? []));
+    ours.values.forEach((value, i) => expect(Math.abs(value - (values[i] ?? NaN))).toBeLessThan(2e-6 * Math.max(1, Math.abs(value))));
+    ours.gradient.forEach((value, i) => expect(Math.abs(value - (gradient[i] ?? NaN))).toBeLessThan(2e-6 * Math.max(1, option)));
+  });
+
+  it.each([['crossEntropy', 0], ['crossEntropy', 0.2], ['response', 1], ['response', 4]] as const)('%s with option %s has the gradient that finite differences find', (term, option) => {
+    const logP = logSoftmax(teacher, option);
+    const step = 2 ** -6;
+    const { gradient } = evaluate(term, option, logits_BC, logP, 0.25);
+    const total = (z: Float32Array): number => 0.25 * evaluate(term, option, z, logP).values.reduce((a, b) => a + b, 0);
+    gradient.forEach((value, i) => {
+      const [up, down] = [Float32Array.from(logits_BC), Float32Array.from(logits_BC)];
+      up[i] = (up[i] ?? 0) + step;
+      down[i] = (down[i] ?? 0) - step;
+      expect(Math.abs((total(up) - total(down)) / ((up[i] ?? 0) - (down[i] ?? 0)) - value)).toBeLessThan(3e-4);
+    });
+  });
+
+  it('response has the gradient T (q - p), row by row summing to 0', () => {
+    const { gradient } = evaluate('response', 4, logits_BC, logSoftmax(teacher, 4));
+    const [p, q] = [logSoftmax(teacher, 4).map(Math.exp), logSoftmax(logits_BC, 4).map(Math.exp)];
+    gradient.forEach((value, i) => expect(value).toBeCloseTo(4 * ((q[i] ?? 0) - (p[i] ?? 0)), 5));
+    for (let row = 0; row < rows; row++) expect(gradient.slice(row * classes, (row + 1) * classes).reduce((a, b) => a + b, 0)).toBeCloseTo(0, 6);
+  });
+
+  it('response is 0, and so is its gradient, where teacher and student agree', () => {
+    const { values, gradient } = evaluate('response', 4, logits_BC, logSoftmax(logits_BC, 4));
+    expect(Math.max(...values.map(Math.abs))).toBeLessThan(1e-5);
+    expect(Math.max(...gradient.map(Math.abs))).toBeLessThan(1e-6);
+  });
+
+  it('response to the mean of probabilities has the mean of the gradients', () => {
+    const [first, second] = [logSoftmax(teacher, 4), logSoftmax(noise(rows * classes, 5, 'other'), 4)];
+    const mean = first.map((logP, i) => Math.log((Math.exp(logP) + 3 * Math.exp(second[i] ?? 0)) / 4));
+    const [a, b, both] = [first, second, mean].map((logP) => evaluate('response', 4, logits_BC, logP).gradient);
+    both?.forEach((value, i) => expect(value).toBeCloseTo(((a?.[i] ?? 0) + 3 * (b?.[i] ?? 0)) / 4, 5));
+  });
+
+  it('a class that the teacher excludes adds nothing but its own pull', () => {
+    const { values, gradient } = evaluate('response', 2, Float32Array.of(1, 2, 3, 4, 5), Float32Array.of(-Infinity, 0, -Infinity, -Infinity, -Infinity));
+    const q = logSoftmax([1, 2, 3, 4, 5], 2);
+    expect(values[0]).toBeCloseTo(-4 * (q[1] ?? 0), 4);
+    expect(gradient[0]).toBeCloseTo(2 * Math.exp(q[0] ?? 0), 6);
+  });
+
+  it('logits of 10,000 give finite values and gradients', () => {
+    const huge = Float32Array.from({ length: rows * classes }, (_, i) => (i % 2 === 0 ? 1e4 : -1e4));
+    for (const term of ['crossEntropy', 'response'] as const) {
+      const { values, gradient } = evaluate(term, term === 'response' ? 1 : 0, huge, logSoftmax(teacher, 1));
+      expect([...values, ...gradient].every(Number.isFinite)).toBe(true);
+    }
+    const wrong = evaluate('crossEntropy', 0, Float32Array.from({ length: rows * classes }, (_, i) => (i % classes === 0 ? -1e4 : 1e4)), teacher);
+    expect(wrong.values[0]).toBeCloseTo(20000 + Math.log(classes - 1), 1);
+  });
+
+  it('a sample without a label takes no part in cross entropy', () => {
+    const { values, gradient } = evaluate('crossEntropy', 0.1, logits_BC, teacher);
+    labels.forEach((label, row) => {
+      if (label >= 0) return;
+      expect(values[row]).toBe(0);
+      expect(gradient.slice(row * classes, (row + 1) * classes).every((value) => value === 0)).toBe(true);
+    });
+  });
+});
+
+describe('the total loss', () => {
+  const losses = { crossEntropy: { weight: 0.3, labelSmoothing: 0 }, response: { weight: 0.7, temperature: 4 } };
+  const targets = { labels: labels_B, softLabels: logSoftmax(teacher, 4) };
+
+  it('is the plain weighted sum of its terms over their divisors', () => {
+    const divisors = { crossEntropy: 11, response: 13 };
+    const { sums, gradient_BC } = totalLoss(logits_BC, classes, targets, { losses, divisors });
+    const parts = [evaluate('crossEntropy', 0, logits_BC, targets.softLabels, 0.3 / 11), evaluate('response', 4, logits_BC, targets.softLabels, 0.7 / 13)];
+    gradient_BC.forEach((value, i) => expect(value).toBe(Math.fround((parts[0]?.gradient[i] ?? 0) + (parts[1]?.gradient[i] ?? 0))));
+    expect(sums.crossEntropy).toBe(parts[0]?.values.reduce((a, b) => a + b, 0));
+    expect(sums.response).toBe(parts[1]?.values.reduce((a, b) => a + b, 0));
+    expect(sums).toMatchObject({ 'crossEntropy.count': 4, 'response.count': 6, labelled: 4 });
+  });
+
+  it('counts the labelled samples whose largest logit is the label', () => {
+    const z = Float32Array.from({ length: rows * classes }, (_, i) => (i % classes === labels[Math.floor(i / classes)] && i >= classes ? 1 : 0));
+    expect(totalLoss(z, classes, targets, { losses, divisors: { crossEntropy: 1, response: 1 } }).sums).toMatchObject({ correct: 4, labelled: 4 });
+    expect(totalLoss(z.map((value) => -value), classes, targets, { losses, divisors: { response: 1 } }).sums).toMatchObject({ correct: 1, labelled: 4 });
+  });
+
+  it.each([
+    ['no label and no soft label', { labels: Int32Array.of(-1, -1), softLabels: null }, { crossEntropy: 5, response: 5 }, []],
+    ['a divisor of 0', { labels: Int32Array.of(0, 1), softLabels: null }, { crossEntropy: 0 }, []],
+    ['labels alone', { labels: Int32Array.of(0, -1), softLabels: null }, { crossEntropy: 4, response: 5 }, ['crossEntropy']],
+    ['soft labels alone', { labels: Int32Array.of(-1, -1), softLabels: new Float32Array(2 * classes) }, { crossEntropy: 4, response: 5 }, ['response']],
+  ] as const)('has with %s the terms that apply and no others', (_, some, divisors, expected) => {
+    expect([...applicableTerms(some, { losses, divisors }).keys()]).toEqual(expected);
+  });
+});
