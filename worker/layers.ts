@@ -6,7 +6,7 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import { layersOf, type Json, type TopologyLayer } from '../shared/models/topology.js';
 
 const trainable = new Set([
-  'InputLayer', 'Dense', 'Activation', 'ReLU', 'LeakyReLU', 'PReLU', 'ELU', 'ThresholdedReLU', 'Softmax', 'Dropout', 'Flatten', 'Reshape', 'Permute', 'RepeatVector',
+  'InputLayer', 'Dense', 'Activation', 'ReLU', 'LeakyReLU', 'PReLU', 'ELU', 'Softmax', 'Dropout', 'Flatten', 'Reshape', 'Permute', 'RepeatVector',
   'Masking', 'Embedding', 'Conv1D', 'Conv2D', 'Conv2DTranspose', 'SeparableConv2D', 'DepthwiseConv2D', 'Cropping2D', 'UpSampling2D', 'ZeroPadding2D',
   'MaxPooling1D', 'AveragePooling1D', 'MaxPooling2D', 'AveragePooling2D', 'GlobalAveragePooling1D', 'GlobalMaxPooling1D', 'GlobalAveragePooling2D', 'GlobalMaxPooling2D',
   'Add', 'Multiply', 'Average', 'Maximum', 'Minimum', 'Concatenate', 'Dot', 'BatchNormalization', 'LayerNormalization', 'Rescaling',
@@ -53,6 +53,7 @@ function normObjection({ className, isWrapped, uses }: TopologyLayer): string | 
 function convolutionObjection({ config }: TopologyLayer): string | null {
   const dilation = [config.dilation_rate ?? 1].flat();
   if (dilation.some((rate) => rate !== 1)) return `dilation_rate is [${dilation.join(', ')}]; tfjs has no gradient for it`;
+  if (config.padding === 'causal') return 'padding is causal, which tfjs cannot compute; same or valid was wanted';
   return config.data_format === 'channels_first' ? 'data_format is channels_first; channels_last was wanted' : null;
 }
 

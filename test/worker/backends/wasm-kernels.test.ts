@@ -1,5 +1,5 @@
 /** Every kernel that is added to the wasm backend, held against the tfjs cpu backend. */
-import type { Tensor } from '@tensorflow/tfjs';
+import type { Rank, Tensor, Tensor4D } from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openWasm } from '../../../worker/backends/wasm.js';
 import type { TensorFlow } from '../../../worker/backends/backend.js';
@@ -40,18 +40,18 @@ async function compare(compute: () => Tensor[]): Promise<void> {
   });
 }
 
-const sizes = [
+const sizes: readonly { readonly image: readonly number[]; readonly filter: [number, number] }[] = [
   { image: [1, 1, 1, 1], filter: [1, 1] },
   { image: [2, 5, 5, 3], filter: [3, 3] },
   { image: [3, 7, 6, 2], filter: [3, 2] },
   { image: [2, 8, 9, 4], filter: [5, 5] },
   { image: [1, 6, 6, 5], filter: [2, 4] },
   { image: [2, 9, 4, 1], filter: [1, 1] },
-] as const;
+];
 const strides: readonly [number, number][] = [[1, 1], [2, 2], [1, 2], [3, 2]];
 const pads = ['same', 'valid', 1] as const;
 
-function convolutions(): { image: readonly number[]; filter: readonly [number, number]; stride: [number, number]; pad: (typeof pads)[number] }[] {
+function convolutions(): { image: readonly number[]; filter: [number, number]; stride: [number, number]; pad: (typeof pads)[number] }[] {
   const all = sizes.flatMap(({ image, filter }) => strides.flatMap((stride) => pads.map((pad) => ({ image, filter, stride, pad }))));
   // With a number as padding tfjs takes the height's filter and stride for the width too, and writes past its output.
   const sound = all.filter(({ filter, stride, pad }) => pad !== 1 || (stride[0] === stride[1] && filter[0] === filter[1]));
@@ -76,7 +76,7 @@ describe('convolution gradients on wasm', () => {
         const x = tf.tensor4d(noise(image, 'x'), [b, h, w, c]);
         const kernel = tf.tensor4d(noise([...filter, c, multiplier], 'w'), [...filter, c, multiplier]);
         const y = tf.depthwiseConv2d(x, kernel, stride, pad);
-        return tf.grads((u, v) => tf.depthwiseConv2d(u.as4D(b, h, w, c), v.as4D(...filter, c, multiplier), stride, pad))([x, kernel], tf.tensor(noise(y.shape, 'dy'), y.shape));
+        return tf.grads((u, v) => tf.depthwiseConv2d<Tensor4D>(u.as4D(b, h, w, c), v.as4D(...filter, c, multiplier), stride, pad))([x, kernel], tf.tensor(noise(y.shape, 'dy'), y.shape));
       });
     }
   });
@@ -84,7 +84,7 @@ describe('convolution gradients on wasm', () => {
   it.each(convolutions().filter(({ pad }) => pad !== 1))('give transposed convolutions their forward for $image, filter $filter, strides $stride, padding $pad', async ({ image, filter, stride, pad }) => {
     const [b = 1, h = 1, w = 1, c = 1] = image;
     await compare(() => {
-      const y = tf.conv2d(tf.zeros([b, h, w, c]), tf.zeros([...filter, c, 4]), stride, pad);
+      const y = tf.conv2d(tf.zeros<Rank.R4>([b, h, w, c]), tf.zeros<Rank.R4>([...filter, c, 4]), stride, pad);
       const kernel = tf.tensor4d(noise([...filter, c, 4], 'w'), [...filter, c, 4]);
       return [tf.conv2dTranspose(tf.tensor4d(noise(y.shape, 'y'), y.shape), kernel, [b, h, w, c], stride, pad === 'same' ? 'same' : 'valid')];
     });
