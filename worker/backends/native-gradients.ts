@@ -11,14 +11,14 @@ interface NativeExecutor {
   readonly binding: { readonly TF_ATTR_TYPE: number; readonly TF_FLOAT: number };
 }
 
-/** Replaces tfjs's gradients in the registry of the process, which has the native backend alone. */
+/** Replaces tfjs's gradient in the registry of the process; another backend, chosen later, gets the composition. */
 export function registerNativeGradients(tf: TensorFlow): void {
   const native = tf.backend();
   if (!isExecutor(native)) throw new Error('the native backend cannot run operations by name: other bindings than tfjs-node 4.22?');
   tf.registerGradient({
     kernelName: 'Relu',
     outputsToSave: [true],
-    gradFunc: (dy, [y]) => ({ x: () => reluGradient(native, single(dy), single(y)) }),
+    gradFunc: (dy, [y]) => ({ x: () => (tf.backend() === native ? reluGradient(native, single(dy), single(y)) : tf.mul(single(dy), tf.step(single(y)))) }),
   });
 }
 
