@@ -9,10 +9,12 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import { readLayersModel, type LayersModelJson } from '../shared/models/layers-model.js';
 import { decodeSafetensors } from '../shared/models/safetensors.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
+import { jsonSchema, type Json } from '../shared/models/topology.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import type { TensorFlow } from './backends/backend.js';
 import { builtinStudent } from './builtin-students.js';
-import { logitsTopology, seededTopology } from './student-topology.js';
+import { registerOrthogonal } from './orthogonal.js';
+import { logitsTopology, seededTopology, zeroedTopology } from './student-topology.js';
 import { buildStudentModel, type StudentModel } from './student-model.js';
 
 export interface ExpectedStudent {
@@ -53,7 +55,8 @@ async function inspectFile(student: FileStudent, folder: string, expected: Expec
   const { topology, stripped } = logitsTopology(json.modelTopology, student.model);
   const tf = await expected.openTensorFlow();
   const isDrawn = student.weights === undefined && json.weightsManifest === undefined;
-  const built = await buildStudentModel(tf, seededTopology(topology, expected.seed));
+  registerOrthogonal(tf);
+  const built = await buildStudentModel(tf, isDrawn ? await drawnTopology(tf, topology, expected.seed) : zeroedTopology(topology));
   try {
     checkShapes(student.model, built, expected);
     tryTraining(tf, student.model, built, expected.inputShape);
@@ -66,6 +69,14 @@ async function inspectFile(student: FileStudent, folder: string, expected: Expec
   } finally {
     built.model.dispose();
   }
+}
+
+/** The topology with every initializer spelled out, the default ones too, and keyed. */
+async function drawnTopology(tf: TensorFlow, topology: Json, seed: number): Promise<Json> {
+  const { model } = await buildStudentModel(tf, seededTopology(topology, seed));
+  const spelledOut: unknown = model.toJSON(undefined, false);
+  model.dispose();
+  return seededTopology(jsonSchema.parse(spelledOut), seed);
 }
 
 async function read(key: string, path: string): Promise<Buffer> {

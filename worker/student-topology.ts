@@ -2,13 +2,16 @@
 import { exitCodes, UserError } from '../shared/errors.js';
 import { modelOf, type Json, type LayerJson } from '../shared/models/topology.js';
 import { keyedSeed } from '../shared/random.js';
+import { orthogonalClass } from './orthogonal.js';
 
 /** Every initializer draws from the stream of the run's seed, its layer's place and its own name. */
 export function seededTopology(topology: Json, seed: number): Json {
-  return withInitializers(topology, (initializer, key) => ({
-    ...initializer,
-    config: { ...asJson(initializer.config), seed: keyedSeed([seed, 'initial', ...key]) },
-  }));
+  return withInitializers(topology, (initializer, key) => {
+    const config = asJson(initializer.config);
+    const own = keyedSeed([seed, 'initial', ...key]);
+    if (initializer.class_name !== 'Orthogonal') return { ...initializer, config: { ...config, seed: own } };
+    return { class_name: orthogonalClass, config: { gain: typeof config.gain === 'number' ? config.gain : 1, seed: own } };
+  });
 }
 
 /** All weights start at 0: for a model whose weights are loaded anyway. */

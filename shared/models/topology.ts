@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 
-const record = z.record(z.string(), z.unknown());
-export type Json = z.infer<typeof record>;
+export const jsonSchema = z.record(z.string(), z.unknown());
+export type Json = z.infer<typeof jsonSchema>;
 
 export interface TopologyLayer {
   readonly name: string;
@@ -21,14 +21,14 @@ export interface TopologyLayer {
   readonly uses: number;
 }
 
-const layerSchema = z.object({ class_name: z.string(), config: record, inbound_nodes: z.array(z.unknown()).optional() }).loose();
+const layerSchema = z.object({ class_name: z.string(), config: jsonSchema, inbound_nodes: z.array(z.unknown()).optional() }).loose();
 export type LayerJson = z.infer<typeof layerSchema>;
 
 const containers = new Set(['Sequential', 'Model', 'Functional']);
 
 /** The model itself: `{ class_name, config }`, which Keras puts under `model_config`. */
 export function modelOf(topology: Json): LayerJson {
-  const inner = record.safeParse(topology.model_config);
+  const inner = jsonSchema.safeParse(topology.model_config);
   return layerSchema.parse(inner.success ? inner.data : topology);
 }
 
