@@ -1,0 +1,98 @@
+/**
+ * The worker processes of `run`: one per device, on this machine, told the token through the environment.
+ * They end with the run; one that dies early is started again a few times, since its leases go to others meanwhile.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+
+export interface LocalWorkersOptions {
+  /** The command line of this program up to the verb: node, its options, cli.js. */
+  readonly command: readonly string[];
+  readonly url: string;
+  readonly token: string;
+  readonly count: number;
+  readonly arguments: readonly string[];
+  /** Environment of worker number `i`, beside the token: the device that it may see. */
+  readonly environment: (i: number) => Readonly<Record<string, string>>;
+  readonly onLine: (line: string) => void;
+}
+
+const restartLimit = 3;
+/** A worker that ends with one of these has said why; starting it again would say it again. */
+const finalCodes = new Set([0, 2, 65, 75, 77, 79]);
+
+export class LocalWorkers {
+  private readonly children = new Map<number, ChildProcess>();
+  private readonly restarts = new Map<number, number>();
+  private closing = false;
+  private live: number;
+  private firstFailure: { code: number | null; line: string } | undefined;
+  private readonly failed: Promise<{ code: number | null; line: string }>;
+  private reportFailure: (failure: { code: number | null; line: string }) => void = () => undefined;
+
+  constructor(private readonly options: LocalWorkersOptions) {
+    this.live = options.count;
+    this.failed = new Promise((resolve) => {
+      this.reportFailure = resolve;
+    });
+    for (let i = 0; i < options.count; i++) this.start(i);
+  }
+
+  /** Resolves, with the first failure, once no worker is left that could still do anything. */
+  whenAllFailed(): Promise<{ code: number | null; line: string }> {
+    return this.failed;
+  }
+
+  pids(): readonly number[] {
+    return [...this.children.values()].flatMap((child) => (child.pid === undefined ? [] : [child.pid]));
+  }
+
+  private start(i: number): void {
+    const [file = process.execPath, ...rest] = this.options.command;
+    const child = spawn(file, [...rest, 'worker', this.options.url, ...this.options.arguments], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      env: { ...process.env, ...this.options.environment(i), STILLHOUSE_TOKEN: this.options.token, STILLHOUSE_LOCAL: '1' },
+    });
+    this.children.set(i, child);
+    let lastLine = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      for (const line of text.split('\n')) {
+        if (line.trim() === '') continue;
+        lastLine = line;
+        this.options.onLine(`worker ${i + 1}: ${line}`);
+      }
+    });
+    child.on('error', (error) => {
+      lastLine = error.message;
+    });
+    child.on('close', (code) => this.ended(i, code, lastLine));
+  }
+
+  private ended(i: number, code: number | null, line: string): void {
+    this.children.delete(i);
+    if (this.closing) return;
+    const restarts = this.restarts.get(i) ?? 0;
+    if (!(code !== null && finalCodes.has(code)) && restarts < restartLimit) {
+      this.restarts.set(i, restarts + 1);
+      this.options.onLine(`worker ${i + 1} ended (${code ?? 'signal'}); starting it again (${restarts + 1} of ${restartLimit})`);
+      this.start(i);
+      return;
+    }
+    this.firstFailure ??= { code, line };
+    this.live--;
+    if (this.live === 0) this.reportFailure(this.firstFailure);
+  }
+
+  /** Waits `graceMs` for the workers to end by themselves, then ends them. */
+  async close(graceMs: number): Promise<void> {
+    this.closing = true;
+    const ends = [...this.children.values()].map(
+      (child) => new Promise<void>((resolve) => (child.exitCode === null && child.signalCode === null ? child.once('close', () => resolve()) : resolve())),
+    );
+    for (const child of this.children.values()) child.stdin?.end();
+    const timer = setTimeout(() => {
+      for (const child of this.children.values()) child.kill('SIGKILL');
+    }, graceMs);
+    await Promise.all(ends);
+    clearTimeout(timer);
+  }
+}

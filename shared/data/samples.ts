@@ -1,0 +1,113 @@
+/** Samples by id, from shards by content hash, preprocessed: what a worker computes on. */
+import { readFile } from 'node:fs/promises';
+import type { DataSet, Manifest } from './manifest.js';
+import { shardStarts } from './sampler.js';
+
+export interface Batch {
+  /** [ids x sample] float32, preprocessed, in the order of the ids. */
+  readonly inputs: Float32Array;
+  /** [ids], -1 for none. */
+  readonly labels: Int32Array;
+}
+
+interface Shard {
+  readonly inputs: Uint8Array | Int32Array | Float32Array;
+  readonly labels: Int32Array;
+}
+
+/** Bytes of shards kept in memory; the least recently used go first. */
+const defaultCacheBytes = 1024 * 1024 * 1024;
+
+export class Samples {
+  readonly #starts: Uint32Array;
+  readonly #size: number;
+  readonly #shards = new Map<number, Promise<Shard>>();
+  #bytes = 0;
+
+  /** @param fetch path of an artifact on this machine */
+  constructor(
+    private readonly dataSet: DataSet,
+    private readonly preprocess: Manifest['preprocess'],
+    private readonly fetch: (sha256: string) => Promise<string>,
+    private readonly cacheBytes = defaultCacheBytes,
+  ) {
+    this.#starts = shardStarts(dataSet);
+    this.#size = dataSet.shape.reduce((product, dim) => product * dim, 1);
+  }
+
+  async gather(ids: Uint32Array): Promise<Batch> {
+    const places = Array.from(ids, (id) => this.#place(id));
+    const shards = new Map<number, Shard>();
+    for (const { shard } of places) if (!shards.has(shard)) shards.set(shard, await this.#shard(shard));
+    const inputs = new Float32Array(ids.length * this.#size);
+    const labels = new Int32Array(ids.length);
+    places.forEach(({ shard, row }, i) => {
+      const found = shards.get(shard);
+      if (found === undefined) return;
+      inputs.set(found.inputs.subarray(row * this.#size, (row + 1) * this.#size), i * this.#size);
+      labels[i] = found.labels[row] ?? -1;
+    });
+    normalise(inputs, this.dataSet.shape.at(-1) ?? 1, this.preprocess);
+    return { inputs, labels };
+  }
+
+  #place(id: number): { shard: number; row: number } {
+    let low = 0;
+    let high = this.#starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#starts[middle] ?? 0) <= id) low = middle;
+      else high = middle - 1;
+    }
+    return { shard: low, row: id - (this.#starts[low] ?? 0) };
+  }
+
+  #shard(index: number): Promise<Shard> {
+    const found = this.#shards.get(index);
+    if (found !== undefined) {
+      this.#shards.delete(index);
+      this.#shards.set(index, found);
+      return found;
+    }
+    const loading = this.#load(index);
+    this.#shards.set(index, loading);
+    this.#bytes += this.dataSet.shards[index]?.bytes ?? 0;
+    loading.catch(() => this.#forget(index));
+    for (const [oldest] of this.#shards) {
+      if (this.#bytes <= this.cacheBytes || oldest === index) break;
+      this.#forget(oldest);
+    }
+    return loading;
+  }
+
+  #forget(index: number): void {
+    if (this.#shards.delete(index)) this.#bytes -= this.dataSet.shards[index]?.bytes ?? 0;
+  }
+
+  async #load(index: number): Promise<Shard> {
+    const shard = this.dataSet.shards[index];
+    if (shard === undefined) throw new RangeError(`shard ${index} of ${this.dataSet.shards.length}`);
+    const file = await readFile(await this.fetch(shard.sha256));
+    const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
+    const inputBytes = shard.bytes - 4 * shard.samples;
+    const labels = new Int32Array(bytes.slice(inputBytes));
+    const { dtype } = this.dataSet;
+    const inputs = dtype === 'uint8' ? new Uint8Array(bytes, 0, inputBytes) : dtype === 'int32' ? new Int32Array(bytes, 0, inputBytes / 4) : new Float32Array(bytes, 0, inputBytes / 4);
+    return { inputs, labels };
+  }
+}
+
+/** x = (x * scale - mean[channel]) / std[channel], in place; float32 after each operation. One mean or std serves all channels. */
+export function normalise(inputs: Float32Array, channels: number, preprocess: Manifest['preprocess']): void {
+  if (preprocess === null) return;
+  const { fround } = Math;
+  const scale = fround(preprocess.scale);
+  const perChannel = (values: readonly number[], otherwise: number): Float32Array =>
+    Float32Array.from({ length: channels }, (_, c) => values[values.length === 1 ? 0 : c] ?? otherwise);
+  const mean = perChannel(preprocess.mean, 0);
+  const std = perChannel(preprocess.std, 1);
+  for (let i = 0; i < inputs.length; i++) {
+    const c = channels === 1 ? 0 : i % channels;
+    inputs[i] = fround(fround(fround((inputs[i] ?? 0) * scale) - (mean[c] ?? 0)) / (std[c] ?? 1));
+  }
+}

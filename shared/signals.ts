@@ -1,0 +1,22 @@
+/**
+ * Signal handlers, installed when this module is first imported: cli.ts imports it before anything else, because until
+ * a handler is there SIGUSR1 opens Node's debugger and SIGTERM ends the process where it stands.
+ *
+ * SIGINT, SIGTERM and SIGUSR1 ask for a stop in good order (`stop` aborts with the signal's name); a second SIGINT ends
+ * the process at once. A local worker ignores the terminal's SIGINT, which reaches the whole process group: its
+ * coordinator tells it when to end.
+ */
+const controller = new AbortController();
+
+/** Aborted once a stop has been asked for; `reason` is the signal's name. */
+export const stop: AbortSignal = controller.signal;
+
+function ask(signal: NodeJS.Signals): void {
+  if (signal === 'SIGINT' && controller.signal.aborted) process.exit(130);
+  controller.abort(signal);
+}
+
+const isLocalWorker = process.env.STILLHOUSE_LOCAL === '1';
+process.on('SIGINT', isLocalWorker ? () => undefined : ask);
+process.on('SIGTERM', ask);
+process.on('SIGUSR1', ask);

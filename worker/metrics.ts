@@ -1,0 +1,79 @@
+/** What a classifier's logits say about its quality. Pure: arrays in, numbers out. */
+
+export interface ClassifierReport {
+  readonly samples: number;
+  readonly accuracy: number;
+  /** Share of samples whose class is among the five largest logits (all of them for fewer classes). */
+  readonly top5: number;
+  /** Mean cross entropy in nats. */
+  readonly loss: number;
+  /** Expected calibration error over 15 equal-width bins of confidence (Guo et al. 2017). */
+  readonly calibrationError: number;
+  /** confusion[label][prediction] */
+  readonly confusion: readonly (readonly number[])[];
+}
+
+const calibrationBins = 15;
+
+/** Index of the largest of `classes` values from `at`; the first of equals. */
+export function argMax(logits: Float32Array, at: number, classes: number): number {
+  let best = 0;
+  for (let k = 1; k < classes; k++) if ((logits[at + k] ?? 0) > (logits[at + best] ?? 0)) best = k;
+  return best;
+}
+
+/** log(sum(exp(x))) of one row, stable for logits of any size. */
+function logSumExp(logits: Float32Array, at: number, classes: number): number {
+  let max = -Infinity;
+  for (let k = 0; k < classes; k++) max = Math.max(max, logits[at + k] ?? 0);
+  let sum = 0;
+  for (let k = 0; k < classes; k++) sum += Math.exp((logits[at + k] ?? 0) - max);
+  return max + Math.log(sum);
+}
+
+/** Number of classes whose logit is strictly larger than that of `label`. */
+function rankOf(label: number, logits: Float32Array, at: number, classes: number): number {
+  const own = logits[at + label] ?? 0;
+  let rank = 0;
+  for (let k = 0; k < classes; k++) if ((logits[at + k] ?? 0) > own) rank++;
+  return rank;
+}
+
+/** @param logits [samples x classes]; @param labels [samples], -1 for none: such samples are left out. */
+export function classifierReport(logits: Float32Array, labels: Int32Array, classes: number): ClassifierReport {
+  const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  const bins = Array.from({ length: calibrationBins }, () => ({ confidence: 0, correct: 0 }));
+  let samples = 0;
+  let correct = 0;
+  let inTop5 = 0;
+  let loss = 0;
+  labels.forEach((label, i) => {
+    if (label < 0) return;
+    const at = i * classes;
+    const predicted = argMax(logits, at, classes);
+    const normaliser = logSumExp(logits, at, classes);
+    const confidence = Math.exp((logits[at + predicted] ?? 0) - normaliser);
+    const bin = bins[Math.min(calibrationBins - 1, Math.floor(confidence * calibrationBins))];
+    const row = confusion[label];
+    if (row) row[predicted] = (row[predicted] ?? 0) + 1;
+    samples++;
+    loss += normaliser - (logits[at + label] ?? 0);
+    if (predicted === label) correct++;
+    if (rankOf(label, logits, at, classes) < 5) inTop5++;
+    if (bin) {
+      bin.confidence += confidence;
+      bin.correct += predicted === label ? 1 : 0;
+    }
+  });
+  const gap = bins.reduce((sum, bin) => sum + Math.abs(bin.confidence - bin.correct), 0);
+  const share = (value: number): number => (samples === 0 ? 0 : value / samples);
+  return { samples, accuracy: share(correct), top5: share(inTop5), loss: share(loss), calibrationError: share(gap), confusion };
+}
+
+/** Share of samples on which two models predict the same class. */
+export function agreement(a: Float32Array, b: Float32Array, classes: number): number {
+  const samples = a.length / classes;
+  let same = 0;
+  for (let i = 0; i < samples; i++) if (argMax(a, i * classes, classes) === argMax(b, i * classes, classes)) same++;
+  return samples === 0 ? 0 : same / samples;
+}
