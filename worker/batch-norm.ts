@@ -1,15 +1,13 @@
 /**
  * Batch normalisation in training: each micro-batch by its own statistics (ghost batches), which are kept for the
  * replicas' moving values instead of being folded into tfjs's. In inference tfjs's own layer runs, by the moving values.
- *
- *   x^ = (x - mean) / sqrt(variance + epsilon),  y = gamma x^ + beta;  the variance is the biased one
- *
- * Ioffe and Szegedy 2015. Shape suffixes: N rows x positions, C channels.
+ * Shape suffixes: N rows x positions, C channels.
  */
 import type { Tensor } from '@tensorflow/tfjs';
 import type { layers } from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { TensorFlow } from './backends/backend.js';
+import { normalise } from './backends/norm.js';
 
 type Layer = layers.Layer;
 
@@ -54,13 +52,13 @@ export class Norm {
 
   #normalise(tf: TensorFlow, x: Tensor, { gamma, beta, epsilon }: { gamma: Tensor | undefined; beta: Tensor | undefined; epsilon: number }): Tensor {
     const channels = x.shape.at(-1) ?? 1;
-    const x_NC = x.reshape([-1, channels]);
-    const { mean: mean_C, variance: variance_C } = tf.moments(x_NC, 0);
-    this.discardStatistics();
-    this.#statistics = { mean_C: tf.keep(mean_C), variance_C: tf.keep(variance_C), count: x.size / channels };
-    const scale_C = tf.mul(tf.rsqrt(tf.add(variance_C, epsilon)), gamma ?? tf.onesLike(variance_C));
-    const y_NC = tf.mul(tf.sub(x_NC, mean_C), scale_C);
-    return (beta === undefined ? y_NC : tf.add(y_NC, beta)).reshape(x.shape);
+    const count = x.size / channels;
+    const inputs = { x_NC: x.reshape([count, channels]), gamma_C: gamma ?? tf.ones([channels]), beta_C: beta ?? tf.zeros([channels]), epsilon };
+    const y_NC = normalise(tf, inputs, ({ mean_C, variance_C }) => {
+      this.discardStatistics();
+      this.#statistics = { mean_C: tf.keep(mean_C.clone()), variance_C: tf.keep(variance_C.clone()), count };
+    });
+    return y_NC.reshape(x.shape);
   }
 }
 

@@ -11,6 +11,7 @@ import type { TensorFlow } from './backends/backend.js';
 import { Norm } from './batch-norm.js';
 import type { DropoutLayer } from './dropout.js';
 import { checkLayers } from './layers.js';
+import { unfuse } from './plain-convolution.js';
 
 type Layer = layers.Layer;
 
@@ -43,6 +44,7 @@ export async function buildStudentModel(tf: TensorFlow, topology: Json): Promise
   checkLayers(topology);
   const model = await load(tf, topology);
   const placed = childrenOf(modelOf(topology)).flatMap((child) => place(model, child, { path: [], isFrozen: !model.trainable }));
+  for (const { layer, className } of placed) if (className === 'Conv2D') unfuse(tf, layer);
   const norms = new Map<string, Norm>();
   const weights = placed.flatMap((one) => {
     const norm = one.className === 'BatchNormalization' ? new Norm(tf, one.layer, one) : null;

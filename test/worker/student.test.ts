@@ -132,7 +132,8 @@ describe('a student', () => {
       const { mean, variance } = tf.moments(tf.tensor2d(inputs, [4, 5]), 0);
       return { mean: [...mean.dataSync()], variance: [...variance.dataSync()] };
     });
-    expect(moments).toEqual({ counts: [4], values: Float64Array.from([...mean, ...variance.map((value) => 4 * value)]) });
+    expect(moments?.counts).toEqual([4]);
+    [...mean, ...variance.map((value) => 4 * value)].forEach((value, i) => expect(moments?.values[i]).toBeCloseTo(value, 6));
     made.student.load(made.replica.weights, made.replica.frozen, made.replica.moving.map((value) => value + 1));
     expect((await gradientOf(made, { inputs })).gradient).toEqual(gradient);
     expect(made.spec.weights.map(({ name, kind, momentum }) => [name, kind, momentum])).toEqual([

@@ -1,28 +1,25 @@
 /**
- * Gradients of a convolution as convolutions, which the backend is fast at. Shape suffixes: B batch, H W image, P Q output
+ * Gradients of a convolution: the filter's by a SIMD kernel, the input's as convolutions. Shape suffixes: B batch, H W image, P Q output
  * image, R S filter, C channels in, K channels out.
  */
-import type { NamedAttrMap, Tensor, Tensor4D } from '@tensorflow/tfjs';
-import { convolutionAttrs, shapeAttr } from './attrs.js';
+import type { NamedAttrMap, NamedTensorInfoMap, Tensor, Tensor4D, TensorInfo } from '@tensorflow/tfjs';
+import { convolutionAttrs, shape4, shapeAttr } from './attrs.js';
 import type { TensorFlow } from './backend.js';
 import { imagesOf, type Inputs } from './composition.js';
+import { infoOf, type Heap } from './heap.js';
 
-/**
- * dL/dW [R,S,C,K] = sum over b,p,q of x[b, p stride + r, q stride + s, c] dy[b,p,q,k]: a convolution of x with dy where
- * batch and channels change roles, and the strides are the dilations.
- */
-export function conv2dFilterGradient(tf: TensorFlow, inputs: Inputs, attrs: NamedAttrMap): Tensor {
-  const x_BHWC = imagesOf(inputs, 'x');
-  const dy_BPQK = imagesOf(inputs, 'dy');
+/** dL/dW [R,S,C,K] = sum over b,p,q of x[b, p stride + r, q stride + s, c] dy[b,p,q,k]; { x, dy } and their convolution's attributes. */
+export function conv2dFilterGradient(tf: TensorFlow, heap: Heap, inputs: NamedTensorInfoMap, attrs: NamedAttrMap): TensorInfo {
+  const x = infoOf(inputs, 'x');
   const filterShape = shapeAttr(attrs, 'filterShape');
   const { strides, pad, dimRoundingMode } = convolutionAttrs(attrs);
-  const { padInfo, outHeight, outWidth } = tf.backend_util.computeConv2DInfo(x_BHWC.shape, filterShape, strides, 1, pad, dimRoundingMode);
-  const rows = window(x_BHWC.shape[1], -padInfo.top, filterShape[0] + (outHeight - 1) * strides[0]);
-  const columns = window(x_BHWC.shape[2], -padInfo.left, filterShape[1] + (outWidth - 1) * strides[1]);
-  const x_CHWB = cut(x_BHWC, rows, columns).transpose<Tensor4D>([3, 1, 2, 0]);
-  const dy_PQBK = dy_BPQK.transpose<Tensor4D>([1, 2, 0, 3]);
-  const dw_CRSK = tf.conv2d(x_CHWB, dy_PQBK, 1, [[0, 0], rows.padding, columns.padding, [0, 0]], 'NHWC', strides);
-  return dw_CRSK.transpose([1, 2, 0, 3]);
+  const info = tf.backend_util.computeConv2DInfo(shape4(x.shape), filterShape, strides, 1, pad, dimRoundingMode);
+  const dw = heap.make(filterShape);
+  heap.run(
+    'filterGradient', x, infoOf(inputs, 'dy'), dw, info.batchSize, info.inHeight, info.inWidth, info.inChannels, info.outHeight, info.outWidth, info.outChannels,
+    info.filterHeight, info.filterWidth, info.strideHeight, info.strideWidth, info.padInfo.top, info.padInfo.left,
+  );
+  return dw;
 }
 
 /**

@@ -1,15 +1,14 @@
 /** ReLU's gradient in one pass; tfjs composes it of three. */
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
-import { floatsOf, infoOf, type Heap } from './heap.js';
+import { infoOf, type Heap } from './heap.js';
 
 /** dx = dy where y > 0, else 0. */
-export function reluGradient(_tf: TensorFlow, heap: Heap, inputs: NamedTensorInfoMap): TensorInfo {
-  const [yInfo, dyInfo] = [infoOf(inputs, 'y'), infoOf(inputs, 'dy')];
-  const dxInfo = heap.makeOutput(yInfo.shape, 'float32');
-  const [y, dy, dx] = [floatsOf(heap, yInfo), floatsOf(heap, dyInfo), floatsOf(heap, dxInfo)];
-  for (let i = 0; i < dx.length; i++) dx[i] = (y[i] ?? 0) > 0 ? (dy[i] ?? 0) : 0;
-  return dxInfo;
+export function reluGradient(tf: TensorFlow, heap: Heap, inputs: NamedTensorInfoMap): TensorInfo {
+  const y = infoOf(inputs, 'y');
+  const dx = heap.make(y.shape);
+  heap.run('reluGradient', y, infoOf(inputs, 'dy'), dx, tf.util.sizeFromShape(y.shape));
+  return dx;
 }
 
 /** Lets every ReLU's backward run the kernel ReluGrad, where the current backend has one. */

@@ -1,6 +1,6 @@
 /**
  * Kernels that training needs and the wasm backend lacks, or has only slow ones of: compositions of kernels that it has,
- * and loops over its memory. Each is a pure function of its inputs, checked against the tfjs cpu backend.
+ * and SIMD loops over its memory. Each is a pure function of its inputs, checked against the tfjs cpu backend.
  */
 import type { KernelFunc, NamedTensorInfoMap, Tensor, TensorInfo } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
@@ -8,14 +8,15 @@ import { columnSums } from './column-sums.js';
 import type { Composition } from './composition.js';
 import { conv2dFilterGradient, conv2dInputGradient } from './conv2d-gradients.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
-import { isHeap, type HeapKernel } from './heap.js';
+import { Heap, type HeapKernel } from './heap.js';
 import { transposingMatMul } from './matmul.js';
+import { normGradientKernelName, normKernelName } from './norm.js';
+import { normGradientKernel, normKernel } from './norm-kernels.js';
 import { maxPoolGradient } from './pool-gradient.js';
 import { registerReluGradient, reluGradient } from './relu-gradient.js';
 import { unsortedSegmentSum } from './segment-sum.js';
 
 const compositions: Readonly<Record<string, Composition>> = {
-  Conv2DBackpropFilter: conv2dFilterGradient,
   Conv2DBackpropInput: conv2dInputGradient,
   DepthwiseConv2dNativeBackpropFilter: depthwiseFilterGradient,
   DepthwiseConv2dNativeBackpropInput: depthwiseInputGradient,
@@ -23,20 +24,21 @@ const compositions: Readonly<Record<string, Composition>> = {
 };
 
 const heapKernels: Readonly<Record<string, HeapKernel>> = {
+  Conv2DBackpropFilter: conv2dFilterGradient,
   MaxPoolGrad: maxPoolGradient,
   ReluGrad: reluGradient,
+  [normKernelName]: normKernel,
+  [normGradientKernelName]: normGradientKernel,
 };
 
 export function registerWasmKernels(tf: TensorFlow): void {
   for (const [name, compose] of Object.entries(compositions)) {
     replace(tf, name, () => ({ inputs, attrs }) => handOver(tf, tf.tidy(() => compose(tf, tensorsOf(tf, inputs), attrs ?? {}))));
   }
-  for (const [name, kernel] of Object.entries(heapKernels)) replace(tf, name, () => onHeap(tf, kernel));
+  const heap = new Heap(tf.backend());
+  for (const [name, kernel] of Object.entries(heapKernels)) replace(tf, name, () => ({ inputs, attrs }) => kernel(tf, heap, inputs, attrs ?? {}));
   replace(tf, 'BatchMatMul', (own) => transposingMatMul(tf, own));
-  replace(tf, 'Sum', (own) => (args) => {
-    if (!isHeap(args.backend)) throw new Error('not the wasm backend');
-    return columnSums(tf, args.backend, args.inputs, args.attrs ?? {}) ?? own(args);
-  });
+  replace(tf, 'Sum', (own) => (args) => columnSums(tf, heap, args.inputs, args.attrs ?? {}) ?? own(args));
   registerReluGradient(tf);
 }
 
@@ -49,13 +51,6 @@ function replace(tf: TensorFlow, kernelName: string, make: (own: KernelFunc) => 
   };
   // The old setup, where there is one, has run already, and runs again for a backend that is opened later.
   tf.registerKernel({ ...own, kernelName, backendName: 'wasm', kernelFunc: make(own?.kernelFunc ?? missing) });
-}
-
-function onHeap(tf: TensorFlow, kernel: HeapKernel): KernelFunc {
-  return ({ inputs, attrs, backend }) => {
-    if (!isHeap(backend)) throw new Error('not the wasm backend');
-    return kernel(tf, backend, inputs, attrs ?? {});
-  };
 }
 
 /** The engine makes its own tensor of a kernel's result: ours is disposed of, its data stays. */
