@@ -1,6 +1,7 @@
 /** Every kernel that is added to the wasm backend, held against the tfjs cpu backend. */
 import type { Rank, Tensor, Tensor4D } from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { normalise } from '../../../worker/backends/norm.js';
 import { openWasm } from '../../../worker/backends/wasm.js';
 import type { TensorFlow } from '../../../worker/backends/backend.js';
 import { randomStream } from '../../../shared/random.js';
@@ -91,6 +92,41 @@ describe('convolution gradients on wasm', () => {
   });
 });
 
+describe('the filter gradient on wasm', () => {
+  it.each([[4, 8], [9, 8], [1, 16], [3, 10], [6, 21], [8, 3]])('equals the cpu backend for %d channels in and %d out', async (inputs, outputs) => {
+    for (const [stride, pad] of [[1, 'same'], [2, 'same'], [2, 'valid']] as const) {
+      await compare(() => {
+        const x = tf.tensor4d(noise([3, 7, 8, inputs], 'x'), [3, 7, 8, inputs]);
+        const kernel = tf.tensor4d(noise([3, 2, inputs, outputs], 'w'), [3, 2, inputs, outputs]);
+        const y = tf.conv2d(x, kernel, stride, pad);
+        return tf.grads((v) => tf.conv2d(x, v.as4D(3, 2, inputs, outputs), stride, pad))([kernel], tf.tensor(noise(y.shape, 'dy'), y.shape));
+      });
+    }
+  });
+});
+
+describe('batch normalisation on wasm', () => {
+  it.each([[1, 1], [7, 3], [5, 4], [300, 5], [600, 17]])('equals the composition on the cpu backend for %d rows of %d columns', async (rows, columns) => {
+    await compare(() => {
+      const [x, dy] = ['x', 'dy'].map((key) => tf.tensor(noise([rows, columns], key).map((value) => 3 * value + 1), [rows, columns]));
+      const [gamma, beta] = ['gamma', 'beta'].map((key) => tf.tensor(noise([columns], key), [columns]));
+      if (x === undefined || dy === undefined || gamma === undefined || beta === undefined) throw new Error('no inputs');
+      const statistics: Tensor[] = [];
+      const run = (x_NC: Tensor, gamma_C: Tensor, beta_C: Tensor): Tensor =>
+        normalise(tf, { x_NC, gamma_C, beta_C, epsilon: 0.1 }, ({ mean_C, variance_C }) => statistics.push(tf.keep(mean_C.clone()), tf.keep(variance_C.clone())));
+      const gradients = tf.grads(run)([x, gamma, beta], dy);
+      const seen = statistics.splice(0).map((kept) => {
+        const copy = tf.mul(kept, 1);
+        kept.dispose();
+        return copy;
+      });
+      const y = run(x, gamma, beta);
+      tf.dispose(statistics);
+      return [y, ...gradients, ...seen];
+    });
+  });
+});
+
 describe('pooling gradients on wasm', () => {
   it.each(convolutions().filter(({ pad }) => pad !== 1))('equal the cpu backend for $image, window $filter, strides $stride, padding $pad', async ({ image, filter, stride, pad }) => {
     const [b = 1, h = 1, w = 1, c = 1] = image;
@@ -101,6 +137,12 @@ describe('pooling gradients on wasm', () => {
         return tf.grads((u) => pool(u.as4D(b, h, w, c), filter, stride, pad))([x], tf.tensor(noise(y.shape, 'dy'), y.shape));
       });
     }
+  });
+
+  it('give no gradient to a window without numbers', async () => {
+    const gradient = (): Tensor[] => tf.grads((u) => tf.maxPool(u.as4D(1, 2, 4, 5), 2, 2, 'valid'))([tf.fill([1, 2, 4, 5], NaN)], tf.ones([1, 1, 2, 5]));
+    const [dx] = await on('wasm', gradient);
+    expect(dx?.values.every((value) => value === 0)).toBe(true);
   });
 
   it('give the gradient of equal values to the first of them', async () => {
@@ -117,7 +159,7 @@ describe('other kernels on wasm', () => {
     (a, b, transposeA, transposeB) => compare(() => [tf.matMul(tf.tensor(noise(a, 'a'), [...a]), tf.tensor(noise(b, 'b'), [...b]), transposeA, transposeB)]),
   );
 
-  it.each([[[5, 4, 3], 0], [[5, 4, 3], [0, 1]], [[5, 4, 3], [1]], [[5, 4, 3], [0, 2]], [[5, 4, 3], -1], [[5, 4, 3], [-2, 0]], [[7], 0], [[0, 3], 0]] as const)('sum %j over axes %j', async (shape, axis) => {
+  it.each([[[5, 4, 3], 0], [[5, 4, 3], [0, 1]], [[5, 4, 3], [1]], [[5, 4, 3], [0, 2]], [[5, 4, 3], -1], [[5, 4, 3], [-2, 0]], [[7], 0], [[0, 3], 0], [[600, 9], 0], [[30, 20, 2, 3], [0, 1]]] as const)('sum %j over axes %j', async (shape, axis) => {
     for (const keepDims of [false, true]) {
       await compare(() => [tf.sum(tf.tensor(noise(shape, 'x'), [...shape]), [axis].flat(), keepDims)]);
     }
@@ -131,6 +173,9 @@ describe('other kernels on wasm', () => {
       const ids = tf.tensor2d([[0, 5, 5], [2, 0, 5]], [2, 3], 'int32');
       return tf.grads((u) => tf.gather(u, ids))([table], tf.tensor(noise([2, 3, 3], 'dy'), [2, 3, 3]));
     }));
+
+  it('pass ReLU gradients of a tensor of any size', () =>
+    compare(() => [1, 4, 7, 64].flatMap((size) => tf.grads((u) => tf.relu(u))([tf.tensor(noise([size], 'x'), [size])], tf.tensor(noise([size], 'dy'), [size])))));
 
   it('pass ReLU gradients where the output is above 0', async () => {
     const [dx] = await on('wasm', () => tf.grads((u) => tf.relu(u))([tf.tensor1d([-1, 0, 2, NaN, 3])], tf.tensor1d([10, 20, 30, 40, 50])));
