@@ -5,6 +5,7 @@
 import type { RandomKey } from '../shared/random.js';
 import type { PooledMoments } from '../shared/reduction/moments.js';
 import type { Recipe } from '../shared/recipe/schema.js';
+import type { Begin } from './trainer-messages.js';
 
 export interface Targets {
   /** [rows]; -1: no label. */
@@ -56,3 +57,11 @@ export interface RunCompute {
 
 /** Models and data come from files that the link fetches. @throws UserError when an artifact is wrong or cannot be had */
 export type FetchArtifact = (sha256: string) => Promise<string>;
+
+/** What the worker computes with; `open` builds one run's student, teachers and data on it. */
+export interface ComputeBackend {
+  readonly name: 'wasm' | 'native';
+  readonly gpu: string | null;
+  readonly version: string;
+  open(begin: Begin, fetch: FetchArtifact): Promise<RunCompute>;
+}

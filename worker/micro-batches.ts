@@ -49,6 +49,12 @@ export class MicroBatches {
     for (const key of this.#ready.keys()) if (!steps.has(key.slice(0, key.lastIndexOf(':')))) this.#ready.delete(key);
   }
 
+  /** Makes nothing more, and resolves once nothing is being made: models may be freed then. */
+  async stop(): Promise<void> {
+    this.#queue.clear();
+    await this.#queue.onIdle();
+  }
+
   #start(lease: Lease, j: number): Promise<MicroBatch> {
     const made = this.#make(lease, j);
     // A failure is met by whoever takes it; until then it must not count as unhandled.

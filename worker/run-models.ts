@@ -1,29 +1,17 @@
 /** A run's student, teachers and data on a real backend: what the trainer computes with. */
-import type { DataSet, Manifest } from '../shared/data/manifest.js';
+import type { DataSet } from '../shared/data/manifest.js';
+import { Samples } from '../shared/data/samples.js';
+import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import { planReplica } from '../shared/replica-plan.js';
 import type { Backend } from './backends/backend.js';
-import type { FetchArtifact, MicroBatch, RunCompute } from './compute.js';
+import type { ComputeBackend, FetchArtifact, MicroBatch, RunCompute } from './compute.js';
 import { Student } from './student.js';
 import { Ensemble } from './teachers/ensemble.js';
 import { Labels } from './teachers/labels.js';
 import type { Begin } from './trainer-messages.js';
-import type { ComputeBackend } from './worker.js';
-
-/** Samples of one data set by id, preprocessed. */
-export interface SampleReader {
-  /** Rows in the order of `ids`. */
-  gather(ids: Uint32Array): Promise<{ readonly inputs: Float32Array; readonly labels: Int32Array }>;
-}
-
-/** shared/data as the models need it. */
-export interface DataTools {
-  readonly open: (dataSet: DataSet, preprocess: Manifest['preprocess'], fetch: FetchArtifact) => SampleReader;
-  readonly epochOrder: (dataSet: DataSet, seed: number, epoch: number, shuffle: boolean) => { at(position: number): number };
-}
 
 export interface ModelsOptions {
-  readonly data: DataTools;
   /** Gets one line when a teacher's output looks odd. */
   readonly warn: (line: string) => void;
 }
@@ -39,9 +27,9 @@ async function openModels(backend: Backend, begin: Begin, options: ModelsOptions
   const { recipe, spec, manifest } = begin;
   const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer));
   const ensemble = begin.teachers.length === 0 ? null : await openEnsemble(backend, begin, options.warn);
-  const open = (dataSet: DataSet): SampleReader => options.data.open(dataSet, manifest.preprocess, options.fetch);
+  const open = (dataSet: DataSet): Samples => new Samples(dataSet, manifest.preprocess, options.fetch);
   const evaluation = manifest.eval === null ? null : open(manifest.eval);
-  return new RunModels({ backend, begin, student, ensemble, train: open(manifest.train), evaluation, order: orderOf(recipe, manifest.train, options.data) });
+  return new RunModels({ backend, begin, student, ensemble, train: open(manifest.train), evaluation, order: orderOf(recipe, manifest.train) });
 }
 
 function openEnsemble(backend: Backend, { recipe, manifest, teachers, files }: Begin, warn: (line: string) => void): Promise<Ensemble> {
@@ -51,13 +39,13 @@ function openEnsemble(backend: Backend, { recipe, manifest, teachers, files }: B
   });
 }
 
-type Order = (epoch: number) => { at(position: number): number };
+type Order = (epoch: number) => EpochOrder;
 
 /** Keeps the order of the newest epochs: the current one, and the one that is labelled ahead. */
-function orderOf(recipe: Recipe, dataSet: DataSet, data: DataTools): Order {
-  const kept = new Map<number, { at(position: number): number }>();
+function orderOf(recipe: Recipe, dataSet: DataSet): Order {
+  const kept = new Map<number, EpochOrder>();
   return (epoch) => {
-    const found = kept.get(epoch) ?? data.epochOrder(dataSet, recipe.seed, epoch, recipe.data.shuffle);
+    const found = kept.get(epoch) ?? epochOrder(dataSet, recipe.seed, epoch, recipe.data.shuffle);
     kept.set(epoch, found);
     const [oldest] = kept.keys();
     if (kept.size > 2 && oldest !== undefined) kept.delete(oldest);
@@ -70,8 +58,8 @@ interface Parts {
   readonly begin: Begin;
   readonly student: Student;
   readonly ensemble: Ensemble | null;
-  readonly train: SampleReader;
-  readonly evaluation: SampleReader | null;
+  readonly train: Samples;
+  readonly evaluation: Samples | null;
   readonly order: Order;
 }
 

@@ -24,7 +24,7 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
   const clock = new PhaseClock();
   for (;;) {
     const lease = await clock.time('wait', () => desk.queue.next());
-    if (lease === null) return;
+    if (lease === null) return microBatches.stop();
     const stateHash = await weightsOf(lease, { desk, compute, microBatches, clock });
     const slots = stateHash === null ? null : await clock.time('wait', () => desk.takeSlots(slotsFor(lease)));
     if (stateHash === null || slots === null) continue;

@@ -17,7 +17,7 @@ import { Replica } from '../../shared/replica.js';
 import type { MicroBatch, RunCompute } from '../../worker/compute.js';
 import { Link, type Ending } from '../../worker/link.js';
 import type { LinkStart, ToTrainer } from '../../worker/trainer-messages.js';
-import type { LinkPort } from '../../worker/worker.js';
+import type { LinkPort } from '../../worker/trainer-shell.js';
 
 export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), 'stillhouse-worker-'));

@@ -33,6 +33,24 @@ describe('micro-batches', () => {
     expect(microBatches.startNext([other])).not.toBeNull();
   });
 
+  it('are done with once they are stopped', async () => {
+    const compute = new FakeCompute();
+    let running = 0;
+    let begun = 0;
+    compute.trainBatch = async (_epoch, from) => {
+      begun++;
+      running++;
+      await new Promise((resolve) => setImmediate(resolve));
+      running--;
+      return { rows: 1, inputs: Float32Array.from([from]), targets: { labels: new Int32Array(1), softLabels: null } };
+    };
+    const microBatches = new MicroBatches(compute);
+    for (let i = 0; i < 3; i++) void microBatches.startNext([leaseOf()]);
+    await Promise.resolve();
+    await microBatches.stop();
+    expect({ running, begun }).toEqual({ running: 0, begun: 1 });
+  });
+
   it('fail where they are taken, not where they were begun', async () => {
     const compute = new FakeCompute();
     compute.trainBatch = async () => {

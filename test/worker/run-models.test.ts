@@ -1,23 +1,28 @@
-/** Whole runs with real students on the wasm backend; data lies in memory. */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+/** Whole runs in one process: files, shards, teachers and students are real, on the wasm backend, over loopback. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { coordinate } from '../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../coordinator/journal.js';
 import type { Summary } from '../../coordinator/reports/summary.js';
+import { prepareRun } from '../../coordinator/prepare.js';
 import type { PreparedRun } from '../../coordinator/run-data.js';
+import { epochOrder } from '../../shared/data/sampler.js';
+import { writeShards } from '../../shared/data/shards.js';
 import { randomStream } from '../../shared/random.js';
 import { recipeSchema } from '../../shared/recipe/schema.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { connect, type Connection } from '../../worker/connection.js';
 import { inspectStudent } from '../../worker/inspect-student.js';
-import { computeBackend, type DataTools } from '../../worker/run-models.js';
+import { computeBackend } from '../../worker/run-models.js';
+import { inspectTeacher } from '../../worker/teachers/inspect.js';
 import { runWorker } from '../../worker/worker.js';
 import { startLinkHere, temporaryFolder } from './fakes.js';
+import { makeLayersModel, reference, referenceFolder, saveLayersModel } from './teachers/fixtures.js';
 
-const classes = 3;
-const shape = [8, 8, 1];
+const { classes, shape } = reference;
+const pixels = shape.reduce((a, b) => a * b, 1);
+const row = (shape[1] ?? 1) * (shape[2] ?? 1);
 const samples = 70;
 const stops: AbortController[] = [];
 afterEach(() => {
@@ -27,37 +32,48 @@ afterEach(() => {
 /** A bright bar whose place tells the class, and noise; every fifth sample has no label. */
 function sampleOf(id: number): Float32Array {
   const random = randomStream(['sample', id]);
-  return Float32Array.from({ length: 64 }, (_, i) => (Math.floor(i / 8) === 1 + 2 * (id % classes) ? 1 : 0) + 0.3 * random.float());
+  return Float32Array.from({ length: pixels }, (_, i) => (Math.floor(i / row) === 1 + 2 * (id % 3) ? 1 : 0) + 0.3 * random.float());
 }
-const labelOf = (id: number): number => (id % 5 === 4 ? -1 : id % classes);
+const labelOf = (id: number): number => (id % 5 === 4 ? -1 : id % 3);
 
-const data: DataTools = {
-  open: () => ({
-    gather: async (ids) => ({ inputs: Float32Array.from([...ids].flatMap((id) => [...sampleOf(id)])), labels: Int32Array.from(ids, labelOf) }),
-  }),
-  epochOrder: (dataSet, _seed, epoch) => ({ at: (position) => (position + 7 * epoch) % dataSet.samples }),
-};
+function npy(type: string, dims: number[], bytes: Uint8Array): Uint8Array {
+  const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${dims.join(', ')},), }`.padEnd(117) + '\n';
+  return Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, 118, 0]), Buffer.from(text), bytes]);
+}
 
-async function prepared(student: Record<string, unknown>): Promise<PreparedRun> {
+function writeData(folder: string): void {
+  for (const [name, count] of [['train', samples], ['eval', 20]] as const) {
+    const inputs = Float32Array.from({ length: count * pixels }, (_, i) => sampleOf(Math.floor(i / pixels))[i % pixels] ?? 0);
+    const labels = Int32Array.from({ length: count }, (_, id) => (name === 'eval' ? id % 3 : labelOf(id)));
+    writeFileSync(join(folder, `${name}.npy`), npy('<f4', [count, ...shape], new Uint8Array(inputs.buffer)));
+    writeFileSync(join(folder, `${name}-labels.npy`), npy('<i4', [count], new Uint8Array(labels.buffer)));
+  }
+}
+
+/** Two teachers, ONNX and tfjs, an unlabelled fifth, several shards. */
+async function prepared(student: Record<string, unknown>, overrides: Record<string, unknown> = {}): Promise<PreparedRun> {
+  const folder = temporaryFolder();
+  writeData(folder);
+  await openWasm();
+  await saveLayersModel(makeLayersModel(), join(folder, 'deep'));
   const recipe = recipeSchema.parse({
-    name: 'models', seed: 3, student, losses: { crossEntropy: { weight: 1 } }, data: { train: { format: 'npy', inputs: 'x' } },
-    optimizer: { name: 'adam', learningRate: 0.01 }, batch: { size: 24, micro: 5 }, epochs: 3,
+    name: 'models', seed: 3, student, losses: { crossEntropy: { weight: 0.6 }, response: { weight: 0.4, temperature: 3 } },
+    teachers: [{ name: 'wide', model: join(referenceFolder, 'tiny.onnx'), weight: 2 }, { name: 'deep', model: 'deep/model.json' }],
+    data: {
+      train: { format: 'npy', inputs: 'train.npy', labels: 'train-labels.npy' }, eval: { format: 'npy', inputs: 'eval.npy', labels: 'eval-labels.npy' },
+      preprocess: { mean: [0.2], std: [0.5] }, shardSamples: 16, classes,
+    },
+    optimizer: { name: 'adam', learningRate: 0.01 }, batch: { size: 24, micro: 5 }, epochs: 3, ...overrides,
   });
-  const inspected = await inspectStudent(recipe.student, '.', { inputShape: shape, classes, seed: 3, openTensorFlow: async () => (await openWasm()).tf });
-  const artifacts = new Map<string, { bytes: Uint8Array }>();
-  const artifact = (value: unknown): { sha256: string; bytes: number } => {
-    const bytes = Buffer.from(JSON.stringify(value));
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    artifacts.set(sha256, { bytes });
-    return { sha256, bytes: bytes.length };
-  };
-  const set = (count: number): PreparedRun['manifest']['train'] => ({ samples: count, shape, dtype: 'float32', shards: [] });
-  const manifest = { train: set(samples), eval: set(20), classes, preprocess: null };
-  return {
-    recipe, recipeFolder: '.', name: 'models', recipeDigest: 'd'.repeat(64), student: inspected.spec, initialWeights: inspected.weights, teachers: [], artifacts,
-    studentArtifact: artifact(inspected.spec), manifestArtifact: artifact(manifest), manifest,
-    trainLabels: Int32Array.from({ length: samples }, (_, id) => labelOf(id)), sampleAt: (epoch, position) => (position + 7 * epoch) % samples,
-  };
+  const openTensorFlow = async (): ReturnType<Parameters<typeof inspectStudent>[2]['openTensorFlow']> => (await openWasm()).tf;
+  return prepareRun({
+    recipe, recipeFolder: folder, name: 'models', shardFolder: temporaryFolder(), warn: () => undefined,
+    tools: {
+      inspectStudent: (wanted, at, expected) => inspectStudent(wanted, at, { ...expected, openTensorFlow }),
+      inspectTeacher: (wanted, at, expected) => inspectTeacher(wanted, at, { ...expected, openTensorFlow }),
+      writeShards, epochOrder,
+    },
+  });
 }
 
 async function whole(run: PreparedRun, workers: number, cut = false): Promise<{ summary: Summary; lines: JournalLine[] }> {
@@ -73,7 +89,7 @@ async function whole(run: PreparedRun, workers: number, cut = false): Promise<{ 
   });
   summary.catch(() => undefined);
   const url = `ws://127.0.0.1:${await port}`;
-  const backend = computeBackend(await openWasm(), { data, warn: () => undefined });
+  const backend = computeBackend(await openWasm(), { warn: () => undefined });
   let cuts = 0;
   const exits = Array.from({ length: workers }, () => {
     const stop = new AbortController();
@@ -97,7 +113,7 @@ const curve = (lines: readonly JournalLine[]): unknown => afterRewinds(lines).fl
 describe('run models', () => {
   it.each([
     ['an mlp with dropout', { builtin: 'mlp', hidden: [16], dropout: 0.3 }],
-    ['a cnn with batch norm and dropout', { builtin: 'cnn-small', filters: 4, batchNorm: true, dropout: 0.3 }],
+    ['a cnn with batch norm and dropout', { model: 'deep/model.json' }],
   ])('train %s to the same bits with one worker, with three, and with cut connections', async (_case, student) => {
     const run = await prepared(student);
     const one = await whole(run, 1);
@@ -109,12 +125,14 @@ describe('run models', () => {
     const losses = one.lines.flatMap((line) => (line.type === 'commit' ? [(line.loss.crossEntropy ?? 0) / (line.counts.crossEntropy ?? 1)] : []));
     expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
     expect(one.summary.student.accuracy).toBeGreaterThan(0.3);
+    expect(one.summary.teachers.map(({ name }) => name)).toEqual(['wide', 'deep']);
   }, 60_000);
 
   it('leave no tensors behind', async () => {
+    const run = await prepared({ builtin: 'mlp', hidden: [8] });
     const { tf } = await openWasm();
     const before = tf.memory().numTensors;
-    await whole(await prepared({ builtin: 'mlp', hidden: [8] }), 2);
+    await whole(run, 2);
     expect(tf.memory().numTensors).toBe(before);
   });
 });
