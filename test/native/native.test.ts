@@ -1,5 +1,5 @@
 /** Runs where the native backend is installed: `stillhouse backend install cpu`, then STILLHOUSE_BACKEND=native npm test. */
-import type { Tensor, Variable } from '@tensorflow/tfjs';
+import type { Tensor, Tensor4D, Variable } from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend, TensorFlow } from '../../worker/backends/backend.js';
 import { openBackend } from '../../worker/backends/choose.js';
@@ -76,10 +76,36 @@ describe('the native backend', () => {
     expect([...own].slice(4)).toEqual([5, -6]);
   });
 
-  it("leaves no tensor behind in ReLU's gradient", () => {
+  it('leaves no tensor behind in its own kernels', () => {
+    const image = tf.ones([1, 4, 4, 1]);
+    const work = (): unknown => tf.tidy(() => tf.grad((at: Tensor) => tf.maxPool(tf.relu(at) as Tensor4D, 2, 2, 'valid'))(image).dataSync());
+    work();
     const before = tf.memory().numTensors;
-    tf.tidy(() => tf.grad((at: Tensor) => tf.relu(at))(tf.tensor1d([1, -1])).dataSync());
+    work();
     expect(tf.memory().numTensors).toBe(before);
+    image.dispose();
+  });
+
+  it.each([
+    ['even', [2, 6, 4, 3], 2, 2],
+    ['even with ties', [1, 4, 4, 2], 2, 2],
+    ['odd rows of', [2, 5, 6, 3], 2, 2],
+    ['odd columns of', [2, 6, 5, 3], 2, 2],
+    ['overlapping', [2, 6, 6, 2], 3, 2],
+  ] as const)("gives max pooling's gradient of %s windows to the first largest element", async (kind, shape, size, stride) => {
+    const values = Float32Array.from({ length: shape.reduce<number>((a, b) => a * b, 1) }, (_, i) => (kind.endsWith('ties') ? i % 2 : Math.sin(i * 12.9898) * 10));
+    const pooled = (): number[] =>
+      tf.tidy(() => {
+        const x = tf.tensor4d(values, [...shape]);
+        const dy = tf.maxPool(x, size, stride, 'same');
+        const weights = tf.tensor(Float32Array.from({ length: dy.size }, (_, i) => i + 1), dy.shape);
+        return [...tf.grad((at: Tensor) => tf.maxPool(at as Tensor4D, size, stride, 'same'))(x, weights).dataSync()];
+      });
+    const native = pooled();
+    await tf.setBackend('cpu');
+    const reference = pooled();
+    await tf.setBackend('tensorflow');
+    expect(native.map((value) => value + 0)).toEqual(reference.map((value) => value + 0));
   });
 
   it('is found working by the trial', async () => {

@@ -9,7 +9,7 @@ import { exitCodes, UserError } from '../../shared/errors.js';
 import type { Backend, TensorFlow } from './backend.js';
 import { visibleGpus } from './gpus.js';
 import type { Installed } from './native-folder.js';
-import { registerNativeGradients } from './native-gradients.js';
+import { registerNativeKernels } from './native-kernels.js';
 
 /** What the stub package `tfjs/` of an install hands out in place of a tfjs of its own. */
 const sharedTfjs = Symbol.for('stillhouse.tfjs');
@@ -35,8 +35,9 @@ async function load(installed: Installed, threads: number): Promise<Backend> {
   requireBindings(installed);
   if (!(await tf.setBackend('tensorflow'))) throw unusable(installed, 'TensorFlow did not start');
   await tf.ready();
-  registerNativeGradients(tf);
-  return { tf, name: 'native', gpu: gpuName(tf), version: `tensorflow ${installed.tensorflow}, ${installed.flavour}, tfjs ${tf.version.tfjs}` };
+  const gpu = gpuName(tf);
+  registerNativeKernels(tf, gpu !== null);
+  return { tf, name: 'native', gpu, version: `tensorflow ${installed.tensorflow}, ${installed.flavour}, tfjs ${tf.version.tfjs}` };
 }
 
 function requireBindings(installed: Installed): void {
