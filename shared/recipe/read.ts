@@ -7,6 +7,9 @@ import { checkFields } from './check.js';
 import { nearest } from './nearest.js';
 import { recipeSchema, type Recipe } from './schema.js';
 
+/** Samples of a micro-batch where the recipe does not say: small enough that usual batches make several of them. */
+const defaultMicro = 32;
+
 export interface ReadOptions {
   /** The recipe's file, for messages and the default name. */
   readonly file: string;
@@ -31,7 +34,11 @@ export function readRecipe(text: string, options: ReadOptions): ReadRecipe {
   const result = recipeSchema.safeParse(document.toJS());
   const where: Where = (path) => (fromFlags.has(String(path[0])) && lineOf(document, lines, path) === undefined ? '--set' : `${options.file}:${lineOf(document, lines, path) ?? 1}`);
   if (!result.success) throw new UserError(result.error.issues.flatMap((issue) => describe(issue, document, where)).join('\n'));
-  const recipe = { ...result.data, name: result.data.name ?? basename(options.file, extname(options.file)) };
+  const { batch } = result.data;
+  const recipe = {
+    ...result.data, name: result.data.name ?? basename(options.file, extname(options.file)),
+    batch: { size: batch.size, micro: batch.micro ?? Math.min(batch.size, defaultMicro) },
+  };
   const { problems, warnings } = checkFields(recipe);
   const line = ({ path, text: what }: { path: readonly PropertyKey[]; text: string }): string => `${where(path)}: ${what}`;
   if (problems.length > 0) throw new UserError(problems.map(line).join('\n'));

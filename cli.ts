@@ -1,0 +1,383 @@
+#!/usr/bin/env node
+/**
+ * The verbs: the one place that knows both sides. Reads the command line, opens what a verb needs (heavy modules are
+ * imported by the verb that uses them), prints results to stdout and talk to stderr, and turns errors into exit codes.
+ */
+import { stop } from './shared/signals.js';
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { Summary } from './coordinator/reports/summary.js';
+import type { PreparedRun } from './coordinator/run-data.js';
+import type { TableRow } from './coordinator/reports/table.js';
+import { exitCodes, UserError } from './shared/errors.js';
+import type { ReadRecipe } from './shared/recipe/read.js';
+import type { Recipe } from './shared/recipe/schema.js';
+import type { TensorFlow } from './worker/backends/backend.js';
+import { cacheFolder } from './worker/cache-folder.js';
+
+type BackendName = 'auto' | 'wasm' | 'native';
+
+interface RecipeFlags {
+  readonly set: string[];
+  readonly seed?: number;
+}
+
+interface RunFlags extends RecipeFlags {
+  readonly out?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly workers?: number;
+  readonly backend?: BackendName;
+}
+
+interface CoordinatorFlags extends RunFlags {
+  readonly listen: Address;
+  readonly tokenFile?: string;
+  readonly insecure?: boolean;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+function integer(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('a whole number of at least 0 was wanted');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = integer(text);
+  if (value === 0) throw new InvalidArgumentError('a whole number of at least 1 was wanted');
+  return value;
+}
+
+function listenAddress(text: string): Address {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65535) throw new InvalidArgumentError('HOST:PORT was wanted');
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function collect(value: string, values: string[]): string[] {
+  return [...values, value];
+}
+
+/** The token from `--token-file`, else from the environment. An unreadable file ends the program: no falling back. */
+function readToken(file: string | undefined): string | null {
+  if (file === undefined) return process.env.STILLHOUSE_TOKEN || null;
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new UserError(`--token-file ${file}: cannot be read; a file with the join token was wanted`, exitCodes.usage, error);
+  }
+}
+
+function newToken(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+async function openRecipe(file: string, flags: RecipeFlags): Promise<ReadRecipe> {
+  const { readRecipe } = await import('./shared/recipe/read.js');
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError(`${file}: cannot be read; a recipe was wanted`, exitCodes.usage, error);
+  }
+  return readRecipe(text, { file, set: flags.set, seed: flags.seed });
+}
+
+/** Reads data and models, and checks that they fit the recipe. */
+async function prepare(recipe: Recipe, name: string, recipeFolder: string): Promise<PreparedRun> {
+  const { prepareRun } = await import('./coordinator/prepare.js');
+  const { inspectStudent } = await import('./worker/inspect-student.js');
+  const { inspectTeacher } = await import('./worker/teachers/inspect.js');
+  const { writeShards } = await import('./shared/data/shards.js');
+  const { epochOrder } = await import('./shared/data/sampler.js');
+  const warn = (text: string): void => say(`warning: ${text}`);
+  const openTensorFlow = async (): Promise<TensorFlow> => (await (await import('./worker/backends/wasm.js')).openWasm()).tf;
+  return prepareRun({
+    recipe, recipeFolder, name, shardFolder: join(cacheFolder(), 'artifacts'), warn,
+    tools: {
+      inspectStudent: async (student, folder, expected) => {
+        const inspected = await inspectStudent(student, folder, { ...expected, openTensorFlow });
+        inspected.warnings.forEach(warn);
+        return inspected;
+      },
+      inspectTeacher: (teacher, folder, expected) => inspectTeacher(teacher, folder, { ...expected, openTensorFlow }),
+      writeShards, epochOrder,
+    },
+  });
+}
+
+interface Session {
+  readonly run: PreparedRun;
+  readonly out: string;
+  readonly address: Address;
+  readonly token: string | null;
+  readonly flags: RunFlags;
+  readonly onListening: (port: number) => void;
+}
+
+/** The baseline, if the recipe wants one, then the run itself, on one address. */
+async function coordinateAll(session: Session): Promise<Summary> {
+  const { run, out, flags, token } = session;
+  const { coordinate } = await import('./coordinator/coordinator.js');
+  const { createReporter } = await import('./coordinator/reports/progress.js');
+  const { exportStudent } = await import('./worker/export.js');
+  const { baselineRecipe } = await import('./coordinator/prepare.js');
+  let address = session.address;
+  const common = (title: string): Omit<Parameters<typeof coordinate>[1], 'out' | 'next'> => {
+    if (flags.quiet !== true) say(title);
+    return {
+      listen: address, token, stopSignal: stop, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
+      exportStudent: async (spec, weights, folder) => void (await exportStudent(spec, weights, folder)),
+      onListening: (port) => {
+        address = { ...address, port };
+        session.onListening(port);
+      },
+    };
+  };
+  if (!run.recipe.baseline) return coordinate(run, { ...common(`distilling ${run.name} into ${out}`), out, next: false });
+  const alone = await prepare(baselineRecipe(run), `${run.name}-baseline`, run.recipeFolder);
+  const folder = join(out, 'baseline');
+  const first = await coordinate(alone, { ...common(`training the student alone (baseline) into ${folder}`), out: folder, next: true });
+  const baseline = { ...first.student, digest: first.digest, folder: 'baseline' };
+  return coordinate(run, { ...common(`distilling ${run.name} into ${out}`), out, next: false, baseline });
+}
+
+function tableRows(run: PreparedRun, summary: Summary): TableRow[] {
+  const row = (name: string, model: { parameters: number; accuracy?: number | undefined }): TableRow => ({ name, parameters: model.parameters, accuracy: model.accuracy });
+  return [
+    ...(summary.baseline === undefined ? [] : [row('student alone', summary.baseline)]),
+    row(run.teachers.length > 0 ? 'student, distilled' : 'student', summary.student),
+    ...summary.teachers.map((teacher) => row(`teacher ${teacher.name}`, teacher)),
+    ...(summary.ensemble === undefined || summary.teachers.length < 2 ? [] : [row('ensemble', summary.ensemble)]),
+  ];
+}
+
+async function showResults(run: PreparedRun, summary: Summary, out: string, flags: RunFlags): Promise<void> {
+  if (flags.json === true) {
+    print(JSON.stringify(summary));
+    return;
+  }
+  const { resultTable } = await import('./coordinator/reports/table.js');
+  print(`\n${resultTable(tableRows(run, summary))}\n`);
+  print(`${summary.steps} steps, ${summary.samples} samples in ${summary.seconds.toFixed(1)} s; weights ${summary.digest.slice(0, 16)}`);
+  print(`The student lies in ${join(out, 'student')}: model.json and weights.bin (tfjs), student.safetensors.`);
+  print(`Use it:  tf.loadLayersModel('file://${join(out, 'student', 'model.json')}')   or   stillhouse export ${out} --format safetensors --out FOLDER`);
+}
+
+async function start(file: string, flags: RunFlags): Promise<{ run: PreparedRun; out: string }> {
+  const { recipe, warnings } = await openRecipe(file, flags);
+  const { describeLosses } = await import('./shared/recipe/check.js');
+  const { resolveRunFolder } = await import('./coordinator/run-folder.js');
+  for (const warning of warnings) say(`warning: ${warning}`);
+  const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
+  if (flags.quiet !== true) for (const line of describeLosses(recipe)) say(line);
+  return { run, out: await resolveRunFolder(flags.out ?? join('runs', recipe.name), run.recipeDigest) };
+}
+
+async function runVerb(file: string, flags: RunFlags): Promise<number> {
+  const { LocalWorkers } = await import('./coordinator/local-workers.js');
+  const { run, out } = await start(file, flags);
+  const { visibleGpus } = await import('./worker/backends/gpus.js');
+  const backend = flags.backend ?? run.recipe.numerics.backend;
+  const gpus = backend === 'wasm' ? [] : visibleGpus();
+  const count = flags.workers ?? (gpus.length > 0 ? gpus.length : Math.max(1, Math.floor(availableParallelism() / run.recipe.numerics.threads)));
+  const token = newToken();
+  let workers: InstanceType<typeof LocalWorkers> | undefined;
+  let fail: (error: Error) => void = () => undefined;
+  const lost = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  lost.catch(() => undefined);
+  const onListening = (port: number): void => {
+    if (workers !== undefined) return;
+    workers = new LocalWorkers({
+      command: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)], url: `ws://127.0.0.1:${port}`, token, count,
+      arguments: ['--backend', backend, '--threads', String(run.recipe.numerics.threads)],
+      environment: (i) => (gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) }),
+      onLine: (line) => (flags.quiet === true ? undefined : say(line)),
+    });
+    void workers.whenAllFailed().then(({ code, line }) => fail(new UserError(line === '' ? 'every local worker ended' : line, code === null || code === 0 ? exitCodes.bug : (code as typeof exitCodes.bug))));
+  };
+  try {
+    const summary = await Promise.race([coordinateAll({ run, out, address: { host: '127.0.0.1', port: 0 }, token, flags, onListening }), lost]);
+    await workers?.close(5000);
+    await showResults(run, summary, out, flags);
+    return exitCodes.done;
+  } finally {
+    await workers?.close(2000);
+  }
+}
+
+async function coordinatorVerb(file: string, flags: CoordinatorFlags): Promise<number> {
+  const isOpen = !isLoopback(flags.listen.host);
+  const token = readToken(flags.tokenFile);
+  if (token === null && isOpen && flags.insecure !== true) {
+    throw new UserError(`--listen ${flags.listen.host}: a token is needed beyond loopback; set STILLHOUSE_TOKEN or --token-file (stillhouse token makes one), or say --insecure`);
+  }
+  if (token === null && isOpen) say('warning: --insecure: anybody who reaches this address can join and read models and data');
+  const { run, out } = await start(file, flags);
+  let isAnnounced = false;
+  const summary = await coordinateAll({
+    run, out, address: flags.listen, token, flags,
+    onListening: (port) => {
+      if (isAnnounced) return;
+      isAnnounced = true;
+      const host = flags.listen.host.includes(':') ? `[${flags.listen.host}]` : flags.listen.host;
+      say(`join with:  ${token === null ? '' : 'STILLHOUSE_TOKEN=... '}stillhouse worker ws://${host}:${port}`);
+    },
+  });
+  await showResults(run, summary, out, flags);
+  return exitCodes.done;
+}
+
+interface WorkerFlags {
+  readonly tokenFile?: string;
+  readonly backend: BackendName;
+  readonly threads: number;
+  readonly wait: number;
+  readonly gpu?: boolean;
+}
+
+async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
+  const { openBackend } = await import('./worker/backends/choose.js');
+  const { computeBackend } = await import('./worker/run-models.js');
+  const { runWorker } = await import('./worker/worker.js');
+  const token = readToken(flags.tokenFile);
+  const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
+  return runWorker({
+    url, token, cacheFolder: cacheFolder(), threads: flags.threads, local: process.env.STILLHOUSE_LOCAL === '1', waitSeconds: flags.wait,
+    stop, log: say, backend: computeBackend(backend, { warn: say }),
+  });
+}
+
+async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
+  const { recipe, warnings } = await openRecipe(file, flags);
+  const { describeLosses } = await import('./shared/recipe/check.js');
+  const { microBatchCount } = await import('./shared/reduction/tree.js');
+  for (const warning of warnings) say(`warning: ${warning}`);
+  const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
+  const { planReplica } = await import('./shared/replica-plan.js');
+  const plan = planReplica(run.student, recipe.optimizer);
+  const m = microBatchCount(recipe.batch.size, recipe.batch.micro ?? recipe.batch.size);
+  for (const line of describeLosses(recipe)) print(line);
+  print(`student: ${plan.trained.reduce((sum, { size }) => sum + size, 0)} trained parameters; state ${plan.stateBytes} bytes on each replica`);
+  print(`data: ${run.manifest.train.samples} samples of [${run.manifest.train.shape.join(', ')}], ${run.manifest.classes} classes`);
+  print(`M = ${m} micro-batches a step: at most ${m} workers can work on one`);
+  if (m < 4) say(`warning: fewer than four micro-batches for even one worker: choose a smaller batch.micro (now ${recipe.batch.micro ?? recipe.batch.size})`);
+  print(`${file}: valid`);
+  return exitCodes.done;
+}
+
+async function doctorVerb(flags: { json?: boolean }): Promise<number> {
+  const { diagnose, formatChecks } = await import('./worker/doctor.js');
+  const checks = await diagnose();
+  print(flags.json === true ? JSON.stringify(checks) : formatChecks(checks));
+  return checks.some(({ state }) => state === 'fail') ? exitCodes.unavailable : exitCodes.done;
+}
+
+async function installVerb(flavour: string, flags: { wheel?: string; mirror?: string; force?: boolean }): Promise<number> {
+  const { installBackend } = await import('./worker/backends/install.js');
+  if (flavour !== 'cpu' && flavour !== 'cuda') throw new UserError(`backend install ${flavour}: cpu or cuda was wanted`);
+  const report = await installBackend({ flavour, wheel: flags.wheel, mirror: flags.mirror, force: flags.force === true });
+  print(`${flavour}: ${report.isNew ? 'installed' : 'was installed already'} in ${report.folder}; a trial operation works. --backend auto takes it from now on.`);
+  return exitCodes.done;
+}
+
+async function exportVerb(folder: string, flags: { format: string; out?: string }): Promise<number> {
+  const { exportFormats } = await import('./worker/export.js');
+  const formats = flags.format.split(',').map((name) => exportFormats.find((format) => format === name) ?? refuseFormat(name, exportFormats));
+  const { exportRun } = await import('./worker/export-run.js');
+  for (const path of await exportRun(folder, flags.out ?? join(folder, 'export'), formats)) print(path);
+  return exitCodes.done;
+}
+
+function refuseFormat(name: string, known: readonly string[]): never {
+  throw new UserError(`--format ${name}: one of ${known.join(', ')} was wanted`);
+}
+
+async function evalVerb(model: string, flags: RecipeFlags & { data: string; teacher?: string; json?: boolean }): Promise<number> {
+  const { recipe } = await openRecipe(flags.data, flags);
+  const { evaluateModel, evaluationText } = await import('./worker/evaluate-model.js');
+  const report = await evaluateModel({ model, teacher: flags.teacher, recipe, recipeFolder: resolve(dirname(flags.data)) });
+  print(flags.json === true ? JSON.stringify(report) : evaluationText(basename(model), report));
+  return exitCodes.done;
+}
+
+function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return version;
+}
+
+function program(done: (code: number) => void): Command {
+  const root = new Command('stillhouse').description('Distil many teachers into one student, on many machines at once.').version(packageVersion());
+  root.exitOverride().showHelpAfterError('(stillhouse --help lists the verbs)');
+  const verb = <A extends unknown[]>(run: (...args: A) => Promise<number>) => async (...args: A): Promise<void> => done(await run(...args));
+  const withRecipe = (command: Command): Command =>
+    command.option('--set <key.path=value>', 'change one key of the recipe; may be repeated', collect, []).option('--seed <n>', 'the seed, instead of the recipe\'s', integer);
+  const withRun = (command: Command): Command =>
+    withRecipe(command).option('--out <dir>', 'the run folder (default runs/NAME)').option('--json', 'results as JSON').option('--quiet', 'no progress');
+  const backend = (otherwise?: BackendName): Option => {
+    const option = new Option('--backend <name>', 'what to compute with').choices(['auto', 'wasm', 'native']);
+    return otherwise === undefined ? option : option.default(otherwise);
+  };
+  withRun(root.command('run').argument('<recipe>').description('coordinator and local workers, to the end'))
+    .option('--workers <n>', 'local workers (default: one per GPU, else one per core)', positive).addOption(backend()).action(verb(runVerb));
+  withRun(root.command('coordinator').argument('<recipe>').description('the coordinator alone'))
+    .requiredOption('--listen <host:port>', 'where workers connect', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
+    .option('--insecure', 'no token beyond loopback').action(verb(coordinatorVerb));
+  root.command('worker').argument('<url>', 'ws://HOST:PORT').description('one worker of this machine').option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
+    .addOption(backend('auto')).option('--threads <n>', 'threads of a CPU device', positive, 1).option('--wait <seconds>', 'how long to do without a coordinator', integer, 600)
+    .option('--gpu', 'refuse to work without a GPU').action(verb(workerVerb));
+  withRecipe(root.command('eval').argument('<model>', 'run folder, model.json or .onnx').description('how good a model is')
+    .requiredOption('--data <recipe>', 'the recipe whose evaluation set and preprocessing to use').option('--teacher <model>', 'also its agreement with this model').option('--json'))
+    .action(verb(evalVerb));
+  root.command('export').argument('<run>', 'run folder').description('the student in a form that others load').option('--format <names>', 'tfjs, safetensors', 'tfjs,safetensors')
+    .option('--out <dir>', 'where to (default RUN/export)').action(verb(exportVerb));
+  withRecipe(root.command('validate').argument('<recipe>').description('check a recipe, its data and its models')).action(verb(validateVerb));
+  root.command('doctor').description('what this machine can do').option('--json').action(verb(doctorVerb));
+  root.command('backend').description('native backends').command('install').argument('<flavour>', 'cpu or cuda').option('--wheel <file>', 'a TensorFlow wheel on this disk')
+    .option('--mirror <url>', 'a Python package index, or the wheel\'s address').option('--force', 'install again').action(verb(installVerb));
+  root.command('token').description('make a join token').action(verb(async () => {
+    print(newToken());
+    return exitCodes.done;
+  }));
+  return root;
+}
+
+/** One line for what the user can mend; the stack for a bug. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  if (error instanceof UserError) {
+    say(`stillhouse: ${error.message}`);
+    return error.exitCode;
+  }
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return exitCodes.bug;
+}
+
+let code: number = exitCodes.done;
+try {
+  await program((ended) => {
+    code = ended;
+  }).parseAsync();
+} catch (error) {
+  code = exitCodeOf(error);
+}
+process.exit(code);

@@ -1,0 +1,91 @@
+/** `eval`: a model of any format on a recipe's evaluation set. Models are opened as teachers are: inference only. */
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { openSource } from '../shared/data/source.js';
+import { normalise } from '../shared/data/samples.js';
+import { UserError } from '../shared/errors.js';
+import type { Recipe } from '../shared/recipe/schema.js';
+import { openWasm } from './backends/wasm.js';
+import { agreement, classifierReport, type ClassifierReport } from './metrics.js';
+import { Ensemble } from './teachers/ensemble.js';
+import { inspectTeacher } from './teachers/inspect.js';
+
+export interface EvaluateOptions {
+  /** Run folder, model.json, GraphModel or ONNX file. */
+  readonly model: string;
+  /** Another model, for agreement. */
+  readonly teacher: string | undefined;
+  readonly recipe: Recipe;
+  readonly recipeFolder: string;
+}
+
+export interface EvaluationReport extends ClassifierReport {
+  /** Share of samples on which model and teacher predict the same class. */
+  readonly agreement?: number;
+}
+
+interface Data {
+  readonly inputs: Float32Array;
+  readonly labels: Int32Array;
+  readonly shape: readonly number[];
+  readonly classes: number;
+}
+
+const rows = 64;
+
+/** @throws UserError 2 or 65 for what is missing, damaged or does not fit */
+export async function evaluateModel(options: EvaluateOptions): Promise<EvaluationReport> {
+  const data = await readEvaluationSet(options);
+  const logits = await logitsOfFile(await modelFile(options.model), data);
+  const report = classifierReport(logits, data.labels, data.classes);
+  if (options.teacher === undefined) return report;
+  return { ...report, agreement: agreement(logits, await logitsOfFile(await modelFile(options.teacher), data), data.classes) };
+}
+
+async function modelFile(path: string): Promise<string> {
+  const found = await stat(path).catch(() => null);
+  if (found === null) throw new UserError(`${path}: no such file; a run folder or a model was wanted`);
+  const inRun = join(path, 'student', 'model.json');
+  return resolve(found.isDirectory() && (await stat(inRun).catch(() => null)) !== null ? inRun : path);
+}
+
+async function readEvaluationSet({ recipe, recipeFolder }: EvaluateOptions): Promise<Data> {
+  if (recipe.data.eval === undefined) throw new UserError('data.eval: missing; an evaluation set was wanted');
+  const source = await openSource(recipe.data.eval, recipeFolder);
+  const inputs = Float32Array.from(await source.read(0, source.samples));
+  await source.close();
+  normalise(inputs, source.shape.at(-1) ?? 1, recipe.data.preprocess ?? null);
+  const classes = recipe.data.classes ?? source.labels.reduce((most, label) => Math.max(most, label), -1) + 1;
+  return { inputs, labels: source.labels, shape: source.shape, classes };
+}
+
+async function logitsOfFile(path: string, { inputs, labels, shape, classes }: Data): Promise<Float32Array> {
+  const openTensorFlow = async (): ReturnType<Parameters<typeof Ensemble.open>[2]['openTensorFlow']> => (await openWasm()).tf;
+  const recipe = { name: 'model', model: path, weight: 1, output: 'logits' as const };
+  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, responseTemperature: 1, openTensorFlow });
+  const ensemble = await Ensemble.open([spec], new Map(paths), { combine: 'logits', rows, inputShape: [...shape], openTensorFlow });
+  const size = shape.reduce((product, dim) => product * dim, 1);
+  const logits = new Float32Array(labels.length * classes);
+  for (let from = 0; from < labels.length; from += rows) {
+    const to = Math.min(labels.length, from + rows);
+    const found = (await ensemble.logits(inputs.slice(from * size, to * size), to - from)).get('model');
+    if (found !== undefined) logits.set(found, from * classes);
+  }
+  await ensemble.dispose();
+  return logits;
+}
+
+/** For people: figures, then the confusion matrix. */
+export function evaluationText(name: string, report: EvaluationReport): string {
+  const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
+  const width = Math.max(5, ...report.confusion.flat().map((count) => String(count).length + 1));
+  const line = (cells: readonly (string | number)[]): string => cells.map((cell) => String(cell).padStart(width)).join('');
+  return [
+    `${name}: ${report.samples} samples`,
+    `accuracy ${percent(report.accuracy)}   top-5 ${percent(report.top5)}   loss ${report.loss.toFixed(4)}   calibration error ${percent(report.calibrationError)}`,
+    ...(report.agreement === undefined ? [] : [`agreement with the teacher ${percent(report.agreement)}`]),
+    'confusion (rows: label, columns: prediction)',
+    line(['', ...report.confusion.map((_, k) => k)]),
+    ...report.confusion.map((row, k) => line([k, ...row])),
+  ].join('\n');
+}
