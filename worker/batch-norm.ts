@@ -55,7 +55,6 @@ export class Norm {
     const count = x.size / channels;
     const inputs = { x_NC: x.reshape([count, channels]), gamma_C: gamma ?? tf.ones([channels]), beta_C: beta ?? tf.zeros([channels]), epsilon };
     const y_NC = normalise(tf, inputs, ({ mean_C, variance_C }) => {
-      this.discardStatistics();
       this.#statistics = { mean_C: tf.keep(mean_C.clone()), variance_C: tf.keep(variance_C.clone()), count };
     });
     return y_NC.reshape(x.shape);

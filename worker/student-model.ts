@@ -69,7 +69,7 @@ async function load(tf: TensorFlow, topology: Json): Promise<LayersModel> {
 
 function place(container: LayersModel, json: LayerJson, around: Pick<Placed, 'path' | 'isFrozen'>): Placed[] {
   const layer = container.getLayer(String(json.config.name));
-  const isFrozen = around.isFrozen || !layer.trainable;
+  const isFrozen = around.isFrozen || !layer.trainable || json.config.trainable === false;
   const path = [...around.path, layer.name];
   if (!isContainer(json.class_name)) return [{ layer, className: json.class_name, path, isFrozen }];
   if (!isModel(layer)) throw new Error(`${layer.name} is no model`);

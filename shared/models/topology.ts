@@ -13,8 +13,6 @@ export interface TopologyLayer {
   readonly config: Json;
   /** Where it stands: names of the models and wrappers around it, then its own. */
   readonly path: readonly string[];
-  /** Whether it, or a model around it, is marked as not trainable. */
-  readonly isFrozen: boolean;
   /** Whether it stands inside a TimeDistributed, Bidirectional or RNN layer. */
   readonly isWrapped: boolean;
   /** How often the model that holds it applies it, or a model around it. */
@@ -44,17 +42,16 @@ export function isContainer(className: string): boolean {
 /** All layers but the containers, depth first, in the order of the file. @throws z.ZodError when it is no topology */
 export function layersOf(topology: Json): TopologyLayer[] {
   const model = modelOf(topology);
-  return childrenOf(model).flatMap((layer) => expand(layer, { path: [], isFrozen: model.config.trainable === false, isWrapped: false, uses: 1 }));
+  return childrenOf(model).flatMap((layer) => expand(layer, { path: [], isWrapped: false, uses: 1 }));
 }
 
-type Place = Pick<TopologyLayer, 'path' | 'isFrozen' | 'isWrapped' | 'uses'>;
+type Place = Pick<TopologyLayer, 'path' | 'isWrapped' | 'uses'>;
 
 function expand(layer: LayerJson, around: Place): TopologyLayer[] {
   const { class_name: className, config } = layer;
   const name = typeof config.name === 'string' ? config.name : className;
   const place = {
     path: [...around.path, name],
-    isFrozen: around.isFrozen || config.trainable === false,
     isWrapped: around.isWrapped,
     uses: around.uses * Math.max(1, layer.inbound_nodes?.length ?? 1),
   };

@@ -209,6 +209,22 @@ describe('a student', () => {
     share.forEach((value, k) => expect(gradient[bias + k]).toBeCloseTo(value, 5));
   });
 
+  it('freezes what a frozen model holds', async () => {
+    const topology = {
+      class_name: 'Sequential',
+      config: {
+        name: 'outer',
+        layers: [
+          { class_name: 'Sequential', config: { name: 'inner', trainable: false, layers: [{ class_name: 'Dense', config: { name: 'a', units: 2, batch_input_shape: [null, 3] } }] } },
+          { class_name: 'Dense', config: { name: 'b', units: 2 } },
+        ],
+      },
+    };
+    const { model, weights } = await buildStudentModel(tf, topology);
+    expect(weights.map(({ spec }) => `${spec.name} ${spec.kind}`)).toEqual(['a/kernel frozen', 'a/bias frozen', 'b/kernel trained', 'b/bias trained']);
+    model.dispose();
+  });
+
   it('holds no more tensors after 200 steps than after one', async () => {
     const made = await makeBuiltin({ builtin: 'cnn-small', filters: 2, batchNorm: true, dropout: 0.3 });
     const once = async (): Promise<number> => {

@@ -44,15 +44,15 @@ describe('the LayersModel format', () => {
 
 describe('layersOf', () => {
   it('lists layers in the order of the file, those of nested models and wrappers too', () => {
-    const dense = (name: string, more: object = {}): object => ({ class_name: 'Dense', config: { name, ...more } });
-    const inner = { class_name: 'Functional', config: { name: 'inner', trainable: false, layers: [dense('b')] }, inbound_nodes: [[], []] };
-    const wrapper = { class_name: 'TimeDistributed', config: { name: 'w', layer: dense('c', { trainable: false }) } };
+    const dense = (name: string): object => ({ class_name: 'Dense', config: { name } });
+    const inner = { class_name: 'Functional', config: { name: 'inner', layers: [dense('b')] }, inbound_nodes: [[], []] };
+    const wrapper = { class_name: 'TimeDistributed', config: { name: 'w', layer: dense('c') } };
     const model = { model_config: { class_name: 'Model', config: { name: 'm', layers: [dense('a'), inner, wrapper] } } };
-    expect(layersOf(model).map(({ path, isFrozen, isWrapped, uses }) => ({ path: path.join('/'), isFrozen, isWrapped, uses }))).toEqual([
-      { path: 'a', isFrozen: false, isWrapped: false, uses: 1 },
-      { path: 'inner/b', isFrozen: true, isWrapped: false, uses: 2 },
-      { path: 'w', isFrozen: false, isWrapped: false, uses: 1 },
-      { path: 'w/c', isFrozen: true, isWrapped: true, uses: 1 },
+    expect(layersOf(model).map(({ path, isWrapped, uses }) => ({ path: path.join('/'), isWrapped, uses }))).toEqual([
+      { path: 'a', isWrapped: false, uses: 1 },
+      { path: 'inner/b', isWrapped: false, uses: 2 },
+      { path: 'w', isWrapped: false, uses: 1 },
+      { path: 'w/c', isWrapped: true, uses: 1 },
     ]);
   });
 });
