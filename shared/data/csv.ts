@@ -2,7 +2,7 @@
 import { parse } from 'csv-parse';
 import type { SourceRecipe } from '../recipe/schema.js';
 import { damaged, fileError, streamDataFile, toLabels } from './files.js';
-import type { Source } from './source.js';
+import type { Source } from './rows.js';
 
 type CsvRecipe = Extract<SourceRecipe, { format: 'csv' }>;
 

@@ -3,7 +3,7 @@
  * Plain or gzip. Source: the MNIST database's page.
  */
 import { damaged, readDataFile, toLabels } from './files.js';
-import type { Source } from './source.js';
+import type { Source } from './rows.js';
 
 interface IdxArray {
   readonly dims: readonly number[];

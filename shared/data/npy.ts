@@ -1,7 +1,7 @@
 /** NumPy's .npy arrays, alone or in an .npz archive (`set.npz#x`). Little-endian numbers in C order. Source: numpy's format document (NEP 1). */
 import { inflateRawSync } from 'node:zlib';
 import { damaged, readDataFile, toLabels } from './files.js';
-import type { Rows, Source } from './source.js';
+import type { Rows, Source } from './rows.js';
 
 interface NpyArray {
   readonly dims: readonly number[];

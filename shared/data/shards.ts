@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { SourceRecipe } from '../recipe/schema.js';
 import { damaged } from './files.js';
 import type { DataSet } from './manifest.js';
-import { openSource, type Rows, type Source } from './source.js';
+import type { Rows, Source } from './rows.js';
+import { openSource } from './source.js';
 
 export interface WrittenData {
   readonly dataSet: DataSet;

@@ -4,22 +4,7 @@ import type { SourceRecipe } from '../recipe/schema.js';
 import { openCsv } from './csv.js';
 import { openIdx } from './idx.js';
 import { openNpy } from './npy.js';
-
-export type Rows = Uint8Array | Int32Array | Float32Array;
-
-export interface Source {
-  /** What error messages call it: the file of the inputs. */
-  readonly file: string;
-  readonly samples: number;
-  /** Shape of one sample, channels last. */
-  readonly shape: readonly number[];
-  readonly dtype: 'uint8' | 'int32' | 'float32';
-  /** [samples], -1 for none. */
-  readonly labels: Int32Array;
-  /** Rows [from, to), one after the other. */
-  read(from: number, to: number): Promise<Rows>;
-  close(): Promise<void>;
-}
+import type { Source } from './rows.js';
 
 /** @throws UserError 2 for a missing file, 65 for one that is damaged */
 export async function openSource(recipe: SourceRecipe, folder: string): Promise<Source> {

@@ -1,0 +1,16 @@
+/** A data set as every format's reader gives it. */
+export type Rows = Uint8Array | Int32Array | Float32Array;
+
+export interface Source {
+  /** What error messages call it: the file of the inputs. */
+  readonly file: string;
+  readonly samples: number;
+  /** Shape of one sample, channels last. */
+  readonly shape: readonly number[];
+  readonly dtype: 'uint8' | 'int32' | 'float32';
+  /** [samples], -1 for none. */
+  readonly labels: Int32Array;
+  /** Rows [from, to), one after the other. */
+  read(from: number, to: number): Promise<Rows>;
+  close(): Promise<void>;
+}
