@@ -1,0 +1,56 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { DataSet } from '../../../shared/data/manifest.js';
+import { epochOrder, groupShards, shardStarts } from '../../../shared/data/sampler.js';
+
+function dataSet(sizes: readonly number[]): DataSet {
+  return { samples: sizes.reduce((sum, size) => sum + size, 0), shape: [1], dtype: 'uint8', shards: sizes.map((samples, i) => ({ sha256: String(i), bytes: samples, samples })) };
+}
+const all = (set: DataSet, seed: number, epoch: number, shuffle = true): number[] => {
+  const order = epochOrder(set, seed, epoch, shuffle);
+  return Array.from({ length: set.samples }, (_, position) => order.at(position));
+};
+const shardsArbitrary = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 60 });
+
+describe('epochOrder', () => {
+  it('holds every sample exactly once, whatever the shards, the seed and the epoch', () => {
+    fc.assert(
+      fc.property(shardsArbitrary, fc.nat(), fc.nat(99), (sizes, seed, epoch) => {
+        const set = dataSet(sizes);
+        expect(all(set, seed, epoch).sort((a, b) => a - b)).toEqual([...Array(set.samples).keys()]);
+      }),
+    );
+  });
+  it('is the same for positions asked in any order', () => {
+    fc.assert(
+      fc.property(shardsArbitrary, fc.nat(), (sizes, seed) => {
+        const set = dataSet(sizes);
+        const order = epochOrder(set, seed, 3, true);
+        const backwards = Array.from({ length: set.samples }, (_, i) => order.at(set.samples - 1 - i)).reverse();
+        expect(backwards).toEqual(all(set, seed, 3));
+      }),
+    );
+  });
+  it('differs between epochs and between seeds', () => {
+    const set = dataSet(Array(20).fill(10) as number[]);
+    expect(all(set, 1, 0)).not.toEqual(all(set, 1, 1));
+    expect(all(set, 1, 0)).not.toEqual(all(set, 2, 0));
+  });
+  it('mixes samples of a group of shards and of no more', () => {
+    const set = dataSet(Array(3 * groupShards).fill(5) as number[]);
+    const first = all(set, 4, 0).slice(0, groupShards * 5);
+    expect(new Set(first.map((id) => Math.floor(id / 5))).size).toBe(groupShards);
+  });
+  it('keeps the order of the file without shuffling', () => {
+    expect(all(dataSet([2, 3]), 1, 5, false)).toEqual([0, 1, 2, 3, 4]);
+  });
+  it('refuses a position beyond the epoch', () => {
+    expect(() => epochOrder(dataSet([2]), 0, 0, true).at(2)).toThrow(RangeError);
+  });
+});
+
+describe('shardStarts', () => {
+  it('counts ids through the shards', () => {
+    expect([...shardStarts(dataSet([4, 1, 3]))]).toEqual([0, 4, 5]);
+  });
+});
