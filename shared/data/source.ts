@@ -21,7 +21,7 @@ function open(recipe: SourceRecipe, path: (name: string) => string): Promise<Sou
     case 'idx':
       return openIdx(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels));
     case 'npy':
-      return openNpy(path(recipe.inputs), recipe.labels === undefined ? undefined : path(recipe.labels));
+      return openNpy(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels));
     case 'csv':
       return openCsv(path(recipe.inputs), recipe);
     default:

@@ -1,39 +1,83 @@
 /** What the schema cannot say: fields of a recipe that must fit each other. Pure. */
+import { optimizerProblems } from '../optimizer/check.js';
+import type { Finding } from './problems.js';
 import type { Recipe } from './schema.js';
 
-export interface Finding {
-  readonly path: readonly (string | number)[];
-  readonly text: string;
+export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
+  return {
+    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+    warnings: [...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
+  };
 }
 
-export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
-  const problems: Finding[] = [];
-  const warnings: Finding[] = [];
-  const { losses, teachers, batch } = recipe;
-  if (losses.crossEntropy === undefined && losses.response === undefined) problems.push({ path: ['losses'], text: 'losses: no term given; crossEntropy, response or both wanted' });
-  if (losses.response !== undefined && teachers.length === 0) problems.push({ path: ['losses', 'response'], text: 'losses.response: there is no teacher; at least one under teachers wanted' });
-  if (losses.response === undefined && teachers.length > 0) warnings.push({ path: ['teachers'], text: 'teachers: no loss term uses them; they are evaluated only' });
-  if (batch.micro !== undefined && batch.size < batch.micro) problems.push({ path: ['batch', 'micro'], text: `batch.micro: ${batch.micro} given; at most batch.size (${batch.size}) wanted` });
-  if (recipe.epochs === undefined && recipe.steps === undefined) problems.push({ path: [], text: 'epochs: missing; epochs or steps wanted' });
-  if (recipe.epochs !== undefined && recipe.steps !== undefined) problems.push({ path: ['steps'], text: 'steps: given beside epochs; one of the two wanted' });
-  if (recipe.evaluate.earlyStop !== undefined && recipe.data.eval === undefined) problems.push({ path: ['evaluate', 'earlyStop'], text: 'evaluate.earlyStop: there is no evaluation set; data.eval wanted' });
-  problems.push(...teacherProblems(recipe), ...sourceProblems(recipe));
-  warnings.push(...temperatureWarnings(recipe));
-  return { problems, warnings };
+/** A finding on a key; the text goes behind the key's path. */
+function at(path: readonly (string | number)[], text: string): Finding {
+  return { path, text: `${path.join('.')}: ${text}` };
+}
+
+function when(isSo: boolean, path: readonly (string | number)[], text: string): Finding[] {
+  return isSo ? [at(path, text)] : [];
+}
+
+function lossProblems({ losses, teachers, data }: Recipe): Finding[] {
+  const { crossEntropy, response } = losses;
+  const isEmpty = crossEntropy === undefined && response === undefined;
+  const isOff = (crossEntropy?.weight ?? 0) === 0 && (response?.weight ?? 0) === 0;
+  const hasTask = crossEntropy !== undefined && crossEntropy.weight > 0 && data.train.labels === undefined;
+  return [
+    ...when(isEmpty, ['losses'], 'no term given; crossEntropy, response or both wanted'),
+    ...when(!isEmpty && isOff, ['losses'], 'every weight is 0; one above 0 wanted'),
+    ...when(response !== undefined && teachers.length === 0, ['losses', 'response'], 'there is no teacher; at least one under teachers wanted'),
+    ...when(hasTask && response === undefined, ['losses', 'crossEntropy'], 'the data has no labels; data.train.labels wanted'),
+  ];
+}
+
+function lengthProblems({ batch, epochs, steps, evaluate, data }: Recipe): Finding[] {
+  return [
+    ...when(batch.micro !== undefined && batch.size < batch.micro, ['batch', 'micro'], `${batch.micro} given; at most batch.size (${batch.size}) wanted`),
+    ...when(epochs === undefined && steps === undefined, ['epochs'], 'missing; epochs or steps wanted'),
+    ...when(epochs !== undefined && steps !== undefined, ['steps'], 'given beside epochs; one of the two wanted'),
+    ...when(evaluate.earlyStop !== undefined && data.eval === undefined, ['evaluate', 'earlyStop'], 'there is no evaluation set; data.eval wanted'),
+  ];
 }
 
 function teacherProblems({ teachers }: Recipe): Finding[] {
-  const twice = teachers.flatMap(({ name }, i) => (teachers.findIndex((other) => other.name === name) < i ? [{ path: ['teachers', i, 'name'], text: `teachers.${i}.name: "${name}" given twice; a name of its own wanted` }] : []));
-  const sum = teachers.reduce((total, { weight }) => total + weight, 0);
-  return teachers.length > 0 && sum === 0 ? [...twice, { path: ['teachers'], text: 'teachers: all weights are 0; at least one above 0 wanted' }] : twice;
+  const twice = teachers.flatMap(({ name }, i) => when(teachers.findIndex((other) => other.name === name) < i, ['teachers', i, 'name'], `"${name}" given twice; a name of its own wanted`));
+  const isOff = teachers.length > 0 && teachers.every(({ weight }) => weight === 0);
+  return [...twice, ...when(isOff, ['teachers'], 'all weights are 0; at least one above 0 wanted')];
 }
 
-function sourceProblems({ data }: Recipe): Finding[] {
-  return (['train', 'eval'] as const).flatMap((key) => {
+function dataProblems({ data, baseline }: Recipe): Finding[] {
+  const { mean = [0], std = [1] } = data.preprocess ?? {};
+  const sources = (['train', 'eval'] as const).flatMap((key) => {
     const source = data[key];
-    const isLost = source?.format === 'idx' && source.images === undefined && source.inputs === undefined;
-    return isLost ? [{ path: ['data', key], text: `data.${key}.images: missing; the file of images wanted` }] : [];
+    if (source === undefined || source.format === 'csv') return [];
+    if (source.images !== undefined && source.inputs !== undefined) return [at(['data', key, 'inputs'], 'given beside images; one of the two wanted')];
+    return when(source.images === undefined && source.inputs === undefined, ['data', key, 'images'], 'missing; the file of images (or inputs) wanted');
   });
+  return [
+    ...sources,
+    ...when(baseline && data.train.labels === undefined, ['baseline'], 'the data has no labels to train on alone; data.train.labels wanted'),
+    ...when(mean.length === 0, ['data', 'preprocess', 'mean'], 'empty; a number for all channels or one for each wanted'),
+    ...when(std.length === 0, ['data', 'preprocess', 'std'], 'empty; a number for all channels or one for each wanted'),
+    ...when(mean.length > 1 && std.length > 1 && mean.length !== std.length, ['data', 'preprocess', 'std'], `${std.length} values given; ${mean.length} wanted, as in mean`),
+  ];
+}
+
+function labelWarnings({ data, losses }: Recipe): Finding[] {
+  const isIdle = data.train.labels === undefined && (losses.crossEntropy?.weight ?? 0) > 0;
+  return [
+    ...when(isIdle, ['losses', 'crossEntropy'], 'the data has no labels, so the term is 0 for every sample'),
+    ...when(data.eval !== undefined && data.eval.labels === undefined, ['data', 'eval'], 'no labels: accuracy cannot be told'),
+    ...(['train', 'eval'] as const).flatMap((key) => when(data[key]?.labelled !== undefined && data[key]?.labels === undefined, ['data', key, 'labelled'], 'there are no labels to keep')),
+  ];
+}
+
+function teacherWarnings({ teachers, losses, baseline }: Recipe): Finding[] {
+  return [
+    ...when(losses.response === undefined && teachers.length > 0, ['teachers'], 'no loss term uses them; they are evaluated only'),
+    ...when(baseline && teachers.length === 0, ['baseline'], 'there are no teachers: the run is its own baseline'),
+  ];
 }
 
 function temperatureWarnings({ teachers, losses }: Recipe): Finding[] {
@@ -41,10 +85,10 @@ function temperatureWarnings({ teachers, losses }: Recipe): Finding[] {
     ...(losses.response === undefined ? [] : [{ path: ['losses', 'response', 'temperature'], t: losses.response.temperature }]),
     ...teachers.flatMap(({ temperature }, i) => (temperature === undefined ? [] : [{ path: ['teachers', i, 'temperature'], t: temperature }])),
   ];
-  return given.filter(({ t }) => t < 1 || t > 20).map(({ path, t }) => ({ path, text: `${path.join('.')}: ${t} given; 1 to 20 is usual (too high makes labels uniform, too low makes them hard)` }));
+  return given.filter(({ t }) => t < 1 || t > 20).map(({ path, t }) => at(path, `${t} given; 1 to 20 is usual (too high makes labels uniform, too low makes them hard)`));
 }
 
-/** The total loss written out, every factor visible. */
+/** The total loss written out, every factor visible: weights as they are, T^2, shares of the ensemble, temperatures. */
 export function describeLosses({ losses, teachers, ensemble }: Recipe): string[] {
   const terms: string[] = [];
   if (losses.crossEntropy !== undefined) terms.push(`${losses.crossEntropy.weight} x crossEntropy`);
@@ -53,6 +97,6 @@ export function describeLosses({ losses, teachers, ensemble }: Recipe): string[]
     terms.push(`${weight} x ${temperature * temperature} x KL(ensemble || student at T=${temperature})`);
   }
   const sum = teachers.reduce((total, { weight }) => total + weight, 0);
-  const shares = teachers.map(({ name, weight }) => `${(weight / (sum || 1)).toFixed(4)} x ${name}`);
+  const shares = teachers.map(({ name, weight, temperature }) => `${(weight / (sum || 1)).toFixed(4)} x ${name}${temperature === undefined ? '' : ` at T=${temperature}`}`);
   return [`total = ${terms.join(' + ')}`, ...(shares.length === 0 ? [] : [`ensemble (${ensemble.combine}) = ${shares.join(' + ')}`])];
 }

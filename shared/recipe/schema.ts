@@ -11,53 +11,47 @@ const weight = z.number().min(0);
 const builtinStudent = z
   .object({
     builtin: z.enum(['mlp', 'cnn-small', 'resnet']),
-    /** mlp: units of the hidden layers. */
-    hidden: z.array(positiveInt).optional(),
-    /** cnn-small, resnet: filters of the first stage. */
-    filters: positiveInt.optional(),
-    /** resnet: 8, 14, 20, 32, 44, 56, 110 (6n + 2). */
-    depth: positiveInt.optional(),
+    hidden: z.array(positiveInt).optional().describe('mlp: units of the hidden layers'),
+    filters: positiveInt.optional().describe('cnn-small, resnet: filters of the first stage'),
+    depth: positiveInt.optional().describe('resnet: 8, 14, 20, 32, 44, 56, 110 (6n + 2)'),
     dropout: fraction.optional(),
     batchNorm: z.boolean().optional(),
     classes: positiveInt.optional(),
   })
   .strict();
-const fileStudent = z.object({ model: z.string(), weights: z.string().optional() }).strict();
+const fileStudent = z
+  .object({
+    model: z.string().describe('tfjs LayersModel (model.json), relative to the recipe'),
+    weights: z.string().optional().describe('safetensors file with the initial weights'),
+  })
+  .strict();
+
+/** What every source may say about its samples. */
+const choice = {
+  limit: positiveInt.optional().describe('only the first so many samples'),
+  labelled: z.number().int().nonnegative().optional().describe('only the first so many samples keep their labels; the others take part in the soft-label terms alone'),
+  onlyLabelled: z.boolean().optional().describe('only samples with a label, after limit and labelled'),
+};
+/** Of a file with an array: `images` of [height, width] get their one channel, `inputs` are taken as they are. */
+const arrays = {
+  images: z.string().optional().describe('file of images, channels last; [height, width] gets its one channel'),
+  inputs: z.string().optional().describe('file of inputs, taken in the shape that they have'),
+  labels: z.string().optional(),
+};
 
 export const sourceSchema = z.discriminatedUnion('format', [
-  z
-    .object({
-      format: z.literal('idx'),
-      images: z.string().optional(),
-      inputs: z.string().optional(),
-      labels: z.string().optional(),
-      limit: positiveInt.optional(),
-      /** Only the first so many samples keep their labels; the others take part in the soft-label terms alone. */
-      labelled: z.number().int().nonnegative().optional(),
-    })
-    .strict(),
-  z
-    .object({
-      format: z.literal('npy'),
-      /** `x.npy`, or `set.npz#x` for an array inside an archive. Labels of -1 mean: no label. */
-      inputs: z.string(),
-      labels: z.string().optional(),
-      limit: positiveInt.optional(),
-      labelled: z.number().int().nonnegative().optional(),
-    })
-    .strict(),
+  z.object({ format: z.literal('idx'), ...arrays, ...choice }).strict(),
+  /** `x.npy`, or `set.npz#x` for an array inside an archive. Labels of -1 mean: no label. */
+  z.object({ format: z.literal('npy'), ...arrays, ...choice }).strict(),
   z
     .object({
       format: z.literal('csv'),
       inputs: z.string(),
-      /** The label's column, by header name or by number from 0. An empty cell means: no label. */
-      labels: z.union([z.string(), z.number().int().nonnegative()]).optional(),
-      /** Shape of one sample; default: a vector of all other columns. */
-      shape: z.array(positiveInt).optional(),
+      labels: z.union([z.string(), z.number().int().nonnegative()]).optional().describe("the label's column, by header name or by number from 0; an empty cell means no label"),
+      shape: z.array(positiveInt).optional().describe('shape of one sample; default: a vector of all other columns'),
       header: z.boolean().default(true),
       delimiter: z.string().length(1).default(','),
-      limit: positiveInt.optional(),
-      labelled: z.number().int().nonnegative().optional(),
+      ...choice,
     })
     .strict(),
 ]);
@@ -65,9 +59,9 @@ export const sourceSchema = z.discriminatedUnion('format', [
 export const teacherRecipeSchema = z
   .object({
     name: z.string().min(1).max(64),
-    model: z.string(),
-    weight: weight.default(1),
-    temperature: z.number().positive().optional(),
+    model: z.string().describe('ONNX file, or model.json of a tfjs LayersModel or GraphModel, relative to the recipe'),
+    weight: weight.default(1).describe('share in the ensemble; shares are normalised once'),
+    temperature: z.number().positive().optional().describe("default: the response term's"),
     output: z.enum(['logits', 'probabilities']).default('logits'),
     outputName: z.string().optional(),
     input: z.string().optional(),
@@ -96,13 +90,11 @@ const beta = z.number().min(0).max(1);
 const commonOptimizer = {
   learningRate: z.number().positive(),
   weightDecay: z.number().min(0).default(0),
-  /** Name patterns (`*` matches any run of characters) of weights that do not decay. */
-  decayExclude: z.array(z.string()).default([]),
-  clipNorm: z.number().positive().optional(),
+  decayExclude: z.array(z.string()).default([]).describe('name patterns (* matches any run of characters) of weights that do not decay'),
+  clipNorm: z.number().positive().optional().describe('greatest global norm of the gradient'),
   schedule: schedule.optional(),
-  /** Decay of an exponential moving average of the weights, 0 for none. */
-  ema: z.number().min(0).max(1).default(0),
-  freeze: z.array(z.string()).default([]),
+  ema: z.number().min(0).max(1).default(0).describe('decay of an exponential moving average of the weights, 0 for none'),
+  freeze: z.array(z.string()).default([]).describe('name patterns of weights that stay as they are'),
   groups: z
     .array(
       z
@@ -123,15 +115,15 @@ const optimizer = z.discriminatedUnion('name', [
 
 export const recipeSchema = z
   .object({
-    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, ".", "_", "-"; at most 64').optional(),
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, ".", "_", "-"; at most 64').optional().describe("default: the file's stem"),
     seed: z.number().int().min(0).max(0xffffffff).default(0),
     student: z.union([builtinStudent, fileStudent]),
     teachers: z.array(teacherRecipeSchema).max(64).default([]),
-    ensemble: z.object({ combine: z.enum(['logits', 'probabilities']).default('logits') }).strict().prefault({}),
+    ensemble: z.object({ combine: z.enum(['logits', 'probabilities']).default('logits').describe('logits: mean of u/T, then softmax; probabilities: softmax each, then mean') }).strict().prefault({}),
     losses: z
       .object({
         crossEntropy: z.object({ weight, labelSmoothing: fraction.default(0) }).strict().optional(),
-        response: z.object({ weight, temperature: z.number().positive().default(4) }).strict().optional(),
+        response: z.object({ weight: weight.describe('of T^2 x KL(ensemble || student)'), temperature: z.number().positive().default(4) }).strict().optional(),
       })
       .strict(),
     data: z
@@ -143,17 +135,16 @@ export const recipeSchema = z
           .strict()
           .optional(),
         shuffle: z.boolean().default(true),
-        classes: positiveInt.optional(),
-        shardSamples: positiveInt.default(4096),
+        classes: positiveInt.optional().describe('default: one more than the greatest label'),
+        shardSamples: positiveInt.default(4096).describe('samples of a shard, at most (fewer where they would make more than 64 MiB)'),
       })
       .strict(),
     labels: z.object({ cache: z.boolean().default(true) }).strict().prefault({}),
     optimizer,
-    batch: z.object({ size: positiveInt, micro: positiveInt.optional() }).strict(),
+    batch: z.object({ size: positiveInt.describe('samples of a step, whatever the number of workers'), micro: positiveInt.optional().describe('samples of a micro-batch, at most; size / micro bounds the parallelism; default 32') }).strict(),
     epochs: positiveInt.optional(),
     steps: positiveInt.optional(),
-    /** Also train the student without teachers: same seed, same number of steps, on the labelled samples alone. */
-    baseline: z.boolean().default(false),
+    baseline: z.boolean().default(false).describe('also train the student without teachers: same seed and steps, on the labelled samples alone'),
     evaluate: z
       .object({ everyEpochs: positiveInt.default(1), earlyStop: z.object({ patience: positiveInt }).strict().optional() })
       .strict()
