@@ -38,6 +38,7 @@ interface CoordinatorFlags extends RunFlags {
   readonly listen: Address;
   readonly tokenFile?: string;
   readonly insecure?: boolean;
+  readonly expect?: number;
 }
 
 interface Address {
@@ -129,6 +130,8 @@ interface Session {
   readonly address: Address;
   readonly token: string | null;
   readonly flags: RunFlags;
+  /** Workers that the first lease waits for. */
+  readonly expected?: number | undefined;
   readonly onListening: (port: number) => void;
 }
 
@@ -143,7 +146,7 @@ async function coordinateAll(session: Session): Promise<Summary> {
   const common = (title: string): Omit<Parameters<typeof coordinate>[1], 'out' | 'next'> => {
     if (flags.quiet !== true) say(title);
     return {
-      listen: address, token, stopSignal: stop, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
+      listen: address, token, expected: session.expected, stopSignal: stop, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
       exportStudent: async (spec, weights, folder) => void (await exportStudent(spec, weights, folder)),
       onListening: (port) => {
         address = { ...address, port };
@@ -235,7 +238,7 @@ async function coordinatorVerb(file: string, flags: CoordinatorFlags): Promise<n
   const { run, out } = await start(file, flags);
   let isAnnounced = false;
   const summary = await coordinateAll({
-    run, out, address: flags.listen, token, flags,
+    run, out, address: flags.listen, token, flags, expected: flags.expect,
     onListening: (port) => {
       if (isAnnounced) return;
       isAnnounced = true;
@@ -341,7 +344,7 @@ function program(done: (code: number) => void): Command {
     .option('--workers <n>', 'local workers (default: one per GPU, else one per core)', positive).addOption(backend()).action(verb(runVerb));
   withRun(root.command('coordinator').argument('<recipe>').description('the coordinator alone'))
     .requiredOption('--listen <host:port>', 'where workers connect', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
-    .option('--insecure', 'no token beyond loopback').action(verb(coordinatorVerb));
+    .option('--insecure', 'no token beyond loopback').option('--expect <n>', 'begin when so many workers are ready', positive).action(verb(coordinatorVerb));
   root.command('worker').argument('<url>', 'ws://HOST:PORT').description('one worker of this machine').option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
     .addOption(backend('auto')).option('--threads <n>', 'threads of a CPU device', positive, 1).option('--wait <seconds>', 'how long to do without a coordinator', integer, 600)
     .option('--gpu', 'refuse to work without a GPU').action(verb(workerVerb));

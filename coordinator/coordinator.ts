@@ -42,6 +42,8 @@ export interface CoordinateOptions {
   readonly exportStudent: (spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>, folder: string) => Promise<void>;
   /** What the baseline came to, for this run's summary. */
   readonly baseline?: Summary['baseline'];
+  /** The first lease waits for so many workers (default 1). */
+  readonly expected?: number | undefined;
   readonly times?: Partial<RunTimes>;
   readonly nowMs?: () => number;
 }
@@ -84,7 +86,7 @@ interface Opened {
 
 async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
   const opened = await openStores(folder, run, options);
-  const active = new Run({ ...opened, run, folder, ...options, times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now });
+  const active = new Run({ ...opened, run, folder, ...options, expected: options.expected ?? 1, times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now });
   let admission: Admission | null = null;
   try {
     admission = await listen({

@@ -52,8 +52,10 @@ export class Intake {
     return this.#leases.get(lease)?.unit ?? null;
   }
 
-  samplesOf(lease: number): number {
+  /** Forgets a lease whose contribution is in, and gives the samples that it covers. */
+  settle(lease: number): number {
     const open = this.#leases.get(lease);
+    this.#leases.delete(lease);
     return open === undefined ? 0 : samplesIn(open.unit, open.block);
   }
 
@@ -76,7 +78,7 @@ export class Intake {
     this.#checkOffer(message, payload, open);
     open.offer = message;
     if (!Object.values(message.sums).every(Number.isFinite)) {
-      return this.#settle(message.lease, { type: 'failed', lease: message.lease, reason: 'a sum of losses is not finite' });
+      return this.#fail(message.lease, { type: 'failed', lease: message.lease, reason: 'a sum of losses is not finite' });
     }
     open.inline = payload.length > 0 ? payload : null;
     decide();
@@ -121,15 +123,15 @@ export class Intake {
     const { replica } = this.#options;
     if (content.buffer === null) throw new Error(`lease ${lease} has no buffer`);
     if (replica.hashSlot(content.buffer) !== offer.digest) {
-      return this.#settle(lease, { type: 'failed', lease, reason: 'the bytes are not those of their digest' });
+      return this.#fail(lease, { type: 'failed', lease, reason: 'the bytes are not those of their digest' });
     }
-    if (!replica.slotIsFinite(content.buffer)) return this.#settle(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
+    if (!replica.slotIsFinite(content.buffer)) return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
     content.sums = offer.sums;
     content.moments = replica.readMoments(content.buffer, offer.momentCounts);
     this.#options.onEvent({ type: 'received', lease });
   }
 
-  #settle(lease: number, event: IntakeEvent): void {
+  #fail(lease: number, event: IntakeEvent): void {
     this.#leases.delete(lease);
     this.#options.onEvent(event);
   }

@@ -39,6 +39,8 @@ export interface MembersOptions {
   readonly reporter: Reporter;
   readonly leases: LeaseCounts;
   readonly heartbeatMs: number;
+  /** The first lease waits for so many workers. */
+  readonly expected: number;
   readonly isRewound: boolean;
   /** Hash of the state after the released commits. */
   readonly stateHash: () => string;
@@ -60,6 +62,8 @@ export class Members implements MemberHost {
   readonly #connections = new Set<Member>();
   readonly #members = new Map<WorkerId, Member>();
   #admitted = 0;
+  /** Workers that are ready before all that are expected are; null from then on. */
+  #early: Map<WorkerId, NewEvent> | null = new Map();
   #isOver = false;
 
   constructor(options: MembersOptions) {
@@ -165,6 +169,7 @@ export class Members implements MemberHost {
     if (member.admitted === null) return;
     const { id, intake } = member.admitted;
     this.#members.delete(id);
+    this.#early?.delete(id);
     this.#options.post({ type: 'leave', worker: id, reason });
     intake.cancelAll();
   }
@@ -189,7 +194,18 @@ export class Members implements MemberHost {
     }
     member.isReady = true;
     this.#options.reporter.say('info', `${member.name} is ready: ${device}, numerics ${numerics}`);
-    this.#options.post({ type: 'ready', worker: admitted.id, step: message.step, stateHash: message.stateHash });
+    this.#begin(admitted.id, { type: 'ready', worker: admitted.id, step: message.step, stateHash: message.stateHash });
+  }
+
+  /** Keeps the first ones from work until all that are expected are ready; whoever comes later begins at once. */
+  #begin(worker: WorkerId, ready: NewEvent): void {
+    const { expected, reporter, post } = this.#options;
+    if (this.#early === null) return post(ready);
+    this.#early.set(worker, ready);
+    if (this.#early.size < expected) return reporter.say('info', `waiting for ${expected} workers: ${this.#early.size} ready`);
+    const all = [...this.#early.values()];
+    this.#early = null;
+    all.forEach(post);
   }
 
   #onOffer(member: Member, message: Up<'offer'>, payload: Uint8Array): void {
@@ -219,16 +235,18 @@ export class Members implements MemberHost {
       replica: this.#options.replica, contributions: this.#options.contributions,
       sendPull: (lease, unit) => member.outbox.send({ type: 'pull', ...this.envelope, step: unit.step, lease }),
       onEvent: (event) => {
-        if (event.type === 'received') this.countSamples(worker, event.lease);
+        if (event.type === 'received') this.settle(worker, event.lease);
         this.#options.post({ ...event, worker });
       },
     });
   }
 
-  countSamples(worker: WorkerId, lease: number): void {
+  /** The lease's contribution is in: counts its samples for the worker and forgets the lease. */
+  settle(worker: WorkerId, lease: number): void {
     const admitted = this.#members.get(worker)?.admitted;
+    const samples = admitted?.intake.settle(lease) ?? 0;
     const entry = this.roster.of(admitted?.worker ?? '');
-    if (entry !== undefined) entry.samples += admitted?.intake.samplesOf(lease) ?? 0;
+    if (entry !== undefined) entry.samples += samples;
   }
 
   #known(): Parameters<typeof hashAt>[1] {

@@ -58,6 +58,8 @@ export interface RunOptions {
   readonly stopSignal: AbortSignal;
   readonly times: RunTimes;
   readonly nowMs: () => number;
+  /** The first lease waits for so many workers. */
+  readonly expected: number;
 }
 
 export interface Outcome {
@@ -208,7 +210,7 @@ export class Run {
         return this.#intakeOf(command.worker)?.pull(command.id, command.slot);
       case 'accept':
         this.#intakeOf(command.worker)?.accept(command.id, command.slot);
-        return this.#members.countSamples(command.worker, command.id);
+        return this.#members.settle(command.worker, command.id);
       case 'merge':
         return this.#contributions.merge(command.into, command.from);
       case 'free':

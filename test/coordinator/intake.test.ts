@@ -47,7 +47,7 @@ describe('Intake', () => {
     const sent = contribution(0.5);
     intake.open(7, unit, { level: 1, index: 0 });
     intake.offer(offerOf(7, sent), sent.bytes, () => intake.pull(7, 2));
-    expect([events, pulled, intake.samplesOf(7)]).toEqual([[{ type: 'received', lease: 7 }], [], 4]);
+    expect([events, pulled, intake.settle(7), intake.unitOf(7)]).toEqual([[{ type: 'received', lease: 7 }], [], 4, null]);
     const { buffer, sums } = contributions.take(2);
     expect([...replica.slotBytes(buffer ?? -1)]).toEqual([...sent.bytes]);
     expect(sums).toEqual({ samples: 2 });
