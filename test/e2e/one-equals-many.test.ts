@@ -1,0 +1,142 @@
+/**
+ * One worker equals many, with real processes: 1, 2, 3 and 5 workers, uneven speeds, one of them SIGKILLed in the middle
+ * of the run: the same weights, optimizer state (the digest after every step covers both) and loss curve, bit for bit.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { randomStream } from '../../shared/random.js';
+import { commitsOf, Program, scratchFolder, soon, startCluster, type Cluster } from './processes.js';
+
+const scratch = scratchFolder();
+const folder = scratch.path;
+afterAll(() => scratch.remove());
+
+const samples = 150;
+const epochs = 6;
+const batch = 32;
+
+/** Bars on a noisy 8x8 image, one class a row of the bar; the last 60 have no label. */
+function writeImages(): void {
+  const random = randomStream(['e2e']);
+  const lines = Array.from({ length: samples }, (_, i) => {
+    const label = i % 4;
+    const pixels = Array.from({ length: 64 }, (_unused, at) => (Math.floor(at / 16) === label ? 1 : 0) + random.float() * 0.8);
+    return [...pixels.map((value) => value.toFixed(4)), i < 90 ? label : ''].join();
+  });
+  writeFileSync(join(folder, 'images.csv'), `${lines.join('\n')}\n`);
+}
+
+function writeModel(name: string, layers: tf.layers.Layer[]): void {
+  mkdirSync(join(folder, name), { recursive: true });
+  const model = tf.sequential({ layers });
+  writeFileSync(join(folder, name, 'model.json'), JSON.stringify({ format: 'layers-model', modelTopology: model.toJSON(undefined, false), weightsManifest: undefined }));
+  model.dispose();
+}
+
+const source = '{ format: csv, inputs: images.csv, labels: 64, header: false, shape: [8, 8, 1] }';
+
+function recipeText(student: string, teacher: string | null): string {
+  return `seed: 11
+student: ${student}
+${teacher === null ? '' : `teachers: [{ name: t, model: ${teacher} }]\n`}losses:
+  crossEntropy: { weight: 0.5 }
+${teacher === null ? '' : '  response: { weight: 0.5, temperature: 3 }\n'}data:
+  train: ${source}
+  eval: ${source}
+  classes: 4
+  shardSamples: 40
+optimizer: { name: adam, learningRate: 0.005, clipNorm: 1 }
+batch: { size: ${batch}, micro: 5 }
+epochs: ${epochs}
+numerics: { backend: wasm }
+`;
+}
+
+const students = {
+  mlp: '{ builtin: mlp, hidden: [16] }',
+  'cnn with pooling': '{ builtin: cnn-small, filters: 4 }',
+  'cnn with batch norm and dropout': '{ builtin: cnn-small, filters: 4, batchNorm: true, dropout: 0.3 }',
+  lstm: '{ model: lstm/model.json }',
+};
+
+beforeAll(async () => {
+  writeImages();
+  writeModel('lstm', [tf.layers.reshape({ targetShape: [8, 8], inputShape: [8, 8, 1] }), tf.layers.lstm({ units: 8 }) as tf.layers.Layer, tf.layers.dense({ units: 4 })]);
+  writeFileSync(join(folder, 'teacher.yaml'), recipeText('{ builtin: mlp, hidden: [24] }', null));
+  const made = await new Program(['run', join(folder, 'teacher.yaml'), '--workers', '1', '--backend', 'wasm', '--out', join(folder, 'teacher')], { STILLHOUSE_CACHE: join(folder, 'caches', 'teacher') }).ended;
+  expect(made.code, made.stderr).toBe(0);
+});
+
+/** Every line of the journal that says what was computed, without who and when. */
+function curve(out: string): unknown[] {
+  return commitsOf(out).map(({ step, epoch, from, to, samples: count, loss, digest }) => ({ step, epoch, from, to, count, loss, digest }));
+}
+
+const digestOf = (out: string): string => (JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { digest: string }).digest;
+
+async function finish({ coordinator, workers }: Cluster, killed: ReadonlySet<Program>): Promise<void> {
+  const { code, stderr } = await coordinator.ended;
+  expect(code, stderr).toBe(0);
+  for (const worker of workers) {
+    const ended = await worker.ended;
+    expect(ended.code, ended.stderr).toBe(killed.has(worker) ? null : 0);
+  }
+}
+
+/** Stops and continues a worker again and again: it computes, but slowly. */
+async function slowDown(worker: Program, isOver: () => boolean): Promise<void> {
+  while (!isOver() && worker.child.exitCode === null) {
+    worker.child.kill('SIGSTOP');
+    await soon(60);
+    worker.child.kill('SIGCONT');
+    await soon(60);
+  }
+}
+
+/** Kills the worker once a few steps are journalled and while others follow. */
+async function killInMidRun(worker: Program, out: string): Promise<void> {
+  while (commitsOf(out).length < 2) await soon(2);
+  worker.child.kill('SIGKILL');
+  await worker.ended;
+  expect(commitsOf(out).length, 'the run was not over when its worker was killed').toBeLessThan(epochs * Math.ceil(samples / batch));
+}
+
+async function runWith(recipe: string, name: string, workers: number, fault: boolean): Promise<string> {
+  const out = join(folder, name);
+  const cluster = await startCluster(recipe, out, workers, join(folder, 'caches', name));
+  const [first, second] = cluster.workers;
+  let isOver = false;
+  const slowed = fault && second !== undefined ? slowDown(second, () => isOver) : Promise.resolve();
+  if (fault && first !== undefined) await killInMidRun(first, out);
+  await finish(cluster, new Set(fault && first !== undefined ? [first] : []));
+  isOver = true;
+  await slowed;
+  if (fault) expect(cluster.coordinator.stderr, 'no lease was open when the worker was killed').toMatch(/left: .*open again/);
+  return out;
+}
+
+describe.each(Object.entries(students))('a student: %s', (name, student) => {
+  const key = name.replaceAll(' ', '-');
+  const recipe = join(folder, `${key}.yaml`);
+  let alone = '';
+
+  beforeAll(async () => {
+    writeFileSync(recipe, recipeText(student, 'teacher/student/model.json'));
+    alone = await runWith(recipe, `${key}-1`, 1, false);
+  });
+
+  it('has every sample of every epoch in exactly one commit', () => {
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const covered = commitsOf(alone).filter((line) => line.epoch === epoch).flatMap((line) => Array.from({ length: line.to - line.from }, (_, i) => line.from + i));
+      expect(covered).toEqual([...Array(samples).keys()]);
+    }
+  });
+
+  it.each([[2, false], [3, true], [5, false]] as const)('comes to the same bits with %i workers (killed and slowed: %s)', async (workers, fault) => {
+    const out = await runWith(recipe, `${key}-${workers}`, workers, fault);
+    expect(curve(out)).toEqual(curve(alone));
+    expect(digestOf(out)).toBe(digestOf(alone));
+  });
+});
