@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { exitCodes, UserError } from '../shared/errors.js';
+import { faultPoint } from '../shared/fault-points.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
 import { limits } from '../shared/protocol/messages.js';
@@ -94,6 +95,7 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOpt
       find: (sha256) => active.findArtifact(sha256), onWorker: (socket, address) => active.connect(socket, address),
     });
     options.onListening(admission.port);
+    faultPoint('idle');
     const outcome = await active.finished();
     const summary = outcome.type === 'done' ? await writeResults({ folder, run, options, active, opened }) : null;
     await active.sayEnd(endOf(outcome, options.next));

@@ -3,6 +3,7 @@
  * that keeps up is sent the newest commit from memory; one that is behind reads the log at its own pace; nothing is
  * queued for it beyond a bound.
  */
+import { faultPoint } from '../shared/fault-points.js';
 import { limits } from '../shared/protocol/messages.js';
 import type { Broadcast } from './broadcast.js';
 import type { Outbox } from './outbox.js';
@@ -25,7 +26,7 @@ export async function feed({ broadcast, outbox, from, onTooSlow }: FeedOptions):
     const release = isSent ? broadcast.releaseOf(step) : null;
     if (outbox.isClosed) return;
     if (release === null) return onTooSlow(step);
-    outbox.sendFrame(release);
+    outbox.sendFrame(release, () => faultPoint('partial-release'));
   }
 }
 

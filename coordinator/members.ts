@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from 'ws';
 import { exitCodes, UserError } from '../shared/errors.js';
+import { faultPoint } from '../shared/fault-points.js';
 import { closeCodes, type Down, type Up, type UpMessage } from '../shared/protocol/messages.js';
 import type { Replica } from '../shared/replica.js';
 import type { Broadcast, RunEnvelope } from './broadcast.js';
@@ -143,7 +144,7 @@ export class Members implements MemberHost {
         return this.#onOffer(member, message, payload);
       case 'chunk':
         if (!admitted.intake.chunk(message, payload)) this.#options.leases.refused++;
-        return;
+        return faultPoint('first-chunk');
       case 'failed':
         if (admitted.intake.unitOf(message.lease) === null) return this.onRefused(member, `failed for lease ${message.lease}, which is not open`);
         admitted.intake.cancel(message.lease);
@@ -212,6 +213,7 @@ export class Members implements MemberHost {
     const { admitted } = member;
     if (admitted === null) return;
     const { lease, step, stateHash, digest, bytes, seconds } = message;
+    faultPoint('computing');
     if (admitted.intake.unitOf(lease) === null) return this.onRefused(member, `offer for lease ${lease}, which is not open`);
     // Waiting says how busy the others are, not how fast this one is.
     const computeSeconds = Object.entries(seconds).reduce((sum, [phase, value]) => (phase === 'wait' ? sum : sum + value), 0);
@@ -235,6 +237,7 @@ export class Members implements MemberHost {
       replica: this.#options.replica, contributions: this.#options.contributions,
       sendPull: (lease, unit) => member.outbox.send({ type: 'pull', ...this.envelope, step: unit.step, lease }),
       onEvent: (event) => {
+        faultPoint('all-chunks');
         if (event.type === 'received') this.settle(worker, event.lease);
         this.#options.post({ ...event, worker });
       },

@@ -3,6 +3,7 @@
  * It decides nothing itself.
  */
 import type { WebSocket } from 'ws';
+import { faultPoint } from '../shared/fault-points.js';
 import type { Down } from '../shared/protocol/messages.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
 import type { Replica } from '../shared/replica.js';
@@ -220,7 +221,8 @@ export class Run {
         return;
       case 'release':
         this.#releasedHash = command.stateHash;
-        return this.#broadcast.release(command.step, command.stateHash);
+        this.#broadcast.release(command.step, command.stateHash);
+        return void setImmediate(faultPoint, 'before-acknowledgement');
       case 'resync':
         return this.#members.resync(command.worker, command.reason);
       case 'dismiss':
@@ -248,6 +250,7 @@ export class Run {
     const { kind, subject, step, epoch, from, to, microBatches } = unit;
     const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, divisors: this.#divisors(unit) };
     member.outbox.send({ type: 'lease', ...this.envelope, step, lease });
+    faultPoint('leased');
   }
 
   #cancel(worker: WorkerId, lease: number): void {
@@ -279,6 +282,7 @@ export class Run {
     const isTraining = request.unit.kind === 'train';
     const line = isTraining ? await this.#committer.commitTraining(request) : await this.#committer.commitEvaluation(request, (evaluation) => this.#keepBest(evaluation));
     if (this.#isOver) return;
+    faultPoint('after-fsync');
     this.#unit = request.index + 1;
     this.#report(line);
     // Before the core may begin the next commit.

@@ -9,6 +9,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { faultPoint } from '../shared/fault-points.js';
 import { codeOf, storing, writeDurably } from './storage.js';
 
 const count = z.number().int().nonnegative();
@@ -83,6 +84,7 @@ export class Snapshots {
       const path = join(this.#folder, `${stem}.state`);
       const header: SnapshotHeader = { ...position, sha256, bytes: state.length };
       await writeDurably(path, pieces(state));
+      if (position.step > 0) faultPoint('snapshot');
       await writeDurably(join(this.#folder, `${stem}.json`), [Buffer.from(`${JSON.stringify(header)}\n`)]);
       const snapshot = { ...header, path };
       this.#list = [...this.#list.filter(({ step }) => step !== position.step), snapshot].sort((a, b) => a.step - b.step);

@@ -5,6 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { exitCodes, ProtocolError, UserError } from '../shared/errors.js';
+import { faultPoint } from '../shared/fault-points.js';
 import { closeCodes, limits, protocolVersion, type Device, type Down, type DownMessage, type UpMessage } from '../shared/protocol/messages.js';
 import type { ArtifactCache } from './artifact-cache.js';
 import type { Closed, Connection } from './connection.js';
@@ -97,7 +98,7 @@ export class LinkSession {
     const [run, welcome] = [this.#run, this.#welcome];
     if (this.isAdmitted || this.#isPreparing || welcome === null || run === null || run.probe === null || run.fold.step < welcome.step) return;
     this.isAdmitted = true;
-    this.#send({ type: 'ready', ...this.#envelope(), stateHash: run.fold.stateHash, probe: run.probe });
+    this.#send({ type: 'ready', ...this.#envelope(), stateHash: run.fold.stateHash, probe: run.probe }, () => faultPoint('idle'));
   }
 
   fromTrainer(message: FromTrainer): void {
@@ -171,6 +172,7 @@ export class LinkSession {
     const run = this.#runOf(message);
     switch (message.type) {
       case 'lease':
+        faultPoint('leased');
         this.#openLeases.set(message.lease.id, message.lease.step);
         return this.#tellTrainer({ type: 'lease', session: run.session, lease: message.lease });
       case 'cancel':
@@ -180,9 +182,11 @@ export class LinkSession {
       case 'pull':
         return run.uploads.send(message.lease, this.#options.connection, this.#envelope());
       case 'commit':
+        faultPoint('before-fsync');
         return run.fold.hold(message, payload);
       case 'commitChunk':
-        return run.fold.collect(message, payload);
+        run.fold.collect(message, payload);
+        return faultPoint('after-fsync');
       case 'release':
         return this.#onRelease(run, message);
       case 'resync':
@@ -235,6 +239,7 @@ export class LinkSession {
     const isKept = this.#run?.recipeDigest === welcome.recipeDigest;
     const files = isKept ? null : await fetchRun(welcome, cache);
     const state = welcome.snapshot === null ? null : await readFile(await cache.fetch(welcome.snapshot));
+    faultPoint('snapshot');
     return { files, state };
   }
 
@@ -265,8 +270,10 @@ export class LinkSession {
   }
 
   #onRelease(run: PreparedRun, message: Down<'release'>): void {
+    faultPoint('partial-release');
     const outcome = run.fold.release(message);
     if (outcome === 'repeated') return;
+    faultPoint('before-acknowledgement');
     if (outcome === 'differs') return this.#dropReplica(`state ${run.fold.stateHash} after step ${message.step}, the coordinator has ${message.stateHash}`);
     run.uploads.dropThrough(message.step);
     this.#tellTrainer({ type: 'weights', session: run.session, step: run.fold.step });

@@ -2,6 +2,7 @@
  * The trainer's loop, in running order: lease, weights, micro-batch, labels, student, losses, gradients, contribution.
  * What a contribution holds depends on its samples, the weights and the keys alone, never on who computes it or when.
  */
+import { faultPoint } from '../shared/fault-points.js';
 import type { Lease } from '../shared/protocol/messages.js';
 import { BlockSum } from '../shared/reduction/block-sum.js';
 import { blockRange } from '../shared/reduction/tree.js';
@@ -46,6 +47,7 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
       else await clock.time('reduce', () => sum.push(part));
       desk.control.tensors = compute.tensors();
       desk.control.tick();
+      faultPoint('computing');
       await nextTurn();
     }
     desk.control.isBusy = false;

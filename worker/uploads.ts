@@ -4,6 +4,7 @@
  * socket still reads is never given back.
  */
 import { checksumOf } from '../shared/protocol/chunks.js';
+import { faultPoint } from '../shared/fault-points.js';
 import { limits, type Up } from '../shared/protocol/messages.js';
 import type { Replica } from '../shared/replica.js';
 import type { Connection } from './connection.js';
@@ -73,6 +74,8 @@ export class Uploads {
     };
     const sent = (): void => {
       kept.sending--;
+      faultPoint('first-chunk');
+      if (offset >= total && kept.sending === 0) faultPoint('all-chunks');
       this.#settle(kept);
       next();
     };

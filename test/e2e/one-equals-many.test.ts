@@ -2,56 +2,22 @@
  * One worker equals many, with real processes: 1, 2, 3 and 5 workers, uneven speeds, one of them SIGKILLed in the middle
  * of the run: the same weights, optimizer state (the digest after every step covers both) and loss curve, bit for bit.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { randomStream } from '../../shared/random.js';
-import { commitsOf, Program, scratchFolder, soon, startCluster, type Cluster } from './processes.js';
+import { barsRecipe, epochs, samples, steps, writeBars } from './bars.js';
+import { commitsOf, curveOf, digestOf, Program, scratchFolder, soon, startCluster, type Cluster } from './processes.js';
 
 const scratch = scratchFolder();
 const folder = scratch.path;
 afterAll(() => scratch.remove());
-
-const samples = 150;
-const epochs = 6;
-const batch = 32;
-
-/** Bars on a noisy 8x8 image, one class a row of the bar; the last 60 have no label. */
-function writeImages(): void {
-  const random = randomStream(['e2e']);
-  const lines = Array.from({ length: samples }, (_, i) => {
-    const label = i % 4;
-    const pixels = Array.from({ length: 64 }, (_unused, at) => (Math.floor(at / 16) === label ? 1 : 0) + random.float() * 0.8);
-    return [...pixels.map((value) => value.toFixed(4)), i < 90 ? label : ''].join();
-  });
-  writeFileSync(join(folder, 'images.csv'), `${lines.join('\n')}\n`);
-}
 
 function writeModel(name: string, layers: tf.layers.Layer[]): void {
   mkdirSync(join(folder, name), { recursive: true });
   const model = tf.sequential({ layers });
   writeFileSync(join(folder, name, 'model.json'), JSON.stringify({ format: 'layers-model', modelTopology: model.toJSON(undefined, false), weightsManifest: undefined }));
   model.dispose();
-}
-
-const source = '{ format: csv, inputs: images.csv, labels: 64, header: false, shape: [8, 8, 1] }';
-
-function recipeText(student: string, teacher: string | null): string {
-  return `seed: 11
-student: ${student}
-${teacher === null ? '' : `teachers: [{ name: t, model: ${teacher} }]\n`}losses:
-  crossEntropy: { weight: 0.5 }
-${teacher === null ? '' : '  response: { weight: 0.5, temperature: 3 }\n'}data:
-  train: ${source}
-  eval: ${source}
-  classes: 4
-  shardSamples: 40
-optimizer: { name: adam, learningRate: 0.005, clipNorm: 1 }
-batch: { size: ${batch}, micro: 5 }
-epochs: ${epochs}
-numerics: { backend: wasm }
-`;
 }
 
 const students = {
@@ -62,19 +28,12 @@ const students = {
 };
 
 beforeAll(async () => {
-  writeImages();
+  writeBars(folder);
   writeModel('lstm', [tf.layers.reshape({ targetShape: [8, 8], inputShape: [8, 8, 1] }), tf.layers.lstm({ units: 8 }) as tf.layers.Layer, tf.layers.dense({ units: 4 })]);
-  writeFileSync(join(folder, 'teacher.yaml'), recipeText('{ builtin: mlp, hidden: [24] }', null));
+  writeFileSync(join(folder, 'teacher.yaml'), barsRecipe({ student: '{ builtin: mlp, hidden: [24] }' }));
   const made = await new Program(['run', join(folder, 'teacher.yaml'), '--workers', '1', '--backend', 'wasm', '--out', join(folder, 'teacher')], { STILLHOUSE_CACHE: join(folder, 'caches', 'teacher') }).ended;
   expect(made.code, made.stderr).toBe(0);
 });
-
-/** Every line of the journal that says what was computed, without who and when. */
-function curve(out: string): unknown[] {
-  return commitsOf(out).map(({ step, epoch, from, to, samples: count, loss, digest }) => ({ step, epoch, from, to, count, loss, digest }));
-}
-
-const digestOf = (out: string): string => (JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { digest: string }).digest;
 
 async function finish({ coordinator, workers }: Cluster, killed: ReadonlySet<Program>): Promise<void> {
   const { code, stderr } = await coordinator.ended;
@@ -100,12 +59,12 @@ async function killInMidRun(worker: Program, out: string): Promise<void> {
   while (commitsOf(out).length < 2) await soon(2);
   worker.child.kill('SIGKILL');
   await worker.ended;
-  expect(commitsOf(out).length, 'the run was not over when its worker was killed').toBeLessThan(epochs * Math.ceil(samples / batch));
+  expect(commitsOf(out).length, 'the run was not over when its worker was killed').toBeLessThan(steps);
 }
 
 async function runWith(recipe: string, name: string, workers: number, fault: boolean): Promise<string> {
   const out = join(folder, name);
-  const cluster = await startCluster(recipe, out, workers, join(folder, 'caches', name));
+  const cluster = await startCluster({ recipe, out, caches: join(folder, 'caches', name) }, workers);
   const [first, second] = cluster.workers;
   let isOver = false;
   const slowed = fault && second !== undefined ? slowDown(second, () => isOver) : Promise.resolve();
@@ -123,7 +82,7 @@ describe.each(Object.entries(students))('a student: %s', (name, student) => {
   let alone = '';
 
   beforeAll(async () => {
-    writeFileSync(recipe, recipeText(student, 'teacher/student/model.json'));
+    writeFileSync(recipe, barsRecipe({ student, teacher: 'teacher/student/model.json' }));
     alone = await runWith(recipe, `${key}-1`, 1, false);
   });
 
@@ -136,7 +95,7 @@ describe.each(Object.entries(students))('a student: %s', (name, student) => {
 
   it.each([[2, false], [3, true], [5, false]] as const)('comes to the same bits with %i workers (killed and slowed: %s)', async (workers, fault) => {
     const out = await runWith(recipe, `${key}-${workers}`, workers, fault);
-    expect(curve(out)).toEqual(curve(alone));
+    expect(curveOf(out)).toEqual(curveOf(alone));
     expect(digestOf(out)).toBe(digestOf(alone));
   });
 });

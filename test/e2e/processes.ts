@@ -69,15 +69,59 @@ export function journalOf(out: string): JournalLine[] {
 
 export const commitsOf = (out: string): JournalLine[] => journalOf(out).filter((line) => line.type === 'commit');
 
+/** What was computed, step by step, without who and when: what must be the same however it was computed. */
+export function curveOf(out: string): unknown[] {
+  return commitsOf(out).map(({ step, epoch, from, to, samples, loss, digest }) => ({ step, epoch, from, to, samples, loss, digest }));
+}
+
+/** SHA-256 of the final weights. */
+export const digestOf = (out: string): string => (JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { digest: string }).digest;
+
+/** What the processes of one run share and each of them is given. */
+export interface Place {
+  readonly recipe: string;
+  readonly out: string;
+  /** A cache folder for each process is made in it: no disk is shared. */
+  readonly caches: string;
+}
+
+const token = 'a-token-for-the-end-to-end-tests-0123456789';
+
+function environmentOf({ caches }: Place, name: string, more: Readonly<Record<string, string>>): Record<string, string> {
+  return { STILLHOUSE_CACHE: join(caches, name), STILLHOUSE_TOKEN: token, ...more };
+}
+
+export interface CoordinatorOptions {
+  /** 0: any. */
+  readonly port?: number;
+  /** Workers that the first step waits for. */
+  readonly expect?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export function startCoordinator(place: Place, { port = 0, expect = 1, environment = {} }: CoordinatorOptions = {}): Program {
+  const args = ['coordinator', place.recipe, '--listen', `127.0.0.1:${port}`, '--expect', String(expect), '--out', place.out];
+  return new Program(args, environmentOf(place, 'coordinator', environment));
+}
+
+/** The address that workers are told. */
+export async function urlOf(coordinator: Program): Promise<string> {
+  const [, url = ''] = await coordinator.says(/worker (ws:\/\/\S+)/);
+  return url;
+}
+
+export function startWorker(place: Place, name: string, url: string, environment: Readonly<Record<string, string>> = {}): Program {
+  return new Program(['worker', url, '--backend', 'wasm'], environmentOf(place, name, environment));
+}
+
 export interface Cluster {
   readonly coordinator: Program;
   readonly workers: readonly Program[];
 }
 
 /** `coordinator` in one process and `worker` in others; the first step waits for all of them. */
-export async function startCluster(recipe: string, out: string, workers: number, caches: string): Promise<Cluster> {
-  const environment = (name: string): Record<string, string> => ({ STILLHOUSE_CACHE: join(caches, name), STILLHOUSE_TOKEN: 'a-token-for-the-end-to-end-tests-0123456789' });
-  const coordinator = new Program(['coordinator', recipe, '--listen', '127.0.0.1:0', '--expect', String(workers), '--out', out], environment('coordinator'));
-  const [, url = ''] = await coordinator.says(/worker (ws:\/\/\S+)/);
-  return { coordinator, workers: Array.from({ length: workers }, (_, i) => new Program(['worker', url, '--backend', 'wasm'], environment(`w${i}`))) };
+export async function startCluster(place: Place, workers: number): Promise<Cluster> {
+  const coordinator = startCoordinator(place, { expect: workers });
+  const url = await urlOf(coordinator);
+  return { coordinator, workers: Array.from({ length: workers }, (_, i) => startWorker(place, `w${i}`, url)) };
 }

@@ -1,0 +1,45 @@
+/** A small job for runs that are meant to be disturbed: bars on noisy 8x8 images, in 30 steps of seven micro-batches. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomStream } from '../../shared/random.js';
+
+export const samples = 150;
+export const epochs = 6;
+export const batch = 32;
+export const steps = epochs * Math.ceil(samples / batch);
+
+/** One class a row of the bar; the last 60 have no label. */
+export function writeBars(folder: string): void {
+  const random = randomStream(['bars']);
+  const lines = Array.from({ length: samples }, (_, i) => {
+    const label = i % 4;
+    const pixels = Array.from({ length: 64 }, (_unused, at) => (Math.floor(at / 16) === label ? 1 : 0) + random.float() * 0.8);
+    return [...pixels.map((value) => value.toFixed(4)), i < 90 ? label : ''].join();
+  });
+  writeFileSync(join(folder, 'images.csv'), `${lines.join('\n')}\n`);
+}
+
+export interface BarsRecipe {
+  readonly student: string;
+  readonly teacher?: string;
+  /** Further lines. */
+  readonly more?: string;
+}
+
+export function barsRecipe({ student, teacher, more = '' }: BarsRecipe): string {
+  const source = '{ format: csv, inputs: images.csv, labels: 64, header: false, shape: [8, 8, 1] }';
+  return `seed: 11
+student: ${student}
+${teacher === undefined ? '' : `teachers: [{ name: t, model: ${teacher} }]\n`}losses:
+  crossEntropy: { weight: 0.5 }
+${teacher === undefined ? '' : '  response: { weight: 0.5, temperature: 3 }\n'}data:
+  train: ${source}
+  eval: ${source}
+  classes: 4
+  shardSamples: 40
+optimizer: { name: adam, learningRate: 0.005, clipNorm: 1 }
+batch: { size: ${batch}, micro: 5 }
+epochs: ${epochs}
+numerics: { backend: wasm }
+${more}`;
+}
