@@ -19,7 +19,7 @@ export interface AdmissionOptions {
   readonly token: string | null;
   readonly find: FindArtifact;
   readonly isReady: () => boolean;
-  readonly onWorker: (socket: WebSocket, address: string) => void;
+  readonly onWorker: (socket: WebSocket, peer: Peer) => void;
   /** An error while a request was served that is not the peer's. */
   readonly onError: (error: unknown) => void;
   readonly connectionsPerAddress?: number;
@@ -29,6 +29,13 @@ export interface Admission {
   readonly port: number;
   /** Stops listening and cuts off what is still open. */
   close(): Promise<void>;
+}
+
+/** Who is at the other end of a socket. */
+export interface Peer {
+  readonly address: string;
+  /** Bytes that have come so far, whole frames or not. */
+  readonly bytesRead: () => number;
 }
 
 interface Refusal {
@@ -63,7 +70,7 @@ export async function listen(options: AdmissionOptions): Promise<Admission> {
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       open.set(address, (open.get(address) ?? 0) + 1);
       webSocket.once('close', () => open.set(address, (open.get(address) ?? 1) - 1));
-      options.onWorker(webSocket, address);
+      options.onWorker(webSocket, { address, bytesRead: () => request.socket.bytesRead });
     });
   });
   await bind(server, options);

@@ -49,7 +49,7 @@ export interface CoordinateOptions {
   readonly nowMs?: () => number;
 }
 
-const defaultTimes: RunTimes = { heartbeatMs: 1000, silenceMs: 10_000, firstLeaseMs: 180_000, tickMs: 200, patienceMs: 3000 };
+const defaultTimes: RunTimes = { heartbeatMs: 250, silenceMs: 1500, firstLeaseMs: 180_000, tickMs: 200, patienceMs: 3000 };
 /** Slots for contributions that come before their neighbours: small students can afford more. */
 const earlySlots = { small: 16, big: 2 };
 /** Buffers for commits that sockets still read while the next step fills. */
@@ -92,7 +92,7 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOpt
   try {
     admission = await listen({
       ...options.listen, token: options.token, isReady: () => !active.isOver, onError: (error) => active.fail(error),
-      find: (sha256) => active.findArtifact(sha256), onWorker: (socket, address) => active.connect(socket, address),
+      find: (sha256) => active.findArtifact(sha256), onWorker: (socket, peer) => active.connect(socket, peer),
     });
     options.onListening(admission.port);
     faultPoint('idle');

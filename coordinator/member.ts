@@ -6,6 +6,7 @@ import type { WebSocket } from 'ws';
 import { ProtocolError } from '../shared/errors.js';
 import { decodeUp, type FrameData } from '../shared/protocol/codec.js';
 import { closeCodes, limits, protocolVersion, type Device, type Up, type UpMessage } from '../shared/protocol/messages.js';
+import type { Peer } from './admission.js';
 import type { RunEnvelope } from './broadcast.js';
 import type { Intake } from './intake.js';
 import { Outbox } from './outbox.js';
@@ -35,7 +36,8 @@ export interface Admitted {
 
 export class Member {
   readonly outbox: Outbox;
-  readonly address: string;
+  readonly #peer: Peer;
+  #bytesSeen = 0;
   /** Null before the hello was accepted. */
   admitted: Admitted | null = null;
   isReady = false;
@@ -44,9 +46,9 @@ export class Member {
   #saidHello = false;
   #reason = 'connection lost';
 
-  constructor(socket: WebSocket, address: string, host: MemberHost) {
+  constructor(socket: WebSocket, peer: Peer, host: MemberHost) {
     this.#host = host;
-    this.address = address;
+    this.#peer = peer;
     this.outbox = new Outbox(socket);
     // A head and its payload come as two fragments, which need not be joined.
     socket.binaryType = 'fragments';
@@ -66,7 +68,15 @@ export class Member {
   }
 
   get name(): string {
-    return this.admitted === null ? this.address : `${this.admitted.id} (${this.admitted.device.host})`;
+    return this.admitted === null ? this.#peer.address : `${this.admitted.id} (${this.admitted.device.host})`;
+  }
+
+  /** Whether anything came since this was asked last. */
+  hasNewBytes(): boolean {
+    const bytes = this.#peer.bytesRead();
+    const isNew = bytes > this.#bytesSeen;
+    this.#bytesSeen = bytes;
+    return isNew;
   }
 
   dismiss(code: number, reason: string): void {

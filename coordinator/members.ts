@@ -7,6 +7,7 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
 import { closeCodes, type Down, type Up, type UpMessage } from '../shared/protocol/messages.js';
 import type { Replica } from '../shared/replica.js';
+import type { Peer } from './admission.js';
 import type { Broadcast, RunEnvelope } from './broadcast.js';
 import type { Contributions } from './contributions.js';
 import type { Event, WorkerId } from './decide/types.js';
@@ -74,8 +75,15 @@ export class Members implements MemberHost {
     this.recipeDigest = options.run.recipeDigest;
   }
 
-  connect(socket: WebSocket, address: string): void {
-    this.#connections.add(new Member(socket, address, this));
+  connect(socket: WebSocket, peer: Peer): void {
+    this.#connections.add(new Member(socket, peer, this));
+  }
+
+  /** A worker whose frame is still coming in is not silent, however long the frame takes. */
+  noticeBytes(): void {
+    for (const member of this.#members.values()) {
+      if (member.admitted !== null && member.hasNewBytes()) this.#options.post({ type: 'heard', worker: member.admitted.id, progress: member.progress });
+    }
   }
 
   get(id: WorkerId): Member | undefined {
@@ -139,7 +147,7 @@ export class Members implements MemberHost {
       case 'heartbeat':
         member.progress = message.progress;
         member.outbox.send({ type: 'pong', ...this.envelope, step: this.#broadcast.released, sentMs: message.sentMs });
-        return this.#options.post({ type: 'heard', worker: admitted.id, progress: message.progress });
+        return this.#options.post({ type: 'heard', worker: admitted.id, progress: message.progress, rttMs: message.rttMs });
       case 'offer':
         return this.#onOffer(member, message, payload);
       case 'chunk':

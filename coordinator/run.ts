@@ -8,6 +8,7 @@ import type { Down } from '../shared/protocol/messages.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
 import type { Replica } from '../shared/replica.js';
 import type { Account } from './account.js';
+import type { Peer } from './admission.js';
 import type { ArtifactSource } from './artifacts.js';
 import { writeBest } from './best.js';
 import { Broadcast, type RunEnvelope } from './broadcast.js';
@@ -34,7 +35,7 @@ import { divisorsOf, type UnitPlan } from './units.js';
 
 export interface RunTimes {
   readonly heartbeatMs: number;
-  /** A worker that is not heard for so long is gone. */
+  /** A worker that is not heard for so long, and for what an answer of it may take, is gone. */
   readonly silenceMs: number;
   readonly firstLeaseMs: number;
   readonly tickMs: number;
@@ -147,8 +148,8 @@ export class Run {
     return outcome;
   }
 
-  connect(socket: WebSocket, address: string): void {
-    this.#members.connect(socket, address);
+  connect(socket: WebSocket, peer: Peer): void {
+    this.#members.connect(socket, peer);
   }
 
   findArtifact(sha256: string): ArtifactSource | undefined {
@@ -182,6 +183,7 @@ export class Run {
   // Events and commands
 
   #tick(): void {
+    this.#members.noticeBytes();
     this.#post({ type: 'tick' });
     if (this.#pool.isShort) this.#members.cutSlowReaders(this.#options.times.patienceMs);
   }

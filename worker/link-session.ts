@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { exitCodes, ProtocolError, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
 import { closeCodes, limits, protocolVersion, type Device, type Down, type DownMessage, type UpMessage } from '../shared/protocol/messages.js';
+import { allowanceMs, withMeasured, type RoundTrip } from '../shared/round-trip.js';
 import type { ArtifactCache } from './artifact-cache.js';
 import type { Closed, Connection } from './connection.js';
 import type { Fence } from './fence.js';
@@ -25,7 +26,7 @@ export interface LinkSessionOptions {
   readonly newSession: () => number;
   readonly onRun: (run: PreparedRun) => void;
   readonly toTrainer: (message: ToTrainer) => void;
-  /** Nothing heard for so long: the coordinator is gone or cut off. */
+  /** Nothing heard for so long, and for what an answer may take: the coordinator is gone or cut off. */
   readonly silenceMs?: number;
   /** A trainer at work without progress for so long is stuck. */
   readonly stallMs?: number;
@@ -33,7 +34,7 @@ export interface LinkSessionOptions {
 }
 
 type FromTrainer = Extract<ToLink, { type: 'contribution' | 'failed' }>;
-const defaultSilenceMs = 15_000;
+const defaultSilenceMs = 5000;
 const defaultStallMs = 600_000;
 /** The digest of no bytes. */
 const emptyDigest = '0'.repeat(16);
@@ -64,6 +65,9 @@ export class LinkSession {
   #isOver = false;
   #heartbeat: NodeJS.Timeout | null = null;
   #heardMs = Date.now();
+  /** Measured since the last heartbeat, if any. */
+  #rttMs: number | undefined;
+  #roundTrip: RoundTrip | null = null;
   #progress = { count: -1, sinceMs: Date.now() };
   #failure: unknown = null;
 
@@ -192,6 +196,8 @@ export class LinkSession {
       case 'resync':
         return this.#dropReplica(message.reason);
       case 'pong':
+        this.#rttMs = Math.max(0, Date.now() - message.sentMs);
+        this.#roundTrip = withMeasured(this.#roundTrip, this.#rttMs);
         return;
       default: {
         const unknown: never = message;
@@ -291,12 +297,13 @@ export class LinkSession {
     const { control, connection, silenceMs = defaultSilenceMs } = this.#options;
     const nowMs = Date.now();
     // A paused socket hears nothing; then a broken download is what tells.
-    if (!this.#isPreparing && nowMs - this.#heardMs > Math.max(silenceMs, 10 * (this.#welcome?.heartbeatMs ?? 0))) return connection.terminate();
+    if (!this.#isPreparing && nowMs - this.#heardMs > silenceMs + allowanceMs(this.#roundTrip)) return connection.terminate();
     this.#watchTrainer(nowMs);
     this.#send({
-      type: 'heartbeat', ...this.#envelope(), progress: control.progress, sentMs: nowMs,
+      type: 'heartbeat', ...this.#envelope(), progress: control.progress, sentMs: nowMs, ...(this.#rttMs === undefined ? {} : { rttMs: this.#rttMs }),
       rssBytes: process.memoryUsage.rss(), tensors: control.tensors,
     });
+    this.#rttMs = undefined;
   }
 
   #watchTrainer(nowMs: number): void {

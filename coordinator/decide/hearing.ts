@@ -1,5 +1,6 @@
 /** What each event does to the state, by itself. What follows from it is asked in decide.ts, after every event alike. */
 import { closeCodes } from '../../shared/protocol/messages.js';
+import { allowanceMs, withMeasured } from '../../shared/round-trip.js';
 import { finish } from './commits.js';
 import type { Machine } from './machine.js';
 import { nameOf, sizeOf, type Lease, type Member, type Task } from './state.js';
@@ -21,8 +22,7 @@ export function hear(m: Machine, event: Event): void {
     case 'ready':
       return onReady(m, event);
     case 'heard':
-      if (member !== undefined) member.progress = event.progress;
-      return;
+      return member === undefined ? undefined : onHeard(member, event);
     case 'offer':
       return onOffer(m, event);
     case 'received':
@@ -44,6 +44,11 @@ export function hear(m: Machine, event: Event): void {
       throw new Error(`event ${JSON.stringify(unknown)}`);
     }
   }
+}
+
+function onHeard(member: Member, { progress, rttMs }: Heard<'heard'>): void {
+  member.progress = progress;
+  if (rttMs !== undefined) member.roundTrip = withMeasured(member.roundTrip, rttMs);
 }
 
 function onReady(m: Machine, event: Heard<'ready'>): void {
@@ -158,7 +163,7 @@ function onCommitted(m: Machine, event: Heard<'committed'>): void {
 function onTick(m: Machine): void {
   for (const member of [...m.members.all]) {
     const silentMs = m.nowMs - member.heardMs;
-    if (silentMs <= m.config.silenceMs) continue;
+    if (silentMs <= m.config.silenceMs + allowanceMs(member.roundTrip)) continue;
     m.say('warn', `${member.id} is silent for ${Math.round(silentMs)} ms`);
     m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.tooSlow, reason: `silent for ${Math.round(silentMs)} ms` });
     m.part(member);

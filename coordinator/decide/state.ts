@@ -1,5 +1,6 @@
 /** What the core remembers of workers, leases and the blocks that they are for. */
 import type { Block } from '../../shared/reduction/tree.js';
+import type { RoundTrip } from '../../shared/round-trip.js';
 import type { Slot, Unit, WorkerId } from './types.js';
 
 /** Units whose micro-batches cost alike: training, or the evaluation of one subject. */
@@ -55,6 +56,8 @@ export interface Member {
   readonly process: string;
   isReady: boolean;
   heardMs: number;
+  /** Null before anything was measured. */
+  roundTrip: RoundTrip | null;
   /** The trainer's own counter. */
   progress: number;
   /** Milliseconds a micro-batch, as measured. */

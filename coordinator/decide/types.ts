@@ -28,8 +28,8 @@ export type Event = { readonly nowMs: number } & (
   | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string }
   /** Caught up with `step` and probed; may be leased to. */
   | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
-  /** Any frame arrived; `progress` is the trainer's own counter. */
-  | { readonly type: 'heard'; readonly worker: WorkerId; readonly progress: number }
+  /** Something arrived; `progress` is the trainer's own counter. `rttMs`: a round trip that the worker measured since. */
+  | { readonly type: 'heard'; readonly worker: WorkerId; readonly progress: number; readonly rttMs?: number | undefined }
   /** A contribution's header arrived. `computeSeconds`: what the worker spent on it. `bytes` 0: no gradient, nothing to pull. */
   | {
       readonly type: 'offer';
@@ -87,7 +87,7 @@ export interface DecideConfig {
   readonly slots: number;
   /** Bytes of a contribution, for the price of an upload. */
   readonly contributionBytes: number;
-  /** No frame from a worker for so long: it is gone. */
+  /** Nothing from a worker for so long, and for what an answer of it may take: it is gone. */
   readonly silenceMs: number;
   /** A lease without an offer for so long before anything was measured (kernels compile at first use). */
   readonly firstLeaseMs: number;

@@ -132,9 +132,9 @@ export const upSchemas = {
       probe: z.object({ digest: hash, repeatable: z.boolean() }).strict(),
     })
     .strict(),
-  /** Every second. `progress` counts micro-batches and other signs of life of the trainer. */
+  /** As often as the welcome says. `progress` counts micro-batches and other signs of life of the trainer; `rttMs`: a round trip measured since the last one. */
   heartbeat: z
-    .object({ type: z.literal('heartbeat'), ...envelope, progress: count, sentMs: z.number(), rssBytes: count, tensors: count })
+    .object({ type: z.literal('heartbeat'), ...envelope, progress: count, sentMs: z.number(), rttMs: z.number().nonnegative().optional(), rssBytes: count, tensors: count })
     .strict(),
   /** A computed lease. Payload: the contribution's bytes if `bytes` <= limits.chunkBytes, else nothing until `pull`. */
   offer: z
