@@ -39,3 +39,8 @@ export class ProtocolError extends Error {
     this.closeCode = closeCode;
   }
 }
+
+/** The code of a system error (`ENOENT`, ...); empty for anything else. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}

@@ -1,0 +1,131 @@
+/**
+ * Which labels a run wants, and under what key they are kept. A label set holds one kind of label of one view of every
+ * sample; its key digests all that the labels depend on but the samples, and its blocks are named by the samples' shard
+ * and their place in it. So labels outlive a shuffle, a longer data set and another student, and nothing else. Pure.
+ */
+import { createHash } from 'node:crypto';
+import type { DataSet, Manifest } from '../data/manifest.js';
+import type { TeacherSpec } from '../protocol/messages.js';
+import type { Recipe } from '../recipe/schema.js';
+import { ensembleDigest } from './ensemble-digest.js';
+import { codecOf, type Precision, type RowCodec, type RowForm } from './precision.js';
+
+/** Of the ensemble: its mixture at a temperature, the weighted mean of its raw logits, or each teacher's logits. */
+export type LabelKind = { readonly kind: 'mixture'; readonly temperature: number } | { readonly kind: 'logits' } | { readonly kind: 'teachers' };
+
+/** `T=4`, `logits`, `teacher:NAME`: what a label is called where it is used. */
+export function labelNames(kinds: readonly LabelKind[], teachers: readonly { readonly name: string }[]): string[] {
+  const names = kinds.flatMap((kind) => {
+    if (kind.kind === 'mixture') return [`T=${kind.temperature}`];
+    return kind.kind === 'logits' ? ['logits'] : teachers.map(({ name }) => `teacher:${name}`);
+  });
+  return [...new Set(names)];
+}
+
+/** The kinds that a recipe's losses want; none without a term on soft labels. */
+export function labelKinds({ losses }: Pick<Recipe, 'losses'>): LabelKind[] {
+  return losses.response === undefined ? [] : [{ kind: 'mixture', temperature: losses.response.temperature }];
+}
+
+export interface LabelSet {
+  /** SHA-256 of all that the labels depend on but the samples. */
+  readonly key: string;
+  readonly name: string;
+  readonly view: number;
+  readonly form: RowForm;
+  readonly codec: RowCodec;
+}
+
+export interface LabelSource {
+  readonly recipe: Pick<Recipe, 'losses' | 'ensemble' | 'batch' | 'labels' | 'numerics' | 'seed' | 'data'>;
+  readonly teachers: readonly TeacherSpec[];
+  readonly manifest: Pick<Manifest, 'train' | 'preprocess' | 'classes'>;
+}
+
+/** Raised whenever bytes or meaning of kept labels change. */
+const formatVersion = 1;
+
+export function precisionOf({ precision, k }: Recipe['labels']): Precision {
+  return precision === 'top-k' ? { name: precision, k } : { name: precision };
+}
+
+/** Views of a sample that a run trains on; the epoch's is `epoch mod views`. */
+export function viewsOf(_recipe: Pick<Recipe, 'data'>): number {
+  return 1;
+}
+
+/** Every label set of a run, view 0 first; none where no loss wants soft labels. */
+export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = labelKinds(source.recipe)): LabelSet[] {
+  const { recipe, teachers, manifest } = source;
+  if (teachers.length === 0) return [];
+  const common = {
+    formatVersion, ensemble: ensembleDigest(teachers, { combine: recipe.ensemble.combine, rows: recipe.batch.micro ?? recipe.batch.size, inputShape: manifest.train.shape }),
+    sample: { shape: manifest.train.shape, dtype: manifest.train.dtype }, preprocess: manifest.preprocess, backend: recipe.numerics.backend,
+    threads: recipe.numerics.threads, precision: precisionOf(recipe.labels),
+  };
+  const names = labelNames(kinds, teachers);
+  return Array.from({ length: viewsOf(recipe) }, (_, view) => names.map((name) => setOf(name, view, { ...common, classes: manifest.classes }))).flat();
+}
+
+function setOf(name: string, view: number, common: { readonly classes: number; readonly precision: Precision }): LabelSet {
+  const form = { classes: common.classes, isDistribution: name.startsWith('T=') };
+  const key = createHash('sha256').update(JSON.stringify({ ...common, name, view })).digest('hex');
+  return { key, name, view, form, codec: codecOf(common.precision, form) };
+}
+
+/** Some consecutive samples of one shard. */
+export interface BlockPlace {
+  /** `<shard's SHA-256>-<first row in the shard>-<rows>`. */
+  readonly name: string;
+  /** Id of its first sample. */
+  readonly first: number;
+  readonly rows: number;
+}
+
+/** Bytes of a block, at most; and its rows. */
+const largestBlock = { bytes: 4 * 1024 * 1024, rows: 1024 };
+
+/** A data set cut into blocks; a shard's last block may be shorter. `locate` gives a sample's block. */
+export class BlockPlan {
+  readonly blocks: readonly BlockPlace[];
+  readonly #firsts: Uint32Array;
+
+  constructor(dataSet: DataSet, rowBytes: number) {
+    const step = blockRows(rowBytes);
+    const blocks: BlockPlace[] = [];
+    let shardFirst = 0;
+    for (const { sha256, samples } of dataSet.shards) {
+      for (let from = 0; from < samples; from += step) {
+        const rows = Math.min(step, samples - from);
+        blocks.push({ name: `${sha256}-${from}-${rows}`, first: shardFirst + from, rows });
+      }
+      shardFirst += samples;
+    }
+    this.blocks = blocks;
+    this.#firsts = Uint32Array.from(blocks, ({ first }) => first);
+  }
+
+  get samples(): number {
+    const last = this.blocks.at(-1);
+    return last === undefined ? 0 : last.first + last.rows;
+  }
+
+  /** Number of the block that holds a sample. */
+  locate(id: number): number {
+    let low = 0;
+    let high = this.#firsts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#firsts[middle] ?? 0) <= id) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
+/** A power of two, so that blocks of different runs lie alike. */
+function blockRows(rowBytes: number): number {
+  let rows = largestBlock.rows;
+  while (rows > 16 && rows * rowBytes > largestBlock.bytes) rows /= 2;
+  return rows;
+}

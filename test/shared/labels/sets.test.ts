@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { BlockPlan, labelNames, labelSets } from '../../../shared/labels/sets.js';
+import { firstSet, shards, sourceOf, teacherOf } from './fixtures.js';
+
+const files = [{ name: 'wide.onnx', sha256: 'd'.repeat(64), bytes: 9 }];
+const other = { samples: 1540, shape: [1, 2], dtype: 'float32' as const, shards };
+
+describe('a label set', () => {
+  it('has the same key for the same recipe, whatever the student, the optimizer, the seed and the order', () => {
+    const again = sourceOf({ student: { builtin: 'mlp', hidden: [9] }, seed: 8, epochs: 3, optimizer: { name: 'adam', learningRate: 1 }, data: { train: { format: 'npy', inputs: 'y.npy' }, shuffle: false } });
+    expect(firstSet(again).key).toBe(firstSet().key);
+  });
+
+  it.each([
+    ['another model', sourceOf({}, {}, [teacherOf({ files })])],
+    ['another weight', sourceOf({}, {}, [teacherOf({ weight: 2 })])],
+    ['a temperature of its own', sourceOf({}, {}, [teacherOf({ temperature: 2 })])],
+    ['another output', sourceOf({}, {}, [teacherOf({ outputName: 'second' })])],
+    ['probabilities', sourceOf({}, {}, [teacherOf({ output: 'probabilities' })])],
+    ['another layout', sourceOf({}, {}, [teacherOf({ layout: 'nhwc' })])],
+    ['one more teacher', sourceOf({}, {}, [teacherOf(), teacherOf({ name: 'deep' })])],
+    ['another mixture', sourceOf({ ensemble: { combine: 'probabilities' } })],
+    ['another temperature', sourceOf({ losses: { response: { weight: 1, temperature: 5 } } })],
+    ['other rows of a forward', sourceOf({ batch: { size: 8, micro: 8 } })],
+    ['another backend', sourceOf({ numerics: { backend: 'native' } })],
+    ['other threads', sourceOf({ numerics: { threads: 2 } })],
+    ['another precision', sourceOf({ labels: { precision: 'float16' } })],
+    ['another k', sourceOf({ labels: { precision: 'top-k', k: 2 } })],
+    ['other preprocessing', sourceOf({}, { preprocess: { scale: 1, mean: [0], std: [2] } })],
+    ['another shape', sourceOf({}, { train: other })],
+  ])('misses with %s', (_case, changed) => {
+    expect(firstSet(changed).key).not.toBe(firstSet().key);
+  });
+
+  it('has a key of its own for each of two values of k', () => {
+    const [two, three] = [2, 3].map((k) => firstSet(sourceOf({ labels: { precision: 'top-k', k } })).key);
+    expect(two).not.toBe(three);
+  });
+
+  it('is wanted only where there are teachers and a loss on soft labels', () => {
+    expect(labelSets(sourceOf({}, {}, []))).toEqual([]);
+    expect(labelSets(sourceOf({ losses: { crossEntropy: { weight: 1 } } }))).toEqual([]);
+  });
+
+  it('is named by its kind: mixtures by temperature, teachers by name', () => {
+    const kinds = [{ kind: 'mixture', temperature: 4 }, { kind: 'logits' }, { kind: 'teachers' }, { kind: 'mixture', temperature: 4 }] as const;
+    expect(labelNames(kinds, [{ name: 'a' }, { name: 'b' }])).toEqual(['T=4', 'logits', 'teacher:a', 'teacher:b']);
+    expect(new Set(labelSets(sourceOf(), kinds).map(({ key }) => key)).size).toBe(3);
+  });
+});
+
+describe('a block plan', () => {
+  it('cuts shards into blocks that never cross them, named by shard and place', () => {
+    const plan = new BlockPlan(sourceOf().manifest.train, 12);
+    expect(plan.blocks).toEqual([
+      { name: `${'a'.repeat(64)}-0-1024`, first: 0, rows: 1024 },
+      { name: `${'a'.repeat(64)}-1024-476`, first: 1024, rows: 476 },
+      { name: `${'b'.repeat(64)}-0-40`, first: 1500, rows: 40 },
+    ]);
+    expect([0, 1023, 1024, 1499, 1500, 1539].map((id) => plan.locate(id))).toEqual([0, 0, 1, 1, 2, 2]);
+    expect(plan.samples).toBe(1540);
+  });
+
+  it('makes blocks of big rows shorter', () => {
+    expect(new BlockPlan(sourceOf().manifest.train, 100_000).blocks[0]?.rows).toBe(32);
+  });
+});
