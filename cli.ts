@@ -14,6 +14,7 @@ import type { Summary } from './coordinator/reports/summary.js';
 import type { PreparedRun } from './coordinator/run-data.js';
 import type { TableRow } from './coordinator/reports/table.js';
 import { exitCodes, UserError } from './shared/errors.js';
+import { labelHome } from './shared/labels/home.js';
 import type { ReadRecipe } from './shared/recipe/read.js';
 import type { Recipe } from './shared/recipe/schema.js';
 import type { TensorFlow } from './worker/backends/backend.js';
@@ -266,7 +267,7 @@ async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
   const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
   return runWorker({
     url, token, cacheFolder: cacheFolder(), threads: flags.threads, local: process.env.STILLHOUSE_LOCAL === '1', waitSeconds: flags.wait,
-    stop, log: say, backend: computeBackend(backend, { warn: say }),
+    stop, log: say, backend: computeBackend(backend, { warn: say, labels: labelHome(cacheFolder()) }),
   });
 }
 

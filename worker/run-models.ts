@@ -1,5 +1,7 @@
 /** A run's student, teachers and data on a real backend: what the trainer computes with. */
 import type { DataSet } from '../shared/data/manifest.js';
+import type { LabelHome } from '../shared/labels/home.js';
+import { labelKinds, type LabelKind } from '../shared/labels/sets.js';
 import { Samples } from '../shared/data/samples.js';
 import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
 import type { Recipe } from '../shared/recipe/schema.js';
@@ -8,10 +10,13 @@ import type { Backend } from './backends/backend.js';
 import type { ComputeBackend, FetchArtifact, MicroBatch, RunCompute } from './compute.js';
 import { Student } from './student.js';
 import { Ensemble } from './teachers/ensemble.js';
-import { Labels } from './teachers/labels.js';
+import type { Labels } from './teachers/labels.js';
+import { openRunLabels } from './teachers/run-labels.js';
 import type { Begin } from './trainer-messages.js';
 
 export interface ModelsOptions {
+  /** Where label blocks lie on this machine's disk; without it they are kept in memory alone. */
+  readonly labels?: LabelHome | undefined;
   /** Gets one line when a teacher's output looks odd. */
   readonly warn: (line: string) => void;
 }
@@ -29,13 +34,14 @@ async function openModels(backend: Backend, begin: Begin, options: ModelsOptions
   const ensemble = begin.teachers.length === 0 ? null : await openEnsemble(backend, begin, options.warn);
   const open = (dataSet: DataSet): Samples => new Samples(dataSet, manifest.preprocess, options.fetch);
   const evaluation = manifest.eval === null ? null : open(manifest.eval);
-  return new RunModels({ backend, begin, student, ensemble, train: open(manifest.train), evaluation, order: orderOf(recipe, manifest.train) });
+  const labels = ensemble === null ? null : openRunLabels({ source: begin, ensemble, home: options.labels ?? null, warn: options.warn });
+  return new RunModels({ backend, begin, student, ensemble, labels, train: open(manifest.train), evaluation, order: orderOf(recipe, manifest.train) });
 }
 
 function openEnsemble(backend: Backend, { recipe, manifest, teachers, files }: Begin, warn: (line: string) => void): Promise<Ensemble> {
   return Ensemble.open(teachers, files, {
     combine: recipe.ensemble.combine, rows: recipe.batch.micro ?? recipe.batch.size, inputShape: manifest.train.shape,
-    openTensorFlow: async () => backend.tf, warn,
+    temperature: recipe.losses.response?.temperature, openTensorFlow: async () => backend.tf, warn,
   });
 }
 
@@ -58,6 +64,8 @@ interface Parts {
   readonly begin: Begin;
   readonly student: Student;
   readonly ensemble: Ensemble | null;
+  /** Null where no loss wants soft labels. */
+  readonly labels: Labels | null;
   readonly train: Samples;
   readonly evaluation: Samples | null;
   readonly order: Order;
@@ -67,23 +75,21 @@ class RunModels implements RunCompute {
   readonly student: Student;
   readonly classes: number;
   readonly #parts: Parts;
-  /** Null where no loss wants soft labels. */
-  readonly #labels: Labels | null;
+  readonly #kinds: readonly LabelKind[];
 
   constructor(parts: Parts) {
-    const { student, ensemble, begin } = parts;
     this.#parts = parts;
-    this.student = student;
-    this.classes = student.classes;
-    const isWanted = ensemble !== null && begin.recipe.losses.response !== undefined;
-    this.#labels = isWanted ? new Labels({ ensemble, cache: begin.recipe.labels.cache }) : null;
+    this.student = parts.student;
+    this.classes = parts.student.classes;
+    this.#kinds = labelKinds(parts.begin.recipe);
   }
 
   async trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch> {
     const order = this.#parts.order(epoch);
     const ids = Uint32Array.from({ length: to - from }, (_, i) => order.at(from + i));
     const { inputs, labels } = await this.#parts.train.gather(ids);
-    const softLabels = this.#labels === null ? null : await this.#labels.softLabels(ids, inputs);
+    const soft = await this.#parts.labels?.get(ids, inputs, 0, this.#kinds);
+    const softLabels = soft?.get(`T=${this.#parts.begin.recipe.losses.response?.temperature}`) ?? null;
     return { rows: ids.length, inputs, targets: { labels, softLabels } };
   }
 
@@ -106,6 +112,7 @@ class RunModels implements RunCompute {
   }
 
   async dispose(): Promise<void> {
+    await this.#parts.labels?.close();
     this.student.dispose();
     await this.#parts.ensemble?.dispose();
   }

@@ -139,7 +139,14 @@ export const recipeSchema = z
         shardSamples: positiveInt.default(4096).describe('samples of a shard, at most (fewer where they would make more than 64 MiB)'),
       })
       .strict(),
-    labels: z.object({ cache: z.boolean().default(true) }).strict().prefault({}),
+    labels: z
+      .object({
+        cache: z.boolean().default(true).describe('keep soft labels, in memory and on the disk, and read them instead of running the teachers again'),
+        precision: z.enum(['float32', 'float16', 'top-k']).default('float32').describe('how exactly labels are kept; the decoded ones are used, whether kept or new'),
+        k: positiveInt.default(16).describe('top-k: classes that are kept; the others share the remaining mass'),
+      })
+      .strict()
+      .prefault({}),
     optimizer,
     batch: z.object({ size: positiveInt.describe('samples of a step, whatever the number of workers'), micro: positiveInt.optional().describe('samples of a micro-batch, at most; size / micro bounds the parallelism; default 32') }).strict(),
     epochs: positiveInt.optional(),

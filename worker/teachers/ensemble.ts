@@ -5,12 +5,12 @@
  *
  * Teachers run one after the other, in the recipe's order: each of them computes on the thread that calls it.
  */
-import { createHash } from 'node:crypto';
 import { UserError } from '../../shared/errors.js';
+import { ensembleDigest } from '../../shared/labels/ensemble-digest.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { forwardInFixedRows } from './fixed-rows.js';
 import { feedShape, toChannelsFirst } from './layout.js';
-import { type Combine, logOf, mix, normaliseWeights } from './mixture.js';
+import { type Combine, logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
 import { openTeacher } from './open-teacher.js';
 import { badModel, type OpenTensorFlow, type Teacher } from './teacher.js';
 
@@ -21,6 +21,8 @@ export interface EnsembleOptions {
   /** One sample, channels last, as the data set gives it. */
   readonly inputShape: readonly number[];
   readonly openTensorFlow: OpenTensorFlow;
+  /** The response term's temperature: teachers that have it follow the temperature that a mixture is asked for. */
+  readonly temperature?: number | undefined;
   /** Gets one line when a teacher's output looks unlike what its recipe says. */
   readonly warn?: (text: string) => void;
 }
@@ -42,7 +44,7 @@ export class Ensemble {
   private constructor(members: readonly Member[], options: EnsembleOptions) {
     this.#members = members;
     this.#options = options;
-    this.digest = digestOf(members.map((member) => member.spec), options);
+    this.digest = ensembleDigest(members.map((member) => member.spec), options);
   }
 
   /**
@@ -71,17 +73,39 @@ export class Ensemble {
     return this.#run(this.#members, inputs, rows);
   }
 
-  /** The mixture of what `logits` gave, as log-probabilities. */
-  mixture(logits: ReadonlyMap<string, Float32Array>): Float32Array {
-    const outputs = this.#members.flatMap(({ spec, weight }) => {
-      const logits_BC = logits.get(spec.name);
-      return logits_BC === undefined ? [] : [{ logits_BC, weight, temperature: spec.temperature }];
-    });
-    return mix(this.#options.combine, outputs, this.classes);
+  /** The mixture of what `logits` gave, as log-probabilities; at `temperature` for teachers without one of their own. */
+  mixture(logits: ReadonlyMap<string, Float32Array>, temperature = this.#options.temperature): Float32Array {
+    return mix(this.#options.combine, this.#outputs(logits, temperature), this.classes);
+  }
+
+  /**
+   * Labels by name, [rows x classes] each, from one forward of each teacher: `T=4` (log-probabilities of the mixture),
+   * `logits` (the weighted mean of the raw ones), `teacher:NAME` (its logits).
+   */
+  async labels(names: readonly string[], inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
+    const wanted = this.#members.filter(({ spec, weight }) => weight > 0 || names.includes(`teacher:${spec.name}`));
+    const logits = await this.#run(wanted, inputs, rows);
+    return new Map(names.map((name) => [name, this.#label(name, logits)]));
   }
 
   async dispose(): Promise<void> {
     for (const { teacher } of this.#members) await teacher.dispose();
+  }
+
+  #label(name: string, logits: ReadonlyMap<string, Float32Array>): Float32Array {
+    if (name === 'logits') return meanLogits(this.#outputs(logits, undefined));
+    if (name.startsWith('T=')) return this.mixture(logits, Number(name.slice(2)));
+    const found = logits.get(name.slice('teacher:'.length));
+    if (found === undefined) throw new RangeError(`labels ${name}: the ensemble has no such teacher`);
+    return found;
+  }
+
+  #outputs(logits: ReadonlyMap<string, Float32Array>, temperature: number | undefined): TeacherOutput[] {
+    return this.#members.flatMap(({ spec, weight }) => {
+      const logits_BC = logits.get(spec.name);
+      const follows = temperature !== undefined && spec.temperature === this.#options.temperature;
+      return logits_BC === undefined ? [] : [{ logits_BC, weight, temperature: follows ? temperature : spec.temperature }];
+    });
   }
 
   async #run(members: readonly Member[], inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
@@ -134,11 +158,4 @@ export function objectionTo(output: TeacherSpec['output'], raw_BC: Float32Array,
 
 function rowSums(values_BC: Float32Array, classes: number): number[] {
   return Array.from({ length: values_BC.length / classes }, (_, row) => values_BC.subarray(row * classes, (row + 1) * classes).reduce((a, b) => a + b, 0));
-}
-
-function digestOf(specs: readonly TeacherSpec[], options: EnsembleOptions): string {
-  const teachers = specs.map(({ name, files, weight, temperature, output, outputName = '', input = '', layout }) => {
-    return [name, files.map((file) => file.sha256), weight, temperature, output, outputName, input, layout];
-  });
-  return createHash('sha256').update(JSON.stringify([options.combine, options.rows, options.inputShape, teachers])).digest('hex');
 }

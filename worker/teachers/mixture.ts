@@ -43,6 +43,14 @@ export function mix(combine: Combine, outputs: readonly TeacherOutput[], classes
   return out_BC;
 }
 
+/** The weighted mean of the teachers' raw logits, [B x C]: sum_i w_i u_ik. Teachers of weight 0 are left out. */
+export function meanLogits(outputs: readonly Pick<TeacherOutput, 'logits_BC' | 'weight'>[]): Float32Array {
+  const parts = outputs.filter((output) => output.weight > 0);
+  const mean_BC = new Float64Array(parts[0]?.logits_BC.length ?? 0);
+  for (const { logits_BC, weight } of parts) logits_BC.forEach((u, i) => (mean_BC[i] = (mean_BC[i] ?? 0) + weight * u));
+  return Float32Array.from(mean_BC);
+}
+
 function geometricMean(parts: readonly TeacherOutput[], at: number, classes: number): Float64Array {
   const mean_C = new Float64Array(classes);
   for (const { logits_BC, weight, temperature } of parts) {

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { randomStream } from '../../../shared/random.js';
 import { Ensemble } from '../../../worker/teachers/ensemble.js';
-import { Labels } from '../../../worker/teachers/labels.js';
 import { mix } from '../../../worker/teachers/mixture.js';
 import { describeTeacher, makeLayersModel, noTensorFlow, openTensorFlow, reference, referenceFolder, saveGraphModel, saveLayersModel, type SpecAndFiles, temporaryFolder, tinyOnnx } from './fixtures.js';
 
@@ -123,12 +122,20 @@ describe('Ensemble', () => {
     }
   });
 
-  it('gives kept labels the bits of live ones', async () => {
+  it('gives labels of every kind from one forward', async () => {
     const ensemble = await open(await three());
-    const [kept, live] = [new Labels({ ensemble, cache: true }), new Labels({ ensemble, cache: false })];
-    await kept.softLabels(Uint32Array.of(6, 2), Float32Array.from([...inputs.subarray(6 * size), ...inputs.subarray(2 * size, 3 * size)]));
-    const ids = Uint32Array.from({ length: rows }, (_, i) => i);
-    expect(await kept.softLabels(ids, inputs)).toEqual(await live.softLabels(ids, inputs));
+    const [found, logits] = [await ensemble.labels(['T=2', 'logits', 'teacher:tiny'], inputs, rows), await ensemble.logits(inputs, rows)];
+    expect(found.get('T=2')).toEqual(await ensemble.softLabels(inputs, rows));
+    expect(found.get('teacher:tiny')).toEqual(logits.get('tiny'));
+    expect(found.get('logits')).toHaveLength(rows * classes);
+  });
+
+  it('asks a teacher that has the response term\'s temperature at every other one, and leaves the others their own', async () => {
+    const follows = await open([tinyOnnx({ temperature: 4 })], { temperature: 4 });
+    const own = await open([tinyOnnx({ temperature: 4 })], { temperature: 3 });
+    const [soft] = [await (await open([tinyOnnx({ temperature: 9 })])).softLabels(inputs, rows)];
+    expect((await follows.labels(['T=9'], inputs, rows)).get('T=9')).toEqual(soft);
+    expect((await own.labels(['T=9'], inputs, rows)).get('T=9')).toEqual(await own.softLabels(inputs, rows));
   });
 
   it('does not ask a teacher of weight 0 for soft labels, but reports its logits', async () => {

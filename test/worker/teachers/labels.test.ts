@@ -1,70 +1,159 @@
-import { describe, expect, it } from 'vitest';
-import { Labels } from '../../../worker/teachers/labels.js';
+import { readdirSync, rmSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { LabelHome } from '../../../shared/labels/home.js';
+import type { LabelSource } from '../../../shared/labels/sets.js';
+import { openShelf } from '../../../shared/labels/shelf.js';
+import { Labels, type LabelPeers } from '../../../worker/teachers/labels.js';
+import { openRunLabels } from '../../../worker/teachers/run-labels.js';
+import { classes, labelOf, sourceOf, temporaryFolder } from '../../shared/labels/fixtures.js';
 
-/** An ensemble whose label for a sample [a, b] is [a + b, a - b]; it remembers what it was asked for. */
-function fakeEnsemble() {
-  const asked: number[][] = [];
-  return {
-    asked,
-    classes: 2,
-    async softLabels(inputs: Float32Array, rows: number): Promise<Float32Array> {
-      asked.push([...inputs]);
-      return Float32Array.from({ length: rows * 2 }, (_, i) => {
-        const [a = 0, b = 0] = inputs.subarray(i - (i % 2));
-        return i % 2 === 0 ? a + b : a - b;
-      });
-    },
-  };
+const folders: string[] = [];
+afterEach(() => folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+function homeOf(): LabelHome {
+  const folder = temporaryFolder();
+  folders.push(folder);
+  return { folder, maxBytes: 2 ** 30 };
 }
-const samples = (...ids: number[]) => Float32Array.from(ids.flatMap((id) => [id, id / 10]));
 
-describe('Labels', () => {
-  it('computes each sample once, wherever it comes again', async () => {
-    const ensemble = fakeEnsemble();
-    const labels = new Labels({ ensemble, cache: true });
-    const first = await labels.softLabels(Uint32Array.of(10, 20), samples(10, 20));
-    const second = await labels.softLabels(Uint32Array.of(20, 30, 10), samples(20, 30, 10));
-    expect([...first]).toEqual([11, 9, 22, 18]);
-    expect([...second]).toEqual([22, 18, 33, 27, 11, 9]);
-    expect(ensemble.asked).toEqual([[10, 1, 20, 2], [30, 3]]);
-    expect(labels.kept).toBe(3);
+/** An ensemble whose label is a function of the sample's first number, its id; it remembers what it was asked for. */
+class FakeEnsemble {
+  readonly asked: number[][] = [];
+
+  async labels(names: readonly string[], inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
+    const ids = Array.from({ length: rows }, (_, i) => inputs[2 * i] ?? 0);
+    this.asked.push(ids);
+    return new Map(names.map((name, n) => [name, Float32Array.from(ids.flatMap((id) => [...labelOf(id + 10_000 * n)]))]));
+  }
+}
+const samples = (...ids: number[]): Float32Array => Float32Array.from(ids.flatMap((id) => [id, id / 10]));
+const mixture = [{ kind: 'mixture', temperature: 4 }] as const;
+
+function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null) {
+  const ensemble = new FakeEnsemble();
+  const lines: string[] = [];
+  const labels = openRunLabels({ source, ensemble, home, warn: (line) => lines.push(line) });
+  if (labels === null) throw new Error('no labels');
+  const get = async (...ids: number[]): Promise<Float32Array | undefined> => (await labels.get(Uint32Array.from(ids), samples(...ids), 0, mixture)).get('T=4');
+  return { ensemble, labels, get, lines };
+}
+const expected = (...ids: number[]): Float32Array => Float32Array.from(ids.flatMap((id) => [...labelOf(id)]));
+
+describe('labels', () => {
+  it('are computed once, wherever the sample comes again', async () => {
+    const { ensemble, get, labels } = opened();
+    expect(await get(10, 1520)).toEqual(expected(10, 1520));
+    expect(await get(1520, 30, 10)).toEqual(expected(1520, 30, 10));
+    expect(ensemble.asked).toEqual([[10, 1520], [30]]);
+    expect(labels.counts).toEqual({ read: 2, computed: 3 });
   });
 
-  it('asks for nothing when all is kept', async () => {
-    const ensemble = fakeEnsemble();
-    const labels = new Labels({ ensemble, cache: true });
-    await labels.softLabels(Uint32Array.of(1), samples(1));
-    await labels.softLabels(Uint32Array.of(1), samples(1));
-    expect(ensemble.asked).toHaveLength(1);
+  it('are for each sample of a request, also for one that comes twice in it', async () => {
+    const { get } = opened();
+    expect(await get(5, 6, 5)).toEqual(expected(5, 6, 5));
   });
 
-  it('keeps the views of a sample apart', async () => {
-    const labels = new Labels({ ensemble: fakeEnsemble(), cache: true });
-    await labels.softLabels(Uint32Array.of(1), Float32Array.of(1, 0), 0);
-    expect([...(await labels.softLabels(Uint32Array.of(1), Float32Array.of(5, 0), 1))]).toEqual([5, 5]);
-    expect([...(await labels.softLabels(Uint32Array.of(1), Float32Array.of(9, 9), 0))]).toEqual([1, 1]);
+  it('are computed always when the cache is off', async () => {
+    const { ensemble, get, labels } = opened(sourceOf({ labels: { cache: false } }), homeOf());
+    expect(await get(1)).toEqual(expected(1));
+    expect(await get(1)).toEqual(expected(1));
+    expect([ensemble.asked.length, labels.counts.computed]).toEqual([2, 2]);
   });
 
-  it('computes always when the cache is off', async () => {
-    const ensemble = fakeEnsemble();
-    const labels = new Labels({ ensemble, cache: false });
-    await labels.softLabels(Uint32Array.of(1), samples(1));
-    await labels.softLabels(Uint32Array.of(1), samples(1));
-    expect([ensemble.asked.length, labels.kept]).toEqual([2, 0]);
+  it('are read by the next run of the same teachers, in any order', async () => {
+    const home = homeOf();
+    const first = opened(sourceOf(), home);
+    await first.get(...Array.from({ length: 1540 }, (_, i) => 1539 - i));
+    await first.labels.close();
+    const second = opened(sourceOf({ seed: 5 }), home);
+    expect(await second.get(3, 1000, 1501)).toEqual(expected(3, 1000, 1501));
+    expect(second.ensemble.asked).toEqual([]);
   });
 
-  it('keeps no more than its bytes allow, and still answers', async () => {
-    const ensemble = fakeEnsemble();
-    const labels = new Labels({ ensemble, cache: true, maxBytes: 16 });
-    await labels.softLabels(Uint32Array.of(1, 2, 3), samples(1, 2, 3));
-    expect(labels.kept).toBe(2);
-    expect((await labels.softLabels(Uint32Array.of(3), samples(3)))[0]).toBeCloseTo(3.3, 6);
+  it('are computed again for other teachers', async () => {
+    const home = homeOf();
+    const first = opened(sourceOf(), home);
+    await first.get(3);
+    await first.labels.close();
+    const second = opened(sourceOf({ ensemble: { combine: 'probabilities' } }), home);
+    await second.get(3);
+    expect(second.ensemble.asked).toEqual([[3]]);
+    expect(readdirSync(home.folder)).toHaveLength(1);
   });
 
-  it('holds on to labels over more than one block', async () => {
-    const labels = new Labels({ ensemble: fakeEnsemble(), cache: true });
-    const ids = Uint32Array.from({ length: 3000 }, (_, i) => i);
-    const once = await labels.softLabels(ids, samples(...ids));
-    expect(await labels.softLabels(ids, new Float32Array(6000))).toEqual(once);
+  it.each(['float32', 'float16', 'top-k'])('of precision %s have the same bits live, new, kept in memory and read from the disk', async (precision) => {
+    const of = (cache: boolean): LabelSource => sourceOf({ labels: { precision, k: 2, cache } });
+    const home = homeOf();
+    const first = opened(of(true), home);
+    const live = await opened(of(false)).get(7, 8, 1539);
+    const fresh = await first.get(7, 8, 1539);
+    const again = await first.get(7, 8, 1539);
+    await first.labels.close();
+    const second = opened(of(true), home);
+    const read = await second.get(7, 8, 1539);
+    expect(second.ensemble.asked).toEqual([]);
+    expect([fresh, again, read]).toEqual([live, live, live]);
+    if (precision !== 'float32') expect(live).not.toEqual(expected(7, 8, 1539));
+  });
+
+  it('of several kinds come from one forward, and are kept apart', async () => {
+    const ensemble = new FakeEnsemble();
+    const source = sourceOf();
+    const kinds = [...mixture, { kind: 'logits' }, { kind: 'teachers' }] as const;
+    const { labelSets, BlockPlan } = await import('../../../shared/labels/sets.js');
+    const { LabelShelf } = await import('../../../shared/labels/shelf.js');
+    const shelf = new LabelShelf({ sets: labelSets(source, kinds), plan: new BlockPlan(source.manifest.train, 12), store: null, maxBytes: 1e9 });
+    const labels = new Labels({ compute: (...asked) => ensemble.labels(...asked), teachers: source.teachers, shelf, cache: true });
+    const ask = () => labels.get(Uint32Array.of(4), samples(4), 0, kinds);
+    const first = await ask();
+    expect([...first.keys()]).toEqual(['T=4', 'logits', 'teacher:wide']);
+    expect(first.get('teacher:wide')).toEqual(labelOf(20_004));
+    expect(await ask()).toEqual(first);
+    expect(ensemble.asked).toEqual([[4]]);
+  });
+
+  it('that are not finite are given as they are and not kept', async () => {
+    const { labels, ensemble } = opened();
+    ensemble.labels = async (names, _inputs, rows) => {
+      ensemble.asked.push([rows]);
+      return new Map(names.map((name) => [name, Float32Array.from({ length: rows * classes }, (_, i) => (i === 0 ? Number.NaN : -1))]));
+    };
+    const ask = () => labels.get(Uint32Array.of(1, 2), samples(1, 2), 0, mixture);
+    expect((await ask()).get('T=4')?.[0]).toBeNaN();
+    await ask();
+    expect(ensemble.asked).toEqual([[2], [1]]);
+  });
+
+  it('that are too many for memory are read from the disk again', async () => {
+    const ensemble = new FakeEnsemble();
+    const source = sourceOf();
+    const shelf = openShelf(source, { home: homeOf(), memoryBytes: 1, warn: () => undefined });
+    if (shelf === null) throw new Error('no shelf');
+    const labels = new Labels({ compute: (...asked) => ensemble.labels(...asked), teachers: source.teachers, shelf, cache: true });
+    const get = async (id: number) => (await labels.get(Uint32Array.of(id), samples(id), 0, mixture)).get('T=4');
+    for (const id of [1, 1100, 1530, 1, 1100, 1530]) expect(await get(id)).toEqual(labelOf(id));
+    expect(ensemble.asked).toEqual([[1], [1100], [1530]]);
+  });
+
+  it('are asked of the others before they are computed, and offered to them after', async () => {
+    const ensemble = new FakeEnsemble();
+    const source = sourceOf();
+    const shelf = openShelf(source, { home: null, memoryBytes: 1e9, warn: () => undefined });
+    if (shelf === null) throw new Error('no shelf');
+    const told: unknown[] = [];
+    const peers: LabelPeers = {
+      ask: async (set, wanted) => {
+        told.push(['ask', set, ...wanted]);
+        (await shelf.open(set, 0)).add(9, labelOf(9), 0);
+      },
+      offer: (set, block, rows) => void told.push(['offer', set, block, [...rows]]),
+      close: async () => void told.push('close'),
+    };
+    const labels = new Labels({ compute: (...asked) => ensemble.labels(...asked), teachers: source.teachers, shelf, cache: true, peers });
+    await labels.get(Uint32Array.of(9, 1502), samples(9, 1502), 0, mixture);
+    await labels.get(Uint32Array.of(9), samples(9), 0, mixture);
+    await labels.close();
+    expect(told).toEqual([['ask', 0, [0, [9]], [2, [2]]], ['offer', 0, 2, [2]], 'close']);
+    expect(ensemble.asked).toEqual([[1502]]);
   });
 });
