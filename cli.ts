@@ -263,11 +263,12 @@ async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
   const { openBackend } = await import('./worker/backends/choose.js');
   const { computeBackend } = await import('./worker/run-models.js');
   const { runWorker } = await import('./worker/worker.js');
+  const { coordinatorAddress } = await import('./worker/address.js');
   const token = readToken(flags.tokenFile);
   const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
   return runWorker({
     url, token, cacheFolder: cacheFolder(), threads: flags.threads, local: process.env.STILLHOUSE_LOCAL === '1', waitSeconds: flags.wait,
-    stop, log: say, backend: computeBackend(backend, { warn: say, labels: labelHome(cacheFolder()) }),
+    stop, log: say, backend: computeBackend(backend, { warn: say, labels: labelHome(cacheFolder()), labelPeers: { address: coordinatorAddress(url).labels, token } }),
   });
 }
 

@@ -10,6 +10,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { limits, subprotocol } from '../shared/protocol/messages.js';
 import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
+import type { LabelDesk } from './labels.js';
 import { codeOf } from './storage.js';
 
 export interface AdmissionOptions {
@@ -18,6 +19,8 @@ export interface AdmissionOptions {
   /** Null: no token is needed. */
   readonly token: string | null;
   readonly find: FindArtifact;
+  /** Answers what lies under /labels/; absent where the run keeps no labels. */
+  readonly labels?: LabelDesk | undefined;
   readonly isReady: () => boolean;
   readonly onWorker: (socket: WebSocket, peer: Peer) => void;
   /** An error while a request was served that is not the peer's. */
@@ -81,8 +84,10 @@ export async function listen(options: AdmissionOptions): Promise<Admission> {
 function ignore(): void {}
 
 async function serve(request: IncomingMessage, response: ServerResponse, options: AdmissionOptions): Promise<void> {
+  const isLabels = options.labels !== undefined && request.url?.startsWith('/labels/') === true;
+  if (isLabels && hasToken(request, options.token) && (await options.labels?.serve(request, response)) === true) return;
   request.resume();
-  if (request.method !== 'GET' && request.method !== 'HEAD') return void answer(response, 405, 'GET and HEAD only');
+  if (request.method !== 'GET' && request.method !== 'HEAD' && !isLabels) return void answer(response, 405, 'GET and HEAD only');
   if (request.url === '/livez') return void response.writeHead(200).end('ok\n');
   if (request.url === '/readyz') return void response.writeHead(options.isReady() ? 200 : 503).end(options.isReady() ? 'ready\n' : 'not ready\n');
   if (!hasToken(request, options.token)) {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
+import type { LabelHome } from '../shared/labels/home.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
 import { limits } from '../shared/protocol/messages.js';
@@ -16,6 +17,7 @@ import { Replica } from '../shared/replica.js';
 import { Account } from './account.js';
 import { listen, type Admission } from './admission.js';
 import { readBest } from './best.js';
+import { LabelDesk } from './labels.js';
 import { CommitLog } from './log.js';
 import { Probes } from './probes.js';
 import { recover, type Recovered } from './recovery.js';
@@ -41,6 +43,8 @@ export interface CoordinateOptions {
   readonly onListening: (port: number) => void;
   /** Writes the student in the forms that others load. */
   readonly exportStudent: (spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>, folder: string) => Promise<void>;
+  /** Where label blocks are kept, over all runs; without it workers keep their own. */
+  readonly labels?: LabelHome;
   /** What the baseline came to, for this run's summary. */
   readonly baseline?: Summary['baseline'];
   /** The first lease waits for so many workers (default 1). */
@@ -88,24 +92,32 @@ interface Opened {
 async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
   const opened = await openStores(folder, run, options);
   const active = new Run({ ...opened, run, folder, ...options, expected: options.expected ?? 1, times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now });
+  const labels = openLabels(run, options, (error) => active.fail(error));
   let admission: Admission | null = null;
   try {
+    for (const line of (await labels?.lines()) ?? []) options.reporter.say('info', line);
     admission = await listen({
-      ...options.listen, token: options.token, isReady: () => !active.isOver, onError: (error) => active.fail(error),
+      ...options.listen, token: options.token, labels: labels ?? undefined, isReady: () => !active.isOver, onError: (error) => active.fail(error),
       find: (sha256) => active.findArtifact(sha256), onWorker: (socket, peer) => active.connect(socket, peer),
     });
     options.onListening(admission.port);
     faultPoint('idle');
     const outcome = await active.finished();
     const summary = outcome.type === 'done' ? await writeResults({ folder, run, options, active, opened }) : null;
+    await labels?.settle();
     await active.sayEnd(endOf(outcome, options.next));
     return summary ?? stop(run, outcome);
   } finally {
     active.close();
     await admission?.close();
+    await labels?.close();
     await opened.recovered.journal.close();
     await opened.log.close();
   }
+}
+
+function openLabels(run: PreparedRun, { labels, reporter }: CoordinateOptions, onError: (error: unknown) => void): LabelDesk | null {
+  return labels === undefined ? null : LabelDesk.open({ source: run, home: labels, warn: (line) => reporter.say('warn', line), onError });
 }
 
 async function openStores(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Opened> {

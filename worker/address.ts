@@ -6,6 +6,8 @@ export interface CoordinatorAddress {
   readonly socket: string;
   /** Base of all artifacts: `http://HOST:PORT/artifacts/`. */
   readonly artifacts: string;
+  /** Base of the run's labels: `http://HOST:PORT/labels/`. */
+  readonly labels: string;
   /** For messages: without user, password and query. */
   readonly text: string;
 }
@@ -22,6 +24,7 @@ export function coordinatorAddress(url: string): CoordinatorAddress {
   return {
     socket: `${parsed.protocol}//${parsed.host}${path}/worker`,
     artifacts: `${http}//${parsed.host}${path}/artifacts/`,
+    labels: `${http}//${parsed.host}${path}/labels/`,
     text: `${parsed.protocol}//${parsed.host}${path}`,
   };
 }

@@ -17,6 +17,8 @@ import type { Begin } from './trainer-messages.js';
 export interface ModelsOptions {
   /** Where label blocks lie on this machine's disk; without it they are kept in memory alone. */
   readonly labels?: LabelHome | undefined;
+  /** The coordinator's labels, `http://HOST:PORT/labels/`; without it this worker shares none. */
+  readonly labelPeers?: { readonly address: string; readonly token: string | null } | undefined;
   /** Gets one line when a teacher's output looks odd. */
   readonly warn: (line: string) => void;
 }
@@ -34,7 +36,7 @@ async function openModels(backend: Backend, begin: Begin, options: ModelsOptions
   const ensemble = begin.teachers.length === 0 ? null : await openEnsemble(backend, begin, options.warn);
   const open = (dataSet: DataSet): Samples => new Samples(dataSet, manifest.preprocess, options.fetch);
   const evaluation = manifest.eval === null ? null : open(manifest.eval);
-  const labels = ensemble === null ? null : openRunLabels({ source: begin, ensemble, home: options.labels ?? null, warn: options.warn });
+  const labels = ensemble === null ? null : openRunLabels({ ...options, source: begin, ensemble, home: options.labels ?? null, peers: options.labelPeers ?? null });
   return new RunModels({ backend, begin, student, ensemble, labels, train: open(manifest.train), evaluation, order: orderOf(recipe, manifest.train) });
 }
 

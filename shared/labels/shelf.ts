@@ -70,6 +70,11 @@ export class LabelShelf {
     for (const [set, blocks] of this.#held.entries()) for (const [block, held] of blocks) await this.#save(set, block, held);
   }
 
+  async saveBlock(set: number, block: number): Promise<void> {
+    const held = this.#held[set]?.get(block);
+    if (held !== undefined) await this.#save(set, block, held);
+  }
+
   async #load(set: number, block: number): Promise<LabelBlock> {
     const { store, plan } = this.#options;
     const place = plan.blocks[block];

@@ -1,0 +1,187 @@
+/**
+ * The run's labels at the coordinator: rows that workers made come in, are put into their blocks and kept on the disk;
+ * whoever lacks a block gets it. Under /labels/, behind the token:
+ *
+ *   GET /labels/<set>           {"counts": rows that each block has}
+ *   GET /labels/<set>/<block>   the block as it is; its SHA-256 in Content-Digest
+ *   PUT /labels/<set>           rows (shared/labels/rows-message.ts), with their SHA-256 in Content-Digest
+ *
+ * Nothing is taken in before length and kind are known to be right, and no row changes once it is there.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ProtocolError } from '../shared/errors.js';
+import type { LabelHome } from '../shared/labels/home.js';
+import { decodeRows, rowsPerMessage } from '../shared/labels/rows-message.js';
+import { labelSets, precisionOf, type LabelSet, type LabelSource } from '../shared/labels/sets.js';
+import { openShelf, type LabelShelf } from '../shared/labels/shelf.js';
+import { contentDigest } from '../shared/labels/content-digest.js';
+import { errorBound } from '../shared/labels/precision.js';
+import { answer } from './artifacts.js';
+
+export interface LabelDeskOptions {
+  readonly source: LabelSource;
+  readonly home: LabelHome;
+  readonly warn: (line: string) => void;
+  /** A disk or a bug that fails while blocks are written behind the answers. */
+  readonly onError: (error: unknown) => void;
+}
+
+const memoryBytes = 512 * 1024 * 1024;
+/** Bytes of messages that are being read, of all peers together. */
+const arrivingBytes = 32 * 1024 * 1024;
+const idleMs = 20_000;
+/** Longer than workers gather new rows for. */
+const settleMs = 300;
+const route = /^\/labels\/([0-9a-f]{64})(?:\/(\d{1,9}))?$/;
+
+export class LabelDesk {
+  readonly #shelf: LabelShelf;
+  readonly #options: LabelDeskOptions;
+  #arriving = 0;
+  /** When labels came last. */
+  #heardMs = -Infinity;
+  #saving: Promise<void> = Promise.resolve();
+
+  private constructor(shelf: LabelShelf, options: LabelDeskOptions) {
+    this.#shelf = shelf;
+    this.#options = options;
+  }
+
+  /** Null where the run keeps no labels. */
+  static open(options: LabelDeskOptions): LabelDesk | null {
+    if (!options.source.recipe.labels.cache) return null;
+    const shelf = openShelf(options.source, { home: options.home, memoryBytes, warn: options.warn });
+    return shelf === null ? null : new LabelDesk(shelf, options);
+  }
+
+  /** Samples whose labels are all there, about: the fewest of any set. */
+  async kept(): Promise<{ kept: number; samples: number }> {
+    const sums = await Promise.all(this.#shelf.sets.map(async (_, set) => (await this.#shelf.counts(set)).reduce((sum, count) => sum + count, 0)));
+    return { kept: Math.min(...sums), samples: this.#shelf.plan.samples };
+  }
+
+  /** What a run says of its labels at its start: what rounding may do, and what need not be computed. */
+  async lines(): Promise<string[]> {
+    const { kept, samples } = await this.kept();
+    return [...roundingLines(this.#options.source), ...(kept === 0 ? [] : [`labels: ${kept} of ${samples} read from the cache`])];
+  }
+
+  /** Answers the request. @returns false when it is not for labels */
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const [, key, block] = route.exec(request.url ?? '') ?? [];
+    if (key === undefined) return false;
+    const set = this.#shelf.sets.findIndex((candidate) => candidate.key === key);
+    if (set < 0) return refuse(request, response, 404, 'no such label set in this run');
+    if (request.method === 'PUT' && block === undefined) return this.#take(request, response, set);
+    if (request.method !== 'GET') return refuse(request, response, 405, 'GET, and PUT for a set');
+    request.resume();
+    return block === undefined ? this.#sendCounts(response, set) : this.#sendBlock(response, set, Number(block));
+  }
+
+  /** Waits a moment for the labels that workers have made and not sent yet. */
+  async settle(): Promise<void> {
+    while (performance.now() - this.#heardMs < settleMs) {
+      const { kept, samples } = await this.kept();
+      if (kept === samples) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Writes what is new. */
+  async close(): Promise<void> {
+    await this.#saving;
+    await this.#shelf.save();
+  }
+
+  async #sendCounts(response: ServerResponse, set: number): Promise<true> {
+    const body = JSON.stringify({ counts: await this.#shelf.counts(set) });
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body);
+    return true;
+  }
+
+  async #sendBlock(response: ServerResponse, set: number, block: number): Promise<true> {
+    if (block >= this.#shelf.plan.blocks.length) return answer(response, 404, 'no such label block');
+    // A copy: rows may be added while it is on its way.
+    const bytes = (await this.#shelf.open(set, block)).bytes.slice();
+    response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length, 'content-digest': contentDigest(bytes) }).end(bytes);
+    return true;
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse, set: number): Promise<true> {
+    const spec = this.#setAt(set);
+    const length = Number(request.headers['content-length'] ?? Number.NaN);
+    const limit = 4 + rowsPerMessage(spec.codec.rowBytes) * (4 + spec.codec.rowBytes);
+    if (!Number.isInteger(length)) return refuse(request, response, 411, 'a content-length was wanted');
+    if (length > limit) return refuse(request, response, 413, `${length} bytes; at most ${limit} were wanted`);
+    if (this.#arriving + length > arrivingBytes) return refuse(request, response, 503, 'too many labels at once; try again');
+    this.#arriving += length;
+    try {
+      const bytes = await readBody(request, length);
+      if (bytes === null) return true;
+      if (request.headers['content-digest'] !== contentDigest(bytes)) return answer(response, 400, 'the bytes have another content-digest');
+      await this.#add(set, spec, bytes);
+      this.#heardMs = performance.now();
+      response.writeHead(204).end();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return answer(response, 422, error.message);
+    } finally {
+      this.#arriving -= length;
+    }
+    return true;
+  }
+
+  /** Complete blocks go to the disk at once; what is left over, at the end. */
+  async #add(set: number, spec: LabelSet, bytes: Uint8Array): Promise<void> {
+    const { plan } = this.#shelf;
+    const { ids, row } = decodeRows(bytes, spec.codec.rowBytes, plan.samples);
+    for (const [i, id] of ids.entries()) {
+      const number = plan.locate(id);
+      const block = this.#shelf.at(set, number) ?? (await this.#shelf.open(set, number));
+      const wasComplete = block.isComplete;
+      if (!block.addBytes(id - (plan.blocks[number]?.first ?? 0), row(i))) throw new ProtocolError(`the label of sample ${id} is not a number`);
+      if (block.isComplete && !wasComplete) this.#save(set, number);
+    }
+  }
+
+  #save(set: number, block: number): void {
+    this.#saving = this.#saving.then(() => this.#shelf.saveBlock(set, block)).catch((error: unknown) => this.#options.onError(error));
+  }
+
+  #setAt(set: number): LabelSet {
+    const spec = this.#shelf.sets[set];
+    if (spec === undefined) throw new RangeError(`label set ${set}`);
+    return spec;
+  }
+}
+
+function roundingLines(source: LabelSource): string[] {
+  const [set] = labelSets(source);
+  const precision = precisionOf(source.recipe.labels);
+  return set === undefined || precision.name === 'float32' ? [] : [`labels: ${errorBound(precision, set.form)}`];
+}
+
+/** The body may be endless: the connection ends with the answer. */
+function refuse(request: IncomingMessage, response: ServerResponse, status: number, error: string): true {
+  response.setHeader('connection', 'close');
+  response.once('finish', () => request.destroy());
+  return answer(response, status, error);
+}
+
+/** Exactly `length` bytes; null when the peer goes away or falls silent first. */
+async function readBody(request: IncomingMessage, length: number): Promise<Uint8Array | null> {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  request.setTimeout(idleMs, () => request.destroy());
+  try {
+    for await (const piece of request) {
+      if (!(piece instanceof Uint8Array) || at + piece.length > length) return null;
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+  } catch (error) {
+    if (request.destroyed) return null;
+    throw error;
+  }
+  return at === length ? bytes : null;
+}

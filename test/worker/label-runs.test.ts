@@ -1,0 +1,72 @@
+/** Runs with the label cache, cold and warm, over real teachers: the same bits, and no teacher at work where labels are kept. */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { PreparedRun } from '../../coordinator/run-data.js';
+import type { LabelHome } from '../../shared/labels/home.js';
+import { Ensemble } from '../../worker/teachers/ensemble.js';
+import { temporaryFolder } from './fakes.js';
+import { curve, prepared, samples, whole } from './real-runs.js';
+
+const folders: string[] = [];
+afterEach(() => {
+  vi.restoreAllMocks();
+  folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
+});
+
+function homeOf(): LabelHome {
+  const folder = temporaryFolder();
+  folders.push(folder);
+  return { folder, maxBytes: 2 ** 30 };
+}
+const student = { builtin: 'mlp', hidden: [8] };
+const isLabelLine = (line: string): boolean => line.startsWith('labels:');
+
+describe('a run with a label cache', () => {
+  it.each([
+    ['float32', /^$/], ['float16', /^labels: float16, \d+ bytes a sample, each number within 1\/2048/], ['top-k', /^labels: top-2 with tail mass/],
+  ])('of precision %s has the same bits cold, warm, without a cache, and with any number of workers', async (precision, bound) => {
+    const run = await prepared(student, { labels: { precision, k: 2 } });
+    const of = (cache: boolean): PreparedRun => ({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache } } });
+    const home = homeOf();
+    const options = { labels: home, workerLabels: homeOf };
+    const cold = await whole(of(true), 2, options);
+    const forward = vi.spyOn(Ensemble.prototype, 'labels');
+    const warm = await whole(of(true), 3, options);
+    expect(forward).not.toHaveBeenCalled();
+    const none = await whole(of(false), 1);
+    expect(forward).toHaveBeenCalled();
+    expect([warm.summary.digest, none.summary.digest]).toEqual([cold.summary.digest, cold.summary.digest]);
+    expect(curve(warm.lines)).toEqual(curve(cold.lines));
+    const [lines, again] = [cold, warm].map(({ said }) => said.filter(isLabelLine));
+    expect(lines?.join('\n')).toMatch(bound);
+    expect(again).toEqual([...(lines ?? []), `labels: ${samples} of ${samples} read from the cache`]);
+  }, 60_000);
+
+  it('computes damaged blocks again, with one line each, to the same bits', async () => {
+    const run = await prepared(student);
+    const home = homeOf();
+    const options = { labels: home, workerLabels: homeOf };
+    const cold = await whole(run, 1, options);
+    const [set = ''] = readdirSync(home.folder);
+    const [file = ''] = readdirSync(join(home.folder, set));
+    const path = join(home.folder, set, file);
+    writeFileSync(path, readFileSync(path).fill(7, 40));
+    const again = await whole(run, 1, options);
+    expect(again.summary.digest).toBe(cold.summary.digest);
+    expect(again.said.filter((line) => line.includes('damaged'))).toHaveLength(1);
+    const third = await whole(run, 1, options);
+    expect(third.said.filter((line) => line.includes('damaged'))).toEqual([]);
+  }, 60_000);
+
+  it('lets a coordinator without labels have those of its workers', async () => {
+    const run = await prepared(student);
+    const own = homeOf();
+    const cold = await whole(run, 1, { workerLabels: () => own });
+    const coordinator = homeOf();
+    const warm = await whole(run, 1, { labels: coordinator, workerLabels: () => own });
+    const third = await whole(run, 1, { labels: coordinator, workerLabels: homeOf });
+    expect([warm.summary.digest, third.summary.digest]).toEqual([cold.summary.digest, cold.summary.digest]);
+    expect(third.said).toContain(`labels: ${samples} of ${samples} read from the cache`);
+  }, 60_000);
+});

@@ -1,0 +1,125 @@
+/** Whole runs in one process for tests: files, shards, teachers and students are real, on the wasm backend, over loopback. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect } from 'vitest';
+import { coordinate } from '../../coordinator/coordinator.js';
+import { afterRewinds, type JournalLine } from '../../coordinator/journal.js';
+import type { Summary } from '../../coordinator/reports/summary.js';
+import { prepareRun } from '../../coordinator/prepare.js';
+import type { PreparedRun } from '../../coordinator/run-data.js';
+import { epochOrder } from '../../shared/data/sampler.js';
+import { writeShards } from '../../shared/data/shards.js';
+import type { LabelHome } from '../../shared/labels/home.js';
+import { randomStream } from '../../shared/random.js';
+import { recipeSchema } from '../../shared/recipe/schema.js';
+import { openWasm } from '../../worker/backends/wasm.js';
+import { connect, type Connection } from '../../worker/connection.js';
+import { inspectStudent } from '../../worker/inspect-student.js';
+import { computeBackend } from '../../worker/run-models.js';
+import { inspectTeacher } from '../../worker/teachers/inspect.js';
+import { runWorker } from '../../worker/worker.js';
+import { startLinkHere, temporaryFolder } from './fakes.js';
+import { makeLayersModel, reference, referenceFolder, saveLayersModel } from './teachers/fixtures.js';
+
+const { classes, shape } = reference;
+const pixels = shape.reduce((a, b) => a * b, 1);
+const row = (shape[1] ?? 1) * (shape[2] ?? 1);
+export const samples = 70;
+const stops: AbortController[] = [];
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop.abort('the test is over');
+});
+
+/** A bright bar whose place tells the class, and noise; every fifth sample has no label. */
+function sampleOf(id: number): Float32Array {
+  const random = randomStream(['sample', id]);
+  return Float32Array.from({ length: pixels }, (_, i) => (Math.floor(i / row) === 1 + 2 * (id % 3) ? 1 : 0) + 0.3 * random.float());
+}
+const labelOf = (id: number): number => (id % 5 === 4 ? -1 : id % 3);
+
+function npy(type: string, dims: number[], bytes: Uint8Array): Uint8Array {
+  const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${dims.join(', ')},), }`.padEnd(117) + '\n';
+  return Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, 118, 0]), Buffer.from(text), bytes]);
+}
+
+function writeData(folder: string): void {
+  for (const [name, count] of [['train', samples], ['eval', 20]] as const) {
+    const inputs = Float32Array.from({ length: count * pixels }, (_, i) => sampleOf(Math.floor(i / pixels))[i % pixels] ?? 0);
+    const labels = Int32Array.from({ length: count }, (_, id) => (name === 'eval' ? id % 3 : labelOf(id)));
+    writeFileSync(join(folder, `${name}.npy`), npy('<f4', [count, ...shape], new Uint8Array(inputs.buffer)));
+    writeFileSync(join(folder, `${name}-labels.npy`), npy('<i4', [count], new Uint8Array(labels.buffer)));
+  }
+}
+
+/** Two teachers, ONNX and tfjs, an unlabelled fifth, several shards. */
+export async function prepared(student: Record<string, unknown>, overrides: Record<string, unknown> = {}): Promise<PreparedRun> {
+  const folder = temporaryFolder();
+  writeData(folder);
+  await openWasm();
+  await saveLayersModel(makeLayersModel(), join(folder, 'deep'));
+  const recipe = recipeSchema.parse({
+    name: 'models', seed: 3, student, losses: { crossEntropy: { weight: 0.6 }, response: { weight: 0.4, temperature: 3 } },
+    teachers: [{ name: 'wide', model: join(referenceFolder, 'tiny.onnx'), weight: 2 }, { name: 'deep', model: 'deep/model.json' }],
+    data: {
+      train: { format: 'npy', inputs: 'train.npy', labels: 'train-labels.npy' }, eval: { format: 'npy', inputs: 'eval.npy', labels: 'eval-labels.npy' },
+      preprocess: { mean: [0.2], std: [0.5] }, shardSamples: 16, classes,
+    },
+    optimizer: { name: 'adam', learningRate: 0.01 }, batch: { size: 24, micro: 5 }, epochs: 3, ...overrides,
+  });
+  const openTensorFlow = async (): ReturnType<Parameters<typeof inspectStudent>[2]['openTensorFlow']> => (await openWasm()).tf;
+  return prepareRun({
+    recipe, recipeFolder: folder, name: 'models', shardFolder: temporaryFolder(), warn: () => undefined,
+    tools: {
+      inspectStudent: (wanted, at, expected) => inspectStudent(wanted, at, { ...expected, openTensorFlow }),
+      inspectTeacher: (wanted, at, expected) => inspectTeacher(wanted, at, { ...expected, openTensorFlow }),
+      writeShards, epochOrder,
+    },
+  });
+}
+
+export interface WholeOptions {
+  /** Cut connections while the run is on. */
+  readonly cut?: boolean;
+  /** Where the coordinator keeps labels, and every worker its own. */
+  readonly labels?: LabelHome;
+  readonly workerLabels?: (worker: number) => LabelHome;
+}
+
+/** @returns also what the coordinator and the workers said */
+export async function whole(run: PreparedRun, workers: number, { cut = false, labels, workerLabels }: WholeOptions = {}): Promise<{ summary: Summary; lines: JournalLine[]; said: string[] }> {
+  const out = temporaryFolder();
+  const said: string[] = [];
+  let listening: (port: number) => void = () => undefined;
+  const port = new Promise<number>((resolve) => {
+    listening = resolve;
+  });
+  const summary = coordinate(run, {
+    listen: { host: '127.0.0.1', port: 0 }, token: null, out, ...(labels === undefined ? {} : { labels }), stopSignal: new AbortController().signal, next: false, onListening: listening,
+    reporter: { say: (_level, text) => void said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
+    exportStudent: async () => undefined, times: { tickMs: 10, heartbeatMs: 50 },
+  });
+  summary.catch(() => undefined);
+  const url = `ws://127.0.0.1:${await port}`;
+  const wasm = await openWasm();
+  let cuts = 0;
+  const exits = Array.from({ length: workers }, (_, i) => {
+    const backend = computeBackend(wasm, {
+      warn: (line) => void said.push(line), labels: workerLabels?.(i), labelPeers: labels === undefined ? undefined : { address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: null },
+    });
+    const stop = new AbortController();
+    stops.push(stop);
+    return runWorker({ url, token: null, cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 5, stop: stop.signal, log: () => undefined, backend }, (start) =>
+      startLinkHere(start, { connect: async (options): Promise<Connection> => {
+        const connection = await connect(options);
+        if (cut && cuts++ < 4) setTimeout(() => connection.terminate(), 60 * cuts);
+        return connection;
+      } }));
+  });
+  const result = await summary;
+  // Two connections, and at least one that came back.
+  if (cut) expect(cuts).toBeGreaterThan(2);
+  expect(await Promise.all(exits)).toEqual(exits.map(() => 0));
+  return { summary: result, said, lines: readFileSync(join(out, 'journal.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine) };
+}
+
+export const curve = (lines: readonly JournalLine[]): unknown => afterRewinds(lines).flatMap((line) => (line.type === 'commit' || line.type === 'evaluation' ? [{ ...line, atMs: 0, generation: 0 }] : []));
