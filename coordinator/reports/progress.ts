@@ -67,7 +67,7 @@ function barReporter({ stream, nowMs = Date.now }: ReporterOptions): Reporter {
     if (isShown) bar.render();
   };
   return {
-    say: (level, text) => above(level === 'info' ? text : `${level}: ${text}`),
+    say: (level, text) => above(spoken(level, text)),
     progress: (progress) => {
       const payload = { rate: Math.round(rate.update(nowMs(), progress.samples)), terms: termsText(progress.terms), workers: progress.workers };
       if (!isShown) bar.start(progress.totalSteps, progress.step, payload);
@@ -85,17 +85,18 @@ function barReporter({ stream, nowMs = Date.now }: ReporterOptions): Reporter {
 function plainReporter({ stream, nowMs = Date.now, everyMs = 10_000 }: ReporterOptions, isQuiet: boolean): Reporter {
   const rate = new Rate();
   let lastMs = nowMs();
+  let firstStep: number | null = null;
   const write = (text: string): void => void stream.write(`${text}\n`);
   return {
     say: (level, text) => {
-      if (level !== 'info') write(`${level}: ${text}`);
-      else if (!isQuiet) write(text);
+      if (level !== 'info' || !isQuiet) write(spoken(level, text));
     },
     progress: (progress) => {
       const perSecond = rate.update(nowMs(), progress.samples);
-      if (nowMs() - lastMs < everyMs) return;
+      firstStep ??= progress.step - 1;
+      if (isQuiet || nowMs() - lastMs < everyMs) return;
       lastMs = nowMs();
-      const left = secondsLeft(progress, perSecond);
+      const left = secondsLeft(progress, { perSecond, firstStep });
       write(`step ${progress.step}/${progress.totalSteps}, ${Math.round(perSecond)} samples/s, ${termsText(progress.terms)}, ${progress.workers} workers${left}`);
     },
     epoch: (line) => {
@@ -105,9 +106,14 @@ function plainReporter({ stream, nowMs = Date.now, everyMs = 10_000 }: ReporterO
   };
 }
 
-function secondsLeft({ step, totalSteps, samples }: Progress, perSecond: number): string {
-  if (perSecond <= 0 || step === 0 || samples === 0) return '';
-  return `, about ${Math.ceil(((totalSteps - step) * (samples / step)) / perSecond)} s left`;
+function spoken(level: 'info' | 'warn' | 'error', text: string): string {
+  return { info: text, warn: `warning: ${text}`, error: `error: ${text}` }[level];
+}
+
+/** By the samples since this coordinator started, which was at step `firstStep`. */
+function secondsLeft({ step, totalSteps, samples }: Progress, { perSecond, firstStep }: { perSecond: number; firstStep: number }): string {
+  if (perSecond <= 0 || samples === 0) return '';
+  return `, about ${Math.ceil(((totalSteps - step) * (samples / (step - firstStep))) / perSecond)} s left`;
 }
 
 export function termsText(terms: Readonly<Record<string, number>>): string {

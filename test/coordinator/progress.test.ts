@@ -38,6 +38,6 @@ describe('createReporter', () => {
     reporter.say('info', 'hello');
     reporter.progress(progress);
     reporter.say('warn', 'careful');
-    expect(text()).toBe('warn: careful\n');
+    expect(text()).toBe('warning: careful\n');
   });
 });

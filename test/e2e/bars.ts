@@ -37,7 +37,7 @@ ${teacher === undefined ? '' : '  response: { weight: 0.5, temperature: 3 }\n'}d
   eval: ${source}
   classes: 4
   shardSamples: 40
-optimizer: { name: adam, learningRate: 0.005, clipNorm: 1 }
+optimizer: { name: adam, learningRate: 0.001, clipNorm: 1 }
 batch: { size: ${batch}, micro: 5 }
 epochs: ${epochs}
 numerics: { backend: wasm }

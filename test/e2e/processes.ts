@@ -13,6 +13,8 @@ export interface Ended {
   readonly stderr: string;
 }
 
+const running = new Set<ChildProcess>();
+
 export class Program {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
@@ -25,7 +27,13 @@ export class Program {
     let stdout = '';
     this.child.stdout?.on('data', (data: Buffer) => (stdout += data.toString()));
     this.child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));
-    this.ended = new Promise((resolve) => this.child.on('close', (code) => resolve({ code, stdout, stderr: this.stderr })));
+    running.add(this.child);
+    this.ended = new Promise((resolve) => {
+      this.child.on('close', (code) => {
+        running.delete(this.child);
+        resolve({ code, stdout, stderr: this.stderr });
+      });
+    });
   }
 
   /** The first match in stderr, once it is there. @throws when the program ends before */
@@ -43,9 +51,16 @@ export function soon(ms = 20): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** `remove` also ends the programs that a failed test left behind. */
 export function scratchFolder(): { readonly path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), 'stillhouse-e2e-'));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  return {
+    path,
+    remove: () => {
+      for (const child of running) child.kill('SIGKILL');
+      rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
 }
 
 export interface JournalLine {

@@ -2,52 +2,26 @@
  * A worker behind a bad network, and one that is frozen: the run goes on with the other one and ends with the bits of a
  * run that nothing disturbed. Contributions and commits have two chunks, about 1.1 MB.
  */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { barsRecipe, steps, writeBars } from '../e2e/bars.js';
-import { commitsOf, curveOf, digestOf, type Place, type Program, scratchFolder, soon, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+import { commitsOf, type Program, scratchFolder, soon, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+import { BarsRuns, expectDone } from './bars-run.js';
 import { Proxy, type Behaviour } from './proxy.js';
 
 const scratch = scratchFolder();
-const recipe = join(scratch.path, 'recipe.yaml');
-const placeOf = (name: string): Place => ({ recipe, out: join(scratch.path, name.replaceAll(/\W/g, '-')), caches: join(scratch.path, 'caches', name.replaceAll(/\W/g, '-')) });
+const runs = new BarsRuns(scratch.path);
+beforeAll(() => runs.runUndisturbed());
 afterAll(() => scratch.remove());
-let undisturbed: { readonly curve: unknown[]; readonly digest: string };
-
-beforeAll(async () => {
-  writeBars(scratch.path);
-  writeFileSync(recipe, barsRecipe({ student: '{ builtin: mlp, hidden: [4096] }' }));
-  const place = placeOf('undisturbed');
-  const coordinator = startCoordinator(place);
-  const worker = startWorker(place, 'w0', await urlOf(coordinator));
-  await expectDone(coordinator, worker);
-  undisturbed = { curve: curveOf(place.out), digest: digestOf(place.out) };
-  expect(undisturbed.curve).toHaveLength(steps);
-});
-
-async function expectDone(...programs: readonly Program[]): Promise<void> {
-  for (const program of programs) {
-    const { code, stderr } = await program.ended;
-    expect(code, stderr).toBe(0);
-  }
-}
-
-function expectUndisturbed({ out }: Place): void {
-  expect(curveOf(out)).toEqual(undisturbed.curve);
-  expect(digestOf(out)).toBe(undisturbed.digest);
-}
 
 /** Ends the run with one worker behind the proxy and one beside it. The one behind may be left outside at the end. */
 async function runBehind(name: string, behaviourOf: (connection: number) => Behaviour): Promise<{ proxy: Proxy; coordinator: Program; behind: Program }> {
-  const place = placeOf(name);
+  const place = runs.placeOf(name);
   const coordinator = startCoordinator(place, { expect: 2 });
   const url = await urlOf(coordinator);
   const proxy = new Proxy(Number(new URL(url).port), behaviourOf);
   const behind = startWorker(place, 'behind', `ws://127.0.0.1:${await proxy.listen()}`);
   const beside = startWorker(place, 'beside', url);
   await expectDone(coordinator, beside);
-  expectUndisturbed(place);
+  runs.expectUndisturbed(place);
   return { proxy, coordinator, behind };
 }
 
@@ -98,7 +72,7 @@ describe('a worker behind a network that', () => {
 
 describe('a worker that is frozen', () => {
   it('is found out by its heartbeats; its work goes to the other; it comes back when it thaws', async () => {
-    const place = placeOf('frozen');
+    const place = runs.placeOf('frozen');
     const coordinator = startCoordinator(place, { expect: 2 });
     const url = await urlOf(coordinator);
     const frozen = startWorker(place, 'frozen', url);
@@ -108,7 +82,7 @@ describe('a worker that is frozen', () => {
     await coordinator.says(/silent for \d+ ms/);
     frozen.child.kill('SIGCONT');
     await expectDone(coordinator, other);
-    expectUndisturbed(place);
+    runs.expectUndisturbed(place);
     frozen.child.kill('SIGKILL');
     await frozen.ended;
   });

@@ -1,0 +1,55 @@
+/**
+ * The run of the fault tests over real processes: bars in 30 steps, a student of two chunks of gradient, a snapshot every
+ * seven steps. One that nothing disturbs is the oracle of the others.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { barsRecipe, epochs, samples, steps, writeBars } from '../e2e/bars.js';
+import { commitsOf, curveOf, digestOf, type Place, type Program, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+
+export class BarsRuns {
+  readonly recipe: string;
+  readonly #folder: string;
+  #undisturbed: { readonly curve: unknown[]; readonly digest: string } | null = null;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.recipe = join(folder, 'recipe.yaml');
+    writeBars(folder);
+    writeFileSync(this.recipe, barsRecipe({ student: '{ builtin: mlp, hidden: [4096] }', more: 'snapshots: { everySteps: 7 }\n' }));
+  }
+
+  /** Folders of a run of its own. */
+  placeOf(name: string): Place {
+    const stem = name.replaceAll(/\W+/g, '-');
+    return { recipe: this.recipe, out: join(this.#folder, stem), caches: join(this.#folder, 'caches', stem) };
+  }
+
+  /** In one worker, to the end. */
+  async runUndisturbed(): Promise<void> {
+    const place = this.placeOf('undisturbed');
+    const coordinator = startCoordinator(place);
+    const worker = startWorker(place, 'w0', await urlOf(coordinator));
+    await expectDone(coordinator, worker);
+    this.#undisturbed = { curve: curveOf(place.out), digest: digestOf(place.out) };
+    expect(this.#undisturbed.curve).toHaveLength(steps);
+  }
+
+  /** The same curve and weights as undisturbed, and every sample of every epoch in exactly one commit. */
+  expectUndisturbed({ out }: Place): void {
+    expect(curveOf(out)).toEqual(this.#undisturbed?.curve);
+    expect(digestOf(out)).toBe(this.#undisturbed?.digest);
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const covered = commitsOf(out).filter((line) => line.epoch === epoch).flatMap((line) => Array.from({ length: line.to - line.from }, (_, i) => line.from + i));
+      expect(covered).toEqual([...Array(samples).keys()]);
+    }
+  }
+}
+
+export async function expectDone(...programs: readonly Program[]): Promise<void> {
+  for (const program of programs) {
+    const { code, stderr } = await program.ended;
+    expect(code, stderr).toBe(0);
+  }
+}
