@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { barsRecipe, epochs, samples, steps, writeBars } from './bars.js';
-import { commitsOf, curveOf, digestOf, Program, scratchFolder, soon, startCluster, type Cluster } from './processes.js';
+import { commitsOf, Program, soon } from '../../bench/programs.js';
+import { curveOf, digestOf, scratchFolder, startCluster, type Cluster } from './processes.js';
 
 const scratch = scratchFolder();
 const folder = scratch.path;

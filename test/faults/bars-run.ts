@@ -6,7 +6,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { barsRecipe, epochs, samples, steps, writeBars } from '../e2e/bars.js';
-import { commitsOf, curveOf, digestOf, type Place, type Program, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+import { commitsOf, type Program } from '../../bench/programs.js';
+import { curveOf, digestOf, type Place, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
 
 export class BarsRuns {
   readonly recipe: string;

@@ -2,7 +2,8 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commitsOf, type Place, scratchFolder, soon, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+import { commitsOf, soon } from '../../bench/programs.js';
+import { type Place, scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
 import { BarsRuns, expectDone } from './bars-run.js';
 
 const scratch = scratchFolder();

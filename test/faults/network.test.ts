@@ -3,7 +3,8 @@
  * run that nothing disturbed. Contributions and commits have two chunks, about 1.1 MB.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commitsOf, type Program, scratchFolder, soon, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+import { commitsOf, type Program, soon } from '../../bench/programs.js';
+import { scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
 import { BarsRuns, expectDone } from './bars-run.js';
 import { Proxy, type Behaviour } from './proxy.js';
 

@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultPoints, type FaultPoint } from '../../shared/fault-points.js';
-import { commitsOf, journalOf, type Program, scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+import { commitsOf, journalOf, type Program } from '../../bench/programs.js';
+import { scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
 import { BarsRuns, expectDone } from './bars-run.js';
 
 const scratch = scratchFolder();
