@@ -147,7 +147,7 @@ async function coordinateAll(session: Session): Promise<Summary> {
   const common = (title: string): Omit<Parameters<typeof coordinate>[1], 'out' | 'next'> => {
     if (flags.quiet !== true) say(title);
     return {
-      listen: address, token, expected: session.expected, stopSignal: stop, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
+      listen: address, token, labels: labelHome(cacheFolder()), expected: session.expected, stopSignal: stop, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
       exportStudent: async (spec, weights, folder) => void (await exportStudent(spec, weights, folder)),
       onListening: (port) => {
         address = { ...address, port };

@@ -4,9 +4,11 @@
  * in, since the coordinator may not import them.
  */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { DataSet, Manifest } from '../shared/data/manifest.js';
+import { cutLabelFile } from '../shared/labels/cut-file.js';
+import { labelKinds } from '../shared/labels/sets.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
 import type { Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
@@ -82,8 +84,10 @@ async function prepareData({ recipe, recipeFolder, shardFolder, tools }: Prepare
   checkLabels('data.train', train.labels, classes);
   if (evaluation !== null) checkLabels('data.eval', evaluation.labels, classes);
   const sets = evaluation === null ? [train.dataSet] : [train.dataSet, evaluation.dataSet];
-  const artifacts = new Map(sets.flatMap(({ shards }) => shards.map(({ sha256 }) => [sha256, { path: join(shardFolder, sha256) }] as const)));
-  const manifest = { train: train.dataSet, eval: evaluation?.dataSet ?? null, classes, preprocess: recipe.data.preprocess ?? null };
+  const artifacts = new Map<string, ArtifactSource>(sets.flatMap(({ shards }) => shards.map(({ sha256 }) => [sha256, { path: join(shardFolder, sha256) }] as const)));
+  const labels = recipe.labels.from === undefined || labelKinds(recipe).length === 0 ? undefined : await cutLabelFile(resolve(recipeFolder, recipe.labels.from), shardFolder, recipe, { train: train.dataSet, classes });
+  for (const { sha256 } of labels?.blocks ?? []) artifacts.set(sha256, { path: join(shardFolder, sha256) });
+  const manifest: Manifest = { ...(labels === undefined ? {} : { labels }), train: train.dataSet, eval: evaluation?.dataSet ?? null, classes, preprocess: recipe.data.preprocess ?? null };
   return { manifest, labels: train.labels, artifacts };
 }
 

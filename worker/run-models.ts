@@ -10,6 +10,7 @@ import type { Backend } from './backends/backend.js';
 import type { ComputeBackend, FetchArtifact, MicroBatch, RunCompute } from './compute.js';
 import { Student } from './student.js';
 import { Ensemble } from './teachers/ensemble.js';
+import { FileLabels } from './teachers/file-labels.js';
 import type { Labels } from './teachers/labels.js';
 import { openRunLabels } from './teachers/run-labels.js';
 import type { Begin } from './trainer-messages.js';
@@ -36,7 +37,7 @@ async function openModels(backend: Backend, begin: Begin, options: ModelsOptions
   const ensemble = begin.teachers.length === 0 ? null : await openEnsemble(backend, begin, options.warn);
   const open = (dataSet: DataSet): Samples => new Samples(dataSet, manifest.preprocess, options.fetch);
   const evaluation = manifest.eval === null ? null : open(manifest.eval);
-  const labels = ensemble === null ? null : openRunLabels({ ...options, source: begin, ensemble, home: options.labels ?? null, peers: options.labelPeers ?? null });
+  const labels = manifest.labels !== undefined ? new FileLabels(manifest.labels, manifest.train, options.fetch) : ensemble === null ? null : openRunLabels({ ...options, source: begin, ensemble, home: options.labels ?? null, peers: options.labelPeers ?? null });
   return new RunModels({ backend, begin, student, ensemble, labels, train: open(manifest.train), evaluation, order: orderOf(recipe, manifest.train) });
 }
 
@@ -67,7 +68,7 @@ interface Parts {
   readonly student: Student;
   readonly ensemble: Ensemble | null;
   /** Null where no loss wants soft labels. */
-  readonly labels: Labels | null;
+  readonly labels: Pick<Labels, 'get' | 'close'> | null;
   readonly train: Samples;
   readonly evaluation: Samples | null;
   readonly order: Order;

@@ -15,14 +15,21 @@ export const dataSetSchema = z
   })
   .strict();
 
+/** Labels made elsewhere (shared/labels/cut-file.ts): blocks of float32 rows, in the order of the training set. */
+const fileLabelsSchema = z
+  .object({ classes: count.min(1), temperature: z.number().nullable(), blocks: z.array(z.object({ sha256: z.string(), bytes: count }).strict()) })
+  .strict();
+
 export const manifestSchema = z
   .object({
     train: dataSetSchema,
     eval: dataSetSchema.nullable(),
     classes: count.min(1),
+    labels: fileLabelsSchema.optional(),
     preprocess: z.object({ scale: z.number(), mean: z.array(z.number()), std: z.array(z.number()) }).strict().nullable(),
   })
   .strict();
 
 export type DataSet = z.infer<typeof dataSetSchema>;
+export type FileLabelsIndex = z.infer<typeof fileLabelsSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;

@@ -57,7 +57,7 @@ export function viewsOf(_recipe: Pick<Recipe, 'data'>): number {
 /** Every label set of a run, view 0 first; none where no loss wants soft labels. */
 export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = labelKinds(source.recipe)): LabelSet[] {
   const { recipe, teachers, manifest } = source;
-  if (teachers.length === 0) return [];
+  if (teachers.length === 0 || recipe.labels.from !== undefined) return [];
   const common = {
     formatVersion, ensemble: ensembleDigest(teachers, { combine: recipe.ensemble.combine, rows: recipe.batch.micro ?? recipe.batch.size, inputShape: manifest.train.shape }),
     sample: { shape: manifest.train.shape, dtype: manifest.train.dtype }, preprocess: manifest.preprocess, backend: recipe.numerics.backend,

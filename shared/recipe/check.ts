@@ -5,7 +5,7 @@ import type { Recipe } from './schema.js';
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
-    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
     warnings: [...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
   };
 }
@@ -19,7 +19,7 @@ function when(isSo: boolean, path: readonly (string | number)[], text: string): 
   return isSo ? [at(path, text)] : [];
 }
 
-function lossProblems({ losses, teachers, data }: Recipe): Finding[] {
+function lossProblems({ losses, teachers, data, labels }: Recipe): Finding[] {
   const { crossEntropy, response } = losses;
   const isEmpty = crossEntropy === undefined && response === undefined;
   const isOff = (crossEntropy?.weight ?? 0) === 0 && (response?.weight ?? 0) === 0;
@@ -27,7 +27,7 @@ function lossProblems({ losses, teachers, data }: Recipe): Finding[] {
   return [
     ...when(isEmpty, ['losses'], 'no term given; crossEntropy, response or both wanted'),
     ...when(!isEmpty && isOff, ['losses'], 'every weight is 0; one above 0 wanted'),
-    ...when(response !== undefined && teachers.length === 0, ['losses', 'response'], 'there is no teacher; at least one under teachers wanted'),
+    ...when(response !== undefined && teachers.length === 0 && labels.from === undefined, ['losses', 'response'], 'there is no teacher; at least one under teachers wanted'),
     ...when(hasTask && response === undefined, ['losses', 'crossEntropy'], 'the data has no labels; data.train.labels wanted'),
   ];
 }
@@ -45,6 +45,10 @@ function teacherProblems({ teachers }: Recipe): Finding[] {
   const twice = teachers.flatMap(({ name }, i) => when(teachers.findIndex((other) => other.name === name) < i, ['teachers', i, 'name'], `"${name}" given twice; a name of its own wanted`));
   const isOff = teachers.length > 0 && teachers.every(({ weight }) => weight === 0);
   return [...twice, ...when(isOff, ['teachers'], 'all weights are 0; at least one above 0 wanted')];
+}
+
+function keptLabelProblems({ labels }: Recipe): Finding[] {
+  return when(labels.from !== undefined && labels.precision !== 'float32', ['labels', 'precision'], `${labels.precision} given beside from, whose labels are used as they are; float32 wanted`);
 }
 
 function dataProblems({ data, baseline }: Recipe): Finding[] {
@@ -89,13 +93,14 @@ function temperatureWarnings({ teachers, losses }: Recipe): Finding[] {
 }
 
 /** The total loss written out, every factor visible: weights as they are, T^2, shares of the ensemble, temperatures. */
-export function describeLosses({ losses, teachers, ensemble }: Recipe): string[] {
+export function describeLosses({ losses, teachers, ensemble, labels }: Recipe): string[] {
   const terms: string[] = [];
   if (losses.crossEntropy !== undefined) terms.push(`${losses.crossEntropy.weight} x crossEntropy`);
   if (losses.response !== undefined) {
     const { weight, temperature } = losses.response;
     terms.push(`${weight} x ${temperature * temperature} x KL(ensemble || student at T=${temperature})`);
   }
+  if (labels.from !== undefined) return [`total = ${terms.join(' + ')}`, `ensemble = the labels in ${labels.from}`];
   const sum = teachers.reduce((total, { weight }) => total + weight, 0);
   const shares = teachers.map(({ name, weight, temperature }) => `${(weight / (sum || 1)).toFixed(4)} x ${name}${temperature === undefined ? '' : ` at T=${temperature}`}`);
   return [`total = ${terms.join(' + ')}`, ...(shares.length === 0 ? [] : [`ensemble (${ensemble.combine}) = ${shares.join(' + ')}`])];

@@ -23,10 +23,11 @@ export async function checkFiles({ recipe, placeOf }: ReadRecipe, folder: string
   if (missing.length > 0) throw new UserError(missing.join('\n'));
 }
 
-function filesOf({ student, teachers, data }: Recipe): NamedFile[] {
+function filesOf({ student, teachers, data, labels }: Recipe): NamedFile[] {
   const named: [Path, string | undefined][] = [
     ...('model' in student ? [[['student', 'model'], student.model], [['student', 'weights'], student.weights]] satisfies [Path, string | undefined][] : []),
     ...teachers.map(({ model }, i): [Path, string] => [['teachers', i, 'model'], model]),
+    [['labels', 'from'], labels.from],
     ...sourceFiles(['data', 'train'], data.train),
     ...(data.eval === undefined ? [] : sourceFiles(['data', 'eval'], data.eval)),
   ];

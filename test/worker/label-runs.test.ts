@@ -6,7 +6,10 @@ import type { PreparedRun } from '../../coordinator/run-data.js';
 import type { LabelHome } from '../../shared/labels/home.js';
 import { Ensemble } from '../../worker/teachers/ensemble.js';
 import { temporaryFolder } from './fakes.js';
-import { curve, prepared, samples, whole } from './real-runs.js';
+import { reference } from './teachers/fixtures.js';
+import { openShelf } from '../../shared/labels/shelf.js';
+import { writeNpz } from '../../shared/labels/write-npz.js';
+import { curve, prepareAgain, prepared, samples, whole } from './real-runs.js';
 
 const folders: string[] = [];
 afterEach(() => {
@@ -19,6 +22,7 @@ function homeOf(): LabelHome {
   folders.push(folder);
   return { folder, maxBytes: 2 ** 30 };
 }
+const { classes } = reference;
 const student = { builtin: 'mlp', hidden: [8] };
 const isLabelLine = (line: string): boolean => line.startsWith('labels:');
 
@@ -41,6 +45,26 @@ describe('a run with a label cache', () => {
     const [lines, again] = [cold, warm].map(({ said }) => said.filter(isLabelLine));
     expect(lines?.join('\n')).toMatch(bound);
     expect(again).toEqual([...(lines ?? []), `labels: ${samples} of ${samples} read from the cache`]);
+  }, 60_000);
+
+  it('trains from a file of labels without a teacher to the bits of the run with the teachers', async () => {
+    const run = await prepared(student);
+    const home = homeOf();
+    const taught = await whole(run, 1, { labels: home });
+    const shelf = openShelf(run, { home, memoryBytes: 1e9, warn: () => undefined });
+    const out = new Float32Array(samples * classes);
+    for (let id = 0; id < samples; id++) {
+      const number = shelf?.plan.locate(id) ?? 0;
+      (await shelf?.open(0, number))?.read(id - (shelf?.plan.blocks[number]?.first ?? 0), out, id * classes);
+    }
+    await writeNpz(join(run.recipeFolder, 'labels.npz'), [{ name: 'logits', dims: [samples, classes], pieces: [out] }, { name: 'temperature', dims: [1], pieces: [Float32Array.of(3)] }]);
+    const alone = await prepareAgain(run, { ...run.recipe, teachers: [], labels: { ...run.recipe.labels, from: 'labels.npz' } });
+    expect(alone.teachers).toEqual([]);
+    expect((await whole(alone, 2)).summary.digest).toBe(taught.summary.digest);
+    expect(alone.recipeDigest).not.toBe(run.recipeDigest);
+    const softened = { crossEntropy: { weight: 0.6, labelSmoothing: 0 }, response: { weight: 0.4, temperature: 2 } };
+    await expect(prepareAgain(run, { ...run.recipe, teachers: [], losses: softened, labels: { ...run.recipe.labels, from: 'labels.npz' } })).rejects.toMatchObject({ exitCode: 2, message: /softened at temperature 3; a loss wants them at 2/ });
+    await expect(prepareAgain(run, { ...run.recipe, labels: { ...run.recipe.labels, from: 'train.npz' } })).rejects.toMatchObject({ exitCode: 2, message: /train.npz: no such file/ });
   }, 60_000);
 
   it('computes damaged blocks again, with one line each, to the same bits', async () => {

@@ -11,7 +11,7 @@ import { epochOrder } from '../../shared/data/sampler.js';
 import { writeShards } from '../../shared/data/shards.js';
 import type { LabelHome } from '../../shared/labels/home.js';
 import { randomStream } from '../../shared/random.js';
-import { recipeSchema } from '../../shared/recipe/schema.js';
+import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { connect, type Connection } from '../../worker/connection.js';
 import { inspectStudent } from '../../worker/inspect-student.js';
@@ -66,6 +66,15 @@ export async function prepared(student: Record<string, unknown>, overrides: Reco
     },
     optimizer: { name: 'adam', learningRate: 0.01 }, batch: { size: 24, micro: 5 }, epochs: 3, ...overrides,
   });
+  return prepareIn(folder, recipe);
+}
+
+/** The same data and models under another recipe. */
+export function prepareAgain(run: PreparedRun, recipe: Recipe): Promise<PreparedRun> {
+  return prepareIn(run.recipeFolder, recipe);
+}
+
+function prepareIn(folder: string, recipe: Recipe): Promise<PreparedRun> {
   const openTensorFlow = async (): ReturnType<Parameters<typeof inspectStudent>[2]['openTensorFlow']> => (await openWasm()).tf;
   return prepareRun({
     recipe, recipeFolder: folder, name: 'models', shardFolder: temporaryFolder(), warn: () => undefined,
