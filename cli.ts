@@ -4,15 +4,16 @@
  * imported by the verb that uses them), prints results to stdout and talk to stderr, and turns errors into exit codes.
  */
 import { stop } from './shared/signals.js';
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import type { Summary } from './coordinator/reports/summary.js';
+import type { LocalWorkers } from './coordinator/local-workers.js';
 import type { PreparedRun } from './coordinator/run-data.js';
 import type { TableRow } from './coordinator/reports/table.js';
+import { collect, integer, joinLine, joinToken, listenAddress, newToken, positive, readToken, type Address } from './shared/command-line.js';
 import { exitCodes, UserError } from './shared/errors.js';
 import { labelHome } from './shared/labels/home.js';
 import type { ReadRecipe } from './shared/recipe/read.js';
@@ -42,54 +43,14 @@ interface CoordinatorFlags extends RunFlags {
   readonly expect?: number;
 }
 
-interface Address {
-  readonly host: string;
-  readonly port: number;
+interface LabelFlags extends RunFlags {
+  readonly listen?: Address;
+  readonly tokenFile?: string;
+  readonly insecure?: boolean;
 }
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-
-function integer(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('a whole number of at least 0 was wanted');
-  return value;
-}
-
-function positive(text: string): number {
-  const value = integer(text);
-  if (value === 0) throw new InvalidArgumentError('a whole number of at least 1 was wanted');
-  return value;
-}
-
-function listenAddress(text: string): Address {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text);
-  const port = Number(match?.[3]);
-  if (!match || port > 65535) throw new InvalidArgumentError('HOST:PORT was wanted');
-  return { host: match[1] ?? match[2] ?? '', port };
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
-function collect(value: string, values: string[]): string[] {
-  return [...values, value];
-}
-
-/** The token from `--token-file`, else from the environment. An unreadable file ends the program: no falling back. */
-function readToken(file: string | undefined): string | null {
-  if (file === undefined) return process.env.STILLHOUSE_TOKEN || null;
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new UserError(`--token-file ${file}: cannot be read; a file with the join token was wanted`, exitCodes.usage, error);
-  }
-}
-
-function newToken(): string {
-  return randomBytes(32).toString('base64url');
-}
 
 async function openRecipe(file: string, flags: RecipeFlags): Promise<ReadRecipe> {
   const { readRecipe } = await import('./shared/recipe/read.js');
@@ -195,15 +156,27 @@ async function start(file: string, flags: RunFlags): Promise<{ run: PreparedRun;
   return { run, out: await resolveRunFolder(flags.out ?? join('runs', recipe.name), run.recipeDigest) };
 }
 
-async function runVerb(file: string, flags: RunFlags): Promise<number> {
+/** How to start the local workers of a run, once there is a port: one for each GPU, else for each core, where the flags do not say. */
+async function localWorkers(run: PreparedRun, flags: RunFlags, token: string, role: 'train' | 'label' = 'train'): Promise<(port: number) => LocalWorkers> {
   const { LocalWorkers } = await import('./coordinator/local-workers.js');
-  const { run, out } = await start(file, flags);
   const { visibleGpus } = await import('./worker/backends/gpus.js');
   const backend = flags.backend ?? run.recipe.numerics.backend;
   const gpus = backend === 'wasm' ? [] : visibleGpus();
   const count = flags.workers ?? (gpus.length > 0 ? gpus.length : Math.max(1, Math.floor(availableParallelism() / run.recipe.numerics.threads)));
+  return (port) =>
+    new LocalWorkers({
+      command: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)], url: `ws://127.0.0.1:${port}`, token, count,
+      arguments: ['--backend', backend, '--threads', String(run.recipe.numerics.threads), '--role', role],
+      environment: (i) => (gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) }),
+      onLine: (line) => (flags.quiet === true ? undefined : say(line)),
+    });
+}
+
+async function runVerb(file: string, flags: RunFlags): Promise<number> {
+  const { run, out } = await start(file, flags);
   const token = newToken();
-  let workers: InstanceType<typeof LocalWorkers> | undefined;
+  const startWorkers = await localWorkers(run, flags, token);
+  let workers: LocalWorkers | undefined;
   let fail: (error: Error) => void = () => undefined;
   const lost = new Promise<never>((_, reject) => {
     fail = reject;
@@ -211,12 +184,7 @@ async function runVerb(file: string, flags: RunFlags): Promise<number> {
   lost.catch(() => undefined);
   const onListening = (port: number): void => {
     if (workers !== undefined) return;
-    workers = new LocalWorkers({
-      command: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)], url: `ws://127.0.0.1:${port}`, token, count,
-      arguments: ['--backend', backend, '--threads', String(run.recipe.numerics.threads)],
-      environment: (i) => (gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) }),
-      onLine: (line) => (flags.quiet === true ? undefined : say(line)),
-    });
+    workers = startWorkers(port);
     void workers.whenAllFailed().then(({ code, line }) => fail(new UserError(line === '' ? 'every local worker ended' : line, code === null || code === 0 ? exitCodes.bug : (code as typeof exitCodes.bug))));
   };
   try {
@@ -229,13 +197,38 @@ async function runVerb(file: string, flags: RunFlags): Promise<number> {
   }
 }
 
-async function coordinatorVerb(file: string, flags: CoordinatorFlags): Promise<number> {
-  const isOpen = !isLoopback(flags.listen.host);
-  const token = readToken(flags.tokenFile);
-  if (token === null && isOpen && flags.insecure !== true) {
-    throw new UserError(`--listen ${flags.listen.host}: a token is needed beyond loopback; set STILLHOUSE_TOKEN or --token-file (stillhouse token makes one), or say --insecure`);
+/** Makes a recipe's labels and nothing else: by local workers, or with --listen by those that join. */
+async function labelVerb(file: string, flags: LabelFlags): Promise<number> {
+  const { makeLabels } = await import('./coordinator/label-only.js');
+  const { recipe } = await openRecipe(file, flags);
+  if (flags.out !== undefined && !flags.out.endsWith('.npz')) throw new UserError(`--out ${flags.out}: a name that ends in .npz was wanted`);
+  const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
+  const { listen } = flags;
+  const token = listen === undefined ? newToken() : joinToken({ ...flags, listen }, say);
+  const startWorkers = listen === undefined || flags.workers !== undefined ? await localWorkers(run, flags, token ?? '', 'label') : null;
+  let workers: LocalWorkers | undefined;
+  let fail: (error: Error) => void = () => undefined;
+  const lost = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  lost.catch(() => undefined);
+  const onListening = (port: number): void => {
+    if (listen !== undefined) say(joinLine(listen.host, port, token, ' --role label'));
+    workers = startWorkers?.(port);
+    void workers?.whenAllFailed().then(({ code, line }) => (code === 0 ? undefined : fail(new UserError(line === '' ? 'every local worker ended' : line, (code ?? exitCodes.bug) as typeof exitCodes.bug))));
+  };
+  try {
+    const { samples, made } = await makeLabels(run, { listen: listen ?? { host: '127.0.0.1', port: 0 }, token, labels: labelHome(cacheFolder()), out: flags.out, stopSignal: stop, say: (line) => (flags.quiet === true ? undefined : say(line)), onListening, lost });
+    await workers?.close(5000);
+    print(`labels: ${samples} of ${samples}, ${made} of them made now${flags.out === undefined ? '' : `; written to ${flags.out}`}`);
+    return exitCodes.done;
+  } finally {
+    await workers?.close(2000);
   }
-  if (token === null && isOpen) say('warning: --insecure: anybody who reaches this address can join and read models and data');
+}
+
+async function coordinatorVerb(file: string, flags: CoordinatorFlags): Promise<number> {
+  const token = joinToken(flags, say);
   const { run, out } = await start(file, flags);
   let isAnnounced = false;
   const summary = await coordinateAll({
@@ -243,8 +236,7 @@ async function coordinatorVerb(file: string, flags: CoordinatorFlags): Promise<n
     onListening: (port) => {
       if (isAnnounced) return;
       isAnnounced = true;
-      const host = flags.listen.host.includes(':') ? `[${flags.listen.host}]` : flags.listen.host;
-      say(`join with:  ${token === null ? '' : 'STILLHOUSE_TOKEN=... '}stillhouse worker ws://${host}:${port}`);
+      say(joinLine(flags.listen.host, port, token));
     },
   });
   await showResults(run, summary, out, flags);
@@ -257,6 +249,7 @@ interface WorkerFlags {
   readonly threads: number;
   readonly wait: number;
   readonly gpu?: boolean;
+  readonly role: 'train' | 'label';
 }
 
 async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
@@ -266,6 +259,13 @@ async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
   const { coordinatorAddress } = await import('./worker/address.js');
   const token = readToken(flags.tokenFile);
   const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
+  if (flags.role === 'label') {
+    const { runLabelWorker } = await import('./worker/label-worker.js');
+    return runLabelWorker({
+      url, token, cacheFolder: cacheFolder(), home: labelHome(cacheFolder()), waitSeconds: flags.wait, local: process.env.STILLHOUSE_LOCAL === '1',
+      stop, log: say, backend: backend.name, openTensorFlow: async () => backend.tf,
+    });
+  }
   return runWorker({
     url, token, cacheFolder: cacheFolder(), threads: flags.threads, local: process.env.STILLHOUSE_LOCAL === '1', waitSeconds: flags.wait,
     stop, log: say, backend: computeBackend(backend, { warn: say, labels: labelHome(cacheFolder()), labelPeers: { address: coordinatorAddress(url).labels, token } }),
@@ -347,9 +347,12 @@ function program(done: (code: number) => void): Command {
   withRun(root.command('coordinator').argument('<recipe>').description('the coordinator alone'))
     .requiredOption('--listen <host:port>', 'where workers connect', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
     .option('--insecure', 'no token beyond loopback').option('--expect <n>', 'begin when so many workers are ready', positive).action(verb(coordinatorVerb));
+  withRun(root.command('label').argument('<recipe>').description('make a recipe\'s soft labels and nothing else'))
+    .option('--listen <host:port>', 'let label workers join there, instead of local ones', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
+    .option('--insecure', 'no token beyond loopback').option('--workers <n>', 'local workers', positive).addOption(backend()).action(verb(labelVerb));
   root.command('worker').argument('<url>', 'ws://HOST:PORT').description('one worker of this machine').option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
     .addOption(backend('auto')).option('--threads <n>', 'threads of a CPU device', positive, 1).option('--wait <seconds>', 'how long to do without a coordinator', integer, 600)
-    .option('--gpu', 'refuse to work without a GPU').action(verb(workerVerb));
+    .addOption(new Option('--role <role>', 'train, or label alone').choices(['train', 'label']).default('train')).option('--gpu', 'refuse to work without a GPU').action(verb(workerVerb));
   withRecipe(root.command('eval').argument('<model>', 'run folder, model.json or .onnx').description('how good a model is')
     .requiredOption('--data <recipe>', 'the recipe whose evaluation set and preprocessing to use').option('--teacher <model>', 'also its agreement with this model').option('--json'))
     .action(verb(evalVerb));

@@ -117,7 +117,7 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOpt
 }
 
 function openLabels(run: PreparedRun, { labels, reporter }: CoordinateOptions, onError: (error: unknown) => void): LabelDesk | null {
-  return labels === undefined ? null : LabelDesk.open({ source: run, home: labels, warn: (line) => reporter.say('warn', line), onError });
+  return labels === undefined ? null : LabelDesk.open({ run, home: labels, warn: (line) => reporter.say('warn', line), onError });
 }
 
 async function openStores(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Opened> {

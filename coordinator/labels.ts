@@ -4,6 +4,7 @@
  *
  *   GET /labels/<set>           {"counts": rows that each block has}
  *   GET /labels/<set>/<block>   the block as it is; its SHA-256 in Content-Digest
+ *   GET /labels/run, POST /labels/lease    for workers that only label (label-work.ts)
  *   PUT /labels/<set>           rows (shared/labels/rows-message.ts), with their SHA-256 in Content-Digest
  *
  * Nothing is taken in before length and kind are known to be right, and no row changes once it is there.
@@ -16,10 +17,13 @@ import { labelSets, precisionOf, type LabelSet, type LabelSource } from '../shar
 import { openShelf, type LabelShelf } from '../shared/labels/shelf.js';
 import { contentDigest } from '../shared/labels/content-digest.js';
 import { errorBound } from '../shared/labels/precision.js';
+import { workerHeader, type LabelLease } from '../shared/labels/lease.js';
 import { answer } from './artifacts.js';
+import { labelRun, leaseRequestSchema, LabelWork } from './label-work.js';
+import type { PreparedRun } from './run-data.js';
 
 export interface LabelDeskOptions {
-  readonly source: LabelSource;
+  readonly run: PreparedRun;
   readonly home: LabelHome;
   readonly warn: (line: string) => void;
   /** A disk or a bug that fails while blocks are written behind the answers. */
@@ -30,6 +34,8 @@ const memoryBytes = 512 * 1024 * 1024;
 /** Bytes of messages that are being read, of all peers together. */
 const arrivingBytes = 32 * 1024 * 1024;
 const idleMs = 20_000;
+/** How long workers that only label are given to ask again, and hear that the run is over. */
+const goodbyeMs = 1000;
 /** Longer than workers gather new rows for. */
 const settleMs = 300;
 const route = /^\/labels\/([0-9a-f]{64})(?:\/(\d{1,9}))?$/;
@@ -40,6 +46,10 @@ export class LabelDesk {
   #arriving = 0;
   /** When labels came last. */
   #heardMs = -Infinity;
+  #work: Promise<LabelWork> | null = null;
+  /** Workers that only label, but for those that were told that all is done. */
+  readonly #labellers = new Set<string>();
+  #isOver = false;
   #saving: Promise<void> = Promise.resolve();
 
   private constructor(shelf: LabelShelf, options: LabelDeskOptions) {
@@ -49,8 +59,8 @@ export class LabelDesk {
 
   /** Null where the run keeps no labels. */
   static open(options: LabelDeskOptions): LabelDesk | null {
-    if (!options.source.recipe.labels.cache) return null;
-    const shelf = openShelf(options.source, { home: options.home, memoryBytes, warn: options.warn });
+    if (!options.run.recipe.labels.cache) return null;
+    const shelf = openShelf(options.run, { home: options.home, memoryBytes, warn: options.warn });
     return shelf === null ? null : new LabelDesk(shelf, options);
   }
 
@@ -63,11 +73,13 @@ export class LabelDesk {
   /** What a run says of its labels at its start: what rounding may do, and what need not be computed. */
   async lines(): Promise<string[]> {
     const { kept, samples } = await this.kept();
-    return [...roundingLines(this.#options.source), ...(kept === 0 ? [] : [`labels: ${kept} of ${samples} read from the cache`])];
+    return [...roundingLines(this.#options.run), ...(kept === 0 ? [] : [`labels: ${kept} of ${samples} read from the cache`])];
   }
 
   /** Answers the request. @returns false when it is not for labels */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    if (request.url === '/labels/run' && request.method === 'GET') return sendJson(request, response, labelRun(this.#options.run));
+    if (request.url === '/labels/lease' && request.method === 'POST') return this.#sendLease(request, response);
     const [, key, block] = route.exec(request.url ?? '') ?? [];
     if (key === undefined) return false;
     const set = this.#shelf.sets.findIndex((candidate) => candidate.key === key);
@@ -75,11 +87,14 @@ export class LabelDesk {
     if (request.method === 'PUT' && block === undefined) return this.#take(request, response, set);
     if (request.method !== 'GET') return refuse(request, response, 405, 'GET, and PUT for a set');
     request.resume();
-    return block === undefined ? this.#sendCounts(response, set) : this.#sendBlock(response, set, Number(block));
+    return block === undefined ? this.#sendCounts(request, response, set) : this.#sendBlock(response, set, Number(block));
   }
 
   /** Waits a moment for the labels that workers have made and not sent yet. */
   async settle(): Promise<void> {
+    this.#isOver = true;
+    const deadlineMs = performance.now() + goodbyeMs;
+    while (this.#labellers.size > 0 && performance.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 20));
     while (performance.now() - this.#heardMs < settleMs) {
       const { kept, samples } = await this.kept();
       if (kept === samples) return;
@@ -93,10 +108,46 @@ export class LabelDesk {
     await this.#shelf.save();
   }
 
-  async #sendCounts(response: ServerResponse, set: number): Promise<true> {
-    const body = JSON.stringify({ counts: await this.#shelf.counts(set) });
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body);
-    return true;
+  /** All labels, [samples x classes] of each block of a set, in the order of the samples; null where some are missing. */
+  async *values(set: number): AsyncGenerator<Float32Array | null> {
+    const { classes } = this.#setAt(set).form;
+    for (const number of this.#shelf.plan.blocks.keys()) {
+      const block = await this.#shelf.open(set, number);
+      const out = new Float32Array(block.rows * classes);
+      if (block.isComplete) for (let row = 0; row < block.rows; row++) block.read(row, out, row * classes);
+      yield block.isComplete ? out : null;
+    }
+  }
+
+  get sets(): readonly LabelSet[] {
+    return this.#shelf.sets;
+  }
+
+  /** Whether every label of the run is there. */
+  async isDone(): Promise<boolean> {
+    return (await this.#openWork()).isDone;
+  }
+
+  #openWork(): Promise<LabelWork> {
+    this.#work ??= LabelWork.open(this.#shelf, (position) => this.#options.run.sampleAt(0, position));
+    return this.#work;
+  }
+
+  async #sendLease(request: IncomingMessage, response: ServerResponse): Promise<true> {
+    const length = Number(request.headers['content-length'] ?? Number.NaN);
+    if (!Number.isInteger(length) || length > 1024) return refuse(request, response, 413, 'a short body was wanted');
+    const bytes = await readBody(request, length);
+    if (bytes === null) return true;
+    const asked = leaseRequestSchema.safeParse(parseJson(bytes)).data;
+    if (asked === undefined) return answer(response, 400, 'the name of a worker was wanted');
+    this.#labellers.add(asked.worker);
+    const lease: LabelLease = this.#isOver ? { type: 'done' } : (await this.#openWork()).lease(asked.worker, performance.now());
+    if (lease.type === 'done') this.#labellers.delete(asked.worker);
+    return sendJson(request, response, lease);
+  }
+
+  async #sendCounts(request: IncomingMessage, response: ServerResponse, set: number): Promise<true> {
+    return sendJson(request, response, { counts: await this.#shelf.counts(set) });
   }
 
   async #sendBlock(response: ServerResponse, set: number, block: number): Promise<true> {
@@ -121,6 +172,8 @@ export class LabelDesk {
       if (request.headers['content-digest'] !== contentDigest(bytes)) return answer(response, 400, 'the bytes have another content-digest');
       await this.#add(set, spec, bytes);
       this.#heardMs = performance.now();
+      const worker = request.headers[workerHeader];
+      if (typeof worker === 'string') (await this.#openWork()).heard(worker, this.#heardMs);
       response.writeHead(204).end();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -140,11 +193,13 @@ export class LabelDesk {
       const block = this.#shelf.at(set, number) ?? (await this.#shelf.open(set, number));
       const wasComplete = block.isComplete;
       if (!block.addBytes(id - (plan.blocks[number]?.first ?? 0), row(i))) throw new ProtocolError(`the label of sample ${id} is not a number`);
-      if (block.isComplete && !wasComplete) this.#save(set, number);
+      if (block.isComplete && !wasComplete) this.#onComplete(set, number);
     }
   }
 
-  #save(set: number, block: number): void {
+  #onComplete(set: number, block: number): void {
+    const completed = async (): Promise<void> => (await this.#openWork()).completed(set, block);
+    completed().catch((error: unknown) => this.#options.onError(error));
     this.#saving = this.#saving.then(() => this.#shelf.saveBlock(set, block)).catch((error: unknown) => this.#options.onError(error));
   }
 
@@ -159,6 +214,22 @@ function roundingLines(source: LabelSource): string[] {
   const [set] = labelSets(source);
   const precision = precisionOf(source.recipe.labels);
   return set === undefined || precision.name === 'float32' ? [] : [`labels: ${errorBound(precision, set.form)}`];
+}
+
+function sendJson(request: IncomingMessage, response: ServerResponse, value: unknown): true {
+  request.resume();
+  const body = JSON.stringify(value);
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body);
+  return true;
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
 }
 
 /** The body may be endless: the connection ends with the answer. */

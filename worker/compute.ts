@@ -55,6 +55,9 @@ export interface RunCompute {
   dispose(): void | Promise<void>;
 }
 
+/** What was waited for is wanted no more: the run's trainer ends. */
+export class WaitEnded extends Error {}
+
 /** Models and data come from files that the link fetches. @throws UserError when an artifact is wrong or cannot be had */
 export type FetchArtifact = (sha256: string) => Promise<string>;
 
@@ -63,5 +66,6 @@ export interface ComputeBackend {
   readonly name: 'wasm' | 'native';
   readonly gpu: string | null;
   readonly version: string;
-  open(begin: Begin, fetch: FetchArtifact): Promise<RunCompute>;
+  /** @param alive a sign of life while it waits for something else than its device; false: nobody wants the result any more */
+  open(begin: Begin, fetch: FetchArtifact, alive: () => boolean): Promise<RunCompute>;
 }

@@ -88,7 +88,8 @@ export interface RunFiles {
 export async function fetchRun(welcome: Down<'welcome'>, cache: ArtifactCache): Promise<RunFiles> {
   const recipe = recipeSchema.safeParse(welcome.recipe);
   if (!recipe.success) throw new UserError(`the coordinator's recipe is not one of this version: ${z.prettifyError(recipe.error)}`, exitCodes.refused);
-  const files = welcome.teachers.flatMap((teacher) => teacher.files);
+  // Whoever waits for labels runs no teacher.
+  const files = recipe.data.labels.wait ? [] : welcome.teachers.flatMap((teacher) => teacher.files);
   const [spec, manifest, initialPath, ...paths] = await Promise.all([
     readJson(cache, welcome.student, studentSpecSchema),
     readJson(cache, welcome.manifest, manifestSchema),

@@ -27,18 +27,40 @@ export interface ModelsOptions {
 /** The backend as a worker takes it. */
 export function computeBackend(backend: Backend, options: ModelsOptions): ComputeBackend {
   const { name, gpu, version } = backend;
-  return { name, gpu, version, open: (begin, fetch) => openModels(backend, begin, { ...options, fetch }) };
+  return { name, gpu, version, open: (begin, fetch, alive) => openModels(backend, begin, { ...options, fetch, alive }) };
 }
 
 /** @throws UserError when a model cannot be opened */
-async function openModels(backend: Backend, begin: Begin, options: ModelsOptions & { fetch: FetchArtifact }): Promise<RunCompute> {
+async function openModels(backend: Backend, begin: Begin, options: ModelsOptions & { fetch: FetchArtifact; alive: () => boolean }): Promise<RunCompute> {
   const { recipe, spec, manifest } = begin;
   const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer));
-  const ensemble = begin.teachers.length === 0 ? null : await openEnsemble(backend, begin, options.warn);
+  const ensemble = begin.teachers.length === 0 ? null : onceOpened(() => openEnsemble(backend, begin, options.warn));
   const open = (dataSet: DataSet): Samples => new Samples(dataSet, manifest.preprocess, options.fetch);
   const evaluation = manifest.eval === null ? null : open(manifest.eval);
-  const labels = manifest.labels !== undefined ? new FileLabels(manifest.labels, manifest.train, options.fetch) : ensemble === null ? null : openRunLabels({ ...options, source: begin, ensemble, home: options.labels ?? null, peers: options.labelPeers ?? null });
+  const labels = labelsOf(begin, ensemble, options);
   return new RunModels({ backend, begin, student, ensemble, labels, train: open(manifest.train), evaluation, order: orderOf(recipe, manifest.train) });
+}
+
+/** Of the recipe's file, else of the ensemble; null where no loss wants any. */
+function labelsOf(begin: Begin, ensemble: LazyEnsemble | null, options: ModelsOptions & { fetch: FetchArtifact; alive: () => boolean }): Parts['labels'] {
+  const { manifest } = begin;
+  if (manifest.labels !== undefined) return new FileLabels(manifest.labels, manifest.train, options.fetch);
+  if (ensemble === null) return null;
+  return openRunLabels({ ...options, source: begin, ensemble: ensemble.get, home: options.labels ?? null, peers: options.labelPeers ?? null });
+}
+
+/** Teachers are opened when the first of them is needed: a run that reads its labels may never do. */
+interface LazyEnsemble {
+  readonly get: () => Promise<Ensemble>;
+  readonly dispose: () => Promise<void>;
+}
+
+function onceOpened(open: () => Promise<Ensemble>): LazyEnsemble {
+  let opened: Promise<Ensemble> | null = null;
+  return {
+    get: () => (opened ??= open()),
+    dispose: async () => (await opened?.catch(() => null))?.dispose(),
+  };
 }
 
 function openEnsemble(backend: Backend, { recipe, manifest, teachers, files }: Begin, warn: (line: string) => void): Promise<Ensemble> {
@@ -66,7 +88,7 @@ interface Parts {
   readonly backend: Backend;
   readonly begin: Begin;
   readonly student: Student;
-  readonly ensemble: Ensemble | null;
+  readonly ensemble: LazyEnsemble | null;
   /** Null where no loss wants soft labels. */
   readonly labels: Pick<Labels, 'get' | 'close'> | null;
   readonly train: Samples;
@@ -104,8 +126,8 @@ class RunModels implements RunCompute {
   }
 
   async teacherLogits({ inputs, rows }: MicroBatch): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
-    const { ensemble } = this.#parts;
-    if (ensemble === null) throw new Error('an evaluation of the teachers of a run without teachers');
+    const ensemble = await this.#parts.ensemble?.get();
+    if (ensemble === undefined) throw new Error('an evaluation of the teachers of a run without teachers');
     const teachers = await ensemble.logits(inputs, rows);
     return { teachers, ensemble: ensemble.mixture(teachers) };
   }

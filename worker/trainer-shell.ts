@@ -1,6 +1,6 @@
 /** The main thread's half of the link: its messages become a desk, models and a trainer for each run that it begins. */
 import { exitCodes, UserError } from '../shared/errors.js';
-import type { ComputeBackend } from './compute.js';
+import { WaitEnded, type ComputeBackend } from './compute.js';
 import { Desk } from './desk.js';
 import { probe } from './probe.js';
 import { train } from './trainer.js';
@@ -63,15 +63,22 @@ export class TrainerShell {
     if (desk.queue.isClosed) return;
     const { recipe, manifest, initialPath, session } = begin;
     checkBackend(recipe.numerics.backend, this.#backend.name);
-    const compute = await this.#backend.open(begin, (sha256) => this.#fetch(sha256));
+    const compute = await this.#backend.open(begin, (sha256) => this.#fetch(sha256), () => this.#isWanted(desk));
     try {
       const slot = begin.trainerSlots[0] ?? 0;
       const { digest, repeatable } = await probe({ compute, recipe, manifest, initialPath, replica: desk.replica, slot });
       this.#link.post({ type: 'built', session, digest, repeatable });
       await train({ desk, compute, recipe });
+    } catch (error) {
+      if (!(error instanceof WaitEnded)) throw error;
     } finally {
       await compute.dispose();
     }
+  }
+
+  #isWanted(desk: Desk): boolean {
+    this.#control.tick();
+    return !desk.queue.isClosed;
   }
 
   #fetch(sha256: string): Promise<string> {

@@ -48,6 +48,13 @@ function teacherProblems({ teachers }: Recipe): Finding[] {
 }
 
 function keptLabelProblems({ labels }: Recipe): Finding[] {
+  return [
+    ...when(labels.wait && !labels.cache, ['labels', 'wait'], 'true given beside cache: false; labels that are kept wanted'),
+    ...fileLabelProblems(labels),
+  ];
+}
+
+function fileLabelProblems(labels: Recipe['labels']): Finding[] {
   return when(labels.from !== undefined && labels.precision !== 'float32', ['labels', 'precision'], `${labels.precision} given beside from, whose labels are used as they are; float32 wanted`);
 }
 

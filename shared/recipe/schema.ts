@@ -142,6 +142,7 @@ export const recipeSchema = z
     labels: z
       .object({
         cache: z.boolean().default(true).describe('keep soft labels, in memory and on the disk, and read them instead of running the teachers again'),
+        wait: z.boolean().default(false).describe('training workers hold no teacher and wait for workers with --role label; false: they label for themselves what is not there'),
         precision: z.enum(['float32', 'float16', 'top-k']).default('float32').describe('how exactly labels are kept; the decoded ones are used, whether kept or new'),
         from: z.string().optional().describe('labels made elsewhere, a row a training sample: .npz or .parquet with logits or probabilities [samples x classes]; no teacher is needed then'),
         k: positiveInt.default(16).describe('top-k: classes that are kept; the others share the remaining mass'),

@@ -92,10 +92,11 @@ export interface WholeOptions {
   /** Where the coordinator keeps labels, and every worker its own. */
   readonly labels?: LabelHome;
   readonly workerLabels?: (worker: number) => LabelHome;
+  readonly onListening?: (port: number) => void;
 }
 
 /** @returns also what the coordinator and the workers said */
-export async function whole(run: PreparedRun, workers: number, { cut = false, labels, workerLabels }: WholeOptions = {}): Promise<{ summary: Summary; lines: JournalLine[]; said: string[] }> {
+export async function whole(run: PreparedRun, workers: number, { cut = false, labels, workerLabels, onListening }: WholeOptions = {}): Promise<{ summary: Summary; lines: JournalLine[]; said: string[] }> {
   const out = temporaryFolder();
   const said: string[] = [];
   let listening: (port: number) => void = () => undefined;
@@ -103,21 +104,22 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
     listening = resolve;
   });
   const summary = coordinate(run, {
-    listen: { host: '127.0.0.1', port: 0 }, token: null, out, ...(labels === undefined ? {} : { labels }), stopSignal: new AbortController().signal, next: false, onListening: listening,
+    listen: { host: '127.0.0.1', port: 0 }, token: labels === undefined ? null : 'secret', out, ...(labels === undefined ? {} : { labels }), stopSignal: new AbortController().signal, next: false, onListening: listening,
     reporter: { say: (_level, text) => void said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
     exportStudent: async () => undefined, times: { tickMs: 10, heartbeatMs: 50 },
   });
   summary.catch(() => undefined);
   const url = `ws://127.0.0.1:${await port}`;
+  onListening?.(await port);
   const wasm = await openWasm();
   let cuts = 0;
   const exits = Array.from({ length: workers }, (_, i) => {
     const backend = computeBackend(wasm, {
-      warn: (line) => void said.push(line), labels: workerLabels?.(i), labelPeers: labels === undefined ? undefined : { address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: null },
+      warn: (line) => void said.push(line), labels: workerLabels?.(i), labelPeers: labels === undefined ? undefined : { address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: 'secret' },
     });
     const stop = new AbortController();
     stops.push(stop);
-    return runWorker({ url, token: null, cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 5, stop: stop.signal, log: () => undefined, backend }, (start) =>
+    return runWorker({ url, token: labels === undefined ? null : 'secret', cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 5, stop: stop.signal, log: () => undefined, backend }, (start) =>
       startLinkHere(start, { connect: async (options): Promise<Connection> => {
         const connection = await connect(options);
         if (cut && cuts++ < 4) setTimeout(() => connection.terminate(), 60 * cuts);

@@ -6,17 +6,25 @@
 import { z } from 'zod';
 import { decodeBlock } from '../../shared/labels/block.js';
 import { contentDigest } from '../../shared/labels/content-digest.js';
+import { workerHeader } from '../../shared/labels/lease.js';
 import { encodeRows, rowsPerMessage } from '../../shared/labels/rows-message.js';
 import type { LabelSet } from '../../shared/labels/sets.js';
 import type { LabelShelf } from '../../shared/labels/shelf.js';
+import { WaitEnded } from '../compute.js';
 import type { LabelPeers } from './labels.js';
 
 export interface CoordinatorLabelsOptions {
   /** `http://HOST:PORT/labels/` */
   readonly address: string;
   readonly token: string | null;
+  /** A name for this worker, where the coordinator leases blocks to it. */
+  readonly worker?: string | undefined;
   readonly shelf: LabelShelf;
   readonly warn: (line: string) => void;
+  /** Wait for others to make what is missing. */
+  readonly wait?: boolean;
+  /** Called while waiting; false: nobody waits any more. */
+  readonly alive?: (() => boolean) | undefined;
   /** Between two questions for what there is. */
   readonly askMs?: number;
   /** How long new rows are gathered before they are sent. */
@@ -32,9 +40,12 @@ interface Known {
 const countsSchema = z.object({ counts: z.array(z.number().int().nonnegative()) });
 const patienceMs = 10_000;
 const closeMs = 2000;
+/** Between two looks while waiting; and looks after which the waiting is said. */
+const waitMs = 100;
+const patientTries = 50;
 
 export class CoordinatorLabels implements LabelPeers {
-  readonly #options: Required<CoordinatorLabelsOptions>;
+  readonly #options: CoordinatorLabelsOptions & { readonly askMs: number; readonly gatherMs: number };
   readonly #known: (Known | null)[];
   /** By set: sample ids whose rows are to be sent. */
   readonly #outgoing: number[][];
@@ -55,13 +66,31 @@ export class CoordinatorLabels implements LabelPeers {
 
   /** Complete blocks are worth their bytes; at the start of a run, so are the parts that an earlier one has left. */
   async ask(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      await this.#look(set, wanted);
+      if (this.#options.wait !== true || (await this.#hasAll(set, wanted))) return;
+      if (tries === patientTries) this.#options.warn('labels: waiting for workers with --role label to make what this one needs');
+      if (this.#options.alive?.() === false) throw new WaitEnded('the run ended while labels were waited for');
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+
+  async #hasAll(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<boolean> {
+    for (const [number, rows] of wanted) {
+      const block = await this.#options.shelf.open(set, number);
+      if (!rows.every((row) => block.has(row))) return false;
+    }
+    return true;
+  }
+
+  async #look(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<void> {
     const known = await this.#counts(set);
     if (known === null) return;
     const { shelf } = this.#options;
     for (const number of wanted.keys()) {
       const count = known.counts[number] ?? 0;
       const block = await shelf.open(set, number);
-      if (count > block.count && (count === block.rows || known.isFirst)) await this.#fetchBlock(set, number);
+      if (count > block.count && (count === block.rows || known.isFirst || this.#options.wait === true)) await this.#fetchBlock(set, number);
     }
   }
 
@@ -69,6 +98,11 @@ export class CoordinatorLabels implements LabelPeers {
     const first = this.#options.shelf.plan.blocks[block]?.first ?? 0;
     for (const row of rows) this.#outgoing[set]?.push(first + row);
     this.#timer ??= setTimeout(() => this.#flush(patienceMs), this.#options.gatherMs);
+  }
+
+  async sent(): Promise<void> {
+    this.#flush(patienceMs);
+    await this.#sending;
   }
 
   async close(): Promise<void> {
@@ -80,7 +114,7 @@ export class CoordinatorLabels implements LabelPeers {
   /** What the coordinator has, as of less than `askMs` ago; null while it does not answer. */
   async #counts(set: number): Promise<Known | null> {
     const known = this.#known[set] ?? null;
-    if (known !== null && performance.now() - known.atMs < this.#options.askMs) return known;
+    if (known !== null && performance.now() - known.atMs < (this.#options.wait === true ? waitMs : this.#options.askMs)) return known;
     const response = await this.#request(set, '', {}, patienceMs);
     const counts = response === null ? null : countsSchema.safeParse(await bodyOf(response, (body) => body.json())).data?.counts;
     const found = { counts: counts ?? [], atMs: performance.now(), isFirst: known === null };
@@ -142,8 +176,8 @@ export class CoordinatorLabels implements LabelPeers {
 
   /** Null for an answer other than a good one; the first one in a row is said. */
   async #request(set: number, path: string, init: { method?: string; body?: Uint8Array<ArrayBuffer>; headers?: Record<string, string> }, timeoutMs: number): Promise<Response | null> {
-    const { address, token, warn } = this.#options;
-    const authorization: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
+    const { address, token, warn, worker } = this.#options;
+    const authorization: Record<string, string> = { ...(token === null ? {} : { authorization: `Bearer ${token}` }), ...(worker === undefined ? {} : { [workerHeader]: worker }) };
     try {
       const response = await fetch(new URL(`${this.#setAt(set).key}${path}`, address), { ...init, headers: { ...init.headers, ...authorization }, signal: AbortSignal.timeout(timeoutMs) });
       // 404: the coordinator is at another run already, or keeps no labels of this one.

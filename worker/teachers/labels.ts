@@ -6,7 +6,7 @@
  */
 import { LabelBlock } from '../../shared/labels/block.js';
 import type { RowCodec } from '../../shared/labels/precision.js';
-import { labelNames, type LabelKind } from '../../shared/labels/sets.js';
+import { labelNames, type BlockPlan, type LabelKind } from '../../shared/labels/sets.js';
 import type { LabelShelf } from '../../shared/labels/shelf.js';
 
 /** Gives labels by name (`T=4`, `logits`, `teacher:NAME`), [rows x classes] each. */
@@ -18,7 +18,9 @@ export interface LabelPeers {
   ask(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<void>;
   /** Lets them have new rows of a block. */
   offer(set: number, block: number, rows: readonly number[]): void;
-  /** Sends what is still to be sent. */
+  /** Sends what was offered, and waits for its arrival. */
+  sent(): Promise<void>;
+  /** Sends what is still to be sent, soon or never. */
   close(): Promise<void>;
 }
 
@@ -78,6 +80,16 @@ export class Labels {
     this.#computed += missing.length;
     this.#read += ids.length - missing.length;
     return new Map(wanted.map((one) => [one.name, this.#gather(one, places, fresh?.get(one.name) ?? null, missing)]));
+  }
+
+  /** How the samples are cut into blocks. */
+  get plan(): BlockPlan {
+    return this.#options.shelf.plan;
+  }
+
+  /** Waits until the others have what was made here. */
+  async sent(): Promise<void> {
+    await this.#options.peers?.sent();
   }
 
   /** Writes what is new to the disk and sends it to the others. */

@@ -8,26 +8,29 @@ import { Labels } from './labels.js';
 
 export interface RunLabelsOptions {
   readonly source: LabelSource;
-  readonly ensemble: Pick<Ensemble, 'labels'>;
+  /** Opened when the first label must be computed. */
+  readonly ensemble: () => Promise<Pick<Ensemble, 'labels'>>;
   /** Null: labels are kept in memory alone. */
   readonly home: LabelHome | null;
   readonly warn: (line: string) => void;
+  /** Called while it waits for labels of others; false: nobody waits any more. */
+  readonly alive?: () => boolean;
   /** Null: this worker asks and tells nobody. */
-  readonly peers?: { readonly address: string; readonly token: string | null } | null;
+  readonly peers?: { readonly address: string; readonly token: string | null; readonly worker?: string } | null;
 }
 
 /** Bytes of label blocks in a worker's memory, about. */
 const memoryBytes = 2 ** 30;
 
 /** Null where no loss wants soft labels. */
-export function openRunLabels({ source, ensemble, home, warn, peers = null }: RunLabelsOptions): Labels | null {
+export function openRunLabels({ source, ensemble, home, warn, alive, peers = null }: RunLabelsOptions): Labels | null {
   const { cache } = source.recipe.labels;
   const shelf = openShelf(source, { home: cache ? home : null, warn, memoryBytes });
   if (shelf === null) return null;
-  const shared = peers === null || !cache ? null : new CoordinatorLabels({ ...peers, shelf, warn });
+  const shared = peers === null || !cache ? null : new CoordinatorLabels({ ...peers, shelf, warn, alive, wait: peers.worker === undefined && source.recipe.labels.wait });
   shared?.greet();
   return new Labels({
-    compute: (names, inputs, rows) => ensemble.labels(names, inputs, rows), teachers: source.teachers, shelf, cache,
+    compute: async (names, inputs, rows) => (await ensemble()).labels(names, inputs, rows), teachers: source.teachers, shelf, cache,
     peers: shared,
   });
 }

@@ -6,7 +6,10 @@ import { LabelDesk } from '../../../coordinator/labels.js';
 import { contentDigest } from '../../../shared/labels/content-digest.js';
 import { encodeRows } from '../../../shared/labels/rows-message.js';
 import { openShelf, type LabelShelf } from '../../../shared/labels/shelf.js';
+import type { PreparedRun } from '../../../coordinator/run-data.js';
+import { recipeSchema } from '../../../shared/recipe/schema.js';
 import { CoordinatorLabels } from '../../../worker/teachers/coordinator-labels.js';
+import { specOf } from '../fakes.js';
 import { classes, firstSet, labelOf, sourceOf, temporaryFolder } from '../../shared/labels/fixtures.js';
 
 const token = 'secret';
@@ -22,11 +25,21 @@ async function coordinator(folder = temporaryFolder()) {
   folders.push(folder);
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
-  const labels = LabelDesk.open({ source: sourceOf(), home: { folder, maxBytes: 1e9 }, warn: () => undefined, onError });
+  const labels = LabelDesk.open({ run: runOf(), home: { folder, maxBytes: 1e9 }, warn: () => undefined, onError });
   if (labels === null) throw new Error('no labels');
   const door = await listen({ host: '127.0.0.1', port: 0, token, labels, find: () => undefined, isReady: () => true, onError, onWorker: () => undefined });
   doors.push(door);
   return { labels, door, folder, errors, address: `http://127.0.0.1:${door.port}/labels/` };
+}
+
+function runOf(): PreparedRun {
+  const artifact = { sha256: 'a'.repeat(64), bytes: 1 };
+  const { recipe, teachers, manifest } = sourceOf();
+  return {
+    recipe: recipeSchema.parse({ ...recipe, student: { builtin: 'mlp' }, optimizer: { name: 'sgd', learningRate: 1 }, epochs: 1 }), teachers, manifest: { ...manifest, eval: null },
+    recipeFolder: '', name: 'labels', recipeDigest: 'b'.repeat(64), student: specOf(1), initialWeights: new Map(), artifacts: new Map(),
+    studentArtifact: artifact, manifestArtifact: artifact, trainLabels: new Int32Array(1540), sampleAt: (_epoch, position) => 1539 - position,
+  };
 }
 
 function worker(address: string) {

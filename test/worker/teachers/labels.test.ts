@@ -32,7 +32,7 @@ const mixture = [{ kind: 'mixture', temperature: 4 }] as const;
 function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null) {
   const ensemble = new FakeEnsemble();
   const lines: string[] = [];
-  const labels = openRunLabels({ source, ensemble, home, warn: (line) => lines.push(line) });
+  const labels = openRunLabels({ source, ensemble: async () => ensemble, home, warn: (line) => lines.push(line) });
   if (labels === null) throw new Error('no labels');
   const get = async (...ids: number[]): Promise<Float32Array | undefined> => (await labels.get(Uint32Array.from(ids), samples(...ids), 0, mixture)).get('T=4');
   return { ensemble, labels, get, lines };
@@ -147,6 +147,7 @@ describe('labels', () => {
         (await shelf.open(set, 0)).add(9, labelOf(9), 0);
       },
       offer: (set, block, rows) => void told.push(['offer', set, block, [...rows]]),
+      sent: async () => undefined,
       close: async () => void told.push('close'),
     };
     const labels = new Labels({ compute: (...asked) => ensemble.labels(...asked), teachers: source.teachers, shelf, cache: true, peers });
