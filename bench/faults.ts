@@ -164,7 +164,7 @@ data:
   train: { format: idx, images: ${data}/train-images-idx3-ubyte, labels: ${data}/train-labels-idx1-ubyte, limit: 2000 }
   preprocess: { scale: 0.00392156862745098 }
 optimizer: { name: adam, learningRate: 0.001 }
-batch: { size: 128, micro: 32 }
+batch: { size: 8, micro: 4 }
 epochs: 100
 snapshots: { everySteps: 10 }
 `);
