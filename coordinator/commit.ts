@@ -136,7 +136,7 @@ export class Committer {
     const view = replica.slotBytes(content.buffer);
     const isSmall = view.length <= limits.chunkBytes;
     // A small commit is cheaper to copy than to keep its buffer from being used again.
-    const bytes = isSmall ? Uint8Array.from(view) : view;
+    const bytes = isSmall ? view.slice() : view;
     const head: CommitHead = {
       step: unit.step, unit: index, scalars, bytes: bytes.length, digest: replica.hashSlot(content.buffer),
       momentCounts: [...(content.moments?.counts ?? [])],

@@ -1,8 +1,10 @@
 /**
  * The worker processes of `run`: one per device, on this machine, told the token through the environment.
- * They end with the run; one that dies early is started again a few times, since its leases go to others meanwhile.
+ * They end with the run; one that is killed is started again a few times, since its leases go to others meanwhile. One
+ * that ends by itself has said why, and would say it again.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { exitCodes } from '../shared/errors.js';
 
 export interface LocalWorkersOptions {
   /** The command line of this program up to the verb: node, its options, cli.js. */
@@ -17,8 +19,8 @@ export interface LocalWorkersOptions {
 }
 
 const restartLimit = 3;
-/** A worker that ends with one of these has said why; starting it again would say it again. */
-const finalCodes = new Set([0, 2, 65, 75, 77, 79]);
+/** A frame of an error's stack. */
+const stackFrame = /^\s+at /;
 
 export class LocalWorkers {
   private readonly children = new Map<number, ChildProcess>();
@@ -53,27 +55,27 @@ export class LocalWorkers {
       env: { ...process.env, ...this.options.environment(i), STILLHOUSE_TOKEN: this.options.token, STILLHOUSE_LOCAL: '1' },
     });
     this.children.set(i, child);
-    let lastLine = '';
+    let reason = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       for (const line of text.split('\n')) {
         if (line.trim() === '') continue;
-        lastLine = line;
+        if (!stackFrame.test(line)) reason = line.replace(/^stillhouse: /, '');
         this.options.onLine(`worker ${i + 1}: ${line}`);
       }
     });
     child.on('error', (error) => {
-      lastLine = error.message;
+      reason = error.message;
     });
-    child.on('close', (code) => this.ended(i, code, lastLine));
+    child.on('close', (code) => this.ended(i, code, reason));
   }
 
   private ended(i: number, code: number | null, line: string): void {
     this.children.delete(i);
     if (this.closing) return;
     const restarts = this.restarts.get(i) ?? 0;
-    if (!(code !== null && finalCodes.has(code)) && restarts < restartLimit) {
+    if ((code === null || code === exitCodes.unavailable) && restarts < restartLimit) {
       this.restarts.set(i, restarts + 1);
-      this.options.onLine(`worker ${i + 1} ended (${code ?? 'signal'}); starting it again (${restarts + 1} of ${restartLimit})`);
+      this.options.onLine(`worker ${i + 1} ended (${code ?? 'killed'}); starting it again (${restarts + 1} of ${restartLimit})`);
       this.start(i);
       return;
     }

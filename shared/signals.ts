@@ -3,8 +3,8 @@
  * a handler is there SIGUSR1 opens Node's debugger and SIGTERM ends the process where it stands.
  *
  * SIGINT, SIGTERM and SIGUSR1 ask for a stop in good order (`stop` aborts with the signal's name); a second SIGINT ends
- * the process at once. A local worker ignores the terminal's SIGINT, which reaches the whole process group: its
- * coordinator tells it when to end.
+ * the process at once. A local worker ignores all three: a terminal, a scheduler and a service manager send them to the
+ * whole process group, and its coordinator tells it when to end.
  */
 const controller = new AbortController();
 
@@ -17,6 +17,4 @@ function ask(signal: NodeJS.Signals): void {
 }
 
 const isLocalWorker = process.env.STILLHOUSE_LOCAL === '1';
-process.on('SIGINT', isLocalWorker ? () => undefined : ask);
-process.on('SIGTERM', ask);
-process.on('SIGUSR1', ask);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const) process.on(signal, isLocalWorker ? () => undefined : ask);

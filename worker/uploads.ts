@@ -111,7 +111,7 @@ export class Uploads {
 
   #moveToHeap(kept: Kept): void {
     if (kept.slot === null) return;
-    kept.bytes = Uint8Array.from(kept.bytes);
+    kept.bytes = kept.bytes.slice();
     this.#giveBack(kept);
   }
 

@@ -1,0 +1,114 @@
+/** A run that is stopped in good order goes on later, and local workers live and die with their run. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commitsOf, Program, soon } from '../../bench/programs.js';
+import { barsRecipe, steps, writeBars } from './bars.js';
+import { curveOf, digestOf, scratchFolder } from './processes.js';
+
+const scratch = scratchFolder();
+const recipe = join(scratch.path, 'recipe.yaml');
+const undisturbed = join(scratch.path, 'undisturbed');
+afterAll(() => scratch.remove());
+
+function run(out: string, more: readonly string[] = []): Program {
+  return new Program(['run', recipe, '--workers', '2', '--backend', 'wasm', '--out', out, ...more], { STILLHOUSE_CACHE: join(scratch.path, 'cache') });
+}
+
+async function atStep(out: string, step: number): Promise<void> {
+  while (commitsOf(out).length < step) await soon(2);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // A zombie answers too.
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
+}
+
+/** Process ids of a process's children, by /proc. */
+function childrenOf(pid: number): number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  return existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number) : [];
+}
+
+beforeAll(async () => {
+  writeBars(scratch.path);
+  writeFileSync(recipe, barsRecipe({ student: '{ builtin: mlp, hidden: [512] }' }));
+  const { code, stderr } = await run(undisturbed).ended;
+  expect(code, stderr).toBe(0);
+});
+
+describe('a run that is asked to stop', () => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGUSR1'] as const)('by %s ends with 75 after its step, and the same command goes on to the same bits', async (signal) => {
+    const out = join(scratch.path, signal);
+    const first = run(out);
+    await atStep(out, 5);
+    first.child.kill(signal);
+    const stopped = await first.ended;
+    expect([stopped.code, stopped.stderr]).toEqual([75, expect.stringMatching(new RegExp(`stopped \\(${signal}\\) at step \\d+; run the same command again to continue`))]);
+    const done = commitsOf(out).length;
+    expect(done).toBeLessThan(steps);
+    const second = await run(out).ended;
+    expect([second.code, second.stderr]).toEqual([0, expect.stringContaining(`at step ${done} of ${steps}`)]);
+    expect(curveOf(out)).toEqual(curveOf(undisturbed));
+    expect(digestOf(out)).toBe(digestOf(undisturbed));
+  });
+
+  it('as a whole process group, as schedulers do it, ends with 75 all the same', async () => {
+    const out = join(scratch.path, 'group');
+    const first = run(out);
+    await atStep(out, 5);
+    for (const pid of [...childrenOf(first.child.pid ?? 0), first.child.pid ?? 0]) process.kill(pid, 'SIGTERM');
+    expect((await first.ended).code).toBe(75);
+  });
+
+  it('waits for its open step, and ends at once at a second SIGINT', async () => {
+    const out = join(scratch.path, 'twice');
+    const first = run(out);
+    await atStep(out, 2);
+    const workers = childrenOf(first.child.pid ?? 0);
+    for (const pid of workers) process.kill(pid, 'SIGSTOP');
+    first.child.kill('SIGINT');
+    await soon(300);
+    expect(first.child.exitCode).toBeNull();
+    first.child.kill('SIGINT');
+    expect((await first.ended).code).toBe(130);
+    for (const pid of workers) process.kill(pid, 'SIGKILL');
+  });
+});
+
+describe('local workers', () => {
+  it('end when their run is killed', async () => {
+    const out = join(scratch.path, 'orphans');
+    const parent = run(out);
+    await atStep(out, 2);
+    const workers = childrenOf(parent.child.pid ?? 0);
+    expect(workers).toHaveLength(2);
+    parent.child.kill('SIGKILL');
+    await parent.ended;
+    while (workers.some(isAlive)) await soon(20);
+  });
+});
+
+describe('the folder of a run', () => {
+  it('is kept once the run has ended: the next goes beside it', async () => {
+    const { code, stdout } = await run(undisturbed).ended;
+    expect([code, stdout]).toEqual([0, expect.stringContaining(`${undisturbed}-2/student`)]);
+    expect(digestOf(`${undisturbed}-2`)).toBe(digestOf(undisturbed));
+  });
+
+  it('is refused to another recipe while its run has not ended', async () => {
+    const out = join(scratch.path, 'other-recipe');
+    const first = run(out);
+    await atStep(out, 2);
+    first.child.kill('SIGTERM');
+    expect((await first.ended).code).toBe(75);
+    const { code, stderr } = await run(out, ['--seed', '12']).ended;
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/holds an unfinished run of another recipe/)]);
+    expect((await run(out).ended).code).toBe(0);
+  });
+});
