@@ -33,6 +33,7 @@ interface RunFlags extends RecipeFlags {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly workers?: number;
+  readonly labelWorkers?: number;
   readonly backend?: BackendName;
 }
 
@@ -176,6 +177,9 @@ async function runVerb(file: string, flags: RunFlags): Promise<number> {
   const { run, out } = await start(file, flags);
   const token = newToken();
   const startWorkers = await localWorkers(run, flags, token);
+  const startLabellers = flags.labelWorkers === undefined ? null : await localWorkers(run, { ...flags, workers: flags.labelWorkers }, token, 'label');
+  if (run.recipe.labels.wait && startLabellers === null) throw new UserError('labels.wait: true given; somebody to make the labels was wanted: run --label-workers N, or a coordinator that they join');
+  let labellers: LocalWorkers | undefined;
   let workers: LocalWorkers | undefined;
   let fail: (error: Error) => void = () => undefined;
   const lost = new Promise<never>((_, reject) => {
@@ -185,15 +189,16 @@ async function runVerb(file: string, flags: RunFlags): Promise<number> {
   const onListening = (port: number): void => {
     if (workers !== undefined) return;
     workers = startWorkers(port);
+    labellers = startLabellers?.(port);
     void workers.whenAllFailed().then(({ code, line }) => fail(new UserError(line === '' ? 'every local worker ended' : line, code === null || code === 0 ? exitCodes.bug : (code as typeof exitCodes.bug))));
   };
   try {
     const summary = await Promise.race([coordinateAll({ run, out, address: { host: '127.0.0.1', port: 0 }, token, flags, onListening }), lost]);
-    await workers?.close(5000);
+    await Promise.all([workers?.close(5000), labellers?.close(5000)]);
     await showResults(run, summary, out, flags);
     return exitCodes.done;
   } finally {
-    await workers?.close(2000);
+    await Promise.all([workers?.close(2000), labellers?.close(2000)]);
   }
 }
 
@@ -343,7 +348,8 @@ function program(done: (code: number) => void): Command {
     return otherwise === undefined ? option : option.default(otherwise);
   };
   withRun(root.command('run').argument('<recipe>').description('coordinator and local workers, to the end'))
-    .option('--workers <n>', 'local workers (default: one per GPU, else one per core)', positive).addOption(backend()).action(verb(runVerb));
+    .option('--workers <n>', 'local workers (default: one per GPU, else one per core)', positive)
+    .option('--label-workers <n>', 'local workers beside them that only label', positive).addOption(backend()).action(verb(runVerb));
   withRun(root.command('coordinator').argument('<recipe>').description('the coordinator alone'))
     .requiredOption('--listen <host:port>', 'where workers connect', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
     .option('--insecure', 'no token beyond loopback').option('--expect <n>', 'begin when so many workers are ready', positive).action(verb(coordinatorVerb));

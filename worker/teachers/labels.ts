@@ -87,6 +87,11 @@ export class Labels {
     return this.#options.shelf.plan;
   }
 
+  /** Bytes that the labels of one sample take, of all kinds together, in one view. */
+  get rowBytes(): number {
+    return this.#options.shelf.sets.filter(({ view }) => view === 0).reduce((sum, { codec }) => sum + codec.rowBytes, 0);
+  }
+
   /** Waits until the others have what was made here. */
   async sent(): Promise<void> {
     await this.#options.peers?.sent();
