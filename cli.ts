@@ -53,7 +53,15 @@ interface LabelFlags extends RunFlags {
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
+/** Reads a recipe and says which of its files are missing. */
 async function openRecipe(file: string, flags: RecipeFlags): Promise<ReadRecipe> {
+  const { checkFiles } = await import('./shared/recipe/missing-files.js');
+  const read = await openRecipeAlone(file, flags);
+  await checkFiles(read, resolve(dirname(file)));
+  return read;
+}
+
+async function openRecipeAlone(file: string, flags: RecipeFlags): Promise<ReadRecipe> {
   const { readRecipe } = await import('./shared/recipe/read.js');
   let text: string;
   try {
@@ -323,7 +331,7 @@ function refuseFormat(name: string, known: readonly string[]): never {
 }
 
 async function evalVerb(model: string, flags: RecipeFlags & { data: string; teacher?: string; json?: boolean }): Promise<number> {
-  const { recipe } = await openRecipe(flags.data, flags);
+  const { recipe } = await openRecipeAlone(flags.data, flags);
   const { evaluateModel, evaluationText } = await import('./worker/evaluate-model.js');
   const report = await evaluateModel({ model, teacher: flags.teacher, recipe, recipeFolder: resolve(dirname(flags.data)) });
   print(flags.json === true ? JSON.stringify(report) : evaluationText(basename(model), report));

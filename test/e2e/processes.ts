@@ -32,7 +32,7 @@ export interface Place {
   readonly caches: string;
 }
 
-const token = 'a-token-for-the-end-to-end-tests-0123456789';
+export const token = 'a-token-for-the-end-to-end-tests-0123456789';
 
 function environmentOf({ caches }: Place, name: string, more: Readonly<Record<string, string>>): Record<string, string> {
   return { STILLHOUSE_CACHE: join(caches, name), STILLHOUSE_TOKEN: token, ...more };
