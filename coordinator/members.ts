@@ -54,6 +54,8 @@ export interface MembersOptions {
 /** Fallings behind after which a worker is refused. */
 const slowLimit = 3;
 const endGraceMs = 2000;
+/** Waiting says how busy the others are, and the optimizer runs beside the trainer: neither says how fast a worker is. */
+const notComputing = new Set(['wait', 'optimizer']);
 
 export class Members implements MemberHost {
   readonly envelope: RunEnvelope;
@@ -223,8 +225,8 @@ export class Members implements MemberHost {
     const { lease, step, stateHash, digest, bytes, seconds } = message;
     faultPoint('computing');
     if (admitted.intake.unitOf(lease) === null) return this.onRefused(member, `offer for lease ${lease}, which is not open`);
-    // Waiting says how busy the others are, not how fast this one is.
-    const computeSeconds = Object.entries(seconds).reduce((sum, [phase, value]) => (phase === 'wait' ? sum : sum + value), 0);
+    if (admitted.intake.unitOf(lease)?.kind === 'train') this.roster.addSeconds(admitted.worker, seconds);
+    const computeSeconds = Object.entries(seconds).reduce((sum, [phase, value]) => (notComputing.has(phase) ? sum : sum + value), 0);
     admitted.intake.offer(message, payload, () => {
       this.#options.post({ type: 'offer', worker: admitted.id, lease, step, stateHash, digest, bytes, computeSeconds });
     });

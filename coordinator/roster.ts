@@ -7,6 +7,8 @@ interface Entry {
   readonly device: Device;
   numerics: Numerics | 'unknown';
   samples: number;
+  /** Spent on training leases, by phase: load, labels, student, reduce, wait, optimizer. */
+  readonly seconds: Record<string, number>;
   /** Times that it fell behind what the log still holds. */
   slow: number;
 }
@@ -15,7 +17,7 @@ export class Roster {
   readonly #entries = new Map<string, Entry>();
 
   admit(worker: string, device: Device): Entry {
-    const entry = this.#entries.get(worker) ?? { device, numerics: 'unknown', samples: 0, slow: 0 };
+    const entry = this.#entries.get(worker) ?? { device, numerics: 'unknown', samples: 0, seconds: {}, slow: 0 };
     this.#entries.set(worker, entry);
     return entry;
   }
@@ -24,9 +26,15 @@ export class Roster {
     return this.#entries.get(worker);
   }
 
+  addSeconds(worker: string, seconds: Readonly<Record<string, number>>): void {
+    const entry = this.#entries.get(worker);
+    if (entry === undefined) return;
+    for (const [phase, value] of Object.entries(seconds)) entry.seconds[phase] = (entry.seconds[phase] ?? 0) + value;
+  }
+
   list(): Summary['workers'] {
-    return [...this.#entries].map(([name, { device, numerics, samples }]) => ({
-      name, host: device.host, backend: device.backend, gpu: device.gpu, numerics, samples,
+    return [...this.#entries].map(([name, { device, numerics, samples, seconds }]) => ({
+      name, host: device.host, backend: device.backend, gpu: device.gpu, numerics, samples, seconds,
     }));
   }
 }

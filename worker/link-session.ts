@@ -125,7 +125,7 @@ export class LinkSession {
     this.#send(
       {
         type: 'offer', ...this.#envelope(), step, lease, stateHash, bytes: size, digest,
-        sums: { ...sums }, momentCounts: [...momentCounts], seconds: { ...seconds },
+        sums: { ...sums }, momentCounts: [...momentCounts], seconds: { ...seconds, optimizer: run.fold.takeSeconds() },
       },
       undefined,
       bytes !== null && size <= limits.chunkBytes ? bytes : undefined,

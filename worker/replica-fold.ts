@@ -22,6 +22,7 @@ export class ReplicaFold {
   readonly #slot: number;
   #held: HeldCommit | null = null;
   #stateHash = '';
+  #milliseconds = 0;
 
   constructor(replica: Replica, control: Control, commitSlot: number) {
     this.replica = replica;
@@ -35,6 +36,13 @@ export class ReplicaFold {
 
   get stateHash(): string {
     return this.#stateHash;
+  }
+
+  /** What applying commits, the optimizer's update and the state's hash, has taken since this was asked last. */
+  takeSeconds(): number {
+    const seconds = this.#milliseconds / 1000;
+    this.#milliseconds = 0;
+    return seconds;
   }
 
   /** Starts from a snapshot's state. @throws ProtocolError when it is not this student's */
@@ -101,7 +109,9 @@ export class ReplicaFold {
     if (held === null || held.message.step !== message.step || held.missing !== null) {
       throw new ProtocolError(`a release of step ${message.step} came without its commit`);
     }
+    const startMs = performance.now();
     this.#control.withState(() => this.#apply(held.message));
+    this.#milliseconds += performance.now() - startMs;
     this.#held = null;
     return this.#stateHash === message.stateHash ? 'applied' : 'differs';
   }
