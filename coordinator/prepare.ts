@@ -145,20 +145,18 @@ function sorted(value: unknown): unknown {
 
 /**
  * The recipe of the student trained alone: same seed, same number of steps, the labelled samples and their cross entropy.
- * Labelled samples that come first in the file are taken alone; scattered ones are trained on where they stand.
  * @throws UserError (2) when nothing is labelled
  */
 export function baselineRecipe(run: PreparedRun): Recipe {
   const { recipe, trainLabels } = run;
   const labelled = trainLabels.reduce((count, label) => (label >= 0 ? count + 1 : count), 0);
   if (labelled === 0) throw new UserError('baseline: the training data has no labels to train on alone');
-  const isPrefix = trainLabels.subarray(0, labelled).every((label) => label >= 0);
   const { stepsPerEpoch, totalSteps } = unitsOf(run);
-  const ownStepsPerEpoch = Math.ceil((isPrefix ? labelled : trainLabels.length) / recipe.batch.size);
+  const ownStepsPerEpoch = Math.ceil(labelled / recipe.batch.size);
   const everyEpochs = Math.max(1, Math.round((stepsPerEpoch * recipe.evaluate.everyEpochs) / ownStepsPerEpoch));
   const { epochs: _epochs, ...rest } = recipe;
   return {
     ...rest, teachers: [], losses: { crossEntropy: { labelSmoothing: 0, ...recipe.losses.crossEntropy, weight: 1 } }, baseline: false,
-    steps: totalSteps, evaluate: { everyEpochs }, data: { ...recipe.data, train: isPrefix ? { ...recipe.data.train, limit: labelled } : recipe.data.train },
+    steps: totalSteps, evaluate: { everyEpochs }, data: { ...recipe.data, train: { ...recipe.data.train, onlyLabelled: true } },
   };
 }

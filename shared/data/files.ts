@@ -31,12 +31,14 @@ export function damaged(path: string, text: string): UserError {
   return new UserError(`${path}: ${text}`, exitCodes.data);
 }
 
+const largestLabel = 2 ** 31 - 1;
+
 /** Labels as int32, -1 for none. @throws UserError 65 for one that is no whole number */
 export function toLabels(path: string, values: ArrayLike<number>): Int32Array {
   const labels = new Int32Array(values.length);
   for (let i = 0; i < labels.length; i++) {
     const value = values[i] ?? -1;
-    if (!Number.isInteger(value) || value < -1) throw damaged(path, `sample ${i} has label ${value}; a class number from 0, or -1 for none, was wanted`);
+    if (!Number.isInteger(value) || value < -1 || value > largestLabel) throw damaged(path, `sample ${i} has label ${value}; a class number from 0, or -1 for none, was wanted`);
     labels[i] = value;
   }
   return labels;

@@ -88,10 +88,14 @@ async function readArray(spec: string, fallback: string): Promise<NpyArray> {
   return decodeNpy(spec, zipMember(path, bytes, `${member ?? fallback}.npy`));
 }
 
-function toRows(data: NpyArray['data']): Rows {
+/** Whole numbers are kept as int32. @throws UserError 65 for one that does not fit */
+function toRows(path: string, data: NpyArray['data']): Rows {
   if (data instanceof Uint8Array || data instanceof Int32Array || data instanceof Float32Array) return data;
   if (data instanceof Float64Array) return Float32Array.from(data);
-  return Int32Array.from(data as ArrayLike<number | bigint>, Number);
+  const whole = Int32Array.from(data as ArrayLike<number | bigint>, Number);
+  const bad = whole.findIndex((value, i) => value !== Number(data[i]));
+  if (bad >= 0) throw damaged(path, `element ${bad} is ${data[bad]}; a whole number from ${-(2 ** 31)} to ${2 ** 31 - 1}, or a float, was wanted`);
+  return whole;
 }
 
 /** @throws UserError 2 for a missing file, 65 for one that cannot be used */
@@ -101,7 +105,7 @@ export async function openNpy(inputsPath: string, labelsPath: string | undefined
   const found = labelsPath === undefined ? undefined : await readArray(labelsPath, 'y');
   const labels = found === undefined ? new Int32Array(samples).fill(-1) : toLabels(labelsPath ?? '', Array.from(found.data as ArrayLike<number | bigint>, Number));
   if (labels.length !== samples) throw damaged(labelsPath ?? '', `${labels.length} labels; ${samples} were wanted, one for each sample of ${inputsPath}`);
-  const data = toRows(inputs.data);
+  const data = toRows(inputsPath, inputs.data);
   const size = shape.reduce((product, dim) => product * dim, 1);
   const dtype = data instanceof Uint8Array ? 'uint8' : data instanceof Int32Array ? 'int32' : 'float32';
   return { file: inputsPath, samples, shape: shape.length === 0 ? [1] : shape, dtype, labels, read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined };

@@ -4,7 +4,7 @@ import type { SourceRecipe } from '../recipe/schema.js';
 import { openCsv } from './csv.js';
 import { openIdx } from './idx.js';
 import { openNpy } from './npy.js';
-import type { Source } from './rows.js';
+import type { Rows, Source } from './rows.js';
 
 /** @throws UserError 2 for a missing file, 65 for one that is damaged */
 export async function openSource(recipe: SourceRecipe, folder: string): Promise<Source> {
@@ -13,7 +13,24 @@ export async function openSource(recipe: SourceRecipe, folder: string): Promise<
   const samples = Math.min(source.samples, recipe.limit ?? source.samples);
   const labels = source.labels.slice(0, samples);
   if (recipe.labelled !== undefined) labels.fill(-1, Math.min(recipe.labelled, samples));
-  return { ...source, read: (from, to) => source.read(from, to), close: () => source.close(), samples, shape: withChannels(source.shape), labels };
+  const isImages = recipe.format !== 'csv' && recipe.images !== undefined;
+  const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels };
+  return recipe.onlyLabelled === true ? onlyLabelled(chosen) : chosen;
+}
+
+/** The samples that have a label, in their order, wherever they stand. */
+function onlyLabelled(source: Source): Source {
+  const ids = Uint32Array.from([...source.labels.keys()].filter((id) => (source.labels[id] ?? -1) >= 0));
+  const read = async (from: number, to: number): Promise<Rows> => {
+    const wanted = ids.subarray(from, to);
+    const first = wanted[0] ?? 0;
+    const size = source.shape.reduce((product, dim) => product * dim, 1);
+    const all = await source.read(first, (wanted.at(-1) ?? first - 1) + 1);
+    const rows = all.slice(0, wanted.length * size);
+    wanted.forEach((id, row) => rows.set(all.subarray((id - first) * size, (id - first + 1) * size), row * size));
+    return rows;
+  };
+  return { ...source, samples: ids.length, labels: Int32Array.from(ids, (id) => source.labels[id] ?? -1), read };
 }
 
 function open(recipe: SourceRecipe, path: (name: string) => string): Promise<Source> {

@@ -102,6 +102,30 @@ describe('CSV', () => {
   });
 });
 
+describe('what a source may choose', () => {
+  it('is the labelled samples alone, wherever they stand', async () => {
+    write('scattered.csv', ['1,10,', '2,20,1', '3,30,', '4,40,0', '5,50,1'].join('\n'));
+    expect(await read({ format: 'csv', inputs: 'scattered.csv', labels: 2, header: false, delimiter: ',', onlyLabelled: true })).toEqual({ shape: [2], labels: [1, 0, 1], rows: [2, 20, 4, 40, 5, 50] });
+  });
+
+  it('is the shape: images get their channel, inputs are taken as they are', async () => {
+    write('matrix.npy', npy('|u1', '(2, 2, 3)', Uint8Array.from({ length: 12 }, (_, i) => i)));
+    expect((await read({ format: 'npy', inputs: 'matrix.npy' })).shape).toEqual([2, 3]);
+    expect((await read({ format: 'npy', images: 'matrix.npy' })).shape).toEqual([2, 3, 1]);
+    write('series.csv', '1,2,3,4,5,6,0\n');
+    expect((await read({ format: 'csv', inputs: 'series.csv', labels: 6, header: false, delimiter: ',', shape: [2, 3] })).shape).toEqual([2, 3]);
+  });
+
+  it('is whole numbers of any width that fit, and no others', async () => {
+    write('wide.npy', npy('<i8', '(2, 1)', BigInt64Array.of(5n, -7n)));
+    expect((await read({ format: 'npy', inputs: 'wide.npy' })).rows).toEqual([5, -7]);
+    write('wider.npy', npy('<i8', '(2, 1)', BigInt64Array.of(5n, 2n ** 40n)));
+    await expect(read({ format: 'npy', inputs: 'wider.npy' })).rejects.toThrow(/wider\.npy: element 1 is 1099511627776; a whole number from/);
+    write('far.npy', npy('<i8', '(2,)', BigInt64Array.of(0n, 2n ** 32n)));
+    await expect(read({ format: 'npy', inputs: 'wide.npy', labels: 'far.npy' })).rejects.toThrow(/far\.npy: sample 1 has label 4294967296/);
+  });
+});
+
 describe('a bad file', () => {
   write('cut', images.subarray(0, 20));
   write('long', Buffer.concat([images, Buffer.from([0])]));
