@@ -35,8 +35,6 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
     let bad: { readonly microBatch: number; readonly reason: string } | null = null;
     for (let j = from; j < to && bad === null && !desk.queue.isCancelled; j++) {
       const batch = await clock.time('labels', () => microBatches.take(lease, j));
-      // Teachers that run beside this thread label the next one meanwhile.
-      void microBatches.startNext([lease, ...desk.queue.waiting]);
       const part = await clock.time('student', async (): Promise<GradientResult> => {
         if (lease.kind === 'evaluate') return withoutGradient(await (lease.subject === 'teachers' ? evaluateTeachers : evaluateStudent)(batch, compute));
         const step = { losses: recipe.losses, divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j] };

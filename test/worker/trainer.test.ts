@@ -99,7 +99,7 @@ describe('trainer', () => {
     expect(compute.events.filter((event) => event.startsWith('batch'))).toHaveLength(4);
   });
 
-  it('labels the next micro-batch, of this lease or the next, while the student computes', async () => {
+  it('labels a micro-batch when its turn comes: teachers and student share the thread, and labels ahead would hold up the contribution', async () => {
     const { desk, compute, posted } = start();
     const seen: string[] = [];
     compute.onGradient = (inputs) => void seen.push(`${inputs[0]}: ${compute.events.filter((event) => event.startsWith('batch')).length}`);
@@ -107,7 +107,7 @@ describe('trainer', () => {
     desk.hear(lease({ id: 2, block: { level: 0, index: 2 } }));
     await posted('contribution');
     await posted('contribution');
-    expect(seen).toEqual(['0: 2', '2: 3', '5: 3']);
+    expect(seen).toEqual(['0: 1', '2: 2', '5: 3']);
   });
 
   it('drops a lease that is cancelled between its micro-batches', async () => {
