@@ -3,8 +3,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // test/native needs the native backend: it runs where STILLHOUSE_BACKEND asks for that one.
-    exclude: ['test/containers/**', ...(process.env.STILLHOUSE_BACKEND === 'native' ? [] : ['test/native/**']), '**/node_modules/**'],
+    // test/native needs the native backend: it runs where STILLHOUSE_BACKEND asks for that one. Programs of test/e2e and
+    // test/faults are told to use wasm: once is enough.
+    exclude: ['test/containers/**', ...(process.env.STILLHOUSE_BACKEND === 'native' ? ['test/e2e/**', 'test/faults/**'] : ['test/native/**']), '**/node_modules/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -1,0 +1,84 @@
+/** The verbs around a run, through the built program. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Program, type Ended } from '../../bench/programs.js';
+import { barsRecipe, writeBars } from './bars.js';
+import { scratchFolder } from './processes.js';
+
+const scratch = scratchFolder();
+const at = (name: string): string => join(scratch.path, name);
+const recipe = at('recipe.yaml');
+afterAll(() => scratch.remove());
+
+function stillhouse(...args: string[]): Promise<Ended> {
+  return new Program(args, { STILLHOUSE_CACHE: at('cache') }).ended;
+}
+
+interface Summary {
+  readonly student: { readonly accuracy: number; readonly parameters: number };
+  readonly workers: readonly { readonly samples: number; readonly seconds: Readonly<Record<string, number>> }[];
+}
+let summary: Summary;
+
+beforeAll(async () => {
+  writeBars(scratch.path);
+  writeFileSync(recipe, barsRecipe({ student: '{ builtin: mlp, hidden: [16] }' }));
+  const { code, stdout, stderr } = await stillhouse('run', recipe, '--workers', '1', '--backend', 'wasm', '--out', at('run'), '--json');
+  expect(code, stderr).toBe(0);
+  summary = JSON.parse(stdout) as Summary;
+});
+
+describe('run --json', () => {
+  it('prints the summary that the folder holds, with the worker\'s samples and where its time went', () => {
+    expect(summary).toEqual(JSON.parse(readFileSync(at('run/summary.json'), 'utf8')));
+    // 6 epochs of 150 samples, and an evaluation of the 150 after each.
+    expect(summary.workers.map(({ samples }) => samples)).toEqual([1800]);
+    expect(Object.keys(summary.workers[0]?.seconds ?? {})).toEqual(expect.arrayContaining(['labels', 'student', 'reduce', 'optimizer', 'wait']));
+  });
+});
+
+describe('eval', () => {
+  it('finds the accuracy that the run reported, and agreement of a model with itself', async () => {
+    const { code, stdout, stderr } = await stillhouse('eval', at('run'), '--data', recipe, '--teacher', at('run/student/model.json'), '--json');
+    expect(code, stderr).toBe(0);
+    const report = JSON.parse(stdout) as Record<string, unknown>;
+    expect(report).toMatchObject({ accuracy: summary.student.accuracy, agreement: 1 });
+    expect(Object.keys(report)).toEqual(expect.arrayContaining(['top5', 'loss', 'confusion']));
+  });
+});
+
+describe('export', () => {
+  it('writes the student\'s own bytes in each format', async () => {
+    const { code, stdout, stderr } = await stillhouse('export', at('run'), '--format', 'tfjs,safetensors', '--out', at('exported'));
+    expect(code, stderr).toBe(0);
+    expect(stdout.trim().split('\n')).toEqual(expect.arrayContaining([at('exported/model.json'), at('exported/student.safetensors')]));
+    for (const name of ['weights.bin', 'student.safetensors']) expect(readFileSync(at(`exported/${name}`)).equals(readFileSync(at(`run/student/${name}`)))).toBe(true);
+  });
+
+  it('refuses a format that it does not know', async () => {
+    const { code, stderr } = await stillhouse('export', at('run'), '--format', 'pickle');
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/--format pickle: one of .*tfjs.* was wanted/)]);
+  });
+});
+
+describe('validate', () => {
+  it('says how many workers a step has room for, and warns of few', async () => {
+    const good = await stillhouse('validate', recipe);
+    expect([good.code, good.stdout]).toEqual([0, expect.stringContaining('M = 7 micro-batches a step: at most 7 workers can work on one')]);
+    expect(good.stdout).toContain(`${summary.student.parameters} trained parameters`);
+    const coarse = await stillhouse('validate', recipe, '--set', 'batch.micro=32');
+    expect([coarse.code, coarse.stderr]).toEqual([0, expect.stringContaining('warning: fewer than four micro-batches')]);
+  });
+});
+
+describe('doctor and token', () => {
+  it('say that wasm works here, and make a token of 256 bits', async () => {
+    const doctor = await stillhouse('doctor', '--json');
+    const checks = JSON.parse(doctor.stdout) as { name: string; state: string }[];
+    expect(checks.find(({ name }) => name.includes('wasm'))?.state).toBe('ok');
+    const [one, other] = [await stillhouse('token'), await stillhouse('token')];
+    expect(Buffer.from(one.stdout.trim(), 'base64url')).toHaveLength(32);
+    expect(one.stdout).not.toBe(other.stdout);
+  });
+});
