@@ -106,7 +106,7 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
   const summary = coordinate(run, {
     listen: { host: '127.0.0.1', port: 0 }, token: labels === undefined ? null : 'secret', out, ...(labels === undefined ? {} : { labels }), stopSignal: new AbortController().signal, next: false, onListening: listening,
     reporter: { say: (_level, text) => void said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
-    exportStudent: async () => undefined, times: { tickMs: 10, heartbeatMs: 50 },
+    exportStudent: async () => undefined, expected: workers, times: { tickMs: 10, heartbeatMs: 50 },
   });
   summary.catch(() => undefined);
   const url = `ws://127.0.0.1:${await port}`;
@@ -122,8 +122,7 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
     return runWorker({ url, token: labels === undefined ? null : 'secret', cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 5, stop: stop.signal, log: () => undefined, backend }, (start) =>
       startLinkHere(start, { connect: async (options): Promise<Connection> => {
         const connection = await connect(options);
-        if (cut && cuts++ < 4) setTimeout(() => connection.terminate(), 60 * cuts);
-        return connection;
+        return cut && cuts++ < 3 ? cutAtSecondLease(connection) : connection;
       } }));
   });
   const result = await summary;
@@ -131,6 +130,21 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
   if (cut) expect(cuts).toBeGreaterThan(2);
   expect(await Promise.all(exits)).toEqual(exits.map(() => 0));
   return { summary: result, said, lines: readFileSync(join(out, 'journal.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine) };
+}
+
+function cutAtSecondLease(connection: Connection): Connection {
+  let leases = 0;
+  const receive: Connection['receive'] = (onMessage) => connection.receive((message, payload) => {
+    if (message.type === 'lease' && ++leases === 2) connection.terminate();
+    else onMessage(message, payload);
+  });
+  return new Proxy(connection, {
+    get: (target, name) => {
+      if (name === 'receive') return receive;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 export const curve = (lines: readonly JournalLine[]): unknown => afterRewinds(lines).flatMap((line) => (line.type === 'commit' || line.type === 'evaluation' ? [{ ...line, atMs: 0, generation: 0 }] : []));
