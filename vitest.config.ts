@@ -8,7 +8,7 @@ export default defineConfig({
     exclude: ['test/containers/**', ...(process.env.STILLHOUSE_BACKEND === 'native' ? ['test/e2e/**', 'test/faults/**'] : ['test/native/**']), '**/node_modules/**'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });
