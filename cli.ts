@@ -270,6 +270,11 @@ async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
   const { computeBackend } = await import('./worker/run-models.js');
   const { runWorker } = await import('./worker/worker.js');
   const { coordinatorAddress } = await import('./worker/address.js');
+  const { visibleGpus } = await import('./worker/backends/gpus.js');
+  const { workerPerGpu } = await import('./worker/worker-per-gpu.js');
+  const gpus = flags.backend === 'wasm' ? [] : visibleGpus().map(({ index }) => index);
+  const command = [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  if (gpus.length > 1) return workerPerGpu({ gpus, command, stop, log: say });
   const token = readToken(flags.tokenFile);
   const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
   if (flags.role === 'label') {
