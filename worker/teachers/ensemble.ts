@@ -9,10 +9,12 @@ import { UserError } from '../../shared/errors.js';
 import { ensembleDigest } from '../../shared/labels/ensemble-digest.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { forwardInFixedRows } from './fixed-rows.js';
+import type { Activation } from '../losses/activation.js';
 import { feedShape, toChannelsFirst } from './layout.js';
 import { type Combine, logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
 import { openTeacher } from './open-teacher.js';
-import { badModel, type OpenTensorFlow, type Teacher } from './teacher.js';
+import { tapShapes, type TapShape } from './taps.js';
+import { badModel, type ForwardResult, type OpenTensorFlow, type Teacher, type WantedTaps } from './teacher.js';
 
 export interface EnsembleOptions {
   readonly combine: Combine;
@@ -25,6 +27,21 @@ export interface EnsembleOptions {
   readonly temperature?: number | undefined;
   /** Gets one line when a teacher's output looks unlike what its recipe says. */
   readonly warn?: (text: string) => void;
+}
+
+/** Names of taps by teacher. */
+export type TapsByTeacher = ReadonlyMap<string, readonly string[]>;
+
+export interface RunOptions {
+  readonly taps: TapsByTeacher;
+  /** Names of the teachers that are run; default: all. */
+  readonly only?: readonly string[] | undefined;
+}
+
+export interface EnsembleResult {
+  readonly logits: Map<string, Float32Array>;
+  /** By `teacher/tap`; channels last. */
+  readonly taps: Map<string, Activation>;
 }
 
 interface Member {
@@ -65,12 +82,24 @@ export class Ensemble {
 
   /** Log-probabilities of the mixture, [rows x classes]. `inputs` is [rows x sample], channels last. */
   async softLabels(inputs: Float32Array, rows: number): Promise<Float32Array> {
-    return this.mixture(await this.#run(this.#members.filter((member) => member.weight > 0), inputs, rows));
+    return this.mixture((await this.#run(this.#members.filter((member) => member.weight > 0), inputs, rows)).logits);
   }
 
   /** Each teacher's logits by its name, [rows x classes]; log-probabilities where it gives probabilities. */
-  logits(inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
-    return this.#run(this.#members, inputs, rows);
+  async logits(inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
+    return (await this.#run(this.#members, inputs, rows)).logits;
+  }
+
+  /** Logits as `logits` gives them and the taps that are asked for, from one forward of each teacher. */
+  run(inputs: Float32Array, rows: number, { taps, only }: RunOptions): Promise<EnsembleResult> {
+    return this.#run(this.#members.filter(({ spec }) => only?.includes(spec.name) ?? true), inputs, rows, taps);
+  }
+
+  /** Shapes of a teacher's taps, of `all` in their order from the input to the output. @throws UserError 2 for an unknown tap */
+  async tapShapes(teacher: string, wanted: WantedTaps): Promise<TapShape[]> {
+    const member = this.#members.find(({ spec }) => spec.name === teacher);
+    if (member === undefined) throw new UserError(`tap ${teacher}/...: there is no teacher "${teacher}"; there are ${this.#members.map(({ spec }) => spec.name).join(', ')}`);
+    return tapShapes(member.teacher, member.sampleShape, wanted);
   }
 
   /** The mixture of what `logits` gave, as log-probabilities; at `temperature` for teachers without one of their own. */
@@ -84,7 +113,7 @@ export class Ensemble {
    */
   async labels(names: readonly string[], inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
     const wanted = this.#members.filter(({ spec, weight }) => weight > 0 || names.includes(`teacher:${spec.name}`));
-    const logits = await this.#run(wanted, inputs, rows);
+    const { logits } = await this.#run(wanted, inputs, rows);
     return new Map(names.map((name) => [name, this.#label(name, logits)]));
   }
 
@@ -108,21 +137,25 @@ export class Ensemble {
     });
   }
 
-  async #run(members: readonly Member[], inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
+  async #run(members: readonly Member[], inputs: Float32Array, rows: number, taps: TapsByTeacher = new Map()): Promise<EnsembleResult> {
     const turned = members.some((member) => member.spec.layout === 'nchw') ? toChannelsFirst(inputs, this.#options.inputShape) : inputs;
-    const result = new Map<string, Float32Array>();
+    const logits = new Map<string, Float32Array>();
+    const activations = new Map<string, Activation>();
     for (const member of members) {
-      const raw = await this.#forward(member, member.spec.layout === 'nchw' ? turned : inputs, rows);
-      this.#checkOnce(member.spec, raw);
-      result.set(member.spec.name, member.spec.output === 'probabilities' ? logOf(raw) : raw);
+      const { name, layout, output } = member.spec;
+      const forward = await this.#forward(member, layout === 'nchw' ? turned : inputs, rows, taps.get(name));
+      this.#checkOnce(member.spec, forward.output);
+      logits.set(name, output === 'probabilities' ? logOf(forward.output) : forward.output);
+      for (const [tap, activation] of forward.taps) activations.set(`${name}/${tap}`, activation);
     }
-    return result;
+    return { logits, taps: activations };
   }
 
-  async #forward({ spec, teacher, sampleShape }: Member, inputs: Float32Array, rows: number): Promise<Float32Array> {
-    const raw = await forwardInFixedRows(teacher, inputs, { rows, sampleShape, fixedRows: this.#options.rows });
-    if (raw.length === rows * spec.classes) return raw;
-    throw badModel(spec.name, `it gives ${raw.length / rows} classes; wanted ${spec.classes}`);
+  async #forward({ spec, teacher, sampleShape }: Member, inputs: Float32Array, rows: number, taps: readonly string[] | undefined): Promise<ForwardResult> {
+    const wanted = taps === undefined ? {} : { taps };
+    const result = await forwardInFixedRows(teacher, inputs, { rows, sampleShape, fixedRows: this.#options.rows, ...wanted });
+    if (result.output.length === rows * spec.classes) return result;
+    throw badModel(spec.name, `it gives ${result.output.length / rows} classes; wanted ${spec.classes}`);
   }
 
   #checkOnce(spec: TeacherSpec, raw: Float32Array): void {

@@ -1,5 +1,6 @@
 /** One fixed number of rows in every forward of a teacher, whatever number of samples there is. Pure but for the forward. */
-import type { Teacher } from './teacher.js';
+import type { Activation } from '../losses/activation.js';
+import type { ForwardResult, Teacher } from './teacher.js';
 
 export interface FixedRows {
   /** Samples in the inputs; at least 1. */
@@ -8,20 +9,32 @@ export interface FixedRows {
   readonly sampleShape: readonly number[];
   /** Rows of every forward, unless the model insists on a number of its own. */
   readonly fixedRows: number;
+  readonly taps?: readonly string[];
 }
 
-/** All rows through the teacher, so many at a time, zeros after the last. @returns [rows x classes] */
-export async function forwardInFixedRows(teacher: Pick<Teacher, 'forward' | 'fixedRows'>, inputs: Float32Array, { rows, sampleShape, fixedRows }: FixedRows): Promise<Float32Array> {
+/** All rows through the teacher, so many at a time, zeros after the last. @returns output and taps, [rows x ...] each */
+export async function forwardInFixedRows(teacher: Pick<Teacher, 'forward' | 'fixedRows'>, inputs: Float32Array, options: FixedRows): Promise<ForwardResult> {
+  const { rows, sampleShape, fixedRows, taps } = options;
   const [step, size] = [teacher.fixedRows ?? fixedRows, inputs.length / rows];
-  let out = new Float32Array(0);
+  const parts: ForwardResult[] = [];
   for (let row = 0; row < rows; row += step) {
-    const taken = Math.min(step, rows - row);
     const batch = new Float32Array(step * size);
-    batch.set(inputs.subarray(row * size, (row + taken) * size));
-    const values = await teacher.forward(batch, [step, ...sampleShape]);
-    const classes = values.length / step;
-    if (row === 0) out = new Float32Array(rows * classes);
-    out.set(values.subarray(0, taken * classes), row * classes);
+    batch.set(inputs.subarray(row * size, Math.min(row + step, rows) * size));
+    parts.push(await teacher.forward(batch, [step, ...sampleShape], taps));
   }
+  const join = (arrays: readonly Float32Array[]): Float32Array => joinRows(arrays, step, rows);
+  return { output: join(parts.map(({ output }) => output)), taps: joinTaps(parts, join) };
+}
+
+function joinTaps(parts: readonly ForwardResult[], join: (arrays: readonly Float32Array[]) => Float32Array): Map<string, Activation> {
+  const names = [...(parts[0]?.taps ?? [])];
+  return new Map(names.map(([name, { shape }]) => [name, { shape, values: join(parts.flatMap(({ taps }) => taps.get(name)?.values ?? [])) }]));
+}
+
+/** The first `rows` rows of arrays of `step` rows each. */
+function joinRows(arrays: readonly Float32Array[], step: number, rows: number): Float32Array {
+  const size = (arrays[0]?.length ?? 0) / step;
+  const out = new Float32Array(rows * size);
+  arrays.forEach((array, i) => out.set(array.subarray(0, Math.min(step, rows - i * step) * size), i * step * size));
   return out;
 }

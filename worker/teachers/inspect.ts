@@ -14,7 +14,8 @@ import { objectionTo } from './ensemble.js';
 import { feedShape, type Layout } from './layout.js';
 import { readOnnxFacts } from './onnx-file.js';
 import { openTeacher } from './open-teacher.js';
-import { badModel, type OpenTensorFlow, type Teacher } from './teacher.js';
+import { tapShapes, type TapShape } from './taps.js';
+import { badModel, type OpenTensorFlow, type Teacher, type WantedTaps } from './teacher.js';
 import { parseModelJson, tfjsFormat, weightFiles } from './tfjs-files.js';
 
 export interface ExpectedTeacher {
@@ -24,6 +25,8 @@ export interface ExpectedTeacher {
   /** For a teacher without a temperature of its own. */
   readonly responseTemperature: number;
   readonly openTensorFlow: OpenTensorFlow;
+  /** Inner values whose shapes are asked for. */
+  readonly taps?: WantedTaps;
 }
 
 export interface InspectedTeacher {
@@ -32,6 +35,8 @@ export interface InspectedTeacher {
   readonly paths: ReadonlyMap<string, string>;
   /** Lines for the user about what looks odd; the run can go on. */
   readonly warnings: readonly string[];
+  /** Those that were asked for. */
+  readonly taps: readonly TapShape[];
 }
 
 /**
@@ -49,6 +54,7 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
   const teacher = await openTeacher({ name: recipe.name, format: found.format, ...named, paths: found.paths }, expected.openTensorFlow);
   try {
     const layout = chooseLayout(recipe, teacher, found.format, expected.inputShape);
+    const taps = await tapShapes(teacher, layout.shape, expected.taps ?? []);
     const trial = await tryOut(recipe, teacher, layout.shape, expected);
     const spec: TeacherSpec = {
       name: recipe.name,
@@ -62,7 +68,7 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
       parameters: teacher.parameters,
       files: files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
     };
-    return { spec, paths: new Map(files.map((file) => [file.sha256, file.path])), warnings: trial };
+    return { spec, paths: new Map(files.map((file) => [file.sha256, file.path])), warnings: trial, taps };
   } finally {
     await teacher.dispose();
   }
@@ -148,7 +154,7 @@ async function tryOut(recipe: TeacherRecipe, teacher: Teacher, shape: readonly n
   const rows = teacher.fixedRows ?? 2;
   const stream = randomStream([keyedSeed(['inspect']), recipe.name]);
   const inputs = Float32Array.from({ length: rows * shape.reduce((a, b) => a * b, 1) }, () => stream.float());
-  const raw = await teacher.forward(inputs, [rows, ...shape]);
+  const { output: raw } = await teacher.forward(inputs, [rows, ...shape]);
   const classes = raw.length / rows;
   if (classes !== expected.classes) throw new UserError(`teacher ${recipe.name}: it gives ${classes} classes; the data has ${expected.classes}`);
   const text = objectionTo(recipe.output, raw, classes);

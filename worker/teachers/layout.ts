@@ -22,6 +22,19 @@ export function toChannelsFirst(inputs: Float32Array, shape: readonly number[]):
   return out;
 }
 
+/** [rows x channels x positions] to [rows x positions x channels]; `shape` is one sample's, channels first. */
+export function toChannelsLast(values: Float32Array, shape: readonly number[]): Float32Array {
+  const [channels = 1, ...sizes] = shape;
+  const positions = sizes.reduce((a, b) => a * b, 1);
+  const out = new Float32Array(values.length);
+  for (let row = 0; row < values.length; row += channels * positions) {
+    for (let c = 0; c < channels; c++) {
+      for (let p = 0; p < positions; p++) out[row + p * channels + c] = values[row + c * positions + p] ?? 0;
+    }
+  }
+  return out;
+}
+
 /**
  * The shape to feed one sample as: the model's, its open sizes filled in from the sample's shape in that layout.
  * Sizes of 1 may be there or not ([28, 28] feeds [28, 28, 1]), since that moves no number.

@@ -64,11 +64,16 @@ function product(field: Field): number {
 }
 
 function locationIn(pair: Uint8Array): string | null {
-  const text = (number: number): string => fieldsOf(pair, number).map((field) => new TextDecoder().decode(field.bytes)).join('');
-  return text(entry.key) === 'location' ? text(entry.value) : null;
+  return textOf(pair, entry.key) === 'location' ? textOf(pair, entry.value) : null;
 }
 
-function fieldsOf(message: Uint8Array, number: number): Field[] {
+/** A text field; empty where there is none. */
+export function textOf(message: Uint8Array, number: number): string {
+  return fieldsOf(message, number).map((field) => new TextDecoder().decode(field.bytes)).join('');
+}
+
+/** All fields of that number, in order. @throws RangeError when the bytes are no protobuf message */
+export function fieldsOf(message: Uint8Array, number: number): Field[] {
   return [...fields(message)].filter((field) => field.number === number);
 }
 

@@ -4,8 +4,12 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { UserError } from '../../shared/errors.js';
 import { readOnnxFacts, type OnnxFileFacts } from './onnx-file.js';
-import { asRows, badModel, pickName, type Teacher, type TeacherSource } from './teacher.js';
+import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from './onnx-taps.js';
+import { decodeValues, encodedTypes, encoderFor } from './onnx-values.js';
+import { activationsOf, type RawTap } from './taps.js';
+import { asRows, badModel, pickName, type ForwardResult, type Teacher, type TeacherSource, type WantedTaps } from './teacher.js';
 
 const sessionOptions: InferenceSession.SessionOptions = {
   executionProviders: ['cpu'],
@@ -15,51 +19,120 @@ const sessionOptions: InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
 };
 
-/** Inputs travel as float32 here; a model may want them in one of these. */
-const encoders: Partial<Record<Tensor.Type, (values: Float32Array) => Float32Array | Float64Array | Int32Array | BigInt64Array>> = {
-  float32: (values) => values,
-  float64: (values) => Float64Array.from(values),
-  int32: (values) => Int32Array.from(values),
-  int64: (values) => BigInt64Array.from(values, (value) => BigInt(Math.trunc(value))),
-};
-
 /** @throws UserError 65 when the file cannot be loaded, 2 when the recipe names an input or output that it lacks */
 export async function openOnnx(source: TeacherSource): Promise<Teacher> {
   const { InferenceSession: Session, Tensor: OnnxTensor } = await import('onnxruntime-node');
-  const { session, facts } = await load(source, Session.create);
+  const file = await load(source, Session.create);
+  const { session } = file;
   const input = pickInput(source, session);
   const output = pickName(`teacher ${source.name}: output`, session.outputNames, source.outputName);
-  const encode = encoders[input.type];
-  if (encode === undefined) throw badModel(source.name, `its input "${input.name}" is ${input.type}; wanted float32, float64, int32 or int64`);
+  const encode = encoderFor(input.type);
+  if (encode === undefined) throw badModel(source.name, `its input "${input.name}" is ${input.type}; wanted one of ${encodedTypes}`);
   const [rows = null, ...sampleShape] = input.shape.map((dim) => (typeof dim === 'number' ? dim : null));
+  const tapped = new TappedSessions(source, file);
   return {
     sampleShape,
     fixedRows: rows,
-    parameters: facts.parameters,
-    async forward(inputs, shape) {
+    parameters: file.facts.parameters,
+    async forward(inputs, shape, wanted = []) {
       const feeds = { [input.name]: new OnnxTensor(input.type, encode(inputs), shape) };
-      const outputs = await session.run(feeds, [output]).catch((error: unknown) => {
-        throw badModel(source.name, 'onnxruntime cannot run it', error);
-      });
-      return readOutput(source.name, outputs[output], shape[0] ?? 0);
+      const { session: own, taps } = wanted.length === 0 ? { session, taps: [] } : await tapped.open(wanted);
+      const outputs = await run(source.name, own, feeds, [output, ...taps.map(({ value }) => value)]);
+      if (wanted === 'all') await own.release();
+      return readResult(source.name, outputs, { output, taps, wanted, rows: shape[0] ?? 0 });
     },
-    dispose: () => session.release(),
+    async dispose() {
+      await tapped.release();
+      await session.release();
+    },
   };
 }
 
 type Create = (model: Uint8Array, options: InferenceSession.SessionOptions) => Promise<InferenceSession>;
 
-async function load(source: TeacherSource, create: Create): Promise<{ session: InferenceSession; facts: OnnxFileFacts }> {
+interface LoadedFile {
+  readonly session: InferenceSession;
+  readonly facts: OnnxFileFacts;
+  /** The file's model once more, with these values among its outputs. */
+  readonly withOutputs: (values: readonly string[]) => Promise<InferenceSession>;
+  readonly find: (wanted: WantedTaps) => Promise<OnnxTap[]>;
+}
+
+async function load(source: TeacherSource, create: Create): Promise<LoadedFile> {
   const [file, ...others] = source.paths;
   if (file === undefined) throw badModel(source.name, 'it has no file');
-  const model = await readFile(file[1]);
-  const externalData = await Promise.all(others.map(async ([path, where]) => ({ path, data: await readFile(where) })));
+  const [name, path] = file;
+  const open = async (change: (model: Uint8Array) => Uint8Array): Promise<InferenceSession> => {
+    const externalData = await Promise.all(others.map(async ([other, where]) => ({ path: other, data: await readFile(where) })));
+    const options = externalData.length === 0 ? sessionOptions : { ...sessionOptions, externalData };
+    return create(change(await readFile(path)), options).catch((error: unknown) => {
+      throw badModel(source.name, `${name} is not a model that onnxruntime can load`, error);
+    });
+  };
   try {
-    const facts = readOnnxFacts(model);
-    return { facts, session: await create(model, externalData.length === 0 ? sessionOptions : { ...sessionOptions, externalData }) };
+    const facts = readOnnxFacts(await readFile(path));
+    const find = async (wanted: WantedTaps): Promise<OnnxTap[]> => findOnnxTaps(source.name, await readFile(path), wanted);
+    return { facts, find, session: await open((model) => model), withOutputs: (values) => open((model) => withOnnxOutputs(model, values)) };
   } catch (error) {
-    throw badModel(source.name, `${file[0]} is not a model that onnxruntime can load`, error);
+    if (error instanceof UserError) throw error;
+    throw badModel(source.name, `${name} is not a model that onnxruntime can load`, error);
   }
+}
+
+/**
+ * A session of its own for each set of taps, opened when it is first asked for. The session without taps stays: with
+ * inner values among its outputs onnxruntime fuses fewer operators, and its logits may differ in their last bits.
+ */
+class TappedSessions {
+  readonly #name: string;
+  readonly #file: LoadedFile;
+  readonly #open = new Map<string, Promise<{ session: InferenceSession; taps: OnnxTap[] }>>();
+
+  constructor(source: TeacherSource, file: LoadedFile) {
+    this.#name = source.name;
+    this.#file = file;
+  }
+
+  /** The session for `all` is the caller's to release; others are kept. */
+  async open(wanted: WantedTaps): Promise<{ session: InferenceSession; taps: readonly OnnxTap[] }> {
+    if (wanted === 'all') return this.#openAll();
+    const key = JSON.stringify(wanted);
+    const found = this.#open.get(key) ?? this.#openNew(wanted);
+    this.#open.set(key, found);
+    return found;
+  }
+
+  async release(): Promise<void> {
+    const opened = await Promise.allSettled(this.#open.values());
+    for (const one of opened) if (one.status === 'fulfilled') await one.value.session.release();
+  }
+
+  async #openNew(wanted: readonly string[]): Promise<{ session: InferenceSession; taps: OnnxTap[] }> {
+    const taps = await this.#file.find(wanted);
+    const session = await this.#file.withOutputs(taps.map(({ value }) => value));
+    const odd = taps.find(({ value }) => !isNumbers(session, value));
+    if (odd !== undefined) throw badModel(this.#name, `its tap "${odd.name}" holds no numbers`);
+    return { session, taps };
+  }
+
+  async #openAll(): Promise<{ session: InferenceSession; taps: OnnxTap[] }> {
+    const taps = await this.#file.find('all');
+    const session = await this.#file.withOutputs(taps.map(({ value }) => value));
+    return { session, taps: taps.filter(({ value }) => isNumbers(session, value)) };
+  }
+}
+
+const numberTypes: ReadonlySet<string> = new Set(['float32', 'float16', 'float64']);
+
+function isNumbers(session: InferenceSession, name: string): boolean {
+  const found = session.outputMetadata.find((one) => one.name === name);
+  return found?.isTensor === true && numberTypes.has(found.type);
+}
+
+async function run(name: string, session: InferenceSession, feeds: Record<string, Tensor>, fetches: readonly string[]): Promise<InferenceSession.OnnxValueMapType> {
+  return session.run(feeds, [...new Set(fetches)]).catch((error: unknown) => {
+    throw badModel(name, 'onnxruntime cannot run it', error);
+  });
 }
 
 function pickInput(source: TeacherSource, session: InferenceSession): InferenceSession.TensorValueMetadata {
@@ -71,7 +144,24 @@ function pickInput(source: TeacherSource, session: InferenceSession): InferenceS
   throw badModel(source.name, `its input "${name}" is no tensor`);
 }
 
-function readOutput(name: string, output: Tensor | undefined, rows: number): Float32Array {
-  if (output?.data instanceof Float32Array || output?.data instanceof Float64Array) return asRows(name, output.data, output.dims, rows);
-  throw badModel(name, `its output is ${output?.type ?? 'missing'}; wanted float32`);
+interface Fetched {
+  readonly output: string;
+  readonly taps: readonly OnnxTap[];
+  readonly wanted: WantedTaps;
+  readonly rows: number;
+}
+
+function readResult(name: string, outputs: InferenceSession.OnnxValueMapType, { output, taps, wanted, rows }: Fetched): ForwardResult {
+  const raw = taps.map((tap): RawTap => ({ name: tap.name, ...readValue(name, outputs[tap.value]) }));
+  const logits = readValue(name, outputs[output]);
+  return {
+    output: asRows(name, logits.values, logits.dims, rows),
+    taps: activationsOf(raw, { teacher: name, rows, wanted, isChannelsFirst: true }),
+  };
+}
+
+function readValue(name: string, tensor: Tensor | undefined): { values: Float32Array; dims: readonly number[] } {
+  const values = tensor === undefined ? null : decodeValues(tensor);
+  if (tensor === undefined || values === null) throw badModel(name, `its output is ${tensor?.type ?? 'missing'}; wanted numbers`);
+  return { values, dims: tensor.dims };
 }

@@ -5,6 +5,8 @@
 import type * as TensorFlowModule from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
+import { editDistance } from '../../shared/recipe/nearest.js';
+import type { Activation } from '../losses/activation.js';
 
 /** The tfjs library with its backend chosen and ready. */
 export type TensorFlow = typeof TensorFlowModule;
@@ -20,11 +22,22 @@ export interface Teacher {
   /** Numbers in its weights, moving statistics included. */
   readonly parameters: number;
   /**
-   * `shape` is the inputs' whole shape, rows first, in the model's layout. Gives what the model gives: [rows x classes].
-   * @throws UserError 65 when the model cannot run on it or gives something else
+   * `shape` is the inputs' whole shape, rows first, in the model's layout. Gives what the model gives: [rows x classes],
+   * and the taps that are asked for, by name. `all`: every inner value with a row for each sample, from the input to the
+   * output.
+   * @throws UserError 65 when the model cannot run on it or gives something else, 2 when it has no such tap
    */
-  forward(inputs: Float32Array, shape: readonly number[]): Promise<Float32Array>;
+  forward(inputs: Float32Array, shape: readonly number[], taps?: WantedTaps): Promise<ForwardResult>;
   dispose(): Promise<void>;
+}
+
+export type WantedTaps = readonly string[] | 'all';
+
+export interface ForwardResult {
+  /** [rows x classes] */
+  readonly output: Float32Array;
+  /** Channels last whatever the model's layout. */
+  readonly taps: ReadonlyMap<string, Activation>;
 }
 
 /** What is needed to open a teacher: `paths` has its files by name, the model file first. */
@@ -43,6 +56,13 @@ export function asRows(name: string, values: ArrayLike<number>, shape: readonly 
   const isMatrix = shape.length >= 2 && shape[0] === rows && shape.slice(2).every((dim) => dim === 1);
   if (!isMatrix) throw badModel(name, `its output has the shape [${shape.join(', ')}]; wanted [${rows}, classes]`);
   return Float32Array.from(values);
+}
+
+/** A UserError about a tap that the model lacks, exit code 2; names the nearest ones. */
+export function unknownTap(teacher: string, tap: string, known: readonly string[]): UserError {
+  const distance = new Map(known.map((name) => [name, name.includes(tap) ? 0 : editDistance(tap.toLowerCase(), name.toLowerCase())]));
+  const ranked = [...distance].sort(([, a], [, b]) => a - b).slice(0, 3);
+  return new UserError(`teacher ${teacher}: tap "${tap}": the model has no such name; nearest: ${ranked.map(([name]) => `"${name}"`).join(', ')}`);
 }
 
 /** The one of `names` that is wanted, or the only one. @throws UserError 2 when there is none, or several to choose from */

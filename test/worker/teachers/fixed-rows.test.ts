@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { forwardInFixedRows } from '../../../worker/teachers/fixed-rows.js';
+import type { ForwardResult, WantedTaps } from '../../../worker/teachers/teacher.js';
 
 /** Gives [2a, 2a + 1] for a sample [a]; remembers the shapes and inputs that it was given. */
 function doubling(fixedRows: number | null) {
@@ -7,9 +8,10 @@ function doubling(fixedRows: number | null) {
   return {
     asked,
     fixedRows,
-    async forward(inputs: Float32Array, shape: readonly number[]): Promise<Float32Array> {
+    async forward(inputs: Float32Array, shape: readonly number[], taps: WantedTaps = []): Promise<ForwardResult> {
       asked.push({ shape: [...shape], inputs: [...inputs] });
-      return Float32Array.from([...inputs].flatMap((a) => [2 * a, 2 * a + 1]));
+      const output = Float32Array.from([...inputs].flatMap((a) => [2 * a, 2 * a + 1]));
+      return { output, taps: new Map([...taps].map((name) => [name, { values: inputs.slice(), shape: [1] }])) };
     },
   };
 }
@@ -17,14 +19,19 @@ function doubling(fixedRows: number | null) {
 describe('forwardInFixedRows', () => {
   it('runs the same number of rows every time, the last padded with zeros', async () => {
     const teacher = doubling(null);
-    const out = await forwardInFixedRows(teacher, Float32Array.of(1, 2, 3, 4, 5), { rows: 5, sampleShape: [1], fixedRows: 3 });
+    const { output: out } = await forwardInFixedRows(teacher, Float32Array.of(1, 2, 3, 4, 5), { rows: 5, sampleShape: [1], fixedRows: 3 });
     expect([...out]).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     expect(teacher.asked).toEqual([{ shape: [3, 1], inputs: [1, 2, 3] }, { shape: [3, 1], inputs: [4, 5, 0] }]);
   });
 
+  it('joins the rows of taps and drops the padding', async () => {
+    const { taps } = await forwardInFixedRows(doubling(null), Float32Array.of(1, 2, 3, 4, 5), { rows: 5, sampleShape: [1], fixedRows: 3, taps: ['x'] });
+    expect([...taps]).toEqual([['x', { values: Float32Array.of(1, 2, 3, 4, 5), shape: [1] }]]);
+  });
+
   it('pads a single row', async () => {
     const teacher = doubling(null);
-    expect([...(await forwardInFixedRows(teacher, Float32Array.of(7), { rows: 1, sampleShape: [1], fixedRows: 4 }))]).toEqual([14, 15]);
+    expect([...(await forwardInFixedRows(teacher, Float32Array.of(7), { rows: 1, sampleShape: [1], fixedRows: 4 })).output]).toEqual([14, 15]);
     expect(teacher.asked).toEqual([{ shape: [4, 1], inputs: [7, 0, 0, 0] }]);
   });
 

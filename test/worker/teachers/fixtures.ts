@@ -19,6 +19,10 @@ interface Reference {
   readonly classes: number;
   readonly logits: number[];
   readonly parameters: number;
+  /** After the ReLU, channels last. */
+  readonly relu: number[];
+  readonly quantizedLogits: number[];
+  readonly halfLogits: number[];
   readonly mixture: { readonly logits: number[][]; readonly weights: number[]; readonly temperatures: number[]; readonly expected: Record<'logits' | 'probabilities', number[]> };
 }
 export const reference = JSON.parse(readFileSync(join(referenceFolder, 'teachers.json'), 'utf8')) as Reference;
