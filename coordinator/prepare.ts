@@ -11,7 +11,7 @@ import { cutLabelFile } from '../shared/labels/cut-file.js';
 import { labelKinds } from '../shared/labels/sets.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
-import type { Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
+import type { Preprocess, Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
 import type { ArtifactSource } from './artifacts.js';
 import { weightsDigest } from './reports/summary.js';
 import type { PreparedRun } from './run-data.js';
@@ -25,6 +25,9 @@ export interface Expected {
   readonly seed: number;
   /** For teachers without a temperature of their own. */
   readonly responseTemperature: number;
+  readonly classNames?: readonly string[] | undefined;
+  /** What the student's samples go through. */
+  readonly preprocess?: Preprocess | null;
 }
 
 export interface PrepareTools {
@@ -52,7 +55,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   const data = await prepareData(options);
   const expected: Expected = {
     inputShape: data.manifest.train.shape, classes: data.manifest.classes, seed: recipe.seed,
-    responseTemperature: recipe.losses.response?.temperature ?? 1,
+    responseTemperature: recipe.losses.response?.temperature ?? 1, classNames: recipe.data.classNames, preprocess: data.manifest.preprocess,
   };
   const student = await options.tools.inspectStudent(recipe.student, recipeFolder, expected);
   const teachers = await prepareTeachers(options, expected);
@@ -93,7 +96,7 @@ async function prepareData({ recipe, recipeFolder, shardFolder, tools }: Prepare
 
 /** As the recipe says, else one more than the greatest label. */
 function classesOf(recipe: Recipe, ...labels: readonly Int32Array[]): number {
-  const given = recipe.data.classes ?? ('builtin' in recipe.student ? recipe.student.classes : undefined);
+  const given = recipe.data.classes ?? recipe.data.classNames?.length ?? ('builtin' in recipe.student ? recipe.student.classes : undefined);
   const found = labels.reduce((most, values) => values.reduce((max, label) => Math.max(max, label), most), -1) + 1;
   if (given === undefined && found === 0) throw new UserError('data.classes is needed: the data has no labels to count classes by');
   return given ?? found;

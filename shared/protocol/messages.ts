@@ -104,6 +104,10 @@ export const teacherSchema = z
     input: name.optional(),
     layout: z.enum(['nhwc', 'nchw']),
     classes: count,
+    /** Where the model's classes are others: how many it has, and which of them each class of the data is. */
+    classMap: z.object({ outputs: count, order: z.array(count).max(65536) }).strict().optional(),
+    /** Own preprocessing, per channel, of samples that are preprocessed for the student. */
+    rescale: z.object({ factor: z.array(z.number()).max(65536), offset: z.array(z.number()).max(65536) }).strict().optional(),
     parameters: count,
     files: z.array(modelFile).min(1).max(256),
   })

@@ -41,10 +41,11 @@ function lengthProblems({ batch, epochs, steps, evaluate, data }: Recipe): Findi
   ];
 }
 
-function teacherProblems({ teachers }: Recipe): Finding[] {
+function teacherProblems({ teachers, data }: Recipe): Finding[] {
   const twice = teachers.flatMap(({ name }, i) => when(teachers.findIndex((other) => other.name === name) < i, ['teachers', i, 'name'], `"${name}" given twice; a name of its own wanted`));
   const isOff = teachers.length > 0 && teachers.every(({ weight }) => weight === 0);
-  return [...twice, ...when(isOff, ['teachers'], 'all weights are 0; at least one above 0 wanted')];
+  const unnamed = teachers.flatMap(({ classes }, i) => when(classes !== undefined && data.classNames === undefined, ['teachers', i, 'classes'], 'given without the names to bring them into the order of; data.classNames wanted'));
+  return [...twice, ...unnamed, ...when(isOff, ['teachers'], 'all weights are 0; at least one above 0 wanted')];
 }
 
 function keptLabelProblems({ labels }: Recipe): Finding[] {
@@ -68,6 +69,8 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
   });
   return [
     ...sources,
+    ...when(data.classNames !== undefined && new Set(data.classNames).size < data.classNames.length, ['data', 'classNames'], 'a name given twice; a name of its own for each class wanted'),
+    ...when(data.classNames !== undefined && data.classes !== undefined && data.classNames.length !== data.classes, ['data', 'classNames'], `${data.classNames?.length} names given; ${data.classes} wanted, as data.classes says`),
     ...when(baseline && data.train.labels === undefined, ['baseline'], 'the data has no labels to train on alone; data.train.labels wanted'),
     ...when(mean.length === 0, ['data', 'preprocess', 'mean'], 'empty; a number for all channels or one for each wanted'),
     ...when(std.length === 0, ['data', 'preprocess', 'std'], 'empty; a number for all channels or one for each wanted'),

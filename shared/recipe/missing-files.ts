@@ -27,6 +27,7 @@ function filesOf({ student, teachers, data, labels }: Recipe): NamedFile[] {
   const named: [Path, string | undefined][] = [
     ...('model' in student ? [[['student', 'model'], student.model], [['student', 'weights'], student.weights]] satisfies [Path, string | undefined][] : []),
     ...teachers.map(({ model }, i): [Path, string] => [['teachers', i, 'model'], model]),
+    ...teachers.map(({ classes }, i): [Path, string | undefined] => [['teachers', i, 'classes'], typeof classes === 'string' ? classes : undefined]),
     [['labels', 'from'], labels.from],
     ...sourceFiles(['data', 'train'], data.train),
     ...(data.eval === undefined ? [] : sourceFiles(['data', 'eval'], data.eval)),

@@ -56,6 +56,10 @@ export const sourceSchema = z.discriminatedUnion('format', [
     .strict(),
 ]);
 
+const preprocessSchema = z
+  .object({ scale: z.number().default(1), mean: z.array(z.number()).default([0]), std: z.array(z.number().positive()).default([1]) })
+  .strict();
+
 export const teacherRecipeSchema = z
   .object({
     name: z.string().min(1).max(64),
@@ -66,6 +70,11 @@ export const teacherRecipeSchema = z
     outputName: z.string().optional(),
     input: z.string().optional(),
     layout: z.enum(['nhwc', 'nchw']).optional(),
+    classes: z
+      .union([z.array(z.string()).min(2), z.string()])
+      .optional()
+      .describe("names of its outputs in their order, or a file with one a line; brought into data.classNames' order"),
+    preprocess: preprocessSchema.optional().describe('of the raw samples, in place of data.preprocess'),
     sha256: z.string().regex(/^[0-9a-f]{64}$/).optional(),
   })
   .strict();
@@ -130,11 +139,9 @@ export const recipeSchema = z
       .object({
         train: sourceSchema,
         eval: sourceSchema.optional(),
-        preprocess: z
-          .object({ scale: z.number().default(1), mean: z.array(z.number()).default([0]), std: z.array(z.number().positive()).default([1]) })
-          .strict()
-          .optional(),
+        preprocess: preprocessSchema.optional(),
         shuffle: z.boolean().default(true),
+        classNames: z.array(z.string()).min(2).optional().describe('by label, for teachers that have the classes in another order'),
         classes: positiveInt.optional().describe('default: one more than the greatest label'),
         shardSamples: positiveInt.default(4096).describe('samples of a shard, at most (fewer where they would make more than 64 MiB)'),
       })

@@ -13,6 +13,8 @@ import type { Activation } from '../losses/activation.js';
 import { feedShape, toChannelsFirst } from './layout.js';
 import { type Combine, logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
 import { openTeacher } from './open-teacher.js';
+import { inClassOrder } from './class-order.js';
+import { rescale } from './preprocess.js';
 import { tapShapes, type TapShape } from './taps.js';
 import { badModel, type ForwardResult, type OpenTensorFlow, type Teacher, type WantedTaps } from './teacher.js';
 
@@ -142,10 +144,12 @@ export class Ensemble {
     const logits = new Map<string, Float32Array>();
     const activations = new Map<string, Activation>();
     for (const member of members) {
-      const { name, layout, output } = member.spec;
-      const forward = await this.#forward(member, layout === 'nchw' ? turned : inputs, rows, taps.get(name));
+      const { name, layout, output, rescale: own, classMap } = member.spec;
+      const given = own === undefined ? inputs : rescale(inputs, own);
+      const forward = await this.#forward(member, layout !== 'nchw' ? given : own === undefined ? turned : toChannelsFirst(given, this.#options.inputShape), rows, taps.get(name));
       this.#checkOnce(member.spec, forward.output);
-      logits.set(name, output === 'probabilities' ? logOf(forward.output) : forward.output);
+      const ordered = classMap === undefined ? forward.output : inClassOrder(forward.output, classMap.outputs, classMap.order);
+      logits.set(name, output === 'probabilities' ? logOf(ordered) : ordered);
       for (const [tap, activation] of forward.taps) activations.set(`${name}/${tap}`, activation);
     }
     return { logits, taps: activations };
@@ -154,14 +158,15 @@ export class Ensemble {
   async #forward({ spec, teacher, sampleShape }: Member, inputs: Float32Array, rows: number, taps: readonly string[] | undefined): Promise<ForwardResult> {
     const wanted = taps === undefined ? {} : { taps };
     const result = await forwardInFixedRows(teacher, inputs, { rows, sampleShape, fixedRows: this.#options.rows, ...wanted });
-    if (result.output.length === rows * spec.classes) return result;
-    throw badModel(spec.name, `it gives ${result.output.length / rows} classes; wanted ${spec.classes}`);
+    const outputs = spec.classMap?.outputs ?? spec.classes;
+    if (result.output.length === rows * outputs) return result;
+    throw badModel(spec.name, `it gives ${result.output.length / rows} classes; wanted ${outputs}`);
   }
 
   #checkOnce(spec: TeacherSpec, raw: Float32Array): void {
     if (this.#checked.has(spec.name)) return;
     this.#checked.add(spec.name);
-    const text = objectionTo(spec.output, raw, spec.classes);
+    const text = objectionTo(spec.output, raw, spec.classMap?.outputs ?? spec.classes);
     if (text !== null) this.#options.warn?.(`teacher ${spec.name}: ${text}`);
   }
 }

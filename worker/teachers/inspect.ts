@@ -9,11 +9,13 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { keyedSeed, randomStream } from '../../shared/random.js';
-import type { TeacherRecipe } from '../../shared/recipe/schema.js';
+import type { Preprocess, TeacherRecipe } from '../../shared/recipe/schema.js';
+import { classOrder } from './class-order.js';
 import { objectionTo } from './ensemble.js';
 import { feedShape, type Layout } from './layout.js';
 import { readOnnxFacts } from './onnx-file.js';
 import { openTeacher } from './open-teacher.js';
+import { rescaleOf } from './preprocess.js';
 import { tapShapes, type TapShape } from './taps.js';
 import { badModel, type OpenTensorFlow, type Teacher, type WantedTaps } from './teacher.js';
 import { parseModelJson, tfjsFormat, weightFiles } from './tfjs-files.js';
@@ -27,6 +29,10 @@ export interface ExpectedTeacher {
   readonly openTensorFlow: OpenTensorFlow;
   /** Inner values whose shapes are asked for. */
   readonly taps?: WantedTaps;
+  /** Names of the data's classes, by label. */
+  readonly classNames?: readonly string[] | undefined;
+  /** What the samples have been through. */
+  readonly preprocess?: Preprocess | null;
 }
 
 export interface InspectedTeacher {
@@ -55,7 +61,9 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
   try {
     const layout = chooseLayout(recipe, teacher, found.format, expected.inputShape);
     const taps = await tapShapes(teacher, layout.shape, expected.taps ?? []);
-    const trial = await tryOut(recipe, teacher, layout.shape, expected);
+    const outputs = await tryOut(recipe, teacher, layout.shape);
+    const classMap = await mapClasses(recipe, folder, outputs.classes, expected);
+    const own = recipe.preprocess === undefined ? {} : { rescale: rescaleOf(recipe.name, recipe.preprocess, expected.preprocess ?? null, expected.inputShape.at(-1) ?? 1) };
     const spec: TeacherSpec = {
       name: recipe.name,
       format: found.format,
@@ -65,10 +73,12 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
       ...named,
       layout: layout.layout,
       classes: expected.classes,
+      ...classMap,
+      ...own,
       parameters: teacher.parameters,
       files: files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
     };
-    return { spec, paths: new Map(files.map((file) => [file.sha256, file.path])), warnings: trial, taps };
+    return { spec, paths: new Map(files.map((file) => [file.sha256, file.path])), warnings: outputs.warnings, taps };
   } finally {
     await teacher.dispose();
   }
@@ -149,16 +159,31 @@ function chooseLayout(recipe: TeacherRecipe, teacher: Teacher, format: TeacherSp
   throw new UserError(`teacher ${recipe.name}: its input shape is [${takes}]; the data's samples are [${sample.join(', ')}]${recipe.layout === undefined ? '' : ` with layout ${recipe.layout}`}`);
 }
 
-/** One forward of noise. @returns warnings @throws UserError 2 when the number of classes is another */
-async function tryOut(recipe: TeacherRecipe, teacher: Teacher, shape: readonly number[], expected: ExpectedTeacher): Promise<string[]> {
+/** @throws UserError 2 when the model's classes are not the data's, by number or by name */
+async function mapClasses(recipe: TeacherRecipe, folder: string, outputs: number, expected: ExpectedTeacher): Promise<Pick<TeacherSpec, 'classMap'>> {
+  const names = typeof recipe.classes === 'string' ? await readNames(resolve(folder, recipe.classes)) : recipe.classes;
+  if (names === undefined || expected.classNames === undefined) {
+    if (outputs !== expected.classes) throw new UserError(`teacher ${recipe.name}: it gives ${outputs} classes; the data has ${expected.classes}`);
+    return {};
+  }
+  if (expected.classNames.length !== expected.classes) throw new UserError(`data.classNames: ${expected.classNames.length} names given; the data has ${expected.classes} classes`);
+  if (names.length !== outputs) throw new UserError(`teacher ${recipe.name}: classes: ${names.length} names given; it gives ${outputs} classes`);
+  return { classMap: { outputs, order: classOrder(recipe.name, names, expected.classNames) } };
+}
+
+async function readNames(path: string): Promise<string[]> {
+  return (await readFile(path, 'utf8')).split('\n').map((line) => line.trim()).filter((line) => line !== '');
+}
+
+/** One forward of noise. */
+async function tryOut(recipe: TeacherRecipe, teacher: Teacher, shape: readonly number[]): Promise<{ classes: number; warnings: string[] }> {
   const rows = teacher.fixedRows ?? 2;
   const stream = randomStream([keyedSeed(['inspect']), recipe.name]);
   const inputs = Float32Array.from({ length: rows * shape.reduce((a, b) => a * b, 1) }, () => stream.float());
   const { output: raw } = await teacher.forward(inputs, [rows, ...shape]);
   const classes = raw.length / rows;
-  if (classes !== expected.classes) throw new UserError(`teacher ${recipe.name}: it gives ${classes} classes; the data has ${expected.classes}`);
   const text = objectionTo(recipe.output, raw, classes);
-  return text === null ? [] : [`teacher ${recipe.name}: ${text}`];
+  return { classes, warnings: text === null ? [] : [`teacher ${recipe.name}: ${text}`] };
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { randomStream } from '../../../shared/random.js';
 import { Ensemble } from '../../../worker/teachers/ensemble.js';
+import { normalise } from '../../../shared/data/samples.js';
+import { rescaleOf } from '../../../worker/teachers/preprocess.js';
 import { mix } from '../../../worker/teachers/mixture.js';
 import { describeTeacher, makeLayersModel, noTensorFlow, openTensorFlow, reference, referenceFolder, saveGraphModel, saveLayersModel, type SpecAndFiles, temporaryFolder, tinyOnnx } from './fixtures.js';
 
@@ -159,6 +161,29 @@ describe('Ensemble', () => {
     await ensemble.softLabels(inputs, rows);
     await ensemble.softLabels(inputs, rows);
     expect(lines).toEqual(['teacher tiny: its rows sum to 1, so it gives probabilities; if it does, add "output: probabilities" to the recipe']);
+  });
+
+  it('brings a teacher\'s classes into the data\'s order', async () => {
+    const ensemble = await open([tinyOnnx({ classes: 3, classMap: { outputs: 5, order: [1, 4, 0] } })]);
+    const wanted = Array.from({ length: rows }, (_, row) => [1, 4, 0].map((k) => reference.logits[row * classes + k] ?? 0)).flat();
+    closeTo((await ensemble.logits(inputs, rows)).get('tiny') ?? [], wanted);
+    expect(await ensemble.softLabels(inputs, rows)).toHaveLength(rows * 3);
+  });
+
+  it('gives a teacher the samples with its own preprocessing, and another digest', async () => {
+    const own = { scale: 0.5, mean: [0.3, -0.2], std: [2, 0.7] };
+    const student = { scale: 1 / 255, mean: [0.5], std: [0.25, 0.5] };
+    const raw = Float32Array.from({ length: rows * size }, (_, i) => (i * 37) % 256);
+    const [forStudent, forTeacher] = [raw.slice(), raw.slice()];
+    normalise(forStudent, 2, student);
+    normalise(forTeacher, 2, own);
+    const [ensemble, plain] = await Promise.all([open([tinyOnnx({ rescale: rescaleOf('tiny', own, student, 2) }), graphTeacher()]), open([tinyOnnx(), graphTeacher()])]);
+    const found = await ensemble.logits(forStudent, rows);
+    const wanted = (await plain.logits(forTeacher, rows)).get('tiny') ?? new Float32Array(0);
+    const greatest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    closeTo((found.get('tiny') ?? new Float32Array(0)).map((value) => value / greatest), wanted.map((value) => value / greatest));
+    expect(found.get('graph')).toEqual((await plain.logits(forStudent, rows)).get('graph'));
+    expect(ensemble.digest).not.toBe(plain.digest);
   });
 
   it('refuses weights that are all 0', async () => {

@@ -47,6 +47,32 @@ describe('inspectTeacher', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('maps its classes to the data\'s by name, from the recipe or from a file', async () => {
+    const classNames = ['b', 'e', 'a'];
+    const wanted = { outputs: 5, order: [1, 4, 0] };
+    writeFileSync(join(folder, 'names.txt'), 'a\r\nb\nc\nd\ne\n');
+    for (const classes of [['a', 'b', 'c', 'd', 'e'], 'names.txt']) {
+      const { spec } = await inspectTeacher(recipe('tiny.onnx', { classes }), folder, { ...expected, classes: 3, classNames });
+      expect(spec).toMatchObject({ classes: 3, classMap: wanted });
+    }
+  });
+
+  it.each([
+    [['a', 'b', 'c', 'd', 'e'], ['a', 'zebra'], 2, 'teacher one: classes: no "zebra", which data.classNames has'],
+    [['cats', 'b', 'c', 'd', 'e'], ['b', 'cat'], 2, 'teacher one: classes: no "cat", which data.classNames has; did you mean "cats"?'],
+    [['a', 'b', 'c', 'd', 'a'], ['a', 'b'], 2, 'teacher one: classes: "a" given twice; a name of its own for each output wanted'],
+    [['a', 'b', 'c', 'd'], ['a', 'b'], 2, 'teacher one: classes: 4 names given; it gives 5 classes'],
+    [['a', 'b', 'c', 'd', 'e'], ['a', 'b'], 3, 'data.classNames: 2 names given; the data has 3 classes'],
+  ])('refuses the class names %j for %j', async (classes, classNames, count, message) => {
+    const refused = inspectTeacher(recipe('tiny.onnx', { classes }), folder, { ...expected, classes: count, classNames });
+    await expect(refused).rejects.toMatchObject({ exitCode: 2, message });
+  });
+
+  it('refuses preprocessing for another number of channels', async () => {
+    const refused = inspectTeacher(recipe('tiny.onnx', { preprocess: { scale: 1, mean: [1, 2, 3], std: [1] } }), folder, expected);
+    await expect(refused).rejects.toMatchObject({ exitCode: 2, message: 'teacher one: preprocess.mean: 3 values given; 1 or 2 (the channels) wanted' });
+  });
+
   it('names the file that an ONNX model keeps its weights in', async () => {
     const { spec } = await inspectTeacher(recipe('external.onnx'), folder, expected);
     expect(spec.files.map((file) => file.name)).toEqual(['external.onnx', 'external.bin']);
