@@ -33,6 +33,12 @@ describe('checkFiles', () => {
       ].join('\n'),
     });
   });
+  it('asks for a teacher\'s file of class names', async () => {
+    const set = ['teachers.0.model=m.json', 'teachers.0.classes=names.txt', 'data.classNames=[a, b]'];
+    await expect(check(recipe('{ model: m.json }', '{ format: npy, inputs: set.npz#x, labels: set.npz#y }'), set)).rejects.toMatchObject({
+      exitCode: 2, message: expect.stringMatching(/teachers\.0\.classes: names\.txt given; a file that is there, relative to the recipe, wanted$/),
+    });
+  });
   it.each(['{ format: npy, inputs: set.npz#x, labels: set.npz#y }', '{ format: csv, inputs: p.csv, labels: kind }'])('accepts what is there: %s', async (train) => {
     await expect(check(recipe('{ model: m.json }', train), ['teachers.0.model=m.json'])).resolves.toBeUndefined();
   });
