@@ -52,6 +52,19 @@ describe('prepareRun', () => {
     expect([run.sampleAt(0, 0), run.sampleAt(1, 0), run.sampleAt(1, 3)]).toEqual([1, 2, 1]);
   });
 
+  it('tells a teacher the names of the classes and the preprocessing, and counts classes by their names', async () => {
+    const fakes = tools();
+    const heard: unknown[] = [];
+    const inspectTeacher: PrepareTools['inspectTeacher'] = async (teacher, folder, expected) => {
+      heard.push([expected.classNames, expected.classes, expected.preprocess]);
+      return fakes.inspectTeacher(teacher, folder, expected);
+    };
+    const [classNames, preprocess] = [['a', 'b', 'c', 'd'], { scale: 2, mean: [1], std: [3] }];
+    const data = { train: { format: 'idx', images: 'x' }, classNames, preprocess };
+    await prepareRun({ recipe: recipe({ data }), recipeFolder: '/recipes', name: 'r', shardFolder: '/shards', tools: { ...fakes, inspectTeacher }, warn: () => undefined });
+    expect(heard).toEqual([[classNames, 4, preprocess]]);
+  });
+
   it('gives another digest when recipe, model, weights or data change, and the same one otherwise', async () => {
     const { recipeDigest } = await prepare();
     expect((await prepare()).recipeDigest).toBe(recipeDigest);
