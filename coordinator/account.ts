@@ -6,8 +6,8 @@ import type { EvaluationLine, JournalLine } from './journal.js';
 import { EpochMetrics, evaluationOf, type MetricsLine, type Weights } from './reports/metrics.js';
 
 export interface AccountOptions {
-  /** Of the recipe's loss terms. */
-  readonly weights: Weights;
+  /** Of the recipe's loss terms, in a step. */
+  readonly weightsAt: (step: number) => Weights;
   readonly closesEpoch: (unit: number) => boolean;
   /** Evaluations without a better one before training ends; undefined: never. */
   readonly patience: number | undefined;
@@ -29,7 +29,7 @@ export class Account {
 
   constructor(options: AccountOptions) {
     this.#options = options;
-    this.#metrics = new EpochMetrics(options.weights);
+    this.#metrics = new EpochMetrics(options.weightsAt);
   }
 
   /** Whether so many evaluations in a row were no better that training should end. */

@@ -12,6 +12,7 @@ import type { StudentSpec } from '../shared/models/student-spec.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
 import { limits } from '../shared/protocol/messages.js';
 import { microBatchCount, rootOf } from '../shared/reduction/tree.js';
+import { weightsAt } from '../shared/recipe/schedules.js';
 import { planReplica, type ReplicaPlan } from '../shared/replica-plan.js';
 import { Replica } from '../shared/replica.js';
 import { Account } from './account.js';
@@ -165,14 +166,10 @@ async function writeRecipe(folder: RunFolder, run: PreparedRun): Promise<void> {
 
 /** The account from the journal, and metrics.jsonl written anew from it. */
 async function rebuildReports(folder: RunFolder, run: PreparedRun, { units, recovered }: { units: UnitPlan; recovered: Recovered }): Promise<Account> {
-  const account = new Account({ weights: lossWeights(run), closesEpoch: units.closesEpoch, patience: run.recipe.evaluate.earlyStop?.patience });
+  const account = new Account({ weightsAt: (step) => weightsAt(run.recipe.losses, step, units.totalSteps), closesEpoch: units.closesEpoch, patience: run.recipe.evaluate.earlyStop?.patience });
   const metrics = recovered.lines.flatMap((line) => account.add(line) ?? []);
   await folder.write('metrics.jsonl', metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
   return account;
-}
-
-function lossWeights({ recipe }: PreparedRun): Record<string, number> {
-  return Object.fromEntries(Object.entries(recipe.losses).flatMap(([term, loss]) => (loss === undefined ? [] : [[term, loss.weight]])));
 }
 
 function endOf(outcome: Outcome, next: boolean): { reason: 'done' | 'stopped' | 'next'; text: string } {

@@ -12,6 +12,7 @@ import { labelKinds } from '../shared/labels/sets.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
 import type { Preprocess, Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
+import { baseTemperature } from '../shared/recipe/terms.js';
 import type { ArtifactSource } from './artifacts.js';
 import { weightsDigest } from './reports/summary.js';
 import type { PreparedRun } from './run-data.js';
@@ -55,7 +56,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   const data = await prepareData(options);
   const expected: Expected = {
     inputShape: data.manifest.train.shape, classes: data.manifest.classes, seed: recipe.seed,
-    responseTemperature: recipe.losses.response?.temperature ?? 1, classNames: recipe.data.classNames, preprocess: data.manifest.preprocess,
+    responseTemperature: baseTemperature(recipe.losses), classNames: recipe.data.classNames, preprocess: data.manifest.preprocess,
   };
   const student = await options.tools.inspectStudent(recipe.student, recipeFolder, expected);
   const teachers = await prepareTeachers(options, expected);

@@ -6,6 +6,9 @@ import type { WebSocket } from 'ws';
 import { faultPoint } from '../shared/fault-points.js';
 import type { Down } from '../shared/protocol/messages.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
+import type { TermName } from '../shared/recipe/loss-schema.js';
+import { scalarsAt } from '../shared/recipe/schedules.js';
+import { termsIn } from '../shared/recipe/terms.js';
 import type { Replica } from '../shared/replica.js';
 import type { Account } from './account.js';
 import type { Peer } from './admission.js';
@@ -64,6 +67,8 @@ export interface RunOptions {
   readonly expected: number;
 }
 
+type Scaling = Pick<Down<'lease'>['lease'], 'divisors' | 'scalars'>;
+
 export interface Outcome {
   readonly type: 'done' | 'stopped' | 'failed';
   readonly reason: string;
@@ -91,7 +96,7 @@ export class Run {
   #unit: number;
   readonly #firstSamples: number;
   #releasedHash: string;
-  readonly #cachedDivisors = new Map<number, Record<string, number>>();
+  readonly #scalings = new Map<number, Scaling>();
   readonly #ticker: NodeJS.Timeout;
   readonly #onStop: () => void;
 
@@ -250,7 +255,7 @@ export class Run {
     this.leases.grant(unit, block);
     member.admitted?.intake.open(id, unit, block);
     const { kind, subject, step, epoch, from, to, microBatches } = unit;
-    const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, divisors: this.#divisors(unit) };
+    const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, ...this.#scaling(unit) };
     member.outbox.send({ type: 'lease', ...this.envelope, step, lease });
     faultPoint('leased');
   }
@@ -262,20 +267,22 @@ export class Run {
     member?.outbox.send({ type: 'cancel', ...this.envelope, step: unit?.step ?? this.#broadcast.released, lease });
   }
 
-  get #terms(): string[] {
-    return Object.entries(this.#options.run.recipe.losses).flatMap(([term, loss]) => (loss === undefined ? [] : [term]));
+  get #terms(): TermName[] {
+    return termsIn(this.#options.run.recipe.losses);
   }
 
-  /** Counted once a step, not once a lease. */
-  #divisors(unit: Unit): Record<string, number> {
-    if (unit.kind === 'evaluate') return {};
-    const { trainLabels, sampleAt } = this.#options.run;
-    const known = this.#cachedDivisors.get(unit.step);
-    const divisors = known ?? divisorsOf(unit, { terms: this.#terms, labels: trainLabels, sampleAt });
-    this.#cachedDivisors.set(unit.step, divisors);
+  /** Divisors and scheduled numbers of a step, counted once, not once a lease. */
+  #scaling(unit: Unit): Scaling {
+    if (unit.kind === 'evaluate') return { divisors: {}, scalars: {} };
+    const { trainLabels, sampleAt, recipe } = this.#options.run;
+    const scaling = this.#scalings.get(unit.step) ?? {
+      divisors: divisorsOf(unit, { terms: this.#terms, labels: trainLabels, sampleAt }),
+      scalars: scalarsAt(recipe.losses, unit.step, this.#options.units.totalSteps),
+    };
+    this.#scalings.set(unit.step, scaling);
     // This step's and the tentative next one's are asked for.
-    for (const step of this.#cachedDivisors.keys()) if (step < unit.step - 1) this.#cachedDivisors.delete(step);
-    return divisors;
+    for (const step of this.#scalings.keys()) if (step < unit.step - 1) this.#scalings.delete(step);
+    return scaling;
   }
 
   // Commits

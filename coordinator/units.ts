@@ -7,6 +7,8 @@
  * The student is evaluated after every `everyEpochs` epochs and after the last one.
  */
 import { microBatchCount } from '../shared/reduction/tree.js';
+import type { TermName } from '../shared/recipe/loss-schema.js';
+import { terms } from '../shared/recipe/terms.js';
 import type { Unit } from './decide/types.js';
 
 export interface PlanInput {
@@ -72,17 +74,18 @@ function evaluation(input: PlanInput, at: { subject: 'student' | 'teachers'; ste
 /** What the divisors of a training step depend on. */
 export interface DivisorSource {
   /** Names of the recipe's loss terms. */
-  readonly terms: readonly string[];
+  readonly terms: readonly TermName[];
   /** Per sample id: its label, -1 for none. */
   readonly labels: Int32Array;
   /** Sample id at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;
 }
 
-/** Per loss term, what its sum over the unit's global batch is divided by: labelled samples for cross entropy, samples for the others. */
+/** Per loss term, what its sum over the unit's global batch is divided by: labelled samples for terms of labels, samples for the others. */
 export function divisorsOf(unit: Unit, source: DivisorSource): Record<string, number> {
   if (unit.kind === 'evaluate') return {};
-  const divisor = (term: string): number => (term === 'crossEntropy' ? labelledIn(unit, source) : unit.to - unit.from);
+  const labelled = labelledIn(unit, source);
+  const divisor = (term: TermName): number => (terms[term].over === 'labelled' ? labelled : unit.to - unit.from);
   return Object.fromEntries(source.terms.map((term) => [term, divisor(term)]));
 }
 

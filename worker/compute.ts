@@ -4,14 +4,15 @@
  */
 import type { RandomKey } from '../shared/random.js';
 import type { PooledMoments } from '../shared/reduction/moments.js';
-import type { Recipe } from '../shared/recipe/schema.js';
+import type { LossesAtStep } from '../shared/recipe/loss-schema.js';
+import type { SoftLabels } from './soft-labels.js';
 import type { Begin } from './trainer-messages.js';
 
 export interface Targets {
   /** [rows]; -1: no label. */
   readonly labels: Int32Array;
-  /** [rows x classes] log-probabilities of the ensemble's mixture, at its temperature; null without a response term. */
-  readonly softLabels: Float32Array | null;
+  /** What the ensemble says of them; null where no loss asks for it. */
+  readonly soft: SoftLabels | null;
 }
 
 export interface MicroBatch {
@@ -22,7 +23,7 @@ export interface MicroBatch {
 }
 
 export interface StepContext {
-  readonly losses: Recipe['losses'];
+  readonly losses: LossesAtStep;
   /** Per loss term, for the whole global batch. */
   readonly divisors: Readonly<Record<string, number>>;
   readonly dropoutKey: RandomKey;

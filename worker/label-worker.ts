@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { manifestSchema, type Manifest } from '../shared/data/manifest.js';
+import { baseTemperature } from '../shared/recipe/terms.js';
 import { Samples } from '../shared/data/samples.js';
 import { exitCodes, ProtocolError, UserError, type ExitCode } from '../shared/errors.js';
 import type { LabelHome } from '../shared/labels/home.js';
@@ -136,7 +137,7 @@ async function openEnsemble(run: LabelRun, { recipe, manifest, cache, options }:
   const paths = new Map(await Promise.all(files.map(async (file) => [file.sha256, await cache.fetch(file)] as const)));
   return Ensemble.open(run.teachers, paths, {
     combine: recipe.ensemble.combine, rows: recipe.batch.micro ?? recipe.batch.size, inputShape: manifest.train.shape,
-    temperature: recipe.losses.response?.temperature, openTensorFlow: options.openTensorFlow, warn: options.log,
+    temperature: baseTemperature(recipe.losses), openTensorFlow: options.openTensorFlow, warn: options.log,
   });
 }
 

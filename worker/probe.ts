@@ -5,6 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { ProtocolError } from '../shared/errors.js';
 import type { Manifest } from '../shared/data/manifest.js';
+import { lossesAt } from '../shared/recipe/schedules.js';
+import { termsIn } from '../shared/recipe/terms.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import { microBatchCount, microBatchRange } from '../shared/reduction/tree.js';
 import { layoutReplica, type Replica } from '../shared/replica.js';
@@ -28,8 +30,8 @@ export async function probe({ compute, recipe, manifest, initialPath, replica, s
   const { to } = microBatchRange(size, microBatchCount(size, recipe.batch.micro ?? recipe.batch.size), 0);
   const once = async (): Promise<string> => {
     const { inputs, rows, targets } = await compute.trainBatch(0, 0, to);
-    const divisors = { crossEntropy: rows, response: rows };
-    const step = { losses: recipe.losses, divisors, dropoutKey: [recipe.seed, 'dropout', 0, 0, 0] };
+    const divisors = Object.fromEntries(termsIn(recipe.losses).map((term) => [term, rows]));
+    const step = { losses: lossesAt(recipe.losses), divisors, dropoutKey: [recipe.seed, 'dropout', 0, 0, 0] };
     replica.clearSlot(slot);
     const { hasGradient, moments } = await compute.student.gradients(inputs, rows, targets, step, replica.slot(slot));
     if (hasGradient) replica.writeMoments(slot, moments);

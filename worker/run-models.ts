@@ -5,9 +5,11 @@ import { labelKinds, type LabelKind } from '../shared/labels/sets.js';
 import { Samples } from '../shared/data/samples.js';
 import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
 import type { Recipe } from '../shared/recipe/schema.js';
+import { baseTemperature } from '../shared/recipe/terms.js';
 import { planReplica } from '../shared/replica-plan.js';
 import type { Backend } from './backends/backend.js';
 import type { ComputeBackend, FetchArtifact, MicroBatch, RunCompute } from './compute.js';
+import { SoftLabels, type Mixing } from './soft-labels.js';
 import { Student } from './student.js';
 import { Ensemble } from './teachers/ensemble.js';
 import { FileLabels } from './teachers/file-labels.js';
@@ -66,7 +68,7 @@ function onceOpened(open: () => Promise<Ensemble>): LazyEnsemble {
 function openEnsemble(backend: Backend, { recipe, manifest, teachers, files }: Begin, warn: (line: string) => void): Promise<Ensemble> {
   return Ensemble.open(teachers, files, {
     combine: recipe.ensemble.combine, rows: recipe.batch.micro ?? recipe.batch.size, inputShape: manifest.train.shape,
-    temperature: recipe.losses.response?.temperature, openTensorFlow: async () => backend.tf, warn,
+    temperature: baseTemperature(recipe.losses), openTensorFlow: async () => backend.tf, warn,
   });
 }
 
@@ -101,12 +103,19 @@ class RunModels implements RunCompute {
   readonly classes: number;
   readonly #parts: Parts;
   readonly #kinds: readonly LabelKind[];
+  readonly #mixing: Mixing;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.student = parts.student;
     this.classes = parts.student.classes;
-    this.#kinds = labelKinds(parts.begin.recipe);
+    const { recipe, teachers } = parts.begin;
+    this.#kinds = labelKinds(recipe);
+    const base = baseTemperature(recipe.losses);
+    this.#mixing = {
+      combine: recipe.ensemble.combine, classes: this.classes,
+      teachers: teachers.map(({ name, weight, temperature }) => ({ name, weight, temperature: temperature === base ? null : temperature })),
+    };
   }
 
   async trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch> {
@@ -114,15 +123,14 @@ class RunModels implements RunCompute {
     const ids = Uint32Array.from({ length: to - from }, (_, i) => order.at(from + i));
     const { inputs, labels } = await this.#parts.train.gather(ids);
     const soft = await this.#parts.labels?.get(ids, inputs, 0, this.#kinds);
-    const softLabels = soft?.get(`T=${this.#parts.begin.recipe.losses.response?.temperature}`) ?? null;
-    return { rows: ids.length, inputs, targets: { labels, softLabels } };
+    return { rows: ids.length, inputs, targets: { labels, soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing) } };
   }
 
   async evalBatch(from: number, to: number): Promise<MicroBatch> {
     const { evaluation } = this.#parts;
     if (evaluation === null) throw new Error('an evaluation of a run without evaluation data');
     const { inputs, labels } = await evaluation.gather(Uint32Array.from({ length: to - from }, (_, i) => from + i));
-    return { rows: to - from, inputs, targets: { labels, softLabels: null } };
+    return { rows: to - from, inputs, targets: { labels, soft: null } };
   }
 
   async teacherLogits({ inputs, rows }: MicroBatch): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {

@@ -6,6 +6,7 @@ import { faultPoint } from '../shared/fault-points.js';
 import type { Lease } from '../shared/protocol/messages.js';
 import { BlockSum } from '../shared/reduction/block-sum.js';
 import { blockRange } from '../shared/reduction/tree.js';
+import { lossesAt } from '../shared/recipe/schedules.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import type { GradientResult, RunCompute } from './compute.js';
 import type { Desk } from './desk.js';
@@ -37,7 +38,7 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
       const batch = await clock.time('labels', () => microBatches.take(lease, j));
       const part = await clock.time('student', async (): Promise<GradientResult> => {
         if (lease.kind === 'evaluate') return withoutGradient(await (lease.subject === 'teachers' ? evaluateTeachers : evaluateStudent)(batch, compute));
-        const step = { losses: recipe.losses, divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j] };
+        const step = { losses: lossesAt(recipe.losses, lease.scalars), divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j] };
         return compute.student.gradients(batch.inputs, batch.rows, batch.targets, step, desk.replica.slot(sum.nextSlot()));
       });
       const reason = objectionTo(part, desk, sum);

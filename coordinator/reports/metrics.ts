@@ -1,7 +1,7 @@
 /**
  * metrics.jsonl: a line per epoch, derived from the journal's lines and nothing else. Pure: a fold over lines.
  *
- *   terms[t] = sum of t over its samples / their number          loss = sum over t of weight[t] x terms[t]
+ *   terms[t] = sum of t over its samples / their number          loss = sum over t of (sum of weight[t] x t) / number
  */
 import type { CommitLine, EvaluationLine, JournalLine } from '../journal.js';
 
@@ -27,6 +27,8 @@ interface EpochSums {
   step: number;
   samples: number;
   readonly loss: Record<string, number>;
+  /** The same, each commit's times the term's weight in its step. */
+  readonly weighted: Record<string, number>;
   readonly counts: Record<string, number>;
   readonly sums: Record<string, number>;
   milliseconds: number;
@@ -35,12 +37,12 @@ interface EpochSums {
 
 /** Folds journal lines; `close` gives the line of the epoch and begins the next. */
 export class EpochMetrics {
-  readonly #weights: Weights;
+  readonly #weightsAt: (step: number) => Weights;
   #current: EpochSums | null = null;
   #lastMs: number | null = null;
 
-  constructor(weights: Weights) {
-    this.#weights = weights;
+  constructor(weightsAt: (step: number) => Weights) {
+    this.#weightsAt = weightsAt;
   }
 
   add(line: JournalLine): void {
@@ -53,7 +55,7 @@ export class EpochMetrics {
   close(): MetricsLine | null {
     const sums = this.#current;
     this.#current = null;
-    return sums === null ? null : metricsOf(sums, this.#weights);
+    return sums === null ? null : metricsOf(sums);
   }
 
   #addCommit(line: CommitLine): void {
@@ -61,6 +63,8 @@ export class EpochMetrics {
     sums.step = line.step + 1;
     sums.samples += line.samples;
     addInto(sums.loss, line.loss);
+    const weights = this.#weightsAt(line.step);
+    addInto(sums.weighted, Object.fromEntries(Object.entries(line.loss).map(([term, sum]) => [term, (weights[term] ?? 0) * sum])));
     addInto(sums.counts, line.counts);
     addInto(sums.sums, line.sums);
     sums.milliseconds += Math.max(0, line.atMs - (this.#lastMs ?? line.atMs));
@@ -72,7 +76,7 @@ export class EpochMetrics {
 
   #of(epoch: number): EpochSums {
     if (this.#current?.epoch !== epoch) {
-      this.#current = { epoch, step: 0, samples: 0, loss: {}, counts: {}, sums: {}, milliseconds: 0, eval: undefined };
+      this.#current = { epoch, step: 0, samples: 0, loss: {}, weighted: {}, counts: {}, sums: {}, milliseconds: 0, eval: undefined };
     }
     return this.#current;
   }
@@ -84,11 +88,11 @@ export function evaluationOf(sums: Readonly<Record<string, number>>): { accuracy
   return { accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples) };
 }
 
-function metricsOf(sums: EpochSums, weights: Weights): MetricsLine {
+function metricsOf(sums: EpochSums): MetricsLine {
   const terms = termMeans(sums.loss, sums.counts);
   const labelled = sums.sums.labelled ?? 0;
   return {
-    epoch: sums.epoch, step: sums.step, samples: sums.samples, loss: totalLoss(terms, weights), terms,
+    epoch: sums.epoch, step: sums.step, samples: sums.samples, loss: total(termMeans(sums.weighted, sums.counts)), terms,
     samplesPerSecond: ratio(sums.samples * 1000, sums.milliseconds),
     ...(labelled > 0 ? { accuracy: ratio(sums.sums.correct, labelled) } : {}),
     ...(sums.eval === undefined ? {} : { eval: sums.eval }),
@@ -99,8 +103,8 @@ export function termMeans(loss: Readonly<Record<string, number>>, counts: Readon
   return Object.fromEntries(Object.entries(loss).map(([term, sum]) => [term, ratio(sum, counts[term] ?? 0)]));
 }
 
-export function totalLoss(terms: Readonly<Record<string, number>>, weights: Weights): number {
-  return Object.entries(terms).reduce((sum, [term, mean]) => sum + (weights[term] ?? 0) * mean, 0);
+function total(weighted: Readonly<Record<string, number>>): number {
+  return Object.values(weighted).reduce((sum, mean) => sum + mean, 0);
 }
 
 /** 0 where there is nothing to divide by. */

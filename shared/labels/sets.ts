@@ -4,9 +4,11 @@
  * and their place in it. So labels outlive a shuffle, a longer data set and another student, and nothing else. Pure.
  */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { DataSet, Manifest } from '../data/manifest.js';
 import type { TeacherSpec } from '../protocol/messages.js';
 import type { Recipe } from '../recipe/schema.js';
+import { temperatureOf, terms, termsIn } from '../recipe/terms.js';
 import { ensembleDigest } from './ensemble-digest.js';
 import { codecOf, type Precision, type RowCodec, type RowForm } from './precision.js';
 
@@ -22,9 +24,16 @@ export function labelNames(kinds: readonly LabelKind[], teachers: readonly { rea
   return [...new Set(names)];
 }
 
-/** The kinds that a recipe's losses want; none without a term on soft labels. */
+/** The kinds that a recipe's losses want, each once; none without a term on soft labels. */
 export function labelKinds({ losses }: Pick<Recipe, 'losses'>): LabelKind[] {
-  return losses.response === undefined ? [] : [{ kind: 'mixture', temperature: losses.response.temperature }];
+  const kinds = termsIn(losses).flatMap((term): LabelKind[] => {
+    const { soft } = terms[term];
+    if (soft !== 'mixture') return soft === null ? [] : [{ kind: soft }];
+    const temperature = temperatureOf(losses, term);
+    // A mixture is made at its final temperature only, so one that changes needs each teacher's logits.
+    return typeof temperature === 'number' ? [{ kind: 'mixture', temperature }] : [{ kind: 'teachers' }];
+  });
+  return kinds.filter((kind, i) => kinds.findIndex((other) => isDeepStrictEqual(other, kind)) === i);
 }
 
 export interface LabelSet {

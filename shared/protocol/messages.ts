@@ -77,6 +77,8 @@ export const leaseSchema = z
     block: blockSchema,
     /** Per loss term, for the whole global batch; 0 means that the term is 0. */
     divisors: sums,
+    /** Loss weights and temperatures that change in the run, as they are in this step: `<term>.<key>`. */
+    scalars: sums,
   })
   .strict();
 

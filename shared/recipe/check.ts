@@ -1,7 +1,10 @@
 /** What the schema cannot say: fields of a recipe that must fit each other. Pure. */
 import { optimizerProblems } from '../optimizer/check.js';
 import type { Finding } from './problems.js';
+import type { Losses, Schedule, TermName } from './loss-schema.js';
+import { lossesAt } from './schedules.js';
 import type { Recipe } from './schema.js';
+import { temperatureOf, terms, termsIn } from './terms.js';
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
@@ -20,15 +23,31 @@ function when(isSo: boolean, path: readonly (string | number)[], text: string): 
 }
 
 function lossProblems({ losses, teachers, data, labels }: Recipe): Finding[] {
-  const { crossEntropy, response } = losses;
-  const isEmpty = crossEntropy === undefined && response === undefined;
-  const isOff = (crossEntropy?.weight ?? 0) === 0 && (response?.weight ?? 0) === 0;
-  const hasTask = crossEntropy !== undefined && crossEntropy.weight > 0 && data.train.labels === undefined;
+  const given = termsIn(losses);
+  const isLabelled = data.train.labels !== undefined;
+  const useful = given.filter((term) => canBeOn(losses, term) && (isLabelled || terms[term].over === 'samples'));
+  const hasSoftLabels = teachers.length > 0 || labels.from !== undefined;
   return [
-    ...when(isEmpty, ['losses'], 'no term given; crossEntropy, response or both wanted'),
-    ...when(!isEmpty && isOff, ['losses'], 'every weight is 0; one above 0 wanted'),
-    ...when(response !== undefined && teachers.length === 0 && labels.from === undefined, ['losses', 'response'], 'there is no teacher; at least one under teachers wanted'),
-    ...when(hasTask && response === undefined, ['losses', 'crossEntropy'], 'the data has no labels; data.train.labels wanted'),
+    ...when(given.length === 0, ['losses'], 'no term given; crossEntropy, response or both wanted'),
+    ...when(given.length > 0 && !given.some((term) => canBeOn(losses, term)), ['losses'], 'every weight is 0; one above 0 wanted'),
+    ...given.flatMap((term) => when(terms[term].soft !== null && !hasSoftLabels, ['losses', term], 'there is no teacher; at least one under teachers wanted')),
+    ...given.flatMap((term) => when(useful.length === 0 && canBeOn(losses, term), ['losses', term], 'the data has no labels; data.train.labels wanted')),
+    ...given.flatMap((term) => labelProblems(term, losses, labels)),
+  ];
+}
+
+/** Whether its weight is above 0 in some step. */
+function canBeOn(losses: Losses, term: TermName): boolean {
+  const { weight = 0 } = losses[term] ?? {};
+  return typeof weight === 'number' ? weight > 0 : weight.from > 0 || weight.to > 0;
+}
+
+function labelProblems(term: TermName, losses: Losses, labels: Recipe['labels']): Finding[] {
+  const needsLogits = terms[term].soft === 'logits' || (terms[term].soft === 'mixture' && typeof temperatureOf(losses, term) !== 'number');
+  const isScheduled = typeof temperatureOf(losses, term) !== 'number';
+  return [
+    ...when(needsLogits && labels.precision === 'top-k', ['losses', term], 'needs all logits; labels.precision float32 or float16 wanted'),
+    ...when(isScheduled && labels.from !== undefined, ['losses', term, 'temperature'], 'a schedule given beside labels.from; one temperature wanted'),
   ];
 }
 
@@ -79,9 +98,9 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
 }
 
 function labelWarnings({ data, losses }: Recipe): Finding[] {
-  const isIdle = data.train.labels === undefined && (losses.crossEntropy?.weight ?? 0) > 0;
+  const idle = data.train.labels !== undefined ? [] : termsIn(losses).filter((term) => terms[term].over === 'labelled' && canBeOn(losses, term));
   return [
-    ...when(isIdle, ['losses', 'crossEntropy'], 'the data has no labels, so the term is 0 for every sample'),
+    ...idle.flatMap((term) => when(true, ['losses', term], 'the data has no labels, so the term is 0 for every sample')),
     ...when(data.eval !== undefined && data.eval.labels === undefined, ['data', 'eval'], 'no labels: accuracy cannot be told'),
     ...(['train', 'eval'] as const).flatMap((key) => when(data[key]?.labelled !== undefined && data[key]?.labels === undefined, ['data', key, 'labelled'], 'there are no labels to keep')),
   ];
@@ -89,29 +108,54 @@ function labelWarnings({ data, losses }: Recipe): Finding[] {
 
 function teacherWarnings({ teachers, losses, baseline }: Recipe): Finding[] {
   return [
-    ...when(losses.response === undefined && teachers.length > 0, ['teachers'], 'no loss term uses them; they are evaluated only'),
+    ...when(!termsIn(losses).some((term) => terms[term].soft !== null) && teachers.length > 0, ['teachers'], 'no loss term uses them; they are evaluated only'),
     ...when(baseline && teachers.length === 0, ['baseline'], 'there are no teachers: the run is its own baseline'),
   ];
 }
 
 function temperatureWarnings({ teachers, losses }: Recipe): Finding[] {
   const given = [
-    ...(losses.response === undefined ? [] : [{ path: ['losses', 'response', 'temperature'], t: losses.response.temperature }]),
+    ...termsIn(losses).filter((term) => term === 'response' || term === 'decoupled').flatMap((term) => ends(temperatureOf(losses, term)).map((t) => ({ path: ['losses', term, 'temperature'], t }))),
     ...teachers.flatMap(({ temperature }, i) => (temperature === undefined ? [] : [{ path: ['teachers', i, 'temperature'], t: temperature }])),
   ];
   return given.filter(({ t }) => t < 1 || t > 20).map(({ path, t }) => at(path, `${t} given; 1 to 20 is usual (too high makes labels uniform, too low makes them hard)`));
 }
 
+function ends(value: number | Schedule): number[] {
+  return typeof value === 'number' ? [value] : [value.from, value.to];
+}
+
 /** The total loss written out, every factor visible: weights as they are, T^2, shares of the ensemble, temperatures. */
 export function describeLosses({ losses, teachers, ensemble, labels }: Recipe): string[] {
-  const terms: string[] = [];
-  if (losses.crossEntropy !== undefined) terms.push(`${losses.crossEntropy.weight} x crossEntropy`);
-  if (losses.response !== undefined) {
-    const { weight, temperature } = losses.response;
-    terms.push(`${weight} x ${temperature * temperature} x KL(ensemble || student at T=${temperature})`);
-  }
-  if (labels.from !== undefined) return [`total = ${terms.join(' + ')}`, `ensemble = the labels in ${labels.from}`];
+  const now = lossesAt(losses);
+  const parts = termsIn(losses).map((term) => `${written(losses[term]?.weight ?? 0)} x ${describeTerm(term, losses, now)}`);
+  if (labels.from !== undefined) return [`total = ${parts.join(' + ')}`, `ensemble = the labels in ${labels.from}`];
   const sum = teachers.reduce((total, { weight }) => total + weight, 0);
   const shares = teachers.map(({ name, weight, temperature }) => `${(weight / (sum || 1)).toFixed(4)} x ${name}${temperature === undefined ? '' : ` at T=${temperature}`}`);
-  return [`total = ${terms.join(' + ')}`, ...(shares.length === 0 ? [] : [`ensemble (${ensemble.combine}) = ${shares.join(' + ')}`])];
+  return [`total = ${parts.join(' + ')}`, ...(shares.length === 0 ? [] : [`ensemble (${ensemble.combine}) = ${shares.join(' + ')}`])];
+}
+
+/** A term's own factors, with the temperature where it has one: T^2 as a number while it is constant. */
+function describeTerm(term: TermName, losses: Losses, now: ReturnType<typeof lossesAt>): string {
+  const t = temperatureOf(losses, term);
+  const square = typeof t === 'number' ? String(t * t) : 'T^2';
+  const at = typeof t === 'number' ? `T=${t}` : `T=${written(t)}`;
+  switch (term) {
+    case 'response':
+      return `${square} x KL(ensemble || student at ${at})`;
+    case 'decoupled':
+      return `${square} x (${now.decoupled?.alpha} x target + ${now.decoupled?.beta} x other classes at ${at})`;
+    case 'virtualTeacher':
+      return `${square} x KL(label at ${now.virtualTeacher?.probability}, else even || student at ${at})`;
+    case 'multiLabel':
+      return `${square} x sum of binary KL(ensemble || student at ${at})`;
+    case 'dist':
+      return `${square} x (${now.dist?.beta} x (1 - r by sample) + ${now.dist?.gamma} x (1 - r by class)) at ${at}`;
+    default:
+      return term;
+  }
+}
+
+function written(value: number | Schedule): string {
+  return typeof value === 'number' ? String(value) : `(${value.from} to ${value.to}, ${value.over})`;
 }

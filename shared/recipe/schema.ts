@@ -3,6 +3,7 @@
  * Unknown keys are refused everywhere. What needs files (shapes, classes, digests) is checked in coordinator/prepare.ts.
  */
 import { z } from 'zod';
+import { lossSchema } from './loss-schema.js';
 
 const positiveInt = z.number().int().positive();
 const fraction = z.number().min(0).max(1);
@@ -129,12 +130,7 @@ export const recipeSchema = z
     student: z.union([builtinStudent, fileStudent]),
     teachers: z.array(teacherRecipeSchema).max(64).default([]),
     ensemble: z.object({ combine: z.enum(['logits', 'probabilities']).default('logits').describe('logits: mean of u/T, then softmax; probabilities: softmax each, then mean') }).strict().prefault({}),
-    losses: z
-      .object({
-        crossEntropy: z.object({ weight, labelSmoothing: fraction.default(0) }).strict().optional(),
-        response: z.object({ weight: weight.describe('of T^2 x KL(ensemble || student)'), temperature: z.number().positive().default(4) }).strict().optional(),
-      })
-      .strict(),
+    losses: lossSchema,
     data: z
       .object({
         train: sourceSchema,

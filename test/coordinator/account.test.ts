@@ -3,7 +3,7 @@ import { Account } from '../../coordinator/account.js';
 import { commitLine, evaluationLine } from './helpers.js';
 
 const weights = { crossEntropy: 0.25, response: 0.5 };
-const never = { weights, closesEpoch: () => false, patience: undefined };
+const never = { weightsAt: () => weights, closesEpoch: () => false, patience: undefined };
 
 function evaluated(correct: number, loss = 5): ReturnType<typeof evaluationLine> {
   return evaluationLine(1, { sums: { samples: 10, 'student.correct': correct, 'student.loss': loss } });

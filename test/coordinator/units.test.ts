@@ -58,7 +58,7 @@ describe('planUnits', () => {
 });
 
 describe('divisorsOf', () => {
-  const source = { terms: ['crossEntropy', 'response'], labels: Int32Array.of(1, -1, 0, -1, 2), sampleAt: (epoch: number, position: number) => (position + epoch) % 5 };
+  const source = { terms: ['crossEntropy', 'response'] as const, labels: Int32Array.of(1, -1, 0, -1, 2), sampleAt: (epoch: number, position: number) => (position + epoch) % 5 };
   const unit: Unit = { kind: 'train', step: 0, epoch: 1, from: 0, to: 3, microBatches: 1 };
 
   it('counts labelled samples for cross entropy and all samples for the response', () => {

@@ -115,7 +115,7 @@ export class FakeCompute implements RunCompute {
 /** Sample id as input; label 0 for even and 1 for odd ids. */
 function batchOf(from: number, to: number): MicroBatch {
   const inputs = Float32Array.from({ length: to - from }, (_, i) => from + i);
-  return { rows: to - from, inputs, targets: { labels: Int32Array.from(inputs, (id) => id % 2), softLabels: null } };
+  return { rows: to - from, inputs, targets: { labels: Int32Array.from(inputs, (id) => id % 2), soft: null } };
 }
 
 export const device: Device = { backend: 'wasm', gpu: null, threads: 1, host: 'here', pid: 1, version: '0' };
@@ -123,7 +123,7 @@ export const device: Device = { backend: 'wasm', gpu: null, threads: 1, host: 'h
 export function leaseOf(overrides: Partial<Lease> = {}): Lease {
   return {
     id: 1, kind: 'train', step: 0, epoch: 0, from: 0, to: 10, microBatches: 4, block: { level: 2, index: 0 },
-    divisors: { crossEntropy: 10 }, ...overrides,
+    divisors: { crossEntropy: 10 }, scalars: {}, ...overrides,
   };
 }
 

@@ -42,7 +42,7 @@ describe('micro-batches', () => {
       running++;
       await new Promise((resolve) => setImmediate(resolve));
       running--;
-      return { rows: 1, inputs: Float32Array.from([from]), targets: { labels: new Int32Array(1), softLabels: null } };
+      return { rows: 1, inputs: Float32Array.from([from]), targets: { labels: new Int32Array(1), soft: null } };
     };
     const microBatches = new MicroBatches(compute);
     for (let i = 0; i < 3; i++) void microBatches.startNext([leaseOf()]);

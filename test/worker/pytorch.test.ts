@@ -9,6 +9,7 @@ import { microBatchRange } from '../../shared/reduction/tree.js';
 import { Replica } from '../../shared/replica.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { builtinStudent, type BuiltinStudent } from '../../worker/builtin-students.js';
+import { SoftLabels } from '../../worker/soft-labels.js';
 import { Student } from '../../worker/student.js';
 import { mix } from '../../worker/teachers/mixture.js';
 import { reference, unpack, type ReferenceRun } from './reference.js';
@@ -47,7 +48,7 @@ async function train(run: ReferenceRun): Promise<{ weights: Map<string, Float32A
       for (const j of [0, 1]) {
         const { from, to } = microBatchRange(size, 2, j);
         const [first, end] = [begin + from, begin + to];
-        const targets = { labels: labels.subarray(first, end), softLabels: softLabels.subarray(first * classes, end * classes) };
+        const targets = { labels: labels.subarray(first, end), soft: new SoftLabels(new Map([[`T=${temperature}`, softLabels.subarray(first * classes, end * classes)]]), { combine: 'logits', classes, teachers: [] }) };
         const part = await student.gradients(inputs.subarray(first * sampleFloats, end * sampleFloats), end - first, targets, { losses, divisors, dropoutKey: [] }, replica.slot(j));
         epochSums = addSums(epochSums, part.sums);
         moments = pool(moments, part.moments, plan.norms);

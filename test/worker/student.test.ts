@@ -57,7 +57,7 @@ function noise(shape: readonly number[], key: string): Float32Array {
 
 const step: StepContext = { losses: { crossEntropy: { weight: 1, labelSmoothing: 0 } }, divisors: { crossEntropy: 4 }, dropoutKey: [7, 'dropout', 0, 0, 0] };
 const labels = Int32Array.of(0, 2, 1, -1);
-const targets: Targets = { labels, softLabels: null };
+const targets: Targets = { labels, soft: null };
 
 async function gradientOf({ spec, replica, student }: Made, options: { step?: StepContext; inputs?: Float32Array; targets?: Targets } = {}): Promise<GradientResult & { gradient: Float32Array }> {
   const inputs = options.inputs ?? noise([4, ...spec.inputShape], 'inputs');
@@ -113,7 +113,7 @@ describe('a student', () => {
     const made = await makeModel(tf.model({ inputs: input, outputs: logits }), [40]);
     const inputs = new Float32Array(4 * 40).fill(1);
     const kept = async (key: number): Promise<boolean[]> => {
-      const { gradient } = await gradientOf(made, { inputs, targets: { labels: Int32Array.of(0, -1, -1, -1), softLabels: null }, step: { ...step, dropoutKey: [key] } });
+      const { gradient } = await gradientOf(made, { inputs, targets: { labels: Int32Array.of(0, -1, -1, -1), soft: null }, step: { ...step, dropoutKey: [key] } });
       return Array.from({ length: 40 }, (_, i) => gradient[i * classes] !== 0);
     };
     const masks = [await kept(1), await kept(1), await kept(2)];
@@ -170,7 +170,7 @@ describe('a student', () => {
   it('skips the forward of a micro-batch to which no term applies', async () => {
     const made = await makeBuiltin({ builtin: 'cnn-small', filters: 2, batchNorm: true });
     made.replica.slot(0).fill(5);
-    expect(await made.student.gradients(new Float32Array(0), 4, { labels: Int32Array.of(-1, -1, -1, -1), softLabels: null }, step, made.replica.slot(0))).toEqual({ hasGradient: false, sums: { samples: 4 }, moments: null });
+    expect(await made.student.gradients(new Float32Array(0), 4, { labels: Int32Array.of(-1, -1, -1, -1), soft: null }, step, made.replica.slot(0))).toEqual({ hasGradient: false, sums: { samples: 4 }, moments: null });
     expect(made.replica.slot(0).every((value) => value === 5)).toBe(true);
   });
 

@@ -177,7 +177,7 @@ describe('trainer', () => {
 
   it('contributes sums alone where no term applies', async () => {
     const { desk, compute, posted } = start();
-    compute.trainBatch = async () => ({ rows: 2, inputs: Float32Array.from([-1, -1]), targets: { labels: new Int32Array(2).fill(-1), softLabels: null } });
+    compute.trainBatch = async () => ({ rows: 2, inputs: Float32Array.from([-1, -1]), targets: { labels: new Int32Array(2).fill(-1), soft: null } });
     desk.hear(lease());
     expect(await posted('contribution')).toMatchObject({ slot: null, sums: { samples: 8 }, momentCounts: [] });
   });
@@ -185,7 +185,7 @@ describe('trainer', () => {
   it('passes over micro-batches without gradient in a block with some', async () => {
     const { desk, compute, replica, posted } = start();
     const { trainBatch } = compute;
-    compute.trainBatch = async (epoch, from, to) => (from === 7 ? trainBatch.call(compute, epoch, from, to) : { rows: 2, inputs: Float32Array.from([-1, -1]), targets: { labels: new Int32Array(2), softLabels: null } });
+    compute.trainBatch = async (epoch, from, to) => (from === 7 ? trainBatch.call(compute, epoch, from, to) : { rows: 2, inputs: Float32Array.from([-1, -1]), targets: { labels: new Int32Array(2), soft: null } });
     desk.hear(lease());
     const { slot, momentCounts } = await posted('contribution');
     expect(Array.from(replica.slot(slot ?? -1))).toEqual(Array.from(gradientOf(Float32Array.from(replica.weights), [7, 10])));

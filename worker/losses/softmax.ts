@@ -18,3 +18,35 @@ export function logSoftmaxRow(logits_BC: Float32Array, row: number, temperature:
   const normaliser = max + Math.log(sum);
   for (let k = 0; k < classes; k++) out[k] = (out[k] ?? 0) - normaliser;
 }
+
+/** log of the sum of exp over all but one place; -Infinity where nothing is left. */
+export function logSumExpBut(values_C: Float64Array, left: number): number {
+  let max = -Infinity;
+  values_C.forEach((value, k) => {
+    if (k !== left && value > max) max = value;
+  });
+  if (max === -Infinity) return max;
+  let sum = 0;
+  values_C.forEach((value, k) => {
+    if (k !== left) sum += Math.exp(value - max);
+  });
+  return max + Math.log(sum);
+}
+
+export interface ThroughSoftmax {
+  /** q, [rows x classes] */
+  readonly probabilities_BC: Float64Array;
+  /** d value / d q */
+  readonly slopes_BC: Float64Array;
+  readonly classes: number;
+  readonly factor: number;
+}
+
+/** Adds factor q_k (slope_k - sum_j slope_j q_j), which is d value / d (z / T) times the factor. */
+export function softmaxGradient({ probabilities_BC, slopes_BC, classes, factor }: ThroughSoftmax, gradient_BC: Float64Array): void {
+  for (let at = 0; at < probabilities_BC.length; at += classes) {
+    let mean = 0;
+    for (let i = at; i < at + classes; i++) mean += (slopes_BC[i] ?? 0) * (probabilities_BC[i] ?? 0);
+    for (let i = at; i < at + classes; i++) gradient_BC[i] = (gradient_BC[i] ?? 0) + factor * (probabilities_BC[i] ?? 0) * ((slopes_BC[i] ?? 0) - mean);
+  }
+}

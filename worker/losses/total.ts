@@ -2,15 +2,20 @@
  * The total loss of a micro-batch: sum over the recipe's terms of weight x value / divisor, the plain weighted sum. The
  * divisors are the global batch's, so micro-batches add up to its mean. Pure: arrays in, arrays out.
  */
-import type { Recipe } from '../../shared/recipe/schema.js';
+import type { LossesAtStep, TermName } from '../../shared/recipe/loss-schema.js';
+import { terms, termsIn } from '../../shared/recipe/terms.js';
 import type { Targets } from '../compute.js';
 import { argMax } from '../metrics.js';
 import { crossEntropy } from './cross-entropy.js';
+import { decoupled } from './decoupled.js';
+import { dist } from './dist.js';
+import { cosineDistance, meanSquare, multiLabel } from './outputs.js';
 import { response } from './response.js';
 import type { TermInput, TermValues } from './term.js';
+import { virtualTeacher } from './virtual-teacher.js';
 
 export interface LossOptions {
-  readonly losses: Recipe['losses'];
+  readonly losses: LossesAtStep;
   /** By term, for the whole global batch; 0: the term is 0. */
   readonly divisors: Readonly<Record<string, number>>;
 }
@@ -23,16 +28,15 @@ export interface TotalLoss {
 }
 
 /** The terms that have samples in this micro-batch, with their scale; none: the micro-batch has no gradient. */
-export function applicableTerms(targets: Targets, { losses, divisors }: LossOptions): ReadonlyMap<string, number> {
-  const terms = new Map<string, number>();
-  const offer = (name: 'crossEntropy' | 'response', applies: boolean): void => {
-    const term = losses[name];
-    const divisor = divisors[name] ?? 0;
-    if (term !== undefined && divisor > 0 && applies) terms.set(name, term.weight / divisor);
-  };
-  offer('crossEntropy', targets.labels.some((label) => label >= 0));
-  offer('response', targets.softLabels !== null && targets.softLabels.length > 0);
-  return terms;
+export function applicableTerms(targets: Targets, { losses, divisors }: LossOptions): ReadonlyMap<TermName, number> {
+  const isLabelled = targets.labels.some((label) => label >= 0);
+  const applies = (term: TermName): boolean => (terms[term].over === 'samples' || isLabelled) && (terms[term].soft === null || targets.soft !== null);
+  return new Map(
+    termsIn(losses).flatMap((term): [TermName, number][] => {
+      const divisor = divisors[term] ?? 0;
+      return divisor > 0 && applies(term) ? [[term, (losses[term]?.weight ?? 0) / divisor]] : [];
+    }),
+  );
 }
 
 export function totalLoss(logits_BC: Float32Array, classes: number, targets: Targets, options: LossOptions): TotalLoss {
@@ -46,9 +50,33 @@ export function totalLoss(logits_BC: Float32Array, classes: number, targets: Tar
   return { sums: { ...sums, ...hits(logits_BC, targets.labels, classes) }, gradient_BC: Float32Array.from(gradient_BC) };
 }
 
-function valuesOf(name: string, input: TermInput, targets: Targets, losses: Recipe['losses']): TermValues {
-  if (name === 'crossEntropy') return crossEntropy(input, targets.labels, losses.crossEntropy?.labelSmoothing ?? 0);
-  return response(input, targets.softLabels ?? new Float32Array(0), losses.response?.temperature ?? 1);
+type TermOf<N extends TermName> = (input: TermInput, targets: Targets, options: NonNullable<LossesAtStep[N]>) => TermValues;
+
+const functions: { readonly [N in TermName]: TermOf<N> } = {
+  crossEntropy: (input, { labels }, { labelSmoothing }) => crossEntropy(input, labels, labelSmoothing),
+  response: (input, targets, { temperature }) => response(input, softAt(targets, temperature), temperature),
+  decoupled: (input, targets, options) => decoupled(input, targets.labels, softAt(targets, options.temperature), options),
+  dist: (input, targets, options) => dist(input, softAt(targets, options.temperature), options),
+  logitMse: (input, targets) => meanSquare(input, rawLogits(targets)),
+  virtualTeacher: (input, { labels }, options) => virtualTeacher(input, labels, options),
+  embedding: (input, targets, { distance }) => (distance === 'mse' ? meanSquare : cosineDistance)(input, rawLogits(targets)),
+  multiLabel: (input, targets, { temperature }) => multiLabel(input, rawLogits(targets), temperature),
+};
+
+function valuesOf<N extends TermName>(name: N, input: TermInput, targets: Targets, losses: LossesAtStep): TermValues {
+  const options = losses[name];
+  if (options === undefined) throw new Error(`no term ${name}`);
+  return functions[name](input, targets, options);
+}
+
+function softAt({ soft }: Targets, temperature: number): Float32Array {
+  if (soft === null) throw new Error('no soft labels');
+  return soft.at(temperature);
+}
+
+function rawLogits({ soft }: Targets): Float32Array {
+  if (soft === null) throw new Error('no soft labels');
+  return soft.logits();
 }
 
 /** Labelled samples, and those among them whose largest logit is the label's. */

@@ -4,6 +4,7 @@ import { crossEntropy } from '../../../worker/losses/cross-entropy.js';
 import { response } from '../../../worker/losses/response.js';
 import { logSoftmaxRow } from '../../../worker/losses/softmax.js';
 import { applicableTerms, totalLoss } from '../../../worker/losses/total.js';
+import { SoftLabels } from '../../../worker/soft-labels.js';
 import { reference } from '../reference.js';
 
 const { logits, labels, classes, cases } = reference.losses;
@@ -37,6 +38,11 @@ function logSoftmax(z: readonly number[] | Float32Array, temperature: number): F
 function noise(size: number, scale: number, key: string): Float32Array {
   const stream = randomStream([key]);
   return Float32Array.from({ length: size }, () => (2 * stream.float() - 1) * scale);
+}
+
+/** Made already, by name. */
+function softLabels(named: Readonly<Record<string, Float32Array>>): SoftLabels {
+  return new SoftLabels(new Map(Object.entries(named)), { combine: 'logits', classes, teachers: [] });
 }
 
 const teacher = noise(rows * classes, 5, 'teacher');
@@ -110,12 +116,13 @@ describe('losses', () => {
 
 describe('the total loss', () => {
   const losses = { crossEntropy: { weight: 0.3, labelSmoothing: 0 }, response: { weight: 0.7, temperature: 4 } };
-  const targets = { labels: labels_B, softLabels: logSoftmax(teacher, 4) };
+  const logP_BC = logSoftmax(teacher, 4);
+  const targets = { labels: labels_B, soft: softLabels({ 'T=4': logP_BC }) };
 
   it('is the plain weighted sum of its terms over their divisors', () => {
     const divisors = { crossEntropy: 11, response: 13 };
     const { sums, gradient_BC } = totalLoss(logits_BC, classes, targets, { losses, divisors });
-    const parts = [evaluate('crossEntropy', 0, logits_BC, targets.softLabels, 0.3 / 11), evaluate('response', 4, logits_BC, targets.softLabels, 0.7 / 13)];
+    const parts = [evaluate('crossEntropy', 0, logits_BC, logP_BC, 0.3 / 11), evaluate('response', 4, logits_BC, logP_BC, 0.7 / 13)];
     gradient_BC.forEach((value, i) => expect(value).toBe(Math.fround((parts[0]?.gradient[i] ?? 0) + (parts[1]?.gradient[i] ?? 0))));
     expect(sums.crossEntropy).toBe(parts[0]?.values.reduce((a, b) => a + b, 0));
     expect(sums.response).toBe(parts[1]?.values.reduce((a, b) => a + b, 0));
@@ -129,10 +136,10 @@ describe('the total loss', () => {
   });
 
   it.each([
-    ['no label and no soft label', { labels: Int32Array.of(-1, -1), softLabels: null }, { crossEntropy: 5, response: 5 }, []],
-    ['a divisor of 0', { labels: Int32Array.of(0, 1), softLabels: null }, { crossEntropy: 0 }, []],
-    ['labels alone', { labels: Int32Array.of(0, -1), softLabels: null }, { crossEntropy: 4, response: 5 }, ['crossEntropy']],
-    ['soft labels alone', { labels: Int32Array.of(-1, -1), softLabels: new Float32Array(2 * classes) }, { crossEntropy: 4, response: 5 }, ['response']],
+    ['no label and no soft label', { labels: Int32Array.of(-1, -1), soft: null }, { crossEntropy: 5, response: 5 }, []],
+    ['a divisor of 0', { labels: Int32Array.of(0, 1), soft: null }, { crossEntropy: 0 }, []],
+    ['labels alone', { labels: Int32Array.of(0, -1), soft: null }, { crossEntropy: 4, response: 5 }, ['crossEntropy']],
+    ['soft labels alone', { labels: Int32Array.of(-1, -1), soft: softLabels({ 'T=4': new Float32Array(2 * classes) }) }, { crossEntropy: 4, response: 5 }, ['response']],
   ] as const)('has with %s the terms that apply and no others', (_, some, divisors, expected) => {
     expect([...applicableTerms(some, { losses, divisors }).keys()]).toEqual(expected);
   });

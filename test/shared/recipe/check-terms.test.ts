@@ -1,0 +1,42 @@
+/** What the recipe says of its loss terms: refused, warned of, or written out. */
+import { describe, expect, it } from 'vitest';
+import { checkFields, describeLosses } from '../../../shared/recipe/check.js';
+import { recipeSchema, type Recipe } from '../../../shared/recipe/schema.js';
+
+function recipe(losses: unknown, overrides: Record<string, unknown> = {}): Recipe {
+  return recipeSchema.parse({
+    student: { builtin: 'mlp' }, teachers: [{ name: 'a', model: 'a.onnx' }], losses, optimizer: { name: 'sgd', learningRate: 0.1 }, batch: { size: 8 }, epochs: 1,
+    data: { train: { format: 'idx', images: 'x', labels: 'y' } }, ...overrides,
+  });
+}
+
+const unlabelled = { data: { train: { format: 'idx', images: 'x' } } };
+
+describe('loss terms of a recipe', () => {
+  it.each([
+    ['none', {}, {}, 'losses: no term given; crossEntropy, response or both wanted'],
+    ['a schedule that is never above 0', { response: { weight: { from: 0, to: 0 } } }, {}, 'losses: every weight is 0; one above 0 wanted'],
+    ['an imitation without a teacher', { dist: { weight: 1 } }, { teachers: [] }, 'losses.dist: there is no teacher; at least one under teachers wanted'],
+    ['only terms of labels, without labels', { decoupled: { weight: 1 } }, unlabelled, 'losses.decoupled: the data has no labels; data.train.labels wanted'],
+    ['raw logits of truncated labels', { logitMse: { weight: 1 } }, { labels: { precision: 'top-k' } }, 'losses.logitMse: needs all logits; labels.precision float32 or float16 wanted'],
+    ['a schedule over labels from a file', { response: { weight: 1, temperature: { from: 4, to: 1 } } }, { labels: { from: 'l.npz' } }, 'losses.response.temperature: a schedule given beside labels.from; one temperature wanted'],
+  ])('are refused: %s', (_, losses, overrides, text) => {
+    expect(checkFields(recipe(losses, overrides)).problems.map((problem) => problem.text)).toContain(text);
+  });
+
+  it('may rise from 0 and fall to it', () => {
+    expect(checkFields(recipe({ response: { weight: { from: 0, to: 1 } } })).problems).toEqual([]);
+  });
+
+  it('warn of a term that no sample has a label for', () => {
+    const { problems, warnings } = checkFields(recipe({ response: { weight: 1 }, virtualTeacher: { weight: 1 } }, unlabelled));
+    expect([problems, warnings.map(({ text }) => text)]).toEqual([[], ['losses.virtualTeacher: the data has no labels, so the term is 0 for every sample']]);
+  });
+
+  it('are written out with T^2, and schedules with both ends', () => {
+    expect(describeLosses(recipe({ crossEntropy: { weight: 0.3 }, response: { weight: { from: 1, to: 0, over: 'cosine' }, temperature: 4 }, decoupled: { weight: 2, temperature: { from: 4, to: 1 } } }))).toEqual([
+      'total = 0.3 x crossEntropy + (1 to 0, cosine) x 16 x KL(ensemble || student at T=4) + 2 x T^2 x (1 x target + 8 x other classes at T=(4 to 1, linear))',
+      'ensemble (logits) = 1.0000 x a',
+    ]);
+  });
+});
