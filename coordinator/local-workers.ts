@@ -4,7 +4,8 @@
  * that ends by itself has said why, and would say it again.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { exitCodes } from '../shared/errors.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { exitCodes, UserError, type ExitCode } from '../shared/errors.js';
 
 export interface LocalWorkersOptions {
   /** The command line of this program up to the verb: node, its options, cli.js. */
@@ -16,6 +17,8 @@ export interface LocalWorkersOptions {
   /** Environment of worker number `i`, beside the token: the device that it may see. */
   readonly environment: (i: number) => Readonly<Record<string, string>>;
   readonly onLine: (line: string) => void;
+  /** How long a coordinator that stops may take longer than its workers; default 30 s. */
+  readonly stopMs?: number;
 }
 
 const restartLimit = 3;
@@ -28,6 +31,7 @@ export class LocalWorkers {
   private closing = false;
   private live: number;
   private firstFailure: { code: number | null; line: string } | undefined;
+  private isDone = false;
   private readonly failed: Promise<{ code: number | null; line: string }>;
   private reportFailure: (failure: { code: number | null; line: string }) => void = () => undefined;
 
@@ -39,9 +43,14 @@ export class LocalWorkers {
     for (let i = 0; i < options.count; i++) this.start(i);
   }
 
-  /** Resolves, with the first failure, once no worker is left that could still do anything. */
-  whenAllFailed(): Promise<{ code: number | null; line: string }> {
-    return this.failed;
+  /**
+   * Rejects, with the first failure, once no worker is left that could still do anything. Never when one was told that
+   * the work is done: the coordinator is about to end then. One that was stopped may know of it before the coordinator has.
+   */
+  async whenLost(): Promise<never> {
+    const { code, line } = await this.failed;
+    if (code === exitCodes.stopped) await delay(this.options.stopMs ?? 30_000, undefined, { ref: false });
+    throw new UserError(line === '' ? 'every local worker ended' : line, (code ?? exitCodes.bug) as ExitCode);
   }
 
   pids(): readonly number[] {
@@ -79,9 +88,10 @@ export class LocalWorkers {
       this.start(i);
       return;
     }
-    this.firstFailure ??= { code, line };
+    if (code === exitCodes.done) this.isDone = true;
+    else this.firstFailure ??= { code, line };
     this.live--;
-    if (this.live === 0) this.reportFailure(this.firstFailure);
+    if (this.live === 0 && !this.isDone && this.firstFailure !== undefined) this.reportFailure(this.firstFailure);
   }
 
   /** Waits `graceMs` for the workers to end by themselves, then ends them. */
