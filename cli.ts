@@ -77,6 +77,7 @@ async function prepare(recipe: Recipe, name: string, recipeFolder: string): Prom
   const { prepareRun } = await import('./coordinator/prepare.js');
   const { inspectStudent } = await import('./worker/inspect-student.js');
   const { inspectTeacher } = await import('./worker/teachers/inspect.js');
+  const { planTaps, teacherTaps } = await import('./worker/plan-taps.js');
   const { writeShards } = await import('./shared/data/shards.js');
   const { epochOrder } = await import('./shared/data/sampler.js');
   const warn = (text: string): void => say(`warning: ${text}`);
@@ -89,7 +90,8 @@ async function prepare(recipe: Recipe, name: string, recipeFolder: string): Prom
         inspected.warnings.forEach(warn);
         return inspected;
       },
-      inspectTeacher: (teacher, folder, expected) => inspectTeacher(teacher, folder, { ...expected, openTensorFlow }),
+      inspectTeacher: (teacher, folder, expected, whole) => inspectTeacher(teacher, folder, { ...expected, openTensorFlow, taps: teacherTaps(whole, teacher.name) }),
+      planTaps: (whole, student, teachers) => planTaps({ recipe: whole, student, teachers, openTensorFlow }),
       writeShards, epochOrder,
     },
   });
@@ -161,7 +163,7 @@ async function start(file: string, flags: RunFlags): Promise<{ run: PreparedRun;
   const { resolveRunFolder } = await import('./coordinator/run-folder.js');
   for (const warning of warnings) say(`warning: ${warning}`);
   const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
-  if (flags.quiet !== true) for (const line of describeLosses(recipe)) say(line);
+  if (flags.quiet !== true) for (const line of describeLosses(run.recipe)) say(line);
   return { run, out: await resolveRunFolder(flags.out ?? join('runs', recipe.name), run.recipeDigest) };
 }
 
@@ -198,7 +200,7 @@ async function runVerb(file: string, flags: RunFlags): Promise<number> {
     if (workers !== undefined) return;
     workers = startWorkers(port);
     labellers = startLabellers?.(port);
-    void workers.whenAllFailed().then(({ code, line }) => fail(new UserError(line === '' ? 'every local worker ended' : line, code === null || code === 0 ? exitCodes.bug : (code as typeof exitCodes.bug))));
+    workers.whenLost().catch(fail);
   };
   try {
     const summary = await Promise.race([coordinateAll({ run, out, address: { host: '127.0.0.1', port: 0 }, token, flags, onListening }), lost]);
@@ -228,7 +230,7 @@ async function labelVerb(file: string, flags: LabelFlags): Promise<number> {
   const onListening = (port: number): void => {
     if (listen !== undefined) say(joinLine(listen.host, port, token, ' --role label'));
     workers = startWorkers?.(port);
-    void workers?.whenAllFailed().then(({ code, line }) => (code === 0 ? undefined : fail(new UserError(line === '' ? 'every local worker ended' : line, (code ?? exitCodes.bug) as typeof exitCodes.bug))));
+    workers?.whenLost().catch(fail);
   };
   try {
     const { samples, made } = await makeLabels(run, { listen: listen ?? { host: '127.0.0.1', port: 0 }, token, labels: labelHome(cacheFolder()), out: flags.out, stopSignal: stop, say: (line) => (flags.quiet === true ? undefined : say(line)), onListening, lost });
@@ -299,7 +301,7 @@ async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
   const { planReplica } = await import('./shared/replica-plan.js');
   const plan = planReplica(run.student, recipe.optimizer);
   const m = microBatchCount(recipe.batch.size, recipe.batch.micro ?? recipe.batch.size);
-  for (const line of describeLosses(recipe)) print(line);
+  for (const line of describeLosses(run.recipe)) print(line);
   print(`student: ${plan.trained.reduce((sum, { size }) => sum + size, 0)} trained parameters; state ${plan.stateBytes} bytes on each replica`);
   print(`data: ${run.manifest.train.samples} samples of [${run.manifest.train.shape.join(', ')}], ${run.manifest.classes} classes`);
   print(`M = ${m} micro-batches a step: at most ${m} workers can work on one`);
