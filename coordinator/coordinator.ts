@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
 import type { LabelHome } from '../shared/labels/home.js';
-import type { StudentSpec } from '../shared/models/student-spec.js';
+import { withoutAdapters, type StudentSpec } from '../shared/models/student-spec.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
 import { limits } from '../shared/protocol/messages.js';
 import { microBatchCount, rootOf } from '../shared/reduction/tree.js';
@@ -194,10 +194,10 @@ interface Finished {
 
 async function writeResults({ folder, run, options, active, opened }: Finished): Promise<Summary> {
   const { account, replica } = opened;
-  const weights = replica.readWeights();
-  await options.exportStudent(run.student, weights, folder.paths.student);
+  const { spec, weights } = withoutAdapters(run.student, replica.readWeights());
+  await options.exportStudent(spec, weights, folder.paths.student);
   const best = account.best === undefined ? null : await readBest(folder.path, run.student);
-  if (best !== null) await options.exportStudent(run.student, best, `${folder.paths.student}-best`);
+  if (best !== null) await options.exportStudent(spec, withoutAdapters(run.student, best).weights, `${folder.paths.student}-best`);
   const summary: Summary = {
     run: folder.run, name: run.name, recipeDigest: run.recipeDigest, digest: weightsDigest(weights),
     steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000,

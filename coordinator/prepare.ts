@@ -31,9 +31,23 @@ export interface Expected {
   readonly preprocess?: Preprocess | null;
 }
 
+/** A tap of a model and one sample's shape. */
+export interface TapShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+interface PlannedStudent {
+  readonly spec: StudentSpec;
+  readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
 export interface PrepareTools {
   readonly inspectStudent: (student: Recipe['student'], folder: string, expected: Expected) => Promise<{ spec: StudentSpec; weights: ReadonlyMap<string, Float32Array> }>;
-  readonly inspectTeacher: (teacher: TeacherRecipe, folder: string, expected: Expected) => Promise<{ spec: TeacherSpec; paths: ReadonlyMap<string, string>; warnings: readonly string[] }>;
+  /** `taps`: shapes of the inner values that the recipe's losses compare with. */
+  readonly inspectTeacher: (teacher: TeacherRecipe, folder: string, expected: Expected, recipe: Recipe) => Promise<{ spec: TeacherSpec; paths: ReadonlyMap<string, string>; warnings: readonly string[]; taps: readonly TapShape[] }>;
+  /** Pairs of taps by name, and the student with the adapters that they need. */
+  readonly planTaps: (recipe: Recipe, student: PlannedStudent, teachers: ReadonlyMap<string, readonly TapShape[]>) => Promise<{ recipe: Recipe; student: PlannedStudent }>;
   /** Reads a source and writes its shards, each to `out/<sha256>`. Labels: -1 for none. */
   readonly writeShards: (source: SourceRecipe, folder: string, out: string, options: { shardSamples: number }) => Promise<{ dataSet: DataSet; labels: Int32Array }>;
   readonly epochOrder: (dataSet: DataSet, seed: number, epoch: number, shuffle: boolean) => { at(position: number): number };
@@ -52,14 +66,15 @@ export interface PrepareOptions {
 
 /** @throws UserError 2 when files and recipe do not fit each other, 65 when a file is damaged */
 export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> {
-  const { recipe, recipeFolder, name } = options;
+  const { recipe: given, recipeFolder, name } = options;
   const data = await prepareData(options);
   const expected: Expected = {
-    inputShape: data.manifest.train.shape, classes: data.manifest.classes, seed: recipe.seed,
-    responseTemperature: baseTemperature(recipe.losses), classNames: recipe.data.classNames, preprocess: data.manifest.preprocess,
+    inputShape: data.manifest.train.shape, classes: data.manifest.classes, seed: given.seed,
+    responseTemperature: baseTemperature(given.losses), classNames: given.data.classNames, preprocess: data.manifest.preprocess,
   };
-  const student = await options.tools.inspectStudent(recipe.student, recipeFolder, expected);
+  const inspected = await options.tools.inspectStudent(given.student, recipeFolder, expected);
   const teachers = await prepareTeachers(options, expected);
+  const { recipe, student } = await options.tools.planTaps(given, inspected, teachers.taps);
   const artifacts = new Map<string, ArtifactSource>([...data.artifacts, ...teachers.artifacts]);
   const studentArtifact = addJson(artifacts, student.spec);
   const manifestArtifact = addJson(artifacts, data.manifest);
@@ -108,16 +123,18 @@ function checkLabels(where: string, labels: Int32Array, classes: number): void {
   if (at >= 0) throw new UserError(`${where}: sample ${at} has label ${labels[at]}; with ${classes} classes labels go from 0 to ${classes - 1}`, exitCodes.data);
 }
 
-async function prepareTeachers({ recipe, recipeFolder, tools, warn }: PrepareOptions, expected: Expected): Promise<{ specs: TeacherSpec[]; artifacts: Map<string, ArtifactSource> }> {
+async function prepareTeachers({ recipe, recipeFolder, tools, warn }: PrepareOptions, expected: Expected): Promise<{ specs: TeacherSpec[]; artifacts: Map<string, ArtifactSource>; taps: Map<string, readonly TapShape[]> }> {
   const specs: TeacherSpec[] = [];
+  const taps = new Map<string, readonly TapShape[]>();
   const artifacts = new Map<string, ArtifactSource>();
   for (const teacher of recipe.teachers) {
-    const { spec, paths, warnings } = await tools.inspectTeacher(teacher, recipeFolder, expected);
+    const { spec, paths, warnings, taps: found } = await tools.inspectTeacher(teacher, recipeFolder, expected, recipe);
+    taps.set(teacher.name, found);
     for (const warning of warnings) warn(warning);
     for (const [sha256, path] of paths) artifacts.set(sha256, { path });
     specs.push(spec);
   }
-  return { specs, artifacts };
+  return { specs, artifacts, taps };
 }
 
 /** Keeps the order of the epoch that was asked for last. */

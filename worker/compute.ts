@@ -5,6 +5,7 @@
 import type { RandomKey } from '../shared/random.js';
 import type { PooledMoments } from '../shared/reduction/moments.js';
 import type { LossesAtStep } from '../shared/recipe/loss-schema.js';
+import type { Activation } from './losses/activation.js';
 import type { SoftLabels } from './soft-labels.js';
 import type { Begin } from './trainer-messages.js';
 
@@ -13,6 +14,8 @@ export interface Targets {
   readonly labels: Int32Array;
   /** What the ensemble says of them; null where no loss asks for it. */
   readonly soft: SoftLabels | null;
+  /** Teachers' inner values that the losses compare with, by `TEACHER/TAP`; absent where none does. */
+  readonly activations?: ReadonlyMap<string, Activation>;
 }
 
 export interface MicroBatch {

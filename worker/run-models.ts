@@ -5,10 +5,11 @@ import { labelKinds, type LabelKind } from '../shared/labels/sets.js';
 import { Samples } from '../shared/data/samples.js';
 import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
 import type { Recipe } from '../shared/recipe/schema.js';
-import { baseTemperature } from '../shared/recipe/terms.js';
+import { baseTemperature, splitTap, tapPairs } from '../shared/recipe/terms.js';
 import { planReplica } from '../shared/replica-plan.js';
 import type { Backend } from './backends/backend.js';
 import type { ComputeBackend, FetchArtifact, MicroBatch, RunCompute } from './compute.js';
+import type { Activation } from './losses/activation.js';
 import { SoftLabels, type Mixing } from './soft-labels.js';
 import { Student } from './student.js';
 import { Ensemble } from './teachers/ensemble.js';
@@ -35,7 +36,7 @@ export function computeBackend(backend: Backend, options: ModelsOptions): Comput
 /** @throws UserError when a model cannot be opened */
 async function openModels(backend: Backend, begin: Begin, options: ModelsOptions & { fetch: FetchArtifact; alive: () => boolean }): Promise<RunCompute> {
   const { recipe, spec, manifest } = begin;
-  const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer));
+  const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer), tapPairs(recipe.losses));
   const ensemble = begin.teachers.length === 0 ? null : onceOpened(() => openEnsemble(backend, begin, options.warn));
   const open = (dataSet: DataSet): Samples => new Samples(dataSet, manifest.preprocess, options.fetch);
   const evaluation = manifest.eval === null ? null : open(manifest.eval);
@@ -98,12 +99,23 @@ interface Parts {
   readonly order: Order;
 }
 
+function tapsByTeacher({ losses, teachers }: Recipe): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const { teacher: path } of tapPairs(losses)) {
+    const tap = path === null ? null : splitTap(path, teachers);
+    if (tap !== null) found.set(tap.teacher, [...new Set([...(found.get(tap.teacher) ?? []), tap.tap])]);
+  }
+  return found;
+}
+
 class RunModels implements RunCompute {
   readonly student: Student;
   readonly classes: number;
   readonly #parts: Parts;
   readonly #kinds: readonly LabelKind[];
   readonly #mixing: Mixing;
+  /** By teacher, each tap once. */
+  readonly #teacherTaps: ReadonlyMap<string, readonly string[]>;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -111,6 +123,7 @@ class RunModels implements RunCompute {
     this.classes = parts.student.classes;
     const { recipe, teachers } = parts.begin;
     this.#kinds = labelKinds(recipe);
+    this.#teacherTaps = tapsByTeacher(recipe);
     const base = baseTemperature(recipe.losses);
     this.#mixing = {
       combine: recipe.ensemble.combine, classes: this.classes,
@@ -122,8 +135,20 @@ class RunModels implements RunCompute {
     const order = this.#parts.order(epoch);
     const ids = Uint32Array.from({ length: to - from }, (_, i) => order.at(from + i));
     const { inputs, labels } = await this.#parts.train.gather(ids);
+    const activations = await this.#activations(inputs, ids.length);
     const soft = await this.#parts.labels?.get(ids, inputs, 0, this.#kinds);
-    return { rows: ids.length, inputs, targets: { labels, soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing) } };
+    return { rows: ids.length, inputs, targets: { labels, soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing), ...(activations === null ? {} : { activations }) } };
+  }
+
+  /** Of the teachers that the losses compare inner values with; these are live always, and never kept. */
+  async #activations(inputs: Float32Array, rows: number): Promise<ReadonlyMap<string, Activation> | null> {
+    const taps = this.#teacherTaps;
+    const ensemble = taps.size === 0 ? undefined : await this.#parts.ensemble?.get();
+    if (ensemble === undefined) return null;
+    const inner = new Map([...taps].map(([teacher, names]) => [teacher, names.filter((tap) => tap !== 'logits')]));
+    const found = await ensemble.run(inputs, rows, { taps: inner, only: [...taps.keys()] });
+    const outputs = [...taps].filter(([, names]) => names.includes('logits')).map(([teacher]): [string, Activation] => [`${teacher}/logits`, { values: found.logits.get(teacher) ?? new Float32Array(0), shape: [this.classes] }]);
+    return new Map([...found.taps, ...outputs]);
   }
 
   async evalBatch(from: number, to: number): Promise<MicroBatch> {

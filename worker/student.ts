@@ -4,13 +4,17 @@
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs';
 import { sizeOf, type StudentSpec } from '../shared/models/student-spec.js';
+import type { TapPair } from '../shared/recipe/terms.js';
 import type { ReplicaPlan } from '../shared/replica-plan.js';
+import { applyAdapter } from './adapters.js';
 import type { TensorFlow } from './backends/backend.js';
 import type { GradientResult, StepContext, StudentCompute, Targets } from './compute.js';
 import { seedDropout } from './dropout.js';
-import { applicableTerms, totalLoss, type TotalLoss } from './losses/total.js';
+import type { Activation } from './losses/activation.js';
+import { applicableTerms, totalLoss, type PairActivations, type TotalLoss } from './losses/total.js';
 import { takeMoments } from './moments.js';
 import { buildStudentModel, type StudentModel } from './student-model.js';
+import { withTaps, type TappedModel } from './student-taps.js';
 import { zeroedTopology } from './student-topology.js';
 
 /** A trained variable and where its gradient goes. */
@@ -31,14 +35,22 @@ export class Student implements StudentCompute {
   readonly #inputShape: readonly number[];
   readonly #built: StudentModel;
   readonly #places: readonly Place[];
+  readonly #pairs: readonly TapPair[];
+  /** Of the adapters, by their weights' names. */
+  readonly #adapters: ReadonlyMap<string, Variable>;
+  /** With the taps that pairs compare as further outputs. */
+  readonly #tapped: TappedModel;
 
-  private constructor(tf: TensorFlow, options: { spec: StudentSpec; plan: ReplicaPlan; built: StudentModel }) {
+  private constructor(tf: TensorFlow, options: { spec: StudentSpec; plan: ReplicaPlan; built: StudentModel; pairs: readonly TapPair[] }) {
     this.#tf = tf;
     this.#plan = options.plan;
     this.#built = options.built;
     this.#inputShape = options.spec.inputShape;
     this.classes = options.spec.classes;
-    const variables = new Map(options.built.weights.map(({ spec, variable }) => [spec.name, variable]));
+    this.#pairs = options.pairs;
+    this.#tapped = withTaps(tf, options.built.model, options.pairs.flatMap(({ student, to }) => (to === null ? [student] : [student, to])));
+    this.#adapters = new Map(options.spec.weights.filter(({ adapter }) => adapter === true).map(({ name, shape }) => [name, tf.variable(tf.zeros([...shape]))]));
+    const variables = new Map([...options.built.weights.map(({ spec, variable }) => [spec.name, variable] as const), ...this.#adapters]);
     this.#places = options.plan.tensors.map(({ spec, region, offset, size }) => {
       const variable = variables.get(spec.name);
       if (variable === undefined || variable.size !== size) throw new Error(`the student's topology has no weight ${spec.name} of ${size} values`);
@@ -47,8 +59,8 @@ export class Student implements StudentCompute {
   }
 
   /** @throws UserError 65 when the topology cannot be built or trained */
-  static async build(tf: TensorFlow, spec: StudentSpec, plan: ReplicaPlan): Promise<Student> {
-    return new Student(tf, { spec, plan, built: await buildStudentModel(tf, zeroedTopology(spec.topology)) });
+  static async build(tf: TensorFlow, spec: StudentSpec, plan: ReplicaPlan, pairs: readonly TapPair[] = []): Promise<Student> {
+    return new Student(tf, { spec, plan, built: await buildStudentModel(tf, zeroedTopology(spec.topology)), pairs });
   }
 
   /** Copies the replica's regions into the model, at once. */
@@ -72,9 +84,10 @@ export class Student implements StudentCompute {
     let loss: TotalLoss | null = null;
     out.fill(0);
     this.#tf.tidy(() => {
-      const gradients = this.#backward(this.#batch(inputs, rows), (logits_BC) => {
-        loss = totalLoss(logits_BC, this.classes, targets, step);
-        return loss.gradient_BC;
+      const gradients = this.#backward(this.#batch(inputs, rows), ([logits, ...taps]) => {
+        const own = totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, this.#activations(taps, targets));
+        loss = own;
+        return [own.gradient_BC, ...this.#pairs.map(({ key }) => own.pairGradients.get(key) ?? null)];
       });
       for (const { variable, offset } of this.#trained()) {
         const gradient = gradients[variable.name];
@@ -86,11 +99,12 @@ export class Student implements StudentCompute {
 
   /** [rows x classes], in inference mode, by the moving values. */
   logits(inputs: Float32Array, rows: number): Float32Array {
-    return this.#tf.tidy(() => asFloats(this.#forward(this.#batch(inputs, rows), false).dataSync()));
+    return this.#tf.tidy(() => asFloats(this.#forward(this.#batch(inputs, rows)).dataSync()));
   }
 
   dispose(): void {
     this.#built.model.dispose();
+    for (const variable of this.#adapters.values()) variable.dispose();
   }
 
   #trained(): readonly Target[] {
@@ -102,25 +116,64 @@ export class Student implements StudentCompute {
     return this.#tf.tensor(inputs.slice(0, size), [rows, ...this.#inputShape]);
   }
 
-  #forward(inputs: Tensor, training: boolean): Tensor {
-    const output = this.#built.model.apply(inputs, { training });
+  #forward(inputs: Tensor): Tensor {
+    const output = this.#built.model.apply(inputs, { training: false });
     if (!(output instanceof this.#tf.Tensor)) throw new Error('the student gives more than one output');
     return output;
   }
 
+  /** In training: the logits, each pair's tap behind its adapter, and the later taps that pairs take for their teacher. */
+  #outputs(inputs: Tensor): Tensor[] {
+    const given = this.#tapped.model.apply(inputs, { training: true });
+    const tensors = Array.isArray(given) ? given : [given];
+    const tapOf = (tap: string): Tensor => {
+      const tensor = tensors[this.#tapped.outputOf.get(tap) ?? -1];
+      if (!(tensor instanceof this.#tf.Tensor)) throw new Error(`the student gives no tap ${tap}`);
+      return tensor;
+    };
+    const [logits] = tensors;
+    if (!(logits instanceof this.#tf.Tensor)) throw new Error('the student gives no logits');
+    return [logits, ...this.#pairs.map((pair) => applyAdapter(this.#tf, pair, tapOf(pair.student), (name) => this.#adapter(pair, name))), ...this.#later().map(tapOf)];
+  }
+
+  #adapter({ key }: TapPair, name: string): Variable {
+    const variable = this.#adapters.get(`adapter/${key}/${name}`);
+    if (variable === undefined) throw new Error(`the replica has no weight adapter/${key}/${name}`);
+    return variable;
+  }
+
+  /** The student's own taps that others should be like. */
+  #later(): string[] {
+    return [...new Set(this.#pairs.flatMap(({ to }) => (to === null ? [] : [to])))];
+  }
+
+  /** @param taps as `#outputs` gives them behind the logits */
+  #activations(taps: readonly Activation[], targets: Targets): PairActivations {
+    const later = new Map(this.#later().map((tap, i) => [tap, taps[this.#pairs.length + i]]));
+    return new Map(this.#pairs.map((pair, i) => {
+      const [student, teacher] = [taps[i], pair.teacher === null ? later.get(pair.to ?? '') : targets.activations?.get(pair.teacher)];
+      if (student === undefined || teacher === undefined) throw new Error(`no values for ${pair.teacher ?? pair.to ?? ''}`);
+      return [pair.key, { student, teacher }];
+    }));
+  }
+
   /**
-   * Gradients by variable, given those of the logits. The loss itself is no tfjs operation: labels are constants, and
-   * its gradient enters as one.
+   * Gradients by variable, given those of the outputs; null: none, a constant. The loss itself is no tfjs operation:
+   * labels are constants, and its gradients enter as such.
    */
-  #backward(inputs: Tensor, lossGradient: (logits_BC: Float32Array) => Float32Array): Record<string, Tensor> {
+  #backward(inputs: Tensor, lossGradients: (outputs: readonly Activation[]) => (Float32Array | null)[]): Record<string, Tensor> {
     const tf = this.#tf;
-    const head = tf.customGrad((logits) => {
-      if (!(logits instanceof tf.Tensor)) throw new Error('no logits');
-      const gradient_BC = lossGradient(asFloats(logits.dataSync()));
-      return { value: tf.scalar(0), gradFunc: () => tf.tensor(gradient_BC, logits.shape) };
+    const head = tf.customGrad((...given) => {
+      const outputs = given.filter((output) => output instanceof tf.Tensor);
+      const gradients = lossGradients(outputs.map((output) => ({ values: asFloats(output.dataSync()), shape: output.shape.slice(1) })));
+      const gradientOf = (output: Tensor, i: number): Tensor => {
+        const values = gradients[i] ?? null;
+        return values === null ? tf.zerosLike(output) : tf.tensor(values, output.shape);
+      };
+      return { value: tf.scalar(0), gradFunc: () => outputs.map(gradientOf) };
     });
     const variables = this.#trained().map(({ variable }) => variable);
-    return tf.variableGrads(() => head(this.#forward(inputs, true)).asScalar(), variables).grads;
+    return tf.variableGrads(() => head(...this.#outputs(inputs)).asScalar(), variables).grads;
   }
 }
 

@@ -39,7 +39,7 @@ export function weightsDigest(weights: ReadonlyMap<string, Float32Array>): strin
 
 /** Trained weights; what batch norm keeps moving is not counted, as is the custom. */
 export function studentParameters(spec: StudentSpec): number {
-  return spec.weights.filter(({ kind }) => kind === 'trained' || kind === 'frozen').reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return spec.weights.filter(({ kind, adapter }) => adapter !== true && (kind === 'trained' || kind === 'frozen')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /** `PREFIX.correct` over samples; undefined without an evaluation. */

@@ -14,6 +14,8 @@ export const weightSpecSchema = z
     kind: z.enum(['trained', 'frozen', 'mean', 'variance']),
     /** Batch norm's momentum, for kind mean and variance. */
     momentum: z.number().optional(),
+    /** Maps a tap for a loss: trained with the student, and no part of it. */
+    adapter: z.literal(true).optional(),
   })
   .strict();
 
@@ -31,6 +33,13 @@ export const studentSpecSchema = z
 
 export type WeightSpec = z.infer<typeof weightSpecSchema>;
 export type StudentSpec = z.infer<typeof studentSpecSchema>;
+
+/** The student alone, and its weights among those of a replica. */
+export function withoutAdapters(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): { spec: StudentSpec; weights: Map<string, Float32Array> } {
+  const own = spec.weights.filter(({ adapter }) => adapter !== true);
+  const names = new Set(own.map(({ name }) => name));
+  return { spec: { ...spec, weights: own }, weights: new Map([...weights].filter(([name]) => names.has(name))) };
+}
 
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);

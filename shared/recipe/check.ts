@@ -4,7 +4,7 @@ import type { Finding } from './problems.js';
 import type { Losses, Schedule, TermName } from './loss-schema.js';
 import { lossesAt } from './schedules.js';
 import type { Recipe } from './schema.js';
-import { temperatureOf, terms, termsIn } from './terms.js';
+import { splitTap, tapPairs, temperatureOf, terms, termsIn, type TapPair } from './terms.js';
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
@@ -32,7 +32,9 @@ function lossProblems({ losses, teachers, data, labels }: Recipe): Finding[] {
     ...when(given.length > 0 && !given.some((term) => canBeOn(losses, term)), ['losses'], 'every weight is 0; one above 0 wanted'),
     ...given.flatMap((term) => when(terms[term].soft !== null && !hasSoftLabels, ['losses', term], 'there is no teacher; at least one under teachers wanted')),
     ...given.flatMap((term) => when(useful.length === 0 && canBeOn(losses, term), ['losses', term], 'the data has no labels; data.train.labels wanted')),
+    ...given.flatMap((term) => when(terms[term].pairs && teachers.length === 0, ['losses', term], 'there is no teacher with taps; at least one under teachers wanted')),
     ...given.flatMap((term) => labelProblems(term, losses, labels)),
+    ...tapPairs(losses).flatMap((pair) => pairProblems(pair, teachers)),
   ];
 }
 
@@ -49,6 +51,12 @@ function labelProblems(term: TermName, losses: Losses, labels: Recipe['labels'])
     ...when(needsLogits && labels.precision === 'top-k', ['losses', term], 'needs all logits; labels.precision float32 or float16 wanted'),
     ...when(isScheduled && labels.from !== undefined, ['losses', term, 'temperature'], 'a schedule given beside labels.from; one temperature wanted'),
   ];
+}
+
+function pairProblems({ term, teacher }: TapPair, teachers: Recipe['teachers']): Finding[] {
+  const isUnknown = teacher !== null && splitTap(teacher, teachers) === null;
+  const known = teachers.map(({ name }) => name).join(', ');
+  return when(isUnknown && teachers.length > 0, ['losses', term, 'pairs'], `"${teacher}" names no teacher; TEACHER/TAP with one of ${known} wanted`);
 }
 
 function lengthProblems({ batch, epochs, steps, evaluate, data }: Recipe): Finding[] {
@@ -108,7 +116,7 @@ function labelWarnings({ data, losses }: Recipe): Finding[] {
 
 function teacherWarnings({ teachers, losses, baseline }: Recipe): Finding[] {
   return [
-    ...when(!termsIn(losses).some((term) => terms[term].soft !== null) && teachers.length > 0, ['teachers'], 'no loss term uses them; they are evaluated only'),
+    ...when(!termsIn(losses).some((term) => terms[term].soft !== null || terms[term].pairs) && teachers.length > 0, ['teachers'], 'no loss term uses them; they are evaluated only'),
     ...when(baseline && teachers.length === 0, ['baseline'], 'there are no teachers: the run is its own baseline'),
   ];
 }
@@ -152,8 +160,14 @@ function describeTerm(term: TermName, losses: Losses, now: ReturnType<typeof los
     case 'dist':
       return `${square} x (${now.dist?.beta} x (1 - r by sample) + ${now.dist?.gamma} x (1 - r by class)) at ${at}`;
     default:
-      return term;
+      return `${term}${describePairs(term, losses)}`;
   }
+}
+
+function describePairs(term: TermName, losses: Losses): string {
+  const pairs = tapPairs(losses).filter((pair) => pair.term === term);
+  const one = ({ student, teacher, to, adapter }: TapPair): string => `${student} -> ${teacher ?? to}${adapter === undefined || adapter === 'identity' ? '' : ` by ${adapter}`}`;
+  return pairs.length === 0 ? '' : ` (${pairs.map(one).join(', ')})`;
 }
 
 function written(value: number | Schedule): string {

@@ -20,6 +20,16 @@ const scheduleOf = <T extends z.ZodType<number>>(value: T) =>
     })
     .strict();
 
+const distance = z.enum(['mse', 'cosine', 'l1']).default('mse');
+const activation = z.enum(['linear', 'relu']).default('linear');
+const adapter = {
+  adapter: z.enum(['identity', 'conv1x1', 'dense']).optional().describe("maps the student's tap to the other's channels (conv1x1) or shape (dense); trained, and left out of exports; default identity"),
+  batchNorm: z.boolean().default(false).describe('after the adapter, by the statistics of the micro-batch'),
+  activation,
+};
+const pair = z.object({ student: z.string().min(1).describe("a layer's name, or logits"), teacher: z.string().min(1).describe('TEACHER/TAP; TEACHER/logits for what it gives'), ...adapter }).strict();
+const pairs = z.union([z.literal('auto'), z.array(pair).min(1)]);
+
 /** Every term, given what a weight and a temperature may be written as. */
 const termsOf = <W extends z.ZodType, T extends z.ZodType>(weightType: W, temperatureOf: (byDefault: number) => T) =>
   z
@@ -27,11 +37,19 @@ const termsOf = <W extends z.ZodType, T extends z.ZodType>(weightType: W, temper
       crossEntropy: z.object({ weight: weightType, labelSmoothing: fraction.default(0) }).strict().optional(),
       response: z.object({ weight: weightType, temperature: temperatureOf(4) }).strict().optional().describe('T^2 x KL(ensemble || student)'),
       decoupled: z.object({ weight: weightType, alpha: weight.default(1), beta: weight.default(8), temperature: temperatureOf(4) }).strict().optional().describe('DKD: T^2 x (alpha x target part + beta x the other classes)'),
-      dist: z.object({ weight: weightType, beta: weight.default(1), gamma: weight.default(1), temperature: temperatureOf(1) }).strict().optional().describe('DIST: beta x (1 - Pearson by sample) + gamma x (1 - Pearson by class)'),
+      dist: z.object({ weight: weightType, beta: weight.default(1), gamma: weight.default(1), temperature: temperatureOf(1) }).strict().optional().describe('DIST: T^2 x (beta x (1 - Pearson by sample) + gamma x (1 - Pearson by class))'),
       logitMse: z.object({ weight: weightType }).strict().optional().describe("mean square of student's minus ensemble's logits"),
       virtualTeacher: z.object({ weight: weightType, probability: z.number().gt(0).lt(1).default(0.99), temperature: temperatureOf(20) }).strict().optional().describe('Tf-KD: a made-up teacher that gives the label this probability'),
       embedding: z.object({ weight: weightType, distance: z.enum(['mse', 'cosine']).default('mse') }).strict().optional().describe("the student's output against the ensemble's, as vectors"),
       multiLabel: z.object({ weight: weightType, temperature: temperatureOf(1) }).strict().optional().describe('binary KL of each class by itself, T^2'),
+      features: z.object({ weight: weightType, distance, pairs }).strict().optional(),
+      attention: z.object({ weight: weightType, normalize: z.enum(['none', 'l2']).default('none'), pairs }).strict().optional(),
+      selfDistillation: z.object({ weight: weightType, from: z.array(z.string().min(1)).min(1), to: z.string().min(1), distance, ...adapter }).strict().optional().describe('earlier taps against the later one, which is a constant'),
+      relational: z.object({ weight: weightType, distance: weight.default(25), angle: weight.default(50), pairs }).strict().optional().describe('RKD'),
+      similarity: z.object({ weight: weightType, pairs }).strict().optional().describe('similarity preserving'),
+      probabilistic: z.object({ weight: weightType, pairs }).strict().optional().describe('PKT'),
+      selectivity: z.object({ weight: weightType, pairs }).strict().optional().describe('NST'),
+      correlation: z.object({ weight: weightType, pairs }).strict().optional().describe('correlation congruence'),
     })
     .strict();
 
@@ -42,4 +60,5 @@ export const lossesAtStepSchema = termsOf(weight, (byDefault) => positive.defaul
 export type Losses = z.infer<typeof lossSchema>;
 export type LossesAtStep = z.infer<typeof lossesAtStepSchema>;
 export type TermName = keyof Losses;
+export type PairRecipe = z.infer<typeof pair>;
 export type Schedule = Extract<NonNullable<Losses['crossEntropy']>['weight'], object>;

@@ -18,8 +18,9 @@ function tools({ trainLabels = [0, 1, 2, 0], evalShape = [16], teacherSha = 'a'.
     inspectStudent: async () => ({ spec: tiny.student, weights: new Map([['dense/kernel', Float32Array.of(kernel)]]) }),
     inspectTeacher: async (teacher, _folder, expected) => ({
       spec: { name: teacher.name, format: 'onnx', weight: teacher.weight, temperature: expected.responseTemperature, output: 'logits', layout: 'nhwc', classes: expected.classes, parameters: 9, files: [{ name: 'a.onnx', sha256: teacherSha, bytes: 5 }] },
-      paths: new Map([[teacherSha, '/models/a.onnx']]), warnings: ['odd'],
+      paths: new Map([[teacherSha, '/models/a.onnx']]), warnings: ['odd'], taps: [],
     }),
+    planTaps: async (given, student) => ({ recipe: given, student }),
     writeShards: async (source) => {
       const isTrain = 'images' in source && source.images === 'x';
       const shards = [{ sha256: (isTrain ? 'b' : 'c').repeat(64), bytes: 10, samples: 4 }];
@@ -55,9 +56,9 @@ describe('prepareRun', () => {
   it('tells a teacher the names of the classes and the preprocessing, and counts classes by their names', async () => {
     const fakes = tools();
     const heard: unknown[] = [];
-    const inspectTeacher: PrepareTools['inspectTeacher'] = async (teacher, folder, expected) => {
+    const inspectTeacher: PrepareTools['inspectTeacher'] = async (teacher, folder, expected, whole) => {
       heard.push([expected.classNames, expected.classes, expected.preprocess]);
-      return fakes.inspectTeacher(teacher, folder, expected);
+      return fakes.inspectTeacher(teacher, folder, expected, whole);
     };
     const [classNames, preprocess] = [['a', 'b', 'c', 'd'], { scale: 2, mean: [1], std: [3] }];
     const data = { train: { format: 'idx', images: 'x' }, classNames, preprocess };

@@ -1,14 +1,45 @@
 /** Whole runs with every loss term: the same bits for any number of workers, and numbers that change over the steps. */
-import { describe, expect, it } from 'vitest';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { UserError } from '../../shared/errors.js';
+import { withoutAdapters } from '../../shared/models/student-spec.js';
 import { isTerm, terms } from '../../shared/recipe/terms.js';
+import { openWasm } from '../../worker/backends/wasm.js';
+import { temporaryFolder } from './fakes.js';
 import { curve, prepared, whole } from './real-runs.js';
+import { reference, saveLayersModel } from './teachers/fixtures.js';
 
 const student = { builtin: 'mlp', hidden: [8] };
+const cnn = { model: '' };
 const short = { epochs: 1 };
+/** What a term cannot do without; taps of the student and of both kinds of teacher. */
+const options: Readonly<Record<string, Record<string, unknown>>> = {
+  features: { pairs: [{ student: 'relu1', teacher: 'wide//2/Relu', adapter: 'conv1x1', batchNorm: true, activation: 'relu' }, { student: 'relu2', teacher: 'deep/logits', adapter: 'dense' }] },
+  attention: { normalize: 'l2', pairs: 'auto' },
+  selfDistillation: { from: ['relu1'], to: 'logits', distance: 'cosine', adapter: 'dense' },
+  relational: { pairs: [{ student: 'logits', teacher: 'wide/logits' }, { student: 'flatten', teacher: 'deep/logits' }] },
+  similarity: { pairs: [{ student: 'pool1', teacher: 'wide//2/Relu' }] },
+  probabilistic: { pairs: [{ student: 'flatten', teacher: 'wide//2/Relu' }] },
+  selectivity: { pairs: 'auto' },
+  correlation: { pairs: [{ student: 'logits', teacher: 'wide/logits' }] },
+};
+
+beforeAll(async () => {
+  await openWasm();
+  const init = tf.initializers.randomUniform({ minval: -0.5, maxval: 0.5, seed: 3 });
+  const model = tf.sequential();
+  model.add(tf.layers.conv2d({ name: 'relu1', filters: 3, kernelSize: 3, padding: 'same', activation: 'relu', kernelInitializer: init, inputShape: reference.shape }));
+  model.add(tf.layers.maxPooling2d({ name: 'pool1', poolSize: [2, 1], strides: [2, 1] }));
+  model.add(tf.layers.conv2d({ name: 'relu2', filters: 4, kernelSize: 3, padding: 'same', activation: 'relu', kernelInitializer: init }));
+  model.add(tf.layers.flatten({ name: 'flatten' }));
+  model.add(tf.layers.dense({ name: 'dense', units: reference.classes, kernelInitializer: init }));
+  cnn.model = await saveLayersModel(model, join(temporaryFolder(), 'student'));
+});
 
 describe('a run', () => {
   it.each(Object.keys(terms).filter(isTerm))('with %s has the same bits with 1, 2 and 3 workers', async (term) => {
-    const run = await prepared(student, { ...short, losses: { crossEntropy: { weight: 0.1 }, [term]: { weight: 0.5 } } });
+    const run = await prepared(term in options ? cnn : student, { ...short, losses: { crossEntropy: { weight: 0.1 }, [term]: { weight: 0.5, ...options[term] } } });
     const [one, two, three] = [await whole(run, 1), await whole(run, 2), await whole(run, 3)];
     expect(curve(two.lines)).toEqual(curve(one.lines));
     expect(curve(three.lines)).toEqual(curve(one.lines));
@@ -29,4 +60,50 @@ describe('a run', () => {
     expect(values(scheduled).slice(0, same)).toEqual(values(constant).slice(0, same));
     expect(values(scheduled)[same]).not.toBe(values(constant)[same]);
   }, 60_000);
+});
+
+describe('pairs of taps', () => {
+  const losses = (pairs: unknown, term = 'features'): Record<string, unknown> => ({ losses: { crossEntropy: { weight: 1 }, [term]: { weight: 1, pairs } } });
+
+  it('are proposed by spatial size, for every teacher, with the adapters that they need', async () => {
+    const { recipe, student: spec } = await prepared(cnn, { ...short, losses: { crossEntropy: { weight: 1 }, features: { weight: 1, pairs: 'auto' }, attention: { weight: 1, pairs: 'auto' } } });
+    const plain = { batchNorm: false, activation: 'linear' };
+    const deep: unknown = expect.stringMatching(/^deep\/dropout/);
+    const pairs = [{ student: 'relu1', teacher: 'wide//2/Relu_output_0', ...plain }, { student: 'relu1', teacher: deep, ...plain }];
+    expect(recipe.losses.features?.pairs).toEqual(pairs.map((pair) => ({ ...pair, adapter: 'conv1x1' })));
+    expect(recipe.losses.attention?.pairs).toEqual(pairs);
+    expect(spec.weights.filter(({ adapter }) => adapter).map(({ name, shape }) => [name, ...shape])).toEqual([
+      ['adapter/features/0/kernel', 3, 4], ['adapter/features/0/bias', 4], ['adapter/features/1/kernel', 3, 4], ['adapter/features/1/bias', 4],
+    ]);
+  });
+
+  it('train their adapters, which the student that is written down does not have', async () => {
+    const run = await prepared(cnn, { ...short, losses: { crossEntropy: { weight: 1 }, features: options.features === undefined ? {} : { weight: 1, ...options.features } } });
+    const { summary, exported, best } = await whole(run, 1);
+    const names = run.student.weights.filter(({ adapter }) => adapter).map(({ name }) => name);
+    expect(names).toEqual(['adapter/features/0/kernel', 'adapter/features/0/bias', 'adapter/features/0/gamma', 'adapter/features/0/beta', 'adapter/features/1/kernel', 'adapter/features/1/bias']);
+    for (const name of names.filter((one) => !one.endsWith('0/bias'))) expect(best?.get(name), name).not.toEqual(run.initialWeights.get(name));
+    expect([...exported.keys()]).toEqual([...withoutAdapters(run.student, best ?? new Map()).weights.keys()]);
+    expect(summary.student.parameters).toBe([...exported.values()].reduce((sum, { length }) => sum + length, 0));
+  });
+
+  it.each([
+    [losses([{ student: 'nothing', teacher: 'wide//2/Relu' }]), 'losses.features: the student has no tap "nothing"; it has'],
+    [losses([{ student: 'relu1', teacher: 'wide/nothing' }]), 'nothing'],
+    [losses([{ student: 'relu1', teacher: 'deep/nothing' }]), 'nothing'],
+    [losses([{ student: 'relu1', teacher: 'wide//2/Relu' }]), 'differ in their channels; adapter conv1x1 wanted'],
+    [losses([{ student: 'relu1', teacher: 'wide/logits' }]), 'differ in their channels; adapter dense wanted'],
+    [losses([{ student: 'relu1', teacher: 'wide/logits', adapter: 'conv1x1' }]), 'conv1x1 maps the channels of maps; adapter dense wanted'],
+    [losses([{ student: 'logits', teacher: 'wide/logits' }], 'attention'), 'are no maps of the same kind'],
+    [losses([{ student: 'relu1', teacher: 'wide//2/Relu', adapter: 'dense' }], 'selectivity'), 'dense makes no map'],
+  ])('are refused in one line: %j', async (overrides, text) => {
+    const error: unknown = await prepared(cnn, { ...short, ...overrides }).then(() => null, (reason: unknown) => reason);
+    expect(error).toBeInstanceOf(UserError);
+    expect(String(error)).toContain(text);
+    expect(String(error)).not.toContain('\n');
+  });
+
+  it('are refused where auto finds none', async () => {
+    await expect(prepared(student, { ...short, ...losses('auto') })).rejects.toThrow('losses.features.pairs: auto finds no maps');
+  });
 });

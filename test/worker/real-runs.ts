@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';
+import { readBest } from '../../coordinator/best.js';
 import { coordinate } from '../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../coordinator/journal.js';
 import type { Summary } from '../../coordinator/reports/summary.js';
@@ -17,6 +18,7 @@ import { connect, type Connection } from '../../worker/connection.js';
 import { inspectStudent } from '../../worker/inspect-student.js';
 import { computeBackend } from '../../worker/run-models.js';
 import { inspectTeacher } from '../../worker/teachers/inspect.js';
+import { planTaps, teacherTaps } from '../../worker/plan-taps.js';
 import { runWorker } from '../../worker/worker.js';
 import { startLinkHere, temporaryFolder } from './fakes.js';
 import { makeLayersModel, reference, referenceFolder, saveLayersModel } from './teachers/fixtures.js';
@@ -80,7 +82,8 @@ function prepareIn(folder: string, recipe: Recipe): Promise<PreparedRun> {
     recipe, recipeFolder: folder, name: 'models', shardFolder: temporaryFolder(), warn: () => undefined,
     tools: {
       inspectStudent: (wanted, at, expected) => inspectStudent(wanted, at, { ...expected, openTensorFlow }),
-      inspectTeacher: (wanted, at, expected) => inspectTeacher(wanted, at, { ...expected, openTensorFlow }),
+      inspectTeacher: (wanted, at, expected, whole) => inspectTeacher(wanted, at, { ...expected, openTensorFlow, taps: teacherTaps(whole, wanted.name) }),
+      planTaps: (whole, made, teachers) => planTaps({ recipe: whole, student: made, teachers, openTensorFlow }),
       writeShards, epochOrder,
     },
   });
@@ -95,10 +98,20 @@ export interface WholeOptions {
   readonly onListening?: (port: number) => void;
 }
 
-/** @returns also what the coordinator and the workers said */
-export async function whole(run: PreparedRun, workers: number, { cut = false, labels, workerLabels, onListening }: WholeOptions = {}): Promise<{ summary: Summary; lines: JournalLine[]; said: string[] }> {
+interface Finished {
+  readonly summary: Summary;
+  readonly lines: JournalLine[];
+  /** By the coordinator and the workers. */
+  readonly said: string[];
+  readonly exported: ReadonlyMap<string, Float32Array>;
+  /** All weights of the replica at the best evaluation. */
+  readonly best: ReadonlyMap<string, Float32Array> | null;
+}
+
+export async function whole(run: PreparedRun, workers: number, { cut = false, labels, workerLabels, onListening }: WholeOptions = {}): Promise<Finished> {
   const out = temporaryFolder();
   const said: string[] = [];
+  let exported: ReadonlyMap<string, Float32Array> = new Map();
   let listening: (port: number) => void = () => undefined;
   const port = new Promise<number>((resolve) => {
     listening = resolve;
@@ -106,7 +119,7 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
   const summary = coordinate(run, {
     listen: { host: '127.0.0.1', port: 0 }, token: labels === undefined ? null : 'secret', out, ...(labels === undefined ? {} : { labels }), stopSignal: new AbortController().signal, next: false, onListening: listening,
     reporter: { say: (_level, text) => void said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
-    exportStudent: async () => undefined, expected: workers, times: { tickMs: 10, heartbeatMs: 50 },
+    exportStudent: async (_spec, weights, folder) => void (folder.endsWith('-best') || (exported = weights)), expected: workers, times: { tickMs: 10, heartbeatMs: 50 },
   });
   summary.catch(() => undefined);
   const url = `ws://127.0.0.1:${await port}`;
@@ -129,7 +142,7 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
   // Two connections, and at least one that came back.
   if (cut) expect(cuts).toBeGreaterThan(2);
   expect(await Promise.all(exits)).toEqual(exits.map(() => 0));
-  return { summary: result, said, lines: readFileSync(join(out, 'journal.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine) };
+  return { summary: result, said, exported, best: await readBest(out, run.student), lines: readFileSync(join(out, 'journal.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine) };
 }
 
 function cutAtSecondLease(connection: Connection): Connection {

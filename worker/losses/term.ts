@@ -3,6 +3,8 @@
  * gradient, scaled by the recipe's weight and the divisor of the whole global batch, to the total's.
  */
 
+import type { Activation } from './activation.js';
+
 export interface TermInput {
   /** [rows x classes] */
   readonly logits_BC: Float32Array;
@@ -18,4 +20,15 @@ export interface TermValues {
   readonly values_B: Float32Array;
   /** Samples that it applies to. */
   readonly count: number;
+}
+
+/** What a term on activations is given: a student's (after its adapter) and what it should be like, a constant. */
+export interface PairInput {
+  readonly student: Activation;
+  readonly teacher: Activation;
+  readonly rows: number;
+  /** weight / divisor: what a sample's value is multiplied by in the total loss. */
+  readonly scale: number;
+  /** [rows x student's shape]; scale x d value / d student is added. */
+  readonly gradient: Float64Array;
 }

@@ -3,15 +3,20 @@
  * divisors are the global batch's, so micro-batches add up to its mean. Pure: arrays in, arrays out.
  */
 import type { LossesAtStep, TermName } from '../../shared/recipe/loss-schema.js';
-import { terms, termsIn } from '../../shared/recipe/terms.js';
+import { terms, termsIn, type PairTerm } from '../../shared/recipe/terms.js';
 import type { Targets } from '../compute.js';
 import { argMax } from '../metrics.js';
+import type { Activation } from './activation.js';
+import { attention } from './attention.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decoupled } from './decoupled.js';
 import { dist } from './dist.js';
+import { features } from './features.js';
 import { cosineDistance, meanSquare, multiLabel } from './outputs.js';
+import { correlation, probabilistic, relational, similarity } from './relations.js';
 import { response } from './response.js';
-import type { TermInput, TermValues } from './term.js';
+import { selectivity } from './selectivity.js';
+import type { PairInput, TermInput, TermValues } from './term.js';
 import { virtualTeacher } from './virtual-teacher.js';
 
 export interface LossOptions {
@@ -20,11 +25,16 @@ export interface LossOptions {
   readonly divisors: Readonly<Record<string, number>>;
 }
 
+/** A pair's activations: the student's after its adapter. By the pair's key. */
+export type PairActivations = ReadonlyMap<string, { readonly student: Activation; readonly teacher: Activation }>;
+
 export interface TotalLoss {
   /** `<term>` and `<term>.count` for each term that applies; correct and labelled. */
   readonly sums: Record<string, number>;
   /** d total / d logits, [rows x classes]. */
   readonly gradient_BC: Float32Array;
+  /** d total / d student's activation, by the pair's key. */
+  readonly pairGradients: ReadonlyMap<string, Float32Array>;
 }
 
 /** The terms that have samples in this micro-batch, with their scale; none: the micro-batch has no gradient. */
@@ -39,20 +49,25 @@ export function applicableTerms(targets: Targets, { losses, divisors }: LossOpti
   );
 }
 
-export function totalLoss(logits_BC: Float32Array, classes: number, targets: Targets, options: LossOptions): TotalLoss {
+export function totalLoss(logits_BC: Float32Array, classes: number, targets: Targets, options: LossOptions, pairs: PairActivations = new Map()): TotalLoss {
   const gradient_BC = new Float64Array(logits_BC.length);
   const sums: Record<string, number> = {};
+  const pairGradients = new Map<string, Float32Array>();
   for (const [name, scale] of applicableTerms(targets, options)) {
-    const { values_B, count } = valuesOf(name, { logits_BC, classes, scale, gradient_BC }, targets, options.losses);
-    sums[name] = values_B.reduce((sum, value) => sum + value, 0);
-    sums[`${name}.count`] = count;
+    const parts = isOnPairs(name)
+      ? onPairs(name, pairs, { rows: targets.labels.length, scale, losses: options.losses, gradients: pairGradients })
+      : [valuesOf(name, { logits_BC, classes, scale, gradient_BC }, targets, options.losses)];
+    sums[name] = parts.reduce((total, { values_B }) => total + values_B.reduce((sum, value) => sum + value, 0), 0);
+    sums[`${name}.count`] = parts[0]?.count ?? 0;
   }
-  return { sums: { ...sums, ...hits(logits_BC, targets.labels, classes) }, gradient_BC: Float32Array.from(gradient_BC) };
+  return { sums: { ...sums, ...hits(logits_BC, targets.labels, classes) }, gradient_BC: Float32Array.from(gradient_BC), pairGradients };
 }
 
+type OnPairs = PairTerm | 'selfDistillation';
+type OnLogits = Exclude<TermName, OnPairs>;
 type TermOf<N extends TermName> = (input: TermInput, targets: Targets, options: NonNullable<LossesAtStep[N]>) => TermValues;
 
-const functions: { readonly [N in TermName]: TermOf<N> } = {
+const functions: { readonly [N in OnLogits]: TermOf<N> } = {
   crossEntropy: (input, { labels }, { labelSmoothing }) => crossEntropy(input, labels, labelSmoothing),
   response: (input, targets, { temperature }) => response(input, softAt(targets, temperature), temperature),
   decoupled: (input, targets, options) => decoupled(input, targets.labels, softAt(targets, options.temperature), options),
@@ -63,7 +78,41 @@ const functions: { readonly [N in TermName]: TermOf<N> } = {
   multiLabel: (input, targets, { temperature }) => multiLabel(input, rawLogits(targets), temperature),
 };
 
-function valuesOf<N extends TermName>(name: N, input: TermInput, targets: Targets, losses: LossesAtStep): TermValues {
+const pairFunctions: { readonly [N in OnPairs]: (input: PairInput, options: NonNullable<LossesAtStep[N]>) => TermValues } = {
+  features: (input, { distance }) => features(input, distance),
+  attention: (input, { normalize }) => attention(input, normalize),
+  selfDistillation: (input, { distance }) => features(input, distance),
+  relational,
+  similarity,
+  probabilistic,
+  selectivity,
+  correlation,
+};
+
+function isOnPairs(name: TermName): name is OnPairs {
+  return name in pairFunctions;
+}
+
+interface PairContext {
+  readonly rows: number;
+  readonly scale: number;
+  readonly losses: LossesAtStep;
+  readonly gradients: Map<string, Float32Array>;
+}
+
+/** The term's pairs, in the recipe's order: the sum of their values is the term's. */
+function onPairs<N extends OnPairs>(name: N, pairs: PairActivations, { rows, scale, losses, gradients }: PairContext): TermValues[] {
+  const options = losses[name];
+  if (options === undefined) throw new Error(`no term ${name}`);
+  return [...pairs].filter(([key]) => key.startsWith(`${name}/`)).map(([key, { student, teacher }]) => {
+    const gradient = new Float64Array(student.values.length);
+    const values = pairFunctions[name]({ student, teacher, rows, scale, gradient }, options);
+    gradients.set(key, Float32Array.from(gradient));
+    return values;
+  });
+}
+
+function valuesOf<N extends OnLogits>(name: N, input: TermInput, targets: Targets, losses: LossesAtStep): TermValues {
   const options = losses[name];
   if (options === undefined) throw new Error(`no term ${name}`);
   return functions[name](input, targets, options);
