@@ -24,6 +24,7 @@ import { Probes } from './probes.js';
 import { recover, type Recovered } from './recovery.js';
 import type { Reporter } from './reports/progress.js';
 import { studentResult, summarySchema, teacherResults, weightsDigest, type Summary } from './reports/summary.js';
+import { checkTeachers } from './reports/teachers.js';
 import type { PreparedRun } from './run-data.js';
 import { isFinished, openRunFolder, type RunFolder } from './run-folder.js';
 import { Run, type Outcome, type RunTimes } from './run.js';
@@ -96,6 +97,8 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOpt
   const labels = openLabels(run, options, (error) => active.fail(error));
   let admission: Admission | null = null;
   try {
+    // An earlier start may have ended because of them.
+    if (opened.account.teachers !== undefined) checkTeachers(opened.account.teachers, run, options.reporter);
     for (const line of (await labels?.lines()) ?? []) options.reporter.say('info', line);
     admission = await listen({
       ...options.listen, token: options.token, labels: labels ?? undefined, isReady: () => !active.isOver, onError: (error) => active.fail(error),

@@ -26,9 +26,10 @@ import type { CommitLog } from './log.js';
 import { Members, type NewEvent } from './members.js';
 import type { Probes } from './probes.js';
 import type { Recovered } from './recovery.js';
-import { termMeans } from './reports/metrics.js';
+import { termMeans, termWarnings } from './reports/metrics.js';
 import type { Reporter } from './reports/progress.js';
 import type { Summary } from './reports/summary.js';
+import { checkTeachers } from './reports/teachers.js';
 import type { PreparedRun } from './run-data.js';
 import type { RunFolder } from './run-folder.js';
 import { SlotPool } from './slot-pool.js';
@@ -97,6 +98,8 @@ export class Run {
   readonly #firstSamples: number;
   #releasedHash: string;
   readonly #scalings = new Map<number, Scaling>();
+  /** Loss terms that a warning was given of. */
+  readonly #warned = new Set<string>();
   readonly #ticker: NodeJS.Timeout;
   readonly #onStop: () => void;
 
@@ -310,8 +313,13 @@ export class Run {
     const epoch = account.add(line);
     if (epoch !== null) {
       reporter.epoch(epoch);
+      for (const [term, warning] of termWarnings(epoch)) {
+        if (!this.#warned.has(term)) reporter.say('warn', warning);
+        this.#warned.add(term);
+      }
       folder.append('metrics.jsonl', `${JSON.stringify(epoch)}\n`).catch((error: unknown) => this.fail(error));
     }
+    if (line.type === 'evaluation' && line.subject === 'teachers') checkTeachers(line, this.#options.run, reporter);
     if (line.type !== 'commit') return;
     reporter.progress({
       step: line.step + 1, totalSteps: units.totalSteps, epoch: line.epoch, epochs: units.epochs, samples: account.samples - this.#firstSamples,

@@ -30,6 +30,8 @@ export interface StepContext {
   /** Per loss term, for the whole global batch. */
   readonly divisors: Readonly<Record<string, number>>;
   readonly dropoutKey: RandomKey;
+  /** Whether to take the norm of each term's gradient apart, too; costs a forward and backward for each. */
+  readonly isProbed?: boolean;
 }
 
 export interface GradientResult {

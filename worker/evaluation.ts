@@ -1,6 +1,6 @@
 /** One micro-batch of an evaluation lease: counts and losses, no gradient. Pure but for the models that it runs. */
 import type { MicroBatch, RunCompute } from './compute.js';
-import { argMax } from './metrics.js';
+import { agreeing, argMax, calibrationGaps } from './metrics.js';
 
 /** What these logits get right, over the labelled rows. `loss`: sum of cross entropy in nats, in float64. */
 export function score(logits_BC: Float32Array, labels_B: Int32Array, classes: number): { labelled: number; correct: number; loss: number } {
@@ -16,10 +16,12 @@ export function score(logits_BC: Float32Array, labels_B: Int32Array, classes: nu
   return { labelled, correct, loss };
 }
 
-/** `samples` counts the labelled ones: accuracy is correct / samples. */
+/** `samples` counts the labelled ones: accuracy is correct / samples. `student.calibration.N`: the gap of bin N. */
 export function evaluateStudent(batch: MicroBatch, compute: RunCompute): Record<string, number> {
-  const { labelled, correct, loss } = score(compute.student.logits(batch.inputs, batch.rows), batch.targets.labels, compute.classes);
-  return { samples: labelled, 'student.correct': correct, 'student.loss': loss };
+  const logits_BC = compute.student.logits(batch.inputs, batch.rows);
+  const { labelled, correct, loss } = score(logits_BC, batch.targets.labels, compute.classes);
+  const gaps = [...calibrationGaps(logits_BC, batch.targets.labels, compute.classes)].map(([bin, gap]) => [`student.calibration.${bin}`, gap]);
+  return { samples: labelled, 'student.correct': correct, 'student.loss': loss, ...Object.fromEntries(gaps) };
 }
 
 export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute): Promise<Record<string, number>> {
@@ -27,6 +29,9 @@ export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute): 
   const { labels } = batch.targets;
   const { labelled, correct } = score(ensemble, labels, compute.classes);
   const sums: Record<string, number> = { samples: labelled, 'ensemble.correct': correct };
-  for (const [name, logits] of teachers) sums[`teacher.${name}.correct`] = score(logits, labels, compute.classes).correct;
+  for (const [name, logits] of teachers) {
+    sums[`teacher.${name}.correct`] = score(logits, labels, compute.classes).correct;
+    sums[`teacher.${name}.agree`] = agreeing(logits, ensemble, compute.classes);
+  }
   return sums;
 }

@@ -39,10 +39,26 @@ function rankOf(label: number, logits: Float32Array, at: number, classes: number
   return rank;
 }
 
+/**
+ * By bin of confidence, over the labelled samples: sum of confidence minus sum of hits. Gaps of parts add up, and the
+ * expected calibration error is the sum of their absolute values over the number of samples. Empty bins are left out.
+ */
+export function calibrationGaps(logits: Float32Array, labels: Int32Array, classes: number): Map<number, number> {
+  const gaps = new Map<number, number>();
+  labels.forEach((label, i) => {
+    if (label < 0) return;
+    const at = i * classes;
+    const predicted = argMax(logits, at, classes);
+    const confidence = Math.exp((logits[at + predicted] ?? 0) - logSumExp(logits, at, classes));
+    const bin = Math.min(calibrationBins - 1, Math.floor(confidence * calibrationBins));
+    gaps.set(bin, (gaps.get(bin) ?? 0) + confidence - (predicted === label ? 1 : 0));
+  });
+  return gaps;
+}
+
 /** @param logits [samples x classes]; @param labels [samples], -1 for none: such samples are left out. */
 export function classifierReport(logits: Float32Array, labels: Int32Array, classes: number): ClassifierReport {
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
-  const bins = Array.from({ length: calibrationBins }, () => ({ confidence: 0, correct: 0 }));
   let samples = 0;
   let correct = 0;
   let inTop5 = 0;
@@ -52,28 +68,26 @@ export function classifierReport(logits: Float32Array, labels: Int32Array, class
     const at = i * classes;
     const predicted = argMax(logits, at, classes);
     const normaliser = logSumExp(logits, at, classes);
-    const confidence = Math.exp((logits[at + predicted] ?? 0) - normaliser);
-    const bin = bins[Math.min(calibrationBins - 1, Math.floor(confidence * calibrationBins))];
     const row = confusion[label];
     if (row) row[predicted] = (row[predicted] ?? 0) + 1;
     samples++;
     loss += normaliser - (logits[at + label] ?? 0);
     if (predicted === label) correct++;
     if (rankOf(label, logits, at, classes) < 5) inTop5++;
-    if (bin) {
-      bin.confidence += confidence;
-      bin.correct += predicted === label ? 1 : 0;
-    }
   });
-  const gap = bins.reduce((sum, bin) => sum + Math.abs(bin.confidence - bin.correct), 0);
+  const gap = [...calibrationGaps(logits, labels, classes).values()].reduce((sum, value) => sum + Math.abs(value), 0);
   const share = (value: number): number => (samples === 0 ? 0 : value / samples);
   return { samples, accuracy: share(correct), top5: share(inTop5), loss: share(loss), calibrationError: share(gap), confusion };
 }
 
-/** Share of samples on which two models predict the same class. */
-export function agreement(a: Float32Array, b: Float32Array, classes: number): number {
-  const samples = a.length / classes;
+/** Samples on which two models predict the same class. */
+export function agreeing(a: Float32Array, b: Float32Array, classes: number): number {
   let same = 0;
-  for (let i = 0; i < samples; i++) if (argMax(a, i * classes, classes) === argMax(b, i * classes, classes)) same++;
-  return samples === 0 ? 0 : same / samples;
+  for (let at = 0; at < a.length; at += classes) if (argMax(a, at, classes) === argMax(b, at, classes)) same++;
+  return same;
+}
+
+/** Their share. */
+export function agreement(a: Float32Array, b: Float32Array, classes: number): number {
+  return a.length === 0 ? 0 : agreeing(a, b, classes) / (a.length / classes);
 }

@@ -11,6 +11,7 @@ import type { TensorFlow } from './backends/backend.js';
 import type { GradientResult, StepContext, StudentCompute, Targets } from './compute.js';
 import { seedDropout } from './dropout.js';
 import type { Activation } from './losses/activation.js';
+import { norm } from './losses/diagnostics.js';
 import { applicableTerms, totalLoss, type PairActivations, type TotalLoss } from './losses/total.js';
 import { takeMoments } from './moments.js';
 import { buildStudentModel, type StudentModel } from './student-model.js';
@@ -80,21 +81,44 @@ export class Student implements StudentCompute {
    */
   async gradients(inputs: Float32Array, rows: number, targets: Targets, step: StepContext, out: Float32Array): Promise<GradientResult> {
     if (applicableTerms(targets, step).size === 0) return { hasGradient: false, sums: { samples: rows }, moments: null };
-    seedDropout(this.#built.dropouts, step.dropoutKey);
+    const norms = step.isProbed === true ? this.#norms(inputs, rows, targets, step) : {};
     let loss: TotalLoss | null = null;
     out.fill(0);
     this.#tf.tidy(() => {
-      const gradients = this.#backward(this.#batch(inputs, rows), ([logits, ...taps]) => {
-        const own = totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, this.#activations(taps, targets));
+      const gradients = this.#backward(this.#batch(inputs, rows), step, (outputs) => {
+        const own = this.#loss(outputs, targets, step);
         loss = own;
-        return [own.gradient_BC, ...this.#pairs.map(({ key }) => own.pairGradients.get(key) ?? null)];
+        return this.#gradientsOf(own);
       });
       for (const { variable, offset } of this.#trained()) {
         const gradient = gradients[variable.name];
         if (gradient !== undefined) out.set(gradient.dataSync(), offset);
       }
     });
-    return { hasGradient: true, sums: { samples: rows, ...sumsOf(loss) }, moments: takeMoments(this.#plan.norms, this.#built.norms) };
+    return { hasGradient: true, sums: { samples: rows, ...sumsOf(loss), ...norms }, moments: takeMoments(this.#plan.norms, this.#built.norms) };
+  }
+
+  /** `gradient.<term>`: the norm of each weighted term's gradient with respect to the student's own weights. */
+  #norms(inputs: Float32Array, rows: number, targets: Targets, step: StepContext): Record<string, number> {
+    const own = this.#trained().filter(({ variable }) => ![...this.#adapters.values()].includes(variable));
+    return Object.fromEntries([...applicableTerms(targets, step).keys()].map((term) => {
+      const alone = { ...step, losses: { [term]: step.losses[term] } };
+      const found = this.#tf.tidy(() => {
+        const gradients = this.#backward(this.#batch(inputs, rows), step, (outputs) => this.#gradientsOf(this.#loss(outputs, targets, alone)));
+        return norm(own.flatMap(({ variable }) => gradients[variable.name]?.dataSync() ?? []));
+      });
+      takeMoments(this.#plan.norms, this.#built.norms);
+      return [`gradient.${term}`, found];
+    }));
+  }
+
+  #loss([logits, ...taps]: readonly Activation[], targets: Targets, step: StepContext): TotalLoss {
+    return totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, this.#activations(taps, targets));
+  }
+
+  /** Of the logits and of each pair's tap. */
+  #gradientsOf({ gradient_BC, pairGradients }: TotalLoss): (Float32Array | null)[] {
+    return [gradient_BC, ...this.#pairs.map(({ key }) => pairGradients.get(key) ?? null)];
   }
 
   /** [rows x classes], in inference mode, by the moving values. */
@@ -161,8 +185,9 @@ export class Student implements StudentCompute {
    * Gradients by variable, given those of the outputs; null: none, a constant. The loss itself is no tfjs operation:
    * labels are constants, and its gradients enter as such.
    */
-  #backward(inputs: Tensor, lossGradients: (outputs: readonly Activation[]) => (Float32Array | null)[]): Record<string, Tensor> {
+  #backward(inputs: Tensor, { dropoutKey }: StepContext, lossGradients: (outputs: readonly Activation[]) => (Float32Array | null)[]): Record<string, Tensor> {
     const tf = this.#tf;
+    seedDropout(this.#built.dropouts, dropoutKey);
     const head = tf.customGrad((...given) => {
       const outputs = given.filter((output) => output instanceof tf.Tensor);
       const gradients = lossGradients(outputs.map((output) => ({ values: asFloats(output.dataSync()), shape: output.shape.slice(1) })));

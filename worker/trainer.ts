@@ -38,7 +38,7 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
       const batch = await clock.time('labels', () => microBatches.take(lease, j));
       const part = await clock.time('student', async (): Promise<GradientResult> => {
         if (lease.kind === 'evaluate') return withoutGradient(await (lease.subject === 'teachers' ? evaluateTeachers : evaluateStudent)(batch, compute));
-        const step = { losses: lossesAt(recipe.losses, lease.scalars), divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j] };
+        const step = { losses: lossesAt(recipe.losses, lease.scalars), divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j], isProbed: lease.from === 0 && j === 0 };
         return compute.student.gradients(batch.inputs, batch.rows, batch.targets, step, desk.replica.slot(sum.nextSlot()));
       });
       const reason = objectionTo(part, desk, sum);

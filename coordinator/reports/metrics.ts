@@ -17,7 +17,18 @@ export interface MetricsLine {
   readonly samplesPerSecond: number;
   /** Training accuracy over labelled samples; absent where none was. */
   readonly accuracy?: number;
-  readonly eval?: { readonly accuracy: number; readonly loss: number };
+  readonly eval?: StudentEvaluation;
+  /** Of the norms of the terms' gradients in the epoch's first micro-batch; with one term, absent. */
+  readonly gradientShares?: Readonly<Record<string, number>>;
+  /** Of student and ensemble, on the training samples: the share with the same class, and the labels' mean entropy in nats. */
+  readonly ensemble?: { readonly agreement: number; readonly entropy: number };
+}
+
+export interface StudentEvaluation {
+  readonly accuracy: number;
+  readonly loss: number;
+  /** Expected, over 15 bins (Guo et al. 2017). */
+  readonly calibrationError: number;
 }
 
 export type Weights = Readonly<Record<string, number>>;
@@ -32,7 +43,7 @@ interface EpochSums {
   readonly counts: Record<string, number>;
   readonly sums: Record<string, number>;
   milliseconds: number;
-  eval: { accuracy: number; loss: number } | undefined;
+  eval: StudentEvaluation | undefined;
 }
 
 /** Folds journal lines; `close` gives the line of the epoch and begins the next. */
@@ -82,10 +93,10 @@ export class EpochMetrics {
   }
 }
 
-/** Accuracy and mean loss of the student from an evaluation's sums. */
-export function evaluationOf(sums: Readonly<Record<string, number>>): { accuracy: number; loss: number } {
+/** Of the student, from an evaluation's sums. */
+export function evaluationOf(sums: Readonly<Record<string, number>>): StudentEvaluation {
   const samples = sums.samples ?? 0;
-  return { accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples) };
+  return { accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples), calibrationError: ratio(withPrefix(sums, 'student.calibration.').reduce((gap, [, value]) => gap + Math.abs(value), 0), samples) };
 }
 
 function metricsOf(sums: EpochSums): MetricsLine {
@@ -96,7 +107,32 @@ function metricsOf(sums: EpochSums): MetricsLine {
     samplesPerSecond: ratio(sums.samples * 1000, sums.milliseconds),
     ...(labelled > 0 ? { accuracy: ratio(sums.sums.correct, labelled) } : {}),
     ...(sums.eval === undefined ? {} : { eval: sums.eval }),
+    ...sharesOf(sums.sums),
+    ...(sums.sums['ensemble.samples'] === undefined ? {} : { ensemble: { agreement: ratio(sums.sums['ensemble.agree'], sums.sums['ensemble.samples']), entropy: ratio(sums.sums['ensemble.entropy'], sums.sums['ensemble.samples']) } }),
   };
+}
+
+function sharesOf(sums: Readonly<Record<string, number>>): Pick<MetricsLine, 'gradientShares'> {
+  const norms = withPrefix(sums, 'gradient.');
+  const whole = norms.reduce((sum, [, value]) => sum + value, 0);
+  return norms.length < 2 ? {} : { gradientShares: Object.fromEntries(norms.map(([term, value]) => [term, ratio(value, whole)])) };
+}
+
+/** Entries by the rest of their name. */
+function withPrefix(sums: Readonly<Record<string, number>>, prefix: string): [string, number][] {
+  return Object.entries(sums).flatMap(([name, value]): [string, number][] => (name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : []));
+}
+
+/** How many times the gradient of another term one may be before it is said. */
+const dominance = 100;
+
+/** What is odd about an epoch's terms, a line for each term that it is about. */
+export function termWarnings({ epoch, terms, gradientShares = {} }: MetricsLine): Map<string, string> {
+  const shares = Object.entries(gradientShares);
+  const [most] = [...shares].sort(([, a], [, b]) => b - a);
+  const zero = Object.entries(terms).filter(([, mean]) => mean === 0).map(([term]): [string, string] => [term, `losses.${term} was 0 in all of epoch ${epoch + 1}: it teaches nothing`]);
+  const small = shares.filter(([, share]) => share > 0 && most !== undefined && most[1] > dominance * share);
+  return new Map([...zero, ...small.map(([term, share]): [string, string] => [term, `epoch ${epoch + 1}: the gradient of losses.${most?.[0] ?? ''} is ${Math.round((most?.[1] ?? 0) / share)} times that of losses.${term}; other weights may be wanted`])]);
 }
 
 export function termMeans(loss: Readonly<Record<string, number>>, counts: Readonly<Record<string, number>>): Record<string, number> {
@@ -108,7 +144,7 @@ function total(weighted: Readonly<Record<string, number>>): number {
 }
 
 /** 0 where there is nothing to divide by. */
-function ratio(sum: number | undefined, count: number): number {
+function ratio(sum: number | undefined, count = 0): number {
   return count > 0 ? (sum ?? 0) / count : 0;
 }
 

@@ -7,7 +7,7 @@ import type { EvaluationLine } from '../journal.js';
 import { evaluationOf } from './metrics.js';
 
 const scored = { accuracy: z.number().optional(), parameters: z.number().int().nonnegative() };
-const studentSchema = z.object({ ...scored, loss: z.number().optional() });
+const studentSchema = z.object({ ...scored, loss: z.number().optional(), calibrationError: z.number().optional() });
 
 export const summarySchema = z.object({
   run: z.string(),

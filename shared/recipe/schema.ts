@@ -129,7 +129,7 @@ export const recipeSchema = z
     seed: z.number().int().min(0).max(0xffffffff).default(0),
     student: z.union([builtinStudent, fileStudent]),
     teachers: z.array(teacherRecipeSchema).max(64).default([]),
-    ensemble: z.object({ combine: z.enum(['logits', 'probabilities']).default('logits').describe('logits: mean of u/T, then softmax; probabilities: softmax each, then mean') }).strict().prefault({}),
+    ensemble: z.object({ combine: z.enum(['logits', 'probabilities']).default('logits').describe('logits: mean of u/T, then softmax; probabilities: softmax each, then mean'), allowChance: z.boolean().default(false).describe('go on with a teacher that is no better than chance on the evaluation data') }).strict().prefault({}),
     losses: lossSchema,
     data: z
       .object({

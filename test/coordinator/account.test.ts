@@ -20,7 +20,7 @@ describe('Account', () => {
     // response: (8 + 1) / 6 = 1.5; cross entropy over the two labelled: 4; total 0.5 x 1.5 + 0.25 x 4 = 1.75
     expect(account.add(evaluationLine(2, { unit: 2, atMs: 9000 }))).toEqual({
       epoch: 0, step: 2, samples: 6, loss: 1.75, terms: { response: 1.5, crossEntropy: 4 }, samplesPerSecond: 2, accuracy: 0.5,
-      eval: { accuracy: 0.7, loss: 0.5 },
+      eval: { accuracy: 0.7, loss: 0.5, calibrationError: 0 },
     });
   });
 

@@ -241,7 +241,7 @@ describe('coordinate', () => {
     const { out } = rig;
     const metrics = (await readFile(join(out, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(metrics.map(({ epoch, step, samples, loss, eval: evaluation }) => [epoch, step, samples, loss, evaluation])).toEqual(
-      [0, 1, 2].map((epoch) => [epoch, 3 * (epoch + 1), 22, 0.5, { accuracy: 0.5, loss: 0.25 }]),
+      [0, 1, 2].map((epoch) => [epoch, 3 * (epoch + 1), 22, 0.5, { accuracy: 0.5, loss: 0.25, calibrationError: 0 }]),
     );
     expect(summary).toMatchObject({ steps: 9, samples: 66, student: { accuracy: 0.5, parameters: 51 }, teachers: [] });
     expect([...rig.exported.keys()].sort()).toEqual(['student', 'student-best']);

@@ -28,8 +28,8 @@ describe('createReporter', () => {
 
   it('shows an epoch in one line', () => {
     const { stream, text } = sink();
-    createReporter({ stream, quiet: false }).epoch({ epoch: 1, step: 20, samples: 60, loss: 0.25, terms: { response: 0.5 }, samplesPerSecond: 1234.4, eval: { accuracy: 0.9871, loss: 0.1 } });
-    expect(text()).toBe('epoch 2: loss 0.2500 (response 0.5000), accuracy 98.71 %, 1234 samples/s\n');
+    createReporter({ stream, quiet: false }).epoch({ epoch: 1, step: 20, samples: 60, loss: 0.25, terms: { response: 0.5 }, samplesPerSecond: 1234.4, eval: { calibrationError: 0.0312, accuracy: 0.9871, loss: 0.1 } });
+    expect(text()).toBe('epoch 2: loss 0.2500 (response 0.5000), accuracy 98.71 %, calibration error 3.12 %, 1234 samples/s\n');
   });
 
   it('is silent but for warnings when quiet', () => {

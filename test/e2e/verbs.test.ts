@@ -48,6 +48,28 @@ describe('eval', () => {
   });
 });
 
+describe('a teacher whose classes are in another order', () => {
+  const mixedUp = (...more: string[]): Promise<Ended> => stillhouse(
+    'run', recipe, '--workers', '1', '--backend', 'wasm', '--out', at('mixed'), '--set', 'data.classNames=[a, b, c, d]', '--set', 'losses.response={ weight: 1 }',
+    '--set', `teachers=[{ name: t, model: ${at('run/student/model.json')}, classes: [b, c, d, a] }]`, ...more,
+  );
+
+  it('ends the run before step 1, each time that it is started', async () => {
+    for (const _start of [1, 2]) {
+      const { code, stderr } = await mixedUp();
+      expect(stderr).toMatch(/^stillhouse: teacher t \(\S+ %\): no better than chance on 90 samples of 4 classes; other classes .* wanted, or ensemble\.allowChance: true$/m);
+      expect(code).toBe(65);
+    }
+    expect(readFileSync(at('mixed/journal.jsonl'), 'utf8')).not.toContain('"commit"');
+  });
+
+  it('teaches where the recipe allows it', async () => {
+    const { code, stderr } = await mixedUp('--set', 'ensemble.allowChance=true', '--set', 'epochs=1', '--out', at('allowed'));
+    expect(stderr).toContain('warning: teacher t');
+    expect(code, stderr).toBe(0);
+  });
+});
+
 describe('export', () => {
   it('writes the student\'s own bytes in each format', async () => {
     const { code, stdout, stderr } = await stillhouse('export', at('run'), '--format', 'tfjs,safetensors', '--out', at('exported'));

@@ -45,6 +45,7 @@ describe('a run', () => {
     expect(curve(three.lines)).toEqual(curve(one.lines));
     const [first] = one.lines.filter((line) => line.type === 'commit');
     expect(first?.loss[term]).toBeGreaterThan(0);
+    expect(first?.sums[`gradient.${term}`]).toBeGreaterThan(0);
   }, 60_000);
 
   it.each([

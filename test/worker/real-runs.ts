@@ -62,6 +62,7 @@ export async function prepared(student: Record<string, unknown>, overrides: Reco
   const recipe = recipeSchema.parse({
     name: 'models', seed: 3, student, losses: { crossEntropy: { weight: 0.6 }, response: { weight: 0.4, temperature: 3 } },
     teachers: [{ name: 'wide', model: join(referenceFolder, 'tiny.onnx'), weight: 2 }, { name: 'deep', model: 'deep/model.json' }],
+    ensemble: { allowChance: true },
     data: {
       train: { format: 'npy', inputs: 'train.npy', labels: 'train-labels.npy' }, eval: { format: 'npy', inputs: 'eval.npy', labels: 'eval-labels.npy' },
       preprocess: { mean: [0.2], std: [0.5] }, shardSamples: 16, classes,

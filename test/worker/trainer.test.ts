@@ -204,7 +204,7 @@ describe('trainer', () => {
   it('evaluates teachers and ensemble', async () => {
     const { desk, posted } = start();
     desk.hear(lease({ kind: 'evaluate', subject: 'teachers', from: 0, to: 8, microBatches: 3, divisors: {} }));
-    expect((await posted('contribution')).sums).toEqual({ samples: 8, 'teacher.wide.correct': 4, 'ensemble.correct': 8 });
+    expect((await posted('contribution')).sums).toEqual({ samples: 8, 'teacher.wide.correct': 4, 'ensemble.correct': 8, 'teacher.wide.agree': 4 });
   });
 
   it('gives signs of life for every micro-batch, and ends when its queue closes', async () => {

@@ -10,6 +10,7 @@ import type { Activation } from './activation.js';
 import { attention } from './attention.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decoupled } from './decoupled.js';
+import { againstEnsemble } from './diagnostics.js';
 import { dist } from './dist.js';
 import { features } from './features.js';
 import { cosineDistance, meanSquare, multiLabel } from './outputs.js';
@@ -29,7 +30,7 @@ export interface LossOptions {
 export type PairActivations = ReadonlyMap<string, { readonly student: Activation; readonly teacher: Activation }>;
 
 export interface TotalLoss {
-  /** `<term>` and `<term>.count` for each term that applies; correct and labelled. */
+  /** `<term>` and `<term>.count` for each term that applies; correct and labelled; those of `againstEnsemble`. */
   readonly sums: Record<string, number>;
   /** d total / d logits, [rows x classes]. */
   readonly gradient_BC: Float32Array;
@@ -60,7 +61,7 @@ export function totalLoss(logits_BC: Float32Array, classes: number, targets: Tar
     sums[name] = parts.reduce((total, { values_B }) => total + values_B.reduce((sum, value) => sum + value, 0), 0);
     sums[`${name}.count`] = parts[0]?.count ?? 0;
   }
-  return { sums: { ...sums, ...hits(logits_BC, targets.labels, classes) }, gradient_BC: Float32Array.from(gradient_BC), pairGradients };
+  return { sums: { ...sums, ...hits(logits_BC, targets.labels, classes), ...imitation(logits_BC, classes, targets, options.losses) }, gradient_BC: Float32Array.from(gradient_BC), pairGradients };
 }
 
 type OnPairs = PairTerm | 'selfDistillation';
@@ -126,6 +127,14 @@ function softAt({ soft }: Targets, temperature: number): Float32Array {
 function rawLogits({ soft }: Targets): Float32Array {
   if (soft === null) throw new Error('no soft labels');
   return soft.logits();
+}
+
+/** Of the first term on a mixture, at its temperature; nothing without one. */
+function imitation(logits_BC: Float32Array, classes: number, targets: Targets, losses: LossesAtStep): Record<string, number> {
+  const term = termsIn(losses).find((name) => terms[name].soft === 'mixture');
+  const options = term === undefined ? undefined : losses[term];
+  if (targets.soft === null || options === undefined || !('temperature' in options) || typeof options.temperature !== 'number') return {};
+  return againstEnsemble(logits_BC, softAt(targets, options.temperature), classes);
 }
 
 /** Labelled samples, and those among them whose largest logit is the label's. */
