@@ -81,7 +81,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   return {
     recipe, recipeFolder, name, student: student.spec, initialWeights: student.weights, teachers: teachers.specs, artifacts, studentArtifact,
     manifestArtifact, manifest: data.manifest, trainLabels: data.labels, sampleAt: sampler(options.tools, recipe, data.manifest.train),
-    recipeDigest: digestOf({ recipe, student: studentArtifact.sha256, weights: weightsDigest(student.weights), teachers: teachers.specs, data: manifestArtifact.sha256 }),
+    recipeDigest: digestOf({ recipe, student: studentArtifact.sha256, weights: weightsDigest(student.weights), teachers: teachers.specs.map(({ canary: _, ...spec }) => spec), data: manifestArtifact.sha256 }),
   };
 }
 

@@ -12,6 +12,6 @@ export interface EnsembleForm {
 
 /** Models, weights, temperatures, everything that the recipe says of a teacher, and the form of the mixture. */
 export function ensembleDigest(teachers: readonly TeacherSpec[], { combine, rows, inputShape }: EnsembleForm): string {
-  const told = teachers.map(({ files, parameters: _parameters, ...rest }) => [Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)), files.map((file) => file.sha256)]);
+  const told = teachers.map(({ files, parameters: _parameters, canary: _canary, ...rest }) => [Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)), files.map((file) => file.sha256)]);
   return createHash('sha256').update(JSON.stringify([combine, rows, inputShape, told])).digest('hex');
 }

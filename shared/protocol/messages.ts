@@ -111,6 +111,8 @@ export const teacherSchema = z
     /** Own preprocessing, per channel, of samples that are preprocessed for the student. */
     rescale: z.object({ factor: z.array(z.number()).max(65536), offset: z.array(z.number()).max(65536) }).strict().optional(),
     parameters: count,
+    /** What the model gave for its canary sample where the run was prepared. */
+    canary: z.array(z.number()).max(65536).optional(),
     files: z.array(modelFile).min(1).max(256),
   })
   .strict();

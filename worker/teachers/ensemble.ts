@@ -13,6 +13,7 @@ import type { Activation } from '../losses/activation.js';
 import { feedShape, toChannelsFirst } from './layout.js';
 import { type Combine, logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
 import { openTeacher } from './open-teacher.js';
+import { canarySample, checkCanary, checkFrozen } from './canary.js';
 import { inClassOrder } from './class-order.js';
 import { rescale } from './preprocess.js';
 import { tapShapes, type TapShape } from './taps.js';
@@ -46,6 +47,9 @@ export interface EnsembleResult {
   readonly taps: Map<string, Activation>;
 }
 
+/** Forwards between two looks at whether the teachers are as they were. */
+const canaryEvery = 256;
+
 interface Member {
   readonly spec: TeacherSpec;
   readonly teacher: Teacher;
@@ -59,6 +63,9 @@ export class Ensemble {
   readonly #members: readonly Member[];
   readonly #options: EnsembleOptions;
   readonly #checked = new Set<string>();
+  /** What each teacher gave for its canary when it was opened. */
+  readonly #canaries = new Map<string, Float32Array>();
+  #runs = 0;
 
   private constructor(members: readonly Member[], options: EnsembleOptions) {
     this.#members = members;
@@ -75,7 +82,9 @@ export class Ensemble {
     if (weights === null) throw new UserError('teachers: all weights are 0; wanted at least one above 0');
     const members: Member[] = [];
     for (const [i, spec] of teachers.entries()) members.push(await openMember(spec, weights[i] ?? 0, files, options));
-    return new Ensemble(members, options);
+    const ensemble = new Ensemble(members, options);
+    await ensemble.#askCanaries();
+    return ensemble;
   }
 
   get classes(): number {
@@ -139,7 +148,20 @@ export class Ensemble {
     });
   }
 
+  /** @throws UserError 65 when a teacher gives something else than where the run was prepared, or than at its opening */
+  async #askCanaries(): Promise<void> {
+    for (const member of this.#members) {
+      const { name, canary } = member.spec;
+      const { output } = await this.#forward(member, canarySample(name, member.sampleShape), 1, undefined);
+      const before = this.#canaries.get(name);
+      if (before !== undefined) checkFrozen(name, output, before);
+      else if (canary !== undefined) checkCanary(name, output, canary);
+      this.#canaries.set(name, output);
+    }
+  }
+
   async #run(members: readonly Member[], inputs: Float32Array, rows: number, taps: TapsByTeacher = new Map()): Promise<EnsembleResult> {
+    if (++this.#runs % canaryEvery === 0) await this.#askCanaries();
     const turned = members.some((member) => member.spec.layout === 'nchw') ? toChannelsFirst(inputs, this.#options.inputShape) : inputs;
     const logits = new Map<string, Float32Array>();
     const activations = new Map<string, Activation>();

@@ -10,8 +10,10 @@ import { exitCodes, UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { keyedSeed, randomStream } from '../../shared/random.js';
 import type { Preprocess, TeacherRecipe } from '../../shared/recipe/schema.js';
+import { canarySample } from './canary.js';
 import { classOrder } from './class-order.js';
 import { objectionTo } from './ensemble.js';
+import { forwardInFixedRows } from './fixed-rows.js';
 import { feedShape, type Layout } from './layout.js';
 import { readOnnxFacts } from './onnx-file.js';
 import { openTeacher } from './open-teacher.js';
@@ -76,6 +78,7 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
       ...classMap,
       ...own,
       parameters: teacher.parameters,
+      ...(await canaryOf(recipe.name, teacher, layout.shape)),
       files: files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
     };
     return { spec, paths: new Map(files.map((file) => [file.sha256, file.path])), warnings: outputs.warnings, taps };
@@ -184,6 +187,11 @@ async function tryOut(recipe: TeacherRecipe, teacher: Teacher, shape: readonly n
   const classes = raw.length / rows;
   const text = objectionTo(recipe.output, raw, classes);
   return { classes, warnings: text === null ? [] : [`teacher ${recipe.name}: ${text}`] };
+}
+
+async function canaryOf(name: string, teacher: Teacher, sampleShape: readonly number[]): Promise<Pick<TeacherSpec, 'canary'>> {
+  const { output } = await forwardInFixedRows(teacher, canarySample(name, sampleShape), { rows: 1, sampleShape, fixedRows: 2 });
+  return output.every(Number.isFinite) ? { canary: [...output] } : {};
 }
 
 async function exists(path: string): Promise<boolean> {

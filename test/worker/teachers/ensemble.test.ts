@@ -39,6 +39,19 @@ function closeTo(actual: ArrayLike<number>, wanted: ArrayLike<number>, tolerance
   expect(Math.max(...Array.from(actual, (value, i) => Math.abs(value - (wanted[i] ?? Number.NaN))))).toBeLessThan(tolerance);
 }
 
+describe('a teacher with a canary', () => {
+  it('is refused where it gives something else than where the run was prepared', async () => {
+    const canary = [0.13178540766239166, -0.08927380293607712, 0.023234635591506958, -0.12960481643676758, 0.025868065655231476];
+    await expect(open([tinyOnnx({ canary: canary.map((value) => 2 * value) })])).rejects.toMatchObject({ exitCode: 65, message: expect.stringMatching(/^teacher tiny: on a known sample it gives/) });
+  });
+
+  it('is asked again and again while it works, and gives the same', async () => {
+    const ensemble = await open([tinyOnnx()]);
+    for (let i = 0; i < 300; i++) await ensemble.softLabels(inputs, 1);
+    closeTo((await ensemble.logits(inputs, rows)).get('tiny') ?? [], reference.logits);
+  });
+});
+
 describe('an ONNX teacher', () => {
   it('gives the logits of the PyTorch model that it was exported from, without tfjs', async () => {
     const ensemble = await open([tinyOnnx()], { openTensorFlow: noTensorFlow });

@@ -41,7 +41,7 @@ describe('inspectTeacher', () => {
     const [sha256 = ''] = digest('tiny.onnx');
     expect(spec).toEqual({
       name: 'one', format: 'onnx', weight: 2, temperature: 4, output: 'logits', layout: 'nchw', classes: 5, parameters: reference.parameters,
-      files: [{ name: 'tiny.onnx', sha256, bytes: readFileSync(join(folder, 'tiny.onnx')).length }],
+      canary: expect.any(Array), files: [{ name: 'tiny.onnx', sha256, bytes: readFileSync(join(folder, 'tiny.onnx')).length }],
     });
     expect([...paths]).toEqual([[sha256, join(folder, 'tiny.onnx')]]);
     expect(warnings).toEqual([]);
