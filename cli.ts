@@ -337,10 +337,10 @@ function refuseFormat(name: string, known: readonly string[]): never {
   throw new UserError(`--format ${name}: one of ${known.join(', ')} was wanted`);
 }
 
-async function evalVerb(model: string, flags: RecipeFlags & { data: string; teacher?: string; json?: boolean }): Promise<number> {
+async function evalVerb(model: string, flags: RecipeFlags & { data: string; teacher?: string; against?: string; json?: boolean }): Promise<number> {
   const { recipe } = await openRecipeAlone(flags.data, flags);
   const { evaluateModel, evaluationText } = await import('./worker/evaluate-model.js');
-  const report = await evaluateModel({ model, teacher: flags.teacher, recipe, recipeFolder: resolve(dirname(flags.data)) });
+  const report = await evaluateModel({ model, teacher: flags.teacher, against: flags.against, recipe, recipeFolder: resolve(dirname(flags.data)) });
   print(flags.json === true ? JSON.stringify(report) : evaluationText(basename(model), report));
   return exitCodes.done;
 }
@@ -375,7 +375,7 @@ function program(done: (code: number) => void): Command {
     .addOption(backend('auto')).option('--threads <n>', 'threads of a CPU device', positive, 1).option('--wait <seconds>', 'how long to do without a coordinator', integer, 600)
     .addOption(new Option('--role <role>', 'train, or label alone').choices(['train', 'label']).default('train')).option('--gpu', 'refuse to work without a GPU').action(verb(workerVerb));
   withRecipe(root.command('eval').argument('<model>', 'run folder, model.json or .onnx').description('how good a model is')
-    .requiredOption('--data <recipe>', 'the recipe whose evaluation set and preprocessing to use').option('--teacher <model>', 'also its agreement with this model').option('--json'))
+    .requiredOption('--data <recipe>', 'the recipe whose evaluation set and preprocessing to use').option('--teacher <model>', 'also its agreement with this model').option('--against <model>', 'also which of the two is better, sample by sample').option('--json'))
     .action(verb(evalVerb));
   root.command('export').argument('<run>', 'run folder').description('the student in a form that others load').option('--format <names>', 'tfjs, safetensors', 'tfjs,safetensors')
     .option('--out <dir>', 'where to (default RUN/export)').action(verb(exportVerb));

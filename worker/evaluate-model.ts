@@ -8,6 +8,7 @@ import type { Recipe } from '../shared/recipe/schema.js';
 import { openWasm } from './backends/wasm.js';
 import { agreement, classifierReport, type ClassifierReport } from './metrics.js';
 import { Ensemble } from './teachers/ensemble.js';
+import { compareOnSamples, wilsonInterval, type Interval, type PairedComparison } from './significance.js';
 import { inspectTeacher } from './teachers/inspect.js';
 
 export interface EvaluateOptions {
@@ -15,6 +16,8 @@ export interface EvaluateOptions {
   readonly model: string;
   /** Another model, for agreement. */
   readonly teacher: string | undefined;
+  /** Another model, to compare with sample by sample. */
+  readonly against?: string | undefined;
   readonly recipe: Recipe;
   readonly recipeFolder: string;
 }
@@ -22,6 +25,17 @@ export interface EvaluateOptions {
 export interface EvaluationReport extends ClassifierReport {
   /** Share of samples on which model and teacher predict the same class. */
   readonly agreement?: number;
+  /** Of the accuracy, at 95 %. */
+  readonly accuracyInterval: Interval;
+  /** By class: share of its samples that are predicted right; null where there is none. The interval is at 95 %. */
+  readonly perClass: readonly ClassAccuracy[];
+  readonly against?: PairedComparison;
+}
+
+export interface ClassAccuracy {
+  readonly samples: number;
+  readonly accuracy: number | null;
+  readonly interval: Interval;
 }
 
 interface Data {
@@ -37,9 +51,24 @@ const rows = 64;
 export async function evaluateModel(options: EvaluateOptions): Promise<EvaluationReport> {
   const data = await readEvaluationSet(options);
   const logits = await logitsOfFile(await modelFile(options.model), data);
-  const report = classifierReport(logits, data.labels, data.classes);
-  if (options.teacher === undefined) return report;
-  return { ...report, agreement: agreement(logits, await logitsOfFile(await modelFile(options.teacher), data), data.classes) };
+  const report = withIntervals(classifierReport(logits, data.labels, data.classes));
+  const other = async (path: string): Promise<Float32Array> => logitsOfFile(await modelFile(path), data);
+  return {
+    ...report,
+    ...(options.teacher === undefined ? {} : { agreement: agreement(logits, await other(options.teacher), data.classes) }),
+    ...(options.against === undefined ? {} : { against: compareOnSamples(logits, await other(options.against), data.labels, data.classes) }),
+  };
+}
+
+/** The report with 95 % intervals, which its confusion matrix gives. */
+export function withIntervals(report: ClassifierReport): EvaluationReport {
+  const perClass = report.confusion.map((row, k): ClassAccuracy => {
+    const samples = row.reduce((sum, count) => sum + count, 0);
+    const right = row[k] ?? 0;
+    return { samples, accuracy: samples === 0 ? null : right / samples, interval: wilsonInterval(right, samples) };
+  });
+  const right = report.confusion.reduce((sum, row, k) => sum + (row[k] ?? 0), 0);
+  return { ...report, accuracyInterval: wilsonInterval(right, report.samples), perClass };
 }
 
 async function modelFile(path: string): Promise<string> {
@@ -78,14 +107,22 @@ async function logitsOfFile(path: string, { inputs, labels, shape, classes }: Da
 /** For people: figures, then the confusion matrix. */
 export function evaluationText(name: string, report: EvaluationReport): string {
   const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
+  const between = ({ low, high }: Interval): string => `(95 %: ${percent(low)} to ${percent(high)})`;
   const width = Math.max(5, ...report.confusion.flat().map((count) => String(count).length + 1));
   const line = (cells: readonly (string | number)[]): string => cells.map((cell) => String(cell).padStart(width)).join('');
   return [
     `${name}: ${report.samples} samples`,
-    `accuracy ${percent(report.accuracy)}   top-5 ${percent(report.top5)}   loss ${report.loss.toFixed(4)}   calibration error ${percent(report.calibrationError)}`,
+    `accuracy ${percent(report.accuracy)} ${between(report.accuracyInterval)}   top-5 ${percent(report.top5)}   loss ${report.loss.toFixed(4)}   calibration error ${percent(report.calibrationError)}`,
     ...(report.agreement === undefined ? [] : [`agreement with the teacher ${percent(report.agreement)}`]),
+    ...(report.against === undefined ? [] : [againstText(report.against)]),
+    ...report.perClass.map(({ samples, accuracy, interval }, k) => `class ${k}: ${accuracy === null ? 'no samples' : `${percent(accuracy)} ${between(interval)} of ${samples}`}`),
     'confusion (rows: label, columns: prediction)',
     line(['', ...report.confusion.map((_, k) => k)]),
     ...report.confusion.map((row, k) => line([k, ...row])),
   ].join('\n');
+}
+
+function againstText({ onlyFirst, onlySecond, difference, p }: PairedComparison): string {
+  const points = `${difference < 0 ? '' : '+'}${(difference * 100).toFixed(2)}`;
+  return `against the other model ${points} points: ${onlyFirst} samples right here alone, ${onlySecond} there alone; p = ${p.toPrecision(3)} (exact McNemar test)`;
 }

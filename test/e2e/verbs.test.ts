@@ -40,10 +40,10 @@ describe('run --json', () => {
 
 describe('eval', () => {
   it('finds the accuracy that the run reported, and agreement of a model with itself', async () => {
-    const { code, stdout, stderr } = await stillhouse('eval', at('run'), '--data', recipe, '--teacher', at('run/student/model.json'), '--json');
+    const { code, stdout, stderr } = await stillhouse('eval', at('run'), '--data', recipe, '--teacher', at('run/student/model.json'), '--against', at('run/student/model.json'), '--json');
     expect(code, stderr).toBe(0);
     const report = JSON.parse(stdout) as Record<string, unknown>;
-    expect(report).toMatchObject({ accuracy: summary.student.accuracy, agreement: 1 });
+    expect(report).toMatchObject({ accuracy: summary.student.accuracy, agreement: 1, against: { onlyFirst: 0, onlySecond: 0, difference: 0, p: 1 } });
     expect(Object.keys(report)).toEqual(expect.arrayContaining(['top5', 'loss', 'confusion']));
   });
 });
