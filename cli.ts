@@ -377,7 +377,7 @@ function program(done: (code: number) => void): Command {
   withRecipe(root.command('eval').argument('<model>', 'run folder, model.json or .onnx').description('how good a model is')
     .requiredOption('--data <recipe>', 'the recipe whose evaluation set and preprocessing to use').option('--teacher <model>', 'also its agreement with this model').option('--against <model>', 'also which of the two is better, sample by sample').option('--json'))
     .action(verb(evalVerb));
-  root.command('export').argument('<run>', 'run folder').description('the student in a form that others load').option('--format <names>', 'tfjs, safetensors', 'tfjs,safetensors')
+  root.command('export').argument('<run>', 'run folder').description('the student in a form that others load').option('--format <names>', 'tfjs, safetensors, onnx', 'tfjs,safetensors')
     .option('--out <dir>', 'where to (default RUN/export)').action(verb(exportVerb));
   withRecipe(root.command('validate').argument('<recipe>').description('check a recipe, its data and its models')).action(verb(validateVerb));
   root.command('doctor').description('what this machine can do').option('--json').action(verb(doctorVerb));

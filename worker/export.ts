@@ -6,11 +6,14 @@ import { weightsFile, writeLayersModel } from '../shared/models/layers-model.js'
 import { encodeSafetensors, type NamedTensor } from '../shared/models/safetensors.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 
-export type ExportFormat = 'tfjs' | 'safetensors';
-export const exportFormats: readonly ExportFormat[] = ['tfjs', 'safetensors'];
+type StoredFormat = 'tfjs' | 'safetensors';
+export type ExportFormat = StoredFormat | 'onnx';
+export const exportFormats: readonly ExportFormat[] = ['tfjs', 'safetensors', 'onnx'];
+/** What a finished run's student folder holds; the others are made from these when asked for. */
+const storedFormats: readonly StoredFormat[] = ['tfjs', 'safetensors'];
 
 /** @returns the names of the files written into `folder`, which is made @throws UserError 69 when the disk refuses */
-export async function exportStudent(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>, folder: string, formats: readonly ExportFormat[] = exportFormats): Promise<string[]> {
+export async function exportStudent(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>, folder: string, formats: readonly StoredFormat[] = storedFormats): Promise<string[]> {
   const files = formats.flatMap((format) => (format === 'tfjs' ? tfjsFiles(spec, weights) : [safetensorsFile(spec, weights)]));
   try {
     await mkdir(folder, { recursive: true });

@@ -48,6 +48,16 @@ describe('eval', () => {
   });
 });
 
+describe('export --format onnx', () => {
+  it('writes a student that answers as the run\'s does', async () => {
+    const { code, stderr } = await stillhouse('export', at('run'), '--format', 'onnx', '--out', at('onnx'));
+    expect(code, stderr).toBe(0);
+    const evaluated = await stillhouse('eval', at('onnx/student.onnx'), '--data', recipe, '--teacher', at('run'), '--json');
+    expect(evaluated.code, evaluated.stderr).toBe(0);
+    expect(JSON.parse(evaluated.stdout)).toMatchObject({ accuracy: summary.student.accuracy, agreement: 1 });
+  });
+});
+
 describe('a teacher whose classes are in another order', () => {
   const mixedUp = (...more: string[]): Promise<Ended> => stillhouse(
     'run', recipe, '--workers', '1', '--backend', 'wasm', '--out', at('mixed'), '--set', 'data.classNames=[a, b, c, d]', '--set', 'losses.response={ weight: 1 }',

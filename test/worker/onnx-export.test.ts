@@ -1,0 +1,71 @@
+import type { layers } from '@tensorflow/tfjs';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { describe, expect, it } from 'vitest';
+import { jsonSchema } from '../../shared/models/topology.js';
+import type { TensorFlow } from '../../worker/backends/backend.js';
+import { openWasm } from '../../worker/backends/wasm.js';
+import { studentOnnx } from '../../worker/onnx-export.js';
+
+const { tf } = await openWasm();
+type Layer = layers.Layer;
+type Body = (tf: TensorFlow) => Layer[];
+
+/** The largest difference between tfjs and onnxruntime on 3 rows; weights are drawn, variances positive. */
+async function difference(inputShape: number[], body: Body): Promise<number> {
+  const input = tf.input({ shape: inputShape });
+  let x = body(tf).reduce((at, layer) => layer.apply(at) as typeof input, input);
+  const flat = x.shape.length > 2 ? (tf.layers.flatten().apply(x) as typeof input) : x;
+  x = tf.layers.dense({ units: 3 }).apply(flat) as typeof input;
+  const model = tf.model({ inputs: input, outputs: x });
+  model.setWeights(model.weights.map(({ shape, name }, i) => tf.randomUniform(shape.map(Number), name.includes('variance') ? 0.5 : -1, 1.5, 'float32', i)));
+  const weights = new Map(model.weights.map((w) => [w.originalName, { shape: w.shape.map(Number), values: Float32Array.from(w.read().dataSync()) }]));
+  const file = studentOnnx({ topology: jsonSchema.parse(model.toJSON(undefined, false)), inputShape }, weights);
+  const rows = tf.randomUniform([3, ...inputShape], -1, 1, 'float32', 7);
+  const wanted = (model.predict(rows) as typeof rows).dataSync();
+  const session = await InferenceSession.create(file);
+  const { logits } = await session.run({ input: new Tensor('float32', Float32Array.from(rows.dataSync()), [3, ...inputShape]) });
+  const scale = Math.max(1, ...wanted.map(Math.abs));
+  expect(logits?.dims).toEqual([3, 3]);
+  return Math.max(...Array.from(wanted, (value, i) => Math.abs(value - Number(logits?.data[i])) / scale));
+}
+
+const activations = ['relu', 'relu6', 'sigmoid', 'tanh', 'elu', 'selu', 'softplus', 'softsign', 'softmax', 'linear'] as const;
+const image: Record<string, Body> = {
+  'Conv2D, same, stride 2': ({ layers: l }) => [l.conv2d({ filters: 4, kernelSize: [3, 2], strides: 2, padding: 'same', activation: 'relu' })],
+  'Conv2D, valid, no bias': ({ layers: l }) => [l.conv2d({ filters: 4, kernelSize: 3, useBias: false })],
+  'DepthwiseConv2D': ({ layers: l }) => [l.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2, padding: 'same' })],
+  'MaxPooling2D, same': ({ layers: l }) => [l.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same' })],
+  'AveragePooling2D, same': ({ layers: l }) => [l.averagePooling2d({ poolSize: 3, strides: 2, padding: 'same' })],
+  'BatchNormalization': ({ layers: l }) => [l.batchNormalization()],
+  'BatchNormalization without scale or center': ({ layers: l }) => [l.batchNormalization({ scale: false, center: false })],
+  'GlobalAveragePooling2D': ({ layers: l }) => [l.globalAveragePooling2d({})],
+  'GlobalMaxPooling2D': ({ layers: l }) => [l.globalMaxPooling2d({})],
+  'ReLU': ({ layers: l }) => [l.reLU({ maxValue: 0.5 }), l.reLU()],
+  'LeakyReLU': ({ layers: l }) => [l.leakyReLU({ alpha: 0.2 })],
+  'ELU': ({ layers: l }) => [l.elu()],
+  'ZeroPadding2D': ({ layers: l }) => [l.zeroPadding2d({ padding: [[1, 2], [0, 3]] })],
+  'Reshape, then global pooling in 1D': ({ layers: l }) => [l.reshape({ targetShape: [21, 4] }), l.globalAveragePooling1d({})],
+  'GlobalMaxPooling1D': ({ layers: l }) => [l.reshape({ targetShape: [21, 4] }), l.globalMaxPooling1d({})],
+  'Dropout, Dense on the last axis': ({ layers: l }) => [l.dropout({ rate: 0.5 }), l.dense({ units: 3 })],
+  'a nested model': ({ sequential, layers: l }) => [sequential({ layers: [l.conv2d({ filters: 2, kernelSize: 2, inputShape: [7, 6, 2] }), l.reLU()] })],
+  ...Object.fromEntries(activations.map((activation): [string, Body] => [`activation ${activation}`, ({ layers: l }) => [l.activation({ activation })]])),
+};
+
+describe('studentOnnx', () => {
+  it.each(Object.entries(image))('gives what tfjs gives: %s', async (_, body) => {
+    expect(await difference([7, 6, 2], body)).toBeLessThan(1e-5);
+  });
+
+  it.each(['add', 'multiply', 'maximum', 'minimum', 'average', 'concatenate'] as const)('merges two branches: %s', async (name) => {
+    const branches: Body = ({ input, model, layers: l }) => {
+      const x = input({ shape: [7, 6, 2] });
+      const [a, b] = [l.reLU().apply(x) as typeof x, l.conv2d({ filters: 2, kernelSize: 1 }).apply(x) as typeof x];
+      return [model({ inputs: x, outputs: l[name]({}).apply([a, b]) as typeof x })];
+    };
+    expect(await difference([7, 6, 2], branches)).toBeLessThan(1e-5);
+  });
+
+  it('names the layer and the type that it cannot write', async () => {
+    await expect(difference([7, 6, 2], ({ layers: l }) => [l.upSampling2d({ name: 'up' })])).rejects.toThrow('student layer up (UpSampling2D): layers of this type cannot be written as ONNX');
+  });
+});
