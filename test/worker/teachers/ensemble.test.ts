@@ -47,7 +47,7 @@ describe('a teacher with a canary', () => {
 
   it('is asked again and again while it works, and gives the same', async () => {
     const ensemble = await open([tinyOnnx()]);
-    for (let i = 0; i < 300; i++) await ensemble.softLabels(inputs, 1);
+    for (let i = 0; i < 300; i++) await ensemble.softLabels(inputs.subarray(0, size), 1);
     closeTo((await ensemble.logits(inputs, rows)).get('tiny') ?? [], reference.logits);
   });
 });
