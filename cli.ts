@@ -345,6 +345,13 @@ async function evalVerb(model: string, flags: RecipeFlags & { data: string; teac
   return exitCodes.done;
 }
 
+async function verifyVerb(folder: string, flags: { json?: boolean }): Promise<number> {
+  const { verifiedText, verifyRun } = await import('./coordinator/verify.js');
+  const verified = await verifyRun(folder);
+  print(flags.json === true ? JSON.stringify(verified) : verifiedText(verified));
+  return verified.isSound ? exitCodes.done : exitCodes.data;
+}
+
 function packageVersion(): string {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
   return version;
@@ -379,6 +386,7 @@ function program(done: (code: number) => void): Command {
     .action(verb(evalVerb));
   root.command('export').argument('<run>', 'run folder').description('the student in a form that others load').option('--format <names>', 'tfjs, safetensors, onnx', 'tfjs,safetensors')
     .option('--out <dir>', 'where to (default RUN/export)').action(verb(exportVerb));
+  root.command('verify').argument('<run>', 'run folder').description('check a run\'s accounts against each other').option('--json').action(verb(verifyVerb));
   withRecipe(root.command('validate').argument('<recipe>').description('check a recipe, its data and its models')).action(verb(validateVerb));
   root.command('doctor').description('what this machine can do').option('--json').action(verb(doctorVerb));
   root.command('backend').description('native backends').command('install').argument('<flavour>', 'cpu or cuda').option('--wheel <file>', 'a TensorFlow wheel on this disk')

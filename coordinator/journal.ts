@@ -105,6 +105,13 @@ export class Journal {
   }
 }
 
+/** The lines without opening the journal for writing; `tornBytes`: of a last line that was never finished. @throws UserError (65) */
+export async function readJournal(path: string): Promise<{ lines: JournalLine[]; tornBytes: number }> {
+  const bytes = await storing(path, () => readFile(path));
+  const { lines, ends } = parseJournal(path, bytes);
+  return { lines, tornBytes: bytes.length - (ends.at(-1) ?? 0) };
+}
+
 async function readOrEmpty(path: string): Promise<Buffer> {
   try {
     return await readFile(path);

@@ -68,9 +68,7 @@ export class CommitLog {
     return storing(folder, async () => {
       await mkdir(folder, { recursive: true });
       const log = new CommitLog(folder);
-      const names = (await readdir(folder)).filter((name) => /^\d+\.log$/.test(name));
-      const steps = names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b);
-      for (const step of steps) await log.#scan(step);
+      for (const step of await firstSteps(folder)) await log.#scan(step);
       return log;
     });
   }
@@ -184,15 +182,51 @@ export class CommitLog {
     const path = join(this.#folder, `${firstStep}.log`);
     const segment: Segment = { firstStep, path, file: await open(path, 'r+'), sizeBytes: 0 };
     this.#segments.push(segment);
-    for (let step = firstStep; ; step++) {
-      const head = await readHead(segment.file, segment.sizeBytes);
-      if (head === null || head.record.step !== step || !(await isWhole(segment.file, head))) break;
-      const at = segment.sizeBytes;
-      this.#places.set(step, { segment, at, payloadAt: head.payloadAt, stateHash: head.record.stateHash });
-      segment.sizeBytes = head.payloadAt + head.record.bytes;
+    for await (const { at, payloadAt, record } of recordsIn(segment.file, firstStep)) {
+      this.#places.set(record.step, { segment, at, payloadAt, stateHash: record.stateHash });
+      segment.sizeBytes = payloadAt + record.bytes;
     }
     await cut(segment, segment.sizeBytes);
   }
+}
+
+/** First steps of a log's segments, in order. */
+async function firstSteps(folder: string): Promise<number[]> {
+  const names = (await readdir(folder)).filter((name) => /^\d+\.log$/.test(name));
+  return names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b);
+}
+
+/** Sound records of a segment, one step after the other, up to the first that is torn or damaged. */
+async function* recordsIn(file: FileHandle, firstStep: number): AsyncGenerator<Head & { readonly at: number }> {
+  let at = 0;
+  for (let step = firstStep; ; step++) {
+    const head = await readHead(file, at);
+    if (head === null || head.record.step !== step || !(await isWhole(file, head))) return;
+    yield { ...head, at };
+    at = head.payloadAt + head.record.bytes;
+  }
+}
+
+/** Headers of all sound records, every byte of theirs checked, and what follows the last one of a segment. Changes nothing. */
+export async function readLog(folder: string): Promise<{ records: CommitRecord[]; torn: { name: string; bytes: number }[] }> {
+  const records: CommitRecord[] = [];
+  const torn: { name: string; bytes: number }[] = [];
+  for (const firstStep of await firstSteps(folder)) {
+    const name = `${firstStep}.log`;
+    const file = await open(join(folder, name), 'r');
+    try {
+      let end = 0;
+      for await (const { record, payloadAt } of recordsIn(file, firstStep)) {
+        records.push(record);
+        end = payloadAt + record.bytes;
+      }
+      const { size } = await file.stat();
+      if (size > end) torn.push({ name, bytes: size - end });
+    } finally {
+      await file.close();
+    }
+  }
+  return { records, torn };
 }
 
 async function cut(segment: Segment, sizeBytes: number): Promise<void> {

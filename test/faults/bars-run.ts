@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { verifyRun } from '../../coordinator/verify.js';
 import { barsRecipe, epochs, samples, steps, writeBars } from '../e2e/bars.js';
 import { commitsOf, type Program } from '../../bench/programs.js';
 import { curveOf, digestOf, type Place, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
@@ -37,8 +38,10 @@ export class BarsRuns {
     expect(this.#undisturbed.curve).toHaveLength(steps);
   }
 
-  /** The same curve and weights as undisturbed, and every sample of every epoch in exactly one commit. */
-  expectUndisturbed({ out }: Place): void {
+  /** The same curve and weights as undisturbed, every sample of every epoch in exactly one commit, and sound accounts. */
+  async expectUndisturbed(place: Place): Promise<void> {
+    await expectSound(place);
+    const { out } = place;
     expect(curveOf(out)).toEqual(this.#undisturbed?.curve);
     expect(digestOf(out)).toBe(this.#undisturbed?.digest);
     for (let epoch = 0; epoch < epochs; epoch++) {
@@ -46,6 +49,11 @@ export class BarsRuns {
       expect(covered).toEqual([...Array(samples).keys()]);
     }
   }
+}
+
+/** The run's accounts close, whatever was killed when. */
+export async function expectSound({ out }: Place): Promise<void> {
+  expect((await verifyRun(out)).checks.filter(({ isSound }) => !isSound)).toEqual([]);
 }
 
 export async function expectDone(...programs: readonly Program[]): Promise<void> {

@@ -29,7 +29,7 @@ describe('a run whose coordinator and workers are all killed', () => {
     const url = await urlOf(again);
     await expectDone(again, ...['a', 'b', 'c'].map((name) => startWorker(place, name, url)));
     expect(again.stderr).toMatch(/continuing .* at step 9 of 30/);
-    runs.expectUndisturbed(place);
+    await runs.expectUndisturbed(place);
   });
 
   it('passes over a newest snapshot that is damaged, and says so', async () => {
@@ -46,7 +46,7 @@ describe('a run whose coordinator and workers are all killed', () => {
     const again = startCoordinator(place);
     await expectDone(again, startWorker(place, 'new', await urlOf(again)));
     expect(again.stderr).toMatch(/warning: .*is damaged and is passed over/);
-    runs.expectUndisturbed(place);
+    await runs.expectUndisturbed(place);
   });
 });
 
@@ -58,7 +58,7 @@ describe('a second coordinator', () => {
     const { code, stderr } = await startCoordinator(place).ended;
     expect([code, stderr]).toEqual([69, expect.stringContaining('another coordinator is at work on this run folder')]);
     await expectDone(first, startWorker(place, 'w0', url));
-    runs.expectUndisturbed(place);
+    await runs.expectUndisturbed(place);
   });
 
   it('on an old copy of the folder commits nothing with workers that have seen more', async () => {
@@ -79,6 +79,6 @@ describe('a second coordinator', () => {
     await stale.ended;
     const again = startCoordinator(place, { port });
     await expectDone(again, ...(worker === undefined ? [] : [worker]));
-    runs.expectUndisturbed(place);
+    await runs.expectUndisturbed(place);
   });
 });

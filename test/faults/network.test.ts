@@ -22,7 +22,7 @@ async function runBehind(name: string, behaviourOf: (connection: number) => Beha
   const behind = startWorker(place, 'behind', `ws://127.0.0.1:${await proxy.listen()}`);
   const beside = startWorker(place, 'beside', url);
   await expectDone(coordinator, beside);
-  runs.expectUndisturbed(place);
+  await runs.expectUndisturbed(place);
   return { proxy, coordinator, behind };
 }
 
@@ -83,7 +83,7 @@ describe('a worker that is frozen', () => {
     await coordinator.says(/silent for \d+ ms/);
     frozen.child.kill('SIGCONT');
     await expectDone(coordinator, other);
-    runs.expectUndisturbed(place);
+    await runs.expectUndisturbed(place);
     frozen.child.kill('SIGKILL');
     await frozen.ended;
   });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultPoints, type FaultPoint } from '../../shared/fault-points.js';
 import { commitsOf, journalOf, type Program } from '../../bench/programs.js';
 import { scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
-import { BarsRuns, expectDone } from './bars-run.js';
+import { BarsRuns, expectDone, expectSound } from './bars-run.js';
 
 const scratch = scratchFolder();
 const runs = new BarsRuns(scratch.path);
@@ -39,7 +39,7 @@ describe.each(faultPoints)('a worker killed at the phase: %s', (point) => {
     await expectKilled(victim, point);
     const other = startWorker(place, 'other', url);
     await expectDone(coordinator, other);
-    runs.expectUndisturbed(place);
+    await runs.expectUndisturbed(place);
   });
 });
 
@@ -50,10 +50,11 @@ describe.each(faultPoints)('the coordinator killed at the phase: %s', (point) =>
     const url = await urlOf(first);
     const workers = [startWorker(place, 'w0', url), startWorker(place, 'w1', url)];
     await expectKilled(first, point);
+    await expectSound(place);
     const before = commitsOf(place.out).length;
     const second = startCoordinator(place, { port: Number(new URL(url).port) });
     await expectDone(second, ...workers);
-    runs.expectUndisturbed(place);
+    await runs.expectUndisturbed(place);
     expect(journalOf(place.out).filter((line) => line.type === 'generation')).toHaveLength(2);
     if (before > 0) expect(second.stderr).toMatch(/continuing .* at step \d+/);
   });

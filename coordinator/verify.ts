@@ -1,0 +1,117 @@
+/**
+ * `stillhouse verify RUN`: reads a run folder, finished, stopped or at work, and checks its accounts against each other.
+ * It changes nothing. A torn tail of log or journal is what a crash leaves, and is said; all else that does not fit is a
+ * failure.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { exitCodes, UserError } from '../shared/errors.js';
+import { decodeSafetensors } from '../shared/models/safetensors.js';
+import { recipeSchema, type Recipe } from '../shared/recipe/schema.js';
+import { weightsAt } from '../shared/recipe/schedules.js';
+import { Account } from './account.js';
+import { afterRewinds, readJournal, type JournalLine } from './journal.js';
+import { readLog } from './log.js';
+import { summarySchema, weightsDigest, type Summary } from './reports/summary.js';
+import { Snapshots } from './snapshots.js';
+import { batchOf } from './units-of.js';
+import { planUnits, type UnitPlan } from './units.js';
+import { checkCoverage, checkJournal, checkLog, checkMetrics, checkReport, checkSnapshots, type Check } from './verify-checks.js';
+
+export interface Verified {
+  readonly isSound: boolean;
+  readonly checks: readonly Check[];
+  /** What a crash left, and the next start mends. */
+  readonly notes: readonly string[];
+}
+
+/** @throws UserError 2 when there is no run folder, 65 when a file of it cannot be read at all */
+export async function verifyRun(path: string): Promise<Verified> {
+  if ((await stat(join(path, 'journal.jsonl')).catch(() => null)) === null) throw new UserError(`${path}: no journal.jsonl there; the folder of a run was wanted`);
+  const journal = await readJournal(join(path, 'journal.jsonl'));
+  const lines = afterRewinds(journal.lines);
+  const log = await readLog(join(path, 'log'));
+  const checks = [
+    checkJournal(lines), checkCoverage(lines), checkLog(log.records, lines), checkSnapshots(await readSnapshots(join(path, 'snapshots')), lines), ...(await checkReports(path, lines)),
+  ];
+  const notes = [
+    ...(journal.tornBytes > 0 ? [`journal.jsonl ends with ${journal.tornBytes} bytes of a line that was never finished`] : []),
+    ...log.torn.map(({ name, bytes }) => `log/${name} ends with ${bytes} bytes of a commit that was never released`),
+  ];
+  return { isSound: checks.every(({ isSound }) => isSound), checks, notes };
+}
+
+/** A line for each check. */
+export function verifiedText({ checks, notes, isSound }: Verified): string {
+  return [...checks.map((check) => `${check.isSound ? 'ok  ' : 'FAIL'} ${check.name}: ${check.text}`), ...notes.map((note) => `note ${note}`), isSound ? 'sound' : 'NOT SOUND'].join('\n');
+}
+
+async function readSnapshots(folder: string): Promise<Parameters<typeof checkSnapshots>[0]> {
+  if ((await readdir(folder).catch(() => [])).length === 0) return [];
+  const { all } = await Snapshots.open(folder, Infinity);
+  return Promise.all(all.map(async (snapshot) => ({ ...snapshot, isWhole: (await digestOf(snapshot.path)) === snapshot.sha256 })));
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path, { highWaterMark: 4 << 20 }) as AsyncIterable<Buffer>) hash.update(piece);
+  return hash.digest('hex');
+}
+
+/** metrics.jsonl, summary.json and the student that was written, against the journal. */
+async function checkReports(path: string, lines: readonly JournalLine[]): Promise<Check[]> {
+  const recipe = recipeSchema.loose().safeParse(withoutDigests(parse(await readFile(join(path, 'recipe.yaml'), 'utf8')))).data;
+  if (recipe === undefined) throw new UserError(`${join(path, 'recipe.yaml')}: no resolved recipe of this version`, exitCodes.data);
+  const units = unitsOfJournal(recipe, lines);
+  const account = new Account({ weightsAt: (step) => weightsAt(recipe.losses, step, units.totalSteps), closesEpoch: units.closesEpoch, patience: recipe.evaluate.earlyStop?.patience });
+  const metrics = lines.flatMap((line) => account.add(line) ?? []);
+  const written = (await readFile(join(path, 'metrics.jsonl'), 'utf8').catch(() => '')).split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as unknown]));
+  const summary = await readSummaryIfThere(path);
+  return [
+    checkMetrics(written, JSON.parse(JSON.stringify(metrics)) as unknown[], summary !== null),
+    ...(summary === null ? [] : [checkReport('summary', pick(summary), derive(account)), await checkStudent(path, summary)]),
+  ];
+}
+
+function withoutDigests(recipe: unknown): unknown {
+  if (typeof recipe !== 'object' || recipe === null) return recipe;
+  return Object.fromEntries(Object.entries(recipe).filter(([key]) => key !== 'digests'));
+}
+
+/** The plan, its sizes taken from what was committed: nothing else in the folder tells them. */
+function unitsOfJournal(recipe: Recipe, lines: readonly JournalLine[]): UnitPlan {
+  const commits = lines.filter((line) => line.type === 'commit');
+  const trainSamples = Math.max(1, ...commits.filter(({ epoch }) => epoch === 0).map(({ to }) => to));
+  const evaluations = lines.filter((line) => line.type === 'evaluation');
+  return planUnits({
+    trainSamples, evalSamples: evaluations[0]?.samples ?? 0, hasTeachers: evaluations.some(({ subject }) => subject === 'teachers'),
+    batch: batchOf(recipe), epochs: recipe.epochs, steps: recipe.steps, everyEpochs: recipe.evaluate.everyEpochs,
+  });
+}
+
+async function readSummaryIfThere(path: string): Promise<Summary | null> {
+  const text = await readFile(join(path, 'summary.json'), 'utf8').catch(() => null);
+  if (text === null) return null;
+  const summary = summarySchema.safeParse(JSON.parse(text)).data;
+  if (summary === undefined) throw new UserError(`${path}/summary.json is not a summary of this version`, exitCodes.data);
+  return summary;
+}
+
+const correctOf = (sums: Readonly<Record<string, number>> | undefined): number | undefined => (sums === undefined ? undefined : (sums['student.correct'] ?? 0) / Math.max(1, sums.samples ?? 0));
+
+function derive(account: Account): Record<string, unknown> {
+  return { steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000, accuracy: correctOf(account.student?.sums), bestStep: account.best?.step };
+}
+
+function pick({ steps, samples, seconds, student, best }: Summary): Record<string, unknown> {
+  return { steps, samples, seconds, accuracy: student.accuracy, bestStep: best?.step };
+}
+
+async function checkStudent(path: string, summary: Summary): Promise<Check> {
+  const file = join(path, 'student', 'student.safetensors');
+  const tensors = decodeSafetensors(await readFile(file), file);
+  return checkReport('student', weightsDigest(new Map([...tensors].map(([name, { values }]) => [name, values]))), summary.digest);
+}
