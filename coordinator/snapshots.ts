@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { faultPoint } from '../shared/fault-points.js';
@@ -93,11 +93,17 @@ export class Snapshots {
     });
   }
 
-  /** Reads a snapshot's state. Null when it is damaged: then it is set aside, and `newest` is the one before. */
+  /**
+   * Reads a snapshot's state. False when it is damaged: then its header is renamed to `.damaged`, so that nothing takes
+   * the state for a snapshot again, and `newest` is the one before.
+   */
   async load(snapshot: Snapshot, target: Uint8Array): Promise<boolean> {
     return storing(snapshot.path, async () => {
       const isSound = snapshot.bytes === target.length && (await readInto(snapshot.path, target, snapshot.sha256));
-      if (!isSound) this.#list = this.#list.filter((other) => other !== snapshot);
+      if (!isSound) {
+        this.#list = this.#list.filter((other) => other !== snapshot);
+        await rename(snapshot.path.replace(/state$/, 'json'), snapshot.path.replace(/state$/, 'damaged'));
+      }
       return isSound;
     });
   }

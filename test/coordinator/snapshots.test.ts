@@ -52,6 +52,8 @@ describe('Snapshots', () => {
     const damaged = again.newest;
     expect(damaged !== undefined && (await again.load(damaged, new Uint8Array(100)))).toBe(false);
     expect(again.newest?.step).toBe(5);
+    // Nor are they taken for one by whoever opens the folder next.
+    expect((await Snapshots.open(folder, 2)).all.map(({ step }) => step)).toEqual([0, 5]);
   });
 
   it('that are cut short, or have no header, are none', async () => {
