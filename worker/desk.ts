@@ -57,8 +57,10 @@ export class Desk {
 
   /** `ahead`: the replica is past this lease's step, which is thus committed without it. `behind`: the commit is on its way. */
   weightsAre(lease: Lease): 'here' | 'behind' | 'ahead' {
-    if (this.#loaded?.step === lease.step || this.control.step === lease.step) return 'here';
-    return this.control.step < lease.step ? 'behind' : 'ahead';
+    // Read once: the link's thread moves it on at any moment, and `ahead` would drop a lease that is just due.
+    const { step } = this.control;
+    if (this.#loaded?.step === lease.step || step === lease.step) return 'here';
+    return step < lease.step ? 'behind' : 'ahead';
   }
 
   /**

@@ -28,7 +28,7 @@ export interface LinkSessionOptions {
   readonly toTrainer: (message: ToTrainer) => void;
   /** Nothing heard for so long, and for what an answer may take: the coordinator is gone or cut off. */
   readonly silenceMs?: number;
-  /** A trainer at work without progress for so long is stuck. */
+  /** A trainer that has work and makes no progress for so long is stuck. */
   readonly stallMs?: number;
   readonly onStall?: () => void;
 }
@@ -308,7 +308,8 @@ export class LinkSession {
 
   #watchTrainer(nowMs: number): void {
     const { control, stallMs = defaultStallMs, onStall } = this.#options;
-    if (control.progress !== this.#progress.count || !control.isBusy) this.#progress = { count: control.progress, sinceMs: nowMs };
+    const isDue = control.isBusy || [...this.#openLeases.values()].some((step) => step <= control.step);
+    if (control.progress !== this.#progress.count || !isDue) this.#progress = { count: control.progress, sinceMs: nowMs };
     if (nowMs - this.#progress.sinceMs > stallMs) onStall?.();
   }
 

@@ -12,6 +12,7 @@
  *   - Sums are taken by tree position, never in order of arrival.
  *   - A worker that leaves, is silent or has another state is gone: its leases are open again, what came in from it stays.
  *   - Late: a block whose leases are all past their deadlines is leased to one worker more. Failed: it is tried once elsewhere.
+ *   - Lost: a late lease of a worker that does not move is taken back and leased anew; three in a row end its connection.
  *   - After every event settle() asks the same few questions until nothing changes, so no event can forget one.
  */
 import { commitComplete, endIfStopped, openNext, skipHopeless } from './commits.js';
@@ -74,7 +75,10 @@ export class Core {
     const pausedMs = nowMs - (this.#heardMs ?? nowMs);
     this.#heardMs = nowMs;
     if (pausedMs <= m.config.silenceMs / 2) return;
-    for (const member of m.members.all) member.heardMs += pausedMs;
+    for (const member of m.members.all) {
+      member.heardMs += pausedMs;
+      member.movedMs += pausedMs;
+    }
     for (const task of m.open?.work.tasks ?? []) for (const lease of task.leases) lease.lateMs += pausedMs;
   }
 }

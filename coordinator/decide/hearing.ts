@@ -10,6 +10,8 @@ type Heard<T extends Event['type']> = Extract<Event, { type: T }>;
 
 /** Wrong states after which a process is sent away for good. */
 const mismatchLimit = 3;
+/** Leases without an answer after which a worker that does not move is sent away; it may come back. */
+const missedLimit = 3;
 /** How long a stop waits for the open step. */
 const stopMs = 10_000;
 
@@ -46,7 +48,8 @@ export function hear(m: Machine, event: Event): void {
   }
 }
 
-function onHeard(member: Member, { progress, rttMs }: Heard<'heard'>): void {
+function onHeard(member: Member, { progress, rttMs, nowMs }: Heard<'heard'>): void {
+  if (progress !== member.progress) member.movedMs = nowMs;
   member.progress = progress;
   if (rttMs !== undefined) member.roundTrip = withMeasured(member.roundTrip, rttMs);
 }
@@ -69,6 +72,7 @@ function onOffer(m: Machine, event: Heard<'offer'>): void {
     return onWrongState(m, lease.member, event);
   }
   learn(m, lease, event.computeSeconds);
+  if (event.bytes === 0) lease.member.missed = 0;
   lease.state = 'offered';
   lease.bytes = event.bytes;
   letGo(lease);
@@ -122,6 +126,7 @@ function onReceived(m: Machine, event: Heard<'received'>): void {
   const lease = m.leases.find(event.worker, event.lease);
   if (lease?.state !== 'pulled' || lease.slot === null) return m.leases.refuse();
   m.uploads.end(m.nowMs, lease.bytes);
+  lease.member.missed = 0;
   m.accept(lease, lease.slot);
 }
 
@@ -169,6 +174,7 @@ function onTick(m: Machine): void {
     m.part(member);
   }
   if (m.open !== null) for (const task of m.open.work.tasks) noticeLateness(m, task);
+  for (const member of [...m.members.all]) dismissUnresponsive(m, member);
 }
 
 /** A block whose leases are all late wants one worker more, and again once that one is late or gone. */
@@ -181,4 +187,22 @@ function noticeLateness(m: Machine, task: Task): void {
     task.lateAt.add(member.id);
     m.say('warn', `${member.id} is late with ${nameOf(task)}, ${Math.round(m.nowMs - startedMs)} ms`);
   }
+  for (const lease of leases) if (isLost(m, lease)) m.cancel(lease, 'no answer and no progress');
+}
+
+/**
+ * Whether a late lease is no longer waited for, so that it may be leased anew, to its own worker too: there may be no
+ * other. Twice as patient after each that was missed, so that slow work comes to its end however slow it is.
+ */
+function isLost(m: Machine, { lateMs, startedMs, member }: Lease): boolean {
+  return m.nowMs - Math.max(lateMs, member.movedMs) > (lateMs - startedMs) * 2 ** member.missed;
+}
+
+/** It is heard and answers nothing: a new connection gives it a new start, or shows that it has none. */
+function dismissUnresponsive(m: Machine, member: Member): void {
+  if (member.missed < missedLimit || member.movedMs > member.missedSinceMs) return;
+  const reason = `${member.missed} leases in a row without an answer or any progress`;
+  m.say('warn', `${member.id}: ${reason}`);
+  m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.tooSlow, reason });
+  m.part(member);
 }

@@ -105,6 +105,7 @@ export class Machine {
   /** The lease will bring nothing; its worker knows, or is gone. */
   giveBack(lease: Lease): void {
     const { slot, task, state } = lease;
+    if (this.nowMs >= lease.lateMs && state !== 'offered') countMissed(lease);
     if (state === 'pulled' && slot !== null) {
       this.open?.progress.giveBack(task.from, slot);
       this.uploads.end(this.nowMs, 0);
@@ -138,4 +139,10 @@ export class Machine {
   cancelAll(work: UnitWork, reason: string): void {
     for (const task of [...work.tasks]) for (const lease of [...task.leases]) this.cancel(lease, reason);
   }
+}
+
+/** Its worker let it pass. */
+function countMissed({ member, lateMs }: Lease): void {
+  if (member.missed === 0) member.missedSinceMs = lateMs;
+  member.missed++;
 }

@@ -27,7 +27,8 @@ export class Members {
 
   add(id: WorkerId, process: string, nowMs: number): void {
     this.#all.set(id, {
-      id, process, isReady: false, heardMs: nowMs, roundTrip: null, progress: 0, costMs: new Map(), overheadMs: 0, current: null, tentative: null, leases: new Set(),
+      id, process, isReady: false, heardMs: nowMs, roundTrip: null, progress: 0, movedMs: nowMs, missed: 0, missedSinceMs: nowMs,
+      costMs: new Map(), overheadMs: 0, current: null, tentative: null, leases: new Set(),
     });
   }
 

@@ -58,8 +58,12 @@ export interface Member {
   heardMs: number;
   /** Null before anything was measured. */
   roundTrip: RoundTrip | null;
-  /** The trainer's own counter. */
+  /** The trainer's own counter, and when it moved last. */
   progress: number;
+  movedMs: number;
+  /** Leases that came back late and without an answer since the last one that was answered, and the deadline of the first of them. */
+  missed: number;
+  missedSinceMs: number;
   /** Milliseconds a micro-batch, as measured. */
   readonly costMs: Map<CostClass, number>;
   /** Milliseconds from a lease to its offer that were not spent computing. */

@@ -330,7 +330,9 @@ describe('link, when the connection breaks', () => {
   it('terminates a connection on which nothing is heard', async () => {
     const { coordinator } = await start({}, {}, { silenceMs: 1 });
     coordinator.heartbeatMs = 2;
-    const peer = await ready(coordinator);
+    const peer = await coordinator.worker();
+    await peer.next('hello');
+    coordinator.welcome(peer);
     expect((await peer.closed).code).toBe(1006);
   });
 });

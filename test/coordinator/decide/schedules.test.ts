@@ -30,14 +30,14 @@ const fixed = { seed: 20_250_801 };
 describe('any schedule', () => {
   it('comes to the canonical sum of every unit, once and in order, whatever dies, hangs, lies or repeats', () => {
     const fired = new Set<string>();
-    fc.assert(fc.property(plans(withOneHealthy('die', 'mute', 'hang', 'wrongState', 'stallUpload', 'repeat')), (plan) => {
+    fc.assert(fc.property(plans(withOneHealthy('die', 'mute', 'hang', 'wrongState', 'stallUpload', 'repeat', 'lose')), (plan) => {
       const result = new Simulation(plan).run();
       result.fired.forEach((what) => fired.add(what));
       expect(result.outcome?.outcome).toBe('done');
       expect(result.commits).toEqual(plan.units.map((_, index) => ({ index, skip: false })));
       expect(result.core.accounts.outstanding).toBe(0);
     }), { ...fixed, numRuns: 400 });
-    expect([...fired].sort()).toEqual(['die', 'dismiss', 'hang', 'late', 'mute', 'repeat', 'resync', 'stallUpload', 'wrongState']);
+    expect([...fired].sort()).toEqual(['die', 'dismiss', 'hang', 'late', 'lose', 'mute', 'repeat', 'resync', 'stallUpload', 'wrongState']);
   });
 
   it('gives the blocks of one worker that fails to others, and skips nothing', () => {
@@ -82,6 +82,26 @@ describe('any schedule', () => {
       const { outcome, commits } = new Simulation(plan).run();
       expect([outcome?.outcome, commits.length]).toEqual(['done', plan.units.length]);
     }), { ...fixed, numRuns: 100 });
+  });
+
+  it('comes to its end with a single worker that loses leases or uploads, or hangs until it is dismissed', () => {
+    const fired = new Set<string>();
+    const lone = faulty('lose', 'stallUpload', 'hang').map((worker) => [{ ...worker, chance: 0.3 }]);
+    fc.assert(fc.property(plans(lone), (plan) => {
+      const { outcome, commits, fired: seen } = new Simulation(plan).run();
+      seen.forEach((what) => fired.add(what));
+      expect([outcome?.outcome, commits.length]).toEqual(['done', plan.units.length]);
+    }), { ...fixed, numRuns: 200 });
+    expect([...fired].sort()).toEqual(['dismiss', 'hang', 'late', 'lose', 'stallUpload']);
+  });
+
+  it('waits out a single worker that is far slower than expected', () => {
+    const slow = fc.record({ costMs: fc.integer({ min: 5_000, max: 60_000 }), joinMs: fc.constant(0), fault: fc.constant('none' as const), chance: fc.constant(0) });
+    const few = fc.array(fc.record({ kind: fc.constant('train' as const), microBatches: fc.integer({ min: 1, max: 3 }) }), { minLength: 1, maxLength: 3 });
+    fc.assert(fc.property(plans(slow.map((worker) => [worker])), few, (plan, units) => {
+      const { outcome, commits, fired } = new Simulation({ ...plan, units }).run();
+      expect([outcome?.outcome, commits.length, fired.has('dismiss')]).toEqual(['done', units.length, false]);
+    }), { ...fixed, numRuns: 50 });
   });
 
   it('gives the same commands for the same events', () => {

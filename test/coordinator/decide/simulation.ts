@@ -13,7 +13,7 @@ export interface WorkerPlan {
   readonly costMs: number;
   readonly joinMs: number;
   /** What it does wrong, with what probability at each lease: nothing for a healthy worker. */
-  readonly fault: 'none' | 'die' | 'mute' | 'hang' | 'fail' | 'poison' | 'wrongState' | 'stallUpload' | 'repeat';
+  readonly fault: 'none' | 'die' | 'mute' | 'hang' | 'fail' | 'poison' | 'wrongState' | 'stallUpload' | 'repeat' | 'lose';
   readonly chance: number;
 }
 
@@ -56,6 +56,8 @@ interface Connection {
   isOpen: boolean;
   isMute: boolean;
   isHanging: boolean;
+  /** Micro-batches computed. */
+  progress: number;
   steps: number;
   /** Frames on one connection keep their order. */
   lastArrivalMs: number;
@@ -145,7 +147,7 @@ export class Simulation {
 
   #join(plan: WorkerPlan, process: number): void {
     const connection: Connection = {
-      id: `w${++this.#connectionsMade}`, process, plan, queue: [], isBusy: false, isOpen: true, isMute: false, isHanging: false, steps: this.#steps, lastArrivalMs: this.#nowMs,
+      id: `w${++this.#connectionsMade}`, process, plan, queue: [], isBusy: false, isOpen: true, isMute: false, isHanging: false, progress: 0, steps: this.#steps, lastArrivalMs: this.#nowMs,
     };
     this.#connections.set(connection.id, connection);
     this.#post({ type: 'join', worker: connection.id, process: `p${process}` });
@@ -155,7 +157,7 @@ export class Simulation {
 
   #heartbeat(connection: Connection): void {
     if (!connection.isOpen) return;
-    if (!connection.isMute) this.#post({ type: 'heard', worker: connection.id, progress: 0 });
+    if (!connection.isMute) this.#post({ type: 'heard', worker: connection.id, progress: connection.progress });
     this.#in(heartbeatMs, () => this.#heartbeat(connection));
   }
 
@@ -168,8 +170,14 @@ export class Simulation {
     connection.isBusy = true;
     const fault = this.#random.next() < connection.plan.chance ? connection.plan.fault : 'none';
     if (fault !== 'none') this.#fired.add(fault);
+    // Forgotten, as if it had never come.
+    if (fault === 'lose') {
+      connection.isBusy = false;
+      return this.#work(connection);
+    }
     const { from, to } = blockRange(lease.block, lease.unit.microBatches);
     const ms = (to - from) * connection.plan.costMs * (0.5 + this.#random.next());
+    for (let done = 1; done <= to - from && fault !== 'hang'; done++) this.#in((ms * done) / (to - from), () => connection.progress++);
     this.#in(fault === 'die' || fault === 'mute' || fault === 'hang' ? ms / 2 : ms, () => this.#computed(connection, lease, { fault, ms }));
   }
 
