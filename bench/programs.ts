@@ -26,7 +26,8 @@ export class Program {
   readonly ended: Promise<Ended>;
   stderr = '';
 
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  /** @param deadlineMs it is killed after so long, and what it had printed tells where it hung */
+  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}, deadlineMs?: number) {
     if (!existsSync(cli)) throw new Error('dist/cli.js is not built: npm run build');
     const { STILLHOUSE_TOKEN: _, ...inherited } = process.env;
     this.child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, ...environment } });
@@ -34,9 +35,14 @@ export class Program {
     this.child.stdout?.on('data', (data: Buffer) => (stdout += data.toString()));
     this.child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));
     running.add(this.child);
+    const deadline = deadlineMs === undefined ? undefined : setTimeout(() => {
+      this.stderr += `\nkilled: not over within ${deadlineMs} ms`;
+      this.child.kill('SIGKILL');
+    }, deadlineMs);
     this.ended = new Promise((resolve) => {
       this.child.on('close', (code) => {
         running.delete(this.child);
+        clearTimeout(deadline);
         resolve({ code, stdout, stderr: this.stderr });
       });
     });
@@ -47,7 +53,8 @@ export class Program {
     for (;;) {
       const match = pattern.exec(this.stderr);
       if (match !== null) return match;
-      if (this.child.exitCode !== null) throw new Error(`ended with ${this.child.exitCode} before it said ${pattern}:\n${this.stderr}`);
+      const { exitCode, signalCode } = this.child;
+      if (exitCode !== null || signalCode !== null) throw new Error(`ended with ${exitCode ?? signalCode} before it said ${pattern}:\n${this.stderr}`);
       await soon();
     }
   }

@@ -34,6 +34,9 @@ export interface Place {
 
 export const token = 'a-token-for-the-end-to-end-tests-0123456789';
 
+/** Below the tests' own time limit, so that a program that hangs is a failure with what it had printed. */
+const deadlineMs = 100_000;
+
 function environmentOf({ caches }: Place, name: string, more: Readonly<Record<string, string>>): Record<string, string> {
   return { STILLHOUSE_CACHE: join(caches, name), STILLHOUSE_TOKEN: token, ...more };
 }
@@ -48,7 +51,7 @@ export interface CoordinatorOptions {
 
 export function startCoordinator(place: Place, { port = 0, expect = 1, environment = {} }: CoordinatorOptions = {}): Program {
   const args = ['coordinator', place.recipe, '--listen', `127.0.0.1:${port}`, '--expect', String(expect), '--out', place.out];
-  return new Program(args, environmentOf(place, 'coordinator', environment));
+  return new Program(args, environmentOf(place, 'coordinator', environment), deadlineMs);
 }
 
 /** The address that workers are told. */
@@ -58,7 +61,7 @@ export async function urlOf(coordinator: Program): Promise<string> {
 }
 
 export function startWorker(place: Place, name: string, url: string, environment: Readonly<Record<string, string>> = {}): Program {
-  return new Program(['worker', url, '--backend', 'wasm'], environmentOf(place, name, environment));
+  return new Program(['worker', url, '--backend', 'wasm'], environmentOf(place, name, environment), deadlineMs);
 }
 
 export interface Cluster {
