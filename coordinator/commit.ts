@@ -16,6 +16,7 @@ import type { Content, Contributions } from './contributions.js';
 import type { Unit } from './decide/types.js';
 import type { CommitLine, EvaluationLine, Journal, JournalLine } from './journal.js';
 import type { CommitLog } from './log.js';
+import { expectOwnState } from './own-state.js';
 import { applyCommit } from './recovery.js';
 import type { SlotPool } from './slot-pool.js';
 
@@ -23,9 +24,9 @@ export interface CommitterOptions {
   readonly replica: Replica;
   readonly pool: SlotPool;
   readonly contributions: Contributions;
-  readonly broadcast: Broadcast;
-  readonly log: CommitLog;
-  readonly journal: Journal;
+  readonly broadcast: Pick<Broadcast, 'hold'>;
+  readonly log: Pick<CommitLog, 'append'>;
+  readonly journal: Pick<Journal, 'append'>;
   readonly generation: number;
   readonly totalSteps: number;
   /** Names of the recipe's loss terms. */
@@ -80,11 +81,13 @@ export class Committer {
 
   /** Resolves once the commit is on the disk. @throws UserError (65) when training has diverged, (69) when the disk fails */
   async commitTraining(request: CommitRequest): Promise<CommitLine> {
-    const content = request.slot === null ? null : this.#options.contributions.take(request.slot);
+    const { replica, contributions } = this.#options;
+    const content = request.slot === null ? null : contributions.take(request.slot);
     const { live, skip } = this.#reduce(request, content);
     this.#options.broadcast.hold(live);
     live.retired?.pin();
     if (live.bytes.length > limits.chunkBytes) await new Promise(setImmediate);
+    expectOwnState(replica, { step: this.#step, stateHash: this.#stateHash });
     this.#apply(live, content?.buffer ?? null);
     const line = this.#line(request, content?.sums ?? {}, skip);
     if (live.retired === null && content !== null && content.buffer !== null) this.#options.pool.give(content.buffer);

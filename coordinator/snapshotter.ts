@@ -1,16 +1,17 @@
 /**
  * When a snapshot is due, and taking it beside training: the state is copied between two commits, written in the
  * background, and the log before the oldest snapshot that is kept is deleted afterwards. One at a time. Costs the
- * state's bytes of memory, and training the time to copy them.
+ * state's bytes of memory, and training the time to hash and copy them.
  */
 import type { Replica } from '../shared/replica.js';
 import type { CommitLog } from './log.js';
+import { expectOwnState } from './own-state.js';
 import type { Position, Snapshots } from './snapshots.js';
 
 export interface SnapshotterOptions {
   readonly replica: Replica;
-  readonly log: CommitLog;
-  readonly snapshots: Snapshots;
+  readonly log: Pick<CommitLog, 'rotate' | 'dropBefore' | 'sizeBytes'>;
+  readonly snapshots: Pick<Snapshots, 'newest' | 'oldestStep' | 'write'>;
   readonly everySteps: number;
   readonly everySeconds: number;
   /** Log bytes beyond which a snapshot is due. */
@@ -66,6 +67,7 @@ export class Snapshotter {
 
   async #take(position: Position): Promise<void> {
     const { replica, log, snapshots, nowMs } = this.#options;
+    expectOwnState(replica, position);
     [this.#lastStep, this.#lastMs, this.#logBase] = [position.step, nowMs(), log.sizeBytes];
     log.rotate();
     // Kept between snapshots: filling fresh memory takes several times as long as copying.

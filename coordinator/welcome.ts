@@ -15,8 +15,8 @@ export type Start =
   | { readonly type: 'ahead'; readonly step: number };
 
 export interface StartSources {
-  readonly log: CommitLog;
-  readonly snapshots: Snapshots;
+  readonly log: Pick<CommitLog, 'has' | 'stateHashAfter'>;
+  readonly snapshots: Pick<Snapshots, 'all' | 'newest'>;
   /** Commits released so far, and the hash of the state after them. */
   readonly released: number;
   readonly stateHash: string;

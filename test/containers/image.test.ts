@@ -66,7 +66,7 @@ async function digestOnHost(): Promise<string> {
 
 describe('the image', () => {
   it('distils over a container network to the same weights as without containers', async () => {
-    const coordinator = await container('coordinator', ['coordinator', '/recipes/recipe.yaml', '--listen', '0.0.0.0:7070', '--out', '/work/run'])
+    const coordinator = await container('coordinator', ['coordinator', '/recipes/recipe.yaml', '--listen', '0.0.0.0:7070', '--expect', '2', '--out', '/work/run'])
       .withCopyDirectoriesToContainer([{ source: join(folder, 'recipes'), target: '/recipes' }])
       .withWaitStrategy(Wait.forLogMessage(/:7070/))
       .start();

@@ -1,0 +1,52 @@
+/** What a simulated run is made of, and everything that goes wrong in it. */
+
+export const workerFaults = ['die', 'mute', 'hang', 'fail', 'poison', 'corrupt', 'flip', 'stallUpload', 'repeat', 'lose'] as const;
+
+export interface WorkerPlan {
+  /** Milliseconds of a micro-batch. */
+  readonly costMs: number;
+  readonly joinMs: number;
+  /**
+   * What it does wrong, with what probability at each lease:
+   *
+   *   die          its process ends, and another takes its place
+   *   mute         it is cut off: nothing comes from it any more
+   *   hang         it is heard, and computes nothing any more
+   *   fail         it says that it cannot compute the lease
+   *   poison       its gradient is not finite
+   *   corrupt      the bytes that arrive are not those of their digest
+   *   flip         a bit of its replica changes
+   *   stallUpload  its bytes do not come when they are asked for
+   *   repeat       it offers the same contribution twice
+   *   lose         it forgets the lease
+   */
+  readonly fault: 'none' | (typeof workerFaults)[number];
+  readonly chance: number;
+}
+
+export interface Crash {
+  readonly atMs: number;
+  readonly downMs: number;
+  /** What is amiss besides: the newest snapshot is unreadable; or not a crash, but a changed bit in the coordinator's replica, which it finds itself. */
+  readonly kind: 'kill' | 'damagedSnapshot' | 'flip';
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly units: readonly { readonly kind: 'train' | 'evaluate'; readonly microBatches: number }[];
+  readonly workers: readonly WorkerPlan[];
+  /** Of the coordinator, each in the life in which it falls. */
+  readonly crashes: readonly Crash[];
+  readonly snapshotEvery: number;
+  /** Slots beyond those that the prefix needs. */
+  readonly earlySlots: number;
+  /** For the price of an upload; the bytes that travel are few. */
+  readonly contributionBytes: number;
+  /** Contributions come with their offer, or when they are asked for. */
+  readonly isInline: boolean;
+  readonly stopMs: number | null;
+  /** Longest delay of a frame. */
+  readonly latencyMs: number;
+  /** Longest time of a write. */
+  readonly diskMs: number;
+}

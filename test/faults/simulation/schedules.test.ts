@@ -1,0 +1,201 @@
+/**
+ * Thousands of runs in virtual time, each with its own faults. What they come to is compared with the oracle: the same
+ * units folded by one replica in one loop. A failing schedule is shrunk and printed as a command that repeats it.
+ *
+ * STILLHOUSE_SCHEDULES: how many schedules in all, with new seeds (npm run soak); without it, the same ones every time.
+ * STILLHOUSE_PLAN: one plan, to be run alone and told in detail.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { CommitLine, EvaluationLine, JournalLine } from '../../../coordinator/journal.js';
+import { oracle } from './arithmetic.js';
+import type { Crash, Plan, WorkerPlan } from './plan.js';
+import { simulate, type Result } from './simulation.js';
+
+const asked = process.env.STILLHOUSE_SCHEDULES;
+const usual = 5_600;
+const seed = asked === undefined ? 20_250_801 : Date.now() % 2 ** 31;
+
+/** @param share schedules of every `usual`. @throws with the shrunk plan of a schedule that fails, as a command that repeats it */
+async function inEvery(plan: fc.Arbitrary<Plan>, share: number, check: (plan: Plan) => Promise<void>): Promise<void> {
+  const numRuns = Math.ceil(share * (asked === undefined ? 1 : Number(asked) / usual));
+  const details = await fc.check(fc.asyncProperty(plan, check), { seed, numRuns });
+  if (!details.failed) return;
+  const [smallest] = details.counterexample ?? [];
+  throw new Error(`after ${details.numRuns} schedules (seed ${seed}); to repeat it:\nSTILLHOUSE_PLAN='${JSON.stringify(smallest)}' npm run soak`, { cause: details.errorInstance });
+}
+
+const healthy: fc.Arbitrary<WorkerPlan> = fc.record({
+  costMs: fc.integer({ min: 1, max: 200 }), joinMs: fc.integer({ min: 0, max: 500 }), fault: fc.constant('none' as const), chance: fc.constant(0),
+});
+
+function faulty(...faults: WorkerPlan['fault'][]): fc.Arbitrary<WorkerPlan> {
+  return fc.record({
+    costMs: fc.integer({ min: 1, max: 400 }), joinMs: fc.integer({ min: 0, max: 5000 }), fault: fc.constantFrom(...faults),
+    chance: fc.constantFrom(0.05, 0.3, 1),
+  });
+}
+
+function crashesOf(...kinds: Crash['kind'][]): fc.Arbitrary<Crash[]> {
+  return fc.array(fc.record({ atMs: fc.integer({ min: 0, max: 20_000 }), downMs: fc.integer({ min: 0, max: 8000 }), kind: fc.constantFrom(...kinds) }), { maxLength: 4 });
+}
+
+interface Wish {
+  readonly workers: fc.Arbitrary<WorkerPlan[]>;
+  readonly stopMs?: Plan['stopMs'][];
+  readonly crashes?: fc.Arbitrary<Crash[]>;
+}
+
+function plans({ workers, stopMs = [null], crashes = fc.constant([]) }: Wish): fc.Arbitrary<Plan> {
+  return fc.record({
+    seed: fc.integer(), workers, crashes, stopMs: fc.constantFrom(...stopMs),
+    units: fc.array(fc.record({ kind: fc.constantFrom('train' as const, 'train' as const, 'train' as const, 'evaluate' as const), microBatches: fc.integer({ min: 1, max: 40 }) }), { minLength: 1, maxLength: 8 }),
+    snapshotEvery: fc.constantFrom(1, 2, 5), isInline: fc.boolean(), diskMs: fc.constantFrom(0, 30, 500),
+    earlySlots: fc.integer({ min: 0, max: 4 }), contributionBytes: fc.constantFrom(100, 1_000_000, 200_000_000), latencyMs: fc.constantFrom(0, 5, 300),
+  });
+}
+
+function withOneHealthy(...faults: WorkerPlan['fault'][]): fc.Arbitrary<WorkerPlan[]> {
+  return fc.tuple(healthy, fc.array(fc.oneof(healthy, faulty(...faults)), { maxLength: 6 })).map(([one, others]) => [one, ...others]);
+}
+
+const fired = (): Set<string> => new Set<string>();
+
+/** A step that was given up, or an evaluation that was: it has no sums. */
+function isSkipped(line: JournalLine): line is CommitLine | EvaluationLine {
+  if (line.type === 'evaluation') return Object.keys(line.sums).length === 0;
+  return line.type === 'commit' && line.skip !== undefined && line.skip !== 'no loss term applied';
+}
+
+/** Every unit is in the journal once, in order, and has the oracle's sums and state, bit for bit. */
+function expectTruth({ lines, units }: Result): void {
+  const skipped = new Set(lines.flatMap((line) => (isSkipped(line) ? [line.unit] : [])));
+  const truths = oracle(units, skipped);
+  expect(lines.map((line) => (line.type === 'commit' || line.type === 'evaluation' ? line.unit : line.type))).toEqual(lines.map((_, unit) => unit));
+  for (const [index, line] of lines.entries()) {
+    const truth = truths[index];
+    const { crossEntropy, 'crossEntropy.count': count, ...sums } = truth?.sums ?? {};
+    if (line.type === 'evaluation') expect([index, line.sums]).toEqual([index, truth?.sums]);
+    if (line.type !== 'commit') continue;
+    expect([index, line.digest, line.sums]).toEqual([index, truth?.stateHash, sums]);
+    expect([line.loss, line.counts]).toEqual(crossEntropy === undefined ? [{}, {}] : [{ crossEntropy }, { crossEntropy: count }]);
+  }
+}
+
+/** The run is done, nothing was skipped, and it is what an undisturbed one is. */
+function expectUndisturbed(result: Result): void {
+  expect(result.outcome?.outcome).toBe('done');
+  expect(result.lines.length).toBe(result.units.length);
+  expect(result.lines.filter(isSkipped)).toEqual([]);
+  expectTruth(result);
+}
+
+/** Over all schedules of the test, each of these happened. */
+function expectFired(seen: ReadonlySet<string>, ...wanted: string[]): void {
+  expect(wanted.filter((what) => !seen.has(what)), 'never happened').toEqual([]);
+}
+
+const given = process.env.STILLHOUSE_PLAN;
+
+describe.runIf(given !== undefined)('the given plan', () => {
+  it('comes to the bits of the oracle', async () => {
+    const result = await simulate(JSON.parse(given ?? '') as Plan);
+    console.log({ ...result, core: result.core.accounts });
+    expectTruth(result);
+  });
+});
+
+describe.runIf(given === undefined)('any schedule', () => {
+  it('comes to the bits of the oracle whatever workers do: die, fall silent, hang, lose, repeat, flip bits, spoil bytes', async () => {
+    const seen = fired();
+    await inEvery(plans({ workers: withOneHealthy('die', 'mute', 'hang', 'flip', 'stallUpload', 'repeat', 'lose') }), 1500, async (plan) => {
+      const result = await simulate(plan);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+      expect(result.core.accounts.outstanding).toBe(0);
+    });
+    expectFired(seen, 'die', 'dismiss', 'flip', 'hang', 'late', 'lose', 'mute', 'repeat', 'resync', 'stallUpload', 'turnedAway');
+  });
+
+  it('comes to the bits of the oracle whenever the coordinator is killed, with its newest snapshot unreadable, or with a bit flipped', async () => {
+    const seen = fired();
+    const wish = { workers: withOneHealthy('die', 'mute', 'repeat', 'lose'), crashes: crashesOf('kill', 'damagedSnapshot', 'flip') };
+    await inEvery(plans(wish), 2000, async (plan) => {
+      const result = await simulate(plan);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+    });
+    expectFired(seen, 'kill', 'damagedSnapshot', 'passedOver', 'flip', 'foundFlip', 'replayed', 'die', 'mute', 'repeat', 'lose');
+  });
+
+  it('gives the blocks of one worker that fails or spoils its bytes to others, and skips nothing', async () => {
+    const seen = fired();
+    const workers = fc.tuple(healthy, faulty('fail', 'poison', 'corrupt'), fc.array(healthy, { maxLength: 3 })).map(([one, bad, others]) => [one, { ...bad, joinMs: 2000 }, ...others]);
+    await inEvery(plans({ workers }), 700, async (plan) => {
+      const result = await simulate(plan);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+    });
+    expectFired(seen, 'fail', 'poison', 'corrupt', 'refusedPoison', 'refusedBytes');
+  });
+
+  it('skips what fails everywhere, for all alike, and ends after three skips in a row', async () => {
+    const seen = fired();
+    const bad = fc.array(faulty('fail', 'poison'), { minLength: 1, maxLength: 4 });
+    await inEvery(plans({ workers: fc.oneof(bad, withOneHealthy('fail', 'poison', 'die')) }), 500, async (plan) => {
+      const result = await simulate(plan);
+      result.fired.forEach((what) => seen.add(what));
+      seen.add(result.outcome?.outcome ?? 'none');
+      expectTruth(result);
+      if (result.outcome?.outcome === 'failed') expect(result.outcome.reason).toMatch(/^3 steps in a row have no update/);
+      else expect(result.lines.length).toBe(plan.units.length);
+    });
+    expectFired(seen, 'skip', 'failed', 'done');
+    expect(seen.has('none')).toBe(false);
+  });
+
+  it('stops within a bound, with every commit before it in order', async () => {
+    const seen = fired();
+    await inEvery(plans({ workers: withOneHealthy('die', 'mute', 'hang', 'fail'), stopMs: [0, 50, 1000, 8000] }), 300, async (plan) => {
+      const result = await simulate(plan);
+      seen.add(result.outcome?.outcome ?? 'none');
+      expect(result.endedMs).toBeLessThanOrEqual((plan.stopMs ?? 0) + 10_300 + plan.diskMs);
+      expectTruth(result);
+    });
+    expectFired(seen, 'done', 'stopped');
+  });
+
+  it('comes to its end when every worker dies now and then and comes back', async () => {
+    const workers = fc.array(faulty('die', 'repeat'), { minLength: 1, maxLength: 4 }).map((all) => all.map((worker) => ({ ...worker, chance: 0.2 })));
+    await inEvery(plans({ workers }), 250, async (plan) => expectUndisturbed(await simulate(plan)));
+  });
+
+  it('comes to its end with a single worker that loses leases or uploads, or hangs until it is dismissed', async () => {
+    const seen = fired();
+    const workers = faulty('lose', 'stallUpload', 'hang').map((worker) => [{ ...worker, chance: 0.3 }]);
+    await inEvery(plans({ workers }), 250, async (plan) => {
+      const result = await simulate(plan);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+    });
+    expectFired(seen, 'dismiss', 'hang', 'late', 'lose', 'stallUpload');
+  });
+
+  it('waits out a single worker that is far slower than expected', async () => {
+    const slow = fc.record({ costMs: fc.integer({ min: 5_000, max: 60_000 }), joinMs: fc.constant(0), fault: fc.constant('none' as const), chance: fc.constant(0) });
+    const few = fc.array(fc.record({ kind: fc.constant('train' as const), microBatches: fc.integer({ min: 1, max: 3 }) }), { minLength: 1, maxLength: 3 });
+    const slowly = fc.tuple(plans({ workers: slow.map((worker) => [worker]) }), few).map(([plan, units]) => ({ ...plan, units }));
+    await inEvery(slowly, 50, async (plan) => {
+      const result = await simulate(plan);
+      expectUndisturbed(result);
+      expect(result.fired.has('dismiss')).toBe(false);
+    });
+  });
+
+  it('is the same run for the same plan', async () => {
+    await inEvery(plans({ workers: withOneHealthy('die', 'fail', 'repeat'), crashes: crashesOf('kill') }), 50, async (plan) => {
+      const [first, second] = [await simulate(plan), await simulate(plan)];
+      expect([second.endedMs, second.lines, second.core.accounts, second.lives]).toEqual([first.endedMs, first.lines, first.core.accounts, first.lives]);
+    });
+  });
+});
