@@ -1,0 +1,325 @@
+/**
+ * A small world in which everything that can happen next is a choice: two workers, a coordinator with the real core, a
+ * disk, and one crash to spend. Nothing has a duration, so every interleaving of deliveries is a sequence of choices.
+ * Workers, wires and disk are modelled; sums are expressions, so that their order can be seen.
+ */
+import { Core } from '../../../coordinator/decide/decide.js';
+import type { Command, Event, Unit } from '../../../coordinator/decide/types.js';
+import { rootOf, type Block } from '../../../shared/reduction/tree.js';
+
+type Down = { readonly type: 'lease' | 'cancel' | 'pull'; readonly lease: number } | { readonly type: 'release'; readonly step: number };
+type Up = { readonly type: 'ready' } | { readonly type: 'offer' | 'bytes'; readonly lease: number };
+
+interface Worker {
+  /** The connection's name; null while there is none. */
+  id: string | null;
+  /** Down: its process is gone, and the coordinator has not noticed, or it has not been started again. */
+  isAlive: boolean;
+  /** Steps that its replica has applied; null when it holds nothing. */
+  steps: number | null;
+  readonly down: Down[];
+  readonly up: Up[];
+  queue: number[];
+  computing: number | null;
+}
+
+interface Lease {
+  readonly worker: string;
+  readonly unit: Unit;
+  readonly block: Block;
+  state: 'active' | 'accepted' | 'over';
+  slot: number | null;
+}
+
+type NewEvent = Event extends infer E ? (E extends Event ? Omit<E, 'nowMs'> : never) : never;
+
+export interface WorldOptions {
+  /** Micro-batches of each step. */
+  readonly steps: readonly number[];
+  readonly workers: number;
+  readonly crashes: number;
+}
+
+export class World {
+  readonly units: readonly Unit[];
+  readonly #workers: Worker[];
+  #core: Core | null = null;
+  readonly #leases = new Map<number, Lease>();
+  readonly #slots = new Map<number, string | null>();
+  /** Units on the disk, in order; the last one may not be known to the core yet. */
+  readonly #disk: { unit: number; sum: string }[] = [];
+  #writing: { index: number; slot: number } | null = null;
+  #released = 0;
+  #crashes: number;
+  #connections = 0;
+  /** Connections in the order in which they became ready, which the core's order follows. */
+  #ready: string[] = [];
+  #outcome: string | null = null;
+
+  constructor({ steps, workers, crashes }: WorldOptions) {
+    this.#crashes = crashes;
+    this.units = steps.map((microBatches, step) => ({ kind: 'train', step, epoch: 0, from: 0, to: microBatches, microBatches }));
+    this.#workers = Array.from({ length: workers }, () => ({ id: null, isAlive: true, steps: null, down: [], up: [], queue: [], computing: null }));
+    this.#start();
+  }
+
+  get outcome(): string | null {
+    return this.#outcome;
+  }
+
+  /** Everything that may happen next. None after the run's end. */
+  choices(): string[] {
+    if (this.#outcome !== null) return [];
+    const isUp = this.#core !== null;
+    const found: string[] = isUp ? [] : ['coordinator starts'];
+    this.#workers.forEach((worker, i) => {
+      const { id, isAlive, down, up, computing } = worker;
+      if (isAlive && id === null && isUp) found.push(`${i} connects`);
+      if (isAlive && down.length > 0) found.push(`${i} hears`);
+      if (isUp && up.length > 0) found.push(`${i} is heard`);
+      if (isAlive && computing !== null) found.push(`${i} has computed`);
+      if (!isAlive) found.push(id !== null && isUp ? `${i} is missed` : `${i} starts`);
+      if (isAlive && this.#crashes > 0) found.push(`${i} dies`);
+    });
+    if (isUp && this.#writing !== null) found.push('written');
+    if (isUp && this.#writing === null && this.#disk.length > this.#core!.view().index) found.push('committed');
+    if (isUp && this.#crashes > 0) found.push('coordinator dies');
+    return found;
+  }
+
+  /** @throws Error when a rule is broken */
+  take(choice: string): void {
+    if (choice === 'coordinator starts') return this.#start();
+    if (choice === 'coordinator dies') return this.#crash();
+    if (choice === 'written') return this.#written();
+    if (choice === 'committed') return this.#post({ type: 'committed', unit: this.#disk.length - 1, stateHash: hashOf(this.#disk.length), stopEarly: false });
+    const worker = this.#workers[Number(choice[0])];
+    if (worker === undefined) throw new Error(`no worker for ${choice}`);
+    switch (choice.slice(2)) {
+      case 'connects':
+        return this.#connect(worker);
+      case 'hears':
+        return this.#hears(worker);
+      case 'is heard':
+        return this.#isHeard(worker);
+      case 'has computed':
+        worker.up.push({ type: 'offer', lease: worker.computing ?? 0 });
+        worker.computing = null;
+        return this.#work(worker);
+      case 'dies':
+        this.#crashes--;
+        Object.assign(worker, { isAlive: false, steps: null, queue: [], computing: null });
+        worker.down.length = 0;
+        return;
+      case 'is missed': {
+        const { id } = worker;
+        worker.id = null;
+        worker.up.length = 0;
+        this.#endLeasesOf(id);
+        return this.#post({ type: 'leave', worker: id ?? '', reason: 'connection lost' });
+      }
+      case 'starts':
+        worker.isAlive = true;
+        return;
+      default:
+        throw new Error(choice);
+    }
+  }
+
+  /** All that can be told apart from outside: two histories with the same one are the same state. Leases go by what they are for, not by number. */
+  fingerprint(): string {
+    const name = (id: number): string => {
+      const lease = this.#leases.get(id);
+      return lease === undefined ? 'gone' : `${lease.unit.step}:${lease.block.level}.${lease.block.index}:${lease.state}:${lease.slot}:${this.#workers.findIndex((worker) => worker.id === lease.worker)}`;
+    };
+    const named = (message: Down | Up): string => ('lease' in message ? `${message.type} ${name(message.lease)}` : JSON.stringify(message));
+    const view = this.#core?.view();
+    return JSON.stringify([
+      this.#outcome, this.#crashes, this.#released, this.#disk, this.#writing, [...this.#slots].sort(),
+      [...this.#leases.keys()].filter((id) => this.#leases.get(id)?.state !== 'over').map(name).sort(),
+      this.#workers.map(({ id, isAlive, steps, down, up, queue, computing }) => [
+        id === null, isAlive, steps, down.map(named), up.map(named), queue.map(name), computing === null ? null : name(computing),
+      ]),
+      this.#ready.map((id) => this.#workers.findIndex((worker) => worker.id === id)).filter((i) => i >= 0),
+      view === undefined ? null : [view.index, view.phase, view.microBatches, this.#workers.map(({ id }) => view.workers.filter(({ worker }) => worker === id).map(({ isReady, msPerMicroBatch, leases }) => [isReady, msPerMicroBatch, leases]))],
+    ]);
+  }
+
+  // Coordinator
+
+  #start(): void {
+    const [first] = this.units;
+    if (first === undefined) throw new Error('no units');
+    this.#released = this.#disk.length;
+    const slots = Math.max(...this.units.map(({ microBatches }) => rootOf(microBatches).level + 1)) + 1;
+    this.#core = new Core({
+      unitAt: (index) => this.units[index], firstUnit: this.#disk.length, stateHash: hashOf(this.#disk.length), slots, contributionBytes: 1, silenceMs: 1e9, firstLeaseMs: 1e9,
+    });
+    // A run whose last commit was on the disk already is done.
+    this.#post({ type: 'tick' });
+  }
+
+  #crash(): void {
+    this.#crashes--;
+    this.#core = null;
+    this.#writing = null;
+    this.#leases.clear();
+    this.#slots.clear();
+    for (const worker of this.#workers) {
+      Object.assign(worker, { id: null, queue: [], computing: null });
+      worker.down.length = 0;
+      worker.up.length = 0;
+    }
+  }
+
+  #written(): void {
+    const { index, slot } = this.#writing ?? { index: 0, slot: 0 };
+    const sum = this.#slots.get(slot);
+    if (sum !== canonical(this.units[index])) throw new Error(`unit ${index} is ${sum}`);
+    if (this.#disk.length !== index) throw new Error(`unit ${index} is written, ${this.#disk.length} is due`);
+    this.#slots.delete(slot);
+    this.#disk.push({ unit: index, sum });
+    this.#writing = null;
+  }
+
+  #post(event: NewEvent): void {
+    const core = this.#core;
+    if (core === null || this.#outcome !== null) return;
+    for (const command of core.handle({ ...event, nowMs: 0 } as Event)) this.#carryOut(command);
+    const { granted, committed, returned, outstanding } = core.accounts;
+    if (granted !== committed + returned + outstanding) throw new Error('the accounts do not close');
+  }
+
+  #carryOut(command: Command): void {
+    switch (command.type) {
+      case 'lease':
+        this.#leases.set(command.id, { worker: command.worker, unit: command.unit, block: command.block, state: 'active', slot: null });
+        return this.#send(command.worker, { type: 'lease', lease: command.id });
+      case 'cancel':
+        this.#leaseOf(command.id).state = 'over';
+        return this.#send(command.worker, { type: 'cancel', lease: command.id });
+      case 'pull':
+        if (this.#slots.has(command.slot)) throw new Error(`slot ${command.slot} is in use`);
+        this.#slots.set(command.slot, null);
+        this.#leaseOf(command.id).slot = command.slot;
+        return this.#send(command.worker, { type: 'pull', lease: command.id });
+      case 'merge': {
+        const [left, right] = [this.#slots.get(command.into), this.#slots.get(command.from)];
+        if (left == null || right == null) throw new Error(`a merge of ${left} and ${right}`);
+        this.#slots.set(command.into, `(${left}+${right})`);
+        this.#slots.delete(command.from);
+        return;
+      }
+      case 'free':
+        if (!this.#slots.delete(command.slot)) throw new Error(`slot ${command.slot} was not in use`);
+        return;
+      case 'commit':
+        if (command.slot === null || command.skip) throw new Error('a skip');
+        if (this.#slots.size !== 1) throw new Error(`${this.#slots.size} slots at a commit`);
+        this.#writing = { index: command.index, slot: command.slot };
+        return;
+      case 'release':
+        if (this.#disk.length <= command.step) throw new Error(`step ${command.step} is released and not on the disk`);
+        this.#released = command.step + 1;
+        for (const { id } of this.#workers) if (id !== null) this.#send(id, { type: 'release', step: command.step });
+        return;
+      case 'finish':
+        this.#outcome = command.outcome;
+        if (command.outcome === 'done' && this.#disk.length !== this.units.length) throw new Error('done before the last unit is on the disk');
+        return;
+      case 'say':
+        return;
+      default:
+        throw new Error(`${command.type}, which nothing here deserves`);
+    }
+  }
+
+  #leaseOf(id: number): Lease {
+    const lease = this.#leases.get(id);
+    if (lease?.state !== 'active') throw new Error(`lease ${id} is not active`);
+    return lease;
+  }
+
+  #endLeasesOf(worker: string | null): void {
+    for (const lease of this.#leases.values()) if (lease.worker === worker && lease.state === 'active') lease.state = 'over';
+  }
+
+  #send(id: string, message: Down): void {
+    const worker = this.#workers.find((candidate) => candidate.id === id);
+    if (worker?.isAlive === true) worker.down.push(message);
+  }
+
+  // Workers
+
+  #connect(worker: Worker): void {
+    worker.id = `w${++this.#connections}`;
+    if (worker.steps !== null && worker.steps > this.#released) throw new Error('a worker has applied what was not journalled');
+    // What it misses it gets before anything else: snapshot and commits.
+    worker.steps = this.#released;
+    this.#post({ type: 'join', worker: worker.id });
+    worker.up.push({ type: 'ready' });
+  }
+
+  #hears(worker: Worker): void {
+    const message = worker.down.shift();
+    if (message === undefined) throw new Error('nothing to hear');
+    if (message.type === 'lease') worker.queue.push(message.lease);
+    if (message.type === 'release') {
+      if (worker.steps !== null && message.step > worker.steps) throw new Error(`a release of step ${message.step} at ${worker.steps}`);
+      worker.steps = Math.max(worker.steps ?? 0, message.step + 1);
+    }
+    if (message.type === 'cancel') {
+      worker.queue = worker.queue.filter((id) => id !== message.lease);
+      if (worker.computing === message.lease) worker.computing = null;
+    }
+    if (message.type === 'pull') worker.up.push({ type: 'bytes', lease: message.lease });
+    this.#work(worker);
+  }
+
+  #work(worker: Worker): void {
+    const [next] = worker.queue;
+    const unit = next === undefined ? undefined : this.#leases.get(next)?.unit;
+    if (worker.computing !== null || next === undefined || unit === undefined || unit.step > (worker.steps ?? -1)) return;
+    worker.queue.shift();
+    if (unit.step === worker.steps) worker.computing = next;
+    else this.#work(worker);
+  }
+
+  #isHeard(worker: Worker): void {
+    const message = worker.up.shift();
+    const { id } = worker;
+    if (message === undefined || id === null) throw new Error('nothing to be heard');
+    if (message.type === 'ready') {
+      this.#ready.push(id);
+      return this.#post({ type: 'ready', worker: id, step: worker.steps ?? 0, stateHash: hashOf(worker.steps ?? 0) });
+    }
+    const lease = this.#leases.get(message.lease);
+    if (lease === undefined) return;
+    const { unit, block } = lease;
+    if (message.type === 'offer') {
+      if (lease.state !== 'active') return;
+      const digest = `${unit.step}:${block.level}.${block.index}`;
+      return this.#post({ type: 'offer', worker: id, lease: message.lease, step: unit.step, stateHash: hashOf(unit.step), digest, bytes: 1, computeSeconds: 0.001 * 2 ** block.level });
+    }
+    if (lease.state !== 'active' || lease.slot === null) return;
+    lease.state = 'accepted';
+    this.#slots.set(lease.slot, expressionOf(block, unit));
+    this.#post({ type: 'received', worker: id, lease: message.lease });
+  }
+}
+
+function hashOf(step: number): string {
+  return `state ${step}`;
+}
+
+function expressionOf({ level, index }: Block, unit: Unit): string {
+  if (level === 0) return String(index);
+  const right = 2 * index + 1;
+  if (right * 2 ** (level - 1) >= unit.microBatches) return expressionOf({ level: level - 1, index: 2 * index }, unit);
+  return `(${expressionOf({ level: level - 1, index: 2 * index }, unit)}+${expressionOf({ level: level - 1, index: right }, unit)})`;
+}
+
+function canonical(unit: Unit | undefined): string {
+  if (unit === undefined) throw new Error('no such unit');
+  return expressionOf(rootOf(unit.microBatches), unit);
+}
