@@ -1,6 +1,6 @@
 /** How units end: committed, skipped, or given up with the run. Each function is one of the questions of settle(). */
 import type { Machine, OpenUnit } from './machine.js';
-import { nameOf, nameOfUnit, type Member, type Task } from './state.js';
+import { hasFailed, nameOf, nameOfUnit, type Member, type Task } from './state.js';
 
 /** Training steps without an update, in a row, that end the run. */
 const skipLimit = 3;
@@ -59,19 +59,19 @@ export function skipHopeless(m: Machine): boolean {
   if (open === null || open.isCommitting) return false;
   const hopeless = [...open.work.retry].find((task) => isHopeless(m, task));
   if (hopeless === undefined) return false;
-  skip(m, open, `${nameOf(hopeless)} failed at ${[...new Set(hopeless.failedBy)].join(' and ')}: ${hopeless.failure}`);
+  skip(m, open, `${nameOf(hopeless)} failed at ${[...new Set(hopeless.failedBy.map(({ id }) => id))].join(' and ')}: ${hopeless.failure}`);
   return true;
 }
 
 /** Failed at two workers, or twice at the only one. */
 function isHopeless(m: Machine, task: Task): boolean {
-  if (new Set(task.failedBy).size > 1) return true;
+  if (new Set(task.failedBy.map(({ process }) => process)).size > 1) return true;
   return task.failedBy.length > 1 && m.members.ready.size > 0 && !isWorthTryingElsewhere(m, task);
 }
 
 /** Whether a ready worker has not failed on the block. */
 export function isWorthTryingElsewhere(m: Machine, task: Task): boolean {
-  for (const { id } of m.members.ready) if (!task.failedBy.includes(id)) return true;
+  for (const member of m.members.ready) if (!hasFailed(task, member)) return true;
   return false;
 }
 

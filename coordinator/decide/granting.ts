@@ -2,7 +2,7 @@
 import { isWorthTryingElsewhere } from './commits.js';
 import type { Machine } from './machine.js';
 import { fairMicroBatches, wantedMicroBatches } from './sizing.js';
-import { sizeOf, type Lease, type Member, type Task } from './state.js';
+import { hasFailed, sizeOf, type Lease, type Member, type Task } from './state.js';
 import type { UnitWork } from './unit-work.js';
 
 /** Is there a slot for a contribution that waits? The leftmost missing one always has one. */
@@ -60,7 +60,7 @@ export function leaseOpen(m: Machine): boolean {
 
 function taskFor(m: Machine, member: Member, work: UnitWork): Task | null {
   for (const task of work.retry) {
-    if (!task.failedBy.includes(member.id) || !isWorthTryingElsewhere(m, task)) return task;
+    if (!hasFailed(task, member) || !isWorthTryingElsewhere(m, task)) return task;
   }
   if (work.free.microBatches > 0) return freeTask(m, member, work);
   for (const task of work.late) if (mayHelp(m, member, task)) return task;
@@ -69,8 +69,8 @@ function taskFor(m: Machine, member: Member, work: UnitWork): Task | null {
 
 /** One that was late with the block itself may try again only when nobody else is left. */
 function mayHelp(m: Machine, member: Member, task: Task): boolean {
-  if (task.failedBy.includes(member.id) || [...task.leases].some((lease) => lease.member === member)) return false;
-  return !task.lateAt.has(member.id) || [...m.members.ready].every(({ id }) => task.lateAt.has(id) || task.failedBy.includes(id));
+  if (hasFailed(task, member) || [...task.leases].some((lease) => lease.member === member)) return false;
+  return !task.lateAt.has(member.id) || [...m.members.ready].every((other) => task.lateAt.has(other.id) || hasFailed(task, other));
 }
 
 function freeTask(m: Machine, member: Member, work: UnitWork): Task | null {

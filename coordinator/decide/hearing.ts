@@ -133,7 +133,7 @@ function onReceived(m: Machine, event: Heard<'received'>): void {
 function onFailed(m: Machine, event: Heard<'failed'>): void {
   const lease = m.leases.find(event.worker, event.lease);
   if (lease === undefined || lease.state === 'accepted' || lease.state === 'returned') return m.leases.refuse();
-  lease.task.failedBy.push(lease.member.id);
+  lease.task.failedBy.push(lease.member);
   lease.task.failure = event.reason;
   m.say('warn', `${lease.member.id} failed ${nameOf(lease.task)}: ${event.reason}`);
   m.giveBack(lease);

@@ -40,8 +40,8 @@ export interface Task {
   readonly to: number;
   /** Those that may still bring its contribution. */
   readonly leases: Set<Lease>;
-  /** Workers that could not compute it, once for every time. */
-  readonly failedBy: WorkerId[];
+  /** Members that could not compute it, once for every time. */
+  readonly failedBy: Member[];
   failure: string;
   /** Workers that were late with it. */
   readonly lateAt: Set<WorkerId>;
@@ -74,6 +74,11 @@ export interface Member {
   tentative: Lease | null;
   /** Neither accepted nor returned. */
   readonly leases: Set<Lease>;
+}
+
+/** Whether the worker could not compute the block: its process, under whatever connection. */
+export function hasFailed(task: Task, { process }: Member): boolean {
+  return task.failedBy.some((other) => other.process === process);
 }
 
 /** Micro-batches of the task. */

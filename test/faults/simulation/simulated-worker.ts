@@ -246,7 +246,8 @@ export class SimulatedWorker {
     if (fault === 'fail') connection.wire.up(() => connection.to.failed(connection, id));
     else {
       const isInline = this.#world.isInline && fault !== 'stallUpload';
-      if (!isInline) connection.kept.set(id, { bytes, isStalled: fault === 'stallUpload' });
+      // Kept in any case: an offer that comes before its step is open is pulled later.
+      connection.kept.set(id, { bytes, isStalled: fault === 'stallUpload' });
       for (let times = fault === 'repeat' ? 2 : 1; times > 0; times--) {
         connection.wire.up(() => connection.to.offer(connection, offer, isInline ? bytes : new Uint8Array(0), ms / 1000));
       }
