@@ -32,6 +32,7 @@ interface RunFlags extends RecipeFlags {
   readonly out?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
+  readonly force?: boolean;
   readonly workers?: number;
   readonly labelWorkers?: number;
   readonly backend?: BackendName;
@@ -119,7 +120,7 @@ async function coordinateAll(session: Session): Promise<Summary> {
   const common = (title: string): Omit<Parameters<typeof coordinate>[1], 'out' | 'next'> => {
     if (flags.quiet !== true) say(title);
     return {
-      listen: address, token, labels: labelHome(cacheFolder()), expected: session.expected, stopSignal: stop, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
+      listen: address, token, labels: labelHome(cacheFolder()), force: flags.force, expected: session.expected, stopSignal: stop, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
       exportStudent: async (spec, weights, folder) => void (await exportStudent(spec, weights, folder)),
       onListening: (port) => {
         address = { ...address, port };
@@ -161,10 +162,11 @@ async function start(file: string, flags: RunFlags): Promise<{ run: PreparedRun;
   const { recipe, warnings } = await openRecipe(file, flags);
   const { describeLosses } = await import('./shared/recipe/check.js');
   const { resolveRunFolder } = await import('./coordinator/run-folder.js');
+  const { identityOf } = await import('./coordinator/resolved-recipe.js');
   for (const warning of warnings) say(`warning: ${warning}`);
   const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
   if (flags.quiet !== true) for (const line of describeLosses(run.recipe)) say(line);
-  return { run, out: await resolveRunFolder(flags.out ?? join('runs', recipe.name), run.recipeDigest) };
+  return { run, out: await resolveRunFolder(flags.out ?? join('runs', recipe.name), identityOf(run), { force: flags.force }) };
 }
 
 /** How to start the local workers of a run, once there is a port: one for each GPU, else for each core, where the flags do not say. */
@@ -364,7 +366,8 @@ function program(done: (code: number) => void): Command {
   const withRecipe = (command: Command): Command =>
     command.option('--set <key.path=value>', 'change one key of the recipe; may be repeated', collect, []).option('--seed <n>', 'the seed, instead of the recipe\'s', integer);
   const withRun = (command: Command): Command =>
-    withRecipe(command).option('--out <dir>', 'the run folder (default runs/NAME)').option('--json', 'results as JSON').option('--quiet', 'no progress');
+    withRecipe(command).option('--out <dir>', 'the run folder (default runs/NAME)').option('--json', 'results as JSON').option('--quiet', 'no progress')
+      .option('--force', 'continue an unfinished run with another recipe');
   const backend = (otherwise?: BackendName): Option => {
     const option = new Option('--backend <name>', 'what to compute with').choices(['auto', 'wasm', 'native']);
     return otherwise === undefined ? option : option.default(otherwise);

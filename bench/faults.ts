@@ -2,9 +2,9 @@
  * What failures cost, with real processes on this machine: the MNIST example (without its baseline) in two local workers,
  * and a student of 25 M parameters. Times are the coordinator's own, from the journal.
  *
- *   node dist/bench/faults.js [worker] [coordinator] [goodput] [join] [log]      all of them without a name
+ *   node dist/bench/faults.js [worker] [coordinator] [repeated] [goodput] [join] [log]      all of them without a name
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -133,6 +133,24 @@ async function coordinatorKilled(): Promise<void> {
   cluster.end();
 }
 
+/** Leases that a kill makes necessary again: a run to its end, with a kill every three seconds. */
+async function repeatedWork(): Promise<void> {
+  const out = join(scratch, 'repeated');
+  const cluster = await Cluster.start({ recipe: mnist, out, sets: ['baseline=false', 'epochs=12'] }, 2);
+  await cluster.atStep(50);
+  let [kills, isOver] = [0, false];
+  void cluster.coordinator.ended.then(() => (isOver = true));
+  while (!isOver) {
+    await soon(3000);
+    if (isOver) break;
+    await cluster.killWorker();
+    kills++;
+  }
+  const { leases, steps } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { leases: { granted: number; repeated: number }; steps: number };
+  print('work repeated for each worker killed', { kills, steps, ...leases, repeatedPerKill: round(leases.repeated / kills) });
+  cluster.end();
+}
+
 /** Samples committed in a minute, with a worker killed (and another started) every so many seconds. */
 async function goodput(): Promise<void> {
   let undisturbed = 0;
@@ -193,24 +211,29 @@ async function joining(): Promise<void> {
   cluster.end();
 }
 
-/** The same run with its folder on the disk and in memory: what writing and syncing the log costs. */
+/** The same run with its folder on the disk and in memory: what writing and syncing the log costs a step. */
 async function logCost(): Promise<void> {
   if (!existsSync('/dev/shm')) return print('log', { skipped: 'there is no /dev/shm' });
-  const rates: Record<string, number[]> = { disk: [], memory: [] };
+  await compareLogs('MNIST example', { recipe: mnist, sets: long }, { workers: 2, from: 200, to: 600 });
+  await compareLogs('24.8 M parameters, 99 MB a commit', { recipe: bigRecipe(), sets: ['snapshots.everySteps=1000'] }, { workers: 1, from: 5, to: 20 });
+}
+
+async function compareLogs(what: string, job: Omit<Job, 'out'>, { workers, from, to }: { workers: number; from: number; to: number }): Promise<void> {
+  const times: Record<'disk' | 'memory', number[]> = { disk: [], memory: [] };
   for (let round = 0; round < 3; round++) {
     for (const [name, folder] of [['disk', scratch], ['memory', mkdtempSync('/dev/shm/stillhouse-bench-')]] as const) {
-      const cluster = await Cluster.start({ recipe: mnist, out: join(folder, 'log'), sets: long }, 2);
-      await cluster.atStep(600);
-      rates[name]?.push(median(intervals(cluster.commits().slice(200))));
+      const cluster = await Cluster.start({ ...job, out: join(folder, 'log') }, workers);
+      await cluster.atStep(to);
+      times[name].push(median(intervals(cluster.commits().slice(from))));
       cluster.end();
       if (name === 'memory') rmSync(folder, { recursive: true, force: true });
     }
   }
-  const [disk, memory] = [median(rates.disk ?? []), median(rates.memory ?? [])];
-  print('log on the disk against in memory, MNIST example', { stepMsOnDisk: disk, stepMsInMemory: memory, ratio: round(disk / memory) });
+  const [disk, memory] = [median(times.disk), median(times.memory)];
+  print(`log on the disk against in memory, ${what}`, { stepMsOnDisk: disk, stepMsInMemory: memory, ratio: round(disk / memory) });
 }
 
-const benches = { worker: workerKilled, coordinator: coordinatorKilled, goodput, join: joining, log: logCost };
+const benches = { worker: workerKilled, coordinator: coordinatorKilled, repeated: repeatedWork, goodput, join: joining, log: logCost };
 
 const wanted = process.argv.slice(2);
 try {

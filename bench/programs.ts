@@ -26,11 +26,15 @@ export class Program {
   readonly ended: Promise<Ended>;
   stderr = '';
 
-  /** @param deadlineMs it is killed after so long, and what it had printed tells where it hung */
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}, deadlineMs?: number) {
+  /**
+   * @param deadlineMs it is killed after so long, and what it had printed tells where it hung
+   * @param through the command that starts it, such as `ip netns exec NAME`
+   */
+  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}, deadlineMs?: number, through: readonly string[] = []) {
     if (!existsSync(cli)) throw new Error('dist/cli.js is not built: npm run build');
     const { STILLHOUSE_TOKEN: _, ...inherited } = process.env;
-    this.child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, ...environment } });
+    const [command = '', ...rest] = [...through, process.execPath, cli, ...args];
+    this.child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, ...environment } });
     let stdout = '';
     this.child.stdout?.on('data', (data: Buffer) => (stdout += data.toString()));
     this.child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));

@@ -4,7 +4,6 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
 import type { LabelHome } from '../shared/labels/home.js';
@@ -27,6 +26,8 @@ import { studentResult, summarySchema, teacherResults, weightsDigest, type Summa
 import { checkTeachers } from './reports/teachers.js';
 import type { PreparedRun } from './run-data.js';
 import { isFinished, openRunFolder, type RunFolder } from './run-folder.js';
+import type { JournalLine } from './journal.js';
+import { identityOf } from './resolved-recipe.js';
 import { Run, type Outcome, type RunTimes } from './run.js';
 import { Snapshots } from './snapshots.js';
 import type { UnitPlan } from './units.js';
@@ -49,6 +50,8 @@ export interface CoordinateOptions {
   readonly labels?: LabelHome;
   /** What the baseline came to, for this run's summary. */
   readonly baseline?: Summary['baseline'];
+  /** Whether an unfinished run may be continued with another recipe. */
+  readonly force?: boolean | undefined;
   /** The first lease waits for so many workers (default 1). */
   readonly expected?: number | undefined;
   readonly times?: Partial<RunTimes>;
@@ -64,7 +67,7 @@ const retiredSlots = 2;
 /** @throws UserError: 75 stopped in good order, 69 storage or lock, 65 diverged or damaged */
 export async function coordinate(run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
   if (await isFinished(options.out)) return readSummary(options.out, run.recipeDigest);
-  const folder = await openRunFolder(options.out, run.recipeDigest);
+  const folder = await openRunFolder(options.out, identityOf(run), { force: options.force });
   try {
     return await runIn(folder, run, options);
   } finally {
@@ -138,15 +141,39 @@ async function recoverRun(folder: RunFolder, run: PreparedRun, options: Coordina
   const sizes = bufferSizes(run);
   const replica = new Replica(sizes.plan, { slots: sizes.buffers });
   const snapshots = await Snapshots.open(folder.paths.snapshots, run.recipe.snapshots.keep);
-  await writeRecipe(folder, run);
+  if (folder.changes.length > 0) expectSameState(folder, snapshots, sizes.plan);
   const recovered = await recover({
     replica, log, snapshots, journalPath: folder.paths.journal, initialWeights: run.initialWeights, recipeDigest: run.recipeDigest,
     generation: folder.generation.counter, nowMs: options.nowMs ?? Date.now, warn: (text) => options.reporter.say('warn', text),
   });
   const units = unitsOf(run);
+  if (folder.changes.length > 0) {
+    expectSameUnits(folder, recovered.lines, units);
+    options.reporter.say('warn', `continuing at step ${recovered.step} with another recipe: ${folder.changes.join('; ')}`);
+  }
+  // Only now: until here the folder's own recipe is the one to compare with.
+  await folder.write('recipe.yaml', identityOf(run).recipeText);
   const account = await rebuildReports(folder, run, { units, recovered });
   if (recovered.step > 0) options.reporter.say('info', `continuing ${folder.path} at step ${recovered.step} of ${units.totalSteps}`);
   return { replica, ...sizes, log, snapshots, recovered, account, units, probes: await Probes.open(folder) };
+}
+
+/** @throws UserError (2) when the snapshots are not of this student and optimizer */
+function expectSameState(folder: RunFolder, snapshots: Snapshots, plan: ReplicaPlan): void {
+  const other = snapshots.all.find(({ bytes }) => bytes !== plan.stateBytes);
+  if (other === undefined) return;
+  throw new UserError(`${folder.path}: its state has ${other.bytes} bytes, that of this student and optimizer ${plan.stateBytes}; a run goes on with its own student only: choose another --out`);
+}
+
+/** @throws UserError (2) when what is committed so far is not what this recipe's plan begins with */
+function expectSameUnits(folder: RunFolder, lines: readonly JournalLine[], units: UnitPlan): void {
+  for (const line of lines) {
+    if (line.type !== 'commit' && line.type !== 'evaluation') continue;
+    const unit = units.unitAt(line.unit);
+    const isSame = line.type === 'commit' ? unit?.kind === 'train' && unit.step === line.step && unit.from === line.from && unit.to === line.to
+      : unit?.kind === 'evaluate' && unit.subject === line.subject && unit.step === line.step && unit.to === line.samples;
+    if (!isSame) throw new UserError(`${folder.path}: the ${line.type === 'commit' ? '' : `${line.subject} `}${line.type} at step ${line.step} is not in this recipe's plan of steps; batch size, sample counts and evaluations must stay as they are: choose another --out`);
+  }
 }
 
 /** The core's slots: the leftmost prefix of the tree and some for contributions that come early. */
@@ -156,15 +183,6 @@ function bufferSizes(run: PreparedRun): { plan: ReplicaPlan; slots: number; buff
   const { size, micro } = batchOf(run.recipe);
   const slots = rootOf(microBatchCount(size, micro)).level + 1 + (isBig ? earlySlots.big : earlySlots.small);
   return { plan, slots, buffers: slots + (isBig ? retiredSlots : 0) };
-}
-
-/** The resolved recipe, with the digests of what it names. */
-async function writeRecipe(folder: RunFolder, run: PreparedRun): Promise<void> {
-  const digests = {
-    recipe: run.recipeDigest, student: run.studentArtifact.sha256, data: run.manifestArtifact.sha256,
-    teachers: Object.fromEntries(run.teachers.map(({ name, files }) => [name, files.map(({ sha256 }) => sha256)])),
-  };
-  await folder.write('recipe.yaml', stringify({ ...run.recipe, name: run.name, digests }));
 }
 
 /** The account from the journal, and metrics.jsonl written anew from it. */
@@ -208,7 +226,7 @@ async function writeResults({ folder, run, options, active, opened }: Finished):
     ...(account.best === undefined ? {} : { best: { ...studentResult(run.student, account.best), step: account.best.step } }),
     ...teacherResults(run.teachers, account.teachers),
     ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
-    leases: active.leases, workers: active.workers(),
+    leases: active.leases(), workers: active.workers(),
   };
   await folder.write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
   return summary;

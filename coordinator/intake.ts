@@ -11,7 +11,7 @@ import type { Block } from '../shared/reduction/tree.js';
 import type { Replica } from '../shared/replica.js';
 import type { Content, Contributions } from './contributions.js';
 import type { Slot, Unit } from './decide/types.js';
-import { samplesIn } from './lease-counts.js';
+import { samplesIn } from './samples-in.js';
 
 /** What becomes of a lease, for the core. */
 export type IntakeEvent =

@@ -13,7 +13,6 @@ import type { Contributions } from './contributions.js';
 import type { Event, WorkerId } from './decide/types.js';
 import { feed } from './feed.js';
 import { Intake } from './intake.js';
-import type { LeaseCounts } from './lease-counts.js';
 import type { CommitLog } from './log.js';
 import { Member, type MemberHost } from './member.js';
 import type { Probes } from './probes.js';
@@ -39,7 +38,8 @@ export interface MembersOptions {
   readonly snapshots: Snapshots;
   readonly probes: Probes;
   readonly reporter: Reporter;
-  readonly leases: LeaseCounts;
+  /** Called for each frame of another run, generation, step or lease, which is dropped. */
+  readonly onRefused: () => void;
   readonly heartbeatMs: number;
   /** The first lease waits for so many workers. */
   readonly expected: number;
@@ -153,7 +153,7 @@ export class Members implements MemberHost {
       case 'offer':
         return this.#onOffer(member, message, payload);
       case 'chunk':
-        if (!admitted.intake.chunk(message, payload)) this.#options.leases.refused++;
+        if (!admitted.intake.chunk(message, payload)) this.#options.onRefused();
         return faultPoint('first-chunk');
       case 'failed':
         if (admitted.intake.unitOf(message.lease) === null) return this.onRefused(member, `failed for lease ${message.lease}, which is not open`);
@@ -170,7 +170,7 @@ export class Members implements MemberHost {
   }
 
   onRefused(member: Member, reason: string): void {
-    this.#options.leases.refused++;
+    this.#options.onRefused();
     if (member.admitted === null) this.#options.reporter.say('warn', `${member.name} refused: ${reason}`);
   }
 

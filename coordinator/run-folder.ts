@@ -2,15 +2,17 @@
  * The run folder: who may write to it, under which generation, and what it holds (design: "The run folder").
  *
  * An unfinished run found under the wanted name is continued, a finished one is kept and the next goes to NAME-2, an
- * unfinished one of another recipe is refused. A lock that dies with its process keeps a second coordinator on this
+ * unfinished one of another recipe is refused with what differs, unless it is forced. A lock that dies with its process keeps a second coordinator on this
  * machine out; generations, claimed by exclusive creation, fence one on another machine or on a copy of the folder.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { appendFile, mkdir, readdir, readFile, realpath } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { exitCodes, UserError } from '../shared/errors.js';
+import { differences, type RunIdentity } from './resolved-recipe.js';
 import { codeOf, createDurably, storing, writeDurably } from './storage.js';
 
 const generationSchema = z.object({ counter: z.number().int().positive(), nonce: z.string(), run: z.string(), recipeDigest: z.string(), startedAt: z.string() });
@@ -23,6 +25,8 @@ export interface RunFolder {
   /** Nonces of all generations so far, this one included. */
   readonly nonces: ReadonlySet<string>;
   readonly paths: { readonly journal: string; readonly metrics: string; readonly log: string; readonly snapshots: string; readonly summary: string; readonly student: string };
+  /** How the recipe differs from the one that the run had until now: not at all, unless it was forced. */
+  readonly changes: readonly string[];
   /** Replaces a file as a whole. */
   write(name: string, content: string): Promise<void>;
   append(name: string, content: string): Promise<void>;
@@ -32,25 +36,39 @@ export interface RunFolder {
   close(): Promise<void>;
 }
 
+/** Whether an unfinished run may be continued with another recipe. */
+export interface FolderOptions {
+  readonly force?: boolean | undefined;
+}
+
 /**
  * The folder that a run with this recipe goes to: `wanted`, or `wanted-2`, `wanted-3`, ... behind finished ones.
  * @throws UserError (2) when an unfinished run of another recipe is there
  */
-export async function resolveRunFolder(wanted: string, recipeDigest: string): Promise<string> {
+export async function resolveRunFolder(wanted: string, identity: RunIdentity, options: FolderOptions = {}): Promise<string> {
   for (let n = 1; ; n++) {
     const path = n === 1 ? wanted : `${wanted}-${n}`;
     if (await isFinished(path)) continue;
-    const [first] = await readGenerations(path);
-    if (first !== undefined) checkRecipe(path, first, recipeDigest);
+    await changesOf(path, await readGenerations(path), { identity, ...options });
     return path;
   }
 }
 
-function checkRecipe(path: string, first: Generation, recipeDigest: string): void {
-  if (first.recipeDigest === recipeDigest) return;
-  throw new UserError(
-    `${path}: holds an unfinished run of another recipe (digest ${first.recipeDigest.slice(0, 12)}, this one ${recipeDigest.slice(0, 12)}); choose another --out or finish that run`,
-  );
+const shownChanges = 6;
+const writtenSchema = z.object({ digests: z.object({ recipe: z.string() }) });
+
+/** How the recipe differs from the folder's. @throws UserError (2) when it does and is not forced */
+async function changesOf(path: string, earlier: readonly Generation[], { identity, force }: FolderOptions & { identity: RunIdentity }): Promise<string[]> {
+  const text = await readIfThere(join(path, 'recipe.yaml'));
+  const there: unknown = text === null ? null : parse(text);
+  // A coordinator that was refused after its generation was claimed has left the recipe as it was.
+  const digest = writtenSchema.safeParse(there).data?.digests.recipe ?? earlier.at(-1)?.recipeDigest ?? identity.recipeDigest;
+  if (digest === identity.recipeDigest) return [];
+  const found = text === null ? [] : differences(there, parse(identity.recipeText)).filter((line) => !line.startsWith('digests.recipe:'));
+  const changes = found.length > 0 ? found : [`the recipe's digest: ${digest.slice(0, 12)} there, ${identity.recipeDigest.slice(0, 12)} here`];
+  if (force === true) return changes;
+  const more = changes.length > shownChanges ? `; and ${changes.length - shownChanges} more` : '';
+  throw new UserError(`${path}: holds an unfinished run of another recipe: ${changes.slice(0, shownChanges).join('; ')}${more}; finish that run, choose another --out, or continue it with this recipe by --force`);
 }
 
 /** Whether the folder holds a run that came to its end. */
@@ -59,13 +77,12 @@ export async function isFinished(path: string): Promise<boolean> {
 }
 
 /** Locks the folder and claims the next generation. @throws UserError (69) when another coordinator holds it */
-export async function openRunFolder(path: string, recipeDigest: string): Promise<RunFolder> {
+export async function openRunFolder(path: string, identity: RunIdentity, options: FolderOptions = {}): Promise<RunFolder> {
   return storing(path, async () => {
     await mkdir(join(path, 'generations'), { recursive: true });
     const lock = await lockFolder(path);
     try {
-      const { generation, nonces } = await claim(path, recipeDigest);
-      return makeRunFolder(path, { generation, nonces, lock });
+      return makeRunFolder(path, { ...(await claim(path, { identity, ...options })), lock });
     } catch (error) {
       lock.close();
       throw error;
@@ -73,10 +90,16 @@ export async function openRunFolder(path: string, recipeDigest: string): Promise
   });
 }
 
-function makeRunFolder(path: string, held: { generation: Generation; nonces: ReadonlySet<string>; lock: Server }): RunFolder {
+interface Claim {
+  readonly generation: Generation;
+  readonly nonces: ReadonlySet<string>;
+  readonly changes: readonly string[];
+}
+
+function makeRunFolder(path: string, held: Claim & { lock: Server }): RunFolder {
   const inside = (name: string): string => join(path, name);
   return {
-    path, run: held.generation.run, generation: held.generation, nonces: held.nonces,
+    path, run: held.generation.run, generation: held.generation, nonces: held.nonces, changes: held.changes,
     paths: {
       journal: inside('journal.jsonl'), metrics: inside('metrics.jsonl'), log: inside('log'), snapshots: inside('snapshots'),
       summary: inside('summary.json'), student: inside('student'),
@@ -112,18 +135,19 @@ function lockAddress(digest: string): string | null {
   return process.platform === 'linux' ? `\0stillhouse-${digest}` : null;
 }
 
-async function claim(path: string, recipeDigest: string): Promise<{ generation: Generation; nonces: ReadonlySet<string> }> {
+async function claim(path: string, wanted: FolderOptions & { identity: RunIdentity }): Promise<Claim> {
+  const { recipeDigest } = wanted.identity;
   for (;;) {
     const earlier = await readGenerations(path);
     const [first] = earlier;
-    if (first !== undefined) checkRecipe(path, first, recipeDigest);
+    const changes = await changesOf(path, earlier, wanted);
     const counter = Math.max(0, ...(await counters(path))) + 1;
     const generation = {
       counter, nonce: randomBytes(16).toString('hex'), run: first?.run ?? randomBytes(8).toString('hex'), recipeDigest,
       startedAt: new Date().toISOString(),
     };
     if (await createDurably(join(path, 'generations', String(counter)), `${JSON.stringify(generation)}\n`)) {
-      return { generation, nonces: new Set([...earlier.map(({ nonce }) => nonce), generation.nonce]) };
+      return { generation, nonces: new Set([...earlier.map(({ nonce }) => nonce), generation.nonce]), changes };
     }
   }
 }

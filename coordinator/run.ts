@@ -21,7 +21,6 @@ import { Core } from './decide/decide.js';
 import type { Command, Unit, WorkerId } from './decide/types.js';
 import type { Intake } from './intake.js';
 import type { EvaluationLine, JournalLine } from './journal.js';
-import { LeaseCounts } from './lease-counts.js';
 import type { CommitLog } from './log.js';
 import { Members, type NewEvent } from './members.js';
 import type { Probes } from './probes.js';
@@ -78,7 +77,6 @@ export interface Outcome {
 
 export class Run {
   readonly envelope: RunEnvelope;
-  readonly leases = new LeaseCounts();
   readonly #options: RunOptions;
   readonly #core: Core;
   readonly #pool: SlotPool;
@@ -90,6 +88,8 @@ export class Run {
   readonly #queue: NewEvent[] = [];
   readonly #outcome: Promise<Outcome>;
   #settle: { resolve: (outcome: Outcome) => void; reject: (error: unknown) => void } = { resolve: () => undefined, reject: () => undefined };
+  /** Frames that never became an event. */
+  #refused = 0;
   #committing: Promise<void> = Promise.resolve();
   #isHandling = false;
   #isOver = false;
@@ -117,7 +117,7 @@ export class Run {
     this.#contributions = new Contributions(replica, this.#pool);
     this.#broadcast = new Broadcast({ log, envelope: this.envelope, released: recovered.step });
     this.#members = new Members({
-      ...options, envelope: this.envelope, contributions: this.#contributions, broadcast: this.#broadcast, leases: this.leases,
+      ...options, envelope: this.envelope, contributions: this.#contributions, broadcast: this.#broadcast, onRefused: () => this.#refused++,
       heartbeatMs: times.heartbeatMs, isRewound: recovered.isRewound, stateHash: () => this.#releasedHash,
       post: (event) => this.#post(event), fail: (error) => this.fail(error),
     });
@@ -164,6 +164,12 @@ export class Run {
     const { run, snapshots } = this.#options;
     const snapshot = snapshots.all.find((candidate) => candidate.sha256 === sha256);
     return snapshot === undefined ? run.artifacts.get(sha256) : { path: snapshot.path };
+  }
+
+  /** Leases granted, those of them for micro-batches that had been due at a worker before, and what was refused. */
+  leases(): Summary['leases'] {
+    const { granted, repeated, refused } = this.#core.accounts;
+    return { granted, repeated, refused: refused + this.#refused };
   }
 
   workers(): Summary['workers'] {
@@ -255,7 +261,6 @@ export class Run {
   #lease({ worker, id, unit, block }: Extract<Command, { type: 'lease' }>): void {
     const member = this.#members.get(worker);
     if (member === undefined) return;
-    this.leases.grant(unit, block);
     member.admitted?.intake.open(id, unit, block);
     const { kind, subject, step, epoch, from, to, microBatches } = unit;
     const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, ...this.#scaling(unit) };

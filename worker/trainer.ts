@@ -100,8 +100,13 @@ function objectionTo(part: GradientResult, desk: Desk, sum: BlockSum): string | 
   if (!part.hasGradient) return null;
   const slot = sum.nextSlot();
   desk.replica.writeMoments(slot, part.moments);
-  return desk.replica.slotIsFinite(slot) ? null : 'the gradient is not finite';
+  if (!desk.replica.slotIsFinite(slot)) return 'the gradient is not finite';
+  const norm = Math.sqrt(desk.replica.slotSquares(slot));
+  return norm > absurdNorm ? `the gradient's norm is ${norm.toPrecision(3)}, beyond ${absurdNorm}` : null;
 }
+
+/** No training comes here; a broken device or a broken number does. By micro-batch, so that it does not depend on who computes what. */
+const absurdNorm = 1e15;
 
 /** Lets messages in: cancels are seen between micro-batches. */
 function nextTurn(): Promise<void> {

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { openRunFolder, resolveRunFolder } from '../../coordinator/run-folder.js';
 import { temporaryFolder } from './helpers.js';
 
-const digest = 'a'.repeat(64);
-const other = 'b'.repeat(64);
+const digest = { recipeDigest: 'a'.repeat(64), recipeText: `optimizer: { learningRate: 0.1 }\ndigests: { recipe: ${'a'.repeat(64)} }` };
+const other = { recipeDigest: 'b'.repeat(64), recipeText: `optimizer: { learningRate: 0.2, momentum: 0.9 }\ndigests: { recipe: ${'b'.repeat(64)} }` };
 
 async function finish(path: string): Promise<void> {
   await mkdir(path, { recursive: true });
@@ -38,6 +38,24 @@ describe('resolveRunFolder', () => {
     await (await openRunFolder(wanted, other)).close();
     await expect(resolveRunFolder(wanted, digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 2 });
     await expect(openRunFolder(wanted, digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 2 });
+  });
+
+  it('says what differs, and continues it by force', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    const folder = await openRunFolder(wanted, other);
+    await folder.write('recipe.yaml', other.recipeText);
+    await folder.close();
+    const changes = ['optimizer.learningRate: 0.2 there, 0.1 here', 'optimizer.momentum: 0.9 there, nothing here'];
+    await expect(resolveRunFolder(wanted, digest)).rejects.toMatchObject({ message: expect.stringContaining(`another recipe: ${changes.join('; ')}; finish that run`) });
+    expect(await resolveRunFolder(wanted, digest, { force: true })).toBe(wanted);
+    const forced = await openRunFolder(wanted, digest, { force: true });
+    expect(forced.changes).toEqual(changes);
+    await forced.write('recipe.yaml', digest.recipeText);
+    await forced.close();
+    // From then on it is a run of that recipe.
+    const next = await openRunFolder(wanted, digest);
+    expect(next.changes).toEqual([]);
+    await next.close();
   });
 });
 

@@ -47,11 +47,13 @@ export interface CoordinatorOptions {
   /** Workers that the first step waits for. */
   readonly expect?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly host?: string;
+  readonly through?: readonly string[];
 }
 
-export function startCoordinator(place: Place, { port = 0, expect = 1, environment = {} }: CoordinatorOptions = {}): Program {
-  const args = ['coordinator', place.recipe, '--listen', `127.0.0.1:${port}`, '--expect', String(expect), '--out', place.out];
-  return new Program(args, environmentOf(place, 'coordinator', environment), deadlineMs);
+export function startCoordinator(place: Place, { port = 0, expect = 1, environment = {}, host = '127.0.0.1', through }: CoordinatorOptions = {}): Program {
+  const args = ['coordinator', place.recipe, '--listen', `${host}:${port}`, '--expect', String(expect), '--out', place.out];
+  return new Program(args, environmentOf(place, 'coordinator', environment), deadlineMs, through);
 }
 
 /** The address that workers are told. */
@@ -60,8 +62,8 @@ export async function urlOf(coordinator: Program): Promise<string> {
   return url;
 }
 
-export function startWorker(place: Place, name: string, url: string, environment: Readonly<Record<string, string>> = {}): Program {
-  return new Program(['worker', url, '--backend', 'wasm'], environmentOf(place, name, environment), deadlineMs);
+export function startWorker(place: Place, name: string, url: string, environment: Readonly<Record<string, string>> = {}, through?: readonly string[]): Program {
+  return new Program(['worker', url, '--backend', 'wasm'], environmentOf(place, name, environment), deadlineMs, through);
 }
 
 export interface Cluster {

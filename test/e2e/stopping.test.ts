@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commitsOf, Program, soon } from '../../bench/programs.js';
+import { verifyRun } from '../../coordinator/verify.js';
 import { barsRecipe, steps, writeBars } from './bars.js';
 import { curveOf, digestOf, scratchFolder } from './processes.js';
 
@@ -108,7 +109,23 @@ describe('the folder of a run', () => {
     first.child.kill('SIGTERM');
     expect((await first.ended).code).toBe(75);
     const { code, stderr } = await run(out, ['--seed', '12']).ended;
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/holds an unfinished run of another recipe/)]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/holds an unfinished run of another recipe: seed: 11 there, 12 here; finish that run, choose another --out, or continue it with this recipe by --force/)]);
     expect((await run(out).ended).code).toBe(0);
+  });
+
+  it('is continued with another recipe by force, where its steps so far stay what they were', async () => {
+    const out = join(scratch.path, 'forced');
+    const first = run(out);
+    await atStep(out, 2);
+    first.child.kill('SIGTERM');
+    expect((await first.ended).code).toBe(75);
+    const before = commitsOf(out);
+    const refused = await run(out, ['--force', '--set', 'batch.size=20']).ended;
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/is not in this recipe's plan of steps; batch size, sample counts and evaluations must stay/)]);
+    const forced = await run(out, ['--force', '--set', 'optimizer.learningRate=0.003']).ended;
+    expect([forced.code, forced.stderr]).toEqual([0, expect.stringMatching(/continuing at step \d+ with another recipe: optimizer.learningRate: \S+ there, 0.003 here/)]);
+    expect(commitsOf(out).slice(0, before.length)).toEqual(before);
+    expect(digestOf(out)).not.toBe(digestOf(undisturbed));
+    expect((await verifyRun(out)).checks.filter(({ isSound }) => !isSound)).toEqual([]);
   });
 });

@@ -157,9 +157,10 @@ describe('trainer', () => {
   });
 
   it.each([
-    ['a gradient', (out: Float32Array) => void (out[2] = Number.NaN), {}, 'the gradient is not finite'],
-    ['a loss', () => undefined, { crossEntropy: Infinity }, 'crossEntropy is Infinity'],
-  ])('reports the micro-batch when %s is not finite', async (_case, spoil, sums, reason) => {
+    ['a gradient that is not finite', (out: Float32Array) => void (out[2] = Number.NaN), {}, 'the gradient is not finite'],
+    ['a gradient of an absurd norm', (out: Float32Array) => void (out[2] = 3e15), {}, 'the gradient\'s norm is 3.00e+15, beyond 1000000000000000'],
+    ['a loss that is not finite', () => undefined, { crossEntropy: Infinity }, 'crossEntropy is Infinity'],
+  ])('reports the micro-batch with %s', async (_case, spoil, sums, reason) => {
     const { desk, compute, posts, posted } = start();
     const { gradients } = compute.student;
     compute.student.gradients = async (inputs, rows, targets, step, out) => {
