@@ -27,6 +27,8 @@ export interface CommitterOptions {
   readonly broadcast: Pick<Broadcast, 'hold'>;
   readonly log: Pick<CommitLog, 'append'>;
   readonly journal: Pick<Journal, 'append'>;
+  /** Rejects when this coordinator must write no more: another one has taken its place. */
+  readonly expectNewest: () => Promise<void>;
   readonly generation: number;
   readonly totalSteps: number;
   /** Names of the recipe's loss terms. */
@@ -104,6 +106,7 @@ export class Committer {
       subject: unit.subject ?? 'student', samples: unit.to - unit.from, sums: { ...sums },
     };
     await beforeJournal(line);
+    await this.#options.expectNewest();
     await journal.append(line);
     return line;
   }
@@ -177,6 +180,7 @@ export class Committer {
   async #store(live: LiveCommit, line: JournalLine): Promise<void> {
     const { log, journal } = this.#options;
     const record = { ...live.head, stateHash: this.#stateHash, line };
+    await this.#options.expectNewest();
     await Promise.all([log.append(record, live.head.bytes === 0 ? null : live.bytes), journal.append(line)]);
   }
 }

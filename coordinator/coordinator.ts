@@ -30,6 +30,7 @@ import type { JournalLine } from './journal.js';
 import { identityOf } from './resolved-recipe.js';
 import { Run, type Outcome, type RunTimes } from './run.js';
 import { Snapshots } from './snapshots.js';
+import { parseStored } from './storage.js';
 import type { UnitPlan } from './units.js';
 import { batchOf, unitsOf } from './units-of.js';
 
@@ -76,8 +77,9 @@ export async function coordinate(run: PreparedRun, options: CoordinateOptions): 
 }
 
 export async function readSummary(path: string, recipeDigest: string): Promise<Summary> {
-  const summary = summarySchema.safeParse(JSON.parse(await readFile(join(path, 'summary.json'), 'utf8'))).data;
-  if (summary === undefined) throw new UserError(`${path}/summary.json is not a summary of this version`, exitCodes.data);
+  const file = join(path, 'summary.json');
+  const text = await readFile(file, 'utf8');
+  const summary = parseStored(file, summarySchema, () => JSON.parse(text));
   if (summary.recipeDigest !== recipeDigest) throw new UserError(`${path}: holds a finished run of another recipe; choose another --out`);
   return summary;
 }
@@ -219,6 +221,7 @@ async function writeResults({ folder, run, options, active, opened }: Finished):
   await options.exportStudent(spec, weights, folder.paths.student);
   const best = account.best === undefined ? null : await readBest(folder.path, run.student);
   if (best !== null) await options.exportStudent(spec, withoutAdapters(run.student, best).weights, `${folder.paths.student}-best`);
+  await folder.expectNewest();
   const summary: Summary = {
     run: folder.run, name: run.name, recipeDigest: run.recipeDigest, digest: weightsDigest(weights),
     steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000,

@@ -32,7 +32,7 @@ export const journalLineSchema = z.discriminatedUnion('type', [
     type: z.literal('evaluation'), ...common, step: count, unit: count, epoch: count, subject: z.enum(['student', 'teachers']),
     samples: count, sums,
   }),
-  /** A coordinator started, at this step. */
+  /** A coordinator started, at this step: commits from it on that came before do not count, nor what an earlier coordinator writes after. */
   z.object({ type: z.literal('generation'), ...common, step: count }),
   /** Commits from `toStep` on, and evaluations after it, are void. */
   z.object({ type: z.literal('rewind'), ...common, toStep: count, reason: z.string() }),
@@ -42,12 +42,19 @@ export type JournalLine = z.infer<typeof journalLineSchema>;
 export type CommitLine = Extract<JournalLine, { type: 'commit' }>;
 export type EvaluationLine = Extract<JournalLine, { type: 'evaluation' }>;
 
-/** The lines that count: those that no later rewind made void. Pure. */
+/**
+ * The lines that count: those that no later rewind made void, and that were not written by a coordinator whose place
+ * another had taken already. Pure.
+ */
 export function afterRewinds(lines: readonly JournalLine[]): JournalLine[] {
   const kept: JournalLine[] = [];
+  let newest = 0;
   for (const line of lines) {
+    if (line.type === 'generation') newest = line.generation;
+    else if (line.generation < newest) continue;
+    const toStep = line.type === 'generation' ? line.step : line.type === 'rewind' ? line.toStep : null;
+    if (toStep !== null) kept.splice(0, kept.length, ...kept.filter((earlier) => survives(earlier, toStep)));
     if (line.type !== 'rewind') kept.push(line);
-    else kept.splice(0, kept.length, ...kept.filter((earlier) => survives(earlier, line.toStep)));
   }
   return kept;
 }

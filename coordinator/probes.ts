@@ -4,7 +4,9 @@
  */
 import { z } from 'zod';
 import type { Device, Up } from '../shared/protocol/messages.js';
+import { join } from 'node:path';
 import type { RunFolder } from './run-folder.js';
+import { parseStored } from './storage.js';
 
 export type Numerics = 'exact' | 'close' | 'unrepeatable';
 const referenceSchema = z.object({ digest: z.string(), backend: z.string(), gpu: z.string().nullable(), host: z.string() });
@@ -20,9 +22,10 @@ export class Probes {
     this.#reference = reference;
   }
 
+  /** @throws UserError (65) when the reference is damaged: another one would make other numerics exact */
   static async open(folder: RunFolder): Promise<Probes> {
     const text = await folder.read(fileName);
-    return new Probes(folder, text === null ? null : (referenceSchema.safeParse(JSON.parse(text)).data ?? null));
+    return new Probes(folder, text === null ? null : parseStored(join(folder.path, fileName), referenceSchema, () => JSON.parse(text)));
   }
 
   /** `saved` resolves once a new reference is on the disk. */

@@ -13,7 +13,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { differences, type RunIdentity } from './resolved-recipe.js';
-import { codeOf, createDurably, storing, writeDurably } from './storage.js';
+import { codeOf, createDurably, parseStored, storing, writeDurably } from './storage.js';
 
 const generationSchema = z.object({ counter: z.number().int().positive(), nonce: z.string(), run: z.string(), recipeDigest: z.string(), startedAt: z.string() });
 export type Generation = z.infer<typeof generationSchema>;
@@ -31,8 +31,8 @@ export interface RunFolder {
   write(name: string, content: string): Promise<void>;
   append(name: string, content: string): Promise<void>;
   read(name: string): Promise<string | null>;
-  /** Whether a coordinator elsewhere has claimed a later generation. */
-  isSuperseded(): Promise<boolean>;
+  /** @throws UserError (69) when a coordinator elsewhere, beyond this machine's lock, has claimed the next generation */
+  expectNewest(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -55,14 +55,15 @@ export async function resolveRunFolder(wanted: string, identity: RunIdentity, op
 }
 
 const shownChanges = 6;
-const writtenSchema = z.object({ digests: z.object({ recipe: z.string() }) });
+const writtenSchema = z.looseObject({ digests: z.looseObject({ recipe: z.string() }) });
 
 /** How the recipe differs from the folder's. @throws UserError (2) when it does and is not forced */
 async function changesOf(path: string, earlier: readonly Generation[], { identity, force }: FolderOptions & { identity: RunIdentity }): Promise<string[]> {
-  const text = await readIfThere(join(path, 'recipe.yaml'));
-  const there: unknown = text === null ? null : parse(text);
+  const file = join(path, 'recipe.yaml');
+  const text = await readIfThere(file);
+  const there = text === null ? null : parseStored(file, writtenSchema, () => parse(text));
   // A coordinator that was refused after its generation was claimed has left the recipe as it was.
-  const digest = writtenSchema.safeParse(there).data?.digests.recipe ?? earlier.at(-1)?.recipeDigest ?? identity.recipeDigest;
+  const digest = there?.digests.recipe ?? earlier.at(-1)?.recipeDigest ?? identity.recipeDigest;
   if (digest === identity.recipeDigest) return [];
   const found = text === null ? [] : differences(there, parse(identity.recipeText)).filter((line) => !line.startsWith('digests.recipe:'));
   const changes = found.length > 0 ? found : [`the recipe's digest: ${digest.slice(0, 12)} there, ${identity.recipeDigest.slice(0, 12)} here`];
@@ -107,9 +108,15 @@ function makeRunFolder(path: string, held: Claim & { lock: Server }): RunFolder 
     write: (name, content) => storing(inside(name), () => writeDurably(inside(name), [Buffer.from(content)])),
     append: (name, content) => storing(inside(name), () => appendFile(inside(name), content)),
     read: (name) => readIfThere(inside(name)),
-    isSuperseded: async () => (await counters(path)).some((counter) => counter > held.generation.counter),
+    expectNewest: () => expectNone(inside(join('generations', String(held.generation.counter + 1))), path),
     close: () => new Promise((resolve) => held.lock.close(() => resolve())),
   };
+}
+
+/** Generations are claimed one after the other, so that the next one tells of any. */
+async function expectNone(generation: string, path: string): Promise<void> {
+  if ((await readIfThere(generation)) === null) return;
+  throw new UserError(`${path}: another coordinator, elsewhere, has taken over this run folder (${generation}); this one has committed nothing since, and ends`, exitCodes.unavailable);
 }
 
 /** An abstract Unix socket: gone with its process, whatever ends it, and never left over on the disk. */
@@ -162,12 +169,11 @@ async function counters(path: string): Promise<number[]> {
 }
 
 async function readGenerations(path: string): Promise<Generation[]> {
-  const texts = await Promise.all((await counters(path)).map((counter) => readFile(join(path, 'generations', String(counter)), 'utf8')));
-  return texts.map((text, i) => {
-    const generation = generationSchema.safeParse(JSON.parse(text)).data;
-    if (generation === undefined) throw new UserError(`${path}/generations: entry ${i + 1} is not a generation; the run folder is damaged`, exitCodes.data);
-    return generation;
-  });
+  const files = (await counters(path)).map((counter) => join(path, 'generations', String(counter)));
+  return Promise.all(files.map(async (file) => {
+    const text = await readFile(file, 'utf8');
+    return parseStored(file, generationSchema, () => JSON.parse(text));
+  }));
 }
 
 async function readIfThere(path: string): Promise<string | null> {

@@ -123,7 +123,7 @@ export class Run {
     });
     this.#committer = new Committer({
       ...options, pool: this.#pool, contributions: this.#contributions, broadcast: this.#broadcast, journal: recovered.journal,
-      generation: this.envelope.generation, totalSteps: units.totalSteps, terms: this.#terms, step: recovered.step,
+      expectNewest: () => folder.expectNewest(), generation: this.envelope.generation, totalSteps: units.totalSteps, terms: this.#terms, step: recovered.step,
       update: recovered.update, stateHash: recovered.stateHash, warn: (text) => options.reporter.say('warn', text),
     });
     this.#snapshotter = new Snapshotter({ ...options, ...run.recipe.snapshots, onError: (error) => this.fail(error) });

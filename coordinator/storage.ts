@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { link, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { z } from 'zod';
 import { exitCodes, UserError } from '../shared/errors.js';
 
 const storageCodes = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'EFBIG', 'ENOTDIR', 'ESTALE', 'ENXIO', 'EMFILE', 'ENFILE']);
@@ -23,6 +24,21 @@ export async function storing<T>(what: string, work: () => Promise<T>): Promise<
     const text = code === 'ENOSPC' || code === 'EDQUOT' ? 'no space left on the disk' : `the storage answered ${code}`;
     throw new UserError(`${what}: ${text}; the run is safe up to its last journalled step, run again to continue`, exitCodes.unavailable, error);
   }
+}
+
+/** What a small file of the run folder says. @throws UserError (65) when it is not what was written there */
+export function parseStored<T>(path: string, schema: z.ZodType<T>, parse: () => unknown): T {
+  try {
+    const parsed = schema.safeParse(parse());
+    if (parsed.success) return parsed.data;
+  } catch (error) {
+    throw damaged(path, error);
+  }
+  throw damaged(path);
+}
+
+function damaged(path: string, cause?: unknown): UserError {
+  return new UserError(`${path} is damaged: it is not what was written there; put it back from a copy, or choose another --out`, exitCodes.data, cause);
 }
 
 /** Replaces `path` as a whole. The pieces are written in order, and are on the disk when this returns. */

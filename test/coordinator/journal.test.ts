@@ -53,6 +53,12 @@ describe('Journal', () => {
 });
 
 describe('afterRewinds', () => {
+  it('drops what a coordinator wrote after another had taken its place', () => {
+    const started = (generation: number): JournalLine => ({ type: 'generation', generation, atMs: 5000, step: generation - 1 });
+    const [late, next] = [commitLine(1), commitLine(1, { generation: 2, samples: 3 })];
+    expect(afterRewinds([started(1), commitLine(0), late, started(2), late, next, late])).toEqual([started(1), commitLine(0), started(2), next]);
+  });
+
   it('drops commits from the step on and evaluations after it', () => {
     const lines = [commitLine(0), evaluationLine(1), commitLine(1), evaluationLine(2), rewind(1), commitLine(1, { samples: 2 })];
     expect(afterRewinds(lines)).toEqual([commitLine(0), evaluationLine(1), commitLine(1, { samples: 2 })]);

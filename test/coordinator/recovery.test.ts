@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JournalLine } from '../../coordinator/journal.js';
@@ -19,7 +19,7 @@ const plan = planReplica(run.student, run.recipe.optimizer);
 /** A folder as a coordinator leaves it after `steps` commits, with snapshots taken before the given steps. */
 async function written(steps: number, snapshotsAt: readonly number[] = []): Promise<{ folder: string; hashes: string[] }> {
   const folder = await temporaryFolder();
-  const { log, snapshots, replica, recovered } = await opened(folder);
+  const { log, snapshots, replica, recovered } = await opened(folder, 1);
   const hashes = [replica.hashState()];
   for (let step = 0; step < steps; step++) {
     if (snapshotsAt.includes(step)) {
@@ -49,14 +49,14 @@ interface Opened {
   readonly warnings: string[];
 }
 
-async function opened(folder: string): Promise<Opened> {
+async function opened(folder: string, generation = 2): Promise<Opened> {
   const warnings: string[] = [];
   const log = await CommitLog.open(join(folder, 'log'));
   const snapshots = await Snapshots.open(join(folder, 'snapshots'), 2);
   const replica = new Replica(plan, { slots: 2 });
   const recovering = recover({
     replica, log, snapshots, journalPath: join(folder, 'journal.jsonl'), initialWeights: run.initialWeights, recipeDigest: run.recipeDigest,
-    generation: 2, nowMs: () => 9000, warn: (text) => warnings.push(text),
+    generation, nowMs: () => 9000, warn: (text) => warnings.push(text),
   });
   const recovered = await recovering.catch(async (error: unknown) => {
     await log.close();
@@ -107,6 +107,17 @@ describe('recover', () => {
     expect(after.recovered).toMatchObject({ step: 6, stateHash: hashes[6] });
     expect(after.warnings.join()).toMatch(/4-.*damaged and is passed over/);
     await closing(after);
+  });
+
+  it('says so of a newest snapshot that is cut short, or has no state', async () => {
+    for (const damage of [(path: string) => truncate(path, 10), unlink]) {
+      const { folder, hashes } = await written(6, [2, 4]);
+      await damage((await Snapshots.open(join(folder, 'snapshots'), 2)).newest?.path ?? '');
+      const after = await opened(folder);
+      expect(after.recovered).toMatchObject({ step: 6, stateHash: hashes[6] });
+      expect(after.warnings.join()).toMatch(/4-\w+\.json is damaged, or its state is, and is passed over/);
+      await closing(after);
+    }
   });
 
   it('drops the journal line of a commit whose log record was torn: it was never released', async () => {

@@ -101,9 +101,18 @@ describe('openRunFolder', () => {
   it('knows when a coordinator elsewhere has claimed a later generation', async () => {
     const path = join(await temporaryFolder(), 'mnist');
     const folder = await openRunFolder(path, digest);
-    expect(await folder.isSuperseded()).toBe(false);
+    await folder.expectNewest();
     await writeFile(join(path, 'generations', '2'), '{}');
-    expect(await folder.isSuperseded()).toBe(true);
+    await expect(folder.expectNewest()).rejects.toMatchObject({ name: 'UserError', exitCode: 69, message: expect.stringContaining('has taken over this run folder') });
     await folder.close();
+  });
+
+  it.each(['generations/1', 'recipe.yaml'])('names %s when it is damaged', async (name) => {
+    const path = join(await temporaryFolder(), 'mnist');
+    const folder = await openRunFolder(path, digest);
+    await folder.write('recipe.yaml', digest.recipeText);
+    await folder.close();
+    await writeFile(join(path, name), '{ "counter": [');
+    await expect(openRunFolder(path, digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 65, message: expect.stringContaining(`${name} is damaged`) });
   });
 });

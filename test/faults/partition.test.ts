@@ -64,6 +64,19 @@ describe.runIf(canSeparate())('a partition', () => {
     await runs.expectUndisturbed(place);
   });
 
+  it('of a shared folder, which no lock spans: the coordinator that came first commits nothing any more, and the second ends the run', async () => {
+    const place = runs.placeOf('shared folder');
+    const first = startCoordinator(place, { host: '192.0.2.1', through: inside('a') });
+    const behind = startWorker(place, 'behind', await urlOf(first), {}, inside('b'));
+    while (commitsOf(place.out).length < 5) await soon(2);
+    const second = startCoordinator(place, { host: '192.0.2.2', through: inside('b') });
+    const { code, stderr } = await first.ended;
+    expect([code, stderr]).toEqual([69, expect.stringMatching(/another coordinator, elsewhere, has taken over this run folder .* this one has committed nothing since/)]);
+    behind.child.kill('SIGKILL');
+    await expectDone(second, startWorker(place, 'second', await urlOf(second), {}, inside('b')));
+    await runs.expectUndisturbed(place);
+  });
+
   it('between the coordinator and one of two workers: the other goes on alone, and no bit changes', async () => {
     const place = runs.placeOf('partition-one');
     const coordinator = startCoordinator(place, { expect: 2, host: '192.0.2.1', through: inside('a') });

@@ -83,7 +83,7 @@ export class SimulatedCoordinator implements Uplink {
     this.#contributions = new Contributions(replica, pool);
     this.#committer = new Committer({
       replica, pool, contributions: this.#contributions, log: disk.log, journal: disk.journalFile, generation: life, totalSteps: units.filter(({ kind }) => kind === 'train').length,
-      terms: ['crossEntropy'], step, update, stateHash, nowMs: () => clock.nowMs, warn: () => undefined, broadcast: { hold: (live) => this.#hold(live) },
+      terms: ['crossEntropy'], step, update, stateHash, nowMs: () => clock.nowMs, warn: () => undefined, expectNewest: async () => undefined, broadcast: { hold: (live) => this.#hold(live) },
     });
     this.#snapshotter = new Snapshotter({
       replica, log: disk.log, snapshots: disk.snapshots, everySteps: plan.snapshotEvery, everySeconds: Infinity, nowMs: () => clock.nowMs, onError: world.onFailure,
