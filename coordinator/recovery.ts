@@ -62,6 +62,8 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
 
 /** The snapshot at step 0 is on the disk and sound: every joiner's probe starts from it. */
 async function ensureInitial({ snapshots, replica, initialWeights, recipeDigest, warn }: RecoveryOptions): Promise<void> {
+  for (const path of snapshots.unusable) warn(`${path} is damaged, or its state is, and is passed over`);
+  await snapshots.tidy();
   const { initial } = snapshots;
   if (initial !== undefined && (await snapshots.load(initial, replica.state()))) return;
   if (initial !== undefined) warn(`${initial.path} is damaged; it is written anew`);

@@ -39,6 +39,8 @@ export class Snapshots {
   readonly #keep: number;
   /** By step, the oldest first. */
   #list: Snapshot[] = [];
+  /** Headers that no state fits. */
+  #unusable: string[] = [];
 
   private constructor(folder: string, keep: number) {
     this.#folder = folder;
@@ -49,9 +51,29 @@ export class Snapshots {
     return storing(folder, async () => {
       await mkdir(folder, { recursive: true });
       const snapshots = new Snapshots(folder, keep);
-      const headers = await Promise.all((await readdir(folder)).filter((name) => name.endsWith('.json')).map((name) => readHeader(folder, name)));
-      snapshots.#list = headers.flatMap((header) => (header === null ? [] : [header])).sort((a, b) => a.step - b.step);
+      for (const name of (await readdir(folder)).filter((one) => one.endsWith('.json'))) {
+        const snapshot = await readHeader(folder, name);
+        if (snapshot === null) snapshots.#unusable.push(join(folder, name));
+        else snapshots.#list.push(snapshot);
+      }
+      snapshots.#list.sort((a, b) => a.step - b.step);
       return snapshots;
+    });
+  }
+
+  /** Paths of headers that cannot be read, or whose state is missing or has another size. */
+  get unusable(): readonly string[] {
+    return this.#unusable;
+  }
+
+  /** Sets unusable headers aside, and deletes what a kill left half written: states without a header. */
+  async tidy(): Promise<void> {
+    await storing(this.#folder, async () => {
+      for (const path of this.#unusable.splice(0)) await setAside(path);
+      const names = await readdir(this.#folder);
+      const stems = new Set(names.flatMap((name) => /^(.*)\.(?:json|damaged)$/.exec(name)?.[1] ?? []));
+      const left = names.filter((name) => name.endsWith('.new') || (name.endsWith('.state') && !stems.has(name.slice(0, -'.state'.length))));
+      for (const name of left) await unlinkIfThere(join(this.#folder, name));
     });
   }
 
@@ -102,7 +124,7 @@ export class Snapshots {
       const isSound = snapshot.bytes === target.length && (await readInto(snapshot.path, target, snapshot.sha256));
       if (!isSound) {
         this.#list = this.#list.filter((other) => other !== snapshot);
-        await rename(snapshot.path.replace(/state$/, 'json'), snapshot.path.replace(/state$/, 'damaged'));
+        await setAside(snapshot.path.replace(/state$/, 'json'));
       }
       return isSound;
     });
@@ -127,11 +149,16 @@ export class Snapshots {
   }
 }
 
+/** Nothing takes the state beside this header for a snapshot any more. */
+async function setAside(header: string): Promise<void> {
+  await rename(header, header.replace(/json$/, 'damaged'));
+}
+
 async function readHeader(folder: string, name: string): Promise<Snapshot | null> {
-  const header = headerSchema.safeParse(parseJson(await readFile(join(folder, name), 'utf8'))).data;
   const path = join(folder, name.replace(/json$/, 'state'));
-  if (header === undefined || name !== `${header.step}-${header.sha256}.json`) return null;
   try {
+    const header = headerSchema.safeParse(parseJson(await readFile(join(folder, name), 'utf8'))).data;
+    if (header === undefined || name !== `${header.step}-${header.sha256}.json`) return null;
     return (await stat(path)).size === header.bytes ? { ...header, path } : null;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null;

@@ -79,16 +79,16 @@ export function checkLog(records: readonly CommitRecord[], lines: readonly Journ
   return sound(name, first === undefined ? 'empty' : `steps ${first} to ${end}, every byte as its checksum says, every line the journal's`);
 }
 
-/** The state that a snapshot holds is the one that its step's commit left. */
-export function checkSnapshots(snapshots: readonly (SnapshotHeader & { readonly isWhole: boolean })[], lines: readonly JournalLine[]): Check {
+/** Every snapshot is whole, and the state that it holds is the one that its step's commit left. `damaged`: names of files. */
+export function checkSnapshots({ whole, damaged }: { readonly whole: readonly SnapshotHeader[]; readonly damaged: readonly string[] }, lines: readonly JournalLine[]): Check {
   const name = 'snapshots';
   const digests = new Map(lines.flatMap((line) => (line.type === 'commit' ? [[line.step, line.digest] as const] : [])));
-  for (const { step, stateHash, isWhole } of snapshots) {
-    if (!isWhole) return broken(name, `the one at step ${step} is damaged: its bytes have another SHA-256`);
+  if (damaged.length > 0) return broken(name, `${damaged.join(', ')} is damaged`);
+  for (const { step, stateHash } of whole) {
     const digest = digests.get(step - 1);
     if (step > 0 && digest !== stateHash) return broken(name, `the one at step ${step} is of state ${stateHash}; the journal has ${digest ?? 'no such step'}`);
   }
-  return sound(name, `${snapshots.length}, at step ${snapshots.map(({ step }) => step).join(', ')}`);
+  return sound(name, `${whole.length}, at step ${whole.map(({ step }) => step).join(', ')}`);
 }
 
 /**

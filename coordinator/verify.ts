@@ -4,11 +4,12 @@
  * failure.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parse } from 'yaml';
-import { exitCodes, UserError } from '../shared/errors.js';
+import { z } from 'zod';
+import { UserError } from '../shared/errors.js';
 import { decodeSafetensors } from '../shared/models/safetensors.js';
 import { recipeSchema, type Recipe } from '../shared/recipe/schema.js';
 import { weightsAt } from '../shared/recipe/schedules.js';
@@ -17,6 +18,7 @@ import { afterRewinds, readJournal, type JournalLine } from './journal.js';
 import { readLog } from './log.js';
 import { summarySchema, weightsDigest, type Summary } from './reports/summary.js';
 import { Snapshots } from './snapshots.js';
+import { parseStored } from './storage.js';
 import { batchOf } from './units-of.js';
 import { planUnits, type UnitPlan } from './units.js';
 import { checkCoverage, checkJournal, checkLog, checkMetrics, checkReport, checkSnapshots, type Check } from './verify-checks.js';
@@ -50,9 +52,12 @@ export function verifiedText({ checks, notes, isSound }: Verified): string {
 }
 
 async function readSnapshots(folder: string): Promise<Parameters<typeof checkSnapshots>[0]> {
-  if ((await readdir(folder).catch(() => [])).length === 0) return [];
-  const { all } = await Snapshots.open(folder, Infinity);
-  return Promise.all(all.map(async (snapshot) => ({ ...snapshot, isWhole: (await digestOf(snapshot.path)) === snapshot.sha256 })));
+  if ((await readdir(folder).catch(() => [])).length === 0) return { whole: [], damaged: [] };
+  const { all, unusable } = await Snapshots.open(folder, Infinity);
+  const isWhole = await Promise.all(all.map(async (snapshot) => (await digestOf(snapshot.path).catch(() => null)) === snapshot.sha256));
+  const damaged = [...unusable, ...all.filter((_, i) => isWhole[i] === false).map(({ path }) => path)];
+  // A run at work deletes old ones meanwhile.
+  return { whole: all.filter((_, i) => isWhole[i]), damaged: damaged.filter((path) => existsSync(path)).map((path) => basename(path)) };
 }
 
 async function digestOf(path: string): Promise<string> {
@@ -63,12 +68,16 @@ async function digestOf(path: string): Promise<string> {
 
 /** metrics.jsonl, summary.json and the student that was written, against the journal. */
 async function checkReports(path: string, lines: readonly JournalLine[]): Promise<Check[]> {
-  const recipe = recipeSchema.loose().safeParse(withoutDigests(parse(await readFile(join(path, 'recipe.yaml'), 'utf8')))).data;
-  if (recipe === undefined) throw new UserError(`${join(path, 'recipe.yaml')}: no resolved recipe of this version`, exitCodes.data);
+  const file = join(path, 'recipe.yaml');
+  const text = await readFile(file, 'utf8');
+  const recipe = parseStored(file, recipeSchema.loose(), () => withoutDigests(parse(text)));
   const units = unitsOfJournal(recipe, lines);
   const account = new Account({ weightsAt: (step) => weightsAt(recipe.losses, step, units.totalSteps), closesEpoch: units.closesEpoch, patience: recipe.evaluate.earlyStop?.patience });
   const metrics = lines.flatMap((line) => account.add(line) ?? []);
-  const written = (await readFile(join(path, 'metrics.jsonl'), 'utf8').catch(() => '')).split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as unknown]));
+  const metricsFile = join(path, 'metrics.jsonl');
+  // What follows the last end of a line was never finished, and the next start writes the file anew.
+  const finished = (await readFile(metricsFile, 'utf8').catch(() => '')).split('\n').slice(0, -1);
+  const written = parseStored(metricsFile, z.array(z.unknown()), () => finished.map((line) => JSON.parse(line) as unknown));
   const summary = await readSummaryIfThere(path);
   return [
     checkMetrics(written, JSON.parse(JSON.stringify(metrics)) as unknown[], summary !== null),
@@ -93,11 +102,9 @@ function unitsOfJournal(recipe: Recipe, lines: readonly JournalLine[]): UnitPlan
 }
 
 async function readSummaryIfThere(path: string): Promise<Summary | null> {
-  const text = await readFile(join(path, 'summary.json'), 'utf8').catch(() => null);
-  if (text === null) return null;
-  const summary = summarySchema.safeParse(JSON.parse(text)).data;
-  if (summary === undefined) throw new UserError(`${path}/summary.json is not a summary of this version`, exitCodes.data);
-  return summary;
+  const file = join(path, 'summary.json');
+  const text = await readFile(file, 'utf8').catch(() => null);
+  return text === null ? null : parseStored(file, summarySchema, () => JSON.parse(text));
 }
 
 const correctOf = (sums: Readonly<Record<string, number>> | undefined): number | undefined => (sums === undefined ? undefined : (sums['student.correct'] ?? 0) / Math.max(1, sums.samples ?? 0));

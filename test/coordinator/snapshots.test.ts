@@ -1,5 +1,5 @@
-import { readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Snapshots, type Position } from '../../coordinator/snapshots.js';
@@ -63,6 +63,22 @@ describe('Snapshots', () => {
     const header = snapshots.all.find(({ step }) => step === 5)?.path.replace(/state$/, 'json') ?? '';
     await writeFile(header, '{"step": 5');
     expect((await Snapshots.open(folder, 2)).newest?.step).toBe(0);
+  });
+
+  it('that no state fits are named and set aside, and what a kill left half written is deleted', async () => {
+    const { folder, snapshots } = await withSteps([0, 5, 10]);
+    const [, five, ten] = snapshots.all.map(({ path }) => path);
+    await truncate(ten ?? '', 99);
+    await unlink(five ?? '');
+    for (const name of ['7-a.state', '8-b.state.new', '8-b.json.new', 'best.weights']) await writeFile(join(folder, name), 'half');
+    const again = await Snapshots.open(folder, 2);
+    const headers = [five, ten].map((path) => path?.replace(/state$/, 'json'));
+    expect([...again.unusable].sort()).toEqual([...headers].sort());
+    await again.tidy();
+    expect(again.unusable).toEqual([]);
+    const [zero] = snapshots.all.map(({ path }) => basename(path, '.state'));
+    const left = [`${zero}.json`, `${zero}.state`, basename(ten ?? ''), ...headers.map((path) => basename(path ?? '').replace(/json$/, 'damaged')), 'best.weights'];
+    expect((await readdir(folder)).sort()).toEqual(left.sort());
   });
 
   it('leave the earlier ones alone when the disk is full', async () => {

@@ -95,7 +95,7 @@ const damages: Damage[] = [
   { what: 'an epoch that ends early', of: finished, check: 'coverage', text: /epoch 1 has 149 samples, epoch 0 has 150/, damage: (run) => changeJournal(run, (lines) => Object.assign(lines[indexOfStep(lines, 9)] ?? {}, { to: 149, samples: 21, sums: { ...(lines[indexOfStep(lines, 9)]?.sums as object), samples: 21 } })) },
   { what: 'another loss than in the log', of: killed, check: 'log', text: /step 15: the journal's line is another/, damage: (run) => changeJournal(run, (lines) => Object.assign(lines[indexOfStep(lines, 15)]?.loss as object, { crossEntropy: 1 })) },
   { what: 'a flipped bit in the middle of the log', of: killed, check: 'log', text: /it ends with step|follows step/, damage: (run) => flip(newest(run, 'log', /\.log$/), 3000) },
-  { what: 'a flipped bit in a snapshot', of: killed, check: 'snapshots', text: /the one at step 14 is damaged/, damage: (run) => flip(newest(run, 'snapshots', /\.state$/), 5000) },
+  { what: 'a flipped bit in a snapshot', of: killed, check: 'snapshots', text: /^14-\w+\.state is damaged$/, damage: (run) => flip(newest(run, 'snapshots', /\.state$/), 5000) },
   { what: 'a snapshot of another state', of: killed, check: 'snapshots', text: /the one at step 14 is of state ffff; the journal has/, damage: (run) => {
     const path = newest(run, 'snapshots', /\.json$/);
     writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), stateHash: 'ffff' }));
