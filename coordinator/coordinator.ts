@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
 import type { LabelHome } from '../shared/labels/home.js';
-import { withoutAdapters, type StudentSpec } from '../shared/models/student-spec.js';
+import { studentAlone, withoutAdapters, type StudentSpec } from '../shared/models/student-spec.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
 import { limits } from '../shared/protocol/messages.js';
 import { microBatchCount, rootOf } from '../shared/reduction/tree.js';
@@ -217,10 +217,15 @@ interface Finished {
 
 async function writeResults({ folder, run, options, active, opened }: Finished): Promise<Summary> {
   const { account, replica } = opened;
-  const { spec, weights } = withoutAdapters(run.student, replica.readWeights());
+  const state = replica.readWeights();
+  const { spec, weights } = studentAlone(run.student, state);
   await options.exportStudent(spec, weights, folder.paths.student);
+  if (run.student.exits !== undefined) {
+    const whole = withoutAdapters(run.student, state);
+    await options.exportStudent(whole.spec, whole.weights, `${folder.paths.student}-exits`);
+  }
   const best = account.best === undefined ? null : await readBest(folder.path, run.student);
-  if (best !== null) await options.exportStudent(spec, withoutAdapters(run.student, best).weights, `${folder.paths.student}-best`);
+  if (best !== null) await options.exportStudent(spec, studentAlone(run.student, best).weights, `${folder.paths.student}-best`);
   await folder.expectNewest();
   const summary: Summary = {
     run: folder.run, name: run.name, recipeDigest: run.recipeDigest, digest: weightsDigest(weights),

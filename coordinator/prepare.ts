@@ -12,7 +12,7 @@ import { labelKinds } from '../shared/labels/sets.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
 import type { Preprocess, Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
-import { baseTemperature } from '../shared/recipe/terms.js';
+import { baseTemperature, terms, termsIn } from '../shared/recipe/terms.js';
 import type { ArtifactSource } from './artifacts.js';
 import { weightsDigest } from './reports/summary.js';
 import type { PreparedRun } from './run-data.js';
@@ -73,6 +73,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
     responseTemperature: baseTemperature(given.losses), classNames: given.data.classNames, preprocess: data.manifest.preprocess,
   };
   const inspected = await options.tools.inspectStudent(given.student, recipeFolder, expected);
+  checkExits(given, inspected.spec);
   const teachers = await prepareTeachers(options, expected);
   const { recipe, student } = await options.tools.planTaps(given, inspected, teachers.taps);
   const artifacts = new Map<string, ArtifactSource>([...data.artifacts, ...teachers.artifacts]);
@@ -83,6 +84,12 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
     manifestArtifact, manifest: data.manifest, trainLabels: data.labels, sampleAt: sampler(options.tools, recipe, data.manifest.train),
     recipeDigest: digestOf({ recipe, student: studentArtifact.sha256, weights: weightsDigest(student.weights), teachers: teachers.specs.map(({ canary: _, ...spec }) => spec), data: manifestArtifact.sha256 }),
   };
+}
+
+/** @throws UserError 2 when a loss asks for exits that the student does not have */
+function checkExits({ losses }: Recipe, { exits }: StudentSpec): void {
+  const term = termsIn(losses).find((name) => terms[name].exits);
+  if (term !== undefined && exits === undefined) throw new UserError(`losses.${term}: the student has one output; earlier exits wanted (student.exits: true, or a model with several outputs)`);
 }
 
 interface PreparedData {
@@ -177,7 +184,14 @@ export function baselineRecipe(run: PreparedRun): Recipe {
   const everyEpochs = Math.max(1, Math.round((stepsPerEpoch * recipe.evaluate.everyEpochs) / ownStepsPerEpoch));
   const { epochs: _epochs, ...rest } = recipe;
   return {
-    ...rest, teachers: [], losses: { crossEntropy: { labelSmoothing: 0, ...recipe.losses.crossEntropy, weight: 1 } }, baseline: false,
+    ...rest, student: withoutExits(recipe.student), teachers: [], losses: { crossEntropy: { labelSmoothing: 0, ...recipe.losses.crossEntropy, weight: 1 } }, baseline: false,
     steps: totalSteps, evaluate: { everyEpochs }, data: { ...recipe.data, train: { ...recipe.data.train, onlyLabelled: true } },
   };
+}
+
+/** A built-in student is trained alone without exits that nothing would train. */
+function withoutExits(student: Recipe['student']): Recipe['student'] {
+  if (!('builtin' in student)) return student;
+  const { exits: _, ...rest } = student;
+  return rest;
 }

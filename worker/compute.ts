@@ -40,11 +40,19 @@ export interface GradientResult {
   readonly moments: PooledMoments | null;
 }
 
+/** [rows x classes] each. */
+export interface StudentOutputs {
+  /** The student's answer: its last exit. */
+  readonly logits: Float32Array;
+  /** The earlier ones by name, in the model's order. */
+  readonly exits: ReadonlyMap<string, Float32Array>;
+}
+
 export interface StudentCompute {
   load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void;
   gradients(inputs: Float32Array, rows: number, targets: Targets, step: StepContext, out: Float32Array): Promise<GradientResult>;
-  /** [rows x classes], in inference mode. */
-  logits(inputs: Float32Array, rows: number): Float32Array;
+  /** In inference mode. */
+  outputs(inputs: Float32Array, rows: number): StudentOutputs;
 }
 
 export interface RunCompute {

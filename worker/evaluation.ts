@@ -16,12 +16,16 @@ export function score(logits_BC: Float32Array, labels_B: Int32Array, classes: nu
   return { labelled, correct, loss };
 }
 
-/** `samples` counts the labelled ones: accuracy is correct / samples. `student.calibration.N`: the gap of bin N. */
+/**
+ * `samples` counts the labelled ones: accuracy is correct / samples. `student.calibration.N`: the gap of bin N.
+ * `exit.NAME.correct`: of an earlier exit.
+ */
 export function evaluateStudent(batch: MicroBatch, compute: RunCompute): Record<string, number> {
-  const logits_BC = compute.student.logits(batch.inputs, batch.rows);
+  const { logits: logits_BC, exits } = compute.student.outputs(batch.inputs, batch.rows);
   const { labelled, correct, loss } = score(logits_BC, batch.targets.labels, compute.classes);
   const gaps = [...calibrationGaps(logits_BC, batch.targets.labels, compute.classes)].map(([bin, gap]) => [`student.calibration.${bin}`, gap]);
-  return { samples: labelled, 'student.correct': correct, 'student.loss': loss, ...Object.fromEntries(gaps) };
+  const early = [...exits].map(([name, values]) => [`exit.${name}.correct`, score(values, batch.targets.labels, compute.classes).correct]);
+  return { samples: labelled, 'student.correct': correct, 'student.loss': loss, ...Object.fromEntries([...gaps, ...early]) };
 }
 
 export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute): Promise<Record<string, number>> {

@@ -6,10 +6,11 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../shared/errors.js';
+import { lastOutputAlone, outputLayers } from '../shared/models/exits.js';
 import { readLayersModel, type LayersModelJson } from '../shared/models/layers-model.js';
 import { decodeSafetensors } from '../shared/models/safetensors.js';
-import type { StudentSpec } from '../shared/models/student-spec.js';
-import { jsonSchema, type Json } from '../shared/models/topology.js';
+import type { StudentSpec, WeightSpec } from '../shared/models/student-spec.js';
+import { jsonSchema, modelOf, type Json } from '../shared/models/topology.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import type { TensorFlow } from './backends/backend.js';
 import { builtinStudent } from './builtin-students.js';
@@ -61,14 +62,28 @@ async function inspectFile(student: FileStudent, folder: string, expected: Expec
     checkShapes(student.model, built, expected);
     tryTraining(tf, student.model, built, expected.inputShape);
     if (!isDrawn) await loadWeights(tf, { student, folder, json, built });
-    const spec: StudentSpec = { topology, weights: built.weights.map((weight) => weight.spec), inputShape: [...expected.inputShape], classes: expected.classes };
+    const exits = outputLayers(modelOf(topology)).slice(0, -1);
+    const specs = await withExits(tf, topology, built.weights.map((weight) => weight.spec), exits);
+    const spec: StudentSpec = { topology, weights: specs, inputShape: [...expected.inputShape], classes: expected.classes, ...(exits.length === 0 ? {} : { exits }) };
     const weights = new Map(built.weights.map(({ spec: { name }, variable }) => [name, Float32Array.from(variable.dataSync())]));
     checkFinite(student, weights);
-    const warning = `student ${student.model}: its final softmax is left out; the student gives logits`;
-    return { spec, weights, warnings: stripped ? [warning] : [] };
+    const warnings = [
+      ...(stripped ? [`student ${student.model}: its final softmax is left out; the student gives logits`] : []),
+      ...(exits.length === 0 ? [] : [`student ${student.model}: it has ${exits.length + 1} outputs; ${outputLayers(modelOf(topology)).at(-1) ?? ''}, the last one, is its answer, and ${exits.join(', ')} are earlier exits`]),
+    ];
+    return { spec, weights, warnings };
   } finally {
     built.model.dispose();
   }
+}
+
+/** Marks the weights of layers that the last output does not need. */
+async function withExits(tf: TensorFlow, topology: Json, specs: WeightSpec[], exits: readonly string[]): Promise<WeightSpec[]> {
+  if (exits.length === 0) return specs;
+  const alone = await buildStudentModel(tf, zeroedTopology(lastOutputAlone(topology)));
+  const answering = new Set(alone.weights.map(({ spec }) => spec.name));
+  alone.model.dispose();
+  return specs.map((spec) => (answering.has(spec.name) ? spec : { ...spec, exit: true }));
 }
 
 /** The topology with every initializer spelled out, the default ones too, and keyed. */
@@ -88,20 +103,22 @@ async function read(key: string, path: string): Promise<Buffer> {
   }
 }
 
-/** One input of the data's samples, one output of as many logits as there are classes; and tfjs can train it. */
+/** One input of the data's samples; of every output as many logits as there are classes. */
 function checkShapes(file: string, { model }: StudentModel, { inputShape, classes }: ExpectedStudent): void {
-  const [input, output] = [model.inputs[0], model.outputs[0]];
-  if (input === undefined || output === undefined || model.inputs.length > 1 || model.outputs.length > 1) {
-    throw new UserError(`student ${file}: it has ${model.inputs.length} inputs and ${model.outputs.length} outputs; one of each was wanted`, exitCodes.data);
-  }
+  const [input] = model.inputs;
+  if (input === undefined || model.inputs.length > 1) throw new UserError(`student ${file}: it has ${model.inputs.length} inputs; one was wanted`, exitCodes.data);
   const takes = input.shape.slice(1);
   if (takes.length !== inputShape.length || takes.some((dim, i) => dim !== null && dim !== inputShape[i])) {
     throw new UserError(`student ${file}: its input shape is [${takes.map((dim) => dim ?? 'any').join(', ')}]; the data's samples are [${inputShape.join(', ')}]`);
   }
-  const gives = output.shape.slice(1);
-  if (gives.length !== 1 || gives[0] !== classes) {
-    throw new UserError(`student ${file}: its output shape is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${classes} classes`);
+  for (const [i, output] of model.outputs.entries()) {
+    const gives = output.shape.slice(1);
+    if (gives.length === 1 && gives[0] === classes) continue;
+    const which = model.outputs.length === 1 ? 'its output shape' : `the shape of its output ${model.outputNames[i] ?? ''}`;
+    throw new UserError(`student ${file}: ${which} is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${classes} classes`);
   }
+  const twice = model.outputNames.find((name, i) => model.outputNames.indexOf(name) < i);
+  if (twice !== undefined) throw new UserError(`student ${file}: two of its outputs come from the layer ${twice}; a layer for each was wanted`, exitCodes.data);
 }
 
 interface Loading {
@@ -166,9 +183,8 @@ function tryTraining(tf: TensorFlow, file: string, { model, weights, norms }: St
   try {
     tf.tidy(() => {
       tf.variableGrads(() => {
-        const output = model.apply(tf.zeros([2, ...inputShape]), { training: true });
-        if (!(output instanceof tf.Tensor)) throw new Error('it gives no single output');
-        return tf.sum(output);
+        const outputs = [model.apply(tf.zeros([2, ...inputShape]), { training: true })].flat().filter((output) => output instanceof tf.Tensor);
+        return tf.addN(outputs.map((output) => tf.sum(output)));
       }, variables);
     });
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Inner values of a student: its own layers by name, each after its activation, and `logits` for what it gives. */
+/** Inner values of a student: its own layers by name, each after its activation, and `logits` for what it gives, its last output. */
 import type { LayersModel, SymbolicTensor, layers } from '@tensorflow/tfjs';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import type { TensorFlow } from './backends/backend.js';
@@ -25,7 +25,7 @@ export async function studentTapShapes(tf: TensorFlow, spec: StudentSpec): Promi
 export interface TappedModel {
   /** Shares its layers with the student's model: dispose that one alone. */
   readonly model: LayersModel;
-  /** Where each tap is among the model's outputs; the first of them are the logits. */
+  /** Where each tap is among the model's outputs; the first of them are the student's own. */
   readonly outputOf: ReadonlyMap<string, number>;
 }
 
@@ -33,7 +33,7 @@ export interface TappedModel {
 export function withTaps(tf: TensorFlow, model: LayersModel, taps: readonly string[]): TappedModel {
   const outputs = [...model.outputs];
   const places = taps.map((tap): [string, number] => {
-    const output = tap === 'logits' ? model.outputs[0] : outputOf(model.getLayer(tap));
+    const output = tap === 'logits' ? model.outputs.at(-1) : outputOf(model.getLayer(tap));
     if (output === undefined) throw new Error(`the student has no tap ${tap}`);
     if (!outputs.includes(output)) outputs.push(output);
     return [tap, outputs.indexOf(output)];

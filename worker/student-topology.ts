@@ -1,5 +1,6 @@
 /** Changes to a topology before tfjs sees it. Pure: JSON in, JSON out. */
 import { exitCodes, UserError } from '../shared/errors.js';
+import { outputLayers } from '../shared/models/exits.js';
 import { modelOf, type Json, type LayerJson } from '../shared/models/topology.js';
 import { keyedSeed } from '../shared/random.js';
 import { orthogonalClass } from './orthogonal.js';
@@ -41,23 +42,26 @@ function placeOf(value: unknown): string | null {
 }
 
 /**
- * The same model without a softmax at its end, if it has one: losses and evaluation want logits.
+ * The same model without the softmax at the end of any of its outputs: losses and evaluation want logits.
  * @param file for messages @throws UserError 65 when it is no topology of a model
  */
 export function logitsTopology(topology: Json, file: string): { readonly topology: Json; readonly stripped: boolean } {
   const copy = structuredClone(topology);
-  const last = lastLayer(modelFrom(copy, file));
-  if (last === null) return { topology, stripped: false };
-  const { config } = last;
-  if (last.class_name === 'Softmax') {
-    last.class_name = 'Activation';
-    last.config = { name: config.name, trainable: config.trainable ?? true, activation: 'linear' };
-  } else if (config.activation === 'softmax') {
-    config.activation = 'linear';
-  } else {
-    return { topology, stripped: false };
+  const stripped = lastLayers(modelFrom(copy, file)).map(withoutSoftmax);
+  return stripped.includes(true) ? { topology: copy, stripped: true } : { topology, stripped: false };
+}
+
+/** Changes the layer; whether there was one. */
+function withoutSoftmax(layer: LayerJson): boolean {
+  const { config } = layer;
+  if (layer.class_name === 'Softmax') {
+    layer.class_name = 'Activation';
+    layer.config = { name: config.name, trainable: config.trainable ?? true, activation: 'linear' };
+    return true;
   }
-  return { topology: copy, stripped: true };
+  if (config.activation !== 'softmax') return false;
+  config.activation = 'linear';
+  return true;
 }
 
 function modelFrom(topology: Json, file: string): Json {
@@ -69,15 +73,13 @@ function modelFrom(topology: Json, file: string): Json {
   return isJson(topology.model_config) ? topology.model_config : topology;
 }
 
-/** The layer that gives the model's one output, inside nested models; the object itself, not a copy. */
-function lastLayer(model: Json): LayerJson | null {
+/** The layers that give the model's outputs, inside nested models; the objects themselves, not copies. */
+function lastLayers(model: Json): LayerJson[] {
   const config = asJson(model.config);
   const layers = Array.isArray(config.layers) ? config.layers.filter(isJson) : [];
-  const outputs = Array.isArray(config.output_layers) ? config.output_layers.flat() : [];
-  const last = outputs.length === 0 ? layers.at(-1) : layers.find((layer) => placeOf(layer) === outputs[0]);
-  if (last === undefined) return null;
-  if (isJson(last.config) && Array.isArray(last.config.layers)) return lastLayer(last);
-  return isLayer(last) ? last : null;
+  const names = outputLayers({ config });
+  const last = names.length === 0 ? layers.slice(-1) : layers.filter((layer) => names.includes(placeOf(layer) ?? ''));
+  return last.flatMap((layer) => (isJson(layer.config) && Array.isArray(layer.config.layers) ? lastLayers(layer) : isLayer(layer) ? [layer] : []));
 }
 
 function isLayer(value: Json): value is LayerJson {

@@ -8,7 +8,7 @@ import type { TapPair } from '../shared/recipe/terms.js';
 import type { ReplicaPlan } from '../shared/replica-plan.js';
 import { applyAdapter } from './adapters.js';
 import type { TensorFlow } from './backends/backend.js';
-import type { GradientResult, StepContext, StudentCompute, Targets } from './compute.js';
+import type { GradientResult, StepContext, StudentCompute, StudentOutputs, Targets } from './compute.js';
 import { seedDropout } from './dropout.js';
 import type { Activation } from './losses/activation.js';
 import { norm } from './losses/diagnostics.js';
@@ -37,6 +37,8 @@ export class Student implements StudentCompute {
   readonly #built: StudentModel;
   readonly #places: readonly Place[];
   readonly #pairs: readonly TapPair[];
+  /** Names of the outputs before the last one. */
+  readonly #exits: readonly string[];
   /** Of the adapters, by their weights' names. */
   readonly #adapters: ReadonlyMap<string, Variable>;
   /** With the taps that pairs compare as further outputs. */
@@ -48,6 +50,7 @@ export class Student implements StudentCompute {
     this.#built = options.built;
     this.#inputShape = options.spec.inputShape;
     this.classes = options.spec.classes;
+    this.#exits = options.spec.exits ?? [];
     this.#pairs = options.pairs;
     this.#tapped = withTaps(tf, options.built.model, options.pairs.flatMap(({ student, to }) => (to === null ? [student] : [student, to])));
     this.#adapters = new Map(options.spec.weights.filter(({ adapter }) => adapter === true).map(({ name, shape }) => [name, tf.variable(tf.zeros([...shape]))]));
@@ -112,18 +115,27 @@ export class Student implements StudentCompute {
     }));
   }
 
-  #loss([logits, ...taps]: readonly Activation[], targets: Targets, step: StepContext): TotalLoss {
-    return totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, this.#activations(taps, targets));
+  #loss([logits, ...others]: readonly Activation[], targets: Targets, step: StepContext): TotalLoss {
+    const exits = others.slice(0, this.#exits.length).map(({ values }) => values);
+    return totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, { exits, pairs: this.#activations(others.slice(exits.length), targets) });
   }
 
-  /** Of the logits and of each pair's tap. */
-  #gradientsOf({ gradient_BC, pairGradients }: TotalLoss): (Float32Array | null)[] {
-    return [gradient_BC, ...this.#pairs.map(({ key }) => pairGradients.get(key) ?? null)];
+  /** Of the logits, the earlier exits, and each pair's tap. */
+  #gradientsOf({ gradient_BC, exitGradients, pairGradients }: TotalLoss): (Float32Array | null)[] {
+    return [gradient_BC, ...exitGradients, ...this.#pairs.map(({ key }) => pairGradients.get(key) ?? null)];
   }
 
-  /** [rows x classes], in inference mode, by the moving values. */
+  /** [rows x classes], in inference mode, by the moving values; of every exit. */
+  outputs(inputs: Float32Array, rows: number): StudentOutputs {
+    const values = this.#tf.tidy(() => tensorsIn(this.#tf, this.#built.model.apply(this.#batch(inputs, rows), { training: false })).map((tensor) => asFloats(tensor.dataSync())));
+    const logits = values.at(-1);
+    if (logits === undefined) throw new Error('the student gives no logits');
+    return { logits, exits: new Map(this.#exits.map((name, i) => [name, values[i] ?? new Float32Array(0)])) };
+  }
+
+  /** What the student answers: [rows x classes]. */
   logits(inputs: Float32Array, rows: number): Float32Array {
-    return this.#tf.tidy(() => asFloats(this.#forward(this.#batch(inputs, rows)).dataSync()));
+    return this.outputs(inputs, rows).logits;
   }
 
   dispose(): void {
@@ -140,24 +152,16 @@ export class Student implements StudentCompute {
     return this.#tf.tensor(inputs.slice(0, size), [rows, ...this.#inputShape]);
   }
 
-  #forward(inputs: Tensor): Tensor {
-    const output = this.#built.model.apply(inputs, { training: false });
-    if (!(output instanceof this.#tf.Tensor)) throw new Error('the student gives more than one output');
-    return output;
-  }
-
-  /** In training: the logits, each pair's tap behind its adapter, and the later taps that pairs take for their teacher. */
+  /** In training: the logits, the earlier exits, each pair's tap behind its adapter, and the later taps that pairs take for their teacher. */
   #outputs(inputs: Tensor): Tensor[] {
-    const given = this.#tapped.model.apply(inputs, { training: true });
-    const tensors = Array.isArray(given) ? given : [given];
+    const tensors = tensorsIn(this.#tf, this.#tapped.model.apply(inputs, { training: true }));
     const tapOf = (tap: string): Tensor => {
       const tensor = tensors[this.#tapped.outputOf.get(tap) ?? -1];
-      if (!(tensor instanceof this.#tf.Tensor)) throw new Error(`the student gives no tap ${tap}`);
+      if (tensor === undefined) throw new Error(`the student gives no tap ${tap}`);
       return tensor;
     };
-    const [logits] = tensors;
-    if (!(logits instanceof this.#tf.Tensor)) throw new Error('the student gives no logits');
-    return [logits, ...this.#pairs.map((pair) => applyAdapter(this.#tf, pair, tapOf(pair.student), (name) => this.#adapter(pair, name))), ...this.#later().map(tapOf)];
+    const exits = this.#exits.length;
+    return [...tensors.slice(exits, exits + 1), ...tensors.slice(0, exits), ...this.#pairs.map((pair) => applyAdapter(this.#tf, pair, tapOf(pair.student), (name) => this.#adapter(pair, name))), ...this.#later().map(tapOf)];
   }
 
   #adapter({ key }: TapPair, name: string): Variable {
@@ -171,7 +175,7 @@ export class Student implements StudentCompute {
     return [...new Set(this.#pairs.flatMap(({ to }) => (to === null ? [] : [to])))];
   }
 
-  /** @param taps as `#outputs` gives them behind the logits */
+  /** @param taps as `#outputs` gives them behind the exits */
   #activations(taps: readonly Activation[], targets: Targets): PairActivations {
     const later = new Map(this.#later().map((tap, i) => [tap, taps[this.#pairs.length + i]]));
     return new Map(this.#pairs.map((pair, i) => {
@@ -200,6 +204,10 @@ export class Student implements StudentCompute {
     const variables = this.#trained().map(({ variable }) => variable);
     return tf.variableGrads(() => head(...this.#outputs(inputs)).asScalar(), variables).grads;
   }
+}
+
+function tensorsIn(tf: TensorFlow, given: unknown): Tensor[] {
+  return [given].flat().filter((output) => output instanceof tf.Tensor);
 }
 
 function sumsOf(loss: TotalLoss | null): Record<string, number> {

@@ -32,6 +32,9 @@ export class TopologyBuilder {
   readonly #layers: Json[] = [];
   readonly #specs: WeightSpec[] = [];
   readonly #weights = new Map<string, Float32Array>();
+  readonly #exits: string[] = [];
+  /** Whether what is added now belongs to an earlier exit alone. */
+  #isAside = false;
 
   constructor(name: string, inputShape: readonly number[], options: { seed: number; batchNorm: boolean }) {
     this.#name = name;
@@ -49,8 +52,8 @@ export class TopologyBuilder {
     this.position = position;
   }
 
-  flatten(): void {
-    if (this.position.shape.length > 1) this.#add('Flatten', 'flatten', {}, [sizeOf(this.position.shape)]);
+  flatten(name = 'flatten'): void {
+    if (this.position.shape.length > 1) this.#add('Flatten', name, {}, [sizeOf(this.position.shape)]);
   }
 
   dropout(rate: number): void {
@@ -67,8 +70,8 @@ export class TopologyBuilder {
     this.#add('MaxPooling2D', name, config, [Math.floor(height / 2), Math.floor(width / 2), channels]);
   }
 
-  globalAverage(): void {
-    this.#add('GlobalAveragePooling2D', 'average', { data_format: 'channels_last' }, [this.channels]);
+  globalAverage(name = 'average'): void {
+    this.#add('GlobalAveragePooling2D', name, { data_format: 'channels_last' }, [this.channels]);
   }
 
   /** Adds the position's output to `other`'s. */
@@ -103,11 +106,31 @@ export class TopologyBuilder {
     else this.#constant(`${name}/bias`, filters, 0);
   }
 
-  /** The finished student, whose output is the position's. */
+  /**
+   * A classifier of its own at the position, which stays where it is. Maps go through a convolution of their own at half
+   * the size first, so that the exit's needs do not bend the layers that the answer shares with it, and end as the
+   * student's own do: flat, or averaged.
+   */
+  exit(classes: number, end: 'flat' | 'averaged'): void {
+    const [trunk, name] = [this.position, `exit${this.#exits.length + 1}`];
+    this.#isAside = true;
+    if (trunk.shape.length === 3) {
+      this.convolution(`${name}_conv`, { filters: 2 * this.channels, size: 3, stride: 2, isActive: true });
+      if (end === 'averaged') this.globalAverage(`${name}_average`);
+      else this.flatten(`${name}_flatten`);
+    }
+    this.dense(name, classes, 'linear');
+    this.#isAside = false;
+    this.#exits.push(name);
+    this.position = trunk;
+  }
+
+  /** The finished student, whose output is the position's, after its exits. */
   finish(classes: number): { spec: StudentSpec; weights: Map<string, Float32Array> } {
-    const config = { name: this.#name, trainable: true, layers: this.#layers, input_layers: [['input', 0, 0]], output_layers: [[this.position.layer, 0, 0]] };
+    const config = { name: this.#name, trainable: true, layers: this.#layers, input_layers: [['input', 0, 0]], output_layers: [...this.#exits, this.position.layer].map((layer) => [layer, 0, 0]) };
     const topology = { class_name: 'Model', config, keras_version: '2.1.6', backend: 'tensor_flow.js' };
-    return { spec: { topology, weights: this.#specs, inputShape: [...this.#inputShape], classes }, weights: this.#weights };
+    const exits = this.#exits.length === 0 ? {} : { exits: this.#exits };
+    return { spec: { topology, weights: this.#specs, inputShape: [...this.#inputShape], classes, ...exits }, weights: this.#weights };
   }
 
   #normAndRelu(name: string, isActive: boolean): void {
@@ -130,12 +153,16 @@ export class TopologyBuilder {
   #kernel(layer: string, shape: number[], limit: number): void {
     const name = `${layer}/kernel`;
     const stream = randomStream([this.#options.seed, 'initial', name]);
-    this.#specs.push({ name, layer, shape, kind: 'trained' });
+    this.#specs.push({ name, layer, shape, kind: 'trained', ...this.#aside() });
     this.#weights.set(name, Float32Array.from({ length: sizeOf(shape) }, () => (2 * stream.float() - 1) * limit));
   }
 
+  #aside(): Pick<WeightSpec, 'exit'> {
+    return this.#isAside ? { exit: true } : {};
+  }
+
   #constant(name: string, size: number, value: number, kind: WeightSpec['kind'] = 'trained'): void {
-    const base = { name, layer: name.slice(0, name.lastIndexOf('/')), shape: [size], kind };
+    const base = { name, layer: name.slice(0, name.lastIndexOf('/')), shape: [size], kind, ...this.#aside() };
     this.#specs.push(kind === 'trained' ? base : { ...base, momentum });
     this.#weights.set(name, new Float32Array(size).fill(value));
   }

@@ -29,6 +29,8 @@ export interface StudentEvaluation {
   readonly loss: number;
   /** Expected, over 15 bins (Guo et al. 2017). */
   readonly calibrationError: number;
+  /** Accuracy of each earlier exit; absent where the student has none. */
+  readonly exits?: Readonly<Record<string, number>>;
 }
 
 export type Weights = Readonly<Record<string, number>>;
@@ -96,7 +98,8 @@ export class EpochMetrics {
 /** Of the student, from an evaluation's sums. */
 export function evaluationOf(sums: Readonly<Record<string, number>>): StudentEvaluation {
   const samples = sums.samples ?? 0;
-  return { accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples), calibrationError: ratio(withPrefix(sums, 'student.calibration.').reduce((gap, [, value]) => gap + Math.abs(value), 0), samples) };
+  const exits = withPrefix(sums, 'exit.').map(([name, correct]) => [name.replace(/\.correct$/, ''), ratio(correct, samples)]);
+  return { ...(exits.length === 0 ? {} : { exits: Object.fromEntries(exits) }), accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples), calibrationError: ratio(withPrefix(sums, 'student.calibration.').reduce((gap, [, value]) => gap + Math.abs(value), 0), samples) };
 }
 
 function metricsOf(sums: EpochSums): MetricsLine {

@@ -122,7 +122,8 @@ export function termsText(terms: Readonly<Record<string, number>>): string {
 
 export function epochText(line: MetricsLine): string {
   const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
-  const accuracy = line.eval === undefined ? '' : `, accuracy ${percent(line.eval.accuracy)}, calibration error ${percent(line.eval.calibrationError)}`;
+  const exits = Object.entries(line.eval?.exits ?? {}).map(([name, share]) => `${name} ${percent(share)}`).join(', ');
+  const accuracy = line.eval === undefined ? '' : `, accuracy ${percent(line.eval.accuracy)}${exits === '' ? '' : ` (earlier exits: ${exits})`}, calibration error ${percent(line.eval.calibrationError)}`;
   const ensemble = line.ensemble === undefined ? '' : `, agrees with the ensemble on ${percent(line.ensemble.agreement)} (label entropy ${line.ensemble.entropy.toPrecision(3)})`;
   const shares = line.gradientShares === undefined ? '' : `, gradient shares ${Object.entries(line.gradientShares).map(([term, share]) => `${term} ${Math.round(share * 100)} %`).join(' ')}`;
   return `epoch ${line.epoch + 1}: loss ${line.loss.toPrecision(4)} (${termsText(line.terms)})${accuracy}${ensemble}${shares}, ${Math.round(line.samplesPerSecond)} samples/s`;

@@ -1,13 +1,13 @@
 /** summary.json: what a run came to. Written once, at its end; a folder that has one is finished. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
+import { isAnswering, sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { EvaluationLine } from '../journal.js';
 import { evaluationOf } from './metrics.js';
 
 const scored = { accuracy: z.number().optional(), parameters: z.number().int().nonnegative() };
-const studentSchema = z.object({ ...scored, loss: z.number().optional(), calibrationError: z.number().optional() });
+const studentSchema = z.object({ ...scored, loss: z.number().optional(), calibrationError: z.number().optional(), exits: z.record(z.string(), z.number()).readonly().optional() });
 
 export const summarySchema = z.object({
   run: z.string(),
@@ -37,9 +37,9 @@ export function weightsDigest(weights: ReadonlyMap<string, Float32Array>): strin
   return hash.digest('hex');
 }
 
-/** Trained weights; what batch norm keeps moving is not counted, as is the custom. */
+/** Of what answers: trained and frozen weights; what batch norm keeps moving is not counted, as is the custom. */
 export function studentParameters(spec: StudentSpec): number {
-  return spec.weights.filter(({ kind, adapter }) => adapter !== true && (kind === 'trained' || kind === 'frozen')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return spec.weights.filter((weight) => isAnswering(weight) && (weight.kind === 'trained' || weight.kind === 'frozen')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /** `PREFIX.correct` over samples; undefined without an evaluation. */

@@ -3,6 +3,7 @@
  * The artifact that workers download is this object as JSON; initial weights travel as a snapshot.
  */
 import { z } from 'zod';
+import { lastOutputAlone } from './exits.js';
 
 export const weightSpecSchema = z
   .object({
@@ -16,6 +17,8 @@ export const weightSpecSchema = z
     momentum: z.number().optional(),
     /** Maps a tap for a loss: trained with the student, and no part of it. */
     adapter: z.literal(true).optional(),
+    /** Of an earlier exit's own layers: trained with the student, and no part of its answer. */
+    exit: z.literal(true).optional(),
   })
   .strict();
 
@@ -26,17 +29,40 @@ export const studentSpecSchema = z
     weights: z.array(weightSpecSchema),
     /** Shape of one sample, channels last. */
     inputShape: z.array(z.number().int().positive()),
-    /** Whether the input is integer tokens (an embedding comes first). */
     classes: z.number().int().positive(),
+    /** Names of the outputs before the last one, which is the student's answer; absent where it has one alone. */
+    exits: z.array(z.string()).optional(),
   })
   .strict();
 
 export type WeightSpec = z.infer<typeof weightSpecSchema>;
 export type StudentSpec = z.infer<typeof studentSpecSchema>;
 
-/** The student alone, and its weights among those of a replica. */
-export function withoutAdapters(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): { spec: StudentSpec; weights: Map<string, Float32Array> } {
-  const own = spec.weights.filter(({ adapter }) => adapter !== true);
+export interface SpecAndWeights {
+  readonly spec: StudentSpec;
+  readonly weights: Map<string, Float32Array>;
+}
+
+/** The student with all of its exits, and its weights among those of a replica. */
+export function withoutAdapters(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): SpecAndWeights {
+  return only(spec, weights, ({ adapter }) => adapter !== true);
+}
+
+/** What answers in the end: neither adapters nor earlier exits. */
+export function studentAlone(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): SpecAndWeights {
+  const alone = only(spec, weights, isAnswering);
+  if (spec.exits === undefined) return alone;
+  const { exits: _, ...rest } = alone.spec;
+  return { ...alone, spec: { ...rest, topology: lastOutputAlone(spec.topology) } };
+}
+
+/** Whether the student's last output depends on it. */
+export function isAnswering({ adapter, exit }: WeightSpec): boolean {
+  return adapter !== true && exit !== true;
+}
+
+function only(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>, isKept: (weight: WeightSpec) => boolean): SpecAndWeights {
+  const own = spec.weights.filter(isKept);
   const names = new Set(own.map(({ name }) => name));
   return { spec: { ...spec, weights: own }, weights: new Map([...weights].filter(([name]) => names.has(name))) };
 }

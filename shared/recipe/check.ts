@@ -9,7 +9,7 @@ import { splitTap, tapPairs, temperatureOf, terms, termsIn, type TapPair } from 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
     problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
-    warnings: [...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
+    warnings: [...exitWarnings(recipe), ...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
   };
 }
 
@@ -105,6 +105,11 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
   ];
 }
 
+function exitWarnings({ student, losses }: Recipe): Finding[] {
+  const isIdle = 'builtin' in student && student.exits === true && !termsIn(losses).some((term) => terms[term].exits && canBeOn(losses, term));
+  return when(isIdle, ['student', 'exits'], 'no loss term trains them; losses.exitCrossEntropy or losses.exitResponse wanted');
+}
+
 function labelWarnings({ data, losses }: Recipe): Finding[] {
   const idle = data.train.labels !== undefined ? [] : termsIn(losses).filter((term) => terms[term].over === 'labelled' && canBeOn(losses, term));
   return [
@@ -157,6 +162,8 @@ function describeTerm(term: TermName, losses: Losses, now: ReturnType<typeof los
       return `${square} x KL(label at ${now.virtualTeacher?.probability}, else even || student at ${at})`;
     case 'multiLabel':
       return `${square} x sum of binary KL(ensemble || student at ${at})`;
+    case 'exitResponse':
+      return `${square} x sum of KL(last exit || earlier exits at ${at})`;
     case 'dist':
       return `${square} x (${now.dist?.beta} x (1 - r by sample) + ${now.dist?.gamma} x (1 - r by class)) at ${at}`;
     default:

@@ -45,6 +45,8 @@ const termsOf = <W extends z.ZodType, T extends z.ZodType>(weightType: W, temper
       features: z.object({ weight: weightType, distance, pairs }).strict().optional(),
       attention: z.object({ weight: weightType, normalize: z.enum(['none', 'l2']).default('none'), pairs }).strict().optional(),
       selfDistillation: z.object({ weight: weightType, from: z.array(z.string().min(1)).min(1), to: z.string().min(1), distance, ...adapter }).strict().optional().describe('earlier taps against the later one, which is a constant'),
+      exitCrossEntropy: z.object({ weight: weightType, labelSmoothing: fraction.default(0) }).strict().optional().describe("BYOT: cross entropy of each of the student's earlier exits, their sum"),
+      exitResponse: z.object({ weight: weightType, temperature: temperatureOf(3) }).strict().optional().describe("BYOT: T^2 x KL(student's last exit, a constant || each earlier exit), their sum"),
       relational: z.object({ weight: weightType, distance: weight.default(25), angle: weight.default(50), pairs }).strict().optional().describe('RKD'),
       similarity: z.object({ weight: weightType, pairs }).strict().optional().describe('similarity preserving'),
       probabilistic: z.object({ weight: weightType, pairs }).strict().optional().describe('PKT'),

@@ -17,6 +17,7 @@ const builtinStudent = z
     depth: positiveInt.optional().describe('resnet: 8, 14, 20, 32, 44, 56, 110 (6n + 2)'),
     dropout: fraction.optional(),
     batchNorm: z.boolean().optional(),
+    exits: z.boolean().optional().describe('classifiers before the last one, for exitCrossEntropy and exitResponse'),
     classes: positiveInt.optional(),
   })
   .strict();

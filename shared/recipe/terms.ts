@@ -8,10 +8,13 @@ export interface TermNeeds {
   readonly soft: 'mixture' | 'logits' | null;
   /** Pairs of a student's tap and a teacher's. */
   readonly pairs: boolean;
+  /** A student with exits before its last one. */
+  readonly exits: boolean;
 }
 
-const onLogits = (over: TermNeeds['over'], soft: TermNeeds['soft']): TermNeeds => ({ over, soft, pairs: false });
-const onPairs: TermNeeds = { over: 'samples', soft: null, pairs: true };
+const onLogits = (over: TermNeeds['over'], soft: TermNeeds['soft']): TermNeeds => ({ over, soft, pairs: false, exits: false });
+const onPairs: TermNeeds = { over: 'samples', soft: null, pairs: true, exits: false };
+const onExits = (over: TermNeeds['over']): TermNeeds => ({ over, soft: null, pairs: false, exits: true });
 
 export const terms: Readonly<Record<TermName, TermNeeds>> = {
   crossEntropy: onLogits('labelled', null),
@@ -25,6 +28,8 @@ export const terms: Readonly<Record<TermName, TermNeeds>> = {
   features: onPairs,
   attention: onPairs,
   selfDistillation: onLogits('samples', null),
+  exitCrossEntropy: onExits('labelled'),
+  exitResponse: onExits('samples'),
   relational: onPairs,
   similarity: onPairs,
   probabilistic: onPairs,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { score } from '../../worker/evaluation.js';
+import type { RunCompute } from '../../worker/compute.js';
+import { evaluateStudent, score } from '../../worker/evaluation.js';
+import { FakeCompute } from './fakes.js';
 
 describe('score', () => {
   it('counts what is right and sums the cross entropy, over labelled rows alone', () => {
@@ -14,5 +16,15 @@ describe('score', () => {
 
   it('is exact for logits that overflow a plain exponential', () => {
     expect(score(Float32Array.from([1000, 0]), Int32Array.from([1]), 2)).toEqual({ labelled: 1, correct: 0, loss: 1000 });
+  });
+});
+
+describe('an evaluation of the student', () => {
+  it("counts the last exit's hits and those of each earlier one", () => {
+    const compute: RunCompute = Object.assign(new FakeCompute(), {
+      student: { ...new FakeCompute().student, outputs: () => ({ logits: Float32Array.of(1, 0, 1, 0, 1, 0), exits: new Map([['a', Float32Array.of(0, 1, 0, 1, 0, 1)], ['b', Float32Array.of(1, 0, 0, 1, 1, 0)]]) }) },
+    });
+    const sums = evaluateStudent({ rows: 3, inputs: new Float32Array(3), targets: { labels: Int32Array.of(0, 1, -1), soft: null } }, compute);
+    expect(sums).toMatchObject({ samples: 2, 'student.correct': 1, 'exit.a.correct': 1, 'exit.b.correct': 2 });
   });
 });

@@ -86,7 +86,7 @@ export class FakeCompute implements RunCompute {
         moments: this.hasNorm ? { counts: [rows], values: Float64Array.from([mean, mean + 1, m2, m2]) } : null,
       };
     },
-    logits: (inputs) => Float32Array.from([...inputs].flatMap((id) => (id % 2 === 0 ? [1, 0] : [0, 1]))),
+    outputs: (inputs) => ({ logits: Float32Array.from([...inputs].flatMap((id) => (id % 2 === 0 ? [1, 0] : [0, 1]))), exits: new Map() }),
   };
 
   async trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch> {
@@ -100,7 +100,7 @@ export class FakeCompute implements RunCompute {
 
   async teacherLogits(batch: MicroBatch): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
     const wrong = Float32Array.from([...batch.inputs].flatMap(() => [1, 0]));
-    return { teachers: new Map([['wide', wrong]]), ensemble: this.student.logits(batch.inputs, batch.rows) };
+    return { teachers: new Map([['wide', wrong]]), ensemble: this.student.outputs(batch.inputs, batch.rows).logits };
   }
 
   tensors(): number {

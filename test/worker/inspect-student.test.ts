@@ -63,6 +63,9 @@ describe('the built-in students', () => {
     [{ builtin: 'cnn-small', filters: 4 }, 9 * 4 + 4 + 9 * 4 * 8 + 8 + 8 * 3 + 3],
     [{ builtin: 'cnn-small', filters: 4, batchNorm: true, dropout: 0.2 }, 9 * 4 + 8 + 9 * 4 * 8 + 16 + 8 * 3 + 3],
     [{ builtin: 'resnet', filters: 4 }, 9 * 4 + 8 + 2 * (9 * 16 + 8) + (9 * 32 + 9 * 64 + 32 + 32 + 16) + (9 * 128 + 9 * 256 + 64 + 128 + 32) + 16 * 3 + 3],
+    [{ builtin: 'mlp', hidden: [7, 5, 4], exits: true }, 16 * 7 + 7 + 7 * 5 + 5 + 5 * 4 + 4 + 4 * 3 + 3 + (7 * 3 + 3) + (5 * 3 + 3)],
+    [{ builtin: 'cnn-small', filters: 4, exits: true }, 9 * 4 + 4 + 9 * 4 * 8 + 8 + 8 * 3 + 3 + (9 * 4 * 8 + 8 + 8 * 3 + 3)],
+    [{ builtin: 'resnet', filters: 2, batchNorm: true, exits: true }, null],
     [{ builtin: 'resnet', depth: 14, filters: 2, batchNorm: false, dropout: 0.5 }, null],
   ] as const)('%j are models that tfjs builds, with the weights that they list', async (options, parameters) => {
     const recipe = recipeSchema.shape.student.parse(options);

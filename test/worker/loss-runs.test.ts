@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { UserError } from '../../shared/errors.js';
-import { withoutAdapters } from '../../shared/models/student-spec.js';
+import { studentAlone } from '../../shared/models/student-spec.js';
 import { isTerm, terms } from '../../shared/recipe/terms.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { temporaryFolder } from './fakes.js';
@@ -12,6 +12,7 @@ import { reference, saveLayersModel } from './teachers/fixtures.js';
 
 const student = { builtin: 'mlp', hidden: [8] };
 const cnn = { model: '' };
+const withExits = { builtin: 'mlp', hidden: [8, 8, 8], exits: true };
 const short = { epochs: 1 };
 /** What a term cannot do without; taps of the student and of both kinds of teacher. */
 const options: Readonly<Record<string, Record<string, unknown>>> = {
@@ -39,7 +40,7 @@ beforeAll(async () => {
 
 describe('a run', () => {
   it.each(Object.keys(terms).filter(isTerm))('with %s has the same bits with 1, 2 and 3 workers', async (term) => {
-    const run = await prepared(term in options ? cnn : student, { ...short, losses: { crossEntropy: { weight: 0.1 }, [term]: { weight: 0.5, ...options[term] } } });
+    const run = await prepared(terms[term].exits ? withExits : term in options ? cnn : student, { ...short, losses: { crossEntropy: { weight: 0.1 }, [term]: { weight: 0.5, ...options[term] } } });
     const [one, two, three] = [await whole(run, 1), await whole(run, 2), await whole(run, 3)];
     expect(curve(two.lines)).toEqual(curve(one.lines));
     expect(curve(three.lines)).toEqual(curve(one.lines));
@@ -84,7 +85,7 @@ describe('pairs of taps', () => {
     const names = run.student.weights.filter(({ adapter }) => adapter).map(({ name }) => name);
     expect(names).toEqual(['adapter/features/0/kernel', 'adapter/features/0/bias', 'adapter/features/0/gamma', 'adapter/features/0/beta', 'adapter/features/1/kernel', 'adapter/features/1/bias']);
     for (const name of names.filter((one) => !one.endsWith('0/bias'))) expect(best?.get(name), name).not.toEqual(run.initialWeights.get(name));
-    expect([...exported.keys()]).toEqual([...withoutAdapters(run.student, best ?? new Map()).weights.keys()]);
+    expect([...exported.keys()]).toEqual([...studentAlone(run.student, best ?? new Map()).weights.keys()]);
     expect(summary.student.parameters).toBe([...exported.values()].reduce((sum, { length }) => sum + length, 0));
   });
 

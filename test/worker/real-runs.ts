@@ -1,6 +1,6 @@
 /** Whole runs in one process for tests: files, shards, teachers and students are real, on the wasm backend, over loopback. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, expect } from 'vitest';
 import { readBest } from '../../coordinator/best.js';
 import { coordinate } from '../../coordinator/coordinator.js';
@@ -11,6 +11,7 @@ import type { PreparedRun } from '../../coordinator/run-data.js';
 import { epochOrder } from '../../shared/data/sampler.js';
 import { writeShards } from '../../shared/data/shards.js';
 import type { LabelHome } from '../../shared/labels/home.js';
+import type { StudentSpec } from '../../shared/models/student-spec.js';
 import { randomStream } from '../../shared/random.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { openWasm } from '../../worker/backends/wasm.js';
@@ -99,12 +100,20 @@ export interface WholeOptions {
   readonly onListening?: (port: number) => void;
 }
 
+interface Written {
+  readonly spec: StudentSpec;
+  readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
 interface Finished {
   readonly summary: Summary;
   readonly lines: JournalLine[];
   /** By the coordinator and the workers. */
   readonly said: string[];
+  /** Weights of what was written into `student`. */
   readonly exported: ReadonlyMap<string, Float32Array>;
+  /** By the name of the folder that it was written into. */
+  readonly written: ReadonlyMap<string, Written>;
   /** All weights of the replica at the best evaluation. */
   readonly best: ReadonlyMap<string, Float32Array> | null;
 }
@@ -112,7 +121,7 @@ interface Finished {
 export async function whole(run: PreparedRun, workers: number, { cut = false, labels, workerLabels, onListening }: WholeOptions = {}): Promise<Finished> {
   const out = temporaryFolder();
   const said: string[] = [];
-  let exported: ReadonlyMap<string, Float32Array> = new Map();
+  const written = new Map<string, Written>();
   let listening: (port: number) => void = () => undefined;
   const port = new Promise<number>((resolve) => {
     listening = resolve;
@@ -120,7 +129,7 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
   const summary = coordinate(run, {
     listen: { host: '127.0.0.1', port: 0 }, token: labels === undefined ? null : 'secret', out, ...(labels === undefined ? {} : { labels }), stopSignal: new AbortController().signal, next: false, onListening: listening,
     reporter: { say: (_level, text) => void said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
-    exportStudent: async (_spec, weights, folder) => void (folder.endsWith('-best') || (exported = weights)), expected: workers, times: { tickMs: 10, heartbeatMs: 50 },
+    exportStudent: async (spec, weights, folder) => void written.set(basename(folder), { spec, weights }), expected: workers, times: { tickMs: 10, heartbeatMs: 50 },
   });
   summary.catch(() => undefined);
   const url = `ws://127.0.0.1:${await port}`;
@@ -143,7 +152,7 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
   // Two connections, and at least one that came back.
   if (cut) expect(cuts).toBeGreaterThan(2);
   expect(await Promise.all(exits)).toEqual(exits.map(() => 0));
-  return { summary: result, said, exported, best: await readBest(out, run.student), lines: readFileSync(join(out, 'journal.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine) };
+  return { summary: result, said, exported: written.get('student')?.weights ?? new Map<string, Float32Array>(), best: await readBest(out, run.student), written, lines: readFileSync(join(out, 'journal.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine) };
 }
 
 function cutAtSecondLease(connection: Connection): Connection {

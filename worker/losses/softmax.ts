@@ -19,6 +19,17 @@ export function logSoftmaxRow(logits_BC: Float32Array, row: number, temperature:
   for (let k = 0; k < classes; k++) out[k] = (out[k] ?? 0) - normaliser;
 }
 
+/** log softmax(z / T) of every row, in float32. */
+export function logSoftmax(logits_BC: Float32Array, classes: number, temperature: number): Float32Array {
+  const out_BC = new Float32Array(logits_BC.length);
+  const row_C = new Float64Array(classes);
+  for (let row = 0; row < logits_BC.length / classes; row++) {
+    logSoftmaxRow(logits_BC, row, temperature, row_C);
+    out_BC.set(row_C, row * classes);
+  }
+  return out_BC;
+}
+
 /** log of the sum of exp over all but one place; -Infinity where nothing is left. */
 export function logSumExpBut(values_C: Float64Array, left: number): number {
   let max = -Infinity;

@@ -17,6 +17,7 @@ import { cosineDistance, meanSquare, multiLabel } from './outputs.js';
 import { correlation, probabilistic, relational, similarity } from './relations.js';
 import { response } from './response.js';
 import { selectivity } from './selectivity.js';
+import { logSoftmax } from './softmax.js';
 import type { PairInput, TermInput, TermValues } from './term.js';
 import { virtualTeacher } from './virtual-teacher.js';
 
@@ -29,11 +30,20 @@ export interface LossOptions {
 /** A pair's activations: the student's after its adapter. By the pair's key. */
 export type PairActivations = ReadonlyMap<string, { readonly student: Activation; readonly teacher: Activation }>;
 
+/** What a student gives beside its logits. */
+export interface InnerOutputs {
+  /** Of the exits before the last one, in the model's order: [rows x classes] each. */
+  readonly exits: readonly Float32Array[];
+  readonly pairs: PairActivations;
+}
+
 export interface TotalLoss {
   /** `<term>` and `<term>.count` for each term that applies; correct and labelled; those of `againstEnsemble`. */
   readonly sums: Record<string, number>;
   /** d total / d logits, [rows x classes]. */
   readonly gradient_BC: Float32Array;
+  /** The same for each earlier exit; null without a term on exits. */
+  readonly exitGradients: readonly (Float32Array | null)[];
   /** d total / d student's activation, by the pair's key. */
   readonly pairGradients: ReadonlyMap<string, Float32Array>;
 }
@@ -50,22 +60,26 @@ export function applicableTerms(targets: Targets, { losses, divisors }: LossOpti
   );
 }
 
-export function totalLoss(logits_BC: Float32Array, classes: number, targets: Targets, options: LossOptions, pairs: PairActivations = new Map()): TotalLoss {
+export function totalLoss(logits_BC: Float32Array, classes: number, targets: Targets, options: LossOptions, inner: InnerOutputs = { exits: [], pairs: new Map() }): TotalLoss {
   const gradient_BC = new Float64Array(logits_BC.length);
   const sums: Record<string, number> = {};
   const pairGradients = new Map<string, Float32Array>();
-  for (const [name, scale] of applicableTerms(targets, options)) {
-    const parts = isOnPairs(name)
-      ? onPairs(name, pairs, { rows: targets.labels.length, scale, losses: options.losses, gradients: pairGradients })
-      : [valuesOf(name, { logits_BC, classes, scale, gradient_BC }, targets, options.losses)];
+  const applicable = applicableTerms(targets, options);
+  const exits = inner.exits.map((exit_BC) => ({ logits_BC: exit_BC, gradient_BC: new Float64Array(exit_BC.length) }));
+  for (const [name, scale] of applicable) {
+    const { losses } = options;
+    const parts = isOnPairs(name) ? onPairs(name, inner.pairs, { rows: targets.labels.length, scale, losses, gradients: pairGradients })
+      : isOnExits(name) ? exits.map((exit) => onExit(name, { ...exit, classes, scale }, { final_BC: logits_BC, targets, losses }))
+        : [valuesOf(name, { logits_BC, classes, scale, gradient_BC }, targets, losses)];
     sums[name] = parts.reduce((total, { values_B }) => total + values_B.reduce((sum, value) => sum + value, 0), 0);
     sums[`${name}.count`] = parts[0]?.count ?? 0;
   }
-  return { sums: { ...sums, ...hits(logits_BC, targets.labels, classes), ...imitation(logits_BC, classes, targets, options.losses) }, gradient_BC: Float32Array.from(gradient_BC), pairGradients };
+  return { sums: { ...sums, ...hits(logits_BC, targets.labels, classes), ...imitation(logits_BC, classes, targets, options.losses) }, gradient_BC: Float32Array.from(gradient_BC), exitGradients: [...applicable.keys()].some(isOnExits) ? exits.map((exit) => Float32Array.from(exit.gradient_BC)) : exits.map(() => null), pairGradients };
 }
 
 type OnPairs = PairTerm | 'selfDistillation';
-type OnLogits = Exclude<TermName, OnPairs>;
+type OnExits = 'exitCrossEntropy' | 'exitResponse';
+type OnLogits = Exclude<TermName, OnPairs | OnExits>;
 type TermOf<N extends TermName> = (input: TermInput, targets: Targets, options: NonNullable<LossesAtStep[N]>) => TermValues;
 
 const functions: { readonly [N in OnLogits]: TermOf<N> } = {
@@ -89,6 +103,29 @@ const pairFunctions: { readonly [N in OnPairs]: (input: PairInput, options: NonN
   selectivity,
   correlation,
 };
+
+interface ExitContext {
+  /** What the last exit gives: a constant. */
+  readonly final_BC: Float32Array;
+  readonly targets: Targets;
+  readonly losses: LossesAtStep;
+}
+
+/** BYOT (Zhang et al. 2019): each earlier exit learns from the labels and from the last exit, as from a teacher. */
+const exitFunctions: { readonly [N in OnExits]: (input: TermInput, context: ExitContext, options: NonNullable<LossesAtStep[N]>) => TermValues } = {
+  exitCrossEntropy: (input, { targets }, { labelSmoothing }) => crossEntropy(input, targets.labels, labelSmoothing),
+  exitResponse: (input, { final_BC }, { temperature }) => response(input, logSoftmax(final_BC, input.classes, temperature), temperature),
+};
+
+function isOnExits(name: TermName): name is OnExits {
+  return name in exitFunctions;
+}
+
+function onExit<N extends OnExits>(name: N, input: TermInput, context: ExitContext): TermValues {
+  const options = context.losses[name];
+  if (options === undefined) throw new Error(`no term ${name}`);
+  return exitFunctions[name](input, context, options);
+}
 
 function isOnPairs(name: TermName): name is OnPairs {
   return name in pairFunctions;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { jsonSchema } from '../../../shared/recipe/json-schema.js';
 
 describe('recipe.schema.json', () => {
-  // After a change of the schema: npx vitest run -u test/shared/recipe/json-schema.test.ts
+  // After a change of the schema: npx vitest run test/shared/recipe/json-schema.test.ts -u
   it('is what the schema gives', async () => {
     await expect(`${JSON.stringify(jsonSchema(), null, 2)}\n`).toMatchFileSnapshot('../../../shared/recipe/recipe.schema.json');
   });
