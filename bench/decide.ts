@@ -40,7 +40,7 @@ class Rig {
   constructor(workers: number, microBatches: number, steps: number) {
     this.#workers = workers;
     const unitAt = (index: number): Unit | undefined => (index < steps ? { kind: 'train', step: index, epoch: 0, from: 0, to: microBatches, microBatches } : undefined);
-    this.#core = new Core({ unitAt, firstUnit: 0, stateHash: 's0', slots: 13 + 16, contributionBytes: 1000, silenceMs: 1e12, firstLeaseMs: 1e12 });
+    this.#core = new Core({ unitAt, firstUnit: 0, stateHash: 's0', skips: 0, slots: 13 + 16, contributionBytes: 1000, silenceMs: 1e12, firstLeaseMs: 1e12 });
   }
 
   run(): void {

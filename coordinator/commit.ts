@@ -6,6 +6,7 @@
  * Each phase is a function of its own. An evaluation changes no weights: it is a journal line.
  */
 import { exitCodes, UserError } from '../shared/errors.js';
+import { isDue } from '../shared/fault-points.js';
 import { commitScalars, skipScalars } from '../shared/optimizer/scalars.js';
 import { checksumOf, split } from '../shared/protocol/chunks.js';
 import { limits } from '../shared/protocol/messages.js';
@@ -13,8 +14,9 @@ import type { Sums } from '../shared/reduction/contribution.js';
 import type { Replica } from '../shared/replica.js';
 import type { Broadcast, CommitHead, LiveCommit } from './broadcast.js';
 import type { Content, Contributions } from './contributions.js';
+import { skipLimit } from './decide/commits.js';
 import type { Unit } from './decide/types.js';
-import type { CommitLine, EvaluationLine, Journal, JournalLine } from './journal.js';
+import { nothingApplied, type CommitLine, type EvaluationLine, type Journal, type JournalLine } from './journal.js';
 import type { CommitLog } from './log.js';
 import { expectOwnState } from './own-state.js';
 import { applyCommit } from './recovery.js';
@@ -46,11 +48,11 @@ export interface CommitRequest {
   readonly unit: Unit;
   readonly slot: number | null;
   readonly skip: boolean;
+  /** Steps in a row before it that had no update. */
+  readonly skips: number;
   readonly reason: string;
 }
 
-/** Steps in a row whose gradient was not finite when it was complete. */
-const skipLimit = 3;
 const emptyDigest = '0'.repeat(16);
 
 export class Committer {
@@ -58,7 +60,6 @@ export class Committer {
   #step: number;
   #update: number;
   #stateHash: string;
-  #badSteps = 0;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -112,10 +113,10 @@ export class Committer {
   }
 
   /** The commit with its scalars; `skip` says why there is no update. */
-  #reduce({ index, unit, skip, reason }: CommitRequest, content: Content | null): { live: LiveCommit; skip: string | undefined } {
+  #reduce({ index, unit, skip, skips, reason }: CommitRequest, content: Content | null): { live: LiveCommit; skip: string | undefined } {
     const buffer = content?.buffer ?? null;
     const squares = buffer === null ? 0 : this.#options.replica.slotSquares(buffer);
-    const why = skip ? reason || 'skipped' : this.#reasonToSkip(unit, buffer, squares);
+    const why = skip ? reason || 'skipped' : this.#reasonToSkip({ unit, skips }, buffer, squares);
     if (content === null || buffer === null || why !== undefined) {
       const head: CommitHead = { step: unit.step, unit: index, scalars: skipScalars(this.#update), bytes: 0, digest: emptyDigest, momentCounts: [], checksums: [] };
       return { live: { head, bytes: new Uint8Array(0), retired: null }, skip: why ?? 'skipped' };
@@ -123,13 +124,11 @@ export class Committer {
     return { live: this.#liveCommit({ index, unit, squares }, { ...content, buffer }), skip: undefined };
   }
 
-  /** @throws UserError (65) when too many steps in a row have no finite gradient */
-  #reasonToSkip(unit: Unit, buffer: number | null, squares: number): string | undefined {
-    if (buffer === null) return 'no loss term applied';
-    const isFinite = Number.isFinite(squares);
-    this.#badSteps = isFinite ? 0 : this.#badSteps + 1;
-    if (isFinite) return undefined;
-    if (this.#badSteps >= skipLimit) throw new UserError(`step ${unit.step}: the sum of gradients is not finite, ${skipLimit} steps in a row; lower the learning rate or clip`, exitCodes.data);
+  /** @throws UserError (65) when too many steps in a row have no update */
+  #reasonToSkip({ unit, skips }: { unit: Unit; skips: number }, buffer: number | null, squares: number): string | undefined {
+    if (buffer === null) return nothingApplied;
+    if (Number.isFinite(squares)) return undefined;
+    if (skips + 1 >= skipLimit) throw new UserError(`step ${unit.step}: the sum of gradients is not finite, and ${skipLimit} steps in a row have no update; lower the learning rate or clip`, exitCodes.data);
     this.#options.warn(`step ${unit.step}: the sum of gradients is not finite; no update`);
     return 'the sum of gradients is not finite';
   }
@@ -156,6 +155,7 @@ export class Committer {
     applyCommit(replica, live.head, live.head.bytes === 0 ? null : buffer);
     this.#step = live.head.step + 1;
     if (live.head.bytes > 0) this.#stateHash = replica.hashState();
+    if (isDue('flip')) replica.weights[0] = (replica.weights[0] ?? 0) + 1;
   }
 
   #line({ index, unit }: CommitRequest, sums: Sums, skip: string | undefined): CommitLine {

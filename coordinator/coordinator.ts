@@ -19,6 +19,7 @@ import { listen, type Admission } from './admission.js';
 import { readBest } from './best.js';
 import { LabelDesk } from './labels.js';
 import { CommitLog } from './log.js';
+import { StateLost } from './own-state.js';
 import { Probes } from './probes.js';
 import { recover, type Recovered } from './recovery.js';
 import type { Reporter } from './reports/progress.js';
@@ -59,15 +60,40 @@ export interface CoordinateOptions {
   readonly nowMs?: () => number;
 }
 
+interface GenerationOptions extends CoordinateOptions {
+  readonly isRebuilt: boolean;
+}
+
 const defaultTimes: RunTimes = { heartbeatMs: 250, silenceMs: 1500, firstLeaseMs: 180_000, tickMs: 200, patienceMs: 3000 };
 /** Slots for contributions that come before their neighbours: small students can afford more. */
 const earlySlots = { small: 16, big: 2 };
 /** Buffers for commits that sockets still read while the next step fills. */
 const retiredSlots = 2;
 
-/** @throws UserError: 75 stopped in good order, 69 storage or lock, 65 diverged or damaged */
+/** So often a coordinator rebuilds its replica before it gives its machine's memory up. */
+const rebuildLimit = 3;
+
+/** @throws UserError: 75 stopped in good order, 69 storage, lock or memory, 65 diverged or damaged */
 export async function coordinate(run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
   if (await isFinished(options.out)) return readSummary(options.out, run.recipeDigest);
+  let { listen } = options;
+  const onListening = (port: number): void => {
+    listen = { ...listen, port };
+    options.onListening(port);
+  };
+  for (let rebuilt = 0; ; rebuilt++) {
+    try {
+      return await coordinateOnce(run, { ...options, listen, onListening, isRebuilt: rebuilt > 0 });
+    } catch (error) {
+      if (!(error instanceof StateLost)) throw error;
+      if (rebuilt === rebuildLimit) throw new UserError(`${error.message}; it was rebuilt ${rebuildLimit} times: trust another machine's memory, the run is safe up to its last journalled step`, exitCodes.unavailable);
+      options.reporter.say('warn', `${error.message}: it is rebuilt from snapshot and log, and the workers come back to it`);
+    }
+  }
+}
+
+/** One generation. @throws StateLost when the next one is to rebuild the state */
+async function coordinateOnce(run: PreparedRun, options: GenerationOptions): Promise<Summary> {
   const folder = await openRunFolder(options.out, identityOf(run), { force: options.force });
   try {
     return await runIn(folder, run, options);
@@ -96,7 +122,7 @@ interface Opened {
   readonly probes: Probes;
 }
 
-async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
+async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOptions): Promise<Summary> {
   const opened = await openStores(folder, run, options);
   const active = new Run({ ...opened, run, folder, ...options, expected: options.expected ?? 1, times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now });
   const labels = openLabels(run, options, (error) => active.fail(error));
@@ -112,12 +138,18 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: CoordinateOpt
     options.onListening(admission.port);
     faultPoint('idle');
     const outcome = await active.finished();
+    if (outcome.type === 'rebuild') throw new StateLost(outcome.reason);
     const summary = outcome.type === 'done' ? await writeResults({ folder, run, options, active, opened }) : null;
     await labels?.settle();
     await active.sayEnd(endOf(outcome, options.next));
     return summary ?? stop(run, outcome);
+  } catch (error) {
+    // Nothing that a worker could wait for.
+    if (error instanceof UserError && error.exitCode === exitCodes.data) await active.sayEnd({ reason: 'stopped', text: error.message });
+    throw error;
   } finally {
     active.close();
+    await active.idle();
     await admission?.close();
     await labels?.close();
     await opened.recovered.journal.close();

@@ -59,6 +59,20 @@ export function afterRewinds(lines: readonly JournalLine[]): JournalLine[] {
   return kept;
 }
 
+/** Why a step without an update is no failure: the batch had no sample that any term applies to. */
+export const nothingApplied = 'no loss term applied';
+
+/** Whether a commit has no update because something failed. Pure. */
+export function isFailedStep(line: CommitLine): boolean {
+  return line.skip !== undefined && line.skip !== nothingApplied;
+}
+
+/** Training steps in a row that failed, at the end of these lines. Pure. */
+export function skipsAtEnd(lines: readonly JournalLine[]): number {
+  const commits = lines.filter((line) => line.type === 'commit');
+  return commits.length - 1 - commits.findLastIndex((line) => !isFailedStep(line));
+}
+
 function survives(line: JournalLine, toStep: number): boolean {
   if (line.type === 'commit') return line.step < toStep;
   return line.type === 'evaluation' ? line.step <= toStep : true;

@@ -11,7 +11,7 @@ import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
-import { faultPoint } from '../shared/fault-points.js';
+import { faultPoint, slowDisk } from '../shared/fault-points.js';
 import { checksumOf, split, type ChunkRange } from '../shared/protocol/chunks.js';
 import { scalarsSchema } from '../shared/protocol/messages.js';
 import { journalLineSchema } from './journal.js';
@@ -100,6 +100,7 @@ export class CommitLog {
       await writeFully(segment.file, payload === null ? [head] : [head, payload], at);
       faultPoint('before-fsync');
       await segment.file.datasync();
+      await slowDisk();
       segment.sizeBytes = at + head.length + record.bytes;
       this.#places.set(record.step, { segment, at, payloadAt: at + head.length, stateHash: record.stateHash });
     });

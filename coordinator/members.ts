@@ -159,6 +159,8 @@ export class Members implements MemberHost {
         if (admitted.intake.unitOf(message.lease) === null) return this.onRefused(member, `failed for lease ${message.lease}, which is not open`);
         admitted.intake.cancel(message.lease);
         return this.#options.post({ type: 'failed', worker: admitted.id, lease: message.lease, reason: `micro-batch ${message.microBatch}: ${message.reason}` });
+      case 'differs':
+        return this.#onDiffers(admitted.id, message);
       case 'leave':
         member.explain(message.reason);
         return this.#options.post({ type: 'leave', worker: admitted.id, reason: message.reason });
@@ -193,7 +195,7 @@ export class Members implements MemberHost {
     const { admitted } = member;
     if (admitted === null) return;
     const known = hashAt(message.step, this.#known());
-    if (known !== undefined && known !== message.stateHash) return this.resync(admitted.id, `its state after ${message.step} steps is ${message.stateHash}, the run's ${known}`);
+    if (known !== undefined && known !== message.stateHash) return this.#onDiffers(admitted.id, message);
     const { numerics, saved } = this.#options.probes.judge(message.probe, admitted.device);
     saved.catch((error: unknown) => this.#options.fail(error));
     const entry = this.roster.admit(admitted.worker, admitted.device);
@@ -206,6 +208,10 @@ export class Members implements MemberHost {
     member.isReady = true;
     this.#options.reporter.say('info', `${member.name} is ready: ${device}, numerics ${numerics}`);
     this.#begin(admitted.id, { type: 'ready', worker: admitted.id, step: message.step, stateHash: message.stateHash });
+  }
+
+  #onDiffers(worker: WorkerId, { step, stateHash }: { step: number; stateHash: string }): void {
+    this.#options.post({ type: 'differs', worker, step, stateHash, wanted: hashAt(step, this.#known()) ?? 'no longer known' });
   }
 
   /** Keeps the first ones from work until all that are expected are ready; whoever comes later begins at once. */

@@ -44,16 +44,20 @@ interface Standing {
   readonly unit: number;
 }
 
+/** `isWrong`: the log's next commit was whole, and thus may have been released, but leads to another state than it says. */
+type Folded = Standing & { readonly isWrong: boolean };
+
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
   await ensureInitial(options);
   const standing = await foldLog(options);
   const { journal, lines } = await Journal.open(options.journalPath);
   try {
-    const isRewound = await reconcile(options, { journal, lines, step: standing.step });
+    const isRewound = await reconcile(options, { journal, lines, ...standing });
     const started: JournalLine = { type: 'generation', generation: options.generation, atMs: options.nowMs(), step: standing.step };
     await journal.append(started);
     const counted = afterRewinds([...lines, started]);
-    return { journal, lines: counted, ...standing, unit: nextUnit(counted, standing.unit), stateHash: options.replica.hashState(), isRewound };
+    const { step, update } = standing;
+    return { journal, lines: counted, step, update, unit: nextUnit(counted, standing.unit), stateHash: options.replica.hashState(), isRewound };
   } catch (error) {
     await journal.close();
     throw error;
@@ -72,15 +76,17 @@ async function ensureInitial({ snapshots, replica, initialWeights, recipeDigest,
 }
 
 /** Loads the newest sound snapshot and applies the log to it; what the log holds beyond a gap or a damage is cut off. */
-async function foldLog(options: RecoveryOptions): Promise<Standing> {
+async function foldLog(options: RecoveryOptions): Promise<Folded> {
   const { log, warn } = options;
+  let isWrong = false;
   for (;;) {
     const snapshot = await loadNewest(options);
     const replayed = await replay(options, { step: snapshot.step, update: snapshot.update, unit: snapshot.unit });
-    if (!replayed.isDamaged) {
+    if (!replayed.isWrong) {
       await log.truncate(replayed.step);
-      return { step: replayed.step, update: replayed.update, unit: replayed.unit };
+      return { ...replayed, isWrong };
     }
+    isWrong = true;
     warn(`the log's commit of step ${replayed.step} gives another state than was journalled; the run goes back to it`);
     await log.truncate(replayed.step);
   }
@@ -95,15 +101,15 @@ async function loadNewest({ snapshots, replica, warn }: RecoveryOptions): Promis
   }
 }
 
-async function replay({ log, replica }: RecoveryOptions, from: Standing): Promise<Standing & { isDamaged: boolean }> {
+async function replay({ log, replica }: RecoveryOptions, from: Standing): Promise<Folded> {
   let standing = from;
   for (let step = from.step; log.has(step); step++) {
     const record = await log.read(step);
     applyCommit(replica, record, await loadPayload(log, replica, record));
-    if (replica.hashState() !== record.stateHash) return { ...standing, isDamaged: true };
+    if (replica.hashState() !== record.stateHash) return { ...standing, isWrong: true };
     standing = { step: step + 1, update: record.scalars.update, unit: record.unit + 1 };
   }
-  return { ...standing, isDamaged: false };
+  return { ...standing, isWrong: false };
 }
 
 /** Slot 0 is free before the run begins. */
@@ -119,10 +125,10 @@ export function applyCommit(replica: Replica, commit: { scalars: CommitScalars; 
 }
 
 /** Brings the journal to `step` commits; `lines` is changed along. @returns whether released steps became void */
-async function reconcile(options: RecoveryOptions, { journal, lines, step }: { journal: Journal; lines: JournalLine[]; step: number }): Promise<boolean> {
+async function reconcile(options: RecoveryOptions, { journal, lines, step, isWrong }: { journal: Journal; lines: JournalLine[]; step: number; isWrong: boolean }): Promise<boolean> {
   const last = lines.at(-1);
   const isAhead = journalledSteps(lines) > step;
-  if (isAhead && last?.type === 'commit' && last.step === step) {
+  if (isAhead && !isWrong && last?.type === 'commit' && last.step === step) {
     await journal.dropLast();
     lines.pop();
     return false;

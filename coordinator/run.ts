@@ -20,7 +20,7 @@ import { Contributions } from './contributions.js';
 import { Core } from './decide/decide.js';
 import type { Command, Unit, WorkerId } from './decide/types.js';
 import type { Intake } from './intake.js';
-import type { EvaluationLine, JournalLine } from './journal.js';
+import { isFailedStep, skipsAtEnd, type EvaluationLine, type JournalLine } from './journal.js';
 import type { CommitLog } from './log.js';
 import { Members, type NewEvent } from './members.js';
 import type { Probes } from './probes.js';
@@ -65,12 +65,13 @@ export interface RunOptions {
   readonly nowMs: () => number;
   /** The first lease waits for so many workers. */
   readonly expected: number;
+  readonly isRebuilt: boolean;
 }
 
 type Scaling = Pick<Down<'lease'>['lease'], 'divisors' | 'scalars'>;
 
 export interface Outcome {
-  readonly type: 'done' | 'stopped' | 'failed';
+  readonly type: Extract<Command, { type: 'finish' }>['outcome'];
   readonly reason: string;
   readonly step: number;
 }
@@ -128,7 +129,7 @@ export class Run {
     });
     this.#snapshotter = new Snapshotter({ ...options, ...run.recipe.snapshots, onError: (error) => this.fail(error) });
     this.#core = new Core({
-      unitAt: units.unitAt, firstUnit: recovered.unit, stateHash: recovered.stateHash, slots: options.slots,
+      unitAt: units.unitAt, firstUnit: recovered.unit, stateHash: recovered.stateHash, skips: skipsAtEnd(recovered.lines), isRebuilt: options.isRebuilt, slots: options.slots,
       contributionBytes: contributionBytes(replica.plan), silenceMs: times.silenceMs, firstLeaseMs: times.firstLeaseMs,
     });
     this.#ticker = setInterval(() => this.#tick(), times.tickMs);
@@ -174,6 +175,12 @@ export class Run {
 
   workers(): Summary['workers'] {
     return this.#members.roster.list();
+  }
+
+  /** Resolves once nothing is being written any more. */
+  async idle(): Promise<void> {
+    await this.#committing;
+    await this.#snapshotter.idle();
   }
 
   /** Tells every worker, and waits a moment for them to close. */
@@ -306,7 +313,7 @@ export class Run {
     this.#snapshotter.consider(this.#position());
     const stopEarly = !isTraining && this.#options.account.isStale;
     if (stopEarly) this.#options.reporter.say('info', `no better evaluation in ${this.#options.run.recipe.evaluate.earlyStop?.patience ?? 0}; training ends`);
-    this.#post({ type: 'committed', unit: request.index, stateHash: this.#committer.stateHash, stopEarly });
+    this.#post({ type: 'committed', unit: request.index, stateHash: this.#committer.stateHash, isSkipped: line.type === 'commit' && isFailedStep(line), stopEarly });
   }
 
   async #keepBest(line: EvaluationLine): Promise<void> {

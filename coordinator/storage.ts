@@ -7,6 +7,7 @@ import { link, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { exitCodes, UserError } from '../shared/errors.js';
+import { slowDisk } from '../shared/fault-points.js';
 
 const storageCodes = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'EFBIG', 'ENOTDIR', 'ESTALE', 'ENXIO', 'EMFILE', 'ENFILE']);
 
@@ -69,6 +70,7 @@ async function writeTemporary(path: string, pieces: Iterable<Uint8Array> | Async
   try {
     for await (const piece of pieces) await file.writeFile(piece);
     await file.sync();
+    await slowDisk();
   } finally {
     await file.close();
   }

@@ -50,6 +50,8 @@ export class LinkSession {
   end: Down<'end'> | null = null;
   /** The replica differs from the coordinator's. */
   isReplicaLost = false;
+  /** The coordinator was told so, and is to answer. */
+  #awaitsVerdict = false;
   /** Why this side closed the connection, if it did. */
   closeReason: string | null = null;
   /** Whether the run's models lie here and the trainer knows of them. */
@@ -172,6 +174,7 @@ export class LinkSession {
 
   #handle(message: DownMessage, payload: Uint8Array): void {
     if (message.type === 'end') return this.#onEnd(message);
+    if (this.#awaitsVerdict && message.type !== 'resync') return;
     if (message.type === 'welcome') return this.#onWelcome(message);
     const run = this.#runOf(message);
     switch (message.type) {
@@ -280,10 +283,17 @@ export class LinkSession {
     const outcome = run.fold.release(message);
     if (outcome === 'repeated') return;
     faultPoint('before-acknowledgement');
-    if (outcome === 'differs') return this.#dropReplica(`state ${run.fold.stateHash} after step ${message.step}, the coordinator has ${message.stateHash}`);
+    if (outcome === 'differs') return this.#sayDiffers(run);
     run.uploads.dropThrough(message.step);
     this.#tellTrainer({ type: 'weights', session: run.session, step: run.fold.step });
     this.announceReady();
+  }
+
+  /** Whether it starts again from a snapshot, or has done so too often, is for the coordinator to say. */
+  #sayDiffers(run: PreparedRun): void {
+    [this.isReplicaLost, this.#awaitsVerdict] = [true, true];
+    this.#openLeases.clear();
+    this.#send({ type: 'differs', ...this.#envelope(), stateHash: run.fold.stateHash });
   }
 
   #dropReplica(reason: string): void {

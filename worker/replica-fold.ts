@@ -3,6 +3,7 @@
  * each once, in order. It runs on the link's thread; the trainer reads the same memory under the control's lock.
  */
 import { ProtocolError } from '../shared/errors.js';
+import { isDue } from '../shared/fault-points.js';
 import { Assembler } from '../shared/protocol/chunks.js';
 import type { Down } from '../shared/protocol/messages.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
@@ -119,6 +120,7 @@ export class ReplicaFold {
   #apply({ scalars, bytes, momentCounts, step }: Down<'commit'>): void {
     const slot = bytes === 0 ? null : this.#slot;
     this.replica.apply(scalars, slot, slot === null ? null : this.replica.readMoments(slot, momentCounts));
+    if (isDue('flip')) this.replica.weights[0] = (this.replica.weights[0] ?? 0) + 1;
     this.#control.step = step + 1;
     this.#stateHash = this.replica.hashState();
   }

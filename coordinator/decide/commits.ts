@@ -1,9 +1,10 @@
 /** How units end: committed, skipped, or given up with the run. Each function is one of the questions of settle(). */
 import type { Machine, OpenUnit } from './machine.js';
 import { hasFailed, nameOf, nameOfUnit, type Member, type Task } from './state.js';
+import type { Command } from './types.js';
 
-/** Training steps without an update, in a row, that end the run. */
-const skipLimit = 3;
+/** Training steps without an update, in a row, that end the run: it is the data, the recipe or a machine, and no chance. */
+export const skipLimit = 3;
 
 /** Was a stop asked for, and is there nothing left to wait for? */
 export function endIfStopped(m: Machine): boolean {
@@ -45,7 +46,7 @@ export function commitComplete(m: Machine): boolean {
   open.isCommitting = true;
   const { work } = open;
   const reason = `${nameOfUnit(work.unit)}: ${counted(work.contributors.length, 'contribution')} of ${counted(new Set(work.contributors).size, 'worker')}`;
-  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: open.progress.root, skip: false, reason });
+  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: open.progress.root, skip: false, skips: m.skips, reason });
   return true;
 }
 
@@ -77,11 +78,11 @@ export function isWorthTryingElsewhere(m: Machine, task: Task): boolean {
 
 function skip(m: Machine, open: OpenUnit, reason: string): void {
   const { work } = open;
-  if (work.unit.kind === 'train' && ++m.skips >= skipLimit) return finish(m, 'failed', `${skipLimit} steps in a row have no update; ${reason}`);
+  if (work.unit.kind === 'train' && m.skips + 1 >= skipLimit) return finish(m, 'failed', `${skipLimit} steps in a row have no update; ${reason}`);
   abandon(m, open, reason);
   m.say('warn', `${nameOfUnit(work.unit)} is skipped: ${reason}`);
-  [open.isCommitting, open.isSkipped] = [true, true];
-  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: null, skip: true, reason });
+  open.isCommitting = true;
+  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: null, skip: true, skips: m.skips, reason });
 }
 
 /** Nothing of the unit's work will be used. */
@@ -91,7 +92,7 @@ function abandon(m: Machine, { work, progress }: OpenUnit, reason: string): void
   m.leases.close(work, false);
 }
 
-export function finish(m: Machine, outcome: 'done' | 'stopped' | 'failed', reason: string): void {
+export function finish(m: Machine, outcome: Extract<Command, { type: 'finish' }>['outcome'], reason: string): void {
   if (m.isOver) return;
   m.isOver = true;
   if (m.open !== null && !m.open.isCommitting) abandon(m, m.open, reason);

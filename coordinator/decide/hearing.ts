@@ -31,6 +31,8 @@ export function hear(m: Machine, event: Event): void {
       return onReceived(m, event);
     case 'failed':
       return onFailed(m, event);
+    case 'differs':
+      return member === undefined ? undefined : onWrongState(m, member, event);
     case 'leave':
       return onLeave(m, event);
     case 'committed':
@@ -57,7 +59,7 @@ function onHeard(member: Member, { progress, rttMs, nowMs }: Heard<'heard'>): vo
 function onReady(m: Machine, event: Heard<'ready'>): void {
   const member = m.members.get(event.worker);
   if (member === undefined) return;
-  if (event.step === m.steps && event.stateHash !== m.stateHash) return onWrongState(m, member, event);
+  if (event.step === m.steps && event.stateHash !== m.stateHash) return onWrongState(m, member, { ...event, wanted: m.stateHash });
   m.members.markReady(member);
 }
 
@@ -69,7 +71,7 @@ function onOffer(m: Machine, event: Heard<'offer'>): void {
   if (!isNew || event.step !== lease.task.unit.step || event.step !== m.steps) return m.leases.refuse();
   if (event.stateHash !== m.stateHash) {
     m.leases.refuse();
-    return onWrongState(m, lease.member, event);
+    return onWrongState(m, lease.member, { ...event, wanted: m.stateHash });
   }
   learn(m, lease, event.computeSeconds);
   if (event.bytes === 0) lease.member.missed = 0;
@@ -109,17 +111,22 @@ function learn(m: Machine, { task, member, startedMs }: Lease, computeSeconds: n
 }
 
 /** The worker starts again from a snapshot; the third time it is sent away. Two that agree are right and the coordinator is not. */
-function onWrongState(m: Machine, member: Member, { step, stateHash }: { step: number; stateHash: string }): void {
+function onWrongState(m: Machine, member: Member, { step, stateHash, wanted }: { step: number; stateHash: string; wanted: string }): void {
   const { dissent } = m;
   const count = (m.mismatches.get(member.process) ?? 0) + 1;
   m.mismatches.set(member.process, count);
   m.dissent = { step, stateHash, process: member.process };
-  const text = `its state after ${step} steps is ${stateHash}, the run's ${m.stateHash}`;
+  const text = `its state after ${step} steps is ${stateHash}, the run's ${wanted}`;
   if (count < mismatchLimit) m.emit({ type: 'resync', worker: member.id, reason: text });
-  else m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.refused, reason: `${text}, ${mismatchLimit} times by now` });
+  else turnAway(m, member, `${text}, ${mismatchLimit} times by now`);
   m.part(member);
-  if (dissent?.step !== step || dissent.stateHash !== stateHash || dissent.process === member.process) return;
-  finish(m, 'failed', `two workers agree on the state after ${step} steps (${stateHash}) and the coordinator has ${m.stateHash}: run the same command again, it rebuilds the state from snapshot and log`);
+  if (m.config.isRebuilt === true || dissent?.step !== step || dissent.stateHash !== stateHash || dissent.process === member.process) return;
+  finish(m, 'rebuild', `two workers agree on the state after ${step} steps (${stateHash}) and the coordinator has ${wanted}`);
+}
+
+function turnAway(m: Machine, { id }: Member, reason: string): void {
+  m.say('warn', `${id} is turned away: ${reason}`);
+  m.emit({ type: 'dismiss', worker: id, code: closeCodes.refused, reason });
 }
 
 function onReceived(m: Machine, event: Heard<'received'>): void {
@@ -151,7 +158,7 @@ function onLeave(m: Machine, event: Heard<'leave'>): void {
 function onCommitted(m: Machine, event: Heard<'committed'>): void {
   const { open } = m;
   if (open === null || !open.isCommitting || open.work.index !== event.unit) throw new Error(`unit ${event.unit} was committed, which was not asked for`);
-  const { work, isSkipped } = open;
+  const { work } = open;
   // A skip's are closed already.
   m.leases.close(work, true);
   m.open = null;
@@ -159,7 +166,7 @@ function onCommitted(m: Machine, event: Heard<'committed'>): void {
   m.stateHash = event.stateHash;
   if (work.unit.kind === 'train') {
     m.steps = work.unit.step + 1;
-    m.skips = isSkipped ? m.skips : 0;
+    m.skips = event.isSkipped ? m.skips + 1 : 0;
     m.emit({ type: 'release', step: work.unit.step, stateHash: event.stateHash });
   }
   if (event.stopEarly) finish(m, 'done', 'evaluations do not get better');

@@ -12,7 +12,6 @@ export interface OpenUnit {
   readonly progress: Progress;
   /** The shell was told to commit it, and has not said that it is done. */
   isCommitting: boolean;
-  isSkipped: boolean;
 }
 
 export class Machine {
@@ -32,7 +31,7 @@ export class Machine {
   steps: number | null;
   stateHash: string;
   /** Training steps skipped in a row. */
-  skips = 0;
+  skips: number;
   stop: { readonly reason: string; untilMs: number } | null = null;
   isOver = false;
   nowMs = 0;
@@ -43,6 +42,7 @@ export class Machine {
     this.config = config;
     this.index = config.firstUnit;
     this.stateHash = config.stateHash;
+    this.skips = config.skips;
     this.steps = config.unitAt(config.firstUnit)?.step ?? null;
   }
 
@@ -71,7 +71,7 @@ export class Machine {
   }
 
   openUnit(work: UnitWork): void {
-    this.open = { work, progress: new Progress(work.unit.microBatches, this.#slotsFor(work)), isCommitting: false, isSkipped: false };
+    this.open = { work, progress: new Progress(work.unit.microBatches, this.#slotsFor(work)), isCommitting: false };
   }
 
   /** An evaluation has no gradients, so its slots have no buffers behind them: it may have as many as its tree needs. */

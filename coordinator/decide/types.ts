@@ -45,9 +45,11 @@ export type Event = { readonly nowMs: number } & (
   | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number }
   /** The lease could not be computed, or its bytes were not finite. */
   | { readonly type: 'failed'; readonly worker: WorkerId; readonly lease: number; readonly reason: string }
+  /** Its state after `step` steps is not `wanted`, which the run's was. */
+  | { readonly type: 'differs'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string; readonly wanted: string }
   | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string }
-  /** The `commit` command's work is done: applied to the coordinator's replica, log and journal fsynced. */
-  | { readonly type: 'committed'; readonly unit: number; readonly stateHash: string; readonly stopEarly: boolean }
+  /** The `commit` command's work is done: applied to the coordinator's replica, log and journal fsynced. `isSkipped`: no update came of it, for a failure. */
+  | { readonly type: 'committed'; readonly unit: number; readonly stateHash: string; readonly isSkipped: boolean; readonly stopEarly: boolean }
   | { readonly type: 'stop'; readonly reason: string }
   | { readonly type: 'tick' }
 );
@@ -63,16 +65,16 @@ export type Command =
   /** into = into + from, gradient, sums and moments alike (`into` is the left sibling); `from` is free afterwards. */
   | { readonly type: 'merge'; readonly into: Slot; readonly from: Slot }
   | { readonly type: 'free'; readonly slot: Slot }
-  /** The unit's root lies in the slot (null: a skip). Check, apply, log, fsync, then `committed`; the slot is free from then on. */
-  | { readonly type: 'commit'; readonly index: number; readonly unit: Unit; readonly slot: Slot | null; readonly skip: boolean; readonly reason: string }
+  /** The unit's root lies in the slot (null: a skip). Check, apply, log, fsync, then `committed`; the slot is free from then on. `skips`: steps in a row before it that had no update. */
+  | { readonly type: 'commit'; readonly index: number; readonly unit: Unit; readonly slot: Slot | null; readonly skip: boolean; readonly skips: number; readonly reason: string }
   /** Journalled: tell every worker to apply. */
   | { readonly type: 'release'; readonly step: number; readonly stateHash: string }
   /** The worker's replica differs from the coordinator's: it is gone, and may join again from a snapshot. */
   | { readonly type: 'resync'; readonly worker: WorkerId; readonly reason: string }
   /** Close this connection; the worker is gone. */
   | { readonly type: 'dismiss'; readonly worker: WorkerId; readonly code: number; readonly reason: string }
-  /** The plan is finished, or a stop was asked for and the open unit is settled. */
-  | { readonly type: 'finish'; readonly outcome: 'done' | 'stopped' | 'failed'; readonly reason: string }
+  /** The plan is finished, or a stop was asked for and the open unit is settled; `rebuild`: the coordinator's replica is wrong. */
+  | { readonly type: 'finish'; readonly outcome: 'done' | 'stopped' | 'failed' | 'rebuild'; readonly reason: string }
   /** For the log, in words; emitted only when it changes. */
   | { readonly type: 'say'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };
 
@@ -83,6 +85,10 @@ export interface DecideConfig {
   readonly firstUnit: number;
   /** Hash of the coordinator's replica at the start. */
   readonly stateHash: string;
+  /** The replica was rebuilt already in this process, so workers that differ from it are wrong, however many agree. */
+  readonly isRebuilt?: boolean | undefined;
+  /** Training steps without an update, in a row, that the journal ends with. */
+  readonly skips: number;
   /** Gradient buffers: the leftmost prefix's and those for early contributions. */
   readonly slots: number;
   /** Bytes of a contribution, for the price of an upload. */

@@ -167,6 +167,8 @@ export const upSchemas = {
   chunk: z.object({ type: z.literal('chunk'), ...envelope, lease: count, offset: count, total: count, checksum: count }).strict(),
   /** The lease could not be computed. Data, not an exception: the block goes to another worker. */
   failed: z.object({ type: z.literal('failed'), ...envelope, lease: count, microBatch: count, reason: z.string().max(1024) }).strict(),
+  /** After the release of the last step the replica's state is not the released one. The answer is `resync`, or a refusal the third time. */
+  differs: z.object({ type: z.literal('differs'), ...envelope, stateHash: hash }).strict(),
   /** The worker leaves in good order. */
   leave: z.object({ type: z.literal('leave'), ...envelope, reason: z.string().max(1024) }).strict(),
 } as const;
@@ -233,7 +235,7 @@ export const downSchemas = {
 } as const;
 
 const upUnion = z.discriminatedUnion('type', [
-  upSchemas.hello, upSchemas.ready, upSchemas.heartbeat, upSchemas.offer, upSchemas.chunk, upSchemas.failed, upSchemas.leave,
+  upSchemas.hello, upSchemas.ready, upSchemas.heartbeat, upSchemas.offer, upSchemas.chunk, upSchemas.failed, upSchemas.differs, upSchemas.leave,
 ]);
 const downUnion = z.discriminatedUnion('type', [
   downSchemas.welcome, downSchemas.lease, downSchemas.cancel, downSchemas.pull, downSchemas.commit, downSchemas.commitChunk,

@@ -173,6 +173,20 @@ describe('recover', () => {
     await closing(after);
   });
 
+  it('takes a newest commit that gives another state for released: a worker may hold it', async () => {
+    const { folder, hashes } = await written(2);
+    const log = await CommitLog.open(join(folder, 'log'));
+    const record = await log.read(1);
+    const bytes = await log.readBytes(1, { offset: 0, length: record.bytes });
+    await log.truncate(1);
+    await log.append({ ...record, stateHash: 'f'.repeat(16) }, bytes);
+    await log.close();
+    const after = await opened(folder);
+    expect(after.recovered).toMatchObject({ step: 1, stateHash: hashes[1], isRewound: true });
+    await closing(after);
+    expect((await journalOf(folder)).find((line) => line.type === 'rewind')).toMatchObject({ toStep: 1 });
+  });
+
   it('does not repeat an evaluation that was journalled', async () => {
     const { folder } = await written(3);
     const { journal } = await Journal.open(join(folder, 'journal.jsonl'));

@@ -3,7 +3,7 @@
  * UPDATE=1 writes the commands anew; read the difference before you keep it.
  *
  *   units train 4, evaluate 2      the plan: kind and number of micro-batches
- *   slots 7, bytes 100, silence 5000, first 60000
+ *   slots 7, bytes 100, silence 5000, first 60000, skips 2
  *   @0 offer w1 3 ms=40 bytes=0 hash=bad digest=other step=7
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { blockRange } from '../../shared/reduction/tree.js';
 const folder = fileURLToPath(new URL('../scenarios/', import.meta.url));
 
 class Scenario {
-  readonly #numbers = { slots: 8, bytes: 100, silence: 1e9, first: 60_000 };
+  readonly #numbers = { slots: 8, bytes: 100, silence: 1e9, first: 60_000, skips: 0 };
   #units: Unit[] = [];
   #core: Core | null = null;
   readonly #leases = new Map<number, Unit>();
@@ -35,7 +35,7 @@ class Scenario {
       return [];
     }
     this.#core ??= new Core({
-      unitAt: (index) => this.#units[index], firstUnit: 0, stateHash: 's0', slots: this.#numbers.slots, contributionBytes: this.#numbers.bytes,
+      unitAt: (index) => this.#units[index], firstUnit: 0, stateHash: 's0', skips: this.#numbers.skips, slots: this.#numbers.slots, contributionBytes: this.#numbers.bytes,
       silenceMs: this.#numbers.silence, firstLeaseMs: this.#numbers.first,
     });
     const [, ms = '', words = ''] = /^@(\d+) (.*)$/.exec(line) ?? [];
@@ -46,7 +46,7 @@ class Scenario {
   #configure(line: string): void {
     const units = /^units (.*)$/.exec(line)?.[1];
     if (units !== undefined) this.#units = unitsFrom(units);
-    for (const [, name, value] of line.startsWith('#') ? [] : line.matchAll(/(slots|bytes|silence|first) (\d+)/g)) Object.assign(this.#numbers, { [name ?? '']: Number(value) });
+    for (const [, name, value] of line.startsWith('#') ? [] : line.matchAll(/(slots|bytes|silence|first|skips) (\d+)/g)) Object.assign(this.#numbers, { [name ?? '']: Number(value) });
   }
 
   #event(words: string): Record<string, unknown> {
@@ -66,10 +66,12 @@ class Scenario {
         return { type, worker: subject, lease: Number(third) };
       case 'failed':
         return { type, worker: subject, lease: Number(third), reason: rest.join(' ') };
+      case 'differs':
+        return { type, worker: subject, step: Number(third), stateHash: options.hash, wanted: `s${third}` };
       case 'leave':
         return { type, worker: subject, reason };
       case 'committed':
-        return this.#committed(Number(subject), words.includes('stopEarly'));
+        return this.#committed(Number(subject), words);
       case 'stop':
         return { type, reason };
       case 'tick':
@@ -87,9 +89,9 @@ class Scenario {
     };
   }
 
-  #committed(unit: number, stopEarly: boolean): Record<string, unknown> {
+  #committed(unit: number, words: string): Record<string, unknown> {
     if (this.#units[unit]?.kind === 'train') this.#steps++;
-    return { type: 'committed', unit, stateHash: `s${this.#steps}`, stopEarly };
+    return { type: 'committed', unit, stateHash: `s${this.#steps}`, isSkipped: words.includes('skipped'), stopEarly: words.includes('stopEarly') };
   }
 
   #write(command: Command): string {

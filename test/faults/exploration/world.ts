@@ -92,7 +92,7 @@ export class World {
     if (choice === 'coordinator starts') return this.#start();
     if (choice === 'coordinator dies') return this.#crash();
     if (choice === 'written') return this.#written();
-    if (choice === 'committed') return this.#post({ type: 'committed', unit: this.#disk.length - 1, stateHash: hashOf(this.#disk.length), stopEarly: false });
+    if (choice === 'committed') return this.#post({ type: 'committed', unit: this.#disk.length - 1, stateHash: hashOf(this.#disk.length), isSkipped: false, stopEarly: false });
     const worker = this.#workers[Number(choice[0])];
     if (worker === undefined) throw new Error(`no worker for ${choice}`);
     switch (choice.slice(2)) {
@@ -153,7 +153,7 @@ export class World {
     this.#released = this.#disk.length;
     const slots = Math.max(...this.units.map(({ microBatches }) => rootOf(microBatches).level + 1)) + 1;
     this.#core = new Core({
-      unitAt: (index) => this.units[index], firstUnit: this.#disk.length, stateHash: hashOf(this.#disk.length), slots, contributionBytes: 1, silenceMs: 1e9, firstLeaseMs: 1e9,
+      unitAt: (index) => this.units[index], firstUnit: this.#disk.length, stateHash: hashOf(this.#disk.length), skips: 0, slots, contributionBytes: 1, silenceMs: 1e9, firstLeaseMs: 1e9,
     });
     // A run whose last commit was on the disk already is done.
     this.#post({ type: 'tick' });

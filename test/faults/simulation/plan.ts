@@ -1,6 +1,6 @@
 /** What a simulated run is made of, and everything that goes wrong in it. */
 
-export const workerFaults = ['die', 'mute', 'hang', 'fail', 'poison', 'corrupt', 'flip', 'stallUpload', 'repeat', 'lose'] as const;
+export const workerFaults = ['die', 'mute', 'hang', 'fail', 'poison', 'corrupt', 'flip', 'drift', 'stallUpload', 'repeat', 'lose'] as const;
 
 export interface WorkerPlan {
   /** Milliseconds of a micro-batch. */
@@ -16,6 +16,7 @@ export interface WorkerPlan {
    *   poison       its gradient is not finite
    *   corrupt      the bytes that arrive are not those of their digest
    *   flip         a bit of its replica changes
+   *   drift        from then on it applies commits wrongly, as every other worker does that drifts
    *   stallUpload  its bytes do not come when they are asked for
    *   repeat       it offers the same contribution twice
    *   lose         it forgets the lease

@@ -106,15 +106,15 @@ describe.runIf(given !== undefined)('the given plan', () => {
 });
 
 describe.runIf(given === undefined)('any schedule', () => {
-  it('comes to the bits of the oracle whatever workers do: die, fall silent, hang, lose, repeat, flip bits, spoil bytes', async () => {
+  it('comes to the bits of the oracle whatever workers do: die, fall silent, hang, lose, repeat, flip bits, apply commits wrongly, spoil bytes', async () => {
     const seen = fired();
-    await inEvery(plans({ workers: withOneHealthy('die', 'mute', 'hang', 'flip', 'stallUpload', 'repeat', 'lose') }), 1500, async (plan) => {
+    await inEvery(plans({ workers: withOneHealthy('die', 'mute', 'hang', 'flip', 'drift', 'stallUpload', 'repeat', 'lose') }), 1500, async (plan) => {
       const result = await simulate(plan);
       result.fired.forEach((what) => seen.add(what));
       expectUndisturbed(result);
       expect(result.core.accounts.outstanding).toBe(0);
     });
-    expectFired(seen, 'die', 'dismiss', 'flip', 'hang', 'late', 'lose', 'mute', 'repeat', 'resync', 'stallUpload', 'turnedAway');
+    expectFired(seen, 'die', 'differs', 'dismiss', 'drift', 'flip', 'hang', 'rebuild', 'late', 'lose', 'mute', 'repeat', 'resync', 'stallUpload', 'turnedAway');
   });
 
   it('comes to the bits of the oracle whenever the coordinator is killed, with its newest snapshot unreadable, or with a bit flipped', async () => {
@@ -139,18 +139,21 @@ describe.runIf(given === undefined)('any schedule', () => {
     expectFired(seen, 'fail', 'poison', 'corrupt', 'refusedPoison', 'refusedBytes');
   });
 
-  it('skips what fails everywhere, for all alike, and ends after three skips in a row', async () => {
+  it('skips what fails everywhere, for all alike, and ends after three skips in a row, whoever counts them', async () => {
     const seen = fired();
     const bad = fc.array(faulty('fail', 'poison'), { minLength: 1, maxLength: 4 });
-    await inEvery(plans({ workers: fc.oneof(bad, withOneHealthy('fail', 'poison', 'die')) }), 500, async (plan) => {
+    await inEvery(plans({ workers: fc.oneof(bad, withOneHealthy('fail', 'poison', 'die')), crashes: crashesOf('kill') }), 500, async (plan) => {
       const result = await simulate(plan);
       result.fired.forEach((what) => seen.add(what));
       seen.add(result.outcome?.outcome ?? 'none');
       expectTruth(result);
+      const failures = result.lines.filter((line) => line.type === 'commit').map((line) => (isSkipped(line) ? 'x' : '.')).join('');
+      expect(failures).not.toContain('xxx');
+      if (result.outcome?.outcome === 'failed') expect(failures).toMatch(/xx$/);
       if (result.outcome?.outcome === 'failed') expect(result.outcome.reason).toMatch(/^3 steps in a row have no update/);
       else expect(result.lines.length).toBe(plan.units.length);
     });
-    expectFired(seen, 'skip', 'failed', 'done');
+    expectFired(seen, 'skip', 'failed', 'done', 'kill');
     expect(seen.has('none')).toBe(false);
   });
 

@@ -7,6 +7,7 @@ import { Contributions } from '../../../coordinator/contributions.js';
 import type { LiveCommit } from '../../../coordinator/broadcast.js';
 import { Core } from '../../../coordinator/decide/decide.js';
 import type { Command, Event, Unit, WorkerId } from '../../../coordinator/decide/types.js';
+import { isFailedStep, skipsAtEnd } from '../../../coordinator/journal.js';
 import { Intake } from '../../../coordinator/intake.js';
 import { Snapshotter } from '../../../coordinator/snapshotter.js';
 import { SlotPool } from '../../../coordinator/slot-pool.js';
@@ -37,6 +38,7 @@ export interface CoordinatorWorld {
   /** Counts the lives, from 1. */
   readonly life: number;
   readonly nonces: ReadonlySet<string>;
+  readonly isRebuilt: boolean;
   readonly fired: (what: string) => void;
   readonly onFinish: (outcome: Outcome) => void;
   /** It cannot go on: its own replica is damaged. */
@@ -89,7 +91,7 @@ export class SimulatedCoordinator implements Uplink {
       replica, log: disk.log, snapshots: disk.snapshots, everySteps: plan.snapshotEvery, everySeconds: Infinity, nowMs: () => clock.nowMs, onError: world.onFailure,
     });
     this.core = new Core({
-      unitAt: (index) => units[index], firstUnit: unit, stateHash, slots, contributionBytes: plan.contributionBytes, silenceMs: 5000, firstLeaseMs: 20_000,
+      unitAt: (index) => units[index], firstUnit: unit, stateHash, skips: skipsAtEnd(disk.journal), isRebuilt: world.isRebuilt, slots, contributionBytes: plan.contributionBytes, silenceMs: 5000, firstLeaseMs: 20_000,
     });
     this.#tick();
   }
@@ -147,8 +149,13 @@ export class SimulatedCoordinator implements Uplink {
     const worker = this.#ids.get(session);
     if (worker === undefined) return;
     const known = hashAt(step, this.#known());
-    if (known !== undefined && known !== stateHash) return this.#carryOut({ type: 'resync', worker, reason: 'another state' });
+    if (known !== undefined && known !== stateHash) return this.differs(session, step, stateHash);
     this.post({ type: 'ready', worker, step, stateHash });
+  }
+
+  differs(session: Session, step: number, stateHash: string): void {
+    const worker = this.#ids.get(session);
+    if (worker !== undefined) this.post({ type: 'differs', worker, step, stateHash, wanted: hashAt(step, this.#known()) ?? 'unknown' });
   }
 
   heartbeat(session: Session, progress: number): void {
@@ -331,14 +338,14 @@ export class SimulatedCoordinator implements Uplink {
   }
 
   async #commit(request: CommitRequest): Promise<void> {
-    await (request.unit.kind === 'train' ? this.#committer.commitTraining(request) : this.#committer.commitEvaluation(request, async () => undefined));
+    const line = await (request.unit.kind === 'train' ? this.#committer.commitTraining(request) : this.#committer.commitEvaluation(request, async () => undefined));
     if (this.isOver) return;
     this.#commits++;
     this.#unit = request.index + 1;
     const { step, stateHash } = this.#committer;
     this.#snapshotter.consider({ step, update: this.#committer.update, unit: this.#unit, epoch: 0, stateHash, recipeDigest: '' });
     this.#settleUnit(request.unit, 'committed');
-    this.post({ type: 'committed', unit: request.index, stateHash, stopEarly: false });
+    this.post({ type: 'committed', unit: request.index, stateHash, isSkipped: line.type === 'commit' && isFailedStep(line), stopEarly: false });
   }
 
   #release(step: number, stateHash: string): void {

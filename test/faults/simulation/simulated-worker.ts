@@ -31,6 +31,7 @@ export interface Uplink {
   offer(session: Session, offer: Offer, payload: Uint8Array, computeSeconds: number): void;
   chunk(session: Session, chunk: Pick<Up<'chunk'>, 'lease' | 'offset' | 'total' | 'checksum'>, payload: Uint8Array): void;
   failed(session: Session, lease: number): void;
+  differs(session: Session, step: number, stateHash: string): void;
   /** The worker's side of the connection is gone. */
   closed(session: Session, reason: string): void;
 }
@@ -80,6 +81,7 @@ export class SimulatedWorker {
   #progress = 0;
   #connection: Connected | null = null;
   #isTurnedAway = false;
+  #isDrifting = false;
 
   constructor(name: string, plan: WorkerPlan, world: WorkerWorld) {
     [this.process, this.#plan, this.#world] = [name, plan, world];
@@ -127,6 +129,7 @@ export class SimulatedWorker {
   }
 
   #die(connection: Connected): void {
+    this.#isDrifting = false;
     this.process = `${this.process.split('.')[0]}.${++this.#lives}`;
     this.#nonce = null;
     this.closed(connection);
@@ -161,9 +164,14 @@ export class SimulatedWorker {
   }
 
   release(session: Session, message: Down<'release'>): void {
+    if (this.#isDrifting && message.step === this.#fold.step) this.#replica.weights[0] = (this.#replica.weights[0] ?? 0) + 1;
     if (this.#fold.release(message) === 'differs') {
       this.#world.fired('differs');
-      return this.resync(session);
+      const { to } = this.#of(session);
+      const { step, stateHash } = this.#fold;
+      // It does nothing more until it is answered.
+      this.#of(session).isHanging = true;
+      return session.wire.up(() => to.differs(session, step, stateHash));
     }
     this.#announce(session);
     this.#work(session);
@@ -211,6 +219,7 @@ export class SimulatedWorker {
     const fault = random.next() < this.#plan.chance ? this.#plan.fault : 'none';
     if (fault !== 'none') this.#world.fired(fault);
     if (fault === 'lose') return this.#work(session);
+    if (fault === 'drift') this.#isDrifting = true;
     if (fault === 'flip') this.#replica.weights[0] = (this.#replica.weights[0] ?? 0) + 1 + this.process.length + random.next();
     connection.isBusy = true;
     const { from, to } = blockRange(lease.block, lease.unit.microBatches);

@@ -5,6 +5,7 @@
 import type { JournalLine } from '../../../coordinator/journal.js';
 import type { Core } from '../../../coordinator/decide/decide.js';
 import type { Unit } from '../../../coordinator/decide/types.js';
+import { StateLost } from '../../../coordinator/own-state.js';
 import { giveReplica, takeReplica } from './arithmetic.js';
 import { Clock } from './clock.js';
 import { Disk } from './disk.js';
@@ -51,6 +52,8 @@ class Simulation {
   #coordinator: SimulatedCoordinator | null = null;
   #last: SimulatedCoordinator;
   #outcome: Outcome | null = null;
+  /** The coordinator's process has rebuilt its state once. */
+  #isRebuilt = false;
   #bug: unknown = null;
   #mostSlots = 0;
 
@@ -86,15 +89,23 @@ class Simulation {
     const life = this.#nonces.size + 1;
     const coordinator = new SimulatedCoordinator({
       plan: this.#plan, units: this.#units, clock: this.#clock, disk: this.#disk, replica: this.#replica, life, nonces: this.#nonces,
-      fired: (what) => void this.#fired.add(what),
-      onFinish: (outcome) => {
-        this.#outcome = outcome;
-      },
+      isRebuilt: this.#isRebuilt, fired: (what) => void this.#fired.add(what),
+      onFinish: (outcome) => this.#onFinish(outcome),
       onFailure: (error) => this.#onFailure(coordinator, error),
     });
     this.#nonces.add(coordinator.nonce);
     [this.#coordinator, this.#last] = [coordinator, coordinator];
     return coordinator;
+  }
+
+  #onFinish(outcome: Outcome): void {
+    if (outcome.outcome !== 'rebuild') {
+      this.#outcome = outcome;
+      return;
+    }
+    this.#fired.add('rebuild');
+    this.#isRebuilt = true;
+    this.#end(this.#last, 100);
   }
 
   #strike({ kind, downMs }: Crash): void {
@@ -105,17 +116,19 @@ class Simulation {
       this.#replica.weights[1] = (this.#replica.weights[1] ?? 0) + 1;
       return;
     }
+    this.#isRebuilt = false;
     this.#end(coordinator, downMs);
     if (kind === 'damagedSnapshot' && this.#disk.damageNewest()) this.#fired.add('passedOver');
   }
 
-  /** It found its own replica damaged, and ends. Anything else is a bug. */
+  /** It found its own replica damaged, and rebuilds it. Anything else is a bug. */
   #onFailure(coordinator: SimulatedCoordinator, error: unknown): void {
-    if (!(error instanceof Error) || !error.message.includes('own replica has changed')) {
+    if (!(error instanceof StateLost)) {
       this.#bug = error;
       return;
     }
     this.#fired.add('foundFlip');
+    this.#isRebuilt = true;
     this.#end(coordinator, 100);
   }
 
