@@ -24,6 +24,15 @@ export interface Kernels {
   /** Sum of squares in float64, in an order fixed by `n`. */
   sumOfSquares(src: number, n: number): number;
   isFinite(src: number, n: number): boolean;
+  /** Gradients rounded to bf16 (assembly/bf16.ts): dst = src; dst, float32 = src; dst = dst + src; whether all is finite. */
+  encodeBf16(dst: number, src: number, n: number): void;
+  decodeBf16(dst: number, src: number, n: number): void;
+  addBf16(dst: number, src: number, n: number): void;
+  isFiniteBf16(src: number, n: number): boolean;
+  /** Gradients as codes and scales (assembly/int8.ts). What is encoded or added to must start a block. */
+  encodeInt8(codes: number, scales: number, src: number, n: number): void;
+  decodeInt8(dst: number, codes: number, scales: number, n: number): void;
+  addInt8(codes: number, scales: number, otherCodes: number, otherScales: number, n: number): void;
   /** 16 hex digits over any number of bytes. */
   hash(at: number, bytes: number): string;
   sgd(w: number, g: number, n: number, scalars: SgdScalars): void;
@@ -86,7 +95,7 @@ export function loadKernels(memory: WebAssembly.Memory): Kernels {
     if (typeof value !== 'function') throw new Error(`kernels.wasm exports no ${name}: run npm run build:kernels`);
     return (...args) => value(...args);
   };
-  return { ...arrayKernels(kernel), ...optimizerKernels(kernel) };
+  return { ...arrayKernels(kernel), ...roundingKernels(kernel), ...optimizerKernels(kernel) };
 }
 
 type Lookup = (name: string) => (...args: number[]) => unknown;
@@ -106,12 +115,27 @@ function arrayKernels(kernel: Lookup): Pick<Kernels, 'add' | 'scale' | 'copy' | 
   };
 }
 
+type RoundingKernels = Pick<Kernels, 'encodeBf16' | 'decodeBf16' | 'addBf16' | 'isFiniteBf16' | 'encodeInt8' | 'decodeInt8' | 'addInt8'>;
+
+function roundingKernels(kernel: Lookup): RoundingKernels {
+  const allFiniteBf16 = kernel('allFiniteBf16');
+  return {
+    encodeBf16: kernel('encodeBf16'),
+    decodeBf16: kernel('decodeBf16'),
+    addBf16: kernel('addBf16'),
+    isFiniteBf16: (src, n) => allFiniteBf16(src, n) === 1,
+    encodeInt8: kernel('encodeInt8'),
+    decodeInt8: kernel('decodeInt8'),
+    addInt8: kernel('addInt8'),
+  };
+}
+
 function hexOf(word: unknown): string {
   if (typeof word !== 'bigint') throw new Error('hash64 gave no 64-bit word');
   return BigInt.asUintN(64, word).toString(16).padStart(16, '0');
 }
 
-function optimizerKernels(kernel: Lookup): Omit<Kernels, keyof ReturnType<typeof arrayKernels>> {
+function optimizerKernels(kernel: Lookup): Omit<Kernels, keyof ReturnType<typeof arrayKernels> | keyof RoundingKernels> {
   const sgd = kernel('sgd');
   const momentum = kernel('momentum');
   const nesterov = kernel('nesterov');

@@ -7,4 +7,6 @@
  */
 export { add, scale, copy, fillZero, sumOfSquares, allFinite } from './arrays';
 export { sgd, momentum, nesterov, adam, average, movingAverage } from './optimizers';
+export { encodeBf16, decodeBf16, addBf16, allFiniteBf16 } from './bf16';
+export { encodeInt8, decodeInt8, addInt8 } from './int8';
 export { hash64 } from './hash';
