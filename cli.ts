@@ -301,7 +301,7 @@ async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
   for (const warning of warnings) say(`warning: ${warning}`);
   const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
   const { planReplica } = await import('./shared/replica-plan.js');
-  const plan = planReplica(run.student, recipe.optimizer);
+  const plan = planReplica(run.student, recipe.optimizer, recipe.compression);
   const m = microBatchCount(recipe.batch.size, recipe.batch.micro ?? recipe.batch.size);
   for (const line of describeLosses(run.recipe)) print(line);
   print(`student: ${plan.trained.reduce((sum, { size }) => sum + size, 0)} trained parameters; state ${plan.stateBytes} bytes on each replica`);

@@ -103,7 +103,7 @@ async function commit(replica: Replica, perByte: (ms: number) => number): Promis
   const log = await CommitLog.open(folder);
   const line = { type: 'rewind', generation: 1, atMs: 0, toStep: 0, reason: '' } as const;
   const checksums = split(payload.length).map(() => 0);
-  const store = await timeMs(7, (step) => log.append({ step, unit: step, scalars, bytes: payload.length, digest, momentCounts: [], checksums, stateHash: digest, line }, payload));
+  const store = await timeMs(7, (step) => log.append({ step, unit: step, scalars, compression: 'none', bytes: payload.length, digest, momentCounts: [], checksums, stateHash: digest, line }, payload));
   await log.close();
   await rm(folder, { recursive: true });
   print('commit, nanoseconds a byte', {

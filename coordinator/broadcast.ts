@@ -115,9 +115,9 @@ export class Broadcast {
     return stateHash === undefined ? null : encodeFrame({ type: 'release', ...this.#envelope, step, stateHash });
   }
 
-  #encodeHead({ step, scalars, bytes, digest, momentCounts }: CommitHead, payload: Uint8Array): Frame {
+  #encodeHead({ step, scalars, compression, bytes, digest, momentCounts }: CommitHead, payload: Uint8Array): Frame {
     const inline = bytes > 0 && bytes <= limits.chunkBytes ? payload : undefined;
-    return encodeFrame({ type: 'commit', ...this.#envelope, step, scalars, bytes, digest, momentCounts }, inline);
+    return encodeFrame({ type: 'commit', ...this.#envelope, step, scalars, compression, bytes, digest, momentCounts }, inline);
   }
 
   #notify(): void {

@@ -118,7 +118,7 @@ export class Committer {
     const squares = buffer === null ? 0 : this.#options.replica.slotSquares(buffer);
     const why = skip ? reason || 'skipped' : this.#reasonToSkip({ unit, skips }, buffer, squares);
     if (content === null || buffer === null || why !== undefined) {
-      const head: CommitHead = { step: unit.step, unit: index, scalars: skipScalars(this.#update), bytes: 0, digest: emptyDigest, momentCounts: [], checksums: [] };
+      const head: CommitHead = { step: unit.step, unit: index, scalars: skipScalars(this.#update), compression: this.#options.replica.plan.compression, bytes: 0, digest: emptyDigest, momentCounts: [], checksums: [] };
       return { live: { head, bytes: new Uint8Array(0), retired: null }, skip: why ?? 'skipped' };
     }
     return { live: this.#liveCommit({ index, unit, squares }, { ...content, buffer }), skip: undefined };
@@ -143,7 +143,7 @@ export class Committer {
     // A small commit is cheaper to copy than to keep its buffer from being used again.
     const bytes = isSmall ? view.slice() : view;
     const head: CommitHead = {
-      step: unit.step, unit: index, scalars, bytes: bytes.length, digest: replica.hashSlot(content.buffer),
+      step: unit.step, unit: index, scalars, compression: replica.plan.compression, bytes: bytes.length, digest: replica.hashSlot(content.buffer),
       momentCounts: [...(content.moments?.counts ?? [])],
       checksums: split(bytes.length).map(({ offset, length }) => checksumOf(bytes.subarray(offset, offset + length))),
     };

@@ -183,7 +183,7 @@ async function recoverRun(folder: RunFolder, run: PreparedRun, options: Coordina
   const units = unitsOf(run);
   if (folder.changes.length > 0) {
     expectSameUnits(folder, recovered.lines, units);
-    options.reporter.say('warn', `continuing at step ${recovered.step} with another recipe: ${folder.changes.join('; ')}`);
+    options.reporter.say('warn', `continuing at step ${recovered.step} with another recipe: ${folder.changes.join('; ')}; from here on its bits are the new recipe's`);
   }
   // Only now: until here the folder's own recipe is the one to compare with.
   await folder.write('recipe.yaml', identityOf(run).recipeText);
@@ -212,7 +212,7 @@ function expectSameUnits(folder: RunFolder, lines: readonly JournalLine[], units
 
 /** The core's slots: the leftmost prefix of the tree and some for contributions that come early. */
 function bufferSizes(run: PreparedRun): { plan: ReplicaPlan; slots: number; buffers: number } {
-  const plan = planReplica(run.student, run.recipe.optimizer);
+  const plan = planReplica(run.student, run.recipe.optimizer, run.recipe.compression);
   const isBig = contributionBytes(plan) > limits.chunkBytes;
   const { size, micro } = batchOf(run.recipe);
   const slots = rootOf(microBatchCount(size, micro)).level + 1 + (isBig ? earlySlots.big : earlySlots.small);

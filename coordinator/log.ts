@@ -14,6 +14,7 @@ import { z } from 'zod';
 import { faultPoint, slowDisk } from '../shared/fault-points.js';
 import { checksumOf, split, type ChunkRange } from '../shared/protocol/chunks.js';
 import { scalarsSchema } from '../shared/protocol/messages.js';
+import { compressions } from '../shared/reduction/encoding.js';
 import { journalLineSchema } from './journal.js';
 import { storing, syncFolder } from './storage.js';
 
@@ -23,6 +24,8 @@ export const commitRecordSchema = z.object({
   /** Index of the unit in the run's plan. */
   unit: count,
   scalars: scalarsSchema,
+  /** How the payload's gradient is rounded; a run may go on with another compression. */
+  compression: z.enum(compressions).default('none'),
   /** Of the payload; 0 for a skip. */
   bytes: count,
   digest: z.string(),

@@ -7,7 +7,6 @@
  *   journal     [0 ........................ 730) or 731    a line ahead was never released: dropped
  */
 import { exitCodes, UserError } from '../shared/errors.js';
-import type { CommitScalars } from '../shared/protocol/messages.js';
 import type { Replica } from '../shared/replica.js';
 import { afterRewinds, Journal, type JournalLine } from './journal.js';
 import type { CommitLog, CommitRecord } from './log.js';
@@ -112,16 +111,17 @@ async function replay({ log, replica }: RecoveryOptions, from: Standing): Promis
   return { ...standing, isWrong: false };
 }
 
-/** Slot 0 is free before the run begins. */
+/** All slots are free before the run begins; the last one takes a commit of any encoding. */
 async function loadPayload(log: CommitLog, replica: Replica, record: CommitRecord): Promise<number | null> {
   if (record.bytes === 0) return null;
-  await log.readBytes(record.step, { offset: 0, length: record.bytes }, replica.slotBytes(0));
-  return 0;
+  const slot = replica.slots - 1;
+  await log.readBytes(record.step, { offset: 0, length: record.bytes }, replica.slotBytes(slot, record.compression));
+  return slot;
 }
 
 /** The fold itself; the same on every replica. */
-export function applyCommit(replica: Replica, commit: { scalars: CommitScalars; momentCounts: readonly number[] }, slot: number | null): void {
-  replica.apply(commit.scalars, slot, slot === null ? null : replica.readMoments(slot, commit.momentCounts));
+export function applyCommit(replica: Replica, { scalars, momentCounts, compression }: Pick<CommitRecord, 'scalars' | 'momentCounts' | 'compression'>, slot: number | null): void {
+  replica.apply(scalars, slot, slot === null ? null : replica.readMoments(slot, momentCounts, compression), compression);
 }
 
 /** Brings the journal to `step` commits; `lines` is changed along. @returns whether released steps became void */

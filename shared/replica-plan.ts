@@ -7,7 +7,7 @@
  *
  * All are float32; every tensor and every region starts on a 16-byte boundary, and the padding between tensors is zero,
  * in weights and gradients alike. Trained weights come in the order of the topology; moving values per batch-norm layer:
- * mean then variance. A slot holds one contribution (reduction/contribution.ts).
+ * mean then variance. A slot holds one contribution (reduction/contribution.ts), its gradient as it travels.
  */
 import { exitCodes, UserError } from './errors.js';
 import { maximumBytes } from './kernels/kernels.js';
@@ -15,6 +15,7 @@ import { sizeOf, type StudentSpec, type WeightSpec } from './models/student-spec
 import { checkOptimizer } from './optimizer/check.js';
 import { assignGroups, type GroupPlan } from './optimizer/groups.js';
 import type { OptimizerRecipe } from './recipe/schema.js';
+import type { Compression } from './reduction/encoding.js';
 
 export interface ParameterRange {
   readonly spec: WeightSpec;
@@ -51,6 +52,8 @@ export interface TensorPlace {
 
 export interface ReplicaPlan {
   readonly optimizer: OptimizerRecipe;
+  /** How this run's gradients are rounded. */
+  readonly compression: Compression;
   readonly trained: readonly ParameterRange[];
   readonly frozen: readonly ParameterRange[];
   readonly norms: readonly NormLayer[];
@@ -76,7 +79,7 @@ export function padded(floats: number): number {
 }
 
 /** @throws UserError when a pattern matches nothing, nothing is left to train, or one memory cannot hold it. */
-export function planReplica(student: StudentSpec, optimizer: OptimizerRecipe): ReplicaPlan {
+export function planReplica(student: StudentSpec, optimizer: OptimizerRecipe, compression: Compression = 'none'): ReplicaPlan {
   checkOptimizer(optimizer);
   const { groups, groupOf } = assignGroups(student.weights, optimizer);
   const tensors = placeTensors(student.weights);
@@ -85,6 +88,7 @@ export function planReplica(student: StudentSpec, optimizer: OptimizerRecipe): R
   const trained = ranges('weights');
   const plan = {
     optimizer,
+    compression,
     trained,
     frozen: ranges('frozen'),
     norms: normLayers(tensors),
@@ -155,6 +159,14 @@ function updateRanges(trained: readonly ParameterRange[], groups: readonly Group
     }
   }
   return merged;
+}
+
+/** The parts of the plan's update ranges that lie in [from, to), in floats of the weights region. */
+export function updatesIn({ updates }: Pick<ReplicaPlan, 'updates'>, from: number, to: number): UpdateRange[] {
+  return updates.flatMap(({ group, offset, floats }) => {
+    const [start, end] = [Math.max(offset, from), Math.min(offset + floats, to)];
+    return start < end ? [{ group, offset: start, floats: end - start }] : [];
+  });
 }
 
 function regionFloats(tensors: readonly TensorPlace[], region: TensorPlace['region']): number {

@@ -23,7 +23,7 @@ export class Desk {
   #loaded: { readonly step: number; readonly stateHash: string } | null = null;
 
   constructor(begin: Begin, control: Control, post: (message: ToLink) => void) {
-    const plan = planReplica(begin.spec, begin.recipe.optimizer);
+    const plan = planReplica(begin.spec, begin.recipe.optimizer, begin.recipe.compression);
     this.replica = new Replica(plan, { slots: begin.slots, memory: begin.memory });
     this.control = control;
     this.session = begin.session;

@@ -40,7 +40,7 @@ export class PreparedRun {
   readonly #toTrainer: (message: ToTrainer) => void;
 
   constructor(welcome: Down<'welcome'>, files: RunFiles, options: PrepareOptions) {
-    const plan = planReplica(files.spec, files.recipe.optimizer);
+    const plan = planReplica(files.spec, files.recipe.optimizer, files.recipe.compression);
     const trainerSlots = Array.from({ length: slotsOfABlock(files.recipe) + spareSlots }, (_, i) => i);
     const slots = trainerSlots.length + 1;
     const replica = new Replica(plan, { slots });

@@ -19,7 +19,7 @@ interface HeldCommit {
 export class ReplicaFold {
   readonly replica: Replica;
   readonly #control: Control;
-  /** The slot that commits are held in; the link's alone. */
+  /** The slot that commits are held in, the replica's last; the link's alone. */
   readonly #slot: number;
   #held: HeldCommit | null = null;
   #stateHash = '';
@@ -68,13 +68,14 @@ export class ReplicaFold {
   hold(message: Down<'commit'>, payload: Uint8Array): void {
     if (message.step < this.step) return;
     if (message.step > this.step) throw new ProtocolError(`a commit of step ${message.step} came at step ${this.step}`);
-    if (message.bytes !== 0 && message.bytes !== contributionBytes(this.replica.plan)) {
-      throw new ProtocolError(`a commit has ${message.bytes} bytes, this student's has ${contributionBytes(this.replica.plan)}`);
+    const expected = contributionBytes(this.replica.plan, message.compression);
+    if (message.bytes !== 0 && message.bytes !== expected) {
+      throw new ProtocolError(`a commit has ${message.bytes} bytes, this student's has ${expected}`);
     }
     if (payload.byteLength !== 0 && payload.byteLength !== message.bytes) throw new ProtocolError('a commit is truncated');
     this.#held = { message, missing: null };
     if (message.bytes === 0) return;
-    const target = this.replica.slotBytes(this.#slot);
+    const target = this.replica.slotBytes(this.#slot, message.compression);
     if (payload.byteLength === 0) {
       this.#held.missing = new Assembler(target);
       return;
@@ -94,7 +95,7 @@ export class ReplicaFold {
   }
 
   #checkDigest(message: Down<'commit'>): void {
-    const digest = this.replica.hashSlot(this.#slot);
+    const digest = this.replica.hashSlot(this.#slot, message.compression);
     if (digest === message.digest) return;
     this.#held = null;
     throw new ProtocolError(`the commit of step ${message.step} has digest ${digest}, ${message.digest} was announced`);
@@ -117,9 +118,9 @@ export class ReplicaFold {
     return this.#stateHash === message.stateHash ? 'applied' : 'differs';
   }
 
-  #apply({ scalars, bytes, momentCounts, step }: Down<'commit'>): void {
+  #apply({ scalars, compression, bytes, momentCounts, step }: Down<'commit'>): void {
     const slot = bytes === 0 ? null : this.#slot;
-    this.replica.apply(scalars, slot, slot === null ? null : this.replica.readMoments(slot, momentCounts));
+    this.replica.apply(scalars, slot, slot === null ? null : this.replica.readMoments(slot, momentCounts, compression), compression);
     if (isDue('flip')) this.replica.weights[0] = (this.replica.weights[0] ?? 0) + 1;
     this.#control.step = step + 1;
     this.#stateHash = this.replica.hashState();

@@ -36,7 +36,7 @@ export function computeBackend(backend: Backend, options: ModelsOptions): Comput
 /** @throws UserError when a model cannot be opened */
 async function openModels(backend: Backend, begin: Begin, options: ModelsOptions & { fetch: FetchArtifact; alive: () => boolean }): Promise<RunCompute> {
   const { recipe, spec, manifest } = begin;
-  const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer), tapPairs(recipe.losses));
+  const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer, recipe.compression), tapPairs(recipe.losses));
   const ensemble = begin.teachers.length === 0 ? null : onceOpened(() => openEnsemble(backend, begin, options.warn));
   const open = (dataSet: DataSet): Samples => new Samples(dataSet, manifest.preprocess, options.fetch);
   const evaluation = manifest.eval === null ? null : open(manifest.eval);

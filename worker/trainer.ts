@@ -39,11 +39,11 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
       const part = await clock.time('student', async (): Promise<GradientResult> => {
         if (lease.kind === 'evaluate') return withoutGradient(await (lease.subject === 'teachers' ? evaluateTeachers : evaluateStudent)(batch, compute));
         const step = { losses: lossesAt(recipe.losses, lease.scalars), divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j], isProbed: lease.from === 0 && j === 0 };
-        return compute.student.gradients(batch.inputs, batch.rows, batch.targets, step, desk.replica.slot(sum.nextSlot()));
+        return compute.student.gradients(batch.inputs, batch.rows, batch.targets, step, desk.replica.leaf(sum.nextSlot()));
       });
       const reason = objectionTo(part, desk, sum);
       if (reason !== null) bad = { microBatch: j, reason };
-      else await clock.time('reduce', () => sum.push(part));
+      else await clock.time('reduce', () => addTo(sum, part, desk));
       desk.control.tensors = compute.tensors();
       desk.control.tick();
       faultPoint('computing');
@@ -100,9 +100,15 @@ function objectionTo(part: GradientResult, desk: Desk, sum: BlockSum): string | 
   if (!part.hasGradient) return null;
   const slot = sum.nextSlot();
   desk.replica.writeMoments(slot, part.moments);
-  if (!desk.replica.slotIsFinite(slot)) return 'the gradient is not finite';
-  const norm = Math.sqrt(desk.replica.slotSquares(slot));
+  if (!desk.replica.leafIsFinite(slot)) return 'the gradient is not finite';
+  const norm = Math.sqrt(desk.replica.leafSquares(slot));
   return norm > absurdNorm ? `the gradient's norm is ${norm.toPrecision(3)}, beyond ${absurdNorm}` : null;
+}
+
+/** A micro-batch's own gradient is rounded like every sum of them. */
+function addTo(sum: BlockSum, part: GradientResult, desk: Desk): void {
+  if (part.hasGradient) desk.replica.settleLeaf(sum.nextSlot());
+  sum.push(part);
 }
 
 /** No training comes here; a broken device or a broken number does. By micro-batch, so that it does not depend on who computes what. */

@@ -6,13 +6,15 @@ import type { ReplicaPlan, UpdateRange } from '../replica-plan.js';
 export interface UpdateTarget {
   /** Byte offsets of the replica's regions. */
   readonly layout: { readonly weights: number; readonly moments: readonly number[]; readonly ema: number };
-  /** Byte offset of the reduced gradient. */
+  /** Byte offset of the reduced gradient, as if all of it lay there. */
   readonly gradient: number;
+  /** Ranges of which it does. */
+  readonly updates: readonly UpdateRange[];
   readonly scalars: CommitScalars;
 }
 
 export function applyUpdate(plan: ReplicaPlan, kernels: Kernels, target: UpdateTarget): void {
-  for (const range of plan.updates) {
+  for (const range of target.updates) {
     updateRange(plan, kernels, { ...target, range });
     if (plan.hasEma) {
       const { ema, weights } = target.layout;

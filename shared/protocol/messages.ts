@@ -17,6 +17,7 @@
  *                      <-         release        journalled: apply
  */
 import { z } from 'zod';
+import { compressions } from '../reduction/encoding.js';
 
 /** Raised whenever an old peer could misread a new one. */
 export const protocolVersion = 1;
@@ -218,6 +219,8 @@ export const downSchemas = {
       type: z.literal('commit'),
       ...envelope,
       scalars: scalarsSchema,
+      /** How the gradient in the commit's bytes is rounded: as the recipe says, or as it said when the commit was made. */
+      compression: z.enum(compressions),
       /** Length of the commit's bytes, 0 for a skip. */
       bytes: count,
       digest: hash,

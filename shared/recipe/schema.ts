@@ -3,6 +3,7 @@
  * Unknown keys are refused everywhere. What needs files (shapes, classes, digests) is checked in coordinator/prepare.ts.
  */
 import { z } from 'zod';
+import { compressions } from '../reduction/encoding.js';
 import { lossSchema } from './loss-schema.js';
 
 const positiveInt = z.number().int().positive();
@@ -171,7 +172,7 @@ export const recipeSchema = z
       .object({ backend: z.enum(['auto', 'wasm', 'native']).default('auto'), threads: positiveInt.default(1), exact: z.boolean().default(false) })
       .strict()
       .prefault({}),
-    compression: z.literal('none').default('none'),
+    compression: z.enum(compressions).default('none').describe('of gradients: float32, bf16, or int8 with a scale for each 128 elements'),
   })
   .strict();
 

@@ -1,9 +1,10 @@
 /**
  * A contribution: what is summed over a block of micro-batches. Its numbers travel in a header; its bytes, which are the
- * same for a contribution and for a commit, are the gradient (gradientFloats float32, little-endian, a multiple of 16
- * bytes) followed by the moments' values (float64). A contribution without gradient has no bytes and no moments.
+ * same for a contribution and for a commit, are the gradient (gradientFloats elements, encoding.ts, little-endian, a multiple
+ * of 16 bytes) followed by the moments' values (float64). A contribution without gradient has no bytes and no moments.
  */
 import type { NormLayer, ReplicaPlan } from '../replica-plan.js';
+import { gradientBytes, type Compression } from './encoding.js';
 import { momentValues, pool, type PooledMoments } from './moments.js';
 
 export type Sums = Readonly<Record<string, number>>;
@@ -34,24 +35,20 @@ export function mergeContributions(left: Contribution, right: Contribution, norm
   };
 }
 
-export function contributionBytes(plan: ReplicaPlan): number {
-  return 4 * plan.gradientFloats + 8 * momentValues(plan.norms);
-}
-
-/** The gradient in a contribution's bytes, which must start on a multiple of 4. A view. */
-export function gradientView(plan: ReplicaPlan, bytes: Uint8Array): Float32Array {
-  return new Float32Array(bytes.buffer, bytes.byteOffset, plan.gradientFloats);
+/** @param compression another than the plan's for a commit from before it was changed */
+export function contributionBytes(plan: ReplicaPlan, compression: Compression = plan.compression): number {
+  return gradientBytes(compression, plan.gradientFloats) + 8 * momentValues(plan.norms);
 }
 
 /** The moments' values in a contribution's bytes, which must start on a multiple of 8. A view. */
-export function momentsView(plan: ReplicaPlan, bytes: Uint8Array): Float64Array {
-  return new Float64Array(bytes.buffer, bytes.byteOffset + 4 * plan.gradientFloats, momentValues(plan.norms));
+export function momentsView(plan: ReplicaPlan, bytes: Uint8Array, compression: Compression = plan.compression): Float64Array {
+  return new Float64Array(bytes.buffer, bytes.byteOffset + gradientBytes(compression, plan.gradientFloats), momentValues(plan.norms));
 }
 
 /** Copies the moments out of a contribution's bytes; null for a student without batch norm. */
-export function readMoments(plan: ReplicaPlan, bytes: Uint8Array, counts: readonly number[]): PooledMoments | null {
+export function readMoments(plan: ReplicaPlan, bytes: Uint8Array, counts: readonly number[], compression?: Compression): PooledMoments | null {
   if (plan.norms.length === 0) return null;
-  return { counts: [...counts], values: Float64Array.from(momentsView(plan, bytes)) };
+  return { counts: [...counts], values: Float64Array.from(momentsView(plan, bytes, compression)) };
 }
 
 /** Writes the moments into a contribution's bytes, behind the gradient. */

@@ -46,7 +46,7 @@ export function payloadOf(step: number, bytes: number): Uint8Array {
 export function recordOf(step: number, payload: Uint8Array): CommitRecord {
   return {
     step, unit: step, scalars: { skip: payload.length === 0, update: step + 1, clip: 1, groups: [{ learningRate: 0.1 }], ema: 0 },
-    bytes: payload.length, digest: hashOf(99), momentCounts: [], stateHash: hashOf(step), line: commitLine(step),
+    compression: 'none', bytes: payload.length, digest: hashOf(99), momentCounts: [], stateHash: hashOf(step), line: commitLine(step),
     checksums: split(payload.length).map(({ offset, length }) => checksumOf(payload.subarray(offset, offset + length))),
   };
 }

@@ -6,8 +6,10 @@ import { SlotPool } from '../../coordinator/slot-pool.js';
 import { ProtocolError } from '../../shared/errors.js';
 import { checksumOf } from '../../shared/protocol/chunks.js';
 import type { Up } from '../../shared/protocol/messages.js';
+import { contributionBytes } from '../../shared/reduction/contribution.js';
 import { planReplica } from '../../shared/replica-plan.js';
 import { Replica } from '../../shared/replica.js';
+import { roundings } from '../shared/reduction/rounding.js';
 import { tinyRun } from './tiny-run.js';
 
 const run = tinyRun();
@@ -40,6 +42,35 @@ function chunkOf(lease: number, bytes: Uint8Array): Up<'chunk'> {
 }
 
 const nothing = new Uint8Array(0);
+
+describe.each(roundings)('Intake of gradients compressed to %s', (rounding) => {
+  const rounded = planReplica(run.student, run.recipe.optimizer, rounding);
+
+  function given(value: number): { bytes: Uint8Array; digest: string } {
+    const worker = new Replica(rounded, { slots: 1 });
+    worker.leaf(0).fill(0.1).fill(value, 3, 4);
+    worker.settleLeaf(0);
+    return { bytes: Uint8Array.from(worker.slotBytes(0)), digest: worker.hashSlot(0) };
+  }
+
+  function taken(sent: { bytes: Uint8Array; digest: string }): IntakeEvent[] {
+    const replica = new Replica(rounded, { slots: 2 });
+    const events: IntakeEvent[] = [];
+    const intake = new Intake({ replica, contributions: new Contributions(replica, new SlotPool(2)), sendPull: () => undefined, onEvent: (event) => events.push(event) });
+    intake.open(7, unit, { level: 0, index: 0 });
+    intake.offer(offerOf(7, sent), sent.bytes, () => intake.pull(7, 0));
+    return events;
+  }
+
+  it('takes them as they come, and finds what is not finite in them', () => {
+    expect(taken(given(-3))).toEqual([{ type: 'received', lease: 7 }]);
+    for (const bad of [NaN, Infinity, -Infinity]) expect(taken(given(bad))).toEqual([{ type: 'failed', lease: 7, reason: 'the gradient is not finite' }]);
+  });
+
+  it('refuses the length of another encoding', () => {
+    expect(() => taken(contribution(0.5))).toThrow(new RegExp(`an offer of ${contributionBytes(plan)} bytes; 0 or ${contributionBytes(rounded)} were wanted`));
+  });
+});
 
 describe('Intake', () => {
   it('takes bytes that came with the offer at once', () => {

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JournalLine } from '../../coordinator/journal.js';
 import { Journal } from '../../coordinator/journal.js';
-import { CommitLog } from '../../coordinator/log.js';
+import { CommitLog, commitRecordSchema, type CommitRecord } from '../../coordinator/log.js';
 import { recover, type Recovered } from '../../coordinator/recovery.js';
 import { Snapshots } from '../../coordinator/snapshots.js';
 import { checksumOf } from '../../shared/protocol/chunks.js';
 import { commitScalars } from '../../shared/optimizer/scalars.js';
 import { planReplica } from '../../shared/replica-plan.js';
 import { Replica } from '../../shared/replica.js';
+import { compressions, type Compression } from '../../shared/reduction/encoding.js';
 import { commitLine, evaluationLine, temporaryFolder } from './helpers.js';
 import { tinyRun } from './tiny-run.js';
 
@@ -19,26 +20,39 @@ const plan = planReplica(run.student, run.recipe.optimizer);
 /** A folder as a coordinator leaves it after `steps` commits, with snapshots taken before the given steps. */
 async function written(steps: number, snapshotsAt: readonly number[] = []): Promise<{ folder: string; hashes: string[] }> {
   const folder = await temporaryFolder();
-  const { log, snapshots, replica, recovered } = await opened(folder, 1);
+  return { folder, hashes: await goOn(folder, { from: 0, to: steps, snapshotsAt, compression: 'none' }) };
+}
+
+interface Stretch {
+  readonly from: number;
+  readonly to: number;
+  readonly snapshotsAt?: readonly number[];
+  readonly compression: Compression;
+}
+
+/** A coordinator's life of some steps. Gives the state's hash before each of them, and after the last. */
+async function goOn(folder: string, { from, to, snapshotsAt = [], compression }: Stretch): Promise<string[]> {
+  const { log, snapshots, replica, recovered } = await opened(folder, compression, 1);
   const hashes = [replica.hashState()];
-  for (let step = 0; step < steps; step++) {
+  for (let step = from; step < to; step++) {
     if (snapshotsAt.includes(step)) {
       log.rotate();
       await snapshots.write(Uint8Array.from(replica.state()), { step, update: step, unit: step, epoch: 0, stateHash: replica.hashState(), recipeDigest: run.recipeDigest });
     }
     replica.clearSlot(0);
-    replica.slot(0).fill((step + 1) / 8);
+    replica.leaf(0).fill((step + 1) / 8).fill(Math.PI, 1, 9);
+    replica.settleLeaf(0);
     const bytes = Uint8Array.from(replica.slotBytes(0));
     const scalars = commitScalars(plan.optimizer, plan, { update: step + 1, step, totalSteps: 100, gradientSquares: replica.slotSquares(0) });
     replica.apply(scalars, 0, null);
     const line = commitLine(step, { digest: replica.hashState() });
-    await log.append({ step, unit: step, scalars, bytes: bytes.length, digest: replica.hashSlot(0), momentCounts: [], checksums: [checksumOf(bytes)], stateHash: replica.hashState(), line }, bytes);
+    await log.append({ step, unit: step, scalars, compression, bytes: bytes.length, digest: replica.hashSlot(0), momentCounts: [], checksums: [checksumOf(bytes)], stateHash: replica.hashState(), line }, bytes);
     await recovered.journal.append(line);
     hashes.push(replica.hashState());
   }
   await recovered.journal.close();
   await log.close();
-  return { folder, hashes };
+  return hashes;
 }
 
 interface Opened {
@@ -49,11 +63,11 @@ interface Opened {
   readonly warnings: string[];
 }
 
-async function opened(folder: string, generation = 2): Promise<Opened> {
+async function opened(folder: string, compression: Compression = 'none', generation = 2): Promise<Opened> {
   const warnings: string[] = [];
   const log = await CommitLog.open(join(folder, 'log'));
   const snapshots = await Snapshots.open(join(folder, 'snapshots'), 2);
-  const replica = new Replica(plan, { slots: 2 });
+  const replica = new Replica(planReplica(run.student, run.recipe.optimizer, compression), { slots: 2 });
   const recovering = recover({
     replica, log, snapshots, journalPath: join(folder, 'journal.jsonl'), initialWeights: run.initialWeights, recipeDigest: run.recipeDigest,
     generation, nowMs: () => 9000, warn: (text) => warnings.push(text),
@@ -68,6 +82,13 @@ async function opened(folder: string, generation = 2): Promise<Opened> {
 async function closing({ log, recovered }: Opened): Promise<void> {
   await log.close();
   await recovered.journal.close();
+}
+
+async function recordIn(folder: string, step: number): Promise<CommitRecord> {
+  const log = await CommitLog.open(join(folder, 'log'));
+  const record = await log.read(step);
+  await log.close();
+  return record;
 }
 
 async function journalOf(folder: string): Promise<JournalLine[]> {
@@ -96,6 +117,28 @@ describe('recover', () => {
       expect(after.recovered).toMatchObject({ step: 6, update: 6, unit: 6, stateHash: hashes[6], isRewound: false });
       await closing(after);
     }
+  });
+
+  it('reads each commit in its own encoding, whatever the run is compressed to now', async () => {
+    const { folder, hashes } = await written(2);
+    hashes.push(...(await goOn(folder, { from: 2, to: 4, compression: 'int8' })).slice(1));
+    hashes.push(...(await goOn(folder, { from: 4, to: 6, compression: 'bf16' })).slice(1));
+    const uncompressed = await written(6);
+    expect(hashes.slice(0, 3)).toEqual(uncompressed.hashes.slice(0, 3));
+    expect(hashes.slice(3).filter((hash, i) => hash === uncompressed.hashes[i + 3])).toEqual([]);
+    for (const compression of compressions) {
+      const after = await opened(folder, compression);
+      expect(after.recovered).toMatchObject({ step: 6, update: 6, unit: 6, stateHash: hashes[6], isRewound: false });
+      await closing(after);
+    }
+  });
+
+  it('takes a commit that names no encoding for one of float32', async () => {
+    const { folder, hashes } = await written(2);
+    const { compression, ...old } = await recordIn(folder, 1);
+    expect(compression).toBe('none');
+    expect(commitRecordSchema.parse(old)).toEqual({ ...old, compression: 'none' });
+    expect(hashes).toHaveLength(3);
   });
 
   it('passes over a damaged snapshot', async () => {

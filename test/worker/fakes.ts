@@ -265,7 +265,7 @@ export class FakeCoordinator {
     const sent = Uint8Array.from(bytes);
     if (options.corrupt === true) sent[3] = (sent[3] ?? 0) ^ 1;
     const isInline = bytes.length <= limits.chunkBytes;
-    peer.send({ type: 'commit', ...this.envelope(), scalars, bytes: bytes.length, digest, momentCounts }, isInline ? sent : undefined);
+    peer.send({ type: 'commit', ...this.envelope(), scalars, compression: 'none', bytes: bytes.length, digest, momentCounts }, isInline ? sent : undefined);
     if (!isInline) {
       for (const { offset, length } of split(bytes.length)) {
         const payload = sent.subarray(offset, offset + length);

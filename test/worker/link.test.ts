@@ -208,7 +208,7 @@ describe('link, when the connection breaks', () => {
     coordinator.lease(first, { id: 1 });
     const { message: offer } = await first.next('offer');
     const bytes = await pull(coordinator, first, 1);
-    first.send({ type: 'commit', ...coordinator.envelope(), scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 }, bytes: bytes.length, digest: offer.digest, momentCounts: offer.momentCounts });
+    first.send({ type: 'commit', ...coordinator.envelope(), scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 }, compression: 'none', bytes: bytes.length, digest: offer.digest, momentCounts: offer.momentCounts });
     await new Promise((resolve) => setImmediate(resolve));
     first.socket.terminate();
     const second = await coordinator.worker();
@@ -229,7 +229,7 @@ describe('link, when the connection breaks', () => {
     const stateHash = coordinator.replica.hashState();
     coordinator.release(peer);
     coordinator.step = 0;
-    peer.send({ type: 'commit', ...coordinator.envelope(), scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 }, bytes: payload.length, digest: offer.digest, momentCounts: offer.momentCounts }, payload);
+    peer.send({ type: 'commit', ...coordinator.envelope(), scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 }, compression: 'none', bytes: payload.length, digest: offer.digest, momentCounts: offer.momentCounts }, payload);
     coordinator.release(peer, stateHash);
     await step(coordinator, peer, 2);
   });

@@ -4,14 +4,14 @@ import { Replica } from '../../shared/replica.js';
 import { Desk } from '../../worker/desk.js';
 import { train } from '../../worker/trainer.js';
 import { Control, type Begin, type ToLink } from '../../worker/trainer-messages.js';
+import { addRounded, encode, roundings } from '../shared/reduction/rounding.js';
 import { FakeCompute, initialWeights, leaseOf, manifest, recipeOf, specOf } from './fakes.js';
 
-const recipe = recipeOf();
 const spec = specOf(6);
 
 /** A trainer at its desk, the link played by the test. */
-function start(trainerSlots = [0, 1, 2, 3]) {
-  const plan = planReplica(spec, recipe.optimizer);
+function start(trainerSlots = [0, 1, 2, 3], recipe = recipeOf()) {
+  const plan = planReplica(spec, recipe.optimizer, recipe.compression);
   const replica = new Replica(plan, { slots: 5 });
   replica.loadWeights(initialWeights(spec));
   const begin: Begin = {
@@ -67,6 +67,20 @@ describe('trainer', () => {
     const [a, b, c, d] = ranges.map((range) => gradientOf(weights, range)) as [Float32Array, Float32Array, Float32Array, Float32Array];
     expect(Array.from(replica.slot(contribution.slot ?? -1))).toEqual(Array.from(add(add(a, b), add(c, d))));
     expect(replica.readMoments(contribution.slot ?? -1, [10])?.values[0]).toBe(4.5);
+  });
+
+  it.each(roundings)('rounds every micro-batch and every sum to %s', async (rounding) => {
+    const { desk, replica, posted } = start(undefined, recipeOf({ compression: rounding }));
+    desk.hear(lease({ id: 7 }));
+    const contribution = await posted('contribution');
+    const weights = Float32Array.from(replica.weights);
+    const [a, b, c, d] = ranges.map((range) => encode(rounding, gradientOf(weights, range))) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+    const sum = (left: Uint8Array, right: Uint8Array): Uint8Array => addRounded(rounding, left, right, weights.length);
+    const gradient = sum(sum(a, b), sum(c, d));
+    expect([...replica.slotBytes(contribution.slot ?? -1).subarray(0, gradient.length)]).toEqual([...gradient]);
+    // Moments and sums stay as they are.
+    expect(replica.readMoments(contribution.slot ?? -1, [10])?.values[0]).toBe(4.5);
+    expect(contribution.sums).toEqual({ samples: 10, crossEntropy: 45, 'crossEntropy.count': 10 });
   });
 
   it('computes the block that it was leased and nothing else', async () => {

@@ -1,35 +1,37 @@
 /**
  * Real numbers for simulated runs: a student of a few weights with a batch norm, under AdamW with clipping and an average
- * of its weights, whose gradient is a formula over weights and samples. And the oracle: the same units folded by one
+ * of its weights, whose gradient is a formula over weights and samples, rounded as the plan says. And the oracle: the same units folded by one
  * replica in one loop, with nobody to lose anything.
  */
 import type { Unit } from '../../../coordinator/decide/types.js';
 import { commitScalars, skipScalars } from '../../../shared/optimizer/scalars.js';
-import { planReplica } from '../../../shared/replica-plan.js';
+import { planReplica, type ReplicaPlan } from '../../../shared/replica-plan.js';
 import { Replica } from '../../../shared/replica.js';
 import { BlockSum, type SlottedContribution } from '../../../shared/reduction/block-sum.js';
 import type { Sums } from '../../../shared/reduction/contribution.js';
+import type { Compression } from '../../../shared/reduction/encoding.js';
 import { blockRange, rootOf, type Block } from '../../../shared/reduction/tree.js';
 import { initialWeights, recipeOf, specOf } from '../../worker/fakes.js';
 
 const size = 6;
 const spec = specOf(size);
 const recipe = recipeOf({ optimizer: { name: 'adamw', learningRate: 0.05, weightDecay: 0.01, clipNorm: 1, ema: 0.1 } });
-export const plan = planReplica(spec, recipe.optimizer);
+const planOf = (compression: Compression): ReplicaPlan => planReplica(spec, recipe.optimizer, compression);
 
 /** Memories are made once and used again: thousands of runs need a few dozen. */
-const unused = new Map<number, Replica[]>();
+const unused = new Map<string, Replica[]>();
+const keyOf = (compression: Compression, slots: number): string => `${compression} ${slots}`;
 
 /** A replica at step 0. */
-export function takeReplica(slots: number): Replica {
-  const replica = unused.get(slots)?.pop() ?? new Replica(plan, { slots });
+export function takeReplica(compression: Compression, slots: number): Replica {
+  const replica = unused.get(keyOf(compression, slots))?.pop() ?? new Replica(planOf(compression), { slots });
   replica.loadWeights(initialWeights(spec));
   return replica;
 }
 
 export function giveReplica(replica: Replica): void {
-  const list = unused.get(replica.slots) ?? [];
-  unused.set(replica.slots, [...list, replica]);
+  const key = keyOf(replica.plan.compression, replica.slots);
+  unused.set(key, [...(unused.get(key) ?? []), replica]);
 }
 
 /** One sample a micro-batch; to every fifth no loss term applies. */
@@ -40,7 +42,7 @@ function hasGradient(sample: number): boolean {
 /** What a worker computes of a block: gradient and moments in a slot of the replica, null without gradient. */
 export function computeBlock(replica: Replica, unit: Unit, block: Block): SlottedContribution {
   const slots = Array.from({ length: block.level + 1 }, (_, i) => i);
-  const sum = new BlockSum({ slots, norms: plan.norms, addSlots: (into, from) => replica.addSlots(into, from) });
+  const sum = new BlockSum({ slots, norms: replica.plan.norms, addSlots: (into, from) => replica.addSlots(into, from) });
   const { from, to } = blockRange(block, unit.microBatches);
   for (let j = from; j < to; j++) {
     const sample = unit.from + j;
@@ -48,9 +50,11 @@ export function computeBlock(replica: Replica, unit: Unit, block: Block): Slotte
     if (unit.kind === 'evaluate') sum.push({ hasGradient: false, sums: { samples: 1, loss }, moments: null });
     else if (!hasGradient(sample)) sum.push({ hasGradient: false, sums: { samples: 1 }, moments: null });
     else {
-      const gradient = replica.slot(sum.nextSlot());
+      const slot = sum.nextSlot();
+      const gradient = replica.leaf(slot);
       gradient.fill(0);
       for (let i = 0; i < size; i++) gradient[i] = Math.sin(sample * 0.7 + i) * (1 + (replica.weights[i] ?? 0));
+      replica.settleLeaf(slot);
       const mean = 10 * Math.cos(sample);
       sum.push({ hasGradient: true, sums: { samples: 1, crossEntropy: loss, 'crossEntropy.count': 1 }, moments: { counts: [1 + (sample % 7)], values: Float64Array.from([mean, 1 / mean, mean * mean, 0.5]) } });
     }
@@ -67,14 +71,14 @@ export interface Truth {
 }
 
 /** What every unit must come to. @param skipped indices of the units that the run gave up */
-export function oracle(units: readonly Unit[], skipped: ReadonlySet<number>): Truth[] {
-  const replica = takeReplica(oracleSlots);
+export function oracle(units: readonly Unit[], skipped: ReadonlySet<number>, compression: Compression): Truth[] {
+  const replica = takeReplica(compression, oracleSlots);
   const totalSteps = units.filter(({ kind }) => kind === 'train').length;
   let update = 0;
   const truths = units.map((unit, index): Truth => {
     const { slot, sums, moments } = computeBlock(replica, unit, rootOf(unit.microBatches));
     if (unit.kind === 'train' && slot !== null && !skipped.has(index)) {
-      const scalars = commitScalars(plan.optimizer, plan, { update: ++update, step: unit.step, totalSteps, gradientSquares: replica.slotSquares(slot) });
+      const scalars = commitScalars(replica.plan.optimizer, replica.plan, { update: ++update, step: unit.step, totalSteps, gradientSquares: replica.slotSquares(slot) });
       replica.apply(scalars, slot, moments);
     } else if (unit.kind === 'train') replica.apply(skipScalars(update), null, null);
     return { stateHash: replica.hashState(), sums: skipped.has(index) ? {} : sums };

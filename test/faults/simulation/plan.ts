@@ -1,4 +1,5 @@
 /** What a simulated run is made of, and everything that goes wrong in it. */
+import type { Compression } from '../../../shared/reduction/encoding.js';
 
 export const workerFaults = ['die', 'mute', 'hang', 'fail', 'poison', 'corrupt', 'flip', 'drift', 'stallUpload', 'repeat', 'lose'] as const;
 
@@ -50,4 +51,5 @@ export interface Plan {
   readonly latencyMs: number;
   /** Longest time of a write. */
   readonly diskMs: number;
+  readonly compression: Compression;
 }

@@ -8,6 +8,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CommitLine, EvaluationLine, JournalLine } from '../../../coordinator/journal.js';
+import { compressions } from '../../../shared/reduction/encoding.js';
 import { oracle } from './arithmetic.js';
 import type { Crash, Plan, WorkerPlan } from './plan.js';
 import { simulate, type Result } from './simulation.js';
@@ -52,6 +53,7 @@ function plans({ workers, stopMs = [null], crashes = fc.constant([]) }: Wish): f
     units: fc.array(fc.record({ kind: fc.constantFrom('train' as const, 'train' as const, 'train' as const, 'evaluate' as const), microBatches: fc.integer({ min: 1, max: 40 }) }), { minLength: 1, maxLength: 8 }),
     snapshotEvery: fc.constantFrom(1, 2, 5), isInline: fc.boolean(), diskMs: fc.constantFrom(0, 30, 500),
     earlySlots: fc.integer({ min: 0, max: 4 }), contributionBytes: fc.constantFrom(100, 1_000_000, 200_000_000), latencyMs: fc.constantFrom(0, 5, 300),
+    compression: fc.constantFrom(...compressions),
   });
 }
 
@@ -68,9 +70,9 @@ function isSkipped(line: JournalLine): line is CommitLine | EvaluationLine {
 }
 
 /** Every unit is in the journal once, in order, and has the oracle's sums and state, bit for bit. */
-function expectTruth({ lines, units }: Result): void {
+function expectTruth({ lines, units, compression }: Result): void {
   const skipped = new Set(lines.flatMap((line) => (isSkipped(line) ? [line.unit] : [])));
-  const truths = oracle(units, skipped);
+  const truths = oracle(units, skipped, compression);
   expect(lines.map((line) => (line.type === 'commit' || line.type === 'evaluation' ? line.unit : line.type))).toEqual(lines.map((_, unit) => unit));
   for (const [index, line] of lines.entries()) {
     const truth = truths[index];

@@ -309,8 +309,8 @@ export class SimulatedCoordinator implements Uplink {
 
   #sendCommit(session: Session, { head, bytes }: Pick<LiveCommit, 'head' | 'bytes'>): void {
     if (bytes.length > limits.chunkBytes) throw new Error('a simulated commit fits one frame');
-    const { step, scalars, digest, momentCounts } = head;
-    const message: Down<'commit'> = { type: 'commit', ...envelope, step, scalars, bytes: bytes.length, digest, momentCounts: [...momentCounts] };
+    const { step, scalars, compression, digest, momentCounts } = head;
+    const message: Down<'commit'> = { type: 'commit', ...envelope, step, scalars, compression, bytes: bytes.length, digest, momentCounts: [...momentCounts] };
     session.wire.down(() => session.worker.commit(message, bytes));
   }
 

@@ -5,6 +5,7 @@
 import type { Unit } from '../../../coordinator/decide/types.js';
 import { checksumOf } from '../../../shared/protocol/chunks.js';
 import type { Down, Up } from '../../../shared/protocol/messages.js';
+import { gradientBytes, type Compression } from '../../../shared/reduction/encoding.js';
 import type { Replica } from '../../../shared/replica.js';
 import type { Block } from '../../../shared/reduction/tree.js';
 import { blockRange } from '../../../shared/reduction/tree.js';
@@ -60,6 +61,7 @@ export interface WorkerWorld {
   readonly random: RandomStream;
   readonly latencyMs: number;
   readonly isInline: boolean;
+  readonly compression: Compression;
   /** Null while there is none. */
   readonly coordinator: () => Uplink | null;
   readonly fired: (fault: string) => void;
@@ -73,7 +75,7 @@ export class SimulatedWorker {
   process: string;
   readonly #plan: WorkerPlan;
   readonly #world: WorkerWorld;
-  readonly #replica: Replica = takeReplica(slots);
+  readonly #replica: Replica;
   #fold: ReplicaFold;
   /** Coordinator's life under which the replica came to where it is; null when it holds nothing of use. */
   #nonce: string | null = null;
@@ -85,6 +87,7 @@ export class SimulatedWorker {
 
   constructor(name: string, plan: WorkerPlan, world: WorkerWorld) {
     [this.process, this.#plan, this.#world] = [name, plan, world];
+    this.#replica = takeReplica(world.compression, slots);
     this.#fold = new ReplicaFold(this.#replica, new Control(), slots - 1);
     world.clock.in(plan.joinMs, () => this.#connect());
   }
@@ -234,7 +237,8 @@ export class SimulatedWorker {
     const stateHash = this.#replica.hashState();
     const { slot, sums, moments } = computeBlock(this.#replica, unit, block);
     const bytes = slot === null ? new Uint8Array(0) : Uint8Array.from(this.#replica.slotBytes(slot));
-    if (slot !== null && fault === 'poison') bytes.fill(0xff, 0, 4);
+    // NaN in every encoding.
+    if (slot !== null && fault === 'poison') bytes.fill(0xff, 0, gradientBytes(this.#world.compression, this.#replica.plan.gradientFloats));
     const digest = slot === null ? '0'.repeat(16) : this.#digestOf(bytes);
     if (slot !== null && fault === 'corrupt') bytes[5] = (bytes[5] ?? 0) ^ 1;
     return { offer: { lease: id, step: unit.step, stateHash, bytes: bytes.length, digest, sums: { ...sums }, momentCounts: [...(moments?.counts ?? [])] }, bytes };

@@ -6,6 +6,8 @@ import type { JournalLine } from '../../../coordinator/journal.js';
 import type { Core } from '../../../coordinator/decide/decide.js';
 import type { Unit } from '../../../coordinator/decide/types.js';
 import { StateLost } from '../../../coordinator/own-state.js';
+import type { Compression } from '../../../shared/reduction/encoding.js';
+import type { Replica } from '../../../shared/replica.js';
 import { giveReplica, takeReplica } from './arithmetic.js';
 import { Clock } from './clock.js';
 import { Disk } from './disk.js';
@@ -17,6 +19,7 @@ import { SimulatedWorker } from './simulated-worker.js';
 export interface Result {
   readonly outcome: Outcome | null;
   readonly units: readonly Unit[];
+  readonly compression: Compression;
   /** The journal's commits and evaluations. */
   readonly lines: readonly JournalLine[];
   readonly fired: ReadonlySet<string>;
@@ -45,7 +48,7 @@ class Simulation {
   readonly #clock = new Clock();
   readonly #disk: Disk;
   readonly #units: Unit[];
-  readonly #replica = takeReplica(coordinatorSlots);
+  readonly #replica: Replica;
   readonly #fired = new Set<string>();
   readonly #nonces = new Set<string>();
   readonly #workers: SimulatedWorker[];
@@ -60,12 +63,13 @@ class Simulation {
   constructor(plan: Plan) {
     this.#plan = plan;
     this.#random = new RandomStream(plan.seed);
+    this.#replica = takeReplica(plan.compression, coordinatorSlots);
     this.#disk = new Disk(this.#clock, this.#random, plan.diskMs);
     this.#units = unitsOf(plan);
     this.#disk.begin(this.#replica);
     this.#last = this.#start();
     const world = {
-      clock: this.#clock, random: this.#random, latencyMs: plan.latencyMs, isInline: plan.isInline, coordinator: () => this.#coordinator, fired: (fault: string) => void this.#fired.add(fault),
+      clock: this.#clock, random: this.#random, latencyMs: plan.latencyMs, isInline: plan.isInline, compression: plan.compression, coordinator: () => this.#coordinator, fired: (fault: string) => void this.#fired.add(fault),
     };
     this.#workers = plan.workers.map((worker, i) => new SimulatedWorker(`p${i}`, worker, world));
     for (const crash of plan.crashes) this.#clock.in(crash.atMs, () => this.#strike(crash));
@@ -75,7 +79,7 @@ class Simulation {
   async run(): Promise<Result> {
     while (this.#outcome === null && this.#clock.nowMs < giveUpMs && (await this.#clock.advance())) if (this.#bug !== null) throw this.#bug;
     return {
-      outcome: this.#outcome, units: this.#units, lines: this.#disk.journal, fired: this.#fired, mostSlots: this.#mostSlots, endedMs: this.#clock.nowMs,
+      outcome: this.#outcome, units: this.#units, compression: this.#plan.compression, lines: this.#disk.journal, fired: this.#fired, mostSlots: this.#mostSlots, endedMs: this.#clock.nowMs,
       core: this.#last.core, lives: this.#nonces.size,
     };
   }

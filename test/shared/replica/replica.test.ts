@@ -113,7 +113,7 @@ describe('slots', () => {
 
   it('too many for one memory are refused', () => {
     const plan = planReplica(studentOf([weightOf('d/kernel', [50_000_000])]), optimizerOf({ name: 'sgd', learningRate: 0.1 }));
-    expect(() => new Replica(plan, { slots: 40 })).toThrow(/replica needs 8200000000 bytes/);
+    expect(() => new Replica(plan, { slots: 40 })).toThrow(/replica needs 8200065536 bytes/);
   });
 });
 
