@@ -2,8 +2,9 @@
  * The run folder: who may write to it, under which generation, and what it holds (design: "The run folder").
  *
  * An unfinished run found under the wanted name is continued, a finished one is kept and the next goes to NAME-2, an
- * unfinished one of another recipe is refused with what differs, unless it is forced. A lock that dies with its process keeps a second coordinator on this
- * machine out; generations, claimed by exclusive creation, fence one on another machine or on a copy of the folder.
+ * unfinished one of another recipe is refused with what differs, unless it is forced or nothing but the compression differs.
+ * A lock that dies with its process keeps a second coordinator on this machine out; generations, claimed by exclusive
+ * creation, fence one on another machine or on a copy of the folder.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { appendFile, mkdir, readdir, readFile, realpath } from 'node:fs/promises';
@@ -57,7 +58,7 @@ export async function resolveRunFolder(wanted: string, identity: RunIdentity, op
 const shownChanges = 6;
 const writtenSchema = z.looseObject({ digests: z.looseObject({ recipe: z.string() }) });
 
-/** How the recipe differs from the folder's. @throws UserError (2) when it does and is not forced */
+/** How the recipe differs from the folder's. @throws UserError (2) when it does in more than the compression, and is not forced */
 async function changesOf(path: string, earlier: readonly Generation[], { identity, force }: FolderOptions & { identity: RunIdentity }): Promise<string[]> {
   const file = join(path, 'recipe.yaml');
   const text = await readIfThere(file);
@@ -67,7 +68,7 @@ async function changesOf(path: string, earlier: readonly Generation[], { identit
   if (digest === identity.recipeDigest) return [];
   const found = text === null ? [] : differences(there, parse(identity.recipeText)).filter((line) => !line.startsWith('digests.recipe:'));
   const changes = found.length > 0 ? found : [`the recipe's digest: ${digest.slice(0, 12)} there, ${identity.recipeDigest.slice(0, 12)} here`];
-  if (force === true) return changes;
+  if (force === true || changes.every((line) => line.startsWith('compression:'))) return changes;
   const more = changes.length > shownChanges ? `; and ${changes.length - shownChanges} more` : '';
   throw new UserError(`${path}: holds an unfinished run of another recipe: ${changes.slice(0, shownChanges).join('; ')}${more}; finish that run, choose another --out, or continue it with this recipe by --force`);
 }

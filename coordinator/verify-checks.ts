@@ -76,7 +76,13 @@ export function checkLog(records: readonly CommitRecord[], lines: readonly Journ
   }
   const [first, end] = [records[0]?.step, records.at(-1)?.step];
   if (first !== undefined && end !== undefined && end < last - 1) return broken(name, `it ends with step ${end}; the journal with ${last}`);
-  return sound(name, first === undefined ? 'empty' : `steps ${first} to ${end}, every byte as its checksum says, every line the journal's`);
+  return sound(name, first === undefined ? 'empty' : `steps ${first} to ${end}, ${encodingsOf(records)}, every byte as its checksum says, every line the journal's`);
+}
+
+/** In the order of their first coming: a run may have gone on with another compression. */
+function encodingsOf(records: readonly CommitRecord[]): string {
+  const rounded = [...new Set(records.map(({ compression }) => compression))].map((compression) => (compression === 'none' ? 'float32' : compression));
+  return `gradients in ${rounded.join(', then ')}`;
 }
 
 /** Every snapshot is whole, and the state that it holds is the one that its step's commit left. `damaged`: names of files. */

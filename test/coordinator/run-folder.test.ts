@@ -59,6 +59,24 @@ describe('resolveRunFolder', () => {
   });
 });
 
+describe('an unfinished run with another compression alone', () => {
+  const text = (compression: string, rate: number, letter: string) => ({
+    recipeDigest: letter.repeat(64), recipeText: `optimizer: { learningRate: ${rate} }\ncompression: ${compression}\ndigests: { recipe: ${letter.repeat(64)} }`,
+  });
+
+  it('goes on without force, and says so; with anything else beside it it is refused', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    const first = await openRunFolder(wanted, text('none', 0.1, 'a'));
+    await first.write('recipe.yaml', text('none', 0.1, 'a').recipeText);
+    await first.close();
+    await expect(openRunFolder(wanted, text('bf16', 0.2, 'c'))).rejects.toMatchObject({ exitCode: 2 });
+    expect(await resolveRunFolder(wanted, text('bf16', 0.1, 'b'))).toBe(wanted);
+    const second = await openRunFolder(wanted, text('bf16', 0.1, 'b'));
+    expect(second.changes).toEqual(['compression: "none" there, "bf16" here']);
+    await second.close();
+  });
+});
+
 describe('openRunFolder', () => {
   it('claims the next generation, with a nonce of its own and the run id of the first', async () => {
     const path = join(await temporaryFolder(), 'mnist');

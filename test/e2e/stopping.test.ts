@@ -1,5 +1,5 @@
 /** A run that is stopped in good order goes on later, and local workers live and die with their run. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commitsOf, Program, soon } from '../../bench/programs.js';
@@ -92,6 +92,32 @@ describe('local workers', () => {
     parent.child.kill('SIGKILL');
     await parent.ended;
     while (workers.some(isAlive)) await soon(20);
+  });
+});
+
+describe('a run that is stopped', () => {
+  it('goes on with another compression, without force, and says that its bits differ', async () => {
+    const out = join(scratch.path, 'compressed');
+    const first = run(out);
+    await atStep(out, 5);
+    first.child.kill('SIGTERM');
+    expect((await first.ended).code).toBe(75);
+    const before = commitsOf(out);
+    // The state is then rebuilt from the log, each commit in its own encoding.
+    for (const name of readdirSync(join(out, 'snapshots'))) if (!name.startsWith('0-')) rmSync(join(out, 'snapshots', name));
+    const second = run(out, ['--set', 'compression=int8']);
+    await atStep(out, before.length + 5);
+    second.child.kill('SIGTERM');
+    const stopped = await second.ended;
+    expect([stopped.code, stopped.stderr]).toEqual([75, expect.stringMatching(/continuing at step \d+ with another recipe: compression: "none" there, "int8" here; from here on its bits are the new recipe's/)]);
+    const third = await run(out, ['--set', 'compression=bf16']).ended;
+    expect(third.code, third.stderr).toBe(0);
+    expect(commitsOf(out).slice(0, before.length)).toEqual(before);
+    expect(commitsOf(out)).toHaveLength(steps);
+    expect(digestOf(out)).not.toBe(digestOf(undisturbed));
+    const { checks } = await verifyRun(out);
+    expect(checks.filter(({ isSound }) => !isSound)).toEqual([]);
+    expect(checks.find(({ name }) => name === 'log')?.text).toContain('gradients in');
   });
 });
 
