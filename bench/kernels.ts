@@ -1,5 +1,6 @@
 /** Milliseconds of the replica's kernels over 25 million parameters, on one core; the floor of a step without a network. */
 import { createMemory, loadKernels, type Kernels } from '../shared/kernels/kernels.js';
+import { codecOf, gradientBytes } from '../shared/reduction/encoding.js';
 
 export interface KernelTiming {
   readonly kernel: string;
@@ -36,6 +37,19 @@ function calls(kernels: Kernels, region: number, n: number): Record<string, { pa
     sgd: { passes: 3, call: () => kernels.sgd(0, region, n, momentum) },
     momentum: { passes: 5, call: () => kernels.momentum(0, region, 2 * region, n, momentum) },
     adam: { passes: 7, call: () => kernels.adam(0, region, 2 * region, 3 * region, n, adamScalars) },
+    ...rounding('bf16', kernels, region, n),
+    ...rounding('int8', kernels, region, n),
+  };
+}
+
+/** Of gradients in slots: `add` reads two and writes one of the rounded ones. */
+function rounding(name: 'bf16' | 'int8', kernels: Kernels, region: number, n: number): Record<string, { passes: number; call: () => unknown }> {
+  const codec = codecOf(name, kernels, n);
+  const share = gradientBytes(name, n) / region;
+  return {
+    [`${name} encode`]: { passes: 1 + share, call: () => codec.encode(region, 0) },
+    [`${name} decode`]: { passes: 1 + share, call: () => codec.decode(3 * region, region, 0, n) },
+    [`${name} add`]: { passes: 3 * share, call: () => codec.add(2 * region, region) },
   };
 }
 

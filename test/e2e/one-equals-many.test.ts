@@ -21,11 +21,19 @@ function writeModel(name: string, layers: tf.layers.Layer[]): void {
   model.dispose();
 }
 
-const students = {
-  mlp: '{ builtin: mlp, hidden: [16] }',
-  'cnn with pooling': '{ builtin: cnn-small, filters: 4 }',
-  'cnn with batch norm and dropout': '{ builtin: cnn-small, filters: 4, batchNorm: true, dropout: 0.3 }',
-  lstm: '{ model: lstm/model.json }',
+interface Job {
+  readonly student: string;
+  /** Further lines of the recipe. */
+  readonly more?: string;
+}
+
+const jobs: Readonly<Record<string, Job>> = {
+  mlp: { student: '{ builtin: mlp, hidden: [16] }' },
+  'cnn with pooling': { student: '{ builtin: cnn-small, filters: 4 }' },
+  'cnn with batch norm and dropout': { student: '{ builtin: cnn-small, filters: 4, batchNorm: true, dropout: 0.3 }' },
+  lstm: { student: '{ model: lstm/model.json }' },
+  'mlp compressed to bf16': { student: '{ builtin: mlp, hidden: [16] }', more: 'compression: bf16\n' },
+  'cnn with batch norm compressed to int8': { student: '{ builtin: cnn-small, filters: 4, batchNorm: true }', more: 'compression: int8\n' },
 };
 
 beforeAll(async () => {
@@ -77,13 +85,13 @@ async function runWith(recipe: string, name: string, workers: number, fault: boo
   return out;
 }
 
-describe.each(Object.entries(students))('a student: %s', (name, student) => {
+describe.each(Object.entries(jobs))('a student: %s', (name, { student, more = '' }) => {
   const key = name.replaceAll(' ', '-');
   const recipe = join(folder, `${key}.yaml`);
   let alone = '';
 
   beforeAll(async () => {
-    writeFileSync(recipe, barsRecipe({ student, teacher: 'teacher/student/model.json' }));
+    writeFileSync(recipe, barsRecipe({ student, teacher: 'teacher/student/model.json', more }));
     alone = await runWith(recipe, `${key}-1`, 1, false);
   });
 
