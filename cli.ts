@@ -16,6 +16,7 @@ import type { TableRow } from './coordinator/reports/table.js';
 import { collect, integer, joinLine, joinToken, listenAddress, newToken, positive, readToken, type Address } from './shared/command-line.js';
 import { exitCodes, UserError } from './shared/errors.js';
 import { labelHome } from './shared/labels/home.js';
+import type { InstalledPlugins } from './shared/plugins.js';
 import type { ReadRecipe } from './shared/recipe/read.js';
 import type { Recipe } from './shared/recipe/schema.js';
 import type { TensorFlow } from './worker/backends/backend.js';
@@ -24,6 +25,7 @@ import { cacheFolder } from './worker/cache-folder.js';
 type BackendName = 'auto' | 'wasm' | 'native';
 
 interface RecipeFlags {
+  readonly plugin?: string[];
   readonly set: string[];
   readonly seed?: number;
 }
@@ -74,7 +76,7 @@ async function openRecipeAlone(file: string, flags: RecipeFlags): Promise<ReadRe
 }
 
 /** Reads data and models, and checks that they fit the recipe. */
-async function prepare(recipe: Recipe, name: string, recipeFolder: string): Promise<PreparedRun> {
+async function prepare(recipe: Recipe, name: string, recipeFolder: string, plugins: InstalledPlugins): Promise<PreparedRun> {
   const { prepareRun } = await import('./coordinator/prepare.js');
   const { inspectStudent } = await import('./worker/inspect-student.js');
   const { inspectTeacher } = await import('./worker/teachers/inspect.js');
@@ -84,7 +86,7 @@ async function prepare(recipe: Recipe, name: string, recipeFolder: string): Prom
   const warn = (text: string): void => say(`warning: ${text}`);
   const openTensorFlow = async (): Promise<TensorFlow> => (await (await import('./worker/backends/wasm.js')).openWasm()).tf;
   return prepareRun({
-    recipe, recipeFolder, name, shardFolder: join(cacheFolder(), 'artifacts'), warn,
+    recipe, recipeFolder, name, shardFolder: join(cacheFolder(), 'artifacts'), plugins, warn,
     tools: {
       inspectStudent: async (student, folder, expected) => {
         const inspected = await inspectStudent(student, folder, { ...expected, openTensorFlow });
@@ -96,6 +98,12 @@ async function prepare(recipe: Recipe, name: string, recipeFolder: string): Prom
       writeShards, epochOrder,
     },
   });
+}
+
+/** Of this machine: those of the command line and of the folder that the environment names. */
+async function plugins({ plugin = [] }: Pick<RecipeFlags, 'plugin'>): Promise<InstalledPlugins> {
+  const { installedPlugins } = await import('./shared/plugins.js');
+  return installedPlugins(plugin.map((file) => resolve(file)), process.env.STILLHOUSE_PLUGINS);
 }
 
 interface Session {
@@ -129,7 +137,7 @@ async function coordinateAll(session: Session): Promise<Summary> {
     };
   };
   if (!run.recipe.baseline) return coordinate(run, { ...common(`distilling ${run.name} into ${out}`), out, next: false });
-  const alone = await prepare(baselineRecipe(run), `${run.name}-baseline`, run.recipeFolder);
+  const alone = await prepare(baselineRecipe(run), `${run.name}-baseline`, run.recipeFolder, new Map());
   const folder = join(out, 'baseline');
   const first = await coordinate(alone, { ...common(`training the student alone (baseline) into ${folder}`), out: folder, next: true });
   const baseline = { ...first.student, digest: first.digest, folder: 'baseline' };
@@ -164,7 +172,7 @@ async function start(file: string, flags: RunFlags): Promise<{ run: PreparedRun;
   const { resolveRunFolder } = await import('./coordinator/run-folder.js');
   const { identityOf } = await import('./coordinator/resolved-recipe.js');
   for (const warning of warnings) say(`warning: ${warning}`);
-  const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
+  const run = await prepare(recipe, recipe.name, resolve(dirname(file)), await plugins(flags));
   if (flags.quiet !== true) for (const line of describeLosses(run.recipe)) say(line);
   return { run, out: await resolveRunFolder(flags.out ?? join('runs', recipe.name), identityOf(run), { force: flags.force }) };
 }
@@ -179,7 +187,7 @@ async function localWorkers(run: PreparedRun, flags: RunFlags, token: string, ro
   return (port) =>
     new LocalWorkers({
       command: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)], url: `ws://127.0.0.1:${port}`, token, count,
-      arguments: ['--backend', backend, '--threads', String(run.recipe.numerics.threads), '--role', role],
+      arguments: ['--backend', backend, '--threads', String(run.recipe.numerics.threads), '--role', role, ...(flags.plugin ?? []).flatMap((file) => ['--plugin', resolve(file)])],
       environment: (i) => (gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) }),
       onLine: (line) => (flags.quiet === true ? undefined : say(line)),
     });
@@ -219,7 +227,7 @@ async function labelVerb(file: string, flags: LabelFlags): Promise<number> {
   const { makeLabels } = await import('./coordinator/label-only.js');
   const { recipe } = await openRecipe(file, flags);
   if (flags.out !== undefined && !flags.out.endsWith('.npz')) throw new UserError(`--out ${flags.out}: a name that ends in .npz was wanted`);
-  const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
+  const run = await prepare(recipe, recipe.name, resolve(dirname(file)), await plugins(flags));
   const { listen } = flags;
   const token = listen === undefined ? newToken() : joinToken({ ...flags, listen }, say);
   const startWorkers = listen === undefined || flags.workers !== undefined ? await localWorkers(run, flags, token ?? '', 'label') : null;
@@ -267,6 +275,7 @@ interface WorkerFlags {
   readonly wait: number;
   readonly gpu?: boolean;
   readonly role: 'train' | 'label';
+  readonly plugin?: string[];
 }
 
 async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
@@ -290,7 +299,7 @@ async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
   }
   return runWorker({
     url, token, cacheFolder: cacheFolder(), threads: flags.threads, local: process.env.STILLHOUSE_LOCAL === '1', waitSeconds: flags.wait,
-    stop, log: say, backend: computeBackend(backend, { warn: say, labels: labelHome(cacheFolder()), labelPeers: { address: coordinatorAddress(url).labels, token } }),
+    stop, log: say, backend: computeBackend(backend, { warn: say, plugins: await plugins(flags), labels: labelHome(cacheFolder()), labelPeers: { address: coordinatorAddress(url).labels, token } }),
   });
 }
 
@@ -299,7 +308,7 @@ async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
   const { describeLosses } = await import('./shared/recipe/check.js');
   const { microBatchCount } = await import('./shared/reduction/tree.js');
   for (const warning of warnings) say(`warning: ${warning}`);
-  const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
+  const run = await prepare(recipe, recipe.name, resolve(dirname(file)), await plugins(flags));
   const { planReplica } = await import('./shared/replica-plan.js');
   const plan = planReplica(run.student, recipe.optimizer, recipe.compression);
   const m = microBatchCount(recipe.batch.size, recipe.batch.micro ?? recipe.batch.size);
@@ -365,8 +374,9 @@ function program(done: (code: number) => void): Command {
   const verb = <A extends unknown[]>(run: (...args: A) => Promise<number>) => async (...args: A): Promise<void> => done(await run(...args));
   const withRecipe = (command: Command): Command =>
     command.option('--set <key.path=value>', 'change one key of the recipe; may be repeated', collect, []).option('--seed <n>', 'the seed, instead of the recipe\'s', integer);
+  const plugin = (): Option => new Option('--plugin <file>', 'a loss plug-in that is installed here; may be repeated (else the folder STILLHOUSE_PLUGINS)').argParser(collect).default([]);
   const withRun = (command: Command): Command =>
-    withRecipe(command).option('--out <dir>', 'the run folder (default runs/NAME)').option('--json', 'results as JSON').option('--quiet', 'no progress')
+    withRecipe(command).addOption(plugin()).option('--out <dir>', 'the run folder (default runs/NAME)').option('--json', 'results as JSON').option('--quiet', 'no progress')
       .option('--force', 'continue an unfinished run with another recipe');
   const backend = (otherwise?: BackendName): Option => {
     const option = new Option('--backend <name>', 'what to compute with').choices(['auto', 'wasm', 'native']);
@@ -383,14 +393,14 @@ function program(done: (code: number) => void): Command {
     .option('--insecure', 'no token beyond loopback').option('--workers <n>', 'local workers', positive).addOption(backend()).action(verb(labelVerb));
   root.command('worker').argument('<url>', 'ws://HOST:PORT').description('one worker of this machine').option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
     .addOption(backend('auto')).option('--threads <n>', 'threads of a CPU device', positive, 1).option('--wait <seconds>', 'how long to do without a coordinator', integer, 600)
-    .addOption(new Option('--role <role>', 'train, or label alone').choices(['train', 'label']).default('train')).option('--gpu', 'refuse to work without a GPU').action(verb(workerVerb));
+    .addOption(new Option('--role <role>', 'train, or label alone').choices(['train', 'label']).default('train')).addOption(plugin()).option('--gpu', 'refuse to work without a GPU').action(verb(workerVerb));
   withRecipe(root.command('eval').argument('<model>', 'run folder, model.json or .onnx').description('how good a model is')
     .requiredOption('--data <recipe>', 'the recipe whose evaluation set and preprocessing to use').option('--teacher <model>', 'also its agreement with this model').option('--against <model>', 'also which of the two is better, sample by sample').option('--json'))
     .action(verb(evalVerb));
   root.command('export').argument('<run>', 'run folder').description('the student in a form that others load').option('--format <names>', 'tfjs, safetensors, onnx', 'tfjs,safetensors')
     .option('--out <dir>', 'where to (default RUN/export)').action(verb(exportVerb));
   root.command('verify').argument('<run>', 'run folder').description('check a run\'s accounts against each other').option('--json').action(verb(verifyVerb));
-  withRecipe(root.command('validate').argument('<recipe>').description('check a recipe, its data and its models')).action(verb(validateVerb));
+  withRecipe(root.command('validate').argument('<recipe>').description('check a recipe, its data and its models')).addOption(plugin()).action(verb(validateVerb));
   root.command('doctor').description('what this machine can do').option('--json').action(verb(doctorVerb));
   root.command('backend').description('native backends').command('install').argument('<flavour>', 'cpu or cuda').option('--wheel <file>', 'a TensorFlow wheel on this disk')
     .option('--mirror <url>', 'a Python package index, or the wheel\'s address').option('--force', 'install again').action(verb(installVerb));

@@ -10,9 +10,10 @@ import type { DataSet, Manifest } from '../shared/data/manifest.js';
 import { cutLabelFile } from '../shared/labels/cut-file.js';
 import { labelKinds } from '../shared/labels/sets.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
+import { pluginDigests, type InstalledPlugins } from '../shared/plugins.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
 import type { Preprocess, Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
-import { baseTemperature, terms, termsIn } from '../shared/recipe/terms.js';
+import { baseTemperature, needsOf, termsIn } from '../shared/recipe/terms.js';
 import type { ArtifactSource } from './artifacts.js';
 import { weightsDigest } from './reports/summary.js';
 import type { PreparedRun } from './run-data.js';
@@ -61,12 +62,15 @@ export interface PrepareOptions {
   /** Where shards go; shared between runs, since they are named by content. */
   readonly shardFolder: string;
   readonly tools: PrepareTools;
+  /** On this machine. */
+  readonly plugins?: InstalledPlugins;
   readonly warn: (text: string) => void;
 }
 
 /** @throws UserError 2 when files and recipe do not fit each other, 65 when a file is damaged */
 export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> {
   const { recipe: given, recipeFolder, name } = options;
+  const plugins = await pluginDigests(given.losses, options.plugins ?? new Map());
   const data = await prepareData(options);
   const expected: Expected = {
     inputShape: data.manifest.train.shape, classes: data.manifest.classes, seed: given.seed,
@@ -80,15 +84,15 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   const studentArtifact = addJson(artifacts, student.spec);
   const manifestArtifact = addJson(artifacts, data.manifest);
   return {
-    recipe, recipeFolder, name, student: student.spec, initialWeights: student.weights, teachers: teachers.specs, artifacts, studentArtifact,
+    recipe, recipeFolder, name, student: student.spec, initialWeights: student.weights, teachers: teachers.specs, plugins, artifacts, studentArtifact,
     manifestArtifact, manifest: data.manifest, trainLabels: data.labels, sampleAt: sampler(options.tools, recipe, data.manifest.train),
-    recipeDigest: digestOf({ recipe, student: studentArtifact.sha256, weights: weightsDigest(student.weights), teachers: teachers.specs.map(({ canary: _, ...spec }) => spec), data: manifestArtifact.sha256 }),
+    recipeDigest: digestOf({ recipe, student: studentArtifact.sha256, weights: weightsDigest(student.weights), teachers: teachers.specs.map(({ canary: _, ...spec }) => spec), data: manifestArtifact.sha256, ...(plugins.length === 0 ? {} : { plugins }) }),
   };
 }
 
 /** @throws UserError 2 when a loss asks for exits that the student does not have */
 function checkExits({ losses }: Recipe, { exits }: StudentSpec): void {
-  const term = termsIn(losses).find((name) => terms[name].exits);
+  const term = termsIn(losses).find((name) => needsOf(losses, name).exits);
   if (term !== undefined && exits === undefined) throw new UserError(`losses.${term}: the student has one output; earlier exits wanted (student.exits: true, or a model with several outputs)`);
 }
 

@@ -10,9 +10,9 @@ export interface RunIdentity {
 }
 
 export function identityOf(run: PreparedRun): RunIdentity {
-  const { recipe, name, recipeDigest, studentArtifact, manifestArtifact } = run;
+  const { recipe, name, recipeDigest, studentArtifact, manifestArtifact, plugins } = run;
   const teachers = Object.fromEntries(run.teachers.map((teacher) => [teacher.name, teacher.files.map(({ sha256 }) => sha256)]));
-  const digests = { recipe: recipeDigest, student: studentArtifact.sha256, data: manifestArtifact.sha256, teachers };
+  const digests = { recipe: recipeDigest, student: studentArtifact.sha256, data: manifestArtifact.sha256, teachers, ...(plugins.length === 0 ? {} : { plugins: Object.fromEntries(plugins.map((plugin) => [plugin.name, plugin.sha256])) }) };
   return { recipeDigest, recipeText: stringify({ ...recipe, name, digests }) };
 }
 

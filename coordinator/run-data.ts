@@ -2,6 +2,7 @@
 import type { Manifest } from '../shared/data/manifest.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
+import type { PluginDigest } from '../shared/plugins.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import type { ArtifactSource } from './artifacts.js';
 
@@ -14,6 +15,8 @@ export interface PreparedRun {
   readonly student: StudentSpec;
   readonly initialWeights: ReadonlyMap<string, Float32Array>;
   readonly teachers: readonly TeacherSpec[];
+  /** Loss plug-ins that the recipe names, by name in their order. */
+  readonly plugins: readonly PluginDigest[];
   /** What workers may download, by SHA-256. */
   readonly artifacts: ReadonlyMap<string, ArtifactSource>;
   readonly studentArtifact: Artifact;

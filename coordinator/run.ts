@@ -6,7 +6,6 @@ import type { WebSocket } from 'ws';
 import { faultPoint } from '../shared/fault-points.js';
 import type { Down } from '../shared/protocol/messages.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
-import type { TermName } from '../shared/recipe/loss-schema.js';
 import { scalarsAt } from '../shared/recipe/schedules.js';
 import { termsIn } from '../shared/recipe/terms.js';
 import type { Replica } from '../shared/replica.js';
@@ -124,7 +123,7 @@ export class Run {
     });
     this.#committer = new Committer({
       ...options, pool: this.#pool, contributions: this.#contributions, broadcast: this.#broadcast, journal: recovered.journal,
-      expectNewest: () => folder.expectNewest(), generation: this.envelope.generation, totalSteps: units.totalSteps, terms: this.#terms, step: recovered.step,
+      expectNewest: () => folder.expectNewest(), generation: this.envelope.generation, totalSteps: units.totalSteps, terms: termsIn(run.recipe.losses), step: recovered.step,
       update: recovered.update, stateHash: recovered.stateHash, warn: (text) => options.reporter.say('warn', text),
     });
     this.#snapshotter = new Snapshotter({ ...options, ...run.recipe.snapshots, onError: (error) => this.fail(error) });
@@ -282,16 +281,12 @@ export class Run {
     member?.outbox.send({ type: 'cancel', ...this.envelope, step: unit?.step ?? this.#broadcast.released, lease });
   }
 
-  get #terms(): TermName[] {
-    return termsIn(this.#options.run.recipe.losses);
-  }
-
   /** Divisors and scheduled numbers of a step, counted once, not once a lease. */
   #scaling(unit: Unit): Scaling {
     if (unit.kind === 'evaluate') return { divisors: {}, scalars: {} };
     const { trainLabels, sampleAt, recipe } = this.#options.run;
     const scaling = this.#scalings.get(unit.step) ?? {
-      divisors: divisorsOf(unit, { terms: this.#terms, labels: trainLabels, sampleAt }),
+      divisors: divisorsOf(unit, { losses: recipe.losses, labels: trainLabels, sampleAt }),
       scalars: scalarsAt(recipe.losses, unit.step, this.#options.units.totalSteps),
     };
     this.#scalings.set(unit.step, scaling);

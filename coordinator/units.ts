@@ -7,8 +7,8 @@
  * The student is evaluated after every `everyEpochs` epochs and after the last one.
  */
 import { microBatchCount } from '../shared/reduction/tree.js';
-import type { TermName } from '../shared/recipe/loss-schema.js';
-import { terms } from '../shared/recipe/terms.js';
+import type { Losses } from '../shared/recipe/loss-schema.js';
+import { needsOf, termsIn } from '../shared/recipe/terms.js';
 import type { Unit } from './decide/types.js';
 
 export interface PlanInput {
@@ -73,8 +73,8 @@ function evaluation(input: PlanInput, at: { subject: 'student' | 'teachers'; ste
 
 /** What the divisors of a training step depend on. */
 export interface DivisorSource {
-  /** Names of the recipe's loss terms. */
-  readonly terms: readonly TermName[];
+  /** The recipe's. */
+  readonly losses: Losses;
   /** Per sample id: its label, -1 for none. */
   readonly labels: Int32Array;
   /** Sample id at a position of an epoch's order. */
@@ -85,8 +85,7 @@ export interface DivisorSource {
 export function divisorsOf(unit: Unit, source: DivisorSource): Record<string, number> {
   if (unit.kind === 'evaluate') return {};
   const labelled = labelledIn(unit, source);
-  const divisor = (term: TermName): number => (terms[term].over === 'labelled' ? labelled : unit.to - unit.from);
-  return Object.fromEntries(source.terms.map((term) => [term, divisor(term)]));
+  return Object.fromEntries(termsIn(source.losses).map((term) => [term, needsOf(source.losses, term).over === 'labelled' ? labelled : unit.to - unit.from]));
 }
 
 function labelledIn(unit: Unit, { labels, sampleAt }: DivisorSource): number {

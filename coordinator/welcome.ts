@@ -60,7 +60,7 @@ export function welcomeOf(worker: string, snapshot: Snapshot | null, parts: Welc
   const { run, envelope, nonce, initial, released, heartbeatMs } = parts;
   return {
     type: 'welcome', ...envelope, step: released, nonce, worker, recipe: plain(run.recipe), recipeDigest: run.recipeDigest,
-    student: run.studentArtifact, teachers: [...run.teachers], manifest: run.manifestArtifact,
+    student: run.studentArtifact, teachers: [...run.teachers], ...(run.plugins.length === 0 ? {} : { plugins: [...run.plugins] }), manifest: run.manifestArtifact,
     initial: { sha256: initial.sha256, bytes: initial.bytes },
     snapshot: snapshot === null ? null : { sha256: snapshot.sha256, bytes: snapshot.bytes, step: snapshot.step },
     heartbeatMs,

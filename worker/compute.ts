@@ -80,6 +80,8 @@ export interface ComputeBackend {
   readonly name: 'wasm' | 'native';
   readonly gpu: string | null;
   readonly version: string;
+  /** SHA-256 of the plug-ins that are installed, by name. */
+  readonly plugins?: Readonly<Record<string, string>>;
   /** @param alive a sign of life while it waits for something else than its device; false: nobody wants the result any more */
   open(begin: Begin, fetch: FetchArtifact, alive: () => boolean): Promise<RunCompute>;
 }

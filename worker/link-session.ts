@@ -11,12 +11,15 @@ import { allowanceMs, withMeasured, type RoundTrip } from '../shared/round-trip.
 import type { ArtifactCache } from './artifact-cache.js';
 import type { Closed, Connection } from './connection.js';
 import type { Fence } from './fence.js';
+import { expectPlugins } from './plugins.js';
 import { fetchRun, PreparedRun, type RunFiles } from './prepared-run.js';
 import type { Control, ToLink, ToTrainer } from './trainer-messages.js';
 
 export interface LinkSessionOptions {
   readonly connection: Connection;
   readonly device: Device;
+  /** SHA-256 of the plug-ins that are installed, by name. */
+  readonly plugins: Readonly<Record<string, string>>;
   readonly worker: string;
   readonly control: Control;
   readonly cache: ArtifactCache;
@@ -229,6 +232,7 @@ export class LinkSession {
     const objection = this.#options.fence.admit(welcome.run, welcome.generation, welcome.nonce);
     if (objection !== null) throw new ProtocolError(objection, closeCodes.stale);
     this.#welcome = welcome;
+    expectPlugins(welcome.plugins ?? [], this.#options.plugins);
     this.#heartbeat = setInterval(() => this.#beat(), welcome.heartbeatMs);
     this.#isPreparing = true;
     this.#options.connection.pause();

@@ -42,8 +42,8 @@ export function teacherTaps(recipe: Recipe, teacher: string): 'all' | string[] {
 
 /** @throws UserError 2 for a tap that is not there and for shapes that do not fit */
 export async function planTaps({ recipe, student, teachers, openTensorFlow }: PlanTapsOptions): Promise<PlannedTaps> {
-  const wanted = pairTerms.some((term) => recipe.losses[term] !== undefined) || recipe.losses.selfDistillation !== undefined;
-  if (!wanted) return { recipe, student };
+  const isAuto = pairTerms.some((term) => recipe.losses[term]?.pairs === 'auto');
+  if (!isAuto && tapPairs(recipe.losses).length === 0) return { recipe, student };
   const own = await studentTapShapes(await openTensorFlow(), student.spec);
   const named = withPairs(recipe, own, teachers);
   const shapeOf = (pair: TapPair): { student: readonly number[]; teacher: readonly number[] } => ({

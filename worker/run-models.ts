@@ -4,12 +4,14 @@ import type { LabelHome } from '../shared/labels/home.js';
 import { labelKinds, type LabelKind } from '../shared/labels/sets.js';
 import { Samples } from '../shared/data/samples.js';
 import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
+import type { InstalledPlugins } from '../shared/plugins.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import { baseTemperature, splitTap, tapPairs } from '../shared/recipe/terms.js';
 import { planReplica } from '../shared/replica-plan.js';
 import type { Backend } from './backends/backend.js';
 import type { ComputeBackend, FetchArtifact, MicroBatch, RunCompute } from './compute.js';
 import type { Activation } from './losses/activation.js';
+import { loadPlugins } from './plugins.js';
 import { SoftLabels, type Mixing } from './soft-labels.js';
 import { Student } from './student.js';
 import { Ensemble } from './teachers/ensemble.js';
@@ -23,6 +25,8 @@ export interface ModelsOptions {
   readonly labels?: LabelHome | undefined;
   /** The coordinator's labels, `http://HOST:PORT/labels/`; without it this worker shares none. */
   readonly labelPeers?: { readonly address: string; readonly token: string | null } | undefined;
+  /** Loss plug-ins on this machine. */
+  readonly plugins?: InstalledPlugins | undefined;
   /** Gets one line when a teacher's output looks odd. */
   readonly warn: (line: string) => void;
 }
@@ -30,13 +34,15 @@ export interface ModelsOptions {
 /** The backend as a worker takes it. */
 export function computeBackend(backend: Backend, options: ModelsOptions): ComputeBackend {
   const { name, gpu, version } = backend;
-  return { name, gpu, version, open: (begin, fetch, alive) => openModels(backend, begin, { ...options, fetch, alive }) };
+  const plugins = Object.fromEntries([...(options.plugins ?? [])].map(([plugin, { sha256 }]) => [plugin, sha256]));
+  return { name, gpu, version, plugins, open: (begin, fetch, alive) => openModels(backend, begin, { ...options, fetch, alive }) };
 }
 
 /** @throws UserError when a model cannot be opened */
 async function openModels(backend: Backend, begin: Begin, options: ModelsOptions & { fetch: FetchArtifact; alive: () => boolean }): Promise<RunCompute> {
   const { recipe, spec, manifest } = begin;
-  const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer, recipe.compression), tapPairs(recipe.losses));
+  const plugins = await loadPlugins(Object.keys(recipe.losses.plugins ?? {}), options.plugins ?? new Map());
+  const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer, recipe.compression), { pairs: tapPairs(recipe.losses), plugins });
   const ensemble = begin.teachers.length === 0 ? null : onceOpened(() => openEnsemble(backend, begin, options.warn));
   const open = (dataSet: DataSet): Samples => new Samples(dataSet, manifest.preprocess, options.fetch);
   const evaluation = manifest.eval === null ? null : open(manifest.eval);

@@ -4,7 +4,7 @@
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs';
 import { sizeOf, type StudentSpec } from '../shared/models/student-spec.js';
-import type { TapPair } from '../shared/recipe/terms.js';
+import { onlyLoss, type TapPair } from '../shared/recipe/terms.js';
 import type { ReplicaPlan } from '../shared/replica-plan.js';
 import { applyAdapter } from './adapters.js';
 import type { TensorFlow } from './backends/backend.js';
@@ -12,7 +12,9 @@ import type { GradientResult, StepContext, StudentCompute, StudentOutputs, Targe
 import { seedDropout } from './dropout.js';
 import type { Activation } from './losses/activation.js';
 import { norm } from './losses/diagnostics.js';
-import { applicableTerms, totalLoss, type PairActivations, type TotalLoss } from './losses/total.js';
+import type { PairActivations } from './losses/functions.js';
+import type { PluginLosses } from './losses/plugin.js';
+import { applicableTerms, totalLoss, type TotalLoss } from './losses/total.js';
 import { takeMoments } from './moments.js';
 import { buildStudentModel, type StudentModel } from './student-model.js';
 import { withTaps, type TappedModel } from './student-taps.js';
@@ -29,6 +31,12 @@ interface Place extends Target {
   readonly size: number;
 }
 
+/** What the recipe's losses take of a student, and those that are no part of this program. */
+interface StudentLosses {
+  readonly pairs: readonly TapPair[];
+  readonly plugins: PluginLosses;
+}
+
 export class Student implements StudentCompute {
   readonly classes: number;
   readonly #tf: TensorFlow;
@@ -37,6 +45,7 @@ export class Student implements StudentCompute {
   readonly #built: StudentModel;
   readonly #places: readonly Place[];
   readonly #pairs: readonly TapPair[];
+  readonly #plugins: PluginLosses;
   /** Names of the outputs before the last one. */
   readonly #exits: readonly string[];
   /** Of the adapters, by their weights' names. */
@@ -44,7 +53,7 @@ export class Student implements StudentCompute {
   /** With the taps that pairs compare as further outputs. */
   readonly #tapped: TappedModel;
 
-  private constructor(tf: TensorFlow, options: { spec: StudentSpec; plan: ReplicaPlan; built: StudentModel; pairs: readonly TapPair[] }) {
+  private constructor(tf: TensorFlow, options: { spec: StudentSpec; plan: ReplicaPlan; built: StudentModel } & StudentLosses) {
     this.#tf = tf;
     this.#plan = options.plan;
     this.#built = options.built;
@@ -52,6 +61,7 @@ export class Student implements StudentCompute {
     this.classes = options.spec.classes;
     this.#exits = options.spec.exits ?? [];
     this.#pairs = options.pairs;
+    this.#plugins = options.plugins;
     this.#tapped = withTaps(tf, options.built.model, options.pairs.flatMap(({ student, to }) => (to === null ? [student] : [student, to])));
     this.#adapters = new Map(options.spec.weights.filter(({ adapter }) => adapter === true).map(({ name, shape }) => [name, tf.variable(tf.zeros([...shape]))]));
     const variables = new Map([...options.built.weights.map(({ spec, variable }) => [spec.name, variable] as const), ...this.#adapters]);
@@ -63,8 +73,8 @@ export class Student implements StudentCompute {
   }
 
   /** @throws UserError 65 when the topology cannot be built or trained */
-  static async build(tf: TensorFlow, spec: StudentSpec, plan: ReplicaPlan, pairs: readonly TapPair[] = []): Promise<Student> {
-    return new Student(tf, { spec, plan, built: await buildStudentModel(tf, zeroedTopology(spec.topology)), pairs });
+  static async build(tf: TensorFlow, spec: StudentSpec, plan: ReplicaPlan, { pairs = [], plugins = new Map() }: Partial<StudentLosses> = {}): Promise<Student> {
+    return new Student(tf, { spec, plan, built: await buildStudentModel(tf, zeroedTopology(spec.topology)), pairs, plugins });
   }
 
   /** Copies the replica's regions into the model, at once. */
@@ -105,7 +115,7 @@ export class Student implements StudentCompute {
   #norms(inputs: Float32Array, rows: number, targets: Targets, step: StepContext): Record<string, number> {
     const own = this.#trained().filter(({ variable }) => ![...this.#adapters.values()].includes(variable));
     return Object.fromEntries([...applicableTerms(targets, step).keys()].map((term) => {
-      const alone = { ...step, losses: { [term]: step.losses[term] } };
+      const alone = { ...step, losses: onlyLoss(step.losses, term) };
       const found = this.#tf.tidy(() => {
         const gradients = this.#backward(this.#batch(inputs, rows), step, (outputs) => this.#gradientsOf(this.#loss(outputs, targets, alone)));
         return norm(own.flatMap(({ variable }) => gradients[variable.name]?.dataSync() ?? []));
@@ -117,7 +127,7 @@ export class Student implements StudentCompute {
 
   #loss([logits, ...others]: readonly Activation[], targets: Targets, step: StepContext): TotalLoss {
     const exits = others.slice(0, this.#exits.length).map(({ values }) => values);
-    return totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, { exits, pairs: this.#activations(others.slice(exits.length), targets) });
+    return totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, { exits, pairs: this.#activations(others.slice(exits.length), targets), plugins: this.#plugins });
   }
 
   /** Of the logits, the earlier exits, and each pair's tap. */

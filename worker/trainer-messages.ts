@@ -85,6 +85,8 @@ export interface LinkStart {
   readonly cacheFolder: string;
   readonly waitSeconds: number;
   readonly device: Device;
+  /** SHA-256 of the plug-ins that are installed, by name. */
+  readonly plugins: Readonly<Record<string, string>>;
   readonly control: SharedArrayBuffer;
 }
 

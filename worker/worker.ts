@@ -34,7 +34,7 @@ export async function runWorker(options: WorkerOptions, startLink: (start: LinkS
   coordinatorAddress(options.url);
   const control = new Control();
   const { url, token, cacheFolder, waitSeconds } = options;
-  const link = startLink({ url, token, cacheFolder, waitSeconds, device: deviceOf(options), control: control.buffer });
+  const link = startLink({ url, token, cacheFolder, waitSeconds, device: deviceOf(options), plugins: options.backend.plugins ?? {}, control: control.buffer });
   const shell = new TrainerShell(options.backend, control, link);
   const leave = (reason: string): void => link.post({ type: 'leave', reason });
   const stopWatching = watchForTheEnd(options, leave);

@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DataSet, Manifest } from '../data/manifest.js';
 import type { TeacherSpec } from '../protocol/messages.js';
 import type { Recipe } from '../recipe/schema.js';
-import { temperatureOf, terms, termsIn } from '../recipe/terms.js';
+import { needsOf, temperatureOf, termsIn } from '../recipe/terms.js';
 import { ensembleDigest } from './ensemble-digest.js';
 import { codecOf, type Precision, type RowCodec, type RowForm } from './precision.js';
 
@@ -27,7 +27,7 @@ export function labelNames(kinds: readonly LabelKind[], teachers: readonly { rea
 /** The kinds that a recipe's losses want, each once; none without a term on soft labels. */
 export function labelKinds({ losses }: Pick<Recipe, 'losses'>): LabelKind[] {
   const kinds = termsIn(losses).flatMap((term): LabelKind[] => {
-    const { soft } = terms[term];
+    const { soft } = needsOf(losses, term);
     if (soft !== 'mixture') return soft === null ? [] : [{ kind: soft }];
     const temperature = temperatureOf(losses, term);
     // A mixture is made at its final temperature only, so one that changes needs each teacher's logits.

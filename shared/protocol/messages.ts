@@ -201,6 +201,8 @@ export const downSchemas = {
       recipeDigest: sha256,
       student: artifactSchema,
       teachers: z.array(teacherSchema).max(64),
+      /** Loss plug-ins that every worker must have installed; absent for none. */
+      plugins: z.array(z.object({ name, sha256 }).strict()).max(64).optional(),
       manifest: artifactSchema,
       /** The initial weights (a snapshot at step 0), for the numerics probe. */
       initial: artifactSchema,

@@ -1,10 +1,10 @@
 /** What the schema cannot say: fields of a recipe that must fit each other. Pure. */
 import { optimizerProblems } from '../optimizer/check.js';
 import type { Finding } from './problems.js';
-import type { Losses, Schedule, TermName } from './loss-schema.js';
+import type { Losses, LossName, Schedule } from './loss-schema.js';
 import { lossesAt } from './schedules.js';
 import type { Recipe } from './schema.js';
-import { splitTap, tapPairs, temperatureOf, terms, termsIn, type TapPair } from './terms.js';
+import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsIn, type TapPair } from './terms.js';
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
@@ -22,41 +22,52 @@ function when(isSo: boolean, path: readonly (string | number)[], text: string): 
   return isSo ? [at(path, text)] : [];
 }
 
+/** What a welcome has room for. */
+const mostPlugins = 64;
+
 function lossProblems({ losses, teachers, data, labels }: Recipe): Finding[] {
   const given = termsIn(losses);
   const isLabelled = data.train.labels !== undefined;
-  const useful = given.filter((term) => canBeOn(losses, term) && (isLabelled || terms[term].over === 'samples'));
+  const useful = given.filter((term) => canBeOn(losses, term) && (isLabelled || needsOf(losses, term).over === 'samples'));
   const hasSoftLabels = teachers.length > 0 || labels.from !== undefined;
   return [
+    ...when(Object.keys(losses.plugins ?? {}).length > mostPlugins, ['losses', 'plugins'], `more than ${mostPlugins} given; fewer wanted`),
     ...when(given.length === 0, ['losses'], 'no term given; crossEntropy, response or both wanted'),
     ...when(given.length > 0 && !given.some((term) => canBeOn(losses, term)), ['losses'], 'every weight is 0; one above 0 wanted'),
-    ...given.flatMap((term) => when(terms[term].soft !== null && !hasSoftLabels, ['losses', term], 'there is no teacher; at least one under teachers wanted')),
-    ...given.flatMap((term) => when(useful.length === 0 && canBeOn(losses, term), ['losses', term], 'the data has no labels; data.train.labels wanted')),
-    ...given.flatMap((term) => when(terms[term].pairs && teachers.length === 0, ['losses', term], 'there is no teacher with taps; at least one under teachers wanted')),
+    ...given.flatMap((term) => when(needsOf(losses, term).soft !== null && !hasSoftLabels, placeOf(term), 'there is no teacher; at least one under teachers wanted')),
+    ...given.flatMap((term) => when(useful.length === 0 && canBeOn(losses, term), placeOf(term), 'the data has no labels; data.train.labels wanted')),
+    ...given.flatMap((term) => when(needsOf(losses, term).pairs && teachers.length === 0, placeOf(term), 'there is no teacher with taps; at least one under teachers wanted')),
     ...given.flatMap((term) => labelProblems(term, losses, labels)),
     ...tapPairs(losses).flatMap((pair) => pairProblems(pair, teachers)),
   ];
 }
 
+/** Its keys in the recipe. */
+function placeOf(term: LossName): string[] {
+  const plugin = pluginOf(term);
+  return plugin === null ? ['losses', term] : ['losses', 'plugins', plugin];
+}
+
 /** Whether its weight is above 0 in some step. */
-function canBeOn(losses: Losses, term: TermName): boolean {
-  const { weight = 0 } = losses[term] ?? {};
+function canBeOn(losses: Losses, term: LossName): boolean {
+  const { weight = 0 } = optionsOf(losses, term) ?? {};
   return typeof weight === 'number' ? weight > 0 : weight.from > 0 || weight.to > 0;
 }
 
-function labelProblems(term: TermName, losses: Losses, labels: Recipe['labels']): Finding[] {
-  const needsLogits = terms[term].soft === 'logits' || (terms[term].soft === 'mixture' && typeof temperatureOf(losses, term) !== 'number');
+function labelProblems(term: LossName, losses: Losses, labels: Recipe['labels']): Finding[] {
+  const { soft } = needsOf(losses, term);
   const isScheduled = typeof temperatureOf(losses, term) !== 'number';
+  const needsLogits = soft === 'logits' || (soft === 'mixture' && isScheduled);
   return [
-    ...when(needsLogits && labels.precision === 'top-k', ['losses', term], 'needs all logits; labels.precision float32 or float16 wanted'),
-    ...when(isScheduled && labels.from !== undefined, ['losses', term, 'temperature'], 'a schedule given beside labels.from; one temperature wanted'),
+    ...when(needsLogits && labels.precision === 'top-k', placeOf(term), 'needs all logits; labels.precision float32 or float16 wanted'),
+    ...when(isScheduled && labels.from !== undefined, [...placeOf(term), 'temperature'], 'a schedule given beside labels.from; one temperature wanted'),
   ];
 }
 
 function pairProblems({ term, teacher }: TapPair, teachers: Recipe['teachers']): Finding[] {
   const isUnknown = teacher !== null && splitTap(teacher, teachers) === null;
   const known = teachers.map(({ name }) => name).join(', ');
-  return when(isUnknown && teachers.length > 0, ['losses', term, 'pairs'], `"${teacher}" names no teacher; TEACHER/TAP with one of ${known} wanted`);
+  return when(isUnknown && teachers.length > 0, [...placeOf(term), 'pairs'], `"${teacher}" names no teacher; TEACHER/TAP with one of ${known} wanted`);
 }
 
 function lengthProblems({ batch, epochs, steps, evaluate, data }: Recipe): Finding[] {
@@ -106,14 +117,14 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
 }
 
 function exitWarnings({ student, losses }: Recipe): Finding[] {
-  const isIdle = 'builtin' in student && student.exits === true && !termsIn(losses).some((term) => terms[term].exits && canBeOn(losses, term));
+  const isIdle = 'builtin' in student && student.exits === true && !termsIn(losses).some((term) => needsOf(losses, term).exits && canBeOn(losses, term));
   return when(isIdle, ['student', 'exits'], 'no loss term trains them; losses.exitCrossEntropy or losses.exitResponse wanted');
 }
 
 function labelWarnings({ data, losses }: Recipe): Finding[] {
-  const idle = data.train.labels !== undefined ? [] : termsIn(losses).filter((term) => terms[term].over === 'labelled' && canBeOn(losses, term));
+  const idle = data.train.labels !== undefined ? [] : termsIn(losses).filter((term) => needsOf(losses, term).over === 'labelled' && canBeOn(losses, term));
   return [
-    ...idle.flatMap((term) => when(true, ['losses', term], 'the data has no labels, so the term is 0 for every sample')),
+    ...idle.flatMap((term) => when(true, placeOf(term), 'the data has no labels, so the term is 0 for every sample')),
     ...when(data.eval !== undefined && data.eval.labels === undefined, ['data', 'eval'], 'no labels: accuracy cannot be told'),
     ...(['train', 'eval'] as const).flatMap((key) => when(data[key]?.labelled !== undefined && data[key]?.labels === undefined, ['data', key, 'labelled'], 'there are no labels to keep')),
   ];
@@ -121,7 +132,7 @@ function labelWarnings({ data, losses }: Recipe): Finding[] {
 
 function teacherWarnings({ teachers, losses, baseline }: Recipe): Finding[] {
   return [
-    ...when(!termsIn(losses).some((term) => terms[term].soft !== null || terms[term].pairs) && teachers.length > 0, ['teachers'], 'no loss term uses them; they are evaluated only'),
+    ...when(!termsIn(losses).some((term) => needsOf(losses, term).soft !== null || needsOf(losses, term).pairs) && teachers.length > 0, ['teachers'], 'no loss term uses them; they are evaluated only'),
     ...when(baseline && teachers.length === 0, ['baseline'], 'there are no teachers: the run is its own baseline'),
   ];
 }
@@ -141,7 +152,7 @@ function ends(value: number | Schedule): number[] {
 /** The total loss written out, every factor visible: weights as they are, T^2, shares of the ensemble, temperatures. */
 export function describeLosses({ losses, teachers, ensemble, labels }: Recipe): string[] {
   const now = lossesAt(losses);
-  const parts = termsIn(losses).map((term) => `${written(losses[term]?.weight ?? 0)} x ${describeTerm(term, losses, now)}`);
+  const parts = termsIn(losses).map((term) => `${written(optionsOf(losses, term)?.weight ?? 0)} x ${describeTerm(term, losses, now)}`);
   if (labels.from !== undefined) return [`total = ${parts.join(' + ')}`, `ensemble = the labels in ${labels.from}`];
   const sum = teachers.reduce((total, { weight }) => total + weight, 0);
   const shares = teachers.map(({ name, weight, temperature }) => `${(weight / (sum || 1)).toFixed(4)} x ${name}${temperature === undefined ? '' : ` at T=${temperature}`}`);
@@ -149,7 +160,7 @@ export function describeLosses({ losses, teachers, ensemble, labels }: Recipe): 
 }
 
 /** A term's own factors, with the temperature where it has one: T^2 as a number while it is constant. */
-function describeTerm(term: TermName, losses: Losses, now: ReturnType<typeof lossesAt>): string {
+function describeTerm(term: LossName, losses: Losses, now: ReturnType<typeof lossesAt>): string {
   const t = temperatureOf(losses, term);
   const square = typeof t === 'number' ? String(t * t) : 'T^2';
   const at = typeof t === 'number' ? `T=${t}` : `T=${written(t)}`;
@@ -167,11 +178,11 @@ function describeTerm(term: TermName, losses: Losses, now: ReturnType<typeof los
     case 'dist':
       return `${square} x (${now.dist?.beta} x (1 - r by sample) + ${now.dist?.gamma} x (1 - r by class)) at ${at}`;
     default:
-      return `${term}${describePairs(term, losses)}`;
+      return `${term}${describePairs(term, losses)}${pluginOf(term) !== null && needsOf(losses, term).soft === 'mixture' ? ` at ${at}` : ''}`;
   }
 }
 
-function describePairs(term: TermName, losses: Losses): string {
+function describePairs(term: LossName, losses: Losses): string {
   const pairs = tapPairs(losses).filter((pair) => pair.term === term);
   const one = ({ student, teacher, to, adapter }: TapPair): string => `${student} -> ${teacher ?? to}${adapter === undefined || adapter === 'identity' ? '' : ` by ${adapter}`}`;
   return pairs.length === 0 ? '' : ` (${pairs.map(one).join(', ')})`;

@@ -29,6 +29,21 @@ const adapter = {
 };
 const pair = z.object({ student: z.string().min(1).describe("a layer's name, or logits"), teacher: z.string().min(1).describe('TEACHER/TAP; TEACHER/logits for what it gives'), ...adapter }).strict();
 const pairs = z.union([z.literal('auto'), z.array(pair).min(1)]);
+const plugin = <W extends z.ZodType, T extends z.ZodType>(weightType: W, temperatureType: T) =>
+  z
+    .object({
+      weight: weightType,
+      over: z.enum(['samples', 'labelled']).default('samples').describe('the samples that it applies to'),
+      soft: z.enum(['mixture', 'logits']).optional().describe("what it is given of the ensemble: log-probabilities at the temperature, or the mean of the raw logits"),
+      temperature: temperatureType,
+      pairs: z.array(pair).min(1).optional().describe('taps that it compares, in place of logits'),
+      options: z.record(z.string(), z.json()).default({}).describe('handed to it as they are'),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/).optional().describe('of its file; default: that of the one installed where the run is started'),
+    })
+    .strict();
+
+/** A plug-in's name: the stem of its file. */
+export const pluginName = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /** Every term, given what a weight and a temperature may be written as. */
 const termsOf = <W extends z.ZodType, T extends z.ZodType>(weightType: W, temperatureOf: (byDefault: number) => T) =>
@@ -52,6 +67,7 @@ const termsOf = <W extends z.ZodType, T extends z.ZodType>(weightType: W, temper
       probabilistic: z.object({ weight: weightType, pairs }).strict().optional().describe('PKT'),
       selectivity: z.object({ weight: weightType, pairs }).strict().optional().describe('NST'),
       correlation: z.object({ weight: weightType, pairs }).strict().optional().describe('correlation congruence'),
+      plugins: z.record(z.string().regex(pluginName, 'the stem of its file wanted: letters, digits, "-", "_"'), plugin(weightType, temperatureOf(4))).optional().describe('losses from modules that are installed on every worker, by name'),
     })
     .strict();
 
@@ -61,6 +77,10 @@ export const lossesAtStepSchema = termsOf(weight, (byDefault) => positive.defaul
 
 export type Losses = z.infer<typeof lossSchema>;
 export type LossesAtStep = z.infer<typeof lossesAtStepSchema>;
-export type TermName = keyof Losses;
+export type TermName = Exclude<keyof Losses, 'plugins'>;
+export type PluginTerm = `plugins.${string}`;
+/** What a loss is called in sums, divisors and reports. */
+export type LossName = TermName | PluginTerm;
+export type PluginRecipe = NonNullable<Losses['plugins']>[string];
 export type PairRecipe = z.infer<typeof pair>;
 export type Schedule = Extract<NonNullable<Losses['crossEntropy']>['weight'], object>;

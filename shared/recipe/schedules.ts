@@ -6,6 +6,7 @@
  *   linear: from + f (to - from)     cosine: from + (1 - cos(pi f)) / 2 (to - from)     step: `from` until f = 1, then `to`
  */
 import { lossesAtStepSchema, type Losses, type LossesAtStep, type Schedule } from './loss-schema.js';
+import { optionsOf, termsIn } from './terms.js';
 
 export function scheduleAt(schedule: Schedule, step: number, totalSteps: number): number {
   const steps = schedule.steps ?? Math.max(1, totalSteps - schedule.start);
@@ -23,22 +24,27 @@ export function scalarsAt(losses: Losses, step: number, totalSteps: number): Rec
 
 /** `<term>.<key>` and its schedule. */
 export function schedules(losses: Losses): [name: string, schedule: Schedule][] {
-  return Object.entries(losses).flatMap(([term, options]) => Object.entries(options ?? {}).flatMap(([key, value]): [string, Schedule][] => (isSchedule(value) ? [[`${term}.${key}`, value]] : [])));
+  const scheduled = (['weight', 'temperature'] as const).flatMap((key) => termsIn(losses).map((term) => [`${term}.${key}`, optionsOf(losses, term)?.[key]] as const));
+  return scheduled.flatMap(([name, value]): [string, Schedule][] => (typeof value === 'object' ? [[name, value]] : []));
 }
 
 /** The losses of one step; schedules without a scalar are at their beginning. */
 export function lossesAt(losses: Losses, scalars: Readonly<Record<string, number>> = {}): LossesAtStep {
-  const resolve = (term: string, options: object): object =>
-    Object.fromEntries(Object.entries(options).map(([key, value]) => [key, isSchedule(value) ? (scalars[`${term}.${key}`] ?? value.from) : value]));
-  return lossesAtStepSchema.parse(Object.fromEntries(Object.entries(losses).flatMap(([term, options]) => (options === undefined ? [] : [[term, resolve(term, options)]]))));
-}
-
-function isSchedule(value: unknown): value is Schedule {
-  return typeof value === 'object' && value !== null && 'from' in value && 'to' in value && 'over' in value;
+  const resolve = (term: string, options: { readonly weight: number | Schedule; readonly temperature?: number | Schedule }): object => {
+    const at = (key: 'weight' | 'temperature'): object => {
+      const value = options[key];
+      return typeof value === 'object' ? { [key]: scalars[`${term}.${key}`] ?? value.from } : {};
+    };
+    return { ...options, ...at('weight'), ...at('temperature') };
+  };
+  const { plugins, ...builtIn } = losses;
+  const given = Object.entries(builtIn).flatMap(([term, options]) => (options === undefined ? [] : [[term, resolve(term, options)]]));
+  const plugged = Object.entries(plugins ?? {}).map(([name, options]) => [name, resolve(`plugins.${name}`, options)]);
+  return lossesAtStepSchema.parse({ ...Object.fromEntries(given), ...(plugins === undefined ? {} : { plugins: Object.fromEntries(plugged) }) });
 }
 
 /** Each term's weight in a step. */
 export function weightsAt(losses: Losses, step: number, totalSteps: number): Record<string, number> {
   const now = lossesAt(losses, scalarsAt(losses, step, totalSteps));
-  return Object.fromEntries(Object.entries(now).flatMap(([term, options]) => (options === undefined ? [] : [[term, options.weight]])));
+  return Object.fromEntries(termsIn(now).map((term) => [term, optionsOf(now, term)?.weight ?? 0]));
 }

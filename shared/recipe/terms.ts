@@ -1,5 +1,5 @@
 /** What each loss term needs of data, teachers and student, in one table; and the pairs of taps that a recipe names. Pure. */
-import type { Losses, PairRecipe, Schedule, TermName } from './loss-schema.js';
+import type { Losses, LossesAtStep, LossName, PairRecipe, PluginRecipe, PluginTerm, Schedule, TermName } from './loss-schema.js';
 
 export interface TermNeeds {
   /** What its sum is divided by: all samples of the global batch, or the labelled ones, to which alone it applies. */
@@ -46,28 +46,61 @@ export function isTerm(name: string): name is TermName {
   return names.includes(name);
 }
 
-/** The recipe's terms, in the table's order. */
-export function termsIn(losses: Partial<Record<TermName, unknown>>): TermName[] {
-  return names.filter(isTerm).filter((name) => losses[name] !== undefined);
+type Named = Readonly<Partial<Record<TermName, unknown>>> & { readonly plugins?: Readonly<Record<string, unknown>> | undefined };
+
+/** The recipe's terms in the table's order, and then its plug-ins by name. */
+export function termsIn(losses: Named): LossName[] {
+  const plugins = Object.keys(losses.plugins ?? {}).sort().map((name): PluginTerm => `plugins.${name}`);
+  return [...names.filter(isTerm).filter((name) => losses[name] !== undefined), ...plugins];
+}
+
+/** The plug-in's own name; null for a built-in term. */
+export function pluginOf(name: LossName): string | null {
+  return isTerm(name) ? null : name.slice('plugins.'.length);
+}
+
+export function needsOf(losses: Losses, name: LossName): TermNeeds {
+  if (isTerm(name)) return terms[name];
+  const plugin = losses.plugins?.[pluginOf(name) ?? ''];
+  return { over: plugin?.over ?? 'samples', soft: plugin?.soft ?? null, pairs: plugin?.pairs !== undefined, exits: false };
+}
+
+interface CommonOptions<N> {
+  readonly weight: N;
+  readonly temperature?: N;
+}
+
+/** What every loss may have; undefined for one that is not in the recipe. */
+export function optionsOf(losses: LossesAtStep, name: LossName): CommonOptions<number> | undefined;
+export function optionsOf(losses: Losses, name: LossName): CommonOptions<number | Schedule> | undefined;
+export function optionsOf(losses: Losses, name: LossName): CommonOptions<number | Schedule> | undefined {
+  return isTerm(name) ? losses[name] : losses.plugins?.[pluginOf(name) ?? ''];
+}
+
+/** The losses with that one alone. */
+export function onlyLoss(losses: LossesAtStep, name: LossName): LossesAtStep {
+  if (isTerm(name)) return { [name]: losses[name] };
+  const plugin = pluginOf(name) ?? '';
+  const options = losses.plugins?.[plugin];
+  return options === undefined ? {} : { plugins: { [plugin]: options } };
 }
 
 /** A student's tap that a term compares with a teacher's, or with a later one of its own. */
 export interface TapPair extends Omit<PairRecipe, 'teacher'> {
   /** `<term>/<number>`: names its values, and `adapter/<term>/<number>/...` its adapter's weights. */
   readonly key: string;
-  readonly term: TermName;
+  readonly term: LossName;
   /** `TEACHER/TAP`; null: the student's own `to`. */
   readonly teacher: string | null;
   /** The student's later tap; null: a teacher's. */
   readonly to: string | null;
 }
 
-/** All pairs, term by term in the table's order; none of a term whose pairs are `auto` still. */
-export function tapPairs(losses: Pick<Losses, PairTerm | 'selfDistillation'>): TapPair[] {
-  const named = pairTerms.flatMap((term): TapPair[] => {
-    const { pairs } = losses[term] ?? {};
-    return Array.isArray(pairs) ? pairs.map((pair, i) => ({ ...pair, key: `${term}/${i}`, term, to: null })) : [];
-  });
+/** All pairs, term by term in the table's order, plug-ins' last; none of a term whose pairs are `auto` still. */
+export function tapPairs(losses: Pick<Losses, PairTerm | 'selfDistillation' | 'plugins'>): TapPair[] {
+  const pairsOf = (term: LossName, pairs: 'auto' | readonly PairRecipe[] = []): TapPair[] => (pairs === 'auto' ? [] : pairs.map((pair, i) => ({ ...pair, key: `${term}/${i}`, term, to: null })));
+  const plugged = Object.entries<PluginRecipe>(losses.plugins ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const named = [...pairTerms.flatMap((term) => pairsOf(term, losses[term]?.pairs)), ...plugged.flatMap(([name, { pairs }]) => pairsOf(`plugins.${name}`, pairs))];
   const own = losses.selfDistillation;
   if (own === undefined) return named;
   const { from, to, adapter, batchNorm, activation } = own;
@@ -81,14 +114,13 @@ export function splitTap(path: string, teachers: readonly { readonly name: strin
 }
 
 /** A term's temperature; 1 for one that has none. */
-export function temperatureOf(losses: Losses, term: TermName): number | Schedule {
-  const options = losses[term];
-  return options !== undefined && 'temperature' in options ? options.temperature : 1;
+export function temperatureOf(losses: Losses, term: LossName): number | Schedule {
+  return optionsOf(losses, term)?.temperature ?? 1;
 }
 
 /** What teachers without a temperature of their own are softened by where nothing else is said: the first soft term's, at its beginning. */
 export function baseTemperature(losses: Losses): number {
-  const [first] = termsIn(losses).filter((term) => terms[term].soft === 'mixture');
+  const [first] = termsIn(losses).filter((term) => needsOf(losses, term).soft === 'mixture');
   const temperature = first === undefined ? 1 : temperatureOf(losses, first);
   return typeof temperature === 'number' ? temperature : temperature.from;
 }

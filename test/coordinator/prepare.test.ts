@@ -73,6 +73,15 @@ describe('prepareRun', () => {
     for (const other of await Promise.all(others)) expect(other.recipeDigest).not.toBe(recipeDigest);
   });
 
+  it('gives another digest when a plug-in that is installed is another', async () => {
+    const digestWith = async (sha256: string): Promise<string> => {
+      const plugin = { name: 'a', path: 'a.js', sha256, source: 'export const loss = () => null;' };
+      return (await prepareRun({ recipe: recipe({ losses: { plugins: { a: { weight: 1 } } } }), recipeFolder: '/recipes', name: 'r', shardFolder: '/shards', tools: tools(), plugins: new Map([['a', plugin]]), warn: () => undefined })).recipeDigest;
+    };
+    expect(await digestWith('e'.repeat(64))).not.toBe(await digestWith('f'.repeat(64)));
+    expect(await digestWith('e'.repeat(64))).toBe(await digestWith('e'.repeat(64)));
+  });
+
   const refused: [string, Fakes, Record<string, unknown>, number, RegExp][] = [
     ['a label beyond the classes', { trainLabels: [0, 1, 7, 0] }, { data: { train: { format: 'idx', images: 'x' }, classes: 3 } }, 65, /data.train: sample 2 has label 7; with 3 classes/],
     ['an evaluation set of other samples', { evalShape: [8, 8] }, {}, 2, /data.eval: samples of shape \[8, 8\]; data.train has \[16\]/],

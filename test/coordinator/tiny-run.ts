@@ -38,6 +38,6 @@ export function tinyRun({ samples = 22, evalSamples = 6, epochs = 3, units = 3, 
   const manifest = { train: set(samples), eval: evalSamples > 0 ? set(evalSamples) : null, classes: units, preprocess: null };
   return {
     recipe, recipeFolder: '.', name: 'tiny', recipeDigest: 'e'.repeat(64), student, initialWeights, teachers: [], artifacts,
-    studentArtifact: artifact(student), manifestArtifact: artifact(manifest), manifest, trainLabels: new Int32Array(samples), sampleAt: (_epoch, position) => position,
+    plugins: [], studentArtifact: artifact(student), manifestArtifact: artifact(manifest), manifest, trainLabels: new Int32Array(samples), sampleAt: (_epoch, position) => position,
   };
 }

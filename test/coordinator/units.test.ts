@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { divisorsOf, planUnits, type PlanInput } from '../../coordinator/units.js';
+import { lossSchema } from '../../shared/recipe/loss-schema.js';
 import type { Unit } from '../../coordinator/decide/types.js';
 
 const base: PlanInput = {
@@ -58,7 +59,7 @@ describe('planUnits', () => {
 });
 
 describe('divisorsOf', () => {
-  const source = { terms: ['crossEntropy', 'response'] as const, labels: Int32Array.of(1, -1, 0, -1, 2), sampleAt: (epoch: number, position: number) => (position + epoch) % 5 };
+  const source = { losses: lossSchema.parse({ crossEntropy: { weight: 1 }, response: { weight: 1 } }), labels: Int32Array.of(1, -1, 0, -1, 2), sampleAt: (epoch: number, position: number) => (position + epoch) % 5 };
   const unit: Unit = { kind: 'train', step: 0, epoch: 1, from: 0, to: 3, microBatches: 1 };
 
   it('counts labelled samples for cross entropy and all samples for the response', () => {

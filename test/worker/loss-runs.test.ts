@@ -1,9 +1,11 @@
 /** Whole runs with every loss term: the same bits for any number of workers, and numbers that change over the steps. */
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { UserError } from '../../shared/errors.js';
 import { studentAlone } from '../../shared/models/student-spec.js';
+import { installedPlugins } from '../../shared/plugins.js';
 import { isTerm, terms } from '../../shared/recipe/terms.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { temporaryFolder } from './fakes.js';
@@ -47,6 +49,35 @@ describe('a run', () => {
     const [first] = one.lines.filter((line) => line.type === 'commit');
     expect(first?.loss[term]).toBeGreaterThan(0);
     expect(first?.sums[`gradient.${term}`]).toBeGreaterThan(0);
+  }, 60_000);
+
+  it('with plug-ins, on logits and on pairs, has the same bits with 1, 2 and 3 workers', async () => {
+    const file = join(temporaryFolder(), 'half.js');
+    // Half the squared distance, of whatever it is given.
+    writeFileSync(file, `export function loss({ rows, logits, soft, student, teacher, options }) {
+      const [x, y] = student === undefined ? [logits, soft] : [student.values, teacher.values];
+      const gradient = x.map((value, i) => options.factor * (value - y[i]));
+      const values = Array.from({ length: rows }, (_, row) => gradient.subarray(row * x.length / rows, (row + 1) * x.length / rows).reduce((sum, g) => sum + g * g / 2 / options.factor, 0));
+      return { values, gradient };
+    }`);
+    const other = join(temporaryFolder(), 'pairs.js');
+    copyFileSync(file, other);
+    const plugins = await installedPlugins([file, other], undefined);
+    const run = await prepared(cnn, { ...short, losses: { crossEntropy: { weight: 0.1 }, plugins: {
+      pairs: { weight: 0.5, pairs: [{ student: 'relu2', teacher: 'deep/logits', adapter: 'dense' }, { student: 'logits', teacher: 'wide/logits' }], options: { factor: 1 } },
+      half: { weight: { from: 1, to: 0.5 }, over: 'labelled', soft: 'logits', options: { factor: 2 } },
+    } } }, plugins);
+    expect(run.plugins.map(({ name }) => name)).toEqual(['half', 'pairs']);
+    const [one, two, three] = [await whole(run, 1, { plugins }), await whole(run, 2, { plugins }), await whole(run, 3, { plugins })];
+    expect(curve(two.lines)).toEqual(curve(one.lines));
+    expect(curve(three.lines)).toEqual(curve(one.lines));
+    const [first] = one.lines.filter((line) => line.type === 'commit');
+    for (const term of ['plugins.half', 'plugins.pairs']) {
+      expect(first?.loss[term]).toBeGreaterThan(0);
+      expect(first?.sums[`gradient.${term}`]).toBeGreaterThan(0);
+    }
+    expect(first?.counts['plugins.half']).toBeLessThan(24);
+    expect(first?.counts['plugins.pairs']).toBe(24);
   }, 60_000);
 
   it.each([

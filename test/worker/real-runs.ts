@@ -12,6 +12,7 @@ import { epochOrder } from '../../shared/data/sampler.js';
 import { writeShards } from '../../shared/data/shards.js';
 import type { LabelHome } from '../../shared/labels/home.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
+import type { InstalledPlugins } from '../../shared/plugins.js';
 import { randomStream } from '../../shared/random.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { openWasm } from '../../worker/backends/wasm.js';
@@ -55,7 +56,7 @@ function writeData(folder: string): void {
 }
 
 /** Two teachers, ONNX and tfjs, an unlabelled fifth, several shards. */
-export async function prepared(student: Record<string, unknown>, overrides: Record<string, unknown> = {}): Promise<PreparedRun> {
+export async function prepared(student: Record<string, unknown>, overrides: Record<string, unknown> = {}, plugins: InstalledPlugins = new Map()): Promise<PreparedRun> {
   const folder = temporaryFolder();
   writeData(folder);
   await openWasm();
@@ -70,7 +71,7 @@ export async function prepared(student: Record<string, unknown>, overrides: Reco
     },
     optimizer: { name: 'adam', learningRate: 0.01 }, batch: { size: 24, micro: 5 }, epochs: 3, ...overrides,
   });
-  return prepareIn(folder, recipe);
+  return prepareIn(folder, recipe, plugins);
 }
 
 /** The same data and models under another recipe. */
@@ -78,10 +79,10 @@ export function prepareAgain(run: PreparedRun, recipe: Recipe): Promise<Prepared
   return prepareIn(run.recipeFolder, recipe);
 }
 
-function prepareIn(folder: string, recipe: Recipe): Promise<PreparedRun> {
+function prepareIn(folder: string, recipe: Recipe, plugins: InstalledPlugins = new Map()): Promise<PreparedRun> {
   const openTensorFlow = async (): ReturnType<Parameters<typeof inspectStudent>[2]['openTensorFlow']> => (await openWasm()).tf;
   return prepareRun({
-    recipe, recipeFolder: folder, name: 'models', shardFolder: temporaryFolder(), warn: () => undefined,
+    recipe, recipeFolder: folder, name: 'models', shardFolder: temporaryFolder(), plugins, warn: () => undefined,
     tools: {
       inspectStudent: (wanted, at, expected) => inspectStudent(wanted, at, { ...expected, openTensorFlow }),
       inspectTeacher: (wanted, at, expected, whole) => inspectTeacher(wanted, at, { ...expected, openTensorFlow, taps: teacherTaps(whole, wanted.name) }),
@@ -98,6 +99,7 @@ export interface WholeOptions {
   readonly labels?: LabelHome;
   readonly workerLabels?: (worker: number) => LabelHome;
   readonly onListening?: (port: number) => void;
+  readonly plugins?: InstalledPlugins;
 }
 
 interface Written {
@@ -118,7 +120,7 @@ interface Finished {
   readonly best: ReadonlyMap<string, Float32Array> | null;
 }
 
-export async function whole(run: PreparedRun, workers: number, { cut = false, labels, workerLabels, onListening }: WholeOptions = {}): Promise<Finished> {
+export async function whole(run: PreparedRun, workers: number, { cut = false, labels, workerLabels, onListening, plugins }: WholeOptions = {}): Promise<Finished> {
   const out = temporaryFolder();
   const said: string[] = [];
   const written = new Map<string, Written>();
@@ -138,7 +140,7 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
   let cuts = 0;
   const exits = Array.from({ length: workers }, (_, i) => {
     const backend = computeBackend(wasm, {
-      warn: (line) => void said.push(line), labels: workerLabels?.(i), labelPeers: labels === undefined ? undefined : { address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: 'secret' },
+      warn: (line) => void said.push(line), labels: workerLabels?.(i), plugins, labelPeers: labels === undefined ? undefined : { address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: 'secret' },
     });
     const stop = new AbortController();
     stops.push(stop);

@@ -28,7 +28,7 @@ function evaluate({ term, options, rows, student, teacher }: Omit<Case, 'values'
   const losses = lossesAtStepSchema.parse({ [term]: { ...options, weight, pairs: [{ student: 's', teacher: 'a/t' }] } });
   const activation = (side: Side): { values: Float32Array; shape: number[] } => ({ values: Float32Array.from(side.values), shape: side.shape });
   const pairs = new Map([[`${term}/0`, { student: activation(student), teacher: activation(teacher) }]]);
-  const { sums, pairGradients } = totalLoss(new Float32Array(rows), 1, { labels: new Int32Array(rows).fill(-1), soft: null }, { losses, divisors: { [term]: divisor } }, { exits: [], pairs });
+  const { sums, pairGradients } = totalLoss(new Float32Array(rows), 1, { labels: new Int32Array(rows).fill(-1), soft: null }, { losses, divisors: { [term]: divisor } }, { pairs });
   return { value: sums[term] ?? NaN, gradient: pairGradients.get(`${term}/0`) ?? new Float32Array(0) };
 }
 

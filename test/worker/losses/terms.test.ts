@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { lossesAtStepSchema, type LossesAtStep } from '../../../shared/recipe/loss-schema.js';
-import { terms, termsIn } from '../../../shared/recipe/terms.js';
+import { isTerm, terms, termsIn } from '../../../shared/recipe/terms.js';
 import { SoftLabels } from '../../../worker/soft-labels.js';
 import { totalLoss, type TotalLoss } from '../../../worker/losses/total.js';
 
@@ -53,7 +53,7 @@ describe('every loss term', () => {
     gradient_BC.forEach((slope) => expect(Math.abs(slope)).toBeLessThan(1e-5));
   });
 
-  const names = termsIn(terms).filter((term) => !terms[term].pairs && term !== 'selfDistillation');
+  const names = Object.keys(terms).filter(isTerm).filter((term) => !terms[term].pairs && !terms[term].exits && term !== 'selfDistillation');
   const edges: [string, number[], number[], number, number[]][] = [
     ['equal logits', [1, 1, 1, 2, 2, 2], [0, 0, 0, 3, 3, 3], 3, [0, 2]],
     ['one class', [1, -4], [2, 3], 1, [0, 0]],

@@ -37,7 +37,7 @@ function runOf(): PreparedRun {
   const { recipe, teachers, manifest } = sourceOf();
   return {
     recipe: recipeSchema.parse({ ...recipe, student: { builtin: 'mlp' }, optimizer: { name: 'sgd', learningRate: 1 }, epochs: 1 }), teachers, manifest: { ...manifest, eval: null },
-    recipeFolder: '', name: 'labels', recipeDigest: 'b'.repeat(64), student: specOf(1), initialWeights: new Map(), artifacts: new Map(),
+    recipeFolder: '', name: 'labels', recipeDigest: 'b'.repeat(64), student: specOf(1), initialWeights: new Map(), plugins: [], artifacts: new Map(),
     studentArtifact: artifact, manifestArtifact: artifact, trainLabels: new Int32Array(1540), sampleAt: (_epoch, position) => 1539 - position,
   };
 }
