@@ -57,6 +57,7 @@ export interface CoordinateOptions {
   /** The first lease waits for so many workers (default 1). */
   readonly expected?: number | undefined;
   readonly times?: Partial<RunTimes>;
+  /** Time of day; default the machine's. */
   readonly nowMs?: () => number;
 }
 
@@ -124,7 +125,7 @@ interface Opened {
 
 async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOptions): Promise<Summary> {
   const opened = await openStores(folder, run, options);
-  const active = new Run({ ...opened, run, folder, ...options, expected: options.expected ?? 1, times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now });
+  const active = new Run({ ...opened, run, folder, ...options, expected: options.expected ?? 1, times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now, clockMs: () => performance.now() });
   const labels = openLabels(run, options, (error) => active.fail(error));
   let admission: Admission | null = null;
   try {

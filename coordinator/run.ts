@@ -61,7 +61,10 @@ export interface RunOptions {
   readonly reporter: Reporter;
   readonly stopSignal: AbortSignal;
   readonly times: RunTimes;
+  /** Time of day, for the journal. */
   readonly nowMs: () => number;
+  /** Never set: what is late or silent is told by it. */
+  readonly clockMs: () => number;
   /** The first lease waits for so many workers. */
   readonly expected: number;
   readonly isRebuilt: boolean;
@@ -126,7 +129,7 @@ export class Run {
       expectNewest: () => folder.expectNewest(), generation: this.envelope.generation, totalSteps: units.totalSteps, terms: termsIn(run.recipe.losses), step: recovered.step,
       update: recovered.update, stateHash: recovered.stateHash, warn: (text) => options.reporter.say('warn', text),
     });
-    this.#snapshotter = new Snapshotter({ ...options, ...run.recipe.snapshots, onError: (error) => this.fail(error) });
+    this.#snapshotter = new Snapshotter({ ...options, ...run.recipe.snapshots, nowMs: options.clockMs, onError: (error) => this.fail(error) });
     this.#core = new Core({
       unitAt: units.unitAt, firstUnit: recovered.unit, stateHash: recovered.stateHash, skips: skipsAtEnd(recovered.lines), isRebuilt: options.isRebuilt, slots: options.slots,
       contributionBytes: contributionBytes(replica.plan), silenceMs: times.silenceMs, firstLeaseMs: times.firstLeaseMs,
@@ -214,7 +217,7 @@ export class Run {
     this.#isHandling = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined && !this.#isOver; next = this.#queue.shift()) {
-        for (const command of this.#core.handle({ ...next, nowMs: this.#options.nowMs() })) this.#carryOut(command);
+        for (const command of this.#core.handle({ ...next, nowMs: this.#options.clockMs() })) this.#carryOut(command);
       }
     } catch (error) {
       this.fail(error);

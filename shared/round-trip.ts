@@ -16,7 +16,10 @@ export function withMeasured(before: RoundTrip | null, ms: number): RoundTrip {
   };
 }
 
+/** A peer that was paused measures its pause, and one that lies says what it likes: neither is waited for any longer. */
+const mostMs = 10_000;
+
 /** What an answer may take before it is late: the smoothed time and four variations. 0 before anything was measured. */
 export function allowanceMs(measured: RoundTrip | null): number {
-  return measured === null ? 0 : measured.smoothedMs + 4 * measured.variationMs;
+  return measured === null ? 0 : Math.min(mostMs, measured.smoothedMs + 4 * measured.variationMs);
 }

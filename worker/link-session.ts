@@ -69,11 +69,11 @@ export class LinkSession {
   #isPreparing = false;
   #isOver = false;
   #heartbeat: NodeJS.Timeout | null = null;
-  #heardMs = Date.now();
+  #heardMs = performance.now();
   /** Measured since the last heartbeat, if any. */
   #rttMs: number | undefined;
   #roundTrip: RoundTrip | null = null;
-  #progress = { count: -1, sinceMs: Date.now() };
+  #progress = { count: -1, sinceMs: performance.now() };
   #failure: unknown = null;
 
   constructor(options: LinkSessionOptions) {
@@ -85,7 +85,7 @@ export class LinkSession {
   async finished(): Promise<Closed> {
     const { connection } = this.#options;
     connection.receive((message, payload) => {
-      this.#heardMs = Date.now();
+      this.#heardMs = performance.now();
       this.#inbox.push({ message, payload });
       this.#drain();
     });
@@ -202,7 +202,7 @@ export class LinkSession {
       case 'resync':
         return this.#dropReplica(message.reason);
       case 'pong':
-        this.#rttMs = Math.max(0, Date.now() - message.sentMs);
+        this.#rttMs = Math.max(0, performance.now() - message.sentMs);
         this.#roundTrip = withMeasured(this.#roundTrip, this.#rttMs);
         return;
       default: {
@@ -263,7 +263,7 @@ export class LinkSession {
       return this.#fail(error);
     }
     this.#isPreparing = false;
-    this.#heardMs = Date.now();
+    this.#heardMs = performance.now();
     this.#options.connection.resume();
     this.announceReady();
     this.#drain();
@@ -309,7 +309,7 @@ export class LinkSession {
 
   #beat(): void {
     const { control, connection, silenceMs = defaultSilenceMs } = this.#options;
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     // A paused socket hears nothing; then a broken download is what tells.
     if (!this.#isPreparing && nowMs - this.#heardMs > silenceMs + allowanceMs(this.#roundTrip)) return connection.terminate();
     this.#watchTrainer(nowMs);

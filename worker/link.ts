@@ -101,13 +101,13 @@ export class Link {
   }
 
   async #keepConnected(): Promise<Ending> {
-    let aliveMs = Date.now();
+    let aliveMs = performance.now();
     let waitMs = this.#firstWaitMs();
     for (;;) {
       if (this.#leaving !== null) return { exitCode: exitCodes.stopped, message: null };
       const outcome = await this.#oneConnection();
       if ('exitCode' in outcome) return outcome;
-      if (outcome.wasAdmitted) [aliveMs, waitMs] = [Date.now(), this.#firstWaitMs()];
+      if (outcome.wasAdmitted) [aliveMs, waitMs] = [performance.now(), this.#firstWaitMs()];
       this.#checkWait(aliveMs, outcome.reason);
       this.#log(outcome.reason === '' ? '' : `${outcome.reason}; trying again`);
       await this.#sleep(waitMs * (0.5 + Math.random() / 2));
@@ -128,7 +128,7 @@ export class Link {
   }
 
   #checkWait(aliveMs: number, reason: string): void {
-    const waitedSeconds = (Date.now() - aliveMs) / 1000;
+    const waitedSeconds = (performance.now() - aliveMs) / 1000;
     if (waitedSeconds < this.#options.waitSeconds) return;
     throw new UserError(`${this.#address.text}: no coordinator for ${Math.round(waitedSeconds)} s (${reason}); started it?`, exitCodes.unavailable);
   }

@@ -177,6 +177,25 @@ describe('coordinate', () => {
     expect(summary.digest).toBe(alone.summary.digest);
   });
 
+  it('finds a worker out that answers nothing, though the time of day is set back by an hour meanwhile', async () => {
+    let [jumpMs, stalled] = [0, 0];
+    const sabotage = (lease: { step: number }): 'stall' | undefined => {
+      if (lease.step < 2) return undefined;
+      stalled++;
+      setTimeout(() => (jumpMs = -3_600_000), 100);
+      return 'stall';
+    };
+    const rig = start(small, await temporaryFolder(), { nowMs: () => Date.now() + jumpMs, times: { tickMs: 20, silenceMs: 300 } });
+    const port = await rig.port;
+    const beat = setInterval(() => beating.beat(), 50);
+    const beating = new FakeWorker({ run: small, port, token, name: 'beating' });
+    new FakeWorker({ run: small, port, token, name: 'stalled', sabotage });
+    await rig.summary;
+    clearInterval(beat);
+    expect(stalled).toBeGreaterThan(0);
+    expect(rig.said.join()).toMatch(/is silent for \d+ ms/);
+  });
+
   it('feeds a joiner the log and lets it take part, without pausing', async () => {
     const run = tinyRun({ epochs: 8 });
     const rig = start(run, await temporaryFolder());

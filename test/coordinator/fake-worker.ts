@@ -64,6 +64,12 @@ export class FakeWorker {
     });
   }
 
+  /** A sign of life. */
+  beat(): void {
+    if (this.welcome === null) return;
+    this.#send({ type: 'heartbeat', ...this.#envelope(), progress: 0, sentMs: 0, rssBytes: 0, tensors: 0 });
+  }
+
   /** Drops the connection as a killed process would. */
   die(): void {
     this.socket.terminate();

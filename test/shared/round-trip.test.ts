@@ -19,4 +19,8 @@ describe('what an answer may take', () => {
     expect(allowanceMs(after(...steady, 500))).toBeGreaterThan(500);
     expect(allowanceMs(after(...Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? 10 : 210))))).toBeGreaterThan(210);
   });
+
+  it('is bounded, whatever was measured: a pause of the peer is no reason to miss its death', () => {
+    expect(allowanceMs(after(3_600_000))).toBe(10_000);
+  });
 });

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { runWorker, type WorkerOptions } from '../../worker/worker.js';
 import { connect } from '../../worker/connection.js';
@@ -232,6 +232,17 @@ describe('link, when the connection breaks', () => {
     peer.send({ type: 'commit', ...coordinator.envelope(), scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 }, compression: 'none', bytes: payload.length, digest: offer.digest, momentCounts: offer.momentCounts }, payload);
     coordinator.release(peer, stateHash);
     await step(coordinator, peer, 2);
+  });
+
+  it('takes no coordinator for silent when the time of day is set', async () => {
+    const { coordinator } = await start({}, {}, { silenceMs: 1000 });
+    const peer = await ready(coordinator);
+    const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_600_000);
+    await peer.next('heartbeat');
+    await peer.next('heartbeat');
+    now.mockRestore();
+    await step(coordinator, peer, 1);
+    expect(peer.socket.readyState).toBe(peer.socket.OPEN);
   });
 
   it('applies no commit that came on an earlier connection', async () => {
