@@ -3,7 +3,7 @@
  * The verbs: the one place that knows both sides. Reads the command line, opens what a verb needs (heavy modules are
  * imported by the verb that uses them), prints results to stdout and talk to stderr, and turns errors into exit codes.
  */
-import { stop } from './shared/signals.js';
+import { onSnapshotWanted, stop } from './shared/signals.js';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -35,6 +35,7 @@ interface RunFlags extends RecipeFlags {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly force?: boolean;
+  readonly resume?: boolean;
   readonly workers?: number;
   readonly labelWorkers?: number;
   readonly backend?: BackendName;
@@ -128,7 +129,7 @@ async function coordinateAll(session: Session): Promise<Summary> {
   const common = (title: string): Omit<Parameters<typeof coordinate>[1], 'out' | 'next'> => {
     if (flags.quiet !== true) say(title);
     return {
-      listen: address, token, labels: labelHome(cacheFolder()), force: flags.force, expected: session.expected, stopSignal: stop, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
+      listen: address, token, labels: labelHome(cacheFolder()), force: flags.force, expected: session.expected, stopSignal: stop, onSnapshotWanted, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
       exportStudent: async (spec, weights, folder) => void (await exportStudent(spec, weights, folder)),
       onListening: (port) => {
         address = { ...address, port };
@@ -174,7 +175,7 @@ async function start(file: string, flags: RunFlags): Promise<{ run: PreparedRun;
   for (const warning of warnings) say(`warning: ${warning}`);
   const run = await prepare(recipe, recipe.name, resolve(dirname(file)), await plugins(flags));
   if (flags.quiet !== true) for (const line of describeLosses(run.recipe)) say(line);
-  return { run, out: await resolveRunFolder(flags.out ?? join('runs', recipe.name), identityOf(run), { force: flags.force }) };
+  return { run, out: await resolveRunFolder(flags.out ?? join('runs', recipe.name), identityOf(run), { force: flags.force, resume: flags.resume }) };
 }
 
 /** How to start the local workers of a run, once there is a port: one for each GPU, else for each core, where the flags do not say. */
@@ -376,16 +377,17 @@ function program(done: (code: number) => void): Command {
     command.option('--set <key.path=value>', 'change one key of the recipe; may be repeated', collect, []).option('--seed <n>', 'the seed, instead of the recipe\'s', integer);
   const plugin = (): Option => new Option('--plugin <file>', 'a loss plug-in that is installed here; may be repeated (else the folder STILLHOUSE_PLUGINS)').argParser(collect).default([]);
   const withRun = (command: Command): Command =>
-    withRecipe(command).addOption(plugin()).option('--out <dir>', 'the run folder (default runs/NAME)').option('--json', 'results as JSON').option('--quiet', 'no progress')
-      .option('--force', 'continue an unfinished run with another recipe');
+    withRecipe(command).addOption(plugin()).option('--out <dir>', 'the run folder (default runs/NAME)').option('--json', 'results as JSON').option('--quiet', 'no progress');
+  const withFolder = (command: Command): Command =>
+    withRun(command).option('--resume', 'refuse to begin: there must be a run to continue').option('--force', 'continue an unfinished run with another recipe');
   const backend = (otherwise?: BackendName): Option => {
     const option = new Option('--backend <name>', 'what to compute with').choices(['auto', 'wasm', 'native']);
     return otherwise === undefined ? option : option.default(otherwise);
   };
-  withRun(root.command('run').argument('<recipe>').description('coordinator and local workers, to the end'))
+  withFolder(root.command('run').argument('<recipe>').description('coordinator and local workers, to the end'))
     .option('--workers <n>', 'local workers (default: one per GPU, else one per core)', positive)
     .option('--label-workers <n>', 'local workers beside them that only label', positive).addOption(backend()).action(verb(runVerb));
-  withRun(root.command('coordinator').argument('<recipe>').description('the coordinator alone'))
+  withFolder(root.command('coordinator').argument('<recipe>').description('the coordinator alone'))
     .requiredOption('--listen <host:port>', 'where workers connect', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
     .option('--insecure', 'no token beyond loopback').option('--expect <n>', 'begin when so many workers are ready', positive).action(verb(coordinatorVerb));
   withRun(root.command('label').argument('<recipe>').description('make a recipe\'s soft labels and nothing else'))

@@ -43,6 +43,8 @@ export interface CoordinateOptions {
   readonly out: string;
   readonly reporter: Reporter;
   readonly stopSignal: AbortSignal;
+  /** Calls back whenever the user asks for a snapshot, until what it returns is called. */
+  readonly onSnapshotWanted?: (take: () => void) => () => void;
   /** Another run follows on the same address: workers are told to connect again. */
   readonly next: boolean;
   readonly onListening: (port: number) => void;

@@ -37,20 +37,26 @@ export interface RunFolder {
   close(): Promise<void>;
 }
 
-/** Whether an unfinished run may be continued with another recipe. */
 export interface FolderOptions {
+  /** Whether an unfinished run may be continued with another recipe. */
   readonly force?: boolean | undefined;
+  /** Whether there must be a run to continue. */
+  readonly resume?: boolean | undefined;
 }
 
 /**
  * The folder that a run with this recipe goes to: `wanted`, or `wanted-2`, `wanted-3`, ... behind finished ones.
- * @throws UserError (2) when an unfinished run of another recipe is there
+ * @throws UserError (2) when an unfinished run of another recipe is there, or none where one is to be resumed
  */
 export async function resolveRunFolder(wanted: string, identity: RunIdentity, options: FolderOptions = {}): Promise<string> {
   for (let n = 1; ; n++) {
     const path = n === 1 ? wanted : `${wanted}-${n}`;
     if (await isFinished(path)) continue;
-    await changesOf(path, await readGenerations(path), { identity, ...options });
+    const generations = await readGenerations(path);
+    await changesOf(path, generations, { identity, ...options });
+    // A baseline comes first and has a folder of its own.
+    const isThere = generations.length > 0 || (await counters(join(path, 'baseline'))).length > 0;
+    if (options.resume === true && !isThere) throw new UserError(`--resume: ${wanted} holds ${n > 1 ? 'a finished run' : 'no run'}; an unfinished one was wanted: leave --resume out to begin, or name its folder by --out`);
     return path;
   }
 }

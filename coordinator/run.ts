@@ -6,7 +6,6 @@ import type { WebSocket } from 'ws';
 import { faultPoint } from '../shared/fault-points.js';
 import type { Down } from '../shared/protocol/messages.js';
 import { contributionBytes } from '../shared/reduction/contribution.js';
-import { scalarsAt } from '../shared/recipe/schedules.js';
 import { termsIn } from '../shared/recipe/terms.js';
 import type { Replica } from '../shared/replica.js';
 import type { Account } from './account.js';
@@ -17,7 +16,7 @@ import { Broadcast, type RunEnvelope } from './broadcast.js';
 import { Committer, type CommitRequest } from './commit.js';
 import { Contributions } from './contributions.js';
 import { Core } from './decide/decide.js';
-import type { Command, Unit, WorkerId } from './decide/types.js';
+import type { Command, WorkerId } from './decide/types.js';
 import type { Intake } from './intake.js';
 import { isFailedStep, skipsAtEnd, type EvaluationLine, type JournalLine } from './journal.js';
 import type { CommitLog } from './log.js';
@@ -30,10 +29,11 @@ import type { Summary } from './reports/summary.js';
 import { checkTeachers } from './reports/teachers.js';
 import type { PreparedRun } from './run-data.js';
 import type { RunFolder } from './run-folder.js';
+import { Scalings } from './scalings.js';
 import { SlotPool } from './slot-pool.js';
 import { Snapshotter } from './snapshotter.js';
 import type { Position, Snapshots } from './snapshots.js';
-import { divisorsOf, type UnitPlan } from './units.js';
+import type { UnitPlan } from './units.js';
 
 export interface RunTimes {
   readonly heartbeatMs: number;
@@ -60,6 +60,8 @@ export interface RunOptions {
   readonly probes: Probes;
   readonly reporter: Reporter;
   readonly stopSignal: AbortSignal;
+  /** Calls back whenever a snapshot is asked for, until what it returns is called. */
+  readonly onSnapshotWanted?: ((take: () => void) => () => void) | undefined;
   readonly times: RunTimes;
   /** Time of day, for the journal. */
   readonly nowMs: () => number;
@@ -69,8 +71,6 @@ export interface RunOptions {
   readonly expected: number;
   readonly isRebuilt: boolean;
 }
-
-type Scaling = Pick<Down<'lease'>['lease'], 'divisors' | 'scalars'>;
 
 export interface Outcome {
   readonly type: Extract<Command, { type: 'finish' }>['outcome'];
@@ -94,17 +94,19 @@ export class Run {
   /** Frames that never became an event. */
   #refused = 0;
   #committing: Promise<void> = Promise.resolve();
+  #isCommitting = false;
   #isHandling = false;
   #isOver = false;
   /** Of the next unit. */
   #unit: number;
   readonly #firstSamples: number;
   #releasedHash: string;
-  readonly #scalings = new Map<number, Scaling>();
+  readonly #scalings: Scalings;
   /** Loss terms that a warning was given of. */
   readonly #warned = new Set<string>();
   readonly #ticker: NodeJS.Timeout;
   readonly #onStop: () => void;
+  readonly #endAsking: (() => void) | undefined;
 
   constructor(options: RunOptions) {
     const { run, folder, replica, log, recovered, units, times } = options;
@@ -116,6 +118,7 @@ export class Run {
     this.#unit = recovered.unit;
     this.#firstSamples = options.account.samples;
     this.#releasedHash = recovered.stateHash;
+    this.#scalings = new Scalings(run, units.totalSteps);
     this.#pool = new SlotPool(options.buffers);
     this.#contributions = new Contributions(replica, this.#pool);
     this.#broadcast = new Broadcast({ log, envelope: this.envelope, released: recovered.step });
@@ -138,6 +141,7 @@ export class Run {
     this.#onStop = () => this.#post({ type: 'stop', reason: String(options.stopSignal.reason ?? 'asked to') });
     options.stopSignal.addEventListener('abort', this.#onStop, { once: true });
     if (options.stopSignal.aborted) this.#onStop();
+    this.#endAsking = options.onSnapshotWanted?.(() => void this.#takeSnapshot());
   }
 
   /** No worker is let in any more: this run has nothing left for it. */
@@ -199,6 +203,7 @@ export class Run {
     this.#isOver = true;
     clearInterval(this.#ticker);
     this.#options.stopSignal.removeEventListener('abort', this.#onStop);
+    this.#endAsking?.();
     this.#members.close();
     this.#options.reporter.close();
   }
@@ -272,7 +277,7 @@ export class Run {
     if (member === undefined) return;
     member.admitted?.intake.open(id, unit, block);
     const { kind, subject, step, epoch, from, to, microBatches } = unit;
-    const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, ...this.#scaling(unit) };
+    const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, ...this.#scalings.of(unit) };
     member.outbox.send({ type: 'lease', ...this.envelope, step, lease });
     faultPoint('leased');
   }
@@ -284,34 +289,30 @@ export class Run {
     member?.outbox.send({ type: 'cancel', ...this.envelope, step: unit?.step ?? this.#broadcast.released, lease });
   }
 
-  /** Divisors and scheduled numbers of a step, counted once, not once a lease. */
-  #scaling(unit: Unit): Scaling {
-    if (unit.kind === 'evaluate') return { divisors: {}, scalars: {} };
-    const { trainLabels, sampleAt, recipe } = this.#options.run;
-    const scaling = this.#scalings.get(unit.step) ?? {
-      divisors: divisorsOf(unit, { losses: recipe.losses, labels: trainLabels, sampleAt }),
-      scalars: scalarsAt(recipe.losses, unit.step, this.#options.units.totalSteps),
-    };
-    this.#scalings.set(unit.step, scaling);
-    // This step's and the tentative next one's are asked for.
-    for (const step of this.#scalings.keys()) if (step < unit.step - 1) this.#scalings.delete(step);
-    return scaling;
-  }
-
   // Commits
 
   async #commit(request: CommitRequest): Promise<void> {
+    this.#isCommitting = true;
     const isTraining = request.unit.kind === 'train';
     const line = isTraining ? await this.#committer.commitTraining(request) : await this.#committer.commitEvaluation(request, (evaluation) => this.#keepBest(evaluation));
     if (this.#isOver) return;
     faultPoint('after-fsync');
     this.#unit = request.index + 1;
     this.#report(line);
+    this.#isCommitting = false;
     // Before the core may begin the next commit.
     this.#snapshotter.consider(this.#position());
     const stopEarly = !isTraining && this.#options.account.isStale;
     if (stopEarly) this.#options.reporter.say('info', `no better evaluation in ${this.#options.run.recipe.evaluate.earlyStop?.patience ?? 0}; training ends`);
     this.#post({ type: 'committed', unit: request.index, stateHash: this.#committer.stateHash, isSkipped: line.type === 'commit' && isFailedStep(line), stopEarly });
+  }
+
+  /** Now, where nothing is being committed, else after the commit. */
+  async #takeSnapshot(): Promise<void> {
+    const { reporter } = this.#options;
+    this.#snapshotter.want((step) => reporter.say('info', `the snapshot that was asked for is on the disk: step ${step}`));
+    await this.#snapshotter.idle();
+    if (!this.#isCommitting && !this.#isOver) this.#snapshotter.consider(this.#position());
   }
 
   async #keepBest(line: EvaluationLine): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * When a snapshot is due, and taking it beside training: the state is copied between two commits, written in the
+ * When a snapshot is due or asked for, and taking it beside training: the state is copied between two commits, written in the
  * background, and the log before the oldest snapshot that is kept is deleted afterwards. One at a time. Costs the
  * state's bytes of memory, and training the time to hash and copy them.
  */
@@ -29,6 +29,8 @@ export class Snapshotter {
   #logBase: number;
   #writing: Promise<void> | null = null;
   #copy: Uint8Array | null = null;
+  /** Asked for, and not begun yet. */
+  #wanted: ((step: number) => void)[] = [];
 
   constructor(options: SnapshotterOptions) {
     this.#options = options;
@@ -38,10 +40,19 @@ export class Snapshotter {
     this.#logBase = 0;
   }
 
+  /** One is due, whatever the rules say; `whenDone` hears at which step it was taken, once it is on the disk. */
+  want(whenDone: (step: number) => void): void {
+    this.#wanted.push(whenDone);
+  }
+
   /** To be called between two commits, with the position of the state as it is. */
   consider(position: Position): void {
-    if (this.#writing !== null || !this.#isDue(position)) return;
+    if (this.#writing !== null) return;
+    if (position.step === this.#lastStep) return this.#tell(this.#wanted.splice(0), position);
+    if (this.#wanted.length === 0 && !this.#isDue(position)) return;
+    const wanted = this.#wanted.splice(0);
     this.#writing = this.#take(position)
+      .then(() => this.#tell(wanted, position))
       .catch((error: unknown) => this.#options.onError(error))
       .finally(() => {
         this.#writing = null;
@@ -59,9 +70,12 @@ export class Snapshotter {
     await this.#writing;
   }
 
+  #tell(wanted: readonly ((step: number) => void)[], { step }: Position): void {
+    for (const whenDone of wanted) whenDone(step);
+  }
+
   #isDue({ step }: Position): boolean {
     const { everySteps, everySeconds, nowMs, log } = this.#options;
-    if (step === this.#lastStep) return false;
     return step - this.#lastStep >= everySteps || nowMs() - this.#lastMs >= everySeconds * 1000 || log.sizeBytes - this.#logBase >= this.#logBytes;
   }
 

@@ -3,10 +3,18 @@
  * a handler is there SIGUSR1 opens Node's debugger and SIGTERM ends the process where it stands.
  *
  * SIGINT, SIGTERM and SIGUSR1 ask for a stop in good order (`stop` aborts with the signal's name); a second SIGINT ends
- * the process at once. A local worker ignores all three: a terminal, a scheduler and a service manager send them to the
+ * the process at once. SIGUSR2 asks for a snapshot and ends nothing. A local worker ignores all four: a terminal, a scheduler and a service manager send them to the
  * whole process group, and its coordinator tells it when to end.
  */
 const controller = new AbortController();
+
+const listeners = new Set<() => void>();
+
+/** Calls `take` at every SIGUSR2, until what is returned is called. */
+export function onSnapshotWanted(take: () => void): () => void {
+  listeners.add(take);
+  return () => void listeners.delete(take);
+}
 
 /** Aborted once a stop has been asked for; `reason` is the signal's name. */
 export const stop: AbortSignal = controller.signal;
@@ -18,3 +26,4 @@ function ask(signal: NodeJS.Signals): void {
 
 const isLocalWorker = process.env.STILLHOUSE_LOCAL === '1';
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const) process.on(signal, isLocalWorker ? () => undefined : ask);
+process.on('SIGUSR2', () => listeners.forEach((take) => take()));

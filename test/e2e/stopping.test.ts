@@ -82,6 +82,48 @@ describe('a run that is asked to stop', () => {
   });
 });
 
+describe('a run that is asked for a snapshot', () => {
+  it('by SIGUSR2, its whole process group, takes one, says so, and goes on to the same bits', async () => {
+    const out = join(scratch.path, 'asked');
+    const first = run(out);
+    await atStep(out, 3);
+    for (const pid of [...childrenOf(first.child.pid ?? 0), first.child.pid ?? 0]) process.kill(pid, 'SIGUSR2');
+    const [, step] = await first.says(/the snapshot that was asked for is on the disk: step (\d+)/);
+    expect(readdirSync(join(out, 'snapshots')).some((name) => name.startsWith(`${step}-`) && name.endsWith('.json'))).toBe(true);
+    const { code, stderr } = await first.ended;
+    expect(code, stderr).toBe(0);
+    expect(curveOf(out)).toEqual(curveOf(undisturbed));
+    expect(digestOf(out)).toBe(digestOf(undisturbed));
+  });
+
+  it('while it has no worker, takes one of the state as it is', async () => {
+    const out = join(scratch.path, 'asked-idle');
+    const coordinator = new Program(['coordinator', recipe, '--listen', '127.0.0.1:0', '--insecure', '--out', out], { STILLHOUSE_CACHE: join(scratch.path, 'cache') });
+    await coordinator.says(/waiting: no worker is ready/);
+    coordinator.child.kill('SIGUSR2');
+    await coordinator.says(/the snapshot that was asked for is on the disk: step 0/);
+    coordinator.child.kill('SIGTERM');
+    expect((await coordinator.ended).code).toBe(75);
+  });
+});
+
+describe('--resume', () => {
+  it('begins no run, and goes on with one that was stopped', async () => {
+    const out = join(scratch.path, 'resumed');
+    const none = await run(out, ['--resume']).ended;
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining(`--resume: ${out} holds no run; an unfinished one was wanted`)]);
+    const first = run(out);
+    await atStep(out, 4);
+    first.child.kill('SIGTERM');
+    expect((await first.ended).code).toBe(75);
+    const { code, stderr } = await run(out, ['--resume']).ended;
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/continuing .* at step \d+ of 30/)]);
+    expect(digestOf(out)).toBe(digestOf(undisturbed));
+    const over = await run(out, ['--resume']).ended;
+    expect([over.code, over.stderr]).toEqual([2, expect.stringContaining(`--resume: ${out} holds a finished run; an unfinished one was wanted`)]);
+  });
+});
+
 describe('local workers', () => {
   it('end when their run is killed', async () => {
     const out = join(scratch.path, 'orphans');
