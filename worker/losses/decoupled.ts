@@ -6,7 +6,7 @@
  *
  * For the labelled samples alone. With beta = 1 - p_y it is the response term; a constant beta is what the paper adds.
  */
-import { logSoftmaxRow, logSumExpBut } from './softmax.js';
+import { divergenceOf, logSoftmaxRow, logSumExpBut } from './softmax.js';
 import type { TermInput, TermValues } from './term.js';
 
 export interface DecoupledOptions {
@@ -28,22 +28,17 @@ export function decoupled({ logits_BC, classes, scale, gradient_BC }: TermInput,
     const [logPy, logQy] = [logP_C[label] ?? 0, logQ_C[label] ?? 0];
     const [logOthersP, logOthersQ] = [logSumExpBut(logP_C, label), logSumExpBut(logQ_C, label)];
     const [py, qy] = [Math.exp(logPy), Math.exp(logQy)];
-    const target = weighted(logPy, logPy - logQy) + weighted(logOthersP, logOthersP - logOthersQ);
+    const target = divergenceOf(py, qy, logPy - logQy) + divergenceOf(Math.exp(logOthersP), Math.exp(logOthersQ), logOthersP - logOthersQ);
     let others = 0;
     for (let k = 0; k < classes; k++) {
       const at = row * classes + k;
-      const [p, q] = [(logP_C[k] ?? 0) - logOthersP, (logQ_C[k] ?? 0) - logOthersQ];
-      if (k !== label) others += weighted(p, p - q);
-      const slope = k === label ? alpha * (qy - py) : alpha * Math.exp(q) * (py - qy) + beta * (Math.exp(q) - Math.exp(p));
+      const [logP, logQ] = [(logP_C[k] ?? 0) - logOthersP, (logQ_C[k] ?? 0) - logOthersQ];
+      const [p, q] = [Math.exp(logP), Math.exp(logQ)];
+      if (k !== label) others += divergenceOf(p, q, logP - logQ);
+      const slope = k === label ? alpha * (qy - py) : alpha * q * (py - qy) + beta * (q - p);
       gradient_BC[at] = (gradient_BC[at] ?? 0) + scale * temperature * slope;
     }
     values_B[row] = temperature * temperature * (alpha * target + beta * others);
   });
   return { values_B, count };
-}
-
-/** exp(logP) x; 0 where the probability is 0. */
-function weighted(logP: number, x: number): number {
-  const p = Math.exp(logP);
-  return p > 0 ? p * x : 0;
 }

@@ -3,13 +3,13 @@
  *
  *   value = T^2 sum_k p_k (log p_k - log q_k),  q = softmax(z / T),  d value / dz = T (q - p)
  *
- * PyTorch's kl_div(log q, p, 'batchmean') x T^2. A class of probability 0 adds nothing.
+ * PyTorch's kl_div(log q, p, 'batchmean') x T^2.
  */
-import { logSoftmaxRow } from './softmax.js';
+import { divergenceOf, logSoftmaxRow } from './softmax.js';
 import type { TermInput, TermValues } from './term.js';
 
 /** @param logP_BC log-probabilities, [rows x classes] */
-export function response({ logits_BC, classes, scale, gradient_BC }: TermInput, logP_BC: Float32Array, temperature: number): TermValues {
+export function response({ logits_BC, classes, scale, gradient_BC }: TermInput, logP_BC: Float32Array | Float64Array, temperature: number): TermValues {
   const rows = logP_BC.length / classes;
   const values_B = new Float32Array(rows);
   const logQ_C = new Float64Array(classes);
@@ -19,9 +19,9 @@ export function response({ logits_BC, classes, scale, gradient_BC }: TermInput, 
     for (let k = 0; k < classes; k++) {
       const at = row * classes + k;
       const [logP, logQ] = [logP_BC[at] ?? 0, logQ_C[k] ?? 0];
-      const p = Math.exp(logP);
-      if (p > 0) divergence += p * (logP - logQ);
-      gradient_BC[at] = (gradient_BC[at] ?? 0) + scale * temperature * (Math.exp(logQ) - p);
+      const [p, q] = [Math.exp(logP), Math.exp(logQ)];
+      divergence += divergenceOf(p, q, logP - logQ);
+      gradient_BC[at] = (gradient_BC[at] ?? 0) + scale * temperature * (q - p);
     }
     values_B[row] = temperature * temperature * divergence;
   }

@@ -19,15 +19,19 @@ export function logSoftmaxRow(logits_BC: Float32Array, row: number, temperature:
   for (let k = 0; k < classes; k++) out[k] = (out[k] ?? 0) - normaliser;
 }
 
-/** log softmax(z / T) of every row, in float32. */
-export function logSoftmax(logits_BC: Float32Array, classes: number, temperature: number): Float32Array {
-  const out_BC = new Float32Array(logits_BC.length);
-  const row_C = new Float64Array(classes);
-  for (let row = 0; row < logits_BC.length / classes; row++) {
-    logSoftmaxRow(logits_BC, row, temperature, row_C);
-    out_BC.set(row_C, row * classes);
-  }
+/** log softmax(z / T) of every row, in float64. */
+export function logSoftmax(logits_BC: Float32Array, classes: number, temperature: number): Float64Array {
+  const out_BC = new Float64Array(logits_BC.length);
+  for (let row = 0; row < logits_BC.length / classes; row++) logSoftmaxRow(logits_BC, row, temperature, out_BC.subarray(row * classes, (row + 1) * classes));
   return out_BC;
+}
+
+/**
+ * One class's part of KL(p || q), p log(p / q) - p + q: never below 0, and q where p is 0. The last two add up to 0 over all
+ * classes; without them the rounding of a float32 label, times T^2, would be seen in the value at high temperatures.
+ */
+export function divergenceOf(p: number, q: number, logRatio: number): number {
+  return p > 0 ? p * logRatio - p + q : q;
 }
 
 /** log of the sum of exp over all but one place; -Infinity where nothing is left. */
