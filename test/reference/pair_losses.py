@@ -110,6 +110,7 @@ def case(term, options, names, function):
 
 for distance in ("mse", "cosine", "l1"):
     case("features", {"distance": distance}, ["vectors", "maps", "maps of two sizes"], lambda s, t: features(s, t, distance))
+    case("selfDistillation", {"distance": distance}, ["vectors", "maps of two sizes"], lambda s, t: features(s, t, distance))
 for normalize in ("none", "l2"):
     case("attention", {"normalize": normalize}, ["maps", "maps of two sizes", "maps of unlike channels"], lambda s, t: attention(s, t, normalize))
 for distance, angle in ((25, 50), (1, 0), (0, 1)):

@@ -6,9 +6,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { UserError } from '../../shared/errors.js';
 import { studentAlone } from '../../shared/models/student-spec.js';
 import { installedPlugins } from '../../shared/plugins.js';
-import { isTerm, terms } from '../../shared/recipe/terms.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { temporaryFolder } from './fakes.js';
+import { rows, termNames } from './losses/rows.js';
 import { curve, prepared, whole } from './real-runs.js';
 import { reference, saveLayersModel } from './teachers/fixtures.js';
 
@@ -16,17 +16,6 @@ const student = { builtin: 'mlp', hidden: [8] };
 const cnn = { model: '' };
 const withExits = { builtin: 'mlp', hidden: [8, 8, 8], exits: true };
 const short = { epochs: 1 };
-/** What a term cannot do without; taps of the student and of both kinds of teacher. */
-const options: Readonly<Record<string, Record<string, unknown>>> = {
-  features: { pairs: [{ student: 'relu1', teacher: 'wide//2/Relu', adapter: 'conv1x1', batchNorm: true, activation: 'relu' }, { student: 'relu2', teacher: 'deep/logits', adapter: 'dense' }] },
-  attention: { normalize: 'l2', pairs: 'auto' },
-  selfDistillation: { from: ['relu1'], to: 'logits', distance: 'cosine', adapter: 'dense' },
-  relational: { pairs: [{ student: 'logits', teacher: 'wide/logits' }, { student: 'flatten', teacher: 'deep/logits' }] },
-  similarity: { pairs: [{ student: 'pool1', teacher: 'wide//2/Relu' }] },
-  probabilistic: { pairs: [{ student: 'flatten', teacher: 'wide//2/Relu' }] },
-  selectivity: { pairs: 'auto' },
-  correlation: { pairs: [{ student: 'logits', teacher: 'wide/logits' }] },
-};
 
 beforeAll(async () => {
   await openWasm();
@@ -41,8 +30,9 @@ beforeAll(async () => {
 });
 
 describe('a run', () => {
-  it.each(Object.keys(terms).filter(isTerm))('with %s has the same bits with 1, 2 and 3 workers', async (term) => {
-    const run = await prepared(terms[term].exits ? withExits : term in options ? cnn : student, { ...short, losses: { crossEntropy: { weight: 0.1 }, [term]: { weight: 0.5, ...options[term] } } });
+  it.each(termNames)('with %s has the same bits with 1, 2 and 3 workers', async (term) => {
+    const { on, recipe } = rows[term];
+    const run = await prepared({ logits: student, pairs: cnn, exits: withExits }[on], { ...short, losses: { crossEntropy: { weight: 0.1 }, [term]: { weight: 0.5, ...recipe } } });
     const [one, two, three] = [await whole(run, 1), await whole(run, 2), await whole(run, 3)];
     expect(curve(two.lines)).toEqual(curve(one.lines));
     expect(curve(three.lines)).toEqual(curve(one.lines));
@@ -111,7 +101,7 @@ describe('pairs of taps', () => {
   });
 
   it('train their adapters, which the student that is written down does not have', async () => {
-    const run = await prepared(cnn, { ...short, losses: { crossEntropy: { weight: 1 }, features: options.features === undefined ? {} : { weight: 1, ...options.features } } });
+    const run = await prepared(cnn, { ...short, losses: { crossEntropy: { weight: 1 }, features: { weight: 1, ...rows.features.recipe } } });
     const { summary, exported, best } = await whole(run, 1);
     const names = run.student.weights.filter(({ adapter }) => adapter).map(({ name }) => name);
     expect(names).toEqual(['adapter/features/0/kernel', 'adapter/features/0/bias', 'adapter/features/0/gamma', 'adapter/features/0/beta', 'adapter/features/1/kernel', 'adapter/features/1/bias']);

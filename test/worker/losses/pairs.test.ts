@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { lossesAtStepSchema } from '../../../shared/recipe/loss-schema.js';
-import { pairTerms } from '../../../shared/recipe/terms.js';
 import { totalLoss } from '../../../worker/losses/total.js';
+import { rows as table, termsOn } from './rows.js';
 
 interface Side {
   readonly shape: number[];
@@ -25,7 +25,7 @@ const { cases } = JSON.parse(readFileSync(new URL('../../reference/data/pair_los
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
 function evaluate({ term, options, rows, student, teacher }: Omit<Case, 'values' | 'gradient' | 'sides'>, weight = 1, divisor = 1): { value: number; gradient: Float32Array } {
-  const losses = lossesAtStepSchema.parse({ [term]: { ...options, weight, pairs: [{ student: 's', teacher: 'a/t' }] } });
+  const losses = lossesAtStepSchema.parse({ [term]: { ...options, weight, ...(term === 'selfDistillation' ? { from: ['s'], to: 't' } : { pairs: [{ student: 's', teacher: 'a/t' }] }) } });
   const activation = (side: Side): { values: Float32Array; shape: number[] } => ({ values: Float32Array.from(side.values), shape: side.shape });
   const pairs = new Map([[`${term}/0`, { student: activation(student), teacher: activation(teacher) }]]);
   const { sums, pairGradients } = totalLoss(new Float32Array(rows), 1, { labels: new Int32Array(rows).fill(-1), soft: null }, { losses, divisors: { [term]: divisor } }, { pairs });
@@ -64,8 +64,25 @@ describe('every loss term on pairs of activations', () => {
     expect(Math.abs(value - evaluate(one).value)).toBeLessThan(1e-5 * Math.max(1, Math.abs(value)));
   });
 
+  it.each(termsOn('pairs'))('%s takes from a sample what is its own, unless it relates samples', (term) => {
+    const one = cases.find((candidate) => candidate.term === term);
+    if (one === undefined) throw new Error(`no case of ${term}`);
+    const first = (side: Side): Side => ({ ...side, values: side.values.slice(0, side.values.length / one.rows) });
+    const [whole, own] = [evaluate(one).gradient, evaluate({ ...one, rows: 1, student: first(one.student), teacher: first(one.teacher) }).gradient];
+    const isSame = own.every((slope, i) => slope === whole[i]);
+    expect(isSame).toBe(!table[term].relates);
+  });
+
+  it.each(termsOn('pairs'))('%s adds up over its pairs, each gradient going to its own; weight and divisor are plain factors', (term) => {
+    const one = cases.find((candidate) => candidate.term === term);
+    if (one === undefined) throw new Error(`no case of ${term}`);
+    const [plain, scaled] = [evaluate(one), evaluate(one, 4, 8)];
+    expect(scaled.value).toBe(plain.value);
+    expect(scaled.gradient).toEqual(plain.gradient.map((slope) => slope / 2));
+  });
+
   const zeros = [0, 0, 0, 0, 0, 0, 0, 0];
-  it.each(pairTerms.flatMap((term) => [
+  it.each(termsOn('pairs').flatMap((term) => [
     [term, 'zeros', zeros, zeros], [term, 'equal samples', [1, 2, 3, 4, 1, 2, 3, 4], [4, 3, 2, 1, 4, 3, 2, 1]], [term, 'opposite samples', [1, 2, 3, 4, -1, -2, -3, -4], zeros],
     [term, 'values of 1e4', zeros.map((_, i) => (i % 2 === 0 ? 1e4 : -1e4)), zeros.map((_, i) => 1e4 * i)], [term, 'values of 1e-20', zeros.map((_, i) => i * 1e-20), zeros.map((_, i) => 1e-20 / (i + 1))],
   ] as const))('%s is finite for %s', (term, _, student, teacher) => {
