@@ -1,6 +1,7 @@
 /** A coordinator that only makes labels: no student, no steps, no run folder. It ends when every label is there. */
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { LabelHome } from '../shared/labels/home.js';
+import { areKept } from '../shared/labels/sets.js';
 import { writeNpz } from '../shared/labels/write-npz.js';
 import { closeCodes } from '../shared/protocol/messages.js';
 import { listen } from './admission.js';
@@ -32,6 +33,7 @@ export async function makeLabels(run: PreparedRun, options: LabelOnlyOptions): P
   failed.catch(() => undefined);
   const desk = openDesk(run, options, fail);
   const before = await desk.kept();
+  if (options.out !== undefined && run.recipe.data.augment !== undefined) throw new UserError(`--out ${options.out}: data.augment given; samples as they are wanted, for labels that another run can train on`);
   for (const line of await desk.lines()) options.say(line);
   if (!(await desk.isDone())) await labelBehindDoor(run, desk, options, { failed, fail });
   if (options.out !== undefined) await writeLabels(desk, options.out, before.samples);
@@ -61,6 +63,7 @@ async function labelBehindDoor(run: PreparedRun, desk: LabelDesk, options: Label
 function openDesk(run: PreparedRun, { labels, say }: LabelOnlyOptions, onError: (error: unknown) => void): LabelDesk {
   const desk = LabelDesk.open({ run, home: labels, warn: say, onError });
   if (desk !== null) return desk;
+  if (run.recipe.labels.cache && !areKept(run.recipe)) throw new UserError('data.augment: views of a fixed number, without mixup, wanted, since labels are made to be kept');
   if (!run.recipe.labels.cache) throw new UserError('labels.cache: false given; true wanted, since labels are made to be kept');
   throw new UserError('losses: no term wants soft labels of a teacher; response with a teacher wanted');
 }

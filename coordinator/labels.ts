@@ -13,7 +13,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ProtocolError } from '../shared/errors.js';
 import type { LabelHome } from '../shared/labels/home.js';
 import { decodeRows, rowsPerMessage } from '../shared/labels/rows-message.js';
-import { labelSets, precisionOf, type LabelSet, type LabelSource } from '../shared/labels/sets.js';
+import { areKept, labelSets, precisionOf, type LabelSet, type LabelSource } from '../shared/labels/sets.js';
 import { openShelf, type LabelShelf } from '../shared/labels/shelf.js';
 import { contentDigest } from '../shared/labels/content-digest.js';
 import { errorBound } from '../shared/labels/precision.js';
@@ -59,21 +59,26 @@ export class LabelDesk {
 
   /** Null where the run keeps no labels. */
   static open(options: LabelDeskOptions): LabelDesk | null {
-    if (!options.run.recipe.labels.cache) return null;
+    if (!areKept(options.run.recipe)) return null;
     const shelf = openShelf(options.run, { home: options.home, memoryBytes, warn: options.warn });
     return shelf === null ? null : new LabelDesk(shelf, options);
   }
 
-  /** Samples whose labels are all there, about: the fewest of any set. */
-  async kept(): Promise<{ kept: number; samples: number }> {
-    const sums = await Promise.all(this.#shelf.sets.map(async (_, set) => (await this.#shelf.counts(set)).reduce((sum, count) => sum + count, 0)));
-    return { kept: Math.min(...sums), samples: this.#shelf.plan.samples };
+  /** Samples, each view of them apart, whose labels are all there, about: of a view, the fewest of any set. */
+  async kept(): Promise<{ kept: number; samples: number; views: number }> {
+    const byView = new Map<number, number>();
+    for (const [set, { view }] of this.#shelf.sets.entries()) {
+      const sum = (await this.#shelf.counts(set)).reduce((total, count) => total + count, 0);
+      byView.set(view, Math.min(byView.get(view) ?? Infinity, sum));
+    }
+    return { kept: [...byView.values()].reduce((total, sum) => total + sum, 0), samples: byView.size * this.#shelf.plan.samples, views: byView.size };
   }
 
   /** What a run says of its labels at its start: what rounding may do, and what need not be computed. */
   async lines(): Promise<string[]> {
-    const { kept, samples } = await this.kept();
-    return [...roundingLines(this.#options.run), ...(kept === 0 ? [] : [`labels: ${kept} of ${samples} read from the cache`])];
+    const { kept, samples, views } = await this.kept();
+    const ofViews = views === 1 ? '' : ` (${views} views of ${samples / views} samples)`;
+    return [...roundingLines(this.#options.run), ...(kept === 0 ? [] : [`labels: ${kept} of ${samples}${ofViews} read from the cache`])];
   }
 
   /** Answers the request. @returns false when it is not for labels */

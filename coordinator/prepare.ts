@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { exitCodes, UserError } from '../shared/errors.js';
+import { imageOperations } from '../shared/data/augment.js';
 import type { DataSet, Manifest } from '../shared/data/manifest.js';
 import { cutLabelFile } from '../shared/labels/cut-file.js';
 import { labelKinds } from '../shared/labels/sets.js';
@@ -110,6 +111,7 @@ async function prepareData({ recipe, recipeFolder, shardFolder, tools }: Prepare
   if (evaluation !== null && evaluation.dataSet.shape.join() !== train.dataSet.shape.join()) {
     throw new UserError(`data.eval: samples of shape [${evaluation.dataSet.shape.join(', ')}]; data.train has [${train.dataSet.shape.join(', ')}]`);
   }
+  checkAugment(recipe, train.dataSet.shape);
   const classes = classesOf(recipe, train.labels, evaluation?.labels ?? new Int32Array(0));
   checkLabels('data.train', train.labels, classes);
   if (evaluation !== null) checkLabels('data.eval', evaluation.labels, classes);
@@ -119,6 +121,16 @@ async function prepareData({ recipe, recipeFolder, shardFolder, tools }: Prepare
   for (const { sha256 } of labels?.blocks ?? []) artifacts.set(sha256, { path: join(shardFolder, sha256) });
   const manifest: Manifest = { ...(labels === undefined ? {} : { labels }), train: train.dataSet, eval: evaluation?.dataSet ?? null, classes, preprocess: recipe.data.preprocess ?? null };
   return { manifest, labels: train.labels, artifacts };
+}
+
+function checkAugment({ data: { augment } }: Recipe, shape: readonly number[]): void {
+  if (augment === undefined) return;
+  const given = imageOperations.find((operation) => augment[operation] !== undefined && augment[operation] !== false);
+  if (given !== undefined && shape.length !== 3) throw new UserError(`data.augment.${given}: samples are of [${shape.join(', ')}]; images [height, width, channels] wanted`);
+  const least = Math.min(...shape.slice(0, 2));
+  for (const key of ['shift', 'cutout'] as const) {
+    if ((augment[key] ?? 0) >= least) throw new UserError(`data.augment.${key}: ${augment[key]} given; less than the images' ${least} pixels wanted`);
+  }
 }
 
 /** As the recipe says, else one more than the greatest label. */

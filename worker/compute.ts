@@ -12,6 +12,8 @@ import type { Begin } from './trainer-messages.js';
 export interface Targets {
   /** [rows]; -1: no label. */
   readonly labels: Int32Array;
+  /** Where each row is mixed with another (mixup.ts): that one's labels, [rows], and the share of the row's own sample. */
+  readonly mixed?: { readonly labels: Int32Array; readonly share: number };
   /** What the ensemble says of them; null where no loss asks for it. */
   readonly soft: SoftLabels | null;
   /** Teachers' inner values that the losses compare with, by `TEACHER/TAP`; absent where none does. */

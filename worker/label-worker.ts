@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { manifestSchema, type Manifest } from '../shared/data/manifest.js';
 import { baseTemperature } from '../shared/recipe/terms.js';
-import { Samples } from '../shared/data/samples.js';
+import { trainSamples, type Samples } from '../shared/data/samples.js';
 import { exitCodes, ProtocolError, UserError, type ExitCode } from '../shared/errors.js';
 import type { LabelHome } from '../shared/labels/home.js';
 import { labelLeaseSchema, labelRunSchema, type LabelLease, type LabelRun } from '../shared/labels/lease.js';
@@ -95,7 +95,7 @@ async function labelAll({ labels, samples, recipe }: Work, desk: RemoteDesk, sto
       const { first = 0, rows: count = 0 } = labels.plan.blocks[lease.block] ?? {};
       for (let from = first; from < first + count && !stop.aborted; from += rows) {
         const ids = Uint32Array.from({ length: Math.min(rows, first + count - from) }, (_, i) => from + i);
-        await labels.get(ids, (await samples.gather(ids)).inputs, lease.view, kinds);
+        await labels.get(ids, (await samples.gather(ids, lease.view)).inputs, lease.view, kinds);
       }
       await labels.sent();
     }
@@ -116,7 +116,7 @@ async function openWork(run: LabelRun, options: LabelWorkerOptions, worker: stri
   const source = { recipe, teachers: run.teachers, manifest };
   const labels = openRunLabels({ source, ensemble: async () => ensemble, home, warn: log, peers: { address: address.labels, token, worker } });
   if (labels === null) throw new UserError('no loss of this run wants soft labels: there is nothing to label', exitCodes.refused);
-  const samples = new Samples(manifest.train, manifest.preprocess, (sha256) => cache.fetch({ sha256 }));
+  const samples = trainSamples(recipe, manifest, (sha256) => cache.fetch({ sha256 }));
   log(`labelling ${manifest.train.samples} samples by ${run.teachers.map(({ name }) => name).join(', ')}`);
   const close = async (): Promise<void> => {
     await labels.close();

@@ -2,7 +2,8 @@
 import type { DataSet } from '../shared/data/manifest.js';
 import type { LabelHome } from '../shared/labels/home.js';
 import { labelKinds, type LabelKind } from '../shared/labels/sets.js';
-import { Samples } from '../shared/data/samples.js';
+import { viewOf } from '../shared/data/augment.js';
+import { Samples, trainSamples } from '../shared/data/samples.js';
 import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
 import type { InstalledPlugins } from '../shared/plugins.js';
 import type { Recipe } from '../shared/recipe/schema.js';
@@ -11,6 +12,7 @@ import { planReplica } from '../shared/replica-plan.js';
 import type { Backend } from './backends/backend.js';
 import type { ComputeBackend, FetchArtifact, MicroBatch, RunCompute } from './compute.js';
 import type { Activation } from './losses/activation.js';
+import { mixUp } from './mixup.js';
 import { loadPlugins } from './plugins.js';
 import { SoftLabels, type Mixing } from './soft-labels.js';
 import { Student } from './student.js';
@@ -44,10 +46,9 @@ async function openModels(backend: Backend, begin: Begin, options: ModelsOptions
   const plugins = await loadPlugins(Object.keys(recipe.losses.plugins ?? {}), options.plugins ?? new Map());
   const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer, recipe.compression), { pairs: tapPairs(recipe.losses), plugins });
   const ensemble = begin.teachers.length === 0 ? null : onceOpened(() => openEnsemble(backend, begin, options.warn));
-  const open = (dataSet: DataSet): Samples => new Samples(dataSet, manifest.preprocess, options.fetch);
-  const evaluation = manifest.eval === null ? null : open(manifest.eval);
+  const evaluation = manifest.eval === null ? null : new Samples(manifest.eval, manifest.preprocess, options.fetch);
   const labels = labelsOf(begin, ensemble, options);
-  return new RunModels({ backend, begin, student, ensemble, labels, train: open(manifest.train), evaluation, order: orderOf(recipe, manifest.train) });
+  return new RunModels({ backend, begin, student, ensemble, labels, train: trainSamples(recipe, manifest, options.fetch), evaluation, order: orderOf(recipe, manifest.train) });
 }
 
 /** Of the recipe's file, else of the ensemble; null where no loss wants any. */
@@ -140,10 +141,14 @@ class RunModels implements RunCompute {
   async trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch> {
     const order = this.#parts.order(epoch);
     const ids = Uint32Array.from({ length: to - from }, (_, i) => order.at(from + i));
-    const { inputs, labels } = await this.#parts.train.gather(ids);
+    const { data: { augment }, seed } = this.#parts.begin.recipe;
+    const view = augment === undefined ? 0 : viewOf(augment, epoch);
+    const { inputs: own, labels } = await this.#parts.train.gather(ids, view);
+    const mixed = augment?.mixup === undefined ? undefined : mixUp(own, labels, augment.mixup, [seed, 'mixup', epoch, from]);
+    const inputs = mixed?.inputs ?? own;
     const activations = await this.#activations(inputs, ids.length);
-    const soft = await this.#parts.labels?.get(ids, inputs, 0, this.#kinds);
-    return { rows: ids.length, inputs, targets: { labels, soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing), ...(activations === null ? {} : { activations }) } };
+    const soft = await this.#parts.labels?.get(ids, inputs, view, this.#kinds);
+    return { rows: ids.length, inputs, targets: { labels, soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
   }
 
   /** Of the teachers that the losses compare inner values with; these are live always, and never kept. */

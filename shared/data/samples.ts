@@ -1,5 +1,7 @@
 /** Samples by id, from shards by content hash, preprocessed: what a worker computes on. */
 import { readFile } from 'node:fs/promises';
+import type { Augment, Recipe } from '../recipe/schema.js';
+import { augmentSample } from './augment.js';
 import type { DataSet, Manifest } from './manifest.js';
 import { shardStarts } from './sampler.js';
 
@@ -13,6 +15,13 @@ export interface Batch {
 interface Shard {
   readonly inputs: Uint8Array | Int32Array | Float32Array;
   readonly labels: Int32Array;
+}
+
+export interface SamplesOptions {
+  /** Of shards kept in memory, about; default 1 GiB. */
+  readonly cacheBytes?: number;
+  /** What views are made by, with the run's seed. */
+  readonly augment?: { readonly recipe: Augment; readonly seed: number } | undefined;
 }
 
 /** Bytes of shards kept in memory; the least recently used go first. */
@@ -29,13 +38,14 @@ export class Samples {
     private readonly dataSet: DataSet,
     private readonly preprocess: Manifest['preprocess'],
     private readonly fetch: (sha256: string) => Promise<string>,
-    private readonly cacheBytes = defaultCacheBytes,
+    private readonly options: SamplesOptions = {},
   ) {
     this.#starts = shardStarts(dataSet);
     this.#size = dataSet.shape.reduce((product, dim) => product * dim, 1);
   }
 
-  async gather(ids: Uint32Array): Promise<Batch> {
+  /** @param view number of the augmented view of each sample; null: the samples as they are */
+  async gather(ids: Uint32Array, view: number | null = null): Promise<Batch> {
     const places = Array.from(ids, (id) => this.#place(id));
     const shards = new Map<number, Shard>();
     for (const { shard } of places) if (!shards.has(shard)) shards.set(shard, await this.#shard(shard));
@@ -45,10 +55,18 @@ export class Samples {
       const found = shards.get(shard);
       if (found === undefined) return;
       inputs.set(found.inputs.subarray(row * this.#size, (row + 1) * this.#size), i * this.#size);
+      if (view !== null) this.#augment(inputs.subarray(i * this.#size, (i + 1) * this.#size), { shard, row, view });
       labels[i] = found.labels[row] ?? -1;
     });
     normalise(inputs, this.dataSet.shape.at(-1) ?? 1, this.preprocess);
     return { inputs, labels };
+  }
+
+  /** By the sample's place in its shard, not its id: kept labels outlive a longer data set. */
+  #augment(sample: Float32Array, { shard, row, view }: { shard: number; row: number; view: number }): void {
+    const { augment } = this.options;
+    if (augment === undefined) return;
+    augmentSample(sample, this.dataSet.shape, augment.recipe, [augment.seed, 'augment', this.dataSet.shards[shard]?.sha256 ?? '', row, view]);
   }
 
   #place(id: number): { shard: number; row: number } {
@@ -74,7 +92,7 @@ export class Samples {
     this.#bytes += this.dataSet.shards[index]?.bytes ?? 0;
     loading.catch(() => this.#forget(index));
     for (const [oldest] of this.#shards) {
-      if (this.#bytes <= this.cacheBytes || oldest === index) break;
+      if (this.#bytes <= (this.options.cacheBytes ?? defaultCacheBytes) || oldest === index) break;
       this.#forget(oldest);
     }
     return loading;
@@ -95,6 +113,11 @@ export class Samples {
     const inputs = dtype === 'uint8' ? new Uint8Array(bytes, 0, inputBytes) : dtype === 'int32' ? new Int32Array(bytes, 0, inputBytes / 4) : new Float32Array(bytes, 0, inputBytes / 4);
     return { inputs, labels };
   }
+}
+
+/** The training set as a recipe's student and teachers see it. */
+export function trainSamples({ data, seed }: Pick<Recipe, 'data' | 'seed'>, { train, preprocess }: Pick<Manifest, 'train' | 'preprocess'>, fetch: (sha256: string) => Promise<string>): Samples {
+  return new Samples(train, preprocess, fetch, { augment: data.augment === undefined ? undefined : { recipe: data.augment, seed } });
 }
 
 /** x = (x * scale - mean[channel]) / std[channel], in place; float32 after each operation. One mean or std serves all channels. */

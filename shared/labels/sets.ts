@@ -46,7 +46,7 @@ export interface LabelSet {
 }
 
 export interface LabelSource {
-  readonly recipe: Pick<Recipe, 'losses' | 'ensemble' | 'batch' | 'labels' | 'numerics' | 'seed' | 'data'>;
+  readonly recipe: Pick<Recipe, 'losses' | 'ensemble' | 'batch' | 'labels' | 'numerics' | 'seed' | 'data' | 'epochs'>;
   readonly teachers: readonly TeacherSpec[];
   readonly manifest: Pick<Manifest, 'train' | 'preprocess' | 'classes'>;
 }
@@ -58,9 +58,14 @@ export function precisionOf({ precision, k }: Recipe['labels']): Precision {
   return precision === 'top-k' ? { name: precision, k } : { name: precision };
 }
 
-/** Views of a sample that a run trains on; the epoch's is `epoch mod views`. */
-export function viewsOf(_recipe: Pick<Recipe, 'data'>): number {
-  return 1;
+/** Views of a sample that a run trains on, where their number is fixed. */
+export function viewsOf({ data, epochs }: Pick<Recipe, 'data' | 'epochs'>): number {
+  return Math.min(data.augment?.views ?? 1, epochs ?? Infinity);
+}
+
+/** Whether labels can be wanted again: not of mixtures, nor of views that no other epoch has. */
+export function areKept({ labels, data }: Pick<Recipe, 'labels' | 'data'>): boolean {
+  return labels.cache && data.augment?.mixup === undefined && (data.augment === undefined || data.augment.views !== undefined);
 }
 
 /** Every label set of a run, view 0 first; none where no loss wants soft labels. */
@@ -70,10 +75,17 @@ export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = lab
   const common = {
     formatVersion, ensemble: ensembleDigest(teachers, { combine: recipe.ensemble.combine, rows: recipe.batch.micro ?? recipe.batch.size, inputShape: manifest.train.shape }),
     sample: { shape: manifest.train.shape, dtype: manifest.train.dtype }, preprocess: manifest.preprocess, backend: recipe.numerics.backend,
-    threads: recipe.numerics.threads, precision: precisionOf(recipe.labels),
+    threads: recipe.numerics.threads, precision: precisionOf(recipe.labels), ...augmentationOf(recipe),
   };
   const names = labelNames(kinds, teachers);
   return Array.from({ length: viewsOf(recipe) }, (_, view) => names.map((name) => setOf(name, view, { ...common, classes: manifest.classes }))).flat();
+}
+
+/** What views are made by; nothing where samples are taken as they are. */
+function augmentationOf({ data: { augment }, seed }: Pick<Recipe, 'data' | 'seed'>): object {
+  if (augment === undefined) return {};
+  const { views: _views, ...operations } = augment;
+  return { augment: operations, seed };
 }
 
 function setOf(name: string, view: number, common: { readonly classes: number; readonly precision: Precision }): LabelSet {

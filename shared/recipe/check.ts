@@ -8,7 +8,7 @@ import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsI
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
-    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
     warnings: [...exitWarnings(recipe), ...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
   };
 }
@@ -119,6 +119,18 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
 function exitWarnings({ student, losses }: Recipe): Finding[] {
   const isIdle = 'builtin' in student && student.exits === true && !termsIn(losses).some((term) => needsOf(losses, term).exits && canBeOn(losses, term));
   return when(isIdle, ['student', 'exits'], 'no loss term trains them; losses.exitCrossEntropy or losses.exitResponse wanted');
+}
+
+function augmentProblems({ data: { augment }, labels }: Recipe): Finding[] {
+  if (augment === undefined) return [];
+  const { fill: _fill, views: _views, flip, ...operations } = augment;
+  const isIdle = !flip && Object.values(operations).every((value) => value === undefined);
+  return [
+    ...when(isIdle, ['data', 'augment'], 'no operation given; shift, flip, crop, cutout, noise or mixup wanted'),
+    ...when(labels.from !== undefined, ['data', 'augment'], 'given beside labels.from, whose labels are of the samples as they are; one of the two wanted'),
+    ...when(labels.wait && augment.mixup !== undefined, ['data', 'augment', 'mixup'], 'given beside labels.wait; mixtures are labelled as they are made, so labels.wait: false wanted'),
+    ...when(labels.wait && augment.views === undefined, ['data', 'augment', 'views'], 'missing beside labels.wait; a number of views wanted, whose labels can be kept'),
+  ];
 }
 
 function labelWarnings({ data, losses }: Recipe): Finding[] {

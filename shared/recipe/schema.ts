@@ -63,6 +63,19 @@ const preprocessSchema = z
   .object({ scale: z.number().default(1), mean: z.array(z.number()).default([0]), std: z.array(z.number().positive()).default([1]) })
   .strict();
 
+const augmentSchema = z
+  .object({
+    shift: positiveInt.optional().describe('pixels, at most, along each side of an image'),
+    flip: z.boolean().default(false).describe('left to right, half of the time'),
+    crop: z.number().gt(0).lt(1).optional().describe("least share of an image's sides that is kept; brought back to its size"),
+    cutout: positiveInt.optional().describe('side in pixels of a square that is filled'),
+    noise: z.number().positive().optional().describe('standard deviation of noise, in units of the raw values'),
+    fill: z.number().default(0).describe('raw value of what shift and cutout leave empty'),
+    mixup: z.number().min(0.05).max(4).optional().describe("alpha of Beta(alpha, alpha), a sample's share in its mixture with another of its micro-batch; labels are live then"),
+    views: positiveInt.optional().describe('of each sample, taken in turn by epoch, so that labels are kept; default: a new one each epoch, and labels are live'),
+  })
+  .strict();
+
 export const teacherRecipeSchema = z
   .object({
     name: z.string().min(1).max(64),
@@ -138,6 +151,7 @@ export const recipeSchema = z
         train: sourceSchema,
         eval: sourceSchema.optional(),
         preprocess: preprocessSchema.optional(),
+        augment: augmentSchema.optional().describe('of training samples, before preprocessing; student and teachers see the same'),
         shuffle: z.boolean().default(true),
         classNames: z.array(z.string()).min(2).optional().describe('by label, for teachers that have the classes in another order'),
         classes: positiveInt.optional().describe('default: one more than the greatest label'),
@@ -181,4 +195,5 @@ export type Recipe = z.infer<typeof recipeSchema>;
 export type OptimizerRecipe = Recipe['optimizer'];
 export type SourceRecipe = z.infer<typeof sourceSchema>;
 export type TeacherRecipe = z.infer<typeof teacherRecipeSchema>;
+export type Augment = z.infer<typeof augmentSchema>;
 export type Preprocess = NonNullable<Recipe['data']['preprocess']>;

@@ -85,6 +85,7 @@ describe('prepareRun', () => {
   const refused: [string, Fakes, Record<string, unknown>, number, RegExp][] = [
     ['a label beyond the classes', { trainLabels: [0, 1, 7, 0] }, { data: { train: { format: 'idx', images: 'x' }, classes: 3 } }, 65, /data.train: sample 2 has label 7; with 3 classes/],
     ['an evaluation set of other samples', { evalShape: [8, 8] }, {}, 2, /data.eval: samples of shape \[8, 8\]; data.train has \[16\]/],
+    ['to shift samples that are no images', {}, { data: { train: { format: 'idx', images: 'x' }, augment: { shift: 1 } } }, 2, /data.augment.shift: samples are of \[16\]; images \[height, width, channels\] wanted/],
     ['no labels and no number of classes', { trainLabels: [-1, -1, -1, -1] }, { data: { train: { format: 'idx', images: 'x' } } }, 2, /data.classes is needed/],
   ];
   it.each(refused)('refuses %s', async (_name, fakes, overrides, exitCode, message) => {

@@ -3,7 +3,7 @@
  * exits, or a plug-in. Pure: arrays in, arrays out.
  */
 import type { LossesAtStep, LossName, TermName } from '../../shared/recipe/loss-schema.js';
-import { isTerm, pluginOf, type PairTerm } from '../../shared/recipe/terms.js';
+import { isTerm, needsOf, pluginOf, type PairTerm } from '../../shared/recipe/terms.js';
 import type { Targets } from '../compute.js';
 import type { Activation } from './activation.js';
 import { attention } from './attention.js';
@@ -40,8 +40,21 @@ export interface LossContext {
   readonly plugins: PluginLosses;
 }
 
-/** A loss's values, part by part (a pair, an exit; else there is one); `scale` x its gradients is added to the context's. */
+/**
+ * A loss's values, part by part (a pair, an exit; else there is one); `scale` x its gradients is added to the context's.
+ * One over labels, where rows are mixed, is that of their own labels and that of the others', by their shares.
+ */
 export function partsOf(name: LossName, scale: number, context: LossContext): TermValues[] {
+  const { losses, targets } = context;
+  const { mixed } = targets;
+  if (mixed === undefined || needsOf(losses, name).over === 'samples') return partsFor(name, scale, context);
+  const others = partsFor(name, (1 - mixed.share) * scale, { ...context, targets: { ...targets, labels: mixed.labels } });
+  return partsFor(name, mixed.share * scale, context).map(({ values_B, count }, i) => ({
+    values_B: values_B.map((value, row) => mixed.share * value + (1 - mixed.share) * (others[i]?.values_B[row] ?? 0)), count,
+  }));
+}
+
+function partsFor(name: LossName, scale: number, context: LossContext): TermValues[] {
   const { classes, final, exits } = context;
   if (!isTerm(name)) return partsOfPlugin(name, scale, context);
   if (isOnPairs(name)) return onPairs(name, context, (input) => onPair(name, input, context), scale);
@@ -110,6 +123,7 @@ function onPair<N extends OnPairs>(name: N, input: PairInput, { losses }: LossCo
 function onPairs(name: LossName, { pairs, pairGradients, targets }: LossContext, compute: (input: PairInput) => TermValues, scale: number): TermValues[] {
   return [...pairs].filter(([key]) => key.startsWith(`${name}/`)).map(([key, { student, teacher }]) => {
     const gradient = new Float64Array(student.values.length);
+    gradient.set(pairGradients.get(key) ?? []);
     const values = compute({ student, teacher, rows: targets.labels.length, scale, gradient });
     pairGradients.set(key, Float32Array.from(gradient));
     return values;

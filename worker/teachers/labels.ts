@@ -66,7 +66,8 @@ export class Labels {
    * is the number of its augmentation. @throws UserError when a teacher cannot label
    */
   async get(ids: Uint32Array, inputs: Float32Array, view: number, kinds: readonly LabelKind[]): Promise<Map<string, Float32Array>> {
-    const wanted = labelNames(kinds, this.#options.teachers).map((name) => ({ name, set: this.#setOf(name, view), blocks: new Map<number, LabelBlock>() }));
+    const kept = this.#options.cache ? view : 0;
+    const wanted = labelNames(kinds, this.#options.teachers).map((name) => ({ name, set: this.#setOf(name, kept), blocks: new Map<number, LabelBlock>() }));
     if (!this.#options.cache) return this.#live(inputs, ids.length, wanted);
     const places = this.#locate(ids);
     for (const one of wanted) await this.#open(one, places.blocks);

@@ -1,6 +1,6 @@
 /** The labels of one run on one worker: its label sets, their blocks on this machine, and the ensemble behind them. */
 import type { LabelHome } from '../../shared/labels/home.js';
-import type { LabelSource } from '../../shared/labels/sets.js';
+import { areKept, type LabelSource } from '../../shared/labels/sets.js';
 import { openShelf } from '../../shared/labels/shelf.js';
 import { CoordinatorLabels } from './coordinator-labels.js';
 import type { Ensemble } from './ensemble.js';
@@ -24,7 +24,7 @@ const memoryBytes = 2 ** 30;
 
 /** Null where no loss wants soft labels. */
 export function openRunLabels({ source, ensemble, home, warn, alive, peers = null }: RunLabelsOptions): Labels | null {
-  const { cache } = source.recipe.labels;
+  const cache = areKept(source.recipe);
   const shelf = openShelf(source, { home: cache ? home : null, warn, memoryBytes });
   if (shelf === null) return null;
   const shared = peers === null || !cache ? null : new CoordinatorLabels({ ...peers, shelf, warn, alive, wait: peers.worker === undefined && source.recipe.labels.wait });

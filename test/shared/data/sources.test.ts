@@ -166,10 +166,21 @@ describe('shards', () => {
     const { dataSet, labels } = await writeShards({ format: 'idx', images: 'images', labels: 'labels' }, folder, out, { shardSamples: 2 });
     expect(dataSet.shards.map((shard) => shard.samples)).toEqual([2, 1]);
     expect([...labels]).toEqual([0, 1, 2]);
-    const samples = new Samples(dataSet, { scale: 0.5, mean: [1], std: [2] }, async (sha256) => join(out, sha256), 1);
+    const samples = new Samples(dataSet, { scale: 0.5, mean: [1], std: [2] }, async (sha256) => join(out, sha256), { cacheBytes: 1 });
     const batch = await samples.gather(Uint32Array.from([2, 0]));
     expect([...batch.labels]).toEqual([2, 0]);
     expect([...batch.inputs]).toEqual([9, 10, 11, 12, 1, 2, 3, 4].map((x) => (x * 0.5 - 1) / 2));
+  });
+  it('give views of a sample that depend on its shard, its place in it and the seed, not on its number', async () => {
+    const [out, source] = [join(folder, 'views'), { format: 'idx', images: 'images', labels: 'labels' } as const];
+    const { dataSet } = await writeShards(source, folder, out, { shardSamples: 2 });
+    const open = (shards: typeof dataSet.shards, seed = 1): Samples =>
+      new Samples({ ...dataSet, shards }, null, async (sha256) => join(out, sha256), { augment: { recipe: { noise: 2, flip: false, fill: 0 }, seed } });
+    const [samples, last] = [open(dataSet.shards), open(dataSet.shards.slice(1))];
+    const of = async (from: Samples, id: number, view: number | null): Promise<string> => (await from.gather(Uint32Array.of(id), view)).inputs.join();
+    expect(await of(samples, 2, 1)).toBe(await of(last, 0, 1));
+    expect(new Set([await of(samples, 2, null), await of(samples, 2, 0), await of(samples, 2, 1), await of(open(dataSet.shards, 2), 2, 1)]).size).toBe(4);
+    expect(await of(samples, 2, null)).toBe('9,10,11,12');
   });
   it('are named by their content: the same source writes the same shards', async () => {
     const recipe = { format: 'idx', images: 'images', labels: 'labels' } as const;

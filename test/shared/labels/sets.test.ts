@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { BlockPlan, labelNames, labelSets } from '../../../shared/labels/sets.js';
+import { areKept, BlockPlan, labelNames, labelSets } from '../../../shared/labels/sets.js';
 import { firstSet, shards, sourceOf, teacherOf } from './fixtures.js';
 
 const files = [{ name: 'wide.onnx', sha256: 'd'.repeat(64), bytes: 9 }];
 const other = { samples: 1540, shape: [1, 2], dtype: 'float32' as const, shards };
+
+const train = { format: 'npy', inputs: 'x.npy' };
+const augmented = { data: { train, augment: { noise: 1, views: 4 } } };
 
 describe('a label set', () => {
   it('has the same key for the same recipe, whatever the student, the optimizer, the seed and the order', () => {
@@ -28,8 +31,27 @@ describe('a label set', () => {
     ['another k', sourceOf({ labels: { precision: 'top-k', k: 2 } })],
     ['other preprocessing', sourceOf({}, { preprocess: { scale: 1, mean: [0], std: [2] } })],
     ['another shape', sourceOf({}, { train: other })],
+    ['augmentation', sourceOf(augmented)],
   ])('misses with %s', (_case, changed) => {
     expect(firstSet(changed).key).not.toBe(firstSet().key);
+  });
+
+  it('has a key of its own for each view, and misses with other operations and with another seed', () => {
+    const keys = labelSets(sourceOf({ ...augmented, epochs: 9 })).map(({ key }) => key);
+    expect(new Set(keys).size).toBe(4);
+    expect(firstSet(sourceOf({ data: { train, augment: { noise: 1, views: 2 } } })).key).toBe(keys[0]);
+    for (const changed of [{ ...augmented, seed: 8 }, { data: { train, augment: { noise: 2, views: 4 } } }, { data: { train, augment: { noise: 1, fill: 1, views: 4 } } }]) {
+      expect(keys).not.toContain(firstSet(sourceOf(changed)).key);
+    }
+  });
+
+  it('is wanted for no more views than there are epochs', () => {
+    expect(labelSets(sourceOf({ ...augmented, epochs: 3 })).map(({ view }) => view)).toEqual([0, 1, 2]);
+  });
+
+  it('is kept where it can be wanted again: with a fixed number of views, and no mixtures', () => {
+    const kept = (augment?: unknown): boolean => areKept(sourceOf({ data: { train, augment } }).recipe);
+    expect([kept(), kept({ noise: 1, views: 2 }), kept({ noise: 1 }), kept({ noise: 1, mixup: 1, views: 2 })]).toEqual([true, true, false, false]);
   });
 
   it('has a key of its own for each of two values of k', () => {

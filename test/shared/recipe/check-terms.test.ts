@@ -40,3 +40,15 @@ describe('loss terms of a recipe', () => {
     ]);
   });
 });
+
+describe('augmentation in a recipe', () => {
+  const train = { format: 'idx', images: 'x', labels: 'y' };
+  it.each([
+    ['without an operation', { views: 2 }, {}, 'data.augment: no operation given; shift, flip, crop, cutout, noise or mixup wanted'],
+    ['over labels from a file', { shift: 1 }, { labels: { from: 'l.npz' } }, 'data.augment: given beside labels.from, whose labels are of the samples as they are; one of the two wanted'],
+    ['of mixtures whose labels are waited for', { mixup: 1, views: 2 }, { labels: { wait: true } }, 'data.augment.mixup: given beside labels.wait; mixtures are labelled as they are made, so labels.wait: false wanted'],
+    ['of endless views whose labels are waited for', { shift: 1 }, { labels: { wait: true } }, 'data.augment.views: missing beside labels.wait; a number of views wanted, whose labels can be kept'],
+  ])('is refused: %s', (_, augment, overrides, text) => {
+    expect(checkFields(recipe({ response: { weight: 1 } }, { ...overrides, data: { train, augment } })).problems.map((problem) => problem.text)).toEqual([text]);
+  });
+});

@@ -60,6 +60,18 @@ describe('labels', () => {
     expect([ensemble.asked.length, labels.counts.computed]).toEqual([2, 2]);
   });
 
+  it('are computed always for views of which there is no fixed number', async () => {
+    const { ensemble, labels } = opened(sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1 } } }), homeOf());
+    for (const view of [0, 7]) expect((await labels.get(Uint32Array.of(1), samples(1), view, mixture)).get('T=4')).toEqual(expected(1));
+    expect(ensemble.asked).toEqual([[1], [1]]);
+  });
+
+  it('are kept for each view apart', async () => {
+    const { ensemble, labels } = opened(sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 2 } }, epochs: 4 }), homeOf());
+    for (const view of [0, 1, 0, 1]) await labels.get(Uint32Array.of(1), samples(1), view, mixture);
+    expect(ensemble.asked).toEqual([[1], [1]]);
+  });
+
   it('are read by the next run of the same teachers, in any order', async () => {
     const home = homeOf();
     const first = opened(sourceOf(), home);

@@ -1,0 +1,42 @@
+/**
+ * Mixup (Zhang et al. 2018): each sample of a micro-batch is mixed with another of it, inputs and labels alike,
+ *
+ *   x_i = share x_i + (1 - share) x_p(i),    share ~ Beta(alpha, alpha), at least a half,   p a permutation
+ *
+ * one share and one permutation for each micro-batch, by its key. Every label is counted once in the whole: a share of it
+ * with its own sample, the rest with the one that it is mixed into. So divisors stay those of the labels. Pure.
+ */
+import { randomStream, shuffle, type RandomKey, type RandomStream } from '../shared/random.js';
+
+export interface Mixed {
+  /** [rows x sample] */
+  readonly inputs: Float32Array;
+  /** [rows]: the labels of the other samples; -1 for none. */
+  readonly labels: Int32Array;
+  /** Of each row's own sample, in [1/2, 1]. */
+  readonly share: number;
+}
+
+/** `inputs` is [rows x sample], `labels` [rows]; neither is changed. */
+export function mixUp(inputs: Float32Array, labels: Int32Array, alpha: number, key: RandomKey): Mixed {
+  const rows = labels.length;
+  const size = rows === 0 ? 0 : inputs.length / rows;
+  const partners = shuffle(Uint32Array.from({ length: rows }, (_, i) => i), randomStream([...key, 'partners']));
+  const drawn = beta(alpha, randomStream([...key, 'share']));
+  const share = Math.max(drawn, 1 - drawn);
+  const mixed = new Float32Array(inputs.length);
+  partners.forEach((partner, row) => {
+    const [own, other] = [row * size, partner * size];
+    for (let i = 0; i < size; i++) mixed[own + i] = share * (inputs[own + i] ?? 0) + (1 - share) * (inputs[other + i] ?? 0);
+  });
+  return { inputs: mixed, labels: Int32Array.from(partners, (partner) => labels[partner] ?? -1), share };
+}
+
+/** Beta(alpha, alpha) by Jöhnk 1964; for alpha above 4 it would reject most of what it draws. */
+function beta(alpha: number, stream: RandomStream): number {
+  for (;;) {
+    const x = stream.float() ** (1 / alpha);
+    const y = stream.float() ** (1 / alpha);
+    if (x + y > 0 && x + y <= 1) return x / (x + y);
+  }
+}
