@@ -22,11 +22,13 @@ export function writeBars(folder: string): void {
 export interface BarsRecipe {
   readonly student: string;
   readonly teacher?: string;
+  /** `data.augment`. */
+  readonly augment?: string;
   /** Further lines. */
   readonly more?: string;
 }
 
-export function barsRecipe({ student, teacher, more = '' }: BarsRecipe): string {
+export function barsRecipe({ student, teacher, augment, more = '' }: BarsRecipe): string {
   const source = '{ format: csv, inputs: images.csv, labels: 64, header: false, shape: [8, 8, 1] }';
   return `seed: 11
 student: ${student}
@@ -37,7 +39,7 @@ ${teacher === undefined ? '' : '  response: { weight: 0.5, temperature: 3 }\n'}d
   eval: ${source}
   classes: 4
   shardSamples: 40
-optimizer: { name: adam, learningRate: 0.001, clipNorm: 1 }
+${augment === undefined ? '' : `  augment: ${augment}\n`}optimizer: { name: adam, learningRate: 0.001, clipNorm: 1 }
 batch: { size: ${batch}, micro: 5 }
 epochs: ${epochs}
 numerics: { backend: wasm }

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { barsRecipe, epochs, samples, steps, writeBars } from './bars.js';
+import { barsRecipe, type BarsRecipe, epochs, samples, steps, writeBars } from './bars.js';
 import { commitsOf, Program, soon } from '../../bench/programs.js';
 import { curveOf, digestOf, scratchFolder, startCluster, type Cluster } from './processes.js';
 
@@ -21,17 +21,13 @@ function writeModel(name: string, layers: tf.layers.Layer[]): void {
   model.dispose();
 }
 
-interface Job {
-  readonly student: string;
-  /** Further lines of the recipe. */
-  readonly more?: string;
-}
-
-const jobs: Readonly<Record<string, Job>> = {
+const jobs: Readonly<Record<string, Omit<BarsRecipe, 'teacher'>>> = {
   mlp: { student: '{ builtin: mlp, hidden: [16] }' },
   'cnn with pooling': { student: '{ builtin: cnn-small, filters: 4 }' },
   'cnn with batch norm and dropout': { student: '{ builtin: cnn-small, filters: 4, batchNorm: true, dropout: 0.3 }' },
   lstm: { student: '{ model: lstm/model.json }' },
+  'cnn on augmented views': { student: '{ builtin: cnn-small, filters: 4 }', augment: '{ shift: 1, flip: true, crop: 0.8, cutout: 2, noise: 0.05, views: 2 }' },
+  'mlp on mixtures': { student: '{ builtin: mlp, hidden: [16] }', augment: '{ mixup: 0.4, shift: 1 }' },
   'mlp compressed to bf16': { student: '{ builtin: mlp, hidden: [16] }', more: 'compression: bf16\n' },
   'cnn with batch norm compressed to int8': { student: '{ builtin: cnn-small, filters: 4, batchNorm: true }', more: 'compression: int8\n' },
 };
@@ -85,13 +81,13 @@ async function runWith(recipe: string, name: string, workers: number, fault: boo
   return out;
 }
 
-describe.each(Object.entries(jobs))('a student: %s', (name, { student, more = '' }) => {
+describe.each(Object.entries(jobs))('a student: %s', (name, job) => {
   const key = name.replaceAll(' ', '-');
   const recipe = join(folder, `${key}.yaml`);
   let alone = '';
 
   beforeAll(async () => {
-    writeFileSync(recipe, barsRecipe({ student, teacher: 'teacher/student/model.json', more }));
+    writeFileSync(recipe, barsRecipe({ ...job, teacher: 'teacher/student/model.json' }));
     alone = await runWith(recipe, `${key}-1`, 1, false);
   });
 
