@@ -14,7 +14,7 @@ import type { LocalWorkers } from './coordinator/local-workers.js';
 import type { PreparedRun } from './coordinator/run-data.js';
 import type { TableRow } from './coordinator/reports/table.js';
 import { collect, integer, joinLine, joinToken, listenAddress, newToken, positive, readToken, type Address } from './shared/command-line.js';
-import { exitCodes, UserError } from './shared/errors.js';
+import { exitCodes, storageProblem, UserError } from './shared/errors.js';
 import { labelHome } from './shared/labels/home.js';
 import type { InstalledPlugins } from './shared/plugins.js';
 import type { ReadRecipe } from './shared/recipe/read.js';
@@ -419,6 +419,11 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof UserError) {
     say(`stillhouse: ${error.message}`);
     return error.exitCode;
+  }
+  const problem = storageProblem(error);
+  if (problem !== null) {
+    say(`stillhouse: ${error instanceof Error ? error.message : ''}: ${problem}`);
+    return exitCodes.unavailable;
   }
   say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return exitCodes.bug;

@@ -7,11 +7,10 @@ import { createServer, STATUS_CODES, type IncomingMessage, type Server, type Ser
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { exitCodes, UserError } from '../shared/errors.js';
+import { codeOf, exitCodes, UserError } from '../shared/errors.js';
 import { limits, subprotocol } from '../shared/protocol/messages.js';
 import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
 import type { LabelDesk } from './labels.js';
-import { codeOf } from './storage.js';
 
 export interface AdmissionOptions {
   readonly host: string;

@@ -6,7 +6,7 @@ import { createReadStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { codeOf } from './storage.js';
+import { codeOf } from '../shared/errors.js';
 
 export type ArtifactSource = { readonly path: string } | { readonly bytes: Uint8Array };
 export type FindArtifact = (sha256: string) => ArtifactSource | undefined;

@@ -1,8 +1,9 @@
 /** The student's weights at its best evaluation, on the disk before that evaluation's journal line. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf } from '../shared/errors.js';
 import { sizeOf, type StudentSpec } from '../shared/models/student-spec.js';
-import { codeOf, storing, writeDurably } from './storage.js';
+import { storing, writeDurably } from './storage.js';
 
 const pathIn = (folder: string): string => join(folder, 'snapshots', 'best.weights');
 

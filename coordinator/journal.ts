@@ -6,8 +6,8 @@
 import { open, readFile, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { exitCodes, UserError } from '../shared/errors.js';
-import { codeOf, storing, syncFolder } from './storage.js';
+import { codeOf, exitCodes, UserError } from '../shared/errors.js';
+import { storing, syncFolder } from './storage.js';
 
 const count = z.number().int().nonnegative();
 const sums = z.record(z.string(), z.number());

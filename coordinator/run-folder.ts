@@ -12,9 +12,9 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { exitCodes, UserError } from '../shared/errors.js';
+import { codeOf, exitCodes, UserError } from '../shared/errors.js';
 import { differences, type RunIdentity } from './resolved-recipe.js';
-import { codeOf, createDurably, parseStored, storing, writeDurably } from './storage.js';
+import { createDurably, parseStored, storing, writeDurably } from './storage.js';
 
 const generationSchema = z.object({ counter: z.number().int().positive(), nonce: z.string(), run: z.string(), recipeDigest: z.string(), startedAt: z.string() });
 export type Generation = z.infer<typeof generationSchema>;
@@ -51,6 +51,7 @@ export interface FolderOptions {
 export async function resolveRunFolder(wanted: string, identity: RunIdentity, options: FolderOptions = {}): Promise<string> {
   for (let n = 1; ; n++) {
     const path = n === 1 ? wanted : `${wanted}-${n}`;
+    await expectFolder(path);
     if (await isFinished(path)) continue;
     const generations = await readGenerations(path);
     await changesOf(path, generations, { identity, ...options });
@@ -59,6 +60,14 @@ export async function resolveRunFolder(wanted: string, identity: RunIdentity, op
     if (options.resume === true && !isThere) throw new UserError(`--resume: ${wanted} holds ${n > 1 ? 'a finished run' : 'no run'}; an unfinished one was wanted: leave --resume out to begin, or name its folder by --out`);
     return path;
   }
+}
+
+/** @throws UserError (2) when something else is there */
+async function expectFolder(path: string): Promise<void> {
+  await readdir(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOTDIR') throw new UserError(`${path}: a file is in the way; a folder for the run was wanted: choose another --out`, exitCodes.usage, error);
+    if (codeOf(error) !== 'ENOENT') throw error;
+  });
 }
 
 const shownChanges = 6;
@@ -87,7 +96,7 @@ export async function isFinished(path: string): Promise<boolean> {
 /** Locks the folder and claims the next generation. @throws UserError (69) when another coordinator holds it */
 export async function openRunFolder(path: string, identity: RunIdentity, options: FolderOptions = {}): Promise<RunFolder> {
   return storing(path, async () => {
-    await mkdir(join(path, 'generations'), { recursive: true });
+    await makeFolder(join(path, 'generations'));
     const lock = await lockFolder(path);
     try {
       return makeRunFolder(path, { ...(await claim(path, { identity, ...options })), lock });
@@ -95,6 +104,14 @@ export async function openRunFolder(path: string, identity: RunIdentity, options
       lock.close();
       throw error;
     }
+  });
+}
+
+/** A recursive mkdir says ENOENT of a disk that takes nothing. */
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    throw new UserError(`${path}: cannot be made; a disk that can be written to was wanted`, exitCodes.unavailable, error);
   });
 }
 

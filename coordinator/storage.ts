@@ -6,24 +6,17 @@ import { constants } from 'node:fs';
 import { link, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
-import { exitCodes, UserError } from '../shared/errors.js';
+import { codeOf, exitCodes, storageProblem, UserError } from '../shared/errors.js';
 import { slowDisk } from '../shared/fault-points.js';
-
-const storageCodes = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'EFBIG', 'ENOTDIR', 'ESTALE', 'ENXIO', 'EMFILE', 'ENFILE']);
-
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
 
 /** Runs `work`; @throws UserError (69: retry once there is room) in place of a failing disk's error. */
 export async function storing<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const code = codeOf(error);
-    if (!storageCodes.has(code)) throw error;
-    const text = code === 'ENOSPC' || code === 'EDQUOT' ? 'no space left on the disk' : `the storage answered ${code}`;
-    throw new UserError(`${what}: ${text}; the run is safe up to its last journalled step, run again to continue`, exitCodes.unavailable, error);
+    const problem = storageProblem(error);
+    if (problem === null) throw error;
+    throw new UserError(`${what}: ${problem}; the run is safe up to its last journalled step, run again to continue`, exitCodes.unavailable, error);
   }
 }
 

@@ -44,3 +44,12 @@ export class ProtocolError extends Error {
 export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
+
+const storageCodes = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'EFBIG', 'ENOTDIR', 'ESTALE', 'ENXIO', 'EMFILE', 'ENFILE']);
+
+/** What a disk that fails is said to do; null for any other error. */
+export function storageProblem(error: unknown): string | null {
+  const code = codeOf(error);
+  if (!storageCodes.has(code)) return null;
+  return code === 'ENOSPC' || code === 'EDQUOT' ? 'no space left on the disk' : `the storage answered ${code}`;
+}

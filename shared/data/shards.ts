@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exitCodes, storageProblem, UserError } from '../errors.js';
 import type { SourceRecipe } from '../recipe/schema.js';
 import { damaged } from './files.js';
 import type { DataSet } from './manifest.js';
@@ -16,7 +17,7 @@ export interface WrittenData {
 
 /**
  * Costs one shard of memory beyond the source. A shard that is there already is kept.
- * @throws UserError 2 or 65 for the user's files
+ * @throws UserError 2 or 65 for the user's files, 69 when `out` takes no more
  */
 export async function writeShards(recipe: SourceRecipe, folder: string, out: string, options: { readonly shardSamples: number }): Promise<WrittenData> {
   await mkdir(out, { recursive: true });
@@ -59,7 +60,8 @@ async function store(bytes: Buffer, out: string): Promise<string> {
     await rename(aside, path);
   } catch (error) {
     await rm(aside, { force: true });
-    throw error;
+    const problem = storageProblem(error);
+    throw problem === null ? error : new UserError(`${out}: ${problem}; room for the data was wanted there, or another STILLHOUSE_CACHE`, exitCodes.unavailable, error);
   }
   return sha256;
 }

@@ -53,6 +53,8 @@ describe('a worker behind a network that', () => {
     ['half-closes downwards in mid-commit', { how: 'half-close', direction: 'down', afterBytes: inMidCommit }],
     ['flips a bit on its way up', { how: 'corrupt', direction: 'up', afterBytes: inMidUpload }],
     ['flips a bit on its way down', { how: 'corrupt', direction: 'down', afterBytes: inMidCommit }],
+    ['leaves a piece out on its way up', { how: 'truncate', direction: 'up', afterBytes: inMidUpload }],
+    ['leaves a piece out on its way down', { how: 'truncate', direction: 'down', afterBytes: inMidCommit }],
   ] as const)('%s changes no bit', async (name, cut) => {
     const { proxy, behind } = await runBehind(name, once({ cut }));
     expect(proxy.fired).toEqual([`${cut.how} ${cut.direction} after ${cut.afterBytes}`]);

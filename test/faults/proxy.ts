@@ -1,17 +1,19 @@
 /**
  * A TCP proxy that misbehaves: it stands between workers and their coordinator and delays, throttles, cuts, half-closes,
- * swallows or corrupts what it forwards. Only the connections of workers are disturbed, downloads pass as they are.
+ * swallows, corrupts or truncates what it forwards. Only the connections of workers are disturbed, downloads pass as they are.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 
 export type Direction = 'up' | 'down';
 
-/** What happens once `afterBytes` have been forwarded in one direction. */
+/** What happens once `afterBytes` have been forwarded in one direction. `truncate`: the next thousand bytes are left out. */
 export interface Cut {
-  readonly how: 'reset' | 'half-close' | 'swallow' | 'corrupt';
+  readonly how: 'reset' | 'half-close' | 'swallow' | 'corrupt' | 'truncate';
   readonly direction: Direction;
   readonly afterBytes: number;
 }
+
+const truncatedBytes = 1000;
 
 export interface Behaviour {
   /** For every piece, in each direction. */
@@ -103,6 +105,7 @@ export class Proxy {
       changed[at] = (changed[at] ?? 0) ^ 0x10;
       return changed;
     }
+    if (how === 'truncate') return Buffer.concat([data.subarray(0, at), data.subarray(at + truncatedBytes)]);
     if (how === 'reset') setImmediate(() => [from, to].forEach((socket) => socket.resetAndDestroy()));
     if (how === 'half-close') setImmediate(() => to.end());
     return data.subarray(0, at);
