@@ -196,6 +196,12 @@ async function localWorkers(run: PreparedRun, flags: RunFlags, token: string, ro
 
 async function runVerb(file: string, flags: RunFlags): Promise<number> {
   const { run, out } = await start(file, flags);
+  await showResults(run, await runLocally(run, out, flags), out, flags);
+  return exitCodes.done;
+}
+
+/** A run by workers of this machine, to the end. */
+async function runLocally(run: PreparedRun, out: string, flags: RunFlags): Promise<Summary> {
   const token = newToken();
   const startWorkers = await localWorkers(run, flags, token);
   const startLabellers = flags.labelWorkers === undefined ? null : await localWorkers(run, { ...flags, workers: flags.labelWorkers }, token, 'label');
@@ -216,11 +222,30 @@ async function runVerb(file: string, flags: RunFlags): Promise<number> {
   try {
     const summary = await Promise.race([coordinateAll({ run, out, address: { host: '127.0.0.1', port: 0 }, token, flags, onListening }), lost]);
     await Promise.all([workers?.close(5000), labellers?.close(5000)]);
-    await showResults(run, summary, out, flags);
-    return exitCodes.done;
+    return summary;
   } finally {
     await Promise.all([workers?.close(2000), labellers?.close(2000)]);
   }
+}
+
+/** Runs alone and distilled for each seed, and tells what they say together. Started again, it goes on where it was. */
+async function compareVerb(file: string, flags: RunFlags & { readonly seeds: number }): Promise<number> {
+  const { compareSeeds, comparisonText } = await import('./coordinator/compare.js');
+  const { readSummary } = await import('./coordinator/coordinator.js');
+  const { isFinished } = await import('./coordinator/run-folder.js');
+  const wanted = { ...flags, set: [...flags.set, 'baseline=true'] };
+  const { recipe } = await openRecipe(file, wanted);
+  if (recipe.data.eval?.labels === undefined) throw new UserError(`${file}: data.eval: no labels; an evaluation set with labels wanted, to compare by`);
+  const comparison = await compareSeeds({
+    firstSeed: recipe.seed, seeds: flags.seeds, out: flags.out ?? join('runs', `${recipe.name}-compare`),
+    run: async (seed, folder) => {
+      const { run, out } = await start(file, { ...wanted, seed, out: folder });
+      if (flags.quiet !== true) say(`seed ${seed} (${seed - recipe.seed + 1} of ${flags.seeds})`);
+      return (await isFinished(folder)) ? readSummary(folder, run.recipeDigest) : runLocally(run, out, wanted);
+    },
+  });
+  print(flags.json === true ? JSON.stringify(comparison) : comparisonText(comparison));
+  return exitCodes.done;
 }
 
 /** Makes a recipe's labels and nothing else: by local workers, or with --listen by those that join. */
@@ -390,6 +415,8 @@ function program(done: (code: number) => void): Command {
   withFolder(root.command('coordinator').argument('<recipe>').description('the coordinator alone'))
     .requiredOption('--listen <host:port>', 'where workers connect', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
     .option('--insecure', 'no token beyond loopback').option('--expect <n>', 'begin when so many workers are ready', positive).action(verb(coordinatorVerb));
+  withRun(root.command('compare').argument('<recipe>').description('student alone against student distilled, over several seeds'))
+    .option('--seeds <n>', 'how many, from the recipe\'s on', positive, 5).option('--workers <n>', 'local workers', positive).addOption(backend()).action(verb(compareVerb));
   withRun(root.command('label').argument('<recipe>').description('make a recipe\'s soft labels and nothing else'))
     .option('--listen <host:port>', 'let label workers join there, instead of local ones', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
     .option('--insecure', 'no token beyond loopback').option('--workers <n>', 'local workers', positive).addOption(backend()).action(verb(labelVerb));

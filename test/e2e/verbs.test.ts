@@ -1,5 +1,5 @@
 /** The verbs around a run, through the built program. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Program, type Ended } from '../../bench/programs.js';
@@ -45,6 +45,36 @@ describe('eval', () => {
     const report = JSON.parse(stdout) as Record<string, unknown>;
     expect(report).toMatchObject({ accuracy: summary.student.accuracy, agreement: 1, against: { onlyFirst: 0, onlySecond: 0, difference: 0, p: 1 } });
     expect(Object.keys(report)).toEqual(expect.arrayContaining(['top5', 'loss', 'confusion']));
+  });
+});
+
+describe('compare', () => {
+  const job = at('compare.yaml');
+  const out = at('compare');
+  const compare = (...more: string[]): Promise<Ended> => stillhouse('compare', job, '--seeds', '2', '--workers', '1', '--backend', 'wasm', '--out', out, ...more);
+  let first: Ended;
+
+  beforeAll(async () => {
+    writeFileSync(job, barsRecipe({ student: '{ builtin: mlp, hidden: [6] }', teacher: 'run/student/model.json', more: 'ensemble: { allowChance: true }\n' }));
+    first = await compare('--json');
+    expect(first.code, first.stderr).toBe(0);
+  });
+
+  it('gives the accuracy of both students for each seed, as the runs have them, and their difference', () => {
+    const found = JSON.parse(first.stdout) as { seeds: { seed: number; alone: number; distilled: number }[]; alone: { mean: number }; difference: { mean: number; interval: object; p: number } };
+    const summaries = [11, 12].map((seed) => JSON.parse(readFileSync(join(out, `seed-${seed}`, 'summary.json'), 'utf8')) as { student: { accuracy: number }; baseline: { accuracy: number } });
+    expect(found.seeds.map(({ seed, alone, distilled }) => [seed, alone, distilled])).toEqual(summaries.map(({ student, baseline }, i) => [11 + i, baseline.accuracy, student.accuracy]));
+    expect(found.difference.mean).toBeCloseTo(summaries.reduce((sum, { student, baseline }) => sum + (student.accuracy - baseline.accuracy) / 2, 0), 12);
+  });
+
+  it('reads what is there when it is started again, and refuses what another recipe has left', async () => {
+    const before = statSync(join(out, 'seed-12', 'journal.jsonl'));
+    const again = await compare();
+    expect(again.code, again.stderr).toBe(0);
+    expect(again.stdout).toMatch(/student alone .*, distilled .*\ndifference [+-]\d+\.\d\d points; 95 % interval .* \(paired t-test over 2 seeds\)/);
+    expect(statSync(join(out, 'seed-12', 'journal.jsonl')).mtimeMs).toBe(before.mtimeMs);
+    const other = await compare('--set', 'optimizer.learningRate=0.5');
+    expect([other.code, other.stderr.trim().split('\n').at(-1)]).toEqual([2, expect.stringMatching(/seed-11: holds a finished run of another recipe; choose another --out$/)]);
   });
 });
 
