@@ -14,7 +14,7 @@ import type { StudentSpec } from '../shared/models/student-spec.js';
 import { pluginDigests, type InstalledPlugins } from '../shared/plugins.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
 import type { Preprocess, Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
-import { baseTemperature, needsOf, termsIn } from '../shared/recipe/terms.js';
+import { needsOf, termsIn } from '../shared/recipe/terms.js';
 import type { ArtifactSource } from './artifacts.js';
 import { weightsDigest } from './reports/summary.js';
 import type { PreparedRun } from './run-data.js';
@@ -26,8 +26,6 @@ export interface Expected {
   readonly inputShape: readonly number[];
   readonly classes: number;
   readonly seed: number;
-  /** For teachers without a temperature of their own. */
-  readonly responseTemperature: number;
   readonly classNames?: readonly string[] | undefined;
   /** What the student's samples go through. */
   readonly preprocess?: Preprocess | null;
@@ -75,7 +73,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   const data = await prepareData(options);
   const expected: Expected = {
     inputShape: data.manifest.train.shape, classes: data.manifest.classes, seed: given.seed,
-    responseTemperature: baseTemperature(given.losses), classNames: given.data.classNames, preprocess: data.manifest.preprocess,
+    classNames: given.data.classNames, preprocess: data.manifest.preprocess,
   };
   const inspected = await options.tools.inspectStudent(given.student, recipeFolder, expected);
   checkExits(given, inspected.spec);

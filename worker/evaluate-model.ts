@@ -91,7 +91,7 @@ async function readEvaluationSet({ recipe, recipeFolder }: EvaluateOptions): Pro
 async function logitsOfFile(path: string, { inputs, labels, shape, classes }: Data): Promise<Float32Array> {
   const openTensorFlow = async (): ReturnType<Parameters<typeof Ensemble.open>[2]['openTensorFlow']> => (await openWasm()).tf;
   const recipe = { name: 'model', model: path, weight: 1, output: 'logits' as const };
-  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, responseTemperature: 1, openTensorFlow });
+  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, openTensorFlow });
   const ensemble = await Ensemble.open([spec], new Map(paths), { combine: 'logits', rows, inputShape: [...shape], openTensorFlow });
   const size = shape.reduce((product, dim) => product * dim, 1);
   const logits = new Float32Array(labels.length * classes);

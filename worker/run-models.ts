@@ -131,10 +131,9 @@ class RunModels implements RunCompute {
     const { recipe, teachers } = parts.begin;
     this.#kinds = labelKinds(recipe);
     this.#teacherTaps = tapsByTeacher(recipe);
-    const base = baseTemperature(recipe.losses);
     this.#mixing = {
       combine: recipe.ensemble.combine, classes: this.classes,
-      teachers: teachers.map(({ name, weight, temperature }) => ({ name, weight, temperature: temperature === base ? null : temperature })),
+      teachers,
     };
   }
 

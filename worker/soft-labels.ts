@@ -7,7 +7,7 @@ import { meanLogits, mix, normaliseWeights, type Combine } from './teachers/mixt
 export interface Mixing {
   readonly combine: Combine;
   readonly classes: number;
-  /** Temperature null: the term's. In the recipe's order. */
+  /** Temperature null: the term's; a teacher's own is kept. In the recipe's order. */
   readonly teachers: readonly { readonly name: string; readonly weight: number; readonly temperature: number | null }[];
 }
 

@@ -101,7 +101,8 @@ export const teacherSchema = z
     name,
     format: z.enum(['onnx', 'layers-model', 'graph-model', 'saved-model']),
     weight: z.number(),
-    temperature: z.number(),
+    /** Its own, kept whatever a loss asks for; null: the loss's. */
+    temperature: z.number().nullable(),
     output: z.enum(['logits', 'probabilities']),
     outputName: name.optional(),
     input: name.optional(),

@@ -81,7 +81,7 @@ export const teacherRecipeSchema = z
     name: z.string().min(1).max(64),
     model: z.string().describe('ONNX file, or model.json of a tfjs LayersModel or GraphModel, relative to the recipe'),
     weight: weight.default(1).describe('share in the ensemble; shares are normalised once'),
-    temperature: z.number().positive().optional().describe("default: the response term's"),
+    temperature: z.number().positive().optional().describe('default: that of the loss that asks'),
     output: z.enum(['logits', 'probabilities']).default('logits'),
     outputName: z.string().optional(),
     input: z.string().optional(),

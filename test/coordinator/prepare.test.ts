@@ -17,7 +17,7 @@ function tools({ trainLabels = [0, 1, 2, 0], evalShape = [16], teacherSha = 'a'.
   return {
     inspectStudent: async () => ({ spec: tiny.student, weights: new Map([['dense/kernel', Float32Array.of(kernel)]]) }),
     inspectTeacher: async (teacher, _folder, expected) => ({
-      spec: { name: teacher.name, format: 'onnx', weight: teacher.weight, temperature: expected.responseTemperature, output: 'logits', layout: 'nhwc', classes: expected.classes, parameters: 9, files: [{ name: 'a.onnx', sha256: teacherSha, bytes: 5 }] },
+      spec: { name: teacher.name, format: 'onnx', weight: teacher.weight, temperature: teacher.temperature ?? null, output: 'logits', layout: 'nhwc', classes: expected.classes, parameters: 9, files: [{ name: 'a.onnx', sha256: teacherSha, bytes: 5 }] },
       paths: new Map([[teacherSha, '/models/a.onnx']]), warnings: ['odd'], taps: [],
     }),
     planTaps: async (given, student) => ({ recipe: given, student }),
@@ -49,7 +49,7 @@ describe('prepareRun', () => {
     expect(run.artifacts.get('c'.repeat(64))).toEqual({ path: `/shards/${'c'.repeat(64)}` });
     expect(run.artifacts.get('a'.repeat(64))).toEqual({ path: '/models/a.onnx' });
     expect([run.artifacts.has(run.studentArtifact.sha256), run.artifacts.has(run.manifestArtifact.sha256)]).toEqual([true, true]);
-    expect([run.manifest.classes, run.teachers[0]?.temperature, warnings]).toEqual([3, 3, ['odd']]);
+    expect([run.manifest.classes, run.teachers[0]?.temperature, warnings]).toEqual([3, null, ['odd']]);
     expect([run.sampleAt(0, 0), run.sampleAt(1, 0), run.sampleAt(1, 3)]).toEqual([1, 2, 1]);
   });
 

@@ -9,7 +9,7 @@ import { installedPlugins } from '../../shared/plugins.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { temporaryFolder } from './fakes.js';
 import { rows, termNames } from './losses/rows.js';
-import { curve, prepared, whole } from './real-runs.js';
+import { curve, prepareAgain, prepared, whole } from './real-runs.js';
 import { reference, saveLayersModel } from './teachers/fixtures.js';
 
 const student = { builtin: 'mlp', hidden: [8] };
@@ -82,6 +82,27 @@ describe('a run', () => {
     const same = what === 'a temperature' ? 2 : 3;
     expect(values(scheduled).slice(0, same)).toEqual(values(constant).slice(0, same));
     expect(values(scheduled)[same]).not.toBe(values(constant)[same]);
+  }, 60_000);
+});
+
+describe('temperatures', () => {
+  const of = async (combine: string, own: number | undefined, losses: Record<string, unknown>, workers: number, cached = true): Promise<Awaited<ReturnType<typeof whole>>> => {
+    const run = await prepared(student, { ...short, ensemble: { combine, allowChance: true }, labels: { cache: cached }, losses: { crossEntropy: { weight: 0.1 }, ...losses } });
+    const [first] = run.recipe.teachers;
+    if (first === undefined) throw new Error('no teacher');
+    return whole(await prepareAgain(run, { ...run.recipe, teachers: [{ ...first, temperature: own }, ...run.recipe.teachers.slice(1)] }), workers);
+  };
+  const lossesOf = ({ lines }: Awaited<ReturnType<typeof of>>, term: string): number[] => lines.flatMap((line) => (line.type === 'commit' ? [line.loss[term] ?? NaN] : []));
+  const two = { response: { weight: 1, temperature: 3 }, decoupled: { weight: 0.1, temperature: { from: 6, to: 2, steps: 2 } } };
+
+  it.each(['logits', 'probabilities'])("of a teacher's own are kept in a mixture of %s whatever a loss or a schedule asks for, live and kept, with 1 and 2 workers", async (combine) => {
+    const [same, near, none, live, many] = [await of(combine, 3, two, 1), await of(combine, 3 + 1e-6, two, 1), await of(combine, undefined, two, 1), await of(combine, 3, two, 1, false), await of(combine, 3, two, 2)];
+    expect(curve(live.lines)).toEqual(curve(same.lines));
+    expect(curve(many.lines)).toEqual(curve(same.lines));
+    lossesOf(same, 'decoupled').forEach((loss, i) => expect(loss).toBeCloseTo(lossesOf(near, 'decoupled')[i] ?? NaN, 2));
+    // The response is at the very temperature; the other term is not, until the teacher has none of its own.
+    expect(lossesOf(same, 'response')[0]).toBe(lossesOf(none, 'response')[0]);
+    expect(Math.abs((lossesOf(same, 'decoupled')[0] ?? NaN) - (lossesOf(none, 'decoupled')[0] ?? NaN))).toBeGreaterThan(0.1);
   }, 60_000);
 });
 

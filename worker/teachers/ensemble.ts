@@ -26,7 +26,7 @@ export interface EnsembleOptions {
   /** One sample, channels last, as the data set gives it. */
   readonly inputShape: readonly number[];
   readonly openTensorFlow: OpenTensorFlow;
-  /** The response term's temperature: teachers that have it follow the temperature that a mixture is asked for. */
+  /** Of a mixture that is asked for without one, for teachers without one of their own; default 1. */
   readonly temperature?: number | undefined;
   /** Gets one line when a teacher's output looks unlike what its recipe says. */
   readonly warn?: (text: string) => void;
@@ -114,7 +114,7 @@ export class Ensemble {
   }
 
   /** The mixture of what `logits` gave, as log-probabilities; at `temperature` for teachers without one of their own. */
-  mixture(logits: ReadonlyMap<string, Float32Array>, temperature = this.#options.temperature): Float32Array {
+  mixture(logits: ReadonlyMap<string, Float32Array>, temperature = this.#options.temperature ?? 1): Float32Array {
     return mix(this.#options.combine, this.#outputs(logits, temperature), this.classes);
   }
 
@@ -133,18 +133,17 @@ export class Ensemble {
   }
 
   #label(name: string, logits: ReadonlyMap<string, Float32Array>): Float32Array {
-    if (name === 'logits') return meanLogits(this.#outputs(logits, undefined));
+    if (name === 'logits') return meanLogits(this.#outputs(logits, 1));
     if (name.startsWith('T=')) return this.mixture(logits, Number(name.slice(2)));
     const found = logits.get(name.slice('teacher:'.length));
     if (found === undefined) throw new RangeError(`labels ${name}: the ensemble has no such teacher`);
     return found;
   }
 
-  #outputs(logits: ReadonlyMap<string, Float32Array>, temperature: number | undefined): TeacherOutput[] {
+  #outputs(logits: ReadonlyMap<string, Float32Array>, temperature: number): TeacherOutput[] {
     return this.#members.flatMap(({ spec, weight }) => {
       const logits_BC = logits.get(spec.name);
-      const follows = temperature !== undefined && spec.temperature === this.#options.temperature;
-      return logits_BC === undefined ? [] : [{ logits_BC, weight, temperature: follows ? temperature : spec.temperature }];
+      return logits_BC === undefined ? [] : [{ logits_BC, weight, temperature: spec.temperature ?? temperature }];
     });
   }
 

@@ -26,8 +26,6 @@ export interface ExpectedTeacher {
   /** One sample of the data, channels last. */
   readonly inputShape: readonly number[];
   readonly classes: number;
-  /** For a teacher without a temperature of its own. */
-  readonly responseTemperature: number;
   readonly openTensorFlow: OpenTensorFlow;
   /** Inner values whose shapes are asked for. */
   readonly taps?: WantedTaps;
@@ -70,7 +68,7 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
       name: recipe.name,
       format: found.format,
       weight: recipe.weight,
-      temperature: recipe.temperature ?? expected.responseTemperature,
+      temperature: recipe.temperature ?? null,
       output: recipe.output,
       ...named,
       layout: layout.layout,

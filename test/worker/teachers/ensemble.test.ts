@@ -145,10 +145,11 @@ describe('Ensemble', () => {
     expect(found.get('logits')).toHaveLength(rows * classes);
   });
 
-  it('asks a teacher that has the response term\'s temperature at every other one, and leaves the others their own', async () => {
-    const follows = await open([tinyOnnx({ temperature: 4 })], { temperature: 4 });
-    const own = await open([tinyOnnx({ temperature: 4 })], { temperature: 3 });
+  it('softens a teacher without a temperature by what is asked for, and leaves the others their own, be it the same', async () => {
+    const follows = await open([tinyOnnx({ temperature: null })], { temperature: 4 });
+    const own = await open([tinyOnnx({ temperature: 4 })], { temperature: 4 });
     const [soft] = [await (await open([tinyOnnx({ temperature: 9 })])).softLabels(inputs, rows)];
+    expect(await follows.softLabels(inputs, rows)).toEqual(await own.softLabels(inputs, rows));
     expect((await follows.labels(['T=9'], inputs, rows)).get('T=9')).toEqual(soft);
     expect((await own.labels(['T=9'], inputs, rows)).get('T=9')).toEqual(await own.softLabels(inputs, rows));
   });

@@ -6,7 +6,7 @@ import type { TeacherRecipe } from '../../../shared/recipe/schema.js';
 import { inspectTeacher } from '../../../worker/teachers/inspect.js';
 import { makeLayersModel, noTensorFlow, openTensorFlow, reference, referenceFolder, saveGraphModel, saveLayersModel, temporaryFolder } from './fixtures.js';
 
-const expected = { inputShape: reference.shape, classes: reference.classes, responseTemperature: 4, openTensorFlow };
+const expected = { inputShape: reference.shape, classes: reference.classes, openTensorFlow };
 const folder = temporaryFolder();
 const digest = (...names: string[]): string[] => names.map((name) => createHash('sha256').update(readFileSync(join(folder, name))).digest('hex'));
 
@@ -40,7 +40,7 @@ describe('inspectTeacher', () => {
     const { spec, paths, warnings } = await inspectTeacher(recipe('tiny.onnx'), folder, { ...expected, openTensorFlow: noTensorFlow });
     const [sha256 = ''] = digest('tiny.onnx');
     expect(spec).toEqual({
-      name: 'one', format: 'onnx', weight: 2, temperature: 4, output: 'logits', layout: 'nchw', classes: 5, parameters: reference.parameters,
+      name: 'one', format: 'onnx', weight: 2, temperature: null, output: 'logits', layout: 'nchw', classes: 5, parameters: reference.parameters,
       canary: expect.any(Array), files: [{ name: 'tiny.onnx', sha256, bytes: readFileSync(join(folder, 'tiny.onnx')).length }],
     });
     expect([...paths]).toEqual([[sha256, join(folder, 'tiny.onnx')]]);
