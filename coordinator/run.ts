@@ -324,7 +324,7 @@ export class Run {
     const epoch = account.add(line);
     if (epoch !== null) {
       reporter.epoch(epoch);
-      for (const [term, warning] of termWarnings(epoch)) {
+      for (const [term, warning] of termWarnings(epoch, termsIn(this.#options.run.recipe.losses))) {
         if (!this.#warned.has(term)) reporter.say('warn', warning);
         this.#warned.add(term);
       }

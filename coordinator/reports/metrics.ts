@@ -129,13 +129,17 @@ function withPrefix(sums: Readonly<Record<string, number>>, prefix: string): [st
 /** How many times the gradient of another term one may be before it is said. */
 const dominance = 100;
 
-/** What is odd about an epoch's terms, a line for each term that it is about. */
-export function termWarnings({ epoch, terms, gradientShares = {} }: MetricsLine): Map<string, string> {
+/**
+ * What is odd about an epoch's terms, a line for each term that it is about.
+ * @param names of all terms of the recipe
+ */
+export function termWarnings({ epoch, terms, gradientShares = {} }: MetricsLine, names: readonly string[]): Map<string, string> {
   const shares = Object.entries(gradientShares);
   const [most] = [...shares].sort(([, a], [, b]) => b - a);
+  const idle = names.filter((term) => terms[term] === undefined).map((term): [string, string] => [term, `losses.${term} applied to no sample of epoch ${epoch + 1}: it teaches nothing`]);
   const zero = Object.entries(terms).filter(([, mean]) => mean === 0).map(([term]): [string, string] => [term, `losses.${term} was 0 in all of epoch ${epoch + 1}: it teaches nothing`]);
   const small = shares.filter(([, share]) => share > 0 && most !== undefined && most[1] > dominance * share);
-  return new Map([...zero, ...small.map(([term, share]): [string, string] => [term, `epoch ${epoch + 1}: the gradient of losses.${most?.[0] ?? ''} is ${Math.round((most?.[1] ?? 0) / share)} times that of losses.${term}; other weights may be wanted`])]);
+  return new Map([...idle, ...zero, ...small.map(([term, share]): [string, string] => [term, `epoch ${epoch + 1}: the gradient of losses.${most?.[0] ?? ''} is ${Math.round((most?.[1] ?? 0) / share)} times that of losses.${term}; other weights may be wanted`])]);
 }
 
 export function termMeans(loss: Readonly<Record<string, number>>, counts: Readonly<Record<string, number>>): Record<string, number> {
