@@ -366,7 +366,10 @@ async function exportVerb(folder: string, flags: { format: string; out?: string 
   const { exportFormats } = await import('./worker/export.js');
   const formats = flags.format.split(',').map((name) => exportFormats.find((format) => format === name) ?? refuseFormat(name, exportFormats));
   const { exportRun } = await import('./worker/export-run.js');
-  for (const path of await exportRun(folder, flags.out ?? join(folder, 'export'), formats)) print(path);
+  const { writeModelCard } = await import('./coordinator/reports/model-card.js');
+  const out = flags.out ?? join(folder, 'export');
+  for (const path of await exportRun(folder, out, formats)) print(path);
+  print(await writeModelCard(folder, out));
   return exitCodes.done;
 }
 

@@ -1,4 +1,25 @@
-/** What figures of several runs say together: means, deviations, and the difference between pairs. Pure. */
+/** How sure a figure is: intervals of shares; means and deviations over runs, and the difference between pairs. Pure. */
+
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The 97.5 % quantile of the standard normal distribution: two-sided 95 %. */
+const z = 1.959963984540054;
+
+/**
+ * Wilson's score interval of a share, at 95 %: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n) (Wilson 1927).
+ * @param right of `samples`, integers, 0 <= right <= samples @returns [0, 1] for no samples
+ */
+export function wilsonInterval(right: number, samples: number): Interval {
+  if (samples === 0) return { low: 0, high: 1 };
+  const share = right / samples;
+  const scale = 1 + z ** 2 / samples;
+  const middle = (share + z ** 2 / (2 * samples)) / scale;
+  const half = (z / scale) * Math.sqrt((share * (1 - share)) / samples + z ** 2 / (4 * samples ** 2));
+  return { low: right === 0 ? 0 : middle - half, high: right === samples ? 1 : middle + half };
+}
 
 export interface Spread {
   readonly mean: number;

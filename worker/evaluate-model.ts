@@ -5,10 +5,11 @@ import { openSource } from '../shared/data/source.js';
 import { normalise } from '../shared/data/samples.js';
 import { UserError } from '../shared/errors.js';
 import type { Recipe } from '../shared/recipe/schema.js';
+import { wilsonInterval, type Interval } from '../shared/statistics.js';
 import { openWasm } from './backends/wasm.js';
 import { agreement, classifierReport, type ClassifierReport } from './metrics.js';
 import { Ensemble } from './teachers/ensemble.js';
-import { compareOnSamples, wilsonInterval, type Interval, type PairedComparison } from './significance.js';
+import { compareOnSamples, type PairedComparison } from './significance.js';
 import { inspectTeacher } from './teachers/inspect.js';
 
 export interface EvaluateOptions {

@@ -78,6 +78,16 @@ describe('compare', () => {
   });
 });
 
+describe('export', () => {
+  it('writes a card that has the run\'s own figures and digests', async () => {
+    const { code, stdout, stderr } = await stillhouse('export', at('run'), '--out', at('exported'));
+    expect(code, stderr).toBe(0);
+    expect(stdout.trim().split('\n').at(-1)).toBe(at('exported/MODEL_CARD.md'));
+    const [card, { digest, recipeDigest }] = [readFileSync(at('exported/MODEL_CARD.md'), 'utf8'), JSON.parse(readFileSync(at('run/summary.json'), 'utf8')) as { digest: string; recipeDigest: string }];
+    for (const fact of [`${(100 * summary.student.accuracy).toFixed(2)} %`, `weights: ${digest}`, `recipe: ${recipeDigest}`, '30 steps of 32 samples, 900 samples in all', '`total = 0.5 x crossEntropy`']) expect(card).toContain(fact);
+  });
+});
+
 describe('export --format onnx', () => {
   it('writes a student that answers as the run\'s does', async () => {
     const { code, stderr } = await stillhouse('export', at('run'), '--format', 'onnx', '--out', at('onnx'));

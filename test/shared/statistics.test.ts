@@ -1,6 +1,6 @@
 /** Against figures of the published tables of Student's distribution, and a paired test worked out by hand. */
 import { describe, expect, it } from 'vitest';
-import { pairedDifference, spreadOf, tQuantile, withinT } from '../../shared/statistics.js';
+import { pairedDifference, spreadOf, tQuantile, wilsonInterval, withinT } from '../../shared/statistics.js';
 
 describe('Student\'s t distribution', () => {
   it.each([[1, 12.706], [2, 4.303], [3, 3.182], [4, 2.776], [5, 2.571], [9, 2.262], [10, 2.228], [30, 2.042], [120, 1.98]])('has, for %i degrees, 95 %% within %d', (degrees, t) => {
@@ -33,5 +33,20 @@ describe('a paired difference', () => {
 describe('a spread', () => {
   it('has the deviation of a sample', () => {
     expect(spreadOf([1, 2, 3, 4])).toEqual({ mean: 2.5, deviation: Math.sqrt(5 / 3) });
+  });
+});
+
+describe('wilsonInterval', () => {
+  it('has the textbook bounds for 81 of 263 (Newcombe 1998)', () => {
+    const { low, high } = wilsonInterval(81, 263);
+    expect(low).toBeCloseTo(0.2553, 4);
+    expect(high).toBeCloseTo(0.3662, 4);
+  });
+  it('stays within 0 and 1, and never has no width', () => {
+    expect(wilsonInterval(0, 20)).toEqual({ low: 0, high: expect.closeTo(0.1611, 4) });
+    expect(wilsonInterval(20, 20)).toEqual({ low: expect.closeTo(0.8389, 4), high: 1 });
+  });
+  it('says nothing of no samples', () => {
+    expect(wilsonInterval(0, 0)).toEqual({ low: 0, high: 1 });
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { evaluationText, withIntervals } from '../../worker/evaluate-model.js';
-import { wilsonInterval } from '../../worker/significance.js';
+import { wilsonInterval } from '../../shared/statistics.js';
 
 const report = withIntervals({ samples: 10, accuracy: 0.8, top5: 1, loss: 0.5, calibrationError: 0.1, confusion: [[5, 1, 0], [1, 3, 0], [0, 0, 0]] });
 

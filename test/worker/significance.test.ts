@@ -1,20 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compareOnSamples, exactMcNemar, wilsonInterval } from '../../worker/significance.js';
-
-describe('wilsonInterval', () => {
-  it('has the textbook bounds for 81 of 263 (Newcombe 1998)', () => {
-    const { low, high } = wilsonInterval(81, 263);
-    expect(low).toBeCloseTo(0.2553, 4);
-    expect(high).toBeCloseTo(0.3662, 4);
-  });
-  it('stays within 0 and 1, and never has no width', () => {
-    expect(wilsonInterval(0, 20)).toEqual({ low: 0, high: expect.closeTo(0.1611, 4) });
-    expect(wilsonInterval(20, 20)).toEqual({ low: expect.closeTo(0.8389, 4), high: 1 });
-  });
-  it('says nothing of no samples', () => {
-    expect(wilsonInterval(0, 0)).toEqual({ low: 0, high: 1 });
-  });
-});
+import { compareOnSamples, exactMcNemar } from '../../worker/significance.js';
 
 describe('exactMcNemar', () => {
   it('is twice the binomial tail', () => {

@@ -1,0 +1,101 @@
+/**
+ * The model card of a finished run's student (Mitchell et al. 2019): what it is, from what, by which teachers and losses,
+ * and how good, as Markdown. From the run folder's files alone; what they do not tell is said to be missing.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { exitCodes, UserError } from '../../shared/errors.js';
+import { describeLosses } from '../../shared/recipe/check.js';
+import { recipeSchema, type Recipe, type SourceRecipe } from '../../shared/recipe/schema.js';
+import { wilsonInterval } from '../../shared/statistics.js';
+import { afterRewinds, readJournal } from '../journal.js';
+import { isFinished } from '../run-folder.js';
+import { parseStored, writeDurably } from '../storage.js';
+import { summarySchema, type Summary } from './summary.js';
+
+const digestsSchema = z.looseObject({ recipe: z.string(), student: z.string(), data: z.string(), teachers: z.record(z.string(), z.array(z.string())) });
+const storedRecipeSchema = z.looseObject({ digests: digestsSchema });
+
+export interface CardSource {
+  readonly recipe: Recipe;
+  readonly digests: z.infer<typeof digestsSchema>;
+  readonly summary: Summary;
+  /** Of the last evaluation; null where nothing was evaluated. */
+  readonly evaluationSamples: number | null;
+}
+
+/** Writes `MODEL_CARD.md`. @returns its path @throws UserError 65 when a file of the run is damaged */
+export async function writeModelCard(run: string, out: string): Promise<string> {
+  const path = join(out, 'MODEL_CARD.md');
+  await writeDurably(path, [Buffer.from(modelCard(await readCardSource(run)))]);
+  return path;
+}
+
+async function readCardSource(run: string): Promise<CardSource> {
+  if (!(await isFinished(run))) throw new UserError(`${run}: holds no summary yet; a finished run was wanted`, exitCodes.data);
+  const [recipeFile, summaryFile] = [join(run, 'recipe.yaml'), join(run, 'summary.json')];
+  const [recipeText, summaryText] = await Promise.all([readFile(recipeFile, 'utf8'), readFile(summaryFile, 'utf8')]);
+  const { digests, ...recipe } = parseStored(recipeFile, storedRecipeSchema, () => parse(recipeText));
+  const lines = afterRewinds((await readJournal(join(run, 'journal.jsonl'))).lines);
+  const evaluation = lines.findLast((line) => line.type === 'evaluation' && line.subject === 'student');
+  return {
+    recipe: parseStored(recipeFile, recipeSchema, () => recipe), digests, summary: parseStored(summaryFile, summarySchema, () => JSON.parse(summaryText)),
+    evaluationSamples: evaluation?.type === 'evaluation' ? evaluation.samples : null,
+  };
+}
+
+export function modelCard({ recipe, digests, summary, evaluationSamples }: CardSource): string {
+  const { student, baseline, teachers, ensemble } = summary;
+  const rows = [
+    row('student', student, evaluationSamples),
+    ...(baseline === undefined ? [] : [row('student alone (baseline)', baseline, evaluationSamples)]),
+    ...teachers.map((teacher) => row(`teacher ${teacher.name}`, teacher, evaluationSamples)),
+    ...(ensemble === undefined || teachers.length < 2 ? [] : [row('ensemble', ensemble, evaluationSamples)]),
+  ];
+  return `${[
+    `# ${summary.name}`,
+    teachers.length === 0 ? 'A student trained by Stillhouse.' : `A student distilled by Stillhouse from ${teachers.map(({ name }) => name).join(', ')}.`,
+    '## Figures',
+    evaluationSamples === null ? 'Missing: the run had no evaluation data.' : `Accuracy on ${evaluationSamples.toLocaleString('en-US')} evaluation samples, with its 95 % interval (Wilson).`,
+    ['| model | parameters | accuracy | interval |', '| --- | --- | --- | --- |', ...rows].join('\n'),
+    calibration(student),
+    '## Training',
+    list([
+      ...describeLosses(recipe).map((line) => `\`${line}\``),
+      `optimizer: ${recipe.optimizer.name}, learning rate ${recipe.optimizer.learningRate}, schedule ${recipe.optimizer.schedule?.name ?? 'none'}`,
+      `${summary.steps.toLocaleString('en-US')} steps of ${recipe.batch.size} samples, ${summary.samples.toLocaleString('en-US')} samples in all, ${summary.seconds.toFixed(0)} s, seed ${recipe.seed}`,
+      `compression of gradients: ${recipe.compression}; backends: ${[...new Set(summary.workers.map(({ backend }) => backend))].join(', ') || 'missing'}`,
+    ]),
+    '## Data',
+    list([`training: ${describeSource(recipe.data.train)}`, `evaluation: ${recipe.data.eval === undefined ? 'none' : describeSource(recipe.data.eval)}`, `augmentation: ${recipe.data.augment === undefined ? 'none' : JSON.stringify(recipe.data.augment)}`]),
+    '## Digests (SHA-256)',
+    list([
+      `weights: ${summary.digest}`, `recipe: ${digests.recipe}`, `student's topology: ${digests.student}`, `data: ${digests.data}`,
+      ...Object.entries(digests.teachers).map(([name, files]) => `teacher ${name}: ${files.join(', ')}`),
+    ]),
+    '## Not told by the run',
+    'Licences of data and teachers, intended use, and how the student behaves on other data: whoever passes it on adds these.',
+  ].filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function row(name: string, { parameters, accuracy }: { readonly parameters: number; readonly accuracy?: number | undefined }, samples: number | null): string {
+  const count = parameters.toLocaleString('en-US');
+  if (accuracy === undefined || samples === null) return `| ${name} | ${count} | missing | missing |`;
+  const { low, high } = wilsonInterval(Math.round(accuracy * samples), samples);
+  return `| ${name} | ${count} | ${percent(accuracy)} | ${percent(low)} to ${percent(high)} |`;
+}
+
+function calibration({ loss, calibrationError }: Summary['student']): string {
+  return loss === undefined || calibrationError === undefined ? '' : `The student's cross entropy is ${loss.toFixed(4)}, its expected calibration error ${percent(calibrationError)}.`;
+}
+
+function describeSource(source: SourceRecipe): string {
+  const { format, limit, labelled, onlyLabelled, ...rest } = source;
+  const files = [...new Set(Object.values(rest).filter((value) => typeof value === 'string'))];
+  return [`${format} (${files.join(', ')})`, ...(limit === undefined ? [] : [`first ${limit} samples`]), ...(labelled === undefined ? [] : [`labels of the first ${labelled}`]), ...(onlyLabelled === true ? ['only those with a label'] : [])].join(', ');
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+const list = (lines: readonly string[]): string => lines.map((line) => `- ${line}`).join('\n');
