@@ -3,7 +3,9 @@
  * become weights of the student's replica. What is wrong is said here, in one line.
  */
 import { exitCodes, UserError } from '../shared/errors.js';
+import { lastOutputAlone } from '../shared/models/exits.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
+import { layersOf } from '../shared/models/topology.js';
 import type { PairRecipe } from '../shared/recipe/loss-schema.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import { pairTerms, splitTap, tapPairs, type PairTerm, type TapPair } from '../shared/recipe/terms.js';
@@ -45,7 +47,7 @@ export async function planTaps({ recipe, student, teachers, openTensorFlow }: Pl
   const isAuto = pairTerms.some((term) => recipe.losses[term]?.pairs === 'auto');
   if (!isAuto && tapPairs(recipe.losses).length === 0) return { recipe, student };
   const own = await studentTapShapes(await openTensorFlow(), student.spec);
-  const named = withPairs(recipe, own, teachers);
+  const named = withPairs(recipe, answering(own, student.spec), teachers);
   const shapeOf = (pair: TapPair): { student: readonly number[]; teacher: readonly number[] } => ({
     student: studentShape(pair.student, own, pair.term), teacher: pair.teacher === null ? studentShape(pair.to ?? '', own, pair.term) : teacherShape(pair.teacher, { recipe, teachers, classes: student.spec.classes }),
   });
@@ -56,6 +58,13 @@ export async function planTaps({ recipe, student, teachers, openTensorFlow }: Pl
   });
   const spec = { ...student.spec, weights: [...student.spec.weights, ...adapters.map((adapter) => adapter.spec)] };
   return { recipe: named, student: { spec, weights: new Map([...student.weights, ...adapters.map((adapter) => [adapter.spec.name, adapter.values] as const)]) } };
+}
+
+/** Taps of layers that the student's answer needs: what an earlier exit has of its own is no part of the student. */
+function answering(own: readonly TapShape[], { topology, exits }: StudentSpec): readonly TapShape[] {
+  if (exits === undefined) return own;
+  const needed = new Set(layersOf(lastOutputAlone(topology)).map(({ path }) => path[0]));
+  return own.filter(({ name }) => needed.has(name));
 }
 
 function studentShape(tap: string, own: readonly TapShape[], term: string): readonly number[] {
@@ -87,13 +96,16 @@ function checkPair(pair: TapPair, student: readonly number[], teacher: readonly 
   if (!isSame) throw new UserError(`${where} differ in their channels; adapter ${student.length === teacher.length && student.length > 1 ? 'conv1x1' : 'dense'} wanted`);
 }
 
-/** `auto` by name: for each spatial size of the student's maps its last one, with the last one of that size of each teacher. */
+/**
+ * `auto` by name: for each spatial size of the student's maps its last one, with the last one of that size of each teacher.
+ * With a teacher that has no map of such a size, by depth: the last sizes of both, those before them, and so on.
+ */
 function withPairs(recipe: Recipe, own: readonly TapShape[], teachers: PlanTapsOptions['teachers']): Recipe {
   const propose = (term: PairTerm): PairRecipe[] => {
-    const found = [...teachers].flatMap(([teacher, taps]) => pairsBySize(lastBySize(own), lastBySize(taps)).map(([s, t]): PairRecipe => ({
+    const found = [...teachers].flatMap(([teacher, taps]) => pairsOf(lastBySize(own), lastBySize(taps)).map(([s, t]): PairRecipe => ({
       student: s.name, teacher: `${teacher}/${t.name}`, batchNorm: false, activation: 'linear', ...(channelwise.has(term) && s.shape.at(-1) !== t.shape.at(-1) ? { adapter: 'conv1x1' } : {}),
     })));
-    if (found.length === 0) throw new UserError(`losses.${term}.pairs: auto finds no maps [height, width, channels] of one size in student and teachers; pairs by name wanted`, exitCodes.usage);
+    if (found.length === 0) throw new UserError(`losses.${term}.pairs: auto finds no maps [height, width, channels] in student and teachers; pairs by name wanted`, exitCodes.usage);
     return found;
   };
   let { losses } = recipe;
@@ -107,9 +119,14 @@ function lastBySize(taps: readonly TapShape[]): TapShape[] {
   return [...bySize.values()];
 }
 
-function pairsBySize(student: readonly TapShape[], teacher: readonly TapShape[]): [TapShape, TapShape][] {
-  return student.flatMap((own): [TapShape, TapShape][] => {
+/** @param student last maps of its sizes, from the input to the output; `teacher`: the same */
+function pairsOf(student: readonly TapShape[], teacher: readonly TapShape[]): [TapShape, TapShape][] {
+  const bySize = student.flatMap((own): [TapShape, TapShape][] => {
     const other = teacher.find(({ shape }) => shape[0] === own.shape[0] && shape[1] === own.shape[1]);
     return other === undefined ? [] : [[own, other]];
   });
+  if (bySize.length > 0) return bySize;
+  const depth = Math.min(student.length, teacher.length);
+  const [late, others] = [student.slice(student.length - depth), teacher.slice(teacher.length - depth)];
+  return late.flatMap((own, i): [TapShape, TapShape][] => others.slice(i, i + 1).map((other) => [own, other]));
 }

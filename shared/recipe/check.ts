@@ -151,7 +151,7 @@ function teacherWarnings({ teachers, losses, baseline }: Recipe): Finding[] {
 
 function temperatureWarnings({ teachers, losses }: Recipe): Finding[] {
   const given = [
-    ...termsIn(losses).filter((term) => term === 'response' || term === 'decoupled').flatMap((term) => ends(temperatureOf(losses, term)).map((t) => ({ path: ['losses', term, 'temperature'], t }))),
+    ...termsIn(losses).filter((term) => term === 'response' || term === 'decoupled' || term === 'exitResponse').flatMap((term) => ends(temperatureOf(losses, term)).map((t) => ({ path: ['losses', term, 'temperature'], t }))),
     ...teachers.flatMap(({ temperature }, i) => (temperature === undefined ? [] : [{ path: ['teachers', i, 'temperature'], t: temperature }])),
   ];
   return given.filter(({ t }) => t < 1 || t > 20).map(({ path, t }) => at(path, `${t} given; 1 to 20 is usual (too high makes labels uniform, too low makes them hard)`));

@@ -13,6 +13,7 @@ import { openWasm } from '../../worker/backends/wasm.js';
 import { builtinStudent } from '../../worker/builtin-students.js';
 import { exportStudent } from '../../worker/export.js';
 import { inspectStudent, type InspectedStudent } from '../../worker/inspect-student.js';
+import { planTaps } from '../../worker/plan-taps.js';
 import { Student } from '../../worker/student.js';
 import { temporaryFolder } from './fakes.js';
 import { prepared, whole } from './real-runs.js';
@@ -103,6 +104,15 @@ describe('a student with several outputs', () => {
     await exportStudent(all.spec, all.weights, folder);
     const again = await inspect(join(folder, 'model.json'));
     expect([again.spec.exits, again.spec.weights]).toEqual([spec.exits, spec.weights]);
+  });
+
+  it('lends no map of an earlier exit to pairs that are proposed', async () => {
+    const { spec, weights } = builtin(false);
+    const recipe = recipeSchema.parse({ student: { builtin: 'cnn-small' }, losses: { attention: { weight: 1, pairs: 'auto' } }, teachers: [{ name: 't', model: 't.onnx' }], data: { train: { format: 'npy', inputs: 'x.npy' } }, optimizer, batch: { size: 4 }, epochs: 1 });
+    const planned = await planTaps({ recipe, student: { spec, weights }, teachers: new Map([['t', [{ name: 'm', shape: [2, 2, 1] }, { name: 'n', shape: [6, 6, 1] }]]]), openTensorFlow: async () => (await openWasm()).tf });
+    const { pairs } = planned.recipe.losses.attention ?? {};
+    // exit1_conv has the size [2, 2], too.
+    expect(pairs === 'auto' ? [] : pairs?.map(({ student }) => student)).toEqual(['conv1']);
   });
 
   it('keeps a layer that is applied in both, with all that any of its places needs', () => {

@@ -7,6 +7,7 @@ import type { LabelHome } from '../../shared/labels/home.js';
 import { Ensemble } from '../../worker/teachers/ensemble.js';
 import { temporaryFolder } from './fakes.js';
 import { reference } from './teachers/fixtures.js';
+import { labelSets } from '../../shared/labels/sets.js';
 import { openShelf } from '../../shared/labels/shelf.js';
 import { writeNpz } from '../../shared/labels/write-npz.js';
 import { curve, prepareAgain, prepared, samples, whole } from './real-runs.js';
@@ -45,6 +46,19 @@ describe('a run with a label cache', () => {
     const [lines, again] = [cold, warm].map(({ said }) => said.filter(isLabelLine));
     expect(lines?.join('\n')).toMatch(bound);
     expect(again).toEqual([...(lines ?? []), `labels: ${samples} of ${samples} read from the cache`]);
+  }, 60_000);
+
+  it('keeps the logits of each teacher where a temperature changes, and never softens a mixture again', async () => {
+    const run = await prepared(student, { losses: { crossEntropy: { weight: 0.6 }, response: { weight: 0.4, temperature: { from: 4, to: 1 } }, decoupled: { weight: 0.1, temperature: 2 }, logitMse: { weight: 0.01 } }, ensemble: { combine: 'probabilities', allowChance: true } });
+    const home = homeOf();
+    const cold = await whole(run, 2, { labels: home, workerLabels: homeOf });
+    const forward = vi.spyOn(Ensemble.prototype, 'labels');
+    const warm = await whole(run, 3, { labels: home, workerLabels: homeOf });
+    expect(forward).not.toHaveBeenCalled();
+    const none = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 1);
+    expect(curve(warm.lines)).toEqual(curve(cold.lines));
+    expect(curve(none.lines)).toEqual(curve(cold.lines));
+    expect(labelSets(run).map(({ name }) => name)).toEqual(['teacher:wide', 'teacher:deep', 'T=2', 'logits']);
   }, 60_000);
 
   it('trains from a file of labels without a teacher to the bits of the run with the teachers', async () => {

@@ -6,7 +6,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { UserError } from '../../shared/errors.js';
 import { studentAlone } from '../../shared/models/student-spec.js';
 import { installedPlugins } from '../../shared/plugins.js';
+import type { TensorFlow } from '../../worker/backends/backend.js';
 import { openWasm } from '../../worker/backends/wasm.js';
+import { planTaps } from '../../worker/plan-taps.js';
 import { temporaryFolder } from './fakes.js';
 import { rows, termNames } from './losses/rows.js';
 import { curve, prepareAgain, prepared, whole } from './real-runs.js';
@@ -145,6 +147,17 @@ describe('pairs of taps', () => {
     expect(error).toBeInstanceOf(UserError);
     expect(String(error)).toContain(text);
     expect(String(error)).not.toContain('\n');
+  });
+
+  it('are proposed by depth for a teacher whose maps have other sizes', async () => {
+    const run = await prepared(cnn, { ...short, losses: { crossEntropy: { weight: 1 }, attention: { weight: 1, pairs: [{ student: 'relu1', teacher: 'wide//2/Relu' }] } } });
+    const taps = (...sizes: number[]): { name: string; shape: number[] }[] => sizes.map((size, i) => ({ name: `m${i}`, shape: [size, size + 1, 2] }));
+    const teachers = new Map([['wide', taps(20, 10, 5, 1)], ['deep', [...taps(9), { name: 'vector', shape: [4] }]]]);
+    const openTensorFlow = async (): Promise<TensorFlow> => (await openWasm()).tf;
+    const planned = await planTaps({ recipe: { ...run.recipe, losses: { attention: { weight: 1, normalize: 'none', pairs: 'auto' } } }, student: { spec: run.student, weights: run.initialWeights }, teachers, openTensorFlow });
+    const { pairs } = planned.recipe.losses.attention ?? {};
+    // The student's two sizes end with those of relu1 and relu2; a map of height 1 is none.
+    expect(pairs === 'auto' ? [] : pairs?.map((pair) => [pair.student, pair.teacher])).toEqual([['relu1', 'wide/m1'], ['relu2', 'wide/m2'], ['relu2', 'deep/m0']]);
   });
 
   it('are refused where auto finds none', async () => {
