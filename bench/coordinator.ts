@@ -6,10 +6,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CommitLog } from '../coordinator/log.js';
+import { chunkCrcs, CommitLog } from '../coordinator/log.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import { commitScalars } from '../shared/optimizer/scalars.js';
-import { Assembler, checksumOf, split } from '../shared/protocol/chunks.js';
+import { checksumOf } from '../shared/protocol/checksum.js';
+import { Assembler, split } from '../shared/protocol/chunks.js';
 import { decodeUp, encodeFrame } from '../shared/protocol/codec.js';
 import type { UpMessage } from '../shared/protocol/messages.js';
 import { recipeSchema } from '../shared/recipe/schema.js';
@@ -79,7 +80,7 @@ async function bytes(): Promise<void> {
   });
   const perByte = (ms: number): number => round((ms * 1e6) / total);
   const place = await timeMs(7, () => {
-    const assembler = new Assembler(replica.slotBytes(2));
+    const assembler = new Assembler(replica.slotBytes(2), (bytes) => replica.checksum(bytes));
     for (const [header, payload] of chunks) assembler.accept(header, payload);
   });
   const check = await timeMs(7, () => [replica.hashSlot(2), replica.slotIsFinite(2)]);
@@ -94,7 +95,8 @@ async function commit(replica: Replica, perByte: (ms: number) => number): Promis
   const prepare = await timeMs(7, () => {
     replica.slotSquares(0);
     replica.hashSlot(0);
-    for (const { offset, length } of split(payload.length)) checksumOf(payload.subarray(offset, offset + length));
+    for (const { offset, length } of split(payload.length)) replica.checksum(payload.subarray(offset, offset + length));
+    chunkCrcs(payload);
   });
   const scalars = commitScalars(plan.optimizer, plan, { update: 1, step: 0, totalSteps: 10, gradientSquares: 1 });
   const apply = await timeMs(7, () => replica.apply(scalars, 0, null));

@@ -3,8 +3,9 @@
  * fsync runs. It is *released* once it is on the disk, and only then may a replica apply it.
  */
 import { encodeFrame, type Frame } from '../shared/protocol/codec.js';
+import { checksumOf } from '../shared/protocol/checksum.js';
 import { split } from '../shared/protocol/chunks.js';
-import { limits, type DownMessage } from '../shared/protocol/messages.js';
+import { limits } from '../shared/protocol/messages.js';
 import type { CommitLog, CommitRecord } from './log.js';
 import type { RetiredSlot } from './slot-pool.js';
 
@@ -15,12 +16,14 @@ export interface RunEnvelope {
 }
 
 /** A commit as it goes out, before the state after it is known. */
-export type CommitHead = Omit<CommitRecord, 'stateHash' | 'line'>;
+export type CommitHead = Omit<CommitRecord, 'stateHash' | 'line' | 'checksums'>;
 
 /** The newest commit, with its bytes in memory. */
 export interface LiveCommit {
   readonly head: CommitHead;
   readonly bytes: Uint8Array;
+  /** Of its chunks, where it does not fit one. */
+  readonly checksums: readonly number[];
   /** Null when `bytes` is memory of its own, which nobody will reuse. */
   readonly retired: RetiredSlot | null;
 }
@@ -95,17 +98,15 @@ export class Broadcast {
   async chunk(head: CommitHead, index: number): Promise<Outgoing> {
     const range = split(head.bytes)[index];
     if (range === undefined) throw new Error(`chunk ${index} of ${head.bytes} bytes`);
-    const header: DownMessage = {
-      type: 'commitChunk', ...this.#envelope, step: head.step, offset: range.offset, total: head.bytes,
-      checksum: head.checksums[index] ?? 0,
-    };
+    const header = { type: 'commitChunk', ...this.#envelope, step: head.step, offset: range.offset, total: head.bytes } as const;
     const live = this.#live;
     if (live?.head.step !== head.step || live.retired?.isGone === true) {
-      return { frame: encodeFrame(header, await this.#log.readBytes(head.step, range)), done: nothing };
+      const payload = await this.#log.readBytes(head.step, range);
+      return { frame: encodeFrame({ ...header, checksum: checksumOf(payload) }, payload), done: nothing };
     }
     live.retired?.pin();
     const payload = live.bytes.subarray(range.offset, range.offset + range.length);
-    return { frame: encodeFrame(header, payload), done: () => live.retired?.unpin() };
+    return { frame: encodeFrame({ ...header, checksum: live.checksums[index] ?? 0 }, payload), done: () => live.retired?.unpin() };
   }
 
   /** Null when the log no longer knows the step. */

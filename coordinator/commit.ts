@@ -8,7 +8,7 @@
 import { exitCodes, UserError } from '../shared/errors.js';
 import { isDue } from '../shared/fault-points.js';
 import { commitScalars, skipScalars } from '../shared/optimizer/scalars.js';
-import { checksumOf, split } from '../shared/protocol/chunks.js';
+import { split } from '../shared/protocol/chunks.js';
 import { limits } from '../shared/protocol/messages.js';
 import type { Sums } from '../shared/reduction/contribution.js';
 import type { Replica } from '../shared/replica.js';
@@ -17,7 +17,7 @@ import type { Content, Contributions } from './contributions.js';
 import { skipLimit } from './decide/commits.js';
 import type { Unit } from './decide/types.js';
 import { nothingApplied, type CommitLine, type EvaluationLine, type Journal, type JournalLine } from './journal.js';
-import type { CommitLog } from './log.js';
+import { chunkCrcs, type CommitLog } from './log.js';
 import { expectOwnState } from './own-state.js';
 import { applyCommit } from './recovery.js';
 import type { SlotPool } from './slot-pool.js';
@@ -118,8 +118,8 @@ export class Committer {
     const squares = buffer === null ? 0 : this.#options.replica.slotSquares(buffer);
     const why = skip ? reason || 'skipped' : this.#reasonToSkip({ unit, skips }, buffer, squares);
     if (content === null || buffer === null || why !== undefined) {
-      const head: CommitHead = { step: unit.step, unit: index, scalars: skipScalars(this.#update), compression: this.#options.replica.plan.compression, bytes: 0, digest: emptyDigest, momentCounts: [], checksums: [] };
-      return { live: { head, bytes: new Uint8Array(0), retired: null }, skip: why ?? 'skipped' };
+      const head: CommitHead = { step: unit.step, unit: index, scalars: skipScalars(this.#update), compression: this.#options.replica.plan.compression, bytes: 0, digest: emptyDigest, momentCounts: [] };
+      return { live: { head, bytes: new Uint8Array(0), checksums: [], retired: null }, skip: why ?? 'skipped' };
     }
     return { live: this.#liveCommit({ index, unit, squares }, { ...content, buffer }), skip: undefined };
   }
@@ -145,9 +145,10 @@ export class Committer {
     const head: CommitHead = {
       step: unit.step, unit: index, scalars, compression: replica.plan.compression, bytes: bytes.length, digest: replica.hashSlot(content.buffer),
       momentCounts: [...(content.moments?.counts ?? [])],
-      checksums: split(bytes.length).map(({ offset, length }) => checksumOf(bytes.subarray(offset, offset + length))),
     };
-    return { head, bytes, retired: isSmall ? null : pool.retire(content.buffer) };
+    if (isSmall) return { head, bytes, checksums: [], retired: null };
+    const checksums = split(bytes.length).map(({ offset, length }) => replica.checksum(bytes.subarray(offset, offset + length)));
+    return { head, bytes, checksums, retired: pool.retire(content.buffer) };
   }
 
   #apply(live: LiveCommit, buffer: number | null): void {
@@ -179,7 +180,7 @@ export class Committer {
   /** Log and journal in parallel: recovery takes either one being ahead. */
   async #store(live: LiveCommit, line: JournalLine): Promise<void> {
     const { log, journal } = this.#options;
-    const record = { ...live.head, stateHash: this.#stateHash, line };
+    const record = { ...live.head, checksums: chunkCrcs(live.bytes), stateHash: this.#stateHash, line };
     await this.#options.expectNewest();
     await Promise.all([log.append(record, live.head.bytes === 0 ? null : live.bytes), journal.append(line)]);
   }

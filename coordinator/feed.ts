@@ -4,6 +4,7 @@
  * queued for it beyond a bound.
  */
 import { faultPoint } from '../shared/fault-points.js';
+import { split } from '../shared/protocol/chunks.js';
 import { limits } from '../shared/protocol/messages.js';
 import type { Broadcast } from './broadcast.js';
 import type { Outbox } from './outbox.js';
@@ -36,7 +37,7 @@ async function sendCommit(broadcast: Broadcast, outbox: Outbox, step: number): P
   if (outbox.isClosed || !broadcast.has(step)) return false;
   const { frame, head } = await broadcast.head(step);
   outbox.sendFrame(frame);
-  const chunks = head.bytes <= limits.chunkBytes ? 0 : head.checksums.length;
+  const chunks = head.bytes <= limits.chunkBytes ? 0 : split(head.bytes).length;
   for (let index = 0; index < chunks; index++) {
     await outbox.room();
     if (outbox.isClosed || !broadcast.has(step)) return false;

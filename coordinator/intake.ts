@@ -91,12 +91,13 @@ export class Intake {
     if (offer === null) throw new Error(`lease ${lease} was not offered`);
     const { inline } = open;
     open.content = this.#options.contributions.begin(slot, (content, buffer) => {
-      const target = this.#options.replica.slotBytes(buffer);
+      const { replica } = this.#options;
+      const target = replica.slotBytes(buffer);
       if (inline !== null) {
         target.set(inline);
         return this.#verify(lease, offer, content);
       }
-      open.assembler = new Assembler(target);
+      open.assembler = new Assembler(target, (bytes) => replica.checksum(bytes));
       this.#options.sendPull(lease, open.unit);
     });
   }

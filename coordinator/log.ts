@@ -4,7 +4,7 @@
  *
  *   u32 LE header bytes | u32 LE CRC-32 of the header | header (JSON) | zeros to a multiple of 8 | payload
  *
- * The header carries a CRC-32 per chunk of the payload, the same that go over the wire. Replicas that are behind are fed
+ * The header carries a CRC-32 per chunk of the payload. Replicas that are behind are fed
  * from here, chunk by chunk; recovery replays from here. A record that is torn or damaged ends its segment.
  */
 import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { faultPoint, slowDisk } from '../shared/fault-points.js';
-import { checksumOf, split, type ChunkRange } from '../shared/protocol/chunks.js';
+import { split, type ChunkRange } from '../shared/protocol/chunks.js';
 import { scalarsSchema } from '../shared/protocol/messages.js';
 import { compressions } from '../shared/reduction/encoding.js';
 import { journalLineSchema } from './journal.js';
@@ -194,6 +194,11 @@ export class CommitLog {
   }
 }
 
+/** A record's `checksums`. */
+export function chunkCrcs(payload: Uint8Array): number[] {
+  return split(payload.length).map(({ offset, length }) => crc32(payload.subarray(offset, offset + length)));
+}
+
 /** First steps of a log's segments, in order. */
 async function firstSteps(folder: string): Promise<number[]> {
   const names = (await readdir(folder)).filter((name) => /^\d+\.log$/.test(name));
@@ -277,7 +282,7 @@ async function isWhole(file: FileHandle, { record, payloadAt }: Head): Promise<b
   for (const [i, range] of ranges.entries()) {
     const chunk = new Uint8Array(range.length);
     if ((await readFully(file, chunk, payloadAt + range.offset)) < range.length) return false;
-    if (checksumOf(chunk) !== record.checksums[i]) return false;
+    if (crc32(chunk) !== record.checksums[i]) return false;
   }
   return true;
 }

@@ -5,6 +5,7 @@
  */
 import { exitCodes, UserError } from './errors.js';
 import { createMemory, loadKernels, type Kernels } from './kernels/kernels.js';
+import { checksumOf } from './protocol/checksum.js';
 import type { CommitScalars } from './protocol/messages.js';
 import { contributionBytes, readMoments, writeMoments } from './reduction/contribution.js';
 import { blockFloats, codecOf, compressions, type Compression, type GradientCodec } from './reduction/encoding.js';
@@ -157,6 +158,11 @@ export class Replica {
   /** Hash of the slot's contribution bytes: the digest of an offer or a commit. */
   hashSlot(i: number, compression?: Compression): string {
     return this.#kernels.hash(this.#slotAt(i), contributionBytes(this.plan, compression));
+  }
+
+  /** The checksum of a chunk (protocol/checksum.ts), in place where the bytes lie in this memory. */
+  checksum(bytes: Uint8Array): number {
+    return bytes.buffer === this.memory.buffer ? this.#kernels.checksum(bytes.byteOffset, bytes.byteLength) : checksumOf(bytes);
   }
 
   /** gradient[into] = gradient[into] + gradient[from], rounded; moments are pooled by their owner. */

@@ -77,7 +77,7 @@ export class ReplicaFold {
     if (message.bytes === 0) return;
     const target = this.replica.slotBytes(this.#slot, message.compression);
     if (payload.byteLength === 0) {
-      this.#held.missing = new Assembler(target);
+      this.#held.missing = new Assembler(target, (bytes) => this.replica.checksum(bytes));
       return;
     }
     target.set(payload);

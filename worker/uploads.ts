@@ -3,7 +3,6 @@
  * may be asked for; small ones, and those in the way when the trainer needs slots, move to the heap. A region that the
  * socket still reads is never given back.
  */
-import { checksumOf } from '../shared/protocol/chunks.js';
 import { faultPoint } from '../shared/fault-points.js';
 import { limits, type Up } from '../shared/protocol/messages.js';
 import type { Replica } from '../shared/replica.js';
@@ -66,7 +65,7 @@ export class Uploads {
       while (offset < total && connection.bufferedBytes < queuedBytes && !kept.isDropped) {
         // Taken anew each time: the bytes may have moved to the heap since the last chunk.
         const payload = kept.bytes.subarray(offset, offset + limits.chunkBytes);
-        const header = { type: 'chunk', ...envelope, step: kept.step, lease, offset, total, checksum: checksumOf(payload) } as const;
+        const header = { type: 'chunk', ...envelope, step: kept.step, lease, offset, total, checksum: this.#options.replica.checksum(payload) } as const;
         offset += payload.byteLength;
         kept.sending++;
         connection.send(header, payload, sent);

@@ -35,6 +35,8 @@ export interface Kernels {
   addInt8(codes: number, scales: number, otherCodes: number, otherScales: number, n: number): void;
   /** 16 hex digits over any number of bytes. */
   hash(at: number, bytes: number): string;
+  /** 32 bits of the same hash. */
+  checksum(at: number, bytes: number): number;
   sgd(w: number, g: number, n: number, scalars: SgdScalars): void;
   momentum(w: number, g: number, m: number, n: number, scalars: MomentumScalars): void;
   nesterov(w: number, g: number, m: number, n: number, scalars: MomentumScalars): void;
@@ -100,7 +102,7 @@ export function loadKernels(memory: WebAssembly.Memory): Kernels {
 
 type Lookup = (name: string) => (...args: number[]) => unknown;
 
-function arrayKernels(kernel: Lookup): Pick<Kernels, 'add' | 'scale' | 'copy' | 'fillZero' | 'sumOfSquares' | 'isFinite' | 'hash'> {
+function arrayKernels(kernel: Lookup): Pick<Kernels, 'add' | 'scale' | 'copy' | 'fillZero' | 'sumOfSquares' | 'isFinite' | 'hash' | 'checksum'> {
   const sumOfSquares = kernel('sumOfSquares');
   const allFinite = kernel('allFinite');
   const hash64 = kernel('hash64');
@@ -111,7 +113,8 @@ function arrayKernels(kernel: Lookup): Pick<Kernels, 'add' | 'scale' | 'copy' | 
     fillZero: kernel('fillZero'),
     sumOfSquares: (src, n) => Number(sumOfSquares(src, n)),
     isFinite: (src, n) => allFinite(src, n) === 1,
-    hash: (at, bytes) => hexOf(hash64(at, bytes)),
+    hash: (at, bytes) => word64(hash64(at, bytes)).toString(16).padStart(16, '0'),
+    checksum: (at, bytes) => Number(BigInt.asUintN(32, word64(hash64(at, bytes)))),
   };
 }
 
@@ -130,9 +133,9 @@ function roundingKernels(kernel: Lookup): RoundingKernels {
   };
 }
 
-function hexOf(word: unknown): string {
+function word64(word: unknown): bigint {
   if (typeof word !== 'bigint') throw new Error('hash64 gave no 64-bit word');
-  return BigInt.asUintN(64, word).toString(16).padStart(16, '0');
+  return BigInt.asUintN(64, word);
 }
 
 function optimizerKernels(kernel: Lookup): Omit<Kernels, keyof ReturnType<typeof arrayKernels> | keyof RoundingKernels> {

@@ -1,10 +1,11 @@
 /**
  * Payloads longer than a frame's: cut into chunks, and put together again. Chunks travel in order on one socket, so
- * "every byte exactly once" is: each chunk starts where the last one ended. What breaks that, another total, or a
- * checksum that does not match, is refused before a byte of it is written.
+ * "every byte exactly once" is: each chunk starts where the last one ended. What breaks that, or another total, is refused
+ * before a byte of it is written; a checksum that does not match is found where the bytes have come to lie, and they count
+ * as not come: nobody reads a target before it is complete.
  */
-import { crc32 } from 'node:zlib';
 import { ProtocolError } from '../errors.js';
+import { checksumOf } from './checksum.js';
 import { closeCodes, limits } from './messages.js';
 
 export interface ChunkRange {
@@ -27,18 +28,18 @@ export function split(total: number, chunkBytes: number = limits.chunkBytes): Ch
   }));
 }
 
-/** CRC-32 (ISO-HDLC, as in zlib), unsigned. */
-export function checksumOf(bytes: Uint8Array): number {
-  return crc32(bytes);
-}
-
 export class Assembler {
   readonly #target: Uint8Array;
+  readonly #checksum: (bytes: Uint8Array) => number;
   #next = 0;
 
-  /** @param target exactly as long as the payload; shared memory is fine. */
-  constructor(target: Uint8Array) {
+  /**
+   * @param target exactly as long as the payload; shared memory is fine
+   * @param checksum of a part of the target
+   */
+  constructor(target: Uint8Array, checksum: (bytes: Uint8Array) => number = checksumOf) {
     this.#target = target;
+    this.#checksum = checksum;
   }
 
   get isDone(): boolean {
@@ -51,7 +52,7 @@ export class Assembler {
 
   /**
    * Writes the chunk behind the ones before it. Returns whether the payload is now complete.
-   * @throws ProtocolError, with nothing written
+   * @throws ProtocolError, and what had come before it stays as it is
    */
   accept(header: ChunkHeader, payload: Uint8Array): boolean {
     const total = this.#target.length;
@@ -60,9 +61,10 @@ export class Assembler {
     if (payload.length === 0 || payload.length > total - this.#next) {
       throw bad(`chunk of ${payload.length} bytes at ${header.offset}; ${total - this.#next} are missing`);
     }
-    if (checksumOf(payload) !== header.checksum) throw bad(`chunk at ${header.offset}: its checksum differs`);
     this.#target.set(payload, this.#next);
-    this.#next += payload.length;
+    const end = this.#next + payload.length;
+    if (this.#checksum(this.#target.subarray(this.#next, end)) !== header.checksum) throw bad(`chunk at ${header.offset}: its checksum differs`);
+    this.#next = end;
     return this.isDone;
   }
 }

@@ -165,7 +165,7 @@ export const upSchemas = {
       seconds: z.record(name, z.number()),
     })
     .strict(),
-  /** Payload: bytes [offset, offset + length) of a contribution; `checksum` is the CRC-32 of the payload. */
+  /** Payload: bytes [offset, offset + length) of a contribution; `checksum` is the payload's (checksum.ts). */
   chunk: z.object({ type: z.literal('chunk'), ...envelope, lease: count, offset: count, total: count, checksum: count }).strict(),
   /** The lease could not be computed. Data, not an exception: the block goes to another worker. */
   failed: z.object({ type: z.literal('failed'), ...envelope, lease: count, microBatch: count, reason: z.string().max(1024) }).strict(),

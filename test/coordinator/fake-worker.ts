@@ -3,7 +3,8 @@
  * but its gradients are made up: a pure function of weights and sample positions, as real ones are.
  */
 import { WebSocket } from 'ws';
-import { Assembler, checksumOf, split } from '../../shared/protocol/chunks.js';
+import { checksumOf } from '../../shared/protocol/checksum.js';
+import { Assembler, split } from '../../shared/protocol/chunks.js';
 import { decodeDown, encodeFrame, sendFrame } from '../../shared/protocol/codec.js';
 import { limits, protocolVersion, subprotocol, type Down, type DownMessage, type Lease, type UpMessage } from '../../shared/protocol/messages.js';
 import { BlockSum } from '../../shared/reduction/block-sum.js';

@@ -4,13 +4,16 @@ import { feed } from '../../coordinator/feed.js';
 import { CommitLog } from '../../coordinator/log.js';
 import { Outbox } from '../../coordinator/outbox.js';
 import { SlotPool } from '../../coordinator/slot-pool.js';
-import { Assembler } from '../../shared/protocol/chunks.js';
+import { checksumOf } from '../../shared/protocol/checksum.js';
+import { Assembler, split } from '../../shared/protocol/chunks.js';
 import { decodeDown } from '../../shared/protocol/codec.js';
 import { limits } from '../../shared/protocol/messages.js';
 import { payloadOf, recordOf, temporaryFolder } from './helpers.js';
 
 const envelope = { run: 'r', generation: 1 };
 const size = 6 * limits.chunkBytes + 8;
+
+const checksumsOf = (bytes: Uint8Array): number[] => split(bytes.length).map(({ offset, length }) => checksumOf(bytes.subarray(offset, offset + length)));
 
 /** A socket whose reader takes one message whenever `read` is called. */
 class SlowSocket {
@@ -108,7 +111,7 @@ describe('feed', () => {
     void feed({ broadcast, outbox, from: 0, onTooSlow: () => { throw new Error('too slow'); } });
     const retired = pool.retire(0);
     const record = recordOf(0, memory);
-    broadcast.hold({ head: record, bytes: memory, retired });
+    broadcast.hold({ head: record, bytes: memory, checksums: checksumsOf(memory), retired });
     await settled();
     await log.append(record, memory);
     broadcast.release(0, record.stateHash);
@@ -143,7 +146,7 @@ describe('feed', () => {
     const outbox = outboxOf(socket);
     void feed({ broadcast, outbox, from: 0, onTooSlow: () => { throw new Error('too slow'); } });
     const record = recordOf(0, payloadOf(0, 16));
-    broadcast.hold({ head: record, bytes: payloadOf(0, 16), retired: null });
+    broadcast.hold({ head: record, bytes: payloadOf(0, 16), checksums: [], retired: null });
     await settled();
     expect(decodeDown(socket.read() ?? new Uint8Array(0)).message.type).toBe('commit');
     expect(socket.read()).toBeNull();

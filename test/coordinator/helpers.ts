@@ -3,9 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { checksumOf, split } from '../../shared/protocol/chunks.js';
 import type { CommitLine, EvaluationLine } from '../../coordinator/journal.js';
-import type { CommitRecord } from '../../coordinator/log.js';
+import { chunkCrcs, type CommitRecord } from '../../coordinator/log.js';
 
 const folders: string[] = [];
 
@@ -47,6 +46,6 @@ export function recordOf(step: number, payload: Uint8Array): CommitRecord {
   return {
     step, unit: step, scalars: { skip: payload.length === 0, update: step + 1, clip: 1, groups: [{ learningRate: 0.1 }], ema: 0 },
     compression: 'none', bytes: payload.length, digest: hashOf(99), momentCounts: [], stateHash: hashOf(step), line: commitLine(step),
-    checksums: split(payload.length).map(({ offset, length }) => checksumOf(payload.subarray(offset, offset + length))),
+    checksums: chunkCrcs(payload),
   };
 }

@@ -4,7 +4,7 @@ import type { Unit } from '../../coordinator/decide/types.js';
 import { Intake, type IntakeEvent } from '../../coordinator/intake.js';
 import { SlotPool } from '../../coordinator/slot-pool.js';
 import { ProtocolError } from '../../shared/errors.js';
-import { checksumOf } from '../../shared/protocol/chunks.js';
+import { checksumOf } from '../../shared/protocol/checksum.js';
 import type { Up } from '../../shared/protocol/messages.js';
 import { contributionBytes } from '../../shared/reduction/contribution.js';
 import { planReplica } from '../../shared/replica-plan.js';

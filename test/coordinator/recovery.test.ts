@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JournalLine } from '../../coordinator/journal.js';
 import { Journal } from '../../coordinator/journal.js';
-import { CommitLog, commitRecordSchema, type CommitRecord } from '../../coordinator/log.js';
+import { chunkCrcs, CommitLog, commitRecordSchema, type CommitRecord } from '../../coordinator/log.js';
 import { recover, type Recovered } from '../../coordinator/recovery.js';
 import { Snapshots } from '../../coordinator/snapshots.js';
-import { checksumOf } from '../../shared/protocol/chunks.js';
 import { commitScalars } from '../../shared/optimizer/scalars.js';
 import { planReplica } from '../../shared/replica-plan.js';
 import { Replica } from '../../shared/replica.js';
@@ -46,7 +45,7 @@ async function goOn(folder: string, { from, to, snapshotsAt = [], compression }:
     const scalars = commitScalars(plan.optimizer, plan, { update: step + 1, step, totalSteps: 100, gradientSquares: replica.slotSquares(0) });
     replica.apply(scalars, 0, null);
     const line = commitLine(step, { digest: replica.hashState() });
-    await log.append({ step, unit: step, scalars, compression, bytes: bytes.length, digest: replica.hashSlot(0), momentCounts: [], checksums: [checksumOf(bytes)], stateHash: replica.hashState(), line }, bytes);
+    await log.append({ step, unit: step, scalars, compression, bytes: bytes.length, digest: replica.hashSlot(0), momentCounts: [], checksums: chunkCrcs(bytes), stateHash: replica.hashState(), line }, bytes);
     await recovered.journal.append(line);
     hashes.push(replica.hashState());
   }

@@ -1,7 +1,7 @@
 /** What is said of the fold over a live link is in link.test.ts; here, commits of every encoding. */
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../shared/errors.js';
-import { checksumOf } from '../../shared/protocol/chunks.js';
+import { checksumOf } from '../../shared/protocol/checksum.js';
 import type { Down } from '../../shared/protocol/messages.js';
 import { contributionBytes } from '../../shared/reduction/contribution.js';
 import { compressions, type Compression } from '../../shared/reduction/encoding.js';

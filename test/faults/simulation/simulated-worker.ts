@@ -3,7 +3,7 @@
  * the order of their coming, each once its weights are there; what it holds survives a lost connection.
  */
 import type { Unit } from '../../../coordinator/decide/types.js';
-import { checksumOf } from '../../../shared/protocol/chunks.js';
+import { checksumOf } from '../../../shared/protocol/checksum.js';
 import type { Down, Up } from '../../../shared/protocol/messages.js';
 import { gradientBytes, type Compression } from '../../../shared/reduction/encoding.js';
 import type { Replica } from '../../../shared/replica.js';
