@@ -336,10 +336,12 @@ async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
   for (const warning of warnings) say(`warning: ${warning}`);
   const run = await prepare(recipe, recipe.name, resolve(dirname(file)), await plugins(flags));
   const { planReplica } = await import('./shared/replica-plan.js');
+  const { contributionBytes } = await import('./shared/reduction/contribution.js');
   const plan = planReplica(run.student, recipe.optimizer, recipe.compression);
   const m = microBatchCount(recipe.batch.size, recipe.batch.micro ?? recipe.batch.size);
   for (const line of describeLosses(run.recipe)) print(line);
   print(`student: ${plan.trained.reduce((sum, { size }) => sum + size, 0)} trained parameters; state ${plan.stateBytes} bytes on each replica`);
+  print(`gradients: ${contributionBytes(plan)} bytes a contribution (compression: ${recipe.compression})`);
   print(`data: ${run.manifest.train.samples} samples of [${run.manifest.train.shape.join(', ')}], ${run.manifest.classes} classes`);
   print(`M = ${m} micro-batches a step: at most ${m} workers can work on one`);
   if (m < 4) say(`warning: fewer than four micro-batches for even one worker: choose a smaller batch.micro (now ${recipe.batch.micro ?? recipe.batch.size})`);

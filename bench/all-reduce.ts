@@ -2,10 +2,10 @@
  * node dist/bench/all-reduce.js [--parameters 25000000] [--steps 20] [--compression none,bf16,int8] [--out DIR] [--json]
  *
  * What a step costs beside its computation: the real coordinator and two real worker processes on loopback, with a student
- * of 25 million parameters whose gradient is there at once. Each step both workers send all of it, the coordinator adds
- * the two, sends the sum to both, applies it by SGD and stores it; the workers apply it. The floor is the memory's speed.
- * Milliseconds are between commits, by the journal, and of the processors' time (all threads) a step, which a busy machine
- * changes less. The log lies in DIR (default: a temporary folder).
+ * of 25 million parameters whose gradient is there after a second of sleep (one worker alone would be given all of what
+ * costs nothing). Each step both workers send all of it, the coordinator adds the two, sends the sum to both, applies it by
+ * SGD and stores it; the workers apply it. Milliseconds are between commits, by the journal, less the sleep; and of the
+ * processors' time (all threads) a step, which a busy machine changes less. The log lies in DIR (default: a temporary folder).
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -33,7 +33,10 @@ const { values } = parseArgs({
   },
 });
 
-/** A gradient that is there at once: the values that the slot holds are as good as any, but for the first time. */
+/** More than sending takes, so that each worker is given one micro-batch. */
+const sleepMs = 1000;
+
+/** A gradient that costs nothing but the sleep: the values that the slot holds are as good as any, but for the first time. */
 function instantCompute(): RunCompute {
   const meter = new CpuMeter();
   let computed = 0;
@@ -48,6 +51,7 @@ function instantCompute(): RunCompute {
         if (!filled.has(out.byteOffset)) out.fill(1e-3);
         filled.add(out.byteOffset);
         meter.step(++computed);
+        await new Promise((resolve) => setTimeout(resolve, sleepMs));
         return { hasGradient: true, sums: { samples: rows, crossEntropy: 0, 'crossEntropy.count': rows }, moments: null };
       },
       outputs: (_inputs, rows) => ({ logits: new Float32Array(2 * rows), exits: new Map() }),
@@ -81,7 +85,7 @@ function runOf(parameters: number, steps: number, compression: Compression): Pre
   const manifest = { train: { samples: workers, shape: [1], dtype: 'float32' as const, shards: [] }, eval: null, classes: 2, preprocess: null };
   return {
     recipe, recipeFolder: '.', name: 'all-reduce', recipeDigest: createHash('sha256').update(JSON.stringify([recipe, parameters])).digest('hex'), student,
-    initialWeights: new Map([['dense/kernel', new Float32Array(parameters)]]), teachers: [], artifacts, studentArtifact: artifact(student), manifestArtifact: artifact(manifest), manifest,
+    initialWeights: new Map([['dense/kernel', new Float32Array(parameters)]]), teachers: [], plugins: [], artifacts, studentArtifact: artifact(student), manifestArtifact: artifact(manifest), manifest,
     trainLabels: new Int32Array(workers), sampleAt: (_epoch, position) => position,
   };
 }
@@ -118,7 +122,7 @@ async function measure(run: PreparedRun, folder: string): Promise<Measured> {
   });
   await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')));
   const times = commitsOf(out).map(({ atMs }) => atMs);
-  const intervals = times.slice(warmUp).map((atMs, i) => atMs - (times[i + warmUp - 1] ?? atMs)).sort((a, b) => a - b);
+  const intervals = times.slice(warmUp).map((atMs, i) => atMs - (times[i + warmUp - 1] ?? atMs) - sleepMs).sort((a, b) => a - b);
   return {
     medianMs: intervals[intervals.length >> 1] ?? NaN, leastMs: intervals[0] ?? NaN, mostMs: intervals.at(-1) ?? NaN,
     coordinatorCpuMs: own.msAStep, workerCpuMs: ofWorkers.reduce((sum, ms) => sum + ms, 0) / ofWorkers.length,

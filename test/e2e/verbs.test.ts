@@ -142,6 +142,11 @@ describe('validate', () => {
     const coarse = await stillhouse('validate', recipe, '--set', 'batch.micro=32');
     expect([coarse.code, coarse.stderr]).toEqual([0, expect.stringContaining('warning: fewer than four micro-batches')]);
   });
+
+  it('says how many bytes a contribution takes, by compression', async () => {
+    const bytesOf = async (...more: string[]): Promise<number> => Number(/gradients: (\d+) bytes a contribution/.exec((await stillhouse('validate', recipe, ...more)).stdout)?.[1]);
+    expect((await bytesOf('--set', 'compression=bf16')) / (await bytesOf())).toBeCloseTo(0.5, 2);
+  });
 });
 
 describe('doctor and token', () => {

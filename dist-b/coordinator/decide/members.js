@@ -1,0 +1,69 @@
+/** Weight of the newest measurement. */
+const newest = 0.3;
+export class Members {
+    #all = new Map();
+    #ready = new Set();
+    #speeds = new Map();
+    get all() {
+        return this.#all.values();
+    }
+    get ready() {
+        return this.#ready;
+    }
+    get(id) {
+        return this.#all.get(id);
+    }
+    add(id, process, nowMs) {
+        this.#all.set(id, {
+            id, process, isReady: false, heardMs: nowMs, roundTrip: null, progress: 0, movedMs: nowMs, missed: 0, missedSinceMs: nowMs,
+            costMs: new Map(), overheadMs: 0, current: null, tentative: null, leases: new Set(),
+        });
+    }
+    markReady(member) {
+        member.isReady = true;
+        this.#ready.add(member);
+    }
+    remove(member) {
+        this.#all.delete(member.id);
+        this.#ready.delete(member);
+        for (const [cost, ms] of member.costMs)
+            this.#count(cost, -1 / ms, -1);
+    }
+    /** One more measurement: a moving average of milliseconds a micro-batch, and of what came on top of a whole lease. */
+    learn(member, cost, measured) {
+        const before = member.costMs.get(cost);
+        const ms = before === undefined ? measured.costMs : before + newest * (measured.costMs - before);
+        member.costMs.set(cost, ms);
+        member.overheadMs += newest * (measured.overheadMs - member.overheadMs);
+        this.#count(cost, 1 / ms - (before === undefined ? 0 : 1 / before), before === undefined ? 1 : 0);
+    }
+    /** Its part of the speed of all ready workers, 0 to 1. */
+    shareOf(member, cost) {
+        const average = this.#averageSpeed(cost);
+        const ms = member.costMs.get(cost);
+        return average === null || ms === undefined ? 1 / this.#ready.size : 1 / ms / (average * this.#ready.size);
+    }
+    /** Milliseconds a micro-batch of an average worker; null before anything was measured. */
+    averageCostMs(cost) {
+        const speed = this.#averageSpeed(cost);
+        return speed === null ? null : 1 / speed;
+    }
+    /**
+     * The given ones, fastest first; those alike in the order of their joining. Those of which nothing is known are last
+     * where work is `due`, since it may be due because newcomers keep dying of it; else they pass for average.
+     */
+    fastestFirst(members, cost, work) {
+        const unknown = work === 'due' ? Number.MAX_VALUE : (this.averageCostMs(cost) ?? 0);
+        return members.length < 2 ? members : members.sort((a, b) => (a.costMs.get(cost) ?? unknown) - (b.costMs.get(cost) ?? unknown));
+    }
+    #averageSpeed(cost) {
+        const speeds = this.#speeds.get(cost);
+        return speeds === undefined || speeds.known === 0 ? null : speeds.sum / speeds.known;
+    }
+    #count(cost, speed, known) {
+        const before = this.#speeds.get(cost) ?? { sum: 0, known: 0 };
+        const after = before.known + known;
+        this.#speeds.set(cost, { sum: after === 0 ? 0 : before.sum + speed, known: after });
+    }
+}
+//# sourceMappingURL=members.js.map

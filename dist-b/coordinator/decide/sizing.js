@@ -1,0 +1,76 @@
+import { sizeOf } from './state.js';
+/** A lease is late after so many times what it should take; and never before `leastMs`, which absorbs pauses of machine and network. */
+const patience = { times: 4, leastMs: 2000 };
+const uploadPatience = { times: 8, leastMs: 10_000 };
+/** So much of a micro-batch over a whole number is no reason to lease one more. */
+const slack = 0.25;
+/**
+ * Micro-batches for the worker's next lease of the unit: what its share of all the speed entitles it to and it does not
+ * have yet; when that is used up, its share of what is still free (guided self-scheduling). The allocator rounds down to
+ * an aligned block. Never narrower than what makes the uploads worth their while.
+ */
+export function wantedMicroBatches(member, work, prices) {
+    const share = prices.members.shareOf(member, work.cost);
+    const due = entitled(work.unit.microBatches, share) - work.leasedTo(member);
+    return Math.max(due > 0 ? due : entitled(work.free.microBatches, share), narrowest(work, prices));
+}
+/** The most that one lease of an untouched unit would hold for the worker. */
+export function fairMicroBatches(member, work, prices) {
+    return Math.max(entitled(work.unit.microBatches, prices.members.shareOf(member, work.cost)), narrowest(work, prices));
+}
+function entitled(microBatches, share) {
+    return Math.max(1, Math.ceil(microBatches * share - slack));
+}
+/**
+ * A unit cut into b blocks over as many workers takes M c / b + b u, with c the cost of a micro-batch and u that of taking
+ * in one upload: least for b = sqrt(M c / u), which makes a block sqrt(M u / c) micro-batches wide.
+ */
+function narrowest({ unit, cost }, { members, uploadMs }) {
+    const costMs = members.averageCostMs(cost);
+    if (unit.kind === 'evaluate' || costMs === null)
+        return 1;
+    return Math.floor(Math.sqrt((unit.microBatches * uploadMs) / costMs));
+}
+/** Milliseconds after which a lease is late. `firstMs` before anything was measured of the worker: kernels compile. */
+export function patienceMs(member, work, { task, firstMs }) {
+    const costMs = member.costMs.get(work.cost);
+    if (costMs === undefined)
+        return firstMs;
+    return Math.max(patience.leastMs, patience.times * (member.overheadMs + sizeOf(task) * costMs));
+}
+/** How fast contributions come in, all together; measured over the times in which any is under way. */
+export class UploadRate {
+    /** What one coordinator takes in on one machine, until it is measured here. */
+    #bytesPerMs = 1e6;
+    #open = 0;
+    #sinceMs = 0;
+    #busyMs = 0;
+    #bytes = 0;
+    begin(nowMs) {
+        if (this.#open === 0)
+            this.#sinceMs = nowMs;
+        this.#open++;
+    }
+    /** @param bytes what came; 0 for one that was given up */
+    end(nowMs, bytes) {
+        this.#open--;
+        this.#bytes += bytes;
+        if (this.#open > 0)
+            return;
+        this.#busyMs += nowMs - this.#sinceMs;
+        // Below this, a clock of whole milliseconds measures itself.
+        if (this.#busyMs < 50 || this.#bytes === 0)
+            return;
+        this.#bytesPerMs += 0.3 * (this.#bytes / this.#busyMs - this.#bytesPerMs);
+        [this.#busyMs, this.#bytes] = [0, 0];
+    }
+    /** Milliseconds that one upload of so many bytes takes by itself. */
+    msOf(bytes) {
+        return bytes / this.#bytesPerMs;
+    }
+    /** Milliseconds after which an upload that was asked for now is late. */
+    patienceMs(bytes) {
+        return Math.max(uploadPatience.leastMs, uploadPatience.times * (this.#open + 1) * this.msOf(bytes));
+    }
+}
+//# sourceMappingURL=sizing.js.map

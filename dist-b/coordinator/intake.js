@@ -1,0 +1,128 @@
+/**
+ * Contributions on their way in from one worker: the offer, the pull, the bytes, the checks. Bytes go from the frame into
+ * their buffer and nowhere else. Nothing is reported as received before its length, its digest and every number of it
+ * have been checked.
+ */
+import { ProtocolError } from '../shared/errors.js';
+import { Assembler } from '../shared/protocol/chunks.js';
+import { contributionBytes } from '../shared/reduction/contribution.js';
+import { samplesIn } from './samples-in.js';
+export class Intake {
+    #options;
+    #leases = new Map();
+    constructor(options) {
+        this.#options = options;
+    }
+    open(lease, unit, block) {
+        this.#leases.set(lease, { unit, block, offer: null, inline: null, content: null, assembler: null });
+    }
+    /** Null for a lease that was cancelled, or never was this worker's. */
+    unitOf(lease) {
+        return this.#leases.get(lease)?.unit ?? null;
+    }
+    /** Forgets a lease whose contribution is in, and gives the samples that it covers. */
+    settle(lease) {
+        const open = this.#leases.get(lease);
+        this.#leases.delete(lease);
+        return open === undefined ? 0 : samplesIn(open.unit, open.block);
+    }
+    /** What the lease's buffer was filled for is void; its slot is the core's to free. */
+    cancel(lease) {
+        this.#leases.delete(lease);
+    }
+    cancelAll() {
+        this.#leases.clear();
+    }
+    /**
+     * Takes the offer of an open lease, checks it, and lets `decide` answer it (pull or accept, now or later).
+     * @throws ProtocolError when its sizes cannot be
+     */
+    offer(message, payload, decide) {
+        const open = this.#leases.get(message.lease);
+        if (open === undefined)
+            return;
+        this.#checkOffer(message, payload, open);
+        open.offer = message;
+        if (!Object.values(message.sums).every(Number.isFinite)) {
+            return this.#fail(message.lease, { type: 'failed', lease: message.lease, reason: 'a sum of losses is not finite' });
+        }
+        open.inline = payload.length > 0 ? payload : null;
+        decide();
+        open.inline = null;
+    }
+    pull(lease, slot) {
+        const open = this.#get(lease);
+        const { offer } = open;
+        if (offer === null)
+            throw new Error(`lease ${lease} was not offered`);
+        const { inline } = open;
+        open.content = this.#options.contributions.begin(slot, (content, buffer) => {
+            const { replica } = this.#options;
+            const target = replica.slotBytes(buffer);
+            if (inline !== null) {
+                target.set(inline);
+                return this.#verify(lease, offer, content);
+            }
+            open.assembler = new Assembler(target, (bytes) => replica.checksum(bytes));
+            this.#options.sendPull(lease, open.unit);
+        });
+    }
+    /** A contribution without bytes. */
+    accept(lease, slot) {
+        const { offer } = this.#get(lease);
+        if (offer === null)
+            throw new Error(`lease ${lease} was not offered`);
+        this.#options.contributions.put(slot, offer.sums);
+    }
+    /** @returns false for a lease that is not being pulled; a cancel and a chunk may cross. @throws ProtocolError */
+    chunk(message, payload) {
+        const open = this.#leases.get(message.lease);
+        if (open?.assembler == null || open.offer === null || open.content === null || open.content.isFreed)
+            return false;
+        if (open.assembler.accept(message, payload)) {
+            open.assembler = null;
+            this.#verify(message.lease, open.offer, open.content);
+        }
+        return true;
+    }
+    #verify(lease, offer, content) {
+        const { replica } = this.#options;
+        if (content.buffer === null)
+            throw new Error(`lease ${lease} has no buffer`);
+        if (replica.hashSlot(content.buffer) !== offer.digest) {
+            return this.#fail(lease, { type: 'failed', lease, reason: 'the bytes are not those of their digest' });
+        }
+        if (!replica.slotIsFinite(content.buffer))
+            return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
+        content.sums = offer.sums;
+        content.moments = replica.readMoments(content.buffer, offer.momentCounts);
+        this.#options.onEvent({ type: 'received', lease });
+    }
+    #fail(lease, event) {
+        this.#leases.delete(lease);
+        this.#options.onEvent(event);
+    }
+    #checkOffer(message, payload, open) {
+        const { plan } = this.#options.replica;
+        const expected = open.unit.kind === 'train' ? contributionBytes(plan) : 0;
+        if (message.bytes !== 0 && message.bytes !== expected)
+            throw new ProtocolError(`an offer of ${message.bytes} bytes; 0 or ${expected} were wanted`);
+        if (payload.length !== 0 && payload.length !== message.bytes)
+            throw new ProtocolError(`${payload.length} bytes came with an offer of ${message.bytes}`);
+        if (message.step !== open.unit.step)
+            throw new ProtocolError(`an offer for step ${message.step} on a lease of step ${open.unit.step}`);
+        if (message.bytes !== 0 && message.momentCounts.length !== plan.norms.length) {
+            throw new ProtocolError(`moments of ${message.momentCounts.length} layers; the student has ${plan.norms.length}`);
+        }
+        if (open.offer !== null && open.offer.digest !== message.digest) {
+            throw new ProtocolError(`lease ${message.lease} was offered twice with other bytes`);
+        }
+    }
+    #get(lease) {
+        const open = this.#leases.get(lease);
+        if (open === undefined)
+            throw new Error(`lease ${lease} is not open`);
+        return open;
+    }
+}
+//# sourceMappingURL=intake.js.map

@@ -1,0 +1,125 @@
+/**
+ * Where a run stands, from what its folder holds: the newest sound snapshot, the log's commits after it with each state
+ * hash checked, and the journal brought into line with both. A new run and a continued one go this same way.
+ *
+ *   snapshots   0 ........ 400 ...... 600
+ *   log                    [400 ............ 730)          the truth: what is not here was never released
+ *   journal     [0 ........................ 730) or 731    a line ahead was never released: dropped
+ */
+import { exitCodes, UserError } from '../shared/errors.js';
+import { afterRewinds, Journal } from './journal.js';
+export async function recover(options) {
+    await ensureInitial(options);
+    const standing = await foldLog(options);
+    const { journal, lines } = await Journal.open(options.journalPath);
+    try {
+        const isRewound = await reconcile(options, { journal, lines, ...standing });
+        const started = { type: 'generation', generation: options.generation, atMs: options.nowMs(), step: standing.step };
+        await journal.append(started);
+        const counted = afterRewinds([...lines, started]);
+        const { step, update } = standing;
+        return { journal, lines: counted, step, update, unit: nextUnit(counted, standing.unit), stateHash: options.replica.hashState(), isRewound };
+    }
+    catch (error) {
+        await journal.close();
+        throw error;
+    }
+}
+/** The snapshot at step 0 is on the disk and sound: every joiner's probe starts from it. */
+async function ensureInitial({ snapshots, replica, initialWeights, recipeDigest, warn }) {
+    for (const path of snapshots.unusable)
+        warn(`${path} is damaged, or its state is, and is passed over`);
+    await snapshots.tidy();
+    const { initial } = snapshots;
+    if (initial !== undefined && (await snapshots.load(initial, replica.state())))
+        return;
+    if (initial !== undefined)
+        warn(`${initial.path} is damaged; it is written anew`);
+    replica.loadWeights(initialWeights);
+    await snapshots.write(replica.state().slice(), { step: 0, update: 0, unit: 0, epoch: 0, stateHash: replica.hashState(), recipeDigest });
+}
+/** Loads the newest sound snapshot and applies the log to it; what the log holds beyond a gap or a damage is cut off. */
+async function foldLog(options) {
+    const { log, warn } = options;
+    let isWrong = false;
+    for (;;) {
+        const snapshot = await loadNewest(options);
+        const replayed = await replay(options, { step: snapshot.step, update: snapshot.update, unit: snapshot.unit });
+        if (!replayed.isWrong) {
+            await log.truncate(replayed.step);
+            return { ...replayed, isWrong };
+        }
+        isWrong = true;
+        warn(`the log's commit of step ${replayed.step} gives another state than was journalled; the run goes back to it`);
+        await log.truncate(replayed.step);
+    }
+}
+async function loadNewest({ snapshots, replica, warn }) {
+    for (;;) {
+        const { newest } = snapshots;
+        if (newest === undefined)
+            throw new UserError('no sound snapshot is left in the run folder', exitCodes.data);
+        if (await snapshots.load(newest, replica.state()))
+            return newest;
+        warn(`${newest.path} is damaged and is passed over`);
+    }
+}
+async function replay({ log, replica }, from) {
+    let standing = from;
+    for (let step = from.step; log.has(step); step++) {
+        const record = await log.read(step);
+        applyCommit(replica, record, await loadPayload(log, replica, record));
+        if (replica.hashState() !== record.stateHash)
+            return { ...standing, isWrong: true };
+        standing = { step: step + 1, update: record.scalars.update, unit: record.unit + 1 };
+    }
+    return { ...standing, isWrong: false };
+}
+/** All slots are free before the run begins; the last one takes a commit of any encoding. */
+async function loadPayload(log, replica, record) {
+    if (record.bytes === 0)
+        return null;
+    const slot = replica.slots - 1;
+    await log.readBytes(record.step, { offset: 0, length: record.bytes }, replica.slotBytes(slot, record.compression));
+    return slot;
+}
+/** The fold itself; the same on every replica. */
+export function applyCommit(replica, { scalars, momentCounts, compression }, slot) {
+    replica.apply(scalars, slot, slot === null ? null : replica.readMoments(slot, momentCounts, compression), compression);
+}
+/** Brings the journal to `step` commits; `lines` is changed along. @returns whether released steps became void */
+async function reconcile(options, { journal, lines, step, isWrong }) {
+    const last = lines.at(-1);
+    const isAhead = journalledSteps(lines) > step;
+    if (isAhead && !isWrong && last?.type === 'commit' && last.step === step) {
+        await journal.dropLast();
+        lines.pop();
+        return false;
+    }
+    if (isAhead) {
+        const rewind = { type: 'rewind', generation: options.generation, atMs: options.nowMs(), toStep: step, reason: 'the log ends there' };
+        options.warn(`the journal knows ${journalledSteps(lines)} steps, the log ${step}: the run goes back to step ${step}`);
+        await journal.append(rewind);
+        lines.push(rewind);
+        await options.snapshots.dropAfter(step);
+        return true;
+    }
+    for (let missing = journalledSteps(lines); missing < step; missing++)
+        await completeJournal(options.log, { journal, lines, step: missing });
+    return false;
+}
+async function completeJournal(log, { journal, lines, step }) {
+    if (!log.has(step))
+        throw new UserError(`journal.jsonl: the line of step ${step} is missing, and the log no longer holds it; the run folder is damaged`, exitCodes.data);
+    const { line } = await log.read(step);
+    await journal.append(line);
+    lines.push(line);
+}
+function journalledSteps(lines) {
+    const last = afterRewinds(lines).findLast((line) => line.type === 'commit');
+    return last?.type === 'commit' ? last.step + 1 : 0;
+}
+function nextUnit(lines, afterCommits) {
+    return lines.reduce((unit, line) => (line.type === 'evaluation' && line.unit >= unit ? line.unit + 1 : unit), afterCommits);
+}
+//# sourceMappingURL=recovery.js.map

@@ -1,0 +1,58 @@
+/** summary.json: what a run came to. Written once, at its end; a folder that has one is finished. */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { isAnswering, sizeOf } from '../../shared/models/student-spec.js';
+import { evaluationOf } from './metrics.js';
+const scored = { accuracy: z.number().optional(), parameters: z.number().int().nonnegative() };
+const studentSchema = z.object({ ...scored, loss: z.number().optional(), calibrationError: z.number().optional(), exits: z.record(z.string(), z.number()).readonly().optional() });
+export const summarySchema = z.object({
+    run: z.string(),
+    name: z.string(),
+    recipeDigest: z.string(),
+    /** SHA-256 over the student's final weights: float32 little-endian, tensors in the topology's order, all kinds. */
+    digest: z.string(),
+    steps: z.number(),
+    samples: z.number(),
+    /** From the first journal line to the last, pauses between generations left out. */
+    seconds: z.number(),
+    student: studentSchema,
+    /** By evaluation: the best of the student's, and the training step it was reached at. */
+    best: studentSchema.extend({ step: z.number() }).optional(),
+    teachers: z.array(z.object({ name: z.string(), ...scored })),
+    ensemble: z.object(scored).optional(),
+    baseline: studentSchema.extend({ digest: z.string(), folder: z.string().optional() }).optional(),
+    leases: z.object({ granted: z.number(), repeated: z.number(), refused: z.number() }),
+    workers: z.array(z.object({ name: z.string(), host: z.string(), backend: z.string(), gpu: z.string().nullable(), numerics: z.string(), samples: z.number(), seconds: z.record(z.string(), z.number()) })),
+});
+/** SHA-256 over the tensors' bytes, in the map's order. */
+export function weightsDigest(weights) {
+    const hash = createHash('sha256');
+    for (const values of weights.values())
+        hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return hash.digest('hex');
+}
+/** Of what answers: trained and frozen weights; what batch norm keeps moving is not counted, as is the custom. */
+export function studentParameters(spec) {
+    return spec.weights.filter((weight) => isAnswering(weight) && (weight.kind === 'trained' || weight.kind === 'frozen')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+}
+/** `PREFIX.correct` over samples; undefined without an evaluation. */
+export function accuracyOf(line, prefix) {
+    const correct = line?.sums[`${prefix}.correct`];
+    const samples = line?.sums.samples ?? 0;
+    return correct === undefined || samples === 0 ? undefined : correct / samples;
+}
+export function teacherResults(teachers, line) {
+    const results = teachers.map(({ name, parameters }) => scoredBy(accuracyOf(line, `teacher.${name}`), parameters, { name }));
+    if (teachers.length === 0)
+        return { teachers: [] };
+    const parameters = teachers.reduce((sum, teacher) => sum + teacher.parameters, 0);
+    return { teachers: results, ensemble: scoredBy(accuracyOf(line, 'ensemble'), parameters, {}) };
+}
+function scoredBy(accuracy, parameters, rest) {
+    return { ...rest, parameters, ...(accuracy === undefined ? {} : { accuracy }) };
+}
+export function studentResult(spec, line) {
+    const parameters = studentParameters(spec);
+    return line === undefined ? { parameters } : { ...evaluationOf(line.sums), parameters };
+}
+//# sourceMappingURL=summary.js.map

@@ -1,0 +1,43 @@
+/**
+ * What the evaluation before step 1 says of the teachers. One that cannot be told from guessing has its classes in
+ * another order, or wants other inputs: a run that imitates it is lost, so it does not begin.
+ */
+import { exitCodes, UserError } from '../../shared/errors.js';
+import { accuracyOf } from './summary.js';
+/** Standard deviations of a guesser's accuracy that a teacher must be above chance. */
+const sigmas = 2;
+/** One line: each teacher's accuracy, how often it agrees with the ensemble, and the ensemble's accuracy; null without labels. */
+export function describeTeachers(line, teachers) {
+    const percent = (share) => `${((share ?? 0) * 100).toFixed(2)} %`;
+    const samples = line.sums.samples ?? 0;
+    if (samples === 0)
+        return null;
+    const each = teachers.map(({ name }) => `${name} ${percent(accuracyOf(line, `teacher.${name}`))}${teachers.length === 1 ? '' : ` (agrees with the ensemble on ${percent((line.sums[`teacher.${name}.agree`] ?? 0) / line.samples)})`}`);
+    const together = teachers.length === 1 ? [] : [`ensemble ${percent(accuracyOf(line, 'ensemble'))}`];
+    return `teachers, accuracy on ${samples} evaluation samples: ${[...each, ...together].join(', ')}`;
+}
+/** The teachers at chance level, in a line; null for none. Too few samples to tell: none. */
+export function atChance(line, teachers, classes) {
+    const samples = line.sums.samples ?? 0;
+    const bound = 1 / classes + sigmas * Math.sqrt((1 / classes) * (1 - 1 / classes) / Math.max(1, samples));
+    if (samples === 0 || bound >= 1)
+        return null;
+    const guessing = teachers.filter(({ name }) => (accuracyOf(line, `teacher.${name}`) ?? 1) <= bound);
+    if (guessing.length === 0)
+        return null;
+    const named = guessing.map(({ name }) => `${name} (${((accuracyOf(line, `teacher.${name}`) ?? 0) * 100).toFixed(2)} %)`).join(', ');
+    return `${guessing.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than chance on ${samples} samples of ${classes} classes; other classes (teachers[].classes), preprocessing or output wanted, or ensemble.allowChance: true`;
+}
+/** Says what they are worth. @throws UserError (65) when one is no better than chance and the recipe does not allow it */
+export function checkTeachers(line, { teachers, manifest, recipe }, reporter) {
+    const text = describeTeachers(line, teachers);
+    if (text !== null)
+        reporter.say('info', text);
+    const problem = atChance(line, teachers, manifest.classes);
+    if (problem === null)
+        return;
+    if (!recipe.ensemble.allowChance)
+        throw new UserError(problem, exitCodes.data);
+    reporter.say('warn', problem);
+}
+//# sourceMappingURL=teachers.js.map

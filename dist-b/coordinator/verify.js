@@ -1,0 +1,110 @@
+/**
+ * `stillhouse verify RUN`: reads a run folder, finished, stopped or at work, and checks its accounts against each other.
+ * It changes nothing. A torn tail of log or journal is what a crash leaves, and is said; all else that does not fit is a
+ * failure.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { UserError } from '../shared/errors.js';
+import { decodeSafetensors } from '../shared/models/safetensors.js';
+import { recipeSchema } from '../shared/recipe/schema.js';
+import { weightsAt } from '../shared/recipe/schedules.js';
+import { Account } from './account.js';
+import { afterRewinds, readJournal } from './journal.js';
+import { readLog } from './log.js';
+import { summarySchema, weightsDigest } from './reports/summary.js';
+import { Snapshots } from './snapshots.js';
+import { parseStored } from './storage.js';
+import { batchOf } from './units-of.js';
+import { planUnits } from './units.js';
+import { checkCoverage, checkJournal, checkLog, checkMetrics, checkReport, checkSnapshots } from './verify-checks.js';
+/** @throws UserError 2 when there is no run folder, 65 when a file of it cannot be read at all */
+export async function verifyRun(path) {
+    if ((await stat(join(path, 'journal.jsonl')).catch(() => null)) === null)
+        throw new UserError(`${path}: no journal.jsonl there; the folder of a run was wanted`);
+    const journal = await readJournal(join(path, 'journal.jsonl'));
+    const lines = afterRewinds(journal.lines);
+    const log = await readLog(join(path, 'log'));
+    const checks = [
+        checkJournal(lines), checkCoverage(lines), checkLog(log.records, lines), checkSnapshots(await readSnapshots(join(path, 'snapshots')), lines), ...(await checkReports(path, lines)),
+    ];
+    const notes = [
+        ...(journal.tornBytes > 0 ? [`journal.jsonl ends with ${journal.tornBytes} bytes of a line that was never finished`] : []),
+        ...log.torn.map(({ name, bytes }) => `log/${name} ends with ${bytes} bytes of a commit that was never released`),
+    ];
+    return { isSound: checks.every(({ isSound }) => isSound), checks, notes };
+}
+/** A line for each check. */
+export function verifiedText({ checks, notes, isSound }) {
+    return [...checks.map((check) => `${check.isSound ? 'ok  ' : 'FAIL'} ${check.name}: ${check.text}`), ...notes.map((note) => `note ${note}`), isSound ? 'sound' : 'NOT SOUND'].join('\n');
+}
+async function readSnapshots(folder) {
+    if ((await readdir(folder).catch(() => [])).length === 0)
+        return { whole: [], damaged: [] };
+    const { all, unusable } = await Snapshots.open(folder, Infinity);
+    const isWhole = await Promise.all(all.map(async (snapshot) => (await digestOf(snapshot.path).catch(() => null)) === snapshot.sha256));
+    const damaged = [...unusable, ...all.filter((_, i) => isWhole[i] === false).map(({ path }) => path)];
+    // A run at work deletes old ones meanwhile.
+    return { whole: all.filter((_, i) => isWhole[i]), damaged: damaged.filter((path) => existsSync(path)).map((path) => basename(path)) };
+}
+async function digestOf(path) {
+    const hash = createHash('sha256');
+    for await (const piece of createReadStream(path, { highWaterMark: 4 << 20 }))
+        hash.update(piece);
+    return hash.digest('hex');
+}
+/** metrics.jsonl, summary.json and the student that was written, against the journal. */
+async function checkReports(path, lines) {
+    const file = join(path, 'recipe.yaml');
+    const text = await readFile(file, 'utf8');
+    const recipe = parseStored(file, recipeSchema.loose(), () => withoutDigests(parse(text)));
+    const units = unitsOfJournal(recipe, lines);
+    const account = new Account({ weightsAt: (step) => weightsAt(recipe.losses, step, units.totalSteps), closesEpoch: units.closesEpoch, patience: recipe.evaluate.earlyStop?.patience });
+    const metrics = lines.flatMap((line) => account.add(line) ?? []);
+    const metricsFile = join(path, 'metrics.jsonl');
+    // What follows the last end of a line was never finished, and the next start writes the file anew.
+    const finished = (await readFile(metricsFile, 'utf8').catch(() => '')).split('\n').slice(0, -1);
+    const written = parseStored(metricsFile, z.array(z.unknown()), () => finished.map((line) => JSON.parse(line)));
+    const summary = await readSummaryIfThere(path);
+    return [
+        checkMetrics(written, JSON.parse(JSON.stringify(metrics)), summary !== null),
+        ...(summary === null ? [] : [checkReport('summary', pick(summary), derive(account)), await checkStudent(path, summary)]),
+    ];
+}
+function withoutDigests(recipe) {
+    if (typeof recipe !== 'object' || recipe === null)
+        return recipe;
+    return Object.fromEntries(Object.entries(recipe).filter(([key]) => key !== 'digests'));
+}
+/** The plan, its sizes taken from what was committed: nothing else in the folder tells them. */
+function unitsOfJournal(recipe, lines) {
+    const commits = lines.filter((line) => line.type === 'commit');
+    const trainSamples = Math.max(1, ...commits.filter(({ epoch }) => epoch === 0).map(({ to }) => to));
+    const evaluations = lines.filter((line) => line.type === 'evaluation');
+    return planUnits({
+        trainSamples, evalSamples: evaluations[0]?.samples ?? 0, hasTeachers: evaluations.some(({ subject }) => subject === 'teachers'),
+        batch: batchOf(recipe), epochs: recipe.epochs, steps: recipe.steps, everyEpochs: recipe.evaluate.everyEpochs,
+    });
+}
+async function readSummaryIfThere(path) {
+    const file = join(path, 'summary.json');
+    const text = await readFile(file, 'utf8').catch(() => null);
+    return text === null ? null : parseStored(file, summarySchema, () => JSON.parse(text));
+}
+const correctOf = (sums) => (sums === undefined ? undefined : (sums['student.correct'] ?? 0) / Math.max(1, sums.samples ?? 0));
+function derive(account) {
+    return { steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000, accuracy: correctOf(account.student?.sums), bestStep: account.best?.step };
+}
+function pick({ steps, samples, seconds, student, best }) {
+    return { steps, samples, seconds, accuracy: student.accuracy, bestStep: best?.step };
+}
+async function checkStudent(path, summary) {
+    const file = join(path, 'student', 'student.safetensors');
+    const tensors = decodeSafetensors(await readFile(file), file);
+    return checkReport('student', weightsDigest(new Map([...tensors].map(([name, { values }]) => [name, values]))), summary.digest);
+}
+//# sourceMappingURL=verify.js.map

@@ -1,0 +1,44 @@
+/** Reading the user's files, with the errors that a user understands. */
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
+import { exitCodes, UserError } from '../errors.js';
+/** @throws UserError 2 where there is no such file, 65 where it cannot be read or unpacked */
+export async function readDataFile(path) {
+    const bytes = await readFile(path).catch((error) => {
+        throw fileError(path, error);
+    });
+    if (bytes[0] !== 0x1f || bytes[1] !== 0x8b)
+        return bytes;
+    try {
+        return gunzipSync(bytes);
+    }
+    catch (error) {
+        throw new UserError(`${path}: damaged gzip file; a whole one was wanted`, exitCodes.data, error);
+    }
+}
+export function streamDataFile(path) {
+    return createReadStream(path);
+}
+export function fileError(path, error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT')
+        return new UserError(`${path}: no such file`, exitCodes.usage, error);
+    return new UserError(`${path}: cannot be read (${String(code ?? error)}); a readable file was wanted`, exitCodes.data, error);
+}
+export function damaged(path, text) {
+    return new UserError(`${path}: ${text}`, exitCodes.data);
+}
+const largestLabel = 2 ** 31 - 1;
+/** Labels as int32, -1 for none. @throws UserError 65 for one that is no whole number */
+export function toLabels(path, values) {
+    const labels = new Int32Array(values.length);
+    for (let i = 0; i < labels.length; i++) {
+        const value = values[i] ?? -1;
+        if (!Number.isInteger(value) || value < -1 || value > largestLabel)
+            throw damaged(path, `sample ${i} has label ${value}; a class number from 0, or -1 for none, was wanted`);
+        labels[i] = value;
+    }
+    return labels;
+}
+//# sourceMappingURL=files.js.map

@@ -1,0 +1,28 @@
+/** A data set as workers see it: shards by content hash, shapes, and what is needed to read a sample. The manifest is an artifact (JSON). */
+import { z } from 'zod';
+const count = z.number().int().nonnegative();
+export const dataSetSchema = z
+    .object({
+    samples: count,
+    /** Shape of one sample, channels last. */
+    shape: z.array(count.min(1)),
+    /** Element type of the stored inputs. */
+    dtype: z.enum(['uint8', 'float32', 'int32']),
+    /** In order; sample ids count through them. A shard's bytes: inputs (row after row), then labels (int32, -1 for none). */
+    shards: z.array(z.object({ sha256: z.string(), bytes: count, samples: count }).strict()),
+})
+    .strict();
+/** Labels made elsewhere (shared/labels/cut-file.ts): blocks of float32 rows, in the order of the training set. */
+const fileLabelsSchema = z
+    .object({ classes: count.min(1), temperature: z.number().nullable(), blocks: z.array(z.object({ sha256: z.string(), bytes: count }).strict()) })
+    .strict();
+export const manifestSchema = z
+    .object({
+    train: dataSetSchema,
+    eval: dataSetSchema.nullable(),
+    classes: count.min(1),
+    labels: fileLabelsSchema.optional(),
+    preprocess: z.object({ scale: z.number(), mean: z.array(z.number()), std: z.array(z.number()) }).strict().nullable(),
+})
+    .strict();
+//# sourceMappingURL=manifest.js.map

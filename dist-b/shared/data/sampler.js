@@ -1,0 +1,74 @@
+/**
+ * The order of an epoch: a block shuffle keyed by (seed, epoch). Shards are permuted, then samples are permuted inside
+ * each group of `groupShards` consecutive shards of that permutation, so that a reader needs few shards at a time. A pure
+ * function of its arguments; groups are laid out when first asked for (4 bytes a sample of the groups in use).
+ */
+import { randomStream, shuffle as shuffled } from '../random.js';
+/** Shards that are mixed with each other. */
+export const groupShards = 8;
+/** Groups kept laid out: the one in use and its neighbours. */
+const groupsKept = 4;
+export function epochOrder(dataSet, seed, epoch, shuffle) {
+    if (!shuffle)
+        return { at: (position) => position };
+    const starts = shardStarts(dataSet);
+    const permuted = shuffled(Uint32Array.from(dataSet.shards.keys()), randomStream([seed, 'shards', epoch]));
+    const groups = groupsOf(dataSet, permuted);
+    const laidOut = new Map();
+    const idsOf = (index, group) => {
+        const found = laidOut.get(index) ?? layOut(dataSet, starts, group, [seed, 'samples', epoch, index]);
+        laidOut.delete(index);
+        laidOut.set(index, found);
+        const [oldest] = laidOut.keys();
+        if (laidOut.size > groupsKept && oldest !== undefined)
+            laidOut.delete(oldest);
+        return found;
+    };
+    return {
+        at: (position) => {
+            const index = groupAt(groups, position);
+            const group = groups[index];
+            const id = group === undefined ? undefined : idsOf(index, group)[position - group.from];
+            if (id === undefined)
+                throw new RangeError(`position ${position} of an epoch of ${dataSet.samples} samples`);
+            return id;
+        },
+    };
+}
+/** Id of the first sample of each shard. */
+export function shardStarts(dataSet) {
+    const starts = new Uint32Array(dataSet.shards.length);
+    dataSet.shards.forEach((shard, i) => {
+        if (i + 1 < starts.length)
+            starts[i + 1] = (starts[i] ?? 0) + shard.samples;
+    });
+    return starts;
+}
+function groupsOf(dataSet, permuted) {
+    const groups = [];
+    let from = 0;
+    for (let i = 0; i < permuted.length; i += groupShards) {
+        const shards = [...permuted.subarray(i, i + groupShards)];
+        groups.push({ from, shards });
+        from += shards.reduce((sum, shard) => sum + (dataSet.shards[shard]?.samples ?? 0), 0);
+    }
+    return groups;
+}
+function layOut(dataSet, starts, group, key) {
+    const ids = group.shards.flatMap((shard) => Array.from({ length: dataSet.shards[shard]?.samples ?? 0 }, (_, i) => (starts[shard] ?? 0) + i));
+    return shuffled(Uint32Array.from(ids), randomStream(key));
+}
+/** The last group that starts at or before the position. */
+function groupAt(groups, position) {
+    let low = 0;
+    let high = groups.length - 1;
+    while (low < high) {
+        const middle = (low + high + 1) >>> 1;
+        if ((groups[middle]?.from ?? 0) <= position)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+//# sourceMappingURL=sampler.js.map

@@ -1,0 +1,58 @@
+/** Cuts a source into shards, each a file named by its SHA-256: inputs row after row, then labels (int32 LE, -1 for none). */
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { damaged } from './files.js';
+import { openSource } from './source.js';
+/**
+ * Costs one shard of memory beyond the source. A shard that is there already is kept.
+ * @throws UserError 2 or 65 for the user's files
+ */
+export async function writeShards(recipe, folder, out, options) {
+    await mkdir(out, { recursive: true });
+    const source = await openSource(recipe, folder);
+    try {
+        const shards = [];
+        for (let from = 0; from < source.samples; from += options.shardSamples) {
+            const to = Math.min(source.samples, from + options.shardSamples);
+            const bytes = encodeShard(await checkedRows(source, from, to), source.labels.subarray(from, to));
+            shards.push({ sha256: await store(bytes, out), bytes: bytes.length, samples: to - from });
+        }
+        return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, shards }, labels: source.labels };
+    }
+    finally {
+        await source.close();
+    }
+}
+async function checkedRows(source, from, to) {
+    const rows = await source.read(from, to);
+    if (!(rows instanceof Float32Array))
+        return rows;
+    const size = source.shape.reduce((product, dim) => product * dim, 1);
+    const bad = rows.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0)
+        throw damaged(source.file, `sample ${from + Math.floor(bad / size)} holds ${rows[bad]} at element ${bad % size}; finite numbers were wanted`);
+    return rows;
+}
+function encodeShard(rows, labels) {
+    const inputs = Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength);
+    return Buffer.concat([inputs, Buffer.from(labels.buffer, labels.byteOffset, labels.byteLength)]);
+}
+async function store(bytes, out) {
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const path = join(out, sha256);
+    const there = await stat(path).catch(() => undefined);
+    if (there?.size === bytes.length)
+        return sha256;
+    const aside = join(out, `.${sha256}.${randomUUID()}`);
+    try {
+        await writeFile(aside, bytes);
+        await rename(aside, path);
+    }
+    catch (error) {
+        await rm(aside, { force: true });
+        throw error;
+    }
+    return sha256;
+}
+//# sourceMappingURL=shards.js.map

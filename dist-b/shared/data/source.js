@@ -1,0 +1,48 @@
+/** A data set as the user has it on disk, opened by format: shape, labels, and rows on demand. */
+import { isAbsolute, join } from 'node:path';
+import { openCsv } from './csv.js';
+import { openIdx } from './idx.js';
+import { openNpy } from './npy.js';
+/** @throws UserError 2 for a missing file, 65 for one that is damaged */
+export async function openSource(recipe, folder) {
+    const path = (name) => (isAbsolute(name) ? name : join(folder, name));
+    const source = await open(recipe, path);
+    const samples = Math.min(source.samples, recipe.limit ?? source.samples);
+    const labels = source.labels.slice(0, samples);
+    if (recipe.labelled !== undefined)
+        labels.fill(-1, Math.min(recipe.labelled, samples));
+    const isImages = recipe.format !== 'csv' && recipe.images !== undefined;
+    const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels };
+    return recipe.onlyLabelled === true ? onlyLabelled(chosen) : chosen;
+}
+/** The samples that have a label, in their order, wherever they stand. */
+function onlyLabelled(source) {
+    const ids = Uint32Array.from([...source.labels.keys()].filter((id) => (source.labels[id] ?? -1) >= 0));
+    const read = async (from, to) => {
+        const wanted = ids.subarray(from, to);
+        const first = wanted[0] ?? 0;
+        const size = source.shape.reduce((product, dim) => product * dim, 1);
+        const all = await source.read(first, (wanted.at(-1) ?? first - 1) + 1);
+        const rows = all.slice(0, wanted.length * size);
+        wanted.forEach((id, row) => rows.set(all.subarray((id - first) * size, (id - first + 1) * size), row * size));
+        return rows;
+    };
+    return { ...source, samples: ids.length, labels: Int32Array.from(ids, (id) => source.labels[id] ?? -1), read };
+}
+function open(recipe, path) {
+    switch (recipe.format) {
+        case 'idx':
+            return openIdx(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels));
+        case 'npy':
+            return openNpy(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels));
+        case 'csv':
+            return openCsv(path(recipe.inputs), recipe);
+        default:
+            return recipe;
+    }
+}
+/** An image of [height, width] gets its one channel. */
+function withChannels(shape) {
+    return shape.length === 2 ? [...shape, 1] : shape;
+}
+//# sourceMappingURL=source.js.map

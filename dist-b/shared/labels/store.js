@@ -1,0 +1,191 @@
+/**
+ * Label blocks on this machine's disk: FOLDER/<set key>/<block name>.<rows that are there>.<SHA-256 of the file>. A file
+ * appears by rename and never changes; its digest is checked whenever it is read, and a damaged one is said and removed,
+ * so that its labels are computed again. Several processes may share the folder: each writes what it has, merged with
+ * what lies there. Beyond its bound the sets that were used longest ago go first.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf } from '../errors.js';
+import { decodeBlock, LabelBlock } from './block.js';
+const fileName = /^(.+)\.(\d+)\.([0-9a-f]{64})$/;
+export class LabelStore {
+    #options;
+    /** By set key, then by block name. */
+    #known = new Map();
+    /** Used by this process; evicted last. */
+    #used = new Set();
+    #bytes = null;
+    #isFull = false;
+    constructor(options) {
+        this.#options = options;
+    }
+    /** Rows that files claim to hold, by block; what other processes have written since counts too. */
+    async counts(set, places) {
+        const known = await this.#list(set.key);
+        return places.map(({ name }) => Math.max(0, ...(known.get(name) ?? []).map(({ count }) => count)));
+    }
+    /** All that files hold of the block, merged; an empty one where there is nothing sound. */
+    async load(set, place) {
+        const block = new LabelBlock(set.codec, place.rows);
+        for (const kept of (await this.#knownOf(set.key)).get(place.name) ?? []) {
+            if (block.isComplete)
+                break;
+            const found = await this.#read(set, place, kept);
+            if (found !== null)
+                block.merge(found);
+        }
+        return block;
+    }
+    /** Writes the block, merged with what other processes have written of it, which it replaces. A full disk is said once, and is no error. */
+    async save(set, place, block) {
+        const others = (await this.#list(set.key)).get(place.name) ?? [];
+        if (others.some(({ count }) => count === place.rows) || this.#isFull)
+            return;
+        for (const kept of others) {
+            const found = await this.#read(set, place, kept);
+            if (found !== null)
+                block.merge(found);
+        }
+        if (block.count === 0)
+            return;
+        try {
+            const written = await this.#write(set.key, place.name, block);
+            for (const { file } of others)
+                if (file !== written)
+                    await rm(join(this.#options.folder, set.key, file), { force: true });
+            await this.#makeRoom(block.bytes.length);
+        }
+        catch (error) {
+            if (!storageCodes.has(codeOf(error)))
+                throw error;
+            this.#isFull = true;
+            this.#options.warn(`labels: ${this.#options.folder} takes no more (${codeOf(error)}); this run goes on without keeping more of them there`);
+        }
+    }
+    async #write(key, name, block) {
+        const folder = join(this.#options.folder, key);
+        const content = block.bytes.slice();
+        const sha256 = digestOf(content);
+        const file = `${name}.${block.count}.${sha256}`;
+        await mkdir(folder, { recursive: true });
+        const aside = join(folder, `.${randomBytes(8).toString('hex')}.part`);
+        try {
+            await writeFile(aside, content);
+            await rename(aside, join(folder, file));
+        }
+        finally {
+            await rm(aside, { force: true });
+        }
+        this.#used.add(key);
+        this.#known.get(key)?.set(name, [{ file, count: block.count, sha256 }]);
+        return file;
+    }
+    async #read(set, place, kept) {
+        const path = join(this.#options.folder, set.key, kept.file);
+        const content = await readIfThere(path);
+        if (content === null)
+            return null;
+        const block = digestOf(content) === kept.sha256 ? decodeBlock(set.codec, place.rows, content) : null;
+        if (block !== null)
+            return block;
+        this.#options.warn(`labels: block ${place.first} to ${place.first + place.rows - 1} of ${set.name} is damaged on the disk; its labels are computed again`);
+        await rm(path, { force: true });
+        return null;
+    }
+    async #knownOf(key) {
+        return this.#known.get(key) ?? this.#list(key);
+    }
+    async #list(key) {
+        const folder = join(this.#options.folder, key);
+        const known = new Map();
+        for (const file of await namesIn(folder)) {
+            const [, name, count, sha256] = fileName.exec(file) ?? [];
+            if (name === undefined || sha256 === undefined)
+                continue;
+            known.set(name, [...(known.get(name) ?? []), { file, count: Number(count), sha256 }].sort((a, b) => b.count - a.count));
+        }
+        if (known.size > 0 && !this.#used.has(key))
+            await touch(folder);
+        this.#used.add(key);
+        this.#known.set(key, known);
+        return known;
+    }
+    /** Sets go as wholes: a part of a set saves part of the work, and the oldest set is the one least likely to be wanted. */
+    async #makeRoom(added) {
+        const { folder, maxBytes } = this.#options;
+        this.#bytes = this.#bytes === null ? await bytesOf(folder) : this.#bytes + added;
+        if (this.#bytes <= maxBytes)
+            return;
+        const sets = await Promise.all((await namesIn(folder)).map(async (key) => ({ key, bytes: await bytesOf(join(folder, key)), ms: await modifiedMs(join(folder, key)) })));
+        let bytes = sets.reduce((sum, set) => sum + set.bytes, 0);
+        for (const set of sets.filter(({ key }) => !this.#used.has(key)).sort((a, b) => a.ms - b.ms)) {
+            if (bytes <= maxBytes)
+                break;
+            await rm(join(folder, set.key), { recursive: true, force: true });
+            bytes -= set.bytes;
+        }
+        this.#bytes = bytes;
+        if (bytes <= maxBytes)
+            return;
+        this.#isFull = true;
+        this.#options.warn(`labels: this run's labels fill the ${maxBytes} bytes that ${folder} may hold (STILLHOUSE_LABELS_BYTES); the rest is not kept there`);
+    }
+}
+const storageCodes = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'ENOTDIR']);
+export function digestOf(bytes) {
+    return createHash('sha256').update(bytes).digest('hex');
+}
+async function readIfThere(path) {
+    try {
+        return await readFile(path);
+    }
+    catch (error) {
+        if (codeOf(error) === 'ENOENT')
+            return null;
+        throw error;
+    }
+}
+async function namesIn(folder) {
+    try {
+        return await readdir(folder);
+    }
+    catch (error) {
+        if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR')
+            return [];
+        throw error;
+    }
+}
+/** Of all files below; one that another process removes meanwhile counts nothing. */
+async function bytesOf(folder) {
+    let bytes = 0;
+    for (const name of await namesIn(folder)) {
+        const path = join(folder, name);
+        const found = await statIfThere(path);
+        if (found !== null)
+            bytes += found.isDirectory() ? await bytesOf(path) : found.size;
+    }
+    return bytes;
+}
+async function modifiedMs(path) {
+    return (await statIfThere(path))?.mtimeMs ?? 0;
+}
+async function statIfThere(path) {
+    try {
+        return await stat(path);
+    }
+    catch (error) {
+        if (codeOf(error) === 'ENOENT')
+            return null;
+        throw error;
+    }
+}
+async function touch(folder) {
+    const now = new Date();
+    await utimes(folder, now, now).catch((error) => {
+        if (!storageCodes.has(codeOf(error)) && codeOf(error) !== 'ENOENT')
+            throw error;
+    });
+}
+//# sourceMappingURL=store.js.map

@@ -1,0 +1,66 @@
+/**
+ * The tfjs LayersModel format: a model.json (topology and a manifest of weights) and raw weight bytes beside it. Writing
+ * takes a student; reading gives topology and manifest, and leaves decoding of weights to tfjs.
+ */
+import { z } from 'zod';
+import { exitCodes, UserError } from '../errors.js';
+/** How the tfjs converter packs weights: value = stored x scale + min, or a half float. */
+const quantization = z.object({ dtype: z.enum(['uint16', 'uint8', 'float16']), scale: z.number().exactOptional(), min: z.number().exactOptional(), original_dtype: z.enum(['float32', 'int32']).exactOptional() });
+const manifestGroup = z.object({
+    paths: z.array(z.string().min(1)),
+    weights: z.array(z.object({ name: z.string(), shape: z.array(z.number().int().nonnegative()), dtype: z.enum(['float32', 'int32', 'bool']), quantization: quantization.exactOptional() })),
+});
+const modelJsonSchema = z
+    .object({
+    format: z.string().optional(),
+    modelTopology: z.record(z.string(), z.unknown()),
+    /** Absent in a file without weights. */
+    weightsManifest: z.array(manifestGroup).optional(),
+})
+    .loose();
+export const weightsFile = 'weights.bin';
+/** @param weights by name, in the order of the spec; float32, little-endian in the file */
+export function writeLayersModel(spec, weights) {
+    const parts = spec.weights.map(({ name }) => {
+        const values = weights.get(name);
+        if (values === undefined)
+            throw new Error(`no values for ${name}`);
+        return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    });
+    const manifest = spec.weights.map(({ name, shape }) => ({ name, shape, dtype: 'float32' }));
+    const model = {
+        format: 'layers-model', generatedBy: 'stillhouse', convertedBy: null, modelTopology: spec.topology,
+        weightsManifest: [{ paths: [weightsFile], weights: manifest }],
+    };
+    return { modelJson: `${JSON.stringify(model)}\n`, weights: concat(parts) };
+}
+function concat(parts) {
+    const whole = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+        whole.set(part, at);
+        at += part.length;
+    }
+    return whole;
+}
+/** @param file its name, for messages @throws UserError 65 when it is no model.json of a LayersModel */
+export function readLayersModel(text, file) {
+    const wish = 'the model.json of a tfjs LayersModel was wanted';
+    let json;
+    try {
+        json = JSON.parse(text);
+    }
+    catch (error) {
+        throw new UserError(`${file}: it is no JSON; ${wish}`, exitCodes.data, error);
+    }
+    const model = modelJsonSchema.safeParse(json);
+    if (!model.success) {
+        const [issue] = model.error.issues;
+        throw new UserError(`${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'unreadable'}; ${wish}`, exitCodes.data, model.error);
+    }
+    if (model.data.format === 'graph-model' || 'node' in model.data.modelTopology) {
+        throw new UserError(`${file}: it is a frozen GraphModel, which cannot be trained; ${wish}`, exitCodes.data);
+    }
+    return model.data;
+}
+//# sourceMappingURL=layers-model.js.map

@@ -1,0 +1,59 @@
+/**
+ * What both sides know of the student: its topology as data, and its weights in a fixed order (the topology's).
+ * The artifact that workers download is this object as JSON; initial weights travel as a snapshot.
+ */
+import { z } from 'zod';
+import { lastOutputAlone } from './exits.js';
+export const weightSpecSchema = z
+    .object({
+    /** `layer/kernel`, `layer/bias`, `layer/gamma`, ... without tfjs's per-process suffixes. */
+    name: z.string(),
+    layer: z.string(),
+    shape: z.array(z.number().int().nonnegative()),
+    /** `trained`: has a gradient and optimizer state. `frozen`: constant. `mean`/`variance`: batch norm's moving values. */
+    kind: z.enum(['trained', 'frozen', 'mean', 'variance']),
+    /** Batch norm's momentum, for kind mean and variance. */
+    momentum: z.number().optional(),
+    /** Maps a tap for a loss: trained with the student, and no part of it. */
+    adapter: z.literal(true).optional(),
+    /** Of an earlier exit's own layers: trained with the student, and no part of its answer. */
+    exit: z.literal(true).optional(),
+})
+    .strict();
+export const studentSpecSchema = z
+    .object({
+    /** tfjs LayersModel `modelTopology`. */
+    topology: z.record(z.string(), z.unknown()),
+    weights: z.array(weightSpecSchema),
+    /** Shape of one sample, channels last. */
+    inputShape: z.array(z.number().int().positive()),
+    classes: z.number().int().positive(),
+    /** Names of the outputs before the last one, which is the student's answer; absent where it has one alone. */
+    exits: z.array(z.string()).optional(),
+})
+    .strict();
+/** The student with all of its exits, and its weights among those of a replica. */
+export function withoutAdapters(spec, weights) {
+    return only(spec, weights, ({ adapter }) => adapter !== true);
+}
+/** What answers in the end: neither adapters nor earlier exits. */
+export function studentAlone(spec, weights) {
+    const alone = only(spec, weights, isAnswering);
+    if (spec.exits === undefined)
+        return alone;
+    const { exits: _, ...rest } = alone.spec;
+    return { ...alone, spec: { ...rest, topology: lastOutputAlone(spec.topology) } };
+}
+/** Whether the student's last output depends on it. */
+export function isAnswering({ adapter, exit }) {
+    return adapter !== true && exit !== true;
+}
+function only(spec, weights, isKept) {
+    const own = spec.weights.filter(isKept);
+    const names = new Set(own.map(({ name }) => name));
+    return { spec: { ...spec, weights: own }, weights: new Map([...weights].filter(([name]) => names.has(name))) };
+}
+export function sizeOf(shape) {
+    return shape.reduce((product, dim) => product * dim, 1);
+}
+//# sourceMappingURL=student-spec.js.map

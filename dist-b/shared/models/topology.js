@@ -1,0 +1,47 @@
+/**
+ * Reading a tfjs LayersModel's topology as data: its layers in the order of the file, nested models and wrapped layers
+ * included. Knows keys in the Keras spelling (snake_case), which both tfjs and Keras write.
+ */
+import { z } from 'zod';
+export const jsonSchema = z.record(z.string(), z.unknown());
+const layerSchema = z.object({ class_name: z.string(), config: jsonSchema, inbound_nodes: z.array(z.unknown()).optional() }).loose();
+const containers = new Set(['Sequential', 'Model', 'Functional']);
+/** The model itself: `{ class_name, config }`, which Keras puts under `model_config`. */
+export function modelOf(topology) {
+    const inner = jsonSchema.safeParse(topology.model_config);
+    return layerSchema.parse(inner.success ? inner.data : topology);
+}
+/** The layers of a container. */
+export function childrenOf(container) {
+    return z.array(layerSchema).parse(container.config.layers);
+}
+export function isContainer(className) {
+    return containers.has(className);
+}
+/** All layers but the containers, depth first, in the order of the file. @throws z.ZodError when it is no topology */
+export function layersOf(topology) {
+    const model = modelOf(topology);
+    return childrenOf(model).flatMap((layer) => expand(layer, { path: [], isWrapped: false, uses: 1 }));
+}
+function expand(layer, around) {
+    const { class_name: className, config } = layer;
+    const name = typeof config.name === 'string' ? config.name : className;
+    const place = {
+        path: [...around.path, name],
+        isWrapped: around.isWrapped,
+        uses: around.uses * Math.max(1, layer.inbound_nodes?.length ?? 1),
+    };
+    if (isContainer(className))
+        return childrenOf(layer).flatMap((inner) => expand(inner, place));
+    const own = { name, className, config, ...place };
+    return [own, ...wrappedIn(config).flatMap((inner) => expand(inner, { ...place, isWrapped: true }))];
+}
+/** Layers and cells inside a layer's config. */
+function wrappedIn(config) {
+    const cells = Array.isArray(config.cells) ? config.cells : [];
+    return [config.layer, config.cell, ...cells].flatMap((inner) => {
+        const parsed = layerSchema.safeParse(inner);
+        return parsed.success ? [parsed.data] : [];
+    });
+}
+//# sourceMappingURL=topology.js.map

@@ -1,0 +1,237 @@
+/**
+ * Every message of the wire, its direction and its meaning. One zod schema each; the types are inferred from it.
+ *
+ * A message is one binary WebSocket frame: header length (u32 LE), the msgpackr header, zero padding to 8 bytes, payload.
+ * The header is one of the objects below; the payload is raw little-endian bytes (codec.ts). Nothing on the wire is code.
+ *
+ *   worker                        coordinator
+ *     hello            ->                        who I am, what I hold
+ *                      <-         welcome        the run: recipe, models, manifest, snapshot to start from
+ *                      <-         commit/release of every step after that snapshot, then live
+ *     ready            ->                        replica at `step`, numerics probe computed
+ *                      <-         lease          compute this block
+ *     offer            ->                        the contribution's header (bytes inline when small)
+ *                      <-         pull           send the bytes now
+ *     chunk...         ->
+ *                      <-         commit         the step's reduced gradient and scalars: hold
+ *                      <-         release        journalled: apply
+ */
+import { z } from 'zod';
+import { compressions } from '../reduction/encoding.js';
+/** Raised whenever an old peer could misread a new one. */
+export const protocolVersion = 1;
+export const subprotocol = `stillhouse.v${protocolVersion}`;
+export const limits = {
+    /** Largest header in bytes, and with it the largest welcome. */
+    headerBytes: 256 * 1024,
+    /** Largest piece of a payload in one frame; also the largest contribution or commit that travels inline. */
+    chunkBytes: 1024 * 1024,
+    /** `maxPayload` of every socket: one chunk, its header and framing. */
+    frameBytes: 1024 * 1024 + 256 * 1024 + 64,
+    nameLength: 256,
+    /** Bytes queued on one socket before its reader counts as slow and is fed from the log instead. */
+    queuedBytes: 8 * 1024 * 1024,
+    /** Milliseconds an upgraded socket may live without its `hello`. */
+    helloMs: 5000,
+};
+/** Close codes of the application range; each is a reason, in words, for one peer. */
+export const closeCodes = {
+    done: 1000,
+    badFrame: 4400,
+    unauthorized: 4401,
+    stale: 4409,
+    tooSlow: 4408,
+    refused: 4403,
+    shutdown: 4503,
+};
+const name = z.string().max(limits.nameLength);
+const count = z.number().int().nonnegative();
+const hash = z.string().regex(/^[0-9a-f]{16}$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const sums = z.record(name, z.number());
+/** Sums as they were computed: NaN and infinities are a finding about the contribution, not a broken frame. */
+const rawSums = z.record(name, z.custom((value) => typeof value === 'number'));
+/** In every message. `step` is the number of committed steps it speaks of: weights before step t have `step: t`. */
+const envelope = { run: name, generation: count, step: count };
+export const blockSchema = z.object({ level: count.max(31), index: count }).strict();
+export const leaseSchema = z
+    .object({
+    id: count,
+    /** `train`: gradients of a slice of an epoch. `evaluate`: counts and losses over a slice of the evaluation set. */
+    kind: z.enum(['train', 'evaluate']),
+    /** What is evaluated; absent for `train`. */
+    subject: z.enum(['student', 'teachers']).optional(),
+    /** The replica's position whose weights are to be used. */
+    step: count,
+    epoch: count,
+    /** Half-open range of the whole global batch in the epoch's order of samples. */
+    from: count,
+    to: count,
+    /** M: the number of micro-batches that the global batch is cut into. */
+    microBatches: count.min(1),
+    block: blockSchema,
+    /** Per loss term, for the whole global batch; 0 means that the term is 0. */
+    divisors: sums,
+    /** Loss weights and temperatures that change in the run, as they are in this step: `<term>.<key>`. */
+    scalars: sums,
+})
+    .strict();
+export const deviceSchema = z
+    .object({
+    backend: z.enum(['wasm', 'native']),
+    gpu: name.nullable(),
+    threads: count,
+    host: name,
+    pid: count,
+    version: name,
+})
+    .strict();
+export const artifactSchema = z.object({ sha256, bytes: count }).strict();
+const modelFile = z.object({ name, sha256, bytes: count }).strict();
+export const teacherSchema = z
+    .object({
+    name,
+    format: z.enum(['onnx', 'layers-model', 'graph-model', 'saved-model']),
+    weight: z.number(),
+    temperature: z.number(),
+    output: z.enum(['logits', 'probabilities']),
+    outputName: name.optional(),
+    input: name.optional(),
+    layout: z.enum(['nhwc', 'nchw']),
+    classes: count,
+    /** Where the model's classes are others: how many it has, and which of them each class of the data is. */
+    classMap: z.object({ outputs: count, order: z.array(count).max(65536) }).strict().optional(),
+    /** Own preprocessing, per channel, of samples that are preprocessed for the student. */
+    rescale: z.object({ factor: z.array(z.number()).max(65536), offset: z.array(z.number()).max(65536) }).strict().optional(),
+    parameters: count,
+    /** What the model gave for its canary sample where the run was prepared. */
+    canary: z.array(z.number()).max(65536).optional(),
+    files: z.array(modelFile).min(1).max(256),
+})
+    .strict();
+/** Worker to coordinator. */
+export const upSchemas = {
+    /** First message on a socket. `worker` is the process's own random id, kept over reconnects; `held` what its replica is at. */
+    hello: z
+        .object({
+        type: z.literal('hello'),
+        ...envelope,
+        protocol: count,
+        worker: name,
+        device: deviceSchema,
+        recipeDigest: sha256.nullable(),
+        held: z.object({ nonce: name, step: count, stateHash: hash }).strict().nullable(),
+    })
+        .strict(),
+    /** The replica is at `step` and the probe (micro-batch 0 of epoch 0 under the initial weights, twice) has been computed. */
+    ready: z
+        .object({
+        type: z.literal('ready'),
+        ...envelope,
+        stateHash: hash,
+        probe: z.object({ digest: hash, repeatable: z.boolean() }).strict(),
+    })
+        .strict(),
+    /** As often as the welcome says. `progress` counts micro-batches and other signs of life of the trainer; `rttMs`: a round trip measured since the last one. */
+    heartbeat: z
+        .object({ type: z.literal('heartbeat'), ...envelope, progress: count, sentMs: z.number(), rttMs: z.number().nonnegative().optional(), rssBytes: count, tensors: count })
+        .strict(),
+    /** A computed lease. Payload: the contribution's bytes if `bytes` <= limits.chunkBytes, else nothing until `pull`. */
+    offer: z
+        .object({
+        type: z.literal('offer'),
+        ...envelope,
+        lease: count,
+        stateHash: hash,
+        /** Length of the contribution in bytes; 0 when no term applied to any of its samples. */
+        bytes: count,
+        /** Fast hash of those bytes. */
+        digest: hash,
+        /** Named sums over the block's samples, added in tree order: losses by term, counts, correct answers. */
+        sums: rawSums,
+        /** Per batch-norm layer: how many values each of its moments was taken over. */
+        momentCounts: z.array(count).max(65536),
+        /** Seconds spent, by phase. */
+        seconds: z.record(name, z.number()),
+    })
+        .strict(),
+    /** Payload: bytes [offset, offset + length) of a contribution; `checksum` is the payload's (checksum.ts). */
+    chunk: z.object({ type: z.literal('chunk'), ...envelope, lease: count, offset: count, total: count, checksum: count }).strict(),
+    /** The lease could not be computed. Data, not an exception: the block goes to another worker. */
+    failed: z.object({ type: z.literal('failed'), ...envelope, lease: count, microBatch: count, reason: z.string().max(1024) }).strict(),
+    /** After the release of the last step the replica's state is not the released one. The answer is `resync`, or a refusal the third time. */
+    differs: z.object({ type: z.literal('differs'), ...envelope, stateHash: hash }).strict(),
+    /** The worker leaves in good order. */
+    leave: z.object({ type: z.literal('leave'), ...envelope, reason: z.string().max(1024) }).strict(),
+};
+export const scalarsSchema = z
+    .object({
+    /** True: the step covers its samples without an update. */
+    skip: z.boolean(),
+    /** Updates made so far, this one included; Adam's t. */
+    update: count,
+    clip: z.number(),
+    /** By parameter group, in the order of the plan: every factor that the update rule needs, already computed. */
+    groups: z.array(sums).max(1024),
+    ema: z.number(),
+})
+    .strict();
+/** Coordinator to worker. */
+export const downSchemas = {
+    welcome: z
+        .object({
+        type: z.literal('welcome'),
+        ...envelope,
+        /** The coordinator's life: a counter alone cannot tell two coordinators on copies of one run folder apart. */
+        nonce: name,
+        /** The worker's short name in this run, for logs. */
+        worker: name,
+        recipe: z.unknown(),
+        recipeDigest: sha256,
+        student: artifactSchema,
+        teachers: z.array(teacherSchema).max(64),
+        manifest: artifactSchema,
+        /** The initial weights (a snapshot at step 0), for the numerics probe. */
+        initial: artifactSchema,
+        /** The newest snapshot, or null when the log continues from what the worker holds. */
+        snapshot: z.object({ sha256, bytes: count, step: count }).strict().nullable(),
+        heartbeatMs: count,
+    })
+        .strict(),
+    lease: z.object({ type: z.literal('lease'), ...envelope, lease: leaseSchema }).strict(),
+    /** Stop computing this lease, forget its contribution. */
+    cancel: z.object({ type: z.literal('cancel'), ...envelope, lease: count }).strict(),
+    pull: z.object({ type: z.literal('pull'), ...envelope, lease: count }).strict(),
+    /** Step `step` (weights `step` -> `step` + 1). Payload: the commit's bytes when they fit a chunk. Hold, do not apply. */
+    commit: z
+        .object({
+        type: z.literal('commit'),
+        ...envelope,
+        scalars: scalarsSchema,
+        /** How the gradient in the commit's bytes is rounded: as the recipe says, or as it said when the commit was made. */
+        compression: z.enum(compressions),
+        /** Length of the commit's bytes, 0 for a skip. */
+        bytes: count,
+        digest: hash,
+        momentCounts: z.array(count).max(65536),
+    })
+        .strict(),
+    commitChunk: z.object({ type: z.literal('commitChunk'), ...envelope, offset: count, total: count, checksum: count }).strict(),
+    /** Step `step` is journalled: apply the held commit. `stateHash` is the state's after it. */
+    release: z.object({ type: z.literal('release'), ...envelope, stateHash: hash }).strict(),
+    /** Your replica differs: drop it, start from a snapshot again (close and reconnect with `held: null`). */
+    resync: z.object({ type: z.literal('resync'), ...envelope, reason: z.string().max(1024) }).strict(),
+    pong: z.object({ type: z.literal('pong'), ...envelope, sentMs: z.number() }).strict(),
+    /** The run ended. `next`: another run follows on the same address, connect again. */
+    end: z.object({ type: z.literal('end'), ...envelope, reason: z.enum(['done', 'stopped', 'next']), text: z.string().max(1024) }).strict(),
+};
+const upUnion = z.discriminatedUnion('type', [
+    upSchemas.hello, upSchemas.ready, upSchemas.heartbeat, upSchemas.offer, upSchemas.chunk, upSchemas.failed, upSchemas.differs, upSchemas.leave,
+]);
+const downUnion = z.discriminatedUnion('type', [
+    downSchemas.welcome, downSchemas.lease, downSchemas.cancel, downSchemas.pull, downSchemas.commit, downSchemas.commitChunk,
+    downSchemas.release, downSchemas.resync, downSchemas.pong, downSchemas.end,
+]);
+export const upMessageSchema = upUnion;
+export const downMessageSchema = downUnion;
+//# sourceMappingURL=messages.js.map

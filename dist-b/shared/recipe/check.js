@@ -1,0 +1,162 @@
+/** What the schema cannot say: fields of a recipe that must fit each other. Pure. */
+import { optimizerProblems } from '../optimizer/check.js';
+import { lossesAt } from './schedules.js';
+import { splitTap, tapPairs, temperatureOf, terms, termsIn } from './terms.js';
+export function checkFields(recipe) {
+    return {
+        problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+        warnings: [...exitWarnings(recipe), ...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
+    };
+}
+/** A finding on a key; the text goes behind the key's path. */
+function at(path, text) {
+    return { path, text: `${path.join('.')}: ${text}` };
+}
+function when(isSo, path, text) {
+    return isSo ? [at(path, text)] : [];
+}
+function lossProblems({ losses, teachers, data, labels }) {
+    const given = termsIn(losses);
+    const isLabelled = data.train.labels !== undefined;
+    const useful = given.filter((term) => canBeOn(losses, term) && (isLabelled || terms[term].over === 'samples'));
+    const hasSoftLabels = teachers.length > 0 || labels.from !== undefined;
+    return [
+        ...when(given.length === 0, ['losses'], 'no term given; crossEntropy, response or both wanted'),
+        ...when(given.length > 0 && !given.some((term) => canBeOn(losses, term)), ['losses'], 'every weight is 0; one above 0 wanted'),
+        ...given.flatMap((term) => when(terms[term].soft !== null && !hasSoftLabels, ['losses', term], 'there is no teacher; at least one under teachers wanted')),
+        ...given.flatMap((term) => when(useful.length === 0 && canBeOn(losses, term), ['losses', term], 'the data has no labels; data.train.labels wanted')),
+        ...given.flatMap((term) => when(terms[term].pairs && teachers.length === 0, ['losses', term], 'there is no teacher with taps; at least one under teachers wanted')),
+        ...given.flatMap((term) => labelProblems(term, losses, labels)),
+        ...tapPairs(losses).flatMap((pair) => pairProblems(pair, teachers)),
+    ];
+}
+/** Whether its weight is above 0 in some step. */
+function canBeOn(losses, term) {
+    const { weight = 0 } = losses[term] ?? {};
+    return typeof weight === 'number' ? weight > 0 : weight.from > 0 || weight.to > 0;
+}
+function labelProblems(term, losses, labels) {
+    const needsLogits = terms[term].soft === 'logits' || (terms[term].soft === 'mixture' && typeof temperatureOf(losses, term) !== 'number');
+    const isScheduled = typeof temperatureOf(losses, term) !== 'number';
+    return [
+        ...when(needsLogits && labels.precision === 'top-k', ['losses', term], 'needs all logits; labels.precision float32 or float16 wanted'),
+        ...when(isScheduled && labels.from !== undefined, ['losses', term, 'temperature'], 'a schedule given beside labels.from; one temperature wanted'),
+    ];
+}
+function pairProblems({ term, teacher }, teachers) {
+    const isUnknown = teacher !== null && splitTap(teacher, teachers) === null;
+    const known = teachers.map(({ name }) => name).join(', ');
+    return when(isUnknown && teachers.length > 0, ['losses', term, 'pairs'], `"${teacher}" names no teacher; TEACHER/TAP with one of ${known} wanted`);
+}
+function lengthProblems({ batch, epochs, steps, evaluate, data }) {
+    return [
+        ...when(batch.micro !== undefined && batch.size < batch.micro, ['batch', 'micro'], `${batch.micro} given; at most batch.size (${batch.size}) wanted`),
+        ...when(epochs === undefined && steps === undefined, ['epochs'], 'missing; epochs or steps wanted'),
+        ...when(epochs !== undefined && steps !== undefined, ['steps'], 'given beside epochs; one of the two wanted'),
+        ...when(evaluate.earlyStop !== undefined && data.eval === undefined, ['evaluate', 'earlyStop'], 'there is no evaluation set; data.eval wanted'),
+    ];
+}
+function teacherProblems({ teachers, data }) {
+    const twice = teachers.flatMap(({ name }, i) => when(teachers.findIndex((other) => other.name === name) < i, ['teachers', i, 'name'], `"${name}" given twice; a name of its own wanted`));
+    const isOff = teachers.length > 0 && teachers.every(({ weight }) => weight === 0);
+    const unnamed = teachers.flatMap(({ classes }, i) => when(classes !== undefined && data.classNames === undefined, ['teachers', i, 'classes'], 'given without the names to bring them into the order of; data.classNames wanted'));
+    return [...twice, ...unnamed, ...when(isOff, ['teachers'], 'all weights are 0; at least one above 0 wanted')];
+}
+function keptLabelProblems({ labels }) {
+    return [
+        ...when(labels.wait && !labels.cache, ['labels', 'wait'], 'true given beside cache: false; labels that are kept wanted'),
+        ...fileLabelProblems(labels),
+    ];
+}
+function fileLabelProblems(labels) {
+    return when(labels.from !== undefined && labels.precision !== 'float32', ['labels', 'precision'], `${labels.precision} given beside from, whose labels are used as they are; float32 wanted`);
+}
+function dataProblems({ data, baseline }) {
+    const { mean = [0], std = [1] } = data.preprocess ?? {};
+    const sources = ['train', 'eval'].flatMap((key) => {
+        const source = data[key];
+        if (source === undefined || source.format === 'csv')
+            return [];
+        if (source.images !== undefined && source.inputs !== undefined)
+            return [at(['data', key, 'inputs'], 'given beside images; one of the two wanted')];
+        return when(source.images === undefined && source.inputs === undefined, ['data', key, 'images'], 'missing; the file of images (or inputs) wanted');
+    });
+    return [
+        ...sources,
+        ...when(data.classNames !== undefined && new Set(data.classNames).size < data.classNames.length, ['data', 'classNames'], 'a name given twice; a name of its own for each class wanted'),
+        ...when(data.classNames !== undefined && data.classes !== undefined && data.classNames.length !== data.classes, ['data', 'classNames'], `${data.classNames?.length} names given; ${data.classes} wanted, as data.classes says`),
+        ...when(baseline && data.train.labels === undefined, ['baseline'], 'the data has no labels to train on alone; data.train.labels wanted'),
+        ...when(mean.length === 0, ['data', 'preprocess', 'mean'], 'empty; a number for all channels or one for each wanted'),
+        ...when(std.length === 0, ['data', 'preprocess', 'std'], 'empty; a number for all channels or one for each wanted'),
+        ...when(mean.length > 1 && std.length > 1 && mean.length !== std.length, ['data', 'preprocess', 'std'], `${std.length} values given; ${mean.length} wanted, as in mean`),
+    ];
+}
+function exitWarnings({ student, losses }) {
+    const isIdle = 'builtin' in student && student.exits === true && !termsIn(losses).some((term) => terms[term].exits && canBeOn(losses, term));
+    return when(isIdle, ['student', 'exits'], 'no loss term trains them; losses.exitCrossEntropy or losses.exitResponse wanted');
+}
+function labelWarnings({ data, losses }) {
+    const idle = data.train.labels !== undefined ? [] : termsIn(losses).filter((term) => terms[term].over === 'labelled' && canBeOn(losses, term));
+    return [
+        ...idle.flatMap((term) => when(true, ['losses', term], 'the data has no labels, so the term is 0 for every sample')),
+        ...when(data.eval !== undefined && data.eval.labels === undefined, ['data', 'eval'], 'no labels: accuracy cannot be told'),
+        ...['train', 'eval'].flatMap((key) => when(data[key]?.labelled !== undefined && data[key]?.labels === undefined, ['data', key, 'labelled'], 'there are no labels to keep')),
+    ];
+}
+function teacherWarnings({ teachers, losses, baseline }) {
+    return [
+        ...when(!termsIn(losses).some((term) => terms[term].soft !== null || terms[term].pairs) && teachers.length > 0, ['teachers'], 'no loss term uses them; they are evaluated only'),
+        ...when(baseline && teachers.length === 0, ['baseline'], 'there are no teachers: the run is its own baseline'),
+    ];
+}
+function temperatureWarnings({ teachers, losses }) {
+    const given = [
+        ...termsIn(losses).filter((term) => term === 'response' || term === 'decoupled').flatMap((term) => ends(temperatureOf(losses, term)).map((t) => ({ path: ['losses', term, 'temperature'], t }))),
+        ...teachers.flatMap(({ temperature }, i) => (temperature === undefined ? [] : [{ path: ['teachers', i, 'temperature'], t: temperature }])),
+    ];
+    return given.filter(({ t }) => t < 1 || t > 20).map(({ path, t }) => at(path, `${t} given; 1 to 20 is usual (too high makes labels uniform, too low makes them hard)`));
+}
+function ends(value) {
+    return typeof value === 'number' ? [value] : [value.from, value.to];
+}
+/** The total loss written out, every factor visible: weights as they are, T^2, shares of the ensemble, temperatures. */
+export function describeLosses({ losses, teachers, ensemble, labels }) {
+    const now = lossesAt(losses);
+    const parts = termsIn(losses).map((term) => `${written(losses[term]?.weight ?? 0)} x ${describeTerm(term, losses, now)}`);
+    if (labels.from !== undefined)
+        return [`total = ${parts.join(' + ')}`, `ensemble = the labels in ${labels.from}`];
+    const sum = teachers.reduce((total, { weight }) => total + weight, 0);
+    const shares = teachers.map(({ name, weight, temperature }) => `${(weight / (sum || 1)).toFixed(4)} x ${name}${temperature === undefined ? '' : ` at T=${temperature}`}`);
+    return [`total = ${parts.join(' + ')}`, ...(shares.length === 0 ? [] : [`ensemble (${ensemble.combine}) = ${shares.join(' + ')}`])];
+}
+/** A term's own factors, with the temperature where it has one: T^2 as a number while it is constant. */
+function describeTerm(term, losses, now) {
+    const t = temperatureOf(losses, term);
+    const square = typeof t === 'number' ? String(t * t) : 'T^2';
+    const at = typeof t === 'number' ? `T=${t}` : `T=${written(t)}`;
+    switch (term) {
+        case 'response':
+            return `${square} x KL(ensemble || student at ${at})`;
+        case 'decoupled':
+            return `${square} x (${now.decoupled?.alpha} x target + ${now.decoupled?.beta} x other classes at ${at})`;
+        case 'virtualTeacher':
+            return `${square} x KL(label at ${now.virtualTeacher?.probability}, else even || student at ${at})`;
+        case 'multiLabel':
+            return `${square} x sum of binary KL(ensemble || student at ${at})`;
+        case 'exitResponse':
+            return `${square} x sum of KL(last exit || earlier exits at ${at})`;
+        case 'dist':
+            return `${square} x (${now.dist?.beta} x (1 - r by sample) + ${now.dist?.gamma} x (1 - r by class)) at ${at}`;
+        default:
+            return `${term}${describePairs(term, losses)}`;
+    }
+}
+function describePairs(term, losses) {
+    const pairs = tapPairs(losses).filter((pair) => pair.term === term);
+    const one = ({ student, teacher, to, adapter }) => `${student} -> ${teacher ?? to}${adapter === undefined || adapter === 'identity' ? '' : ` by ${adapter}`}`;
+    return pairs.length === 0 ? '' : ` (${pairs.map(one).join(', ')})`;
+}
+function written(value) {
+    return typeof value === 'number' ? String(value) : `(${value.from} to ${value.to}, ${value.over})`;
+}
+//# sourceMappingURL=check.js.map

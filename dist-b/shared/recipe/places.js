@@ -1,0 +1,85 @@
+/** Where the keys of a recipe stand: line of the file, or the flag that set them. */
+import { isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml';
+import { UserError } from '../errors.js';
+/** Sets what the flags say, in place. @throws UserError 2 for a flag that has no place in the recipe */
+export function applyFlags(document, { set = [], seed }) {
+    const flags = set.map((assignment) => {
+        const at = assignment.indexOf('=');
+        if (at <= 0)
+            throw new UserError(`--set ${assignment}: KEY.PATH=VALUE was wanted`);
+        const path = assignment.slice(0, at).split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+        const name = `--set ${assignment}`;
+        setAt(document, path, name, assignment.slice(at + 1));
+        return { path, name };
+    });
+    if (seed === undefined)
+        return flags;
+    document.setIn(['seed'], seed);
+    return [...flags, { path: ['seed'], name: `--seed ${seed}` }];
+}
+function setAt(document, path, name, text) {
+    const value = parseDocument(text);
+    if (value.errors.length > 0)
+        throw new UserError(`${name}: the value is no YAML`);
+    path.forEach((part, i) => {
+        const parent = i === 0 ? document.contents : document.getIn(path.slice(0, i), true);
+        const isPlace = parent === undefined || isMap(parent) || (isScalar(parent) && parent.value === null) || (isSeq(parent) && typeof part === 'number' && part <= parent.items.length);
+        if (!isPlace)
+            throw new UserError(`${name}: there is no place ${path.slice(0, i + 1).join('.')} in the recipe`);
+        // A key without a value, as `evaluate:`, can hold a mapping.
+        if (i > 0 && isScalar(parent))
+            document.deleteIn(path.slice(0, i));
+    });
+    document.setIn(path, document.createNode(value.toJS()));
+}
+/** `FILE:LINE`, or the flag's name for what a flag gave. */
+export function placesOf(document, lines, file, flags) {
+    return (path) => {
+        const flag = flags.findLast((one) => startsWith(path, one.path)) ?? (hasPlace(document, path) ? undefined : flags.findLast((one) => startsWith(one.path, path)));
+        return flag?.name ?? `${file}:${lineOf(document, lines, path)}`;
+    };
+}
+function startsWith(path, start) {
+    return start.length <= path.length && start.every((part, i) => String(part) === String(path[i]));
+}
+/** False for a node that a flag made. */
+function hasPlace(document, path) {
+    const node = nodeAt(document, path);
+    return node === undefined || Boolean(node.range);
+}
+/** The line of the node at a path, or of its nearest ancestor that is there. */
+function lineOf(document, lines, path) {
+    for (let length = path.length; length >= 0; length--) {
+        const node = nodeAt(document, path.slice(0, length));
+        if (node?.range)
+            return lines.linePos(node.range[0]).line;
+    }
+    return 1;
+}
+/** The key's node for a mapping's entry, the item's for a sequence's. */
+function nodeAt(document, path) {
+    let node = document.contents;
+    let found = document.contents ?? undefined;
+    for (const part of path) {
+        if (isAlias(node))
+            node = node.resolve(document);
+        if (isMap(node)) {
+            const pair = node.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(part));
+            if (pair === undefined)
+                return undefined;
+            found = isScalar(pair.key) ? pair.key : found;
+            node = pair.value;
+        }
+        else if (isSeq(node)) {
+            const item = node.items[Number(part)];
+            if (!isMap(item) && !isSeq(item) && !isScalar(item) && !isAlias(item))
+                return undefined;
+            found = item;
+            node = item;
+        }
+        else
+            return undefined;
+    }
+    return found;
+}
+//# sourceMappingURL=places.js.map

@@ -1,0 +1,93 @@
+import { nearest } from './nearest.js';
+import { recipeSchema } from './schema.js';
+/** @param value the whole recipe, as plain values */
+export function findingsOf(issue, value) {
+    const { path } = issue;
+    if (issue.code === 'unrecognized_keys')
+        return issue.keys.map((key) => unknownKey([...path, key], value));
+    const given = valueAt(value, path);
+    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+        return path.join('.') === 'student' && isRecord(given) && 'builtin' in given === 'model' in given ? [noStudent(given)] : branchFindings(issue, value);
+    }
+    const wish = wishOf(issue, given);
+    return [{ path, text: `${path.join('.') || 'recipe'}: ${given === undefined ? 'missing' : `${shown(given)} given`}; ${wish} wanted` }];
+}
+function noStudent(given) {
+    const what = 'builtin' in given ? 'builtin and model given; one of the two wanted' : 'missing; builtin: NAME or model: FILE wanted';
+    return { path: ['student'], text: `student: ${what}` };
+}
+function unknownKey(path, value) {
+    const known = keysIn(recipeSchema, path.slice(0, -1), value);
+    const guess = nearest(String(path.at(-1)), known);
+    return { path, text: `${path.join('.')}: unknown key; ${guess === undefined ? `one of ${known.join(', ')} wanted` : `did you mean ${guess}?`}` };
+}
+/** The branch of a union that has the fewest problems at its own level: the one that the user most likely meant. */
+function branchFindings(issue, value) {
+    const wrong = (branch) => branch.filter((part) => part.code !== 'unrecognized_keys' && part.path.length <= 1).length;
+    const [best = []] = [...issue.errors].sort((a, b) => wrong(a) - wrong(b));
+    return best.flatMap((part) => findingsOf({ ...part, path: [...issue.path, ...part.path] }, value));
+}
+const typeNames = {
+    number: 'a number', int: 'a whole number', string: 'a text', boolean: 'true or false', array: 'a list', object: 'a mapping',
+};
+function wishOf(issue, given) {
+    switch (issue.code) {
+        case 'invalid_type': return typeNames[issue.expected] ?? issue.expected;
+        case 'invalid_value': return oneOf(issue.values, given);
+        case 'invalid_union': return oneOf(optionsOf(issue), given);
+        case 'too_small': return bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
+        case 'too_big': return bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum);
+        default: return issue.message;
+    }
+}
+function optionsOf(issue) {
+    return 'options' in issue && Array.isArray(issue.options) ? issue.options : [];
+}
+function bound(origin, relation, limit) {
+    const unit = { string: ' letters', array: ' items' };
+    return `${relation} ${limit}${unit[origin] ?? ''}`;
+}
+function oneOf(values, given) {
+    const names = values.map(String);
+    const guess = typeof given === 'string' ? nearest(given, names) : undefined;
+    if (names.length === 1)
+        return `only ${names.join()}`;
+    return `one of ${names.join(', ')}${guess === undefined ? '' : ` (${guess}?)`}`;
+}
+const longestShown = 60;
+function shown(value) {
+    if (typeof value === 'number')
+        return String(value);
+    const text = JSON.stringify(value) ?? String(value);
+    return text.length > longestShown ? `${text.slice(0, longestShown)}...` : text;
+}
+function isRecord(value) {
+    return typeof value === 'object' && value !== null;
+}
+function valueAt(value, path) {
+    return path.reduce((at, part) => (isRecord(at) && Object.hasOwn(at, part) ? at[part] : undefined), value);
+}
+/** The keys that the schema knows at a path; of a union, those of the kind that the recipe names. */
+function keysIn(schema, path, value) {
+    const def = schema._zod.def;
+    if (def.innerType !== undefined)
+        return keysIn(def.innerType, path, value);
+    if (def.options !== undefined)
+        return def.options.filter((option) => isNamed(option, def.discriminator, value)).flatMap((option) => keysIn(option, path, value));
+    if (path.length === 0)
+        return Object.keys(def.shape ?? {});
+    const [head = '', ...rest] = path;
+    const next = def.shape?.[String(head)] ?? def.element;
+    return next === undefined ? [] : keysIn(next, rest, isRecord(value) ? value[head] : undefined);
+}
+function isNamed(option, discriminator, value) {
+    const { shape = {} } = option._zod.def;
+    const keys = discriminator === undefined ? ['builtin', 'model'] : [discriminator];
+    if (!isRecord(value) || !keys.some((key) => key in value))
+        return true;
+    if (discriminator === undefined)
+        return keys.some((key) => key in value && key in shape);
+    const tag = shape[discriminator]?._zod.def ?? {};
+    return (tag.values ?? []).includes(value[discriminator]);
+}
+//# sourceMappingURL=problems.js.map

@@ -1,0 +1,53 @@
+/** From a recipe's text to a checked recipe: every problem is one line that names file, line, key, value and wish. */
+import { basename, extname } from 'node:path';
+import { isMap, LineCounter, parseDocument } from 'yaml';
+import { UserError } from '../errors.js';
+import { checkFields } from './check.js';
+import { applyFlags, placesOf } from './places.js';
+import { findingsOf } from './problems.js';
+import { recipeSchema } from './schema.js';
+/** Samples of a micro-batch where the recipe does not say: small enough that usual batches make several of them. */
+const defaultMicro = 32;
+/** @throws UserError 2 with a line for each problem */
+export function readRecipe(text, options) {
+    const lines = new LineCounter();
+    const document = parse(text, options.file, lines);
+    const placeOf = placesOf(document, lines, options.file, applyFlags(document, options));
+    const line = ({ path, text: what }) => `${placeOf(path)}: ${what}`;
+    const value = toValue(document, options.file);
+    const result = recipeSchema.safeParse(value);
+    if (!result.success)
+        throw new UserError(result.error.issues.flatMap((issue) => findingsOf(issue, value)).map(line).join('\n'));
+    const { batch } = result.data;
+    const recipe = {
+        ...result.data, name: result.data.name ?? stemOf(options.file),
+        batch: { size: batch.size, micro: batch.micro ?? Math.min(batch.size, defaultMicro) },
+    };
+    const { problems, warnings } = checkFields(recipe);
+    if (problems.length > 0)
+        throw new UserError(problems.map(line).join('\n'));
+    return { recipe, warnings: warnings.map(line), placeOf };
+}
+function parse(text, file, lines) {
+    const document = parseDocument(text, { lineCounter: lines });
+    const wrong = document.errors.map(({ linePos, message }) => `${file}:${linePos?.[0].line ?? 1}: no YAML: ${message.split('\n')[0]?.replace(/ at line.*$|; please use.*$/, '')}`);
+    if (wrong.length > 0)
+        throw new UserError(wrong.join('\n'));
+    if (!isMap(document.contents))
+        throw new UserError(`${file}:1: no recipe; a mapping with student, losses, data, optimizer and batch was wanted`);
+    return document;
+}
+/** @throws UserError 2 for aliases that unfold to something huge */
+function toValue(document, file) {
+    try {
+        return document.toJS();
+    }
+    catch (error) {
+        throw new UserError(`${file}:1: no YAML: ${error instanceof Error ? error.message : String(error)}`, undefined, error);
+    }
+}
+/** A file's stem, made fit for a folder's name. */
+function stemOf(file) {
+    return basename(file, extname(file)).replace(/[^A-Za-z0-9._-]/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, 64) || 'run';
+}
+//# sourceMappingURL=read.js.map

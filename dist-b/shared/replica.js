@@ -1,0 +1,253 @@
+/**
+ * A replica: the student's weights with all that an update needs, in one shared memory, and the fold over the log:
+ * state = apply(state, commit), the same bits on every replica. Any number of threads may attach to the same memory; who
+ * may touch which slot when is for their owner to arrange.
+ */
+import { exitCodes, UserError } from './errors.js';
+import { createMemory, loadKernels } from './kernels/kernels.js';
+import { checksumOf } from './protocol/checksum.js';
+import { contributionBytes, readMoments, writeMoments } from './reduction/contribution.js';
+import { blockFloats, codecOf, compressions } from './reduction/encoding.js';
+import { updatesIn } from './replica-plan.js';
+import { applyUpdate } from './optimizer/update.js';
+/** 64 KiB: a piece stays in the processor's cache until it is used. */
+const windowFloats = 128 * blockFloats;
+export function layoutReplica(plan, slots) {
+    const region = 4 * plan.gradientFloats;
+    const moments = Array.from({ length: plan.moments }, (_, i) => region * (i + 1));
+    const ema = region * (1 + plan.moments);
+    const frozen = ema + (plan.hasEma ? region : 0);
+    const moving = frozen + 4 * plan.frozenFloats;
+    const slotStart = plan.stateBytes + 4 * plan.movingFloats;
+    const slotStride = strideOf(plan, plan.compression);
+    const window = slotStart + Math.max(0, slots - 1) * slotStride + Math.max(...compressions.map((compression) => strideOf(plan, compression)));
+    const leaf = window + 4 * Math.min(windowFloats, plan.gradientFloats);
+    return {
+        weights: 0, moments, ema, frozen, moving, statistics: plan.stateBytes, slots: slotStart, slotStride,
+        window, windowFloats: Math.min(windowFloats, plan.gradientFloats), leaf, end: leaf + (plan.compression === 'none' ? 0 : region),
+    };
+}
+function strideOf(plan, compression) {
+    return Math.ceil(contributionBytes(plan, compression) / 16) * 16;
+}
+export class Replica {
+    plan;
+    slots;
+    memory;
+    /** Views of the state's regions. */
+    weights;
+    frozen;
+    moving;
+    ema;
+    #layout;
+    #kernels;
+    /** By which the run's gradients are rounded; null: they are float32. */
+    #codec;
+    #pieces = null;
+    /** @throws UserError when state and slots exceed one memory. */
+    constructor(plan, options) {
+        this.plan = plan;
+        this.slots = options.slots;
+        this.#layout = layoutReplica(plan, options.slots);
+        this.memory = options.memory ?? createMemory(this.#layout.end);
+        if (this.memory.buffer.byteLength < this.#layout.end)
+            throw new Error('the memory was laid out for another plan');
+        this.#kernels = loadKernels(this.memory);
+        this.#codec = this.#codecOf(plan.compression);
+        this.weights = this.#floats(this.#layout.weights, plan.gradientFloats);
+        this.frozen = this.#floats(this.#layout.frozen, plan.frozenFloats);
+        this.moving = this.#floats(this.#layout.moving, plan.movingFloats);
+        this.ema = plan.hasEma ? this.#floats(this.#layout.ema, plan.gradientFloats) : undefined;
+    }
+    /** The whole state, for snapshots: a view. */
+    state() {
+        return new Uint8Array(this.memory.buffer, 0, this.plan.stateBytes);
+    }
+    hashState() {
+        return this.#kernels.hash(0, this.plan.stateBytes);
+    }
+    stateIsFinite() {
+        return this.#kernels.isFinite(0, this.plan.stateBytes / 4);
+    }
+    /** Gradient buffer `i`, gradientFloats floats: a view. Only where gradients are not rounded. */
+    slot(i) {
+        if (this.#codec !== null)
+            throw new Error(`slot ${i} holds no float32`);
+        return this.#floats(this.#slotAt(i), this.plan.gradientFloats);
+    }
+    /**
+     * Where the gradient of the micro-batch that is next to go to slot `i` is computed, gradientFloats floats: a view. It is the
+     * slot itself, or, where slots hold rounded gradients, a place beside them all, for one thread and one gradient at a time.
+     */
+    leaf(i) {
+        return this.#floats(this.#leafAt(i), this.plan.gradientFloats);
+    }
+    /** Whether the leaf, and the moments in its slot, are finite. */
+    leafIsFinite(i) {
+        return this.#kernels.isFinite(this.#leafAt(i), this.plan.gradientFloats) && this.#momentsAreFinite(i);
+    }
+    /** As `slotSquares`, of the leaf. */
+    leafSquares(i) {
+        const at = this.#leafAt(i);
+        return this.plan.updates.reduce((sum, range) => sum + this.#kernels.sumOfSquares(at + 4 * range.offset, range.floats), 0);
+    }
+    /** Hash of the leaf, with the moments where they lie behind it: in the slot itself. */
+    hashLeaf(i) {
+        return this.#codec === null ? this.hashSlot(i) : this.#kernels.hash(this.#leafAt(i), 4 * this.plan.gradientFloats);
+    }
+    /** Puts the leaf into its slot: rounded, or as it is there already. */
+    settleLeaf(i) {
+        this.#codec?.encode(this.#slotAt(i), this.#leafAt(i));
+    }
+    /** A whole contribution, gradient and moments (reduction/contribution.ts): a view. Of another encoding than the run's: the last slot. */
+    slotBytes(i, compression = this.plan.compression) {
+        if (compression !== this.plan.compression && i !== this.slots - 1)
+            throw new Error(`slot ${i} is not the last one`);
+        return new Uint8Array(this.memory.buffer, this.#slotAt(i), contributionBytes(this.plan, compression));
+    }
+    /** Hash of the slot's contribution bytes: the digest of an offer or a commit. */
+    hashSlot(i, compression) {
+        return this.#kernels.hash(this.#slotAt(i), contributionBytes(this.plan, compression));
+    }
+    /** The checksum of a chunk (protocol/checksum.ts), in place where the bytes lie in this memory. */
+    checksum(bytes) {
+        return bytes.buffer === this.memory.buffer ? this.#kernels.checksum(bytes.byteOffset, bytes.byteLength) : checksumOf(bytes);
+    }
+    /** gradient[into] = gradient[into] + gradient[from], rounded; moments are pooled by their owner. */
+    addSlots(into, from) {
+        if (this.#codec === null)
+            this.#kernels.add(this.#slotAt(into), this.#slotAt(from), this.plan.gradientFloats);
+        else
+            this.#codec.add(this.#slotAt(into), this.#slotAt(from));
+    }
+    /** Copies gradient and moments. */
+    copySlot(into, from) {
+        this.#kernels.copy(this.#slotAt(into), this.#slotAt(from), this.#layout.slotStride / 4);
+    }
+    clearSlot(i) {
+        this.#kernels.fillZero(this.#slotAt(i), this.#layout.slotStride / 4);
+    }
+    /** Whether gradient and moments are finite. */
+    slotIsFinite(i) {
+        const at = this.#slotAt(i);
+        return (this.#codec?.isFinite(at) ?? this.#kernels.isFinite(at, this.plan.gradientFloats)) && this.#momentsAreFinite(i);
+    }
+    /** Sum of squares of the gradient of all weights that move, in float64, for the clip norm. */
+    slotSquares(i) {
+        let sum = 0;
+        this.#eachPiece(i, this.plan.compression, (gradient, updates) => {
+            for (const range of updates)
+                sum += this.#kernels.sumOfSquares(gradient + 4 * range.offset, range.floats);
+        });
+        return sum;
+    }
+    readMoments(i, counts, compression) {
+        return readMoments(this.plan, this.slotBytes(i, compression), counts, compression);
+    }
+    writeMoments(i, moments) {
+        writeMoments(this.plan, this.slotBytes(i), moments);
+    }
+    /** One commit, in place. A skip moves nothing; `slot` null moves no weights; `moments` null no moving values. */
+    apply(scalars, slot, moments, compression = this.plan.compression) {
+        if (scalars.skip)
+            return;
+        if (slot !== null) {
+            this.#eachPiece(slot, compression, (gradient, updates) => applyUpdate(this.plan, this.#kernels, { layout: this.#layout, gradient, updates, scalars }));
+        }
+        if (moments !== null)
+            this.#moveMoments(moments);
+    }
+    /** Starts from these weights, by name, all kinds: optimizer moments are zero, the ema equals the weights. */
+    loadWeights(values) {
+        this.state().fill(0);
+        for (const place of this.plan.tensors)
+            this.#view(place).set(checkedValues(place, values));
+        this.ema?.set(this.weights);
+    }
+    /** Copies of all weights by name, in the order of the topology; `ema`: the averaged weights in place of the trained. */
+    readWeights(source = 'weights') {
+        const read = (place) => {
+            const isAveraged = source === 'ema' && place.region === 'weights' && this.ema !== undefined;
+            return Float32Array.from(isAveraged ? this.#floats(this.#layout.ema + 4 * place.offset, place.size) : this.#view(place));
+        };
+        return new Map(this.plan.tensors.map((place) => [place.spec.name, read(place)]));
+    }
+    #momentsAreFinite(i) {
+        return this.readMoments(i, [])?.values.every(Number.isFinite) ?? true;
+    }
+    /** Calls `use` with all of a slot's gradient as float32: at once where it lies, or piece by piece through the window. */
+    #eachPiece(i, compression, use) {
+        const at = this.#slotAt(i);
+        const codec = compression === this.plan.compression ? this.#codec : this.#codecOf(compression);
+        if (codec === null)
+            return use(at, this.plan.updates);
+        const { window, windowFloats: length } = this.#layout;
+        this.#pieces ??= piecesOf(this.plan, length);
+        for (const { from, to, updates } of this.#pieces) {
+            codec.decode(window, at, from, to - from);
+            // Where the whole gradient would begin, so that its offsets count from there.
+            use(window - 4 * from, updates);
+        }
+    }
+    #codecOf(compression) {
+        return compression === 'none' ? null : codecOf(compression, this.#kernels, this.plan.gradientFloats);
+    }
+    #view(place) {
+        return this[place.region].subarray(place.offset, place.offset + place.size);
+    }
+    #floats(at, length) {
+        return new Float32Array(this.memory.buffer, at, length);
+    }
+    #leafAt(i) {
+        const slot = this.#slotAt(i);
+        return this.#codec === null ? slot : this.#layout.leaf;
+    }
+    #slotAt(i) {
+        if (!(i >= 0 && i < this.slots))
+            throw new Error(`slot ${i} of ${this.slots}`);
+        return this.#layout.slots + i * this.#layout.slotStride;
+    }
+    /** moving = momentum x moving + (1 - momentum) x statistic, the statistic rounded to float32 first. */
+    #moveMoments(moments) {
+        const statistics = this.#floats(this.#layout.statistics, this.plan.movingFloats);
+        let offset = 0;
+        this.plan.norms.forEach((norm, layer) => {
+            const count = moments.counts[layer] ?? 0;
+            if (count > 0) {
+                writeStatistics(statistics, norm, { values: moments.values.subarray(offset, offset + 2 * norm.channels), count });
+                this.#moveLayer(norm);
+            }
+            offset += 2 * norm.channels;
+        });
+    }
+    #moveLayer(norm) {
+        const n = Math.ceil(norm.channels / 4) * 4;
+        for (const offset of [norm.meanOffset, norm.varianceOffset]) {
+            this.#kernels.movingAverage(this.#layout.moving + 4 * offset, this.#layout.statistics + 4 * offset, n, norm.momentum, 1 - norm.momentum);
+        }
+    }
+}
+/** Pieces that hold something that moves. */
+function piecesOf(plan, length) {
+    return Array.from({ length: Math.ceil(plan.gradientFloats / length) }, (_, i) => {
+        const [from, to] = [i * length, Math.min((i + 1) * length, plan.gradientFloats)];
+        return { from, to, updates: updatesIn(plan, from, to) };
+    }).filter(({ updates }) => updates.length > 0);
+}
+/** Pooled mean and biased variance M2 / count of one layer. */
+function writeStatistics(statistics, norm, pooled) {
+    for (let channel = 0; channel < norm.channels; channel++) {
+        statistics[norm.meanOffset + channel] = pooled.values[channel] ?? 0;
+        statistics[norm.varianceOffset + channel] = (pooled.values[norm.channels + channel] ?? 0) / pooled.count;
+    }
+}
+function checkedValues({ spec, size }, values) {
+    const found = values.get(spec.name);
+    if (found === undefined)
+        throw new UserError(`weights: no tensor named ${spec.name}`, exitCodes.data);
+    if (found.length !== size) {
+        throw new UserError(`weights: ${spec.name} has ${found.length} values, the student needs ${size} [${spec.shape.join(', ')}]`, exitCodes.data);
+    }
+    return found;
+}
+//# sourceMappingURL=replica.js.map

@@ -1,0 +1,20 @@
+/**
+ * Signal handlers, installed when this module is first imported: cli.ts imports it before anything else, because until
+ * a handler is there SIGUSR1 opens Node's debugger and SIGTERM ends the process where it stands.
+ *
+ * SIGINT, SIGTERM and SIGUSR1 ask for a stop in good order (`stop` aborts with the signal's name); a second SIGINT ends
+ * the process at once. A local worker ignores all three: a terminal, a scheduler and a service manager send them to the
+ * whole process group, and its coordinator tells it when to end.
+ */
+const controller = new AbortController();
+/** Aborted once a stop has been asked for; `reason` is the signal's name. */
+export const stop = controller.signal;
+function ask(signal) {
+    if (signal === 'SIGINT' && controller.signal.aborted)
+        process.exit(130);
+    controller.abort(signal);
+}
+const isLocalWorker = process.env.STILLHOUSE_LOCAL === '1';
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR1'])
+    process.on(signal, isLocalWorker ? () => undefined : ask);
+//# sourceMappingURL=signals.js.map

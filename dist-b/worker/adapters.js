@@ -1,0 +1,34 @@
+import { sizeOf } from '../shared/models/student-spec.js';
+import { randomStream } from '../shared/random.js';
+import { normalise } from './backends/norm.js';
+/** Its weights with their initial values: Glorot's uniform ones (2010) from the stream of seed and name, zeros, ones. */
+export function adapterWeights(pair, shapes, seed) {
+    if (pair.adapter === undefined || pair.adapter === 'identity')
+        return [];
+    const isDense = pair.adapter === 'dense';
+    const [from, to] = isDense ? [sizeOf(shapes.student), sizeOf(shapes.teacher)] : [shapes.student.at(-1) ?? 1, shapes.teacher.at(-1) ?? 1];
+    const layer = `adapter/${pair.key}`;
+    const weight = (name, shape, value) => ({
+        spec: { name: `${layer}/${name}`, layer, shape, kind: 'trained', adapter: true }, values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => value(i)),
+    });
+    const random = randomStream([seed, 'initial', layer, 'kernel']);
+    const limit = Math.sqrt(6 / (from + to));
+    return [
+        weight('kernel', [from, to], () => limit * (2 * random.float() - 1)),
+        weight('bias', [to], () => 0),
+        ...(pair.batchNorm ? [weight('gamma', [to], () => 1), weight('beta', [to], () => 0)] : []),
+    ];
+}
+/** @param tap [rows x ...] @param variable by the weight's name behind the adapter's */
+export function applyAdapter(tf, pair, tap, variable) {
+    if (pair.adapter === undefined || pair.adapter === 'identity')
+        return tap;
+    const rows = tap.shape[0] ?? 1;
+    const kernel = variable('kernel');
+    const [from = 1, to = 1] = kernel.shape;
+    const linear = tf.add(tf.matMul(tap.reshape([-1, from]), kernel), variable('bias'));
+    const normed = pair.batchNorm ? normalise(tf, { x_NC: linear, gamma_C: variable('gamma'), beta_C: variable('beta'), epsilon: 1e-3 }, () => undefined) : linear;
+    const active = pair.activation === 'relu' ? tf.relu(normed) : normed;
+    return active.reshape(pair.adapter === 'dense' ? [rows, to] : [...tap.shape.slice(0, -1), to]);
+}
+//# sourceMappingURL=adapters.js.map

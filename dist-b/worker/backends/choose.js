@@ -1,0 +1,55 @@
+/** Which backend a worker computes with. */
+import { exitCodes, UserError } from '../../shared/errors.js';
+import { cacheFolder } from '../cache-folder.js';
+import { visibleGpus } from './gpus.js';
+import { openNative } from './native.js';
+import { findInstalled } from './native-folder.js';
+import { openWasm } from './wasm.js';
+/**
+ * Opens the backend that is wanted; `auto` takes the native one where it is installed and works, else wasm.
+ * @throws UserError 79 when a GPU is demanded and there is none for us, 69 when the wanted backend is not there or broken
+ */
+export async function openBackend(wanted, wishes) {
+    const { threads, gpuDemanded, cache = cacheFolder() } = wishes;
+    if (wanted === 'wasm' && gpuDemanded)
+        throw noGpu('the wasm backend uses none');
+    if (wanted === 'wasm')
+        return openWasm();
+    const installed = pickInstalled(cache, gpuDemanded, visibleGpus().length > 0);
+    if (installed === null) {
+        if (gpuDemanded)
+            throw noGpu('the native backend for it is not installed: run stillhouse backend install cuda');
+        if (wanted === 'auto')
+            return openWasm();
+        throw new UserError('the native backend is wanted and not installed: run stillhouse backend install cpu (or cuda)', exitCodes.unavailable);
+    }
+    if (wanted === 'auto' && !gpuDemanded)
+        return nativeOrWasm(installed, wishes);
+    const backend = await openNative(installed, threads);
+    if (gpuDemanded && backend.gpu === null)
+        throw noGpu('TensorFlow found none it can use: stillhouse doctor tells why');
+    return backend;
+}
+async function nativeOrWasm(installed, { threads, warn = (line) => void process.stderr.write(`${line}\n`) }) {
+    try {
+        return await openNative(installed, threads);
+    }
+    catch (error) {
+        if (!(error instanceof UserError))
+            throw error;
+        warn(`${error.message}; taking wasm`);
+        return openWasm();
+    }
+}
+/** The CUDA build where there is a GPU, else the CPU build; either where only one is there, but CUDA alone for a demanded GPU. */
+export function pickInstalled(cache, gpuDemanded, hasGpu) {
+    const cuda = findInstalled(cache, 'cuda');
+    if (gpuDemanded)
+        return cuda;
+    const cpu = findInstalled(cache, 'cpu');
+    return hasGpu ? (cuda ?? cpu) : (cpu ?? cuda);
+}
+function noGpu(reason) {
+    return new UserError(`a GPU was demanded and this worker gets none: ${reason}`, exitCodes.noGpu);
+}
+//# sourceMappingURL=choose.js.map

@@ -1,0 +1,79 @@
+/**
+ * Fetches one big file over HTTP, going on where it broke off: `TARGET.part` keeps what there is between attempts and
+ * between runs of the program. What the bytes are worth is for the caller to check.
+ */
+import { open, rename, rm, stat } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { exitCodes, UserError } from '../../../shared/errors.js';
+import { shown } from './source.js';
+/** Ends with `target` of exactly `sizeBytes`. @throws UserError 69 when the server cannot be reached or refuses */
+export async function download(source, target, options) {
+    const { sizeBytes, attempts = 5, pauseMs = 1000 } = options;
+    const part = `${target}.part`;
+    let fruitless = 0;
+    let doneBytes = await sizeOf(part);
+    while (doneBytes !== sizeBytes) {
+        const failure = await fetchRest(source, part, doneBytes, options);
+        const nowBytes = await sizeOf(part);
+        if (nowBytes > sizeBytes)
+            await rm(part);
+        fruitless = nowBytes > doneBytes && nowBytes <= sizeBytes ? 0 : fruitless + 1;
+        doneBytes = nowBytes > sizeBytes ? 0 : nowBytes;
+        if (doneBytes === sizeBytes)
+            break;
+        if (fruitless >= attempts)
+            throw failed(source, doneBytes, options, failure);
+        await pause(pauseMs * 2 ** fruitless);
+    }
+    await rename(part, target);
+}
+/** One request. @returns why it ended early; undefined when the server sent all that it promised */
+async function fetchRest(source, part, from, { onProgress }) {
+    try {
+        const response = await fetch(source.url, { headers: { ...source.headers, ...(from > 0 ? { range: `bytes=${from}-` } : {}) } });
+        if (response.status >= 500 || response.status === 429)
+            return new Error(`the server answers ${response.status}`);
+        if (response.status === 416)
+            return void (await rm(part, { force: true }));
+        if (!response.ok || response.body === null)
+            throw new UserError(`${shown(source.url)}: the server answers ${response.status}; the file was wanted`, exitCodes.unavailable);
+        const isResumed = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${from}-`) === true;
+        await append(response.body, part, isResumed ? from : 0, onProgress);
+        return undefined;
+    }
+    catch (error) {
+        if (error instanceof UserError || isDisk(error))
+            throw error;
+        return error;
+    }
+}
+/** Chunk after chunk, so that all that came before a break is kept. */
+async function append(body, part, from, onProgress) {
+    const file = await open(part, from > 0 ? 'a' : 'w');
+    let doneBytes = from;
+    try {
+        for await (const chunk of body) {
+            await file.writeFile(chunk);
+            doneBytes += chunk.length;
+            onProgress?.(doneBytes);
+        }
+    }
+    finally {
+        await file.close();
+    }
+}
+function isDisk(error) {
+    return error instanceof Error && 'syscall' in error && ['open', 'write'].includes(String(error.syscall));
+}
+function failed(source, doneBytes, { sizeBytes }, cause) {
+    const why = cause instanceof Error ? reasonOf(cause) : 'the server sends less than the whole';
+    return new UserError(`${shown(source.url)}: ${why} (${doneBytes} of ${sizeBytes} bytes are kept; run again to go on)`, exitCodes.unavailable, cause);
+}
+/** fetch says "fetch failed" and keeps the reason as its cause. */
+function reasonOf(error) {
+    return error.cause instanceof Error ? error.cause.message : error.message;
+}
+async function sizeOf(path) {
+    return stat(path).then(({ size }) => size, () => 0);
+}
+//# sourceMappingURL=download.js.map

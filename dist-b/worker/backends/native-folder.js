@@ -1,0 +1,41 @@
+/**
+ * Where native backends are installed, and which are: one folder a flavour and version under the user's cache folder.
+ *
+ *     CACHE/native/cpu-2.21.0-4.22.0/
+ *       installed.json                    written last: without it the folder does not count
+ *       tensorflow/                       libraries and headers; nvidia/ beside it for cuda
+ *       tfjs/                             hands this program's own tfjs to the bindings: one tfjs in a process
+ *       node_modules/@tensorflow/tfjs-node/{deps/lib -> tensorflow, lib/napi-v8/tfjs_binding.node}
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { bindingVersion, flavours, pins, tensorflowVersion } from './installer/pins.js';
+const noteSchema = z.strictObject({ flavour: z.enum(flavours), tensorflow: z.string(), binding: z.string(), node: z.string(), wheel: z.string() });
+export const noteFile = 'installed.json';
+export function nativeFolder(cache, flavour) {
+    return join(cache, 'native', `${flavour}-${tensorflowVersion}-${bindingVersion}`);
+}
+export function bindingFolder(folder, flavour) {
+    return join(folder, 'node_modules', pins[flavour].binding);
+}
+/** What a whole install of this flavour says of itself; null where there is none. */
+export function findInstalled(cache, flavour) {
+    const folder = nativeFolder(cache, flavour);
+    const note = readNote(join(folder, noteFile));
+    if (note === null)
+        return null;
+    return { flavour, folder, bindingFolder: bindingFolder(folder, flavour), tensorflow: note.tensorflow, binding: note.binding };
+}
+function readNote(path) {
+    let text;
+    try {
+        text = readFileSync(path, 'utf8');
+    }
+    catch {
+        return null; // not installed
+    }
+    const note = noteSchema.safeParse(JSON.parse(text));
+    return note.success ? note.data : null;
+}
+//# sourceMappingURL=native-folder.js.map

@@ -1,0 +1,47 @@
+export const normKernelName = 'StillhouseNorm';
+export const normGradientKernelName = 'StillhouseNormGrad';
+/** `report` is given the statistics, which end with the tidy scope unless it keeps them. */
+export function normalise(tf, inputs, report) {
+    const { epsilon } = inputs;
+    const withGradient = tf.customGrad((x, gamma, beta, save) => {
+        if (!(x instanceof tf.Tensor && gamma instanceof tf.Tensor && beta instanceof tf.Tensor) || typeof save !== 'function')
+            throw new Error('a norm has three inputs');
+        const { y_NC, mean_C, variance_C } = forward(tf, { x_NC: x, gamma_C: gamma, beta_C: beta, epsilon });
+        report({ mean_C, variance_C });
+        save([x, gamma, mean_C, variance_C]);
+        return { value: y_NC, gradFunc: (dy, saved) => backward(tf, dy, saved, epsilon) };
+    });
+    return withGradient(inputs.x_NC, inputs.gamma_C, inputs.beta_C);
+}
+function forward(tf, { x_NC, gamma_C, beta_C, epsilon }) {
+    if (tf.getKernel(normKernelName, tf.getBackend()) !== undefined) {
+        const [y_NC, mean_C, variance_C] = three(tf.engine().runKernel(normKernelName, { x: x_NC, gamma: gamma_C, beta: beta_C }, { epsilon }));
+        return { y_NC, mean_C, variance_C };
+    }
+    const { mean: mean_C, variance: variance_C } = tf.moments(x_NC, 0);
+    const scale_C = tf.mul(tf.rsqrt(tf.add(variance_C, epsilon)), gamma_C);
+    return { y_NC: tf.add(tf.mul(tf.sub(x_NC, mean_C), scale_C), beta_C), mean_C, variance_C };
+}
+function backward(tf, dy_NC, saved, epsilon) {
+    const [x_NC, gamma_C, mean_C, variance_C] = saved;
+    if (x_NC === undefined || gamma_C === undefined || mean_C === undefined || variance_C === undefined)
+        throw new Error('a norm saves four tensors');
+    if (tf.getKernel(normGradientKernelName, tf.getBackend()) !== undefined) {
+        const inputs = { x: x_NC, dy: dy_NC, mean: mean_C, variance: variance_C, gamma: gamma_C };
+        return three(tf.engine().runKernel(normGradientKernelName, inputs, { epsilon }));
+    }
+    const rows = x_NC.shape[0] ?? 1;
+    const inverse_C = tf.rsqrt(tf.add(variance_C, epsilon));
+    const normed_NC = tf.mul(tf.sub(x_NC, mean_C), inverse_C);
+    const dbeta_C = tf.sum(dy_NC, 0);
+    const dgamma_C = tf.sum(tf.mul(dy_NC, normed_NC), 0);
+    const centred_NC = tf.sub(tf.sub(dy_NC, tf.div(dbeta_C, rows)), tf.mul(normed_NC, tf.div(dgamma_C, rows)));
+    return [tf.mul(centred_NC, tf.mul(inverse_C, gamma_C)), dgamma_C, dbeta_C];
+}
+function three(results) {
+    const [a, b, c] = Array.isArray(results) ? results : [];
+    if (a === undefined || b === undefined || c === undefined)
+        throw new Error('a norm kernel gives three tensors');
+    return [a, b, c];
+}
+//# sourceMappingURL=norm.js.map

@@ -1,0 +1,10 @@
+/** Where this user's downloads live: artifacts, native backends. Shared by all checkouts and runs of the user. */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+/** `STILLHOUSE_CACHE`, else `stillhouse` in `XDG_CACHE_HOME`, else in `~/.cache`. Not created here. */
+export function cacheFolder(env = process.env) {
+    if (env.STILLHOUSE_CACHE)
+        return resolve(env.STILLHOUSE_CACHE);
+    return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'stillhouse');
+}
+//# sourceMappingURL=cache-folder.js.map

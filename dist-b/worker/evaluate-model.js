@@ -1,0 +1,89 @@
+/** `eval`: a model of any format on a recipe's evaluation set. Models are opened as teachers are: inference only. */
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { openSource } from '../shared/data/source.js';
+import { normalise } from '../shared/data/samples.js';
+import { UserError } from '../shared/errors.js';
+import { openWasm } from './backends/wasm.js';
+import { agreement, classifierReport } from './metrics.js';
+import { Ensemble } from './teachers/ensemble.js';
+import { compareOnSamples, wilsonInterval } from './significance.js';
+import { inspectTeacher } from './teachers/inspect.js';
+const rows = 64;
+/** @throws UserError 2 or 65 for what is missing, damaged or does not fit */
+export async function evaluateModel(options) {
+    const data = await readEvaluationSet(options);
+    const logits = await logitsOfFile(await modelFile(options.model), data);
+    const report = withIntervals(classifierReport(logits, data.labels, data.classes));
+    const other = async (path) => logitsOfFile(await modelFile(path), data);
+    return {
+        ...report,
+        ...(options.teacher === undefined ? {} : { agreement: agreement(logits, await other(options.teacher), data.classes) }),
+        ...(options.against === undefined ? {} : { against: compareOnSamples(logits, await other(options.against), data.labels, data.classes) }),
+    };
+}
+/** The report with 95 % intervals, which its confusion matrix gives. */
+export function withIntervals(report) {
+    const perClass = report.confusion.map((row, k) => {
+        const samples = row.reduce((sum, count) => sum + count, 0);
+        const right = row[k] ?? 0;
+        return { samples, accuracy: samples === 0 ? null : right / samples, interval: wilsonInterval(right, samples) };
+    });
+    const right = report.confusion.reduce((sum, row, k) => sum + (row[k] ?? 0), 0);
+    return { ...report, accuracyInterval: wilsonInterval(right, report.samples), perClass };
+}
+async function modelFile(path) {
+    const found = await stat(path).catch(() => null);
+    if (found === null)
+        throw new UserError(`${path}: no such file; a run folder or a model was wanted`);
+    const inRun = join(path, 'student', 'model.json');
+    return resolve(found.isDirectory() && (await stat(inRun).catch(() => null)) !== null ? inRun : path);
+}
+async function readEvaluationSet({ recipe, recipeFolder }) {
+    if (recipe.data.eval === undefined)
+        throw new UserError('data.eval: missing; an evaluation set was wanted');
+    const source = await openSource(recipe.data.eval, recipeFolder);
+    const inputs = Float32Array.from(await source.read(0, source.samples));
+    await source.close();
+    normalise(inputs, source.shape.at(-1) ?? 1, recipe.data.preprocess ?? null);
+    const classes = recipe.data.classes ?? source.labels.reduce((most, label) => Math.max(most, label), -1) + 1;
+    return { inputs, labels: source.labels, shape: source.shape, classes };
+}
+async function logitsOfFile(path, { inputs, labels, shape, classes }) {
+    const openTensorFlow = async () => (await openWasm()).tf;
+    const recipe = { name: 'model', model: path, weight: 1, output: 'logits' };
+    const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, responseTemperature: 1, openTensorFlow });
+    const ensemble = await Ensemble.open([spec], new Map(paths), { combine: 'logits', rows, inputShape: [...shape], openTensorFlow });
+    const size = shape.reduce((product, dim) => product * dim, 1);
+    const logits = new Float32Array(labels.length * classes);
+    for (let from = 0; from < labels.length; from += rows) {
+        const to = Math.min(labels.length, from + rows);
+        const found = (await ensemble.logits(inputs.slice(from * size, to * size), to - from)).get('model');
+        if (found !== undefined)
+            logits.set(found, from * classes);
+    }
+    await ensemble.dispose();
+    return logits;
+}
+/** For people: figures, then the confusion matrix. */
+export function evaluationText(name, report) {
+    const percent = (share) => `${(share * 100).toFixed(2)} %`;
+    const between = ({ low, high }) => `(95 %: ${percent(low)} to ${percent(high)})`;
+    const width = Math.max(5, ...report.confusion.flat().map((count) => String(count).length + 1));
+    const line = (cells) => cells.map((cell) => String(cell).padStart(width)).join('');
+    return [
+        `${name}: ${report.samples} samples`,
+        `accuracy ${percent(report.accuracy)} ${between(report.accuracyInterval)}   top-5 ${percent(report.top5)}   loss ${report.loss.toFixed(4)}   calibration error ${percent(report.calibrationError)}`,
+        ...(report.agreement === undefined ? [] : [`agreement with the teacher ${percent(report.agreement)}`]),
+        ...(report.against === undefined ? [] : [againstText(report.against)]),
+        ...report.perClass.map(({ samples, accuracy, interval }, k) => `class ${k}: ${accuracy === null ? 'no samples' : `${percent(accuracy)} ${between(interval)} of ${samples}`}`),
+        'confusion (rows: label, columns: prediction)',
+        line(['', ...report.confusion.map((_, k) => k)]),
+        ...report.confusion.map((row, k) => line([k, ...row])),
+    ].join('\n');
+}
+function againstText({ onlyFirst, onlySecond, difference, p }) {
+    const points = `${difference < 0 ? '' : '+'}${(difference * 100).toFixed(2)}`;
+    return `against the other model ${points} points: ${onlyFirst} samples right here alone, ${onlySecond} there alone; p = ${p.toPrecision(3)} (exact McNemar test)`;
+}
+//# sourceMappingURL=evaluate-model.js.map

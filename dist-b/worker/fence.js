@@ -1,0 +1,21 @@
+/**
+ * Which coordinator this worker follows. A generation is a counter and a nonce, new whenever a coordinator starts: a
+ * lower counter is a coordinator that has been replaced, and an equal counter with another nonce is one on a copy of the
+ * run folder. The worker follows the first that it met and no other.
+ */
+export class Fence {
+    #seen = new Map();
+    /** Null if `generation` may be followed, else why not. */
+    admit(run, generation, nonce) {
+        const seen = this.#seen.get(run);
+        if (seen !== undefined && generation < seen.generation) {
+            return `generation ${generation} of run ${run} is older than ${seen.generation}, which this worker has followed`;
+        }
+        if (seen !== undefined && generation === seen.generation && nonce !== seen.nonce) {
+            return `generation ${generation} of run ${run} belongs to another coordinator (a copied run folder?)`;
+        }
+        this.#seen.set(run, { generation, nonce });
+        return null;
+    }
+}
+//# sourceMappingURL=fence.js.map

@@ -1,0 +1,19 @@
+/** The link's thread: starts a Link on what the main thread gave, passes messages both ways, and ends with its ending. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { Link } from './link.js';
+const port = parentPort;
+if (port === null)
+    throw new Error('link-thread.ts runs in a worker thread');
+const start = workerData;
+const toTrainer = (message) => port.postMessage(message);
+const link = new Link({
+    ...start,
+    toTrainer,
+    // The main thread is stuck inside a library: nothing short of this ends the process.
+    onStall: () => process.kill(process.pid, 'SIGKILL'),
+});
+port.on('message', (message) => link.hear(message));
+const ending = await link.run();
+toTrainer({ type: 'end', ...ending });
+port.close();
+//# sourceMappingURL=link-thread.js.map

@@ -1,0 +1,51 @@
+import { mapOf, pooled, smaller, unpool } from './maps.js';
+import { smallestNorm } from './vectors.js';
+export function attention({ student, teacher, rows, scale, gradient }, normalize) {
+    const [map, other] = [attentionOf(student), attentionOf(teacher)];
+    const size = smaller(map, other);
+    const [x, y] = [pooled(map, size).values, pooled(other, size).values];
+    const length = size.height * size.width;
+    const slopes = new Float64Array(x.length);
+    const values_B = Float32Array.from({ length: rows }, (_, row) => {
+        const at = row * length;
+        const [normX, normY] = [normOf(x, at, length, normalize), normOf(y, at, length, normalize)];
+        let [sum, along] = [0, 0];
+        for (let i = at; i < at + length; i++) {
+            const off = (x[i] ?? 0) / normX - (y[i] ?? 0) / normY;
+            sum += off * off;
+            slopes[i] = (2 * off) / length;
+            along += (slopes[i] ?? 0) * ((x[i] ?? 0) / normX);
+        }
+        // d (x / |x|): the part along x is lost.
+        if (normalize === 'l2')
+            for (let i = at; i < at + length; i++)
+                slopes[i] = ((slopes[i] ?? 0) - (normX > smallestNorm ? along * ((x[i] ?? 0) / normX) : 0)) / normX;
+        return sum / length;
+    });
+    const byPlace = new Float64Array(map.values.length);
+    unpool(slopes, { map, size, into: byPlace, factor: scale });
+    throughSquares(student, byPlace, gradient);
+    return { values_B, count: rows };
+}
+function attentionOf(activation) {
+    const { height, width, channels, values } = mapOf(activation);
+    const attention_ = new Float64Array(values.length / channels);
+    values.forEach((value, i) => {
+        const place = Math.floor(i / channels);
+        attention_[place] = (attention_[place] ?? 0) + (value * value) / channels;
+    });
+    return { height, width, channels: 1, values: attention_ };
+}
+function throughSquares(student, byPlace, gradient) {
+    const channels = student.shape.at(-1) ?? 1;
+    student.values.forEach((value, i) => (gradient[i] = (gradient[i] ?? 0) + ((byPlace[Math.floor(i / channels)] ?? 0) * 2 * value) / channels));
+}
+function normOf(values, at, length, normalize) {
+    if (normalize === 'none')
+        return 1;
+    let squares = 0;
+    for (let i = at; i < at + length; i++)
+        squares += (values[i] ?? 0) ** 2;
+    return Math.max(Math.sqrt(squares), smallestNorm);
+}
+//# sourceMappingURL=attention.js.map

@@ -1,0 +1,32 @@
+/** Cosine and correlation of vectors in float64, with their gradients: what losses on directions and relations share. */
+/** Norms below it count as it, so that no direction is asked of a vector of zeros. */
+export const smallestNorm = 1e-8;
+/** cos(x, y) = x.y / (|x| |y|); adds `factor` d cos / d x to `slopes`, laid out as x. */
+export function cosine({ x, y, at, stride, length }, factor, slopes, means = { x: 0, y: 0 }) {
+    let [xx, yy, xy] = [0, 0, 0];
+    for (let i = 0, j = at; i < length; i++, j += stride) {
+        const [a, b] = [(x[j] ?? 0) - means.x, (y[j] ?? 0) - means.y];
+        xx += a * a;
+        yy += b * b;
+        xy += a * b;
+    }
+    const [normX, normY] = [Math.max(Math.sqrt(xx), smallestNorm), Math.max(Math.sqrt(yy), smallestNorm)];
+    const cos = xy / (normX * normY);
+    const turn = Math.sqrt(xx) > smallestNorm ? cos / normX : 0;
+    for (let i = 0, j = at; i < length; i++, j += stride) {
+        const [a, b] = [(x[j] ?? 0) - means.x, (y[j] ?? 0) - means.y];
+        slopes[j] = (slopes[j] ?? 0) + factor * ((b / normY - turn * a) / normX);
+    }
+    return cos;
+}
+/** Pearson's correlation: the cosine of the vectors less their means. The gradient's own mean is 0 already. */
+export function pearson(vectors, factor, slopes) {
+    return cosine(vectors, factor, slopes, { x: meanOf(vectors.x, vectors), y: meanOf(vectors.y, vectors) });
+}
+function meanOf(values, { at, stride, length }) {
+    let sum = 0;
+    for (let i = 0, j = at; i < length; i++, j += stride)
+        sum += values[j] ?? 0;
+    return length > 0 ? sum / length : 0;
+}
+//# sourceMappingURL=vectors.js.map

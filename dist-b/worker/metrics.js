@@ -1,0 +1,86 @@
+/** What a classifier's logits say about its quality. Pure: arrays in, numbers out. */
+const calibrationBins = 15;
+/** Index of the largest of `classes` values from `at`; the first of equals. */
+export function argMax(logits, at, classes) {
+    let best = 0;
+    for (let k = 1; k < classes; k++)
+        if ((logits[at + k] ?? 0) > (logits[at + best] ?? 0))
+            best = k;
+    return best;
+}
+/** log(sum(exp(x))) of one row, stable for logits of any size. */
+function logSumExp(logits, at, classes) {
+    let max = -Infinity;
+    for (let k = 0; k < classes; k++)
+        max = Math.max(max, logits[at + k] ?? 0);
+    let sum = 0;
+    for (let k = 0; k < classes; k++)
+        sum += Math.exp((logits[at + k] ?? 0) - max);
+    return max + Math.log(sum);
+}
+/** Number of classes whose logit is strictly larger than that of `label`. */
+function rankOf(label, logits, at, classes) {
+    const own = logits[at + label] ?? 0;
+    let rank = 0;
+    for (let k = 0; k < classes; k++)
+        if ((logits[at + k] ?? 0) > own)
+            rank++;
+    return rank;
+}
+/**
+ * By bin of confidence, over the labelled samples: sum of confidence minus sum of hits. Gaps of parts add up, and the
+ * expected calibration error is the sum of their absolute values over the number of samples. Empty bins are left out.
+ */
+export function calibrationGaps(logits, labels, classes) {
+    const gaps = new Map();
+    labels.forEach((label, i) => {
+        if (label < 0)
+            return;
+        const at = i * classes;
+        const predicted = argMax(logits, at, classes);
+        const confidence = Math.exp((logits[at + predicted] ?? 0) - logSumExp(logits, at, classes));
+        const bin = Math.min(calibrationBins - 1, Math.floor(confidence * calibrationBins));
+        gaps.set(bin, (gaps.get(bin) ?? 0) + confidence - (predicted === label ? 1 : 0));
+    });
+    return gaps;
+}
+/** @param logits [samples x classes]; @param labels [samples], -1 for none: such samples are left out. */
+export function classifierReport(logits, labels, classes) {
+    const confusion = Array.from({ length: classes }, () => new Array(classes).fill(0));
+    let samples = 0;
+    let correct = 0;
+    let inTop5 = 0;
+    let loss = 0;
+    labels.forEach((label, i) => {
+        if (label < 0)
+            return;
+        const at = i * classes;
+        const predicted = argMax(logits, at, classes);
+        const normaliser = logSumExp(logits, at, classes);
+        const row = confusion[label];
+        if (row)
+            row[predicted] = (row[predicted] ?? 0) + 1;
+        samples++;
+        loss += normaliser - (logits[at + label] ?? 0);
+        if (predicted === label)
+            correct++;
+        if (rankOf(label, logits, at, classes) < 5)
+            inTop5++;
+    });
+    const gap = [...calibrationGaps(logits, labels, classes).values()].reduce((sum, value) => sum + Math.abs(value), 0);
+    const share = (value) => (samples === 0 ? 0 : value / samples);
+    return { samples, accuracy: share(correct), top5: share(inTop5), loss: share(loss), calibrationError: share(gap), confusion };
+}
+/** Samples on which two models predict the same class. */
+export function agreeing(a, b, classes) {
+    let same = 0;
+    for (let at = 0; at < a.length; at += classes)
+        if (argMax(a, at, classes) === argMax(b, at, classes))
+            same++;
+    return same;
+}
+/** Their share. */
+export function agreement(a, b, classes) {
+    return a.length === 0 ? 0 : agreeing(a, b, classes) / (a.length / classes);
+}
+//# sourceMappingURL=metrics.js.map

@@ -1,0 +1,176 @@
+/**
+ * Looks at a teacher's files before a run starts: format, digests, size, and one trial forward, which tells whether it
+ * takes the data's samples and gives the data's classes. What is wrong is said here, in one line, not by a worker later.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { exitCodes, UserError } from '../../shared/errors.js';
+import { keyedSeed, randomStream } from '../../shared/random.js';
+import { canarySample } from './canary.js';
+import { classOrder } from './class-order.js';
+import { objectionTo } from './ensemble.js';
+import { forwardInFixedRows } from './fixed-rows.js';
+import { feedShape } from './layout.js';
+import { readOnnxFacts } from './onnx-file.js';
+import { openTeacher } from './open-teacher.js';
+import { rescaleOf } from './preprocess.js';
+import { tapShapes } from './taps.js';
+import { badModel } from './teacher.js';
+import { parseModelJson, tfjsFormat, weightFiles } from './tfjs-files.js';
+/**
+ * @param folder the recipe's, which the model's path is relative to
+ * @throws UserError 2 when the recipe asks for what is not there or does not fit, 65 when a file is damaged or another
+ */
+export async function inspectTeacher(recipe, folder, expected) {
+    const found = await findFiles(recipe, folder);
+    const files = await Promise.all([...found.paths].map(async ([name, path]) => ({ name, path, ...(await digestFile(path)) })));
+    checkDigest(recipe, files);
+    const named = {
+        ...(recipe.input === undefined ? {} : { input: recipe.input }),
+        ...(recipe.outputName === undefined ? {} : { outputName: recipe.outputName }),
+    };
+    const teacher = await openTeacher({ name: recipe.name, format: found.format, ...named, paths: found.paths }, expected.openTensorFlow);
+    try {
+        const layout = chooseLayout(recipe, teacher, found.format, expected.inputShape);
+        const taps = await tapShapes(teacher, layout.shape, expected.taps ?? []);
+        const outputs = await tryOut(recipe, teacher, layout.shape);
+        const classMap = await mapClasses(recipe, folder, outputs.classes, expected);
+        const own = recipe.preprocess === undefined ? {} : { rescale: rescaleOf(recipe.name, recipe.preprocess, expected.preprocess ?? null, expected.inputShape.at(-1) ?? 1) };
+        const spec = {
+            name: recipe.name,
+            format: found.format,
+            weight: recipe.weight,
+            temperature: recipe.temperature ?? expected.responseTemperature,
+            output: recipe.output,
+            ...named,
+            layout: layout.layout,
+            classes: expected.classes,
+            ...classMap,
+            ...own,
+            parameters: teacher.parameters,
+            ...(await canaryOf(recipe.name, teacher, layout.shape)),
+            files: files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
+        };
+        return { spec, paths: new Map(files.map((file) => [file.sha256, file.path])), warnings: outputs.warnings, taps };
+    }
+    finally {
+        await teacher.dispose();
+    }
+}
+async function findFiles(recipe, folder) {
+    const given = resolve(folder, recipe.model);
+    const path = (await isFolder(recipe, given)) ? join(given, 'model.json') : given;
+    const [main, place] = [basename(path), dirname(path)];
+    const bytes = await readModel(recipe, path, given);
+    const isOnnx = /\.onnx$/i.test(main);
+    if (!isOnnx && !/\.json$/i.test(main))
+        throw new UserError(`teacher ${recipe.name}: model "${recipe.model}" is of an unknown format; wanted an .onnx file or the model.json of a tfjs model`);
+    const json = isOnnx ? null : parseModelJson(recipe.name, bytes.toString('utf8'));
+    const others = json === null ? externalFiles(recipe, bytes) : weightFiles(json);
+    const paths = new Map([[main, path]]);
+    for (const other of others) {
+        const where = join(place, other);
+        if (!(await exists(where)))
+            throw new UserError(`teacher ${recipe.name}: file ${where} is missing; ${main} keeps weights in it`);
+        paths.set(other, where);
+    }
+    return { format: json === null ? 'onnx' : tfjsFormat(json), paths };
+}
+async function isFolder(recipe, path) {
+    if (!(await exists(path)))
+        throw new UserError(`teacher ${recipe.name}: model ${path} does not exist`);
+    return (await stat(path)).isDirectory();
+}
+async function readModel(recipe, path, given) {
+    if (await exists(path))
+        return readFile(path);
+    const isSaved = await exists(join(given, 'saved_model.pb'));
+    const wish = 'wanted an .onnx file or a folder with the model.json of a tfjs model';
+    throw new UserError(`teacher ${recipe.name}: the folder ${given} ${isSaved ? 'holds a SavedModel' : 'has no model.json'}; ${wish}`);
+}
+function externalFiles(recipe, bytes) {
+    try {
+        return readOnnxFacts(bytes).externalFiles;
+    }
+    catch (error) {
+        throw badModel(recipe.name, `${recipe.model} is damaged or no ONNX model`, error);
+    }
+}
+/** One file: its SHA-256. Several: that of their lines as sha256sum prints them (`sha256sum model.json ... | sha256sum`). */
+export function modelDigest(files) {
+    const [only] = files;
+    if (only !== undefined && files.length === 1)
+        return only.sha256;
+    return createHash('sha256').update(files.map((file) => `${file.sha256}  ${file.name}\n`).join('')).digest('hex');
+}
+function checkDigest(recipe, files) {
+    const actual = modelDigest(files);
+    if (recipe.sha256 === undefined || recipe.sha256 === actual)
+        return;
+    throw new UserError(`teacher ${recipe.name}: the SHA-256 of ${recipe.model} is ${actual}; the recipe wants ${recipe.sha256}`, exitCodes.data);
+}
+/** The recipe's layout, else the one that fits; where both do, channels first for ONNX and channels last for tfjs. */
+function chooseLayout(recipe, teacher, format, sample) {
+    const likely = format === 'onnx' ? ['nchw', 'nhwc'] : ['nhwc', 'nchw'];
+    for (const layout of recipe.layout === undefined ? likely : [recipe.layout]) {
+        const shape = feedShape(teacher.sampleShape, sample, layout);
+        if (shape !== null)
+            return { layout, shape };
+    }
+    const takes = teacher.sampleShape.map((dim) => dim ?? 'any').join(', ');
+    throw new UserError(`teacher ${recipe.name}: its input shape is [${takes}]; the data's samples are [${sample.join(', ')}]${recipe.layout === undefined ? '' : ` with layout ${recipe.layout}`}`);
+}
+/** @throws UserError 2 when the model's classes are not the data's, by number or by name */
+async function mapClasses(recipe, folder, outputs, expected) {
+    const names = typeof recipe.classes === 'string' ? await readNames(resolve(folder, recipe.classes)) : recipe.classes;
+    if (names === undefined || expected.classNames === undefined) {
+        if (outputs !== expected.classes)
+            throw new UserError(`teacher ${recipe.name}: it gives ${outputs} classes; the data has ${expected.classes}`);
+        return {};
+    }
+    if (expected.classNames.length !== expected.classes)
+        throw new UserError(`data.classNames: ${expected.classNames.length} names given; the data has ${expected.classes} classes`);
+    if (names.length !== outputs)
+        throw new UserError(`teacher ${recipe.name}: classes: ${names.length} names given; it gives ${outputs} classes`);
+    return { classMap: { outputs, order: classOrder(recipe.name, names, expected.classNames) } };
+}
+async function readNames(path) {
+    return (await readFile(path, 'utf8')).split('\n').map((line) => line.trim()).filter((line) => line !== '');
+}
+/** One forward of noise. */
+async function tryOut(recipe, teacher, shape) {
+    const rows = teacher.fixedRows ?? 2;
+    const stream = randomStream([keyedSeed(['inspect']), recipe.name]);
+    const inputs = Float32Array.from({ length: rows * shape.reduce((a, b) => a * b, 1) }, () => stream.float());
+    const { output: raw } = await teacher.forward(inputs, [rows, ...shape]);
+    const classes = raw.length / rows;
+    const text = objectionTo(recipe.output, raw, classes);
+    return { classes, warnings: text === null ? [] : [`teacher ${recipe.name}: ${text}`] };
+}
+async function canaryOf(name, teacher, sampleShape) {
+    const { output } = await forwardInFixedRows(teacher, canarySample(name, sampleShape), { rows: 1, sampleShape, fixedRows: 2 });
+    return output.every(Number.isFinite) ? { canary: [...output] } : {};
+}
+async function exists(path) {
+    try {
+        await stat(path);
+        return true;
+    }
+    catch (error) {
+        if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+            return false;
+        throw error;
+    }
+}
+async function digestFile(path) {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+        hash.update(chunk);
+        bytes += chunk.length;
+    }
+    return { sha256: hash.digest('hex'), bytes };
+}
+//# sourceMappingURL=inspect.js.map

@@ -1,0 +1,68 @@
+/**
+ * Soft labels: the teachers' outputs combined into one distribution a sample. Pure; float64 in a fixed order (teachers
+ * in the recipe's, classes from 0), rounded once, and row by row, so that no row depends on its neighbours.
+ *
+ * Legend: B rows, C classes.
+ */
+/** Probabilities are clamped from below here before their log is taken: the smallest normal float32, log = -87.3. */
+export const smallestProbability = 2 ** -126;
+/** log max(p, smallestProbability), element by element. */
+export function logOf(probabilities) {
+    return probabilities.map((p) => Math.log(Math.max(p, smallestProbability)));
+}
+/** Weights scaled once so that they sum to 1. @returns null when no weight is above 0 */
+export function normaliseWeights(weights) {
+    const sum = weights.reduce((a, b) => a + b, 0);
+    return sum > 0 && Number.isFinite(sum) ? weights.map((weight) => weight / sum) : null;
+}
+/**
+ * Log-probabilities of the ensemble's mixture, [B x C].
+ *   logits:        log softmax_k(sum_i w_i u_ik / T_i)          the normalised geometric mean
+ *   probabilities: log sum_i w_i softmax_k(u_i / T_i)           soften each, then the mean
+ * Both by log-sum-exp with the maximum taken out (distillation.md section 1). Teachers of weight 0 are left out.
+ */
+export function mix(combine, outputs, classes) {
+    const parts = outputs.filter((output) => output.weight > 0);
+    const out_BC = new Float32Array(parts[0]?.logits_BC.length ?? 0);
+    const mixRow = combine === 'logits' ? geometricMean : arithmeticMean;
+    for (let at = 0; at < out_BC.length; at += classes)
+        out_BC.set(mixRow(parts, at, classes), at);
+    return out_BC;
+}
+/** The weighted mean of the teachers' raw logits, [B x C]: sum_i w_i u_ik. Teachers of weight 0 are left out. */
+export function meanLogits(outputs) {
+    const parts = outputs.filter((output) => output.weight > 0);
+    const mean_BC = new Float64Array(parts[0]?.logits_BC.length ?? 0);
+    for (const { logits_BC, weight } of parts)
+        logits_BC.forEach((u, i) => (mean_BC[i] = (mean_BC[i] ?? 0) + weight * u));
+    return Float32Array.from(mean_BC);
+}
+function geometricMean(parts, at, classes) {
+    const mean_C = new Float64Array(classes);
+    for (const { logits_BC, weight, temperature } of parts) {
+        for (let k = 0; k < classes; k++)
+            mean_C[k] = (mean_C[k] ?? 0) + weight * ((logits_BC[at + k] ?? 0) / temperature);
+    }
+    return logSoftmax(mean_C);
+}
+function arithmeticMean(parts, at, classes) {
+    const terms = parts.map(({ logits_BC, weight, temperature }) => {
+        const softened_C = Float64Array.from(logits_BC.subarray(at, at + classes), (u) => u / temperature);
+        return logSoftmax(softened_C).map((logp) => logp + Math.log(weight));
+    });
+    return Float64Array.from({ length: classes }, (_, k) => logSumExp(terms.map((term_C) => term_C[k] ?? 0)));
+}
+function logSoftmax(values_C) {
+    const total = logSumExp(values_C);
+    return values_C.map((value) => value - total);
+}
+function logSumExp(values) {
+    let max = -Infinity;
+    for (let i = 0; i < values.length; i++)
+        max = Math.max(max, values[i] ?? 0);
+    let sum = 0;
+    for (let i = 0; i < values.length; i++)
+        sum += Math.exp((values[i] ?? 0) - max);
+    return max + Math.log(sum);
+}
+//# sourceMappingURL=mixture.js.map

@@ -1,0 +1,156 @@
+/**
+ * Writes a functional tfjs LayersModel layer by layer: topology JSON in the Keras spelling, weight specs in its order, and
+ * initial weights from keyed streams, so that they depend on the seed and the weight's name alone.
+ */
+import { sizeOf } from '../shared/models/student-spec.js';
+import { randomStream } from '../shared/random.js';
+const epsilon = 1e-3;
+const momentum = 0.9;
+export class TopologyBuilder {
+    position;
+    #name;
+    #inputShape;
+    #options;
+    #layers = [];
+    #specs = [];
+    #weights = new Map();
+    #exits = [];
+    /** Whether what is added now belongs to an earlier exit alone. */
+    #isAside = false;
+    constructor(name, inputShape, options) {
+        this.#name = name;
+        this.#inputShape = inputShape;
+        this.#options = options;
+        this.position = { layer: 'input', shape: inputShape };
+        this.#layers.push(layerJson('InputLayer', 'input', { batch_input_shape: [null, ...inputShape], dtype: 'float32', sparse: false }, []));
+    }
+    get channels() {
+        return this.position.shape.at(-1) ?? 1;
+    }
+    moveTo(position) {
+        this.position = position;
+    }
+    flatten(name = 'flatten') {
+        if (this.position.shape.length > 1)
+            this.#add('Flatten', name, {}, [sizeOf(this.position.shape)]);
+    }
+    dropout(rate) {
+        if (rate > 0)
+            this.#add('Dropout', `dropout_${this.position.layer}`, { rate, noise_shape: null, seed: null }, this.position.shape);
+    }
+    relu(name) {
+        this.#add('Activation', name, { activation: 'relu' }, this.position.shape);
+    }
+    maxPooling(name) {
+        const [height = 1, width = 1, channels = 1] = this.position.shape;
+        const config = { pool_size: [2, 2], strides: [2, 2], padding: 'valid', data_format: 'channels_last' };
+        this.#add('MaxPooling2D', name, config, [Math.floor(height / 2), Math.floor(width / 2), channels]);
+    }
+    globalAverage(name = 'average') {
+        this.#add('GlobalAveragePooling2D', name, { data_format: 'channels_last' }, [this.channels]);
+    }
+    /** Adds the position's output to `other`'s. */
+    addTo(name, other) {
+        this.#add('Add', name, {}, other.shape, [other.layer, this.position.layer]);
+    }
+    hiddenDense(name, units) {
+        const { batchNorm } = this.#options;
+        this.dense(name, units, batchNorm ? 'linear' : 'relu', { useBias: !batchNorm, gain: 'he' });
+        if (batchNorm)
+            this.#normAndRelu(name, true);
+    }
+    dense(name, units, activation, { useBias = true, gain = 'glorot' } = {}) {
+        const fanIn = this.channels;
+        this.#add('Dense', name, { units, activation, use_bias: useBias, ...initializers(gain) }, [units]);
+        this.#kernel(name, [fanIn, units], limitOf(gain, fanIn, units));
+        if (useBias)
+            this.#constant(`${name}/bias`, units, 0);
+    }
+    convolution(name, { filters, size, stride, isActive }) {
+        const { batchNorm } = this.#options;
+        const [height = 1, width = 1, channels = 1] = this.position.shape;
+        const activation = isActive && !batchNorm ? 'relu' : 'linear';
+        const config = {
+            filters, kernel_size: [size, size], strides: [stride, stride], padding: 'same', data_format: 'channels_last', dilation_rate: [1, 1],
+            activation, use_bias: !batchNorm, ...initializers('he'),
+        };
+        this.#add('Conv2D', name, config, [Math.ceil(height / stride), Math.ceil(width / stride), filters]);
+        this.#kernel(name, [size, size, channels, filters], limitOf('he', size * size * channels, 0));
+        if (batchNorm)
+            this.#normAndRelu(name, isActive);
+        else
+            this.#constant(`${name}/bias`, filters, 0);
+    }
+    /**
+     * A classifier of its own at the position, which stays where it is. Maps go through a convolution of their own at half
+     * the size first, so that the exit's needs do not bend the layers that the answer shares with it, and end as the
+     * student's own do: flat, or averaged.
+     */
+    exit(classes, end) {
+        const [trunk, name] = [this.position, `exit${this.#exits.length + 1}`];
+        this.#isAside = true;
+        if (trunk.shape.length === 3) {
+            this.convolution(`${name}_conv`, { filters: 2 * this.channels, size: 3, stride: 2, isActive: true });
+            if (end === 'averaged')
+                this.globalAverage(`${name}_average`);
+            else
+                this.flatten(`${name}_flatten`);
+        }
+        this.dense(name, classes, 'linear');
+        this.#isAside = false;
+        this.#exits.push(name);
+        this.position = trunk;
+    }
+    /** The finished student, whose output is the position's, after its exits. */
+    finish(classes) {
+        const config = { name: this.#name, trainable: true, layers: this.#layers, input_layers: [['input', 0, 0]], output_layers: [...this.#exits, this.position.layer].map((layer) => [layer, 0, 0]) };
+        const topology = { class_name: 'Model', config, keras_version: '2.1.6', backend: 'tensor_flow.js' };
+        const exits = this.#exits.length === 0 ? {} : { exits: this.#exits };
+        return { spec: { topology, weights: this.#specs, inputShape: [...this.#inputShape], classes, ...exits }, weights: this.#weights };
+    }
+    #normAndRelu(name, isActive) {
+        const norm = `${name}_norm`;
+        this.#add('BatchNormalization', norm, { axis: -1, momentum, epsilon, center: true, scale: true }, this.position.shape);
+        const { channels } = this;
+        this.#constant(`${norm}/gamma`, channels, 1);
+        this.#constant(`${norm}/beta`, channels, 0);
+        this.#constant(`${norm}/moving_mean`, channels, 0, 'mean');
+        this.#constant(`${norm}/moving_variance`, channels, 1, 'variance');
+        if (isActive)
+            this.relu(`${name}_relu`);
+    }
+    #add(className, name, config, shape, from = [this.position.layer]) {
+        this.#layers.push(layerJson(className, name, config, from));
+        this.position = { layer: name, shape };
+    }
+    /** Uniform in [-limit, limit), 24 bits. */
+    #kernel(layer, shape, limit) {
+        const name = `${layer}/kernel`;
+        const stream = randomStream([this.#options.seed, 'initial', name]);
+        this.#specs.push({ name, layer, shape, kind: 'trained', ...this.#aside() });
+        this.#weights.set(name, Float32Array.from({ length: sizeOf(shape) }, () => (2 * stream.float() - 1) * limit));
+    }
+    #aside() {
+        return this.#isAside ? { exit: true } : {};
+    }
+    #constant(name, size, value, kind = 'trained') {
+        const base = { name, layer: name.slice(0, name.lastIndexOf('/')), shape: [size], kind, ...this.#aside() };
+        this.#specs.push(kind === 'trained' ? base : { ...base, momentum });
+        this.#weights.set(name, new Float32Array(size).fill(value));
+    }
+}
+function layerJson(className, name, config, from) {
+    return { name, class_name: className, config: { name, trainable: true, ...config }, inbound_nodes: from.length === 0 ? [] : [from.map((layer) => [layer, 0, 0, {}])] };
+}
+/** He et al. 2015: sqrt(6 / fan in), before a ReLU; Glorot and Bengio 2010: sqrt(6 / (fan in + fan out)). */
+function limitOf(gain, fanIn, fanOut) {
+    return Math.sqrt(6 / (gain === 'he' ? fanIn : fanIn + fanOut));
+}
+function initializers(gain) {
+    const [scale, mode] = gain === 'he' ? [2, 'fan_in'] : [1, 'fan_avg'];
+    return {
+        kernel_initializer: { class_name: 'VarianceScaling', config: { scale, mode, distribution: 'uniform', seed: null } },
+        bias_initializer: { class_name: 'Zeros', config: {} },
+    };
+}
+//# sourceMappingURL=topology-builder.js.map

@@ -1,0 +1,100 @@
+/**
+ * The main thread of a worker process, one per device: opens the backend, starts the link's thread, and builds and runs
+ * the trainer for each run that the link begins. It ends when the link says so, when it is asked to, or with its parent.
+ */
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { exitCodes, UserError } from '../shared/errors.js';
+import { coordinatorAddress } from './address.js';
+import { TrainerShell } from './trainer-shell.js';
+import { Control } from './trainer-messages.js';
+/** Works until the run ends. @throws UserError with the reason and the exit code for it */
+export async function runWorker(options, startLink = startLinkThread) {
+    coordinatorAddress(options.url);
+    const control = new Control();
+    const { url, token, cacheFolder, waitSeconds } = options;
+    const link = startLink({ url, token, cacheFolder, waitSeconds, device: deviceOf(options), control: control.buffer });
+    const shell = new TrainerShell(options.backend, control, link);
+    const leave = (reason) => link.post({ type: 'leave', reason });
+    const stopWatching = watchForTheEnd(options, leave);
+    try {
+        return await endOf(shell, link, options.log);
+    }
+    catch (error) {
+        leave(error instanceof Error ? error.message : 'failed');
+        throw error;
+    }
+    finally {
+        stopWatching();
+        await link.close();
+        await shell.close();
+    }
+}
+async function endOf(shell, link, log) {
+    const end = new Promise((resolve) => {
+        link.onMessage((message) => {
+            if (message.type === 'end')
+                resolve(message);
+            else if (message.type === 'log')
+                log(message.text);
+            else
+                shell.hear(message);
+        });
+    });
+    const { exitCode, message } = await Promise.race([end, link.failed, shell.failed]);
+    if (exitCode !== exitCodes.done && exitCode !== exitCodes.stopped)
+        throw new UserError(message ?? 'the worker ended', exitCode);
+    if (message !== null)
+        log(message);
+    return exitCode;
+}
+function deviceOf({ backend, threads }) {
+    return { backend: backend.name, gpu: backend.gpu, threads, host: hostname(), pid: process.pid, version: backend.version };
+}
+/** Leaves when asked to, or when the parent is gone. */
+function watchForTheEnd({ stop, local }, leave) {
+    const onStop = () => leave(`stopped (${String(stop?.reason)})`);
+    const onOrphaned = () => leave('its parent process ended');
+    if (stop?.aborted === true)
+        onStop();
+    stop?.addEventListener('abort', onStop);
+    if (local) {
+        process.stdin.on('end', onOrphaned).on('close', onOrphaned).resume();
+        process.on('disconnect', onOrphaned);
+    }
+    return () => {
+        stop?.removeEventListener('abort', onStop);
+        process.off('disconnect', onOrphaned);
+        if (local)
+            process.stdin.off('end', onOrphaned).off('close', onOrphaned).pause();
+    };
+}
+function startLinkThread(start) {
+    const file = new URL('./link-thread.js', import.meta.url);
+    if (!existsSync(fileURLToPath(file)))
+        throw new Error(`${fileURLToPath(file)} is missing: run npm run build`);
+    const thread = new Worker(file, { workerData: start });
+    const failed = new Promise((_resolve, reject) => {
+        thread.on('error', reject).on('exit', (code) => reject(new Error(`the link's thread ended (${code})`)));
+    });
+    failed.catch(() => undefined);
+    return {
+        post: (message) => thread.postMessage(message),
+        onMessage: (listener) => void thread.on('message', listener),
+        failed,
+        close: () => ended(thread),
+    };
+}
+/** The thread says its last words (a `leave`) first, if it can. */
+async function ended(thread) {
+    const graceMs = 3000;
+    const exit = once(thread, 'exit');
+    const timer = setTimeout(() => void thread.terminate(), graceMs);
+    if (thread.threadId !== -1)
+        await exit;
+    clearTimeout(timer);
+}
+//# sourceMappingURL=worker.js.map
