@@ -1,8 +1,0 @@
-/** Clipping by global norm, as torch.nn.utils.clip_grad_norm_. */
-/** Added to the norm before the division, as PyTorch does. */
-const epsilon = 1e-6;
-/** min(1, clipNorm / (sqrt(squares) + 1e-6)); 1 without a clipNorm. */
-export function clipFactor(clipNorm, gradientSquares) {
-    return clipNorm === undefined ? 1 : Math.min(1, clipNorm / (Math.sqrt(gradientSquares) + epsilon));
-}
-//# sourceMappingURL=clipping.js.map

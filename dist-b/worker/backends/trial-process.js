@@ -1,7 +1,0 @@
-/** The process that tries a backend: `node trial-process.js wasm|cpu|cuda CACHE`. Prints the trial as one line of JSON. */
-import { isTried, tryHere } from './trial.js';
-const [, , tried, cache] = process.argv;
-if (!isTried(tried) || cache === undefined)
-    throw new Error('wanted: wasm|cpu|cuda CACHE');
-process.stdout.write(`${JSON.stringify(await tryHere(tried, cache))}\n`);
-//# sourceMappingURL=trial-process.js.map
