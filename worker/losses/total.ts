@@ -3,7 +3,7 @@
  * divisors are the global batch's, so micro-batches add up to its mean. Pure: arrays in, arrays out.
  */
 import type { LossesAtStep, LossName } from '../../shared/recipe/loss-schema.js';
-import { isTerm, needsOf, optionsOf, terms, termsIn } from '../../shared/recipe/terms.js';
+import { needsOf, optionsOf, termsIn } from '../../shared/recipe/terms.js';
 import type { Targets } from '../compute.js';
 import { argMax } from '../metrics.js';
 import { againstEnsemble } from './diagnostics.js';
@@ -72,7 +72,7 @@ export function totalLoss(logits_BC: Float32Array, classes: number, targets: Tar
 
 /** Of the first term on a mixture, at its temperature; nothing without one. */
 function imitation(logits_BC: Float32Array, classes: number, targets: Targets, losses: LossesAtStep): Record<string, number> {
-  const term = termsIn(losses).find((name) => isTerm(name) && terms[name].soft === 'mixture');
+  const term = termsIn(losses).find((name) => needsOf(losses, name).soft === 'mixture');
   const temperature = term === undefined ? undefined : optionsOf(losses, term)?.temperature;
   return targets.soft === null || temperature === undefined ? {} : againstEnsemble(logits_BC, softAt(targets, temperature), classes);
 }

@@ -50,6 +50,9 @@ describe('a plug-in loss', () => {
     expect([logits, labels, soft.logits()[8]]).toEqual([kept, keptLabels, 9]);
     total(spoil, { soft: 'mixture', temperature: 2 });
     expect([...(given ?? { soft: [] }).soft ?? []].map((value) => Math.fround(value))).toEqual([...soft.at(2)]);
+    // The ensemble that it is given is the one that the student is compared with.
+    expect(total(constant(), { soft: 'mixture', temperature: 2 }).sums).toHaveProperty(['ensemble.agree']);
+    expect(total(constant(), { soft: 'logits' }).sums).not.toHaveProperty(['ensemble.agree']);
     total(spoil);
     expect(given).toMatchObject({ soft: null, temperature: 4 });
   });
