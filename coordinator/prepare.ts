@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { imageOperations } from '../shared/data/augment.js';
+import type { ShardOptions, WrittenData } from '../shared/data/shards.js';
 import type { DataSet, Manifest } from '../shared/data/manifest.js';
 import { cutLabelFile } from '../shared/labels/cut-file.js';
 import { labelKinds } from '../shared/labels/sets.js';
@@ -49,7 +50,7 @@ export interface PrepareTools {
   /** Pairs of taps by name, and the student with the adapters that they need. */
   readonly planTaps: (recipe: Recipe, student: PlannedStudent, teachers: ReadonlyMap<string, readonly TapShape[]>) => Promise<{ recipe: Recipe; student: PlannedStudent }>;
   /** Reads a source and writes its shards, each to `out/<sha256>`. Labels: -1 for none. */
-  readonly writeShards: (source: SourceRecipe, folder: string, out: string, options: { shardSamples: number }) => Promise<{ dataSet: DataSet; labels: Int32Array }>;
+  readonly writeShards: (source: SourceRecipe, folder: string, out: string, options: ShardOptions) => Promise<WrittenData>;
   readonly epochOrder: (dataSet: DataSet, seed: number, epoch: number, shuffle: boolean) => { at(position: number): number };
 }
 
@@ -73,7 +74,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   const data = await prepareData(options);
   const expected: Expected = {
     inputShape: data.manifest.train.shape, classes: data.manifest.classes, seed: given.seed,
-    classNames: given.data.classNames, preprocess: data.manifest.preprocess,
+    classNames: data.classNames, preprocess: data.manifest.preprocess,
   };
   const inspected = await options.tools.inspectStudent(given.student, recipeFolder, expected);
   checkExits(given, inspected.spec);
@@ -98,19 +99,21 @@ function checkExits({ losses }: Recipe, { exits }: StudentSpec): void {
 interface PreparedData {
   readonly manifest: Manifest;
   readonly labels: Int32Array;
+  readonly classNames: readonly string[] | undefined;
   readonly artifacts: ReadonlyMap<string, ArtifactSource>;
 }
 
 async function prepareData({ recipe, recipeFolder, shardFolder, tools }: PrepareOptions): Promise<PreparedData> {
-  const write = (source: SourceRecipe): ReturnType<PrepareTools['writeShards']> => tools.writeShards(source, recipeFolder, shardFolder, { shardSamples: recipe.data.shardSamples });
-  const train = await write(recipe.data.train);
-  const evaluation = recipe.data.eval === undefined ? null : await write(recipe.data.eval);
+  const { classNames: given, shardSamples, unlabelled } = recipe.data;
+  const train = await tools.writeShards(recipe.data.train, recipeFolder, shardFolder, { shardSamples, classNames: given, unlabelled });
+  const classNames = given ?? train.classNames;
+  const evaluation = recipe.data.eval === undefined ? null : await tools.writeShards(recipe.data.eval, recipeFolder, shardFolder, { shardSamples, classNames });
   if (train.dataSet.samples === 0) throw new UserError('data.train: no samples', exitCodes.data);
   if (evaluation !== null && evaluation.dataSet.shape.join() !== train.dataSet.shape.join()) {
     throw new UserError(`data.eval: samples of shape [${evaluation.dataSet.shape.join(', ')}]; data.train has [${train.dataSet.shape.join(', ')}]`);
   }
   checkAugment(recipe, train.dataSet.shape);
-  const classes = classesOf(recipe, train.labels, evaluation?.labels ?? new Int32Array(0));
+  const classes = classesOf(recipe, classNames, train.labels, evaluation?.labels ?? new Int32Array(0));
   checkLabels('data.train', train.labels, classes);
   if (evaluation !== null) checkLabels('data.eval', evaluation.labels, classes);
   const sets = evaluation === null ? [train.dataSet] : [train.dataSet, evaluation.dataSet];
@@ -118,7 +121,7 @@ async function prepareData({ recipe, recipeFolder, shardFolder, tools }: Prepare
   const labels = recipe.labels.from === undefined || labelKinds(recipe).length === 0 ? undefined : await cutLabelFile(resolve(recipeFolder, recipe.labels.from), shardFolder, recipe, { train: train.dataSet, classes });
   for (const { sha256 } of labels?.blocks ?? []) artifacts.set(sha256, { path: join(shardFolder, sha256) });
   const manifest: Manifest = { ...(labels === undefined ? {} : { labels }), train: train.dataSet, eval: evaluation?.dataSet ?? null, classes, preprocess: recipe.data.preprocess ?? null };
-  return { manifest, labels: train.labels, artifacts };
+  return { manifest, labels: train.labels, artifacts, classNames };
 }
 
 function checkAugment({ data: { augment } }: Recipe, shape: readonly number[]): void {
@@ -132,8 +135,8 @@ function checkAugment({ data: { augment } }: Recipe, shape: readonly number[]): 
 }
 
 /** As the recipe says, else one more than the greatest label. */
-function classesOf(recipe: Recipe, ...labels: readonly Int32Array[]): number {
-  const given = recipe.data.classes ?? recipe.data.classNames?.length ?? ('builtin' in recipe.student ? recipe.student.classes : undefined);
+function classesOf(recipe: Recipe, classNames: readonly string[] | undefined, ...labels: readonly Int32Array[]): number {
+  const given = recipe.data.classes ?? classNames?.length ?? ('builtin' in recipe.student ? recipe.student.classes : undefined);
   const found = labels.reduce((most, values) => values.reduce((max, label) => Math.max(max, label), most), -1) + 1;
   if (given === undefined && found === 0) throw new UserError('data.classes is needed: the data has no labels to count classes by');
   return given ?? found;
@@ -197,9 +200,10 @@ export function baselineRecipe(run: PreparedRun): Recipe {
   const ownStepsPerEpoch = Math.ceil(labelled / recipe.batch.size);
   const everyEpochs = Math.max(1, Math.round((stepsPerEpoch * recipe.evaluate.everyEpochs) / ownStepsPerEpoch));
   const { epochs: _epochs, ...rest } = recipe;
+  const { unlabelled: _unlabelled, ...labelledData } = recipe.data;
   return {
     ...rest, student: withoutExits(recipe.student), teachers: [], losses: { crossEntropy: { labelSmoothing: 0, ...recipe.losses.crossEntropy, weight: 1 } }, baseline: false,
-    steps: totalSteps, evaluate: { everyEpochs }, data: { ...recipe.data, train: { ...recipe.data.train, onlyLabelled: true } },
+    steps: totalSteps, evaluate: { everyEpochs }, data: { ...labelledData, train: { ...recipe.data.train, onlyLabelled: true } },
   };
 }
 

@@ -81,11 +81,13 @@ async function modelFile(path: string): Promise<string> {
 
 async function readEvaluationSet({ recipe, recipeFolder }: EvaluateOptions): Promise<Data> {
   if (recipe.data.eval === undefined) throw new UserError('data.eval: missing; an evaluation set was wanted');
-  const source = await openSource(recipe.data.eval, recipeFolder);
+  const { train, classNames } = recipe.data;
+  const names = classNames ?? (train.format === 'folder' ? (await openSource(train, recipeFolder)).classNames : undefined);
+  const source = await openSource(recipe.data.eval, recipeFolder, { classNames: names });
   const inputs = Float32Array.from(await source.read(0, source.samples));
   await source.close();
   normalise(inputs, source.shape.at(-1) ?? 1, recipe.data.preprocess ?? null);
-  const classes = recipe.data.classes ?? source.labels.reduce((most, label) => Math.max(most, label), -1) + 1;
+  const classes = recipe.data.classes ?? names?.length ?? source.labels.reduce((most, label) => Math.max(most, label), -1) + 1;
   return { inputs, labels: source.labels, shape: source.shape, classes };
 }
 

@@ -69,7 +69,7 @@ export function modelCard({ recipe, digests, summary, evaluationSamples }: CardS
       `compression of gradients: ${recipe.compression}; backends: ${[...new Set(summary.workers.map(({ backend }) => backend))].join(', ') || 'missing'}`,
     ]),
     '## Data',
-    list([`training: ${describeSource(recipe.data.train)}`, `evaluation: ${recipe.data.eval === undefined ? 'none' : describeSource(recipe.data.eval)}`, `augmentation: ${recipe.data.augment === undefined ? 'none' : JSON.stringify(recipe.data.augment)}`]),
+    list([`training: ${describeSource(recipe.data.train)}`, ...(recipe.data.unlabelled === undefined ? [] : [`training, unlabelled: ${describeSource(recipe.data.unlabelled)}`]), `evaluation: ${recipe.data.eval === undefined ? 'none' : describeSource(recipe.data.eval)}`, `augmentation: ${recipe.data.augment === undefined ? 'none' : JSON.stringify(recipe.data.augment)}`]),
     '## Digests (SHA-256)',
     list([
       `weights: ${summary.digest}`, `recipe: ${digests.recipe}`, `student's topology: ${digests.student}`, `data: ${digests.data}`,

@@ -7,21 +7,27 @@ import type { SourceRecipe } from '../recipe/schema.js';
 import { damaged } from './files.js';
 import type { DataSet } from './manifest.js';
 import type { Rows, Source } from './rows.js';
-import { openSource } from './source.js';
+import { openSource, type SourceOptions } from './source.js';
 
 export interface WrittenData {
   readonly dataSet: DataSet;
   /** [samples], -1 for none. */
   readonly labels: Int32Array;
+  /** By class number, where the format tells. */
+  readonly classNames?: readonly string[] | undefined;
+}
+
+export interface ShardOptions extends SourceOptions {
+  readonly shardSamples: number;
 }
 
 /**
  * Costs one shard of memory beyond the source. A shard that is there already is kept.
  * @throws UserError 2 or 65 for the user's files, 69 when `out` takes no more
  */
-export async function writeShards(recipe: SourceRecipe, folder: string, out: string, options: { readonly shardSamples: number }): Promise<WrittenData> {
+export async function writeShards(recipe: SourceRecipe, folder: string, out: string, options: ShardOptions): Promise<WrittenData> {
   await mkdir(out, { recursive: true });
-  const source = await openSource(recipe, folder);
+  const source = await openSource(recipe, folder, options);
   try {
     const shards: DataSet['shards'] = [];
     for (let from = 0; from < source.samples; from += options.shardSamples) {
@@ -29,7 +35,7 @@ export async function writeShards(recipe: SourceRecipe, folder: string, out: str
       const bytes = encodeShard(await checkedRows(source, from, to), source.labels.subarray(from, to));
       shards.push({ sha256: await store(bytes, out), bytes: bytes.length, samples: to - from });
     }
-    return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, shards }, labels: source.labels };
+    return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, shards }, labels: source.labels, classNames: source.classNames };
   } finally {
     await source.close();
   }

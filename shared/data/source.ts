@@ -2,18 +2,34 @@
 import { isAbsolute, join } from 'node:path';
 import type { SourceRecipe } from '../recipe/schema.js';
 import { openCsv } from './csv.js';
+import { openFolder } from './folder.js';
 import { openIdx } from './idx.js';
+import { interleave } from './interleave.js';
+import { openJsonl } from './jsonl.js';
 import { openNpy } from './npy.js';
+import { openParquet } from './parquet.js';
 import type { Rows, Source } from './rows.js';
 
+export interface SourceOptions {
+  /** By class number, for labels that are names. */
+  readonly classNames?: readonly string[] | undefined;
+  /** Samples without labels that are mixed in. */
+  readonly unlabelled?: SourceRecipe | undefined;
+}
+
 /** @throws UserError 2 for a missing file, 65 for one that is damaged */
-export async function openSource(recipe: SourceRecipe, folder: string): Promise<Source> {
+export async function openSource(recipe: SourceRecipe, folder: string, { classNames, unlabelled }: SourceOptions = {}): Promise<Source> {
+  const source = await openOne(recipe, folder, classNames);
+  return unlabelled === undefined ? source : interleave(source, await openOne(unlabelled, folder, undefined));
+}
+
+async function openOne(recipe: SourceRecipe, folder: string, classNames: readonly string[] | undefined): Promise<Source> {
   const path = (name: string): string => (isAbsolute(name) ? name : join(folder, name));
-  const source = await open(recipe, path);
+  const source = await open(recipe, path, classNames);
   const samples = Math.min(source.samples, recipe.limit ?? source.samples);
   const labels = source.labels.slice(0, samples);
   if (recipe.labelled !== undefined) labels.fill(-1, Math.min(recipe.labelled, samples));
-  const isImages = recipe.format !== 'csv' && recipe.images !== undefined;
+  const isImages = 'images' in recipe && recipe.images !== undefined;
   const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels };
   return recipe.onlyLabelled === true ? onlyLabelled(chosen) : chosen;
 }
@@ -33,7 +49,7 @@ function onlyLabelled(source: Source): Source {
   return { ...source, samples: ids.length, labels: Int32Array.from(ids, (id) => source.labels[id] ?? -1), read };
 }
 
-function open(recipe: SourceRecipe, path: (name: string) => string): Promise<Source> {
+function open(recipe: SourceRecipe, path: (name: string) => string, classNames: readonly string[] | undefined): Promise<Source> {
   switch (recipe.format) {
     case 'idx':
       return openIdx(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels));
@@ -41,6 +57,12 @@ function open(recipe: SourceRecipe, path: (name: string) => string): Promise<Sou
       return openNpy(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels));
     case 'csv':
       return openCsv(path(recipe.inputs), recipe);
+    case 'jsonl':
+      return openJsonl(path(recipe.inputs), recipe, classNames);
+    case 'parquet':
+      return openParquet(path(recipe.inputs), recipe, classNames);
+    case 'folder':
+      return openFolder(path(recipe.images), recipe, classNames);
     default:
       return recipe satisfies never;
   }

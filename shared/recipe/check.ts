@@ -8,7 +8,7 @@ import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsI
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
-    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
     warnings: [...exitWarnings(recipe), ...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
   };
 }
@@ -99,9 +99,9 @@ function fileLabelProblems(labels: Recipe['labels']): Finding[] {
 
 function dataProblems({ data, baseline }: Recipe): Finding[] {
   const { mean = [0], std = [1] } = data.preprocess ?? {};
-  const sources = (['train', 'eval'] as const).flatMap((key) => {
+  const sources = (['train', 'eval', 'unlabelled'] as const).flatMap((key) => {
     const source = data[key];
-    if (source === undefined || source.format === 'csv') return [];
+    if (source === undefined || (source.format !== 'idx' && source.format !== 'npy')) return [];
     if (source.images !== undefined && source.inputs !== undefined) return [at(['data', key, 'inputs'], 'given beside images; one of the two wanted')];
     return when(source.images === undefined && source.inputs === undefined, ['data', key, 'images'], 'missing; the file of images (or inputs) wanted');
   });
@@ -119,6 +119,13 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
 function exitWarnings({ student, losses }: Recipe): Finding[] {
   const isIdle = 'builtin' in student && student.exits === true && !termsIn(losses).some((term) => needsOf(losses, term).exits && canBeOn(losses, term));
   return when(isIdle, ['student', 'exits'], 'no loss term trains them; losses.exitCrossEntropy or losses.exitResponse wanted');
+}
+
+function unlabelledProblems({ data: { unlabelled }, labels }: Recipe): Finding[] {
+  return [
+    ...when(unlabelled?.labels !== undefined, ['data', 'unlabelled', 'labels'], 'given; none wanted (samples with labels are data.train)'),
+    ...when(unlabelled !== undefined && labels.from !== undefined, ['data', 'unlabelled'], 'given beside labels.from, whose rows are those of data.train; one of the two wanted'),
+  ];
 }
 
 function augmentProblems({ data: { augment }, labels }: Recipe): Finding[] {

@@ -30,15 +30,16 @@ function filesOf({ student, teachers, data, labels }: Recipe): NamedFile[] {
     ...teachers.map(({ classes }, i): [Path, string | undefined] => [['teachers', i, 'classes'], typeof classes === 'string' ? classes : undefined]),
     [['labels', 'from'], labels.from],
     ...sourceFiles(['data', 'train'], data.train),
-    ...(data.eval === undefined ? [] : sourceFiles(['data', 'eval'], data.eval)),
+    ...(['eval', 'unlabelled'] as const).flatMap((key) => (data[key] === undefined ? [] : sourceFiles(['data', key], data[key]))),
   ];
   return named.flatMap(([path, file]) => (file === undefined ? [] : [{ path, file }]));
 }
 
-/** `set.npz#x` is the file `set.npz`; a CSV's `labels` is a column. */
+/** `set.npz#x` is the file `set.npz`; `labels` of CSV, JSONL and Parquet is a column. */
 function sourceFiles(at: Path, source: SourceRecipe): [Path, string | undefined][] {
+  if (source.format === 'folder') return [[[...at, 'images'], source.images]];
   const { inputs } = source;
-  if (source.format === 'csv') return [[[...at, 'inputs'], inputs]];
+  if (source.format === 'csv' || source.format === 'jsonl' || source.format === 'parquet') return [[[...at, 'inputs'], inputs]];
   const file = (name: string | undefined): string | undefined => (source.format === 'npy' ? name?.split('#')[0] : name);
   return [[[...at, 'images'], file(source.images)], [[...at, 'inputs'], file(inputs)], [[...at, 'labels'], file(source.labels)]];
 }

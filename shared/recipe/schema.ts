@@ -42,6 +42,14 @@ const arrays = {
   labels: z.string().optional(),
 };
 
+/** Of a file of rows with named columns. */
+const columns = {
+  inputs: z.string(),
+  column: z.string().optional().describe('the column whose lists are the samples; default: all but the label, one after the other'),
+  labels: z.string().optional().describe("the label's column: class numbers, or names of data.classNames; null means no label"),
+  shape: z.array(positiveInt).optional().describe("shape of one sample; default: as the first row's lists are"),
+};
+
 export const sourceSchema = z.discriminatedUnion('format', [
   z.object({ format: z.literal('idx'), ...arrays, ...choice }).strict(),
   /** `x.npy`, or `set.npz#x` for an array inside an archive. Labels of -1 mean: no label. */
@@ -54,6 +62,18 @@ export const sourceSchema = z.discriminatedUnion('format', [
       shape: z.array(positiveInt).optional().describe('shape of one sample; default: a vector of all other columns'),
       header: z.boolean().default(true),
       delimiter: z.string().length(1).default(','),
+      ...choice,
+    })
+    .strict(),
+  z.object({ format: z.literal('jsonl'), ...columns, ...choice }).strict(),
+  z.object({ format: z.literal('parquet'), ...columns, ...choice }).strict(),
+  z
+    .object({
+      format: z.literal('folder'),
+      images: z.string().describe('folder of PNG and JPEG files'),
+      labels: z.literal('folders').optional().describe('each subfolder is a class, by name or in the order of data.classNames; default: no labels'),
+      size: z.tuple([positiveInt, positiveInt]).optional().describe('[height, width] that all images are brought to; default: they must be alike'),
+      channels: z.union([z.literal(1), z.literal(3)]).optional().describe("grey or RGB; default: the first image's"),
       ...choice,
     })
     .strict(),
@@ -150,6 +170,7 @@ export const recipeSchema = z
       .object({
         train: sourceSchema,
         eval: sourceSchema.optional(),
+        unlabelled: sourceSchema.optional().describe('further training samples, without labels, evenly mixed with those of train'),
         preprocess: preprocessSchema.optional(),
         augment: augmentSchema.optional().describe('of training samples, before preprocessing; student and teachers see the same'),
         shuffle: z.boolean().default(true),

@@ -58,7 +58,7 @@ describe('readRecipe', () => {
     ['class names of a teacher alone', good.replace('name: b', 'name: b, classes: [x, y]'), 'dir/my.yaml:5: teachers.1.classes: given without the names to bring them into the order of; data.classNames wanted'],
     ['a class name given twice', good.replace(/^data:\n/m, 'data:\n  classNames: [x, x]\n'), 'dir/my.yaml:10: data.classNames: a name given twice; a name of its own for each class wanted'],
     ['class names of another number', good.replace(/^data:\n/m, 'data:\n  classNames: [x, y]\n  classes: 3\n'), 'dir/my.yaml:10: data.classNames: 2 names given; 3 wanted, as data.classes says'],
-    ['a format that is none', good.replace('format: idx', 'format: parquet'), 'dir/my.yaml:10: data.train.format: "parquet" given; one of idx, npy, csv wanted'],
+    ['a format that is none', good.replace('format: idx', 'format: tfrecord'), 'dir/my.yaml:10: data.train.format: "tfrecord" given; one of idx, npy, csv, jsonl, parquet, folder wanted'],
     ['a slip in a choice', good.replace('name: adam', 'name: adm'), 'dir/my.yaml:11: optimizer.name: "adm" given; one of sgd, adam, adamw (adam?) wanted'],
     ['a key of another format', good.replace('images: x', 'images: x, delimiter: ";"'), 'dir/my.yaml:10: data.train.delimiter: unknown key; one of format, images, inputs, labels, limit, labelled, onlyLabelled wanted'],
     ['a student of both kinds', good.replace('builtin: mlp', 'builtin: mlp, model: m.json'), 'dir/my.yaml:2: student: builtin and model given; one of the two wanted'],

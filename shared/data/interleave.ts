@@ -1,0 +1,28 @@
+/** Two sources as one, their samples evenly mixed: wherever the whole is cut, both are there by their shares. */
+import { UserError } from '../errors.js';
+import type { Rows, Source } from './rows.js';
+
+/** @throws UserError 2 when their samples are not alike */
+export function interleave(first: Source, second: Source): Source {
+  if (first.shape.join() !== second.shape.join()) throw new UserError(`${second.file}: samples of [${second.shape.join(', ')}]; [${first.shape.join(', ')}] wanted, as in ${first.file}`);
+  if (first.dtype !== second.dtype) throw new UserError(`${second.file}: values of ${second.dtype}; ${first.dtype} wanted, as in ${first.file}`);
+  const samples = first.samples + second.samples;
+  const size = first.shape.reduce((product, dim) => product * dim, 1);
+  /** Samples of the first among the first `n` of the whole. */
+  const before = (n: number): number => Math.floor((n * first.samples) / samples);
+  const isFirst = (i: number): boolean => before(i + 1) > before(i);
+  const read = async (from: number, to: number): Promise<Rows> => {
+    const [ofFirst, ofSecond] = [await first.read(before(from), before(to)), await second.read(from - before(from), to - before(to))];
+    const out = emptyRows(first.dtype, (to - from) * size);
+    let [a, b] = [0, 0];
+    for (let i = from; i < to; i++) out.set(isFirst(i) ? ofFirst.subarray(size * a, size * ++a) : ofSecond.subarray(size * b, size * ++b), (i - from) * size);
+    return out;
+  };
+  const labels = Int32Array.from({ length: samples }, (_, i) => (isFirst(i) ? first.labels[before(i)] : second.labels[i - before(i)]) ?? -1);
+  return { ...first, samples, labels, read, close: async () => void (await Promise.all([first.close(), second.close()])) };
+}
+
+function emptyRows(dtype: Source['dtype'], length: number): Rows {
+  if (dtype === 'uint8') return new Uint8Array(length);
+  return dtype === 'int32' ? new Int32Array(length) : new Float32Array(length);
+}

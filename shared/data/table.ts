@@ -1,0 +1,77 @@
+/** Rows with named columns, of JSONL and Parquet files: which columns make a sample, and its label. Pure. */
+import type { SourceRecipe } from '../recipe/schema.js';
+import { damaged } from './files.js';
+
+export type TableRecipe = Extract<SourceRecipe, { format: 'jsonl' | 'parquet' }>;
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface TablePlan {
+  readonly path: string;
+  /** Columns of the inputs, in their order. */
+  readonly inputs: readonly string[];
+  readonly labels: string | undefined;
+  /** By class number, for labels that are names. */
+  readonly classNames: readonly string[] | undefined;
+  readonly shape: readonly number[];
+  /** Elements of a sample. */
+  readonly size: number;
+}
+
+/** @param first row of the file: its lists give the shape where the recipe does not @throws UserError 65 */
+export function planTable(path: string, recipe: TableRecipe, { names, first, classNames }: { readonly names: readonly string[]; readonly first: Row; readonly classNames: readonly string[] | undefined }): TablePlan {
+  for (const name of [recipe.column, recipe.labels]) {
+    if (name !== undefined && !names.includes(name)) throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
+  }
+  const inputs = recipe.column === undefined ? names.filter((name) => name !== recipe.labels) : [recipe.column];
+  const elements = inputs.reduce((sum, name) => sum + (numbersIn(first[name])?.length ?? 0), 0);
+  const shape = recipe.shape ?? (recipe.column === undefined ? [elements] : dimensions(first[recipe.column]));
+  return { path, inputs, labels: recipe.labels, classNames, shape, size: shape.reduce((product, dim) => product * dim, 1) };
+}
+
+/** Writes a row's sample to `out` from `at` on. @param where names the row @throws UserError 65 */
+export function readSample(plan: TablePlan, row: Row, where: string, out: Float32Array, at: number): void {
+  let next = at;
+  for (const name of plan.inputs) {
+    const numbers = numbersIn(row[name]);
+    if (numbers === null) throw damaged(plan.path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
+    if (next + numbers.length <= at + plan.size) out.set(numbers, next);
+    next += numbers.length;
+  }
+  if (next - at !== plan.size) throw damaged(plan.path, `${where} has ${next - at} numbers; ${plan.size} were wanted for shape [${plan.shape.join(', ')}]`);
+}
+
+/** A row's class number; -1 for none. @throws UserError 65 */
+export function readLabel({ path, labels, classNames }: TablePlan, row: Row, where: string): number {
+  const value = labels === undefined ? null : row[labels];
+  if (value === null || value === undefined) return -1;
+  if (typeof value === 'number' || typeof value === 'bigint') return Number(value);
+  const index = typeof value === 'string' ? (classNames?.indexOf(value) ?? -1) : -1;
+  if (index >= 0) return index;
+  throw damaged(path, `${where}, ${labels} holds ${shown(value)}; ${classNames === undefined ? 'a class number (or a name of data.classNames)' : `one of ${classNames.join(', ')}`} was wanted`);
+}
+
+/** All numbers of a cell, lists in lists one after the other; null where something is none. */
+function numbersIn(value: unknown): number[] | null {
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return [Number(value)];
+  if (!isList(value)) return null;
+  const numbers: number[] = [];
+  for (const item of Array.from(value)) {
+    const found = numbersIn(item);
+    if (found === null) return null;
+    for (const number of found) numbers.push(number);
+  }
+  return numbers;
+}
+
+function dimensions(value: unknown): number[] {
+  return isList(value) ? [value.length, ...dimensions(value[0])] : [];
+}
+
+function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item)) ?? 'nothing';
+  return text.length > 40 ? `${text.slice(0, 37)}...` : text;
+}
