@@ -83,7 +83,7 @@ describe('labels at the coordinator', () => {
     await other.peers.ask(0, new Map([[2, [0]], [1, [0]]]));
     expect((await other.shelf.open(0, 2)).bytes).toEqual((await one.shelf.open(0, 2)).bytes);
     expect((await other.shelf.open(0, 1)).count).toBe(0);
-    expect(await labels.kept()).toEqual({ kept: 40, samples: 1540 });
+    expect(await labels.kept()).toEqual({ kept: 40, samples: 1540, views: 1 });
   });
 
   it('of several workers make one block, whoever sends a row twice', async () => {
