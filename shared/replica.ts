@@ -56,7 +56,7 @@ export function layoutReplica(plan: ReplicaPlan, slots: number): ReplicaLayout {
   const leaf = window + 4 * Math.min(windowFloats, plan.gradientFloats);
   return {
     weights: 0, moments, ema, frozen, moving, statistics: plan.stateBytes, slots: slotStart, slotStride,
-    window, windowFloats: Math.min(windowFloats, plan.gradientFloats), leaf, end: leaf + (plan.compression === 'none' ? 0 : region),
+    window, windowFloats: Math.min(windowFloats, plan.gradientFloats), leaf, end: leaf + (plan.compression === 'none' ? 0 : strideOf(plan, 'none')),
   };
 }
 
@@ -139,9 +139,12 @@ export class Replica {
     return this.plan.updates.reduce((sum, range) => sum + this.#kernels.sumOfSquares(at + 4 * range.offset, range.floats), 0);
   }
 
-  /** Hash of the leaf, with the moments where they lie behind it: in the slot itself. */
+  /** Hash of the leaf, in float32, and of the moments in its slot: the same however gradients are rounded. */
   hashLeaf(i: number): string {
-    return this.#codec === null ? this.hashSlot(i) : this.#kernels.hash(this.#leafAt(i), 4 * this.plan.gradientFloats);
+    const at = this.#leafAt(i);
+    const bytes = contributionBytes(this.plan, 'none');
+    if (this.#codec !== null) writeMoments(this.plan, new Uint8Array(this.memory.buffer, at, bytes), this.readMoments(i, []), 'none');
+    return this.#kernels.hash(at, bytes);
   }
 
   /** Puts the leaf into its slot: rounded, or as it is there already. */

@@ -52,6 +52,6 @@ export function readMoments(plan: ReplicaPlan, bytes: Uint8Array, counts: readon
 }
 
 /** Writes the moments into a contribution's bytes, behind the gradient. */
-export function writeMoments(plan: ReplicaPlan, bytes: Uint8Array, moments: PooledMoments | null): void {
-  if (moments !== null) momentsView(plan, bytes).set(moments.values);
+export function writeMoments(plan: ReplicaPlan, bytes: Uint8Array, moments: PooledMoments | null, compression?: Compression): void {
+  if (moments !== null) momentsView(plan, bytes, compression).set(moments.values);
 }

@@ -96,6 +96,23 @@ describe.each(roundings)('slots rounded to %s', (rounding) => {
   });
 });
 
+describe('a leaf', () => {
+  it('has the same hash however it will be rounded, its moments included', () => {
+    const hashes = (compression: Compression, other: number): string[] => {
+      const replica = newReplica(compression);
+      replica.leaf(1).set(gradientOf(replica.plan.gradientFloats, other));
+      replica.writeMoments(1, moments);
+      const before = replica.hashLeaf(1);
+      replica.writeMoments(1, { counts: [4], values: moments.values.map((x, i) => (i === 9 ? x + other : x)) });
+      return [before, replica.hashLeaf(1)];
+    };
+    const [first, second] = hashes('none', 1);
+    expect(second).not.toBe(first);
+    for (const rounding of roundings) expect(hashes(rounding, 1)).toEqual([first, second]);
+    expect(hashes('none', 2)).not.toContain(first);
+  });
+});
+
 describe('a commit of another encoding', () => {
   it.each(compressions.flatMap((own) => compressions.map((given) => [given, own] as const)))('%s moves a replica of %s to the bits that it moves its own to', (given, own) => {
     const [source, target] = [newReplica(given, 1), newReplica(own, 3)];
