@@ -16,9 +16,9 @@ describe('link thread', () => {
     const blocked: { from: number; to: number }[] = [];
     compute.onGradient = (inputs) => {
       if (inputs[0] !== 0) return;
-      const from = Date.now();
+      const from = performance.now();
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
-      blocked.push({ from, to: Date.now() });
+      blocked.push({ from, to: performance.now() });
     };
     const exit = runWorker({
       url, token: null, cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 5, log: () => undefined,
