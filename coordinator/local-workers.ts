@@ -1,7 +1,7 @@
 /**
  * The worker processes of `run`: one per device, on this machine, told the token through the environment.
- * They end with the run; one that is killed is started again a few times, since its leases go to others meanwhile. One
- * that ends by itself has said why, and would say it again.
+ * They end with the run; one that is killed is started again, since its leases go to others meanwhile, unless it is killed
+ * again and again as soon as it starts. One that ends by itself has said why, and would say it again.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,6 +19,8 @@ export interface LocalWorkersOptions {
   readonly onLine: (line: string) => void;
   /** How long a coordinator that stops may take longer than its workers; default 30 s. */
   readonly stopMs?: number;
+  /** One that lived for so long before it was killed has a clean slate; default a minute. */
+  readonly forgetMs?: number;
 }
 
 const restartLimit = 3;
@@ -50,7 +52,8 @@ export class LocalWorkers {
   async whenLost(): Promise<never> {
     const { code, line } = await this.failed;
     if (code === exitCodes.stopped) await delay(this.options.stopMs ?? 30_000, undefined, { ref: false });
-    throw new UserError(line === '' ? 'every local worker ended' : line, (code ?? exitCodes.bug) as ExitCode);
+    if (code === null) throw new UserError(`every local worker was killed, and again after each of ${restartLimit} new starts; the run is safe up to its last journalled step, run again to continue`, exitCodes.unavailable);
+    throw new UserError(line === '' ? 'every local worker ended' : line, code as ExitCode);
   }
 
   pids(): readonly number[] {
@@ -64,6 +67,7 @@ export class LocalWorkers {
       env: { ...process.env, ...this.options.environment(i), STILLHOUSE_TOKEN: this.options.token, STILLHOUSE_LOCAL: '1' },
     });
     this.children.set(i, child);
+    const startedMs = performance.now();
     let reason = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       for (const line of text.split('\n')) {
@@ -75,7 +79,10 @@ export class LocalWorkers {
     child.on('error', (error) => {
       reason = error.message;
     });
-    child.on('close', (code) => this.ended(i, code, reason));
+    child.on('close', (code) => {
+      if (performance.now() - startedMs > (this.options.forgetMs ?? 60_000)) this.restarts.delete(i);
+      this.ended(i, code, reason);
+    });
   }
 
   private ended(i: number, code: number | null, line: string): void {

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { LocalWorkers } from '../../coordinator/local-workers.js';
+import { LocalWorkers, type LocalWorkersOptions } from '../../coordinator/local-workers.js';
 
 const open: LocalWorkers[] = [];
 afterEach(() => Promise.all(open.splice(0).map((workers) => workers.close(0))));
 
 /** Two processes; `script` sees its number as I. */
-function start(script: string): LocalWorkers {
+function start(script: string, options: Partial<LocalWorkersOptions> = {}): LocalWorkers {
   const workers = new LocalWorkers({
-    command: [process.execPath, '-e', `const I = process.env.I; ${script}`], url: 'ws://127.0.0.1:1', token: '', count: 2, arguments: [], environment: (i) => ({ I: String(i) }), onLine: () => undefined, stopMs: 1,
+    command: [process.execPath, '-e', `const I = process.env.I; ${script}`], url: 'ws://127.0.0.1:1', token: '', count: 2, arguments: [], environment: (i) => ({ I: String(i) }), onLine: () => undefined, stopMs: 1, ...options,
   });
   open.push(workers);
   return workers;
@@ -31,6 +31,14 @@ describe('LocalWorkers', () => {
   });
 
   it('starts one again that was killed, and not for ever', async () => {
-    await expect(start(`process.kill(process.pid, 'SIGKILL')`).whenLost()).rejects.toMatchObject({ message: 'every local worker ended', exitCode: 1 });
+    await expect(start(`process.kill(process.pid, 'SIGKILL')`).whenLost()).rejects.toMatchObject({ message: expect.stringMatching(/^every local worker was killed, and again after each of 3 new starts; .* run again to continue$/), exitCode: 69 });
+  });
+
+  it('starts one again for as long as it is killed only now and then', async () => {
+    let starts = 0;
+    const many = new Promise<void>((resolve) => {
+      start(`setTimeout(() => process.kill(process.pid, 'SIGKILL'), 30)`, { count: 1, forgetMs: 20, onLine: () => ++starts === 6 && resolve() });
+    });
+    await many;
   });
 });
