@@ -103,7 +103,6 @@ function refusalOf(request: IncomingMessage, options: AdmissionOptions & { openC
   if (!offered.includes(subprotocol)) {
     return { status: 426, error: `this coordinator speaks ${subprotocol}, the worker ${offered.join(', ').slice(0, 100) || 'no version'}; use the same Stillhouse on both` };
   }
-  if (!options.isReady()) return { status: 503, error: 'the run is being opened' };
   const cap = options.connectionsPerAddress ?? defaultConnectionsPerAddress;
   return options.openConnections >= cap ? { status: 429, error: `${cap} connections from this address already` } : null;
 }

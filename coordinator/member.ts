@@ -45,6 +45,8 @@ export class Member {
   readonly #host: MemberHost;
   #saidHello = false;
   #reason = 'connection lost';
+  /** Whether the worker would come back: it has not left, and was not sent away for good. */
+  mayReturn = true;
 
   constructor(socket: WebSocket, peer: Peer, host: MemberHost) {
     this.#host = host;
@@ -81,6 +83,7 @@ export class Member {
 
   dismiss(code: number, reason: string): void {
     this.#reason = reason;
+    if (code === closeCodes.refused) this.mayReturn = false;
     this.outbox.close(code, reason);
   }
 
@@ -93,6 +96,7 @@ export class Member {
   /** For a `close` that the peer itself explained. */
   explain(reason: string): void {
     this.#reason = reason;
+    this.mayReturn = false;
   }
 
   #hear(data: unknown, isBinary: boolean): void {

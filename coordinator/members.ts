@@ -54,6 +54,8 @@ export interface MembersOptions {
 /** Fallings behind after which a worker is refused. */
 const slowLimit = 3;
 const endGraceMs = 2000;
+/** A worker whose connection broke so short a time before the end is waited for: it comes back for the answer. */
+const missingMs = 5000;
 /** Waiting says how busy the others are, and the optimizer runs beside the trainer: neither says how fast a worker is. */
 const notComputing = new Set(['wait', 'optimizer']);
 
@@ -69,6 +71,10 @@ export class Members implements MemberHost {
   /** Workers that are ready before all that are expected are; null from then on. */
   #early: Map<WorkerId, NewEvent> | null = new Map();
   #isOver = false;
+  /** What every worker is told, once the run has ended. */
+  #end: Down<'end'> | null = null;
+  /** Workers whose connection broke, and when. */
+  readonly #missing = new Map<string, number>();
 
   constructor(options: MembersOptions) {
     this.#options = options;
@@ -104,11 +110,11 @@ export class Members implements MemberHost {
   /** Tells every worker, and waits a moment for them to close. */
   async sayEnd(end: { reason: Down<'end'>['reason']; text: string }): Promise<void> {
     this.endHearing();
-    for (const member of this.#connections) {
-      member.outbox.send({ type: 'end', ...this.envelope, step: this.#broadcast.released, ...end });
-    }
-    const deadlineMs = performance.now() + endGraceMs;
-    while (this.#connections.size > 0 && performance.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 10));
+    this.#end = { type: 'end', ...this.envelope, step: this.#broadcast.released, ...end };
+    for (const member of this.#connections) member.outbox.send(this.#end);
+    const startMs = performance.now();
+    for (const [worker, atMs] of this.#missing) if (startMs - atMs > missingMs || end.reason === 'next') this.#missing.delete(worker);
+    while (this.#connections.size + this.#missing.size > 0 && performance.now() - startMs < endGraceMs) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
   close(): void {
@@ -123,6 +129,10 @@ export class Members implements MemberHost {
   }
 
   onHello(member: Member, hello: Up<'hello'>): void {
+    this.#missing.delete(hello.worker);
+    // Who comes while the results are being written hears of the end with all the others.
+    if (this.#end !== null) member.outbox.send(this.#end);
+    if (this.#isOver) return;
     const { snapshots, isRewound, folder, heartbeatMs } = this.#options;
     const released = this.#broadcast.released;
     const start = startOf(hello, { ...this.#known(), nonces: folder.nonces, isRewound });
@@ -180,7 +190,8 @@ export class Members implements MemberHost {
     this.#connections.delete(member);
     this.#broadcast.wake();
     if (member.admitted === null) return;
-    const { id, intake } = member.admitted;
+    const { id, intake, worker } = member.admitted;
+    if (member.isReady && member.mayReturn && this.#end === null) this.#missing.set(worker, performance.now());
     this.#members.delete(id);
     this.#early?.delete(id);
     this.#options.post({ type: 'leave', worker: id, reason });

@@ -255,6 +255,28 @@ describe('coordinate', () => {
     await expect(second.summary).rejects.toMatchObject({ name: 'UserError', exitCode: 65, message: expect.stringMatching(/old copy/) });
   });
 
+  it('tells a worker of the end whose connection broke just before it, and does not wait for one that left', async () => {
+    const rig = start(small, await temporaryFolder());
+    const port = await rig.port;
+    let again: FakeWorker | null = null;
+    new FakeWorker({ run: small, port, token, name: 'beside' });
+    const cut = new FakeWorker({ run: small, port, token, name: 'cut', onStep: (step) => step === 9 && cut.die() });
+    void cut.closed.then(() => setTimeout(() => (again = new FakeWorker({ run: small, port, token, name: 'cut' })), 150));
+    await rig.summary;
+    const back = again as FakeWorker | null;
+    await back?.closed;
+    expect(back?.end?.reason).toBe('done');
+    // The first one had not heard of it.
+    expect(cut.end).toBeNull();
+    const leaving = start(small, await temporaryFolder());
+    new FakeWorker({ run: small, port: await leaving.port, token, name: 'beside' });
+    const worker = new FakeWorker({ run: small, port: await leaving.port, token, name: 'leaving', onStep: (step) => step === 9 && worker.leave() });
+    const fromMs = performance.now();
+    await worker.closed;
+    await leaving.summary;
+    expect(performance.now() - fromMs).toBeLessThan(1900);
+  });
+
   it('writes the run folder, and returns its summary when it is finished', async () => {
     const { summary, rig } = await withWorkers(small, [{}]);
     const { out } = rig;

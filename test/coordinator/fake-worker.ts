@@ -71,6 +71,12 @@ export class FakeWorker {
     this.#send({ type: 'heartbeat', ...this.#envelope(), progress: 0, sentMs: 0, rssBytes: 0, tensors: 0 });
   }
 
+  /** In good order. */
+  leave(): void {
+    this.#send({ type: 'leave', ...this.#envelope(), reason: 'it leaves' });
+    this.socket.close(1000);
+  }
+
   /** Drops the connection as a killed process would. */
   die(): void {
     this.socket.terminate();
