@@ -2,7 +2,7 @@
  * The run folder of a simulated run: log, journal and snapshots as recovery finds them. A write takes a while; a crash in
  * the middle of one leaves all of it or nothing, as a log that checks its last record does.
  */
-import type { JournalLine } from '../../../coordinator/journal.js';
+import { afterRewinds, type JournalLine } from '../../../coordinator/journal.js';
 import type { CommitRecord } from '../../../coordinator/log.js';
 import { applyCommit } from '../../../coordinator/recovery.js';
 import type { Position, Snapshot } from '../../../coordinator/snapshots.js';
@@ -20,6 +20,8 @@ export interface Standing {
   readonly update: number;
   readonly unit: number;
 }
+
+type Recovered = Standing & { readonly isRewound: boolean };
 
 const kept = 2;
 
@@ -107,8 +109,24 @@ export class Disk {
     return true;
   }
 
+  /** Makes the log's newest commits unreadable, two at least, so that they cannot be taken for one that was never released. Says whether. */
+  loseLog(): boolean {
+    const newest = this.#snapshots.at(-1)?.step ?? 0;
+    const after = [...this.#log.keys()].filter((step) => step >= newest).sort((a, b) => a - b);
+    const journalled = this.lines.filter((line) => line.type === 'commit').length;
+    const first = after.at(this.#random.below(after.length));
+    if (first === undefined || journalled < first + 2) return false;
+    for (const step of after) if (step >= first) this.#log.delete(step);
+    return true;
+  }
+
+  /** Those of the journal that count. */
+  get lines(): JournalLine[] {
+    return afterRewinds(this.journal).filter(({ type }) => type === 'commit' || type === 'evaluation');
+  }
+
   /** What a coordinator does when it starts (coordinator/recovery.ts): newest sound snapshot, log, journal in line with both. */
-  recover(replica: Replica): Standing {
+  recover(replica: Replica): Recovered {
     this.#snapshots = this.#snapshots.filter(({ isDamaged }) => !isDamaged);
     const newest = this.#snapshots.at(-1);
     if (newest === undefined) throw new Error('no snapshot is left');
@@ -121,17 +139,22 @@ export class Disk {
       if (replica.hashState() !== record.stateHash) throw new Error(`the log's step ${step} gives another state than was journalled`);
       standing = { step: step + 1, update: record.scalars.update, unit: record.unit + 1 };
     }
-    this.#reconcile(standing.step);
-    const unit = this.journal.reduce((next, line) => (line.type === 'evaluation' && line.unit >= next ? line.unit + 1 : next), standing.unit);
-    return { ...standing, unit };
+    for (const step of this.#log.keys()) if (step >= standing.step) this.#log.delete(step);
+    const isRewound = this.#reconcile(standing.step);
+    const unit = this.lines.reduce((next, line) => (line.type === 'evaluation' && line.unit >= next ? line.unit + 1 : next), standing.unit);
+    return { ...standing, unit, isRewound };
   }
 
-  #reconcile(step: number): void {
+  #reconcile(step: number): boolean {
     const last = this.journal.at(-1);
     if (last?.type === 'commit' && last.step === step) this.journal.pop();
-    const journalled = this.journal.filter((line) => line.type === 'commit').length;
-    if (journalled > step || journalled < step - 1) throw new Error(`the journal has ${journalled} steps, the log ${step}`);
+    const journalled = this.lines.filter((line) => line.type === 'commit').length;
+    if (journalled < step - 1) throw new Error(`the journal has ${journalled} steps, the log ${step}`);
     if (journalled < step) this.journal.push(this.read(step - 1).record.line);
+    if (journalled <= step) return false;
+    this.journal.push({ type: 'rewind', generation: 0, atMs: this.#clock.nowMs, toStep: step, reason: 'the log ends there' });
+    this.#snapshots = this.#snapshots.filter((snapshot) => snapshot.step <= step);
+    return true;
   }
 
   #write(store: () => void): Promise<void> {

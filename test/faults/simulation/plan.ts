@@ -29,8 +29,12 @@ export interface WorkerPlan {
 export interface Crash {
   readonly atMs: number;
   readonly downMs: number;
-  /** What is amiss besides: the newest snapshot is unreadable; or not a crash, but a changed bit in the coordinator's replica, which it finds itself. */
-  readonly kind: 'kill' | 'damagedSnapshot' | 'flip';
+  /**
+   * What is amiss besides: the newest snapshot is unreadable; or the log's newest commits are, so that the run goes back. Or no
+   * crash: a stop in good order, after which others of the workers are there; or a changed bit in the coordinator's replica,
+   * which it finds itself.
+   */
+  readonly kind: 'kill' | 'damagedSnapshot' | 'lostLog' | 'stop' | 'flip';
 }
 
 export interface Plan {

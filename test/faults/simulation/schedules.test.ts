@@ -119,15 +119,15 @@ describe.runIf(given === undefined)('any schedule', () => {
     expectFired(seen, 'die', 'differs', 'dismiss', 'drift', 'flip', 'hang', 'rebuild', 'late', 'lose', 'mute', 'repeat', 'resync', 'stallUpload', 'turnedAway');
   });
 
-  it('comes to the bits of the oracle whenever the coordinator is killed, with its newest snapshot unreadable, or with a bit flipped', async () => {
+  it('comes to the bits of the oracle whenever the coordinator is killed or stopped, with its newest snapshot or commits unreadable, other workers, or a bit flipped', async () => {
     const seen = fired();
-    const wish = { workers: withOneHealthy('die', 'mute', 'repeat', 'lose'), crashes: crashesOf('kill', 'damagedSnapshot', 'flip') };
+    const wish = { workers: withOneHealthy('die', 'mute', 'repeat', 'lose'), crashes: crashesOf('kill', 'damagedSnapshot', 'lostLog', 'stop', 'flip') };
     await inEvery(plans(wish), 2000, async (plan) => {
       const result = await simulate(plan);
       result.fired.forEach((what) => seen.add(what));
       expectUndisturbed(result);
     });
-    expectFired(seen, 'kill', 'damagedSnapshot', 'passedOver', 'flip', 'foundFlip', 'replayed', 'die', 'mute', 'repeat', 'lose');
+    expectFired(seen, 'kill', 'damagedSnapshot', 'passedOver', 'lostLog', 'wentBack', 'stop', 'stopped', 'flip', 'foundFlip', 'replayed', 'die', 'mute', 'repeat', 'lose');
   });
 
   it('gives the blocks of one worker that fails or spoils its bytes to others, and skips nothing', async () => {

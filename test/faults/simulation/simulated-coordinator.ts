@@ -10,6 +10,7 @@ import type { Command, Event, Unit, WorkerId } from '../../../coordinator/decide
 import { isFailedStep, skipsAtEnd } from '../../../coordinator/journal.js';
 import { Intake } from '../../../coordinator/intake.js';
 import { Snapshotter } from '../../../coordinator/snapshotter.js';
+import type { Position } from '../../../coordinator/snapshots.js';
 import { SlotPool } from '../../../coordinator/slot-pool.js';
 import { hashAt, startOf } from '../../../coordinator/welcome.js';
 import { limits, protocolVersion, type Down } from '../../../shared/protocol/messages.js';
@@ -65,6 +66,7 @@ export class SimulatedCoordinator implements Uplink {
   readonly #leases = new Map<number, { readonly unit: Unit; readonly worker: WorkerId; state: 'active' | 'accepted' | 'over' }>();
   readonly #counted = { granted: 0, committed: 0, returned: 0 };
   #isHandling = false;
+  readonly #isRewound: boolean;
   #released: number;
   #stateHash: string;
   #live: LiveCommit | null = null;
@@ -76,7 +78,8 @@ export class SimulatedCoordinator implements Uplink {
     this.#world = world;
     const { plan, units, clock, disk, replica, life } = world;
     this.nonce = `life ${life}`;
-    const { step, update, unit } = disk.recover(replica);
+    const { step, update, unit, isRewound } = disk.recover(replica);
+    this.#isRewound = isRewound;
     const stateHash = replica.hashState();
     [this.#released, this.#stateHash, this.#unit] = [step, stateHash, unit];
     const widest = Math.max(...plan.units.map(({ kind, microBatches }) => (kind === 'train' ? rootOf(microBatches).level + 1 : 1)));
@@ -91,7 +94,7 @@ export class SimulatedCoordinator implements Uplink {
       replica, log: disk.log, snapshots: disk.snapshots, everySteps: plan.snapshotEvery, everySeconds: Infinity, nowMs: () => clock.nowMs, onError: world.onFailure,
     });
     this.core = new Core({
-      unitAt: (index) => units[index], firstUnit: unit, stateHash, skips: skipsAtEnd(disk.journal), isRebuilt: world.isRebuilt, slots, contributionBytes: plan.contributionBytes, silenceMs: 5000, firstLeaseMs: 20_000,
+      unitAt: (index) => units[index], firstUnit: unit, stateHash, skips: skipsAtEnd(disk.lines), isRebuilt: world.isRebuilt, slots, contributionBytes: plan.contributionBytes, silenceMs: 5000, firstLeaseMs: 20_000,
     });
     this.#tick();
   }
@@ -107,6 +110,16 @@ export class SimulatedCoordinator implements Uplink {
     this.post({ type: 'stop', reason: 'asked to' });
   }
 
+  /** What the real shell does after a stop in good order. */
+  takeLastSnapshot(): Promise<void> {
+    return this.#snapshotter.finish(this.#position());
+  }
+
+  #position(): Position {
+    const { step, update, stateHash } = this.#committer;
+    return { step, update, unit: this.#unit, epoch: 0, stateHash, recipeDigest: '' };
+  }
+
   #tick(): void {
     if (this.isOver) return;
     this.post({ type: 'tick' });
@@ -120,7 +133,7 @@ export class SimulatedCoordinator implements Uplink {
     const { plan, disk, replica, nonces } = this.#world;
     const { held, process } = session.worker;
     const hello = { type: 'hello', run: '', generation: 0, step: 0, protocol: protocolVersion, worker: process, device, recipeDigest: null, held } as const;
-    const start = startOf(hello, { ...this.#known(), nonces, isRewound: false });
+    const start = startOf(hello, { ...this.#known(), nonces, isRewound: this.#isRewound });
     if (start.type === 'ahead') throw new Error(`a worker has applied ${start.step} commits, ${this.#released} are journalled`);
     const id = `w${++this.#admitted}`;
     session.id = id;
@@ -342,8 +355,8 @@ export class SimulatedCoordinator implements Uplink {
     if (this.isOver) return;
     this.#commits++;
     this.#unit = request.index + 1;
-    const { step, stateHash } = this.#committer;
-    this.#snapshotter.consider({ step, update: this.#committer.update, unit: this.#unit, epoch: 0, stateHash, recipeDigest: '' });
+    const { stateHash } = this.#committer;
+    this.#snapshotter.consider(this.#position());
     this.#settleUnit(request.unit, 'committed');
     this.post({ type: 'committed', unit: request.index, stateHash, isSkipped: line.type === 'commit' && isFailedStep(line), stopEarly: false });
   }

@@ -84,6 +84,8 @@ export class SimulatedWorker {
   #connection: Connected | null = null;
   #isTurnedAway = false;
   #isDrifting = false;
+  /** Its process has ended, and no other has taken its place. */
+  #isAway = false;
 
   constructor(name: string, plan: WorkerPlan, world: WorkerWorld) {
     [this.process, this.#plan, this.#world] = [name, plan, world];
@@ -103,7 +105,7 @@ export class SimulatedWorker {
   // Connections
 
   #connect(): void {
-    if (this.#isTurnedAway || this.#connection !== null) return;
+    if (this.#isTurnedAway || this.#isAway || this.#connection !== null) return;
     const { clock, random, latencyMs } = this.#world;
     const to = this.#world.coordinator();
     if (to === null) return clock.in(500, () => this.#connect());
@@ -128,6 +130,13 @@ export class SimulatedWorker {
     this.#connection = null;
     this.#fold.forgetHeld();
     this.#isTurnedAway = isTurnedAway;
+    this.#world.clock.in(100 + this.#world.random.below(3000), () => this.#connect());
+  }
+
+  /** A new process takes its place, now or never. */
+  replace(isAway: boolean): void {
+    this.process = `${this.process.split('.')[0]}.${++this.#lives}`;
+    [this.#nonce, this.#isDrifting, this.#isTurnedAway, this.#isAway] = [null, false, false, isAway];
     this.#world.clock.in(100 + this.#world.random.below(3000), () => this.#connect());
   }
 

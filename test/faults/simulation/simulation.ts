@@ -57,6 +57,8 @@ class Simulation {
   #outcome: Outcome | null = null;
   /** The coordinator's process has rebuilt its state once. */
   #isRebuilt = false;
+  /** Milliseconds that the run is to rest once its coordinator has stopped. */
+  #stopping: number | null = null;
   #bug: unknown = null;
   #mostSlots = 0;
 
@@ -79,7 +81,7 @@ class Simulation {
   async run(): Promise<Result> {
     while (this.#outcome === null && this.#clock.nowMs < giveUpMs && (await this.#clock.advance())) if (this.#bug !== null) throw this.#bug;
     return {
-      outcome: this.#outcome, units: this.#units, compression: this.#plan.compression, lines: this.#disk.journal, fired: this.#fired, mostSlots: this.#mostSlots, endedMs: this.#clock.nowMs,
+      outcome: this.#outcome, units: this.#units, compression: this.#plan.compression, lines: this.#disk.lines, fired: this.#fired, mostSlots: this.#mostSlots, endedMs: this.#clock.nowMs,
       core: this.#last.core, lives: this.#nonces.size,
     };
   }
@@ -103,13 +105,24 @@ class Simulation {
   }
 
   #onFinish(outcome: Outcome): void {
-    if (outcome.outcome !== 'rebuild') {
-      this.#outcome = outcome;
-      return;
-    }
-    this.#fired.add('rebuild');
-    this.#isRebuilt = true;
-    this.#end(this.#last, 100);
+    const downMs = this.#stopping;
+    if (outcome.outcome === 'rebuild') {
+      this.#fired.add('rebuild');
+      this.#isRebuilt = true;
+      this.#end(this.#last, 100);
+    } else if (outcome.outcome === 'stopped' && downMs !== null) {
+      const coordinator = this.#last;
+      coordinator.takeLastSnapshot().then(() => this.#endStopped(coordinator, downMs), (error: unknown) => this.#onFailure(coordinator, error));
+    } else this.#outcome = outcome;
+  }
+
+  /** Every worker was told to end; the first one is there again later, and some of the others. */
+  #endStopped(coordinator: SimulatedCoordinator, downMs: number): void {
+    // It may have been killed while it wrote its snapshot.
+    if (this.#coordinator !== coordinator) return;
+    this.#fired.add('stopped');
+    this.#end(coordinator, downMs);
+    this.#workers.forEach((worker, i) => worker.replace(i > 0 && this.#random.next() < 0.5));
   }
 
   #strike({ kind, downMs }: Crash): void {
@@ -120,9 +133,14 @@ class Simulation {
       this.#replica.weights[1] = (this.#replica.weights[1] ?? 0) + 1;
       return;
     }
+    if (kind === 'stop') {
+      this.#stopping = downMs;
+      return coordinator.stop();
+    }
     this.#isRebuilt = false;
     this.#end(coordinator, downMs);
     if (kind === 'damagedSnapshot' && this.#disk.damageNewest()) this.#fired.add('passedOver');
+    if (kind === 'lostLog' && this.#disk.loseLog()) this.#fired.add('wentBack');
   }
 
   /** It found its own replica damaged, and rebuilds it. Anything else is a bug. */
@@ -131,6 +149,7 @@ class Simulation {
       this.#bug = error;
       return;
     }
+    if (this.#coordinator !== coordinator) return;
     this.#fired.add('foundFlip');
     this.#isRebuilt = true;
     this.#end(coordinator, 100);
@@ -140,6 +159,7 @@ class Simulation {
     this.#mostSlots = Math.max(this.#mostSlots, coordinator.mostSlots);
     coordinator.crash();
     this.#coordinator = null;
+    this.#stopping = null;
     this.#clock.in(downMs, () => void this.#start());
   }
 }
