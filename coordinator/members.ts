@@ -43,7 +43,7 @@ export interface MembersOptions {
   readonly heartbeatMs: number;
   /** The first lease waits for so many workers. */
   readonly expected: number;
-  readonly isRewound: boolean;
+  readonly rewoundBy: number;
   /** Hash of the state after the released commits. */
   readonly stateHash: () => string;
   readonly post: (event: NewEvent) => void;
@@ -133,9 +133,9 @@ export class Members implements MemberHost {
     // Who comes while the results are being written hears of the end with all the others.
     if (this.#end !== null) member.outbox.send(this.#end);
     if (this.#isOver) return;
-    const { snapshots, isRewound, folder, heartbeatMs } = this.#options;
+    const { snapshots, rewoundBy, folder, heartbeatMs } = this.#options;
     const released = this.#broadcast.released;
-    const start = startOf(hello, { ...this.#known(), nonces: folder.nonces, isRewound });
+    const start = startOf(hello, { ...this.#known(), nonces: folder.nonces, rewoundBy });
     if (start.type === 'ahead') return this.#options.fail(staleFolder(folder.path, released, start.step));
     const { initial } = snapshots;
     if (initial === undefined) throw new Error('a run has an initial snapshot from its start on');

@@ -21,8 +21,8 @@ export interface Recovered {
   /** Index of the next unit. */
   readonly unit: number;
   readonly stateHash: string;
-  /** Steps that were journalled and are void now: a worker may hold them in good faith. */
-  readonly isRewound: boolean;
+  /** The generation that last made journalled steps void; 0 for none. Workers of those before it may hold them in good faith. */
+  readonly rewoundBy: number;
 }
 
 export interface RecoveryOptions {
@@ -51,12 +51,13 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const standing = await foldLog(options);
   const { journal, lines } = await Journal.open(options.journalPath);
   try {
-    const isRewound = await reconcile(options, { journal, lines, ...standing });
+    await reconcile(options, { journal, lines, ...standing });
     const started: JournalLine = { type: 'generation', generation: options.generation, atMs: options.nowMs(), step: standing.step };
     await journal.append(started);
     const counted = afterRewinds([...lines, started]);
     const { step, update } = standing;
-    return { journal, lines: counted, step, update, unit: nextUnit(counted, standing.unit), stateHash: options.replica.hashState(), isRewound };
+    const rewoundBy = lines.findLast(({ type }) => type === 'rewind')?.generation ?? 0;
+    return { journal, lines: counted, step, update, unit: nextUnit(counted, standing.unit), stateHash: options.replica.hashState(), rewoundBy };
   } catch (error) {
     await journal.close();
     throw error;
@@ -124,14 +125,14 @@ export function applyCommit(replica: Replica, { scalars, momentCounts, compressi
   replica.apply(scalars, slot, slot === null ? null : replica.readMoments(slot, momentCounts, compression), compression);
 }
 
-/** Brings the journal to `step` commits; `lines` is changed along. @returns whether released steps became void */
-async function reconcile(options: RecoveryOptions, { journal, lines, step, isWrong }: { journal: Journal; lines: JournalLine[]; step: number; isWrong: boolean }): Promise<boolean> {
+/** Brings the journal to `step` commits; `lines` is changed along. */
+async function reconcile(options: RecoveryOptions, { journal, lines, step, isWrong }: { journal: Journal; lines: JournalLine[]; step: number; isWrong: boolean }): Promise<void> {
   const last = lines.at(-1);
   const isAhead = journalledSteps(lines) > step;
   if (isAhead && !isWrong && last?.type === 'commit' && last.step === step) {
     await journal.dropLast();
     lines.pop();
-    return false;
+    return;
   }
   if (isAhead) {
     const rewind: JournalLine = { type: 'rewind', generation: options.generation, atMs: options.nowMs(), toStep: step, reason: 'the log ends there' };
@@ -139,10 +140,9 @@ async function reconcile(options: RecoveryOptions, { journal, lines, step, isWro
     await journal.append(rewind);
     lines.push(rewind);
     await options.snapshots.dropAfter(step);
-    return true;
+    return;
   }
   for (let missing = journalledSteps(lines); missing < step; missing++) await completeJournal(options.log, { journal, lines, step: missing });
-  return false;
 }
 
 async function completeJournal(log: CommitLog, { journal, lines, step }: { journal: Journal; lines: JournalLine[]; step: number }): Promise<void> {

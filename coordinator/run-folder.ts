@@ -23,8 +23,8 @@ export interface RunFolder {
   readonly path: string;
   readonly run: string;
   readonly generation: Generation;
-  /** Nonces of all generations so far, this one included. */
-  readonly nonces: ReadonlySet<string>;
+  /** All generations so far by their nonces, this one included. */
+  readonly nonces: ReadonlyMap<string, number>;
   readonly paths: { readonly journal: string; readonly metrics: string; readonly log: string; readonly snapshots: string; readonly summary: string; readonly student: string };
   /** How the recipe differs from the one that the run had until now: not at all, unless it was forced. */
   readonly changes: readonly string[];
@@ -117,7 +117,7 @@ async function makeFolder(path: string): Promise<void> {
 
 interface Claim {
   readonly generation: Generation;
-  readonly nonces: ReadonlySet<string>;
+  readonly nonces: ReadonlyMap<string, number>;
   readonly changes: readonly string[];
 }
 
@@ -178,7 +178,7 @@ async function claim(path: string, wanted: FolderOptions & { identity: RunIdenti
       startedAt: new Date().toISOString(),
     };
     if (await createDurably(join(path, 'generations', String(counter)), `${JSON.stringify(generation)}\n`)) {
-      return { generation, nonces: new Set([...earlier.map(({ nonce }) => nonce), generation.nonce]), changes };
+      return { generation, nonces: new Map([...earlier, generation].map(({ nonce, counter: number }) => [nonce, number])), changes };
     }
   }
 }

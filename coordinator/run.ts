@@ -124,7 +124,7 @@ export class Run {
     this.#broadcast = new Broadcast({ log, envelope: this.envelope, released: recovered.step });
     this.#members = new Members({
       ...options, envelope: this.envelope, contributions: this.#contributions, broadcast: this.#broadcast, onRefused: () => this.#refused++,
-      heartbeatMs: times.heartbeatMs, isRewound: recovered.isRewound, stateHash: () => this.#releasedHash,
+      heartbeatMs: times.heartbeatMs, rewoundBy: recovered.rewoundBy, stateHash: () => this.#releasedHash,
       post: (event) => this.#post(event), fail: (error) => this.fail(error),
     });
     this.#committer = new Committer({

@@ -20,15 +20,17 @@ export interface StartSources {
   /** Commits released so far, and the hash of the state after them. */
   readonly released: number;
   readonly stateHash: string;
-  /** Nonces of this run's coordinators. */
-  readonly nonces: ReadonlySet<string>;
-  readonly isRewound: boolean;
+  /** Generations of this run by their nonces. */
+  readonly nonces: ReadonlyMap<string, number>;
+  /** The generation that last made commits void; 0 for none. Workers of those before it may hold them in good faith. */
+  readonly rewoundBy: number;
 }
 
 export function startOf(hello: Up<'hello'>, sources: StartSources): Start {
   const { held } = hello;
-  const isOurs = held !== null && sources.nonces.has(held.nonce);
-  if (isOurs && held.step > sources.released && !sources.isRewound) return { type: 'ahead', step: held.step };
+  const generation = held === null ? undefined : sources.nonces.get(held.nonce);
+  const isOurs = held !== null && generation !== undefined;
+  if (isOurs && held.step > sources.released && generation >= sources.rewoundBy) return { type: 'ahead', step: held.step };
   if (isOurs && hashAt(held.step, sources) === held.stateHash && canFeed(held.step, sources)) {
     return { type: 'start', step: held.step, snapshot: null };
   }
@@ -38,7 +40,7 @@ export function startOf(hello: Up<'hello'>, sources: StartSources): Start {
 }
 
 /** Hash of the state before step `step`, as far as it is still known. */
-export function hashAt(step: number, { log, snapshots, released, stateHash }: Omit<StartSources, 'nonces' | 'isRewound'>): string | undefined {
+export function hashAt(step: number, { log, snapshots, released, stateHash }: Omit<StartSources, 'nonces' | 'rewoundBy'>): string | undefined {
   if (step === released) return stateHash;
   return log.stateHashAfter(step - 1) ?? snapshots.all.find((snapshot) => snapshot.step === step)?.stateHash;
 }

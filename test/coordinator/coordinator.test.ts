@@ -287,7 +287,8 @@ describe('coordinate', () => {
     expect(summary).toMatchObject({ steps: 9, samples: 66, student: { accuracy: 0.5, parameters: 51 }, teachers: [] });
     expect([...rig.exported.keys()].sort()).toEqual(['student', 'student-best']);
     expect(await readFile(join(out, 'recipe.yaml'), 'utf8')).toMatch(/digests:\n {2}recipe: eeee/);
-    expect((await stat(join(out, 'log', '0.log'))).size).toBeGreaterThan(0);
+    const { size } = await stat(join(out, 'log', '0.log'));
+    expect([summary.log.bytes, summary.log.seconds > 0]).toEqual([size, true]);
     expect(await start(small, out).summary).toEqual(summary);
   });
 

@@ -86,7 +86,7 @@ describe('openRunFolder', () => {
     expect([first.generation.counter, second.generation.counter]).toEqual([1, 2]);
     expect(second.run).toBe(first.run);
     expect(second.generation.nonce).not.toBe(first.generation.nonce);
-    expect(second.nonces).toEqual(new Set([first.generation.nonce, second.generation.nonce]));
+    expect(second.nonces).toEqual(new Map([[first.generation.nonce, 1], [second.generation.nonce, 2]]));
     expect((await readdir(join(path, 'generations'))).sort()).toEqual(['1', '2']);
     await second.close();
   });

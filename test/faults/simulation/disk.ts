@@ -21,7 +21,7 @@ export interface Standing {
   readonly unit: number;
 }
 
-type Recovered = Standing & { readonly isRewound: boolean };
+type Recovered = Standing & { readonly rewoundBy: number };
 
 const kept = 2;
 
@@ -126,7 +126,7 @@ export class Disk {
   }
 
   /** What a coordinator does when it starts (coordinator/recovery.ts): newest sound snapshot, log, journal in line with both. */
-  recover(replica: Replica): Recovered {
+  recover(replica: Replica, generation: number): Recovered {
     this.#snapshots = this.#snapshots.filter(({ isDamaged }) => !isDamaged);
     const newest = this.#snapshots.at(-1);
     if (newest === undefined) throw new Error('no snapshot is left');
@@ -140,21 +140,21 @@ export class Disk {
       standing = { step: step + 1, update: record.scalars.update, unit: record.unit + 1 };
     }
     for (const step of this.#log.keys()) if (step >= standing.step) this.#log.delete(step);
-    const isRewound = this.#reconcile(standing.step);
+    this.#reconcile(standing.step, generation);
+    const rewoundBy = this.journal.findLast(({ type }) => type === 'rewind')?.generation ?? 0;
     const unit = this.lines.reduce((next, line) => (line.type === 'evaluation' && line.unit >= next ? line.unit + 1 : next), standing.unit);
-    return { ...standing, unit, isRewound };
+    return { ...standing, unit, rewoundBy };
   }
 
-  #reconcile(step: number): boolean {
+  #reconcile(step: number, generation: number): void {
     const last = this.journal.at(-1);
     if (last?.type === 'commit' && last.step === step) this.journal.pop();
     const journalled = this.lines.filter((line) => line.type === 'commit').length;
     if (journalled < step - 1) throw new Error(`the journal has ${journalled} steps, the log ${step}`);
     if (journalled < step) this.journal.push(this.read(step - 1).record.line);
-    if (journalled <= step) return false;
-    this.journal.push({ type: 'rewind', generation: 0, atMs: this.#clock.nowMs, toStep: step, reason: 'the log ends there' });
+    if (journalled <= step) return;
+    this.journal.push({ type: 'rewind', generation, atMs: this.#clock.nowMs, toStep: step, reason: 'the log ends there' });
     this.#snapshots = this.#snapshots.filter((snapshot) => snapshot.step <= step);
-    return true;
   }
 
   #write(store: () => void): Promise<void> {

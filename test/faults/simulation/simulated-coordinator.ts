@@ -38,7 +38,7 @@ export interface CoordinatorWorld {
   readonly replica: Replica;
   /** Counts the lives, from 1. */
   readonly life: number;
-  readonly nonces: ReadonlySet<string>;
+  readonly nonces: ReadonlyMap<string, number>;
   readonly isRebuilt: boolean;
   readonly fired: (what: string) => void;
   readonly onFinish: (outcome: Outcome) => void;
@@ -66,7 +66,7 @@ export class SimulatedCoordinator implements Uplink {
   readonly #leases = new Map<number, { readonly unit: Unit; readonly worker: WorkerId; state: 'active' | 'accepted' | 'over' }>();
   readonly #counted = { granted: 0, committed: 0, returned: 0 };
   #isHandling = false;
-  readonly #isRewound: boolean;
+  readonly #rewoundBy: number;
   #released: number;
   #stateHash: string;
   #live: LiveCommit | null = null;
@@ -78,8 +78,8 @@ export class SimulatedCoordinator implements Uplink {
     this.#world = world;
     const { plan, units, clock, disk, replica, life } = world;
     this.nonce = `life ${life}`;
-    const { step, update, unit, isRewound } = disk.recover(replica);
-    this.#isRewound = isRewound;
+    const { step, update, unit, rewoundBy } = disk.recover(replica, life);
+    this.#rewoundBy = rewoundBy;
     const stateHash = replica.hashState();
     [this.#released, this.#stateHash, this.#unit] = [step, stateHash, unit];
     const widest = Math.max(...plan.units.map(({ kind, microBatches }) => (kind === 'train' ? rootOf(microBatches).level + 1 : 1)));
@@ -87,8 +87,8 @@ export class SimulatedCoordinator implements Uplink {
     const pool = new SlotPool(slots);
     this.#contributions = new Contributions(replica, pool);
     this.#committer = new Committer({
-      replica, pool, contributions: this.#contributions, log: disk.log, journal: disk.journalFile, generation: life, totalSteps: units.filter(({ kind }) => kind === 'train').length,
-      terms: ['crossEntropy'], step, update, stateHash, nowMs: () => clock.nowMs, warn: () => undefined, expectNewest: async () => undefined, broadcast: { hold: (live) => this.#hold(live) },
+      replica, pool, contributions: this.#contributions, log: { append: (...args) => this.#alive(() => disk.log.append(...args)) }, journal: { append: (line) => this.#alive(() => disk.journalFile.append(line)) }, generation: life, totalSteps: units.filter(({ kind }) => kind === 'train').length,
+      terms: ['crossEntropy'], step, update, stateHash, nowMs: () => clock.nowMs, warn: () => undefined, expectNewest: () => Promise.resolve(), broadcast: { hold: (live) => this.#hold(live) },
     });
     this.#snapshotter = new Snapshotter({
       replica, log: disk.log, snapshots: disk.snapshots, everySteps: plan.snapshotEvery, everySeconds: Infinity, nowMs: () => clock.nowMs, onError: world.onFailure,
@@ -104,6 +104,11 @@ export class SimulatedCoordinator implements Uplink {
     this.isOver = true;
     this.#world.disk.crash();
     for (const { session } of this.#members.values()) session.worker.closed(session);
+  }
+
+  /** A process that is gone writes nothing any more, whatever it was about to. */
+  #alive(write: () => Promise<void>): Promise<void> {
+    return this.isOver ? new Promise(() => undefined) : write();
   }
 
   stop(): void {
@@ -133,7 +138,7 @@ export class SimulatedCoordinator implements Uplink {
     const { plan, disk, replica, nonces } = this.#world;
     const { held, process } = session.worker;
     const hello = { type: 'hello', run: '', generation: 0, step: 0, protocol: protocolVersion, worker: process, device, recipeDigest: null, held } as const;
-    const start = startOf(hello, { ...this.#known(), nonces, isRewound: this.#isRewound });
+    const start = startOf(hello, { ...this.#known(), nonces, rewoundBy: this.#rewoundBy });
     if (start.type === 'ahead') throw new Error(`a worker has applied ${start.step} commits, ${this.#released} are journalled`);
     const id = `w${++this.#admitted}`;
     session.id = id;

@@ -50,7 +50,7 @@ class Simulation {
   readonly #units: Unit[];
   readonly #replica: Replica;
   readonly #fired = new Set<string>();
-  readonly #nonces = new Set<string>();
+  readonly #nonces = new Map<string, number>();
   readonly #workers: SimulatedWorker[];
   #coordinator: SimulatedCoordinator | null = null;
   #last: SimulatedCoordinator;
@@ -99,7 +99,7 @@ class Simulation {
       onFinish: (outcome) => this.#onFinish(outcome),
       onFailure: (error) => this.#onFailure(coordinator, error),
     });
-    this.#nonces.add(coordinator.nonce);
+    this.#nonces.set(coordinator.nonce, life);
     [this.#coordinator, this.#last] = [coordinator, coordinator];
     return coordinator;
   }
