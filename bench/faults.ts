@@ -2,12 +2,13 @@
  * What failures cost, with real processes on this machine: the MNIST example (without its baseline) in two local workers,
  * and a student of 25 M parameters. Times are the coordinator's own, from the journal.
  *
- *   node dist/bench/faults.js [worker] [coordinator] [repeated] [goodput] [join] [log]      all of them without a name
+ *   node dist/bench/faults.js [worker] [coordinator] [repeated] [goodput] [join] [log] [sync]      all of them without a name
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { observe } from './observer.js';
 import { commitsOf, killAll, Program, soon, type JournalLine } from './programs.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -218,6 +219,41 @@ async function logCost(): Promise<void> {
   await compareLogs('24.8 M parameters, 99 MB a commit', { recipe: bigRecipe(), sets: ['snapshots.everySteps=1000'] }, { workers: 1, from: 5, to: 20 });
 }
 
+/**
+ * How much of writing and syncing the log hides behind the broadcast: the time that it takes in the run, by the coordinator's
+ * own account, against what workers wait longer for their releases than with the folder in memory.
+ */
+async function syncHidden(): Promise<void> {
+  if (!existsSync('/dev/shm')) return print('sync', { skipped: 'there is no /dev/shm' });
+  const onDisk = await storeAndWait(scratch);
+  const memory = mkdtempSync('/dev/shm/stillhouse-bench-');
+  try {
+    const inMemory = await storeAndWait(memory);
+    const seenMs = Math.max(0, onDisk.waitMs - inMemory.waitMs);
+    print('log of 24.8 M parameters: how much of it hides behind the broadcast', {
+      stepMs: onDisk.stepMs, logBytesPerSecond: Math.round((1000 * onDisk.bytes) / onDisk.stepMs), storeMs: { disk: onDisk.storeMs, memory: inMemory.storeMs },
+      releaseAfterLastByteMs: { disk: onDisk.waitMs, memory: inMemory.waitMs }, hidden: round(1 - Math.min(1, seenMs / onDisk.storeMs)),
+    });
+  } finally {
+    rmSync(memory, { recursive: true, force: true });
+  }
+}
+
+const syncSteps = 20;
+
+/** Of a short run with its folder there: bytes and milliseconds a commit, by the summary, and what an observer waits for a release. */
+async function storeAndWait(folder: string): Promise<{ bytes: number; stepMs: number; storeMs: number; waitMs: number }> {
+  const out = join(folder, 'sync');
+  const cluster = await Cluster.start({ recipe: bigRecipe(), out, sets: ['snapshots.everySteps=1000', `steps=${syncSteps}`, 'epochs=null'] }, 1);
+  await cluster.atStep(3);
+  const waitsMs = await observe(cluster.url, syncSteps - 8);
+  await cluster.coordinator.ended;
+  const { log } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { log: { bytes: number; seconds: number } };
+  const stepMs = median(intervals(cluster.commits().slice(3)));
+  cluster.end();
+  return { bytes: log.bytes / syncSteps, stepMs, storeMs: round((1000 * log.seconds) / syncSteps), waitMs: round(median(waitsMs)) };
+}
+
 async function compareLogs(what: string, job: Omit<Job, 'out'>, { workers, from, to }: { workers: number; from: number; to: number }): Promise<void> {
   const times: Record<'disk' | 'memory', number[]> = { disk: [], memory: [] };
   for (let round = 0; round < 3; round++) {
@@ -233,7 +269,7 @@ async function compareLogs(what: string, job: Omit<Job, 'out'>, { workers, from,
   print(`log on the disk against in memory, ${what}`, { stepMsOnDisk: disk, stepMsInMemory: memory, ratio: round(disk / memory) });
 }
 
-const benches = { worker: workerKilled, coordinator: coordinatorKilled, repeated: repeatedWork, goodput, join: joining, log: logCost };
+const benches = { worker: workerKilled, coordinator: coordinatorKilled, repeated: repeatedWork, goodput, join: joining, log: logCost, sync: syncHidden };
 
 const wanted = process.argv.slice(2);
 try {

@@ -269,7 +269,7 @@ async function writeResults({ folder, run, options, active, opened }: Finished):
     ...(account.best === undefined ? {} : { best: { ...studentResult(run.student, account.best), step: account.best.step } }),
     ...teacherResults(run.teachers, account.teachers),
     ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
-    leases: active.leases(), workers: active.workers(),
+    leases: active.leases(), log: opened.log.written, workers: active.workers(),
   };
   await folder.write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
   return summary;

@@ -61,6 +61,7 @@ export class CommitLog {
   readonly #places = new Map<number, Place>();
   #segments: Segment[] = [];
   #isRotating = true;
+  #written = { bytes: 0, ms: 0 };
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -89,6 +90,11 @@ export class CommitLog {
     return this.#segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
   }
 
+  /** What this log has appended, and what writing and syncing that has taken. */
+  get written(): { readonly bytes: number; readonly seconds: number } {
+    return { bytes: this.#written.bytes, seconds: this.#written.ms / 1000 };
+  }
+
   /** The next commit begins a segment of its own, so that those before it can be deleted. */
   rotate(): void {
     this.#isRotating = true;
@@ -100,10 +106,12 @@ export class CommitLog {
       const segment = await this.#segmentFor(record.step);
       const head = encodeHead(record);
       const at = segment.sizeBytes;
+      const startMs = performance.now();
       await writeFully(segment.file, payload === null ? [head] : [head, payload], at);
       faultPoint('before-fsync');
       await segment.file.datasync();
       await slowDisk();
+      this.#written = { bytes: this.#written.bytes + head.length + record.bytes, ms: this.#written.ms + performance.now() - startMs };
       segment.sizeBytes = at + head.length + record.bytes;
       this.#places.set(record.step, { segment, at, payloadAt: at + head.length, stateHash: record.stateHash });
     });

@@ -26,6 +26,8 @@ export const summarySchema = z.object({
   ensemble: z.object(scored).optional(),
   baseline: studentSchema.extend({ digest: z.string(), folder: z.string().optional() }).optional(),
   leases: z.object({ granted: z.number(), repeated: z.number(), refused: z.number() }),
+  /** Commits that its last coordinator wrote to the log, and the time that writing and syncing took, beside the broadcast. */
+  log: z.object({ bytes: z.number(), seconds: z.number() }),
   workers: z.array(z.object({ name: z.string(), host: z.string(), backend: z.string(), gpu: z.string().nullable(), numerics: z.string(), samples: z.number(), seconds: z.record(z.string(), z.number()) })),
 });
 export type Summary = z.infer<typeof summarySchema>;
