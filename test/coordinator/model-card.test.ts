@@ -13,7 +13,7 @@ const source: CardSource = {
   summary: {
     run: 'a', name: 'small', recipeDigest: 'r', digest: 'f00', steps: 4, samples: 32, seconds: 9, student: { accuracy: 1, parameters: 1234 },
     baseline: { accuracy: 0, parameters: 1234, digest: 'b' }, teachers: [{ name: 'wide', parameters: 9, accuracy: 0.5 }, { name: 'deep', parameters: 8 }],
-    ensemble: { parameters: 17, accuracy: 0.5 }, leases: { granted: 1, repeated: 0, refused: 0 }, workers: [],
+    ensemble: { parameters: 17, accuracy: 0.5 }, log: { bytes: 0, seconds: 0 }, leases: { granted: 1, repeated: 0, refused: 0 }, workers: [],
   },
 };
 
