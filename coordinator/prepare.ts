@@ -85,7 +85,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   const manifestArtifact = addJson(artifacts, data.manifest);
   return {
     recipe, recipeFolder, name, student: student.spec, initialWeights: student.weights, teachers: teachers.specs, plugins, artifacts, studentArtifact,
-    manifestArtifact, manifest: data.manifest, trainLabels: data.labels, sampleAt: sampler(options.tools, recipe, data.manifest.train),
+    manifestArtifact, manifest: data.manifest, trainLabels: data.labels, trainWeights: data.weights, sampleAt: sampler(options.tools, recipe, data.manifest.train),
     recipeDigest: digestOf({ recipe, student: studentArtifact.sha256, weights: weightsDigest(student.weights), teachers: teachers.specs.map(({ canary: _, ...spec }) => spec), data: manifestArtifact.sha256, ...(plugins.length === 0 ? {} : { plugins }) }),
   };
 }
@@ -99,6 +99,7 @@ function checkExits({ losses }: Recipe, { exits }: StudentSpec): void {
 interface PreparedData {
   readonly manifest: Manifest;
   readonly labels: Int32Array;
+  readonly weights: Float32Array | undefined;
   readonly classNames: readonly string[] | undefined;
   readonly artifacts: ReadonlyMap<string, ArtifactSource>;
 }
@@ -121,7 +122,7 @@ async function prepareData({ recipe, recipeFolder, shardFolder, tools }: Prepare
   const labels = recipe.labels.from === undefined || labelKinds(recipe).length === 0 ? undefined : await cutLabelFile(resolve(recipeFolder, recipe.labels.from), shardFolder, recipe, { train: train.dataSet, classes });
   for (const { sha256 } of labels?.blocks ?? []) artifacts.set(sha256, { path: join(shardFolder, sha256) });
   const manifest: Manifest = { ...(labels === undefined ? {} : { labels }), train: train.dataSet, eval: evaluation?.dataSet ?? null, classes, preprocess: recipe.data.preprocess ?? null };
-  return { manifest, labels: train.labels, artifacts, classNames };
+  return { manifest, labels: train.labels, weights: train.weights, artifacts, classNames };
 }
 
 function checkAugment({ data: { augment } }: Recipe, shape: readonly number[]): void {

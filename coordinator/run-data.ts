@@ -24,6 +24,8 @@ export interface PreparedRun {
   readonly manifest: Manifest;
   /** Per sample of the training set: its label, -1 for none. */
   readonly trainLabels: Int32Array;
+  /** By sample id; absent: all are 1. */
+  readonly trainWeights?: Float32Array | undefined;
   /** Sample id at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;
 }

@@ -77,21 +77,27 @@ export interface DivisorSource {
   readonly losses: Losses;
   /** Per sample id: its label, -1 for none. */
   readonly labels: Int32Array;
+  /** Per sample id; absent: all are 1. */
+  readonly weights?: Float32Array | undefined;
   /** Sample id at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;
 }
 
-/** Per loss term, what its sum over the unit's global batch is divided by: labelled samples for terms of labels, samples for the others. */
+/** Per loss term, what its sum over the unit's global batch is divided by: the weights of the labelled samples for terms of labels, of all samples for the others; a sample without a weight counts 1. */
 export function divisorsOf(unit: Unit, source: DivisorSource): Record<string, number> {
   if (unit.kind === 'evaluate') return {};
-  const labelled = labelledIn(unit, source);
-  return Object.fromEntries(termsIn(source.losses).map((term) => [term, needsOf(source.losses, term).over === 'labelled' ? labelled : unit.to - unit.from]));
+  const { all, labelled } = weightsIn(unit, source);
+  return Object.fromEntries(termsIn(source.losses).map((term) => [term, needsOf(source.losses, term).over === 'labelled' ? labelled : all]));
 }
 
-function labelledIn(unit: Unit, { labels, sampleAt }: DivisorSource): number {
-  let labelled = 0;
+/** In float64, in the order of the epoch. */
+function weightsIn(unit: Unit, { labels, weights, sampleAt }: DivisorSource): { readonly all: number; readonly labelled: number } {
+  let [all, labelled] = [0, 0];
   for (let position = unit.from; position < unit.to; position++) {
-    if ((labels[sampleAt(unit.epoch, position)] ?? -1) >= 0) labelled++;
+    const id = sampleAt(unit.epoch, position);
+    const weight = weights?.[id] ?? 1;
+    all += weight;
+    if ((labels[id] ?? -1) >= 0) labelled += weight;
   }
-  return labelled;
+  return { all, labelled };
 }

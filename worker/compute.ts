@@ -12,8 +12,10 @@ import type { Begin } from './trainer-messages.js';
 export interface Targets {
   /** [rows]; -1: no label. */
   readonly labels: Int32Array;
+  /** [rows]: what each row's share in the loss terms is multiplied by; absent: 1. */
+  readonly weights?: Float32Array | undefined;
   /** Where each row is mixed with another (mixup.ts): that one's labels, [rows], and the share of the row's own sample. */
-  readonly mixed?: { readonly labels: Int32Array; readonly share: number };
+  readonly mixed?: { readonly labels: Int32Array; readonly weights?: Float32Array | undefined; readonly share: number };
   /** What the ensemble says of them; null where no loss asks for it. */
   readonly soft: SoftLabels | null;
   /** Teachers' inner values that the losses compare with, by `TEACHER/TAP`; absent where none does. */

@@ -6,6 +6,7 @@
  * one share and one permutation for each micro-batch, by its key. Every label is counted once in the whole: a share of it
  * with its own sample, the rest with the one that it is mixed into. So divisors stay those of the labels. Pure.
  */
+import type { Batch } from '../shared/data/samples.js';
 import { randomStream, shuffle, type RandomKey, type RandomStream } from '../shared/random.js';
 
 export interface Mixed {
@@ -13,12 +14,14 @@ export interface Mixed {
   readonly inputs: Float32Array;
   /** [rows]: the labels of the other samples; -1 for none. */
   readonly labels: Int32Array;
+  /** [rows]: their weights, where samples have some. */
+  readonly weights: Float32Array | undefined;
   /** Of each row's own sample, in [1/2, 1]. */
   readonly share: number;
 }
 
-/** `inputs` is [rows x sample], `labels` [rows]; neither is changed. */
-export function mixUp(inputs: Float32Array, labels: Int32Array, alpha: number, key: RandomKey): Mixed {
+/** The batch is not changed. */
+export function mixUp({ inputs, labels, weights }: Batch, alpha: number, key: RandomKey): Mixed {
   const rows = labels.length;
   const size = rows === 0 ? 0 : inputs.length / rows;
   const partners = shuffle(Uint32Array.from({ length: rows }, (_, i) => i), randomStream([...key, 'partners']));
@@ -29,7 +32,7 @@ export function mixUp(inputs: Float32Array, labels: Int32Array, alpha: number, k
     const [own, other] = [row * size, partner * size];
     for (let i = 0; i < size; i++) mixed[own + i] = share * (inputs[own + i] ?? 0) + (1 - share) * (inputs[other + i] ?? 0);
   });
-  return { inputs: mixed, labels: Int32Array.from(partners, (partner) => labels[partner] ?? -1), share };
+  return { inputs: mixed, labels: Int32Array.from(partners, (partner) => labels[partner] ?? -1), weights: weights === undefined ? undefined : Float32Array.from(partners, (partner) => weights[partner] ?? 1), share };
 }
 
 /** Beta(alpha, alpha) by Jöhnk 1964; for alpha above 4 it would reject most of what it draws. */

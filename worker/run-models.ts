@@ -142,12 +142,13 @@ class RunModels implements RunCompute {
     const ids = Uint32Array.from({ length: to - from }, (_, i) => order.at(from + i));
     const { data: { augment }, seed } = this.#parts.begin.recipe;
     const view = augment === undefined ? 0 : viewOf(augment, epoch);
-    const { inputs: own, labels } = await this.#parts.train.gather(ids, view);
-    const mixed = augment?.mixup === undefined ? undefined : mixUp(own, labels, augment.mixup, [seed, 'mixup', epoch, from]);
-    const inputs = mixed?.inputs ?? own;
+    const own = await this.#parts.train.gather(ids, view);
+    const mixed = augment?.mixup === undefined ? undefined : mixUp(own, augment.mixup, [seed, 'mixup', epoch, from]);
+    const { labels, weights } = own;
+    const inputs = mixed?.inputs ?? own.inputs;
     const activations = await this.#activations(inputs, ids.length);
     const soft = await this.#parts.labels?.get(ids, inputs, view, this.#kinds);
-    return { rows: ids.length, inputs, targets: { labels, soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
+    return { rows: ids.length, inputs, targets: { labels, weights, soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
   }
 
   /** Of the teachers that the losses compare inner values with; these are live always, and never kept. */

@@ -1,7 +1,7 @@
 /** CSV and TSV: a sample a line, one column may be the label. Streamed; kept as float32 (4 bytes a cell). */
 import { parse } from 'csv-parse';
 import type { SourceRecipe } from '../recipe/schema.js';
-import { damaged, fileError, streamDataFile, toLabels } from './files.js';
+import { damaged, fileError, streamDataFile, toLabels, toWeights } from './files.js';
 import type { Source } from './rows.js';
 
 type CsvRecipe = Extract<SourceRecipe, { format: 'csv' }>;
@@ -12,23 +12,26 @@ export async function openCsv(path: string, recipe: CsvRecipe): Promise<Source> 
   const head = recipe.header ? lines.shift() : undefined;
   const columns = head?.length ?? lines[0]?.length ?? 0;
   const labelColumn = columnOf(path, recipe.labels, head, columns);
-  const width = columns - (labelColumn === undefined ? 0 : 1);
+  const weightColumn = columnOf(path, recipe.weights, head, columns);
+  const width = columns - new Set([labelColumn, weightColumn].filter((column) => column !== undefined)).size;
   const shape = recipe.shape ?? [width];
   const size = shape.reduce((product, dim) => product * dim, 1);
   if (size !== width) throw damaged(path, `${width} columns of inputs; ${size} were wanted for shape [${shape.join(', ')}]`);
   const data = new Float32Array(lines.length * width);
   const labels = new Array<number>(lines.length).fill(-1);
+  const weights = weightColumn === undefined ? undefined : new Array<number>(lines.length).fill(1);
   lines.forEach((cells, row) => {
     const line = row + (recipe.header ? 2 : 1);
     if (cells.length !== columns) throw damaged(path, `line ${line} has ${cells.length} cells; ${columns} were wanted`);
     let at = row * width;
     cells.forEach((cell, column) => {
       if (column === labelColumn) labels[row] = cell.trim() === '' ? -1 : numberOf(path, cell, line, column);
+      else if (column === weightColumn && weights !== undefined) weights[row] = numberOf(path, cell, line, column);
       else data[at++] = numberOf(path, cell, line, column);
     });
   });
   return {
-    file: path, samples: lines.length, shape, dtype: 'float32', labels: toLabels(path, labels),
+    file: path, samples: lines.length, shape, dtype: 'float32', labels: toLabels(path, labels), weights: weights === undefined ? undefined : toWeights(path, weights, lines.length),
     read: async (from, to) => data.subarray(from * width, to * width), close: async () => undefined,
   };
 }

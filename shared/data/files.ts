@@ -31,6 +31,15 @@ export function damaged(path: string, text: string): UserError {
   return new UserError(`${path}: ${text}`, exitCodes.data);
 }
 
+/** Sample weights as float32. @throws UserError 65 for one that is negative or not finite, or another number of them */
+export function toWeights(path: string, values: ArrayLike<number>, samples: number): Float32Array {
+  if (values.length !== samples) throw damaged(path, `${values.length} weights; ${samples} were wanted, one for each sample`);
+  const weights = Float32Array.from(values);
+  const bad = weights.findIndex((weight) => !(weight >= 0) || weight === Infinity);
+  if (bad >= 0) throw damaged(path, `sample ${bad} has weight ${values[bad]}; a number from 0 was wanted`);
+  return weights;
+}
+
 const largestLabel = 2 ** 31 - 1;
 
 /** Labels as int32, -1 for none. @throws UserError 65 for one that is no whole number */

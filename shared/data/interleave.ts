@@ -19,7 +19,9 @@ export function interleave(first: Source, second: Source): Source {
     return out;
   };
   const labels = Int32Array.from({ length: samples }, (_, i) => (isFirst(i) ? first.labels[before(i)] : second.labels[i - before(i)]) ?? -1);
-  return { ...first, samples, labels, read, close: async () => void (await Promise.all([first.close(), second.close()])) };
+  const isWeighted = first.weights !== undefined || second.weights !== undefined;
+  const weightAt = (i: number): number => (isFirst(i) ? first.weights?.[before(i)] : second.weights?.[i - before(i)]) ?? 1;
+  return { ...first, samples, labels, weights: isWeighted ? Float32Array.from({ length: samples }, (_, i) => weightAt(i)) : undefined, read, close: async () => void (await Promise.all([first.close(), second.close()])) };
 }
 
 function emptyRows(dtype: Source['dtype'], length: number): Rows {

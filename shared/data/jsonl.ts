@@ -1,14 +1,14 @@
 /** JSON lines: a sample a line, an object of columns. Streamed; kept as float32 (4 bytes a number). */
 import { createInterface } from 'node:readline';
-import { damaged, fileError, streamDataFile, toLabels } from './files.js';
+import { damaged, fileError, streamDataFile, toLabels, toWeights } from './files.js';
 import type { Source } from './rows.js';
-import { planTable, readLabel, readSample, type Row, type TablePlan, type TableRecipe } from './table.js';
+import { planTable, readLabel, readSample, readWeight, type Row, type TablePlan, type TableRecipe } from './table.js';
 
 /** @throws UserError 2 for a missing file, 65 for a line that is no sample like the first */
 export async function openJsonl(path: string, recipe: TableRecipe, classNames: readonly string[] | undefined): Promise<Source> {
   let plan: TablePlan | undefined;
   let data = new Float32Array(0);
-  const labels: number[] = [];
+  const [labels, weights]: [number[], number[]] = [[], []];
   let line = 0;
   for await (const text of linesOf(path)) {
     line++;
@@ -19,10 +19,12 @@ export async function openJsonl(path: string, recipe: TableRecipe, classNames: r
     if (at + plan.size > data.length) data = grown(data, at + plan.size);
     readSample(plan, row, `line ${line}`, data, at);
     labels.push(readLabel(plan, row, `line ${line}`));
+    weights.push(readWeight(plan, row, `line ${line}`));
   }
   const { shape = [0], size = 0 } = plan ?? {};
   return {
     file: path, samples: labels.length, shape, dtype: 'float32', labels: toLabels(path, labels),
+    ...(recipe.weights === undefined ? {} : { weights: toWeights(path, weights, weights.length) }),
     read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined,
   };
 }

@@ -10,7 +10,9 @@ export const dataSetSchema = z
     shape: z.array(count.min(1)),
     /** Element type of the stored inputs. */
     dtype: z.enum(['uint8', 'float32', 'int32']),
-    /** In order; sample ids count through them. A shard's bytes: inputs (row after row), then labels (int32, -1 for none). */
+    /** Whether shards hold a weight for each sample. */
+    isWeighted: z.boolean().optional(),
+    /** In order; sample ids count through them. A shard's bytes: inputs (row after row), labels (int32, -1 for none), weights (float32). */
     shards: z.array(z.object({ sha256: z.string(), bytes: count, samples: count }).strict()),
   })
   .strict();

@@ -10,6 +10,8 @@ export interface Source {
   readonly dtype: 'uint8' | 'int32' | 'float32';
   /** [samples], -1 for none. */
   readonly labels: Int32Array;
+  /** [samples], at least 0; absent: all are 1. */
+  readonly weights?: Float32Array | undefined;
   /** By class number, where the format tells: of folders. */
   readonly classNames?: readonly string[];
   /** Rows [from, to), one after the other. */

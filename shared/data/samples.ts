@@ -10,11 +10,14 @@ export interface Batch {
   readonly inputs: Float32Array;
   /** [ids], -1 for none. */
   readonly labels: Int32Array;
+  /** [ids]; absent: all are 1. */
+  readonly weights?: Float32Array;
 }
 
 interface Shard {
   readonly inputs: Uint8Array | Int32Array | Float32Array;
   readonly labels: Int32Array;
+  readonly weights: Float32Array | null;
 }
 
 export interface SamplesOptions {
@@ -51,15 +54,17 @@ export class Samples {
     for (const { shard } of places) if (!shards.has(shard)) shards.set(shard, await this.#shard(shard));
     const inputs = new Float32Array(ids.length * this.#size);
     const labels = new Int32Array(ids.length);
+    const weights = this.dataSet.isWeighted === true ? new Float32Array(ids.length) : null;
     places.forEach(({ shard, row }, i) => {
       const found = shards.get(shard);
       if (found === undefined) return;
       inputs.set(found.inputs.subarray(row * this.#size, (row + 1) * this.#size), i * this.#size);
       if (view !== null) this.#augment(inputs.subarray(i * this.#size, (i + 1) * this.#size), { shard, row, view });
       labels[i] = found.labels[row] ?? -1;
+      if (weights !== null) weights[i] = found.weights?.[row] ?? 1;
     });
     normalise(inputs, this.dataSet.shape.at(-1) ?? 1, this.preprocess);
-    return { inputs, labels };
+    return { inputs, labels, ...(weights === null ? {} : { weights }) };
   }
 
   /** By the sample's place in its shard, not its id: kept labels outlive a longer data set. */
@@ -107,11 +112,13 @@ export class Samples {
     if (shard === undefined) throw new RangeError(`shard ${index} of ${this.dataSet.shards.length}`);
     const file = await readFile(await this.fetch(shard.sha256));
     const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
-    const inputBytes = shard.bytes - 4 * shard.samples;
-    const labels = new Int32Array(bytes.slice(inputBytes));
+    const isWeighted = this.dataSet.isWeighted === true;
+    const inputBytes = shard.bytes - (isWeighted ? 8 : 4) * shard.samples;
+    const labels = new Int32Array(bytes.slice(inputBytes, inputBytes + 4 * shard.samples));
+    const weights = isWeighted ? new Float32Array(bytes.slice(inputBytes + 4 * shard.samples)) : null;
     const { dtype } = this.dataSet;
     const inputs = dtype === 'uint8' ? new Uint8Array(bytes, 0, inputBytes) : dtype === 'int32' ? new Int32Array(bytes, 0, inputBytes / 4) : new Float32Array(bytes, 0, inputBytes / 4);
-    return { inputs, labels };
+    return { inputs, labels, weights };
   }
 }
 

@@ -1,4 +1,4 @@
-/** Cuts a source into shards, each a file named by its SHA-256: inputs row after row, then labels (int32 LE, -1 for none). */
+/** Cuts a source into shards, each a file named by its SHA-256: inputs row after row, labels (int32 LE, -1 for none), weights (float32 LE) where samples have some. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,6 +13,8 @@ export interface WrittenData {
   readonly dataSet: DataSet;
   /** [samples], -1 for none. */
   readonly labels: Int32Array;
+  /** [samples]; absent: all are 1. */
+  readonly weights?: Float32Array | undefined;
   /** By class number, where the format tells. */
   readonly classNames?: readonly string[] | undefined;
 }
@@ -32,10 +34,11 @@ export async function writeShards(recipe: SourceRecipe, folder: string, out: str
     const shards: DataSet['shards'] = [];
     for (let from = 0; from < source.samples; from += options.shardSamples) {
       const to = Math.min(source.samples, from + options.shardSamples);
-      const bytes = encodeShard(await checkedRows(source, from, to), source.labels.subarray(from, to));
+      const bytes = encodeShard(await checkedRows(source, from, to), source.labels.subarray(from, to), source.weights?.subarray(from, to));
       shards.push({ sha256: await store(bytes, out), bytes: bytes.length, samples: to - from });
     }
-    return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, shards }, labels: source.labels, classNames: source.classNames };
+    const isWeighted = source.weights === undefined ? {} : { isWeighted: true };
+    return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, ...isWeighted, shards }, labels: source.labels, weights: source.weights, classNames: source.classNames };
   } finally {
     await source.close();
   }
@@ -50,9 +53,8 @@ async function checkedRows(source: Source, from: number, to: number): Promise<Ro
   return rows;
 }
 
-function encodeShard(rows: Rows, labels: Int32Array): Buffer {
-  const inputs = Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength);
-  return Buffer.concat([inputs, Buffer.from(labels.buffer, labels.byteOffset, labels.byteLength)]);
+function encodeShard(...columns: (Rows | undefined)[]): Buffer {
+  return Buffer.concat(columns.flatMap((column) => (column === undefined ? [] : [Buffer.from(column.buffer, column.byteOffset, column.byteLength)])));
 }
 
 async function store(bytes: Buffer, out: string): Promise<string> {

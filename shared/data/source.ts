@@ -30,7 +30,7 @@ async function openOne(recipe: SourceRecipe, folder: string, classNames: readonl
   const labels = source.labels.slice(0, samples);
   if (recipe.labelled !== undefined) labels.fill(-1, Math.min(recipe.labelled, samples));
   const isImages = 'images' in recipe && recipe.images !== undefined;
-  const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels };
+  const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels, weights: source.weights?.slice(0, samples) };
   return recipe.onlyLabelled === true ? onlyLabelled(chosen) : chosen;
 }
 
@@ -46,15 +46,15 @@ function onlyLabelled(source: Source): Source {
     wanted.forEach((id, row) => rows.set(all.subarray((id - first) * size, (id - first + 1) * size), row * size));
     return rows;
   };
-  return { ...source, samples: ids.length, labels: Int32Array.from(ids, (id) => source.labels[id] ?? -1), read };
+  return { ...source, samples: ids.length, labels: Int32Array.from(ids, (id) => source.labels[id] ?? -1), weights: source.weights === undefined ? undefined : Float32Array.from(ids, (id) => source.weights?.[id] ?? 1), read };
 }
 
 function open(recipe: SourceRecipe, path: (name: string) => string, classNames: readonly string[] | undefined): Promise<Source> {
   switch (recipe.format) {
     case 'idx':
-      return openIdx(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels));
+      return openIdx(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels), recipe.weights === undefined ? undefined : path(recipe.weights));
     case 'npy':
-      return openNpy(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels));
+      return openNpy(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels), recipe.weights === undefined ? undefined : path(recipe.weights));
     case 'csv':
       return openCsv(path(recipe.inputs), recipe);
     case 'jsonl':

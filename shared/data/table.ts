@@ -10,6 +10,7 @@ export interface TablePlan {
   /** Columns of the inputs, in their order. */
   readonly inputs: readonly string[];
   readonly labels: string | undefined;
+  readonly weights: string | undefined;
   /** By class number, for labels that are names. */
   readonly classNames: readonly string[] | undefined;
   readonly shape: readonly number[];
@@ -19,13 +20,13 @@ export interface TablePlan {
 
 /** @param first row of the file: its lists give the shape where the recipe does not @throws UserError 65 */
 export function planTable(path: string, recipe: TableRecipe, { names, first, classNames }: { readonly names: readonly string[]; readonly first: Row; readonly classNames: readonly string[] | undefined }): TablePlan {
-  for (const name of [recipe.column, recipe.labels]) {
+  for (const name of [recipe.column, recipe.labels, recipe.weights]) {
     if (name !== undefined && !names.includes(name)) throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
   }
-  const inputs = recipe.column === undefined ? names.filter((name) => name !== recipe.labels) : [recipe.column];
+  const inputs = recipe.column === undefined ? names.filter((name) => name !== recipe.labels && name !== recipe.weights) : [recipe.column];
   const elements = inputs.reduce((sum, name) => sum + (numbersIn(first[name])?.length ?? 0), 0);
   const shape = recipe.shape ?? (recipe.column === undefined ? [elements] : dimensions(first[recipe.column]));
-  return { path, inputs, labels: recipe.labels, classNames, shape, size: shape.reduce((product, dim) => product * dim, 1) };
+  return { path, inputs, labels: recipe.labels, weights: recipe.weights, classNames, shape, size: shape.reduce((product, dim) => product * dim, 1) };
 }
 
 /** Writes a row's sample to `out` from `at` on. @param where names the row @throws UserError 65 */
@@ -48,6 +49,13 @@ export function readLabel({ path, labels, classNames }: TablePlan, row: Row, whe
   const index = typeof value === 'string' ? (classNames?.indexOf(value) ?? -1) : -1;
   if (index >= 0) return index;
   throw damaged(path, `${where}, ${labels} holds ${shown(value)}; ${classNames === undefined ? 'a class number (or a name of data.classNames)' : `one of ${classNames.join(', ')}`} was wanted`);
+}
+
+/** A row's weight; 1 where the recipe names no column. @throws UserError 65 */
+export function readWeight({ path, weights }: TablePlan, row: Row, where: string): number {
+  const value = weights === undefined ? 1 : row[weights];
+  if (typeof value === 'number' || typeof value === 'bigint') return Number(value);
+  throw damaged(path, `${where}, ${weights} holds ${shown(value)}; a weight was wanted`);
 }
 
 /** All numbers of a cell, lists in lists one after the other; null where something is none. */

@@ -8,7 +8,7 @@ import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsI
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
-    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...weightProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
     warnings: [...exitWarnings(recipe), ...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
   };
 }
@@ -119,6 +119,18 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
 function exitWarnings({ student, losses }: Recipe): Finding[] {
   const isIdle = 'builtin' in student && student.exits === true && !termsIn(losses).some((term) => needsOf(losses, term).exits && canBeOn(losses, term));
   return when(isIdle, ['student', 'exits'], 'no loss term trains them; losses.exitCrossEntropy or losses.exitResponse wanted');
+}
+
+function weightProblems({ data, losses }: Recipe): Finding[] {
+  const isWeighted = (key: 'train' | 'eval' | 'unlabelled'): boolean => {
+    const source = data[key];
+    return source !== undefined && source.format !== 'folder' && source.weights !== undefined;
+  };
+  const among = isWeighted('train') || isWeighted('unlabelled') ? termsIn(losses).filter((term) => needsOf(losses, term).isAmongSamples === true) : [];
+  return [
+    ...among.flatMap((term) => when(true, ['losses', term], 'compares samples with each other, so it cannot weigh them; data without weights wanted')),
+    ...when(isWeighted('eval'), ['data', 'eval', 'weights'], 'given; none wanted, since an evaluation counts every sample alike'),
+  ];
 }
 
 function unlabelledProblems({ data: { unlabelled }, labels }: Recipe): Finding[] {

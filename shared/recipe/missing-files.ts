@@ -35,11 +35,11 @@ function filesOf({ student, teachers, data, labels }: Recipe): NamedFile[] {
   return named.flatMap(([path, file]) => (file === undefined ? [] : [{ path, file }]));
 }
 
-/** `set.npz#x` is the file `set.npz`; `labels` of CSV, JSONL and Parquet is a column. */
+/** `set.npz#x` is the file `set.npz`; `labels` and `weights` of CSV, JSONL and Parquet are columns. */
 function sourceFiles(at: Path, source: SourceRecipe): [Path, string | undefined][] {
   if (source.format === 'folder') return [[[...at, 'images'], source.images]];
   const { inputs } = source;
   if (source.format === 'csv' || source.format === 'jsonl' || source.format === 'parquet') return [[[...at, 'inputs'], inputs]];
   const file = (name: string | undefined): string | undefined => (source.format === 'npy' ? name?.split('#')[0] : name);
-  return [[[...at, 'images'], file(source.images)], [[...at, 'inputs'], file(inputs)], [[...at, 'labels'], file(source.labels)]];
+  return [[[...at, 'images'], file(source.images)], [[...at, 'inputs'], file(inputs)], [[...at, 'labels'], file(source.labels)], [[...at, 'weights'], file(source.weights)]];
 }

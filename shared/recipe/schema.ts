@@ -40,6 +40,7 @@ const arrays = {
   images: z.string().optional().describe('file of images, channels last; [height, width] gets its one channel'),
   inputs: z.string().optional().describe('file of inputs, taken in the shape that they have'),
   labels: z.string().optional(),
+  weights: z.string().optional().describe('file of a weight a sample, at least 0: what its share in each loss term is multiplied by'),
 };
 
 /** Of a file of rows with named columns. */
@@ -47,6 +48,7 @@ const columns = {
   inputs: z.string(),
   column: z.string().optional().describe('the column whose lists are the samples; default: all but the label, one after the other'),
   labels: z.string().optional().describe("the label's column: class numbers, or names of data.classNames; null means no label"),
+  weights: z.string().optional().describe("the weight's column"),
   shape: z.array(positiveInt).optional().describe("shape of one sample; default: as the first row's lists are"),
 };
 
@@ -59,6 +61,7 @@ export const sourceSchema = z.discriminatedUnion('format', [
       format: z.literal('csv'),
       inputs: z.string(),
       labels: z.union([z.string(), z.number().int().nonnegative()]).optional().describe("the label's column, by header name or by number from 0; an empty cell means no label"),
+      weights: z.union([z.string(), z.number().int().nonnegative()]).optional().describe("the weight's column, as labels"),
       shape: z.array(positiveInt).optional().describe('shape of one sample; default: a vector of all other columns'),
       header: z.boolean().default(true),
       delimiter: z.string().length(1).default(','),

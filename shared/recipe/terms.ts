@@ -10,8 +10,11 @@ export interface TermNeeds {
   readonly pairs: boolean;
   /** A student with exits before its last one. */
   readonly exits: boolean;
+  /** Whether it compares samples with each other: its value is the micro-batch's, and no sample has a part of its own. */
+  readonly isAmongSamples?: boolean;
 }
 
+const amongSamples = (needs: TermNeeds): TermNeeds => ({ ...needs, isAmongSamples: true });
 const onLogits = (over: TermNeeds['over'], soft: TermNeeds['soft']): TermNeeds => ({ over, soft, pairs: false, exits: false });
 const onPairs: TermNeeds = { over: 'samples', soft: null, pairs: true, exits: false };
 const onExits = (over: TermNeeds['over']): TermNeeds => ({ over, soft: null, pairs: false, exits: true });
@@ -20,7 +23,7 @@ export const terms: Readonly<Record<TermName, TermNeeds>> = {
   crossEntropy: onLogits('labelled', null),
   response: onLogits('samples', 'mixture'),
   decoupled: onLogits('labelled', 'mixture'),
-  dist: onLogits('samples', 'mixture'),
+  dist: amongSamples(onLogits('samples', 'mixture')),
   logitMse: onLogits('samples', 'logits'),
   virtualTeacher: onLogits('labelled', null),
   embedding: onLogits('samples', 'logits'),
@@ -30,11 +33,11 @@ export const terms: Readonly<Record<TermName, TermNeeds>> = {
   selfDistillation: onLogits('samples', null),
   exitCrossEntropy: onExits('labelled'),
   exitResponse: onExits('samples'),
-  relational: onPairs,
-  similarity: onPairs,
-  probabilistic: onPairs,
+  relational: amongSamples(onPairs),
+  similarity: amongSamples(onPairs),
+  probabilistic: amongSamples(onPairs),
   selectivity: onPairs,
-  correlation: onPairs,
+  correlation: amongSamples(onPairs),
 };
 
 export const pairTerms = ['features', 'attention', 'relational', 'similarity', 'probabilistic', 'selectivity', 'correlation'] as const satisfies readonly TermName[];

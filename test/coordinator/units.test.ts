@@ -66,6 +66,11 @@ describe('divisorsOf', () => {
     expect(divisorsOf(unit, source)).toEqual({ crossEntropy: 1, response: 3 });
   });
 
+  it('adds the samples\' weights where they have some', () => {
+    // Epoch 1 has the samples 1, 2, 3 there; of those, 2 is labelled.
+    expect(divisorsOf(unit, { ...source, weights: Float32Array.of(9, 0.5, 2, 0.25, 9) })).toEqual({ crossEntropy: 2, response: 2.75 });
+  });
+
   it('is empty for an evaluation', () => {
     expect(divisorsOf({ ...unit, kind: 'evaluate' }, source)).toEqual({});
   });

@@ -17,25 +17,28 @@ export function writeBars(folder: string): void {
     return [...pixels.map((value) => value.toFixed(4)), i < 90 ? label : ''].join();
   });
   writeFileSync(join(folder, 'images.csv'), `${lines.join('\n')}\n`);
+  writeFileSync(join(folder, 'weighted.csv'), `${lines.map((line) => `${line},${(2 * random.float()).toFixed(3)}`).join('\n')}\n`);
 }
 
 export interface BarsRecipe {
   readonly student: string;
   readonly teacher?: string;
+  /** Whether samples have weights. */
+  readonly isWeighted?: boolean;
   /** `data.augment`. */
   readonly augment?: string;
   /** Further lines. */
   readonly more?: string;
 }
 
-export function barsRecipe({ student, teacher, augment, more = '' }: BarsRecipe): string {
+export function barsRecipe({ student, teacher, augment, isWeighted = false, more = '' }: BarsRecipe): string {
   const source = '{ format: csv, inputs: images.csv, labels: 64, header: false, shape: [8, 8, 1] }';
   return `seed: 11
 student: ${student}
 ${teacher === undefined ? '' : `teachers: [{ name: t, model: ${teacher} }]\n`}losses:
   crossEntropy: { weight: 0.5 }
 ${teacher === undefined ? '' : '  response: { weight: 0.5, temperature: 3 }\n'}data:
-  train: ${source}
+  train: ${isWeighted ? source.replace('images.csv', 'weighted.csv, weights: 65') : source}
   eval: ${source}
   classes: 4
   shardSamples: 40

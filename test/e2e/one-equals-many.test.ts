@@ -27,7 +27,7 @@ const jobs: Readonly<Record<string, Omit<BarsRecipe, 'teacher'>>> = {
   'cnn with batch norm and dropout': { student: '{ builtin: cnn-small, filters: 4, batchNorm: true, dropout: 0.3 }' },
   lstm: { student: '{ model: lstm/model.json }' },
   'cnn on augmented views': { student: '{ builtin: cnn-small, filters: 4 }', augment: '{ shift: 1, flip: true, crop: 0.8, cutout: 2, noise: 0.05, views: 2 }' },
-  'mlp on mixtures': { student: '{ builtin: mlp, hidden: [16] }', augment: '{ mixup: 0.4, shift: 1 }' },
+  'mlp on weighted mixtures': { student: '{ builtin: mlp, hidden: [16] }', isWeighted: true, augment: '{ mixup: 0.4, shift: 1 }' },
   'mlp compressed to bf16': { student: '{ builtin: mlp, hidden: [16] }', more: 'compression: bf16\n' },
   'cnn with batch norm compressed to int8': { student: '{ builtin: cnn-small, filters: 4, batchNorm: true }', more: 'compression: int8\n' },
 };

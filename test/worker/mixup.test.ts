@@ -8,7 +8,7 @@ const labels = Int32Array.from([0, 1, 2, -1, 1, 0]);
 
 describe('mixup', () => {
   it('mixes each sample with one other by one share, and says whose label that is', () => {
-    const mixed = mixUp(inputs, labels, 1, [7, 'mixup', 0, 0]);
+    const mixed = mixUp({ inputs, labels }, 1, [7, 'mixup', 0, 0]);
     expect(mixed.share).toBeGreaterThanOrEqual(0.5);
     expect(mixed.share).toBeLessThanOrEqual(1);
     const partners = Array.from({ length: rows }, (_, row) => {
@@ -21,14 +21,14 @@ describe('mixup', () => {
 
   it('depends on its key alone, and leaves its arguments as they are', () => {
     const before = inputs.slice();
-    expect(mixUp(inputs, labels, 0.4, ['a'])).toEqual(mixUp(inputs, labels, 0.4, ['a']));
-    expect(mixUp(inputs, labels, 0.4, ['a']).share).not.toBe(mixUp(inputs, labels, 0.4, ['b']).share);
+    expect(mixUp({ inputs, labels }, 0.4, ['a'])).toEqual(mixUp({ inputs, labels }, 0.4, ['a']));
+    expect(mixUp({ inputs, labels }, 0.4, ['a']).share).not.toBe(mixUp({ inputs, labels }, 0.4, ['b']).share);
     expect(inputs).toEqual(before);
   });
 
   it.each([[0.2, 1.4], [1, 3], [4, 9]] as const)('draws shares of Beta(alpha, alpha): alpha %d, a variance of 1 / (4 x %d)', (alpha, inverse) => {
     // Var Beta(a, a) = 1 / (4 (2 a + 1)), about the mean 1/2 whichever of both sides counts as the own one.
-    const shares = Array.from({ length: 4000 }, (_, i) => mixUp(new Float32Array(1), new Int32Array(1), alpha, [i]).share);
+    const shares = Array.from({ length: 4000 }, (_, i) => mixUp({ inputs: new Float32Array(1), labels: new Int32Array(1) }, alpha, [i]).share);
     const variance = shares.reduce((sum, share) => sum + (share - 0.5) ** 2, 0) / shares.length;
     expect(variance * 4 * inverse).toBeCloseTo(1, 1);
   });

@@ -46,12 +46,39 @@ export interface LossContext {
  */
 export function partsOf(name: LossName, scale: number, context: LossContext): TermValues[] {
   const { losses, targets } = context;
-  const { mixed } = targets;
-  if (mixed === undefined || needsOf(losses, name).over === 'samples') return partsFor(name, scale, context);
-  const others = partsFor(name, (1 - mixed.share) * scale, { ...context, targets: { ...targets, labels: mixed.labels } });
-  return partsFor(name, mixed.share * scale, context).map(({ values_B, count }, i) => ({
-    values_B: values_B.map((value, row) => mixed.share * value + (1 - mixed.share) * (others[i]?.values_B[row] ?? 0)), count,
-  }));
+  const { mixed, weights } = targets;
+  if (mixed === undefined) return weighted(name, scale, context, weights);
+  const { share } = mixed;
+  const blend = (own: number, other: number): number => share * own + (1 - share) * other;
+  if (needsOf(losses, name).over === 'samples') return weighted(name, scale, context, weights?.map((weight, row) => blend(weight, mixed.weights?.[row] ?? 1)));
+  const others = weighted(name, (1 - share) * scale, { ...context, targets: { ...targets, labels: mixed.labels } }, mixed.weights);
+  return weighted(name, share * scale, context, weights).map(({ values_B, count }, i) => ({ values_B: values_B.map((value, row) => blend(value, others[i]?.values_B[row] ?? 0)), count }));
+}
+
+/** Values and gradients times the weights of their rows; the count is the weights' sum. */
+function weighted(name: LossName, scale: number, context: LossContext, weights: Float32Array | undefined): TermValues[] {
+  if (weights === undefined) return partsFor(name, scale, context);
+  const { losses, targets: { labels } } = context;
+  const apart = (output: Output): Output => ({ ...output, gradient_BC: new Float64Array(output.gradient_BC.length) });
+  const own = { ...context, final: apart(context.final), exits: context.exits.map(apart), pairGradients: new Map<string, Float32Array>() };
+  const parts = partsFor(name, scale, own);
+  addRows(own.final.gradient_BC, weights, context.final.gradient_BC);
+  own.exits.forEach((exit, i) => addRows(exit.gradient_BC, weights, context.exits[i]?.gradient_BC ?? exit.gradient_BC));
+  for (const [key, gradient] of own.pairGradients) {
+    const into = context.pairGradients.get(key) ?? new Float32Array(gradient.length);
+    addRows(gradient, weights, into);
+    context.pairGradients.set(key, into);
+  }
+  const isOverLabels = needsOf(losses, name).over === 'labelled';
+  const count = weights.reduce((sum, weight, row) => (isOverLabels && (labels[row] ?? -1) < 0 ? sum : sum + weight), 0);
+  return parts.map(({ values_B }) => ({ values_B: values_B.map((value, row) => value * (weights[row] ?? 1)), count }));
+}
+
+function addRows(values: Float32Array | Float64Array, weights: Float32Array, into: Float32Array | Float64Array): void {
+  const size = values.length / weights.length;
+  weights.forEach((weight, row) => {
+    for (let at = row * size; at < (row + 1) * size; at++) into[at] = (into[at] ?? 0) + weight * (values[at] ?? 0);
+  });
 }
 
 function partsFor(name: LossName, scale: number, context: LossContext): TermValues[] {

@@ -132,6 +132,51 @@ describe('Parquet', () => {
   });
 });
 
+describe('sample weights', () => {
+  const weightsOf = async (recipe: unknown, options: SourceOptions = {}): Promise<number[] | undefined> => {
+    const source = await openSource(sourceSchema.parse(recipe), folder, options);
+    return source.weights === undefined ? undefined : [...source.weights];
+  };
+
+  beforeAll(() => {
+    writeFileSync(join(folder, 'weighted.csv'), 'a,w,kind\n1,0.5,0\n2,2,\n3,0,1\n');
+    write('weighted.jsonl', [{ a: 1, w: 0.5 }, { a: 2, w: 3 }]);
+    write('negative.jsonl', [{ a: 1, w: 1 }, { a: 2, w: -1 }]);
+    writeFileSync(join(folder, 'weighted.parquet'), new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'a', data: [1, 2], type: 'DOUBLE' }, { name: 'w', data: [0.25, 4], type: 'DOUBLE' }] })));
+    for (const [name, count] of [['x', 2], ['w', 2], ['short', 1]] as const) {
+      const body = Buffer.alloc(8 + 4 * count);
+      body.set([0, 0, 0x0d, 1, 0, 0, 0, count]);
+      for (let i = 0; i < count; i++) body.writeFloatBE(i + 0.5, 8 + 4 * i);
+      writeFileSync(join(folder, `${name}.idx`), body);
+    }
+  });
+
+  it.each([
+    ['CSV', { format: 'csv', inputs: 'weighted.csv', labels: 'kind', weights: 'w' }, [0.5, 2, 0]],
+    ['CSV, of those with a label', { format: 'csv', inputs: 'weighted.csv', labels: 'kind', weights: 'w', onlyLabelled: true }, [0.5, 0]],
+    ['JSONL', { format: 'jsonl', inputs: 'weighted.jsonl', weights: 'w' }, [0.5, 3]],
+    ['Parquet', { format: 'parquet', inputs: 'weighted.parquet', weights: 'w' }, [0.25, 4]],
+    ['IDX', { format: 'idx', inputs: 'x.idx', weights: 'w.idx' }, [0.5, 1.5]],
+    ['a source without any', { format: 'jsonl', inputs: 'weighted.jsonl' }, undefined],
+  ])('are read from %s, and are no inputs', async (_, recipe, weights) => {
+    expect(await weightsOf(recipe)).toEqual(weights);
+    if (weights !== undefined) expect((await read(recipe)).shape).toEqual([1]);
+  });
+
+  it('are 1 for samples that are mixed in without', async () => {
+    const more = sourceSchema.parse({ format: 'jsonl', inputs: 'weighted.jsonl', column: 'a' });
+    expect((await weightsOf({ format: 'jsonl', inputs: 'weighted.jsonl', column: 'a', weights: 'w' }, { unlabelled: more }))?.sort()).toEqual([0.5, 1, 1, 3]);
+  });
+
+  it.each([
+    ['negative ones', { format: 'jsonl', inputs: 'negative.jsonl', weights: 'w' }, /negative\.jsonl: sample 1 has weight -1; a number from 0 was wanted/],
+    ['too few', { format: 'idx', inputs: 'x.idx', weights: 'short.idx' }, /short\.idx: 1 weights; 2 were wanted, one for each sample/],
+    ['no such column', { format: 'csv', inputs: 'weighted.csv', weights: 'v' }, /no column v; one of a, w, kind was wanted/],
+  ])('are refused: %s', async (_, recipe, message) => {
+    await expect(weightsOf(recipe)).rejects.toThrow(message);
+  });
+});
+
 describe('unlabelled samples beside labelled ones', () => {
   const labelled = { format: 'jsonl', inputs: 'rows.jsonl', column: 'x', labels: 'y' };
 

@@ -171,6 +171,14 @@ describe('shards', () => {
     expect([...batch.labels]).toEqual([2, 0]);
     expect([...batch.inputs]).toEqual([9, 10, 11, 12, 1, 2, 3, 4].map((x) => (x * 0.5 - 1) / 2));
   });
+  it('keep the weights that samples have beside their labels', async () => {
+    const out = join(folder, 'weighted');
+    write('weighted.csv', Buffer.from('1,5,0.5\n2,6,2\n3,7,0\n'));
+    const { dataSet, weights } = await writeShards({ format: 'csv', inputs: 'weighted.csv', labels: 1, weights: 2, header: false, delimiter: ',' }, folder, out, { shardSamples: 2 });
+    expect([dataSet.isWeighted, [...(weights ?? [])]]).toEqual([true, [0.5, 2, 0]]);
+    const batch = await new Samples(dataSet, null, async (sha256) => join(out, sha256)).gather(Uint32Array.from([2, 0, 1]));
+    expect([[...batch.inputs], [...batch.labels], [...(batch.weights ?? [])]]).toEqual([[3, 1, 2], [7, 5, 6], [0, 0.5, 2]]);
+  });
   it('give views of a sample that depend on its shard, its place in it and the seed, not on its number', async () => {
     const [out, source] = [join(folder, 'views'), { format: 'idx', images: 'images', labels: 'labels' } as const];
     const { dataSet } = await writeShards(source, folder, out, { shardSamples: 2 });
