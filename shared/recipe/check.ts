@@ -121,16 +121,15 @@ function exitWarnings({ student, losses }: Recipe): Finding[] {
   return when(isIdle, ['student', 'exits'], 'no loss term trains them; losses.exitCrossEntropy or losses.exitResponse wanted');
 }
 
-function weightProblems({ data, losses }: Recipe): Finding[] {
-  const isWeighted = (key: 'train' | 'eval' | 'unlabelled'): boolean => {
-    const source = data[key];
-    return source !== undefined && source.format !== 'folder' && source.weights !== undefined;
-  };
-  const among = isWeighted('train') || isWeighted('unlabelled') ? termsIn(losses).filter((term) => needsOf(losses, term).isAmongSamples === true) : [];
-  return [
-    ...among.flatMap((term) => when(true, ['losses', term], 'compares samples with each other, so it cannot weigh them; data without weights wanted')),
-    ...when(isWeighted('eval'), ['data', 'eval', 'weights'], 'given; none wanted, since an evaluation counts every sample alike'),
-  ];
+function isWeighted({ data }: Recipe, key: 'train' | 'eval' | 'unlabelled'): boolean {
+  const source = data[key];
+  return source !== undefined && source.format !== 'folder' && source.weights !== undefined;
+}
+
+function weightProblems(recipe: Recipe): Finding[] {
+  const { losses } = recipe;
+  const among = isWeighted(recipe, 'train') || isWeighted(recipe, 'unlabelled') ? termsIn(losses).filter((term) => needsOf(losses, term).isAmongSamples === true) : [];
+  return among.flatMap((term) => when(true, ['losses', term], 'compares samples with each other, so it cannot weigh them; data without weights wanted'));
 }
 
 function unlabelledProblems({ data: { unlabelled }, labels }: Recipe): Finding[] {
@@ -152,10 +151,12 @@ function augmentProblems({ data: { augment }, labels }: Recipe): Finding[] {
   ];
 }
 
-function labelWarnings({ data, losses }: Recipe): Finding[] {
+function labelWarnings(recipe: Recipe): Finding[] {
+  const { data, losses } = recipe;
   const idle = data.train.labels !== undefined ? [] : termsIn(losses).filter((term) => needsOf(losses, term).over === 'labelled' && canBeOn(losses, term));
   return [
     ...idle.flatMap((term) => when(true, placeOf(term), 'the data has no labels, so the term is 0 for every sample')),
+    ...when(isWeighted(recipe, 'eval'), ['data', 'eval', 'weights'], 'left out: an evaluation counts every sample alike'),
     ...when(data.eval !== undefined && data.eval.labels === undefined, ['data', 'eval'], 'no labels: accuracy cannot be told'),
     ...(['train', 'eval'] as const).flatMap((key) => when(data[key]?.labelled !== undefined && data[key]?.labels === undefined, ['data', key, 'labelled'], 'there are no labels to keep')),
   ];

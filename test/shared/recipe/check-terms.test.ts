@@ -45,9 +45,10 @@ describe('sample weights in a recipe', () => {
   const train = { format: 'idx', images: 'x', labels: 'y', weights: 'w' };
   const problems = (losses: unknown, data: unknown): string[] => checkFields(recipe(losses, { data })).problems.map((problem) => problem.text);
 
-  it('are refused beside a term among samples, and for an evaluation', () => {
+  it('are refused beside a term among samples, and warned of for an evaluation', () => {
     expect(problems({ dist: { weight: 1 } }, { train })).toEqual(['losses.dist: compares samples with each other, so it cannot weigh them; data without weights wanted']);
-    expect(problems({ response: { weight: 1 } }, { train, eval: train })).toEqual(['data.eval.weights: given; none wanted, since an evaluation counts every sample alike']);
+    const { problems: none, warnings } = checkFields(recipe({ response: { weight: 1 } }, { data: { train, eval: train } }));
+    expect([none, warnings.map(({ text }) => text)]).toEqual([[], ['data.eval.weights: left out: an evaluation counts every sample alike']]);
     expect(problems({ response: { weight: 1 } }, { train })).toEqual([]);
   });
 });
