@@ -244,7 +244,7 @@ const syncSteps = 20;
 /** Of a short run with its folder there: bytes and milliseconds a commit, by the summary, and what an observer waits for a release. */
 async function storeAndWait(folder: string): Promise<{ bytes: number; stepMs: number; storeMs: number; waitMs: number }> {
   const out = join(folder, 'sync');
-  const cluster = await Cluster.start({ recipe: bigRecipe(), out, sets: ['snapshots.everySteps=1000', `steps=${syncSteps}`, 'epochs=null'] }, 1);
+  const cluster = await Cluster.start({ recipe: bigRecipe(), out, sets: ['snapshots.everySteps=1000', `epochs=${syncSteps}`, 'data.train.limit=8'] }, 1);
   await cluster.atStep(3);
   const waitsMs = await observe(cluster.url, syncSteps - 8);
   await cluster.coordinator.ended;

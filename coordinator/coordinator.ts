@@ -127,7 +127,7 @@ interface Opened {
 
 async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOptions): Promise<Summary> {
   const opened = await openStores(folder, run, options);
-  const active = new Run({ ...opened, run, folder, ...options, expected: options.expected ?? 1, times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now, clockMs: () => performance.now() });
+  const active = new Run({ ...opened, run, folder, ...options, expected: options.isRebuilt ? 1 : (options.expected ?? 1), times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now, clockMs: () => performance.now() });
   const labels = openLabels(run, options, (error) => active.fail(error));
   let admission: Admission | null = null;
   try {

@@ -15,7 +15,7 @@ import { feed } from './feed.js';
 import { Intake } from './intake.js';
 import type { CommitLog } from './log.js';
 import { Member, type MemberHost } from './member.js';
-import type { Probes } from './probes.js';
+import type { Numerics, Probes } from './probes.js';
 import type { Reporter } from './reports/progress.js';
 import { Roster } from './roster.js';
 import type { PreparedRun } from './run-data.js';
@@ -71,6 +71,7 @@ export class Members implements MemberHost {
   /** Workers that are ready before all that are expected are; null from then on. */
   #early: Map<WorkerId, NewEvent> | null = new Map();
   #isOver = false;
+  #isWarned = false;
   /** What every worker is told, once the run has ended. */
   #end: Down<'end'> | null = null;
   /** Workers whose connection broke, and when. */
@@ -196,6 +197,7 @@ export class Members implements MemberHost {
     this.#early?.delete(id);
     this.#options.post({ type: 'leave', worker: id, reason });
     intake.cancelAll();
+    this.roster.forgetIdle(worker);
   }
 
   onBug(error: unknown): void {
@@ -218,7 +220,17 @@ export class Members implements MemberHost {
     }
     member.isReady = true;
     this.#options.reporter.say('info', `${member.name} is ready: ${device}, numerics ${numerics}`);
+    if (numerics !== 'exact') this.#warnOfBits(member, numerics);
     this.#begin(admitted.id, { type: 'ready', worker: admitted.id, step: message.step, stateHash: message.stateHash });
+  }
+
+  /** Once, by the first of them. */
+  #warnOfBits(member: Member, numerics: Numerics): void {
+    if (this.#isWarned) return;
+    this.#isWarned = true;
+    const { reporter, probes } = this.#options;
+    const what = numerics === 'close' ? `computes what ${probes.referenceText} computed here first, but not to the bit` : 'does not compute the same twice';
+    reporter.say('warn', `${member.name} ${what}: the run's bits depend on who computes what from now on (numerics: { exact: true } refuses such workers)`);
   }
 
   #onDiffers(worker: WorkerId, { step, stateHash }: { step: number; stateHash: string }): void {

@@ -26,6 +26,12 @@ export class Roster {
     return this.#entries.get(worker);
   }
 
+  /** Of one that was never ready nothing is kept, however many come and go. */
+  forgetIdle(worker: string): void {
+    const entry = this.#entries.get(worker);
+    if (entry?.numerics === 'unknown' && entry.slow === 0) this.#entries.delete(worker);
+  }
+
   addSeconds(worker: string, seconds: Readonly<Record<string, number>>): void {
     const entry = this.#entries.get(worker);
     if (entry === undefined) return;

@@ -255,6 +255,28 @@ describe('coordinate', () => {
     await expect(second.summary).rejects.toMatchObject({ name: 'UserError', exitCode: 65, message: expect.stringMatching(/old copy/) });
   });
 
+  it('says so when a run goes on with workers that compute other bits', async () => {
+    const out = await temporaryFolder();
+    const first = start(small, out);
+    const worker = new FakeWorker({ run: small, port: await first.port, token, onStep: (step) => {
+      if (step === 3) first.stop.abort('SIGTERM');
+    } });
+    await first.summary.catch(() => undefined);
+    await worker.closed;
+    const { rig } = await withWorkers(small, [{ probe: '00000000000000cd' }, { probe: '00000000000000cd' }], out);
+    expect(rig.said.filter((line) => line.includes('but not to the bit'))).toEqual([expect.stringMatching(/computes what wasm on test computed here first, .* the run's bits depend on who computes what from now on/)]);
+    expect(first.said.join()).not.toContain('to the bit');
+  });
+
+  it('keeps nothing of workers that say hello and are never ready', async () => {
+    const run = tinyRun({ epochs: 8 });
+    const rig = start(run, await temporaryFolder());
+    const port = await rig.port;
+    for (let i = 0; i < 20; i++) await badWorker(port, badFrames[0] ?? (() => new Uint8Array(0)));
+    new FakeWorker({ run, port, token, name: 'good' });
+    expect((await rig.summary).workers.map(({ name }) => name)).toEqual(['good']);
+  });
+
   it('tells a worker of the end whose connection broke just before it, and does not wait for one that left', async () => {
     const rig = start(small, await temporaryFolder());
     const port = await rig.port;

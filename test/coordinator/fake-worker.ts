@@ -23,6 +23,8 @@ export interface FakeOptions {
   /** Asked before a lease is computed: what to do instead. */
   readonly sabotage?: (lease: Lease) => 'die' | 'stall' | 'poison' | 'lie' | 'fail' | undefined;
   readonly onStep?: (step: number) => void;
+  /** Digest of the numerics probe. */
+  readonly probe?: string;
 }
 
 type Held = { head: Down<'commit'>; assembler: Assembler | null };
@@ -125,7 +127,7 @@ export class FakeWorker {
   #announce(): void {
     if (this.#isReady || this.welcome === null || this.step < this.welcome.step) return;
     this.#isReady = true;
-    this.#send({ type: 'ready', ...this.#envelope(), stateHash: this.replica.hashState(), probe: { digest: '00000000000000ab', repeatable: true } });
+    this.#send({ type: 'ready', ...this.#envelope(), stateHash: this.replica.hashState(), probe: { digest: this.#options.probe ?? '00000000000000ab', repeatable: true } });
   }
 
   #hold(head: Down<'commit'>, payload: Uint8Array): void {
