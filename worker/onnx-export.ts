@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { NamedTensor } from '../shared/models/safetensors.js';
-import { childrenOf, isContainer, modelOf, type Json, type LayerJson } from '../shared/models/topology.js';
-import { nameOf, OnnxBuilder, writeLayer } from './onnx-layers.js';
+import { childrenOf, isContainer, modelOf, wrappedIn, type Json, type LayerJson } from '../shared/models/topology.js';
+import { nameOf, OnnxBuilder } from './onnx-builder.js';
+import { writeLayer } from './onnx-layers.js';
 import { writeOnnx } from './onnx-write.js';
 
 export interface OnnxStudent {
@@ -17,8 +18,9 @@ const nodesSchema = z.array(z.array(placeSchema));
 /** @throws UserError 65, naming layer and type, for what cannot be written */
 export function studentOnnx({ topology, inputShape }: OnnxStudent, weights: ReadonlyMap<string, NamedTensor>): Uint8Array {
   const builder = new OnnxBuilder(weights);
+  builder.ranks.set('input', inputShape.length + 1);
   const last = writeModel(builder, modelOf(topology), 'input');
-  builder.nodes.push({ op: 'Identity', inputs: [last], output: 'logits', attributes: {} });
+  builder.nodes.push({ op: 'Identity', inputs: [last], outputs: ['logits'], attributes: {} });
   return writeOnnx({ nodes: builder.nodes, constants: builder.constants, inputShape });
 }
 
@@ -29,10 +31,20 @@ function writeModel(builder: OnnxBuilder, model: LayerJson, input: string): stri
     const inputs = inputsOf(model, layer, outputs) ?? [last];
     const [first = input] = inputs;
     last = isContainer(layer.class_name) ? writeModel(builder, layer, first) : writeLayer(builder, layer, inputs.length === 0 ? [input] : inputs);
+    if (!isContainer(layer.class_name)) builder.ranks.set(last, rankAfter(layer, builder.ranks.get(first) ?? 0));
     outputs.set(nameOf(layer), last);
   }
   const name = z.array(placeSchema).safeParse(model.config.output_layers).data?.[0]?.[0];
   return name === undefined ? last : (outputs.get(name) ?? last);
+}
+
+/** Dimensions of what a layer gives, the batch's included. */
+function rankAfter({ class_name: name, config }: LayerJson, rank: number): number {
+  if (name === 'Flatten' || name.startsWith('Global')) return 2;
+  if (name === 'Reshape') return 1 + z.array(z.unknown()).parse(config.target_shape).length;
+  if (name === 'Embedding' || name === 'RepeatVector') return rank + 1;
+  const inner = name === 'Bidirectional' ? wrappedIn(config)[0]?.config : config;
+  return inner !== undefined && 'return_sequences' in inner ? (inner.return_sequences === true ? 3 : 2) : rank;
 }
 
 /** The outputs that the layer takes; null in a Sequential model, where it takes the last. */

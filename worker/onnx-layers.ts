@@ -1,51 +1,10 @@
 /** Each layer of a student as ONNX nodes. Tensors stay channels last between layers; convolutions and pools transpose inside. */
 import { exitCodes, UserError } from '../shared/errors.js';
-import type { NamedTensor } from '../shared/models/safetensors.js';
-import type { LayerJson } from '../shared/models/topology.js';
-import type { Attribute, OnnxConstant, OnnxNode } from './onnx-write.js';
-
-/** Collects a graph's nodes and constants. */
-export class OnnxBuilder {
-  readonly nodes: OnnxNode[] = [];
-  readonly constants: OnnxConstant[] = [];
-
-  constructor(private readonly weights: ReadonlyMap<string, NamedTensor>) {}
-
-  node(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}): string {
-    const output = `t${this.nodes.length}`;
-    this.nodes.push({ op, inputs, output, attributes });
-    return output;
-  }
-
-  constant(values: Float32Array | BigInt64Array, shape: readonly number[]): string {
-    const name = `c${this.constants.length}`;
-    this.constants.push({ name, shape, values });
-    return name;
-  }
-
-  scalar(value: number): string {
-    return this.constant(Float32Array.of(value), []);
-  }
-
-  integers(...values: number[]): string {
-    return this.constant(BigInt64Array.from(values, BigInt), [values.length]);
-  }
-
-  weight(layer: LayerJson, name: string): NamedTensor {
-    const found = this.weights.get(`${nameOf(layer)}/${name}`);
-    if (found === undefined) throw new UserError(`student layer ${nameOf(layer)} (${layer.class_name}): no weight ${name}; a whole student was wanted`, exitCodes.data);
-    return found;
-  }
-
-  weightConstant(layer: LayerJson, name: string): string {
-    const { values, shape } = this.weight(layer, name);
-    return this.constant(values, shape);
-  }
-}
-
-export function nameOf(layer: LayerJson): string {
-  return String(layer.config.name);
-}
+import { wrappedIn, type LayerJson } from '../shared/models/topology.js';
+import { activated } from './onnx-activations.js';
+import { nameOf, numberOr, numbers, refusal, type OnnxBuilder } from './onnx-builder.js';
+import { biased, convolution, finished, pointwise, pool, transposedConvolution, upSampling } from './onnx-convolutions.js';
+import { bidirectional, recurrent } from './onnx-recurrent.js';
 
 type Write = (b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]) => string;
 const one = (write: (b: OnnxBuilder, layer: LayerJson, x: string) => string): Write => (b, layer, inputs) => write(b, layer, inputs[0] ?? '');
@@ -56,18 +15,34 @@ const same: Write = one((_b, _layer, x) => x);
 const writers: Readonly<Record<string, Write>> = {
   InputLayer: same, Dropout: same,
   Dense: one((b, layer, x) => activated(b, layer, biased(b, layer, b.node('MatMul', [x, b.weightConstant(layer, 'kernel')])))),
-  Conv2D: one((b, layer, x) => convolution(b, layer, x, false)), DepthwiseConv2D: one((b, layer, x) => convolution(b, layer, x, true)),
+  Conv1D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))), Conv2D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))),
+  DepthwiseConv2D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'depthwise_kernel'))),
+  SeparableConv2D: one((b, layer, x) => finished(b, layer, pointwise(b, layer, convolution(b, layer, x, 'depthwise_kernel')))),
+  Conv2DTranspose: one((b, layer, x) => finished(b, layer, transposedConvolution(b, layer, x))),
+  MaxPooling1D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')), AveragePooling1D: one((b, layer, x) => pool(b, layer, x, 'AveragePool')),
   MaxPooling2D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')), AveragePooling2D: one((b, layer, x) => pool(b, layer, x, 'AveragePool')),
-  BatchNormalization: one(batchNorm), Activation: one((b, layer, x) => activated(b, layer, x)),
+  UpSampling2D: one(upSampling), BatchNormalization: one(batchNorm), LayerNormalization: one(layerNorm), Activation: one((b, layer, x) => activated(b, layer, x)),
   ReLU: one((b, { config }, x) => (typeof config.max_value === 'number' ? b.node('Clip', [x, b.scalar(0), b.scalar(config.max_value)]) : b.node('Relu', [x]))),
   LeakyReLU: one((b, { config }, x) => b.node('LeakyRelu', [x], { alpha: { float: numberOr(config.alpha, 0.3) } })),
   ELU: one((b, { config }, x) => b.node('Elu', [x], { alpha: { float: numberOr(config.alpha, 1) } })),
+  PReLU: one((b, layer, x) => b.node('PRelu', [x, b.weightConstant(layer, 'alpha')])),
+  Softmax: one((b, { config }, x) => b.node('Softmax', [x], { axis: numberOr(config.axis, -1) })),
+  Rescaling: one((b, { config }, x) => b.node('Add', [b.node('Mul', [x, b.scalar(numberOr(config.scale, 1))]), b.scalar(numberOr(config.offset, 0))])),
+  Embedding: one((b, layer, x) => (layer.config.mask_zero === true ? refuse(layer, 'mask_zero cannot be written as ONNX') : b.node('Gather', [b.weightConstant(layer, 'embeddings'), b.node('Cast', [x], { to: 7 })], { axis: 0 }))),
+  Permute: one((b, { config }, x) => b.node('Transpose', [x], { perm: [0, ...numbers(config.dims)] })),
+  RepeatVector: one((b, { config }, x) => b.node('Tile', [b.node('Unsqueeze', [x, b.integers(1)]), b.integers(1, numberOr(config.n, 1), 1)])),
+  SimpleRNN: one(recurrent), GRU: one(recurrent), LSTM: one(recurrent),
+  Bidirectional: one((b, layer, x) => bidirectional(b, layer, innerOf(layer), x)), TimeDistributed: one(timeDistributed),
   Flatten: one((b, _, x) => b.node('Flatten', [x], { axis: 1 })),
   Reshape: one((b, { config }, x) => b.node('Reshape', [x, b.integers(0, ...numbers(config.target_shape))])),
   GlobalAveragePooling1D: reduce('ReduceMean', 1), GlobalMaxPooling1D: reduce('ReduceMax', 1),
   GlobalAveragePooling2D: reduce('ReduceMean', 1, 2), GlobalMaxPooling2D: reduce('ReduceMax', 1, 2),
   Add: merge('Add'), Multiply: merge('Mul'), Maximum: merge('Max'), Minimum: merge('Min'), Average: (b, _, inputs) => b.node('Mean', inputs),
   Concatenate: (b, { config }, inputs) => b.node('Concat', inputs, { axis: numberOr(config.axis, -1) }),
+  Cropping2D: one((b, { config }, x) => {
+    const [top = 0, bottom = 0, left = 0, right = 0] = numbers([config.cropping].flat(2));
+    return b.node('Slice', [x, b.integers(top, left), b.integers(bottom === 0 ? Number.MAX_SAFE_INTEGER : -bottom, right === 0 ? Number.MAX_SAFE_INTEGER : -right), b.integers(1, 2)]);
+  }),
   ZeroPadding2D: one((b, { config }, x) => {
     const [top = 0, bottom = 0, left = 0, right = 0] = numbers([config.padding].flat(2));
     return b.node('Pad', [x, b.integers(0, top, left, 0, 0, bottom, right, 0)]);
@@ -81,50 +56,25 @@ export function writeLayer(b: OnnxBuilder, layer: LayerJson, inputs: readonly st
   return write(b, layer, inputs);
 }
 
-function refusal(layer: LayerJson, why: string): UserError {
-  return new UserError(`student layer ${nameOf(layer)} (${layer.class_name}): ${why}; choose --format tfjs or safetensors`, exitCodes.data);
+function refuse(layer: LayerJson, why: string): never {
+  throw refusal(layer, why);
 }
 
-const numberOr = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);
-const numbers = (value: unknown): number[] => [value].flat().filter((item) => typeof item === 'number');
-
-function pair(value: unknown, otherwise: readonly number[]): readonly number[] {
-  const [first, second] = numbers(value);
-  return first === undefined ? otherwise : [first, second ?? first];
+/** The layer inside a Bidirectional or TimeDistributed. @throws UserError 65 when there is none */
+function innerOf(wrapper: LayerJson): LayerJson {
+  const [inner] = wrappedIn(wrapper.config);
+  if (inner !== undefined) return inner;
+  throw new UserError(`student layer ${nameOf(wrapper)} (${wrapper.class_name}): it holds no layer; one was wanted`, exitCodes.data);
 }
 
-function biased(b: OnnxBuilder, layer: LayerJson, x: string, name = 'bias'): string {
-  return layer.config.use_bias === false ? x : b.node('Add', [x, b.weightConstant(layer, name)]);
-}
+/** Layers that do to each step what they do to a whole tensor: they look at the last axis alone, or at each number. */
+const stepwise = new Set(['Dense', 'Activation', 'ReLU', 'LeakyReLU', 'ELU', 'Softmax', 'LayerNormalization', 'Rescaling']);
 
-/** A channels-first node between two transposes. */
-function channelsFirst(b: OnnxBuilder, x: string, inner: (x: string) => string): string {
-  return b.node('Transpose', [inner(b.node('Transpose', [x], { perm: [0, 3, 1, 2] }))], { perm: [0, 2, 3, 1] });
-}
-
-const padding = ({ config }: LayerJson): string => (config.padding === 'same' ? 'SAME_UPPER' : 'VALID');
-
-/** Kernel [H, W, in, out], or depthwise [H, W, in, multiplier], to ONNX's [out, in / groups, H, W]. */
-function convolution(b: OnnxBuilder, layer: LayerJson, x: string, isDepthwise: boolean): string {
-  const { values, shape } = b.weight(layer, isDepthwise ? 'depthwise_kernel' : 'kernel');
-  const [height = 1, width = 1, inward = 1, outward = 1] = shape;
-  const turned = new Float32Array(values.length);
-  const channels = inward * outward;
-  for (let place = 0; place < height * width; place++) {
-    for (let c = 0; c < channels; c++) {
-      const [from, to] = [Math.floor(c / outward), c % outward];
-      const row = isDepthwise ? c : to * inward + from;
-      turned[row * height * width + place] = values[place * channels + c] ?? 0;
-    }
-  }
-  const kernel = b.constant(turned, isDepthwise ? [channels, 1, height, width] : [outward, inward, height, width]);
-  const attributes = { auto_pad: padding(layer), kernel_shape: [height, width], strides: pair(layer.config.strides, [1, 1]), group: isDepthwise ? inward : 1 };
-  return activated(b, layer, biased(b, layer, channelsFirst(b, x, (inner) => b.node('Conv', [inner, kernel], attributes))));
-}
-
-function pool(b: OnnxBuilder, layer: LayerJson, x: string, op: string): string {
-  const size = pair(layer.config.pool_size, [2, 2]);
-  return channelsFirst(b, x, (inner) => b.node(op, [inner], { auto_pad: padding(layer), kernel_shape: size, strides: pair(layer.config.strides, size) }));
+function timeDistributed(b: OnnxBuilder, layer: LayerJson, x: string): string {
+  const inner = innerOf(layer);
+  if (!stepwise.has(inner.class_name)) throw refusal(layer, `a ${inner.class_name} at each step cannot be written as ONNX`);
+  // The inner layer's weights have the wrapper's name.
+  return writeLayer(b, { ...inner, config: { ...inner.config, name: layer.config.name } }, [x]);
 }
 
 /** x * gamma / sqrt(variance + epsilon) + (beta - mean * that factor), over the last axis. */
@@ -141,13 +91,16 @@ function batchNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
   return b.node('Add', [b.node('Mul', [x, b.constant(factor, [factor.length])]), b.constant(shift, [shift.length])]);
 }
 
-function activated(b: OnnxBuilder, layer: LayerJson, x: string): string {
-  const { activation } = layer.config;
-  const plain: Readonly<Record<string, string>> = { relu: 'Relu', sigmoid: 'Sigmoid', tanh: 'Tanh', elu: 'Elu', selu: 'Selu', softplus: 'Softplus', softsign: 'Softsign' };
-  if (activation === undefined || activation === null || activation === 'linear') return x;
-  if (activation === 'relu6') return b.node('Clip', [x, b.scalar(0), b.scalar(6)]);
-  if (activation === 'softmax') return b.node('Softmax', [x], { axis: -1 });
-  const op = typeof activation === 'string' && Object.hasOwn(plain, activation) ? plain[activation] : undefined;
-  if (op === undefined) throw refusal(layer, `activation ${String(activation)} cannot be written as ONNX`);
-  return b.node(op, [x]);
+/** (x - mean) / sqrt(variance + epsilon) * gamma + beta, over the last axis of each place. */
+function layerNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
+  const { config } = layer;
+  const [axis = -1, ...more] = numbers(config.axis);
+  const last = (b.ranks.get(x) ?? 0) - 1;
+  if ((axis !== -1 && axis !== last) || more.length > 0) throw refusal(layer, `its axis is ${[axis, ...more].join(', ')}; the last one was wanted for ONNX`);
+  const mean = (values: string): string => b.node('ReduceMean', [values], { axes: [-1], keepdims: 1 });
+  const off = b.node('Sub', [x, mean(x)]);
+  const spread = b.node('Sqrt', [b.node('Add', [mean(b.node('Mul', [off, off])), b.scalar(numberOr(config.epsilon, 1e-3))])]);
+  const plain = b.node('Div', [off, spread]);
+  const scaled = config.scale === false ? plain : b.node('Mul', [plain, b.weightConstant(layer, 'gamma')]);
+  return config.center === false ? scaled : b.node('Add', [scaled, b.weightConstant(layer, 'beta')]);
 }

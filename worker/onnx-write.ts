@@ -1,11 +1,12 @@
 /** An ONNX file from nodes and constants: the protobuf messages of onnx.proto3, IR 8, opset 17. Pure. */
 
-export type Attribute = number | readonly number[] | string | { readonly float: number };
+export type Attribute = number | readonly number[] | string | readonly string[] | { readonly float: number } | { readonly floats: readonly number[] };
 
 export interface OnnxNode {
   readonly op: string;
   readonly inputs: readonly string[];
-  readonly output: string;
+  /** In the operator's order; an empty name for one that is not wanted. */
+  readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
@@ -34,17 +35,27 @@ export function writeOnnx({ nodes, constants, inputShape }: OnnxGraph): Uint8Arr
   return join(integer(1, 8), text(2, 'stillhouse'), bytesField(7, graph), bytesField(8, integer(2, 17)));
 }
 
-function nodeMessage({ op, inputs, output, attributes }: OnnxNode): Uint8Array {
+function nodeMessage({ op, inputs, outputs, attributes }: OnnxNode): Uint8Array {
   const own = Object.entries(attributes).map(([name, value]) => bytesField(5, join(text(1, name), attributeValue(value))));
-  return join(...inputs.map((name) => text(1, name)), text(2, output), text(4, op), ...own);
+  return join(...inputs.map((name) => text(1, name)), ...outputs.map((name) => text(2, name)), text(4, op), ...own);
 }
 
-/** AttributeProto's types: FLOAT 1, INT 2, STRING 3, INTS 7. */
+/** AttributeProto's types: FLOAT 1, INT 2, STRING 3, FLOATS 6, INTS 7, STRINGS 8. */
 function attributeValue(value: Attribute): Uint8Array {
   if (typeof value === 'number') return join(integer(3, value), integer(20, 2));
   if (typeof value === 'string') return join(text(4, value), integer(20, 3));
-  if ('float' in value) return join(Uint8Array.of((2 << 3) | 5), new Uint8Array(Float32Array.of(value.float).buffer), integer(20, 1));
+  if (isTexts(value)) return join(...value.map((item) => text(9, item)), integer(20, 8));
+  if ('floats' in value) return join(...value.floats.map((item) => floatField(7, item)), integer(20, 6));
+  if ('float' in value) return join(floatField(2, value.float), integer(20, 1));
   return join(...value.map((item) => integer(8, item)), integer(20, 7));
+}
+
+function floatField(number: number, value: number): Uint8Array {
+  return join(Uint8Array.of((number << 3) | 5), new Uint8Array(Float32Array.of(value).buffer));
+}
+
+function isTexts(value: Attribute): value is readonly string[] {
+  return Array.isArray(value) && typeof value[0] === 'string';
 }
 
 function tensorMessage({ name, shape, values }: OnnxConstant): Uint8Array {

@@ -61,7 +61,7 @@ function expand(layer: LayerJson, around: Place): TopologyLayer[] {
 }
 
 /** Layers and cells inside a layer's config. */
-function wrappedIn(config: Json): LayerJson[] {
+export function wrappedIn(config: Json): LayerJson[] {
   const cells = Array.isArray(config.cells) ? config.cells : [];
   return [config.layer, config.cell, ...cells].flatMap((inner) => {
     const parsed = layerSchema.safeParse(inner);
