@@ -8,6 +8,7 @@
  */
 import type { Batch } from '../shared/data/samples.js';
 import { randomStream, shuffle, type RandomKey, type RandomStream } from '../shared/random.js';
+import { power } from './power.js';
 
 export interface Mixed {
   /** [rows x sample] */
@@ -38,8 +39,8 @@ export function mixUp({ inputs, labels, weights }: Batch, alpha: number, key: Ra
 /** Beta(alpha, alpha) by Jöhnk 1964; for alpha above 4 it would reject most of what it draws. */
 function beta(alpha: number, stream: RandomStream): number {
   for (;;) {
-    const x = stream.float() ** (1 / alpha);
-    const y = stream.float() ** (1 / alpha);
+    const x = power(stream.float(), 1 / alpha);
+    const y = power(stream.float(), 1 / alpha);
     if (x + y > 0 && x + y <= 1) return x / (x + y);
   }
 }
