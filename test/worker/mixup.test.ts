@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { lossesAtStepSchema } from '../../shared/recipe/loss-schema.js';
+import type { PluginLoss } from '../../worker/losses/plugin.js';
 import { totalLoss } from '../../worker/losses/total.js';
 import { mixUp } from '../../worker/mixup.js';
 
@@ -52,5 +54,14 @@ describe('terms over labels of mixtures', () => {
     const alone = Array.from({ length: 2 }, (_, row) => loss(row === 0 ? [0, -1] : [-1, 0]).sums.crossEntropy ?? 0);
     expect(sums['crossEntropy.count']).toBe(1);
     expect(sums.crossEntropy).toBeCloseTo(0.75 * (alone[0] ?? 0) + 0.25 * (alone[1] ?? 0), 6);
+  });
+
+  it('of a plug-in are given both labels in turn, whatever samples it is over', () => {
+    const ownPlugin: PluginLoss = (input) => ({ values: Array.from(input.labels, (label) => 10 + label), gradient: Array.from({ length: 6 }, (_, i) => input.labels[Math.floor(i / 3)] ?? 0) });
+    const losses = lossesAtStepSchema.parse({ plugins: { own: { weight: 1 } } });
+    const targets = { labels: Int32Array.of(0, 2), soft: null, mixed: { labels: Int32Array.of(2, 0), share: 0.75 } };
+    const { sums, gradient_BC } = totalLoss(logits, 3, targets, { losses, divisors: { 'plugins.own': 2 } }, { plugins: new Map([['own', ownPlugin]]) });
+    expect(sums).toMatchObject({ 'plugins.own': 22, 'plugins.own.count': 2 });
+    expect([...gradient_BC]).toEqual([0.25, 0.25, 0.25, 0.75, 0.75, 0.75]);
   });
 });

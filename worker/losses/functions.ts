@@ -42,7 +42,7 @@ export interface LossContext {
 
 /**
  * A loss's values, part by part (a pair, an exit; else there is one); `scale` x its gradients is added to the context's.
- * One over labels, where rows are mixed, is that of their own labels and that of the others', by their shares.
+ * One that sees labels, where rows are mixed, is that of their own labels and that of the others', by their shares.
  */
 export function partsOf(name: LossName, scale: number, context: LossContext): TermValues[] {
   const { losses, targets } = context;
@@ -50,7 +50,8 @@ export function partsOf(name: LossName, scale: number, context: LossContext): Te
   if (mixed === undefined) return weighted(name, scale, context, weights);
   const { share } = mixed;
   const blend = (own: number, other: number): number => share * own + (1 - share) * other;
-  if (needsOf(losses, name).over === 'samples') return weighted(name, scale, context, weights?.map((weight, row) => blend(weight, mixed.weights?.[row] ?? 1)));
+  // A plug-in is given the labels, whatever it is over.
+  if (needsOf(losses, name).over === 'samples' && pluginOf(name) === null) return weighted(name, scale, context, weights?.map((weight, row) => blend(weight, mixed.weights?.[row] ?? 1)));
   const others = weighted(name, (1 - share) * scale, { ...context, targets: { ...targets, labels: mixed.labels } }, mixed.weights);
   return weighted(name, share * scale, context, weights).map(({ values_B, count }, i) => ({ values_B: values_B.map((value, row) => blend(value, others[i]?.values_B[row] ?? 0)), count }));
 }
