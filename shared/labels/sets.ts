@@ -46,7 +46,7 @@ export interface LabelSet {
 }
 
 export interface LabelSource {
-  readonly recipe: Pick<Recipe, 'losses' | 'ensemble' | 'batch' | 'labels' | 'numerics' | 'seed' | 'data' | 'epochs'>;
+  readonly recipe: Pick<Recipe, 'losses' | 'ensemble' | 'batch' | 'labels' | 'numerics' | 'seed' | 'data' | 'epochs' | 'steps'>;
   readonly teachers: readonly TeacherSpec[];
   readonly manifest: Pick<Manifest, 'train' | 'preprocess' | 'classes'>;
 }
@@ -58,9 +58,9 @@ export function precisionOf({ precision, k }: Recipe['labels']): Precision {
   return precision === 'top-k' ? { name: precision, k } : { name: precision };
 }
 
-/** Views of a sample that a run trains on, where their number is fixed. */
-export function viewsOf({ data, epochs }: Pick<Recipe, 'data' | 'epochs'>): number {
-  return Math.min(data.augment?.views ?? 1, epochs ?? Infinity);
+/** Views of a sample that a run trains on, where their number is fixed: no more than it begins epochs. */
+function viewsOf({ data, epochs, steps = Infinity, batch }: LabelSource['recipe'], samples: number): number {
+  return Math.min(data.augment?.views ?? 1, epochs ?? Math.ceil(steps / Math.ceil(samples / batch.size)));
 }
 
 /** Whether labels can be wanted again: not of mixtures, nor of views that no other epoch has. */
@@ -78,7 +78,7 @@ export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = lab
     threads: recipe.numerics.threads, precision: precisionOf(recipe.labels), ...augmentationOf(recipe),
   };
   const names = labelNames(kinds, teachers);
-  return Array.from({ length: viewsOf(recipe) }, (_, view) => names.map((name) => setOf(name, view, { ...common, classes: manifest.classes }))).flat();
+  return Array.from({ length: viewsOf(recipe, manifest.train.samples) }, (_, view) => names.map((name) => setOf(name, view, { ...common, classes: manifest.classes }))).flat();
 }
 
 /** What views are made by; nothing where samples are taken as they are. */

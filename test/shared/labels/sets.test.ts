@@ -47,6 +47,8 @@ describe('a label set', () => {
 
   it('is wanted for no more views than there are epochs', () => {
     expect(labelSets(sourceOf({ ...augmented, epochs: 3 })).map(({ view }) => view)).toEqual([0, 1, 2]);
+    // 1540 samples in batches of 8: 193 steps an epoch.
+    for (const [steps, views] of [[193, 1], [194, 2], [9000, 4]] as const) expect(labelSets(sourceOf({ ...augmented, epochs: undefined, steps }))).toHaveLength(views);
   });
 
   it('is kept where it can be wanted again: with a fixed number of views, and no mixtures', () => {
