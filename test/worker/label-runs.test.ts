@@ -48,6 +48,24 @@ describe('a run with a label cache', () => {
     expect(again).toEqual([...(lines ?? []), `labels: ${samples} of ${samples} read from the cache`]);
   }, 60_000);
 
+  it('keeps the labels of every view: the same bits cold, warm, without a cache, and with any number of workers', async () => {
+    const run = await prepared(student);
+    const augment = { shift: 1, flip: true, noise: 0.1, fill: 0, views: 2 };
+    const views = await prepareAgain(run, { ...run.recipe, data: { ...run.recipe.data, augment } });
+    const options = { labels: homeOf(), workerLabels: homeOf };
+    const cold = await whole(views, 2, options);
+    const forward = vi.spyOn(Ensemble.prototype, 'labels');
+    const warm = await whole(views, 3, options);
+    expect(forward).not.toHaveBeenCalled();
+    const none = await whole({ ...views, recipe: { ...views.recipe, labels: { ...views.recipe.labels, cache: false } } }, 1);
+    expect(forward).toHaveBeenCalled();
+    expect(curve(warm.lines)).toEqual(curve(cold.lines));
+    expect(curve(none.lines)).toEqual(curve(cold.lines));
+    expect(cold.said.filter(isLabelLine)).toEqual([]);
+    expect(warm.said.filter(isLabelLine)).toEqual([`labels: ${2 * samples} of ${2 * samples} (2 views of ${samples} samples) read from the cache`]);
+    expect((await whole(run, 1, options)).said.filter(isLabelLine), 'the samples as they are are others').toEqual([]);
+  }, 60_000);
+
   it('keeps the logits of each teacher where a temperature changes, and never softens a mixture again', async () => {
     const run = await prepared(student, { losses: { crossEntropy: { weight: 0.6 }, response: { weight: 0.4, temperature: { from: 4, to: 1 } }, decoupled: { weight: 0.1, temperature: 2 }, logitMse: { weight: 0.01 } }, ensemble: { combine: 'probabilities', allowChance: true } });
     const home = homeOf();

@@ -3,6 +3,7 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { baselineRecipe } from '../../coordinator/prepare.js';
 import { UserError } from '../../shared/errors.js';
 import { studentAlone } from '../../shared/models/student-spec.js';
 import { installedPlugins } from '../../shared/plugins.js';
@@ -11,7 +12,7 @@ import { openWasm } from '../../worker/backends/wasm.js';
 import { planTaps } from '../../worker/plan-taps.js';
 import { temporaryFolder } from './fakes.js';
 import { rows, termNames } from './losses/rows.js';
-import { curve, prepareAgain, prepared, whole } from './real-runs.js';
+import { curve, prepareAgain, prepared, samples, whole } from './real-runs.js';
 import { reference, saveLayersModel } from './teachers/fixtures.js';
 
 const student = { builtin: 'mlp', hidden: [8] };
@@ -70,6 +71,19 @@ describe('a run', () => {
     }
     expect(first?.counts['plugins.half']).toBeLessThan(24);
     expect(first?.counts['plugins.pairs']).toBe(24);
+  }, 60_000);
+
+  it.each(['distilled', 'alone'])('on augmented mixtures, %s, has the same bits with 1, 2 and 3 workers, and counts each label of an epoch once', async (how) => {
+    const whatever = await prepared(student, { ...short, losses: { crossEntropy: { weight: 0.3, labelSmoothing: 0.1 }, response: { weight: 0.4 }, decoupled: { weight: 0.1 }, virtualTeacher: { weight: 0.2 } } });
+    const taught = await prepareAgain(whatever, { ...whatever.recipe, data: { ...whatever.recipe.data, augment: { shift: 1, flip: true, noise: 0.1, fill: 0, mixup: 0.7 } } });
+    const run = how === 'alone' ? await prepareAgain(taught, baselineRecipe(taught)) : taught;
+    const [one, two, three] = [await whole(run, 1), await whole(run, 2), await whole(run, 3)];
+    expect(curve(two.lines)).toEqual(curve(one.lines));
+    expect(curve(three.lines)).toEqual(curve(one.lines));
+    expect(curve((await whole(await prepareAgain(run, { ...run.recipe, seed: 4 }), 1)).lines)).not.toEqual(curve(one.lines));
+    const counted = (term: string): number => one.lines.reduce((sum, line) => sum + (line.type === 'commit' && line.epoch === 0 ? (line.counts[term] ?? 0) : 0), 0);
+    const labelled = (samples * 4) / 5;
+    expect(['crossEntropy', 'response', 'decoupled', 'virtualTeacher'].map(counted)).toEqual(how === 'alone' ? [labelled, 0, 0, 0] : [labelled, samples, labelled, labelled]);
   }, 60_000);
 
   it.each([
