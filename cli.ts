@@ -86,6 +86,10 @@ async function prepare(recipe: Recipe, name: string, recipeFolder: string, plugi
   const { epochOrder } = await import('./shared/data/sampler.js');
   const warn = (text: string): void => say(`warning: ${text}`);
   const openTensorFlow = async (): Promise<TensorFlow> => (await (await import('./worker/backends/wasm.js')).openWasm()).tf;
+  const openNative = async (teacher: string): Promise<TensorFlow> => {
+    if (recipe.numerics.backend === 'wasm') throw new UserError(`numerics.backend: wasm given; teacher ${teacher} is a SavedModel, so auto or native wanted`);
+    return (await (await import('./worker/backends/choose.js')).openBackend('native', { threads: recipe.numerics.threads, gpuDemanded: false })).tf;
+  };
   return prepareRun({
     recipe, recipeFolder, name, shardFolder: join(cacheFolder(), 'artifacts'), plugins, warn,
     tools: {
@@ -94,7 +98,7 @@ async function prepare(recipe: Recipe, name: string, recipeFolder: string, plugi
         inspected.warnings.forEach(warn);
         return inspected;
       },
-      inspectTeacher: (teacher, folder, expected, whole) => inspectTeacher(teacher, folder, { ...expected, openTensorFlow, taps: teacherTaps(whole, teacher.name) }),
+      inspectTeacher: (teacher, folder, expected, whole) => inspectTeacher(teacher, folder, { ...expected, openTensorFlow, openNative: () => openNative(teacher.name), taps: teacherTaps(whole, teacher.name) }),
       planTaps: (whole, student, teachers) => planTaps({ recipe: whole, student, teachers, openTensorFlow }),
       writeShards, epochOrder,
     },

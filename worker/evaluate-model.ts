@@ -6,11 +6,13 @@ import { normalise } from '../shared/data/samples.js';
 import { UserError } from '../shared/errors.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import { wilsonInterval, type Interval } from '../shared/statistics.js';
+import { openBackend } from './backends/choose.js';
 import { openWasm } from './backends/wasm.js';
 import { agreement, classifierReport, type ClassifierReport } from './metrics.js';
 import { Ensemble } from './teachers/ensemble.js';
 import { compareOnSamples, type PairedComparison } from './significance.js';
 import { inspectTeacher } from './teachers/inspect.js';
+import type { OpenTensorFlow } from './teachers/teacher.js';
 
 export interface EvaluateOptions {
   /** Run folder, model.json, GraphModel or ONNX file. */
@@ -92,9 +94,10 @@ async function readEvaluationSet({ recipe, recipeFolder }: EvaluateOptions): Pro
 }
 
 async function logitsOfFile(path: string, { inputs, labels, shape, classes }: Data): Promise<Float32Array> {
-  const openTensorFlow = async (): ReturnType<Parameters<typeof Ensemble.open>[2]['openTensorFlow']> => (await openWasm()).tf;
+  const openTensorFlow: OpenTensorFlow = async () => (await openWasm()).tf;
+  const openNative: OpenTensorFlow = async () => (await openBackend('native', { threads: 1, gpuDemanded: false })).tf;
   const recipe = { name: 'model', model: path, weight: 1, output: 'logits' as const };
-  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, openTensorFlow });
+  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, openTensorFlow, openNative });
   const ensemble = await Ensemble.open([spec], new Map(paths), { combine: 'logits', rows, inputShape: [...shape], openTensorFlow });
   const size = shape.reduce((product, dim) => product * dim, 1);
   const logits = new Float32Array(labels.length * classes);

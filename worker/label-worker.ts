@@ -16,6 +16,7 @@ import { labelKinds } from '../shared/labels/sets.js';
 import { recipeSchema, type Recipe } from '../shared/recipe/schema.js';
 import { coordinatorAddress } from './address.js';
 import { ArtifactCache } from './artifact-cache.js';
+import { checkBackend } from './backends/suits.js';
 import { Ensemble } from './teachers/ensemble.js';
 import type { Labels } from './teachers/labels.js';
 import { openRunLabels } from './teachers/run-labels.js';
@@ -108,9 +109,7 @@ async function openWork(run: LabelRun, options: LabelWorkerOptions, worker: stri
   const address = coordinatorAddress(options.url);
   const cache = new ArtifactCache({ cacheFolder, source: address.artifacts, token });
   const recipe = parsed(recipeSchema, run.recipe, 'recipe');
-  if (recipe.numerics.backend !== 'auto' && recipe.numerics.backend !== options.backend) {
-    throw new UserError(`this worker's backend is ${options.backend}, the recipe wants ${recipe.numerics.backend}: start the worker with --backend ${recipe.numerics.backend}`, exitCodes.refused);
-  }
+  checkBackend(options.backend, { wanted: recipe.numerics.backend, teachers: run.teachers });
   const manifest = parsed(manifestSchema, JSON.parse(await readFile(await cache.fetch(run.manifest), 'utf8')), 'manifest');
   const ensemble = await openEnsemble(run, { recipe, manifest, cache, options });
   const source = { recipe, teachers: run.teachers, manifest };

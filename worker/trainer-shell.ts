@@ -1,5 +1,6 @@
 /** The main thread's half of the link: its messages become a desk, models and a trainer for each run that it begins. */
-import { exitCodes, UserError } from '../shared/errors.js';
+import { UserError } from '../shared/errors.js';
+import { checkBackend } from './backends/suits.js';
 import { WaitEnded, type ComputeBackend } from './compute.js';
 import { Desk } from './desk.js';
 import { probe } from './probe.js';
@@ -62,7 +63,7 @@ export class TrainerShell {
   async #work(begin: Begin, desk: Desk): Promise<void> {
     if (desk.queue.isClosed) return;
     const { recipe, manifest, initialPath, session } = begin;
-    checkBackend(recipe.numerics.backend, this.#backend.name);
+    checkBackend(this.#backend.name, { wanted: recipe.numerics.backend, teachers: recipe.labels.wait ? [] : begin.teachers });
     const compute = await this.#backend.open(begin, (sha256) => this.#fetch(sha256), () => this.#isWanted(desk));
     try {
       const slot = begin.trainerSlots[0] ?? 0;
@@ -95,9 +96,4 @@ export class TrainerShell {
     this.#fetches.delete(sha256);
     waiters.forEach(settle);
   }
-}
-
-function checkBackend(wanted: 'auto' | 'wasm' | 'native', opened: 'wasm' | 'native'): void {
-  if (wanted === 'auto' || wanted === opened) return;
-  throw new UserError(`this worker's backend is ${opened}, the recipe wants ${wanted}: start the worker with --backend ${wanted}`, exitCodes.refused);
 }

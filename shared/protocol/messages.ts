@@ -106,6 +106,8 @@ export const teacherSchema = z
     output: z.enum(['logits', 'probabilities']),
     outputName: name.optional(),
     input: name.optional(),
+    /** Of a SavedModel. */
+    signature: name.optional(),
     layout: z.enum(['nhwc', 'nchw']),
     classes: count,
     /** Where the model's classes are others: how many it has, and which of them each class of the data is. */

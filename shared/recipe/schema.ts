@@ -102,12 +102,13 @@ const augmentSchema = z
 export const teacherRecipeSchema = z
   .object({
     name: z.string().min(1).max(64),
-    model: z.string().describe('ONNX file, or model.json of a tfjs LayersModel or GraphModel, relative to the recipe'),
+    model: z.string().describe('ONNX file, model.json of a tfjs LayersModel or GraphModel, or folder of a TensorFlow SavedModel (native backend), relative to the recipe'),
     weight: weight.default(1).describe('share in the ensemble; shares are normalised once'),
     temperature: z.number().positive().optional().describe('default: that of the loss that asks'),
     output: z.enum(['logits', 'probabilities']).default('logits'),
     outputName: z.string().optional(),
     input: z.string().optional(),
+    signature: z.string().optional().describe('SavedModel: default serving_default'),
     layout: z.enum(['nhwc', 'nchw']).optional(),
     classes: z
       .union([z.array(z.string()).min(2), z.string()])

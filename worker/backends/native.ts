@@ -10,11 +10,13 @@ import type { Backend, TensorFlow } from './backend.js';
 import { visibleGpus } from './gpus.js';
 import type { Installed } from './native-folder.js';
 import { registerNativeKernels } from './native-kernels.js';
+import { savedModelsOf, type SavedModels } from './saved-models.js';
 
 /** What the stub package `tfjs/` of an install hands out in place of a tfjs of its own. */
 const sharedTfjs = Symbol.for('stillhouse.tfjs');
 
 let opened: { readonly folder: string; readonly threads: number; readonly backend: Promise<Backend> } | null = null;
+let savedModels: SavedModels | null = null;
 
 /** Opens it, once per process. @throws UserError when the bindings do not load or do not match this program's tfjs */
 export function openNative(installed: Installed, threads: number): Promise<Backend> {
@@ -23,6 +25,11 @@ export function openNative(installed: Installed, threads: number): Promise<Backe
   }
   opened ??= { folder: installed.folder, threads, backend: load(installed, threads) };
   return opened.backend;
+}
+
+/** Calls for SavedModels; null while this backend is not open. */
+export function openSavedModels(): SavedModels | null {
+  return savedModels;
 }
 
 async function load(installed: Installed, threads: number): Promise<Backend> {
@@ -37,6 +44,7 @@ async function load(installed: Installed, threads: number): Promise<Backend> {
   await tf.ready();
   const gpu = gpuName(tf);
   registerNativeKernels(tf, gpu !== null);
+  savedModels = savedModelsOf(tf, installed.bindingFolder);
   return { tf, name: 'native', gpu, version: `tensorflow ${installed.tensorflow}, ${installed.flavour}, tfjs ${tf.version.tfjs}` };
 }
 

@@ -18,6 +18,7 @@ import { feedShape, type Layout } from './layout.js';
 import { readOnnxFacts } from './onnx-file.js';
 import { openTeacher } from './open-teacher.js';
 import { rescaleOf } from './preprocess.js';
+import { savedModelFile, savedModelPaths } from './saved-model-files.js';
 import { tapShapes, type TapShape } from './taps.js';
 import { badModel, type OpenTensorFlow, type Teacher, type WantedTaps } from './teacher.js';
 import { parseModelJson, tfjsFormat, weightFiles } from './tfjs-files.js';
@@ -27,6 +28,8 @@ export interface ExpectedTeacher {
   readonly inputShape: readonly number[];
   readonly classes: number;
   readonly openTensorFlow: OpenTensorFlow;
+  /** On the native backend, which a SavedModel needs. */
+  readonly openNative?: OpenTensorFlow;
   /** Inner values whose shapes are asked for. */
   readonly taps?: WantedTaps;
   /** Names of the data's classes, by label. */
@@ -56,8 +59,10 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
   const named = {
     ...(recipe.input === undefined ? {} : { input: recipe.input }),
     ...(recipe.outputName === undefined ? {} : { outputName: recipe.outputName }),
+    ...(recipe.signature === undefined ? {} : { signature: recipe.signature }),
   };
-  const teacher = await openTeacher({ name: recipe.name, format: found.format, ...named, paths: found.paths }, expected.openTensorFlow);
+  const { openTensorFlow, openNative = openTensorFlow } = expected;
+  const teacher = await openTeacher({ name: recipe.name, format: found.format, ...named, paths: found.paths }, found.format === 'saved-model' ? openNative : openTensorFlow);
   try {
     const layout = chooseLayout(recipe, teacher, found.format, expected.inputShape);
     const taps = await tapShapes(teacher, layout.shape, expected.taps ?? []);
@@ -93,7 +98,10 @@ interface FoundFiles {
 
 async function findFiles(recipe: TeacherRecipe, folder: string): Promise<FoundFiles> {
   const given = resolve(folder, recipe.model);
-  const path = (await isFolder(recipe, given)) ? join(given, 'model.json') : given;
+  const isIn = await isFolder(recipe, given);
+  if (isIn && (await exists(join(given, savedModelFile)))) return { format: 'saved-model', paths: await savedModelPaths(given) };
+  if (recipe.signature !== undefined) throw new UserError(`teacher ${recipe.name}: signature "${recipe.signature}" given for ${recipe.model}, which is no SavedModel; none wanted`);
+  const path = isIn ? join(given, 'model.json') : given;
   const [main, place] = [basename(path), dirname(path)];
   const bytes = await readModel(recipe, path, given);
   const isOnnx = /\.onnx$/i.test(main);
@@ -116,9 +124,7 @@ async function isFolder(recipe: TeacherRecipe, path: string): Promise<boolean> {
 
 async function readModel(recipe: TeacherRecipe, path: string, given: string): Promise<Buffer> {
   if (await exists(path)) return readFile(path);
-  const isSaved = await exists(join(given, 'saved_model.pb'));
-  const wish = 'wanted an .onnx file or a folder with the model.json of a tfjs model';
-  throw new UserError(`teacher ${recipe.name}: the folder ${given} ${isSaved ? 'holds a SavedModel' : 'has no model.json'}; ${wish}`);
+  throw new UserError(`teacher ${recipe.name}: the folder ${given} has no model.json; wanted an .onnx file, a folder with the model.json of a tfjs model, or a SavedModel's`);
 }
 
 function externalFiles(recipe: TeacherRecipe, bytes: Uint8Array): readonly string[] {

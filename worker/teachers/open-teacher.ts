@@ -1,11 +1,11 @@
 /** Opens a teacher by its format; tfjs and onnxruntime are loaded only when a teacher wants them. */
-import { UserError } from '../../shared/errors.js';
 import { openGraphModel } from './graph-model.js';
 import { openLayersModel } from './layers-model.js';
 import { openOnnx } from './onnx.js';
+import { openSavedModel } from './saved-model.js';
 import type { OpenTensorFlow, Teacher, TeacherSource } from './teacher.js';
 
-/** @throws UserError 65 when its files are wrong, 2 when the recipe names an input or output that it lacks */
+/** @throws UserError 65 when its files are wrong, 69 when they need another backend, 2 when the recipe names an input or output that it lacks */
 export async function openTeacher(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
   switch (source.format) {
     case 'onnx':
@@ -15,7 +15,7 @@ export async function openTeacher(source: TeacherSource, openTensorFlow: OpenTen
     case 'graph-model':
       return openGraphModel(source, await openTensorFlow());
     case 'saved-model':
-      throw new UserError(`teacher ${source.name}: a SavedModel cannot be run; wanted an .onnx file or the model.json of a tfjs model`);
+      return openSavedModel(source, await openTensorFlow());
     default:
       return source.format satisfies never;
   }

@@ -1,6 +1,7 @@
 /**
  * A frozen model that gives one row of logits (or probabilities) for each sample. It runs in inference mode, learns
- * nothing, and is a pure function of its inputs. One file for each format: onnx.ts, layers-model.ts, graph-model.ts.
+ * nothing, and is a pure function of its inputs. One file for each format: onnx.ts, layers-model.ts, graph-model.ts,
+ * saved-model.ts.
  */
 import type * as TensorFlowModule from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../../shared/errors.js';
@@ -41,7 +42,7 @@ export interface ForwardResult {
 }
 
 /** What is needed to open a teacher: `paths` has its files by name, the model file first. */
-export interface TeacherSource extends Pick<TeacherSpec, 'name' | 'format' | 'input' | 'outputName'> {
+export interface TeacherSource extends Pick<TeacherSpec, 'name' | 'format' | 'signature' | 'input' | 'outputName'> {
   readonly paths: ReadonlyMap<string, string>;
 }
 
