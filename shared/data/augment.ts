@@ -43,18 +43,24 @@ function crop(pixels: Float32Array, { height, width, channels }: Image, least: n
   const top = stream.float() * (1 - share) * (height - 1);
   const left = stream.float() * (1 - share) * (width - 1);
   const from = pixels.slice();
-  for (let y = 0; y < height; y++) {
+  const columns = Array.from({ length: width }, (_, x) => between(left + x * share, width));
+  for (let y = 0, to = 0; y < height; y++) {
     const [upper, lower, down] = between(top + y * share, height);
-    for (let x = 0; x < width; x++) {
-      const [before, after, right] = between(left + x * share, width);
-      for (let c = 0; c < channels; c++) {
-        const at = (row: number, column: number): number => from[(row * width + column) * channels + c] ?? 0;
-        const above = at(upper, before) + right * (at(upper, after) - at(upper, before));
-        const below = at(lower, before) + right * (at(lower, after) - at(lower, before));
-        pixels[(y * width + x) * channels + c] = above + down * (below - above);
+    for (const [before, after, right] of columns) {
+      const topLeft = (upper * width + before) * channels;
+      const [toRight, toBottom] = [(after - before) * channels, (lower - upper) * width * channels];
+      for (let at = topLeft; at < topLeft + channels; at++, to++) {
+        const above = blend(from[at] ?? 0, from[at + toRight] ?? 0, right);
+        const below = blend(from[at + toBottom] ?? 0, from[at + toBottom + toRight] ?? 0, right);
+        pixels[to] = blend(above, below, down);
       }
     }
   }
+}
+
+/** So far on the way from a to b. */
+function blend(a: number, b: number, share: number): number {
+  return a + share * (b - a);
 }
 
 /** The two pixels around a place, and how far behind the first it is. */
