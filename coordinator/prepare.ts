@@ -12,6 +12,7 @@ import type { DataSet, Manifest } from '../shared/data/manifest.js';
 import { cutLabelFile } from '../shared/labels/cut-file.js';
 import { labelKinds } from '../shared/labels/sets.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
+import { layersOf } from '../shared/models/topology.js';
 import { pluginDigests, type InstalledPlugins } from '../shared/plugins.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
 import type { Preprocess, Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
@@ -78,6 +79,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   };
   const inspected = await options.tools.inspectStudent(given.student, recipeFolder, expected);
   checkExits(given, inspected.spec);
+  checkTokens(given, inspected.spec);
   const teachers = await prepareTeachers(options, expected);
   const { recipe, student } = await options.tools.planTaps(given, inspected, teachers.taps);
   const artifacts = new Map<string, ArtifactSource>([...data.artifacts, ...teachers.artifacts]);
@@ -94,6 +96,13 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
 function checkExits({ losses }: Recipe, { exits }: StudentSpec): void {
   const term = termsIn(losses).find((name) => needsOf(losses, name).exits);
   if (term !== undefined && exits === undefined) throw new UserError(`losses.${term}: the student has one output; earlier exits wanted (student.exits: true, or a model with several outputs)`);
+}
+
+/** @throws UserError 2 when numbers of tokens would be made others */
+function checkTokens({ data: { augment } }: Recipe, { topology }: StudentSpec): void {
+  const operation = (['noise', 'mixup'] as const).find((key) => augment?.[key] !== undefined);
+  const reader = operation === undefined ? undefined : layersOf(topology).find(({ className }) => className === 'Embedding');
+  if (reader !== undefined) throw new UserError(`data.augment.${operation}: the student's layer "${reader.name}" reads numbers of tokens, which have no values between them; no ${operation} wanted`);
 }
 
 interface PreparedData {

@@ -6,16 +6,19 @@ import { tinyRun } from './tiny-run.js';
 
 const tiny = tinyRun();
 
+const withEmbedding = { ...tiny.student, topology: { class_name: 'Sequential', config: { layers: [{ class_name: 'Embedding', config: { name: 'words' } }] } } };
+
 interface Fakes {
+  readonly student?: PreparedRun['student'];
   readonly trainLabels?: number[];
   readonly evalShape?: number[];
   readonly teacherSha?: string;
   readonly kernel?: number;
 }
 
-function tools({ trainLabels = [0, 1, 2, 0], evalShape = [16], teacherSha = 'a'.repeat(64), kernel = 1 }: Fakes = {}): PrepareTools {
+function tools({ student: spec = tiny.student, trainLabels = [0, 1, 2, 0], evalShape = [16], teacherSha = 'a'.repeat(64), kernel = 1 }: Fakes = {}): PrepareTools {
   return {
-    inspectStudent: async () => ({ spec: tiny.student, weights: new Map([['dense/kernel', Float32Array.of(kernel)]]) }),
+    inspectStudent: async () => ({ spec, weights: new Map([['dense/kernel', Float32Array.of(kernel)]]) }),
     inspectTeacher: async (teacher, _folder, expected) => ({
       spec: { name: teacher.name, format: 'onnx', weight: teacher.weight, temperature: teacher.temperature ?? null, output: 'logits', layout: 'nhwc', classes: expected.classes, parameters: 9, files: [{ name: 'a.onnx', sha256: teacherSha, bytes: 5 }] },
       paths: new Map([[teacherSha, '/models/a.onnx']]), warnings: ['odd'], taps: [],
@@ -86,6 +89,8 @@ describe('prepareRun', () => {
     ['a label beyond the classes', { trainLabels: [0, 1, 7, 0] }, { data: { train: { format: 'idx', images: 'x' }, classes: 3 } }, 65, /data.train: sample 2 has label 7; with 3 classes/],
     ['an evaluation set of other samples', { evalShape: [8, 8] }, {}, 2, /data.eval: samples of shape \[8, 8\]; data.train has \[16\]/],
     ['to shift samples that are no images', {}, { data: { train: { format: 'idx', images: 'x' }, augment: { shift: 1 } } }, 2, /data.augment.shift: samples are of \[16\]; images \[height, width, channels\] wanted/],
+    ['noise on numbers of tokens', { student: withEmbedding }, { data: { train: { format: 'idx', images: 'x' }, augment: { noise: 1 } } }, 2, /data.augment.noise: the student's layer "words" reads numbers of tokens, which have no values between them; no noise wanted/],
+    ['mixtures of tokens', { student: withEmbedding }, { data: { train: { format: 'idx', images: 'x' }, augment: { mixup: 1 } } }, 2, /data.augment.mixup: the student's layer "words"/],
     ['no labels and no number of classes', { trainLabels: [-1, -1, -1, -1] }, { data: { train: { format: 'idx', images: 'x' } } }, 2, /data.classes is needed/],
   ];
   it.each(refused)('refuses %s', async (_name, fakes, overrides, exitCode, message) => {
