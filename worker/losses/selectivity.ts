@@ -15,41 +15,64 @@ export function selectivity({ student, teacher, rows, scale, gradient }: PairInp
   const slopes = new Float64Array(x.values.length);
   const values_B = Float32Array.from({ length: rows }, (_, row) => {
     const [s, t] = [channelsOf(x, row), channelsOf(y, row)];
-    const unit = s.units.map((channel) => new Float64Array(channel.length));
-    const own = meanSquares(s.units, s.units, (c, d, product) => addScaled(unit[c], s.units[d], (4 * product) / s.units.length ** 2));
-    const both = meanSquares(s.units, t.units, (c, d, product) => addScaled(unit[c], t.units[d], (-4 * product) / (s.units.length * t.units.length)));
-    s.units.forEach((channel, c) => {
-      const slope = unit[c] ?? channel;
-      const norm = s.norms[c] ?? 1;
-      const along = norm > smallestNorm ? channel.reduce((sum, value, i) => sum + value * (slope[i] ?? 0), 0) : 0;
-      channel.forEach((value, i) => (slopes[(row * channel.length + i) * x.channels + c] = ((slope[i] ?? 0) - along * value) / norm));
-    });
-    return own + meanSquares(t.units, t.units) - 2 * both;
+    const unitSlopes = new Float64Array(s.units.length);
+    // Both sides of the first are the student's.
+    const value = meanSquares(s, s, unitSlopes, 2) + meanSquares(t, t, null, 0) - 2 * meanSquares(s, t, unitSlopes, -2);
+    throughNorms(s, unitSlopes, (c, i, slope) => (slopes[(row * s.places + i) * s.count + c] = slope));
+    return value;
   });
   unpool(slopes, { map, size, into: gradient, factor: scale });
   return { values_B, count: rows };
 }
 
-function channelsOf({ height, width, channels, values }: FeatureMap, row: number): { units: Float64Array[]; norms: number[] } {
+/** Of each channel of a row's map, its places as a vector of norm 1, one after the other; and the norms. */
+interface Channels {
+  readonly count: number;
+  readonly places: number;
+  readonly units: Float64Array;
+  readonly norms: Float64Array;
+}
+
+function channelsOf({ height, width, channels: count, values }: FeatureMap, row: number): Channels {
   const places = height * width;
-  const raw = Array.from({ length: channels }, (_, c) => Float64Array.from({ length: places }, (__, i) => values[(row * places + i) * channels + c] ?? 0));
-  const norms = raw.map((channel) => Math.max(Math.sqrt(channel.reduce((sum, value) => sum + value * value, 0)), smallestNorm));
-  return { units: raw.map((channel, c) => channel.map((value) => value / (norms[c] ?? 1))), norms };
+  const [units, norms] = [new Float64Array(count * places), new Float64Array(count)];
+  for (let c = 0; c < count; c++) {
+    let squares = 0;
+    for (let i = 0; i < places; i++) {
+      const value = values[(row * places + i) * count + c] ?? 0;
+      units[c * places + i] = value;
+      squares += value * value;
+    }
+    const norm = Math.max(Math.sqrt(squares), smallestNorm);
+    norms[c] = norm;
+    for (let i = c * places; i < (c + 1) * places; i++) units[i] = (units[i] ?? 0) / norm;
+  }
+  return { count, places, units, norms };
 }
 
-/** mean over all pairs of (a . b)^2; each product is shown to `visit`. */
-function meanSquares(a: readonly Float64Array[], b: readonly Float64Array[], visit: (c: number, d: number, product: number) => void = () => undefined): number {
+/** mean over all pairs of (a . b)^2; `factor` x its slope by a, b held, is added to `slopes`. */
+function meanSquares(a: Channels, b: Channels, slopes: Float64Array | null, factor: number): number {
+  const { places } = a;
   let sum = 0;
-  a.forEach((x, c) => b.forEach((y, d) => {
-    const product = x.reduce((total, value, i) => total + value * (y[i] ?? 0), 0);
-    sum += product * product;
-    visit(c, d, product);
-  }));
-  return sum / (a.length * b.length);
+  for (let c = 0; c < a.count; c++) {
+    for (let d = 0; d < b.count; d++) {
+      let product = 0;
+      for (let i = 0; i < places; i++) product += (a.units[c * places + i] ?? 0) * (b.units[d * places + i] ?? 0);
+      sum += product * product;
+      if (slopes === null) continue;
+      const step = (2 * factor * product) / (a.count * b.count);
+      for (let i = 0; i < places; i++) slopes[c * places + i] = (slopes[c * places + i] ?? 0) + step * (b.units[d * places + i] ?? 0);
+    }
+  }
+  return sum / (a.count * b.count);
 }
 
-function addScaled(into: Float64Array | undefined, values: Float64Array | undefined, factor: number): void {
-  values?.forEach((value, i) => {
-    if (into !== undefined) into[i] = (into[i] ?? 0) + factor * value;
-  });
+/** From slopes by the channels of norm 1 to slopes by the channels. */
+function throughNorms({ count, places, units, norms }: Channels, unitSlopes: Float64Array, give: (c: number, place: number, slope: number) => void): void {
+  for (let c = 0; c < count; c++) {
+    const norm = norms[c] ?? 1;
+    let along = 0;
+    for (let i = c * places; i < (c + 1) * places && norm > smallestNorm; i++) along += (units[i] ?? 0) * (unitSlopes[i] ?? 0);
+    for (let i = 0; i < places; i++) give(c, i, ((unitSlopes[c * places + i] ?? 0) - along * (units[c * places + i] ?? 0)) / norm);
+  }
 }
