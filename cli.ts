@@ -4,7 +4,7 @@
  * imported by the verb that uses them), prints results to stdout and talk to stderr, and turns errors into exit codes.
  */
 import { onSnapshotWanted, stop } from './shared/signals.js';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import type { LocalWorkers } from './coordinator/local-workers.js';
 import type { PreparedRun } from './coordinator/run-data.js';
 import type { TableRow } from './coordinator/reports/table.js';
 import { collect, integer, joinLine, joinToken, listenAddress, newToken, positive, readToken, type Address } from './shared/command-line.js';
-import { exitCodes, storageProblem, UserError } from './shared/errors.js';
+import { codeOf, exitCodes, storageProblem, UserError } from './shared/errors.js';
 import { labelHome } from './shared/labels/home.js';
 import type { InstalledPlugins } from './shared/plugins.js';
 import type { ReadRecipe } from './shared/recipe/read.js';
@@ -353,6 +353,17 @@ async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
   return exitCodes.done;
 }
 
+async function initVerb(file: string): Promise<number> {
+  const { starterRecipe } = await import('./shared/recipe/starter.js');
+  try {
+    writeFileSync(file, starterRecipe, { flag: 'wx' });
+  } catch (error) {
+    throw new UserError(`init ${file}: cannot be written (${String(codeOf(error))}); a new file in a folder that is there was wanted`, exitCodes.usage, error);
+  }
+  print(`${file}: written. Name your teacher and your data in it, then: stillhouse validate ${file}`);
+  return exitCodes.done;
+}
+
 async function doctorVerb(flags: { json?: boolean }): Promise<number> {
   const { diagnose, formatChecks } = await import('./worker/doctor.js');
   const checks = await diagnose();
@@ -439,6 +450,7 @@ function program(done: (code: number) => void): Command {
     .option('--out <dir>', 'where to (default RUN/export)').action(verb(exportVerb));
   root.command('verify').argument('<run>', 'run folder').description('check a run\'s accounts against each other').option('--json').action(verb(verifyVerb));
   withRecipe(root.command('validate').argument('<recipe>').description('check a recipe, its data and its models')).addOption(plugin()).action(verb(validateVerb));
+  root.command('init').argument('[file]', 'a new recipe', 'recipe.yaml').description('write a starter recipe').action(verb(initVerb));
   root.command('doctor').description('what this machine can do').option('--json').action(verb(doctorVerb));
   root.command('backend').description('native backends').command('install').argument('<flavour>', 'cpu or cuda').option('--wheel <file>', 'a TensorFlow wheel on this disk')
     .option('--mirror <url>', 'a Python package index, or the wheel\'s address').option('--force', 'install again').action(verb(installVerb));

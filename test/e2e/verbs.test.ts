@@ -78,6 +78,20 @@ describe('compare', () => {
   });
 });
 
+describe('init', () => {
+  it('writes a recipe in which nothing is wrong but that the files are not there yet, and never over another', async () => {
+    const file = at('new.yaml');
+    const first = await stillhouse('init', file);
+    expect(first.code, first.stderr).toBe(0);
+    const { code, stderr } = await stillhouse('validate', file);
+    expect(code).toBe(2);
+    expect(stderr.trim().split('\n').every((line) => /a file that is there, relative to the recipe, wanted$/.test(line)), stderr).toBe(true);
+    writeFileSync(file, 'mine');
+    expect(await stillhouse('init', file)).toMatchObject({ code: 2, stderr: expect.stringMatching(/cannot be written \(EEXIST\); a new file/) });
+    expect(readFileSync(file, 'utf8')).toBe('mine');
+  });
+});
+
 describe('export', () => {
   it('writes a card that has the run\'s own figures and digests', async () => {
     const { code, stdout, stderr } = await stillhouse('export', at('run'), '--out', at('exported'));
