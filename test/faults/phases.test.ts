@@ -52,7 +52,7 @@ describe.each(faultPoints)('the coordinator killed at the phase: %s', (point) =>
     await expectKilled(first, point);
     await expectSound(place);
     const before = commitsOf(place.out).length;
-    const second = startCoordinator(place, { port: Number(new URL(url).port) });
+    const second = startCoordinator(place, { port: Number(new URL(url).port), expect: 2 });
     await expectDone(second, ...workers);
     await runs.expectUndisturbed(place);
     expect(journalOf(place.out).filter((line) => line.type === 'generation')).toHaveLength(2);
