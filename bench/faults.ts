@@ -2,7 +2,7 @@
  * What failures cost, with real processes on this machine: the MNIST example (without its baseline) in two local workers,
  * and a student of 25 M parameters. Times are the coordinator's own, from the journal.
  *
- *   node dist/bench/faults.js [worker] [coordinator] [repeated] [goodput] [join] [log] [sync]      all of them without a name
+ *   node dist/bench/faults.js [worker] [coordinator] [repeated] [goodput] [join] [snapshot] [log] [sync]      all of them without a name
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,9 +40,10 @@ class Cluster {
     return cluster;
   }
 
-  addWorker(): Program {
+  /** @param through the command that starts it */
+  addWorker(through: readonly string[] = []): Program {
     // Caches are kept between workers of one place, as on a machine whose worker is started again.
-    const worker = new Program(['worker', this.url, '--backend', 'wasm'], { STILLHOUSE_CACHE: join(scratch, `cache-${this.#started++ % 2}`) });
+    const worker = new Program(['worker', this.url, '--backend', 'wasm'], { STILLHOUSE_CACHE: join(scratch, `cache-${this.#started++ % 2}`) }, undefined, through);
     this.workers.push(worker);
     return worker;
   }
@@ -190,25 +191,43 @@ snapshots: { everySteps: 10 }
   return path;
 }
 
+/** On a machine of its own the joiner's computing takes nothing from the others: here it has the processors that they leave idle. */
 async function joining(): Promise<void> {
+  await joined('a worker joins, 24.8 M parameters', []);
+  await joined('a worker joins with the lowest priority, 24.8 M parameters', ['nice', '-n', '19']);
+}
+
+async function joined(what: string, through: readonly string[]): Promise<void> {
   const cluster = await Cluster.start({ recipe: bigRecipe(), out: join(scratch, 'join'), sets: [] }, 1);
   await cluster.atStep(15);
   const alone = median(intervals(cluster.commits().slice(5)));
   const fromMs = Date.now();
-  const joiner = cluster.addWorker();
+  const joiner = cluster.addWorker(through);
   await cluster.coordinator.says(/w2 .*is ready/);
   const readyMs = Date.now() - fromMs;
   const during = intervals(cluster.commits().filter(({ atMs }) => atMs > fromMs - 2 * alone));
   await cluster.atStep(cluster.commits().length + 15);
   const lines = cluster.commits();
   const after = median(intervals(lines.slice(-10)));
-  // A snapshot is due after every tenth step: the step after it would show a pause.
   const times = intervals(lines.filter(({ atMs }) => atMs > fromMs + readyMs));
-  print('a worker joins, 24.8 M parameters', { readyMs, stepMsBefore: alone, longestStepMsMeanwhile: Math.max(...during), stepMsAfter: after, longestStepMsAfter: Math.max(...times) });
-  const snapshots = join(cluster.job.out, 'snapshots');
-  const [state = ''] = readdirSync(snapshots).filter((name) => name.endsWith('.state'));
-  print('snapshots, 24.8 M parameters', { bytes: statSync(join(snapshots, state)).size, medianStepMs: median(intervals(lines)), medianStepMsAfterSnapshot: median(lines.flatMap((line, i) => (line.step % 10 === 0 && i > 0 ? [line.atMs - (lines[i - 1]?.atMs ?? 0)] : []))) });
+  print(what, { readyMs, stepMsBefore: alone, longestStepMsMeanwhile: Math.max(...during), stepMsAfter: after, longestStepMsAfter: Math.max(...times) });
   joiner.child.kill('SIGKILL');
+  cluster.end();
+}
+
+/** One is taken after every tenth step: the step after it would show a pause. */
+async function snapshotPause(): Promise<void> {
+  const cluster = await Cluster.start({ recipe: bigRecipe(), out: join(scratch, 'snapshots'), sets: [] }, 1);
+  await cluster.atStep(125);
+  const lines = cluster.commits().slice(5);
+  const steps = intervals(lines).map((ms, i) => ({ ms, isAfter: (lines[i + 1]?.step ?? 1) % 10 === 0 }));
+  const of = (wanted: boolean): number[] => steps.filter(({ isAfter }) => isAfter === wanted).map(({ ms }) => ms);
+  const folder = join(cluster.job.out, 'snapshots');
+  const [state = ''] = readdirSync(folder).filter((name) => name.endsWith('.state'));
+  print('snapshots, 24.8 M parameters', {
+    bytes: statSync(join(folder, state)).size, snapshots: of(true).length, medianStepMs: median(of(false)), longestStepMs: Math.max(...of(false)),
+    medianStepMsAfterSnapshot: median(of(true)), longestStepMsAfterSnapshot: Math.max(...of(true)),
+  });
   cluster.end();
 }
 
@@ -269,7 +288,7 @@ async function compareLogs(what: string, job: Omit<Job, 'out'>, { workers, from,
   print(`log on the disk against in memory, ${what}`, { stepMsOnDisk: disk, stepMsInMemory: memory, ratio: round(disk / memory) });
 }
 
-const benches = { worker: workerKilled, coordinator: coordinatorKilled, repeated: repeatedWork, goodput, join: joining, log: logCost, sync: syncHidden };
+const benches = { worker: workerKilled, coordinator: coordinatorKilled, repeated: repeatedWork, goodput, join: joining, snapshot: snapshotPause, log: logCost, sync: syncHidden };
 
 const wanted = process.argv.slice(2);
 try {

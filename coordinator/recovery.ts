@@ -11,6 +11,7 @@ import type { Replica } from '../shared/replica.js';
 import { afterRewinds, Journal, type JournalLine } from './journal.js';
 import type { CommitLog, CommitRecord } from './log.js';
 import type { Snapshot, Snapshots } from './snapshots.js';
+import { sourceOf } from './state-copy.js';
 
 export interface Recovered {
   readonly journal: Journal;
@@ -72,7 +73,7 @@ async function ensureInitial({ snapshots, replica, initialWeights, recipeDigest,
   if (initial !== undefined && (await snapshots.load(initial, replica.state()))) return;
   if (initial !== undefined) warn(`${initial.path} is damaged; it is written anew`);
   replica.loadWeights(initialWeights);
-  await snapshots.write(replica.state().slice(), { step: 0, update: 0, unit: 0, epoch: 0, stateHash: replica.hashState(), recipeDigest });
+  await snapshots.write(sourceOf(replica.state()), { step: 0, update: 0, unit: 0, epoch: 0, stateHash: replica.hashState(), recipeDigest });
 }
 
 /** Loads the newest sound snapshot and applies the log to it; what the log holds beyond a gap or a damage is cut off. */

@@ -186,7 +186,7 @@ export class Run {
   /** Resolves once nothing is being written any more. */
   async idle(): Promise<void> {
     await this.#committing;
-    await this.#snapshotter.idle();
+    await this.#snapshotter.close();
   }
 
   /** Tells every worker, and waits a moment for them to close. */

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { codeOf } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
-import { storing, writeDurably } from './storage.js';
+import { putInPlace, storing, writeDurably } from './storage.js';
 
 const count = z.number().int().nonnegative();
 const headerSchema = z.object({
@@ -32,6 +32,12 @@ const headerSchema = z.object({
 export type SnapshotHeader = z.infer<typeof headerSchema>;
 export type Position = Omit<SnapshotHeader, 'sha256' | 'bytes'>;
 export type Snapshot = SnapshotHeader & { readonly path: string };
+
+export interface StateSource {
+  readonly bytes: Uint8Array;
+  /** Writes them there; it is on the disk when this resolves. Gives its SHA-256, hexadecimal. */
+  writeTo(path: string): Promise<string>;
+}
 
 const pieceBytes = 4 * 1024 * 1024;
 
@@ -96,17 +102,15 @@ export class Snapshots {
     return this.#list.at(-this.#keep)?.step ?? 0;
   }
 
-  /**
-   * Writes the state, a copy that does not change any more, and deletes snapshots beyond the number to keep.
-   * @throws UserError (69) when the storage fails; the earlier snapshots are untouched
-   */
-  async write(state: Uint8Array, position: Position): Promise<Snapshot> {
+  /** Writes the state, and deletes snapshots beyond the number to keep. @throws UserError (69) when the storage fails; the earlier snapshots are untouched */
+  async write(state: StateSource, position: Position): Promise<Snapshot> {
     return storing(`${this.#folder}, snapshot at step ${position.step}`, async () => {
-      const sha256 = await digestOf(state);
+      const aside = join(this.#folder, `${position.step}.state.new`);
+      const sha256 = await state.writeTo(aside);
       const stem = `${position.step}-${sha256}`;
       const path = join(this.#folder, `${stem}.state`);
-      const header: SnapshotHeader = { ...position, sha256, bytes: state.length };
-      await writeDurably(path, pieces(state));
+      await putInPlace(aside, path);
+      const header: SnapshotHeader = { ...position, sha256, bytes: state.bytes.length };
       if (position.step > 0) faultPoint('snapshot');
       await writeDurably(join(this.#folder, `${stem}.json`), [Buffer.from(`${JSON.stringify(header)}\n`)]);
       const snapshot = { ...header, path };
@@ -174,20 +178,6 @@ function parseJson(text: string): unknown {
     if (error instanceof SyntaxError) return null;
     throw error;
   }
-}
-
-function* pieces(state: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < state.length; at += pieceBytes) yield state.subarray(at, at + pieceBytes);
-}
-
-/** In pieces, with room for other events between them. */
-async function digestOf(state: Uint8Array): Promise<string> {
-  const hash = createHash('sha256');
-  for (const piece of pieces(state)) {
-    hash.update(piece);
-    await new Promise(setImmediate);
-  }
-  return hash.digest('hex');
 }
 
 async function readInto(path: string, target: Uint8Array, sha256: string): Promise<boolean> {

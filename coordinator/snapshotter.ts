@@ -1,11 +1,12 @@
 /**
  * When a snapshot is due or asked for, and taking it beside training: the state is copied between two commits, written in the
  * background, and the log before the oldest snapshot that is kept is deleted afterwards. One at a time. Costs the
- * state's bytes of memory, and training the time to hash and copy them.
+ * state's bytes of memory, and training the time to copy them and to see by the fast hash that they are sound.
  */
 import type { Replica } from '../shared/replica.js';
 import type { CommitLog } from './log.js';
 import { expectOwnState } from './own-state.js';
+import { StateCopy } from './state-copy.js';
 import type { Position, Snapshots } from './snapshots.js';
 
 export interface SnapshotterOptions {
@@ -28,7 +29,7 @@ export class Snapshotter {
   /** Bytes of log that the last snapshot found; they stay until two newer snapshots are kept. */
   #logBase: number;
   #writing: Promise<void> | null = null;
-  #copy: Uint8Array | null = null;
+  readonly #copy: StateCopy;
   /** Asked for, and not begun yet. */
   #wanted: ((step: number) => void)[] = [];
 
@@ -38,6 +39,7 @@ export class Snapshotter {
     this.#lastStep = options.snapshots.newest?.step ?? 0;
     this.#lastMs = options.nowMs();
     this.#logBase = 0;
+    this.#copy = new StateCopy(options.replica.plan.stateBytes);
   }
 
   /** One is due, whatever the rules say; `whenDone` hears at which step it was taken, once it is on the disk. */
@@ -70,6 +72,11 @@ export class Snapshotter {
     await this.#writing;
   }
 
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#copy.close();
+  }
+
   #tell(wanted: readonly ((step: number) => void)[], { step }: Position): void {
     for (const whenDone of wanted) whenDone(step);
   }
@@ -84,9 +91,7 @@ export class Snapshotter {
     expectOwnState(replica, position);
     [this.#lastStep, this.#lastMs, this.#logBase] = [position.step, nowMs(), log.sizeBytes];
     log.rotate();
-    // Kept between snapshots: filling fresh memory takes several times as long as copying.
-    this.#copy ??= new Uint8Array(replica.plan.stateBytes);
-    this.#copy.set(replica.state());
+    this.#copy.take(replica.state());
     await snapshots.write(this.#copy, position);
     await log.dropBefore(snapshots.oldestStep);
     this.#logBase = Math.min(this.#logBase, log.sizeBytes);

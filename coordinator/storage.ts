@@ -37,29 +37,35 @@ function damaged(path: string, cause?: unknown): UserError {
 
 /** Replaces `path` as a whole. The pieces are written in order, and are on the disk when this returns. */
 export async function writeDurably(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
-  await writeTemporary(path, pieces);
-  await rename(`${path}.new`, path);
+  await writeAside(`${path}.new`, pieces);
+  await putInPlace(`${path}.new`, path);
+}
+
+/** Gives a file that is on the disk its name, in place of what had it. */
+export async function putInPlace(aside: string, path: string): Promise<void> {
+  await rename(aside, path);
   await syncFolder(dirname(path));
 }
 
 /** Creates `path` with this content, or returns false if it exists. Of two processes one wins, also over a network file system. */
 export async function createDurably(path: string, content: string): Promise<boolean> {
-  const temporary = `${path}.${process.pid}`;
-  await writeTemporary(temporary, [Buffer.from(content)]);
+  const temporary = `${path}.${process.pid}.new`;
+  await writeAside(temporary, [Buffer.from(content)]);
   try {
-    await link(`${temporary}.new`, path);
+    await link(temporary, path);
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
     throw error;
   } finally {
-    await unlink(`${temporary}.new`);
+    await unlink(temporary);
   }
   await syncFolder(dirname(path));
   return true;
 }
 
-async function writeTemporary(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
-  const file = await open(`${path}.new`, 'w');
+/** Writes a file that has not got its name yet; it is on the disk when this returns. */
+export async function writeAside(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+  const file = await open(path, 'w');
   try {
     for await (const piece of pieces) await file.writeFile(piece);
     await file.sync();

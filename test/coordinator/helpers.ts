@@ -1,4 +1,5 @@
 /** Temporary folders and small records for the coordinator's tests. */
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +19,10 @@ export async function temporaryFolder(): Promise<string> {
 afterAll(async () => {
   await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
 });
+
+export function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
 
 export function commitLine(step: number, fields: Partial<CommitLine> = {}): CommitLine {
   return {

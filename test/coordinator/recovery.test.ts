@@ -6,6 +6,7 @@ import { Journal } from '../../coordinator/journal.js';
 import { chunkCrcs, CommitLog, commitRecordSchema, type CommitRecord } from '../../coordinator/log.js';
 import { recover, type Recovered } from '../../coordinator/recovery.js';
 import { Snapshots } from '../../coordinator/snapshots.js';
+import { sourceOf } from '../../coordinator/state-copy.js';
 import { commitScalars } from '../../shared/optimizer/scalars.js';
 import { planReplica } from '../../shared/replica-plan.js';
 import { Replica } from '../../shared/replica.js';
@@ -36,7 +37,7 @@ async function goOn(folder: string, { from, to, snapshotsAt = [], compression }:
   for (let step = from; step < to; step++) {
     if (snapshotsAt.includes(step)) {
       log.rotate();
-      await snapshots.write(Uint8Array.from(replica.state()), { step, update: step, unit: step, epoch: 0, stateHash: replica.hashState(), recipeDigest: run.recipeDigest });
+      await snapshots.write(sourceOf(replica.state()), { step, update: step, unit: step, epoch: 0, stateHash: replica.hashState(), recipeDigest: run.recipeDigest });
     }
     replica.clearSlot(0);
     replica.leaf(0).fill((step + 1) / 8).fill(Math.PI, 1, 9);

@@ -1,23 +1,23 @@
 import { readdir, readFile, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Snapshots, type Position } from '../../coordinator/snapshots.js';
-import { hashOf, payloadOf, temporaryFolder } from './helpers.js';
+import { sourceOf } from '../../coordinator/state-copy.js';
+import { hashOf, payloadOf, sha256Of, temporaryFolder } from './helpers.js';
 
 const position = (step: number): Position => ({ step, update: step, unit: step, epoch: 0, stateHash: hashOf(step), recipeDigest: 'd' });
 
 async function withSteps(steps: readonly number[], keep = 2): Promise<{ folder: string; snapshots: Snapshots }> {
   const folder = await temporaryFolder();
   const snapshots = await Snapshots.open(folder, keep);
-  for (const step of steps) await snapshots.write(payloadOf(step, 100), position(step));
+  for (const step of steps) await snapshots.write(sourceOf(payloadOf(step, 100)), position(step));
   return { folder, snapshots };
 }
 
 describe('Snapshots', () => {
   it('are named by step and content, and give the state back', async () => {
     const { folder, snapshots } = await withSteps([0, 7]);
-    const sha256 = createHash('sha256').update(payloadOf(7, 100)).digest('hex');
+    const sha256 = sha256Of(payloadOf(7, 100));
     expect((await readdir(folder)).filter((name) => name.startsWith('7'))).toEqual([`7-${sha256}.json`, `7-${sha256}.state`]);
     const again = await Snapshots.open(folder, 2);
     const target = new Uint8Array(100);
@@ -83,9 +83,8 @@ describe('Snapshots', () => {
 
   it('leave the earlier ones alone when the disk is full', async () => {
     const { folder, snapshots } = await withSteps([0, 5]);
-    const sha256 = createHash('sha256').update(payloadOf(10, 100)).digest('hex');
-    await symlink('/dev/full', join(folder, `10-${sha256}.state.new`));
-    await expect(snapshots.write(payloadOf(10, 100), position(10))).rejects.toMatchObject({
+    await symlink('/dev/full', join(folder, '10.state.new'));
+    await expect(snapshots.write(sourceOf(payloadOf(10, 100)), position(10))).rejects.toMatchObject({
       name: 'UserError', exitCode: 69, message: expect.stringMatching(/snapshot at step 10: no space left on the disk/),
     });
     expect((await Snapshots.open(folder, 2)).newest?.step).toBe(5);

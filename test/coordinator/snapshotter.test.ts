@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Position } from '../../coordinator/snapshots.js';
+import type { Position, StateSource } from '../../coordinator/snapshots.js';
 import { Snapshotter, type SnapshotterOptions } from '../../coordinator/snapshotter.js';
 import { planReplica } from '../../shared/replica-plan.js';
 import { Replica } from '../../shared/replica.js';
@@ -21,7 +21,7 @@ function rigOf(options: Partial<SnapshotterOptions>): Rig {
   const [taken, dropped]: [number[], number[]] = [[], []];
   const clock = { ms: 0 };
   const log = { sizeBytes: 0, rotate: () => undefined, dropBefore: async (step: number) => void dropped.push(step) };
-  const write = async (_state: Uint8Array, position: Position): ReturnType<SnapshotterOptions['snapshots']['write']> => {
+  const write = async (_state: StateSource, position: Position): ReturnType<SnapshotterOptions['snapshots']['write']> => {
     taken.push(position.step);
     return { ...position, sha256: '', bytes: 0, path: '' };
   };

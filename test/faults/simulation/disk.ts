@@ -5,7 +5,7 @@
 import { afterRewinds, type JournalLine } from '../../../coordinator/journal.js';
 import type { CommitRecord } from '../../../coordinator/log.js';
 import { applyCommit } from '../../../coordinator/recovery.js';
-import type { Position, Snapshot } from '../../../coordinator/snapshots.js';
+import type { Position, Snapshot, StateSource } from '../../../coordinator/snapshots.js';
 import type { Replica } from '../../../shared/replica.js';
 import type { Clock } from './clock.js';
 import type { RandomStream } from './random-stream.js';
@@ -74,8 +74,8 @@ export class Disk {
     get oldestStep(): number {
       return disk.#snapshots.at(-kept)?.step ?? 0;
     },
-    write: (state: Uint8Array, position: Position): Promise<Snapshot> => {
-      const stored = storedSnapshot(state, position);
+    write: (state: StateSource, position: Position): Promise<Snapshot> => {
+      const stored = storedSnapshot(state.bytes, position);
       return disk.#write(() => {
         const later = disk.#snapshots.filter(({ step }) => step > 0);
         disk.#snapshots = [...disk.#snapshots.filter(({ step }) => step === 0), ...later.slice(1 - kept), stored];
