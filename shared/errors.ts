@@ -51,5 +51,6 @@ const storageCodes = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EPE
 export function storageProblem(error: unknown): string | null {
   const code = codeOf(error);
   if (!storageCodes.has(code)) return null;
-  return code === 'ENOSPC' || code === 'EDQUOT' ? 'no space left on the disk' : `the storage answered ${code}`;
+  if (code === 'ENOSPC' || code === 'EDQUOT') return 'no space left on the disk';
+  return code === 'EROFS' ? 'the disk is read-only' : `the storage answered ${code}`;
 }

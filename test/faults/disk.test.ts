@@ -1,10 +1,10 @@
 /** A disk that is slow, read-only or too small, under a coordinator in a real process. One that fills in mid-run: test/e2e/refusals.test.ts. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commitsOf, soon } from '../../bench/programs.js';
-import { scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+import { curveOf, scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
 import { BarsRuns, expectDone } from './bars-run.js';
 
 const scratch = scratchFolder();
@@ -28,7 +28,9 @@ describe('a disk on which every write takes a second more', () => {
 });
 
 /** A small file system of its own takes a mount, which takes root. */
-describe.runIf(process.getuid?.() === 0)('a disk that takes nothing', () => {
+const canMount = process.getuid?.() === 0;
+
+describe.runIf(canMount)('a disk that takes nothing', () => {
   const [disk, small] = [join(scratch.path, 'disk'), join(scratch.path, 'small')];
   const remount = (mode: 'ro' | 'rw'): void => void execFileSync('mount', ['-o', `remount,${mode}`, disk]);
   beforeAll(() => {
@@ -48,7 +50,7 @@ describe.runIf(process.getuid?.() === 0)('a disk that takes nothing', () => {
     expect([(await first.ended).code, (await worker.ended).code]).toEqual([75, 75]);
     remount('ro');
     const refused = await startCoordinator(place).ended;
-    expect([refused.code, refused.stderr]).toEqual([69, expect.stringMatching(/\nstillhouse: .*: the storage answered EROFS; the run is safe up to its last journalled step, run again to continue\n$/)]);
+    expect([refused.code, refused.stderr]).toEqual([69, expect.stringMatching(/\nstillhouse: .*: the disk is read-only; the run is safe up to its last journalled step, run again to continue\n$/)]);
     const elsewhere = await startCoordinator({ ...place, out: join(disk, 'new') }).ended;
     expect([elsewhere.code, elsewhere.stderr]).toEqual([69, expect.stringMatching(/\nstillhouse: .*new\/generations: cannot be made; a disk that can be written to was wanted\n$/)]);
     remount('rw');
@@ -61,6 +63,42 @@ describe.runIf(process.getuid?.() === 0)('a disk that takes nothing', () => {
     const place = { ...runs.placeOf('full cache'), caches: small };
     const { code, stderr } = await startCoordinator(place).ended;
     expect([code, stderr]).toEqual([69, expect.stringMatching(/^stillhouse: .*artifacts: no space left on the disk; room for the data was wanted there, or another STILLHOUSE_CACHE\n$/)]);
+  });
+});
+
+/** The kernel can be told of an error in an ext4: then it is read-only at once, also under files that are open for writing. */
+describe.runIf(canMount && existsSync('/dev/loop-control') && existsSync('/sys/fs/ext4'))('a disk that breaks', () => {
+  const [image, disk] = [join(scratch.path, 'image'), join(scratch.path, 'breaking')];
+  const mount = (): void => void execFileSync('mount', ['-o', 'loop,errors=remount-ro', image, disk]);
+  beforeAll(() => {
+    mkdirSync(disk);
+    execFileSync('truncate', ['-s', '64M', image]);
+    execFileSync('mkfs.ext4', ['-q', image]);
+    mount();
+  });
+  afterAll(() => execFileSync('umount', ['-l', disk]));
+
+  it('and becomes read-only while a run writes ends it with 69 and one line, and nothing that was committed is lost', async () => {
+    const place = { ...runs.placeOf('breaking'), out: join(disk, 'run') };
+    // Late writes are slow: the run is at work when the disk breaks.
+    const coordinator = startCoordinator(place, { environment: { STILLHOUSE_FAULT: 'slow-disk@32+' } });
+    const worker = startWorker(place, 'w0', await urlOf(coordinator));
+    await coordinator.says(/fault: slow-disk/);
+    const device = execFileSync('findmnt', ['-no', 'SOURCE', disk], { encoding: 'utf8' }).trim();
+    writeFileSync(join('/sys/fs/ext4', basename(device), 'trigger_fs_error'), '1');
+    const { code, stderr } = await coordinator.ended;
+    expect([code, stderr]).toEqual([69, expect.stringMatching(/\nstillhouse: .*: the disk is read-only; the run is safe up to its last journalled step, run again to continue\n$/)]);
+    const kept = curveOf(place.out);
+    expect(kept.length).toBeGreaterThan(0);
+    execFileSync('umount', [disk]);
+    // 1: errors were corrected.
+    execFileSync('sh', ['-c', 'e2fsck -fy "$0" > "$0.log" 2>&1 || test $? -eq 1', image]);
+    mount();
+    expect(curveOf(place.out).slice(0, kept.length)).toEqual(kept);
+    const again = startCoordinator(place, { port: Number(new URL(await urlOf(coordinator)).port) });
+    await expectDone(again, worker);
+    await runs.expectUndisturbed(place);
+    expect(curveOf(place.out).slice(0, kept.length)).toEqual(kept);
   });
 });
 
