@@ -51,7 +51,7 @@ export interface MembersOptions {
   readonly fail: (error: unknown) => void;
 }
 
-/** Fallings behind after which a worker is refused. */
+/** Fallings behind, or stallings of a step, after which a worker is refused. */
 const slowLimit = 3;
 const endGraceMs = 2000;
 /** A worker whose connection broke so short a time before the end is waited for: it comes back for the answer. */
@@ -126,11 +126,26 @@ export class Members implements MemberHost {
 
   /** A step waits for a buffer that sockets do not let go of: those that take nothing are cut off. */
   cutSlowReaders(patienceMs: number): void {
-    for (const member of this.#connections) if (member.outbox.stalledMs() > patienceMs) member.terminate('reads too slowly');
+    for (const member of this.#connections) {
+      if (member.outbox.stalledMs() <= patienceMs) continue;
+      this.#countSlow(member, 'reads too slowly for a step that waits for its buffer');
+      member.terminate('reads too slowly');
+    }
+  }
+
+  /** Says so and counts it for the process. Gives whether it has happened too often. */
+  #countSlow(member: Member, what: string): { readonly isFinal: boolean; readonly reason: string } {
+    const entry = member.admitted === null ? undefined : this.roster.of(member.admitted.worker);
+    if (entry !== undefined) entry.slow++;
+    const isFinal = (entry?.slow ?? 0) >= slowLimit;
+    const reason = `${what}${isFinal ? `, ${slowLimit} times` : ''}`;
+    this.#options.reporter.say('warn', `${member.name} ${reason}`);
+    return { isFinal, reason };
   }
 
   onHello(member: Member, hello: Up<'hello'>): void {
     this.#missing.delete(hello.worker);
+    if ((this.roster.of(hello.worker)?.slow ?? 0) >= slowLimit) return member.dismiss(closeCodes.refused, `too slow, ${slowLimit} times`);
     // Who comes while the results are being written hears of the end with all the others.
     if (this.#end !== null) member.outbox.send(this.#end);
     if (this.#isOver) return;
@@ -262,12 +277,7 @@ export class Members implements MemberHost {
   }
 
   #onTooSlow(member: Member): void {
-    const entry = member.admitted === null ? undefined : this.roster.of(member.admitted.worker);
-    if (entry === undefined) return;
-    entry.slow++;
-    const isFinal = entry.slow >= slowLimit;
-    const reason = `fell behind what the log still holds${isFinal ? `, ${slowLimit} times` : ''}`;
-    this.#options.reporter.say('warn', `${member.name} ${reason}`);
+    const { isFinal, reason } = this.#countSlow(member, 'fell behind what the log still holds');
     member.dismiss(isFinal ? closeCodes.refused : closeCodes.tooSlow, reason);
   }
 

@@ -9,7 +9,7 @@ interface Entry {
   samples: number;
   /** Spent on training leases, by phase: load, labels, student, reduce, wait, optimizer. */
   readonly seconds: Record<string, number>;
-  /** Times that it fell behind what the log still holds. */
+  /** Times that it fell behind what the log still holds, or kept a step waiting. */
   slow: number;
 }
 
