@@ -45,6 +45,7 @@ function instantCompute(): RunCompute {
   const batch = { rows: 1, inputs: new Float32Array(1), targets: { labels: new Int32Array(1), soft: null } };
   return {
     classes: 2,
+    specialties: new Map(),
     student: {
       load: () => undefined,
       gradients: async (_inputs, rows, _targets, _step, out) => {

@@ -51,11 +51,12 @@ async function reading(classes: number, rows: number, precision: string): Promis
         source, home: { folder, maxBytes: 2 ** 34 }, warn: (line) => print('warning', { line }),
         ensemble: async () => ({ labels: async (names, inputs) => new Map(names.map((name) => [name, Float32Array.from([...inputs].flatMap((id) => [...rowOf(id, classes)]))])) }),
       });
+    const batchOf = (ids: Uint32Array): { inputs: Float32Array; labels: Int32Array } => ({ inputs: Float32Array.from(ids), labels: new Int32Array(ids.length) });
     const kinds = [{ kind: 'mixture', temperature: 4 }] as const;
     const pass = async (labels: ReturnType<typeof openRunLabels>, epoch: number): Promise<number> => {
       const ids = shuffle(Uint32Array.from({ length: rows }, (_, i) => i), randomStream(['order', epoch]));
       const start = performance.now();
-      for (let at = 0; at < rows; at += 32) await labels?.get(ids.subarray(at, at + 32), Float32Array.from(ids.subarray(at, at + 32)), 0, kinds);
+      for (let at = 0; at < rows; at += 32) await labels?.get(ids.subarray(at, at + 32), batchOf(ids.subarray(at, at + 32)), 0, kinds);
       return (1000 * rows) / (performance.now() - start);
     };
     const first = open();
@@ -63,7 +64,7 @@ async function reading(classes: number, rows: number, precision: string): Promis
     await first?.close();
     const second = open();
     const [disk, memory] = [await pass(second, 1), await pass(second, 2)];
-    const kept = (await second?.get(Uint32Array.of(7), Float32Array.of(7), 0, kinds))?.get('T=4') ?? new Float32Array(classes);
+    const kept = (await second?.get(Uint32Array.of(7), batchOf(Uint32Array.of(7)), 0, kinds))?.get('T=4') ?? new Float32Array(classes);
     print('reading', { classes, precision, bytesPerSample: second?.rowBytes ?? 0, fromDiskPerSecond: round(disk), fromMemoryPerSecond: round(memory), totalVariation: round(totalVariation(rowOf(7, classes), kept)) });
   } finally {
     await rm(folder, { recursive: true, force: true });

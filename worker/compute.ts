@@ -66,7 +66,9 @@ export interface RunCompute {
   trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch>;
   /** Samples [from, to) of the evaluation set, without soft labels. */
   evalBatch(from: number, to: number): Promise<MicroBatch>;
-  /** Logits by teacher, and the mixture's log-probabilities under the name `ensemble`: [rows x classes] each. */
+  /** Classes of the teachers that label samples of these alone. */
+  readonly specialties: ReadonlyMap<string, readonly number[]>;
+  /** Logits by teacher, and the mixture's log-probabilities of those that are no specialists: [rows x classes] each. */
   teacherLogits(batch: MicroBatch): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
   /** Live tensors of the backend. */
   tensors(): number;

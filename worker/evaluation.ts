@@ -28,13 +28,21 @@ export function evaluateStudent(batch: MicroBatch, compute: RunCompute): Record<
   return { samples: labelled, 'student.correct': correct, 'student.loss': loss, ...Object.fromEntries([...gaps, ...early]) };
 }
 
+/** Of the classes that a specialist knows; all for any other teacher. */
+function labelsFor(specialty: readonly number[] | undefined, labels_B: Int32Array): Int32Array {
+  return specialty === undefined ? labels_B : labels_B.map((label) => (specialty.includes(label) ? label : -1));
+}
+
+/** `teacher.NAME.samples`: of a specialist, the samples of its classes, which alone count for it. */
 export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute): Promise<Record<string, number>> {
   const { teachers, ensemble } = await compute.teacherLogits(batch);
   const { labels } = batch.targets;
   const { labelled, correct } = score(ensemble, labels, compute.classes);
   const sums: Record<string, number> = { samples: labelled, 'ensemble.correct': correct };
   for (const [name, logits] of teachers) {
-    sums[`teacher.${name}.correct`] = score(logits, labels, compute.classes).correct;
+    const own = score(logits, labelsFor(compute.specialties.get(name), labels), compute.classes);
+    sums[`teacher.${name}.correct`] = own.correct;
+    if (compute.specialties.has(name)) sums[`teacher.${name}.samples`] = own.labelled;
     sums[`teacher.${name}.agree`] = agreeing(logits, ensemble, compute.classes);
   }
   return sums;

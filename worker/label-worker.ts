@@ -10,6 +10,7 @@ import { manifestSchema, type Manifest } from '../shared/data/manifest.js';
 import { baseTemperature } from '../shared/recipe/terms.js';
 import { trainSamples, type Samples } from '../shared/data/samples.js';
 import { exitCodes, ProtocolError, UserError, type ExitCode } from '../shared/errors.js';
+import { ensembleFormOf } from '../shared/labels/ensemble-digest.js';
 import type { LabelHome } from '../shared/labels/home.js';
 import { labelLeaseSchema, labelRunSchema, type LabelLease, type LabelRun } from '../shared/labels/lease.js';
 import { labelKinds } from '../shared/labels/sets.js';
@@ -96,7 +97,7 @@ async function labelAll({ labels, samples, recipe }: Work, desk: RemoteDesk, sto
       const { first = 0, rows: count = 0 } = labels.plan.blocks[lease.block] ?? {};
       for (let from = first; from < first + count && !stop.aborted; from += rows) {
         const ids = Uint32Array.from({ length: Math.min(rows, first + count - from) }, (_, i) => from + i);
-        await labels.get(ids, (await samples.gather(ids, lease.view)).inputs, lease.view, kinds);
+        await labels.get(ids, await samples.gather(ids, lease.view), lease.view, kinds);
       }
       await labels.sent();
     }
@@ -135,8 +136,7 @@ async function openEnsemble(run: LabelRun, { recipe, manifest, cache, options }:
   const files = run.teachers.flatMap((teacher) => teacher.files);
   const paths = new Map(await Promise.all(files.map(async (file) => [file.sha256, await cache.fetch(file)] as const)));
   return Ensemble.open(run.teachers, paths, {
-    combine: recipe.ensemble.combine, rows: recipe.batch.micro ?? recipe.batch.size, inputShape: manifest.train.shape,
-    temperature: baseTemperature(recipe.losses), openTensorFlow: options.openTensorFlow, warn: options.log,
+    ...ensembleFormOf(recipe, run.teachers, manifest.train.shape), temperature: baseTemperature(recipe.losses), openTensorFlow: options.openTensorFlow, warn: options.log,
   });
 }
 

@@ -1,6 +1,7 @@
 /** A run's student, teachers and data on a real backend: what the trainer computes with. */
 import type { DataSet } from '../shared/data/manifest.js';
 import type { LabelHome } from '../shared/labels/home.js';
+import { ensembleFormOf } from '../shared/labels/ensemble-digest.js';
 import { labelKinds, type LabelKind } from '../shared/labels/sets.js';
 import { viewOf } from '../shared/data/augment.js';
 import { Samples, trainSamples } from '../shared/data/samples.js';
@@ -75,8 +76,7 @@ function onceOpened(open: () => Promise<Ensemble>): LazyEnsemble {
 
 function openEnsemble(backend: Backend, { recipe, manifest, teachers, files }: Begin, warn: (line: string) => void): Promise<Ensemble> {
   return Ensemble.open(teachers, files, {
-    combine: recipe.ensemble.combine, rows: recipe.batch.micro ?? recipe.batch.size, inputShape: manifest.train.shape,
-    temperature: baseTemperature(recipe.losses), openTensorFlow: async () => backend.tf, warn,
+    ...ensembleFormOf(recipe, teachers, manifest.train.shape), temperature: baseTemperature(recipe.losses), openTensorFlow: async () => backend.tf, warn,
   });
 }
 
@@ -118,6 +118,7 @@ function tapsByTeacher({ losses, teachers }: Recipe): ReadonlyMap<string, readon
 class RunModels implements RunCompute {
   readonly student: Student;
   readonly classes: number;
+  readonly specialties: ReadonlyMap<string, readonly number[]>;
   readonly #parts: Parts;
   readonly #kinds: readonly LabelKind[];
   readonly #mixing: Mixing;
@@ -129,6 +130,7 @@ class RunModels implements RunCompute {
     this.student = parts.student;
     this.classes = parts.student.classes;
     const { recipe, teachers } = parts.begin;
+    this.specialties = new Map(teachers.flatMap(({ name, specialist }) => (specialist === undefined ? [] : [[name, specialist]])));
     this.#kinds = labelKinds(recipe);
     this.#teacherTaps = tapsByTeacher(recipe);
     this.#mixing = {
@@ -147,7 +149,7 @@ class RunModels implements RunCompute {
     const { labels, weights } = own;
     const inputs = mixed?.inputs ?? own.inputs;
     const activations = await this.#activations(inputs, ids.length);
-    const soft = await this.#parts.labels?.get(ids, inputs, view, this.#kinds);
+    const soft = await this.#parts.labels?.get(ids, { inputs, labels }, view, this.#kinds);
     return { rows: ids.length, inputs, targets: { labels, weights, soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
   }
 

@@ -44,10 +44,10 @@ export function studentParameters(spec: StudentSpec): number {
   return spec.weights.filter((weight) => isAnswering(weight) && (weight.kind === 'trained' || weight.kind === 'frozen')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
-/** `PREFIX.correct` over samples; undefined without an evaluation. */
+/** `PREFIX.correct` over the samples, or over its own where it has some; undefined without an evaluation. */
 export function accuracyOf(line: EvaluationLine | undefined, prefix: string): number | undefined {
   const correct = line?.sums[`${prefix}.correct`];
-  const samples = line?.sums.samples ?? 0;
+  const samples = line?.sums[`${prefix}.samples`] ?? line?.sums.samples ?? 0;
   return correct === undefined || samples === 0 ? undefined : correct / samples;
 }
 

@@ -16,17 +16,25 @@ export function describeTeachers(line: EvaluationLine, teachers: readonly { read
   const percent = (share: number | undefined): string => `${((share ?? 0) * 100).toFixed(2)} %`;
   const samples = line.sums.samples ?? 0;
   if (samples === 0) return null;
-  const each = teachers.map(({ name }) => `${name} ${percent(accuracyOf(line, `teacher.${name}`))}${teachers.length === 1 ? '' : ` (agrees with the ensemble on ${percent((line.sums[`teacher.${name}.agree`] ?? 0) / line.samples)})`}`);
+  const each = teachers.map(({ name }) => `${name} ${percent(accuracyOf(line, `teacher.${name}`))}${ofItsOwn(line, name)}${teachers.length === 1 ? '' : ` (agrees with the ensemble on ${percent((line.sums[`teacher.${name}.agree`] ?? 0) / line.samples)})`}`);
   const together = teachers.length === 1 ? [] : [`ensemble ${percent(accuracyOf(line, 'ensemble'))}`];
   return `teachers, accuracy on ${samples} evaluation samples: ${[...each, ...together].join(', ')}`;
+}
+
+/** Specialists are tried on the samples of their classes alone. */
+function ofItsOwn({ sums }: EvaluationLine, name: string): string {
+  const samples = sums[`teacher.${name}.samples`];
+  return samples === undefined ? '' : ` of the ${samples} of its classes`;
 }
 
 /** The teachers at chance level, in a line; null for none. Too few samples to tell: none. */
 export function atChance(line: EvaluationLine, teachers: readonly { readonly name: string }[], classes: number): string | null {
   const samples = line.sums.samples ?? 0;
-  const bound = 1 / classes + sigmas * Math.sqrt((1 / classes) * (1 - 1 / classes) / Math.max(1, samples));
-  if (samples === 0 || bound >= 1) return null;
-  const guessing = teachers.filter(({ name }) => (accuracyOf(line, `teacher.${name}`) ?? 1) <= bound);
+  const bound = (tried: number): number => 1 / classes + sigmas * Math.sqrt((1 / classes) * (1 - 1 / classes) / tried);
+  const guessing = teachers.filter(({ name }) => {
+    const tried = line.sums[`teacher.${name}.samples`] ?? samples;
+    return tried > 0 && bound(tried) < 1 && (accuracyOf(line, `teacher.${name}`) ?? 1) <= bound(tried);
+  });
   if (guessing.length === 0) return null;
   const named = guessing.map(({ name }) => `${name} (${((accuracyOf(line, `teacher.${name}`) ?? 0) * 100).toFixed(2)} %)`).join(', ');
   return `${guessing.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than chance on ${samples} samples of ${classes} classes; other classes (teachers[].classes), preprocessing or output wanted, or ensemble.allowChance: true`;

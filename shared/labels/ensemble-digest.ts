@@ -1,6 +1,7 @@
 /** What an ensemble's labels depend on, as one digest: labels with another digest are other labels. Pure. */
 import { createHash } from 'node:crypto';
 import type { TeacherSpec } from '../protocol/messages.js';
+import type { Recipe } from '../recipe/schema.js';
 
 export interface EnsembleForm {
   readonly combine: 'logits' | 'probabilities';
@@ -8,10 +9,23 @@ export interface EnsembleForm {
   readonly rows: number;
   /** One sample, channels last. */
   readonly inputShape: readonly number[];
+  /** Each sample is labelled by so many of the teachers, drawn by the seed. */
+  readonly subset?: { readonly size: number; readonly seed: number };
+}
+
+/**
+ * As the recipe wants it. Teachers that label some of the samples only are given a quarter of a micro-batch at a time: with
+ * more rows to a forward, most of them would be padding.
+ */
+export function ensembleFormOf({ ensemble, batch, seed }: Pick<Recipe, 'ensemble' | 'batch' | 'seed'>, teachers: readonly Pick<TeacherSpec, 'specialist'>[], inputShape: readonly number[]): EnsembleForm {
+  const { combine, subset } = ensemble;
+  const micro = batch.micro ?? batch.size;
+  const isRouted = subset !== undefined || teachers.some(({ specialist }) => specialist !== undefined);
+  return { combine, rows: isRouted ? Math.ceil(micro / 4) : micro, inputShape, ...(subset === undefined ? {} : { subset: { size: subset, seed } }) };
 }
 
 /** Models, weights, temperatures, everything that the recipe says of a teacher, and the form of the mixture. */
-export function ensembleDigest(teachers: readonly TeacherSpec[], { combine, rows, inputShape }: EnsembleForm): string {
+export function ensembleDigest(teachers: readonly TeacherSpec[], { combine, rows, inputShape, subset }: EnsembleForm): string {
   const told = teachers.map(({ files, parameters: _parameters, canary: _canary, ...rest }) => [Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)), files.map((file) => file.sha256)]);
-  return createHash('sha256').update(JSON.stringify([combine, rows, inputShape, told])).digest('hex');
+  return createHash('sha256').update(JSON.stringify([combine, rows, inputShape, told, ...(subset === undefined ? [] : [subset])])).digest('hex');
 }

@@ -9,7 +9,7 @@ import type { DataSet, Manifest } from '../data/manifest.js';
 import type { TeacherSpec } from '../protocol/messages.js';
 import type { Recipe } from '../recipe/schema.js';
 import { needsOf, temperatureOf, termsIn } from '../recipe/terms.js';
-import { ensembleDigest } from './ensemble-digest.js';
+import { ensembleDigest, ensembleFormOf } from './ensemble-digest.js';
 import { codecOf, type Precision, type RowCodec, type RowForm } from './precision.js';
 
 /** Of the ensemble: its mixture at a temperature, the weighted mean of its raw logits, or each teacher's logits. */
@@ -73,7 +73,7 @@ export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = lab
   const { recipe, teachers, manifest } = source;
   if (teachers.length === 0 || recipe.labels.from !== undefined) return [];
   const common = {
-    formatVersion, ensemble: ensembleDigest(teachers, { combine: recipe.ensemble.combine, rows: recipe.batch.micro ?? recipe.batch.size, inputShape: manifest.train.shape }),
+    formatVersion, ensemble: ensembleDigest(teachers, ensembleFormOf(recipe, teachers, manifest.train.shape)),
     sample: { shape: manifest.train.shape, dtype: manifest.train.dtype }, preprocess: manifest.preprocess, backend: recipe.numerics.backend,
     threads: recipe.numerics.threads, precision: precisionOf(recipe.labels), ...augmentationOf(recipe),
   };
@@ -98,6 +98,9 @@ function setOf(name: string, view: number, common: { readonly classes: number; r
 export interface BlockPlace {
   /** `<shard's SHA-256>-<first row in the shard>-<rows>`. */
   readonly name: string;
+  /** SHA-256 of the shard, and the row of the block's first sample there. */
+  readonly shard: string;
+  readonly from: number;
   /** Id of its first sample. */
   readonly first: number;
   readonly rows: number;
@@ -118,7 +121,7 @@ export class BlockPlan {
     for (const { sha256, samples } of dataSet.shards) {
       for (let from = 0; from < samples; from += step) {
         const rows = Math.min(step, samples - from);
-        blocks.push({ name: `${sha256}-${from}-${rows}`, first: shardFirst + from, rows });
+        blocks.push({ name: `${sha256}-${from}-${rows}`, shard: sha256, from, first: shardFirst + from, rows });
       }
       shardFirst += samples;
     }

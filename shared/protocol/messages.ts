@@ -114,6 +114,8 @@ export const teacherSchema = z
     classMap: z.object({ outputs: count, order: z.array(count).max(65536) }).strict().optional(),
     /** Own preprocessing, per channel, of samples that are preprocessed for the student. */
     rescale: z.object({ factor: z.array(z.number()).max(65536), offset: z.array(z.number()).max(65536) }).strict().optional(),
+    /** Classes whose samples alone it labels. */
+    specialist: z.array(count).max(65536).optional(),
     parameters: count,
     /** What the model gave for its canary sample where the run was prepared. */
     canary: z.array(z.number()).max(65536).optional(),

@@ -8,7 +8,7 @@ import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsI
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
-    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...weightProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...weightProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...routingProblems(recipe), ...optimizerProblems(recipe.optimizer)],
     warnings: [...exitWarnings(recipe), ...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
   };
 }
@@ -84,6 +84,31 @@ function teacherProblems({ teachers, data }: Recipe): Finding[] {
   const isOff = teachers.length > 0 && teachers.every(({ weight }) => weight === 0);
   const unnamed = teachers.flatMap(({ classes }, i) => when(classes !== undefined && data.classNames === undefined, ['teachers', i, 'classes'], 'given without the names to bring them into the order of; data.classNames wanted'));
   return [...twice, ...unnamed, ...when(isOff, ['teachers'], 'all weights are 0; at least one above 0 wanted')];
+}
+
+/** Of rules by which a sample is labelled by some of the teachers. */
+function routingProblems({ teachers, ensemble, losses, data, labels }: Recipe): Finding[] {
+  const { subset } = ensemble;
+  const specialists = teachers.flatMap(({ specialist }, i) => (specialist === undefined ? [] : [{ specialist, path: ['teachers', i, 'specialist'] }]));
+  const able = teachers.filter(({ weight, specialist }) => weight > 0 && specialist === undefined).length;
+  const rules = [...(subset === undefined ? [] : [['ensemble', 'subset']]), ...specialists.map(({ path }) => path)];
+  const needAll = termsIn(losses).filter((term) => needsOf(losses, term).soft === 'mixture' && typeof temperatureOf(losses, term) !== 'number');
+  return [
+    ...when(subset !== undefined && labels.from === undefined && subset > able, ['ensemble', 'subset'], `${subset} given; at most ${able} wanted, the teachers with a weight that are no specialists`),
+    ...rules.flatMap((path) => when(labels.from !== undefined, path, 'given beside labels.from, whose labels are of no teacher here; one of the two wanted')),
+    ...rules.slice(0, 1).flatMap((path) => needAll.flatMap((term) => when(true, path, `given beside losses.${term}, which needs every teacher's logits of every sample; a temperature that stays, or no such rule, wanted`))),
+    ...specialists.slice(0, 1).flatMap(({ path }) => [
+      ...when(able === 0, path, 'no teacher with a weight is without it; one that labels any sample wanted'),
+      ...when(data.train.labels === undefined, path, 'the data has no labels by which samples could be told apart; data.train.labels wanted'),
+      ...when(data.augment?.mixup !== undefined, path, 'given beside data.augment.mixup, whose samples are of two classes; one of the two wanted'),
+    ]),
+    ...specialists.flatMap(({ specialist, path }) => specialist.flatMap((one) => when(typeof one === 'string' && !isClassName(one, data), path, `"${String(one)}" is none of data.classNames; one of ${data.classNames?.join(', ') ?? 'them'} wanted`))),
+  ];
+}
+
+/** Class names may also come from the folders of a data set. */
+function isClassName(name: string, { classNames, train }: Recipe['data']): boolean {
+  return classNames === undefined ? train.format === 'folder' : classNames.includes(name);
 }
 
 function keptLabelProblems({ labels }: Recipe): Finding[] {
@@ -187,8 +212,9 @@ export function describeLosses({ losses, teachers, ensemble, labels }: Recipe): 
   const parts = termsIn(losses).map((term) => `${written(optionsOf(losses, term)?.weight ?? 0)} x ${describeTerm(term, losses, now)}`);
   if (labels.from !== undefined) return [`total = ${parts.join(' + ')}`, `ensemble = the labels in ${labels.from}`];
   const sum = teachers.reduce((total, { weight }) => total + weight, 0);
-  const shares = teachers.map(({ name, weight, temperature }) => `${(weight / (sum || 1)).toFixed(4)} x ${name}${temperature === undefined ? '' : ` at T=${temperature}`}`);
-  return [`total = ${parts.join(' + ')}`, ...(shares.length === 0 ? [] : [`ensemble (${ensemble.combine}) = ${shares.join(' + ')}`])];
+  const shares = teachers.map(({ name, weight, temperature, specialist }) => `${(weight / (sum || 1)).toFixed(4)} x ${name}${temperature === undefined ? '' : ` at T=${temperature}`}${specialist === undefined ? '' : ` for ${specialist.join(', ')} alone`}`);
+  const routing = ensemble.subset === undefined ? '' : `, ${ensemble.subset} of them for each sample`;
+  return [`total = ${parts.join(' + ')}`, ...(shares.length === 0 ? [] : [`ensemble (${ensemble.combine}) = ${shares.join(' + ')}${routing}`])];
 }
 
 /** A term's own factors, with the temperature where it has one: T^2 as a number while it is constant. */

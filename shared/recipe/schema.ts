@@ -114,6 +114,7 @@ export const teacherRecipeSchema = z
       .union([z.array(z.string()).min(2), z.string()])
       .optional()
       .describe("names of its outputs in their order, or a file with one a line; brought into data.classNames' order"),
+    specialist: z.array(z.union([z.number().int().nonnegative(), z.string()])).min(1).optional().describe('classes, by number or name of data.classNames, whose samples alone it labels, beside the teachers that are no specialists'),
     preprocess: preprocessSchema.optional().describe('of the raw samples, in place of data.preprocess'),
     sha256: z.string().regex(/^[0-9a-f]{64}$/).optional(),
   })
@@ -168,7 +169,14 @@ export const recipeSchema = z
     seed: z.number().int().min(0).max(0xffffffff).default(0),
     student: z.union([builtinStudent, fileStudent]),
     teachers: z.array(teacherRecipeSchema).max(64).default([]),
-    ensemble: z.object({ combine: z.enum(['logits', 'probabilities']).default('logits').describe('logits: mean of u/T, then softmax; probabilities: softmax each, then mean'), allowChance: z.boolean().default(false).describe('go on with a teacher that is no better than chance on the evaluation data') }).strict().prefault({}),
+    ensemble: z
+      .object({
+        combine: z.enum(['logits', 'probabilities']).default('logits').describe('logits: mean of u/T, then softmax; probabilities: softmax each, then mean'),
+        subset: positiveInt.optional().describe('teachers that label a sample (each view of it anew), drawn by the seed, weights normalised among them; default: all'),
+        allowChance: z.boolean().default(false).describe('go on with a teacher that is no better than chance on the evaluation data'),
+      })
+      .strict()
+      .prefault({}),
     losses: lossSchema,
     data: z
       .object({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RunCompute } from '../../worker/compute.js';
-import { evaluateStudent, score } from '../../worker/evaluation.js';
+import { evaluateStudent, evaluateTeachers, score } from '../../worker/evaluation.js';
 import { FakeCompute } from './fakes.js';
 
 describe('score', () => {
@@ -16,6 +16,18 @@ describe('score', () => {
 
   it('is exact for logits that overflow a plain exponential', () => {
     expect(score(Float32Array.from([1000, 0]), Int32Array.from([1]), 2)).toEqual({ labelled: 1, correct: 0, loss: 1000 });
+  });
+});
+
+describe('an evaluation of the teachers', () => {
+  it('counts a specialist by the samples of its classes alone, and the others by all that have a label', async () => {
+    const right = Float32Array.of(1, 0, 0, 1, 0, 1, 1, 0);
+    const compute: RunCompute = Object.assign(new FakeCompute(), {
+      specialties: new Map([['cats', [1]]]),
+      teacherLogits: async () => ({ teachers: new Map([['any', right], ['cats', Float32Array.of(0, 1, 0, 1, 1, 0, 0, 1)]]), ensemble: right }),
+    });
+    const sums = await evaluateTeachers({ rows: 4, inputs: new Float32Array(4), targets: { labels: Int32Array.of(0, 1, 1, -1), soft: null } }, compute);
+    expect(sums).toEqual({ samples: 3, 'ensemble.correct': 3, 'teacher.any.correct': 3, 'teacher.any.agree': 4, 'teacher.cats.correct': 1, 'teacher.cats.samples': 2, 'teacher.cats.agree': 1 });
   });
 });
 

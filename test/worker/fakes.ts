@@ -61,6 +61,7 @@ export const manifest: Manifest = {
 /** Gradient i of a micro-batch: sum over its samples of sin(id + i) times the weight, plus 1. Rows are the samples' ids. */
 export class FakeCompute implements RunCompute {
   readonly classes = 2;
+  readonly specialties: ReadonlyMap<string, readonly number[]> = new Map();
   /** What happened, in order. */
   readonly events: string[] = [];
   weights = new Float32Array(0);

@@ -66,6 +66,26 @@ describe('a run with a label cache', () => {
     expect((await whole(run, 1, options)).said.filter(isLabelLine), 'the samples as they are are others').toEqual([]);
   }, 60_000);
 
+  it.each([
+    ['one of two teachers for each sample', { subset: 1 }, undefined],
+    ['a specialist', {}, [1]],
+  ])('by %s has the same bits cold, warm, without a cache, and with any number of workers', async (_case, rule, specialist) => {
+    const run = await prepared(student);
+    const teachers = run.recipe.teachers.map((teacher) => (teacher.name === 'deep' && specialist !== undefined ? { ...teacher, specialist } : teacher));
+    const routed = await prepareAgain(run, { ...run.recipe, teachers, ensemble: { ...run.recipe.ensemble, ...rule } });
+    const options = { labels: homeOf(), workerLabels: homeOf };
+    const cold = await whole(routed, 2, options);
+    const forward = vi.spyOn(Ensemble.prototype, 'labels');
+    const warm = await whole(routed, 3, options);
+    expect(forward).not.toHaveBeenCalled();
+    const none = await whole({ ...routed, recipe: { ...routed.recipe, labels: { ...routed.recipe.labels, cache: false } } }, 1);
+    expect(curve(warm.lines)).toEqual(curve(cold.lines));
+    expect(curve(none.lines)).toEqual(curve(cold.lines));
+    const plain = await whole(run, 1, options);
+    expect(plain.said.filter(isLabelLine), 'the labels of all teachers are others').toEqual([]);
+    expect(plain.summary.digest).not.toBe(cold.summary.digest);
+  }, 60_000);
+
   it('keeps the logits of each teacher where a temperature changes, and never softens a mixture again', async () => {
     const run = await prepared(student, { losses: { crossEntropy: { weight: 0.6 }, response: { weight: 0.4, temperature: { from: 4, to: 1 } }, decoupled: { weight: 0.1, temperature: 2 }, logitMse: { weight: 0.01 } }, ensemble: { combine: 'probabilities', allowChance: true } });
     const home = homeOf();

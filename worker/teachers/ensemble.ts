@@ -6,25 +6,21 @@
  * Teachers run one after the other, in the recipe's order: each of them computes on the thread that calls it.
  */
 import { UserError } from '../../shared/errors.js';
-import { ensembleDigest } from '../../shared/labels/ensemble-digest.js';
+import { ensembleDigest, type EnsembleForm } from '../../shared/labels/ensemble-digest.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
-import { forwardInFixedRows } from './fixed-rows.js';
+import { forwardInFixedRows, pickRows } from './fixed-rows.js';
 import type { Activation } from '../losses/activation.js';
 import { feedShape, toChannelsFirst } from './layout.js';
-import { type Combine, logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
+import { logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
 import { openTeacher } from './open-teacher.js';
 import { canarySample, checkCanary, checkFrozen } from './canary.js';
 import { inClassOrder } from './class-order.js';
 import { rescale } from './preprocess.js';
+import { isRouted, teachersOf, type SampleView } from './routing.js';
 import { tapShapes, type TapShape } from './taps.js';
 import { badModel, type ForwardResult, type OpenTensorFlow, type Teacher, type WantedTaps } from './teacher.js';
 
-export interface EnsembleOptions {
-  readonly combine: Combine;
-  /** Rows of every forward. */
-  readonly rows: number;
-  /** One sample, channels last, as the data set gives it. */
-  readonly inputShape: readonly number[];
+export interface EnsembleOptions extends EnsembleForm {
   readonly openTensorFlow: OpenTensorFlow;
   /** Of a mixture that is asked for without one, for teachers without one of their own; default 1. */
   readonly temperature?: number | undefined;
@@ -53,6 +49,7 @@ const canaryEvery = 256;
 interface Member {
   readonly spec: TeacherSpec;
   readonly teacher: Teacher;
+  /** Its share of a sample's label, where it may be any sample; 0: none. */
   readonly weight: number;
   readonly sampleShape: readonly number[];
 }
@@ -75,10 +72,11 @@ export class Ensemble {
 
   /**
    * @param files the path of every file of every teacher, by SHA-256
-   * @throws UserError 65 when a teacher cannot be loaded or does not fit the samples, 2 when no weight is above 0
+   * @throws UserError 65 when a teacher cannot be loaded or does not fit the samples, 2 when no weight of one that labels any
+   * sample is above 0
    */
   static async open(teachers: readonly TeacherSpec[], files: ReadonlyMap<string, string>, options: EnsembleOptions): Promise<Ensemble> {
-    const weights = normaliseWeights(teachers.map((teacher) => teacher.weight));
+    const weights = normaliseWeights(teachers.map(({ weight, specialist }) => (specialist === undefined ? weight : 0)));
     if (weights === null) throw new UserError('teachers: all weights are 0; wanted at least one above 0');
     const members: Member[] = [];
     for (const [i, spec] of teachers.entries()) members.push(await openMember(spec, weights[i] ?? 0, files, options));
@@ -120,16 +118,45 @@ export class Ensemble {
 
   /**
    * Labels by name, [rows x classes] each, from one forward of each teacher: `T=4` (log-probabilities of the mixture),
-   * `logits` (the weighted mean of the raw ones), `teacher:NAME` (its logits).
+   * `logits` (the weighted mean of the raw ones), `teacher:NAME` (its logits). Where teachers label some samples only, of
+   * no single teacher.
    */
-  async labels(names: readonly string[], inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
+  async labels(names: readonly string[], inputs: Float32Array, samples: readonly SampleView[]): Promise<Map<string, Float32Array>> {
+    if (isRouted(this.#members.map(({ spec }) => spec), this.#options.subset)) return this.#routed(names, inputs, samples);
     const wanted = this.#members.filter(({ spec, weight }) => weight > 0 || names.includes(`teacher:${spec.name}`));
-    const { logits } = await this.#run(wanted, inputs, rows);
+    const { logits } = await this.#run(wanted, inputs, samples.length);
     return new Map(names.map((name) => [name, this.#label(name, logits)]));
   }
 
   async dispose(): Promise<void> {
     for (const { teacher } of this.#members) await teacher.dispose();
+  }
+
+  /** Each teacher is run on its own samples alone; a sample's label is the mixture of its teachers. */
+  async #routed(names: readonly string[], inputs: Float32Array, samples: readonly SampleView[]): Promise<Map<string, Float32Array>> {
+    const specs = this.#members.map(({ spec }) => spec);
+    const chosen = samples.map((sample) => teachersOf(sample, specs, this.#options.subset));
+    const outputs = samples.map((): { logits_BC: Float32Array; spec: TeacherSpec }[] => []);
+    for (const [i, member] of this.#members.entries()) {
+      const rows = chosen.flatMap((teachers, row) => (teachers.includes(i) ? [row] : []));
+      if (rows.length === 0) continue;
+      const { logits } = await this.#run([member], pickRows(inputs, samples.length, rows), rows.length);
+      const own_BC = logits.get(member.spec.name) ?? new Float32Array(0);
+      rows.forEach((row, at) => outputs[row]?.push({ logits_BC: own_BC.subarray(at * this.classes, (at + 1) * this.classes), spec: member.spec }));
+    }
+    return new Map(names.map((name) => [name, this.#labelRows(name, outputs)]));
+  }
+
+  #labelRows(name: string, outputs: readonly (readonly { logits_BC: Float32Array; spec: TeacherSpec }[])[]): Float32Array {
+    if (name.startsWith('teacher:')) throw new RangeError(`labels ${name}: it labels some samples only`);
+    const out_BC = new Float32Array(outputs.length * this.classes);
+    outputs.forEach((teachers, row) => {
+      const weights = normaliseWeights(teachers.map(({ spec }) => spec.weight)) ?? [];
+      const temperature = name === 'logits' ? 1 : Number(name.slice(2));
+      const weighted = teachers.map(({ logits_BC, spec }, i) => ({ logits_BC, weight: weights[i] ?? 0, temperature: spec.temperature ?? temperature }));
+      out_BC.set(name === 'logits' ? meanLogits(weighted) : mix(this.#options.combine, weighted, this.classes), row * this.classes);
+    });
+    return out_BC;
   }
 
   #label(name: string, logits: ReadonlyMap<string, Float32Array>): Float32Array {

@@ -26,7 +26,7 @@ export class FileLabels {
   }
 
   /** As Labels.get; the same labels for every view. @throws UserError 65 for a block that is not what the manifest says */
-  async get(ids: Uint32Array, _inputs: Float32Array, _view: number, kinds: readonly LabelKind[]): Promise<Map<string, Float32Array>> {
+  async get(ids: Uint32Array, _batch: unknown, _view: number, kinds: readonly LabelKind[]): Promise<Map<string, Float32Array>> {
     const { classes, temperature } = this.#index;
     const logits_BC = new Float32Array(ids.length * classes);
     for (const [i, id] of ids.entries()) {

@@ -31,6 +31,15 @@ function joinTaps(parts: readonly ForwardResult[], join: (arrays: readonly Float
   return new Map(names.map(([name, { shape }]) => [name, { shape, values: join(parts.flatMap(({ taps }) => taps.get(name)?.values ?? [])) }]));
 }
 
+/** These of an array's rows, in their order; the array itself where they are all of them. */
+export function pickRows(values: Float32Array, rows: number, wanted: readonly number[]): Float32Array {
+  if (wanted.length === rows) return values;
+  const size = values.length / rows;
+  const out = new Float32Array(wanted.length * size);
+  wanted.forEach((row, i) => out.set(values.subarray(row * size, (row + 1) * size), i * size));
+  return out;
+}
+
 /** The first `rows` rows of arrays of `step` rows each. */
 function joinRows(arrays: readonly Float32Array[], step: number, rows: number): Float32Array {
   const size = (arrays[0]?.length ?? 0) / step;

@@ -79,6 +79,7 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
       layout: layout.layout,
       classes: expected.classes,
       ...classMap,
+      ...specialtyOf(recipe, expected),
       ...own,
       parameters: teacher.parameters,
       ...(await canaryOf(recipe.name, teacher, layout.shape)),
@@ -88,6 +89,19 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
   } finally {
     await teacher.dispose();
   }
+}
+
+/** @throws UserError 2 for a class that the data does not have */
+function specialtyOf({ name, specialist }: TeacherRecipe, { classes, classNames }: ExpectedTeacher): Pick<TeacherSpec, 'specialist'> {
+  if (specialist === undefined) return {};
+  return {
+    specialist: specialist.map((one) => {
+      const number = typeof one === 'number' ? one : (classNames?.indexOf(one) ?? -1);
+      if (number >= 0 && number < classes) return number;
+      const known = typeof one === 'number' ? `0 to ${classes - 1}` : (classNames?.join(', ') ?? 'a number, or data.classNames');
+      throw new UserError(`teacher ${name}: specialist: ${JSON.stringify(one)} is no class of the data; ${known} wanted`);
+    }),
+  };
 }
 
 interface FoundFiles {

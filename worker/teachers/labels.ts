@@ -4,13 +4,16 @@
  * bits with a cold cache and with a warm one (see shared/labels/precision.ts; rows: ensemble.ts).
  * Keyed by sample and view, never by a row's place, which changes with shuffling. Computing ahead is micro-batches.ts's.
  */
+import type { Batch } from '../../shared/data/samples.js';
 import { LabelBlock } from '../../shared/labels/block.js';
 import type { RowCodec } from '../../shared/labels/precision.js';
 import { labelNames, type BlockPlan, type LabelKind } from '../../shared/labels/sets.js';
 import type { LabelShelf } from '../../shared/labels/shelf.js';
+import { pickRows } from './fixed-rows.js';
+import type { SampleView } from './routing.js';
 
-/** Gives labels by name (`T=4`, `logits`, `teacher:NAME`), [rows x classes] each. */
-export type ComputeLabels = (names: readonly string[], inputs: Float32Array, rows: number) => Promise<ReadonlyMap<string, Float32Array>>;
+/** Gives labels by name (`T=4`, `logits`, `teacher:NAME`), [samples x classes] each. */
+export type ComputeLabels = (names: readonly string[], inputs: Float32Array, samples: readonly SampleView[]) => Promise<ReadonlyMap<string, Float32Array>>;
 
 /** Others who label the same samples. */
 export interface LabelPeers {
@@ -32,6 +35,14 @@ export interface LabelsOptions {
   /** `labels.cache` of the recipe. False: nothing is kept, and every label is rounded all the same. */
   readonly cache: boolean;
   readonly peers?: LabelPeers | null;
+}
+
+/** Samples whose labels are asked for. */
+interface Request {
+  readonly ids: Uint32Array;
+  readonly inputs: Float32Array;
+  readonly labels: Int32Array;
+  readonly view: number;
 }
 
 /** Where the samples of one request lie. */
@@ -62,13 +73,14 @@ export class Labels {
   }
 
   /**
-   * Labels of these kinds by name (`T=4`, `logits`, `teacher:NAME`), [ids x classes]. `inputs` is [ids x sample]; `view`
-   * is the number of its augmentation. @throws UserError when a teacher cannot label
+   * Labels of these kinds by name (`T=4`, `logits`, `teacher:NAME`), [ids x classes]. Inputs are [ids x sample]; `view`
+   * is the number of their augmentation. @throws UserError when a teacher cannot label
    */
-  async get(ids: Uint32Array, inputs: Float32Array, view: number, kinds: readonly LabelKind[]): Promise<Map<string, Float32Array>> {
+  async get(ids: Uint32Array, batch: Pick<Batch, 'inputs' | 'labels'>, view: number, kinds: readonly LabelKind[]): Promise<Map<string, Float32Array>> {
     const kept = this.#options.cache ? view : 0;
     const wanted = labelNames(kinds, this.#options.teachers).map((name) => ({ name, set: this.#setOf(name, kept), blocks: new Map<number, LabelBlock>() }));
-    if (!this.#options.cache) return this.#live(inputs, ids.length, wanted);
+    const request = { ids, ...batch, view };
+    if (!this.#options.cache) return this.#live(request, wanted);
     const places = this.#locate(ids);
     for (const one of wanted) await this.#open(one, places.blocks);
     let missing = missingRows(places, wanted);
@@ -76,7 +88,7 @@ export class Labels {
       for (const { set } of wanted) await this.#options.peers.ask(set, byBlock(places, missing));
       missing = missingRows(places, wanted);
     }
-    const fresh = missing.length === 0 ? null : await this.#compute(missing, inputs, ids.length, wanted);
+    const fresh = missing.length === 0 ? null : await this.#compute(missing, request, wanted);
     if (fresh !== null) await this.#keep(fresh, missing, places, wanted);
     this.#computed += missing.length;
     this.#read += ids.length - missing.length;
@@ -105,9 +117,10 @@ export class Labels {
   }
 
   /** Keeps nothing, and gives what a cache would. */
-  async #live(inputs: Float32Array, rows: number, wanted: readonly Wanted[]): Promise<Map<string, Float32Array>> {
+  async #live(request: Request, wanted: readonly Wanted[]): Promise<Map<string, Float32Array>> {
+    const rows = request.ids.length;
     const everyRow = Array.from({ length: rows }, (_, row) => row);
-    const fresh = await this.#compute(everyRow, inputs, rows, wanted);
+    const fresh = await this.#compute(everyRow, request, wanted);
     const places = { blocks: new Uint32Array(rows), rows: Uint32Array.from(everyRow) };
     this.#computed += rows;
     return new Map(
@@ -143,8 +156,15 @@ export class Labels {
     for (const block of numbers) if (!blocks.has(block)) blocks.set(block, shelf.at(set, block) ?? (await shelf.open(set, block)));
   }
 
-  #compute(missing: readonly number[], inputs: Float32Array, rows: number, wanted: readonly Wanted[]): Promise<ReadonlyMap<string, Float32Array>> {
-    return this.#options.compute(wanted.map(({ name }) => name), gather(inputs, rows, missing), missing.length);
+  #compute(missing: readonly number[], { ids, inputs, labels, view }: Request, wanted: readonly Wanted[]): Promise<ReadonlyMap<string, Float32Array>> {
+    const samples = missing.map((row) => this.#sampleOf(ids[row] ?? 0, view, labels[row] ?? -1));
+    return this.#options.compute(wanted.map(({ name }) => name), pickRows(inputs, ids.length, missing), samples);
+  }
+
+  #sampleOf(id: number, view: number, label: number): SampleView {
+    const { blocks } = this.plan;
+    const { shard = '', from = 0, first = 0 } = blocks[this.plan.locate(id)] ?? {};
+    return { shard, row: from + id - first, view, label };
   }
 
   /** A row that is not finite is not kept: the loss meets it as it is. */
@@ -210,12 +230,4 @@ function addRow(block: LabelBlock, row: number, values: Float32Array, at: number
   for (let k = 0; k < classes; k++) if (!Number.isFinite(values[at + k])) return [];
   block.add(row, values, at);
   return [row];
-}
-
-function gather(inputs: Float32Array, rows: number, wanted: readonly number[]): Float32Array {
-  if (wanted.length === rows) return inputs;
-  const size = inputs.length / rows;
-  const out = new Float32Array(wanted.length * size);
-  wanted.forEach((row, i) => out.set(inputs.subarray(row * size, (row + 1) * size), i * size));
-  return out;
 }

@@ -30,7 +30,7 @@ export function openRunLabels({ source, ensemble, home, warn, alive, peers = nul
   const shared = peers === null || !cache ? null : new CoordinatorLabels({ ...peers, shelf, warn, alive, wait: peers.worker === undefined && source.recipe.labels.wait });
   shared?.greet();
   return new Labels({
-    compute: async (names, inputs, rows) => (await ensemble()).labels(names, inputs, rows), teachers: source.teachers, shelf, cache,
+    compute: async (names, inputs, samples) => (await ensemble()).labels(names, inputs, samples), teachers: source.teachers, shelf, cache,
     peers: shared,
   });
 }

@@ -30,10 +30,17 @@ describe('a label set', () => {
     ['another precision', sourceOf({ labels: { precision: 'float16' } })],
     ['another k', sourceOf({ labels: { precision: 'top-k', k: 2 } })],
     ['other preprocessing', sourceOf({}, { preprocess: { scale: 1, mean: [0], std: [2] } })],
+    ['some of the teachers', sourceOf({ ensemble: { subset: 1 } })],
+    ['a specialist', sourceOf({}, {}, [teacherOf({ specialist: [1] })])],
     ['another shape', sourceOf({}, { train: other })],
     ['augmentation', sourceOf(augmented)],
   ])('misses with %s', (_case, changed) => {
     expect(firstSet(changed).key).not.toBe(firstSet().key);
+  });
+
+  it('misses with another number of teachers a sample, and with another seed where they are drawn', () => {
+    const keys = [{ ensemble: { subset: 1 } }, { ensemble: { subset: 2 } }, { ensemble: { subset: 1 }, seed: 8 }].map((changed) => firstSet(sourceOf(changed)).key);
+    expect(new Set(keys).size).toBe(3);
   });
 
   it('has a key of its own for each view, and misses with other operations and with another seed', () => {
@@ -77,9 +84,9 @@ describe('a block plan', () => {
   it('cuts shards into blocks that never cross them, named by shard and place', () => {
     const plan = new BlockPlan(sourceOf().manifest.train, 12);
     expect(plan.blocks).toEqual([
-      { name: `${'a'.repeat(64)}-0-1024`, first: 0, rows: 1024 },
-      { name: `${'a'.repeat(64)}-1024-476`, first: 1024, rows: 476 },
-      { name: `${'b'.repeat(64)}-0-40`, first: 1500, rows: 40 },
+      { name: `${'a'.repeat(64)}-0-1024`, shard: 'a'.repeat(64), from: 0, first: 0, rows: 1024 },
+      { name: `${'a'.repeat(64)}-1024-476`, shard: 'a'.repeat(64), from: 1024, first: 1024, rows: 476 },
+      { name: `${'b'.repeat(64)}-0-40`, shard: 'b'.repeat(64), from: 0, first: 1500, rows: 40 },
     ]);
     expect([0, 1023, 1024, 1499, 1500, 1539].map((id) => plan.locate(id))).toEqual([0, 0, 1, 1, 2, 2]);
     expect(plan.samples).toBe(1540);

@@ -18,7 +18,7 @@ function opened(maxBytes = 2 ** 30) {
 }
 const set = firstSet();
 const { blocks } = new BlockPlan(sourceOf().manifest.train, set.codec.rowBytes);
-const place = blocks[2] ?? { name: '', first: 0, rows: 0 };
+const place = blocks[2] ?? { name: '', shard: '', from: 0, first: 0, rows: 0 };
 
 function blockOf(rows: readonly number[], of: LabelSet = set, at: BlockPlace = place): LabelBlock {
   const block = new LabelBlock(of.codec, at.rows);

@@ -64,3 +64,32 @@ describe('augmentation in a recipe', () => {
     expect(checkFields(recipe({ response: { weight: 1 } }, { ...overrides, data: { train, augment } })).problems.map((problem) => problem.text)).toEqual([text]);
   });
 });
+
+describe('a rule for the teachers of a sample', () => {
+  const train = { format: 'idx', images: 'x', labels: 'y' };
+  const [a, b] = [{ name: 'a', model: 'a.onnx' }, { name: 'b', model: 'b.onnx' }];
+  const response = { response: { weight: 1 } };
+  const problems = (overrides: object, losses: object = response): string[] => checkFields(recipe(losses, { teachers: [a, b], data: { train }, ...overrides })).problems.map(({ text }) => text);
+
+  it('is taken', () => {
+    expect(problems({ ensemble: { subset: 2 } })).toEqual([]);
+    expect(problems({ teachers: [a, { ...b, specialist: [1, 'cat'] }], data: { train, classNames: ['dog', 'cat'] } })).toEqual([]);
+  });
+
+  it.each([
+    ['more than there are', { ensemble: { subset: 3 } }, 'ensemble.subset: 3 given; at most 2 wanted, the teachers with a weight that are no specialists'],
+    ['more than may label any sample', { ensemble: { subset: 2 }, teachers: [a, { ...b, specialist: [1] }] }, 'ensemble.subset: 2 given; at most 1 wanted, the teachers with a weight that are no specialists'],
+    ['labels from a file', { ensemble: { subset: 1 }, labels: { from: 'l.npz' } }, 'ensemble.subset: given beside labels.from, whose labels are of no teacher here; one of the two wanted'],
+    ['specialists alone', { teachers: [{ ...a, weight: 0 }, { ...b, specialist: [1] }] }, 'teachers.1.specialist: no teacher with a weight is without it; one that labels any sample wanted'],
+    ['no labels', { teachers: [a, { ...b, specialist: [1] }], data: { train: { format: 'idx', images: 'x' } } }, 'teachers.1.specialist: the data has no labels by which samples could be told apart; data.train.labels wanted'],
+    ['mixtures of samples', { teachers: [a, { ...b, specialist: [1] }], data: { train, augment: { mixup: 1 } } }, 'teachers.1.specialist: given beside data.augment.mixup, whose samples are of two classes; one of the two wanted'],
+    ['a class that has no name', { teachers: [a, { ...b, specialist: ['cow'] }], data: { train, classNames: ['dog', 'cat'] } }, 'teachers.1.specialist: "cow" is none of data.classNames; one of dog, cat wanted'],
+  ])('is refused beside %s', (_case, overrides, text) => {
+    expect(problems(overrides)).toEqual([text]);
+  });
+
+  it('is refused beside a temperature that changes', () => {
+    const losses = { response: { weight: 1, temperature: { from: 4, to: 1 } } };
+    expect(problems({ ensemble: { subset: 1 } }, losses)).toEqual(["ensemble.subset: given beside losses.response, which needs every teacher's logits of every sample; a temperature that stays, or no such rule, wanted"]);
+  });
+});

@@ -1,10 +1,12 @@
 import { dirname, join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { InferenceSession } from 'onnxruntime-node';
+import { describe, expect, it, vi } from 'vitest';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { randomStream } from '../../../shared/random.js';
 import { Ensemble } from '../../../worker/teachers/ensemble.js';
 import { normalise } from '../../../shared/data/samples.js';
 import { rescaleOf } from '../../../worker/teachers/preprocess.js';
+import { teachersOf, type SampleView } from '../../../worker/teachers/routing.js';
 import { mix } from '../../../worker/teachers/mixture.js';
 import { describeTeacher, makeLayersModel, noTensorFlow, openTensorFlow, reference, referenceFolder, saveGraphModel, saveLayersModel, type SpecAndFiles, temporaryFolder, tinyOnnx } from './fixtures.js';
 
@@ -27,6 +29,8 @@ function open(teachers: readonly SpecAndFiles[], options: Partial<Parameters<typ
   const files = new Map(teachers.flatMap((teacher) => [...teacher.files]));
   return Ensemble.open(teachers.map((teacher) => teacher.spec), files, { combine: 'logits', rows: 4, inputShape: shape, openTensorFlow, ...options });
 }
+
+const views: SampleView[] = Array.from({ length: rows }, (_, row) => ({ shard: 'a', row, view: 0, label: row % 3 }));
 
 /** `count` noise samples. */
 function noise(count: number, key: string): Float32Array {
@@ -139,7 +143,7 @@ describe('Ensemble', () => {
 
   it('gives labels of every kind from one forward', async () => {
     const ensemble = await open(await three());
-    const [found, logits] = [await ensemble.labels(['T=2', 'logits', 'teacher:tiny'], inputs, rows), await ensemble.logits(inputs, rows)];
+    const [found, logits] = [await ensemble.labels(['T=2', 'logits', 'teacher:tiny'], inputs, views), await ensemble.logits(inputs, rows)];
     expect(found.get('T=2')).toEqual(await ensemble.softLabels(inputs, rows));
     expect(found.get('teacher:tiny')).toEqual(logits.get('tiny'));
     expect(found.get('logits')).toHaveLength(rows * classes);
@@ -150,8 +154,66 @@ describe('Ensemble', () => {
     const own = await open([tinyOnnx({ temperature: 4 })], { temperature: 4 });
     const [soft] = [await (await open([tinyOnnx({ temperature: 9 })])).softLabels(inputs, rows)];
     expect(await follows.softLabels(inputs, rows)).toEqual(await own.softLabels(inputs, rows));
-    expect((await follows.labels(['T=9'], inputs, rows)).get('T=9')).toEqual(soft);
-    expect((await own.labels(['T=9'], inputs, rows)).get('T=9')).toEqual(await own.softLabels(inputs, rows));
+    expect((await follows.labels(['T=9'], inputs, views)).get('T=9')).toEqual(soft);
+    expect((await own.labels(['T=9'], inputs, views)).get('T=9')).toEqual(await own.softLabels(inputs, rows));
+  });
+
+  it.each(['logits', 'probabilities'] as const)('mixes for each sample the teachers that are drawn for it, with their weights normalised (%s)', async (combine) => {
+    const subset = { size: 2, seed: 5 };
+    const teachers = await three();
+    const [ensemble, all] = [await open(teachers, { combine, subset }), await open(teachers, { combine })];
+    const crowd = noise(12, 'routed');
+    const samples = Array.from({ length: 12 }, (_, row) => ({ shard: 'a', row, view: 0, label: -1 }));
+    const logits = await all.logits(crowd, 12);
+    const found = await ensemble.labels(['T=2', 'logits'], crowd, samples);
+    const specs = teachers.map(({ spec }) => spec);
+    for (const [row, sample] of samples.entries()) {
+      const own = teachersOf(sample, specs, subset).map((i) => specs[i]);
+      const sum = own.reduce((total, spec) => total + (spec?.weight ?? 0), 0);
+      const outputs = own.map((spec) => ({
+        logits_BC: (logits.get(spec?.name ?? '') ?? new Float32Array(0)).subarray(row * classes, (row + 1) * classes), weight: (spec?.weight ?? 0) / sum, temperature: spec?.temperature ?? 2,
+      }));
+      expect(found.get('T=2')?.subarray(row * classes, (row + 1) * classes)).toEqual(mix(combine, outputs, classes));
+      closeTo(found.get('logits')?.subarray(row * classes, (row + 1) * classes) ?? [], Array.from({ length: classes }, (_, k) => outputs.reduce((total, { logits_BC, weight }) => total + weight * (logits_BC[k] ?? 0), 0)));
+    }
+    // A sample's label does not depend on its neighbours.
+    expect((await ensemble.labels(['T=2'], crowd.subarray(size * 4, size * 5), samples.slice(4, 5))).get('T=2')).toEqual(found.get('T=2')?.subarray(4 * classes, 5 * classes));
+  });
+
+  it('of which all are drawn gives the bits of the whole ensemble', async () => {
+    const teachers = await three();
+    const [drawn, whole] = [await open(teachers, { subset: { size: 3, seed: 5 } }), await open(teachers)];
+    expect(await drawn.labels(['T=2', 'logits'], inputs, views)).toEqual(await whole.labels(['T=2', 'logits'], inputs, views));
+  });
+
+  it('runs each teacher on the samples that it labels, and no others', async () => {
+    const teachers = ['a', 'b', 'c'].map((name) => tinyOnnx({ name }));
+    const samples = Array.from({ length: 30 }, (_, row) => ({ shard: 'a', row, view: 0, label: -1 }));
+    const forwards: number[] = [];
+    const { prototype } = (InferenceSession as unknown as { prototype: InferenceSession });
+    for (const rule of [{}, { subset: { size: 1, seed: 5 } }]) {
+      const ensemble = await open(teachers, { rows: 1, ...rule });
+      const run = vi.spyOn(prototype, 'run');
+      await ensemble.labels(['T=2'], noise(30, 'counted'), samples);
+      forwards.push(run.mock.calls.length);
+      run.mockRestore();
+    }
+    expect(forwards).toEqual([90, 30]);
+  });
+
+  it('lets a specialist label the samples of its classes, beside the others, and take no part in what has no label', async () => {
+    const [tiny, layers] = [tinyOnnx(), await layersTeacher({ specialist: [1] })];
+    const [ensemble, alone, both] = [await open([tiny, layers]), await open([tiny]), await open([tiny, await layersTeacher()])];
+    const found = await ensemble.labels(['T=2'], inputs, views);
+    const [one, two] = [await alone.labels(['T=2'], inputs, views), await both.labels(['T=2'], inputs, views)];
+    for (const [row, { label }] of views.entries()) {
+      const of = (labels: Map<string, Float32Array>): Float32Array | undefined => labels.get('T=2')?.subarray(row * classes, (row + 1) * classes);
+      expect(of(found)).toEqual(of(label === 1 ? two : one));
+    }
+    const unlabelled = views.map((view) => ({ ...view, label: -1 }));
+    expect(await ensemble.labels(['T=2'], inputs, unlabelled)).toEqual(one);
+    expect(ensemble.mixture(await ensemble.logits(inputs, rows))).toEqual(alone.mixture(await alone.logits(inputs, rows)));
+    await expect(open([await layersTeacher({ specialist: [1] })])).rejects.toThrow('all weights are 0');
   });
 
   it('does not ask a teacher of weight 0 for soft labels, but reports its logits', async () => {

@@ -4,8 +4,9 @@ import type { LabelHome } from '../../../shared/labels/home.js';
 import type { LabelSource } from '../../../shared/labels/sets.js';
 import { openShelf } from '../../../shared/labels/shelf.js';
 import { Labels, type LabelPeers } from '../../../worker/teachers/labels.js';
+import type { SampleView } from '../../../worker/teachers/routing.js';
 import { openRunLabels } from '../../../worker/teachers/run-labels.js';
-import { classes, labelOf, sourceOf, temporaryFolder } from '../../shared/labels/fixtures.js';
+import { classes, labelOf, shards, sourceOf, temporaryFolder } from '../../shared/labels/fixtures.js';
 
 const folders: string[] = [];
 afterEach(() => folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true })));
@@ -19,14 +20,16 @@ function homeOf(): LabelHome {
 /** An ensemble whose label is a function of the sample's first number, its id; it remembers what it was asked for. */
 class FakeEnsemble {
   readonly asked: number[][] = [];
+  readonly views: SampleView[] = [];
 
-  async labels(names: readonly string[], inputs: Float32Array, rows: number): Promise<Map<string, Float32Array>> {
-    const ids = Array.from({ length: rows }, (_, i) => inputs[2 * i] ?? 0);
+  async labels(names: readonly string[], inputs: Float32Array, views: readonly SampleView[]): Promise<Map<string, Float32Array>> {
+    const ids = views.map((_, i) => inputs[2 * i] ?? 0);
     this.asked.push(ids);
+    this.views.push(...views);
     return new Map(names.map((name, n) => [name, Float32Array.from(ids.flatMap((id) => [...labelOf(id + 10_000 * n)]))]));
   }
 }
-const samples = (...ids: number[]): Float32Array => Float32Array.from(ids.flatMap((id) => [id, id / 10]));
+const samples = (...ids: number[]): { inputs: Float32Array; labels: Int32Array } => ({ inputs: Float32Array.from(ids.flatMap((id) => [id, id / 10])), labels: Int32Array.from(ids, (id) => id % 3) });
 const mixture = [{ kind: 'mixture', temperature: 4 }] as const;
 
 function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null) {
@@ -36,6 +39,15 @@ function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null)
   if (labels === null) throw new Error('no labels');
   const get = async (...ids: number[]): Promise<Float32Array | undefined> => (await labels.get(Uint32Array.from(ids), samples(...ids), 0, mixture)).get('T=4');
   return { ensemble, labels, get, lines };
+}
+/** Two shards, or more. */
+function placeOf(id: number): { shard: string; row: number } {
+  let first = 0;
+  for (const { sha256, samples: count } of shards) {
+    if (id < first + count) return { shard: sha256, row: id - first };
+    first += count;
+  }
+  throw new RangeError(`sample ${id}`);
 }
 const expected = (...ids: number[]): Float32Array => Float32Array.from(ids.flatMap((id) => [...labelOf(id)]));
 
@@ -124,9 +136,15 @@ describe('labels', () => {
     expect(ensemble.asked).toEqual([[4]]);
   });
 
+  it.each([true, false])('are of a sample by its place in its shard, its view and its label (cache: %s)', async (cache) => {
+    const { ensemble, labels } = opened(sourceOf({ labels: { cache }, data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 8 } }, epochs: 9 }));
+    await labels.get(Uint32Array.of(7, 1100, 1539), samples(7, 1100, 1539), 5, mixture);
+    expect(ensemble.views).toEqual([7, 1100, 1539].map((id) => ({ ...placeOf(id), view: 5, label: id % 3 })));
+  });
+
   it('that are not finite are given as they are and not kept', async () => {
     const { labels, ensemble } = opened();
-    ensemble.labels = async (names, _inputs, rows) => {
+    ensemble.labels = async (names, _inputs, { length: rows }) => {
       ensemble.asked.push([rows]);
       return new Map(names.map((name) => [name, Float32Array.from({ length: rows * classes }, (_, i) => (i === 0 ? Number.NaN : -1))]));
     };
