@@ -23,8 +23,15 @@ export function checkCanary(teacher: string, found: Float32Array, expected: read
   throw badModel(teacher, `on a known sample it gives ${found[Math.max(0, at)]} as output ${Math.max(0, at)}; ${expected[Math.max(0, at)]} wanted, as where the run was prepared`);
 }
 
+/** A teacher as it is: what it gives for its canary, and its weights, where they can be seen. */
+export interface Sighting {
+  readonly output: Float32Array;
+  readonly weights: string | null;
+}
+
 /** @throws UserError 65 when a bit has changed */
-export function checkFrozen(teacher: string, found: Float32Array, before: Float32Array): void {
-  if (found.every((value, i) => Object.is(value, before[i]))) return;
+export function checkFrozen(teacher: string, found: Sighting, before: Sighting): void {
+  if (found.weights !== before.weights) throw badModel(teacher, 'its weights have changed since it was opened; a frozen model wanted');
+  if (found.output.every((value, i) => Object.is(value, before.output[i]))) return;
   throw badModel(teacher, 'its output for a known sample has changed since it was opened; a frozen model wanted');
 }

@@ -13,7 +13,7 @@ import type { Activation } from '../losses/activation.js';
 import { feedShape, toChannelsFirst } from './layout.js';
 import { logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
 import { openTeacher } from './open-teacher.js';
-import { canarySample, checkCanary, checkFrozen } from './canary.js';
+import { canarySample, checkCanary, checkFrozen, type Sighting } from './canary.js';
 import { inClassOrder } from './class-order.js';
 import { rescale } from './preprocess.js';
 import { isRouted, teachersOf, type SampleView } from './routing.js';
@@ -60,8 +60,8 @@ export class Ensemble {
   readonly #members: readonly Member[];
   readonly #options: EnsembleOptions;
   readonly #checked = new Set<string>();
-  /** What each teacher gave for its canary when it was opened. */
-  readonly #canaries = new Map<string, Float32Array>();
+  /** Each teacher as it was when it was opened. */
+  readonly #opened = new Map<string, Sighting>();
   #runs = 0;
 
   private constructor(members: readonly Member[], options: EnsembleOptions) {
@@ -179,10 +179,11 @@ export class Ensemble {
     for (const member of this.#members) {
       const { name, canary } = member.spec;
       const { output } = await this.#forward(member, canarySample(name, member.sampleShape), 1, undefined);
-      const before = this.#canaries.get(name);
-      if (before !== undefined) checkFrozen(name, output, before);
+      const found = { output, weights: await member.teacher.weightsDigest() };
+      const before = this.#opened.get(name);
+      if (before !== undefined) checkFrozen(name, found, before);
       else if (canary !== undefined) checkCanary(name, output, canary);
-      this.#canaries.set(name, output);
+      this.#opened.set(name, found);
     }
   }
 

@@ -1,7 +1,7 @@
 /** tfjs GraphModel teachers: a frozen graph, in inference mode by its nature. */
 import { z } from 'zod';
 import { activationsOf } from './taps.js';
-import { countParameters, readTfjsFiles, type ModelJson } from './tfjs-files.js';
+import { countParameters, digestOfTensors, readTfjsFiles, type ModelJson } from './tfjs-files.js';
 import { asRows, badModel, pickName, unknownTap, type Teacher, type TeacherSource, type TensorFlow, type WantedTaps } from './teacher.js';
 
 /** @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an input or output that it lacks */
@@ -43,6 +43,7 @@ export async function openGraphModel(source: TeacherSource, tf: TensorFlow): Pro
         tf.dispose([result, ...taps].filter((tensor) => tensor !== undefined));
       }
     },
+    weightsDigest: () => digestOfTensors(Object.values(model.weights).flat()),
     async dispose() {
       model.dispose();
     },

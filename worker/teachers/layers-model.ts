@@ -1,6 +1,6 @@
 /** tfjs LayersModel teachers: inference mode at every forward (batch norm by its moving values, no dropout). */
 import type { LayersModel, SymbolicTensor, Tensor } from '@tensorflow/tfjs';
-import { countParameters, readTfjsFiles } from './tfjs-files.js';
+import { countParameters, digestOfTensors, readTfjsFiles } from './tfjs-files.js';
 import { activationsOf } from './taps.js';
 import { asRows, badModel, unknownTap, type Teacher, type TeacherSource, type TensorFlow, type WantedTaps } from './teacher.js';
 
@@ -36,6 +36,7 @@ export async function openLayersModel(source: TeacherSource, tf: TensorFlow): Pr
         tf.dispose(outputs);
       }
     },
+    weightsDigest: () => digestOfTensors(model.weights.map((weight) => weight.read())),
     async dispose() {
       model.dispose();
     },

@@ -41,6 +41,7 @@ export async function openOnnx(source: TeacherSource): Promise<Teacher> {
       if (wanted === 'all') await own.release();
       return readResult(source.name, outputs, { output, taps, wanted, rows: shape[0] ?? 0 });
     },
+    weightsDigest: async () => null,
     async dispose() {
       await tapped.release();
       await session.release();

@@ -77,6 +77,7 @@ function teacherOf(source: TeacherSource, { tf, savedModels, session, signature,
         tf.dispose([given, ...outputs]);
       }
     },
+    weightsDigest: async () => null,
     async dispose() {
       savedModels.close(session);
     },

@@ -29,6 +29,8 @@ export interface Teacher {
    * @throws UserError 65 when the model cannot run on it or gives something else, 2 when it has no such tap
    */
   forward(inputs: Float32Array, shape: readonly number[], taps?: WantedTaps): Promise<ForwardResult>;
+  /** Digest of its weights as they are in memory now; null where the library keeps them out of everybody's reach. */
+  weightsDigest(): Promise<string | null>;
   dispose(): Promise<void>;
 }
 

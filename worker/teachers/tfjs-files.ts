@@ -1,7 +1,8 @@
 /** The files of a tfjs model on disk (a model.json and its weight files) as the artifacts that tfjs loads from memory. */
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { io } from '@tensorflow/tfjs';
+import type { io, Tensor } from '@tensorflow/tfjs';
 import { badModel, type TeacherSource } from './teacher.js';
 
 const entryFields = z.object({ name: z.string(), shape: z.array(z.number().int().nonnegative()), dtype: z.string() });
@@ -60,4 +61,14 @@ export async function readTfjsFiles(source: TeacherSource): Promise<{ model: Mod
   const weightData = weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.byteLength);
   const weightSpecs = model.weightsManifest.flatMap((group) => group.weights);
   return { model, artifacts: { ...model, format: tfjsFormat(model), weightSpecs, weightData } };
+}
+
+/** SHA-256 over their bytes, one after the other; they stay as they are. */
+export async function digestOfTensors(tensors: readonly Tensor[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const tensor of tensors) {
+    const { buffer, byteOffset, byteLength } = await tensor.data();
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+  return hash.digest('hex');
 }

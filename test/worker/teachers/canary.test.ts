@@ -17,7 +17,9 @@ describe('a canary', () => {
   });
 
   it('may not change in a bit once the teacher is open', () => {
-    expect(() => checkFrozen('t', Float32Array.from([1, NaN]), Float32Array.from([1, NaN]))).not.toThrow();
-    expect(() => checkFrozen('t', Float32Array.from([1 + 2 ** -23]), Float32Array.from([1]))).toThrow('teacher t: its output for a known sample has changed');
+    const seen = (output: number[], weights: string | null = 'a'): Parameters<typeof checkFrozen>[1] => ({ output: Float32Array.from(output), weights });
+    expect(() => checkFrozen('t', seen([1, NaN]), seen([1, NaN]))).not.toThrow();
+    expect(() => checkFrozen('t', seen([1 + 2 ** -23]), seen([1]))).toThrow('teacher t: its output for a known sample has changed');
+    expect(() => checkFrozen('t', seen([1], 'b'), seen([1]))).toThrow('teacher t: its weights have changed since it was opened; a frozen model wanted');
   });
 });

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import type { LayersModel } from '@tensorflow/tfjs';
 import { InferenceSession } from 'onnxruntime-node';
 import { describe, expect, it, vi } from 'vitest';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
@@ -53,6 +54,27 @@ describe('a teacher with a canary', () => {
     const ensemble = await open([tinyOnnx()]);
     for (let i = 0; i < 300; i++) await ensemble.softLabels(inputs.subarray(0, size), 1);
     closeTo((await ensemble.logits(inputs, rows)).get('tiny') ?? [], reference.logits);
+  });
+});
+
+describe('a teacher that learns while it labels', () => {
+  it('is an error, also where its answers to the canary stay as they were', async () => {
+    const tf = await openTensorFlow();
+    const models: LayersModel[] = [];
+    const remember = { ...tf, loadLayersModel: async (...from: Parameters<typeof tf.loadLayersModel>) => {
+      const model = await tf.loadLayersModel(...from);
+      models.push(model);
+      return model;
+    } };
+    const ensemble = await open([await layersTeacher()], { openTensorFlow: async () => remember });
+    const label = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i++) await ensemble.softLabels(inputs.subarray(0, size), 1);
+    };
+    await label(300);
+    // A bias so small that no sum shows it.
+    const [bias] = models[0]?.layers.at(-1)?.weights.filter(({ originalName }) => originalName.includes('bias')) ?? [];
+    bias?.write(bias.read().add(1e-30));
+    await expect(label(256)).rejects.toMatchObject({ exitCode: 65, message: expect.stringMatching(/^teacher layers: its weights have changed/) });
   });
 });
 
