@@ -150,10 +150,11 @@ async function coordinateAll(session: Session): Promise<Summary> {
 }
 
 function tableRows(run: PreparedRun, summary: Summary): TableRow[] {
-  const row = (name: string, model: { parameters: number; accuracy?: number | undefined }): TableRow => ({ name, parameters: model.parameters, accuracy: model.accuracy });
+  const row = (name: string, model: { parameters?: number; accuracy?: number | undefined }): TableRow => ({ name, parameters: model.parameters, accuracy: model.accuracy });
   return [
     ...(summary.baseline === undefined ? [] : [row('student alone', summary.baseline)]),
     row(run.teachers.length > 0 ? 'student, distilled' : 'student', summary.student),
+    ...Object.entries(summary.student.exits ?? {}).map(([name, accuracy]) => row(`  at ${name}`, { accuracy })),
     ...summary.teachers.map((teacher) => row(`teacher ${teacher.name}`, teacher)),
     ...(summary.ensemble === undefined || summary.teachers.length < 2 ? [] : [row('ensemble', summary.ensemble)]),
   ];

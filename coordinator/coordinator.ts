@@ -255,15 +255,16 @@ async function writeResults({ folder, run, options, active, opened }: Finished):
   const state = replica.readWeights();
   const { spec, weights } = studentAlone(run.student, state);
   await options.exportStudent(spec, weights, folder.paths.student);
-  if (run.student.exits !== undefined) {
-    const whole = withoutAdapters(run.student, state);
-    await options.exportStudent(whole.spec, whole.weights, `${folder.paths.student}-exits`);
-  }
   const best = account.best === undefined ? null : await readBest(folder.path, run.student);
-  if (best !== null) await options.exportStudent(spec, studentAlone(run.student, best).weights, `${folder.paths.student}-best`);
+  const others = [
+    ...(run.student.exits === undefined ? [] : [{ suffix: 'exits', ...withoutAdapters(run.student, state) }]),
+    ...(best === null ? [] : [{ suffix: 'best', spec, weights: studentAlone(run.student, best).weights }]),
+  ];
+  for (const other of others) await options.exportStudent(other.spec, other.weights, `${folder.paths.student}-${other.suffix}`);
+  const digests = Object.fromEntries(others.map((other) => [`student-${other.suffix}`, weightsDigest(other.weights)]));
   await folder.expectNewest();
   const summary: Summary = {
-    run: folder.run, name: run.name, recipeDigest: run.recipeDigest, digest: weightsDigest(weights),
+    run: folder.run, name: run.name, recipeDigest: run.recipeDigest, digest: weightsDigest(weights), ...(others.length === 0 ? {} : { digests }),
     steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000,
     student: studentResult(run.student, account.student),
     ...(account.best === undefined ? {} : { best: { ...studentResult(run.student, account.best), step: account.best.step } }),

@@ -66,7 +66,7 @@ async function digestOf(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** metrics.jsonl, summary.json and the student that was written, against the journal. */
+/** metrics.jsonl, summary.json and the students that were written, against the journal. */
 async function checkReports(path: string, lines: readonly JournalLine[]): Promise<Check[]> {
   const file = join(path, 'recipe.yaml');
   const text = await readFile(file, 'utf8');
@@ -81,7 +81,7 @@ async function checkReports(path: string, lines: readonly JournalLine[]): Promis
   const summary = await readSummaryIfThere(path);
   return [
     checkMetrics(written, JSON.parse(JSON.stringify(metrics)) as unknown[], summary !== null),
-    ...(summary === null ? [] : [checkReport('summary', pick(summary), derive(account)), await checkStudent(path, summary)]),
+    ...(summary === null ? [] : [checkReport('summary', pick(summary), derive(account)), ...(await checkStudents(path, summary))]),
   ];
 }
 
@@ -117,8 +117,12 @@ function pick({ steps, samples, seconds, student, best }: Summary): Record<strin
   return { steps, samples, seconds, accuracy: student.accuracy, bestStep: best?.step };
 }
 
-async function checkStudent(path: string, summary: Summary): Promise<Check> {
-  const file = join(path, 'student', 'student.safetensors');
+async function checkStudents(path: string, { digest, digests = {} }: Summary): Promise<Check[]> {
+  return Promise.all(Object.entries({ student: digest, ...digests }).map(([folder, wanted]) => checkStudent(path, folder, wanted)));
+}
+
+async function checkStudent(path: string, folder: string, wanted: string): Promise<Check> {
+  const file = join(path, folder, 'student.safetensors');
   const tensors = decodeSafetensors(await readFile(file), file);
-  return checkReport('student', weightsDigest(new Map([...tensors].map(([name, { values }]) => [name, values]))), summary.digest);
+  return checkReport(folder, weightsDigest(new Map([...tensors].map(([name, { values }]) => [name, values]))), wanted);
 }

@@ -15,6 +15,8 @@ export const summarySchema = z.object({
   recipeDigest: z.string(),
   /** SHA-256 over the student's final weights: float32 little-endian, tensors in the topology's order, all kinds. */
   digest: z.string(),
+  /** The same of the students in the folders beside `student`, by folder. */
+  digests: z.record(z.string(), z.string()).optional(),
   steps: z.number(),
   samples: z.number(),
   /** From the first journal line to the last, pauses between generations left out. */

@@ -2,7 +2,8 @@
 
 export interface TableRow {
   readonly name: string;
-  readonly parameters: number;
+  /** Undefined for what is a part of another row's. */
+  readonly parameters: number | undefined;
   /** Fraction of evaluation samples classified rightly; undefined where there is no evaluation set. */
   readonly accuracy: number | undefined;
 }
@@ -10,7 +11,7 @@ export interface TableRow {
 export function resultTable(rows: readonly TableRow[]): string {
   const cells = [
     ['model', 'parameters', 'accuracy'],
-    ...rows.map((row) => [row.name, row.parameters.toLocaleString('en-US'), row.accuracy === undefined ? '-' : `${(row.accuracy * 100).toFixed(2)} %`]),
+    ...rows.map((row) => [row.name, row.parameters?.toLocaleString('en-US') ?? '-', row.accuracy === undefined ? '-' : `${(row.accuracy * 100).toFixed(2)} %`]),
   ];
   const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>

@@ -111,6 +111,7 @@ const damages: Damage[] = [
     const summary = JSON.parse(readFileSync(path, 'utf8')) as { student: object };
     writeFileSync(path, JSON.stringify({ ...summary, student: { ...summary.student, accuracy: 0.125 } }));
   } },
+  { what: 'other weights in the best student', of: finished, check: 'student-best', text: /the journal gives|is "/, damage: (run) => flip(join(run, 'student-best', 'student.safetensors'), statSync(join(run, 'student-best', 'student.safetensors')).size - 3) },
   { what: 'other weights in the student', of: finished, check: 'student', text: /the journal gives|is "/, damage: (run) => flip(join(run, 'student', 'student.safetensors'), statSync(join(run, 'student', 'student.safetensors')).size - 3) },
 ];
 
