@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { exitCodes, UserError } from '../errors.js';
+import type { Targets } from './rows.js';
 
 /** @throws UserError 2 where there is no such file, 65 where it cannot be read or unpacked */
 export async function readDataFile(path: string): Promise<Buffer> {
@@ -38,6 +39,32 @@ export function toWeights(path: string, values: ArrayLike<number>, samples: numb
   const bad = weights.findIndex((weight) => !(weight >= 0) || weight === Infinity);
   if (bad >= 0) throw damaged(path, `sample ${bad} has weight ${values[bad]}; a number from 0 was wanted`);
   return weights;
+}
+
+export interface TargetRows {
+  /** [samples x width] in all; of samples without a target zeros. */
+  readonly targets: Targets;
+  /** [samples]: 0 for a sample with a target, -1 for one without. */
+  readonly labels: Int32Array;
+}
+
+/**
+ * Target vectors as float32. A row of NaN alone means none.
+ * @param values [samples x width] @throws UserError 65 for another number of them, or one that is not finite
+ */
+export function toTargets(path: string, values: ArrayLike<number>, width: number, samples: number): TargetRows {
+  if (values.length !== samples * width) throw damaged(path, `${values.length / width} targets; ${samples} were wanted, one for each sample`);
+  const targets: Targets = { width, values: Float32Array.from(values) };
+  const labels = new Int32Array(samples);
+  for (let row = 0; row < samples; row++) {
+    const own = targets.values.subarray(row * width, (row + 1) * width);
+    const bad = own.findIndex((value) => !Number.isFinite(value));
+    if (bad < 0) continue;
+    if (!own.every(Number.isNaN)) throw damaged(path, `sample ${row} has ${values[row * width + bad]} in its target, at element ${bad}; finite numbers were wanted, or NaN for all of them where there is none`);
+    own.fill(0);
+    labels[row] = -1;
+  }
+  return { targets, labels };
 }
 
 const largestLabel = 2 ** 31 - 1;

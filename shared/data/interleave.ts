@@ -1,6 +1,6 @@
 /** Two sources as one, their samples evenly mixed: wherever the whole is cut, both are there by their shares. */
 import { UserError } from '../errors.js';
-import type { Rows, Source } from './rows.js';
+import type { Rows, Source, Targets } from './rows.js';
 
 /** @throws UserError 2 when their samples are not alike */
 export function interleave(first: Source, second: Source): Source {
@@ -20,8 +20,19 @@ export function interleave(first: Source, second: Source): Source {
   };
   const labels = Int32Array.from({ length: samples }, (_, i) => (isFirst(i) ? first.labels[before(i)] : second.labels[i - before(i)]) ?? -1);
   const isWeighted = first.weights !== undefined || second.weights !== undefined;
+  const { targets } = first;
   const weightAt = (i: number): number => (isFirst(i) ? first.weights?.[before(i)] : second.weights?.[i - before(i)]) ?? 1;
-  return { ...first, samples, labels, weights: isWeighted ? Float32Array.from({ length: samples }, (_, i) => weightAt(i)) : undefined, read, close: async () => void (await Promise.all([first.close(), second.close()])) };
+  return { ...first, samples, labels, targets: targets === undefined ? undefined : { width: targets.width, values: spread(targets, samples, (i) => (isFirst(i) ? before(i) : null)) }, weights: isWeighted ? Float32Array.from({ length: samples }, (_, i) => weightAt(i)) : undefined, read, close: async () => void (await Promise.all([first.close(), second.close()])) };
+}
+
+/** [samples x width]: those of the first's; zeros for the others, which have none. */
+function spread({ width, values }: Targets, samples: number, rowAt: (i: number) => number | null): Float32Array {
+  const out = new Float32Array(samples * width);
+  for (let i = 0; i < samples; i++) {
+    const row = rowAt(i);
+    if (row !== null) out.set(values.subarray(row * width, (row + 1) * width), i * width);
+  }
+  return out;
 }
 
 function emptyRows(dtype: Source['dtype'], length: number): Rows {

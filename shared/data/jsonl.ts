@@ -2,13 +2,14 @@
 import { createInterface } from 'node:readline';
 import { damaged, fileError, streamDataFile, toLabels, toWeights } from './files.js';
 import type { Source } from './rows.js';
-import { planTable, readLabel, readSample, readWeight, type Row, type TablePlan, type TableRecipe } from './table.js';
+import { planTable, readLabel, readSample, readTarget, readWeight, targetRows, type Row, type TablePlan, type TableRecipe } from './table.js';
 
 /** @throws UserError 2 for a missing file, 65 for a line that is no sample like the first */
 export async function openJsonl(path: string, recipe: TableRecipe, classNames: readonly string[] | undefined): Promise<Source> {
   let plan: TablePlan | undefined;
   let data = new Float32Array(0);
   const [labels, weights]: [number[], number[]] = [[], []];
+  const targets: (Float64Array | null)[] = [];
   let line = 0;
   for await (const text of linesOf(path)) {
     line++;
@@ -20,10 +21,12 @@ export async function openJsonl(path: string, recipe: TableRecipe, classNames: r
     readSample(plan, row, `line ${line}`, data, at);
     labels.push(readLabel(plan, row, `line ${line}`));
     weights.push(readWeight(plan, row, `line ${line}`));
+    if (plan.targets !== undefined) targets.push(readTarget(plan, row, `line ${line}`));
   }
   const { shape = [0], size = 0 } = plan ?? {};
   return {
-    file: path, samples: labels.length, shape, dtype: 'float32', labels: toLabels(path, labels),
+    file: path, samples: labels.length, shape, dtype: 'float32',
+    ...(plan?.targets === undefined ? { labels: toLabels(path, labels) } : targetRows(plan, targets, (row) => `row ${row}`)),
     ...(recipe.weights === undefined ? {} : { weights: toWeights(path, weights, weights.length) }),
     read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined,
   };

@@ -1,5 +1,6 @@
 /** A data set as workers see it: shards by content hash, shapes, and what is needed to read a sample. The manifest is an artifact (JSON). */
 import { z } from 'zod';
+import { tasks } from '../recipe/task.js';
 
 const count = z.number().int().nonnegative();
 
@@ -12,7 +13,9 @@ export const dataSetSchema = z
     dtype: z.enum(['uint8', 'float32', 'int32']),
     /** Whether shards hold a weight for each sample. */
     isWeighted: z.boolean().optional(),
-    /** In order; sample ids count through them. A shard's bytes: inputs (row after row), labels (int32, -1 for none), weights (float32). */
+    /** Where samples have target vectors: the numbers of one, and each number's mean over the samples that have one. */
+    targets: z.object({ width: count.min(1), means: z.array(z.number()) }).strict().optional(),
+    /** In order; sample ids count through them. A shard's bytes: inputs (row after row), labels (int32, -1 for none), weights (float32), targets (float32). */
     shards: z.array(z.object({ sha256: z.string(), bytes: count, samples: count }).strict()),
   })
   .strict();
@@ -26,6 +29,9 @@ export const manifestSchema = z
   .object({
     train: dataSetSchema,
     eval: dataSetSchema.nullable(),
+    /** Absent: classes. */
+    task: z.enum(tasks).optional(),
+    /** Numbers that student and teachers give of a sample. */
     classes: count.min(1),
     labels: fileLabelsSchema.optional(),
     preprocess: z.object({ scale: z.number(), mean: z.array(z.number()), std: z.array(z.number()) }).strict().nullable(),

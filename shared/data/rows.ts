@@ -1,6 +1,14 @@
 /** A data set as every format's reader gives it. */
 export type Rows = Uint8Array | Int32Array | Float32Array;
 
+/** A vector a sample. */
+export interface Targets {
+  /** Numbers of a vector. */
+  readonly width: number;
+  /** [samples x width] */
+  readonly values: Float32Array;
+}
+
 export interface Source {
   /** What error messages call it: the file of the inputs. */
   readonly file: string;
@@ -8,8 +16,10 @@ export interface Source {
   /** Shape of one sample, channels last. */
   readonly shape: readonly number[];
   readonly dtype: 'uint8' | 'int32' | 'float32';
-  /** [samples], -1 for none. */
+  /** [samples], -1 for none. Where samples have targets: 0 for one that has, -1 for none. */
   readonly labels: Int32Array;
+  /** Absent: samples have classes. */
+  readonly targets?: Targets | undefined;
   /** [samples], at least 0; absent: all are 1. */
   readonly weights?: Float32Array | undefined;
   /** By class number, where the format tells: of folders. */

@@ -12,12 +12,15 @@ export interface Batch {
   readonly labels: Int32Array;
   /** [ids]; absent: all are 1. */
   readonly weights?: Float32Array;
+  /** [ids x width] where samples have target vectors, which those of label -1 have not. */
+  readonly vectors?: Float32Array;
 }
 
 interface Shard {
   readonly inputs: Uint8Array | Int32Array | Float32Array;
   readonly labels: Int32Array;
   readonly weights: Float32Array | null;
+  readonly vectors: Float32Array | null;
 }
 
 export interface SamplesOptions {
@@ -55,6 +58,8 @@ export class Samples {
     const inputs = new Float32Array(ids.length * this.#size);
     const labels = new Int32Array(ids.length);
     const weights = this.dataSet.isWeighted === true ? new Float32Array(ids.length) : null;
+    const width = this.dataSet.targets?.width ?? 0;
+    const vectors = width === 0 ? null : new Float32Array(ids.length * width);
     places.forEach(({ shard, row }, i) => {
       const found = shards.get(shard);
       if (found === undefined) return;
@@ -62,9 +67,10 @@ export class Samples {
       if (view !== null) this.#augment(inputs.subarray(i * this.#size, (i + 1) * this.#size), { shard, row, view });
       labels[i] = found.labels[row] ?? -1;
       if (weights !== null) weights[i] = found.weights?.[row] ?? 1;
+      vectors?.set(found.vectors?.subarray(row * width, (row + 1) * width) ?? [], i * width);
     });
     normalise(inputs, this.dataSet.shape.at(-1) ?? 1, this.preprocess);
-    return { inputs, labels, ...(weights === null ? {} : { weights }) };
+    return { inputs, labels, ...(weights === null ? {} : { weights }), ...(vectors === null ? {} : { vectors }) };
   }
 
   /** By the sample's place in its shard, not its id: kept labels outlive a longer data set. */
@@ -112,13 +118,17 @@ export class Samples {
     if (shard === undefined) throw new RangeError(`shard ${index} of ${this.dataSet.shards.length}`);
     const file = await readFile(await this.fetch(shard.sha256));
     const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
-    const isWeighted = this.dataSet.isWeighted === true;
-    const inputBytes = shard.bytes - (isWeighted ? 8 : 4) * shard.samples;
-    const labels = new Int32Array(bytes.slice(inputBytes, inputBytes + 4 * shard.samples));
-    const weights = isWeighted ? new Float32Array(bytes.slice(inputBytes + 4 * shard.samples)) : null;
-    const { dtype } = this.dataSet;
+    const { dtype, isWeighted = false, targets } = this.dataSet;
+    const labelBytes = 4 * shard.samples;
+    const weightBytes = isWeighted ? 4 * shard.samples : 0;
+    const vectorBytes = 4 * (targets?.width ?? 0) * shard.samples;
+    const inputBytes = shard.bytes - labelBytes - weightBytes - vectorBytes;
+    const column = (from: number, length: number): ArrayBuffer => bytes.slice(inputBytes + from, inputBytes + from + length);
+    const labels = new Int32Array(column(0, labelBytes));
+    const weights = isWeighted ? new Float32Array(column(labelBytes, weightBytes)) : null;
+    const vectors = targets === undefined ? null : new Float32Array(column(labelBytes + weightBytes, vectorBytes));
     const inputs = dtype === 'uint8' ? new Uint8Array(bytes, 0, inputBytes) : dtype === 'int32' ? new Int32Array(bytes, 0, inputBytes / 4) : new Float32Array(bytes, 0, inputBytes / 4);
-    return { inputs, labels, weights };
+    return { inputs, labels, weights, vectors };
   }
 }
 

@@ -1,4 +1,4 @@
-/** Cuts a source into shards, each a file named by its SHA-256: inputs row after row, labels (int32 LE, -1 for none), weights (float32 LE) where samples have some. */
+/** Cuts a source into shards, each a file named by its SHA-256: inputs row after row, labels (int32 LE, -1 for none), weights (float32 LE) and target vectors (float32 LE) where samples have some. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { exitCodes, storageProblem, UserError } from '../errors.js';
 import type { SourceRecipe } from '../recipe/schema.js';
 import { damaged } from './files.js';
 import type { DataSet } from './manifest.js';
-import type { Rows, Source } from './rows.js';
+import type { Rows, Source, Targets } from './rows.js';
 import { openSource, type SourceOptions } from './source.js';
 
 export interface WrittenData {
@@ -15,6 +15,8 @@ export interface WrittenData {
   readonly labels: Int32Array;
   /** [samples]; absent: all are 1. */
   readonly weights?: Float32Array | undefined;
+  /** Absent: samples have classes. */
+  readonly targets?: Targets | undefined;
   /** By class number, where the format tells. */
   readonly classNames?: readonly string[] | undefined;
 }
@@ -34,14 +36,31 @@ export async function writeShards(recipe: SourceRecipe, folder: string, out: str
     const shards: DataSet['shards'] = [];
     for (let from = 0; from < source.samples; from += options.shardSamples) {
       const to = Math.min(source.samples, from + options.shardSamples);
-      const bytes = encodeShard(await checkedRows(source, from, to), source.labels.subarray(from, to), source.weights?.subarray(from, to));
+      const bytes = encodeShard(await checkedRows(source, from, to), source.labels.subarray(from, to), source.weights?.subarray(from, to), targetsBetween(source.targets, from, to));
       shards.push({ sha256: await store(bytes, out), bytes: bytes.length, samples: to - from });
     }
     const isWeighted = source.weights === undefined ? {} : { isWeighted: true };
-    return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, ...isWeighted, shards }, labels: source.labels, weights: source.weights, classNames: source.classNames };
+    const targets = source.targets === undefined ? {} : { targets: { width: source.targets.width, means: meansOf(source.targets, source.labels) } };
+    return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, ...isWeighted, ...targets, shards }, labels: source.labels, weights: source.weights, targets: source.targets, classNames: source.classNames };
   } finally {
     await source.close();
   }
+}
+
+function targetsBetween(targets: Targets | undefined, from: number, to: number): Float32Array | undefined {
+  return targets?.values.subarray(from * targets.width, to * targets.width);
+}
+
+/** Of each number of a target, over the samples that have one; 0 where none has. In float64. */
+function meansOf({ width, values }: Targets, labels: Int32Array): number[] {
+  const sums = new Array<number>(width).fill(0);
+  let samples = 0;
+  labels.forEach((label, row) => {
+    if (label < 0) return;
+    samples++;
+    for (let k = 0; k < width; k++) sums[k] = (sums[k] ?? 0) + (values[row * width + k] ?? 0);
+  });
+  return sums.map((sum) => (samples === 0 ? 0 : sum / samples));
 }
 
 async function checkedRows(source: Source, from: number, to: number): Promise<Rows> {

@@ -8,7 +8,7 @@ import { interleave } from './interleave.js';
 import { openJsonl } from './jsonl.js';
 import { openNpy } from './npy.js';
 import { openParquet } from './parquet.js';
-import type { Rows, Source } from './rows.js';
+import type { Rows, Source, Targets } from './rows.js';
 
 export interface SourceOptions {
   /** By class number, for labels that are names. */
@@ -30,8 +30,20 @@ async function openOne(recipe: SourceRecipe, folder: string, classNames: readonl
   const labels = source.labels.slice(0, samples);
   if (recipe.labelled !== undefined) labels.fill(-1, Math.min(recipe.labelled, samples));
   const isImages = 'images' in recipe && recipe.images !== undefined;
-  const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels, weights: source.weights?.slice(0, samples) };
+  const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels, weights: source.weights?.slice(0, samples), targets: rowsOf(source.targets, samples) };
   return recipe.onlyLabelled === true ? onlyLabelled(chosen) : chosen;
+}
+
+function rowsOf(targets: Targets | undefined, samples: number): Targets | undefined {
+  return targets === undefined ? undefined : { width: targets.width, values: targets.values.slice(0, samples * targets.width) };
+}
+
+function chosenTargets(targets: Targets | undefined, ids: Uint32Array): Targets | undefined {
+  if (targets === undefined) return undefined;
+  const { width, values } = targets;
+  const chosen = new Float32Array(ids.length * width);
+  ids.forEach((id, row) => chosen.set(values.subarray(id * width, (id + 1) * width), row * width));
+  return { width, values: chosen };
 }
 
 /** The samples that have a label, in their order, wherever they stand. */
@@ -46,15 +58,15 @@ function onlyLabelled(source: Source): Source {
     wanted.forEach((id, row) => rows.set(all.subarray((id - first) * size, (id - first + 1) * size), row * size));
     return rows;
   };
-  return { ...source, samples: ids.length, labels: Int32Array.from(ids, (id) => source.labels[id] ?? -1), weights: source.weights === undefined ? undefined : Float32Array.from(ids, (id) => source.weights?.[id] ?? 1), read };
+  return { ...source, samples: ids.length, targets: chosenTargets(source.targets, ids), labels: Int32Array.from(ids, (id) => source.labels[id] ?? -1), weights: source.weights === undefined ? undefined : Float32Array.from(ids, (id) => source.weights?.[id] ?? 1), read };
 }
 
 function open(recipe: SourceRecipe, path: (name: string) => string, classNames: readonly string[] | undefined): Promise<Source> {
   switch (recipe.format) {
     case 'idx':
-      return openIdx(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels), recipe.weights === undefined ? undefined : path(recipe.weights));
+      return openIdx(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels), recipe.weights === undefined ? undefined : path(recipe.weights), recipe.targets === undefined ? undefined : path(recipe.targets));
     case 'npy':
-      return openNpy(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels), recipe.weights === undefined ? undefined : path(recipe.weights));
+      return openNpy(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels), recipe.weights === undefined ? undefined : path(recipe.weights), recipe.targets === undefined ? undefined : path(recipe.targets));
     case 'csv':
       return openCsv(path(recipe.inputs), recipe);
     case 'jsonl':

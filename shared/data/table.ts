@@ -1,6 +1,6 @@
 /** Rows with named columns, of JSONL and Parquet files: which columns make a sample, and its label. Pure. */
 import type { SourceRecipe } from '../recipe/schema.js';
-import { damaged } from './files.js';
+import { damaged, toTargets, type TargetRows } from './files.js';
 
 export type TableRecipe = Extract<SourceRecipe, { format: 'jsonl' | 'parquet' }>;
 export type Row = Readonly<Record<string, unknown>>;
@@ -11,6 +11,8 @@ export interface TablePlan {
   readonly inputs: readonly string[];
   readonly labels: string | undefined;
   readonly weights: string | undefined;
+  /** Columns of a target, in their order. */
+  readonly targets: readonly string[] | undefined;
   /** By class number, for labels that are names. */
   readonly classNames: readonly string[] | undefined;
   readonly shape: readonly number[];
@@ -20,13 +22,15 @@ export interface TablePlan {
 
 /** @param first row of the file: its lists give the shape where the recipe does not @throws UserError 65 */
 export function planTable(path: string, recipe: TableRecipe, { names, first, classNames }: { readonly names: readonly string[]; readonly first: Row; readonly classNames: readonly string[] | undefined }): TablePlan {
-  for (const name of [recipe.column, recipe.labels, recipe.weights]) {
+  const targets = recipe.targets === undefined ? undefined : [recipe.targets].flat();
+  const beside = [recipe.labels, recipe.weights, ...(targets ?? [])];
+  for (const name of [recipe.column, ...beside]) {
     if (name !== undefined && !names.includes(name)) throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
   }
-  const inputs = recipe.column === undefined ? names.filter((name) => name !== recipe.labels && name !== recipe.weights) : [recipe.column];
+  const inputs = recipe.column === undefined ? names.filter((name) => !beside.includes(name)) : [recipe.column];
   const elements = inputs.reduce((sum, name) => sum + (numbersIn(first[name])?.length ?? 0), 0);
   const shape = recipe.shape ?? (recipe.column === undefined ? [elements] : dimensions(first[recipe.column]));
-  return { path, inputs, labels: recipe.labels, weights: recipe.weights, classNames, shape, size: shape.reduce((product, dim) => product * dim, 1) };
+  return { path, inputs, labels: recipe.labels, weights: recipe.weights, targets, classNames, shape, size: shape.reduce((product, dim) => product * dim, 1) };
 }
 
 /** Writes a row's sample to `out` from `at` on. @param where names the row @throws UserError 65 */
@@ -56,6 +60,28 @@ export function readWeight({ path, weights }: TablePlan, row: Row, where: string
   const value = weights === undefined ? 1 : row[weights];
   if (typeof value === 'number' || typeof value === 'bigint') return Number(value);
   throw damaged(path, `${where}, ${weights} holds ${shown(value)}; a weight was wanted`);
+}
+
+/** A row's target; null where all of its columns hold null. @throws UserError 65 */
+export function readTarget({ path, targets = [] }: TablePlan, row: Row, where: string): Float64Array | null {
+  if (targets.every((name) => row[name] === null || row[name] === undefined)) return null;
+  return Float64Array.from(targets.flatMap((name) => {
+    const numbers = numbersIn(row[name]);
+    if (numbers === null) throw damaged(path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
+    return numbers;
+  }));
+}
+
+/** What the rows' targets are together. @throws UserError 65 where they are not alike */
+export function targetRows({ path }: TablePlan, rows: readonly (Float64Array | null)[], where: (row: number) => string): TargetRows {
+  const width = rows.find((row) => row !== null)?.length ?? 1;
+  const values = new Float64Array(rows.length * width).fill(NaN);
+  rows.forEach((row, i) => {
+    if (row === null) return;
+    if (row.length !== width) throw damaged(path, `${where(i)} has a target of ${row.length} numbers; ${width} were wanted, as before`);
+    values.set(row, i * width);
+  });
+  return toTargets(path, values, width, rows.length);
 }
 
 /** All numbers of a cell, lists in lists one after the other; null where something is none. */

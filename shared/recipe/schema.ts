@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { compressions } from '../reduction/encoding.js';
 import { lossSchema } from './loss-schema.js';
+import { tasks } from './task.js';
 
 const positiveInt = z.number().int().positive();
 const fraction = z.number().min(0).max(1);
@@ -41,7 +42,10 @@ const arrays = {
   inputs: z.string().optional().describe('file of inputs, taken in the shape that they have'),
   labels: z.string().optional(),
   weights: z.string().optional().describe('file of a weight a sample, at least 0: what its share in each loss term is multiplied by'),
+  targets: z.string().optional().describe('file of a number or a vector a sample, for the tasks regression and multiLabel; a row of NaN means no target'),
 };
+
+const csvColumn = z.union([z.string(), z.number().int().nonnegative()]);
 
 /** Of a file of rows with named columns. */
 const columns = {
@@ -49,6 +53,7 @@ const columns = {
   column: z.string().optional().describe('the column whose lists are the samples; default: all but the label, one after the other'),
   labels: z.string().optional().describe("the label's column: class numbers, or names of data.classNames; null means no label"),
   weights: z.string().optional().describe("the weight's column"),
+  targets: z.union([z.string(), z.array(z.string()).min(1)]).optional().describe("the target's column, of numbers or lists, or several; null means no target"),
   shape: z.array(positiveInt).optional().describe("shape of one sample; default: as the first row's lists are"),
 };
 
@@ -60,8 +65,9 @@ export const sourceSchema = z.discriminatedUnion('format', [
     .object({
       format: z.literal('csv'),
       inputs: z.string(),
-      labels: z.union([z.string(), z.number().int().nonnegative()]).optional().describe("the label's column, by header name or by number from 0; an empty cell means no label"),
-      weights: z.union([z.string(), z.number().int().nonnegative()]).optional().describe("the weight's column, as labels"),
+      labels: csvColumn.optional().describe("the label's column, by header name or by number from 0; an empty cell means no label"),
+      weights: csvColumn.optional().describe("the weight's column, as labels"),
+      targets: z.union([csvColumn, z.array(csvColumn).min(1)]).optional().describe("the target's columns, as labels; empty cells mean no target"),
       shape: z.array(positiveInt).optional().describe('shape of one sample; default: a vector of all other columns'),
       header: z.boolean().default(true),
       delimiter: z.string().length(1).default(','),
@@ -180,6 +186,7 @@ export const recipeSchema = z
     losses: lossSchema,
     data: z
       .object({
+        task: z.enum(tasks).optional().describe('what samples are to be told: their class (default), numbers (regression), or which of several labels they have (multiLabel)'),
         train: sourceSchema,
         eval: sourceSchema.optional(),
         unlabelled: sourceSchema.optional().describe('further training samples, without labels, evenly mixed with those of train'),
@@ -187,7 +194,7 @@ export const recipeSchema = z
         augment: augmentSchema.optional().describe('of training samples, before preprocessing; student and teachers see the same'),
         shuffle: z.boolean().default(true),
         classNames: z.array(z.string()).min(2).optional().describe('by label, for teachers that have the classes in another order'),
-        classes: positiveInt.optional().describe('default: one more than the greatest label'),
+        classes: positiveInt.optional().describe('default: one more than the greatest label, or the numbers of a target'),
         shardSamples: positiveInt.default(4096).describe('samples of a shard, at most (fewer where they would make more than 64 MiB)'),
       })
       .strict(),
