@@ -5,6 +5,7 @@
 import type { RandomKey } from '../shared/random.js';
 import type { PooledMoments } from '../shared/reduction/moments.js';
 import type { LossesAtStep } from '../shared/recipe/loss-schema.js';
+import type { Task } from '../shared/recipe/task.js';
 import type { Activation } from './losses/activation.js';
 import type { SoftLabels } from './soft-labels.js';
 import type { Begin } from './trainer-messages.js';
@@ -12,6 +13,8 @@ import type { Begin } from './trainer-messages.js';
 export interface Targets {
   /** [rows]; -1: no label. */
   readonly labels: Int32Array;
+  /** [rows x classes]: what the student's outputs should be, of the rows whose label is not -1; absent where samples have classes. Of mixed rows mixed, too. */
+  readonly vectors?: Float32Array | undefined;
   /** [rows]: what each row's share in the loss terms is multiplied by; absent: 1. */
   readonly weights?: Float32Array | undefined;
   /** Where each row is mixed with another (mixup.ts): that one's labels, [rows], and the share of the row's own sample. */
@@ -59,16 +62,25 @@ export interface StudentCompute {
   outputs(inputs: Float32Array, rows: number): StudentOutputs;
 }
 
+/** What an evaluation judges, where samples have target vectors. */
+export interface Goal {
+  readonly task: Exclude<Task, 'classes'>;
+  /** Of each number of the evaluation set's targets. */
+  readonly means: readonly number[];
+}
+
 export interface RunCompute {
   readonly student: StudentCompute;
   readonly classes: number;
+  /** Absent: samples have classes. */
+  readonly goal?: Goal;
   /** Samples [from, to) of the epoch's order, with labels and, where a loss wants them, soft labels. */
   trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch>;
   /** Samples [from, to) of the evaluation set, without soft labels. */
   evalBatch(from: number, to: number): Promise<MicroBatch>;
   /** Classes of the teachers that label samples of these alone. */
   readonly specialties: ReadonlyMap<string, readonly number[]>;
-  /** Logits by teacher, and the mixture's log-probabilities of those that are no specialists: [rows x classes] each. */
+  /** Logits by teacher; of those that are no specialists the mixture's log-probabilities, or with target vectors the mean of the logits: [rows x classes] each. */
   teacherLogits(batch: MicroBatch): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
   /** Live tensors of the backend. */
   tensors(): number;

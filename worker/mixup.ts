@@ -17,23 +17,30 @@ export interface Mixed {
   readonly labels: Int32Array;
   /** [rows]: their weights, where samples have some. */
   readonly weights: Float32Array | undefined;
+  /** [rows x width]: target vectors, mixed as the inputs are; absent where samples have none. */
+  readonly vectors?: Float32Array;
   /** Of each row's own sample, in [1/2, 1]. */
   readonly share: number;
 }
 
 /** The batch is not changed. */
-export function mixUp({ inputs, labels, weights }: Batch, alpha: number, key: RandomKey): Mixed {
+export function mixUp({ inputs, labels, weights, vectors }: Batch, alpha: number, key: RandomKey): Mixed {
   const rows = labels.length;
-  const size = rows === 0 ? 0 : inputs.length / rows;
   const partners = shuffle(Uint32Array.from({ length: rows }, (_, i) => i), randomStream([...key, 'partners']));
   const drawn = beta(alpha, randomStream([...key, 'share']));
   const share = Math.max(drawn, 1 - drawn);
-  const mixed = new Float32Array(inputs.length);
+  return { inputs: mixRows(inputs, partners, share), ...(vectors === undefined ? {} : { vectors: mixRows(vectors, partners, share) }), labels: Int32Array.from(partners, (partner) => labels[partner] ?? -1), weights: weights === undefined ? undefined : Float32Array.from(partners, (partner) => weights[partner] ?? 1), share };
+}
+
+/** Each row with its partner's, by their shares. */
+function mixRows(values: Float32Array, partners: Uint32Array, share: number): Float32Array {
+  const size = partners.length === 0 ? 0 : values.length / partners.length;
+  const mixed = new Float32Array(values.length);
   partners.forEach((partner, row) => {
     const [own, other] = [row * size, partner * size];
-    for (let i = 0; i < size; i++) mixed[own + i] = share * (inputs[own + i] ?? 0) + (1 - share) * (inputs[other + i] ?? 0);
+    for (let i = 0; i < size; i++) mixed[own + i] = share * (values[own + i] ?? 0) + (1 - share) * (values[other + i] ?? 0);
   });
-  return { inputs: mixed, labels: Int32Array.from(partners, (partner) => labels[partner] ?? -1), weights: weights === undefined ? undefined : Float32Array.from(partners, (partner) => weights[partner] ?? 1), share };
+  return mixed;
 }
 
 /** Beta(alpha, alpha) by Jöhnk 1964; for alpha above 4 it would reject most of what it draws. */

@@ -4,11 +4,12 @@ import type { Finding } from './problems.js';
 import type { Losses, LossName, Schedule } from './loss-schema.js';
 import { lossesAt } from './schedules.js';
 import type { Recipe } from './schema.js';
+import { isTold, taskOf, type Task } from './task.js';
 import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsIn, type TapPair } from './terms.js';
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
-    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...weightProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...routingProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...toldProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...weightProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...routingProblems(recipe), ...optimizerProblems(recipe.optimizer)],
     warnings: [...exitWarnings(recipe), ...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
   };
 }
@@ -27,7 +28,9 @@ const mostPlugins = 64;
 
 function lossProblems({ losses, teachers, data, labels }: Recipe): Finding[] {
   const given = termsIn(losses);
-  const isLabelled = data.train.labels !== undefined;
+  const task = taskOf({ data });
+  const isLabelled = isTold(task, data.train);
+  const missing = task === 'classes' ? 'labels' : 'targets';
   const useful = given.filter((term) => canBeOn(losses, term) && (isLabelled || needsOf(losses, term).over === 'samples'));
   const hasSoftLabels = teachers.length > 0 || labels.from !== undefined;
   return [
@@ -35,10 +38,36 @@ function lossProblems({ losses, teachers, data, labels }: Recipe): Finding[] {
     ...when(given.length === 0, ['losses'], 'no term given; crossEntropy, response or both wanted'),
     ...when(given.length > 0 && !given.some((term) => canBeOn(losses, term)), ['losses'], 'every weight is 0; one above 0 wanted'),
     ...given.flatMap((term) => when(needsOf(losses, term).soft !== null && !hasSoftLabels, placeOf(term), 'there is no teacher; at least one under teachers wanted')),
-    ...given.flatMap((term) => when(useful.length === 0 && canBeOn(losses, term), placeOf(term), 'the data has no labels; data.train.labels wanted')),
+    ...given.flatMap((term) => when(useful.length === 0 && canBeOn(losses, term), placeOf(term), `the data has no ${missing}; data.train.${missing} wanted`)),
+    ...given.flatMap((term) => taskProblems(term, needsOf(losses, term).tasks, task)),
     ...given.flatMap((term) => when(needsOf(losses, term).pairs && teachers.length === 0, placeOf(term), 'there is no teacher with taps; at least one under teachers wanted')),
     ...given.flatMap((term) => labelProblems(term, losses, labels)),
     ...tapPairs(losses).flatMap((pair) => pairProblems(pair, teachers)),
+  ];
+}
+
+/** Of a term whose value would mean nothing for what the samples are to be told. */
+function taskProblems(term: LossName, tasks: readonly Task[] | undefined, task: Task): Finding[] {
+  return when(tasks !== undefined && !tasks.includes(task), placeOf(term), `means nothing for data.task ${task}; ${wishes[task]} wanted, or data.task ${tasks?.join(' or ') ?? ''}`);
+}
+
+const wishes: Readonly<Record<Task, string>> = {
+  classes: 'crossEntropy, response or another term of classes', regression: 'regression, embedding or a term on taps', multiLabel: 'binaryCrossEntropy, multiLabel or a term on taps',
+};
+
+/** What a source says of its samples that the task has no use for. */
+function toldProblems({ data, ensemble, teachers }: Recipe): Finding[] {
+  const task = taskOf({ data });
+  const sources = (['train', 'eval'] as const).flatMap((key) => {
+    const source = data[key];
+    if (source === undefined) return [];
+    if (task !== 'classes') return when(source.labels !== undefined, ['data', key, 'labels'], `given beside data.task ${task}; targets wanted`);
+    return when('targets' in source && source.targets !== undefined, ['data', key, 'targets'], 'given without data.task; regression or multiLabel wanted there');
+  });
+  return [
+    ...sources,
+    ...when(task !== 'classes' && ensemble.combine === 'probabilities', ['ensemble', 'combine'], `probabilities given; with data.task ${task} the mean of what the teachers give is taken: logits wanted`),
+    ...teachers.flatMap(({ output }, i) => when(task === 'regression' && output === 'probabilities', ['teachers', i, 'output'], 'probabilities given; with data.task regression logits wanted, which are taken as they are')),
   ];
 }
 
@@ -134,7 +163,7 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
     ...sources,
     ...when(data.classNames !== undefined && new Set(data.classNames).size < data.classNames.length, ['data', 'classNames'], 'a name given twice; a name of its own for each class wanted'),
     ...when(data.classNames !== undefined && data.classes !== undefined && data.classNames.length !== data.classes, ['data', 'classNames'], `${data.classNames?.length} names given; ${data.classes} wanted, as data.classes says`),
-    ...when(baseline && data.train.labels === undefined, ['baseline'], 'the data has no labels to train on alone; data.train.labels wanted'),
+    ...when(baseline && !isTold(taskOf({ data }), data.train), ['baseline'], `the data has no labels to train on alone; data.train.${taskOf({ data }) === 'classes' ? 'labels' : 'targets'} wanted`),
     ...when(mean.length === 0, ['data', 'preprocess', 'mean'], 'empty; a number for all channels or one for each wanted'),
     ...when(std.length === 0, ['data', 'preprocess', 'std'], 'empty; a number for all channels or one for each wanted'),
     ...when(mean.length > 1 && std.length > 1 && mean.length !== std.length, ['data', 'preprocess', 'std'], `${std.length} values given; ${mean.length} wanted, as in mean`),
@@ -159,6 +188,7 @@ function weightProblems(recipe: Recipe): Finding[] {
 
 function unlabelledProblems({ data: { unlabelled }, labels }: Recipe): Finding[] {
   return [
+    ...when(unlabelled !== undefined && 'targets' in unlabelled && unlabelled.targets !== undefined, ['data', 'unlabelled', 'targets'], 'given; none wanted (samples with targets are data.train)'),
     ...when(unlabelled?.labels !== undefined, ['data', 'unlabelled', 'labels'], 'given; none wanted (samples with labels are data.train)'),
     ...when(unlabelled !== undefined && labels.from !== undefined, ['data', 'unlabelled'], 'given beside labels.from, whose rows are those of data.train; one of the two wanted'),
   ];
@@ -178,12 +208,13 @@ function augmentProblems({ data: { augment }, labels }: Recipe): Finding[] {
 
 function labelWarnings(recipe: Recipe): Finding[] {
   const { data, losses } = recipe;
-  const idle = data.train.labels !== undefined ? [] : termsIn(losses).filter((term) => needsOf(losses, term).over === 'labelled' && canBeOn(losses, term));
+  const task = taskOf({ data });
+  const idle = isTold(task, data.train) ? [] : termsIn(losses).filter((term) => needsOf(losses, term).over === 'labelled' && canBeOn(losses, term));
   return [
     ...idle.flatMap((term) => when(true, placeOf(term), 'the data has no labels, so the term is 0 for every sample')),
     ...when(isWeighted(recipe, 'eval'), ['data', 'eval', 'weights'], 'left out: an evaluation counts every sample alike'),
-    ...when(data.eval !== undefined && data.eval.labels === undefined, ['data', 'eval'], 'no labels: accuracy cannot be told'),
-    ...(['train', 'eval'] as const).flatMap((key) => when(data[key]?.labelled !== undefined && data[key]?.labels === undefined, ['data', key, 'labelled'], 'there are no labels to keep')),
+    ...when(data.eval !== undefined && !isTold(task, data.eval), ['data', 'eval'], task === 'classes' ? 'no labels: accuracy cannot be told' : 'no targets: how good the student is cannot be told'),
+    ...(['train', 'eval'] as const).flatMap((key) => when(data[key]?.labelled !== undefined && !isTold(task, data[key] ?? {}), ['data', key, 'labelled'], 'there are no labels to keep')),
   ];
 }
 
@@ -225,6 +256,10 @@ function describeTerm(term: LossName, losses: Losses, now: ReturnType<typeof los
   switch (term) {
     case 'response':
       return `${square} x KL(ensemble || student at ${at})`;
+    case 'regression':
+      return `regression (${now.regression?.distance}${now.regression?.distance === 'huber' ? `, delta ${now.regression.delta}` : ''})`;
+    case 'binaryCrossEntropy':
+      return 'sum of binary cross entropy';
     case 'decoupled':
       return `${square} x (${now.decoupled?.alpha} x target + ${now.decoupled?.beta} x other classes at ${at})`;
     case 'virtualTeacher':

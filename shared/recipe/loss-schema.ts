@@ -50,6 +50,8 @@ const termsOf = <W extends z.ZodType, T extends z.ZodType>(weightType: W, temper
   z
     .object({
       crossEntropy: z.object({ weight: weightType, labelSmoothing: fraction.default(0) }).strict().optional(),
+      regression: z.object({ weight: weightType, distance: z.enum(['mse', 'l1', 'huber']).default('mse'), delta: positive.default(1).describe('huber: errors beyond it count linearly') }).strict().optional().describe("the student's output against the sample's target, mean over its numbers"),
+      binaryCrossEntropy: z.object({ weight: weightType }).strict().optional().describe("of each of the target's labels by itself, their sum"),
       response: z.object({ weight: weightType, temperature: temperatureOf(4) }).strict().optional().describe('T^2 x KL(ensemble || student)'),
       decoupled: z.object({ weight: weightType, alpha: weight.default(1), beta: weight.default(8), temperature: temperatureOf(4) }).strict().optional().describe('DKD: T^2 x (alpha x target part + beta x the other classes)'),
       dist: z.object({ weight: weightType, beta: weight.default(1), gamma: weight.default(1), temperature: temperatureOf(1) }).strict().optional().describe('DIST: T^2 x (beta x (1 - Pearson by sample) + gamma x (1 - Pearson by class))'),

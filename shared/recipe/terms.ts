@@ -1,5 +1,6 @@
 /** What each loss term needs of data, teachers and student, in one table; and the pairs of taps that a recipe names. Pure. */
 import type { Losses, LossesAtStep, LossName, PairRecipe, PluginRecipe, PluginTerm, Schedule, TermName } from './loss-schema.js';
+import type { Task } from './task.js';
 
 export interface TermNeeds {
   /** What its sum is divided by: all samples of the global batch, or the labelled ones, to which alone it applies. */
@@ -10,29 +11,35 @@ export interface TermNeeds {
   readonly pairs: boolean;
   /** A student with exits before its last one. */
   readonly exits: boolean;
+  /** What the student's outputs must be for it to have a meaning; absent: anything. */
+  readonly tasks?: readonly Task[];
   /** Whether it compares samples with each other: its value is the micro-batch's, and no sample has a part of its own. */
   readonly isAmongSamples?: boolean;
 }
 
 const amongSamples = (needs: TermNeeds): TermNeeds => ({ ...needs, isAmongSamples: true });
 const onLogits = (over: TermNeeds['over'], soft: TermNeeds['soft']): TermNeeds => ({ over, soft, pairs: false, exits: false });
+/** The student's outputs are logits of classes that exclude each other. */
+const ofClasses = (needs: TermNeeds): TermNeeds => ({ ...needs, tasks: ['classes'] });
 const onPairs: TermNeeds = { over: 'samples', soft: null, pairs: true, exits: false };
 const onExits = (over: TermNeeds['over']): TermNeeds => ({ over, soft: null, pairs: false, exits: true });
 
 export const terms: Readonly<Record<TermName, TermNeeds>> = {
-  crossEntropy: onLogits('labelled', null),
-  response: onLogits('samples', 'mixture'),
-  decoupled: onLogits('labelled', 'mixture'),
-  dist: amongSamples(onLogits('samples', 'mixture')),
+  crossEntropy: ofClasses(onLogits('labelled', null)),
+  regression: { ...onLogits('labelled', null), tasks: ['regression'] },
+  binaryCrossEntropy: { ...onLogits('labelled', null), tasks: ['multiLabel'] },
+  response: ofClasses(onLogits('samples', 'mixture')),
+  decoupled: ofClasses(onLogits('labelled', 'mixture')),
+  dist: ofClasses(amongSamples(onLogits('samples', 'mixture'))),
   logitMse: onLogits('samples', 'logits'),
-  virtualTeacher: onLogits('labelled', null),
+  virtualTeacher: ofClasses(onLogits('labelled', null)),
   embedding: onLogits('samples', 'logits'),
-  multiLabel: onLogits('samples', 'logits'),
+  multiLabel: { ...onLogits('samples', 'logits'), tasks: ['classes', 'multiLabel'] },
   features: onPairs,
   attention: onPairs,
   selfDistillation: onLogits('samples', null),
-  exitCrossEntropy: onExits('labelled'),
-  exitResponse: onExits('samples'),
+  exitCrossEntropy: ofClasses(onExits('labelled')),
+  exitResponse: ofClasses(onExits('samples')),
   relational: amongSamples(onPairs),
   similarity: amongSamples(onPairs),
   probabilistic: amongSamples(onPairs),
@@ -67,6 +74,9 @@ export function needsOf(losses: Losses, name: LossName): TermNeeds {
   const plugin = losses.plugins?.[pluginOf(name) ?? ''];
   return { over: plugin?.over ?? 'samples', soft: plugin?.soft ?? null, pairs: plugin?.pairs !== undefined, exits: false };
 }
+
+/** The term that the task's targets are learnt by. */
+export const hardTerms = { classes: 'crossEntropy', regression: 'regression', multiLabel: 'binaryCrossEntropy' } as const satisfies Record<Task, TermName>;
 
 interface CommonOptions<N> {
   readonly weight: N;

@@ -108,6 +108,24 @@ for smoothing in (0, 0.2):
 for T in (0.1, 1, 3, 100):
     exit_case("exitResponse", {"temperature": T}, lambda x: response(x, F.softmax(z0 / T, 1), T))
 
+# Target vectors, which the second sample has not.
+numbers = (torch.randn(B, C) * 2).float().double()
+applies = torch.randint(0, 2, (B, C)).double()
+shares = torch.rand(B, C).float().double()
+
+
+def target_case(term, options, targets, value):
+    case(term, options, lambda z: value(z) * labelled)
+    cases[-1]["vectors"] = targets.flatten().tolist()
+
+
+target_case("regression", {"distance": "mse"}, numbers, lambda z: F.mse_loss(z, numbers, reduction="none").mean(1))
+target_case("regression", {"distance": "l1"}, numbers, lambda z: F.l1_loss(z, numbers, reduction="none").mean(1))
+for delta in (0.5, 1, 10):
+    target_case("regression", {"distance": "huber", "delta": delta}, numbers, lambda z: F.huber_loss(z, numbers, reduction="none", delta=delta).mean(1))
+for targets in (applies, shares):
+    target_case("binaryCrossEntropy", {}, targets, lambda z: F.binary_cross_entropy_with_logits(z, targets, reduction="none").sum(1))
+
 out = {"second": second.flatten().tolist(), "exits": [x.flatten().tolist() for x in earlier], "classes": C, "logits": z0.flatten().tolist(), "teacher": u.flatten().tolist(), "labels": labels.tolist(), "cases": cases}
 path = pathlib.Path(__file__).parent / "data" / "losses.json"
 path.write_text(json.dumps(out) + "\n")

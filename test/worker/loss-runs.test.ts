@@ -12,7 +12,7 @@ import { openWasm } from '../../worker/backends/wasm.js';
 import { planTaps } from '../../worker/plan-taps.js';
 import { temporaryFolder } from './fakes.js';
 import { rows, termNames } from './losses/rows.js';
-import { curve, prepareAgain, prepared, samples, whole } from './real-runs.js';
+import { curve, prepareAgain, prepared, samples, targetData, whole } from './real-runs.js';
 import { reference, saveLayersModel } from './teachers/fixtures.js';
 
 const student = { builtin: 'mlp', hidden: [8] };
@@ -34,8 +34,8 @@ beforeAll(async () => {
 
 describe('a run', () => {
   it.each(termNames)('with %s has the same bits with 1, 2 and 3 workers', async (term) => {
-    const { on, recipe } = rows[term];
-    const run = await prepared({ logits: student, pairs: cnn, exits: withExits }[on], { ...short, losses: { crossEntropy: { weight: 0.1 }, [term]: { weight: 0.5, ...recipe } } });
+    const { on, recipe, task } = rows[term];
+    const run = await prepared({ logits: student, pairs: cnn, exits: withExits }[on], { ...short, ...(task === undefined ? {} : targetData(task)), losses: { [task === undefined ? 'crossEntropy' : 'embedding']: { weight: 0.1 }, [term]: { weight: 0.5, ...recipe } } });
     const [one, two, three] = [await whole(run, 1), await whole(run, 2), await whole(run, 3)];
     expect(curve(two.lines)).toEqual(curve(one.lines));
     expect(curve(three.lines)).toEqual(curve(one.lines));

@@ -36,6 +36,24 @@ describe('mixup', () => {
   });
 });
 
+describe('target vectors of mixtures', () => {
+  it('are mixed as the inputs are', () => {
+    const mixed = mixUp({ inputs, labels: new Int32Array(rows), vectors: inputs.map((value) => 3 * value) }, 1, ['k']);
+    expect(mixed.vectors).toHaveLength(2 * rows);
+    mixed.vectors?.forEach((value, i) => expect(value / (3 * (mixed.inputs[i] ?? NaN))).toBeCloseTo(1, 6));
+  });
+
+  it('are what terms aim at: the median of a mixture is not its own sample\'s', () => {
+    const losses = lossesAtStepSchema.parse({ regression: { weight: 1, distance: 'l1' } });
+    const z = Float32Array.of(0.5, 2);
+    const targets = { labels: Int32Array.of(0, 0), vectors: Float32Array.of(1, 1), weights: Float32Array.of(2, 4), soft: null, mixed: { labels: Int32Array.of(0, 0), weights: Float32Array.of(4, 2), share: 0.75 } };
+    const { sums, gradient_BC } = totalLoss(z, 1, targets, { losses, divisors: { regression: 2 } });
+    // Weights 0.75 x 2 + 0.25 x 4 and 0.75 x 4 + 0.25 x 2; errors 0.5 and 1.
+    expect(sums).toMatchObject({ regression: 2.5 * 0.5 + 3.5, 'regression.count': 6 });
+    expect([...gradient_BC]).toEqual([-1.25, 1.75]);
+  });
+});
+
 describe('terms over labels of mixtures', () => {
   const logits = Float32Array.from([1, -1, 0.5, 0, 2, -0.5]);
   const options = { losses: { crossEntropy: { weight: 2, labelSmoothing: 0 } }, divisors: { crossEntropy: 2 } };

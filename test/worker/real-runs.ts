@@ -15,6 +15,7 @@ import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { InstalledPlugins } from '../../shared/plugins.js';
 import { randomStream } from '../../shared/random.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
+import type { Task } from '../../shared/recipe/task.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { connect, type Connection } from '../../worker/connection.js';
 import { inspectStudent } from '../../worker/inspect-student.js';
@@ -41,6 +42,11 @@ function sampleOf(id: number): Float32Array {
 }
 const labelOf = (id: number): number => (id % 5 === 4 ? -1 : id % 3);
 
+/** As many numbers of a sample as there are classes, by its bar's place and its noise; NaN where it has no label. */
+function targetsOf(id: number, isTold: boolean): number[] {
+  return Array.from({ length: classes }, (_, k) => (isTold ? Math.sin(1 + (id % 3) * (k + 1)) + (sampleOf(id)[k] ?? 0) : NaN));
+}
+
 function npy(type: string, dims: number[], bytes: Uint8Array): Uint8Array {
   const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${dims.join(', ')},), }`.padEnd(117) + '\n';
   return Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, 118, 0]), Buffer.from(text), bytes]);
@@ -52,7 +58,16 @@ function writeData(folder: string): void {
     const labels = Int32Array.from({ length: count }, (_, id) => (name === 'eval' ? id % 3 : labelOf(id)));
     writeFileSync(join(folder, `${name}.npy`), npy('<f4', [count, ...shape], new Uint8Array(inputs.buffer)));
     writeFileSync(join(folder, `${name}-labels.npy`), npy('<i4', [count], new Uint8Array(labels.buffer)));
+    const targets = Array.from(labels, (label, id) => targetsOf(id, label >= 0));
+    writeFileSync(join(folder, `${name}-regression.npy`), npy('<f4', [count, classes], new Uint8Array(Float32Array.from(targets.flat()).buffer)));
+    writeFileSync(join(folder, `${name}-multiLabel.npy`), npy('<f4', [count, classes], new Uint8Array(Float32Array.from(targets.flat(), (value) => (Number.isNaN(value) ? NaN : Number(value > 0))).buffer)));
   }
+}
+
+/** `prepared`'s data with target vectors in place of labels. */
+export function targetData(task: Exclude<Task, 'classes'>, more: Record<string, unknown> = {}): Record<string, unknown> {
+  const source = (name: string): Record<string, unknown> => ({ format: 'npy', inputs: `${name}.npy`, targets: `${name}-${task}.npy` });
+  return { data: { task, train: source('train'), eval: source('eval'), preprocess: { mean: [0.2], std: [0.5] }, shardSamples: 16, ...more } };
 }
 
 /** Two teachers, ONNX and tfjs, an unlabelled fifth, several shards. */

@@ -18,6 +18,7 @@ import { response } from './response.js';
 import { selectivity } from './selectivity.js';
 import { logSoftmax } from './softmax.js';
 import type { PairInput, TermInput, TermValues } from './term.js';
+import { binaryCrossEntropy, regression, type TargetVectors } from './targets.js';
 import { virtualTeacher } from './virtual-teacher.js';
 
 /** A pair's activations: the student's after its adapter. By the pair's key. */
@@ -43,6 +44,7 @@ export interface LossContext {
 /**
  * A loss's values, part by part (a pair, an exit; else there is one); `scale` x its gradients is added to the context's.
  * One that sees labels, where rows are mixed, is that of their own labels and that of the others', by their shares.
+ * Target vectors are mixed already: it is that of the mixture, by both weights.
  */
 export function partsOf(name: LossName, scale: number, context: LossContext): TermValues[] {
   const { losses, targets } = context;
@@ -97,6 +99,8 @@ type Options<N extends TermName> = NonNullable<LossesAtStep[N]>;
 
 const logitFunctions: { readonly [N in OnLogits]: (input: TermInput, targets: Targets, options: Options<N>) => TermValues } = {
   crossEntropy: (input, { labels }, { labelSmoothing }) => crossEntropy(input, labels, labelSmoothing),
+  regression: (input, targets, options) => regression(input, vectorsOf(targets), options),
+  binaryCrossEntropy: (input, targets) => binaryCrossEntropy(input, vectorsOf(targets)),
   response: (input, targets, { temperature }) => response(input, softAt(targets, temperature), temperature),
   decoupled: (input, targets, options) => decoupled(input, targets.labels, softAt(targets, options.temperature), options),
   dist: (input, targets, options) => dist(input, softAt(targets, options.temperature), options),
@@ -163,7 +167,7 @@ function partsOfPlugin(name: LossName, scale: number, context: LossContext): Ter
   const own = pluginOf(name) ?? '';
   const [options, loss] = [losses.plugins?.[own], plugins.get(own)];
   if (options === undefined || loss === undefined) throw new Error(`no plug-in ${own}`);
-  const call = { name: own, loss, labels: targets.labels, options };
+  const call = { name: own, loss, labels: targets.labels, targets: targets.vectors ?? null, options };
   if (options.pairs !== undefined) return onPairs(name, context, (input) => pluginOnPair(input, call), scale);
   const soft = options.soft === undefined ? null : options.soft === 'mixture' ? softAt(targets, options.temperature) : rawLogits(targets);
   return [pluginOnLogits({ ...final, classes, scale }, soft, call)];
@@ -178,6 +182,11 @@ function given<N extends TermName>(name: N, losses: LossesAtStep): Options<N> {
 export function softAt({ soft }: Targets, temperature: number): Float32Array {
   if (soft === null) throw new Error('no soft labels');
   return soft.at(temperature);
+}
+
+function vectorsOf({ labels, vectors }: Targets): TargetVectors {
+  if (vectors === undefined) throw new Error('no target vectors');
+  return { labels_B: labels, vectors_BC: vectors };
 }
 
 function rawLogits({ soft }: Targets): Float32Array {

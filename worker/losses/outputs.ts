@@ -45,6 +45,6 @@ export function multiLabel({ logits_BC, classes, scale, gradient_BC }: TermInput
 }
 
 /** log(1 / (1 + exp(-x))), finite for every finite x. */
-function logLogistic(x: number): number {
+export function logLogistic(x: number): number {
   return x >= 0 ? -Math.log1p(Math.exp(-x)) : x - Math.log1p(Math.exp(x));
 }

@@ -2,7 +2,7 @@
  * A loss that is not built in: a module of one file, installed on every worker by its owner. It is given copies, and what
  * it gives back is checked before it counts. The interface for those who write one is in docs/plugins.md.
  *
- *   export function loss({ rows, classes, logits, labels, soft, temperature, options }) -> { values, gradient }
+ *   export function loss({ rows, classes, logits, labels, targets, soft, temperature, options }) -> { values, gradient }
  *   export function loss({ rows, labels, student, teacher, options })                   -> { values, gradient }     on pairs
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
@@ -25,6 +25,8 @@ export interface PluginOnLogits {
   readonly logits: Float32Array;
   /** [rows]; -1: none. */
   readonly labels: Int32Array;
+  /** [rows x classes]: target vectors, which samples of label -1 have not; null where samples have classes. */
+  readonly targets: Float32Array | null;
   /** [rows x classes]: log-probabilities of the ensemble at the temperature, or its raw logits; null where it wants neither. */
   readonly soft: Float32Array | null;
   readonly temperature: number;
@@ -47,13 +49,14 @@ export interface PluginCall {
   readonly name: string;
   readonly loss: PluginLoss;
   readonly labels: Int32Array;
+  readonly targets: Float32Array | null;
   readonly options: NonNullable<LossesAtStep['plugins']>[string];
 }
 
 /** @param soft_BC what the recipe has it given of the ensemble @throws UserError 65 when it fails, or gives something else than was wanted */
 export function pluginOnLogits({ logits_BC, classes, scale, gradient_BC }: TermInput, soft_BC: Float32Array | null, call: PluginCall): TermValues {
   const { labels, options: { temperature, options } } = call;
-  return judged({ rows: labels.length, classes, logits: logits_BC.slice(), labels: labels.slice(), soft: soft_BC?.slice() ?? null, temperature, options: structuredClone(options) }, call, { scale, gradient: gradient_BC });
+  return judged({ rows: labels.length, classes, logits: logits_BC.slice(), labels: labels.slice(), targets: call.targets?.slice() ?? null, soft: soft_BC?.slice() ?? null, temperature, options: structuredClone(options) }, call, { scale, gradient: gradient_BC });
 }
 
 /** @throws UserError 65 as above */

@@ -63,7 +63,7 @@ export function totalLoss(logits_BC: Float32Array, classes: number, targets: Tar
   }
   const usesExits = [...applicable.keys()].some((name) => needsOf(losses, name).exits);
   return {
-    sums: { ...sums, ...hits(logits_BC, targets.labels, classes), ...imitation(logits_BC, classes, targets, losses) },
+    sums: { ...sums, ...(targets.vectors === undefined ? hits(logits_BC, targets.labels, classes) : {}), ...imitation(logits_BC, classes, targets, losses) },
     gradient_BC: Float32Array.from(context.final.gradient_BC),
     exitGradients: context.exits.map(({ gradient_BC }) => (usesExits ? Float32Array.from(gradient_BC) : null)),
     pairGradients: context.pairGradients,

@@ -53,6 +53,33 @@ describe('sample weights in a recipe', () => {
   });
 });
 
+describe('targets in a recipe', () => {
+  const train = { format: 'npy', inputs: 'x', targets: 't' };
+  const problems = (losses: unknown, data: object, more: object = {}): string[] => checkFields(recipe(losses, { data, ...more })).problems.map((problem) => problem.text);
+
+  it('are learnt by the terms that fit them, beside soft ones', () => {
+    expect(problems({ regression: { weight: 1 }, embedding: { weight: 1 }, features: { weight: 1, pairs: 'auto' } }, { task: 'regression', train })).toEqual([]);
+    expect(problems({ binaryCrossEntropy: { weight: 1 }, multiLabel: { weight: 1 } }, { task: 'multiLabel', train }, { baseline: true })).toEqual([]);
+    expect(problems({ embedding: { weight: 1 } }, { task: 'regression', train: { format: 'npy', inputs: 'x' }, classes: 3 })).toEqual([]);
+    expect(describeLosses(recipe({ regression: { weight: 1, distance: 'huber', delta: 2 } }))[0]).toBe('total = 1 x regression (huber, delta 2)');
+  });
+
+  it.each([
+    ['a term of classes', { crossEntropy: { weight: 1 }, regression: { weight: 1 } }, { task: 'regression', train }, {}, 'losses.crossEntropy: means nothing for data.task regression; regression, embedding or a term on taps wanted, or data.task classes'],
+    ['soft labels of classes', { binaryCrossEntropy: { weight: 1 }, response: { weight: 1 } }, { task: 'multiLabel', train }, {}, 'losses.response: means nothing for data.task multiLabel; binaryCrossEntropy, multiLabel or a term on taps wanted, or data.task classes'],
+    ['a term of targets without', { regression: { weight: 1 } }, { train: { format: 'npy', inputs: 'x', labels: 'y' } }, {}, 'losses.regression: means nothing for data.task classes; crossEntropy, response or another term of classes wanted, or data.task regression'],
+    ['labels beside them', { regression: { weight: 1 } }, { task: 'regression', train: { ...train, labels: 'y' } }, {}, 'data.train.labels: given beside data.task regression; targets wanted'],
+    ['no task', { crossEntropy: { weight: 1 } }, { train: { ...train, labels: 'y' } }, {}, 'data.train.targets: given without data.task; regression or multiLabel wanted there'],
+    ['none to learn from', { regression: { weight: 1 } }, { task: 'regression', train: { format: 'npy', inputs: 'x' } }, {}, 'losses.regression: the data has no targets; data.train.targets wanted'],
+    ['none for a baseline', { embedding: { weight: 1 } }, { task: 'regression', train: { format: 'npy', inputs: 'x' } }, { baseline: true }, 'baseline: the data has no labels to train on alone; data.train.targets wanted'],
+    ['a mixture of probabilities', { embedding: { weight: 1 } }, { task: 'multiLabel', train }, { ensemble: { combine: 'probabilities' } }, 'ensemble.combine: probabilities given; with data.task multiLabel the mean of what the teachers give is taken: logits wanted'],
+    ['numbers that are probabilities', { embedding: { weight: 1 } }, { task: 'regression', train }, { teachers: [{ name: 'a', model: 'a', output: 'probabilities' }] }, 'teachers.0.output: probabilities given; with data.task regression logits wanted, which are taken as they are'],
+    ['of samples without labels', { embedding: { weight: 1 } }, { task: 'regression', train, unlabelled: train }, {}, 'data.unlabelled.targets: given; none wanted (samples with targets are data.train)'],
+  ])('are refused: %s', (_, losses, data, more, text) => {
+    expect(problems(losses, data, more)).toEqual([text]);
+  });
+});
+
 describe('augmentation in a recipe', () => {
   const train = { format: 'idx', images: 'x', labels: 'y' };
   it.each([

@@ -46,7 +46,7 @@ describe('a plug-in loss', () => {
     };
     const [kept, keptLabels] = [logits.slice(), labels.slice()];
     total(spoil, { soft: 'logits', temperature: 2, options: { a: [1, { b: null }] } });
-    expect(given).toEqual({ rows: 3, classes, logits: kept, labels: keptLabels, soft: Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7, 9), temperature: 2, options: { a: [1, { b: null }] } });
+    expect(given).toEqual({ rows: 3, classes, logits: kept, labels: keptLabels, targets: null, soft: Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7, 9), temperature: 2, options: { a: [1, { b: null }] } });
     expect([logits, labels, soft.logits()[8]]).toEqual([kept, keptLabels, 9]);
     total(spoil, { soft: 'mixture', temperature: 2 });
     expect([...(given ?? { soft: [] }).soft ?? []].map((value) => Math.fround(value))).toEqual([...soft.at(2)]);
@@ -54,7 +54,7 @@ describe('a plug-in loss', () => {
     expect(total(constant(), { soft: 'mixture', temperature: 2 }).sums).toHaveProperty(['ensemble.agree']);
     expect(total(constant(), { soft: 'logits' }).sums).not.toHaveProperty(['ensemble.agree']);
     total(spoil);
-    expect(given).toMatchObject({ soft: null, temperature: 4 });
+    expect(given).toMatchObject({ targets: null, soft: null, temperature: 4 });
   });
 
   it('on pairs is called for each, and its gradient goes to that pair', () => {
@@ -114,7 +114,7 @@ describe('plug-ins on a worker', () => {
     const focal = (await loadPlugins(['focal'], await installedPlugins([file], undefined))).get('focal');
     if (focal === undefined) throw new Error('no focal');
     for (const gamma of [0, 0.5, 2]) {
-      const call = (z: Float32Array): { values: Float64Array; gradient: Float64Array } => focal({ rows: 3, classes, logits: z, labels, soft: null, temperature: 1, options: { gamma } }) as { values: Float64Array; gradient: Float64Array };
+      const call = (z: Float32Array): { values: Float64Array; gradient: Float64Array } => focal({ rows: 3, classes, logits: z, labels, targets: null, soft: null, temperature: 1, options: { gamma } }) as { values: Float64Array; gradient: Float64Array };
       const { gradient } = call(logits);
       const valueAt = (i: number, off: number): number => call(logits.map((value, k) => (k === i ? value + off : value))).values.reduce((a, b) => a + b, 0);
       gradient.forEach((slope, i) => expect(Math.abs((valueAt(i, 2 ** -8) - valueAt(i, -(2 ** -8))) / 2 ** -7 - slope)).toBeLessThan(1e-4));

@@ -3,6 +3,7 @@
  * one without PyTorch's values (test/reference/losses.py, pair_losses.py) fails.
  */
 import type { TermName } from '../../../shared/recipe/loss-schema.js';
+import type { Task } from '../../../shared/recipe/task.js';
 import { isTerm, terms } from '../../../shared/recipe/terms.js';
 
 export interface Row {
@@ -16,6 +17,8 @@ export interface Row {
   readonly isSteady: boolean | null;
   /** What a recipe must say of it beside its weight; taps of the student and the teachers of loss-runs.test.ts. */
   readonly recipe: Readonly<Record<string, unknown>>;
+  /** What samples are to be told; default: classes. */
+  readonly task?: Exclude<Task, 'classes'>;
 }
 
 const onLogits: Row = { on: 'logits', imitates: true, relates: false, isSteady: null, recipe: {} };
@@ -24,6 +27,8 @@ const onExits: Row = { ...onLogits, on: 'exits' };
 
 export const rows: Readonly<Record<TermName, Row>> = {
   crossEntropy: { ...onLogits, imitates: false },
+  regression: { ...onLogits, imitates: false, task: 'regression' },
+  binaryCrossEntropy: { ...onLogits, imitates: false, task: 'multiLabel' },
   response: { ...onLogits, isSteady: true },
   decoupled: { ...onLogits, isSteady: true },
   // Pearson's correlation does not see how soft the labels are, so T^2 is all that is left.

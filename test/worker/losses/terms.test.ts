@@ -18,6 +18,7 @@ interface Case {
   readonly term: TermName;
   readonly options: Readonly<Record<string, unknown>>;
   readonly ensemble?: Mixing;
+  readonly vectors?: number[];
   readonly values: number[];
   readonly gradient: number[];
 }
@@ -45,24 +46,33 @@ interface Setting {
   readonly teachers: readonly ArrayLike<number>[];
   readonly mixing: Mixing;
   readonly labels: readonly number[];
+  /** Target vectors; default: the first teacher's values, or for labels whether they are above 0. */
+  readonly vectors?: readonly number[];
   readonly classes: number;
 }
 
 const alone: Mixing = { combine: 'logits', weights: [1], temperatures: [null] };
 const setting: Setting = { z: reference.logits, exits: reference.exits, teachers: [reference.teacher], mixing: alone, labels: reference.labels, classes };
-const settingOf = ({ ensemble }: Case): Setting => (ensemble === undefined ? setting : { ...setting, mixing: ensemble, teachers: [reference.teacher, reference.second] });
+const settingOf = ({ ensemble, vectors }: Case): Setting => ({ ...setting, ...(vectors === undefined ? {} : { vectors }), ...(ensemble === undefined ? {} : { mixing: ensemble, teachers: [reference.teacher, reference.second] }) });
 
 function lossOf(term: TermName, options: object, weight = 1): LossesAtStep {
   return lossesAtStepSchema.parse({ [term]: { ...options, weight } });
 }
 
-function total(losses: LossesAtStep, { z, exits, teachers, mixing, labels, classes: width }: Setting, divisor = 1): TotalLoss {
+function vectorsFor(losses: LossesAtStep, { vectors, teachers }: Setting): { vectors?: Float32Array } {
+  const [task] = termNames.flatMap((term) => (losses[term] === undefined ? [] : rows[term].task ?? []));
+  if (task === undefined) return {};
+  return { vectors: Float32Array.from(vectors ?? Array.from(teachers[0] ?? [], (value) => (task === 'regression' ? value : Number(value > 0)))) };
+}
+
+function total(losses: LossesAtStep, at: Setting, divisor = 1): TotalLoss {
+  const { z, exits, teachers, mixing, labels, classes: width } = at;
   const names = teachers.map((_, i) => `t${i}`);
   const soft = new SoftLabels(new Map(teachers.map((u, i) => [`teacher:${names[i]}`, Float32Array.from(u)])), {
     combine: mixing.combine, classes: width, teachers: names.map((name, i) => ({ name, weight: mixing.weights[i] ?? 1, temperature: mixing.temperatures[i] ?? null })),
   });
   const divisors = Object.fromEntries(termNames.map((term) => [term, divisor]));
-  return totalLoss(Float32Array.from(z), width, { labels: Int32Array.from(labels), soft }, { losses, divisors }, { exits: exits.map((values) => Float32Array.from(values)) });
+  return totalLoss(Float32Array.from(z), width, { labels: Int32Array.from(labels), ...vectorsFor(losses, at), soft }, { losses, divisors }, { exits: exits.map((values) => Float32Array.from(values)) });
 }
 
 interface Found {

@@ -18,7 +18,10 @@ const maps = (ids: readonly number[], use: number) => ({ values: Float32Array.fr
 function loss(term: TermName, ids: readonly number[], given: Pick<Targets, 'weights' | 'mixed'> = {}): TotalLoss {
   const options = term === 'selfDistillation' ? { from: ['a'], to: 'b' } : rowOf[term].on === 'pairs' ? { pairs: [{ student: 'a', teacher: 't/b' }] } : {};
   const soft = new SoftLabels(new Map([['teacher:t', matrix(ids, 2)], ['logits', matrix(ids, 2)], ...[1, 4, 20].map((t) => [`T=${t}`, logSoftmax(matrix(ids, 2), t)] as const)]), { combine: 'logits', classes, teachers: [{ name: 't', weight: 1, temperature: null }] });
-  return totalLoss(matrix(ids, 1), classes, { labels: Int32Array.from(ids, (id) => labels[id] ?? -1), soft, ...given }, { losses: lossesAtStepSchema.parse({ [term]: { ...options, weight: 3 } }), divisors: { [term]: 2 } }, {
+  // Mixed vectors are of samples that all have one.
+  const own = rowOf[term].task !== undefined && given.mixed !== undefined ? [0, 0, 0, 0] : labels;
+  const vectors = rowOf[term].task === undefined ? {} : { vectors: matrix(ids, 6).map((value) => (rowOf[term].task === 'regression' ? value : Number(value > 0))) };
+  return totalLoss(matrix(ids, 1), classes, { labels: Int32Array.from(ids, (id) => own[id] ?? -1), ...vectors, soft, ...given }, { losses: lossesAtStepSchema.parse({ [term]: { ...options, weight: 3 } }), divisors: { [term]: 2 } }, {
     exits: [matrix(ids, 3)], pairs: new Map([[`${term}/0`, { student: maps(ids, 4), teacher: maps(ids, 5) }]]),
   });
 }
