@@ -150,7 +150,7 @@ async function coordinateAll(session: Session): Promise<Summary> {
 }
 
 function tableRows(run: PreparedRun, summary: Summary): TableRow[] {
-  const row = (name: string, model: { parameters?: number; accuracy?: number | undefined }): TableRow => ({ name, parameters: model.parameters, accuracy: model.accuracy });
+  const row = (name: string, { parameters, ...figures }: { parameters?: number } & TableRow['figures']): TableRow => ({ name, parameters, figures });
   return [
     ...(summary.baseline === undefined ? [] : [row('student alone', summary.baseline)]),
     row(run.teachers.length > 0 ? 'student, distilled' : 'student', summary.student),
@@ -240,7 +240,8 @@ async function compareVerb(file: string, flags: RunFlags & { readonly seeds: num
   const { isFinished } = await import('./coordinator/run-folder.js');
   const wanted = { ...flags, set: [...flags.set, 'baseline=true'] };
   const { recipe } = await openRecipe(file, wanted);
-  if (recipe.data.eval?.labels === undefined) throw new UserError(`${file}: data.eval: no labels; an evaluation set with labels wanted, to compare by`);
+  const { taskOf, isTold } = await import('./shared/recipe/task.js');
+  if (recipe.data.eval === undefined || !isTold(taskOf(recipe), recipe.data.eval)) throw new UserError(`${file}: data.eval: no labels; an evaluation set with labels wanted, to compare by`);
   const comparison = await compareSeeds({
     firstSeed: recipe.seed, seeds: flags.seeds, out: flags.out ?? join('runs', `${recipe.name}-compare`),
     run: async (seed, folder) => {
@@ -338,6 +339,7 @@ async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
   const { recipe, warnings } = await openRecipe(file, flags);
   const { describeLosses } = await import('./shared/recipe/check.js');
   const { microBatchCount } = await import('./shared/reduction/tree.js');
+  const { taskOf, widthText } = await import('./shared/recipe/task.js');
   for (const warning of warnings) say(`warning: ${warning}`);
   const run = await prepare(recipe, recipe.name, resolve(dirname(file)), await plugins(flags));
   const { planReplica } = await import('./shared/replica-plan.js');
@@ -347,7 +349,7 @@ async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
   for (const line of describeLosses(run.recipe)) print(line);
   print(`student: ${plan.trained.reduce((sum, { size }) => sum + size, 0)} trained parameters; state ${plan.stateBytes} bytes on each replica`);
   print(`gradients: ${contributionBytes(plan)} bytes a contribution (compression: ${recipe.compression})`);
-  print(`data: ${run.manifest.train.samples} samples of [${run.manifest.train.shape.join(', ')}], ${run.manifest.classes} classes`);
+  print(`data: ${run.manifest.train.samples} samples of [${run.manifest.train.shape.join(', ')}], ${widthText(taskOf(recipe), run.manifest.classes)}`);
   print(`M = ${m} micro-batches a step: at most ${m} workers can work on one`);
   if (m < 4) say(`warning: fewer than four micro-batches for even one worker: choose a smaller batch.micro (now ${recipe.batch.micro ?? recipe.batch.size})`);
   print(`${file}: valid`);
@@ -399,7 +401,7 @@ async function evalVerb(model: string, flags: RecipeFlags & { data: string; teac
   const { recipe } = await openRecipeAlone(flags.data, flags);
   const { evaluateModel, evaluationText } = await import('./worker/evaluate-model.js');
   const report = await evaluateModel({ model, teacher: flags.teacher, against: flags.against, recipe, recipeFolder: resolve(dirname(flags.data)) });
-  print(flags.json === true ? JSON.stringify(report) : evaluationText(basename(model), report));
+  print(flags.json === true ? JSON.stringify(report) : evaluationText(basename(model), report, recipe.data.classNames));
   return exitCodes.done;
 }
 

@@ -3,6 +3,7 @@
  * are derived from. Pure. Its size does not grow with the number of steps.
  */
 import type { EvaluationLine, JournalLine } from './journal.js';
+import { isBetter } from './reports/figures.js';
 import { EpochMetrics, evaluationOf, type MetricsLine, type Weights } from './reports/metrics.js';
 
 export interface AccountOptions {
@@ -37,11 +38,10 @@ export class Account {
     return this.#options.patience !== undefined && this.#sinceBest >= this.#options.patience;
   }
 
-  /** Whether `line` would be the best evaluation so far: more correct answers, or as many at a lower loss. */
+  /** Whether `line` would be the best evaluation so far: by the task's main figure, or as good at a lower loss. */
   isBest(line: EvaluationLine): boolean {
     if (line.subject !== 'student' || this.best === undefined) return line.subject === 'student';
-    const [now, best] = [evaluationOf(line.sums), evaluationOf(this.best.sums)];
-    return now.accuracy > best.accuracy || (now.accuracy === best.accuracy && now.loss < best.loss);
+    return isBetter(evaluationOf(line.sums), evaluationOf(this.best.sums));
   }
 
   /** @returns the metrics of the epoch that the line closes */

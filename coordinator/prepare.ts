@@ -15,8 +15,10 @@ import type { StudentSpec } from '../shared/models/student-spec.js';
 import { layersOf } from '../shared/models/topology.js';
 import { pluginDigests, type InstalledPlugins } from '../shared/plugins.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
+import { lossSchema } from '../shared/recipe/loss-schema.js';
 import type { Preprocess, Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
-import { needsOf, termsIn } from '../shared/recipe/terms.js';
+import { taskOf, widthText, type Task } from '../shared/recipe/task.js';
+import { hardTerms, needsOf, termsIn } from '../shared/recipe/terms.js';
 import type { ArtifactSource } from './artifacts.js';
 import { weightsDigest } from './reports/summary.js';
 import type { PreparedRun } from './run-data.js';
@@ -27,6 +29,7 @@ export interface Expected {
   /** One sample of the data, channels last. */
   readonly inputShape: readonly number[];
   readonly classes: number;
+  readonly task: Task;
   readonly seed: number;
   readonly classNames?: readonly string[] | undefined;
   /** What the student's samples go through. */
@@ -74,7 +77,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   const plugins = await pluginDigests(given.losses, options.plugins ?? new Map());
   const data = await prepareData(options);
   const expected: Expected = {
-    inputShape: data.manifest.train.shape, classes: data.manifest.classes, seed: given.seed,
+    inputShape: data.manifest.train.shape, classes: data.manifest.classes, task: taskOf(given), seed: given.seed,
     classNames: data.classNames, preprocess: data.manifest.preprocess,
   };
   const inspected = await options.tools.inspectStudent(given.student, recipeFolder, expected);
@@ -123,14 +126,15 @@ async function prepareData({ recipe, recipeFolder, shardFolder, tools }: Prepare
     throw new UserError(`data.eval: samples of shape [${evaluation.dataSet.shape.join(', ')}]; data.train has [${train.dataSet.shape.join(', ')}]`);
   }
   checkAugment(recipe, train.dataSet.shape);
-  const classes = classesOf(recipe, classNames, train.labels, evaluation?.labels ?? new Int32Array(0));
-  checkLabels('data.train', train.labels, classes);
-  if (evaluation !== null) checkLabels('data.eval', evaluation.labels, classes);
+  const classes = widthOf(recipe, classNames, train, evaluation);
+  checkTold('data.train', recipe, train, classes);
+  if (evaluation !== null) checkTold('data.eval', recipe, evaluation, classes);
+  checkMixture(recipe, train.labels);
   const sets = evaluation === null ? [train.dataSet] : [train.dataSet, evaluation.dataSet];
   const artifacts = new Map<string, ArtifactSource>(sets.flatMap(({ shards }) => shards.map(({ sha256 }) => [sha256, { path: join(shardFolder, sha256) }] as const)));
   const labels = recipe.labels.from === undefined || labelKinds(recipe).length === 0 ? undefined : await cutLabelFile(resolve(recipeFolder, recipe.labels.from), shardFolder, recipe, { train: train.dataSet, classes });
   for (const { sha256 } of labels?.blocks ?? []) artifacts.set(sha256, { path: join(shardFolder, sha256) });
-  const manifest: Manifest = { ...(labels === undefined ? {} : { labels }), train: train.dataSet, eval: evaluation?.dataSet ?? null, classes, preprocess: recipe.data.preprocess ?? null };
+  const manifest: Manifest = { ...(labels === undefined ? {} : { labels }), train: train.dataSet, eval: evaluation?.dataSet ?? null, ...(recipe.data.task === undefined ? {} : { task: recipe.data.task }), classes, preprocess: recipe.data.preprocess ?? null };
   return { manifest, labels: train.labels, weights: train.weights, artifacts, classNames };
 }
 
@@ -144,12 +148,39 @@ function checkAugment({ data: { augment } }: Recipe, shape: readonly number[]): 
   }
 }
 
+/** Numbers that student and teachers give: classes, or those of a target. @throws UserError 2 where the data does not tell, or says twice */
+function widthOf(recipe: Recipe, classNames: readonly string[] | undefined, train: WrittenData, evaluation: WrittenData | null): number {
+  const task = taskOf(recipe);
+  if (task === 'classes') return classesOf(recipe, classNames, train.labels, evaluation?.labels ?? new Int32Array(0));
+  const said: [string, number | undefined][] = [['data.train', train.targets?.width], ['data.eval', evaluation?.targets?.width], ['data.classes', recipe.data.classes], ['data.classNames', recipe.data.classNames?.length]];
+  const [first, ...others] = said.flatMap(([where, width]) => (width === undefined ? [] : [{ where, width }]));
+  if (first === undefined) throw new UserError('data.classes is needed: the data has no targets to count the numbers of');
+  const other = others.find(({ width }) => width !== first.width);
+  if (other !== undefined) throw new UserError(`${other.where}: ${widthText(task, other.width)}; ${first.width} wanted, as ${first.where} has`);
+  return first.width;
+}
+
 /** As the recipe says, else one more than the greatest label. */
 function classesOf(recipe: Recipe, classNames: readonly string[] | undefined, ...labels: readonly Int32Array[]): number {
   const given = recipe.data.classes ?? classNames?.length ?? ('builtin' in recipe.student ? recipe.student.classes : undefined);
   const found = labels.reduce((most, values) => values.reduce((max, label) => Math.max(max, label), most), -1) + 1;
   if (given === undefined && found === 0) throw new UserError('data.classes is needed: the data has no labels to count classes by');
   return given ?? found;
+}
+
+/** @throws UserError 65 when a class or a target is none of the task's */
+function checkTold(where: string, recipe: Recipe, { labels, targets }: WrittenData, classes: number): void {
+  const task = taskOf(recipe);
+  if (task === 'classes') return checkLabels(where, labels, classes);
+  const at = task === 'multiLabel' ? (targets?.values.findIndex((value) => value < 0 || value > 1) ?? -1) : -1;
+  if (at >= 0) throw new UserError(`${where}: sample ${Math.floor(at / classes)} has ${targets?.values[at]} for label ${at % classes}; 0 to 1 wanted`, exitCodes.data);
+}
+
+/** @throws UserError 2 when a sample without a target would be mixed into one that has one */
+function checkMixture(recipe: Recipe, labels: Int32Array): void {
+  const bare = taskOf(recipe) === 'classes' || recipe.data.augment?.mixup === undefined ? -1 : labels.findIndex((label) => label < 0);
+  const isTaught = termsIn(recipe.losses).some((term) => needsOf(recipe.losses, term).over === 'labelled');
+  if (bare >= 0 && isTaught) throw new UserError(`data.augment.mixup: sample ${bare} has no target to mix; targets of all samples wanted (data.train.onlyLabelled, and no data.unlabelled), or no mixup`);
 }
 
 function checkLabels(where: string, labels: Int32Array, classes: number): void {
@@ -199,7 +230,7 @@ function sorted(value: unknown): unknown {
 }
 
 /**
- * The recipe of the student trained alone: same seed, same number of steps, the labelled samples and their cross entropy.
+ * The recipe of the student trained alone: same seed, same number of steps, the labelled samples and the term of their labels.
  * @throws UserError (2) when nothing is labelled
  */
 export function baselineRecipe(run: PreparedRun): Recipe {
@@ -212,9 +243,15 @@ export function baselineRecipe(run: PreparedRun): Recipe {
   const { epochs: _epochs, ...rest } = recipe;
   const { unlabelled: _unlabelled, ...labelledData } = recipe.data;
   return {
-    ...rest, student: withoutExits(recipe.student), teachers: [], losses: { crossEntropy: { labelSmoothing: 0, ...recipe.losses.crossEntropy, weight: 1 } }, baseline: false,
+    ...rest, student: withoutExits(recipe.student), teachers: [], losses: aloneLosses(recipe), baseline: false,
     steps: totalSteps, evaluate: { everyEpochs }, data: { ...labelledData, train: { ...recipe.data.train, onlyLabelled: true } },
   };
+}
+
+/** The term of the task's targets, with weight 1 and all else as the recipe says. */
+function aloneLosses(recipe: Recipe): Recipe['losses'] {
+  const term = hardTerms[taskOf(recipe)];
+  return lossSchema.parse({ [term]: { ...recipe.losses[term], weight: 1 } });
 }
 
 /** A built-in student is trained alone without exits that nothing would train. */

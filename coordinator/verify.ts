@@ -16,6 +16,7 @@ import { weightsAt } from '../shared/recipe/schedules.js';
 import { Account } from './account.js';
 import { afterRewinds, readJournal, type JournalLine } from './journal.js';
 import { readLog } from './log.js';
+import { evaluationOf } from './reports/metrics.js';
 import { summarySchema, weightsDigest, type Summary } from './reports/summary.js';
 import { Snapshots } from './snapshots.js';
 import { parseStored } from './storage.js';
@@ -107,14 +108,13 @@ async function readSummaryIfThere(path: string): Promise<Summary | null> {
   return text === null ? null : parseStored(file, summarySchema, () => JSON.parse(text));
 }
 
-const correctOf = (sums: Readonly<Record<string, number>> | undefined): number | undefined => (sums === undefined ? undefined : (sums['student.correct'] ?? 0) / Math.max(1, sums.samples ?? 0));
-
 function derive(account: Account): Record<string, unknown> {
-  return { steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000, accuracy: correctOf(account.student?.sums), bestStep: account.best?.step };
+  return { steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000, ...(account.student === undefined ? {} : evaluationOf(account.student.sums)), bestStep: account.best?.step };
 }
 
 function pick({ steps, samples, seconds, student, best }: Summary): Record<string, unknown> {
-  return { steps, samples, seconds, accuracy: student.accuracy, bestStep: best?.step };
+  const { parameters: _, ...evaluation } = student;
+  return { steps, samples, seconds, ...evaluation, bestStep: best?.step };
 }
 
 async function checkStudents(path: string, { digest, digests = {} }: Summary): Promise<Check[]> {

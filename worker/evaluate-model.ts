@@ -5,10 +5,14 @@ import { openSource } from '../shared/data/source.js';
 import { normalise } from '../shared/data/samples.js';
 import { UserError } from '../shared/errors.js';
 import type { Recipe } from '../shared/recipe/schema.js';
+import { taskOf, type Task } from '../shared/recipe/task.js';
 import { wilsonInterval, type Interval } from '../shared/statistics.js';
 import { openBackend } from './backends/choose.js';
 import { openWasm } from './backends/wasm.js';
 import { agreement, classifierReport, type ClassifierReport } from './metrics.js';
+import { multiLabelReport, regressionReport, targetText, told, type TargetReport } from './evaluate-targets.js';
+import type { Judged } from './target-metrics.js';
+import { logitOf } from './teachers/mixture.js';
 import { Ensemble } from './teachers/ensemble.js';
 import { compareOnSamples, type PairedComparison } from './significance.js';
 import { inspectTeacher } from './teachers/inspect.js';
@@ -44,6 +48,9 @@ export interface ClassAccuracy {
 interface Data {
   readonly inputs: Float32Array;
   readonly labels: Int32Array;
+  /** [samples x classes]; empty where samples have classes. */
+  readonly vectors: Float32Array;
+  readonly task: Task;
   readonly shape: readonly number[];
   readonly classes: number;
 }
@@ -51,8 +58,10 @@ interface Data {
 const rows = 64;
 
 /** @throws UserError 2 or 65 for what is missing, damaged or does not fit */
-export async function evaluateModel(options: EvaluateOptions): Promise<EvaluationReport> {
+export async function evaluateModel(options: EvaluateOptions): Promise<EvaluationReport | TargetReport> {
   const data = await readEvaluationSet(options);
+  const task = taskOf(options.recipe);
+  if (task !== 'classes') return evaluateOnTargets(task, data, options);
   const logits = await logitsOfFile(await modelFile(options.model), data);
   const report = withIntervals(classifierReport(logits, data.labels, data.classes));
   const other = async (path: string): Promise<Float32Array> => logitsOfFile(await modelFile(path), data);
@@ -61,6 +70,19 @@ export async function evaluateModel(options: EvaluateOptions): Promise<Evaluatio
     ...(options.teacher === undefined ? {} : { agreement: agreement(logits, await other(options.teacher), data.classes) }),
     ...(options.against === undefined ? {} : { against: compareOnSamples(logits, await other(options.against), data.labels, data.classes) }),
   };
+}
+
+async function evaluateOnTargets(task: TargetReport['task'], data: Data, { model, teacher, against }: EvaluateOptions): Promise<TargetReport> {
+  const outputsOf = async (path: string | undefined): Promise<Judged | null> => {
+    if (path === undefined) return null;
+    const outputs = await logitsOfFile(await modelFile(path), data);
+    const isProbable = task === 'multiLabel' && outputs.every((value) => value >= 0 && value <= 1);
+    return told({ outputs: isProbable ? logitOf(outputs) : outputs, vectors: data.vectors, labels: data.labels, width: data.classes });
+  };
+  const judged = await outputsOf(model);
+  if (judged === null) throw new Error('no model to evaluate');
+  const others = { teacher: (await outputsOf(teacher))?.outputs ?? null, against: (await outputsOf(against))?.outputs ?? null };
+  return task === 'regression' ? regressionReport(judged, others) : multiLabelReport(judged, others);
 }
 
 /** The report with 95 % intervals, which its confusion matrix gives. */
@@ -89,15 +111,17 @@ async function readEvaluationSet({ recipe, recipeFolder }: EvaluateOptions): Pro
   const inputs = Float32Array.from(await source.read(0, source.samples));
   await source.close();
   normalise(inputs, source.shape.at(-1) ?? 1, recipe.data.preprocess ?? null);
-  const classes = recipe.data.classes ?? names?.length ?? source.labels.reduce((most, label) => Math.max(most, label), -1) + 1;
-  return { inputs, labels: source.labels, shape: source.shape, classes };
+  const task = taskOf(recipe);
+  if (task !== 'classes' && source.targets === undefined) throw new UserError('data.eval.targets: missing; an evaluation set with targets was wanted');
+  const classes = source.targets?.width ?? recipe.data.classes ?? names?.length ?? source.labels.reduce((most, label) => Math.max(most, label), -1) + 1;
+  return { inputs, labels: source.labels, vectors: source.targets?.values ?? new Float32Array(0), task, shape: source.shape, classes };
 }
 
-async function logitsOfFile(path: string, { inputs, labels, shape, classes }: Data): Promise<Float32Array> {
+async function logitsOfFile(path: string, { inputs, labels, shape, classes, task }: Data): Promise<Float32Array> {
   const openTensorFlow: OpenTensorFlow = async () => (await openWasm()).tf;
   const openNative: OpenTensorFlow = async () => (await openBackend('native', { threads: 1, gpuDemanded: false })).tf;
   const recipe = { name: 'model', model: path, weight: 1, output: 'logits' as const };
-  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, openTensorFlow, openNative });
+  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, task, openTensorFlow, openNative });
   const ensemble = await Ensemble.open([spec], new Map(paths), { combine: 'logits', rows, inputShape: [...shape], openTensorFlow });
   const size = shape.reduce((product, dim) => product * dim, 1);
   const logits = new Float32Array(labels.length * classes);
@@ -111,7 +135,8 @@ async function logitsOfFile(path: string, { inputs, labels, shape, classes }: Da
 }
 
 /** For people: figures, then the confusion matrix. */
-export function evaluationText(name: string, report: EvaluationReport): string {
+export function evaluationText(name: string, report: EvaluationReport | TargetReport, classNames: readonly string[] = []): string {
+  if ('task' in report) return targetText(name, report, classNames);
   const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
   const between = ({ low, high }: Interval): string => `(95 %: ${percent(low)} to ${percent(high)})`;
   const width = Math.max(5, ...report.confusion.flat().map((count) => String(count).length + 1));

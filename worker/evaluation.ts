@@ -1,5 +1,6 @@
 /** One micro-batch of an evaluation lease: counts and losses, no gradient. Pure but for the models that it runs. */
-import type { MicroBatch, RunCompute } from './compute.js';
+import type { Goal, MicroBatch, RunCompute } from './compute.js';
+import { alike, labelCounts, multiLabelSums, regressionSums, skillOf, spreadAbout, type Judged } from './target-metrics.js';
 import { agreeing, argMax, calibrationGaps } from './metrics.js';
 
 /** What these logits get right, over the labelled rows. `loss`: sum of cross entropy in nats, in float64. */
@@ -22,6 +23,7 @@ export function score(logits_BC: Float32Array, labels_B: Int32Array, classes: nu
  */
 export function evaluateStudent(batch: MicroBatch, compute: RunCompute): Record<string, number> {
   const { logits: logits_BC, exits } = compute.student.outputs(batch.inputs, batch.rows);
+  if (compute.goal !== undefined) return judgeStudent(judgedOf(logits_BC, batch, compute), compute.goal);
   const { labelled, correct, loss } = score(logits_BC, batch.targets.labels, compute.classes);
   const gaps = [...calibrationGaps(logits_BC, batch.targets.labels, compute.classes)].map(([bin, gap]) => [`student.calibration.${bin}`, gap]);
   const early = [...exits].map(([name, values]) => [`exit.${name}.correct`, score(values, batch.targets.labels, compute.classes).correct]);
@@ -36,6 +38,7 @@ function labelsFor(specialty: readonly number[] | undefined, labels_B: Int32Arra
 /** `teacher.NAME.samples`: of a specialist, the samples of its classes, which alone count for it. */
 export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute): Promise<Record<string, number>> {
   const { teachers, ensemble } = await compute.teacherLogits(batch);
+  if (compute.goal !== undefined) return judgeTeachers(teachers, ensemble, (outputs) => judgedOf(outputs, batch, compute), compute.goal);
   const { labels } = batch.targets;
   const { labelled, correct } = score(ensemble, labels, compute.classes);
   const sums: Record<string, number> = { samples: labelled, 'ensemble.correct': correct };
@@ -46,4 +49,41 @@ export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute): 
     sums[`teacher.${name}.agree`] = agreeing(logits, ensemble, compute.classes);
   }
   return sums;
+}
+
+function judgedOf(outputs: Float32Array, { targets: { labels, vectors } }: MicroBatch, { classes: width }: RunCompute): Judged {
+  // A set without targets has no vectors: then no row has one.
+  return { outputs, labels: vectors === undefined ? labels.map(() => -1) : labels, vectors: vectors ?? new Float32Array(0), width };
+}
+
+/** Labels up to which each one's counts are journalled, for the macro F1. */
+const labelsApart = 256;
+
+/** `student.squares`, `student.absolutes` and `spread`; or those of several labels, and `label.N.*` of each. */
+function judgeStudent(judged: Judged, { task, means }: Goal): Record<string, number> {
+  const samples = judged.labels.reduce((count, label) => (label >= 0 ? count + 1 : count), 0);
+  if (task === 'regression') return { samples, spread: spreadAbout(judged, means), ...prefixed('student', regressionSums(judged)) };
+  const apart = judged.width > labelsApart ? [] : labelCounts(judged).map((counts, k) => prefixed(`label.${k}`, counts));
+  return merged({ samples }, prefixed('student', multiLabelSums(judged)), ...apart);
+}
+
+function judgeTeachers(teachers: ReadonlyMap<string, Float32Array>, ensemble: Float32Array, judged: (outputs: Float32Array) => Judged, { task, means }: Goal): Record<string, number> {
+  const whole = judged(ensemble);
+  const samples = whole.labels.reduce((count, label) => (label >= 0 ? count + 1 : count), 0);
+  const all = [...teachers].map(([name, outputs]) => [`teacher.${name}`, outputs] as const);
+  if (task === 'regression') {
+    const each = [...all, ['ensemble', ensemble] as const].map(([who, outputs]) => prefixed(who, regressionSums(judged(outputs))));
+    return merged({ samples, spread: spreadAbout(whole, means) }, ...each);
+  }
+  const rows = whole.labels.length;
+  const each = all.map(([who, outputs]) => prefixed(who, { ...multiLabelSums(judged(outputs)), ...skillOf(judged(outputs), means), agree: rows * alike(outputs, ensemble) }));
+  return merged({ samples }, prefixed('ensemble', multiLabelSums(whole)), ...each);
+}
+
+function prefixed(prefix: string, sums: object): Record<string, number> {
+  return Object.fromEntries(Object.entries(sums).map(([name, value]: [string, number]) => [`${prefix}.${name}`, value]));
+}
+
+function merged(...parts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  return Object.fromEntries(parts.flatMap((part) => Object.entries(part)));
 }

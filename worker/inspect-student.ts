@@ -12,6 +12,7 @@ import { decodeSafetensors } from '../shared/models/safetensors.js';
 import type { StudentSpec, WeightSpec } from '../shared/models/student-spec.js';
 import { jsonSchema, modelOf, type Json } from '../shared/models/topology.js';
 import type { Recipe } from '../shared/recipe/schema.js';
+import { widthText, type Task } from '../shared/recipe/task.js';
 import type { TensorFlow } from './backends/backend.js';
 import { builtinStudent } from './builtin-students.js';
 import { registerOrthogonal } from './orthogonal.js';
@@ -22,6 +23,8 @@ export interface ExpectedStudent {
   /** One sample of the data, channels last. */
   readonly inputShape: readonly number[];
   readonly classes: number;
+  /** Default: classes. */
+  readonly task?: Task;
   readonly seed: number;
   /** Asked for only when the student is a file. */
   readonly openTensorFlow: () => Promise<TensorFlow>;
@@ -43,9 +46,9 @@ type FileStudent = Extract<Recipe['student'], { model: string }>;
  */
 export async function inspectStudent(student: Recipe['student'], folder: string, expected: ExpectedStudent): Promise<InspectedStudent> {
   if (!('builtin' in student)) return inspectFile(student, folder, expected);
-  const { inputShape, classes, seed } = expected;
+  const { inputShape, classes, seed, task = 'classes' } = expected;
   if (student.classes !== undefined && student.classes !== classes) {
-    throw new UserError(`student.classes is ${student.classes}; the data has ${classes} classes`);
+    throw new UserError(`student.classes is ${student.classes}; the data has ${widthText(task, classes)}`);
   }
   return { ...builtinStudent(student, inputShape, classes, seed), warnings: [] };
 }
@@ -53,7 +56,7 @@ export async function inspectStudent(student: Recipe['student'], folder: string,
 async function inspectFile(student: FileStudent, folder: string, expected: ExpectedStudent): Promise<InspectedStudent> {
   const path = resolve(folder, student.model);
   const json = readLayersModel((await read('student.model', path)).toString('utf8'), student.model);
-  const { topology, stripped } = logitsTopology(json.modelTopology, student.model);
+  const { topology, stripped } = logitsTopology(json.modelTopology, student.model, expected.task);
   const tf = await expected.openTensorFlow();
   const isDrawn = student.weights === undefined && json.weightsManifest === undefined;
   registerOrthogonal(tf);
@@ -68,7 +71,7 @@ async function inspectFile(student: FileStudent, folder: string, expected: Expec
     const weights = new Map(built.weights.map(({ spec: { name }, variable }) => [name, Float32Array.from(variable.dataSync())]));
     checkFinite(student, weights);
     const warnings = [
-      ...(stripped ? [`student ${student.model}: its final softmax is left out; the student gives logits`] : []),
+      ...(stripped ? [`student ${student.model}: its final ${expected.task === 'multiLabel' ? 'sigmoid' : 'softmax'} is left out; the student gives logits`] : []),
       ...(exits.length === 0 ? [] : [`student ${student.model}: it has ${exits.length + 1} outputs; ${outputLayers(modelOf(topology)).at(-1) ?? ''}, the last one, is its answer, and ${exits.join(', ')} are earlier exits`]),
     ];
     return { spec, weights, warnings };
@@ -104,7 +107,7 @@ async function read(key: string, path: string): Promise<Buffer> {
 }
 
 /** One input of the data's samples; of every output as many logits as there are classes. */
-function checkShapes(file: string, { model }: StudentModel, { inputShape, classes }: ExpectedStudent): void {
+function checkShapes(file: string, { model }: StudentModel, { inputShape, classes, task = 'classes' }: ExpectedStudent): void {
   const [input] = model.inputs;
   if (input === undefined || model.inputs.length > 1) throw new UserError(`student ${file}: it has ${model.inputs.length} inputs; one was wanted`, exitCodes.data);
   const takes = input.shape.slice(1);
@@ -115,7 +118,7 @@ function checkShapes(file: string, { model }: StudentModel, { inputShape, classe
     const gives = output.shape.slice(1);
     if (gives.length === 1 && gives[0] === classes) continue;
     const which = model.outputs.length === 1 ? 'its output shape' : `the shape of its output ${model.outputNames[i] ?? ''}`;
-    throw new UserError(`student ${file}: ${which} is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${classes} classes`);
+    throw new UserError(`student ${file}: ${which} is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${widthText(task, classes)}`);
   }
   const twice = model.outputNames.find((name, i) => model.outputNames.indexOf(name) < i);
   if (twice !== undefined) throw new UserError(`student ${file}: two of its outputs come from the layer ${twice}; a layer for each was wanted`, exitCodes.data);

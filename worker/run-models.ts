@@ -11,7 +11,7 @@ import type { Recipe } from '../shared/recipe/schema.js';
 import { baseTemperature, splitTap, tapPairs } from '../shared/recipe/terms.js';
 import { planReplica } from '../shared/replica-plan.js';
 import type { Backend } from './backends/backend.js';
-import type { ComputeBackend, FetchArtifact, MicroBatch, RunCompute } from './compute.js';
+import type { ComputeBackend, FetchArtifact, Goal, MicroBatch, RunCompute } from './compute.js';
 import type { Activation } from './losses/activation.js';
 import { mixUp } from './mixup.js';
 import { loadPlugins } from './plugins.js';
@@ -119,6 +119,7 @@ class RunModels implements RunCompute {
   readonly student: Student;
   readonly classes: number;
   readonly specialties: ReadonlyMap<string, readonly number[]>;
+  readonly goal?: Goal;
   readonly #parts: Parts;
   readonly #kinds: readonly LabelKind[];
   readonly #mixing: Mixing;
@@ -129,8 +130,9 @@ class RunModels implements RunCompute {
     this.#parts = parts;
     this.student = parts.student;
     this.classes = parts.student.classes;
-    const { recipe, teachers } = parts.begin;
+    const { recipe, teachers, manifest } = parts.begin;
     this.specialties = new Map(teachers.flatMap(({ name, specialist }) => (specialist === undefined ? [] : [[name, specialist]])));
+    if (manifest.task !== undefined && manifest.task !== 'classes') this.goal = { task: manifest.task, means: manifest.eval?.targets?.means ?? [] };
     this.#kinds = labelKinds(recipe);
     this.#teacherTaps = tapsByTeacher(recipe);
     this.#mixing = {
@@ -147,10 +149,11 @@ class RunModels implements RunCompute {
     const own = await this.#parts.train.gather(ids, view);
     const mixed = augment?.mixup === undefined ? undefined : mixUp(own, augment.mixup, [seed, 'mixup', epoch, from]);
     const { labels, weights } = own;
+    const vectors = mixed?.vectors ?? own.vectors;
     const inputs = mixed?.inputs ?? own.inputs;
     const activations = await this.#activations(inputs, ids.length);
     const soft = await this.#parts.labels?.get(ids, { inputs, labels }, view, this.#kinds);
-    return { rows: ids.length, inputs, targets: { labels, weights, soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
+    return { rows: ids.length, inputs, targets: { labels, weights, ...(vectors === undefined ? {} : { vectors }), soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
   }
 
   /** Of the teachers that the losses compare inner values with; these are live always, and never kept. */
@@ -167,15 +170,15 @@ class RunModels implements RunCompute {
   async evalBatch(from: number, to: number): Promise<MicroBatch> {
     const { evaluation } = this.#parts;
     if (evaluation === null) throw new Error('an evaluation of a run without evaluation data');
-    const { inputs, labels } = await evaluation.gather(Uint32Array.from({ length: to - from }, (_, i) => from + i));
-    return { rows: to - from, inputs, targets: { labels, soft: null } };
+    const { inputs, labels, vectors } = await evaluation.gather(Uint32Array.from({ length: to - from }, (_, i) => from + i));
+    return { rows: to - from, inputs, targets: { labels, ...(vectors === undefined ? {} : { vectors }), soft: null } };
   }
 
   async teacherLogits({ inputs, rows }: MicroBatch): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
     const ensemble = await this.#parts.ensemble?.get();
     if (ensemble === undefined) throw new Error('an evaluation of the teachers of a run without teachers');
     const teachers = await ensemble.logits(inputs, rows);
-    return { teachers, ensemble: ensemble.mixture(teachers) };
+    return { teachers, ensemble: this.goal === undefined ? ensemble.mixture(teachers) : ensemble.mean(teachers) };
   }
 
   tensors(): number {

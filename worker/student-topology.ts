@@ -3,6 +3,7 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import { outputLayers } from '../shared/models/exits.js';
 import { modelOf, type Json, type LayerJson } from '../shared/models/topology.js';
 import { keyedSeed } from '../shared/random.js';
+import type { Task } from '../shared/recipe/task.js';
 import { orthogonalClass } from './orthogonal.js';
 
 /** Every initializer draws from the stream of the run's seed, its layer's place and its own name. */
@@ -42,24 +43,25 @@ function placeOf(value: unknown): string | null {
 }
 
 /**
- * The same model without the softmax at the end of any of its outputs: losses and evaluation want logits.
+ * The same model without the softmax at the end of any of its outputs (of several labels: the sigmoid): losses and
+ * evaluation want logits. Of regression it stays as it is.
  * @param file for messages @throws UserError 65 when it is no topology of a model
  */
-export function logitsTopology(topology: Json, file: string): { readonly topology: Json; readonly stripped: boolean } {
+export function logitsTopology(topology: Json, file: string, task: Task = 'classes'): { readonly topology: Json; readonly stripped: boolean } {
   const copy = structuredClone(topology);
-  const stripped = lastLayers(modelFrom(copy, file)).map(withoutSoftmax);
+  const stripped = lastLayers(modelFrom(copy, file)).map((layer) => without(layer, task));
   return stripped.includes(true) ? { topology: copy, stripped: true } : { topology, stripped: false };
 }
 
 /** Changes the layer; whether there was one. */
-function withoutSoftmax(layer: LayerJson): boolean {
+function without(layer: LayerJson, task: Task): boolean {
   const { config } = layer;
-  if (layer.class_name === 'Softmax') {
+  if (task === 'classes' && layer.class_name === 'Softmax') {
     layer.class_name = 'Activation';
     layer.config = { name: config.name, trainable: config.trainable ?? true, activation: 'linear' };
     return true;
   }
-  if (config.activation !== 'softmax') return false;
+  if (task === 'regression' || config.activation !== (task === 'classes' ? 'softmax' : 'sigmoid')) return false;
   config.activation = 'linear';
   return true;
 }

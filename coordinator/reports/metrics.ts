@@ -3,6 +3,7 @@
  *
  *   terms[t] = sum of t over its samples / their number          loss = sum over t of (sum of weight[t] x t) / number
  */
+import { figuresOf, type Figures } from './figures.js';
 import type { CommitLine, EvaluationLine, JournalLine } from '../journal.js';
 
 export interface MetricsLine {
@@ -24,11 +25,12 @@ export interface MetricsLine {
   readonly ensemble?: { readonly agreement: number; readonly entropy: number };
 }
 
-export interface StudentEvaluation {
-  readonly accuracy: number;
-  readonly loss: number;
-  /** Expected, over 15 bins (Guo et al. 2017). */
-  readonly calibrationError: number;
+/** The task's figures, and beside them: */
+export interface StudentEvaluation extends Readonly<Figures> {
+  /** Mean cross entropy in nats, of classes, or of labels by themselves (their sum); absent for regression. */
+  readonly loss?: number;
+  /** Of a classifier: expected, over 15 bins (Guo et al. 2017). */
+  readonly calibrationError?: number;
   /** Accuracy of each earlier exit; absent where the student has none. */
   readonly exits?: Readonly<Record<string, number>>;
 }
@@ -98,6 +100,9 @@ export class EpochMetrics {
 /** Of the student, from an evaluation's sums. */
 export function evaluationOf(sums: Readonly<Record<string, number>>): StudentEvaluation {
   const samples = sums.samples ?? 0;
+  const figures = figuresOf(sums, 'student');
+  if (sums['student.squares'] !== undefined) return figures;
+  if (sums['student.told'] !== undefined) return { ...figures, loss: ratio(sums['student.loss'], samples) };
   const exits = withPrefix(sums, 'exit.').map(([name, correct]) => [name.replace(/\.correct$/, ''), ratio(correct, samples)]);
   return { ...(exits.length === 0 ? {} : { exits: Object.fromEntries(exits) }), accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples), calibrationError: ratio(withPrefix(sums, 'student.calibration.').reduce((gap, [, value]) => gap + Math.abs(value), 0), samples) };
 }

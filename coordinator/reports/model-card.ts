@@ -9,10 +9,12 @@ import { z } from 'zod';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { describeLosses } from '../../shared/recipe/check.js';
 import { recipeSchema, type Recipe, type SourceRecipe } from '../../shared/recipe/schema.js';
+import { taskOf, type Task } from '../../shared/recipe/task.js';
 import { wilsonInterval } from '../../shared/statistics.js';
 import { afterRewinds, readJournal } from '../journal.js';
 import { isFinished } from '../run-folder.js';
 import { parseStored, writeDurably } from '../storage.js';
+import { figureTexts, percent, type Figures } from './figures.js';
 import { summarySchema, type Summary } from './summary.js';
 
 const digestsSchema = z.looseObject({ recipe: z.string(), student: z.string(), data: z.string(), teachers: z.record(z.string(), z.array(z.string())) });
@@ -48,18 +50,18 @@ async function readCardSource(run: string): Promise<CardSource> {
 
 export function modelCard({ recipe, digests, summary, evaluationSamples }: CardSource): string {
   const { student, baseline, teachers, ensemble } = summary;
-  const rows = [
-    row('student', student, evaluationSamples),
-    ...(baseline === undefined ? [] : [row('student alone (baseline)', baseline, evaluationSamples)]),
-    ...teachers.map((teacher) => row(`teacher ${teacher.name}`, teacher, evaluationSamples)),
-    ...(ensemble === undefined || teachers.length < 2 ? [] : [row('ensemble', ensemble, evaluationSamples)]),
+  const models: [string, Model][] = [
+    ['student', student],
+    ...(baseline === undefined ? [] : [['student alone (baseline)', baseline] satisfies [string, Model]]),
+    ...teachers.map((teacher): [string, Model] => [`teacher ${teacher.name}`, teacher]),
+    ...(ensemble === undefined || teachers.length < 2 ? [] : [['ensemble', ensemble] satisfies [string, Model]]),
   ];
   return `${[
     `# ${summary.name}`,
     teachers.length === 0 ? 'A student trained by Stillhouse.' : `A student distilled by Stillhouse from ${teachers.map(({ name }) => name).join(', ')}.`,
     '## Figures',
-    evaluationSamples === null ? 'Missing: the run had no evaluation data.' : `Accuracy on ${evaluationSamples.toLocaleString('en-US')} evaluation samples, with its 95 % interval (Wilson).`,
-    ['| model | parameters | accuracy | interval |', '| --- | --- | --- | --- |', ...rows].join('\n'),
+    evaluationSamples === null ? 'Missing: the run had no evaluation data.' : `${about[taskOf(recipe)]} on ${evaluationSamples.toLocaleString('en-US')} evaluation samples${taskOf(recipe) === 'classes' ? ', with its 95 % interval (Wilson)' : ''}.`,
+    table(taskOf(recipe), models, evaluationSamples),
     calibration(student),
     '## Training',
     list([
@@ -80,7 +82,18 @@ export function modelCard({ recipe, digests, summary, evaluationSamples }: CardS
   ].filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-function row(name: string, { parameters, accuracy }: { readonly parameters: number; readonly accuracy?: number | undefined }, samples: number | null): string {
+type Model = Figures & { readonly parameters: number };
+
+const about: Readonly<Record<Task, string>> = { classes: 'Accuracy', regression: 'Share of the variance that is explained (R2) and errors', multiLabel: 'F1 and other figures of labels at a probability of a half,' };
+
+function table(task: Task, models: readonly [string, Model][], samples: number | null): string {
+  if (task === 'classes') return ['| model | parameters | accuracy | interval |', '| --- | --- | --- | --- |', ...models.map(([name, model]) => row(name, model, samples))].join('\n');
+  const names = figureTexts(models[0]?.[1] ?? {}).map(([name]) => name);
+  const lines = models.map(([name, model]) => [name, model.parameters.toLocaleString('en-US'), ...names.map((figure) => new Map(figureTexts(model)).get(figure) ?? '-')]);
+  return [['model', 'parameters', ...names], ['---', '---', ...names.map(() => '---')], ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+function row(name: string, { parameters, accuracy }: Model, samples: number | null): string {
   const count = parameters.toLocaleString('en-US');
   if (accuracy === undefined || samples === null) return `| ${name} | ${count} | missing | missing |`;
   const { low, high } = wilsonInterval(Math.round(accuracy * samples), samples);
@@ -93,9 +106,8 @@ function calibration({ loss, calibrationError }: Summary['student']): string {
 
 function describeSource(source: SourceRecipe): string {
   const { format, limit, labelled, onlyLabelled, ...rest } = source;
-  const files = [...new Set(Object.values(rest).filter((value) => typeof value === 'string'))];
+  const files = [...new Set(Object.values(rest).flat().filter((value) => typeof value === 'string'))];
   return [`${format} (${files.join(', ')})`, ...(limit === undefined ? [] : [`first ${limit} samples`]), ...(labelled === undefined ? [] : [`labels of the first ${labelled}`]), ...(onlyLabelled === true ? ['only those with a label'] : [])].join(', ');
 }
 
-const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
 const list = (lines: readonly string[]): string => lines.map((line) => `- ${line}`).join('\n');

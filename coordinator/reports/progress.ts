@@ -3,6 +3,7 @@
  * shows; nothing depends on it.
  */
 import { Presets, SingleBar } from 'cli-progress';
+import { figureTexts, percent } from './figures.js';
 import type { MetricsLine } from './metrics.js';
 
 export interface Progress {
@@ -121,10 +122,11 @@ export function termsText(terms: Readonly<Record<string, number>>): string {
 }
 
 export function epochText(line: MetricsLine): string {
-  const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
   const exits = Object.entries(line.eval?.exits ?? {}).map(([name, share]) => `${name} ${percent(share)}`).join(', ');
-  const accuracy = line.eval === undefined ? '' : `, accuracy ${percent(line.eval.accuracy)}${exits === '' ? '' : ` (earlier exits: ${exits})`}, calibration error ${percent(line.eval.calibrationError)}`;
+  const written = figureTexts(line.eval ?? {}).map((figure) => `, ${figure.join(' ')}`);
+  const { calibrationError } = line.eval ?? {};
+  const evaluation = `${written.join('')}${exits === '' ? '' : ` (earlier exits: ${exits})`}${calibrationError === undefined ? '' : `, calibration error ${percent(calibrationError)}`}`;
   const ensemble = line.ensemble === undefined ? '' : `, agrees with the ensemble on ${percent(line.ensemble.agreement)} (label entropy ${line.ensemble.entropy.toPrecision(3)})`;
   const shares = line.gradientShares === undefined ? '' : `, gradient shares ${Object.entries(line.gradientShares).map(([term, share]) => `${term} ${Math.round(share * 100)} %`).join(' ')}`;
-  return `epoch ${line.epoch + 1}: loss ${line.loss.toPrecision(4)} (${termsText(line.terms)})${accuracy}${ensemble}${shares}, ${Math.round(line.samplesPerSecond)} samples/s`;
+  return `epoch ${line.epoch + 1}: loss ${line.loss.toPrecision(4)} (${termsText(line.terms)})${evaluation}${ensemble}${shares}, ${Math.round(line.samplesPerSecond)} samples/s`;
 }

@@ -4,9 +4,10 @@ import { z } from 'zod';
 import { isAnswering, sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { EvaluationLine } from '../journal.js';
+import { figuresOf, figuresSchema } from './figures.js';
 import { evaluationOf } from './metrics.js';
 
-const scored = { accuracy: z.number().optional(), parameters: z.number().int().nonnegative() };
+const scored = { ...figuresSchema, parameters: z.number().int().nonnegative() };
 const studentSchema = z.object({ ...scored, loss: z.number().optional(), calibrationError: z.number().optional(), exits: z.record(z.string(), z.number()).readonly().optional() });
 
 export const summarySchema = z.object({
@@ -46,22 +47,11 @@ export function studentParameters(spec: StudentSpec): number {
   return spec.weights.filter((weight) => isAnswering(weight) && (weight.kind === 'trained' || weight.kind === 'frozen')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
-/** `PREFIX.correct` over the samples, or over its own where it has some; undefined without an evaluation. */
-export function accuracyOf(line: EvaluationLine | undefined, prefix: string): number | undefined {
-  const correct = line?.sums[`${prefix}.correct`];
-  const samples = line?.sums[`${prefix}.samples`] ?? line?.sums.samples ?? 0;
-  return correct === undefined || samples === 0 ? undefined : correct / samples;
-}
-
 export function teacherResults(teachers: readonly TeacherSpec[], line: EvaluationLine | undefined): Pick<Summary, 'teachers' | 'ensemble'> {
-  const results = teachers.map(({ name, parameters }) => scoredBy(accuracyOf(line, `teacher.${name}`), parameters, { name }));
+  const results = teachers.map(({ name, parameters }) => ({ name, parameters, ...figuresOf(line?.sums, `teacher.${name}`) }));
   if (teachers.length === 0) return { teachers: [] };
   const parameters = teachers.reduce((sum, teacher) => sum + teacher.parameters, 0);
-  return { teachers: results, ensemble: scoredBy(accuracyOf(line, 'ensemble'), parameters, {}) };
-}
-
-function scoredBy<T>(accuracy: number | undefined, parameters: number, rest: T): T & { parameters: number; accuracy?: number } {
-  return { ...rest, parameters, ...(accuracy === undefined ? {} : { accuracy }) };
+  return { teachers: results, ensemble: { parameters, ...figuresOf(line?.sums, 'ensemble') } };
 }
 
 export function studentResult(spec: StudentSpec, line: EvaluationLine | undefined): Summary['student'] {

@@ -1,21 +1,27 @@
 /** The table at the end of a run, as plain text: who reached what with how many parameters. */
 
+import { figureTexts, type Figures } from './figures.js';
+
 export interface TableRow {
   readonly name: string;
   /** Undefined for what is a part of another row's. */
   readonly parameters: number | undefined;
-  /** Fraction of evaluation samples classified rightly; undefined where there is no evaluation set. */
-  readonly accuracy: number | undefined;
+  /** None where there is no evaluation set. */
+  readonly figures: Figures;
 }
 
 export function resultTable(rows: readonly TableRow[]): string {
-  const cells = [
-    ['model', 'parameters', 'accuracy'],
-    ...rows.map((row) => [row.name, row.parameters?.toLocaleString('en-US') ?? '-', row.accuracy === undefined ? '-' : `${(row.accuracy * 100).toFixed(2)} %`]),
-  ];
-  const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `  ${(row[0] ?? '').padEnd(widths[0] ?? 0)}  ${(row[1] ?? '').padStart(widths[1] ?? 0)}  ${(row[2] ?? '').padStart(widths[2] ?? 0)}`;
+  const figures = columnsOf(rows);
+  const cells = [['model', 'parameters', ...figures], ...rows.map((row) => [row.name, row.parameters?.toLocaleString('en-US') ?? '-', ...figures.map((name) => new Map(figureTexts(row.figures)).get(name) ?? '-')])];
+  const widths = cells[0]?.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0))) ?? [];
+  const line = (row: readonly string[]): string => `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')}`;
   const [head = [], ...body] = cells;
   return [line(head), `  ${widths.map((width) => '-'.repeat(width)).join('  ')}`, ...body.map(line)].join('\n');
+}
+
+/** The figures that all who have some have in common, the main one first; accuracy where nobody has any. */
+function columnsOf(rows: readonly TableRow[]): string[] {
+  const named = rows.map(({ figures }) => figureTexts(figures).map(([name]) => name)).filter((names) => names.length > 0);
+  const [first = ['accuracy']] = named;
+  return first.filter((name) => named.every((names) => names.includes(name)));
 }

@@ -6,19 +6,23 @@ import { exitCodes, UserError } from '../../shared/errors.js';
 import type { EvaluationLine } from '../journal.js';
 import type { PreparedRun } from '../run-data.js';
 import type { Reporter } from './progress.js';
-import { accuracyOf } from './summary.js';
+import { figuresOf, mainFigure, percent, type MainFigure } from './figures.js';
 
 /** Standard deviations of a guesser's accuracy that a teacher must be above chance. */
 const sigmas = 2;
 
-/** One line: each teacher's accuracy, how often it agrees with the ensemble, and the ensemble's accuracy; null without labels. */
+/** One line: each teacher's main figure, how often it agrees with the ensemble, and the ensemble's; null where nothing tells. */
 export function describeTeachers(line: EvaluationLine, teachers: readonly { readonly name: string }[]): string | null {
-  const percent = (share: number | undefined): string => `${((share ?? 0) * 100).toFixed(2)} %`;
   const samples = line.sums.samples ?? 0;
-  if (samples === 0) return null;
-  const each = teachers.map(({ name }) => `${name} ${percent(accuracyOf(line, `teacher.${name}`))}${ofItsOwn(line, name)}${teachers.length === 1 ? '' : ` (agrees with the ensemble on ${percent((line.sums[`teacher.${name}.agree`] ?? 0) / line.samples)})`}`);
-  const together = teachers.length === 1 ? [] : [`ensemble ${percent(accuracyOf(line, 'ensemble'))}`];
-  return `teachers, accuracy on ${samples} evaluation samples: ${[...each, ...together].join(', ')}`;
+  const figure = (who: string): MainFigure | undefined => mainFigure(figuresOf(line.sums, who));
+  const [first] = teachers.flatMap(({ name }) => figure(`teacher.${name}`) ?? []);
+  if (first === undefined) return null;
+  const each = teachers.map(({ name }) => {
+    const agree = line.sums[`teacher.${name}.agree`];
+    return `${name} ${figure(`teacher.${name}`)?.text ?? '-'}${ofItsOwn(line, name)}${teachers.length === 1 || agree === undefined ? '' : ` (agrees with the ensemble on ${percent(agree / line.samples)})`}`;
+  });
+  const together = teachers.length === 1 ? [] : [`ensemble ${figure('ensemble')?.text ?? '-'}`];
+  return `teachers, ${first.name} on ${samples} evaluation samples: ${[...each, ...together].join(', ')}`;
 }
 
 /** Specialists are tried on the samples of their classes alone. */
@@ -30,14 +34,48 @@ function ofItsOwn({ sums }: EvaluationLine, name: string): string {
 /** The teachers at chance level, in a line; null for none. Too few samples to tell: none. */
 export function atChance(line: EvaluationLine, teachers: readonly { readonly name: string }[], classes: number): string | null {
   const samples = line.sums.samples ?? 0;
+  if (samples === 0) return null;
+  for (const rule of [atClassChance, atMean, atFrequencies]) {
+    const { guessing, than, wish } = rule(line.sums, teachers.map(({ name }) => name), classes);
+    if (guessing.length === 0) continue;
+    const named = guessing.map((name) => `${name} (${mainFigure(figuresOf(line.sums, `teacher.${name}`))?.text ?? '-'})`).join(', ');
+    return `${guessing.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than ${than}; ${wish} wanted, or ensemble.allowChance: true`;
+  }
+  return null;
+}
+
+interface Guessing {
+  readonly guessing: readonly string[];
+  readonly than: string;
+  readonly wish: string;
+}
+
+type Sums = EvaluationLine['sums'];
+
+/** A class told rightly no more often than by a guesser, and so many standard deviations. */
+function atClassChance(sums: Sums, names: readonly string[], classes: number): Guessing {
+  const samples = sums.samples ?? 0;
   const bound = (tried: number): number => 1 / classes + sigmas * Math.sqrt((1 / classes) * (1 - 1 / classes) / tried);
-  const guessing = teachers.filter(({ name }) => {
-    const tried = line.sums[`teacher.${name}.samples`] ?? samples;
-    return tried > 0 && bound(tried) < 1 && (accuracyOf(line, `teacher.${name}`) ?? 1) <= bound(tried);
+  const guessing = names.filter((name) => {
+    const tried = sums[`teacher.${name}.samples`] ?? samples;
+    return tried > 0 && bound(tried) < 1 && (figuresOf(sums, `teacher.${name}`).accuracy ?? 1) <= bound(tried);
   });
-  if (guessing.length === 0) return null;
-  const named = guessing.map(({ name }) => `${name} (${((accuracyOf(line, `teacher.${name}`) ?? 0) * 100).toFixed(2)} %)`).join(', ');
-  return `${guessing.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than chance on ${samples} samples of ${classes} classes; other classes (teachers[].classes), preprocessing or output wanted, or ensemble.allowChance: true`;
+  return { guessing, than: `chance on ${samples} samples of ${classes} classes`, wish: 'other classes (teachers[].classes), preprocessing or output' };
+}
+
+/** Errors as large as those of whoever always gives the targets' mean. */
+function atMean(sums: Sums, names: readonly string[]): Guessing {
+  const guessing = names.filter((name) => (figuresOf(sums, `teacher.${name}`).r2 ?? 1) <= 0);
+  return { guessing, than: `the mean of the targets of ${sums.samples ?? 0} samples`, wish: 'other preprocessing, output or units' };
+}
+
+/** Labels told where they apply no more often than by their frequencies, and so many standard deviations. */
+function atFrequencies(sums: Sums, names: readonly string[]): Guessing {
+  const guessing = names.filter((name) => {
+    const [skill, squares] = [sums[`teacher.${name}.skill`], sums[`teacher.${name}.skillSquares`] ?? 0];
+    return skill !== undefined && skill <= sigmas * Math.sqrt(squares);
+  });
+  return { guessing, than: `the labels' frequencies on ${sums.samples ?? 0} samples`, wish: 'labels in another order (teachers[].classes), other preprocessing or output' };
 }
 
 /** Says what they are worth. @throws UserError (65) when one is no better than chance and the recipe does not allow it */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import type { FileLabelsIndex, Manifest } from '../data/manifest.js';
 import type { Recipe } from '../recipe/schema.js';
+import { taskOf } from '../recipe/task.js';
 import { LabelBlock } from './block.js';
 import { readLabelFile, type LabelFile } from './label-file.js';
 import { codecOf } from './precision.js';
@@ -36,6 +37,8 @@ function objectionTo(file: LabelFile, recipe: Recipe, { samples, classes }: { sa
   if (file.classes !== classes) return `${file.classes} classes; ${classes} wanted, as in the data`;
   const isCut = recipe.data.train.limit !== undefined && file.samples > samples;
   if (file.samples !== samples && !isCut) return `labels of ${file.samples} samples; ${samples} wanted, one for each training sample in the file's order`;
+  const task = taskOf(recipe);
+  if (task !== 'classes' && file.form === 'probabilities') return `probabilities of classes; an array logits wanted, with data.task ${task}`;
   const kinds = labelKinds(recipe);
   if (kinds.some(({ kind }) => kind === 'teachers')) return 'a loss wants the logits of each teacher; teachers wanted instead';
   const other = kinds.find((kind) => file.temperature !== null && (kind.kind !== 'mixture' || kind.temperature !== file.temperature));

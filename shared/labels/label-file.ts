@@ -7,9 +7,13 @@ import { exitCodes, UserError } from '../errors.js';
 import { damaged, readDataFile } from '../data/files.js';
 import { decodeNpy, zipMember } from '../data/npy.js';
 
+const names = ['logits', 'probabilities'] as const;
+
 export interface LabelFile {
   readonly samples: number;
   readonly classes: number;
+  /** What the file holds. */
+  readonly form: (typeof names)[number];
   /** [samples x classes]; logs where the file holds probabilities, which are logits as well. */
   readonly logits: Float32Array;
   /** Of labels that are softened already; null for logits as a model gives them. */
@@ -18,7 +22,6 @@ export interface LabelFile {
 
 /** The smallest normal float32: probabilities below it count as it, log = -87.3. */
 const smallestProbability = 2 ** -126;
-const names = ['logits', 'probabilities'] as const;
 
 /** @throws UserError 2 for a missing file or an unknown format, 65 for one that holds something else */
 export async function readLabelFile(path: string): Promise<LabelFile> {
@@ -43,7 +46,7 @@ async function readNpz(path: string): Promise<LabelFile> {
   const [samples = 0, classes = 0, ...more] = array.dims;
   if (more.length > 0 || classes === 0) throw damaged(path, `${name} of shape [${array.dims.join(', ')}]; [samples x classes] was wanted`);
   const temperature = member('temperature');
-  return { samples, classes, logits: toLogits(path, name, Float32Array.from(array.data as ArrayLike<number>), classes), temperature: temperature === null ? null : Number(temperature.data[0]) };
+  return { samples, classes, form: name, logits: toLogits(path, name, Float32Array.from(array.data as ArrayLike<number>), classes), temperature: temperature === null ? null : Number(temperature.data[0]) };
 }
 
 async function readParquet(path: string): Promise<LabelFile> {
@@ -68,7 +71,7 @@ async function readParquet(path: string): Promise<LabelFile> {
     if (!isNumbers(row) || row.length !== classes || classes === 0) throw damaged(path, `row ${i} of ${name} is no list of ${classes} numbers`);
     logits.set(row, i * classes);
   });
-  return { samples: rows.length, classes, logits: toLogits(path, name, logits, classes), temperature: null };
+  return { samples: rows.length, classes, form: name, logits: toLogits(path, name, logits, classes), temperature: null };
 }
 
 function isNumbers(value: unknown): value is ArrayLike<number> {

@@ -103,7 +103,8 @@ export const teacherSchema = z
     weight: z.number(),
     /** Its own, kept whatever a loss asks for; null: the loss's. */
     temperature: z.number().nullable(),
-    output: z.enum(['logits', 'probabilities']),
+    /** `independent`: probabilities of labels that do not exclude each other. */
+    output: z.enum(['logits', 'probabilities', 'independent']),
     outputName: name.optional(),
     input: name.optional(),
     /** Of a SavedModel. */

@@ -41,6 +41,19 @@ describe('Account', () => {
     expect([account.isBest(evaluated(7, 6)), account.isBest(sharper)]).toEqual([false, true]);
   });
 
+  it('takes the evaluation with the least error, or the highest F1, where samples have targets', () => {
+    const [numbers, labels] = [new Account(never), new Account(never)];
+    const error = (squares: number, spread = 8): ReturnType<typeof evaluationLine> => evaluationLine(1, { sums: { samples: 4, spread, 'student.squares': squares, 'student.absolutes': 1 } });
+    numbers.add(error(2));
+    expect([numbers.isBest(error(3)), numbers.isBest(error(1))]).toEqual([false, true]);
+    const constant = new Account(never);
+    constant.add(error(2, 0));
+    expect([constant.isBest(error(3, 0)), constant.isBest(error(1, 0))]).toEqual([false, true]);
+    const told = (hits: number, loss: number): ReturnType<typeof evaluationLine> => evaluationLine(1, { sums: { samples: 4, 'student.hits': hits, 'student.told': 8, 'student.actual': 8, 'student.exact': 0, 'student.right': 1, 'student.loss': loss } });
+    labels.add(told(4, 5));
+    expect([labels.isBest(told(3, 1)), labels.isBest(told(4, 6)), labels.isBest(told(4, 4)), labels.isBest(told(5, 9))]).toEqual([false, false, true, true]);
+  });
+
   it('is stale after so many evaluations without a better one', () => {
     const account = new Account({ ...never, patience: 2 });
     const stale = [5, 7, 6, 7, 8, 1, 2].map((correct) => {

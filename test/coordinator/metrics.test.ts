@@ -24,6 +24,26 @@ describe('odd terms', () => {
   });
 });
 
+describe("an evaluation's figures", () => {
+  const of = (sums: Record<string, number>): ReturnType<EpochMetrics['close']> => {
+    const metrics = new EpochMetrics(() => ({}));
+    metrics.add(evaluationLine(2, { sums }));
+    return metrics.close();
+  };
+
+  it('are errors and what they explain of the variance, for numbers', () => {
+    expect(of({ samples: 4, spread: 8, 'student.squares': 2, 'student.absolutes': 3 })?.eval).toEqual({ r2: 0.75, mse: 0.5, mae: 0.75 });
+    expect(of({ samples: 4, spread: 0, 'student.squares': 2, 'student.absolutes': 3 })?.eval).toEqual({ mse: 0.5, mae: 0.75 });
+  });
+
+  it('are F1 and shares, for labels', () => {
+    const sums = { samples: 4, 'student.hits': 3, 'student.told': 5, 'student.actual': 5, 'student.exact': 1, 'student.right': 3, 'student.loss': 2 };
+    const labels = { 'label.0.hits': 3, 'label.0.told': 3, 'label.0.actual': 3, 'label.1.hits': 0, 'label.1.told': 2, 'label.1.actual': 2 };
+    expect(of({ ...sums, ...labels })?.eval).toEqual({ microF1: 0.6, macroF1: 0.5, exactMatch: 0.25, labelAccuracy: 0.75, loss: 0.5 });
+    expect(of(sums)?.eval).not.toHaveProperty('macroF1');
+  });
+});
+
 describe("an epoch's line", () => {
   it('has the accuracy of each exit, the gradients\' shares, and the total by the weights of each step', () => {
     const metrics = new EpochMetrics((step) => ({ response: step === 0 ? 1 : 0.5 }));

@@ -26,6 +26,13 @@ describe('a model card', () => {
     expect(card).toContain('backends: missing');
   });
 
+  it('has the figures that fit the task', () => {
+    const regression = { ...recipe, data: { ...recipe.data, task: 'regression' as const } };
+    const figures = { r2: 0.9, mse: 0.25, mae: 0.5 };
+    const card = modelCard({ ...source, recipe: regression, summary: { ...source.summary, student: { parameters: 1234, ...figures }, baseline: undefined, teachers: [{ name: 'wide', parameters: 9, r2: 0.95, mse: 0.1, mae: 0.2 }], ensemble: undefined } });
+    expect(card).toContain('| model | parameters | R2 | MSE | MAE |\n| --- | --- | --- | --- | --- |\n| student | 1,234 | 0.9000 | 0.2500 | 0.5000 |\n| teacher wide | 9 | 0.9500 | 0.1000 | 0.2000 |');
+  });
+
   it('has no figures for a run without evaluation', () => {
     const card = modelCard({ ...source, evaluationSamples: null });
     expect(card).toContain('Missing: the run had no evaluation data.');

@@ -25,6 +25,18 @@ describe('the teachers before step 1', () => {
     expect(atChance(line(sums), teachers, classes)).toContain(text);
   });
 
+  it('are described by what fits target vectors', () => {
+    const numbers = { samples: 4, spread: 8, 'teacher.a.squares': 2, 'teacher.a.absolutes': 3, 'teacher.b.squares': 8, 'teacher.b.absolutes': 8, 'ensemble.squares': 4, 'ensemble.absolutes': 3 };
+    expect(describeTeachers(line(numbers), teachers)).toBe('teachers, R2 on 4 evaluation samples: a 0.7500, b 0.0000, ensemble 0.5000');
+    expect(atChance(line(numbers), teachers, 3)).toBe('teacher b (0.0000): no better than the mean of the targets of 4 samples; other preprocessing, output or units wanted, or ensemble.allowChance: true');
+    expect(atChance(line({ ...numbers, 'teacher.b.squares': 7 }), teachers, 3)).toBeNull();
+    const labels = { samples: 50, 'teacher.a.hits': 30, 'teacher.a.told': 40, 'teacher.a.actual': 40, 'teacher.a.agree': 80, 'teacher.a.skill': 10, 'teacher.a.skillSquares': 16, 'teacher.b.hits': 4, 'teacher.b.told': 40, 'teacher.b.actual': 40, 'teacher.b.agree': 50, 'teacher.b.skill': 8, 'teacher.b.skillSquares': 16, 'ensemble.hits': 20, 'ensemble.told': 40, 'ensemble.actual': 40 };
+    expect(describeTeachers(line(labels), teachers)).toBe('teachers, micro F1 on 50 evaluation samples: a 75.00 % (agrees with the ensemble on 80.00 %), b 10.00 % (agrees with the ensemble on 50.00 %), ensemble 50.00 %');
+    // Two standard deviations are 8.
+    expect(atChance(line(labels), teachers, 3)).toContain("teacher b (10.00 %): no better than the labels' frequencies on 50 samples; labels in another order");
+    expect(atChance(line({ ...labels, 'teacher.b.skill': 8.1 }), teachers, 3)).toBeNull();
+  });
+
   it.each([
     ['better ones', { samples: 100, 'teacher.a.correct': 17, 'teacher.b.correct': 50 }, 10],
     ['a specialist, by its own samples', { samples: 100, 'teacher.a.correct': 50, 'teacher.b.correct': 6, 'teacher.b.samples': 25 }, 10],

@@ -12,7 +12,7 @@ import type { TensorFlow } from '../../worker/backends/backend.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { exportStudent } from '../../worker/export.js';
 import { evaluateClassifier, logitsOf } from '../../worker/evaluate.js';
-import { inspectStudent, type InspectedStudent } from '../../worker/inspect-student.js';
+import { inspectStudent, type InspectedStudent, type ExpectedStudent } from '../../worker/inspect-student.js';
 import { orthogonal } from '../../worker/orthogonal.js';
 import { Student } from '../../worker/student.js';
 
@@ -43,7 +43,7 @@ function saveTopology(modelTopology: unknown, where = folder(), more: object = {
   return where;
 }
 
-function inspect(where: string, student: Recipe['student'] = { model: 'model.json' }, options: Partial<typeof expected> = {}): Promise<InspectedStudent> {
+function inspect(where: string, student: Recipe['student'] = { model: 'model.json' }, options: Partial<ExpectedStudent> = {}): Promise<InspectedStudent> {
   return inspectStudent(student, where, { ...expected, ...options });
 }
 
@@ -182,6 +182,13 @@ describe('a student from a file', () => {
       expect([...student.logits(new Float32Array(16).fill(1), 1)]).toEqual([34, 34, 34]);
       student.dispose();
     }
+  });
+
+  it('of several labels loses a sigmoid at its end, and of numbers nothing', async () => {
+    const ending = (activation: 'sigmoid' | 'softmax'): string => saveTopology(modelOf([tf.layers.flatten({ inputShape: [4, 4, 1] }), tf.layers.dense({ units: 3, name: 'out', activation })]));
+    const warnings = async (activation: 'sigmoid' | 'softmax', task: 'classes' | 'regression' | 'multiLabel'): Promise<readonly string[]> => (await inspect(ending(activation), undefined, { task })).warnings;
+    expect(await warnings('sigmoid', 'multiLabel')).toEqual(['student model.json: its final sigmoid is left out; the student gives logits']);
+    expect([await warnings('softmax', 'multiLabel'), await warnings('sigmoid', 'classes'), await warnings('softmax', 'regression'), await warnings('sigmoid', 'regression')]).toEqual([[], [], [], []]);
   });
 
   const dense = (config: object): layers.Layer => tf.layers.dense({ units: 3, name: 'logits', ...config });

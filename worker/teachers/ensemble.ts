@@ -11,7 +11,7 @@ import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { forwardInFixedRows, pickRows } from './fixed-rows.js';
 import type { Activation } from '../losses/activation.js';
 import { feedShape, toChannelsFirst } from './layout.js';
-import { logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
+import { logitOf, logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
 import { openTeacher } from './open-teacher.js';
 import { canarySample, checkCanary, checkFrozen, type Sighting } from './canary.js';
 import { inClassOrder } from './class-order.js';
@@ -116,6 +116,11 @@ export class Ensemble {
     return mix(this.#options.combine, this.#outputs(logits, temperature), this.classes);
   }
 
+  /** The weighted mean of what `logits` gave, [rows x classes]. */
+  mean(logits: ReadonlyMap<string, Float32Array>): Float32Array {
+    return meanLogits(this.#outputs(logits, 1));
+  }
+
   /**
    * Labels by name, [rows x classes] each, from one forward of each teacher: `T=4` (log-probabilities of the mixture),
    * `logits` (the weighted mean of the raw ones), `teacher:NAME` (its logits). Where teachers label some samples only, of
@@ -198,7 +203,7 @@ export class Ensemble {
       const forward = await this.#forward(member, layout !== 'nchw' ? given : own === undefined ? turned : toChannelsFirst(given, this.#options.inputShape), rows, taps.get(name));
       this.#checkOnce(member.spec, forward.output);
       const ordered = classMap === undefined ? forward.output : inClassOrder(forward.output, classMap.outputs, classMap.order);
-      logits.set(name, output === 'probabilities' ? logOf(ordered) : ordered);
+      logits.set(name, asLogits(output, ordered));
       for (const [tap, activation] of forward.taps) activations.set(`${name}/${tap}`, activation);
     }
     return { logits, taps: activations };
@@ -220,6 +225,12 @@ export class Ensemble {
   }
 }
 
+/** Logs of probabilities are logits as well; those of labels that do not exclude each other have logits of their own. */
+function asLogits(output: TeacherSpec['output'], values: Float32Array): Float32Array {
+  if (output === 'logits') return values;
+  return output === 'probabilities' ? logOf(values) : logitOf(values);
+}
+
 async function openMember(spec: TeacherSpec, weight: number, files: ReadonlyMap<string, string>, options: EnsembleOptions): Promise<Member> {
   const paths = new Map(
     spec.files.map((file) => {
@@ -237,6 +248,7 @@ async function openMember(spec: TeacherSpec, weight: number, files: ReadonlyMap<
 /** What is odd about a teacher's output, given what the recipe says that it is; null for nothing. */
 export function objectionTo(output: TeacherSpec['output'], raw_BC: Float32Array, classes: number): string | null {
   if (!raw_BC.every(Number.isFinite)) return 'its output is not finite';
+  if (output === 'independent') return raw_BC.every((value) => value >= 0 && value <= 1) ? null : 'its outputs are not all from 0 to 1, so it gives no probabilities; remove "output: probabilities" from the recipe';
   const looksLikeProbabilities = raw_BC.every((value) => value >= 0) && rowSums(raw_BC, classes).every((sum) => Math.abs(sum - 1) < 1e-3);
   if (output === 'logits' && looksLikeProbabilities) return 'its rows sum to 1, so it gives probabilities; if it does, add "output: probabilities" to the recipe';
   if (output === 'probabilities' && !looksLikeProbabilities) return 'its rows do not sum to 1, so it gives no probabilities; remove "output: probabilities" from the recipe';

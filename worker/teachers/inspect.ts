@@ -10,6 +10,7 @@ import { exitCodes, UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { keyedSeed, randomStream } from '../../shared/random.js';
 import type { Preprocess, TeacherRecipe } from '../../shared/recipe/schema.js';
+import { widthText, type Task } from '../../shared/recipe/task.js';
 import { canarySample } from './canary.js';
 import { classOrder } from './class-order.js';
 import { objectionTo } from './ensemble.js';
@@ -27,6 +28,8 @@ export interface ExpectedTeacher {
   /** One sample of the data, channels last. */
   readonly inputShape: readonly number[];
   readonly classes: number;
+  /** Default: classes. */
+  readonly task?: Task;
   readonly openTensorFlow: OpenTensorFlow;
   /** On the native backend, which a SavedModel needs. */
   readonly openNative?: OpenTensorFlow;
@@ -66,7 +69,8 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
   try {
     const layout = chooseLayout(recipe, teacher, found.format, expected.inputShape);
     const taps = await tapShapes(teacher, layout.shape, expected.taps ?? []);
-    const outputs = await tryOut(recipe, teacher, layout.shape);
+    const output = expected.task === 'multiLabel' && recipe.output === 'probabilities' ? 'independent' : recipe.output;
+    const outputs = await tryOut({ name: recipe.name, output }, teacher, layout.shape);
     const classMap = await mapClasses(recipe, folder, outputs.classes, expected);
     const own = recipe.preprocess === undefined ? {} : { rescale: rescaleOf(recipe.name, recipe.preprocess, expected.preprocess ?? null, expected.inputShape.at(-1) ?? 1) };
     const spec: TeacherSpec = {
@@ -74,7 +78,7 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
       format: found.format,
       weight: recipe.weight,
       temperature: recipe.temperature ?? null,
-      output: recipe.output,
+      output,
       ...named,
       layout: layout.layout,
       classes: expected.classes,
@@ -182,9 +186,10 @@ function chooseLayout(recipe: TeacherRecipe, teacher: Teacher, format: TeacherSp
 
 /** @throws UserError 2 when the model's classes are not the data's, by number or by name */
 async function mapClasses(recipe: TeacherRecipe, folder: string, outputs: number, expected: ExpectedTeacher): Promise<Pick<TeacherSpec, 'classMap'>> {
+  const { task = 'classes' } = expected;
   const names = typeof recipe.classes === 'string' ? await readNames(resolve(folder, recipe.classes)) : recipe.classes;
   if (names === undefined || expected.classNames === undefined) {
-    if (outputs !== expected.classes) throw new UserError(`teacher ${recipe.name}: it gives ${outputs} classes; the data has ${expected.classes}`);
+    if (outputs !== expected.classes) throw new UserError(`teacher ${recipe.name}: it gives ${outputs}${task === 'classes' ? ` classes; the data has ${expected.classes}` : `; the data has ${widthText(task, expected.classes)}`}`);
     return {};
   }
   if (expected.classNames.length !== expected.classes) throw new UserError(`data.classNames: ${expected.classNames.length} names given; the data has ${expected.classes} classes`);
@@ -197,7 +202,7 @@ async function readNames(path: string): Promise<string[]> {
 }
 
 /** One forward of noise. */
-async function tryOut(recipe: TeacherRecipe, teacher: Teacher, shape: readonly number[]): Promise<{ classes: number; warnings: string[] }> {
+async function tryOut(recipe: Pick<TeacherSpec, 'name' | 'output'>, teacher: Teacher, shape: readonly number[]): Promise<{ classes: number; warnings: string[] }> {
   const rows = teacher.fixedRows ?? 2;
   const stream = randomStream([keyedSeed(['inspect']), recipe.name]);
   const inputs = Float32Array.from({ length: rows * shape.reduce((a, b) => a * b, 1) }, () => stream.float());

@@ -23,6 +23,11 @@ export function logOf(probabilities: Float32Array): Float32Array {
   return probabilities.map((p) => Math.log(Math.max(p, smallestProbability)));
 }
 
+/** log p - log (1 - p), each clamped as above. */
+export function logitOf(probabilities: Float32Array): Float32Array {
+  return probabilities.map((p) => Math.log(Math.max(p, smallestProbability)) - Math.log(Math.max(1 - p, smallestProbability)));
+}
+
 /** Weights scaled once so that they sum to 1. @returns null when no weight is above 0 */
 export function normaliseWeights(weights: readonly number[]): number[] | null {
   const sum = weights.reduce((a, b) => a + b, 0);

@@ -15,7 +15,7 @@ const arrayOf = (name: string, dims: readonly number[], values: readonly number[
 describe('a file of labels', () => {
   it('gives logits as they are', async () => {
     await writeNpz(path, [arrayOf('logits', [2, 3], [1, 2, 3, -4, 5.5, 6])]);
-    expect(await readLabelFile(path)).toEqual({ samples: 2, classes: 3, logits: Float32Array.of(1, 2, 3, -4, 5.5, 6), temperature: null });
+    expect(await readLabelFile(path)).toEqual({ samples: 2, classes: 3, form: 'logits', logits: Float32Array.of(1, 2, 3, -4, 5.5, 6), temperature: null });
   });
 
   it('gives probabilities as their logs, 0 as the smallest normal number\'s', async () => {
@@ -35,7 +35,7 @@ describe('a file of labels', () => {
 
   it('may be Parquet with a list of numbers in each row', async () => {
     parquet('logits', [[1, 2, 3], [-4, 5.5, 6]]);
-    expect(await readLabelFile(join(folder, 'labels.parquet'))).toEqual({ samples: 2, classes: 3, logits: Float32Array.of(1, 2, 3, -4, 5.5, 6), temperature: null });
+    expect(await readLabelFile(join(folder, 'labels.parquet'))).toEqual({ samples: 2, classes: 3, form: 'logits', logits: Float32Array.of(1, 2, 3, -4, 5.5, 6), temperature: null });
     parquet('probabilities', [[0.5, 0.5], [0.25, 0.75]]);
     expect([...(await readLabelFile(join(folder, 'labels.parquet'))).logits].map(Math.exp)).toEqual([0.5, 0.5, 0.25, 0.75].map((p) => expect.closeTo(p, 6)));
   });

@@ -131,6 +131,18 @@ describe('a GraphModel teacher', () => {
     closeTo((await ensemble.logits(inputs, rows)).get('graph') ?? [], wanted);
   });
 
+  it('gives the logit of each label by itself when it gives probabilities of several', async () => {
+    const independent = (await (await open([graphTeacher({ output: 'independent' })])).logits(inputs, rows)).get('graph') ?? [];
+    const logs = (await (await open([graphTeacher({ output: 'probabilities' })])).logits(inputs, rows)).get('graph') ?? [];
+    closeTo(independent, logs.map((logp) => logp - Math.log1p(-Math.exp(logp))));
+  });
+
+  it('warns of probabilities of several labels that are none', async () => {
+    const warnings: string[] = [];
+    await (await open([graphTeacher({ output: 'independent', outputName: 'logits' })], { warn: (line) => warnings.push(line) })).logits(inputs, rows);
+    expect(warnings).toEqual(['teacher graph: its outputs are not all from 0 to 1, so it gives no probabilities; remove "output: probabilities" from the recipe']);
+  });
+
   it('gives the inner node that the recipe names', async () => {
     const ensemble = await open([graphTeacher({ outputName: 'logits' })]);
     const [first = 0] = (await ensemble.logits(inputs, rows)).get('graph') ?? [];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { logOf, mix, normaliseWeights, smallestProbability } from '../../../worker/teachers/mixture.js';
+import { logitOf, logOf, mix, normaliseWeights, smallestProbability } from '../../../worker/teachers/mixture.js';
 import { reference } from './fixtures.js';
 
 const { mixture, classes } = reference;
@@ -9,6 +9,14 @@ const outputs = mixture.logits.map((logits, i) => ({ logits_BC: Float32Array.fro
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return Math.max(...Array.from(a, (value, i) => Math.abs(value - (b[i] ?? Number.NaN))));
 }
+
+describe('logitOf', () => {
+  it('undoes the logistic function, and is finite for 0 and 1', () => {
+    const [low = NaN, high = NaN, ...others] = logitOf(Float32Array.of(0, 1, 0.5, 0.25, 1 / (1 + Math.exp(-3))));
+    expect([low, high]).toEqual([Math.fround(Math.log(smallestProbability)), Math.fround(-Math.log(smallestProbability))]);
+    others.forEach((logit, i) => expect(logit).toBeCloseTo([0, -Math.log(3), 3][i] ?? NaN, 5));
+  });
+});
 
 describe('mix', () => {
   it.each(['logits', 'probabilities'] as const)('combines %s as PyTorch does, each teacher at its own temperature', (combine) => {
