@@ -48,6 +48,23 @@ describe('eval', () => {
   });
 });
 
+describe('a run on target vectors', () => {
+  it('is compared, evaluated and exported by the figures that fit', async () => {
+    const job = at('numbers.yaml');
+    writeFileSync(job, barsRecipe({ student: '{ builtin: mlp, hidden: [8] }', more: 'ensemble: { allowChance: true }\n' }).replaceAll('labels: 64', 'targets: [64]').replace('crossEntropy', 'regression').replace('classes: 4', 'task: regression'));
+    const ended = await stillhouse('run', job, '--workers', '1', '--backend', 'wasm', '--out', at('numbers'));
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stderr).toMatch(/epoch 6: loss \S+ \(regression \S+\), R2 \S+, MSE \S+, MAE \S+, \d+ samples\/s/);
+    const { student: figures } = JSON.parse(readFileSync(at('numbers/summary.json'), 'utf8')) as { student: { r2: number; mse: number; mae: number } };
+    expect(ended.stdout).toContain(`${figures.r2.toFixed(4)}  ${figures.mse.toPrecision(4)}`);
+    const report = JSON.parse((await stillhouse('eval', at('numbers'), '--data', job, '--json')).stdout) as Record<string, number>;
+    for (const name of ['r2', 'mse', 'mae'] as const) expect(report[name]).toBeCloseTo(figures[name], 5);
+    expect((await stillhouse('verify', at('numbers'))).stdout).toMatch(/sound\n$/);
+    await stillhouse('export', at('numbers'));
+    expect(readFileSync(at('numbers/export/MODEL_CARD.md'), 'utf8')).toContain(`| ${figures.r2.toFixed(4)} |`);
+  });
+});
+
 describe('compare', () => {
   const job = at('compare.yaml');
   const out = at('compare');
