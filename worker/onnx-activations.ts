@@ -27,9 +27,18 @@ export function activated(b: OnnxBuilder, layer: LayerJson, x: string): string {
       return b.node('Mul', [x, b.node('Sigmoid', [x])]);
     case 'mish':
       return b.node('Mul', [x, b.node('Tanh', [b.node('Softplus', [x])])]);
+    case 'gelu':
+      return gated(b, x, b.node('Erf', [b.node('Mul', [x, b.scalar(Math.SQRT1_2)])]));
+    case 'gelunew':
+      return gated(b, x, b.node('Tanh', [b.node('Mul', [b.scalar(Math.sqrt(2 / Math.PI)), b.node('Add', [x, b.node('Mul', [b.scalar(0.044715), b.node('Pow', [x, b.scalar(3)])])])])]));
     default:
       throw refusal(layer, `activation ${String(layer.config.activation)} cannot be written as ONNX`);
   }
+}
+
+/** x * (1 + gate) / 2. */
+function gated(b: OnnxBuilder, x: string, gate: string): string {
+  return b.node('Mul', [x, b.node('Mul', [b.scalar(0.5), b.node('Add', [b.scalar(1), gate])])]);
 }
 
 /** An activation as recurrent nodes name it, with its alpha and beta, for those that have some. */

@@ -38,6 +38,7 @@ const writers: Readonly<Record<string, Write>> = {
   GlobalAveragePooling1D: reduce('ReduceMean', 1), GlobalMaxPooling1D: reduce('ReduceMax', 1),
   GlobalAveragePooling2D: reduce('ReduceMean', 1, 2), GlobalMaxPooling2D: reduce('ReduceMax', 1, 2),
   Add: merge('Add'), Multiply: merge('Mul'), Maximum: merge('Max'), Minimum: merge('Min'), Average: (b, _, inputs) => b.node('Mean', inputs),
+  Dot: dot,
   Concatenate: (b, { config }, inputs) => b.node('Concat', inputs, { axis: numberOr(config.axis, -1) }),
   Cropping2D: one((b, { config }, x) => {
     const [top = 0, bottom = 0, left = 0, right = 0] = numbers([config.cropping].flat(2));
@@ -89,6 +90,36 @@ function batchNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
   const factor = variance.map((value, i) => (gamma?.[i] ?? 1) / Math.sqrt(value + numberOr(config.epsilon, 1e-3)));
   const shift = factor.map((value, i) => (beta?.[i] ?? 0) - (mean[i] ?? 0) * value);
   return b.node('Add', [b.node('Mul', [x, b.constant(factor, [factor.length])]), b.constant(shift, [shift.length])]);
+}
+
+/** Products along one axis of each, of matrices or vectors; a vector is a matrix of one column, whose axis is left out again. */
+function dot(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]): string {
+  const given = numbers(layer.config.axes);
+  const sides = [0, 1].map((i) => {
+    const input = inputs[i] ?? '';
+    const rank = b.ranks.get(input) ?? 0;
+    const axis = given[i] ?? given[0] ?? 0;
+    const along = axis < 0 ? axis + rank : axis;
+    if (along === 0) throw refusal(layer, `its axes are ${given.join(', ')}; axes behind the batch were wanted for ONNX`);
+    const scaled = layer.config.normalize === true ? normalised(b, input, along) : input;
+    const isVector = rank === 2;
+    const matrix = isVector ? b.node('Unsqueeze', [scaled, b.integers(2)]) : scaled;
+    return { isVector, along, matrix };
+  });
+  const [x, y] = sides;
+  if (x === undefined || y === undefined) throw new Error('two inputs');
+  const left = x.along === 2 ? x.matrix : b.node('Transpose', [x.matrix], { perm: [0, 2, 1] });
+  const right = y.along === 2 ? b.node('Transpose', [y.matrix], { perm: [0, 2, 1] }) : y.matrix;
+  const product = b.node('MatMul', [left, right]);
+  if (!x.isVector && !y.isVector) return product;
+  // Of two vectors one axis stays.
+  return b.node('Squeeze', [product, b.integers(y.isVector ? 2 : 1)]);
+}
+
+/** To a length of 1 along the axis; tfjs' smallest squared length is 1e-7. */
+function normalised(b: OnnxBuilder, x: string, axis: number): string {
+  const squares = b.node('ReduceSumSquare', [x], { axes: [axis], keepdims: 1 });
+  return b.node('Div', [x, b.node('Sqrt', [b.node('Max', [squares, b.scalar(1e-7)])])]);
 }
 
 /** (x - mean) / sqrt(variance + epsilon) * gamma + beta, over the last axis of each place. */

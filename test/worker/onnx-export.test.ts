@@ -29,7 +29,7 @@ async function difference(inputShape: number[], body: Body): Promise<number> {
   return Math.max(...Array.from(wanted, (value, i) => Math.abs(value - Number(logits?.data[i])) / scale));
 }
 
-const activations = ['hardSigmoid', 'swish', 'mish', 'relu', 'relu6', 'sigmoid', 'tanh', 'elu', 'selu', 'softplus', 'softsign', 'softmax', 'linear'] as const;
+const activations = ['hardSigmoid', 'swish', 'mish', 'relu', 'relu6', 'sigmoid', 'tanh', 'elu', 'selu', 'softplus', 'softsign', 'softmax', 'linear', 'gelu', 'gelu_new'] as const;
 const image: Record<string, Body> = {
   'Conv2D, same, stride 2': ({ layers: l }) => [l.conv2d({ filters: 4, kernelSize: [3, 2], strides: 2, padding: 'same', activation: 'relu' })],
   'Conv2D, valid, no bias': ({ layers: l }) => [l.conv2d({ filters: 4, kernelSize: 3, useBias: false })],
@@ -104,6 +104,20 @@ describe('studentOnnx', () => {
       return [model({ inputs: x, outputs: l[name]({}).apply([a, b]) as typeof x })];
     };
     expect(await difference([7, 6, 2], branches)).toBeLessThan(1e-5);
+  });
+
+  const sequences: readonly (readonly [string, number, number, number | readonly [number, number]])[] = [
+    ['vectors', 2, 2, 1], ['vectors, counted from the last axis', 2, 2, -1], ['matrices along the last axis', 3, 3, 2], ['matrices along the first', 3, 3, 1],
+    ['matrices along an axis each', 3, 3, [1, 1]], ['a matrix and a vector', 3, 2, [2, 1]], ['a vector and a matrix', 2, 3, [1, 2]],
+  ];
+  it.each(sequences.flatMap(([what, first, second, axes]) => [true, false].map((normalize) => ({ what, first, second, axes, normalize }))))('multiplies $what (normalised: $normalize)', async ({ first, second, axes, normalize }) => {
+    const branches: Body = ({ input, model, layers: l }) => {
+      const x = input({ shape: [5, 4] });
+      // A vector of 4 from the last step of a layer over them all.
+      const branch = (rank: number): typeof x => (rank === 3 ? l.dense({ units: 4 }).apply(x) : l.lstm({ units: 4 }).apply(x)) as typeof x;
+      return [model({ inputs: x, outputs: l.dot({ axes: axes as number, normalize }).apply([branch(first), branch(second)]) as typeof x })];
+    };
+    expect(await difference([5, 4], branches)).toBeLessThan(1e-5);
   });
 
   it('names the layer and the type that it cannot write', async () => {
