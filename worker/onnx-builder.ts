@@ -4,6 +4,9 @@ import type { NamedTensor } from '../shared/models/safetensors.js';
 import type { LayerJson } from '../shared/models/topology.js';
 import type { Attribute, OnnxConstant, OnnxNode } from './onnx-write.js';
 
+/** Operators whose first outputs need not be there. */
+const mayLeaveOut = new Set(['RNN', 'GRU', 'LSTM']);
+
 /** Collects a graph's nodes and constants. */
 export class OnnxBuilder {
   readonly nodes: OnnxNode[] = [];
@@ -11,13 +14,16 @@ export class OnnxBuilder {
 
   /** Dimensions of each layer's output, the batch's included. */
   readonly ranks = new Map<string, number>();
+  /** Outputs with steps that do not count, and their masks (onnx-masks.ts). */
+  readonly masks = new Map<string, string>();
 
   constructor(private readonly weights: ReadonlyMap<string, NamedTensor>) {}
 
   /** @param place of the output that is wanted, among the operator's @returns its name */
   node(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, place = 0): string {
     const output = `t${this.nodes.length}`;
-    this.nodes.push({ op, inputs, outputs: [...Array.from({ length: place }, () => ''), output], attributes });
+    const before = Array.from({ length: place }, (_, i) => (mayLeaveOut.has(op) ? '' : `${output}_${i}`));
+    this.nodes.push({ op, inputs, outputs: [...before, output], attributes });
     return output;
   }
 

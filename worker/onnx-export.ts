@@ -5,6 +5,7 @@ import type { NamedTensor } from '../shared/models/safetensors.js';
 import { childrenOf, isContainer, modelOf, wrappedIn, type Json, type LayerJson } from '../shared/models/topology.js';
 import { nameOf, OnnxBuilder } from './onnx-builder.js';
 import { writeLayer } from './onnx-layers.js';
+import { passMask } from './onnx-masks.js';
 import { writeOnnx } from './onnx-write.js';
 
 export interface OnnxStudent {
@@ -31,7 +32,10 @@ function writeModel(builder: OnnxBuilder, model: LayerJson, input: string): stri
     const inputs = inputsOf(model, layer, outputs) ?? [last];
     const [first = input] = inputs;
     last = isContainer(layer.class_name) ? writeModel(builder, layer, first) : writeLayer(builder, layer, inputs.length === 0 ? [input] : inputs);
-    if (!isContainer(layer.class_name)) builder.ranks.set(last, rankAfter(layer, builder.ranks.get(first) ?? 0));
+    if (!isContainer(layer.class_name)) {
+      builder.ranks.set(last, rankAfter(layer, builder.ranks.get(first) ?? 0));
+      passMask(builder, layer, inputs, last);
+    }
     outputs.set(nameOf(layer), last);
   }
   const name = z.array(placeSchema).safeParse(model.config.output_layers).data?.[0]?.[0];

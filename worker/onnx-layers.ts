@@ -4,6 +4,7 @@ import { wrappedIn, type LayerJson } from '../shared/models/topology.js';
 import { activated } from './onnx-activations.js';
 import { nameOf, numberOr, numbers, refusal, type OnnxBuilder } from './onnx-builder.js';
 import { biased, convolution, finished, pointwise, pool, transposedConvolution, upSampling } from './onnx-convolutions.js';
+import { differs, masking } from './onnx-masks.js';
 import { bidirectional, recurrent } from './onnx-recurrent.js';
 
 type Write = (b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]) => string;
@@ -28,7 +29,8 @@ const writers: Readonly<Record<string, Write>> = {
   PReLU: one((b, layer, x) => b.node('PRelu', [x, b.weightConstant(layer, 'alpha')])),
   Softmax: one((b, { config }, x) => b.node('Softmax', [x], { axis: numberOr(config.axis, -1) })),
   Rescaling: one((b, { config }, x) => b.node('Add', [b.node('Mul', [x, b.scalar(numberOr(config.scale, 1))]), b.scalar(numberOr(config.offset, 0))])),
-  Embedding: one((b, layer, x) => (layer.config.mask_zero === true ? refuse(layer, 'mask_zero cannot be written as ONNX') : b.node('Gather', [b.weightConstant(layer, 'embeddings'), b.node('Cast', [x], { to: 7 })], { axis: 0 }))),
+  Embedding: one(embedding),
+  Masking: one(masking),
   Permute: one((b, { config }, x) => b.node('Transpose', [x], { perm: [0, ...numbers(config.dims)] })),
   RepeatVector: one((b, { config }, x) => b.node('Tile', [b.node('Unsqueeze', [x, b.integers(1)]), b.integers(1, numberOr(config.n, 1), 1)])),
   SimpleRNN: one(recurrent), GRU: one(recurrent), LSTM: one(recurrent),
@@ -57,8 +59,10 @@ export function writeLayer(b: OnnxBuilder, layer: LayerJson, inputs: readonly st
   return write(b, layer, inputs);
 }
 
-function refuse(layer: LayerJson, why: string): never {
-  throw refusal(layer, why);
+function embedding(b: OnnxBuilder, layer: LayerJson, x: string): string {
+  const out = b.node('Gather', [b.weightConstant(layer, 'embeddings'), b.node('Cast', [x], { to: 7 })], { axis: 0 });
+  if (layer.config.mask_zero === true) b.masks.set(out, differs(b, x, 0));
+  return out;
 }
 
 /** The layer inside a Bidirectional or TimeDistributed. @throws UserError 65 when there is none */

@@ -5,6 +5,7 @@
 import type { LayerJson } from '../shared/models/topology.js';
 import { recurrentActivation } from './onnx-activations.js';
 import { nameOf, numberOr, refusal, type OnnxBuilder } from './onnx-builder.js';
+import { overCounted } from './onnx-masks.js';
 
 interface Kind {
   readonly op: string;
@@ -54,8 +55,18 @@ export function bidirectional(b: OnnxBuilder, wrapper: LayerJson, inner: LayerJs
   }
 }
 
-/** [batch, time, in] to [batch, time, units] with return_sequences, else to [batch, units]. */
-function run(b: OnnxBuilder, { layer, weightsOf, prefix, isBackward }: Cell, x: string): string {
+/** [batch, time, in] to [batch, time, units] with return_sequences, in the order of time, else to [batch, units]. */
+function run(b: OnnxBuilder, cell: Cell, x: string): string {
+  const isWhole = cell.layer.config.return_sequences === true;
+  const mask = b.masks.get(x);
+  if (mask === undefined) return node(b, cell, x, isWhole);
+  const turned = (values: string): string => (cell.isBackward ? backwards(b, values) : values);
+  const out = overCounted(b, turned(x), turned(mask), (compact) => node(b, { ...cell, isBackward: false }, compact, true));
+  return isWhole ? turned(out) : b.node('Gather', [out, b.constant(BigInt64Array.of(-1n), [])], { axis: 1 });
+}
+
+/** The recurrent node itself; `isWhole`: the output of every step. */
+function node(b: OnnxBuilder, { layer, weightsOf, prefix, isBackward }: Cell, x: string, isWhole: boolean): string {
   const kind = kinds[layer.class_name];
   if (kind === undefined) throw refusal(layer, 'layers of this type cannot be written as ONNX');
   const units = numberOr(layer.config.units, 0);
@@ -72,7 +83,6 @@ function run(b: OnnxBuilder, { layer, weightsOf, prefix, isBackward }: Cell, x: 
     b.constant(rows(recurrentKernel.values, units), [1, count, units]), b.constant(biases, [1, 2 * count]),
   ];
   const activations = kind.activations.map((key) => recurrentActivation(layer, key));
-  const isWhole = layer.config.return_sequences === true;
   const attributes = {
     hidden_size: units, direction: isBackward ? 'reverse' : 'forward', activations: activations.map(({ op }) => op),
     activation_alpha: { floats: activations.map(({ alpha }) => alpha) }, activation_beta: { floats: activations.map(({ beta }) => beta) },

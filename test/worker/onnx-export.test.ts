@@ -106,6 +106,27 @@ describe('studentOnnx', () => {
     expect(await difference([7, 6, 2], branches)).toBeLessThan(1e-5);
   });
 
+  // Numbers from -1 to 1, of which the negative ones, half of them, become 0 and the others more.
+  const masked: Body = ({ layers: l }) => [l.reLU(), l.rescaling({ scale: 3.9 }), l.embedding({ inputDim: 4, outputDim: 3, maskZero: true })];
+  it.each(kinds.flatMap((kind) => (['last', 'every', 'backwards', 'every backwards', 'both', 'two'] as const).map((form) => ({ kind, form }))))('passes over masked steps as tfjs does: $kind, $form', async ({ kind, form }) => {
+    const cell = (options: object): Body => ({ layers: l }) => [l[kind]({ units: 3, ...options }) as Layer];
+    const bodies: Record<typeof form, Body> = {
+      last: cell({}), every: cell({ returnSequences: true }), backwards: cell({ goBackwards: true }), 'every backwards': cell({ goBackwards: true, returnSequences: true }),
+      both: (t) => [t.layers.bidirectional({ layer: t.layers[kind]({ units: 3, returnSequences: true }) as never, mergeMode: 'concat' }) as Layer, t.layers.lstm({ units: 2 }) as Layer],
+      two: (t) => [...cell({ returnSequences: true })(t), t.layers.dropout({ rate: 0.1 }), t.layers.dense({ units: 2 }), ...cell({})(t)],
+    };
+    expect(await difference([6], (t) => [...masked(t), ...bodies[form](t)])).toBeLessThan(1e-5);
+  });
+
+  it('leaves steps of the mask value alone out, whatever stands before and behind them', async () => {
+    const none: Body = ({ layers: l }) => [l.reLU({ maxValue: 0 }), l.masking({ maskValue: 0 }), l.lstm({ units: 2, returnSequences: true }) as Layer];
+    expect(await difference([5, 2], none)).toBeLessThan(1e-5);
+    const some: Body = ({ layers: l }) => [l.reLU(), l.masking({ maskValue: 0 }), l.gru({ units: 2, returnSequences: true }) as Layer];
+    expect(await difference([6, 1], some)).toBeLessThan(1e-5);
+    const of = (rescaled: Body): Body => (t) => [...rescaled(t), t.layers.masking({ maskValue: 1 }), t.layers.lstm({ units: 2 }) as Layer];
+    expect(await difference([6, 1], of(({ layers: l }) => [l.reLU(), l.rescaling({ scale: 1, offset: 1 })]))).toBeLessThan(1e-5);
+  });
+
   const sequences: readonly (readonly [string, number, number, number | readonly [number, number]])[] = [
     ['vectors', 2, 2, 1], ['vectors, counted from the last axis', 2, 2, -1], ['matrices along the last axis', 3, 3, 2], ['matrices along the first', 3, 3, 1],
     ['matrices along an axis each', 3, 3, [1, 1]], ['a matrix and a vector', 3, 2, [2, 1]], ['a vector and a matrix', 2, 3, [1, 2]],
@@ -121,6 +142,7 @@ describe('studentOnnx', () => {
   });
 
   it('names the layer and the type that it cannot write', async () => {
-    await expect(difference([7, 6, 2], ({ layers: l }) => [l.masking({ name: 'mask' })])).rejects.toThrow('student layer mask (Masking): layers of this type cannot be written as ONNX');
+    await expect(difference([4, 2], ({ layers: l }) => [l.rnn({ name: 'cells', cell: l.lstmCell({ units: 2 }) }) as Layer])).rejects.toThrow('student layer cells (RNN): layers of this type cannot be written as ONNX');
+    await expect(difference([4, 2], ({ layers: l }) => [l.masking(), l.softmax({ name: 'soft' })])).rejects.toThrow('student layer soft (Softmax): a softmax that leaves masked steps out cannot be written as ONNX');
   });
 });
