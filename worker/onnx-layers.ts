@@ -5,7 +5,7 @@ import { activated } from './onnx-activations.js';
 import { nameOf, numberOr, numbers, refusal, type OnnxBuilder } from './onnx-builder.js';
 import { biased, convolution, finished, pointwise, pool, transposedConvolution, upSampling } from './onnx-convolutions.js';
 import { differs, masking } from './onnx-masks.js';
-import { bidirectional, recurrent } from './onnx-recurrent.js';
+import { bidirectional, ofCells, recurrent } from './onnx-recurrent.js';
 
 type Write = (b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]) => string;
 const one = (write: (b: OnnxBuilder, layer: LayerJson, x: string) => string): Write => (b, layer, inputs) => write(b, layer, inputs[0] ?? '');
@@ -33,7 +33,7 @@ const writers: Readonly<Record<string, Write>> = {
   Masking: one(masking),
   Permute: one((b, { config }, x) => b.node('Transpose', [x], { perm: [0, ...numbers(config.dims)] })),
   RepeatVector: one((b, { config }, x) => b.node('Tile', [b.node('Unsqueeze', [x, b.integers(1)]), b.integers(1, numberOr(config.n, 1), 1)])),
-  SimpleRNN: one(recurrent), GRU: one(recurrent), LSTM: one(recurrent),
+  SimpleRNN: one(recurrent), GRU: one(recurrent), LSTM: one(recurrent), RNN: one(ofCells),
   Bidirectional: one((b, layer, x) => bidirectional(b, layer, innerOf(layer), x)), TimeDistributed: one(timeDistributed),
   Flatten: one((b, _, x) => b.node('Flatten', [x], { axis: 1 })),
   Reshape: one((b, { config }, x) => b.node('Reshape', [x, b.integers(0, ...numbers(config.target_shape))])),

@@ -2,7 +2,7 @@
  * Recurrent layers as ONNX nodes. ONNX has time first, a direction axis, one row of gates a unit, in the order i o f c (LSTM)
  * or z r h (GRU), and two biases; tfjs has [in, gates] kernels in the order i f c o, or z r h, and one bias.
  */
-import type { LayerJson } from '../shared/models/topology.js';
+import { wrappedIn, type LayerJson } from '../shared/models/topology.js';
 import { recurrentActivation } from './onnx-activations.js';
 import { nameOf, numberOr, refusal, type OnnxBuilder } from './onnx-builder.js';
 import { overCounted } from './onnx-masks.js';
@@ -33,6 +33,26 @@ export function recurrent(b: OnnxBuilder, layer: LayerJson, x: string): string {
   const out = run(b, { layer, weightsOf: layer, prefix: '', isBackward }, x);
   // tfjs gives what it has read backwards in the order of its reading.
   return isBackward && layer.config.return_sequences === true ? backwards(b, out) : out;
+}
+
+/** An RNN of one cell is the layer of that name; of several, one layer over the other. */
+export function ofCells(b: OnnxBuilder, layer: LayerJson, x: string): string {
+  // The layer's own settings repeat its cell's.
+  const [cell, ...more] = wrappedIn({ cell: layer.config.cell }).flatMap((inner) => (inner.class_name === 'StackedRNNCells' ? wrappedIn(inner.config) : [inner]));
+  if (cell === undefined) throw refusal(layer, 'an RNN without cells cannot be written as ONNX');
+  if (more.length === 0) return recurrent(b, { class_name: layerOf(cell), config: layer.config }, x);
+  if (b.masks.has(x)) throw refusal(layer, 'masks over stacked cells cannot be written as ONNX');
+  const isBackward = layer.config.go_backwards === true;
+  const isWhole = layer.config.return_sequences === true;
+  const out = [cell, ...more].reduce((steps, one, i) => {
+    const own = { class_name: layerOf(one), config: { ...one.config, name: layer.config.name, return_sequences: isWhole || i < more.length } };
+    return run(b, { layer: own, weightsOf: layer, prefix: `RNNCell_${i}/`, isBackward }, steps);
+  }, x);
+  return isBackward && isWhole ? backwards(b, out) : out;
+}
+
+function layerOf({ class_name: name }: LayerJson): string {
+  return name.replace(/Cell$/, '');
 }
 
 /** Both directions, merged; each in the order of time. */

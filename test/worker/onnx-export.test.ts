@@ -118,6 +118,19 @@ describe('studentOnnx', () => {
     expect(await difference([6], (t) => [...masked(t), ...bodies[form](t)])).toBeLessThan(1e-5);
   });
 
+  const cells: Record<string, (t: TensorFlow) => layers.RNNCell | layers.RNNCell[]> = {
+    'one cell': ({ layers: l }) => l.gruCell({ units: 3 }), 'one plain cell': ({ layers: l }) => l.simpleRNNCell({ units: 3, activation: 'relu' }),
+    'three cells': ({ layers: l }) => [l.lstmCell({ units: 2 }), l.gruCell({ units: 3 }), l.simpleRNNCell({ units: 2 })],
+    'cells that are stacked': ({ layers: l }) => l.stackedRNNCells({ cells: [l.simpleRNNCell({ units: 2 }), l.lstmCell({ units: 3 })] }),
+  };
+  it.each(Object.entries(cells).flatMap(([what, cell]) => [{}, { returnSequences: true }, { returnSequences: true, goBackwards: true }, { goBackwards: true }].map((options) => ({ what, cell, options }))))('gives what tfjs gives: an RNN of $what, $options', async ({ cell, options }) => {
+    expect(await difference([6, 4], (t) => [t.layers.rnn({ cell: cell(t), ...options }) as Layer])).toBeLessThan(1e-5);
+  });
+
+  it('passes over masked steps as tfjs does: an RNN of one cell', async () => {
+    expect(await difference([6], (t) => [...masked(t), t.layers.rnn({ cell: t.layers.lstmCell({ units: 3 }), returnSequences: true }) as Layer])).toBeLessThan(1e-5);
+  });
+
   it('leaves steps of the mask value alone out, whatever stands before and behind them', async () => {
     const none: Body = ({ layers: l }) => [l.reLU({ maxValue: 0 }), l.masking({ maskValue: 0 }), l.lstm({ units: 2, returnSequences: true }) as Layer];
     expect(await difference([5, 2], none)).toBeLessThan(1e-5);
@@ -142,7 +155,7 @@ describe('studentOnnx', () => {
   });
 
   it('names the layer and the type that it cannot write', async () => {
-    await expect(difference([4, 2], ({ layers: l }) => [l.rnn({ name: 'cells', cell: l.lstmCell({ units: 2 }) }) as Layer])).rejects.toThrow('student layer cells (RNN): layers of this type cannot be written as ONNX');
+    await expect(difference([4, 2], ({ layers: l }) => [l.masking(), l.rnn({ name: 'cells', cell: [l.lstmCell({ units: 2 }), l.gruCell({ units: 3 })] }) as Layer])).rejects.toThrow('student layer cells (RNN): masks over stacked cells cannot be written as ONNX');
     await expect(difference([4, 2], ({ layers: l }) => [l.masking(), l.softmax({ name: 'soft' })])).rejects.toThrow('student layer soft (Softmax): a softmax that leaves masked steps out cannot be written as ONNX');
   });
 });
