@@ -43,7 +43,7 @@ export async function benchThroughput({ backends, workers, teachers, samples, ep
   for (const backend of backends) {
     for (const count of teachers) {
       for (const number of workers) {
-        const sets = ['baseline=false', 'labels.cache=false', `data.train.limit=${samples}`, `epochs=${epochs}`, 'data.train.labelled=60000', ...(teacherSettings[count] ?? [])];
+        const sets = [...settingsOf(count, { samples, epochs }), 'labels.cache=false'];
         const row = { backend, teachers: count, workers: number, ...(await measure(backend, number, sets)) };
         rows.push(row);
         onRow?.(row);
@@ -53,12 +53,17 @@ export async function benchThroughput({ backends, workers, teachers, samples, ep
   return rows;
 }
 
-async function measure(backend: string, workers: number, sets: readonly string[]): Promise<Pick<Throughput, 'samplesPerSecond' | 'shares'>> {
+/** Of a run without its baseline, every sample labelled. */
+export function settingsOf(teachers: number, { samples, epochs }: { readonly samples: number; readonly epochs: number }): string[] {
+  return ['baseline=false', `data.train.limit=${samples}`, `epochs=${epochs}`, 'data.train.labelled=60000', ...(teacherSettings[teachers] ?? [])];
+}
+
+export async function measure(backend: string, workers: number, sets: readonly string[]): Promise<Pick<Throughput, 'samplesPerSecond' | 'shares'>> {
   const folder = mkdtempSync(join(tmpdir(), 'stillhouse-bench-'));
   try {
     const out = join(folder, 'run');
     const args = ['run', recipe, '--backend', backend, '--workers', String(workers), '--out', out, '--quiet', ...sets.flatMap((set) => ['--set', set])];
-    const { code, stderr } = await new Program(args).ended;
+    const { code, stderr } = await new Program(args, { STILLHOUSE_CACHE: join(folder, 'cache') }).ended;
     if (code !== 0) throw new Error(`the run ended with ${code}:\n${stderr}`);
     return { samplesPerSecond: rateOf(out), shares: sharesOf(out) };
   } finally {
