@@ -23,6 +23,8 @@ export class Account {
   teachers: EvaluationLine | undefined;
   student: EvaluationLine | undefined;
   best: EvaluationLine | undefined;
+  /** Teachers that the run goes on without, and the first step without each. */
+  readonly dropped = new Map<string, number>();
   readonly #options: AccountOptions;
   readonly #metrics: EpochMetrics;
   #sinceBest = 0;
@@ -53,6 +55,7 @@ export class Account {
       this.samples += line.samples;
     }
     if (line.type === 'evaluation') this.#addEvaluation(line);
+    if (line.type === 'commit' || line.type === 'evaluation') for (const name of line.dropped ?? []) if (!this.dropped.has(name)) this.dropped.set(name, line.step);
     this.#metrics.add(line);
     return 'unit' in line && this.#options.closesEpoch(line.unit) ? this.#metrics.close() : null;
   }

@@ -50,6 +50,8 @@ export interface CommitRequest {
   readonly skip: boolean;
   /** Steps in a row before it that had no update. */
   readonly skips: number;
+  /** Teachers that it was computed without. */
+  readonly dropped: readonly string[];
   readonly reason: string;
 }
 
@@ -99,12 +101,12 @@ export class Committer {
     return line;
   }
 
-  async commitEvaluation({ index, unit, slot }: CommitRequest, beforeJournal: (line: EvaluationLine) => Promise<void>): Promise<EvaluationLine> {
+  async commitEvaluation({ index, unit, slot, dropped }: CommitRequest, beforeJournal: (line: EvaluationLine) => Promise<void>): Promise<EvaluationLine> {
     const { generation, nowMs, journal, contributions } = this.#options;
     const sums = slot === null ? {} : contributions.take(slot).sums;
     const line: EvaluationLine = {
       type: 'evaluation', generation, atMs: nowMs(), step: unit.step, unit: index, epoch: unit.epoch,
-      subject: unit.subject ?? 'student', samples: unit.to - unit.from, sums: { ...sums },
+      subject: unit.subject ?? 'student', samples: unit.to - unit.from, sums: { ...sums }, ...withDropped(dropped),
     };
     await beforeJournal(line);
     await this.#options.expectNewest();
@@ -159,11 +161,11 @@ export class Committer {
     if (isDue('flip')) replica.weights[0] = (replica.weights[0] ?? 0) + 1;
   }
 
-  #line({ index, unit }: CommitRequest, sums: Sums, skip: string | undefined): CommitLine {
+  #line({ index, unit, dropped }: CommitRequest, sums: Sums, skip: string | undefined): CommitLine {
     const { generation, nowMs } = this.#options;
     return {
       type: 'commit', generation, atMs: nowMs(), step: unit.step, unit: index, epoch: unit.epoch, from: unit.from, to: unit.to,
-      samples: unit.to - unit.from, ...this.#splitSums(sums), ...(skip === undefined ? {} : { skip }), digest: this.#stateHash,
+      samples: unit.to - unit.from, ...this.#splitSums(sums), ...(skip === undefined ? {} : { skip }), ...withDropped(dropped), digest: this.#stateHash,
     };
   }
 
@@ -184,4 +186,8 @@ export class Committer {
     await this.#options.expectNewest();
     await Promise.all([log.append(record, live.head.bytes === 0 ? null : live.bytes), journal.append(line)]);
   }
+}
+
+function withDropped(dropped: readonly string[]): Pick<CommitLine, 'dropped'> {
+  return dropped.length === 0 ? {} : { dropped: [...dropped] };
 }

@@ -269,6 +269,7 @@ async function writeResults({ folder, run, options, active, opened }: Finished):
     student: studentResult(run.student, account.student),
     ...(account.best === undefined ? {} : { best: { ...studentResult(run.student, account.best), step: account.best.step } }),
     ...teacherResults(run.teachers, account.teachers),
+    ...(account.dropped.size === 0 ? {} : { dropped: [...account.dropped].map(([name, step]) => ({ name, step })) }),
     ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
     leases: active.leases(), log: opened.log.written, workers: active.workers(),
   };

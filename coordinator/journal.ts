@@ -13,6 +13,9 @@ const count = z.number().int().nonnegative();
 const sums = z.record(z.string(), z.number());
 const common = { generation: count, atMs: z.number() };
 
+/** Teachers that it was computed without, since they failed; absent for none. */
+const dropped = z.array(z.string()).optional();
+
 export const journalLineSchema = z.discriminatedUnion('type', [
   /** Training step `step` (weights `step` -> `step` + 1) over samples [from, to) of the epoch's order. */
   z.object({
@@ -24,13 +27,14 @@ export const journalLineSchema = z.discriminatedUnion('type', [
     sums,
     /** Present when the step covered its samples without an update. */
     skip: z.string().optional(),
+    dropped,
     /** Hash of the state after the step. */
     digest: z.string(),
   }),
   /** An evaluation under the weights after `step` steps. */
   z.object({
     type: z.literal('evaluation'), ...common, step: count, unit: count, epoch: count, subject: z.enum(['student', 'teachers']),
-    samples: count, sums,
+    samples: count, sums, dropped,
   }),
   /** A coordinator started, at this step: commits from it on that came before do not count, nor what an earlier coordinator writes after. */
   z.object({ type: z.literal('generation'), ...common, step: count }),
@@ -71,6 +75,12 @@ export function isFailedStep(line: CommitLine): boolean {
 export function skipsAtEnd(lines: readonly JournalLine[]): number {
   const commits = lines.filter((line) => line.type === 'commit');
   return commits.length - 1 - commits.findLastIndex((line) => !isFailedStep(line));
+}
+
+/** Teachers that the run goes on without after these lines. Pure. */
+export function droppedAtEnd(lines: readonly JournalLine[]): readonly string[] {
+  const last = lines.findLast((line) => line.type === 'commit' || line.type === 'evaluation');
+  return (last?.type === 'commit' || last?.type === 'evaluation' ? last.dropped : undefined) ?? [];
 }
 
 function survives(line: JournalLine, toStep: number): boolean {

@@ -184,7 +184,7 @@ export class Members implements MemberHost {
       case 'failed':
         if (admitted.intake.unitOf(message.lease) === null) return this.onRefused(member, `failed for lease ${message.lease}, which is not open`);
         admitted.intake.cancel(message.lease);
-        return this.#options.post({ type: 'failed', worker: admitted.id, lease: message.lease, reason: `micro-batch ${message.microBatch}: ${message.reason}` });
+        return this.#options.post({ type: 'failed', worker: admitted.id, lease: message.lease, reason: `micro-batch ${message.microBatch}: ${message.reason}`, teacher: this.#options.run.teachers.find(({ name }) => name === message.teacher)?.name });
       case 'differs':
         return this.#onDiffers(admitted.id, message);
       case 'leave':
@@ -224,6 +224,7 @@ export class Members implements MemberHost {
     if (admitted === null) return;
     const known = hashAt(message.step, this.#known());
     if (known !== undefined && known !== message.stateHash) return this.#onDiffers(admitted.id, message);
+    if (message.probe.failed !== undefined) this.#options.reporter.say('warn', `${member.name}: nothing to compare its numerics by: ${message.probe.failed}`);
     const { numerics, saved } = this.#options.probes.judge(message.probe, admitted.device);
     saved.catch((error: unknown) => this.#options.fail(error));
     const entry = this.roster.admit(admitted.worker, admitted.device);
@@ -235,7 +236,7 @@ export class Members implements MemberHost {
     }
     member.isReady = true;
     this.#options.reporter.say('info', `${member.name} is ready: ${device}, numerics ${numerics}`);
-    if (numerics !== 'exact') this.#warnOfBits(member, numerics);
+    if (numerics === 'close' || numerics === 'unrepeatable') this.#warnOfBits(member, numerics);
     this.#begin(admitted.id, { type: 'ready', worker: admitted.id, step: message.step, stateHash: message.stateHash });
   }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { RunFolder } from './run-folder.js';
 import { parseStored } from './storage.js';
 
-export type Numerics = 'exact' | 'close' | 'unrepeatable';
+export type Numerics = 'exact' | 'close' | 'unrepeatable' | 'unknown';
 const referenceSchema = z.object({ digest: z.string(), backend: z.string(), gpu: z.string().nullable(), host: z.string() });
 type Reference = z.infer<typeof referenceSchema>;
 const fileName = 'probe.json';
@@ -30,6 +30,7 @@ export class Probes {
 
   /** `saved` resolves once a new reference is on the disk. */
   judge(probe: Up<'ready'>['probe'], device: Device): { numerics: Numerics; saved: Promise<void> } {
+    if (probe.failed !== undefined) return { numerics: 'unknown', saved: Promise.resolve() };
     if (!probe.repeatable) return { numerics: 'unrepeatable', saved: Promise.resolve() };
     if (this.#reference !== null) {
       return { numerics: probe.digest === this.#reference.digest ? 'exact' : 'close', saved: Promise.resolve() };

@@ -5,7 +5,7 @@ import type { Summary } from './reports/summary.js';
 
 interface Entry {
   readonly device: Device;
-  numerics: Numerics | 'unknown';
+  numerics: Numerics;
   samples: number;
   /** Spent on training leases, by phase: load, labels, student, reduce, wait, optimizer. */
   readonly seconds: Record<string, number>;

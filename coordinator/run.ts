@@ -16,9 +16,10 @@ import { Broadcast, type RunEnvelope } from './broadcast.js';
 import { Committer, type CommitRequest } from './commit.js';
 import { Contributions } from './contributions.js';
 import { Core } from './decide/decide.js';
-import type { Command, WorkerId } from './decide/types.js';
+import { nameOfUnit } from './decide/state.js';
+import type { Command, TeacherPolicy, WorkerId } from './decide/types.js';
 import type { Intake } from './intake.js';
-import { isFailedStep, skipsAtEnd, type EvaluationLine, type JournalLine } from './journal.js';
+import { droppedAtEnd, isFailedStep, skipsAtEnd, type EvaluationLine, type JournalLine } from './journal.js';
 import type { CommitLog } from './log.js';
 import { Members, type NewEvent } from './members.js';
 import type { Probes } from './probes.js';
@@ -134,7 +135,7 @@ export class Run {
     });
     this.#snapshotter = new Snapshotter({ ...options, ...run.recipe.snapshots, nowMs: options.clockMs, onError: (error) => this.fail(error) });
     this.#core = new Core({
-      unitAt: units.unitAt, firstUnit: recovered.unit, stateHash: recovered.stateHash, skips: skipsAtEnd(recovered.lines), isRebuilt: options.isRebuilt, slots: options.slots,
+      unitAt: units.unitAt, firstUnit: recovered.unit, stateHash: recovered.stateHash, skips: skipsAtEnd(recovered.lines), policy: policyOf(run, recovered), isRebuilt: options.isRebuilt, slots: options.slots,
       contributionBytes: contributionBytes(replica.plan), silenceMs: times.silenceMs, firstLeaseMs: times.firstLeaseMs,
     });
     this.#ticker = setInterval(() => this.#tick(), times.tickMs);
@@ -249,6 +250,8 @@ export class Run {
       case 'commit':
         this.#committing = this.#commit(command).catch((error: unknown) => this.fail(error));
         return;
+      case 'drop':
+        return this.#options.reporter.say('warn', `${command.reason}; from ${nameOfUnit(command.unit)} on the run goes on without it, the others' weights scaled to 1`);
       case 'release':
         this.#releasedHash = command.stateHash;
         this.#broadcast.release(command.step, command.stateHash);
@@ -272,12 +275,12 @@ export class Run {
     return this.#members.get(worker)?.admitted?.intake;
   }
 
-  #lease({ worker, id, unit, block }: Extract<Command, { type: 'lease' }>): void {
+  #lease({ worker, id, unit, block, dropped }: Extract<Command, { type: 'lease' }>): void {
     const member = this.#members.get(worker);
     if (member === undefined) return;
     member.admitted?.intake.open(id, unit, block);
     const { kind, subject, step, epoch, from, to, microBatches } = unit;
-    const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, ...this.#scalings.of(unit) };
+    const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, ...this.#scalings.of(unit), ...(dropped.length === 0 ? {} : { dropped: [...dropped] }) };
     member.outbox.send({ type: 'lease', ...this.envelope, step, lease });
     faultPoint('leased');
   }
@@ -345,4 +348,8 @@ export class Run {
     const step = this.#committer.step;
     return { step, update, unit: this.#unit, epoch: Math.floor(step / units.stepsPerEpoch), stateHash, recipeDigest: this.#options.run.recipeDigest };
   }
+}
+
+function policyOf({ recipe, teachers }: PreparedRun, { lines }: Recovered): TeacherPolicy {
+  return { onFailure: recipe.ensemble.onFailure, teachers: teachers.filter(({ weight, specialist }) => weight > 0 && specialist === undefined).map(({ name }) => name), dropped: droppedAtEnd(lines) };
 }

@@ -20,6 +20,7 @@ const broken = (name: string, text: string): Check => ({ name, isSound: false, t
 export function checkJournal(lines: readonly JournalLine[]): Check {
   const name = 'journal';
   let [step, unit] = [0, -1];
+  let dropped: readonly string[] = [];
   for (const line of lines) {
     if (line.type !== 'commit' && line.type !== 'evaluation') continue;
     const where = `the ${line.type} of unit ${line.unit}`;
@@ -27,6 +28,9 @@ export function checkJournal(lines: readonly JournalLine[]): Check {
     if (line.step !== step) return broken(name, `${where} is of step ${line.step}; step ${step} was due`);
     const bad = line.type === 'commit' ? badCommit(line) : Object.entries(line.sums).find(([, value]) => !Number.isFinite(value))?.[0];
     if (bad !== undefined) return broken(name, `${where}: ${bad}`);
+    const back = dropped.find((teacher) => line.dropped?.includes(teacher) !== true);
+    if (back !== undefined) return broken(name, `${where}: teacher ${back} is back, which was dropped before`);
+    dropped = line.dropped ?? [];
     unit = line.unit;
     if (line.type === 'commit') step++;
   }

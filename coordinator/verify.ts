@@ -109,12 +109,12 @@ async function readSummaryIfThere(path: string): Promise<Summary | null> {
 }
 
 function derive(account: Account): Record<string, unknown> {
-  return { steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000, ...(account.student === undefined ? {} : evaluationOf(account.student.sums)), bestStep: account.best?.step };
+  return { steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000, ...(account.student === undefined ? {} : evaluationOf(account.student.sums)), bestStep: account.best?.step, dropped: account.dropped.size === 0 ? undefined : [...account.dropped].map(([name, step]) => ({ name, step })) };
 }
 
-function pick({ steps, samples, seconds, student, best }: Summary): Record<string, unknown> {
+function pick({ steps, samples, seconds, student, best, dropped }: Summary): Record<string, unknown> {
   const { parameters: _, ...evaluation } = student;
-  return { steps, samples, seconds, ...evaluation, bestStep: best?.step };
+  return { steps, samples, seconds, ...evaluation, bestStep: best?.step, dropped };
 }
 
 async function checkStudents(path: string, { digest, digests = {} }: Summary): Promise<Check[]> {

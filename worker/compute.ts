@@ -74,14 +74,14 @@ export interface RunCompute {
   readonly classes: number;
   /** Absent: samples have classes. */
   readonly goal?: Goal;
-  /** Samples [from, to) of the epoch's order, with labels and, where a loss wants them, soft labels. */
-  trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch>;
+  /** Samples [from, to) of the epoch's order, with labels and, where a loss wants them, soft labels, without the teachers `dropped`. @throws TeacherFailure */
+  trainBatch(epoch: number, from: number, to: number, dropped?: readonly string[]): Promise<MicroBatch>;
   /** Samples [from, to) of the evaluation set, without soft labels. */
   evalBatch(from: number, to: number): Promise<MicroBatch>;
   /** Classes of the teachers that label samples of these alone. */
   readonly specialties: ReadonlyMap<string, readonly number[]>;
   /** Logits by teacher; of those that are no specialists the mixture's log-probabilities, or with target vectors the mean of the logits: [rows x classes] each. */
-  teacherLogits(batch: MicroBatch): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
+  teacherLogits(batch: MicroBatch, dropped?: readonly string[]): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
   /** Live tensors of the backend. */
   tensors(): number;
   dispose(): void | Promise<void>;

@@ -7,7 +7,7 @@ import type { SlottedContribution } from '../shared/reduction/block-sum.js';
 import { planReplica } from '../shared/replica-plan.js';
 import { Replica } from '../shared/replica.js';
 import type { StudentCompute } from './compute.js';
-import type { Begin, Control, ToLink, ToTrainer } from './trainer-messages.js';
+import type { Begin, Control, Failure, ToLink, ToTrainer } from './trainer-messages.js';
 import { WorkQueue } from './work-queue.js';
 
 export type ForDesk = Extract<ToTrainer, { type: 'weights' | 'lease' | 'cancel' | 'disconnected' | 'slot' }>;
@@ -108,7 +108,7 @@ export class Desk {
     });
   }
 
-  fail(lease: Lease, microBatch: number, reason: string): void {
-    this.#post({ type: 'failed', session: this.session, lease: lease.id, microBatch, reason });
+  fail(lease: Lease, failure: Failure): void {
+    this.#post({ type: 'failed', session: this.session, lease: lease.id, ...failure });
   }
 }

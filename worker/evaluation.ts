@@ -35,9 +35,9 @@ function labelsFor(specialty: readonly number[] | undefined, labels_B: Int32Arra
   return specialty === undefined ? labels_B : labels_B.map((label) => (specialty.includes(label) ? label : -1));
 }
 
-/** `teacher.NAME.samples`: of a specialist, the samples of its classes, which alone count for it. */
-export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute): Promise<Record<string, number>> {
-  const { teachers, ensemble } = await compute.teacherLogits(batch);
+/** `teacher.NAME.samples`: of a specialist, the samples of its classes, which alone count for it. Of those that are not `dropped`. @throws TeacherFailure */
+export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute, dropped: readonly string[]): Promise<Record<string, number>> {
+  const { teachers, ensemble } = await compute.teacherLogits(batch, dropped);
   if (compute.goal !== undefined) return judgeTeachers(teachers, ensemble, (outputs) => judgedOf(outputs, batch, compute), compute.goal);
   const { labels } = batch.targets;
   const { labelled, correct } = score(ensemble, labels, compute.classes);

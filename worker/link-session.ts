@@ -117,8 +117,8 @@ export class LinkSession {
       // Cancelled while it was being computed.
       if (message.type === 'contribution' && message.slot !== null) run.giveBack(message.slot);
     } else if (message.type === 'failed') {
-      const { lease, microBatch, reason } = message;
-      this.#send({ type: 'failed', ...this.#envelope(), lease, microBatch, reason: reason.slice(0, 1024) });
+      const { lease, microBatch, reason, teacher } = message;
+      this.#send({ type: 'failed', ...this.#envelope(), lease, microBatch, reason: reason.slice(0, 1024), ...(teacher === undefined ? {} : { teacher }) });
     } else this.#offer(run, message);
   }
 

@@ -80,7 +80,8 @@ export class Link {
     }
     if (this.#run?.session !== message.session) return;
     if (message.type === 'built') {
-      this.#run.probe = { digest: message.digest, repeatable: message.repeatable };
+      const { digest, repeatable, failed } = message;
+      this.#run.probe = { digest, repeatable, ...(failed === undefined ? {} : { failed }) };
       this.#session?.announceReady();
     } else if (message.type === 'needSlots') this.#run.uploads.freeSlots();
     else if (this.#session !== null) this.#session.fromTrainer(message);

@@ -66,12 +66,12 @@ export class MicroBatches {
   #make(lease: Lease, j: number): Promise<MicroBatch> {
     const range = microBatchRange(lease.to - lease.from, lease.microBatches, j);
     const [from, to] = [lease.from + range.from, lease.from + range.to];
-    return this.#queue.add(() => (lease.kind === 'train' ? this.#compute.trainBatch(lease.epoch, from, to) : this.#compute.evalBatch(from, to)));
+    return this.#queue.add(() => (lease.kind === 'train' ? this.#compute.trainBatch(lease.epoch, from, to, lease.dropped) : this.#compute.evalBatch(from, to)));
   }
 }
 
 function stepKey(lease: Lease): string {
-  return `${lease.kind}:${lease.epoch}:${lease.from}:${lease.to}`;
+  return [lease.kind, lease.epoch, lease.from, lease.to, ...(lease.dropped ?? [])].join(':');
 }
 
 function keyOf(lease: Lease, j: number): string {

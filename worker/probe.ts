@@ -11,6 +11,7 @@ import type { Recipe } from '../shared/recipe/schema.js';
 import { microBatchCount, microBatchRange } from '../shared/reduction/tree.js';
 import { layoutReplica, type Replica } from '../shared/replica.js';
 import type { RunCompute } from './compute.js';
+import { TeacherFailure } from './teachers/teacher.js';
 import type { Probe } from './trainer-messages.js';
 
 export interface ProbeOptions {
@@ -23,8 +24,19 @@ export interface ProbeOptions {
   readonly slot: number;
 }
 
-/** Leaves the initial weights in the student. */
-export async function probe({ compute, recipe, manifest, initialPath, replica, slot }: ProbeOptions): Promise<Probe> {
+/** Leaves the initial weights in the student. A teacher that cannot label here fails its leases, too, and the recipe says what comes of it. */
+export async function probe(options: ProbeOptions): Promise<Probe> {
+  try {
+    return await probeTwice(options);
+  } catch (error) {
+    if (!(error instanceof TeacherFailure)) throw error;
+    return { digest: nothingComputed, repeatable: true, failed: error.message.slice(0, 1024) };
+  }
+}
+
+const nothingComputed = '0'.repeat(16);
+
+async function probeTwice({ compute, recipe, manifest, initialPath, replica, slot }: ProbeOptions): Promise<Probe> {
   loadInitial(compute, replica, await readFile(initialPath));
   const size = Math.min(recipe.batch.size, manifest.train.samples);
   const { to } = microBatchRange(size, microBatchCount(size, recipe.batch.micro ?? recipe.batch.size), 0);

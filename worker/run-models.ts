@@ -1,37 +1,26 @@
 /** A run's student, teachers and data on a real backend: what the trainer computes with. */
 import type { DataSet } from '../shared/data/manifest.js';
-import type { LabelHome } from '../shared/labels/home.js';
-import { ensembleFormOf } from '../shared/labels/ensemble-digest.js';
 import { labelKinds, type LabelKind } from '../shared/labels/sets.js';
 import { viewOf } from '../shared/data/augment.js';
 import { Samples, trainSamples } from '../shared/data/samples.js';
 import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
 import type { InstalledPlugins } from '../shared/plugins.js';
 import type { Recipe } from '../shared/recipe/schema.js';
-import { baseTemperature, splitTap, tapPairs } from '../shared/recipe/terms.js';
+import { splitTap, tapPairs } from '../shared/recipe/terms.js';
 import { planReplica } from '../shared/replica-plan.js';
 import type { Backend } from './backends/backend.js';
-import type { ComputeBackend, FetchArtifact, Goal, MicroBatch, RunCompute } from './compute.js';
+import type { ComputeBackend, Goal, MicroBatch, RunCompute } from './compute.js';
 import type { Activation } from './losses/activation.js';
 import { mixUp } from './mixup.js';
 import { loadPlugins } from './plugins.js';
-import { SoftLabels, type Mixing } from './soft-labels.js';
+import { SoftLabels } from './soft-labels.js';
 import { Student } from './student.js';
-import { Ensemble } from './teachers/ensemble.js';
-import { FileLabels } from './teachers/file-labels.js';
-import type { Labels } from './teachers/labels.js';
-import { openRunLabels } from './teachers/run-labels.js';
+import { Teaching, type Taught, type TeachingOptions } from './teaching.js';
 import type { Begin } from './trainer-messages.js';
 
-export interface ModelsOptions {
-  /** Where label blocks lie on this machine's disk; without it they are kept in memory alone. */
-  readonly labels?: LabelHome | undefined;
-  /** The coordinator's labels, `http://HOST:PORT/labels/`; without it this worker shares none. */
-  readonly labelPeers?: { readonly address: string; readonly token: string | null } | undefined;
+export interface ModelsOptions extends Omit<TeachingOptions, 'fetch' | 'alive'> {
   /** Loss plug-ins on this machine. */
   readonly plugins?: InstalledPlugins | undefined;
-  /** Gets one line when a teacher's output looks odd. */
-  readonly warn: (line: string) => void;
 }
 
 /** The backend as a worker takes it. */
@@ -42,42 +31,12 @@ export function computeBackend(backend: Backend, options: ModelsOptions): Comput
 }
 
 /** @throws UserError when a model cannot be opened */
-async function openModels(backend: Backend, begin: Begin, options: ModelsOptions & { fetch: FetchArtifact; alive: () => boolean }): Promise<RunCompute> {
+async function openModels(backend: Backend, begin: Begin, options: ModelsOptions & TeachingOptions): Promise<RunCompute> {
   const { recipe, spec, manifest } = begin;
   const plugins = await loadPlugins(Object.keys(recipe.losses.plugins ?? {}), options.plugins ?? new Map());
   const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer, recipe.compression), { pairs: tapPairs(recipe.losses), plugins });
-  const ensemble = begin.teachers.length === 0 ? null : onceOpened(() => openEnsemble(backend, begin, options.warn));
   const evaluation = manifest.eval === null ? null : new Samples(manifest.eval, manifest.preprocess, options.fetch);
-  const labels = labelsOf(begin, ensemble, options);
-  return new RunModels({ backend, begin, student, ensemble, labels, train: trainSamples(recipe, manifest, options.fetch), evaluation, order: orderOf(recipe, manifest.train) });
-}
-
-/** Of the recipe's file, else of the ensemble; null where no loss wants any. */
-function labelsOf(begin: Begin, ensemble: LazyEnsemble | null, options: ModelsOptions & { fetch: FetchArtifact; alive: () => boolean }): Parts['labels'] {
-  const { manifest } = begin;
-  if (manifest.labels !== undefined) return new FileLabels(manifest.labels, manifest.train, options.fetch);
-  if (ensemble === null) return null;
-  return openRunLabels({ ...options, source: begin, ensemble: ensemble.get, home: options.labels ?? null, peers: options.labelPeers ?? null });
-}
-
-/** Teachers are opened when the first of them is needed: a run that reads its labels may never do. */
-interface LazyEnsemble {
-  readonly get: () => Promise<Ensemble>;
-  readonly dispose: () => Promise<void>;
-}
-
-function onceOpened(open: () => Promise<Ensemble>): LazyEnsemble {
-  let opened: Promise<Ensemble> | null = null;
-  return {
-    get: () => (opened ??= open()),
-    dispose: async () => (await opened?.catch(() => null))?.dispose(),
-  };
-}
-
-function openEnsemble(backend: Backend, { recipe, manifest, teachers, files }: Begin, warn: (line: string) => void): Promise<Ensemble> {
-  return Ensemble.open(teachers, files, {
-    ...ensembleFormOf(recipe, teachers, manifest.train.shape), temperature: baseTemperature(recipe.losses), openTensorFlow: async () => backend.tf, warn,
-  });
+  return new RunModels({ backend, begin, student, teaching: new Teaching(backend, begin, options), train: trainSamples(recipe, manifest, options.fetch), evaluation, order: orderOf(recipe, manifest.train) });
 }
 
 type Order = (epoch: number) => EpochOrder;
@@ -98,9 +57,7 @@ interface Parts {
   readonly backend: Backend;
   readonly begin: Begin;
   readonly student: Student;
-  readonly ensemble: LazyEnsemble | null;
-  /** Null where no loss wants soft labels. */
-  readonly labels: Pick<Labels, 'get' | 'close'> | null;
+  readonly teaching: Teaching;
   readonly train: Samples;
   readonly evaluation: Samples | null;
   readonly order: Order;
@@ -122,7 +79,6 @@ class RunModels implements RunCompute {
   readonly goal?: Goal;
   readonly #parts: Parts;
   readonly #kinds: readonly LabelKind[];
-  readonly #mixing: Mixing;
   /** By teacher, each tap once. */
   readonly #teacherTaps: ReadonlyMap<string, readonly string[]>;
 
@@ -135,31 +91,28 @@ class RunModels implements RunCompute {
     if (manifest.task !== undefined && manifest.task !== 'classes') this.goal = { task: manifest.task, means: manifest.eval?.targets?.means ?? [] };
     this.#kinds = labelKinds(recipe);
     this.#teacherTaps = tapsByTeacher(recipe);
-    this.#mixing = {
-      combine: recipe.ensemble.combine, classes: this.classes,
-      teachers,
-    };
   }
 
-  async trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch> {
+  async trainBatch(epoch: number, from: number, to: number, dropped: readonly string[] = []): Promise<MicroBatch> {
     const order = this.#parts.order(epoch);
     const ids = Uint32Array.from({ length: to - from }, (_, i) => order.at(from + i));
-    const { data: { augment }, seed } = this.#parts.begin.recipe;
+    const { data: { augment }, ensemble, seed } = this.#parts.begin.recipe;
     const view = augment === undefined ? 0 : viewOf(augment, epoch);
     const own = await this.#parts.train.gather(ids, view);
     const mixed = augment?.mixup === undefined ? undefined : mixUp(own, augment.mixup, [seed, 'mixup', epoch, from]);
     const { labels, weights } = own;
     const vectors = mixed?.vectors ?? own.vectors;
     const inputs = mixed?.inputs ?? own.inputs;
-    const activations = await this.#activations(inputs, ids.length);
-    const soft = await this.#parts.labels?.get(ids, { inputs, labels }, view, this.#kinds);
-    return { rows: ids.length, inputs, targets: { labels, weights, ...(vectors === undefined ? {} : { vectors }), soft: soft === undefined ? null : new SoftLabels(soft, this.#mixing), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
+    const taught = this.#parts.teaching.without(dropped);
+    const activations = await this.#activations(taught, inputs, ids.length);
+    const soft = await taught.labels?.get(ids, { inputs, labels }, view, this.#kinds);
+    return { rows: ids.length, inputs, targets: { labels, weights, ...(vectors === undefined ? {} : { vectors }), soft: soft === undefined ? null : new SoftLabels(soft, { combine: ensemble.combine, classes: this.classes, teachers: taught.teachers }), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
   }
 
   /** Of the teachers that the losses compare inner values with; these are live always, and never kept. */
-  async #activations(inputs: Float32Array, rows: number): Promise<ReadonlyMap<string, Activation> | null> {
+  async #activations(taught: Taught, inputs: Float32Array, rows: number): Promise<ReadonlyMap<string, Activation> | null> {
     const taps = this.#teacherTaps;
-    const ensemble = taps.size === 0 ? undefined : await this.#parts.ensemble?.get();
+    const ensemble = taps.size === 0 ? undefined : await taught.ensemble?.();
     if (ensemble === undefined) return null;
     const inner = new Map([...taps].map(([teacher, names]) => [teacher, names.filter((tap) => tap !== 'logits')]));
     const found = await ensemble.run(inputs, rows, { taps: inner, only: [...taps.keys()] });
@@ -174,8 +127,8 @@ class RunModels implements RunCompute {
     return { rows: to - from, inputs, targets: { labels, ...(vectors === undefined ? {} : { vectors }), soft: null } };
   }
 
-  async teacherLogits({ inputs, rows }: MicroBatch): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
-    const ensemble = await this.#parts.ensemble?.get();
+  async teacherLogits({ inputs, rows }: MicroBatch, dropped: readonly string[] = []): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
+    const ensemble = await this.#parts.teaching.without(dropped).ensemble?.();
     if (ensemble === undefined) throw new Error('an evaluation of the teachers of a run without teachers');
     const teachers = await ensemble.logits(inputs, rows);
     return { teachers, ensemble: this.goal === undefined ? ensemble.mixture(teachers) : ensemble.mean(teachers) };
@@ -186,8 +139,8 @@ class RunModels implements RunCompute {
   }
 
   async dispose(): Promise<void> {
-    await this.#parts.labels?.close();
+    await this.#parts.teaching.close();
     this.student.dispose();
-    await this.#parts.ensemble?.dispose();
+    await this.#parts.teaching.dispose();
   }
 }

@@ -42,6 +42,8 @@ export interface Begin {
 export interface Probe {
   readonly digest: string;
   readonly repeatable: boolean;
+  /** Why there is none, where a teacher could not label the micro-batch. */
+  readonly failed?: string | undefined;
 }
 
 /** A computed lease. `slot` (null without gradient) belongs to the link until it comes back with `slot`. */
@@ -54,6 +56,13 @@ export interface ComputedLease {
   readonly sums: Readonly<Record<string, number>>;
   readonly momentCounts: readonly number[];
   readonly seconds: Readonly<Record<string, number>>;
+}
+
+/** Why a lease could not be computed; `teacher`: since that one failed. */
+export interface Failure {
+  readonly microBatch: number;
+  readonly reason: string;
+  readonly teacher?: string | undefined;
 }
 
 export type ToTrainer =
@@ -72,7 +81,7 @@ export type ToTrainer =
 export type ToLink =
   | ({ readonly type: 'built'; readonly session: number } & Probe)
   | ({ readonly type: 'contribution'; readonly session: number } & ComputedLease)
-  | { readonly type: 'failed'; readonly session: number; readonly lease: number; readonly microBatch: number; readonly reason: string }
+  | ({ readonly type: 'failed'; readonly session: number; readonly lease: number } & Failure)
   /** The trainer waits for slots: what the link keeps in slots it moves elsewhere. */
   | { readonly type: 'needSlots'; readonly session: number }
   | { readonly type: 'fetch'; readonly sha256: string }

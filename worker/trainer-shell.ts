@@ -67,8 +67,7 @@ export class TrainerShell {
     const compute = await this.#backend.open(begin, (sha256) => this.#fetch(sha256), () => this.#isWanted(desk));
     try {
       const slot = begin.trainerSlots[0] ?? 0;
-      const { digest, repeatable } = await probe({ compute, recipe, manifest, initialPath, replica: desk.replica, slot });
-      this.#link.post({ type: 'built', session, digest, repeatable });
+      this.#link.post({ type: 'built', session, ...(await probe({ compute, recipe, manifest, initialPath, replica: desk.replica, slot })) });
       await train({ desk, compute, recipe });
     } catch (error) {
       if (!(error instanceof WaitEnded)) throw error;

@@ -13,6 +13,8 @@ import type { Desk } from './desk.js';
 import { evaluateStudent, evaluateTeachers } from './evaluation.js';
 import { MicroBatches } from './micro-batches.js';
 import { PhaseClock } from './phase-clock.js';
+import { TeacherFailure } from './teachers/teacher.js';
+import type { Failure } from './trainer-messages.js';
 
 export interface TrainerOptions {
   readonly desk: Desk;
@@ -33,24 +35,23 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
     desk.control.isBusy = true;
     const sum = new BlockSum({ slots, norms: desk.replica.plan.norms, addSlots: (into, from) => desk.replica.addSlots(into, from) });
     const { from, to } = blockRange(lease.block, lease.microBatches);
-    let bad: { readonly microBatch: number; readonly reason: string } | null = null;
+    let bad: Failure | null = null;
     for (let j = from; j < to && bad === null && !desk.queue.isCancelled; j++) {
-      const batch = await clock.time('labels', () => microBatches.take(lease, j));
-      const part = await clock.time('student', async (): Promise<GradientResult> => {
-        if (lease.kind === 'evaluate') return withoutGradient(await (lease.subject === 'teachers' ? evaluateTeachers : evaluateStudent)(batch, compute));
+      const batch = await clock.time('labels', () => orFailure(microBatches.take(lease, j)));
+      const part = batch instanceof TeacherFailure ? batch : await clock.time('student', async (): Promise<GradientResult | TeacherFailure> => {
+        if (lease.kind === 'evaluate') return lease.subject === 'teachers' ? orFailure(evaluateTeachers(batch, compute, lease.dropped ?? []).then(withoutGradient)) : withoutGradient(evaluateStudent(batch, compute));
         const step = { losses: lossesAt(recipe.losses, lease.scalars), divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j], isProbed: lease.from === 0 && j === 0 };
         return compute.student.gradients(batch.inputs, batch.rows, batch.targets, step, desk.replica.leaf(sum.nextSlot()));
       });
-      const reason = objectionTo(part, desk, sum);
-      if (reason !== null) bad = { microBatch: j, reason };
-      else await clock.time('reduce', () => addTo(sum, part, desk));
+      bad = failureOf(part, j, { desk, sum });
+      if (bad === null && !(part instanceof TeacherFailure)) await clock.time('reduce', () => addTo(sum, part, desk));
       desk.control.tensors = compute.tensors();
       desk.control.tick();
       faultPoint('computing');
       await nextTurn();
     }
     desk.control.isBusy = false;
-    if (bad !== null) desk.fail(lease, bad.microBatch, bad.reason);
+    if (bad !== null) desk.fail(lease, bad);
     if (bad !== null || desk.queue.isCancelled) {
       desk.giveBack(slots);
       continue;
@@ -58,6 +59,16 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
     const result = sum.result();
     desk.giveBack(slots.filter((slot) => slot !== result.slot));
     desk.contribute(lease, stateHash, result, clock.take());
+  }
+}
+
+/** A teacher's failure is data here: the coordinator says what becomes of it. */
+async function orFailure<T>(work: Promise<T>): Promise<T | TeacherFailure> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof TeacherFailure) return error;
+    throw error;
   }
 }
 
@@ -81,7 +92,11 @@ async function weightsOf(lease: Lease, { desk, compute, microBatches, clock }: W
     const where = desk.weightsAre(lease);
     if (where === 'ahead') return null;
     if (where === 'here') return clock.time('load', () => desk.loadWeights(lease.step, compute.student));
-    const made = await clock.time('labels', () => microBatches.startNext([lease, ...desk.queue.waiting]));
+    const made = await clock.time('labels', async () => {
+      const next = microBatches.startNext([lease, ...desk.queue.waiting]);
+      // A failure is met by the lease that the micro-batch is for.
+      return next === null ? null : orFailure(next);
+    });
     // The event loop must turn, or the weights' arrival is not seen.
     await nextTurn();
     if (made === null && !desk.queue.isCancelled && desk.weightsAre(lease) === 'behind') await clock.time('wait', () => desk.queue.changed());
@@ -94,6 +109,12 @@ function withoutGradient(sums: Record<string, number>): GradientResult {
 }
 
 /** Why this micro-batch must not enter the sum; null for none. */
+function failureOf(part: GradientResult | TeacherFailure, microBatch: number, { desk, sum }: { desk: Desk; sum: BlockSum }): Failure | null {
+  if (part instanceof TeacherFailure) return { microBatch, reason: part.reason, teacher: part.teacher };
+  const reason = objectionTo(part, desk, sum);
+  return reason === null ? null : { microBatch, reason };
+}
+
 function objectionTo(part: GradientResult, desk: Desk, sum: BlockSum): string | null {
   const badSum = Object.entries(part.sums).find(([, value]) => !Number.isFinite(value));
   if (badSum !== undefined) return `${badSum[0]} is ${badSum[1]}`;

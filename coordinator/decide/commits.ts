@@ -1,4 +1,4 @@
-/** How units end: committed, skipped, or given up with the run. Each function is one of the questions of settle(). */
+/** How units end: committed, skipped, begun anew without a teacher, or given up with the run. Each function is one of the questions of settle(). */
 import type { Machine, OpenUnit } from './machine.js';
 import { hasFailed, nameOf, nameOfUnit, type Member, type Task } from './state.js';
 import type { Command } from './types.js';
@@ -46,7 +46,7 @@ export function commitComplete(m: Machine): boolean {
   open.isCommitting = true;
   const { work } = open;
   const reason = `${nameOfUnit(work.unit)}: ${counted(work.contributors.length, 'contribution')} of ${counted(new Set(work.contributors).size, 'worker')}`;
-  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: open.progress.root, skip: false, skips: m.skips, reason });
+  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: open.progress.root, skip: false, skips: m.skips, dropped: m.dropped, reason });
   return true;
 }
 
@@ -55,13 +55,38 @@ function counted(count: number, what: string): string {
 }
 
 /** Did a block fail wherever it could be tried? */
-export function skipHopeless(m: Machine): boolean {
+export function giveUpHopeless(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting) return false;
   const hopeless = [...open.work.retry].find((task) => isHopeless(m, task));
   if (hopeless === undefined) return false;
-  skip(m, open, `${nameOf(hopeless)} failed at ${[...new Set(hopeless.failedBy.map(({ id }) => id))].join(' and ')}: ${hopeless.failure}`);
+  const text = `failed at ${[...new Set(hopeless.failedBy.map(({ id }) => id))].join(' and ')}`;
+  const teacher = failedTeacher(m, hopeless);
+  if (teacher === null) skip(m, open, `${nameOf(hopeless)} ${text}: ${hopeless.failure}`);
+  else goOnWithout(m, open, teacher, `teacher ${teacher} ${text}, ${nameOf(hopeless)}: ${hopeless.failure}`);
   return true;
+}
+
+/** The last one, where nothing but teachers of the run ever failed the block. */
+function failedTeacher(m: Machine, { blamed }: Task): string | null {
+  return blamed.some((name) => name === null || m.dropped.includes(name)) ? null : (blamed.at(-1) ?? null);
+}
+
+/** By the recipe's policy: the unit begins anew without the teacher, or the run ends. */
+function goOnWithout(m: Machine, open: OpenUnit, teacher: string, reason: string): void {
+  const { onFailure = 'stop', teachers = [] } = m.config.policy ?? {};
+  if (onFailure === 'stop') return finish(m, 'failed', `${reason} (--force --set ensemble.onFailure=drop goes on without it)`);
+  if (teachers.every((name) => name === teacher || m.dropped.includes(name))) return finish(m, 'failed', `${reason}; there is no other teacher to go on with`);
+  abandon(m, open, reason);
+  if (m.next !== null) {
+    m.cancelAll(m.next, reason);
+    m.leases.close(m.next, false);
+    m.next = null;
+  }
+  // Not in the order of their failing, which depends on who was faster.
+  m.dropped = [...m.dropped, teacher].sort();
+  m.emit({ type: 'drop', teacher, unit: open.work.unit, reason });
+  m.openUnit(open.work.anew());
 }
 
 /** Failed at two workers, or twice at the only one. */
@@ -82,7 +107,7 @@ function skip(m: Machine, open: OpenUnit, reason: string): void {
   abandon(m, open, reason);
   m.say('warn', `${nameOfUnit(work.unit)} is skipped: ${reason}`);
   open.isCommitting = true;
-  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: null, skip: true, skips: m.skips, reason });
+  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: null, skip: true, skips: m.skips, dropped: m.dropped, reason });
 }
 
 /** Nothing of the unit's work will be used. */

@@ -3,7 +3,8 @@
  * commands. The rules of the machine:
  *
  *   unit:   open --- root complete ---> committing --- committed (released) ---> the next unit opens
- *             \----- hopeless block --> committing, as a skip (three in a row: finish failed)
+ *             |\---- hopeless block --> committing, as a skip (three in a row: finish failed)
+ *             \----- hopeless for a teacher --> open anew without it, by the recipe's policy (else: finish failed)
  *   lease:  computing -> offered -> pulled -> accepted     or, from any but the last, returned
  *
  *   - One unit is open; leases of the one after it are tentative: to be prepared, and due once it opens.
@@ -12,10 +13,12 @@
  *   - Sums are taken by tree position, never in order of arrival.
  *   - A worker that leaves, is silent or has another state is gone: its leases are open again, what came in from it stays.
  *   - Late: a block whose leases are all past their deadlines is leased to one worker more. Failed: it is tried once elsewhere.
+ *   - Dropped: a teacher that failed a block wherever it was tried is no part of the run from that unit on, for all alike; what
+ *     was computed with it is let go, of the next unit too, and its leases are returned.
  *   - Lost: a late lease of a worker that does not move is taken back and leased anew; three in a row end its connection.
  *   - After every event settle() asks the same few questions until nothing changes, so no event can forget one.
  */
-import { commitComplete, endIfStopped, openNext, skipHopeless } from './commits.js';
+import { commitComplete, endIfStopped, giveUpHopeless, openNext } from './commits.js';
 import { leaseAhead, leaseOpen, pullNext } from './granting.js';
 import { hear } from './hearing.js';
 import type { Accounts } from './leases.js';
@@ -32,7 +35,7 @@ export interface View {
   readonly workers: readonly { readonly worker: WorkerId; readonly isReady: boolean; readonly msPerMicroBatch: number | null; readonly leases: number; readonly progress: number }[];
 }
 
-const questions: readonly ((m: Machine) => boolean)[] = [endIfStopped, openNext, commitComplete, skipHopeless, pullNext, leaseOpen, leaseAhead];
+const questions: readonly ((m: Machine) => boolean)[] = [endIfStopped, openNext, commitComplete, giveUpHopeless, pullNext, leaseOpen, leaseAhead];
 
 export class Core {
   readonly #machine: Machine;

@@ -141,8 +141,9 @@ function onFailed(m: Machine, event: Heard<'failed'>): void {
   const lease = m.leases.find(event.worker, event.lease);
   if (lease === undefined || lease.state === 'accepted' || lease.state === 'returned') return m.leases.refuse();
   lease.task.failedBy.push(lease.member);
+  lease.task.blamed.push(event.teacher ?? null);
   lease.task.failure = event.reason;
-  m.say('warn', `${lease.member.id} failed ${nameOf(lease.task)}: ${event.reason}`);
+  m.say('warn', `${lease.member.id} failed ${nameOf(lease.task)}: ${event.teacher === undefined ? '' : `teacher ${event.teacher}: `}${event.reason}`);
   m.giveBack(lease);
 }
 

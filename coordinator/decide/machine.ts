@@ -32,6 +32,8 @@ export class Machine {
   stateHash: string;
   /** Training steps skipped in a row. */
   skips: number;
+  /** Teachers that the run goes on without, by name. */
+  dropped: readonly string[];
   stop: { readonly reason: string; untilMs: number } | null = null;
   isOver = false;
   nowMs = 0;
@@ -43,6 +45,7 @@ export class Machine {
     this.index = config.firstUnit;
     this.stateHash = config.stateHash;
     this.skips = config.skips;
+    this.dropped = config.policy?.dropped ?? [];
     this.steps = config.unitAt(config.firstUnit)?.step ?? null;
   }
 
@@ -91,7 +94,7 @@ export class Machine {
       member.current = lease;
       this.makeDue(lease, work);
     } else member.tentative = lease;
-    this.emit({ type: 'lease', worker: member.id, id: lease.id, unit: work.unit, block: task.block });
+    this.emit({ type: 'lease', worker: member.id, id: lease.id, unit: work.unit, block: task.block, dropped: this.dropped });
   }
 
   /** The lease is of the open unit, from now on. */

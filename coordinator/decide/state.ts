@@ -42,6 +42,8 @@ export interface Task {
   readonly leases: Set<Lease>;
   /** Members that could not compute it, once for every time. */
   readonly failedBy: Member[];
+  /** For each of these times the teacher that failed; null for any other reason. */
+  readonly blamed: (string | null)[];
   failure: string;
   /** Workers that were late with it. */
   readonly lateAt: Set<WorkerId>;

@@ -43,8 +43,8 @@ export type Event = { readonly nowMs: number } & (
     }
   /** All bytes of a pulled contribution lie in its slot and their digest is right and they are finite. */
   | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number }
-  /** The lease could not be computed, or its bytes were not finite. */
-  | { readonly type: 'failed'; readonly worker: WorkerId; readonly lease: number; readonly reason: string }
+  /** The lease could not be computed, or its bytes were not finite. `teacher`: the one that could not label it. */
+  | { readonly type: 'failed'; readonly worker: WorkerId; readonly lease: number; readonly reason: string; readonly teacher?: string | undefined }
   /** Its state after `step` steps is not `wanted`, which the run's was. */
   | { readonly type: 'differs'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string; readonly wanted: string }
   | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string }
@@ -55,8 +55,8 @@ export type Event = { readonly nowMs: number } & (
 );
 
 export type Command =
-  /** Send the lease. `id` is unique within a generation. */
-  | { readonly type: 'lease'; readonly worker: WorkerId; readonly id: number; readonly unit: Unit; readonly block: Block }
+  /** Send the lease. `id` is unique within a generation. `dropped`: the teachers that it is to be computed without. */
+  | { readonly type: 'lease'; readonly worker: WorkerId; readonly id: number; readonly unit: Unit; readonly block: Block; readonly dropped: readonly string[] }
   | { readonly type: 'cancel'; readonly worker: WorkerId; readonly id: number; readonly reason: string }
   /** Take the contribution's bytes into the slot (at once if they came inline), then report `received`. */
   | { readonly type: 'pull'; readonly worker: WorkerId; readonly id: number; readonly slot: Slot }
@@ -65,8 +65,10 @@ export type Command =
   /** into = into + from, gradient, sums and moments alike (`into` is the left sibling); `from` is free afterwards. */
   | { readonly type: 'merge'; readonly into: Slot; readonly from: Slot }
   | { readonly type: 'free'; readonly slot: Slot }
-  /** The unit's root lies in the slot (null: a skip). Check, apply, log, fsync, then `committed`; the slot is free from then on. `skips`: steps in a row before it that had no update. */
-  | { readonly type: 'commit'; readonly index: number; readonly unit: Unit; readonly slot: Slot | null; readonly skip: boolean; readonly skips: number; readonly reason: string }
+  /** The unit's root lies in the slot (null: a skip). Check, apply, log, fsync, then `committed`; the slot is free from then on. `skips`: steps in a row before it that had no update. `dropped`: the teachers that it was computed without. */
+  | { readonly type: 'commit'; readonly index: number; readonly unit: Unit; readonly slot: Slot | null; readonly skip: boolean; readonly skips: number; readonly dropped: readonly string[]; readonly reason: string }
+  /** From this unit on the run goes on without the teacher; all that was computed of the unit with it was let go, and the unit is open anew. */
+  | { readonly type: 'drop'; readonly teacher: string; readonly unit: Unit; readonly reason: string }
   /** Journalled: tell every worker to apply. */
   | { readonly type: 'release'; readonly step: number; readonly stateHash: string }
   /** The worker's replica differs from the coordinator's: it is gone, and may join again from a snapshot. */
@@ -77,6 +79,15 @@ export type Command =
   | { readonly type: 'finish'; readonly outcome: 'done' | 'stopped' | 'failed' | 'rebuild'; readonly reason: string }
   /** For the log, in words; emitted only when it changes. */
   | { readonly type: 'say'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };
+
+/** What becomes of the run when a teacher fails. */
+export interface TeacherPolicy {
+  readonly onFailure: 'stop' | 'drop';
+  /** Those that have a part in the label of any sample; one of them stays. */
+  readonly teachers: readonly string[];
+  /** Those that the journal says the run goes on without. */
+  readonly dropped: readonly string[];
+}
 
 export interface DecideConfig {
   /** The unit after `index`, or undefined at the end of the plan. Pure. */
@@ -89,6 +100,8 @@ export interface DecideConfig {
   readonly isRebuilt?: boolean | undefined;
   /** Training steps without an update, in a row, that the journal ends with. */
   readonly skips: number;
+  /** Default: stop. */
+  readonly policy?: TeacherPolicy | undefined;
   /** Gradient buffers: the leftmost prefix's and those for early contributions. */
   readonly slots: number;
   /** Bytes of a contribution, for the price of an upload. */

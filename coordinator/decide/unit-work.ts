@@ -32,6 +32,13 @@ export class UnitWork {
     this.#wasDue = new Uint8Array(unit.microBatches);
   }
 
+  /** The same unit, of which nothing is leased or done; only what was due once is remembered. */
+  anew(): UnitWork {
+    const work = new UnitWork(this.index, this.unit);
+    work.#wasDue.set(this.#wasDue);
+    return work;
+  }
+
   /** Nothing is left that nobody computes. */
   get isFullyLeased(): boolean {
     return this.free.microBatches === 0 && this.retry.size === 0;
@@ -44,7 +51,7 @@ export class UnitWork {
 
   open(block: Block): Task {
     const task: Task = {
-      unit: this.unit, block, ...blockRange(block, this.unit.microBatches), leases: new Set(), failedBy: [], failure: '', lateAt: new Set(), digest: null, isComplete: false,
+      unit: this.unit, block, ...blockRange(block, this.unit.microBatches), leases: new Set(), failedBy: [], blamed: [], failure: '', lateAt: new Set(), digest: null, isComplete: false,
     };
     return task;
   }

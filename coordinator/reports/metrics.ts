@@ -19,6 +19,8 @@ export interface MetricsLine {
   /** Training accuracy over labelled samples; absent where none was. */
   readonly accuracy?: number;
   readonly eval?: StudentEvaluation;
+  /** Teachers that its last step was computed without, since they failed; absent for none. */
+  readonly dropped?: readonly string[];
   /** Of the norms of the terms' gradients in the epoch's first micro-batch; with one term, absent. */
   readonly gradientShares?: Readonly<Record<string, number>>;
   /** Of student and ensemble, on the training samples: the share with the same class, and the labels' mean entropy in nats. */
@@ -47,6 +49,7 @@ interface EpochSums {
   readonly counts: Record<string, number>;
   readonly sums: Record<string, number>;
   milliseconds: number;
+  dropped: readonly string[] | undefined;
   eval: StudentEvaluation | undefined;
 }
 
@@ -77,6 +80,7 @@ export class EpochMetrics {
     const sums = this.#of(line.epoch);
     sums.step = line.step + 1;
     sums.samples += line.samples;
+    sums.dropped = line.dropped;
     addInto(sums.loss, line.loss);
     const weights = this.#weightsAt(line.step);
     addInto(sums.weighted, Object.fromEntries(Object.entries(line.loss).map(([term, sum]) => [term, (weights[term] ?? 0) * sum])));
@@ -91,7 +95,7 @@ export class EpochMetrics {
 
   #of(epoch: number): EpochSums {
     if (this.#current?.epoch !== epoch) {
-      this.#current = { epoch, step: 0, samples: 0, loss: {}, weighted: {}, counts: {}, sums: {}, milliseconds: 0, eval: undefined };
+      this.#current = { epoch, step: 0, samples: 0, loss: {}, weighted: {}, counts: {}, sums: {}, milliseconds: 0, dropped: undefined, eval: undefined };
     }
     return this.#current;
   }
@@ -115,6 +119,7 @@ function metricsOf(sums: EpochSums): MetricsLine {
     samplesPerSecond: ratio(sums.samples * 1000, sums.milliseconds),
     ...(labelled > 0 ? { accuracy: ratio(sums.sums.correct, labelled) } : {}),
     ...(sums.eval === undefined ? {} : { eval: sums.eval }),
+    ...(sums.dropped === undefined ? {} : { dropped: sums.dropped }),
     ...sharesOf(sums.sums),
     ...(sums.sums['ensemble.samples'] === undefined ? {} : { ensemble: { agreement: ratio(sums.sums['ensemble.agree'], sums.sums['ensemble.samples']), entropy: ratio(sums.sums['ensemble.entropy'], sums.sums['ensemble.samples']) } }),
   };

@@ -66,6 +66,7 @@ export function modelCard({ recipe, digests, summary, evaluationSamples }: CardS
     '## Training',
     list([
       ...describeLosses(recipe).map((line) => `\`${line}\``),
+      ...(summary.dropped ?? []).map(({ name, step }) => `teacher ${name} failed: from step ${step} on the ensemble was without it`),
       `optimizer: ${recipe.optimizer.name}, learning rate ${recipe.optimizer.learningRate}, schedule ${recipe.optimizer.schedule?.name ?? 'none'}`,
       `${summary.steps.toLocaleString('en-US')} steps of ${recipe.batch.size} samples, ${summary.samples.toLocaleString('en-US')} samples in all, ${summary.seconds.toFixed(0)} s, seed ${recipe.seed}`,
       `compression of gradients: ${recipe.compression}; backends: ${[...new Set(summary.workers.map(({ backend }) => backend))].join(', ') || 'missing'}`,

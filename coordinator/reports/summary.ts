@@ -27,6 +27,8 @@ export const summarySchema = z.object({
   best: studentSchema.extend({ step: z.number() }).optional(),
   teachers: z.array(z.object({ name: z.string(), ...scored })),
   ensemble: z.object(scored).optional(),
+  /** Teachers that failed, and the first step without each. */
+  dropped: z.array(z.object({ name: z.string(), step: z.number() })).optional(),
   baseline: studentSchema.extend({ digest: z.string(), folder: z.string().optional() }).optional(),
   leases: z.object({ granted: z.number(), repeated: z.number(), refused: z.number() }),
   /** Commits that its last coordinator wrote to the log, and the time that writing and syncing took, beside the broadcast. */

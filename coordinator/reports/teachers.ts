@@ -79,7 +79,8 @@ function atFrequencies(sums: Sums, names: readonly string[]): Guessing {
 }
 
 /** Says what they are worth. @throws UserError (65) when one is no better than chance and the recipe does not allow it */
-export function checkTeachers(line: EvaluationLine, { teachers, manifest, recipe }: Pick<PreparedRun, 'teachers' | 'manifest' | 'recipe'>, reporter: Pick<Reporter, 'say'>): void {
+export function checkTeachers(line: EvaluationLine, { teachers: all, manifest, recipe }: Pick<PreparedRun, 'teachers' | 'manifest' | 'recipe'>, reporter: Pick<Reporter, 'say'>): void {
+  const teachers = all.filter(({ name }) => line.dropped?.includes(name) !== true);
   const text = describeTeachers(line, teachers);
   if (text !== null) reporter.say('info', text);
   const problem = atChance(line, teachers, manifest.classes);

@@ -80,6 +80,8 @@ export const leaseSchema = z
     divisors: sums,
     /** Loss weights and temperatures that change in the run, as they are in this step: `<term>.<key>`. */
     scalars: sums,
+    /** Teachers that it is computed without, since they failed; absent for none. */
+    dropped: z.array(name).max(64).optional(),
   })
   .strict();
 
@@ -144,7 +146,8 @@ export const upSchemas = {
       type: z.literal('ready'),
       ...envelope,
       stateHash: hash,
-      probe: z.object({ digest: hash, repeatable: z.boolean() }).strict(),
+      /** `failed`: why there is no digest, where a teacher could not label the micro-batch. */
+      probe: z.object({ digest: hash, repeatable: z.boolean(), failed: z.string().max(1024).optional() }).strict(),
     })
     .strict(),
   /** As often as the welcome says. `progress` counts micro-batches and other signs of life of the trainer; `rttMs`: a round trip measured since the last one. */
@@ -172,8 +175,8 @@ export const upSchemas = {
     .strict(),
   /** Payload: bytes [offset, offset + length) of a contribution; `checksum` is the payload's (checksum.ts). */
   chunk: z.object({ type: z.literal('chunk'), ...envelope, lease: count, offset: count, total: count, checksum: count }).strict(),
-  /** The lease could not be computed. Data, not an exception: the block goes to another worker. */
-  failed: z.object({ type: z.literal('failed'), ...envelope, lease: count, microBatch: count, reason: z.string().max(1024) }).strict(),
+  /** The lease could not be computed; `teacher`: since that one failed. Data, not an exception: the block goes to another worker. */
+  failed: z.object({ type: z.literal('failed'), ...envelope, lease: count, microBatch: count, reason: z.string().max(1024), teacher: name.optional() }).strict(),
   /** After the release of the last step the replica's state is not the released one. The answer is `resync`, or a refusal the third time. */
   differs: z.object({ type: z.literal('differs'), ...envelope, stateHash: hash }).strict(),
   /** The worker leaves in good order. */

@@ -9,7 +9,7 @@ import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsI
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
-    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...toldProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...weightProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...routingProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...failureProblems(recipe), ...toldProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...weightProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...routingProblems(recipe), ...optimizerProblems(recipe.optimizer)],
     warnings: [...exitWarnings(recipe), ...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
   };
 }
@@ -138,6 +138,17 @@ function routingProblems({ teachers, ensemble, losses, data, labels }: Recipe): 
 /** Class names may also come from the folders of a data set. */
 function isClassName(name: string, { classNames, train }: Recipe['data']): boolean {
   return classNames === undefined ? train.format === 'folder' : classNames.includes(name);
+}
+
+/** What a run cannot go on without. */
+function failureProblems({ ensemble, teachers, losses, labels }: Recipe): Finding[] {
+  if (ensemble.onFailure === 'stop') return [];
+  const paired = termsIn(losses).filter((term) => needsOf(losses, term).pairs);
+  return [
+    ...when(teachers.filter(({ weight }) => weight > 0).length < 2, ['ensemble', 'onFailure'], 'drop given; two teachers with a weight above 0 wanted, one to go on with'),
+    ...paired.flatMap((term) => when(true, ['ensemble', 'onFailure'], `drop given, and ${placeOf(term).join('.')} compares with single teachers, which it cannot do without; stop wanted`)),
+    ...when(labels.wait, ['ensemble', 'onFailure'], 'drop given beside labels.wait, where training workers run no teacher; stop wanted'),
+  ];
 }
 
 function keptLabelProblems({ labels }: Recipe): Finding[] {

@@ -179,6 +179,7 @@ export const recipeSchema = z
       .object({
         combine: z.enum(['logits', 'probabilities']).default('logits').describe('logits: mean of u/T, then softmax; probabilities: softmax each, then mean'),
         subset: positiveInt.optional().describe('teachers that label a sample (each view of it anew), drawn by the seed, weights normalised among them; default: all'),
+        onFailure: z.enum(['stop', 'drop']).default('stop').describe('of a teacher, wherever a micro-batch was tried: the run stops, or goes on without it, the weights of the others normalised'),
         allowChance: z.boolean().default(false).describe('go on with a teacher that is no better than chance on the evaluation data'),
       })
       .strict()

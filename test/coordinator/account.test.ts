@@ -63,6 +63,13 @@ describe('Account', () => {
     expect(stale).toEqual([false, false, false, true, false, false, true]);
   });
 
+  it('tells the first step without each teacher that was dropped, and the epoch of it', () => {
+    const account = new Account({ ...never, closesEpoch: (unit) => unit > 0 });
+    const epochs = [commitLine(0), commitLine(1, { dropped: ['deep'] }), evaluationLine(2, { dropped: ['deep'] }), commitLine(2, { unit: 3, epoch: 1, dropped: ['deep', 'wide'] })].map((line) => account.add(line));
+    expect([...account.dropped]).toEqual([['deep', 1], ['wide', 2]]);
+    expect(epochs.map((line) => line?.dropped)).toEqual([undefined, ['deep'], undefined, ['deep', 'wide']]);
+  });
+
   it('keeps teachers and student apart', () => {
     const account = new Account(never);
     const teachers = evaluationLine(0, { subject: 'teachers', sums: { samples: 10, 'ensemble.correct': 9 } });

@@ -9,13 +9,14 @@ import { weightsDigest, type Summary } from '../../coordinator/reports/summary.j
 import { unitsOf } from '../../coordinator/units-of.js';
 import { commitScalars } from '../../shared/optimizer/scalars.js';
 import { decodeDown, encodeFrame, type Frame } from '../../shared/protocol/codec.js';
-import { subprotocol, type Down, type Up } from '../../shared/protocol/messages.js';
+import { subprotocol, type Down, type Lease, type Up } from '../../shared/protocol/messages.js';
 import { BlockSum } from '../../shared/reduction/block-sum.js';
 import { microBatchRange } from '../../shared/reduction/tree.js';
 import { planReplica } from '../../shared/replica-plan.js';
 import { Replica } from '../../shared/replica.js';
 import { FakeWorker, fillGradient, type FakeOptions } from './fake-worker.js';
 import { temporaryFolder } from './helpers.js';
+import { teacherOf } from '../shared/labels/fixtures.js';
 import { tinyRun } from './tiny-run.js';
 
 const token = 'x'.repeat(43);
@@ -227,6 +228,40 @@ describe('coordinate', () => {
     expect(summary.digest).toBe(alone.summary.digest);
     expect(curve(lines)).toEqual(curve(await journalOf(alone.rig.out)));
     expect(lines.filter((line) => line.type === 'generation').length).toBe(2);
+  });
+
+  it('goes on without a teacher that fails, also when it is started again, and says who is missing in journal, metrics and summary', async () => {
+    const run = { ...tinyRun({ recipe: { ensemble: { onFailure: 'drop' } } }), teachers: ['deep', 'wide'].map((name) => teacherOf({ name })) };
+    const out = await temporaryFolder();
+    const rig = start(run, out);
+    const worker = new FakeWorker({
+      run, port: await rig.port, token, microBatchMs: 2, teacher: 'deep', onStep: (step) => {
+        if (step === 4) rig.stop.abort('SIGTERM');
+      },
+      sabotage: (lease) => (lease.kind === 'train' && lease.step >= 2 && lease.dropped === undefined ? 'fail' : undefined),
+    });
+    await expect(rig.summary).rejects.toMatchObject({ exitCode: 75 });
+    await worker.closed;
+    // These would have deep.
+    const leases: (readonly string[] | undefined)[] = [];
+    const { summary } = await withWorkers(run, [0, 1].map(() => ({
+      sabotage: (lease: Lease) => {
+        leases.push(lease.dropped);
+        return undefined;
+      },
+    })), out);
+    expect(commits(await journalOf(out)).map(({ step, dropped }) => [step, dropped])).toEqual(Array.from({ length: 9 }, (_, step) => [step, step < 2 ? undefined : ['deep']]));
+    expect(new Set(leases.map((dropped) => dropped?.join()))).toEqual(new Set(['deep']));
+    expect(summary.dropped).toEqual([{ name: 'deep', step: 2 }]);
+    const metrics = (await readFile(join(out, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(metrics.map(({ dropped }) => dropped)).toEqual([['deep'], ['deep'], ['deep']]);
+  });
+
+  it('drops no teacher that it does not have, whatever a worker says', async () => {
+    const run = { ...tinyRun({ recipe: { ensemble: { onFailure: 'drop' } } }), teachers: ['deep', 'wide'].map((name) => teacherOf({ name })) };
+    const { summary, rig } = await withWorkers(run, [{ teacher: 'nobody', sabotage: (lease) => (lease.kind === 'train' && lease.step === 2 ? 'fail' : undefined) }]);
+    expect(commits(await journalOf(rig.out)).flatMap(({ step, skip, dropped }) => (skip === undefined && dropped === undefined ? [] : [[step, skip]]))).toEqual([[2, expect.stringMatching(/made up$/)]]);
+    expect(summary.dropped).toBeUndefined();
   });
 
   it('lets a worker go on from what it holds after the coordinator was restarted', async () => {

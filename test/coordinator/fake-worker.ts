@@ -22,6 +22,8 @@ export interface FakeOptions {
   readonly microBatchMs?: number;
   /** Asked before a lease is computed: what to do instead. */
   readonly sabotage?: (lease: Lease) => 'die' | 'stall' | 'poison' | 'lie' | 'fail' | undefined;
+  /** The teacher that it says lets it fail. */
+  readonly teacher?: string;
   readonly onStep?: (step: number) => void;
   /** Digest of the numerics probe. */
   readonly probe?: string;
@@ -174,7 +176,7 @@ export class FakeWorker {
 
   #offer(lease: Lease, act: 'poison' | 'lie' | 'fail' | undefined): void {
     const at = { ...this.#envelope(), step: lease.step, lease: lease.id };
-    if (act === 'fail') return this.#send({ type: 'failed', ...at, microBatch: 0, reason: 'made up' });
+    if (act === 'fail') return this.#send({ type: 'failed', ...at, microBatch: 0, reason: 'made up', ...(this.#options.teacher === undefined ? {} : { teacher: this.#options.teacher }) });
     const sum = this.#compute(lease);
     const bytes = sum.slot === null ? new Uint8Array(0) : Uint8Array.from(this.replica.slotBytes(sum.slot));
     if (act === 'poison') new Float32Array(bytes.buffer)[1] = NaN;

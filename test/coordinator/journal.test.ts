@@ -1,7 +1,7 @@
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { afterRewinds, Journal, type JournalLine } from '../../coordinator/journal.js';
+import { afterRewinds, droppedAtEnd, Journal, type JournalLine } from '../../coordinator/journal.js';
 import { commitLine, evaluationLine, temporaryFolder } from './helpers.js';
 
 const rewind = (toStep: number): JournalLine => ({ type: 'rewind', generation: 2, atMs: 5000, toStep, reason: 'a test' });
@@ -67,5 +67,14 @@ describe('afterRewinds', () => {
   it('applies one rewind after the other', () => {
     const lines = [commitLine(0), commitLine(1), commitLine(2), rewind(2), commitLine(2), rewind(1)];
     expect(afterRewinds(lines)).toEqual([commitLine(0)]);
+  });
+});
+
+describe('the teachers that a run goes on without', () => {
+  it('are those of its last commit or evaluation that counts', () => {
+    const lines = [commitLine(0), commitLine(1, { dropped: ['deep'] }), evaluationLine(2, { dropped: ['deep', 'wide'] })];
+    expect([1, 2, 3].map((count) => droppedAtEnd(lines.slice(0, count)))).toEqual([[], ['deep'], ['deep', 'wide']]);
+    expect(droppedAtEnd(afterRewinds([...lines, rewind(1)]))).toEqual([]);
+    expect(droppedAtEnd([{ type: 'generation', generation: 1, atMs: 0, step: 0 }])).toEqual([]);
   });
 });

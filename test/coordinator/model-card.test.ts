@@ -33,6 +33,11 @@ describe('a model card', () => {
     expect(card).toContain('| model | parameters | R2 | MSE | MAE |\n| --- | --- | --- | --- | --- |\n| student | 1,234 | 0.9000 | 0.2500 | 0.5000 |\n| teacher wide | 9 | 0.9500 | 0.1000 | 0.2000 |');
   });
 
+  it('says which teachers the run went on without', () => {
+    expect(modelCard({ ...source, summary: { ...source.summary, dropped: [{ name: 'deep', step: 3 }] } })).toContain('- teacher deep failed: from step 3 on the ensemble was without it\n');
+    expect(modelCard(source)).not.toContain('failed');
+  });
+
   it('has no figures for a run without evaluation', () => {
     const card = modelCard({ ...source, evaluationSamples: null });
     expect(card).toContain('Missing: the run had no evaluation data.');

@@ -3,6 +3,7 @@
  * UPDATE=1 writes the commands anew; read the difference before you keep it.
  *
  *   units train 4, evaluate 2      the plan: kind and number of micro-batches
+ *   teachers drop a b dropped a    what becomes of a teacher that fails, and those that the journal has dropped (default: stop)
  *   slots 7, bytes 100, silence 5000, first 60000, skips 2
  *   @0 offer w1 3 ms=40 bytes=0 hash=bad digest=other step=7
  */
@@ -11,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { Core } from '../../coordinator/decide/decide.js';
 import { nameOfUnit } from '../../coordinator/decide/state.js';
-import type { Command, Event, Unit } from '../../coordinator/decide/types.js';
+import type { Command, Event, TeacherPolicy, Unit } from '../../coordinator/decide/types.js';
 import { blockRange } from '../../shared/reduction/tree.js';
 
 const folder = fileURLToPath(new URL('../scenarios/', import.meta.url));
@@ -19,6 +20,7 @@ const folder = fileURLToPath(new URL('../scenarios/', import.meta.url));
 class Scenario {
   readonly #numbers = { slots: 8, bytes: 100, silence: 1e9, first: 60_000, skips: 0 };
   #units: Unit[] = [];
+  #policy: TeacherPolicy | undefined;
   #core: Core | null = null;
   readonly #leases = new Map<number, Unit>();
   #steps = 0;
@@ -36,7 +38,7 @@ class Scenario {
     }
     this.#core ??= new Core({
       unitAt: (index) => this.#units[index], firstUnit: 0, stateHash: 's0', skips: this.#numbers.skips, slots: this.#numbers.slots, contributionBytes: this.#numbers.bytes,
-      silenceMs: this.#numbers.silence, firstLeaseMs: this.#numbers.first,
+      silenceMs: this.#numbers.silence, firstLeaseMs: this.#numbers.first, policy: this.#policy,
     });
     const [, ms = '', words = ''] = /^@(\d+) (.*)$/.exec(line) ?? [];
     if (words === 'accounts') return [Object.entries(this.#core.accounts).map(([name, count]) => `${name} ${count}`).join(', ')];
@@ -46,6 +48,8 @@ class Scenario {
   #configure(line: string): void {
     const units = /^units (.*)$/.exec(line)?.[1];
     if (units !== undefined) this.#units = unitsFrom(units);
+    const [, onFailure, teachers, , dropped] = /^teachers (stop|drop) ([\w ]+?)( dropped (\w+))?$/.exec(line) ?? [];
+    if (teachers !== undefined) this.#policy = { onFailure: onFailure === 'drop' ? 'drop' : 'stop', teachers: teachers.split(' '), dropped: dropped === undefined ? [] : [dropped] };
     for (const [, name, value] of line.startsWith('#') ? [] : line.matchAll(/(slots|bytes|silence|first|skips) (\d+)/g)) Object.assign(this.#numbers, { [name ?? '']: Number(value) });
   }
 
@@ -65,7 +69,7 @@ class Scenario {
       case 'received':
         return { type, worker: subject, lease: Number(third) };
       case 'failed':
-        return { type, worker: subject, lease: Number(third), reason: rest.join(' ') };
+        return { type, worker: subject, lease: Number(third), reason: rest.filter((word) => !word.startsWith('teacher=')).join(' '), teacher: options.teacher };
       case 'differs':
         return { type, worker: subject, step: Number(third), stateHash: options.hash, wanted: `s${third}` };
       case 'leave':
@@ -99,7 +103,7 @@ class Scenario {
       case 'lease': {
         this.#leases.set(command.id, command.unit);
         const { from, to } = blockRange(command.block, command.unit.microBatches);
-        return `lease ${command.worker} ${command.id} ${nameOfUnit(command.unit)}: ${from}..${to - 1}`;
+        return `lease ${command.worker} ${command.id} ${nameOfUnit(command.unit)}: ${from}..${to - 1}${without(command)}`;
       }
       case 'cancel':
         return `cancel ${command.worker} ${command.id}: ${command.reason}`;
@@ -111,7 +115,9 @@ class Scenario {
       case 'free':
         return `free ${command.slot}`;
       case 'commit':
-        return `commit ${command.index}${command.skip ? ' as a skip' : ` from ${command.slot}`}: ${command.reason}`;
+        return `commit ${command.index}${command.skip ? ' as a skip' : ` from ${command.slot}`}${without(command)}: ${command.reason}`;
+      case 'drop':
+        return `drop ${command.teacher} from ${nameOfUnit(command.unit)} on: ${command.reason}`;
       case 'release':
         return `release ${command.step} ${command.stateHash}`;
       case 'resync':
@@ -124,6 +130,10 @@ class Scenario {
         return `say ${command.level}: ${command.text}`;
     }
   }
+}
+
+function without({ dropped }: { readonly dropped: readonly string[] }): string {
+  return dropped.length === 0 ? '' : ` without ${dropped.join(' and ')}`;
 }
 
 function unitsFrom(text: string): Unit[] {

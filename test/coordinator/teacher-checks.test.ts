@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { EvaluationLine } from '../../coordinator/journal.js';
-import { atChance, describeTeachers } from '../../coordinator/reports/teachers.js';
+import { atChance, checkTeachers, describeTeachers } from '../../coordinator/reports/teachers.js';
+import { teacherOf } from '../shared/labels/fixtures.js';
+import { manifest, recipeOf } from '../worker/fakes.js';
 
 const teachers = [{ name: 'a' }, { name: 'b' }];
 const line = (sums: Record<string, number>, samples = 100): EvaluationLine => ({ type: 'evaluation', generation: 1, atMs: 0, step: 0, unit: 0, epoch: 0, subject: 'teachers', samples, sums });
@@ -44,5 +46,12 @@ describe('the teachers before step 1', () => {
     ['no labels', { samples: 0, 'teacher.a.correct': 0 }, 2],
   ])('pass: %s', (_case, sums, classes) => {
     expect(atChance(line(sums), teachers, classes)).toBeNull();
+  });
+
+  it('are not told of, nor asked for, once they are dropped', () => {
+    const said: string[] = [];
+    const run = { teachers: [teacherOf({ name: 'a' }), teacherOf({ name: 'b' })], manifest, recipe: recipeOf() };
+    checkTeachers({ ...line({ samples: 100, 'teacher.a.correct': 90, 'teacher.a.agree': 100, 'ensemble.correct': 90 }), dropped: ['b'] }, run, { say: (_level, text) => void said.push(text) });
+    expect(said).toEqual(['teachers, accuracy on 100 evaluation samples: a 90.00 %']);
   });
 });

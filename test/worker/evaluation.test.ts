@@ -26,7 +26,7 @@ describe('an evaluation of the teachers', () => {
       specialties: new Map([['cats', [1]]]),
       teacherLogits: async () => ({ teachers: new Map([['any', right], ['cats', Float32Array.of(0, 1, 0, 1, 1, 0, 0, 1)]]), ensemble: right }),
     });
-    const sums = await evaluateTeachers({ rows: 4, inputs: new Float32Array(4), targets: { labels: Int32Array.of(0, 1, 1, -1), soft: null } }, compute);
+    const sums = await evaluateTeachers({ rows: 4, inputs: new Float32Array(4), targets: { labels: Int32Array.of(0, 1, 1, -1), soft: null } }, compute, []);
     expect(sums).toEqual({ samples: 3, 'ensemble.correct': 3, 'teacher.any.correct': 3, 'teacher.any.agree': 4, 'teacher.cats.correct': 1, 'teacher.cats.samples': 2, 'teacher.cats.agree': 1 });
   });
 });

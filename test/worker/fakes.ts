@@ -91,7 +91,7 @@ export class FakeCompute implements RunCompute {
     outputs: (inputs) => ({ logits: Float32Array.from([...inputs].flatMap((id) => (id % 2 === 0 ? [1, 0] : [0, 1]))), exits: new Map() }),
   };
 
-  async trainBatch(epoch: number, from: number, to: number): Promise<MicroBatch> {
+  async trainBatch(epoch: number, from: number, to: number, _dropped?: readonly string[]): Promise<MicroBatch> {
     this.events.push(`batch ${epoch}:${from}-${to}`);
     return batchOf(from, to);
   }
@@ -100,7 +100,7 @@ export class FakeCompute implements RunCompute {
     return batchOf(from, to);
   }
 
-  async teacherLogits(batch: MicroBatch): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
+  async teacherLogits(batch: MicroBatch, _dropped?: readonly string[]): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
     const wrong = Float32Array.from([...batch.inputs].flatMap(() => [1, 0]));
     return { teachers: new Map([['wide', wrong]]), ensemble: this.student.outputs(batch.inputs, batch.rows).logits };
   }

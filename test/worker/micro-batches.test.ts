@@ -24,6 +24,21 @@ describe('micro-batches', () => {
     expect(microBatches.startNext([wide])).not.toBeNull();
   });
 
+  it('are others without a teacher', async () => {
+    const compute = new FakeCompute();
+    const asked: (readonly string[] | undefined)[] = [];
+    const make = compute.trainBatch.bind(compute);
+    compute.trainBatch = (epoch, from, to, dropped) => {
+      asked.push(dropped);
+      return make(epoch, from, to);
+    };
+    const microBatches = new MicroBatches(compute);
+    await microBatches.startNext([leaseOf()]);
+    await microBatches.take(leaseOf({ dropped: ['deep'] }), 0);
+    await microBatches.take(leaseOf(), 0);
+    expect(asked).toEqual([undefined, ['deep']]);
+  });
+
   it('of other steps are forgotten', async () => {
     const microBatches = new MicroBatches(new FakeCompute());
     while (microBatches.startNext([wide]) !== null);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { planReplica } from '../../shared/replica-plan.js';
 import { Replica } from '../../shared/replica.js';
 import { Desk } from '../../worker/desk.js';
+import { TeacherFailure } from '../../worker/teachers/teacher.js';
 import { train } from '../../worker/trainer.js';
 import { Control, type Begin, type ToLink } from '../../worker/trainer-messages.js';
 import { addRounded, encode, roundings } from '../shared/reduction/rounding.js';
@@ -231,5 +232,53 @@ describe('trainer', () => {
     expect(control.isBusy).toBe(false);
     desk.queue.close();
     await done;
+  });
+
+  it('tells of a teacher that fails, by name and micro-batch, and goes on with the next lease', async () => {
+    const { desk, compute, posted, posts } = start();
+    const make = compute.trainBatch.bind(compute);
+    compute.trainBatch = async (epoch, from, to, dropped = []) => {
+      if (from === 5 && !dropped.includes('deep')) throw new TeacherFailure('deep', 'it gives NaN');
+      return make(epoch, from, to);
+    };
+    desk.hear(lease({ id: 1, block: { level: 2, index: 0 } }));
+    desk.hear(lease({ id: 2, block: { level: 2, index: 0 }, dropped: ['wide'] }));
+    desk.hear(lease({ id: 3, block: { level: 2, index: 0 }, dropped: ['wide', 'deep'] }));
+    for (const id of [1, 2]) expect(await posted('failed')).toEqual({ type: 'failed', session: 1, lease: id, microBatch: 2, reason: 'it gives NaN', teacher: 'deep' });
+    expect((await posted('contribution')).lease).toBe(3);
+    expect(posts).toEqual([]);
+  });
+
+  it('meets the failure of a teacher that came while labelling ahead when the lease is due', async () => {
+    const { desk, control, compute, settle, posts, posted } = start();
+    const make = compute.trainBatch.bind(compute);
+    compute.trainBatch = async (epoch, from, to) => {
+      if (from === 12) throw new TeacherFailure('deep', 'it gives NaN');
+      return make(epoch, from, to);
+    };
+    desk.hear(lease({ step: 1, from: 10, to: 20 }));
+    await settle();
+    expect(compute.events).toEqual(['batch 0:10-12', 'batch 0:15-17', 'batch 0:17-20']);
+    expect(posts).toEqual([]);
+    control.step = 1;
+    desk.hear({ type: 'weights', session: 1, step: 1 });
+    expect(await posted('failed')).toMatchObject({ microBatch: 1, teacher: 'deep' });
+  });
+
+  it('tells of a teacher that fails in an evaluation, and leaves out those that the run has dropped', async () => {
+    const { desk, compute, posted } = start();
+    const asked: (readonly string[])[] = [];
+    const give = compute.teacherLogits.bind(compute);
+    compute.teacherLogits = async (batch, dropped = []) => {
+      asked.push(dropped);
+      if (dropped.length === 0) throw new TeacherFailure('deep', 'it gives NaN');
+      return give(batch);
+    };
+    const evaluation = { kind: 'evaluate', subject: 'teachers', to: 8, block: { level: 0, index: 0 } } as const;
+    desk.hear(lease({ ...evaluation, id: 1 }));
+    expect(await posted('failed')).toMatchObject({ lease: 1, teacher: 'deep' });
+    desk.hear(lease({ ...evaluation, id: 2, dropped: ['deep'] }));
+    expect((await posted('contribution')).sums).toMatchObject({ 'teacher.wide.correct': 1 });
+    expect(asked).toEqual([[], ['deep']]);
   });
 });

@@ -5,7 +5,7 @@
  *
  * Teachers run one after the other, in the recipe's order: each of them computes on the thread that calls it.
  */
-import { UserError } from '../../shared/errors.js';
+import { exitCodes, UserError } from '../../shared/errors.js';
 import { ensembleDigest, type EnsembleForm } from '../../shared/labels/ensemble-digest.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { forwardInFixedRows, pickRows } from './fixed-rows.js';
@@ -18,7 +18,7 @@ import { inClassOrder } from './class-order.js';
 import { rescale } from './preprocess.js';
 import { isRouted, teachersOf, type SampleView } from './routing.js';
 import { tapShapes, type TapShape } from './taps.js';
-import { badModel, type ForwardResult, type OpenTensorFlow, type Teacher, type WantedTaps } from './teacher.js';
+import { badModel, TeacherFailure, teacherFailure, type ForwardResult, type OpenTensorFlow, type Teacher, type WantedTaps } from './teacher.js';
 
 export interface EnsembleOptions extends EnsembleForm {
   readonly openTensorFlow: OpenTensorFlow;
@@ -62,7 +62,8 @@ export class Ensemble {
   readonly #checked = new Set<string>();
   /** Each teacher as it was when it was opened. */
   readonly #opened = new Map<string, Sighting>();
-  #runs = 0;
+  /** By teacher. */
+  readonly #runs = new Map<string, number>();
 
   private constructor(members: readonly Member[], options: EnsembleOptions) {
     this.#members = members;
@@ -76,12 +77,22 @@ export class Ensemble {
    * sample is above 0
    */
   static async open(teachers: readonly TeacherSpec[], files: ReadonlyMap<string, string>, options: EnsembleOptions): Promise<Ensemble> {
-    const weights = normaliseWeights(teachers.map(({ weight, specialist }) => (specialist === undefined ? weight : 0)));
+    const weights = sharesOf(teachers);
     if (weights === null) throw new UserError('teachers: all weights are 0; wanted at least one above 0');
     const members: Member[] = [];
     for (const [i, spec] of teachers.entries()) members.push(await openMember(spec, weights[i] ?? 0, files, options));
     const ensemble = new Ensemble(members, options);
-    await ensemble.#askCanaries();
+    for (const member of members) await ensemble.#askCanary(member);
+    return ensemble;
+  }
+
+  /** The same teachers but for these, the weights of the others normalised: as if it had been opened without them, in `form`. */
+  without(dropped: readonly string[], form: EnsembleForm): Ensemble {
+    const left = this.#members.filter(({ spec }) => !dropped.includes(spec.name));
+    const weights = sharesOf(left.map(({ spec }) => spec));
+    if (weights === null) throw new UserError(`teachers: without ${dropped.join(', ')} no weight is above 0; wanted at least one`);
+    const ensemble = new Ensemble(left.map((member, i) => ({ ...member, weight: weights[i] ?? 0 })), { ...this.#options, ...form });
+    for (const [name, found] of this.#opened) ensemble.#opened.set(name, found);
     return ensemble;
   }
 
@@ -180,30 +191,31 @@ export class Ensemble {
   }
 
   /** @throws UserError 65 when a teacher gives something else than where the run was prepared, or than at its opening */
-  async #askCanaries(): Promise<void> {
-    for (const member of this.#members) {
-      const { name, canary } = member.spec;
-      const { output } = await this.#forward(member, canarySample(name, member.sampleShape), 1, undefined);
-      const found = { output, weights: await member.teacher.weightsDigest() };
-      const before = this.#opened.get(name);
-      if (before !== undefined) checkFrozen(name, found, before);
-      else if (canary !== undefined) checkCanary(name, output, canary);
-      this.#opened.set(name, found);
-    }
+  async #askCanary(member: Member): Promise<void> {
+    const { name, canary } = member.spec;
+    const { output } = await this.#forward(member, canarySample(name, member.sampleShape), 1, undefined);
+    const found = { output, weights: await member.teacher.weightsDigest() };
+    const before = this.#opened.get(name);
+    if (before !== undefined) checkFrozen(name, found, before);
+    else if (canary !== undefined) checkCanary(name, output, canary);
+    this.#opened.set(name, found);
   }
 
+  /** @throws TeacherFailure for a teacher that cannot run, gives what is no number, or is not as it was */
   async #run(members: readonly Member[], inputs: Float32Array, rows: number, taps: TapsByTeacher = new Map()): Promise<EnsembleResult> {
-    if (++this.#runs % canaryEvery === 0) await this.#askCanaries();
     const turned = members.some((member) => member.spec.layout === 'nchw') ? toChannelsFirst(inputs, this.#options.inputShape) : inputs;
     const logits = new Map<string, Float32Array>();
     const activations = new Map<string, Activation>();
     for (const member of members) {
       const { name, layout, output, rescale: own, classMap } = member.spec;
+      const runs = (this.#runs.get(name) ?? 0) + 1;
+      this.#runs.set(name, runs);
+      if (runs % canaryEvery === 0) await blaming(name, () => this.#askCanary(member));
       const given = own === undefined ? inputs : rescale(inputs, own);
-      const forward = await this.#forward(member, layout !== 'nchw' ? given : own === undefined ? turned : toChannelsFirst(given, this.#options.inputShape), rows, taps.get(name));
+      const forward = await blaming(name, () => this.#forward(member, layout !== 'nchw' ? given : own === undefined ? turned : toChannelsFirst(given, this.#options.inputShape), rows, taps.get(name)));
       this.#checkOnce(member.spec, forward.output);
       const ordered = classMap === undefined ? forward.output : inClassOrder(forward.output, classMap.outputs, classMap.order);
-      logits.set(name, asLogits(output, ordered));
+      logits.set(name, finite(name, asLogits(output, ordered)));
       for (const [tap, activation] of forward.taps) activations.set(`${name}/${tap}`, activation);
     }
     return { logits, taps: activations };
@@ -229,6 +241,26 @@ export class Ensemble {
 function asLogits(output: TeacherSpec['output'], values: Float32Array): Float32Array {
   if (output === 'logits') return values;
   return output === 'probabilities' ? logOf(values) : logitOf(values);
+}
+
+/** Shares of the label of a sample that any teacher may label: none for a specialist. Null when all are 0. */
+function sharesOf(teachers: readonly Pick<TeacherSpec, 'weight' | 'specialist'>[]): number[] | null {
+  return normaliseWeights(teachers.map(({ weight, specialist }) => (specialist === undefined ? weight : 0)));
+}
+
+/** What goes wrong in it is the teacher's failure, but for what is wrong with the recipe. */
+async function blaming<T>(teacher: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof UserError && error.exitCode === exitCodes.usage ? error : teacherFailure(teacher, error);
+  }
+}
+
+function finite(teacher: string, logits_BC: Float32Array): Float32Array {
+  const at = logits_BC.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return logits_BC;
+  throw new TeacherFailure(teacher, `it gives ${logits_BC[at]}; a finite number wanted`);
 }
 
 async function openMember(spec: TeacherSpec, weight: number, files: ReadonlyMap<string, string>, options: EnsembleOptions): Promise<Member> {

@@ -48,6 +48,20 @@ export interface TeacherSource extends Pick<TeacherSpec, 'name' | 'format' | 'si
   readonly paths: ReadonlyMap<string, string>;
 }
 
+/** A teacher could not label these samples; another machine's may. */
+export class TeacherFailure extends UserError {
+  /** @param reason without the teacher's name */
+  constructor(readonly teacher: string, readonly reason: string, cause?: unknown) {
+    super(`teacher ${teacher}: ${reason}`, exitCodes.data, cause);
+  }
+}
+
+/** What a teacher threw while it was at work, with its name. */
+export function teacherFailure(teacher: string, error: unknown): TeacherFailure {
+  const text = error instanceof Error ? error.message : String(error);
+  return error instanceof TeacherFailure ? error : new TeacherFailure(teacher, firstLine(text.replace(`teacher ${teacher}: `, '')), error);
+}
+
 /** A UserError about a teacher's files, exit code 65. */
 export function badModel(name: string, text: string, cause?: unknown): UserError {
   const reason = cause instanceof Error ? `: ${firstLine(cause.message)}` : '';

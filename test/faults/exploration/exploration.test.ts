@@ -91,4 +91,14 @@ describe('every interleaving', () => {
     expect([...choices].sort()).toEqual(everything);
     expect(Math.min(states, merges)).toBeGreaterThan(2000);
   });
+
+  it.each<[string, WorldOptions]>([
+    ['at the second step', { steps: [2, 2], workers: 2, crashes: 1, brokenFrom: 1 }],
+    ['at the first step, of two that no power of two divides', { steps: [3, 2], workers: 2, crashes: 1, brokenFrom: 0 }],
+  ])('with a teacher that fails everywhere %s comes to the end without it', (_name, options) => {
+    const { ends, choices, states, merges } = explore(options);
+    expect(Object.keys(ends)).toEqual(['done']);
+    expect([...choices].sort()).toEqual(everything);
+    expect(Math.min(states, merges)).toBeGreaterThan(2000);
+  });
 });

@@ -8,7 +8,7 @@ import type { Command, Event, Unit } from '../../../coordinator/decide/types.js'
 import { rootOf, type Block } from '../../../shared/reduction/tree.js';
 
 type Down = { readonly type: 'lease' | 'cancel' | 'pull'; readonly lease: number } | { readonly type: 'release'; readonly step: number };
-type Up = { readonly type: 'ready' } | { readonly type: 'offer' | 'bytes'; readonly lease: number };
+type Up = { readonly type: 'ready' } | { readonly type: 'offer' | 'bytes' | 'failed'; readonly lease: number };
 
 interface Worker {
   /** The connection's name; null while there is none. */
@@ -27,6 +27,7 @@ interface Lease {
   readonly worker: string;
   readonly unit: Unit;
   readonly block: Block;
+  readonly dropped: readonly string[];
   state: 'active' | 'accepted' | 'over';
   slot: number | null;
 }
@@ -38,6 +39,8 @@ export interface WorldOptions {
   readonly steps: readonly number[];
   readonly workers: number;
   readonly crashes: number;
+  /** From this step on the first of the two teachers labels nothing, wherever it is tried; absent: it labels. */
+  readonly brokenFrom?: number;
 }
 
 export class World {
@@ -47,8 +50,13 @@ export class World {
   readonly #leases = new Map<number, Lease>();
   readonly #slots = new Map<number, string | null>();
   /** Units on the disk, in order; the last one may not be known to the core yet. */
-  readonly #disk: { unit: number; sum: string }[] = [];
-  #writing: { index: number; slot: number } | null = null;
+  readonly #disk: { unit: number; sum: string; dropped: readonly string[] }[] = [];
+  #writing: { index: number; slot: number; dropped: readonly string[] } | null = null;
+  readonly #brokenFrom: number;
+  /** Blocks of the open step that failed, and the connections where they did: what the core remembers. */
+  #failures: { readonly block: string; readonly worker: string }[] = [];
+  /** Teachers that this coordinator's run goes on without. */
+  #dropped: readonly string[] = [];
   #released = 0;
   #crashes: number;
   #connections = 0;
@@ -56,8 +64,8 @@ export class World {
   #ready: string[] = [];
   #outcome: string | null = null;
 
-  constructor({ steps, workers, crashes }: WorldOptions) {
-    this.#crashes = crashes;
+  constructor({ steps, workers, crashes, brokenFrom = Infinity }: WorldOptions) {
+    [this.#crashes, this.#brokenFrom] = [crashes, brokenFrom];
     this.units = steps.map((microBatches, step) => ({ kind: 'train', step, epoch: 0, from: 0, to: microBatches, microBatches }));
     this.#workers = Array.from({ length: workers }, () => ({ id: null, isAlive: true, steps: null, down: [], up: [], queue: [], computing: null }));
     this.#start();
@@ -103,7 +111,7 @@ export class World {
       case 'is heard':
         return this.#isHeard(worker);
       case 'has computed':
-        worker.up.push({ type: 'offer', lease: worker.computing ?? 0 });
+        worker.up.push({ type: this.#isBroken(worker.computing ?? 0) ? 'failed' : 'offer', lease: worker.computing ?? 0 });
         worker.computing = null;
         return this.#work(worker);
       case 'dies':
@@ -130,12 +138,12 @@ export class World {
   fingerprint(): string {
     const name = (id: number): string => {
       const lease = this.#leases.get(id);
-      return lease === undefined ? 'gone' : `${lease.unit.step}:${lease.block.level}.${lease.block.index}:${lease.state}:${lease.slot}:${this.#workers.findIndex((worker) => worker.id === lease.worker)}`;
+      return lease === undefined ? 'gone' : `${lease.unit.step}:${lease.block.level}.${lease.block.index}:${lease.dropped.join()}:${lease.state}:${lease.slot}:${this.#workers.findIndex((worker) => worker.id === lease.worker)}`;
     };
     const named = (message: Down | Up): string => ('lease' in message ? `${message.type} ${name(message.lease)}` : JSON.stringify(message));
     const view = this.#core?.view();
     return JSON.stringify([
-      this.#outcome, this.#crashes, this.#released, this.#disk, this.#writing, [...this.#slots].sort(),
+      this.#outcome, this.#crashes, this.#released, this.#disk, this.#writing, this.#dropped, this.#failures.map(({ block, worker }) => [block, this.#workers.findIndex(({ id }) => id === worker)]), [...this.#slots].sort(),
       [...this.#leases.keys()].filter((id) => this.#leases.get(id)?.state !== 'over').map(name).sort(),
       this.#workers.map(({ id, isAlive, steps, down, up, queue, computing }) => [
         id === null, isAlive, steps, down.map(named), up.map(named), queue.map(name), computing === null ? null : name(computing),
@@ -152,7 +160,9 @@ export class World {
     if (first === undefined) throw new Error('no units');
     this.#released = this.#disk.length;
     const slots = Math.max(...this.units.map(({ microBatches }) => rootOf(microBatches).level + 1)) + 1;
+    this.#dropped = this.#disk.at(-1)?.dropped ?? [];
     this.#core = new Core({
+      policy: { onFailure: 'drop', teachers: ['a', 'b'], dropped: this.#dropped },
       unitAt: (index) => this.units[index], firstUnit: this.#disk.length, stateHash: hashOf(this.#disk.length), skips: 0, slots, contributionBytes: 1, silenceMs: 1e9, firstLeaseMs: 1e9,
     });
     // A run whose last commit was on the disk already is done.
@@ -164,6 +174,7 @@ export class World {
     this.#core = null;
     this.#writing = null;
     this.#leases.clear();
+    this.#failures = [];
     this.#slots.clear();
     for (const worker of this.#workers) {
       Object.assign(worker, { id: null, queue: [], computing: null });
@@ -173,12 +184,12 @@ export class World {
   }
 
   #written(): void {
-    const { index, slot } = this.#writing ?? { index: 0, slot: 0 };
+    const { index, slot, dropped } = this.#writing ?? { index: 0, slot: 0, dropped: [] };
     const sum = this.#slots.get(slot);
-    if (sum !== canonical(this.units[index])) throw new Error(`unit ${index} is ${sum}`);
+    if (sum !== canonical(this.units[index], dropped)) throw new Error(`unit ${index} is ${sum}`);
     if (this.#disk.length !== index) throw new Error(`unit ${index} is written, ${this.#disk.length} is due`);
     this.#slots.delete(slot);
-    this.#disk.push({ unit: index, sum });
+    this.#disk.push({ unit: index, sum, dropped });
     this.#writing = null;
   }
 
@@ -193,7 +204,7 @@ export class World {
   #carryOut(command: Command): void {
     switch (command.type) {
       case 'lease':
-        this.#leases.set(command.id, { worker: command.worker, unit: command.unit, block: command.block, state: 'active', slot: null });
+        this.#leases.set(command.id, { worker: command.worker, unit: command.unit, block: command.block, dropped: command.dropped, state: 'active', slot: null });
         return this.#send(command.worker, { type: 'lease', lease: command.id });
       case 'cancel':
         this.#leaseOf(command.id).state = 'over';
@@ -216,7 +227,12 @@ export class World {
       case 'commit':
         if (command.slot === null || command.skip) throw new Error('a skip');
         if (this.#slots.size !== 1) throw new Error(`${this.#slots.size} slots at a commit`);
-        this.#writing = { index: command.index, slot: command.slot };
+        this.#writing = { index: command.index, slot: command.slot, dropped: command.dropped };
+        return;
+      case 'drop':
+        if (this.#dropped.includes(command.teacher) || this.#slots.size > 0) throw new Error(`${command.teacher} is dropped twice, or while sums are kept`);
+        this.#dropped = [...this.#dropped, command.teacher];
+        this.#failures = [];
         return;
       case 'release':
         if (this.#disk.length <= command.step) throw new Error(`step ${command.step} is released and not on the disk`);
@@ -226,6 +242,7 @@ export class World {
       case 'finish':
         this.#outcome = command.outcome;
         if (command.outcome === 'done' && this.#disk.length !== this.units.length) throw new Error('done before the last unit is on the disk');
+        if (command.outcome === 'done' && this.#disk.some(({ unit, dropped }) => dropped.join() !== (unit < this.#brokenFrom ? '' : 'a'))) throw new Error('done with a teacher that fails, or without one that does not');
         return;
       case 'say':
         return;
@@ -285,6 +302,11 @@ export class World {
     else this.#work(worker);
   }
 
+  #isBroken(id: number): boolean {
+    const lease = this.#leases.get(id);
+    return lease !== undefined && lease.unit.step >= this.#brokenFrom && !lease.dropped.includes('a');
+  }
+
   #isHeard(worker: Worker): void {
     const message = worker.up.shift();
     const { id } = worker;
@@ -301,9 +323,15 @@ export class World {
       const digest = `${unit.step}:${block.level}.${block.index}`;
       return this.#post({ type: 'offer', worker: id, lease: message.lease, step: unit.step, stateHash: hashOf(unit.step), digest, bytes: 1, computeSeconds: 0.001 * 2 ** block.level });
     }
+    if (message.type === 'failed') {
+      if (lease.state !== 'active') return;
+      lease.state = 'over';
+      this.#failures.push({ block: `${unit.step}:${block.level}.${block.index}`, worker: id });
+      return this.#post({ type: 'failed', worker: id, lease: message.lease, reason: 'made up', teacher: 'a' });
+    }
     if (lease.state !== 'active' || lease.slot === null) return;
     lease.state = 'accepted';
-    this.#slots.set(lease.slot, expressionOf(block, unit));
+    this.#slots.set(lease.slot, expressionOf(block, unit, lease.dropped));
     this.#post({ type: 'received', worker: id, lease: message.lease });
   }
 }
@@ -312,14 +340,15 @@ function hashOf(step: number): string {
   return `state ${step}`;
 }
 
-function expressionOf({ level, index }: Block, unit: Unit): string {
-  if (level === 0) return String(index);
+/** Each micro-batch with the teachers that it was computed without. */
+function expressionOf({ level, index }: Block, unit: Unit, dropped: readonly string[]): string {
+  if (level === 0) return [index, ...dropped].join('-');
   const right = 2 * index + 1;
-  if (right * 2 ** (level - 1) >= unit.microBatches) return expressionOf({ level: level - 1, index: 2 * index }, unit);
-  return `(${expressionOf({ level: level - 1, index: 2 * index }, unit)}+${expressionOf({ level: level - 1, index: right }, unit)})`;
+  if (right * 2 ** (level - 1) >= unit.microBatches) return expressionOf({ level: level - 1, index: 2 * index }, unit, dropped);
+  return `(${expressionOf({ level: level - 1, index: 2 * index }, unit, dropped)}+${expressionOf({ level: level - 1, index: right }, unit, dropped)})`;
 }
 
-function canonical(unit: Unit | undefined): string {
+function canonical(unit: Unit | undefined, dropped: readonly string[]): string {
   if (unit === undefined) throw new Error('no such unit');
-  return expressionOf(rootOf(unit.microBatches), unit);
+  return expressionOf(rootOf(unit.microBatches), unit, dropped);
 }

@@ -11,6 +11,7 @@ import { BlockSum, type SlottedContribution } from '../../../shared/reduction/bl
 import type { Sums } from '../../../shared/reduction/contribution.js';
 import type { Compression } from '../../../shared/reduction/encoding.js';
 import { blockRange, rootOf, type Block } from '../../../shared/reduction/tree.js';
+import { teacherNames } from './plan.js';
 import { initialWeights, recipeOf, specOf } from '../../worker/fakes.js';
 
 const size = 6;
@@ -39,8 +40,9 @@ function hasGradient(sample: number): boolean {
   return sample % 5 !== 3;
 }
 
-/** What a worker computes of a block: gradient and moments in a slot of the replica, null without gradient. */
-export function computeBlock(replica: Replica, unit: Unit, block: Block): SlottedContribution {
+/** What a worker computes of a block without these teachers: gradient and moments in a slot of the replica, null without gradient. */
+export function computeBlock(replica: Replica, { unit, block, dropped }: { readonly unit: Unit; readonly block: Block; readonly dropped: readonly string[] }): SlottedContribution {
+  const taught = dropped.reduce((share, name) => share - 0.1 * (1 + teacherNames.findIndex((one) => one === name)), 1);
   const slots = Array.from({ length: block.level + 1 }, (_, i) => i);
   const sum = new BlockSum({ slots, norms: replica.plan.norms, addSlots: (into, from) => replica.addSlots(into, from) });
   const { from, to } = blockRange(block, unit.microBatches);
@@ -53,7 +55,7 @@ export function computeBlock(replica: Replica, unit: Unit, block: Block): Slotte
       const slot = sum.nextSlot();
       const gradient = replica.leaf(slot);
       gradient.fill(0);
-      for (let i = 0; i < size; i++) gradient[i] = Math.sin(sample * 0.7 + i) * (1 + (replica.weights[i] ?? 0));
+      for (let i = 0; i < size; i++) gradient[i] = taught * Math.sin(sample * 0.7 + i) * (1 + (replica.weights[i] ?? 0));
       replica.settleLeaf(slot);
       const mean = 10 * Math.cos(sample);
       sum.push({ hasGradient: true, sums: { samples: 1, crossEntropy: loss, 'crossEntropy.count': 1 }, moments: { counts: [1 + (sample % 7)], values: Float64Array.from([mean, 1 / mean, mean * mean, 0.5]) } });
@@ -70,13 +72,22 @@ export interface Truth {
   readonly sums: Sums;
 }
 
-/** What every unit must come to. @param skipped indices of the units that the run gave up */
-export function oracle(units: readonly Unit[], skipped: ReadonlySet<number>, compression: Compression): Truth[] {
+/** What the run made of its units. */
+export interface Course {
+  /** Indices of those that it gave up. */
+  readonly skipped: ReadonlySet<number>;
+  /** By index, the teachers that it was computed without. */
+  readonly dropped: readonly (readonly string[])[];
+  readonly compression: Compression;
+}
+
+/** What every unit must come to. */
+export function oracle(units: readonly Unit[], { skipped, dropped, compression }: Course): Truth[] {
   const replica = takeReplica(compression, oracleSlots);
   const totalSteps = units.filter(({ kind }) => kind === 'train').length;
   let update = 0;
   const truths = units.map((unit, index): Truth => {
-    const { slot, sums, moments } = computeBlock(replica, unit, rootOf(unit.microBatches));
+    const { slot, sums, moments } = computeBlock(replica, { unit, block: rootOf(unit.microBatches), dropped: dropped[index] ?? [] });
     if (unit.kind === 'train' && slot !== null && !skipped.has(index)) {
       const scalars = commitScalars(replica.plan.optimizer, replica.plan, { update: ++update, step: unit.step, totalSteps, gradientSquares: replica.slotSquares(slot) });
       replica.apply(scalars, slot, moments);

@@ -1,7 +1,7 @@
 /** What a simulated run is made of, and everything that goes wrong in it. */
 import type { Compression } from '../../../shared/reduction/encoding.js';
 
-export const workerFaults = ['die', 'mute', 'hang', 'fail', 'poison', 'corrupt', 'flip', 'drift', 'stallUpload', 'repeat', 'lose'] as const;
+export const workerFaults = ['die', 'mute', 'hang', 'fail', 'poison', 'corrupt', 'flip', 'drift', 'stallUpload', 'repeat', 'lose', 'teacher'] as const;
 
 export interface WorkerPlan {
   /** Milliseconds of a micro-batch. */
@@ -21,6 +21,7 @@ export interface WorkerPlan {
    *   stallUpload  its bytes do not come when they are asked for
    *   repeat       it offers the same contribution twice
    *   lose         it forgets the lease
+   *   teacher      its copy of a teacher cannot label the lease
    */
   readonly fault: 'none' | (typeof workerFaults)[number];
   readonly chance: number;
@@ -56,4 +57,9 @@ export interface Plan {
   /** Longest time of a write. */
   readonly diskMs: number;
   readonly compression: Compression;
+  /** What becomes of a teacher that fails, and which of them fail everywhere from a step on; absent: none, and stop. */
+  readonly teachers?: { readonly onFailure: 'stop' | 'drop'; readonly broken: readonly { readonly teacher: string; readonly fromStep: number }[] } | undefined;
 }
+
+/** Of every run. */
+export const teacherNames = ['a', 'b', 'c'] as const;

@@ -10,11 +10,11 @@ import { describe, expect, it } from 'vitest';
 import type { CommitLine, EvaluationLine, JournalLine } from '../../../coordinator/journal.js';
 import { compressions } from '../../../shared/reduction/encoding.js';
 import { oracle } from './arithmetic.js';
-import type { Crash, Plan, WorkerPlan } from './plan.js';
+import { teacherNames, type Crash, type Plan, type WorkerPlan } from './plan.js';
 import { simulate, type Result } from './simulation.js';
 
 const asked = process.env.STILLHOUSE_SCHEDULES;
-const usual = 5_600;
+const usual = 6_600;
 const seed = asked === undefined ? 20_250_801 : Date.now() % 2 ** 31;
 
 /** @param share schedules of every `usual`. @throws with the shrunk plan of a schedule that fails, as a command that repeats it */
@@ -45,16 +45,23 @@ interface Wish {
   readonly workers: fc.Arbitrary<WorkerPlan[]>;
   readonly stopMs?: Plan['stopMs'][];
   readonly crashes?: fc.Arbitrary<Crash[]>;
+  readonly teachers?: fc.Arbitrary<Plan['teachers']>;
 }
 
-function plans({ workers, stopMs = [null], crashes = fc.constant([]) }: Wish): fc.Arbitrary<Plan> {
+function plans({ workers, stopMs = [null], crashes = fc.constant([]), teachers = fc.constant(undefined) }: Wish): fc.Arbitrary<Plan> {
   return fc.record({
     seed: fc.integer(), workers, crashes, stopMs: fc.constantFrom(...stopMs),
     units: fc.array(fc.record({ kind: fc.constantFrom('train' as const, 'train' as const, 'train' as const, 'evaluate' as const), microBatches: fc.integer({ min: 1, max: 40 }) }), { minLength: 1, maxLength: 8 }),
     snapshotEvery: fc.constantFrom(1, 2, 5), isInline: fc.boolean(), diskMs: fc.constantFrom(0, 30, 500),
     earlySlots: fc.integer({ min: 0, max: 4 }), contributionBytes: fc.constantFrom(100, 1_000_000, 200_000_000), latencyMs: fc.constantFrom(0, 5, 300),
-    compression: fc.constantFrom(...compressions),
+    compression: fc.constantFrom(...compressions), teachers,
   });
+}
+
+/** @param most of the three that fail, each from a step on */
+function failing(onFailure: 'stop' | 'drop', most: number): fc.Arbitrary<Plan['teachers']> {
+  const one = fc.record({ teacher: fc.constantFrom(...teacherNames), fromStep: fc.integer({ min: 0, max: 6 }) });
+  return fc.uniqueArray(one, { selector: ({ teacher }) => teacher, maxLength: most }).map((broken) => ({ onFailure, broken }));
 }
 
 function withOneHealthy(...faults: WorkerPlan['fault'][]): fc.Arbitrary<WorkerPlan[]> {
@@ -69,10 +76,14 @@ function isSkipped(line: JournalLine): line is CommitLine | EvaluationLine {
   return line.type === 'commit' && line.skip !== undefined && line.skip !== 'no loss term applied';
 }
 
+function droppedIn(line: JournalLine): readonly string[] {
+  return (line.type === 'commit' || line.type === 'evaluation' ? line.dropped : undefined) ?? [];
+}
+
 /** Every unit is in the journal once, in order, and has the oracle's sums and state, bit for bit. */
 function expectTruth({ lines, units, compression }: Result): void {
   const skipped = new Set(lines.flatMap((line) => (isSkipped(line) ? [line.unit] : [])));
-  const truths = oracle(units, skipped, compression);
+  const truths = oracle(units, { skipped, dropped: lines.map(droppedIn), compression });
   expect(lines.map((line) => (line.type === 'commit' || line.type === 'evaluation' ? line.unit : line.type))).toEqual(lines.map((_, unit) => unit));
   for (const [index, line] of lines.entries()) {
     const truth = truths[index];
@@ -132,13 +143,45 @@ describe.runIf(given === undefined)('any schedule', () => {
 
   it('gives the blocks of one worker that fails or spoils its bytes to others, and skips nothing', async () => {
     const seen = fired();
-    const workers = fc.tuple(healthy, faulty('fail', 'poison', 'corrupt'), fc.array(healthy, { maxLength: 3 })).map(([one, bad, others]) => [one, { ...bad, joinMs: 2000 }, ...others]);
-    await inEvery(plans({ workers }), 700, async (plan) => {
+    const workers = fc.tuple(healthy, faulty('fail', 'poison', 'corrupt', 'teacher'), fc.array(healthy, { maxLength: 3 })).map(([one, bad, others]) => [one, { ...bad, joinMs: 2000 }, ...others]);
+    await inEvery(plans({ workers, teachers: failing('drop', 0) }), 700, async (plan) => {
       const result = await simulate(plan);
       result.fired.forEach((what) => seen.add(what));
       expectUndisturbed(result);
+      expect(result.lines.flatMap(droppedIn)).toEqual([]);
     });
-    expectFired(seen, 'fail', 'poison', 'corrupt', 'refusedPoison', 'refusedBytes');
+    expectFired(seen, 'fail', 'poison', 'corrupt', 'teacher', 'refusedPoison', 'refusedBytes');
+  });
+
+  it('goes on without teachers that fail everywhere, from the step on at which they do, whoever is killed meanwhile', async () => {
+    const seen = fired();
+    const wish = { workers: withOneHealthy('die', 'mute', 'repeat', 'lose', 'stallUpload'), crashes: crashesOf('kill', 'lostLog', 'stop'), teachers: failing('drop', 2) };
+    await inEvery(plans(wish), 700, async (plan) => {
+      const result = await simulate(plan);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+      for (const line of result.lines.filter((one) => one.type === 'commit')) {
+        expect([...droppedIn(line)].sort()).toEqual(plan.teachers?.broken.filter(({ fromStep }) => fromStep <= line.step).map(({ teacher }) => teacher).sort());
+      }
+    });
+    expectFired(seen, 'drop', 'kill', 'wentBack', 'stopped', 'die', 'mute', 'repeat', 'lose', 'stallUpload');
+  });
+
+  it.each([
+    ['drop', 3, /^teacher [abc] failed at .*; there is no other teacher to go on with$/],
+    ['stop', 1, /^teacher [abc] failed at .*, micro-batch(es)? .* of step \d+: made up \(--force --set ensemble.onFailure=drop goes on without it\)$/],
+  ] as const)('ends with the step at which a teacher fails that must not be dropped (%s), every commit before it in order', async (onFailure, most, reason) => {
+    const seen = fired();
+    await inEvery(plans({ workers: withOneHealthy('die', 'repeat'), crashes: crashesOf('kill'), teachers: failing(onFailure, most) }), 150, async (plan) => {
+      const result = await simulate(plan);
+      seen.add(result.outcome?.outcome ?? 'none');
+      expectTruth(result);
+      const isAllGone = (step: number): boolean => plan.teachers?.broken.filter(({ fromStep }) => fromStep <= step).length === most;
+      const last = result.units.findIndex(({ kind, step }) => kind === 'train' && isAllGone(step));
+      expect([result.outcome?.outcome, result.lines.length]).toEqual(last < 0 ? ['done', result.units.length] : ['failed', last]);
+      if (last >= 0) expect(result.outcome?.reason).toMatch(reason);
+    });
+    expectFired(seen, 'done', 'failed');
   });
 
   it('skips what fails everywhere, for all alike, and ends after three skips in a row, whoever counts them', async () => {

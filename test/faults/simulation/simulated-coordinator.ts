@@ -7,7 +7,7 @@ import { Contributions } from '../../../coordinator/contributions.js';
 import type { LiveCommit } from '../../../coordinator/broadcast.js';
 import { Core } from '../../../coordinator/decide/decide.js';
 import type { Command, Event, Unit, WorkerId } from '../../../coordinator/decide/types.js';
-import { isFailedStep, skipsAtEnd } from '../../../coordinator/journal.js';
+import { droppedAtEnd, isFailedStep, skipsAtEnd } from '../../../coordinator/journal.js';
 import { Intake } from '../../../coordinator/intake.js';
 import { Snapshotter } from '../../../coordinator/snapshotter.js';
 import type { Position } from '../../../coordinator/snapshots.js';
@@ -18,7 +18,7 @@ import type { Replica } from '../../../shared/replica.js';
 import { rootOf } from '../../../shared/reduction/tree.js';
 import type { Clock } from './clock.js';
 import type { Disk } from './disk.js';
-import type { Plan } from './plan.js';
+import { teacherNames, type Plan } from './plan.js';
 import type { Offer, Session, Uplink } from './simulated-worker.js';
 
 export type Outcome = Extract<Command, { type: 'finish' }>;
@@ -63,12 +63,14 @@ export class SimulatedCoordinator implements Uplink {
   readonly #queue: NewEvent[] = [];
   readonly #slotsInUse = new Set<number>();
   /** Leases as the shell sees them. */
-  readonly #leases = new Map<number, { readonly unit: Unit; readonly worker: WorkerId; state: 'active' | 'accepted' | 'over' }>();
+  readonly #leases = new Map<number, { readonly unit: Unit; readonly worker: WorkerId; readonly dropped: readonly string[]; state: 'active' | 'accepted' | 'over' }>();
   readonly #counted = { granted: 0, committed: 0, returned: 0 };
   #isHandling = false;
   readonly #rewoundBy: number;
   #released: number;
   #stateHash: string;
+  /** Teachers that the run goes on without. */
+  #dropped: readonly string[];
   #live: LiveCommit | null = null;
   #unit: number;
   #commits = 0;
@@ -93,8 +95,9 @@ export class SimulatedCoordinator implements Uplink {
     this.#snapshotter = new Snapshotter({
       replica, log: disk.log, snapshots: disk.snapshots, everySteps: plan.snapshotEvery, everySeconds: Infinity, nowMs: () => clock.nowMs, onError: world.onFailure,
     });
+    this.#dropped = droppedAtEnd(disk.lines);
     this.core = new Core({
-      unitAt: (index) => units[index], firstUnit: unit, stateHash, skips: skipsAtEnd(disk.lines), isRebuilt: world.isRebuilt, slots, contributionBytes: plan.contributionBytes, silenceMs: 5000, firstLeaseMs: 20_000,
+      unitAt: (index) => units[index], firstUnit: unit, stateHash, skips: skipsAtEnd(disk.lines), policy: { onFailure: plan.teachers?.onFailure ?? 'stop', teachers: teacherNames, dropped: this.#dropped }, isRebuilt: world.isRebuilt, slots, contributionBytes: plan.contributionBytes, silenceMs: 5000, firstLeaseMs: 20_000,
     });
     this.#tick();
   }
@@ -193,12 +196,12 @@ export class SimulatedCoordinator implements Uplink {
     this.#intakeOf(this.#ids.get(session))?.chunk({ type: 'chunk', ...envelope, step: this.#released, ...chunk }, payload);
   }
 
-  failed(session: Session, lease: number): void {
+  failed(session: Session, lease: number, teacher?: string): void {
     const worker = this.#ids.get(session);
     const intake = this.#intakeOf(worker);
     if (worker === undefined || intake === undefined || intake.unitOf(lease) === null) return;
     intake.cancel(lease);
-    this.post({ type: 'failed', worker, lease, reason: 'made up' });
+    this.post({ type: 'failed', worker, lease, reason: 'made up', teacher });
   }
 
   closed(session: Session, reason: string): void {
@@ -263,6 +266,12 @@ export class SimulatedCoordinator implements Uplink {
         return this.#contributions.free(command.slot);
       case 'commit':
         return this.#beginCommit(command);
+      case 'drop':
+        if (this.#dropped.includes(command.teacher)) throw new Error(`teacher ${command.teacher} is dropped twice`);
+        if (command.unit !== this.#world.units[this.#unit] || this.#slotsInUse.size > 0) throw new Error(`teacher ${command.teacher} is dropped while work of its unit is kept`);
+        this.#dropped = [...this.#dropped, command.teacher].sort();
+        this.#world.fired('drop');
+        return this.#settleUnit(command.unit, 'returned');
       case 'release':
         return this.#release(command.step, command.stateHash);
       case 'resync':
@@ -291,13 +300,13 @@ export class SimulatedCoordinator implements Uplink {
     this.closed(member.session, what);
   }
 
-  #lease({ id, worker, unit, block }: Extract<Command, { type: 'lease' }>): void {
+  #lease({ id, worker, unit, block, dropped }: Extract<Command, { type: 'lease' }>): void {
     if (this.#leases.has(id)) throw new Error(`lease ${id} twice`);
     this.#counted.granted++;
-    this.#leases.set(id, { unit, worker, state: 'active' });
+    this.#leases.set(id, { unit, worker, dropped, state: 'active' });
     const member = this.#members.get(worker);
     member?.intake.open(id, unit, block);
-    member?.session.wire.down(() => member.session.worker.lease(member.session, { id, unit, block }));
+    member?.session.wire.down(() => member.session.worker.lease(member.session, { id, unit, block, dropped }));
   }
 
   #reserve(slot: number): void {
@@ -310,6 +319,7 @@ export class SimulatedCoordinator implements Uplink {
     const lease = this.#leases.get(id);
     if (lease?.state !== 'active') throw new Error(`lease ${id} is taken and not active`);
     if (lease.unit !== this.#world.units[this.#unit]) throw new Error(`lease ${id} is of another unit than the open one`);
+    if (lease.dropped.join() !== this.#dropped.join()) throw new Error(`lease ${id} is without [${lease.dropped.join()}], the run without [${this.#dropped.join()}]`);
     lease.state = 'accepted';
   }
 
@@ -345,6 +355,7 @@ export class SimulatedCoordinator implements Uplink {
   #beginCommit(request: CommitRequest): void {
     const { units, onFailure } = this.#world;
     if (request.index !== this.#unit || request.unit !== units[this.#unit]) throw new Error(`unit ${request.index} is committed, ${this.#unit} is due`);
+    if (request.dropped.join() !== this.#dropped.join()) throw new Error(`unit ${request.index} is committed without [${request.dropped.join()}], the run is without [${this.#dropped.join()}]`);
     if (request.skip !== (request.slot === null)) throw new Error('a skip and only a skip has no slot');
     if (request.slot !== null) this.#slotsInUse.delete(request.slot);
     if (this.#slotsInUse.size > 0) throw new Error(`${this.#slotsInUse.size} slots are in use beside the root`);

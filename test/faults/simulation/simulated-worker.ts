@@ -13,13 +13,14 @@ import { Control } from '../../../worker/trainer-messages.js';
 import { ReplicaFold } from '../../../worker/replica-fold.js';
 import { computeBlock, giveReplica, takeReplica } from './arithmetic.js';
 import { Wire, type Clock } from './clock.js';
-import type { WorkerPlan } from './plan.js';
+import type { Plan, WorkerPlan } from './plan.js';
 import type { RandomStream } from './random-stream.js';
 
 export interface SimulatedLease {
   readonly id: number;
   readonly unit: Unit;
   readonly block: Block;
+  readonly dropped: readonly string[];
 }
 
 export type Offer = Pick<Up<'offer'>, 'lease' | 'step' | 'stateHash' | 'bytes' | 'digest' | 'sums' | 'momentCounts'>;
@@ -31,7 +32,7 @@ export interface Uplink {
   heartbeat(session: Session, progress: number): void;
   offer(session: Session, offer: Offer, payload: Uint8Array, computeSeconds: number): void;
   chunk(session: Session, chunk: Pick<Up<'chunk'>, 'lease' | 'offset' | 'total' | 'checksum'>, payload: Uint8Array): void;
-  failed(session: Session, lease: number): void;
+  failed(session: Session, lease: number, teacher?: string): void;
   differs(session: Session, step: number, stateHash: string): void;
   /** The worker's side of the connection is gone. */
   closed(session: Session, reason: string): void;
@@ -62,6 +63,7 @@ export interface WorkerWorld {
   readonly latencyMs: number;
   readonly isInline: boolean;
   readonly compression: Compression;
+  readonly teachers: Plan['teachers'];
   /** Null while there is none. */
   readonly coordinator: () => Uplink | null;
   readonly fired: (fault: string) => void;
@@ -242,9 +244,9 @@ export class SimulatedWorker {
     clock.in(['die', 'mute', 'hang'].includes(fault) ? ms / 2 : ms, () => this.#computed(connection, lease, { ...computed, fault, ms }));
   }
 
-  #compute({ id, unit, block }: SimulatedLease, fault: WorkerPlan['fault']): { offer: Offer; bytes: Uint8Array } {
+  #compute({ id, unit, block, dropped }: SimulatedLease, fault: WorkerPlan['fault']): { offer: Offer; bytes: Uint8Array } {
     const stateHash = this.#replica.hashState();
-    const { slot, sums, moments } = computeBlock(this.#replica, unit, block);
+    const { slot, sums, moments } = computeBlock(this.#replica, { unit, block, dropped });
     const bytes = slot === null ? new Uint8Array(0) : Uint8Array.from(this.#replica.slotBytes(slot));
     // NaN in every encoding.
     if (slot !== null && fault === 'poison') bytes.fill(0xff, 0, gradientBytes(this.#world.compression, this.#replica.plan.gradientFloats));
@@ -258,14 +260,22 @@ export class SimulatedWorker {
     return this.#replica.hashSlot(0);
   }
 
-  #computed(connection: Connected, { id }: SimulatedLease, { offer, bytes, fault, ms }: { offer: Offer; bytes: Uint8Array; fault: WorkerPlan['fault']; ms: number }): void {
+  /** The first of the lease's teachers that cannot label it. */
+  #failingTeacher({ unit, dropped }: SimulatedLease, fault: WorkerPlan['fault']): string | undefined {
+    const broken = this.#world.teachers?.broken.filter(({ fromStep }) => unit.kind === 'train' && unit.step >= fromStep).map(({ teacher }) => teacher) ?? [];
+    return [...broken, ...(fault === 'teacher' ? ['a'] : [])].find((teacher) => !dropped.includes(teacher));
+  }
+
+  #computed(connection: Connected, lease: SimulatedLease, { offer, bytes, fault, ms }: { offer: Offer; bytes: Uint8Array; fault: WorkerPlan['fault']; ms: number }): void {
+    const { id } = lease;
     connection.isBusy = false;
     if (!connection.wire.isOpen) return;
     if (fault === 'die') return this.#die(connection);
     if (fault === 'mute') connection.wire.isMute = true;
     if (fault === 'hang') connection.isHanging = true;
     if (connection.wire.isMute || connection.isHanging) return;
-    if (fault === 'fail') connection.wire.up(() => connection.to.failed(connection, id));
+    const teacher = this.#failingTeacher(lease, fault);
+    if (fault === 'fail' || teacher !== undefined) connection.wire.up(() => connection.to.failed(connection, id, fault === 'fail' ? undefined : teacher));
     else {
       const isInline = this.#world.isInline && fault !== 'stallUpload';
       // Kept in any case: an offer that comes before its step is open is pulled later.

@@ -71,7 +71,7 @@ class Simulation {
     this.#disk.begin(this.#replica);
     this.#last = this.#start();
     const world = {
-      clock: this.#clock, random: this.#random, latencyMs: plan.latencyMs, isInline: plan.isInline, compression: plan.compression, coordinator: () => this.#coordinator, fired: (fault: string) => void this.#fired.add(fault),
+      clock: this.#clock, random: this.#random, latencyMs: plan.latencyMs, isInline: plan.isInline, compression: plan.compression, teachers: plan.teachers, coordinator: () => this.#coordinator, fired: (fault: string) => void this.#fired.add(fault),
     };
     this.#workers = plan.workers.map((worker, i) => new SimulatedWorker(`p${i}`, worker, world));
     for (const crash of plan.crashes) this.#clock.in(crash.atMs, () => this.#strike(crash));

@@ -120,3 +120,23 @@ describe('a rule for the teachers of a sample', () => {
     expect(problems({ ensemble: { subset: 1 } }, losses)).toEqual(["ensemble.subset: given beside losses.response, which needs every teacher's logits of every sample; a temperature that stays, or no such rule, wanted"]);
   });
 });
+
+describe('a recipe that drops teachers that fail', () => {
+  const two = [{ name: 'a', model: 'a.onnx' }, { name: 'b', model: 'b.onnx' }];
+  const drop = { onFailure: 'drop' };
+  const problems = (losses: unknown, overrides: Record<string, unknown>): string[] => checkFields(recipe(losses, { ensemble: drop, teachers: two, ...overrides })).problems.map(({ text }) => text);
+
+  it.each([
+    ['one teacher', { response: { weight: 1 } }, { teachers: [two[0], { ...two[1], weight: 0 }] }, 'ensemble.onFailure: drop given; two teachers with a weight above 0 wanted, one to go on with'],
+    ['pairs', { response: { weight: 1 }, features: { weight: 1, pairs: [{ student: 'x', teacher: 'a/y' }] } }, {}, 'ensemble.onFailure: drop given, and losses.features compares with single teachers, which it cannot do without; stop wanted'],
+    ['pairs to be found', { attention: { weight: 1, pairs: 'auto' } }, {}, 'ensemble.onFailure: drop given, and losses.attention compares with single teachers, which it cannot do without; stop wanted'],
+    ['workers without teachers', { response: { weight: 1 } }, { labels: { wait: true } }, 'ensemble.onFailure: drop given beside labels.wait, where training workers run no teacher; stop wanted'],
+  ])('is refused with %s', (_, losses, overrides, text) => {
+    expect(problems(losses, overrides)).toEqual([text]);
+  });
+
+  it('is taken with two teachers, and with any recipe by its default', () => {
+    expect(problems({ response: { weight: 1 } }, {})).toEqual([]);
+    expect(problems({ features: { weight: 1, pairs: [{ student: 'x', teacher: 'a/y' }] } }, { ensemble: {} })).toEqual([]);
+  });
+});
