@@ -118,9 +118,10 @@ function teacherProblems({ teachers, data }: Recipe): Finding[] {
 /** Of rules by which a sample is labelled by some of the teachers. */
 function routingProblems({ teachers, ensemble, losses, data, labels }: Recipe): Finding[] {
   const { subset } = ensemble;
-  const specialists = teachers.flatMap(({ specialist }, i) => (specialist === undefined ? [] : [{ specialist, path: ['teachers', i, 'specialist'] }]));
+  const specialists = teachers.flatMap(({ name, specialist }, i) => (specialist === undefined ? [] : [{ name, specialist, path: ['teachers', i, 'specialist'] }]));
   const able = teachers.filter(({ weight, specialist }) => weight > 0 && specialist === undefined).length;
   const rules = [...(subset === undefined ? [] : [['ensemble', 'subset']]), ...specialists.map(({ path }) => path)];
+  const paired = pairedTeachers(losses, teachers);
   const needAll = termsIn(losses).filter((term) => needsOf(losses, term).soft === 'mixture' && typeof temperatureOf(losses, term) !== 'number');
   return [
     ...when(subset !== undefined && labels.from === undefined && subset > able, ['ensemble', 'subset'], `${subset} given; at most ${able} wanted, the teachers with a weight that are no specialists`),
@@ -131,8 +132,19 @@ function routingProblems({ teachers, ensemble, losses, data, labels }: Recipe): 
       ...when(data.train.labels === undefined, path, 'the data has no labels by which samples could be told apart; data.train.labels wanted'),
       ...when(data.augment?.mixup !== undefined, path, 'given beside data.augment.mixup, whose samples are of two classes; one of the two wanted'),
     ]),
+    ...paired.flatMap(({ term }) => when(subset !== undefined, ['ensemble', 'subset'], `given beside ${placeOf(term).join('.')}, which compares every sample with a teacher; one of the two wanted`)),
+    ...specialists.flatMap(({ name, path }) => paired.filter(({ teachers: named }) => named.includes(name)).map(({ term }) => at(path, `given beside ${placeOf(term).join('.')}, which compares every sample with this teacher; one of the two wanted`))),
     ...specialists.flatMap(({ specialist, path }) => specialist.flatMap((one) => when(typeof one === 'string' && !isClassName(one, data), path, `"${String(one)}" is none of data.classNames; one of ${data.classNames?.join(', ') ?? 'them'} wanted`))),
   ];
+}
+
+/** By term with pairs, the teachers that it compares with: all of them where pairs are to be found. */
+function pairedTeachers(losses: Losses, teachers: Recipe['teachers']): { readonly term: LossName; readonly teachers: readonly string[] }[] {
+  const pairs = tapPairs(losses);
+  return termsIn(losses).filter((term) => needsOf(losses, term).pairs).map((term) => {
+    const named = pairs.filter((pair) => pair.term === term).flatMap(({ teacher }) => splitTap(teacher ?? '', teachers)?.teacher ?? []);
+    return { term, teachers: named.length === 0 ? teachers.map(({ name }) => name) : named };
+  });
 }
 
 /** Class names may also come from the folders of a data set. */
@@ -143,10 +155,9 @@ function isClassName(name: string, { classNames, train }: Recipe['data']): boole
 /** What a run cannot go on without. */
 function failureProblems({ ensemble, teachers, losses, labels }: Recipe): Finding[] {
   if (ensemble.onFailure === 'stop') return [];
-  const paired = termsIn(losses).filter((term) => needsOf(losses, term).pairs);
   return [
     ...when(teachers.filter(({ weight }) => weight > 0).length < 2, ['ensemble', 'onFailure'], 'drop given; two teachers with a weight above 0 wanted, one to go on with'),
-    ...paired.flatMap((term) => when(true, ['ensemble', 'onFailure'], `drop given, and ${placeOf(term).join('.')} compares with single teachers, which it cannot do without; stop wanted`)),
+    ...pairedTeachers(losses, teachers).map(({ term }) => at(['ensemble', 'onFailure'], `drop given, and ${placeOf(term).join('.')} compares with single teachers, which it cannot do without; stop wanted`)),
     ...when(labels.wait, ['ensemble', 'onFailure'], 'drop given beside labels.wait, where training workers run no teacher; stop wanted'),
   ];
 }

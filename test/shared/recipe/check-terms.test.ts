@@ -115,6 +115,16 @@ describe('a rule for the teachers of a sample', () => {
     expect(problems(overrides)).toEqual([text]);
   });
 
+  it('is refused beside pairs with a teacher that does not label every sample', () => {
+    const features = (teacher: string): object => ({ response: { weight: 1 }, features: { weight: 1, pairs: [{ student: 'x', teacher }] } });
+    const known = [a, { ...b, specialist: [1] }];
+    expect(problems({ ensemble: { subset: 1 } }, features('a/x'))).toEqual(['ensemble.subset: given beside losses.features, which compares every sample with a teacher; one of the two wanted']);
+    for (const losses of [features('b/x'), { response: { weight: 1 }, features: { weight: 1, pairs: 'auto' } }]) {
+      expect(problems({ teachers: known }, losses)).toEqual(['teachers.1.specialist: given beside losses.features, which compares every sample with this teacher; one of the two wanted']);
+    }
+    expect(problems({ teachers: known }, features('a/x'))).toEqual([]);
+  });
+
   it('is refused beside a temperature that changes', () => {
     const losses = { response: { weight: 1, temperature: { from: 4, to: 1 } } };
     expect(problems({ ensemble: { subset: 1 } }, losses)).toEqual(["ensemble.subset: given beside losses.response, which needs every teacher's logits of every sample; a temperature that stays, or no such rule, wanted"]);
