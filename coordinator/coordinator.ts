@@ -127,8 +127,9 @@ interface Opened {
 
 async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOptions): Promise<Summary> {
   const opened = await openStores(folder, run, options);
-  const active = new Run({ ...opened, run, folder, ...options, expected: options.isRebuilt ? 1 : (options.expected ?? 1), times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now, clockMs: () => performance.now() });
+  const active = new Run({ ...opened, run, folder, ...options, expected: options.isRebuilt ? 1 : (options.expected ?? 1), times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now, clockMs: () => performance.now(), onDrop: () => labels?.endLeases() });
   const labels = openLabels(run, options, (error) => active.fail(error));
+  if (opened.account.dropped.size > 0) labels?.endLeases();
   let admission: Admission | null = null;
   try {
     // An earlier start may have ended because of them.

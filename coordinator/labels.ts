@@ -95,9 +95,14 @@ export class LabelDesk {
     return block === undefined ? this.#sendCounts(request, response, set) : this.#sendBlock(response, set, Number(block));
   }
 
+  /** Nothing more is wanted of workers that only label: the run goes on without one of these teachers, or is at its end. */
+  endLeases(): void {
+    this.#isOver = true;
+  }
+
   /** Waits a moment for the labels that workers have made and not sent yet. */
   async settle(): Promise<void> {
-    this.#isOver = true;
+    this.endLeases();
     const deadlineMs = performance.now() + goodbyeMs;
     while (this.#labellers.size > 0 && performance.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 20));
     while (performance.now() - this.#heardMs < settleMs) {

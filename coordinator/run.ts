@@ -61,6 +61,8 @@ export interface RunOptions {
   readonly probes: Probes;
   readonly reporter: Reporter;
   readonly stopSignal: AbortSignal;
+  /** Called when the run begins to go on without a teacher. */
+  readonly onDrop?: (() => void) | undefined;
   /** Calls back whenever a snapshot is asked for, until what it returns is called. */
   readonly onSnapshotWanted?: ((take: () => void) => () => void) | undefined;
   readonly times: RunTimes;
@@ -251,6 +253,7 @@ export class Run {
         this.#committing = this.#commit(command).catch((error: unknown) => this.fail(error));
         return;
       case 'drop':
+        this.#options.onDrop?.();
         return this.#options.reporter.say('warn', `${command.reason}; from ${nameOfUnit(command.unit)} on the run goes on without it, the others' weights scaled to 1`);
       case 'release':
         this.#releasedHash = command.stateHash;

@@ -75,7 +75,7 @@ async function labelUntilDone(options: LabelWorkerOptions): Promise<ExitCode> {
       const outcome = await labelAll(work, desk, options.stop);
       if (outcome === 'stopped') return exitCodes.stopped;
       if (outcome === 'done') {
-        options.log(`labels: all are there; ${work.labels.counts.computed} of them were made here`);
+        options.log(`labels: no more are wanted; ${work.labels.counts.computed} were made here`);
         return exitCodes.done;
       }
     } finally {

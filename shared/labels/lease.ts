@@ -7,7 +7,7 @@ export const labelRunSchema = z.object({ recipe: z.unknown(), recipeDigest: z.st
 export type LabelRun = z.infer<typeof labelRunSchema>;
 
 const count = z.number().int().nonnegative();
-/** `POST /labels/lease`, with `{"worker": NAME}`. `wait`: others hold all that is left. `done`: nothing is left. */
+/** `POST /labels/lease`, with `{"worker": NAME}`. `wait`: others hold all that is left. `done`: nothing is left, or wanted any more. */
 export const labelLeaseSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('lease'), view: count, block: count }).strict(),
   z.object({ type: z.literal('wait') }).strict(),

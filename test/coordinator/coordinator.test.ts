@@ -1,9 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/journal.js';
+import { LabelDesk } from '../../coordinator/labels.js';
 import type { PreparedRun } from '../../coordinator/run-data.js';
 import { weightsDigest, type Summary } from '../../coordinator/reports/summary.js';
 import { unitsOf } from '../../coordinator/units-of.js';
@@ -18,6 +19,8 @@ import { FakeWorker, fillGradient, type FakeOptions } from './fake-worker.js';
 import { temporaryFolder } from './helpers.js';
 import { teacherOf } from '../shared/labels/fixtures.js';
 import { tinyRun } from './tiny-run.js';
+
+afterEach(() => vi.restoreAllMocks());
 
 const token = 'x'.repeat(43);
 
@@ -47,8 +50,8 @@ function start(run: PreparedRun, out: string, options: Partial<CoordinateOptions
   return { out, summary, port, stop, said, exported };
 }
 
-async function withWorkers(run: PreparedRun, workers: readonly Omit<FakeOptions, 'run' | 'port'>[], out?: string): Promise<{ summary: Summary; rig: Rig; workers: FakeWorker[] }> {
-  const rig = start(run, out ?? (await temporaryFolder()));
+async function withWorkers(run: PreparedRun, workers: readonly Omit<FakeOptions, 'run' | 'port'>[], out?: string, options: Partial<CoordinateOptions> = {}): Promise<{ summary: Summary; rig: Rig; workers: FakeWorker[] }> {
+  const rig = start(run, out ?? (await temporaryFolder()), options);
   const port = await rig.port;
   const started = workers.map((options, i) => new FakeWorker({ name: `fake ${i}`, token, ...options, run, port }));
   return { summary: await rig.summary, rig, workers: started };
@@ -242,6 +245,7 @@ describe('coordinate', () => {
     });
     await expect(rig.summary).rejects.toMatchObject({ exitCode: 75 });
     await worker.closed;
+    const ended = vi.spyOn(LabelDesk.prototype, 'endLeases');
     // These would have deep.
     const leases: (readonly string[] | undefined)[] = [];
     const { summary } = await withWorkers(run, [0, 1].map(() => ({
@@ -249,7 +253,9 @@ describe('coordinate', () => {
         leases.push(lease.dropped);
         return undefined;
       },
-    })), out);
+    })), out, { labels: { folder: await temporaryFolder(), maxBytes: 1e6 } });
+    // Those that only label are told before a worker is there, and at the end.
+    expect(ended).toHaveBeenCalledTimes(2);
     expect(commits(await journalOf(out)).map(({ step, dropped }) => [step, dropped])).toEqual(Array.from({ length: 9 }, (_, step) => [step, step < 2 ? undefined : ['deep']]));
     expect(new Set(leases.map((dropped) => dropped?.join()))).toEqual(new Set(['deep']));
     expect(summary.dropped).toEqual([{ name: 'deep', step: 2 }]);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { JournalLine } from '../../coordinator/journal.js';
+import { LabelDesk } from '../../coordinator/labels.js';
 import type { PreparedRun } from '../../coordinator/run-data.js';
 import type { LabelHome } from '../../shared/labels/home.js';
 import { ensembleDigest, ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
@@ -64,11 +65,14 @@ describe('a run whose teacher breaks', () => {
     expect([first, second, later[0]]).toEqual(['evaluation 0: ', 'commit 0: ', 'commit 1: broken']);
     expect(later.filter((line) => !line.endsWith(': broken'))).toEqual([]);
     const shared = { labels: homeOf(), workerLabels: homeOf };
+    const ended = vi.spyOn(LabelDesk.prototype, 'endLeases');
     for (const [workers, options] of [[2, {}], [3, shared], [1, shared], [2, { cut: true }]] as const) {
       const other = await whole(run, workers, options);
       expect(curve(other.lines)).toEqual(curve(one.lines));
       expect(other.summary.digest).toBe(one.summary.digest);
     }
+    // Once when it is dropped, and once at the end.
+    expect(ended).toHaveBeenCalledTimes(4);
     expect(one.summary.dropped).toEqual([{ name: 'broken', step: 1 }]);
     expect(one.said.filter((line) => line.includes('goes on without it'))).toHaveLength(1);
     const never = await prepareAgain(run, { ...run.recipe, teachers: run.recipe.teachers.filter(({ name }) => name !== 'broken') });

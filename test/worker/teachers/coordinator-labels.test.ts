@@ -74,6 +74,14 @@ async function put(address: string, { body, key = set.key, digest = contentDiges
 }
 
 describe('labels at the coordinator', () => {
+  it('are leased to workers that only label until no more are wanted', async () => {
+    const { address, labels } = await coordinator();
+    const lease = async (): Promise<unknown> => (await fetch(`${address}lease`, { method: 'POST', body: '{"worker":"one"}', headers: { authorization: `Bearer ${token}` } })).json();
+    expect(await lease()).toMatchObject({ type: 'lease' });
+    labels.endLeases();
+    expect(await lease()).toEqual({ type: 'done' });
+  });
+
   it('come from one worker and go to another, to the bit', async () => {
     const { address, labels } = await coordinator();
     const one = worker(address);
