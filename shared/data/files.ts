@@ -69,12 +69,40 @@ export function toTargets(path: string, values: ArrayLike<number>, width: number
 
 const largestLabel = 2 ** 31 - 1;
 
+/** What is known of sequences, as it was read. */
+export interface SequenceValues {
+  /** [samples x positions]; null: no position has a label. */
+  readonly labels: ArrayLike<number> | null;
+  /** [samples x positions]; null: all count, but those with the padding label. */
+  readonly mask: ArrayLike<number> | null;
+  readonly paddingLabel: number | undefined;
+  readonly positions: number;
+  readonly samples: number;
+  /** [samples] */
+  readonly weights: Float32Array | undefined;
+}
+
+/** Labels and weights of every position: a sample's weight where it counts, 0 and no label where it does not. @throws UserError 65 for a mask of other numbers than 0 and 1 */
+export function toSequences(path: string, { labels, mask, paddingLabel, positions, samples, weights }: SequenceValues): { positions: number; labels: Int32Array; weights: Float32Array | undefined } {
+  const isPadding = (at: number): boolean => paddingLabel !== undefined && labels?.[at] === paddingLabel;
+  const counts = (at: number): boolean => (mask === null || mask[at] === 1) && !isPadding(at);
+  const length = samples * positions;
+  for (let at = 0; mask !== null && at < length; at++) {
+    if (mask[at] !== 0 && mask[at] !== 1) throw damaged(path, `sample ${Math.floor(at / positions)} has ${mask[at]} in its mask, at position ${at % positions}; 0 or 1 was wanted`);
+  }
+  const isWeighted = weights !== undefined || mask !== null || paddingLabel !== undefined;
+  return {
+    positions, labels: toLabels(path, Float64Array.from({ length }, (_, at) => (counts(at) ? (labels?.[at] ?? -1) : -1)), positions),
+    weights: isWeighted ? Float32Array.from({ length }, (_, at) => (counts(at) ? (weights?.[Math.floor(at / positions)] ?? 1) : 0)) : undefined,
+  };
+}
+
 /** Labels as int32, -1 for none. @throws UserError 65 for one that is no whole number */
-export function toLabels(path: string, values: ArrayLike<number>): Int32Array {
+export function toLabels(path: string, values: ArrayLike<number>, positions = 1): Int32Array {
   const labels = new Int32Array(values.length);
   for (let i = 0; i < labels.length; i++) {
     const value = values[i] ?? -1;
-    if (!Number.isInteger(value) || value < -1 || value > largestLabel) throw damaged(path, `sample ${i} has label ${value}; a class number from 0, or -1 for none, was wanted`);
+    if (!Number.isInteger(value) || value < -1 || value > largestLabel) throw damaged(path, `sample ${Math.floor(i / positions)} has label ${value}${positions === 1 ? '' : ` at position ${i % positions}`}; a class number from 0, or -1 for none, was wanted`);
     labels[i] = value;
   }
   return labels;

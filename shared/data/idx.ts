@@ -2,7 +2,8 @@
  * IDX, the format of MNIST: two zero bytes, the element type, the number of dimensions, the dimensions (u32 BE), the data.
  * Plain or gzip. Source: the MNIST database's page.
  */
-import { damaged, readDataFile, toLabels, toTargets, toWeights, type TargetRows } from './files.js';
+import { readBeside, type BesidePaths } from './beside.js';
+import { damaged, readDataFile } from './files.js';
 import type { Source } from './rows.js';
 
 interface IdxArray {
@@ -37,22 +38,12 @@ function elements(body: Buffer, type: string): IdxArray['data'] {
 }
 
 /** @throws UserError 2 for a missing file, 65 for one that is no sound IDX file or does not match the other */
-export async function openIdx(inputsPath: string, labelsPath: string | undefined, weightsPath?: string, targetsPath?: string): Promise<Source> {
+export async function openIdx(inputsPath: string, beside: BesidePaths = {}): Promise<Source> {
   const inputs = decodeIdx(inputsPath, await readDataFile(inputsPath));
   const [samples = 0, ...shape] = inputs.dims;
-  const labels = labelsPath === undefined ? new Int32Array(samples).fill(-1) : toLabels(labelsPath, decodeIdx(labelsPath, await readDataFile(labelsPath)).data);
-  if (labels.length !== samples) throw damaged(labelsPath ?? '', `${labels.length} labels; ${samples} were wanted, one for each sample of ${inputsPath}`);
-  const weights = weightsPath === undefined ? undefined : toWeights(weightsPath, decodeIdx(weightsPath, await readDataFile(weightsPath)).data, samples);
-  const told = targetsPath === undefined ? { labels } : await readTargets(targetsPath, samples);
+  const told = await readBeside(beside, { file: inputsPath, samples }, async (path) => decodeIdx(path, await readDataFile(path)));
   const size = shape.reduce((product, dim) => product * dim, 1);
   const { data } = inputs;
   const dtype = data instanceof Uint8Array ? 'uint8' : data instanceof Int32Array ? 'int32' : 'float32';
-  return { file: inputsPath, samples, shape: shape.length === 0 ? [1] : shape, dtype, ...told, weights, read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined };
-}
-
-/** [samples], or [samples x ...]: one number, or a vector. */
-async function readTargets(path: string, samples: number): Promise<TargetRows> {
-  const { dims, data } = decodeIdx(path, await readDataFile(path));
-  if (dims[0] !== samples) throw damaged(path, `${dims[0] ?? 0} targets; ${samples} were wanted, one for each sample`);
-  return toTargets(path, data, dims.slice(1).reduce((product, dim) => product * dim, 1), samples);
+  return { file: inputsPath, samples, shape: shape.length === 0 ? [1] : shape, dtype, ...told, read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined };
 }

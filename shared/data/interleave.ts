@@ -1,6 +1,6 @@
 /** Two sources as one, their samples evenly mixed: wherever the whole is cut, both are there by their shares. */
 import { UserError } from '../errors.js';
-import type { Rows, Source, Targets } from './rows.js';
+import type { Rows, Source } from './rows.js';
 
 /** @throws UserError 2 when their samples are not alike */
 export function interleave(first: Source, second: Source): Source {
@@ -18,21 +18,29 @@ export function interleave(first: Source, second: Source): Source {
     for (let i = from; i < to; i++) out.set(isFirst(i) ? ofFirst.subarray(size * a, size * ++a) : ofSecond.subarray(size * b, size * ++b), (i - from) * size);
     return out;
   };
-  const labels = Int32Array.from({ length: samples }, (_, i) => (isFirst(i) ? first.labels[before(i)] : second.labels[i - before(i)]) ?? -1);
+  const { targets, positions = 1 } = first;
+  if (second.positions !== undefined && second.positions !== positions) throw new UserError(`${second.file}: a mask of ${second.positions} positions; ${positions} wanted, as in ${first.file}`);
+  /** [samples x width]: those of the one that sample i is of, at its row there. */
+  const mixed = <T extends Float32Array | Int32Array>(out: T, width: number, ofFirst: T | undefined, ofSecond: T | undefined): T => {
+    for (let i = 0; i < samples; i++) {
+      const [values, row] = isFirst(i) ? [ofFirst, before(i)] : [ofSecond, i - before(i)];
+      if (values !== undefined) out.set(values.subarray(row * width, (row + 1) * width), i * width);
+    }
+    return out;
+  };
   const isWeighted = first.weights !== undefined || second.weights !== undefined;
-  const { targets } = first;
-  const weightAt = (i: number): number => (isFirst(i) ? first.weights?.[before(i)] : second.weights?.[i - before(i)]) ?? 1;
-  return { ...first, samples, labels, targets: targets === undefined ? undefined : { width: targets.width, values: spread(targets, samples, (i) => (isFirst(i) ? before(i) : null)) }, weights: isWeighted ? Float32Array.from({ length: samples }, (_, i) => weightAt(i)) : undefined, read, close: async () => void (await Promise.all([first.close(), second.close()])) };
+  return {
+    ...first, samples, read, close: async () => void (await Promise.all([first.close(), second.close()])),
+    labels: mixed(new Int32Array(samples * positions).fill(-1), positions, first.labels, undefined),
+    targets: targets === undefined ? undefined : { width: targets.width, values: mixed(new Float32Array(samples * targets.width), targets.width, targets.values, undefined) },
+    weights: isWeighted ? mixed(new Float32Array(samples * positions).fill(1), positions, first.weights, perPosition(second, positions)) : undefined,
+  };
 }
 
-/** [samples x width]: those of the first's; zeros for the others, which have none. */
-function spread({ width, values }: Targets, samples: number, rowAt: (i: number) => number | null): Float32Array {
-  const out = new Float32Array(samples * width);
-  for (let i = 0; i < samples; i++) {
-    const row = rowAt(i);
-    if (row !== null) out.set(values.subarray(row * width, (row + 1) * width), i * width);
-  }
-  return out;
+/** A source without a mask has a weight a sample at most. */
+function perPosition({ weights, positions: own, samples }: Source, positions: number): Float32Array | undefined {
+  if (weights === undefined || own !== undefined || positions === 1) return weights;
+  return Float32Array.from({ length: samples * positions }, (_, at) => weights[Math.floor(at / positions)] ?? 1);
 }
 
 function emptyRows(dtype: Source['dtype'], length: number): Rows {

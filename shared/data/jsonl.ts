@@ -1,33 +1,29 @@
 /** JSON lines: a sample a line, an object of columns. Streamed; kept as float32 (4 bytes a number). */
 import { createInterface } from 'node:readline';
-import { damaged, fileError, streamDataFile, toLabels, toWeights } from './files.js';
+import { damaged, fileError, streamDataFile } from './files.js';
 import type { Source } from './rows.js';
-import { planTable, readLabel, readSample, readTarget, readWeight, targetRows, type Row, type TablePlan, type TableRecipe } from './table.js';
+import { besideRows, planTable, readBeside, readSample, type Row, type RowBeside, type TablePlan, type TableRecipe } from './table.js';
 
 /** @throws UserError 2 for a missing file, 65 for a line that is no sample like the first */
 export async function openJsonl(path: string, recipe: TableRecipe, classNames: readonly string[] | undefined): Promise<Source> {
   let plan: TablePlan | undefined;
   let data = new Float32Array(0);
-  const [labels, weights]: [number[], number[]] = [[], []];
-  const targets: (Float64Array | null)[] = [];
+  const beside: RowBeside[] = [];
   let line = 0;
   for await (const text of linesOf(path)) {
     line++;
     if (text.trim() === '') continue;
     const row = parseRow(path, text, line);
     plan ??= planTable(path, recipe, { names: Object.keys(row), first: row, classNames });
-    const at = labels.length * plan.size;
+    const at = beside.length * plan.size;
     if (at + plan.size > data.length) data = grown(data, at + plan.size);
     readSample(plan, row, `line ${line}`, data, at);
-    labels.push(readLabel(plan, row, `line ${line}`));
-    weights.push(readWeight(plan, row, `line ${line}`));
-    if (plan.targets !== undefined) targets.push(readTarget(plan, row, `line ${line}`));
+    beside.push(readBeside(plan, row, `line ${line}`));
   }
   const { shape = [0], size = 0 } = plan ?? {};
   return {
-    file: path, samples: labels.length, shape, dtype: 'float32',
-    ...(plan?.targets === undefined ? { labels: toLabels(path, labels) } : targetRows(plan, targets, (row) => `row ${row}`)),
-    ...(recipe.weights === undefined ? {} : { weights: toWeights(path, weights, weights.length) }),
+    file: path, samples: beside.length, shape, dtype: 'float32',
+    ...(plan === undefined ? { labels: new Int32Array(0) } : besideRows(plan, beside, (row) => `row ${row}`)),
     read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined,
   };
 }

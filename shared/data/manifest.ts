@@ -13,6 +13,8 @@ export const dataSetSchema = z
     dtype: z.enum(['uint8', 'float32', 'int32']),
     /** Whether shards hold a weight for each sample. */
     isWeighted: z.boolean().optional(),
+    /** Positions of a sequence with a label (and a weight, where there are some) at each; absent: a sample has one. */
+    positions: count.min(1).optional(),
     /** Where samples have target vectors: the numbers of one, and each number's mean over the samples that have one. */
     targets: z.object({ width: count.min(1), means: z.array(z.number()) }).strict().optional(),
     /** In order; sample ids count through them. A shard's bytes: inputs (row after row), labels (int32, -1 for none), weights (float32), targets (float32). */

@@ -1,6 +1,7 @@
 /** NumPy's .npy arrays, alone or in an .npz archive (`set.npz#x`). Little-endian numbers in C order. Source: numpy's format document (NEP 1). */
 import { inflateRawSync } from 'node:zlib';
-import { damaged, readDataFile, toLabels, toTargets, toWeights, type TargetRows } from './files.js';
+import { readBeside, type BesidePaths } from './beside.js';
+import { damaged, readDataFile } from './files.js';
 import type { Rows, Source } from './rows.js';
 
 interface NpyArray {
@@ -99,24 +100,15 @@ function toRows(path: string, data: NpyArray['data']): Rows {
 }
 
 /** @throws UserError 2 for a missing file, 65 for one that cannot be used */
-export async function openNpy(inputsPath: string, labelsPath: string | undefined, weightsPath?: string, targetsPath?: string): Promise<Source> {
+export async function openNpy(inputsPath: string, beside: BesidePaths = {}): Promise<Source> {
   const inputs = await readArray(inputsPath, 'x');
   const [samples = 0, ...shape] = inputs.dims;
-  const found = labelsPath === undefined ? undefined : await readArray(labelsPath, 'y');
-  const labels = found === undefined ? new Int32Array(samples).fill(-1) : toLabels(labelsPath ?? '', Array.from(found.data as ArrayLike<number | bigint>, Number));
-  if (labels.length !== samples) throw damaged(labelsPath ?? '', `${labels.length} labels; ${samples} were wanted, one for each sample of ${inputsPath}`);
-  const weights = weightsPath === undefined ? undefined : toWeights(weightsPath, Array.from((await readArray(weightsPath, 'w')).data as ArrayLike<number | bigint>, Number), samples);
-  const told = targetsPath === undefined ? { labels } : await readTargets(targetsPath, samples);
+  const told = await readBeside(beside, { file: inputsPath, samples }, async (path, member) => {
+    const { dims, data } = await readArray(path, member);
+    return { dims, data: Float64Array.from(data as ArrayLike<number | bigint>, Number) };
+  });
   const data = toRows(inputsPath, inputs.data);
   const size = shape.reduce((product, dim) => product * dim, 1);
   const dtype = data instanceof Uint8Array ? 'uint8' : data instanceof Int32Array ? 'int32' : 'float32';
-  return { file: inputsPath, samples, shape: shape.length === 0 ? [1] : shape, dtype, ...told, weights, read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined };
-}
-
-/** [samples], or [samples x ...]: one number, or a vector. */
-async function readTargets(path: string, samples: number): Promise<TargetRows> {
-  const { dims, data } = await readArray(path, 't');
-  if (dims[0] !== samples) throw damaged(path, `${dims[0] ?? 0} targets; ${samples} were wanted, one for each sample`);
-  const width = dims.slice(1).reduce((product, dim) => product * dim, 1);
-  return toTargets(path, Float64Array.from(data as ArrayLike<number | bigint>, Number), width, samples);
+  return { file: inputsPath, samples, shape: shape.length === 0 ? [1] : shape, dtype, ...told, read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined };
 }

@@ -1,7 +1,7 @@
 /** Parquet: a sample a row. Labels are read at once, the rest by row range when it is asked for. */
-import { damaged, fileError, toLabels, toWeights } from './files.js';
+import { damaged, fileError } from './files.js';
 import type { Source } from './rows.js';
-import { planTable, readLabel, readSample, readTarget, readWeight, targetRows, type Row, type TableRecipe } from './table.js';
+import { besideRows, planTable, readBeside, readSample, type Row, type TableRecipe } from './table.js';
 
 /** @throws UserError 2 for a missing file, 65 for one that is no Parquet, or whose rows are no samples */
 export async function openParquet(path: string, recipe: TableRecipe, classNames: readonly string[] | undefined): Promise<Source> {
@@ -24,14 +24,11 @@ export async function openParquet(path: string, recipe: TableRecipe, classNames:
   const names = parquetSchema(metadata).children.map(({ element }) => element.name);
   const [first = {}] = samples === 0 ? [] : await rowsOf(names, 0, 1);
   const plan = planTable(path, recipe, { names, first, classNames });
-  const beside = [plan.labels, plan.weights, ...(plan.targets ?? [])].filter((name) => name !== undefined);
+  const beside = [plan.labels, plan.weights, plan.mask, ...(plan.targets ?? [])].filter((name) => name !== undefined);
   const labelRows = beside.length === 0 ? [] : await rowsOf(beside, 0, samples);
   return {
     file: path, samples, shape: plan.shape, dtype: 'float32', close: async () => undefined,
-    ...(plan.targets === undefined
-      ? { labels: toLabels(path, Float64Array.from({ length: samples }, (_, i) => readLabel(plan, labelRows[i] ?? {}, `row ${i}`))) }
-      : targetRows(plan, Array.from({ length: samples }, (_, i) => readTarget(plan, labelRows[i] ?? {}, `row ${i}`)), (row) => `row ${row}`)),
-    ...(plan.weights === undefined ? {} : { weights: toWeights(path, Float64Array.from({ length: samples }, (_, i) => readWeight(plan, labelRows[i] ?? {}, `row ${i}`)), samples) }),
+    ...besideRows(plan, Array.from({ length: samples }, (_, i) => readBeside(plan, labelRows[i] ?? {}, `row ${i}`)), (row) => `row ${row}`),
     read: async (from, to) => {
       const out = new Float32Array((to - from) * plan.size);
       (await rowsOf(plan.inputs, from, to)).forEach((row, i) => readSample(plan, row, `row ${from + i}`, out, i * plan.size));

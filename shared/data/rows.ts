@@ -16,11 +16,13 @@ export interface Source {
   /** Shape of one sample, channels last. */
   readonly shape: readonly number[];
   readonly dtype: 'uint8' | 'int32' | 'float32';
-  /** [samples], -1 for none. Where samples have targets: 0 for one that has, -1 for none. */
+  /** [samples], or [samples x positions]; -1 for none. Where samples have targets: 0 for one that has, -1 for none. */
   readonly labels: Int32Array;
   /** Absent: samples have classes. */
   readonly targets?: Targets | undefined;
-  /** [samples], at least 0; absent: all are 1. */
+  /** Of a sequence with a label at each position; absent: samples are no such sequences. */
+  readonly positions?: number | undefined;
+  /** As labels, at least 0; 0 at positions that do not count. Absent: all are 1. */
   readonly weights?: Float32Array | undefined;
   /** By class number, where the format tells: of folders. */
   readonly classNames?: readonly string[];

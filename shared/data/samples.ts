@@ -8,9 +8,9 @@ import { shardStarts } from './sampler.js';
 export interface Batch {
   /** [ids x sample] float32, preprocessed, in the order of the ids. */
   readonly inputs: Float32Array;
-  /** [ids], -1 for none. */
+  /** [ids], or [ids x positions]; -1 for none. */
   readonly labels: Int32Array;
-  /** [ids]; absent: all are 1. */
+  /** As labels; absent: all are 1. */
   readonly weights?: Float32Array;
   /** [ids x width] where samples have target vectors, which those of label -1 have not. */
   readonly vectors?: Float32Array;
@@ -56,8 +56,9 @@ export class Samples {
     const shards = new Map<number, Shard>();
     for (const { shard } of places) if (!shards.has(shard)) shards.set(shard, await this.#shard(shard));
     const inputs = new Float32Array(ids.length * this.#size);
-    const labels = new Int32Array(ids.length);
-    const weights = this.dataSet.isWeighted === true ? new Float32Array(ids.length) : null;
+    const { positions = 1 } = this.dataSet;
+    const labels = new Int32Array(ids.length * positions);
+    const weights = this.dataSet.isWeighted === true ? new Float32Array(ids.length * positions) : null;
     const width = this.dataSet.targets?.width ?? 0;
     const vectors = width === 0 ? null : new Float32Array(ids.length * width);
     places.forEach(({ shard, row }, i) => {
@@ -65,8 +66,8 @@ export class Samples {
       if (found === undefined) return;
       inputs.set(found.inputs.subarray(row * this.#size, (row + 1) * this.#size), i * this.#size);
       if (view !== null) this.#augment(inputs.subarray(i * this.#size, (i + 1) * this.#size), { shard, row, view });
-      labels[i] = found.labels[row] ?? -1;
-      if (weights !== null) weights[i] = found.weights?.[row] ?? 1;
+      labels.set(found.labels.subarray(row * positions, (row + 1) * positions), i * positions);
+      weights?.set(found.weights?.subarray(row * positions, (row + 1) * positions) ?? [], i * positions);
       vectors?.set(found.vectors?.subarray(row * width, (row + 1) * width) ?? [], i * width);
     });
     normalise(inputs, this.dataSet.shape.at(-1) ?? 1, this.preprocess);
@@ -118,9 +119,9 @@ export class Samples {
     if (shard === undefined) throw new RangeError(`shard ${index} of ${this.dataSet.shards.length}`);
     const file = await readFile(await this.fetch(shard.sha256));
     const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
-    const { dtype, isWeighted = false, targets } = this.dataSet;
-    const labelBytes = 4 * shard.samples;
-    const weightBytes = isWeighted ? 4 * shard.samples : 0;
+    const { dtype, isWeighted = false, targets, positions = 1 } = this.dataSet;
+    const labelBytes = 4 * shard.samples * positions;
+    const weightBytes = isWeighted ? labelBytes : 0;
     const vectorBytes = 4 * (targets?.width ?? 0) * shard.samples;
     const inputBytes = shard.bytes - labelBytes - weightBytes - vectorBytes;
     const column = (from: number, length: number): ArrayBuffer => bytes.slice(inputBytes + from, inputBytes + from + length);

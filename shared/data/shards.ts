@@ -11,9 +11,9 @@ import { openSource, type SourceOptions } from './source.js';
 
 export interface WrittenData {
   readonly dataSet: DataSet;
-  /** [samples], -1 for none. */
+  /** [samples], or [samples x positions]; -1 for none. */
   readonly labels: Int32Array;
-  /** [samples]; absent: all are 1. */
+  /** As labels; absent: all are 1. */
   readonly weights?: Float32Array | undefined;
   /** Absent: samples have classes. */
   readonly targets?: Targets | undefined;
@@ -34,14 +34,15 @@ export async function writeShards(recipe: SourceRecipe, folder: string, out: str
   const source = await openSource(recipe, folder, options);
   try {
     const shards: DataSet['shards'] = [];
+    const { positions = 1 } = source;
     for (let from = 0; from < source.samples; from += options.shardSamples) {
       const to = Math.min(source.samples, from + options.shardSamples);
-      const bytes = encodeShard(await checkedRows(source, from, to), source.labels.subarray(from, to), source.weights?.subarray(from, to), targetsBetween(source.targets, from, to));
+      const bytes = encodeShard(await checkedRows(source, from, to), source.labels.subarray(from * positions, to * positions), source.weights?.subarray(from * positions, to * positions), targetsBetween(source.targets, from, to));
       shards.push({ sha256: await store(bytes, out), bytes: bytes.length, samples: to - from });
     }
     const isWeighted = source.weights === undefined ? {} : { isWeighted: true };
     const targets = source.targets === undefined ? {} : { targets: { width: source.targets.width, means: meansOf(source.targets, source.labels) } };
-    return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, ...isWeighted, ...targets, shards }, labels: source.labels, weights: source.weights, targets: source.targets, classNames: source.classNames };
+    return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, ...isWeighted, ...(source.positions === undefined ? {} : { positions }), ...targets, shards }, labels: source.labels, weights: source.weights, targets: source.targets, classNames: source.classNames };
   } finally {
     await source.close();
   }

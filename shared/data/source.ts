@@ -1,6 +1,7 @@
 /** A data set as the user has it on disk, opened by format: shape, labels, and rows on demand. */
 import { isAbsolute, join } from 'node:path';
 import type { SourceRecipe } from '../recipe/schema.js';
+import type { BesidePaths } from './beside.js';
 import { openCsv } from './csv.js';
 import { openFolder } from './folder.js';
 import { openIdx } from './idx.js';
@@ -27,10 +28,11 @@ async function openOne(recipe: SourceRecipe, folder: string, classNames: readonl
   const path = (name: string): string => (isAbsolute(name) ? name : join(folder, name));
   const source = await open(recipe, path, classNames);
   const samples = Math.min(source.samples, recipe.limit ?? source.samples);
-  const labels = source.labels.slice(0, samples);
-  if (recipe.labelled !== undefined) labels.fill(-1, Math.min(recipe.labelled, samples));
+  const { positions = 1 } = source;
+  const labels = source.labels.slice(0, samples * positions);
+  if (recipe.labelled !== undefined) labels.fill(-1, Math.min(recipe.labelled, samples) * positions);
   const isImages = 'images' in recipe && recipe.images !== undefined;
-  const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels, weights: source.weights?.slice(0, samples), targets: rowsOf(source.targets, samples) };
+  const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels, weights: source.weights?.slice(0, samples * positions), targets: rowsOf(source.targets, samples) };
   return recipe.onlyLabelled === true ? onlyLabelled(chosen) : chosen;
 }
 
@@ -39,16 +41,20 @@ function rowsOf(targets: Targets | undefined, samples: number): Targets | undefi
 }
 
 function chosenTargets(targets: Targets | undefined, ids: Uint32Array): Targets | undefined {
-  if (targets === undefined) return undefined;
-  const { width, values } = targets;
-  const chosen = new Float32Array(ids.length * width);
+  return targets === undefined ? undefined : { width: targets.width, values: chosenRows(targets.values, ids, targets.width) };
+}
+
+/** [ids x width] */
+function chosenRows<T extends Float32Array | Int32Array>(values: T, ids: Uint32Array, width: number): T {
+  const chosen = values.slice(0, ids.length * width) as T;
   ids.forEach((id, row) => chosen.set(values.subarray(id * width, (id + 1) * width), row * width));
-  return { width, values: chosen };
+  return chosen;
 }
 
 /** The samples that have a label, in their order, wherever they stand. */
 function onlyLabelled(source: Source): Source {
-  const ids = Uint32Array.from([...source.labels.keys()].filter((id) => (source.labels[id] ?? -1) >= 0));
+  const { positions = 1 } = source;
+  const ids = Uint32Array.from(Array.from({ length: source.samples }, (_, id) => id).filter((id) => source.labels.subarray(id * positions, (id + 1) * positions).some((label) => label >= 0)));
   const read = async (from: number, to: number): Promise<Rows> => {
     const wanted = ids.subarray(from, to);
     const first = wanted[0] ?? 0;
@@ -58,15 +64,15 @@ function onlyLabelled(source: Source): Source {
     wanted.forEach((id, row) => rows.set(all.subarray((id - first) * size, (id - first + 1) * size), row * size));
     return rows;
   };
-  return { ...source, samples: ids.length, targets: chosenTargets(source.targets, ids), labels: Int32Array.from(ids, (id) => source.labels[id] ?? -1), weights: source.weights === undefined ? undefined : Float32Array.from(ids, (id) => source.weights?.[id] ?? 1), read };
+  return { ...source, samples: ids.length, targets: chosenTargets(source.targets, ids), labels: chosenRows(source.labels, ids, positions), weights: source.weights === undefined ? undefined : chosenRows(source.weights, ids, positions), read };
 }
 
 function open(recipe: SourceRecipe, path: (name: string) => string, classNames: readonly string[] | undefined): Promise<Source> {
   switch (recipe.format) {
     case 'idx':
-      return openIdx(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels), recipe.weights === undefined ? undefined : path(recipe.weights), recipe.targets === undefined ? undefined : path(recipe.targets));
+      return openIdx(path(recipe.images ?? recipe.inputs ?? ''), besidePaths(recipe, path));
     case 'npy':
-      return openNpy(path(recipe.images ?? recipe.inputs ?? ''), recipe.labels === undefined ? undefined : path(recipe.labels), recipe.weights === undefined ? undefined : path(recipe.weights), recipe.targets === undefined ? undefined : path(recipe.targets));
+      return openNpy(path(recipe.images ?? recipe.inputs ?? ''), besidePaths(recipe, path));
     case 'csv':
       return openCsv(path(recipe.inputs), recipe);
     case 'jsonl':
@@ -78,6 +84,11 @@ function open(recipe: SourceRecipe, path: (name: string) => string, classNames: 
     default:
       return recipe satisfies never;
   }
+}
+
+function besidePaths({ labels, weights, targets, mask, paddingLabel }: Extract<SourceRecipe, { format: 'idx' | 'npy' }>, path: (name: string) => string): BesidePaths {
+  const of = (name: string | undefined): string | undefined => (name === undefined ? undefined : path(name));
+  return { labels: of(labels), weights: of(weights), targets: of(targets), mask: of(mask), paddingLabel };
 }
 
 /** An image of [height, width] gets its one channel. */

@@ -41,5 +41,5 @@ function sourceFiles(at: Path, source: SourceRecipe): [Path, string | undefined]
   const { inputs } = source;
   if (source.format === 'csv' || source.format === 'jsonl' || source.format === 'parquet') return [[[...at, 'inputs'], inputs]];
   const file = (name: string | undefined): string | undefined => (source.format === 'npy' ? name?.split('#')[0] : name);
-  return [[[...at, 'images'], file(source.images)], [[...at, 'inputs'], file(inputs)], [[...at, 'labels'], file(source.labels)], [[...at, 'weights'], file(source.weights)], [[...at, 'targets'], file(source.targets)]];
+  return [[[...at, 'images'], file(source.images)], [[...at, 'inputs'], file(inputs)], [[...at, 'labels'], file(source.labels)], [[...at, 'weights'], file(source.weights)], [[...at, 'targets'], file(source.targets)], [[...at, 'mask'], file(source.mask)]];
 }

@@ -36,6 +36,8 @@ const choice = {
   labelled: z.number().int().nonnegative().optional().describe('only the first so many samples keep their labels; the others take part in the soft-label terms alone'),
   onlyLabelled: z.boolean().optional().describe('only samples with a label, after limit and labelled'),
 };
+const padding = { paddingLabel: z.number().int().optional().describe('task sequence: positions with this label do not count (the usual ignore index), in place of a mask or beside it') };
+
 /** Of a file with an array: `images` of [height, width] get their one channel, `inputs` are taken as they are. */
 const arrays = {
   images: z.string().optional().describe('file of images, channels last; [height, width] gets its one channel'),
@@ -43,6 +45,8 @@ const arrays = {
   labels: z.string().optional(),
   weights: z.string().optional().describe('file of a weight a sample, at least 0: what its share in each loss term is multiplied by'),
   targets: z.string().optional().describe('file of a number or a vector a sample, for the tasks regression and multiLabel; a row of NaN means no target'),
+  mask: z.string().optional().describe('task sequence: file of a number for each position of each sample, 1 where it counts and 0 where it does not'),
+  ...padding,
 };
 
 const csvColumn = z.union([z.string(), z.number().int().nonnegative()]);
@@ -54,6 +58,8 @@ const columns = {
   labels: z.string().optional().describe("the label's column: class numbers, or names of data.classNames; null means no label"),
   weights: z.string().optional().describe("the weight's column"),
   targets: z.union([z.string(), z.array(z.string()).min(1)]).optional().describe("the target's column, of numbers or lists, or several; null means no target"),
+  mask: z.string().optional().describe('task sequence: the column of lists with 1 for each position that counts and 0 for others'),
+  ...padding,
   shape: z.array(positiveInt).optional().describe("shape of one sample; default: as the first row's lists are"),
 };
 
@@ -187,7 +193,7 @@ export const recipeSchema = z
     losses: lossSchema,
     data: z
       .object({
-        task: z.enum(tasks).optional().describe('what samples are to be told: their class (default), numbers (regression), or which of several labels they have (multiLabel)'),
+        task: z.enum(tasks).optional().describe('what samples are to be told: their class (default), numbers (regression), which of several labels they have (multiLabel), or the class at each position (sequence)'),
         train: sourceSchema,
         eval: sourceSchema.optional(),
         unlabelled: sourceSchema.optional().describe('further training samples, without labels, evenly mixed with those of train'),

@@ -60,7 +60,7 @@ describe('readRecipe', () => {
     ['class names of another number', good.replace(/^data:\n/m, 'data:\n  classNames: [x, y]\n  classes: 3\n'), 'dir/my.yaml:10: data.classNames: 2 names given; 3 wanted, as data.classes says'],
     ['a format that is none', good.replace('format: idx', 'format: tfrecord'), 'dir/my.yaml:10: data.train.format: "tfrecord" given; one of idx, npy, csv, jsonl, parquet, folder wanted'],
     ['a slip in a choice', good.replace('name: adam', 'name: adm'), 'dir/my.yaml:11: optimizer.name: "adm" given; one of sgd, adam, adamw (adam?) wanted'],
-    ['a key of another format', good.replace('images: x', 'images: x, delimiter: ";"'), 'dir/my.yaml:10: data.train.delimiter: unknown key; one of format, images, inputs, labels, weights, targets, limit, labelled, onlyLabelled wanted'],
+    ['a key of another format', good.replace('images: x', 'images: x, delimiter: ";"'), 'dir/my.yaml:10: data.train.delimiter: unknown key; one of format, images, inputs, labels, weights, targets, mask, paddingLabel, limit, labelled, onlyLabelled wanted'],
     ['a student of both kinds', good.replace('builtin: mlp', 'builtin: mlp, model: m.json'), 'dir/my.yaml:2: student: builtin and model given; one of the two wanted'],
     ['a student of no kind', good.replace('builtin: mlp, ', ''), 'dir/my.yaml:2: student: missing; builtin: NAME or model: FILE wanted'],
     ['a number that is none', good.replace('0.001', '.nan'), 'dir/my.yaml:11: optimizer.learningRate: NaN given; a number wanted'],
