@@ -17,7 +17,7 @@ const sound = (name: string, text: string): Check => ({ name, isSound: true, tex
 const broken = (name: string, text: string): Check => ({ name, isSound: false, text });
 
 /** @param lines those that count, after rewinds */
-export function checkJournal(lines: readonly JournalLine[]): Check {
+export function checkJournal(lines: readonly JournalLine[], countsSamples = true): Check {
   const name = 'journal';
   let [step, unit] = [0, -1];
   let dropped: readonly string[] = [];
@@ -26,7 +26,7 @@ export function checkJournal(lines: readonly JournalLine[]): Check {
     const where = `the ${line.type} of unit ${line.unit}`;
     if (line.unit !== unit + 1) return broken(name, `${where} follows unit ${unit}`);
     if (line.step !== step) return broken(name, `${where} is of step ${line.step}; step ${step} was due`);
-    const bad = line.type === 'commit' ? badCommit(line) : Object.entries(line.sums).find(([, value]) => !Number.isFinite(value))?.[0];
+    const bad = line.type === 'commit' ? badCommit(line, countsSamples) : Object.entries(line.sums).find(([, value]) => !Number.isFinite(value))?.[0];
     if (bad !== undefined) return broken(name, `${where}: ${bad}`);
     const back = dropped.find((teacher) => line.dropped?.includes(teacher) !== true);
     if (back !== undefined) return broken(name, `${where}: teacher ${back} is back, which was dropped before`);
@@ -38,9 +38,9 @@ export function checkJournal(lines: readonly JournalLine[]): Check {
   return sound(name, `${step} commits, ${count('evaluation')} evaluations, ${count('generation')} generations, each unit once and in order`);
 }
 
-function badCommit(line: CommitLine): string | undefined {
+function badCommit(line: CommitLine, countsSamples: boolean): string | undefined {
   if (line.samples !== line.to - line.from) return `${line.samples} samples in [${line.from}, ${line.to})`;
-  const over = Object.entries(line.counts).find(([, count]) => count > line.samples);
+  const over = countsSamples ? Object.entries(line.counts).find(([, count]) => count > line.samples) : undefined;
   if (over !== undefined) return `${over[0]} counts ${over[1]} of ${line.samples} samples`;
   if (line.skip !== undefined) return undefined;
   return line.sums.samples === line.samples ? undefined : `contributions of ${line.sums.samples ?? 0} samples in a commit of ${line.samples}`;

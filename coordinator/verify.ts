@@ -37,8 +37,9 @@ export async function verifyRun(path: string): Promise<Verified> {
   const journal = await readJournal(join(path, 'journal.jsonl'));
   const lines = afterRewinds(journal.lines);
   const log = await readLog(join(path, 'log'));
+  const recipe = await readRecipe(join(path, 'recipe.yaml'));
   const checks = [
-    checkJournal(lines), checkCoverage(lines), checkLog(log.records, lines), checkSnapshots(await readSnapshots(join(path, 'snapshots')), lines), ...(await checkReports(path, lines)),
+    checkJournal(lines, countsSamples(recipe)), checkCoverage(lines), checkLog(log.records, lines), checkSnapshots(await readSnapshots(join(path, 'snapshots')), lines), ...(await checkReports(path, recipe, lines)),
   ];
   const notes = [
     ...(journal.tornBytes > 0 ? [`journal.jsonl ends with ${journal.tornBytes} bytes of a line that was never finished`] : []),
@@ -68,10 +69,7 @@ async function digestOf(path: string): Promise<string> {
 }
 
 /** metrics.jsonl, summary.json and the students that were written, against the journal. */
-async function checkReports(path: string, lines: readonly JournalLine[]): Promise<Check[]> {
-  const file = join(path, 'recipe.yaml');
-  const text = await readFile(file, 'utf8');
-  const recipe = parseStored(file, recipeSchema.loose(), () => withoutDigests(parse(text)));
+async function checkReports(path: string, recipe: Recipe, lines: readonly JournalLine[]): Promise<Check[]> {
   const units = unitsOfJournal(recipe, lines);
   const account = new Account({ weightsAt: (step) => weightsAt(recipe.losses, step, units.totalSteps), closesEpoch: units.closesEpoch, patience: recipe.evaluate.earlyStop?.patience });
   const metrics = lines.flatMap((line) => account.add(line) ?? []);
@@ -84,6 +82,16 @@ async function checkReports(path: string, lines: readonly JournalLine[]): Promis
     checkMetrics(written, JSON.parse(JSON.stringify(metrics)) as unknown[], summary !== null),
     ...(summary === null ? [] : [checkReport('summary', pick(summary), derive(account)), ...(await checkStudents(path, summary))]),
   ];
+}
+
+async function readRecipe(file: string): Promise<Recipe> {
+  const text = await readFile(file, 'utf8');
+  return parseStored(file, recipeSchema.loose(), () => withoutDigests(parse(text)));
+}
+
+/** Whether a term counts each of its samples once: neither by weights nor by positions. */
+function countsSamples({ data }: Recipe): boolean {
+  return data.task !== 'sequence' && [data.train, data.unlabelled].every((source) => source === undefined || source.format === 'folder' || source.weights === undefined);
 }
 
 function withoutDigests(recipe: unknown): unknown {
