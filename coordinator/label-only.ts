@@ -86,7 +86,7 @@ async function writeLabels(desk: LabelDesk, out: string, samples: number): Promi
   const [set] = desk.sets;
   if (set === undefined) throw new Error('a desk without label sets');
   const temperature = set.form.isDistribution ? [{ name: 'temperature', dims: [1], pieces: [Float32Array.of(Number(set.name.slice(2)))] }] : [];
-  await writeNpz(out, [{ name: 'logits', dims: [samples, set.form.classes], pieces: sound(desk.values(0)) }, ...temperature]);
+  await writeNpz(out, [{ name: 'logits', dims: [samples, ...(set.form.positions === undefined ? [] : [set.form.positions]), set.form.classes], pieces: sound(desk.values(0)) }, ...temperature]);
 }
 
 async function* sound(pieces: AsyncIterable<Float32Array | null>): AsyncGenerator<Float32Array> {

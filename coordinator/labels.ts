@@ -16,7 +16,7 @@ import { decodeRows, rowsPerMessage } from '../shared/labels/rows-message.js';
 import { areKept, labelSets, precisionOf, type LabelSet, type LabelSource } from '../shared/labels/sets.js';
 import { openShelf, type LabelShelf } from '../shared/labels/shelf.js';
 import { contentDigest } from '../shared/labels/content-digest.js';
-import { errorBound } from '../shared/labels/precision.js';
+import { errorBound, widthOf } from '../shared/labels/precision.js';
 import { workerHeader, type LabelLease } from '../shared/labels/lease.js';
 import { answer } from './artifacts.js';
 import { labelRun, leaseRequestSchema, LabelWork } from './label-work.js';
@@ -120,7 +120,7 @@ export class LabelDesk {
 
   /** All labels, [samples x classes] of each block of a set, in the order of the samples; null where some are missing. */
   async *values(set: number): AsyncGenerator<Float32Array | null> {
-    const { classes } = this.#setAt(set).form;
+    const classes = widthOf(this.#setAt(set).form);
     for (const number of this.#shelf.plan.blocks.keys()) {
       const block = await this.#shelf.open(set, number);
       const out = new Float32Array(block.rows * classes);

@@ -17,7 +17,7 @@ import { pluginDigests, type InstalledPlugins } from '../shared/plugins.js';
 import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
 import { lossSchema } from '../shared/recipe/loss-schema.js';
 import type { Preprocess, Recipe, SourceRecipe, TeacherRecipe } from '../shared/recipe/schema.js';
-import { taskOf, widthText, type Task } from '../shared/recipe/task.js';
+import { hasVectors, taskOf, widthText, type Task } from '../shared/recipe/task.js';
 import { hardTerms, needsOf, termsIn } from '../shared/recipe/terms.js';
 import type { ArtifactSource } from './artifacts.js';
 import { weightsDigest } from './reports/summary.js';
@@ -30,6 +30,8 @@ export interface Expected {
   readonly inputShape: readonly number[];
   readonly classes: number;
   readonly task: Task;
+  /** Of a sequence, at each of which a model gives its classes. */
+  readonly positions?: number | undefined;
   readonly seed: number;
   readonly classNames?: readonly string[] | undefined;
   /** What the student's samples go through. */
@@ -77,7 +79,7 @@ export async function prepareRun(options: PrepareOptions): Promise<PreparedRun> 
   const plugins = await pluginDigests(given.losses, options.plugins ?? new Map());
   const data = await prepareData(options);
   const expected: Expected = {
-    inputShape: data.manifest.train.shape, classes: data.manifest.classes, task: taskOf(given), seed: given.seed,
+    inputShape: data.manifest.train.shape, classes: data.manifest.classes, task: taskOf(given), positions: data.manifest.train.positions, seed: given.seed,
     classNames: data.classNames, preprocess: data.manifest.preprocess,
   };
   const inspected = await options.tools.inspectStudent(given.student, recipeFolder, expected);
@@ -129,6 +131,8 @@ async function prepareData({ recipe, recipeFolder, shardFolder, tools }: Prepare
   const classes = widthOf(recipe, classNames, train, evaluation);
   checkTold('data.train', recipe, train, classes);
   if (evaluation !== null) checkTold('data.eval', recipe, evaluation, classes);
+  const [own, other] = [train.dataSet.positions, evaluation?.dataSet.positions];
+  if (own !== undefined && other !== undefined && own !== other) throw new UserError(`data.eval: sequences of ${other} positions; ${own} wanted, as data.train has`);
   checkMixture(recipe, train.labels);
   const sets = evaluation === null ? [train.dataSet] : [train.dataSet, evaluation.dataSet];
   const artifacts = new Map<string, ArtifactSource>(sets.flatMap(({ shards }) => shards.map(({ sha256 }) => [sha256, { path: join(shardFolder, sha256) }] as const)));
@@ -151,7 +155,7 @@ function checkAugment({ data: { augment } }: Recipe, shape: readonly number[]): 
 /** Numbers that student and teachers give: classes, or those of a target. @throws UserError 2 where the data does not tell, or says twice */
 function widthOf(recipe: Recipe, classNames: readonly string[] | undefined, train: WrittenData, evaluation: WrittenData | null): number {
   const task = taskOf(recipe);
-  if (task === 'classes') return classesOf(recipe, classNames, train.labels, evaluation?.labels ?? new Int32Array(0));
+  if (!hasVectors(task)) return classesOf(recipe, classNames, train.labels, evaluation?.labels ?? new Int32Array(0));
   const said: [string, number | undefined][] = [['data.train', train.targets?.width], ['data.eval', evaluation?.targets?.width], ['data.classes', recipe.data.classes], ['data.classNames', recipe.data.classNames?.length]];
   const [first, ...others] = said.flatMap(([where, width]) => (width === undefined ? [] : [{ where, width }]));
   if (first === undefined) throw new UserError('data.classes is needed: the data has no targets to count the numbers of');
@@ -169,23 +173,25 @@ function classesOf(recipe: Recipe, classNames: readonly string[] | undefined, ..
 }
 
 /** @throws UserError 65 when a class or a target is none of the task's */
-function checkTold(where: string, recipe: Recipe, { labels, targets }: WrittenData, classes: number): void {
+function checkTold(where: string, recipe: Recipe, { labels, targets, dataSet: { positions } }: WrittenData, classes: number): void {
   const task = taskOf(recipe);
-  if (task === 'classes') return checkLabels(where, labels, classes);
+  if (task === 'sequence' && positions === undefined) throw new UserError(`${where}: a label a sample; one for each position ([samples, positions]) wanted, with data.task sequence`);
+  if (task !== 'sequence' && positions !== undefined) throw new UserError(`${where}: labels of ${positions} positions a sample; one a sample wanted, or data.task sequence`);
+  if (!hasVectors(task)) return checkLabels(where, labels, classes, positions);
   const at = task === 'multiLabel' ? (targets?.values.findIndex((value) => value < 0 || value > 1) ?? -1) : -1;
   if (at >= 0) throw new UserError(`${where}: sample ${Math.floor(at / classes)} has ${targets?.values[at]} for label ${at % classes}; 0 to 1 wanted`, exitCodes.data);
 }
 
 /** @throws UserError 2 when a sample without a target would be mixed into one that has one */
 function checkMixture(recipe: Recipe, labels: Int32Array): void {
-  const bare = taskOf(recipe) === 'classes' || recipe.data.augment?.mixup === undefined ? -1 : labels.findIndex((label) => label < 0);
+  const bare = !hasVectors(taskOf(recipe)) || recipe.data.augment?.mixup === undefined ? -1 : labels.findIndex((label) => label < 0);
   const isTaught = termsIn(recipe.losses).some((term) => needsOf(recipe.losses, term).over === 'labelled');
   if (bare >= 0 && isTaught) throw new UserError(`data.augment.mixup: sample ${bare} has no target to mix; targets of all samples wanted (data.train.onlyLabelled, and no data.unlabelled), or no mixup`);
 }
 
-function checkLabels(where: string, labels: Int32Array, classes: number): void {
+function checkLabels(where: string, labels: Int32Array, classes: number, positions = 1): void {
   const at = labels.findIndex((label) => label >= classes);
-  if (at >= 0) throw new UserError(`${where}: sample ${at} has label ${labels[at]}; with ${classes} classes labels go from 0 to ${classes - 1}`, exitCodes.data);
+  if (at >= 0) throw new UserError(`${where}: sample ${Math.floor(at / positions)} has label ${labels[at]}${positions === 1 ? '' : ` at position ${at % positions}`}; with ${classes} classes labels go from 0 to ${classes - 1}`, exitCodes.data);
 }
 
 async function prepareTeachers({ recipe, recipeFolder, tools, warn }: PrepareOptions, expected: Expected): Promise<{ specs: TeacherSpec[]; artifacts: Map<string, ArtifactSource>; taps: Map<string, readonly TapShape[]> }> {
@@ -234,8 +240,8 @@ function sorted(value: unknown): unknown {
  * @throws UserError (2) when nothing is labelled
  */
 export function baselineRecipe(run: PreparedRun): Recipe {
-  const { recipe, trainLabels } = run;
-  const labelled = trainLabels.reduce((count, label) => (label >= 0 ? count + 1 : count), 0);
+  const { recipe, trainLabels, manifest: { train: { positions = 1 } } } = run;
+  const labelled = new Set(Array.from(trainLabels.keys()).filter((at) => (trainLabels[at] ?? -1) >= 0).map((at) => Math.floor(at / positions))).size;
   if (labelled === 0) throw new UserError('baseline: the training data has no labels to train on alone');
   const { stepsPerEpoch, totalSteps } = unitsOf(run);
   const ownStepsPerEpoch = Math.ceil(labelled / recipe.batch.size);

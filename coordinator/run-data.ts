@@ -22,9 +22,9 @@ export interface PreparedRun {
   readonly studentArtifact: Artifact;
   readonly manifestArtifact: Artifact;
   readonly manifest: Manifest;
-  /** Per sample of the training set: its label, -1 for none. */
+  /** Per sample of the training set (and position of a sequence): its label, -1 for none. */
   readonly trainLabels: Int32Array;
-  /** By sample id; absent: all are 1. */
+  /** As trainLabels; absent: all are 1. */
   readonly trainWeights?: Float32Array | undefined;
   /** Sample id at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;

@@ -75,15 +75,17 @@ function evaluation(input: PlanInput, at: { subject: 'student' | 'teachers'; ste
 export interface DivisorSource {
   /** The recipe's. */
   readonly losses: Losses;
-  /** Per sample id: its label, -1 for none. */
+  /** Per sample id (and position of a sequence): its label, -1 for none. */
   readonly labels: Int32Array;
-  /** Per sample id; absent: all are 1. */
+  /** As labels; absent: all are 1. */
   readonly weights?: Float32Array | undefined;
+  /** Of a sequence; default 1. */
+  readonly positions?: number | undefined;
   /** Sample id at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;
 }
 
-/** Per loss term, what its sum over the unit's global batch is divided by: the weights of the labelled samples for terms of labels, of all samples for the others; a sample without a weight counts 1. */
+/** Per loss term, what its sum over the unit's global batch is divided by: the weights of the labelled samples for terms of labels, of all samples for the others; a sample without a weight counts 1. Of sequences the positions' in place of the samples'. */
 export function divisorsOf(unit: Unit, source: DivisorSource): Record<string, number> {
   if (unit.kind === 'evaluate') return {};
   const { all, labelled } = weightsIn(unit, source);
@@ -91,13 +93,15 @@ export function divisorsOf(unit: Unit, source: DivisorSource): Record<string, nu
 }
 
 /** In float64, in the order of the epoch. */
-function weightsIn(unit: Unit, { labels, weights, sampleAt }: DivisorSource): { readonly all: number; readonly labelled: number } {
+function weightsIn(unit: Unit, { labels, weights, positions = 1, sampleAt }: DivisorSource): { readonly all: number; readonly labelled: number } {
   let [all, labelled] = [0, 0];
   for (let position = unit.from; position < unit.to; position++) {
     const id = sampleAt(unit.epoch, position);
-    const weight = weights?.[id] ?? 1;
-    all += weight;
-    if ((labels[id] ?? -1) >= 0) labelled += weight;
+    for (let at = id * positions; at < (id + 1) * positions; at++) {
+      const weight = weights?.[at] ?? 1;
+      all += weight;
+      if ((labels[at] ?? -1) >= 0) labelled += weight;
+    }
   }
   return { all, labelled };
 }

@@ -5,14 +5,16 @@
 import type { RandomKey } from '../shared/random.js';
 import type { PooledMoments } from '../shared/reduction/moments.js';
 import type { LossesAtStep } from '../shared/recipe/loss-schema.js';
-import type { Task } from '../shared/recipe/task.js';
+import type { VectorTask } from '../shared/recipe/task.js';
 import type { Activation } from './losses/activation.js';
 import type { SoftLabels } from './soft-labels.js';
 import type { Begin } from './trainer-messages.js';
 
 export interface Targets {
-  /** [rows]; -1: no label. */
+  /** [rows], or of sequences [rows x positions], each a row for the losses; -1: no label. */
   readonly labels: Int32Array;
+  /** Whether positions of weight 0 are no part of anything. */
+  readonly isSequence?: boolean;
   /** [rows x classes]: what the student's outputs should be, of the rows whose label is not -1; absent where samples have classes. Of mixed rows mixed, too. */
   readonly vectors?: Float32Array | undefined;
   /** [rows]: what each row's share in the loss terms is multiplied by; absent: 1. */
@@ -64,7 +66,7 @@ export interface StudentCompute {
 
 /** What an evaluation judges, where samples have target vectors. */
 export interface Goal {
-  readonly task: Exclude<Task, 'classes'>;
+  readonly task: VectorTask;
   /** Of each number of the evaluation set's targets. */
   readonly means: readonly number[];
 }
@@ -74,6 +76,8 @@ export interface RunCompute {
   readonly classes: number;
   /** Absent: samples have classes. */
   readonly goal?: Goal;
+  /** Of a sequence with a class at each; absent: samples have one. */
+  readonly positions?: number;
   /** Samples [from, to) of the epoch's order, with labels and, where a loss wants them, soft labels, without the teachers `dropped`. @throws TeacherFailure */
   trainBatch(epoch: number, from: number, to: number, dropped?: readonly string[]): Promise<MicroBatch>;
   /** Samples [from, to) of the evaluation set, without soft labels. */

@@ -25,6 +25,8 @@ export interface ExpectedStudent {
   readonly classes: number;
   /** Default: classes. */
   readonly task?: Task;
+  /** Of a sequence, at each of which it gives its classes. */
+  readonly positions?: number | undefined;
   readonly seed: number;
   /** Asked for only when the student is a file. */
   readonly openTensorFlow: () => Promise<TensorFlow>;
@@ -67,7 +69,7 @@ async function inspectFile(student: FileStudent, folder: string, expected: Expec
     if (!isDrawn) await loadWeights(tf, { student, folder, json, built });
     const exits = outputLayers(modelOf(topology)).slice(0, -1);
     const specs = await withExits(tf, topology, built.weights.map((weight) => weight.spec), exits);
-    const spec: StudentSpec = { topology, weights: specs, inputShape: [...expected.inputShape], classes: expected.classes, ...(exits.length === 0 ? {} : { exits }) };
+    const spec: StudentSpec = { topology, weights: specs, inputShape: [...expected.inputShape], classes: expected.classes, ...(expected.positions === undefined ? {} : { positions: expected.positions }), ...(exits.length === 0 ? {} : { exits }) };
     const weights = new Map(built.weights.map(({ spec: { name }, variable }) => [name, Float32Array.from(variable.dataSync())]));
     checkFinite(student, weights);
     const warnings = [
@@ -107,7 +109,7 @@ async function read(key: string, path: string): Promise<Buffer> {
 }
 
 /** One input of the data's samples; of every output as many logits as there are classes. */
-function checkShapes(file: string, { model }: StudentModel, { inputShape, classes, task = 'classes' }: ExpectedStudent): void {
+function checkShapes(file: string, { model }: StudentModel, { inputShape, classes, positions, task = 'classes' }: ExpectedStudent): void {
   const [input] = model.inputs;
   if (input === undefined || model.inputs.length > 1) throw new UserError(`student ${file}: it has ${model.inputs.length} inputs; one was wanted`, exitCodes.data);
   const takes = input.shape.slice(1);
@@ -116,9 +118,9 @@ function checkShapes(file: string, { model }: StudentModel, { inputShape, classe
   }
   for (const [i, output] of model.outputs.entries()) {
     const gives = output.shape.slice(1);
-    if (gives.length === 1 && gives[0] === classes) continue;
+    if (gives.at(-1) === classes && (positions === undefined ? gives.length === 1 : gives.length === 2 && (gives[0] === positions || gives[0] === null))) continue;
     const which = model.outputs.length === 1 ? 'its output shape' : `the shape of its output ${model.outputNames[i] ?? ''}`;
-    throw new UserError(`student ${file}: ${which} is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${widthText(task, classes)}`);
+    throw new UserError(`student ${file}: ${which} is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${widthText(task, classes)}${positions === undefined ? '' : ` at ${positions} positions`}`);
   }
   const twice = model.outputNames.find((name, i) => model.outputNames.indexOf(name) < i);
   if (twice !== undefined) throw new UserError(`student ${file}: two of its outputs come from the layer ${twice}; a layer for each was wanted`, exitCodes.data);

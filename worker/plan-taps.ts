@@ -49,11 +49,12 @@ export async function planTaps({ recipe, student, teachers, openTensorFlow }: Pl
   const own = await studentTapShapes(await openTensorFlow(), student.spec);
   const named = withPairs(recipe, answering(own, student.spec), teachers);
   const shapeOf = (pair: TapPair): { student: readonly number[]; teacher: readonly number[] } => ({
-    student: studentShape(pair.student, own, pair.term), teacher: pair.teacher === null ? studentShape(pair.to ?? '', own, pair.term) : teacherShape(pair.teacher, { recipe, teachers, classes: student.spec.classes }),
+    student: studentShape(pair.student, own, pair.term), teacher: pair.teacher === null ? studentShape(pair.to ?? '', own, pair.term) : teacherShape(pair.teacher, { recipe, teachers, logits: [...(student.spec.positions === undefined ? [] : [student.spec.positions]), student.spec.classes] }),
   });
   const adapters = tapPairs(named.losses).flatMap((pair) => {
     const shapes = shapeOf(pair);
     checkPair(pair, shapes.student, shapes.teacher);
+    if (student.spec.positions !== undefined) checkPositions(pair, shapes, student.spec.positions);
     return adapterWeights(pair, shapes, recipe.seed);
   });
   const spec = { ...student.spec, weights: [...student.spec.weights, ...adapters.map((adapter) => adapter.spec)] };
@@ -73,9 +74,9 @@ function studentShape(tap: string, own: readonly TapShape[], term: string): read
   throw new UserError(`losses.${term}: the student has no tap "${tap}"; it has ${own.map(({ name }) => name).join(', ')}`);
 }
 
-function teacherShape(path: string, { recipe, teachers, classes }: { recipe: Recipe; teachers: PlanTapsOptions['teachers']; classes: number }): readonly number[] {
+function teacherShape(path: string, { recipe, teachers, logits }: { recipe: Recipe; teachers: PlanTapsOptions['teachers']; logits: readonly number[] }): readonly number[] {
   const found = splitTap(path, recipe.teachers);
-  if (found?.tap === 'logits') return [classes];
+  if (found?.tap === 'logits') return logits;
   const shape = teachers.get(found?.teacher ?? '')?.find(({ name }) => name === found?.tap)?.shape;
   if (shape === undefined) throw new UserError(`losses: ${path}: no such tap of a teacher`);
   return shape;
@@ -94,6 +95,13 @@ function checkPair(pair: TapPair, student: readonly number[], teacher: readonly 
   }
   const isSame = student.length === teacher.length && (pair.adapter === 'conv1x1' || student.at(-1) === teacher.at(-1));
   if (!isSame) throw new UserError(`${where} differ in their channels; adapter ${student.length === teacher.length && student.length > 1 ? 'conv1x1' : 'dense'} wanted`);
+}
+
+/** Of sequences both sides have a vector at each position: those that do not count are left out. */
+function checkPositions(pair: TapPair, { student, teacher }: { readonly student: readonly number[]; readonly teacher: readonly number[] }, positions: number): void {
+  const sides = [{ tap: pair.student, shape: student }, { tap: pair.teacher ?? pair.to ?? '', shape: teacher }];
+  const other = sides.find(({ shape }) => shape.length !== 2 || shape[0] !== positions);
+  if (other !== undefined) throw new UserError(`losses.${pair.term}: ${other.tap} is of [${other.shape.join(', ')}]; [${positions}, features] wanted, a vector at each position`);
 }
 
 /**

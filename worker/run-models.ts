@@ -6,6 +6,7 @@ import { Samples, trainSamples } from '../shared/data/samples.js';
 import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
 import type { InstalledPlugins } from '../shared/plugins.js';
 import type { Recipe } from '../shared/recipe/schema.js';
+import { hasVectors } from '../shared/recipe/task.js';
 import { splitTap, tapPairs } from '../shared/recipe/terms.js';
 import { planReplica } from '../shared/replica-plan.js';
 import type { Backend } from './backends/backend.js';
@@ -77,6 +78,7 @@ class RunModels implements RunCompute {
   readonly classes: number;
   readonly specialties: ReadonlyMap<string, readonly number[]>;
   readonly goal?: Goal;
+  readonly positions?: number;
   readonly #parts: Parts;
   readonly #kinds: readonly LabelKind[];
   /** By teacher, each tap once. */
@@ -88,7 +90,9 @@ class RunModels implements RunCompute {
     this.classes = parts.student.classes;
     const { recipe, teachers, manifest } = parts.begin;
     this.specialties = new Map(teachers.flatMap(({ name, specialist }) => (specialist === undefined ? [] : [[name, specialist]])));
-    if (manifest.task !== undefined && manifest.task !== 'classes') this.goal = { task: manifest.task, means: manifest.eval?.targets?.means ?? [] };
+    const { task = 'classes', train: { positions } } = manifest;
+    if (hasVectors(task)) this.goal = { task, means: manifest.eval?.targets?.means ?? [] };
+    if (positions !== undefined) this.positions = positions;
     this.#kinds = labelKinds(recipe);
     this.#teacherTaps = tapsByTeacher(recipe);
   }
@@ -106,17 +110,18 @@ class RunModels implements RunCompute {
     const taught = this.#parts.teaching.without(dropped);
     const activations = await this.#activations(taught, inputs, ids.length);
     const soft = await taught.labels?.get(ids, { inputs, labels }, view, this.#kinds);
-    return { rows: ids.length, inputs, targets: { labels, weights, ...(vectors === undefined ? {} : { vectors }), soft: soft === undefined ? null : new SoftLabels(soft, { combine: ensemble.combine, classes: this.classes, teachers: taught.teachers }), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
+    return { rows: ids.length, inputs, targets: { labels, weights, ...(this.positions === undefined ? {} : { isSequence: true }), ...(vectors === undefined ? {} : { vectors }), soft: soft === undefined ? null : new SoftLabels(soft, { combine: ensemble.combine, classes: this.classes, teachers: taught.teachers }), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
   }
 
   /** Of the teachers that the losses compare inner values with; these are live always, and never kept. */
   async #activations(taught: Taught, inputs: Float32Array, rows: number): Promise<ReadonlyMap<string, Activation> | null> {
     const taps = this.#teacherTaps;
+    const { positions } = this.#parts.begin.manifest.train;
     const ensemble = taps.size === 0 ? undefined : await taught.ensemble?.();
     if (ensemble === undefined) return null;
     const inner = new Map([...taps].map(([teacher, names]) => [teacher, names.filter((tap) => tap !== 'logits')]));
     const found = await ensemble.run(inputs, rows, { taps: inner, only: [...taps.keys()] });
-    const outputs = [...taps].filter(([, names]) => names.includes('logits')).map(([teacher]): [string, Activation] => [`${teacher}/logits`, { values: found.logits.get(teacher) ?? new Float32Array(0), shape: [this.classes] }]);
+    const outputs = [...taps].filter(([, names]) => names.includes('logits')).map(([teacher]): [string, Activation] => [`${teacher}/logits`, { values: found.logits.get(teacher) ?? new Float32Array(0), shape: [...(positions === undefined ? [] : [positions]), this.classes] }]);
     return new Map([...found.taps, ...outputs]);
   }
 

@@ -16,7 +16,7 @@ export async function studentTapShapes(tf: TensorFlow, spec: StudentSpec): Promi
       if (shape === undefined || layer.getClassName() === 'InputLayer' || shape.some((dim) => dim === null)) return [];
       return [{ name: layer.name, shape: shape.map((dim) => dim ?? 0) }];
     });
-    return [...found.filter(({ name }) => name !== 'logits'), { name: 'logits', shape: [spec.classes] }];
+    return [...found.filter(({ name }) => name !== 'logits'), { name: 'logits', shape: [...(spec.positions === undefined ? [] : [spec.positions]), spec.classes] }];
   } finally {
     model.dispose();
   }

@@ -3,7 +3,7 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import { outputLayers } from '../shared/models/exits.js';
 import { modelOf, type Json, type LayerJson } from '../shared/models/topology.js';
 import { keyedSeed } from '../shared/random.js';
-import type { Task } from '../shared/recipe/task.js';
+import { hasVectors, type Task } from '../shared/recipe/task.js';
 import { orthogonalClass } from './orthogonal.js';
 
 /** Every initializer draws from the stream of the run's seed, its layer's place and its own name. */
@@ -43,7 +43,8 @@ function placeOf(value: unknown): string | null {
 }
 
 /**
- * The same model without the softmax at the end of any of its outputs (of several labels: the sigmoid): losses and
+ * The same model without the softmax at the end of any of its outputs (of several labels: the sigmoid), also of one that
+ * is the same at each position: losses and
  * evaluation want logits. Of regression it stays as it is.
  * @param file for messages @throws UserError 65 when it is no topology of a model
  */
@@ -56,12 +57,13 @@ export function logitsTopology(topology: Json, file: string, task: Task = 'class
 /** Changes the layer; whether there was one. */
 function without(layer: LayerJson, task: Task): boolean {
   const { config } = layer;
-  if (task === 'classes' && layer.class_name === 'Softmax') {
+  if (isJson(config.layer) && isLayer(config.layer)) return without(config.layer, task);
+  if (!hasVectors(task) && layer.class_name === 'Softmax') {
     layer.class_name = 'Activation';
     layer.config = { name: config.name, trainable: config.trainable ?? true, activation: 'linear' };
     return true;
   }
-  if (task === 'regression' || config.activation !== (task === 'classes' ? 'softmax' : 'sigmoid')) return false;
+  if (task === 'regression' || config.activation !== (hasVectors(task) ? 'sigmoid' : 'softmax')) return false;
   config.activation = 'linear';
   return true;
 }

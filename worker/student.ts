@@ -42,6 +42,8 @@ export class Student implements StudentCompute {
   readonly #tf: TensorFlow;
   readonly #plan: ReplicaPlan;
   readonly #inputShape: readonly number[];
+  /** Of a sequence, each of which is a row for the losses. */
+  readonly #positions: number | undefined;
   readonly #built: StudentModel;
   readonly #places: readonly Place[];
   readonly #pairs: readonly TapPair[];
@@ -59,6 +61,7 @@ export class Student implements StudentCompute {
     this.#built = options.built;
     this.#inputShape = options.spec.inputShape;
     this.classes = options.spec.classes;
+    this.#positions = options.spec.positions;
     this.#exits = options.spec.exits ?? [];
     this.#pairs = options.pairs;
     this.#plugins = options.plugins;
@@ -191,7 +194,7 @@ export class Student implements StudentCompute {
     return new Map(this.#pairs.map((pair, i) => {
       const [student, teacher] = [taps[i], pair.teacher === null ? later.get(pair.to ?? '') : targets.activations?.get(pair.teacher)];
       if (student === undefined || teacher === undefined) throw new Error(`no values for ${pair.teacher ?? pair.to ?? ''}`);
-      return [pair.key, { student, teacher }];
+      return [pair.key, this.#positions === undefined ? { student, teacher } : { student: atPosition(student), teacher: atPosition(teacher) }];
     }));
   }
 
@@ -223,6 +226,11 @@ function tensorsIn(tf: TensorFlow, given: unknown): Tensor[] {
 function sumsOf(loss: TotalLoss | null): Record<string, number> {
   if (loss === null) throw new Error('the forward gave no logits');
   return loss.sums;
+}
+
+/** A sequence's values as rows of a position each. */
+function atPosition({ values, shape }: Activation): Activation {
+  return { values, shape: shape.slice(1) };
 }
 
 function asFloats(values: ArrayLike<number>): Float32Array {

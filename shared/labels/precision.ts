@@ -16,6 +16,8 @@ export type Precision = { readonly name: 'float32' } | { readonly name: 'float16
 /** What a row is made of. */
 export interface RowForm {
   readonly classes: number;
+  /** Of a sequence: a row has its classes at each of so many positions. Default 1. */
+  readonly positions?: number;
   /** Log-probabilities that sum to 1, or logits. */
   readonly isDistribution: boolean;
 }
@@ -40,7 +42,35 @@ export interface RowCodec {
 /** log 2^-126: no class of a tail is less likely, so that nothing becomes 0 x infinity. */
 const smallestLog = Math.log(2 ** -126);
 
+/** Numbers of a row. */
+export function widthOf({ classes, positions = 1 }: RowForm): number {
+  return classes * positions;
+}
+
 export function codecOf(precision: Precision, form: RowForm): RowCodec {
+  const { positions = 1, ...each } = form;
+  return positions === 1 ? rowCodecOf(precision, form) : sequenceCodec(rowCodecOf(precision, each), each.classes, positions);
+}
+
+/** Each position is kept as a row of its own. */
+function sequenceCodec({ rowBytes, open }: RowCodec, classes: number, positions: number): RowCodec {
+  return {
+    rowBytes: rowBytes * positions,
+    open: (memory, from, rows) => {
+      const inner = open(memory, from, rows * positions);
+      const each = (visit: (position: number) => void): void => {
+        for (let position = 0; position < positions; position++) visit(position);
+      };
+      return {
+        write: (row, values, at) => each((position) => inner.write(row * positions + position, values, at + position * classes)),
+        read: (row, out, at) => each((position) => inner.read(row * positions + position, out, at + position * classes)),
+        isSound: (row) => Array.from({ length: positions }, (_, position) => inner.isSound(row * positions + position)).every(Boolean),
+      };
+    },
+  };
+}
+
+function rowCodecOf(precision: Precision, form: RowForm): RowCodec {
   switch (precision.name) {
     case 'float32':
       return { rowBytes: 4 * form.classes, open: (memory, from, rows) => floatRows(form.classes, new Float32Array(memory, from, rows * form.classes)) };

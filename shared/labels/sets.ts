@@ -78,7 +78,7 @@ export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = lab
     threads: recipe.numerics.threads, precision: precisionOf(recipe.labels), ...augmentationOf(recipe),
   };
   const names = labelNames(kinds, teachers);
-  return Array.from({ length: viewsOf(recipe, manifest.train.samples) }, (_, view) => names.map((name) => setOf(name, view, { ...common, classes: manifest.classes }))).flat();
+  return Array.from({ length: viewsOf(recipe, manifest.train.samples) }, (_, view) => names.map((name) => setOf(name, view, { ...common, classes: manifest.classes, ...(manifest.train.positions === undefined ? {} : { positions: manifest.train.positions }) }))).flat();
 }
 
 /** What views are made by; nothing where samples are taken as they are. */
@@ -88,8 +88,8 @@ function augmentationOf({ data: { augment }, seed }: Pick<Recipe, 'data' | 'seed
   return { augment: operations, seed };
 }
 
-function setOf(name: string, view: number, common: { readonly classes: number; readonly precision: Precision }): LabelSet {
-  const form = { classes: common.classes, isDistribution: name.startsWith('T=') };
+function setOf(name: string, view: number, common: { readonly classes: number; readonly positions?: number; readonly precision: Precision }): LabelSet {
+  const form = { classes: common.classes, ...(common.positions === undefined ? {} : { positions: common.positions }), isDistribution: name.startsWith('T=') };
   const key = createHash('sha256').update(JSON.stringify({ ...common, name, view })).digest('hex');
   return { key, name, view, form, codec: codecOf(common.precision, form) };
 }

@@ -113,6 +113,8 @@ export const teacherSchema = z
     signature: name.optional(),
     layout: z.enum(['nhwc', 'nchw']),
     classes: count,
+    /** Of a sequence, at each of which it gives its classes. */
+    positions: count.optional(),
     /** Where the model's classes are others: how many it has, and which of them each class of the data is. */
     classMap: z.object({ outputs: count, order: z.array(count).max(65536) }).strict().optional(),
     /** Own preprocessing, per channel, of samples that are preprocessed for the student. */

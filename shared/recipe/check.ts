@@ -4,12 +4,12 @@ import type { Finding } from './problems.js';
 import type { Losses, LossName, Schedule } from './loss-schema.js';
 import { lossesAt } from './schedules.js';
 import type { Recipe } from './schema.js';
-import { isTold, taskOf, type Task } from './task.js';
+import { hasVectors, isTold, taskOf, type Task } from './task.js';
 import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsIn, type TapPair } from './terms.js';
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
   return {
-    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...failureProblems(recipe), ...toldProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...weightProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...routingProblems(recipe), ...optimizerProblems(recipe.optimizer)],
+    problems: [...lossProblems(recipe), ...lengthProblems(recipe), ...teacherProblems(recipe), ...failureProblems(recipe), ...toldProblems(recipe), ...sequenceProblems(recipe), ...dataProblems(recipe), ...unlabelledProblems(recipe), ...weightProblems(recipe), ...augmentProblems(recipe), ...keptLabelProblems(recipe), ...routingProblems(recipe), ...optimizerProblems(recipe.optimizer)],
     warnings: [...exitWarnings(recipe), ...labelWarnings(recipe), ...teacherWarnings(recipe), ...temperatureWarnings(recipe)],
   };
 }
@@ -30,7 +30,7 @@ function lossProblems({ losses, teachers, data, labels }: Recipe): Finding[] {
   const given = termsIn(losses);
   const task = taskOf({ data });
   const isLabelled = isTold(task, data.train);
-  const missing = task === 'classes' ? 'labels' : 'targets';
+  const missing = hasVectors(task) ? 'targets' : 'labels';
   const useful = given.filter((term) => canBeOn(losses, term) && (isLabelled || needsOf(losses, term).over === 'samples'));
   const hasSoftLabels = teachers.length > 0 || labels.from !== undefined;
   return [
@@ -52,7 +52,7 @@ function taskProblems(term: LossName, tasks: readonly Task[] | undefined, task: 
 }
 
 const wishes: Readonly<Record<Task, string>> = {
-  classes: 'crossEntropy, response or another term of classes', regression: 'regression, embedding or a term on taps', multiLabel: 'binaryCrossEntropy, multiLabel or a term on taps',
+  classes: 'crossEntropy, response or another term of classes', regression: 'regression, embedding or a term on taps', multiLabel: 'binaryCrossEntropy, multiLabel or a term on taps', sequence: 'a term of each position by itself (crossEntropy, response, logitMse, features)',
 };
 
 /** What a source says of its samples that the task has no use for. */
@@ -61,13 +61,35 @@ function toldProblems({ data, ensemble, teachers }: Recipe): Finding[] {
   const sources = (['train', 'eval'] as const).flatMap((key) => {
     const source = data[key];
     if (source === undefined) return [];
-    if (task !== 'classes') return when(source.labels !== undefined, ['data', key, 'labels'], `given beside data.task ${task}; targets wanted`);
+    if (hasVectors(task)) return when(source.labels !== undefined, ['data', key, 'labels'], `given beside data.task ${task}; targets wanted`);
     return when('targets' in source && source.targets !== undefined, ['data', key, 'targets'], 'given without data.task; regression or multiLabel wanted there');
   });
   return [
     ...sources,
-    ...when(task !== 'classes' && ensemble.combine === 'probabilities', ['ensemble', 'combine'], `probabilities given; with data.task ${task} the mean of what the teachers give is taken: logits wanted`),
+    ...when(hasVectors(task) && ensemble.combine === 'probabilities', ['ensemble', 'combine'], `probabilities given; with data.task ${task} the mean of what the teachers give is taken: logits wanted`),
     ...teachers.flatMap(({ output }, i) => when(task === 'regression' && output === 'probabilities', ['teachers', i, 'output'], 'probabilities given; with data.task regression logits wanted, which are taken as they are')),
+  ];
+}
+
+/** What is not done position by position, and what a recipe of other samples says of positions. */
+function sequenceProblems({ data, student, losses, labels, teachers }: Recipe): Finding[] {
+  const keys = (['train', 'eval', 'unlabelled'] as const).flatMap((key) => (['mask', 'paddingLabel'] as const).flatMap((name) => {
+    const source = data[key];
+    return source !== undefined && name in source && Reflect.get(source, name) !== undefined ? [['data', key, name]] : [];
+  }));
+  if (taskOf({ data }) !== 'sequence') return keys.flatMap((path) => when(true, path, 'given without data.task sequence; that task, or no such key, wanted'));
+  const { train } = data;
+  const pairs = tapPairs(losses).flatMap(({ term, adapter, batchNorm }) => [
+    ...when(adapter === 'dense', [...placeOf(term), 'adapter'], 'dense given, which mixes positions; conv1x1 wanted'),
+    ...when(batchNorm, [...placeOf(term), 'batchNorm'], 'true given, whose statistics would count positions that do not; false wanted'),
+  ]);
+  return [
+    ...pairs,
+    ...when('builtin' in student, ['student', 'builtin'], 'given, which gives no sequence; a model file of [positions, classes] wanted'),
+    ...when(train.labels === undefined && !('mask' in train && train.mask !== undefined), ['data', 'train'], 'nothing tells the positions; labels or mask of [samples, positions] wanted'),
+    ...when(labels.from !== undefined, ['labels', 'from'], 'given with data.task sequence; teachers wanted'),
+    ...when(data.augment?.mixup !== undefined, ['data', 'augment', 'mixup'], 'given with data.task sequence, whose masks do not mix; no mixup wanted'),
+    ...teachers.flatMap(({ specialist }, i) => when(specialist !== undefined, ['teachers', i, 'specialist'], 'given with data.task sequence, whose samples are of no one class; none wanted')),
   ];
 }
 
@@ -185,7 +207,7 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
     ...sources,
     ...when(data.classNames !== undefined && new Set(data.classNames).size < data.classNames.length, ['data', 'classNames'], 'a name given twice; a name of its own for each class wanted'),
     ...when(data.classNames !== undefined && data.classes !== undefined && data.classNames.length !== data.classes, ['data', 'classNames'], `${data.classNames?.length} names given; ${data.classes} wanted, as data.classes says`),
-    ...when(baseline && !isTold(taskOf({ data }), data.train), ['baseline'], `the data has no labels to train on alone; data.train.${taskOf({ data }) === 'classes' ? 'labels' : 'targets'} wanted`),
+    ...when(baseline && !isTold(taskOf({ data }), data.train), ['baseline'], `the data has no labels to train on alone; data.train.${hasVectors(taskOf({ data })) ? 'targets' : 'labels'} wanted`),
     ...when(mean.length === 0, ['data', 'preprocess', 'mean'], 'empty; a number for all channels or one for each wanted'),
     ...when(std.length === 0, ['data', 'preprocess', 'std'], 'empty; a number for all channels or one for each wanted'),
     ...when(mean.length > 1 && std.length > 1 && mean.length !== std.length, ['data', 'preprocess', 'std'], `${std.length} values given; ${mean.length} wanted, as in mean`),
@@ -235,7 +257,7 @@ function labelWarnings(recipe: Recipe): Finding[] {
   return [
     ...idle.flatMap((term) => when(true, placeOf(term), 'the data has no labels, so the term is 0 for every sample')),
     ...when(isWeighted(recipe, 'eval'), ['data', 'eval', 'weights'], 'left out: an evaluation counts every sample alike'),
-    ...when(data.eval !== undefined && !isTold(task, data.eval), ['data', 'eval'], task === 'classes' ? 'no labels: accuracy cannot be told' : 'no targets: how good the student is cannot be told'),
+    ...when(data.eval !== undefined && !isTold(task, data.eval), ['data', 'eval'], !hasVectors(task) ? 'no labels: accuracy cannot be told' : 'no targets: how good the student is cannot be told'),
     ...(['train', 'eval'] as const).flatMap((key) => when(data[key]?.labelled !== undefined && !isTold(task, data[key] ?? {}), ['data', key, 'labelled'], 'there are no labels to keep')),
   ];
 }

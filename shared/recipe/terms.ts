@@ -20,7 +20,9 @@ export interface TermNeeds {
 const amongSamples = (needs: TermNeeds): TermNeeds => ({ ...needs, isAmongSamples: true });
 const onLogits = (over: TermNeeds['over'], soft: TermNeeds['soft']): TermNeeds => ({ over, soft, pairs: false, exits: false });
 /** The student's outputs are logits of classes that exclude each other. */
-const ofClasses = (needs: TermNeeds): TermNeeds => ({ ...needs, tasks: ['classes'] });
+const ofClasses = (needs: TermNeeds): TermNeeds => ({ ...needs, tasks: ['classes', 'sequence'] });
+/** A sample is one thing, not a sequence of them. */
+const ofWholes = (needs: TermNeeds): TermNeeds => ({ ...needs, tasks: ['classes', 'regression', 'multiLabel'] });
 const onPairs: TermNeeds = { over: 'samples', soft: null, pairs: true, exits: false };
 const onExits = (over: TermNeeds['over']): TermNeeds => ({ over, soft: null, pairs: false, exits: true });
 
@@ -30,21 +32,21 @@ export const terms: Readonly<Record<TermName, TermNeeds>> = {
   binaryCrossEntropy: { ...onLogits('labelled', null), tasks: ['multiLabel'] },
   response: ofClasses(onLogits('samples', 'mixture')),
   decoupled: ofClasses(onLogits('labelled', 'mixture')),
-  dist: ofClasses(amongSamples(onLogits('samples', 'mixture'))),
+  dist: { ...amongSamples(onLogits('samples', 'mixture')), tasks: ['classes'] },
   logitMse: onLogits('samples', 'logits'),
   virtualTeacher: ofClasses(onLogits('labelled', null)),
   embedding: onLogits('samples', 'logits'),
-  multiLabel: { ...onLogits('samples', 'logits'), tasks: ['classes', 'multiLabel'] },
+  multiLabel: { ...onLogits('samples', 'logits'), tasks: ['classes', 'multiLabel', 'sequence'] },
   features: onPairs,
-  attention: onPairs,
+  attention: ofWholes(onPairs),
   selfDistillation: onLogits('samples', null),
   exitCrossEntropy: ofClasses(onExits('labelled')),
   exitResponse: ofClasses(onExits('samples')),
-  relational: amongSamples(onPairs),
-  similarity: amongSamples(onPairs),
-  probabilistic: amongSamples(onPairs),
-  selectivity: onPairs,
-  correlation: amongSamples(onPairs),
+  relational: ofWholes(amongSamples(onPairs)),
+  similarity: ofWholes(amongSamples(onPairs)),
+  probabilistic: ofWholes(amongSamples(onPairs)),
+  selectivity: ofWholes(onPairs),
+  correlation: ofWholes(amongSamples(onPairs)),
 };
 
 export const pairTerms = ['features', 'attention', 'relational', 'similarity', 'probabilistic', 'selectivity', 'correlation'] as const satisfies readonly TermName[];
@@ -76,7 +78,7 @@ export function needsOf(losses: Losses, name: LossName): TermNeeds {
 }
 
 /** The term that the task's targets are learnt by. */
-export const hardTerms = { classes: 'crossEntropy', regression: 'regression', multiLabel: 'binaryCrossEntropy' } as const satisfies Record<Task, TermName>;
+export const hardTerms = { classes: 'crossEntropy', regression: 'regression', multiLabel: 'binaryCrossEntropy', sequence: 'crossEntropy' } as const satisfies Record<Task, TermName>;
 
 interface CommonOptions<N> {
   readonly weight: N;

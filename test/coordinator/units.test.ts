@@ -71,6 +71,12 @@ describe('divisorsOf', () => {
     expect(divisorsOf(unit, { ...source, weights: Float32Array.of(9, 0.5, 2, 0.25, 9) })).toEqual({ crossEntropy: 2, response: 2.75 });
   });
 
+  it('adds the weights of all positions of a sequence', () => {
+    const sequences = { labels: Int32Array.of(9, 9, 1, -1, 0, 2, 1, -1, 9, 9), weights: Float32Array.of(9, 9, 1, 0, 1, 1, 0.5, 0.5, 9, 9), positions: 2 };
+    // The samples 1, 2, 3: positions 2 to 7, of which those of weight 0 count nowhere.
+    expect(divisorsOf(unit, { ...source, ...sequences })).toEqual({ crossEntropy: 3.5, response: 4 });
+  });
+
   it('is empty for an evaluation', () => {
     expect(divisorsOf({ ...unit, kind: 'evaluate' }, source)).toEqual({});
   });

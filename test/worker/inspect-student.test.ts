@@ -191,6 +191,15 @@ describe('a student from a file', () => {
     expect([await warnings('softmax', 'multiLabel'), await warnings('sigmoid', 'classes'), await warnings('softmax', 'regression'), await warnings('sigmoid', 'regression')]).toEqual([[], [], [], []]);
   });
 
+  it('of sequences gives its classes at each position, and loses a softmax that is the same at each', async () => {
+    const model = (units: number): string => saveTopology(modelOf([tf.layers.reshape({ targetShape: [4, 4], inputShape: [4, 4, 1] }), tf.layers.timeDistributed({ layer: tf.layers.dense({ units, activation: 'softmax' }), name: 'out' })]));
+    const { spec, warnings } = await inspect(model(3), undefined, { task: 'sequence', positions: 4 });
+    expect([spec.positions, spec.classes, warnings]).toEqual([4, 3, ['student model.json: its final softmax is left out; the student gives logits']]);
+    expect(JSON.stringify(spec.topology)).not.toContain('softmax');
+    expect((await refusal(inspect(model(2), undefined, { task: 'sequence', positions: 4 }))).message).toBe('student model.json: its output shape is [4, 2]; the data has 3 classes at 4 positions');
+    expect((await refusal(inspect(model(3), undefined, { task: 'sequence', positions: 5 }))).message).toBe('student model.json: its output shape is [4, 3]; the data has 3 classes at 5 positions');
+  });
+
   const dense = (config: object): layers.Layer => tf.layers.dense({ units: 3, name: 'logits', ...config });
   const cases: [string, () => Promise<unknown>, number, string][] = [
     ['a missing file', () => inspect('/nowhere'), 2, 'student.model: /nowhere/model.json does not exist'],

@@ -15,7 +15,7 @@ import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { InstalledPlugins } from '../../shared/plugins.js';
 import { randomStream } from '../../shared/random.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
-import type { Task } from '../../shared/recipe/task.js';
+import type { VectorTask } from '../../shared/recipe/task.js';
 import { openWasm } from '../../worker/backends/wasm.js';
 import { connect, type Connection } from '../../worker/connection.js';
 import { inspectStudent } from '../../worker/inspect-student.js';
@@ -65,7 +65,7 @@ function writeData(folder: string): void {
 }
 
 /** `prepared`'s data with target vectors in place of labels. */
-export function targetData(task: Exclude<Task, 'classes'>, more: Record<string, unknown> = {}): Record<string, unknown> {
+export function targetData(task: VectorTask, more: Record<string, unknown> = {}): Record<string, unknown> {
   const source = (name: string): Record<string, unknown> => ({ format: 'npy', inputs: `${name}.npy`, targets: `${name}-${task}.npy` });
   return { data: { task, train: source('train'), eval: source('eval'), preprocess: { mean: [0.2], std: [0.5] }, shardSamples: 16, ...more } };
 }
@@ -94,7 +94,8 @@ export function prepareAgain(run: PreparedRun, recipe: Recipe): Promise<Prepared
   return prepareIn(run.recipeFolder, recipe);
 }
 
-function prepareIn(folder: string, recipe: Recipe, plugins: InstalledPlugins = new Map()): Promise<PreparedRun> {
+/** A recipe over whatever lies in the folder. */
+export function prepareIn(folder: string, recipe: Recipe, plugins: InstalledPlugins = new Map()): Promise<PreparedRun> {
   const openTensorFlow = async (): ReturnType<Parameters<typeof inspectStudent>[2]['openTensorFlow']> => (await openWasm()).tf;
   return prepareRun({
     recipe, recipeFolder: folder, name: 'models', shardFolder: temporaryFolder(), plugins, warn: () => undefined,

@@ -74,7 +74,7 @@ export function totalLoss(logits_BC: Float32Array, classes: number, targets: Tar
 function imitation(logits_BC: Float32Array, classes: number, targets: Targets, losses: LossesAtStep): Record<string, number> {
   const term = termsIn(losses).find((name) => needsOf(losses, name).soft === 'mixture');
   const temperature = term === undefined ? undefined : optionsOf(losses, term)?.temperature;
-  return targets.soft === null || temperature === undefined ? {} : againstEnsemble(logits_BC, softAt(targets, temperature), classes);
+  return targets.soft === null || temperature === undefined ? {} : againstEnsemble(logits_BC, softAt(targets, temperature), classes, targets.isSequence === true ? targets.weights : undefined);
 }
 
 /** Labelled samples, and those among them whose largest logit is the label's. */

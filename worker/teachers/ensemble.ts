@@ -100,6 +100,11 @@ export class Ensemble {
     return this.#members[0]?.spec.classes ?? 0;
   }
 
+  /** Numbers that a sample's label has: of a sequence the classes of each position. */
+  get #width(): number {
+    return this.classes * (this.#members[0]?.spec.positions ?? 1);
+  }
+
   /** Log-probabilities of the mixture, [rows x classes]. `inputs` is [rows x sample], channels last. */
   async softLabels(inputs: Float32Array, rows: number): Promise<Float32Array> {
     return this.mixture((await this.#run(this.#members.filter((member) => member.weight > 0), inputs, rows)).logits);
@@ -158,19 +163,19 @@ export class Ensemble {
       if (rows.length === 0) continue;
       const { logits } = await this.#run([member], pickRows(inputs, samples.length, rows), rows.length);
       const own_BC = logits.get(member.spec.name) ?? new Float32Array(0);
-      rows.forEach((row, at) => outputs[row]?.push({ logits_BC: own_BC.subarray(at * this.classes, (at + 1) * this.classes), spec: member.spec }));
+      rows.forEach((row, at) => outputs[row]?.push({ logits_BC: own_BC.subarray(at * this.#width, (at + 1) * this.#width), spec: member.spec }));
     }
     return new Map(names.map((name) => [name, this.#labelRows(name, outputs)]));
   }
 
   #labelRows(name: string, outputs: readonly (readonly { logits_BC: Float32Array; spec: TeacherSpec }[])[]): Float32Array {
     if (name.startsWith('teacher:')) throw new RangeError(`labels ${name}: it labels some samples only`);
-    const out_BC = new Float32Array(outputs.length * this.classes);
+    const out_BC = new Float32Array(outputs.length * this.#width);
     outputs.forEach((teachers, row) => {
       const weights = normaliseWeights(teachers.map(({ spec }) => spec.weight)) ?? [];
       const temperature = name === 'logits' ? 1 : Number(name.slice(2));
       const weighted = teachers.map(({ logits_BC, spec }, i) => ({ logits_BC, weight: weights[i] ?? 0, temperature: spec.temperature ?? temperature }));
-      out_BC.set(name === 'logits' ? meanLogits(weighted) : mix(this.#options.combine, weighted, this.classes), row * this.classes);
+      out_BC.set(name === 'logits' ? meanLogits(weighted) : mix(this.#options.combine, weighted, this.classes), row * this.#width);
     });
     return out_BC;
   }
@@ -225,8 +230,9 @@ export class Ensemble {
     const wanted = taps === undefined ? {} : { taps };
     const result = await forwardInFixedRows(teacher, inputs, { rows, sampleShape, fixedRows: this.#options.rows, ...wanted });
     const outputs = spec.classMap?.outputs ?? spec.classes;
-    if (result.output.length === rows * outputs) return result;
-    throw badModel(spec.name, `it gives ${result.output.length / rows} classes; wanted ${outputs}`);
+    const { positions = 1 } = spec;
+    if (result.output.length === rows * positions * outputs) return result;
+    throw badModel(spec.name, `it gives ${result.output.length / rows / positions} classes; wanted ${outputs}`);
   }
 
   #checkOnce(spec: TeacherSpec, raw: Float32Array): void {

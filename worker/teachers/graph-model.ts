@@ -36,7 +36,7 @@ export async function openGraphModel(source: TeacherSource, tf: TensorFlow): Pro
         if (result === undefined) throw badModel(source.name, 'it gives no tensor');
         const raw = await Promise.all(taps.map(async (tap, i) => ({ name: names[i] ?? '', values: Float32Array.from(await tap.data()), dims: tap.shape })));
         return {
-          output: asRows(source.name, await result.data(), result.shape, rows),
+          output: asRows(source, await result.data(), result.shape, rows),
           taps: activationsOf(raw, { teacher: source.name, rows, wanted, isChannelsFirst: false }),
         };
       } finally {

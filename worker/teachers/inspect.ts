@@ -30,6 +30,8 @@ export interface ExpectedTeacher {
   readonly classes: number;
   /** Default: classes. */
   readonly task?: Task;
+  /** Of a sequence, at each of which it gives its classes. */
+  readonly positions?: number | undefined;
   readonly openTensorFlow: OpenTensorFlow;
   /** On the native backend, which a SavedModel needs. */
   readonly openNative?: OpenTensorFlow;
@@ -65,12 +67,12 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
     ...(recipe.signature === undefined ? {} : { signature: recipe.signature }),
   };
   const { openTensorFlow, openNative = openTensorFlow } = expected;
-  const teacher = await openTeacher({ name: recipe.name, format: found.format, ...named, paths: found.paths }, found.format === 'saved-model' ? openNative : openTensorFlow);
+  const teacher = await openTeacher({ name: recipe.name, format: found.format, positions: expected.positions, ...named, paths: found.paths }, found.format === 'saved-model' ? openNative : openTensorFlow);
   try {
     const layout = chooseLayout(recipe, teacher, found.format, expected.inputShape);
     const taps = await tapShapes(teacher, layout.shape, expected.taps ?? []);
     const output = expected.task === 'multiLabel' && recipe.output === 'probabilities' ? 'independent' : recipe.output;
-    const outputs = await tryOut({ name: recipe.name, output }, teacher, layout.shape);
+    const outputs = await tryOut({ name: recipe.name, output, positions: expected.positions }, teacher, layout.shape);
     const classMap = await mapClasses(recipe, folder, outputs.classes, expected);
     const own = recipe.preprocess === undefined ? {} : { rescale: rescaleOf(recipe.name, recipe.preprocess, expected.preprocess ?? null, expected.inputShape.at(-1) ?? 1) };
     const spec: TeacherSpec = {
@@ -82,6 +84,7 @@ export async function inspectTeacher(recipe: TeacherRecipe, folder: string, expe
       ...named,
       layout: layout.layout,
       classes: expected.classes,
+      ...(expected.positions === undefined ? {} : { positions: expected.positions }),
       ...classMap,
       ...specialtyOf(recipe, expected),
       ...own,
@@ -202,12 +205,12 @@ async function readNames(path: string): Promise<string[]> {
 }
 
 /** One forward of noise. */
-async function tryOut(recipe: Pick<TeacherSpec, 'name' | 'output'>, teacher: Teacher, shape: readonly number[]): Promise<{ classes: number; warnings: string[] }> {
+async function tryOut(recipe: Pick<TeacherSpec, 'name' | 'output' | 'positions'>, teacher: Teacher, shape: readonly number[]): Promise<{ classes: number; warnings: string[] }> {
   const rows = teacher.fixedRows ?? 2;
   const stream = randomStream([keyedSeed(['inspect']), recipe.name]);
   const inputs = Float32Array.from({ length: rows * shape.reduce((a, b) => a * b, 1) }, () => stream.float());
   const { output: raw } = await teacher.forward(inputs, [rows, ...shape]);
-  const classes = raw.length / rows;
+  const classes = raw.length / rows / (recipe.positions ?? 1);
   const text = objectionTo(recipe.output, raw, classes);
   return { classes, warnings: text === null ? [] : [`teacher ${recipe.name}: ${text}`] };
 }

@@ -6,7 +6,7 @@
  */
 import type { Batch } from '../../shared/data/samples.js';
 import { LabelBlock } from '../../shared/labels/block.js';
-import type { RowCodec } from '../../shared/labels/precision.js';
+import { widthOf, type RowCodec } from '../../shared/labels/precision.js';
 import { labelNames, type BlockPlan, type LabelKind } from '../../shared/labels/sets.js';
 import type { LabelShelf } from '../../shared/labels/shelf.js';
 import { pickRows } from './fixed-rows.js';
@@ -133,6 +133,12 @@ export class Labels {
     );
   }
 
+  /** Numbers of a sample's label. */
+  #widthOf(set: number): number {
+    const form = this.#options.shelf.sets[set]?.form;
+    return form === undefined ? 0 : widthOf(form);
+  }
+
   #codecOf(set: number): RowCodec {
     const found = this.#options.shelf.sets[set];
     if (found === undefined) throw new RangeError(`label set ${set}`);
@@ -171,7 +177,7 @@ export class Labels {
   async #keep(fresh: ReadonlyMap<string, Float32Array>, missing: readonly number[], places: Places, wanted: readonly Wanted[]): Promise<void> {
     for (const { name, set, blocks } of wanted) {
       const values = fresh.get(name) ?? new Float32Array(0);
-      const classes = this.#options.shelf.sets[set]?.form.classes ?? 0;
+      const classes = this.#widthOf(set);
       for (const [number, at] of grouped(missing.map((_, i) => i), (i) => places.blocks[missing[i] ?? 0] ?? 0)) {
         // Memory may have let it go while the teachers were at work.
         const block = await this.#options.shelf.open(set, number);
@@ -183,7 +189,7 @@ export class Labels {
   }
 
   #gather({ set, blocks: open }: Wanted, { blocks, rows }: Places, fresh: Float32Array | null, missing: readonly number[]): Float32Array {
-    const classes = this.#options.shelf.sets[set]?.form.classes ?? 0;
+    const classes = this.#widthOf(set);
     const out = new Float32Array(rows.length * classes);
     for (let i = 0; i < rows.length; i++) {
       const [block, row = 0] = [open.get(blocks[i] ?? 0), rows[i]];

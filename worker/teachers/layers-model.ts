@@ -29,7 +29,7 @@ export async function openLayersModel(source: TeacherSource, tf: TensorFlow): Pr
           return { name, values: Float32Array.from(await tap.data()), dims: tap.shape };
         }));
         return {
-          output: asRows(source.name, await output.data(), output.shape, rows),
+          output: asRows(source, await output.data(), output.shape, rows),
           taps: activationsOf(raw, { teacher: source.name, rows, wanted, isChannelsFirst: false }),
         };
       } finally {

@@ -39,7 +39,7 @@ export async function openOnnx(source: TeacherSource): Promise<Teacher> {
       const { session: own, taps } = wanted.length === 0 ? { session, taps: [] } : await tapped.open(wanted);
       const outputs = await run(source.name, own, feeds, [output, ...taps.map(({ value }) => value)]);
       if (wanted === 'all') await own.release();
-      return readResult(source.name, outputs, { output, taps, wanted, rows: shape[0] ?? 0 });
+      return readResult(source, outputs, { output, taps, wanted, rows: shape[0] ?? 0 });
     },
     weightsDigest: async () => null,
     async dispose() {
@@ -152,11 +152,12 @@ interface Fetched {
   readonly rows: number;
 }
 
-function readResult(name: string, outputs: InferenceSession.OnnxValueMapType, { output, taps, wanted, rows }: Fetched): ForwardResult {
+function readResult(source: TeacherSource, outputs: InferenceSession.OnnxValueMapType, { output, taps, wanted, rows }: Fetched): ForwardResult {
+  const { name } = source;
   const raw = taps.map((tap): RawTap => ({ name: tap.name, ...readValue(name, outputs[tap.value]) }));
   const logits = readValue(name, outputs[output]);
   return {
-    output: asRows(name, logits.values, logits.dims, rows),
+    output: asRows(source, logits.values, logits.dims, rows),
     taps: activationsOf(raw, { teacher: name, rows, wanted, isChannelsFirst: true }),
   };
 }

@@ -70,7 +70,7 @@ function teacherOf(source: TeacherSource, { tf, savedModels, session, signature,
         if (result === undefined) throw badModel(name, 'it gives no tensor');
         const raw = await Promise.all(taps.map(async (tap, i) => ({ name: names[i] ?? '', values: Float32Array.from(await tap.data()), dims: tap.shape })));
         return {
-          output: asRows(name, await result.data(), result.shape, shape[0] ?? 0),
+          output: asRows(source, await result.data(), result.shape, shape[0] ?? 0),
           taps: activationsOf(raw, { teacher: name, rows: shape[0] ?? 0, wanted, isChannelsFirst: false }),
         };
       } finally {

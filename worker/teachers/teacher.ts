@@ -37,14 +37,14 @@ export interface Teacher {
 export type WantedTaps = readonly string[] | 'all';
 
 export interface ForwardResult {
-  /** [rows x classes] */
+  /** [rows x classes], or of sequences [rows x positions x classes] */
   readonly output: Float32Array;
   /** Channels last whatever the model's layout. */
   readonly taps: ReadonlyMap<string, Activation>;
 }
 
 /** What is needed to open a teacher: `paths` has its files by name, the model file first. */
-export interface TeacherSource extends Pick<TeacherSpec, 'name' | 'format' | 'signature' | 'input' | 'outputName'> {
+export interface TeacherSource extends Pick<TeacherSpec, 'name' | 'format' | 'signature' | 'input' | 'outputName' | 'positions'> {
   readonly paths: ReadonlyMap<string, string>;
 }
 
@@ -68,10 +68,10 @@ export function badModel(name: string, text: string, cause?: unknown): UserError
   return new UserError(`teacher ${name}: ${text}${reason}`, exitCodes.data, cause);
 }
 
-/** @returns the output as a new array of [rows x classes] @throws UserError 65 when it is no such matrix */
-export function asRows(name: string, values: ArrayLike<number>, shape: readonly number[], rows: number): Float32Array {
-  const isMatrix = shape.length >= 2 && shape[0] === rows && shape.slice(2).every((dim) => dim === 1);
-  if (!isMatrix) throw badModel(name, `its output has the shape [${shape.join(', ')}]; wanted [${rows}, classes]`);
+/** @returns the output as a new array of [rows x classes], or [rows x positions x classes] @throws UserError 65 when it is no such matrix */
+export function asRows({ name, positions }: Pick<TeacherSource, 'name' | 'positions'>, values: ArrayLike<number>, shape: readonly number[], rows: number): Float32Array {
+  const isMatrix = shape[0] === rows && (positions === undefined ? shape.length >= 2 && shape.slice(2).every((dim) => dim === 1) : shape.length === 3 && shape[1] === positions);
+  if (!isMatrix) throw badModel(name, `its output has the shape [${shape.join(', ')}]; wanted [${[rows, ...(positions === undefined ? [] : [positions])].join(', ')}, classes]`);
   return Float32Array.from(values);
 }
 

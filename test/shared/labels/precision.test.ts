@@ -36,6 +36,20 @@ describe('label precision', () => {
     expect(mass(roundTrip({ name: 'float16' }, distribution(2)))).toBeCloseTo(1, 6);
   });
 
+  it.each([{ name: 'float32' }, { name: 'float16' }, { name: 'top-k', k: 3 }] as const)('keeps each position of a sequence as a row of its own: %j', (precision) => {
+    const each = [4, 5, 6].map((seed) => distribution(seed));
+    const codec = codecOf(precision, { classes, positions: 3, isDistribution: true });
+    expect(codec.rowBytes).toBe(3 * codecOf(precision, { classes, isDistribution: true }).rowBytes);
+    const rows = codec.open(new ArrayBuffer(8 + 2 * codec.rowBytes), 8, 2);
+    rows.write(1, Float32Array.from(each.flatMap((row) => [...row])), 0);
+    const out = new Float32Array(1 + 3 * classes);
+    rows.read(1, out, 1);
+    each.forEach((row, position) => expect(out.slice(1 + position * classes, 1 + (position + 1) * classes)).toEqual(roundTrip(precision, row)));
+    expect(rows.isSound(1)).toBe(true);
+    rows.write(1, new Float32Array(3 * classes).fill(NaN, 2 * classes), 0);
+    if (precision.name === 'float32') expect(rows.isSound(1)).toBe(false);
+  });
+
   it('keeps the k likeliest classes and shares the rest evenly', () => {
     const row = Float32Array.from([0.5, 0.125, 0.25, 0.0625, 0.0625], Math.log);
     const out = roundTrip({ name: 'top-k', k: 2 }, row);

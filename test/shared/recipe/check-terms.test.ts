@@ -65,8 +65,8 @@ describe('targets in a recipe', () => {
   });
 
   it.each([
-    ['a term of classes', { crossEntropy: { weight: 1 }, regression: { weight: 1 } }, { task: 'regression', train }, {}, 'losses.crossEntropy: means nothing for data.task regression; regression, embedding or a term on taps wanted, or data.task classes'],
-    ['soft labels of classes', { binaryCrossEntropy: { weight: 1 }, response: { weight: 1 } }, { task: 'multiLabel', train }, {}, 'losses.response: means nothing for data.task multiLabel; binaryCrossEntropy, multiLabel or a term on taps wanted, or data.task classes'],
+    ['a term of classes', { crossEntropy: { weight: 1 }, regression: { weight: 1 } }, { task: 'regression', train }, {}, 'losses.crossEntropy: means nothing for data.task regression; regression, embedding or a term on taps wanted, or data.task classes or sequence'],
+    ['soft labels of classes', { binaryCrossEntropy: { weight: 1 }, response: { weight: 1 } }, { task: 'multiLabel', train }, {}, 'losses.response: means nothing for data.task multiLabel; binaryCrossEntropy, multiLabel or a term on taps wanted, or data.task classes or sequence'],
     ['a term of targets without', { regression: { weight: 1 } }, { train: { format: 'npy', inputs: 'x', labels: 'y' } }, {}, 'losses.regression: means nothing for data.task classes; crossEntropy, response or another term of classes wanted, or data.task regression'],
     ['labels beside them', { regression: { weight: 1 } }, { task: 'regression', train: { ...train, labels: 'y' } }, {}, 'data.train.labels: given beside data.task regression; targets wanted'],
     ['no task', { crossEntropy: { weight: 1 } }, { train: { ...train, labels: 'y' } }, {}, 'data.train.targets: given without data.task; regression or multiLabel wanted there'],
@@ -77,6 +77,36 @@ describe('targets in a recipe', () => {
     ['of samples without labels', { embedding: { weight: 1 } }, { task: 'regression', train, unlabelled: train }, {}, 'data.unlabelled.targets: given; none wanted (samples with targets are data.train)'],
   ])('are refused: %s', (_, losses, data, more, text) => {
     expect(problems(losses, data, more)).toEqual([text]);
+  });
+});
+
+describe('sequences in a recipe', () => {
+  const train = { format: 'npy', inputs: 'x', labels: 'y', paddingLabel: -100 };
+  const file = { student: { model: 'm.json' } };
+  const problems = (losses: unknown, data: object, more: object = {}): string[] => checkFields(recipe(losses, { data, ...file, ...more })).problems.map((problem) => problem.text);
+  const pairs = [{ student: 'a', teacher: 'a/b', adapter: 'conv1x1' }];
+
+  it('take the terms of a position by itself', () => {
+    expect(problems({ crossEntropy: { weight: 1 }, response: { weight: 1 }, logitMse: { weight: 1 }, decoupled: { weight: 1 }, features: { weight: 1, pairs } }, { task: 'sequence', train }, { baseline: true })).toEqual([]);
+    expect(problems({ response: { weight: 1 } }, { task: 'sequence', train: { format: 'npy', inputs: 'x', mask: 'm' } })).toEqual([]);
+  });
+
+  it.each([
+    ['a term among samples', { dist: { weight: 1 } }, train, {}, 'losses.dist: means nothing for data.task sequence; a term of each position by itself (crossEntropy, response, logitMse, features) wanted, or data.task classes'],
+    ['maps', { attention: { weight: 1, pairs } }, train, {}, 'losses.attention: means nothing for data.task sequence; a term of each position by itself (crossEntropy, response, logitMse, features) wanted, or data.task classes or regression or multiLabel'],
+    ['an adapter of whole samples', { features: { weight: 1, pairs: [{ ...pairs[0], adapter: 'dense' }] } }, train, {}, 'losses.features.adapter: dense given, which mixes positions; conv1x1 wanted'],
+    ['statistics over all positions', { features: { weight: 1, pairs: [{ ...pairs[0], batchNorm: true }] } }, train, {}, 'losses.features.batchNorm: true given, whose statistics would count positions that do not; false wanted'],
+    ['a built-in student', { response: { weight: 1 } }, train, { student: { builtin: 'mlp' } }, 'student.builtin: given, which gives no sequence; a model file of [positions, classes] wanted'],
+    ['no positions', { response: { weight: 1 } }, { format: 'npy', inputs: 'x' }, {}, 'data.train: nothing tells the positions; labels or mask of [samples, positions] wanted'],
+    ['labels from a file', { response: { weight: 1 } }, train, { teachers: [], labels: { from: 'l.npz' } }, 'labels.from: given with data.task sequence; teachers wanted'],
+    ['specialists', { response: { weight: 1 } }, train, { teachers: [{ name: 'a', model: 'a' }, { name: 'b', model: 'b', specialist: [1] }] }, 'teachers.1.specialist: given with data.task sequence, whose samples are of no one class; none wanted'],
+  ])('are refused: %s', (_, losses, source, more, text) => {
+    expect(problems(losses, { task: 'sequence', train: source }, more)).toEqual([text]);
+  });
+
+  it('are refused where masks would mix, and masks where there are no sequences', () => {
+    expect(problems({ response: { weight: 1 } }, { task: 'sequence', train, augment: { mixup: 1 } })).toEqual(['data.augment.mixup: given with data.task sequence, whose masks do not mix; no mixup wanted']);
+    expect(problems({ response: { weight: 1 } }, { train: { ...train, mask: 'm' } })).toEqual(['data.train.mask: given without data.task sequence; that task, or no such key, wanted', 'data.train.paddingLabel: given without data.task sequence; that task, or no such key, wanted']);
   });
 });
 

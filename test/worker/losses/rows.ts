@@ -3,7 +3,7 @@
  * one without PyTorch's values (test/reference/losses.py, pair_losses.py) fails.
  */
 import type { TermName } from '../../../shared/recipe/loss-schema.js';
-import type { Task } from '../../../shared/recipe/task.js';
+import type { VectorTask } from '../../../shared/recipe/task.js';
 import { isTerm, terms } from '../../../shared/recipe/terms.js';
 
 export interface Row {
@@ -18,7 +18,7 @@ export interface Row {
   /** What a recipe must say of it beside its weight; taps of the student and the teachers of loss-runs.test.ts. */
   readonly recipe: Readonly<Record<string, unknown>>;
   /** What samples are to be told; default: classes. */
-  readonly task?: Exclude<Task, 'classes'>;
+  readonly task?: VectorTask;
 }
 
 const onLogits: Row = { on: 'logits', imitates: true, relates: false, isSteady: null, recipe: {} };
