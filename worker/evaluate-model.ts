@@ -5,11 +5,12 @@ import { openSource } from '../shared/data/source.js';
 import { normalise } from '../shared/data/samples.js';
 import { UserError } from '../shared/errors.js';
 import type { Recipe } from '../shared/recipe/schema.js';
-import { taskOf, type Task } from '../shared/recipe/task.js';
+import { hasVectors, taskOf, type Task } from '../shared/recipe/task.js';
 import { wilsonInterval, type Interval } from '../shared/statistics.js';
 import { openBackend } from './backends/choose.js';
 import { openWasm } from './backends/wasm.js';
 import { agreement, classifierReport, type ClassifierReport } from './metrics.js';
+import { sequenceReport, sequenceText, type SequenceReport } from './evaluate-sequences.js';
 import { multiLabelReport, regressionReport, targetText, told, type TargetReport } from './evaluate-targets.js';
 import type { Judged } from './target-metrics.js';
 import { logitOf } from './teachers/mixture.js';
@@ -39,6 +40,8 @@ export interface EvaluationReport extends ClassifierReport {
   readonly against?: PairedComparison;
 }
 
+export type AnyReport = EvaluationReport | TargetReport | SequenceReport;
+
 export interface ClassAccuracy {
   readonly samples: number;
   readonly accuracy: number | null;
@@ -51,6 +54,9 @@ interface Data {
   /** [samples x classes]; empty where samples have classes. */
   readonly vectors: Float32Array;
   readonly task: Task;
+  readonly samples: number;
+  /** Of a sequence. */
+  readonly positions: number | undefined;
   readonly shape: readonly number[];
   readonly classes: number;
 }
@@ -58,10 +64,11 @@ interface Data {
 const rows = 64;
 
 /** @throws UserError 2 or 65 for what is missing, damaged or does not fit */
-export async function evaluateModel(options: EvaluateOptions): Promise<EvaluationReport | TargetReport> {
+export async function evaluateModel(options: EvaluateOptions): Promise<AnyReport> {
   const data = await readEvaluationSet(options);
   const task = taskOf(options.recipe);
-  if (task !== 'classes') return evaluateOnTargets(task, data, options);
+  if (hasVectors(task)) return evaluateOnTargets(task, data, options);
+  if (data.positions !== undefined) return evaluateSequences(data.positions, data, options);
   const logits = await logitsOfFile(await modelFile(options.model), data);
   const report = withIntervals(classifierReport(logits, data.labels, data.classes));
   const other = async (path: string): Promise<Float32Array> => logitsOfFile(await modelFile(path), data);
@@ -70,6 +77,12 @@ export async function evaluateModel(options: EvaluateOptions): Promise<Evaluatio
     ...(options.teacher === undefined ? {} : { agreement: agreement(logits, await other(options.teacher), data.classes) }),
     ...(options.against === undefined ? {} : { against: compareOnSamples(logits, await other(options.against), data.labels, data.classes) }),
   };
+}
+
+async function evaluateSequences(positions: number, data: Data, { model, teacher, against }: EvaluateOptions): Promise<SequenceReport> {
+  const logitsOf = async (path: string): Promise<Float32Array> => logitsOfFile(await modelFile(path), data);
+  const other = async (path: string | undefined): Promise<Float32Array | null> => (path === undefined ? null : logitsOf(path));
+  return sequenceReport({ logits: await logitsOf(model), labels: data.labels, positions, classes: data.classes, teacher: await other(teacher), against: await other(against) });
 }
 
 async function evaluateOnTargets(task: TargetReport['task'], data: Data, { model, teacher, against }: EvaluateOptions): Promise<TargetReport> {
@@ -112,31 +125,33 @@ async function readEvaluationSet({ recipe, recipeFolder }: EvaluateOptions): Pro
   await source.close();
   normalise(inputs, source.shape.at(-1) ?? 1, recipe.data.preprocess ?? null);
   const task = taskOf(recipe);
-  if (task !== 'classes' && source.targets === undefined) throw new UserError('data.eval.targets: missing; an evaluation set with targets was wanted');
+  if (task === 'sequence' && source.positions === undefined) throw new UserError('data.eval.labels: missing, or one a sample; labels of [samples, positions] were wanted');
+  if (hasVectors(task) && source.targets === undefined) throw new UserError('data.eval.targets: missing; an evaluation set with targets was wanted');
   const classes = source.targets?.width ?? recipe.data.classes ?? names?.length ?? source.labels.reduce((most, label) => Math.max(most, label), -1) + 1;
-  return { inputs, labels: source.labels, vectors: source.targets?.values ?? new Float32Array(0), task, shape: source.shape, classes };
+  return { inputs, labels: source.labels, vectors: source.targets?.values ?? new Float32Array(0), task, samples: source.samples, positions: source.positions, shape: source.shape, classes };
 }
 
-async function logitsOfFile(path: string, { inputs, labels, shape, classes, task }: Data): Promise<Float32Array> {
+async function logitsOfFile(path: string, { inputs, samples, positions, shape, classes, task }: Data): Promise<Float32Array> {
   const openTensorFlow: OpenTensorFlow = async () => (await openWasm()).tf;
   const openNative: OpenTensorFlow = async () => (await openBackend('native', { threads: 1, gpuDemanded: false })).tf;
   const recipe = { name: 'model', model: path, weight: 1, output: 'logits' as const };
-  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, task, openTensorFlow, openNative });
+  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, task, positions, openTensorFlow, openNative });
   const ensemble = await Ensemble.open([spec], new Map(paths), { combine: 'logits', rows, inputShape: [...shape], openTensorFlow });
   const size = shape.reduce((product, dim) => product * dim, 1);
-  const logits = new Float32Array(labels.length * classes);
-  for (let from = 0; from < labels.length; from += rows) {
-    const to = Math.min(labels.length, from + rows);
+  const width = classes * (positions ?? 1);
+  const logits = new Float32Array(samples * width);
+  for (let from = 0; from < samples; from += rows) {
+    const to = Math.min(samples, from + rows);
     const found = (await ensemble.logits(inputs.slice(from * size, to * size), to - from)).get('model');
-    if (found !== undefined) logits.set(found, from * classes);
+    if (found !== undefined) logits.set(found, from * width);
   }
   await ensemble.dispose();
   return logits;
 }
 
 /** For people: figures, then the confusion matrix. */
-export function evaluationText(name: string, report: EvaluationReport | TargetReport, classNames: readonly string[] = []): string {
-  if ('task' in report) return targetText(name, report, classNames);
+export function evaluationText(name: string, report: AnyReport, classNames: readonly string[] = []): string {
+  if ('task' in report) return report.task === 'sequence' ? sequenceText(name, report, classNames) : targetText(name, report, classNames);
   const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
   const between = ({ low, high }: Interval): string => `(95 %: ${percent(low)} to ${percent(high)})`;
   const width = Math.max(5, ...report.confusion.flat().map((count) => String(count).length + 1));

@@ -1,7 +1,7 @@
 /** One micro-batch of an evaluation lease: counts and losses, no gradient. Pure but for the models that it runs. */
 import type { Goal, MicroBatch, RunCompute } from './compute.js';
 import { alike, labelCounts, multiLabelSums, regressionSums, skillOf, spreadAbout, type Judged } from './target-metrics.js';
-import { agreeing, argMax, calibrationGaps } from './metrics.js';
+import { agreeing, argMax, calibrationGaps, exactSequences } from './metrics.js';
 
 /** What these logits get right, over the labelled rows. `loss`: sum of cross entropy in nats, in float64. */
 export function score(logits_BC: Float32Array, labels_B: Int32Array, classes: number): { labelled: number; correct: number; loss: number } {
@@ -27,7 +27,8 @@ export function evaluateStudent(batch: MicroBatch, compute: RunCompute): Record<
   const { labelled, correct, loss } = score(logits_BC, batch.targets.labels, compute.classes);
   const gaps = [...calibrationGaps(logits_BC, batch.targets.labels, compute.classes)].map(([bin, gap]) => [`student.calibration.${bin}`, gap]);
   const early = [...exits].map(([name, values]) => [`exit.${name}.correct`, score(values, batch.targets.labels, compute.classes).correct]);
-  return { samples: labelled, 'student.correct': correct, 'student.loss': loss, ...Object.fromEntries([...gaps, ...early]) };
+  const whole = compute.positions === undefined ? {} : sequencesOf('student', logits_BC, batch, compute);
+  return { samples: labelled, 'student.correct': correct, 'student.loss': loss, ...Object.fromEntries([...gaps, ...early]), ...whole };
 }
 
 /** Of the classes that a specialist knows; all for any other teacher. */
@@ -41,14 +42,27 @@ export async function evaluateTeachers(batch: MicroBatch, compute: RunCompute, d
   if (compute.goal !== undefined) return judgeTeachers(teachers, ensemble, (outputs) => judgedOf(outputs, batch, compute), compute.goal);
   const { labels } = batch.targets;
   const { labelled, correct } = score(ensemble, labels, compute.classes);
-  const sums: Record<string, number> = { samples: labelled, 'ensemble.correct': correct };
+  const wholes = (who: string, logits: Float32Array): Record<string, number> => (compute.positions === undefined ? {} : sequencesOf(who, logits, batch, compute));
+  const sums: Record<string, number> = { samples: labelled, 'ensemble.correct': correct, ...wholes('ensemble', ensemble) };
   for (const [name, logits] of teachers) {
     const own = score(logits, labelsFor(compute.specialties.get(name), labels), compute.classes);
     sums[`teacher.${name}.correct`] = own.correct;
     if (compute.specialties.has(name)) sums[`teacher.${name}.samples`] = own.labelled;
-    sums[`teacher.${name}.agree`] = agreeing(logits, ensemble, compute.classes);
+    Object.assign(sums, wholes(`teacher.${name}`, logits));
+    sums[`teacher.${name}.agree`] = compute.positions === undefined ? agreeing(logits, ensemble, compute.classes) : agreeingWhere(labels, logits, ensemble, compute.classes);
   }
   return sums;
+}
+
+/** `sequences`: samples with a label somewhere; `WHO.exact`: those whose labels are all told rightly. */
+function sequencesOf(who: string, logits_BC: Float32Array, { rows, targets: { labels } }: MicroBatch, { classes, positions = 1 }: RunCompute): Record<string, number> {
+  const { sequences, exact } = exactSequences(logits_BC, labels, { rows, positions, classes });
+  return { sequences, [`${who}.exact`]: exact };
+}
+
+/** Labelled positions at which both prefer the same class. */
+function agreeingWhere(labels: Int32Array, a: Float32Array, b: Float32Array, classes: number): number {
+  return labels.reduce((same, label, at) => (label >= 0 && argMax(a, at * classes, classes) === argMax(b, at * classes, classes) ? same + 1 : same), 0);
 }
 
 function judgedOf(outputs: Float32Array, { targets: { labels, vectors } }: MicroBatch, { classes: width }: RunCompute): Judged {

@@ -80,6 +80,18 @@ export function classifierReport(logits: Float32Array, labels: Int32Array, class
   return { samples, accuracy: share(correct), top5: share(inTop5), loss: share(loss), calibrationError: share(gap), confusion };
 }
 
+/** @param labels [rows x positions], -1 for none */
+export function exactSequences(logits: Float32Array, labels: Int32Array, { rows, positions, classes }: { readonly rows: number; readonly positions: number; readonly classes: number }): { sequences: number; exact: number } {
+  let [sequences, exact] = [0, 0];
+  for (let row = 0; row < rows; row++) {
+    const own = labels.subarray(row * positions, (row + 1) * positions);
+    if (own.every((label) => label < 0)) continue;
+    sequences++;
+    if (own.every((label, at) => label < 0 || argMax(logits, (row * positions + at) * classes, classes) === label)) exact++;
+  }
+  return { sequences, exact };
+}
+
 /** Samples on which two models predict the same class. */
 export function agreeing(a: Float32Array, b: Float32Array, classes: number): number {
   let same = 0;

@@ -8,7 +8,7 @@ const figure = z.number().optional();
 
 /** All that a model of some task may have. */
 export const figuresSchema = {
-  /** Share of samples whose class is told rightly. */
+  /** Share of samples whose class is told rightly; of sequences, of positions, with the share of whole sequences as exactMatch. */
   accuracy: figure,
   /** Regression: share of the targets' variance about their means that is explained, all numbers of the vectors together; mean squared and mean absolute error. */
   r2: figure,
@@ -34,7 +34,9 @@ export function figuresOf(sums: Sums | undefined, who: string): Figures {
     const macro = who === 'student' ? macroF1(sums) : null;
     return { microF1: f1(own('hits'), own('told'), own('actual')), ...(macro === null ? {} : { macroF1: macro }), exactMatch: own('exact') / samples, labelAccuracy: own('right') / samples };
   }
-  return `${who}.correct` in sums ? { accuracy: own('correct') / samples } : {};
+  if (!(`${who}.correct` in sums)) return {};
+  const { sequences } = sums;
+  return { accuracy: own('correct') / samples, ...(sequences === undefined || sequences === 0 ? {} : { exactMatch: own('exact') / sequences }) };
 }
 
 /** Nothing to explain where all targets are alike. */
@@ -65,8 +67,8 @@ export interface MainFigure {
 
 export const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
 
-export function mainFigure({ accuracy, r2, microF1 }: Figures): MainFigure | undefined {
-  if (accuracy !== undefined) return { name: 'accuracy', value: accuracy, text: percent(accuracy) };
+export function mainFigure({ accuracy, exactMatch, r2, microF1 }: Figures): MainFigure | undefined {
+  if (accuracy !== undefined) return { name: exactMatch === undefined ? 'accuracy' : 'token accuracy', value: accuracy, text: percent(accuracy) };
   if (microF1 !== undefined) return { name: 'micro F1', value: microF1, text: percent(microF1) };
   return r2 === undefined ? undefined : { name: 'R2', value: r2, text: r2.toFixed(4) };
 }

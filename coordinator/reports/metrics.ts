@@ -108,7 +108,7 @@ export function evaluationOf(sums: Readonly<Record<string, number>>): StudentEva
   if (sums['student.squares'] !== undefined) return figures;
   if (sums['student.told'] !== undefined) return { ...figures, loss: ratio(sums['student.loss'], samples) };
   const exits = withPrefix(sums, 'exit.').map(([name, correct]) => [name.replace(/\.correct$/, ''), ratio(correct, samples)]);
-  return { ...(exits.length === 0 ? {} : { exits: Object.fromEntries(exits) }), accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples), calibrationError: ratio(withPrefix(sums, 'student.calibration.').reduce((gap, [, value]) => gap + Math.abs(value), 0), samples) };
+  return { ...(exits.length === 0 ? {} : { exits: Object.fromEntries(exits) }), ...figures, accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples), calibrationError: ratio(withPrefix(sums, 'student.calibration.').reduce((gap, [, value]) => gap + Math.abs(value), 0), samples) };
 }
 
 function metricsOf(sums: EpochSums): MetricsLine {

@@ -85,7 +85,7 @@ export function modelCard({ recipe, digests, summary, evaluationSamples }: CardS
 
 type Model = Figures & { readonly parameters: number };
 
-const about: Readonly<Record<Task, string>> = { classes: 'Accuracy', regression: 'Share of the variance that is explained (R2) and errors', multiLabel: 'F1 and other figures of labels at a probability of a half,' };
+const about: Readonly<Record<Task, string>> = { classes: 'Accuracy', regression: 'Share of the variance that is explained (R2) and errors', multiLabel: 'F1 and other figures of labels at a probability of a half,', sequence: 'Accuracy over positions, and share of sequences that are right as a whole,' };
 
 function table(task: Task, models: readonly [string, Model][], samples: number | null): string {
   if (task === 'classes') return ['| model | parameters | accuracy | interval |', '| --- | --- | --- | --- |', ...models.map(([name, model]) => row(name, model, samples))].join('\n');

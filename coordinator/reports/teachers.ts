@@ -19,10 +19,10 @@ export function describeTeachers(line: EvaluationLine, teachers: readonly { read
   if (first === undefined) return null;
   const each = teachers.map(({ name }) => {
     const agree = line.sums[`teacher.${name}.agree`];
-    return `${name} ${figure(`teacher.${name}`)?.text ?? '-'}${ofItsOwn(line, name)}${teachers.length === 1 || agree === undefined ? '' : ` (agrees with the ensemble on ${percent(agree / line.samples)})`}`;
+    return `${name} ${figure(`teacher.${name}`)?.text ?? '-'}${ofItsOwn(line, name)}${teachers.length === 1 || agree === undefined ? '' : ` (agrees with the ensemble on ${percent(agree / (line.sums.sequences === undefined ? line.samples : samples))})`}`;
   });
   const together = teachers.length === 1 ? [] : [`ensemble ${figure('ensemble')?.text ?? '-'}`];
-  return `teachers, ${first.name} on ${samples} evaluation samples: ${[...each, ...together].join(', ')}`;
+  return `teachers, ${first.name} on ${samples} ${line.sums.sequences === undefined ? 'evaluation samples' : `positions of ${line.sums.sequences} evaluation samples`}: ${[...each, ...together].join(', ')}`;
 }
 
 /** Specialists are tried on the samples of their classes alone. */
@@ -60,7 +60,7 @@ function atClassChance(sums: Sums, names: readonly string[], classes: number): G
     const tried = sums[`teacher.${name}.samples`] ?? samples;
     return tried > 0 && bound(tried) < 1 && (figuresOf(sums, `teacher.${name}`).accuracy ?? 1) <= bound(tried);
   });
-  return { guessing, than: `chance on ${samples} samples of ${classes} classes`, wish: 'other classes (teachers[].classes), preprocessing or output' };
+  return { guessing, than: `chance on ${samples} ${sums.sequences === undefined ? 'samples' : 'positions'} of ${classes} classes`, wish: 'other classes (teachers[].classes), preprocessing or output' };
 }
 
 /** Errors as large as those of whoever always gives the targets' mean. */

@@ -36,6 +36,10 @@ describe("an evaluation's figures", () => {
     expect(of({ samples: 4, spread: 0, 'student.squares': 2, 'student.absolutes': 3 })?.eval).toEqual({ mse: 0.5, mae: 0.75 });
   });
 
+  it('are shares of positions and of whole sequences', () => {
+    expect(of({ samples: 20, sequences: 4, 'student.correct': 15, 'student.exact': 1, 'student.loss': 10 })?.eval).toEqual({ accuracy: 0.75, exactMatch: 0.25, loss: 0.5, calibrationError: 0 });
+  });
+
   it('are F1 and shares, for labels', () => {
     const sums = { samples: 4, 'student.hits': 3, 'student.told': 5, 'student.actual': 5, 'student.exact': 1, 'student.right': 3, 'student.loss': 2 };
     const labels = { 'label.0.hits': 3, 'label.0.told': 3, 'label.0.actual': 3, 'label.1.hits': 0, 'label.1.told': 2, 'label.1.actual': 2 };

@@ -27,6 +27,12 @@ describe('the teachers before step 1', () => {
     expect(atChance(line(sums), teachers, classes)).toContain(text);
   });
 
+  it('are described by the positions of sequences', () => {
+    const sums = { samples: 50, sequences: 8, 'teacher.a.correct': 40, 'teacher.a.exact': 2, 'teacher.a.agree': 45, 'teacher.b.correct': 10, 'teacher.b.exact': 0, 'teacher.b.agree': 10, 'ensemble.correct': 45, 'ensemble.exact': 3 };
+    expect(describeTeachers(line(sums, 8), teachers)).toBe('teachers, token accuracy on 50 positions of 8 evaluation samples: a 80.00 % (agrees with the ensemble on 90.00 %), b 20.00 % (agrees with the ensemble on 20.00 %), ensemble 90.00 %');
+    expect(atChance(line(sums, 8), teachers, 4)).toContain('teacher b (20.00 %): no better than chance on 50 positions of 4 classes');
+  });
+
   it('are described by what fits target vectors', () => {
     const numbers = { samples: 4, spread: 8, 'teacher.a.squares': 2, 'teacher.a.absolutes': 3, 'teacher.b.squares': 8, 'teacher.b.absolutes': 8, 'ensemble.squares': 4, 'ensemble.absolutes': 3 };
     expect(describeTeachers(line(numbers), teachers)).toBe('teachers, R2 on 4 evaluation samples: a 0.7500, b 0.0000, ensemble 0.5000');

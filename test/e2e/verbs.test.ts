@@ -1,6 +1,7 @@
 /** The verbs around a run, through the built program. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Program, type Ended } from '../../bench/programs.js';
 import { barsRecipe, writeBars } from './bars.js';
@@ -48,10 +49,10 @@ describe('eval', () => {
   });
 });
 
-describe('a run on target vectors', () => {
+describe('a run on weighted target vectors', () => {
   it('is compared, evaluated and exported by the figures that fit', async () => {
     const job = at('numbers.yaml');
-    writeFileSync(job, barsRecipe({ student: '{ builtin: mlp, hidden: [8] }', more: 'ensemble: { allowChance: true }\n' }).replaceAll('labels: 64', 'targets: [64]').replace('crossEntropy', 'regression').replace('classes: 4', 'task: regression'));
+    writeFileSync(job, barsRecipe({ student: '{ builtin: mlp, hidden: [8] }', isWeighted: true }).replaceAll('labels: 64', 'targets: [64]').replace('crossEntropy', 'regression').replace('classes: 4', 'task: regression'));
     const ended = await stillhouse('run', job, '--workers', '1', '--backend', 'wasm', '--out', at('numbers'));
     expect(ended.code, ended.stderr).toBe(0);
     expect(ended.stderr).toMatch(/epoch 6: loss \S+ \(regression \S+\), R2 \S+, MSE \S+, MAE \S+, \d+ samples\/s/);
@@ -62,6 +63,31 @@ describe('a run on target vectors', () => {
     expect((await stillhouse('verify', at('numbers'))).stdout).toMatch(/sound\n$/);
     await stillhouse('export', at('numbers'));
     expect(readFileSync(at('numbers/export/MODEL_CARD.md'), 'utf8')).toContain(`| ${figures.r2.toFixed(4)} |`);
+  });
+});
+
+describe('a run on sequences', () => {
+  it('is evaluated by positions and as a whole, and its accounts agree', async () => {
+    const model = tf.sequential({ layers: [tf.layers.conv1d({ name: 'conv', filters: 6, kernelSize: 3, padding: 'same', activation: 'relu', inputShape: [5, 2] }), tf.layers.dense({ name: 'tags', units: 3 })] });
+    writeFileSync(at('tagger.json'), JSON.stringify({ format: 'layers-model', modelTopology: JSON.parse(JSON.stringify(model.toJSON(undefined, false))) as unknown }));
+    const rows = Array.from({ length: 60 }, (_, id) => {
+      const tokens = Array.from({ length: 5 }, (_unused, t) => (id * 7 + t * t * 3) % 4);
+      const length = 2 + (id % 4);
+      return JSON.stringify({ x: tokens.map((token, t) => (t < length ? [token & 1, token >> 1] : [0, 0])), y: tokens.map((token, t) => (t < length ? Math.min(2, token) : -100)) });
+    });
+    writeFileSync(at('tags.jsonl'), rows.join('\n'));
+    const source = '{ format: jsonl, inputs: tags.jsonl, column: x, labels: y, paddingLabel: -100 }';
+    const job = at('tags.yaml');
+    writeFileSync(job, `student: { model: tagger.json }\nlosses: { crossEntropy: { weight: 1 } }\ndata:\n  task: sequence\n  classNames: [a, b, c]\n  train: ${source}\n  eval: ${source}\noptimizer: { name: adam, learningRate: 0.02 }\nbatch: { size: 16, micro: 4 }\nepochs: 4\n`);
+    const ended = await stillhouse('run', job, '--workers', '1', '--backend', 'wasm', '--out', at('tags'));
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stderr).toMatch(/epoch 4: .*, token accuracy \S+ %, exact match \S+ %,/);
+    expect(ended.stdout).toMatch(/model +parameters +token accuracy +exact match/);
+    const { student: figures } = JSON.parse(readFileSync(at('tags/summary.json'), 'utf8')) as { student: { accuracy: number; exactMatch: number } };
+    const { stdout } = await stillhouse('eval', at('tags'), '--data', job, '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ positions: 210, sequences: 60, accuracy: figures.accuracy, exactMatch: figures.exactMatch });
+    // A step's count is of positions, more than its samples.
+    expect((await stillhouse('verify', at('tags'))).stdout).toMatch(/\nsound\n$/);
   });
 });
 

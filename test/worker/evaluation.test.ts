@@ -31,6 +31,24 @@ describe('an evaluation of the teachers', () => {
   });
 });
 
+describe('an evaluation of sequences', () => {
+  // Two samples of two positions, and one without a label.
+  const labels = Int32Array.of(0, 1, 1, -1, -1, -1);
+  const targets = { labels, weights: Float32Array.of(1, 1, 1, 0, 0, 0), isSequence: true, soft: null };
+  const logits = Float32Array.of(1, 0, /**/ 1, 0, /**/ 0, 1, /**/ 9, 9, /**/ 9, 9, /**/ 9, 9);
+
+  it('counts positions, and sequences that are right as a whole', () => {
+    const compute: RunCompute = Object.assign(new FakeCompute(), { classes: 2, positions: 2, student: { ...new FakeCompute().student, outputs: () => ({ logits, exits: new Map() }) } });
+    expect(evaluateStudent({ rows: 3, inputs: new Float32Array(3), targets }, compute)).toMatchObject({ samples: 3, sequences: 2, 'student.correct': 2, 'student.exact': 1 });
+  });
+
+  it('counts the same of teachers, and where they agree on what is labelled', async () => {
+    const ensemble = Float32Array.of(1, 0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0);
+    const compute: RunCompute = Object.assign(new FakeCompute(), { classes: 2, positions: 2, teacherLogits: async () => ({ teachers: new Map([['a', logits]]), ensemble }) });
+    expect(await evaluateTeachers({ rows: 3, inputs: new Float32Array(3), targets }, compute, [])).toEqual({ samples: 3, sequences: 2, 'ensemble.correct': 3, 'ensemble.exact': 2, 'teacher.a.correct': 2, 'teacher.a.exact': 1, 'teacher.a.agree': 2 });
+  });
+});
+
 describe('an evaluation of the student', () => {
   it("counts the last exit's hits and those of each earlier one", () => {
     const compute: RunCompute = Object.assign(new FakeCompute(), {

@@ -1,6 +1,7 @@
 /** Figures over target vectors, by numbers worked out by hand. */
 import { describe, expect, it } from 'vitest';
 import { evaluationText } from '../../worker/evaluate-model.js';
+import { sequenceReport } from '../../worker/evaluate-sequences.js';
 import { multiLabelReport, regressionReport, told } from '../../worker/evaluate-targets.js';
 import { alike, averagePrecision, labelCounts, multiLabelSums, regressionSums, skillOf, spreadAbout, type Judged } from '../../worker/target-metrics.js';
 
@@ -31,6 +32,18 @@ describe('regression', () => {
     // The other's mean squares are 2 and 0: differences -1 and 2.
     expect(against?.mean).toBe(0.5);
     expect(evaluationText('m', regressionReport(told(judged), { teacher: null, against: Float32Array.of(2, 3, 3, 4) }), ['x', 'y'])).toMatch(/m: 2 samples\nR2 -0\.2000 {3}MSE 1\.500 {3}MAE 1\.000\nagainst the other model: mean squared error \+0\.5000, .*\nx: R2 0\.7778/);
+  });
+});
+
+describe('sequences', () => {
+  const labels = Int32Array.of(0, 1, 1, -1, -1, -1);
+  const logits = Float32Array.of(1, 0, /**/ 1, 0, /**/ 0, 1, /**/ 9, 9, /**/ 9, 9, /**/ 9, 9);
+  const right = Float32Array.of(1, 0, 0, 1, 0, 1, 9, 0, 9, 0, 9, 0);
+
+  it('are reported by position and as a whole', () => {
+    const report = sequenceReport({ logits, labels, positions: 2, classes: 2, teacher: right, against: right });
+    expect(report).toMatchObject({ positions: 3, sequences: 2, accuracy: 2 / 3, exactMatch: 0.5, agreement: 2 / 3, against: { onlyFirst: 0, onlySecond: 1, p: 1 }, confusion: [[1, 0], [1, 1]] });
+    expect(evaluationText('m', report, ['out', 'in'])).toMatch(/^m: 3 positions of 2 sequences\ntoken accuracy 66\.67 % {3}exact match 50\.00 % \(95 %: .*\nagreement .*\nagainst .*\nout: 100\.00 % of 1\nin: 50\.00 % of 2$/);
   });
 });
 
