@@ -96,6 +96,8 @@ def work(rank, processes, teachers, batch, epochs, images, labels, port, rates):
         if rank == 0:
             rates.append(len(images) // batch * batch / (time.perf_counter() - start))
     if processes > 1:
+        # Whoever leaves while another still talks to it is aborted.
+        dist.barrier()
         dist.destroy_process_group()
 
 
