@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { observe } from './observer.js';
-import { commitsOf, killAll, Program, soon, type JournalLine } from './programs.js';
+import { commitsOf, killAll, median, Program, soon, type JournalLine } from './programs.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const mnist = join(root, 'examples', 'mnist', 'recipe.yaml');
@@ -90,10 +90,6 @@ class Cluster {
 
 function print(what: string, fields: Record<string, unknown>): void {
   process.stdout.write(`${JSON.stringify({ what, ...fields })}\n`);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
 const round = (value: number): number => Number(value.toPrecision(3));

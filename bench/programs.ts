@@ -16,6 +16,11 @@ export interface Ended {
 
 const running = new Set<ChildProcess>();
 
+/** The upper one of two in the middle. */
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+
 /** Ends the programs that are still at work, whoever left them. */
 export function killAll(): void {
   for (const child of running) child.kill('SIGKILL');

@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { median } from './programs.js';
 import { measure, settingsOf } from './throughput.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -31,10 +32,6 @@ function theirs(teachers: number, batch: number): number {
 async function ours(teachers: number, batch: number, cache: boolean): Promise<number> {
   const sets = [...settingsOf(teachers, { samples, epochs }), `batch.size=${batch}`, `labels.cache=${cache}`];
   return (await measure(values.backend, workers, sets)).samplesPerSecond;
-}
-
-function median(all: readonly number[]): number {
-  return [...all].sort((a, b) => a - b)[all.length >> 1] ?? NaN;
 }
 
 for (const batch of numbers(values.batch)) {

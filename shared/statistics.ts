@@ -79,3 +79,8 @@ export function tQuantile(share: number, degrees: number): number {
   }
   return high;
 }
+
+/** 2 hits / (told + actual); 1 where there is nothing to tell and nothing is told. */
+export function f1({ hits, told, actual }: { readonly hits: number; readonly told: number; readonly actual: number }): number {
+  return told + actual === 0 ? 1 : (2 * hits) / (told + actual);
+}

@@ -1,7 +1,7 @@
 /** What `eval` reports of sequences: figures over the positions that have a label, and over whole sequences. Pure. */
 import { wilsonInterval, type Interval } from '../shared/statistics.js';
 import { argMax, classifierReport, exactSequences, type ClassifierReport } from './metrics.js';
-import { exactMcNemar } from './significance.js';
+import { discordanceOf, type Discordance } from './significance.js';
 
 export interface SequenceReport extends Omit<ClassifierReport, 'samples'> {
   readonly task: 'sequence';
@@ -13,8 +13,8 @@ export interface SequenceReport extends Omit<ClassifierReport, 'samples'> {
   readonly exactMatchInterval: Interval;
   /** Share of the positions at which model and teacher prefer the same class. */
   readonly agreement?: number;
-  /** Sequences that are right here alone, or there alone; p of the exact McNemar test. */
-  readonly against?: { readonly onlyFirst: number; readonly onlySecond: number; readonly p: number };
+  /** Of whole sequences. */
+  readonly against?: Discordance;
 }
 
 /** All [samples x positions x classes] and [samples x positions]; labels of -1 are left out. */
@@ -41,16 +41,12 @@ function agreeing(a: Float32Array, b: Float32Array, labels: Int32Array, classes:
   return labels.reduce((same, label, at) => (label >= 0 && argMax(a, at * classes, classes) === argMax(b, at * classes, classes) ? same + 1 : same), 0);
 }
 
-function compareExact({ logits, labels, positions, classes }: Pick<Sequences, 'logits' | 'labels' | 'positions' | 'classes'>, other: Float32Array): NonNullable<SequenceReport['against']> {
-  let [onlyFirst, onlySecond] = [0, 0];
-  for (let from = 0; from < labels.length; from += positions) {
-    const own = labels.subarray(from, from + positions);
-    const isExact = (values: Float32Array): boolean => exactSequences(values.subarray(from * classes, (from + positions) * classes), own, { rows: 1, positions, classes }).exact === 1;
-    const [a, b] = [isExact(logits), isExact(other)];
-    if (a && !b) onlyFirst++;
-    if (b && !a) onlySecond++;
-  }
-  return { onlyFirst, onlySecond, p: exactMcNemar(onlyFirst, onlySecond) };
+function compareExact({ logits, labels, positions, classes }: Pick<Sequences, 'logits' | 'labels' | 'positions' | 'classes'>, other: Float32Array): Discordance {
+  const exactIn = (values: Float32Array) => (sequence: number): boolean => {
+    const [from, to] = [sequence * positions, (sequence + 1) * positions];
+    return exactSequences(values.subarray(from * classes, to * classes), labels.subarray(from, to), { rows: 1, positions, classes }).exact === 1;
+  };
+  return discordanceOf(labels.length / positions, { first: exactIn(logits), second: exactIn(other) });
 }
 
 /** For people. @param names of the classes, where the recipe has some */

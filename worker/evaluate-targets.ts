@@ -1,6 +1,7 @@
 /** What `eval` reports where samples have target vectors: figures of the whole and of each number or label. Pure. */
-import { pairedDifference, type PairedDifference } from '../shared/statistics.js';
-import { exactMcNemar } from './significance.js';
+import { f1, pairedDifference, type PairedDifference } from '../shared/statistics.js';
+import { discordanceOf, type Discordance } from './significance.js';
+import { pickRows } from './teachers/fixed-rows.js';
 import { alike, averagePrecision, labelCounts, multiLabelSums, regressionSums, spreadAbout, type Judged } from './target-metrics.js';
 
 export interface RegressionReport {
@@ -32,8 +33,8 @@ export interface MultiLabelReport {
   readonly perLabel: readonly { readonly samples: number; readonly f1: number; readonly accuracy: number; readonly averagePrecision: number | null }[];
   /** Share of the labels that model and teacher tell alike. */
   readonly agreement?: number;
-  /** Samples with all labels right here alone, or there alone; p of the exact McNemar test. */
-  readonly against?: { readonly onlyFirst: number; readonly onlySecond: number; readonly p: number };
+  /** Of samples with all labels right. */
+  readonly against?: Discordance;
 }
 
 export type TargetReport = RegressionReport | MultiLabelReport;
@@ -47,14 +48,7 @@ export interface Others {
 /** The rows that have a target, alone. */
 export function told({ outputs, vectors, labels, width }: Judged): Judged {
   const rows = [...labels.keys()].filter((row) => (labels[row] ?? -1) >= 0);
-  return { outputs: rowsOf(outputs, rows, width), vectors: rowsOf(vectors, rows, width), labels: new Int32Array(rows.length), width };
-}
-
-/** [rows x width] */
-function rowsOf(values: Float32Array, rows: readonly number[], width: number): Float32Array {
-  const chosen = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => chosen.set(values.subarray(row * width, (row + 1) * width), i * width));
-  return chosen;
+  return { outputs: pickRows(outputs, labels.length, rows), vectors: pickRows(vectors, labels.length, rows), labels: new Int32Array(rows.length), width };
 }
 
 export function regressionReport(judged: Judged, { teacher, against }: Others): RegressionReport {
@@ -88,7 +82,9 @@ function column({ outputs, vectors, labels, width }: Judged, k: number): Judged 
 }
 
 function rowErrors(judged: Judged): number[] {
-  return Array.from(judged.labels, (_, row) => regressionSums({ ...judged, labels: new Int32Array(1), outputs: rowsOf(judged.outputs, [row], judged.width), vectors: rowsOf(judged.vectors, [row], judged.width) }).squares);
+  const { outputs, vectors, labels, width } = judged;
+  const own = (values: Float32Array, row: number): Float32Array => values.subarray(row * width, (row + 1) * width);
+  return Array.from(labels, (_, row) => regressionSums({ ...judged, labels: new Int32Array(1), outputs: own(outputs, row), vectors: own(vectors, row) }).squares);
 }
 
 export function multiLabelReport(judged: Judged, { teacher, against }: Others): MultiLabelReport {
@@ -112,23 +108,13 @@ export function multiLabelReport(judged: Judged, { teacher, against }: Others): 
   };
 }
 
-function f1({ hits, told: all, actual }: { readonly hits: number; readonly told: number; readonly actual: number }): number {
-  return all + actual === 0 ? 1 : (2 * hits) / (all + actual);
-}
-
-function compareExact(judged: Judged, other: Float32Array): NonNullable<MultiLabelReport['against']> {
+function compareExact(judged: Judged, other: Float32Array): Discordance {
   const { width } = judged;
-  const isExact = (outputs: Float32Array, row: number): boolean => {
+  const exactIn = (outputs: Float32Array) => (row: number): boolean => {
     for (let at = row * width; at < (row + 1) * width; at++) if ((outputs[at] ?? 0) >= 0 !== (judged.vectors[at] ?? 0) >= 0.5) return false;
     return true;
   };
-  let [onlyFirst, onlySecond] = [0, 0];
-  judged.labels.forEach((_, row) => {
-    const [a, b] = [isExact(judged.outputs, row), isExact(other, row)];
-    if (a && !b) onlyFirst++;
-    if (b && !a) onlySecond++;
-  });
-  return { onlyFirst, onlySecond, p: exactMcNemar(onlyFirst, onlySecond) };
+  return discordanceOf(judged.labels.length, { first: exactIn(judged.outputs), second: exactIn(other) });
 }
 
 const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;

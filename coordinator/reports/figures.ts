@@ -3,6 +3,7 @@
  * sums there are says which they are. Pure.
  */
 import { z } from 'zod';
+import { f1 } from '../../shared/statistics.js';
 
 const figure = z.number().optional();
 
@@ -32,7 +33,7 @@ export function figuresOf(sums: Sums | undefined, who: string): Figures {
   if (`${who}.squares` in sums) return { ...explained(own('squares'), sums.spread ?? 0), mse: own('squares') / samples, mae: own('absolutes') / samples };
   if (`${who}.told` in sums) {
     const macro = who === 'student' ? macroF1(sums) : null;
-    return { microF1: f1(own('hits'), own('told'), own('actual')), ...(macro === null ? {} : { macroF1: macro }), exactMatch: own('exact') / samples, labelAccuracy: own('right') / samples };
+    return { microF1: f1({ hits: own('hits'), told: own('told'), actual: own('actual') }), ...(macro === null ? {} : { macroF1: macro }), exactMatch: own('exact') / samples, labelAccuracy: own('right') / samples };
   }
   if (!(`${who}.correct` in sums)) return {};
   const { sequences } = sums;
@@ -44,17 +45,12 @@ function explained(squares: number, spread: number): Pick<Figures, 'r2'> {
   return spread > 0 ? { r2: 1 - squares / spread } : {};
 }
 
-/** 2 hits / (told + actual); 1 where there is nothing to tell and nothing is told. */
-function f1(hits: number, told: number, actual: number): number {
-  return told + actual === 0 ? 1 : (2 * hits) / (told + actual);
-}
-
 /** Null where the labels' own counts are missing. */
 function macroF1(sums: Sums): number | null {
   const of = (k: number, name: string): number | undefined => sums[`label.${k}.${name}`];
   let labels = 0;
   let sum = 0;
-  for (; of(labels, 'told') !== undefined; labels++) sum += f1(of(labels, 'hits') ?? 0, of(labels, 'told') ?? 0, of(labels, 'actual') ?? 0);
+  for (; of(labels, 'told') !== undefined; labels++) sum += f1({ hits: of(labels, 'hits') ?? 0, told: of(labels, 'told') ?? 0, actual: of(labels, 'actual') ?? 0 });
   return labels === 0 ? null : sum / labels;
 }
 

@@ -27,6 +27,21 @@ const { classes } = reference;
 const student = { builtin: 'mlp', hidden: [8] };
 const isLabelLine = (line: string): boolean => line.startsWith('labels:');
 
+type Finished = Awaited<ReturnType<typeof whole>>;
+
+/** With 2 workers and nothing kept, then with 3 and all kept, then with 1 that keeps nothing: the same bits, and teachers at work where they must be. */
+async function sameBits(run: PreparedRun, options: { readonly labels: LabelHome; readonly workerLabels: () => LabelHome }): Promise<{ cold: Finished; warm: Finished }> {
+  const cold = await whole(run, 2, options);
+  const forward = vi.spyOn(Ensemble.prototype, 'labels');
+  const warm = await whole(run, 3, options);
+  expect(forward).not.toHaveBeenCalled();
+  const none = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 1);
+  expect(forward).toHaveBeenCalled();
+  expect(curve(warm.lines)).toEqual(curve(cold.lines));
+  expect(curve(none.lines)).toEqual(curve(cold.lines));
+  return { cold, warm };
+}
+
 describe('a run with a label cache', () => {
   it.each([
     ['float32', /^$/], ['float16', /^labels: float16, \d+ bytes a sample, each number within 1\/2048/], ['top-k', /^labels: top-2 with tail mass/],
@@ -53,14 +68,7 @@ describe('a run with a label cache', () => {
     const augment = { shift: 1, flip: true, noise: 0.1, fill: 0, views: 2 };
     const views = await prepareAgain(run, { ...run.recipe, data: { ...run.recipe.data, augment } });
     const options = { labels: homeOf(), workerLabels: homeOf };
-    const cold = await whole(views, 2, options);
-    const forward = vi.spyOn(Ensemble.prototype, 'labels');
-    const warm = await whole(views, 3, options);
-    expect(forward).not.toHaveBeenCalled();
-    const none = await whole({ ...views, recipe: { ...views.recipe, labels: { ...views.recipe.labels, cache: false } } }, 1);
-    expect(forward).toHaveBeenCalled();
-    expect(curve(warm.lines)).toEqual(curve(cold.lines));
-    expect(curve(none.lines)).toEqual(curve(cold.lines));
+    const { cold, warm } = await sameBits(views, options);
     expect(cold.said.filter(isLabelLine)).toEqual([]);
     expect(warm.said.filter(isLabelLine)).toEqual([`labels: ${2 * samples} of ${2 * samples} (2 views of ${samples} samples) read from the cache`]);
     expect((await whole(run, 1, options)).said.filter(isLabelLine), 'the samples as they are are others').toEqual([]);
@@ -74,13 +82,7 @@ describe('a run with a label cache', () => {
     const teachers = run.recipe.teachers.map((teacher) => (teacher.name === 'deep' && specialist !== undefined ? { ...teacher, specialist } : teacher));
     const routed = await prepareAgain(run, { ...run.recipe, teachers, ensemble: { ...run.recipe.ensemble, ...rule } });
     const options = { labels: homeOf(), workerLabels: homeOf };
-    const cold = await whole(routed, 2, options);
-    const forward = vi.spyOn(Ensemble.prototype, 'labels');
-    const warm = await whole(routed, 3, options);
-    expect(forward).not.toHaveBeenCalled();
-    const none = await whole({ ...routed, recipe: { ...routed.recipe, labels: { ...routed.recipe.labels, cache: false } } }, 1);
-    expect(curve(warm.lines)).toEqual(curve(cold.lines));
-    expect(curve(none.lines)).toEqual(curve(cold.lines));
+    const { cold } = await sameBits(routed, options);
     const plain = await whole(run, 1, options);
     expect(plain.said.filter(isLabelLine), 'the labels of all teachers are others').toEqual([]);
     expect(plain.summary.digest).not.toBe(cold.summary.digest);

@@ -6,7 +6,7 @@
  * Teachers run one after the other, in the recipe's order: each of them computes on the thread that calls it.
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
-import { ensembleDigest, type EnsembleForm } from '../../shared/labels/ensemble-digest.js';
+import { ensembleDigest, isRouted, type EnsembleForm } from '../../shared/labels/ensemble-digest.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { forwardInFixedRows, pickRows } from './fixed-rows.js';
 import type { Activation } from '../losses/activation.js';
@@ -16,7 +16,7 @@ import { openTeacher } from './open-teacher.js';
 import { canarySample, checkCanary, checkFrozen, type Sighting } from './canary.js';
 import { inClassOrder } from './class-order.js';
 import { rescale } from './preprocess.js';
-import { isRouted, teachersOf, type SampleView } from './routing.js';
+import { teachersOf, type SampleView } from './routing.js';
 import { tapShapes, type TapShape } from './taps.js';
 import { badModel, TeacherFailure, teacherFailure, type ForwardResult, type OpenTensorFlow, type Teacher, type WantedTaps } from './teacher.js';
 
@@ -173,16 +173,18 @@ export class Ensemble {
     const out_BC = new Float32Array(outputs.length * this.#width);
     outputs.forEach((teachers, row) => {
       const weights = normaliseWeights(teachers.map(({ spec }) => spec.weight)) ?? [];
-      const temperature = name === 'logits' ? 1 : Number(name.slice(2));
-      const weighted = teachers.map(({ logits_BC, spec }, i) => ({ logits_BC, weight: weights[i] ?? 0, temperature: spec.temperature ?? temperature }));
-      out_BC.set(name === 'logits' ? meanLogits(weighted) : mix(this.#options.combine, weighted, this.classes), row * this.#width);
+      out_BC.set(this.#combined(name, (temperature) => teachers.map(({ logits_BC, spec }, i) => ({ logits_BC, weight: weights[i] ?? 0, temperature: spec.temperature ?? temperature }))), row * this.#width);
     });
     return out_BC;
   }
 
+  /** The ensemble's label of that name, of what its teachers give. */
+  #combined(name: string, outputs: (temperature: number) => TeacherOutput[]): Float32Array {
+    return name === 'logits' ? meanLogits(outputs(1)) : mix(this.#options.combine, outputs(Number(name.slice('T='.length))), this.classes);
+  }
+
   #label(name: string, logits: ReadonlyMap<string, Float32Array>): Float32Array {
-    if (name === 'logits') return meanLogits(this.#outputs(logits, 1));
-    if (name.startsWith('T=')) return this.mixture(logits, Number(name.slice(2)));
+    if (!name.startsWith('teacher:')) return this.#combined(name, (temperature) => this.#outputs(logits, temperature));
     const found = logits.get(name.slice('teacher:'.length));
     if (found === undefined) throw new RangeError(`labels ${name}: the ensemble has no such teacher`);
     return found;

@@ -20,11 +20,6 @@ interface Candidate {
   readonly specialist?: readonly number[] | undefined;
 }
 
-/** Whether some teacher labels some samples only. */
-export function isRouted(teachers: readonly Candidate[], subset: EnsembleForm['subset']): boolean {
-  return subset !== undefined || teachers.some(({ specialist }) => specialist !== undefined);
-}
-
 /** Indices of the teachers of one sample, ascending: those with a weight that know its class, or so many of them. */
 export function teachersOf({ shard, row, view, label }: SampleView, teachers: readonly Candidate[], subset: EnsembleForm['subset']): number[] {
   const able = teachers.flatMap(({ weight, specialist }, i) => (weight > 0 && (specialist?.includes(label) ?? true) ? [i] : []));

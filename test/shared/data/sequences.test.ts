@@ -8,22 +8,12 @@ import { Samples } from '../../../shared/data/samples.js';
 import { writeShards } from '../../../shared/data/shards.js';
 import { openSource, type SourceOptions } from '../../../shared/data/source.js';
 import { sourceSchema } from '../../../shared/recipe/schema.js';
+import { arrayFiles } from './array-files.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-sequences-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function npy(name: string, shape: readonly number[], values: readonly number[]): void {
-  const header = Buffer.from(`{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`.padEnd(117) + '\n');
-  writeFileSync(join(folder, name), Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, 118, 0]), header, Buffer.from(Float32Array.from(values).buffer)]));
-}
-
-function idx(name: string, dims: readonly number[], values: readonly number[]): void {
-  const body = Buffer.alloc(4 + 4 * dims.length + 4 * values.length);
-  body.set([0, 0, 0x0d, dims.length]);
-  dims.forEach((dim, i) => body.writeUInt32BE(dim, 4 + 4 * i));
-  values.forEach((value, i) => body.writeFloatBE(value, 4 + 4 * dims.length + 4 * i));
-  writeFileSync(join(folder, name), body);
-}
+const { npy, idx } = arrayFiles(folder);
 
 const inputs = [1, 2, 3, 4, 5, 6];
 const labels = [0, 1, 2, -100, -1, -100];

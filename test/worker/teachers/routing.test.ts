@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isRouted, teachersOf } from '../../../worker/teachers/routing.js';
+import { isRouted } from '../../../shared/labels/ensemble-digest.js';
+import { teachersOf } from '../../../worker/teachers/routing.js';
 
 const general = { weight: 1 };
 const sample = { shard: 'a', row: 3, view: 0, label: 2 };
