@@ -3,9 +3,13 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // test/native needs the native backend: it runs where STILLHOUSE_BACKEND asks for that one. Programs of test/e2e and
-    // test/faults are told to use wasm: once is enough.
-    exclude: ['test/containers/**', ...(process.env.STILLHOUSE_BACKEND === 'native' ? ['test/e2e/**', 'test/faults/**'] : ['test/native/**']), '**/node_modules/**'],
+    // test/native needs the native backend: it runs where STILLHOUSE_BACKEND asks for that one. Programs of test/e2e
+    // and test/faults are told to use wasm: once is enough.
+    exclude: [
+      'test/containers/**',
+      ...(process.env.STILLHOUSE_BACKEND === 'native' ? ['test/e2e/**', 'test/faults/**'] : ['test/native/**']),
+      '**/node_modules/**',
+    ],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

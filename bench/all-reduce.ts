@@ -1,11 +1,13 @@
 /**
- * node dist/bench/all-reduce.js [--parameters 25000000] [--steps 20] [--compression none,bf16,int8] [--out DIR] [--json]
+ * node dist/bench/all-reduce.js [--parameters 25000000] [--steps 20] [--compression none,bf16,int8] [--out DIR]
+ * [--json]
  *
- * What a step costs beside its computation: the real coordinator and two real worker processes on loopback, with a student
- * of 25 million parameters whose gradient is there after a second of sleep (one worker alone would be given all of what
- * costs nothing). Each step both workers send all of it, the coordinator adds the two, sends the sum to both, applies it by
- * SGD and stores it; the workers apply it. Milliseconds are between commits, by the journal, less the sleep; and of the
- * processors' time (all threads) a step, which a busy machine changes less. The log lies in DIR (default: a temporary folder).
+ * What a step costs beside its computation: the real coordinator and two real worker processes on loopback, with a
+ * student of 25 million parameters whose gradient is there after a second of sleep (one worker alone would be given all
+ * of what costs nothing). Each step both workers send all of it, the coordinator adds the two, sends the sum to both,
+ * applies it by SGD and stores it; the workers apply it. Milliseconds are between commits, by the journal, less the
+ * sleep; and of the processors' time (all threads) a step, which a busy machine changes less. The log lies in DIR
+ * (default: a temporary folder).
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -28,15 +30,23 @@ import { commitsOf } from './programs.js';
 const workers = 2;
 const { values } = parseArgs({
   options: {
-    parameters: { type: 'string', default: '25000000' }, steps: { type: 'string', default: '20' }, compression: { type: 'string', default: compressions.join() },
-    out: { type: 'string' }, json: { type: 'boolean', default: false }, worker: { type: 'string' }, cache: { type: 'string', default: '' },
+    parameters: { type: 'string', default: '25000000' },
+    steps: { type: 'string', default: '20' },
+    compression: { type: 'string', default: compressions.join() },
+    out: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    worker: { type: 'string' },
+    cache: { type: 'string', default: '' },
   },
 });
 
 /** More than sending takes, so that each worker is given one micro-batch. */
 const sleepMs = 1000;
 
-/** A gradient that costs nothing but the sleep: the values that the slot holds are as good as any, but for the first time. */
+/**
+ * A gradient that costs nothing but the sleep: the values that the slot holds are as good as any, but for the first
+ * time.
+ */
 function instantCompute(): RunCompute {
   const meter = new CpuMeter();
   let computed = 0;
@@ -53,7 +63,11 @@ function instantCompute(): RunCompute {
         filled.add(out.byteOffset);
         meter.step(++computed);
         await new Promise((resolve) => setTimeout(resolve, sleepMs));
-        return { hasGradient: true, sums: { samples: rows, crossEntropy: 0, 'crossEntropy.count': rows }, moments: null };
+        return {
+          hasGradient: true,
+          sums: { samples: rows, crossEntropy: 0, 'crossEntropy.count': rows },
+          moments: null,
+        };
       },
       outputs: (_inputs, rows) => ({ logits: new Float32Array(2 * rows), exits: new Map() }),
     },
@@ -67,15 +81,36 @@ function instantCompute(): RunCompute {
 
 async function work(url: string, cacheFolder: string): Promise<void> {
   const backend: ComputeBackend = { name: 'wasm', gpu: null, version: 'none', open: async () => instantCompute() };
-  await runWorker({ url, token: null, cacheFolder, threads: 1, local: false, waitSeconds: 60, log: (line) => console.error(line), backend });
+  await runWorker({
+    url,
+    token: null,
+    cacheFolder,
+    threads: 1,
+    local: false,
+    waitSeconds: 60,
+    log: (line) => console.error(line),
+    backend,
+  });
 }
 
 function runOf(parameters: number, steps: number, compression: Compression): PreparedRun {
   const recipe = recipeSchema.parse({
-    name: 'all-reduce', student: { builtin: 'mlp' }, losses: { crossEntropy: { weight: 1 } }, data: { train: { format: 'idx', images: 'none' } },
-    optimizer: { name: 'sgd', learningRate: 1e-9 }, batch: { size: workers, micro: 1 }, steps, compression, snapshots: { everySteps: 1_000_000, everySeconds: 1_000_000 },
+    name: 'all-reduce',
+    student: { builtin: 'mlp' },
+    losses: { crossEntropy: { weight: 1 } },
+    data: { train: { format: 'idx', images: 'none' } },
+    optimizer: { name: 'sgd', learningRate: 1e-9 },
+    batch: { size: workers, micro: 1 },
+    steps,
+    compression,
+    snapshots: { everySteps: 1_000_000, everySeconds: 1_000_000 },
   });
-  const student: StudentSpec = { topology: {}, inputShape: [1], classes: 2, weights: [{ name: 'dense/kernel', layer: 'dense', shape: [parameters], kind: 'trained' }] };
+  const student: StudentSpec = {
+    topology: {},
+    inputShape: [1],
+    classes: 2,
+    weights: [{ name: 'dense/kernel', layer: 'dense', shape: [parameters], kind: 'trained' }],
+  };
   const artifacts = new Map<string, { bytes: Uint8Array }>();
   const artifact = (value: unknown): { sha256: string; bytes: number } => {
     const bytes = Buffer.from(JSON.stringify(value));
@@ -83,11 +118,29 @@ function runOf(parameters: number, steps: number, compression: Compression): Pre
     artifacts.set(sha256, { bytes });
     return { sha256, bytes: bytes.length };
   };
-  const manifest = { train: { samples: workers, shape: [1], dtype: 'float32' as const, shards: [] }, eval: null, classes: 2, preprocess: null };
+  const manifest = {
+    train: { samples: workers, shape: [1], dtype: 'float32' as const, shards: [] },
+    eval: null,
+    classes: 2,
+    preprocess: null,
+  };
   return {
-    recipe, recipeFolder: '.', name: 'all-reduce', recipeDigest: createHash('sha256').update(JSON.stringify([recipe, parameters])).digest('hex'), student,
-    initialWeights: new Map([['dense/kernel', new Float32Array(parameters)]]), teachers: [], plugins: [], artifacts, studentArtifact: artifact(student), manifestArtifact: artifact(manifest), manifest,
-    trainLabels: new Int32Array(workers), sampleAt: (_epoch, position) => position,
+    recipe,
+    recipeFolder: '.',
+    name: 'all-reduce',
+    recipeDigest: createHash('sha256')
+      .update(JSON.stringify([recipe, parameters]))
+      .digest('hex'),
+    student,
+    initialWeights: new Map([['dense/kernel', new Float32Array(parameters)]]),
+    teachers: [],
+    plugins: [],
+    artifacts,
+    studentArtifact: artifact(student),
+    manifestArtifact: artifact(manifest),
+    manifest,
+    trainLabels: new Int32Array(workers),
+    sampleAt: (_epoch, position) => position,
   };
 }
 
@@ -117,16 +170,33 @@ async function measure(run: PreparedRun, folder: string): Promise<Measured> {
     }
   };
   await coordinate(run, {
-    listen: { host: '127.0.0.1', port: 0 }, token: null, out, stopSignal: new AbortController().signal, next: false, expected: workers, onListening: start,
+    listen: { host: '127.0.0.1', port: 0 },
+    token: null,
+    out,
+    stopSignal: new AbortController().signal,
+    next: false,
+    expected: workers,
+    onListening: start,
     exportStudent: async () => undefined,
-    reporter: { say: (level, text) => (level === 'info' ? undefined : console.error(text)), progress: ({ step }) => own.step(step), epoch: () => undefined, close: () => undefined },
+    reporter: {
+      say: (level, text) => (level === 'info' ? undefined : console.error(text)),
+      progress: ({ step }) => own.step(step),
+      epoch: () => undefined,
+      close: () => undefined,
+    },
   });
   await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')));
   const times = commitsOf(out).map(({ atMs }) => atMs);
-  const intervals = times.slice(warmUp).map((atMs, i) => atMs - (times[i + warmUp - 1] ?? atMs) - sleepMs).sort((a, b) => a - b);
+  const intervals = times
+    .slice(warmUp)
+    .map((atMs, i) => atMs - (times[i + warmUp - 1] ?? atMs) - sleepMs)
+    .sort((a, b) => a - b);
   return {
-    medianMs: intervals[intervals.length >> 1] ?? NaN, leastMs: intervals[0] ?? NaN, mostMs: intervals.at(-1) ?? NaN,
-    coordinatorCpuMs: own.msAStep, workerCpuMs: ofWorkers.reduce((sum, ms) => sum + ms, 0) / ofWorkers.length,
+    medianMs: intervals[intervals.length >> 1] ?? NaN,
+    leastMs: intervals[0] ?? NaN,
+    mostMs: intervals.at(-1) ?? NaN,
+    coordinatorCpuMs: own.msAStep,
+    workerCpuMs: ofWorkers.reduce((sum, ms) => sum + ms, 0) / ofWorkers.length,
   };
 }
 
@@ -159,7 +229,9 @@ async function main(): Promise<void> {
     const bytes = contributionBytes(planReplica(run.student, run.recipe.optimizer, compression));
     const times = await measure(run, folder);
     const line = `${compression.padEnd(5)} ${(bytes / 1e6).toFixed(1).padStart(6)} MB a contribution: ${times.medianMs.toFixed(0)} ms a step (median; ${times.leastMs.toFixed(0)} to ${times.mostMs.toFixed(0)}); processor ${times.coordinatorCpuMs.toFixed(0)} ms coordinator, ${times.workerCpuMs.toFixed(0)} a worker`;
-    process.stdout.write(`${values.json ? JSON.stringify({ what: 'all-reduce', workers, parameters: Number(values.parameters), compression, bytes, ...times }) : line}\n`);
+    process.stdout.write(
+      `${values.json ? JSON.stringify({ what: 'all-reduce', workers, parameters: Number(values.parameters), compression, bytes, ...times }) : line}\n`,
+    );
   }
   if (values.out === undefined) await rm(folder, { recursive: true });
 }

@@ -1,7 +1,7 @@
 /**
- * The coordinator's own cost: an event (a small frame in, checked, and one out), a byte of a contribution (chunk checked
- * and placed, digest, finite, added) and a byte of a commit (digest, checksums, update, state hash, stored durably).
- * Prints a JSON line for each. Arguments: [weights = 1,000,000]
+ * The coordinator's own cost: an event (a small frame in, checked, and one out), a byte of a contribution (chunk
+ * checked and placed, digest, finite, added) and a byte of a commit (digest, checksums, update, state hash, stored
+ * durably). Prints a JSON line for each. Arguments: [weights = 1,000,000]
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -39,10 +39,31 @@ function print(what: string, fields: Record<string, number>): void {
 const round = (value: number): number => Number(value.toPrecision(3));
 
 async function events(): Promise<void> {
-  const heartbeat: UpMessage = { type: 'heartbeat', ...envelope, progress: 5, sentMs: 1e12, rssBytes: 1e9, tensors: 100 };
+  const heartbeat: UpMessage = {
+    type: 'heartbeat',
+    ...envelope,
+    progress: 5,
+    sentMs: 1e12,
+    rssBytes: 1e9,
+    tensors: 100,
+  };
   const offer: UpMessage = {
-    type: 'offer', ...envelope, lease: 7, stateHash: digest, bytes: 4 * weights, digest, momentCounts: [64, 64],
-    sums: { samples: 32, crossEntropy: 12.5, 'crossEntropy.count': 32, response: 40.25, 'response.count': 32, correct: 20, labelled: 32 },
+    type: 'offer',
+    ...envelope,
+    lease: 7,
+    stateHash: digest,
+    bytes: 4 * weights,
+    digest,
+    momentCounts: [64, 64],
+    sums: {
+      samples: 32,
+      crossEntropy: 12.5,
+      'crossEntropy.count': 32,
+      response: 40.25,
+      'response.count': 32,
+      correct: 20,
+      labelled: 32,
+    },
     seconds: { teacher: 0.01, student: 0.02, reduce: 0.001, wait: 0.005 },
   };
   for (const message of [heartbeat, offer]) {
@@ -50,7 +71,11 @@ async function events(): Promise<void> {
     const bytes = frame instanceof Uint8Array ? frame : frame[0];
     const decodeUs = await timeMs(5, () => repeat(2000, () => decodeUp(bytes)));
     const encodeUs = await timeMs(5, () => repeat(2000, () => encodeFrame(message)));
-    print(`frame ${message.type}`, { bytes: bytes.length, decodeMicroseconds: round(decodeUs / 2), encodeMicroseconds: round(encodeUs / 2) });
+    print(`frame ${message.type}`, {
+      bytes: bytes.length,
+      decodeMicroseconds: round(decodeUs / 2),
+      encodeMicroseconds: round(encodeUs / 2),
+    });
   }
 }
 
@@ -59,7 +84,12 @@ function repeat(times: number, work: () => unknown): void {
 }
 
 function student(): StudentSpec {
-  return { topology: {}, inputShape: [1], classes: 2, weights: [{ name: 'w/kernel', layer: 'w', shape: [weights], kind: 'trained' }] };
+  return {
+    topology: {},
+    inputShape: [1],
+    classes: 2,
+    weights: [{ name: 'w/kernel', layer: 'w', shape: [weights], kind: 'trained' }],
+  };
 }
 
 function adam(): ReturnType<typeof recipeSchema.parse>['optimizer'] {
@@ -69,7 +99,9 @@ function adam(): ReturnType<typeof recipeSchema.parse>['optimizer'] {
 async function bytes(): Promise<void> {
   const plan = planReplica(student(), adam());
   const replica = new Replica(plan, { slots: 3 });
-  replica.loadWeights(new Map([['w/kernel', Float32Array.from({ length: weights }, (_, i) => Math.fround(Math.sin(i)))]]));
+  replica.loadWeights(
+    new Map([['w/kernel', Float32Array.from({ length: weights }, (_, i) => Math.fround(Math.sin(i)))]]),
+  );
   replica.slot(0).fill(0.001);
   replica.slot(1).fill(0.002);
   const total = replica.slotBytes(0).length;
@@ -85,7 +117,13 @@ async function bytes(): Promise<void> {
   });
   const check = await timeMs(7, () => [replica.hashSlot(2), replica.slotIsFinite(2)]);
   const add = await timeMs(7, () => replica.addSlots(0, 1));
-  print('contribution, nanoseconds a byte', { bytes: total, place: perByte(place), check: perByte(check), add: perByte(add), all: perByte(place + check + add) });
+  print('contribution, nanoseconds a byte', {
+    bytes: total,
+    place: perByte(place),
+    check: perByte(check),
+    add: perByte(add),
+    all: perByte(place + check + add),
+  });
   await commit(replica, perByte);
 }
 
@@ -105,11 +143,31 @@ async function commit(replica: Replica, perByte: (ms: number) => number): Promis
   const log = await CommitLog.open(folder);
   const line = { type: 'rewind', generation: 1, atMs: 0, toStep: 0, reason: '' } as const;
   const checksums = split(payload.length).map(() => 0);
-  const store = await timeMs(7, (step) => log.append({ step, unit: step, scalars, compression: 'none', bytes: payload.length, digest, momentCounts: [], checksums, stateHash: digest, line }, payload));
+  const store = await timeMs(7, (step) =>
+    log.append(
+      {
+        step,
+        unit: step,
+        scalars,
+        compression: 'none',
+        bytes: payload.length,
+        digest,
+        momentCounts: [],
+        checksums,
+        stateHash: digest,
+        line,
+      },
+      payload,
+    ),
+  );
   await log.close();
   await rm(folder, { recursive: true });
   print('commit, nanoseconds a byte', {
-    bytes: payload.length, prepare: perByte(prepare), apply: perByte(apply), hashState: perByte(hash), storeDurably: perByte(store),
+    bytes: payload.length,
+    prepare: perByte(prepare),
+    apply: perByte(apply),
+    hashState: perByte(hash),
+    storeDurably: perByte(store),
     processor: perByte(prepare + apply + hash),
   });
 }

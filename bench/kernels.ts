@@ -1,4 +1,6 @@
-/** Milliseconds of the replica's kernels over 25 million parameters, on one core; the floor of a step without a network. */
+/**
+ * Milliseconds of the replica's kernels over 25 million parameters, on one core; the floor of a step without a network.
+ */
 import { createMemory, loadKernels, type Kernels } from '../shared/kernels/kernels.js';
 import { codecOf, gradientBytes } from '../shared/reduction/encoding.js';
 
@@ -11,7 +13,15 @@ export interface KernelTiming {
 }
 
 const adamScalars = {
-  clip: 0.5, stepSize: 1e-3, weightDecay: 0, keep: 1, share1: 0.1, beta2: 0.999, share2: 1e-3, inverseRoot: 1, epsilon: 1e-8,
+  clip: 0.5,
+  stepSize: 1e-3,
+  weightDecay: 0,
+  keep: 1,
+  share1: 0.1,
+  beta2: 0.999,
+  share2: 1e-3,
+  inverseRoot: 1,
+  epsilon: 1e-8,
 };
 
 /** @param parameters a multiple of 4 */
@@ -43,7 +53,12 @@ function calls(kernels: Kernels, region: number, n: number): Record<string, { pa
 }
 
 /** Of gradients in slots: `add` reads two and writes one of the rounded ones. */
-function rounding(name: 'bf16' | 'int8', kernels: Kernels, region: number, n: number): Record<string, { passes: number; call: () => unknown }> {
+function rounding(
+  name: 'bf16' | 'int8',
+  kernels: Kernels,
+  region: number,
+  n: number,
+): Record<string, { passes: number; call: () => unknown }> {
   const codec = codecOf(name, kernels, n);
   const share = gradientBytes(name, n) / region;
   return {
@@ -66,7 +81,10 @@ function median(values: number[]): number {
 /** One line a kernel, for the console. */
 export function kernelTable(timings: readonly KernelTiming[]): string {
   return timings
-    .map(({ kernel, milliseconds, gigabytesPerSec }) => `${kernel.padEnd(14)}${milliseconds.toFixed(1).padStart(8)} ms${gigabytesPerSec.toFixed(1).padStart(8)} GB/s`)
+    .map(
+      ({ kernel, milliseconds, gigabytesPerSec }) =>
+        `${kernel.padEnd(14)}${milliseconds.toFixed(1).padStart(8)} ms${gigabytesPerSec.toFixed(1).padStart(8)} GB/s`,
+    )
     .join('\n');
 }
 

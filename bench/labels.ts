@@ -19,26 +19,47 @@ import { openRunLabels } from '../worker/teachers/run-labels.js';
 
 const [backend = 'auto', samples = '20000', epochs = '2'] = process.argv.slice(2);
 const round = (value: number): number => Number(value.toPrecision(3));
-const print = (what: string, fields: Record<string, unknown>): void => void process.stdout.write(`${JSON.stringify({ what, ...fields })}\n`);
+const print = (what: string, fields: Record<string, unknown>): void =>
+  void process.stdout.write(`${JSON.stringify({ what, ...fields })}\n`);
 
 /** A peaked distribution of `classes`, as logs. */
 function rowOf(id: number, classes: number): Float32Array {
   const random = randomStream(['bench', id]);
-  const logits = Float32Array.from({ length: classes }, () => 6 * (random.float() + random.float() + random.float() - 1.5));
+  const logits = Float32Array.from(
+    { length: classes },
+    () => 6 * (random.float() + random.float() + random.float() - 1.5),
+  );
   const log = Math.log(logits.reduce((sum, u) => sum + Math.exp(u), 0));
   return logits.map((u) => u - log);
 }
 
 function sourceOf(classes: number, rows: number, precision: string): LabelSource {
   const recipe = recipeSchema.parse({
-    student: { builtin: 'mlp' }, losses: { response: { weight: 1 } }, data: { train: { format: 'npy', inputs: 'x.npy' } },
-    optimizer: { name: 'sgd', learningRate: 1 }, batch: { size: 128, micro: 32 }, epochs: 1, labels: { precision },
+    student: { builtin: 'mlp' },
+    losses: { response: { weight: 1 } },
+    data: { train: { format: 'npy', inputs: 'x.npy' } },
+    optimizer: { name: 'sgd', learningRate: 1 },
+    batch: { size: 128, micro: 32 },
+    epochs: 1,
+    labels: { precision },
   });
   const teacher: TeacherSpec = {
-    name: 'one', format: 'onnx', weight: 1, temperature: 4, output: 'logits', layout: 'nhwc', classes, parameters: 1, files: [{ name: 'one.onnx', sha256: 'a'.repeat(64), bytes: 1 }],
+    name: 'one',
+    format: 'onnx',
+    weight: 1,
+    temperature: 4,
+    output: 'logits',
+    layout: 'nhwc',
+    classes,
+    parameters: 1,
+    files: [{ name: 'one.onnx', sha256: 'a'.repeat(64), bytes: 1 }],
   };
   const shards = [{ sha256: 'b'.repeat(64), bytes: 1, samples: rows }];
-  return { recipe, teachers: [teacher], manifest: { train: { samples: rows, shape: [1], dtype: 'float32', shards }, preprocess: null, classes } };
+  return {
+    recipe,
+    teachers: [teacher],
+    manifest: { train: { samples: rows, shape: [1], dtype: 'float32', shards }, preprocess: null, classes },
+  };
 }
 
 /** Rows are written once and read in a shuffled order, 32 at a time, first from the disk and then from memory. */
@@ -48,15 +69,29 @@ async function reading(classes: number, rows: number, precision: string): Promis
     const source = sourceOf(classes, rows, precision);
     const open = (): ReturnType<typeof openRunLabels> =>
       openRunLabels({
-        source, home: { folder, maxBytes: 2 ** 34 }, warn: (line) => print('warning', { line }),
-        ensemble: async () => ({ labels: async (names, inputs) => new Map(names.map((name) => [name, Float32Array.from([...inputs].flatMap((id) => [...rowOf(id, classes)]))])) }),
+        source,
+        home: { folder, maxBytes: 2 ** 34 },
+        warn: (line) => print('warning', { line }),
+        ensemble: async () => ({
+          labels: async (names, inputs) =>
+            new Map(
+              names.map((name) => [name, Float32Array.from([...inputs].flatMap((id) => [...rowOf(id, classes)]))]),
+            ),
+        }),
       });
-    const batchOf = (ids: Uint32Array): { inputs: Float32Array; labels: Int32Array } => ({ inputs: Float32Array.from(ids), labels: new Int32Array(ids.length) });
+    const batchOf = (ids: Uint32Array): { inputs: Float32Array; labels: Int32Array } => ({
+      inputs: Float32Array.from(ids),
+      labels: new Int32Array(ids.length),
+    });
     const kinds = [{ kind: 'mixture', temperature: 4 }] as const;
     const pass = async (labels: ReturnType<typeof openRunLabels>, epoch: number): Promise<number> => {
-      const ids = shuffle(Uint32Array.from({ length: rows }, (_, i) => i), randomStream(['order', epoch]));
+      const ids = shuffle(
+        Uint32Array.from({ length: rows }, (_, i) => i),
+        randomStream(['order', epoch]),
+      );
       const start = performance.now();
-      for (let at = 0; at < rows; at += 32) await labels?.get(ids.subarray(at, at + 32), batchOf(ids.subarray(at, at + 32)), 0, kinds);
+      for (let at = 0; at < rows; at += 32)
+        await labels?.get(ids.subarray(at, at + 32), batchOf(ids.subarray(at, at + 32)), 0, kinds);
       return (1000 * rows) / (performance.now() - start);
     };
     const first = open();
@@ -64,8 +99,17 @@ async function reading(classes: number, rows: number, precision: string): Promis
     await first?.close();
     const second = open();
     const [disk, memory] = [await pass(second, 1), await pass(second, 2)];
-    const kept = (await second?.get(Uint32Array.of(7), batchOf(Uint32Array.of(7)), 0, kinds))?.get('T=4') ?? new Float32Array(classes);
-    print('reading', { classes, precision, bytesPerSample: second?.rowBytes ?? 0, fromDiskPerSecond: round(disk), fromMemoryPerSecond: round(memory), totalVariation: round(totalVariation(rowOf(7, classes), kept)) });
+    const kept =
+      (await second?.get(Uint32Array.of(7), batchOf(Uint32Array.of(7)), 0, kinds))?.get('T=4') ??
+      new Float32Array(classes);
+    print('reading', {
+      classes,
+      precision,
+      bytesPerSample: second?.rowBytes ?? 0,
+      fromDiskPerSecond: round(disk),
+      fromMemoryPerSecond: round(memory),
+      totalVariation: round(totalVariation(rowOf(7, classes), kept)),
+    });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -74,10 +118,30 @@ async function reading(classes: number, rows: number, precision: string): Promis
 /** samples/s of each epoch of one run, as metrics.jsonl has them. */
 async function run(out: string, cache: string): Promise<number[]> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
-  const settings = ['baseline=false', `epochs=${epochs}`, `data.train.limit=${samples}`].flatMap((setting) => ['--set', setting]);
-  const child = spawnSync(process.execPath, [join(root, 'dist/cli.js'), 'run', join(root, 'examples/mnist/recipe.yaml'), '--workers', '2', '--backend', backend, '--out', out, '--quiet', ...settings], {
-    env: { ...process.env, STILLHOUSE_CACHE: cache }, encoding: 'utf8',
-  });
+  const settings = ['baseline=false', `epochs=${epochs}`, `data.train.limit=${samples}`].flatMap((setting) => [
+    '--set',
+    setting,
+  ]);
+  const child = spawnSync(
+    process.execPath,
+    [
+      join(root, 'dist/cli.js'),
+      'run',
+      join(root, 'examples/mnist/recipe.yaml'),
+      '--workers',
+      '2',
+      '--backend',
+      backend,
+      '--out',
+      out,
+      '--quiet',
+      ...settings,
+    ],
+    {
+      env: { ...process.env, STILLHOUSE_CACHE: cache },
+      encoding: 'utf8',
+    },
+  );
   if (child.status !== 0) throw new Error(child.stderr);
   const lines = (await readFile(join(out, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
   return lines.map((line) => round((JSON.parse(line) as { samplesPerSecond: number }).samplesPerSecond));
@@ -91,7 +155,13 @@ async function runs(): Promise<void> {
     if (existsSync(native)) await symlink(native, join(folder, 'cache', 'native'));
     const cold = await run(join(folder, 'cold'), join(folder, 'cache'));
     const warm = await run(join(folder, 'warm'), join(folder, 'cache'));
-    print('run', { backend, samples: Number(samples), coldPerSecond: cold, warmPerSecond: warm, firstEpochRatio: round((warm[0] ?? 0) / (cold[0] ?? 1)) });
+    print('run', {
+      backend,
+      samples: Number(samples),
+      coldPerSecond: cold,
+      warmPerSecond: warm,
+      firstEpochRatio: round((warm[0] ?? 0) / (cold[0] ?? 1)),
+    });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

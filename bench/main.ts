@@ -14,8 +14,12 @@ import { benchThroughput, throughputHeader, throughputLine } from './throughput.
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    backend: { type: 'string', default: 'wasm,native' }, workers: { type: 'string', default: '1,2' }, teachers: { type: 'string', default: '0,1,3' },
-    samples: { type: 'string', default: '4096' }, epochs: { type: 'string', default: '4' }, json: { type: 'boolean', default: false },
+    backend: { type: 'string', default: 'wasm,native' },
+    workers: { type: 'string', default: '1,2' },
+    teachers: { type: 'string', default: '0,1,3' },
+    samples: { type: 'string', default: '4096' },
+    epochs: { type: 'string', default: '4' },
+    json: { type: 'boolean', default: false },
   },
 });
 const numbers = (text: string): number[] => text.split(',').map(Number);
@@ -27,20 +31,31 @@ async function throughput(): Promise<void> {
   const backends: string[] = [];
   for (const name of values.backend.split(',')) {
     if (name !== 'native' && name !== 'wasm') throw new Error(`--backend ${name}: wasm or native was wanted`);
-    const reason = await openBackend(name, { threads: 1, gpuDemanded: false }).then(() => null, (error: unknown) => (error instanceof Error ? error.message : String(error)));
+    const reason = await openBackend(name, { threads: 1, gpuDemanded: false }).then(
+      () => null,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
     if (reason === null) backends.push(name);
     else print(`${name}: not measured: ${reason}`);
   }
   if (!values.json) print(throughputHeader());
   await benchThroughput({
-    backends, workers: numbers(values.workers), teachers: numbers(values.teachers), samples: Number(values.samples), epochs: Number(values.epochs),
+    backends,
+    workers: numbers(values.workers),
+    teachers: numbers(values.teachers),
+    samples: Number(values.samples),
+    epochs: Number(values.epochs),
     onRow: (row) => print(values.json ? JSON.stringify({ what: 'throughput', ...row }) : throughputLine(row)),
   });
 }
 
 function decide(): void {
   const timing = benchDecide();
-  print(values.json ? JSON.stringify({ what: 'decide', ...timing }) : `coordinator's core, ${timing.workers} workers: ${timing.events} events, mean ${timing.meanMs.toFixed(4)} ms, 99 % below ${timing.p99Ms.toFixed(3)} ms, longest ${timing.maxMs.toFixed(1)} ms`);
+  print(
+    values.json
+      ? JSON.stringify({ what: 'decide', ...timing })
+      : `coordinator's core, ${timing.workers} workers: ${timing.events} events, mean ${timing.meanMs.toFixed(4)} ms, 99 % below ${timing.p99Ms.toFixed(3)} ms, longest ${timing.maxMs.toFixed(1)} ms`,
+  );
 }
 
 function kernels(): void {
@@ -54,6 +69,8 @@ function coordinator(): void {
 }
 
 const benches = { throughput, decide, coordinator, kernels };
-for (const name of positionals) if (!(name in benches)) throw new Error(`${name}: one of ${Object.keys(benches).join(', ')} was wanted`);
-for (const [name, bench] of Object.entries(benches)) if (positionals.length === 0 || positionals.includes(name)) await bench();
+for (const name of positionals)
+  if (!(name in benches)) throw new Error(`${name}: one of ${Object.keys(benches).join(', ')} was wanted`);
+for (const [name, bench] of Object.entries(benches))
+  if (positionals.length === 0 || positionals.includes(name)) await bench();
 process.exit(0);

@@ -35,7 +35,12 @@ export class Program {
    * @param deadlineMs it is killed after so long, and what it had printed tells where it hung
    * @param through the command that starts it, such as `ip netns exec NAME`
    */
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}, deadlineMs?: number, through: readonly string[] = []) {
+  constructor(
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+    deadlineMs?: number,
+    through: readonly string[] = [],
+  ) {
     if (!existsSync(cli)) throw new Error('dist/cli.js is not built: npm run build');
     const { STILLHOUSE_TOKEN: _, ...inherited } = process.env;
     const [command = '', ...rest] = [...through, process.execPath, cli, ...args];
@@ -44,10 +49,13 @@ export class Program {
     this.child.stdout?.on('data', (data: Buffer) => (stdout += data.toString()));
     this.child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));
     running.add(this.child);
-    const deadline = deadlineMs === undefined ? undefined : setTimeout(() => {
-      this.stderr += `\nkilled: not over within ${deadlineMs} ms`;
-      this.child.kill('SIGKILL');
-    }, deadlineMs);
+    const deadline =
+      deadlineMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            this.stderr += `\nkilled: not over within ${deadlineMs} ms`;
+            this.child.kill('SIGKILL');
+          }, deadlineMs);
     this.ended = new Promise((resolve) => {
       this.child.on('close', (code) => {
         running.delete(this.child);
@@ -63,7 +71,8 @@ export class Program {
       const match = pattern.exec(this.stderr);
       if (match !== null) return match;
       const { exitCode, signalCode } = this.child;
-      if (exitCode !== null || signalCode !== null) throw new Error(`ended with ${exitCode ?? signalCode} before it said ${pattern}:\n${this.stderr}`);
+      if (exitCode !== null || signalCode !== null)
+        throw new Error(`ended with ${exitCode ?? signalCode} before it said ${pattern}:\n${this.stderr}`);
       await soon();
     }
   }

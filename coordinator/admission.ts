@@ -53,7 +53,11 @@ export async function listen(options: AdmissionOptions): Promise<Admission> {
   const server = createServer({ headersTimeout: limits.helloMs, requestTimeout: 0 });
   server.maxConnections = connections;
   const sockets = new WebSocketServer({
-    noServer: true, maxPayload: limits.frameBytes, perMessageDeflate: false, maxFragments: 4, clientTracking: false,
+    noServer: true,
+    maxPayload: limits.frameBytes,
+    perMessageDeflate: false,
+    maxFragments: 4,
+    clientTracking: false,
     handleProtocols: () => subprotocol,
   });
   const open = new Map<string, number>();
@@ -86,9 +90,11 @@ async function serve(request: IncomingMessage, response: ServerResponse, options
   const isLabels = options.labels !== undefined && request.url?.startsWith('/labels/') === true;
   if (isLabels && hasToken(request, options.token) && (await options.labels?.serve(request, response)) === true) return;
   request.resume();
-  if (request.method !== 'GET' && request.method !== 'HEAD' && !isLabels) return void answer(response, 405, 'GET and HEAD only');
+  if (request.method !== 'GET' && request.method !== 'HEAD' && !isLabels)
+    return void answer(response, 405, 'GET and HEAD only');
   if (request.url === '/livez') return void response.writeHead(200).end('ok\n');
-  if (request.url === '/readyz') return void response.writeHead(options.isReady() ? 200 : 503).end(options.isReady() ? 'ready\n' : 'not ready\n');
+  if (request.url === '/readyz')
+    return void response.writeHead(options.isReady() ? 200 : 503).end(options.isReady() ? 'ready\n' : 'not ready\n');
   if (!hasToken(request, options.token)) {
     response.setHeader('www-authenticate', 'Bearer');
     return void answer(response, 401, 'token missing or wrong');
@@ -97,11 +103,15 @@ async function serve(request: IncomingMessage, response: ServerResponse, options
 }
 
 function refusalOf(request: IncomingMessage, options: AdmissionOptions & { openConnections: number }): Refusal | null {
-  if (!hasToken(request, options.token)) return { status: 401, error: 'token missing or wrong; set STILLHOUSE_TOKEN or --token-file to the coordinator\'s' };
+  if (!hasToken(request, options.token))
+    return { status: 401, error: "token missing or wrong; set STILLHOUSE_TOKEN or --token-file to the coordinator's" };
   if (request.url !== '/worker') return { status: 404, error: 'workers connect at /worker' };
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((text) => text.trim());
   if (!offered.includes(subprotocol)) {
-    return { status: 426, error: `this coordinator speaks ${subprotocol}, the worker ${offered.join(', ').slice(0, 100) || 'no version'}; use the same Stillhouse on both` };
+    return {
+      status: 426,
+      error: `this coordinator speaks ${subprotocol}, the worker ${offered.join(', ').slice(0, 100) || 'no version'}; use the same Stillhouse on both`,
+    };
   }
   const cap = options.connectionsPerAddress ?? defaultConnectionsPerAddress;
   return options.openConnections >= cap ? { status: 429, error: `${cap} connections from this address already` } : null;
@@ -136,9 +146,16 @@ function bind(server: Server, { host, port }: AdmissionOptions): Promise<void> {
 
 function bindError(error: Error, address: string): Error {
   const code = codeOf(error);
-  if (code === 'EADDRINUSE') return new UserError(`${address}: the port is in use; choose another with --listen HOST:PORT`, exitCodes.unavailable, error);
-  if (code === 'EACCES') return new UserError(`${address}: not allowed to listen there; choose a port above 1023`, exitCodes.usage, error);
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return new UserError(`${address}: not an address of this machine`, exitCodes.usage, error);
+  if (code === 'EADDRINUSE')
+    return new UserError(
+      `${address}: the port is in use; choose another with --listen HOST:PORT`,
+      exitCodes.unavailable,
+      error,
+    );
+  if (code === 'EACCES')
+    return new UserError(`${address}: not allowed to listen there; choose a port above 1023`, exitCodes.usage, error);
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new UserError(`${address}: not an address of this machine`, exitCodes.usage, error);
   return error;
 }
 

@@ -14,14 +14,24 @@ export type FindArtifact = (sha256: string) => ArtifactSource | undefined;
 const route = /^\/artifacts\/([0-9a-f]{64})$/;
 
 /** Answers the request. @returns false when it is not for an artifact */
-export async function serveArtifact(request: IncomingMessage, response: ServerResponse, find: FindArtifact): Promise<boolean> {
+export async function serveArtifact(
+  request: IncomingMessage,
+  response: ServerResponse,
+  find: FindArtifact,
+): Promise<boolean> {
   const sha256 = route.exec(request.url ?? '')?.[1];
   if (sha256 === undefined) return false;
   const source = find(sha256);
   if (source === undefined) return answer(response, 404, 'no such artifact');
   if ('bytes' in source) {
     const { bytes } = source;
-    await send({ request, response, sha256, size: bytes.length, body: (from, to) => response.end(bytes.subarray(from, to)) });
+    await send({
+      request,
+      response,
+      sha256,
+      size: bytes.length,
+      body: (from, to) => response.end(bytes.subarray(from, to)),
+    });
     return true;
   }
   const file = await openIfThere(source.path);
@@ -48,7 +58,10 @@ async function send({ request, response, sha256, size, body }: Sending): Promise
   const etag = `"${sha256}"`;
   const ifRange = request.headers['if-range'];
   const range = ifRange === undefined || ifRange === etag ? parseRange(request.headers.range, size) : null;
-  response.setHeader('accept-ranges', 'bytes').setHeader('etag', etag).setHeader('content-type', 'application/octet-stream');
+  response
+    .setHeader('accept-ranges', 'bytes')
+    .setHeader('etag', etag)
+    .setHeader('content-type', 'application/octet-stream');
   if (range === 'unsatisfiable') {
     response.setHeader('content-range', `bytes */${size}`);
     return void answer(response, 416, 'range not satisfiable');
@@ -61,7 +74,10 @@ async function send({ request, response, sha256, size, body }: Sending): Promise
 }
 
 /** A half-open range; null for none, or for a form that may be ignored (several ranges). */
-export function parseRange(header: string | undefined, size: number): { from: number; to: number } | 'unsatisfiable' | null {
+export function parseRange(
+  header: string | undefined,
+  size: number,
+): { from: number; to: number } | 'unsatisfiable' | null {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
   const [first, last] = [match?.[1] ?? '', match?.[2] ?? ''];
   if (match === null || (first === '' && last === '')) return null;
@@ -73,7 +89,10 @@ export function parseRange(header: string | undefined, size: number): { from: nu
 /** A reader that goes away in the middle is its own affair. */
 async function stream(file: FileHandle, response: ServerResponse, from: number, to: number): Promise<void> {
   try {
-    await pipeline(createReadStream('', { fd: file, start: from, end: to - 1, autoClose: false, highWaterMark: 1024 * 1024 }), response);
+    await pipeline(
+      createReadStream('', { fd: file, start: from, end: to - 1, autoClose: false, highWaterMark: 1024 * 1024 }),
+      response,
+    );
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'ERR_STREAM_PREMATURE_CLOSE' && code !== 'ECONNRESET' && code !== 'EPIPE') throw error;

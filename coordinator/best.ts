@@ -8,7 +8,9 @@ import { storing, writeDurably } from './storage.js';
 const pathIn = (folder: string): string => join(folder, 'snapshots', 'best.weights');
 
 export async function writeBest(folder: string, weights: ReadonlyMap<string, Float32Array>): Promise<void> {
-  const pieces = [...weights.values()].map((values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  const pieces = [...weights.values()].map(
+    (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  );
   await storing(pathIn(folder), () => writeDurably(pathIn(folder), pieces));
 }
 
@@ -21,8 +23,10 @@ export async function readBest(folder: string, spec: StudentSpec): Promise<Map<s
   const total = spec.weights.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
   if (bytes === null || bytes.length !== total) return null;
   let at = 0;
-  return new Map(spec.weights.map(({ name, shape }) => {
-    const values = new Float32Array(Uint8Array.prototype.slice.call(bytes, at, (at += 4 * sizeOf(shape))).buffer);
-    return [name, values];
-  }));
+  return new Map(
+    spec.weights.map(({ name, shape }) => {
+      const values = new Float32Array(Uint8Array.prototype.slice.call(bytes, at, (at += 4 * sizeOf(shape))).buffer);
+      return [name, values];
+    }),
+  );
 }

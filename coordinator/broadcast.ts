@@ -98,7 +98,13 @@ export class Broadcast {
   async chunk(head: CommitHead, index: number): Promise<Outgoing> {
     const range = split(head.bytes)[index];
     if (range === undefined) throw new Error(`chunk ${index} of ${head.bytes} bytes`);
-    const header = { type: 'commitChunk', ...this.#envelope, step: head.step, offset: range.offset, total: head.bytes } as const;
+    const header = {
+      type: 'commitChunk',
+      ...this.#envelope,
+      step: head.step,
+      offset: range.offset,
+      total: head.bytes,
+    } as const;
     const live = this.#live;
     if (live?.head.step !== head.step || live.retired?.isGone === true) {
       const payload = await this.#log.readBytes(head.step, range);
@@ -106,7 +112,10 @@ export class Broadcast {
     }
     live.retired?.pin();
     const payload = live.bytes.subarray(range.offset, range.offset + range.length);
-    return { frame: encodeFrame({ ...header, checksum: live.checksums[index] ?? 0 }, payload), done: () => live.retired?.unpin() };
+    return {
+      frame: encodeFrame({ ...header, checksum: live.checksums[index] ?? 0 }, payload),
+      done: () => live.retired?.unpin(),
+    };
   }
 
   /** Null when the log no longer knows the step. */
@@ -118,7 +127,10 @@ export class Broadcast {
 
   #encodeHead({ step, scalars, compression, bytes, digest, momentCounts }: CommitHead, payload: Uint8Array): Frame {
     const inline = bytes > 0 && bytes <= limits.chunkBytes ? payload : undefined;
-    return encodeFrame({ type: 'commit', ...this.#envelope, step, scalars, compression, bytes, digest, momentCounts }, inline);
+    return encodeFrame(
+      { type: 'commit', ...this.#envelope, step, scalars, compression, bytes, digest, momentCounts },
+      inline,
+    );
   }
 
   #notify(): void {

@@ -84,7 +84,10 @@ export class Committer {
     return this.#stateHash;
   }
 
-  /** Resolves once the commit is on the disk. @throws UserError (65) when training has diverged, (69) when the disk fails */
+  /**
+   * Resolves once the commit is on the disk. @throws UserError (65) when training has diverged, (69) when the disk
+   * fails
+   */
   async commitTraining(request: CommitRequest): Promise<CommitLine> {
     const { replica, contributions } = this.#options;
     const content = request.slot === null ? null : contributions.take(request.slot);
@@ -101,12 +104,23 @@ export class Committer {
     return line;
   }
 
-  async commitEvaluation({ index, unit, slot, dropped }: CommitRequest, beforeJournal: (line: EvaluationLine) => Promise<void>): Promise<EvaluationLine> {
+  async commitEvaluation(
+    { index, unit, slot, dropped }: CommitRequest,
+    beforeJournal: (line: EvaluationLine) => Promise<void>,
+  ): Promise<EvaluationLine> {
     const { generation, nowMs, journal, contributions } = this.#options;
     const sums = slot === null ? {} : contributions.take(slot).sums;
     const line: EvaluationLine = {
-      type: 'evaluation', generation, atMs: nowMs(), step: unit.step, unit: index, epoch: unit.epoch,
-      subject: unit.subject ?? 'student', samples: unit.to - unit.from, sums: { ...sums }, ...withDropped(dropped),
+      type: 'evaluation',
+      generation,
+      atMs: nowMs(),
+      step: unit.step,
+      unit: index,
+      epoch: unit.epoch,
+      subject: unit.subject ?? 'student',
+      samples: unit.to - unit.from,
+      sums: { ...sums },
+      ...withDropped(dropped),
     };
     await beforeJournal(line);
     await this.#options.expectNewest();
@@ -115,41 +129,75 @@ export class Committer {
   }
 
   /** The commit with its scalars; `skip` says why there is no update. */
-  #reduce({ index, unit, skip, skips, reason }: CommitRequest, content: Content | null): { live: LiveCommit; skip: string | undefined } {
+  #reduce(
+    { index, unit, skip, skips, reason }: CommitRequest,
+    content: Content | null,
+  ): { live: LiveCommit; skip: string | undefined } {
     const buffer = content?.buffer ?? null;
     const squares = buffer === null ? 0 : this.#options.replica.slotSquares(buffer);
     const why = skip ? reason || 'skipped' : this.#reasonToSkip({ unit, skips }, buffer, squares);
     if (content === null || buffer === null || why !== undefined) {
-      const head: CommitHead = { step: unit.step, unit: index, scalars: skipScalars(this.#update), compression: this.#options.replica.plan.compression, bytes: 0, digest: emptyDigest, momentCounts: [] };
+      const head: CommitHead = {
+        step: unit.step,
+        unit: index,
+        scalars: skipScalars(this.#update),
+        compression: this.#options.replica.plan.compression,
+        bytes: 0,
+        digest: emptyDigest,
+        momentCounts: [],
+      };
       return { live: { head, bytes: new Uint8Array(0), checksums: [], retired: null }, skip: why ?? 'skipped' };
     }
     return { live: this.#liveCommit({ index, unit, squares }, { ...content, buffer }), skip: undefined };
   }
 
   /** @throws UserError (65) when too many steps in a row have no update */
-  #reasonToSkip({ unit, skips }: { unit: Unit; skips: number }, buffer: number | null, squares: number): string | undefined {
+  #reasonToSkip(
+    { unit, skips }: { unit: Unit; skips: number },
+    buffer: number | null,
+    squares: number,
+  ): string | undefined {
     if (buffer === null) return nothingApplied;
     if (Number.isFinite(squares)) return undefined;
-    if (skips + 1 >= skipLimit) throw new UserError(`step ${unit.step}: the sum of gradients is not finite, and ${skipLimit} steps in a row have no update; lower the learning rate or clip`, exitCodes.data);
+    if (skips + 1 >= skipLimit)
+      throw new UserError(
+        `step ${unit.step}: the sum of gradients is not finite, and ${skipLimit} steps in a row have no update; lower the learning rate or clip`,
+        exitCodes.data,
+      );
     this.#options.warn(`step ${unit.step}: the sum of gradients is not finite; no update`);
     return 'the sum of gradients is not finite';
   }
 
-  #liveCommit({ index, unit, squares }: { index: number; unit: Unit; squares: number }, content: Content & { buffer: number }): LiveCommit {
+  #liveCommit(
+    { index, unit, squares }: { index: number; unit: Unit; squares: number },
+    content: Content & { buffer: number },
+  ): LiveCommit {
     const { replica, totalSteps, pool } = this.#options;
     replica.writeMoments(content.buffer, content.moments);
     this.#update++;
-    const scalars = commitScalars(replica.plan.optimizer, replica.plan, { update: this.#update, step: unit.step, totalSteps, gradientSquares: squares });
+    const scalars = commitScalars(replica.plan.optimizer, replica.plan, {
+      update: this.#update,
+      step: unit.step,
+      totalSteps,
+      gradientSquares: squares,
+    });
     const view = replica.slotBytes(content.buffer);
     const isSmall = view.length <= limits.chunkBytes;
     // A small commit is cheaper to copy than to keep its buffer from being used again.
     const bytes = isSmall ? view.slice() : view;
     const head: CommitHead = {
-      step: unit.step, unit: index, scalars, compression: replica.plan.compression, bytes: bytes.length, digest: replica.hashSlot(content.buffer),
+      step: unit.step,
+      unit: index,
+      scalars,
+      compression: replica.plan.compression,
+      bytes: bytes.length,
+      digest: replica.hashSlot(content.buffer),
       momentCounts: [...(content.moments?.counts ?? [])],
     };
     if (isSmall) return { head, bytes, checksums: [], retired: null };
-    const checksums = split(bytes.length).map(({ offset, length }) => replica.checksum(bytes.subarray(offset, offset + length)));
+    const checksums = split(bytes.length).map(({ offset, length }) =>
+      replica.checksum(bytes.subarray(offset, offset + length)),
+    );
     return { head, bytes, checksums, retired: pool.retire(content.buffer) };
   }
 
@@ -164,19 +212,37 @@ export class Committer {
   #line({ index, unit, dropped }: CommitRequest, sums: Sums, skip: string | undefined): CommitLine {
     const { generation, nowMs } = this.#options;
     return {
-      type: 'commit', generation, atMs: nowMs(), step: unit.step, unit: index, epoch: unit.epoch, from: unit.from, to: unit.to,
-      samples: unit.to - unit.from, ...this.#splitSums(sums), ...(skip === undefined ? {} : { skip }), ...withDropped(dropped), digest: this.#stateHash,
+      type: 'commit',
+      generation,
+      atMs: nowMs(),
+      step: unit.step,
+      unit: index,
+      epoch: unit.epoch,
+      from: unit.from,
+      to: unit.to,
+      samples: unit.to - unit.from,
+      ...this.#splitSums(sums),
+      ...(skip === undefined ? {} : { skip }),
+      ...withDropped(dropped),
+      digest: this.#stateHash,
     };
   }
 
   #splitSums(sums: Sums): Pick<CommitLine, 'loss' | 'counts' | 'sums'> {
     const { terms } = this.#options;
-    const pick = (suffix: string): Record<string, number> => Object.fromEntries(terms.flatMap((term) => {
-      const value = sums[`${term}${suffix}`];
-      return value === undefined ? [] : [[term, value]];
-    }));
+    const pick = (suffix: string): Record<string, number> =>
+      Object.fromEntries(
+        terms.flatMap((term) => {
+          const value = sums[`${term}${suffix}`];
+          return value === undefined ? [] : [[term, value]];
+        }),
+      );
     const own = new Set(terms.flatMap((term) => [term, `${term}.count`]));
-    return { loss: pick(''), counts: pick('.count'), sums: Object.fromEntries(Object.entries(sums).filter(([name]) => !own.has(name))) };
+    return {
+      loss: pick(''),
+      counts: pick('.count'),
+      sums: Object.fromEntries(Object.entries(sums).filter(([name]) => !own.has(name))),
+    };
   }
 
   /** Log and journal in parallel: recovery takes either one being ahead. */

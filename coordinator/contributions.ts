@@ -27,7 +27,10 @@ export class Contributions {
     this.#pool = pool;
   }
 
-  /** Begins to fill a slot that will have a gradient; `use` runs once there is a buffer, unless the slot is freed before. */
+  /**
+   * Begins to fill a slot that will have a gradient; `use` runs once there is a buffer, unless the slot is freed
+   * before.
+   */
   begin(slot: Slot, use: (content: Content, buffer: number) => void): Content {
     const content = this.#open(slot, {});
     this.#pool.take((buffer) => {
@@ -47,7 +50,11 @@ export class Contributions {
   merge(into: Slot, from: Slot): void {
     const left = this.#get(into);
     const right = this.#get(from);
-    const merged = mergeContributions({ ...left, hasGradient: left.buffer !== null }, { ...right, hasGradient: right.buffer !== null }, this.#replica.plan.norms);
+    const merged = mergeContributions(
+      { ...left, hasGradient: left.buffer !== null },
+      { ...right, hasGradient: right.buffer !== null },
+      this.#replica.plan.norms,
+    );
     if (left.buffer !== null && right.buffer !== null) this.#replica.addSlots(left.buffer, right.buffer);
     if (left.buffer === null) [left.buffer, right.buffer] = [right.buffer, null];
     [left.sums, left.moments] = [merged.sums, merged.moments];

@@ -49,7 +49,11 @@ export interface CoordinateOptions {
   readonly next: boolean;
   readonly onListening: (port: number) => void;
   /** Writes the student in the forms that others load. */
-  readonly exportStudent: (spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>, folder: string) => Promise<void>;
+  readonly exportStudent: (
+    spec: StudentSpec,
+    weights: ReadonlyMap<string, Float32Array>,
+    folder: string,
+  ) => Promise<void>;
   /** Where label blocks are kept, over all runs; without it workers keep their own. */
   readonly labels?: LabelHome;
   /** What the baseline came to, for this run's summary. */
@@ -67,7 +71,13 @@ interface GenerationOptions extends CoordinateOptions {
   readonly isRebuilt: boolean;
 }
 
-const defaultTimes: RunTimes = { heartbeatMs: 250, silenceMs: 1500, firstLeaseMs: 180_000, tickMs: 200, patienceMs: 3000 };
+const defaultTimes: RunTimes = {
+  heartbeatMs: 250,
+  silenceMs: 1500,
+  firstLeaseMs: 180_000,
+  tickMs: 200,
+  patienceMs: 3000,
+};
 /** Slots for contributions that come before their neighbours: small students can afford more. */
 const earlySlots = { small: 16, big: 2 };
 /** Buffers for commits that sockets still read while the next step fills. */
@@ -89,8 +99,15 @@ export async function coordinate(run: PreparedRun, options: CoordinateOptions): 
       return await coordinateOnce(run, { ...options, listen, onListening, isRebuilt: rebuilt > 0 });
     } catch (error) {
       if (!(error instanceof StateLost)) throw error;
-      if (rebuilt === rebuildLimit) throw new UserError(`${error.message}; it was rebuilt ${rebuildLimit} times: trust another machine's memory, the run is safe up to its last journalled step`, exitCodes.unavailable);
-      options.reporter.say('warn', `${error.message}: it is rebuilt from snapshot and log, and the workers come back to it`);
+      if (rebuilt === rebuildLimit)
+        throw new UserError(
+          `${error.message}; it was rebuilt ${rebuildLimit} times: trust another machine's memory, the run is safe up to its last journalled step`,
+          exitCodes.unavailable,
+        );
+      options.reporter.say(
+        'warn',
+        `${error.message}: it is rebuilt from snapshot and log, and the workers come back to it`,
+      );
     }
   }
 }
@@ -109,7 +126,8 @@ export async function readSummary(path: string, recipeDigest: string): Promise<S
   const file = join(path, 'summary.json');
   const text = await readFile(file, 'utf8');
   const summary = parseStored(file, summarySchema, () => JSON.parse(text));
-  if (summary.recipeDigest !== recipeDigest) throw new UserError(`${path}: holds a finished run of another recipe; choose another --out`);
+  if (summary.recipeDigest !== recipeDigest)
+    throw new UserError(`${path}: holds a finished run of another recipe; choose another --out`);
   return summary;
 }
 
@@ -127,7 +145,17 @@ interface Opened {
 
 async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOptions): Promise<Summary> {
   const opened = await openStores(folder, run, options);
-  const active = new Run({ ...opened, run, folder, ...options, expected: options.isRebuilt ? 1 : (options.expected ?? 1), times: { ...defaultTimes, ...options.times }, nowMs: options.nowMs ?? Date.now, clockMs: () => performance.now(), onDrop: () => labels?.endLeases() });
+  const active = new Run({
+    ...opened,
+    run,
+    folder,
+    ...options,
+    expected: options.isRebuilt ? 1 : (options.expected ?? 1),
+    times: { ...defaultTimes, ...options.times },
+    nowMs: options.nowMs ?? Date.now,
+    clockMs: () => performance.now(),
+    onDrop: () => labels?.endLeases(),
+  });
   const labels = openLabels(run, options, (error) => active.fail(error));
   if (opened.account.dropped.size > 0) labels?.endLeases();
   let admission: Admission | null = null;
@@ -136,8 +164,13 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOpt
     if (opened.account.teachers !== undefined) checkTeachers(opened.account.teachers, run, options.reporter);
     for (const line of (await labels?.lines()) ?? []) options.reporter.say('info', line);
     admission = await listen({
-      ...options.listen, token: options.token, labels: labels ?? undefined, isReady: () => !active.isOver, onError: (error) => active.fail(error),
-      find: (sha256) => active.findArtifact(sha256), onWorker: (socket, peer) => active.connect(socket, peer),
+      ...options.listen,
+      token: options.token,
+      labels: labels ?? undefined,
+      isReady: () => !active.isOver,
+      onError: (error) => active.fail(error),
+      find: (sha256) => active.findArtifact(sha256),
+      onWorker: (socket, peer) => active.connect(socket, peer),
     });
     options.onListening(admission.port);
     faultPoint('idle');
@@ -149,7 +182,8 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOpt
     return summary ?? stop(run, outcome);
   } catch (error) {
     // Nothing that a worker could wait for.
-    if (error instanceof UserError && error.exitCode === exitCodes.data) await active.sayEnd({ reason: 'stopped', text: error.message });
+    if (error instanceof UserError && error.exitCode === exitCodes.data)
+      await active.sayEnd({ reason: 'stopped', text: error.message });
     throw error;
   } finally {
     active.close();
@@ -161,8 +195,14 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOpt
   }
 }
 
-function openLabels(run: PreparedRun, { labels, reporter }: CoordinateOptions, onError: (error: unknown) => void): LabelDesk | null {
-  return labels === undefined ? null : LabelDesk.open({ run, home: labels, warn: (line) => reporter.say('warn', line), onError });
+function openLabels(
+  run: PreparedRun,
+  { labels, reporter }: CoordinateOptions,
+  onError: (error: unknown) => void,
+): LabelDesk | null {
+  return labels === undefined
+    ? null
+    : LabelDesk.open({ run, home: labels, warn: (line) => reporter.say('warn', line), onError });
 }
 
 async function openStores(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Opened> {
@@ -175,24 +215,40 @@ async function openStores(folder: RunFolder, run: PreparedRun, options: Coordina
   }
 }
 
-async function recoverRun(folder: RunFolder, run: PreparedRun, options: CoordinateOptions, log: CommitLog): Promise<Opened> {
+async function recoverRun(
+  folder: RunFolder,
+  run: PreparedRun,
+  options: CoordinateOptions,
+  log: CommitLog,
+): Promise<Opened> {
   const sizes = bufferSizes(run);
   const replica = new Replica(sizes.plan, { slots: sizes.buffers });
   const snapshots = await Snapshots.open(folder.paths.snapshots, run.recipe.snapshots.keep);
   if (folder.changes.length > 0) expectSameState(folder, snapshots, sizes.plan);
   const recovered = await recover({
-    replica, log, snapshots, journalPath: folder.paths.journal, initialWeights: run.initialWeights, recipeDigest: run.recipeDigest,
-    generation: folder.generation.counter, nowMs: options.nowMs ?? Date.now, warn: (text) => options.reporter.say('warn', text),
+    replica,
+    log,
+    snapshots,
+    journalPath: folder.paths.journal,
+    initialWeights: run.initialWeights,
+    recipeDigest: run.recipeDigest,
+    generation: folder.generation.counter,
+    nowMs: options.nowMs ?? Date.now,
+    warn: (text) => options.reporter.say('warn', text),
   });
   const units = unitsOf(run);
   if (folder.changes.length > 0) {
     expectSameUnits(folder, recovered.lines, units);
-    options.reporter.say('warn', `continuing at step ${recovered.step} with another recipe: ${folder.changes.join('; ')}; from here on its bits are the new recipe's`);
+    options.reporter.say(
+      'warn',
+      `continuing at step ${recovered.step} with another recipe: ${folder.changes.join('; ')}; from here on its bits are the new recipe's`,
+    );
   }
   // Only now: until here the folder's own recipe is the one to compare with.
   await folder.write('recipe.yaml', identityOf(run).recipeText);
   const account = await rebuildReports(folder, run, { units, recovered });
-  if (recovered.step > 0) options.reporter.say('info', `continuing ${folder.path} at step ${recovered.step} of ${units.totalSteps}`);
+  if (recovered.step > 0)
+    options.reporter.say('info', `continuing ${folder.path} at step ${recovered.step} of ${units.totalSteps}`);
   return { replica, ...sizes, log, snapshots, recovered, account, units, probes: await Probes.open(folder) };
 }
 
@@ -200,7 +256,9 @@ async function recoverRun(folder: RunFolder, run: PreparedRun, options: Coordina
 function expectSameState(folder: RunFolder, snapshots: Snapshots, plan: ReplicaPlan): void {
   const other = snapshots.all.find(({ bytes }) => bytes !== plan.stateBytes);
   if (other === undefined) return;
-  throw new UserError(`${folder.path}: its state has ${other.bytes} bytes, that of this student and optimizer ${plan.stateBytes}; a run goes on with its own student only: choose another --out`);
+  throw new UserError(
+    `${folder.path}: its state has ${other.bytes} bytes, that of this student and optimizer ${plan.stateBytes}; a run goes on with its own student only: choose another --out`,
+  );
 }
 
 /** @throws UserError (2) when what is committed so far is not what this recipe's plan begins with */
@@ -208,9 +266,17 @@ function expectSameUnits(folder: RunFolder, lines: readonly JournalLine[], units
   for (const line of lines) {
     if (line.type !== 'commit' && line.type !== 'evaluation') continue;
     const unit = units.unitAt(line.unit);
-    const isSame = line.type === 'commit' ? unit?.kind === 'train' && unit.step === line.step && unit.from === line.from && unit.to === line.to
-      : unit?.kind === 'evaluate' && unit.subject === line.subject && unit.step === line.step && unit.to === line.samples;
-    if (!isSame) throw new UserError(`${folder.path}: the ${line.type === 'commit' ? '' : `${line.subject} `}${line.type} at step ${line.step} is not in this recipe's plan of steps; batch size, sample counts and evaluations must stay as they are: choose another --out`);
+    const isSame =
+      line.type === 'commit'
+        ? unit?.kind === 'train' && unit.step === line.step && unit.from === line.from && unit.to === line.to
+        : unit?.kind === 'evaluate' &&
+          unit.subject === line.subject &&
+          unit.step === line.step &&
+          unit.to === line.samples;
+    if (!isSame)
+      throw new UserError(
+        `${folder.path}: the ${line.type === 'commit' ? '' : `${line.subject} `}${line.type} at step ${line.step} is not in this recipe's plan of steps; batch size, sample counts and evaluations must stay as they are: choose another --out`,
+      );
   }
 }
 
@@ -224,8 +290,16 @@ function bufferSizes(run: PreparedRun): { plan: ReplicaPlan; slots: number; buff
 }
 
 /** The account from the journal, and metrics.jsonl written anew from it. */
-async function rebuildReports(folder: RunFolder, run: PreparedRun, { units, recovered }: { units: UnitPlan; recovered: Recovered }): Promise<Account> {
-  const account = new Account({ weightsAt: (step) => weightsAt(run.recipe.losses, step, units.totalSteps), closesEpoch: units.closesEpoch, patience: run.recipe.evaluate.earlyStop?.patience });
+async function rebuildReports(
+  folder: RunFolder,
+  run: PreparedRun,
+  { units, recovered }: { units: UnitPlan; recovered: Recovered },
+): Promise<Account> {
+  const account = new Account({
+    weightsAt: (step) => weightsAt(run.recipe.losses, step, units.totalSteps),
+    closesEpoch: units.closesEpoch,
+    patience: run.recipe.evaluate.earlyStop?.patience,
+  });
   const metrics = recovered.lines.flatMap((line) => account.add(line) ?? []);
   await folder.write('metrics.jsonl', metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
   return account;
@@ -238,7 +312,10 @@ function endOf(outcome: Outcome, next: boolean): { reason: 'done' | 'stopped' | 
 
 function stop(run: PreparedRun, outcome: Outcome): never {
   if (outcome.type === 'stopped') {
-    throw new UserError(`${run.name} stopped (${outcome.reason}) at step ${outcome.step}; run the same command again to continue`, exitCodes.stopped);
+    throw new UserError(
+      `${run.name} stopped (${outcome.reason}) at step ${outcome.step}; run the same command again to continue`,
+      exitCodes.stopped,
+    );
   }
   throw new UserError(`${run.name} ended at step ${outcome.step}: ${outcome.reason}`, exitCodes.data);
 }
@@ -261,18 +338,29 @@ async function writeResults({ folder, run, options, active, opened }: Finished):
     ...(run.student.exits === undefined ? [] : [{ suffix: 'exits', ...withoutAdapters(run.student, state) }]),
     ...(best === null ? [] : [{ suffix: 'best', spec, weights: studentAlone(run.student, best).weights }]),
   ];
-  for (const other of others) await options.exportStudent(other.spec, other.weights, `${folder.paths.student}-${other.suffix}`);
+  for (const other of others)
+    await options.exportStudent(other.spec, other.weights, `${folder.paths.student}-${other.suffix}`);
   const digests = Object.fromEntries(others.map((other) => [`student-${other.suffix}`, weightsDigest(other.weights)]));
   await folder.expectNewest();
   const summary: Summary = {
-    run: folder.run, name: run.name, recipeDigest: run.recipeDigest, digest: weightsDigest(weights), ...(others.length === 0 ? {} : { digests }),
-    steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000,
+    run: folder.run,
+    name: run.name,
+    recipeDigest: run.recipeDigest,
+    digest: weightsDigest(weights),
+    ...(others.length === 0 ? {} : { digests }),
+    steps: account.steps,
+    samples: account.samples,
+    seconds: account.milliseconds / 1000,
     student: studentResult(run.student, account.student),
-    ...(account.best === undefined ? {} : { best: { ...studentResult(run.student, account.best), step: account.best.step } }),
+    ...(account.best === undefined
+      ? {}
+      : { best: { ...studentResult(run.student, account.best), step: account.best.step } }),
     ...teacherResults(run.teachers, account.teachers),
     ...(account.dropped.size === 0 ? {} : { dropped: [...account.dropped].map(([name, step]) => ({ name, step })) }),
     ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
-    leases: active.leases(), log: opened.log.written, workers: active.workers(),
+    leases: active.leases(),
+    log: opened.log.written,
+    workers: active.workers(),
   };
   await folder.write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
   return summary;

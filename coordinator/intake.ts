@@ -1,7 +1,7 @@
 /**
- * Contributions on their way in from one worker: the offer, the pull, the bytes, the checks. Bytes go from the frame into
- * their buffer and nowhere else. Nothing is reported as received before its length, its digest and every number of it
- * have been checked.
+ * Contributions on their way in from one worker: the offer, the pull, the bytes, the checks. Bytes go from the frame
+ * into their buffer and nowhere else. Nothing is reported as received before its length, its digest and every number of
+ * it have been checked.
  */
 import { ProtocolError } from '../shared/errors.js';
 import { Assembler } from '../shared/protocol/chunks.js';
@@ -78,7 +78,11 @@ export class Intake {
     this.#checkOffer(message, payload, open);
     open.offer = message;
     if (!Object.values(message.sums).every(Number.isFinite)) {
-      return this.#fail(message.lease, { type: 'failed', lease: message.lease, reason: 'a sum of losses is not finite' });
+      return this.#fail(message.lease, {
+        type: 'failed',
+        lease: message.lease,
+        reason: 'a sum of losses is not finite',
+      });
     }
     open.inline = payload.length > 0 ? payload : null;
     decide();
@@ -126,7 +130,8 @@ export class Intake {
     if (replica.hashSlot(content.buffer) !== offer.digest) {
       return this.#fail(lease, { type: 'failed', lease, reason: 'the bytes are not those of their digest' });
     }
-    if (!replica.slotIsFinite(content.buffer)) return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
+    if (!replica.slotIsFinite(content.buffer))
+      return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
     content.sums = offer.sums;
     content.moments = replica.readMoments(content.buffer, offer.momentCounts);
     this.#options.onEvent({ type: 'received', lease });
@@ -140,9 +145,12 @@ export class Intake {
   #checkOffer(message: Up<'offer'>, payload: Uint8Array, open: OpenLease): void {
     const { plan } = this.#options.replica;
     const expected = open.unit.kind === 'train' ? contributionBytes(plan) : 0;
-    if (message.bytes !== 0 && message.bytes !== expected) throw new ProtocolError(`an offer of ${message.bytes} bytes; 0 or ${expected} were wanted`);
-    if (payload.length !== 0 && payload.length !== message.bytes) throw new ProtocolError(`${payload.length} bytes came with an offer of ${message.bytes}`);
-    if (message.step !== open.unit.step) throw new ProtocolError(`an offer for step ${message.step} on a lease of step ${open.unit.step}`);
+    if (message.bytes !== 0 && message.bytes !== expected)
+      throw new ProtocolError(`an offer of ${message.bytes} bytes; 0 or ${expected} were wanted`);
+    if (payload.length !== 0 && payload.length !== message.bytes)
+      throw new ProtocolError(`${payload.length} bytes came with an offer of ${message.bytes}`);
+    if (message.step !== open.unit.step)
+      throw new ProtocolError(`an offer for step ${message.step} on a lease of step ${open.unit.step}`);
     if (message.bytes !== 0 && message.momentCounts.length !== plan.norms.length) {
       throw new ProtocolError(`moments of ${message.momentCounts.length} layers; the student has ${plan.norms.length}`);
     }

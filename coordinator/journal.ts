@@ -19,7 +19,14 @@ const dropped = z.array(z.string()).optional();
 export const journalLineSchema = z.discriminatedUnion('type', [
   /** Training step `step` (weights `step` -> `step` + 1) over samples [from, to) of the epoch's order. */
   z.object({
-    type: z.literal('commit'), ...common, step: count, unit: count, epoch: count, from: count, to: count, samples: count,
+    type: z.literal('commit'),
+    ...common,
+    step: count,
+    unit: count,
+    epoch: count,
+    from: count,
+    to: count,
+    samples: count,
     /** Sums over samples by loss term, unweighted, and over how many samples each. */
     loss: sums,
     counts: sums,
@@ -33,10 +40,20 @@ export const journalLineSchema = z.discriminatedUnion('type', [
   }),
   /** An evaluation under the weights after `step` steps. */
   z.object({
-    type: z.literal('evaluation'), ...common, step: count, unit: count, epoch: count, subject: z.enum(['student', 'teachers']),
-    samples: count, sums, dropped,
+    type: z.literal('evaluation'),
+    ...common,
+    step: count,
+    unit: count,
+    epoch: count,
+    subject: z.enum(['student', 'teachers']),
+    samples: count,
+    sums,
+    dropped,
   }),
-  /** A coordinator started, at this step: commits from it on that came before do not count, nor what an earlier coordinator writes after. */
+  /**
+   * A coordinator started, at this step: commits from it on that came before do not count, nor what an earlier
+   * coordinator writes after.
+   */
   z.object({ type: z.literal('generation'), ...common, step: count }),
   /** Commits from `toStep` on, and evaluations after it, are void. */
   z.object({ type: z.literal('rewind'), ...common, toStep: count, reason: z.string() }),
@@ -136,7 +153,10 @@ export class Journal {
   }
 }
 
-/** The lines without opening the journal for writing; `tornBytes`: of a last line that was never finished. @throws UserError (65) */
+/**
+ * The lines without opening the journal for writing; `tornBytes`: of a last line that was never finished. @throws
+ * UserError (65)
+ */
 export async function readJournal(path: string): Promise<{ lines: JournalLine[]; tornBytes: number }> {
   const bytes = await storing(path, () => readFile(path));
   const { lines, ends } = parseJournal(path, bytes);
@@ -155,12 +175,15 @@ async function readOrEmpty(path: string): Promise<Buffer> {
 function parseJournal(path: string, bytes: Buffer): { lines: JournalLine[]; ends: number[] } {
   const lines: JournalLine[] = [];
   const ends: number[] = [];
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const end = bytes.indexOf(0x0a, start);
     if (end < 0) break;
     const line = parseLine(bytes.toString('utf8', start, end));
     if (line === null && end + 1 < bytes.length) {
-      throw new UserError(`${path}, line ${lines.length + 1}: not a journal line; the run folder is damaged`, exitCodes.data);
+      throw new UserError(
+        `${path}, line ${lines.length + 1}: not a journal line; the run folder is damaged`,
+        exitCodes.data,
+      );
     }
     if (line === null) break;
     lines.push(line);

@@ -28,10 +28,14 @@ export class LabelWork {
   static async open(shelf: LabelShelf, sampleAt: (position: number) => number): Promise<LabelWork> {
     const { blocks } = shelf.plan;
     const counts = await Promise.all(shelf.sets.map((_, set) => shelf.counts(set)));
-    const complete = counts.map((rows) => new Set([...blocks.keys()].filter((block) => rows[block] === blocks[block]?.rows)));
+    const complete = counts.map(
+      (rows) => new Set([...blocks.keys()].filter((block) => rows[block] === blocks[block]?.rows)),
+    );
     const wanted = blocksInOrder(shelf, sampleAt);
     const views = Math.max(...shelf.sets.map(({ view }) => view)) + 1;
-    const units = Array.from({ length: views }, (_, view) => wanted.map((block) => view * blocks.length + block)).flat();
+    const units = Array.from({ length: views }, (_, view) =>
+      wanted.map((block) => view * blocks.length + block),
+    ).flat();
     const work = new LabelWork(new LabelPlan(units, patience), shelf, complete);
     for (const unit of units) work.#judge(unit);
     return work;
@@ -62,7 +66,9 @@ export class LabelWork {
   #judge(unit: number): void {
     const { blocks } = this.#shelf.plan;
     const view = Math.floor(unit / blocks.length);
-    const isComplete = this.#shelf.sets.every((set, i) => set.view !== view || this.#complete[i]?.has(unit % blocks.length) === true);
+    const isComplete = this.#shelf.sets.every(
+      (set, i) => set.view !== view || this.#complete[i]?.has(unit % blocks.length) === true,
+    );
     if (isComplete) this.#plan.complete(unit);
   }
 }
@@ -71,7 +77,8 @@ export class LabelWork {
 function blocksInOrder({ plan }: LabelShelf, sampleAt: (position: number) => number): number[] {
   const step = Math.max(1, Math.floor(plan.samples / (16 * plan.blocks.length)));
   const found = new Set<number>();
-  for (let position = 0; position < plan.samples && found.size < plan.blocks.length; position += step) found.add(plan.locate(sampleAt(position)));
+  for (let position = 0; position < plan.samples && found.size < plan.blocks.length; position += step)
+    found.add(plan.locate(sampleAt(position)));
   for (const block of plan.blocks.keys()) found.add(block);
   return [...found];
 }

@@ -71,19 +71,27 @@ export class LabelDesk {
       const sum = (await this.#shelf.counts(set)).reduce((total, count) => total + count, 0);
       byView.set(view, Math.min(byView.get(view) ?? Infinity, sum));
     }
-    return { kept: [...byView.values()].reduce((total, sum) => total + sum, 0), samples: byView.size * this.#shelf.plan.samples, views: byView.size };
+    return {
+      kept: [...byView.values()].reduce((total, sum) => total + sum, 0),
+      samples: byView.size * this.#shelf.plan.samples,
+      views: byView.size,
+    };
   }
 
   /** What a run says of its labels at its start: what rounding may do, and what need not be computed. */
   async lines(): Promise<string[]> {
     const { kept, samples, views } = await this.kept();
     const ofViews = views === 1 ? '' : ` (${views} views of ${samples / views} samples)`;
-    return [...roundingLines(this.#options.run), ...(kept === 0 ? [] : [`labels: ${kept} of ${samples}${ofViews} read from the cache`])];
+    return [
+      ...roundingLines(this.#options.run),
+      ...(kept === 0 ? [] : [`labels: ${kept} of ${samples}${ofViews} read from the cache`]),
+    ];
   }
 
   /** Answers the request. @returns false when it is not for labels */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-    if (request.url === '/labels/run' && request.method === 'GET') return sendJson(request, response, labelRun(this.#options.run));
+    if (request.url === '/labels/run' && request.method === 'GET')
+      return sendJson(request, response, labelRun(this.#options.run));
     if (request.url === '/labels/lease' && request.method === 'POST') return this.#sendLease(request, response);
     const [, key, block] = route.exec(request.url ?? '') ?? [];
     if (key === undefined) return false;
@@ -92,10 +100,14 @@ export class LabelDesk {
     if (request.method === 'PUT' && block === undefined) return this.#take(request, response, set);
     if (request.method !== 'GET') return refuse(request, response, 405, 'GET, and PUT for a set');
     request.resume();
-    return block === undefined ? this.#sendCounts(request, response, set) : this.#sendBlock(response, set, Number(block));
+    return block === undefined
+      ? this.#sendCounts(request, response, set)
+      : this.#sendBlock(response, set, Number(block));
   }
 
-  /** Nothing more is wanted of workers that only label: the run goes on without one of these teachers, or is at its end. */
+  /**
+   * Nothing more is wanted of workers that only label: the run goes on without one of these teachers, or is at its end.
+   */
   endLeases(): void {
     this.#isOver = true;
   }
@@ -104,7 +116,8 @@ export class LabelDesk {
   async settle(): Promise<void> {
     this.endLeases();
     const deadlineMs = performance.now() + goodbyeMs;
-    while (this.#labellers.size > 0 && performance.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (this.#labellers.size > 0 && performance.now() < deadlineMs)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     while (performance.now() - this.#heardMs < settleMs) {
       const { kept, samples } = await this.kept();
       if (kept === samples) return;
@@ -118,7 +131,9 @@ export class LabelDesk {
     await this.#shelf.save();
   }
 
-  /** All labels, [samples x classes] of each block of a set, in the order of the samples; null where some are missing. */
+  /**
+   * All labels, [samples x classes] of each block of a set, in the order of the samples; null where some are missing.
+   */
   async *values(set: number): AsyncGenerator<Float32Array | null> {
     const classes = widthOf(this.#setAt(set).form);
     for (const number of this.#shelf.plan.blocks.keys()) {
@@ -151,7 +166,9 @@ export class LabelDesk {
     const asked = leaseRequestSchema.safeParse(parseJson(bytes)).data;
     if (asked === undefined) return answer(response, 400, 'the name of a worker was wanted');
     this.#labellers.add(asked.worker);
-    const lease: LabelLease = this.#isOver ? { type: 'done' } : (await this.#openWork()).lease(asked.worker, performance.now());
+    const lease: LabelLease = this.#isOver
+      ? { type: 'done' }
+      : (await this.#openWork()).lease(asked.worker, performance.now());
     if (lease.type === 'done') this.#labellers.delete(asked.worker);
     return sendJson(request, response, lease);
   }
@@ -164,7 +181,13 @@ export class LabelDesk {
     if (block >= this.#shelf.plan.blocks.length) return answer(response, 404, 'no such label block');
     // A copy: rows may be added while it is on its way.
     const bytes = (await this.#shelf.open(set, block)).bytes.slice();
-    response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length, 'content-digest': contentDigest(bytes) }).end(bytes);
+    response
+      .writeHead(200, {
+        'content-type': 'application/octet-stream',
+        'content-length': bytes.length,
+        'content-digest': contentDigest(bytes),
+      })
+      .end(bytes);
     return true;
   }
 
@@ -174,12 +197,14 @@ export class LabelDesk {
     const limit = 4 + rowsPerMessage(spec.codec.rowBytes) * (4 + spec.codec.rowBytes);
     if (!Number.isInteger(length)) return refuse(request, response, 411, 'a content-length was wanted');
     if (length > limit) return refuse(request, response, 413, `${length} bytes; at most ${limit} were wanted`);
-    if (this.#arriving + length > arrivingBytes) return refuse(request, response, 503, 'too many labels at once; try again');
+    if (this.#arriving + length > arrivingBytes)
+      return refuse(request, response, 503, 'too many labels at once; try again');
     this.#arriving += length;
     try {
       const bytes = await readBody(request, length);
       if (bytes === null) return true;
-      if (request.headers['content-digest'] !== contentDigest(bytes)) return answer(response, 400, 'the bytes have another content-digest');
+      if (request.headers['content-digest'] !== contentDigest(bytes))
+        return answer(response, 400, 'the bytes have another content-digest');
       await this.#add(set, spec, bytes);
       this.#heardMs = performance.now();
       const worker = request.headers[workerHeader];
@@ -202,7 +227,8 @@ export class LabelDesk {
       const number = plan.locate(id);
       const block = this.#shelf.at(set, number) ?? (await this.#shelf.open(set, number));
       const wasComplete = block.isComplete;
-      if (!block.addBytes(id - (plan.blocks[number]?.first ?? 0), row(i))) throw new ProtocolError(`the label of sample ${id} is not a number`);
+      if (!block.addBytes(id - (plan.blocks[number]?.first ?? 0), row(i)))
+        throw new ProtocolError(`the label of sample ${id} is not a number`);
       if (block.isComplete && !wasComplete) this.#onComplete(set, number);
     }
   }
@@ -210,7 +236,9 @@ export class LabelDesk {
   #onComplete(set: number, block: number): void {
     const completed = async (): Promise<void> => (await this.#openWork()).completed(set, block);
     completed().catch((error: unknown) => this.#options.onError(error));
-    this.#saving = this.#saving.then(() => this.#shelf.saveBlock(set, block)).catch((error: unknown) => this.#options.onError(error));
+    this.#saving = this.#saving
+      .then(() => this.#shelf.saveBlock(set, block))
+      .catch((error: unknown) => this.#options.onError(error));
   }
 
   #setAt(set: number): LabelSet {

@@ -1,7 +1,7 @@
 /**
  * The worker processes of `run`: one per device, on this machine, told the token through the environment.
- * They end with the run; one that is killed is started again, since its leases go to others meanwhile, unless it is killed
- * again and again as soon as it starts. One that ends by itself has said why, and would say it again.
+ * They end with the run; one that is killed is started again, since its leases go to others meanwhile, unless it is
+ * killed again and again as soon as it starts. One that ends by itself has said why, and would say it again.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -47,12 +47,17 @@ export class LocalWorkers {
 
   /**
    * Rejects, with the first failure, once no worker is left that could still do anything. Never when one was told that
-   * the work is done: the coordinator is about to end then. One that was stopped may know of it before the coordinator has.
+   * the work is done: the coordinator is about to end then. One that was stopped may know of it before the coordinator
+   * has.
    */
   async whenLost(): Promise<never> {
     const { code, line } = await this.failed;
     if (code === exitCodes.stopped) await delay(this.options.stopMs ?? 30_000, undefined, { ref: false });
-    if (code === null) throw new UserError(`every local worker was killed, and again after each of ${restartLimit} new starts; the run is safe up to its last journalled step, run again to continue`, exitCodes.unavailable);
+    if (code === null)
+      throw new UserError(
+        `every local worker was killed, and again after each of ${restartLimit} new starts; the run is safe up to its last journalled step, run again to continue`,
+        exitCodes.unavailable,
+      );
     throw new UserError(line === '' ? 'every local worker ended' : line, code as ExitCode);
   }
 
@@ -64,7 +69,12 @@ export class LocalWorkers {
     const [file = process.execPath, ...rest] = this.options.command;
     const child = spawn(file, [...rest, 'worker', this.options.url, ...this.options.arguments], {
       stdio: ['pipe', 'ignore', 'pipe'],
-      env: { ...process.env, ...this.options.environment(i), STILLHOUSE_TOKEN: this.options.token, STILLHOUSE_LOCAL: '1' },
+      env: {
+        ...process.env,
+        ...this.options.environment(i),
+        STILLHOUSE_TOKEN: this.options.token,
+        STILLHOUSE_LOCAL: '1',
+      },
     });
     this.children.set(i, child);
     const startedMs = performance.now();
@@ -91,7 +101,9 @@ export class LocalWorkers {
     const restarts = this.restarts.get(i) ?? 0;
     if ((code === null || code === exitCodes.unavailable) && restarts < restartLimit) {
       this.restarts.set(i, restarts + 1);
-      this.options.onLine(`worker ${i + 1} ended (${code ?? 'killed'}); starting it again (${restarts + 1} of ${restartLimit})`);
+      this.options.onLine(
+        `worker ${i + 1} ended (${code ?? 'killed'}); starting it again (${restarts + 1} of ${restartLimit})`,
+      );
       this.start(i);
       return;
     }
@@ -105,7 +117,10 @@ export class LocalWorkers {
   async close(graceMs: number): Promise<void> {
     this.closing = true;
     const ends = [...this.children.values()].map(
-      (child) => new Promise<void>((resolve) => (child.exitCode === null && child.signalCode === null ? child.once('close', () => resolve()) : resolve())),
+      (child) =>
+        new Promise<void>((resolve) =>
+          child.exitCode === null && child.signalCode === null ? child.once('close', () => resolve()) : resolve(),
+        ),
     );
     for (const child of this.children.values()) child.stdin?.end();
     const timer = setTimeout(() => {

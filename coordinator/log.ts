@@ -111,7 +111,10 @@ export class CommitLog {
       faultPoint('before-fsync');
       await segment.file.datasync();
       await slowDisk();
-      this.#written = { bytes: this.#written.bytes + head.length + record.bytes, ms: this.#written.ms + performance.now() - startMs };
+      this.#written = {
+        bytes: this.#written.bytes + head.length + record.bytes,
+        ms: this.#written.ms + performance.now() - startMs,
+      };
       segment.sizeBytes = at + head.length + record.bytes;
       this.#places.set(record.step, { segment, at, payloadAt: at + head.length, stateHash: record.stateHash });
     });
@@ -131,10 +134,18 @@ export class CommitLog {
   }
 
   /** Bytes of a commit's payload, in memory of their own or in `target`. */
-  async readBytes(step: number, range: ChunkRange, target: Uint8Array = new Uint8Array(range.length)): Promise<Uint8Array> {
+  async readBytes(
+    step: number,
+    range: ChunkRange,
+    target: Uint8Array = new Uint8Array(range.length),
+  ): Promise<Uint8Array> {
     const place = this.#placeOf(step);
     return storing(place.segment.path, async () => {
-      const read = await readFully(place.segment.file, target.subarray(0, range.length), place.payloadAt + range.offset);
+      const read = await readFully(
+        place.segment.file,
+        target.subarray(0, range.length),
+        place.payloadAt + range.offset,
+      );
       if (read < range.length) throw new Error(`${place.segment.path}: the record of step ${step} has changed`);
       return target;
     });
@@ -224,8 +235,13 @@ async function* recordsIn(file: FileHandle, firstStep: number): AsyncGenerator<H
   }
 }
 
-/** Headers of all sound records, every byte of theirs checked, and what follows the last one of a segment. Changes nothing. */
-export async function readLog(folder: string): Promise<{ records: CommitRecord[]; torn: { name: string; bytes: number }[] }> {
+/**
+ * Headers of all sound records, every byte of theirs checked, and what follows the last one of a segment. Changes
+ * nothing.
+ */
+export async function readLog(
+  folder: string,
+): Promise<{ records: CommitRecord[]; torn: { name: string; bytes: number }[] }> {
   const records: CommitRecord[] = [];
   const torn: { name: string; bytes: number }[] = [];
   for (const firstStep of await firstSteps(folder)) {

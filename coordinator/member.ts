@@ -5,7 +5,14 @@
 import type { WebSocket } from 'ws';
 import { ProtocolError } from '../shared/errors.js';
 import { decodeUp, type FrameData } from '../shared/protocol/codec.js';
-import { closeCodes, limits, protocolVersion, type Device, type Up, type UpMessage } from '../shared/protocol/messages.js';
+import {
+  closeCodes,
+  limits,
+  protocolVersion,
+  type Device,
+  type Up,
+  type UpMessage,
+} from '../shared/protocol/messages.js';
 import type { Peer } from './admission.js';
 import type { RunEnvelope } from './broadcast.js';
 import type { Intake } from './intake.js';
@@ -54,7 +61,10 @@ export class Member {
     this.outbox = new Outbox(socket);
     // A head and its payload come as two fragments, which need not be joined.
     socket.binaryType = 'fragments';
-    const timer = setTimeout(() => this.dismiss(closeCodes.refused, `no hello within ${limits.helloMs} ms`), limits.helloMs);
+    const timer = setTimeout(
+      () => this.dismiss(closeCodes.refused, `no hello within ${limits.helloMs} ms`),
+      limits.helloMs,
+    );
     socket.on('message', (data: unknown, isBinary: boolean) => {
       clearTimeout(timer);
       this.#hear(data, isBinary);
@@ -117,7 +127,10 @@ export class Member {
     if (this.admitted === null) throw new ProtocolError(`${message.type} before hello`);
     const { run, generation } = this.#host.envelope;
     if (message.run !== run || message.generation !== generation) {
-      throw new ProtocolError(`${message.type} of run ${message.run}, generation ${message.generation}; this is ${run}, ${generation}`, closeCodes.stale);
+      throw new ProtocolError(
+        `${message.type} of run ${message.run}, generation ${message.generation}; this is ${run}, ${generation}`,
+        closeCodes.stale,
+      );
     }
     this.#host.onMessage(this, message, payload);
   }
@@ -126,11 +139,17 @@ export class Member {
     if (this.#saidHello) throw new ProtocolError('a second hello');
     this.#saidHello = true;
     if (hello.protocol !== protocolVersion) {
-      throw new ProtocolError(`protocol ${hello.protocol}; this coordinator speaks ${protocolVersion}`, closeCodes.refused);
+      throw new ProtocolError(
+        `protocol ${hello.protocol}; this coordinator speaks ${protocolVersion}`,
+        closeCodes.refused,
+      );
     }
     const { recipeDigest } = this.#host;
     if (hello.recipeDigest !== null && hello.recipeDigest !== recipeDigest) {
-      throw new ProtocolError(`recipe ${hello.recipeDigest.slice(0, 12)}; this run's is ${recipeDigest.slice(0, 12)}`, closeCodes.refused);
+      throw new ProtocolError(
+        `recipe ${hello.recipeDigest.slice(0, 12)}; this run's is ${recipeDigest.slice(0, 12)}`,
+        closeCodes.refused,
+      );
     }
     this.#host.onHello(this, hello);
   }

@@ -1,6 +1,6 @@
 /**
- * The workers of a run: who may join, from where each one is fed, and what becomes of its frames. Frames turn into events
- * for the core here; leases and steps are the core's affair.
+ * The workers of a run: who may join, from where each one is fed, and what becomes of its frames. Frames turn into
+ * events for the core here; leases and steps are the core's affair.
  */
 import type { WebSocket } from 'ws';
 import { exitCodes, UserError } from '../shared/errors.js';
@@ -56,7 +56,9 @@ const slowLimit = 3;
 const endGraceMs = 2000;
 /** A worker whose connection broke so short a time before the end is waited for: it comes back for the answer. */
 const missingMs = 5000;
-/** Waiting says how busy the others are, and the optimizer runs beside the trainer: neither says how fast a worker is. */
+/**
+ * Waiting says how busy the others are, and the optimizer runs beside the trainer: neither says how fast a worker is.
+ */
 const notComputing = new Set(['wait', 'optimizer']);
 
 export class Members implements MemberHost {
@@ -91,7 +93,8 @@ export class Members implements MemberHost {
   /** A worker whose frame is still coming in is not silent, however long the frame takes. */
   noticeBytes(): void {
     for (const member of this.#members.values()) {
-      if (member.admitted !== null && member.hasNewBytes()) this.#options.post({ type: 'heard', worker: member.admitted.id, progress: member.progress });
+      if (member.admitted !== null && member.hasNewBytes())
+        this.#options.post({ type: 'heard', worker: member.admitted.id, progress: member.progress });
     }
   }
 
@@ -114,8 +117,10 @@ export class Members implements MemberHost {
     this.#end = { type: 'end', ...this.envelope, step: this.#broadcast.released, ...end };
     for (const member of this.#connections) member.outbox.send(this.#end);
     const startMs = performance.now();
-    for (const [worker, atMs] of this.#missing) if (startMs - atMs > missingMs || end.reason === 'next') this.#missing.delete(worker);
-    while (this.#connections.size + this.#missing.size > 0 && performance.now() - startMs < endGraceMs) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (const [worker, atMs] of this.#missing)
+      if (startMs - atMs > missingMs || end.reason === 'next') this.#missing.delete(worker);
+    while (this.#connections.size + this.#missing.size > 0 && performance.now() - startMs < endGraceMs)
+      await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
   close(): void {
@@ -145,7 +150,8 @@ export class Members implements MemberHost {
 
   onHello(member: Member, hello: Up<'hello'>): void {
     this.#missing.delete(hello.worker);
-    if ((this.roster.of(hello.worker)?.slow ?? 0) >= slowLimit) return member.dismiss(closeCodes.refused, `too slow, ${slowLimit} times`);
+    if ((this.roster.of(hello.worker)?.slow ?? 0) >= slowLimit)
+      return member.dismiss(closeCodes.refused, `too slow, ${slowLimit} times`);
     // Who comes while the results are being written hears of the end with all the others.
     if (this.#end !== null) member.outbox.send(this.#end);
     if (this.#isOver) return;
@@ -159,9 +165,23 @@ export class Members implements MemberHost {
     this.roster.admit(hello.worker, hello.device);
     member.admitted = { id, worker: hello.worker, device: hello.device, intake: this.#intakeFor(id, member) };
     this.#members.set(id, member);
-    member.outbox.send(welcomeOf(id, start.snapshot, { run: this.#options.run, envelope: this.envelope, nonce: folder.generation.nonce, initial, released, heartbeatMs }));
+    member.outbox.send(
+      welcomeOf(id, start.snapshot, {
+        run: this.#options.run,
+        envelope: this.envelope,
+        nonce: folder.generation.nonce,
+        initial,
+        released,
+        heartbeatMs,
+      }),
+    );
     this.#options.post({ type: 'join', worker: id, process: hello.worker });
-    feed({ broadcast: this.#broadcast, outbox: member.outbox, from: start.step, onTooSlow: () => this.#onTooSlow(member) }).catch((error: unknown) => {
+    feed({
+      broadcast: this.#broadcast,
+      outbox: member.outbox,
+      from: start.step,
+      onTooSlow: () => this.#onTooSlow(member),
+    }).catch((error: unknown) => {
       if (!this.#isOver) this.#options.fail(error);
     });
   }
@@ -175,16 +195,28 @@ export class Members implements MemberHost {
       case 'heartbeat':
         member.progress = message.progress;
         member.outbox.send({ type: 'pong', ...this.envelope, step: this.#broadcast.released, sentMs: message.sentMs });
-        return this.#options.post({ type: 'heard', worker: admitted.id, progress: message.progress, rttMs: message.rttMs });
+        return this.#options.post({
+          type: 'heard',
+          worker: admitted.id,
+          progress: message.progress,
+          rttMs: message.rttMs,
+        });
       case 'offer':
         return this.#onOffer(member, message, payload);
       case 'chunk':
         if (!admitted.intake.chunk(message, payload)) this.#options.onRefused();
         return faultPoint('first-chunk');
       case 'failed':
-        if (admitted.intake.unitOf(message.lease) === null) return this.onRefused(member, `failed for lease ${message.lease}, which is not open`);
+        if (admitted.intake.unitOf(message.lease) === null)
+          return this.onRefused(member, `failed for lease ${message.lease}, which is not open`);
         admitted.intake.cancel(message.lease);
-        return this.#options.post({ type: 'failed', worker: admitted.id, lease: message.lease, reason: `micro-batch ${message.microBatch}: ${message.reason}`, teacher: this.#options.run.teachers.find(({ name }) => name === message.teacher)?.name });
+        return this.#options.post({
+          type: 'failed',
+          worker: admitted.id,
+          lease: message.lease,
+          reason: `micro-batch ${message.microBatch}: ${message.reason}`,
+          teacher: this.#options.run.teachers.find(({ name }) => name === message.teacher)?.name,
+        });
       case 'differs':
         return this.#onDiffers(admitted.id, message);
       case 'leave':
@@ -224,14 +256,18 @@ export class Members implements MemberHost {
     if (admitted === null) return;
     const known = hashAt(message.step, this.#known());
     if (known !== undefined && known !== message.stateHash) return this.#onDiffers(admitted.id, message);
-    if (message.probe.failed !== undefined) this.#options.reporter.say('warn', `${member.name}: nothing to compare its numerics by: ${message.probe.failed}`);
+    if (message.probe.failed !== undefined)
+      this.#options.reporter.say('warn', `${member.name}: nothing to compare its numerics by: ${message.probe.failed}`);
     const { numerics, saved } = this.#options.probes.judge(message.probe, admitted.device);
     saved.catch((error: unknown) => this.#options.fail(error));
     const entry = this.roster.admit(admitted.worker, admitted.device);
     entry.numerics = numerics;
     const device = `${admitted.device.backend}${admitted.device.gpu === null ? '' : ` on ${admitted.device.gpu}`}`;
     if (this.#options.run.recipe.numerics.exact && numerics !== 'exact') {
-      this.#options.reporter.say('warn', `${member.name} refused: ${device} is ${numerics} and the recipe wants exact numerics (reference: ${this.#options.probes.referenceText})`);
+      this.#options.reporter.say(
+        'warn',
+        `${member.name} refused: ${device} is ${numerics} and the recipe wants exact numerics (reference: ${this.#options.probes.referenceText})`,
+      );
       return member.dismiss(closeCodes.refused, `numerics ${numerics}; the recipe wants exact ones`);
     }
     member.isReady = true;
@@ -245,12 +281,24 @@ export class Members implements MemberHost {
     if (this.#isWarned) return;
     this.#isWarned = true;
     const { reporter, probes } = this.#options;
-    const what = numerics === 'close' ? `computes what ${probes.referenceText} computed here first, but not to the bit` : 'does not compute the same twice';
-    reporter.say('warn', `${member.name} ${what}: the run's bits depend on who computes what from now on (numerics: { exact: true } refuses such workers)`);
+    const what =
+      numerics === 'close'
+        ? `computes what ${probes.referenceText} computed here first, but not to the bit`
+        : 'does not compute the same twice';
+    reporter.say(
+      'warn',
+      `${member.name} ${what}: the run's bits depend on who computes what from now on (numerics: { exact: true } refuses such workers)`,
+    );
   }
 
   #onDiffers(worker: WorkerId, { step, stateHash }: { step: number; stateHash: string }): void {
-    this.#options.post({ type: 'differs', worker, step, stateHash, wanted: hashAt(step, this.#known()) ?? 'no longer known' });
+    this.#options.post({
+      type: 'differs',
+      worker,
+      step,
+      stateHash,
+      wanted: hashAt(step, this.#known()) ?? 'no longer known',
+    });
   }
 
   /** Keeps the first ones from work until all that are expected are ready; whoever comes later begins at once. */
@@ -258,7 +306,8 @@ export class Members implements MemberHost {
     const { expected, reporter, post } = this.#options;
     if (this.#early === null) return post(ready);
     this.#early.set(worker, ready);
-    if (this.#early.size < expected) return reporter.say('info', `waiting for ${expected} workers: ${this.#early.size} ready`);
+    if (this.#early.size < expected)
+      return reporter.say('info', `waiting for ${expected} workers: ${this.#early.size} ready`);
     const all = [...this.#early.values()];
     this.#early = null;
     all.forEach(post);
@@ -269,9 +318,13 @@ export class Members implements MemberHost {
     if (admitted === null) return;
     const { lease, step, stateHash, digest, bytes, seconds } = message;
     faultPoint('computing');
-    if (admitted.intake.unitOf(lease) === null) return this.onRefused(member, `offer for lease ${lease}, which is not open`);
+    if (admitted.intake.unitOf(lease) === null)
+      return this.onRefused(member, `offer for lease ${lease}, which is not open`);
     if (admitted.intake.unitOf(lease)?.kind === 'train') this.roster.addSeconds(admitted.worker, seconds);
-    const computeSeconds = Object.entries(seconds).reduce((sum, [phase, value]) => (notComputing.has(phase) ? sum : sum + value), 0);
+    const computeSeconds = Object.entries(seconds).reduce(
+      (sum, [phase, value]) => (notComputing.has(phase) ? sum : sum + value),
+      0,
+    );
     admitted.intake.offer(message, payload, () => {
       this.#options.post({ type: 'offer', worker: admitted.id, lease, step, stateHash, digest, bytes, computeSeconds });
     });
@@ -284,7 +337,8 @@ export class Members implements MemberHost {
 
   #intakeFor(worker: WorkerId, member: Member): Intake {
     return new Intake({
-      replica: this.#options.replica, contributions: this.#options.contributions,
+      replica: this.#options.replica,
+      contributions: this.#options.contributions,
       sendPull: (lease, unit) => member.outbox.send({ type: 'pull', ...this.envelope, step: unit.step, lease }),
       onEvent: (event) => {
         faultPoint('all-chunks');

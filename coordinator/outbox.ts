@@ -54,7 +54,8 @@ export class Outbox {
 
   /** Resolves once fewer than `bytes` are queued, or the connection is closed. */
   async room(bytes: number = limits.queuedBytes): Promise<void> {
-    while (!this.#isClosed && this.#queuedBytes >= bytes) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    while (!this.#isClosed && this.#queuedBytes >= bytes)
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
   }
 
   /** Says why, then closes; a peer that does not answer is cut off. */
@@ -95,4 +96,3 @@ function nothing(): void {}
 function printable(reason: string): string {
   return reason.replace(/[^\x20-\x7e]/g, '?').slice(0, 120);
 }
-

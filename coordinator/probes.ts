@@ -9,7 +9,12 @@ import type { RunFolder } from './run-folder.js';
 import { parseStored } from './storage.js';
 
 export type Numerics = 'exact' | 'close' | 'unrepeatable' | 'unknown';
-const referenceSchema = z.object({ digest: z.string(), backend: z.string(), gpu: z.string().nullable(), host: z.string() });
+const referenceSchema = z.object({
+  digest: z.string(),
+  backend: z.string(),
+  gpu: z.string().nullable(),
+  host: z.string(),
+});
 type Reference = z.infer<typeof referenceSchema>;
 const fileName = 'probe.json';
 
@@ -25,7 +30,10 @@ export class Probes {
   /** @throws UserError (65) when the reference is damaged: another one would make other numerics exact */
   static async open(folder: RunFolder): Promise<Probes> {
     const text = await folder.read(fileName);
-    return new Probes(folder, text === null ? null : parseStored(join(folder.path, fileName), referenceSchema, () => JSON.parse(text)));
+    return new Probes(
+      folder,
+      text === null ? null : parseStored(join(folder.path, fileName), referenceSchema, () => JSON.parse(text)),
+    );
   }
 
   /** `saved` resolves once a new reference is on the disk. */

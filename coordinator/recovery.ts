@@ -22,7 +22,10 @@ export interface Recovered {
   /** Index of the next unit. */
   readonly unit: number;
   readonly stateHash: string;
-  /** The generation that last made journalled steps void; 0 for none. Workers of those before it may hold them in good faith. */
+  /**
+   * The generation that last made journalled steps void; 0 for none. Workers of those before it may hold them in good
+   * faith.
+   */
   readonly rewoundBy: number;
 }
 
@@ -44,7 +47,9 @@ interface Standing {
   readonly unit: number;
 }
 
-/** `isWrong`: the log's next commit was whole, and thus may have been released, but leads to another state than it says. */
+/**
+ * `isWrong`: the log's next commit was whole, and thus may have been released, but leads to another state than it says.
+ */
 type Folded = Standing & { readonly isWrong: boolean };
 
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
@@ -53,12 +58,25 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const { journal, lines } = await Journal.open(options.journalPath);
   try {
     await reconcile(options, { journal, lines, ...standing });
-    const started: JournalLine = { type: 'generation', generation: options.generation, atMs: options.nowMs(), step: standing.step };
+    const started: JournalLine = {
+      type: 'generation',
+      generation: options.generation,
+      atMs: options.nowMs(),
+      step: standing.step,
+    };
     await journal.append(started);
     const counted = afterRewinds([...lines, started]);
     const { step, update } = standing;
     const rewoundBy = lines.findLast(({ type }) => type === 'rewind')?.generation ?? 0;
-    return { journal, lines: counted, step, update, unit: nextUnit(counted, standing.unit), stateHash: options.replica.hashState(), rewoundBy };
+    return {
+      journal,
+      lines: counted,
+      step,
+      update,
+      unit: nextUnit(counted, standing.unit),
+      stateHash: options.replica.hashState(),
+      rewoundBy,
+    };
   } catch (error) {
     await journal.close();
     throw error;
@@ -66,17 +84,32 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
 }
 
 /** The snapshot at step 0 is on the disk and sound: every joiner's probe starts from it. */
-async function ensureInitial({ snapshots, replica, initialWeights, recipeDigest, warn }: RecoveryOptions): Promise<void> {
+async function ensureInitial({
+  snapshots,
+  replica,
+  initialWeights,
+  recipeDigest,
+  warn,
+}: RecoveryOptions): Promise<void> {
   for (const path of snapshots.unusable) warn(`${path} is damaged, or its state is, and is passed over`);
   await snapshots.tidy();
   const { initial } = snapshots;
   if (initial !== undefined && (await snapshots.load(initial, replica.state()))) return;
   if (initial !== undefined) warn(`${initial.path} is damaged; it is written anew`);
   replica.loadWeights(initialWeights);
-  await snapshots.write(sourceOf(replica.state()), { step: 0, update: 0, unit: 0, epoch: 0, stateHash: replica.hashState(), recipeDigest });
+  await snapshots.write(sourceOf(replica.state()), {
+    step: 0,
+    update: 0,
+    unit: 0,
+    epoch: 0,
+    stateHash: replica.hashState(),
+    recipeDigest,
+  });
 }
 
-/** Loads the newest sound snapshot and applies the log to it; what the log holds beyond a gap or a damage is cut off. */
+/**
+ * Loads the newest sound snapshot and applies the log to it; what the log holds beyond a gap or a damage is cut off.
+ */
 async function foldLog(options: RecoveryOptions): Promise<Folded> {
   const { log, warn } = options;
   let isWrong = false;
@@ -122,12 +155,24 @@ async function loadPayload(log: CommitLog, replica: Replica, record: CommitRecor
 }
 
 /** The fold itself; the same on every replica. */
-export function applyCommit(replica: Replica, { scalars, momentCounts, compression }: Pick<CommitRecord, 'scalars' | 'momentCounts' | 'compression'>, slot: number | null): void {
-  replica.apply(scalars, slot, slot === null ? null : replica.readMoments(slot, momentCounts, compression), compression);
+export function applyCommit(
+  replica: Replica,
+  { scalars, momentCounts, compression }: Pick<CommitRecord, 'scalars' | 'momentCounts' | 'compression'>,
+  slot: number | null,
+): void {
+  replica.apply(
+    scalars,
+    slot,
+    slot === null ? null : replica.readMoments(slot, momentCounts, compression),
+    compression,
+  );
 }
 
 /** Brings the journal to `step` commits; `lines` is changed along. */
-async function reconcile(options: RecoveryOptions, { journal, lines, step, isWrong }: { journal: Journal; lines: JournalLine[]; step: number; isWrong: boolean }): Promise<void> {
+async function reconcile(
+  options: RecoveryOptions,
+  { journal, lines, step, isWrong }: { journal: Journal; lines: JournalLine[]; step: number; isWrong: boolean },
+): Promise<void> {
   const last = lines.at(-1);
   const isAhead = journalledSteps(lines) > step;
   if (isAhead && !isWrong && last?.type === 'commit' && last.step === step) {
@@ -136,18 +181,34 @@ async function reconcile(options: RecoveryOptions, { journal, lines, step, isWro
     return;
   }
   if (isAhead) {
-    const rewind: JournalLine = { type: 'rewind', generation: options.generation, atMs: options.nowMs(), toStep: step, reason: 'the log ends there' };
-    options.warn(`the journal knows ${journalledSteps(lines)} steps, the log ${step}: the run goes back to step ${step}`);
+    const rewind: JournalLine = {
+      type: 'rewind',
+      generation: options.generation,
+      atMs: options.nowMs(),
+      toStep: step,
+      reason: 'the log ends there',
+    };
+    options.warn(
+      `the journal knows ${journalledSteps(lines)} steps, the log ${step}: the run goes back to step ${step}`,
+    );
     await journal.append(rewind);
     lines.push(rewind);
     await options.snapshots.dropAfter(step);
     return;
   }
-  for (let missing = journalledSteps(lines); missing < step; missing++) await completeJournal(options.log, { journal, lines, step: missing });
+  for (let missing = journalledSteps(lines); missing < step; missing++)
+    await completeJournal(options.log, { journal, lines, step: missing });
 }
 
-async function completeJournal(log: CommitLog, { journal, lines, step }: { journal: Journal; lines: JournalLine[]; step: number }): Promise<void> {
-  if (!log.has(step)) throw new UserError(`journal.jsonl: the line of step ${step} is missing, and the log no longer holds it; the run folder is damaged`, exitCodes.data);
+async function completeJournal(
+  log: CommitLog,
+  { journal, lines, step }: { journal: Journal; lines: JournalLine[]; step: number },
+): Promise<void> {
+  if (!log.has(step))
+    throw new UserError(
+      `journal.jsonl: the line of step ${step} is missing, and the log no longer holds it; the run folder is damaged`,
+      exitCodes.data,
+    );
   const { line } = await log.read(step);
   await journal.append(line);
   lines.push(line);
@@ -159,5 +220,8 @@ function journalledSteps(lines: readonly JournalLine[]): number {
 }
 
 function nextUnit(lines: readonly JournalLine[], afterCommits: number): number {
-  return lines.reduce((unit, line) => (line.type === 'evaluation' && line.unit >= unit ? line.unit + 1 : unit), afterCommits);
+  return lines.reduce(
+    (unit, line) => (line.type === 'evaluation' && line.unit >= unit ? line.unit + 1 : unit),
+    afterCommits,
+  );
 }

@@ -1,4 +1,7 @@
-/** What a run is a run of: its resolved recipe with the digests of all that it names, as `recipe.yaml` in the run folder. */
+/**
+ * What a run is a run of: its resolved recipe with the digests of all that it names, as `recipe.yaml` in the run
+ * folder.
+ */
 import { stringify } from 'yaml';
 import type { PreparedRun } from './run-data.js';
 
@@ -11,8 +14,18 @@ export interface RunIdentity {
 
 export function identityOf(run: PreparedRun): RunIdentity {
   const { recipe, name, recipeDigest, studentArtifact, manifestArtifact, plugins } = run;
-  const teachers = Object.fromEntries(run.teachers.map((teacher) => [teacher.name, teacher.files.map(({ sha256 }) => sha256)]));
-  const digests = { recipe: recipeDigest, student: studentArtifact.sha256, data: manifestArtifact.sha256, teachers, ...(plugins.length === 0 ? {} : { plugins: Object.fromEntries(plugins.map((plugin) => [plugin.name, plugin.sha256])) }) };
+  const teachers = Object.fromEntries(
+    run.teachers.map((teacher) => [teacher.name, teacher.files.map(({ sha256 }) => sha256)]),
+  );
+  const digests = {
+    recipe: recipeDigest,
+    student: studentArtifact.sha256,
+    data: manifestArtifact.sha256,
+    teachers,
+    ...(plugins.length === 0
+      ? {}
+      : { plugins: Object.fromEntries(plugins.map((plugin) => [plugin.name, plugin.sha256])) }),
+  };
   return { recipeDigest, recipeText: stringify({ ...recipe, name, digests }) };
 }
 

@@ -40,7 +40,13 @@ export class Roster {
 
   list(): Summary['workers'] {
     return [...this.#entries].map(([name, { device, numerics, samples, seconds }]) => ({
-      name, host: device.host, backend: device.backend, gpu: device.gpu, numerics, samples, seconds,
+      name,
+      host: device.host,
+      backend: device.backend,
+      gpu: device.gpu,
+      numerics,
+      samples,
+      seconds,
     }));
   }
 }

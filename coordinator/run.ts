@@ -93,7 +93,10 @@ export class Run {
   readonly #members: Members;
   readonly #queue: NewEvent[] = [];
   readonly #outcome: Promise<Outcome>;
-  #settle: { resolve: (outcome: Outcome) => void; reject: (error: unknown) => void } = { resolve: () => undefined, reject: () => undefined };
+  #settle: { resolve: (outcome: Outcome) => void; reject: (error: unknown) => void } = {
+    resolve: () => undefined,
+    reject: () => undefined,
+  };
   /** Frames that never became an event. */
   #refused = 0;
   #committing: Promise<void> = Promise.resolve();
@@ -126,19 +129,49 @@ export class Run {
     this.#contributions = new Contributions(replica, this.#pool);
     this.#broadcast = new Broadcast({ log, envelope: this.envelope, released: recovered.step });
     this.#members = new Members({
-      ...options, envelope: this.envelope, contributions: this.#contributions, broadcast: this.#broadcast, onRefused: () => this.#refused++,
-      heartbeatMs: times.heartbeatMs, rewoundBy: recovered.rewoundBy, stateHash: () => this.#releasedHash,
-      post: (event) => this.#post(event), fail: (error) => this.fail(error),
+      ...options,
+      envelope: this.envelope,
+      contributions: this.#contributions,
+      broadcast: this.#broadcast,
+      onRefused: () => this.#refused++,
+      heartbeatMs: times.heartbeatMs,
+      rewoundBy: recovered.rewoundBy,
+      stateHash: () => this.#releasedHash,
+      post: (event) => this.#post(event),
+      fail: (error) => this.fail(error),
     });
     this.#committer = new Committer({
-      ...options, pool: this.#pool, contributions: this.#contributions, broadcast: this.#broadcast, journal: recovered.journal,
-      expectNewest: () => folder.expectNewest(), generation: this.envelope.generation, totalSteps: units.totalSteps, terms: termsIn(run.recipe.losses), step: recovered.step,
-      update: recovered.update, stateHash: recovered.stateHash, warn: (text) => options.reporter.say('warn', text),
+      ...options,
+      pool: this.#pool,
+      contributions: this.#contributions,
+      broadcast: this.#broadcast,
+      journal: recovered.journal,
+      expectNewest: () => folder.expectNewest(),
+      generation: this.envelope.generation,
+      totalSteps: units.totalSteps,
+      terms: termsIn(run.recipe.losses),
+      step: recovered.step,
+      update: recovered.update,
+      stateHash: recovered.stateHash,
+      warn: (text) => options.reporter.say('warn', text),
     });
-    this.#snapshotter = new Snapshotter({ ...options, ...run.recipe.snapshots, nowMs: options.clockMs, onError: (error) => this.fail(error) });
+    this.#snapshotter = new Snapshotter({
+      ...options,
+      ...run.recipe.snapshots,
+      nowMs: options.clockMs,
+      onError: (error) => this.fail(error),
+    });
     this.#core = new Core({
-      unitAt: units.unitAt, firstUnit: recovered.unit, stateHash: recovered.stateHash, skips: skipsAtEnd(recovered.lines), policy: policyOf(run, recovered), isRebuilt: options.isRebuilt, slots: options.slots,
-      contributionBytes: contributionBytes(replica.plan), silenceMs: times.silenceMs, firstLeaseMs: times.firstLeaseMs,
+      unitAt: units.unitAt,
+      firstUnit: recovered.unit,
+      stateHash: recovered.stateHash,
+      skips: skipsAtEnd(recovered.lines),
+      policy: policyOf(run, recovered),
+      isRebuilt: options.isRebuilt,
+      slots: options.slots,
+      contributionBytes: contributionBytes(replica.plan),
+      silenceMs: times.silenceMs,
+      firstLeaseMs: times.firstLeaseMs,
     });
     this.#ticker = setInterval(() => this.#tick(), times.tickMs);
     this.#onStop = () => this.#post({ type: 'stop', reason: String(options.stopSignal.reason ?? 'asked to') });
@@ -254,7 +287,10 @@ export class Run {
         return;
       case 'drop':
         this.#options.onDrop?.();
-        return this.#options.reporter.say('warn', `${command.reason}; from ${nameOfUnit(command.unit)} on the run goes on without it, the others' weights scaled to 1`);
+        return this.#options.reporter.say(
+          'warn',
+          `${command.reason}; from ${nameOfUnit(command.unit)} on the run goes on without it, the others' weights scaled to 1`,
+        );
       case 'release':
         this.#releasedHash = command.stateHash;
         this.#broadcast.release(command.step, command.stateHash);
@@ -283,7 +319,19 @@ export class Run {
     if (member === undefined) return;
     member.admitted?.intake.open(id, unit, block);
     const { kind, subject, step, epoch, from, to, microBatches } = unit;
-    const lease = { id, kind, ...(subject === undefined ? {} : { subject }), step, epoch, from, to, microBatches, block, ...this.#scalings.of(unit), ...(dropped.length === 0 ? {} : { dropped: [...dropped] }) };
+    const lease = {
+      id,
+      kind,
+      ...(subject === undefined ? {} : { subject }),
+      step,
+      epoch,
+      from,
+      to,
+      microBatches,
+      block,
+      ...this.#scalings.of(unit),
+      ...(dropped.length === 0 ? {} : { dropped: [...dropped] }),
+    };
     member.outbox.send({ type: 'lease', ...this.envelope, step, lease });
     faultPoint('leased');
   }
@@ -300,7 +348,9 @@ export class Run {
   async #commit(request: CommitRequest): Promise<void> {
     this.#isCommitting = true;
     const isTraining = request.unit.kind === 'train';
-    const line = isTraining ? await this.#committer.commitTraining(request) : await this.#committer.commitEvaluation(request, (evaluation) => this.#keepBest(evaluation));
+    const line = isTraining
+      ? await this.#committer.commitTraining(request)
+      : await this.#committer.commitEvaluation(request, (evaluation) => this.#keepBest(evaluation));
     if (this.#isOver) return;
     faultPoint('after-fsync');
     this.#unit = request.index + 1;
@@ -309,20 +359,33 @@ export class Run {
     // Before the core may begin the next commit.
     this.#snapshotter.consider(this.#position());
     const stopEarly = !isTraining && this.#options.account.isStale;
-    if (stopEarly) this.#options.reporter.say('info', `no better evaluation in ${this.#options.run.recipe.evaluate.earlyStop?.patience ?? 0}; training ends`);
-    this.#post({ type: 'committed', unit: request.index, stateHash: this.#committer.stateHash, isSkipped: line.type === 'commit' && isFailedStep(line), stopEarly });
+    if (stopEarly)
+      this.#options.reporter.say(
+        'info',
+        `no better evaluation in ${this.#options.run.recipe.evaluate.earlyStop?.patience ?? 0}; training ends`,
+      );
+    this.#post({
+      type: 'committed',
+      unit: request.index,
+      stateHash: this.#committer.stateHash,
+      isSkipped: line.type === 'commit' && isFailedStep(line),
+      stopEarly,
+    });
   }
 
   /** Now, where nothing is being committed, else after the commit. */
   async #takeSnapshot(): Promise<void> {
     const { reporter } = this.#options;
-    this.#snapshotter.want((step) => reporter.say('info', `the snapshot that was asked for is on the disk: step ${step}`));
+    this.#snapshotter.want((step) =>
+      reporter.say('info', `the snapshot that was asked for is on the disk: step ${step}`),
+    );
     await this.#snapshotter.idle();
     if (!this.#isCommitting && !this.#isOver) this.#snapshotter.consider(this.#position());
   }
 
   async #keepBest(line: EvaluationLine): Promise<void> {
-    if (this.#options.account.isBest(line)) await writeBest(this.#options.folder.path, this.#options.replica.readWeights());
+    if (this.#options.account.isBest(line))
+      await writeBest(this.#options.folder.path, this.#options.replica.readWeights());
   }
 
   #report(line: JournalLine): void {
@@ -339,8 +402,13 @@ export class Run {
     if (line.type === 'evaluation' && line.subject === 'teachers') checkTeachers(line, this.#options.run, reporter);
     if (line.type !== 'commit') return;
     reporter.progress({
-      step: line.step + 1, totalSteps: units.totalSteps, epoch: line.epoch, epochs: units.epochs, samples: account.samples - this.#firstSamples,
-      terms: termMeans(line.loss, line.counts), workers: this.#members.readyCount,
+      step: line.step + 1,
+      totalSteps: units.totalSteps,
+      epoch: line.epoch,
+      epochs: units.epochs,
+      samples: account.samples - this.#firstSamples,
+      terms: termMeans(line.loss, line.counts),
+      workers: this.#members.readyCount,
     });
   }
 
@@ -349,10 +417,23 @@ export class Run {
     const { units } = this.#options;
     const { update, stateHash } = this.#committer;
     const step = this.#committer.step;
-    return { step, update, unit: this.#unit, epoch: Math.floor(step / units.stepsPerEpoch), stateHash, recipeDigest: this.#options.run.recipeDigest };
+    return {
+      step,
+      update,
+      unit: this.#unit,
+      epoch: Math.floor(step / units.stepsPerEpoch),
+      stateHash,
+      recipeDigest: this.#options.run.recipeDigest,
+    };
   }
 }
 
 function policyOf({ recipe, teachers }: PreparedRun, { lines }: Recovered): TeacherPolicy {
-  return { onFailure: recipe.ensemble.onFailure, teachers: teachers.filter(({ weight, specialist }) => weight > 0 && specialist === undefined).map(({ name }) => name), dropped: droppedAtEnd(lines) };
+  return {
+    onFailure: recipe.ensemble.onFailure,
+    teachers: teachers
+      .filter(({ weight, specialist }) => weight > 0 && specialist === undefined)
+      .map(({ name }) => name),
+    dropped: droppedAtEnd(lines),
+  };
 }

@@ -20,7 +20,13 @@ export class Scalings {
     if (unit.kind === 'evaluate') return { divisors: {}, scalars: {} };
     const { trainLabels, trainWeights, sampleAt, recipe, manifest } = this.#run;
     const scaling = this.#bySteps.get(unit.step) ?? {
-      divisors: divisorsOf(unit, { losses: recipe.losses, labels: trainLabels, weights: trainWeights, positions: manifest.train.positions, sampleAt }),
+      divisors: divisorsOf(unit, {
+        losses: recipe.losses,
+        labels: trainLabels,
+        weights: trainWeights,
+        positions: manifest.train.positions,
+        sampleAt,
+      }),
       scalars: scalarsAt(recipe.losses, unit.step, this.#totalSteps),
     };
     this.#bySteps.set(unit.step, scaling);

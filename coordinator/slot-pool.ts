@@ -8,7 +8,10 @@ export class RetiredSlot {
   #pins = 0;
   #isGone = false;
 
-  constructor(readonly slot: number, private readonly onUnpinned: () => void) {}
+  constructor(
+    readonly slot: number,
+    private readonly onUnpinned: () => void,
+  ) {}
 
   /** Whether the bytes were given up; they are in the log then. */
   get isGone(): boolean {

@@ -79,7 +79,9 @@ export class Snapshots {
       for (const path of this.#unusable.splice(0)) await setAside(path);
       const names = await readdir(this.#folder);
       const stems = new Set(names.flatMap((name) => /^(.*)\.(?:json|damaged)$/.exec(name)?.[1] ?? []));
-      const left = names.filter((name) => name.endsWith('.new') || (name.endsWith('.state') && !stems.has(name.slice(0, -'.state'.length))));
+      const left = names.filter(
+        (name) => name.endsWith('.new') || (name.endsWith('.state') && !stems.has(name.slice(0, -'.state'.length))),
+      );
       for (const name of left) await unlinkIfThere(join(this.#folder, name));
     });
   }
@@ -102,7 +104,10 @@ export class Snapshots {
     return this.#list.at(-this.#keep)?.step ?? 0;
   }
 
-  /** Writes the state, and deletes snapshots beyond the number to keep. @throws UserError (69) when the storage fails; the earlier snapshots are untouched */
+  /**
+   * Writes the state, and deletes snapshots beyond the number to keep. @throws UserError (69) when the storage fails;
+   * the earlier snapshots are untouched
+   */
   async write(state: StateSource, position: Position): Promise<Snapshot> {
     return storing(`${this.#folder}, snapshot at step ${position.step}`, async () => {
       const aside = join(this.#folder, `${position.step}.state.new`);
@@ -114,7 +119,9 @@ export class Snapshots {
       if (position.step > 0) faultPoint('snapshot');
       await writeDurably(join(this.#folder, `${stem}.json`), [Buffer.from(`${JSON.stringify(header)}\n`)]);
       const snapshot = { ...header, path };
-      this.#list = [...this.#list.filter(({ step }) => step !== position.step), snapshot].sort((a, b) => a.step - b.step);
+      this.#list = [...this.#list.filter(({ step }) => step !== position.step), snapshot].sort(
+        (a, b) => a.step - b.step,
+      );
       await this.#dropOld();
       return snapshot;
     });

@@ -1,7 +1,7 @@
 /**
- * When a snapshot is due or asked for, and taking it beside training: the state is copied between two commits, written in the
- * background, and the log before the oldest snapshot that is kept is deleted afterwards. One at a time. Costs the
- * state's bytes of memory, and training the time to copy them and to see by the fast hash that they are sound.
+ * When a snapshot is due or asked for, and taking it beside training: the state is copied between two commits, written
+ * in the background, and the log before the oldest snapshot that is kept is deleted afterwards. One at a time. Costs
+ * the state's bytes of memory, and training the time to copy them and to see by the fast hash that they are sound.
  */
 import type { Replica } from '../shared/replica.js';
 import type { CommitLog } from './log.js';
@@ -83,7 +83,11 @@ export class Snapshotter {
 
   #isDue({ step }: Position): boolean {
     const { everySteps, everySeconds, nowMs, log } = this.#options;
-    return step - this.#lastStep >= everySteps || nowMs() - this.#lastMs >= everySeconds * 1000 || log.sizeBytes - this.#logBase >= this.#logBytes;
+    return (
+      step - this.#lastStep >= everySteps ||
+      nowMs() - this.#lastMs >= everySeconds * 1000 ||
+      log.sizeBytes - this.#logBase >= this.#logBytes
+    );
   }
 
   async #take(position: Position): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * A copy of the state, in memory of its own, from which a snapshot is written while training goes on. Training waits for the
- * copying alone: a large state has a thread of the lowest priority, which touches the memory before its first use (that takes
- * several times as long as to copy into it later), hashes it and writes it.
+ * A copy of the state, in memory of its own, from which a snapshot is written while training goes on. Training waits
+ * for the copying alone: a large state has a thread of the lowest priority, which touches the memory before its first
+ * use (that takes several times as long as to copy into it later), hashes it and writes it.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

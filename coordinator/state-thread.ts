@@ -1,6 +1,6 @@
 /**
- * The thread of a state copy: touches its memory, then writes what is there to each path that it is told. It runs when nothing
- * else wants to, and syncs every few pieces, so that the log's own syncs never wait behind a whole state.
+ * The thread of a state copy: touches its memory, then writes what is there to each path that it is told. It runs when
+ * nothing else wants to, and syncs every few pieces, so that the log's own syncs never wait behind a whole state.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
@@ -8,7 +8,8 @@ import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { codeOf } from '../shared/errors.js';
 
-export type Written = { readonly sha256: string } | { readonly sha256: null; readonly code: string | undefined; readonly message: string };
+export type Written =
+  { readonly sha256: string } | { readonly sha256: null; readonly code: string | undefined; readonly message: string };
 
 const port = parentPort;
 if (port === null) throw new Error('state-thread.ts runs in a worker thread');
@@ -39,7 +40,7 @@ function write(path: string): string {
     for (let at = 0, pieces = 1; at < bytes.length; pieces++) {
       const piece = bytes.subarray(at, at + pieceBytes);
       hash.update(piece);
-      for (let end = at + piece.length; at < end; ) at += writeSync(file, bytes, at, end - at);
+      for (let end = at + piece.length; at < end;) at += writeSync(file, bytes, at, end - at);
       if (pieces % piecesPerSync === 0) fdatasyncSync(file);
     }
     fdatasyncSync(file);

@@ -16,7 +16,11 @@ export async function storing<T>(what: string, work: () => Promise<T>): Promise<
   } catch (error) {
     const problem = storageProblem(error);
     if (problem === null) throw error;
-    throw new UserError(`${what}: ${problem}; the run is safe up to its last journalled step, run again to continue`, exitCodes.unavailable, error);
+    throw new UserError(
+      `${what}: ${problem}; the run is safe up to its last journalled step, run again to continue`,
+      exitCodes.unavailable,
+      error,
+    );
   }
 }
 
@@ -32,11 +36,18 @@ export function parseStored<T>(path: string, schema: z.ZodType<T>, parse: () => 
 }
 
 function damaged(path: string, cause?: unknown): UserError {
-  return new UserError(`${path} is damaged: it is not what was written there; put it back from a copy, or choose another --out`, exitCodes.data, cause);
+  return new UserError(
+    `${path} is damaged: it is not what was written there; put it back from a copy, or choose another --out`,
+    exitCodes.data,
+    cause,
+  );
 }
 
 /** Replaces `path` as a whole. The pieces are written in order, and are on the disk when this returns. */
-export async function writeDurably(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeDurably(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   await writeAside(`${path}.new`, pieces);
   await putInPlace(`${path}.new`, path);
 }
@@ -47,7 +58,10 @@ export async function putInPlace(aside: string, path: string): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-/** Creates `path` with this content, or returns false if it exists. Of two processes one wins, also over a network file system. */
+/**
+ * Creates `path` with this content, or returns false if it exists. Of two processes one wins, also over a network file
+ * system.
+ */
 export async function createDurably(path: string, content: string): Promise<boolean> {
   const temporary = `${path}.${process.pid}.new`;
   await writeAside(temporary, [Buffer.from(content)]);
@@ -64,7 +78,10 @@ export async function createDurably(path: string, content: string): Promise<bool
 }
 
 /** Writes a file that has not got its name yet; it is on the disk when this returns. */
-export async function writeAside(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeAside(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const file = await open(path, 'w');
   try {
     for await (const piece of pieces) await file.writeFile(piece);

@@ -10,7 +10,12 @@ export function batchOf({ batch }: PreparedRun['recipe']): { size: number; micro
 export function unitsOf(run: PreparedRun): UnitPlan {
   const { recipe, manifest, teachers } = run;
   return planUnits({
-    trainSamples: manifest.train.samples, evalSamples: manifest.eval?.samples ?? 0, hasTeachers: teachers.length > 0 && !recipe.labels.wait,
-    batch: batchOf(recipe), epochs: recipe.epochs, steps: recipe.steps, everyEpochs: recipe.evaluate.everyEpochs,
+    trainSamples: manifest.train.samples,
+    evalSamples: manifest.eval?.samples ?? 0,
+    hasTeachers: teachers.length > 0 && !recipe.labels.wait,
+    batch: batchOf(recipe),
+    epochs: recipe.epochs,
+    steps: recipe.steps,
+    everyEpochs: recipe.evaluate.everyEpochs,
   });
 }

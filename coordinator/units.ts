@@ -55,7 +55,11 @@ export function planUnits(input: PlanInput): UnitPlan {
     return evaluation(input, { subject: 'student', step, epoch: Math.floor((step - 1) / stepsPerEpoch) });
   };
   return {
-    stepsPerEpoch, totalSteps, epochs, units, unitAt,
+    stepsPerEpoch,
+    totalSteps,
+    epochs,
+    units,
+    unitAt,
     closesEpoch: (index) => index >= lead && unitAt(index + 1)?.epoch !== unitAt(index)?.epoch,
   };
 }
@@ -63,7 +67,14 @@ export function planUnits(input: PlanInput): UnitPlan {
 function trainStep(input: PlanInput, step: number, stepsPerEpoch: number): Unit {
   const from = (step % stepsPerEpoch) * input.batch.size;
   const to = Math.min(input.trainSamples, from + input.batch.size);
-  return { kind: 'train', step, epoch: Math.floor(step / stepsPerEpoch), from, to, microBatches: microBatchCount(to - from, input.batch.micro) };
+  return {
+    kind: 'train',
+    step,
+    epoch: Math.floor(step / stepsPerEpoch),
+    from,
+    to,
+    microBatches: microBatchCount(to - from, input.batch.micro),
+  };
 }
 
 function evaluation(input: PlanInput, at: { subject: 'student' | 'teachers'; step: number; epoch: number }): Unit {
@@ -85,15 +96,24 @@ export interface DivisorSource {
   readonly sampleAt: (epoch: number, position: number) => number;
 }
 
-/** Per loss term, what its sum over the unit's global batch is divided by: the weights of the labelled samples for terms of labels, of all samples for the others; a sample without a weight counts 1. Of sequences the positions' in place of the samples'. */
+/**
+ * Per loss term, what its sum over the unit's global batch is divided by: the weights of the labelled samples for terms
+ * of labels, of all samples for the others; a sample without a weight counts 1. Of sequences the positions' in place of
+ * the samples'.
+ */
 export function divisorsOf(unit: Unit, source: DivisorSource): Record<string, number> {
   if (unit.kind === 'evaluate') return {};
   const { all, labelled } = weightsIn(unit, source);
-  return Object.fromEntries(termsIn(source.losses).map((term) => [term, needsOf(source.losses, term).over === 'labelled' ? labelled : all]));
+  return Object.fromEntries(
+    termsIn(source.losses).map((term) => [term, needsOf(source.losses, term).over === 'labelled' ? labelled : all]),
+  );
 }
 
 /** In float64, in the order of the epoch. */
-function weightsIn(unit: Unit, { labels, weights, positions = 1, sampleAt }: DivisorSource): { readonly all: number; readonly labelled: number } {
+function weightsIn(
+  unit: Unit,
+  { labels, weights, positions = 1, sampleAt }: DivisorSource,
+): { readonly all: number; readonly labelled: number } {
   let [all, labelled] = [0, 0];
   for (let position = unit.from; position < unit.to; position++) {
     const id = sampleAt(unit.epoch, position);

@@ -1,7 +1,7 @@
 /**
- * `stillhouse verify RUN`: reads a run folder, finished, stopped or at work, and checks its accounts against each other.
- * It changes nothing. A torn tail of log or journal is what a crash leaves, and is said; all else that does not fit is a
- * failure.
+ * `stillhouse verify RUN`: reads a run folder, finished, stopped or at work, and checks its accounts against each
+ * other. It changes nothing. A torn tail of log or journal is what a crash leaves, and is said; all else that does not
+ * fit is a failure.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
@@ -22,7 +22,15 @@ import { Snapshots } from './snapshots.js';
 import { parseStored } from './storage.js';
 import { batchOf } from './units-of.js';
 import { planUnits, type UnitPlan } from './units.js';
-import { checkCoverage, checkJournal, checkLog, checkMetrics, checkReport, checkSnapshots, type Check } from './verify-checks.js';
+import {
+  checkCoverage,
+  checkJournal,
+  checkLog,
+  checkMetrics,
+  checkReport,
+  checkSnapshots,
+  type Check,
+} from './verify-checks.js';
 
 export interface Verified {
   readonly isSound: boolean;
@@ -33,16 +41,23 @@ export interface Verified {
 
 /** @throws UserError 2 when there is no run folder, 65 when a file of it cannot be read at all */
 export async function verifyRun(path: string): Promise<Verified> {
-  if ((await stat(join(path, 'journal.jsonl')).catch(() => null)) === null) throw new UserError(`${path}: no journal.jsonl there; the folder of a run was wanted`);
+  if ((await stat(join(path, 'journal.jsonl')).catch(() => null)) === null)
+    throw new UserError(`${path}: no journal.jsonl there; the folder of a run was wanted`);
   const journal = await readJournal(join(path, 'journal.jsonl'));
   const lines = afterRewinds(journal.lines);
   const log = await readLog(join(path, 'log'));
   const recipe = await readRecipe(join(path, 'recipe.yaml'));
   const checks = [
-    checkJournal(lines, countsSamples(recipe)), checkCoverage(lines), checkLog(log.records, lines), checkSnapshots(await readSnapshots(join(path, 'snapshots')), lines), ...(await checkReports(path, recipe, lines)),
+    checkJournal(lines, countsSamples(recipe)),
+    checkCoverage(lines),
+    checkLog(log.records, lines),
+    checkSnapshots(await readSnapshots(join(path, 'snapshots')), lines),
+    ...(await checkReports(path, recipe, lines)),
   ];
   const notes = [
-    ...(journal.tornBytes > 0 ? [`journal.jsonl ends with ${journal.tornBytes} bytes of a line that was never finished`] : []),
+    ...(journal.tornBytes > 0
+      ? [`journal.jsonl ends with ${journal.tornBytes} bytes of a line that was never finished`]
+      : []),
     ...log.torn.map(({ name, bytes }) => `log/${name} ends with ${bytes} bytes of a commit that was never released`),
   ];
   return { isSound: checks.every(({ isSound }) => isSound), checks, notes };
@@ -50,37 +65,55 @@ export async function verifyRun(path: string): Promise<Verified> {
 
 /** A line for each check. */
 export function verifiedText({ checks, notes, isSound }: Verified): string {
-  return [...checks.map((check) => `${check.isSound ? 'ok  ' : 'FAIL'} ${check.name}: ${check.text}`), ...notes.map((note) => `note ${note}`), isSound ? 'sound' : 'NOT SOUND'].join('\n');
+  return [
+    ...checks.map((check) => `${check.isSound ? 'ok  ' : 'FAIL'} ${check.name}: ${check.text}`),
+    ...notes.map((note) => `note ${note}`),
+    isSound ? 'sound' : 'NOT SOUND',
+  ].join('\n');
 }
 
 async function readSnapshots(folder: string): Promise<Parameters<typeof checkSnapshots>[0]> {
   if ((await readdir(folder).catch(() => [])).length === 0) return { whole: [], damaged: [] };
   const { all, unusable } = await Snapshots.open(folder, Infinity);
-  const isWhole = await Promise.all(all.map(async (snapshot) => (await digestOf(snapshot.path).catch(() => null)) === snapshot.sha256));
+  const isWhole = await Promise.all(
+    all.map(async (snapshot) => (await digestOf(snapshot.path).catch(() => null)) === snapshot.sha256),
+  );
   const damaged = [...unusable, ...all.filter((_, i) => isWhole[i] === false).map(({ path }) => path)];
   // A run at work deletes old ones meanwhile.
-  return { whole: all.filter((_, i) => isWhole[i]), damaged: damaged.filter((path) => existsSync(path)).map((path) => basename(path)) };
+  return {
+    whole: all.filter((_, i) => isWhole[i]),
+    damaged: damaged.filter((path) => existsSync(path)).map((path) => basename(path)),
+  };
 }
 
 async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const piece of createReadStream(path, { highWaterMark: 4 << 20 }) as AsyncIterable<Buffer>) hash.update(piece);
+  for await (const piece of createReadStream(path, { highWaterMark: 4 << 20 }) as AsyncIterable<Buffer>)
+    hash.update(piece);
   return hash.digest('hex');
 }
 
 /** metrics.jsonl, summary.json and the students that were written, against the journal. */
 async function checkReports(path: string, recipe: Recipe, lines: readonly JournalLine[]): Promise<Check[]> {
   const units = unitsOfJournal(recipe, lines);
-  const account = new Account({ weightsAt: (step) => weightsAt(recipe.losses, step, units.totalSteps), closesEpoch: units.closesEpoch, patience: recipe.evaluate.earlyStop?.patience });
+  const account = new Account({
+    weightsAt: (step) => weightsAt(recipe.losses, step, units.totalSteps),
+    closesEpoch: units.closesEpoch,
+    patience: recipe.evaluate.earlyStop?.patience,
+  });
   const metrics = lines.flatMap((line) => account.add(line) ?? []);
   const metricsFile = join(path, 'metrics.jsonl');
   // What follows the last end of a line was never finished, and the next start writes the file anew.
   const finished = (await readFile(metricsFile, 'utf8').catch(() => '')).split('\n').slice(0, -1);
-  const written = parseStored(metricsFile, z.array(z.unknown()), () => finished.map((line) => JSON.parse(line) as unknown));
+  const written = parseStored(metricsFile, z.array(z.unknown()), () =>
+    finished.map((line) => JSON.parse(line) as unknown),
+  );
   const summary = await readSummaryIfThere(path);
   return [
     checkMetrics(written, JSON.parse(JSON.stringify(metrics)) as unknown[], summary !== null),
-    ...(summary === null ? [] : [checkReport('summary', pick(summary), derive(account)), ...(await checkStudents(path, summary))]),
+    ...(summary === null
+      ? []
+      : [checkReport('summary', pick(summary), derive(account)), ...(await checkStudents(path, summary))]),
   ];
 }
 
@@ -91,7 +124,12 @@ async function readRecipe(file: string): Promise<Recipe> {
 
 /** Whether a term counts each of its samples once: neither by weights nor by positions. */
 function countsSamples({ data }: Recipe): boolean {
-  return data.task !== 'sequence' && [data.train, data.unlabelled].every((source) => source === undefined || source.format === 'folder' || source.weights === undefined);
+  return (
+    data.task !== 'sequence' &&
+    [data.train, data.unlabelled].every(
+      (source) => source === undefined || source.format === 'folder' || source.weights === undefined,
+    )
+  );
 }
 
 function withoutDigests(recipe: unknown): unknown {
@@ -105,8 +143,13 @@ function unitsOfJournal(recipe: Recipe, lines: readonly JournalLine[]): UnitPlan
   const trainSamples = Math.max(1, ...commits.filter(({ epoch }) => epoch === 0).map(({ to }) => to));
   const evaluations = lines.filter((line) => line.type === 'evaluation');
   return planUnits({
-    trainSamples, evalSamples: evaluations[0]?.samples ?? 0, hasTeachers: evaluations.some(({ subject }) => subject === 'teachers'),
-    batch: batchOf(recipe), epochs: recipe.epochs, steps: recipe.steps, everyEpochs: recipe.evaluate.everyEpochs,
+    trainSamples,
+    evalSamples: evaluations[0]?.samples ?? 0,
+    hasTeachers: evaluations.some(({ subject }) => subject === 'teachers'),
+    batch: batchOf(recipe),
+    epochs: recipe.epochs,
+    steps: recipe.steps,
+    everyEpochs: recipe.evaluate.everyEpochs,
   });
 }
 
@@ -117,7 +160,14 @@ async function readSummaryIfThere(path: string): Promise<Summary | null> {
 }
 
 function derive(account: Account): Record<string, unknown> {
-  return { steps: account.steps, samples: account.samples, seconds: account.milliseconds / 1000, ...(account.student === undefined ? {} : evaluationOf(account.student.sums)), bestStep: account.best?.step, dropped: account.dropped.size === 0 ? undefined : [...account.dropped].map(([name, step]) => ({ name, step })) };
+  return {
+    steps: account.steps,
+    samples: account.samples,
+    seconds: account.milliseconds / 1000,
+    ...(account.student === undefined ? {} : evaluationOf(account.student.sums)),
+    bestStep: account.best?.step,
+    dropped: account.dropped.size === 0 ? undefined : [...account.dropped].map(([name, step]) => ({ name, step })),
+  };
 }
 
 function pick({ steps, samples, seconds, student, best, dropped }: Summary): Record<string, unknown> {
@@ -126,7 +176,9 @@ function pick({ steps, samples, seconds, student, best, dropped }: Summary): Rec
 }
 
 async function checkStudents(path: string, { digest, digests = {} }: Summary): Promise<Check[]> {
-  return Promise.all(Object.entries({ student: digest, ...digests }).map(([folder, wanted]) => checkStudent(path, folder, wanted)));
+  return Promise.all(
+    Object.entries({ student: digest, ...digests }).map(([folder, wanted]) => checkStudent(path, folder, wanted)),
+  );
 }
 
 async function checkStudent(path: string, folder: string, wanted: string): Promise<Check> {

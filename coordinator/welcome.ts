@@ -30,7 +30,8 @@ export function startOf(hello: Up<'hello'>, sources: StartSources): Start {
   const { held } = hello;
   const generation = held === null ? undefined : sources.nonces.get(held.nonce);
   const isOurs = held !== null && generation !== undefined;
-  if (isOurs && held.step > sources.released && generation >= sources.rewoundBy) return { type: 'ahead', step: held.step };
+  if (isOurs && held.step > sources.released && generation >= sources.rewoundBy)
+    return { type: 'ahead', step: held.step };
   if (isOurs && hashAt(held.step, sources) === held.stateHash && canFeed(held.step, sources)) {
     return { type: 'start', step: held.step, snapshot: null };
   }
@@ -40,7 +41,10 @@ export function startOf(hello: Up<'hello'>, sources: StartSources): Start {
 }
 
 /** Hash of the state before step `step`, as far as it is still known. */
-export function hashAt(step: number, { log, snapshots, released, stateHash }: Omit<StartSources, 'nonces' | 'rewoundBy'>): string | undefined {
+export function hashAt(
+  step: number,
+  { log, snapshots, released, stateHash }: Omit<StartSources, 'nonces' | 'rewoundBy'>,
+): string | undefined {
   if (step === released) return stateHash;
   return log.stateHashAfter(step - 1) ?? snapshots.all.find((snapshot) => snapshot.step === step)?.stateHash;
 }
@@ -61,8 +65,17 @@ export interface WelcomeParts {
 export function welcomeOf(worker: string, snapshot: Snapshot | null, parts: WelcomeParts): Down<'welcome'> {
   const { run, envelope, nonce, initial, released, heartbeatMs } = parts;
   return {
-    type: 'welcome', ...envelope, step: released, nonce, worker, recipe: plain(run.recipe), recipeDigest: run.recipeDigest,
-    student: run.studentArtifact, teachers: [...run.teachers], ...(run.plugins.length === 0 ? {} : { plugins: [...run.plugins] }), manifest: run.manifestArtifact,
+    type: 'welcome',
+    ...envelope,
+    step: released,
+    nonce,
+    worker,
+    recipe: plain(run.recipe),
+    recipeDigest: run.recipeDigest,
+    student: run.studentArtifact,
+    teachers: [...run.teachers],
+    ...(run.plugins.length === 0 ? {} : { plugins: [...run.plugins] }),
+    manifest: run.manifestArtifact,
     initial: { sha256: initial.sha256, bytes: initial.bytes },
     snapshot: snapshot === null ? null : { sha256: snapshot.sha256, bytes: snapshot.bytes, step: snapshot.step },
     heartbeatMs,

@@ -1,4 +1,7 @@
-/** What the command line's values are read with: numbers, addresses, the join token, and the line that tells how to join. */
+/**
+ * What the command line's values are read with: numbers, addresses, the join token, and the line that tells how to
+ * join.
+ */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
@@ -11,7 +14,8 @@ export interface Address {
 
 export function integer(text: string): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('a whole number of at least 0 was wanted');
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError('a whole number of at least 0 was wanted');
   return value;
 }
 
@@ -42,7 +46,11 @@ export function readToken(file: string | undefined): string | null {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
-    throw new UserError(`--token-file ${file}: cannot be read; a file with the join token was wanted`, exitCodes.usage, error);
+    throw new UserError(
+      `--token-file ${file}: cannot be read; a file with the join token was wanted`,
+      exitCodes.usage,
+      error,
+    );
   }
 }
 
@@ -61,9 +69,12 @@ export function joinToken(flags: JoinFlags, say: (line: string) => void): string
   const isOpen = !isLoopback(flags.listen.host);
   const token = readToken(flags.tokenFile);
   if (token === null && isOpen && flags.insecure !== true) {
-    throw new UserError(`--listen ${flags.listen.host}: a token is needed beyond loopback; set STILLHOUSE_TOKEN or --token-file (stillhouse token makes one), or say --insecure`);
+    throw new UserError(
+      `--listen ${flags.listen.host}: a token is needed beyond loopback; set STILLHOUSE_TOKEN or --token-file (stillhouse token makes one), or say --insecure`,
+    );
   }
-  if (token === null && isOpen) say('warning: --insecure: anybody who reaches this address can join and read models and data');
+  if (token === null && isOpen)
+    say('warning: --insecure: anybody who reaches this address can join and read models and data');
   return token;
 }
 

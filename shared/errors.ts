@@ -45,7 +45,20 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
-const storageCodes = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'EFBIG', 'ENOTDIR', 'ESTALE', 'ENXIO', 'EMFILE', 'ENFILE']);
+const storageCodes = new Set([
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'EROFS',
+  'EACCES',
+  'EPERM',
+  'EFBIG',
+  'ENOTDIR',
+  'ESTALE',
+  'ENXIO',
+  'EMFILE',
+  'ENFILE',
+]);
 
 /** What a disk that fails is said to do; null for any other error. */
 export function storageProblem(error: unknown): string | null {

@@ -1,14 +1,23 @@
 /**
- * Where a test may do this process harm: STILLHOUSE_FAULT=POINT or POINT@N kills it with SIGKILL when it passes the point
- * for the Nth time (in that thread), after saying so on stderr. Two points do not kill: `flip` changes a replica's state
- * when a commit has been applied, `slow-disk` makes each write to the disk take a second more; POINT@N+ stands for the Nth
- * time and every later one. Not set, a point costs one comparison.
+ * Where a test may do this process harm: STILLHOUSE_FAULT=POINT or POINT@N kills it with SIGKILL when it passes the
+ * point for the Nth time (in that thread), after saying so on stderr. Two points do not kill: `flip` changes a
+ * replica's state when a commit has been applied, `slow-disk` makes each write to the disk take a second more; POINT@N+
+ * stands for the Nth time and every later one. Not set, a point costs one comparison.
  */
 import { writeSync } from 'node:fs';
 
 /** The phases of a step at which something can die; each of them lies in the coordinator and in the worker. */
 export const faultPoints = [
-  'idle', 'leased', 'computing', 'first-chunk', 'all-chunks', 'before-fsync', 'after-fsync', 'partial-release', 'before-acknowledgement', 'snapshot',
+  'idle',
+  'leased',
+  'computing',
+  'first-chunk',
+  'all-chunks',
+  'before-fsync',
+  'after-fsync',
+  'partial-release',
+  'before-acknowledgement',
+  'snapshot',
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 const harms = ['flip', 'slow-disk'] as const;
@@ -37,11 +46,16 @@ export async function slowDisk(): Promise<void> {
 }
 
 /** @throws Error for a point that does not exist: a fault test must not pass because nothing happened */
-function parse(text: string | undefined): { point: FaultPoint | Harm; left: number; readonly isLasting: boolean } | null {
+function parse(
+  text: string | undefined,
+): { point: FaultPoint | Harm; left: number; readonly isLasting: boolean } | null {
   if (text === undefined || text === '') return null;
   const [name, times = '1'] = text.split('@');
   const point = [...faultPoints, ...harms].find((one) => one === name);
   const [, count] = /^([1-9]\d*)\+?$/.exec(times) ?? [];
-  if (point === undefined || count === undefined) throw new Error(`STILLHOUSE_FAULT=${text}: POINT, POINT@N or POINT@N+ was wanted, with one of ${[...faultPoints, ...harms].join(', ')}`);
+  if (point === undefined || count === undefined)
+    throw new Error(
+      `STILLHOUSE_FAULT=${text}: POINT, POINT@N or POINT@N+ was wanted, with one of ${[...faultPoints, ...harms].join(', ')}`,
+    );
   return { point, left: Number(count), isLasting: times.endsWith('+') };
 }

@@ -6,8 +6,8 @@
  *   [ weights | moment 1 | moment 2 | ema | frozen | moving ]                [ statistics | slot 0 | slot 1 | ... ]
  *
  * All are float32; every tensor and every region starts on a 16-byte boundary, and the padding between tensors is zero,
- * in weights and gradients alike. Trained weights come in the order of the topology; moving values per batch-norm layer:
- * mean then variance. A slot holds one contribution (reduction/contribution.ts), its gradient as it travels.
+ * in weights and gradients alike. Trained weights come in the order of the topology; moving values per batch-norm
+ * layer: mean then variance. A slot holds one contribution (reduction/contribution.ts), its gradient as it travels.
  */
 import { exitCodes, UserError } from './errors.js';
 import { maximumBytes } from './kernels/kernels.js';
@@ -35,7 +35,9 @@ export interface NormLayer {
   readonly varianceOffset: number;
 }
 
-/** Neighbouring parameters of one group, updated by one kernel call. In floats, from the start of the weights region. */
+/**
+ * Neighbouring parameters of one group, updated by one kernel call. In floats, from the start of the weights region.
+ */
 export interface UpdateRange {
   readonly group: number;
   readonly offset: number;
@@ -79,12 +81,18 @@ export function padded(floats: number): number {
 }
 
 /** @throws UserError when a pattern matches nothing, nothing is left to train, or one memory cannot hold it. */
-export function planReplica(student: StudentSpec, optimizer: OptimizerRecipe, compression: Compression = 'none'): ReplicaPlan {
+export function planReplica(
+  student: StudentSpec,
+  optimizer: OptimizerRecipe,
+  compression: Compression = 'none',
+): ReplicaPlan {
   checkOptimizer(optimizer);
   const { groups, groupOf } = assignGroups(student.weights, optimizer);
   const tensors = placeTensors(student.weights);
   const ranges = (region: TensorPlace['region']): ParameterRange[] =>
-    tensors.filter((tensor) => tensor.region === region).map(({ spec, offset, size }) => ({ spec, offset, size, group: groupOf(spec) }));
+    tensors
+      .filter((tensor) => tensor.region === region)
+      .map(({ spec, offset, size }) => ({ spec, offset, size, group: groupOf(spec) }));
   const trained = ranges('weights');
   const plan = {
     optimizer,
@@ -127,14 +135,17 @@ function normOrder(weights: readonly WeightSpec[]): WeightSpec[] {
   const layers = new Set(weights.filter((spec) => regionOf(spec) === 'moving').map((spec) => spec.layer));
   const find = (layer: string, kind: WeightSpec['kind']): WeightSpec => {
     const found = weights.find((spec) => spec.layer === layer && spec.kind === kind);
-    if (found === undefined) throw new UserError(`student layer ${layer}: batch norm without a moving ${kind}`, exitCodes.data);
+    if (found === undefined)
+      throw new UserError(`student layer ${layer}: batch norm without a moving ${kind}`, exitCodes.data);
     return found;
   };
   return [...layers].flatMap((layer) => [find(layer, 'mean'), find(layer, 'variance')]);
 }
 
 function normLayers(tensors: readonly TensorPlace[]): NormLayer[] {
-  const variances = new Map(tensors.filter(({ spec }) => spec.kind === 'variance').map((place) => [place.spec.layer, place]));
+  const variances = new Map(
+    tensors.filter(({ spec }) => spec.kind === 'variance').map((place) => [place.spec.layer, place]),
+  );
   return tensors
     .filter(({ spec }) => spec.kind === 'mean')
     .sort((a, b) => a.offset - b.offset)
@@ -186,7 +197,10 @@ function checkSize(plan: ReplicaPlan): ReplicaPlan {
   if (plan.updates.length === 0) throw new UserError('student: no weights left to train', exitCodes.data);
   const leastBytes = plan.stateBytes + 4 * (plan.movingFloats + 2 * plan.gradientFloats);
   if (leastBytes > maximumBytes) {
-    throw new UserError(`student needs at least ${leastBytes} bytes for state and two gradients; a replica holds at most ${maximumBytes}`, exitCodes.data);
+    throw new UserError(
+      `student needs at least ${leastBytes} bytes for state and two gradients; a replica holds at most ${maximumBytes}`,
+      exitCodes.data,
+    );
   }
   return plan;
 }

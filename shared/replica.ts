@@ -1,7 +1,7 @@
 /**
  * A replica: the student's weights with all that an update needs, in one shared memory, and the fold over the log:
- * state = apply(state, commit), the same bits on every replica. Any number of threads may attach to the same memory; who
- * may touch which slot when is for their owner to arrange.
+ * state = apply(state, commit), the same bits on every replica. Any number of threads may attach to the same memory;
+ * who may touch which slot when is for their owner to arrange.
  */
 import { exitCodes, UserError } from './errors.js';
 import { createMemory, loadKernels, type Kernels } from './kernels/kernels.js';
@@ -30,13 +30,18 @@ export interface ReplicaLayout {
   readonly moving: number;
   /** This commit's batch statistics, laid out as the moving values. */
   readonly statistics: number;
-  /** The last slot is long enough for a contribution of any encoding: a log tells of what was, and replicas read it there. */
+  /**
+   * The last slot is long enough for a contribution of any encoding: a log tells of what was, and replicas read it
+   * there.
+   */
   readonly slots: number;
   readonly slotStride: number;
   /** Where a piece of a rounded gradient becomes float32 again. */
   readonly window: number;
   readonly windowFloats: number;
-  /** Where slots hold rounded gradients: a micro-batch's own gradient in float32, before it is rounded into its slot. */
+  /**
+   * Where slots hold rounded gradients: a micro-batch's own gradient in float32, before it is rounded into its slot.
+   */
   readonly leaf: number;
   readonly end: number;
 }
@@ -52,11 +57,24 @@ export function layoutReplica(plan: ReplicaPlan, slots: number): ReplicaLayout {
   const moving = frozen + 4 * plan.frozenFloats;
   const slotStart = plan.stateBytes + 4 * plan.movingFloats;
   const slotStride = strideOf(plan, plan.compression);
-  const window = slotStart + Math.max(0, slots - 1) * slotStride + Math.max(...compressions.map((compression) => strideOf(plan, compression)));
+  const window =
+    slotStart +
+    Math.max(0, slots - 1) * slotStride +
+    Math.max(...compressions.map((compression) => strideOf(plan, compression)));
   const leaf = window + 4 * Math.min(windowFloats, plan.gradientFloats);
   return {
-    weights: 0, moments, ema, frozen, moving, statistics: plan.stateBytes, slots: slotStart, slotStride,
-    window, windowFloats: Math.min(windowFloats, plan.gradientFloats), leaf, end: leaf + (plan.compression === 'none' ? 0 : strideOf(plan, 'none')),
+    weights: 0,
+    moments,
+    ema,
+    frozen,
+    moving,
+    statistics: plan.stateBytes,
+    slots: slotStart,
+    slotStride,
+    window,
+    windowFloats: Math.min(windowFloats, plan.gradientFloats),
+    leaf,
+    end: leaf + (plan.compression === 'none' ? 0 : strideOf(plan, 'none')),
   };
 }
 
@@ -121,8 +139,9 @@ export class Replica {
   }
 
   /**
-   * Where the gradient of the micro-batch that is next to go to slot `i` is computed, gradientFloats floats: a view. It is the
-   * slot itself, or, where slots hold rounded gradients, a place beside them all, for one thread and one gradient at a time.
+   * Where the gradient of the micro-batch that is next to go to slot `i` is computed, gradientFloats floats: a view. It
+   * is the slot itself, or, where slots hold rounded gradients, a place beside them all, for one thread and one
+   * gradient at a time.
    */
   leaf(i: number): Float32Array {
     return this.#floats(this.#leafAt(i), this.plan.gradientFloats);
@@ -136,14 +155,18 @@ export class Replica {
   /** As `slotSquares`, of the leaf. */
   leafSquares(i: number): number {
     const at = this.#leafAt(i);
-    return this.plan.updates.reduce((sum, range) => sum + this.#kernels.sumOfSquares(at + 4 * range.offset, range.floats), 0);
+    return this.plan.updates.reduce(
+      (sum, range) => sum + this.#kernels.sumOfSquares(at + 4 * range.offset, range.floats),
+      0,
+    );
   }
 
   /** Hash of the leaf, in float32, and of the moments in its slot: the same however gradients are rounded. */
   hashLeaf(i: number): string {
     const at = this.#leafAt(i);
     const bytes = contributionBytes(this.plan, 'none');
-    if (this.#codec !== null) writeMoments(this.plan, new Uint8Array(this.memory.buffer, at, bytes), this.readMoments(i, []), 'none');
+    if (this.#codec !== null)
+      writeMoments(this.plan, new Uint8Array(this.memory.buffer, at, bytes), this.readMoments(i, []), 'none');
     return this.#kernels.hash(at, bytes);
   }
 
@@ -152,7 +175,10 @@ export class Replica {
     this.#codec?.encode(this.#slotAt(i), this.#leafAt(i));
   }
 
-  /** A whole contribution, gradient and moments (reduction/contribution.ts): a view. Of another encoding than the run's: the last slot. */
+  /**
+   * A whole contribution, gradient and moments (reduction/contribution.ts): a view. Of another encoding than the run's:
+   * the last slot.
+   */
   slotBytes(i: number, compression: Compression = this.plan.compression): Uint8Array {
     if (compression !== this.plan.compression && i !== this.slots - 1) throw new Error(`slot ${i} is not the last one`);
     return new Uint8Array(this.memory.buffer, this.#slotAt(i), contributionBytes(this.plan, compression));
@@ -165,7 +191,9 @@ export class Replica {
 
   /** The checksum of a chunk (protocol/checksum.ts), in place where the bytes lie in this memory. */
   checksum(bytes: Uint8Array): number {
-    return bytes.buffer === this.memory.buffer ? this.#kernels.checksum(bytes.byteOffset, bytes.byteLength) : checksumOf(bytes);
+    return bytes.buffer === this.memory.buffer
+      ? this.#kernels.checksum(bytes.byteOffset, bytes.byteLength)
+      : checksumOf(bytes);
   }
 
   /** gradient[into] = gradient[into] + gradient[from], rounded; moments are pooled by their owner. */
@@ -186,7 +214,9 @@ export class Replica {
   /** Whether gradient and moments are finite. */
   slotIsFinite(i: number): boolean {
     const at = this.#slotAt(i);
-    return (this.#codec?.isFinite(at) ?? this.#kernels.isFinite(at, this.plan.gradientFloats)) && this.#momentsAreFinite(i);
+    return (
+      (this.#codec?.isFinite(at) ?? this.#kernels.isFinite(at, this.plan.gradientFloats)) && this.#momentsAreFinite(i)
+    );
   }
 
   /** Sum of squares of the gradient of all weights that move, in float64, for the clip norm. */
@@ -207,10 +237,17 @@ export class Replica {
   }
 
   /** One commit, in place. A skip moves nothing; `slot` null moves no weights; `moments` null no moving values. */
-  apply(scalars: CommitScalars, slot: number | null, moments: PooledMoments | null, compression: Compression = this.plan.compression): void {
+  apply(
+    scalars: CommitScalars,
+    slot: number | null,
+    moments: PooledMoments | null,
+    compression: Compression = this.plan.compression,
+  ): void {
     if (scalars.skip) return;
     if (slot !== null) {
-      this.#eachPiece(slot, compression, (gradient, updates) => applyUpdate(this.plan, this.#kernels, { layout: this.#layout, gradient, updates, scalars }));
+      this.#eachPiece(slot, compression, (gradient, updates) =>
+        applyUpdate(this.plan, this.#kernels, { layout: this.#layout, gradient, updates, scalars }),
+      );
     }
     if (moments !== null) this.#moveMoments(moments);
   }
@@ -222,11 +259,15 @@ export class Replica {
     this.ema?.set(this.weights);
   }
 
-  /** Copies of all weights by name, in the order of the topology; `ema`: the averaged weights in place of the trained. */
+  /**
+   * Copies of all weights by name, in the order of the topology; `ema`: the averaged weights in place of the trained.
+   */
   readWeights(source: 'weights' | 'ema' = 'weights'): Map<string, Float32Array> {
     const read = (place: TensorPlace): Float32Array => {
       const isAveraged = source === 'ema' && place.region === 'weights' && this.ema !== undefined;
-      return Float32Array.from(isAveraged ? this.#floats(this.#layout.ema + 4 * place.offset, place.size) : this.#view(place));
+      return Float32Array.from(
+        isAveraged ? this.#floats(this.#layout.ema + 4 * place.offset, place.size) : this.#view(place),
+      );
     };
     return new Map(this.plan.tensors.map((place) => [place.spec.name, read(place)]));
   }
@@ -235,8 +276,14 @@ export class Replica {
     return this.readMoments(i, [])?.values.every(Number.isFinite) ?? true;
   }
 
-  /** Calls `use` with all of a slot's gradient as float32: at once where it lies, or piece by piece through the window. */
-  #eachPiece(i: number, compression: Compression, use: (gradient: number, updates: readonly UpdateRange[]) => void): void {
+  /**
+   * Calls `use` with all of a slot's gradient as float32: at once where it lies, or piece by piece through the window.
+   */
+  #eachPiece(
+    i: number,
+    compression: Compression,
+    use: (gradient: number, updates: readonly UpdateRange[]) => void,
+  ): void {
     const at = this.#slotAt(i);
     const codec = compression === this.plan.compression ? this.#codec : this.#codecOf(compression);
     if (codec === null) return use(at, this.plan.updates);
@@ -278,7 +325,10 @@ export class Replica {
     this.plan.norms.forEach((norm, layer) => {
       const count = moments.counts[layer] ?? 0;
       if (count > 0) {
-        writeStatistics(statistics, norm, { values: moments.values.subarray(offset, offset + 2 * norm.channels), count });
+        writeStatistics(statistics, norm, {
+          values: moments.values.subarray(offset, offset + 2 * norm.channels),
+          count,
+        });
         this.#moveLayer(norm);
       }
       offset += 2 * norm.channels;
@@ -288,7 +338,13 @@ export class Replica {
   #moveLayer(norm: NormLayer): void {
     const n = Math.ceil(norm.channels / 4) * 4;
     for (const offset of [norm.meanOffset, norm.varianceOffset]) {
-      this.#kernels.movingAverage(this.#layout.moving + 4 * offset, this.#layout.statistics + 4 * offset, n, norm.momentum, 1 - norm.momentum);
+      this.#kernels.movingAverage(
+        this.#layout.moving + 4 * offset,
+        this.#layout.statistics + 4 * offset,
+        n,
+        norm.momentum,
+        1 - norm.momentum,
+      );
     }
   }
 }
@@ -302,7 +358,11 @@ function piecesOf(plan: ReplicaPlan, length: number): Piece[] {
 }
 
 /** Pooled mean and biased variance M2 / count of one layer. */
-function writeStatistics(statistics: Float32Array, norm: NormLayer, pooled: { values: Float64Array; count: number }): void {
+function writeStatistics(
+  statistics: Float32Array,
+  norm: NormLayer,
+  pooled: { values: Float64Array; count: number },
+): void {
   for (let channel = 0; channel < norm.channels; channel++) {
     statistics[norm.meanOffset + channel] = pooled.values[channel] ?? 0;
     statistics[norm.varianceOffset + channel] = (pooled.values[norm.channels + channel] ?? 0) / pooled.count;
@@ -313,7 +373,10 @@ function checkedValues({ spec, size }: TensorPlace, values: ReadonlyMap<string, 
   const found = values.get(spec.name);
   if (found === undefined) throw new UserError(`weights: no tensor named ${spec.name}`, exitCodes.data);
   if (found.length !== size) {
-    throw new UserError(`weights: ${spec.name} has ${found.length} values, the student needs ${size} [${spec.shape.join(', ')}]`, exitCodes.data);
+    throw new UserError(
+      `weights: ${spec.name} has ${found.length} values, the student needs ${size} [${spec.shape.join(', ')}]`,
+      exitCodes.data,
+    );
   }
   return found;
 }

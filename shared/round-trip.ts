@@ -1,6 +1,7 @@
 /**
  * How long an answer takes on a link, and how much that varies: the smoothed round-trip time and its variation of TCP's
- * retransmission timer (RFC 6298, section 2). A bound on silence that follows them fits a local network and a bad line alike.
+ * retransmission timer (RFC 6298, section 2). A bound on silence that follows them fits a local network and a bad line
+ * alike.
  */
 export interface RoundTrip {
   readonly smoothedMs: number;
@@ -16,7 +17,9 @@ export function withMeasured(before: RoundTrip | null, ms: number): RoundTrip {
   };
 }
 
-/** A peer that was paused measures its pause, and one that lies says what it likes: neither is waited for any longer. */
+/**
+ * A peer that was paused measures its pause, and one that lies says what it likes: neither is waited for any longer.
+ */
 const mostMs = 10_000;
 
 /** What an answer may take before it is late: the smoothed time and four variations. 0 before anything was measured. */

@@ -3,8 +3,8 @@
  * a handler is there SIGUSR1 opens Node's debugger and SIGTERM ends the process where it stands.
  *
  * SIGINT, SIGTERM and SIGUSR1 ask for a stop in good order (`stop` aborts with the signal's name); a second SIGINT ends
- * the process at once. SIGUSR2 asks for a snapshot and ends nothing. A local worker ignores all four: a terminal, a scheduler and a service manager send them to the
- * whole process group, and its coordinator tells it when to end.
+ * the process at once. SIGUSR2 asks for a snapshot and ends nothing. A local worker ignores all four: a terminal, a
+ * scheduler and a service manager send them to the whole process group, and its coordinator tells it when to end.
  */
 const controller = new AbortController();
 
@@ -25,5 +25,6 @@ function ask(signal: NodeJS.Signals): void {
 }
 
 const isLocalWorker = process.env.STILLHOUSE_LOCAL === '1';
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const) process.on(signal, isLocalWorker ? () => undefined : ask);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const)
+  process.on(signal, isLocalWorker ? () => undefined : ask);
 process.on('SIGUSR2', () => listeners.forEach((take) => take()));

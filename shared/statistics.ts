@@ -1,4 +1,6 @@
-/** How sure a figure is: intervals of shares; means and deviations over runs, and the difference between pairs. Pure. */
+/**
+ * How sure a figure is: intervals of shares; means and deviations over runs, and the difference between pairs. Pure.
+ */
 
 export interface Interval {
   readonly low: number;
@@ -38,10 +40,15 @@ export interface PairedDifference extends Spread {
 export function spreadOf(values: readonly number[]): Spread {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   if (values.length < 2) return { mean, deviation: null };
-  return { mean, deviation: Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1)) };
+  return {
+    mean,
+    deviation: Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1)),
+  };
 }
 
-/** The paired t-test (Student 1908) of second less first, pair by pair. @param first, second equally many, at least one */
+/**
+ * The paired t-test (Student 1908) of second less first, pair by pair. @param first, second equally many, at least one
+ */
 export function pairedDifference(first: readonly number[], second: readonly number[]): PairedDifference {
   const { mean, deviation } = spreadOf(second.map((value, i) => value - (first[i] ?? NaN)));
   if (deviation === null) return { mean, deviation, interval: null, p: null };
@@ -81,6 +88,14 @@ export function tQuantile(share: number, degrees: number): number {
 }
 
 /** 2 hits / (told + actual); 1 where there is nothing to tell and nothing is told. */
-export function f1({ hits, told, actual }: { readonly hits: number; readonly told: number; readonly actual: number }): number {
+export function f1({
+  hits,
+  told,
+  actual,
+}: {
+  readonly hits: number;
+  readonly told: number;
+  readonly actual: number;
+}): number {
   return told + actual === 0 ? 1 : (2 * hits) / (told + actual);
 }

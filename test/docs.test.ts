@@ -5,8 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const rows = readFileSync(join(root, 'docs/invariants.md'), 'utf8').split('\n').filter((line) => /^\| \d/.test(line));
-const named = rows.flatMap((row) => [...row.matchAll(/`(test\/[^`]+)` "([^"]+)"/g)].map(([, file = '', title = '']) => [file, title] as const));
+const rows = readFileSync(join(root, 'docs/invariants.md'), 'utf8')
+  .split('\n')
+  .filter((line) => /^\| \d/.test(line));
+const named = rows.flatMap((row) =>
+  [...row.matchAll(/`(test\/[^`]+)` "([^"]+)"/g)].map(([, file = '', title = '']) => [file, title] as const),
+);
 
 describe('docs/invariants.md', () => {
   it('has a row for each of the 25 invariants', () => {

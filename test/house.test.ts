@@ -26,7 +26,9 @@ const graph = new Map([...files, 'cli.ts'].map((path) => [path, importsOf(path)]
 const room = (path: string): string => path.split('/')[0] ?? '';
 
 function edges(from: string, to: string): string[] {
-  return files.filter((path) => room(path) === from).flatMap((path) => (graph.get(path) ?? []).filter((name) => room(name) === to).map((name) => `${path} -> ${name}`));
+  return files
+    .filter((path) => room(path) === from)
+    .flatMap((path) => (graph.get(path) ?? []).filter((name) => room(name) === to).map((name) => `${path} -> ${name}`));
 }
 
 function cycles(): string[] {
@@ -49,8 +51,27 @@ function cycles(): string[] {
 describe('the house', () => {
   it('has its rooms at the top and few others', () => {
     const allowed = new Set([
-      'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'cli.ts', 'coordinator', 'worker', 'shared', 'deploy', 'test', 'examples', 'bench',
-      'README.md', 'LICENSE', 'SECURITY.md', 'docs', 'node_modules', 'dist', 'runs', 'vitest.config.ts', 'vitest.containers.config.ts',
+      'package.json',
+      'package-lock.json',
+      'tsconfig.json',
+      'tsconfig.build.json',
+      'cli.ts',
+      'coordinator',
+      'worker',
+      'shared',
+      'deploy',
+      'test',
+      'examples',
+      'bench',
+      'README.md',
+      'LICENSE',
+      'SECURITY.md',
+      'docs',
+      'node_modules',
+      'dist',
+      'runs',
+      'vitest.config.ts',
+      'vitest.containers.config.ts',
     ]);
     expect(readdirSync(root).filter((name) => !name.startsWith('.') && !allowed.has(name))).toEqual([]);
   });
@@ -65,9 +86,12 @@ describe('the house', () => {
 
   it('keeps the core of the coordinator pure', () => {
     const impure = /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval|process\.)|from 'node:/;
-    const pure = files.filter((path) => ['coordinator/decide/', 'shared/reduction/', 'shared/optimizer/'].some((folder) => path.startsWith(folder)));
+    const pure = files.filter((path) =>
+      ['coordinator/decide/', 'shared/reduction/', 'shared/optimizer/'].some((folder) => path.startsWith(folder)),
+    );
     expect(pure.length).toBeGreaterThan(5);
-    const code = (path: string): string => readFileSync(join(root, path), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+    const code = (path: string): string =>
+      readFileSync(join(root, path), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     expect(pure.filter((path) => impure.test(code(path)))).toEqual([]);
   });
 
@@ -81,7 +105,9 @@ describe('the house', () => {
 
   it('imports files that exist', () => {
     const known = new Set(graph.keys());
-    const missing = [...graph].flatMap(([path, names]) => names.filter((name) => name.endsWith('.ts') && !known.has(name)).map((name) => `${path} -> ${name}`));
+    const missing = [...graph].flatMap(([path, names]) =>
+      names.filter((name) => name.endsWith('.ts') && !known.has(name)).map((name) => `${path} -> ${name}`),
+    );
     expect(missing).toEqual([]);
   });
 });

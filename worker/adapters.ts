@@ -19,14 +19,27 @@ export interface AdapterShapes {
   readonly teacher: readonly number[];
 }
 
-/** Its weights with their initial values: Glorot's uniform ones (2010) from the stream of seed and name, zeros, ones. */
-export function adapterWeights(pair: TapPair, shapes: AdapterShapes, seed: number): { spec: WeightSpec; values: Float32Array }[] {
+/**
+ * Its weights with their initial values: Glorot's uniform ones (2010) from the stream of seed and name, zeros, ones.
+ */
+export function adapterWeights(
+  pair: TapPair,
+  shapes: AdapterShapes,
+  seed: number,
+): { spec: WeightSpec; values: Float32Array }[] {
   if (pair.adapter === undefined || pair.adapter === 'identity') return [];
   const isDense = pair.adapter === 'dense';
-  const [from, to] = isDense ? [sizeOf(shapes.student), sizeOf(shapes.teacher)] : [shapes.student.at(-1) ?? 1, shapes.teacher.at(-1) ?? 1];
+  const [from, to] = isDense
+    ? [sizeOf(shapes.student), sizeOf(shapes.teacher)]
+    : [shapes.student.at(-1) ?? 1, shapes.teacher.at(-1) ?? 1];
   const layer = `adapter/${pair.key}`;
-  const weight = (name: string, shape: number[], value: (i: number) => number): { spec: WeightSpec; values: Float32Array } => ({
-    spec: { name: `${layer}/${name}`, layer, shape, kind: 'trained', adapter: true }, values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => value(i)),
+  const weight = (
+    name: string,
+    shape: number[],
+    value: (i: number) => number,
+  ): { spec: WeightSpec; values: Float32Array } => ({
+    spec: { name: `${layer}/${name}`, layer, shape, kind: 'trained', adapter: true },
+    values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => value(i)),
   });
   const random = randomStream([seed, 'initial', layer, 'kernel']);
   const limit = Math.sqrt(6 / (from + to));
@@ -44,7 +57,13 @@ export function applyAdapter(tf: TensorFlow, pair: TapPair, tap: Tensor, variabl
   const kernel = variable('kernel');
   const [from = 1, to = 1] = kernel.shape;
   const linear = tf.add(tf.matMul(tap.reshape([-1, from]), kernel), variable('bias'));
-  const normed = pair.batchNorm ? normalise(tf, { x_NC: linear, gamma_C: variable('gamma'), beta_C: variable('beta'), epsilon: 1e-3 }, () => undefined) : linear;
+  const normed = pair.batchNorm
+    ? normalise(
+        tf,
+        { x_NC: linear, gamma_C: variable('gamma'), beta_C: variable('beta'), epsilon: 1e-3 },
+        () => undefined,
+      )
+    : linear;
   const active = pair.activation === 'relu' ? tf.relu(normed) : normed;
   return active.reshape(pair.adapter === 'dense' ? [rows, to] : [...tap.shape.slice(0, -1), to]);
 }

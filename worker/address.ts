@@ -12,12 +12,17 @@ export interface CoordinatorAddress {
   readonly text: string;
 }
 
-/** @throws UserError 2 unless `url` is `ws://HOST:PORT` or `wss://HOST:PORT`, with or without a path before the service. */
+/**
+ * @throws UserError 2 unless `url` is `ws://HOST:PORT` or `wss://HOST:PORT`, with or without a path before the service.
+ */
 export function coordinatorAddress(url: string): CoordinatorAddress {
   if (!URL.canParse(url)) throw new UserError(`${url}: not an address; ws://HOST:PORT was wanted`, exitCodes.usage);
   const parsed = new URL(url);
   if (parsed.protocol !== 'ws:' && parsed.protocol !== 'wss:') {
-    throw new UserError(`${addressWithoutSecrets(url)}: ${parsed.protocol}// is not a coordinator's; ws://HOST:PORT was wanted`, exitCodes.usage);
+    throw new UserError(
+      `${addressWithoutSecrets(url)}: ${parsed.protocol}// is not a coordinator's; ws://HOST:PORT was wanted`,
+      exitCodes.usage,
+    );
   }
   const path = parsed.pathname.replace(/\/+$/, '').replace(/\/worker$/, '');
   const http = parsed.protocol === 'wss:' ? 'https:' : 'http:';

@@ -1,8 +1,9 @@
 /**
  * Artifacts on this machine's disk: CACHE/artifacts/<sha256>, shared by all workers of the machine and by all runs.
- * A file under its final name has been verified; it is verified again at its first use in a process, and fetched anew if
- * it was damaged. Several processes may fetch one artifact at once: each writes its own temporary file, and the rename is
- * atomic. A broken transfer goes on where it stopped (HTTP Range). It never gives a file whose SHA-256 is not its name.
+ * A file under its final name has been verified; it is verified again at its first use in a process, and fetched anew
+ * if it was damaged. Several processes may fetch one artifact at once: each writes its own temporary file, and the
+ * rename is atomic. A broken transfer goes on where it stopped (HTTP Range). It never gives a file whose SHA-256 is not
+ * its name.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -61,7 +62,8 @@ export class ArtifactCache {
   }
 
   async #provide(wanted: WantedArtifact): Promise<string> {
-    if (!/^[0-9a-f]{64}$/.test(wanted.sha256)) throw new UserError(`artifact ${wanted.sha256}: not a SHA-256`, exitCodes.data);
+    if (!/^[0-9a-f]{64}$/.test(wanted.sha256))
+      throw new UserError(`artifact ${wanted.sha256}: not a SHA-256`, exitCodes.data);
     const path = join(this.#folder, wanted.sha256);
     const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.part`;
     try {
@@ -86,7 +88,10 @@ export class ArtifactCache {
       if ((await digestOf(temporary)) === wanted.sha256) return;
       await rm(temporary, { force: true });
     }
-    throw new UserError(`artifact ${wanted.sha256}: the coordinator's file has another SHA-256; the file was changed after the run began`, exitCodes.data);
+    throw new UserError(
+      `artifact ${wanted.sha256}: the coordinator's file has another SHA-256; the file was changed after the run began`,
+      exitCodes.data,
+    );
   }
 
   async #transfer(wanted: WantedArtifact, temporary: string): Promise<void> {
@@ -130,7 +135,9 @@ export class ArtifactCache {
     if (this.#options.token !== null) headers.authorization = `Bearer ${this.#options.token}`;
     if (from > 0) headers.range = `bytes=${from}-`;
     return new Promise((resolve, reject) => {
-      const request = (url.protocol === 'https:' ? httpsGet : httpGet)(url, { headers }, (response) => resolve(response));
+      const request = (url.protocol === 'https:' ? httpsGet : httpGet)(url, { headers }, (response) =>
+        resolve(response),
+      );
       request.setTimeout(this.#options.idleMs, () => request.destroy(new TransferError('no bytes')));
       request.on('error', reject);
     });
@@ -139,7 +146,9 @@ export class ArtifactCache {
   #explain(wanted: WantedArtifact, error: unknown): UserError {
     if (error instanceof UserError) return error;
     const text = error instanceof Error ? error.message : String(error);
-    const place = isDiskError(error) ? `cannot be kept in ${this.#folder}` : `cannot be fetched from ${addressWithoutSecrets(this.#options.source)}`;
+    const place = isDiskError(error)
+      ? `cannot be kept in ${this.#folder}`
+      : `cannot be fetched from ${addressWithoutSecrets(this.#options.source)}`;
     return new UserError(`artifact ${wanted.sha256}: ${place}: ${text}`, exitCodes.unavailable, error);
   }
 }
@@ -157,9 +166,11 @@ function isDiskError(error: unknown): boolean {
 function checkStatus(response: IncomingMessage, sha256: string): void {
   const status = response.statusCode ?? 0;
   if (status === 200 || status === 206) return;
-  if (status === 401 || status === 403) throw new UserError(`artifact ${sha256}: the coordinator refused the token (${status})`, exitCodes.refused);
+  if (status === 401 || status === 403)
+    throw new UserError(`artifact ${sha256}: the coordinator refused the token (${status})`, exitCodes.refused);
   // A snapshot that newer ones have replaced: the next welcome names another.
-  if (status === 404) throw new UserError(`artifact ${sha256}: the coordinator does not have it (404)`, exitCodes.unavailable);
+  if (status === 404)
+    throw new UserError(`artifact ${sha256}: the coordinator does not have it (404)`, exitCodes.unavailable);
   throw new TransferError(`status ${status}`);
 }
 
@@ -167,14 +178,19 @@ function checkStatus(response: IncomingMessage, sha256: string): void {
  * Each piece is on its way to the disk before the next is awaited, so that a transfer that breaks keeps what came.
  * @throws UserError at the first byte beyond `limit`
  */
-async function writeBytes(source: AsyncIterable<unknown>, path: string, { isResumed, limit }: { isResumed: boolean; limit: number }): Promise<void> {
+async function writeBytes(
+  source: AsyncIterable<unknown>,
+  path: string,
+  { isResumed, limit }: { isResumed: boolean; limit: number },
+): Promise<void> {
   const file = await open(path, isResumed ? 'a' : 'w');
   let written = 0;
   try {
     for await (const bytes of source) {
       if (!(bytes instanceof Uint8Array)) throw new TransferError('no bytes');
       written += bytes.length;
-      if (written > limit) throw new UserError(`the coordinator sends more than the ${limit} bytes that it announced`, exitCodes.data);
+      if (written > limit)
+        throw new UserError(`the coordinator sends more than the ${limit} bytes that it announced`, exitCodes.data);
       await file.writeFile(bytes);
     }
   } finally {

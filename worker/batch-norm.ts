@@ -1,7 +1,7 @@
 /**
  * Batch normalisation in training: each micro-batch by its own statistics (ghost batches), which are kept for the
- * replicas' moving values instead of being folded into tfjs's. In inference tfjs's own layer runs, by the moving values.
- * Shape suffixes: N rows x positions, C channels.
+ * replicas' moving values instead of being folded into tfjs's. In inference tfjs's own layer runs, by the moving
+ * values. Shape suffixes: N rows x positions, C channels.
  */
 import type { Tensor } from '@tensorflow/tfjs';
 import type { layers } from '@tensorflow/tfjs';
@@ -33,7 +33,9 @@ export class Norm {
       const x = Array.isArray(inputs) ? inputs[0] : inputs;
       if (x === undefined) throw new Error(`layer ${layer.name} got no input`);
       if (axis !== -1 && axis !== x.rank - 1) throw axisError(layer, axis);
-      return tf.tidy(() => this.#normalise(tf, x, { gamma: weightOf(layer, 'gamma'), beta: weightOf(layer, 'beta'), epsilon }));
+      return tf.tidy(() =>
+        this.#normalise(tf, x, { gamma: weightOf(layer, 'gamma'), beta: weightOf(layer, 'beta'), epsilon }),
+      );
     };
   }
 
@@ -50,10 +52,19 @@ export class Norm {
     taken?.variance_C.dispose();
   }
 
-  #normalise(tf: TensorFlow, x: Tensor, { gamma, beta, epsilon }: { gamma: Tensor | undefined; beta: Tensor | undefined; epsilon: number }): Tensor {
+  #normalise(
+    tf: TensorFlow,
+    x: Tensor,
+    { gamma, beta, epsilon }: { gamma: Tensor | undefined; beta: Tensor | undefined; epsilon: number },
+  ): Tensor {
     const channels = x.shape.at(-1) ?? 1;
     const count = x.size / channels;
-    const inputs = { x_NC: x.reshape([count, channels]), gamma_C: gamma ?? tf.ones([channels]), beta_C: beta ?? tf.zeros([channels]), epsilon };
+    const inputs = {
+      x_NC: x.reshape([count, channels]),
+      gamma_C: gamma ?? tf.ones([channels]),
+      beta_C: beta ?? tf.zeros([channels]),
+      epsilon,
+    };
     const y_NC = normalise(tf, inputs, ({ mean_C, variance_C }) => {
       this.#statistics = { mean_C: tf.keep(mean_C.clone()), variance_C: tf.keep(variance_C.clone()), count };
     });
@@ -65,11 +76,18 @@ function settingsOf(layer: Layer): { axis: number; momentum: number; epsilon: nu
   const { axis, momentum, epsilon } = layer.getConfig();
   const only = Array.isArray(axis) && axis.length === 1 ? axis[0] : axis;
   if (typeof only !== 'number') throw axisError(layer, axis);
-  return { axis: only, momentum: typeof momentum === 'number' ? momentum : 0.99, epsilon: typeof epsilon === 'number' ? epsilon : 1e-3 };
+  return {
+    axis: only,
+    momentum: typeof momentum === 'number' ? momentum : 0.99,
+    epsilon: typeof epsilon === 'number' ? epsilon : 1e-3,
+  };
 }
 
 function axisError(layer: Layer, axis: unknown): UserError {
-  return new UserError(`student layer ${layer.name} (BatchNormalization): axis is ${String(axis)}; the last one was wanted`, exitCodes.data);
+  return new UserError(
+    `student layer ${layer.name} (BatchNormalization): axis is ${String(axis)}; the last one was wanted`,
+    exitCodes.data,
+  );
 }
 
 function weightOf(layer: Layer, name: string): Tensor | undefined {

@@ -15,11 +15,16 @@ export interface Targets {
   readonly labels: Int32Array;
   /** Whether positions of weight 0 are no part of anything. */
   readonly isSequence?: boolean;
-  /** [rows x classes]: what the student's outputs should be, of the rows whose label is not -1; absent where samples have classes. Of mixed rows mixed, too. */
+  /**
+   * [rows x classes]: what the student's outputs should be, of the rows whose label is not -1; absent where samples
+   * have classes. Of mixed rows mixed, too.
+   */
   readonly vectors?: Float32Array | undefined;
   /** [rows]: what each row's share in the loss terms is multiplied by; absent: 1. */
   readonly weights?: Float32Array | undefined;
-  /** Where each row is mixed with another (mixup.ts): that one's labels, [rows], and the share of the row's own sample. */
+  /**
+   * Where each row is mixed with another (mixup.ts): that one's labels, [rows], and the share of the row's own sample.
+   */
   readonly mixed?: { readonly labels: Int32Array; readonly weights?: Float32Array | undefined; readonly share: number };
   /** What the ensemble says of them; null where no loss asks for it. */
   readonly soft: SoftLabels | null;
@@ -59,7 +64,13 @@ export interface StudentOutputs {
 
 export interface StudentCompute {
   load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void;
-  gradients(inputs: Float32Array, rows: number, targets: Targets, step: StepContext, out: Float32Array): Promise<GradientResult>;
+  gradients(
+    inputs: Float32Array,
+    rows: number,
+    targets: Targets,
+    step: StepContext,
+    out: Float32Array,
+  ): Promise<GradientResult>;
   /** In inference mode. */
   outputs(inputs: Float32Array, rows: number): StudentOutputs;
 }
@@ -78,14 +89,23 @@ export interface RunCompute {
   readonly goal?: Goal;
   /** Of a sequence with a class at each; absent: samples have one. */
   readonly positions?: number;
-  /** Samples [from, to) of the epoch's order, with labels and, where a loss wants them, soft labels, without the teachers `dropped`. @throws TeacherFailure */
+  /**
+   * Samples [from, to) of the epoch's order, with labels and, where a loss wants them, soft labels, without the
+   * teachers `dropped`. @throws TeacherFailure
+   */
   trainBatch(epoch: number, from: number, to: number, dropped?: readonly string[]): Promise<MicroBatch>;
   /** Samples [from, to) of the evaluation set, without soft labels. */
   evalBatch(from: number, to: number): Promise<MicroBatch>;
   /** Classes of the teachers that label samples of these alone. */
   readonly specialties: ReadonlyMap<string, readonly number[]>;
-  /** Logits by teacher; of those that are no specialists the mixture's log-probabilities, or with target vectors the mean of the logits: [rows x classes] each. */
-  teacherLogits(batch: MicroBatch, dropped?: readonly string[]): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
+  /**
+   * Logits by teacher; of those that are no specialists the mixture's log-probabilities, or with target vectors the
+   * mean of the logits: [rows x classes] each.
+   */
+  teacherLogits(
+    batch: MicroBatch,
+    dropped?: readonly string[],
+  ): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
   /** Live tensors of the backend. */
   tensors(): number;
   dispose(): void | Promise<void>;
@@ -94,7 +114,9 @@ export interface RunCompute {
 /** What was waited for is wanted no more: the run's trainer ends. */
 export class WaitEnded extends Error {}
 
-/** Models and data come from files that the link fetches. @throws UserError when an artifact is wrong or cannot be had */
+/**
+ * Models and data come from files that the link fetches. @throws UserError when an artifact is wrong or cannot be had
+ */
 export type FetchArtifact = (sha256: string) => Promise<string>;
 
 /** What the worker computes with; `open` builds one run's student, teachers and data on it. */
@@ -104,6 +126,9 @@ export interface ComputeBackend {
   readonly version: string;
   /** SHA-256 of the plug-ins that are installed, by name. */
   readonly plugins?: Readonly<Record<string, string>>;
-  /** @param alive a sign of life while it waits for something else than its device; false: nobody wants the result any more */
+  /**
+   * @param alive a sign of life while it waits for something else than its device; false: nobody wants the result any
+   * more
+   */
   open(begin: Begin, fetch: FetchArtifact, alive: () => boolean): Promise<RunCompute>;
 }

@@ -1,6 +1,6 @@
 /**
- * One WebSocket to the coordinator: opened, or refused with a reason; frames out and in, in order; closed with a reason.
- * It knows frames and nothing of what they mean. A region given to `send` is the socket's until its callback.
+ * One WebSocket to the coordinator: opened, or refused with a reason; frames out and in, in order; closed with a
+ * reason. It knows frames and nothing of what they mean. A region given to `send` is the socket's until its callback.
  */
 import type { IncomingMessage } from 'node:http';
 import { WebSocket, type RawData } from 'ws';
@@ -47,7 +47,8 @@ export function connect(options: ConnectOptions): Promise<Connection> {
     perMessageDeflate: false,
     maxPayload: limits.frameBytes,
     handshakeTimeout: options.handshakeMs ?? 10_000,
-    // Zero masks: ws then skips masking on both sides. Masks protect proxies from browsers' scripts; this is no browser.
+    // Zero masks: ws then skips masking on both sides. Masks protect proxies from browsers' scripts; this is no
+    // browser.
     generateMask: () => undefined,
   });
   return new Promise((resolve, reject) => {
@@ -84,13 +85,17 @@ async function readStart(response: IncomingMessage): Promise<string> {
   } catch (error) {
     if (text === '') return error instanceof Error ? error.message : 'no reason given';
   }
-  return errorField(text) ?? (text.slice(0, 200).replace(/\s+/g, ' ').trim() || (response.statusMessage ?? 'no reason given'));
+  return (
+    errorField(text) ??
+    (text.slice(0, 200).replace(/\s+/g, ' ').trim() || (response.statusMessage ?? 'no reason given'))
+  );
 }
 
 function errorField(text: string): string | null {
   try {
     const body: unknown = JSON.parse(text);
-    if (typeof body === 'object' && body !== null && 'error' in body && typeof body.error === 'string') return body.error;
+    if (typeof body === 'object' && body !== null && 'error' in body && typeof body.error === 'string')
+      return body.error;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }

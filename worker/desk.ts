@@ -55,7 +55,10 @@ export class Desk {
     }
   }
 
-  /** `ahead`: the replica is past this lease's step, which is thus committed without it. `behind`: the commit is on its way. */
+  /**
+   * `ahead`: the replica is past this lease's step, which is thus committed without it. `behind`: the commit is on its
+   * way.
+   */
   weightsAre(lease: Lease): 'here' | 'behind' | 'ahead' {
     // Read once: the link's thread moves it on at any moment, and `ahead` would drop a lease that is just due.
     const { step } = this.control;
@@ -100,11 +103,23 @@ export class Desk {
   }
 
   /** Hands a computed lease to the link, and its slot with it. */
-  contribute(lease: Lease, stateHash: string, sum: SlottedContribution, seconds: Readonly<Record<string, number>>): void {
+  contribute(
+    lease: Lease,
+    stateHash: string,
+    sum: SlottedContribution,
+    seconds: Readonly<Record<string, number>>,
+  ): void {
     if (sum.slot !== null) this.replica.writeMoments(sum.slot, sum.moments);
     this.#post({
-      type: 'contribution', session: this.session, lease: lease.id, step: lease.step, stateHash, slot: sum.slot,
-      sums: sum.sums, momentCounts: sum.slot === null ? [] : (sum.moments?.counts ?? []), seconds,
+      type: 'contribution',
+      session: this.session,
+      lease: lease.id,
+      step: lease.step,
+      stateHash,
+      slot: sum.slot,
+      sums: sum.sums,
+      momentCounts: sum.slot === null ? [] : (sum.moments?.counts ?? []),
+      seconds,
     });
   }
 

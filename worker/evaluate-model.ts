@@ -74,27 +74,55 @@ export async function evaluateModel(options: EvaluateOptions): Promise<AnyReport
   const other = async (path: string): Promise<Float32Array> => logitsOfFile(await modelFile(path), data);
   return {
     ...report,
-    ...(options.teacher === undefined ? {} : { agreement: agreement(logits, await other(options.teacher), data.classes) }),
-    ...(options.against === undefined ? {} : { against: compareOnSamples(logits, await other(options.against), data.labels, data.classes) }),
+    ...(options.teacher === undefined
+      ? {}
+      : { agreement: agreement(logits, await other(options.teacher), data.classes) }),
+    ...(options.against === undefined
+      ? {}
+      : { against: compareOnSamples(logits, await other(options.against), data.labels, data.classes) }),
   };
 }
 
-async function evaluateSequences(positions: number, data: Data, { model, teacher, against }: EvaluateOptions): Promise<SequenceReport> {
+async function evaluateSequences(
+  positions: number,
+  data: Data,
+  { model, teacher, against }: EvaluateOptions,
+): Promise<SequenceReport> {
   const logitsOf = async (path: string): Promise<Float32Array> => logitsOfFile(await modelFile(path), data);
-  const other = async (path: string | undefined): Promise<Float32Array | null> => (path === undefined ? null : logitsOf(path));
-  return sequenceReport({ logits: await logitsOf(model), labels: data.labels, positions, classes: data.classes, teacher: await other(teacher), against: await other(against) });
+  const other = async (path: string | undefined): Promise<Float32Array | null> =>
+    path === undefined ? null : logitsOf(path);
+  return sequenceReport({
+    logits: await logitsOf(model),
+    labels: data.labels,
+    positions,
+    classes: data.classes,
+    teacher: await other(teacher),
+    against: await other(against),
+  });
 }
 
-async function evaluateOnTargets(task: TargetReport['task'], data: Data, { model, teacher, against }: EvaluateOptions): Promise<TargetReport> {
+async function evaluateOnTargets(
+  task: TargetReport['task'],
+  data: Data,
+  { model, teacher, against }: EvaluateOptions,
+): Promise<TargetReport> {
   const outputsOf = async (path: string | undefined): Promise<Judged | null> => {
     if (path === undefined) return null;
     const outputs = await logitsOfFile(await modelFile(path), data);
     const isProbable = task === 'multiLabel' && outputs.every((value) => value >= 0 && value <= 1);
-    return told({ outputs: isProbable ? logitOf(outputs) : outputs, vectors: data.vectors, labels: data.labels, width: data.classes });
+    return told({
+      outputs: isProbable ? logitOf(outputs) : outputs,
+      vectors: data.vectors,
+      labels: data.labels,
+      width: data.classes,
+    });
   };
   const judged = await outputsOf(model);
   if (judged === null) throw new Error('no model to evaluate');
-  const others = { teacher: (await outputsOf(teacher))?.outputs ?? null, against: (await outputsOf(against))?.outputs ?? null };
+  const others = {
+    teacher: (await outputsOf(teacher))?.outputs ?? null,
+    against: (await outputsOf(against))?.outputs ?? null,
+  };
   return task === 'regression' ? regressionReport(judged, others) : multiLabelReport(judged, others);
 }
 
@@ -119,24 +147,55 @@ async function modelFile(path: string): Promise<string> {
 async function readEvaluationSet({ recipe, recipeFolder }: EvaluateOptions): Promise<Data> {
   if (recipe.data.eval === undefined) throw new UserError('data.eval: missing; an evaluation set was wanted');
   const { train, classNames } = recipe.data;
-  const names = classNames ?? (train.format === 'folder' ? (await openSource(train, recipeFolder)).classNames : undefined);
+  const names =
+    classNames ?? (train.format === 'folder' ? (await openSource(train, recipeFolder)).classNames : undefined);
   const source = await openSource(recipe.data.eval, recipeFolder, { classNames: names });
   const inputs = Float32Array.from(await source.read(0, source.samples));
   await source.close();
   normalise(inputs, source.shape.at(-1) ?? 1, recipe.data.preprocess ?? null);
   const task = taskOf(recipe);
-  if (task === 'sequence' && source.positions === undefined) throw new UserError('data.eval.labels: missing, or one a sample; labels of [samples, positions] were wanted');
-  if (hasVectors(task) && source.targets === undefined) throw new UserError('data.eval.targets: missing; an evaluation set with targets was wanted');
-  const classes = source.targets?.width ?? recipe.data.classes ?? names?.length ?? source.labels.reduce((most, label) => Math.max(most, label), -1) + 1;
-  return { inputs, labels: source.labels, vectors: source.targets?.values ?? new Float32Array(0), task, samples: source.samples, positions: source.positions, shape: source.shape, classes };
+  if (task === 'sequence' && source.positions === undefined)
+    throw new UserError('data.eval.labels: missing, or one a sample; labels of [samples, positions] were wanted');
+  if (hasVectors(task) && source.targets === undefined)
+    throw new UserError('data.eval.targets: missing; an evaluation set with targets was wanted');
+  const classes =
+    source.targets?.width ??
+    recipe.data.classes ??
+    names?.length ??
+    source.labels.reduce((most, label) => Math.max(most, label), -1) + 1;
+  return {
+    inputs,
+    labels: source.labels,
+    vectors: source.targets?.values ?? new Float32Array(0),
+    task,
+    samples: source.samples,
+    positions: source.positions,
+    shape: source.shape,
+    classes,
+  };
 }
 
-async function logitsOfFile(path: string, { inputs, samples, positions, shape, classes, task }: Data): Promise<Float32Array> {
+async function logitsOfFile(
+  path: string,
+  { inputs, samples, positions, shape, classes, task }: Data,
+): Promise<Float32Array> {
   const openTensorFlow: OpenTensorFlow = async () => (await openWasm()).tf;
   const openNative: OpenTensorFlow = async () => (await openBackend('native', { threads: 1, gpuDemanded: false })).tf;
   const recipe = { name: 'model', model: path, weight: 1, output: 'logits' as const };
-  const { spec, paths } = await inspectTeacher(recipe, '.', { inputShape: shape, classes, task, positions, openTensorFlow, openNative });
-  const ensemble = await Ensemble.open([spec], new Map(paths), { combine: 'logits', rows, inputShape: [...shape], openTensorFlow });
+  const { spec, paths } = await inspectTeacher(recipe, '.', {
+    inputShape: shape,
+    classes,
+    task,
+    positions,
+    openTensorFlow,
+    openNative,
+  });
+  const ensemble = await Ensemble.open([spec], new Map(paths), {
+    combine: 'logits',
+    rows,
+    inputShape: [...shape],
+    openTensorFlow,
+  });
   const size = shape.reduce((product, dim) => product * dim, 1);
   const width = classes * (positions ?? 1);
   const logits = new Float32Array(samples * width);
@@ -151,17 +210,22 @@ async function logitsOfFile(path: string, { inputs, samples, positions, shape, c
 
 /** For people: figures, then the confusion matrix. */
 export function evaluationText(name: string, report: AnyReport, classNames: readonly string[] = []): string {
-  if ('task' in report) return report.task === 'sequence' ? sequenceText(name, report, classNames) : targetText(name, report, classNames);
+  if ('task' in report)
+    return report.task === 'sequence' ? sequenceText(name, report, classNames) : targetText(name, report, classNames);
   const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
   const between = ({ low, high }: Interval): string => `(95 %: ${percent(low)} to ${percent(high)})`;
   const width = Math.max(5, ...report.confusion.flat().map((count) => String(count).length + 1));
-  const line = (cells: readonly (string | number)[]): string => cells.map((cell) => String(cell).padStart(width)).join('');
+  const line = (cells: readonly (string | number)[]): string =>
+    cells.map((cell) => String(cell).padStart(width)).join('');
   return [
     `${name}: ${report.samples} samples`,
     `accuracy ${percent(report.accuracy)} ${between(report.accuracyInterval)}   top-5 ${percent(report.top5)}   loss ${report.loss.toFixed(4)}   calibration error ${percent(report.calibrationError)}`,
     ...(report.agreement === undefined ? [] : [`agreement with the teacher ${percent(report.agreement)}`]),
     ...(report.against === undefined ? [] : [againstText(report.against)]),
-    ...report.perClass.map(({ samples, accuracy, interval }, k) => `class ${k}: ${accuracy === null ? 'no samples' : `${percent(accuracy)} ${between(interval)} of ${samples}`}`),
+    ...report.perClass.map(
+      ({ samples, accuracy, interval }, k) =>
+        `class ${k}: ${accuracy === null ? 'no samples' : `${percent(accuracy)} ${between(interval)} of ${samples}`}`,
+    ),
     'confusion (rows: label, columns: prediction)',
     line(['', ...report.confusion.map((_, k) => k)]),
     ...report.confusion.map((row, k) => line([k, ...row])),

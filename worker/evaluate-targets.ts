@@ -2,7 +2,15 @@
 import { f1, pairedDifference, type PairedDifference } from '../shared/statistics.js';
 import { discordanceOf, type Discordance } from './significance.js';
 import { pickRows } from './teachers/fixed-rows.js';
-import { alike, averagePrecision, labelCounts, multiLabelSums, regressionSums, spreadAbout, type Judged } from './target-metrics.js';
+import {
+  alike,
+  averagePrecision,
+  labelCounts,
+  multiLabelSums,
+  regressionSums,
+  spreadAbout,
+  type Judged,
+} from './target-metrics.js';
 
 export interface RegressionReport {
   readonly task: 'regression';
@@ -30,7 +38,12 @@ export interface MultiLabelReport {
   readonly meanAveragePrecision: number | null;
   /** Binary cross entropy in nats, summed over the labels. */
   readonly loss: number;
-  readonly perLabel: readonly { readonly samples: number; readonly f1: number; readonly accuracy: number; readonly averagePrecision: number | null }[];
+  readonly perLabel: readonly {
+    readonly samples: number;
+    readonly f1: number;
+    readonly accuracy: number;
+    readonly averagePrecision: number | null;
+  }[];
   /** Share of the labels that model and teacher tell alike. */
   readonly agreement?: number;
   /** Of samples with all labels right. */
@@ -48,7 +61,12 @@ export interface Others {
 /** The rows that have a target, alone. */
 export function told({ outputs, vectors, labels, width }: Judged): Judged {
   const rows = [...labels.keys()].filter((row) => (labels[row] ?? -1) >= 0);
-  return { outputs: pickRows(outputs, labels.length, rows), vectors: pickRows(vectors, labels.length, rows), labels: new Int32Array(rows.length), width };
+  return {
+    outputs: pickRows(outputs, labels.length, rows),
+    vectors: pickRows(vectors, labels.length, rows),
+    labels: new Int32Array(rows.length),
+    width,
+  };
 }
 
 export function regressionReport(judged: Judged, { teacher, against }: Others): RegressionReport {
@@ -56,7 +74,10 @@ export function regressionReport(judged: Judged, { teacher, against }: Others): 
   const perNumber = Array.from({ length: judged.width }, (_, k) => regressionFigures(column(judged, k)));
   const errors = (outputs: Float32Array): number[] => rowErrors({ ...judged, outputs });
   return {
-    task: 'regression', samples: judged.labels.length, ...whole, perNumber,
+    task: 'regression',
+    samples: judged.labels.length,
+    ...whole,
+    perNumber,
     ...(teacher === null ? {} : { agreement: regressionFigures({ ...judged, vectors: teacher }).r2 }),
     ...(against === null ? {} : { against: pairedDifference(errors(against), errors(judged.outputs)) }),
   };
@@ -84,7 +105,12 @@ function column({ outputs, vectors, labels, width }: Judged, k: number): Judged 
 function rowErrors(judged: Judged): number[] {
   const { outputs, vectors, labels, width } = judged;
   const own = (values: Float32Array, row: number): Float32Array => values.subarray(row * width, (row + 1) * width);
-  return Array.from(labels, (_, row) => regressionSums({ ...judged, labels: new Int32Array(1), outputs: own(outputs, row), vectors: own(vectors, row) }).squares);
+  return Array.from(
+    labels,
+    (_, row) =>
+      regressionSums({ ...judged, labels: new Int32Array(1), outputs: own(outputs, row), vectors: own(vectors, row) })
+        .squares,
+  );
 }
 
 export function multiLabelReport(judged: Judged, { teacher, against }: Others): MultiLabelReport {
@@ -94,15 +120,26 @@ export function multiLabelReport(judged: Judged, { teacher, against }: Others): 
     const { outputs, vectors } = column(judged, k);
     const applies = Array.from(vectors, (value) => value >= 0.5);
     return {
-      samples: counts.actual, f1: f1(counts), accuracy: multiLabelSums(column(judged, k)).right / Math.max(1, samples), averagePrecision: averagePrecision(outputs, applies),
+      samples: counts.actual,
+      f1: f1(counts),
+      accuracy: multiLabelSums(column(judged, k)).right / Math.max(1, samples),
+      averagePrecision: averagePrecision(outputs, applies),
     };
   });
   const precisions = perLabel.flatMap(({ averagePrecision: precision }) => precision ?? []);
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+  const mean = (values: readonly number[]): number =>
+    values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
   const share = (value: number): number => value / Math.max(1, samples);
   return {
-    task: 'multiLabel', samples, microF1: f1({ hits, told: all, actual }), macroF1: mean(perLabel.map((label) => label.f1)), exactMatch: share(exact), labelAccuracy: share(right),
-    meanAveragePrecision: precisions.length === 0 ? null : mean(precisions), loss: share(loss), perLabel,
+    task: 'multiLabel',
+    samples,
+    microF1: f1({ hits, told: all, actual }),
+    macroF1: mean(perLabel.map((label) => label.f1)),
+    exactMatch: share(exact),
+    labelAccuracy: share(right),
+    meanAveragePrecision: precisions.length === 0 ? null : mean(precisions),
+    loss: share(loss),
+    perLabel,
     ...(teacher === null ? {} : { agreement: alike(judged.outputs, teacher) }),
     ...(against === null ? {} : { against: compareExact(judged, against) }),
   };
@@ -110,10 +147,13 @@ export function multiLabelReport(judged: Judged, { teacher, against }: Others): 
 
 function compareExact(judged: Judged, other: Float32Array): Discordance {
   const { width } = judged;
-  const exactIn = (outputs: Float32Array) => (row: number): boolean => {
-    for (let at = row * width; at < (row + 1) * width; at++) if ((outputs[at] ?? 0) >= 0 !== (judged.vectors[at] ?? 0) >= 0.5) return false;
-    return true;
-  };
+  const exactIn =
+    (outputs: Float32Array) =>
+    (row: number): boolean => {
+      for (let at = row * width; at < (row + 1) * width; at++)
+        if ((outputs[at] ?? 0) >= 0 !== (judged.vectors[at] ?? 0) >= 0.5) return false;
+      return true;
+    };
   return discordanceOf(judged.labels.length, { first: exactIn(judged.outputs), second: exactIn(other) });
 }
 
@@ -122,25 +162,56 @@ const number = (value: number | null): string => (value === null ? '-' : value.t
 
 /** For people. @param names of the numbers or labels, where the recipe has some */
 export function targetText(name: string, report: TargetReport, names: readonly string[] = []): string {
-  return [`${name}: ${report.samples} samples`, ...(report.task === 'regression' ? regressionLines(report, names) : multiLabelLines(report, names))].join('\n');
+  return [
+    `${name}: ${report.samples} samples`,
+    ...(report.task === 'regression' ? regressionLines(report, names) : multiLabelLines(report, names)),
+  ].join('\n');
 }
 
-function regressionLines({ r2, mse, mae, perNumber, agreement, against }: RegressionReport, names: readonly string[]): string[] {
-  const figures = (of: { r2: number | null; mse: number; mae: number }): string => `R2 ${number(of.r2)}   MSE ${of.mse.toPrecision(4)}   MAE ${of.mae.toPrecision(4)}`;
+function regressionLines(
+  { r2, mse, mae, perNumber, agreement, against }: RegressionReport,
+  names: readonly string[],
+): string[] {
+  const figures = (of: { r2: number | null; mse: number; mae: number }): string =>
+    `R2 ${number(of.r2)}   MSE ${of.mse.toPrecision(4)}   MAE ${of.mae.toPrecision(4)}`;
   return [
     figures({ r2, mse, mae }),
     ...(agreement === undefined ? [] : [`R2 against what the teacher gives ${number(agreement)}`]),
-    ...(against === undefined ? [] : [`against the other model: mean squared error ${signed(against.mean)}${against.interval === null || against.p === null ? '' : `, 95 % interval ${signed(against.interval.low)} to ${signed(against.interval.high)}; p = ${against.p.toPrecision(3)} (paired t-test over samples)`}`]),
+    ...(against === undefined
+      ? []
+      : [
+          `against the other model: mean squared error ${signed(against.mean)}${against.interval === null || against.p === null ? '' : `, 95 % interval ${signed(against.interval.low)} to ${signed(against.interval.high)}; p = ${against.p.toPrecision(3)} (paired t-test over samples)`}`,
+        ]),
     ...(perNumber.length === 1 ? [] : perNumber.map((own, k) => `${names[k] ?? `number ${k}`}: ${figures(own)}`)),
   ];
 }
 
-function multiLabelLines({ microF1, macroF1, exactMatch, labelAccuracy, meanAveragePrecision, loss, perLabel, agreement, against }: MultiLabelReport, names: readonly string[]): string[] {
+function multiLabelLines(
+  {
+    microF1,
+    macroF1,
+    exactMatch,
+    labelAccuracy,
+    meanAveragePrecision,
+    loss,
+    perLabel,
+    agreement,
+    against,
+  }: MultiLabelReport,
+  names: readonly string[],
+): string[] {
   return [
     `micro F1 ${percent(microF1)}   macro F1 ${percent(macroF1)}   exact match ${percent(exactMatch)}   label accuracy ${percent(labelAccuracy)}   mean average precision ${number(meanAveragePrecision)}   loss ${loss.toFixed(4)}`,
     ...(agreement === undefined ? [] : [`agreement with the teacher on ${percent(agreement)} of the labels`]),
-    ...(against === undefined ? [] : [`against the other model: ${against.onlyFirst} samples right in all labels here alone, ${against.onlySecond} there alone; p = ${against.p.toPrecision(3)} (exact McNemar test)`]),
-    ...perLabel.map((label, k) => `${names[k] ?? `label ${k}`}: F1 ${percent(label.f1)}   accuracy ${percent(label.accuracy)}   average precision ${number(label.averagePrecision)}   of ${label.samples} samples`),
+    ...(against === undefined
+      ? []
+      : [
+          `against the other model: ${against.onlyFirst} samples right in all labels here alone, ${against.onlySecond} there alone; p = ${against.p.toPrecision(3)} (exact McNemar test)`,
+        ]),
+    ...perLabel.map(
+      (label, k) =>
+        `${names[k] ?? `label ${k}`}: F1 ${percent(label.f1)}   accuracy ${percent(label.accuracy)}   average precision ${number(label.averagePrecision)}   of ${label.samples} samples`,
+    ),
   ];
 }
 

@@ -17,10 +17,14 @@ export interface EvaluationData {
 }
 
 /**
- * [samples x classes]. Every forward has `rows` rows, the last one filled up with zeros: the bits of a row may depend on
- * how many are computed with it.
+ * [samples x classes]. Every forward has `rows` rows, the last one filled up with zeros: the bits of a row may depend
+ * on how many are computed with it.
  */
-export function logitsOf(model: Classifier, { inputs, inputShape, labels, classes }: EvaluationData, rows: number): Float32Array {
+export function logitsOf(
+  model: Classifier,
+  { inputs, inputShape, labels, classes }: EvaluationData,
+  rows: number,
+): Float32Array {
   const size = sizeOf(inputShape);
   const samples = labels.length;
   const logits = new Float32Array(samples * classes);

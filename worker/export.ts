@@ -13,8 +13,15 @@ export const exportFormats: readonly ExportFormat[] = ['tfjs', 'safetensors', 'o
 const storedFormats: readonly StoredFormat[] = ['tfjs', 'safetensors'];
 
 /** @returns the names of the files written into `folder`, which is made @throws UserError 69 when the disk refuses */
-export async function exportStudent(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>, folder: string, formats: readonly StoredFormat[] = storedFormats): Promise<string[]> {
-  const files = formats.flatMap((format) => (format === 'tfjs' ? tfjsFiles(spec, weights) : [safetensorsFile(spec, weights)]));
+export async function exportStudent(
+  spec: StudentSpec,
+  weights: ReadonlyMap<string, Float32Array>,
+  folder: string,
+  formats: readonly StoredFormat[] = storedFormats,
+): Promise<string[]> {
+  const files = formats.flatMap((format) =>
+    format === 'tfjs' ? tfjsFiles(spec, weights) : [safetensorsFile(spec, weights)],
+  );
   try {
     await mkdir(folder, { recursive: true });
     for (const [name, content] of files) await writeFile(join(folder, name), content);
@@ -29,7 +36,10 @@ type File = readonly [name: string, content: string | Uint8Array];
 
 function tfjsFiles(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): File[] {
   const model = writeLayersModel(spec, weights);
-  return [[weightsFile, model.weights], ['model.json', model.modelJson]];
+  return [
+    [weightsFile, model.weights],
+    ['model.json', model.modelJson],
+  ];
 }
 
 function safetensorsFile(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): File {

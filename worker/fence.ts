@@ -1,7 +1,7 @@
 /**
  * Which coordinator this worker follows. A generation is a counter and a nonce, new whenever a coordinator starts: a
- * lower counter is a coordinator that has been replaced, and an equal counter with another nonce is one on a copy of the
- * run folder. The worker follows the first that it met and no other.
+ * lower counter is a coordinator that has been replaced, and an equal counter with another nonce is one on a copy of
+ * the run folder. The worker follows the first that it met and no other.
  */
 export class Fence {
   readonly #seen = new Map<string, { readonly generation: number; readonly nonce: string }>();

@@ -46,7 +46,11 @@ type FileStudent = Extract<Recipe['student'], { model: string }>;
  * @param folder the recipe's, which paths are relative to
  * @throws UserError 2 when the student does not fit the recipe or a file is missing, 65 when a file or a layer is wrong
  */
-export async function inspectStudent(student: Recipe['student'], folder: string, expected: ExpectedStudent): Promise<InspectedStudent> {
+export async function inspectStudent(
+  student: Recipe['student'],
+  folder: string,
+  expected: ExpectedStudent,
+): Promise<InspectedStudent> {
   if (!('builtin' in student)) return inspectFile(student, folder, expected);
   const { inputShape, classes, seed, task = 'classes' } = expected;
   if (student.classes !== undefined && student.classes !== classes) {
@@ -62,19 +66,44 @@ async function inspectFile(student: FileStudent, folder: string, expected: Expec
   const tf = await expected.openTensorFlow();
   const isDrawn = student.weights === undefined && json.weightsManifest === undefined;
   registerOrthogonal(tf);
-  const built = await buildStudentModel(tf, isDrawn ? await drawnTopology(tf, topology, expected.seed) : zeroedTopology(topology));
+  const built = await buildStudentModel(
+    tf,
+    isDrawn ? await drawnTopology(tf, topology, expected.seed) : zeroedTopology(topology),
+  );
   try {
     checkShapes(student.model, built, expected);
     tryTraining(tf, student.model, built, expected.inputShape);
     if (!isDrawn) await loadWeights(tf, { student, folder, json, built });
     const exits = outputLayers(modelOf(topology)).slice(0, -1);
-    const specs = await withExits(tf, topology, built.weights.map((weight) => weight.spec), exits);
-    const spec: StudentSpec = { topology, weights: specs, inputShape: [...expected.inputShape], classes: expected.classes, ...(expected.positions === undefined ? {} : { positions: expected.positions }), ...(exits.length === 0 ? {} : { exits }) };
-    const weights = new Map(built.weights.map(({ spec: { name }, variable }) => [name, Float32Array.from(variable.dataSync())]));
+    const specs = await withExits(
+      tf,
+      topology,
+      built.weights.map((weight) => weight.spec),
+      exits,
+    );
+    const spec: StudentSpec = {
+      topology,
+      weights: specs,
+      inputShape: [...expected.inputShape],
+      classes: expected.classes,
+      ...(expected.positions === undefined ? {} : { positions: expected.positions }),
+      ...(exits.length === 0 ? {} : { exits }),
+    };
+    const weights = new Map(
+      built.weights.map(({ spec: { name }, variable }) => [name, Float32Array.from(variable.dataSync())]),
+    );
     checkFinite(student, weights);
     const warnings = [
-      ...(stripped ? [`student ${student.model}: its final ${expected.task === 'multiLabel' ? 'sigmoid' : 'softmax'} is left out; the student gives logits`] : []),
-      ...(exits.length === 0 ? [] : [`student ${student.model}: it has ${exits.length + 1} outputs; ${outputLayers(modelOf(topology)).at(-1) ?? ''}, the last one, is its answer, and ${exits.join(', ')} are earlier exits`]),
+      ...(stripped
+        ? [
+            `student ${student.model}: its final ${expected.task === 'multiLabel' ? 'sigmoid' : 'softmax'} is left out; the student gives logits`,
+          ]
+        : []),
+      ...(exits.length === 0
+        ? []
+        : [
+            `student ${student.model}: it has ${exits.length + 1} outputs; ${outputLayers(modelOf(topology)).at(-1) ?? ''}, the last one, is its answer, and ${exits.join(', ')} are earlier exits`,
+          ]),
     ];
     return { spec, weights, warnings };
   } finally {
@@ -83,7 +112,12 @@ async function inspectFile(student: FileStudent, folder: string, expected: Expec
 }
 
 /** Marks the weights of layers that the last output does not need. */
-async function withExits(tf: TensorFlow, topology: Json, specs: WeightSpec[], exits: readonly string[]): Promise<WeightSpec[]> {
+async function withExits(
+  tf: TensorFlow,
+  topology: Json,
+  specs: WeightSpec[],
+  exits: readonly string[],
+): Promise<WeightSpec[]> {
   if (exits.length === 0) return specs;
   const alone = await buildStudentModel(tf, zeroedTopology(lastOutputAlone(topology)));
   const answering = new Set(alone.weights.map(({ spec }) => spec.name));
@@ -109,21 +143,41 @@ async function read(key: string, path: string): Promise<Buffer> {
 }
 
 /** One input of the data's samples; of every output as many logits as there are classes. */
-function checkShapes(file: string, { model }: StudentModel, { inputShape, classes, positions, task = 'classes' }: ExpectedStudent): void {
+function checkShapes(
+  file: string,
+  { model }: StudentModel,
+  { inputShape, classes, positions, task = 'classes' }: ExpectedStudent,
+): void {
   const [input] = model.inputs;
-  if (input === undefined || model.inputs.length > 1) throw new UserError(`student ${file}: it has ${model.inputs.length} inputs; one was wanted`, exitCodes.data);
+  if (input === undefined || model.inputs.length > 1)
+    throw new UserError(`student ${file}: it has ${model.inputs.length} inputs; one was wanted`, exitCodes.data);
   const takes = input.shape.slice(1);
   if (takes.length !== inputShape.length || takes.some((dim, i) => dim !== null && dim !== inputShape[i])) {
-    throw new UserError(`student ${file}: its input shape is [${takes.map((dim) => dim ?? 'any').join(', ')}]; the data's samples are [${inputShape.join(', ')}]`);
+    throw new UserError(
+      `student ${file}: its input shape is [${takes.map((dim) => dim ?? 'any').join(', ')}]; the data's samples are [${inputShape.join(', ')}]`,
+    );
   }
   for (const [i, output] of model.outputs.entries()) {
     const gives = output.shape.slice(1);
-    if (gives.at(-1) === classes && (positions === undefined ? gives.length === 1 : gives.length === 2 && (gives[0] === positions || gives[0] === null))) continue;
-    const which = model.outputs.length === 1 ? 'its output shape' : `the shape of its output ${model.outputNames[i] ?? ''}`;
-    throw new UserError(`student ${file}: ${which} is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${widthText(task, classes)}${positions === undefined ? '' : ` at ${positions} positions`}`);
+    if (
+      gives.at(-1) === classes &&
+      (positions === undefined
+        ? gives.length === 1
+        : gives.length === 2 && (gives[0] === positions || gives[0] === null))
+    )
+      continue;
+    const which =
+      model.outputs.length === 1 ? 'its output shape' : `the shape of its output ${model.outputNames[i] ?? ''}`;
+    throw new UserError(
+      `student ${file}: ${which} is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${widthText(task, classes)}${positions === undefined ? '' : ` at ${positions} positions`}`,
+    );
   }
   const twice = model.outputNames.find((name, i) => model.outputNames.indexOf(name) < i);
-  if (twice !== undefined) throw new UserError(`student ${file}: two of its outputs come from the layer ${twice}; a layer for each was wanted`, exitCodes.data);
+  if (twice !== undefined)
+    throw new UserError(
+      `student ${file}: two of its outputs come from the layer ${twice}; a layer for each was wanted`,
+      exitCodes.data,
+    );
 }
 
 interface Loading {
@@ -134,20 +188,28 @@ interface Loading {
 }
 
 async function loadWeights(tf: TensorFlow, { student, folder, json, built }: Loading): Promise<void> {
-  const tensors = student.weights === undefined ? await manifestTensors(tf, student, folder, json) : await safetensors(tf, student.weights, folder);
+  const tensors =
+    student.weights === undefined
+      ? await manifestTensors(tf, student, folder, json)
+      : await safetensors(tf, student.weights, folder);
   const file = student.weights ?? student.model;
   try {
     for (const { spec, variable } of built.weights) {
       const tensor = tensors.get(spec.name);
-      if (tensor === undefined) throw new UserError(`${file}: no tensor named ${spec.name}, which the student has`, exitCodes.data);
+      if (tensor === undefined)
+        throw new UserError(`${file}: no tensor named ${spec.name}, which the student has`, exitCodes.data);
       if (tensor.shape.join() !== variable.shape.join()) {
-        throw new UserError(`${file}: ${spec.name} is [${tensor.shape.join(', ')}]; the student's is [${variable.shape.join(', ')}]`, exitCodes.data);
+        throw new UserError(
+          `${file}: ${spec.name} is [${tensor.shape.join(', ')}]; the student's is [${variable.shape.join(', ')}]`,
+          exitCodes.data,
+        );
       }
       variable.assign(tensor);
     }
     const known = new Set(built.weights.map(({ spec }) => spec.name));
     const unknown = [...tensors.keys()].find((name) => !known.has(name));
-    if (unknown !== undefined) throw new UserError(`${file}: it has a tensor ${unknown}, the student has no such weight`, exitCodes.data);
+    if (unknown !== undefined)
+      throw new UserError(`${file}: it has a tensor ${unknown}, the student has no such weight`, exitCodes.data);
   } finally {
     tf.dispose([...tensors.values()]);
   }
@@ -159,16 +221,30 @@ async function safetensors(tf: TensorFlow, file: string, folder: string): Promis
   return new Map([...found].map(([name, { shape, values }]) => [name, tf.tensor(values, [...shape])]));
 }
 
-async function manifestTensors(tf: TensorFlow, student: FileStudent, folder: string, json: LayersModelJson): Promise<Map<string, Tensor>> {
+async function manifestTensors(
+  tf: TensorFlow,
+  student: FileStudent,
+  folder: string,
+  json: LayersModelJson,
+): Promise<Map<string, Tensor>> {
   const place = dirname(resolve(folder, student.model));
   const tensors = new Map<string, Tensor>();
   for (const group of json.weightsManifest ?? []) {
-    const bytes = Buffer.concat(await Promise.all(group.paths.map((path) => read(`student ${student.model}`, join(place, path)))));
+    const bytes = Buffer.concat(
+      await Promise.all(group.paths.map((path) => read(`student ${student.model}`, join(place, path)))),
+    );
     try {
-      const decoded = tf.io.decodeWeights(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length), group.weights);
+      const decoded = tf.io.decodeWeights(
+        bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length),
+        group.weights,
+      );
       for (const [name, tensor] of Object.entries(decoded)) tensors.set(name, tensor);
     } catch (error) {
-      throw new UserError(`${group.paths.join(', ')}: its ${bytes.length} bytes are not the weights that ${student.model} lists`, exitCodes.data, error);
+      throw new UserError(
+        `${group.paths.join(', ')}: its ${bytes.length} bytes are not the weights that ${student.model} lists`,
+        exitCodes.data,
+        error,
+      );
     }
   }
   return tensors;
@@ -177,18 +253,29 @@ async function manifestTensors(tf: TensorFlow, student: FileStudent, folder: str
 function checkFinite(student: FileStudent, weights: ReadonlyMap<string, Float32Array>): void {
   for (const [name, values] of weights) {
     const bad = values.find((value) => !Number.isFinite(value));
-    if (bad !== undefined) throw new UserError(`${student.weights ?? student.model}: ${name} holds ${bad}; finite numbers were wanted`, exitCodes.data);
+    if (bad !== undefined)
+      throw new UserError(
+        `${student.weights ?? student.model}: ${name} holds ${bad}; finite numbers were wanted`,
+        exitCodes.data,
+      );
   }
 }
 
 /** One forward and backward of two rows of zeros. */
-function tryTraining(tf: TensorFlow, file: string, { model, weights, norms }: StudentModel, inputShape: readonly number[]): void {
+function tryTraining(
+  tf: TensorFlow,
+  file: string,
+  { model, weights, norms }: StudentModel,
+  inputShape: readonly number[],
+): void {
   const variables = weights.filter(({ spec }) => spec.kind === 'trained').map(({ variable }) => variable);
   if (variables.length === 0) throw new UserError(`student ${file}: no weights left to train`, exitCodes.data);
   try {
     tf.tidy(() => {
       tf.variableGrads(() => {
-        const outputs = [model.apply(tf.zeros([2, ...inputShape]), { training: true })].flat().filter((output) => output instanceof tf.Tensor);
+        const outputs = [model.apply(tf.zeros([2, ...inputShape]), { training: true })]
+          .flat()
+          .filter((output) => output instanceof tf.Tensor);
         return tf.addN(outputs.map((output) => tf.sum(output)));
       }, variables);
     });

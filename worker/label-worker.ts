@@ -1,7 +1,7 @@
 /**
- * A worker that only labels: it holds the teachers and no student, asks the coordinator which block of samples is wanted
- * next, labels it and sends the rows. For teachers that are too big to sit beside the student. It ends when every label is
- * there or the run is over, and waits for a coordinator that is away.
+ * A worker that only labels: it holds the teachers and no student, asks the coordinator which block of samples is
+ * wanted next, labels it and sends the rows. For teachers that are too big to sit beside the student. It ends when
+ * every label is there or the run is over, and waits for a coordinator that is away.
  */
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -48,12 +48,18 @@ interface Work {
 const pollMs = 500;
 const patienceMs = 20_000;
 
-/** Labels until nothing is left. @throws UserError 69 without a coordinator, 77 when it refuses, 65 for teachers that cannot be used */
+/**
+ * Labels until nothing is left. @throws UserError 69 without a coordinator, 77 when it refuses, 65 for teachers that
+ * cannot be used
+ */
 export async function runLabelWorker(options: LabelWorkerOptions): Promise<ExitCode> {
   return whileParentLives(options, (stop) => labelUntilDone({ ...options, stop }));
 }
 
-async function whileParentLives(options: LabelWorkerOptions, work: (stop: AbortSignal) => Promise<ExitCode>): Promise<ExitCode> {
+async function whileParentLives(
+  options: LabelWorkerOptions,
+  work: (stop: AbortSignal) => Promise<ExitCode>,
+): Promise<ExitCode> {
   if (!options.local) return work(options.stop);
   const orphaned = new AbortController();
   const onEnd = (): void => orphaned.abort('its parent process ended');
@@ -85,7 +91,11 @@ async function labelUntilDone(options: LabelWorkerOptions): Promise<ExitCode> {
 }
 
 /** `lost`: the coordinator is away, or at another run. */
-async function labelAll({ labels, samples, recipe }: Work, desk: RemoteDesk, stop: AbortSignal): Promise<'done' | 'lost' | 'stopped'> {
+async function labelAll(
+  { labels, samples, recipe }: Work,
+  desk: RemoteDesk,
+  stop: AbortSignal,
+): Promise<'done' | 'lost' | 'stopped'> {
   const kinds = labelKinds(recipe);
   const rows = recipe.batch.micro ?? recipe.batch.size;
   while (!stop.aborted) {
@@ -111,11 +121,22 @@ async function openWork(run: LabelRun, options: LabelWorkerOptions, worker: stri
   const cache = new ArtifactCache({ cacheFolder, source: address.artifacts, token });
   const recipe = parsed(recipeSchema, run.recipe, 'recipe');
   checkBackend(options.backend, { wanted: recipe.numerics.backend, teachers: run.teachers });
-  const manifest = parsed(manifestSchema, JSON.parse(await readFile(await cache.fetch(run.manifest), 'utf8')), 'manifest');
+  const manifest = parsed(
+    manifestSchema,
+    JSON.parse(await readFile(await cache.fetch(run.manifest), 'utf8')),
+    'manifest',
+  );
   const ensemble = await openEnsemble(run, { recipe, manifest, cache, options });
   const source = { recipe, teachers: run.teachers, manifest };
-  const labels = openRunLabels({ source, ensemble: async () => ensemble, home, warn: log, peers: { address: address.labels, token, worker } });
-  if (labels === null) throw new UserError('no loss of this run wants soft labels: there is nothing to label', exitCodes.refused);
+  const labels = openRunLabels({
+    source,
+    ensemble: async () => ensemble,
+    home,
+    warn: log,
+    peers: { address: address.labels, token, worker },
+  });
+  if (labels === null)
+    throw new UserError('no loss of this run wants soft labels: there is nothing to label', exitCodes.refused);
   const samples = trainSamples(recipe, manifest, (sha256) => cache.fetch({ sha256 }));
   log(`labelling ${manifest.train.samples} samples by ${run.teachers.map(({ name }) => name).join(', ')}`);
   const close = async (): Promise<void> => {
@@ -136,13 +157,20 @@ async function openEnsemble(run: LabelRun, { recipe, manifest, cache, options }:
   const files = run.teachers.flatMap((teacher) => teacher.files);
   const paths = new Map(await Promise.all(files.map(async (file) => [file.sha256, await cache.fetch(file)] as const)));
   return Ensemble.open(run.teachers, paths, {
-    ...ensembleFormOf(recipe, run.teachers, manifest.train.shape), temperature: baseTemperature(recipe.losses), openTensorFlow: options.openTensorFlow, warn: options.log,
+    ...ensembleFormOf(recipe, run.teachers, manifest.train.shape),
+    temperature: baseTemperature(recipe.losses),
+    openTensorFlow: options.openTensorFlow,
+    warn: options.log,
   });
 }
 
 function parsed<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value);
-  if (!result.success) throw new UserError(`the coordinator's ${what} is not one of this version: ${z.prettifyError(result.error)}`, exitCodes.refused);
+  if (!result.success)
+    throw new UserError(
+      `the coordinator's ${what} is not one of this version: ${z.prettifyError(result.error)}`,
+      exitCodes.refused,
+    );
   return result.data;
 }
 
@@ -157,14 +185,17 @@ class RemoteDesk {
     this.#options = options;
   }
 
-  /** The run, once there is one with labels to make; null when asked to stop before. @throws UserError 69 after the wait */
+  /**
+   * The run, once there is one with labels to make; null when asked to stop before. @throws UserError 69 after the wait
+   */
   async run(): Promise<LabelRun | null> {
     const { stop, url, waitSeconds, log } = this.#options;
     for (let isTold = false; !stop.aborted; isTold = true) {
       const run = await this.#ask('run', labelRunSchema);
       if (run !== null) return run;
       const text = coordinatorAddress(url).text;
-      if (performance.now() - this.#heardMs > 1000 * waitSeconds) throw new UserError(`${text}: no coordinator that wants labels for ${waitSeconds} s`, exitCodes.unavailable);
+      if (performance.now() - this.#heardMs > 1000 * waitSeconds)
+        throw new UserError(`${text}: no coordinator that wants labels for ${waitSeconds} s`, exitCodes.unavailable);
       if (!isTold) log(`waiting for ${text} to want labels`);
       await sleep(pollMs, stop);
     }
@@ -180,14 +211,23 @@ class RemoteDesk {
     const { url, token } = this.#options;
     const headers: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
     try {
-      const response = await fetch(new URL(path, coordinatorAddress(url).labels), { ...init, headers, signal: AbortSignal.timeout(patienceMs) });
+      const response = await fetch(new URL(path, coordinatorAddress(url).labels), {
+        ...init,
+        headers,
+        signal: AbortSignal.timeout(patienceMs),
+      });
       const body: unknown = await response.json();
-      if (response.status === 401 || response.status === 403) throw new UserError(`the coordinator refused this worker (${response.status}): token missing or wrong`, exitCodes.refused);
+      if (response.status === 401 || response.status === 403)
+        throw new UserError(
+          `the coordinator refused this worker (${response.status}): token missing or wrong`,
+          exitCodes.refused,
+        );
       if (!response.ok) return null;
       this.#heardMs = performance.now();
       return schema.parse(body);
     } catch (error) {
-      if (error instanceof z.ZodError) throw new ProtocolError(`the coordinator's answer to ${path}: ${z.prettifyError(error)}`);
+      if (error instanceof z.ZodError)
+        throw new ProtocolError(`the coordinator's answer to ${path}: ${z.prettifyError(error)}`);
       if (error instanceof TypeError || error instanceof SyntaxError || error instanceof DOMException) return null;
       throw error;
     }

@@ -6,31 +6,93 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import { layersOf, type Json, type TopologyLayer } from '../shared/models/topology.js';
 
 const trainable = new Set([
-  'InputLayer', 'Dense', 'Activation', 'ReLU', 'LeakyReLU', 'PReLU', 'ELU', 'Softmax', 'Dropout', 'Flatten', 'Reshape', 'Permute', 'RepeatVector',
-  'Masking', 'Embedding', 'Conv1D', 'Conv2D', 'Conv2DTranspose', 'SeparableConv2D', 'DepthwiseConv2D', 'Cropping2D', 'UpSampling2D', 'ZeroPadding2D',
-  'MaxPooling1D', 'AveragePooling1D', 'MaxPooling2D', 'AveragePooling2D', 'GlobalAveragePooling1D', 'GlobalMaxPooling1D', 'GlobalAveragePooling2D', 'GlobalMaxPooling2D',
-  'Add', 'Multiply', 'Average', 'Maximum', 'Minimum', 'Concatenate', 'Dot', 'BatchNormalization', 'LayerNormalization', 'Rescaling',
-  'SimpleRNN', 'SimpleRNNCell', 'GRU', 'GRUCell', 'LSTM', 'LSTMCell', 'RNN', 'StackedRNNCells', 'Bidirectional', 'TimeDistributed',
+  'InputLayer',
+  'Dense',
+  'Activation',
+  'ReLU',
+  'LeakyReLU',
+  'PReLU',
+  'ELU',
+  'Softmax',
+  'Dropout',
+  'Flatten',
+  'Reshape',
+  'Permute',
+  'RepeatVector',
+  'Masking',
+  'Embedding',
+  'Conv1D',
+  'Conv2D',
+  'Conv2DTranspose',
+  'SeparableConv2D',
+  'DepthwiseConv2D',
+  'Cropping2D',
+  'UpSampling2D',
+  'ZeroPadding2D',
+  'MaxPooling1D',
+  'AveragePooling1D',
+  'MaxPooling2D',
+  'AveragePooling2D',
+  'GlobalAveragePooling1D',
+  'GlobalMaxPooling1D',
+  'GlobalAveragePooling2D',
+  'GlobalMaxPooling2D',
+  'Add',
+  'Multiply',
+  'Average',
+  'Maximum',
+  'Minimum',
+  'Concatenate',
+  'Dot',
+  'BatchNormalization',
+  'LayerNormalization',
+  'Rescaling',
+  'SimpleRNN',
+  'SimpleRNNCell',
+  'GRU',
+  'GRUCell',
+  'LSTM',
+  'LSTMCell',
+  'RNN',
+  'StackedRNNCells',
+  'Bidirectional',
+  'TimeDistributed',
 ]);
 
-const unkeyed = new Set(['GaussianNoise', 'GaussianDropout', 'AlphaDropout', 'SpatialDropout1D', 'SpatialDropout2D', 'SpatialDropout3D']);
+const unkeyed = new Set([
+  'GaussianNoise',
+  'GaussianDropout',
+  'AlphaDropout',
+  'SpatialDropout1D',
+  'SpatialDropout2D',
+  'SpatialDropout3D',
+]);
 
 /** @throws UserError 65, naming the first layer that cannot be trained reproducibly and why */
 export function checkLayers(topology: Json): void {
   for (const layer of layersOf(topology)) {
     const objection = objectionTo(layer);
-    if (objection !== null) throw new UserError(`student layer ${layer.path.join('/')} (${layer.className}): ${objection}`, exitCodes.data);
+    if (objection !== null)
+      throw new UserError(`student layer ${layer.path.join('/')} (${layer.className}): ${objection}`, exitCodes.data);
   }
 }
 
 function objectionTo(layer: TopologyLayer): string | null {
   if (unkeyed.has(layer.className)) return 'its noise cannot be keyed, so a run could not be repeated; use Dropout';
   if (!trainable.has(layer.className)) return 'layers of this type cannot be trained here';
-  return dropoutObjection(layer) ?? recurrentObjection(layer) ?? normObjection(layer) ?? convolutionObjection(layer) ?? silentObjection(layer);
+  return (
+    dropoutObjection(layer) ??
+    recurrentObjection(layer) ??
+    normObjection(layer) ??
+    convolutionObjection(layer) ??
+    silentObjection(layer)
+  );
 }
 
 function dropoutObjection({ className, isWrapped }: TopologyLayer): string | null {
-  return className === 'Dropout' && isWrapped ? 'it stands inside another layer and would draw the same noise at every time step' : null;
+  return className === 'Dropout' && isWrapped
+    ? 'it stands inside another layer and would draw the same noise at every time step'
+    : null;
 }
 
 function recurrentObjection({ config }: TopologyLayer): string | null {
@@ -40,7 +102,9 @@ function recurrentObjection({ config }: TopologyLayer): string | null {
       return `${key} is ${config[key]}; its noise cannot be keyed: put a Dropout layer between the layers`;
     }
   }
-  return config.stateful === true ? 'it is stateful; what a micro-batch gives may depend on nothing but its samples' : null;
+  return config.stateful === true
+    ? 'it is stateful; what a micro-batch gives may depend on nothing but its samples'
+    : null;
 }
 
 function normObjection({ className, isWrapped, uses }: TopologyLayer): string | null {
@@ -52,7 +116,8 @@ function normObjection({ className, isWrapped, uses }: TopologyLayer): string | 
 
 function convolutionObjection({ config }: TopologyLayer): string | null {
   const dilation = [config.dilation_rate ?? 1].flat();
-  if (dilation.some((rate) => rate !== 1)) return `dilation_rate is [${dilation.join(', ')}]; tfjs has no gradient for it`;
+  if (dilation.some((rate) => rate !== 1))
+    return `dilation_rate is [${dilation.join(', ')}]; tfjs has no gradient for it`;
   if (config.padding === 'causal') return 'padding is causal, which tfjs cannot compute; same or valid was wanted';
   return config.data_format === 'channels_first' ? 'data_format is channels_first; channels_last was wanted' : null;
 }

@@ -1,12 +1,20 @@
 /**
- * One open connection, from hello to close: who we are, what the run is, then leases down, contributions up, commits held
- * and released. Frames are handled one after the other, in order; only preparing a run takes longer than a moment, and
- * frames wait for it while heartbeats do not.
+ * One open connection, from hello to close: who we are, what the run is, then leases down, contributions up, commits
+ * held and released. Frames are handled one after the other, in order; only preparing a run takes longer than a moment,
+ * and frames wait for it while heartbeats do not.
  */
 import { readFile } from 'node:fs/promises';
 import { exitCodes, ProtocolError, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
-import { closeCodes, limits, protocolVersion, type Device, type Down, type DownMessage, type UpMessage } from '../shared/protocol/messages.js';
+import {
+  closeCodes,
+  limits,
+  protocolVersion,
+  type Device,
+  type Down,
+  type DownMessage,
+  type UpMessage,
+} from '../shared/protocol/messages.js';
 import { allowanceMs, withMeasured, type RoundTrip } from '../shared/round-trip.js';
 import type { ArtifactCache } from './artifact-cache.js';
 import type { Closed, Connection } from './connection.js';
@@ -99,15 +107,29 @@ export class LinkSession {
 
   leave(reason: string): void {
     if (this.#welcome === null) return this.#options.connection.close(closeCodes.done, reason);
-    this.#send({ type: 'leave', ...this.#envelope(), reason }, () => this.#options.connection.close(closeCodes.done, reason));
+    this.#send({ type: 'leave', ...this.#envelope(), reason }, () =>
+      this.#options.connection.close(closeCodes.done, reason),
+    );
   }
 
-  /** Says `ready` once the probe is there and the replica has come as far as the coordinator was when it said welcome. */
+  /**
+   * Says `ready` once the probe is there and the replica has come as far as the coordinator was when it said welcome.
+   */
   announceReady(): void {
     const [run, welcome] = [this.#run, this.#welcome];
-    if (this.isAdmitted || this.#isPreparing || welcome === null || run === null || run.probe === null || run.fold.step < welcome.step) return;
+    if (
+      this.isAdmitted ||
+      this.#isPreparing ||
+      welcome === null ||
+      run === null ||
+      run.probe === null ||
+      run.fold.step < welcome.step
+    )
+      return;
     this.isAdmitted = true;
-    this.#send({ type: 'ready', ...this.#envelope(), stateHash: run.fold.stateHash, probe: run.probe }, () => faultPoint('idle'));
+    this.#send({ type: 'ready', ...this.#envelope(), stateHash: run.fold.stateHash, probe: run.probe }, () =>
+      faultPoint('idle'),
+    );
   }
 
   fromTrainer(message: FromTrainer): void {
@@ -118,7 +140,14 @@ export class LinkSession {
       if (message.type === 'contribution' && message.slot !== null) run.giveBack(message.slot);
     } else if (message.type === 'failed') {
       const { lease, microBatch, reason, teacher } = message;
-      this.#send({ type: 'failed', ...this.#envelope(), lease, microBatch, reason: reason.slice(0, 1024), ...(teacher === undefined ? {} : { teacher }) });
+      this.#send({
+        type: 'failed',
+        ...this.#envelope(),
+        lease,
+        microBatch,
+        reason: reason.slice(0, 1024),
+        ...(teacher === undefined ? {} : { teacher }),
+      });
     } else this.#offer(run, message);
   }
 
@@ -129,8 +158,16 @@ export class LinkSession {
     const size = bytes?.byteLength ?? 0;
     this.#send(
       {
-        type: 'offer', ...this.#envelope(), step, lease, stateHash, bytes: size, digest,
-        sums: { ...sums }, momentCounts: [...momentCounts], seconds: { ...seconds, optimizer: run.fold.takeSeconds() },
+        type: 'offer',
+        ...this.#envelope(),
+        step,
+        lease,
+        stateHash,
+        bytes: size,
+        digest,
+        sums: { ...sums },
+        momentCounts: [...momentCounts],
+        seconds: { ...seconds, optimizer: run.fold.takeSeconds() },
       },
       undefined,
       bytes !== null && size <= limits.chunkBytes ? bytes : undefined,
@@ -140,8 +177,15 @@ export class LinkSession {
   #sayHello(): void {
     const { worker, device } = this.#options;
     this.#send({
-      type: 'hello', run: '', generation: 0, step: this.#run?.fold.step ?? 0, protocol: protocolVersion, worker, device,
-      recipeDigest: this.#run?.recipeDigest ?? null, held: this.#run?.held() ?? null,
+      type: 'hello',
+      run: '',
+      generation: 0,
+      step: this.#run?.fold.step ?? 0,
+      protocol: protocolVersion,
+      worker,
+      device,
+      recipeDigest: this.#run?.recipeDigest ?? null,
+      held: this.#run?.held() ?? null,
     });
   }
 
@@ -163,7 +207,8 @@ export class LinkSession {
     this.#inbox.length = 0;
     if (error instanceof ProtocolError) return this.#closeFor(error.closeCode, error.message);
     // What cannot be had now may be had later: the coordinator may just have gone.
-    if (error instanceof UserError && error.exitCode === exitCodes.unavailable) return this.#closeFor(closeCodes.done, error.message);
+    if (error instanceof UserError && error.exitCode === exitCodes.unavailable)
+      return this.#closeFor(closeCodes.done, error.message);
     this.#failure = error;
     const reason = error instanceof Error ? error.message : 'internal error';
     if (error instanceof UserError && this.#welcome !== null) return this.leave(reason);
@@ -217,7 +262,10 @@ export class LinkSession {
     const [run, welcome] = [this.#run, this.#welcome];
     if (run === null || welcome === null) throw new ProtocolError(`a ${message.type} came before the welcome`);
     if (message.run !== welcome.run || message.generation !== welcome.generation) {
-      throw new ProtocolError(`a ${message.type} of run ${message.run}, generation ${message.generation} came in ${welcome.run}, ${welcome.generation}`, closeCodes.stale);
+      throw new ProtocolError(
+        `a ${message.type} of run ${message.run}, generation ${message.generation} came in ${welcome.run}, ${welcome.generation}`,
+        closeCodes.stale,
+      );
     }
     return run;
   }
@@ -270,10 +318,14 @@ export class LinkSession {
   }
 
   #openRun(welcome: Down<'welcome'>, { files, state }: Fetched): void {
-    const run = files === null ? this.#run : new PreparedRun(welcome, files, { ...this.#options, session: this.#options.newSession() });
+    const run =
+      files === null
+        ? this.#run
+        : new PreparedRun(welcome, files, { ...this.#options, session: this.#options.newSession() });
     if (run === null) throw new Error('a run without files');
     if (state !== null) run.fold.load(state, welcome.snapshot?.step ?? 0);
-    else if (run.nonce === null) throw new ProtocolError('a welcome without a snapshot for a worker that holds nothing');
+    else if (run.nonce === null)
+      throw new ProtocolError('a welcome without a snapshot for a worker that holds nothing');
     run.nonce = welcome.nonce;
     if (files !== null) this.#tellTrainer(run.begin);
     this.#run = run;
@@ -311,11 +363,17 @@ export class LinkSession {
     const { control, connection, silenceMs = defaultSilenceMs } = this.#options;
     const nowMs = performance.now();
     // A paused socket hears nothing; then a broken download is what tells.
-    if (!this.#isPreparing && nowMs - this.#heardMs > silenceMs + allowanceMs(this.#roundTrip)) return connection.terminate();
+    if (!this.#isPreparing && nowMs - this.#heardMs > silenceMs + allowanceMs(this.#roundTrip))
+      return connection.terminate();
     this.#watchTrainer(nowMs);
     this.#send({
-      type: 'heartbeat', ...this.#envelope(), progress: control.progress, sentMs: nowMs, ...(this.#rttMs === undefined ? {} : { rttMs: this.#rttMs }),
-      rssBytes: process.memoryUsage.rss(), tensors: control.tensors,
+      type: 'heartbeat',
+      ...this.#envelope(),
+      progress: control.progress,
+      sentMs: nowMs,
+      ...(this.#rttMs === undefined ? {} : { rttMs: this.#rttMs }),
+      rssBytes: process.memoryUsage.rss(),
+      tensors: control.tensors,
     });
     this.#rttMs = undefined;
   }
@@ -323,12 +381,17 @@ export class LinkSession {
   #watchTrainer(nowMs: number): void {
     const { control, stallMs = defaultStallMs, onStall } = this.#options;
     const isDue = control.isBusy || [...this.#openLeases.values()].some((step) => step <= control.step);
-    if (control.progress !== this.#progress.count || !isDue) this.#progress = { count: control.progress, sinceMs: nowMs };
+    if (control.progress !== this.#progress.count || !isDue)
+      this.#progress = { count: control.progress, sinceMs: nowMs };
     if (nowMs - this.#progress.sinceMs > stallMs) onStall?.();
   }
 
   #envelope(): { run: string; generation: number; step: number } {
-    return { run: this.#welcome?.run ?? '', generation: this.#welcome?.generation ?? 0, step: this.#run?.fold.step ?? 0 };
+    return {
+      run: this.#welcome?.run ?? '',
+      generation: this.#welcome?.generation ?? 0,
+      step: this.#run?.fold.step ?? 0,
+    };
   }
 
   #send(message: UpMessage, whenSent?: () => void, payload?: Uint8Array): void {

@@ -1,4 +1,6 @@
-/** The link's thread: starts a Link on what the main thread gave, passes messages both ways, and ends with its ending. */
+/**
+ * The link's thread: starts a Link on what the main thread gave, passes messages both ways, and ends with its ending.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Link } from './link.js';
 import type { LinkStart, ToLink, ToTrainer } from './trainer-messages.js';

@@ -1,7 +1,7 @@
 /**
  * The link: everything between the socket and the trainer, on a worker thread of its own, so that nothing the trainer
- * does delays a heartbeat or a commit. This file keeps the connection: it opens it, opens it again after a loss, and says
- * when and how the worker ends. What happens on an open connection is in link-session.ts.
+ * does delays a heartbeat or a commit. This file keeps the connection: it opens it, opens it again after a loss, and
+ * says when and how the worker ends. What happens on an open connection is in link-session.ts.
  *
  * It never ends the worker because a coordinator is away for less than the wait, and never waits longer than that.
  */
@@ -56,7 +56,11 @@ export class Link {
     this.#options = options;
     this.#address = coordinatorAddress(options.url);
     this.#control = new Control(options.control);
-    this.#cache = new ArtifactCache({ cacheFolder: options.cacheFolder, source: this.#address.artifacts, token: options.token });
+    this.#cache = new ArtifactCache({
+      cacheFolder: options.cacheFolder,
+      source: this.#address.artifacts,
+      token: options.token,
+    });
   }
 
   /** Works until the run, or the wait for a coordinator, ends. */
@@ -95,7 +99,8 @@ export class Link {
       (path) => this.#options.toTrainer({ type: 'fetched', sha256, path }),
       (error: unknown) => {
         if (!(error instanceof UserError)) throw error;
-        if (error.exitCode === exitCodes.unavailable && this.#session?.isPrepared !== true) return void this.#unfetched.add(sha256);
+        if (error.exitCode === exitCodes.unavailable && this.#session?.isPrepared !== true)
+          return void this.#unfetched.add(sha256);
         this.#options.toTrainer({ type: 'fetchFailed', sha256, message: error.message, exitCode: error.exitCode });
       },
     );
@@ -131,7 +136,10 @@ export class Link {
   #checkWait(aliveMs: number, reason: string): void {
     const waitedSeconds = (performance.now() - aliveMs) / 1000;
     if (waitedSeconds < this.#options.waitSeconds) return;
-    throw new UserError(`${this.#address.text}: no coordinator for ${Math.round(waitedSeconds)} s (${reason}); started it?`, exitCodes.unavailable);
+    throw new UserError(
+      `${this.#address.text}: no coordinator for ${Math.round(waitedSeconds)} s (${reason}); started it?`,
+      exitCodes.unavailable,
+    );
   }
 
   /** One connection from its opening to its end. */
@@ -144,8 +152,14 @@ export class Link {
       return { wasAdmitted: false, reason: `${this.#address.text}: ${error.message || 'cannot be reached'}` };
     }
     const session = new LinkSession({
-      ...this.#options, control: this.#control, cache: this.#cache, fence: this.#fence, connection,
-      worker: this.#worker, run: this.#run, newSession: () => ++this.#runs,
+      ...this.#options,
+      control: this.#control,
+      cache: this.#cache,
+      fence: this.#fence,
+      connection,
+      worker: this.#worker,
+      run: this.#run,
+      newSession: () => ++this.#runs,
       onRun: (run) => {
         this.#run = run;
         for (const sha256 of this.#unfetched) this.#fetch(sha256);
@@ -172,9 +186,14 @@ export class Link {
     if (end?.reason === 'done') return { exitCode: exitCodes.done, message: null };
     if (end?.reason === 'stopped') return { exitCode: exitCodes.stopped, message: end.text === '' ? null : end.text };
     if (this.#leaving !== null) return { exitCode: exitCodes.stopped, message: null };
-    if (finalCloses.has(closed.code)) throw new UserError(`the coordinator refused this worker: ${closed.reason}`, exitCodes.refused);
+    if (finalCloses.has(closed.code))
+      throw new UserError(`the coordinator refused this worker: ${closed.reason}`, exitCodes.refused);
     this.#badFrames = closed.code === closeCodes.badFrame ? this.#badFrames + 1 : 0;
-    if (this.#badFrames >= badFrameLimit) throw new UserError(`the protocol was broken ${badFrameLimit} times in a row: ${closed.reason}`, exitCodes.refused);
+    if (this.#badFrames >= badFrameLimit)
+      throw new UserError(
+        `the protocol was broken ${badFrameLimit} times in a row: ${closed.reason}`,
+        exitCodes.refused,
+      );
     if (end?.reason === 'next') this.#run = null;
     const isCalledStale = closed.code === closeCodes.stale && session.closeReason === null;
     if (session.isReplicaLost || isCalledStale) this.#run?.lose();

@@ -77,17 +77,29 @@ export function classifierReport(logits: Float32Array, labels: Int32Array, class
   });
   const gap = [...calibrationGaps(logits, labels, classes).values()].reduce((sum, value) => sum + Math.abs(value), 0);
   const share = (value: number): number => (samples === 0 ? 0 : value / samples);
-  return { samples, accuracy: share(correct), top5: share(inTop5), loss: share(loss), calibrationError: share(gap), confusion };
+  return {
+    samples,
+    accuracy: share(correct),
+    top5: share(inTop5),
+    loss: share(loss),
+    calibrationError: share(gap),
+    confusion,
+  };
 }
 
 /** @param labels [rows x positions], -1 for none */
-export function exactSequences(logits: Float32Array, labels: Int32Array, { rows, positions, classes }: { readonly rows: number; readonly positions: number; readonly classes: number }): { sequences: number; exact: number } {
+export function exactSequences(
+  logits: Float32Array,
+  labels: Int32Array,
+  { rows, positions, classes }: { readonly rows: number; readonly positions: number; readonly classes: number },
+): { sequences: number; exact: number } {
   let [sequences, exact] = [0, 0];
   for (let row = 0; row < rows; row++) {
     const own = labels.subarray(row * positions, (row + 1) * positions);
     if (own.every((label) => label < 0)) continue;
     sequences++;
-    if (own.every((label, at) => label < 0 || argMax(logits, (row * positions + at) * classes, classes) === label)) exact++;
+    if (own.every((label, at) => label < 0 || argMax(logits, (row * positions + at) * classes, classes) === label))
+      exact++;
   }
   return { sequences, exact };
 }

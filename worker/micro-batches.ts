@@ -30,7 +30,9 @@ export class MicroBatches {
     return found;
   }
 
-  /** Begins to make the first micro-batch of these leases that is not there; null when all are, or as many as may be. */
+  /**
+   * Begins to make the first micro-batch of these leases that is not there; null when all are, or as many as may be.
+   */
   startNext(leases: readonly Lease[]): Promise<MicroBatch> | null {
     if (this.#ready.size >= aheadLimit) return null;
     for (const lease of leases) {
@@ -66,7 +68,11 @@ export class MicroBatches {
   #make(lease: Lease, j: number): Promise<MicroBatch> {
     const range = microBatchRange(lease.to - lease.from, lease.microBatches, j);
     const [from, to] = [lease.from + range.from, lease.from + range.to];
-    return this.#queue.add(() => (lease.kind === 'train' ? this.#compute.trainBatch(lease.epoch, from, to, lease.dropped) : this.#compute.evalBatch(from, to)));
+    return this.#queue.add(() =>
+      lease.kind === 'train'
+        ? this.#compute.trainBatch(lease.epoch, from, to, lease.dropped)
+        : this.#compute.evalBatch(from, to),
+    );
   }
 }
 

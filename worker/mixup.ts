@@ -3,8 +3,8 @@
  *
  *   x_i = share x_i + (1 - share) x_p(i),    share ~ Beta(alpha, alpha), at least a half,   p a permutation
  *
- * one share and one permutation for each micro-batch, by its key. Every label is counted once in the whole: a share of it
- * with its own sample, the rest with the one that it is mixed into. So divisors stay those of the labels. Pure.
+ * one share and one permutation for each micro-batch, by its key. Every label is counted once in the whole: a share of
+ * it with its own sample, the rest with the one that it is mixed into. So divisors stay those of the labels. Pure.
  */
 import type { Batch } from '../shared/data/samples.js';
 import { randomStream, shuffle, type RandomKey, type RandomStream } from '../shared/random.js';
@@ -26,10 +26,19 @@ export interface Mixed {
 /** The batch is not changed. */
 export function mixUp({ inputs, labels, weights, vectors }: Batch, alpha: number, key: RandomKey): Mixed {
   const rows = labels.length;
-  const partners = shuffle(Uint32Array.from({ length: rows }, (_, i) => i), randomStream([...key, 'partners']));
+  const partners = shuffle(
+    Uint32Array.from({ length: rows }, (_, i) => i),
+    randomStream([...key, 'partners']),
+  );
   const drawn = beta(alpha, randomStream([...key, 'share']));
   const share = Math.max(drawn, 1 - drawn);
-  return { inputs: mixRows(inputs, partners, share), ...(vectors === undefined ? {} : { vectors: mixRows(vectors, partners, share) }), labels: Int32Array.from(partners, (partner) => labels[partner] ?? -1), weights: weights === undefined ? undefined : Float32Array.from(partners, (partner) => weights[partner] ?? 1), share };
+  return {
+    inputs: mixRows(inputs, partners, share),
+    ...(vectors === undefined ? {} : { vectors: mixRows(vectors, partners, share) }),
+    labels: Int32Array.from(partners, (partner) => labels[partner] ?? -1),
+    weights: weights === undefined ? undefined : Float32Array.from(partners, (partner) => weights[partner] ?? 1),
+    share,
+  };
 }
 
 /** Each row with its partner's, by their shares. */
@@ -38,7 +47,8 @@ function mixRows(values: Float32Array, partners: Uint32Array, share: number): Fl
   const mixed = new Float32Array(values.length);
   partners.forEach((partner, row) => {
     const [own, other] = [row * size, partner * size];
-    for (let i = 0; i < size; i++) mixed[own + i] = share * (values[own + i] ?? 0) + (1 - share) * (values[other + i] ?? 0);
+    for (let i = 0; i < size; i++)
+      mixed[own + i] = share * (values[own + i] ?? 0) + (1 - share) * (values[other + i] ?? 0);
   });
   return mixed;
 }

@@ -3,10 +3,21 @@ import type { LayerJson } from '../shared/models/topology.js';
 import { refusal, type OnnxBuilder } from './onnx-builder.js';
 
 /** By tfjs' name without underscores. HardSigmoid's own alpha and beta are tfjs' 0.2 and 0.5. */
-const operators: Readonly<Record<string, string>> = { relu: 'Relu', sigmoid: 'Sigmoid', tanh: 'Tanh', elu: 'Elu', selu: 'Selu', softplus: 'Softplus', softsign: 'Softsign', hardsigmoid: 'HardSigmoid' };
+const operators: Readonly<Record<string, string>> = {
+  relu: 'Relu',
+  sigmoid: 'Sigmoid',
+  tanh: 'Tanh',
+  elu: 'Elu',
+  selu: 'Selu',
+  softplus: 'Softplus',
+  softsign: 'Softsign',
+  hardsigmoid: 'HardSigmoid',
+};
 
 function keyOf(activation: unknown): string {
-  return activation === undefined || activation === null ? 'linear' : String(activation).replaceAll('_', '').toLowerCase();
+  return activation === undefined || activation === null
+    ? 'linear'
+    : String(activation).replaceAll('_', '').toLowerCase();
 }
 
 /** @throws UserError 65 for one that ONNX has no node for */
@@ -30,7 +41,16 @@ export function activated(b: OnnxBuilder, layer: LayerJson, x: string): string {
     case 'gelu':
       return gated(b, x, b.node('Erf', [b.node('Mul', [x, b.scalar(Math.SQRT1_2)])]));
     case 'gelunew':
-      return gated(b, x, b.node('Tanh', [b.node('Mul', [b.scalar(Math.sqrt(2 / Math.PI)), b.node('Add', [x, b.node('Mul', [b.scalar(0.044715), b.node('Pow', [x, b.scalar(3)])])])])]));
+      return gated(
+        b,
+        x,
+        b.node('Tanh', [
+          b.node('Mul', [
+            b.scalar(Math.sqrt(2 / Math.PI)),
+            b.node('Add', [x, b.node('Mul', [b.scalar(0.044715), b.node('Pow', [x, b.scalar(3)])])]),
+          ]),
+        ]),
+      );
     default:
       throw refusal(layer, `activation ${String(layer.config.activation)} cannot be written as ONNX`);
   }
@@ -52,6 +72,7 @@ export interface RecurrentActivation {
 export function recurrentActivation(layer: LayerJson, key: 'activation' | 'recurrent_activation'): RecurrentActivation {
   const name = keyOf(layer.config[key]);
   const op = name === 'linear' ? 'Affine' : Object.hasOwn(operators, name) ? operators[name] : undefined;
-  if (op === undefined || op === 'Selu') throw refusal(layer, `${key} ${String(layer.config[key])} cannot be written as ONNX`);
+  if (op === undefined || op === 'Selu')
+    throw refusal(layer, `${key} ${String(layer.config[key])} cannot be written as ONNX`);
   return { op, ...(op === 'HardSigmoid' ? { alpha: 0.2, beta: 0.5 } : { alpha: 1, beta: 0 }) };
 }

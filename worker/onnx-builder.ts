@@ -44,7 +44,11 @@ export class OnnxBuilder {
   /** @param name behind the layer's own */
   weight(layer: LayerJson, name: string): NamedTensor {
     const found = this.weights.get(`${nameOf(layer)}/${name}`);
-    if (found === undefined) throw new UserError(`student layer ${nameOf(layer)} (${layer.class_name}): no weight ${name}; a whole student was wanted`, exitCodes.data);
+    if (found === undefined)
+      throw new UserError(
+        `student layer ${nameOf(layer)} (${layer.class_name}): no weight ${name}; a whole student was wanted`,
+        exitCodes.data,
+      );
     return found;
   }
 
@@ -59,7 +63,10 @@ export function nameOf(layer: LayerJson): string {
 }
 
 export function refusal(layer: LayerJson, why: string): UserError {
-  return new UserError(`student layer ${nameOf(layer)} (${layer.class_name}): ${why}; choose --format tfjs or safetensors`, exitCodes.data);
+  return new UserError(
+    `student layer ${nameOf(layer)} (${layer.class_name}): ${why}; choose --format tfjs or safetensors`,
+    exitCodes.data,
+  );
 }
 
 export const numberOr = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);

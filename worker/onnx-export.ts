@@ -17,7 +17,10 @@ const placeSchema = z.tuple([z.string(), z.number(), z.number()]).rest(z.unknown
 const nodesSchema = z.array(z.array(placeSchema));
 
 /** @throws UserError 65, naming layer and type, for what cannot be written */
-export function studentOnnx({ topology, inputShape }: OnnxStudent, weights: ReadonlyMap<string, NamedTensor>): Uint8Array {
+export function studentOnnx(
+  { topology, inputShape }: OnnxStudent,
+  weights: ReadonlyMap<string, NamedTensor>,
+): Uint8Array {
   const builder = new OnnxBuilder(weights);
   builder.ranks.set('input', inputShape.length + 1);
   const last = writeModel(builder, modelOf(topology), 'input');
@@ -31,7 +34,9 @@ function writeModel(builder: OnnxBuilder, model: LayerJson, input: string): stri
   for (const layer of childrenOf(model)) {
     const inputs = inputsOf(model, layer, outputs) ?? [last];
     const [first = input] = inputs;
-    last = isContainer(layer.class_name) ? writeModel(builder, layer, first) : writeLayer(builder, layer, inputs.length === 0 ? [input] : inputs);
+    last = isContainer(layer.class_name)
+      ? writeModel(builder, layer, first)
+      : writeLayer(builder, layer, inputs.length === 0 ? [input] : inputs);
     if (!isContainer(layer.class_name)) {
       builder.ranks.set(last, rankAfter(layer, builder.ranks.get(first) ?? 0));
       passMask(builder, layer, inputs, last);
@@ -55,10 +60,18 @@ function rankAfter({ class_name: name, config }: LayerJson, rank: number): numbe
 function inputsOf(model: LayerJson, layer: LayerJson, outputs: ReadonlyMap<string, string>): string[] | null {
   if (model.class_name === 'Sequential') return null;
   const nodes = nodesSchema.parse(layer.inbound_nodes ?? []);
-  if (nodes.length > 1) throw new UserError(`student layer ${nameOf(layer)} (${layer.class_name}): it is applied ${nodes.length} times; one was wanted for ONNX`, exitCodes.data);
+  if (nodes.length > 1)
+    throw new UserError(
+      `student layer ${nameOf(layer)} (${layer.class_name}): it is applied ${nodes.length} times; one was wanted for ONNX`,
+      exitCodes.data,
+    );
   return (nodes[0] ?? []).map(([name]) => {
     const found = outputs.get(name);
-    if (found === undefined) throw new UserError(`student layer ${nameOf(layer)} (${layer.class_name}): its input ${name} comes after it; layers in order were wanted`, exitCodes.data);
+    if (found === undefined)
+      throw new UserError(
+        `student layer ${nameOf(layer)} (${layer.class_name}): its input ${name} comes after it; layers in order were wanted`,
+        exitCodes.data,
+      );
     return found;
   });
 }

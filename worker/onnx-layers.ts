@@ -1,50 +1,101 @@
-/** Each layer of a student as ONNX nodes. Tensors stay channels last between layers; convolutions and pools transpose inside. */
+/**
+ * Each layer of a student as ONNX nodes. Tensors stay channels last between layers; convolutions and pools transpose
+ * inside.
+ */
 import { exitCodes, UserError } from '../shared/errors.js';
 import { wrappedIn, type LayerJson } from '../shared/models/topology.js';
 import { activated } from './onnx-activations.js';
 import { nameOf, numberOr, numbers, refusal, type OnnxBuilder } from './onnx-builder.js';
-import { biased, convolution, finished, pointwise, pool, transposedConvolution, upSampling } from './onnx-convolutions.js';
+import {
+  biased,
+  convolution,
+  finished,
+  pointwise,
+  pool,
+  transposedConvolution,
+  upSampling,
+} from './onnx-convolutions.js';
 import { differs, masking } from './onnx-masks.js';
 import { bidirectional, ofCells, recurrent } from './onnx-recurrent.js';
 
 type Write = (b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]) => string;
-const one = (write: (b: OnnxBuilder, layer: LayerJson, x: string) => string): Write => (b, layer, inputs) => write(b, layer, inputs[0] ?? '');
-const merge = (op: string): Write => (b, _, inputs) => inputs.reduce((sum, x) => b.node(op, [sum, x]));
+const one =
+  (write: (b: OnnxBuilder, layer: LayerJson, x: string) => string): Write =>
+  (b, layer, inputs) =>
+    write(b, layer, inputs[0] ?? '');
+const merge =
+  (op: string): Write =>
+  (b, _, inputs) =>
+    inputs.reduce((sum, x) => b.node(op, [sum, x]));
 const reduce = (op: string, ...axes: number[]): Write => one((b, _, x) => b.node(op, [x], { axes, keepdims: 0 }));
 const same: Write = one((_b, _layer, x) => x);
 
 const writers: Readonly<Record<string, Write>> = {
-  InputLayer: same, Dropout: same,
-  Dense: one((b, layer, x) => activated(b, layer, biased(b, layer, b.node('MatMul', [x, b.weightConstant(layer, 'kernel')])))),
-  Conv1D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))), Conv2D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))),
+  InputLayer: same,
+  Dropout: same,
+  Dense: one((b, layer, x) =>
+    activated(b, layer, biased(b, layer, b.node('MatMul', [x, b.weightConstant(layer, 'kernel')]))),
+  ),
+  Conv1D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))),
+  Conv2D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))),
   DepthwiseConv2D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'depthwise_kernel'))),
-  SeparableConv2D: one((b, layer, x) => finished(b, layer, pointwise(b, layer, convolution(b, layer, x, 'depthwise_kernel')))),
+  SeparableConv2D: one((b, layer, x) =>
+    finished(b, layer, pointwise(b, layer, convolution(b, layer, x, 'depthwise_kernel'))),
+  ),
   Conv2DTranspose: one((b, layer, x) => finished(b, layer, transposedConvolution(b, layer, x))),
-  MaxPooling1D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')), AveragePooling1D: one((b, layer, x) => pool(b, layer, x, 'AveragePool')),
-  MaxPooling2D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')), AveragePooling2D: one((b, layer, x) => pool(b, layer, x, 'AveragePool')),
-  UpSampling2D: one(upSampling), BatchNormalization: one(batchNorm), LayerNormalization: one(layerNorm), Activation: one((b, layer, x) => activated(b, layer, x)),
-  ReLU: one((b, { config }, x) => (typeof config.max_value === 'number' ? b.node('Clip', [x, b.scalar(0), b.scalar(config.max_value)]) : b.node('Relu', [x]))),
+  MaxPooling1D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')),
+  AveragePooling1D: one((b, layer, x) => pool(b, layer, x, 'AveragePool')),
+  MaxPooling2D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')),
+  AveragePooling2D: one((b, layer, x) => pool(b, layer, x, 'AveragePool')),
+  UpSampling2D: one(upSampling),
+  BatchNormalization: one(batchNorm),
+  LayerNormalization: one(layerNorm),
+  Activation: one((b, layer, x) => activated(b, layer, x)),
+  ReLU: one((b, { config }, x) =>
+    typeof config.max_value === 'number'
+      ? b.node('Clip', [x, b.scalar(0), b.scalar(config.max_value)])
+      : b.node('Relu', [x]),
+  ),
   LeakyReLU: one((b, { config }, x) => b.node('LeakyRelu', [x], { alpha: { float: numberOr(config.alpha, 0.3) } })),
   ELU: one((b, { config }, x) => b.node('Elu', [x], { alpha: { float: numberOr(config.alpha, 1) } })),
   PReLU: one((b, layer, x) => b.node('PRelu', [x, b.weightConstant(layer, 'alpha')])),
   Softmax: one((b, { config }, x) => b.node('Softmax', [x], { axis: numberOr(config.axis, -1) })),
-  Rescaling: one((b, { config }, x) => b.node('Add', [b.node('Mul', [x, b.scalar(numberOr(config.scale, 1))]), b.scalar(numberOr(config.offset, 0))])),
+  Rescaling: one((b, { config }, x) =>
+    b.node('Add', [b.node('Mul', [x, b.scalar(numberOr(config.scale, 1))]), b.scalar(numberOr(config.offset, 0))]),
+  ),
   Embedding: one(embedding),
   Masking: one(masking),
   Permute: one((b, { config }, x) => b.node('Transpose', [x], { perm: [0, ...numbers(config.dims)] })),
-  RepeatVector: one((b, { config }, x) => b.node('Tile', [b.node('Unsqueeze', [x, b.integers(1)]), b.integers(1, numberOr(config.n, 1), 1)])),
-  SimpleRNN: one(recurrent), GRU: one(recurrent), LSTM: one(recurrent), RNN: one(ofCells),
-  Bidirectional: one((b, layer, x) => bidirectional(b, layer, innerOf(layer), x)), TimeDistributed: one(timeDistributed),
+  RepeatVector: one((b, { config }, x) =>
+    b.node('Tile', [b.node('Unsqueeze', [x, b.integers(1)]), b.integers(1, numberOr(config.n, 1), 1)]),
+  ),
+  SimpleRNN: one(recurrent),
+  GRU: one(recurrent),
+  LSTM: one(recurrent),
+  RNN: one(ofCells),
+  Bidirectional: one((b, layer, x) => bidirectional(b, layer, innerOf(layer), x)),
+  TimeDistributed: one(timeDistributed),
   Flatten: one((b, _, x) => b.node('Flatten', [x], { axis: 1 })),
   Reshape: one((b, { config }, x) => b.node('Reshape', [x, b.integers(0, ...numbers(config.target_shape))])),
-  GlobalAveragePooling1D: reduce('ReduceMean', 1), GlobalMaxPooling1D: reduce('ReduceMax', 1),
-  GlobalAveragePooling2D: reduce('ReduceMean', 1, 2), GlobalMaxPooling2D: reduce('ReduceMax', 1, 2),
-  Add: merge('Add'), Multiply: merge('Mul'), Maximum: merge('Max'), Minimum: merge('Min'), Average: (b, _, inputs) => b.node('Mean', inputs),
+  GlobalAveragePooling1D: reduce('ReduceMean', 1),
+  GlobalMaxPooling1D: reduce('ReduceMax', 1),
+  GlobalAveragePooling2D: reduce('ReduceMean', 1, 2),
+  GlobalMaxPooling2D: reduce('ReduceMax', 1, 2),
+  Add: merge('Add'),
+  Multiply: merge('Mul'),
+  Maximum: merge('Max'),
+  Minimum: merge('Min'),
+  Average: (b, _, inputs) => b.node('Mean', inputs),
   Dot: dot,
   Concatenate: (b, { config }, inputs) => b.node('Concat', inputs, { axis: numberOr(config.axis, -1) }),
   Cropping2D: one((b, { config }, x) => {
     const [top = 0, bottom = 0, left = 0, right = 0] = numbers([config.cropping].flat(2));
-    return b.node('Slice', [x, b.integers(top, left), b.integers(bottom === 0 ? Number.MAX_SAFE_INTEGER : -bottom, right === 0 ? Number.MAX_SAFE_INTEGER : -right), b.integers(1, 2)]);
+    return b.node('Slice', [
+      x,
+      b.integers(top, left),
+      b.integers(bottom === 0 ? Number.MAX_SAFE_INTEGER : -bottom, right === 0 ? Number.MAX_SAFE_INTEGER : -right),
+      b.integers(1, 2),
+    ]);
   }),
   ZeroPadding2D: one((b, { config }, x) => {
     const [top = 0, bottom = 0, left = 0, right = 0] = numbers([config.padding].flat(2));
@@ -69,15 +120,28 @@ function embedding(b: OnnxBuilder, layer: LayerJson, x: string): string {
 function innerOf(wrapper: LayerJson): LayerJson {
   const [inner] = wrappedIn(wrapper.config);
   if (inner !== undefined) return inner;
-  throw new UserError(`student layer ${nameOf(wrapper)} (${wrapper.class_name}): it holds no layer; one was wanted`, exitCodes.data);
+  throw new UserError(
+    `student layer ${nameOf(wrapper)} (${wrapper.class_name}): it holds no layer; one was wanted`,
+    exitCodes.data,
+  );
 }
 
 /** Layers that do to each step what they do to a whole tensor: they look at the last axis alone, or at each number. */
-const stepwise = new Set(['Dense', 'Activation', 'ReLU', 'LeakyReLU', 'ELU', 'Softmax', 'LayerNormalization', 'Rescaling']);
+const stepwise = new Set([
+  'Dense',
+  'Activation',
+  'ReLU',
+  'LeakyReLU',
+  'ELU',
+  'Softmax',
+  'LayerNormalization',
+  'Rescaling',
+]);
 
 function timeDistributed(b: OnnxBuilder, layer: LayerJson, x: string): string {
   const inner = innerOf(layer);
-  if (!stepwise.has(inner.class_name)) throw refusal(layer, `a ${inner.class_name} at each step cannot be written as ONNX`);
+  if (!stepwise.has(inner.class_name))
+    throw refusal(layer, `a ${inner.class_name} at each step cannot be written as ONNX`);
   // The inner layer's weights have the wrapper's name.
   return writeLayer(b, { ...inner, config: { ...inner.config, name: layer.config.name } }, [x]);
 }
@@ -96,7 +160,10 @@ function batchNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
   return b.node('Add', [b.node('Mul', [x, b.constant(factor, [factor.length])]), b.constant(shift, [shift.length])]);
 }
 
-/** Products along one axis of each, of matrices or vectors; a vector is a matrix of one column, whose axis is left out again. */
+/**
+ * Products along one axis of each, of matrices or vectors; a vector is a matrix of one column, whose axis is left out
+ * again.
+ */
 function dot(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]): string {
   const given = numbers(layer.config.axes);
   const sides = [0, 1].map((i) => {
@@ -104,7 +171,8 @@ function dot(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]): strin
     const rank = b.ranks.get(input) ?? 0;
     const axis = given[i] ?? given[0] ?? 0;
     const along = axis < 0 ? axis + rank : axis;
-    if (along === 0) throw refusal(layer, `its axes are ${given.join(', ')}; axes behind the batch were wanted for ONNX`);
+    if (along === 0)
+      throw refusal(layer, `its axes are ${given.join(', ')}; axes behind the batch were wanted for ONNX`);
     const scaled = layer.config.normalize === true ? normalised(b, input, along) : input;
     const isVector = rank === 2;
     const matrix = isVector ? b.node('Unsqueeze', [scaled, b.integers(2)]) : scaled;
@@ -131,10 +199,13 @@ function layerNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
   const { config } = layer;
   const [axis = -1, ...more] = numbers(config.axis);
   const last = (b.ranks.get(x) ?? 0) - 1;
-  if ((axis !== -1 && axis !== last) || more.length > 0) throw refusal(layer, `its axis is ${[axis, ...more].join(', ')}; the last one was wanted for ONNX`);
+  if ((axis !== -1 && axis !== last) || more.length > 0)
+    throw refusal(layer, `its axis is ${[axis, ...more].join(', ')}; the last one was wanted for ONNX`);
   const mean = (values: string): string => b.node('ReduceMean', [values], { axes: [-1], keepdims: 1 });
   const off = b.node('Sub', [x, mean(x)]);
-  const spread = b.node('Sqrt', [b.node('Add', [mean(b.node('Mul', [off, off])), b.scalar(numberOr(config.epsilon, 1e-3))])]);
+  const spread = b.node('Sqrt', [
+    b.node('Add', [mean(b.node('Mul', [off, off])), b.scalar(numberOr(config.epsilon, 1e-3))]),
+  ]);
   const plain = b.node('Div', [off, spread]);
   const scaled = config.scale === false ? plain : b.node('Mul', [plain, b.weightConstant(layer, 'gamma')]);
   return config.center === false ? scaled : b.node('Add', [scaled, b.weightConstant(layer, 'beta')]);

@@ -1,7 +1,8 @@
 /**
- * Masks over the time axis, as ONNX nodes. A mask is [batch, time], 1 for steps that count and 0 for those that recurrent
- * layers pass over (tfjs: their output and state stay as they were). ONNX' recurrent nodes know no such steps: those that
- * count are brought to the front, in their order, and each step takes the output of the last one that counted.
+ * Masks over the time axis, as ONNX nodes. A mask is [batch, time], 1 for steps that count and 0 for those that
+ * recurrent layers pass over (tfjs: their output and state stay as they were). ONNX' recurrent nodes know no such
+ * steps: those that count are brought to the front, in their order, and each step takes the output of the last one that
+ * counted.
  */
 import { wrappedIn, type LayerJson } from '../shared/models/topology.js';
 import { numberOr, refusal, type OnnxBuilder } from './onnx-builder.js';
@@ -24,7 +25,10 @@ export function differs(b: OnnxBuilder, x: string, value: number): string {
   return b.node('Cast', [b.node('Not', [b.node('Equal', [x, b.scalar(value)])])], { to: float });
 }
 
-/** Layers that take a mask and give it on as it is, beside those that make one. @throws UserError 65 for what would use it otherwise */
+/**
+ * Layers that take a mask and give it on as it is, beside those that make one. @throws UserError 65 for what would use
+ * it otherwise
+ */
 export function passMask(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[], output: string): void {
   const [mask, ...others] = inputs.flatMap((input) => b.masks.get(input) ?? []);
   if (mask === undefined || b.masks.has(output)) return;

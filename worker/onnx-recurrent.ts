@@ -1,6 +1,6 @@
 /**
- * Recurrent layers as ONNX nodes. ONNX has time first, a direction axis, one row of gates a unit, in the order i o f c (LSTM)
- * or z r h (GRU), and two biases; tfjs has [in, gates] kernels in the order i f c o, or z r h, and one bias.
+ * Recurrent layers as ONNX nodes. ONNX has time first, a direction axis, one row of gates a unit, in the order i o f c
+ * (LSTM) or z r h (GRU), and two biases; tfjs has [in, gates] kernels in the order i f c o, or z r h, and one bias.
  */
 import { wrappedIn, type LayerJson } from '../shared/models/topology.js';
 import { recurrentActivation } from './onnx-activations.js';
@@ -38,14 +38,19 @@ export function recurrent(b: OnnxBuilder, layer: LayerJson, x: string): string {
 /** An RNN of one cell is the layer of that name; of several, one layer over the other. */
 export function ofCells(b: OnnxBuilder, layer: LayerJson, x: string): string {
   // The layer's own settings repeat its cell's.
-  const [cell, ...more] = wrappedIn({ cell: layer.config.cell }).flatMap((inner) => (inner.class_name === 'StackedRNNCells' ? wrappedIn(inner.config) : [inner]));
+  const [cell, ...more] = wrappedIn({ cell: layer.config.cell }).flatMap((inner) =>
+    inner.class_name === 'StackedRNNCells' ? wrappedIn(inner.config) : [inner],
+  );
   if (cell === undefined) throw refusal(layer, 'an RNN without cells cannot be written as ONNX');
   if (more.length === 0) return recurrent(b, { class_name: layerOf(cell), config: layer.config }, x);
   if (b.masks.has(x)) throw refusal(layer, 'masks over stacked cells cannot be written as ONNX');
   const isBackward = layer.config.go_backwards === true;
   const isWhole = layer.config.return_sequences === true;
   const out = [cell, ...more].reduce((steps, one, i) => {
-    const own = { class_name: layerOf(one), config: { ...one.config, name: layer.config.name, return_sequences: isWhole || i < more.length } };
+    const own = {
+      class_name: layerOf(one),
+      config: { ...one.config, name: layer.config.name, return_sequences: isWhole || i < more.length },
+    };
     return run(b, { layer: own, weightsOf: layer, prefix: `RNNCell_${i}/`, isBackward }, steps);
   }, x);
   return isBackward && isWhole ? backwards(b, out) : out;
@@ -57,8 +62,20 @@ function layerOf({ class_name: name }: LayerJson): string {
 
 /** Both directions, merged; each in the order of time. */
 export function bidirectional(b: OnnxBuilder, wrapper: LayerJson, inner: LayerJson, x: string): string {
-  if (inner.config.go_backwards === true) throw refusal(wrapper, 'its layer goes backwards by itself, which cannot be written as ONNX');
-  const [forward, backward] = ['forward', 'backward'].map((direction) => run(b, { layer: inner, weightsOf: wrapper, prefix: `${direction}_${nameOf(inner)}/`, isBackward: direction === 'backward' }, x));
+  if (inner.config.go_backwards === true)
+    throw refusal(wrapper, 'its layer goes backwards by itself, which cannot be written as ONNX');
+  const [forward, backward] = ['forward', 'backward'].map((direction) =>
+    run(
+      b,
+      {
+        layer: inner,
+        weightsOf: wrapper,
+        prefix: `${direction}_${nameOf(inner)}/`,
+        isBackward: direction === 'backward',
+      },
+      x,
+    ),
+  );
   if (forward === undefined || backward === undefined) throw new Error('two directions');
   switch (wrapper.config.merge_mode) {
     case 'sum':
@@ -81,7 +98,9 @@ function run(b: OnnxBuilder, cell: Cell, x: string): string {
   const mask = b.masks.get(x);
   if (mask === undefined) return node(b, cell, x, isWhole);
   const turned = (values: string): string => (cell.isBackward ? backwards(b, values) : values);
-  const out = overCounted(b, turned(x), turned(mask), (compact) => node(b, { ...cell, isBackward: false }, compact, true));
+  const out = overCounted(b, turned(x), turned(mask), (compact) =>
+    node(b, { ...cell, isBackward: false }, compact, true),
+  );
   return isWhole ? turned(out) : b.node('Gather', [out, b.constant(BigInt64Array.of(-1n), [])], { axis: 1 });
 }
 
@@ -92,20 +111,29 @@ function node(b: OnnxBuilder, { layer, weightsOf, prefix, isBackward }: Cell, x:
   const units = numberOr(layer.config.units, 0);
   const kernel = b.weight(weightsOf, `${prefix}kernel`);
   const recurrentKernel = b.weight(weightsOf, `${prefix}recurrent_kernel`);
-  const bias = layer.config.use_bias === false ? new Float32Array(kind.gates.length * units) : b.weight(weightsOf, `${prefix}bias`).values;
-  const rows = (values: Float32Array, inward: number): Float32Array => gatesFirst(values, { gates: kind.gates, inward, units });
+  const bias =
+    layer.config.use_bias === false
+      ? new Float32Array(kind.gates.length * units)
+      : b.weight(weightsOf, `${prefix}bias`).values;
+  const rows = (values: Float32Array, inward: number): Float32Array =>
+    gatesFirst(values, { gates: kind.gates, inward, units });
   const inward = kernel.shape[0] ?? 0;
   const biases = new Float32Array(2 * bias.length);
   biases.set(rows(bias, 1));
   const count = kind.gates.length * units;
   const inputs = [
-    b.node('Transpose', [x], { perm: [1, 0, 2] }), b.constant(rows(kernel.values, inward), [1, count, inward]),
-    b.constant(rows(recurrentKernel.values, units), [1, count, units]), b.constant(biases, [1, 2 * count]),
+    b.node('Transpose', [x], { perm: [1, 0, 2] }),
+    b.constant(rows(kernel.values, inward), [1, count, inward]),
+    b.constant(rows(recurrentKernel.values, units), [1, count, units]),
+    b.constant(biases, [1, 2 * count]),
   ];
   const activations = kind.activations.map((key) => recurrentActivation(layer, key));
   const attributes = {
-    hidden_size: units, direction: isBackward ? 'reverse' : 'forward', activations: activations.map(({ op }) => op),
-    activation_alpha: { floats: activations.map(({ alpha }) => alpha) }, activation_beta: { floats: activations.map(({ beta }) => beta) },
+    hidden_size: units,
+    direction: isBackward ? 'reverse' : 'forward',
+    activations: activations.map(({ op }) => op),
+    activation_alpha: { floats: activations.map(({ alpha }) => alpha) },
+    activation_beta: { floats: activations.map(({ beta }) => beta) },
   };
   const out = b.node(kind.op, inputs, attributes, isWhole ? 0 : 1);
   if (!isWhole) return b.node('Squeeze', [out, b.integers(0)]);
@@ -124,7 +152,8 @@ function gatesFirst(values: Float32Array, { gates, inward, units }: Gates): Floa
   const width = gates.length * units;
   gates.forEach((from, gate) => {
     for (let unit = 0; unit < units; unit++) {
-      for (let i = 0; i < inward; i++) out[(gate * units + unit) * inward + i] = values[i * width + from * units + unit] ?? 0;
+      for (let i = 0; i < inward; i++)
+        out[(gate * units + unit) * inward + i] = values[i * width + from * units + unit] ?? 0;
     }
   });
   return out;

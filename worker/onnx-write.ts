@@ -1,6 +1,12 @@
 /** An ONNX file from nodes and constants: the protobuf messages of onnx.proto3, IR 8, opset 17. Pure. */
 
-export type Attribute = number | readonly number[] | string | readonly string[] | { readonly float: number } | { readonly floats: readonly number[] };
+export type Attribute =
+  | number
+  | readonly number[]
+  | string
+  | readonly string[]
+  | { readonly float: number }
+  | { readonly floats: readonly number[] };
 
 export interface OnnxNode {
   readonly op: string;
@@ -29,14 +35,19 @@ const int64Type = 7;
 /** Float32 in and out, any number of rows: `input` [batch x inputShape] to `logits` [batch x classes]. */
 export function writeOnnx({ nodes, constants, inputShape }: OnnxGraph): Uint8Array {
   const graph = join(
-    ...nodes.map((node) => bytesField(1, nodeMessage(node))), text(2, 'student'), ...constants.map((one) => bytesField(5, tensorMessage(one))),
-    bytesField(11, valueInfo('input', inputShape)), bytesField(12, valueInfo('logits', ['classes'])),
+    ...nodes.map((node) => bytesField(1, nodeMessage(node))),
+    text(2, 'student'),
+    ...constants.map((one) => bytesField(5, tensorMessage(one))),
+    bytesField(11, valueInfo('input', inputShape)),
+    bytesField(12, valueInfo('logits', ['classes'])),
   );
   return join(integer(1, 8), text(2, 'stillhouse'), bytesField(7, graph), bytesField(8, integer(2, 17)));
 }
 
 function nodeMessage({ op, inputs, outputs, attributes }: OnnxNode): Uint8Array {
-  const own = Object.entries(attributes).map(([name, value]) => bytesField(5, join(text(1, name), attributeValue(value))));
+  const own = Object.entries(attributes).map(([name, value]) =>
+    bytesField(5, join(text(1, name), attributeValue(value))),
+  );
   return join(...inputs.map((name) => text(1, name)), ...outputs.map((name) => text(2, name)), text(4, op), ...own);
 }
 
@@ -60,11 +71,18 @@ function isTexts(value: Attribute): value is readonly string[] {
 
 function tensorMessage({ name, shape, values }: OnnxConstant): Uint8Array {
   const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return join(...shape.map((dim) => integer(1, dim)), integer(2, values instanceof Float32Array ? floatType : int64Type), text(8, name), bytesField(9, raw));
+  return join(
+    ...shape.map((dim) => integer(1, dim)),
+    integer(2, values instanceof Float32Array ? floatType : int64Type),
+    text(8, name),
+    bytesField(9, raw),
+  );
 }
 
 function valueInfo(name: string, shape: readonly (number | string)[]): Uint8Array {
-  const dims = ['batch', ...shape].map((dim) => (typeof dim === 'string' ? text(2, dim) : integer(1, dim))).map((dim) => bytesField(1, dim));
+  const dims = ['batch', ...shape]
+    .map((dim) => (typeof dim === 'string' ? text(2, dim) : integer(1, dim)))
+    .map((dim) => bytesField(1, dim));
   return join(text(1, name), bytesField(2, bytesField(1, join(integer(1, floatType), bytesField(2, join(...dims))))));
 }
 

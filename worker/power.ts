@@ -1,6 +1,6 @@
 /**
- * x ** y by + - * / alone, so that every machine has the same bits: Math.pow, exp and log differ between versions of Node.
- * About as good as float64: the relative error is below 1e-16 x (1 + |y ln x|) times a few. Pure.
+ * x ** y by + - * / alone, so that every machine has the same bits: Math.pow, exp and log differ between versions of
+ * Node. About as good as float64: the relative error is below 1e-16 x (1 + |y ln x|) times a few. Pure.
  */
 
 const ln2 = 0.6931471805599453;

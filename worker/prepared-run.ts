@@ -51,8 +51,17 @@ export class PreparedRun {
     this.uploads = new Uploads({ replica, giveBack: (slot) => this.giveBack(slot) });
     const { recipe, spec, manifest, teachers: paths, initialPath } = files;
     this.begin = {
-      type: 'begin', session: options.session, recipe, spec, teachers: welcome.teachers, manifest, files: paths, initialPath,
-      memory: replica.memory, slots, trainerSlots,
+      type: 'begin',
+      session: options.session,
+      recipe,
+      spec,
+      teachers: welcome.teachers,
+      manifest,
+      files: paths,
+      initialPath,
+      memory: replica.memory,
+      slots,
+      trainerSlots,
     };
   }
 
@@ -87,7 +96,11 @@ export interface RunFiles {
 /** Fetches all that a run needs but its data shards. @throws UserError, ProtocolError */
 export async function fetchRun(welcome: Down<'welcome'>, cache: ArtifactCache): Promise<RunFiles> {
   const recipe = recipeSchema.safeParse(welcome.recipe);
-  if (!recipe.success) throw new UserError(`the coordinator's recipe is not one of this version: ${z.prettifyError(recipe.error)}`, exitCodes.refused);
+  if (!recipe.success)
+    throw new UserError(
+      `the coordinator's recipe is not one of this version: ${z.prettifyError(recipe.error)}`,
+      exitCodes.refused,
+    );
   // Whoever waits for labels runs no teacher.
   const files = recipe.data.labels.wait ? [] : welcome.teachers.flatMap((teacher) => teacher.files);
   const [spec, manifest, initialPath, ...paths] = await Promise.all([
@@ -100,7 +113,11 @@ export async function fetchRun(welcome: Down<'welcome'>, cache: ArtifactCache): 
   return { recipe: recipe.data, spec, manifest, teachers, initialPath };
 }
 
-async function readJson<T>(cache: ArtifactCache, artifact: { sha256: string; bytes: number }, schema: z.ZodType<T>): Promise<T> {
+async function readJson<T>(
+  cache: ArtifactCache,
+  artifact: { sha256: string; bytes: number },
+  schema: z.ZodType<T>,
+): Promise<T> {
   const text = await readFile(await cache.fetch(artifact), 'utf8');
   const parsed = schema.safeParse(JSON.parse(text));
   if (!parsed.success) throw new ProtocolError(`artifact ${artifact.sha256}: ${z.prettifyError(parsed.error)}`);

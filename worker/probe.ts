@@ -1,6 +1,7 @@
 /**
  * The numerics probe of a worker that joins: micro-batch 0 of epoch 0 under the initial weights, labels and student's
- * gradient, twice. Equal digests on two workers mean equal bits; two digests on one mean a device that cannot repeat itself.
+ * gradient, twice. Equal digests on two workers mean equal bits; two digests on one mean a device that cannot repeat
+ * itself.
  */
 import { readFile } from 'node:fs/promises';
 import { ProtocolError } from '../shared/errors.js';
@@ -24,7 +25,10 @@ export interface ProbeOptions {
   readonly slot: number;
 }
 
-/** Leaves the initial weights in the student. A teacher that cannot label here fails its leases, too, and the recipe says what comes of it. */
+/**
+ * Leaves the initial weights in the student. A teacher that cannot label here fails its leases, too, and the recipe
+ * says what comes of it.
+ */
 export async function probe(options: ProbeOptions): Promise<Probe> {
   try {
     return await probeTwice(options);
@@ -58,9 +62,16 @@ async function probeTwice({ compute, recipe, manifest, initialPath, replica, slo
 
 function loadInitial(compute: RunCompute, replica: Replica, state: Uint8Array): void {
   const { plan } = replica;
-  if (state.byteLength !== plan.stateBytes) throw new ProtocolError(`the initial state has ${state.byteLength} bytes, this student's has ${plan.stateBytes}`);
+  if (state.byteLength !== plan.stateBytes)
+    throw new ProtocolError(`the initial state has ${state.byteLength} bytes, this student's has ${plan.stateBytes}`);
   const layout = layoutReplica(plan, 0);
-  const floats = Float32Array.from(new Float32Array(state.buffer.slice(state.byteOffset, state.byteOffset + state.byteLength)));
+  const floats = Float32Array.from(
+    new Float32Array(state.buffer.slice(state.byteOffset, state.byteOffset + state.byteLength)),
+  );
   const region = (at: number, length: number): Float32Array => floats.subarray(at / 4, at / 4 + length);
-  compute.student.load(region(layout.weights, plan.gradientFloats), region(layout.frozen, plan.frozenFloats), region(layout.moving, plan.movingFloats));
+  compute.student.load(
+    region(layout.weights, plan.gradientFloats),
+    region(layout.frozen, plan.frozenFloats),
+    region(layout.moving, plan.movingFloats),
+  );
 }

@@ -49,7 +49,9 @@ export class ReplicaFold {
   /** Starts from a snapshot's state. @throws ProtocolError when it is not this student's */
   load(state: Uint8Array, step: number): void {
     if (state.byteLength !== this.replica.plan.stateBytes) {
-      throw new ProtocolError(`a snapshot has ${state.byteLength} bytes of state, this student's has ${this.replica.plan.stateBytes}`);
+      throw new ProtocolError(
+        `a snapshot has ${state.byteLength} bytes of state, this student's has ${this.replica.plan.stateBytes}`,
+      );
     }
     this.#held = null;
     this.#control.withState(() => {
@@ -72,7 +74,8 @@ export class ReplicaFold {
     if (message.bytes !== 0 && message.bytes !== expected) {
       throw new ProtocolError(`a commit has ${message.bytes} bytes, this student's has ${expected}`);
     }
-    if (payload.byteLength !== 0 && payload.byteLength !== message.bytes) throw new ProtocolError('a commit is truncated');
+    if (payload.byteLength !== 0 && payload.byteLength !== message.bytes)
+      throw new ProtocolError('a commit is truncated');
     this.#held = { message, missing: null };
     if (message.bytes === 0) return;
     const target = this.replica.slotBytes(this.#slot, message.compression);
@@ -88,7 +91,8 @@ export class ReplicaFold {
   collect(message: Down<'commitChunk'>, payload: Uint8Array): void {
     if (message.step < this.step) return;
     const held = this.#held;
-    if (held === null || held.message.step !== message.step || held.missing === null) throw new ProtocolError(`a chunk of no commit (step ${message.step})`);
+    if (held === null || held.message.step !== message.step || held.missing === null)
+      throw new ProtocolError(`a chunk of no commit (step ${message.step})`);
     if (!held.missing.accept(message, payload)) return;
     held.missing = null;
     this.#checkDigest(held.message);
@@ -102,8 +106,8 @@ export class ReplicaFold {
   }
 
   /**
-   * Applies the held commit. `repeated`: it was applied before, nothing changes. `differs`: applied, and the state is not
-   * the coordinator's; this replica must not be used any more.
+   * Applies the held commit. `repeated`: it was applied before, nothing changes. `differs`: applied, and the state is
+   * not the coordinator's; this replica must not be used any more.
    */
   release(message: Down<'release'>): 'applied' | 'repeated' | 'differs' {
     if (message.step < this.step) return 'repeated';
@@ -120,7 +124,12 @@ export class ReplicaFold {
 
   #apply({ scalars, compression, bytes, momentCounts, step }: Down<'commit'>): void {
     const slot = bytes === 0 ? null : this.#slot;
-    this.replica.apply(scalars, slot, slot === null ? null : this.replica.readMoments(slot, momentCounts, compression), compression);
+    this.replica.apply(
+      scalars,
+      slot,
+      slot === null ? null : this.replica.readMoments(slot, momentCounts, compression),
+      compression,
+    );
     if (isDue('flip')) this.replica.weights[0] = (this.replica.weights[0] ?? 0) + 1;
     this.#control.step = step + 1;
     this.#stateHash = this.replica.hashState();

@@ -28,16 +28,37 @@ export interface ModelsOptions extends Omit<TeachingOptions, 'fetch' | 'alive'> 
 export function computeBackend(backend: Backend, options: ModelsOptions): ComputeBackend {
   const { name, gpu, version } = backend;
   const plugins = Object.fromEntries([...(options.plugins ?? [])].map(([plugin, { sha256 }]) => [plugin, sha256]));
-  return { name, gpu, version, plugins, open: (begin, fetch, alive) => openModels(backend, begin, { ...options, fetch, alive }) };
+  return {
+    name,
+    gpu,
+    version,
+    plugins,
+    open: (begin, fetch, alive) => openModels(backend, begin, { ...options, fetch, alive }),
+  };
 }
 
 /** @throws UserError when a model cannot be opened */
-async function openModels(backend: Backend, begin: Begin, options: ModelsOptions & TeachingOptions): Promise<RunCompute> {
+async function openModels(
+  backend: Backend,
+  begin: Begin,
+  options: ModelsOptions & TeachingOptions,
+): Promise<RunCompute> {
   const { recipe, spec, manifest } = begin;
   const plugins = await loadPlugins(Object.keys(recipe.losses.plugins ?? {}), options.plugins ?? new Map());
-  const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer, recipe.compression), { pairs: tapPairs(recipe.losses), plugins });
+  const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer, recipe.compression), {
+    pairs: tapPairs(recipe.losses),
+    plugins,
+  });
   const evaluation = manifest.eval === null ? null : new Samples(manifest.eval, manifest.preprocess, options.fetch);
-  return new RunModels({ backend, begin, student, teaching: new Teaching(backend, begin, options), train: trainSamples(recipe, manifest, options.fetch), evaluation, order: orderOf(recipe, manifest.train) });
+  return new RunModels({
+    backend,
+    begin,
+    student,
+    teaching: new Teaching(backend, begin, options),
+    train: trainSamples(recipe, manifest, options.fetch),
+    evaluation,
+    order: orderOf(recipe, manifest.train),
+  });
 }
 
 type Order = (epoch: number) => EpochOrder;
@@ -89,8 +110,13 @@ class RunModels implements RunCompute {
     this.student = parts.student;
     this.classes = parts.student.classes;
     const { recipe, teachers, manifest } = parts.begin;
-    this.specialties = new Map(teachers.flatMap(({ name, specialist }) => (specialist === undefined ? [] : [[name, specialist]])));
-    const { task = 'classes', train: { positions } } = manifest;
+    this.specialties = new Map(
+      teachers.flatMap(({ name, specialist }) => (specialist === undefined ? [] : [[name, specialist]])),
+    );
+    const {
+      task = 'classes',
+      train: { positions },
+    } = manifest;
     if (hasVectors(task)) this.goal = { task, means: manifest.eval?.targets?.means ?? [] };
     if (positions !== undefined) this.positions = positions;
     this.#kinds = labelKinds(recipe);
@@ -100,7 +126,11 @@ class RunModels implements RunCompute {
   async trainBatch(epoch: number, from: number, to: number, dropped: readonly string[] = []): Promise<MicroBatch> {
     const order = this.#parts.order(epoch);
     const ids = Uint32Array.from({ length: to - from }, (_, i) => order.at(from + i));
-    const { data: { augment }, ensemble, seed } = this.#parts.begin.recipe;
+    const {
+      data: { augment },
+      ensemble,
+      seed,
+    } = this.#parts.begin.recipe;
     const view = augment === undefined ? 0 : viewOf(augment, epoch);
     const own = await this.#parts.train.gather(ids, view);
     const mixed = augment?.mixup === undefined ? undefined : mixUp(own, augment.mixup, [seed, 'mixup', epoch, from]);
@@ -110,29 +140,61 @@ class RunModels implements RunCompute {
     const taught = this.#parts.teaching.without(dropped);
     const activations = await this.#activations(taught, inputs, ids.length);
     const soft = await taught.labels?.get(ids, { inputs, labels }, view, this.#kinds);
-    return { rows: ids.length, inputs, targets: { labels, weights, ...(this.positions === undefined ? {} : { isSequence: true }), ...(vectors === undefined ? {} : { vectors }), soft: soft === undefined ? null : new SoftLabels(soft, { combine: ensemble.combine, classes: this.classes, teachers: taught.teachers }), ...(mixed === undefined ? {} : { mixed }), ...(activations === null ? {} : { activations }) } };
+    return {
+      rows: ids.length,
+      inputs,
+      targets: {
+        labels,
+        weights,
+        ...(this.positions === undefined ? {} : { isSequence: true }),
+        ...(vectors === undefined ? {} : { vectors }),
+        soft:
+          soft === undefined
+            ? null
+            : new SoftLabels(soft, { combine: ensemble.combine, classes: this.classes, teachers: taught.teachers }),
+        ...(mixed === undefined ? {} : { mixed }),
+        ...(activations === null ? {} : { activations }),
+      },
+    };
   }
 
   /** Of the teachers that the losses compare inner values with; these are live always, and never kept. */
-  async #activations(taught: Taught, inputs: Float32Array, rows: number): Promise<ReadonlyMap<string, Activation> | null> {
+  async #activations(
+    taught: Taught,
+    inputs: Float32Array,
+    rows: number,
+  ): Promise<ReadonlyMap<string, Activation> | null> {
     const taps = this.#teacherTaps;
     const { positions } = this.#parts.begin.manifest.train;
     const ensemble = taps.size === 0 ? undefined : await taught.ensemble?.();
     if (ensemble === undefined) return null;
     const inner = new Map([...taps].map(([teacher, names]) => [teacher, names.filter((tap) => tap !== 'logits')]));
     const found = await ensemble.run(inputs, rows, { taps: inner, only: [...taps.keys()] });
-    const outputs = [...taps].filter(([, names]) => names.includes('logits')).map(([teacher]): [string, Activation] => [`${teacher}/logits`, { values: found.logits.get(teacher) ?? new Float32Array(0), shape: [...(positions === undefined ? [] : [positions]), this.classes] }]);
+    const outputs = [...taps]
+      .filter(([, names]) => names.includes('logits'))
+      .map(([teacher]): [string, Activation] => [
+        `${teacher}/logits`,
+        {
+          values: found.logits.get(teacher) ?? new Float32Array(0),
+          shape: [...(positions === undefined ? [] : [positions]), this.classes],
+        },
+      ]);
     return new Map([...found.taps, ...outputs]);
   }
 
   async evalBatch(from: number, to: number): Promise<MicroBatch> {
     const { evaluation } = this.#parts;
     if (evaluation === null) throw new Error('an evaluation of a run without evaluation data');
-    const { inputs, labels, vectors } = await evaluation.gather(Uint32Array.from({ length: to - from }, (_, i) => from + i));
+    const { inputs, labels, vectors } = await evaluation.gather(
+      Uint32Array.from({ length: to - from }, (_, i) => from + i),
+    );
     return { rows: to - from, inputs, targets: { labels, ...(vectors === undefined ? {} : { vectors }), soft: null } };
   }
 
-  async teacherLogits({ inputs, rows }: MicroBatch, dropped: readonly string[] = []): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
+  async teacherLogits(
+    { inputs, rows }: MicroBatch,
+    dropped: readonly string[] = [],
+  ): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
     const ensemble = await this.#parts.teaching.without(dropped).ensemble?.();
     if (ensemble === undefined) throw new Error('an evaluation of the teachers of a run without teachers');
     const teachers = await ensemble.logits(inputs, rows);

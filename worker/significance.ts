@@ -16,7 +16,10 @@ export interface PairedComparison extends Discordance {
 }
 
 /** @param isRight whether the model gets case i right, of so many */
-export function discordanceOf(cases: number, isRight: { readonly first: (i: number) => boolean; readonly second: (i: number) => boolean }): Discordance {
+export function discordanceOf(
+  cases: number,
+  isRight: { readonly first: (i: number) => boolean; readonly second: (i: number) => boolean },
+): Discordance {
   let [onlyFirst, onlySecond] = [0, 0];
   for (let i = 0; i < cases; i++) {
     const [a, b] = [isRight.first(i), isRight.second(i)];
@@ -26,16 +29,29 @@ export function discordanceOf(cases: number, isRight: { readonly first: (i: numb
   return { onlyFirst, onlySecond, p: exactMcNemar(onlyFirst, onlySecond) };
 }
 
-/** @param first, second logits [samples x classes] of the same samples; @param labels [samples], -1 for none: left out */
-export function compareOnSamples(first: Float32Array, second: Float32Array, labels: Int32Array, classes: number): PairedComparison {
+/**
+ * @param first, second logits [samples x classes] of the same samples; @param labels [samples], -1 for none: left out
+ */
+export function compareOnSamples(
+  first: Float32Array,
+  second: Float32Array,
+  labels: Int32Array,
+  classes: number,
+): PairedComparison {
   const samples = labels.reduce((count, label) => (label < 0 ? count : count + 1), 0);
   // No class is -1, so what has no label is right nowhere.
-  const rightIn = (logits: Float32Array) => (i: number): boolean => argMax(logits, i * classes, classes) === labels[i];
+  const rightIn =
+    (logits: Float32Array) =>
+    (i: number): boolean =>
+      argMax(logits, i * classes, classes) === labels[i];
   const found = discordanceOf(labels.length, { first: rightIn(first), second: rightIn(second) });
   return { ...found, difference: samples === 0 ? 0 : (found.onlyFirst - found.onlySecond) / samples };
 }
 
-/** min(1, 2 sum over i <= min(b, c) of C(b + c, i) / 2^(b + c)) (McNemar 1947, exact form); in log space, for any counts. */
+/**
+ * min(1, 2 sum over i <= min(b, c) of C(b + c, i) / 2^(b + c)) (McNemar 1947, exact form); in log space, for any
+ * counts.
+ */
 export function exactMcNemar(onlyFirst: number, onlySecond: number): number {
   const discordant = onlyFirst + onlySecond;
   let logTerm = -discordant * Math.LN2;

@@ -1,6 +1,7 @@
 /**
- * What the ensemble says of a micro-batch, as the losses ask for it: its mixture at a temperature, or the mean of its raw
- * logits. A temperature that changes in the run is mixed here, at its value in the step, from each teacher's logits.
+ * What the ensemble says of a micro-batch, as the losses ask for it: its mixture at a temperature, or the mean of its
+ * raw logits. A temperature that changes in the run is mixed here, at its value in the step, from each teacher's
+ * logits.
  */
 import { meanLogits, mix, normaliseWeights, type Combine } from './teachers/mixture.js';
 
@@ -23,7 +24,9 @@ export class SoftLabels {
 
   /** Log-probabilities at the temperature, [rows x classes]. */
   at(temperature: number): Float32Array {
-    return this.#get(`T=${temperature}`, () => mix(this.#mixing.combine, this.#outputs(temperature), this.#mixing.classes));
+    return this.#get(`T=${temperature}`, () =>
+      mix(this.#mixing.combine, this.#outputs(temperature), this.#mixing.classes),
+    );
   }
 
   /** The weighted mean of the raw logits, [rows x classes]. */

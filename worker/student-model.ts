@@ -43,7 +43,9 @@ interface Placed {
 export async function buildStudentModel(tf: TensorFlow, topology: Json): Promise<StudentModel> {
   checkLayers(topology);
   const model = await load(tf, topology);
-  const placed = childrenOf(modelOf(topology)).flatMap((child) => place(model, child, { path: [], isFrozen: !model.trainable }));
+  const placed = childrenOf(modelOf(topology)).flatMap((child) =>
+    place(model, child, { path: [], isFrozen: !model.trainable }),
+  );
   for (const { layer, className } of placed) if (className === 'Conv2D') unfuse(tf, layer);
   const norms = new Map<string, Norm>();
   const weights = placed.flatMap((one) => {
@@ -87,7 +89,10 @@ function weightsOf(tf: TensorFlow, { layer, isFrozen }: Placed, norm: Norm | nul
     const name = weight.originalName;
     const kind = kindOf(name, { isFrozen, isNorm: norm !== null });
     const base = { name, layer: name.slice(0, name.lastIndexOf('/')), shape: [...variable.shape], kind };
-    return { spec: norm !== null && (kind === 'mean' || kind === 'variance') ? { ...base, momentum: norm.momentum } : base, variable };
+    return {
+      spec: norm !== null && (kind === 'mean' || kind === 'variance') ? { ...base, momentum: norm.momentum } : base,
+      variable,
+    };
   });
 }
 
@@ -100,7 +105,11 @@ function kindOf(name: string, { isFrozen, isNorm }: { isFrozen: boolean; isNorm:
 function checkNames(weights: readonly LiveWeight[]): void {
   const seen = new Set<string>();
   for (const { spec } of weights) {
-    if (seen.has(spec.name)) throw new UserError(`student: two weights are named ${spec.name}; give its layers names of their own`, exitCodes.data);
+    if (seen.has(spec.name))
+      throw new UserError(
+        `student: two weights are named ${spec.name}; give its layers names of their own`,
+        exitCodes.data,
+      );
     seen.add(spec.name);
   }
 }

@@ -1,4 +1,7 @@
-/** Inner values of a student: its own layers by name, each after its activation, and `logits` for what it gives, its last output. */
+/**
+ * Inner values of a student: its own layers by name, each after its activation, and `logits` for what it gives, its
+ * last output.
+ */
 import type { LayersModel, SymbolicTensor, layers } from '@tensorflow/tfjs';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import type { TensorFlow } from './backends/backend.js';
@@ -8,7 +11,10 @@ import { zeroedTopology } from './student-topology.js';
 type Layer = layers.Layer;
 
 /** Every tap that the student has and one sample's shape, from the input to the output. */
-export async function studentTapShapes(tf: TensorFlow, spec: StudentSpec): Promise<{ name: string; shape: number[] }[]> {
+export async function studentTapShapes(
+  tf: TensorFlow,
+  spec: StudentSpec,
+): Promise<{ name: string; shape: number[] }[]> {
   const { model } = await buildStudentModel(tf, zeroedTopology(spec.topology));
   try {
     const found = model.layers.flatMap((layer) => {
@@ -16,7 +22,10 @@ export async function studentTapShapes(tf: TensorFlow, spec: StudentSpec): Promi
       if (shape === undefined || layer.getClassName() === 'InputLayer' || shape.some((dim) => dim === null)) return [];
       return [{ name: layer.name, shape: shape.map((dim) => dim ?? 0) }];
     });
-    return [...found.filter(({ name }) => name !== 'logits'), { name: 'logits', shape: [...(spec.positions === undefined ? [] : [spec.positions]), spec.classes] }];
+    return [
+      ...found.filter(({ name }) => name !== 'logits'),
+      { name: 'logits', shape: [...(spec.positions === undefined ? [] : [spec.positions]), spec.classes] },
+    ];
   } finally {
     model.dispose();
   }
@@ -38,7 +47,10 @@ export function withTaps(tf: TensorFlow, model: LayersModel, taps: readonly stri
     if (!outputs.includes(output)) outputs.push(output);
     return [tap, outputs.indexOf(output)];
   });
-  return { model: outputs.length === model.outputs.length ? model : tf.model({ inputs: model.inputs, outputs }), outputOf: new Map(places) };
+  return {
+    model: outputs.length === model.outputs.length ? model : tf.model({ inputs: model.inputs, outputs }),
+    outputOf: new Map(places),
+  };
 }
 
 /** Undefined for a layer that is used more than once, or gives more than one value. */

@@ -12,7 +12,10 @@ export function seededTopology(topology: Json, seed: number): Json {
     const config = asJson(initializer.config);
     const own = keyedSeed([seed, 'initial', ...key]);
     if (initializer.class_name !== 'Orthogonal') return { ...initializer, config: { ...config, seed: own } };
-    return { class_name: orthogonalClass, config: { gain: typeof config.gain === 'number' ? config.gain : 1, seed: own } };
+    return {
+      class_name: orthogonalClass,
+      config: { gain: typeof config.gain === 'number' ? config.gain : 1, seed: own },
+    };
   });
 }
 
@@ -43,12 +46,15 @@ function placeOf(value: unknown): string | null {
 }
 
 /**
- * The same model without the softmax at the end of any of its outputs (of several labels: the sigmoid), also of one that
- * is the same at each position: losses and
- * evaluation want logits. Of regression it stays as it is.
+ * The same model without the softmax at the end of any of its outputs (of several labels: the sigmoid), also of one
+ * that is the same at each position: losses and evaluation want logits. Of regression it stays as it is.
  * @param file for messages @throws UserError 65 when it is no topology of a model
  */
-export function logitsTopology(topology: Json, file: string, task: Task = 'classes'): { readonly topology: Json; readonly stripped: boolean } {
+export function logitsTopology(
+  topology: Json,
+  file: string,
+  task: Task = 'classes',
+): { readonly topology: Json; readonly stripped: boolean } {
   const copy = structuredClone(topology);
   const stripped = lastLayers(modelFrom(copy, file)).map((layer) => without(layer, task));
   return stripped.includes(true) ? { topology: copy, stripped: true } : { topology, stripped: false };
@@ -83,7 +89,9 @@ function lastLayers(model: Json): LayerJson[] {
   const layers = Array.isArray(config.layers) ? config.layers.filter(isJson) : [];
   const names = outputLayers({ config });
   const last = names.length === 0 ? layers.slice(-1) : layers.filter((layer) => names.includes(placeOf(layer) ?? ''));
-  return last.flatMap((layer) => (isJson(layer.config) && Array.isArray(layer.config.layers) ? lastLayers(layer) : isLayer(layer) ? [layer] : []));
+  return last.flatMap((layer) =>
+    isJson(layer.config) && Array.isArray(layer.config.layers) ? lastLayers(layer) : isLayer(layer) ? [layer] : [],
+  );
 }
 
 function isLayer(value: Json): value is LayerJson {

@@ -55,7 +55,10 @@ export class Student implements StudentCompute {
   /** With the taps that pairs compare as further outputs. */
   readonly #tapped: TappedModel;
 
-  private constructor(tf: TensorFlow, options: { spec: StudentSpec; plan: ReplicaPlan; built: StudentModel } & StudentLosses) {
+  private constructor(
+    tf: TensorFlow,
+    options: { spec: StudentSpec; plan: ReplicaPlan; built: StudentModel } & StudentLosses,
+  ) {
     this.#tf = tf;
     this.#plan = options.plan;
     this.#built = options.built;
@@ -65,19 +68,42 @@ export class Student implements StudentCompute {
     this.#exits = options.spec.exits ?? [];
     this.#pairs = options.pairs;
     this.#plugins = options.plugins;
-    this.#tapped = withTaps(tf, options.built.model, options.pairs.flatMap(({ student, to }) => (to === null ? [student] : [student, to])));
-    this.#adapters = new Map(options.spec.weights.filter(({ adapter }) => adapter === true).map(({ name, shape }) => [name, tf.variable(tf.zeros([...shape]))]));
-    const variables = new Map([...options.built.weights.map(({ spec, variable }) => [spec.name, variable] as const), ...this.#adapters]);
+    this.#tapped = withTaps(
+      tf,
+      options.built.model,
+      options.pairs.flatMap(({ student, to }) => (to === null ? [student] : [student, to])),
+    );
+    this.#adapters = new Map(
+      options.spec.weights
+        .filter(({ adapter }) => adapter === true)
+        .map(({ name, shape }) => [name, tf.variable(tf.zeros([...shape]))]),
+    );
+    const variables = new Map([
+      ...options.built.weights.map(({ spec, variable }) => [spec.name, variable] as const),
+      ...this.#adapters,
+    ]);
     this.#places = options.plan.tensors.map(({ spec, region, offset, size }) => {
       const variable = variables.get(spec.name);
-      if (variable === undefined || variable.size !== size) throw new Error(`the student's topology has no weight ${spec.name} of ${size} values`);
+      if (variable === undefined || variable.size !== size)
+        throw new Error(`the student's topology has no weight ${spec.name} of ${size} values`);
       return { variable, region, offset, size };
     });
   }
 
   /** @throws UserError 65 when the topology cannot be built or trained */
-  static async build(tf: TensorFlow, spec: StudentSpec, plan: ReplicaPlan, { pairs = [], plugins = new Map() }: Partial<StudentLosses> = {}): Promise<Student> {
-    return new Student(tf, { spec, plan, built: await buildStudentModel(tf, zeroedTopology(spec.topology)), pairs, plugins });
+  static async build(
+    tf: TensorFlow,
+    spec: StudentSpec,
+    plan: ReplicaPlan,
+    { pairs = [], plugins = new Map() }: Partial<StudentLosses> = {},
+  ): Promise<Student> {
+    return new Student(tf, {
+      spec,
+      plan,
+      built: await buildStudentModel(tf, zeroedTopology(spec.topology)),
+      pairs,
+      plugins,
+    });
   }
 
   /** Copies the replica's regions into the model, at once. */
@@ -92,11 +118,18 @@ export class Student implements StudentCompute {
   }
 
   /**
-   * The gradient of the micro-batch's share of the total loss, written into `out` (gradientFloats floats, laid out as the
-   * replica's weights, zero where tfjs returns none). Without a term that applies nothing is computed.
+   * The gradient of the micro-batch's share of the total loss, written into `out` (gradientFloats floats, laid out as
+   * the replica's weights, zero where tfjs returns none). Without a term that applies nothing is computed.
    */
-  async gradients(inputs: Float32Array, rows: number, targets: Targets, step: StepContext, out: Float32Array): Promise<GradientResult> {
-    if (applicableTerms(targets, step).size === 0) return { hasGradient: false, sums: { samples: rows }, moments: null };
+  async gradients(
+    inputs: Float32Array,
+    rows: number,
+    targets: Targets,
+    step: StepContext,
+    out: Float32Array,
+  ): Promise<GradientResult> {
+    if (applicableTerms(targets, step).size === 0)
+      return { hasGradient: false, sums: { samples: rows }, moments: null };
     const norms = step.isProbed === true ? this.#norms(inputs, rows, targets, step) : {};
     let loss: TotalLoss | null = null;
     out.fill(0);
@@ -111,26 +144,38 @@ export class Student implements StudentCompute {
         if (gradient !== undefined) out.set(gradient.dataSync(), offset);
       }
     });
-    return { hasGradient: true, sums: { samples: rows, ...sumsOf(loss), ...norms }, moments: takeMoments(this.#plan.norms, this.#built.norms) };
+    return {
+      hasGradient: true,
+      sums: { samples: rows, ...sumsOf(loss), ...norms },
+      moments: takeMoments(this.#plan.norms, this.#built.norms),
+    };
   }
 
   /** `gradient.<term>`: the norm of each weighted term's gradient with respect to the student's own weights. */
   #norms(inputs: Float32Array, rows: number, targets: Targets, step: StepContext): Record<string, number> {
     const own = this.#trained().filter(({ variable }) => ![...this.#adapters.values()].includes(variable));
-    return Object.fromEntries([...applicableTerms(targets, step).keys()].map((term) => {
-      const alone = { ...step, losses: onlyLoss(step.losses, term) };
-      const found = this.#tf.tidy(() => {
-        const gradients = this.#backward(this.#batch(inputs, rows), step, (outputs) => this.#gradientsOf(this.#loss(outputs, targets, alone)));
-        return norm(own.flatMap(({ variable }) => gradients[variable.name]?.dataSync() ?? []));
-      });
-      takeMoments(this.#plan.norms, this.#built.norms);
-      return [`gradient.${term}`, found];
-    }));
+    return Object.fromEntries(
+      [...applicableTerms(targets, step).keys()].map((term) => {
+        const alone = { ...step, losses: onlyLoss(step.losses, term) };
+        const found = this.#tf.tidy(() => {
+          const gradients = this.#backward(this.#batch(inputs, rows), step, (outputs) =>
+            this.#gradientsOf(this.#loss(outputs, targets, alone)),
+          );
+          return norm(own.flatMap(({ variable }) => gradients[variable.name]?.dataSync() ?? []));
+        });
+        takeMoments(this.#plan.norms, this.#built.norms);
+        return [`gradient.${term}`, found];
+      }),
+    );
   }
 
   #loss([logits, ...others]: readonly Activation[], targets: Targets, step: StepContext): TotalLoss {
     const exits = others.slice(0, this.#exits.length).map(({ values }) => values);
-    return totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, { exits, pairs: this.#activations(others.slice(exits.length), targets), plugins: this.#plugins });
+    return totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, {
+      exits,
+      pairs: this.#activations(others.slice(exits.length), targets),
+      plugins: this.#plugins,
+    });
   }
 
   /** Of the logits, the earlier exits, and each pair's tap. */
@@ -140,7 +185,11 @@ export class Student implements StudentCompute {
 
   /** [rows x classes], in inference mode, by the moving values; of every exit. */
   outputs(inputs: Float32Array, rows: number): StudentOutputs {
-    const values = this.#tf.tidy(() => tensorsIn(this.#tf, this.#built.model.apply(this.#batch(inputs, rows), { training: false })).map((tensor) => asFloats(tensor.dataSync())));
+    const values = this.#tf.tidy(() =>
+      tensorsIn(this.#tf, this.#built.model.apply(this.#batch(inputs, rows), { training: false })).map((tensor) =>
+        asFloats(tensor.dataSync()),
+      ),
+    );
     const logits = values.at(-1);
     if (logits === undefined) throw new Error('the student gives no logits');
     return { logits, exits: new Map(this.#exits.map((name, i) => [name, values[i] ?? new Float32Array(0)])) };
@@ -165,7 +214,10 @@ export class Student implements StudentCompute {
     return this.#tf.tensor(inputs.slice(0, size), [rows, ...this.#inputShape]);
   }
 
-  /** In training: the logits, the earlier exits, each pair's tap behind its adapter, and the later taps that pairs take for their teacher. */
+  /**
+   * In training: the logits, the earlier exits, each pair's tap behind its adapter, and the later taps that pairs take
+   * for their teacher.
+   */
   #outputs(inputs: Tensor): Tensor[] {
     const tensors = tensorsIn(this.#tf, this.#tapped.model.apply(inputs, { training: true }));
     const tapOf = (tap: string): Tensor => {
@@ -174,7 +226,14 @@ export class Student implements StudentCompute {
       return tensor;
     };
     const exits = this.#exits.length;
-    return [...tensors.slice(exits, exits + 1), ...tensors.slice(0, exits), ...this.#pairs.map((pair) => applyAdapter(this.#tf, pair, tapOf(pair.student), (name) => this.#adapter(pair, name))), ...this.#later().map(tapOf)];
+    return [
+      ...tensors.slice(exits, exits + 1),
+      ...tensors.slice(0, exits),
+      ...this.#pairs.map((pair) =>
+        applyAdapter(this.#tf, pair, tapOf(pair.student), (name) => this.#adapter(pair, name)),
+      ),
+      ...this.#later().map(tapOf),
+    ];
   }
 
   #adapter({ key }: TapPair, name: string): Variable {
@@ -191,23 +250,40 @@ export class Student implements StudentCompute {
   /** @param taps as `#outputs` gives them behind the exits */
   #activations(taps: readonly Activation[], targets: Targets): PairActivations {
     const later = new Map(this.#later().map((tap, i) => [tap, taps[this.#pairs.length + i]]));
-    return new Map(this.#pairs.map((pair, i) => {
-      const [student, teacher] = [taps[i], pair.teacher === null ? later.get(pair.to ?? '') : targets.activations?.get(pair.teacher)];
-      if (student === undefined || teacher === undefined) throw new Error(`no values for ${pair.teacher ?? pair.to ?? ''}`);
-      return [pair.key, this.#positions === undefined ? { student, teacher } : { student: atPosition(student), teacher: atPosition(teacher) }];
-    }));
+    return new Map(
+      this.#pairs.map((pair, i) => {
+        const [student, teacher] = [
+          taps[i],
+          pair.teacher === null ? later.get(pair.to ?? '') : targets.activations?.get(pair.teacher),
+        ];
+        if (student === undefined || teacher === undefined)
+          throw new Error(`no values for ${pair.teacher ?? pair.to ?? ''}`);
+        return [
+          pair.key,
+          this.#positions === undefined
+            ? { student, teacher }
+            : { student: atPosition(student), teacher: atPosition(teacher) },
+        ];
+      }),
+    );
   }
 
   /**
    * Gradients by variable, given those of the outputs; null: none, a constant. The loss itself is no tfjs operation:
    * labels are constants, and its gradients enter as such.
    */
-  #backward(inputs: Tensor, { dropoutKey }: StepContext, lossGradients: (outputs: readonly Activation[]) => (Float32Array | null)[]): Record<string, Tensor> {
+  #backward(
+    inputs: Tensor,
+    { dropoutKey }: StepContext,
+    lossGradients: (outputs: readonly Activation[]) => (Float32Array | null)[],
+  ): Record<string, Tensor> {
     const tf = this.#tf;
     seedDropout(this.#built.dropouts, dropoutKey);
     const head = tf.customGrad((...given) => {
       const outputs = given.filter((output) => output instanceof tf.Tensor);
-      const gradients = lossGradients(outputs.map((output) => ({ values: asFloats(output.dataSync()), shape: output.shape.slice(1) })));
+      const gradients = lossGradients(
+        outputs.map((output) => ({ values: asFloats(output.dataSync()), shape: output.shape.slice(1) })),
+      );
       const gradientOf = (output: Tensor, i: number): Tensor => {
         const values = gradients[i] ?? null;
         return values === null ? tf.zerosLike(output) : tf.tensor(values, output.shape);

@@ -1,7 +1,7 @@
 /**
- * What a model's outputs say about its quality where samples have target vectors. Pure: arrays in, sums and figures out.
- * Sums of parts add up; figures are made of the whole's. A label applies where its target, or its probability, is at least
- * a half, which is a logit of at least 0.
+ * What a model's outputs say about its quality where samples have target vectors. Pure: arrays in, sums and figures
+ * out. Sums of parts add up; figures are made of the whole's. A label applies where its target, or its probability, is
+ * at least a half, which is a logit of at least 0.
  */
 
 export interface Judged {
@@ -86,14 +86,15 @@ export function multiLabelSums(judged: Judged): MultiLabelSums {
 
 /**
  * How much more often labels are told where they apply than their frequencies would have it: the sum over rows of
- * s = sum_k (target_k - frequency_k) [label k is told], whose mean is 0 for whoever does not look at the sample, and the sum
- * of s^2, by which chance can be told.
+ * s = sum_k (target_k - frequency_k) [label k is told], whose mean is 0 for whoever does not look at the sample, and
+ * the sum of s^2, by which chance can be told.
  */
 export function skillOf(judged: Judged, frequencies: readonly number[]): { skill: number; skillSquares: number } {
   let [skill, skillSquares] = [0, 0];
   eachRow(judged, (at) => {
     let own = 0;
-    for (let k = 0; k < judged.width; k++) if ((judged.outputs[at + k] ?? 0) >= 0) own += (judged.vectors[at + k] ?? 0) - (frequencies[k] ?? 0);
+    for (let k = 0; k < judged.width; k++)
+      if ((judged.outputs[at + k] ?? 0) >= 0) own += (judged.vectors[at + k] ?? 0) - (frequencies[k] ?? 0);
     skill += own;
     skillSquares += own * own;
   });
@@ -124,7 +125,8 @@ export function alike(first: Float32Array, second: Float32Array): number {
 }
 
 /**
- * Average precision of a ranking: the mean, over those that apply, of the precision down to each (equal scores are one step).
+ * Average precision of a ranking: the mean, over those that apply, of the precision down to each (equal scores are one
+ * step).
  * @param scores, applies of the same samples @returns null where none applies
  */
 export function averagePrecision(scores: ArrayLike<number>, applies: readonly boolean[]): number | null {

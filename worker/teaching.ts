@@ -69,21 +69,43 @@ export class Teaching {
     const { manifest, recipe } = this.#begin;
     const teachers = this.#begin.teachers.filter(({ name }) => !dropped.includes(name));
     const whole = (): Promise<Ensemble> => (this.#opened ??= this.#open());
-    const ensemble = this.#begin.teachers.length === 0 ? null : onceMade(dropped.length === 0 ? whole : async () => (await whole()).without(dropped, ensembleFormOf(recipe, teachers, manifest.train.shape)));
-    if (manifest.labels !== undefined) return { teachers, ensemble, labels: new FileLabels(manifest.labels, manifest.train, this.#options.fetch) };
+    const ensemble =
+      this.#begin.teachers.length === 0
+        ? null
+        : onceMade(
+            dropped.length === 0
+              ? whole
+              : async () => (await whole()).without(dropped, ensembleFormOf(recipe, teachers, manifest.train.shape)),
+          );
+    if (manifest.labels !== undefined)
+      return { teachers, ensemble, labels: new FileLabels(manifest.labels, manifest.train, this.#options.fetch) };
     return { teachers, ensemble, labels: ensemble === null ? null : this.#labels(dropped, teachers, ensemble) };
   }
 
   /** What the coordinator gathers are the labels of all teachers: without some, every worker keeps its own. */
-  #labels(dropped: readonly string[], teachers: readonly TeacherSpec[], ensemble: () => Promise<Ensemble>): Labels | null {
+  #labels(
+    dropped: readonly string[],
+    teachers: readonly TeacherSpec[],
+    ensemble: () => Promise<Ensemble>,
+  ): Labels | null {
     const { labels, labelPeers, warn, alive } = this.#options;
-    return openRunLabels({ source: { ...this.#begin, teachers }, ensemble, home: labels ?? null, warn, alive, peers: dropped.length === 0 ? (labelPeers ?? null) : null });
+    return openRunLabels({
+      source: { ...this.#begin, teachers },
+      ensemble,
+      home: labels ?? null,
+      warn,
+      alive,
+      peers: dropped.length === 0 ? (labelPeers ?? null) : null,
+    });
   }
 
   #open(): Promise<Ensemble> {
     const { recipe, manifest, teachers, files } = this.#begin;
     return Ensemble.open(teachers, files, {
-      ...ensembleFormOf(recipe, teachers, manifest.train.shape), temperature: baseTemperature(recipe.losses), openTensorFlow: async () => this.#backend.tf, warn: this.#options.warn,
+      ...ensembleFormOf(recipe, teachers, manifest.train.shape),
+      temperature: baseTemperature(recipe.losses),
+      openTensorFlow: async () => this.#backend.tf,
+      warn: this.#options.warn,
     });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Writes a functional tfjs LayersModel layer by layer: topology JSON in the Keras spelling, weight specs in its order, and
- * initial weights from keyed streams, so that they depend on the seed and the weight's name alone.
+ * Writes a functional tfjs LayersModel layer by layer: topology JSON in the Keras spelling, weight specs in its order,
+ * and initial weights from keyed streams, so that they depend on the seed and the weight's name alone.
  */
 import { sizeOf, type StudentSpec, type WeightSpec } from '../shared/models/student-spec.js';
 import { randomStream } from '../shared/random.js';
@@ -41,7 +41,14 @@ export class TopologyBuilder {
     this.#inputShape = inputShape;
     this.#options = options;
     this.position = { layer: 'input', shape: inputShape };
-    this.#layers.push(layerJson('InputLayer', 'input', { batch_input_shape: [null, ...inputShape], dtype: 'float32', sparse: false }, []));
+    this.#layers.push(
+      layerJson(
+        'InputLayer',
+        'input',
+        { batch_input_shape: [null, ...inputShape], dtype: 'float32', sparse: false },
+        [],
+      ),
+    );
   }
 
   get channels(): number {
@@ -57,7 +64,13 @@ export class TopologyBuilder {
   }
 
   dropout(rate: number): void {
-    if (rate > 0) this.#add('Dropout', `dropout_${this.position.layer}`, { rate, noise_shape: null, seed: null }, this.position.shape);
+    if (rate > 0)
+      this.#add(
+        'Dropout',
+        `dropout_${this.position.layer}`,
+        { rate, noise_shape: null, seed: null },
+        this.position.shape,
+      );
   }
 
   relu(name: string): void {
@@ -85,7 +98,12 @@ export class TopologyBuilder {
     if (batchNorm) this.#normAndRelu(name, true);
   }
 
-  dense(name: string, units: number, activation: string, { useBias = true, gain = 'glorot' }: { useBias?: boolean; gain?: 'he' | 'glorot' } = {}): void {
+  dense(
+    name: string,
+    units: number,
+    activation: string,
+    { useBias = true, gain = 'glorot' }: { useBias?: boolean; gain?: 'he' | 'glorot' } = {},
+  ): void {
     const fanIn = this.channels;
     this.#add('Dense', name, { units, activation, use_bias: useBias, ...initializers(gain) }, [units]);
     this.#kernel(name, [fanIn, units], limitOf(gain, fanIn, units));
@@ -97,8 +115,15 @@ export class TopologyBuilder {
     const [height = 1, width = 1, channels = 1] = this.position.shape;
     const activation = isActive && !batchNorm ? 'relu' : 'linear';
     const config = {
-      filters, kernel_size: [size, size], strides: [stride, stride], padding: 'same', data_format: 'channels_last', dilation_rate: [1, 1],
-      activation, use_bias: !batchNorm, ...initializers('he'),
+      filters,
+      kernel_size: [size, size],
+      strides: [stride, stride],
+      padding: 'same',
+      data_format: 'channels_last',
+      dilation_rate: [1, 1],
+      activation,
+      use_bias: !batchNorm,
+      ...initializers('he'),
     };
     this.#add('Conv2D', name, config, [Math.ceil(height / stride), Math.ceil(width / stride), filters]);
     this.#kernel(name, [size, size, channels, filters], limitOf('he', size * size * channels, 0));
@@ -107,8 +132,8 @@ export class TopologyBuilder {
   }
 
   /**
-   * A classifier of its own at the position, which stays where it is. Maps go through a convolution of their own at half
-   * the size first, so that the exit's needs do not bend the layers that the answer shares with it, and end as the
+   * A classifier of its own at the position, which stays where it is. Maps go through a convolution of their own at
+   * half the size first, so that the exit's needs do not bend the layers that the answer shares with it, and end as the
    * student's own do: flat, or averaged.
    */
   exit(classes: number, end: 'flat' | 'averaged'): void {
@@ -127,15 +152,29 @@ export class TopologyBuilder {
 
   /** The finished student, whose output is the position's, after its exits. */
   finish(classes: number): { spec: StudentSpec; weights: Map<string, Float32Array> } {
-    const config = { name: this.#name, trainable: true, layers: this.#layers, input_layers: [['input', 0, 0]], output_layers: [...this.#exits, this.position.layer].map((layer) => [layer, 0, 0]) };
+    const config = {
+      name: this.#name,
+      trainable: true,
+      layers: this.#layers,
+      input_layers: [['input', 0, 0]],
+      output_layers: [...this.#exits, this.position.layer].map((layer) => [layer, 0, 0]),
+    };
     const topology = { class_name: 'Model', config, keras_version: '2.1.6', backend: 'tensor_flow.js' };
     const exits = this.#exits.length === 0 ? {} : { exits: this.#exits };
-    return { spec: { topology, weights: this.#specs, inputShape: [...this.#inputShape], classes, ...exits }, weights: this.#weights };
+    return {
+      spec: { topology, weights: this.#specs, inputShape: [...this.#inputShape], classes, ...exits },
+      weights: this.#weights,
+    };
   }
 
   #normAndRelu(name: string, isActive: boolean): void {
     const norm = `${name}_norm`;
-    this.#add('BatchNormalization', norm, { axis: -1, momentum, epsilon, center: true, scale: true }, this.position.shape);
+    this.#add(
+      'BatchNormalization',
+      norm,
+      { axis: -1, momentum, epsilon, center: true, scale: true },
+      this.position.shape,
+    );
     const { channels } = this;
     this.#constant(`${norm}/gamma`, channels, 1);
     this.#constant(`${norm}/beta`, channels, 0);
@@ -144,7 +183,13 @@ export class TopologyBuilder {
     if (isActive) this.relu(`${name}_relu`);
   }
 
-  #add(className: string, name: string, config: Json, shape: readonly number[], from: readonly string[] = [this.position.layer]): void {
+  #add(
+    className: string,
+    name: string,
+    config: Json,
+    shape: readonly number[],
+    from: readonly string[] = [this.position.layer],
+  ): void {
     this.#layers.push(layerJson(className, name, config, from));
     this.position = { layer: name, shape };
   }
@@ -154,7 +199,10 @@ export class TopologyBuilder {
     const name = `${layer}/kernel`;
     const stream = randomStream([this.#options.seed, 'initial', name]);
     this.#specs.push({ name, layer, shape, kind: 'trained', ...this.#aside() });
-    this.#weights.set(name, Float32Array.from({ length: sizeOf(shape) }, () => (2 * stream.float() - 1) * limit));
+    this.#weights.set(
+      name,
+      Float32Array.from({ length: sizeOf(shape) }, () => (2 * stream.float() - 1) * limit),
+    );
   }
 
   #aside(): Pick<WeightSpec, 'exit'> {
@@ -169,7 +217,12 @@ export class TopologyBuilder {
 }
 
 function layerJson(className: string, name: string, config: Json, from: readonly string[]): Json {
-  return { name, class_name: className, config: { name, trainable: true, ...config }, inbound_nodes: from.length === 0 ? [] : [from.map((layer) => [layer, 0, 0, {}])] };
+  return {
+    name,
+    class_name: className,
+    config: { name, trainable: true, ...config },
+    inbound_nodes: from.length === 0 ? [] : [from.map((layer) => [layer, 0, 0, {}])],
+  };
 }
 
 /** He et al. 2015: sqrt(6 / fan in), before a ReLU; Glorot and Bengio 2010: sqrt(6 / (fan in + fan out)). */

@@ -148,7 +148,10 @@ export class Control {
     return Atomics.load(this.#ints, stepAt);
   }
 
-  /** Runs `body` while no other thread reads or changes the replica's state. Both sides hold it for one copy or one update. */
+  /**
+   * Runs `body` while no other thread reads or changes the replica's state. Both sides hold it for one copy or one
+   * update.
+   */
   withState<T>(body: () => T): T {
     while (Atomics.compareExchange(this.#ints, lockAt, 0, 1) !== 0) Atomics.wait(this.#ints, lockAt, 1);
     try {

@@ -23,7 +23,10 @@ export class TrainerShell {
   readonly #backend: ComputeBackend;
   readonly #control: Control;
   readonly #link: LinkPort;
-  readonly #fetches = new Map<string, { readonly resolve: (path: string) => void; readonly reject: (error: unknown) => void }[]>();
+  readonly #fetches = new Map<
+    string,
+    { readonly resolve: (path: string) => void; readonly reject: (error: unknown) => void }[]
+  >();
   #desk: Desk | null = null;
   #previous: Promise<void> = Promise.resolve();
   #fail: (error: unknown) => void = () => undefined;
@@ -40,14 +43,16 @@ export class TrainerShell {
   hear(message: Exclude<ToTrainer, { type: 'end' | 'log' }>): void {
     if (message.type === 'begin') this.#begin(message);
     else if (message.type === 'fetched') this.#settle(message.sha256, (waiter) => waiter.resolve(message.path));
-    else if (message.type === 'fetchFailed') this.#settle(message.sha256, (waiter) => waiter.reject(new UserError(message.message, message.exitCode)));
+    else if (message.type === 'fetchFailed')
+      this.#settle(message.sha256, (waiter) => waiter.reject(new UserError(message.message, message.exitCode)));
     else this.#desk?.hear(message);
   }
 
   /** Ends the trainer after its micro-batch and frees its models. What fails on the way out is of no use to anyone. */
   async close(): Promise<void> {
     this.#desk?.queue.close();
-    for (const sha256 of [...this.#fetches.keys()]) this.#settle(sha256, (waiter) => waiter.reject(new Error('the link has ended')));
+    for (const sha256 of [...this.#fetches.keys()])
+      this.#settle(sha256, (waiter) => waiter.reject(new Error('the link has ended')));
     await this.#previous.catch(() => undefined);
   }
 
@@ -63,11 +68,22 @@ export class TrainerShell {
   async #work(begin: Begin, desk: Desk): Promise<void> {
     if (desk.queue.isClosed) return;
     const { recipe, manifest, initialPath, session } = begin;
-    checkBackend(this.#backend.name, { wanted: recipe.numerics.backend, teachers: recipe.labels.wait ? [] : begin.teachers });
-    const compute = await this.#backend.open(begin, (sha256) => this.#fetch(sha256), () => this.#isWanted(desk));
+    checkBackend(this.#backend.name, {
+      wanted: recipe.numerics.backend,
+      teachers: recipe.labels.wait ? [] : begin.teachers,
+    });
+    const compute = await this.#backend.open(
+      begin,
+      (sha256) => this.#fetch(sha256),
+      () => this.#isWanted(desk),
+    );
     try {
       const slot = begin.trainerSlots[0] ?? 0;
-      this.#link.post({ type: 'built', session, ...(await probe({ compute, recipe, manifest, initialPath, replica: desk.replica, slot })) });
+      this.#link.post({
+        type: 'built',
+        session,
+        ...(await probe({ compute, recipe, manifest, initialPath, replica: desk.replica, slot })),
+      });
       await train({ desk, compute, recipe });
     } catch (error) {
       if (!(error instanceof WaitEnded)) throw error;
@@ -90,7 +106,10 @@ export class TrainerShell {
     });
   }
 
-  #settle(sha256: string, settle: (waiter: { readonly resolve: (path: string) => void; readonly reject: (error: unknown) => void }) => void): void {
+  #settle(
+    sha256: string,
+    settle: (waiter: { readonly resolve: (path: string) => void; readonly reject: (error: unknown) => void }) => void,
+  ): void {
     const waiters = this.#fetches.get(sha256) ?? [];
     this.#fetches.delete(sha256);
     waiters.forEach(settle);

@@ -33,16 +33,37 @@ export async function train({ desk, compute, recipe }: TrainerOptions): Promise<
     const slots = stateHash === null ? null : await clock.time('wait', () => desk.takeSlots(slotsFor(lease)));
     if (stateHash === null || slots === null) continue;
     desk.control.isBusy = true;
-    const sum = new BlockSum({ slots, norms: desk.replica.plan.norms, addSlots: (into, from) => desk.replica.addSlots(into, from) });
+    const sum = new BlockSum({
+      slots,
+      norms: desk.replica.plan.norms,
+      addSlots: (into, from) => desk.replica.addSlots(into, from),
+    });
     const { from, to } = blockRange(lease.block, lease.microBatches);
     let bad: Failure | null = null;
     for (let j = from; j < to && bad === null && !desk.queue.isCancelled; j++) {
       const batch = await clock.time('labels', () => orFailure(microBatches.take(lease, j)));
-      const part = batch instanceof TeacherFailure ? batch : await clock.time('student', async (): Promise<GradientResult | TeacherFailure> => {
-        if (lease.kind === 'evaluate') return lease.subject === 'teachers' ? orFailure(evaluateTeachers(batch, compute, lease.dropped ?? []).then(withoutGradient)) : withoutGradient(evaluateStudent(batch, compute));
-        const step = { losses: lossesAt(recipe.losses, lease.scalars), divisors: lease.divisors, dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j], isProbed: lease.from === 0 && j === 0 };
-        return compute.student.gradients(batch.inputs, batch.rows, batch.targets, step, desk.replica.leaf(sum.nextSlot()));
-      });
+      const part =
+        batch instanceof TeacherFailure
+          ? batch
+          : await clock.time('student', async (): Promise<GradientResult | TeacherFailure> => {
+              if (lease.kind === 'evaluate')
+                return lease.subject === 'teachers'
+                  ? orFailure(evaluateTeachers(batch, compute, lease.dropped ?? []).then(withoutGradient))
+                  : withoutGradient(evaluateStudent(batch, compute));
+              const step = {
+                losses: lossesAt(recipe.losses, lease.scalars),
+                divisors: lease.divisors,
+                dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j],
+                isProbed: lease.from === 0 && j === 0,
+              };
+              return compute.student.gradients(
+                batch.inputs,
+                batch.rows,
+                batch.targets,
+                step,
+                desk.replica.leaf(sum.nextSlot()),
+              );
+            });
       bad = failureOf(part, j, { desk, sum });
       if (bad === null && !(part instanceof TeacherFailure)) await clock.time('reduce', () => addTo(sum, part, desk));
       desk.control.tensors = compute.tensors();
@@ -83,8 +104,8 @@ interface Waiting extends Pick<TrainerOptions, 'desk' | 'compute'> {
 }
 
 /**
- * Waits until the lease's weights are here and loads them, labelling ahead meanwhile. Gives the state's hash, or null when
- * the lease has become void: cancelled, or its step committed without it.
+ * Waits until the lease's weights are here and loads them, labelling ahead meanwhile. Gives the state's hash, or null
+ * when the lease has become void: cancelled, or its step committed without it.
  */
 async function weightsOf(lease: Lease, { desk, compute, microBatches, clock }: Waiting): Promise<string | null> {
   microBatches.keepOnly([lease, ...desk.queue.waiting]);
@@ -99,7 +120,8 @@ async function weightsOf(lease: Lease, { desk, compute, microBatches, clock }: W
     });
     // The event loop must turn, or the weights' arrival is not seen.
     await nextTurn();
-    if (made === null && !desk.queue.isCancelled && desk.weightsAre(lease) === 'behind') await clock.time('wait', () => desk.queue.changed());
+    if (made === null && !desk.queue.isCancelled && desk.weightsAre(lease) === 'behind')
+      await clock.time('wait', () => desk.queue.changed());
   }
   return null;
 }
@@ -109,7 +131,11 @@ function withoutGradient(sums: Record<string, number>): GradientResult {
 }
 
 /** Why this micro-batch must not enter the sum; null for none. */
-function failureOf(part: GradientResult | TeacherFailure, microBatch: number, { desk, sum }: { desk: Desk; sum: BlockSum }): Failure | null {
+function failureOf(
+  part: GradientResult | TeacherFailure,
+  microBatch: number,
+  { desk, sum }: { desk: Desk; sum: BlockSum },
+): Failure | null {
   if (part instanceof TeacherFailure) return { microBatch, reason: part.reason, teacher: part.teacher };
   const reason = objectionTo(part, desk, sum);
   return reason === null ? null : { microBatch, reason };
@@ -132,7 +158,10 @@ function addTo(sum: BlockSum, part: GradientResult, desk: Desk): void {
   sum.push(part);
 }
 
-/** No training comes here; a broken device or a broken number does. By micro-batch, so that it does not depend on who computes what. */
+/**
+ * No training comes here; a broken device or a broken number does. By micro-batch, so that it does not depend on who
+ * computes what.
+ */
 const absurdNorm = 1e15;
 
 /** Lets messages in: cancels are seen between micro-batches. */

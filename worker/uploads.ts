@@ -38,7 +38,14 @@ export class Uploads {
 
   /** Takes over a slot with a contribution; gives its bytes, to be sent at once or on a pull. */
   keep(lease: number, step: number, slot: number): Uint8Array {
-    const kept: Kept = { lease, step, slot, bytes: this.#options.replica.slotBytes(slot), sending: 0, isDropped: false };
+    const kept: Kept = {
+      lease,
+      step,
+      slot,
+      bytes: this.#options.replica.slotBytes(slot),
+      sending: 0,
+      isDropped: false,
+    };
     this.#kept.set(lease, kept);
     if (kept.bytes.byteLength <= limits.chunkBytes || this.#isShort) this.#moveToHeap(kept);
     this.#isShort = false;
@@ -65,7 +72,15 @@ export class Uploads {
       while (offset < total && connection.bufferedBytes < queuedBytes && !kept.isDropped) {
         // Taken anew each time: the bytes may have moved to the heap since the last chunk.
         const payload = kept.bytes.subarray(offset, offset + limits.chunkBytes);
-        const header = { type: 'chunk', ...envelope, step: kept.step, lease, offset, total, checksum: this.#options.replica.checksum(payload) } as const;
+        const header = {
+          type: 'chunk',
+          ...envelope,
+          step: kept.step,
+          lease,
+          offset,
+          total,
+          checksum: this.#options.replica.checksum(payload),
+        } as const;
         offset += payload.byteLength;
         kept.sending++;
         connection.send(header, payload, sent);

@@ -16,7 +16,10 @@ export class WorkQueue {
     this.#notify();
   }
 
-  /** Forgets a waiting lease, or marks the current one. An unknown id means that its contribution has crossed the cancel. */
+  /**
+   * Forgets a waiting lease, or marks the current one. An unknown id means that its contribution has crossed the
+   * cancel.
+   */
   cancel(id: number): void {
     const at = this.#waiting.findIndex((lease) => lease.id === id);
     if (at >= 0) this.#waiting.splice(at, 1);

@@ -1,6 +1,6 @@
 /**
- * One worker process for each GPU of this machine: each sees its own device alone, says its lines under the device's number,
- * and ends with the run.
+ * One worker process for each GPU of this machine: each sees its own device alone, says its lines under the device's
+ * number, and ends with the run.
  */
 import { spawn } from 'node:child_process';
 import { exitCodes, type ExitCode } from '../shared/errors.js';
@@ -18,7 +18,10 @@ export interface WorkerPerGpuOptions {
 export async function workerPerGpu({ gpus, command, stop, log }: WorkerPerGpuOptions): Promise<ExitCode> {
   const [file = process.execPath, ...args] = command;
   const ends = gpus.map((gpu) => {
-    const child = spawn(file, args, { stdio: ['ignore', 'inherit', 'pipe'], env: { ...process.env, CUDA_VISIBLE_DEVICES: String(gpu) } });
+    const child = spawn(file, args, {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, CUDA_VISIBLE_DEVICES: String(gpu) },
+    });
     stop.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       for (const line of text.split('\n')) if (line.trim() !== '') log(`gpu ${gpu}: ${line}`);

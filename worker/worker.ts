@@ -1,6 +1,7 @@
 /**
  * The main thread of a worker process, one per device: opens the backend, starts the link's thread, and builds and runs
- * the trainer for each run that the link begins. It ends when the link says so, when it is asked to, or with its parent.
+ * the trainer for each run that the link begins. It ends when the link says so, when it is asked to, or with its
+ * parent.
  */
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -30,11 +31,22 @@ export interface WorkerOptions {
 }
 
 /** Works until the run ends. @throws UserError with the reason and the exit code for it */
-export async function runWorker(options: WorkerOptions, startLink: (start: LinkStart) => LinkPort = startLinkThread): Promise<ExitCode> {
+export async function runWorker(
+  options: WorkerOptions,
+  startLink: (start: LinkStart) => LinkPort = startLinkThread,
+): Promise<ExitCode> {
   coordinatorAddress(options.url);
   const control = new Control();
   const { url, token, cacheFolder, waitSeconds } = options;
-  const link = startLink({ url, token, cacheFolder, waitSeconds, device: deviceOf(options), plugins: options.backend.plugins ?? {}, control: control.buffer });
+  const link = startLink({
+    url,
+    token,
+    cacheFolder,
+    waitSeconds,
+    device: deviceOf(options),
+    plugins: options.backend.plugins ?? {},
+    control: control.buffer,
+  });
   const shell = new TrainerShell(options.backend, control, link);
   const leave = (reason: string): void => link.post({ type: 'leave', reason });
   const stopWatching = watchForTheEnd(options, leave);
@@ -59,13 +71,21 @@ async function endOf(shell: TrainerShell, link: LinkPort, log: (line: string) =>
     });
   });
   const { exitCode, message } = await Promise.race([end, link.failed, shell.failed]);
-  if (exitCode !== exitCodes.done && exitCode !== exitCodes.stopped) throw new UserError(message ?? 'the worker ended', exitCode);
+  if (exitCode !== exitCodes.done && exitCode !== exitCodes.stopped)
+    throw new UserError(message ?? 'the worker ended', exitCode);
   if (message !== null) log(message);
   return exitCode;
 }
 
 function deviceOf({ backend, threads }: WorkerOptions): Device {
-  return { backend: backend.name, gpu: backend.gpu, threads, host: hostname(), pid: process.pid, version: backend.version };
+  return {
+    backend: backend.name,
+    gpu: backend.gpu,
+    threads,
+    host: hostname(),
+    pid: process.pid,
+    version: backend.version,
+  };
 }
 
 /** Leaves when asked to, or when the parent is gone. */

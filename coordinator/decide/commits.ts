@@ -1,9 +1,14 @@
-/** How units end: committed, skipped, begun anew without a teacher, or given up with the run. Each function is one of the questions of settle(). */
+/**
+ * How units end: committed, skipped, begun anew without a teacher, or given up with the run. Each function is one of
+ * the questions of settle().
+ */
 import type { Machine, OpenUnit } from './machine.js';
 import { hasFailed, nameOf, nameOfUnit, type Member, type Task } from './state.js';
 import type { Command } from './types.js';
 
-/** Training steps without an update, in a row, that end the run: it is the data, the recipe or a machine, and no chance. */
+/**
+ * Training steps without an update, in a row, that end the run: it is the data, the recipe or a machine, and no chance.
+ */
 export const skipLimit = 3;
 
 /** Was a stop asked for, and is there nothing left to wait for? */
@@ -46,7 +51,16 @@ export function commitComplete(m: Machine): boolean {
   open.isCommitting = true;
   const { work } = open;
   const reason = `${nameOfUnit(work.unit)}: ${counted(work.contributors.length, 'contribution')} of ${counted(new Set(work.contributors).size, 'worker')}`;
-  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: open.progress.root, skip: false, skips: m.skips, dropped: m.dropped, reason });
+  m.emit({
+    type: 'commit',
+    index: work.index,
+    unit: work.unit,
+    slot: open.progress.root,
+    skip: false,
+    skips: m.skips,
+    dropped: m.dropped,
+    reason,
+  });
   return true;
 }
 
@@ -75,8 +89,10 @@ function failedTeacher(m: Machine, { blamed }: Task): string | null {
 /** By the recipe's policy: the unit begins anew without the teacher, or the run ends. */
 function goOnWithout(m: Machine, open: OpenUnit, teacher: string, reason: string): void {
   const { onFailure = 'stop', teachers = [] } = m.config.policy ?? {};
-  if (onFailure === 'stop') return finish(m, 'failed', `${reason} (--force --set ensemble.onFailure=drop goes on without it)`);
-  if (teachers.every((name) => name === teacher || m.dropped.includes(name))) return finish(m, 'failed', `${reason}; there is no other teacher to go on with`);
+  if (onFailure === 'stop')
+    return finish(m, 'failed', `${reason} (--force --set ensemble.onFailure=drop goes on without it)`);
+  if (teachers.every((name) => name === teacher || m.dropped.includes(name)))
+    return finish(m, 'failed', `${reason}; there is no other teacher to go on with`);
   abandon(m, open, reason);
   if (m.next !== null) {
     m.cancelAll(m.next, reason);
@@ -103,11 +119,21 @@ export function isWorthTryingElsewhere(m: Machine, task: Task): boolean {
 
 function skip(m: Machine, open: OpenUnit, reason: string): void {
   const { work } = open;
-  if (work.unit.kind === 'train' && m.skips + 1 >= skipLimit) return finish(m, 'failed', `${skipLimit} steps in a row have no update; ${reason}`);
+  if (work.unit.kind === 'train' && m.skips + 1 >= skipLimit)
+    return finish(m, 'failed', `${skipLimit} steps in a row have no update; ${reason}`);
   abandon(m, open, reason);
   m.say('warn', `${nameOfUnit(work.unit)} is skipped: ${reason}`);
   open.isCommitting = true;
-  m.emit({ type: 'commit', index: work.index, unit: work.unit, slot: null, skip: true, skips: m.skips, dropped: m.dropped, reason });
+  m.emit({
+    type: 'commit',
+    index: work.index,
+    unit: work.unit,
+    slot: null,
+    skip: true,
+    skips: m.skips,
+    dropped: m.dropped,
+    reason,
+  });
 }
 
 /** Nothing of the unit's work will be used. */

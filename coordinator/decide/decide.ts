@@ -11,11 +11,15 @@
  *   - A worker computes one lease of the open unit at a time and holds one tentative one behind it, never before it.
  *   - Leased blocks never overlap. A block may be leased to several workers; the first valid contribution wins.
  *   - Sums are taken by tree position, never in order of arrival.
- *   - A worker that leaves, is silent or has another state is gone: its leases are open again, what came in from it stays.
- *   - Late: a block whose leases are all past their deadlines is leased to one worker more. Failed: it is tried once elsewhere.
- *   - Dropped: a teacher that failed a block wherever it was tried is no part of the run from that unit on, for all alike; what
+ *   - A worker that leaves, is silent or has another state is gone: its leases are open again, what came in from it
+ * stays.
+ *   - Late: a block whose leases are all past their deadlines is leased to one worker more. Failed: it is tried once
+ * elsewhere.
+ *   - Dropped: a teacher that failed a block wherever it was tried is no part of the run from that unit on, for all
+ * alike; what
  *     was computed with it is let go, of the next unit too, and its leases are returned.
- *   - Lost: a late lease of a worker that does not move is taken back and leased anew; three in a row end its connection.
+ *   - Lost: a late lease of a worker that does not move is taken back and leased anew; three in a row end its
+ * connection.
  *   - After every event settle() asks the same few questions until nothing changes, so no event can forget one.
  */
 import { commitComplete, endIfStopped, giveUpHopeless, openNext } from './commits.js';
@@ -32,10 +36,24 @@ export interface View {
   readonly phase: 'open' | 'committing' | 'over';
   /** Of the open unit, that are in. */
   readonly microBatches: number;
-  readonly workers: readonly { readonly worker: WorkerId; readonly isReady: boolean; readonly msPerMicroBatch: number | null; readonly leases: number; readonly progress: number }[];
+  readonly workers: readonly {
+    readonly worker: WorkerId;
+    readonly isReady: boolean;
+    readonly msPerMicroBatch: number | null;
+    readonly leases: number;
+    readonly progress: number;
+  }[];
 }
 
-const questions: readonly ((m: Machine) => boolean)[] = [endIfStopped, openNext, commitComplete, giveUpHopeless, pullNext, leaseOpen, leaseAhead];
+const questions: readonly ((m: Machine) => boolean)[] = [
+  endIfStopped,
+  openNext,
+  commitComplete,
+  giveUpHopeless,
+  pullNext,
+  leaseOpen,
+  leaseAhead,
+];
 
 export class Core {
   readonly #machine: Machine;
@@ -68,11 +86,19 @@ export class Core {
       unit: open?.work.unit ?? null,
       phase: isOver ? 'over' : open?.isCommitting === true ? 'committing' : 'open',
       microBatches: open?.progress.microBatches ?? 0,
-      workers: [...members.all].map(({ id, isReady, costMs, leases, progress }) => ({ worker: id, isReady, msPerMicroBatch: costMs.get('train') ?? null, leases: leases.size, progress })),
+      workers: [...members.all].map(({ id, isReady, costMs, leases, progress }) => ({
+        worker: id,
+        isReady,
+        msPerMicroBatch: costMs.get('train') ?? null,
+        leases: leases.size,
+        progress,
+      })),
     };
   }
 
-  /** A long time without any event, ticks included, was the coordinator's own pause: nobody was silent or late in it. */
+  /**
+   * A long time without any event, ticks included, was the coordinator's own pause: nobody was silent or late in it.
+   */
   #forgivePause(nowMs: number): void {
     const m = this.#machine;
     const pausedMs = nowMs - (this.#heardMs ?? nowMs);

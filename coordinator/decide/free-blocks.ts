@@ -1,10 +1,18 @@
 /**
- * The micro-batches of a unit that nobody has leased, as a buddy allocator over the reduction tree: what is free is kept
- * as the widest aligned blocks; a lease splits one, a lease that comes back joins its neighbours again.
+ * The micro-batches of a unit that nobody has leased, as a buddy allocator over the reduction tree: what is free is
+ * kept as the widest aligned blocks; a lease splits one, a lease that comes back joins its neighbours again.
  *
  * A block that M cuts short is known by its narrowest name, the lowest node that covers the same micro-batches.
  */
-import { blockRange, childrenOf, isEmpty, parentOf, rootOf, siblingOf, type Block } from '../../shared/reduction/tree.js';
+import {
+  blockRange,
+  childrenOf,
+  isEmpty,
+  parentOf,
+  rootOf,
+  siblingOf,
+  type Block,
+} from '../../shared/reduction/tree.js';
 
 export class FreeBlocks {
   readonly #microBatchesInAll: number;
@@ -41,7 +49,9 @@ export class FreeBlocks {
     let widest = this.#narrow(block);
     for (;;) {
       const sibling = siblingOf(widest);
-      const isWhole = widest.level < this.#levels.length - 1 && (isEmpty(sibling, this.#microBatchesInAll) || this.#remove(this.#narrow(sibling)));
+      const isWhole =
+        widest.level < this.#levels.length - 1 &&
+        (isEmpty(sibling, this.#microBatchesInAll) || this.#remove(this.#narrow(sibling)));
       if (!isWhole) break;
       widest = parentOf(widest);
     }

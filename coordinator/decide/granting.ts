@@ -1,4 +1,7 @@
-/** Who computes what next, and whose contribution comes in next. Each exported function is one of the questions of settle(). */
+/**
+ * Who computes what next, and whose contribution comes in next. Each exported function is one of the questions of
+ * settle().
+ */
 import { isWorthTryingElsewhere } from './commits.js';
 import type { Machine } from './machine.js';
 import { fairMicroBatches, wantedMicroBatches } from './sizing.js';
@@ -10,7 +13,8 @@ export function pullNext(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting || open.work.waiting.size === 0) return false;
   const { work, progress } = open;
-  const task = work.waiting.get(progress.prefixEnd) ?? (progress.hasRoomForEarly ? leftmost(work.waiting.values()) : undefined);
+  const task =
+    work.waiting.get(progress.prefixEnd) ?? (progress.hasRoomForEarly ? leftmost(work.waiting.values()) : undefined);
   const lease = [...(task?.leases ?? [])].find(({ state }) => state === 'offered');
   if (lease === undefined) return false;
   take(m, lease, progress.take(lease.task.from));
@@ -70,7 +74,10 @@ function taskFor(m: Machine, member: Member, work: UnitWork): Task | null {
 /** One that was late with the block itself may try again only when nobody else is left. */
 function mayHelp(m: Machine, member: Member, task: Task): boolean {
   if (hasFailed(task, member) || [...task.leases].some((lease) => lease.member === member)) return false;
-  return !task.lateAt.has(member.id) || [...m.members.ready].every((other) => task.lateAt.has(other.id) || hasFailed(task, other));
+  return (
+    !task.lateAt.has(member.id) ||
+    [...m.members.ready].every((other) => task.lateAt.has(other.id) || hasFailed(task, other))
+  );
 }
 
 function freeTask(m: Machine, member: Member, work: UnitWork): Task | null {
@@ -97,7 +104,10 @@ export function leaseAhead(m: Machine): boolean {
   return isAnyLeased;
 }
 
-/** Workers have nothing at all, and others were promised more than is fair by now: as many of those, the worst first, are shared anew. */
+/**
+ * Workers have nothing at all, and others were promised more than is fair by now: as many of those, the worst first,
+ * are shared anew.
+ */
 function reopenForNewcomers(m: Machine, next: UnitWork): boolean {
   const newcomers = countIdle(m);
   if (newcomers === 0) return false;

@@ -1,4 +1,6 @@
-/** What each event does to the state, by itself. What follows from it is asked in decide.ts, after every event alike. */
+/**
+ * What each event does to the state, by itself. What follows from it is asked in decide.ts, after every event alike.
+ */
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { allowanceMs, withMeasured } from '../../shared/round-trip.js';
 import { finish } from './commits.js';
@@ -59,7 +61,8 @@ function onHeard(member: Member, { progress, rttMs, nowMs }: Heard<'heard'>): vo
 function onReady(m: Machine, event: Heard<'ready'>): void {
   const member = m.members.get(event.worker);
   if (member === undefined) return;
-  if (event.step === m.steps && event.stateHash !== m.stateHash) return onWrongState(m, member, { ...event, wanted: m.stateHash });
+  if (event.step === m.steps && event.stateHash !== m.stateHash)
+    return onWrongState(m, member, { ...event, wanted: m.stateHash });
   m.members.markReady(member);
 }
 
@@ -102,16 +105,29 @@ function compareDigests(m: Machine, { task, member }: Lease, digest: string): vo
   const first = task.digest;
   task.digest ??= { value: digest, worker: member.id };
   if (first === null || first.value === digest) return;
-  m.say('error', `${first.worker} and ${member.id} computed other bytes for ${nameOf(task)}: ${first.value} and ${digest}`);
+  m.say(
+    'error',
+    `${first.worker} and ${member.id} computed other bytes for ${nameOf(task)}: ${first.value} and ${digest}`,
+  );
 }
 
 function learn(m: Machine, { task, member, startedMs }: Lease, computeSeconds: number): void {
   const computeMs = Math.max(computeSeconds * 1000, 1e-3);
-  m.members.learn(member, m.workOf(task).cost, { costMs: computeMs / sizeOf(task), overheadMs: Math.max(0, m.nowMs - startedMs - computeMs) });
+  m.members.learn(member, m.workOf(task).cost, {
+    costMs: computeMs / sizeOf(task),
+    overheadMs: Math.max(0, m.nowMs - startedMs - computeMs),
+  });
 }
 
-/** The worker starts again from a snapshot; the third time it is sent away. Two that agree are right and the coordinator is not. */
-function onWrongState(m: Machine, member: Member, { step, stateHash, wanted }: { step: number; stateHash: string; wanted: string }): void {
+/**
+ * The worker starts again from a snapshot; the third time it is sent away. Two that agree are right and the coordinator
+ * is not.
+ */
+function onWrongState(
+  m: Machine,
+  member: Member,
+  { step, stateHash, wanted }: { step: number; stateHash: string; wanted: string },
+): void {
   const { dissent } = m;
   const count = (m.mismatches.get(member.process) ?? 0) + 1;
   m.mismatches.set(member.process, count);
@@ -120,8 +136,18 @@ function onWrongState(m: Machine, member: Member, { step, stateHash, wanted }: {
   if (count < mismatchLimit) m.emit({ type: 'resync', worker: member.id, reason: text });
   else turnAway(m, member, `${text}, ${mismatchLimit} times by now`);
   m.part(member);
-  if (m.config.isRebuilt === true || dissent?.step !== step || dissent.stateHash !== stateHash || dissent.process === member.process) return;
-  finish(m, 'rebuild', `two workers agree on the state after ${step} steps (${stateHash}) and the coordinator has ${wanted}`);
+  if (
+    m.config.isRebuilt === true ||
+    dissent?.step !== step ||
+    dissent.stateHash !== stateHash ||
+    dissent.process === member.process
+  )
+    return;
+  finish(
+    m,
+    'rebuild',
+    `two workers agree on the state after ${step} steps (${stateHash}) and the coordinator has ${wanted}`,
+  );
 }
 
 function turnAway(m: Machine, { id }: Member, reason: string): void {
@@ -143,7 +169,10 @@ function onFailed(m: Machine, event: Heard<'failed'>): void {
   lease.task.failedBy.push(lease.member);
   lease.task.blamed.push(event.teacher ?? null);
   lease.task.failure = event.reason;
-  m.say('warn', `${lease.member.id} failed ${nameOf(lease.task)}: ${event.teacher === undefined ? '' : `teacher ${event.teacher}: `}${event.reason}`);
+  m.say(
+    'warn',
+    `${lease.member.id} failed ${nameOf(lease.task)}: ${event.teacher === undefined ? '' : `teacher ${event.teacher}: `}${event.reason}`,
+  );
   m.giveBack(lease);
 }
 
@@ -151,14 +180,18 @@ function onLeave(m: Machine, event: Heard<'leave'>): void {
   const member = m.members.get(event.worker);
   if (member === undefined) return;
   const held = member.leases.size;
-  m.say('info', `${member.id} left: ${event.reason}${held === 0 ? '' : `; ${held === 1 ? 'its lease is' : `its ${held} leases are`} open again`}`);
+  m.say(
+    'info',
+    `${member.id} left: ${event.reason}${held === 0 ? '' : `; ${held === 1 ? 'its lease is' : `its ${held} leases are`} open again`}`,
+  );
   m.part(member);
 }
 
 /** @throws Error when nothing was to be committed: a bug of the shell */
 function onCommitted(m: Machine, event: Heard<'committed'>): void {
   const { open } = m;
-  if (open === null || !open.isCommitting || open.work.index !== event.unit) throw new Error(`unit ${event.unit} was committed, which was not asked for`);
+  if (open === null || !open.isCommitting || open.work.index !== event.unit)
+    throw new Error(`unit ${event.unit} was committed, which was not asked for`);
   const { work } = open;
   // A skip's are closed already.
   m.leases.close(work, true);
@@ -178,7 +211,12 @@ function onTick(m: Machine): void {
     const silentMs = m.nowMs - member.heardMs;
     if (silentMs <= m.config.silenceMs + allowanceMs(member.roundTrip)) continue;
     m.say('warn', `${member.id} is silent for ${Math.round(silentMs)} ms`);
-    m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.tooSlow, reason: `silent for ${Math.round(silentMs)} ms` });
+    m.emit({
+      type: 'dismiss',
+      worker: member.id,
+      code: closeCodes.tooSlow,
+      reason: `silent for ${Math.round(silentMs)} ms`,
+    });
     m.part(member);
   }
   if (m.open !== null) for (const task of m.open.work.tasks) noticeLateness(m, task);

@@ -1,4 +1,7 @@
-/** Every lease of this generation that may still matter, and the account of them: granted = committed + returned + outstanding. */
+/**
+ * Every lease of this generation that may still matter, and the account of them: granted = committed + returned +
+ * outstanding.
+ */
 import type { Lease, Member, Task } from './state.js';
 import type { WorkerId } from './types.js';
 import type { UnitWork } from './unit-work.js';
@@ -42,7 +45,16 @@ export class Leases {
   }
 
   grant(member: Member, work: UnitWork, { task, nowMs }: { task: Task; nowMs: number }): Lease {
-    const lease: Lease = { id: ++this.#counts.granted, member, task, state: 'computing', startedMs: nowMs, lateMs: Infinity, bytes: 0, slot: null };
+    const lease: Lease = {
+      id: ++this.#counts.granted,
+      member,
+      task,
+      state: 'computing',
+      startedMs: nowMs,
+      lateMs: Infinity,
+      bytes: 0,
+      slot: null,
+    };
     this.#byId.set(lease.id, lease);
     this.#outstanding.add(lease);
     member.leases.add(lease);

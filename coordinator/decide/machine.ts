@@ -1,4 +1,7 @@
-/** The state of the core, and the few moves that every room makes: say something, lease, take back, accept, let a worker go. */
+/**
+ * The state of the core, and the few moves that every room makes: say something, lease, take back, accept, let a worker
+ * go.
+ */
 import { Leases } from './leases.js';
 import { Members } from './members.js';
 import { Progress, slotsNeeded } from './progress.js';
@@ -77,7 +80,9 @@ export class Machine {
     this.open = { work, progress: new Progress(work.unit.microBatches, this.#slotsFor(work)), isCommitting: false };
   }
 
-  /** An evaluation has no gradients, so its slots have no buffers behind them: it may have as many as its tree needs. */
+  /**
+   * An evaluation has no gradients, so its slots have no buffers behind them: it may have as many as its tree needs.
+   */
   #slotsFor({ unit }: UnitWork): number {
     return unit.kind === 'evaluate' ? this.config.slots + slotsNeeded(unit.microBatches) : this.config.slots;
   }
@@ -94,7 +99,14 @@ export class Machine {
       member.current = lease;
       this.makeDue(lease, work);
     } else member.tentative = lease;
-    this.emit({ type: 'lease', worker: member.id, id: lease.id, unit: work.unit, block: task.block, dropped: this.dropped });
+    this.emit({
+      type: 'lease',
+      worker: member.id,
+      id: lease.id,
+      unit: work.unit,
+      block: task.block,
+      dropped: this.dropped,
+    });
   }
 
   /** The lease is of the open unit, from now on. */

@@ -27,8 +27,20 @@ export class Members {
 
   add(id: WorkerId, process: string, nowMs: number): void {
     this.#all.set(id, {
-      id, process, isReady: false, heardMs: nowMs, roundTrip: null, progress: 0, movedMs: nowMs, missed: 0, missedSinceMs: nowMs,
-      costMs: new Map(), overheadMs: 0, current: null, tentative: null, leases: new Set(),
+      id,
+      process,
+      isReady: false,
+      heardMs: nowMs,
+      roundTrip: null,
+      progress: 0,
+      movedMs: nowMs,
+      missed: 0,
+      missedSinceMs: nowMs,
+      costMs: new Map(),
+      overheadMs: 0,
+      current: null,
+      tentative: null,
+      leases: new Set(),
     });
   }
 
@@ -71,7 +83,9 @@ export class Members {
    */
   fastestFirst(members: Member[], cost: CostClass, work: 'due' | 'ahead'): Member[] {
     const unknown = work === 'due' ? Number.MAX_VALUE : (this.averageCostMs(cost) ?? 0);
-    return members.length < 2 ? members : members.sort((a, b) => (a.costMs.get(cost) ?? unknown) - (b.costMs.get(cost) ?? unknown));
+    return members.length < 2
+      ? members
+      : members.sort((a, b) => (a.costMs.get(cost) ?? unknown) - (b.costMs.get(cost) ?? unknown));
   }
 
   #averageSpeed(cost: CostClass): number | null {

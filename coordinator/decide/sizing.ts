@@ -3,7 +3,10 @@ import type { Members } from './members.js';
 import { sizeOf, type Member, type Task } from './state.js';
 import type { UnitWork } from './unit-work.js';
 
-/** A lease is late after so many times what it should take; and never before `leastMs`, which absorbs pauses of machine and network. */
+/**
+ * A lease is late after so many times what it should take; and never before `leastMs`, which absorbs pauses of machine
+ * and network.
+ */
 const patience = { times: 4, leastMs: 2000 };
 const uploadPatience = { times: 8, leastMs: 10_000 };
 /** So much of a micro-batch over a whole number is no reason to lease one more. */
@@ -18,8 +21,8 @@ export interface Prices {
 
 /**
  * Micro-batches for the worker's next lease of the unit: what its share of all the speed entitles it to and it does not
- * have yet; when that is used up, its share of what is still free (guided self-scheduling). The allocator rounds down to
- * an aligned block. Never narrower than what makes the uploads worth their while.
+ * have yet; when that is used up, its share of what is still free (guided self-scheduling). The allocator rounds down
+ * to an aligned block. Never narrower than what makes the uploads worth their while.
  */
 export function wantedMicroBatches(member: Member, work: UnitWork, prices: Prices): number {
   const share = prices.members.shareOf(member, work.cost);
@@ -37,8 +40,8 @@ function entitled(microBatches: number, share: number): number {
 }
 
 /**
- * A unit cut into b blocks over as many workers takes M c / b + b u, with c the cost of a micro-batch and u that of taking
- * in one upload: least for b = sqrt(M c / u), which makes a block sqrt(M u / c) micro-batches wide.
+ * A unit cut into b blocks over as many workers takes M c / b + b u, with c the cost of a micro-batch and u that of
+ * taking in one upload: least for b = sqrt(M c / u), which makes a block sqrt(M u / c) micro-batches wide.
  */
 function narrowest({ unit, cost }: UnitWork, { members, uploadMs }: Prices): number {
   const costMs = members.averageCostMs(cost);

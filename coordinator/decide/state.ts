@@ -63,7 +63,10 @@ export interface Member {
   /** The trainer's own counter, and when it moved last. */
   progress: number;
   movedMs: number;
-  /** Leases that came back late and without an answer since the last one that was answered, and the deadline of the first of them. */
+  /**
+   * Leases that came back late and without an answer since the last one that was answered, and the deadline of the
+   * first of them.
+   */
   missed: number;
   missedSinceMs: number;
   /** Milliseconds a micro-batch, as measured. */
@@ -95,5 +98,7 @@ export function nameOf({ unit, from, to }: Task): string {
 }
 
 export function nameOfUnit(unit: Unit): string {
-  return unit.kind === 'train' ? `step ${unit.step}` : `the ${unit.subject ?? 'student'} evaluation at step ${unit.step}`;
+  return unit.kind === 'train'
+    ? `step ${unit.step}`
+    : `the ${unit.subject ?? 'student'} evaluation at step ${unit.step}`;
 }

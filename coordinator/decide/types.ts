@@ -9,7 +9,10 @@ export type WorkerId = string;
 /** Index of a gradient buffer of the coordinator. */
 export type Slot = number;
 
-/** One entry of the run's plan: a training step, or an evaluation between steps. Committed in order, one journal line each. */
+/**
+ * One entry of the run's plan: a training step, or an evaluation between steps. Committed in order, one journal line
+ * each.
+ */
 export interface Unit {
   readonly kind: 'train' | 'evaluate';
   readonly subject?: 'student' | 'teachers';
@@ -23,40 +26,79 @@ export interface Unit {
   readonly microBatches: number;
 }
 
-export type Event = { readonly nowMs: number } & (
+export type Event = { readonly nowMs: number } &
   /** Admitted and welcomed; not yet usable. `process`: the worker's own name, the same over reconnects. */
-  | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string }
-  /** Caught up with `step` and probed; may be leased to. */
-  | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
-  /** Something arrived; `progress` is the trainer's own counter. `rttMs`: a round trip that the worker measured since. */
-  | { readonly type: 'heard'; readonly worker: WorkerId; readonly progress: number; readonly rttMs?: number | undefined }
-  /** A contribution's header arrived. `computeSeconds`: what the worker spent on it. `bytes` 0: no gradient, nothing to pull. */
-  | {
-      readonly type: 'offer';
-      readonly worker: WorkerId;
-      readonly lease: number;
-      readonly step: number;
-      readonly stateHash: string;
-      readonly digest: string;
-      readonly bytes: number;
-      readonly computeSeconds: number;
-    }
-  /** All bytes of a pulled contribution lie in its slot and their digest is right and they are finite. */
-  | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number }
-  /** The lease could not be computed, or its bytes were not finite. `teacher`: the one that could not label it. */
-  | { readonly type: 'failed'; readonly worker: WorkerId; readonly lease: number; readonly reason: string; readonly teacher?: string | undefined }
-  /** Its state after `step` steps is not `wanted`, which the run's was. */
-  | { readonly type: 'differs'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string; readonly wanted: string }
-  | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string }
-  /** The `commit` command's work is done: applied to the coordinator's replica, log and journal fsynced. `isSkipped`: no update came of it, for a failure. */
-  | { readonly type: 'committed'; readonly unit: number; readonly stateHash: string; readonly isSkipped: boolean; readonly stopEarly: boolean }
-  | { readonly type: 'stop'; readonly reason: string }
-  | { readonly type: 'tick' }
-);
+  (
+    | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string }
+    /** Caught up with `step` and probed; may be leased to. */
+    | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
+    /**
+     * Something arrived; `progress` is the trainer's own counter. `rttMs`: a round trip that the worker measured since.
+     */
+    | {
+        readonly type: 'heard';
+        readonly worker: WorkerId;
+        readonly progress: number;
+        readonly rttMs?: number | undefined;
+      }
+    /**
+     * A contribution's header arrived. `computeSeconds`: what the worker spent on it. `bytes` 0: no gradient, nothing
+     * to pull.
+     */
+    | {
+        readonly type: 'offer';
+        readonly worker: WorkerId;
+        readonly lease: number;
+        readonly step: number;
+        readonly stateHash: string;
+        readonly digest: string;
+        readonly bytes: number;
+        readonly computeSeconds: number;
+      }
+    /** All bytes of a pulled contribution lie in its slot and their digest is right and they are finite. */
+    | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number }
+    /** The lease could not be computed, or its bytes were not finite. `teacher`: the one that could not label it. */
+    | {
+        readonly type: 'failed';
+        readonly worker: WorkerId;
+        readonly lease: number;
+        readonly reason: string;
+        readonly teacher?: string | undefined;
+      }
+    /** Its state after `step` steps is not `wanted`, which the run's was. */
+    | {
+        readonly type: 'differs';
+        readonly worker: WorkerId;
+        readonly step: number;
+        readonly stateHash: string;
+        readonly wanted: string;
+      }
+    | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string }
+    /**
+     * The `commit` command's work is done: applied to the coordinator's replica, log and journal fsynced. `isSkipped`:
+     * no update came of it, for a failure.
+     */
+    | {
+        readonly type: 'committed';
+        readonly unit: number;
+        readonly stateHash: string;
+        readonly isSkipped: boolean;
+        readonly stopEarly: boolean;
+      }
+    | { readonly type: 'stop'; readonly reason: string }
+    | { readonly type: 'tick' }
+  );
 
 export type Command =
   /** Send the lease. `id` is unique within a generation. `dropped`: the teachers that it is to be computed without. */
-  | { readonly type: 'lease'; readonly worker: WorkerId; readonly id: number; readonly unit: Unit; readonly block: Block; readonly dropped: readonly string[] }
+  | {
+      readonly type: 'lease';
+      readonly worker: WorkerId;
+      readonly id: number;
+      readonly unit: Unit;
+      readonly block: Block;
+      readonly dropped: readonly string[];
+    }
   | { readonly type: 'cancel'; readonly worker: WorkerId; readonly id: number; readonly reason: string }
   /** Take the contribution's bytes into the slot (at once if they came inline), then report `received`. */
   | { readonly type: 'pull'; readonly worker: WorkerId; readonly id: number; readonly slot: Slot }
@@ -65,9 +107,25 @@ export type Command =
   /** into = into + from, gradient, sums and moments alike (`into` is the left sibling); `from` is free afterwards. */
   | { readonly type: 'merge'; readonly into: Slot; readonly from: Slot }
   | { readonly type: 'free'; readonly slot: Slot }
-  /** The unit's root lies in the slot (null: a skip). Check, apply, log, fsync, then `committed`; the slot is free from then on. `skips`: steps in a row before it that had no update. `dropped`: the teachers that it was computed without. */
-  | { readonly type: 'commit'; readonly index: number; readonly unit: Unit; readonly slot: Slot | null; readonly skip: boolean; readonly skips: number; readonly dropped: readonly string[]; readonly reason: string }
-  /** From this unit on the run goes on without the teacher; all that was computed of the unit with it was let go, and the unit is open anew. */
+  /**
+   * The unit's root lies in the slot (null: a skip). Check, apply, log, fsync, then `committed`; the slot is free from
+   * then on. `skips`: steps in a row before it that had no update. `dropped`: the teachers that it was computed
+   * without.
+   */
+  | {
+      readonly type: 'commit';
+      readonly index: number;
+      readonly unit: Unit;
+      readonly slot: Slot | null;
+      readonly skip: boolean;
+      readonly skips: number;
+      readonly dropped: readonly string[];
+      readonly reason: string;
+    }
+  /**
+   * From this unit on the run goes on without the teacher; all that was computed of the unit with it was let go, and
+   * the unit is open anew.
+   */
   | { readonly type: 'drop'; readonly teacher: string; readonly unit: Unit; readonly reason: string }
   /** Journalled: tell every worker to apply. */
   | { readonly type: 'release'; readonly step: number; readonly stateHash: string }
@@ -75,7 +133,10 @@ export type Command =
   | { readonly type: 'resync'; readonly worker: WorkerId; readonly reason: string }
   /** Close this connection; the worker is gone. */
   | { readonly type: 'dismiss'; readonly worker: WorkerId; readonly code: number; readonly reason: string }
-  /** The plan is finished, or a stop was asked for and the open unit is settled; `rebuild`: the coordinator's replica is wrong. */
+  /**
+   * The plan is finished, or a stop was asked for and the open unit is settled; `rebuild`: the coordinator's replica is
+   * wrong.
+   */
   | { readonly type: 'finish'; readonly outcome: 'done' | 'stopped' | 'failed' | 'rebuild'; readonly reason: string }
   /** For the log, in words; emitted only when it changes. */
   | { readonly type: 'say'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };

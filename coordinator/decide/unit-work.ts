@@ -51,7 +51,16 @@ export class UnitWork {
 
   open(block: Block): Task {
     const task: Task = {
-      unit: this.unit, block, ...blockRange(block, this.unit.microBatches), leases: new Set(), failedBy: [], blamed: [], failure: '', lateAt: new Set(), digest: null, isComplete: false,
+      unit: this.unit,
+      block,
+      ...blockRange(block, this.unit.microBatches),
+      leases: new Set(),
+      failedBy: [],
+      blamed: [],
+      failure: '',
+      lateAt: new Set(),
+      digest: null,
+      isComplete: false,
     };
     return task;
   }

@@ -23,7 +23,10 @@ export interface MetricsLine {
   readonly dropped?: readonly string[];
   /** Of the norms of the terms' gradients in the epoch's first micro-batch; with one term, absent. */
   readonly gradientShares?: Readonly<Record<string, number>>;
-  /** Of student and ensemble, on the training samples: the share with the same class, and the labels' mean entropy in nats. */
+  /**
+   * Of student and ensemble, on the training samples: the share with the same class, and the labels' mean entropy in
+   * nats.
+   */
   readonly ensemble?: { readonly agreement: number; readonly entropy: number };
 }
 
@@ -83,7 +86,10 @@ export class EpochMetrics {
     sums.dropped = line.dropped;
     addInto(sums.loss, line.loss);
     const weights = this.#weightsAt(line.step);
-    addInto(sums.weighted, Object.fromEntries(Object.entries(line.loss).map(([term, sum]) => [term, (weights[term] ?? 0) * sum])));
+    addInto(
+      sums.weighted,
+      Object.fromEntries(Object.entries(line.loss).map(([term, sum]) => [term, (weights[term] ?? 0) * sum])),
+    );
     addInto(sums.counts, line.counts);
     addInto(sums.sums, line.sums);
     sums.milliseconds += Math.max(0, line.atMs - (this.#lastMs ?? line.atMs));
@@ -95,7 +101,18 @@ export class EpochMetrics {
 
   #of(epoch: number): EpochSums {
     if (this.#current?.epoch !== epoch) {
-      this.#current = { epoch, step: 0, samples: 0, loss: {}, weighted: {}, counts: {}, sums: {}, milliseconds: 0, dropped: undefined, eval: undefined };
+      this.#current = {
+        epoch,
+        step: 0,
+        samples: 0,
+        loss: {},
+        weighted: {},
+        counts: {},
+        sums: {},
+        milliseconds: 0,
+        dropped: undefined,
+        eval: undefined,
+      };
     }
     return this.#current;
   }
@@ -107,33 +124,60 @@ export function evaluationOf(sums: Readonly<Record<string, number>>): StudentEva
   const figures = figuresOf(sums, 'student');
   if (sums['student.squares'] !== undefined) return figures;
   if (sums['student.told'] !== undefined) return { ...figures, loss: ratio(sums['student.loss'], samples) };
-  const exits = withPrefix(sums, 'exit.').map(([name, correct]) => [name.replace(/\.correct$/, ''), ratio(correct, samples)]);
-  return { ...(exits.length === 0 ? {} : { exits: Object.fromEntries(exits) }), ...figures, accuracy: ratio(sums['student.correct'], samples), loss: ratio(sums['student.loss'], samples), calibrationError: ratio(withPrefix(sums, 'student.calibration.').reduce((gap, [, value]) => gap + Math.abs(value), 0), samples) };
+  const exits = withPrefix(sums, 'exit.').map(([name, correct]) => [
+    name.replace(/\.correct$/, ''),
+    ratio(correct, samples),
+  ]);
+  return {
+    ...(exits.length === 0 ? {} : { exits: Object.fromEntries(exits) }),
+    ...figures,
+    accuracy: ratio(sums['student.correct'], samples),
+    loss: ratio(sums['student.loss'], samples),
+    calibrationError: ratio(
+      withPrefix(sums, 'student.calibration.').reduce((gap, [, value]) => gap + Math.abs(value), 0),
+      samples,
+    ),
+  };
 }
 
 function metricsOf(sums: EpochSums): MetricsLine {
   const terms = termMeans(sums.loss, sums.counts);
   const labelled = sums.sums.labelled ?? 0;
   return {
-    epoch: sums.epoch, step: sums.step, samples: sums.samples, loss: total(termMeans(sums.weighted, sums.counts)), terms,
+    epoch: sums.epoch,
+    step: sums.step,
+    samples: sums.samples,
+    loss: total(termMeans(sums.weighted, sums.counts)),
+    terms,
     samplesPerSecond: ratio(sums.samples * 1000, sums.milliseconds),
     ...(labelled > 0 ? { accuracy: ratio(sums.sums.correct, labelled) } : {}),
     ...(sums.eval === undefined ? {} : { eval: sums.eval }),
     ...(sums.dropped === undefined ? {} : { dropped: sums.dropped }),
     ...sharesOf(sums.sums),
-    ...(sums.sums['ensemble.samples'] === undefined ? {} : { ensemble: { agreement: ratio(sums.sums['ensemble.agree'], sums.sums['ensemble.samples']), entropy: ratio(sums.sums['ensemble.entropy'], sums.sums['ensemble.samples']) } }),
+    ...(sums.sums['ensemble.samples'] === undefined
+      ? {}
+      : {
+          ensemble: {
+            agreement: ratio(sums.sums['ensemble.agree'], sums.sums['ensemble.samples']),
+            entropy: ratio(sums.sums['ensemble.entropy'], sums.sums['ensemble.samples']),
+          },
+        }),
   };
 }
 
 function sharesOf(sums: Readonly<Record<string, number>>): Pick<MetricsLine, 'gradientShares'> {
   const norms = withPrefix(sums, 'gradient.');
   const whole = norms.reduce((sum, [, value]) => sum + value, 0);
-  return norms.length < 2 ? {} : { gradientShares: Object.fromEntries(norms.map(([term, value]) => [term, ratio(value, whole)])) };
+  return norms.length < 2
+    ? {}
+    : { gradientShares: Object.fromEntries(norms.map(([term, value]) => [term, ratio(value, whole)])) };
 }
 
 /** Entries by the rest of their name. */
 function withPrefix(sums: Readonly<Record<string, number>>, prefix: string): [string, number][] {
-  return Object.entries(sums).flatMap(([name, value]): [string, number][] => (name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : []));
+  return Object.entries(sums).flatMap(([name, value]): [string, number][] =>
+    name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
+  );
 }
 
 /** How many times the gradient of another term one may be before it is said. */
@@ -143,16 +187,36 @@ const dominance = 100;
  * What is odd about an epoch's terms, a line for each term that it is about.
  * @param names of all terms of the recipe
  */
-export function termWarnings({ epoch, terms, gradientShares = {} }: MetricsLine, names: readonly string[]): Map<string, string> {
+export function termWarnings(
+  { epoch, terms, gradientShares = {} }: MetricsLine,
+  names: readonly string[],
+): Map<string, string> {
   const shares = Object.entries(gradientShares);
   const [most] = [...shares].sort(([, a], [, b]) => b - a);
-  const idle = names.filter((term) => terms[term] === undefined).map((term): [string, string] => [term, `losses.${term} applied to no sample of epoch ${epoch + 1}: it teaches nothing`]);
-  const zero = Object.entries(terms).filter(([, mean]) => mean === 0).map(([term]): [string, string] => [term, `losses.${term} was 0 in all of epoch ${epoch + 1}: it teaches nothing`]);
+  const idle = names
+    .filter((term) => terms[term] === undefined)
+    .map((term): [string, string] => [
+      term,
+      `losses.${term} applied to no sample of epoch ${epoch + 1}: it teaches nothing`,
+    ]);
+  const zero = Object.entries(terms)
+    .filter(([, mean]) => mean === 0)
+    .map(([term]): [string, string] => [term, `losses.${term} was 0 in all of epoch ${epoch + 1}: it teaches nothing`]);
   const small = shares.filter(([, share]) => share > 0 && most !== undefined && most[1] > dominance * share);
-  return new Map([...idle, ...zero, ...small.map(([term, share]): [string, string] => [term, `epoch ${epoch + 1}: the gradient of losses.${most?.[0] ?? ''} is ${Math.round((most?.[1] ?? 0) / share)} times that of losses.${term}; other weights may be wanted`])]);
+  return new Map([
+    ...idle,
+    ...zero,
+    ...small.map(([term, share]): [string, string] => [
+      term,
+      `epoch ${epoch + 1}: the gradient of losses.${most?.[0] ?? ''} is ${Math.round((most?.[1] ?? 0) / share)} times that of losses.${term}; other weights may be wanted`,
+    ]),
+  ]);
 }
 
-export function termMeans(loss: Readonly<Record<string, number>>, counts: Readonly<Record<string, number>>): Record<string, number> {
+export function termMeans(
+  loss: Readonly<Record<string, number>>,
+  counts: Readonly<Record<string, number>>,
+): Record<string, number> {
   return Object.fromEntries(Object.entries(loss).map(([term, sum]) => [term, ratio(sum, counts[term] ?? 0)]));
 }
 

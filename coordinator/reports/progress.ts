@@ -57,10 +57,18 @@ class Rate {
 
 function barReporter({ stream, nowMs = Date.now }: ReporterOptions): Reporter {
   const rate = new Rate();
-  const bar = new SingleBar({
-    stream, format: '{bar} {value}/{total} steps | {rate} samples/s | {terms} | {workers} workers | {eta_formatted} left',
-    etaBuffer: 50, hideCursor: true, gracefulExit: false, clearOnComplete: true, noTTYOutput: false,
-  }, Presets.shades_classic);
+  const bar = new SingleBar(
+    {
+      stream,
+      format: '{bar} {value}/{total} steps | {rate} samples/s | {terms} | {workers} workers | {eta_formatted} left',
+      etaBuffer: 50,
+      hideCursor: true,
+      gracefulExit: false,
+      clearOnComplete: true,
+      noTTYOutput: false,
+    },
+    Presets.shades_classic,
+  );
   let isShown = false;
   const above = (text: string): void => {
     if (isShown) stream.write('\r\u001b[K');
@@ -70,7 +78,11 @@ function barReporter({ stream, nowMs = Date.now }: ReporterOptions): Reporter {
   return {
     say: (level, text) => above(spoken(level, text)),
     progress: (progress) => {
-      const payload = { rate: Math.round(rate.update(nowMs(), progress.samples)), terms: termsText(progress.terms), workers: progress.workers };
+      const payload = {
+        rate: Math.round(rate.update(nowMs(), progress.samples)),
+        terms: termsText(progress.terms),
+        workers: progress.workers,
+      };
       if (!isShown) bar.start(progress.totalSteps, progress.step, payload);
       else bar.update(progress.step, payload);
       isShown = true;
@@ -98,7 +110,9 @@ function plainReporter({ stream, nowMs = Date.now, everyMs = 10_000 }: ReporterO
       if (isQuiet || nowMs() - lastMs < everyMs) return;
       lastMs = nowMs();
       const left = secondsLeft(progress, { perSecond, firstStep });
-      write(`step ${progress.step}/${progress.totalSteps}, ${Math.round(perSecond)} samples/s, ${termsText(progress.terms)}, ${progress.workers} workers${left}`);
+      write(
+        `step ${progress.step}/${progress.totalSteps}, ${Math.round(perSecond)} samples/s, ${termsText(progress.terms)}, ${progress.workers} workers${left}`,
+      );
     },
     epoch: (line) => {
       if (!isQuiet) write(epochText(line));
@@ -112,21 +126,38 @@ function spoken(level: 'info' | 'warn' | 'error', text: string): string {
 }
 
 /** By the samples since this coordinator started, which was at step `firstStep`. */
-function secondsLeft({ step, totalSteps, samples }: Progress, { perSecond, firstStep }: { perSecond: number; firstStep: number }): string {
+function secondsLeft(
+  { step, totalSteps, samples }: Progress,
+  { perSecond, firstStep }: { perSecond: number; firstStep: number },
+): string {
   if (perSecond <= 0 || samples === 0) return '';
   return `, about ${Math.ceil(((totalSteps - step) * (samples / (step - firstStep))) / perSecond)} s left`;
 }
 
 export function termsText(terms: Readonly<Record<string, number>>): string {
-  return Object.entries(terms).map(([name, mean]) => `${name} ${mean.toPrecision(4)}`).join(', ') || 'no loss yet';
+  return (
+    Object.entries(terms)
+      .map(([name, mean]) => `${name} ${mean.toPrecision(4)}`)
+      .join(', ') || 'no loss yet'
+  );
 }
 
 export function epochText(line: MetricsLine): string {
-  const exits = Object.entries(line.eval?.exits ?? {}).map(([name, share]) => `${name} ${percent(share)}`).join(', ');
+  const exits = Object.entries(line.eval?.exits ?? {})
+    .map(([name, share]) => `${name} ${percent(share)}`)
+    .join(', ');
   const written = figureTexts(line.eval ?? {}).map((figure) => `, ${figure.join(' ')}`);
   const { calibrationError } = line.eval ?? {};
   const evaluation = `${written.join('')}${exits === '' ? '' : ` (earlier exits: ${exits})`}${calibrationError === undefined ? '' : `, calibration error ${percent(calibrationError)}`}`;
-  const ensemble = line.ensemble === undefined ? '' : `, agrees with the ensemble on ${percent(line.ensemble.agreement)} (label entropy ${line.ensemble.entropy.toPrecision(3)})`;
-  const shares = line.gradientShares === undefined ? '' : `, gradient shares ${Object.entries(line.gradientShares).map(([term, share]) => `${term} ${Math.round(share * 100)} %`).join(' ')}`;
+  const ensemble =
+    line.ensemble === undefined
+      ? ''
+      : `, agrees with the ensemble on ${percent(line.ensemble.agreement)} (label entropy ${line.ensemble.entropy.toPrecision(3)})`;
+  const shares =
+    line.gradientShares === undefined
+      ? ''
+      : `, gradient shares ${Object.entries(line.gradientShares)
+          .map(([term, share]) => `${term} ${Math.round(share * 100)} %`)
+          .join(' ')}`;
   return `epoch ${line.epoch + 1}: loss ${line.loss.toPrecision(4)} (${termsText(line.terms)})${evaluation}${ensemble}${shares}, ${Math.round(line.samplesPerSecond)} samples/s`;
 }

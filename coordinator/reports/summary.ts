@@ -8,7 +8,12 @@ import { figuresOf, figuresSchema } from './figures.js';
 import { evaluationOf } from './metrics.js';
 
 const scored = { ...figuresSchema, parameters: z.number().int().nonnegative() };
-const studentSchema = z.object({ ...scored, loss: z.number().optional(), calibrationError: z.number().optional(), exits: z.record(z.string(), z.number()).readonly().optional() });
+const studentSchema = z.object({
+  ...scored,
+  loss: z.number().optional(),
+  calibrationError: z.number().optional(),
+  exits: z.record(z.string(), z.number()).readonly().optional(),
+});
 
 export const summarySchema = z.object({
   run: z.string(),
@@ -31,26 +36,49 @@ export const summarySchema = z.object({
   dropped: z.array(z.object({ name: z.string(), step: z.number() })).optional(),
   baseline: studentSchema.extend({ digest: z.string(), folder: z.string().optional() }).optional(),
   leases: z.object({ granted: z.number(), repeated: z.number(), refused: z.number() }),
-  /** Commits that its last coordinator wrote to the log, and the time that writing and syncing took, beside the broadcast. */
+  /**
+   * Commits that its last coordinator wrote to the log, and the time that writing and syncing took, beside the
+   * broadcast.
+   */
   log: z.object({ bytes: z.number(), seconds: z.number() }),
-  workers: z.array(z.object({ name: z.string(), host: z.string(), backend: z.string(), gpu: z.string().nullable(), numerics: z.string(), samples: z.number(), seconds: z.record(z.string(), z.number()) })),
+  workers: z.array(
+    z.object({
+      name: z.string(),
+      host: z.string(),
+      backend: z.string(),
+      gpu: z.string().nullable(),
+      numerics: z.string(),
+      samples: z.number(),
+      seconds: z.record(z.string(), z.number()),
+    }),
+  ),
 });
 export type Summary = z.infer<typeof summarySchema>;
 
 /** SHA-256 over the tensors' bytes, in the map's order. */
 export function weightsDigest(weights: ReadonlyMap<string, Float32Array>): string {
   const hash = createHash('sha256');
-  for (const values of weights.values()) hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  for (const values of weights.values())
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   return hash.digest('hex');
 }
 
 /** Of what answers: trained and frozen weights; what batch norm keeps moving is not counted, as is the custom. */
 export function studentParameters(spec: StudentSpec): number {
-  return spec.weights.filter((weight) => isAnswering(weight) && (weight.kind === 'trained' || weight.kind === 'frozen')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return spec.weights
+    .filter((weight) => isAnswering(weight) && (weight.kind === 'trained' || weight.kind === 'frozen'))
+    .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
-export function teacherResults(teachers: readonly TeacherSpec[], line: EvaluationLine | undefined): Pick<Summary, 'teachers' | 'ensemble'> {
-  const results = teachers.map(({ name, parameters }) => ({ name, parameters, ...figuresOf(line?.sums, `teacher.${name}`) }));
+export function teacherResults(
+  teachers: readonly TeacherSpec[],
+  line: EvaluationLine | undefined,
+): Pick<Summary, 'teachers' | 'ensemble'> {
+  const results = teachers.map(({ name, parameters }) => ({
+    name,
+    parameters,
+    ...figuresOf(line?.sums, `teacher.${name}`),
+  }));
   if (teachers.length === 0) return { teachers: [] };
   const parameters = teachers.reduce((sum, teacher) => sum + teacher.parameters, 0);
   return { teachers: results, ensemble: { parameters, ...figuresOf(line?.sums, 'ensemble') } };

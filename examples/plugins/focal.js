@@ -25,7 +25,8 @@ export function loss({ rows, classes, logits, labels, options }) {
     const rest = Math.max(1 - q, 1e-12);
     values[row] = -(rest ** gamma) * logQ;
     const slope = rest ** gamma - gamma * q * rest ** (gamma - 1) * logQ;
-    for (let k = 0; k < classes; k++) gradient[row * classes + k] = slope * (Math.exp(z[k] - logSum) - (k === label ? 1 : 0));
+    for (let k = 0; k < classes; k++)
+      gradient[row * classes + k] = slope * (Math.exp(z[k] - logSum) - (k === label ? 1 : 0));
   }
   return { values, gradient };
 }

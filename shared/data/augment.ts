@@ -37,7 +37,10 @@ interface Image {
   readonly fill: number;
 }
 
-/** A window whose sides are at least the share `least` of the image's, anywhere in it, brought back to the image's size (bilinear). */
+/**
+ * A window whose sides are at least the share `least` of the image's, anywhere in it, brought back to the image's size
+ * (bilinear).
+ */
 function crop(pixels: Float32Array, { height, width, channels }: Image, least: number, stream: RandomStream): void {
   const share = least + (1 - least) * stream.float();
   const top = stream.float() * (1 - share) * (height - 1);
@@ -70,7 +73,12 @@ function between(place: number, length: number): [number, number, number] {
 }
 
 /** By up to `most` pixels along each side. */
-function shift(pixels: Float32Array, { height, width, channels, fill }: Image, most: number, stream: RandomStream): void {
+function shift(
+  pixels: Float32Array,
+  { height, width, channels, fill }: Image,
+  most: number,
+  stream: RandomStream,
+): void {
   const down = stream.below(2 * most + 1) - most;
   const right = stream.below(2 * most + 1) - most;
   if (down === 0 && right === 0) return;
@@ -98,16 +106,25 @@ function flip(pixels: Float32Array, { height, width, channels }: Image): void {
 }
 
 /** A square of this side around a pixel, as far as it lies in the image (DeVries and Taylor 2017). */
-function cutout(pixels: Float32Array, { height, width, channels, fill }: Image, side: number, stream: RandomStream): void {
+function cutout(
+  pixels: Float32Array,
+  { height, width, channels, fill }: Image,
+  side: number,
+  stream: RandomStream,
+): void {
   const top = stream.below(height) - Math.floor(side / 2);
   const left = stream.below(width) - Math.floor(side / 2);
   const [start, end] = [Math.max(0, left), Math.min(width, left + side)];
-  for (let y = Math.max(0, top); y < Math.min(height, top + side); y++) pixels.fill(fill, (y * width + start) * channels, (y * width + end) * channels);
+  for (let y = Math.max(0, top); y < Math.min(height, top + side); y++)
+    pixels.fill(fill, (y * width + start) * channels, (y * width + end) * channels);
 }
 
 const halfScale = Math.sqrt(3) / 0x10000;
 
-/** Nearly normal, with this standard deviation: the sum of four uniform numbers of 16 bits (Irwin and Hall), which never exceeds 3.47 of them. */
+/**
+ * Nearly normal, with this standard deviation: the sum of four uniform numbers of 16 bits (Irwin and Hall), which never
+ * exceeds 3.47 of them.
+ */
 function addNoise(values: Float32Array, deviation: number, stream: RandomStream): void {
   const scale = deviation * halfScale;
   for (let i = 0; i < values.length; i++) {

@@ -14,10 +14,12 @@ export async function openCsv(path: string, recipe: CsvRecipe): Promise<Source> 
   const labelColumn = columnOf(path, recipe.labels, head, columns);
   const weightColumn = columnOf(path, recipe.weights, head, columns);
   const targetColumns = [recipe.targets ?? []].flat().map((column) => columnOf(path, column, head, columns) ?? 0);
-  const width = columns - new Set([labelColumn, weightColumn, ...targetColumns].filter((column) => column !== undefined)).size;
+  const width =
+    columns - new Set([labelColumn, weightColumn, ...targetColumns].filter((column) => column !== undefined)).size;
   const shape = recipe.shape ?? [width];
   const size = shape.reduce((product, dim) => product * dim, 1);
-  if (size !== width) throw damaged(path, `${width} columns of inputs; ${size} were wanted for shape [${shape.join(', ')}]`);
+  if (size !== width)
+    throw damaged(path, `${width} columns of inputs; ${size} were wanted for shape [${shape.join(', ')}]`);
   const data = new Float32Array(lines.length * width);
   const labels = new Array<number>(lines.length).fill(-1);
   const weights = weightColumn === undefined ? undefined : new Array<number>(lines.length).fill(1);
@@ -28,14 +30,23 @@ export async function openCsv(path: string, recipe: CsvRecipe): Promise<Source> 
     let at = row * width;
     cells.forEach((cell, column) => {
       if (column === labelColumn) labels[row] = cell.trim() === '' ? -1 : numberOf(path, cell, line, column);
-      else if (targetColumns.includes(column)) targets[row * targetColumns.length + targetColumns.indexOf(column)] = targetOf(path, cell, line, column);
+      else if (targetColumns.includes(column))
+        targets[row * targetColumns.length + targetColumns.indexOf(column)] = targetOf(path, cell, line, column);
       else if (column === weightColumn && weights !== undefined) weights[row] = numberOf(path, cell, line, column);
       else data[at++] = numberOf(path, cell, line, column);
     });
   });
   return {
-    file: path, samples: lines.length, shape, dtype: 'float32', ...(recipe.targets === undefined ? { labels: toLabels(path, labels) } : toTargets(path, targets, targetColumns.length, lines.length)), weights: weights === undefined ? undefined : toWeights(path, weights, lines.length),
-    read: async (from, to) => data.subarray(from * width, to * width), close: async () => undefined,
+    file: path,
+    samples: lines.length,
+    shape,
+    dtype: 'float32',
+    ...(recipe.targets === undefined
+      ? { labels: toLabels(path, labels) }
+      : toTargets(path, targets, targetColumns.length, lines.length)),
+    weights: weights === undefined ? undefined : toWeights(path, weights, lines.length),
+    read: async (from, to) => data.subarray(from * width, to * width),
+    close: async () => undefined,
   };
 }
 
@@ -52,16 +63,26 @@ async function readLines(path: string, delimiter: string): Promise<string[][]> {
   return lines;
 }
 
-function columnOf(path: string, labels: string | number | undefined, head: readonly string[] | undefined, columns: number): number | undefined {
+function columnOf(
+  path: string,
+  labels: string | number | undefined,
+  head: readonly string[] | undefined,
+  columns: number,
+): number | undefined {
   if (labels === undefined) return undefined;
   const index = typeof labels === 'number' ? labels : (head?.indexOf(labels) ?? -1);
-  if (index < 0 || index >= columns) throw damaged(path, `no column ${labels}; ${head === undefined ? `a number below ${columns}` : `one of ${head.join(', ')}`} was wanted`);
+  if (index < 0 || index >= columns)
+    throw damaged(
+      path,
+      `no column ${labels}; ${head === undefined ? `a number below ${columns}` : `one of ${head.join(', ')}`} was wanted`,
+    );
   return index;
 }
 
 function numberOf(path: string, cell: string, line: number, column: number): number {
   const value = Number(cell);
-  if (cell.trim() === '' || Number.isNaN(value)) throw damaged(path, `line ${line}, column ${column + 1} holds "${cell}"; a number was wanted`);
+  if (cell.trim() === '' || Number.isNaN(value))
+    throw damaged(path, `line ${line}, column ${column + 1} holds "${cell}"; a number was wanted`);
   return value;
 }
 

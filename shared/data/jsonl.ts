@@ -2,10 +2,23 @@
 import { createInterface } from 'node:readline';
 import { damaged, fileError, streamDataFile } from './files.js';
 import type { Source } from './rows.js';
-import { besideRows, planTable, readBeside, readSample, type Row, type RowBeside, type TablePlan, type TableRecipe } from './table.js';
+import {
+  besideRows,
+  planTable,
+  readBeside,
+  readSample,
+  type Row,
+  type RowBeside,
+  type TablePlan,
+  type TableRecipe,
+} from './table.js';
 
 /** @throws UserError 2 for a missing file, 65 for a line that is no sample like the first */
-export async function openJsonl(path: string, recipe: TableRecipe, classNames: readonly string[] | undefined): Promise<Source> {
+export async function openJsonl(
+  path: string,
+  recipe: TableRecipe,
+  classNames: readonly string[] | undefined,
+): Promise<Source> {
   let plan: TablePlan | undefined;
   let data = new Float32Array(0);
   const beside: RowBeside[] = [];
@@ -22,9 +35,13 @@ export async function openJsonl(path: string, recipe: TableRecipe, classNames: r
   }
   const { shape = [0], size = 0 } = plan ?? {};
   return {
-    file: path, samples: beside.length, shape, dtype: 'float32',
+    file: path,
+    samples: beside.length,
+    shape,
+    dtype: 'float32',
     ...(plan === undefined ? { labels: new Int32Array(0) } : besideRows(plan, beside, (row) => `row ${row}`)),
-    read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined,
+    read: async (from, to) => data.subarray(from * size, to * size),
+    close: async () => undefined,
   };
 }
 

@@ -1,4 +1,7 @@
-/** A data set as workers see it: shards by content hash, shapes, and what is needed to read a sample. The manifest is an artifact (JSON). */
+/**
+ * A data set as workers see it: shards by content hash, shapes, and what is needed to read a sample. The manifest is an
+ * artifact (JSON).
+ */
 import { z } from 'zod';
 import { tasks } from '../recipe/task.js';
 
@@ -16,15 +19,25 @@ export const dataSetSchema = z
     /** Positions of a sequence with a label (and a weight, where there are some) at each; absent: a sample has one. */
     positions: count.min(1).optional(),
     /** Where samples have target vectors: the numbers of one, and each number's mean over the samples that have one. */
-    targets: z.object({ width: count.min(1), means: z.array(z.number()) }).strict().optional(),
-    /** In order; sample ids count through them. A shard's bytes: inputs (row after row), labels (int32, -1 for none), weights (float32), targets (float32). */
+    targets: z
+      .object({ width: count.min(1), means: z.array(z.number()) })
+      .strict()
+      .optional(),
+    /**
+     * In order; sample ids count through them. A shard's bytes: inputs (row after row), labels (int32, -1 for none),
+     * weights (float32), targets (float32).
+     */
     shards: z.array(z.object({ sha256: z.string(), bytes: count, samples: count }).strict()),
   })
   .strict();
 
 /** Labels made elsewhere (shared/labels/cut-file.ts): blocks of float32 rows, in the order of the training set. */
 const fileLabelsSchema = z
-  .object({ classes: count.min(1), temperature: z.number().nullable(), blocks: z.array(z.object({ sha256: z.string(), bytes: count }).strict()) })
+  .object({
+    classes: count.min(1),
+    temperature: z.number().nullable(),
+    blocks: z.array(z.object({ sha256: z.string(), bytes: count }).strict()),
+  })
   .strict();
 
 export const manifestSchema = z
@@ -36,7 +49,10 @@ export const manifestSchema = z
     /** Numbers that student and teachers give of a sample. */
     classes: count.min(1),
     labels: fileLabelsSchema.optional(),
-    preprocess: z.object({ scale: z.number(), mean: z.array(z.number()), std: z.array(z.number()) }).strict().nullable(),
+    preprocess: z
+      .object({ scale: z.number(), mean: z.array(z.number()), std: z.array(z.number()) })
+      .strict()
+      .nullable(),
   })
   .strict();
 

@@ -1,4 +1,7 @@
-/** NumPy's .npy arrays, alone or in an .npz archive (`set.npz#x`). Little-endian numbers in C order. Source: numpy's format document (NEP 1). */
+/**
+ * NumPy's .npy arrays, alone or in an .npz archive (`set.npz#x`). Little-endian numbers in C order. Source: numpy's
+ * format document (NEP 1).
+ */
 import { inflateRawSync } from 'node:zlib';
 import { readBeside, type BesidePaths } from './beside.js';
 import { damaged, readDataFile } from './files.js';
@@ -13,19 +16,30 @@ const largestMember = 2 ** 32;
 
 /** @throws UserError 65 for a file that is not sound or holds something else than numbers */
 export function decodeNpy(path: string, bytes: Buffer): NpyArray {
-  if (bytes.length < 10 || bytes.toString('latin1', 1, 6) !== 'NUMPY' || bytes[0] !== 0x93) throw damaged(path, 'no .npy array; the magic \\x93NUMPY was wanted');
+  if (bytes.length < 10 || bytes.toString('latin1', 1, 6) !== 'NUMPY' || bytes[0] !== 0x93)
+    throw damaged(path, 'no .npy array; the magic \\x93NUMPY was wanted');
   const isLong = (bytes[6] ?? 1) >= 2;
   const headerAt = isLong ? 12 : 10;
   const length = isLong ? bytes.readUInt32LE(8) : bytes.readUInt16LE(8);
   const header = bytes.toString('latin1', headerAt, headerAt + length);
   const descr = /'descr':\s*'([^']+)'/.exec(header)?.[1];
-  const dims = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1]?.split(',').filter((part) => part.trim() !== '').map(Number);
-  if (descr === undefined || dims === undefined) throw damaged(path, 'an .npy header without descr and shape (objects and records cannot be read)');
-  if (/'fortran_order':\s*True/.test(header)) throw damaged(path, 'an array in Fortran order; save it with numpy.ascontiguousarray');
+  const dims = /'shape':\s*\(([^)]*)\)/
+    .exec(header)?.[1]
+    ?.split(',')
+    .filter((part) => part.trim() !== '')
+    .map(Number);
+  if (descr === undefined || dims === undefined)
+    throw damaged(path, 'an .npy header without descr and shape (objects and records cannot be read)');
+  if (/'fortran_order':\s*True/.test(header))
+    throw damaged(path, 'an array in Fortran order; save it with numpy.ascontiguousarray');
   const body = bytes.subarray(headerAt + length);
   const count = dims.reduce((product, dim) => product * dim, 1);
   const size = Number(descr.slice(2));
-  if (body.length !== count * size) throw damaged(path, `${body.length < count * size ? 'truncated' : 'too long'}: ${body.length} bytes of data; ${count * size} were wanted for (${dims.join(', ')}) of ${descr}`);
+  if (body.length !== count * size)
+    throw damaged(
+      path,
+      `${body.length < count * size ? 'truncated' : 'too long'}: ${body.length} bytes of data; ${count * size} were wanted for (${dims.join(', ')}) of ${descr}`,
+    );
   return { dims, data: typed(path, descr, body) };
 }
 
@@ -33,16 +47,27 @@ function typed(path: string, descr: string, body: Buffer): NpyArray['data'] {
   const own = body.buffer.slice(body.byteOffset, body.byteOffset + body.length);
   const buffer = own as ArrayBuffer;
   switch (descr) {
-    case '|u1': case '|b1': return new Uint8Array(buffer);
-    case '|i1': return new Int8Array(buffer);
-    case '<u2': return new Uint16Array(buffer);
-    case '<i2': return new Int16Array(buffer);
-    case '<i4': return new Int32Array(buffer);
-    case '<u4': return new Uint32Array(buffer);
-    case '<i8': return new BigInt64Array(buffer);
-    case '<f4': return new Float32Array(buffer);
-    case '<f8': return new Float64Array(buffer);
-    default: throw damaged(path, `elements of type ${descr}; little-endian integers or floats were wanted`);
+    case '|u1':
+    case '|b1':
+      return new Uint8Array(buffer);
+    case '|i1':
+      return new Int8Array(buffer);
+    case '<u2':
+      return new Uint16Array(buffer);
+    case '<i2':
+      return new Int16Array(buffer);
+    case '<i4':
+      return new Int32Array(buffer);
+    case '<u4':
+      return new Uint32Array(buffer);
+    case '<i8':
+      return new BigInt64Array(buffer);
+    case '<f4':
+      return new Float32Array(buffer);
+    case '<f8':
+      return new Float64Array(buffer);
+    default:
+      throw damaged(path, `elements of type ${descr}; little-endian integers or floats were wanted`);
   }
 }
 
@@ -69,7 +94,8 @@ function unpack(path: string, zip: Buffer, at: number): Buffer {
   const packed = zip.readUInt32LE(at + 20);
   const size = zip.readUInt32LE(at + 24);
   const local = zip.readUInt32LE(at + 42);
-  if (size >= largestMember - 1 || packed >= largestMember - 1) throw damaged(path, 'a zip64 archive; members of less than 4 GiB were wanted');
+  if (size >= largestMember - 1 || packed >= largestMember - 1)
+    throw damaged(path, 'a zip64 archive; members of less than 4 GiB were wanted');
   const start = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
   const body = zip.subarray(start, start + packed);
   if (method === 0) return body;
@@ -95,7 +121,11 @@ function toRows(path: string, data: NpyArray['data']): Rows {
   if (data instanceof Float64Array) return Float32Array.from(data);
   const whole = Int32Array.from(data as ArrayLike<number | bigint>, Number);
   const bad = whole.findIndex((value, i) => value !== Number(data[i]));
-  if (bad >= 0) throw damaged(path, `element ${bad} is ${data[bad]}; a whole number from ${-(2 ** 31)} to ${2 ** 31 - 1}, or a float, was wanted`);
+  if (bad >= 0)
+    throw damaged(
+      path,
+      `element ${bad} is ${data[bad]}; a whole number from ${-(2 ** 31)} to ${2 ** 31 - 1}, or a float, was wanted`,
+    );
   return whole;
 }
 
@@ -110,5 +140,13 @@ export async function openNpy(inputsPath: string, beside: BesidePaths = {}): Pro
   const data = toRows(inputsPath, inputs.data);
   const size = shape.reduce((product, dim) => product * dim, 1);
   const dtype = data instanceof Uint8Array ? 'uint8' : data instanceof Int32Array ? 'int32' : 'float32';
-  return { file: inputsPath, samples, shape: shape.length === 0 ? [1] : shape, dtype, ...told, read: async (from, to) => data.subarray(from * size, to * size), close: async () => undefined };
+  return {
+    file: inputsPath,
+    samples,
+    shape: shape.length === 0 ? [1] : shape,
+    dtype,
+    ...told,
+    read: async (from, to) => data.subarray(from * size, to * size),
+    close: async () => undefined,
+  };
 }

@@ -4,7 +4,11 @@ import type { Source } from './rows.js';
 import { besideRows, planTable, readBeside, readSample, type Row, type TableRecipe } from './table.js';
 
 /** @throws UserError 2 for a missing file, 65 for one that is no Parquet, or whose rows are no samples */
-export async function openParquet(path: string, recipe: TableRecipe, classNames: readonly string[] | undefined): Promise<Source> {
+export async function openParquet(
+  path: string,
+  recipe: TableRecipe,
+  classNames: readonly string[] | undefined,
+): Promise<Source> {
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
   const { compressors } = await import('hyparquet-compressors');
   const read = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -19,7 +23,8 @@ export async function openParquet(path: string, recipe: TableRecipe, classNames:
     const opened = await asyncBufferFromFile(path);
     return { file: opened, metadata: await parquetMetadataAsync(opened) };
   });
-  const rowsOf = (columns: readonly string[], rowStart: number, rowEnd: number): Promise<Row[]> => read(() => parquetReadObjects({ file, metadata, columns: [...columns], rowStart, rowEnd, compressors }));
+  const rowsOf = (columns: readonly string[], rowStart: number, rowEnd: number): Promise<Row[]> =>
+    read(() => parquetReadObjects({ file, metadata, columns: [...columns], rowStart, rowEnd, compressors }));
   const samples = Number(metadata.num_rows);
   const names = parquetSchema(metadata).children.map(({ element }) => element.name);
   const [first = {}] = samples === 0 ? [] : await rowsOf(names, 0, 1);
@@ -27,11 +32,21 @@ export async function openParquet(path: string, recipe: TableRecipe, classNames:
   const beside = [plan.labels, plan.weights, plan.mask, ...(plan.targets ?? [])].filter((name) => name !== undefined);
   const labelRows = beside.length === 0 ? [] : await rowsOf(beside, 0, samples);
   return {
-    file: path, samples, shape: plan.shape, dtype: 'float32', close: async () => undefined,
-    ...besideRows(plan, Array.from({ length: samples }, (_, i) => readBeside(plan, labelRows[i] ?? {}, `row ${i}`)), (row) => `row ${row}`),
+    file: path,
+    samples,
+    shape: plan.shape,
+    dtype: 'float32',
+    close: async () => undefined,
+    ...besideRows(
+      plan,
+      Array.from({ length: samples }, (_, i) => readBeside(plan, labelRows[i] ?? {}, `row ${i}`)),
+      (row) => `row ${row}`,
+    ),
     read: async (from, to) => {
       const out = new Float32Array((to - from) * plan.size);
-      (await rowsOf(plan.inputs, from, to)).forEach((row, i) => readSample(plan, row, `row ${from + i}`, out, i * plan.size));
+      (await rowsOf(plan.inputs, from, to)).forEach((row, i) =>
+        readSample(plan, row, `row ${from + i}`, out, i * plan.size),
+      );
       return out;
     },
   };

@@ -1,7 +1,7 @@
 /**
  * The order of an epoch: a block shuffle keyed by (seed, epoch). Shards are permuted, then samples are permuted inside
- * each group of `groupShards` consecutive shards of that permutation, so that a reader needs few shards at a time. A pure
- * function of its arguments; groups are laid out when first asked for (4 bytes a sample of the groups in use).
+ * each group of `groupShards` consecutive shards of that permutation, so that a reader needs few shards at a time. A
+ * pure function of its arguments; groups are laid out when first asked for (4 bytes a sample of the groups in use).
  */
 import { randomStream, shuffle as shuffled } from '../random.js';
 import type { DataSet } from './manifest.js';
@@ -68,7 +68,9 @@ function groupsOf(dataSet: DataSet, permuted: Uint32Array): Group[] {
 }
 
 function layOut(dataSet: DataSet, starts: Uint32Array, group: Group, key: readonly (string | number)[]): Uint32Array {
-  const ids = group.shards.flatMap((shard) => Array.from({ length: dataSet.shards[shard]?.samples ?? 0 }, (_, i) => (starts[shard] ?? 0) + i));
+  const ids = group.shards.flatMap((shard) =>
+    Array.from({ length: dataSet.shards[shard]?.samples ?? 0 }, (_, i) => (starts[shard] ?? 0) + i),
+  );
   return shuffled(Uint32Array.from(ids), randomStream(key));
 }
 

@@ -78,7 +78,13 @@ export class Samples {
   #augment(sample: Float32Array, { shard, row, view }: { shard: number; row: number; view: number }): void {
     const { augment } = this.options;
     if (augment === undefined) return;
-    augmentSample(sample, this.dataSet.shape, augment.recipe, [augment.seed, 'augment', this.dataSet.shards[shard]?.sha256 ?? '', row, view]);
+    augmentSample(sample, this.dataSet.shape, augment.recipe, [
+      augment.seed,
+      'augment',
+      this.dataSet.shards[shard]?.sha256 ?? '',
+      row,
+      view,
+    ]);
   }
 
   #place(id: number): { shard: number; row: number } {
@@ -124,21 +130,36 @@ export class Samples {
     const weightBytes = isWeighted ? labelBytes : 0;
     const vectorBytes = 4 * (targets?.width ?? 0) * shard.samples;
     const inputBytes = shard.bytes - labelBytes - weightBytes - vectorBytes;
-    const column = (from: number, length: number): ArrayBuffer => bytes.slice(inputBytes + from, inputBytes + from + length);
+    const column = (from: number, length: number): ArrayBuffer =>
+      bytes.slice(inputBytes + from, inputBytes + from + length);
     const labels = new Int32Array(column(0, labelBytes));
     const weights = isWeighted ? new Float32Array(column(labelBytes, weightBytes)) : null;
     const vectors = targets === undefined ? null : new Float32Array(column(labelBytes + weightBytes, vectorBytes));
-    const inputs = dtype === 'uint8' ? new Uint8Array(bytes, 0, inputBytes) : dtype === 'int32' ? new Int32Array(bytes, 0, inputBytes / 4) : new Float32Array(bytes, 0, inputBytes / 4);
+    const inputs =
+      dtype === 'uint8'
+        ? new Uint8Array(bytes, 0, inputBytes)
+        : dtype === 'int32'
+          ? new Int32Array(bytes, 0, inputBytes / 4)
+          : new Float32Array(bytes, 0, inputBytes / 4);
     return { inputs, labels, weights, vectors };
   }
 }
 
 /** The training set as a recipe's student and teachers see it. */
-export function trainSamples({ data, seed }: Pick<Recipe, 'data' | 'seed'>, { train, preprocess }: Pick<Manifest, 'train' | 'preprocess'>, fetch: (sha256: string) => Promise<string>): Samples {
-  return new Samples(train, preprocess, fetch, { augment: data.augment === undefined ? undefined : { recipe: data.augment, seed } });
+export function trainSamples(
+  { data, seed }: Pick<Recipe, 'data' | 'seed'>,
+  { train, preprocess }: Pick<Manifest, 'train' | 'preprocess'>,
+  fetch: (sha256: string) => Promise<string>,
+): Samples {
+  return new Samples(train, preprocess, fetch, {
+    augment: data.augment === undefined ? undefined : { recipe: data.augment, seed },
+  });
 }
 
-/** x = (x * scale - mean[channel]) / std[channel], in place; float32 after each operation. One mean or std serves all channels. */
+/**
+ * x = (x * scale - mean[channel]) / std[channel], in place; float32 after each operation. One mean or std serves all
+ * channels.
+ */
 export function normalise(inputs: Float32Array, channels: number, preprocess: Manifest['preprocess']): void {
   if (preprocess === null) return;
   const { fround } = Math;

@@ -1,4 +1,7 @@
-/** Cuts a source into shards, each a file named by its SHA-256: inputs row after row, labels (int32 LE, -1 for none), weights (float32 LE) and target vectors (float32 LE) where samples have some. */
+/**
+ * Cuts a source into shards, each a file named by its SHA-256: inputs row after row, labels (int32 LE, -1 for none),
+ * weights (float32 LE) and target vectors (float32 LE) where samples have some.
+ */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,7 +32,12 @@ export interface ShardOptions extends SourceOptions {
  * Costs one shard of memory beyond the source. A shard that is there already is kept.
  * @throws UserError 2 or 65 for the user's files, 69 when `out` takes no more
  */
-export async function writeShards(recipe: SourceRecipe, folder: string, out: string, options: ShardOptions): Promise<WrittenData> {
+export async function writeShards(
+  recipe: SourceRecipe,
+  folder: string,
+  out: string,
+  options: ShardOptions,
+): Promise<WrittenData> {
   await mkdir(out, { recursive: true });
   const source = await openSource(recipe, folder, options);
   try {
@@ -37,12 +45,34 @@ export async function writeShards(recipe: SourceRecipe, folder: string, out: str
     const { positions = 1 } = source;
     for (let from = 0; from < source.samples; from += options.shardSamples) {
       const to = Math.min(source.samples, from + options.shardSamples);
-      const bytes = encodeShard(await checkedRows(source, from, to), source.labels.subarray(from * positions, to * positions), source.weights?.subarray(from * positions, to * positions), targetsBetween(source.targets, from, to));
+      const bytes = encodeShard(
+        await checkedRows(source, from, to),
+        source.labels.subarray(from * positions, to * positions),
+        source.weights?.subarray(from * positions, to * positions),
+        targetsBetween(source.targets, from, to),
+      );
       shards.push({ sha256: await store(bytes, out), bytes: bytes.length, samples: to - from });
     }
     const isWeighted = source.weights === undefined ? {} : { isWeighted: true };
-    const targets = source.targets === undefined ? {} : { targets: { width: source.targets.width, means: meansOf(source.targets, source.labels) } };
-    return { dataSet: { samples: source.samples, shape: [...source.shape], dtype: source.dtype, ...isWeighted, ...(source.positions === undefined ? {} : { positions }), ...targets, shards }, labels: source.labels, weights: source.weights, targets: source.targets, classNames: source.classNames };
+    const targets =
+      source.targets === undefined
+        ? {}
+        : { targets: { width: source.targets.width, means: meansOf(source.targets, source.labels) } };
+    return {
+      dataSet: {
+        samples: source.samples,
+        shape: [...source.shape],
+        dtype: source.dtype,
+        ...isWeighted,
+        ...(source.positions === undefined ? {} : { positions }),
+        ...targets,
+        shards,
+      },
+      labels: source.labels,
+      weights: source.weights,
+      targets: source.targets,
+      classNames: source.classNames,
+    };
   } finally {
     await source.close();
   }
@@ -69,12 +99,20 @@ async function checkedRows(source: Source, from: number, to: number): Promise<Ro
   if (!(rows instanceof Float32Array)) return rows;
   const size = source.shape.reduce((product, dim) => product * dim, 1);
   const bad = rows.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw damaged(source.file, `sample ${from + Math.floor(bad / size)} holds ${rows[bad]} at element ${bad % size}; finite numbers were wanted`);
+  if (bad >= 0)
+    throw damaged(
+      source.file,
+      `sample ${from + Math.floor(bad / size)} holds ${rows[bad]} at element ${bad % size}; finite numbers were wanted`,
+    );
   return rows;
 }
 
 function encodeShard(...columns: (Rows | undefined)[]): Buffer {
-  return Buffer.concat(columns.flatMap((column) => (column === undefined ? [] : [Buffer.from(column.buffer, column.byteOffset, column.byteLength)])));
+  return Buffer.concat(
+    columns.flatMap((column) =>
+      column === undefined ? [] : [Buffer.from(column.buffer, column.byteOffset, column.byteLength)],
+    ),
+  );
 }
 
 async function store(bytes: Buffer, out: string): Promise<string> {
@@ -89,7 +127,13 @@ async function store(bytes: Buffer, out: string): Promise<string> {
   } catch (error) {
     await rm(aside, { force: true });
     const problem = storageProblem(error);
-    throw problem === null ? error : new UserError(`${out}: ${problem}; room for the data was wanted there, or another STILLHOUSE_CACHE`, exitCodes.unavailable, error);
+    throw problem === null
+      ? error
+      : new UserError(
+          `${out}: ${problem}; room for the data was wanted there, or another STILLHOUSE_CACHE`,
+          exitCodes.unavailable,
+          error,
+        );
   }
   return sha256;
 }

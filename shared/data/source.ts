@@ -19,12 +19,20 @@ export interface SourceOptions {
 }
 
 /** @throws UserError 2 for a missing file, 65 for one that is damaged */
-export async function openSource(recipe: SourceRecipe, folder: string, { classNames, unlabelled }: SourceOptions = {}): Promise<Source> {
+export async function openSource(
+  recipe: SourceRecipe,
+  folder: string,
+  { classNames, unlabelled }: SourceOptions = {},
+): Promise<Source> {
   const source = await openOne(recipe, folder, classNames);
   return unlabelled === undefined ? source : interleave(source, await openOne(unlabelled, folder, undefined));
 }
 
-async function openOne(recipe: SourceRecipe, folder: string, classNames: readonly string[] | undefined): Promise<Source> {
+async function openOne(
+  recipe: SourceRecipe,
+  folder: string,
+  classNames: readonly string[] | undefined,
+): Promise<Source> {
   const path = (name: string): string => (isAbsolute(name) ? name : join(folder, name));
   const source = await open(recipe, path, classNames);
   const samples = Math.min(source.samples, recipe.limit ?? source.samples);
@@ -32,16 +40,29 @@ async function openOne(recipe: SourceRecipe, folder: string, classNames: readonl
   const labels = source.labels.slice(0, samples * positions);
   if (recipe.labelled !== undefined) labels.fill(-1, Math.min(recipe.labelled, samples) * positions);
   const isImages = 'images' in recipe && recipe.images !== undefined;
-  const chosen = { ...source, read: source.read.bind(source), close: source.close.bind(source), samples, shape: isImages ? withChannels(source.shape) : source.shape, labels, weights: source.weights?.slice(0, samples * positions), targets: rowsOf(source.targets, samples) };
+  const chosen = {
+    ...source,
+    read: source.read.bind(source),
+    close: source.close.bind(source),
+    samples,
+    shape: isImages ? withChannels(source.shape) : source.shape,
+    labels,
+    weights: source.weights?.slice(0, samples * positions),
+    targets: rowsOf(source.targets, samples),
+  };
   return recipe.onlyLabelled === true ? onlyLabelled(chosen) : chosen;
 }
 
 function rowsOf(targets: Targets | undefined, samples: number): Targets | undefined {
-  return targets === undefined ? undefined : { width: targets.width, values: targets.values.slice(0, samples * targets.width) };
+  return targets === undefined
+    ? undefined
+    : { width: targets.width, values: targets.values.slice(0, samples * targets.width) };
 }
 
 function chosenTargets(targets: Targets | undefined, ids: Uint32Array): Targets | undefined {
-  return targets === undefined ? undefined : { width: targets.width, values: chosenRows(targets.values, ids, targets.width) };
+  return targets === undefined
+    ? undefined
+    : { width: targets.width, values: chosenRows(targets.values, ids, targets.width) };
 }
 
 /** [ids x width] */
@@ -54,7 +75,11 @@ function chosenRows<T extends Float32Array | Int32Array>(values: T, ids: Uint32A
 /** The samples that have a label, in their order, wherever they stand. */
 function onlyLabelled(source: Source): Source {
   const { positions = 1 } = source;
-  const ids = Uint32Array.from(Array.from({ length: source.samples }, (_, id) => id).filter((id) => source.labels.subarray(id * positions, (id + 1) * positions).some((label) => label >= 0)));
+  const ids = Uint32Array.from(
+    Array.from({ length: source.samples }, (_, id) => id).filter((id) =>
+      source.labels.subarray(id * positions, (id + 1) * positions).some((label) => label >= 0),
+    ),
+  );
   const read = async (from: number, to: number): Promise<Rows> => {
     const wanted = ids.subarray(from, to);
     const first = wanted[0] ?? 0;
@@ -64,10 +89,21 @@ function onlyLabelled(source: Source): Source {
     wanted.forEach((id, row) => rows.set(all.subarray((id - first) * size, (id - first + 1) * size), row * size));
     return rows;
   };
-  return { ...source, samples: ids.length, targets: chosenTargets(source.targets, ids), labels: chosenRows(source.labels, ids, positions), weights: source.weights === undefined ? undefined : chosenRows(source.weights, ids, positions), read };
+  return {
+    ...source,
+    samples: ids.length,
+    targets: chosenTargets(source.targets, ids),
+    labels: chosenRows(source.labels, ids, positions),
+    weights: source.weights === undefined ? undefined : chosenRows(source.weights, ids, positions),
+    read,
+  };
 }
 
-function open(recipe: SourceRecipe, path: (name: string) => string, classNames: readonly string[] | undefined): Promise<Source> {
+function open(
+  recipe: SourceRecipe,
+  path: (name: string) => string,
+  classNames: readonly string[] | undefined,
+): Promise<Source> {
   switch (recipe.format) {
     case 'idx':
       return openIdx(path(recipe.images ?? recipe.inputs ?? ''), besidePaths(recipe, path));
@@ -86,7 +122,10 @@ function open(recipe: SourceRecipe, path: (name: string) => string, classNames: 
   }
 }
 
-function besidePaths({ labels, weights, targets, mask, paddingLabel }: Extract<SourceRecipe, { format: 'idx' | 'npy' }>, path: (name: string) => string): BesidePaths {
+function besidePaths(
+  { labels, weights, targets, mask, paddingLabel }: Extract<SourceRecipe, { format: 'idx' | 'npy' }>,
+  path: (name: string) => string,
+): BesidePaths {
   const of = (name: string | undefined): string | undefined => (name === undefined ? undefined : path(name));
   return { labels: of(labels), weights: of(weights), targets: of(targets), mask: of(mask), paddingLabel };
 }

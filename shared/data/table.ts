@@ -25,16 +25,36 @@ export interface TablePlan {
 }
 
 /** @param first row of the file: its lists give the shape where the recipe does not @throws UserError 65 */
-export function planTable(path: string, recipe: TableRecipe, { names, first, classNames }: { readonly names: readonly string[]; readonly first: Row; readonly classNames: readonly string[] | undefined }): TablePlan {
+export function planTable(
+  path: string,
+  recipe: TableRecipe,
+  {
+    names,
+    first,
+    classNames,
+  }: { readonly names: readonly string[]; readonly first: Row; readonly classNames: readonly string[] | undefined },
+): TablePlan {
   const targets = recipe.targets === undefined ? undefined : [recipe.targets].flat();
   const beside = [recipe.labels, recipe.weights, recipe.mask, ...(targets ?? [])];
   for (const name of [recipe.column, ...beside]) {
-    if (name !== undefined && !names.includes(name)) throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
+    if (name !== undefined && !names.includes(name))
+      throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
   }
   const inputs = recipe.column === undefined ? names.filter((name) => !beside.includes(name)) : [recipe.column];
   const elements = inputs.reduce((sum, name) => sum + (numbersIn(first[name])?.length ?? 0), 0);
   const shape = recipe.shape ?? (recipe.column === undefined ? [elements] : dimensions(first[recipe.column]));
-  return { path, inputs, labels: recipe.labels, weights: recipe.weights, mask: recipe.mask, paddingLabel: recipe.paddingLabel, targets, classNames, shape, size: shape.reduce((product, dim) => product * dim, 1) };
+  return {
+    path,
+    inputs,
+    labels: recipe.labels,
+    weights: recipe.weights,
+    mask: recipe.mask,
+    paddingLabel: recipe.paddingLabel,
+    targets,
+    classNames,
+    shape,
+    size: shape.reduce((product, dim) => product * dim, 1),
+  };
 }
 
 /** Writes a row's sample to `out` from `at` on. @param where names the row @throws UserError 65 */
@@ -42,11 +62,16 @@ export function readSample(plan: TablePlan, row: Row, where: string, out: Float3
   let next = at;
   for (const name of plan.inputs) {
     const numbers = numbersIn(row[name]);
-    if (numbers === null) throw damaged(plan.path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
+    if (numbers === null)
+      throw damaged(plan.path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
     if (next + numbers.length <= at + plan.size) out.set(numbers, next);
     next += numbers.length;
   }
-  if (next - at !== plan.size) throw damaged(plan.path, `${where} has ${next - at} numbers; ${plan.size} were wanted for shape [${plan.shape.join(', ')}]`);
+  if (next - at !== plan.size)
+    throw damaged(
+      plan.path,
+      `${where} has ${next - at} numbers; ${plan.size} were wanted for shape [${plan.shape.join(', ')}]`,
+    );
 }
 
 /** What stands beside a row's inputs. */
@@ -64,28 +89,69 @@ export interface RowBeside {
 export function readBeside(plan: TablePlan, row: Row, where: string): RowBeside {
   const label = plan.labels === undefined ? null : row[plan.labels];
   const mask = plan.mask === undefined ? null : numbersIn(row[plan.mask]);
-  if (plan.mask !== undefined && mask === null) throw damaged(plan.path, `${where}, ${plan.mask} holds ${shown(row[plan.mask])}; a list of 0 and 1 was wanted`);
+  if (plan.mask !== undefined && mask === null)
+    throw damaged(plan.path, `${where}, ${plan.mask} holds ${shown(row[plan.mask])}; a list of 0 and 1 was wanted`);
   return {
-    label: isList(label) ? Array.from(label, (one) => classOf(plan, one, where)) : classOf(plan, label, where), mask, weight: readWeight(plan, row, where),
+    label: isList(label) ? Array.from(label, (one) => classOf(plan, one, where)) : classOf(plan, label, where),
+    mask,
+    weight: readWeight(plan, row, where),
     target: plan.targets === undefined ? null : readTarget(plan, row, where),
   };
 }
 
 /** All rows' together. @throws UserError 65 where they are not alike */
-export function besideRows(plan: TablePlan, rows: readonly RowBeside[], where: (row: number) => string): Pick<Source, 'labels' | 'weights' | 'targets' | 'positions'> {
-  const weights = plan.weights === undefined ? undefined : toWeights(plan.path, rows.map(({ weight }) => weight), rows.length);
-  if (plan.targets !== undefined) return { ...targetRows(plan, rows.map(({ target }) => target), where), weights };
+export function besideRows(
+  plan: TablePlan,
+  rows: readonly RowBeside[],
+  where: (row: number) => string,
+): Pick<Source, 'labels' | 'weights' | 'targets' | 'positions'> {
+  const weights =
+    plan.weights === undefined
+      ? undefined
+      : toWeights(
+          plan.path,
+          rows.map(({ weight }) => weight),
+          rows.length,
+        );
+  if (plan.targets !== undefined)
+    return {
+      ...targetRows(
+        plan,
+        rows.map(({ target }) => target),
+        where,
+      ),
+      weights,
+    };
   const first = rows.find(({ label, mask }) => mask !== null || typeof label !== 'number');
-  if (first === undefined) return { labels: toLabels(plan.path, rows.map(({ label }) => (typeof label === 'number' ? label : -1))), weights };
+  if (first === undefined)
+    return {
+      labels: toLabels(
+        plan.path,
+        rows.map(({ label }) => (typeof label === 'number' ? label : -1)),
+      ),
+      weights,
+    };
   const positions = first.mask?.length ?? (typeof first.label === 'number' ? 0 : first.label.length);
-  const flat = (of: (row: RowBeside) => readonly number[] | null, name: string | undefined): number[] => rows.flatMap((row, i) => {
-    const values = of(row) ?? new Array<number>(positions).fill(-1);
-    if (values.length !== positions) throw damaged(plan.path, `${where(i)}, ${name} has ${values.length} positions; ${positions} were wanted, as before`);
-    return values;
-  });
+  const flat = (of: (row: RowBeside) => readonly number[] | null, name: string | undefined): number[] =>
+    rows.flatMap((row, i) => {
+      const values = of(row) ?? new Array<number>(positions).fill(-1);
+      if (values.length !== positions)
+        throw damaged(
+          plan.path,
+          `${where(i)}, ${name} has ${values.length} positions; ${positions} were wanted, as before`,
+        );
+      return values;
+    });
   const labels = flat(({ label }) => (typeof label === 'number' ? null : label), plan.labels);
   const mask = plan.mask === undefined ? null : flat((row) => row.mask, plan.mask);
-  return toSequences(plan.path, { labels, mask, paddingLabel: plan.paddingLabel, positions, samples: rows.length, weights });
+  return toSequences(plan.path, {
+    labels,
+    mask,
+    paddingLabel: plan.paddingLabel,
+    positions,
+    samples: rows.length,
+    weights,
+  });
 }
 
 /** A class number; -1 for none. */
@@ -94,7 +160,10 @@ function classOf({ path, labels, classNames }: TablePlan, value: unknown, where:
   if (typeof value === 'number' || typeof value === 'bigint') return Number(value);
   const index = typeof value === 'string' ? (classNames?.indexOf(value) ?? -1) : -1;
   if (index >= 0) return index;
-  throw damaged(path, `${where}, ${labels} holds ${shown(value)}; ${classNames === undefined ? 'a class number (or a name of data.classNames)' : `one of ${classNames.join(', ')}`} was wanted`);
+  throw damaged(
+    path,
+    `${where}, ${labels} holds ${shown(value)}; ${classNames === undefined ? 'a class number (or a name of data.classNames)' : `one of ${classNames.join(', ')}`} was wanted`,
+  );
 }
 
 /** A row's weight; 1 where the recipe names no column. @throws UserError 65 */
@@ -107,20 +176,28 @@ function readWeight({ path, weights }: TablePlan, row: Row, where: string): numb
 /** A row's target; null where all of its columns hold null. @throws UserError 65 */
 function readTarget({ path, targets = [] }: TablePlan, row: Row, where: string): Float64Array | null {
   if (targets.every((name) => row[name] === null || row[name] === undefined)) return null;
-  return Float64Array.from(targets.flatMap((name) => {
-    const numbers = numbersIn(row[name]);
-    if (numbers === null) throw damaged(path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
-    return numbers;
-  }));
+  return Float64Array.from(
+    targets.flatMap((name) => {
+      const numbers = numbersIn(row[name]);
+      if (numbers === null)
+        throw damaged(path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
+      return numbers;
+    }),
+  );
 }
 
 /** What the rows' targets are together. @throws UserError 65 where they are not alike */
-function targetRows({ path }: TablePlan, rows: readonly (Float64Array | null)[], where: (row: number) => string): TargetRows {
+function targetRows(
+  { path }: TablePlan,
+  rows: readonly (Float64Array | null)[],
+  where: (row: number) => string,
+): TargetRows {
   const width = rows.find((row) => row !== null)?.length ?? 1;
   const values = new Float64Array(rows.length * width).fill(NaN);
   rows.forEach((row, i) => {
     if (row === null) return;
-    if (row.length !== width) throw damaged(path, `${where(i)} has a target of ${row.length} numbers; ${width} were wanted, as before`);
+    if (row.length !== width)
+      throw damaged(path, `${where(i)} has a target of ${row.length} numbers; ${width} were wanted, as before`);
     values.set(row, i * width);
   });
   return toTargets(path, values, width, rows.length);
@@ -148,6 +225,7 @@ function isList(value: unknown): value is ArrayLike<unknown> {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item)) ?? 'nothing';
+  const text =
+    JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item)) ?? 'nothing';
   return text.length > 40 ? `${text.slice(0, 37)}...` : text;
 }

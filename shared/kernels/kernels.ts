@@ -24,7 +24,10 @@ export interface Kernels {
   /** Sum of squares in float64, in an order fixed by `n`. */
   sumOfSquares(src: number, n: number): number;
   isFinite(src: number, n: number): boolean;
-  /** Gradients rounded to bf16 (assembly/bf16.ts): dst = src; dst, float32 = src; dst = dst + src; whether all is finite. */
+  /**
+   * Gradients rounded to bf16 (assembly/bf16.ts): dst = src; dst, float32 = src; dst = dst + src; whether all is
+   * finite.
+   */
   encodeBf16(dst: number, src: number, n: number): void;
   decodeBf16(dst: number, src: number, n: number): void;
   addBf16(dst: number, src: number, n: number): void;
@@ -73,7 +76,10 @@ export interface AdamScalars {
 /** @throws UserError when more than one memory can hold, or more than the machine gives. */
 export function createMemory(bytes: number): WebAssembly.Memory {
   if (bytes > maximumBytes) {
-    throw new UserError(`replica needs ${bytes} bytes of memory; one memory holds at most ${maximumBytes}`, exitCodes.data);
+    throw new UserError(
+      `replica needs ${bytes} bytes of memory; one memory holds at most ${maximumBytes}`,
+      exitCodes.data,
+    );
   }
   const initial = Math.max(1, Math.ceil(bytes / pageBytes));
   try {
@@ -102,7 +108,9 @@ export function loadKernels(memory: WebAssembly.Memory): Kernels {
 
 type Lookup = (name: string) => (...args: number[]) => unknown;
 
-function arrayKernels(kernel: Lookup): Pick<Kernels, 'add' | 'scale' | 'copy' | 'fillZero' | 'sumOfSquares' | 'isFinite' | 'hash' | 'checksum'> {
+function arrayKernels(
+  kernel: Lookup,
+): Pick<Kernels, 'add' | 'scale' | 'copy' | 'fillZero' | 'sumOfSquares' | 'isFinite' | 'hash' | 'checksum'> {
   const sumOfSquares = kernel('sumOfSquares');
   const allFinite = kernel('allFinite');
   const hash64 = kernel('hash64');
@@ -118,7 +126,10 @@ function arrayKernels(kernel: Lookup): Pick<Kernels, 'add' | 'scale' | 'copy' | 
   };
 }
 
-type RoundingKernels = Pick<Kernels, 'encodeBf16' | 'decodeBf16' | 'addBf16' | 'isFiniteBf16' | 'encodeInt8' | 'decodeInt8' | 'addInt8'>;
+type RoundingKernels = Pick<
+  Kernels,
+  'encodeBf16' | 'decodeBf16' | 'addBf16' | 'isFiniteBf16' | 'encodeInt8' | 'decodeInt8' | 'addInt8'
+>;
 
 function roundingKernels(kernel: Lookup): RoundingKernels {
   const allFiniteBf16 = kernel('allFiniteBf16');
@@ -138,7 +149,9 @@ function word64(word: unknown): bigint {
   return BigInt.asUintN(64, word);
 }
 
-function optimizerKernels(kernel: Lookup): Omit<Kernels, keyof ReturnType<typeof arrayKernels> | keyof RoundingKernels> {
+function optimizerKernels(
+  kernel: Lookup,
+): Omit<Kernels, keyof ReturnType<typeof arrayKernels> | keyof RoundingKernels> {
   const sgd = kernel('sgd');
   const momentum = kernel('momentum');
   const nesterov = kernel('nesterov');
@@ -148,7 +161,22 @@ function optimizerKernels(kernel: Lookup): Omit<Kernels, keyof ReturnType<typeof
     momentum: (w, g, m, n, s) => void momentum(w, g, m, n, s.clip, s.learningRate, s.weightDecay, s.momentum),
     nesterov: (w, g, m, n, s) => void nesterov(w, g, m, n, s.clip, s.learningRate, s.weightDecay, s.momentum),
     adam: (w, g, m, v, n, s) =>
-      void adam(w, g, m, v, n, s.clip, s.stepSize, s.weightDecay, s.keep, s.share1, s.beta2, s.share2, s.inverseRoot, s.epsilon),
+      void adam(
+        w,
+        g,
+        m,
+        v,
+        n,
+        s.clip,
+        s.stepSize,
+        s.weightDecay,
+        s.keep,
+        s.share1,
+        s.beta2,
+        s.share2,
+        s.inverseRoot,
+        s.epsilon,
+      ),
     average: kernel('average'),
     movingAverage: kernel('movingAverage'),
   };

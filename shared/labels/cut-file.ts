@@ -16,7 +16,12 @@ import { digestOf } from './store.js';
  * Reads `path`, checks that it fits the run and writes its blocks to `out`.
  * @throws UserError 2 when it does not fit the recipe, 65 when it is damaged
  */
-export async function cutLabelFile(path: string, out: string, recipe: Recipe, { train, classes }: Pick<Manifest, 'train' | 'classes'>): Promise<FileLabelsIndex> {
+export async function cutLabelFile(
+  path: string,
+  out: string,
+  recipe: Recipe,
+  { train, classes }: Pick<Manifest, 'train' | 'classes'>,
+): Promise<FileLabelsIndex> {
   const file = await readLabelFile(path);
   const objection = objectionTo(file, recipe, { samples: train.samples, classes });
   if (objection !== null) throw new UserError(`labels.from: ${path}: ${objection}`);
@@ -33,16 +38,27 @@ export async function cutLabelFile(path: string, out: string, recipe: Recipe, { 
   return { classes, temperature: file.temperature, blocks };
 }
 
-function objectionTo(file: LabelFile, recipe: Recipe, { samples, classes }: { samples: number; classes: number }): string | null {
+function objectionTo(
+  file: LabelFile,
+  recipe: Recipe,
+  { samples, classes }: { samples: number; classes: number },
+): string | null {
   if (file.classes !== classes) return `${file.classes} classes; ${classes} wanted, as in the data`;
   const isCut = recipe.data.train.limit !== undefined && file.samples > samples;
-  if (file.samples !== samples && !isCut) return `labels of ${file.samples} samples; ${samples} wanted, one for each training sample in the file's order`;
+  if (file.samples !== samples && !isCut)
+    return `labels of ${file.samples} samples; ${samples} wanted, one for each training sample in the file's order`;
   const task = taskOf(recipe);
-  if (task !== 'classes' && file.form === 'probabilities') return `probabilities of classes; an array logits wanted, with data.task ${task}`;
+  if (task !== 'classes' && file.form === 'probabilities')
+    return `probabilities of classes; an array logits wanted, with data.task ${task}`;
   const kinds = labelKinds(recipe);
-  if (kinds.some(({ kind }) => kind === 'teachers')) return 'a loss wants the logits of each teacher; teachers wanted instead';
-  const other = kinds.find((kind) => file.temperature !== null && (kind.kind !== 'mixture' || kind.temperature !== file.temperature));
-  return other === undefined ? null : `its labels are softened at temperature ${file.temperature}; a loss wants them ${other.kind === 'mixture' ? `at ${other.temperature}` : 'raw'}`;
+  if (kinds.some(({ kind }) => kind === 'teachers'))
+    return 'a loss wants the logits of each teacher; teachers wanted instead';
+  const other = kinds.find(
+    (kind) => file.temperature !== null && (kind.kind !== 'mixture' || kind.temperature !== file.temperature),
+  );
+  return other === undefined
+    ? null
+    : `its labels are softened at temperature ${file.temperature}; a loss wants them ${other.kind === 'mixture' ? `at ${other.temperature}` : 'raw'}`;
 }
 
 async function writeAside(path: string, bytes: Uint8Array): Promise<void> {

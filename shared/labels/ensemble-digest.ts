@@ -14,22 +14,42 @@ export interface EnsembleForm {
 }
 
 /** Whether some teacher labels some samples only. */
-export function isRouted(teachers: readonly { readonly weight: number; readonly specialist?: readonly number[] | undefined }[], subset: unknown): boolean {
+export function isRouted(
+  teachers: readonly { readonly weight: number; readonly specialist?: readonly number[] | undefined }[],
+  subset: unknown,
+): boolean {
   return subset !== undefined || teachers.some(({ specialist }) => specialist !== undefined);
 }
 
 /**
- * As the recipe wants it. Teachers that label some of the samples only are given a quarter of a micro-batch at a time: with
- * more rows to a forward, most of them would be padding.
+ * As the recipe wants it. Teachers that label some of the samples only are given a quarter of a micro-batch at a time:
+ * with more rows to a forward, most of them would be padding.
  */
-export function ensembleFormOf({ ensemble, batch, seed }: Pick<Recipe, 'ensemble' | 'batch' | 'seed'>, teachers: readonly Pick<TeacherSpec, 'weight' | 'specialist'>[], inputShape: readonly number[]): EnsembleForm {
+export function ensembleFormOf(
+  { ensemble, batch, seed }: Pick<Recipe, 'ensemble' | 'batch' | 'seed'>,
+  teachers: readonly Pick<TeacherSpec, 'weight' | 'specialist'>[],
+  inputShape: readonly number[],
+): EnsembleForm {
   const { combine, subset } = ensemble;
   const micro = batch.micro ?? batch.size;
-  return { combine, rows: isRouted(teachers, subset) ? Math.ceil(micro / 4) : micro, inputShape, ...(subset === undefined ? {} : { subset: { size: subset, seed } }) };
+  return {
+    combine,
+    rows: isRouted(teachers, subset) ? Math.ceil(micro / 4) : micro,
+    inputShape,
+    ...(subset === undefined ? {} : { subset: { size: subset, seed } }),
+  };
 }
 
 /** Models, weights, temperatures, everything that the recipe says of a teacher, and the form of the mixture. */
-export function ensembleDigest(teachers: readonly TeacherSpec[], { combine, rows, inputShape, subset }: EnsembleForm): string {
-  const told = teachers.map(({ files, parameters: _parameters, canary: _canary, ...rest }) => [Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)), files.map((file) => file.sha256)]);
-  return createHash('sha256').update(JSON.stringify([combine, rows, inputShape, told, ...(subset === undefined ? [] : [subset])])).digest('hex');
+export function ensembleDigest(
+  teachers: readonly TeacherSpec[],
+  { combine, rows, inputShape, subset }: EnsembleForm,
+): string {
+  const told = teachers.map(({ files, parameters: _parameters, canary: _canary, ...rest }) => [
+    Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)),
+    files.map((file) => file.sha256),
+  ]);
+  return createHash('sha256')
+    .update(JSON.stringify([combine, rows, inputShape, told, ...(subset === undefined ? [] : [subset])]))
+    .digest('hex');
 }

@@ -11,7 +11,8 @@
  */
 import { halfTable, toHalf } from './half.js';
 
-export type Precision = { readonly name: 'float32' } | { readonly name: 'float16' } | { readonly name: 'top-k'; readonly k: number };
+export type Precision =
+  { readonly name: 'float32' } | { readonly name: 'float16' } | { readonly name: 'top-k'; readonly k: number };
 
 /** What a row is made of. */
 export interface RowForm {
@@ -49,7 +50,9 @@ export function widthOf({ classes, positions = 1 }: RowForm): number {
 
 export function codecOf(precision: Precision, form: RowForm): RowCodec {
   const { positions = 1, ...each } = form;
-  return positions === 1 ? rowCodecOf(precision, form) : sequenceCodec(rowCodecOf(precision, each), each.classes, positions);
+  return positions === 1
+    ? rowCodecOf(precision, form)
+    : sequenceCodec(rowCodecOf(precision, each), each.classes, positions);
 }
 
 /** Each position is kept as a row of its own. */
@@ -62,9 +65,12 @@ function sequenceCodec({ rowBytes, open }: RowCodec, classes: number, positions:
         for (let position = 0; position < positions; position++) visit(position);
       };
       return {
-        write: (row, values, at) => each((position) => inner.write(row * positions + position, values, at + position * classes)),
-        read: (row, out, at) => each((position) => inner.read(row * positions + position, out, at + position * classes)),
-        isSound: (row) => Array.from({ length: positions }, (_, position) => inner.isSound(row * positions + position)).every(Boolean),
+        write: (row, values, at) =>
+          each((position) => inner.write(row * positions + position, values, at + position * classes)),
+        read: (row, out, at) =>
+          each((position) => inner.read(row * positions + position, out, at + position * classes)),
+        isSound: (row) =>
+          Array.from({ length: positions }, (_, position) => inner.isSound(row * positions + position)).every(Boolean),
       };
     },
   };
@@ -73,7 +79,10 @@ function sequenceCodec({ rowBytes, open }: RowCodec, classes: number, positions:
 function rowCodecOf(precision: Precision, form: RowForm): RowCodec {
   switch (precision.name) {
     case 'float32':
-      return { rowBytes: 4 * form.classes, open: (memory, from, rows) => floatRows(form.classes, new Float32Array(memory, from, rows * form.classes)) };
+      return {
+        rowBytes: 4 * form.classes,
+        open: (memory, from, rows) => floatRows(form.classes, new Float32Array(memory, from, rows * form.classes)),
+      };
     case 'float16':
       return halfCodec(form);
     case 'top-k':
@@ -124,7 +133,8 @@ function topCodec(k: number, classes: number): RowCodec {
   const best = new Uint32Array(k);
   const open = (memory: ArrayBuffer, from: number, rows: number): LabelRows => {
     const bytes = new DataView(memory, from, rows * rowBytes);
-    const classAt = (at: number, i: number): number => (wide ? bytes.getUint32(at + 4 + 4 * i, true) : bytes.getUint16(at + 4 + 2 * i, true));
+    const classAt = (at: number, i: number): number =>
+      wide ? bytes.getUint32(at + 4 + 4 * i, true) : bytes.getUint16(at + 4 + 2 * i, true);
     const halfAt = (at: number, i: number): number => bytes.getUint16(at + 4 + indexBytes + 2 * i, true);
     return {
       write: (row, values, valuesAt) => {
@@ -186,7 +196,10 @@ function normalise(logs: Float32Array, at: number, classes: number): void {
   for (let k = 0; k < classes; k++) logs[at + k] = (logs[at + k] ?? 0) - log;
 }
 
-/** Half the sum of |p - q| over the classes of two distributions given as logs: the most that any event's probability differs. */
+/**
+ * Half the sum of |p - q| over the classes of two distributions given as logs: the most that any event's probability
+ * differs.
+ */
 export function totalVariation(p: Float32Array, q: Float32Array): number {
   return p.reduce((sum, value, k) => sum + Math.abs(Math.exp(value) - Math.exp(q[k] ?? 0)), 0) / 2;
 }

@@ -1,10 +1,16 @@
-/** Label rows on their way from a worker to the coordinator: u32 count | u32 sample ids | rows, all little-endian. Pure. */
+/**
+ * Label rows on their way from a worker to the coordinator: u32 count | u32 sample ids | rows, all little-endian. Pure.
+ */
 import { ProtocolError } from '../errors.js';
 
 /** Rows of one message, at most. */
 export const largestMessage = { rows: 8192, bytes: 4 * 1024 * 1024 };
 
-export function encodeRows(ids: readonly number[], rowBytes: number, rowOf: (i: number) => Uint8Array): Uint8Array<ArrayBuffer> {
+export function encodeRows(
+  ids: readonly number[],
+  rowBytes: number,
+  rowOf: (i: number) => Uint8Array,
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(messageBytes(ids.length, rowBytes));
   new Uint32Array(bytes.buffer, 0, 1 + ids.length).set([ids.length, ...ids]);
   ids.forEach((_, i) => bytes.set(rowOf(i), 4 + 4 * ids.length + i * rowBytes));
@@ -21,7 +27,8 @@ export function decodeRows(bytes: Uint8Array, rowBytes: number, samples: number)
   if (bytes.length < 4) throw new ProtocolError('a label message without a count');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const count = view.getUint32(0, true);
-  if (count > largestMessage.rows || bytes.length !== messageBytes(count, rowBytes)) throw new ProtocolError(`a label message of ${bytes.length} bytes for ${count} rows of ${rowBytes}`);
+  if (count > largestMessage.rows || bytes.length !== messageBytes(count, rowBytes))
+    throw new ProtocolError(`a label message of ${bytes.length} bytes for ${count} rows of ${rowBytes}`);
   const ids = Uint32Array.from({ length: count }, (_, i) => view.getUint32(4 + 4 * i, true));
   const beyond = ids.find((id) => id >= samples);
   if (beyond !== undefined) throw new ProtocolError(`a label for sample ${beyond} of ${samples}`);

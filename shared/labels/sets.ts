@@ -13,7 +13,10 @@ import { ensembleDigest, ensembleFormOf } from './ensemble-digest.js';
 import { codecOf, type Precision, type RowCodec, type RowForm } from './precision.js';
 
 /** Of the ensemble: its mixture at a temperature, the weighted mean of its raw logits, or each teacher's logits. */
-export type LabelKind = { readonly kind: 'mixture'; readonly temperature: number } | { readonly kind: 'logits' } | { readonly kind: 'teachers' };
+export type LabelKind =
+  | { readonly kind: 'mixture'; readonly temperature: number }
+  | { readonly kind: 'logits' }
+  | { readonly kind: 'teachers' };
 
 /** `T=4`, `logits`, `teacher:NAME`: what a label is called where it is used. */
 export function labelNames(kinds: readonly LabelKind[], teachers: readonly { readonly name: string }[]): string[] {
@@ -46,7 +49,10 @@ export interface LabelSet {
 }
 
 export interface LabelSource {
-  readonly recipe: Pick<Recipe, 'losses' | 'ensemble' | 'batch' | 'labels' | 'numerics' | 'seed' | 'data' | 'epochs' | 'steps'>;
+  readonly recipe: Pick<
+    Recipe,
+    'losses' | 'ensemble' | 'batch' | 'labels' | 'numerics' | 'seed' | 'data' | 'epochs' | 'steps'
+  >;
   readonly teachers: readonly TeacherSpec[];
   readonly manifest: Pick<Manifest, 'train' | 'preprocess' | 'classes'>;
 }
@@ -65,7 +71,11 @@ function viewsOf({ data, epochs, steps = Infinity, batch }: LabelSource['recipe'
 
 /** Whether labels can be wanted again: not of mixtures, nor of views that no other epoch has. */
 export function areKept({ labels, data }: Pick<Recipe, 'labels' | 'data'>): boolean {
-  return labels.cache && data.augment?.mixup === undefined && (data.augment === undefined || data.augment.views !== undefined);
+  return (
+    labels.cache &&
+    data.augment?.mixup === undefined &&
+    (data.augment === undefined || data.augment.views !== undefined)
+  );
 }
 
 /** Every label set of a run, view 0 first; none where no loss wants soft labels. */
@@ -73,12 +83,25 @@ export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = lab
   const { recipe, teachers, manifest } = source;
   if (teachers.length === 0 || recipe.labels.from !== undefined) return [];
   const common = {
-    formatVersion, ensemble: ensembleDigest(teachers, ensembleFormOf(recipe, teachers, manifest.train.shape)),
-    sample: { shape: manifest.train.shape, dtype: manifest.train.dtype }, preprocess: manifest.preprocess, backend: recipe.numerics.backend,
-    threads: recipe.numerics.threads, precision: precisionOf(recipe.labels), ...augmentationOf(recipe),
+    formatVersion,
+    ensemble: ensembleDigest(teachers, ensembleFormOf(recipe, teachers, manifest.train.shape)),
+    sample: { shape: manifest.train.shape, dtype: manifest.train.dtype },
+    preprocess: manifest.preprocess,
+    backend: recipe.numerics.backend,
+    threads: recipe.numerics.threads,
+    precision: precisionOf(recipe.labels),
+    ...augmentationOf(recipe),
   };
   const names = labelNames(kinds, teachers);
-  return Array.from({ length: viewsOf(recipe, manifest.train.samples) }, (_, view) => names.map((name) => setOf(name, view, { ...common, classes: manifest.classes, ...(manifest.train.positions === undefined ? {} : { positions: manifest.train.positions }) }))).flat();
+  return Array.from({ length: viewsOf(recipe, manifest.train.samples) }, (_, view) =>
+    names.map((name) =>
+      setOf(name, view, {
+        ...common,
+        classes: manifest.classes,
+        ...(manifest.train.positions === undefined ? {} : { positions: manifest.train.positions }),
+      }),
+    ),
+  ).flat();
 }
 
 /** What views are made by; nothing where samples are taken as they are. */
@@ -88,9 +111,19 @@ function augmentationOf({ data: { augment }, seed }: Pick<Recipe, 'data' | 'seed
   return { augment: operations, seed };
 }
 
-function setOf(name: string, view: number, common: { readonly classes: number; readonly positions?: number; readonly precision: Precision }): LabelSet {
-  const form = { classes: common.classes, ...(common.positions === undefined ? {} : { positions: common.positions }), isDistribution: name.startsWith('T=') };
-  const key = createHash('sha256').update(JSON.stringify({ ...common, name, view })).digest('hex');
+function setOf(
+  name: string,
+  view: number,
+  common: { readonly classes: number; readonly positions?: number; readonly precision: Precision },
+): LabelSet {
+  const form = {
+    classes: common.classes,
+    ...(common.positions === undefined ? {} : { positions: common.positions }),
+    isDistribution: name.startsWith('T='),
+  };
+  const key = createHash('sha256')
+    .update(JSON.stringify({ ...common, name, view }))
+    .digest('hex');
   return { key, name, view, form, codec: codecOf(common.precision, form) };
 }
 

@@ -67,7 +67,8 @@ export class LabelShelf {
 
   /** Writes what is new. */
   async save(): Promise<void> {
-    for (const [set, blocks] of this.#held.entries()) for (const [block, held] of blocks) await this.#save(set, block, held);
+    for (const [set, blocks] of this.#held.entries())
+      for (const [block, held] of blocks) await this.#save(set, block, held);
   }
 
   async saveBlock(set: number, block: number): Promise<void> {
@@ -129,5 +130,10 @@ export function openShelf(source: LabelSource, { home, memoryBytes, warn }: Open
   const sets = labelSets(source);
   if (sets.length === 0) return null;
   const plan = new BlockPlan(source.manifest.train, Math.max(...sets.map(({ codec }) => codec.rowBytes)));
-  return new LabelShelf({ sets, plan, store: home === null ? null : new LabelStore({ ...home, warn }), maxBytes: memoryBytes });
+  return new LabelShelf({
+    sets,
+    plan,
+    store: home === null ? null : new LabelStore({ ...home, warn }),
+    maxBytes: memoryBytes,
+  });
 }

@@ -1,8 +1,8 @@
 /**
- * Label blocks on this machine's disk: FOLDER/<set key>/<block name>.<rows that are there>.<SHA-256 of the file>. A file
- * appears by rename and never changes; its digest is checked whenever it is read, and a damaged one is said and removed,
- * so that its labels are computed again. Several processes may share the folder: each writes what it has, merged with
- * what lies there. Beyond its bound the sets that were used longest ago go first.
+ * Label blocks on this machine's disk: FOLDER/<set key>/<block name>.<rows that are there>.<SHA-256 of the file>. A
+ * file appears by rename and never changes; its digest is checked whenever it is read, and a damaged one is said and
+ * removed, so that its labels are computed again. Several processes may share the folder: each writes what it has,
+ * merged with what lies there. Beyond its bound the sets that were used longest ago go first.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -58,7 +58,10 @@ export class LabelStore {
     return block;
   }
 
-  /** Writes the block, merged with what other processes have written of it, which it replaces. A full disk is said once, and is no error. */
+  /**
+   * Writes the block, merged with what other processes have written of it, which it replaces. A full disk is said once,
+   * and is no error.
+   */
   async save(set: LabelSet, place: BlockPlace, block: LabelBlock): Promise<void> {
     const others = (await this.#list(set.key)).get(place.name) ?? [];
     if (others.some(({ count }) => count === place.rows) || this.#isFull) return;
@@ -69,12 +72,15 @@ export class LabelStore {
     if (block.count === 0) return;
     try {
       const written = await this.#write(set.key, place.name, block);
-      for (const { file } of others) if (file !== written) await rm(join(this.#options.folder, set.key, file), { force: true });
+      for (const { file } of others)
+        if (file !== written) await rm(join(this.#options.folder, set.key, file), { force: true });
       await this.#makeRoom(block.bytes.length);
     } catch (error) {
       if (!storageCodes.has(codeOf(error))) throw error;
       this.#isFull = true;
-      this.#options.warn(`labels: ${this.#options.folder} takes no more (${codeOf(error)}); this run goes on without keeping more of them there`);
+      this.#options.warn(
+        `labels: ${this.#options.folder} takes no more (${codeOf(error)}); this run goes on without keeping more of them there`,
+      );
     }
   }
 
@@ -102,7 +108,9 @@ export class LabelStore {
     if (content === null) return null;
     const block = digestOf(content) === kept.sha256 ? decodeBlock(set.codec, place.rows, content) : null;
     if (block !== null) return block;
-    this.#options.warn(`labels: block ${place.first} to ${place.first + place.rows - 1} of ${set.name} is damaged on the disk; its labels are computed again`);
+    this.#options.warn(
+      `labels: block ${place.first} to ${place.first + place.rows - 1} of ${set.name} is damaged on the disk; its labels are computed again`,
+    );
     await rm(path, { force: true });
     return null;
   }
@@ -117,7 +125,10 @@ export class LabelStore {
     for (const file of await namesIn(folder)) {
       const [, name, count, sha256] = fileName.exec(file) ?? [];
       if (name === undefined || sha256 === undefined) continue;
-      known.set(name, [...(known.get(name) ?? []), { file, count: Number(count), sha256 }].sort((a, b) => b.count - a.count));
+      known.set(
+        name,
+        [...(known.get(name) ?? []), { file, count: Number(count), sha256 }].sort((a, b) => b.count - a.count),
+      );
     }
     if (known.size > 0 && !this.#used.has(key)) await touch(folder);
     this.#used.add(key);
@@ -125,12 +136,20 @@ export class LabelStore {
     return known;
   }
 
-  /** Sets go as wholes: a part of a set saves part of the work, and the oldest set is the one least likely to be wanted. */
+  /**
+   * Sets go as wholes: a part of a set saves part of the work, and the oldest set is the one least likely to be wanted.
+   */
   async #makeRoom(added: number): Promise<void> {
     const { folder, maxBytes } = this.#options;
     this.#bytes = this.#bytes === null ? await bytesOf(folder) : this.#bytes + added;
     if (this.#bytes <= maxBytes) return;
-    const sets = await Promise.all((await namesIn(folder)).map(async (key) => ({ key, bytes: await bytesOf(join(folder, key)), ms: await modifiedMs(join(folder, key)) })));
+    const sets = await Promise.all(
+      (await namesIn(folder)).map(async (key) => ({
+        key,
+        bytes: await bytesOf(join(folder, key)),
+        ms: await modifiedMs(join(folder, key)),
+      })),
+    );
     let bytes = sets.reduce((sum, set) => sum + set.bytes, 0);
     for (const set of sets.filter(({ key }) => !this.#used.has(key)).sort((a, b) => a.ms - b.ms)) {
       if (bytes <= maxBytes) break;
@@ -140,7 +159,9 @@ export class LabelStore {
     this.#bytes = bytes;
     if (bytes <= maxBytes) return;
     this.#isFull = true;
-    this.#options.warn(`labels: this run's labels fill the ${maxBytes} bytes that ${folder} may hold (STILLHOUSE_LABELS_BYTES); the rest is not kept there`);
+    this.#options.warn(
+      `labels: this run's labels fill the ${maxBytes} bytes that ${folder} may hold (STILLHOUSE_LABELS_BYTES); the rest is not kept there`,
+    );
   }
 }
 

@@ -1,4 +1,7 @@
-/** An .npz archive of float32 arrays, stored, written piece by piece. Source: numpy's format document (NEP 1), PKWARE's APPNOTE 4.3. */
+/**
+ * An .npz archive of float32 arrays, stored, written piece by piece. Source: numpy's format document (NEP 1), PKWARE's
+ * APPNOTE 4.3.
+ */
 import { open, type FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { UserError } from '../errors.js';
@@ -27,7 +30,8 @@ export async function writeNpz(path: string, arrays: readonly NpzArray[]): Promi
     let at = 0;
     for (const array of arrays) {
       const bytes = 4 * array.dims.reduce((product, dim) => product * dim, 1);
-      if (at + bytes > largest) throw new UserError(`${path}: ${bytes} bytes of ${array.name}; an .npz file of less than 4 GiB was wanted`);
+      if (at + bytes > largest)
+        throw new UserError(`${path}: ${bytes} bytes of ${array.name}; an .npz file of less than 4 GiB was wanted`);
       const entry = await writeMember(file, array, at);
       entries.push(entry);
       at += 30 + entry.name.length + entry.size;

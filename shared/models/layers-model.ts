@@ -1,17 +1,29 @@
 /**
- * The tfjs LayersModel format: a model.json (topology and a manifest of weights) and raw weight bytes beside it. Writing
- * takes a student; reading gives topology and manifest, and leaves decoding of weights to tfjs.
+ * The tfjs LayersModel format: a model.json (topology and a manifest of weights) and raw weight bytes beside it.
+ * Writing takes a student; reading gives topology and manifest, and leaves decoding of weights to tfjs.
  */
 import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
 import type { StudentSpec } from './student-spec.js';
 
 /** How the tfjs converter packs weights: value = stored x scale + min, or a half float. */
-const quantization = z.object({ dtype: z.enum(['uint16', 'uint8', 'float16']), scale: z.number().exactOptional(), min: z.number().exactOptional(), original_dtype: z.enum(['float32', 'int32']).exactOptional() });
+const quantization = z.object({
+  dtype: z.enum(['uint16', 'uint8', 'float16']),
+  scale: z.number().exactOptional(),
+  min: z.number().exactOptional(),
+  original_dtype: z.enum(['float32', 'int32']).exactOptional(),
+});
 
 const manifestGroup = z.object({
   paths: z.array(z.string().min(1)),
-  weights: z.array(z.object({ name: z.string(), shape: z.array(z.number().int().nonnegative()), dtype: z.enum(['float32', 'int32', 'bool']), quantization: quantization.exactOptional() })),
+  weights: z.array(
+    z.object({
+      name: z.string(),
+      shape: z.array(z.number().int().nonnegative()),
+      dtype: z.enum(['float32', 'int32', 'bool']),
+      quantization: quantization.exactOptional(),
+    }),
+  ),
 });
 
 const modelJsonSchema = z
@@ -40,7 +52,10 @@ export function writeLayersModel(spec: StudentSpec, weights: ReadonlyMap<string,
   });
   const manifest = spec.weights.map(({ name, shape }) => ({ name, shape, dtype: 'float32' }));
   const model = {
-    format: 'layers-model', generatedBy: 'stillhouse', convertedBy: null, modelTopology: spec.topology,
+    format: 'layers-model',
+    generatedBy: 'stillhouse',
+    convertedBy: null,
+    modelTopology: spec.topology,
     weightsManifest: [{ paths: [weightsFile], weights: manifest }],
   };
   return { modelJson: `${JSON.stringify(model)}\n`, weights: concat(parts) };
@@ -68,7 +83,11 @@ export function readLayersModel(text: string, file: string): LayersModelJson {
   const model = modelJsonSchema.safeParse(json);
   if (!model.success) {
     const [issue] = model.error.issues;
-    throw new UserError(`${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'unreadable'}; ${wish}`, exitCodes.data, model.error);
+    throw new UserError(
+      `${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'unreadable'}; ${wish}`,
+      exitCodes.data,
+      model.error,
+    );
   }
   if (model.data.format === 'graph-model' || 'node' in model.data.modelTopology) {
     throw new UserError(`${file}: it is a frozen GraphModel, which cannot be trained; ${wish}`, exitCodes.data);

@@ -21,7 +21,15 @@ const limits = { headerBytes: 16 << 20, tensors: 100_000, nameLength: 512, rank:
 const entrySchema = z
   .object({
     dtype: z.enum(['F32', 'F16', 'BF16', 'F64']),
-    shape: z.array(z.number().int().nonnegative().max(2 ** 31)).max(limits.rank),
+    shape: z
+      .array(
+        z
+          .number()
+          .int()
+          .nonnegative()
+          .max(2 ** 31),
+      )
+      .max(limits.rank),
     data_offsets: z.tuple([z.number().int().nonnegative(), z.number().int().nonnegative()]),
   })
   .strict();
@@ -30,11 +38,15 @@ type Entry = z.infer<typeof entrySchema>;
 const elementBytes = { F32: 4, F16: 2, BF16: 2, F64: 8 };
 
 /** The file's bytes: float32, tensors in the map's order, the header padded with spaces to 8 bytes. */
-export function encodeSafetensors(tensors: ReadonlyMap<string, NamedTensor>, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, NamedTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
   let end = 0;
   for (const [name, { shape, values }] of tensors) {
-    if (values.length !== sizeOf(shape)) throw new Error(`${name} has ${values.length} values, its shape is [${shape.join(', ')}]`);
+    if (values.length !== sizeOf(shape))
+      throw new Error(`${name} has ${values.length} values, its shape is [${shape.join(', ')}]`);
     header[name] = { dtype: 'F32', shape, data_offsets: [end, end + values.byteLength] };
     end += values.byteLength;
   }
@@ -55,9 +67,13 @@ function littleEndian(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** Tensors by name, as float32, in the order of the file's header. @param file its name, for messages @throws UserError 65 */
+/**
+ * Tensors by name, as float32, in the order of the file's header. @param file its name, for messages @throws UserError
+ * 65
+ */
 export function decodeSafetensors(bytes: Uint8Array, file: string): Map<string, NamedTensor> {
-  const bad = (text: string, cause?: unknown): UserError => new UserError(`${file}: ${text}; a safetensors file was wanted`, exitCodes.data, cause);
+  const bad = (text: string, cause?: unknown): UserError =>
+    new UserError(`${file}: ${text}; a safetensors file was wanted`, exitCodes.data, cause);
   const { entries, data } = readHeader(bytes, bad);
   checkCover(entries, data.length, bad);
   return new Map(entries.map(([name, entry]) => [name, { shape: entry.shape, values: valuesOf(entry, data) }]));
@@ -69,16 +85,23 @@ function readHeader(bytes: Uint8Array, bad: Bad): { entries: [string, Entry][]; 
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 10) throw bad(`it has ${bytes.length} bytes`);
   const headerBytes = Number(view.getBigUint64(0, true));
-  if (headerBytes > limits.headerBytes) throw bad(`its header claims ${headerBytes} bytes, the limit is ${limits.headerBytes}`);
-  if (8 + headerBytes > bytes.length) throw bad(`its header claims ${headerBytes} bytes of ${bytes.length - 8}: it is cut off`);
+  if (headerBytes > limits.headerBytes)
+    throw bad(`its header claims ${headerBytes} bytes, the limit is ${limits.headerBytes}`);
+  if (8 + headerBytes > bytes.length)
+    throw bad(`its header claims ${headerBytes} bytes of ${bytes.length - 8}: it is cut off`);
   const header = parseHeader(bytes.subarray(8, 8 + headerBytes), bad);
   const names = Object.keys(header).filter((name) => name !== '__metadata__');
   if (names.length > limits.tensors) throw bad(`it has ${names.length} tensors, the limit is ${limits.tensors}`);
   const long = names.find((name) => name.length > limits.nameLength);
-  if (long !== undefined) throw bad(`it has a tensor whose name has ${long.length} characters, the limit is ${limits.nameLength}`);
+  if (long !== undefined)
+    throw bad(`it has a tensor whose name has ${long.length} characters, the limit is ${limits.nameLength}`);
   const entries = names.map((name): [string, Entry] => {
     const entry = entrySchema.safeParse(header[name]);
-    if (!entry.success) throw bad(`tensor ${name}: ${entry.error.issues[0]?.path.join('.') ?? ''} ${entry.error.issues[0]?.message ?? ''}`, entry.error);
+    if (!entry.success)
+      throw bad(
+        `tensor ${name}: ${entry.error.issues[0]?.path.join('.') ?? ''} ${entry.error.issues[0]?.message ?? ''}`,
+        entry.error,
+      );
     return [name, entry.data];
   });
   return { entries, data: bytes.subarray(8 + headerBytes) };
@@ -95,10 +118,20 @@ function parseHeader(text: Uint8Array, bad: Bad): Record<string, unknown> {
 /** Every tensor's bytes fit its shape, follow the one before without a gap, and end with the file. */
 function checkCover(entries: readonly [string, Entry][], dataBytes: number, bad: Bad): void {
   let end = 0;
-  for (const [name, { dtype, shape, data_offsets: [from, to] }] of [...entries].sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1])) {
+  for (const [
+    name,
+    {
+      dtype,
+      shape,
+      data_offsets: [from, to],
+    },
+  ] of [...entries].sort(
+    ([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1],
+  )) {
     const wanted = sizeOf(shape) * elementBytes[dtype];
     if (from !== end) throw bad(`tensor ${name} starts at byte ${from}, the one before it ends at ${end}`);
-    if (to - from !== wanted) throw bad(`tensor ${name} has ${to - from} bytes; ${dtype} [${shape.join(', ')}] needs ${wanted}`);
+    if (to - from !== wanted)
+      throw bad(`tensor ${name} has ${to - from} bytes; ${dtype} [${shape.join(', ')}] needs ${wanted}`);
     end = to;
   }
   if (end !== dataBytes) throw bad(`its tensors need ${end} bytes of data, it has ${dataBytes}`);

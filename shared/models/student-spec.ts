@@ -11,7 +11,9 @@ export const weightSpecSchema = z
     name: z.string(),
     layer: z.string(),
     shape: z.array(z.number().int().nonnegative()),
-    /** `trained`: has a gradient and optimizer state. `frozen`: constant. `mean`/`variance`: batch norm's moving values. */
+    /**
+     * `trained`: has a gradient and optimizer state. `frozen`: constant. `mean`/`variance`: batch norm's moving values.
+     */
     kind: z.enum(['trained', 'frozen', 'mean', 'variance']),
     /** Batch norm's momentum, for kind mean and variance. */
     momentum: z.number().optional(),
@@ -63,7 +65,11 @@ export function isAnswering({ adapter, exit }: WeightSpec): boolean {
   return adapter !== true && exit !== true;
 }
 
-function only(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>, isKept: (weight: WeightSpec) => boolean): SpecAndWeights {
+function only(
+  spec: StudentSpec,
+  weights: ReadonlyMap<string, Float32Array>,
+  isKept: (weight: WeightSpec) => boolean,
+): SpecAndWeights {
   const own = spec.weights.filter(isKept);
   const names = new Set(own.map(({ name }) => name));
   return { spec: { ...spec, weights: own }, weights: new Map([...weights].filter(([name]) => names.has(name))) };

@@ -19,7 +19,9 @@ export interface TopologyLayer {
   readonly uses: number;
 }
 
-const layerSchema = z.object({ class_name: z.string(), config: jsonSchema, inbound_nodes: z.array(z.unknown()).optional() }).loose();
+const layerSchema = z
+  .object({ class_name: z.string(), config: jsonSchema, inbound_nodes: z.array(z.unknown()).optional() })
+  .loose();
 export type LayerJson = z.infer<typeof layerSchema>;
 
 const containers = new Set(['Sequential', 'Model', 'Functional']);

@@ -11,7 +11,8 @@ export interface OptimizerProblem {
 /** What is wrong, option by option; empty when all is well. */
 export function optimizerProblems(optimizer: OptimizerRecipe): OptimizerProblem[] {
   const found: OptimizerProblem[] = [];
-  const say = (key: string, text: string): void => void found.push({ path: ['optimizer', key], text: `optimizer.${key}: ${text}` });
+  const say = (key: string, text: string): void =>
+    void found.push({ path: ['optimizer', key], text: `optimizer.${key}: ${text}` });
   if (optimizer.name === 'sgd') {
     if (optimizer.nesterov && optimizer.momentum === 0) say('nesterov', 'needs a momentum above 0');
   } else {

@@ -50,8 +50,13 @@ function isSameGroup(a: GroupPlan, b: GroupPlan): boolean {
 function requireMatches(where: string, patterns: readonly string[], weights: readonly WeightSpec[]): void {
   const useless = patterns.find((pattern) => !weights.some((spec) => matches(pattern, spec)));
   if (useless === undefined) return;
-  const names = weights.slice(0, 8).map((spec) => spec.name).join(', ');
-  throw new UserError(`${where}: "${useless}" matches no weight of the student (${names}${weights.length > 8 ? ', ...' : ''})`);
+  const names = weights
+    .slice(0, 8)
+    .map((spec) => spec.name)
+    .join(', ');
+  throw new UserError(
+    `${where}: "${useless}" matches no weight of the student (${names}${weights.length > 8 ? ', ...' : ''})`,
+  );
 }
 
 function matchesAny(patterns: readonly string[], spec: WeightSpec): boolean {

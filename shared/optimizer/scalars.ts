@@ -35,7 +35,12 @@ export function skipScalars(update: number): CommitScalars {
   return { skip: true, update, clip: 1, groups: [], ema: 0 };
 }
 
-function groupScalars(optimizer: OptimizerRecipe, group: GroupPlan, baseRate: number, update: number): Record<string, number> {
+function groupScalars(
+  optimizer: OptimizerRecipe,
+  group: GroupPlan,
+  baseRate: number,
+  update: number,
+): Record<string, number> {
   if (group.frozen) return {};
   const learningRate = baseRate * group.learningRateScale;
   const { weightDecay } = group;

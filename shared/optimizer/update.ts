@@ -1,4 +1,6 @@
-/** One optimizer update of a replica's weights by the kernels, range by range. Reads nothing but commit, plan and state. */
+/**
+ * One optimizer update of a replica's weights by the kernels, range by range. Reads nothing but commit, plan and state.
+ */
 import type { Kernels } from '../kernels/kernels.js';
 import type { CommitScalars } from '../protocol/messages.js';
 import type { ReplicaPlan, UpdateRange } from '../replica-plan.js';
@@ -39,9 +41,13 @@ function updateRange(plan: ReplicaPlan, kernels: Kernels, target: UpdateTarget &
   }
   kernels.adam(w, g, m, v, range.floats, {
     ...common,
-    stepSize: scalar('stepSize'), keep: scalar('keep'),
-    share1: scalar('share1'), beta2: scalar('beta2'), share2: scalar('share2'),
-    inverseRoot: scalar('inverseRoot'), epsilon: scalar('epsilon'),
+    stepSize: scalar('stepSize'),
+    keep: scalar('keep'),
+    share1: scalar('share1'),
+    beta2: scalar('beta2'),
+    share2: scalar('share2'),
+    inverseRoot: scalar('inverseRoot'),
+    epsilon: scalar('epsilon'),
   });
 }
 

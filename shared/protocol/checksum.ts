@@ -1,6 +1,6 @@
 /**
- * The checksum of a chunk: 32 bits of the kernels' fast hash, five times as fast as CRC-32. It finds what a network does to
- * bytes, and is no proof against anybody who means it. Bytes that lie in a replica's memory are hashed there
+ * The checksum of a chunk: 32 bits of the kernels' fast hash, five times as fast as CRC-32. It finds what a network
+ * does to bytes, and is no proof against anybody who means it. Bytes that lie in a replica's memory are hashed there
  * (Replica.checksum); others, of a frame, a file or a test, are copied into a memory of this module's own.
  */
 import { createMemory, loadKernels, type Kernels } from '../kernels/kernels.js';

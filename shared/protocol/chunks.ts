@@ -1,8 +1,8 @@
 /**
  * Payloads longer than a frame's: cut into chunks, and put together again. Chunks travel in order on one socket, so
- * "every byte exactly once" is: each chunk starts where the last one ended. What breaks that, or another total, is refused
- * before a byte of it is written; a checksum that does not match is found where the bytes have come to lie, and they count
- * as not come: nobody reads a target before it is complete.
+ * "every byte exactly once" is: each chunk starts where the last one ended. What breaks that, or another total, is
+ * refused before a byte of it is written; a checksum that does not match is found where the bytes have come to lie, and
+ * they count as not come: nobody reads a target before it is complete.
  */
 import { ProtocolError } from '../errors.js';
 import { checksumOf } from './checksum.js';
@@ -63,7 +63,8 @@ export class Assembler {
     }
     this.#target.set(payload, this.#next);
     const end = this.#next + payload.length;
-    if (this.#checksum(this.#target.subarray(this.#next, end)) !== header.checksum) throw bad(`chunk at ${header.offset}: its checksum differs`);
+    if (this.#checksum(this.#target.subarray(this.#next, end)) !== header.checksum)
+      throw bad(`chunk at ${header.offset}: its checksum differs`);
     this.#next = end;
     return this.isDone;
   }

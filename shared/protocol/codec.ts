@@ -8,7 +8,14 @@
  */
 import { Packr, Unpackr } from 'msgpackr';
 import { ProtocolError } from '../errors.js';
-import { closeCodes, downMessageSchema, limits, upMessageSchema, type DownMessage, type UpMessage } from './messages.js';
+import {
+  closeCodes,
+  downMessageSchema,
+  limits,
+  upMessageSchema,
+  type DownMessage,
+  type UpMessage,
+} from './messages.js';
 import { checkPlain } from './plain.js';
 
 /** One frame in one piece, or head and payload, which `sendFrame` sends as two fragments without joining them. */
@@ -85,10 +92,16 @@ function paddedHead(headerBytes: number): number {
 
 function checkSizes(headerBytes: number, payloadBytes: number): void {
   if (headerBytes > limits.headerBytes) {
-    throw new ProtocolError(`header of ${headerBytes} bytes; at most ${limits.headerBytes} are allowed`, closeCodes.badFrame);
+    throw new ProtocolError(
+      `header of ${headerBytes} bytes; at most ${limits.headerBytes} are allowed`,
+      closeCodes.badFrame,
+    );
   }
   if (payloadBytes > limits.chunkBytes) {
-    throw new ProtocolError(`payload of ${payloadBytes} bytes; at most ${limits.chunkBytes} are allowed`, closeCodes.badFrame);
+    throw new ProtocolError(
+      `payload of ${payloadBytes} bytes; at most ${limits.chunkBytes} are allowed`,
+      closeCodes.badFrame,
+    );
   }
 }
 
@@ -96,10 +109,12 @@ function checkSizes(headerBytes: number, payloadBytes: number): void {
 function splitFrame(data: FrameData): { header: Uint8Array; payload: Uint8Array } {
   const parts = data instanceof Uint8Array ? [data] : data;
   const [first = new Uint8Array(0), second] = parts;
-  const isHeadAlone = second !== undefined && parts.length === 2 && first.length >= 4 && first.length === declaredHead(first);
+  const isHeadAlone =
+    second !== undefined && parts.length === 2 && first.length >= 4 && first.length === declaredHead(first);
   const head = isHeadAlone || parts.length < 2 ? first : Buffer.concat(parts);
   const headBytes = declaredHead(head);
-  if (headBytes > head.length) throw new ProtocolError(`frame of ${head.length} bytes; its header needs ${headBytes}`, closeCodes.badFrame);
+  if (headBytes > head.length)
+    throw new ProtocolError(`frame of ${head.length} bytes; its header needs ${headBytes}`, closeCodes.badFrame);
   const headerBytes = headerLength(head);
   const payload = isHeadAlone ? second : head.subarray(headBytes);
   checkSizes(headerBytes, payload.length);
@@ -114,7 +129,8 @@ function headerLength(head: Uint8Array): number {
 }
 
 function declaredHead(head: Uint8Array): number {
-  if (head.length < 4) throw new ProtocolError(`frame of ${head.length} bytes; at least 4 were wanted`, closeCodes.badFrame);
+  if (head.length < 4)
+    throw new ProtocolError(`frame of ${head.length} bytes; at least 4 were wanted`, closeCodes.badFrame);
   return paddedHead(headerLength(head));
 }
 
@@ -133,6 +149,10 @@ interface Issue {
 }
 
 function refuse(issue: Issue | undefined, headerBytes: number): ProtocolError {
-  const where = issue === undefined || issue.path.length === 0 ? 'message' : `field ${issue.path.map(String).join('.')}`;
-  return new ProtocolError(`${where}: ${issue?.message ?? 'not known'} (header of ${headerBytes} bytes)`, closeCodes.badFrame);
+  const where =
+    issue === undefined || issue.path.length === 0 ? 'message' : `field ${issue.path.map(String).join('.')}`;
+  return new ProtocolError(
+    `${where}: ${issue?.message ?? 'not known'} (header of ${headerBytes} bytes)`,
+    closeCodes.badFrame,
+  );
 }

@@ -1,8 +1,9 @@
 /**
  * Every message of the wire, its direction and its meaning. One zod schema each; the types are inferred from it.
  *
- * A message is one binary WebSocket frame: header length (u32 LE), the msgpackr header, zero padding to 8 bytes, payload.
- * The header is one of the objects below; the payload is raw little-endian bytes (codec.ts). Nothing on the wire is code.
+ * A message is one binary WebSocket frame: header length (u32 LE), the msgpackr header, zero padding to 8 bytes,
+ * payload. The header is one of the objects below; the payload is raw little-endian bytes (codec.ts). Nothing on the
+ * wire is code.
  *
  *   worker                        coordinator
  *     hello            ->                        who I am, what I hold
@@ -54,7 +55,10 @@ const hash = z.string().regex(/^[0-9a-f]{16}$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const sums = z.record(name, z.number());
 /** Sums as they were computed: NaN and infinities are a finding about the contribution, not a broken frame. */
-const rawSums = z.record(name, z.custom<number>((value) => typeof value === 'number'));
+const rawSums = z.record(
+  name,
+  z.custom<number>((value) => typeof value === 'number'),
+);
 
 /** In every message. `step` is the number of committed steps it speaks of: weights before step t have `step: t`. */
 const envelope = { run: name, generation: count, step: count };
@@ -116,9 +120,15 @@ export const teacherSchema = z
     /** Of a sequence, at each of which it gives its classes. */
     positions: count.optional(),
     /** Where the model's classes are others: how many it has, and which of them each class of the data is. */
-    classMap: z.object({ outputs: count, order: z.array(count).max(65536) }).strict().optional(),
+    classMap: z
+      .object({ outputs: count, order: z.array(count).max(65536) })
+      .strict()
+      .optional(),
     /** Own preprocessing, per channel, of samples that are preprocessed for the student. */
-    rescale: z.object({ factor: z.array(z.number()).max(65536), offset: z.array(z.number()).max(65536) }).strict().optional(),
+    rescale: z
+      .object({ factor: z.array(z.number()).max(65536), offset: z.array(z.number()).max(65536) })
+      .strict()
+      .optional(),
     /** Classes whose samples alone it labels. */
     specialist: z.array(count).max(65536).optional(),
     parameters: count,
@@ -130,7 +140,10 @@ export const teacherSchema = z
 
 /** Worker to coordinator. */
 export const upSchemas = {
-  /** First message on a socket. `worker` is the process's own random id, kept over reconnects; `held` what its replica is at. */
+  /**
+   * First message on a socket. `worker` is the process's own random id, kept over reconnects; `held` what its replica
+   * is at.
+   */
   hello: z
     .object({
       type: z.literal('hello'),
@@ -142,7 +155,10 @@ export const upSchemas = {
       held: z.object({ nonce: name, step: count, stateHash: hash }).strict().nullable(),
     })
     .strict(),
-  /** The replica is at `step` and the probe (micro-batch 0 of epoch 0 under the initial weights, twice) has been computed. */
+  /**
+   * The replica is at `step` and the probe (micro-batch 0 of epoch 0 under the initial weights, twice) has been
+   * computed.
+   */
   ready: z
     .object({
       type: z.literal('ready'),
@@ -152,9 +168,20 @@ export const upSchemas = {
       probe: z.object({ digest: hash, repeatable: z.boolean(), failed: z.string().max(1024).optional() }).strict(),
     })
     .strict(),
-  /** As often as the welcome says. `progress` counts micro-batches and other signs of life of the trainer; `rttMs`: a round trip measured since the last one. */
+  /**
+   * As often as the welcome says. `progress` counts micro-batches and other signs of life of the trainer; `rttMs`: a
+   * round trip measured since the last one.
+   */
   heartbeat: z
-    .object({ type: z.literal('heartbeat'), ...envelope, progress: count, sentMs: z.number(), rttMs: z.number().nonnegative().optional(), rssBytes: count, tensors: count })
+    .object({
+      type: z.literal('heartbeat'),
+      ...envelope,
+      progress: count,
+      sentMs: z.number(),
+      rttMs: z.number().nonnegative().optional(),
+      rssBytes: count,
+      tensors: count,
+    })
     .strict(),
   /** A computed lease. Payload: the contribution's bytes if `bytes` <= limits.chunkBytes, else nothing until `pull`. */
   offer: z
@@ -176,10 +203,27 @@ export const upSchemas = {
     })
     .strict(),
   /** Payload: bytes [offset, offset + length) of a contribution; `checksum` is the payload's (checksum.ts). */
-  chunk: z.object({ type: z.literal('chunk'), ...envelope, lease: count, offset: count, total: count, checksum: count }).strict(),
-  /** The lease could not be computed; `teacher`: since that one failed. Data, not an exception: the block goes to another worker. */
-  failed: z.object({ type: z.literal('failed'), ...envelope, lease: count, microBatch: count, reason: z.string().max(1024), teacher: name.optional() }).strict(),
-  /** After the release of the last step the replica's state is not the released one. The answer is `resync`, or a refusal the third time. */
+  chunk: z
+    .object({ type: z.literal('chunk'), ...envelope, lease: count, offset: count, total: count, checksum: count })
+    .strict(),
+  /**
+   * The lease could not be computed; `teacher`: since that one failed. Data, not an exception: the block goes to
+   * another worker.
+   */
+  failed: z
+    .object({
+      type: z.literal('failed'),
+      ...envelope,
+      lease: count,
+      microBatch: count,
+      reason: z.string().max(1024),
+      teacher: name.optional(),
+    })
+    .strict(),
+  /**
+   * After the release of the last step the replica's state is not the released one. The answer is `resync`, or a
+   * refusal the third time.
+   */
   differs: z.object({ type: z.literal('differs'), ...envelope, stateHash: hash }).strict(),
   /** The worker leaves in good order. */
   leave: z.object({ type: z.literal('leave'), ...envelope, reason: z.string().max(1024) }).strict(),
@@ -226,13 +270,17 @@ export const downSchemas = {
   /** Stop computing this lease, forget its contribution. */
   cancel: z.object({ type: z.literal('cancel'), ...envelope, lease: count }).strict(),
   pull: z.object({ type: z.literal('pull'), ...envelope, lease: count }).strict(),
-  /** Step `step` (weights `step` -> `step` + 1). Payload: the commit's bytes when they fit a chunk. Hold, do not apply. */
+  /**
+   * Step `step` (weights `step` -> `step` + 1). Payload: the commit's bytes when they fit a chunk. Hold, do not apply.
+   */
   commit: z
     .object({
       type: z.literal('commit'),
       ...envelope,
       scalars: scalarsSchema,
-      /** How the gradient in the commit's bytes is rounded: as the recipe says, or as it said when the commit was made. */
+      /**
+       * How the gradient in the commit's bytes is rounded: as the recipe says, or as it said when the commit was made.
+       */
       compression: z.enum(compressions),
       /** Length of the commit's bytes, 0 for a skip. */
       bytes: count,
@@ -240,22 +288,46 @@ export const downSchemas = {
       momentCounts: z.array(count).max(65536),
     })
     .strict(),
-  commitChunk: z.object({ type: z.literal('commitChunk'), ...envelope, offset: count, total: count, checksum: count }).strict(),
+  commitChunk: z
+    .object({ type: z.literal('commitChunk'), ...envelope, offset: count, total: count, checksum: count })
+    .strict(),
   /** Step `step` is journalled: apply the held commit. `stateHash` is the state's after it. */
   release: z.object({ type: z.literal('release'), ...envelope, stateHash: hash }).strict(),
   /** Your replica differs: drop it, start from a snapshot again (close and reconnect with `held: null`). */
   resync: z.object({ type: z.literal('resync'), ...envelope, reason: z.string().max(1024) }).strict(),
   pong: z.object({ type: z.literal('pong'), ...envelope, sentMs: z.number() }).strict(),
   /** The run ended. `next`: another run follows on the same address, connect again. */
-  end: z.object({ type: z.literal('end'), ...envelope, reason: z.enum(['done', 'stopped', 'next']), text: z.string().max(1024) }).strict(),
+  end: z
+    .object({
+      type: z.literal('end'),
+      ...envelope,
+      reason: z.enum(['done', 'stopped', 'next']),
+      text: z.string().max(1024),
+    })
+    .strict(),
 } as const;
 
 const upUnion = z.discriminatedUnion('type', [
-  upSchemas.hello, upSchemas.ready, upSchemas.heartbeat, upSchemas.offer, upSchemas.chunk, upSchemas.failed, upSchemas.differs, upSchemas.leave,
+  upSchemas.hello,
+  upSchemas.ready,
+  upSchemas.heartbeat,
+  upSchemas.offer,
+  upSchemas.chunk,
+  upSchemas.failed,
+  upSchemas.differs,
+  upSchemas.leave,
 ]);
 const downUnion = z.discriminatedUnion('type', [
-  downSchemas.welcome, downSchemas.lease, downSchemas.cancel, downSchemas.pull, downSchemas.commit, downSchemas.commitChunk,
-  downSchemas.release, downSchemas.resync, downSchemas.pong, downSchemas.end,
+  downSchemas.welcome,
+  downSchemas.lease,
+  downSchemas.cancel,
+  downSchemas.pull,
+  downSchemas.commit,
+  downSchemas.commitChunk,
+  downSchemas.release,
+  downSchemas.resync,
+  downSchemas.pong,
+  downSchemas.end,
 ]);
 export const upMessageSchema = upUnion;
 export const downMessageSchema = downUnion;

@@ -29,7 +29,8 @@ function skipCoded(view: DataView, { code, at, depth }: { code: number; at: numb
   const fixed = fixedSizes.get(code);
   if (fixed !== undefined) return within(view, at + fixed);
   const width = lengthWidths.get(code);
-  if (width === undefined) throw new ProtocolError(`header with MessagePack type 0x${code.toString(16)}; plain data was wanted`);
+  if (width === undefined)
+    throw new ProtocolError(`header with MessagePack type 0x${code.toString(16)}; plain data was wanted`);
   const length = lengthAt(view, at + 1, width);
   const start = at + 1 + width;
   if (code >= 0xde) return skipMap(view, { at: start, items: length, depth });
@@ -38,11 +39,30 @@ function skipCoded(view: DataView, { code, at, depth }: { code: number; at: numb
 
 /** nil, false, true, float32/64, uint8..64, int8..64: bytes in all. */
 const fixedSizes = new Map([
-  [0xc0, 1], [0xc2, 1], [0xc3, 1], [0xca, 5], [0xcb, 9], [0xcc, 2], [0xcd, 3], [0xce, 5], [0xcf, 9],
-  [0xd0, 2], [0xd1, 3], [0xd2, 5], [0xd3, 9],
+  [0xc0, 1],
+  [0xc2, 1],
+  [0xc3, 1],
+  [0xca, 5],
+  [0xcb, 9],
+  [0xcc, 2],
+  [0xcd, 3],
+  [0xce, 5],
+  [0xcf, 9],
+  [0xd0, 2],
+  [0xd1, 3],
+  [0xd2, 5],
+  [0xd3, 9],
 ]);
 /** str8/16/32, array16/32, map16/32: bytes of the length that follows. */
-const lengthWidths = new Map([[0xd9, 1], [0xda, 2], [0xdb, 4], [0xdc, 2], [0xdd, 4], [0xde, 2], [0xdf, 4]]);
+const lengthWidths = new Map([
+  [0xd9, 1],
+  [0xda, 2],
+  [0xdb, 4],
+  [0xdc, 2],
+  [0xdd, 4],
+  [0xde, 2],
+  [0xdf, 4],
+]);
 
 interface Items {
   readonly at: number;
@@ -81,6 +101,7 @@ function lengthAt(view: DataView, at: number, width: number): number {
 }
 
 function within(view: DataView, end: number): number {
-  if (end > view.byteLength) throw new ProtocolError(`header ends at byte ${view.byteLength}, in the middle of a value`);
+  if (end > view.byteLength)
+    throw new ProtocolError(`header ends at byte ${view.byteLength}, in the middle of a value`);
   return end;
 }

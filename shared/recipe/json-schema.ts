@@ -4,5 +4,10 @@ import { recipeSchema } from './schema.js';
 
 export function jsonSchema(): Record<string, unknown> {
   const { $schema, ...rest } = z.toJSONSchema(recipeSchema, { io: 'input' });
-  return { $schema, title: 'Stillhouse recipe', description: 'A run: student, teachers, losses, data, optimizer, batch.', ...rest };
+  return {
+    $schema,
+    title: 'Stillhouse recipe',
+    description: 'A run: student, teachers, losses, data, optimizer, batch.',
+    ...rest,
+  };
 }

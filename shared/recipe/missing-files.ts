@@ -15,8 +15,13 @@ interface NamedFile {
 export async function checkFiles({ recipe, placeOf }: ReadRecipe, folder: string): Promise<void> {
   const lines = await Promise.all(
     filesOf(recipe).map(async ({ path, file }) => {
-      const isThere = await access(resolve(folder, file)).then(() => true, () => false);
-      return isThere ? [] : [`${placeOf(path)}: ${path.join('.')}: ${file} given; a file that is there, relative to the recipe, wanted`];
+      const isThere = await access(resolve(folder, file)).then(
+        () => true,
+        () => false,
+      );
+      return isThere
+        ? []
+        : [`${placeOf(path)}: ${path.join('.')}: ${file} given; a file that is there, relative to the recipe, wanted`];
     }),
   );
   const missing = lines.flat();
@@ -25,12 +30,22 @@ export async function checkFiles({ recipe, placeOf }: ReadRecipe, folder: string
 
 function filesOf({ student, teachers, data, labels }: Recipe): NamedFile[] {
   const named: [Path, string | undefined][] = [
-    ...('model' in student ? [[['student', 'model'], student.model], [['student', 'weights'], student.weights]] satisfies [Path, string | undefined][] : []),
+    ...('model' in student
+      ? ([
+          [['student', 'model'], student.model],
+          [['student', 'weights'], student.weights],
+        ] satisfies [Path, string | undefined][])
+      : []),
     ...teachers.map(({ model }, i): [Path, string] => [['teachers', i, 'model'], model]),
-    ...teachers.map(({ classes }, i): [Path, string | undefined] => [['teachers', i, 'classes'], typeof classes === 'string' ? classes : undefined]),
+    ...teachers.map(({ classes }, i): [Path, string | undefined] => [
+      ['teachers', i, 'classes'],
+      typeof classes === 'string' ? classes : undefined,
+    ]),
     [['labels', 'from'], labels.from],
     ...sourceFiles(['data', 'train'], data.train),
-    ...(['eval', 'unlabelled'] as const).flatMap((key) => (data[key] === undefined ? [] : sourceFiles(['data', key], data[key]))),
+    ...(['eval', 'unlabelled'] as const).flatMap((key) =>
+      data[key] === undefined ? [] : sourceFiles(['data', key], data[key]),
+    ),
   ];
   return named.flatMap(([path, file]) => (file === undefined ? [] : [{ path, file }]));
 }
@@ -39,7 +54,15 @@ function filesOf({ student, teachers, data, labels }: Recipe): NamedFile[] {
 function sourceFiles(at: Path, source: SourceRecipe): [Path, string | undefined][] {
   if (source.format === 'folder') return [[[...at, 'images'], source.images]];
   const { inputs } = source;
-  if (source.format === 'csv' || source.format === 'jsonl' || source.format === 'parquet') return [[[...at, 'inputs'], inputs]];
+  if (source.format === 'csv' || source.format === 'jsonl' || source.format === 'parquet')
+    return [[[...at, 'inputs'], inputs]];
   const file = (name: string | undefined): string | undefined => (source.format === 'npy' ? name?.split('#')[0] : name);
-  return [[[...at, 'images'], file(source.images)], [[...at, 'inputs'], file(inputs)], [[...at, 'labels'], file(source.labels)], [[...at, 'weights'], file(source.weights)], [[...at, 'targets'], file(source.targets)], [[...at, 'mask'], file(source.mask)]];
+  return [
+    [[...at, 'images'], file(source.images)],
+    [[...at, 'inputs'], file(inputs)],
+    [[...at, 'labels'], file(source.labels)],
+    [[...at, 'weights'], file(source.weights)],
+    [[...at, 'targets'], file(source.targets)],
+    [[...at, 'mask'], file(source.mask)],
+  ];
 }

@@ -12,11 +12,17 @@ export interface Flag {
 }
 
 /** Sets what the flags say, in place. @throws UserError 2 for a flag that has no place in the recipe */
-export function applyFlags(document: Document, { set = [], seed }: { readonly set?: readonly string[]; readonly seed?: number | undefined }): Flag[] {
+export function applyFlags(
+  document: Document,
+  { set = [], seed }: { readonly set?: readonly string[]; readonly seed?: number | undefined },
+): Flag[] {
   const flags: Flag[] = set.map((assignment) => {
     const at = assignment.indexOf('=');
     if (at <= 0) throw new UserError(`--set ${assignment}: KEY.PATH=VALUE was wanted`);
-    const path = assignment.slice(0, at).split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+    const path = assignment
+      .slice(0, at)
+      .split('.')
+      .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
     const name = `--set ${assignment}`;
     setAt(document, path, name, assignment.slice(at + 1));
     return { path, name };
@@ -31,7 +37,11 @@ function setAt(document: Document, path: readonly (string | number)[], name: str
   if (value.errors.length > 0) throw new UserError(`${name}: the value is no YAML`);
   path.forEach((part, i) => {
     const parent: unknown = i === 0 ? document.contents : document.getIn(path.slice(0, i), true);
-    const isPlace = parent === undefined || isMap(parent) || (isScalar(parent) && parent.value === null) || (isSeq(parent) && typeof part === 'number' && part <= parent.items.length);
+    const isPlace =
+      parent === undefined ||
+      isMap(parent) ||
+      (isScalar(parent) && parent.value === null) ||
+      (isSeq(parent) && typeof part === 'number' && part <= parent.items.length);
     if (!isPlace) throw new UserError(`${name}: there is no place ${path.slice(0, i + 1).join('.')} in the recipe`);
     // A key without a value, as `evaluate:`, can hold a mapping.
     if (i > 0 && isScalar(parent)) document.deleteIn(path.slice(0, i));
@@ -40,9 +50,16 @@ function setAt(document: Document, path: readonly (string | number)[], name: str
 }
 
 /** `FILE:LINE`, or the flag's name for what a flag gave. */
-export function placesOf(document: Document, lines: LineCounter, file: string, flags: readonly Flag[]): (path: Path) => string {
+export function placesOf(
+  document: Document,
+  lines: LineCounter,
+  file: string,
+  flags: readonly Flag[],
+): (path: Path) => string {
   return (path) => {
-    const flag = flags.findLast((one) => startsWith(path, one.path)) ?? (hasPlace(document, path) ? undefined : flags.findLast((one) => startsWith(one.path, path)));
+    const flag =
+      flags.findLast((one) => startsWith(path, one.path)) ??
+      (hasPlace(document, path) ? undefined : flags.findLast((one) => startsWith(one.path, path)));
     return flag?.name ?? `${file}:${lineOf(document, lines, path)}`;
   };
 }

@@ -18,42 +18,67 @@ export function findingsOf(issue: Issue, value: unknown): Finding[] {
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...path, key], value));
   const given = valueAt(value, path);
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    return path.join('.') === 'student' && isRecord(given) && 'builtin' in given === 'model' in given ? [noStudent(given)] : branchFindings(issue, value);
+    return path.join('.') === 'student' && isRecord(given) && 'builtin' in given === 'model' in given
+      ? [noStudent(given)]
+      : branchFindings(issue, value);
   }
   const wish = wishOf(issue, given);
-  return [{ path, text: `${path.join('.') || 'recipe'}: ${given === undefined ? 'missing' : `${shown(given)} given`}; ${wish} wanted` }];
+  return [
+    {
+      path,
+      text: `${path.join('.') || 'recipe'}: ${given === undefined ? 'missing' : `${shown(given)} given`}; ${wish} wanted`,
+    },
+  ];
 }
 
 function noStudent(given: object): Finding {
-  const what = 'builtin' in given ? 'builtin and model given; one of the two wanted' : 'missing; builtin: NAME or model: FILE wanted';
+  const what =
+    'builtin' in given
+      ? 'builtin and model given; one of the two wanted'
+      : 'missing; builtin: NAME or model: FILE wanted';
   return { path: ['student'], text: `student: ${what}` };
 }
 
 function unknownKey(path: Path, value: unknown): Finding {
   const known = keysIn(recipeSchema, path.slice(0, -1), value);
   const guess = nearest(String(path.at(-1)), known);
-  return { path, text: `${path.join('.')}: unknown key; ${guess === undefined ? `one of ${known.join(', ')} wanted` : `did you mean ${guess}?`}` };
+  return {
+    path,
+    text: `${path.join('.')}: unknown key; ${guess === undefined ? `one of ${known.join(', ')} wanted` : `did you mean ${guess}?`}`,
+  };
 }
 
 /** The branch of a union that has the fewest problems at its own level: the one that the user most likely meant. */
 function branchFindings(issue: Extract<Issue, { code: 'invalid_union' }>, value: unknown): Finding[] {
-  const wrong = (branch: readonly Issue[]): number => branch.filter((part) => part.code !== 'unrecognized_keys' && part.path.length <= 1).length;
+  const wrong = (branch: readonly Issue[]): number =>
+    branch.filter((part) => part.code !== 'unrecognized_keys' && part.path.length <= 1).length;
   const [best = []] = [...issue.errors].sort((a, b) => wrong(a) - wrong(b));
   return best.flatMap((part) => findingsOf({ ...part, path: [...issue.path, ...part.path] }, value));
 }
 
 const typeNames: Readonly<Record<string, string>> = {
-  number: 'a number', int: 'a whole number', string: 'a text', boolean: 'true or false', array: 'a list', object: 'a mapping',
+  number: 'a number',
+  int: 'a whole number',
+  string: 'a text',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a mapping',
 };
 
 function wishOf(issue: Issue, given: unknown): string {
   switch (issue.code) {
-    case 'invalid_type': return typeNames[issue.expected] ?? issue.expected;
-    case 'invalid_value': return oneOf(issue.values, given);
-    case 'invalid_union': return oneOf(optionsOf(issue), given);
-    case 'too_small': return bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
-    case 'too_big': return bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum);
-    default: return issue.message;
+    case 'invalid_type':
+      return typeNames[issue.expected] ?? issue.expected;
+    case 'invalid_value':
+      return oneOf(issue.values, given);
+    case 'invalid_union':
+      return oneOf(optionsOf(issue), given);
+    case 'too_small':
+      return bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
+    case 'too_big':
+      return bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum);
+    default:
+      return issue.message;
   }
 }
 
@@ -106,7 +131,10 @@ interface SchemaDef {
 function keysIn(schema: SchemaNode, path: Path, value: unknown): string[] {
   const def: SchemaDef = schema._zod.def;
   if (def.innerType !== undefined) return keysIn(def.innerType, path, value);
-  if (def.options !== undefined) return def.options.filter((option) => isNamed(option, def.discriminator, value)).flatMap((option) => keysIn(option, path, value));
+  if (def.options !== undefined)
+    return def.options
+      .filter((option) => isNamed(option, def.discriminator, value))
+      .flatMap((option) => keysIn(option, path, value));
   if (path.length === 0) return Object.keys(def.shape ?? {});
   const [head = '', ...rest] = path;
   const next = def.shape?.[String(head)] ?? def.element;

@@ -34,10 +34,17 @@ export function readRecipe(text: string, options: ReadOptions): ReadRecipe {
   const line = ({ path, text: what }: Finding): string => `${placeOf(path)}: ${what}`;
   const value = toValue(document, options.file);
   const result = recipeSchema.safeParse(value);
-  if (!result.success) throw new UserError(result.error.issues.flatMap((issue) => findingsOf(issue, value)).map(line).join('\n'));
+  if (!result.success)
+    throw new UserError(
+      result.error.issues
+        .flatMap((issue) => findingsOf(issue, value))
+        .map(line)
+        .join('\n'),
+    );
   const { batch } = result.data;
   const recipe = {
-    ...result.data, name: result.data.name ?? stemOf(options.file),
+    ...result.data,
+    name: result.data.name ?? stemOf(options.file),
     batch: { size: batch.size, micro: batch.micro ?? Math.min(batch.size, defaultMicro) },
   };
   const { problems, warnings } = checkFields(recipe);
@@ -47,9 +54,13 @@ export function readRecipe(text: string, options: ReadOptions): ReadRecipe {
 
 function parse(text: string, file: string, lines: LineCounter): Document {
   const document = parseDocument(text, { lineCounter: lines });
-  const wrong = document.errors.map(({ linePos, message }) => `${file}:${linePos?.[0].line ?? 1}: no YAML: ${message.split('\n')[0]?.replace(/ at line.*$|; please use.*$/, '')}`);
+  const wrong = document.errors.map(
+    ({ linePos, message }) =>
+      `${file}:${linePos?.[0].line ?? 1}: no YAML: ${message.split('\n')[0]?.replace(/ at line.*$|; please use.*$/, '')}`,
+  );
   if (wrong.length > 0) throw new UserError(wrong.join('\n'));
-  if (!isMap(document.contents)) throw new UserError(`${file}:1: no recipe; a mapping with student, losses, data, optimizer and batch was wanted`);
+  if (!isMap(document.contents))
+    throw new UserError(`${file}:1: no recipe; a mapping with student, losses, data, optimizer and batch was wanted`);
   return document;
 }
 
@@ -58,11 +69,20 @@ function toValue(document: Document, file: string): unknown {
   try {
     return document.toJS() as unknown;
   } catch (error) {
-    throw new UserError(`${file}:1: no YAML: ${error instanceof Error ? error.message : String(error)}`, undefined, error);
+    throw new UserError(
+      `${file}:1: no YAML: ${error instanceof Error ? error.message : String(error)}`,
+      undefined,
+      error,
+    );
   }
 }
 
 /** A file's stem, made fit for a folder's name. */
 function stemOf(file: string): string {
-  return basename(file, extname(file)).replace(/[^A-Za-z0-9._-]/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, 64) || 'run';
+  return (
+    basename(file, extname(file))
+      .replace(/[^A-Za-z0-9._-]/g, '-')
+      .replace(/^[^A-Za-z0-9]+/, '')
+      .slice(0, 64) || 'run'
+  );
 }

@@ -1,6 +1,9 @@
 /** What samples are to be told, and how it is called where widths of outputs are compared. Pure. */
 
-/** A class of several that exclude each other; a vector of numbers; for each of several labels whether it applies; or a class at each position of a sequence. */
+/**
+ * A class of several that exclude each other; a vector of numbers; for each of several labels whether it applies; or a
+ * class at each position of a sequence.
+ */
 export const tasks = ['classes', 'regression', 'multiLabel', 'sequence'] as const;
 export type Task = (typeof tasks)[number];
 /** Those whose samples have target vectors. */

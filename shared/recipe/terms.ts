@@ -1,5 +1,17 @@
-/** What each loss term needs of data, teachers and student, in one table; and the pairs of taps that a recipe names. Pure. */
-import type { Losses, LossesAtStep, LossName, PairRecipe, PluginRecipe, PluginTerm, Schedule, TermName } from './loss-schema.js';
+/**
+ * What each loss term needs of data, teachers and student, in one table; and the pairs of taps that a recipe names.
+ * Pure.
+ */
+import type {
+  Losses,
+  LossesAtStep,
+  LossName,
+  PairRecipe,
+  PluginRecipe,
+  PluginTerm,
+  Schedule,
+  TermName,
+} from './loss-schema.js';
 import type { Task } from './task.js';
 
 export interface TermNeeds {
@@ -13,12 +25,19 @@ export interface TermNeeds {
   readonly exits: boolean;
   /** What the student's outputs must be for it to have a meaning; absent: anything. */
   readonly tasks?: readonly Task[];
-  /** Whether it compares samples with each other: its value is the micro-batch's, and no sample has a part of its own. */
+  /**
+   * Whether it compares samples with each other: its value is the micro-batch's, and no sample has a part of its own.
+   */
   readonly isAmongSamples?: boolean;
 }
 
 const amongSamples = (needs: TermNeeds): TermNeeds => ({ ...needs, isAmongSamples: true });
-const onLogits = (over: TermNeeds['over'], soft: TermNeeds['soft']): TermNeeds => ({ over, soft, pairs: false, exits: false });
+const onLogits = (over: TermNeeds['over'], soft: TermNeeds['soft']): TermNeeds => ({
+  over,
+  soft,
+  pairs: false,
+  exits: false,
+});
 /** The student's outputs are logits of classes that exclude each other. */
 const ofClasses = (needs: TermNeeds): TermNeeds => ({ ...needs, tasks: ['classes', 'sequence'] });
 /** A sample is one thing, not a sequence of them. */
@@ -49,7 +68,15 @@ export const terms: Readonly<Record<TermName, TermNeeds>> = {
   correlation: ofWholes(amongSamples(onPairs)),
 };
 
-export const pairTerms = ['features', 'attention', 'relational', 'similarity', 'probabilistic', 'selectivity', 'correlation'] as const satisfies readonly TermName[];
+export const pairTerms = [
+  'features',
+  'attention',
+  'relational',
+  'similarity',
+  'probabilistic',
+  'selectivity',
+  'correlation',
+] as const satisfies readonly TermName[];
 export type PairTerm = (typeof pairTerms)[number];
 
 const names: readonly string[] = Object.keys(terms);
@@ -58,11 +85,15 @@ export function isTerm(name: string): name is TermName {
   return names.includes(name);
 }
 
-type Named = Readonly<Partial<Record<TermName, unknown>>> & { readonly plugins?: Readonly<Record<string, unknown>> | undefined };
+type Named = Readonly<Partial<Record<TermName, unknown>>> & {
+  readonly plugins?: Readonly<Record<string, unknown>> | undefined;
+};
 
 /** The recipe's terms in the table's order, and then its plug-ins by name. */
 export function termsIn(losses: Named): LossName[] {
-  const plugins = Object.keys(losses.plugins ?? {}).sort().map((name): PluginTerm => `plugins.${name}`);
+  const plugins = Object.keys(losses.plugins ?? {})
+    .sort()
+    .map((name): PluginTerm => `plugins.${name}`);
   return [...names.filter(isTerm).filter((name) => losses[name] !== undefined), ...plugins];
 }
 
@@ -74,11 +105,21 @@ export function pluginOf(name: LossName): string | null {
 export function needsOf(losses: Losses, name: LossName): TermNeeds {
   if (isTerm(name)) return terms[name];
   const plugin = losses.plugins?.[pluginOf(name) ?? ''];
-  return { over: plugin?.over ?? 'samples', soft: plugin?.soft ?? null, pairs: plugin?.pairs !== undefined, exits: false };
+  return {
+    over: plugin?.over ?? 'samples',
+    soft: plugin?.soft ?? null,
+    pairs: plugin?.pairs !== undefined,
+    exits: false,
+  };
 }
 
 /** The term that the task's targets are learnt by. */
-export const hardTerms = { classes: 'crossEntropy', regression: 'regression', multiLabel: 'binaryCrossEntropy', sequence: 'crossEntropy' } as const satisfies Record<Task, TermName>;
+export const hardTerms = {
+  classes: 'crossEntropy',
+  regression: 'regression',
+  multiLabel: 'binaryCrossEntropy',
+  sequence: 'crossEntropy',
+} as const satisfies Record<Task, TermName>;
 
 interface CommonOptions<N> {
   readonly weight: N;
@@ -113,18 +154,43 @@ export interface TapPair extends Omit<PairRecipe, 'teacher'> {
 
 /** All pairs, term by term in the table's order, plug-ins' last; none of a term whose pairs are `auto` still. */
 export function tapPairs(losses: Pick<Losses, PairTerm | 'selfDistillation' | 'plugins'>): TapPair[] {
-  const pairsOf = (term: LossName, pairs: 'auto' | readonly PairRecipe[] = []): TapPair[] => (pairs === 'auto' ? [] : pairs.map((pair, i) => ({ ...pair, key: `${term}/${i}`, term, to: null })));
+  const pairsOf = (term: LossName, pairs: 'auto' | readonly PairRecipe[] = []): TapPair[] =>
+    pairs === 'auto' ? [] : pairs.map((pair, i) => ({ ...pair, key: `${term}/${i}`, term, to: null }));
   const plugged = Object.entries<PluginRecipe>(losses.plugins ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  const named = [...pairTerms.flatMap((term) => pairsOf(term, losses[term]?.pairs)), ...plugged.flatMap(([name, { pairs }]) => pairsOf(`plugins.${name}`, pairs))];
+  const named = [
+    ...pairTerms.flatMap((term) => pairsOf(term, losses[term]?.pairs)),
+    ...plugged.flatMap(([name, { pairs }]) => pairsOf(`plugins.${name}`, pairs)),
+  ];
   const own = losses.selfDistillation;
   if (own === undefined) return named;
   const { from, to, adapter, batchNorm, activation } = own;
-  return [...named, ...from.map((student, i): TapPair => ({ student, teacher: null, to, key: `selfDistillation/${i}`, term: 'selfDistillation', adapter, batchNorm, activation }))];
+  return [
+    ...named,
+    ...from.map((student, i): TapPair => ({
+      student,
+      teacher: null,
+      to,
+      key: `selfDistillation/${i}`,
+      term: 'selfDistillation',
+      adapter,
+      batchNorm,
+      activation,
+    })),
+  ];
 }
 
-/** Splits `TEACHER/TAP`; tap and teacher may have slashes, so the longest teacher's name that fits is taken. Null: no such teacher. */
-export function splitTap(path: string, teachers: readonly { readonly name: string }[]): { teacher: string; tap: string } | null {
-  const found = teachers.map(({ name }) => name).filter((name) => path.startsWith(`${name}/`)).sort((a, b) => b.length - a.length)[0];
+/**
+ * Splits `TEACHER/TAP`; tap and teacher may have slashes, so the longest teacher's name that fits is taken. Null: no
+ * such teacher.
+ */
+export function splitTap(
+  path: string,
+  teachers: readonly { readonly name: string }[],
+): { teacher: string; tap: string } | null {
+  const found = teachers
+    .map(({ name }) => name)
+    .filter((name) => path.startsWith(`${name}/`))
+    .sort((a, b) => b.length - a.length)[0];
   return found === undefined ? null : { teacher: found, tap: path.slice(found.length + 1) };
 }
 
@@ -133,7 +199,10 @@ export function temperatureOf(losses: Losses, term: LossName): number | Schedule
   return optionsOf(losses, term)?.temperature ?? 1;
 }
 
-/** What teachers without a temperature of their own are softened by where nothing else is said: the first soft term's, at its beginning. */
+/**
+ * What teachers without a temperature of their own are softened by where nothing else is said: the first soft term's,
+ * at its beginning.
+ */
 export function baseTemperature(losses: Losses): number {
   const [first] = termsIn(losses).filter((term) => needsOf(losses, term).soft === 'mixture');
   const temperature = first === undefined ? 1 : temperatureOf(losses, first);

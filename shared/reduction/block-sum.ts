@@ -1,7 +1,7 @@
 /**
  * Adds the micro-batches of one aligned block in the order of the reduction tree, as they come, left to right: a binary
- * counter whose digit k holds the sum of 2^k micro-batches. A block of level L needs L + 1 slots. Equal, bit for bit, to
- * the tree's recursive sum; a micro-batch without gradient passes through.
+ * counter whose digit k holds the sum of 2^k micro-batches. A block of level L needs L + 1 slots. Equal, bit for bit,
+ * to the tree's recursive sum; a micro-batch without gradient passes through.
  */
 import type { NormLayer } from '../replica-plan.js';
 import { mergeContributions, type Contribution } from './contribution.js';
@@ -49,7 +49,10 @@ export class BlockSum {
     while (this.#digits.length > 1 && this.#digits.at(-1)?.level === this.#digits.at(-2)?.level) this.#mergeLast();
   }
 
-  /** The block's sum, once all its micro-batches are pushed. What M cuts short passes through, so it is folded from the right. */
+  /**
+   * The block's sum, once all its micro-batches are pushed. What M cuts short passes through, so it is folded from the
+   * right.
+   */
   result(): SlottedContribution {
     while (this.#digits.length > 1) this.#mergeLast();
     const [sum] = this.#digits;

@@ -1,7 +1,8 @@
 /**
- * A contribution: what is summed over a block of micro-batches. Its numbers travel in a header; its bytes, which are the
- * same for a contribution and for a commit, are the gradient (gradientFloats elements, encoding.ts, little-endian, a multiple
- * of 16 bytes) followed by the moments' values (float64). A contribution without gradient has no bytes and no moments.
+ * A contribution: what is summed over a block of micro-batches. Its numbers travel in a header; its bytes, which are
+ * the same for a contribution and for a commit, are the gradient (gradientFloats elements, encoding.ts, little-endian,
+ * a multiple of 16 bytes) followed by the moments' values (float64). A contribution without gradient has no bytes and
+ * no moments.
  */
 import type { NormLayer, ReplicaPlan } from '../replica-plan.js';
 import { gradientBytes, type Compression } from './encoding.js';
@@ -41,17 +42,35 @@ export function contributionBytes(plan: ReplicaPlan, compression: Compression = 
 }
 
 /** The moments' values in a contribution's bytes, which must start on a multiple of 8. A view. */
-export function momentsView(plan: ReplicaPlan, bytes: Uint8Array, compression: Compression = plan.compression): Float64Array {
-  return new Float64Array(bytes.buffer, bytes.byteOffset + gradientBytes(compression, plan.gradientFloats), momentValues(plan.norms));
+export function momentsView(
+  plan: ReplicaPlan,
+  bytes: Uint8Array,
+  compression: Compression = plan.compression,
+): Float64Array {
+  return new Float64Array(
+    bytes.buffer,
+    bytes.byteOffset + gradientBytes(compression, plan.gradientFloats),
+    momentValues(plan.norms),
+  );
 }
 
 /** Copies the moments out of a contribution's bytes; null for a student without batch norm. */
-export function readMoments(plan: ReplicaPlan, bytes: Uint8Array, counts: readonly number[], compression?: Compression): PooledMoments | null {
+export function readMoments(
+  plan: ReplicaPlan,
+  bytes: Uint8Array,
+  counts: readonly number[],
+  compression?: Compression,
+): PooledMoments | null {
   if (plan.norms.length === 0) return null;
   return { counts: [...counts], values: Float64Array.from(momentsView(plan, bytes, compression)) };
 }
 
 /** Writes the moments into a contribution's bytes, behind the gradient. */
-export function writeMoments(plan: ReplicaPlan, bytes: Uint8Array, moments: PooledMoments | null, compression?: Compression): void {
+export function writeMoments(
+  plan: ReplicaPlan,
+  bytes: Uint8Array,
+  moments: PooledMoments | null,
+  compression?: Compression,
+): void {
   if (moments !== null) momentsView(plan, bytes, compression).set(moments.values);
 }

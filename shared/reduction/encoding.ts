@@ -3,11 +3,13 @@
  *
  *   none   float32
  *   bf16   2 bytes an element                          | zeros to a multiple of 16
- *   int8   a code an element, zeros to a multiple of 16 | a float32 scale for each 128 elements, zeros to a multiple of 16
+ *   int8   a code an element, zeros to a multiple of 16 | a float32 scale for each 128 elements, zeros to a multiple of
+ * 16
  *
- * A slot holds nothing but what can travel, so every node of the reduction tree is rounded, a micro-batch's own gradient
- * included, by whoever computes it: the same bits for any number of workers. What was rounded off is lost; nothing is kept
- * back for the next step. Sizes alone are here, the arithmetic is in the kernels (assembly/bf16.ts, assembly/int8.ts).
+ * A slot holds nothing but what can travel, so every node of the reduction tree is rounded, a micro-batch's own
+ * gradient included, by whoever computes it: the same bits for any number of workers. What was rounded off is lost;
+ * nothing is kept back for the next step. Sizes alone are here, the arithmetic is in the kernels (assembly/bf16.ts,
+ * assembly/int8.ts).
  */
 import type { Kernels } from '../kernels/kernels.js';
 
@@ -58,7 +60,8 @@ function int8(kernels: Kernels, floats: number): GradientCodec {
   const blocks = Math.ceil(floats / blockFloats);
   return {
     encode: (into, from) => kernels.encodeInt8(into, into + scales, from, floats),
-    decode: (into, from, first, count) => kernels.decodeInt8(into, from + first, from + scales + (4 * first) / blockFloats, count),
+    decode: (into, from, first, count) =>
+      kernels.decodeInt8(into, from + first, from + scales + (4 * first) / blockFloats, count),
     add: (into, from) => kernels.addInt8(into, into + scales, from, from + scales, floats),
     isFinite: (at) => kernels.isFinite(at + scales, Math.ceil(blocks / 4) * 4),
   };

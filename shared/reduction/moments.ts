@@ -10,7 +10,9 @@ import type { NormLayer } from '../replica-plan.js';
 export interface PooledMoments {
   /** Per batch-norm layer: values that each of its moments was taken over (rows x positions). */
   readonly counts: readonly number[];
-  /** Per batch-norm layer, in the plan's order: mean[channels], then M2[channels] (sum of squared distances from it). */
+  /**
+   * Per batch-norm layer, in the plan's order: mean[channels], then M2[channels] (sum of squared distances from it).
+   */
   readonly values: Float64Array;
 }
 

@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { GenericContainer, getContainerRuntimeClient, Network, Wait, type StartedNetwork, type StartedTestContainer } from 'testcontainers';
+import {
+  GenericContainer,
+  getContainerRuntimeClient,
+  Network,
+  Wait,
+  type StartedNetwork,
+  type StartedTestContainer,
+} from 'testcontainers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { steps, writeTinyRecipe } from './tiny-recipe.js';
 
@@ -19,10 +26,13 @@ const logs: string[] = [];
 
 beforeAll(async () => {
   const base = process.env.STILLHOUSE_TEST_BASE;
-  if (base === undefined) throw new Error('STILLHOUSE_TEST_BASE: not set; an image with Node and npm that the Docker daemon has was wanted');
+  if (base === undefined)
+    throw new Error('STILLHOUSE_TEST_BASE: not set; an image with Node and npm that the Docker daemon has was wanted');
   folder = mkdtempSync(join(tmpdir(), 'stillhouse-containers-'));
   writeTinyRecipe(join(folder, 'recipes'));
-  await GenericContainer.fromDockerfile(root, 'deploy/docker/Dockerfile').withBuildArgs({ BASE: base }).build('stillhouse-test:latest', { deleteOnExit: false });
+  await GenericContainer.fromDockerfile(root, 'deploy/docker/Dockerfile')
+    .withBuildArgs({ BASE: base })
+    .build('stillhouse-test:latest', { deleteOnExit: false });
   network = await new Network().start();
 });
 
@@ -41,7 +51,9 @@ function container(name: string, command: string[]): GenericContainer {
     .withDroppedCapabilities('ALL')
     .withSecurityOpt('no-new-privileges')
     .withTmpFs({ '/tmp': 'rw' })
-    .withLogConsumer((stream: Readable) => stream.on('data', (chunk: Buffer) => logs.push(`${name}: ${chunk.toString().trimEnd()}`)));
+    .withLogConsumer((stream: Readable) =>
+      stream.on('data', (chunk: Buffer) => logs.push(`${name}: ${chunk.toString().trimEnd()}`)),
+    );
 }
 
 async function exitCode(started: StartedTestContainer): Promise<number> {
@@ -60,17 +72,40 @@ async function readFromContainer(started: StartedTestContainer, path: string): P
 /** The digest of the same recipe without any container. */
 async function digestOnHost(): Promise<string> {
   const out = join(folder, 'run');
-  await promisify(execFile)(process.execPath, [join(root, 'dist/cli.js'), 'run', join(folder, 'recipes/recipe.yaml'), '--workers', '2', '--backend', 'wasm', '--out', out]);
+  await promisify(execFile)(process.execPath, [
+    join(root, 'dist/cli.js'),
+    'run',
+    join(folder, 'recipes/recipe.yaml'),
+    '--workers',
+    '2',
+    '--backend',
+    'wasm',
+    '--out',
+    out,
+  ]);
   return JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')).digest;
 }
 
 describe('the image', () => {
   it('distils over a container network to the same weights as without containers', async () => {
-    const coordinator = await container('coordinator', ['coordinator', '/recipes/recipe.yaml', '--listen', '0.0.0.0:7070', '--expect', '2', '--out', '/work/run'])
+    const coordinator = await container('coordinator', [
+      'coordinator',
+      '/recipes/recipe.yaml',
+      '--listen',
+      '0.0.0.0:7070',
+      '--expect',
+      '2',
+      '--out',
+      '/work/run',
+    ])
       .withCopyDirectoriesToContainer([{ source: join(folder, 'recipes'), target: '/recipes' }])
       .withWaitStrategy(Wait.forLogMessage(/:7070/))
       .start();
-    const workers = await Promise.all(['worker-1', 'worker-2'].map((name) => container(name, ['worker', `ws://${address}`, '--backend', 'wasm']).start()));
+    const workers = await Promise.all(
+      ['worker-1', 'worker-2'].map((name) =>
+        container(name, ['worker', `ws://${address}`, '--backend', 'wasm']).start(),
+      ),
+    );
     const codes = await Promise.all([coordinator, ...workers].map(exitCode));
     expect(codes, logs.join('\n')).toEqual([0, 0, 0]);
     const summary = JSON.parse(await readFromContainer(coordinator, '/work/run/summary.json'));
@@ -79,7 +114,14 @@ describe('the image', () => {
   });
 
   it('stops in good order on SIGTERM, as another user than root', async () => {
-    const coordinator = await container('coordinator', ['coordinator', '/recipes/recipe.yaml', '--listen', '0.0.0.0:7070', '--out', '/work/run'])
+    const coordinator = await container('coordinator', [
+      'coordinator',
+      '/recipes/recipe.yaml',
+      '--listen',
+      '0.0.0.0:7070',
+      '--out',
+      '/work/run',
+    ])
       .withCopyDirectoriesToContainer([{ source: join(folder, 'recipes'), target: '/recipes' }])
       .withWaitStrategy(Wait.forLogMessage(/:7070/))
       .start();

@@ -22,7 +22,9 @@ export function writeTinyRecipe(folder: string): string {
   const rows = Array.from({ length: 100 }, (_, i) => {
     const label = i % 2;
     const angle = i * 2.4;
-    return [Math.cos(angle) + 2 * label, Math.sin(angle) - label, (i % 7) / 7, label].map((value) => value.toFixed(4).replace(/\.0000$/, '')).join();
+    return [Math.cos(angle) + 2 * label, Math.sin(angle) - label, (i % 7) / 7, label]
+      .map((value) => value.toFixed(4).replace(/\.0000$/, ''))
+      .join();
   });
   writeFileSync(join(folder, 'points.csv'), `a,b,c,label\n${rows.join('\n')}\n`);
   const path = join(folder, 'recipe.yaml');

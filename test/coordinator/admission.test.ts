@@ -22,8 +22,20 @@ let sockets: WebSocket[] = [];
 beforeAll(async () => {
   const path = join(await temporaryFolder(), 'shard');
   await writeFile(path, file);
-  sources.set(sha(file), { path }).set(sha(memory), { bytes: memory }).set('c'.repeat(64), { path: `${path}.gone` });
-  const options = { host: '127.0.0.1', port: 0, find: (key: string) => sources.get(key), isReady: () => true, onError: (error: unknown) => errors.push(error), onWorker: (socket: WebSocket) => { sockets.push(socket); } };
+  sources
+    .set(sha(file), { path })
+    .set(sha(memory), { bytes: memory })
+    .set('c'.repeat(64), { path: `${path}.gone` });
+  const options = {
+    host: '127.0.0.1',
+    port: 0,
+    find: (key: string) => sources.get(key),
+    isReady: () => true,
+    onError: (error: unknown) => errors.push(error),
+    onWorker: (socket: WebSocket) => {
+      sockets.push(socket);
+    },
+  };
   door = await listen({ ...options, token, connectionsPerAddress: 2 });
   open = await listen({ ...options, token: null });
 });
@@ -42,14 +54,24 @@ interface Attempt {
 }
 
 /** The status that an upgrade is answered with, 101 when it is let in. */
-function knock({ path = '/worker', protocols = [subprotocol], headers = { authorization: `Bearer ${token}` }, port = door.port }: Attempt): Promise<{ status: number; body: string; socket: WebSocket }> {
+function knock({
+  path = '/worker',
+  protocols = [subprotocol],
+  headers = { authorization: `Bearer ${token}` },
+  port = door.port,
+}: Attempt): Promise<{ status: number; body: string; socket: WebSocket }> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, { headers });
   return new Promise((resolve, reject) => {
     socket.on('error', () => undefined);
     socket.once('open', () => resolve({ status: 101, body: '', socket }));
     socket.once('unexpected-response', (_request, response) => {
       let body = '';
-      response.setEncoding('utf8').on('data', (text: string) => { body += text; }).on('end', () => resolve({ status: response.statusCode ?? 0, body, socket }));
+      response
+        .setEncoding('utf8')
+        .on('data', (text: string) => {
+          body += text;
+        })
+        .on('end', () => resolve({ status: response.statusCode ?? 0, body, socket }));
     });
     socket.once('close', () => reject(new Error('closed without an answer')));
   });
@@ -90,7 +112,10 @@ describe('the door', () => {
     const { socket } = await knock({ port: open.port, headers: {} });
     const closed = new Promise<number>((resolve) => socket.once('close', (code) => resolve(code)));
     const received: number[] = [];
-    sockets.at(-1)?.on('message', (data: Buffer) => received.push(data.length)).on('error', () => undefined);
+    sockets
+      .at(-1)
+      ?.on('message', (data: Buffer) => received.push(data.length))
+      .on('error', () => undefined);
     socket.send(new Uint8Array(limits.frameBytes + 1));
     expect(await closed).toBe(1009);
     expect(received).toEqual([]);
@@ -108,20 +133,39 @@ describe('the door', () => {
   });
 
   it('says in one line that the port is taken', async () => {
-    const second = listen({ host: '127.0.0.1', port: door.port, token: null, find: () => undefined, isReady: () => true, onError: () => undefined, onWorker: () => undefined });
-    await expect(second).rejects.toMatchObject({ name: 'UserError', exitCode: 69, message: expect.stringMatching(/the port is in use/) });
+    const second = listen({
+      host: '127.0.0.1',
+      port: door.port,
+      token: null,
+      find: () => undefined,
+      isReady: () => true,
+      onError: () => undefined,
+      onWorker: () => undefined,
+    });
+    await expect(second).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 69,
+      message: expect.stringMatching(/the port is in use/),
+    });
   });
 });
 
 function get(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Response> {
-  return fetch(`http://127.0.0.1:${door.port}${path}`, { method, headers: { authorization: `Bearer ${token}`, ...headers } });
+  return fetch(`http://127.0.0.1:${door.port}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}`, ...headers },
+  });
 }
 
 describe('artifacts', () => {
   it('are served whole, from disk and from memory', async () => {
     for (const bytes of [file, memory]) {
       const response = await get(`/artifacts/${sha(bytes)}`);
-      expect([response.status, response.headers.get('etag'), response.headers.get('accept-ranges')]).toEqual([200, `"${sha(bytes)}"`, 'bytes']);
+      expect([response.status, response.headers.get('etag'), response.headers.get('accept-ranges')]).toEqual([
+        200,
+        `"${sha(bytes)}"`,
+        'bytes',
+      ]);
       expect(new Uint8Array(await response.arrayBuffer())).toEqual(bytes);
     }
   });
@@ -131,7 +175,9 @@ describe('artifacts', () => {
     const rest = await get(`/artifacts/${sha(file)}`, { range: 'bytes=1000-', 'if-range': `"${sha(file)}"` });
     expect([first.status, first.headers.get('content-range')]).toEqual([206, 'bytes 0-999/3000']);
     expect([rest.status, rest.headers.get('content-range')]).toEqual([206, 'bytes 1000-2999/3000']);
-    expect(Buffer.concat([Buffer.from(await first.arrayBuffer()), Buffer.from(await rest.arrayBuffer())])).toEqual(Buffer.from(file));
+    expect(Buffer.concat([Buffer.from(await first.arrayBuffer()), Buffer.from(await rest.arrayBuffer())])).toEqual(
+      Buffer.from(file),
+    );
   });
 
   it('are served whole when the range is of something else', async () => {
@@ -177,17 +223,34 @@ describe('artifacts', () => {
 /** Without the normalisation that `fetch` does. */
 function rawStatus(path: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    const socket = connect(door.port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`));
+    const socket = connect(door.port, '127.0.0.1', () =>
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`),
+    );
     let text = '';
-    socket.setEncoding('utf8').on('data', (part: string) => { text += part; }).on('end', () => resolve(Number(text.split(' ')[1]))).on('error', reject);
+    socket
+      .setEncoding('utf8')
+      .on('data', (part: string) => {
+        text += part;
+      })
+      .on('end', () => resolve(Number(text.split(' ')[1])))
+      .on('error', reject);
   });
 }
 
 describe('parseRange', () => {
   const cases: [string | undefined, ReturnType<typeof parseRange>][] = [
-    [undefined, null], ['bytes=0-9', { from: 0, to: 10 }], ['bytes=90-', { from: 90, to: 100 }], ['bytes=90-200', { from: 90, to: 100 }],
-    ['bytes=-10', { from: 90, to: 100 }], ['bytes=-200', { from: 0, to: 100 }], ['bytes=100-', 'unsatisfiable'], ['bytes=9-8', 'unsatisfiable'],
-    ['bytes=-0', 'unsatisfiable'], ['bytes=0-1,3-4', null], ['bytes=-', null], ['items=0-1', null],
+    [undefined, null],
+    ['bytes=0-9', { from: 0, to: 10 }],
+    ['bytes=90-', { from: 90, to: 100 }],
+    ['bytes=90-200', { from: 90, to: 100 }],
+    ['bytes=-10', { from: 90, to: 100 }],
+    ['bytes=-200', { from: 0, to: 100 }],
+    ['bytes=100-', 'unsatisfiable'],
+    ['bytes=9-8', 'unsatisfiable'],
+    ['bytes=-0', 'unsatisfiable'],
+    ['bytes=0-1,3-4', null],
+    ['bytes=-', null],
+    ['items=0-1', null],
   ];
   it.each(cases)('reads %s of 100 bytes', (header, expected) => {
     expect(parseRange(header, 100)).toEqual(expected);

@@ -39,18 +39,38 @@ function start(run: PreparedRun, out: string, options: Partial<CoordinateOptions
   const said: string[] = [];
   const exported = new Map<string, ReadonlyMap<string, Float32Array>>();
   let heard: (port: number) => void = () => undefined;
-  const port = new Promise<number>((resolve) => { heard = resolve; });
+  const port = new Promise<number>((resolve) => {
+    heard = resolve;
+  });
   const summary = coordinate(run, {
-    listen: { host: '127.0.0.1', port: 0 }, token, out, stopSignal: stop.signal, next: false, onListening: heard,
-    reporter: { say: (_level, text) => said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
-    exportStudent: async (_spec, weights, folder) => { exported.set(folder.slice(out.length + 1), weights); },
-    times: { tickMs: 20 }, ...options,
+    listen: { host: '127.0.0.1', port: 0 },
+    token,
+    out,
+    stopSignal: stop.signal,
+    next: false,
+    onListening: heard,
+    reporter: {
+      say: (_level, text) => said.push(text),
+      progress: () => undefined,
+      epoch: () => undefined,
+      close: () => undefined,
+    },
+    exportStudent: async (_spec, weights, folder) => {
+      exported.set(folder.slice(out.length + 1), weights);
+    },
+    times: { tickMs: 20 },
+    ...options,
   });
   summary.catch(() => undefined);
   return { out, summary, port, stop, said, exported };
 }
 
-async function withWorkers(run: PreparedRun, workers: readonly Omit<FakeOptions, 'run' | 'port'>[], out?: string, options: Partial<CoordinateOptions> = {}): Promise<{ summary: Summary; rig: Rig; workers: FakeWorker[] }> {
+async function withWorkers(
+  run: PreparedRun,
+  workers: readonly Omit<FakeOptions, 'run' | 'port'>[],
+  out?: string,
+  options: Partial<CoordinateOptions> = {},
+): Promise<{ summary: Summary; rig: Rig; workers: FakeWorker[] }> {
   const rig = start(run, out ?? (await temporaryFolder()), options);
   const port = await rig.port;
   const started = workers.map((options, i) => new FakeWorker({ name: `fake ${i}`, token, ...options, run, port }));
@@ -59,7 +79,10 @@ async function withWorkers(run: PreparedRun, workers: readonly Omit<FakeOptions,
 
 async function journalOf(out: string): Promise<JournalLine[]> {
   const text = await readFile(join(out, 'journal.jsonl'), 'utf8');
-  return text.trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine);
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as JournalLine);
 }
 
 function commits(lines: readonly JournalLine[]): CommitLine[] {
@@ -68,7 +91,9 @@ function commits(lines: readonly JournalLine[]): CommitLine[] {
 
 /** What must be equal for any number of workers: the journal without its times and generations. */
 function curve(lines: readonly JournalLine[]): unknown {
-  return afterRewinds(lines).filter((line) => line.type === 'commit' || line.type === 'evaluation').map((line) => ({ ...line, atMs: 0, generation: 0 }));
+  return afterRewinds(lines)
+    .filter((line) => line.type === 'commit' || line.type === 'evaluation')
+    .map((line) => ({ ...line, atMs: 0, generation: 0 }));
 }
 
 function expectEverySampleOnce(lines: readonly JournalLine[], samples: number, epochs: number): void {
@@ -99,7 +124,16 @@ function oracle(run: PreparedRun): string {
       sum.push({ hasGradient: true, sums: {}, moments: null });
     }
     const slot = sum.result().slot ?? 0;
-    replica.apply(commitScalars(plan.optimizer, plan, { update: unit.step + 1, step: unit.step, totalSteps, gradientSquares: replica.slotSquares(slot) }), slot, null);
+    replica.apply(
+      commitScalars(plan.optimizer, plan, {
+        update: unit.step + 1,
+        step: unit.step,
+        totalSteps,
+        gradientSquares: replica.slotSquares(slot),
+      }),
+      slot,
+      null,
+    );
   }
   return weightsDigest(replica.readWeights());
 }
@@ -110,8 +144,22 @@ const big = tinyRun({ units: 20_000, epochs: 2 });
 
 type BadFrame = (welcome: Down<'welcome'>) => Uint8Array;
 const joined = (frame: Frame): Uint8Array => (frame instanceof Uint8Array ? frame : Buffer.concat(frame));
-const heartbeat = (fields: Record<string, unknown>): BadFrame => ({ run, generation }) =>
-  joined(encodeFrame({ type: 'heartbeat', run, generation, step: 0, progress: 0, sentMs: 0, rssBytes: 0, tensors: 0, ...fields }));
+const heartbeat =
+  (fields: Record<string, unknown>): BadFrame =>
+  ({ run, generation }) =>
+    joined(
+      encodeFrame({
+        type: 'heartbeat',
+        run,
+        generation,
+        step: 0,
+        progress: 0,
+        sentMs: 0,
+        rssBytes: 0,
+        tensors: 0,
+        ...fields,
+      }),
+    );
 const badFrames: BadFrame[] = [
   () => Buffer.from('hello'),
   () => new Uint8Array(0),
@@ -122,13 +170,22 @@ const badFrames: BadFrame[] = [
   () => joined(encodeFrame({ ...hello, recipeDigest: 'f'.repeat(64) })),
 ];
 const hello: Up<'hello'> = {
-  type: 'hello', run: '', generation: 0, step: 0, protocol: 1, worker: 'bad', recipeDigest: null, held: null,
+  type: 'hello',
+  run: '',
+  generation: 0,
+  step: 0,
+  protocol: 1,
+  worker: 'bad',
+  recipeDigest: null,
+  held: null,
   device: { backend: 'wasm', gpu: null, threads: 1, host: 'test', pid: 1, version: '0' },
 };
 
 /** Joins, sends one bad frame, and gives the code it is closed with. */
 function badWorker(port: number, frame: BadFrame): Promise<number> {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/worker`, [subprotocol], { headers: { authorization: `Bearer ${token}` } });
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/worker`, [subprotocol], {
+    headers: { authorization: `Bearer ${token}` },
+  });
   const isHello = frame === badFrames.at(-1);
   socket.on('open', () => socket.send(joined(encodeFrame(hello)))).on('error', () => undefined);
   if (isHello) socket.removeAllListeners('open').on('open', () => socket.send(frame({} as Down<'welcome'>)));
@@ -140,10 +197,16 @@ function badWorker(port: number, frame: BadFrame): Promise<number> {
 }
 
 describe('coordinate', () => {
-  it.each([['small', small, 3], ['big', big, 2]] as const)('comes to the same bits with 1, 2 and 3 workers, a %s student', async (_name, run, epochs) => {
+  it.each([
+    ['small', small, 3],
+    ['big', big, 2],
+  ] as const)('comes to the same bits with 1, 2 and 3 workers, a %s student', async (_name, run, epochs) => {
     const results = [];
     for (const count of [1, 2, 3]) {
-      const { summary, rig } = await withWorkers(run, Array.from({ length: count }, (_, i) => ({ microBatchMs: i })));
+      const { summary, rig } = await withWorkers(
+        run,
+        Array.from({ length: count }, (_, i) => ({ microBatchMs: i })),
+      );
       const lines = await journalOf(rig.out);
       expectEverySampleOnce(lines, 22, epochs);
       results.push({ digest: summary.digest, curve: curve(lines) });
@@ -165,18 +228,28 @@ describe('coordinate', () => {
   it('gives the same bits when a worker dies in the middle of a step', async () => {
     const alone = await withWorkers(small, [{}]);
     let died = 0;
-    const { summary, rig } = await withWorkers(small, [{}, { sabotage: (lease) => (lease.step === 4 && lease.kind === 'train' && died++ === 0 ? 'die' : undefined) }]);
+    const { summary, rig } = await withWorkers(small, [
+      {},
+      { sabotage: (lease) => (lease.step === 4 && lease.kind === 'train' && died++ === 0 ? 'die' : undefined) },
+    ]);
     expect(died).toBeGreaterThan(0);
     expect(summary.digest).toBe(alone.summary.digest);
     expect(curve(await journalOf(rig.out))).toEqual(curve(await journalOf(alone.rig.out)));
     expect(summary.leases.repeated).toBeGreaterThan(0);
   });
 
-  const sabotages = [['poison', /not finite/], ['lie', /not those of their digest/], ['fail', /made up/]] as const;
+  const sabotages = [
+    ['poison', /not finite/],
+    ['lie', /not those of their digest/],
+    ['fail', /made up/],
+  ] as const;
   it.each(sabotages)('gives the work to another when a worker answers with %s', async (act) => {
     const alone = await withWorkers(small, [{}]);
     let fired = 0;
-    const { summary } = await withWorkers(small, [{ microBatchMs: 1 }, { sabotage: (lease) => (lease.step === 2 && lease.kind === 'train' && fired++ === 0 ? act : undefined) }]);
+    const { summary } = await withWorkers(small, [
+      { microBatchMs: 1 },
+      { sabotage: (lease) => (lease.step === 2 && lease.kind === 'train' && fired++ === 0 ? act : undefined) },
+    ]);
     expect(fired).toBeGreaterThan(0);
     expect(summary.digest).toBe(alone.summary.digest);
   });
@@ -189,7 +262,10 @@ describe('coordinate', () => {
       setTimeout(() => (jumpMs = -3_600_000), 100);
       return 'stall';
     };
-    const rig = start(small, await temporaryFolder(), { nowMs: () => Date.now() + jumpMs, times: { tickMs: 20, silenceMs: 300 } });
+    const rig = start(small, await temporaryFolder(), {
+      nowMs: () => Date.now() + jumpMs,
+      times: { tickMs: 20, silenceMs: 300 },
+    });
     const port = await rig.port;
     const beat = setInterval(() => beating.beat(), 50);
     const beating = new FakeWorker({ run: small, port, token, name: 'beating' });
@@ -205,12 +281,22 @@ describe('coordinate', () => {
     const rig = start(run, await temporaryFolder());
     const port = await rig.port;
     let late: FakeWorker | null = null;
-    const first = new FakeWorker({ run, port, token, name: 'first', microBatchMs: 1, onStep: (step) => {
-      if (step === 5) late = new FakeWorker({ run, port, token, name: 'late' });
-    } });
+    const first = new FakeWorker({
+      run,
+      port,
+      token,
+      name: 'first',
+      microBatchMs: 1,
+      onStep: (step) => {
+        if (step === 5) late = new FakeWorker({ run, port, token, name: 'late' });
+      },
+    });
     const summary = await rig.summary;
     await first.closed;
-    expect(summary.workers.map(({ name, samples }) => [name, samples > 0])).toEqual([['first', true], ['late', true]]);
+    expect(summary.workers.map(({ name, samples }) => [name, samples > 0])).toEqual([
+      ['first', true],
+      ['late', true],
+    ]);
     const joined = late as FakeWorker | null;
     expect(joined?.welcome?.snapshot?.step).toBe(0);
     expect(joined?.replica.readWeights()).toEqual(first.replica.readWeights());
@@ -220,10 +306,20 @@ describe('coordinate', () => {
     const alone = await withWorkers(small, [{}]);
     const out = await temporaryFolder();
     const rig = start(small, out);
-    const worker = new FakeWorker({ run: small, port: await rig.port, token, microBatchMs: 2, onStep: (step) => {
-      if (step === 4) rig.stop.abort('SIGTERM');
-    } });
-    await expect(rig.summary).rejects.toMatchObject({ name: 'UserError', exitCode: 75, message: expect.stringMatching(/SIGTERM.*run the same command again/) });
+    const worker = new FakeWorker({
+      run: small,
+      port: await rig.port,
+      token,
+      microBatchMs: 2,
+      onStep: (step) => {
+        if (step === 4) rig.stop.abort('SIGTERM');
+      },
+    });
+    await expect(rig.summary).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 75,
+      message: expect.stringMatching(/SIGTERM.*run the same command again/),
+    });
     await worker.closed;
     expect(worker.end?.reason).toBe('stopped');
     const { summary } = await withWorkers(small, [{}, {}], out);
@@ -234,48 +330,81 @@ describe('coordinate', () => {
   });
 
   it('goes on without a teacher that fails, also when it is started again, and says who is missing in journal, metrics and summary', async () => {
-    const run = { ...tinyRun({ recipe: { ensemble: { onFailure: 'drop' } } }), teachers: ['deep', 'wide'].map((name) => teacherOf({ name })) };
+    const run = {
+      ...tinyRun({ recipe: { ensemble: { onFailure: 'drop' } } }),
+      teachers: ['deep', 'wide'].map((name) => teacherOf({ name })),
+    };
     const out = await temporaryFolder();
     const rig = start(run, out);
     const worker = new FakeWorker({
-      run, port: await rig.port, token, microBatchMs: 2, teacher: 'deep', onStep: (step) => {
+      run,
+      port: await rig.port,
+      token,
+      microBatchMs: 2,
+      teacher: 'deep',
+      onStep: (step) => {
         if (step === 4) rig.stop.abort('SIGTERM');
       },
-      sabotage: (lease) => (lease.kind === 'train' && lease.step >= 2 && lease.dropped === undefined ? 'fail' : undefined),
+      sabotage: (lease) =>
+        lease.kind === 'train' && lease.step >= 2 && lease.dropped === undefined ? 'fail' : undefined,
     });
     await expect(rig.summary).rejects.toMatchObject({ exitCode: 75 });
     await worker.closed;
     const ended = vi.spyOn(LabelDesk.prototype, 'endLeases');
     // These would have deep.
     const leases: (readonly string[] | undefined)[] = [];
-    const { summary } = await withWorkers(run, [0, 1].map(() => ({
-      sabotage: (lease: Lease) => {
-        leases.push(lease.dropped);
-        return undefined;
-      },
-    })), out, { labels: { folder: await temporaryFolder(), maxBytes: 1e6 } });
+    const { summary } = await withWorkers(
+      run,
+      [0, 1].map(() => ({
+        sabotage: (lease: Lease) => {
+          leases.push(lease.dropped);
+          return undefined;
+        },
+      })),
+      out,
+      { labels: { folder: await temporaryFolder(), maxBytes: 1e6 } },
+    );
     // Those that only label are told before a worker is there, and at the end.
     expect(ended).toHaveBeenCalledTimes(2);
-    expect(commits(await journalOf(out)).map(({ step, dropped }) => [step, dropped])).toEqual(Array.from({ length: 9 }, (_, step) => [step, step < 2 ? undefined : ['deep']]));
+    expect(commits(await journalOf(out)).map(({ step, dropped }) => [step, dropped])).toEqual(
+      Array.from({ length: 9 }, (_, step) => [step, step < 2 ? undefined : ['deep']]),
+    );
     expect(new Set(leases.map((dropped) => dropped?.join()))).toEqual(new Set(['deep']));
     expect(summary.dropped).toEqual([{ name: 'deep', step: 2 }]);
-    const metrics = (await readFile(join(out, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const metrics = (await readFile(join(out, 'metrics.jsonl'), 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(metrics.map(({ dropped }) => dropped)).toEqual([['deep'], ['deep'], ['deep']]);
   });
 
   it('drops no teacher that it does not have, whatever a worker says', async () => {
-    const run = { ...tinyRun({ recipe: { ensemble: { onFailure: 'drop' } } }), teachers: ['deep', 'wide'].map((name) => teacherOf({ name })) };
-    const { summary, rig } = await withWorkers(run, [{ teacher: 'nobody', sabotage: (lease) => (lease.kind === 'train' && lease.step === 2 ? 'fail' : undefined) }]);
-    expect(commits(await journalOf(rig.out)).flatMap(({ step, skip, dropped }) => (skip === undefined && dropped === undefined ? [] : [[step, skip]]))).toEqual([[2, expect.stringMatching(/made up$/)]]);
+    const run = {
+      ...tinyRun({ recipe: { ensemble: { onFailure: 'drop' } } }),
+      teachers: ['deep', 'wide'].map((name) => teacherOf({ name })),
+    };
+    const { summary, rig } = await withWorkers(run, [
+      { teacher: 'nobody', sabotage: (lease) => (lease.kind === 'train' && lease.step === 2 ? 'fail' : undefined) },
+    ]);
+    expect(
+      commits(await journalOf(rig.out)).flatMap(({ step, skip, dropped }) =>
+        skip === undefined && dropped === undefined ? [] : [[step, skip]],
+      ),
+    ).toEqual([[2, expect.stringMatching(/made up$/)]]);
     expect(summary.dropped).toBeUndefined();
   });
 
   it('lets a worker go on from what it holds after the coordinator was restarted', async () => {
     const out = await temporaryFolder();
     const first = start(small, out);
-    const worker = new FakeWorker({ run: small, port: await first.port, token, onStep: (step) => {
-      if (step === 3) first.stop.abort('SIGTERM');
-    } });
+    const worker = new FakeWorker({
+      run: small,
+      port: await first.port,
+      token,
+      onStep: (step) => {
+        if (step === 3) first.stop.abort('SIGTERM');
+      },
+    });
     await first.summary.catch(() => undefined);
     await worker.closed;
     const second = start(small, out);
@@ -288,24 +417,45 @@ describe('coordinate', () => {
   it('ends with 65 when a worker has applied more than the folder knows', async () => {
     const out = await temporaryFolder();
     const first = start(small, out);
-    const worker = new FakeWorker({ run: small, port: await first.port, token, onStep: () => first.stop.abort('SIGTERM') });
+    const worker = new FakeWorker({
+      run: small,
+      port: await first.port,
+      token,
+      onStep: () => first.stop.abort('SIGTERM'),
+    });
     await first.summary.catch(() => undefined);
     await worker.closed;
     const second = start(small, out);
-    new FakeWorker({ run: small, port: await second.port, token }, { nonce: worker.welcome?.nonce ?? '', replica: worker.replica, step: worker.step + 3 });
-    await expect(second.summary).rejects.toMatchObject({ name: 'UserError', exitCode: 65, message: expect.stringMatching(/old copy/) });
+    new FakeWorker(
+      { run: small, port: await second.port, token },
+      { nonce: worker.welcome?.nonce ?? '', replica: worker.replica, step: worker.step + 3 },
+    );
+    await expect(second.summary).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 65,
+      message: expect.stringMatching(/old copy/),
+    });
   });
 
   it('says so when a run goes on with workers that compute other bits', async () => {
     const out = await temporaryFolder();
     const first = start(small, out);
-    const worker = new FakeWorker({ run: small, port: await first.port, token, onStep: (step) => {
-      if (step === 3) first.stop.abort('SIGTERM');
-    } });
+    const worker = new FakeWorker({
+      run: small,
+      port: await first.port,
+      token,
+      onStep: (step) => {
+        if (step === 3) first.stop.abort('SIGTERM');
+      },
+    });
     await first.summary.catch(() => undefined);
     await worker.closed;
     const { rig } = await withWorkers(small, [{ probe: '00000000000000cd' }, { probe: '00000000000000cd' }], out);
-    expect(rig.said.filter((line) => line.includes('but not to the bit'))).toEqual([expect.stringMatching(/computes what wasm on test computed here first, .* the run's bits depend on who computes what from now on/)]);
+    expect(rig.said.filter((line) => line.includes('but not to the bit'))).toEqual([
+      expect.stringMatching(
+        /computes what wasm on test computed here first, .* the run's bits depend on who computes what from now on/,
+      ),
+    ]);
     expect(first.said.join()).not.toContain('to the bit');
   });
 
@@ -324,7 +474,9 @@ describe('coordinate', () => {
     let again: FakeWorker | null = null;
     new FakeWorker({ run: small, port, token, name: 'beside' });
     const cut = new FakeWorker({ run: small, port, token, name: 'cut', onStep: (step) => step === 9 && cut.die() });
-    void cut.closed.then(() => setTimeout(() => (again = new FakeWorker({ run: small, port, token, name: 'cut' })), 150));
+    void cut.closed.then(() =>
+      setTimeout(() => (again = new FakeWorker({ run: small, port, token, name: 'cut' })), 150),
+    );
     await rig.summary;
     const back = again as FakeWorker | null;
     await back?.closed;
@@ -333,7 +485,13 @@ describe('coordinate', () => {
     expect(cut.end).toBeNull();
     const leaving = start(small, await temporaryFolder());
     new FakeWorker({ run: small, port: await leaving.port, token, name: 'beside' });
-    const worker = new FakeWorker({ run: small, port: await leaving.port, token, name: 'leaving', onStep: (step) => step === 9 && worker.leave() });
+    const worker = new FakeWorker({
+      run: small,
+      port: await leaving.port,
+      token,
+      name: 'leaving',
+      onStep: (step) => step === 9 && worker.leave(),
+    });
     const fromMs = performance.now();
     await worker.closed;
     await leaving.summary;
@@ -343,8 +501,13 @@ describe('coordinate', () => {
   it('writes the run folder, and returns its summary when it is finished', async () => {
     const { summary, rig } = await withWorkers(small, [{}]);
     const { out } = rig;
-    const metrics = (await readFile(join(out, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(metrics.map(({ epoch, step, samples, loss, eval: evaluation }) => [epoch, step, samples, loss, evaluation])).toEqual(
+    const metrics = (await readFile(join(out, 'metrics.jsonl'), 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(
+      metrics.map(({ epoch, step, samples, loss, eval: evaluation }) => [epoch, step, samples, loss, evaluation]),
+    ).toEqual(
       [0, 1, 2].map((epoch) => [epoch, 3 * (epoch + 1), 22, 0.5, { accuracy: 0.5, loss: 0.25, calibrationError: 0 }]),
     );
     expect(summary).toMatchObject({ steps: 9, samples: 66, student: { accuracy: 0.5, parameters: 51 }, teachers: [] });
@@ -374,9 +537,16 @@ describe('coordinate', () => {
     const rig = start(long, await temporaryFolder());
     const port = await rig.port;
     const codes: number[] = [];
-    const worker = new FakeWorker({ run: long, port, token, microBatchMs: 2, onStep: (step) => {
-      if (step === 1) void Promise.all(badFrames.map((frame) => badWorker(port, frame))).then((closes) => codes.push(...closes));
-    } });
+    const worker = new FakeWorker({
+      run: long,
+      port,
+      token,
+      microBatchMs: 2,
+      onStep: (step) => {
+        if (step === 1)
+          void Promise.all(badFrames.map((frame) => badWorker(port, frame))).then((closes) => codes.push(...closes));
+      },
+    });
     const summary = await rig.summary;
     await worker.closed;
     expect(codes).toEqual([4400, 4400, 4400, 4409, 4409, 4400, 4403]);

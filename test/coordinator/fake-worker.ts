@@ -1,12 +1,20 @@
 /**
- * A worker for the coordinator's tests: it speaks the protocol over a real socket and folds the log into a real replica,
- * but its gradients are made up: a pure function of weights and sample positions, as real ones are.
+ * A worker for the coordinator's tests: it speaks the protocol over a real socket and folds the log into a real
+ * replica, but its gradients are made up: a pure function of weights and sample positions, as real ones are.
  */
 import { WebSocket } from 'ws';
 import { checksumOf } from '../../shared/protocol/checksum.js';
 import { Assembler, split } from '../../shared/protocol/chunks.js';
 import { decodeDown, encodeFrame, sendFrame } from '../../shared/protocol/codec.js';
-import { limits, protocolVersion, subprotocol, type Down, type DownMessage, type Lease, type UpMessage } from '../../shared/protocol/messages.js';
+import {
+  limits,
+  protocolVersion,
+  subprotocol,
+  type Down,
+  type DownMessage,
+  type Lease,
+  type UpMessage,
+} from '../../shared/protocol/messages.js';
 import { BlockSum } from '../../shared/reduction/block-sum.js';
 import { blockRange, microBatchRange } from '../../shared/reduction/tree.js';
 import { planReplica } from '../../shared/replica-plan.js';
@@ -51,17 +59,31 @@ export class FakeWorker {
 
   constructor(options: FakeOptions, held: { nonce: string; replica: Replica; step: number } | null = null) {
     this.#options = options;
-    this.replica = held?.replica ?? new Replica(planReplica(options.run.student, options.run.recipe.optimizer), { slots });
+    this.replica =
+      held?.replica ?? new Replica(planReplica(options.run.student, options.run.recipe.optimizer), { slots });
     this.step = held?.step ?? 0;
     const headers = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
-    this.socket = new WebSocket(`ws://127.0.0.1:${options.port}/worker`, [subprotocol], { headers, perMessageDeflate: false });
+    this.socket = new WebSocket(`ws://127.0.0.1:${options.port}/worker`, [subprotocol], {
+      headers,
+      perMessageDeflate: false,
+    });
     this.socket.on('error', () => undefined);
-    this.closed = new Promise((resolve) => this.socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
-    this.socket.on('open', () => this.#send({
-      type: 'hello', run: '', generation: 0, step: this.step, protocol: protocolVersion, worker: options.name ?? 'fake',
-      device: { backend: 'wasm', gpu: null, threads: 1, host: 'test', pid: 1, version: '0' }, recipeDigest: null,
-      held: held === null ? null : { nonce: held.nonce, step: held.step, stateHash: this.replica.hashState() },
-    }));
+    this.closed = new Promise((resolve) =>
+      this.socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })),
+    );
+    this.socket.on('open', () =>
+      this.#send({
+        type: 'hello',
+        run: '',
+        generation: 0,
+        step: this.step,
+        protocol: protocolVersion,
+        worker: options.name ?? 'fake',
+        device: { backend: 'wasm', gpu: null, threads: 1, host: 'test', pid: 1, version: '0' },
+        recipeDigest: null,
+        held: held === null ? null : { nonce: held.nonce, step: held.step, stateHash: this.replica.hashState() },
+      }),
+    );
     this.socket.on('message', (data: Buffer) => {
       const { message, payload } = decodeDown(data);
       const copy = Uint8Array.from(payload);
@@ -119,7 +141,9 @@ export class FakeWorker {
     this.welcome = welcome;
     if (welcome.snapshot !== null) {
       const { authorization } = { authorization: `Bearer ${this.#options.token ?? ''}` };
-      const response = await fetch(`http://127.0.0.1:${this.#options.port}/artifacts/${welcome.snapshot.sha256}`, { headers: { authorization } });
+      const response = await fetch(`http://127.0.0.1:${this.#options.port}/artifacts/${welcome.snapshot.sha256}`, {
+        headers: { authorization },
+      });
       this.replica.state().set(new Uint8Array(await response.arrayBuffer()));
       this.step = welcome.snapshot.step;
     }
@@ -129,7 +153,12 @@ export class FakeWorker {
   #announce(): void {
     if (this.#isReady || this.welcome === null || this.step < this.welcome.step) return;
     this.#isReady = true;
-    this.#send({ type: 'ready', ...this.#envelope(), stateHash: this.replica.hashState(), probe: { digest: this.#options.probe ?? '00000000000000ab', repeatable: true } });
+    this.#send({
+      type: 'ready',
+      ...this.#envelope(),
+      stateHash: this.replica.hashState(),
+      probe: { digest: this.#options.probe ?? '00000000000000ab', repeatable: true },
+    });
   }
 
   #hold(head: Down<'commit'>, payload: Uint8Array): void {
@@ -142,7 +171,8 @@ export class FakeWorker {
 
   #release({ step, stateHash }: Down<'release'>): void {
     const held = this.#held;
-    if (held === null || held.head.step !== step || step !== this.step) throw new Error(`release ${step} without its commit`);
+    if (held === null || held.head.step !== step || step !== this.step)
+      throw new Error(`release ${step} without its commit`);
     if (held.assembler !== null && !held.assembler.isDone) throw new Error('released before its bytes');
     const { head } = held;
     const slot = head.bytes === 0 ? null : slots - 1;
@@ -167,36 +197,63 @@ export class FakeWorker {
     if (act === 'stall') return;
     this.#isComputing = true;
     const { from, to } = blockRange(lease.block, lease.microBatches);
-    setTimeout(() => {
-      this.#isComputing = false;
-      if (lease.step === this.step && !this.#cancelled.has(lease.id)) this.#offer(lease, act);
-      this.#work();
-    }, (to - from) * (this.#options.microBatchMs ?? 0));
+    setTimeout(
+      () => {
+        this.#isComputing = false;
+        if (lease.step === this.step && !this.#cancelled.has(lease.id)) this.#offer(lease, act);
+        this.#work();
+      },
+      (to - from) * (this.#options.microBatchMs ?? 0),
+    );
   }
 
   #offer(lease: Lease, act: 'poison' | 'lie' | 'fail' | undefined): void {
     const at = { ...this.#envelope(), step: lease.step, lease: lease.id };
-    if (act === 'fail') return this.#send({ type: 'failed', ...at, microBatch: 0, reason: 'made up', ...(this.#options.teacher === undefined ? {} : { teacher: this.#options.teacher }) });
+    if (act === 'fail')
+      return this.#send({
+        type: 'failed',
+        ...at,
+        microBatch: 0,
+        reason: 'made up',
+        ...(this.#options.teacher === undefined ? {} : { teacher: this.#options.teacher }),
+      });
     const sum = this.#compute(lease);
     const bytes = sum.slot === null ? new Uint8Array(0) : Uint8Array.from(this.replica.slotBytes(sum.slot));
     if (act === 'poison') new Float32Array(bytes.buffer)[1] = NaN;
     if (sum.slot !== null) this.replica.slotBytes(sum.slot).set(bytes);
-    const digest = sum.slot === null ? '0'.repeat(16) : act === 'lie' ? 'f'.repeat(16) : this.replica.hashSlot(sum.slot);
+    const digest =
+      sum.slot === null ? '0'.repeat(16) : act === 'lie' ? 'f'.repeat(16) : this.replica.hashSlot(sum.slot);
     this.#kept.set(lease.id, bytes);
-    this.#send({
-      type: 'offer', ...at, stateHash: this.replica.hashState(), bytes: bytes.length, digest, sums: { ...sum.sums },
-      momentCounts: [...(sum.moments?.counts ?? [])], seconds: { student: 0.001 },
-    }, bytes.length <= limits.chunkBytes ? bytes : undefined);
+    this.#send(
+      {
+        type: 'offer',
+        ...at,
+        stateHash: this.replica.hashState(),
+        bytes: bytes.length,
+        digest,
+        sums: { ...sum.sums },
+        momentCounts: [...(sum.moments?.counts ?? [])],
+        seconds: { student: 0.001 },
+      },
+      bytes.length <= limits.chunkBytes ? bytes : undefined,
+    );
   }
 
   #compute(lease: Lease): ReturnType<BlockSum['result']> {
-    const block = new BlockSum({ slots: Array.from({ length: slots - 1 }, (_, i) => i), norms: [], addSlots: (into, from) => this.replica.addSlots(into, from) });
+    const block = new BlockSum({
+      slots: Array.from({ length: slots - 1 }, (_, i) => i),
+      norms: [],
+      addSlots: (into, from) => this.replica.addSlots(into, from),
+    });
     const { from, to } = blockRange(lease.block, lease.microBatches);
     for (let j = from; j < to; j++) {
       const range = microBatchRange(lease.to - lease.from, lease.microBatches, j);
       const samples = range.to - range.from;
       if (lease.kind === 'train') fillGradient(this.replica, block.nextSlot(), lease, range);
-      const sums = lease.kind === 'train' ? { samples, response: samples * 0.5, 'response.count': samples } : { samples, 'student.correct': samples - 1, 'student.loss': samples / 4 };
+      const sums =
+        lease.kind === 'train'
+          ? { samples, response: samples * 0.5, 'response.count': samples }
+          : { samples, 'student.correct': samples - 1, 'student.loss': samples / 4 };
       block.push({ hasGradient: lease.kind === 'train', sums, moments: null });
     }
     return block.result();
@@ -207,7 +264,10 @@ export class FakeWorker {
     if (bytes === undefined) return;
     for (const { offset, length } of split(bytes.length)) {
       const payload = bytes.subarray(offset, offset + length);
-      this.#send({ type: 'chunk', ...this.#envelope(), step, lease, offset, total: bytes.length, checksum: checksumOf(payload) }, payload);
+      this.#send(
+        { type: 'chunk', ...this.#envelope(), step, lease, offset, total: bytes.length, checksum: checksumOf(payload) },
+        payload,
+      );
     }
   }
 
@@ -221,7 +281,12 @@ export class FakeWorker {
 }
 
 /** Mean over samples of something that depends on the weight, the epoch and the sample's position. */
-export function fillGradient(replica: Replica, slot: number, lease: Pick<Lease, 'epoch' | 'from' | 'divisors'>, range: { from: number; to: number }): void {
+export function fillGradient(
+  replica: Replica,
+  slot: number,
+  lease: Pick<Lease, 'epoch' | 'from' | 'divisors'>,
+  range: { from: number; to: number },
+): void {
   const gradient = replica.slot(slot);
   const divisor = lease.divisors.response ?? 1;
   gradient.fill(0);

@@ -13,7 +13,8 @@ import { payloadOf, recordOf, temporaryFolder } from './helpers.js';
 const envelope = { run: 'r', generation: 1 };
 const size = 6 * limits.chunkBytes + 8;
 
-const checksumsOf = (bytes: Uint8Array): number[] => split(bytes.length).map(({ offset, length }) => checksumOf(bytes.subarray(offset, offset + length)));
+const checksumsOf = (bytes: Uint8Array): number[] =>
+  split(bytes.length).map(({ offset, length }) => checksumOf(bytes.subarray(offset, offset + length)));
 
 /** A socket whose reader takes one message whenever `read` is called. */
 class SlowSocket {
@@ -67,7 +68,7 @@ async function until(condition: () => boolean): Promise<void> {
 /** Reads so many commits, and gives back their bytes by step, in order, checked against their releases. */
 async function readAll(socket: SlowSocket, count: number): Promise<{ step: number; bytes: Uint8Array }[]> {
   const commits: { step: number; bytes: Uint8Array; assembler: Assembler }[] = [];
-  for (let released = 0; released < count; ) {
+  for (let released = 0; released < count;) {
     await until(() => socket.queuedBytes > 0);
     const data = socket.read();
     if (data === null) continue;
@@ -95,7 +96,14 @@ describe('feed', () => {
     const broadcast = new Broadcast({ log, envelope, released: 6 });
     const socket = new SlowSocket();
     const outbox = outboxOf(socket);
-    const done = feed({ broadcast, outbox, from: 2, onTooSlow: () => { throw new Error('too slow'); } });
+    const done = feed({
+      broadcast,
+      outbox,
+      from: 2,
+      onTooSlow: () => {
+        throw new Error('too slow');
+      },
+    });
     await until(() => socket.queuedBytes >= limits.queuedBytes);
     await settled();
     expect(socket.queuedBytes).toBeLessThanOrEqual(limits.queuedBytes + limits.frameBytes);
@@ -116,7 +124,14 @@ describe('feed', () => {
     const broadcast = new Broadcast({ log, envelope, released: 0 });
     const socket = new SlowSocket();
     const outbox = outboxOf(socket);
-    void feed({ broadcast, outbox, from: 0, onTooSlow: () => { throw new Error('too slow'); } });
+    void feed({
+      broadcast,
+      outbox,
+      from: 0,
+      onTooSlow: () => {
+        throw new Error('too slow');
+      },
+    });
     const retired = pool.retire(0);
     const record = recordOf(0, memory);
     broadcast.hold({ head: record, bytes: memory, checksums: checksumsOf(memory), retired });
@@ -152,7 +167,14 @@ describe('feed', () => {
     const broadcast = new Broadcast({ log, envelope, released: 0 });
     const socket = new SlowSocket();
     const outbox = outboxOf(socket);
-    void feed({ broadcast, outbox, from: 0, onTooSlow: () => { throw new Error('too slow'); } });
+    void feed({
+      broadcast,
+      outbox,
+      from: 0,
+      onTooSlow: () => {
+        throw new Error('too slow');
+      },
+    });
     const record = recordOf(0, payloadOf(0, 16));
     broadcast.hold({ head: record, bytes: payloadOf(0, 16), checksums: [], retired: null });
     await settled();
@@ -160,7 +182,11 @@ describe('feed', () => {
     expect(socket.read()).toBeNull();
     broadcast.release(0, record.stateHash);
     await settled();
-    expect(decodeDown(socket.read() ?? new Uint8Array(0)).message).toMatchObject({ type: 'release', step: 0, stateHash: record.stateHash });
+    expect(decodeDown(socket.read() ?? new Uint8Array(0)).message).toMatchObject({
+      type: 'release',
+      step: 0,
+      stateHash: record.stateHash,
+    });
     outbox.closed();
     broadcast.wake();
     await log.close();
@@ -171,7 +197,8 @@ describe('Outbox', () => {
   it('cuts off a reader that lets small messages pile up', () => {
     const socket = new SlowSocket();
     const outbox = outboxOf(socket);
-    for (let i = 0; i < 300_000 && !outbox.isClosed; i++) outbox.send({ type: 'pong', ...envelope, step: 1, sentMs: 1 });
+    for (let i = 0; i < 300_000 && !outbox.isClosed; i++)
+      outbox.send({ type: 'pong', ...envelope, step: 1, sentMs: 1 });
     expect(outbox.isClosed).toBe(true);
     expect(socket.queuedBytes).toBeLessThan(3 * limits.queuedBytes);
   });

@@ -26,15 +26,35 @@ export function sha256Of(bytes: Uint8Array): string {
 
 export function commitLine(step: number, fields: Partial<CommitLine> = {}): CommitLine {
   return {
-    type: 'commit', generation: 1, atMs: 1000 + step, step, unit: step, epoch: 0, from: step * 4, to: step * 4 + 4, samples: 4,
-    loss: { response: 8 }, counts: { response: 4 }, sums: {}, digest: hashOf(step), ...fields,
+    type: 'commit',
+    generation: 1,
+    atMs: 1000 + step,
+    step,
+    unit: step,
+    epoch: 0,
+    from: step * 4,
+    to: step * 4 + 4,
+    samples: 4,
+    loss: { response: 8 },
+    counts: { response: 4 },
+    sums: {},
+    digest: hashOf(step),
+    ...fields,
   };
 }
 
 export function evaluationLine(step: number, fields: Partial<EvaluationLine> = {}): EvaluationLine {
   return {
-    type: 'evaluation', generation: 1, atMs: 1000 + step, step, unit: step, epoch: 0, subject: 'student', samples: 10,
-    sums: { samples: 10, 'student.correct': 7, 'student.loss': 5 }, ...fields,
+    type: 'evaluation',
+    generation: 1,
+    atMs: 1000 + step,
+    step,
+    unit: step,
+    epoch: 0,
+    subject: 'student',
+    samples: 10,
+    sums: { samples: 10, 'student.correct': 7, 'student.loss': 5 },
+    ...fields,
   };
 }
 
@@ -49,8 +69,15 @@ export function payloadOf(step: number, bytes: number): Uint8Array {
 /** A record over `payload`; the state's hash is `hashOf(step)`. */
 export function recordOf(step: number, payload: Uint8Array): CommitRecord {
   return {
-    step, unit: step, scalars: { skip: payload.length === 0, update: step + 1, clip: 1, groups: [{ learningRate: 0.1 }], ema: 0 },
-    compression: 'none', bytes: payload.length, digest: hashOf(99), momentCounts: [], stateHash: hashOf(step), line: commitLine(step),
+    step,
+    unit: step,
+    scalars: { skip: payload.length === 0, update: step + 1, clip: 1, groups: [{ learningRate: 0.1 }], ema: 0 },
+    compression: 'none',
+    bytes: payload.length,
+    digest: hashOf(99),
+    momentCounts: [],
+    stateHash: hashOf(step),
+    line: commitLine(step),
     checksums: chunkCrcs(payload),
   };
 }

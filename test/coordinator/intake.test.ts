@@ -23,22 +23,60 @@ function contribution(value: number): { bytes: Uint8Array; digest: string } {
   return { bytes: Uint8Array.from(source.slotBytes(0)), digest: source.hashSlot(0) };
 }
 
-function offerOf(lease: number, { bytes, digest }: { bytes: Uint8Array; digest: string }, fields: Partial<Up<'offer'>> = {}): Up<'offer'> {
-  return { type: 'offer', run: 'r', generation: 1, step: 4, lease, stateHash: '0'.repeat(16), bytes: bytes.length, digest, sums: { samples: 2 }, momentCounts: [], seconds: {}, ...fields };
+function offerOf(
+  lease: number,
+  { bytes, digest }: { bytes: Uint8Array; digest: string },
+  fields: Partial<Up<'offer'>> = {},
+): Up<'offer'> {
+  return {
+    type: 'offer',
+    run: 'r',
+    generation: 1,
+    step: 4,
+    lease,
+    stateHash: '0'.repeat(16),
+    bytes: bytes.length,
+    digest,
+    sums: { samples: 2 },
+    momentCounts: [],
+    seconds: {},
+    ...fields,
+  };
 }
 
-function setUp(buffers = 3): { intake: Intake; contributions: Contributions; replica: Replica; events: IntakeEvent[]; pulled: number[]; pool: SlotPool } {
+function setUp(buffers = 3): {
+  intake: Intake;
+  contributions: Contributions;
+  replica: Replica;
+  events: IntakeEvent[];
+  pulled: number[];
+  pool: SlotPool;
+} {
   const replica = new Replica(plan, { slots: buffers });
   const pool = new SlotPool(buffers);
   const contributions = new Contributions(replica, pool);
   const events: IntakeEvent[] = [];
   const pulled: number[] = [];
-  const intake = new Intake({ replica, contributions, sendPull: (lease) => pulled.push(lease), onEvent: (event) => events.push(event) });
+  const intake = new Intake({
+    replica,
+    contributions,
+    sendPull: (lease) => pulled.push(lease),
+    onEvent: (event) => events.push(event),
+  });
   return { intake, contributions, replica, events, pulled, pool };
 }
 
 function chunkOf(lease: number, bytes: Uint8Array): Up<'chunk'> {
-  return { type: 'chunk', run: 'r', generation: 1, step: 4, lease, offset: 0, total: bytes.length, checksum: checksumOf(bytes) };
+  return {
+    type: 'chunk',
+    run: 'r',
+    generation: 1,
+    step: 4,
+    lease,
+    offset: 0,
+    total: bytes.length,
+    checksum: checksumOf(bytes),
+  };
 }
 
 const nothing = new Uint8Array(0);
@@ -56,7 +94,12 @@ describe.each(roundings)('Intake of gradients compressed to %s', (rounding) => {
   function taken(sent: { bytes: Uint8Array; digest: string }): IntakeEvent[] {
     const replica = new Replica(rounded, { slots: 2 });
     const events: IntakeEvent[] = [];
-    const intake = new Intake({ replica, contributions: new Contributions(replica, new SlotPool(2)), sendPull: () => undefined, onEvent: (event) => events.push(event) });
+    const intake = new Intake({
+      replica,
+      contributions: new Contributions(replica, new SlotPool(2)),
+      sendPull: () => undefined,
+      onEvent: (event) => events.push(event),
+    });
     intake.open(7, unit, { level: 0, index: 0 });
     intake.offer(offerOf(7, sent), sent.bytes, () => intake.pull(7, 0));
     return events;
@@ -64,11 +107,14 @@ describe.each(roundings)('Intake of gradients compressed to %s', (rounding) => {
 
   it('takes them as they come, and finds what is not finite in them', () => {
     expect(taken(given(-3))).toEqual([{ type: 'received', lease: 7 }]);
-    for (const bad of [NaN, Infinity, -Infinity]) expect(taken(given(bad))).toEqual([{ type: 'failed', lease: 7, reason: 'the gradient is not finite' }]);
+    for (const bad of [NaN, Infinity, -Infinity])
+      expect(taken(given(bad))).toEqual([{ type: 'failed', lease: 7, reason: 'the gradient is not finite' }]);
   });
 
   it('refuses the length of another encoding', () => {
-    expect(() => taken(contribution(0.5))).toThrow(new RegExp(`an offer of ${contributionBytes(plan)} bytes; 0 or ${contributionBytes(rounded)} were wanted`));
+    expect(() => taken(contribution(0.5))).toThrow(
+      new RegExp(`an offer of ${contributionBytes(plan)} bytes; 0 or ${contributionBytes(rounded)} were wanted`),
+    );
   });
 });
 
@@ -78,7 +124,12 @@ describe('Intake', () => {
     const sent = contribution(0.5);
     intake.open(7, unit, { level: 1, index: 0 });
     intake.offer(offerOf(7, sent), sent.bytes, () => intake.pull(7, 2));
-    expect([events, pulled, intake.settle(7), intake.unitOf(7)]).toEqual([[{ type: 'received', lease: 7 }], [], 4, null]);
+    expect([events, pulled, intake.settle(7), intake.unitOf(7)]).toEqual([
+      [{ type: 'received', lease: 7 }],
+      [],
+      4,
+      null,
+    ]);
     const { buffer, sums } = contributions.take(2);
     expect([...replica.slotBytes(buffer ?? -1)]).toEqual([...sent.bytes]);
     expect(sums).toEqual({ samples: 2 });
@@ -97,9 +148,19 @@ describe('Intake', () => {
 
   const nan = contribution(NaN);
   const cases: [string, Up<'offer'>, Uint8Array, RegExp][] = [
-    ['other bytes than its digest', offerOf(7, { ...contribution(0.5), digest: 'f'.repeat(16) }), contribution(0.5).bytes, /digest/],
+    [
+      'other bytes than its digest',
+      offerOf(7, { ...contribution(0.5), digest: 'f'.repeat(16) }),
+      contribution(0.5).bytes,
+      /digest/,
+    ],
     ['a gradient that is not finite', offerOf(7, nan), nan.bytes, /gradient is not finite/],
-    ['a sum that is not finite', offerOf(7, contribution(0.5), { sums: { response: Infinity } }), contribution(0.5).bytes, /sum of losses is not finite/],
+    [
+      'a sum that is not finite',
+      offerOf(7, contribution(0.5), { sums: { response: Infinity } }),
+      contribution(0.5).bytes,
+      /sum of losses is not finite/,
+    ],
   ];
   it.each(cases)('reports %s as failed and keeps nothing of it', (_name, offer, bytes, reason) => {
     const { intake, events } = setUp();
@@ -138,7 +199,11 @@ describe('Intake', () => {
     }
     intake.cancel(1);
     contributions.free(2);
-    expect([1, 2, 3].map((lease) => intake.chunk(chunkOf(lease, sent.bytes), sent.bytes))).toEqual([false, false, false]);
+    expect([1, 2, 3].map((lease) => intake.chunk(chunkOf(lease, sent.bytes), sent.bytes))).toEqual([
+      false,
+      false,
+      false,
+    ]);
     expect(events).toEqual([]);
   });
 
@@ -177,7 +242,10 @@ describe('Contributions', () => {
   });
 
   it('passes a gradient through where the other side has none', () => {
-    for (const [left, right] of [[1, 2], [2, 1]] as const) {
+    for (const [left, right] of [
+      [1, 2],
+      [2, 1],
+    ] as const) {
       const { contributions, replica } = setUp();
       contributions.begin(1, (content, buffer) => {
         replica.slot(buffer).fill(-0);

@@ -4,7 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { afterRewinds, droppedAtEnd, Journal, type JournalLine } from '../../coordinator/journal.js';
 import { commitLine, evaluationLine, temporaryFolder } from './helpers.js';
 
-const rewind = (toStep: number): JournalLine => ({ type: 'rewind', generation: 2, atMs: 5000, toStep, reason: 'a test' });
+const rewind = (toStep: number): JournalLine => ({
+  type: 'rewind',
+  generation: 2,
+  atMs: 5000,
+  toStep,
+  reason: 'a test',
+});
 
 describe('Journal', () => {
   it('keeps its lines', async () => {
@@ -54,13 +60,30 @@ describe('Journal', () => {
 
 describe('afterRewinds', () => {
   it('drops what a coordinator wrote after another had taken its place', () => {
-    const started = (generation: number): JournalLine => ({ type: 'generation', generation, atMs: 5000, step: generation - 1 });
+    const started = (generation: number): JournalLine => ({
+      type: 'generation',
+      generation,
+      atMs: 5000,
+      step: generation - 1,
+    });
     const [late, next] = [commitLine(1), commitLine(1, { generation: 2, samples: 3 })];
-    expect(afterRewinds([started(1), commitLine(0), late, started(2), late, next, late])).toEqual([started(1), commitLine(0), started(2), next]);
+    expect(afterRewinds([started(1), commitLine(0), late, started(2), late, next, late])).toEqual([
+      started(1),
+      commitLine(0),
+      started(2),
+      next,
+    ]);
   });
 
   it('drops commits from the step on and evaluations after it', () => {
-    const lines = [commitLine(0), evaluationLine(1), commitLine(1), evaluationLine(2), rewind(1), commitLine(1, { samples: 2 })];
+    const lines = [
+      commitLine(0),
+      evaluationLine(1),
+      commitLine(1),
+      evaluationLine(2),
+      rewind(1),
+      commitLine(1, { samples: 2 }),
+    ];
     expect(afterRewinds(lines)).toEqual([commitLine(0), evaluationLine(1), commitLine(1, { samples: 2 })]);
   });
 
@@ -72,7 +95,11 @@ describe('afterRewinds', () => {
 
 describe('the teachers that a run goes on without', () => {
   it('are those of its last commit or evaluation that counts', () => {
-    const lines = [commitLine(0), commitLine(1, { dropped: ['deep'] }), evaluationLine(2, { dropped: ['deep', 'wide'] })];
+    const lines = [
+      commitLine(0),
+      commitLine(1, { dropped: ['deep'] }),
+      evaluationLine(2, { dropped: ['deep', 'wide'] }),
+    ];
     expect([1, 2, 3].map((count) => droppedAtEnd(lines.slice(0, count)))).toEqual([[], ['deep'], ['deep', 'wide']]);
     expect(droppedAtEnd(afterRewinds([...lines, rewind(1)]))).toEqual([]);
     expect(droppedAtEnd([{ type: 'generation', generation: 1, atMs: 0, step: 0 }])).toEqual([]);

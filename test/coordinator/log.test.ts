@@ -5,7 +5,11 @@ import { CommitLog } from '../../coordinator/log.js';
 import { UserError } from '../../shared/errors.js';
 import { hashOf, payloadOf, recordOf, temporaryFolder } from './helpers.js';
 
-async function filled(folder: string, sizes: readonly number[], rotateBefore: readonly number[] = []): Promise<CommitLog> {
+async function filled(
+  folder: string,
+  sizes: readonly number[],
+  rotateBefore: readonly number[] = [],
+): Promise<CommitLog> {
   const log = await CommitLog.open(folder);
   for (const [step, size] of sizes.entries()) {
     if (rotateBefore.includes(step)) log.rotate();
@@ -98,9 +102,14 @@ describe('CommitLog', () => {
     const folder = await temporaryFolder();
     const log = await CommitLog.open(folder);
     await symlink('/dev/full', join(folder, '0.log'));
-    const error: unknown = await log.append(recordOf(0, payloadOf(0, 8)), payloadOf(0, 8)).catch((caught: unknown) => caught);
+    const error: unknown = await log
+      .append(recordOf(0, payloadOf(0, 8)), payloadOf(0, 8))
+      .catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(UserError);
-    expect(error).toMatchObject({ exitCode: 69, message: expect.stringMatching(/step 0: no space left on the disk; the run is safe up to/) });
+    expect(error).toMatchObject({
+      exitCode: 69,
+      message: expect.stringMatching(/step 0: no space left on the disk; the run is safe up to/),
+    });
     await log.close();
   });
 });

@@ -60,22 +60,59 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
   const log = await CommitLog.open(folder.paths.log);
   for (const step of steps) await log.append(recordOf(step, payloadOf(step, 8)), payloadOf(step, 8));
   const snapshots = await Snapshots.open(folder.paths.snapshots, 2);
-  await snapshots.write(sourceOf(payloadOf(0, 100)), { step: 0, update: 0, unit: 0, epoch: 0, stateHash: hashOf(0), recipeDigest: run.recipeDigest });
+  await snapshots.write(sourceOf(payloadOf(0, 100)), {
+    step: 0,
+    update: 0,
+    unit: 0,
+    epoch: 0,
+    stateHash: hashOf(0),
+    recipeDigest: run.recipeDigest,
+  });
   const envelope = { run: 'r', generation: 1 };
   const replica = new Replica(planReplica(run.student, run.recipe.optimizer), { slots: 1 });
   const said: string[] = [];
   const members = new Members({
-    run, folder, envelope, replica, log, snapshots, contributions: new Contributions(replica, new SlotPool(1)), probes: await Probes.open(folder),
-    broadcast: new Broadcast({ log, envelope, released: (steps.at(-1) ?? -1) + 1 }), heartbeatMs: 1000, expected: 1, rewoundBy: 0, stateHash: () => hashOf(0),
-    reporter: { say: (_level, text) => said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
-    onRefused: () => undefined, post: () => undefined, fail: (error) => { throw error; },
+    run,
+    folder,
+    envelope,
+    replica,
+    log,
+    snapshots,
+    contributions: new Contributions(replica, new SlotPool(1)),
+    probes: await Probes.open(folder),
+    broadcast: new Broadcast({ log, envelope, released: (steps.at(-1) ?? -1) + 1 }),
+    heartbeatMs: 1000,
+    expected: 1,
+    rewoundBy: 0,
+    stateHash: () => hashOf(0),
+    reporter: {
+      say: (_level, text) => said.push(text),
+      progress: () => undefined,
+      epoch: () => undefined,
+      close: () => undefined,
+    },
+    onRefused: () => undefined,
+    post: () => undefined,
+    fail: (error) => {
+      throw error;
+    },
   });
   const device = { backend: 'wasm' as const, gpu: null, threads: 1, host: 'test', pid: 1, version: '0' };
   const connect = (worker: string): DeafSocket => {
     const socket = new DeafSocket();
     // Only what a member uses of a socket.
     members.connect(socket as unknown as WebSocket, { address: 'test', bytesRead: () => 0 });
-    socket.say({ type: 'hello', run: '', generation: 0, step: 0, protocol: 1, worker, recipeDigest: null, held: null, device });
+    socket.say({
+      type: 'hello',
+      run: '',
+      generation: 0,
+      step: 0,
+      protocol: 1,
+      worker,
+      recipeDigest: null,
+      held: null,
+      device,
+    });
     return socket;
   };
   return { members, said, connect };
@@ -93,7 +130,9 @@ describe('a worker that is too slow', () => {
     for (let times = 0; times < 4; times++) codes.push(await closed(connect('slow')));
     expect(codes).toEqual([closeCodes.tooSlow, closeCodes.tooSlow, closeCodes.refused, closeCodes.refused]);
     expect(said.map((text) => text.replace(/^w\d+ \(test\) /, ''))).toEqual([
-      'fell behind what the log still holds', 'fell behind what the log still holds', 'fell behind what the log still holds, 3 times',
+      'fell behind what the log still holds',
+      'fell behind what the log still holds',
+      'fell behind what the log still holds, 3 times',
     ]);
     // Another process may come.
     expect(await closed(connect('another'))).toBe(closeCodes.tooSlow);

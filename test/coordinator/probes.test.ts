@@ -6,13 +6,24 @@ import { device } from '../worker/fakes.js';
 
 function folder(): Pick<RunFolder, 'path' | 'read' | 'write'> {
   const files = new Map<string, string>();
-  return { path: 'run', read: async (name) => files.get(name) ?? null, write: async (name, text) => void files.set(name, text) };
+  return {
+    path: 'run',
+    read: async (name) => files.get(name) ?? null,
+    write: async (name, text) => void files.set(name, text),
+  };
 }
 
 describe('a probe', () => {
   it('that a teacher let fail is no reference, and nothing is said of its numerics', async () => {
     const probes = await Probes.open(folder() as RunFolder);
-    const judge = (digest: string, failed?: string): string => probes.judge({ digest: digest.repeat(16), repeatable: true, failed }, device).numerics;
-    expect([judge('0', 'teacher deep: it gives NaN'), judge('a'), judge('b'), judge('0', 'teacher deep: it gives NaN'), judge('a')]).toEqual(['unknown', 'exact', 'close', 'unknown', 'exact']);
+    const judge = (digest: string, failed?: string): string =>
+      probes.judge({ digest: digest.repeat(16), repeatable: true, failed }, device).numerics;
+    expect([
+      judge('0', 'teacher deep: it gives NaN'),
+      judge('a'),
+      judge('b'),
+      judge('0', 'teacher deep: it gives NaN'),
+      judge('a'),
+    ]).toEqual(['unknown', 'exact', 'close', 'unknown', 'exact']);
   });
 });

@@ -3,12 +3,22 @@ import { WriteStream } from 'node:tty';
 import { describe, expect, it } from 'vitest';
 import { createReporter, type Progress } from '../../coordinator/reports/progress.js';
 
-const progress: Progress = { step: 10, totalSteps: 40, epoch: 0, epochs: 2, samples: 1000, terms: { response: 0.52341 }, workers: 2 };
+const progress: Progress = {
+  step: 10,
+  totalSteps: 40,
+  epoch: 0,
+  epochs: 2,
+  samples: 1000,
+  terms: { response: 0.52341 },
+  workers: 2,
+};
 
 function sink(): { stream: NodeJS.WriteStream; text: () => string } {
   const through = new PassThrough();
   let text = '';
-  through.on('data', (data: Buffer) => { text += data.toString(); });
+  through.on('data', (data: Buffer) => {
+    text += data.toString();
+  });
   // Only `write` and `isTTY` are used.
   return { stream: through as unknown as WriteStream, text: () => text };
 }
@@ -28,8 +38,18 @@ describe('createReporter', () => {
 
   it('shows an epoch in one line', () => {
     const { stream, text } = sink();
-    createReporter({ stream, quiet: false }).epoch({ epoch: 1, step: 20, samples: 60, loss: 0.25, terms: { response: 0.5 }, samplesPerSecond: 1234.4, eval: { calibrationError: 0.0312, accuracy: 0.9871, loss: 0.1 } });
-    expect(text()).toBe('epoch 2: loss 0.2500 (response 0.5000), accuracy 98.71 %, calibration error 3.12 %, 1234 samples/s\n');
+    createReporter({ stream, quiet: false }).epoch({
+      epoch: 1,
+      step: 20,
+      samples: 60,
+      loss: 0.25,
+      terms: { response: 0.5 },
+      samplesPerSecond: 1234.4,
+      eval: { calibrationError: 0.0312, accuracy: 0.9871, loss: 0.1 },
+    });
+    expect(text()).toBe(
+      'epoch 2: loss 0.2500 (response 0.5000), accuracy 98.71 %, calibration error 3.12 %, 1234 samples/s\n',
+    );
   });
 
   it('is silent but for warnings when quiet', () => {

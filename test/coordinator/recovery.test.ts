@@ -18,7 +18,10 @@ const run = tinyRun();
 const plan = planReplica(run.student, run.recipe.optimizer);
 
 /** A folder as a coordinator leaves it after `steps` commits, with snapshots taken before the given steps. */
-async function written(steps: number, snapshotsAt: readonly number[] = []): Promise<{ folder: string; hashes: string[] }> {
+async function written(
+  steps: number,
+  snapshotsAt: readonly number[] = [],
+): Promise<{ folder: string; hashes: string[] }> {
   const folder = await temporaryFolder();
   return { folder, hashes: await goOn(folder, { from: 0, to: steps, snapshotsAt, compression: 'none' }) };
 }
@@ -37,16 +40,45 @@ async function goOn(folder: string, { from, to, snapshotsAt = [], compression }:
   for (let step = from; step < to; step++) {
     if (snapshotsAt.includes(step)) {
       log.rotate();
-      await snapshots.write(sourceOf(replica.state()), { step, update: step, unit: step, epoch: 0, stateHash: replica.hashState(), recipeDigest: run.recipeDigest });
+      await snapshots.write(sourceOf(replica.state()), {
+        step,
+        update: step,
+        unit: step,
+        epoch: 0,
+        stateHash: replica.hashState(),
+        recipeDigest: run.recipeDigest,
+      });
     }
     replica.clearSlot(0);
-    replica.leaf(0).fill((step + 1) / 8).fill(Math.PI, 1, 9);
+    replica
+      .leaf(0)
+      .fill((step + 1) / 8)
+      .fill(Math.PI, 1, 9);
     replica.settleLeaf(0);
     const bytes = Uint8Array.from(replica.slotBytes(0));
-    const scalars = commitScalars(plan.optimizer, plan, { update: step + 1, step, totalSteps: 100, gradientSquares: replica.slotSquares(0) });
+    const scalars = commitScalars(plan.optimizer, plan, {
+      update: step + 1,
+      step,
+      totalSteps: 100,
+      gradientSquares: replica.slotSquares(0),
+    });
     replica.apply(scalars, 0, null);
     const line = commitLine(step, { digest: replica.hashState() });
-    await log.append({ step, unit: step, scalars, compression, bytes: bytes.length, digest: replica.hashSlot(0), momentCounts: [], checksums: chunkCrcs(bytes), stateHash: replica.hashState(), line }, bytes);
+    await log.append(
+      {
+        step,
+        unit: step,
+        scalars,
+        compression,
+        bytes: bytes.length,
+        digest: replica.hashSlot(0),
+        momentCounts: [],
+        checksums: chunkCrcs(bytes),
+        stateHash: replica.hashState(),
+        line,
+      },
+      bytes,
+    );
     await recovered.journal.append(line);
     hashes.push(replica.hashState());
   }
@@ -69,8 +101,15 @@ async function opened(folder: string, compression: Compression = 'none', generat
   const snapshots = await Snapshots.open(join(folder, 'snapshots'), 2);
   const replica = new Replica(planReplica(run.student, run.recipe.optimizer, compression), { slots: 2 });
   const recovering = recover({
-    replica, log, snapshots, journalPath: join(folder, 'journal.jsonl'), initialWeights: run.initialWeights, recipeDigest: run.recipeDigest,
-    generation, nowMs: () => 9000, warn: (text) => warnings.push(text),
+    replica,
+    log,
+    snapshots,
+    journalPath: join(folder, 'journal.jsonl'),
+    initialWeights: run.initialWeights,
+    recipeDigest: run.recipeDigest,
+    generation,
+    nowMs: () => 9000,
+    warn: (text) => warnings.push(text),
   });
   const recovered = await recovering.catch(async (error: unknown) => {
     await log.close();
@@ -250,6 +289,10 @@ describe('recover', () => {
     await log.dropBefore(4);
     await log.close();
     await writeFile(join(folder, 'journal.jsonl'), '');
-    await expect(opened(folder)).rejects.toMatchObject({ name: 'UserError', exitCode: 65, message: expect.stringMatching(/line of step 0 is missing/) });
+    await expect(opened(folder)).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 65,
+      message: expect.stringMatching(/line of step 0 is missing/),
+    });
   });
 });

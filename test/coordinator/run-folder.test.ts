@@ -5,8 +5,14 @@ import { describe, expect, it } from 'vitest';
 import { openRunFolder, resolveRunFolder } from '../../coordinator/run-folder.js';
 import { temporaryFolder } from './helpers.js';
 
-const digest = { recipeDigest: 'a'.repeat(64), recipeText: `optimizer: { learningRate: 0.1 }\ndigests: { recipe: ${'a'.repeat(64)} }` };
-const other = { recipeDigest: 'b'.repeat(64), recipeText: `optimizer: { learningRate: 0.2, momentum: 0.9 }\ndigests: { recipe: ${'b'.repeat(64)} }` };
+const digest = {
+  recipeDigest: 'a'.repeat(64),
+  recipeText: `optimizer: { learningRate: 0.1 }\ndigests: { recipe: ${'a'.repeat(64)} }`,
+};
+const other = {
+  recipeDigest: 'b'.repeat(64),
+  recipeText: `optimizer: { learningRate: 0.2, momentum: 0.9 }\ndigests: { recipe: ${'b'.repeat(64)} }`,
+};
 
 async function finish(path: string): Promise<void> {
   await mkdir(path, { recursive: true });
@@ -46,7 +52,9 @@ describe('resolveRunFolder', () => {
     await folder.write('recipe.yaml', other.recipeText);
     await folder.close();
     const changes = ['optimizer.learningRate: 0.2 there, 0.1 here', 'optimizer.momentum: 0.9 there, nothing here'];
-    await expect(resolveRunFolder(wanted, digest)).rejects.toMatchObject({ message: expect.stringContaining(`another recipe: ${changes.join('; ')}; finish that run`) });
+    await expect(resolveRunFolder(wanted, digest)).rejects.toMatchObject({
+      message: expect.stringContaining(`another recipe: ${changes.join('; ')}; finish that run`),
+    });
     expect(await resolveRunFolder(wanted, digest, { force: true })).toBe(wanted);
     const forced = await openRunFolder(wanted, digest, { force: true });
     expect(forced.changes).toEqual(changes);
@@ -61,7 +69,8 @@ describe('resolveRunFolder', () => {
 
 describe('an unfinished run with another compression alone', () => {
   const text = (compression: string, rate: number, letter: string) => ({
-    recipeDigest: letter.repeat(64), recipeText: `optimizer: { learningRate: ${rate} }\ncompression: ${compression}\ndigests: { recipe: ${letter.repeat(64)} }`,
+    recipeDigest: letter.repeat(64),
+    recipeText: `optimizer: { learningRate: ${rate} }\ncompression: ${compression}\ndigests: { recipe: ${letter.repeat(64)} }`,
   });
 
   it('goes on without force, and says so; with anything else beside it it is refused', async () => {
@@ -86,7 +95,12 @@ describe('openRunFolder', () => {
     expect([first.generation.counter, second.generation.counter]).toEqual([1, 2]);
     expect(second.run).toBe(first.run);
     expect(second.generation.nonce).not.toBe(first.generation.nonce);
-    expect(second.nonces).toEqual(new Map([[first.generation.nonce, 1], [second.generation.nonce, 2]]));
+    expect(second.nonces).toEqual(
+      new Map([
+        [first.generation.nonce, 1],
+        [second.generation.nonce, 2],
+      ]),
+    );
     expect((await readdir(join(path, 'generations'))).sort()).toEqual(['1', '2']);
     await second.close();
   });
@@ -96,7 +110,11 @@ describe('openRunFolder', () => {
     const path = join(parent, 'mnist');
     const first = await openRunFolder(path, digest);
     await symlink(path, join(parent, 'link'));
-    await expect(openRunFolder(join(parent, 'link'), digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 69, message: expect.stringMatching(/another coordinator/) });
+    await expect(openRunFolder(join(parent, 'link'), digest)).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 69,
+      message: expect.stringMatching(/another coordinator/),
+    });
     await first.close();
     await (await openRunFolder(path, digest)).close();
   });
@@ -121,7 +139,11 @@ describe('openRunFolder', () => {
     const folder = await openRunFolder(path, digest);
     await folder.expectNewest();
     await writeFile(join(path, 'generations', '2'), '{}');
-    await expect(folder.expectNewest()).rejects.toMatchObject({ name: 'UserError', exitCode: 69, message: expect.stringContaining('has taken over this run folder') });
+    await expect(folder.expectNewest()).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 69,
+      message: expect.stringContaining('has taken over this run folder'),
+    });
     await folder.close();
   });
 
@@ -131,6 +153,10 @@ describe('openRunFolder', () => {
     await folder.write('recipe.yaml', digest.recipeText);
     await folder.close();
     await writeFile(join(path, name), '{ "counter": [');
-    await expect(openRunFolder(path, digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 65, message: expect.stringContaining(`${name} is damaged`) });
+    await expect(openRunFolder(path, digest)).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 65,
+      message: expect.stringContaining(`${name} is damaged`),
+    });
   });
 });

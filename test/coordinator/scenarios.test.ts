@@ -1,9 +1,10 @@
 /**
- * The coordinator's behaviour as text: every file of test/scenarios is a run, `@ms event` and below it the exact commands.
- * UPDATE=1 writes the commands anew; read the difference before you keep it.
+ * The coordinator's behaviour as text: every file of test/scenarios is a run, `@ms event` and below it the exact
+ * commands. UPDATE=1 writes the commands anew; read the difference before you keep it.
  *
  *   units train 4, evaluate 2      the plan: kind and number of micro-batches
- *   teachers drop a b dropped a    what becomes of a teacher that fails, and those that the journal has dropped (default: stop)
+ *   teachers drop a b dropped a    what becomes of a teacher that fails, and those that the journal has dropped
+ * (default: stop)
  *   slots 7, bytes 100, silence 5000, first 60000, skips 2
  *   @0 offer w1 3 ms=40 bytes=0 hash=bad digest=other step=7
  */
@@ -37,26 +38,54 @@ class Scenario {
       return [];
     }
     this.#core ??= new Core({
-      unitAt: (index) => this.#units[index], firstUnit: 0, stateHash: 's0', skips: this.#numbers.skips, slots: this.#numbers.slots, contributionBytes: this.#numbers.bytes,
-      silenceMs: this.#numbers.silence, firstLeaseMs: this.#numbers.first, policy: this.#policy,
+      unitAt: (index) => this.#units[index],
+      firstUnit: 0,
+      stateHash: 's0',
+      skips: this.#numbers.skips,
+      slots: this.#numbers.slots,
+      contributionBytes: this.#numbers.bytes,
+      silenceMs: this.#numbers.silence,
+      firstLeaseMs: this.#numbers.first,
+      policy: this.#policy,
     });
     const [, ms = '', words = ''] = /^@(\d+) (.*)$/.exec(line) ?? [];
-    if (words === 'accounts') return [Object.entries(this.#core.accounts).map(([name, count]) => `${name} ${count}`).join(', ')];
-    return this.#core.handle({ ...this.#event(words), nowMs: Number(ms) } as Event).map((command) => this.#write(command));
+    if (words === 'accounts')
+      return [
+        Object.entries(this.#core.accounts)
+          .map(([name, count]) => `${name} ${count}`)
+          .join(', '),
+      ];
+    return this.#core
+      .handle({ ...this.#event(words), nowMs: Number(ms) } as Event)
+      .map((command) => this.#write(command));
   }
 
   #configure(line: string): void {
     const units = /^units (.*)$/.exec(line)?.[1];
     if (units !== undefined) this.#units = unitsFrom(units);
     const [, onFailure, teachers, , dropped] = /^teachers (stop|drop) ([\w ]+?)( dropped (\w+))?$/.exec(line) ?? [];
-    if (teachers !== undefined) this.#policy = { onFailure: onFailure === 'drop' ? 'drop' : 'stop', teachers: teachers.split(' '), dropped: dropped === undefined ? [] : [dropped] };
-    for (const [, name, value] of line.startsWith('#') ? [] : line.matchAll(/(slots|bytes|silence|first|skips) (\d+)/g)) Object.assign(this.#numbers, { [name ?? '']: Number(value) });
+    if (teachers !== undefined)
+      this.#policy = {
+        onFailure: onFailure === 'drop' ? 'drop' : 'stop',
+        teachers: teachers.split(' '),
+        dropped: dropped === undefined ? [] : [dropped],
+      };
+    for (const [, name, value] of line.startsWith('#') ? [] : line.matchAll(/(slots|bytes|silence|first|skips) (\d+)/g))
+      Object.assign(this.#numbers, { [name ?? '']: Number(value) });
   }
 
   #event(words: string): Record<string, unknown> {
     const [type = '', subject = '', third = '', ...rest] = words.split(' ');
-    const options = Object.fromEntries(words.split(' ').filter((word) => word.includes('=')).map((word) => word.split('='))) as Record<string, string>;
-    const reason = words.split(' ').slice(type === 'stop' ? 1 : 2).join(' ');
+    const options = Object.fromEntries(
+      words
+        .split(' ')
+        .filter((word) => word.includes('='))
+        .map((word) => word.split('=')),
+    ) as Record<string, string>;
+    const reason = words
+      .split(' ')
+      .slice(type === 'stop' ? 1 : 2)
+      .join(' ');
     switch (type) {
       case 'join':
         return { type, worker: subject, ...(third === '' ? {} : { process: third }) };
@@ -69,7 +98,13 @@ class Scenario {
       case 'received':
         return { type, worker: subject, lease: Number(third) };
       case 'failed':
-        return { type, worker: subject, lease: Number(third), reason: rest.filter((word) => !word.startsWith('teacher=')).join(' '), teacher: options.teacher };
+        return {
+          type,
+          worker: subject,
+          lease: Number(third),
+          reason: rest.filter((word) => !word.startsWith('teacher=')).join(' '),
+          teacher: options.teacher,
+        };
       case 'differs':
         return { type, worker: subject, step: Number(third), stateHash: options.hash, wanted: `s${third}` };
       case 'leave':
@@ -88,14 +123,26 @@ class Scenario {
   #offer(worker: string, lease: number, options: Record<string, string>): Record<string, unknown> {
     const step = Number(options.step ?? this.#leases.get(lease)?.step ?? 0);
     return {
-      type: 'offer', worker, lease, step, stateHash: options.hash ?? `s${step}`, digest: options.digest ?? 'same',
-      bytes: Number(options.bytes ?? this.#numbers.bytes), computeSeconds: Number(options.ms ?? 100) / 1000,
+      type: 'offer',
+      worker,
+      lease,
+      step,
+      stateHash: options.hash ?? `s${step}`,
+      digest: options.digest ?? 'same',
+      bytes: Number(options.bytes ?? this.#numbers.bytes),
+      computeSeconds: Number(options.ms ?? 100) / 1000,
     };
   }
 
   #committed(unit: number, words: string): Record<string, unknown> {
     if (this.#units[unit]?.kind === 'train') this.#steps++;
-    return { type: 'committed', unit, stateHash: `s${this.#steps}`, isSkipped: words.includes('skipped'), stopEarly: words.includes('stopEarly') };
+    return {
+      type: 'committed',
+      unit,
+      stateHash: `s${this.#steps}`,
+      isSkipped: words.includes('skipped'),
+      stopEarly: words.includes('stopEarly'),
+    };
   }
 
   #write(command: Command): string {

@@ -5,7 +5,14 @@ import { Snapshots, type Position } from '../../coordinator/snapshots.js';
 import { sourceOf } from '../../coordinator/state-copy.js';
 import { hashOf, payloadOf, sha256Of, temporaryFolder } from './helpers.js';
 
-const position = (step: number): Position => ({ step, update: step, unit: step, epoch: 0, stateHash: hashOf(step), recipeDigest: 'd' });
+const position = (step: number): Position => ({
+  step,
+  update: step,
+  unit: step,
+  epoch: 0,
+  stateHash: hashOf(step),
+  recipeDigest: 'd',
+});
 
 async function withSteps(steps: readonly number[], keep = 2): Promise<{ folder: string; snapshots: Snapshots }> {
   const folder = await temporaryFolder();
@@ -18,7 +25,10 @@ describe('Snapshots', () => {
   it('are named by step and content, and give the state back', async () => {
     const { folder, snapshots } = await withSteps([0, 7]);
     const sha256 = sha256Of(payloadOf(7, 100));
-    expect((await readdir(folder)).filter((name) => name.startsWith('7'))).toEqual([`7-${sha256}.json`, `7-${sha256}.state`]);
+    expect((await readdir(folder)).filter((name) => name.startsWith('7'))).toEqual([
+      `7-${sha256}.json`,
+      `7-${sha256}.state`,
+    ]);
     const again = await Snapshots.open(folder, 2);
     const target = new Uint8Array(100);
     const { newest } = again;
@@ -70,14 +80,21 @@ describe('Snapshots', () => {
     const [, five, ten] = snapshots.all.map(({ path }) => path);
     await truncate(ten ?? '', 99);
     await unlink(five ?? '');
-    for (const name of ['7-a.state', '8-b.state.new', '8-b.json.new', 'best.weights']) await writeFile(join(folder, name), 'half');
+    for (const name of ['7-a.state', '8-b.state.new', '8-b.json.new', 'best.weights'])
+      await writeFile(join(folder, name), 'half');
     const again = await Snapshots.open(folder, 2);
     const headers = [five, ten].map((path) => path?.replace(/state$/, 'json'));
     expect([...again.unusable].sort()).toEqual([...headers].sort());
     await again.tidy();
     expect(again.unusable).toEqual([]);
     const [zero] = snapshots.all.map(({ path }) => basename(path, '.state'));
-    const left = [`${zero}.json`, `${zero}.state`, basename(ten ?? ''), ...headers.map((path) => basename(path ?? '').replace(/json$/, 'damaged')), 'best.weights'];
+    const left = [
+      `${zero}.json`,
+      `${zero}.state`,
+      basename(ten ?? ''),
+      ...headers.map((path) => basename(path ?? '').replace(/json$/, 'damaged')),
+      'best.weights',
+    ];
     expect((await readdir(folder)).sort()).toEqual(left.sort());
   });
 
@@ -85,7 +102,9 @@ describe('Snapshots', () => {
     const { folder, snapshots } = await withSteps([0, 5]);
     await symlink('/dev/full', join(folder, '10.state.new'));
     await expect(snapshots.write(sourceOf(payloadOf(10, 100)), position(10))).rejects.toMatchObject({
-      name: 'UserError', exitCode: 69, message: expect.stringMatching(/snapshot at step 10: no space left on the disk/),
+      name: 'UserError',
+      exitCode: 69,
+      message: expect.stringMatching(/snapshot at step 10: no space left on the disk/),
     });
     expect((await Snapshots.open(folder, 2)).newest?.step).toBe(5);
   });

@@ -21,13 +21,25 @@ function rigOf(options: Partial<SnapshotterOptions>): Rig {
   const [taken, dropped]: [number[], number[]] = [[], []];
   const clock = { ms: 0 };
   const log = { sizeBytes: 0, rotate: () => undefined, dropBefore: async (step: number) => void dropped.push(step) };
-  const write = async (_state: StateSource, position: Position): ReturnType<SnapshotterOptions['snapshots']['write']> => {
+  const write = async (
+    _state: StateSource,
+    position: Position,
+  ): ReturnType<SnapshotterOptions['snapshots']['write']> => {
     taken.push(position.step);
     return { ...position, sha256: '', bytes: 0, path: '' };
   };
   const snapshots = { newest: undefined, oldestStep: 3, write };
   const snapshotter = new Snapshotter({
-    replica, log, snapshots, everySteps: Infinity, everySeconds: Infinity, nowMs: () => clock.ms, onError: (error) => { throw error; }, ...options,
+    replica,
+    log,
+    snapshots,
+    everySteps: Infinity,
+    everySeconds: Infinity,
+    nowMs: () => clock.ms,
+    onError: (error) => {
+      throw error;
+    },
+    ...options,
   });
   return { snapshotter, log, taken, dropped, clock };
 }
@@ -41,7 +53,10 @@ describe('a snapshot is taken', () => {
   it('every so many steps, and the log before the oldest that is kept deleted', async () => {
     const rig = rigOf({ everySteps: 3 });
     for (let step = 1; step <= 7; step++) await after(step, rig);
-    expect([rig.taken, rig.dropped]).toEqual([[3, 6], [3, 3]]);
+    expect([rig.taken, rig.dropped]).toEqual([
+      [3, 6],
+      [3, 3],
+    ]);
   });
 
   it('every so many seconds', async () => {

@@ -9,18 +9,21 @@ const built = new URL('../../dist/coordinator/state-copy.js', import.meta.url).h
 const { StateCopy } = (await import(built)) as { StateCopy: typeof Built };
 
 describe('a copy of the state', () => {
-  it.each([100, 20_000_001])('of %i bytes is written as it was taken, with its SHA-256, as often as it is asked for', async (length) => {
-    const path = join(await temporaryFolder(), 'state');
-    const copy = new StateCopy(length);
-    // At once: its memory is still being touched.
-    for (const seed of [1, 2]) {
-      const state = payloadOf(seed, length);
-      copy.take(state);
-      expect(await copy.writeTo(path)).toBe(sha256Of(state));
-      expect(Buffer.compare(await readFile(path), state)).toBe(0);
-    }
-    await copy.close();
-  });
+  it.each([100, 20_000_001])(
+    'of %i bytes is written as it was taken, with its SHA-256, as often as it is asked for',
+    async (length) => {
+      const path = join(await temporaryFolder(), 'state');
+      const copy = new StateCopy(length);
+      // At once: its memory is still being touched.
+      for (const seed of [1, 2]) {
+        const state = payloadOf(seed, length);
+        copy.take(state);
+        expect(await copy.writeTo(path)).toBe(sha256Of(state));
+        expect(Buffer.compare(await readFile(path), state)).toBe(0);
+      }
+      await copy.close();
+    },
+  );
 
   it.each([100, 20_000_000])('of %i bytes tells of a disk that is full, and can be written again', async (length) => {
     const copy = new StateCopy(length);

@@ -1,4 +1,6 @@
-/** A small job for runs that are meant to be disturbed: bars on noisy 8x8 images, in 30 steps of seven micro-batches. */
+/**
+ * A small job for runs that are meant to be disturbed: bars on noisy 8x8 images, in 30 steps of seven micro-batches.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../shared/random.js';
@@ -13,11 +15,17 @@ export function writeBars(folder: string): void {
   const random = randomStream(['bars']);
   const lines = Array.from({ length: samples }, (_, i) => {
     const label = i % 4;
-    const pixels = Array.from({ length: 64 }, (_unused, at) => (Math.floor(at / 16) === label ? 1 : 0) + random.float() * 0.8);
+    const pixels = Array.from(
+      { length: 64 },
+      (_unused, at) => (Math.floor(at / 16) === label ? 1 : 0) + random.float() * 0.8,
+    );
     return [...pixels.map((value) => value.toFixed(4)), i < 90 ? label : ''].join();
   });
   writeFileSync(join(folder, 'images.csv'), `${lines.join('\n')}\n`);
-  writeFileSync(join(folder, 'weighted.csv'), `${lines.map((line) => `${line},${(2 * random.float()).toFixed(3)}`).join('\n')}\n`);
+  writeFileSync(
+    join(folder, 'weighted.csv'),
+    `${lines.map((line) => `${line},${(2 * random.float()).toFixed(3)}`).join('\n')}\n`,
+  );
 }
 
 export interface BarsRecipe {

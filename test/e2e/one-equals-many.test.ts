@@ -1,6 +1,7 @@
 /**
- * One worker equals many, with real processes: 1, 2, 3 and 5 workers, uneven speeds, one of them SIGKILLed in the middle
- * of the run: the same weights, optimizer state (the digest after every step covers both) and loss curve, bit for bit.
+ * One worker equals many, with real processes: 1, 2, 3 and 5 workers, uneven speeds, one of them SIGKILLed in the
+ * middle of the run: the same weights, optimizer state (the digest after every step covers both) and loss curve, bit
+ * for bit.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +18,14 @@ afterAll(() => scratch.remove());
 function writeModel(name: string, layers: tf.layers.Layer[]): void {
   mkdirSync(join(folder, name), { recursive: true });
   const model = tf.sequential({ layers });
-  writeFileSync(join(folder, name, 'model.json'), JSON.stringify({ format: 'layers-model', modelTopology: model.toJSON(undefined, false), weightsManifest: undefined }));
+  writeFileSync(
+    join(folder, name, 'model.json'),
+    JSON.stringify({
+      format: 'layers-model',
+      modelTopology: model.toJSON(undefined, false),
+      weightsManifest: undefined,
+    }),
+  );
   model.dispose();
 }
 
@@ -26,17 +34,34 @@ const jobs: Readonly<Record<string, Omit<BarsRecipe, 'teacher'>>> = {
   'cnn with pooling': { student: '{ builtin: cnn-small, filters: 4 }' },
   'cnn with batch norm and dropout': { student: '{ builtin: cnn-small, filters: 4, batchNorm: true, dropout: 0.3 }' },
   lstm: { student: '{ model: lstm/model.json }' },
-  'cnn on augmented views': { student: '{ builtin: cnn-small, filters: 4 }', augment: '{ shift: 1, flip: true, crop: 0.8, cutout: 2, noise: 0.05, views: 2 }' },
-  'mlp on weighted mixtures': { student: '{ builtin: mlp, hidden: [16] }', isWeighted: true, augment: '{ mixup: 0.4, shift: 1 }' },
+  'cnn on augmented views': {
+    student: '{ builtin: cnn-small, filters: 4 }',
+    augment: '{ shift: 1, flip: true, crop: 0.8, cutout: 2, noise: 0.05, views: 2 }',
+  },
+  'mlp on weighted mixtures': {
+    student: '{ builtin: mlp, hidden: [16] }',
+    isWeighted: true,
+    augment: '{ mixup: 0.4, shift: 1 }',
+  },
   'mlp compressed to bf16': { student: '{ builtin: mlp, hidden: [16] }', more: 'compression: bf16\n' },
-  'cnn with batch norm compressed to int8': { student: '{ builtin: cnn-small, filters: 4, batchNorm: true }', more: 'compression: int8\n' },
+  'cnn with batch norm compressed to int8': {
+    student: '{ builtin: cnn-small, filters: 4, batchNorm: true }',
+    more: 'compression: int8\n',
+  },
 };
 
 beforeAll(async () => {
   writeBars(folder);
-  writeModel('lstm', [tf.layers.reshape({ targetShape: [8, 8], inputShape: [8, 8, 1] }), tf.layers.lstm({ units: 8 }) as tf.layers.Layer, tf.layers.dense({ units: 4 })]);
+  writeModel('lstm', [
+    tf.layers.reshape({ targetShape: [8, 8], inputShape: [8, 8, 1] }),
+    tf.layers.lstm({ units: 8 }) as tf.layers.Layer,
+    tf.layers.dense({ units: 4 }),
+  ]);
   writeFileSync(join(folder, 'teacher.yaml'), barsRecipe({ student: '{ builtin: mlp, hidden: [24] }' }));
-  const made = await new Program(['run', join(folder, 'teacher.yaml'), '--workers', '1', '--backend', 'wasm', '--out', join(folder, 'teacher')], { STILLHOUSE_CACHE: join(folder, 'caches', 'teacher') }).ended;
+  const made = await new Program(
+    ['run', join(folder, 'teacher.yaml'), '--workers', '1', '--backend', 'wasm', '--out', join(folder, 'teacher')],
+    { STILLHOUSE_CACHE: join(folder, 'caches', 'teacher') },
+  ).ended;
   expect(made.code, made.stderr).toBe(0);
 });
 
@@ -77,7 +102,8 @@ async function runWith(recipe: string, name: string, workers: number, fault: boo
   await finish(cluster, new Set(fault && first !== undefined ? [first] : []));
   isOver = true;
   await slowed;
-  if (fault) expect(cluster.coordinator.stderr, 'no lease was open when the worker was killed').toMatch(/left: .*open again/);
+  if (fault)
+    expect(cluster.coordinator.stderr, 'no lease was open when the worker was killed').toMatch(/left: .*open again/);
   return out;
 }
 
@@ -93,12 +119,18 @@ describe.each(Object.entries(jobs))('a student: %s', (name, job) => {
 
   it('has every sample of every epoch in exactly one commit', () => {
     for (let epoch = 0; epoch < epochs; epoch++) {
-      const covered = commitsOf(alone).filter((line) => line.epoch === epoch).flatMap((line) => Array.from({ length: line.to - line.from }, (_, i) => line.from + i));
+      const covered = commitsOf(alone)
+        .filter((line) => line.epoch === epoch)
+        .flatMap((line) => Array.from({ length: line.to - line.from }, (_, i) => line.from + i));
       expect(covered).toEqual([...Array(samples).keys()]);
     }
   });
 
-  it.each([[2, false], [3, true], [5, false]] as const)('comes to the same bits with %i workers (killed and slowed: %s)', async (workers, fault) => {
+  it.each([
+    [2, false],
+    [3, true],
+    [5, false],
+  ] as const)('comes to the same bits with %i workers (killed and slowed: %s)', async (workers, fault) => {
     const out = await runWith(recipe, `${key}-${workers}`, workers, fault);
     expect(curveOf(out)).toEqual(curveOf(alone));
     expect(digestOf(out)).toBe(digestOf(alone));

@@ -1,4 +1,7 @@
-/** A loss plug-in through the built program: installed on each machine, compared when a worker joins, the same bits for any number of workers. */
+/**
+ * A loss plug-in through the built program: installed on each machine, compared when a worker joins, the same bits for
+ * any number of workers.
+ */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,17 +21,32 @@ const installed = (folder: string): Record<string, string> => ({ STILLHOUSE_PLUG
 
 beforeAll(() => {
   writeBars(scratch.path);
-  for (const [folder, text] of [['ours', focal], ['theirs', other], ['broken', focal.replace('return { values', 'return { gone: values')]] as const) {
+  for (const [folder, text] of [
+    ['ours', focal],
+    ['theirs', other],
+    ['broken', focal.replace('return { values', 'return { gone: values')],
+  ] as const) {
     mkdirSync(at(folder));
     writeFileSync(at(`${folder}/focal.js`), text);
   }
   mkdirSync(at('nothing'));
   const plain = barsRecipe({ student: '{ builtin: mlp, hidden: [16] }' });
-  writeFileSync(at('r.yaml'), plain.replace('crossEntropy: { weight: 0.5 }', 'crossEntropy: { weight: 0.5 }\n  plugins: { focal: { weight: 0.5, over: labelled } }').replace('epochs: 6', 'epochs: 2'));
+  writeFileSync(
+    at('r.yaml'),
+    plain
+      .replace(
+        'crossEntropy: { weight: 0.5 }',
+        'crossEntropy: { weight: 0.5 }\n  plugins: { focal: { weight: 0.5, over: labelled } }',
+      )
+      .replace('epochs: 6', 'epochs: 2'),
+  );
 });
 
 function run(out: string, plugin: string[], environment: Record<string, string> = {}): Promise<Ended> {
-  return new Program(['run', at('r.yaml'), '--workers', '1', '--backend', 'wasm', '--out', at(out), ...plugin], { STILLHOUSE_CACHE: at(`cache-${out}`), ...environment }).ended;
+  return new Program(['run', at('r.yaml'), '--workers', '1', '--backend', 'wasm', '--out', at(out), ...plugin], {
+    STILLHOUSE_CACHE: at(`cache-${out}`),
+    ...environment,
+  }).ended;
 }
 
 describe('a loss plug-in', () => {
@@ -36,13 +54,22 @@ describe('a loss plug-in', () => {
     const place: Place = { recipe: at('r.yaml'), out: at('two'), caches: at('caches-two') };
     const coordinator = startCoordinator(place, { expect: 2, environment: installed('ours') });
     const url = await urlOf(coordinator);
-    const [wrong, none] = await Promise.all([startWorker(place, 'wrong', url, installed('theirs')).ended, startWorker(place, 'none', url, installed('nothing')).ended]);
-    const ends = 'on this worker, ' + sha256(focal) + ' is wanted by the run; install the same file (--plugin, or the folder STILLHOUSE_PLUGINS)\n';
+    const [wrong, none] = await Promise.all([
+      startWorker(place, 'wrong', url, installed('theirs')).ended,
+      startWorker(place, 'none', url, installed('nothing')).ended,
+    ]);
+    const ends =
+      'on this worker, ' +
+      sha256(focal) +
+      ' is wanted by the run; install the same file (--plugin, or the folder STILLHOUSE_PLUGINS)\n';
     expect(wrong.stderr).toContain(`stillhouse: plug-in focal: ${sha256(other)} is installed ${ends}`);
     expect(none.stderr).toContain(`stillhouse: plug-in focal: none is installed ${ends}`);
     expect([wrong.code, none.code]).toEqual([77, 77]);
     const workers = ['w0', 'w1'].map((name) => startWorker(place, name, url, installed('ours')));
-    const [ended, ...codes] = [await coordinator.ended, ...(await Promise.all(workers.map(async (worker) => (await worker.ended).code)))];
+    const [ended, ...codes] = [
+      await coordinator.ended,
+      ...(await Promise.all(workers.map(async (worker) => (await worker.ended).code))),
+    ];
     expect(ended.code, ended.stderr).toBe(0);
     expect(codes).toEqual([0, 0]);
     expect(ended.stderr).toContain('total = 0.5 x crossEntropy + 0.5 x plugins.focal\n');
@@ -56,13 +83,33 @@ describe('a loss plug-in', () => {
   }, 120_000);
 
   it.each([
-    ['is nowhere', [], 'nothing', 'losses.plugins.focal: not installed here; --plugin focal.js, a folder STILLHOUSE_PLUGINS that has it, or its sha256 wanted', 2],
-    ['gives something else than was wanted', [], 'broken', 'plug-in focal: it gave no values; an array of 4 numbers wanted', 65],
+    [
+      'is nowhere',
+      [],
+      'nothing',
+      'losses.plugins.focal: not installed here; --plugin focal.js, a folder STILLHOUSE_PLUGINS that has it, or its sha256 wanted',
+      2,
+    ],
+    [
+      'gives something else than was wanted',
+      [],
+      'broken',
+      'plug-in focal: it gave no values; an array of 4 numbers wanted',
+      65,
+    ],
     ['is another in two places', ['--plugin', 'theirs/focal.js'], 'ours', 'focal.js: another plug-in focal is', 2],
-  ])('that %s is refused', async (_, flags, folder, text, code) => {
-    const ended = await run(`refused-${folder}`, flags.map((flag) => (flag.endsWith('.js') ? at(flag) : flag)), installed(folder));
-    expect(ended.stderr).toContain(text);
-    expect(ended.stderr).not.toMatch(/^\s+at /m);
-    expect(ended.code).toBe(code);
-  }, 60_000);
+  ])(
+    'that %s is refused',
+    async (_, flags, folder, text, code) => {
+      const ended = await run(
+        `refused-${folder}`,
+        flags.map((flag) => (flag.endsWith('.js') ? at(flag) : flag)),
+        installed(folder),
+      );
+      expect(ended.stderr).toContain(text);
+      expect(ended.stderr).not.toMatch(/^\s+at /m);
+      expect(ended.code).toBe(code);
+    },
+    60_000,
+  );
 });

@@ -1,4 +1,6 @@
-/** Runs of real processes over real sockets on loopback, each worker with a cache folder of its own: no disk is shared. */
+/**
+ * Runs of real processes over real sockets on loopback, each worker with a cache folder of its own: no disk is shared.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,11 +20,20 @@ export function scratchFolder(): { readonly path: string; remove(): void } {
 
 /** What was computed, step by step, without who and when: what must be the same however it was computed. */
 export function curveOf(out: string): unknown[] {
-  return commitsOf(out).map(({ step, epoch, from, to, samples, loss, digest }) => ({ step, epoch, from, to, samples, loss, digest }));
+  return commitsOf(out).map(({ step, epoch, from, to, samples, loss, digest }) => ({
+    step,
+    epoch,
+    from,
+    to,
+    samples,
+    loss,
+    digest,
+  }));
 }
 
 /** SHA-256 of the final weights. */
-export const digestOf = (out: string): string => (JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { digest: string }).digest;
+export const digestOf = (out: string): string =>
+  (JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { digest: string }).digest;
 
 /** What the processes of one run share and each of them is given. */
 export interface Place {
@@ -37,7 +48,11 @@ export const token = 'a-token-for-the-end-to-end-tests-0123456789';
 /** Below the tests' own time limit, so that a program that hangs is a failure with what it had printed. */
 const deadlineMs = 100_000;
 
-function environmentOf({ caches }: Place, name: string, more: Readonly<Record<string, string>>): Record<string, string> {
+function environmentOf(
+  { caches }: Place,
+  name: string,
+  more: Readonly<Record<string, string>>,
+): Record<string, string> {
   return { STILLHOUSE_CACHE: join(caches, name), STILLHOUSE_TOKEN: token, ...more };
 }
 
@@ -51,8 +66,20 @@ export interface CoordinatorOptions {
   readonly through?: readonly string[];
 }
 
-export function startCoordinator(place: Place, { port = 0, expect = 1, environment = {}, host = '127.0.0.1', through }: CoordinatorOptions = {}): Program {
-  const args = ['coordinator', place.recipe, '--listen', `${host}:${port}`, '--expect', String(expect), '--out', place.out];
+export function startCoordinator(
+  place: Place,
+  { port = 0, expect = 1, environment = {}, host = '127.0.0.1', through }: CoordinatorOptions = {},
+): Program {
+  const args = [
+    'coordinator',
+    place.recipe,
+    '--listen',
+    `${host}:${port}`,
+    '--expect',
+    String(expect),
+    '--out',
+    place.out,
+  ];
   return new Program(args, environmentOf(place, 'coordinator', environment), deadlineMs, through);
 }
 
@@ -62,8 +89,19 @@ export async function urlOf(coordinator: Program): Promise<string> {
   return url;
 }
 
-export function startWorker(place: Place, name: string, url: string, environment: Readonly<Record<string, string>> = {}, through?: readonly string[]): Program {
-  return new Program(['worker', url, '--backend', 'wasm'], environmentOf(place, name, environment), deadlineMs, through);
+export function startWorker(
+  place: Place,
+  name: string,
+  url: string,
+  environment: Readonly<Record<string, string>> = {},
+  through?: readonly string[],
+): Program {
+  return new Program(
+    ['worker', url, '--backend', 'wasm'],
+    environmentOf(place, name, environment),
+    deadlineMs,
+    through,
+  );
 }
 
 export interface Cluster {

@@ -1,4 +1,6 @@
-/** Bad input, through the built program: one line that names the thing, the value and the wish, and the right exit code. */
+/**
+ * Bad input, through the built program: one line that names the thing, the value and the wish, and the right exit code.
+ */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
@@ -9,7 +11,16 @@ import { commitsOf, Program, type Ended } from '../../bench/programs.js';
 import { encodeFrame } from '../../shared/protocol/codec.js';
 import { closeCodes, protocolVersion, subprotocol } from '../../shared/protocol/messages.js';
 import { barsRecipe, writeBars } from './bars.js';
-import { curveOf, digestOf, scratchFolder, startCoordinator, startWorker, token, urlOf, type Place } from './processes.js';
+import {
+  curveOf,
+  digestOf,
+  scratchFolder,
+  startCoordinator,
+  startWorker,
+  token,
+  urlOf,
+  type Place,
+} from './processes.js';
 
 const scratch = scratchFolder();
 const folder = scratch.path;
@@ -39,14 +50,31 @@ function run(...args: string[]): Promise<Ended> {
 beforeAll(async () => {
   writeBars(folder);
   writeFileSync(at('plain.yaml'), plain);
-  const { code, stderr } = await run('run', at('plain.yaml'), '--workers', '1', '--backend', 'wasm', '--set', 'epochs=1', '--out', at('teacher'));
+  const { code, stderr } = await run(
+    'run',
+    at('plain.yaml'),
+    '--workers',
+    '1',
+    '--backend',
+    'wasm',
+    '--set',
+    'epochs=1',
+    '--out',
+    at('teacher'),
+  );
   expect(code, stderr).toBe(0);
   const lines = readFileSync(at('images.csv'), 'utf8').split('\n');
   const withLine3 = (line: string): string => lines.map((text, i) => (i === 2 ? line : text)).join('\n');
   writeFileSync(at('nan.csv'), withLine3((lines[2] ?? '').replace(/^[^,]*/, 'nan')));
   writeFileSync(at('infinite.csv'), withLine3((lines[2] ?? '').replace(/^[^,]*/, '1e999')));
   writeFileSync(at('short.csv'), withLine3((lines[2] ?? '').replace(/^[^,]*,/, '')));
-  writeFileSync(at('small.csv'), lines.filter(Boolean).map((line) => [...line.split(',').slice(0, 16), line.split(',')[64]].join()).join('\n'));
+  writeFileSync(
+    at('small.csv'),
+    lines
+      .filter(Boolean)
+      .map((line) => [...line.split(',').slice(0, 16), line.split(',')[64]].join())
+      .join('\n'),
+  );
   writeFileSync(at('cut.idx'), idxImages(5016));
   writeFileSync(at('whole.idx'), idxImages(16 + 150 * 64));
   writeFileSync(at('labels.idx'), idxLabels(1));
@@ -68,23 +96,108 @@ const source = '{ format: csv, inputs: images.csv, labels: 64, header: false, sh
 
 /** Name, recipe, what is said (FOLDER for the folder), exit code. */
 const recipes: [string, () => string, string, number][] = [
-  ['an unknown key', () => changed(plain, 'epochs:', 'epoch:'), 'r.yaml:12: epoch: unknown key; did you mean epochs?', 2],
-  ['an unknown key inside', () => changed(plain, 'micro:', 'mirco:'), 'r.yaml:11: batch.mirco: unknown key; did you mean micro?', 2],
-  ['a wrong type', () => changed(plain, 'epochs: 6', 'epochs: many'), 'r.yaml:12: epochs: "many" given; a number wanted', 2],
-  ['a missing file', () => changed(plain, 'images.csv', 'imagez.csv'), 'r.yaml:6: data.train.inputs: imagez.csv given; a file that is there, relative to the recipe, wanted\nr.yaml:7: data.eval.inputs: imagez.csv given; a file that is there, relative to the recipe, wanted', 2],
-  ['a truncated IDX file', () => changed(plain, `train: ${source}`, 'train: { format: idx, images: cut.idx, labels: labels.idx }'), 'FOLDER/cut.idx: truncated: 5016 bytes; 9616 were wanted for [150, 8, 8] of uint8', 65],
-  ['labels out of range', () => changed(plain, `train: ${source}`, 'train: { format: idx, images: whole.idx, labels: labels9.idx }'), 'data.train: sample 0 has label 9; with 4 classes labels go from 0 to 3', 65],
-  ['a teacher with other classes', () => changed(taught, 'classes: 4', 'classes: 5'), 'teacher t: it gives 4 classes; the data has 5', 2],
-  ['a teacher of another input shape', () => changed(taught, source, '{ format: csv, inputs: small.csv, labels: 16, header: false, shape: [4, 4, 1] }'), "teacher t: its input shape is [8, 8, 1]; the data's samples are [4, 4, 1]", 2],
-  ['NaN in the data', () => changed(plain, 'images.csv', 'nan.csv'), 'FOLDER/nan.csv: line 3, column 1 holds "nan"; a number was wanted', 65],
-  ['infinity in the data', () => changed(plain, 'images.csv', 'infinite.csv'), 'FOLDER/infinite.csv: sample 2 holds Infinity at element 0; finite numbers were wanted', 65],
-  ['a row of too few cells', () => changed(plain, 'images.csv', 'short.csv'), 'FOLDER/short.csv: line 3 has 64 cells; 65 were wanted', 65],
-  ['no teacher for a response term', () => changed(plain, 'crossEntropy: { weight: 0.5 }', 'response: { weight: 0.5 }'), 'r.yaml:4: losses.response: there is no teacher; at least one under teachers wanted', 2],
-  ['a batch smaller than a micro-batch', () => changed(plain, 'micro: 5', 'micro: 50'), 'r.yaml:11: batch.micro: 50 given; at most batch.size (32) wanted', 2],
-  ['a model file with another digest', () => changed(taught, 'model.json }', `model.json, sha256: ${digest} }`), `teacher t: the SHA-256 of teacher/student/model.json is ACTUAL; the recipe wants ${digest}`, 65],
-  ['a damaged weights file', () => changed(taught, 'teacher/student', 'short-weights'), 'teacher t: tfjs cannot load it as a LayersModel: Based on the provided shape, [64,16], the tensor should have 1024 values but has 25', 65],
-  ['a model.json that is no JSON', () => changed(taught, 'teacher/student', 'no-json'), "teacher t: its model.json is not one of a tfjs model with weights: Expected property name or '}' in JSON at position 1", 65],
-  ['a file that is no ONNX model', () => changed(taught, 'teacher/student/model.json', 'no.onnx'), 'teacher t: no.onnx is damaged or no ONNX model: ', 65],
+  [
+    'an unknown key',
+    () => changed(plain, 'epochs:', 'epoch:'),
+    'r.yaml:12: epoch: unknown key; did you mean epochs?',
+    2,
+  ],
+  [
+    'an unknown key inside',
+    () => changed(plain, 'micro:', 'mirco:'),
+    'r.yaml:11: batch.mirco: unknown key; did you mean micro?',
+    2,
+  ],
+  [
+    'a wrong type',
+    () => changed(plain, 'epochs: 6', 'epochs: many'),
+    'r.yaml:12: epochs: "many" given; a number wanted',
+    2,
+  ],
+  [
+    'a missing file',
+    () => changed(plain, 'images.csv', 'imagez.csv'),
+    'r.yaml:6: data.train.inputs: imagez.csv given; a file that is there, relative to the recipe, wanted\nr.yaml:7: data.eval.inputs: imagez.csv given; a file that is there, relative to the recipe, wanted',
+    2,
+  ],
+  [
+    'a truncated IDX file',
+    () => changed(plain, `train: ${source}`, 'train: { format: idx, images: cut.idx, labels: labels.idx }'),
+    'FOLDER/cut.idx: truncated: 5016 bytes; 9616 were wanted for [150, 8, 8] of uint8',
+    65,
+  ],
+  [
+    'labels out of range',
+    () => changed(plain, `train: ${source}`, 'train: { format: idx, images: whole.idx, labels: labels9.idx }'),
+    'data.train: sample 0 has label 9; with 4 classes labels go from 0 to 3',
+    65,
+  ],
+  [
+    'a teacher with other classes',
+    () => changed(taught, 'classes: 4', 'classes: 5'),
+    'teacher t: it gives 4 classes; the data has 5',
+    2,
+  ],
+  [
+    'a teacher of another input shape',
+    () => changed(taught, source, '{ format: csv, inputs: small.csv, labels: 16, header: false, shape: [4, 4, 1] }'),
+    "teacher t: its input shape is [8, 8, 1]; the data's samples are [4, 4, 1]",
+    2,
+  ],
+  [
+    'NaN in the data',
+    () => changed(plain, 'images.csv', 'nan.csv'),
+    'FOLDER/nan.csv: line 3, column 1 holds "nan"; a number was wanted',
+    65,
+  ],
+  [
+    'infinity in the data',
+    () => changed(plain, 'images.csv', 'infinite.csv'),
+    'FOLDER/infinite.csv: sample 2 holds Infinity at element 0; finite numbers were wanted',
+    65,
+  ],
+  [
+    'a row of too few cells',
+    () => changed(plain, 'images.csv', 'short.csv'),
+    'FOLDER/short.csv: line 3 has 64 cells; 65 were wanted',
+    65,
+  ],
+  [
+    'no teacher for a response term',
+    () => changed(plain, 'crossEntropy: { weight: 0.5 }', 'response: { weight: 0.5 }'),
+    'r.yaml:4: losses.response: there is no teacher; at least one under teachers wanted',
+    2,
+  ],
+  [
+    'a batch smaller than a micro-batch',
+    () => changed(plain, 'micro: 5', 'micro: 50'),
+    'r.yaml:11: batch.micro: 50 given; at most batch.size (32) wanted',
+    2,
+  ],
+  [
+    'a model file with another digest',
+    () => changed(taught, 'model.json }', `model.json, sha256: ${digest} }`),
+    `teacher t: the SHA-256 of teacher/student/model.json is ACTUAL; the recipe wants ${digest}`,
+    65,
+  ],
+  [
+    'a damaged weights file',
+    () => changed(taught, 'teacher/student', 'short-weights'),
+    'teacher t: tfjs cannot load it as a LayersModel: Based on the provided shape, [64,16], the tensor should have 1024 values but has 25',
+    65,
+  ],
+  [
+    'a model.json that is no JSON',
+    () => changed(taught, 'teacher/student', 'no-json'),
+    "teacher t: its model.json is not one of a tfjs model with weights: Expected property name or '}' in JSON at position 1",
+    65,
+  ],
+  [
+    'a file that is no ONNX model',
+    () => changed(taught, 'teacher/student/model.json', 'no.onnx'),
+    'teacher t: no.onnx is damaged or no ONNX model: ',
+    65,
+  ],
   ['text that is no YAML', () => changed(plain, 'epochs: 6', 'epochs: [6'), 'r.yaml:13: no YAML:', 2],
 ];
 
@@ -92,7 +205,10 @@ describe('a recipe with', () => {
   it.each(recipes)('%s is refused in one line', async (_name, recipe, wanted, code) => {
     writeFileSync(at('r.yaml'), recipe());
     const ended = await run('run', at('r.yaml'), '--workers', '1', '--backend', 'wasm', '--out', at('refused'));
-    const said = ended.stderr.replaceAll(`${folder}/r.yaml`, 'r.yaml').replaceAll(folder, 'FOLDER').replace(/ is [0-9a-f]{64};/, ' is ACTUAL;');
+    const said = ended.stderr
+      .replaceAll(`${folder}/r.yaml`, 'r.yaml')
+      .replaceAll(folder, 'FOLDER')
+      .replace(/ is [0-9a-f]{64};/, ' is ACTUAL;');
     expect(said).toContain(`stillhouse: ${wanted}`);
     expect(said).not.toMatch(/^\s+at /m);
     expect(said.trimEnd().split('\n')).toHaveLength(wanted.split('\n').length);
@@ -104,17 +220,45 @@ describe('a recipe with', () => {
 const commands: [string[], string, number][] = [
   [['runn', 'r.yaml'], "error: unknown command 'runn'\n(Did you mean run?)", 2],
   [['run', 'r.yaml', '--worker', '2'], "error: unknown option '--worker'\n(Did you mean --workers?)", 2],
-  [['run', 'r.yaml', '--workers', '0'], "error: option '--workers <n>' argument '0' is invalid. a whole number of at least 1 was wanted", 2],
+  [
+    ['run', 'r.yaml', '--workers', '0'],
+    "error: option '--workers <n>' argument '0' is invalid. a whole number of at least 1 was wanted",
+    2,
+  ],
   [['run', 'nowhere.yaml'], 'stillhouse: nowhere.yaml: cannot be read; a recipe was wanted', 2],
-  [['run', 'PLAIN', '--set', 'batch.siez=3'], 'stillhouse: --set batch.siez=3: batch.siez: unknown key; did you mean size?', 2],
+  [
+    ['run', 'PLAIN', '--set', 'batch.siez=3'],
+    'stillhouse: --set batch.siez=3: batch.siez: unknown key; did you mean size?',
+    2,
+  ],
   [['run', 'PLAIN', '--set', 'epochs=x'], 'stillhouse: --set epochs=x: epochs: "x" given; a number wanted', 2],
   [['run', 'PLAIN', '--set', 'epochs'], 'stillhouse: --set epochs: KEY.PATH=VALUE was wanted', 2],
-  [['worker', 'http://127.0.0.1:1'], "stillhouse: http://127.0.0.1:1: http:// is not a coordinator's; ws://HOST:PORT was wanted", 2],
-  [['worker', 'ws://127.0.0.1:1', '--token-file', 'nowhere'], 'stillhouse: --token-file nowhere: cannot be read; a file with the join token was wanted', 2],
-  [['worker', 'ws://127.0.0.1:1', '--backend', 'wasm', '--wait', '0'], 'stillhouse: ws://127.0.0.1:1: no coordinator for 0 s (', 69],
+  [
+    ['worker', 'http://127.0.0.1:1'],
+    "stillhouse: http://127.0.0.1:1: http:// is not a coordinator's; ws://HOST:PORT was wanted",
+    2,
+  ],
+  [
+    ['worker', 'ws://127.0.0.1:1', '--token-file', 'nowhere'],
+    'stillhouse: --token-file nowhere: cannot be read; a file with the join token was wanted',
+    2,
+  ],
+  [
+    ['worker', 'ws://127.0.0.1:1', '--backend', 'wasm', '--wait', '0'],
+    'stillhouse: ws://127.0.0.1:1: no coordinator for 0 s (',
+    69,
+  ],
   [['worker', 'ws://127.0.0.1:1', '--backend', 'wasm', '--gpu'], 'stillhouse: ', 79],
-  [['coordinator', 'PLAIN', '--listen', '7171'], "error: option '--listen <host:port>' argument '7171' is invalid. HOST:PORT was wanted", 2],
-  [['coordinator', 'PLAIN', '--listen', '0.0.0.0:0'], 'stillhouse: --listen 0.0.0.0: a token is needed beyond loopback;', 2],
+  [
+    ['coordinator', 'PLAIN', '--listen', '7171'],
+    "error: option '--listen <host:port>' argument '7171' is invalid. HOST:PORT was wanted",
+    2,
+  ],
+  [
+    ['coordinator', 'PLAIN', '--listen', '0.0.0.0:0'],
+    'stillhouse: --listen 0.0.0.0: a token is needed beyond loopback;',
+    2,
+  ],
   [['export', 'nowhere'], 'stillhouse: nowhere', 2],
   [['eval', 'nowhere', '--data', 'PLAIN'], 'stillhouse: nowhere', 2],
 ];
@@ -137,7 +281,11 @@ function listenOn(server: Server): Promise<number> {
   });
 }
 
-const placeOf = (name: string, recipe = at('plain.yaml')): Place => ({ recipe, out: at(name), caches: at(`caches-${name}`) });
+const placeOf = (name: string, recipe = at('plain.yaml')): Place => ({
+  recipe,
+  out: at(name),
+  caches: at(`caches-${name}`),
+});
 
 describe('at the door', () => {
   it('a port in use is 69', async () => {
@@ -145,7 +293,9 @@ describe('at the door', () => {
     const port = await listenOn(server);
     const { code, stderr } = await startCoordinator(placeOf('port'), { port }).ended;
     server.close();
-    expect(stderr).toContain(`stillhouse: 127.0.0.1:${port}: the port is in use; choose another with --listen HOST:PORT`);
+    expect(stderr).toContain(
+      `stillhouse: 127.0.0.1:${port}: the port is in use; choose another with --listen HOST:PORT`,
+    );
     expect(code).toBe(69);
   });
 
@@ -154,11 +304,20 @@ describe('at the door', () => {
     const coordinator = startCoordinator(place);
     const url = await urlOf(coordinator);
     const wrong = await startWorker(place, 'wrong', url, { STILLHOUSE_TOKEN: 'not-the-token' }).ended;
-    expect([wrong.code, wrong.stderr]).toEqual([77, "stillhouse: the coordinator refused this worker (401): token missing or wrong; set STILLHOUSE_TOKEN or --token-file to the coordinator's\n"]);
+    expect([wrong.code, wrong.stderr]).toEqual([
+      77,
+      "stillhouse: the coordinator refused this worker (401): token missing or wrong; set STILLHOUSE_TOKEN or --token-file to the coordinator's\n",
+    ]);
     expect(await statusOf(url, 'stillhouse.v0')).toBe(426);
-    expect(await closeAfterHello(url, { protocol: protocolVersion - 1, recipeDigest: null })).toEqual([closeCodes.refused, `protocol ${protocolVersion - 1}; this coordinator speaks ${protocolVersion}`]);
+    expect(await closeAfterHello(url, { protocol: protocolVersion - 1, recipeDigest: null })).toEqual([
+      closeCodes.refused,
+      `protocol ${protocolVersion - 1}; this coordinator speaks ${protocolVersion}`,
+    ]);
     const [code, reason] = await closeAfterHello(url, { protocol: protocolVersion, recipeDigest: 'a'.repeat(64) });
-    expect([code, reason]).toEqual([closeCodes.refused, expect.stringMatching(/^recipe aaaaaaaaaaaa; this run's is [0-9a-f]{12}$/)]);
+    expect([code, reason]).toEqual([
+      closeCodes.refused,
+      expect.stringMatching(/^recipe aaaaaaaaaaaa; this run's is [0-9a-f]{12}$/),
+    ]);
     const right = await startWorker(place, 'right', url).ended;
     expect([right.code, (await coordinator.ended).code]).toEqual([0, 0]);
   });
@@ -190,12 +349,22 @@ function statusOf(url: string, spoken: string): Promise<number> {
   });
 }
 
-function closeAfterHello(url: string, { protocol, recipeDigest }: { protocol: number; recipeDigest: string | null }): Promise<[number, string]> {
+function closeAfterHello(
+  url: string,
+  { protocol, recipeDigest }: { protocol: number; recipeDigest: string | null },
+): Promise<[number, string]> {
   return new Promise((resolve) => {
     const socket = new WebSocket(`${url}/worker`, [subprotocol], { headers: { authorization: `Bearer ${token}` } });
     socket.on('open', () => {
       const frame = encodeFrame({
-        type: 'hello', run: '', generation: 0, step: 0, protocol, worker: 'other', recipeDigest, held: null,
+        type: 'hello',
+        run: '',
+        generation: 0,
+        step: 0,
+        protocol,
+        worker: 'other',
+        recipeDigest,
+        held: null,
         device: { backend: 'wasm', gpu: null, threads: 1, host: 'test', pid: 1, version: '0' },
       });
       socket.send(frame instanceof Uint8Array ? frame : Buffer.concat(frame));
@@ -214,7 +383,10 @@ describe.runIf(canMount)('a disk that is full', () => {
     mkdirSync(disk);
     // The state takes 0.42 MB, a commit 0.14: the snapshot after two steps does not fit any more.
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=900k', 'tmpfs', disk]);
-    writeFileSync(recipe, barsRecipe({ student: '{ builtin: mlp, hidden: [512] }', more: 'snapshots: { everySteps: 2 }\n' }));
+    writeFileSync(
+      recipe,
+      barsRecipe({ student: '{ builtin: mlp, hidden: [512] }', more: 'snapshots: { everySteps: 2 }\n' }),
+    );
   });
   afterAll(() => execFileSync('umount', ['-l', disk]));
 
@@ -222,7 +394,9 @@ describe.runIf(canMount)('a disk that is full', () => {
     const out = join(disk, 'run');
     const command = ['run', recipe, '--workers', '1', '--backend', 'wasm', '--out', out];
     const full = await run(...command);
-    expect(full.stderr).toMatch(/\nstillhouse: .*snapshot at step 2: no space left on the disk; the run is safe up to its last journalled step, run again to continue/);
+    expect(full.stderr).toMatch(
+      /\nstillhouse: .*snapshot at step 2: no space left on the disk; the run is safe up to its last journalled step, run again to continue/,
+    );
     expect(full.stderr).not.toMatch(/^\s+at /m);
     expect(full.code).toBe(69);
     const kept = curveOf(out);

@@ -13,7 +13,9 @@ const undisturbed = join(scratch.path, 'undisturbed');
 afterAll(() => scratch.remove());
 
 function run(out: string, more: readonly string[] = []): Program {
-  return new Program(['run', recipe, '--workers', '2', '--backend', 'wasm', '--out', out, ...more], { STILLHOUSE_CACHE: join(scratch.path, 'cache') });
+  return new Program(['run', recipe, '--workers', '2', '--backend', 'wasm', '--out', out, ...more], {
+    STILLHOUSE_CACHE: join(scratch.path, 'cache'),
+  });
 }
 
 async function atStep(out: string, step: number): Promise<void> {
@@ -44,20 +46,28 @@ beforeAll(async () => {
 });
 
 describe('a run that is asked to stop', () => {
-  it.each(['SIGINT', 'SIGTERM', 'SIGUSR1'] as const)('by %s ends with 75 after its step, and the same command goes on to the same bits', async (signal) => {
-    const out = join(scratch.path, signal);
-    const first = run(out);
-    await atStep(out, 5);
-    first.child.kill(signal);
-    const stopped = await first.ended;
-    expect([stopped.code, stopped.stderr]).toEqual([75, expect.stringMatching(new RegExp(`stopped \\(${signal}\\) at step \\d+; run the same command again to continue`))]);
-    const done = commitsOf(out).length;
-    expect(done).toBeLessThan(steps);
-    const second = await run(out).ended;
-    expect([second.code, second.stderr]).toEqual([0, expect.stringContaining(`at step ${done} of ${steps}`)]);
-    expect(curveOf(out)).toEqual(curveOf(undisturbed));
-    expect(digestOf(out)).toBe(digestOf(undisturbed));
-  });
+  it.each(['SIGINT', 'SIGTERM', 'SIGUSR1'] as const)(
+    'by %s ends with 75 after its step, and the same command goes on to the same bits',
+    async (signal) => {
+      const out = join(scratch.path, signal);
+      const first = run(out);
+      await atStep(out, 5);
+      first.child.kill(signal);
+      const stopped = await first.ended;
+      expect([stopped.code, stopped.stderr]).toEqual([
+        75,
+        expect.stringMatching(
+          new RegExp(`stopped \\(${signal}\\) at step \\d+; run the same command again to continue`),
+        ),
+      ]);
+      const done = commitsOf(out).length;
+      expect(done).toBeLessThan(steps);
+      const second = await run(out).ended;
+      expect([second.code, second.stderr]).toEqual([0, expect.stringContaining(`at step ${done} of ${steps}`)]);
+      expect(curveOf(out)).toEqual(curveOf(undisturbed));
+      expect(digestOf(out)).toBe(digestOf(undisturbed));
+    },
+  );
 
   it('as a whole process group, as schedulers do it, ends with 75 all the same', async () => {
     const out = join(scratch.path, 'group');
@@ -89,7 +99,9 @@ describe('a run that is asked for a snapshot', () => {
     await atStep(out, 3);
     for (const pid of [...childrenOf(first.child.pid ?? 0), first.child.pid ?? 0]) process.kill(pid, 'SIGUSR2');
     const [, step] = await first.says(/the snapshot that was asked for is on the disk: step (\d+)/);
-    expect(readdirSync(join(out, 'snapshots')).some((name) => name.startsWith(`${step}-`) && name.endsWith('.json'))).toBe(true);
+    expect(
+      readdirSync(join(out, 'snapshots')).some((name) => name.startsWith(`${step}-`) && name.endsWith('.json')),
+    ).toBe(true);
     const { code, stderr } = await first.ended;
     expect(code, stderr).toBe(0);
     expect(curveOf(out)).toEqual(curveOf(undisturbed));
@@ -98,7 +110,9 @@ describe('a run that is asked for a snapshot', () => {
 
   it('while it has no worker, takes one of the state as it is', async () => {
     const out = join(scratch.path, 'asked-idle');
-    const coordinator = new Program(['coordinator', recipe, '--listen', '127.0.0.1:0', '--insecure', '--out', out], { STILLHOUSE_CACHE: join(scratch.path, 'cache') });
+    const coordinator = new Program(['coordinator', recipe, '--listen', '127.0.0.1:0', '--insecure', '--out', out], {
+      STILLHOUSE_CACHE: join(scratch.path, 'cache'),
+    });
     await coordinator.says(/waiting: no worker is ready/);
     coordinator.child.kill('SIGUSR2');
     await coordinator.says(/the snapshot that was asked for is on the disk: step 0/);
@@ -111,7 +125,10 @@ describe('--resume', () => {
   it('begins no run, and goes on with one that was stopped', async () => {
     const out = join(scratch.path, 'resumed');
     const none = await run(out, ['--resume']).ended;
-    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining(`--resume: ${out} holds no run; an unfinished one was wanted`)]);
+    expect([none.code, none.stderr]).toEqual([
+      2,
+      expect.stringContaining(`--resume: ${out} holds no run; an unfinished one was wanted`),
+    ]);
     const first = run(out);
     await atStep(out, 4);
     first.child.kill('SIGTERM');
@@ -120,7 +137,10 @@ describe('--resume', () => {
     expect([code, stderr]).toEqual([0, expect.stringMatching(/continuing .* at step \d+ of 30/)]);
     expect(digestOf(out)).toBe(digestOf(undisturbed));
     const over = await run(out, ['--resume']).ended;
-    expect([over.code, over.stderr]).toEqual([2, expect.stringContaining(`--resume: ${out} holds a finished run; an unfinished one was wanted`)]);
+    expect([over.code, over.stderr]).toEqual([
+      2,
+      expect.stringContaining(`--resume: ${out} holds a finished run; an unfinished one was wanted`),
+    ]);
   });
 });
 
@@ -146,12 +166,18 @@ describe('a run that is stopped', () => {
     expect((await first.ended).code).toBe(75);
     const before = commitsOf(out);
     // The state is then rebuilt from the log, each commit in its own encoding.
-    for (const name of readdirSync(join(out, 'snapshots'))) if (!name.startsWith('0-')) rmSync(join(out, 'snapshots', name));
+    for (const name of readdirSync(join(out, 'snapshots')))
+      if (!name.startsWith('0-')) rmSync(join(out, 'snapshots', name));
     const second = run(out, ['--set', 'compression=int8']);
     await atStep(out, before.length + 5);
     second.child.kill('SIGTERM');
     const stopped = await second.ended;
-    expect([stopped.code, stopped.stderr]).toEqual([75, expect.stringMatching(/continuing at step \d+ with another recipe: compression: "none" there, "int8" here; from here on its bits are the new recipe's/)]);
+    expect([stopped.code, stopped.stderr]).toEqual([
+      75,
+      expect.stringMatching(
+        /continuing at step \d+ with another recipe: compression: "none" there, "int8" here; from here on its bits are the new recipe's/,
+      ),
+    ]);
     const third = await run(out, ['--set', 'compression=bf16']).ended;
     expect(third.code, third.stderr).toBe(0);
     expect(commitsOf(out).slice(0, before.length)).toEqual(before);
@@ -177,7 +203,12 @@ describe('the folder of a run', () => {
     first.child.kill('SIGTERM');
     expect((await first.ended).code).toBe(75);
     const { code, stderr } = await run(out, ['--seed', '12']).ended;
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/holds an unfinished run of another recipe: seed: 11 there, 12 here; finish that run, choose another --out, or continue it with this recipe by --force/)]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /holds an unfinished run of another recipe: seed: 11 there, 12 here; finish that run, choose another --out, or continue it with this recipe by --force/,
+      ),
+    ]);
     expect((await run(out).ended).code).toBe(0);
   });
 
@@ -189,9 +220,19 @@ describe('the folder of a run', () => {
     expect((await first.ended).code).toBe(75);
     const before = commitsOf(out);
     const refused = await run(out, ['--force', '--set', 'batch.size=20']).ended;
-    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/is not in this recipe's plan of steps; batch size, sample counts and evaluations must stay/)]);
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /is not in this recipe's plan of steps; batch size, sample counts and evaluations must stay/,
+      ),
+    ]);
     const forced = await run(out, ['--force', '--set', 'optimizer.learningRate=0.003']).ended;
-    expect([forced.code, forced.stderr]).toEqual([0, expect.stringMatching(/continuing at step \d+ with another recipe: optimizer.learningRate: \S+ there, 0.003 here/)]);
+    expect([forced.code, forced.stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /continuing at step \d+ with another recipe: optimizer.learningRate: \S+ there, 0.003 here/,
+      ),
+    ]);
     expect(commitsOf(out).slice(0, before.length)).toEqual(before);
     expect(digestOf(out)).not.toBe(digestOf(undisturbed));
     expect((await verifyRun(out)).checks.filter(({ isSound }) => !isSound)).toEqual([]);

@@ -25,26 +25,52 @@ let summary: Summary;
 beforeAll(async () => {
   writeBars(scratch.path);
   writeFileSync(recipe, barsRecipe({ student: '{ builtin: mlp, hidden: [16] }' }));
-  const { code, stdout, stderr } = await stillhouse('run', recipe, '--workers', '1', '--backend', 'wasm', '--out', at('run'), '--json');
+  const { code, stdout, stderr } = await stillhouse(
+    'run',
+    recipe,
+    '--workers',
+    '1',
+    '--backend',
+    'wasm',
+    '--out',
+    at('run'),
+    '--json',
+  );
   expect(code, stderr).toBe(0);
   summary = JSON.parse(stdout) as Summary;
 });
 
 describe('run --json', () => {
-  it('prints the summary that the folder holds, with the worker\'s samples and where its time went', () => {
+  it("prints the summary that the folder holds, with the worker's samples and where its time went", () => {
     expect(summary).toEqual(JSON.parse(readFileSync(at('run/summary.json'), 'utf8')));
     // 6 epochs of 150 samples, and an evaluation of the 150 after each.
     expect(summary.workers.map(({ samples }) => samples)).toEqual([1800]);
-    expect(Object.keys(summary.workers[0]?.seconds ?? {})).toEqual(expect.arrayContaining(['labels', 'student', 'reduce', 'optimizer', 'wait']));
+    expect(Object.keys(summary.workers[0]?.seconds ?? {})).toEqual(
+      expect.arrayContaining(['labels', 'student', 'reduce', 'optimizer', 'wait']),
+    );
   });
 });
 
 describe('eval', () => {
   it('finds the accuracy that the run reported, and agreement of a model with itself', async () => {
-    const { code, stdout, stderr } = await stillhouse('eval', at('run'), '--data', recipe, '--teacher', at('run/student/model.json'), '--against', at('run/student/model.json'), '--json');
+    const { code, stdout, stderr } = await stillhouse(
+      'eval',
+      at('run'),
+      '--data',
+      recipe,
+      '--teacher',
+      at('run/student/model.json'),
+      '--against',
+      at('run/student/model.json'),
+      '--json',
+    );
     expect(code, stderr).toBe(0);
     const report = JSON.parse(stdout) as Record<string, unknown>;
-    expect(report).toMatchObject({ accuracy: summary.student.accuracy, agreement: 1, against: { onlyFirst: 0, onlySecond: 0, difference: 0, p: 1 } });
+    expect(report).toMatchObject({
+      accuracy: summary.student.accuracy,
+      agreement: 1,
+      against: { onlyFirst: 0, onlySecond: 0, difference: 0, p: 1 },
+    });
     expect(Object.keys(report)).toEqual(expect.arrayContaining(['top5', 'loss', 'confusion']));
   });
 });
@@ -52,13 +78,24 @@ describe('eval', () => {
 describe('a run on weighted target vectors', () => {
   it('is compared, evaluated and exported by the figures that fit', async () => {
     const job = at('numbers.yaml');
-    writeFileSync(job, barsRecipe({ student: '{ builtin: mlp, hidden: [8] }', isWeighted: true }).replaceAll('labels: 64', 'targets: [64]').replace('crossEntropy', 'regression').replace('classes: 4', 'task: regression'));
+    writeFileSync(
+      job,
+      barsRecipe({ student: '{ builtin: mlp, hidden: [8] }', isWeighted: true })
+        .replaceAll('labels: 64', 'targets: [64]')
+        .replace('crossEntropy', 'regression')
+        .replace('classes: 4', 'task: regression'),
+    );
     const ended = await stillhouse('run', job, '--workers', '1', '--backend', 'wasm', '--out', at('numbers'));
     expect(ended.code, ended.stderr).toBe(0);
     expect(ended.stderr).toMatch(/epoch 6: loss \S+ \(regression \S+\), R2 \S+, MSE \S+, MAE \S+, \d+ samples\/s/);
-    const { student: figures } = JSON.parse(readFileSync(at('numbers/summary.json'), 'utf8')) as { student: { r2: number; mse: number; mae: number } };
+    const { student: figures } = JSON.parse(readFileSync(at('numbers/summary.json'), 'utf8')) as {
+      student: { r2: number; mse: number; mae: number };
+    };
     expect(ended.stdout).toContain(`${figures.r2.toFixed(4)}  ${figures.mse.toPrecision(4)}`);
-    const report = JSON.parse((await stillhouse('eval', at('numbers'), '--data', job, '--json')).stdout) as Record<string, number>;
+    const report = JSON.parse((await stillhouse('eval', at('numbers'), '--data', job, '--json')).stdout) as Record<
+      string,
+      number
+    >;
     for (const name of ['r2', 'mse', 'mae'] as const) expect(report[name]).toBeCloseTo(figures[name], 5);
     expect((await stillhouse('verify', at('numbers'))).stdout).toMatch(/sound\n$/);
     await stillhouse('export', at('numbers'));
@@ -68,24 +105,55 @@ describe('a run on weighted target vectors', () => {
 
 describe('a run on sequences', () => {
   it('is evaluated by positions and as a whole, and its accounts agree', async () => {
-    const model = tf.sequential({ layers: [tf.layers.conv1d({ name: 'conv', filters: 6, kernelSize: 3, padding: 'same', activation: 'relu', inputShape: [5, 2] }), tf.layers.dense({ name: 'tags', units: 3 })] });
-    writeFileSync(at('tagger.json'), JSON.stringify({ format: 'layers-model', modelTopology: JSON.parse(JSON.stringify(model.toJSON(undefined, false))) as unknown }));
+    const model = tf.sequential({
+      layers: [
+        tf.layers.conv1d({
+          name: 'conv',
+          filters: 6,
+          kernelSize: 3,
+          padding: 'same',
+          activation: 'relu',
+          inputShape: [5, 2],
+        }),
+        tf.layers.dense({ name: 'tags', units: 3 }),
+      ],
+    });
+    writeFileSync(
+      at('tagger.json'),
+      JSON.stringify({
+        format: 'layers-model',
+        modelTopology: JSON.parse(JSON.stringify(model.toJSON(undefined, false))) as unknown,
+      }),
+    );
     const rows = Array.from({ length: 60 }, (_, id) => {
       const tokens = Array.from({ length: 5 }, (_unused, t) => (id * 7 + t * t * 3) % 4);
       const length = 2 + (id % 4);
-      return JSON.stringify({ x: tokens.map((token, t) => (t < length ? [token & 1, token >> 1] : [0, 0])), y: tokens.map((token, t) => (t < length ? Math.min(2, token) : -100)) });
+      return JSON.stringify({
+        x: tokens.map((token, t) => (t < length ? [token & 1, token >> 1] : [0, 0])),
+        y: tokens.map((token, t) => (t < length ? Math.min(2, token) : -100)),
+      });
     });
     writeFileSync(at('tags.jsonl'), rows.join('\n'));
     const source = '{ format: jsonl, inputs: tags.jsonl, column: x, labels: y, paddingLabel: -100 }';
     const job = at('tags.yaml');
-    writeFileSync(job, `student: { model: tagger.json }\nlosses: { crossEntropy: { weight: 1 } }\ndata:\n  task: sequence\n  classNames: [a, b, c]\n  train: ${source}\n  eval: ${source}\noptimizer: { name: adam, learningRate: 0.02 }\nbatch: { size: 16, micro: 4 }\nepochs: 4\n`);
+    writeFileSync(
+      job,
+      `student: { model: tagger.json }\nlosses: { crossEntropy: { weight: 1 } }\ndata:\n  task: sequence\n  classNames: [a, b, c]\n  train: ${source}\n  eval: ${source}\noptimizer: { name: adam, learningRate: 0.02 }\nbatch: { size: 16, micro: 4 }\nepochs: 4\n`,
+    );
     const ended = await stillhouse('run', job, '--workers', '1', '--backend', 'wasm', '--out', at('tags'));
     expect(ended.code, ended.stderr).toBe(0);
     expect(ended.stderr).toMatch(/epoch 4: .*, token accuracy \S+ %, exact match \S+ %,/);
     expect(ended.stdout).toMatch(/model +parameters +token accuracy +exact match/);
-    const { student: figures } = JSON.parse(readFileSync(at('tags/summary.json'), 'utf8')) as { student: { accuracy: number; exactMatch: number } };
+    const { student: figures } = JSON.parse(readFileSync(at('tags/summary.json'), 'utf8')) as {
+      student: { accuracy: number; exactMatch: number };
+    };
     const { stdout } = await stillhouse('eval', at('tags'), '--data', job, '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ positions: 210, sequences: 60, accuracy: figures.accuracy, exactMatch: figures.exactMatch });
+    expect(JSON.parse(stdout)).toMatchObject({
+      positions: 210,
+      sequences: 60,
+      accuracy: figures.accuracy,
+      exactMatch: figures.exactMatch,
+    });
     // A step's count is of positions, more than its samples.
     expect((await stillhouse('verify', at('tags'))).stdout).toMatch(/\nsound\n$/);
   });
@@ -94,30 +162,58 @@ describe('a run on sequences', () => {
 describe('compare', () => {
   const job = at('compare.yaml');
   const out = at('compare');
-  const compare = (...more: string[]): Promise<Ended> => stillhouse('compare', job, '--seeds', '2', '--workers', '1', '--backend', 'wasm', '--out', out, ...more);
+  const compare = (...more: string[]): Promise<Ended> =>
+    stillhouse('compare', job, '--seeds', '2', '--workers', '1', '--backend', 'wasm', '--out', out, ...more);
   let first: Ended;
 
   beforeAll(async () => {
-    writeFileSync(job, barsRecipe({ student: '{ builtin: mlp, hidden: [6] }', teacher: 'run/student/model.json', more: 'ensemble: { allowChance: true }\n' }));
+    writeFileSync(
+      job,
+      barsRecipe({
+        student: '{ builtin: mlp, hidden: [6] }',
+        teacher: 'run/student/model.json',
+        more: 'ensemble: { allowChance: true }\n',
+      }),
+    );
     first = await compare('--json');
     expect(first.code, first.stderr).toBe(0);
   });
 
   it('gives the accuracy of both students for each seed, as the runs have them, and their difference', () => {
-    const found = JSON.parse(first.stdout) as { seeds: { seed: number; alone: number; distilled: number }[]; alone: { mean: number }; difference: { mean: number; interval: object; p: number } };
-    const summaries = [11, 12].map((seed) => JSON.parse(readFileSync(join(out, `seed-${seed}`, 'summary.json'), 'utf8')) as { student: { accuracy: number }; baseline: { accuracy: number } });
-    expect(found.seeds.map(({ seed, alone, distilled }) => [seed, alone, distilled])).toEqual(summaries.map(({ student, baseline }, i) => [11 + i, baseline.accuracy, student.accuracy]));
-    expect(found.difference.mean).toBeCloseTo(summaries.reduce((sum, { student, baseline }) => sum + (student.accuracy - baseline.accuracy) / 2, 0), 12);
+    const found = JSON.parse(first.stdout) as {
+      seeds: { seed: number; alone: number; distilled: number }[];
+      alone: { mean: number };
+      difference: { mean: number; interval: object; p: number };
+    };
+    const summaries = [11, 12].map(
+      (seed) =>
+        JSON.parse(readFileSync(join(out, `seed-${seed}`, 'summary.json'), 'utf8')) as {
+          student: { accuracy: number };
+          baseline: { accuracy: number };
+        },
+    );
+    expect(found.seeds.map(({ seed, alone, distilled }) => [seed, alone, distilled])).toEqual(
+      summaries.map(({ student, baseline }, i) => [11 + i, baseline.accuracy, student.accuracy]),
+    );
+    expect(found.difference.mean).toBeCloseTo(
+      summaries.reduce((sum, { student, baseline }) => sum + (student.accuracy - baseline.accuracy) / 2, 0),
+      12,
+    );
   });
 
   it('reads what is there when it is started again, and refuses what another recipe has left', async () => {
     const before = statSync(join(out, 'seed-12', 'journal.jsonl'));
     const again = await compare();
     expect(again.code, again.stderr).toBe(0);
-    expect(again.stdout).toMatch(/student alone .*, distilled .*\ndifference [+-]\d+\.\d\d points; 95 % interval .* \(paired t-test over 2 seeds\)/);
+    expect(again.stdout).toMatch(
+      /student alone .*, distilled .*\ndifference [+-]\d+\.\d\d points; 95 % interval .* \(paired t-test over 2 seeds\)/,
+    );
     expect(statSync(join(out, 'seed-12', 'journal.jsonl')).mtimeMs).toBe(before.mtimeMs);
     const other = await compare('--set', 'optimizer.learningRate=0.5');
-    expect([other.code, other.stderr.trim().split('\n').at(-1)]).toEqual([2, expect.stringMatching(/seed-11: holds a finished run of another recipe; choose another --out$/)]);
+    expect([other.code, other.stderr.trim().split('\n').at(-1)]).toEqual([
+      2,
+      expect.stringMatching(/seed-11: holds a finished run of another recipe; choose another --out$/),
+    ]);
   });
 });
 
@@ -128,61 +224,121 @@ describe('init', () => {
     expect(first.code, first.stderr).toBe(0);
     const { code, stderr } = await stillhouse('validate', file);
     expect(code).toBe(2);
-    expect(stderr.trim().split('\n').every((line) => /a file that is there, relative to the recipe, wanted$/.test(line)), stderr).toBe(true);
+    expect(
+      stderr
+        .trim()
+        .split('\n')
+        .every((line) => /a file that is there, relative to the recipe, wanted$/.test(line)),
+      stderr,
+    ).toBe(true);
     writeFileSync(file, 'mine');
-    expect(await stillhouse('init', file)).toMatchObject({ code: 2, stderr: expect.stringMatching(/cannot be written \(EEXIST\); a new file/) });
+    expect(await stillhouse('init', file)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/cannot be written \(EEXIST\); a new file/),
+    });
     expect(readFileSync(file, 'utf8')).toBe('mine');
   });
 });
 
 describe('export', () => {
-  it('writes a card that has the run\'s own figures and digests', async () => {
+  it("writes a card that has the run's own figures and digests", async () => {
     const { code, stdout, stderr } = await stillhouse('export', at('run'), '--out', at('exported'));
     expect(code, stderr).toBe(0);
     expect(stdout.trim().split('\n').at(-1)).toBe(at('exported/MODEL_CARD.md'));
-    const [card, { digest, recipeDigest }] = [readFileSync(at('exported/MODEL_CARD.md'), 'utf8'), JSON.parse(readFileSync(at('run/summary.json'), 'utf8')) as { digest: string; recipeDigest: string }];
-    for (const fact of [`${(100 * summary.student.accuracy).toFixed(2)} %`, `weights: ${digest}`, `recipe: ${recipeDigest}`, '30 steps of 32 samples, 900 samples in all', '`total = 0.5 x crossEntropy`']) expect(card).toContain(fact);
+    const [card, { digest, recipeDigest }] = [
+      readFileSync(at('exported/MODEL_CARD.md'), 'utf8'),
+      JSON.parse(readFileSync(at('run/summary.json'), 'utf8')) as { digest: string; recipeDigest: string },
+    ];
+    for (const fact of [
+      `${(100 * summary.student.accuracy).toFixed(2)} %`,
+      `weights: ${digest}`,
+      `recipe: ${recipeDigest}`,
+      '30 steps of 32 samples, 900 samples in all',
+      '`total = 0.5 x crossEntropy`',
+    ])
+      expect(card).toContain(fact);
   });
 });
 
 describe('export --format onnx', () => {
-  it('writes a student that answers as the run\'s does', async () => {
+  it("writes a student that answers as the run's does", async () => {
     const { code, stderr } = await stillhouse('export', at('run'), '--format', 'onnx', '--out', at('onnx'));
     expect(code, stderr).toBe(0);
-    const evaluated = await stillhouse('eval', at('onnx/student.onnx'), '--data', recipe, '--teacher', at('run'), '--json');
+    const evaluated = await stillhouse(
+      'eval',
+      at('onnx/student.onnx'),
+      '--data',
+      recipe,
+      '--teacher',
+      at('run'),
+      '--json',
+    );
     expect(evaluated.code, evaluated.stderr).toBe(0);
     expect(JSON.parse(evaluated.stdout)).toMatchObject({ accuracy: summary.student.accuracy, agreement: 1 });
   });
 });
 
 describe('a teacher whose classes are in another order', () => {
-  const mixedUp = (...more: string[]): Promise<Ended> => stillhouse(
-    'run', recipe, '--workers', '1', '--backend', 'wasm', '--out', at('mixed'), '--set', 'data.classNames=[a, b, c, d]', '--set', 'losses.response={ weight: 1 }',
-    '--set', `teachers=[{ name: t, model: ${at('run/student/model.json')}, classes: [b, c, d, a] }]`, ...more,
-  );
+  const mixedUp = (...more: string[]): Promise<Ended> =>
+    stillhouse(
+      'run',
+      recipe,
+      '--workers',
+      '1',
+      '--backend',
+      'wasm',
+      '--out',
+      at('mixed'),
+      '--set',
+      'data.classNames=[a, b, c, d]',
+      '--set',
+      'losses.response={ weight: 1 }',
+      '--set',
+      `teachers=[{ name: t, model: ${at('run/student/model.json')}, classes: [b, c, d, a] }]`,
+      ...more,
+    );
 
   it('ends the run before step 1, each time that it is started', async () => {
     for (const _start of [1, 2]) {
       const { code, stderr } = await mixedUp();
-      expect(stderr).toMatch(/^stillhouse: teacher t \(\S+ %\): no better than chance on 90 samples of 4 classes; other classes .* wanted, or ensemble\.allowChance: true$/m);
+      expect(stderr).toMatch(
+        /^stillhouse: teacher t \(\S+ %\): no better than chance on 90 samples of 4 classes; other classes .* wanted, or ensemble\.allowChance: true$/m,
+      );
       expect(code).toBe(65);
     }
     expect(readFileSync(at('mixed/journal.jsonl'), 'utf8')).not.toContain('"commit"');
   });
 
   it('teaches where the recipe allows it', async () => {
-    const { code, stderr } = await mixedUp('--set', 'ensemble.allowChance=true', '--set', 'epochs=1', '--out', at('allowed'));
+    const { code, stderr } = await mixedUp(
+      '--set',
+      'ensemble.allowChance=true',
+      '--set',
+      'epochs=1',
+      '--out',
+      at('allowed'),
+    );
     expect(stderr).toContain('warning: teacher t');
     expect(code, stderr).toBe(0);
   });
 });
 
 describe('export', () => {
-  it('writes the student\'s own bytes in each format', async () => {
-    const { code, stdout, stderr } = await stillhouse('export', at('run'), '--format', 'tfjs,safetensors', '--out', at('exported'));
+  it("writes the student's own bytes in each format", async () => {
+    const { code, stdout, stderr } = await stillhouse(
+      'export',
+      at('run'),
+      '--format',
+      'tfjs,safetensors',
+      '--out',
+      at('exported'),
+    );
     expect(code, stderr).toBe(0);
-    expect(stdout.trim().split('\n')).toEqual(expect.arrayContaining([at('exported/model.json'), at('exported/student.safetensors')]));
-    for (const name of ['weights.bin', 'student.safetensors']) expect(readFileSync(at(`exported/${name}`)).equals(readFileSync(at(`run/student/${name}`)))).toBe(true);
+    expect(stdout.trim().split('\n')).toEqual(
+      expect.arrayContaining([at('exported/model.json'), at('exported/student.safetensors')]),
+    );
+    for (const name of ['weights.bin', 'student.safetensors'])
+      expect(readFileSync(at(`exported/${name}`)).equals(readFileSync(at(`run/student/${name}`)))).toBe(true);
   });
 
   it('refuses a format that it does not know', async () => {
@@ -194,14 +350,21 @@ describe('export', () => {
 describe('validate', () => {
   it('says how many workers a step has room for, and warns of few', async () => {
     const good = await stillhouse('validate', recipe);
-    expect([good.code, good.stdout]).toEqual([0, expect.stringContaining('M = 7 micro-batches a step: at most 7 workers can work on one')]);
+    expect([good.code, good.stdout]).toEqual([
+      0,
+      expect.stringContaining('M = 7 micro-batches a step: at most 7 workers can work on one'),
+    ]);
     expect(good.stdout).toContain(`${summary.student.parameters} trained parameters`);
     const coarse = await stillhouse('validate', recipe, '--set', 'batch.micro=32');
-    expect([coarse.code, coarse.stderr]).toEqual([0, expect.stringContaining('warning: fewer than four micro-batches')]);
+    expect([coarse.code, coarse.stderr]).toEqual([
+      0,
+      expect.stringContaining('warning: fewer than four micro-batches'),
+    ]);
   });
 
   it('says how many bytes a contribution takes, by compression', async () => {
-    const bytesOf = async (...more: string[]): Promise<number> => Number(/gradients: (\d+) bytes a contribution/.exec((await stillhouse('validate', recipe, ...more)).stdout)?.[1]);
+    const bytesOf = async (...more: string[]): Promise<number> =>
+      Number(/gradients: (\d+) bytes a contribution/.exec((await stillhouse('validate', recipe, ...more)).stdout)?.[1]);
     expect((await bytesOf('--set', 'compression=bf16')) / (await bytesOf())).toBeCloseTo(0.5, 2);
   });
 });

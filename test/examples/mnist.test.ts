@@ -22,9 +22,12 @@ function evaluationImages(count: number): { inputs: Float32Array; labels: Uint8A
 }
 
 describe('the MNIST example', () => {
-  it.each(['recipe.yaml', 'teachers/wide.yaml', 'teachers/dense.yaml'])('has a recipe that is well formed: %s', (file) => {
-    expect(recipeSchema.safeParse(parse(readFileSync(join(folder, file), 'utf8'))).error).toBeUndefined();
-  });
+  it.each(['recipe.yaml', 'teachers/wide.yaml', 'teachers/dense.yaml'])(
+    'has a recipe that is well formed: %s',
+    (file) => {
+      expect(recipeSchema.safeParse(parse(readFileSync(join(folder, file), 'utf8'))).error).toBeUndefined();
+    },
+  );
 
   it('ships an ONNX teacher that tells at least 99 of 100 test images right', async () => {
     const deep = recipe.teachers.find((teacher) => teacher.name === 'deep');

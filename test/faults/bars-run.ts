@@ -1,6 +1,6 @@
 /**
- * The run of the fault tests over real processes: bars in 30 steps, a student of two chunks of gradient, a snapshot every
- * seven steps. One that nothing disturbs is the oracle of the others.
+ * The run of the fault tests over real processes: bars in 30 steps, a student of two chunks of gradient, a snapshot
+ * every seven steps. One that nothing disturbs is the oracle of the others.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,10 @@ export class BarsRuns {
     this.#folder = folder;
     this.recipe = join(folder, 'recipe.yaml');
     writeBars(folder);
-    writeFileSync(this.recipe, barsRecipe({ student: '{ builtin: mlp, hidden: [4096] }', more: 'snapshots: { everySteps: 7 }\n' }));
+    writeFileSync(
+      this.recipe,
+      barsRecipe({ student: '{ builtin: mlp, hidden: [4096] }', more: 'snapshots: { everySteps: 7 }\n' }),
+    );
   }
 
   /** Folders of a run of its own. */
@@ -38,14 +41,18 @@ export class BarsRuns {
     expect(this.#undisturbed.curve).toHaveLength(steps);
   }
 
-  /** The same curve and weights as undisturbed, every sample of every epoch in exactly one commit, and sound accounts. */
+  /**
+   * The same curve and weights as undisturbed, every sample of every epoch in exactly one commit, and sound accounts.
+   */
   async expectUndisturbed(place: Place): Promise<void> {
     await expectSound(place);
     const { out } = place;
     expect(curveOf(out)).toEqual(this.#undisturbed?.curve);
     expect(digestOf(out)).toBe(this.#undisturbed?.digest);
     for (let epoch = 0; epoch < epochs; epoch++) {
-      const covered = commitsOf(out).filter((line) => line.epoch === epoch).flatMap((line) => Array.from({ length: line.to - line.from }, (_, i) => line.from + i));
+      const covered = commitsOf(out)
+        .filter((line) => line.epoch === epoch)
+        .flatMap((line) => Array.from({ length: line.to - line.from }, (_, i) => line.from + i));
       expect(covered).toEqual([...Array(samples).keys()]);
     }
   }

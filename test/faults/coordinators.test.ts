@@ -1,4 +1,6 @@
-/** Coordinators that die with all their workers, come twice, on a copied folder, or find their newest snapshot damaged. */
+/**
+ * Coordinators that die with all their workers, come twice, on a copied folder, or find their newest snapshot damaged.
+ */
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,7 +14,10 @@ beforeAll(() => runs.runUndisturbed());
 afterAll(() => scratch.remove());
 
 /** A run that has come to its tenth step or later, and whose coordinator has then been killed. */
-async function killedInTheMiddle(place: Place, workers: number): Promise<{ url: string; port: number; workers: ReturnType<typeof startWorker>[] }> {
+async function killedInTheMiddle(
+  place: Place,
+  workers: number,
+): Promise<{ url: string; port: number; workers: ReturnType<typeof startWorker>[] }> {
   const coordinator = startCoordinator(place, { expect: workers, environment: { STILLHOUSE_FAULT: 'after-fsync@10' } });
   const url = await urlOf(coordinator);
   const started = Array.from({ length: workers }, (_, i) => startWorker(place, `w${i}`, url));
@@ -63,7 +68,10 @@ describe('a second coordinator', () => {
 
   it('on an old copy of the folder commits nothing with workers that have seen more', async () => {
     const place = runs.placeOf('copied folder');
-    const { port, workers: [worker] } = await killedInTheMiddle(place, 1);
+    const {
+      port,
+      workers: [worker],
+    } = await killedInTheMiddle(place, 1);
     const copy = { ...place, out: `${place.out}-copy` };
     cpSync(place.out, copy.out, { recursive: true });
     const newest = startCoordinator(place, { port });

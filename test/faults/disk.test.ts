@@ -1,4 +1,7 @@
-/** A disk that is slow, read-only or too small, under a coordinator in a real process. One that fills in mid-run: test/e2e/refusals.test.ts. */
+/**
+ * A disk that is slow, read-only or too small, under a coordinator in a real process. One that fills in mid-run:
+ * test/e2e/refusals.test.ts.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -34,7 +37,10 @@ describe.runIf(canMount)('a disk that takes nothing', () => {
   const [disk, small] = [join(scratch.path, 'disk'), join(scratch.path, 'small')];
   const remount = (mode: 'ro' | 'rw'): void => void execFileSync('mount', ['-o', `remount,${mode}`, disk]);
   beforeAll(() => {
-    for (const [path, size] of [[disk, '64m'], [small, '20k']] as const) {
+    for (const [path, size] of [
+      [disk, '64m'],
+      [small, '20k'],
+    ] as const) {
       mkdirSync(path);
       execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path]);
     }
@@ -50,9 +56,19 @@ describe.runIf(canMount)('a disk that takes nothing', () => {
     expect([(await first.ended).code, (await worker.ended).code]).toEqual([75, 75]);
     remount('ro');
     const refused = await startCoordinator(place).ended;
-    expect([refused.code, refused.stderr]).toEqual([69, expect.stringMatching(/\nstillhouse: .*: the disk is read-only; the run is safe up to its last journalled step, run again to continue\n$/)]);
+    expect([refused.code, refused.stderr]).toEqual([
+      69,
+      expect.stringMatching(
+        /\nstillhouse: .*: the disk is read-only; the run is safe up to its last journalled step, run again to continue\n$/,
+      ),
+    ]);
     const elsewhere = await startCoordinator({ ...place, out: join(disk, 'new') }).ended;
-    expect([elsewhere.code, elsewhere.stderr]).toEqual([69, expect.stringMatching(/\nstillhouse: .*new\/generations: cannot be made; a disk that can be written to was wanted\n$/)]);
+    expect([elsewhere.code, elsewhere.stderr]).toEqual([
+      69,
+      expect.stringMatching(
+        /\nstillhouse: .*new\/generations: cannot be made; a disk that can be written to was wanted\n$/,
+      ),
+    ]);
     remount('rw');
     const again = startCoordinator(place);
     await expectDone(again, startWorker(place, 'w1', await urlOf(again)));
@@ -62,7 +78,12 @@ describe.runIf(canMount)('a disk that takes nothing', () => {
   it('of the data that a run is to serve ends it with 69 and one line', async () => {
     const place = { ...runs.placeOf('full cache'), caches: small };
     const { code, stderr } = await startCoordinator(place).ended;
-    expect([code, stderr]).toEqual([69, expect.stringMatching(/^stillhouse: .*artifacts: no space left on the disk; room for the data was wanted there, or another STILLHOUSE_CACHE\n$/)]);
+    expect([code, stderr]).toEqual([
+      69,
+      expect.stringMatching(
+        /^stillhouse: .*artifacts: no space left on the disk; room for the data was wanted there, or another STILLHOUSE_CACHE\n$/,
+      ),
+    ]);
   });
 });
 
@@ -84,7 +105,10 @@ function canBreak(): boolean {
   }
 }
 
-/** The kernel can be told of an error in an ext4: then it is read-only at once, also under files that are open for writing. */
+/**
+ * The kernel can be told of an error in an ext4: then it is read-only at once, also under files that are open for
+ * writing.
+ */
 describe.runIf(canBreak())('a disk that breaks', () => {
   beforeAll(mount);
   afterAll(() => execFileSync('umount', ['-l', disk]));
@@ -98,7 +122,12 @@ describe.runIf(canBreak())('a disk that breaks', () => {
     const device = execFileSync('findmnt', ['-no', 'SOURCE', disk], { encoding: 'utf8' }).trim();
     writeFileSync(join('/sys/fs/ext4', basename(device), 'trigger_fs_error'), '1');
     const { code, stderr } = await coordinator.ended;
-    expect([code, stderr]).toEqual([69, expect.stringMatching(/\nstillhouse: .*: the disk is read-only; the run is safe up to its last journalled step, run again to continue\n$/)]);
+    expect([code, stderr]).toEqual([
+      69,
+      expect.stringMatching(
+        /\nstillhouse: .*: the disk is read-only; the run is safe up to its last journalled step, run again to continue\n$/,
+      ),
+    ]);
     const kept = curveOf(place.out);
     expect(kept.length).toBeGreaterThan(0);
     execFileSync('umount', [disk]);
@@ -117,6 +146,9 @@ describe('a file where a folder is wanted', () => {
   it('is named, and left alone', async () => {
     const place = { ...runs.placeOf('a file'), out: runs.recipe };
     const { code, stderr } = await startCoordinator(place).ended;
-    expect([code, stderr]).toEqual([2, expect.stringContaining(`${runs.recipe}: a file is in the way; a folder for the run was wanted`)]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining(`${runs.recipe}: a file is in the way; a folder for the run was wanted`),
+    ]);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Memory that does not keep what was written to it, in real processes: a replica that changes is found before anything is
- * made of it, started again from what is sound, and given up where it happens again and again.
+ * Memory that does not keep what was written to it, in real processes: a replica that changes is found before anything
+ * is made of it, started again from what is sound, and given up where it happens again and again.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { journalOf } from '../../bench/programs.js';
@@ -20,7 +20,9 @@ describe('a worker whose replica changes', () => {
     const flipping = startWorker(place, 'flipping', url, { STILLHOUSE_FAULT: 'flip@6' });
     await expectDone(coordinator, startWorker(place, 'beside', url), flipping);
     expect(flipping.stderr).toMatch(/fault: flip[^]*replica dropped: its state after 6 steps is/);
-    expect(coordinator.stderr).toMatch(/w\d \(.*\) starts again from a snapshot: its state after 6 steps is \w{16}, the run's \w{16}/);
+    expect(coordinator.stderr).toMatch(
+      /w\d \(.*\) starts again from a snapshot: its state after 6 steps is \w{16}, the run's \w{16}/,
+    );
     await runs.expectUndisturbed(place);
   });
 
@@ -31,9 +33,14 @@ describe('a worker whose replica changes', () => {
     const flipping = startWorker(place, 'flipping', url, { STILLHOUSE_FAULT: 'flip@2+' });
     const beside = startWorker(place, 'beside', url);
     const { code, stderr } = await flipping.ended;
-    expect([code, stderr]).toEqual([77, expect.stringMatching(/the coordinator refused this worker: its state after \d+ steps is/)]);
+    expect([code, stderr]).toEqual([
+      77,
+      expect.stringMatching(/the coordinator refused this worker: its state after \d+ steps is/),
+    ]);
     expect(stderr.match(/fault: flip/g)?.length).toBeGreaterThanOrEqual(3);
-    expect(coordinator.stderr).toMatch(/is turned away: its state after \d+ steps is \w{16}, the run's \w{16}, 3 times by now/);
+    expect(coordinator.stderr).toMatch(
+      /is turned away: its state after \d+ steps is \w{16}, the run's \w{16}, 3 times by now/,
+    );
     await expectDone(coordinator, beside);
     await runs.expectUndisturbed(place);
   });
@@ -46,7 +53,9 @@ describe('a coordinator whose replica changes', () => {
     const url = await urlOf(coordinator);
     const workers = ['w0', 'w1'].map((name) => startWorker(place, name, url));
     await expectDone(coordinator, ...workers);
-    expect(coordinator.stderr).toMatch(/fault: flip[^]*own replica has changed in memory: its state after 10 steps is .* it is rebuilt from snapshot and log[^]*continuing .* at step 10 of 30/);
+    expect(coordinator.stderr).toMatch(
+      /fault: flip[^]*own replica has changed in memory: its state after 10 steps is .* it is rebuilt from snapshot and log[^]*continuing .* at step 10 of 30/,
+    );
     expect(journalOf(place.out).filter((line) => line.type === 'generation')).toHaveLength(2);
     await runs.expectUndisturbed(place);
   });
@@ -56,7 +65,12 @@ describe('a coordinator whose replica changes', () => {
     const coordinator = startCoordinator(place, { environment: { STILLHOUSE_FAULT: 'flip@10+' } });
     const worker = startWorker(place, 'w0', await urlOf(coordinator));
     const { code, stderr } = await coordinator.ended;
-    expect([code, stderr]).toEqual([69, expect.stringMatching(/it was rebuilt 3 times: trust another machine's memory, the run is safe up to its last journalled step\n$/)]);
+    expect([code, stderr]).toEqual([
+      69,
+      expect.stringMatching(
+        /it was rebuilt 3 times: trust another machine's memory, the run is safe up to its last journalled step\n$/,
+      ),
+    ]);
     const again = startCoordinator(place, { port: Number(new URL(await urlOf(coordinator)).port) });
     await expectDone(again, worker);
     await runs.expectUndisturbed(place);

@@ -1,6 +1,6 @@
 /**
- * Peers with the right token that mean no good: whatever they send, or do not read, the coordinator's memory stays within
- * a bound, and the run beside them ends with the bits of an undisturbed one.
+ * Peers with the right token that mean no good: whatever they send, or do not read, the coordinator's memory stays
+ * within a bound, and the run beside them ends with the bits of an undisturbed one.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { WebSocket } from 'ws';
@@ -39,7 +39,14 @@ function connect(url: string): Promise<Peer> {
 }
 
 const hello: UpMessage = {
-  type: 'hello', run: '', generation: 0, step: 0, protocol: protocolVersion, worker: 'peer', recipeDigest: null, held: null,
+  type: 'hello',
+  run: '',
+  generation: 0,
+  step: 0,
+  protocol: protocolVersion,
+  worker: 'peer',
+  recipeDigest: null,
+  held: null,
   device: { backend: 'wasm', gpu: null, threads: 1, host: 'test', pid: 1, version: '0' },
 };
 
@@ -67,30 +74,67 @@ async function untilClosed(peer: Peer, act: () => Promise<void>): Promise<number
 
 /** Each peer ends with the code that it is closed with. */
 const attacks: [string, (peer: Peer) => Promise<number>, number[]][] = [
-  ['send frames of noise as fast as they can', (peer) => untilClosed(peer, () => send(peer, Buffer.alloc(1 << 20, 0x5a))), [closeCodes.badFrame, 1006]],
-  ['send frames beyond the cap', (peer) => untilClosed(peer, () => send(peer, Buffer.alloc(limits.frameBytes + 1))), [1009, 1006]],
-  ['claim a header of 4 GiB', async (peer) => {
-    await send(peer, raw(new Uint8Array(4), 0xffffffff));
-    return peer.closed;
-  }, [closeCodes.badFrame]],
-  ['nest 100,000 arrays', async (peer) => {
-    await send(peer, raw(new Uint8Array(100_000).fill(0x91)));
-    return peer.closed;
-  }, [closeCodes.badFrame]],
-  ['send fragments without an end', (peer) => untilClosed(peer, () => new Promise((resolve) => peer.socket.send(Buffer.alloc(1), { fin: false }, () => resolve()))), [1008, 1006]],
-  ['say hello, ask for ever more answers and read none', async (peer) => {
-    await send(peer, frameOf(hello));
-    const { run, generation } = await envelopeFor(peer);
-    peer.socket.pause();
-    const beat = frameOf({ type: 'heartbeat', run, generation, step: 0, progress: 0, sentMs: 0, rssBytes: 0, tensors: 0 });
-    // Its own side learns of the close only when it reads again.
-    for (let i = 0; i < 10_000 && peer.socket.readyState === WebSocket.OPEN; i++) {
-      peer.socket.send(beat, () => undefined);
-      if (i % 500 === 0) await soon(1);
-    }
-    peer.socket.resume();
-    return peer.closed;
-  }, [1006, closeCodes.tooSlow]],
+  [
+    'send frames of noise as fast as they can',
+    (peer) => untilClosed(peer, () => send(peer, Buffer.alloc(1 << 20, 0x5a))),
+    [closeCodes.badFrame, 1006],
+  ],
+  [
+    'send frames beyond the cap',
+    (peer) => untilClosed(peer, () => send(peer, Buffer.alloc(limits.frameBytes + 1))),
+    [1009, 1006],
+  ],
+  [
+    'claim a header of 4 GiB',
+    async (peer) => {
+      await send(peer, raw(new Uint8Array(4), 0xffffffff));
+      return peer.closed;
+    },
+    [closeCodes.badFrame],
+  ],
+  [
+    'nest 100,000 arrays',
+    async (peer) => {
+      await send(peer, raw(new Uint8Array(100_000).fill(0x91)));
+      return peer.closed;
+    },
+    [closeCodes.badFrame],
+  ],
+  [
+    'send fragments without an end',
+    (peer) =>
+      untilClosed(
+        peer,
+        () => new Promise((resolve) => peer.socket.send(Buffer.alloc(1), { fin: false }, () => resolve())),
+      ),
+    [1008, 1006],
+  ],
+  [
+    'say hello, ask for ever more answers and read none',
+    async (peer) => {
+      await send(peer, frameOf(hello));
+      const { run, generation } = await envelopeFor(peer);
+      peer.socket.pause();
+      const beat = frameOf({
+        type: 'heartbeat',
+        run,
+        generation,
+        step: 0,
+        progress: 0,
+        sentMs: 0,
+        rssBytes: 0,
+        tensors: 0,
+      });
+      // Its own side learns of the close only when it reads again.
+      for (let i = 0; i < 10_000 && peer.socket.readyState === WebSocket.OPEN; i++) {
+        peer.socket.send(beat, () => undefined);
+        if (i % 500 === 0) await soon(1);
+      }
+      peer.socket.resume();
+      return peer.closed;
+    },
+    [1006, closeCodes.tooSlow],
+  ],
 ];
 
 function frameOf(message: UpMessage): Uint8Array {

@@ -14,7 +14,10 @@ beforeAll(() => runs.runUndisturbed());
 afterAll(() => scratch.remove());
 
 /** Ends the run with one worker behind the proxy and one beside it. The one behind may be left outside at the end. */
-async function runBehind(name: string, behaviourOf: (connection: number) => Behaviour): Promise<{ proxy: Proxy; coordinator: Program; behind: Program }> {
+async function runBehind(
+  name: string,
+  behaviourOf: (connection: number) => Behaviour,
+): Promise<{ proxy: Proxy; coordinator: Program; behind: Program }> {
   const place = runs.placeOf(name);
   const coordinator = startCoordinator(place, { expect: 2 });
   const url = await urlOf(coordinator);
@@ -28,7 +31,10 @@ async function runBehind(name: string, behaviourOf: (connection: number) => Beha
 
 const inMidUpload = 5_700_000;
 const inMidCommit = 5_300_000;
-const once = (behaviour: Behaviour) => (connection: number): Behaviour => (connection === 0 ? behaviour : {});
+const once =
+  (behaviour: Behaviour) =>
+  (connection: number): Behaviour =>
+    connection === 0 ? behaviour : {};
 
 describe('a worker behind a network that', () => {
   it('delays takes part', async () => {
@@ -63,14 +69,20 @@ describe('a worker behind a network that', () => {
     proxy.close();
   });
 
-  it.each(['up', 'down'] as const)('swallows everything %swards, without a close, changes no bit either', async (direction) => {
-    const { proxy, coordinator, behind } = await runBehind(`swallows ${direction}`, once({ cut: { how: 'swallow', direction, afterBytes: direction === 'up' ? inMidUpload : inMidCommit } }));
-    expect(proxy.fired).toHaveLength(1);
-    expect(coordinator.stderr).toMatch(/silent for \d+ ms|left: .*open again|is late/);
-    behind.child.kill('SIGKILL');
-    await behind.ended;
-    proxy.close();
-  });
+  it.each(['up', 'down'] as const)(
+    'swallows everything %swards, without a close, changes no bit either',
+    async (direction) => {
+      const { proxy, coordinator, behind } = await runBehind(
+        `swallows ${direction}`,
+        once({ cut: { how: 'swallow', direction, afterBytes: direction === 'up' ? inMidUpload : inMidCommit } }),
+      );
+      expect(proxy.fired).toHaveLength(1);
+      expect(coordinator.stderr).toMatch(/silent for \d+ ms|left: .*open again|is late/);
+      behind.child.kill('SIGKILL');
+      await behind.ended;
+      proxy.close();
+    },
+  );
 });
 
 describe('a worker that is frozen', () => {

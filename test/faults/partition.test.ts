@@ -24,11 +24,17 @@ function canSeparate(): boolean {
   }
 }
 
-/** The coordinator is in one namespace, workers behind the link are in the other; 192.0.2.0/24 is for examples (RFC 5737). */
+/**
+ * The coordinator is in one namespace, workers behind the link are in the other; 192.0.2.0/24 is for examples (RFC
+ * 5737).
+ */
 function join(): void {
   for (const side of ['a', 'b']) ip('netns', 'add', name(side));
   ip('link', 'add', 'link-a', 'netns', name('a'), 'type', 'veth', 'peer', 'name', 'link-b', 'netns', name('b'));
-  for (const [side, address] of [['a', '192.0.2.1/30'], ['b', '192.0.2.2/30']] as const) {
+  for (const [side, address] of [
+    ['a', '192.0.2.1/30'],
+    ['b', '192.0.2.2/30'],
+  ] as const) {
     ip('-n', name(side), 'addr', 'add', address, 'dev', `link-${side}`);
     ip('-n', name(side), 'link', 'set', `link-${side}`, 'up');
     ip('-n', name(side), 'link', 'set', 'lo', 'up');
@@ -71,7 +77,12 @@ describe.runIf(canSeparate())('a partition', () => {
     while (commitsOf(place.out).length < 5) await soon(2);
     const second = startCoordinator(place, { host: '192.0.2.2', through: inside('b') });
     const { code, stderr } = await first.ended;
-    expect([code, stderr]).toEqual([69, expect.stringMatching(/another coordinator, elsewhere, has taken over this run folder .* this one has committed nothing since/)]);
+    expect([code, stderr]).toEqual([
+      69,
+      expect.stringMatching(
+        /another coordinator, elsewhere, has taken over this run folder .* this one has committed nothing since/,
+      ),
+    ]);
     behind.child.kill('SIGKILL');
     await expectDone(second, startWorker(place, 'second', await urlOf(second), {}, inside('b')));
     await runs.expectUndisturbed(place);

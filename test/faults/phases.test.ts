@@ -1,6 +1,7 @@
 /**
- * Killed in every phase of a step, with real processes: a worker, or the coordinator, which is then started again with the
- * same command. The run ends with the bits of a run that nothing disturbed, and each sample is in exactly one commit.
+ * Killed in every phase of a step, with real processes: a worker, or the coordinator, which is then started again with
+ * the same command. The run ends with the bits of a run that nothing disturbed, and each sample is in exactly one
+ * commit.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultPoints, type FaultPoint } from '../../shared/fault-points.js';
@@ -23,10 +24,28 @@ async function expectKilled(program: Program, point: FaultPoint): Promise<void> 
 /** How often a point is passed before it kills: in the middle of the run where it is passed often. */
 const passes: Record<'worker' | 'coordinator', Record<FaultPoint, number>> = {
   worker: {
-    idle: 1, leased: 9, computing: 20, 'first-chunk': 9, 'all-chunks': 5, 'before-fsync': 6, 'after-fsync': 11, 'partial-release': 6, 'before-acknowledgement': 6, snapshot: 1,
+    idle: 1,
+    leased: 9,
+    computing: 20,
+    'first-chunk': 9,
+    'all-chunks': 5,
+    'before-fsync': 6,
+    'after-fsync': 11,
+    'partial-release': 6,
+    'before-acknowledgement': 6,
+    snapshot: 1,
   },
   coordinator: {
-    idle: 1, leased: 30, computing: 20, 'first-chunk': 30, 'all-chunks': 20, 'before-fsync': 10, 'after-fsync': 10, 'partial-release': 15, 'before-acknowledgement': 10, snapshot: 2,
+    idle: 1,
+    leased: 30,
+    computing: 20,
+    'first-chunk': 30,
+    'all-chunks': 20,
+    'before-fsync': 10,
+    'after-fsync': 10,
+    'partial-release': 15,
+    'before-acknowledgement': 10,
+    snapshot: 2,
   },
 };
 
@@ -46,7 +65,10 @@ describe.each(faultPoints)('a worker killed at the phase: %s', (point) => {
 describe.each(faultPoints)('the coordinator killed at the phase: %s', (point) => {
   it('goes on when it is started again, with the workers that waited for it', async () => {
     const place = runs.placeOf(`coordinator-${point}`);
-    const first = startCoordinator(place, { expect: 2, environment: { STILLHOUSE_FAULT: `${point}@${passes.coordinator[point]}` } });
+    const first = startCoordinator(place, {
+      expect: 2,
+      environment: { STILLHOUSE_FAULT: `${point}@${passes.coordinator[point]}` },
+    });
     const url = await urlOf(first);
     const workers = [startWorker(place, 'w0', url), startWorker(place, 'w1', url)];
     await expectKilled(first, point);

@@ -1,12 +1,16 @@
 /**
- * A TCP proxy that misbehaves: it stands between workers and their coordinator and delays, throttles, cuts, half-closes,
- * swallows, corrupts or truncates what it forwards. Only the connections of workers are disturbed, downloads pass as they are.
+ * A TCP proxy that misbehaves: it stands between workers and their coordinator and delays, throttles, cuts,
+ * half-closes, swallows, corrupts or truncates what it forwards. Only the connections of workers are disturbed,
+ * downloads pass as they are.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 
 export type Direction = 'up' | 'down';
 
-/** What happens once `afterBytes` have been forwarded in one direction. `truncate`: the next thousand bytes are left out. */
+/**
+ * What happens once `afterBytes` have been forwarded in one direction. `truncate`: the next thousand bytes are left
+ * out.
+ */
 export interface Cut {
   readonly how: 'reset' | 'half-close' | 'swallow' | 'corrupt' | 'truncate';
   readonly direction: Direction;
@@ -98,7 +102,11 @@ export class Proxy {
   }
 
   /** What is still forwarded of the piece in which the cut falls. */
-  #cut({ how, direction, afterBytes }: Cut, { data, at }: { data: Buffer; at: number }, { from, to }: { from: Socket; to: Socket }): Buffer {
+  #cut(
+    { how, direction, afterBytes }: Cut,
+    { data, at }: { data: Buffer; at: number },
+    { from, to }: { from: Socket; to: Socket },
+  ): Buffer {
     this.fired.push(`${how} ${direction} after ${afterBytes}`);
     if (how === 'corrupt') {
       const changed = Buffer.from(data);

@@ -12,7 +12,15 @@ import { openTeacher } from '../../worker/teachers/open-teacher.js';
 import { temporaryFolder } from '../worker/teachers/fixtures.js';
 
 const data = fileURLToPath(new URL('../reference/data/saved-model/', import.meta.url));
-const reference = JSON.parse(readFileSync(join(data, 'tiny.json'), 'utf8')) as { inputs: number[]; shape: number[]; rows: number; classes: number; parameters: number; logits: number[]; relu: number[] };
+const reference = JSON.parse(readFileSync(join(data, 'tiny.json'), 'utf8')) as {
+  inputs: number[];
+  shape: number[];
+  rows: number;
+  classes: number;
+  parameters: number;
+  logits: number[];
+  relu: number[];
+};
 const inputs = Float32Array.from(reference.inputs);
 
 let backend: Backend;
@@ -20,14 +28,29 @@ beforeAll(async () => {
   backend = await openBackend('native', { threads: 1, gpuDemanded: false });
 });
 
-function inspect(fields: Partial<TeacherRecipe> = {}, expected: Partial<ExpectedTeacher> = {}, folder = data): Promise<InspectedTeacher> {
+function inspect(
+  fields: Partial<TeacherRecipe> = {},
+  expected: Partial<ExpectedTeacher> = {},
+  folder = data,
+): Promise<InspectedTeacher> {
   const openTensorFlow = () => Promise.reject(new Error('the wrong backend was opened'));
   const recipe = { name: 'tiny', model: 'tiny', weight: 1, output: 'logits' as const, outputName: 'logits', ...fields };
-  return inspectTeacher(recipe, folder, { inputShape: reference.shape, classes: reference.classes, openTensorFlow, openNative: async () => backend.tf, ...expected });
+  return inspectTeacher(recipe, folder, {
+    inputShape: reference.shape,
+    classes: reference.classes,
+    openTensorFlow,
+    openNative: async () => backend.tf,
+    ...expected,
+  });
 }
 
 function open({ spec, paths }: InspectedTeacher): Promise<Ensemble> {
-  return Ensemble.open([spec], paths, { combine: 'logits', rows: 4, inputShape: reference.shape, openTensorFlow: async () => backend.tf });
+  return Ensemble.open([spec], paths, {
+    combine: 'logits',
+    rows: 4,
+    inputShape: reference.shape,
+    openTensorFlow: async () => backend.tf,
+  });
 }
 
 function expectClose(found: ArrayLike<number> | undefined, expected: readonly number[]): void {
@@ -48,8 +71,17 @@ function keptByContent(found: InspectedTeacher): InspectedTeacher {
 describe('a SavedModel teacher', () => {
   it("gives TensorFlow's logits, and a tap, from files that are kept by content", async () => {
     const found = keptByContent(await inspect({}, { taps: ['relu'] }));
-    expect(found.spec.files.map(({ name }) => name)).toEqual(['saved_model.pb', 'variables/variables.data-00000-of-00001', 'variables/variables.index']);
-    expect(found.spec).toMatchObject({ format: 'saved-model', layout: 'nhwc', parameters: reference.parameters, outputName: 'logits' });
+    expect(found.spec.files.map(({ name }) => name)).toEqual([
+      'saved_model.pb',
+      'variables/variables.data-00000-of-00001',
+      'variables/variables.index',
+    ]);
+    expect(found.spec).toMatchObject({
+      format: 'saved-model',
+      layout: 'nhwc',
+      parameters: reference.parameters,
+      outputName: 'logits',
+    });
     expect([found.warnings, found.taps]).toEqual([[], [{ name: 'relu', shape: [4, 3, 4] }]]);
     const ensemble = await open(found);
     const before = backend.tf.memory().numTensors;
@@ -70,10 +102,15 @@ describe('a SavedModel teacher', () => {
 
   it('runs another signature, channels first, that gives probabilities', async () => {
     const found = await inspect({ signature: 'first', outputName: undefined, output: 'probabilities' });
-    expect([found.spec, found.warnings]).toMatchObject([{ signature: 'first', layout: 'nchw', parameters: reference.parameters }, []]);
+    expect([found.spec, found.warnings]).toMatchObject([
+      { signature: 'first', layout: 'nchw', parameters: reference.parameters },
+      [],
+    ]);
     const ensemble = await open(found);
     const logProbabilities = (await ensemble.logits(inputs, reference.rows)).get('tiny') ?? [];
-    const expected = backend.tf.tidy(() => [...backend.tf.logSoftmax(backend.tf.tensor2d(reference.logits, [reference.rows, reference.classes])).dataSync()]);
+    const expected = backend.tf.tidy(() => [
+      ...backend.tf.logSoftmax(backend.tf.tensor2d(reference.logits, [reference.rows, reference.classes])).dataSync(),
+    ]);
     expectClose(logProbabilities, expected);
     await ensemble.dispose();
   });
@@ -87,30 +124,85 @@ describe('a SavedModel teacher', () => {
   rmSync(join(broken, 'torn/variables'), { recursive: true });
   cpSync(join(data, 'tiny'), join(broken, 'flipped'), { recursive: true });
   const flipped = join(broken, 'flipped/variables/variables.data-00000-of-00001');
-  writeFileSync(flipped, readFileSync(flipped).map((byte, i) => (i === 100 ? byte ^ 1 : byte)));
+  writeFileSync(
+    flipped,
+    readFileSync(flipped).map((byte, i) => (i === 100 ? byte ^ 1 : byte)),
+  );
   cpSync(join(data, 'tiny'), join(broken, 'bad'), { recursive: true });
   writeFileSync(join(broken, 'bad/saved_model.pb'), 'this is no model');
 
   it.each([
-    ['two outputs and none named', { outputName: undefined }, {}, 2, /output: the model has 2 of them \("logits", "relu"\); name one/],
-    ['an input that is not there', { input: 'pixels' }, {}, 2, /input "pixels": the model has no such name; it has "images"/],
-    ['a signature that is not there', { signature: 'serve' }, {}, 2, /signature "serve": the model has no such name; it has .*"serving_default"/],
+    [
+      'two outputs and none named',
+      { outputName: undefined },
+      {},
+      2,
+      /output: the model has 2 of them \("logits", "relu"\); name one/,
+    ],
+    [
+      'an input that is not there',
+      { input: 'pixels' },
+      {},
+      2,
+      /input "pixels": the model has no such name; it has "images"/,
+    ],
+    [
+      'a signature that is not there',
+      { signature: 'serve' },
+      {},
+      2,
+      /signature "serve": the model has no such name; it has .*"serving_default"/,
+    ],
     ['a signature with two inputs', { signature: 'two', input: 'a' }, {}, 65, /it also needs the input "b"/],
-    ['a tap inside its functions', {}, { taps: ['Conv2D'] }, 2, /tap "Conv2D": a SavedModel gives no inner values; one of its signature's outputs \("logits", "relu"\) wanted/],
+    [
+      'a tap inside its functions',
+      {},
+      { taps: ['Conv2D'] },
+      2,
+      /tap "Conv2D": a SavedModel gives no inner values; one of its signature's outputs \("logits", "relu"\) wanted/,
+    ],
     ['other classes', {}, { classes: 10 }, 2, /it gives 5 classes; the data has 10/],
-    ['another input shape', {}, { inputShape: [28, 28, 1] }, 2, /its input shape is \[4, 3, 2\]; the data's samples are \[28, 28, 1\]/],
-    ['another digest', { sha256: '0'.repeat(64) }, {}, 65, /the SHA-256 of tiny is [0-9a-f]{64}; the recipe wants 0{64}/],
+    [
+      'another input shape',
+      {},
+      { inputShape: [28, 28, 1] },
+      2,
+      /its input shape is \[4, 3, 2\]; the data's samples are \[28, 28, 1\]/,
+    ],
+    [
+      'another digest',
+      { sha256: '0'.repeat(64) },
+      {},
+      65,
+      /the SHA-256 of tiny is [0-9a-f]{64}; the recipe wants 0{64}/,
+    ],
     ['missing variables', { model: 'torn' }, {}, 65, /TensorFlow cannot run it: .*[Vv]ariable/],
-    ['a variable with a bit turned', { model: 'flipped' }, {}, 65, /it is not a SavedModel that TensorFlow can load: .*(checksum|Checksum)/],
+    [
+      'a variable with a bit turned',
+      { model: 'flipped' },
+      {},
+      65,
+      /it is not a SavedModel that TensorFlow can load: .*(checksum|Checksum)/,
+    ],
     ['a damaged graph', { model: 'bad' }, {}, 65, /it is not a SavedModel that TensorFlow can load/],
-  ] as [string, Partial<TeacherRecipe>, Partial<ExpectedTeacher>, number, RegExp][])('is refused in one line for %s', async (_, fields, expected, exitCode, message) => {
-    const refused = inspect(fields, expected, fields.model === undefined ? data : broken);
-    await expect(refused).rejects.toMatchObject({ name: 'UserError', exitCode, message: expect.stringMatching(message) });
-    await expect(refused).rejects.toMatchObject({ message: expect.not.stringContaining('\n') });
-  });
+  ] as [string, Partial<TeacherRecipe>, Partial<ExpectedTeacher>, number, RegExp][])(
+    'is refused in one line for %s',
+    async (_, fields, expected, exitCode, message) => {
+      const refused = inspect(fields, expected, fields.model === undefined ? data : broken);
+      await expect(refused).rejects.toMatchObject({
+        name: 'UserError',
+        exitCode,
+        message: expect.stringMatching(message),
+      });
+      await expect(refused).rejects.toMatchObject({ message: expect.not.stringContaining('\n') });
+    },
+  );
 
   it('takes no file whose name leads out of its folder', async () => {
     const source = { name: 'tiny', format: 'saved-model' as const, paths: new Map([['variables/../../../x', '/x']]) };
-    await expect(openTeacher(source, async () => backend.tf)).rejects.toMatchObject({ exitCode: 65, message: expect.stringContaining('none of a SavedModel') });
+    await expect(openTeacher(source, async () => backend.tf)).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringContaining('none of a SavedModel'),
+    });
   });
 });

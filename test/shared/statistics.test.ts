@@ -2,14 +2,25 @@
 import { describe, expect, it } from 'vitest';
 import { pairedDifference, spreadOf, tQuantile, wilsonInterval, withinT } from '../../shared/statistics.js';
 
-describe('Student\'s t distribution', () => {
-  it.each([[1, 12.706], [2, 4.303], [3, 3.182], [4, 2.776], [5, 2.571], [9, 2.262], [10, 2.228], [30, 2.042], [120, 1.98]])('has, for %i degrees, 95 %% within %d', (degrees, t) => {
+describe("Student's t distribution", () => {
+  it.each([
+    [1, 12.706],
+    [2, 4.303],
+    [3, 3.182],
+    [4, 2.776],
+    [5, 2.571],
+    [9, 2.262],
+    [10, 2.228],
+    [30, 2.042],
+    [120, 1.98],
+  ])('has, for %i degrees, 95 %% within %d', (degrees, t) => {
     expect(tQuantile(0.95, degrees)).toBeCloseTo(t, 3);
     expect(withinT(t, degrees)).toBeCloseTo(0.95, 4);
   });
 
   it('has nothing within 0 and, far out, all', () => {
-    for (const degrees of [1, 2, 3, 4]) expect([withinT(0, degrees), withinT(1e9, degrees)]).toEqual([0, expect.closeTo(1, 6)]);
+    for (const degrees of [1, 2, 3, 4])
+      expect([withinT(0, degrees), withinT(1e9, degrees)]).toEqual([0, expect.closeTo(1, 6)]);
   });
 });
 

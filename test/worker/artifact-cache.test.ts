@@ -30,7 +30,10 @@ function answering(requests: (string | undefined)[], cut = Infinity) {
 }
 
 function cacheOf(source: string, cacheFolder = temporaryFolder()): { cache: ArtifactCache; folder: string } {
-  return { cache: new ArtifactCache({ cacheFolder, source, token: 'secret', retryMs: 1 }), folder: join(cacheFolder, 'artifacts') };
+  return {
+    cache: new ArtifactCache({ cacheFolder, source, token: 'secret', retryMs: 1 }),
+    folder: join(cacheFolder, 'artifacts'),
+  };
 }
 
 afterEach(() => {
@@ -99,7 +102,9 @@ describe('artifact cache', () => {
   it('serves several caches on one folder at once', async () => {
     const source = await serve(answering([]));
     const folder = temporaryFolder();
-    const paths = await Promise.all([1, 2, 3, 4].map(() => cacheOf(source, folder).cache.fetch({ sha256, bytes: content.length })));
+    const paths = await Promise.all(
+      [1, 2, 3, 4].map(() => cacheOf(source, folder).cache.fetch({ sha256, bytes: content.length })),
+    );
     expect(new Set(paths).size).toBe(1);
     expect(readdirSync(join(folder, 'artifacts'))).toEqual([sha256]);
   });
@@ -130,6 +135,8 @@ describe('artifact cache', () => {
   });
 
   it('refuses a name that is no SHA-256', async () => {
-    await expect(cacheOf('http://127.0.0.1:1/').cache.fetch({ sha256: '../../etc/passwd' })).rejects.toThrow('not a SHA-256');
+    await expect(cacheOf('http://127.0.0.1:1/').cache.fetch({ sha256: '../../etc/passwd' })).rejects.toThrow(
+      'not a SHA-256',
+    );
   });
 });

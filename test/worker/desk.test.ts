@@ -24,8 +24,21 @@ describe('the weights of a lease', () => {
     const [recipe, spec] = [recipeOf(), specOf(6)];
     const { memory } = new Replica(planReplica(spec, recipe.optimizer), { slots: 2 });
     const desk = new Desk(
-      { type: 'begin', session: 1, recipe, spec, teachers: [], manifest, files: new Map(), initialPath: '', memory, slots: 2, trainerSlots: [0] },
-      new MovingControl(readings), () => undefined,
+      {
+        type: 'begin',
+        session: 1,
+        recipe,
+        spec,
+        teachers: [],
+        manifest,
+        files: new Map(),
+        initialPath: '',
+        memory,
+        slots: 2,
+        trainerSlots: [0],
+      },
+      new MovingControl(readings),
+      () => undefined,
     );
     expect(desk.weightsAre(leaseOf({ step: 5 }))).toBe(where);
   });

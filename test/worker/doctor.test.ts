@@ -17,20 +17,41 @@ afterEach(() => {
 });
 
 const gpu = { index: 0, uuid: 'GPU-1', name: 'NVIDIA H200' };
-const works = (tried: Tried, gpuName: string | null = null): Trial => ({ works: true, detail: `${tried} 1.0`, gpu: gpuName });
-const named = (checks: readonly Check[], name: string): Check | undefined => checks.find((check) => check.name === name);
+const works = (tried: Tried, gpuName: string | null = null): Trial => ({
+  works: true,
+  detail: `${tried} 1.0`,
+  gpu: gpuName,
+});
+const named = (checks: readonly Check[], name: string): Check | undefined =>
+  checks.find((check) => check.name === name);
 
 function install(flavour: 'cpu' | 'cuda'): void {
   const folder = nativeFolder(cache, flavour);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, noteFile), JSON.stringify({ flavour, tensorflow: '2.21.0', binding: '4.22.0', node: 'v20', wheel: 'a.whl' }));
+  writeFileSync(
+    join(folder, noteFile),
+    JSON.stringify({ flavour, tensorflow: '2.21.0', binding: '4.22.0', node: 'v20', wheel: 'a.whl' }),
+  );
 }
 
 describe('the doctor', () => {
   it('looks at all that a worker needs, and finds no fault here', async () => {
     const checks = await diagnose({ cache, gpus: [], tryOne: async (tried) => works(tried) });
     expect(checks.map(({ name }) => name)).toEqual([
-      'node', 'wasm simd', 'cores', 'memory', 'gpus', 'backend wasm', 'backend native cpu', 'backend native cuda', 'c++ compiler', 'onnxruntime', 'npm packages', 'cache folder', 'free disk', 'open files',
+      'node',
+      'wasm simd',
+      'cores',
+      'memory',
+      'gpus',
+      'backend wasm',
+      'backend native cpu',
+      'backend native cuda',
+      'c++ compiler',
+      'onnxruntime',
+      'npm packages',
+      'cache folder',
+      'free disk',
+      'open files',
     ]);
     expect(checks.filter(({ state }) => state === 'fail')).toEqual([]);
   });
@@ -47,7 +68,12 @@ describe('the doctor', () => {
       },
     });
     expect(tried).toEqual(['wasm', 'cpu']);
-    expect(named(checks, 'backend native cpu')).toEqual({ name: 'backend native cpu', state: 'fail', finding: 'libstdc++ is too old', wish: 'run stillhouse backend install cpu --force' });
+    expect(named(checks, 'backend native cpu')).toEqual({
+      name: 'backend native cpu',
+      state: 'fail',
+      finding: 'libstdc++ is too old',
+      wish: 'run stillhouse backend install cpu --force',
+    });
     expect(named(checks, 'backend native cuda')).toMatchObject({ state: 'ok', finding: 'not installed' });
   });
 
@@ -59,9 +85,15 @@ describe('the doctor', () => {
   it('does not call a CUDA build sound that gets no GPU where there is one', async () => {
     install('cuda');
     const blind = await diagnose({ cache, gpus: [gpu], tryOne: async (tried) => works(tried) });
-    expect(named(blind, 'backend native cuda')).toMatchObject({ state: 'fail', finding: 'loads (cuda 1.0) and gets no GPU' });
+    expect(named(blind, 'backend native cuda')).toMatchObject({
+      state: 'fail',
+      finding: 'loads (cuda 1.0) and gets no GPU',
+    });
     const sound = await diagnose({ cache, gpus: [gpu], tryOne: async (tried) => works(tried, 'NVIDIA H200') });
-    expect(named(sound, 'backend native cuda')).toMatchObject({ state: 'ok', finding: 'works (cuda 1.0, on NVIDIA H200)' });
+    expect(named(sound, 'backend native cuda')).toMatchObject({
+      state: 'ok',
+      finding: 'works (cuda 1.0, on NVIDIA H200)',
+    });
   });
 
   it('fails a cache folder that cannot be written', async () => {
@@ -81,7 +113,10 @@ describe('the doctor', () => {
   });
 
   it('warns when CUDA_VISIBLE_DEVICES hides every GPU', () => {
-    expect(checkGpus([gpu], '7')).toMatchObject({ state: 'warn', finding: expect.stringContaining('CUDA_VISIBLE_DEVICES=7') });
+    expect(checkGpus([gpu], '7')).toMatchObject({
+      state: 'warn',
+      finding: expect.stringContaining('CUDA_VISIBLE_DEVICES=7'),
+    });
     expect(checkGpus([gpu], '0')).toEqual({ name: 'gpus', state: 'ok', finding: '1 of 1 visible: 0 NVIDIA H200' });
   });
 

@@ -7,7 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { decodeUp, encodeFrame, sendFrame } from '../../shared/protocol/codec.js';
-import { limits, type Device, type DownMessage, type Lease, type Up, type UpMessage } from '../../shared/protocol/messages.js';
+import {
+  limits,
+  type Device,
+  type DownMessage,
+  type Lease,
+  type Up,
+  type UpMessage,
+} from '../../shared/protocol/messages.js';
 import { checksumOf } from '../../shared/protocol/checksum.js';
 import { split } from '../../shared/protocol/chunks.js';
 import type { Manifest } from '../../shared/data/manifest.js';
@@ -41,13 +48,23 @@ export function specOf(size: number): StudentSpec {
 }
 
 export function initialWeights(spec: StudentSpec): Map<string, Float32Array> {
-  return new Map(spec.weights.map(({ name, shape, kind }) => [name, Float32Array.from({ length: shape[0] ?? 0 }, (_, i) => (kind === 'variance' ? 1 : Math.sin(i)))]));
+  return new Map(
+    spec.weights.map(({ name, shape, kind }) => [
+      name,
+      Float32Array.from({ length: shape[0] ?? 0 }, (_, i) => (kind === 'variance' ? 1 : Math.sin(i))),
+    ]),
+  );
 }
 
 export function recipeOf(overrides: Record<string, unknown> = {}): Recipe {
   return recipeSchema.parse({
-    student: { builtin: 'mlp' }, losses: { crossEntropy: { weight: 1 } }, data: { train: { format: 'npy', inputs: 'x.npy' } },
-    optimizer: { name: 'sgd', learningRate: 0.5 }, batch: { size: 10, micro: 3 }, epochs: 1, ...overrides,
+    student: { builtin: 'mlp' },
+    losses: { crossEntropy: { weight: 1 } },
+    data: { train: { format: 'npy', inputs: 'x.npy' } },
+    optimizer: { name: 'sgd', learningRate: 0.5 },
+    batch: { size: 10, micro: 3 },
+    epochs: 1,
+    ...overrides,
   });
 }
 
@@ -58,7 +75,9 @@ export const manifest: Manifest = {
   preprocess: null,
 };
 
-/** Gradient i of a micro-batch: sum over its samples of sin(id + i) times the weight, plus 1. Rows are the samples' ids. */
+/**
+ * Gradient i of a micro-batch: sum over its samples of sin(id + i) times the weight, plus 1. Rows are the samples' ids.
+ */
 export class FakeCompute implements RunCompute {
   readonly classes = 2;
   readonly specialties: ReadonlyMap<string, readonly number[]> = new Map();
@@ -80,15 +99,20 @@ export class FakeCompute implements RunCompute {
       this.events.push(`gradients ${Array.from(inputs).join(',')}`);
       if (inputs.includes(-1)) return { hasGradient: false, sums: { samples: rows }, moments: null };
       const divisor = step.divisors.crossEntropy ?? 1;
-      for (let i = 0; i < out.length; i++) out[i] = inputs.reduce((sum, id) => sum + (Math.sin(id + i) * (this.weights[i] ?? 0) + 1) / divisor, 0);
+      for (let i = 0; i < out.length; i++)
+        out[i] = inputs.reduce((sum, id) => sum + (Math.sin(id + i) * (this.weights[i] ?? 0) + 1) / divisor, 0);
       const mean = inputs.reduce((sum, id) => sum + id, 0) / rows;
       const m2 = inputs.reduce((sum, id) => sum + (id - mean) ** 2, 0);
       return {
-        hasGradient: true, sums: { samples: rows, crossEntropy: mean * rows, 'crossEntropy.count': rows },
+        hasGradient: true,
+        sums: { samples: rows, crossEntropy: mean * rows, 'crossEntropy.count': rows },
         moments: this.hasNorm ? { counts: [rows], values: Float64Array.from([mean, mean + 1, m2, m2]) } : null,
       };
     },
-    outputs: (inputs) => ({ logits: Float32Array.from([...inputs].flatMap((id) => (id % 2 === 0 ? [1, 0] : [0, 1]))), exits: new Map() }),
+    outputs: (inputs) => ({
+      logits: Float32Array.from([...inputs].flatMap((id) => (id % 2 === 0 ? [1, 0] : [0, 1]))),
+      exits: new Map(),
+    }),
   };
 
   async trainBatch(epoch: number, from: number, to: number, _dropped?: readonly string[]): Promise<MicroBatch> {
@@ -100,7 +124,10 @@ export class FakeCompute implements RunCompute {
     return batchOf(from, to);
   }
 
-  async teacherLogits(batch: MicroBatch, _dropped?: readonly string[]): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
+  async teacherLogits(
+    batch: MicroBatch,
+    _dropped?: readonly string[],
+  ): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
     const wrong = Float32Array.from([...batch.inputs].flatMap(() => [1, 0]));
     return { teachers: new Map([['wide', wrong]]), ensemble: this.student.outputs(batch.inputs, batch.rows).logits };
   }
@@ -124,8 +151,17 @@ export const device: Device = { backend: 'wasm', gpu: null, threads: 1, host: 'h
 
 export function leaseOf(overrides: Partial<Lease> = {}): Lease {
   return {
-    id: 1, kind: 'train', step: 0, epoch: 0, from: 0, to: 10, microBatches: 4, block: { level: 2, index: 0 },
-    divisors: { crossEntropy: 10 }, scalars: {}, ...overrides,
+    id: 1,
+    kind: 'train',
+    step: 0,
+    epoch: 0,
+    from: 0,
+    to: 10,
+    microBatches: 4,
+    block: { level: 2, index: 0 },
+    divisors: { crossEntropy: 10 },
+    scalars: {},
+    ...overrides,
   };
 }
 
@@ -141,7 +177,9 @@ export class Peer {
       this.received.push(decodeUp(data));
       this.wake();
     });
-    this.closed = new Promise((resolve) => socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
+    this.closed = new Promise((resolve) =>
+      socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })),
+    );
   }
 
   send(message: DownMessage, payload?: Uint8Array): void {
@@ -205,7 +243,9 @@ export class FakeCoordinator {
       this.upgrades.push({ authorization, protocol: request.headers['sec-websocket-protocol'] });
       if (options.token !== undefined && authorization !== `Bearer ${options.token}`) {
         const body = JSON.stringify({ error: 'the token is wrong' });
-        return void socket.end(`HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`);
+        return void socket.end(
+          `HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+        );
       }
       this.sockets.handleUpgrade(request, socket, head, (accepted) => {
         this.peers.push(new Peer(accepted));
@@ -248,10 +288,21 @@ export class FakeCoordinator {
     const json = (value: unknown): { sha256: string; bytes: number } => this.add(Buffer.from(JSON.stringify(value)));
     const fresh = new Replica(this.replica.plan, { slots: 0 });
     fresh.loadWeights(initialWeights(this.spec));
-    const snapshot = options.snapshot === false ? null : { ...this.add(Uint8Array.from(this.replica.state())), step: this.step };
+    const snapshot =
+      options.snapshot === false ? null : { ...this.add(Uint8Array.from(this.replica.state())), step: this.step };
     peer.send({
-      type: 'welcome', ...this.envelope(), nonce: this.nonce, worker: 'w1', recipe: this.recipe, recipeDigest: sha256Of(Buffer.from(JSON.stringify(this.recipe))),
-      student: json(this.spec), teachers: [], manifest: json(manifest), initial: this.add(Uint8Array.from(fresh.state())), snapshot, heartbeatMs: this.heartbeatMs,
+      type: 'welcome',
+      ...this.envelope(),
+      nonce: this.nonce,
+      worker: 'w1',
+      recipe: this.recipe,
+      recipeDigest: sha256Of(Buffer.from(JSON.stringify(this.recipe))),
+      student: json(this.spec),
+      teachers: [],
+      manifest: json(manifest),
+      initial: this.add(Uint8Array.from(fresh.state())),
+      snapshot,
+      heartbeatMs: this.heartbeatMs,
     });
   }
 
@@ -263,15 +314,27 @@ export class FakeCoordinator {
   commit(peer: Peer, bytes: Uint8Array, momentCounts: number[], options: { corrupt?: boolean } = {}): void {
     this.replica.slotBytes(0).set(bytes);
     const digest = this.replica.hashSlot(0);
-    const scalars = { skip: false, update: this.step + 1, clip: 1, groups: [{ learningRate: 0.5, weightDecay: 0, momentum: 0 }], ema: 0 };
+    const scalars = {
+      skip: false,
+      update: this.step + 1,
+      clip: 1,
+      groups: [{ learningRate: 0.5, weightDecay: 0, momentum: 0 }],
+      ema: 0,
+    };
     const sent = Uint8Array.from(bytes);
     if (options.corrupt === true) sent[3] = (sent[3] ?? 0) ^ 1;
     const isInline = bytes.length <= limits.chunkBytes;
-    peer.send({ type: 'commit', ...this.envelope(), scalars, compression: 'none', bytes: bytes.length, digest, momentCounts }, isInline ? sent : undefined);
+    peer.send(
+      { type: 'commit', ...this.envelope(), scalars, compression: 'none', bytes: bytes.length, digest, momentCounts },
+      isInline ? sent : undefined,
+    );
     if (!isInline) {
       for (const { offset, length } of split(bytes.length)) {
         const payload = sent.subarray(offset, offset + length);
-        peer.send({ type: 'commitChunk', ...this.envelope(), offset, total: bytes.length, checksum: checksumOf(payload) }, payload);
+        peer.send(
+          { type: 'commitChunk', ...this.envelope(), offset, total: bytes.length, checksum: checksumOf(payload) },
+          payload,
+        );
       }
     }
     this.replica.apply(scalars, 0, this.replica.readMoments(0, momentCounts));
@@ -293,11 +356,17 @@ export class FakeCoordinator {
 /** The link on this thread, in place of its own. */
 export function startLinkHere(start: LinkStart, extra: Partial<ConstructorParameters<typeof Link>[0]> = {}): LinkPort {
   const listeners: ((message: ToTrainer) => void)[] = [];
-  const toTrainer = (message: ToTrainer): void => void setImmediate(() => listeners.forEach((listener) => listener(message)));
+  const toTrainer = (message: ToTrainer): void =>
+    void setImmediate(() => listeners.forEach((listener) => listener(message)));
   const link = new Link({ ...start, toTrainer, backOffMs: { first: 1, longest: 5 }, ...extra });
   const failed = new Promise<never>((_resolve, reject) => {
     void link.run().then((ending: Ending) => toTrainer({ type: 'end', ...ending }), reject);
   });
   failed.catch(() => undefined);
-  return { post: (message) => void setImmediate(() => link.hear(message)), onMessage: (listener) => void listeners.push(listener), failed, close: async () => undefined };
+  return {
+    post: (message) => void setImmediate(() => link.hear(message)),
+    onMessage: (listener) => void listeners.push(listener),
+    failed,
+    close: async () => undefined,
+  };
 }

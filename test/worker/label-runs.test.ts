@@ -1,4 +1,7 @@
-/** Runs with the label cache, cold and warm, over real teachers: the same bits, and no teacher at work where labels are kept. */
+/**
+ * Runs with the label cache, cold and warm, over real teachers: the same bits, and no teacher at work where labels are
+ * kept.
+ */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -29,8 +32,14 @@ const isLabelLine = (line: string): boolean => line.startsWith('labels:');
 
 type Finished = Awaited<ReturnType<typeof whole>>;
 
-/** With 2 workers and nothing kept, then with 3 and all kept, then with 1 that keeps nothing: the same bits, and teachers at work where they must be. */
-async function sameBits(run: PreparedRun, options: { readonly labels: LabelHome; readonly workerLabels: () => LabelHome }): Promise<{ cold: Finished; warm: Finished }> {
+/**
+ * With 2 workers and nothing kept, then with 3 and all kept, then with 1 that keeps nothing: the same bits, and
+ * teachers at work where they must be.
+ */
+async function sameBits(
+  run: PreparedRun,
+  options: { readonly labels: LabelHome; readonly workerLabels: () => LabelHome },
+): Promise<{ cold: Finished; warm: Finished }> {
   const cold = await whole(run, 2, options);
   const forward = vi.spyOn(Ensemble.prototype, 'labels');
   const warm = await whole(run, 3, options);
@@ -44,24 +53,33 @@ async function sameBits(run: PreparedRun, options: { readonly labels: LabelHome;
 
 describe('a run with a label cache', () => {
   it.each([
-    ['float32', /^$/], ['float16', /^labels: float16, \d+ bytes a sample, each number within 1\/2048/], ['top-k', /^labels: top-2 with tail mass/],
-  ])('of precision %s has the same bits cold, warm, without a cache, and with any number of workers', async (precision, bound) => {
-    const run = await prepared(student, { labels: { precision, k: 2 } });
-    const of = (cache: boolean): PreparedRun => ({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache } } });
-    const home = homeOf();
-    const options = { labels: home, workerLabels: homeOf };
-    const cold = await whole(of(true), 2, options);
-    const forward = vi.spyOn(Ensemble.prototype, 'labels');
-    const warm = await whole(of(true), 3, options);
-    expect(forward).not.toHaveBeenCalled();
-    const none = await whole(of(false), 1);
-    expect(forward).toHaveBeenCalled();
-    expect([warm.summary.digest, none.summary.digest]).toEqual([cold.summary.digest, cold.summary.digest]);
-    expect(curve(warm.lines)).toEqual(curve(cold.lines));
-    const [lines, again] = [cold, warm].map(({ said }) => said.filter(isLabelLine));
-    expect(lines?.join('\n')).toMatch(bound);
-    expect(again).toEqual([...(lines ?? []), `labels: ${samples} of ${samples} read from the cache`]);
-  }, 60_000);
+    ['float32', /^$/],
+    ['float16', /^labels: float16, \d+ bytes a sample, each number within 1\/2048/],
+    ['top-k', /^labels: top-2 with tail mass/],
+  ])(
+    'of precision %s has the same bits cold, warm, without a cache, and with any number of workers',
+    async (precision, bound) => {
+      const run = await prepared(student, { labels: { precision, k: 2 } });
+      const of = (cache: boolean): PreparedRun => ({
+        ...run,
+        recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache } },
+      });
+      const home = homeOf();
+      const options = { labels: home, workerLabels: homeOf };
+      const cold = await whole(of(true), 2, options);
+      const forward = vi.spyOn(Ensemble.prototype, 'labels');
+      const warm = await whole(of(true), 3, options);
+      expect(forward).not.toHaveBeenCalled();
+      const none = await whole(of(false), 1);
+      expect(forward).toHaveBeenCalled();
+      expect([warm.summary.digest, none.summary.digest]).toEqual([cold.summary.digest, cold.summary.digest]);
+      expect(curve(warm.lines)).toEqual(curve(cold.lines));
+      const [lines, again] = [cold, warm].map(({ said }) => said.filter(isLabelLine));
+      expect(lines?.join('\n')).toMatch(bound);
+      expect(again).toEqual([...(lines ?? []), `labels: ${samples} of ${samples} read from the cache`]);
+    },
+    60_000,
+  );
 
   it('keeps the labels of every view: the same bits cold, warm, without a cache, and with any number of workers', async () => {
     const run = await prepared(student);
@@ -70,26 +88,46 @@ describe('a run with a label cache', () => {
     const options = { labels: homeOf(), workerLabels: homeOf };
     const { cold, warm } = await sameBits(views, options);
     expect(cold.said.filter(isLabelLine)).toEqual([]);
-    expect(warm.said.filter(isLabelLine)).toEqual([`labels: ${2 * samples} of ${2 * samples} (2 views of ${samples} samples) read from the cache`]);
+    expect(warm.said.filter(isLabelLine)).toEqual([
+      `labels: ${2 * samples} of ${2 * samples} (2 views of ${samples} samples) read from the cache`,
+    ]);
     expect((await whole(run, 1, options)).said.filter(isLabelLine), 'the samples as they are are others').toEqual([]);
   }, 60_000);
 
   it.each([
     ['one of two teachers for each sample', { subset: 1 }, undefined],
     ['a specialist', {}, [1]],
-  ])('by %s has the same bits cold, warm, without a cache, and with any number of workers', async (_case, rule, specialist) => {
-    const run = await prepared(student);
-    const teachers = run.recipe.teachers.map((teacher) => (teacher.name === 'deep' && specialist !== undefined ? { ...teacher, specialist } : teacher));
-    const routed = await prepareAgain(run, { ...run.recipe, teachers, ensemble: { ...run.recipe.ensemble, ...rule } });
-    const options = { labels: homeOf(), workerLabels: homeOf };
-    const { cold } = await sameBits(routed, options);
-    const plain = await whole(run, 1, options);
-    expect(plain.said.filter(isLabelLine), 'the labels of all teachers are others').toEqual([]);
-    expect(plain.summary.digest).not.toBe(cold.summary.digest);
-  }, 60_000);
+  ])(
+    'by %s has the same bits cold, warm, without a cache, and with any number of workers',
+    async (_case, rule, specialist) => {
+      const run = await prepared(student);
+      const teachers = run.recipe.teachers.map((teacher) =>
+        teacher.name === 'deep' && specialist !== undefined ? { ...teacher, specialist } : teacher,
+      );
+      const routed = await prepareAgain(run, {
+        ...run.recipe,
+        teachers,
+        ensemble: { ...run.recipe.ensemble, ...rule },
+      });
+      const options = { labels: homeOf(), workerLabels: homeOf };
+      const { cold } = await sameBits(routed, options);
+      const plain = await whole(run, 1, options);
+      expect(plain.said.filter(isLabelLine), 'the labels of all teachers are others').toEqual([]);
+      expect(plain.summary.digest).not.toBe(cold.summary.digest);
+    },
+    60_000,
+  );
 
   it('keeps the logits of each teacher where a temperature changes, and never softens a mixture again', async () => {
-    const run = await prepared(student, { losses: { crossEntropy: { weight: 0.6 }, response: { weight: 0.4, temperature: { from: 4, to: 1 } }, decoupled: { weight: 0.1, temperature: 2 }, logitMse: { weight: 0.01 } }, ensemble: { combine: 'probabilities', allowChance: true } });
+    const run = await prepared(student, {
+      losses: {
+        crossEntropy: { weight: 0.6 },
+        response: { weight: 0.4, temperature: { from: 4, to: 1 } },
+        decoupled: { weight: 0.1, temperature: 2 },
+        logitMse: { weight: 0.01 },
+      },
+      ensemble: { combine: 'probabilities', allowChance: true },
+    });
     const home = homeOf();
     const cold = await whole(run, 2, { labels: home, workerLabels: homeOf });
     const forward = vi.spyOn(Ensemble.prototype, 'labels');
@@ -111,14 +149,30 @@ describe('a run with a label cache', () => {
       const number = shelf?.plan.locate(id) ?? 0;
       (await shelf?.open(0, number))?.read(id - (shelf?.plan.blocks[number]?.first ?? 0), out, id * classes);
     }
-    await writeNpz(join(run.recipeFolder, 'labels.npz'), [{ name: 'logits', dims: [samples, classes], pieces: [out] }, { name: 'temperature', dims: [1], pieces: [Float32Array.of(3)] }]);
-    const alone = await prepareAgain(run, { ...run.recipe, teachers: [], labels: { ...run.recipe.labels, from: 'labels.npz' } });
+    await writeNpz(join(run.recipeFolder, 'labels.npz'), [
+      { name: 'logits', dims: [samples, classes], pieces: [out] },
+      { name: 'temperature', dims: [1], pieces: [Float32Array.of(3)] },
+    ]);
+    const alone = await prepareAgain(run, {
+      ...run.recipe,
+      teachers: [],
+      labels: { ...run.recipe.labels, from: 'labels.npz' },
+    });
     expect(alone.teachers).toEqual([]);
     expect((await whole(alone, 2)).summary.digest).toBe(taught.summary.digest);
     expect(alone.recipeDigest).not.toBe(run.recipeDigest);
     const softened = { crossEntropy: { weight: 0.6, labelSmoothing: 0 }, response: { weight: 0.4, temperature: 2 } };
-    await expect(prepareAgain(run, { ...run.recipe, teachers: [], losses: softened, labels: { ...run.recipe.labels, from: 'labels.npz' } })).rejects.toMatchObject({ exitCode: 2, message: /softened at temperature 3; a loss wants them at 2/ });
-    await expect(prepareAgain(run, { ...run.recipe, labels: { ...run.recipe.labels, from: 'train.npz' } })).rejects.toMatchObject({ exitCode: 2, message: /train.npz: no such file/ });
+    await expect(
+      prepareAgain(run, {
+        ...run.recipe,
+        teachers: [],
+        losses: softened,
+        labels: { ...run.recipe.labels, from: 'labels.npz' },
+      }),
+    ).rejects.toMatchObject({ exitCode: 2, message: /softened at temperature 3; a loss wants them at 2/ });
+    await expect(
+      prepareAgain(run, { ...run.recipe, labels: { ...run.recipe.labels, from: 'train.npz' } }),
+    ).rejects.toMatchObject({ exitCode: 2, message: /train.npz: no such file/ });
   }, 60_000);
 
   it('computes damaged blocks again, with one line each, to the same bits', async () => {

@@ -1,4 +1,7 @@
-/** Workers that only label, over loopback, with real teachers: on a coordinator that only makes labels, and beside training. */
+/**
+ * Workers that only label, over loopback, with real teachers: on a coordinator that only makes labels, and beside
+ * training.
+ */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -27,14 +30,26 @@ function homeOf(): LabelHome {
   return { folder, maxBytes: 2 ** 30 };
 }
 
-async function labeller(port: number, overrides: { token?: string; stop?: AbortSignal; waitSeconds?: number; backend?: 'native' } = {}): Promise<{ code: number; said: string[] }> {
+async function labeller(
+  port: number,
+  overrides: { token?: string; stop?: AbortSignal; waitSeconds?: number; backend?: 'native' } = {},
+): Promise<{ code: number; said: string[] }> {
   const said: string[] = [];
   const controller = new AbortController();
   stops.push(controller);
   const { tf } = await openWasm();
   const code = await runLabelWorker({
-    url: `ws://127.0.0.1:${port}`, token: 'secret', cacheFolder: homeOf().folder, home: homeOf(), waitSeconds: 5, local: false, stop: controller.signal,
-    log: (line) => void said.push(line), backend: 'wasm', openTensorFlow: async () => tf, ...overrides,
+    url: `ws://127.0.0.1:${port}`,
+    token: 'secret',
+    cacheFolder: homeOf().folder,
+    home: homeOf(),
+    waitSeconds: 5,
+    local: false,
+    stop: controller.signal,
+    log: (line) => void said.push(line),
+    backend: 'wasm',
+    openTensorFlow: async () => tf,
+    ...overrides,
   });
   return { code, said };
 }
@@ -46,7 +61,15 @@ function labelling(run: PreparedRun, labels: LabelHome, out?: string) {
   });
   const stop = new AbortController();
   const said: string[] = [];
-  const result = makeLabels(run, { listen: { host: '127.0.0.1', port: 0 }, token: 'secret', labels, out, stopSignal: stop.signal, say: (line) => void said.push(line), onListening: listening });
+  const result = makeLabels(run, {
+    listen: { host: '127.0.0.1', port: 0 },
+    token: 'secret',
+    labels,
+    out,
+    stopSignal: stop.signal,
+    say: (line) => void said.push(line),
+    onListening: listening,
+  });
   result.catch(() => undefined);
   return { port, result, stop, said };
 }
@@ -63,7 +86,11 @@ describe('workers that only label', () => {
     const forward = vi.spyOn(Ensemble.prototype, 'labels');
     const reading = await whole(run, 1, { labels: home });
     expect(forward).not.toHaveBeenCalled();
-    const alone = await prepareAgain(run, { ...run.recipe, teachers: [], labels: { ...run.recipe.labels, from: 'labels.npz' } });
+    const alone = await prepareAgain(run, {
+      ...run.recipe,
+      teachers: [],
+      labels: { ...run.recipe.labels, from: 'labels.npz' },
+    });
     const fromFile = await whole(alone, 1);
     expect([reading.summary.digest, fromFile.summary.digest]).toEqual([live.summary.digest, live.summary.digest]);
   }, 60_000);
@@ -83,11 +110,17 @@ describe('workers that only label', () => {
     await expect(labeller(9, { waitSeconds: 0 })).rejects.toMatchObject({ exitCode: 69 });
   });
 
-  it('are refused without the token, or on another backend than the recipe\'s', async () => {
+  it("are refused without the token, or on another backend than the recipe's", async () => {
     const run = await prepared(student, { numerics: { backend: 'wasm' } });
     const { port, result, stop } = labelling(run, homeOf());
-    await expect(labeller(await port, { token: 'wrong' })).rejects.toMatchObject({ exitCode: 77, message: expect.stringContaining('token') });
-    await expect(labeller(await port, { backend: 'native' })).rejects.toMatchObject({ exitCode: 77, message: expect.stringContaining('--backend wasm') });
+    await expect(labeller(await port, { token: 'wrong' })).rejects.toMatchObject({
+      exitCode: 77,
+      message: expect.stringContaining('token'),
+    });
+    await expect(labeller(await port, { backend: 'native' })).rejects.toMatchObject({
+      exitCode: 77,
+      message: expect.stringContaining('--backend wasm'),
+    });
     stop.abort('enough');
     await expect(result).rejects.toMatchObject({ exitCode: 75, message: expect.stringContaining('enough') });
   }, 60_000);
@@ -98,7 +131,11 @@ describe('workers that only label', () => {
     const waiting: PreparedRun = { ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, wait: true } } };
     const opened = vi.spyOn(Ensemble, 'open');
     let help: Promise<{ code: number }> | null = null;
-    const trained = await whole(waiting, 2, { labels: homeOf(), workerLabels: homeOf, onListening: (port) => (help = labeller(port)) });
+    const trained = await whole(waiting, 2, {
+      labels: homeOf(),
+      workerLabels: homeOf,
+      onListening: (port) => (help = labeller(port)),
+    });
     expect(trained.summary.digest).toBe(live.summary.digest);
     expect(opened).toHaveBeenCalledTimes(1);
     expect(await help).toMatchObject({ code: 0 });
@@ -108,16 +145,25 @@ describe('workers that only label', () => {
     const run = await prepared(student);
     const stop = new AbortController();
     let help: Promise<{ code: number }> | null = null;
-    const trained = await whole(run, 1, { labels: homeOf(), onListening: (port) => {
-      help = labeller(port, { stop: stop.signal });
-      stop.abort('killed');
-    } });
+    const trained = await whole(run, 1, {
+      labels: homeOf(),
+      onListening: (port) => {
+        help = labeller(port, { stop: stop.signal });
+        stop.abort('killed');
+      },
+    });
     expect(await help).toMatchObject({ code: 75 });
     expect(trained.summary.digest).toBe((await whole(run, 1)).summary.digest);
   }, 60_000);
 
-  it.each([['no loss on soft labels', { losses: { crossEntropy: { weight: 1 } } }, /response with a teacher wanted/], ['labels that are not kept', { labels: { cache: false } }, /labels.cache: false given/]])('have nothing to do for %s', async (_case, overrides, message) => {
+  it.each([
+    ['no loss on soft labels', { losses: { crossEntropy: { weight: 1 } } }, /response with a teacher wanted/],
+    ['labels that are not kept', { labels: { cache: false } }, /labels.cache: false given/],
+  ])('have nothing to do for %s', async (_case, overrides, message) => {
     const run = await prepared(student, overrides);
-    await expect(labelling(run, homeOf()).result).rejects.toMatchObject({ exitCode: 2, message: expect.stringMatching(message) });
+    await expect(labelling(run, homeOf()).result).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(message),
+    });
   });
 });

@@ -21,7 +21,13 @@ describe('link thread', () => {
       blocked.push({ from, to: performance.now() });
     };
     const exit = runWorker({
-      url, token: null, cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 5, log: () => undefined,
+      url,
+      token: null,
+      cacheFolder: temporaryFolder(),
+      threads: 1,
+      local: false,
+      waitSeconds: 5,
+      log: () => undefined,
       backend: { ...device, name: 'wasm', open: async () => compute },
     });
     const peer = await coordinator.worker();
@@ -34,7 +40,7 @@ describe('link thread', () => {
       expect(message.stateHash).toBe(coordinator.replica.hashState());
       peer.send({ type: 'pull', ...coordinator.envelope(), lease: id });
       const bytes = new Uint8Array(message.bytes);
-      for (let received = 0; received < bytes.length; ) {
+      for (let received = 0; received < bytes.length;) {
         const chunk = await peer.next('chunk');
         bytes.set(chunk.payload, chunk.message.offset);
         received += chunk.payload.length;

@@ -4,7 +4,17 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { runWorker, type WorkerOptions } from '../../worker/worker.js';
 import { connect } from '../../worker/connection.js';
-import { FakeCompute, FakeCoordinator, device, recipeOf, specOf, startLinkHere, temporaryFolder, type FakeCoordinatorOptions, type Peer } from './fakes.js';
+import {
+  FakeCompute,
+  FakeCoordinator,
+  device,
+  recipeOf,
+  specOf,
+  startLinkHere,
+  temporaryFolder,
+  type FakeCoordinatorOptions,
+  type Peer,
+} from './fakes.js';
 
 const opened: { close(): Promise<void> }[] = [];
 const stops: AbortController[] = [];
@@ -24,7 +34,11 @@ interface Rig {
   readonly cacheFolder: string;
 }
 
-async function start(options: FakeCoordinatorOptions & { token?: string } = {}, extra: Partial<WorkerOptions> = {}, link = {}): Promise<Rig> {
+async function start(
+  options: FakeCoordinatorOptions & { token?: string } = {},
+  extra: Partial<WorkerOptions> = {},
+  link = {},
+): Promise<Rig> {
   const coordinator = new FakeCoordinator(options);
   opened.push(coordinator);
   const url = await coordinator.listen();
@@ -35,8 +49,16 @@ async function start(options: FakeCoordinatorOptions & { token?: string } = {}, 
   const cacheFolder = temporaryFolder();
   const exit = runWorker(
     {
-      url, token: null, cacheFolder, threads: 1, local: false, waitSeconds: 5, stop: stop.signal, log: (line) => void log.push(line),
-      backend: { ...device, name: 'wasm', open: async () => compute }, ...extra,
+      url,
+      token: null,
+      cacheFolder,
+      threads: 1,
+      local: false,
+      waitSeconds: 5,
+      stop: stop.signal,
+      log: (line) => void log.push(line),
+      backend: { ...device, name: 'wasm', open: async () => compute },
+      ...extra,
     },
     (linkStart) => startLinkHere(linkStart, link),
   ).catch((error: unknown) => error);
@@ -58,7 +80,11 @@ async function step(coordinator: FakeCoordinator, peer: Peer, id: number): Promi
   coordinator.lease(peer, { id });
   const { message: offer, payload } = await peer.next('offer');
   expect(offer).toMatchObject({ lease: id, step: coordinator.step, stateHash: coordinator.replica.hashState() });
-  coordinator.commit(peer, offer.bytes === payload.length ? payload : await pull(coordinator, peer, id), offer.momentCounts);
+  coordinator.commit(
+    peer,
+    offer.bytes === payload.length ? payload : await pull(coordinator, peer, id),
+    offer.momentCounts,
+  );
   coordinator.release(peer);
 }
 
@@ -78,7 +104,12 @@ describe('link', () => {
     const { coordinator, compute, exit, cacheFolder } = await start({ token: 'secret' }, { token: 'secret' });
     const peer = await coordinator.worker();
     const hello = await peer.next('hello');
-    expect(hello.message).toMatchObject({ protocol: 1, device: { backend: 'wasm', gpu: null, threads: 1, version: '0' }, recipeDigest: null, held: null });
+    expect(hello.message).toMatchObject({
+      protocol: 1,
+      device: { backend: 'wasm', gpu: null, threads: 1, version: '0' },
+      recipeDigest: null,
+      held: null,
+    });
     expect(coordinator.upgrades).toEqual([{ authorization: 'Bearer secret', protocol: 'stillhouse.v1' }]);
     coordinator.welcome(peer);
     const { message } = await peer.next('ready');
@@ -165,7 +196,11 @@ describe('link', () => {
     const peer = await ready(coordinator);
     compute.onGradient = () => compute.weights.fill(Number.NaN);
     coordinator.lease(peer, { id: 1 });
-    expect((await peer.next('failed')).message).toMatchObject({ lease: 1, microBatch: 0, reason: 'the gradient is not finite' });
+    expect((await peer.next('failed')).message).toMatchObject({
+      lease: 1,
+      microBatch: 0,
+      reason: 'the gradient is not finite',
+    });
   });
 });
 
@@ -208,7 +243,15 @@ describe('link, when the connection breaks', () => {
     coordinator.lease(first, { id: 1 });
     const { message: offer } = await first.next('offer');
     const bytes = await pull(coordinator, first, 1);
-    first.send({ type: 'commit', ...coordinator.envelope(), scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 }, compression: 'none', bytes: bytes.length, digest: offer.digest, momentCounts: offer.momentCounts });
+    first.send({
+      type: 'commit',
+      ...coordinator.envelope(),
+      scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 },
+      compression: 'none',
+      bytes: bytes.length,
+      digest: offer.digest,
+      momentCounts: offer.momentCounts,
+    });
     await new Promise((resolve) => setImmediate(resolve));
     first.socket.terminate();
     const second = await coordinator.worker();
@@ -229,7 +272,18 @@ describe('link, when the connection breaks', () => {
     const stateHash = coordinator.replica.hashState();
     coordinator.release(peer);
     coordinator.step = 0;
-    peer.send({ type: 'commit', ...coordinator.envelope(), scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 }, compression: 'none', bytes: payload.length, digest: offer.digest, momentCounts: offer.momentCounts }, payload);
+    peer.send(
+      {
+        type: 'commit',
+        ...coordinator.envelope(),
+        scalars: { skip: false, update: 1, clip: 1, groups: [], ema: 0 },
+        compression: 'none',
+        bytes: payload.length,
+        digest: offer.digest,
+        momentCounts: offer.momentCounts,
+      },
+      payload,
+    );
     coordinator.release(peer, stateHash);
     await step(coordinator, peer, 2);
   });
@@ -261,11 +315,18 @@ describe('link, when the connection breaks', () => {
   });
 
   it.each([
-    ['its state differs from the coordinator', (coordinator: FakeCoordinator, peer: Peer, bytes: Uint8Array) => {
-      coordinator.commit(peer, bytes, [10]);
-      coordinator.release(peer, 'f'.repeat(16));
-    }],
-    ['the coordinator asks for it', (coordinator: FakeCoordinator, peer: Peer) => peer.send({ type: 'resync', ...coordinator.envelope(), reason: 'differs' })],
+    [
+      'its state differs from the coordinator',
+      (coordinator: FakeCoordinator, peer: Peer, bytes: Uint8Array) => {
+        coordinator.commit(peer, bytes, [10]);
+        coordinator.release(peer, 'f'.repeat(16));
+      },
+    ],
+    [
+      'the coordinator asks for it',
+      (coordinator: FakeCoordinator, peer: Peer) =>
+        peer.send({ type: 'resync', ...coordinator.envelope(), reason: 'differs' }),
+    ],
   ])('starts from a snapshot again when %s', async (_case, act) => {
     const { coordinator } = await start();
     const first = await ready(coordinator);
@@ -326,11 +387,21 @@ describe('link, when the connection breaks', () => {
     ['text', (peer: Peer) => peer.socket.send('hello')],
     ['a broken header', (peer: Peer) => peer.socket.send(Buffer.from([255, 255, 255, 255, 1]))],
     ['a release without its commit', (peer: Peer, coordinator: FakeCoordinator) => coordinator.release(peer)],
-    ['a chunk of no commit', (peer: Peer, coordinator: FakeCoordinator) => peer.send({ type: 'commitChunk', ...coordinator.envelope(), offset: 0, total: 4, checksum: 0 }, new Uint8Array(4))],
-    ['a commit of a step to come', (peer: Peer, coordinator: FakeCoordinator) => {
-      coordinator.step = 5;
-      coordinator.commit(peer, Uint8Array.from(coordinator.replica.slotBytes(0)), [0]);
-    }],
+    [
+      'a chunk of no commit',
+      (peer: Peer, coordinator: FakeCoordinator) =>
+        peer.send(
+          { type: 'commitChunk', ...coordinator.envelope(), offset: 0, total: 4, checksum: 0 },
+          new Uint8Array(4),
+        ),
+    ],
+    [
+      'a commit of a step to come',
+      (peer: Peer, coordinator: FakeCoordinator) => {
+        coordinator.step = 5;
+        coordinator.commit(peer, Uint8Array.from(coordinator.replica.slotBytes(0)), [0]);
+      },
+    ],
   ])('closes on %s', async (_case, act) => {
     const { coordinator } = await start();
     const peer = await ready(coordinator);
@@ -391,9 +462,18 @@ describe('link, at the end', () => {
 
   it.each([
     ['a wrong token', { token: 'right' }, {}, 77, 'the token is wrong'],
-    ['a backend that the recipe does not want', {}, { backend: { ...device, name: 'native' as const, open: async () => new FakeCompute() } }, 77, 'the recipe wants wasm'],
+    [
+      'a backend that the recipe does not want',
+      {},
+      { backend: { ...device, name: 'native' as const, open: async () => new FakeCompute() } },
+      77,
+      'the recipe wants wasm',
+    ],
   ])('ends in one line on %s', async (_case, options, extra, exitCode, text) => {
-    const { coordinator, exit } = await start({ ...options, recipe: recipeOf({ numerics: { backend: 'wasm' } }) }, { backend: { ...device, name: 'wasm', open: async () => new FakeCompute() }, ...extra });
+    const { coordinator, exit } = await start(
+      { ...options, recipe: recipeOf({ numerics: { backend: 'wasm' } }) },
+      { backend: { ...device, name: 'wasm', open: async () => new FakeCompute() }, ...extra },
+    );
     void coordinator.worker().then(async (peer) => {
       await peer.next('hello');
       coordinator.welcome(peer);
@@ -419,7 +499,13 @@ describe('link, at the end', () => {
   it('ends with 69 when no coordinator comes within the wait', async () => {
     const exit = runWorker(
       {
-        url: 'ws://127.0.0.1:1', token: null, cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 0, log: () => undefined,
+        url: 'ws://127.0.0.1:1',
+        token: null,
+        cacheFolder: temporaryFolder(),
+        threads: 1,
+        local: false,
+        waitSeconds: 0,
+        log: () => undefined,
         backend: { ...device, name: 'wasm', open: async () => new FakeCompute() },
       },
       (linkStart) => startLinkHere(linkStart),
@@ -443,7 +529,8 @@ describe('link, at the end', () => {
     const peer = await coordinator.worker();
     await peer.next('hello');
     coordinator.welcome(peer);
-    for (const [sha256, bytes] of coordinator.artifacts) coordinator.artifacts.set(sha256, Uint8Array.from(bytes).fill(1));
+    for (const [sha256, bytes] of coordinator.artifacts)
+      coordinator.artifacts.set(sha256, Uint8Array.from(bytes).fill(1));
     expect(await exit).toMatchObject({ exitCode: 65 });
   });
 

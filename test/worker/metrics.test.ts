@@ -12,10 +12,15 @@ describe('classifierReport', () => {
   });
   it('counts right answers and fills the confusion matrix by label and prediction', () => {
     expect(report.accuracy).toBeCloseTo(2 / 3, 12);
-    expect(report.confusion).toEqual([[1, 0, 0], [0, 1, 1], [0, 0, 0]]);
+    expect(report.confusion).toEqual([
+      [1, 0, 0],
+      [0, 1, 1],
+      [0, 0, 0],
+    ]);
   });
   it('is the mean of -log softmax at the label', () => {
-    const ce = (row: number[], y: number): number => Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)) - (row[y] ?? 0);
+    const ce = (row: number[], y: number): number =>
+      Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)) - (row[y] ?? 0);
     expect(report.loss).toBeCloseTo((ce([2, 1, 0], 0) + ce([0, 3, 1], 1) + ce([1, 0, 5], 1)) / 3, 6);
   });
   it('stays finite for logits of 1e4', () => {

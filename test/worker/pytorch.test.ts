@@ -19,15 +19,28 @@ const inputs = unpack(reference.inputs);
 const labels = Int32Array.from(reference.labels);
 const sampleShape = reference.inputs.shape.slice(1);
 const sampleFloats = sampleShape.reduce((a, b) => a * b, 1);
-const softLabels = mix('logits', reference.teachers.map((teacher, i) => ({ logits_BC: unpack(teacher), weight: reference.teacherWeights[i] ?? 0, temperature })), classes);
+const softLabels = mix(
+  'logits',
+  reference.teachers.map((teacher, i) => ({
+    logits_BC: unpack(teacher),
+    weight: reference.teacherWeights[i] ?? 0,
+    temperature,
+  })),
+  classes,
+);
 const losses = {
   crossEntropy: { weight: reference.weights.crossEntropy, labelSmoothing: 0 },
   response: { weight: reference.weights.response, temperature },
 };
 
-const options: Record<ReferenceRun['student'], BuiltinStudent> = { mlp: { builtin: 'mlp', hidden: [12] }, 'cnn-small': { builtin: 'cnn-small', filters: 4, batchNorm: true } };
+const options: Record<ReferenceRun['student'], BuiltinStudent> = {
+  mlp: { builtin: 'mlp', hidden: [12] },
+  'cnn-small': { builtin: 'cnn-small', filters: 4, batchNorm: true },
+};
 
-async function train(run: ReferenceRun): Promise<{ weights: Map<string, Float32Array>; epochs: Record<string, number>[] }> {
+async function train(
+  run: ReferenceRun,
+): Promise<{ weights: Map<string, Float32Array>; epochs: Record<string, number>[] }> {
   const { tf } = await openWasm();
   const optimizer = recipeSchema.shape.optimizer.parse(run.optimizer);
   const { spec } = builtinStudent(options[run.student], sampleShape, classes, 0);
@@ -42,14 +55,30 @@ async function train(run: ReferenceRun): Promise<{ weights: Map<string, Float32A
     let epochSums: Record<string, number> = {};
     for (let begin = 0; begin < labels.length; begin += batch, step++) {
       const size = Math.min(batch, labels.length - begin);
-      const divisors = { crossEntropy: labels.subarray(begin, begin + size).filter((label) => label >= 0).length, response: size };
+      const divisors = {
+        crossEntropy: labels.subarray(begin, begin + size).filter((label) => label >= 0).length,
+        response: size,
+      };
       student.load(replica.weights, replica.frozen, replica.moving);
       let moments: PooledMoments | null = null;
       for (const j of [0, 1]) {
         const { from, to } = microBatchRange(size, 2, j);
         const [first, end] = [begin + from, begin + to];
-        const targets = { labels: labels.subarray(first, end), soft: new SoftLabels(new Map([[`T=${temperature}`, softLabels.subarray(first * classes, end * classes)]]), { combine: 'logits', classes, teachers: [] }) };
-        const part = await student.gradients(inputs.subarray(first * sampleFloats, end * sampleFloats), end - first, targets, { losses, divisors, dropoutKey: [] }, replica.slot(j));
+        const targets = {
+          labels: labels.subarray(first, end),
+          soft: new SoftLabels(new Map([[`T=${temperature}`, softLabels.subarray(first * classes, end * classes)]]), {
+            combine: 'logits',
+            classes,
+            teachers: [],
+          }),
+        };
+        const part = await student.gradients(
+          inputs.subarray(first * sampleFloats, end * sampleFloats),
+          end - first,
+          targets,
+          { losses, divisors, dropoutKey: [] },
+          replica.slot(j),
+        );
         epochSums = addSums(epochSums, part.sums);
         moments = pool(moments, part.moments, plan.norms);
       }
@@ -57,7 +86,10 @@ async function train(run: ReferenceRun): Promise<{ weights: Map<string, Float32A
       const position = { update: step + 1, step, totalSteps, gradientSquares: replica.slotSquares(0) };
       replica.apply(commitScalars(optimizer, plan, position), 0, moments);
     }
-    epochs.push({ crossEntropy: (epochSums.crossEntropy ?? 0) / (epochSums['crossEntropy.count'] ?? 0), response: (epochSums.response ?? 0) / (epochSums['response.count'] ?? 0) });
+    epochs.push({
+      crossEntropy: (epochSums.crossEntropy ?? 0) / (epochSums['crossEntropy.count'] ?? 0),
+      response: (epochSums.response ?? 0) / (epochSums['response.count'] ?? 0),
+    });
   }
   student.dispose();
   return { weights: replica.readWeights(), epochs };

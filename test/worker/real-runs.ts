@@ -1,4 +1,7 @@
-/** Whole runs in one process for tests: files, shards, teachers and students are real, on the wasm backend, over loopback. */
+/**
+ * Whole runs in one process for tests: files, shards, teachers and students are real, on the wasm backend, over
+ * loopback.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, expect } from 'vitest';
@@ -38,13 +41,18 @@ afterEach(() => {
 /** A bright bar whose place tells the class, and noise; every fifth sample has no label. */
 function sampleOf(id: number): Float32Array {
   const random = randomStream(['sample', id]);
-  return Float32Array.from({ length: pixels }, (_, i) => (Math.floor(i / row) === 1 + 2 * (id % 3) ? 1 : 0) + 0.3 * random.float());
+  return Float32Array.from(
+    { length: pixels },
+    (_, i) => (Math.floor(i / row) === 1 + 2 * (id % 3) ? 1 : 0) + 0.3 * random.float(),
+  );
 }
 const labelOf = (id: number): number => (id % 5 === 4 ? -1 : id % 3);
 
 /** As many numbers of a sample as there are classes, by its bar's place and its noise; NaN where it has no label. */
 function targetsOf(id: number, isTold: boolean): number[] {
-  return Array.from({ length: classes }, (_, k) => (isTold ? Math.sin(1 + (id % 3) * (k + 1)) + (sampleOf(id)[k] ?? 0) : NaN));
+  return Array.from({ length: classes }, (_, k) =>
+    isTold ? Math.sin(1 + (id % 3) * (k + 1)) + (sampleOf(id)[k] ?? 0) : NaN,
+  );
 }
 
 function npy(type: string, dims: number[], bytes: Uint8Array): Uint8Array {
@@ -53,38 +61,85 @@ function npy(type: string, dims: number[], bytes: Uint8Array): Uint8Array {
 }
 
 function writeData(folder: string): void {
-  for (const [name, count] of [['train', samples], ['eval', 20]] as const) {
-    const inputs = Float32Array.from({ length: count * pixels }, (_, i) => sampleOf(Math.floor(i / pixels))[i % pixels] ?? 0);
+  for (const [name, count] of [
+    ['train', samples],
+    ['eval', 20],
+  ] as const) {
+    const inputs = Float32Array.from(
+      { length: count * pixels },
+      (_, i) => sampleOf(Math.floor(i / pixels))[i % pixels] ?? 0,
+    );
     const labels = Int32Array.from({ length: count }, (_, id) => (name === 'eval' ? id % 3 : labelOf(id)));
     writeFileSync(join(folder, `${name}.npy`), npy('<f4', [count, ...shape], new Uint8Array(inputs.buffer)));
     writeFileSync(join(folder, `${name}-labels.npy`), npy('<i4', [count], new Uint8Array(labels.buffer)));
     const targets = Array.from(labels, (label, id) => targetsOf(id, label >= 0));
-    writeFileSync(join(folder, `${name}-regression.npy`), npy('<f4', [count, classes], new Uint8Array(Float32Array.from(targets.flat()).buffer)));
-    writeFileSync(join(folder, `${name}-multiLabel.npy`), npy('<f4', [count, classes], new Uint8Array(Float32Array.from(targets.flat(), (value) => (Number.isNaN(value) ? NaN : Number(value > 0))).buffer)));
+    writeFileSync(
+      join(folder, `${name}-regression.npy`),
+      npy('<f4', [count, classes], new Uint8Array(Float32Array.from(targets.flat()).buffer)),
+    );
+    writeFileSync(
+      join(folder, `${name}-multiLabel.npy`),
+      npy(
+        '<f4',
+        [count, classes],
+        new Uint8Array(
+          Float32Array.from(targets.flat(), (value) => (Number.isNaN(value) ? NaN : Number(value > 0))).buffer,
+        ),
+      ),
+    );
   }
 }
 
 /** `prepared`'s data with target vectors in place of labels. */
 export function targetData(task: VectorTask, more: Record<string, unknown> = {}): Record<string, unknown> {
-  const source = (name: string): Record<string, unknown> => ({ format: 'npy', inputs: `${name}.npy`, targets: `${name}-${task}.npy` });
-  return { data: { task, train: source('train'), eval: source('eval'), preprocess: { mean: [0.2], std: [0.5] }, shardSamples: 16, ...more } };
+  const source = (name: string): Record<string, unknown> => ({
+    format: 'npy',
+    inputs: `${name}.npy`,
+    targets: `${name}-${task}.npy`,
+  });
+  return {
+    data: {
+      task,
+      train: source('train'),
+      eval: source('eval'),
+      preprocess: { mean: [0.2], std: [0.5] },
+      shardSamples: 16,
+      ...more,
+    },
+  };
 }
 
 /** Two teachers, ONNX and tfjs, an unlabelled fifth, several shards. */
-export async function prepared(student: Record<string, unknown>, overrides: Record<string, unknown> = {}, plugins: InstalledPlugins = new Map()): Promise<PreparedRun> {
+export async function prepared(
+  student: Record<string, unknown>,
+  overrides: Record<string, unknown> = {},
+  plugins: InstalledPlugins = new Map(),
+): Promise<PreparedRun> {
   const folder = temporaryFolder();
   writeData(folder);
   await openWasm();
   await saveLayersModel(makeLayersModel(), join(folder, 'deep'));
   const recipe = recipeSchema.parse({
-    name: 'models', seed: 3, student, losses: { crossEntropy: { weight: 0.6 }, response: { weight: 0.4, temperature: 3 } },
-    teachers: [{ name: 'wide', model: join(referenceFolder, 'tiny.onnx'), weight: 2 }, { name: 'deep', model: 'deep/model.json' }],
+    name: 'models',
+    seed: 3,
+    student,
+    losses: { crossEntropy: { weight: 0.6 }, response: { weight: 0.4, temperature: 3 } },
+    teachers: [
+      { name: 'wide', model: join(referenceFolder, 'tiny.onnx'), weight: 2 },
+      { name: 'deep', model: 'deep/model.json' },
+    ],
     ensemble: { allowChance: true },
     data: {
-      train: { format: 'npy', inputs: 'train.npy', labels: 'train-labels.npy' }, eval: { format: 'npy', inputs: 'eval.npy', labels: 'eval-labels.npy' },
-      preprocess: { mean: [0.2], std: [0.5] }, shardSamples: 16, classes,
+      train: { format: 'npy', inputs: 'train.npy', labels: 'train-labels.npy' },
+      eval: { format: 'npy', inputs: 'eval.npy', labels: 'eval-labels.npy' },
+      preprocess: { mean: [0.2], std: [0.5] },
+      shardSamples: 16,
+      classes,
     },
-    optimizer: { name: 'adam', learningRate: 0.01 }, batch: { size: 24, micro: 5 }, epochs: 3, ...overrides,
+    optimizer: { name: 'adam', learningRate: 0.01 },
+    batch: { size: 24, micro: 5 },
+    epochs: 3,
+    ...overrides,
   });
   return prepareIn(folder, recipe, plugins);
 }
@@ -96,14 +151,22 @@ export function prepareAgain(run: PreparedRun, recipe: Recipe): Promise<Prepared
 
 /** A recipe over whatever lies in the folder. */
 export function prepareIn(folder: string, recipe: Recipe, plugins: InstalledPlugins = new Map()): Promise<PreparedRun> {
-  const openTensorFlow = async (): ReturnType<Parameters<typeof inspectStudent>[2]['openTensorFlow']> => (await openWasm()).tf;
+  const openTensorFlow = async (): ReturnType<Parameters<typeof inspectStudent>[2]['openTensorFlow']> =>
+    (await openWasm()).tf;
   return prepareRun({
-    recipe, recipeFolder: folder, name: 'models', shardFolder: temporaryFolder(), plugins, warn: () => undefined,
+    recipe,
+    recipeFolder: folder,
+    name: 'models',
+    shardFolder: temporaryFolder(),
+    plugins,
+    warn: () => undefined,
     tools: {
       inspectStudent: (wanted, at, expected) => inspectStudent(wanted, at, { ...expected, openTensorFlow }),
-      inspectTeacher: (wanted, at, expected, whole) => inspectTeacher(wanted, at, { ...expected, openTensorFlow, taps: teacherTaps(whole, wanted.name) }),
+      inspectTeacher: (wanted, at, expected, whole) =>
+        inspectTeacher(wanted, at, { ...expected, openTensorFlow, taps: teacherTaps(whole, wanted.name) }),
       planTaps: (whole, made, teachers) => planTaps({ recipe: whole, student: made, teachers, openTensorFlow }),
-      writeShards, epochOrder,
+      writeShards,
+      epochOrder,
     },
   });
 }
@@ -136,7 +199,11 @@ interface Finished {
   readonly best: ReadonlyMap<string, Float32Array> | null;
 }
 
-export async function whole(run: PreparedRun, workers: number, { cut = false, labels, workerLabels, onListening, plugins }: WholeOptions = {}): Promise<Finished> {
+export async function whole(
+  run: PreparedRun,
+  workers: number,
+  { cut = false, labels, workerLabels, onListening, plugins }: WholeOptions = {},
+): Promise<Finished> {
   const out = temporaryFolder();
   const said: string[] = [];
   const written = new Map<string, Written>();
@@ -145,9 +212,22 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
     listening = resolve;
   });
   const summary = coordinate(run, {
-    listen: { host: '127.0.0.1', port: 0 }, token: labels === undefined ? null : 'secret', out, ...(labels === undefined ? {} : { labels }), stopSignal: new AbortController().signal, next: false, onListening: listening,
-    reporter: { say: (_level, text) => void said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
-    exportStudent: async (spec, weights, folder) => void written.set(basename(folder), { spec, weights }), expected: workers, times: { tickMs: 10, heartbeatMs: 50 },
+    listen: { host: '127.0.0.1', port: 0 },
+    token: labels === undefined ? null : 'secret',
+    out,
+    ...(labels === undefined ? {} : { labels }),
+    stopSignal: new AbortController().signal,
+    next: false,
+    onListening: listening,
+    reporter: {
+      say: (_level, text) => void said.push(text),
+      progress: () => undefined,
+      epoch: () => undefined,
+      close: () => undefined,
+    },
+    exportStudent: async (spec, weights, folder) => void written.set(basename(folder), { spec, weights }),
+    expected: workers,
+    times: { tickMs: 10, heartbeatMs: 50 },
   });
   summary.catch(() => undefined);
   const url = `ws://127.0.0.1:${await port}`;
@@ -156,29 +236,61 @@ export async function whole(run: PreparedRun, workers: number, { cut = false, la
   let cuts = 0;
   const exits = Array.from({ length: workers }, (_, i) => {
     const backend = computeBackend(wasm, {
-      warn: (line) => void said.push(line), labels: workerLabels?.(i), plugins, labelPeers: labels === undefined ? undefined : { address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: 'secret' },
+      warn: (line) => void said.push(line),
+      labels: workerLabels?.(i),
+      plugins,
+      labelPeers:
+        labels === undefined
+          ? undefined
+          : { address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: 'secret' },
     });
     const stop = new AbortController();
     stops.push(stop);
-    return runWorker({ url, token: labels === undefined ? null : 'secret', cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 5, stop: stop.signal, log: () => undefined, backend }, (start) =>
-      startLinkHere(start, { connect: async (options): Promise<Connection> => {
-        const connection = await connect(options);
-        return cut && cuts++ < 3 ? cutAtSecondLease(connection) : connection;
-      } }));
+    return runWorker(
+      {
+        url,
+        token: labels === undefined ? null : 'secret',
+        cacheFolder: temporaryFolder(),
+        threads: 1,
+        local: false,
+        waitSeconds: 5,
+        stop: stop.signal,
+        log: () => undefined,
+        backend,
+      },
+      (start) =>
+        startLinkHere(start, {
+          connect: async (options): Promise<Connection> => {
+            const connection = await connect(options);
+            return cut && cuts++ < 3 ? cutAtSecondLease(connection) : connection;
+          },
+        }),
+    );
   });
   const result = await summary;
   // Two connections, and at least one that came back.
   if (cut) expect(cuts).toBeGreaterThan(2);
   expect(await Promise.all(exits)).toEqual(exits.map(() => 0));
-  return { summary: result, said, exported: written.get('student')?.weights ?? new Map<string, Float32Array>(), best: await readBest(out, run.student), written, lines: readFileSync(join(out, 'journal.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine) };
+  return {
+    summary: result,
+    said,
+    exported: written.get('student')?.weights ?? new Map<string, Float32Array>(),
+    best: await readBest(out, run.student),
+    written,
+    lines: readFileSync(join(out, 'journal.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as JournalLine),
+  };
 }
 
 function cutAtSecondLease(connection: Connection): Connection {
   let leases = 0;
-  const receive: Connection['receive'] = (onMessage) => connection.receive((message, payload) => {
-    if (message.type === 'lease' && ++leases === 2) connection.terminate();
-    else onMessage(message, payload);
-  });
+  const receive: Connection['receive'] = (onMessage) =>
+    connection.receive((message, payload) => {
+      if (message.type === 'lease' && ++leases === 2) connection.terminate();
+      else onMessage(message, payload);
+    });
   return new Proxy(connection, {
     get: (target, name) => {
       if (name === 'receive') return receive;
@@ -188,4 +300,7 @@ function cutAtSecondLease(connection: Connection): Connection {
   });
 }
 
-export const curve = (lines: readonly JournalLine[]): unknown => afterRewinds(lines).flatMap((line) => (line.type === 'commit' || line.type === 'evaluation' ? [{ ...line, atMs: 0, generation: 0 }] : []));
+export const curve = (lines: readonly JournalLine[]): unknown =>
+  afterRewinds(lines).flatMap((line) =>
+    line.type === 'commit' || line.type === 'evaluation' ? [{ ...line, atMs: 0, generation: 0 }] : [],
+  );

@@ -34,7 +34,12 @@ export interface TrainingReference {
   readonly teachers: Packed[];
   readonly teacherWeights: number[];
   readonly runs: ReferenceRun[];
-  readonly losses: { readonly logits: number[]; readonly labels: number[]; readonly classes: number; readonly cases: LossCase[] };
+  readonly losses: {
+    readonly logits: number[];
+    readonly labels: number[];
+    readonly classes: number;
+    readonly cases: LossCase[];
+  };
 }
 
 const file = fileURLToPath(new URL('../reference/data/training.json', import.meta.url));

@@ -13,7 +13,13 @@ import { initialWeights, recipeOf, specOf } from './fakes.js';
 
 const spec = specOf(300);
 const { optimizer } = recipeOf();
-const scalars = { skip: false, update: 1, clip: 1, groups: [{ learningRate: 0.5, weightDecay: 0, momentum: 0 }], ema: 0 };
+const scalars = {
+  skip: false,
+  update: 1,
+  clip: 1,
+  groups: [{ learningRate: 0.5, weightDecay: 0, momentum: 0 }],
+  ema: 0,
+};
 const momentCounts = [10];
 
 function replicaOf(compression: Compression, slots: number): Replica {
@@ -31,7 +37,21 @@ function commitOf(compression: Compression): { message: Down<'commit'>; bytes: U
   const bytes = Uint8Array.from(source.slotBytes(0));
   const digest = source.hashSlot(0);
   source.apply(scalars, 0, source.readMoments(0, momentCounts));
-  return { message: { type: 'commit', run: 'r', generation: 1, step: 0, scalars, compression, bytes: bytes.length, digest, momentCounts }, bytes, stateHash: source.hashState() };
+  return {
+    message: {
+      type: 'commit',
+      run: 'r',
+      generation: 1,
+      step: 0,
+      scalars,
+      compression,
+      bytes: bytes.length,
+      digest,
+      momentCounts,
+    },
+    bytes,
+    stateHash: source.hashState(),
+  };
 }
 
 describe.each(compressions)('the fold of a run compressed to %s', (own) => {
@@ -41,9 +61,25 @@ describe.each(compressions)('the fold of a run compressed to %s', (own) => {
       const fold = new ReplicaFold(replicaOf(own, 3), new Control(), 2);
       fold.hold(message, isInline ? bytes : new Uint8Array(0));
       const half = bytes.length >> 1;
-      for (const [from, to] of isInline ? [] : [[0, half], [half, bytes.length]] as const) {
+      for (const [from, to] of isInline
+        ? []
+        : ([
+            [0, half],
+            [half, bytes.length],
+          ] as const)) {
         const payload = bytes.subarray(from, to);
-        fold.collect({ type: 'commitChunk', run: 'r', generation: 1, step: 0, offset: from ?? 0, total: bytes.length, checksum: checksumOf(payload) }, payload);
+        fold.collect(
+          {
+            type: 'commitChunk',
+            run: 'r',
+            generation: 1,
+            step: 0,
+            offset: from ?? 0,
+            total: bytes.length,
+            checksum: checksumOf(payload),
+          },
+          payload,
+        );
       }
       expect(fold.release({ type: 'release', run: 'r', generation: 1, step: 0, stateHash })).toBe('applied');
     }
@@ -55,7 +91,9 @@ describe.each(compressions)('the fold of a run compressed to %s', (own) => {
       const { message, bytes } = commitOf(given);
       const wanted = contributionBytes(fold.replica.plan, given);
       for (const size of [wanted - 4, wanted + 4, 2 ** 40]) {
-        expect(() => fold.hold({ ...message, bytes: size }, new Uint8Array(0))).toThrow(new ProtocolError(`a commit has ${size} bytes, this student's has ${wanted}`));
+        expect(() => fold.hold({ ...message, bytes: size }, new Uint8Array(0))).toThrow(
+          new ProtocolError(`a commit has ${size} bytes, this student's has ${wanted}`),
+        );
       }
       expect(() => fold.hold(message, bytes.subarray(1))).toThrow(/truncated/);
     }

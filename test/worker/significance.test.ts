@@ -20,6 +20,11 @@ describe('compareOnSamples', () => {
   it('counts the labelled samples that one model alone gets right', () => {
     const first = Float32Array.from([1, 0, 1, 0, 0, 1, 1, 0]);
     const second = Float32Array.from([1, 0, 0, 1, 1, 0, 0, 1]);
-    expect(compareOnSamples(first, second, Int32Array.from([0, 0, 1, -1]), 2)).toEqual({ onlyFirst: 2, onlySecond: 0, difference: 2 / 3, p: 0.5 });
+    expect(compareOnSamples(first, second, Int32Array.from([0, 0, 1, -1]), 2)).toEqual({
+      onlyFirst: 2,
+      onlySecond: 0,
+      difference: 2 / 3,
+      p: 0.5,
+    });
   });
 });

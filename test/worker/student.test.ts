@@ -44,7 +44,12 @@ async function makeModel(model: LayersModel, inputShape: number[]): Promise<Made
   const topology = JSON.parse(JSON.stringify(model.toJSON(undefined, false))) as Record<string, unknown>;
   const built = await buildStudentModel(tf, topology);
   const specs = built.weights.map(({ spec }) => spec);
-  const weights = new Map(specs.map(({ name, shape }) => [name, noise(shape, name).map((value) => (name.endsWith('/moving_variance') ? Math.abs(value) + 0.5 : 0.5 * value))]));
+  const weights = new Map(
+    specs.map(({ name, shape }) => [
+      name,
+      noise(shape, name).map((value) => (name.endsWith('/moving_variance') ? Math.abs(value) + 0.5 : 0.5 * value)),
+    ]),
+  );
   built.model.dispose();
   model.dispose();
   return make({ topology, weights: specs, inputShape, classes }, weights);
@@ -55,11 +60,18 @@ function noise(shape: readonly number[], key: string): Float32Array {
   return Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 2 * stream.float() - 1);
 }
 
-const step: StepContext = { losses: { crossEntropy: { weight: 1, labelSmoothing: 0 } }, divisors: { crossEntropy: 4 }, dropoutKey: [7, 'dropout', 0, 0, 0] };
+const step: StepContext = {
+  losses: { crossEntropy: { weight: 1, labelSmoothing: 0 } },
+  divisors: { crossEntropy: 4 },
+  dropoutKey: [7, 'dropout', 0, 0, 0],
+};
 const labels = Int32Array.of(0, 2, 1, -1);
 const targets: Targets = { labels, soft: null };
 
-async function gradientOf({ spec, replica, student }: Made, options: { step?: StepContext; inputs?: Float32Array; targets?: Targets } = {}): Promise<GradientResult & { gradient: Float32Array }> {
+async function gradientOf(
+  { spec, replica, student }: Made,
+  options: { step?: StepContext; inputs?: Float32Array; targets?: Targets } = {},
+): Promise<GradientResult & { gradient: Float32Array }> {
   const inputs = options.inputs ?? noise([4, ...spec.inputShape], 'inputs');
   const result = await student.gradients(inputs, 4, options.targets ?? targets, options.step ?? step, replica.slot(0));
   return { ...result, gradient: Float32Array.from(replica.slot(0)) };
@@ -103,7 +115,10 @@ describe('a student', () => {
   });
 
   it('drops units by key and layer, nested models included', async () => {
-    const inner = tf.sequential({ name: 'inner', layers: [tf.layers.dropout({ rate: 0.5, inputShape: [40], name: 'drop' })] });
+    const inner = tf.sequential({
+      name: 'inner',
+      layers: [tf.layers.dropout({ rate: 0.5, inputShape: [40], name: 'drop' })],
+    });
     const input = tf.input({ shape: [40] });
     const twice = tf.layers.dropout({ rate: 0.5, name: 'drop' }).apply(input);
     if (Array.isArray(twice) || !('sourceLayer' in twice)) throw new Error('not symbolic');
@@ -113,7 +128,11 @@ describe('a student', () => {
     const made = await makeModel(tf.model({ inputs: input, outputs: logits }), [40]);
     const inputs = new Float32Array(4 * 40).fill(1);
     const kept = async (key: number): Promise<boolean[]> => {
-      const { gradient } = await gradientOf(made, { inputs, targets: { labels: Int32Array.of(0, -1, -1, -1), soft: null }, step: { ...step, dropoutKey: [key] } });
+      const { gradient } = await gradientOf(made, {
+        inputs,
+        targets: { labels: Int32Array.of(0, -1, -1, -1), soft: null },
+        step: { ...step, dropoutKey: [key] },
+      });
       return Array.from({ length: 40 }, (_, i) => gradient[i * classes] !== 0);
     };
     const masks = [await kept(1), await kept(1), await kept(2)];
@@ -125,7 +144,15 @@ describe('a student', () => {
   });
 
   it('reports the moments of what each batch norm saw, and its gradient does not see the moving values', async () => {
-    const made = await makeModel(tf.sequential({ layers: [tf.layers.batchNormalization({ inputShape: [5], name: 'norm', momentum: 0.8 }), tf.layers.dense({ units: classes, name: 'logits' })] }), [5]);
+    const made = await makeModel(
+      tf.sequential({
+        layers: [
+          tf.layers.batchNormalization({ inputShape: [5], name: 'norm', momentum: 0.8 }),
+          tf.layers.dense({ units: classes, name: 'logits' }),
+        ],
+      }),
+      [5],
+    );
     const inputs = noise([4, 5], 'inputs');
     const { moments, gradient } = await gradientOf(made, { inputs });
     const { mean, variance } = tf.tidy(() => {
@@ -133,12 +160,22 @@ describe('a student', () => {
       return { mean: [...mean.dataSync()], variance: [...variance.dataSync()] };
     });
     expect(moments?.counts).toEqual([4]);
-    [...mean, ...variance.map((value) => 4 * value)].forEach((value, i) => expect(moments?.values[i]).toBeCloseTo(value, 6));
-    made.student.load(made.replica.weights, made.replica.frozen, made.replica.moving.map((value) => value + 1));
+    [...mean, ...variance.map((value) => 4 * value)].forEach((value, i) =>
+      expect(moments?.values[i]).toBeCloseTo(value, 6),
+    );
+    made.student.load(
+      made.replica.weights,
+      made.replica.frozen,
+      made.replica.moving.map((value) => value + 1),
+    );
     expect((await gradientOf(made, { inputs })).gradient).toEqual(gradient);
     expect(made.spec.weights.map(({ name, kind, momentum }) => [name, kind, momentum])).toEqual([
-      ['norm/gamma', 'trained', undefined], ['norm/beta', 'trained', undefined], ['norm/moving_mean', 'mean', 0.8], ['norm/moving_variance', 'variance', 0.8],
-      ['logits/kernel', 'trained', undefined], ['logits/bias', 'trained', undefined],
+      ['norm/gamma', 'trained', undefined],
+      ['norm/beta', 'trained', undefined],
+      ['norm/moving_mean', 'mean', 0.8],
+      ['norm/moving_variance', 'variance', 0.8],
+      ['logits/kernel', 'trained', undefined],
+      ['logits/bias', 'trained', undefined],
     ]);
   });
 
@@ -151,7 +188,12 @@ describe('a student', () => {
     const before = student.logits(inputs, 4);
     await gradientOf(made, { inputs });
     expect(student.logits(inputs, 4)).toEqual(before);
-    const w = new Map(replica.plan.tensors.map(({ spec, region, offset, size }) => [spec.name, (region === 'moving' ? moving : replica.weights).subarray(offset, offset + size)]));
+    const w = new Map(
+      replica.plan.tensors.map(({ spec, region, offset, size }) => [
+        spec.name,
+        (region === 'moving' ? moving : replica.weights).subarray(offset, offset + size),
+      ]),
+    );
     const at = (name: string, i: number): number => w.get(name)?.[i] ?? NaN;
     const expected = Array.from({ length: 4 * classes }, (_, i) => {
       const [row, k] = [Math.floor(i / classes), i % classes];
@@ -159,7 +201,10 @@ describe('a student', () => {
       for (let h = 0; h < 6; h++) {
         let a = 0;
         for (let c = 0; c < 3; c++) a += (inputs[row * 3 + c] ?? 0) * at('dense1/kernel', c * 6 + h);
-        const normed = (at('dense1_norm/gamma', h) * (a - at('dense1_norm/moving_mean', h))) / Math.sqrt(at('dense1_norm/moving_variance', h) + 1e-3) + at('dense1_norm/beta', h);
+        const normed =
+          (at('dense1_norm/gamma', h) * (a - at('dense1_norm/moving_mean', h))) /
+            Math.sqrt(at('dense1_norm/moving_variance', h) + 1e-3) +
+          at('dense1_norm/beta', h);
         z += Math.max(0, normed) * at('logits/kernel', h * classes + k);
       }
       return z;
@@ -170,7 +215,15 @@ describe('a student', () => {
   it('skips the forward of a micro-batch to which no term applies', async () => {
     const made = await makeBuiltin({ builtin: 'cnn-small', filters: 2, batchNorm: true });
     made.replica.slot(0).fill(5);
-    expect(await made.student.gradients(new Float32Array(0), 4, { labels: Int32Array.of(-1, -1, -1, -1), soft: null }, step, made.replica.slot(0))).toEqual({ hasGradient: false, sums: { samples: 4 }, moments: null });
+    expect(
+      await made.student.gradients(
+        new Float32Array(0),
+        4,
+        { labels: Int32Array.of(-1, -1, -1, -1), soft: null },
+        step,
+        made.replica.slot(0),
+      ),
+    ).toEqual({ hasGradient: false, sums: { samples: 4 }, moments: null });
     expect(made.replica.slot(0).every((value) => value === 5)).toBe(true);
   });
 
@@ -178,7 +231,8 @@ describe('a student', () => {
     const input = tf.input({ shape: [2] });
     const used = tf.layers.dense({ units: classes, name: 'used', useBias: false }).apply(input);
     const unused = tf.layers.dense({ units: classes, name: 'unused' }).apply(input);
-    if (Array.isArray(used) || Array.isArray(unused) || !('sourceLayer' in used) || !('sourceLayer' in unused)) throw new Error('not symbolic');
+    if (Array.isArray(used) || Array.isArray(unused) || !('sourceLayer' in used) || !('sourceLayer' in unused))
+      throw new Error('not symbolic');
     const zero = tf.layers.reLU({ maxValue: 0 }).apply(unused);
     if (Array.isArray(zero) || !('sourceLayer' in zero)) throw new Error('not symbolic');
     const sum = tf.layers.add().apply([used, zero]);
@@ -187,25 +241,41 @@ describe('a student', () => {
     made.replica.slot(0).fill(9);
     const { gradient } = await gradientOf(made);
     for (const { spec, offset, size } of made.replica.plan.trained) {
-      expect(gradient.subarray(offset, offset + size).some((value) => value !== 0), spec.name).toBe(spec.layer === 'used');
+      expect(
+        gradient.subarray(offset, offset + size).some((value) => value !== 0),
+        spec.name,
+      ).toBe(spec.layer === 'used');
     }
   });
 
   it('leaves frozen weights alone and runs a frozen batch norm by its moving values', async () => {
-    const layers = [tf.layers.dense({ units: 4, inputShape: [3], name: 'first', trainable: false }), tf.layers.batchNormalization({ name: 'norm', trainable: false }), tf.layers.dense({ units: classes, name: 'last' })];
+    const layers = [
+      tf.layers.dense({ units: 4, inputShape: [3], name: 'first', trainable: false }),
+      tf.layers.batchNormalization({ name: 'norm', trainable: false }),
+      tf.layers.dense({ units: classes, name: 'last' }),
+    ];
     const made = await makeModel(tf.sequential({ layers }), [3]);
     expect(made.spec.weights.map(({ name, kind }) => `${name} ${kind}`)).toEqual([
-      'first/kernel frozen', 'first/bias frozen', 'norm/gamma frozen', 'norm/beta frozen', 'norm/moving_mean frozen', 'norm/moving_variance frozen', 'last/kernel trained', 'last/bias trained',
+      'first/kernel frozen',
+      'first/bias frozen',
+      'norm/gamma frozen',
+      'norm/beta frozen',
+      'norm/moving_mean frozen',
+      'norm/moving_variance frozen',
+      'last/kernel trained',
+      'last/bias trained',
     ]);
     const { gradient, moments } = await gradientOf(made);
     expect(moments).toBeNull();
     const logits = made.student.logits(noise([4, 3], 'inputs'), 4);
     const bias = made.replica.plan.trained[1]?.offset ?? 0;
-    const share = Array.from({ length: classes }, (_, k) => labels.reduce((sum, label, row) => {
-      if (label < 0) return sum;
-      const all = logits.subarray(row * classes, (row + 1) * classes).map(Math.exp);
-      return sum + ((all[k] ?? 0) / all.reduce((a, b) => a + b, 0) - (label === k ? 1 : 0)) / 4;
-    }, 0));
+    const share = Array.from({ length: classes }, (_, k) =>
+      labels.reduce((sum, label, row) => {
+        if (label < 0) return sum;
+        const all = logits.subarray(row * classes, (row + 1) * classes).map(Math.exp);
+        return sum + ((all[k] ?? 0) / all.reduce((a, b) => a + b, 0) - (label === k ? 1 : 0)) / 4;
+      }, 0),
+    );
     share.forEach((value, k) => expect(gradient[bias + k]).toBeCloseTo(value, 5));
   });
 
@@ -215,13 +285,25 @@ describe('a student', () => {
       config: {
         name: 'outer',
         layers: [
-          { class_name: 'Sequential', config: { name: 'inner', trainable: false, layers: [{ class_name: 'Dense', config: { name: 'a', units: 2, batch_input_shape: [null, 3] } }] } },
+          {
+            class_name: 'Sequential',
+            config: {
+              name: 'inner',
+              trainable: false,
+              layers: [{ class_name: 'Dense', config: { name: 'a', units: 2, batch_input_shape: [null, 3] } }],
+            },
+          },
           { class_name: 'Dense', config: { name: 'b', units: 2 } },
         ],
       },
     };
     const { model, weights } = await buildStudentModel(tf, topology);
-    expect(weights.map(({ spec }) => `${spec.name} ${spec.kind}`)).toEqual(['a/kernel frozen', 'a/bias frozen', 'b/kernel trained', 'b/bias trained']);
+    expect(weights.map(({ spec }) => `${spec.name} ${spec.kind}`)).toEqual([
+      'a/kernel frozen',
+      'a/bias frozen',
+      'b/kernel trained',
+      'b/bias trained',
+    ]);
     model.dispose();
   });
 
@@ -249,33 +331,199 @@ describe('students on wasm train with', () => {
   const end = (): layers.Layer[] => [tf.layers.dense({ units: classes, name: 'logits' })];
   const flat = (): layers.Layer[] => [tf.layers.flatten(), ...end()];
   const cases: [string, number[], () => layers.Layer[]][] = [
-    ['a convolution with stride 2', image, () => [tf.layers.conv2d({ filters: 3, kernelSize: 3, strides: 2, padding: 'same', activation: 'relu' }), ...flat()]],
-    ['a convolution over time', sequence, () => [tf.layers.conv1d({ filters: 3, kernelSize: 2, padding: 'same', activation: 'tanh' }), ...flat()]],
-    ['a transposed convolution', image, () => [tf.layers.conv2dTranspose({ filters: 2, kernelSize: 3, strides: 2, padding: 'same' }), ...flat()]],
-    ['a depthwise convolution', image, () => [tf.layers.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2, strides: 2, padding: 'same' }), ...flat()]],
-    ['a separable convolution', image, () => [tf.layers.separableConv2d({ filters: 4, kernelSize: 3, depthMultiplier: 2, padding: 'same' }), ...flat()]],
-    ['average pooling', image, () => [tf.layers.conv2d({ filters: 2, kernelSize: 1 }), tf.layers.averagePooling2d({ poolSize: 3, strides: 2, padding: 'same' }), ...flat()]],
-    ['max pooling that overlaps', image, () => [tf.layers.conv2d({ filters: 2, kernelSize: 1 }), tf.layers.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same' }), ...flat()]],
-    ['pooling over time', sequence, () => [tf.layers.conv1d({ filters: 3, kernelSize: 1 }), tf.layers.maxPooling1d({ poolSize: 2 }), tf.layers.averagePooling1d({ poolSize: 2 }), ...flat()]],
-    ['global max pooling', image, () => [tf.layers.conv2d({ filters: 4, kernelSize: 1 }), tf.layers.globalMaxPooling2d({}), ...end()]],
-    ['global pooling over time', sequence, () => [tf.layers.dense({ units: 4 }), tf.layers.globalAveragePooling1d(), ...end()]],
-    ['global max pooling over time', sequence, () => [tf.layers.dense({ units: 4 }), tf.layers.globalMaxPooling1d({}), ...end()]],
-    ['padding and cropping', image, () => [tf.layers.conv2d({ filters: 2, kernelSize: 1 }), tf.layers.zeroPadding2d({ padding: 1 }), tf.layers.cropping2D({ cropping: [[1, 2], [0, 1]] }), ...flat()]],
-    ['layer normalisation', sequence, () => [tf.layers.dense({ units: 4 }), tf.layers.layerNormalization({ axis: -1 }), ...flat()]],
-    ['batch norm without scale or centre', image, () => [tf.layers.conv2d({ filters: 3, kernelSize: 3, useBias: false }), tf.layers.batchNormalization({ scale: false, center: false }), tf.layers.reLU(), ...flat()]],
-    ['leaky, exponential and parametric units', [6], () => [tf.layers.dense({ units: 5 }), tf.layers.leakyReLU({ alpha: 0.1 }), tf.layers.dense({ units: 5 }), tf.layers.elu(), tf.layers.dense({ units: 5 }), tf.layers.prelu(), ...end()]],
-    ['saturating units', [6], () => (['sigmoid', 'tanh', 'softplus', 'softsign', 'hardSigmoid', 'selu', 'relu6', 'swish', 'elu', 'softmax', 'gelu'] as const).flatMap((activation): layers.Layer[] => [tf.layers.dense({ units: 5, activation })]).concat(end())],
-    ['reshape, permute and repeat', [6], () => [tf.layers.dense({ units: 6 }), tf.layers.reshape({ targetShape: [2, 3] }), tf.layers.permute({ dims: [2, 1] }), tf.layers.flatten(), tf.layers.repeatVector({ n: 2 }), ...flat()]],
-    ['an LSTM on an embedding', tokens, () => [tf.layers.embedding({ inputDim: 7, outputDim: 3 }), tf.layers.lstm({ units: 4 }), ...end()]],
-    ['an LSTM on a masked embedding', tokens, () => [tf.layers.embedding({ inputDim: 7, outputDim: 3, maskZero: true }), tf.layers.lstm({ units: 4 }), ...end()]],
-    ['two GRUs', sequence, () => [tf.layers.gru({ units: 3, returnSequences: true }), tf.layers.gru({ units: 4 }), ...end()]],
-    ['a simple recurrent layer over masked steps', sequence, () => [tf.layers.masking({ maskValue: 0 }), tf.layers.simpleRNN({ units: 4 }), ...end()]],
-    ['a bidirectional LSTM', sequence, () => [tf.layers.bidirectional({ layer: tf.layers.lstm({ units: 2, returnSequences: false }), mergeMode: 'concat' }), ...end()]],
-    ['a dense layer at every time step', sequence, () => [tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 2 }) }), ...flat()]],
+    [
+      'a convolution with stride 2',
+      image,
+      () => [
+        tf.layers.conv2d({ filters: 3, kernelSize: 3, strides: 2, padding: 'same', activation: 'relu' }),
+        ...flat(),
+      ],
+    ],
+    [
+      'a convolution over time',
+      sequence,
+      () => [tf.layers.conv1d({ filters: 3, kernelSize: 2, padding: 'same', activation: 'tanh' }), ...flat()],
+    ],
+    [
+      'a transposed convolution',
+      image,
+      () => [tf.layers.conv2dTranspose({ filters: 2, kernelSize: 3, strides: 2, padding: 'same' }), ...flat()],
+    ],
+    [
+      'a depthwise convolution',
+      image,
+      () => [tf.layers.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2, strides: 2, padding: 'same' }), ...flat()],
+    ],
+    [
+      'a separable convolution',
+      image,
+      () => [tf.layers.separableConv2d({ filters: 4, kernelSize: 3, depthMultiplier: 2, padding: 'same' }), ...flat()],
+    ],
+    [
+      'average pooling',
+      image,
+      () => [
+        tf.layers.conv2d({ filters: 2, kernelSize: 1 }),
+        tf.layers.averagePooling2d({ poolSize: 3, strides: 2, padding: 'same' }),
+        ...flat(),
+      ],
+    ],
+    [
+      'max pooling that overlaps',
+      image,
+      () => [
+        tf.layers.conv2d({ filters: 2, kernelSize: 1 }),
+        tf.layers.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same' }),
+        ...flat(),
+      ],
+    ],
+    [
+      'pooling over time',
+      sequence,
+      () => [
+        tf.layers.conv1d({ filters: 3, kernelSize: 1 }),
+        tf.layers.maxPooling1d({ poolSize: 2 }),
+        tf.layers.averagePooling1d({ poolSize: 2 }),
+        ...flat(),
+      ],
+    ],
+    [
+      'global max pooling',
+      image,
+      () => [tf.layers.conv2d({ filters: 4, kernelSize: 1 }), tf.layers.globalMaxPooling2d({}), ...end()],
+    ],
+    [
+      'global pooling over time',
+      sequence,
+      () => [tf.layers.dense({ units: 4 }), tf.layers.globalAveragePooling1d(), ...end()],
+    ],
+    [
+      'global max pooling over time',
+      sequence,
+      () => [tf.layers.dense({ units: 4 }), tf.layers.globalMaxPooling1d({}), ...end()],
+    ],
+    [
+      'padding and cropping',
+      image,
+      () => [
+        tf.layers.conv2d({ filters: 2, kernelSize: 1 }),
+        tf.layers.zeroPadding2d({ padding: 1 }),
+        tf.layers.cropping2D({
+          cropping: [
+            [1, 2],
+            [0, 1],
+          ],
+        }),
+        ...flat(),
+      ],
+    ],
+    [
+      'layer normalisation',
+      sequence,
+      () => [tf.layers.dense({ units: 4 }), tf.layers.layerNormalization({ axis: -1 }), ...flat()],
+    ],
+    [
+      'batch norm without scale or centre',
+      image,
+      () => [
+        tf.layers.conv2d({ filters: 3, kernelSize: 3, useBias: false }),
+        tf.layers.batchNormalization({ scale: false, center: false }),
+        tf.layers.reLU(),
+        ...flat(),
+      ],
+    ],
+    [
+      'leaky, exponential and parametric units',
+      [6],
+      () => [
+        tf.layers.dense({ units: 5 }),
+        tf.layers.leakyReLU({ alpha: 0.1 }),
+        tf.layers.dense({ units: 5 }),
+        tf.layers.elu(),
+        tf.layers.dense({ units: 5 }),
+        tf.layers.prelu(),
+        ...end(),
+      ],
+    ],
+    [
+      'saturating units',
+      [6],
+      () =>
+        (
+          [
+            'sigmoid',
+            'tanh',
+            'softplus',
+            'softsign',
+            'hardSigmoid',
+            'selu',
+            'relu6',
+            'swish',
+            'elu',
+            'softmax',
+            'gelu',
+          ] as const
+        )
+          .flatMap((activation): layers.Layer[] => [tf.layers.dense({ units: 5, activation })])
+          .concat(end()),
+    ],
+    [
+      'reshape, permute and repeat',
+      [6],
+      () => [
+        tf.layers.dense({ units: 6 }),
+        tf.layers.reshape({ targetShape: [2, 3] }),
+        tf.layers.permute({ dims: [2, 1] }),
+        tf.layers.flatten(),
+        tf.layers.repeatVector({ n: 2 }),
+        ...flat(),
+      ],
+    ],
+    [
+      'an LSTM on an embedding',
+      tokens,
+      () => [tf.layers.embedding({ inputDim: 7, outputDim: 3 }), tf.layers.lstm({ units: 4 }), ...end()],
+    ],
+    [
+      'an LSTM on a masked embedding',
+      tokens,
+      () => [
+        tf.layers.embedding({ inputDim: 7, outputDim: 3, maskZero: true }),
+        tf.layers.lstm({ units: 4 }),
+        ...end(),
+      ],
+    ],
+    [
+      'two GRUs',
+      sequence,
+      () => [tf.layers.gru({ units: 3, returnSequences: true }), tf.layers.gru({ units: 4 }), ...end()],
+    ],
+    [
+      'a simple recurrent layer over masked steps',
+      sequence,
+      () => [tf.layers.masking({ maskValue: 0 }), tf.layers.simpleRNN({ units: 4 }), ...end()],
+    ],
+    [
+      'a bidirectional LSTM',
+      sequence,
+      () => [
+        tf.layers.bidirectional({ layer: tf.layers.lstm({ units: 2, returnSequences: false }), mergeMode: 'concat' }),
+        ...end(),
+      ],
+    ],
+    [
+      'a dense layer at every time step',
+      sequence,
+      () => [tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 2 }) }), ...flat()],
+    ],
   ];
 
   it('upsampling, to the gradient that finite differences find (the cpu backend mixes up its pixels)', async () => {
-    const layers = [tf.layers.conv2d({ filters: 2, kernelSize: 1, inputShape: [3, 3, 2] }), tf.layers.upSampling2d({ size: [2, 2] }), ...flat()];
+    const layers = [
+      tf.layers.conv2d({ filters: 2, kernelSize: 1, inputShape: [3, 3, 2] }),
+      tf.layers.upSampling2d({ size: [2, 2] }),
+      ...flat(),
+    ];
     await checkSlopes(await makeModel(tf.sequential({ layers }), [3, 3, 2]));
   });
 
@@ -286,11 +534,16 @@ describe('students on wasm train with', () => {
     sequential.add(tf.layers.inputLayer({ inputShape }));
     for (const layer of [first, ...rest]) sequential.add(layer);
     const made = await makeModel(sequential, inputShape);
-    const inputs = noise([4, ...inputShape], 'inputs').map((value) => (inputShape === tokens ? Math.floor((value + 1) * 3.4) : value));
+    const inputs = noise([4, ...inputShape], 'inputs').map((value) =>
+      inputShape === tokens ? Math.floor((value + 1) * 3.4) : value,
+    );
     const { gradient, sums } = await gradientOf(made, { inputs });
     expect((await gradientOf(made, { inputs })).gradient).toEqual(gradient);
     for (const { spec, offset, size } of made.replica.plan.trained) {
-      expect(gradient.subarray(offset, offset + size).some((value) => value !== 0), spec.name).toBe(true);
+      expect(
+        gradient.subarray(offset, offset + size).some((value) => value !== 0),
+        spec.name,
+      ).toBe(true);
     }
     made.student.dispose();
     await tf.setBackend('cpu');
@@ -299,7 +552,9 @@ describe('students on wasm train with', () => {
       const expected = await gradientOf(reference, { inputs });
       expect(sums.crossEntropy).toBeCloseTo(expected.sums.crossEntropy ?? NaN, 4);
       const largest = Math.max(...expected.gradient.map(Math.abs));
-      gradient.forEach((value, i) => expect(Math.abs(value - (expected.gradient[i] ?? NaN)) / largest).toBeLessThan(2e-5));
+      gradient.forEach((value, i) =>
+        expect(Math.abs(value - (expected.gradient[i] ?? NaN)) / largest).toBeLessThan(2e-5),
+      );
       reference.student.dispose();
     } finally {
       await tf.setBackend('wasm');

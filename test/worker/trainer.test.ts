@@ -16,7 +16,17 @@ function start(trainerSlots = [0, 1, 2, 3], recipe = recipeOf()) {
   const replica = new Replica(plan, { slots: 5 });
   replica.loadWeights(initialWeights(spec));
   const begin: Begin = {
-    type: 'begin', session: 1, recipe, spec, teachers: [], manifest, files: new Map(), initialPath: '', memory: replica.memory, slots: 5, trainerSlots,
+    type: 'begin',
+    session: 1,
+    recipe,
+    spec,
+    teachers: [],
+    manifest,
+    files: new Map(),
+    initialPath: '',
+    memory: replica.memory,
+    slots: 5,
+    trainerSlots,
   };
   const control = new Control();
   const posts: ToLink[] = [];
@@ -42,12 +52,22 @@ function start(trainerSlots = [0, 1, 2, 3], recipe = recipeOf()) {
   return { replica, control, desk, compute, posts, posted, settle, done };
 }
 
-const lease = (overrides: Parameters<typeof leaseOf>[0] = {}) => ({ type: 'lease', session: 1, lease: leaseOf(overrides) }) as const;
+const lease = (overrides: Parameters<typeof leaseOf>[0] = {}) =>
+  ({ type: 'lease', session: 1, lease: leaseOf(overrides) }) as const;
 /** Micro-batches of 10 samples cut in 4. */
-const ranges = [[0, 2], [2, 5], [5, 7], [7, 10]] as const;
+const ranges = [
+  [0, 2],
+  [2, 5],
+  [5, 7],
+  [7, 10],
+] as const;
 
 /** Gradient of one micro-batch by FakeCompute's formula, in float32. */
-function gradientOf(weights: Float32Array, [from, to]: readonly [number, number], out = new Float32Array(weights.length)): Float32Array {
+function gradientOf(
+  weights: Float32Array,
+  [from, to]: readonly [number, number],
+  out = new Float32Array(weights.length),
+): Float32Array {
   for (let i = 0; i < out.length; i++) {
     let sum = 0;
     for (let id = from; id < to; id++) sum += (Math.sin(id + i) * (weights[i] ?? 0) + 1) / 10;
@@ -63,9 +83,20 @@ describe('trainer', () => {
     const { desk, replica, posted } = start();
     desk.hear(lease({ id: 7 }));
     const contribution = await posted('contribution');
-    expect(contribution).toMatchObject({ lease: 7, step: 0, stateHash: replica.hashState(), sums: { samples: 10, crossEntropy: 45, 'crossEntropy.count': 10 }, momentCounts: [10] });
+    expect(contribution).toMatchObject({
+      lease: 7,
+      step: 0,
+      stateHash: replica.hashState(),
+      sums: { samples: 10, crossEntropy: 45, 'crossEntropy.count': 10 },
+      momentCounts: [10],
+    });
     const weights = Float32Array.from(replica.weights);
-    const [a, b, c, d] = ranges.map((range) => gradientOf(weights, range)) as [Float32Array, Float32Array, Float32Array, Float32Array];
+    const [a, b, c, d] = ranges.map((range) => gradientOf(weights, range)) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
     expect(Array.from(replica.slot(contribution.slot ?? -1))).toEqual(Array.from(add(add(a, b), add(c, d))));
     expect(replica.readMoments(contribution.slot ?? -1, [10])?.values[0]).toBe(4.5);
   });
@@ -75,7 +106,12 @@ describe('trainer', () => {
     desk.hear(lease({ id: 7 }));
     const contribution = await posted('contribution');
     const weights = Float32Array.from(replica.weights);
-    const [a, b, c, d] = ranges.map((range) => encode(rounding, gradientOf(weights, range))) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+    const [a, b, c, d] = ranges.map((range) => encode(rounding, gradientOf(weights, range))) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
     const sum = (left: Uint8Array, right: Uint8Array): Uint8Array => addRounded(rounding, left, right, weights.length);
     const gradient = sum(sum(a, b), sum(c, d));
     expect([...replica.slotBytes(contribution.slot ?? -1).subarray(0, gradient.length)]).toEqual([...gradient]);
@@ -88,7 +124,11 @@ describe('trainer', () => {
     const { desk, compute, posted } = start();
     desk.hear(lease({ block: { level: 1, index: 1 } }));
     expect((await posted('contribution')).sums.samples).toBe(5);
-    expect(compute.events.filter((event) => !event.startsWith('batch'))).toEqual(['load', 'gradients 5,6', 'gradients 7,8,9']);
+    expect(compute.events.filter((event) => !event.startsWith('batch'))).toEqual([
+      'load',
+      'gradients 5,6',
+      'gradients 7,8,9',
+    ]);
     expect(compute.events.filter((event) => event.startsWith('batch'))).toEqual(['batch 0:5-7', 'batch 0:7-10']);
   });
 
@@ -117,7 +157,8 @@ describe('trainer', () => {
   it('labels a micro-batch when its turn comes: teachers and student share the thread, and labels ahead would hold up the contribution', async () => {
     const { desk, compute, posted } = start();
     const seen: string[] = [];
-    compute.onGradient = (inputs) => void seen.push(`${inputs[0]}: ${compute.events.filter((event) => event.startsWith('batch')).length}`);
+    compute.onGradient = (inputs) =>
+      void seen.push(`${inputs[0]}: ${compute.events.filter((event) => event.startsWith('batch')).length}`);
     desk.hear(lease({ id: 1, block: { level: 1, index: 0 } }));
     desk.hear(lease({ id: 2, block: { level: 0, index: 2 } }));
     await posted('contribution');
@@ -172,8 +213,18 @@ describe('trainer', () => {
   });
 
   it.each([
-    ['a gradient that is not finite', (out: Float32Array) => void (out[2] = Number.NaN), {}, 'the gradient is not finite'],
-    ['a gradient of an absurd norm', (out: Float32Array) => void (out[2] = 3e15), {}, 'the gradient\'s norm is 3.00e+15, beyond 1000000000000000'],
+    [
+      'a gradient that is not finite',
+      (out: Float32Array) => void (out[2] = Number.NaN),
+      {},
+      'the gradient is not finite',
+    ],
+    [
+      'a gradient of an absurd norm',
+      (out: Float32Array) => void (out[2] = 3e15),
+      {},
+      "the gradient's norm is 3.00e+15, beyond 1000000000000000",
+    ],
     ['a loss that is not finite', () => undefined, { crossEntropy: Infinity }, 'crossEntropy is Infinity'],
   ])('reports the micro-batch with %s', async (_case, spoil, sums, reason) => {
     const { desk, compute, posts, posted } = start();
@@ -193,7 +244,11 @@ describe('trainer', () => {
 
   it('contributes sums alone where no term applies', async () => {
     const { desk, compute, posted } = start();
-    compute.trainBatch = async () => ({ rows: 2, inputs: Float32Array.from([-1, -1]), targets: { labels: new Int32Array(2).fill(-1), soft: null } });
+    compute.trainBatch = async () => ({
+      rows: 2,
+      inputs: Float32Array.from([-1, -1]),
+      targets: { labels: new Int32Array(2).fill(-1), soft: null },
+    });
     desk.hear(lease());
     expect(await posted('contribution')).toMatchObject({ slot: null, sums: { samples: 8 }, momentCounts: [] });
   });
@@ -201,10 +256,15 @@ describe('trainer', () => {
   it('passes over micro-batches without gradient in a block with some', async () => {
     const { desk, compute, replica, posted } = start();
     const { trainBatch } = compute;
-    compute.trainBatch = async (epoch, from, to) => (from === 7 ? trainBatch.call(compute, epoch, from, to) : { rows: 2, inputs: Float32Array.from([-1, -1]), targets: { labels: new Int32Array(2), soft: null } });
+    compute.trainBatch = async (epoch, from, to) =>
+      from === 7
+        ? trainBatch.call(compute, epoch, from, to)
+        : { rows: 2, inputs: Float32Array.from([-1, -1]), targets: { labels: new Int32Array(2), soft: null } };
     desk.hear(lease());
     const { slot, momentCounts } = await posted('contribution');
-    expect(Array.from(replica.slot(slot ?? -1))).toEqual(Array.from(gradientOf(Float32Array.from(replica.weights), [7, 10])));
+    expect(Array.from(replica.slot(slot ?? -1))).toEqual(
+      Array.from(gradientOf(Float32Array.from(replica.weights), [7, 10])),
+    );
     expect(momentCounts).toEqual([3]);
   });
 
@@ -220,7 +280,12 @@ describe('trainer', () => {
   it('evaluates teachers and ensemble', async () => {
     const { desk, posted } = start();
     desk.hear(lease({ kind: 'evaluate', subject: 'teachers', from: 0, to: 8, microBatches: 3, divisors: {} }));
-    expect((await posted('contribution')).sums).toEqual({ samples: 8, 'teacher.wide.correct': 4, 'ensemble.correct': 8, 'teacher.wide.agree': 4 });
+    expect((await posted('contribution')).sums).toEqual({
+      samples: 8,
+      'teacher.wide.correct': 4,
+      'ensemble.correct': 8,
+      'teacher.wide.agree': 4,
+    });
   });
 
   it('gives signs of life for every micro-batch, and ends when its queue closes', async () => {
@@ -244,7 +309,15 @@ describe('trainer', () => {
     desk.hear(lease({ id: 1, block: { level: 2, index: 0 } }));
     desk.hear(lease({ id: 2, block: { level: 2, index: 0 }, dropped: ['wide'] }));
     desk.hear(lease({ id: 3, block: { level: 2, index: 0 }, dropped: ['wide', 'deep'] }));
-    for (const id of [1, 2]) expect(await posted('failed')).toEqual({ type: 'failed', session: 1, lease: id, microBatch: 2, reason: 'it gives NaN', teacher: 'deep' });
+    for (const id of [1, 2])
+      expect(await posted('failed')).toEqual({
+        type: 'failed',
+        session: 1,
+        lease: id,
+        microBatch: 2,
+        reason: 'it gives NaN',
+        teacher: 'deep',
+      });
     expect((await posted('contribution')).lease).toBe(3);
     expect(posts).toEqual([]);
   });

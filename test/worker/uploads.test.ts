@@ -50,13 +50,15 @@ describe('uploads', () => {
     uploads.send(1, connection, envelope);
     expect(connection.sent).toHaveLength(2);
     for (let i = 0; i < connection.sent.length; i++) connection.sent[i]?.done();
-    expect(connection.sent.map(({ message }) => (message.type === 'chunk' ? message.offset : -1))).toEqual([0, 1, 2, 3, 4].map((i) => i * limits.chunkBytes));
+    expect(connection.sent.map(({ message }) => (message.type === 'chunk' ? message.offset : -1))).toEqual(
+      [0, 1, 2, 3, 4].map((i) => i * limits.chunkBytes),
+    );
     expect(Buffer.concat(connection.sent.map(({ payload }) => payload)).equals(bytes)).toBe(true);
     expect(free).toEqual([]);
     expect(replica.slotBytes(0).length).toBe(bytes.length);
   });
 
-  it('give a small contribution\'s slot back at once', () => {
+  it("give a small contribution's slot back at once", () => {
     const { uploads, replica } = uploadsOf(100);
     const before = Uint8Array.from(replica.slotBytes(0));
     const bytes = uploads.keep(1, 0, 0);
@@ -81,7 +83,11 @@ describe('uploads', () => {
     for (let i = 2; i < connection.sent.length; i++) connection.sent[i]?.done();
     expect(free).toEqual([1, 0]);
     replica.clearSlot(0);
-    const sent = Buffer.concat([first ?? [], second ?? [], ...connection.sent.slice(2).map(({ payload }) => payload)].map((part) => Uint8Array.from(part)));
+    const sent = Buffer.concat(
+      [first ?? [], second ?? [], ...connection.sent.slice(2).map(({ payload }) => payload)].map((part) =>
+        Uint8Array.from(part),
+      ),
+    );
     expect(sent.length).toBe(expected.length);
   });
 
@@ -96,10 +102,12 @@ describe('uploads', () => {
     expect(free).toEqual([0]);
     replica.clearSlot(0);
     for (let i = 1; i < connection.sent.length; i++) connection.sent[i]?.done();
-    expect(Buffer.concat([first, ...connection.sent.slice(1).map(({ payload }) => payload)]).equals(expected)).toBe(true);
+    expect(Buffer.concat([first, ...connection.sent.slice(1).map(({ payload }) => payload)]).equals(expected)).toBe(
+      true,
+    );
   });
 
-  it('give a dropped contribution\'s slot back once the socket is done with it', () => {
+  it("give a dropped contribution's slot back once the socket is done with it", () => {
     const { uploads } = uploadsOf(1_100_000);
     uploads.keep(1, 0, 0);
     uploads.send(1, connection, envelope);

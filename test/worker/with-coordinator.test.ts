@@ -32,9 +32,20 @@ function startCoordinator(run: PreparedRun, out: string, options: { port?: numbe
     listening = resolve;
   });
   const summary = coordinate(run, {
-    listen: { host: '127.0.0.1', port: options.port ?? 0 }, token, out, stopSignal: stop.signal, next: options.next ?? false, onListening: listening,
-    reporter: { say: (_level, text) => said.push(text), progress: () => undefined, epoch: () => undefined, close: () => undefined },
-    exportStudent: async () => undefined, times: { tickMs: 10, heartbeatMs: 20 },
+    listen: { host: '127.0.0.1', port: options.port ?? 0 },
+    token,
+    out,
+    stopSignal: stop.signal,
+    next: options.next ?? false,
+    onListening: listening,
+    reporter: {
+      say: (_level, text) => said.push(text),
+      progress: () => undefined,
+      epoch: () => undefined,
+      close: () => undefined,
+    },
+    exportStudent: async () => undefined,
+    times: { tickMs: 10, heartbeatMs: 20 },
   });
   summary.catch(() => undefined);
   return { summary, port, stop, said };
@@ -58,12 +69,22 @@ function startWorker(port: number, pauseEvery = 0): WorkerRig {
   compute.student.gradients = async (...args) => {
     if (pauseEvery > 0 && ++count % pauseEvery === 0) await new Promise((resolve) => setTimeout(resolve, 3));
     const result = await gradients(...args);
-    return { ...result, sums: { samples: args[1], response: result.sums.crossEntropy ?? 0, 'response.count': args[1] } };
+    return {
+      ...result,
+      sums: { samples: args[1], response: result.sums.crossEntropy ?? 0, 'response.count': args[1] },
+    };
   };
   const exit = runWorker(
     {
-      url: `ws://127.0.0.1:${port}`, token, cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 5, stop: stop.signal,
-      log: (line) => void log.push(line), backend: { ...device, name: 'wasm', open: async () => compute },
+      url: `ws://127.0.0.1:${port}`,
+      token,
+      cacheFolder: temporaryFolder(),
+      threads: 1,
+      local: false,
+      waitSeconds: 5,
+      stop: stop.signal,
+      log: (line) => void log.push(line),
+      backend: { ...device, name: 'wasm', open: async () => compute },
     },
     (linkStart) =>
       startLinkHere(linkStart, {
@@ -78,12 +99,17 @@ function startWorker(port: number, pauseEvery = 0): WorkerRig {
 }
 
 async function journalOf(out: string): Promise<JournalLine[]> {
-  return (await readFile(join(out, 'journal.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as JournalLine);
+  return (await readFile(join(out, 'journal.jsonl'), 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as JournalLine);
 }
 
 /** What must be equal for any number of workers. */
 function curve(lines: readonly JournalLine[]): unknown {
-  return afterRewinds(lines).filter((line) => line.type === 'commit' || line.type === 'evaluation').map((line) => ({ ...line, atMs: 0, generation: 0 }));
+  return afterRewinds(lines)
+    .filter((line) => line.type === 'commit' || line.type === 'evaluation')
+    .map((line) => ({ ...line, atMs: 0, generation: 0 }));
 }
 
 async function whole(run: PreparedRun, workers: number): Promise<{ summary: Summary; out: string }> {
@@ -107,29 +133,30 @@ describe('workers and their coordinator', () => {
     expect(curve(await journalOf(three.out))).toEqual(curve(await journalOf(one.out)));
   });
 
-  it.each([['small', tinyRun({ samples: 60, epochs: 3 })], ['big', tinyRun({ samples: 26, epochs: 2, units: 20_000 })]])(
-    'come to the same bits when connections are cut again and again, with a %s student', async (_case, run) => {
-      const oracle = await whole(run, 1);
-      const out = temporaryFolder();
-      const { summary, port } = startCoordinator(run, out);
-      const rigs = [startWorker(await port, 1), startWorker(await port, 2)];
-      let cuts = 0;
-      const timer = setInterval(() => {
-        const connection = rigs[cuts % 2]?.connections.at(-1);
-        if (cuts < 8 && connection !== undefined) {
-          cuts++;
-          connection.terminate();
-        }
-      }, 15);
-      const result = await summary;
-      clearInterval(timer);
-      expect(cuts).toBeGreaterThan(1);
-      expect(rigs.flatMap((rig) => rig.connections).length).toBeGreaterThan(3);
-      expect(result.digest).toBe(oracle.summary.digest);
-      expect(curve(await journalOf(out))).toEqual(curve(await journalOf(oracle.out)));
-      expect(await Promise.all(rigs.map((rig) => rig.exit))).toEqual([0, 0]);
-    },
-  );
+  it.each([
+    ['small', tinyRun({ samples: 60, epochs: 3 })],
+    ['big', tinyRun({ samples: 26, epochs: 2, units: 20_000 })],
+  ])('come to the same bits when connections are cut again and again, with a %s student', async (_case, run) => {
+    const oracle = await whole(run, 1);
+    const out = temporaryFolder();
+    const { summary, port } = startCoordinator(run, out);
+    const rigs = [startWorker(await port, 1), startWorker(await port, 2)];
+    let cuts = 0;
+    const timer = setInterval(() => {
+      const connection = rigs[cuts % 2]?.connections.at(-1);
+      if (cuts < 8 && connection !== undefined) {
+        cuts++;
+        connection.terminate();
+      }
+    }, 15);
+    const result = await summary;
+    clearInterval(timer);
+    expect(cuts).toBeGreaterThan(1);
+    expect(rigs.flatMap((rig) => rig.connections).length).toBeGreaterThan(3);
+    expect(result.digest).toBe(oracle.summary.digest);
+    expect(curve(await journalOf(out))).toEqual(curve(await journalOf(oracle.out)));
+    expect(await Promise.all(rigs.map((rig) => rig.exit))).toEqual([0, 0]);
+  });
 
   it('end when their coordinator is stopped; others go on with its folder to the same bits', async () => {
     const run = tinyRun({ samples: 200, epochs: 3 });
@@ -165,12 +192,21 @@ describe('workers and their coordinator', () => {
     const at = await port;
     const exit = runWorker(
       {
-        url: `ws://127.0.0.1:${at}`, token: 'wrong', cacheFolder: temporaryFolder(), threads: 1, local: false, waitSeconds: 5, log: () => undefined,
+        url: `ws://127.0.0.1:${at}`,
+        token: 'wrong',
+        cacheFolder: temporaryFolder(),
+        threads: 1,
+        local: false,
+        waitSeconds: 5,
+        log: () => undefined,
         backend: { ...device, name: 'wasm', open: async () => new FakeCompute(false) },
       },
       (linkStart) => startLinkHere(linkStart),
     );
-    await expect(exit).rejects.toMatchObject({ exitCode: 77, message: expect.stringContaining('token missing or wrong') });
+    await expect(exit).rejects.toMatchObject({
+      exitCode: 77,
+      message: expect.stringContaining('token missing or wrong'),
+    });
     stop.abort('done');
   });
 });

@@ -19,7 +19,8 @@ export interface BackendWishes {
 
 /**
  * Opens the backend that is wanted; `auto` takes the native one where it is installed and works, else wasm.
- * @throws UserError 79 when a GPU is demanded and there is none for us, 69 when the wanted backend is not there or broken
+ * @throws UserError 79 when a GPU is demanded and there is none for us, 69 when the wanted backend is not there or
+ * broken
  */
 export async function openBackend(wanted: 'auto' | 'wasm' | 'native', wishes: BackendWishes): Promise<Backend> {
   const { threads, gpuDemanded, cache = cacheFolder() } = wishes;
@@ -29,7 +30,10 @@ export async function openBackend(wanted: 'auto' | 'wasm' | 'native', wishes: Ba
   if (installed === null) {
     if (gpuDemanded) throw noGpu('the native backend for it is not installed: run stillhouse backend install cuda');
     if (wanted === 'auto') return openWasm();
-    throw new UserError('the native backend is wanted and not installed: run stillhouse backend install cpu (or cuda)', exitCodes.unavailable);
+    throw new UserError(
+      'the native backend is wanted and not installed: run stillhouse backend install cpu (or cuda)',
+      exitCodes.unavailable,
+    );
   }
   if (wanted === 'auto' && !gpuDemanded) return nativeOrWasm(installed, wishes);
   const backend = await openNative(installed, threads);
@@ -37,7 +41,10 @@ export async function openBackend(wanted: 'auto' | 'wasm' | 'native', wishes: Ba
   return backend;
 }
 
-async function nativeOrWasm(installed: Installed, { threads, warn = (line) => void process.stderr.write(`${line}\n`) }: BackendWishes): Promise<Backend> {
+async function nativeOrWasm(
+  installed: Installed,
+  { threads, warn = (line) => void process.stderr.write(`${line}\n`) }: BackendWishes,
+): Promise<Backend> {
   try {
     return await openNative(installed, threads);
   } catch (error) {
@@ -47,7 +54,10 @@ async function nativeOrWasm(installed: Installed, { threads, warn = (line) => vo
   }
 }
 
-/** The CUDA build where there is a GPU, else the CPU build; either where only one is there, but CUDA alone for a demanded GPU. */
+/**
+ * The CUDA build where there is a GPU, else the CPU build; either where only one is there, but CUDA alone for a
+ * demanded GPU.
+ */
 export function pickInstalled(cache: string, gpuDemanded: boolean, hasGpu: boolean): Installed | null {
   const cuda = findInstalled(cache, 'cuda');
   if (gpuDemanded) return cuda;

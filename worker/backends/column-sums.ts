@@ -5,7 +5,12 @@ import type { TensorFlow } from './backend.js';
 import { infoOf, type Heap } from './heap.js';
 
 /** Sum over the axes in front, in float64; null where this is another kind of sum. */
-export function columnSums(tf: TensorFlow, heap: Heap, inputs: NamedTensorInfoMap, attrs: NamedAttrMap): TensorInfo | null {
+export function columnSums(
+  tf: TensorFlow,
+  heap: Heap,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap,
+): TensorInfo | null {
   const x = infoOf(inputs, 'x');
   const axes = axesAttr(attrs, x.shape.length);
   const isInFront = axes.length > 0 && axes.length < x.shape.length && axes.every((axis, i) => axis === i);

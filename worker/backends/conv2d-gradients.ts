@@ -1,6 +1,6 @@
 /**
- * Gradients of a convolution: the filter's by a SIMD kernel, the input's as convolutions. Shape suffixes: B batch, H W image, P Q output
- * image, R S filter, C channels in, K channels out.
+ * Gradients of a convolution: the filter's by a SIMD kernel, the input's as convolutions. Shape suffixes: B batch, H W
+ * image, P Q output image, R S filter, C channels in, K channels out.
  */
 import type { NamedAttrMap, NamedTensorInfoMap, Tensor, Tensor4D, TensorInfo } from '@tensorflow/tfjs';
 import { convolutionAttrs, shape4, shapeAttr } from './attrs.js';
@@ -8,39 +8,79 @@ import type { TensorFlow } from './backend.js';
 import { imagesOf, type Inputs } from './composition.js';
 import { infoOf, type Heap } from './heap.js';
 
-/** dL/dW [R,S,C,K] = sum over b,p,q of x[b, p stride + r, q stride + s, c] dy[b,p,q,k]; { x, dy } and their convolution's attributes. */
-export function conv2dFilterGradient(tf: TensorFlow, heap: Heap, inputs: NamedTensorInfoMap, attrs: NamedAttrMap): TensorInfo {
+/**
+ * dL/dW [R,S,C,K] = sum over b,p,q of x[b, p stride + r, q stride + s, c] dy[b,p,q,k]; { x, dy } and their
+ * convolution's attributes.
+ */
+export function conv2dFilterGradient(
+  tf: TensorFlow,
+  heap: Heap,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap,
+): TensorInfo {
   const x = infoOf(inputs, 'x');
   const filterShape = shapeAttr(attrs, 'filterShape');
   const { strides, pad, dimRoundingMode } = convolutionAttrs(attrs);
   const info = tf.backend_util.computeConv2DInfo(shape4(x.shape), filterShape, strides, 1, pad, dimRoundingMode);
   const dw = heap.make(filterShape);
   heap.run(
-    'filterGradient', x, infoOf(inputs, 'dy'), dw, info.batchSize, info.inHeight, info.inWidth, info.inChannels, info.outHeight, info.outWidth, info.outChannels,
-    info.filterHeight, info.filterWidth, info.strideHeight, info.strideWidth, info.padInfo.top, info.padInfo.left,
+    'filterGradient',
+    x,
+    infoOf(inputs, 'dy'),
+    dw,
+    info.batchSize,
+    info.inHeight,
+    info.inWidth,
+    info.inChannels,
+    info.outHeight,
+    info.outWidth,
+    info.outChannels,
+    info.filterHeight,
+    info.filterWidth,
+    info.strideHeight,
+    info.strideWidth,
+    info.padInfo.top,
+    info.padInfo.left,
   );
   return dw;
 }
 
 /**
- * dL/dx: seen along one axis, x[h] takes part in y[p] through W[r] where h + pad = p stride + r. With r = i + stride u and
- * h + pad = i + stride v, i in [0, stride), each phase i is a convolution without stride of dy with the turned sub-filter
- * W[i], W[i + stride], ...; the phases interleave to x.
+ * dL/dx: seen along one axis, x[h] takes part in y[p] through W[r] where h + pad = p stride + r. With r = i + stride u
+ * and h + pad = i + stride v, i in [0, stride), each phase i is a convolution without stride of dy with the turned
+ * sub-filter W[i], W[i + stride], ...; the phases interleave to x.
  */
 export function conv2dInputGradient(tf: TensorFlow, inputs: Inputs, attrs: NamedAttrMap): Tensor {
   const dy_BPQK = imagesOf(inputs, 'dy');
   const filter_RSCK = imagesOf(inputs, 'filter');
   const inputShape = shapeAttr(attrs, 'inputShape');
   const { strides, pad, dimRoundingMode } = convolutionAttrs(attrs);
-  const { padInfo } = tf.backend_util.computeConv2DInfo(inputShape, filter_RSCK.shape, strides, 1, pad, dimRoundingMode);
+  const { padInfo } = tf.backend_util.computeConv2DInfo(
+    inputShape,
+    filter_RSCK.shape,
+    strides,
+    1,
+    pad,
+    dimRoundingMode,
+  );
   const [, height, width] = inputShape;
   if (strides[0] === 1 && strides[1] === 1) {
-    return phase(tf, dy_BPQK, filter_RSCK, { rows: { from: padInfo.top, count: height }, columns: { from: padInfo.left, count: width } });
+    return phase(tf, dy_BPQK, filter_RSCK, {
+      rows: { from: padInfo.top, count: height },
+      columns: { from: padInfo.left, count: width },
+    });
   }
   const rows = { from: 0, count: Math.ceil((height + padInfo.top) / strides[0]) };
   const columns = { from: 0, count: Math.ceil((width + padInfo.left) / strides[1]) };
   const interleaved = tf.stack(
-    range(strides[0]).map((i) => tf.stack(range(strides[1]).map((j) => phase(tf, dy_BPQK, subFilter(tf, filter_RSCK, [i, j], strides), { rows, columns })), 3)),
+    range(strides[0]).map((i) =>
+      tf.stack(
+        range(strides[1]).map((j) =>
+          phase(tf, dy_BPQK, subFilter(tf, filter_RSCK, [i, j], strides), { rows, columns }),
+        ),
+        3,
+      ),
+    ),
     2,
   );
   const [batch, , , channels] = inputShape;
@@ -54,7 +94,12 @@ interface Extent {
 }
 
 /** The full convolution of dy with the filter, at the given rows and columns of it. */
-function phase(tf: TensorFlow, dy_BPQK: Tensor4D, filter_UVCK: Tensor4D, { rows, columns }: { rows: Extent; columns: Extent }): Tensor4D {
+function phase(
+  tf: TensorFlow,
+  dy_BPQK: Tensor4D,
+  filter_UVCK: Tensor4D,
+  { rows, columns }: { rows: Extent; columns: Extent },
+): Tensor4D {
   const [filterHeight, filterWidth, channels] = filter_UVCK.shape;
   const [batch, height, width] = dy_BPQK.shape;
   if (filterHeight === 0 || filterWidth === 0) return tf.zeros([batch, rows.count, columns.count, channels]);
@@ -64,10 +109,17 @@ function phase(tf: TensorFlow, dy_BPQK: Tensor4D, filter_UVCK: Tensor4D, { rows,
   return tf.conv2d(cut(dy_BPQK, high, wide), turned_UVKC, 1, [[0, 0], high.padding, wide.padding, [0, 0]]);
 }
 
-function subFilter(tf: TensorFlow, filter_RSCK: Tensor4D, [i, j]: readonly [number, number], strides: [number, number]): Tensor4D {
+function subFilter(
+  tf: TensorFlow,
+  filter_RSCK: Tensor4D,
+  [i, j]: readonly [number, number],
+  strides: [number, number],
+): Tensor4D {
   const [height, width, channels, outputs] = filter_RSCK.shape;
   if (i >= height || j >= width) return tf.zeros([0, 0, channels, outputs]);
-  return tf.stridedSlice(filter_RSCK, [i, j, 0, 0], [height, width, channels, outputs], [...strides, 1, 1]).as4D(Math.ceil((height - i) / strides[0]), Math.ceil((width - j) / strides[1]), channels, outputs);
+  return tf
+    .stridedSlice(filter_RSCK, [i, j, 0, 0], [height, width, channels, outputs], [...strides, 1, 1])
+    .as4D(Math.ceil((height - i) / strides[0]), Math.ceil((width - j) / strides[1]), channels, outputs);
 }
 
 interface Window {

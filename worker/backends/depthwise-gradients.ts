@@ -10,10 +10,21 @@ import { imagesOf, type Inputs } from './composition.js';
 type Geometry = ReturnType<TensorFlow['backend_util']['computeConv2DInfo']>;
 
 function geometryOf(tf: TensorFlow, inputShape: Shape4, filterShape: Shape4, attrs: ConvolutionAttrs): Geometry {
-  return tf.backend_util.computeConv2DInfo(inputShape, filterShape, attrs.strides, attrs.dilations, attrs.pad, attrs.dimRoundingMode, true);
+  return tf.backend_util.computeConv2DInfo(
+    inputShape,
+    filterShape,
+    attrs.strides,
+    attrs.dilations,
+    attrs.pad,
+    attrs.dimRoundingMode,
+    true,
+  );
 }
 
-/** dL/dW [R,S,C,M] = sum over b,p,q of x[b, p stride + r dilation, q stride + s dilation, c] dy[b,p,q,c,m]: one product and sum for each r,s. */
+/**
+ * dL/dW [R,S,C,M] = sum over b,p,q of x[b, p stride + r dilation, q stride + s dilation, c] dy[b,p,q,c,m]: one product
+ * and sum for each r,s.
+ */
 export function depthwiseFilterGradient(tf: TensorFlow, inputs: Inputs, attrs: NamedAttrMap): Tensor {
   const x_BHWC = imagesOf(inputs, 'x');
   const dy_BPQK = imagesOf(inputs, 'dy');
@@ -47,7 +58,14 @@ function padOrCut(x_BHWC: Tensor4D, info: Geometry, spanned: { rows: number; col
   const columns = spanned.columns + info.effectiveFilterWidth - 1;
   const below = Math.max(0, rows - padInfo.top - info.inHeight);
   const right = Math.max(0, columns - padInfo.left - info.inWidth);
-  return x_BHWC.pad<Tensor4D>([[0, 0], [padInfo.top, below], [padInfo.left, right], [0, 0]]).slice([0, 0, 0, 0], [-1, rows, columns, -1]);
+  return x_BHWC
+    .pad<Tensor4D>([
+      [0, 0],
+      [padInfo.top, below],
+      [padInfo.left, right],
+      [0, 0],
+    ])
+    .slice([0, 0, 0, 0], [-1, rows, columns, -1]);
 }
 
 /**
@@ -62,9 +80,14 @@ export function depthwiseInputGradient(tf: TensorFlow, inputs: Inputs, attrs: Na
   const turned_RSCM = filter_RSCM.reverse([0, 1]);
   const dy_BPQCM = dy_BPQK.reshape([info.batchSize, info.outHeight, info.outWidth, channels, multiplier]);
   const parts = Array.from({ length: multiplier }, (_, m) => {
-    const dy_BPQC = dy_BPQCM.slice([0, 0, 0, 0, m], [-1, -1, -1, -1, 1]).reshape<Tensor4D>([info.batchSize, info.outHeight, info.outWidth, channels]);
+    const dy_BPQC = dy_BPQCM
+      .slice([0, 0, 0, 0, m], [-1, -1, -1, -1, 1])
+      .reshape<Tensor4D>([info.batchSize, info.outHeight, info.outWidth, channels]);
     const filter_RSC1 = turned_RSCM.slice([0, 0, 0, m], [filterHeight, filterWidth, channels, 1]);
-    return tf.depthwiseConv2d(spread(dy_BPQC, info), filter_RSC1, 1, 'valid', 'NHWC', [info.dilationHeight, info.dilationWidth]);
+    return tf.depthwiseConv2d(spread(dy_BPQC, info), filter_RSC1, 1, 'valid', 'NHWC', [
+      info.dilationHeight,
+      info.dilationWidth,
+    ]);
   });
   return parts.reduce((sum, part) => tf.add(sum, part));
 }
@@ -73,12 +96,26 @@ export function depthwiseInputGradient(tf: TensorFlow, inputs: Inputs, attrs: Na
 function spread(dy_BPQC: Tensor4D, info: Geometry): Tensor4D {
   const [batch, rows, columns, channels] = dy_BPQC.shape;
   const { strideHeight, strideWidth, padInfo } = info;
-  const spaced = dy_BPQC.reshape([batch, rows, 1, columns, 1, channels]).pad([[0, 0], [0, 0], [0, strideHeight - 1], [0, 0], [0, strideWidth - 1], [0, 0]]);
+  const spaced = dy_BPQC.reshape([batch, rows, 1, columns, 1, channels]).pad([
+    [0, 0],
+    [0, 0],
+    [0, strideHeight - 1],
+    [0, 0],
+    [0, strideWidth - 1],
+    [0, 0],
+  ]);
   const { rows: spanRows, columns: spanColumns } = spans(info);
-  const cut = spaced.reshape<Tensor4D>([batch, rows * strideHeight, columns * strideWidth, channels]).slice([0, 0, 0, 0], [-1, spanRows, spanColumns, -1]);
+  const cut = spaced
+    .reshape<Tensor4D>([batch, rows * strideHeight, columns * strideWidth, channels])
+    .slice([0, 0, 0, 0], [-1, spanRows, spanColumns, -1]);
   const top = info.effectiveFilterHeight - 1 - padInfo.top;
   const left = info.effectiveFilterWidth - 1 - padInfo.left;
   const below = info.inHeight + info.effectiveFilterHeight - 1 - spanRows - top;
   const right = info.inWidth + info.effectiveFilterWidth - 1 - spanColumns - left;
-  return cut.pad<Tensor4D>([[0, 0], [top, below], [left, right], [0, 0]]);
+  return cut.pad<Tensor4D>([
+    [0, 0],
+    [top, below],
+    [left, right],
+    [0, 0],
+  ]);
 }

@@ -13,7 +13,9 @@ export function listGpus(): Gpu[] {
   try {
     const timeout = 20_000;
     const query = ['--query-gpu=index,uuid,name', '--format=csv,noheader'];
-    return parseGpus(execFileSync('nvidia-smi', query, { encoding: 'utf8', timeout, stdio: ['ignore', 'pipe', 'ignore'] }));
+    return parseGpus(
+      execFileSync('nvidia-smi', query, { encoding: 'utf8', timeout, stdio: ['ignore', 'pipe', 'ignore'] }),
+    );
   } catch {
     return []; // no driver, or one that answers no more: there is no GPU to use
   }
@@ -31,11 +33,16 @@ export function parseGpus(text: string): Gpu[] {
  * Those that `CUDA_VISIBLE_DEVICES` leaves, in its order; all where it is not set. As CUDA does, an entry that names no
  * device ends the list, and an empty value hides all.
  */
-export function visibleGpus(all: readonly Gpu[] = listGpus(), visible: string | undefined = process.env.CUDA_VISIBLE_DEVICES): Gpu[] {
+export function visibleGpus(
+  all: readonly Gpu[] = listGpus(),
+  visible: string | undefined = process.env.CUDA_VISIBLE_DEVICES,
+): Gpu[] {
   if (visible === undefined) return [...all];
   const chosen: Gpu[] = [];
   for (const entry of visible.split(',').map((text) => text.trim())) {
-    const gpu = all.find(({ index, uuid }) => (/^\d+$/.test(entry) ? index === Number(entry) : entry !== '' && uuid.startsWith(entry)));
+    const gpu = all.find(({ index, uuid }) =>
+      /^\d+$/.test(entry) ? index === Number(entry) : entry !== '' && uuid.startsWith(entry),
+    );
     if (gpu === undefined) break;
     chosen.push(gpu);
   }

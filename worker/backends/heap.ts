@@ -9,7 +9,12 @@ import type { TensorFlow } from './backend.js';
 /** A kernel over the memory; its arguments are pointers and sizes, as in assembly/. */
 export type Simd = Readonly<Record<string, (...args: number[]) => void>>;
 
-export type HeapKernel = (tf: TensorFlow, heap: Heap, inputs: NamedTensorInfoMap, attrs: NamedAttrMap) => TensorInfo | TensorInfo[];
+export type HeapKernel = (
+  tf: TensorFlow,
+  heap: Heap,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap,
+) => TensorInfo | TensorInfo[];
 
 /** The part of the wasm backend that is used here. */
 interface WasmBackend {
@@ -71,14 +76,18 @@ export class Heap {
 }
 
 function isWasmBackend(backend: object): backend is WasmBackend {
-  return 'wasm' in backend && 'makeOutput' in backend && 'getMemoryOffset' in backend && 'typedArrayFromHeap' in backend;
+  return (
+    'wasm' in backend && 'makeOutput' in backend && 'getMemoryOffset' in backend && 'typedArrayFromHeap' in backend
+  );
 }
 
 /** tfjs's module exports its memory; that is not part of its documented interface, so a new version may need a look. */
 function memoryOf(wasm: object): WebAssembly.Memory {
   const exported: unknown = 'asm' in wasm ? wasm.asm : undefined;
-  const memory: unknown = typeof exported === 'object' && exported !== null && 'memory' in exported ? exported.memory : undefined;
-  if (!(memory instanceof WebAssembly.Memory)) throw new Error("this version of tfjs's wasm backend does not show its memory");
+  const memory: unknown =
+    typeof exported === 'object' && exported !== null && 'memory' in exported ? exported.memory : undefined;
+  if (!(memory instanceof WebAssembly.Memory))
+    throw new Error("this version of tfjs's wasm backend does not show its memory");
   return memory;
 }
 

@@ -1,7 +1,7 @@
 /**
  * `stillhouse backend install cpu|cuda`: builds the native backend in the user's cache folder from pinned parts, proves
- * it by one operation and takes it back if that fails. Works in a scratch folder beside its place, so a failed or killed
- * install leaves nothing that counts.
+ * it by one operation and takes it back if that fails. Works in a scratch folder beside its place, so a failed or
+ * killed install leaves nothing that counts.
  */
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -64,12 +64,23 @@ async function fill(scratch: string, wishes: InstallWishes, cache: string, tell:
   const origin = await fillLibrary(scratch, wishes, cache, tell);
   tell.say('building the bindings');
   await buildAddon(scratch, flavour);
-  const note: InstalledNote = { flavour, tensorflow: tensorflowVersion, binding: bindingVersion, node: process.version, wheel: origin };
+  const note: InstalledNote = {
+    flavour,
+    tensorflow: tensorflowVersion,
+    binding: bindingVersion,
+    node: process.version,
+    wheel: origin,
+  };
   await writeFile(join(scratch, noteFile), `${JSON.stringify(note, null, 2)}\n`);
 }
 
 /** TensorFlow from Python's installation of it, if there is one of this version, else from a wheel. @returns which */
-async function fillLibrary(scratch: string, { flavour, wheel, mirror }: InstallWishes, cache: string, tell: Teller): Promise<string> {
+async function fillLibrary(
+  scratch: string,
+  { flavour, wheel, mirror }: InstallWishes,
+  cache: string,
+  tell: Teller,
+): Promise<string> {
   const python = wheel === undefined && mirror === undefined ? await findPythonTensorflow(flavour) : null;
   if (python !== null) {
     tell.say(`taking TensorFlow ${tensorflowVersion} from ${python}`);
@@ -93,7 +104,10 @@ async function provedOrRemoved(cache: string, flavour: Flavour, target: string):
   const report = await reportOf(cache, flavour, true);
   if (report?.trial.works === true) return report;
   await rm(join(target, noteFile), { force: true });
-  throw new UserError(`the native backend was built in ${target} and does not work: ${report?.trial.detail ?? 'it is not there'}`, exitCodes.unavailable);
+  throw new UserError(
+    `the native backend was built in ${target} and does not work: ${report?.trial.detail ?? 'it is not there'}`,
+    exitCodes.unavailable,
+  );
 }
 
 async function reportOf(cache: string, flavour: Flavour, isNew: boolean): Promise<InstallReport | null> {
@@ -103,5 +117,9 @@ async function reportOf(cache: string, flavour: Flavour, isNew: boolean): Promis
 
 function checkPlatform(): void {
   const here = `${process.platform} ${process.arch}`;
-  if (here !== 'linux x64') throw new UserError(`native backend: this machine is ${here}; linux x64 was wanted (wasm works everywhere)`, exitCodes.unavailable);
+  if (here !== 'linux x64')
+    throw new UserError(
+      `native backend: this machine is ${here}; linux x64 was wanted (wasm works everywhere)`,
+      exitCodes.unavailable,
+    );
 }

@@ -1,4 +1,6 @@
-/** Matrix products with a transposed factor, which backward passes are made of: the backend has a slow loop for them. */
+/**
+ * Matrix products with a transposed factor, which backward passes are made of: the backend has a slow loop for them.
+ */
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
 
@@ -7,7 +9,8 @@ export function transposingMatMul(tf: TensorFlow, product: KernelFunc): KernelFu
   return (args) => {
     const { a, b } = args.inputs;
     const { transposeA, transposeB } = args.attrs ?? {};
-    if (a === undefined || b === undefined || (!transposeA && !transposeB) || !isMatrix(a) || !isMatrix(b)) return product(args);
+    if (a === undefined || b === undefined || (!transposeA && !transposeB) || !isMatrix(a) || !isMatrix(b))
+      return product(args);
     const transpose = tf.getKernel('Transpose', 'wasm').kernelFunc;
     const turned = (info: TensorInfo, wanted: boolean): TensorInfo => {
       if (!wanted) return info;

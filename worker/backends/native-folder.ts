@@ -21,7 +21,13 @@ export interface Installed {
   readonly binding: string;
 }
 
-const noteSchema = z.strictObject({ flavour: z.enum(flavours), tensorflow: z.string(), binding: z.string(), node: z.string(), wheel: z.string() });
+const noteSchema = z.strictObject({
+  flavour: z.enum(flavours),
+  tensorflow: z.string(),
+  binding: z.string(),
+  node: z.string(),
+  wheel: z.string(),
+});
 export type InstalledNote = z.infer<typeof noteSchema>;
 
 export const noteFile = 'installed.json';
@@ -39,7 +45,13 @@ export function findInstalled(cache: string, flavour: Flavour): Installed | null
   const folder = nativeFolder(cache, flavour);
   const note = readNote(join(folder, noteFile));
   if (note === null) return null;
-  return { flavour, folder, bindingFolder: bindingFolder(folder, flavour), tensorflow: note.tensorflow, binding: note.binding };
+  return {
+    flavour,
+    folder,
+    bindingFolder: bindingFolder(folder, flavour),
+    tensorflow: note.tensorflow,
+    binding: note.binding,
+  };
 }
 
 function readNote(path: string): InstalledNote | null {

@@ -1,6 +1,6 @@
 /**
- * Gradients that TensorFlow or tfjs-node have slow, as faster kernels of the native backend with the same results. ReLU:
- * tfjs composes it of several passes over the data; TensorFlow has it as one operation. Max pooling on a CPU:
+ * Gradients that TensorFlow or tfjs-node have slow, as faster kernels of the native backend with the same results.
+ * ReLU: tfjs composes it of several passes over the data; TensorFlow has it as one operation. Max pooling on a CPU:
  * TensorFlow's own searches each window again, one element after the other; windows of 2x2 side by side, which most
  * models have, are faster as a few operations on whole tensors.
  */
@@ -10,7 +10,11 @@ import { registerReluGradient } from './relu-gradient.js';
 
 /** The part of tfjs-node's backend that runs an operation of TensorFlow by its name. */
 interface NativeExecutor {
-  executeSingleOutput(name: string, attributes: readonly { name: string; type: number; value: unknown }[], inputs: readonly Tensor[]): Tensor;
+  executeSingleOutput(
+    name: string,
+    attributes: readonly { name: string; type: number; value: unknown }[],
+    inputs: readonly Tensor[],
+  ): Tensor;
   readonly binding: { readonly TF_ATTR_TYPE: number; readonly TF_FLOAT: number };
 }
 
@@ -19,7 +23,8 @@ const backendName = 'tensorflow';
 /** @param onGpu there cuDNN's gradient of max pooling is the fast one */
 export function registerNativeKernels(tf: TensorFlow, onGpu: boolean): void {
   const native = tf.backend();
-  if (!isExecutor(native)) throw new Error('the native backend cannot run operations by name: other bindings than tfjs-node 4.22?');
+  if (!isExecutor(native))
+    throw new Error('the native backend cannot run operations by name: other bindings than tfjs-node 4.22?');
   tf.registerKernel({
     kernelName: 'ReluGrad',
     backendName,
@@ -47,9 +52,17 @@ function registerPoolGradient(tf: TensorFlow, native: NativeExecutor): void {
 
 /** Windows of 2x2 at a distance of 2 that cover the image and nothing else. */
 function isEvenPairs({ input }: NamedTensorInfoMap, { filterSize, strides }: NamedAttrMap): boolean {
-  const isTwo = (value: unknown): boolean => value === 2 || (Array.isArray(value) && value.length === 2 && value.every((one) => one === 2));
+  const isTwo = (value: unknown): boolean =>
+    value === 2 || (Array.isArray(value) && value.length === 2 && value.every((one) => one === 2));
   const [, height = 1, width = 1] = input?.shape ?? [];
-  return input?.shape.length === 4 && input.dtype === 'float32' && height % 2 === 0 && width % 2 === 0 && isTwo(filterSize) && isTwo(strides);
+  return (
+    input?.shape.length === 4 &&
+    input.dtype === 'float32' &&
+    height % 2 === 0 &&
+    width % 2 === 0 &&
+    isTwo(filterSize) &&
+    isTwo(strides)
+  );
 }
 
 /**
@@ -63,7 +76,13 @@ function pairsGradient(tf: TensorFlow, native: NativeExecutor, x: Tensor, y: Ten
   const largest = tf.reshape(y, windows);
   let left: Tensor = tf.reshape(dy, windows);
   const zero = tf.zerosLike(left);
-  const places = ([[0, 0], [0, 1], [1, 0]] as const).map(([row, column]) => {
+  const places = (
+    [
+      [0, 0],
+      [0, 1],
+      [1, 0],
+    ] as const
+  ).map(([row, column]) => {
     const isLargest = tf.equal(tf.slice(pairs, [0, row, 0, column * c], windows), largest);
     const place = execute(native, 'Select', [isLargest, left, zero]);
     left = execute(native, 'Select', [isLargest, zero, left]);
@@ -80,7 +99,9 @@ function execute(native: NativeExecutor, name: string, inputs: readonly Tensor[]
 }
 
 function isExecutor(backend: unknown): backend is NativeExecutor {
-  return typeof backend === 'object' && backend !== null && typeof Reflect.get(backend, 'executeSingleOutput') === 'function';
+  return (
+    typeof backend === 'object' && backend !== null && typeof Reflect.get(backend, 'executeSingleOutput') === 'function'
+  );
 }
 
 function tensor(tf: TensorFlow, inputs: NamedTensorInfoMap, name: string): Tensor {

@@ -1,7 +1,7 @@
 /**
- * The native backend: TensorFlow's own library under tfjs, through the bindings that `stillhouse backend install` built.
- * There is one tfjs in a process: the bindings get this program's own, so kernels, gradients and tensors are shared.
- * To be opened on the main thread: TensorFlow reads its settings from the process's real environment.
+ * The native backend: TensorFlow's own library under tfjs, through the bindings that `stillhouse backend install`
+ * built. There is one tfjs in a process: the bindings get this program's own, so kernels, gradients and tensors are
+ * shared. To be opened on the main thread: TensorFlow reads its settings from the process's real environment.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -45,7 +45,12 @@ async function load(installed: Installed, threads: number): Promise<Backend> {
   const gpu = gpuName(tf);
   registerNativeKernels(tf, gpu !== null);
   savedModels = savedModelsOf(tf, installed.bindingFolder);
-  return { tf, name: 'native', gpu, version: `tensorflow ${installed.tensorflow}, ${installed.flavour}, tfjs ${tf.version.tfjs}` };
+  return {
+    tf,
+    name: 'native',
+    gpu,
+    version: `tensorflow ${installed.tensorflow}, ${installed.flavour}, tfjs ${tf.version.tfjs}`,
+  };
 }
 
 function requireBindings(installed: Installed): void {
@@ -57,7 +62,11 @@ function requireBindings(installed: Installed): void {
 }
 
 function unusable({ flavour, folder }: Installed, reason: string, cause?: unknown): UserError {
-  return new UserError(`native backend in ${folder}: ${reason}; run stillhouse backend install ${flavour} --force`, exitCodes.unavailable, cause);
+  return new UserError(
+    `native backend in ${folder}: ${reason}; run stillhouse backend install ${flavour} --force`,
+    exitCodes.unavailable,
+    cause,
+  );
 }
 
 /** The bindings call into tfjs's kernels: both must be of one version. */

@@ -10,7 +10,12 @@ import { infoOf, type Heap } from './heap.js';
 export function normKernel(_tf: TensorFlow, heap: Heap, inputs: NamedTensorInfoMap, attrs: NamedAttrMap): TensorInfo[] {
   const [x, gamma, beta] = [infoOf(inputs, 'x'), infoOf(inputs, 'gamma'), infoOf(inputs, 'beta')];
   const [rows = 0, columns = 0] = x.shape;
-  const [y, mean, variance, scale] = [heap.make(x.shape), heap.make([columns]), heap.make([columns]), heap.make([columns])];
+  const [y, mean, variance, scale] = [
+    heap.make(x.shape),
+    heap.make([columns]),
+    heap.make([columns]),
+    heap.make([columns]),
+  ];
   heap.withDoubles(2 * columns, (sums) => heap.run('normMoments', x, sums, mean, variance, rows, columns));
   const inverse = inverseDeviation(heap.floats(variance), attrs);
   const gammas = heap.floats(gamma);
@@ -21,16 +26,39 @@ export function normKernel(_tf: TensorFlow, heap: Heap, inputs: NamedTensorInfoM
 }
 
 /** { x, dy, mean, variance, gamma }, { epsilon } -> [dx, dgamma, dbeta] */
-export function normGradientKernel(_tf: TensorFlow, heap: Heap, inputs: NamedTensorInfoMap, attrs: NamedAttrMap): TensorInfo[] {
-  const [x, dy, mean, variance, gamma] = [infoOf(inputs, 'x'), infoOf(inputs, 'dy'), infoOf(inputs, 'mean'), infoOf(inputs, 'variance'), infoOf(inputs, 'gamma')];
+export function normGradientKernel(
+  _tf: TensorFlow,
+  heap: Heap,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap,
+): TensorInfo[] {
+  const [x, dy, mean, variance, gamma] = [
+    infoOf(inputs, 'x'),
+    infoOf(inputs, 'dy'),
+    infoOf(inputs, 'mean'),
+    infoOf(inputs, 'variance'),
+    infoOf(inputs, 'gamma'),
+  ];
   const [rows = 0, columns = 0] = x.shape;
   const [dx, dgamma, dbeta] = [heap.make(x.shape), heap.make([columns]), heap.make([columns])];
-  const [a, b, c, sums, products] = [heap.make([columns]), heap.make([columns]), heap.make([columns]), heap.make([2 * columns]), heap.make([2 * columns])];
+  const [a, b, c, sums, products] = [
+    heap.make([columns]),
+    heap.make([columns]),
+    heap.make([columns]),
+    heap.make([2 * columns]),
+    heap.make([2 * columns]),
+  ];
   heap.run('normSums', x, dy, mean, sums, products, rows, columns);
   const inverse = inverseDeviation(heap.floats(variance), attrs);
   const gammas = heap.floats(gamma);
   const [sumsOfDy, sumsOfProducts] = [heap.doubles(sums, columns), heap.doubles(products, columns)];
-  const views = { a: heap.floats(a), b: heap.floats(b), c: heap.floats(c), dgamma: heap.floats(dgamma), dbeta: heap.floats(dbeta) };
+  const views = {
+    a: heap.floats(a),
+    b: heap.floats(b),
+    c: heap.floats(c),
+    dgamma: heap.floats(dgamma),
+    dbeta: heap.floats(dbeta),
+  };
   inverse.forEach((own, i) => {
     const scale = own * (gammas[i] ?? 0);
     const [sum, product] = [sumsOfDy[i] ?? 0, sumsOfProducts[i] ?? 0];

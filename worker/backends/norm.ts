@@ -26,10 +26,18 @@ export interface Normalised {
 }
 
 /** `report` is given the statistics, which end with the tidy scope unless it keeps them. */
-export function normalise(tf: TensorFlow, inputs: NormInputs, report: (statistics: Omit<Normalised, 'y_NC'>) => void): Tensor {
+export function normalise(
+  tf: TensorFlow,
+  inputs: NormInputs,
+  report: (statistics: Omit<Normalised, 'y_NC'>) => void,
+): Tensor {
   const { epsilon } = inputs;
   const withGradient = tf.customGrad((x, gamma, beta, save) => {
-    if (!(x instanceof tf.Tensor && gamma instanceof tf.Tensor && beta instanceof tf.Tensor) || typeof save !== 'function') throw new Error('a norm has three inputs');
+    if (
+      !(x instanceof tf.Tensor && gamma instanceof tf.Tensor && beta instanceof tf.Tensor) ||
+      typeof save !== 'function'
+    )
+      throw new Error('a norm has three inputs');
     const { y_NC, mean_C, variance_C } = forward(tf, { x_NC: x, gamma_C: gamma, beta_C: beta, epsilon });
     report({ mean_C, variance_C });
     save([x, gamma, mean_C, variance_C]);
@@ -40,7 +48,9 @@ export function normalise(tf: TensorFlow, inputs: NormInputs, report: (statistic
 
 function forward(tf: TensorFlow, { x_NC, gamma_C, beta_C, epsilon }: NormInputs): Normalised {
   if (tf.getKernel(normKernelName, tf.getBackend()) !== undefined) {
-    const [y_NC, mean_C, variance_C] = three(tf.engine().runKernel(normKernelName, { x: x_NC, gamma: gamma_C, beta: beta_C }, { epsilon }));
+    const [y_NC, mean_C, variance_C] = three(
+      tf.engine().runKernel(normKernelName, { x: x_NC, gamma: gamma_C, beta: beta_C }, { epsilon }),
+    );
     return { y_NC, mean_C, variance_C };
   }
   const { mean: mean_C, variance: variance_C } = tf.moments(x_NC, 0);
@@ -50,7 +60,8 @@ function forward(tf: TensorFlow, { x_NC, gamma_C, beta_C, epsilon }: NormInputs)
 
 function backward(tf: TensorFlow, dy_NC: Tensor, saved: readonly Tensor[], epsilon: number): [Tensor, Tensor, Tensor] {
   const [x_NC, gamma_C, mean_C, variance_C] = saved;
-  if (x_NC === undefined || gamma_C === undefined || mean_C === undefined || variance_C === undefined) throw new Error('a norm saves four tensors');
+  if (x_NC === undefined || gamma_C === undefined || mean_C === undefined || variance_C === undefined)
+    throw new Error('a norm saves four tensors');
   if (tf.getKernel(normGradientKernelName, tf.getBackend()) !== undefined) {
     const inputs = { x: x_NC, dy: dy_NC, mean: mean_C, variance: variance_C, gamma: gamma_C };
     return three(tf.engine().runKernel(normGradientKernelName, inputs, { epsilon }));

@@ -9,10 +9,17 @@ import type { Tensor } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
 
 /** A dimension as a message of protobuf; -1: any. */
-const dimension = z.custom<{ getSize(): number }>((value) => typeof value === 'object' && value !== null && 'getSize' in value).transform((dim) => dim.getSize());
+const dimension = z
+  .custom<{ getSize(): number }>((value) => typeof value === 'object' && value !== null && 'getSize' in value)
+  .transform((dim) => dim.getSize());
 const valueSchema = z.object({ name: z.string(), dtype: z.string(), tfDtype: z.string(), shape: z.array(dimension) });
-const signatureSchema = z.object({ inputs: z.record(z.string(), valueSchema), outputs: z.record(z.string(), valueSchema) });
-const metaGraphsSchema = z.array(z.object({ tags: z.array(z.string()), signatureDefs: z.record(z.string(), signatureSchema) }));
+const signatureSchema = z.object({
+  inputs: z.record(z.string(), valueSchema),
+  outputs: z.record(z.string(), valueSchema),
+});
+const metaGraphsSchema = z.array(
+  z.object({ tags: z.array(z.string()), signatureDefs: z.record(z.string(), signatureSchema) }),
+);
 
 /** An input or output of a signature: the graph's name for it, types of tfjs and of TensorFlow, and its shape. */
 export type SignatureValue = z.infer<typeof valueSchema>;
@@ -34,7 +41,11 @@ export interface SavedModels {
   /** @returns the session, for `run` and `close` */
   open(folder: string, tags: readonly string[]): number;
   /** The wanted values, as tensors that are the caller's. */
-  run(session: number, input: { readonly tensor: Tensor; readonly as: SignatureValue }, wanted: readonly string[]): Tensor[];
+  run(
+    session: number,
+    input: { readonly tensor: Tensor; readonly as: SignatureValue },
+    wanted: readonly string[],
+  ): Tensor[];
   close(session: number): void;
 }
 
@@ -42,12 +53,18 @@ interface ProtoNode {
   getName(): string;
   getOp(): string;
   getInputList(): string[];
-  getAttrMap(): { get(key: string): { getType(): number; getShape(): { getDimList(): { getSize(): number }[] } | undefined } | undefined };
+  getAttrMap(): {
+    get(
+      key: string,
+    ): { getType(): number; getShape(): { getDimList(): { getSize(): number }[] } | undefined } | undefined;
+  };
 }
 
 interface Bindings {
   getMetaGraphsFromSavedModel(folder: string): Promise<unknown>;
-  readSavedModelProto(folder: string): Promise<{ getMetaGraphsList(): { getGraphDef(): { getNodeList(): ProtoNode[] } }[] }>;
+  readSavedModelProto(
+    folder: string,
+  ): Promise<{ getMetaGraphsList(): { getGraphDef(): { getNodeList(): ProtoNode[] } }[] }>;
 }
 
 interface NativeCalls {
@@ -61,11 +78,16 @@ const floatTypes: ReadonlySet<number> = new Set([1, 2, 19, 14]);
 
 /** @param bindingFolder of bindings that are loaded, and whose backend is the one of `tf` */
 export function savedModelsOf(tf: TensorFlow, bindingFolder: string): SavedModels {
-  const bindings = createRequire(join(bindingFolder, 'package.json'))(join(bindingFolder, 'dist/saved_model.js')) as Bindings;
+  const bindings = createRequire(join(bindingFolder, 'package.json'))(
+    join(bindingFolder, 'dist/saved_model.js'),
+  ) as Bindings;
   const native = tf.backend() as unknown as NativeCalls;
   return {
     describe: async (folder) => metaGraphsSchema.parse(await bindings.getMetaGraphsFromSavedModel(folder)),
-    nodes: async (folder, graph) => ((await bindings.readSavedModelProto(folder)).getMetaGraphsList()[graph]?.getGraphDef().getNodeList() ?? []).map(readNode),
+    nodes: async (folder, graph) =>
+      ((await bindings.readSavedModelProto(folder)).getMetaGraphsList()[graph]?.getGraphDef().getNodeList() ?? []).map(
+        readNode,
+      ),
     open: (folder, tags) => native.loadSavedModelMetaGraph(folder, tags.join(',')),
     run: (session, { tensor, as }, wanted) => native.runSavedModel(session, [tensor], [as], [...wanted]),
     close: (session) => native.deleteSavedModel(session),
@@ -75,7 +97,12 @@ export function savedModelsOf(tf: TensorFlow, bindingFolder: string): SavedModel
 function readNode(node: ProtoNode): GraphNode {
   const attributes = node.getAttrMap();
   const op = node.getOp();
-  const isVariable = (op === 'VarHandleOp' || op === 'VariableV2') && floatTypes.has(attributes.get('dtype')?.getType() ?? 0);
-  const shape = attributes.get('shape')?.getShape()?.getDimList().map((dim) => dim.getSize());
+  const isVariable =
+    (op === 'VarHandleOp' || op === 'VariableV2') && floatTypes.has(attributes.get('dtype')?.getType() ?? 0);
+  const shape = attributes
+    .get('shape')
+    ?.getShape()
+    ?.getDimList()
+    .map((dim) => dim.getSize());
   return { name: node.getName(), op, inputs: node.getInputList(), variable: isVariable ? (shape ?? null) : null };
 }

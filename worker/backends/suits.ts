@@ -13,9 +13,13 @@ export interface BackendNeeds {
 export function checkBackend(opened: 'wasm' | 'native', { wanted, teachers }: BackendNeeds): void {
   if (wanted !== 'auto' && wanted !== opened) throw unsuited(opened, `the recipe wants ${wanted}`, wanted);
   const saved = teachers.find(({ format }) => format === 'saved-model');
-  if (saved !== undefined && opened !== 'native') throw unsuited(opened, `teacher ${saved.name} is a SavedModel`, 'native');
+  if (saved !== undefined && opened !== 'native')
+    throw unsuited(opened, `teacher ${saved.name} is a SavedModel`, 'native');
 }
 
 function unsuited(opened: string, reason: string, wish: string): UserError {
-  return new UserError(`this worker's backend is ${opened}, ${reason}: start the worker with --backend ${wish}`, exitCodes.refused);
+  return new UserError(
+    `this worker's backend is ${opened}, ${reason}: start the worker with --backend ${wish}`,
+    exitCodes.refused,
+  );
 }

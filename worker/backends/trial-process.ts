@@ -1,4 +1,6 @@
-/** The process that tries a backend: `node trial-process.js wasm|cpu|cuda CACHE`. Prints the trial as one line of JSON. */
+/**
+ * The process that tries a backend: `node trial-process.js wasm|cpu|cuda CACHE`. Prints the trial as one line of JSON.
+ */
 import { isTried, tryHere } from './trial.js';
 
 const [, , tried, cache] = process.argv;

@@ -30,7 +30,11 @@ export async function tryBackend(tried: Tried, cache: string): Promise<Trial> {
   const result = await runCommand(process.execPath, [script, tried, cache]);
   const line = result.stdout.trim().split('\n').at(-1) ?? '';
   if (result.code === 0 && line.startsWith('{')) return trialSchema.parse(JSON.parse(line));
-  return { works: false, detail: `the process that tried it ended (${result.code ?? 'killed'}): ${lastWords(result)}`, gpu: null };
+  return {
+    works: false,
+    detail: `the process that tried it ended (${result.code ?? 'killed'}): ${lastWords(result)}`,
+    gpu: null,
+  };
 }
 
 export async function tryHere(tried: Tried, cache: string): Promise<Trial> {
@@ -39,7 +43,11 @@ export async function tryHere(tried: Tried, cache: string): Promise<Trial> {
     checkNumbers(backend);
     return { works: true, detail: backend.version, gpu: backend.gpu };
   } catch (error) {
-    return { works: false, detail: error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error), gpu: null };
+    return {
+      works: false,
+      detail: error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error),
+      gpu: null,
+    };
   }
 }
 
@@ -59,7 +67,10 @@ function checkNumbers({ tf }: Backend): void {
   const gradient = tf.tidy(() => {
     const x = tf.ones([1, 3, 3, 1]).as4D(1, 3, 3, 1);
     const w = tf.tensor4d([1, 2, 3, 4], [2, 2, 1, 1]);
-    return tf.grad((weights) => tf.sum(tf.relu(tf.conv2d(x, weights.as4D(2, 2, 1, 1), 1, 'valid'))))(w).dataSync();
+    return tf
+      .grad((weights) => tf.sum(tf.relu(tf.conv2d(x, weights.as4D(2, 2, 1, 1), 1, 'valid'))))(w)
+      .dataSync();
   });
-  if ([...gradient].join() !== '4,4,4,4') throw new Error(`a gradient is [${[...gradient].join()}]; [4,4,4,4] was wanted`);
+  if ([...gradient].join() !== '4,4,4,4')
+    throw new Error(`a gradient is [${[...gradient].join()}]; [4,4,4,4] was wanted`);
 }

@@ -1,6 +1,6 @@
 /**
- * Kernels that training needs and the wasm backend lacks, or has only slow ones of: compositions of kernels that it has,
- * and SIMD loops over its memory. Each is a pure function of its inputs, checked against the tfjs cpu backend.
+ * Kernels that training needs and the wasm backend lacks, or has only slow ones of: compositions of kernels that it
+ * has, and SIMD loops over its memory. Each is a pure function of its inputs, checked against the tfjs cpu backend.
  */
 import type { KernelFunc, NamedTensorInfoMap, Tensor, TensorInfo } from '@tensorflow/tfjs';
 import type { TensorFlow } from './backend.js';
@@ -33,10 +33,26 @@ const heapKernels: Readonly<Record<string, HeapKernel>> = {
 
 export function registerWasmKernels(tf: TensorFlow): void {
   for (const [name, compose] of Object.entries(compositions)) {
-    replace(tf, name, () => ({ inputs, attrs }) => handOver(tf, tf.tidy(() => compose(tf, tensorsOf(tf, inputs), attrs ?? {}))));
+    replace(
+      tf,
+      name,
+      () =>
+        ({ inputs, attrs }) =>
+          handOver(
+            tf,
+            tf.tidy(() => compose(tf, tensorsOf(tf, inputs), attrs ?? {})),
+          ),
+    );
   }
   const heap = new Heap(tf.backend());
-  for (const [name, kernel] of Object.entries(heapKernels)) replace(tf, name, () => ({ inputs, attrs }) => kernel(tf, heap, inputs, attrs ?? {}));
+  for (const [name, kernel] of Object.entries(heapKernels))
+    replace(
+      tf,
+      name,
+      () =>
+        ({ inputs, attrs }) =>
+          kernel(tf, heap, inputs, attrs ?? {}),
+    );
   replace(tf, 'BatchMatMul', (own) => transposingMatMul(tf, own));
   replace(tf, 'Sum', (own) => (args) => columnSums(tf, heap, args.inputs, args.attrs ?? {}) ?? own(args));
   registerReluGradient(tf);

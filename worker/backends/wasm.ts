@@ -1,6 +1,6 @@
 /**
- * The wasm backend: tfjs compiled to WebAssembly SIMD, single-threaded, from the npm packages alone. What training needs
- * and it lacks is added as compositions of what it has (wasm-kernels.ts). The same inputs give the same bits.
+ * The wasm backend: tfjs compiled to WebAssembly SIMD, single-threaded, from the npm packages alone. What training
+ * needs and it lacks is added as compositions of what it has (wasm-kernels.ts). The same inputs give the same bits.
  */
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';

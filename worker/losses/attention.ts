@@ -7,7 +7,10 @@ import { mapOf, pooled, smaller, unpool, type FeatureMap } from './maps.js';
 import type { PairInput, TermValues } from './term.js';
 import { smallestNorm } from './vectors.js';
 
-export function attention({ student, teacher, rows, scale, gradient }: PairInput, normalize: 'none' | 'l2'): TermValues {
+export function attention(
+  { student, teacher, rows, scale, gradient }: PairInput,
+  normalize: 'none' | 'l2',
+): TermValues {
   const [map, other] = [attentionOf(student), attentionOf(teacher)];
   const size = smaller(map, other);
   const [x, y] = [pooled(map, size).values, pooled(other, size).values];
@@ -24,7 +27,9 @@ export function attention({ student, teacher, rows, scale, gradient }: PairInput
       along += (slopes[i] ?? 0) * ((x[i] ?? 0) / normX);
     }
     // d (x / |x|): the part along x is lost.
-    if (normalize === 'l2') for (let i = at; i < at + length; i++) slopes[i] = ((slopes[i] ?? 0) - (normX > smallestNorm ? along * ((x[i] ?? 0) / normX) : 0)) / normX;
+    if (normalize === 'l2')
+      for (let i = at; i < at + length; i++)
+        slopes[i] = ((slopes[i] ?? 0) - (normX > smallestNorm ? along * ((x[i] ?? 0) / normX) : 0)) / normX;
     return sum / length;
   });
   const byPlace = new Float64Array(map.values.length);
@@ -45,7 +50,10 @@ function attentionOf(activation: Activation): FeatureMap {
 
 function throughSquares(student: Activation, byPlace: Float64Array, gradient: Float64Array): void {
   const channels = student.shape.at(-1) ?? 1;
-  student.values.forEach((value, i) => (gradient[i] = (gradient[i] ?? 0) + ((byPlace[Math.floor(i / channels)] ?? 0) * 2 * value) / channels));
+  student.values.forEach(
+    (value, i) =>
+      (gradient[i] = (gradient[i] ?? 0) + ((byPlace[Math.floor(i / channels)] ?? 0) * 2 * value) / channels),
+  );
 }
 
 function normOf(values: Float64Array, at: number, length: number, normalize: 'none' | 'l2'): number {

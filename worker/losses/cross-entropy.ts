@@ -9,7 +9,11 @@ import { logSoftmaxRow } from './softmax.js';
 import type { TermInput, TermValues } from './term.js';
 
 /** @param labels_B -1 for no label */
-export function crossEntropy({ logits_BC, classes, scale, gradient_BC }: TermInput, labels_B: Int32Array, labelSmoothing: number): TermValues {
+export function crossEntropy(
+  { logits_BC, classes, scale, gradient_BC }: TermInput,
+  labels_B: Int32Array,
+  labelSmoothing: number,
+): TermValues {
   const values_B = new Float32Array(labels_B.length);
   const logQ_C = new Float64Array(classes);
   const [onLabel, elsewhere] = [1 - labelSmoothing, labelSmoothing / classes];

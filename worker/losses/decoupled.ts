@@ -1,5 +1,6 @@
 /**
- * Decoupled distillation (DKD, Zhao et al. 2022): the label's class against all others, and the others among themselves.
+ * Decoupled distillation (DKD, Zhao et al. 2022): the label's class against all others, and the others among
+ * themselves.
  *
  *   value = T^2 (alpha KL([p_y, 1 - p_y] || [q_y, 1 - q_y]) + beta KL(p' || q')),  p', q': without class y, normalised
  *   d/dz_y = T alpha (q_y - p_y),   d/dz_k = T (alpha q'_k (p_y - q_y) + beta (q'_k - p'_k))
@@ -16,7 +17,12 @@ export interface DecoupledOptions {
 }
 
 /** @param logP_BC log-probabilities of the ensemble at the temperature; labels_B: -1 for none */
-export function decoupled({ logits_BC, classes, scale, gradient_BC }: TermInput, labels_B: Int32Array, logP_BC: Float32Array, { alpha, beta, temperature }: DecoupledOptions): TermValues {
+export function decoupled(
+  { logits_BC, classes, scale, gradient_BC }: TermInput,
+  labels_B: Int32Array,
+  logP_BC: Float32Array,
+  { alpha, beta, temperature }: DecoupledOptions,
+): TermValues {
   const values_B = new Float32Array(labels_B.length);
   const logQ_C = new Float64Array(classes);
   let count = 0;
@@ -28,7 +34,9 @@ export function decoupled({ logits_BC, classes, scale, gradient_BC }: TermInput,
     const [logPy, logQy] = [logP_C[label] ?? 0, logQ_C[label] ?? 0];
     const [logOthersP, logOthersQ] = [logSumExpBut(logP_C, label), logSumExpBut(logQ_C, label)];
     const [py, qy] = [Math.exp(logPy), Math.exp(logQy)];
-    const target = divergenceOf(py, qy, logPy - logQy) + divergenceOf(Math.exp(logOthersP), Math.exp(logOthersQ), logOthersP - logOthersQ);
+    const target =
+      divergenceOf(py, qy, logPy - logQy) +
+      divergenceOf(Math.exp(logOthersP), Math.exp(logOthersQ), logOthersP - logOthersQ);
     let others = 0;
     for (let k = 0; k < classes; k++) {
       const at = row * classes + k;

@@ -6,7 +6,12 @@ import { argMax } from '../metrics.js';
  * entropies in nats; `ensemble.samples`: rows.
  * @param labels_BC log-probabilities, [rows x classes] @param weights_B rows of weight 0 are left out; absent: none
  */
-export function againstEnsemble(logits_BC: Float32Array, labels_BC: Float32Array, classes: number, weights_B?: Float32Array): Record<string, number> {
+export function againstEnsemble(
+  logits_BC: Float32Array,
+  labels_BC: Float32Array,
+  classes: number,
+  weights_B?: Float32Array,
+): Record<string, number> {
   let [agree, entropy, counted] = [0, 0, 0];
   const rows = labels_BC.length / classes;
   for (let row = 0; row < rows; row++) {

@@ -17,7 +17,11 @@ export interface DistOptions {
 }
 
 /** @param logP_BC log-probabilities of the ensemble at the temperature */
-export function dist({ logits_BC, classes, scale, gradient_BC }: TermInput, logP_BC: Float32Array, { beta, gamma, temperature }: DistOptions): TermValues {
+export function dist(
+  { logits_BC, classes, scale, gradient_BC }: TermInput,
+  logP_BC: Float32Array,
+  { beta, gamma, temperature }: DistOptions,
+): TermValues {
   const rows = logP_BC.length / classes;
   const probabilities_BC = new Float64Array(rows * classes);
   for (let row = 0; row < rows; row++) {
@@ -27,9 +31,23 @@ export function dist({ logits_BC, classes, scale, gradient_BC }: TermInput, logP
   }
   const teacher_BC = Float64Array.from(logP_BC, (logP) => Math.exp(logP));
   const slopes_BC = new Float64Array(rows * classes);
-  const bySample_B = Float64Array.from({ length: rows }, (_, row) => pearson({ x: probabilities_BC, y: teacher_BC, at: row * classes, stride: 1, length: classes }, -beta, slopes_BC));
+  const bySample_B = Float64Array.from({ length: rows }, (_, row) =>
+    pearson({ x: probabilities_BC, y: teacher_BC, at: row * classes, stride: 1, length: classes }, -beta, slopes_BC),
+  );
   let byClass = 0;
-  for (let k = 0; k < classes; k++) byClass += pearson({ x: probabilities_BC, y: teacher_BC, at: k, stride: classes, length: rows }, (-gamma * rows) / classes, slopes_BC) / classes;
+  for (let k = 0; k < classes; k++)
+    byClass +=
+      pearson(
+        { x: probabilities_BC, y: teacher_BC, at: k, stride: classes, length: rows },
+        (-gamma * rows) / classes,
+        slopes_BC,
+      ) / classes;
   softmaxGradient({ probabilities_BC, slopes_BC, classes, factor: scale * temperature }, gradient_BC);
-  return { values_B: Float32Array.from(bySample_B, (r) => temperature * temperature * (beta * (1 - r) + gamma * (1 - byClass))), count: rows };
+  return {
+    values_B: Float32Array.from(
+      bySample_B,
+      (r) => temperature * temperature * (beta * (1 - r) + gamma * (1 - byClass)),
+    ),
+    count: rows,
+  };
 }

@@ -12,7 +12,10 @@ import { cosine } from './vectors.js';
 export type FeatureDistance = 'mse' | 'cosine' | 'l1';
 
 /** @throws Error when the channels differ: an adapter makes them equal */
-export function features({ student, teacher, rows, scale, gradient }: PairInput, distance: FeatureDistance): TermValues {
+export function features(
+  { student, teacher, rows, scale, gradient }: PairInput,
+  distance: FeatureDistance,
+): TermValues {
   const [map, other] = [mapOf(student), mapOf(teacher)];
   if (map.channels !== other.channels) throw new Error(`features of ${map.channels} and of ${other.channels} channels`);
   const size = smaller(map, other);

@@ -1,6 +1,6 @@
 /**
- * Which function computes which of the recipe's losses: on the student's logits, on pairs of activations, on its earlier
- * exits, or a plug-in. Pure: arrays in, arrays out.
+ * Which function computes which of the recipe's losses: on the student's logits, on pairs of activations, on its
+ * earlier exits, or a plug-in. Pure: arrays in, arrays out.
  */
 import type { LossesAtStep, LossName, TermName } from '../../shared/recipe/loss-schema.js';
 import { isTerm, needsOf, pluginOf, type PairTerm } from '../../shared/recipe/terms.js';
@@ -42,9 +42,9 @@ export interface LossContext {
 }
 
 /**
- * A loss's values, part by part (a pair, an exit; else there is one); `scale` x its gradients is added to the context's.
- * One that sees labels, where rows are mixed, is that of their own labels and that of the others', by their shares.
- * Target vectors are mixed already: it is that of the mixture, by both weights.
+ * A loss's values, part by part (a pair, an exit; else there is one); `scale` x its gradients is added to the
+ * context's. One that sees labels, where rows are mixed, is that of their own labels and that of the others', by their
+ * shares. Target vectors are mixed already: it is that of the mixture, by both weights.
  */
 export function partsOf(name: LossName, scale: number, context: LossContext): TermValues[] {
   const { losses, targets } = context;
@@ -53,17 +53,44 @@ export function partsOf(name: LossName, scale: number, context: LossContext): Te
   const { share } = mixed;
   const blend = (own: number, other: number): number => share * own + (1 - share) * other;
   // A plug-in is given the labels, whatever it is over.
-  if (needsOf(losses, name).over === 'samples' && pluginOf(name) === null) return weighted(name, scale, context, weights?.map((weight, row) => blend(weight, mixed.weights?.[row] ?? 1)));
-  const others = weighted(name, (1 - share) * scale, { ...context, targets: { ...targets, labels: mixed.labels } }, mixed.weights);
-  return weighted(name, share * scale, context, weights).map(({ values_B, count }, i) => ({ values_B: values_B.map((value, row) => blend(value, others[i]?.values_B[row] ?? 0)), count }));
+  if (needsOf(losses, name).over === 'samples' && pluginOf(name) === null)
+    return weighted(
+      name,
+      scale,
+      context,
+      weights?.map((weight, row) => blend(weight, mixed.weights?.[row] ?? 1)),
+    );
+  const others = weighted(
+    name,
+    (1 - share) * scale,
+    { ...context, targets: { ...targets, labels: mixed.labels } },
+    mixed.weights,
+  );
+  return weighted(name, share * scale, context, weights).map(({ values_B, count }, i) => ({
+    values_B: values_B.map((value, row) => blend(value, others[i]?.values_B[row] ?? 0)),
+    count,
+  }));
 }
 
 /** Values and gradients times the weights of their rows; the count is the weights' sum. */
-function weighted(name: LossName, scale: number, context: LossContext, weights: Float32Array | undefined): TermValues[] {
+function weighted(
+  name: LossName,
+  scale: number,
+  context: LossContext,
+  weights: Float32Array | undefined,
+): TermValues[] {
   if (weights === undefined) return partsFor(name, scale, context);
-  const { losses, targets: { labels } } = context;
+  const {
+    losses,
+    targets: { labels },
+  } = context;
   const apart = (output: Output): Output => ({ ...output, gradient_BC: new Float64Array(output.gradient_BC.length) });
-  const own = { ...context, final: apart(context.final), exits: context.exits.map(apart), pairGradients: new Map<string, Float32Array>() };
+  const own = {
+    ...context,
+    final: apart(context.final),
+    exits: context.exits.map(apart),
+    pairGradients: new Map<string, Float32Array>(),
+  };
   const parts = partsFor(name, scale, own);
   addRows(own.final.gradient_BC, weights, context.final.gradient_BC);
   own.exits.forEach((exit, i) => addRows(exit.gradient_BC, weights, context.exits[i]?.gradient_BC ?? exit.gradient_BC));
@@ -97,16 +124,20 @@ type OnExits = 'exitCrossEntropy' | 'exitResponse';
 type OnLogits = Exclude<TermName, OnPairs | OnExits>;
 type Options<N extends TermName> = NonNullable<LossesAtStep[N]>;
 
-const logitFunctions: { readonly [N in OnLogits]: (input: TermInput, targets: Targets, options: Options<N>) => TermValues } = {
+const logitFunctions: {
+  readonly [N in OnLogits]: (input: TermInput, targets: Targets, options: Options<N>) => TermValues;
+} = {
   crossEntropy: (input, { labels }, { labelSmoothing }) => crossEntropy(input, labels, labelSmoothing),
   regression: (input, targets, options) => regression(input, vectorsOf(targets), options),
   binaryCrossEntropy: (input, targets) => binaryCrossEntropy(input, vectorsOf(targets)),
   response: (input, targets, { temperature }) => response(input, softAt(targets, temperature), temperature),
-  decoupled: (input, targets, options) => decoupled(input, targets.labels, softAt(targets, options.temperature), options),
+  decoupled: (input, targets, options) =>
+    decoupled(input, targets.labels, softAt(targets, options.temperature), options),
   dist: (input, targets, options) => dist(input, softAt(targets, options.temperature), options),
   logitMse: (input, targets) => meanSquare(input, rawLogits(targets)),
   virtualTeacher: (input, { labels }, options) => virtualTeacher(input, labels, options),
-  embedding: (input, targets, { distance }) => (distance === 'mse' ? meanSquare : cosineDistance)(input, rawLogits(targets)),
+  embedding: (input, targets, { distance }) =>
+    (distance === 'mse' ? meanSquare : cosineDistance)(input, rawLogits(targets)),
   multiLabel: (input, targets, { temperature }) => multiLabel(input, rawLogits(targets), temperature),
 };
 
@@ -122,9 +153,12 @@ const pairFunctions: { readonly [N in OnPairs]: (input: PairInput, options: Opti
 };
 
 /** BYOT (Zhang et al. 2019): each earlier exit learns from the labels and from the last exit, as from a teacher. */
-const exitFunctions: { readonly [N in OnExits]: (input: TermInput, context: LossContext, options: Options<N>) => TermValues } = {
+const exitFunctions: {
+  readonly [N in OnExits]: (input: TermInput, context: LossContext, options: Options<N>) => TermValues;
+} = {
   exitCrossEntropy: (input, { targets }, { labelSmoothing }) => crossEntropy(input, targets.labels, labelSmoothing),
-  exitResponse: (input, { final }, { temperature }) => response(input, logSoftmax(final.logits_BC, input.classes, temperature), temperature),
+  exitResponse: (input, { final }, { temperature }) =>
+    response(input, logSoftmax(final.logits_BC, input.classes, temperature), temperature),
 };
 
 function isOnPairs(name: TermName): name is OnPairs {
@@ -152,14 +186,21 @@ function onPair<N extends OnPairs>(name: N, input: PairInput, { losses }: LossCo
 }
 
 /** The loss's pairs, in the recipe's order. */
-function onPairs(name: LossName, { pairs, pairGradients, targets }: LossContext, compute: (input: PairInput) => TermValues, scale: number): TermValues[] {
-  return [...pairs].filter(([key]) => key.startsWith(`${name}/`)).map(([key, { student, teacher }]) => {
-    const gradient = new Float64Array(student.values.length);
-    gradient.set(pairGradients.get(key) ?? []);
-    const values = compute({ student, teacher, rows: targets.labels.length, scale, gradient });
-    pairGradients.set(key, Float32Array.from(gradient));
-    return values;
-  });
+function onPairs(
+  name: LossName,
+  { pairs, pairGradients, targets }: LossContext,
+  compute: (input: PairInput) => TermValues,
+  scale: number,
+): TermValues[] {
+  return [...pairs]
+    .filter(([key]) => key.startsWith(`${name}/`))
+    .map(([key, { student, teacher }]) => {
+      const gradient = new Float64Array(student.values.length);
+      gradient.set(pairGradients.get(key) ?? []);
+      const values = compute({ student, teacher, rows: targets.labels.length, scale, gradient });
+      pairGradients.set(key, Float32Array.from(gradient));
+      return values;
+    });
 }
 
 function partsOfPlugin(name: LossName, scale: number, context: LossContext): TermValues[] {
@@ -169,7 +210,12 @@ function partsOfPlugin(name: LossName, scale: number, context: LossContext): Ter
   if (options === undefined || loss === undefined) throw new Error(`no plug-in ${own}`);
   const call = { name: own, loss, labels: targets.labels, targets: targets.vectors ?? null, options };
   if (options.pairs !== undefined) return onPairs(name, context, (input) => pluginOnPair(input, call), scale);
-  const soft = options.soft === undefined ? null : options.soft === 'mixture' ? softAt(targets, options.temperature) : rawLogits(targets);
+  const soft =
+    options.soft === undefined
+      ? null
+      : options.soft === 'mixture'
+        ? softAt(targets, options.temperature)
+        : rawLogits(targets);
   return [pluginOnLogits({ ...final, classes, scale }, soft, call)];
 }
 

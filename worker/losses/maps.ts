@@ -14,7 +14,8 @@ export interface FeatureMap {
 
 /** [H, W, C] as it is; [T, F] as a map of width 1; [D] as one of a single cell. */
 export function mapOf({ values, shape }: Activation): FeatureMap {
-  const [height = 1, width = 1, channels = 1] = shape.length === 1 ? [1, 1, ...shape] : shape.length === 2 ? [shape[0] ?? 1, 1, shape[1] ?? 1] : shape;
+  const [height = 1, width = 1, channels = 1] =
+    shape.length === 1 ? [1, 1, ...shape] : shape.length === 2 ? [shape[0] ?? 1, 1, shape[1] ?? 1] : shape;
   return { height, width, channels, values: Float64Array.from(values) };
 }
 
@@ -31,22 +32,40 @@ export function smaller(a: Size, b: Size): Size {
 export function pooled(map: FeatureMap, size: Size): FeatureMap {
   if (map.height === size.height && map.width === size.width) return map;
   const rows = map.values.length / (map.height * map.width * map.channels);
-  const out = { ...size, channels: map.channels, values: new Float64Array(rows * size.height * size.width * map.channels) };
+  const out = {
+    ...size,
+    channels: map.channels,
+    values: new Float64Array(rows * size.height * size.width * map.channels),
+  };
   eachCell(map, size, (from, to, share) => {
-    for (let c = 0; c < map.channels; c++) out.values[to + c] = (out.values[to + c] ?? 0) + share * (map.values[from + c] ?? 0);
+    for (let c = 0; c < map.channels; c++)
+      out.values[to + c] = (out.values[to + c] ?? 0) + share * (map.values[from + c] ?? 0);
   });
   return out;
 }
 
 /** The transpose of `pooled`: a slope of each cell, spread over the values that made it, is added to `into`. */
-export function unpool(slopes: Float64Array, { map, size, into, factor }: { readonly map: FeatureMap; readonly size: Size; readonly into: Float64Array; readonly factor: number }): void {
+export function unpool(
+  slopes: Float64Array,
+  {
+    map,
+    size,
+    into,
+    factor,
+  }: { readonly map: FeatureMap; readonly size: Size; readonly into: Float64Array; readonly factor: number },
+): void {
   eachCell(map, size, (from, to, share) => {
-    for (let c = 0; c < map.channels; c++) into[from + c] = (into[from + c] ?? 0) + factor * share * (slopes[to + c] ?? 0);
+    for (let c = 0; c < map.channels; c++)
+      into[from + c] = (into[from + c] ?? 0) + factor * share * (slopes[to + c] ?? 0);
   });
 }
 
 /** Every place of the map that takes part in a cell, with its share. */
-function eachCell({ height, width, channels, values }: FeatureMap, size: Size, visit: (from: number, to: number, share: number) => void): void {
+function eachCell(
+  { height, width, channels, values }: FeatureMap,
+  size: Size,
+  visit: (from: number, to: number, share: number) => void,
+): void {
   const rows = values.length / (height * width * channels);
   for (let row = 0; row < rows; row++) {
     for (let i = 0; i < size.height; i++) {
@@ -55,7 +74,8 @@ function eachCell({ height, width, channels, values }: FeatureMap, size: Size, v
         const [left, right] = cell(j, width, size.width);
         const share = 1 / ((bottom - top) * (right - left));
         const to = ((row * size.height + i) * size.width + j) * channels;
-        for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) visit(((row * height + y) * width + x) * channels, to, share);
+        for (let y = top; y < bottom; y++)
+          for (let x = left; x < right; x++) visit(((row * height + y) * width + x) * channels, to, share);
       }
     }
   }

@@ -9,7 +9,10 @@
 import type { TermInput, TermValues } from './term.js';
 import { cosine } from './vectors.js';
 
-export function meanSquare({ logits_BC, classes, scale, gradient_BC }: TermInput, teacher_BC: Float32Array): TermValues {
+export function meanSquare(
+  { logits_BC, classes, scale, gradient_BC }: TermInput,
+  teacher_BC: Float32Array,
+): TermValues {
   const values_B = new Float32Array(teacher_BC.length / classes);
   values_B.forEach((_, row) => {
     let sum = 0;
@@ -23,13 +26,23 @@ export function meanSquare({ logits_BC, classes, scale, gradient_BC }: TermInput
   return { values_B, count: values_B.length };
 }
 
-export function cosineDistance({ logits_BC, classes, scale, gradient_BC }: TermInput, teacher_BC: Float32Array): TermValues {
+export function cosineDistance(
+  { logits_BC, classes, scale, gradient_BC }: TermInput,
+  teacher_BC: Float32Array,
+): TermValues {
   const [x, y] = [Float64Array.from(logits_BC), Float64Array.from(teacher_BC)];
-  const values_B = Float32Array.from({ length: y.length / classes }, (_, row) => 1 - cosine({ x, y, at: row * classes, stride: 1, length: classes }, -scale, gradient_BC));
+  const values_B = Float32Array.from(
+    { length: y.length / classes },
+    (_, row) => 1 - cosine({ x, y, at: row * classes, stride: 1, length: classes }, -scale, gradient_BC),
+  );
   return { values_B, count: values_B.length };
 }
 
-export function multiLabel({ logits_BC, classes, scale, gradient_BC }: TermInput, teacher_BC: Float32Array, temperature: number): TermValues {
+export function multiLabel(
+  { logits_BC, classes, scale, gradient_BC }: TermInput,
+  teacher_BC: Float32Array,
+  temperature: number,
+): TermValues {
   const values_B = new Float32Array(teacher_BC.length / classes);
   values_B.forEach((_, row) => {
     let sum = 0;

@@ -1,6 +1,6 @@
 /**
- * Losses on how the samples of a micro-batch stand to each other, so that student and teacher need no common shape. Each
- * sample is one vector, [B x D]. The value belongs to the micro-batch: every sample has it. Legend: G = X X^T.
+ * Losses on how the samples of a micro-batch stand to each other, so that student and teacher need no common shape.
+ * Each sample is one vector, [B x D]. The value belongs to the micro-batch: every sample has it. Legend: G = X X^T.
  *
  *   relational     RKD (Park et al. 2019): Huber on the distances over their mean, and on the angles at every corner
  *   similarity     SP (Tung and Mori 2019): |G_s' - G_t'|^2 / B^2, rows of G normalised
@@ -17,7 +17,11 @@ interface Vectors {
   readonly values: Float64Array;
 }
 
-const vectorsOf = ({ values }: Activation, rows: number): Vectors => ({ rows, length: values.length / rows, values: Float64Array.from(values) });
+const vectorsOf = ({ values }: Activation, rows: number): Vectors => ({
+  rows,
+  length: values.length / rows,
+  values: Float64Array.from(values),
+});
 
 /** A square matrix of the micro-batch's samples, of the student, and its slope. */
 interface Square {
@@ -44,11 +48,17 @@ function gramOf({ rows, length, values }: Vectors): Float64Array {
 }
 
 /** d/dX of a function of X X^T: (S + S^T) X, times factor, added. */
-function throughGram(slopes: Float64Array, { rows, length, values }: Vectors, into: Float64Array, factor: number): void {
+function throughGram(
+  slopes: Float64Array,
+  { rows, length, values }: Vectors,
+  into: Float64Array,
+  factor: number,
+): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < rows; j++) {
       const slope = factor * ((slopes[i * rows + j] ?? 0) + (slopes[j * rows + i] ?? 0));
-      for (let k = 0; k < length; k++) into[i * length + k] = (into[i * length + k] ?? 0) + slope * (values[j * length + k] ?? 0);
+      for (let k = 0; k < length; k++)
+        into[i * length + k] = (into[i * length + k] ?? 0) + slope * (values[j * length + k] ?? 0);
     }
   }
 }
@@ -59,24 +69,34 @@ interface Normalised extends Vectors {
 
 /** Rows of norm 1; a row of zeros stays one. */
 function normalised({ rows, length, values }: Vectors): Normalised {
-  const norms = Float64Array.from({ length: rows }, (_, i) => Math.max(Math.sqrt(values.subarray(i * length, (i + 1) * length).reduce((sum, x) => sum + x * x, 0)), smallestNorm));
+  const norms = Float64Array.from({ length: rows }, (_, i) =>
+    Math.max(Math.sqrt(values.subarray(i * length, (i + 1) * length).reduce((sum, x) => sum + x * x, 0)), smallestNorm),
+  );
   return { rows, length, norms, values: values.map((x, i) => x / (norms[Math.floor(i / length)] ?? 1)) };
 }
 
 /** d/dx of a function of x / |x|, times factor, added. */
-function throughNorm(slopes: Float64Array, { rows, length, norms, values }: Normalised, into: Float64Array, factor: number): void {
+function throughNorm(
+  slopes: Float64Array,
+  { rows, length, norms, values }: Normalised,
+  into: Float64Array,
+  factor: number,
+): void {
   for (let i = 0; i < rows; i++) {
     const norm = norms[i] ?? 1;
     let along = 0;
     for (let k = i * length; k < (i + 1) * length; k++) along += (slopes[k] ?? 0) * (values[k] ?? 0);
     if (norm <= smallestNorm) along = 0;
-    for (let k = i * length; k < (i + 1) * length; k++) into[k] = (into[k] ?? 0) + (factor * ((slopes[k] ?? 0) - along * (values[k] ?? 0))) / norm;
+    for (let k = i * length; k < (i + 1) * length; k++)
+      into[k] = (into[k] ?? 0) + (factor * ((slopes[k] ?? 0) - along * (values[k] ?? 0))) / norm;
   }
 }
 
 export function similarity({ student, teacher, rows, scale, gradient }: PairInput): TermValues {
   const x = vectorsOf(student, rows);
-  const [own, other] = [x, vectorsOf(teacher, rows)].map((vectors) => normalised({ rows, length: rows, values: gramOf(vectors) }));
+  const [own, other] = [x, vectorsOf(teacher, rows)].map((vectors) =>
+    normalised({ rows, length: rows, values: gramOf(vectors) }),
+  );
   if (own === undefined || other === undefined) throw new Error('two sides');
   const { value, slopes } = meanSquareOff(own.values, other.values);
   const gramSlopes = new Float64Array(rows * rows);
@@ -96,10 +116,14 @@ export function probabilistic(input: PairInput): TermValues {
     const slopes = new Float64Array(rows * rows);
     let value = 0;
     for (let at = 0; at < slopes.length; at++) {
-      const [logP, logQ] = [Math.log(p.kernel[at] ?? 1) - Math.log(p.sums[Math.floor(at / rows)] ?? 1), Math.log(q.kernel[at] ?? 1) - Math.log(q.sums[Math.floor(at / rows)] ?? 1)];
+      const [logP, logQ] = [
+        Math.log(p.kernel[at] ?? 1) - Math.log(p.sums[Math.floor(at / rows)] ?? 1),
+        Math.log(q.kernel[at] ?? 1) - Math.log(q.sums[Math.floor(at / rows)] ?? 1),
+      ];
       value += (Math.exp(logP) * (logP - logQ)) / rows;
       // d/dK_ij of -sum_j p_ij log(K_ij / sum_k K_ik), and K = (1 + cos) / 2
-      if ((q.kernel[at] ?? 0) > smallestLikeness) slopes[at] = (0.5 * (1 / (q.sums[Math.floor(at / rows)] ?? 1) - Math.exp(logP) / (q.kernel[at] ?? 1))) / rows;
+      if ((q.kernel[at] ?? 0) > smallestLikeness)
+        slopes[at] = (0.5 * (1 / (q.sums[Math.floor(at / rows)] ?? 1) - Math.exp(logP) / (q.kernel[at] ?? 1))) / rows;
     }
     return { value, slopes };
   });
@@ -110,7 +134,12 @@ const smallestLikeness = 1e-7;
 
 function likeness(cosines: Float64Array, rows: number): { kernel: Float64Array; sums: Float64Array } {
   const kernel = cosines.map((cos) => Math.max((1 + cos) / 2, smallestLikeness));
-  return { kernel, sums: Float64Array.from({ length: rows }, (_, i) => kernel.subarray(i * rows, (i + 1) * rows).reduce((a, b) => a + b, 0)) };
+  return {
+    kernel,
+    sums: Float64Array.from({ length: rows }, (_, i) =>
+      kernel.subarray(i * rows, (i + 1) * rows).reduce((a, b) => a + b, 0),
+    ),
+  };
 }
 
 const gamma = 0.4;
@@ -124,7 +153,10 @@ export function correlation(input: PairInput): TermValues {
   });
 }
 
-function onCosines({ student, teacher, rows, scale, gradient }: PairInput, of: (cos_s: Float64Array, cos_t: Float64Array, rows: number) => Square): TermValues {
+function onCosines(
+  { student, teacher, rows, scale, gradient }: PairInput,
+  of: (cos_s: Float64Array, cos_t: Float64Array, rows: number) => Square,
+): TermValues {
   const x = normalised(vectorsOf(student, rows));
   const { value, slopes } = of(gramOf(x), gramOf(normalised(vectorsOf(teacher, rows))), rows);
   const unitSlopes = new Float64Array(x.values.length);
@@ -140,11 +172,16 @@ export interface RelationalOptions {
 }
 
 /** Through the squared distances D alone, for both parts: O(B^2 D + B^3), and nothing of B^3 numbers is kept. */
-export function relational({ student, teacher, rows, scale, gradient }: PairInput, options: RelationalOptions): TermValues {
+export function relational(
+  { student, teacher, rows, scale, gradient }: PairInput,
+  options: RelationalOptions,
+): TermValues {
   const x = vectorsOf(student, rows);
   const [own, other] = [squaredDistances(x), squaredDistances(vectorsOf(teacher, rows))];
   const slopes = new Float64Array(rows * rows);
-  const value = options.distance * distances(own, other, slopes, { rows, factor: options.distance }) + options.angle * angles(own, other, slopes, { rows, factor: options.angle });
+  const value =
+    options.distance * distances(own, other, slopes, { rows, factor: options.distance }) +
+    options.angle * angles(own, other, slopes, { rows, factor: options.angle });
   throughDistances(slopes, x, gradient, scale * rows);
   return perSample(rows, value);
 }
@@ -177,7 +214,12 @@ function squaredDistances({ rows, length, values }: Vectors): Float64Array {
 }
 
 /** d/dX of a function of the squared distances, times factor, added: 2 sum_j (S_ij + S_ji) (x_i - x_j). */
-function throughDistances(slopes: Float64Array, { rows, length, values }: Vectors, into: Float64Array, factor: number): void {
+function throughDistances(
+  slopes: Float64Array,
+  { rows, length, values }: Vectors,
+  into: Float64Array,
+  factor: number,
+): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < rows; j++) {
       const slope = 2 * factor * ((slopes[i * rows + j] ?? 0) + (slopes[j * rows + i] ?? 0));
@@ -197,7 +239,8 @@ function distances(own: Float64Array, other: Float64Array, slopes: Float64Array,
   // scaled = d / mean: the mean moves too.
   const along = scaledSlopes.reduce((sum, slope, i) => sum + slope * (x.scaled[i] ?? 0), 0) / Math.max(1, x.positive);
   own.forEach((square, at) => {
-    if (square > 0) slopes[at] = (slopes[at] ?? 0) + (factor * ((scaledSlopes[at] ?? 0) - along)) / (2 * x.mean * Math.sqrt(square));
+    if (square > 0)
+      slopes[at] = (slopes[at] ?? 0) + (factor * ((scaledSlopes[at] ?? 0) - along)) / (2 * x.mean * Math.sqrt(square));
   });
   return offs.reduce((sum, off) => sum + huber(off), 0) / (rows * rows);
 }
@@ -210,12 +253,18 @@ function scaledDistances(squares: Float64Array): { scaled: Float64Array; mean: n
   return { scaled: mean > 0 ? d.map((value) => value / mean) : d, mean, positive };
 }
 
-/** Cosines of the angles at every corner i between j and k, by their law: c = (D_ij + D_ik - D_jk) / (2 n_ij n_ik), n = sqrt(D). */
+/**
+ * Cosines of the angles at every corner i between j and k, by their law: c = (D_ij + D_ik - D_jk) / (2 n_ij n_ik), n =
+ * sqrt(D).
+ */
 function angles(own: Float64Array, other: Float64Array, slopes: Float64Array, { rows, factor }: Part): number {
-  const [normsOwn, normsOther] = [own, other].map((squares) => squares.map((square) => Math.max(Math.sqrt(square), smallestNorm)));
+  const [normsOwn, normsOther] = [own, other].map((squares) =>
+    squares.map((square) => Math.max(Math.sqrt(square), smallestNorm)),
+  );
   if (normsOwn === undefined || normsOther === undefined) throw new Error('two sides');
   const cosineAt = (squares: Float64Array, norms: Float64Array, i: number, j: number, k: number): number =>
-    ((squares[i * rows + j] ?? 0) + (squares[i * rows + k] ?? 0) - (squares[j * rows + k] ?? 0)) / (2 * (norms[i * rows + j] ?? 1) * (norms[i * rows + k] ?? 1));
+    ((squares[i * rows + j] ?? 0) + (squares[i * rows + k] ?? 0) - (squares[j * rows + k] ?? 0)) /
+    (2 * (norms[i * rows + j] ?? 1) * (norms[i * rows + k] ?? 1));
   /** The slope of log n by D; 0 where the norm is the smallest. */
   const turns = own.map((square, at) => ((normsOwn[at] ?? 0) > smallestNorm ? 1 / (2 * square) : 0));
   const add = (at: number, slope: number): void => void (slopes[at] = (slopes[at] ?? 0) + slope);

@@ -9,7 +9,11 @@ import { divergenceOf, logSoftmaxRow } from './softmax.js';
 import type { TermInput, TermValues } from './term.js';
 
 /** @param logP_BC log-probabilities, [rows x classes] */
-export function response({ logits_BC, classes, scale, gradient_BC }: TermInput, logP_BC: Float32Array | Float64Array, temperature: number): TermValues {
+export function response(
+  { logits_BC, classes, scale, gradient_BC }: TermInput,
+  logP_BC: Float32Array | Float64Array,
+  temperature: number,
+): TermValues {
   const rows = logP_BC.length / classes;
   const values_B = new Float32Array(rows);
   const logQ_C = new Float64Array(classes);

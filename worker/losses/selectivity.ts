@@ -1,6 +1,7 @@
 /**
- * Neuron selectivity (NST, Huang and Wang 2017): the squared maximum mean discrepancy, with the kernel (a . b)^2, between
- * the channels of both maps. Each channel is one vector of its places, of norm 1, at the smaller size of the two:
+ * Neuron selectivity (NST, Huang and Wang 2017): the squared maximum mean discrepancy, with the kernel (a . b)^2,
+ * between the channels of both maps. Each channel is one vector of its places, of norm 1, at the smaller size of the
+ * two:
  *
  *   value = mean_cc' (s_c . s_c')^2 + mean_cc' (t_c . t_c')^2 - 2 mean_cc' (s_c . t_c')^2
  */
@@ -61,18 +62,25 @@ function meanSquares(a: Channels, b: Channels, slopes: Float64Array | null, fact
       sum += product * product;
       if (slopes === null) continue;
       const step = (2 * factor * product) / (a.count * b.count);
-      for (let i = 0; i < places; i++) slopes[c * places + i] = (slopes[c * places + i] ?? 0) + step * (b.units[d * places + i] ?? 0);
+      for (let i = 0; i < places; i++)
+        slopes[c * places + i] = (slopes[c * places + i] ?? 0) + step * (b.units[d * places + i] ?? 0);
     }
   }
   return sum / (a.count * b.count);
 }
 
 /** From slopes by the channels of norm 1 to slopes by the channels. */
-function throughNorms({ count, places, units, norms }: Channels, unitSlopes: Float64Array, give: (c: number, place: number, slope: number) => void): void {
+function throughNorms(
+  { count, places, units, norms }: Channels,
+  unitSlopes: Float64Array,
+  give: (c: number, place: number, slope: number) => void,
+): void {
   for (let c = 0; c < count; c++) {
     const norm = norms[c] ?? 1;
     let along = 0;
-    for (let i = c * places; i < (c + 1) * places && norm > smallestNorm; i++) along += (units[i] ?? 0) * (unitSlopes[i] ?? 0);
-    for (let i = 0; i < places; i++) give(c, i, ((unitSlopes[c * places + i] ?? 0) - along * (units[c * places + i] ?? 0)) / norm);
+    for (let i = c * places; i < (c + 1) * places && norm > smallestNorm; i++)
+      along += (units[i] ?? 0) * (unitSlopes[i] ?? 0);
+    for (let i = 0; i < places; i++)
+      give(c, i, ((unitSlopes[c * places + i] ?? 0) - along * (units[c * places + i] ?? 0)) / norm);
   }
 }

@@ -1,8 +1,8 @@
 /** Softmax in log space, row by row: what the losses on logits share. */
 
 /**
- * Writes log softmax(z / T) of row `row` into `out`: z/T - max - log(sum(exp(z/T - max))), finite for finite logits of any
- * size. In float64; `logits_BC` is [rows x out.length].
+ * Writes log softmax(z / T) of row `row` into `out`: z/T - max - log(sum(exp(z/T - max))), finite for finite logits of
+ * any size. In float64; `logits_BC` is [rows x out.length].
  */
 export function logSoftmaxRow(logits_BC: Float32Array, row: number, temperature: number, out: Float64Array): void {
   const classes = out.length;
@@ -22,13 +22,15 @@ export function logSoftmaxRow(logits_BC: Float32Array, row: number, temperature:
 /** log softmax(z / T) of every row, in float64. */
 export function logSoftmax(logits_BC: Float32Array, classes: number, temperature: number): Float64Array {
   const out_BC = new Float64Array(logits_BC.length);
-  for (let row = 0; row < logits_BC.length / classes; row++) logSoftmaxRow(logits_BC, row, temperature, out_BC.subarray(row * classes, (row + 1) * classes));
+  for (let row = 0; row < logits_BC.length / classes; row++)
+    logSoftmaxRow(logits_BC, row, temperature, out_BC.subarray(row * classes, (row + 1) * classes));
   return out_BC;
 }
 
 /**
- * One class's part of KL(p || q), p log(p / q) - p + q: never below 0, and q where p is 0. The last two add up to 0 over all
- * classes; without them the rounding of a float32 label, times T^2, would be seen in the value at high temperatures.
+ * One class's part of KL(p || q), p log(p / q) - p + q: never below 0, and q where p is 0. The last two add up to 0
+ * over all classes; without them the rounding of a float32 label, times T^2, would be seen in the value at high
+ * temperatures.
  */
 export function divergenceOf(p: number, q: number, logRatio: number): number {
   return p > 0 ? p * logRatio - p + q : q;
@@ -58,10 +60,14 @@ export interface ThroughSoftmax {
 }
 
 /** Adds factor q_k (slope_k - sum_j slope_j q_j), which is d value / d (z / T) times the factor. */
-export function softmaxGradient({ probabilities_BC, slopes_BC, classes, factor }: ThroughSoftmax, gradient_BC: Float64Array): void {
+export function softmaxGradient(
+  { probabilities_BC, slopes_BC, classes, factor }: ThroughSoftmax,
+  gradient_BC: Float64Array,
+): void {
   for (let at = 0; at < probabilities_BC.length; at += classes) {
     let mean = 0;
     for (let i = at; i < at + classes; i++) mean += (slopes_BC[i] ?? 0) * (probabilities_BC[i] ?? 0);
-    for (let i = at; i < at + classes; i++) gradient_BC[i] = (gradient_BC[i] ?? 0) + factor * (probabilities_BC[i] ?? 0) * ((slopes_BC[i] ?? 0) - mean);
+    for (let i = at; i < at + classes; i++)
+      gradient_BC[i] = (gradient_BC[i] ?? 0) + factor * (probabilities_BC[i] ?? 0) * ((slopes_BC[i] ?? 0) - mean);
   }
 }

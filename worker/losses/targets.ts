@@ -25,12 +25,19 @@ export interface TargetVectors {
 /** A value and its slope. */
 type Penalty = (z: number, target: number) => readonly [number, number];
 
-export function regression(input: TermInput, targets: TargetVectors, { distance, delta }: RegressionOptions): TermValues {
+export function regression(
+  input: TermInput,
+  targets: TargetVectors,
+  { distance, delta }: RegressionOptions,
+): TermValues {
   return overElements(input, targets, 1 / input.classes, penalties[distance](delta));
 }
 
 export function binaryCrossEntropy(input: TermInput, targets: TargetVectors): TermValues {
-  return overElements(input, targets, 1, (z, target) => [-(target * logLogistic(z) + (1 - target) * logLogistic(-z)), Math.exp(logLogistic(z)) - target]);
+  return overElements(input, targets, 1, (z, target) => [
+    -(target * logLogistic(z) + (1 - target) * logLogistic(-z)),
+    Math.exp(logLogistic(z)) - target,
+  ]);
 }
 
 const penalties: Readonly<Record<RegressionOptions['distance'], (delta: number) => Penalty>> = {
@@ -38,12 +45,19 @@ const penalties: Readonly<Record<RegressionOptions['distance'], (delta: number) 
   l1: () => (z, target) => [Math.abs(z - target), Math.sign(z - target)],
   huber: (delta) => (z, target) => {
     const off = z - target;
-    return Math.abs(off) <= delta ? [(off * off) / 2, off] : [delta * (Math.abs(off) - delta / 2), delta * Math.sign(off)];
+    return Math.abs(off) <= delta
+      ? [(off * off) / 2, off]
+      : [delta * (Math.abs(off) - delta / 2), delta * Math.sign(off)];
   },
 };
 
 /** The penalties' sum over a sample's elements, times `share`. */
-function overElements({ logits_BC, classes, scale, gradient_BC }: TermInput, { labels_B, vectors_BC }: TargetVectors, share: number, penalty: Penalty): TermValues {
+function overElements(
+  { logits_BC, classes, scale, gradient_BC }: TermInput,
+  { labels_B, vectors_BC }: TargetVectors,
+  share: number,
+  penalty: Penalty,
+): TermValues {
   const values_B = new Float32Array(labels_B.length);
   let count = 0;
   labels_B.forEach((label, row) => {

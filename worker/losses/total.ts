@@ -50,10 +50,28 @@ export function applicableTerms(targets: Targets, { losses, divisors }: LossOpti
   );
 }
 
-export function totalLoss(logits_BC: Float32Array, classes: number, targets: Targets, options: LossOptions, { exits = [], pairs = new Map(), plugins = new Map() }: Beside = {}): TotalLoss {
+export function totalLoss(
+  logits_BC: Float32Array,
+  classes: number,
+  targets: Targets,
+  options: LossOptions,
+  { exits = [], pairs = new Map(), plugins = new Map() }: Beside = {},
+): TotalLoss {
   const { losses } = options;
-  const outputOf = (values: Float32Array): Output => ({ logits_BC: values, gradient_BC: new Float64Array(values.length) });
-  const context: LossContext = { losses, targets, classes, final: outputOf(logits_BC), exits: exits.map(outputOf), pairs, pairGradients: new Map(), plugins };
+  const outputOf = (values: Float32Array): Output => ({
+    logits_BC: values,
+    gradient_BC: new Float64Array(values.length),
+  });
+  const context: LossContext = {
+    losses,
+    targets,
+    classes,
+    final: outputOf(logits_BC),
+    exits: exits.map(outputOf),
+    pairs,
+    pairGradients: new Map(),
+    plugins,
+  };
   const applicable = applicableTerms(targets, options);
   const sums: Record<string, number> = {};
   for (const [name, scale] of applicable) {
@@ -63,7 +81,11 @@ export function totalLoss(logits_BC: Float32Array, classes: number, targets: Tar
   }
   const usesExits = [...applicable.keys()].some((name) => needsOf(losses, name).exits);
   return {
-    sums: { ...sums, ...(targets.vectors === undefined ? hits(logits_BC, targets.labels, classes) : {}), ...imitation(logits_BC, classes, targets, losses) },
+    sums: {
+      ...sums,
+      ...(targets.vectors === undefined ? hits(logits_BC, targets.labels, classes) : {}),
+      ...imitation(logits_BC, classes, targets, losses),
+    },
     gradient_BC: Float32Array.from(context.final.gradient_BC),
     exitGradients: context.exits.map(({ gradient_BC }) => (usesExits ? Float32Array.from(gradient_BC) : null)),
     pairGradients: context.pairGradients,
@@ -71,10 +93,22 @@ export function totalLoss(logits_BC: Float32Array, classes: number, targets: Tar
 }
 
 /** Of the first term on a mixture, at its temperature; nothing without one. */
-function imitation(logits_BC: Float32Array, classes: number, targets: Targets, losses: LossesAtStep): Record<string, number> {
+function imitation(
+  logits_BC: Float32Array,
+  classes: number,
+  targets: Targets,
+  losses: LossesAtStep,
+): Record<string, number> {
   const term = termsIn(losses).find((name) => needsOf(losses, name).soft === 'mixture');
   const temperature = term === undefined ? undefined : optionsOf(losses, term)?.temperature;
-  return targets.soft === null || temperature === undefined ? {} : againstEnsemble(logits_BC, softAt(targets, temperature), classes, targets.isSequence === true ? targets.weights : undefined);
+  return targets.soft === null || temperature === undefined
+    ? {}
+    : againstEnsemble(
+        logits_BC,
+        softAt(targets, temperature),
+        classes,
+        targets.isSequence === true ? targets.weights : undefined,
+      );
 }
 
 /** Labelled samples, and those among them whose largest logit is the label's. */

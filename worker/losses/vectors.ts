@@ -1,4 +1,6 @@
-/** Cosine and correlation of vectors in float64, with their gradients: what losses on directions and relations share. */
+/**
+ * Cosine and correlation of vectors in float64, with their gradients: what losses on directions and relations share.
+ */
 
 /** Norms below it count as it, so that no direction is asked of a vector of zeros. */
 export const smallestNorm = 1e-8;
@@ -13,7 +15,12 @@ export interface TwoVectors {
 }
 
 /** cos(x, y) = x.y / (|x| |y|); adds `factor` d cos / d x to `slopes`, laid out as x. */
-export function cosine({ x, y, at, stride, length }: TwoVectors, factor: number, slopes: Float64Array, means = { x: 0, y: 0 }): number {
+export function cosine(
+  { x, y, at, stride, length }: TwoVectors,
+  factor: number,
+  slopes: Float64Array,
+  means = { x: 0, y: 0 },
+): number {
   let [xx, yy, xy] = [0, 0, 0];
   for (let i = 0, j = at; i < length; i++, j += stride) {
     const [a, b] = [(x[j] ?? 0) - means.x, (y[j] ?? 0) - means.y];

@@ -5,7 +5,11 @@
 import { logSoftmaxRow } from './softmax.js';
 import type { TermInput, TermValues } from './term.js';
 
-export function virtualTeacher({ logits_BC, classes, scale, gradient_BC }: TermInput, labels_B: Int32Array, { probability, temperature }: { readonly probability: number; readonly temperature: number }): TermValues {
+export function virtualTeacher(
+  { logits_BC, classes, scale, gradient_BC }: TermInput,
+  labels_B: Int32Array,
+  { probability, temperature }: { readonly probability: number; readonly temperature: number },
+): TermValues {
   const values_B = new Float32Array(labels_B.length);
   const logQ_C = new Float64Array(classes);
   const elsewhere = (1 - probability) / Math.max(1, classes - 1);

@@ -20,7 +20,10 @@ export function checkCanary(teacher: string, found: Float32Array, expected: read
   const scale = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 1e-6);
   const at = expected.findIndex((value, i) => !(Math.abs((found[i] ?? NaN) - value) <= tolerance * scale));
   if (at < 0 && found.length === expected.length) return;
-  throw badModel(teacher, `on a known sample it gives ${found[Math.max(0, at)]} as output ${Math.max(0, at)}; ${expected[Math.max(0, at)]} wanted, as where the run was prepared`);
+  throw badModel(
+    teacher,
+    `on a known sample it gives ${found[Math.max(0, at)]} as output ${Math.max(0, at)}; ${expected[Math.max(0, at)]} wanted, as where the run was prepared`,
+  );
 }
 
 /** A teacher as it is: what it gives for its canary, and its weights, where they can be seen. */
@@ -31,7 +34,8 @@ export interface Sighting {
 
 /** @throws UserError 65 when a bit has changed */
 export function checkFrozen(teacher: string, found: Sighting, before: Sighting): void {
-  if (found.weights !== before.weights) throw badModel(teacher, 'its weights have changed since it was opened; a frozen model wanted');
+  if (found.weights !== before.weights)
+    throw badModel(teacher, 'its weights have changed since it was opened; a frozen model wanted');
   if (found.output.every((value, i) => Object.is(value, before.output[i]))) return;
   throw badModel(teacher, 'its output for a known sample has changed since it was opened; a frozen model wanted');
 }

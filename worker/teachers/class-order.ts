@@ -9,12 +9,17 @@ import { nearest } from '../../shared/recipe/nearest.js';
  */
 export function classOrder(teacher: string, own: readonly string[], data: readonly string[]): number[] {
   const twice = own.find((name, i) => own.indexOf(name) < i);
-  if (twice !== undefined) throw new UserError(`teacher ${teacher}: classes: "${twice}" given twice; a name of its own for each output wanted`);
+  if (twice !== undefined)
+    throw new UserError(
+      `teacher ${teacher}: classes: "${twice}" given twice; a name of its own for each output wanted`,
+    );
   return data.map((name) => {
     const found = own.indexOf(name);
     if (found >= 0) return found;
     const near = nearest(name, own);
-    throw new UserError(`teacher ${teacher}: classes: no "${name}", which data.classNames has${near === undefined ? '' : `; did you mean "${near}"?`}`);
+    throw new UserError(
+      `teacher ${teacher}: classes: no "${name}", which data.classNames has${near === undefined ? '' : `; did you mean "${near}"?`}`,
+    );
   });
 }
 

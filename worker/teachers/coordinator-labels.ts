@@ -61,7 +61,8 @@ export class CoordinatorLabels implements LabelPeers {
 
   /** Tells the coordinator what this machine's disk has and it lacks. */
   greet(): void {
-    for (const set of this.#known.keys()) this.#sending = this.#sending.then(async () => void (await this.#counts(set)));
+    for (const set of this.#known.keys())
+      this.#sending = this.#sending.then(async () => void (await this.#counts(set)));
   }
 
   /** Complete blocks are worth their bytes; at the start of a run, so are the parts that an earlier one has left. */
@@ -69,7 +70,8 @@ export class CoordinatorLabels implements LabelPeers {
     for (let tries = 0; ; tries++) {
       await this.#look(set, wanted);
       if (this.#options.wait !== true || (await this.#hasAll(set, wanted))) return;
-      if (tries === patientTries) this.#options.warn('labels: waiting for workers with --role label to make what this one needs');
+      if (tries === patientTries)
+        this.#options.warn('labels: waiting for workers with --role label to make what this one needs');
       if (this.#options.alive?.() === false) throw new WaitEnded('the run ended while labels were waited for');
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
@@ -90,7 +92,8 @@ export class CoordinatorLabels implements LabelPeers {
     for (const number of wanted.keys()) {
       const count = known.counts[number] ?? 0;
       const block = await shelf.open(set, number);
-      if (count > block.count && (count === block.rows || known.isFirst || this.#options.wait === true)) await this.#fetchBlock(set, number);
+      if (count > block.count && (count === block.rows || known.isFirst || this.#options.wait === true))
+        await this.#fetchBlock(set, number);
     }
   }
 
@@ -114,9 +117,11 @@ export class CoordinatorLabels implements LabelPeers {
   /** What the coordinator has, as of less than `askMs` ago; null while it does not answer. */
   async #counts(set: number): Promise<Known | null> {
     const known = this.#known[set] ?? null;
-    if (known !== null && performance.now() - known.atMs < (this.#options.wait === true ? waitMs : this.#options.askMs)) return known;
+    if (known !== null && performance.now() - known.atMs < (this.#options.wait === true ? waitMs : this.#options.askMs))
+      return known;
     const response = await this.#request(set, '', {}, patienceMs);
-    const counts = response === null ? null : countsSchema.safeParse(await bodyOf(response, (body) => body.json())).data?.counts;
+    const counts =
+      response === null ? null : countsSchema.safeParse(await bodyOf(response, (body) => body.json())).data?.counts;
     const found = { counts: counts ?? [], atMs: performance.now(), isFirst: known === null };
     this.#known[set] = found;
     if (known === null) await this.#offerOwn(set, found.counts);
@@ -129,7 +134,11 @@ export class CoordinatorLabels implements LabelPeers {
     for (const [number, own] of (await shelf.counts(set)).entries()) {
       if (own <= (counts[number] ?? 0) || this.#isSilent) continue;
       const block = await shelf.open(set, number);
-      this.offer(set, number, Array.from({ length: block.rows }, (_, row) => row).filter((row) => block.has(row)));
+      this.offer(
+        set,
+        number,
+        Array.from({ length: block.rows }, (_, row) => row).filter((row) => block.has(row)),
+      );
     }
   }
 
@@ -140,8 +149,12 @@ export class CoordinatorLabels implements LabelPeers {
     const bytes = await bodyOf(response, async (body) => new Uint8Array(await body.arrayBuffer()));
     if (bytes === null) return;
     const block = await shelf.open(set, number);
-    const found = response.headers.get('content-digest') === contentDigest(bytes) ? decodeBlock(this.#setAt(set).codec, block.rows, bytes) : null;
-    if (found === null) return warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
+    const found =
+      response.headers.get('content-digest') === contentDigest(bytes)
+        ? decodeBlock(this.#setAt(set).codec, block.rows, bytes)
+        : null;
+    if (found === null)
+      return warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
     block.merge(found);
   }
 
@@ -170,18 +183,36 @@ export class CoordinatorLabels implements LabelPeers {
       const id = present[i] ?? 0;
       return blocks.get(shelf.plan.locate(id))?.rowBytes(rowOf(shelf, id)) ?? new Uint8Array(0);
     });
-    const response = await this.#request(set, '', { method: 'PUT', body, headers: { 'content-digest': contentDigest(body) } }, timeoutMs);
+    const response = await this.#request(
+      set,
+      '',
+      { method: 'PUT', body, headers: { 'content-digest': contentDigest(body) } },
+      timeoutMs,
+    );
     if (response !== null) await bodyOf(response, (answer) => answer.arrayBuffer());
   }
 
   /** Null for an answer other than a good one; the first one in a row is said. */
-  async #request(set: number, path: string, init: { method?: string; body?: Uint8Array<ArrayBuffer>; headers?: Record<string, string> }, timeoutMs: number): Promise<Response | null> {
+  async #request(
+    set: number,
+    path: string,
+    init: { method?: string; body?: Uint8Array<ArrayBuffer>; headers?: Record<string, string> },
+    timeoutMs: number,
+  ): Promise<Response | null> {
     const { address, token, warn, worker } = this.#options;
-    const authorization: Record<string, string> = { ...(token === null ? {} : { authorization: `Bearer ${token}` }), ...(worker === undefined ? {} : { [workerHeader]: worker }) };
+    const authorization: Record<string, string> = {
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(worker === undefined ? {} : { [workerHeader]: worker }),
+    };
     try {
-      const response = await fetch(new URL(`${this.#setAt(set).key}${path}`, address), { ...init, headers: { ...init.headers, ...authorization }, signal: AbortSignal.timeout(timeoutMs) });
+      const response = await fetch(new URL(`${this.#setAt(set).key}${path}`, address), {
+        ...init,
+        headers: { ...init.headers, ...authorization },
+        signal: AbortSignal.timeout(timeoutMs),
+      });
       // 404: the coordinator is at another run already, or keeps no labels of this one.
-      if (!response.ok && response.status !== 404 && response.status !== 503 && !this.#isSilent) warn(`labels: the coordinator refuses them (${response.status}); they are kept on this machine`);
+      if (!response.ok && response.status !== 404 && response.status !== 503 && !this.#isSilent)
+        warn(`labels: the coordinator refuses them (${response.status}); they are kept on this machine`);
       this.#isSilent = !response.ok;
       if (response.ok) return response;
       await bodyOf(response, (answer) => answer.arrayBuffer());
@@ -215,5 +246,9 @@ async function bodyOf<T>(response: Response, read: (response: Response) => Promi
 
 /** What `fetch` throws for a peer that is away (TypeError), slow (TimeoutError) or not making sense (SyntaxError). */
 function isTransportError(error: unknown): boolean {
-  return error instanceof TypeError || error instanceof SyntaxError || (error instanceof DOMException && (error.name === 'TimeoutError' || error.name === 'AbortError'));
+  return (
+    error instanceof TypeError ||
+    error instanceof SyntaxError ||
+    (error instanceof DOMException && (error.name === 'TimeoutError' || error.name === 'AbortError'))
+  );
 }

@@ -1,6 +1,7 @@
 /**
- * Labels that were made elsewhere (`labels.from`): rows of blocks that the coordinator has cut from the user's file. They
- * stand for the logits of an ensemble of one: softened at the temperature that a loss asks for, unless they are already.
+ * Labels that were made elsewhere (`labels.from`): rows of blocks that the coordinator has cut from the user's file.
+ * They stand for the logits of an ensemble of one: softened at the temperature that a loss asks for, unless they are
+ * already.
  */
 import { readFile } from 'node:fs/promises';
 import { exitCodes, UserError } from '../../shared/errors.js';
@@ -25,8 +26,15 @@ export class FileLabels {
     this.#fetch = fetch;
   }
 
-  /** As Labels.get; the same labels for every view. @throws UserError 65 for a block that is not what the manifest says */
-  async get(ids: Uint32Array, _batch: unknown, _view: number, kinds: readonly LabelKind[]): Promise<Map<string, Float32Array>> {
+  /**
+   * As Labels.get; the same labels for every view. @throws UserError 65 for a block that is not what the manifest says
+   */
+  async get(
+    ids: Uint32Array,
+    _batch: unknown,
+    _view: number,
+    kinds: readonly LabelKind[],
+  ): Promise<Map<string, Float32Array>> {
     const { classes, temperature } = this.#index;
     const logits_BC = new Float32Array(ids.length * classes);
     for (const [i, id] of ids.entries()) {
@@ -34,7 +42,9 @@ export class FileLabels {
       (await this.#block(number)).read(id - (this.#plan.blocks[number]?.first ?? 0), logits_BC, i * classes);
     }
     const soften = (name: string): Float32Array =>
-      name === 'logits' || temperature !== null ? logits_BC : mix('logits', [{ logits_BC, weight: 1, temperature: Number(name.slice(2)) }], classes);
+      name === 'logits' || temperature !== null
+        ? logits_BC
+        : mix('logits', [{ logits_BC, weight: 1, temperature: Number(name.slice(2)) }], classes);
     return new Map(labelNames(kinds, []).map((name) => [name, soften(name)]));
   }
 
@@ -52,7 +62,11 @@ export class FileLabels {
 
   async #load(number: number): Promise<LabelBlock> {
     const sha256 = this.#index.blocks[number]?.sha256 ?? '';
-    const block = decodeBlock(this.#codec, this.#plan.blocks[number]?.rows ?? 0, await readFile(await this.#fetch(sha256)));
+    const block = decodeBlock(
+      this.#codec,
+      this.#plan.blocks[number]?.rows ?? 0,
+      await readFile(await this.#fetch(sha256)),
+    );
     if (block?.isComplete === true) return block;
     throw new UserError(`label block ${number} (${sha256}) is not one of this run's`, exitCodes.data);
   }

@@ -1,4 +1,7 @@
-/** One fixed number of rows in every forward of a teacher, whatever number of samples there is. Pure but for the forward. */
+/**
+ * One fixed number of rows in every forward of a teacher, whatever number of samples there is. Pure but for the
+ * forward.
+ */
 import type { Activation } from '../losses/activation.js';
 import type { ForwardResult, Teacher } from './teacher.js';
 
@@ -12,8 +15,14 @@ export interface FixedRows {
   readonly taps?: readonly string[];
 }
 
-/** All rows through the teacher, so many at a time, zeros after the last. @returns output and taps, [rows x ...] each */
-export async function forwardInFixedRows(teacher: Pick<Teacher, 'forward' | 'fixedRows'>, inputs: Float32Array, options: FixedRows): Promise<ForwardResult> {
+/**
+ * All rows through the teacher, so many at a time, zeros after the last. @returns output and taps, [rows x ...] each
+ */
+export async function forwardInFixedRows(
+  teacher: Pick<Teacher, 'forward' | 'fixedRows'>,
+  inputs: Float32Array,
+  options: FixedRows,
+): Promise<ForwardResult> {
   const { rows, sampleShape, fixedRows, taps } = options;
   const [step, size] = [teacher.fixedRows ?? fixedRows, inputs.length / rows];
   const parts: ForwardResult[] = [];
@@ -26,9 +35,17 @@ export async function forwardInFixedRows(teacher: Pick<Teacher, 'forward' | 'fix
   return { output: join(parts.map(({ output }) => output)), taps: joinTaps(parts, join) };
 }
 
-function joinTaps(parts: readonly ForwardResult[], join: (arrays: readonly Float32Array[]) => Float32Array): Map<string, Activation> {
+function joinTaps(
+  parts: readonly ForwardResult[],
+  join: (arrays: readonly Float32Array[]) => Float32Array,
+): Map<string, Activation> {
   const names = [...(parts[0]?.taps ?? [])];
-  return new Map(names.map(([name, { shape }]) => [name, { shape, values: join(parts.flatMap(({ taps }) => taps.get(name)?.values ?? [])) }]));
+  return new Map(
+    names.map(([name, { shape }]) => [
+      name,
+      { shape, values: join(parts.flatMap(({ taps }) => taps.get(name)?.values ?? [])) },
+    ]),
+  );
 }
 
 /** These of an array's rows, in their order; the array itself where they are all of them. */

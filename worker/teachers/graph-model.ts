@@ -2,7 +2,16 @@
 import { z } from 'zod';
 import { activationsOf } from './taps.js';
 import { countParameters, digestOfTensors, readTfjsFiles, type ModelJson } from './tfjs-files.js';
-import { asRows, badModel, pickName, unknownTap, type Teacher, type TeacherSource, type TensorFlow, type WantedTaps } from './teacher.js';
+import {
+  asRows,
+  badModel,
+  pickName,
+  unknownTap,
+  type Teacher,
+  type TeacherSource,
+  type TensorFlow,
+  type WantedTaps,
+} from './teacher.js';
 
 /** @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an input or output that it lacks */
 export async function openGraphModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {
@@ -12,7 +21,11 @@ export async function openGraphModel(source: TeacherSource, tf: TensorFlow): Pro
     .catch((error: unknown) => {
       throw badModel(source.name, 'tfjs cannot load it as a GraphModel', error);
     });
-  const inputName = pickName(`teacher ${source.name}: input`, model.inputs.map((one) => one.name), source.input);
+  const inputName = pickName(
+    `teacher ${source.name}: input`,
+    model.inputs.map((one) => one.name),
+    source.input,
+  );
   const output = source.outputName ?? pickName(`teacher ${source.name}: output`, model.outputNodes, undefined);
   const input = model.inputs.find((one) => one.name === inputName);
   const [rows = null, ...sampleShape] = (input?.shape ?? []).map((dim) => (dim < 0 ? null : dim));
@@ -34,7 +47,13 @@ export async function openGraphModel(source: TeacherSource, tf: TensorFlow): Pro
       });
       try {
         if (result === undefined) throw badModel(source.name, 'it gives no tensor');
-        const raw = await Promise.all(taps.map(async (tap, i) => ({ name: names[i] ?? '', values: Float32Array.from(await tap.data()), dims: tap.shape })));
+        const raw = await Promise.all(
+          taps.map(async (tap, i) => ({
+            name: names[i] ?? '',
+            values: Float32Array.from(await tap.data()),
+            dims: tap.shape,
+          })),
+        );
         return {
           output: asRows(source, await result.data(), result.shape, rows),
           taps: activationsOf(raw, { teacher: source.name, rows, wanted, isChannelsFirst: false }),
@@ -54,8 +73,16 @@ const nodesSchema = z.array(z.object({ name: z.string(), op: z.string(), input: 
 /** Nodes that compute nothing of a sample. */
 const idleOps: ReadonlySet<string> = new Set(['Const', 'Placeholder', 'NoOp', 'VariableV2', 'VarHandleOp']);
 
-/** The nodes that are asked for; `all`: those that the output follows from, each after those that it follows from itself. */
-function findTaps(teacher: string, { modelTopology }: ModelJson, output: string, wanted: WantedTaps): readonly string[] {
+/**
+ * The nodes that are asked for; `all`: those that the output follows from, each after those that it follows from
+ * itself.
+ */
+function findTaps(
+  teacher: string,
+  { modelTopology }: ModelJson,
+  output: string,
+  wanted: WantedTaps,
+): readonly string[] {
   if (wanted.length === 0) return [];
   const nodes = nodesSchema.safeParse(modelTopology['node']).data ?? [];
   const working = nodes.filter(({ op }) => !idleOps.has(op));

@@ -1,8 +1,8 @@
 /**
- * Soft labels by sample: read from memory, from this machine's disk or from the coordinator, and computed by the teachers
- * where nobody has them. A label is used as it is decoded from the bytes that are kept, new or old, so a run has the same
- * bits with a cold cache and with a warm one (see shared/labels/precision.ts; rows: ensemble.ts).
- * Keyed by sample and view, never by a row's place, which changes with shuffling. Computing ahead is micro-batches.ts's.
+ * Soft labels by sample: read from memory, from this machine's disk or from the coordinator, and computed by the
+ * teachers where nobody has them. A label is used as it is decoded from the bytes that are kept, new or old, so a run
+ * has the same bits with a cold cache and with a warm one (see shared/labels/precision.ts; rows: ensemble.ts). Keyed by
+ * sample and view, never by a row's place, which changes with shuffling. Computing ahead is micro-batches.ts's.
  */
 import type { Batch } from '../../shared/data/samples.js';
 import { LabelBlock } from '../../shared/labels/block.js';
@@ -13,7 +13,11 @@ import { pickRows } from './fixed-rows.js';
 import type { SampleView } from './routing.js';
 
 /** Gives labels by name (`T=4`, `logits`, `teacher:NAME`), [samples x classes] each. */
-export type ComputeLabels = (names: readonly string[], inputs: Float32Array, samples: readonly SampleView[]) => Promise<ReadonlyMap<string, Float32Array>>;
+export type ComputeLabels = (
+  names: readonly string[],
+  inputs: Float32Array,
+  samples: readonly SampleView[],
+) => Promise<ReadonlyMap<string, Float32Array>>;
 
 /** Others who label the same samples. */
 export interface LabelPeers {
@@ -76,9 +80,18 @@ export class Labels {
    * Labels of these kinds by name (`T=4`, `logits`, `teacher:NAME`), [ids x classes]. Inputs are [ids x sample]; `view`
    * is the number of their augmentation. @throws UserError when a teacher cannot label
    */
-  async get(ids: Uint32Array, batch: Pick<Batch, 'inputs' | 'labels'>, view: number, kinds: readonly LabelKind[]): Promise<Map<string, Float32Array>> {
+  async get(
+    ids: Uint32Array,
+    batch: Pick<Batch, 'inputs' | 'labels'>,
+    view: number,
+    kinds: readonly LabelKind[],
+  ): Promise<Map<string, Float32Array>> {
     const kept = this.#options.cache ? view : 0;
-    const wanted = labelNames(kinds, this.#options.teachers).map((name) => ({ name, set: this.#setOf(name, kept), blocks: new Map<number, LabelBlock>() }));
+    const wanted = labelNames(kinds, this.#options.teachers).map((name) => ({
+      name,
+      set: this.#setOf(name, kept),
+      blocks: new Map<number, LabelBlock>(),
+    }));
     const request = { ids, ...batch, view };
     if (!this.#options.cache) return this.#live(request, wanted);
     const places = this.#locate(ids);
@@ -102,7 +115,9 @@ export class Labels {
 
   /** Bytes that the labels of one sample take, of all kinds together, in one view. */
   get rowBytes(): number {
-    return this.#options.shelf.sets.filter(({ view }) => view === 0).reduce((sum, { codec }) => sum + codec.rowBytes, 0);
+    return this.#options.shelf.sets
+      .filter(({ view }) => view === 0)
+      .reduce((sum, { codec }) => sum + codec.rowBytes, 0);
   }
 
   /** Waits until the others have what was made here. */
@@ -159,12 +174,21 @@ export class Labels {
 
   async #open({ set, blocks }: Wanted, numbers: Uint32Array): Promise<void> {
     const { shelf } = this.#options;
-    for (const block of numbers) if (!blocks.has(block)) blocks.set(block, shelf.at(set, block) ?? (await shelf.open(set, block)));
+    for (const block of numbers)
+      if (!blocks.has(block)) blocks.set(block, shelf.at(set, block) ?? (await shelf.open(set, block)));
   }
 
-  #compute(missing: readonly number[], { ids, inputs, labels, view }: Request, wanted: readonly Wanted[]): Promise<ReadonlyMap<string, Float32Array>> {
+  #compute(
+    missing: readonly number[],
+    { ids, inputs, labels, view }: Request,
+    wanted: readonly Wanted[],
+  ): Promise<ReadonlyMap<string, Float32Array>> {
     const samples = missing.map((row) => this.#sampleOf(ids[row] ?? 0, view, labels[row] ?? -1));
-    return this.#options.compute(wanted.map(({ name }) => name), pickRows(inputs, ids.length, missing), samples);
+    return this.#options.compute(
+      wanted.map(({ name }) => name),
+      pickRows(inputs, ids.length, missing),
+      samples,
+    );
   }
 
   #sampleOf(id: number, view: number, label: number): SampleView {
@@ -174,11 +198,19 @@ export class Labels {
   }
 
   /** A row that is not finite is not kept: the loss meets it as it is. */
-  async #keep(fresh: ReadonlyMap<string, Float32Array>, missing: readonly number[], places: Places, wanted: readonly Wanted[]): Promise<void> {
+  async #keep(
+    fresh: ReadonlyMap<string, Float32Array>,
+    missing: readonly number[],
+    places: Places,
+    wanted: readonly Wanted[],
+  ): Promise<void> {
     for (const { name, set, blocks } of wanted) {
       const values = fresh.get(name) ?? new Float32Array(0);
       const classes = this.#widthOf(set);
-      for (const [number, at] of grouped(missing.map((_, i) => i), (i) => places.blocks[missing[i] ?? 0] ?? 0)) {
+      for (const [number, at] of grouped(
+        missing.map((_, i) => i),
+        (i) => places.blocks[missing[i] ?? 0] ?? 0,
+      )) {
         // Memory may have let it go while the teachers were at work.
         const block = await this.#options.shelf.open(set, number);
         blocks.set(number, block);
@@ -188,7 +220,12 @@ export class Labels {
     }
   }
 
-  #gather({ set, blocks: open }: Wanted, { blocks, rows }: Places, fresh: Float32Array | null, missing: readonly number[]): Float32Array {
+  #gather(
+    { set, blocks: open }: Wanted,
+    { blocks, rows }: Places,
+    fresh: Float32Array | null,
+    missing: readonly number[],
+  ): Float32Array {
     const classes = this.#widthOf(set);
     const out = new Float32Array(rows.length * classes);
     for (let i = 0; i < rows.length; i++) {
@@ -217,7 +254,9 @@ function missingRows({ blocks, rows }: Places, wanted: readonly Wanted[]): numbe
 }
 
 function byBlock({ blocks, rows }: Places, missing: readonly number[]): Map<number, number[]> {
-  return new Map([...grouped(missing, (i) => blocks[i] ?? 0)].map(([block, found]) => [block, found.map((i) => rows[i] ?? 0)]));
+  return new Map(
+    [...grouped(missing, (i) => blocks[i] ?? 0)].map(([block, found]) => [block, found.map((i) => rows[i] ?? 0)]),
+  );
 }
 
 function grouped(values: readonly number[], keyOf: (value: number) => number): Map<number, number[]> {

@@ -2,7 +2,15 @@
 import type { LayersModel, SymbolicTensor, Tensor } from '@tensorflow/tfjs';
 import { countParameters, digestOfTensors, readTfjsFiles } from './tfjs-files.js';
 import { activationsOf } from './taps.js';
-import { asRows, badModel, unknownTap, type Teacher, type TeacherSource, type TensorFlow, type WantedTaps } from './teacher.js';
+import {
+  asRows,
+  badModel,
+  unknownTap,
+  type Teacher,
+  type TeacherSource,
+  type TensorFlow,
+  type WantedTaps,
+} from './teacher.js';
 
 /** @throws UserError 65 when the files are no LayersModel with one input and one output */
 export async function openLayersModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {
@@ -24,10 +32,12 @@ export async function openLayersModel(source: TeacherSource, tf: TensorFlow): Pr
       try {
         const [output] = outputs;
         if (output === undefined) throw badModel(source.name, 'it gives no tensor');
-        const raw = await Promise.all(taps.map(async ({ name, at }) => {
-          const tap = outputs[at] ?? output;
-          return { name, values: Float32Array.from(await tap.data()), dims: tap.shape };
-        }));
+        const raw = await Promise.all(
+          taps.map(async ({ name, at }) => {
+            const tap = outputs[at] ?? output;
+            return { name, values: Float32Array.from(await tap.data()), dims: tap.shape };
+          }),
+        );
         return {
           output: asRows(source, await output.data(), output.shape, rows),
           taps: activationsOf(raw, { teacher: source.name, rows, wanted, isChannelsFirst: false }),
@@ -46,7 +56,10 @@ export async function openLayersModel(source: TeacherSource, tf: TensorFlow): Pr
 function onlyInput(source: TeacherSource, model: LayersModel): SymbolicTensor {
   const [input] = model.inputs;
   if (input !== undefined && model.inputs.length === 1 && model.outputs.length === 1) return input;
-  throw badModel(source.name, `it has ${model.inputs.length} inputs and ${model.outputs.length} outputs; wanted one of each`);
+  throw badModel(
+    source.name,
+    `it has ${model.inputs.length} inputs and ${model.outputs.length} outputs; wanted one of each`,
+  );
 }
 
 interface TappedModel {
@@ -58,7 +71,11 @@ interface TappedModel {
 
 /** A model over the same layers for each set of taps, made when it is first asked for. A tap is a layer's output. */
 function tapsOf(name: string, model: LayersModel, tf: TensorFlow): (wanted: WantedTaps) => TappedModel {
-  const outputs = new Map(model.layers.flatMap((layer) => (layer.getClassName() === 'InputLayer' || Array.isArray(layer.output) ? [] : [[layer.name, layer.output] as const])));
+  const outputs = new Map(
+    model.layers.flatMap((layer) =>
+      layer.getClassName() === 'InputLayer' || Array.isArray(layer.output) ? [] : [[layer.name, layer.output] as const],
+    ),
+  );
   const made = new Map<string, TappedModel>();
   return (wanted) => {
     const names = wanted === 'all' ? [...outputs.keys()] : wanted;
@@ -66,7 +83,10 @@ function tapsOf(name: string, model: LayersModel, tf: TensorFlow): (wanted: Want
     const values = names.map((tap) => outputs.get(tap) ?? raise(unknownTap(name, tap, [...outputs.keys()])));
     const all = [...new Set([...model.outputs, ...values])];
     const taps = names.map((tap, i) => ({ name: tap, at: all.findIndex((value) => value === values[i]) }));
-    const found = made.get(key) ?? { taps, tapped: all.length === 1 ? model : tf.model({ inputs: model.inputs, outputs: all }) };
+    const found = made.get(key) ?? {
+      taps,
+      tapped: all.length === 1 ? model : tf.model({ inputs: model.inputs, outputs: all }),
+    };
     made.set(key, found);
     return found;
   };

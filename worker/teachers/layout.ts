@@ -40,7 +40,11 @@ export function toChannelsLast(values: Float32Array, shape: readonly number[]): 
  * Sizes of 1 may be there or not ([28, 28] feeds [28, 28, 1]), since that moves no number.
  * @returns null when the two do not fit
  */
-export function feedShape(model: readonly (number | null)[], sample: readonly number[], layout: Layout): number[] | null {
+export function feedShape(
+  model: readonly (number | null)[],
+  sample: readonly number[],
+  layout: Layout,
+): number[] | null {
   const own = layout === 'nchw' ? channelsFirst(sample) : [...sample];
   if (model.length === own.length) {
     return model.every((dim, i) => dim === null || dim === own[i]) ? own : null;

@@ -25,7 +25,9 @@ export function logOf(probabilities: Float32Array): Float32Array {
 
 /** log p - log (1 - p), each clamped as above. */
 export function logitOf(probabilities: Float32Array): Float32Array {
-  return probabilities.map((p) => Math.log(Math.max(p, smallestProbability)) - Math.log(Math.max(1 - p, smallestProbability)));
+  return probabilities.map(
+    (p) => Math.log(Math.max(p, smallestProbability)) - Math.log(Math.max(1 - p, smallestProbability)),
+  );
 }
 
 /** Weights scaled once so that they sum to 1. @returns null when no weight is above 0 */

@@ -69,7 +69,9 @@ function locationIn(pair: Uint8Array): string | null {
 
 /** A text field; empty where there is none. */
 export function textOf(message: Uint8Array, number: number): string {
-  return fieldsOf(message, number).map((field) => new TextDecoder().decode(field.bytes)).join('');
+  return fieldsOf(message, number)
+    .map((field) => new TextDecoder().decode(field.bytes))
+    .join('');
 }
 
 /** All fields of that number, in order. @throws RangeError when the bytes are no protobuf message */

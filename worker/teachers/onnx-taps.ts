@@ -1,7 +1,7 @@
 /**
- * Makes inner values of an ONNX model readable: a model gives what its graph lists as outputs, so taps are listed too, in
- * the model's bytes in memory. A protobuf message may come in pieces, which a reader merges, so the piece with the new
- * outputs (names alone: their types follow from the graph) is put behind the model. Pure.
+ * Makes inner values of an ONNX model readable: a model gives what its graph lists as outputs, so taps are listed too,
+ * in the model's bytes in memory. A protobuf message may come in pieces, which a reader merges, so the piece with the
+ * new outputs (names alone: their types follow from the graph) is put behind the model. Pure.
  */
 import { fieldsOf, textOf } from './onnx-file.js';
 import { unknownTap, type WantedTaps } from './teacher.js';
@@ -19,17 +19,28 @@ export interface OnnxTap {
 }
 
 /**
- * The values that are asked for by their own names or by those of the nodes that make them (their first outputs). `all`:
- * the first output of every node, in the graph's order, which is from the input to the output.
+ * The values that are asked for by their own names or by those of the nodes that make them (their first outputs).
+ * `all`: the first output of every node, in the graph's order, which is from the input to the output.
  * @throws UserError 2 when the graph has no such value
  */
 export function findOnnxTaps(teacher: string, model: Uint8Array, wanted: WantedTaps): OnnxTap[] {
-  const nodes = fieldsOf(model, modelGraph).flatMap(({ bytes }) => fieldsOf(bytes, graph.node)).map(({ bytes }) => ({
-    name: textOf(bytes, node.name), type: textOf(bytes, node.opType), outputs: fieldsOf(bytes, node.output).map((one) => new TextDecoder().decode(one.bytes)),
-  }));
-  const values = new Map(nodes.flatMap(({ outputs }) => outputs.filter((value) => value !== '').map((value) => [value, value] as const)));
-  const byNode = new Map(nodes.flatMap(({ name, outputs: [value = ''] }) => (name === '' || value === '' ? [] : [[name, value] as const])));
-  if (wanted === 'all') return nodes.filter(({ type }) => type !== 'Constant').flatMap(({ outputs: [value = ''] }) => (value === '' ? [] : [{ name: value, value }]));
+  const nodes = fieldsOf(model, modelGraph)
+    .flatMap(({ bytes }) => fieldsOf(bytes, graph.node))
+    .map(({ bytes }) => ({
+      name: textOf(bytes, node.name),
+      type: textOf(bytes, node.opType),
+      outputs: fieldsOf(bytes, node.output).map((one) => new TextDecoder().decode(one.bytes)),
+    }));
+  const values = new Map(
+    nodes.flatMap(({ outputs }) => outputs.filter((value) => value !== '').map((value) => [value, value] as const)),
+  );
+  const byNode = new Map(
+    nodes.flatMap(({ name, outputs: [value = ''] }) => (name === '' || value === '' ? [] : [[name, value] as const])),
+  );
+  if (wanted === 'all')
+    return nodes
+      .filter(({ type }) => type !== 'Constant')
+      .flatMap(({ outputs: [value = ''] }) => (value === '' ? [] : [{ name: value, value }]));
   return wanted.map((name) => {
     const value = values.get(name) ?? byNode.get(name);
     if (value === undefined) throw unknownTap(teacher, name, [...values.keys(), ...byNode.keys()]);
@@ -39,7 +50,11 @@ export function findOnnxTaps(teacher: string, model: Uint8Array, wanted: WantedT
 
 /** The model with the values that are not among its outputs added to them. */
 export function withOnnxOutputs(model: Uint8Array, values: readonly string[]): Uint8Array {
-  const listed = new Set(fieldsOf(model, modelGraph).flatMap(({ bytes }) => fieldsOf(bytes, graph.output)).map(({ bytes }) => textOf(bytes, valueInfoName)));
+  const listed = new Set(
+    fieldsOf(model, modelGraph)
+      .flatMap(({ bytes }) => fieldsOf(bytes, graph.output))
+      .map(({ bytes }) => textOf(bytes, valueInfoName)),
+  );
   const added = [...new Set(values)].filter((value) => !listed.has(value));
   if (added.length === 0) return model;
   const outputs = added.map((value) => message(graph.output, message(valueInfoName, new TextEncoder().encode(value))));

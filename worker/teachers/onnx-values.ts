@@ -34,7 +34,9 @@ export function decodeValues({ type, data }: Pick<Tensor, 'type' | 'data'>): Flo
 function decodeHalf(data: Tensor['data']): Float32Array | null {
   const table = halfTable();
   if (data instanceof Uint16Array) return Float32Array.from(data, (half) => table[half] ?? Number.NaN);
-  return ArrayBuffer.isView(data) && !(data instanceof BigInt64Array) && !(data instanceof BigUint64Array) ? Float32Array.from(data) : null;
+  return ArrayBuffer.isView(data) && !(data instanceof BigInt64Array) && !(data instanceof BigUint64Array)
+    ? Float32Array.from(data)
+    : null;
 }
 
 function clamp(value: number, least: number, most: number): number {

@@ -9,7 +9,15 @@ import { readOnnxFacts, type OnnxFileFacts } from './onnx-file.js';
 import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from './onnx-taps.js';
 import { decodeValues, encodedTypes, encoderFor } from './onnx-values.js';
 import { activationsOf, type RawTap } from './taps.js';
-import { asRows, badModel, pickName, type ForwardResult, type Teacher, type TeacherSource, type WantedTaps } from './teacher.js';
+import {
+  asRows,
+  badModel,
+  pickName,
+  type ForwardResult,
+  type Teacher,
+  type TeacherSource,
+  type WantedTaps,
+} from './teacher.js';
 
 const sessionOptions: InferenceSession.SessionOptions = {
   executionProviders: ['cpu'],
@@ -27,7 +35,8 @@ export async function openOnnx(source: TeacherSource): Promise<Teacher> {
   const input = pickInput(source, session);
   const output = pickName(`teacher ${source.name}: output`, session.outputNames, source.outputName);
   const encode = encoderFor(input.type);
-  if (encode === undefined) throw badModel(source.name, `its input "${input.name}" is ${input.type}; wanted one of ${encodedTypes}`);
+  if (encode === undefined)
+    throw badModel(source.name, `its input "${input.name}" is ${input.type}; wanted one of ${encodedTypes}`);
   const [rows = null, ...sampleShape] = input.shape.map((dim) => (typeof dim === 'number' ? dim : null));
   const tapped = new TappedSessions(source, file);
   return {
@@ -64,7 +73,9 @@ async function load(source: TeacherSource, create: Create): Promise<LoadedFile> 
   if (file === undefined) throw badModel(source.name, 'it has no file');
   const [name, path] = file;
   const open = async (change: (model: Uint8Array) => Uint8Array): Promise<InferenceSession> => {
-    const externalData = await Promise.all(others.map(async ([other, where]) => ({ path: other, data: await readFile(where) })));
+    const externalData = await Promise.all(
+      others.map(async ([other, where]) => ({ path: other, data: await readFile(where) })),
+    );
     const options = externalData.length === 0 ? sessionOptions : { ...sessionOptions, externalData };
     return create(change(await readFile(path)), options).catch((error: unknown) => {
       throw badModel(source.name, `${name} is not a model that onnxruntime can load`, error);
@@ -72,8 +83,14 @@ async function load(source: TeacherSource, create: Create): Promise<LoadedFile> 
   };
   try {
     const facts = readOnnxFacts(await readFile(path));
-    const find = async (wanted: WantedTaps): Promise<OnnxTap[]> => findOnnxTaps(source.name, await readFile(path), wanted);
-    return { facts, find, session: await open((model) => model), withOutputs: (values) => open((model) => withOnnxOutputs(model, values)) };
+    const find = async (wanted: WantedTaps): Promise<OnnxTap[]> =>
+      findOnnxTaps(source.name, await readFile(path), wanted);
+    return {
+      facts,
+      find,
+      session: await open((model) => model),
+      withOutputs: (values) => open((model) => withOnnxOutputs(model, values)),
+    };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw badModel(source.name, `${name} is not a model that onnxruntime can load`, error);
@@ -130,7 +147,12 @@ function isNumbers(session: InferenceSession, name: string): boolean {
   return found?.isTensor === true && numberTypes.has(found.type);
 }
 
-async function run(name: string, session: InferenceSession, feeds: Record<string, Tensor>, fetches: readonly string[]): Promise<InferenceSession.OnnxValueMapType> {
+async function run(
+  name: string,
+  session: InferenceSession,
+  feeds: Record<string, Tensor>,
+  fetches: readonly string[],
+): Promise<InferenceSession.OnnxValueMapType> {
   return session.run(feeds, [...new Set(fetches)]).catch((error: unknown) => {
     throw badModel(name, 'onnxruntime cannot run it', error);
   });
@@ -139,7 +161,8 @@ async function run(name: string, session: InferenceSession, feeds: Record<string
 function pickInput(source: TeacherSource, session: InferenceSession): InferenceSession.TensorValueMetadata {
   const name = pickName(`teacher ${source.name}: input`, session.inputNames, source.input);
   const other = session.inputNames.find((one) => one !== name);
-  if (other !== undefined) throw badModel(source.name, `it also needs the input "${other}"; wanted a model with one input`);
+  if (other !== undefined)
+    throw badModel(source.name, `it also needs the input "${other}"; wanted a model with one input`);
   const found = session.inputMetadata.find((one) => one.name === name);
   if (found?.isTensor === true) return found;
   throw badModel(source.name, `its input "${name}" is no tensor`);
@@ -152,7 +175,11 @@ interface Fetched {
   readonly rows: number;
 }
 
-function readResult(source: TeacherSource, outputs: InferenceSession.OnnxValueMapType, { output, taps, wanted, rows }: Fetched): ForwardResult {
+function readResult(
+  source: TeacherSource,
+  outputs: InferenceSession.OnnxValueMapType,
+  { output, taps, wanted, rows }: Fetched,
+): ForwardResult {
   const { name } = source;
   const raw = taps.map((tap): RawTap => ({ name: tap.name, ...readValue(name, outputs[tap.value]) }));
   const logits = readValue(name, outputs[output]);
@@ -164,6 +191,7 @@ function readResult(source: TeacherSource, outputs: InferenceSession.OnnxValueMa
 
 function readValue(name: string, tensor: Tensor | undefined): { values: Float32Array; dims: readonly number[] } {
   const values = tensor === undefined ? null : decodeValues(tensor);
-  if (tensor === undefined || values === null) throw badModel(name, `its output is ${tensor?.type ?? 'missing'}; wanted numbers`);
+  if (tensor === undefined || values === null)
+    throw badModel(name, `its output is ${tensor?.type ?? 'missing'}; wanted numbers`);
   return { values, dims: tensor.dims };
 }

@@ -5,7 +5,10 @@ import { openOnnx } from './onnx.js';
 import { openSavedModel } from './saved-model.js';
 import type { OpenTensorFlow, Teacher, TeacherSource } from './teacher.js';
 
-/** @throws UserError 65 when its files are wrong, 69 when they need another backend, 2 when the recipe names an input or output that it lacks */
+/**
+ * @throws UserError 65 when its files are wrong, 69 when they need another backend, 2 when the recipe names an input or
+ * output that it lacks
+ */
 export async function openTeacher(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
   switch (source.format) {
     case 'onnx':

@@ -27,10 +27,22 @@ export function openRunLabels({ source, ensemble, home, warn, alive, peers = nul
   const cache = areKept(source.recipe);
   const shelf = openShelf(source, { home: cache ? home : null, warn, memoryBytes });
   if (shelf === null) return null;
-  const shared = peers === null || !cache ? null : new CoordinatorLabels({ ...peers, shelf, warn, alive, wait: peers.worker === undefined && source.recipe.labels.wait });
+  const shared =
+    peers === null || !cache
+      ? null
+      : new CoordinatorLabels({
+          ...peers,
+          shelf,
+          warn,
+          alive,
+          wait: peers.worker === undefined && source.recipe.labels.wait,
+        });
   shared?.greet();
   return new Labels({
-    compute: async (names, inputs, samples) => (await ensemble()).labels(names, inputs, samples), teachers: source.teachers, shelf, cache,
+    compute: async (names, inputs, samples) => (await ensemble()).labels(names, inputs, samples),
+    teachers: source.teachers,
+    shelf,
+    cache,
     peers: shared,
   });
 }

@@ -14,15 +14,27 @@ export async function savedModelPaths(folder: string): Promise<Map<string, strin
   const names = [];
   for (const part of ['assets', 'variables']) {
     const entries = await readdir(join(folder, part), { recursive: true, withFileTypes: true }).catch(() => []);
-    names.push(...entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(resolve(folder).length + 1)));
+    names.push(
+      ...entries
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name).slice(resolve(folder).length + 1)),
+    );
   }
   return new Map([savedModelFile, ...names.sort()].map((name) => [name, join(folder, name)]));
 }
 
-/** Lends a folder with the model's files under their names. @throws UserError 65 when a name is none of a SavedModel's */
-export async function withSavedModelFolder<T>({ name, paths }: TeacherSource, use: (folder: string) => Promise<T>): Promise<T> {
-  const odd = [...paths.keys()].find((file) => file !== savedModelFile && (!/^(assets|variables)\//.test(file) || file.split('/').includes('..')));
-  if (odd !== undefined) throw badModel(name, `its file "${odd}" is none of a SavedModel; ${savedModelFile}, variables/ and assets/ wanted`);
+/**
+ * Lends a folder with the model's files under their names. @throws UserError 65 when a name is none of a SavedModel's
+ */
+export async function withSavedModelFolder<T>(
+  { name, paths }: TeacherSource,
+  use: (folder: string) => Promise<T>,
+): Promise<T> {
+  const odd = [...paths.keys()].find(
+    (file) => file !== savedModelFile && (!/^(assets|variables)\//.test(file) || file.split('/').includes('..')),
+  );
+  if (odd !== undefined)
+    throw badModel(name, `its file "${odd}" is none of a SavedModel; ${savedModelFile}, variables/ and assets/ wanted`);
   const folder = await mkdtemp(join(tmpdir(), 'stillhouse-saved-model-'));
   try {
     for (const [file, path] of paths) {

@@ -1,18 +1,33 @@
 /**
- * TensorFlow SavedModel teachers, on the native backend alone: a signature of the graph, which was frozen into inference
- * mode when it was saved. Its taps are the signature's other outputs: what lies inside its functions cannot be asked for.
+ * TensorFlow SavedModel teachers, on the native backend alone: a signature of the graph, which was frozen into
+ * inference mode when it was saved. Its taps are the signature's other outputs: what lies inside its functions cannot
+ * be asked for.
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { GraphNode, SavedModels, Signature, SignatureValue } from '../backends/saved-models.js';
 import { openSavedModels } from '../backends/native.js';
 import { withSavedModelFolder } from './saved-model-files.js';
 import { activationsOf } from './taps.js';
-import { asRows, badModel, pickName, type Teacher, type TeacherSource, type TensorFlow, type WantedTaps } from './teacher.js';
+import {
+  asRows,
+  badModel,
+  pickName,
+  type Teacher,
+  type TeacherSource,
+  type TensorFlow,
+  type WantedTaps,
+} from './teacher.js';
 
-/** @throws UserError 69 on another backend, 65 when the files are no SavedModel, 2 when the recipe names what it lacks */
+/**
+ * @throws UserError 69 on another backend, 65 when the files are no SavedModel, 2 when the recipe names what it lacks
+ */
 export async function openSavedModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {
   const savedModels = openSavedModels();
-  if (savedModels === null) throw new UserError(`teacher ${source.name}: a SavedModel needs the native backend; stillhouse backend install cpu (or cuda), then --backend native wanted`, exitCodes.unavailable);
+  if (savedModels === null)
+    throw new UserError(
+      `teacher ${source.name}: a SavedModel needs the native backend; stillhouse backend install cpu (or cuda), then --backend native wanted`,
+      exitCodes.unavailable,
+    );
   const { session, signature, nodes } = await load(source, savedModels);
   try {
     return teacherOf(source, { tf, savedModels, session, signature, nodes });
@@ -35,22 +50,43 @@ function load(source: TeacherSource, savedModels: SavedModels): Promise<Loaded> 
       throw badModel(source.name, 'it is not a SavedModel that TensorFlow can load', error);
     };
     const graphs = await savedModels.describe(folder).catch(bad);
-    const at = Math.max(0, graphs.findIndex(({ tags }) => tags.includes('serve')));
+    const at = Math.max(
+      0,
+      graphs.findIndex(({ tags }) => tags.includes('serve')),
+    );
     const graph = graphs[at] ?? bad(new Error('it holds no graph'));
     const signature = pickSignature(source, graph.signatureDefs);
     const nodes = await savedModels.nodes(folder, at).catch(bad);
-    const session = await Promise.resolve().then(() => savedModels.open(folder, graph.tags)).catch(bad);
+    const session = await Promise.resolve()
+      .then(() => savedModels.open(folder, graph.tags))
+      .catch(bad);
     return { session, signature, nodes };
   });
 }
 
-function pickSignature({ name, signature: wanted = 'serving_default' }: TeacherSource, signatures: Readonly<Record<string, Signature>>): Signature {
+function pickSignature(
+  { name, signature: wanted = 'serving_default' }: TeacherSource,
+  signatures: Readonly<Record<string, Signature>>,
+): Signature {
   const names = Object.keys(signatures);
-  const key = pickName(`teacher ${name}: signature`, names, names.length === 1 && wanted === 'serving_default' ? undefined : wanted);
+  const key = pickName(
+    `teacher ${name}: signature`,
+    names,
+    names.length === 1 && wanted === 'serving_default' ? undefined : wanted,
+  );
   return signatures[key] ?? { inputs: {}, outputs: {} };
 }
 
-function teacherOf(source: TeacherSource, { tf, savedModels, session, signature, nodes }: Loaded & { readonly tf: TensorFlow; readonly savedModels: SavedModels }): Teacher {
+function teacherOf(
+  source: TeacherSource,
+  {
+    tf,
+    savedModels,
+    session,
+    signature,
+    nodes,
+  }: Loaded & { readonly tf: TensorFlow; readonly savedModels: SavedModels },
+): Teacher {
   const { name } = source;
   const input = pickInput(source, signature);
   const outputName = pickName(`teacher ${name}: output`, Object.keys(signature.outputs), source.outputName);
@@ -65,10 +101,18 @@ function teacherOf(source: TeacherSource, { tf, savedModels, session, signature,
       const given = tf.tidy(() => tf.tensor(inputs, [...shape]).cast(input.dtype === 'int32' ? 'int32' : 'float32'));
       let outputs: ReturnType<SavedModels['run']> = [];
       try {
-        outputs = run(name, () => savedModels.run(session, { tensor: given, as: input }, [outputName, ...names].map(placeOf)));
+        outputs = run(name, () =>
+          savedModels.run(session, { tensor: given, as: input }, [outputName, ...names].map(placeOf)),
+        );
         const [result, ...taps] = outputs;
         if (result === undefined) throw badModel(name, 'it gives no tensor');
-        const raw = await Promise.all(taps.map(async (tap, i) => ({ name: names[i] ?? '', values: Float32Array.from(await tap.data()), dims: tap.shape })));
+        const raw = await Promise.all(
+          taps.map(async (tap, i) => ({
+            name: names[i] ?? '',
+            values: Float32Array.from(await tap.data()),
+            dims: tap.shape,
+          })),
+        );
         return {
           output: asRows(source, await result.data(), result.shape, shape[0] ?? 0),
           taps: activationsOf(raw, { teacher: name, rows: shape[0] ?? 0, wanted, isChannelsFirst: false }),
@@ -87,9 +131,11 @@ function teacherOf(source: TeacherSource, { tf, savedModels, session, signature,
 function pickInput(source: TeacherSource, { inputs }: Signature): SignatureValue {
   const name = pickName(`teacher ${source.name}: input`, Object.keys(inputs), source.input);
   const other = Object.keys(inputs).find((one) => one !== name);
-  if (other !== undefined) throw badModel(source.name, `it also needs the input "${other}"; wanted a signature with one input`);
+  if (other !== undefined)
+    throw badModel(source.name, `it also needs the input "${other}"; wanted a signature with one input`);
   const found = inputs[name];
-  if (found === undefined || !['float32', 'int32'].includes(found.dtype)) throw badModel(source.name, `its input "${name}" is ${found?.tfDtype ?? 'missing'}; wanted numbers`);
+  if (found === undefined || !['float32', 'int32'].includes(found.dtype))
+    throw badModel(source.name, `its input "${name}" is ${found?.tfDtype ?? 'missing'}; wanted numbers`);
   return found;
 }
 
@@ -97,8 +143,12 @@ function findTaps(teacher: string, { outputs }: Signature, outputName: string, w
   if (wanted === 'all') return Object.keys(outputs).filter((name) => name !== outputName);
   const missing = wanted.find((name) => !(name in outputs));
   if (missing === undefined) return wanted;
-  const known = Object.keys(outputs).map((name) => `"${name}"`).join(', ');
-  throw new UserError(`teacher ${teacher}: tap "${missing}": a SavedModel gives no inner values; one of its signature's outputs (${known}) wanted`);
+  const known = Object.keys(outputs)
+    .map((name) => `"${name}"`)
+    .join(', ');
+  throw new UserError(
+    `teacher ${teacher}: tap "${missing}": a SavedModel gives no inner values; one of its signature's outputs (${known}) wanted`,
+  );
 }
 
 /** Numbers in the variables that the output follows from: no optimizer's, nor another signature's. */

@@ -28,13 +28,23 @@ export interface TapContext {
  * By name, channels last. Of `all`, values without a row for each sample (constants, shapes) are left out.
  * @throws UserError 65 when a tap that is wanted by name has no row for each sample
  */
-export function activationsOf(raw: readonly RawTap[], { teacher, rows, wanted, isChannelsFirst }: TapContext): Map<string, Activation> {
+export function activationsOf(
+  raw: readonly RawTap[],
+  { teacher, rows, wanted, isChannelsFirst }: TapContext,
+): Map<string, Activation> {
   const found = new Map<string, Activation>();
   for (const { name, values, dims } of raw) {
     const [first, ...shape] = dims;
     const fits = first === rows && shape.length > 0;
-    if (!fits && wanted !== 'all') throw badModel(teacher, `its tap "${name}" has the shape [${dims.join(', ')}]; wanted [${rows}, ...]`);
-    if (fits) found.set(name, isChannelsFirst && shape.length > 2 ? { values: toChannelsLast(values, shape), shape: channelsLast(shape) } : { values, shape });
+    if (!fits && wanted !== 'all')
+      throw badModel(teacher, `its tap "${name}" has the shape [${dims.join(', ')}]; wanted [${rows}, ...]`);
+    if (fits)
+      found.set(
+        name,
+        isChannelsFirst && shape.length > 2
+          ? { values: toChannelsLast(values, shape), shape: channelsLast(shape) }
+          : { values, shape },
+      );
   }
   return found;
 }
@@ -49,7 +59,11 @@ function channelsLast(shape: readonly number[]): number[] {
  * @param sampleShape as the teacher is fed it
  * @throws UserError 2 when a named tap is none of the model
  */
-export async function tapShapes(teacher: Teacher, sampleShape: readonly number[], wanted: WantedTaps): Promise<TapShape[]> {
+export async function tapShapes(
+  teacher: Teacher,
+  sampleShape: readonly number[],
+  wanted: WantedTaps,
+): Promise<TapShape[]> {
   if (wanted.length === 0) return [];
   // More than one row, so that a value without a row for each sample shows.
   const rows = teacher.fixedRows ?? 3;

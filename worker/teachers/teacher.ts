@@ -23,9 +23,9 @@ export interface Teacher {
   /** Numbers in its weights, moving statistics included. */
   readonly parameters: number;
   /**
-   * `shape` is the inputs' whole shape, rows first, in the model's layout. Gives what the model gives: [rows x classes],
-   * and the taps that are asked for, by name. `all`: every inner value with a row for each sample, from the input to the
-   * output.
+   * `shape` is the inputs' whole shape, rows first, in the model's layout. Gives what the model gives: [rows x
+   * classes], and the taps that are asked for, by name. `all`: every inner value with a row for each sample, from the
+   * input to the output.
    * @throws UserError 65 when the model cannot run on it or gives something else, 2 when it has no such tap
    */
   forward(inputs: Float32Array, shape: readonly number[], taps?: WantedTaps): Promise<ForwardResult>;
@@ -44,14 +44,21 @@ export interface ForwardResult {
 }
 
 /** What is needed to open a teacher: `paths` has its files by name, the model file first. */
-export interface TeacherSource extends Pick<TeacherSpec, 'name' | 'format' | 'signature' | 'input' | 'outputName' | 'positions'> {
+export interface TeacherSource extends Pick<
+  TeacherSpec,
+  'name' | 'format' | 'signature' | 'input' | 'outputName' | 'positions'
+> {
   readonly paths: ReadonlyMap<string, string>;
 }
 
 /** A teacher could not label these samples; another machine's may. */
 export class TeacherFailure extends UserError {
   /** @param reason without the teacher's name */
-  constructor(readonly teacher: string, readonly reason: string, cause?: unknown) {
+  constructor(
+    readonly teacher: string,
+    readonly reason: string,
+    cause?: unknown,
+  ) {
     super(`teacher ${teacher}: ${reason}`, exitCodes.data, cause);
   }
 }
@@ -59,7 +66,9 @@ export class TeacherFailure extends UserError {
 /** What a teacher threw while it was at work, with its name. */
 export function teacherFailure(teacher: string, error: unknown): TeacherFailure {
   const text = error instanceof Error ? error.message : String(error);
-  return error instanceof TeacherFailure ? error : new TeacherFailure(teacher, firstLine(text.replace(`teacher ${teacher}: `, '')), error);
+  return error instanceof TeacherFailure
+    ? error
+    : new TeacherFailure(teacher, firstLine(text.replace(`teacher ${teacher}: `, '')), error);
 }
 
 /** A UserError about a teacher's files, exit code 65. */
@@ -68,26 +77,49 @@ export function badModel(name: string, text: string, cause?: unknown): UserError
   return new UserError(`teacher ${name}: ${text}${reason}`, exitCodes.data, cause);
 }
 
-/** @returns the output as a new array of [rows x classes], or [rows x positions x classes] @throws UserError 65 when it is no such matrix */
-export function asRows({ name, positions }: Pick<TeacherSource, 'name' | 'positions'>, values: ArrayLike<number>, shape: readonly number[], rows: number): Float32Array {
-  const isMatrix = shape[0] === rows && (positions === undefined ? shape.length >= 2 && shape.slice(2).every((dim) => dim === 1) : shape.length === 3 && shape[1] === positions);
-  if (!isMatrix) throw badModel(name, `its output has the shape [${shape.join(', ')}]; wanted [${[rows, ...(positions === undefined ? [] : [positions])].join(', ')}, classes]`);
+/**
+ * @returns the output as a new array of [rows x classes], or [rows x positions x classes] @throws UserError 65 when it
+ * is no such matrix
+ */
+export function asRows(
+  { name, positions }: Pick<TeacherSource, 'name' | 'positions'>,
+  values: ArrayLike<number>,
+  shape: readonly number[],
+  rows: number,
+): Float32Array {
+  const isMatrix =
+    shape[0] === rows &&
+    (positions === undefined
+      ? shape.length >= 2 && shape.slice(2).every((dim) => dim === 1)
+      : shape.length === 3 && shape[1] === positions);
+  if (!isMatrix)
+    throw badModel(
+      name,
+      `its output has the shape [${shape.join(', ')}]; wanted [${[rows, ...(positions === undefined ? [] : [positions])].join(', ')}, classes]`,
+    );
   return Float32Array.from(values);
 }
 
 /** A UserError about a tap that the model lacks, exit code 2; names the nearest ones. */
 export function unknownTap(teacher: string, tap: string, known: readonly string[]): UserError {
-  const distance = new Map(known.map((name) => [name, name.includes(tap) ? 0 : editDistance(tap.toLowerCase(), name.toLowerCase())]));
+  const distance = new Map(
+    known.map((name) => [name, name.includes(tap) ? 0 : editDistance(tap.toLowerCase(), name.toLowerCase())]),
+  );
   const ranked = [...distance].sort(([, a], [, b]) => a - b).slice(0, 3);
-  return new UserError(`teacher ${teacher}: tap "${tap}": the model has no such name; nearest: ${ranked.map(([name]) => `"${name}"`).join(', ')}`);
+  return new UserError(
+    `teacher ${teacher}: tap "${tap}": the model has no such name; nearest: ${ranked.map(([name]) => `"${name}"`).join(', ')}`,
+  );
 }
 
-/** The one of `names` that is wanted, or the only one. @throws UserError 2 when there is none, or several to choose from */
+/**
+ * The one of `names` that is wanted, or the only one. @throws UserError 2 when there is none, or several to choose from
+ */
 export function pickName(what: string, names: readonly string[], wanted: string | undefined): string {
   const found = wanted === undefined && names.length === 1 ? names[0] : names.find((name) => name === wanted);
   if (found !== undefined) return found;
   const list = names.map((name) => `"${name}"`).join(', ');
-  if (wanted === undefined) throw new UserError(`${what}: the model has ${names.length} of them (${list}); name one in the recipe`);
+  if (wanted === undefined)
+    throw new UserError(`${what}: the model has ${names.length} of them (${list}); name one in the recipe`);
   throw new UserError(`${what} "${wanted}": the model has no such name; it has ${list}`);
 }
 

@@ -1,4 +1,6 @@
-/** The files of a tfjs model on disk (a model.json and its weight files) as the artifacts that tfjs loads from memory. */
+/**
+ * The files of a tfjs model on disk (a model.json and its weight files) as the artifacts that tfjs loads from memory.
+ */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
@@ -6,7 +8,10 @@ import type { io, Tensor } from '@tensorflow/tfjs';
 import { badModel, type TeacherSource } from './teacher.js';
 
 const entryFields = z.object({ name: z.string(), shape: z.array(z.number().int().nonnegative()), dtype: z.string() });
-const weightEntry = z.custom<io.WeightsManifestEntry>((value) => entryFields.safeParse(value).success, 'wanted a name, a shape and a dtype');
+const weightEntry = z.custom<io.WeightsManifestEntry>(
+  (value) => entryFields.safeParse(value).success,
+  'wanted a name, a shape and a dtype',
+);
 
 /** The parts of a model.json that we read; all others are passed on to tfjs as they are. */
 export const modelJsonSchema = z
@@ -47,16 +52,20 @@ export function countParameters(model: ModelJson): number {
 }
 
 /** @throws UserError 65 when a file is missing or its bytes are too few */
-export async function readTfjsFiles(source: TeacherSource): Promise<{ model: ModelJson; artifacts: io.ModelArtifacts }> {
+export async function readTfjsFiles(
+  source: TeacherSource,
+): Promise<{ model: ModelJson; artifacts: io.ModelArtifacts }> {
   const [main, ...others] = source.paths;
   if (main === undefined) throw badModel(source.name, 'it has no file');
   const model = parseModelJson(source.name, await readFile(main[1], 'utf8'));
   const held = new Map(await Promise.all(others.map(async ([name, path]) => [name, await readFile(path)] as const)));
-  const parts = model.weightsManifest.flatMap((group) => group.paths).map((path) => {
-    const part = held.get(path);
-    if (part === undefined) throw badModel(source.name, `its weight file ${path} is missing`);
-    return part;
-  });
+  const parts = model.weightsManifest
+    .flatMap((group) => group.paths)
+    .map((path) => {
+      const part = held.get(path);
+      if (part === undefined) throw badModel(source.name, `its weight file ${path} is missing`);
+      return part;
+    });
   const weights = Buffer.concat(parts);
   const weightData = weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.byteLength);
   const weightSpecs = model.weightsManifest.flatMap((group) => group.weights);

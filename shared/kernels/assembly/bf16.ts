@@ -1,7 +1,7 @@
 /**
- * Gradients as bf16, the upper half of a float32: 2 bytes an element, rounded to nearest, ties to even. What rounds beyond
- * the largest bf16 becomes infinite, as it does in hardware; every NaN becomes 0x7fc0. Numbers too small to be normal are
- * rounded like any other. Rounding what is rounded changes nothing.
+ * Gradients as bf16, the upper half of a float32: 2 bytes an element, rounded to nearest, ties to even. What rounds
+ * beyond the largest bf16 becomes infinite, as it does in hardware; every NaN becomes 0x7fc0. Numbers too small to be
+ * normal are rounded like any other. Rounding what is rounded changes nothing.
  */
 
 /** Four float32 to the bits of their bf16, in the lower halves of four words. */

@@ -4,9 +4,10 @@
  * 128 bytes at a time feed eight vectors of four 32-bit chains, each a word u per step, with a sum s of their history
  * (one per two vectors) that makes the state 64 bits wide:
  *   u = rotl16(u ^ x) x P;   s = s + u
- * For a given state the step is a bijection of the word x, and for a given x a bijection of the state. So any change that
- * is confined to one 32-bit word, such as a flipped bit, always changes the chain, and with it the hash; any other change
- * goes unseen with a probability near 2^-64. The order within a chain and the chain's number enter, so swaps are seen.
+ * For a given state the step is a bijection of the word x, and for a given x a bijection of the state. So any change
+ * that is confined to one 32-bit word, such as a flipped bit, always changes the chain, and with it the hash; any other
+ * change goes unseen with a probability near 2^-64. The order within a chain and the chain's number enter, so swaps are
+ * seen.
  */
 const PRIME_STEP: u32 = 0x9e3779b1;
 const PRIME_FOLD: u64 = 0x9fb21c651e98df25;
@@ -19,7 +20,9 @@ function step(u: v128, x: v128): v128 {
   return i32x4.mul(i16x8.shuffle(mixed, mixed, 1, 0, 3, 2, 5, 4, 7, 6), i32x4.splat(PRIME_STEP));
 }
 
-/** A bijection of h for given x, and of x for given h (multiplication by an odd number and xor-shifts are invertible). */
+/**
+ * A bijection of h for given x, and of x for given h (multiplication by an odd number and xor-shifts are invertible).
+ */
 // @ts-ignore: decorator
 @inline
 function fold(h: u64, x: u64): u64 {

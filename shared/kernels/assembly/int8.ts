@@ -1,12 +1,13 @@
 /**
- * Gradients as int8 with a float32 scale for each block of 128 elements (the last block may be short). For a block whose
- * largest magnitude is m:
+ * Gradients as int8 with a float32 scale for each block of 128 elements (the last block may be short). For a block
+ * whose largest magnitude is m:
  *
  *   scale = m / 127, rounded up to 17 significant bits      code = round(x x (1 / scale)), ties to even, in [-127, 127]
  *
- * With 17 bits every code x scale is exact in float32, the largest element gets the code 127, and encoding what was decoded
- * gives the same bytes. m below 127 x 2^-126 (1.5e-36) is zero: scale and codes are 0. m of 2^127 or more, infinite or NaN:
- * the scale is infinite and the codes are 0, so that the block decodes to NaN and is found where gradients are checked.
+ * With 17 bits every code x scale is exact in float32, the largest element gets the code 127, and encoding what was
+ * decoded gives the same bytes. m below 127 x 2^-126 (1.5e-36) is zero: scale and codes are 0. m of 2^127 or more,
+ * infinite or NaN: the scale is infinite and the codes are 0, so that the block decodes to NaN and is found where
+ * gradients are checked.
  */
 
 const BLOCK: usize = 128;
@@ -22,7 +23,10 @@ function magnitude(x: v128): v128 {
   return v128.and(x, i32x4.splat(0x7fffffff));
 }
 
-/** Of the largest magnitude's bits: as integers these are ordered like the numbers, with infinity and then NaN above all. */
+/**
+ * Of the largest magnitude's bits: as integers these are ordered like the numbers, with infinity and then NaN above
+ * all.
+ */
 // @ts-ignore: decorator
 @inline
 function scaleOf(largest: v128): f32 {

@@ -26,7 +26,10 @@ describe('FreeBlocks', () => {
 
   it('names a block that the end cuts short by the lowest node over it', () => {
     const free = new FreeBlocks(5);
-    expect([free.take(4), free.take(4)]).toEqual([{ level: 2, index: 0 }, { level: 0, index: 4 }]);
+    expect([free.take(4), free.take(4)]).toEqual([
+      { level: 2, index: 0 },
+      { level: 0, index: 4 },
+    ]);
     expect(new FreeBlocks(3).take(8)).toEqual({ level: 2, index: 0 });
     expect(new FreeBlocks(1).take(8)).toEqual({ level: 0, index: 0 });
   });
@@ -39,17 +42,25 @@ describe('FreeBlocks', () => {
   });
 
   it('covers every micro-batch once, and is whole again when all came back in any order', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 70 }), fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), fc.integer(), (m, sizes, seed) => {
-      const free = new FreeBlocks(m);
-      let i = 0;
-      const blocks = takeAll(free, () => sizes[i++ % sizes.length] ?? 1);
-      const ranges = blocks.map((block) => blockRange(block, m)).sort((a, b) => a.from - b.from);
-      expect(ranges.map(({ from }) => from)).toEqual([0, ...ranges.map(({ to }) => to)].slice(0, -1));
-      expect([ranges.at(-1)?.to, free.microBatches]).toEqual([m, 0]);
-      const start = Math.abs(seed) % blocks.length;
-      for (const block of [...blocks.slice(start), ...blocks.slice(0, start)]) free.give(block);
-      const whole = free.take(2 * m);
-      expect(whole === null ? null : blockRange(whole, m)).toEqual({ from: 0, to: m });
-    }), { seed: 7, numRuns: 300 });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 70 }),
+        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }),
+        fc.integer(),
+        (m, sizes, seed) => {
+          const free = new FreeBlocks(m);
+          let i = 0;
+          const blocks = takeAll(free, () => sizes[i++ % sizes.length] ?? 1);
+          const ranges = blocks.map((block) => blockRange(block, m)).sort((a, b) => a.from - b.from);
+          expect(ranges.map(({ from }) => from)).toEqual([0, ...ranges.map(({ to }) => to)].slice(0, -1));
+          expect([ranges.at(-1)?.to, free.microBatches]).toEqual([m, 0]);
+          const start = Math.abs(seed) % blocks.length;
+          for (const block of [...blocks.slice(start), ...blocks.slice(0, start)]) free.give(block);
+          const whole = free.take(2 * m);
+          expect(whole === null ? null : blockRange(whole, m)).toEqual({ from: 0, to: m });
+        },
+      ),
+      { seed: 7, numRuns: 300 },
+    );
   });
 });

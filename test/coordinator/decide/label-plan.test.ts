@@ -55,7 +55,11 @@ describe('a plan of label blocks', () => {
   });
 
   it('comes to its end in any order of events, as long as some worker works', () => {
-    const event = fc.record({ worker: fc.constantFrom('a', 'b', 'c'), kind: fc.constantFrom('lease', 'complete', 'heard', 'die'), ms: fc.nat(2000) });
+    const event = fc.record({
+      worker: fc.constantFrom('a', 'b', 'c'),
+      kind: fc.constantFrom('lease', 'complete', 'heard', 'die'),
+      ms: fc.nat(2000),
+    });
     fc.assert(
       fc.property(fc.array(event, { maxLength: 60 }), fc.integer({ min: 1, max: 12 }), (events, units) => {
         const plan = planOf(...Array.from({ length: units }, (_, i) => i));

@@ -13,7 +13,13 @@ describe('Progress', () => {
     const merges = slots.map(({ from, slot }) => progress.complete({ level: 0, index: from }, slot));
     const slotOf = (from: number): number => slots.find((entry) => entry.from === from)?.slot ?? -1;
     expect(merges).toEqual([
-      [], [{ into: slotOf(2), from: slotOf(3) }], [], [{ into: slotOf(0), from: slotOf(1) }, { into: slotOf(0), from: slotOf(2) }],
+      [],
+      [{ into: slotOf(2), from: slotOf(3) }],
+      [],
+      [
+        { into: slotOf(0), from: slotOf(1) },
+        { into: slotOf(0), from: slotOf(2) },
+      ],
     ]);
     expect([progress.root, progress.microBatches]).toEqual([slotOf(0), 4]);
   });
@@ -31,7 +37,14 @@ describe('Progress', () => {
     expect(progress.hasRoomForEarly).toBe(true);
     progress.complete({ level: 0, index: 7 }, progress.take(7));
     expect(progress.hasRoomForEarly).toBe(false);
-    for (const [index, prefixEnd] of [[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [5, 6]] as const) {
+    for (const [index, prefixEnd] of [
+      [0, 1],
+      [1, 2],
+      [2, 3],
+      [3, 4],
+      [4, 5],
+      [5, 6],
+    ] as const) {
       progress.complete({ level: 0, index }, progress.take(index));
       expect([progress.prefixEnd, progress.hasRoomForEarly]).toEqual([prefixEnd, false]);
     }

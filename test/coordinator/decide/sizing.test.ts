@@ -58,14 +58,20 @@ describe('the size of a lease', () => {
 
 describe('Members', () => {
   it('moves a cost by three tenths of what is new', () => {
-    const { members, list: [member] } = crew(10);
+    const {
+      members,
+      list: [member],
+    } = crew(10);
     if (member === undefined) throw new Error('no member');
     members.learn(member, 'train', { costMs: 20, overheadMs: 50 });
     expect([member.costMs.get('train'), member.overheadMs]).toEqual([13, 15]);
   });
 
   it('forgets the speed of one that is gone', () => {
-    const { members, list: [fast, slow] } = crew(10, 30);
+    const {
+      members,
+      list: [fast, slow],
+    } = crew(10, 30);
     if (fast === undefined || slow === undefined) throw new Error('no members');
     members.remove(fast);
     expect(members.shareOf(slow, 'train')).toBeCloseTo(1, 12);
@@ -74,17 +80,24 @@ describe('Members', () => {
 
   it('puts the unknown last for due work, and among the average for work ahead', () => {
     const { members, list } = crew(30, null, 10);
-    const names = (work: 'due' | 'ahead'): string[] => members.fastestFirst([...list], 'train', work).map(({ id }) => id);
-    expect([names('due'), names('ahead')]).toEqual([['w3', 'w1', 'w2'], ['w3', 'w2', 'w1']]);
+    const names = (work: 'due' | 'ahead'): string[] =>
+      members.fastestFirst([...list], 'train', work).map(({ id }) => id);
+    expect([names('due'), names('ahead')]).toEqual([
+      ['w3', 'w1', 'w2'],
+      ['w3', 'w2', 'w1'],
+    ]);
   });
 });
 
 describe('patience', () => {
   it('is four times what is expected, at least two seconds, and long for a first lease', () => {
-    const { list: [known, unknown] } = crew(400, null);
+    const {
+      list: [known, unknown],
+    } = crew(400, null);
     if (known === undefined || unknown === undefined) throw new Error('no members');
     const work = workOf(8);
-    const of = (member: Member, to: number): number => patienceMs(member, work, { task: work.open({ level: Math.log2(to), index: 0 }), firstMs: 180_000 });
+    const of = (member: Member, to: number): number =>
+      patienceMs(member, work, { task: work.open({ level: Math.log2(to), index: 0 }), firstMs: 180_000 });
     expect([of(known, 8), of(known, 1), of(unknown, 1)]).toEqual([12_800, 2000, 180_000]);
   });
 

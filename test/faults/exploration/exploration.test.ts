@@ -10,7 +10,9 @@ interface Explored {
   /** Ends, by outcome. */
   readonly ends: Readonly<Record<string, number>>;
   readonly choices: ReadonlySet<string>;
-  /** Histories that led to a state met before: every next state of each was compared with that of the history met first. */
+  /**
+   * Histories that led to a state met before: every next state of each was compared with that of the history met first.
+   */
   readonly merges: number;
 }
 
@@ -35,7 +37,8 @@ function explore(options: WorldOptions): Explored {
   const compare = (history: readonly string[], fingerprint: string): void => {
     merges++;
     for (const [choice, next] of met.get(fingerprint)?.next ?? []) {
-      if (repeat([...history, choice]).fingerprint() !== next) throw new Error(`the fingerprint hides something that matters to "${choice}"`);
+      if (repeat([...history, choice]).fingerprint() !== next)
+        throw new Error(`the fingerprint hides something that matters to "${choice}"`);
     }
   };
 
@@ -62,7 +65,8 @@ function explore(options: WorldOptions): Explored {
         branch.take(choice);
         next.set(choice, visit(follow, branch));
       } catch (error) {
-        if (error instanceof Error && !error.message.includes('after:')) error.message += `, after: ${follow.join(', ')}`;
+        if (error instanceof Error && !error.message.includes('after:'))
+          error.message += `, after: ${follow.join(', ')}`;
         throw error;
       }
     });
@@ -75,8 +79,17 @@ function explore(options: WorldOptions): Explored {
 }
 
 const everything = [
-  'a worker connects', 'a worker dies', 'a worker has computed', 'a worker hears', 'a worker is heard', 'a worker is missed', 'a worker starts',
-  'committed', 'coordinator dies', 'coordinator starts', 'written',
+  'a worker connects',
+  'a worker dies',
+  'a worker has computed',
+  'a worker hears',
+  'a worker is heard',
+  'a worker is missed',
+  'a worker starts',
+  'committed',
+  'coordinator dies',
+  'coordinator starts',
+  'written',
 ];
 
 describe('every interleaving', () => {
@@ -94,7 +107,10 @@ describe('every interleaving', () => {
 
   it.each<[string, WorldOptions]>([
     ['at the second step', { steps: [2, 2], workers: 2, crashes: 1, brokenFrom: 1 }],
-    ['at the first step, of two that no power of two divides', { steps: [3, 2], workers: 2, crashes: 1, brokenFrom: 0 }],
+    [
+      'at the first step, of two that no power of two divides',
+      { steps: [3, 2], workers: 2, crashes: 1, brokenFrom: 0 },
+    ],
   ])('with a teacher that fails everywhere %s comes to the end without it', (_name, options) => {
     const { ends, choices, states, merges } = explore(options);
     expect(Object.keys(ends)).toEqual(['done']);

@@ -7,7 +7,9 @@ import { Core } from '../../../coordinator/decide/decide.js';
 import type { Command, Event, Unit } from '../../../coordinator/decide/types.js';
 import { rootOf, type Block } from '../../../shared/reduction/tree.js';
 
-type Down = { readonly type: 'lease' | 'cancel' | 'pull'; readonly lease: number } | { readonly type: 'release'; readonly step: number };
+type Down =
+  | { readonly type: 'lease' | 'cancel' | 'pull'; readonly lease: number }
+  | { readonly type: 'release'; readonly step: number };
 type Up = { readonly type: 'ready' } | { readonly type: 'offer' | 'bytes' | 'failed'; readonly lease: number };
 
 interface Worker {
@@ -66,8 +68,23 @@ export class World {
 
   constructor({ steps, workers, crashes, brokenFrom = Infinity }: WorldOptions) {
     [this.#crashes, this.#brokenFrom] = [crashes, brokenFrom];
-    this.units = steps.map((microBatches, step) => ({ kind: 'train', step, epoch: 0, from: 0, to: microBatches, microBatches }));
-    this.#workers = Array.from({ length: workers }, () => ({ id: null, isAlive: true, steps: null, down: [], up: [], queue: [], computing: null }));
+    this.units = steps.map((microBatches, step) => ({
+      kind: 'train',
+      step,
+      epoch: 0,
+      from: 0,
+      to: microBatches,
+      microBatches,
+    }));
+    this.#workers = Array.from({ length: workers }, () => ({
+      id: null,
+      isAlive: true,
+      steps: null,
+      down: [],
+      up: [],
+      queue: [],
+      computing: null,
+    }));
     this.#start();
   }
 
@@ -100,7 +117,14 @@ export class World {
     if (choice === 'coordinator starts') return this.#start();
     if (choice === 'coordinator dies') return this.#crash();
     if (choice === 'written') return this.#written();
-    if (choice === 'committed') return this.#post({ type: 'committed', unit: this.#disk.length - 1, stateHash: hashOf(this.#disk.length), isSkipped: false, stopEarly: false });
+    if (choice === 'committed')
+      return this.#post({
+        type: 'committed',
+        unit: this.#disk.length - 1,
+        stateHash: hashOf(this.#disk.length),
+        isSkipped: false,
+        stopEarly: false,
+      });
     const worker = this.#workers[Number(choice[0])];
     if (worker === undefined) throw new Error(`no worker for ${choice}`);
     switch (choice.slice(2)) {
@@ -111,7 +135,10 @@ export class World {
       case 'is heard':
         return this.#isHeard(worker);
       case 'has computed':
-        worker.up.push({ type: this.#isBroken(worker.computing ?? 0) ? 'failed' : 'offer', lease: worker.computing ?? 0 });
+        worker.up.push({
+          type: this.#isBroken(worker.computing ?? 0) ? 'failed' : 'offer',
+          lease: worker.computing ?? 0,
+        });
         worker.computing = null;
         return this.#work(worker);
       case 'dies':
@@ -134,22 +161,55 @@ export class World {
     }
   }
 
-  /** All that can be told apart from outside: two histories with the same one are the same state. Leases go by what they are for, not by number. */
+  /**
+   * All that can be told apart from outside: two histories with the same one are the same state. Leases go by what they
+   * are for, not by number.
+   */
   fingerprint(): string {
     const name = (id: number): string => {
       const lease = this.#leases.get(id);
-      return lease === undefined ? 'gone' : `${lease.unit.step}:${lease.block.level}.${lease.block.index}:${lease.dropped.join()}:${lease.state}:${lease.slot}:${this.#workers.findIndex((worker) => worker.id === lease.worker)}`;
+      return lease === undefined
+        ? 'gone'
+        : `${lease.unit.step}:${lease.block.level}.${lease.block.index}:${lease.dropped.join()}:${lease.state}:${lease.slot}:${this.#workers.findIndex((worker) => worker.id === lease.worker)}`;
     };
-    const named = (message: Down | Up): string => ('lease' in message ? `${message.type} ${name(message.lease)}` : JSON.stringify(message));
+    const named = (message: Down | Up): string =>
+      'lease' in message ? `${message.type} ${name(message.lease)}` : JSON.stringify(message);
     const view = this.#core?.view();
     return JSON.stringify([
-      this.#outcome, this.#crashes, this.#released, this.#disk, this.#writing, this.#dropped, this.#failures.map(({ block, worker }) => [block, this.#workers.findIndex(({ id }) => id === worker)]), [...this.#slots].sort(),
-      [...this.#leases.keys()].filter((id) => this.#leases.get(id)?.state !== 'over').map(name).sort(),
+      this.#outcome,
+      this.#crashes,
+      this.#released,
+      this.#disk,
+      this.#writing,
+      this.#dropped,
+      this.#failures.map(({ block, worker }) => [block, this.#workers.findIndex(({ id }) => id === worker)]),
+      [...this.#slots].sort(),
+      [...this.#leases.keys()]
+        .filter((id) => this.#leases.get(id)?.state !== 'over')
+        .map(name)
+        .sort(),
       this.#workers.map(({ id, isAlive, steps, down, up, queue, computing }) => [
-        id === null, isAlive, steps, down.map(named), up.map(named), queue.map(name), computing === null ? null : name(computing),
+        id === null,
+        isAlive,
+        steps,
+        down.map(named),
+        up.map(named),
+        queue.map(name),
+        computing === null ? null : name(computing),
       ]),
       this.#ready.map((id) => this.#workers.findIndex((worker) => worker.id === id)).filter((i) => i >= 0),
-      view === undefined ? null : [view.index, view.phase, view.microBatches, this.#workers.map(({ id }) => view.workers.filter(({ worker }) => worker === id).map(({ isReady, msPerMicroBatch, leases }) => [isReady, msPerMicroBatch, leases]))],
+      view === undefined
+        ? null
+        : [
+            view.index,
+            view.phase,
+            view.microBatches,
+            this.#workers.map(({ id }) =>
+              view.workers
+                .filter(({ worker }) => worker === id)
+                .map(({ isReady, msPerMicroBatch, leases }) => [isReady, msPerMicroBatch, leases]),
+            ),
+          ],
     ]);
   }
 
@@ -163,7 +223,14 @@ export class World {
     this.#dropped = this.#disk.at(-1)?.dropped ?? [];
     this.#core = new Core({
       policy: { onFailure: 'drop', teachers: ['a', 'b'], dropped: this.#dropped },
-      unitAt: (index) => this.units[index], firstUnit: this.#disk.length, stateHash: hashOf(this.#disk.length), skips: 0, slots, contributionBytes: 1, silenceMs: 1e9, firstLeaseMs: 1e9,
+      unitAt: (index) => this.units[index],
+      firstUnit: this.#disk.length,
+      stateHash: hashOf(this.#disk.length),
+      skips: 0,
+      slots,
+      contributionBytes: 1,
+      silenceMs: 1e9,
+      firstLeaseMs: 1e9,
     });
     // A run whose last commit was on the disk already is done.
     this.#post({ type: 'tick' });
@@ -204,7 +271,14 @@ export class World {
   #carryOut(command: Command): void {
     switch (command.type) {
       case 'lease':
-        this.#leases.set(command.id, { worker: command.worker, unit: command.unit, block: command.block, dropped: command.dropped, state: 'active', slot: null });
+        this.#leases.set(command.id, {
+          worker: command.worker,
+          unit: command.unit,
+          block: command.block,
+          dropped: command.dropped,
+          state: 'active',
+          slot: null,
+        });
         return this.#send(command.worker, { type: 'lease', lease: command.id });
       case 'cancel':
         this.#leaseOf(command.id).state = 'over';
@@ -230,7 +304,8 @@ export class World {
         this.#writing = { index: command.index, slot: command.slot, dropped: command.dropped };
         return;
       case 'drop':
-        if (this.#dropped.includes(command.teacher) || this.#slots.size > 0) throw new Error(`${command.teacher} is dropped twice, or while sums are kept`);
+        if (this.#dropped.includes(command.teacher) || this.#slots.size > 0)
+          throw new Error(`${command.teacher} is dropped twice, or while sums are kept`);
         this.#dropped = [...this.#dropped, command.teacher];
         this.#failures = [];
         return;
@@ -241,8 +316,13 @@ export class World {
         return;
       case 'finish':
         this.#outcome = command.outcome;
-        if (command.outcome === 'done' && this.#disk.length !== this.units.length) throw new Error('done before the last unit is on the disk');
-        if (command.outcome === 'done' && this.#disk.some(({ unit, dropped }) => dropped.join() !== (unit < this.#brokenFrom ? '' : 'a'))) throw new Error('done with a teacher that fails, or without one that does not');
+        if (command.outcome === 'done' && this.#disk.length !== this.units.length)
+          throw new Error('done before the last unit is on the disk');
+        if (
+          command.outcome === 'done' &&
+          this.#disk.some(({ unit, dropped }) => dropped.join() !== (unit < this.#brokenFrom ? '' : 'a'))
+        )
+          throw new Error('done with a teacher that fails, or without one that does not');
         return;
       case 'say':
         return;
@@ -258,7 +338,8 @@ export class World {
   }
 
   #endLeasesOf(worker: string | null): void {
-    for (const lease of this.#leases.values()) if (lease.worker === worker && lease.state === 'active') lease.state = 'over';
+    for (const lease of this.#leases.values())
+      if (lease.worker === worker && lease.state === 'active') lease.state = 'over';
   }
 
   #send(id: string, message: Down): void {
@@ -270,7 +351,8 @@ export class World {
 
   #connect(worker: Worker): void {
     worker.id = `w${++this.#connections}`;
-    if (worker.steps !== null && worker.steps > this.#released) throw new Error('a worker has applied what was not journalled');
+    if (worker.steps !== null && worker.steps > this.#released)
+      throw new Error('a worker has applied what was not journalled');
     // What it misses it gets before anything else: snapshot and commits.
     worker.steps = this.#released;
     this.#post({ type: 'join', worker: worker.id });
@@ -282,7 +364,8 @@ export class World {
     if (message === undefined) throw new Error('nothing to hear');
     if (message.type === 'lease') worker.queue.push(message.lease);
     if (message.type === 'release') {
-      if (worker.steps !== null && message.step > worker.steps) throw new Error(`a release of step ${message.step} at ${worker.steps}`);
+      if (worker.steps !== null && message.step > worker.steps)
+        throw new Error(`a release of step ${message.step} at ${worker.steps}`);
       worker.steps = Math.max(worker.steps ?? 0, message.step + 1);
     }
     if (message.type === 'cancel') {
@@ -296,7 +379,8 @@ export class World {
   #work(worker: Worker): void {
     const [next] = worker.queue;
     const unit = next === undefined ? undefined : this.#leases.get(next)?.unit;
-    if (worker.computing !== null || next === undefined || unit === undefined || unit.step > (worker.steps ?? -1)) return;
+    if (worker.computing !== null || next === undefined || unit === undefined || unit.step > (worker.steps ?? -1))
+      return;
     worker.queue.shift();
     if (unit.step === worker.steps) worker.computing = next;
     else this.#work(worker);
@@ -321,7 +405,16 @@ export class World {
     if (message.type === 'offer') {
       if (lease.state !== 'active') return;
       const digest = `${unit.step}:${block.level}.${block.index}`;
-      return this.#post({ type: 'offer', worker: id, lease: message.lease, step: unit.step, stateHash: hashOf(unit.step), digest, bytes: 1, computeSeconds: 0.001 * 2 ** block.level });
+      return this.#post({
+        type: 'offer',
+        worker: id,
+        lease: message.lease,
+        step: unit.step,
+        stateHash: hashOf(unit.step),
+        digest,
+        bytes: 1,
+        computeSeconds: 0.001 * 2 ** block.level,
+      });
     }
     if (message.type === 'failed') {
       if (lease.state !== 'active') return;
@@ -344,7 +437,8 @@ function hashOf(step: number): string {
 function expressionOf({ level, index }: Block, unit: Unit, dropped: readonly string[]): string {
   if (level === 0) return [index, ...dropped].join('-');
   const right = 2 * index + 1;
-  if (right * 2 ** (level - 1) >= unit.microBatches) return expressionOf({ level: level - 1, index: 2 * index }, unit, dropped);
+  if (right * 2 ** (level - 1) >= unit.microBatches)
+    return expressionOf({ level: level - 1, index: 2 * index }, unit, dropped);
   return `(${expressionOf({ level: level - 1, index: 2 * index }, unit, dropped)}+${expressionOf({ level: level - 1, index: right }, unit, dropped)})`;
 }
 

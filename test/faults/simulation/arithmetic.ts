@@ -1,7 +1,7 @@
 /**
- * Real numbers for simulated runs: a student of a few weights with a batch norm, under AdamW with clipping and an average
- * of its weights, whose gradient is a formula over weights and samples, rounded as the plan says. And the oracle: the same units folded by one
- * replica in one loop, with nobody to lose anything.
+ * Real numbers for simulated runs: a student of a few weights with a batch norm, under AdamW with clipping and an
+ * average of its weights, whose gradient is a formula over weights and samples, rounded as the plan says. And the
+ * oracle: the same units folded by one replica in one loop, with nobody to lose anything.
  */
 import type { Unit } from '../../../coordinator/decide/types.js';
 import { commitScalars, skipScalars } from '../../../shared/optimizer/scalars.js';
@@ -40,11 +40,21 @@ function hasGradient(sample: number): boolean {
   return sample % 5 !== 3;
 }
 
-/** What a worker computes of a block without these teachers: gradient and moments in a slot of the replica, null without gradient. */
-export function computeBlock(replica: Replica, { unit, block, dropped }: { readonly unit: Unit; readonly block: Block; readonly dropped: readonly string[] }): SlottedContribution {
+/**
+ * What a worker computes of a block without these teachers: gradient and moments in a slot of the replica, null without
+ * gradient.
+ */
+export function computeBlock(
+  replica: Replica,
+  { unit, block, dropped }: { readonly unit: Unit; readonly block: Block; readonly dropped: readonly string[] },
+): SlottedContribution {
   const taught = dropped.reduce((share, name) => share - 0.1 * (1 + teacherNames.findIndex((one) => one === name)), 1);
   const slots = Array.from({ length: block.level + 1 }, (_, i) => i);
-  const sum = new BlockSum({ slots, norms: replica.plan.norms, addSlots: (into, from) => replica.addSlots(into, from) });
+  const sum = new BlockSum({
+    slots,
+    norms: replica.plan.norms,
+    addSlots: (into, from) => replica.addSlots(into, from),
+  });
   const { from, to } = blockRange(block, unit.microBatches);
   for (let j = from; j < to; j++) {
     const sample = unit.from + j;
@@ -55,10 +65,15 @@ export function computeBlock(replica: Replica, { unit, block, dropped }: { reado
       const slot = sum.nextSlot();
       const gradient = replica.leaf(slot);
       gradient.fill(0);
-      for (let i = 0; i < size; i++) gradient[i] = taught * Math.sin(sample * 0.7 + i) * (1 + (replica.weights[i] ?? 0));
+      for (let i = 0; i < size; i++)
+        gradient[i] = taught * Math.sin(sample * 0.7 + i) * (1 + (replica.weights[i] ?? 0));
       replica.settleLeaf(slot);
       const mean = 10 * Math.cos(sample);
-      sum.push({ hasGradient: true, sums: { samples: 1, crossEntropy: loss, 'crossEntropy.count': 1 }, moments: { counts: [1 + (sample % 7)], values: Float64Array.from([mean, 1 / mean, mean * mean, 0.5]) } });
+      sum.push({
+        hasGradient: true,
+        sums: { samples: 1, crossEntropy: loss, 'crossEntropy.count': 1 },
+        moments: { counts: [1 + (sample % 7)], values: Float64Array.from([mean, 1 / mean, mean * mean, 0.5]) },
+      });
     }
   }
   const result = sum.result();
@@ -87,9 +102,18 @@ export function oracle(units: readonly Unit[], { skipped, dropped, compression }
   const totalSteps = units.filter(({ kind }) => kind === 'train').length;
   let update = 0;
   const truths = units.map((unit, index): Truth => {
-    const { slot, sums, moments } = computeBlock(replica, { unit, block: rootOf(unit.microBatches), dropped: dropped[index] ?? [] });
+    const { slot, sums, moments } = computeBlock(replica, {
+      unit,
+      block: rootOf(unit.microBatches),
+      dropped: dropped[index] ?? [],
+    });
     if (unit.kind === 'train' && slot !== null && !skipped.has(index)) {
-      const scalars = commitScalars(replica.plan.optimizer, replica.plan, { update: ++update, step: unit.step, totalSteps, gradientSquares: replica.slotSquares(slot) });
+      const scalars = commitScalars(replica.plan.optimizer, replica.plan, {
+        update: ++update,
+        step: unit.step,
+        totalSteps,
+        gradientSquares: replica.slotSquares(slot),
+      });
       replica.apply(scalars, slot, moments);
     } else if (unit.kind === 'train') replica.apply(skipScalars(update), null, null);
     return { stateHash: replica.hashState(), sums: skipped.has(index) ? {} : sums };

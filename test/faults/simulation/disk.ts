@@ -1,6 +1,6 @@
 /**
- * The run folder of a simulated run: log, journal and snapshots as recovery finds them. A write takes a while; a crash in
- * the middle of one leaves all of it or nothing, as a log that checks its last record does.
+ * The run folder of a simulated run: log, journal and snapshots as recovery finds them. A write takes a while; a crash
+ * in the middle of one leaves all of it or nothing, as a log that checks its last record does.
  */
 import { afterRewinds, type JournalLine } from '../../../coordinator/journal.js';
 import type { CommitRecord } from '../../../coordinator/log.js';
@@ -76,10 +76,12 @@ export class Disk {
     },
     write: (state: StateSource, position: Position): Promise<Snapshot> => {
       const stored = storedSnapshot(state.bytes, position);
-      return disk.#write(() => {
-        const later = disk.#snapshots.filter(({ step }) => step > 0);
-        disk.#snapshots = [...disk.#snapshots.filter(({ step }) => step === 0), ...later.slice(1 - kept), stored];
-      }).then(() => stored);
+      return disk
+        .#write(() => {
+          const later = disk.#snapshots.filter(({ step }) => step > 0);
+          disk.#snapshots = [...disk.#snapshots.filter(({ step }) => step === 0), ...later.slice(1 - kept), stored];
+        })
+        .then(() => stored);
     },
   }))(this);
 
@@ -109,7 +111,10 @@ export class Disk {
     return true;
   }
 
-  /** Makes the log's newest commits unreadable, two at least, so that they cannot be taken for one that was never released. Says whether. */
+  /**
+   * Makes the log's newest commits unreadable, two at least, so that they cannot be taken for one that was never
+   * released. Says whether.
+   */
   loseLog(): boolean {
     const newest = this.#snapshots.at(-1)?.step ?? 0;
     const after = [...this.#log.keys()].filter((step) => step >= newest).sort((a, b) => a - b);
@@ -125,7 +130,10 @@ export class Disk {
     return afterRewinds(this.journal).filter(({ type }) => type === 'commit' || type === 'evaluation');
   }
 
-  /** What a coordinator does when it starts (coordinator/recovery.ts): newest sound snapshot, log, journal in line with both. */
+  /**
+   * What a coordinator does when it starts (coordinator/recovery.ts): newest sound snapshot, log, journal in line with
+   * both.
+   */
   recover(replica: Replica, generation: number): Recovered {
     this.#snapshots = this.#snapshots.filter(({ isDamaged }) => !isDamaged);
     const newest = this.#snapshots.at(-1);
@@ -136,13 +144,17 @@ export class Disk {
       const { record, bytes } = this.read(step);
       if (bytes !== null) replica.slotBytes(0).set(bytes);
       applyCommit(replica, record, bytes === null ? null : 0);
-      if (replica.hashState() !== record.stateHash) throw new Error(`the log's step ${step} gives another state than was journalled`);
+      if (replica.hashState() !== record.stateHash)
+        throw new Error(`the log's step ${step} gives another state than was journalled`);
       standing = { step: step + 1, update: record.scalars.update, unit: record.unit + 1 };
     }
     for (const step of this.#log.keys()) if (step >= standing.step) this.#log.delete(step);
     this.#reconcile(standing.step, generation);
     const rewoundBy = this.journal.findLast(({ type }) => type === 'rewind')?.generation ?? 0;
-    const unit = this.lines.reduce((next, line) => (line.type === 'evaluation' && line.unit >= next ? line.unit + 1 : next), standing.unit);
+    const unit = this.lines.reduce(
+      (next, line) => (line.type === 'evaluation' && line.unit >= next ? line.unit + 1 : next),
+      standing.unit,
+    );
     return { ...standing, unit, rewoundBy };
   }
 
@@ -153,7 +165,13 @@ export class Disk {
     if (journalled < step - 1) throw new Error(`the journal has ${journalled} steps, the log ${step}`);
     if (journalled < step) this.journal.push(this.read(step - 1).record.line);
     if (journalled <= step) return;
-    this.journal.push({ type: 'rewind', generation, atMs: this.#clock.nowMs, toStep: step, reason: 'the log ends there' });
+    this.journal.push({
+      type: 'rewind',
+      generation,
+      atMs: this.#clock.nowMs,
+      toStep: step,
+      reason: 'the log ends there',
+    });
     this.#snapshots = this.#snapshots.filter((snapshot) => snapshot.step <= step);
   }
 
@@ -172,5 +190,12 @@ export class Disk {
 }
 
 function storedSnapshot(state: Uint8Array, position: Position): StoredSnapshot {
-  return { ...position, sha256: `${position.step}`, bytes: state.length, path: '', state: Uint8Array.from(state), isDamaged: false };
+  return {
+    ...position,
+    sha256: `${position.step}`,
+    bytes: state.length,
+    path: '',
+    state: Uint8Array.from(state),
+    isDamaged: false,
+  };
 }

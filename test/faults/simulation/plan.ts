@@ -1,7 +1,20 @@
 /** What a simulated run is made of, and everything that goes wrong in it. */
 import type { Compression } from '../../../shared/reduction/encoding.js';
 
-export const workerFaults = ['die', 'mute', 'hang', 'fail', 'poison', 'corrupt', 'flip', 'drift', 'stallUpload', 'repeat', 'lose', 'teacher'] as const;
+export const workerFaults = [
+  'die',
+  'mute',
+  'hang',
+  'fail',
+  'poison',
+  'corrupt',
+  'flip',
+  'drift',
+  'stallUpload',
+  'repeat',
+  'lose',
+  'teacher',
+] as const;
 
 export interface WorkerPlan {
   /** Milliseconds of a micro-batch. */
@@ -31,9 +44,9 @@ export interface Crash {
   readonly atMs: number;
   readonly downMs: number;
   /**
-   * What is amiss besides: the newest snapshot is unreadable; or the log's newest commits are, so that the run goes back. Or no
-   * crash: a stop in good order, after which others of the workers are there; or a changed bit in the coordinator's replica,
-   * which it finds itself.
+   * What is amiss besides: the newest snapshot is unreadable; or the log's newest commits are, so that the run goes
+   * back. Or no crash: a stop in good order, after which others of the workers are there; or a changed bit in the
+   * coordinator's replica, which it finds itself.
    */
   readonly kind: 'kill' | 'damagedSnapshot' | 'lostLog' | 'stop' | 'flip';
 }
@@ -58,7 +71,12 @@ export interface Plan {
   readonly diskMs: number;
   readonly compression: Compression;
   /** What becomes of a teacher that fails, and which of them fail everywhere from a step on; absent: none, and stop. */
-  readonly teachers?: { readonly onFailure: 'stop' | 'drop'; readonly broken: readonly { readonly teacher: string; readonly fromStep: number }[] } | undefined;
+  readonly teachers?:
+    | {
+        readonly onFailure: 'stop' | 'drop';
+        readonly broken: readonly { readonly teacher: string; readonly fromStep: number }[];
+      }
+    | undefined;
 }
 
 /** Of every run. */

@@ -17,28 +17,46 @@ const asked = process.env.STILLHOUSE_SCHEDULES;
 const usual = 6_600;
 const seed = asked === undefined ? 20_250_801 : Date.now() % 2 ** 31;
 
-/** @param share schedules of every `usual`. @throws with the shrunk plan of a schedule that fails, as a command that repeats it */
+/**
+ * @param share schedules of every `usual`. @throws with the shrunk plan of a schedule that fails, as a command that
+ * repeats it
+ */
 async function inEvery(plan: fc.Arbitrary<Plan>, share: number, check: (plan: Plan) => Promise<void>): Promise<void> {
   const numRuns = Math.ceil(share * (asked === undefined ? 1 : Number(asked) / usual));
   const details = await fc.check(fc.asyncProperty(plan, check), { seed, numRuns });
   if (!details.failed) return;
   const [smallest] = details.counterexample ?? [];
-  throw new Error(`after ${details.numRuns} schedules (seed ${seed}); to repeat it:\nSTILLHOUSE_PLAN='${JSON.stringify(smallest)}' npm run soak`, { cause: details.errorInstance });
+  throw new Error(
+    `after ${details.numRuns} schedules (seed ${seed}); to repeat it:\nSTILLHOUSE_PLAN='${JSON.stringify(smallest)}' npm run soak`,
+    { cause: details.errorInstance },
+  );
 }
 
 const healthy: fc.Arbitrary<WorkerPlan> = fc.record({
-  costMs: fc.integer({ min: 1, max: 200 }), joinMs: fc.integer({ min: 0, max: 500 }), fault: fc.constant('none' as const), chance: fc.constant(0),
+  costMs: fc.integer({ min: 1, max: 200 }),
+  joinMs: fc.integer({ min: 0, max: 500 }),
+  fault: fc.constant('none' as const),
+  chance: fc.constant(0),
 });
 
 function faulty(...faults: WorkerPlan['fault'][]): fc.Arbitrary<WorkerPlan> {
   return fc.record({
-    costMs: fc.integer({ min: 1, max: 400 }), joinMs: fc.integer({ min: 0, max: 5000 }), fault: fc.constantFrom(...faults),
+    costMs: fc.integer({ min: 1, max: 400 }),
+    joinMs: fc.integer({ min: 0, max: 5000 }),
+    fault: fc.constantFrom(...faults),
     chance: fc.constantFrom(0.05, 0.3, 1),
   });
 }
 
 function crashesOf(...kinds: Crash['kind'][]): fc.Arbitrary<Crash[]> {
-  return fc.array(fc.record({ atMs: fc.integer({ min: 0, max: 20_000 }), downMs: fc.integer({ min: 0, max: 8000 }), kind: fc.constantFrom(...kinds) }), { maxLength: 4 });
+  return fc.array(
+    fc.record({
+      atMs: fc.integer({ min: 0, max: 20_000 }),
+      downMs: fc.integer({ min: 0, max: 8000 }),
+      kind: fc.constantFrom(...kinds),
+    }),
+    { maxLength: 4 },
+  );
 }
 
 interface Wish {
@@ -48,24 +66,47 @@ interface Wish {
   readonly teachers?: fc.Arbitrary<Plan['teachers']>;
 }
 
-function plans({ workers, stopMs = [null], crashes = fc.constant([]), teachers = fc.constant(undefined) }: Wish): fc.Arbitrary<Plan> {
+function plans({
+  workers,
+  stopMs = [null],
+  crashes = fc.constant([]),
+  teachers = fc.constant(undefined),
+}: Wish): fc.Arbitrary<Plan> {
   return fc.record({
-    seed: fc.integer(), workers, crashes, stopMs: fc.constantFrom(...stopMs),
-    units: fc.array(fc.record({ kind: fc.constantFrom('train' as const, 'train' as const, 'train' as const, 'evaluate' as const), microBatches: fc.integer({ min: 1, max: 40 }) }), { minLength: 1, maxLength: 8 }),
-    snapshotEvery: fc.constantFrom(1, 2, 5), isInline: fc.boolean(), diskMs: fc.constantFrom(0, 30, 500),
-    earlySlots: fc.integer({ min: 0, max: 4 }), contributionBytes: fc.constantFrom(100, 1_000_000, 200_000_000), latencyMs: fc.constantFrom(0, 5, 300),
-    compression: fc.constantFrom(...compressions), teachers,
+    seed: fc.integer(),
+    workers,
+    crashes,
+    stopMs: fc.constantFrom(...stopMs),
+    units: fc.array(
+      fc.record({
+        kind: fc.constantFrom('train' as const, 'train' as const, 'train' as const, 'evaluate' as const),
+        microBatches: fc.integer({ min: 1, max: 40 }),
+      }),
+      { minLength: 1, maxLength: 8 },
+    ),
+    snapshotEvery: fc.constantFrom(1, 2, 5),
+    isInline: fc.boolean(),
+    diskMs: fc.constantFrom(0, 30, 500),
+    earlySlots: fc.integer({ min: 0, max: 4 }),
+    contributionBytes: fc.constantFrom(100, 1_000_000, 200_000_000),
+    latencyMs: fc.constantFrom(0, 5, 300),
+    compression: fc.constantFrom(...compressions),
+    teachers,
   });
 }
 
 /** @param most of the three that fail, each from a step on */
 function failing(onFailure: 'stop' | 'drop', most: number): fc.Arbitrary<Plan['teachers']> {
   const one = fc.record({ teacher: fc.constantFrom(...teacherNames), fromStep: fc.integer({ min: 0, max: 6 }) });
-  return fc.uniqueArray(one, { selector: ({ teacher }) => teacher, maxLength: most }).map((broken) => ({ onFailure, broken }));
+  return fc
+    .uniqueArray(one, { selector: ({ teacher }) => teacher, maxLength: most })
+    .map((broken) => ({ onFailure, broken }));
 }
 
 function withOneHealthy(...faults: WorkerPlan['fault'][]): fc.Arbitrary<WorkerPlan[]> {
-  return fc.tuple(healthy, fc.array(fc.oneof(healthy, faulty(...faults)), { maxLength: 6 })).map(([one, others]) => [one, ...others]);
+  return fc
+    .tuple(healthy, fc.array(fc.oneof(healthy, faulty(...faults)), { maxLength: 6 }))
+    .map(([one, others]) => [one, ...others]);
 }
 
 const fired = (): Set<string> => new Set<string>();
@@ -84,14 +125,18 @@ function droppedIn(line: JournalLine): readonly string[] {
 function expectTruth({ lines, units, compression }: Result): void {
   const skipped = new Set(lines.flatMap((line) => (isSkipped(line) ? [line.unit] : [])));
   const truths = oracle(units, { skipped, dropped: lines.map(droppedIn), compression });
-  expect(lines.map((line) => (line.type === 'commit' || line.type === 'evaluation' ? line.unit : line.type))).toEqual(lines.map((_, unit) => unit));
+  expect(lines.map((line) => (line.type === 'commit' || line.type === 'evaluation' ? line.unit : line.type))).toEqual(
+    lines.map((_, unit) => unit),
+  );
   for (const [index, line] of lines.entries()) {
     const truth = truths[index];
     const { crossEntropy, 'crossEntropy.count': count, ...sums } = truth?.sums ?? {};
     if (line.type === 'evaluation') expect([index, line.sums]).toEqual([index, truth?.sums]);
     if (line.type !== 'commit') continue;
     expect([index, line.digest, line.sums]).toEqual([index, truth?.stateHash, sums]);
-    expect([line.loss, line.counts]).toEqual(crossEntropy === undefined ? [{}, {}] : [{ crossEntropy }, { crossEntropy: count }]);
+    expect([line.loss, line.counts]).toEqual(
+      crossEntropy === undefined ? [{}, {}] : [{ crossEntropy }, { crossEntropy: count }],
+    );
   }
 }
 
@@ -105,7 +150,10 @@ function expectUndisturbed(result: Result): void {
 
 /** Over all schedules of the test, each of these happened. */
 function expectFired(seen: ReadonlySet<string>, ...wanted: string[]): void {
-  expect(wanted.filter((what) => !seen.has(what)), 'never happened').toEqual([]);
+  expect(
+    wanted.filter((what) => !seen.has(what)),
+    'never happened',
+  ).toEqual([]);
 }
 
 const given = process.env.STILLHOUSE_PLAN;
@@ -121,29 +169,70 @@ describe.runIf(given !== undefined)('the given plan', () => {
 describe.runIf(given === undefined)('any schedule', () => {
   it('comes to the bits of the oracle whatever workers do: die, fall silent, hang, lose, repeat, flip bits, apply commits wrongly, spoil bytes', async () => {
     const seen = fired();
-    await inEvery(plans({ workers: withOneHealthy('die', 'mute', 'hang', 'flip', 'drift', 'stallUpload', 'repeat', 'lose') }), 1500, async (plan) => {
-      const result = await simulate(plan);
-      result.fired.forEach((what) => seen.add(what));
-      expectUndisturbed(result);
-      expect(result.core.accounts.outstanding).toBe(0);
-    });
-    expectFired(seen, 'die', 'differs', 'dismiss', 'drift', 'flip', 'hang', 'rebuild', 'late', 'lose', 'mute', 'repeat', 'resync', 'stallUpload', 'turnedAway');
+    await inEvery(
+      plans({ workers: withOneHealthy('die', 'mute', 'hang', 'flip', 'drift', 'stallUpload', 'repeat', 'lose') }),
+      1500,
+      async (plan) => {
+        const result = await simulate(plan);
+        result.fired.forEach((what) => seen.add(what));
+        expectUndisturbed(result);
+        expect(result.core.accounts.outstanding).toBe(0);
+      },
+    );
+    expectFired(
+      seen,
+      'die',
+      'differs',
+      'dismiss',
+      'drift',
+      'flip',
+      'hang',
+      'rebuild',
+      'late',
+      'lose',
+      'mute',
+      'repeat',
+      'resync',
+      'stallUpload',
+      'turnedAway',
+    );
   });
 
   it('comes to the bits of the oracle whenever the coordinator is killed or stopped, with its newest snapshot or commits unreadable, other workers, or a bit flipped', async () => {
     const seen = fired();
-    const wish = { workers: withOneHealthy('die', 'mute', 'repeat', 'lose'), crashes: crashesOf('kill', 'damagedSnapshot', 'lostLog', 'stop', 'flip') };
+    const wish = {
+      workers: withOneHealthy('die', 'mute', 'repeat', 'lose'),
+      crashes: crashesOf('kill', 'damagedSnapshot', 'lostLog', 'stop', 'flip'),
+    };
     await inEvery(plans(wish), 2000, async (plan) => {
       const result = await simulate(plan);
       result.fired.forEach((what) => seen.add(what));
       expectUndisturbed(result);
     });
-    expectFired(seen, 'kill', 'damagedSnapshot', 'passedOver', 'lostLog', 'wentBack', 'stop', 'stopped', 'flip', 'foundFlip', 'replayed', 'die', 'mute', 'repeat', 'lose');
+    expectFired(
+      seen,
+      'kill',
+      'damagedSnapshot',
+      'passedOver',
+      'lostLog',
+      'wentBack',
+      'stop',
+      'stopped',
+      'flip',
+      'foundFlip',
+      'replayed',
+      'die',
+      'mute',
+      'repeat',
+      'lose',
+    );
   });
 
   it('gives the blocks of one worker that fails or spoils its bytes to others, and skips nothing', async () => {
     const seen = fired();
-    const workers = fc.tuple(healthy, faulty('fail', 'poison', 'corrupt', 'teacher'), fc.array(healthy, { maxLength: 3 })).map(([one, bad, others]) => [one, { ...bad, joinMs: 2000 }, ...others]);
+    const workers = fc
+      .tuple(healthy, faulty('fail', 'poison', 'corrupt', 'teacher'), fc.array(healthy, { maxLength: 3 }))
+      .map(([one, bad, others]) => [one, { ...bad, joinMs: 2000 }, ...others]);
     await inEvery(plans({ workers, teachers: failing('drop', 0) }), 700, async (plan) => {
       const result = await simulate(plan);
       result.fired.forEach((what) => seen.add(what));
@@ -155,13 +244,22 @@ describe.runIf(given === undefined)('any schedule', () => {
 
   it('goes on without teachers that fail everywhere, from the step on at which they do, whoever is killed meanwhile', async () => {
     const seen = fired();
-    const wish = { workers: withOneHealthy('die', 'mute', 'repeat', 'lose', 'stallUpload'), crashes: crashesOf('kill', 'lostLog', 'stop'), teachers: failing('drop', 2) };
+    const wish = {
+      workers: withOneHealthy('die', 'mute', 'repeat', 'lose', 'stallUpload'),
+      crashes: crashesOf('kill', 'lostLog', 'stop'),
+      teachers: failing('drop', 2),
+    };
     await inEvery(plans(wish), 700, async (plan) => {
       const result = await simulate(plan);
       result.fired.forEach((what) => seen.add(what));
       expectUndisturbed(result);
       for (const line of result.lines.filter((one) => one.type === 'commit')) {
-        expect([...droppedIn(line)].sort()).toEqual(plan.teachers?.broken.filter(({ fromStep }) => fromStep <= line.step).map(({ teacher }) => teacher).sort());
+        expect([...droppedIn(line)].sort()).toEqual(
+          plan.teachers?.broken
+            .filter(({ fromStep }) => fromStep <= line.step)
+            .map(({ teacher }) => teacher)
+            .sort(),
+        );
       }
     });
     expectFired(seen, 'drop', 'kill', 'wentBack', 'stopped', 'die', 'mute', 'repeat', 'lose', 'stallUpload');
@@ -169,52 +267,84 @@ describe.runIf(given === undefined)('any schedule', () => {
 
   it.each([
     ['drop', 3, /^teacher [abc] failed at .*; there is no other teacher to go on with$/],
-    ['stop', 1, /^teacher [abc] failed at .*, micro-batch(es)? .* of step \d+: made up \(--force --set ensemble.onFailure=drop goes on without it\)$/],
-  ] as const)('ends with the step at which a teacher fails that must not be dropped (%s), every commit before it in order', async (onFailure, most, reason) => {
-    const seen = fired();
-    await inEvery(plans({ workers: withOneHealthy('die', 'repeat'), crashes: crashesOf('kill'), teachers: failing(onFailure, most) }), 150, async (plan) => {
-      const result = await simulate(plan);
-      seen.add(result.outcome?.outcome ?? 'none');
-      expectTruth(result);
-      const isAllGone = (step: number): boolean => plan.teachers?.broken.filter(({ fromStep }) => fromStep <= step).length === most;
-      const last = result.units.findIndex(({ kind, step }) => kind === 'train' && isAllGone(step));
-      expect([result.outcome?.outcome, result.lines.length]).toEqual(last < 0 ? ['done', result.units.length] : ['failed', last]);
-      if (last >= 0) expect(result.outcome?.reason).toMatch(reason);
-    });
-    expectFired(seen, 'done', 'failed');
-  });
+    [
+      'stop',
+      1,
+      /^teacher [abc] failed at .*, micro-batch(es)? .* of step \d+: made up \(--force --set ensemble.onFailure=drop goes on without it\)$/,
+    ],
+  ] as const)(
+    'ends with the step at which a teacher fails that must not be dropped (%s), every commit before it in order',
+    async (onFailure, most, reason) => {
+      const seen = fired();
+      await inEvery(
+        plans({
+          workers: withOneHealthy('die', 'repeat'),
+          crashes: crashesOf('kill'),
+          teachers: failing(onFailure, most),
+        }),
+        150,
+        async (plan) => {
+          const result = await simulate(plan);
+          seen.add(result.outcome?.outcome ?? 'none');
+          expectTruth(result);
+          const isAllGone = (step: number): boolean =>
+            plan.teachers?.broken.filter(({ fromStep }) => fromStep <= step).length === most;
+          const last = result.units.findIndex(({ kind, step }) => kind === 'train' && isAllGone(step));
+          expect([result.outcome?.outcome, result.lines.length]).toEqual(
+            last < 0 ? ['done', result.units.length] : ['failed', last],
+          );
+          if (last >= 0) expect(result.outcome?.reason).toMatch(reason);
+        },
+      );
+      expectFired(seen, 'done', 'failed');
+    },
+  );
 
   it('skips what fails everywhere, for all alike, and ends after three skips in a row, whoever counts them', async () => {
     const seen = fired();
     const bad = fc.array(faulty('fail', 'poison'), { minLength: 1, maxLength: 4 });
-    await inEvery(plans({ workers: fc.oneof(bad, withOneHealthy('fail', 'poison', 'die')), crashes: crashesOf('kill') }), 500, async (plan) => {
-      const result = await simulate(plan);
-      result.fired.forEach((what) => seen.add(what));
-      seen.add(result.outcome?.outcome ?? 'none');
-      expectTruth(result);
-      const failures = result.lines.filter((line) => line.type === 'commit').map((line) => (isSkipped(line) ? 'x' : '.')).join('');
-      expect(failures).not.toContain('xxx');
-      if (result.outcome?.outcome === 'failed') expect(failures).toMatch(/xx$/);
-      if (result.outcome?.outcome === 'failed') expect(result.outcome.reason).toMatch(/^3 steps in a row have no update/);
-      else expect(result.lines.length).toBe(plan.units.length);
-    });
+    await inEvery(
+      plans({ workers: fc.oneof(bad, withOneHealthy('fail', 'poison', 'die')), crashes: crashesOf('kill') }),
+      500,
+      async (plan) => {
+        const result = await simulate(plan);
+        result.fired.forEach((what) => seen.add(what));
+        seen.add(result.outcome?.outcome ?? 'none');
+        expectTruth(result);
+        const failures = result.lines
+          .filter((line) => line.type === 'commit')
+          .map((line) => (isSkipped(line) ? 'x' : '.'))
+          .join('');
+        expect(failures).not.toContain('xxx');
+        if (result.outcome?.outcome === 'failed') expect(failures).toMatch(/xx$/);
+        if (result.outcome?.outcome === 'failed')
+          expect(result.outcome.reason).toMatch(/^3 steps in a row have no update/);
+        else expect(result.lines.length).toBe(plan.units.length);
+      },
+    );
     expectFired(seen, 'skip', 'failed', 'done', 'kill');
     expect(seen.has('none')).toBe(false);
   });
 
   it('stops within a bound, with every commit before it in order', async () => {
     const seen = fired();
-    await inEvery(plans({ workers: withOneHealthy('die', 'mute', 'hang', 'fail'), stopMs: [0, 50, 1000, 8000] }), 300, async (plan) => {
-      const result = await simulate(plan);
-      seen.add(result.outcome?.outcome ?? 'none');
-      expect(result.endedMs).toBeLessThanOrEqual((plan.stopMs ?? 0) + 10_300 + plan.diskMs);
-      expectTruth(result);
-    });
+    await inEvery(
+      plans({ workers: withOneHealthy('die', 'mute', 'hang', 'fail'), stopMs: [0, 50, 1000, 8000] }),
+      300,
+      async (plan) => {
+        const result = await simulate(plan);
+        seen.add(result.outcome?.outcome ?? 'none');
+        expect(result.endedMs).toBeLessThanOrEqual((plan.stopMs ?? 0) + 10_300 + plan.diskMs);
+        expectTruth(result);
+      },
+    );
     expectFired(seen, 'done', 'stopped');
   });
 
   it('comes to its end when every worker dies now and then and comes back', async () => {
-    const workers = fc.array(faulty('die', 'repeat'), { minLength: 1, maxLength: 4 }).map((all) => all.map((worker) => ({ ...worker, chance: 0.2 })));
+    const workers = fc
+      .array(faulty('die', 'repeat'), { minLength: 1, maxLength: 4 })
+      .map((all) => all.map((worker) => ({ ...worker, chance: 0.2 })));
     await inEvery(plans({ workers }), 250, async (plan) => expectUndisturbed(await simulate(plan)));
   });
 
@@ -230,9 +360,19 @@ describe.runIf(given === undefined)('any schedule', () => {
   });
 
   it('waits out a single worker that is far slower than expected', async () => {
-    const slow = fc.record({ costMs: fc.integer({ min: 5_000, max: 60_000 }), joinMs: fc.constant(0), fault: fc.constant('none' as const), chance: fc.constant(0) });
-    const few = fc.array(fc.record({ kind: fc.constant('train' as const), microBatches: fc.integer({ min: 1, max: 3 }) }), { minLength: 1, maxLength: 3 });
-    const slowly = fc.tuple(plans({ workers: slow.map((worker) => [worker]) }), few).map(([plan, units]) => ({ ...plan, units }));
+    const slow = fc.record({
+      costMs: fc.integer({ min: 5_000, max: 60_000 }),
+      joinMs: fc.constant(0),
+      fault: fc.constant('none' as const),
+      chance: fc.constant(0),
+    });
+    const few = fc.array(
+      fc.record({ kind: fc.constant('train' as const), microBatches: fc.integer({ min: 1, max: 3 }) }),
+      { minLength: 1, maxLength: 3 },
+    );
+    const slowly = fc
+      .tuple(plans({ workers: slow.map((worker) => [worker]) }), few)
+      .map(([plan, units]) => ({ ...plan, units }));
     await inEvery(slowly, 50, async (plan) => {
       const result = await simulate(plan);
       expectUndisturbed(result);
@@ -241,9 +381,18 @@ describe.runIf(given === undefined)('any schedule', () => {
   });
 
   it('is the same run for the same plan', async () => {
-    await inEvery(plans({ workers: withOneHealthy('die', 'fail', 'repeat'), crashes: crashesOf('kill') }), 50, async (plan) => {
-      const [first, second] = [await simulate(plan), await simulate(plan)];
-      expect([second.endedMs, second.lines, second.core.accounts, second.lives]).toEqual([first.endedMs, first.lines, first.core.accounts, first.lives]);
-    });
+    await inEvery(
+      plans({ workers: withOneHealthy('die', 'fail', 'repeat'), crashes: crashesOf('kill') }),
+      50,
+      async (plan) => {
+        const [first, second] = [await simulate(plan), await simulate(plan)];
+        expect([second.endedMs, second.lines, second.core.accounts, second.lives]).toEqual([
+          first.endedMs,
+          first.lines,
+          first.core.accounts,
+          first.lives,
+        ]);
+      },
+    );
   });
 });

@@ -1,6 +1,6 @@
 /**
- * One life of a coordinator in virtual time: the real core, intake, contributions, committer and replica, between a disk
- * and workers that are simulated. It throws as soon as a command breaks a rule of leases, slots or accounts.
+ * One life of a coordinator in virtual time: the real core, intake, contributions, committer and replica, between a
+ * disk and workers that are simulated. It throws as soon as a command breaks a rule of leases, slots or accounts.
  */
 import { Committer, type CommitRequest } from '../../../coordinator/commit.js';
 import { Contributions } from '../../../coordinator/contributions.js';
@@ -63,7 +63,15 @@ export class SimulatedCoordinator implements Uplink {
   readonly #queue: NewEvent[] = [];
   readonly #slotsInUse = new Set<number>();
   /** Leases as the shell sees them. */
-  readonly #leases = new Map<number, { readonly unit: Unit; readonly worker: WorkerId; readonly dropped: readonly string[]; state: 'active' | 'accepted' | 'over' }>();
+  readonly #leases = new Map<
+    number,
+    {
+      readonly unit: Unit;
+      readonly worker: WorkerId;
+      readonly dropped: readonly string[];
+      state: 'active' | 'accepted' | 'over';
+    }
+  >();
   readonly #counted = { granted: 0, committed: 0, returned: 0 };
   #isHandling = false;
   readonly #rewoundBy: number;
@@ -84,20 +92,50 @@ export class SimulatedCoordinator implements Uplink {
     this.#rewoundBy = rewoundBy;
     const stateHash = replica.hashState();
     [this.#released, this.#stateHash, this.#unit] = [step, stateHash, unit];
-    const widest = Math.max(...plan.units.map(({ kind, microBatches }) => (kind === 'train' ? rootOf(microBatches).level + 1 : 1)));
+    const widest = Math.max(
+      ...plan.units.map(({ kind, microBatches }) => (kind === 'train' ? rootOf(microBatches).level + 1 : 1)),
+    );
     const slots = widest + plan.earlySlots;
     const pool = new SlotPool(slots);
     this.#contributions = new Contributions(replica, pool);
     this.#committer = new Committer({
-      replica, pool, contributions: this.#contributions, log: { append: (...args) => this.#alive(() => disk.log.append(...args)) }, journal: { append: (line) => this.#alive(() => disk.journalFile.append(line)) }, generation: life, totalSteps: units.filter(({ kind }) => kind === 'train').length,
-      terms: ['crossEntropy'], step, update, stateHash, nowMs: () => clock.nowMs, warn: () => undefined, expectNewest: () => Promise.resolve(), broadcast: { hold: (live) => this.#hold(live) },
+      replica,
+      pool,
+      contributions: this.#contributions,
+      log: { append: (...args) => this.#alive(() => disk.log.append(...args)) },
+      journal: { append: (line) => this.#alive(() => disk.journalFile.append(line)) },
+      generation: life,
+      totalSteps: units.filter(({ kind }) => kind === 'train').length,
+      terms: ['crossEntropy'],
+      step,
+      update,
+      stateHash,
+      nowMs: () => clock.nowMs,
+      warn: () => undefined,
+      expectNewest: () => Promise.resolve(),
+      broadcast: { hold: (live) => this.#hold(live) },
     });
     this.#snapshotter = new Snapshotter({
-      replica, log: disk.log, snapshots: disk.snapshots, everySteps: plan.snapshotEvery, everySeconds: Infinity, nowMs: () => clock.nowMs, onError: world.onFailure,
+      replica,
+      log: disk.log,
+      snapshots: disk.snapshots,
+      everySteps: plan.snapshotEvery,
+      everySeconds: Infinity,
+      nowMs: () => clock.nowMs,
+      onError: world.onFailure,
     });
     this.#dropped = droppedAtEnd(disk.lines);
     this.core = new Core({
-      unitAt: (index) => units[index], firstUnit: unit, stateHash, skips: skipsAtEnd(disk.lines), policy: { onFailure: plan.teachers?.onFailure ?? 'stop', teachers: teacherNames, dropped: this.#dropped }, isRebuilt: world.isRebuilt, slots, contributionBytes: plan.contributionBytes, silenceMs: 5000, firstLeaseMs: 20_000,
+      unitAt: (index) => units[index],
+      firstUnit: unit,
+      stateHash,
+      skips: skipsAtEnd(disk.lines),
+      policy: { onFailure: plan.teachers?.onFailure ?? 'stop', teachers: teacherNames, dropped: this.#dropped },
+      isRebuilt: world.isRebuilt,
+      slots,
+      contributionBytes: plan.contributionBytes,
+      silenceMs: 5000,
+      firstLeaseMs: 20_000,
     });
     this.#tick();
   }
@@ -140,13 +178,25 @@ export class SimulatedCoordinator implements Uplink {
     if (this.isOver) return session.worker.closed(session);
     const { plan, disk, replica, nonces } = this.#world;
     const { held, process } = session.worker;
-    const hello = { type: 'hello', run: '', generation: 0, step: 0, protocol: protocolVersion, worker: process, device, recipeDigest: null, held } as const;
+    const hello = {
+      type: 'hello',
+      run: '',
+      generation: 0,
+      step: 0,
+      protocol: protocolVersion,
+      worker: process,
+      device,
+      recipeDigest: null,
+      held,
+    } as const;
     const start = startOf(hello, { ...this.#known(), nonces, rewoundBy: this.#rewoundBy });
-    if (start.type === 'ahead') throw new Error(`a worker has applied ${start.step} commits, ${this.#released} are journalled`);
+    if (start.type === 'ahead')
+      throw new Error(`a worker has applied ${start.step} commits, ${this.#released} are journalled`);
     const id = `w${++this.#admitted}`;
     session.id = id;
     const intake: Intake = new Intake({
-      replica, contributions: this.#contributions,
+      replica,
+      contributions: this.#contributions,
       sendPull: (lease) => session.wire.down(() => session.worker.pull(session, lease)),
       onEvent: (event) => {
         if (event.type === 'received') intake.settle(event.lease);
@@ -156,7 +206,8 @@ export class SimulatedCoordinator implements Uplink {
     });
     this.#members.set(id, { session, intake });
     this.#ids.set(session, id);
-    const snapshot = start.snapshot === null ? null : { step: start.snapshot.step, state: disk.stateOf(start.snapshot) };
+    const snapshot =
+      start.snapshot === null ? null : { step: start.snapshot.step, state: disk.stateOf(start.snapshot) };
     const { nonce } = this;
     const released = this.#released;
     session.wire.down(() => session.worker.welcome(session, { nonce, step: released, snapshot }));
@@ -176,7 +227,8 @@ export class SimulatedCoordinator implements Uplink {
 
   differs(session: Session, step: number, stateHash: string): void {
     const worker = this.#ids.get(session);
-    if (worker !== undefined) this.post({ type: 'differs', worker, step, stateHash, wanted: hashAt(step, this.#known()) ?? 'unknown' });
+    if (worker !== undefined)
+      this.post({ type: 'differs', worker, step, stateHash, wanted: hashAt(step, this.#known()) ?? 'unknown' });
   }
 
   heartbeat(session: Session, progress: number): void {
@@ -189,11 +241,16 @@ export class SimulatedCoordinator implements Uplink {
     const intake = this.#intakeOf(worker);
     if (worker === undefined || intake === undefined || intake.unitOf(offer.lease) === null) return;
     const { lease, step, stateHash, digest, bytes } = offer;
-    intake.offer({ type: 'offer', ...envelope, ...offer, seconds: {} }, payload, () => this.post({ type: 'offer', worker, lease, step, stateHash, digest, bytes, computeSeconds }));
+    intake.offer({ type: 'offer', ...envelope, ...offer, seconds: {} }, payload, () =>
+      this.post({ type: 'offer', worker, lease, step, stateHash, digest, bytes, computeSeconds }),
+    );
   }
 
   chunk(session: Session, chunk: Parameters<Uplink['chunk']>[1], payload: Uint8Array): void {
-    this.#intakeOf(this.#ids.get(session))?.chunk({ type: 'chunk', ...envelope, step: this.#released, ...chunk }, payload);
+    this.#intakeOf(this.#ids.get(session))?.chunk(
+      { type: 'chunk', ...envelope, step: this.#released, ...chunk },
+      payload,
+    );
   }
 
   failed(session: Session, lease: number, teacher?: string): void {
@@ -268,7 +325,8 @@ export class SimulatedCoordinator implements Uplink {
         return this.#beginCommit(command);
       case 'drop':
         if (this.#dropped.includes(command.teacher)) throw new Error(`teacher ${command.teacher} is dropped twice`);
-        if (command.unit !== this.#world.units[this.#unit] || this.#slotsInUse.size > 0) throw new Error(`teacher ${command.teacher} is dropped while work of its unit is kept`);
+        if (command.unit !== this.#world.units[this.#unit] || this.#slotsInUse.size > 0)
+          throw new Error(`teacher ${command.teacher} is dropped while work of its unit is kept`);
         this.#dropped = [...this.#dropped, command.teacher].sort();
         this.#world.fired('drop');
         return this.#settleUnit(command.unit, 'returned');
@@ -278,7 +336,9 @@ export class SimulatedCoordinator implements Uplink {
         return this.#part(command.worker, 'resync', (session) => session.worker.resync(session));
       case 'dismiss': {
         const isFinal = command.reason.endsWith('times by now');
-        return this.#part(command.worker, isFinal ? 'turnedAway' : 'dismiss', (session) => session.worker.closed(session, isFinal));
+        return this.#part(command.worker, isFinal ? 'turnedAway' : 'dismiss', (session) =>
+          session.worker.closed(session, isFinal),
+        );
       }
       case 'finish':
         this.isOver = true;
@@ -295,7 +355,8 @@ export class SimulatedCoordinator implements Uplink {
     const member = this.#members.get(worker);
     if (member === undefined) throw new Error(`${what} of ${worker}, which is gone`);
     this.#world.fired(what);
-    for (const lease of this.#leases.values()) if (lease.worker === worker && lease.state === 'active') this.#end(lease);
+    for (const lease of this.#leases.values())
+      if (lease.worker === worker && lease.state === 'active') this.#end(lease);
     tell(member.session);
     this.closed(member.session, what);
   }
@@ -318,8 +379,10 @@ export class SimulatedCoordinator implements Uplink {
   #take(id: number): void {
     const lease = this.#leases.get(id);
     if (lease?.state !== 'active') throw new Error(`lease ${id} is taken and not active`);
-    if (lease.unit !== this.#world.units[this.#unit]) throw new Error(`lease ${id} is of another unit than the open one`);
-    if (lease.dropped.join() !== this.#dropped.join()) throw new Error(`lease ${id} is without [${lease.dropped.join()}], the run without [${this.#dropped.join()}]`);
+    if (lease.unit !== this.#world.units[this.#unit])
+      throw new Error(`lease ${id} is of another unit than the open one`);
+    if (lease.dropped.join() !== this.#dropped.join())
+      throw new Error(`lease ${id} is without [${lease.dropped.join()}], the run without [${this.#dropped.join()}]`);
     lease.state = 'accepted';
   }
 
@@ -338,7 +401,16 @@ export class SimulatedCoordinator implements Uplink {
   #sendCommit(session: Session, { head, bytes }: Pick<LiveCommit, 'head' | 'bytes'>): void {
     if (bytes.length > limits.chunkBytes) throw new Error('a simulated commit fits one frame');
     const { step, scalars, compression, digest, momentCounts } = head;
-    const message: Down<'commit'> = { type: 'commit', ...envelope, step, scalars, compression, bytes: bytes.length, digest, momentCounts: [...momentCounts] };
+    const message: Down<'commit'> = {
+      type: 'commit',
+      ...envelope,
+      step,
+      scalars,
+      compression,
+      bytes: bytes.length,
+      digest,
+      momentCounts: [...momentCounts],
+    };
     session.wire.down(() => session.worker.commit(message, bytes));
   }
 
@@ -354,8 +426,12 @@ export class SimulatedCoordinator implements Uplink {
 
   #beginCommit(request: CommitRequest): void {
     const { units, onFailure } = this.#world;
-    if (request.index !== this.#unit || request.unit !== units[this.#unit]) throw new Error(`unit ${request.index} is committed, ${this.#unit} is due`);
-    if (request.dropped.join() !== this.#dropped.join()) throw new Error(`unit ${request.index} is committed without [${request.dropped.join()}], the run is without [${this.#dropped.join()}]`);
+    if (request.index !== this.#unit || request.unit !== units[this.#unit])
+      throw new Error(`unit ${request.index} is committed, ${this.#unit} is due`);
+    if (request.dropped.join() !== this.#dropped.join())
+      throw new Error(
+        `unit ${request.index} is committed without [${request.dropped.join()}], the run is without [${this.#dropped.join()}]`,
+      );
     if (request.skip !== (request.slot === null)) throw new Error('a skip and only a skip has no slot');
     if (request.slot !== null) this.#slotsInUse.delete(request.slot);
     if (this.#slotsInUse.size > 0) throw new Error(`${this.#slotsInUse.size} slots are in use beside the root`);
@@ -367,14 +443,22 @@ export class SimulatedCoordinator implements Uplink {
   }
 
   async #commit(request: CommitRequest): Promise<void> {
-    const line = await (request.unit.kind === 'train' ? this.#committer.commitTraining(request) : this.#committer.commitEvaluation(request, async () => undefined));
+    const line = await (request.unit.kind === 'train'
+      ? this.#committer.commitTraining(request)
+      : this.#committer.commitEvaluation(request, async () => undefined));
     if (this.isOver) return;
     this.#commits++;
     this.#unit = request.index + 1;
     const { stateHash } = this.#committer;
     this.#snapshotter.consider(this.#position());
     this.#settleUnit(request.unit, 'committed');
-    this.post({ type: 'committed', unit: request.index, stateHash, isSkipped: line.type === 'commit' && isFailedStep(line), stopEarly: false });
+    this.post({
+      type: 'committed',
+      unit: request.index,
+      stateHash,
+      isSkipped: line.type === 'commit' && isFailedStep(line),
+      stopEarly: false,
+    });
   }
 
   #release(step: number, stateHash: string): void {
@@ -389,7 +473,8 @@ export class SimulatedCoordinator implements Uplink {
     if (event.type === 'failed' && lease?.state === 'active') this.#end(lease);
     if (event.type === 'received' && lease?.state === 'active') this.#take(event.lease);
     if (event.type !== 'leave') return;
-    for (const open of this.#leases.values()) if (open.worker === event.worker && open.state === 'active') this.#end(open);
+    for (const open of this.#leases.values())
+      if (open.worker === event.worker && open.state === 'active') this.#end(open);
   }
 
   #settleUnit(unit: Unit, as: 'committed' | 'returned'): void {
@@ -402,9 +487,13 @@ export class SimulatedCoordinator implements Uplink {
 
   #checkAccounts(): void {
     const { granted, committed, returned, outstanding } = this.core.accounts;
-    if (granted !== committed + returned + outstanding) throw new Error(`the accounts do not close: ${JSON.stringify(this.core.accounts)}`);
-    if (granted !== this.#counted.granted) throw new Error(`${granted} leases in the account, ${this.#counted.granted} granted`);
+    if (granted !== committed + returned + outstanding)
+      throw new Error(`the accounts do not close: ${JSON.stringify(this.core.accounts)}`);
+    if (granted !== this.#counted.granted)
+      throw new Error(`${granted} leases in the account, ${this.#counted.granted} granted`);
     if (this.isOver || (committed === this.#counted.committed && returned === this.#counted.returned)) return;
-    throw new Error(`account ${committed} committed, ${returned} returned; seen ${this.#counted.committed}, ${this.#counted.returned}`);
+    throw new Error(
+      `account ${committed} committed, ${returned} returned; seen ${this.#counted.committed}, ${this.#counted.returned}`,
+    );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A worker process in virtual time, with the real replica, fold and block sum. It behaves as the real one does: leases in
- * the order of their coming, each once its weights are there; what it holds survives a lost connection.
+ * A worker process in virtual time, with the real replica, fold and block sum. It behaves as the real one does: leases
+ * in the order of their coming, each once its weights are there; what it holds survives a lost connection.
  */
 import type { Unit } from '../../../coordinator/decide/types.js';
 import { checksumOf } from '../../../shared/protocol/checksum.js';
@@ -31,7 +31,11 @@ export interface Uplink {
   ready(session: Session, step: number, stateHash: string): void;
   heartbeat(session: Session, progress: number): void;
   offer(session: Session, offer: Offer, payload: Uint8Array, computeSeconds: number): void;
-  chunk(session: Session, chunk: Pick<Up<'chunk'>, 'lease' | 'offset' | 'total' | 'checksum'>, payload: Uint8Array): void;
+  chunk(
+    session: Session,
+    chunk: Pick<Up<'chunk'>, 'lease' | 'offset' | 'total' | 'checksum'>,
+    payload: Uint8Array,
+  ): void;
   failed(session: Session, lease: number, teacher?: string): void;
   differs(session: Session, step: number, stateHash: string): void;
   /** The worker's side of the connection is gone. */
@@ -112,7 +116,16 @@ export class SimulatedWorker {
     const to = this.#world.coordinator();
     if (to === null) return clock.in(500, () => this.#connect());
     const connection: Connected = {
-      worker: this, wire: new Wire(clock, random, latencyMs), id: '', to, queue: [], isBusy: false, isHanging: false, isReady: false, readyAt: Infinity, kept: new Map(),
+      worker: this,
+      wire: new Wire(clock, random, latencyMs),
+      id: '',
+      to,
+      queue: [],
+      isBusy: false,
+      isHanging: false,
+      isReady: false,
+      readyAt: Infinity,
+      kept: new Map(),
     };
     this.#connection = connection;
     connection.wire.up(() => to.hello(connection));
@@ -153,7 +166,14 @@ export class SimulatedWorker {
 
   // Frames from the coordinator
 
-  welcome(session: Session, { nonce, step, snapshot }: { nonce: string; step: number; snapshot: { readonly step: number; readonly state: Uint8Array } | null }): void {
+  welcome(
+    session: Session,
+    {
+      nonce,
+      step,
+      snapshot,
+    }: { nonce: string; step: number; snapshot: { readonly step: number; readonly state: Uint8Array } | null },
+  ): void {
     if (snapshot !== null) this.#fold.load(snapshot.state, snapshot.step);
     else if (this.#nonce === null) throw new Error('a welcome without a snapshot for a worker that holds nothing');
     this.#nonce = nonce;
@@ -178,7 +198,8 @@ export class SimulatedWorker {
   }
 
   release(session: Session, message: Down<'release'>): void {
-    if (this.#isDrifting && message.step === this.#fold.step) this.#replica.weights[0] = (this.#replica.weights[0] ?? 0) + 1;
+    if (this.#isDrifting && message.step === this.#fold.step)
+      this.#replica.weights[0] = (this.#replica.weights[0] ?? 0) + 1;
     if (this.#fold.release(message) === 'differs') {
       this.#world.fired('differs');
       const { to } = this.#of(session);
@@ -204,7 +225,9 @@ export class SimulatedWorker {
     const kept = connection.kept.get(id);
     if (kept === undefined || kept.isStalled) return;
     const { bytes } = kept;
-    session.wire.up(() => connection.to.chunk(session, { lease: id, offset: 0, total: bytes.length, checksum: checksumOf(bytes) }, bytes));
+    session.wire.up(() =>
+      connection.to.chunk(session, { lease: id, offset: 0, total: bytes.length, checksum: checksumOf(bytes) }, bytes),
+    );
   }
 
   #of(session: Session): Connected {
@@ -227,32 +250,58 @@ export class SimulatedWorker {
     const connection = this.#of(session);
     connection.queue = connection.queue.filter(({ unit }) => unit.step >= this.#fold.step);
     const [lease] = connection.queue;
-    if (connection.isBusy || connection.isHanging || session.wire.isMute || lease === undefined || lease.unit.step > this.#fold.step) return;
+    if (
+      connection.isBusy ||
+      connection.isHanging ||
+      session.wire.isMute ||
+      lease === undefined ||
+      lease.unit.step > this.#fold.step
+    )
+      return;
     connection.queue.shift();
     const { clock, random } = this.#world;
     const fault = random.next() < this.#plan.chance ? this.#plan.fault : 'none';
     if (fault !== 'none') this.#world.fired(fault);
     if (fault === 'lose') return this.#work(session);
     if (fault === 'drift') this.#isDrifting = true;
-    if (fault === 'flip') this.#replica.weights[0] = (this.#replica.weights[0] ?? 0) + 1 + this.process.length + random.next();
+    if (fault === 'flip')
+      this.#replica.weights[0] = (this.#replica.weights[0] ?? 0) + 1 + this.process.length + random.next();
     connection.isBusy = true;
     const { from, to } = blockRange(lease.block, lease.unit.microBatches);
     const ms = (to - from) * this.#plan.costMs * (0.5 + random.next());
-    for (let done = 1; done <= to - from && fault !== 'hang'; done++) clock.in((ms * done) / (to - from), () => void this.#progress++);
+    for (let done = 1; done <= to - from && fault !== 'hang'; done++)
+      clock.in((ms * done) / (to - from), () => void this.#progress++);
     // The weights are read as they are now, as the real trainer's copy is.
     const computed = this.#compute(lease, fault);
-    clock.in(['die', 'mute', 'hang'].includes(fault) ? ms / 2 : ms, () => this.#computed(connection, lease, { ...computed, fault, ms }));
+    clock.in(['die', 'mute', 'hang'].includes(fault) ? ms / 2 : ms, () =>
+      this.#computed(connection, lease, { ...computed, fault, ms }),
+    );
   }
 
-  #compute({ id, unit, block, dropped }: SimulatedLease, fault: WorkerPlan['fault']): { offer: Offer; bytes: Uint8Array } {
+  #compute(
+    { id, unit, block, dropped }: SimulatedLease,
+    fault: WorkerPlan['fault'],
+  ): { offer: Offer; bytes: Uint8Array } {
     const stateHash = this.#replica.hashState();
     const { slot, sums, moments } = computeBlock(this.#replica, { unit, block, dropped });
     const bytes = slot === null ? new Uint8Array(0) : Uint8Array.from(this.#replica.slotBytes(slot));
     // NaN in every encoding.
-    if (slot !== null && fault === 'poison') bytes.fill(0xff, 0, gradientBytes(this.#world.compression, this.#replica.plan.gradientFloats));
+    if (slot !== null && fault === 'poison')
+      bytes.fill(0xff, 0, gradientBytes(this.#world.compression, this.#replica.plan.gradientFloats));
     const digest = slot === null ? '0'.repeat(16) : this.#digestOf(bytes);
     if (slot !== null && fault === 'corrupt') bytes[5] = (bytes[5] ?? 0) ^ 1;
-    return { offer: { lease: id, step: unit.step, stateHash, bytes: bytes.length, digest, sums: { ...sums }, momentCounts: [...(moments?.counts ?? [])] }, bytes };
+    return {
+      offer: {
+        lease: id,
+        step: unit.step,
+        stateHash,
+        bytes: bytes.length,
+        digest,
+        sums: { ...sums },
+        momentCounts: [...(moments?.counts ?? [])],
+      },
+      bytes,
+    };
   }
 
   #digestOf(bytes: Uint8Array): string {
@@ -262,11 +311,18 @@ export class SimulatedWorker {
 
   /** The first of the lease's teachers that cannot label it. */
   #failingTeacher({ unit, dropped }: SimulatedLease, fault: WorkerPlan['fault']): string | undefined {
-    const broken = this.#world.teachers?.broken.filter(({ fromStep }) => unit.kind === 'train' && unit.step >= fromStep).map(({ teacher }) => teacher) ?? [];
+    const broken =
+      this.#world.teachers?.broken
+        .filter(({ fromStep }) => unit.kind === 'train' && unit.step >= fromStep)
+        .map(({ teacher }) => teacher) ?? [];
     return [...broken, ...(fault === 'teacher' ? ['a'] : [])].find((teacher) => !dropped.includes(teacher));
   }
 
-  #computed(connection: Connected, lease: SimulatedLease, { offer, bytes, fault, ms }: { offer: Offer; bytes: Uint8Array; fault: WorkerPlan['fault']; ms: number }): void {
+  #computed(
+    connection: Connected,
+    lease: SimulatedLease,
+    { offer, bytes, fault, ms }: { offer: Offer; bytes: Uint8Array; fault: WorkerPlan['fault']; ms: number },
+  ): void {
     const { id } = lease;
     connection.isBusy = false;
     if (!connection.wire.isOpen) return;
@@ -275,13 +331,16 @@ export class SimulatedWorker {
     if (fault === 'hang') connection.isHanging = true;
     if (connection.wire.isMute || connection.isHanging) return;
     const teacher = this.#failingTeacher(lease, fault);
-    if (fault === 'fail' || teacher !== undefined) connection.wire.up(() => connection.to.failed(connection, id, fault === 'fail' ? undefined : teacher));
+    if (fault === 'fail' || teacher !== undefined)
+      connection.wire.up(() => connection.to.failed(connection, id, fault === 'fail' ? undefined : teacher));
     else {
       const isInline = this.#world.isInline && fault !== 'stallUpload';
       // Kept in any case: an offer that comes before its step is open is pulled later.
       connection.kept.set(id, { bytes, isStalled: fault === 'stallUpload' });
       for (let times = fault === 'repeat' ? 2 : 1; times > 0; times--) {
-        connection.wire.up(() => connection.to.offer(connection, offer, isInline ? bytes : new Uint8Array(0), ms / 1000));
+        connection.wire.up(() =>
+          connection.to.offer(connection, offer, isInline ? bytes : new Uint8Array(0), ms / 1000),
+        );
       }
     }
     this.#work(connection);

@@ -71,7 +71,14 @@ class Simulation {
     this.#disk.begin(this.#replica);
     this.#last = this.#start();
     const world = {
-      clock: this.#clock, random: this.#random, latencyMs: plan.latencyMs, isInline: plan.isInline, compression: plan.compression, teachers: plan.teachers, coordinator: () => this.#coordinator, fired: (fault: string) => void this.#fired.add(fault),
+      clock: this.#clock,
+      random: this.#random,
+      latencyMs: plan.latencyMs,
+      isInline: plan.isInline,
+      compression: plan.compression,
+      teachers: plan.teachers,
+      coordinator: () => this.#coordinator,
+      fired: (fault: string) => void this.#fired.add(fault),
     };
     this.#workers = plan.workers.map((worker, i) => new SimulatedWorker(`p${i}`, worker, world));
     for (const crash of plan.crashes) this.#clock.in(crash.atMs, () => this.#strike(crash));
@@ -79,10 +86,18 @@ class Simulation {
   }
 
   async run(): Promise<Result> {
-    while (this.#outcome === null && this.#clock.nowMs < giveUpMs && (await this.#clock.advance())) if (this.#bug !== null) throw this.#bug;
+    while (this.#outcome === null && this.#clock.nowMs < giveUpMs && (await this.#clock.advance()))
+      if (this.#bug !== null) throw this.#bug;
     return {
-      outcome: this.#outcome, units: this.#units, compression: this.#plan.compression, lines: this.#disk.lines, fired: this.#fired, mostSlots: this.#mostSlots, endedMs: this.#clock.nowMs,
-      core: this.#last.core, lives: this.#nonces.size,
+      outcome: this.#outcome,
+      units: this.#units,
+      compression: this.#plan.compression,
+      lines: this.#disk.lines,
+      fired: this.#fired,
+      mostSlots: this.#mostSlots,
+      endedMs: this.#clock.nowMs,
+      core: this.#last.core,
+      lives: this.#nonces.size,
     };
   }
 
@@ -94,8 +109,15 @@ class Simulation {
   #start(): SimulatedCoordinator {
     const life = this.#nonces.size + 1;
     const coordinator = new SimulatedCoordinator({
-      plan: this.#plan, units: this.#units, clock: this.#clock, disk: this.#disk, replica: this.#replica, life, nonces: this.#nonces,
-      isRebuilt: this.#isRebuilt, fired: (what) => void this.#fired.add(what),
+      plan: this.#plan,
+      units: this.#units,
+      clock: this.#clock,
+      disk: this.#disk,
+      replica: this.#replica,
+      life,
+      nonces: this.#nonces,
+      isRebuilt: this.#isRebuilt,
+      fired: (what) => void this.#fired.add(what),
       onFinish: (outcome) => this.#onFinish(outcome),
       onFailure: (error) => this.#onFailure(coordinator, error),
     });
@@ -112,7 +134,10 @@ class Simulation {
       this.#end(this.#last, 100);
     } else if (outcome.outcome === 'stopped' && downMs !== null) {
       const coordinator = this.#last;
-      coordinator.takeLastSnapshot().then(() => this.#endStopped(coordinator, downMs), (error: unknown) => this.#onFailure(coordinator, error));
+      coordinator.takeLastSnapshot().then(
+        () => this.#endStopped(coordinator, downMs),
+        (error: unknown) => this.#onFailure(coordinator, error),
+      );
     } else this.#outcome = outcome;
   }
 
@@ -167,7 +192,15 @@ class Simulation {
 function unitsOf({ units }: Plan): Unit[] {
   let [step, sample] = [0, 0];
   return units.map(({ kind, microBatches }) => {
-    const unit: Unit = { kind, ...(kind === 'evaluate' ? { subject: 'student' as const } : {}), step, epoch: 0, from: sample, to: sample + microBatches, microBatches };
+    const unit: Unit = {
+      kind,
+      ...(kind === 'evaluate' ? { subject: 'student' as const } : {}),
+      step,
+      epoch: 0,
+      from: sample,
+      to: sample + microBatches,
+      microBatches,
+    };
     if (kind === 'train') [step, sample] = [step + 1, sample + microBatches];
     return unit;
   });

@@ -11,8 +11,17 @@ export interface ArrayFiles {
 export function arrayFiles(folder: string): ArrayFiles {
   return {
     npy: (name, shape, values) => {
-      const header = Buffer.from(`{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`.padEnd(117) + '\n');
-      writeFileSync(join(folder, name), Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, 118, 0]), header, Buffer.from(Float32Array.from(values).buffer)]));
+      const header = Buffer.from(
+        `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`.padEnd(117) + '\n',
+      );
+      writeFileSync(
+        join(folder, name),
+        Buffer.concat([
+          Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, 118, 0]),
+          header,
+          Buffer.from(Float32Array.from(values).buffer),
+        ]),
+      );
     },
     idx: (name, dims, values) => {
       const body = Buffer.alloc(4 + 4 * dims.length + 4 * values.length);

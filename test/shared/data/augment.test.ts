@@ -17,7 +17,9 @@ function augmented(given: Partial<Augment>, view: number, sample = numbered()): 
 }
 
 const views = fc.integer({ min: 0, max: 100_000 });
-const pixel = (values: Float32Array, y: number, x: number): number[] => [...values.subarray((y * width + x) * channels, (y * width + x + 1) * channels)];
+const pixel = (values: Float32Array, y: number, x: number): number[] => [
+  ...values.subarray((y * width + x) * channels, (y * width + x + 1) * channels),
+];
 const everyPixel = Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width] as const);
 
 describe('a view', () => {
@@ -33,11 +35,15 @@ describe('a view', () => {
   });
 
   it('draws for one operation alike, whatever the others are', () => {
-    fc.assert(fc.property(views, (view) => {
-      const both = augmented({ shift: 2, cutout: 1, fill: -1 }, view);
-      const shifted = augmented({ shift: 2, fill: -1 }, view);
-      expect(everyPixel.filter(([y, x]) => pixel(both, y, x).join() !== pixel(shifted, y, x).join()).length).toBeLessThanOrEqual(1);
-    }));
+    fc.assert(
+      fc.property(views, (view) => {
+        const both = augmented({ shift: 2, cutout: 1, fill: -1 }, view);
+        const shifted = augmented({ shift: 2, fill: -1 }, view);
+        expect(
+          everyPixel.filter(([y, x]) => pixel(both, y, x).join() !== pixel(shifted, y, x).join()).length,
+        ).toBeLessThanOrEqual(1);
+      }),
+    );
   });
 });
 
@@ -46,12 +52,15 @@ describe('shift', () => {
     const seen = new Set<string>();
     for (let view = 0; view < 300; view++) {
       const out = augmented({ shift: 2, fill: -1 }, view);
-      const fits = (down: number, right: number): boolean => everyPixel.every(([y, x]) => {
-        const [fromY, fromX] = [y - down, x - right];
-        const isInside = fromY >= 0 && fromY < height && fromX >= 0 && fromX < width;
-        return pixel(out, y, x).join() === (isInside ? pixel(numbered(), fromY, fromX) : [-1, -1]).join();
-      });
-      const offsets = Array.from({ length: 25 }, (_, i) => [Math.floor(i / 5) - 2, (i % 5) - 2] as const).filter(([down, right]) => fits(down, right));
+      const fits = (down: number, right: number): boolean =>
+        everyPixel.every(([y, x]) => {
+          const [fromY, fromX] = [y - down, x - right];
+          const isInside = fromY >= 0 && fromY < height && fromX >= 0 && fromX < width;
+          return pixel(out, y, x).join() === (isInside ? pixel(numbered(), fromY, fromX) : [-1, -1]).join();
+        });
+      const offsets = Array.from({ length: 25 }, (_, i) => [Math.floor(i / 5) - 2, (i % 5) - 2] as const).filter(
+        ([down, right]) => fits(down, right),
+      );
       expect(offsets).toHaveLength(1);
       seen.add(String(offsets[0]));
     }
@@ -66,7 +75,9 @@ describe('flip', () => {
       const out = augmented({ flip: true }, view);
       if (out.join() === numbered().join()) continue;
       flipped++;
-      expect(everyPixel.every(([y, x]) => pixel(out, y, x).join() === pixel(numbered(), y, width - 1 - x).join())).toBe(true);
+      expect(everyPixel.every(([y, x]) => pixel(out, y, x).join() === pixel(numbered(), y, width - 1 - x).join())).toBe(
+        true,
+      );
     }
     expect(flipped).toBeGreaterThan(150);
     expect(flipped).toBeLessThan(250);
@@ -75,20 +86,25 @@ describe('flip', () => {
 
 describe('crop', () => {
   it('takes a window of the image: a plane stays one, no steeper than before and no flatter than the least share', () => {
-    fc.assert(fc.property(views, (view) => {
-      const plane = Float32Array.from({ length: size }, (_, i) => Math.floor(i / (width * channels)) + 10 * (Math.floor(i / channels) % width));
-      const out = augmented({ crop: 0.4 }, view, plane);
-      const slope = pixel(out, 1, 0)[0] ?? 0;
-      const down = slope - (pixel(out, 0, 0)[0] ?? 0);
-      expect(down).toBeGreaterThan(0.4 - 1e-5);
-      expect(down).toBeLessThan(1 + 1e-5);
-      for (const [y, x] of everyPixel) {
-        const [value = NaN] = pixel(out, y, x);
-        expect(value).toBeCloseTo((pixel(out, 0, 0)[0] ?? 0) + y * down + x * 10 * down, 3);
-      }
-      expect(Math.min(...out)).toBeGreaterThanOrEqual(0);
-      expect(Math.max(...out)).toBeLessThanOrEqual(5 + 40 + 1e-4);
-    }));
+    fc.assert(
+      fc.property(views, (view) => {
+        const plane = Float32Array.from(
+          { length: size },
+          (_, i) => Math.floor(i / (width * channels)) + 10 * (Math.floor(i / channels) % width),
+        );
+        const out = augmented({ crop: 0.4 }, view, plane);
+        const slope = pixel(out, 1, 0)[0] ?? 0;
+        const down = slope - (pixel(out, 0, 0)[0] ?? 0);
+        expect(down).toBeGreaterThan(0.4 - 1e-5);
+        expect(down).toBeLessThan(1 + 1e-5);
+        for (const [y, x] of everyPixel) {
+          const [value = NaN] = pixel(out, y, x);
+          expect(value).toBeCloseTo((pixel(out, 0, 0)[0] ?? 0) + y * down + x * 10 * down, 3);
+        }
+        expect(Math.min(...out)).toBeGreaterThanOrEqual(0);
+        expect(Math.max(...out)).toBeLessThanOrEqual(5 + 40 + 1e-4);
+      }),
+    );
   });
 });
 
@@ -103,7 +119,11 @@ describe('cutout', () => {
       expect(cut.length).toBe(high * wide);
       expect(Math.max(high, wide)).toBeLessThanOrEqual(3);
       areas.add(cut.length);
-      expect(everyPixel.every(([y, x]) => pixel(out, y, x).join() === '-1,-1' || pixel(out, y, x).join() === pixel(numbered(), y, x).join())).toBe(true);
+      expect(
+        everyPixel.every(
+          ([y, x]) => pixel(out, y, x).join() === '-1,-1' || pixel(out, y, x).join() === pixel(numbered(), y, x).join(),
+        ),
+      ).toBe(true);
     }
     expect(areas).toEqual(new Set([4, 6, 9]));
   });

@@ -4,7 +4,12 @@ import type { DataSet } from '../../../shared/data/manifest.js';
 import { epochOrder, groupShards, shardStarts } from '../../../shared/data/sampler.js';
 
 function dataSet(sizes: readonly number[]): DataSet {
-  return { samples: sizes.reduce((sum, size) => sum + size, 0), shape: [1], dtype: 'uint8', shards: sizes.map((samples, i) => ({ sha256: String(i), bytes: samples, samples })) };
+  return {
+    samples: sizes.reduce((sum, size) => sum + size, 0),
+    shape: [1],
+    dtype: 'uint8',
+    shards: sizes.map((samples, i) => ({ sha256: String(i), bytes: samples, samples })),
+  };
 }
 const all = (set: DataSet, seed: number, epoch: number, shuffle = true): number[] => {
   const order = epochOrder(set, seed, epoch, shuffle);

@@ -7,7 +7,12 @@ import { randomStream } from '../../../shared/random.js';
 /** Some memory with kernels and float views at multiples of 64 KiB. */
 function bench(regions = 8) {
   const memory = createMemory(regions * 65536);
-  return { memory, kernels: loadKernels(memory), at: (i: number) => i * 65536, floats: (i: number, n: number) => new Float32Array(memory.buffer, i * 65536, n) };
+  return {
+    memory,
+    kernels: loadKernels(memory),
+    at: (i: number) => i * 65536,
+    floats: (i: number, n: number) => new Float32Array(memory.buffer, i * 65536, n),
+  };
 }
 
 function normals(n: number, seed: number): Float32Array {

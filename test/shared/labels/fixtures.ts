@@ -7,20 +7,41 @@ import { labelSets, type LabelSet, type LabelSource } from '../../../shared/labe
 import { recipeSchema } from '../../../shared/recipe/schema.js';
 
 export const classes = 3;
-export const shards = ['a', 'b'].map((letter, i) => ({ sha256: letter.repeat(64), bytes: 100, samples: i === 0 ? 1500 : 40 }));
+export const shards = ['a', 'b'].map((letter, i) => ({
+  sha256: letter.repeat(64),
+  bytes: 100,
+  samples: i === 0 ? 1500 : 40,
+}));
 
 export function teacherOf(overrides: Partial<TeacherSpec> = {}): TeacherSpec {
   return {
-    name: 'wide', format: 'onnx', weight: 1, temperature: 4, output: 'logits', layout: 'nchw', classes, parameters: 10,
-    files: [{ name: 'wide.onnx', sha256: 'c'.repeat(64), bytes: 9 }], ...overrides,
+    name: 'wide',
+    format: 'onnx',
+    weight: 1,
+    temperature: 4,
+    output: 'logits',
+    layout: 'nchw',
+    classes,
+    parameters: 10,
+    files: [{ name: 'wide.onnx', sha256: 'c'.repeat(64), bytes: 9 }],
+    ...overrides,
   };
 }
 
 /** @param overrides of the recipe */
-export function sourceOf(overrides: Record<string, unknown> = {}, manifest: Partial<LabelSource['manifest']> = {}, teachers = [teacherOf()]): LabelSource {
+export function sourceOf(
+  overrides: Record<string, unknown> = {},
+  manifest: Partial<LabelSource['manifest']> = {},
+  teachers = [teacherOf()],
+): LabelSource {
   const recipe = recipeSchema.parse({
-    student: { builtin: 'mlp' }, losses: { response: { weight: 1, temperature: 4 } }, data: { train: { format: 'npy', inputs: 'x.npy' } },
-    optimizer: { name: 'sgd', learningRate: 0.5 }, batch: { size: 8, micro: 4 }, epochs: 1, ...overrides,
+    student: { builtin: 'mlp' },
+    losses: { response: { weight: 1, temperature: 4 } },
+    data: { train: { format: 'npy', inputs: 'x.npy' } },
+    optimizer: { name: 'sgd', learningRate: 0.5 },
+    batch: { size: 8, micro: 4 },
+    epochs: 1,
+    ...overrides,
   });
   const train = { samples: 1540, shape: [2], dtype: 'float32' as const, shards };
   return { recipe, teachers, manifest: { train, preprocess: null, classes, ...manifest } };

@@ -7,7 +7,10 @@ const classes = 20;
 /** A peaked distribution, as logs. */
 function distribution(seed: number, spread = 3): Float32Array {
   const random = randomStream(['row', seed]);
-  const logits = Array.from({ length: classes }, () => spread * (random.float() + random.float() + random.float() - 1.5));
+  const logits = Array.from(
+    { length: classes },
+    () => spread * (random.float() + random.float() + random.float() - 1.5),
+  );
   const log = Math.log(logits.reduce((sum, u) => sum + Math.exp(u), 0));
   return Float32Array.from(logits, (u) => u - log);
 }
@@ -32,23 +35,30 @@ describe('label precision', () => {
 
   it('keeps float16 numbers within 1/2048 of themselves, logits as they are and distributions normalised', () => {
     const logits = Float32Array.from({ length: classes }, (_, k) => 37 * Math.sin(k));
-    roundTrip({ name: 'float16' }, logits, false).forEach((u, k) => expect(Math.abs(u - (logits[k] ?? 0))).toBeLessThanOrEqual(Math.abs(logits[k] ?? 0) / 2048));
+    roundTrip({ name: 'float16' }, logits, false).forEach((u, k) =>
+      expect(Math.abs(u - (logits[k] ?? 0))).toBeLessThanOrEqual(Math.abs(logits[k] ?? 0) / 2048),
+    );
     expect(mass(roundTrip({ name: 'float16' }, distribution(2)))).toBeCloseTo(1, 6);
   });
 
-  it.each([{ name: 'float32' }, { name: 'float16' }, { name: 'top-k', k: 3 }] as const)('keeps each position of a sequence as a row of its own: %j', (precision) => {
-    const each = [4, 5, 6].map((seed) => distribution(seed));
-    const codec = codecOf(precision, { classes, positions: 3, isDistribution: true });
-    expect(codec.rowBytes).toBe(3 * codecOf(precision, { classes, isDistribution: true }).rowBytes);
-    const rows = codec.open(new ArrayBuffer(8 + 2 * codec.rowBytes), 8, 2);
-    rows.write(1, Float32Array.from(each.flatMap((row) => [...row])), 0);
-    const out = new Float32Array(1 + 3 * classes);
-    rows.read(1, out, 1);
-    each.forEach((row, position) => expect(out.slice(1 + position * classes, 1 + (position + 1) * classes)).toEqual(roundTrip(precision, row)));
-    expect(rows.isSound(1)).toBe(true);
-    rows.write(1, new Float32Array(3 * classes).fill(NaN, 2 * classes), 0);
-    if (precision.name === 'float32') expect(rows.isSound(1)).toBe(false);
-  });
+  it.each([{ name: 'float32' }, { name: 'float16' }, { name: 'top-k', k: 3 }] as const)(
+    'keeps each position of a sequence as a row of its own: %j',
+    (precision) => {
+      const each = [4, 5, 6].map((seed) => distribution(seed));
+      const codec = codecOf(precision, { classes, positions: 3, isDistribution: true });
+      expect(codec.rowBytes).toBe(3 * codecOf(precision, { classes, isDistribution: true }).rowBytes);
+      const rows = codec.open(new ArrayBuffer(8 + 2 * codec.rowBytes), 8, 2);
+      rows.write(1, Float32Array.from(each.flatMap((row) => [...row])), 0);
+      const out = new Float32Array(1 + 3 * classes);
+      rows.read(1, out, 1);
+      each.forEach((row, position) =>
+        expect(out.slice(1 + position * classes, 1 + (position + 1) * classes)).toEqual(roundTrip(precision, row)),
+      );
+      expect(rows.isSound(1)).toBe(true);
+      rows.write(1, new Float32Array(3 * classes).fill(NaN, 2 * classes), 0);
+      if (precision.name === 'float32') expect(rows.isSound(1)).toBe(false);
+    },
+  );
 
   it('keeps the k likeliest classes and shares the rest evenly', () => {
     const row = Float32Array.from([0.5, 0.125, 0.25, 0.0625, 0.0625], Math.log);
@@ -72,7 +82,10 @@ describe('label precision', () => {
       const entropy = -row.reduce((sum, log) => sum + Math.exp(log) * log, 0);
       expect(totalVariation(row, roundTrip({ name: 'float16' }, row))).toBeLessThanOrEqual(entropy / 1024 + 1e-6);
       for (const k of [1, 4, 16]) {
-        const tail = [...row].sort((a, b) => b - a).slice(k).reduce((sum, log) => sum + Math.exp(log), 0);
+        const tail = [...row]
+          .sort((a, b) => b - a)
+          .slice(k)
+          .reduce((sum, log) => sum + Math.exp(log), 0);
         const out = roundTrip({ name: 'top-k', k }, row);
         expect(mass(out)).toBeCloseTo(1, 5);
         expect(totalVariation(row, out)).toBeLessThanOrEqual(tail + entropy / 1024 + 1e-6);
@@ -93,14 +106,28 @@ describe('label precision', () => {
   });
 
   it('knows rows whose bytes mean nothing', () => {
-    const half = codecOf({ name: 'float16' }, { classes: 2, isDistribution: true }).open(Uint16Array.of(0x7c00, 0).buffer, 0, 1);
-    const float = codecOf({ name: 'float32' }, { classes: 1, isDistribution: true }).open(Float32Array.of(Number.NaN).buffer, 0, 1);
-    const top = codecOf({ name: 'top-k', k: 1 }, { classes: 4, isDistribution: true }).open(Uint16Array.of(0, 0, 4, 0).buffer, 0, 1);
+    const half = codecOf({ name: 'float16' }, { classes: 2, isDistribution: true }).open(
+      Uint16Array.of(0x7c00, 0).buffer,
+      0,
+      1,
+    );
+    const float = codecOf({ name: 'float32' }, { classes: 1, isDistribution: true }).open(
+      Float32Array.of(Number.NaN).buffer,
+      0,
+      1,
+    );
+    const top = codecOf({ name: 'top-k', k: 1 }, { classes: 4, isDistribution: true }).open(
+      Uint16Array.of(0, 0, 4, 0).buffer,
+      0,
+      1,
+    );
     expect([half.isSound(0), float.isSound(0), top.isSound(0)]).toEqual([false, false, false]);
   });
 
   it.each([
-    [{ name: 'float32' } as const, 4000], [{ name: 'float16' } as const, 2000], [{ name: 'top-k', k: 16 } as const, 68],
+    [{ name: 'float32' } as const, 4000],
+    [{ name: 'float16' } as const, 2000],
+    [{ name: 'top-k', k: 16 } as const, 68],
   ])('%o of 1,000 classes takes %i bytes a sample, and says so', (precision, bytes) => {
     const form = { classes: 1000, isDistribution: true };
     expect(codecOf(precision, form).rowBytes).toBe(bytes);

@@ -10,7 +10,13 @@ const augmented = { data: { train, augment: { noise: 1, views: 4 } } };
 
 describe('a label set', () => {
   it('has the same key for the same recipe, whatever the student, the optimizer, the seed and the order', () => {
-    const again = sourceOf({ student: { builtin: 'mlp', hidden: [9] }, seed: 8, epochs: 3, optimizer: { name: 'adam', learningRate: 1 }, data: { train: { format: 'npy', inputs: 'y.npy' }, shuffle: false } });
+    const again = sourceOf({
+      student: { builtin: 'mlp', hidden: [9] },
+      seed: 8,
+      epochs: 3,
+      optimizer: { name: 'adam', learningRate: 1 },
+      data: { train: { format: 'npy', inputs: 'y.npy' }, shuffle: false },
+    });
     expect(firstSet(again).key).toBe(firstSet().key);
   });
 
@@ -39,7 +45,9 @@ describe('a label set', () => {
   });
 
   it('misses with another number of teachers a sample, and with another seed where they are drawn', () => {
-    const keys = [{ ensemble: { subset: 1 } }, { ensemble: { subset: 2 } }, { ensemble: { subset: 1 }, seed: 8 }].map((changed) => firstSet(sourceOf(changed)).key);
+    const keys = [{ ensemble: { subset: 1 } }, { ensemble: { subset: 2 } }, { ensemble: { subset: 1 }, seed: 8 }].map(
+      (changed) => firstSet(sourceOf(changed)).key,
+    );
     expect(new Set(keys).size).toBe(3);
   });
 
@@ -47,7 +55,11 @@ describe('a label set', () => {
     const keys = labelSets(sourceOf({ ...augmented, epochs: 9 })).map(({ key }) => key);
     expect(new Set(keys).size).toBe(4);
     expect(firstSet(sourceOf({ data: { train, augment: { noise: 1, views: 2 } } })).key).toBe(keys[0]);
-    for (const changed of [{ ...augmented, seed: 8 }, { data: { train, augment: { noise: 2, views: 4 } } }, { data: { train, augment: { noise: 1, fill: 1, views: 4 } } }]) {
+    for (const changed of [
+      { ...augmented, seed: 8 },
+      { data: { train, augment: { noise: 2, views: 4 } } },
+      { data: { train, augment: { noise: 1, fill: 1, views: 4 } } },
+    ]) {
       expect(keys).not.toContain(firstSet(sourceOf(changed)).key);
     }
   });
@@ -55,12 +67,22 @@ describe('a label set', () => {
   it('is wanted for no more views than there are epochs', () => {
     expect(labelSets(sourceOf({ ...augmented, epochs: 3 })).map(({ view }) => view)).toEqual([0, 1, 2]);
     // 1540 samples in batches of 8: 193 steps an epoch.
-    for (const [steps, views] of [[193, 1], [194, 2], [9000, 4]] as const) expect(labelSets(sourceOf({ ...augmented, epochs: undefined, steps }))).toHaveLength(views);
+    for (const [steps, views] of [
+      [193, 1],
+      [194, 2],
+      [9000, 4],
+    ] as const)
+      expect(labelSets(sourceOf({ ...augmented, epochs: undefined, steps }))).toHaveLength(views);
   });
 
   it('is kept where it can be wanted again: with a fixed number of views, and no mixtures', () => {
     const kept = (augment?: unknown): boolean => areKept(sourceOf({ data: { train, augment } }).recipe);
-    expect([kept(), kept({ noise: 1, views: 2 }), kept({ noise: 1 }), kept({ noise: 1, mixup: 1, views: 2 })]).toEqual([true, true, false, false]);
+    expect([kept(), kept({ noise: 1, views: 2 }), kept({ noise: 1 }), kept({ noise: 1, mixup: 1, views: 2 })]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('has a key of its own for each of two values of k', () => {
@@ -74,7 +96,12 @@ describe('a label set', () => {
   });
 
   it('is named by its kind: mixtures by temperature, teachers by name', () => {
-    const kinds = [{ kind: 'mixture', temperature: 4 }, { kind: 'logits' }, { kind: 'teachers' }, { kind: 'mixture', temperature: 4 }] as const;
+    const kinds = [
+      { kind: 'mixture', temperature: 4 },
+      { kind: 'logits' },
+      { kind: 'teachers' },
+      { kind: 'mixture', temperature: 4 },
+    ] as const;
     expect(labelNames(kinds, [{ name: 'a' }, { name: 'b' }])).toEqual(['T=4', 'logits', 'teacher:a', 'teacher:b']);
     expect(new Set(labelSets(sourceOf(), kinds).map(({ key }) => key)).size).toBe(3);
   });

@@ -47,7 +47,11 @@ describe('the label store', () => {
     await store.save(set, place, blockOf([1]));
     const [file = '', ...others] = filesOf(folder);
     const { createHash } = await import('node:crypto');
-    expect(file).toBe(`${place.name}.1.${createHash('sha256').update(readFileSync(join(folder, set.key, file))).digest('hex')}`);
+    expect(file).toBe(
+      `${place.name}.1.${createHash('sha256')
+        .update(readFileSync(join(folder, set.key, file)))
+        .digest('hex')}`,
+    );
     expect(others).toEqual([]);
   });
 
@@ -88,7 +92,7 @@ describe('the label store', () => {
     expect(filesOf(folder)).toEqual([]);
   });
 
-  it('does not mind a part that a killed process has left, or a stranger\'s file', async () => {
+  it("does not mind a part that a killed process has left, or a stranger's file", async () => {
     const { store, open, folder } = opened();
     mkdirSync(join(folder, set.key));
     writeFileSync(join(folder, set.key, '.0badcafe.part'), 'x');

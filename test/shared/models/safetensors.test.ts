@@ -12,24 +12,41 @@ function fileOf(header: unknown, dataBytes: number, claimed?: number): Uint8Arra
   return file;
 }
 
-const tensor = (from: number, to: number, shape: unknown = [(to - from) / 4], dtype = 'F32'): object => ({ dtype, shape, data_offsets: [from, to] });
+const tensor = (from: number, to: number, shape: unknown = [(to - from) / 4], dtype = 'F32'): object => ({
+  dtype,
+  shape,
+  data_offsets: [from, to],
+});
 
 describe('safetensors', () => {
   it('decodes what it encodes, in order', () => {
     const shapes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 });
     fc.assert(
-      fc.property(fc.dictionary(fc.string({ minLength: 1, maxLength: 20 }).filter((name) => name !== '__metadata__' && name !== '__proto__' && !/^\d+$/.test(name)), shapes), (layout) => {
-        const tensors = new Map<string, NamedTensor>(
-          Object.entries(layout).map(([name, shape]) => [name, { shape, values: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i - 1.5) }]),
-        );
-        const decoded = decodeSafetensors(encodeSafetensors(tensors), 'x');
-        expect([...decoded]).toEqual([...tensors]);
-      }),
+      fc.property(
+        fc.dictionary(
+          fc
+            .string({ minLength: 1, maxLength: 20 })
+            .filter((name) => name !== '__metadata__' && name !== '__proto__' && !/^\d+$/.test(name)),
+          shapes,
+        ),
+        (layout) => {
+          const tensors = new Map<string, NamedTensor>(
+            Object.entries(layout).map(([name, shape]) => [
+              name,
+              { shape, values: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i - 1.5) },
+            ]),
+          );
+          const decoded = decodeSafetensors(encodeSafetensors(tensors), 'x');
+          expect([...decoded]).toEqual([...tensors]);
+        },
+      ),
     );
   });
 
   it('writes the bytes that the format prescribes', () => {
-    const bytes = encodeSafetensors(new Map([['a/kernel', { shape: [1, 2], values: Float32Array.of(1, -2) }]]), { made: 'by hand' });
+    const bytes = encodeSafetensors(new Map([['a/kernel', { shape: [1, 2], values: Float32Array.of(1, -2) }]]), {
+      made: 'by hand',
+    });
     const text = '{"__metadata__":{"made":"by hand"},"a/kernel":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}';
     const headerBytes = Math.ceil(text.length / 8) * 8;
     expect(Number(new DataView(bytes.buffer).getBigUint64(0, true))).toBe(headerBytes);
@@ -38,13 +55,18 @@ describe('safetensors', () => {
   });
 
   it('reads half, brain and double floats', () => {
-    const file = fileOf({ h: tensor(0, 8, [4], 'F16'), b: tensor(8, 12, [2], 'BF16'), d: tensor(12, 20, [1], 'F64') }, 20);
+    const file = fileOf(
+      { h: tensor(0, 8, [4], 'F16'), b: tensor(8, 12, [2], 'BF16'), d: tensor(12, 20, [1], 'F64') },
+      20,
+    );
     const view = new DataView(file.buffer, file.length - 20);
     [0x3c00, 0xc100, 0x0001, 0x7c00].forEach((bits, i) => view.setUint16(2 * i, bits, true));
     [0x3f80, 0xc0a0].forEach((bits, i) => view.setUint16(8 + 2 * i, bits, true));
     view.setFloat64(12, 0.1, true);
     expect([...decodeSafetensors(file, 'x')].map(([name, { values }]) => [name, [...values]])).toEqual([
-      ['h', [1, -2.5, 2 ** -24, Infinity]], ['b', [1, -5]], ['d', [Math.fround(0.1)]],
+      ['h', [1, -2.5, 2 ** -24, Infinity]],
+      ['b', [1, -5]],
+      ['d', [Math.fround(0.1)]],
     ]);
   });
 

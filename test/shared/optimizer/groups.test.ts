@@ -26,7 +26,9 @@ describe('patterns', () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 12 });
     fc.assert(
       fc.property(piece, text, (pattern, candidate) => {
-        expect(globMatches(pattern, candidate)).toBe(new RegExp(`^${pattern.replaceAll('*', '.*')}$`, 's').test(candidate));
+        expect(globMatches(pattern, candidate)).toBe(
+          new RegExp(`^${pattern.replaceAll('*', '.*')}$`, 's').test(candidate),
+        );
       }),
       { numRuns: 2000 },
     );
@@ -37,17 +39,26 @@ describe('parameter groups', () => {
   const sgd = (fields: Record<string, unknown>) => optimizerOf({ name: 'sgd', learningRate: 0.1, ...fields });
   const groupsOf = (fields: Record<string, unknown>) => {
     const { groups, groupOf } = assignGroups(normStudent.weights, sgd(fields));
-    return Object.fromEntries(normStudent.weights.filter(({ kind }) => kind === 'trained').map((spec) => [spec.name, groups[groupOf(spec)]]));
+    return Object.fromEntries(
+      normStudent.weights.filter(({ kind }) => kind === 'trained').map((spec) => [spec.name, groups[groupOf(spec)]]),
+    );
   };
 
   it('without options all weights share one group', () => {
-    expect(assignGroups(normStudent.weights, sgd({ weightDecay: 0.2 })).groups).toEqual([{ learningRateScale: 1, weightDecay: 0.2, frozen: false }]);
+    expect(assignGroups(normStudent.weights, sgd({ weightDecay: 0.2 })).groups).toEqual([
+      { learningRateScale: 1, weightDecay: 0.2, frozen: false },
+    ]);
   });
 
   it('the first match counts, decayExclude beats decay, freeze beats all', () => {
     const found = groupsOf({
-      weightDecay: 0.2, decayExclude: ['*/bias', '*/beta'], freeze: ['conv'],
-      groups: [{ match: ['dense/kernel'], learningRateScale: 0.5, weightDecay: 0.3 }, { match: ['dense', 'conv'], learningRateScale: 2 }],
+      weightDecay: 0.2,
+      decayExclude: ['*/bias', '*/beta'],
+      freeze: ['conv'],
+      groups: [
+        { match: ['dense/kernel'], learningRateScale: 0.5, weightDecay: 0.3 },
+        { match: ['dense', 'conv'], learningRateScale: 2 },
+      ],
     });
     expect(found).toEqual({
       'conv/kernel': { learningRateScale: 0, weightDecay: 0, frozen: true },
@@ -76,7 +87,10 @@ describe('optimizer options that do not fit together', () => {
     [{ name: 'adam', beta1: 1 }, 'optimizer.beta1: 1 is not below 1'],
     [{ name: 'adamw', beta2: 1 }, 'optimizer.beta2: 1 is not below 1'],
     [{ name: 'sgd', schedule: { name: 'step' } }, 'optimizer.schedule: step needs either everySteps or milestones'],
-    [{ name: 'sgd', schedule: { name: 'step', everySteps: 2, milestones: [3] } }, 'optimizer.schedule: step needs either everySteps or milestones'],
+    [
+      { name: 'sgd', schedule: { name: 'step', everySteps: 2, milestones: [3] } },
+      'optimizer.schedule: step needs either everySteps or milestones',
+    ],
   ])('%j is refused', (fields, message) => {
     expect(() => checkOptimizer(optimizerOf({ learningRate: 0.1, ...fields }))).toThrow(message);
   });

@@ -20,11 +20,15 @@ describe('schedules', () => {
   });
 
   it('step decays every so many steps', () => {
-    expect(factors({ name: 'step', everySteps: 3, gamma: 0.5, warmupSteps: 0 }, [0, 2, 3, 5, 6, 9], 10)).toEqual([1, 1, 0.5, 0.5, 0.25, 0.125]);
+    expect(factors({ name: 'step', everySteps: 3, gamma: 0.5, warmupSteps: 0 }, [0, 2, 3, 5, 6, 9], 10)).toEqual([
+      1, 1, 0.5, 0.5, 0.25, 0.125,
+    ]);
   });
 
   it('step decays at each milestone, in whatever order they are written', () => {
-    expect(factors({ name: 'step', milestones: [8, 3], gamma: 0.5, warmupSteps: 0 }, [2, 3, 7, 8, 9], 10)).toEqual([1, 0.5, 0.5, 0.25, 0.25]);
+    expect(factors({ name: 'step', milestones: [8, 3], gamma: 0.5, warmupSteps: 0 }, [2, 3, 7, 8, 9], 10)).toEqual([
+      1, 0.5, 0.5, 0.25, 0.25,
+    ]);
   });
 
   it('cosine falls from the end of the warm-up to its final fraction', () => {
@@ -52,12 +56,23 @@ describe('commit scalars', () => {
 
   it('sgd needs rate, decay and momentum for each group', () => {
     const optimizer = optimizerOf({
-      name: 'sgd', learningRate: 0.5, momentum: 0.9, weightDecay: 0.01, clipNorm: 1, ema: 0.75, schedule: { name: 'step', everySteps: 5, gamma: 0.1 },
-      groups: [{ match: ['dense'], learningRateScale: 2 }], decayExclude: ['*/bias'], freeze: ['norm'],
+      name: 'sgd',
+      learningRate: 0.5,
+      momentum: 0.9,
+      weightDecay: 0.01,
+      clipNorm: 1,
+      ema: 0.75,
+      schedule: { name: 'step', everySteps: 5, gamma: 0.1 },
+      groups: [{ match: ['dense'], learningRateScale: 2 }],
+      decayExclude: ['*/bias'],
+      freeze: ['norm'],
     });
     const scalars = commitScalars(optimizer, planReplica(normStudent, optimizer), position);
     expect(scalarsSchema.parse(scalars)).toEqual({
-      skip: false, update: 3, clip: 1 / 2.000001, ema: 0.25,
+      skip: false,
+      update: 3,
+      clip: 1 / 2.000001,
+      ema: 0.25,
       groups: [
         { learningRate: 0.05, weightDecay: 0.01, momentum: 0.9 },
         {},
@@ -72,7 +87,15 @@ describe('commit scalars', () => {
     const [group = {}] = commitScalars(optimizer, planReplica(normStudent, optimizer), position).groups;
     expect(group['stepSize']).toBeCloseTo(0.01 / 0.875, 15);
     expect(group['inverseRoot']).toBeCloseTo(1 / Math.sqrt(1 - 0.421875), 15);
-    expect(group).toMatchObject({ learningRate: 0.01, weightDecay: 0.1, keep: 1, share1: 0.5, share2: 0.25, beta2: 0.75, epsilon: 1e-8 });
+    expect(group).toMatchObject({
+      learningRate: 0.01,
+      weightDecay: 0.1,
+      keep: 1,
+      share1: 0.5,
+      share2: 0.25,
+      beta2: 0.75,
+      epsilon: 1e-8,
+    });
   });
 
   it('adamw takes its decay from the weights, not into the gradient', () => {

@@ -8,9 +8,19 @@ const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i)
 
 describe('checksumOf', () => {
   it('is 32 bits, and the same wherever the bytes lie, at any length and start', () => {
-    const replica = new Replica(planReplica(studentOf([weightOf('d/kernel', [70_000])]), optimizerOf({ name: 'sgd', learningRate: 1 })), { slots: 1 });
+    const replica = new Replica(
+      planReplica(studentOf([weightOf('d/kernel', [70_000])]), optimizerOf({ name: 'sgd', learningRate: 1 })),
+      { slots: 1 },
+    );
     const slot = replica.slotBytes(0);
-    for (const [at, length] of [[0, 1], [0, 16], [16, 1000], [3, 129], [1024, 4096], [0, 280_000]] as const) {
+    for (const [at, length] of [
+      [0, 1],
+      [0, 16],
+      [16, 1000],
+      [3, 129],
+      [1024, 4096],
+      [0, 280_000],
+    ] as const) {
       const own = bytes(length);
       slot.set(own, at);
       const checksum = checksumOf(own);
@@ -22,7 +32,12 @@ describe('checksumOf', () => {
 
   it('changes with any flipped bit, swapped words, and length', () => {
     const whole = bytes(1000);
-    const seen = new Set([checksumOf(whole), checksumOf(whole.subarray(0, 999)), checksumOf(new Uint8Array(1000)), checksumOf(new Uint8Array(1001))]);
+    const seen = new Set([
+      checksumOf(whole),
+      checksumOf(whole.subarray(0, 999)),
+      checksumOf(new Uint8Array(1000)),
+      checksumOf(new Uint8Array(1001)),
+    ]);
     for (let bit = 0; bit < 8 * whole.length; bit++) {
       const flipped = Uint8Array.from(whole);
       flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));

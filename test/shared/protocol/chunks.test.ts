@@ -8,36 +8,44 @@ function bytes(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 7 + 3) & 0xff);
 }
 
-function chunkAt(whole: Uint8Array, offset: number, length: number): [{ offset: number; total: number; checksum: number }, Uint8Array] {
+function chunkAt(
+  whole: Uint8Array,
+  offset: number,
+  length: number,
+): [{ offset: number; total: number; checksum: number }, Uint8Array] {
   const payload = whole.subarray(offset, offset + length);
   return [{ offset, total: whole.length, checksum: checksumOf(payload) }, payload];
 }
 
 describe('split', () => {
   it('covers every byte once, in order, in pieces of at most the cap', () => {
-    fc.assert(fc.property(fc.nat(5000), fc.integer({ min: 1, max: 700 }), (total, cap) => {
-      let next = 0;
-      for (const { offset, length } of split(total, cap)) {
-        expect(offset).toBe(next);
-        expect(length).toBeGreaterThan(0);
-        expect(length).toBeLessThanOrEqual(cap);
-        next += length;
-      }
-      expect(next).toBe(total);
-    }));
+    fc.assert(
+      fc.property(fc.nat(5000), fc.integer({ min: 1, max: 700 }), (total, cap) => {
+        let next = 0;
+        for (const { offset, length } of split(total, cap)) {
+          expect(offset).toBe(next);
+          expect(length).toBeGreaterThan(0);
+          expect(length).toBeLessThanOrEqual(cap);
+          next += length;
+        }
+        expect(next).toBe(total);
+      }),
+    );
   });
 });
 
 describe('Assembler', () => {
   it('puts together what was split, for any sizes', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 1, max: 500 }), (total, cap) => {
-      const whole = bytes(total);
-      const target = new Uint8Array(total);
-      const assembler = new Assembler(target);
-      const ends = split(total, cap).map(({ offset, length }) => assembler.accept(...chunkAt(whole, offset, length)));
-      expect(ends).toEqual(ends.map((_, i) => i === ends.length - 1));
-      expect(target).toEqual(whole);
-    }));
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 1, max: 500 }), (total, cap) => {
+        const whole = bytes(total);
+        const target = new Uint8Array(total);
+        const assembler = new Assembler(target);
+        const ends = split(total, cap).map(({ offset, length }) => assembler.accept(...chunkAt(whole, offset, length)));
+        expect(ends).toEqual(ends.map((_, i) => i === ends.length - 1));
+        expect(target).toEqual(whole);
+      }),
+    );
   });
 
   const whole = bytes(100);

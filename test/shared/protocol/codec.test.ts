@@ -6,7 +6,14 @@ import { decodeDown, decodeUp, encodeFrame, sendFrame, type Frame } from '../../
 import { limits, type DownMessage, type UpMessage } from '../../../shared/protocol/messages.js';
 
 const envelope = { run: 'r1', generation: 3, step: 7 };
-const heartbeat: UpMessage = { type: 'heartbeat', ...envelope, progress: 12, sentMs: 1.5e12, rssBytes: 1e9, tensors: 40 };
+const heartbeat: UpMessage = {
+  type: 'heartbeat',
+  ...envelope,
+  progress: 12,
+  sentMs: 1.5e12,
+  rssBytes: 1e9,
+  tensors: 40,
+};
 
 function joined(frame: Frame): Uint8Array {
   return frame instanceof Uint8Array ? frame : Buffer.concat(frame);
@@ -27,15 +34,29 @@ function rawFrame(header: Uint8Array, payload = new Uint8Array(0)): Uint8Array {
 describe('frames', () => {
   it('decode to what was encoded, whatever the payload', () => {
     const offers = fc.record({
-      lease: fc.nat(), bytes: fc.nat(), sums: fc.dictionary(fc.string({ maxLength: 20 }).filter((key) => key !== '__proto__'), fc.double({ noNaN: true }).map((x) => x + 0)),
+      lease: fc.nat(),
+      bytes: fc.nat(),
+      sums: fc.dictionary(
+        fc.string({ maxLength: 20 }).filter((key) => key !== '__proto__'),
+        fc.double({ noNaN: true }).map((x) => x + 0),
+      ),
       momentCounts: fc.array(fc.nat(), { maxLength: 10 }),
     });
-    fc.assert(fc.property(offers, fc.uint8Array({ maxLength: 300 }), (fields, payload) => {
-      const message: UpMessage = { type: 'offer', ...envelope, stateHash: 'ab'.repeat(8), digest: '01'.repeat(8), seconds: { student: 0.25 }, ...fields };
-      const decoded = decodeUp(joined(encodeFrame(message, payload)));
-      expect(decoded.message).toEqual(message);
-      expect([...decoded.payload]).toEqual([...payload]);
-    }));
+    fc.assert(
+      fc.property(offers, fc.uint8Array({ maxLength: 300 }), (fields, payload) => {
+        const message: UpMessage = {
+          type: 'offer',
+          ...envelope,
+          stateHash: 'ab'.repeat(8),
+          digest: '01'.repeat(8),
+          seconds: { student: 0.25 },
+          ...fields,
+        };
+        const decoded = decodeUp(joined(encodeFrame(message, payload)));
+        expect(decoded.message).toEqual(message);
+        expect([...decoded.payload]).toEqual([...payload]);
+      }),
+    );
   });
 
   it('keep the payload on a multiple of 8', () => {
@@ -56,11 +77,22 @@ describe('frames', () => {
     const whole = joined(encodeFrame(heartbeat, payload));
     const frame = encodeFrame(heartbeat, payload);
     expect(decodeUp(frame instanceof Uint8Array ? frame : [...frame]).payload.buffer).toBe(payload.buffer);
-    for (const cut of [0, 1, 3, 40, 60000]) expect(Buffer.compare(decodeUp([whole.subarray(0, cut), whole.subarray(cut)]).payload, payload)).toBe(0);
+    for (const cut of [0, 1, 3, 40, 60000])
+      expect(Buffer.compare(decodeUp([whole.subarray(0, cut), whole.subarray(cut)]).payload, payload)).toBe(0);
   });
 
   it('carry sums that are not finite', () => {
-    const message: UpMessage = { type: 'offer', ...envelope, lease: 1, stateHash: 'ab'.repeat(8), digest: '01'.repeat(8), bytes: 0, sums: { response: NaN, x: -Infinity }, momentCounts: [], seconds: {} };
+    const message: UpMessage = {
+      type: 'offer',
+      ...envelope,
+      lease: 1,
+      stateHash: 'ab'.repeat(8),
+      digest: '01'.repeat(8),
+      bytes: 0,
+      sums: { response: NaN, x: -Infinity },
+      momentCounts: [],
+      seconds: {},
+    };
     expect(decodeUp(joined(encodeFrame(message))).message).toEqual(message);
   });
 
@@ -72,7 +104,9 @@ describe('frames', () => {
 
   it('are refused before they are built when a part is too long', () => {
     expect(() => encodeFrame(heartbeat, new Uint8Array(limits.chunkBytes + 1))).toThrow(/payload of 1048577 bytes/);
-    expect(() => encodeFrame({ type: 'failed', ...envelope, lease: 0, microBatch: 0, reason: 'x'.repeat(limits.headerBytes) })).toThrow(/header of/);
+    expect(() =>
+      encodeFrame({ type: 'failed', ...envelope, lease: 0, microBatch: 0, reason: 'x'.repeat(limits.headerBytes) }),
+    ).toThrow(/header of/);
   });
 });
 
@@ -127,19 +161,32 @@ describe('hostile frames', () => {
   });
 
   it('never bring anything but a ProtocolError, whatever the bytes', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-      try {
-        decodeUp(rawFrame(bytes));
-        decodeUp(bytes);
-      } catch (error) {
-        expect(error).toBeInstanceOf(ProtocolError);
-      }
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          decodeUp(rawFrame(bytes));
+          decodeUp(bytes);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ProtocolError);
+        }
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it('cannot reach the prototype of a record', () => {
     const sums = JSON.parse('{"__proto__": 1}') as unknown;
-    const frame = frameOf({ type: 'offer', ...envelope, lease: 1, stateHash: 'ab'.repeat(8), digest: '01'.repeat(8), bytes: 0, sums, momentCounts: [], seconds: {} });
+    const frame = frameOf({
+      type: 'offer',
+      ...envelope,
+      lease: 1,
+      stateHash: 'ab'.repeat(8),
+      digest: '01'.repeat(8),
+      bytes: 0,
+      sums,
+      momentCounts: [],
+      seconds: {},
+    });
     const { message } = decodeUp(frame);
     expect(Object.getPrototypeOf(message.type === 'offer' ? message.sums : null)).toBe(Object.prototype);
     expect(Object.prototype).not.toHaveProperty('polluted');
@@ -150,7 +197,12 @@ describe('sendFrame', () => {
   it('sends head and payload as two fragments of one message and calls back once', () => {
     const sent: [number, boolean][] = [];
     let calls = 0;
-    const socket = { send: (data: Uint8Array, options: { fin: boolean }, done: () => void) => { sent.push([data.length, options.fin]); done(); } };
+    const socket = {
+      send: (data: Uint8Array, options: { fin: boolean }, done: () => void) => {
+        sent.push([data.length, options.fin]);
+        done();
+      },
+    };
     sendFrame(socket, encodeFrame(heartbeat, new Uint8Array(70000)), () => calls++);
     expect(sent.map(([, fin]) => fin)).toEqual([false, true]);
     expect(sent[1]?.[0]).toBe(70000);

@@ -18,11 +18,14 @@ optimizer: { name: adam, learningRate: 0.001 }
 batch: { size: 64 }
 epochs: 2
 `;
-const check = (text: string, set: string[] = []): Promise<void> => checkFiles(readRecipe(text, { file: 'r.yaml', set }), folder);
+const check = (text: string, set: string[] = []): Promise<void> =>
+  checkFiles(readRecipe(text, { file: 'r.yaml', set }), folder);
 
 describe('checkFiles', () => {
   it('names the line of each file that is missing', async () => {
-    await expect(check(recipe('{ model: s.json, weights: w }', '{ format: idx, images: x, labels: y }'))).rejects.toMatchObject({
+    await expect(
+      check(recipe('{ model: s.json, weights: w }', '{ format: idx, images: x, labels: y }')),
+    ).rejects.toMatchObject({
       exitCode: 2,
       message: [
         'r.yaml:1: student.model: s.json given; a file that is there, relative to the recipe, wanted',
@@ -33,13 +36,21 @@ describe('checkFiles', () => {
       ].join('\n'),
     });
   });
-  it('asks for a teacher\'s file of class names', async () => {
+  it("asks for a teacher's file of class names", async () => {
     const set = ['teachers.0.model=m.json', 'teachers.0.classes=names.txt', 'data.classNames=[a, b]'];
-    await expect(check(recipe('{ model: m.json }', '{ format: npy, inputs: set.npz#x, labels: set.npz#y }'), set)).rejects.toMatchObject({
-      exitCode: 2, message: expect.stringMatching(/teachers\.0\.classes: names\.txt given; a file that is there, relative to the recipe, wanted$/),
+    await expect(
+      check(recipe('{ model: m.json }', '{ format: npy, inputs: set.npz#x, labels: set.npz#y }'), set),
+    ).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(
+        /teachers\.0\.classes: names\.txt given; a file that is there, relative to the recipe, wanted$/,
+      ),
     });
   });
-  it.each(['{ format: npy, inputs: set.npz#x, labels: set.npz#y }', '{ format: csv, inputs: p.csv, labels: kind }'])('accepts what is there: %s', async (train) => {
-    await expect(check(recipe('{ model: m.json }', train), ['teachers.0.model=m.json'])).resolves.toBeUndefined();
-  });
+  it.each(['{ format: npy, inputs: set.npz#x, labels: set.npz#y }', '{ format: csv, inputs: p.csv, labels: kind }'])(
+    'accepts what is there: %s',
+    async (train) => {
+      await expect(check(recipe('{ model: m.json }', train), ['teachers.0.model=m.json'])).resolves.toBeUndefined();
+    },
+  );
 });

@@ -7,10 +7,12 @@ describe('a schedule', () => {
 
   it.each([
     ['linear', [2, 2, 4, 6, 10, 10]],
-    ['cosine', [2, 2, 2 + 8 * (1 - Math.cos(Math.PI / 4)) / 2, 6, 10, 10]],
+    ['cosine', [2, 2, 2 + (8 * (1 - Math.cos(Math.PI / 4))) / 2, 6, 10, 10]],
     ['step', [2, 2, 2, 2, 10, 10]],
   ] as const)('that is %s stands still before its start and after its end', (over, expected) => {
-    [0, 4, 6, 8, 12, 100].forEach((step, i) => expect(scheduleAt({ ...at, over }, step, 1000)).toBeCloseTo(expected[i] ?? NaN, 12));
+    [0, 4, 6, 8, 12, 100].forEach((step, i) =>
+      expect(scheduleAt({ ...at, over }, step, 1000)).toBeCloseTo(expected[i] ?? NaN, 12),
+    );
   });
 
   it('takes the rest of the run where it has no steps', () => {
@@ -19,7 +21,10 @@ describe('a schedule', () => {
 });
 
 describe('losses with schedules', () => {
-  const losses = lossSchema.parse({ crossEntropy: { weight: 0.3 }, response: { weight: { from: 1, to: 0 }, temperature: { from: 8, to: 2 } } });
+  const losses = lossSchema.parse({
+    crossEntropy: { weight: 0.3 },
+    response: { weight: { from: 1, to: 0 }, temperature: { from: 8, to: 2 } },
+  });
 
   it('name their numbers in a step, and only those that change', () => {
     expect(scalarsAt(losses, 5, 10)).toEqual({ 'response.weight': 0.5, 'response.temperature': 5 });

@@ -40,7 +40,9 @@ function raise(): never {
 
 function plus(left: Whole, right: Whole): Whole {
   const gradient =
-    left.gradient === null || right.gradient === null ? (left.gradient ?? right.gradient) : left.gradient.map((x, i) => x + (right.gradient?.[i] ?? NaN));
+    left.gradient === null || right.gradient === null
+      ? (left.gradient ?? right.gradient)
+      : left.gradient.map((x, i) => x + (right.gradient?.[i] ?? NaN));
   return { ...mergeContributions(left, right, norms), gradient };
 }
 
@@ -67,7 +69,7 @@ const share = fc.constantFrom(0, 0.3, 0.9, 1);
 const pick = (seed: number, rate: number) => (j: number) => randomStream([seed, 'null', j]).float() < rate;
 
 describe('BlockSum', () => {
-  it('of every M is the tree\'s recursive sum, bit for bit, null gradients included', () => {
+  it("of every M is the tree's recursive sum, bit for bit, null gradients included", () => {
     fc.assert(
       fc.property(size, fc.nat(), share, (m, seed, rate) => {
         const all = microBatches(m, seed, pick(seed, rate));

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { addSums, contributionBytes, mergeContributions, momentsView, readMoments, writeMoments } from '../../../shared/reduction/contribution.js';
+import {
+  addSums,
+  contributionBytes,
+  mergeContributions,
+  momentsView,
+  readMoments,
+  writeMoments,
+} from '../../../shared/reduction/contribution.js';
 import { planReplica } from '../../../shared/replica-plan.js';
 import { normStudent, optimizerOf, studentOf, weightOf } from '../replica/student.js';
 
@@ -8,7 +15,11 @@ const plan = planReplica(normStudent, sgd);
 
 describe('sums', () => {
   it('are added by name; a name that one side lacks passes through', () => {
-    expect(addSums({ samples: 3, 'crossEntropy': 0.25 }, { samples: 2, response: 1.5 })).toEqual({ samples: 5, crossEntropy: 0.25, response: 1.5 });
+    expect(addSums({ samples: 3, crossEntropy: 0.25 }, { samples: 2, response: 1.5 })).toEqual({
+      samples: 5,
+      crossEntropy: 0.25,
+      response: 1.5,
+    });
   });
 
   it('keep a negative zero that nothing was added to', () => {
@@ -49,7 +60,15 @@ describe('contributions', () => {
 
   it('merge with one that has no gradient', () => {
     const left = { hasGradient: false, sums: { samples: 4 }, moments: null };
-    const right = { hasGradient: true, sums: { samples: 3, response: 2 }, moments: { counts: [1, 1], values: new Float64Array(16).fill(2) } };
-    expect(mergeContributions(left, right, plan.norms)).toEqual({ hasGradient: true, sums: { samples: 7, response: 2 }, moments: right.moments });
+    const right = {
+      hasGradient: true,
+      sums: { samples: 3, response: 2 },
+      moments: { counts: [1, 1], values: new Float64Array(16).fill(2) },
+    };
+    expect(mergeContributions(left, right, plan.norms)).toEqual({
+      hasGradient: true,
+      sums: { samples: 7, response: 2 },
+      moments: right.moments,
+    });
   });
 });

@@ -5,7 +5,10 @@ import { momentValues, pool, type PooledMoments } from '../../../shared/reductio
 /** Two-pass moments of columns of values, one layer. */
 function momentsOf(rows: readonly (readonly number[])[]): PooledMoments {
   const channels = rows[0]?.length ?? 0;
-  const mean = Array.from({ length: channels }, (_, c) => rows.reduce((sum, row) => sum + (row[c] ?? 0), 0) / rows.length);
+  const mean = Array.from(
+    { length: channels },
+    (_, c) => rows.reduce((sum, row) => sum + (row[c] ?? 0), 0) / rows.length,
+  );
   const m2 = mean.map((mu, c) => rows.reduce((sum, row) => sum + ((row[c] ?? 0) - mu) ** 2, 0));
   return { counts: [rows.length], values: Float64Array.from([...mean, ...m2]) };
 }
@@ -14,18 +17,26 @@ describe('pooled moments', () => {
   it('two parts worked out by hand', () => {
     const a = { counts: [2], values: Float64Array.of(3, 2) };
     const b = { counts: [3], values: Float64Array.of(8, 6) };
-    expect(pool(a, b, [{ channels: 1 }])).toEqual({ counts: [5], values: Float64Array.of(6, 2 + 6 + (25 * 2 * 3) / 5) });
+    expect(pool(a, b, [{ channels: 1 }])).toEqual({
+      counts: [5],
+      values: Float64Array.of(6, 2 + 6 + (25 * 2 * 3) / 5),
+    });
   });
 
   it('equal the moments of all values at once', () => {
-    const row = fc.tuple(fc.double({ min: -50, max: 50, noNaN: true }), fc.double({ min: 1000, max: 1001, noNaN: true }));
+    const row = fc.tuple(
+      fc.double({ min: -50, max: 50, noNaN: true }),
+      fc.double({ min: 1000, max: 1001, noNaN: true }),
+    );
     const rows = fc.array(row, { minLength: 1, maxLength: 20 });
     fc.assert(
       fc.property(rows, rows, (a, b) => {
         const pooled = pool(momentsOf(a), momentsOf(b), [{ channels: 2 }]);
         const wanted = momentsOf([...a, ...b]);
         expect(pooled?.counts).toEqual(wanted.counts);
-        wanted.values.forEach((value, i) => expect(Math.abs((pooled?.values[i] ?? NaN) - value)).toBeLessThan(1e-9 * (1 + Math.abs(value))));
+        wanted.values.forEach((value, i) =>
+          expect(Math.abs((pooled?.values[i] ?? NaN) - value)).toBeLessThan(1e-9 * (1 + Math.abs(value))),
+        );
       }),
     );
   });
@@ -47,8 +58,13 @@ describe('pooled moments', () => {
 
   it('of two layers that saw nothing stay as the right one had them, never NaN', () => {
     const [a, b] = [Float64Array.of(5, 6), Float64Array.of(7, 8)];
-    expect(pool({ counts: [0], values: a }, { counts: [0], values: b }, [{ channels: 1 }])).toEqual({ counts: [0], values: b });
-    expect(pool({ counts: [3], values: a }, { counts: [0], values: Float64Array.of(NaN, NaN) }, [{ channels: 1 }])).toEqual({ counts: [3], values: a });
+    expect(pool({ counts: [0], values: a }, { counts: [0], values: b }, [{ channels: 1 }])).toEqual({
+      counts: [0],
+      values: b,
+    });
+    expect(
+      pool({ counts: [3], values: a }, { counts: [0], values: Float64Array.of(NaN, NaN) }, [{ channels: 1 }]),
+    ).toEqual({ counts: [3], values: a });
   });
 
   it('leave their parts as they were, and pass null through', () => {

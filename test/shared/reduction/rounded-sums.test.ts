@@ -20,7 +20,9 @@ const optimizer = optimizerOf({ name: 'sgd', learningRate: 0.1 });
 function gradientsOf(m: number, seed: number, rate: number): (Float32Array | null)[] {
   return Array.from({ length: m }, (_, j) => {
     const stream = randomStream([seed, j]);
-    return stream.float() < rate ? null : Float32Array.from({ length: floats }, () => (stream.float() - 0.5) * 10 ** (stream.below(5) - 4));
+    return stream.float() < rate
+      ? null
+      : Float32Array.from({ length: floats }, () => (stream.float() - 0.5) * 10 ** (stream.below(5) - 4));
   });
 }
 
@@ -36,10 +38,12 @@ function treeSum(rounding: Rounding, block: Block, all: readonly (Float32Array |
   return sum === null || other === null ? (sum ?? other) : addRounded(rounding, sum, other, floats);
 }
 
-const replicas = new Map(roundings.map((rounding) => {
-  const plan = planReplica(student, optimizer, rounding);
-  return [rounding, { worker: new Replica(plan, { slots: 8 }), coordinator: new Replica(plan, { slots: 8 }) }];
-}));
+const replicas = new Map(
+  roundings.map((rounding) => {
+    const plan = planReplica(student, optimizer, rounding);
+    return [rounding, { worker: new Replica(plan, { slots: 8 }), coordinator: new Replica(plan, { slots: 8 }) }];
+  }),
+);
 
 function replicasOf(rounding: Rounding): { readonly worker: Replica; readonly coordinator: Replica } {
   const found = replicas.get(rounding);
@@ -50,7 +54,11 @@ function replicasOf(rounding: Rounding): { readonly worker: Replica; readonly co
 /** A worker's part. */
 function blockSum(rounding: Rounding, block: Block, all: readonly (Float32Array | null)[]): Uint8Array | null {
   const { worker } = replicasOf(rounding);
-  const sum = new BlockSum({ slots: Array.from({ length: block.level + 1 }, (_, i) => i), norms: [], addSlots: (into, from) => worker.addSlots(into, from) });
+  const sum = new BlockSum({
+    slots: Array.from({ length: block.level + 1 }, (_, i) => i),
+    norms: [],
+    addSlots: (into, from) => worker.addSlots(into, from),
+  });
   const { from, to } = blockRange(block, all.length);
   for (const gradient of all.slice(from, to)) {
     if (gradient !== null) {
@@ -76,25 +84,38 @@ function addSiblings(rounding: Rounding, left: Uint8Array | null, right: Uint8Ar
 describe.each(roundings)('sums rounded to %s', (rounding) => {
   it('are the same bits for any partition into aligned blocks, whoever sums', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 70 }), fc.nat(), fc.constantFrom(0, 0.3, 0.9, 1), fc.constantFrom(0, 0.4, 1), (m, seed, rate, cutRate) => {
-        const all = gradientsOf(m, seed, rate);
-        const cuts = randomStream([seed, 'cuts']);
-        const partitioned = (block: Block): Uint8Array | null => {
-          if (block.level === 0 || cuts.float() < cutRate) return blockSum(rounding, block, all);
-          const [left, right] = childrenOf(block);
-          return isEmpty(right, m) ? partitioned(left) : addSiblings(rounding, partitioned(left), partitioned(right));
-        };
-        const found = partitioned(rootOf(m));
-        const wanted = treeSum(rounding, rootOf(m), all);
-        expect(found === null ? null : Buffer.from(found).toString('hex')).toBe(wanted === null ? null : Buffer.from(wanted).toString('hex'));
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 70 }),
+        fc.nat(),
+        fc.constantFrom(0, 0.3, 0.9, 1),
+        fc.constantFrom(0, 0.4, 1),
+        (m, seed, rate, cutRate) => {
+          const all = gradientsOf(m, seed, rate);
+          const cuts = randomStream([seed, 'cuts']);
+          const partitioned = (block: Block): Uint8Array | null => {
+            if (block.level === 0 || cuts.float() < cutRate) return blockSum(rounding, block, all);
+            const [left, right] = childrenOf(block);
+            return isEmpty(right, m) ? partitioned(left) : addSiblings(rounding, partitioned(left), partitioned(right));
+          };
+          const found = partitioned(rootOf(m));
+          const wanted = treeSum(rounding, rootOf(m), all);
+          expect(found === null ? null : Buffer.from(found).toString('hex')).toBe(
+            wanted === null ? null : Buffer.from(wanted).toString('hex'),
+          );
+        },
+      ),
       { numRuns: 200 },
     );
   });
 
   it('are others than the exact sum, rounded once: that nodes are rounded would have shown', () => {
     const all = gradientsOf(13, 5, 0);
-    const exact = all.reduce((sum, gradient) => (sum ?? new Float32Array(floats)).map((x, i) => x + (gradient?.[i] ?? NaN)), null);
-    expect([...(treeSum(rounding, rootOf(13), all) ?? [])]).not.toEqual([...encode(rounding, exact ?? new Float32Array(floats))]);
+    const exact = all.reduce(
+      (sum, gradient) => (sum ?? new Float32Array(floats)).map((x, i) => x + (gradient?.[i] ?? NaN)),
+      null,
+    );
+    expect([...(treeSum(rounding, rootOf(13), all) ?? [])]).not.toEqual([
+      ...encode(rounding, exact ?? new Float32Array(floats)),
+    ]);
   });
 });

@@ -33,7 +33,9 @@ export function encode(rounding: Rounding, values: Float32Array): Uint8Array {
       const block = values.subarray(first, first + blockFloats);
       const scale = scaleOf(block);
       view.setFloat32(scaleAt(values.length, first), scale, true);
-      block.forEach((x, i) => view.setInt8(first + i, scale === 0 || scale === Infinity ? 0 : nearestEven(f(x * f(1 / scale)))));
+      block.forEach((x, i) =>
+        view.setInt8(first + i, scale === 0 || scale === Infinity ? 0 : nearestEven(f(x * f(1 / scale)))),
+      );
     }
   }
   return bytes;
@@ -50,7 +52,10 @@ export function decode(rounding: Rounding, bytes: Uint8Array, floats: number): F
 /** A node of the reduction tree. */
 export function addRounded(rounding: Rounding, left: Uint8Array, right: Uint8Array, floats: number): Uint8Array {
   const [a, b] = [decode(rounding, left, floats), decode(rounding, right, floats)];
-  return encode(rounding, a.map((x, i) => x + (b[i] ?? NaN)));
+  return encode(
+    rounding,
+    a.map((x, i) => x + (b[i] ?? NaN)),
+  );
 }
 
 function bf16(x: number): number {

@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { blockRange, childrenOf, covers, isEmpty, microBatchCount, microBatchRange, parentOf, rootOf, siblingOf } from '../../../shared/reduction/tree.js';
+import {
+  blockRange,
+  childrenOf,
+  covers,
+  isEmpty,
+  microBatchCount,
+  microBatchRange,
+  parentOf,
+  rootOf,
+  siblingOf,
+} from '../../../shared/reduction/tree.js';
 
 describe('micro-batches', () => {
   it('cover the global batch once, in order, with sizes that differ by at most one and none above micro', () => {
@@ -25,24 +35,45 @@ describe('micro-batches', () => {
 });
 
 describe('the reduction tree', () => {
-  it.each([[1, 0], [2, 1], [3, 2], [4, 2], [5, 3], [8, 3], [9, 4], [1024, 10]])('of %i micro-batches has its root at level %i', (m, level) => {
+  it.each([
+    [1, 0],
+    [2, 1],
+    [3, 2],
+    [4, 2],
+    [5, 3],
+    [8, 3],
+    [9, 4],
+    [1024, 10],
+  ])('of %i micro-batches has its root at level %i', (m, level) => {
     expect(rootOf(m)).toEqual({ level, index: 0 });
     expect(blockRange(rootOf(m), m)).toEqual({ from: 0, to: m });
   });
 
   it('children split their parent, and know it and each other', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 12 }), fc.nat(500), fc.integer({ min: 1, max: 3000 }), (level, index, m) => {
-        const block = { level, index };
-        const [left, right] = childrenOf(block);
-        expect([parentOf(left), parentOf(right)]).toEqual([block, block]);
-        expect(siblingOf(left)).toEqual(right);
-        expect(siblingOf(right)).toEqual(left);
-        expect([covers(block, left), covers(block, right), covers(left, right), covers(left, block)]).toEqual([true, true, false, false]);
-        const ranges = [block, left, right].map((each) => blockRange(each, m));
-        expect(ranges.map(({ from, to }) => to - from)[0]).toBe(ranges.slice(1).reduce((sum, { from, to }) => sum + to - from, 0));
-        if (isEmpty(left, m)) expect(isEmpty(right, m)).toBe(true);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 12 }),
+        fc.nat(500),
+        fc.integer({ min: 1, max: 3000 }),
+        (level, index, m) => {
+          const block = { level, index };
+          const [left, right] = childrenOf(block);
+          expect([parentOf(left), parentOf(right)]).toEqual([block, block]);
+          expect(siblingOf(left)).toEqual(right);
+          expect(siblingOf(right)).toEqual(left);
+          expect([covers(block, left), covers(block, right), covers(left, right), covers(left, block)]).toEqual([
+            true,
+            true,
+            false,
+            false,
+          ]);
+          const ranges = [block, left, right].map((each) => blockRange(each, m));
+          expect(ranges.map(({ from, to }) => to - from)[0]).toBe(
+            ranges.slice(1).reduce((sum, { from, to }) => sum + to - from, 0),
+          );
+          if (isEmpty(left, m)) expect(isEmpty(right, m)).toBe(true);
+        },
+      ),
     );
   });
 });

@@ -10,9 +10,15 @@ describe('the plan', () => {
 
   it('places trained weights in topology order, each on a 16-byte boundary', () => {
     expect(plan.trained.map(({ spec, offset, size }) => [spec.name, offset, size])).toEqual([
-      ['conv/kernel', 0, 27], ['norm/gamma', 28, 3], ['norm/beta', 32, 3], ['dense/kernel', 36, 15], ['dense/bias', 52, 5],
+      ['conv/kernel', 0, 27],
+      ['norm/gamma', 28, 3],
+      ['norm/beta', 32, 3],
+      ['dense/kernel', 36, 15],
+      ['dense/bias', 52, 5],
     ]);
-    expect(plan.frozen.map(({ spec, offset, size }) => [spec.name, offset, size])).toEqual([['table/embeddings', 0, 10]]);
+    expect(plan.frozen.map(({ spec, offset, size }) => [spec.name, offset, size])).toEqual([
+      ['table/embeddings', 0, 10],
+    ]);
     expect([plan.gradientFloats, plan.frozenFloats, plan.movingFloats]).toEqual([60, 12, 4 + 4 + 8 + 8]);
   });
 
@@ -25,8 +31,13 @@ describe('the plan', () => {
 
   it('keeps all weights in topology order', () => {
     expect(plan.tensors.map(({ spec }) => spec)).toEqual(normStudent.weights);
-    expect(plan.tensors.filter(({ region }) => region === 'moving').map(({ spec, offset }) => [spec.name, offset])).toEqual([
-      ['norm/moving_mean', 0], ['norm/moving_variance', 4], ['last/moving_variance', 16], ['last/moving_mean', 8],
+    expect(
+      plan.tensors.filter(({ region }) => region === 'moving').map(({ spec, offset }) => [spec.name, offset]),
+    ).toEqual([
+      ['norm/moving_mean', 0],
+      ['norm/moving_variance', 4],
+      ['last/moving_variance', 16],
+      ['last/moving_mean', 8],
     ]);
   });
 
@@ -43,8 +54,15 @@ describe('the plan', () => {
 
   it('joins neighbours of one group to one update, and leaves frozen ones out', () => {
     expect(plan.updates).toEqual([{ group: 0, offset: 0, floats: 60 }]);
-    const split = planReplica(normStudent, adam({ weightDecay: 0.1, decayExclude: ['*/bias', 'norm'], freeze: ['conv'] }));
-    expect(split.updates.map(({ offset, floats }) => [offset, floats])).toEqual([[28, 8], [36, 16], [52, 8]]);
+    const split = planReplica(
+      normStudent,
+      adam({ weightDecay: 0.1, decayExclude: ['*/bias', 'norm'], freeze: ['conv'] }),
+    );
+    expect(split.updates.map(({ offset, floats }) => [offset, floats])).toEqual([
+      [28, 8],
+      [36, 16],
+      [52, 8],
+    ]);
     expect(split.updates[0]?.group).toBe(split.updates[2]?.group);
   });
 
@@ -56,10 +74,25 @@ describe('the plan', () => {
 describe('students that are refused', () => {
   const big = (floats: number) => studentOf([weightOf('dense/kernel', [floats])]);
   it.each([
-    ['nothing to train', studentOf([weightOf('table/embeddings', [2], 'frozen')]), adam(), 'student: no weights left to train'],
+    [
+      'nothing to train',
+      studentOf([weightOf('table/embeddings', [2], 'frozen')]),
+      adam(),
+      'student: no weights left to train',
+    ],
     ['all frozen', normStudent, adam({ freeze: ['*'] }), 'student: no weights left to train'],
-    ['too big for one memory', big(220_000_000), adam(), /student needs at least 4400000000 bytes for state and two gradients; a replica holds at most 4294901760/],
-    ['half a norm layer', studentOf([weightOf('d/kernel', [4]), weightOf('n/moving_mean', [4], 'mean')]), adam(), 'student layer n: batch norm without a moving variance'],
+    [
+      'too big for one memory',
+      big(220_000_000),
+      adam(),
+      /student needs at least 4400000000 bytes for state and two gradients; a replica holds at most 4294901760/,
+    ],
+    [
+      'half a norm layer',
+      studentOf([weightOf('d/kernel', [4]), weightOf('n/moving_mean', [4], 'mean')]),
+      adam(),
+      'student layer n: batch norm without a moving variance',
+    ],
   ])('%s', (_, student, optimizer, message) => {
     expect(() => planReplica(student, optimizer)).toThrow(UserError);
     expect(() => planReplica(student, optimizer)).toThrow(message);

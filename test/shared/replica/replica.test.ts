@@ -11,7 +11,9 @@ const f = Math.fround;
 
 function valuesFor(plan: ReplicaPlan, seed = 1): Map<string, Float32Array> {
   const stream = randomStream([seed, 'weights']);
-  return new Map(plan.tensors.map(({ spec, size }) => [spec.name, Float32Array.from({ length: size }, () => stream.float() - 0.5)]));
+  return new Map(
+    plan.tensors.map(({ spec, size }) => [spec.name, Float32Array.from({ length: size }, () => stream.float() - 0.5)]),
+  );
 }
 
 function newReplica(fields: Record<string, unknown> = {}, slots = 3): Replica {
@@ -25,7 +27,8 @@ function newReplica(fields: Record<string, unknown> = {}, slots = 3): Replica {
 function fillSlot(replica: Replica, slot: number, seed: number): void {
   const stream = randomStream([seed, 'gradient']);
   const gradient = replica.slot(slot);
-  for (const { offset, size } of replica.plan.trained) for (let i = 0; i < size; i++) gradient[offset + i] = stream.float() - 0.5;
+  for (const { offset, size } of replica.plan.trained)
+    for (let i = 0; i < size; i++) gradient[offset + i] = stream.float() - 0.5;
 }
 
 function scalarsOf(replica: Replica, update: number, slot = 0) {
@@ -57,8 +60,16 @@ describe('weights of a replica', () => {
   });
 
   it.each([
-    ['missing', (values: Map<string, Float32Array>) => values.delete('dense/bias'), 'weights: no tensor named dense/bias'],
-    ['of another size', (values: Map<string, Float32Array>) => values.set('dense/bias', new Float32Array(4)), 'weights: dense/bias has 4 values, the student needs 5 [5]'],
+    [
+      'missing',
+      (values: Map<string, Float32Array>) => values.delete('dense/bias'),
+      'weights: no tensor named dense/bias',
+    ],
+    [
+      'of another size',
+      (values: Map<string, Float32Array>) => values.set('dense/bias', new Float32Array(4)),
+      'weights: dense/bias has 4 values, the student needs 5 [5]',
+    ],
   ])('%s are refused by name', (_, spoil, message) => {
     const replica = newReplica();
     const values = valuesFor(replica.plan);
@@ -73,7 +84,11 @@ describe('slots', () => {
     const replica = newReplica();
     const state = replica.hashState();
     [0, 1, 2].forEach((slot) => fillSlot(replica, slot, slot));
-    const [a, b, c] = [0, 1, 2].map((slot) => Float32Array.from(replica.slot(slot))) as [Float32Array, Float32Array, Float32Array];
+    const [a, b, c] = [0, 1, 2].map((slot) => Float32Array.from(replica.slot(slot))) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
     replica.addSlots(0, 1);
     expect(Float32Array.from(replica.slot(0))).toEqual(a.map((x, i) => f(x + (b[i] ?? NaN))));
     replica.writeMoments(2, moments);
@@ -107,12 +122,16 @@ describe('slots', () => {
 
   it('count to the norm only what moves', () => {
     const replica = newReplica({ freeze: ['conv', '*/bias'] });
-    for (const { spec, offset, size } of replica.plan.trained) replica.slot(0).fill(spec.name === 'conv/kernel' ? 1e6 : 2, offset, offset + size);
+    for (const { spec, offset, size } of replica.plan.trained)
+      replica.slot(0).fill(spec.name === 'conv/kernel' ? 1e6 : 2, offset, offset + size);
     expect(replica.slotSquares(0)).toBe(4 * (3 + 3 + 15));
   });
 
   it('too many for one memory are refused', () => {
-    const plan = planReplica(studentOf([weightOf('d/kernel', [50_000_000])]), optimizerOf({ name: 'sgd', learningRate: 0.1 }));
+    const plan = planReplica(
+      studentOf([weightOf('d/kernel', [50_000_000])]),
+      optimizerOf({ name: 'sgd', learningRate: 0.1 }),
+    );
     expect(() => new Replica(plan, { slots: 40 })).toThrow(/replica needs 8200065536 bytes/);
   });
 });
@@ -182,20 +201,30 @@ describe('a commit', () => {
     fillSlot(replica, 0, 4);
     replica.apply(scalarsOf(replica, 1), 0, null);
     const weights = replica.readWeights().get('norm/gamma') ?? [];
-    expect([...(replica.readWeights('ema').get('norm/gamma') ?? [])]).toEqual([...start].map((a, i) => f(a + f(f((weights[i] ?? NaN) - a) * 0.25))));
+    expect([...(replica.readWeights('ema').get('norm/gamma') ?? [])]).toEqual(
+      [...start].map((a, i) => f(a + f(f((weights[i] ?? NaN) - a) * 0.25))),
+    );
   });
 
   it('lacking a scalar is a bug, before any weight of its group moves', () => {
     const replica = newReplica();
     const before = replica.hashState();
-    expect(() => replica.apply({ ...scalarsOf(replica, 1), groups: [{}] }, 0, null)).toThrow(/commit without .* for parameter group 0/);
+    expect(() => replica.apply({ ...scalarsOf(replica, 1), groups: [{}] }, 0, null)).toThrow(
+      /commit without .* for parameter group 0/,
+    );
     expect(replica.hashState()).toBe(before);
   });
 });
 
 describe('two replicas', () => {
   const commits = 20;
-  const fields = { name: 'adam', weightDecay: 0.01, clipNorm: 0.5, ema: 0.9, schedule: { name: 'cosine', warmupSteps: 5 } };
+  const fields = {
+    name: 'adam',
+    weightDecay: 0.01,
+    clipNorm: 0.5,
+    ema: 0.9,
+    schedule: { name: 'cosine', warmupSteps: 5 },
+  };
 
   it('that fold the same commits hold the same bits, one of them from a snapshot on', () => {
     const [first, second] = [newReplica(fields), newReplica(fields, 1)];
@@ -236,7 +265,10 @@ describe('two replicas', () => {
   });
 
   it('cannot share a memory that was laid out smaller', () => {
-    const plan = planReplica(studentOf([weightOf('d/kernel', [100_000])]), optimizerOf({ name: 'adam', learningRate: 0.1 }));
+    const plan = planReplica(
+      studentOf([weightOf('d/kernel', [100_000])]),
+      optimizerOf({ name: 'adam', learningRate: 0.1 }),
+    );
     expect(() => new Replica(plan, { slots: 1, memory: newReplica().memory })).toThrow(/another plan/);
   });
 

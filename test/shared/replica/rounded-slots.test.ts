@@ -8,19 +8,39 @@ import { compressions, type Compression } from '../../../shared/reduction/encodi
 import { decode, encode, roundings, type Rounding } from '../reduction/rounding.js';
 import { normStudent, optimizerOf, studentOf, weightOf } from './student.js';
 
-/** Larger than a few windows; parts of it frozen and in groups of their own, cut in the middle of windows and blocks. */
+/**
+ * Larger than a few windows; parts of it frozen and in groups of their own, cut in the middle of windows and blocks.
+ */
 const wide = studentOf([
-  weightOf('a/kernel', [20_001]), weightOf('a/bias', [3]), weightOf('b/kernel', [129, 100]), weightOf('norm/gamma', [5]),
-  weightOf('norm/moving_mean', [5], 'mean', 0.9), weightOf('norm/moving_variance', [5], 'variance', 0.9), weightOf('c/kernel', [40_000]),
+  weightOf('a/kernel', [20_001]),
+  weightOf('a/bias', [3]),
+  weightOf('b/kernel', [129, 100]),
+  weightOf('norm/gamma', [5]),
+  weightOf('norm/moving_mean', [5], 'mean', 0.9),
+  weightOf('norm/moving_variance', [5], 'variance', 0.9),
+  weightOf('c/kernel', [40_000]),
 ]);
 const optimizer = optimizerOf({
-  name: 'adamw', learningRate: 0.1, weightDecay: 0.01, clipNorm: 1, ema: 0.9, freeze: ['b'], groups: [{ match: ['norm'], learningRateScale: 0.5 }],
+  name: 'adamw',
+  learningRate: 0.1,
+  weightDecay: 0.01,
+  clipNorm: 1,
+  ema: 0.9,
+  freeze: ['b'],
+  groups: [{ match: ['norm'], learningRateScale: 0.5 }],
 });
 
 function newReplica(compression: Compression, slots = 2): Replica {
   const replica = new Replica(planReplica(wide, optimizer, compression), { slots });
   const stream = randomStream([1, 'weights']);
-  replica.loadWeights(new Map(replica.plan.tensors.map(({ spec, size }) => [spec.name, Float32Array.from({ length: size }, () => stream.float() - 0.5)])));
+  replica.loadWeights(
+    new Map(
+      replica.plan.tensors.map(({ spec, size }) => [
+        spec.name,
+        Float32Array.from({ length: size }, () => stream.float() - 0.5),
+      ]),
+    ),
+  );
   return replica;
 }
 
@@ -45,7 +65,12 @@ describe.each(roundings)('slots rounded to %s', (rounding) => {
     const [rounded, plain] = [newReplica(rounding), newReplica('none')];
     for (let update = 1; update <= 3; update++) {
       fill(rounding, rounded, plain, update);
-      const scalars = commitScalars(optimizer, plain.plan, { update, step: update - 1, totalSteps: 3, gradientSquares: plain.slotSquares(0) });
+      const scalars = commitScalars(optimizer, plain.plan, {
+        update,
+        step: update - 1,
+        totalSteps: 3,
+        gradientSquares: plain.slotSquares(0),
+      });
       rounded.apply(scalars, 0, moments);
       plain.apply(scalars, 0, moments);
       expect(rounded.hashState()).toBe(plain.hashState());
@@ -82,7 +107,10 @@ describe.each(roundings)('slots rounded to %s', (rounding) => {
 
   it('have fewer bytes, and cannot be seen as float32', () => {
     const replica = newReplica(rounding);
-    expect(replica.slotBytes(0).length / newReplica('none').slotBytes(0).length).toBeCloseTo(rounding === 'bf16' ? 0.5 : 0.258, 3);
+    expect(replica.slotBytes(0).length / newReplica('none').slotBytes(0).length).toBeCloseTo(
+      rounding === 'bf16' ? 0.5 : 0.258,
+      3,
+    );
     expect(() => replica.slot(0)).toThrow(/holds no float32/);
   });
 
@@ -114,19 +142,27 @@ describe('a leaf', () => {
 });
 
 describe('a commit of another encoding', () => {
-  it.each(compressions.flatMap((own) => compressions.map((given) => [given, own] as const)))('%s moves a replica of %s to the bits that it moves its own to', (given, own) => {
-    const [source, target] = [newReplica(given, 1), newReplica(own, 3)];
-    source.leaf(0).set(gradientOf(source.plan.gradientFloats, 3));
-    source.settleLeaf(0);
-    source.writeMoments(0, moments);
-    const scalars = commitScalars(optimizer, source.plan, { update: 1, step: 0, totalSteps: 3, gradientSquares: source.slotSquares(0) });
-    const last = target.slots - 1;
-    target.slotBytes(last, given).set(source.slotBytes(0));
-    expect(target.hashSlot(last, given)).toBe(source.hashSlot(0));
-    source.apply(scalars, 0, source.readMoments(0, moments.counts));
-    target.apply(scalars, last, target.readMoments(last, moments.counts, given), given);
-    expect(target.hashState()).toBe(source.hashState());
-  });
+  it.each(compressions.flatMap((own) => compressions.map((given) => [given, own] as const)))(
+    '%s moves a replica of %s to the bits that it moves its own to',
+    (given, own) => {
+      const [source, target] = [newReplica(given, 1), newReplica(own, 3)];
+      source.leaf(0).set(gradientOf(source.plan.gradientFloats, 3));
+      source.settleLeaf(0);
+      source.writeMoments(0, moments);
+      const scalars = commitScalars(optimizer, source.plan, {
+        update: 1,
+        step: 0,
+        totalSteps: 3,
+        gradientSquares: source.slotSquares(0),
+      });
+      const last = target.slots - 1;
+      target.slotBytes(last, given).set(source.slotBytes(0));
+      expect(target.hashSlot(last, given)).toBe(source.hashSlot(0));
+      source.apply(scalars, 0, source.readMoments(0, moments.counts));
+      target.apply(scalars, last, target.readMoments(last, moments.counts, given), given);
+      expect(target.hashState()).toBe(source.hashState());
+    },
+  );
 
   it('fits the last slot alone, also of the smallest student', () => {
     const plan = planReplica(studentOf([weightOf('d/bias', [1])]), optimizerOf({ name: 'sgd', learningRate: 1 }));
@@ -139,7 +175,11 @@ describe('a commit of another encoding', () => {
 });
 
 describe('bytes of a contribution', () => {
-  it.each([['none', 240], ['bf16', 128], ['int8', 80]] as const)('%s: %i for 60 elements, and the moments', (compression, bytes) => {
+  it.each([
+    ['none', 240],
+    ['bf16', 128],
+    ['int8', 80],
+  ] as const)('%s: %i for 60 elements, and the moments', (compression, bytes) => {
     const plan = planReplica(normStudent, optimizer1, compression);
     expect(contributionBytes(plan)).toBe(bytes + 8 * 2 * (3 + 5));
     expect(contributionBytes(planReplica(normStudent, optimizer1), compression)).toBe(contributionBytes(plan));

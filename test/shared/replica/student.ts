@@ -6,7 +6,12 @@ export function optimizerOf(fields: Record<string, unknown>): OptimizerRecipe {
   return recipeSchema.shape.optimizer.parse(fields);
 }
 
-export function weightOf(name: string, shape: number[], kind: WeightSpec['kind'] = 'trained', momentum?: number): WeightSpec {
+export function weightOf(
+  name: string,
+  shape: number[],
+  kind: WeightSpec['kind'] = 'trained',
+  momentum?: number,
+): WeightSpec {
   const layer = name.slice(0, name.lastIndexOf('/'));
   return { name, layer, shape, kind, ...(momentum === undefined ? {} : { momentum }) };
 }

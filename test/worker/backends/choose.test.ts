@@ -17,16 +17,25 @@ afterEach(() => rmSync(cache, { recursive: true }));
 function note(flavour: Flavour, binding = '4.22.0'): void {
   const folder = nativeFolder(cache, flavour);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, noteFile), JSON.stringify({ flavour, tensorflow: '2.21.0', binding, node: 'v20', wheel: 'a.whl' }));
+  writeFileSync(
+    join(folder, noteFile),
+    JSON.stringify({ flavour, tensorflow: '2.21.0', binding, node: 'v20', wheel: 'a.whl' }),
+  );
 }
 
 describe('the choice of a backend', () => {
   it('takes the CUDA build where there is a GPU, the CPU build where there is none, and either rather than none', () => {
     expect(pickInstalled(cache, false, true)).toBeNull();
     note('cpu');
-    expect([pickInstalled(cache, false, true)?.flavour, pickInstalled(cache, false, false)?.flavour]).toEqual(['cpu', 'cpu']);
+    expect([pickInstalled(cache, false, true)?.flavour, pickInstalled(cache, false, false)?.flavour]).toEqual([
+      'cpu',
+      'cpu',
+    ]);
     note('cuda');
-    expect([pickInstalled(cache, false, true)?.flavour, pickInstalled(cache, false, false)?.flavour]).toEqual(['cuda', 'cpu']);
+    expect([pickInstalled(cache, false, true)?.flavour, pickInstalled(cache, false, false)?.flavour]).toEqual([
+      'cuda',
+      'cpu',
+    ]);
   });
 
   it('takes the CUDA build alone for a GPU that is demanded', () => {
@@ -39,12 +48,21 @@ describe('the choice of a backend', () => {
     expect(findInstalled(cache, 'cpu')).toBeNull();
   });
 
-  it.each(['auto', 'native', 'wasm'] as const)('ends with 79 when a GPU is demanded of %s and there is none', async (wanted) => {
-    await expect(openBackend(wanted, { threads: 1, gpuDemanded: true, cache })).rejects.toMatchObject({ exitCode: 79, message: expect.stringContaining('GPU') });
-  });
+  it.each(['auto', 'native', 'wasm'] as const)(
+    'ends with 79 when a GPU is demanded of %s and there is none',
+    async (wanted) => {
+      await expect(openBackend(wanted, { threads: 1, gpuDemanded: true, cache })).rejects.toMatchObject({
+        exitCode: 79,
+        message: expect.stringContaining('GPU'),
+      });
+    },
+  );
 
   it('ends with 69 when native is wanted and not installed', async () => {
-    await expect(openBackend('native', { threads: 1, gpuDemanded: false, cache })).rejects.toMatchObject({ exitCode: 69, message: expect.stringContaining('backend install') });
+    await expect(openBackend('native', { threads: 1, gpuDemanded: false, cache })).rejects.toMatchObject({
+      exitCode: 69,
+      message: expect.stringContaining('backend install'),
+    });
   });
 
   it('takes wasm under auto where nothing else is installed', async () => {
@@ -59,7 +77,10 @@ describe('the choice of a backend', () => {
     const wishes = { threads: 1, gpuDemanded: false, cache, warn: (line: string) => void warnings.push(line) };
     expect((await openBackend('auto', wishes)).name).toBe('wasm');
     expect(warnings).toEqual([expect.stringMatching(/tfjs 4\.21\.0.*--force; taking wasm$/)]);
-    await expect(openBackend('native', wishes)).rejects.toMatchObject({ exitCode: 69, message: expect.stringContaining('4.21.0') });
+    await expect(openBackend('native', wishes)).rejects.toMatchObject({
+      exitCode: 69,
+      message: expect.stringContaining('4.21.0'),
+    });
   });
 });
 

@@ -11,7 +11,13 @@ describe("the native backend's settings", () => {
   it('make CUDA repeat its bits and share its memory, unless the user says otherwise', () => {
     const env = { TF_CPP_MIN_LOG_LEVEL: '0' };
     setEnvironment(env, 1);
-    expect(env).toMatchObject({ TF_CPP_MIN_LOG_LEVEL: '0', TF_FORCE_GPU_ALLOW_GROWTH: 'true', TF_DETERMINISTIC_OPS: '1', TF_CUDNN_USE_AUTOTUNE: '0', NVIDIA_TF32_OVERRIDE: '0' });
+    expect(env).toMatchObject({
+      TF_CPP_MIN_LOG_LEVEL: '0',
+      TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+      TF_DETERMINISTIC_OPS: '1',
+      TF_CUDNN_USE_AUTOTUNE: '0',
+      NVIDIA_TF32_OVERRIDE: '0',
+    });
   });
 
   it('put back the two functions of util that Node 23 removed, and replace none', () => {

@@ -15,10 +15,27 @@ describe('checkBackend', () => {
   });
 
   it.each([
-    ['native', 'wasm', [], "this worker's backend is native, the recipe wants wasm: start the worker with --backend wasm"],
-    ['wasm', 'native', [saved], "this worker's backend is wasm, the recipe wants native: start the worker with --backend native"],
-    ['wasm', 'auto', [onnx, saved], "this worker's backend is wasm, teacher big is a SavedModel: start the worker with --backend native"],
+    [
+      'native',
+      'wasm',
+      [],
+      "this worker's backend is native, the recipe wants wasm: start the worker with --backend wasm",
+    ],
+    [
+      'wasm',
+      'native',
+      [saved],
+      "this worker's backend is wasm, the recipe wants native: start the worker with --backend native",
+    ],
+    [
+      'wasm',
+      'auto',
+      [onnx, saved],
+      "this worker's backend is wasm, teacher big is a SavedModel: start the worker with --backend native",
+    ],
   ] as const)('refuses %s where %s is wanted of these teachers', (opened, wanted, teachers, message) => {
-    expect(() => checkBackend(opened, { wanted, teachers })).toThrowError(expect.objectContaining({ message, exitCode: 77 }));
+    expect(() => checkBackend(opened, { wanted, teachers })).toThrowError(
+      expect.objectContaining({ message, exitCode: 77 }),
+    );
   });
 });

@@ -18,8 +18,12 @@ describe('diagnostics', () => {
     const logits = Float32Array.from({ length: 60 }, (_, i) => Math.sin(7 * i) * 3);
     const labels = Int32Array.from({ length: 20 }, (_, i) => (i % 7 === 0 ? -1 : i % 3));
     const sum = new Map<number, number>();
-    for (const [from, to] of [[0, 6], [6, 20]] as const) {
-      for (const [bin, gap] of calibrationGaps(logits.subarray(3 * from, 3 * to), labels.subarray(from, to), 3)) sum.set(bin, (sum.get(bin) ?? 0) + gap);
+    for (const [from, to] of [
+      [0, 6],
+      [6, 20],
+    ] as const) {
+      for (const [bin, gap] of calibrationGaps(logits.subarray(3 * from, 3 * to), labels.subarray(from, to), 3))
+        sum.set(bin, (sum.get(bin) ?? 0) + gap);
     }
     const error = [...sum.values()].reduce((total, gap) => total + Math.abs(gap), 0) / 17;
     expect(error).toBeCloseTo(classifierReport(logits, labels, 3).calibrationError, 12);

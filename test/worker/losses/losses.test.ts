@@ -17,7 +17,13 @@ interface Evaluated {
   readonly gradient: number[];
 }
 
-function evaluate(term: 'crossEntropy' | 'response', option: number, z: Float32Array, logP: Float32Array, scale = 1): Evaluated {
+function evaluate(
+  term: 'crossEntropy' | 'response',
+  option: number,
+  z: Float32Array,
+  logP: Float32Array,
+  scale = 1,
+): Evaluated {
   const gradient_BC = new Float64Array(z.length);
   const input = { logits_BC: z, classes, scale, gradient_BC };
   const { values_B } = term === 'response' ? response(input, logP, option) : crossEntropy(input, labels_B, option);
@@ -48,14 +54,26 @@ function softLabels(named: Readonly<Record<string, Float32Array>>): SoftLabels {
 const teacher = noise(rows * classes, 5, 'teacher');
 
 describe('losses', () => {
-  it.each(cases)('$term with option $option equals PyTorch in values and gradients', ({ term, option, values, gradient, logP }) => {
-    const ours = evaluate(term, option, logits_BC, Float32Array.from(logP ?? []));
-    ours.values.forEach((value, i) => expect(Math.abs(value - (values[i] ?? NaN))).toBeLessThan(2e-6 * Math.max(1, Math.abs(value))));
-    ours.gradient.forEach((value, i) => expect(Math.abs(value - (gradient[i] ?? NaN))).toBeLessThan(2e-6 * Math.max(1, option)));
-  });
+  it.each(cases)(
+    '$term with option $option equals PyTorch in values and gradients',
+    ({ term, option, values, gradient, logP }) => {
+      const ours = evaluate(term, option, logits_BC, Float32Array.from(logP ?? []));
+      ours.values.forEach((value, i) =>
+        expect(Math.abs(value - (values[i] ?? NaN))).toBeLessThan(2e-6 * Math.max(1, Math.abs(value))),
+      );
+      ours.gradient.forEach((value, i) =>
+        expect(Math.abs(value - (gradient[i] ?? NaN))).toBeLessThan(2e-6 * Math.max(1, option)),
+      );
+    },
+  );
 
   it('a class that the teacher excludes adds nothing but its own pull', () => {
-    const { values, gradient } = evaluate('response', 2, Float32Array.of(1, 2, 3, 4, 5), Float32Array.of(-Infinity, 0, -Infinity, -Infinity, -Infinity));
+    const { values, gradient } = evaluate(
+      'response',
+      2,
+      Float32Array.of(1, 2, 3, 4, 5),
+      Float32Array.of(-Infinity, 0, -Infinity, -Infinity, -Infinity),
+    );
     const q = logSoftmax([1, 2, 3, 4, 5], 2);
     expect(values[0]).toBeCloseTo(-4 * (q[1] ?? 0), 4);
     expect(gradient[0]).toBeCloseTo(2 * Math.exp(q[0] ?? 0), 6);
@@ -67,7 +85,12 @@ describe('losses', () => {
       const { values, gradient } = evaluate(term, term === 'response' ? 1 : 0, huge, logSoftmax(teacher, 1));
       expect([...values, ...gradient].every(Number.isFinite)).toBe(true);
     }
-    const wrong = evaluate('crossEntropy', 0, Float32Array.from({ length: rows * classes }, (_, i) => (i % classes === 0 ? -1e4 : 1e4)), teacher);
+    const wrong = evaluate(
+      'crossEntropy',
+      0,
+      Float32Array.from({ length: rows * classes }, (_, i) => (i % classes === 0 ? -1e4 : 1e4)),
+      teacher,
+    );
     expect(wrong.values[0]).toBeCloseTo(20000 + Math.log(classes - 1), 1);
   });
 
@@ -89,24 +112,46 @@ describe('the total loss', () => {
   it('is the plain weighted sum of its terms over their divisors', () => {
     const divisors = { crossEntropy: 11, response: 13 };
     const { sums, gradient_BC } = totalLoss(logits_BC, classes, targets, { losses, divisors });
-    const parts = [evaluate('crossEntropy', 0, logits_BC, logP_BC, 0.3 / 11), evaluate('response', 4, logits_BC, logP_BC, 0.7 / 13)];
-    gradient_BC.forEach((value, i) => expect(value).toBe(Math.fround((parts[0]?.gradient[i] ?? 0) + (parts[1]?.gradient[i] ?? 0))));
+    const parts = [
+      evaluate('crossEntropy', 0, logits_BC, logP_BC, 0.3 / 11),
+      evaluate('response', 4, logits_BC, logP_BC, 0.7 / 13),
+    ];
+    gradient_BC.forEach((value, i) =>
+      expect(value).toBe(Math.fround((parts[0]?.gradient[i] ?? 0) + (parts[1]?.gradient[i] ?? 0))),
+    );
     expect(sums.crossEntropy).toBe(parts[0]?.values.reduce((a, b) => a + b, 0));
     expect(sums.response).toBe(parts[1]?.values.reduce((a, b) => a + b, 0));
     expect(sums).toMatchObject({ 'crossEntropy.count': 4, 'response.count': 6, labelled: 4 });
   });
 
   it('counts the labelled samples whose largest logit is the label', () => {
-    const z = Float32Array.from({ length: rows * classes }, (_, i) => (i % classes === labels[Math.floor(i / classes)] && i >= classes ? 1 : 0));
-    expect(totalLoss(z, classes, targets, { losses, divisors: { crossEntropy: 1, response: 1 } }).sums).toMatchObject({ correct: 4, labelled: 4 });
-    expect(totalLoss(z.map((value) => -value), classes, targets, { losses, divisors: { response: 1 } }).sums).toMatchObject({ correct: 1, labelled: 4 });
+    const z = Float32Array.from({ length: rows * classes }, (_, i) =>
+      i % classes === labels[Math.floor(i / classes)] && i >= classes ? 1 : 0,
+    );
+    expect(totalLoss(z, classes, targets, { losses, divisors: { crossEntropy: 1, response: 1 } }).sums).toMatchObject({
+      correct: 4,
+      labelled: 4,
+    });
+    expect(
+      totalLoss(
+        z.map((value) => -value),
+        classes,
+        targets,
+        { losses, divisors: { response: 1 } },
+      ).sums,
+    ).toMatchObject({ correct: 1, labelled: 4 });
   });
 
   it.each([
     ['no label and no soft label', { labels: Int32Array.of(-1, -1), soft: null }, { crossEntropy: 5, response: 5 }, []],
     ['a divisor of 0', { labels: Int32Array.of(0, 1), soft: null }, { crossEntropy: 0 }, []],
     ['labels alone', { labels: Int32Array.of(0, -1), soft: null }, { crossEntropy: 4, response: 5 }, ['crossEntropy']],
-    ['soft labels alone', { labels: Int32Array.of(-1, -1), soft: softLabels({ 'T=4': new Float32Array(2 * classes) }) }, { crossEntropy: 4, response: 5 }, ['response']],
+    [
+      'soft labels alone',
+      { labels: Int32Array.of(-1, -1), soft: softLabels({ 'T=4': new Float32Array(2 * classes) }) },
+      { crossEntropy: 4, response: 5 },
+      ['response'],
+    ],
   ] as const)('has with %s the terms that apply and no others', (_, some, divisors, expected) => {
     expect([...applicableTerms(some, { losses, divisors }).keys()]).toEqual(expected);
   });

@@ -1,6 +1,6 @@
 /**
- * One row for each loss term: what the tests of every term must know of it. A new term without its row does not compile, and
- * one without PyTorch's values (test/reference/losses.py, pair_losses.py) fails.
+ * One row for each loss term: what the tests of every term must know of it. A new term without its row does not
+ * compile, and one without PyTorch's values (test/reference/losses.py, pair_losses.py) fails.
  */
 import type { TermName } from '../../../shared/recipe/loss-schema.js';
 import type { VectorTask } from '../../../shared/recipe/task.js';
@@ -22,7 +22,13 @@ export interface Row {
 }
 
 const onLogits: Row = { on: 'logits', imitates: true, relates: false, isSteady: null, recipe: {} };
-const onPairs = (recipe: Row['recipe'], relates: boolean): Row => ({ on: 'pairs', imitates: true, relates, isSteady: null, recipe });
+const onPairs = (recipe: Row['recipe'], relates: boolean): Row => ({
+  on: 'pairs',
+  imitates: true,
+  relates,
+  isSteady: null,
+  recipe,
+});
 const onExits: Row = { ...onLogits, on: 'exits' };
 
 export const rows: Readonly<Record<TermName, Row>> = {
@@ -38,12 +44,28 @@ export const rows: Readonly<Record<TermName, Row>> = {
   virtualTeacher: { ...onLogits, imitates: false, isSteady: false },
   embedding: onLogits,
   multiLabel: { ...onLogits, isSteady: true },
-  features: onPairs({ pairs: [{ student: 'relu1', teacher: 'wide//2/Relu', adapter: 'conv1x1', batchNorm: true, activation: 'relu' }, { student: 'relu2', teacher: 'deep/logits', adapter: 'dense' }] }, false),
+  features: onPairs(
+    {
+      pairs: [
+        { student: 'relu1', teacher: 'wide//2/Relu', adapter: 'conv1x1', batchNorm: true, activation: 'relu' },
+        { student: 'relu2', teacher: 'deep/logits', adapter: 'dense' },
+      ],
+    },
+    false,
+  ),
   attention: onPairs({ normalize: 'l2', pairs: 'auto' }, false),
   selfDistillation: onPairs({ from: ['relu1'], to: 'logits', distance: 'cosine', adapter: 'dense' }, false),
   exitCrossEntropy: { ...onExits, imitates: false },
   exitResponse: { ...onExits, isSteady: true },
-  relational: onPairs({ pairs: [{ student: 'logits', teacher: 'wide/logits' }, { student: 'flatten', teacher: 'deep/logits' }] }, true),
+  relational: onPairs(
+    {
+      pairs: [
+        { student: 'logits', teacher: 'wide/logits' },
+        { student: 'flatten', teacher: 'deep/logits' },
+      ],
+    },
+    true,
+  ),
   similarity: onPairs({ pairs: [{ student: 'pool1', teacher: 'wide//2/Relu' }] }, true),
   probabilistic: onPairs({ pairs: [{ student: 'flatten', teacher: 'wide//2/Relu' }] }, true),
   selectivity: onPairs({ pairs: 'auto' }, false),

@@ -12,14 +12,26 @@ describe('a canary', () => {
     expect(() => checkCanary('t', Float32Array.from([10, 0.15]), [10, 0])).not.toThrow();
   });
 
-  it.each([[[10, 0.3]], [[10]], [[10, NaN]], [[-10, 0]]])('is refused with what came and what was wanted: %j', (found) => {
-    expect(() => checkCanary('t', Float32Array.from(found), [10, 0])).toThrow(/^teacher t: on a known sample it gives .* wanted, as where the run was prepared$/);
-  });
+  it.each([[[10, 0.3]], [[10]], [[10, NaN]], [[-10, 0]]])(
+    'is refused with what came and what was wanted: %j',
+    (found) => {
+      expect(() => checkCanary('t', Float32Array.from(found), [10, 0])).toThrow(
+        /^teacher t: on a known sample it gives .* wanted, as where the run was prepared$/,
+      );
+    },
+  );
 
   it('may not change in a bit once the teacher is open', () => {
-    const seen = (output: number[], weights: string | null = 'a'): Parameters<typeof checkFrozen>[1] => ({ output: Float32Array.from(output), weights });
+    const seen = (output: number[], weights: string | null = 'a'): Parameters<typeof checkFrozen>[1] => ({
+      output: Float32Array.from(output),
+      weights,
+    });
     expect(() => checkFrozen('t', seen([1, NaN]), seen([1, NaN]))).not.toThrow();
-    expect(() => checkFrozen('t', seen([1 + 2 ** -23]), seen([1]))).toThrow('teacher t: its output for a known sample has changed');
-    expect(() => checkFrozen('t', seen([1], 'b'), seen([1]))).toThrow('teacher t: its weights have changed since it was opened; a frozen model wanted');
+    expect(() => checkFrozen('t', seen([1 + 2 ** -23]), seen([1]))).toThrow(
+      'teacher t: its output for a known sample has changed',
+    );
+    expect(() => checkFrozen('t', seen([1], 'b'), seen([1]))).toThrow(
+      'teacher t: its weights have changed since it was opened; a frozen model wanted',
+    );
   });
 });

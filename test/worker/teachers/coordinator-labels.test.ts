@@ -27,7 +27,16 @@ async function coordinator(folder = temporaryFolder()) {
   const onError = (error: unknown): void => void errors.push(error);
   const labels = LabelDesk.open({ run: runOf(), home: { folder, maxBytes: 1e9 }, warn: () => undefined, onError });
   if (labels === null) throw new Error('no labels');
-  const door = await listen({ host: '127.0.0.1', port: 0, token, labels, find: () => undefined, isReady: () => true, onError, onWorker: () => undefined });
+  const door = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    token,
+    labels,
+    find: () => undefined,
+    isReady: () => true,
+    onError,
+    onWorker: () => undefined,
+  });
   doors.push(door);
   return { labels, door, folder, errors, address: `http://127.0.0.1:${door.port}/labels/` };
 }
@@ -36,9 +45,25 @@ function runOf(): PreparedRun {
   const artifact = { sha256: 'a'.repeat(64), bytes: 1 };
   const { recipe, teachers, manifest } = sourceOf();
   return {
-    recipe: recipeSchema.parse({ ...recipe, student: { builtin: 'mlp' }, optimizer: { name: 'sgd', learningRate: 1 }, epochs: 1 }), teachers, manifest: { ...manifest, eval: null },
-    recipeFolder: '', name: 'labels', recipeDigest: 'b'.repeat(64), student: specOf(1), initialWeights: new Map(), plugins: [], artifacts: new Map(),
-    studentArtifact: artifact, manifestArtifact: artifact, trainLabels: new Int32Array(1540), sampleAt: (_epoch, position) => 1539 - position,
+    recipe: recipeSchema.parse({
+      ...recipe,
+      student: { builtin: 'mlp' },
+      optimizer: { name: 'sgd', learningRate: 1 },
+      epochs: 1,
+    }),
+    teachers,
+    manifest: { ...manifest, eval: null },
+    recipeFolder: '',
+    name: 'labels',
+    recipeDigest: 'b'.repeat(64),
+    student: specOf(1),
+    initialWeights: new Map(),
+    plugins: [],
+    artifacts: new Map(),
+    studentArtifact: artifact,
+    manifestArtifact: artifact,
+    trainLabels: new Int32Array(1540),
+    sampleAt: (_epoch, position) => 1539 - position,
   };
 }
 
@@ -46,7 +71,11 @@ function worker(address: string) {
   const lines: string[] = [];
   const shelf = openShelf(sourceOf(), { home: null, memoryBytes: 1e9, warn: () => undefined });
   if (shelf === null) throw new Error('no shelf');
-  return { shelf, lines, peers: new CoordinatorLabels({ address, token, shelf, warn: (line) => lines.push(line), gatherMs: 1, askMs: 0 }) };
+  return {
+    shelf,
+    lines,
+    peers: new CoordinatorLabels({ address, token, shelf, warn: (line) => lines.push(line), gatherMs: 1, askMs: 0 }),
+  };
 }
 
 async function addAll(shelf: LabelShelf, number: number): Promise<number[]> {
@@ -56,7 +85,10 @@ async function addAll(shelf: LabelShelf, number: number): Promise<number[]> {
   for (const row of all) block.add(row, labelOf(first + row), 0);
   return all;
 }
-const message = (ids: readonly number[], change: (row: Float32Array) => void = () => undefined): Uint8Array<ArrayBuffer> =>
+const message = (
+  ids: readonly number[],
+  change: (row: Float32Array) => void = () => undefined,
+): Uint8Array<ArrayBuffer> =>
   encodeRows(ids, 4 * classes, (i) => {
     const row = labelOf(ids[i] ?? 0);
     change(row);
@@ -69,14 +101,30 @@ interface Put {
   readonly digest?: string;
   readonly token?: string;
 }
-async function put(address: string, { body, key = set.key, digest = contentDigest(body), token: given = token }: Put): Promise<number> {
-  return (await fetch(`${address}${key}`, { method: 'PUT', body, headers: { 'content-digest': digest, authorization: `Bearer ${given}` } })).status;
+async function put(
+  address: string,
+  { body, key = set.key, digest = contentDigest(body), token: given = token }: Put,
+): Promise<number> {
+  return (
+    await fetch(`${address}${key}`, {
+      method: 'PUT',
+      body,
+      headers: { 'content-digest': digest, authorization: `Bearer ${given}` },
+    })
+  ).status;
 }
 
 describe('labels at the coordinator', () => {
   it('are leased to workers that only label until no more are wanted', async () => {
     const { address, labels } = await coordinator();
-    const lease = async (): Promise<unknown> => (await fetch(`${address}lease`, { method: 'POST', body: '{"worker":"one"}', headers: { authorization: `Bearer ${token}` } })).json();
+    const lease = async (): Promise<unknown> =>
+      (
+        await fetch(`${address}lease`, {
+          method: 'POST',
+          body: '{"worker":"one"}',
+          headers: { authorization: `Bearer ${token}` },
+        })
+      ).json();
     expect(await lease()).toMatchObject({ type: 'lease' });
     labels.endLeases();
     expect(await lease()).toEqual({ type: 'done' });
@@ -88,7 +136,13 @@ describe('labels at the coordinator', () => {
     one.peers.offer(0, 2, await addAll(one.shelf, 2));
     await one.peers.close();
     const other = worker(address);
-    await other.peers.ask(0, new Map([[2, [0]], [1, [0]]]));
+    await other.peers.ask(
+      0,
+      new Map([
+        [2, [0]],
+        [1, [0]],
+      ]),
+    );
     expect((await other.shelf.open(0, 2)).bytes).toEqual((await one.shelf.open(0, 2)).bytes);
     expect((await other.shelf.open(0, 1)).count).toBe(0);
     expect(await labels.kept()).toEqual({ kept: 40, samples: 1540, views: 1 });
@@ -130,7 +184,7 @@ describe('labels at the coordinator', () => {
     expect((await shelf.open(0, 2)).count).toBe(0);
   });
 
-  it('that a worker\'s disk has and the coordinator lacks are offered', async () => {
+  it("that a worker's disk has and the coordinator lacks are offered", async () => {
     const { address, labels } = await coordinator();
     const { shelf, peers } = worker(address);
     await addAll(shelf, 2);
@@ -157,9 +211,17 @@ describe('labels at the coordinator', () => {
     expect(errors).toEqual([]);
   });
 
-  it.each([['DELETE', set.key, 405], ['GET', `${set.key}/99`, 404], ['GET', 'nonsense', 404], ['POST', 'nonsense', 404], ['PUT', `${set.key}/1`, 405]])('%s of %s is refused', async (method, path, status) => {
+  it.each([
+    ['DELETE', set.key, 405],
+    ['GET', `${set.key}/99`, 404],
+    ['GET', 'nonsense', 404],
+    ['POST', 'nonsense', 404],
+    ['PUT', `${set.key}/1`, 405],
+  ])('%s of %s is refused', async (method, path, status) => {
     const { address } = await coordinator();
-    expect((await fetch(`${address}${path}`, { method, headers: { authorization: `Bearer ${token}` } })).status).toBe(status);
+    expect((await fetch(`${address}${path}`, { method, headers: { authorization: `Bearer ${token}` } })).status).toBe(
+      status,
+    );
   });
 
   it('are done without where the coordinator is away: nothing fails, nothing is said', async () => {

@@ -11,7 +11,11 @@ const forwards: string[] = [];
 
 vi.mock('../../../worker/teachers/open-teacher.js', () => ({
   openTeacher: async ({ name }: { readonly name: string }): Promise<Teacher> => ({
-    sampleShape: [1], fixedRows: null, parameters: 0, weightsDigest: async () => null, dispose: async () => undefined,
+    sampleShape: [1],
+    fixedRows: null,
+    parameters: 0,
+    weightsDigest: async () => null,
+    dispose: async () => undefined,
     forward: async (inputs) => {
       forwards.push(name);
       return { output: Float32Array.from([...inputs].flatMap((x) => rowsOf.get(name)?.(x) ?? [])), taps: new Map() };
@@ -20,7 +24,15 @@ vi.mock('../../../worker/teachers/open-teacher.js', () => ({
 }));
 
 const spec = (name: string, weight: number): TeacherSpec => ({
-  name, weight, format: 'onnx', temperature: null, output: 'logits', layout: 'nhwc', classes: 2, parameters: 0, files: [{ name, sha256: name.padEnd(64, '0'), bytes: 1 }],
+  name,
+  weight,
+  format: 'onnx',
+  temperature: null,
+  output: 'logits',
+  layout: 'nhwc',
+  classes: 2,
+  parameters: 0,
+  files: [{ name, sha256: name.padEnd(64, '0'), bytes: 1 }],
 });
 const specs = [spec('a', 1), spec('b', 2), spec('c', 5)];
 
@@ -36,14 +48,23 @@ const samples = [0, 1, 2].map((row) => ({ shard: '', row, view: 0, label: row })
 const names = ['T=4', 'logits', 'teacher:c'];
 
 function teach(broken: (x: number) => number[] = (x) => [x, 3]): void {
-  rowsOf.set('a', (x) => [x, 1]).set('b', broken).set('c', (x) => [2 * x, -x]);
+  rowsOf
+    .set('a', (x) => [x, 1])
+    .set('b', broken)
+    .set('c', (x) => [2 * x, -x]);
 }
 
 describe('a teacher that fails', () => {
   it.each<[string, (x: number) => number[], string]>([
     ['gives no number', () => [NaN, 0], 'teacher b: it gives NaN; a finite number wanted'],
     ['gives infinity', () => [0, -Infinity], 'teacher b: it gives -Infinity; a finite number wanted'],
-    ['throws', () => { throw new Error('out of memory\nat some place'); }, 'teacher b: out of memory'],
+    [
+      'throws',
+      () => {
+        throw new Error('out of memory\nat some place');
+      },
+      'teacher b: out of memory',
+    ],
     ['gives too few classes', () => [1], 'teacher b: it gives 1 classes; wanted 2'],
   ])('is named: it %s', async (_what, broken, message) => {
     teach();
@@ -63,11 +84,16 @@ describe('a teacher that fails', () => {
     const learnt = async (): Promise<void> => {
       for (let i = 0; i < 56; i++) await ensemble.softLabels(inputs, 3);
     };
-    await expect(learnt()).rejects.toMatchObject({ teacher: 'b', message: 'teacher b: its output for a known sample has changed since it was opened; a frozen model wanted' });
+    await expect(learnt()).rejects.toMatchObject({
+      teacher: 'b',
+      message: 'teacher b: its output for a known sample has changed since it was opened; a frozen model wanted',
+    });
   });
 
   it('keeps its own words, and its name once', () => {
-    expect(teacherFailure('deep', new Error('teacher deep: its shape is [2]')).message).toBe('teacher deep: its shape is [2]');
+    expect(teacherFailure('deep', new Error('teacher deep: its shape is [2]')).message).toBe(
+      'teacher deep: its shape is [2]',
+    );
     const first = new TeacherFailure('wide', 'it gives NaN');
     expect(teacherFailure('deep', first)).toBe(first);
   });
@@ -88,7 +114,10 @@ describe('an ensemble without a teacher', () => {
 
   it('scales the weights that are left to a sum of 1', async () => {
     teach();
-    const { 0: first = NaN } = (await (await open()).without(['b'], form).labels(['logits'], Float32Array.of(0.5), samples.slice(0, 1))).get('logits') ?? [];
+    const { 0: first = NaN } =
+      (await (await open()).without(['b'], form).labels(['logits'], Float32Array.of(0.5), samples.slice(0, 1))).get(
+        'logits',
+      ) ?? [];
     // a: 0.5, weight 1 of 6; c: 1, weight 5 of 6.
     expect(first).toBeCloseTo(0.5 / 6 + 5 / 6, 6);
   });
@@ -108,6 +137,8 @@ describe('an ensemble without a teacher', () => {
   it('is none where no weight is left', async () => {
     teach();
     const ensemble = await open();
-    expect(() => ensemble.without(['a', 'b', 'c'], form)).toThrow('teachers: without a, b, c no weight is above 0; wanted at least one');
+    expect(() => ensemble.without(['a', 'b', 'c'], form)).toThrow(
+      'teachers: without a, b, c no weight is above 0; wanted at least one',
+    );
   });
 });

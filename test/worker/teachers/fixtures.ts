@@ -23,7 +23,12 @@ interface Reference {
   readonly relu: number[];
   readonly quantizedLogits: number[];
   readonly halfLogits: number[];
-  readonly mixture: { readonly logits: number[][]; readonly weights: number[]; readonly temperatures: number[]; readonly expected: Record<'logits' | 'probabilities', number[]> };
+  readonly mixture: {
+    readonly logits: number[][];
+    readonly weights: number[];
+    readonly temperatures: number[];
+    readonly expected: Record<'logits' | 'probabilities', number[]>;
+  };
 }
 export const reference = JSON.parse(readFileSync(join(referenceFolder, 'teachers.json'), 'utf8')) as Reference;
 
@@ -46,25 +51,47 @@ export function temporaryFolder(): string {
 export function makeLayersModel(classes = reference.classes, inputShape = reference.shape): tf.Sequential {
   const init = tf.initializers.randomNormal({ stddev: 0.7, seed: 5 });
   const model = tf.sequential();
-  model.add(tf.layers.conv2d({ filters: 4, kernelSize: 3, padding: 'same', activation: 'relu', kernelInitializer: init, inputShape }));
-  model.add(tf.layers.batchNormalization({ movingMeanInitializer: tf.initializers.constant({ value: 0.3 }), movingVarianceInitializer: tf.initializers.constant({ value: 2 }) }));
+  model.add(
+    tf.layers.conv2d({
+      filters: 4,
+      kernelSize: 3,
+      padding: 'same',
+      activation: 'relu',
+      kernelInitializer: init,
+      inputShape,
+    }),
+  );
+  model.add(
+    tf.layers.batchNormalization({
+      movingMeanInitializer: tf.initializers.constant({ value: 0.3 }),
+      movingVarianceInitializer: tf.initializers.constant({ value: 2 }),
+    }),
+  );
   model.add(tf.layers.dropout({ rate: 0.5 }));
   model.add(tf.layers.flatten());
   model.add(tf.layers.dense({ units: classes, kernelInitializer: init }));
   return model;
 }
 
-/** Writes FOLDER/model.json and its weights in two files, as tfjs's own converters lay them out. @returns model.json's path */
+/**
+ * Writes FOLDER/model.json and its weights in two files, as tfjs's own converters lay them out. @returns model.json's
+ * path
+ */
 export async function saveLayersModel(model: tf.LayersModel, folder: string): Promise<string> {
   mkdirSync(folder, { recursive: true });
-  await model.save(tf.io.withSaveHandler(async (artifacts) => {
-    const bytes = Buffer.from(artifacts.weightData as ArrayBuffer);
-    writeFileSync(join(folder, 'a.bin'), bytes.subarray(0, 100));
-    writeFileSync(join(folder, 'b.bin'), bytes.subarray(100));
-    const weightsManifest = [{ paths: ['a.bin', 'b.bin'], weights: artifacts.weightSpecs }];
-    writeFileSync(join(folder, 'model.json'), JSON.stringify({ format: 'layers-model', modelTopology: artifacts.modelTopology, weightsManifest }));
-    return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
-  }));
+  await model.save(
+    tf.io.withSaveHandler(async (artifacts) => {
+      const bytes = Buffer.from(artifacts.weightData as ArrayBuffer);
+      writeFileSync(join(folder, 'a.bin'), bytes.subarray(0, 100));
+      writeFileSync(join(folder, 'b.bin'), bytes.subarray(100));
+      const weightsManifest = [{ paths: ['a.bin', 'b.bin'], weights: artifacts.weightSpecs }];
+      writeFileSync(
+        join(folder, 'model.json'),
+        JSON.stringify({ format: 'layers-model', modelTopology: artifacts.modelTopology, weightsManifest }),
+      );
+      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
+    }),
+  );
   return join(folder, 'model.json');
 }
 
@@ -75,7 +102,12 @@ export function saveGraphModel(folder: string): { readonly path: string; readonl
   const kernel = Float32Array.from({ length: size * reference.classes }, (_, i) => Math.sin(i));
   const shape = Int32Array.from([-1, size]);
   const dim = (sizes: number[]) => ({ shape: { dim: sizes.map((one) => ({ size: String(one) })) } });
-  const node = (name: string, op: string, input: string[], attr: object) => ({ name, op, input, attr: { T: { type: 'DT_FLOAT' }, dtype: { type: 'DT_FLOAT' }, ...attr } });
+  const node = (name: string, op: string, input: string[], attr: object) => ({
+    name,
+    op,
+    input,
+    attr: { T: { type: 'DT_FLOAT' }, dtype: { type: 'DT_FLOAT' }, ...attr },
+  });
   const modelTopology = {
     node: [
       node('images', 'Placeholder', [], { shape: dim([-1, ...reference.shape]) }),
@@ -87,9 +119,15 @@ export function saveGraphModel(folder: string): { readonly path: string; readonl
     ],
     versions: { producer: 1 },
   };
-  const weights = [{ name: 'W', shape: [size, reference.classes], dtype: 'float32' }, { name: 'flat_shape', shape: [2], dtype: 'int32' }];
+  const weights = [
+    { name: 'W', shape: [size, reference.classes], dtype: 'float32' },
+    { name: 'flat_shape', shape: [2], dtype: 'int32' },
+  ];
   writeFileSync(join(folder, 'w.bin'), Buffer.concat([Buffer.from(kernel.buffer), Buffer.from(shape.buffer)]));
-  writeFileSync(join(folder, 'model.json'), JSON.stringify({ format: 'graph-model', modelTopology, weightsManifest: [{ paths: ['w.bin'], weights }] }));
+  writeFileSync(
+    join(folder, 'model.json'),
+    JSON.stringify({ format: 'graph-model', modelTopology, weightsManifest: [{ paths: ['w.bin'], weights }] }),
+  );
   return { path: join(folder, 'model.json'), kernel };
 }
 
@@ -99,14 +137,29 @@ export interface SpecAndFiles {
 }
 
 /** A teacher's spec for files that lie in one folder. */
-export function describeTeacher(paths: readonly string[], fields: Partial<TeacherSpec> & Pick<TeacherSpec, 'format'>): SpecAndFiles {
+export function describeTeacher(
+  paths: readonly string[],
+  fields: Partial<TeacherSpec> & Pick<TeacherSpec, 'format'>,
+): SpecAndFiles {
   const files = paths.map((path) => {
     const bytes = readFileSync(path);
-    return { name: path.slice(dirname(path).length + 1), sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length, path };
+    return {
+      name: path.slice(dirname(path).length + 1),
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      bytes: bytes.length,
+      path,
+    };
   });
   const spec: TeacherSpec = {
-    name: 'tiny', weight: 1, temperature: 4, output: 'logits', layout: 'nhwc', classes: reference.classes, parameters: 0,
-    files: files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })), ...fields,
+    name: 'tiny',
+    weight: 1,
+    temperature: 4,
+    output: 'logits',
+    layout: 'nhwc',
+    classes: reference.classes,
+    parameters: 0,
+    files: files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
+    ...fields,
   };
   return { spec, files: new Map(files.map((file) => [file.sha256, file.path])) };
 }

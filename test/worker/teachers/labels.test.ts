@@ -22,14 +22,23 @@ class FakeEnsemble {
   readonly asked: number[][] = [];
   readonly views: SampleView[] = [];
 
-  async labels(names: readonly string[], inputs: Float32Array, views: readonly SampleView[]): Promise<Map<string, Float32Array>> {
+  async labels(
+    names: readonly string[],
+    inputs: Float32Array,
+    views: readonly SampleView[],
+  ): Promise<Map<string, Float32Array>> {
     const ids = views.map((_, i) => inputs[2 * i] ?? 0);
     this.asked.push(ids);
     this.views.push(...views);
-    return new Map(names.map((name, n) => [name, Float32Array.from(ids.flatMap((id) => [...labelOf(id + 10_000 * n)]))]));
+    return new Map(
+      names.map((name, n) => [name, Float32Array.from(ids.flatMap((id) => [...labelOf(id + 10_000 * n)]))]),
+    );
   }
 }
-const samples = (...ids: number[]): { inputs: Float32Array; labels: Int32Array } => ({ inputs: Float32Array.from(ids.flatMap((id) => [id, id / 10])), labels: Int32Array.from(ids, (id) => id % 3) });
+const samples = (...ids: number[]): { inputs: Float32Array; labels: Int32Array } => ({
+  inputs: Float32Array.from(ids.flatMap((id) => [id, id / 10])),
+  labels: Int32Array.from(ids, (id) => id % 3),
+});
 const mixture = [{ kind: 'mixture', temperature: 4 }] as const;
 
 function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null) {
@@ -37,7 +46,8 @@ function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null)
   const lines: string[] = [];
   const labels = openRunLabels({ source, ensemble: async () => ensemble, home, warn: (line) => lines.push(line) });
   if (labels === null) throw new Error('no labels');
-  const get = async (...ids: number[]): Promise<Float32Array | undefined> => (await labels.get(Uint32Array.from(ids), samples(...ids), 0, mixture)).get('T=4');
+  const get = async (...ids: number[]): Promise<Float32Array | undefined> =>
+    (await labels.get(Uint32Array.from(ids), samples(...ids), 0, mixture)).get('T=4');
   return { ensemble, labels, get, lines };
 }
 /** Two shards, or more. */
@@ -73,13 +83,20 @@ describe('labels', () => {
   });
 
   it('are computed always for views of which there is no fixed number', async () => {
-    const { ensemble, labels } = opened(sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1 } } }), homeOf());
-    for (const view of [0, 7]) expect((await labels.get(Uint32Array.of(1), samples(1), view, mixture)).get('T=4')).toEqual(expected(1));
+    const { ensemble, labels } = opened(
+      sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1 } } }),
+      homeOf(),
+    );
+    for (const view of [0, 7])
+      expect((await labels.get(Uint32Array.of(1), samples(1), view, mixture)).get('T=4')).toEqual(expected(1));
     expect(ensemble.asked).toEqual([[1], [1]]);
   });
 
   it('are kept for each view apart', async () => {
-    const { ensemble, labels } = opened(sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 2 } }, epochs: 4 }), homeOf());
+    const { ensemble, labels } = opened(
+      sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 2 } }, epochs: 4 }),
+      homeOf(),
+    );
     for (const view of [0, 1, 0, 1]) await labels.get(Uint32Array.of(1), samples(1), view, mixture);
     expect(ensemble.asked).toEqual([[1], [1]]);
   });
@@ -105,20 +122,23 @@ describe('labels', () => {
     expect(readdirSync(home.folder)).toHaveLength(1);
   });
 
-  it.each(['float32', 'float16', 'top-k'])('of precision %s have the same bits live, new, kept in memory and read from the disk', async (precision) => {
-    const of = (cache: boolean): LabelSource => sourceOf({ labels: { precision, k: 2, cache } });
-    const home = homeOf();
-    const first = opened(of(true), home);
-    const live = await opened(of(false)).get(7, 8, 1539);
-    const fresh = await first.get(7, 8, 1539);
-    const again = await first.get(7, 8, 1539);
-    await first.labels.close();
-    const second = opened(of(true), home);
-    const read = await second.get(7, 8, 1539);
-    expect(second.ensemble.asked).toEqual([]);
-    expect([fresh, again, read]).toEqual([live, live, live]);
-    if (precision !== 'float32') expect(live).not.toEqual(expected(7, 8, 1539));
-  });
+  it.each(['float32', 'float16', 'top-k'])(
+    'of precision %s have the same bits live, new, kept in memory and read from the disk',
+    async (precision) => {
+      const of = (cache: boolean): LabelSource => sourceOf({ labels: { precision, k: 2, cache } });
+      const home = homeOf();
+      const first = opened(of(true), home);
+      const live = await opened(of(false)).get(7, 8, 1539);
+      const fresh = await first.get(7, 8, 1539);
+      const again = await first.get(7, 8, 1539);
+      await first.labels.close();
+      const second = opened(of(true), home);
+      const read = await second.get(7, 8, 1539);
+      expect(second.ensemble.asked).toEqual([]);
+      expect([fresh, again, read]).toEqual([live, live, live]);
+      if (precision !== 'float32') expect(live).not.toEqual(expected(7, 8, 1539));
+    },
+  );
 
   it('of several kinds come from one forward, and are kept apart', async () => {
     const ensemble = new FakeEnsemble();
@@ -126,8 +146,18 @@ describe('labels', () => {
     const kinds = [...mixture, { kind: 'logits' }, { kind: 'teachers' }] as const;
     const { labelSets, BlockPlan } = await import('../../../shared/labels/sets.js');
     const { LabelShelf } = await import('../../../shared/labels/shelf.js');
-    const shelf = new LabelShelf({ sets: labelSets(source, kinds), plan: new BlockPlan(source.manifest.train, 12), store: null, maxBytes: 1e9 });
-    const labels = new Labels({ compute: (...asked) => ensemble.labels(...asked), teachers: source.teachers, shelf, cache: true });
+    const shelf = new LabelShelf({
+      sets: labelSets(source, kinds),
+      plan: new BlockPlan(source.manifest.train, 12),
+      store: null,
+      maxBytes: 1e9,
+    });
+    const labels = new Labels({
+      compute: (...asked) => ensemble.labels(...asked),
+      teachers: source.teachers,
+      shelf,
+      cache: true,
+    });
     const ask = () => labels.get(Uint32Array.of(4), samples(4), 0, kinds);
     const first = await ask();
     expect([...first.keys()]).toEqual(['T=4', 'logits', 'teacher:wide']);
@@ -136,17 +166,31 @@ describe('labels', () => {
     expect(ensemble.asked).toEqual([[4]]);
   });
 
-  it.each([true, false])('are of a sample by its place in its shard, its view and its label (cache: %s)', async (cache) => {
-    const { ensemble, labels } = opened(sourceOf({ labels: { cache }, data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 8 } }, epochs: 9 }));
-    await labels.get(Uint32Array.of(7, 1100, 1539), samples(7, 1100, 1539), 5, mixture);
-    expect(ensemble.views).toEqual([7, 1100, 1539].map((id) => ({ ...placeOf(id), view: 5, label: id % 3 })));
-  });
+  it.each([true, false])(
+    'are of a sample by its place in its shard, its view and its label (cache: %s)',
+    async (cache) => {
+      const { ensemble, labels } = opened(
+        sourceOf({
+          labels: { cache },
+          data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 8 } },
+          epochs: 9,
+        }),
+      );
+      await labels.get(Uint32Array.of(7, 1100, 1539), samples(7, 1100, 1539), 5, mixture);
+      expect(ensemble.views).toEqual([7, 1100, 1539].map((id) => ({ ...placeOf(id), view: 5, label: id % 3 })));
+    },
+  );
 
   it('that are not finite are given as they are and not kept', async () => {
     const { labels, ensemble } = opened();
     ensemble.labels = async (names, _inputs, { length: rows }) => {
       ensemble.asked.push([rows]);
-      return new Map(names.map((name) => [name, Float32Array.from({ length: rows * classes }, (_, i) => (i === 0 ? Number.NaN : -1))]));
+      return new Map(
+        names.map((name) => [
+          name,
+          Float32Array.from({ length: rows * classes }, (_, i) => (i === 0 ? Number.NaN : -1)),
+        ]),
+      );
     };
     const ask = () => labels.get(Uint32Array.of(1, 2), samples(1, 2), 0, mixture);
     expect((await ask()).get('T=4')?.[0]).toBeNaN();
@@ -159,7 +203,12 @@ describe('labels', () => {
     const source = sourceOf();
     const shelf = openShelf(source, { home: homeOf(), memoryBytes: 1, warn: () => undefined });
     if (shelf === null) throw new Error('no shelf');
-    const labels = new Labels({ compute: (...asked) => ensemble.labels(...asked), teachers: source.teachers, shelf, cache: true });
+    const labels = new Labels({
+      compute: (...asked) => ensemble.labels(...asked),
+      teachers: source.teachers,
+      shelf,
+      cache: true,
+    });
     const get = async (id: number) => (await labels.get(Uint32Array.of(id), samples(id), 0, mixture)).get('T=4');
     for (const id of [1, 1100, 1530, 1, 1100, 1530]) expect(await get(id)).toEqual(labelOf(id));
     expect(ensemble.asked).toEqual([[1], [1100], [1530]]);
@@ -180,7 +229,13 @@ describe('labels', () => {
       sent: async () => undefined,
       close: async () => void told.push('close'),
     };
-    const labels = new Labels({ compute: (...asked) => ensemble.labels(...asked), teachers: source.teachers, shelf, cache: true, peers });
+    const labels = new Labels({
+      compute: (...asked) => ensemble.labels(...asked),
+      teachers: source.teachers,
+      shelf,
+      cache: true,
+      peers,
+    });
     await labels.get(Uint32Array.of(9, 1502), samples(9, 1502), 0, mixture);
     await labels.get(Uint32Array.of(9), samples(9), 0, mixture);
     await labels.close();

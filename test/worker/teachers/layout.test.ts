@@ -26,5 +26,7 @@ describe('feedShape', () => {
     ['the other layout', [3, 28, 28], [28, 28, 3], 'nhwc', null],
     ['a vector of an image', [784], [28, 28, 1], 'nhwc', null],
   ];
-  it.each(cases)('answers for %s', (_, model, sample, layout, wanted) => expect(feedShape(model, sample, layout)).toEqual(wanted));
+  it.each(cases)('answers for %s', (_, model, sample, layout, wanted) =>
+    expect(feedShape(model, sample, layout)).toEqual(wanted),
+  );
 });

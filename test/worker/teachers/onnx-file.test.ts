@@ -15,7 +15,10 @@ describe('readOnnxFacts', () => {
     expect(facts).toEqual({ parameters: reference.parameters, externalFiles: ['external.bin'] });
   });
 
-  it.each([['text', 'not a model'], ['a torn file', null]])('refuses %s', (_, text) => {
+  it.each([
+    ['text', 'not a model'],
+    ['a torn file', null],
+  ])('refuses %s', (_, text) => {
     const bytes = text === null ? readFileSync(join(referenceFolder, 'tiny.onnx')).subarray(0, 900) : Buffer.from(text);
     expect(() => readOnnxFacts(bytes)).toThrow(/not a protobuf message/);
   });

@@ -1,9 +1,11 @@
 /**
- * The gradient of a convolution's filter, image by image, in blocks of 4 input x 8 output channels that stay in registers:
+ * The gradient of a convolution's filter, image by image, in blocks of 4 input x 8 output channels that stay in
+ * registers:
  *
  *   dw[r, s, c, k] = sum over b, p, q of x[b, p stride + r - top, q stride + s - left, c] dy[b, p, q, k]
  *
- * x [batch, height, width, inputs], dy [batch, rows, columns, outputs], dw [filterHeight, filterWidth, inputs, outputs].
+ * x [batch, height, width, inputs], dy [batch, rows, columns, outputs], dw [filterHeight, filterWidth, inputs,
+ * outputs].
  */
 export function filterGradient(
   x: usize, dy: usize, dw: usize, batch: i32, height: i32, width: i32, inputs: i32, rows: i32, columns: i32, outputs: i32,

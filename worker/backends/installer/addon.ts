@@ -13,14 +13,21 @@ import type { Flavour } from './pins.js';
 const napiLevel = 8;
 
 /** @throws UserError 69 when there is no compiler, or it fails */
-export async function buildAddon(folder: string, flavour: Flavour, env: NodeJS.ProcessEnv = process.env): Promise<void> {
+export async function buildAddon(
+  folder: string,
+  flavour: Flavour,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
   const packageFolder = bindingFolder(folder, flavour);
   await linkLibrary(folder, packageFolder);
   const output = join(packageFolder, 'lib', `napi-v${napiLevel}`);
   await mkdir(output, { recursive: true });
   const compiler = await findCompiler(env);
-  const result = await runCommand(compiler, compilerArgs(folder, packageFolder, join(output, 'tfjs_binding.node')), { env });
-  if (result.code !== 0) throw new UserError(`${compiler}: could not build the bindings (${lastWords(result)})`, exitCodes.unavailable);
+  const result = await runCommand(compiler, compilerArgs(folder, packageFolder, join(output, 'tfjs_binding.node')), {
+    env,
+  });
+  if (result.code !== 0)
+    throw new UserError(`${compiler}: could not build the bindings (${lastWords(result)})`, exitCodes.unavailable);
 }
 
 export async function findCompiler(env: NodeJS.ProcessEnv = process.env): Promise<string> {
@@ -28,7 +35,10 @@ export async function findCompiler(env: NodeJS.ProcessEnv = process.env): Promis
   for (const candidate of candidates) {
     if ((await runCommand(candidate, ['--version'], { env })).code === 0) return candidate;
   }
-  throw new UserError(`no C++ compiler (${candidates.join(', ')}); install one, on Debian: apt-get install g++`, exitCodes.unavailable);
+  throw new UserError(
+    `no C++ compiler (${candidates.join(', ')}); install one, on Debian: apt-get install g++`,
+    exitCodes.unavailable,
+  );
 }
 
 /** `deps/lib` and `deps/include` as the package has them; $ORIGIN/../nvidia of the libraries resolves beside them. */
@@ -41,11 +51,30 @@ async function linkLibrary(folder: string, packageFolder: string): Promise<void>
 
 function compilerArgs(folder: string, packageFolder: string, output: string): string[] {
   const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(packageFolder, 'binding', name));
-  const includes = [join(folder, 'node_modules', 'node-api-headers', 'include'), join(packageFolder, 'deps', 'include')];
+  const includes = [
+    join(folder, 'node_modules', 'node-api-headers', 'include'),
+    join(packageFolder, 'deps', 'include'),
+  ];
   return [
-    ...['-std=c++17', '-O2', '-fPIC', '-shared', '-w', `-DNAPI_VERSION=${napiLevel}`, '-DNODE_GYP_MODULE_NAME=tfjs_binding', '-DBUILDING_NODE_EXTENSION'],
+    ...[
+      '-std=c++17',
+      '-O2',
+      '-fPIC',
+      '-shared',
+      '-w',
+      `-DNAPI_VERSION=${napiLevel}`,
+      '-DNODE_GYP_MODULE_NAME=tfjs_binding',
+      '-DBUILDING_NODE_EXTENSION',
+    ],
     ...includes.flatMap((path) => ['-I', path]),
     ...sources,
-    ...['-o', output, `-L${join(packageFolder, 'deps', 'lib')}`, '-ltensorflow', '-ltensorflow_framework', '-Wl,-rpath,$ORIGIN/../../deps/lib'],
+    ...[
+      '-o',
+      output,
+      `-L${join(packageFolder, 'deps', 'lib')}`,
+      '-ltensorflow',
+      '-ltensorflow_framework',
+      '-Wl,-rpath,$ORIGIN/../../deps/lib',
+    ],
   ];
 }

@@ -17,7 +17,11 @@ export interface CommandResult {
 }
 
 /** Resolves when it has ended, whatever its exit code. */
-export function runCommand(command: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
   const { cwd, env = process.env, showOutput = false } = options;
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -31,7 +35,9 @@ export function runCommand(command: string, args: readonly string[], options: Co
       stderr += text;
       if (showOutput) process.stderr.write(text);
     });
-    child.on('error', (error: NodeJS.ErrnoException) => resolve({ code: null, stdout, stderr: stderr || error.message, isMissing: error.code === 'ENOENT' }));
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      resolve({ code: null, stdout, stderr: stderr || error.message, isMissing: error.code === 'ENOENT' }),
+    );
     child.on('close', (code) => resolve({ code, stdout, stderr, isMissing: false }));
   });
 }
@@ -39,5 +45,9 @@ export function runCommand(command: string, args: readonly string[], options: Co
 /** The last lines of what a command said, as one line for a message. */
 export function lastWords({ stderr, stdout }: CommandResult, lines = 3): string {
   const said = (stderr.trim() || stdout.trim()).split('\n').filter((line) => line.trim() !== '');
-  return said.slice(-lines).map((line) => line.trim()).join(' | ').slice(0, 500);
+  return said
+    .slice(-lines)
+    .map((line) => line.trim())
+    .join(' | ')
+    .slice(0, 500);
 }

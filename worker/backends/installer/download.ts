@@ -35,13 +35,25 @@ export async function download(source: Source, target: string, options: Download
 }
 
 /** One request. @returns why it ended early; undefined when the server sent all that it promised */
-async function fetchRest(source: Source, part: string, from: number, { onProgress }: DownloadOptions): Promise<unknown> {
+async function fetchRest(
+  source: Source,
+  part: string,
+  from: number,
+  { onProgress }: DownloadOptions,
+): Promise<unknown> {
   try {
-    const response = await fetch(source.url, { headers: { ...source.headers, ...(from > 0 ? { range: `bytes=${from}-` } : {}) } });
+    const response = await fetch(source.url, {
+      headers: { ...source.headers, ...(from > 0 ? { range: `bytes=${from}-` } : {}) },
+    });
     if (response.status >= 500 || response.status === 429) return new Error(`the server answers ${response.status}`);
     if (response.status === 416) return void (await rm(part, { force: true }));
-    if (!response.ok || response.body === null) throw new UserError(`${shown(source.url)}: the server answers ${response.status}; the file was wanted`, exitCodes.unavailable);
-    const isResumed = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${from}-`) === true;
+    if (!response.ok || response.body === null)
+      throw new UserError(
+        `${shown(source.url)}: the server answers ${response.status}; the file was wanted`,
+        exitCodes.unavailable,
+      );
+    const isResumed =
+      response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${from}-`) === true;
     await append(response.body, part, isResumed ? from : 0, onProgress);
     return undefined;
   } catch (error) {
@@ -51,7 +63,12 @@ async function fetchRest(source: Source, part: string, from: number, { onProgres
 }
 
 /** Chunk after chunk, so that all that came before a break is kept. */
-async function append(body: AsyncIterable<Uint8Array>, part: string, from: number, onProgress: DownloadOptions['onProgress']): Promise<void> {
+async function append(
+  body: AsyncIterable<Uint8Array>,
+  part: string,
+  from: number,
+  onProgress: DownloadOptions['onProgress'],
+): Promise<void> {
   const file = await open(part, from > 0 ? 'a' : 'w');
   let doneBytes = from;
   try {
@@ -71,7 +88,11 @@ function isDisk(error: unknown): boolean {
 
 function failed(source: Source, doneBytes: number, { sizeBytes }: DownloadOptions, cause: unknown): UserError {
   const why = cause instanceof Error ? reasonOf(cause) : 'the server sends less than the whole';
-  return new UserError(`${shown(source.url)}: ${why} (${doneBytes} of ${sizeBytes} bytes are kept; run again to go on)`, exitCodes.unavailable, cause);
+  return new UserError(
+    `${shown(source.url)}: ${why} (${doneBytes} of ${sizeBytes} bytes are kept; run again to go on)`,
+    exitCodes.unavailable,
+    cause,
+  );
 }
 
 /** fetch says "fetch failed" and keeps the reason as its cause. */

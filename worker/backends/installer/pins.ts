@@ -16,14 +16,17 @@ export interface Pins {
   readonly bindingIntegrity: string;
   /** The Python package whose wheel holds the libraries. */
   readonly library: string;
-  /** The same libraries, built for several Pythons: the first is the one that is downloaded, all are taken from disk. */
+  /**
+   * The same libraries, built for several Pythons: the first is the one that is downloaded, all are taken from disk.
+   */
   readonly wheels: readonly [Wheel, ...Wheel[]];
 }
 
 export const tensorflowVersion = '2.21.0';
 export const bindingVersion = '4.22.0';
 export const headersVersion = '1.9.0';
-export const headersIntegrity = 'sha512-2oNILP4jXwRB4ywnYKjVk1YyJ96n2D4EOVJO6S3oYZ5PtbJrw3Yt9TpAuX3nBLMuzn74rnfGQrv13pS9vC+YiA==';
+export const headersIntegrity =
+  'sha512-2oNILP4jXwRB4ywnYKjVk1YyJ96n2D4EOVJO6S3oYZ5PtbJrw3Yt9TpAuX3nBLMuzn74rnfGQrv13pS9vC+YiA==';
 
 export const pins: Readonly<Record<Flavour, Pins>> = {
   cpu: {

@@ -1,4 +1,7 @@
-/** A machine whose Python has the pinned TensorFlow needs no download. Its files are copied, so Python may lose it later. */
+/**
+ * A machine whose Python has the pinned TensorFlow needs no download. Its files are copied, so Python may lose it
+ * later.
+ */
 import { cp, mkdir, readdir, symlink } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -25,7 +28,11 @@ export async function findPythonTensorflow(flavour: Flavour): Promise<string | n
   const names = flavour === 'cpu' ? [pins.cpu.library, pins.cuda.library] : [pins.cuda.library];
   const { code, stdout } = await runCommand('python3', ['-c', script, tensorflowVersion, ...names]);
   const folder = stdout.trim();
-  const isWhole = code === 0 && folder !== '' && existsSync(join(folder, library)) && (flavour === 'cpu' || existsSync(join(dirname(folder), 'nvidia')));
+  const isWhole =
+    code === 0 &&
+    folder !== '' &&
+    existsSync(join(folder, library)) &&
+    (flavour === 'cpu' || existsSync(join(dirname(folder), 'nvidia')));
   return isWhole ? folder : null;
 }
 
@@ -35,7 +42,8 @@ export async function copyLibrary(from: string, folder: string): Promise<void> {
   await mkdir(to, { recursive: true });
   const names = (await readdir(from)).filter((name) => /^libtensorflow_(cc|framework)\.so\.2$/.test(name));
   for (const name of names) await cp(join(from, name), join(to, name));
-  for (const name of ['tensorflow', 'tsl', 'xla']) await cp(join(from, 'include', name), join(to, 'include', name), { recursive: true });
+  for (const name of ['tensorflow', 'tsl', 'xla'])
+    await cp(join(from, 'include', name), join(to, 'include', name), { recursive: true });
   await symlink(library, join(to, 'libtensorflow.so'));
   await symlink('libtensorflow_framework.so.2', join(to, 'libtensorflow_framework.so'));
   const nvidia = join(dirname(from), 'nvidia');

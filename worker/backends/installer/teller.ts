@@ -1,4 +1,6 @@
-/** Tells a person what an install is doing: a line redrawn in place on a terminal, plain lines for each tenth elsewhere. */
+/**
+ * Tells a person what an install is doing: a line redrawn in place on a terminal, plain lines for each tenth elsewhere.
+ */
 import type { Teller } from './wheel.js';
 
 export interface Screen {

@@ -50,7 +50,8 @@ async function findEnd(path: string, file: FileHandle): Promise<Buffer> {
   const tailBytes = Math.min(size, endBytes + longestComment);
   const tail = await readAt(path, file, size - tailBytes, tailBytes);
   for (let at = tail.length - endBytes; at >= 0; at -= 1) {
-    if (tail.readUInt32LE(at) === endSignature && at + endBytes + tail.readUInt16LE(at + 20) === tail.length) return tail.subarray(at);
+    if (tail.readUInt32LE(at) === endSignature && at + endBytes + tail.readUInt16LE(at + 20) === tail.length)
+      return tail.subarray(at);
   }
   throw badZip(path, 'it has no end record: cut short, or no zip');
 }
@@ -59,7 +60,8 @@ function parseDirectory(path: string, directory: Buffer, count: number): ZipEntr
   const entries: ZipEntry[] = [];
   let at = 0;
   for (let i = 0; i < count; i += 1) {
-    if (at + entryBytes > directory.length || directory.readUInt32LE(at) !== entrySignature) throw badZip(path, 'its directory is damaged');
+    if (at + entryBytes > directory.length || directory.readUInt32LE(at) !== entrySignature)
+      throw badZip(path, 'its directory is damaged');
     const nameBytes = directory.readUInt16LE(at + 28);
     const next = at + entryBytes + nameBytes + directory.readUInt16LE(at + 30) + directory.readUInt16LE(at + 32);
     if (next > directory.length) throw badZip(path, 'its directory is damaged');
@@ -84,25 +86,41 @@ function parseEntry(directory: Buffer, at: number, nameBytes: number): ZipEntry 
 
 /**
  * Writes one entry under `folder`, at its own name, streaming.
- * @throws UserError 65 when its name leaves the folder, its packing is unknown or its bytes are not what the directory says
+ * @throws UserError 65 when its name leaves the folder, its packing is unknown or its bytes are not what the directory
+ * says
  */
-export async function extractEntry(path: string, entry: ZipEntry, folder: string, onBytes: (bytes: number) => void = () => undefined): Promise<void> {
+export async function extractEntry(
+  path: string,
+  entry: ZipEntry,
+  folder: string,
+  onBytes: (bytes: number) => void = () => undefined,
+): Promise<void> {
   const target = targetOf(path, entry, folder);
-  if (entry.method !== stored && entry.method !== deflated) throw badZip(path, `${entry.name} is packed by method ${entry.method}; wanted deflate or none`);
+  if (entry.method !== stored && entry.method !== deflated)
+    throw badZip(path, `${entry.name} is packed by method ${entry.method}; wanted deflate or none`);
   await mkdir(dirname(target), { recursive: true });
   const start = await dataStart(path, entry);
   const check = new Check(onBytes);
-  const source = entry.packedBytes === 0 ? Readable.from([]) : createReadStream(path, { start, end: start + entry.packedBytes - 1, highWaterMark: 2 ** 20 });
+  const source =
+    entry.packedBytes === 0
+      ? Readable.from([])
+      : createReadStream(path, { start, end: start + entry.packedBytes - 1, highWaterMark: 2 ** 20 });
   const unpack = entry.method === deflated ? [createInflateRaw({ chunkSize: 2 ** 20 })] : [];
   await pipeline([source, ...unpack, check, createWriteStream(target)]).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')) throw badZip(path, `${entry.name} does not unpack`, error);
+    if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_'))
+      throw badZip(path, `${entry.name} does not unpack`, error);
     throw error;
   });
-  if (check.bytes !== entry.sizeBytes || check.crc !== entry.crc) throw badZip(path, `${entry.name} is damaged: its checksum differs`);
+  if (check.bytes !== entry.sizeBytes || check.crc !== entry.crc)
+    throw badZip(path, `${entry.name} is damaged: its checksum differs`);
 }
 
 function targetOf(path: string, { name }: ZipEntry, folder: string): string {
-  const isOutside = isAbsolute(name) || name.includes('\\') || name.includes('\0') || name.split('/').some((part) => part === '..' || part === '');
+  const isOutside =
+    isAbsolute(name) ||
+    name.includes('\\') ||
+    name.includes('\0') ||
+    name.split('/').some((part) => part === '..' || part === '');
   if (isOutside) throw badZip(path, `the name ${JSON.stringify(name)} does not stay in its folder`);
   return join(folder, name);
 }

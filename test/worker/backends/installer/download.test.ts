@@ -31,14 +31,19 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-const source = (): Source => parseSource(`http://user:secret@127.0.0.1:${(server.address() as AddressInfo).port}/w.whl?signature=abc`);
-const startOf = (request: IncomingMessage): number => Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+const source = (): Source =>
+  parseSource(`http://user:secret@127.0.0.1:${(server.address() as AddressInfo).port}/w.whl?signature=abc`);
+const startOf = (request: IncomingMessage): number =>
+  Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
 
 /** Serves ranges; ends the connection after `most` bytes of an answer. */
 function serve(most = Infinity): void {
   answer = (request, response) => {
     const start = startOf(request);
-    const headers = { 'content-length': content.length - start, ...(start > 0 ? { 'content-range': `bytes ${start}-${content.length - 1}/${content.length}` } : {}) };
+    const headers = {
+      'content-length': content.length - start,
+      ...(start > 0 ? { 'content-range': `bytes ${start}-${content.length - 1}/${content.length}` } : {}),
+    };
     response.writeHead(start > 0 ? 206 : 200, headers);
     if (content.length - start <= most) return void response.end(content.subarray(start));
     response.write(content.subarray(start, start + most));
@@ -106,14 +111,20 @@ describe('the download', () => {
     writeFileSync(`${target}.part`, content.subarray(0, 10));
     answer = (_request, response) => void response.destroy();
     const error = await download(source(), target, { ...quick, attempts: 3 }).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ exitCode: 69, message: expect.stringMatching(/10 of 200000 bytes are kept; run again/) });
+    expect(error).toMatchObject({
+      exitCode: 69,
+      message: expect.stringMatching(/10 of 200000 bytes are kept; run again/),
+    });
     expect(String(error)).not.toMatch(/secret|signature/);
     expect(requests.length).toBe(3);
   });
 
   it('gives up at once on a refusal', async () => {
     answer = (_request, response) => void response.writeHead(404).end();
-    await expect(download(source(), target, quick)).rejects.toMatchObject({ exitCode: 69, message: expect.stringContaining('answers 404') });
+    await expect(download(source(), target, quick)).rejects.toMatchObject({
+      exitCode: 69,
+      message: expect.stringContaining('answers 404'),
+    });
     expect(requests.length).toBe(1);
   });
 

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { flavours, pins } from '../../../../worker/backends/installer/pins.js';
-import { checkWheel, cudaRequirements, getWheel, parseCudaRequirements, unpackWheel } from '../../../../worker/backends/installer/wheel.js';
+import {
+  checkWheel,
+  cudaRequirements,
+  getWheel,
+  parseCudaRequirements,
+  unpackWheel,
+} from '../../../../worker/backends/installer/wheel.js';
 import { zip } from './zip-file.js';
 
 const quiet = { say: () => undefined, progress: () => undefined };
@@ -41,20 +47,38 @@ describe('the wheel', () => {
   it('is taken when size and digest are pinned', async () => {
     const path = write(wheelBytes);
     const sha256 = createHash('sha256').update(wheelBytes).digest('hex');
-    await checkWheel(path, [{ file: 'other', sizeBytes: 1, sha256: '' }, { file: 'a.whl', sizeBytes: wheelBytes.length, sha256 }], quiet);
+    await checkWheel(
+      path,
+      [
+        { file: 'other', sizeBytes: 1, sha256: '' },
+        { file: 'a.whl', sizeBytes: wheelBytes.length, sha256 },
+      ],
+      quiet,
+    );
   });
 
   it('is refused with another digest, another size, or none at all', async () => {
     const path = write(wheelBytes);
     const pin = { file: 'a.whl', sizeBytes: wheelBytes.length, sha256: 'ab'.repeat(32) };
-    await expect(checkWheel(path, [pin], quiet)).rejects.toMatchObject({ exitCode: 65, message: expect.stringContaining(`${'ab'.repeat(32)} was wanted`) });
-    await expect(checkWheel(path, [{ ...pin, sizeBytes: 5 }], quiet)).rejects.toMatchObject({ exitCode: 65, message: expect.stringContaining(`has ${wheelBytes.length} bytes`) });
-    await expect(checkWheel(join(folder, 'none'), [pin], quiet)).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('no such file') });
+    await expect(checkWheel(path, [pin], quiet)).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringContaining(`${'ab'.repeat(32)} was wanted`),
+    });
+    await expect(checkWheel(path, [{ ...pin, sizeBytes: 5 }], quiet)).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringContaining(`has ${wheelBytes.length} bytes`),
+    });
+    await expect(checkWheel(join(folder, 'none'), [pin], quiet)).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('no such file'),
+    });
   });
 
   it('named by the user is never deleted or replaced when it is wrong', async () => {
     const path = write(wheelBytes);
-    await expect(getWheel({ flavour: 'cpu', downloads: join(folder, 'downloads'), wheel: path }, quiet)).rejects.toMatchObject({ exitCode: 65 });
+    await expect(
+      getWheel({ flavour: 'cpu', downloads: join(folder, 'downloads'), wheel: path }, quiet),
+    ).rejects.toMatchObject({ exitCode: 65 });
     expect(readFileSync(path).equals(wheelBytes)).toBe(true);
   });
 
@@ -63,12 +87,17 @@ describe('the wheel', () => {
     const at = (name: string): string => join(folder, 'tensorflow', name);
     expect(readFileSync(at('libtensorflow_cc.so.2'), 'utf8')).toBe('cc');
     expect(readFileSync(at('include/tensorflow/c/c_api.h'), 'utf8')).toBe('header');
-    expect([readlinkSync(at('libtensorflow.so')), readlinkSync(at('libtensorflow_framework.so'))]).toEqual(['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2']);
+    expect([readlinkSync(at('libtensorflow.so')), readlinkSync(at('libtensorflow_framework.so'))]).toEqual([
+      'libtensorflow_cc.so.2',
+      'libtensorflow_framework.so.2',
+    ]);
     expect([at('python'), at('include/unrelated')].some((path) => existsSync(path))).toBe(false);
   });
 
   it('without the libraries is refused', async () => {
-    await expect(unpackWheel(write(zip([{ name: 'a', data: Buffer.from('a') }])), folder, quiet)).rejects.toMatchObject({ exitCode: 65, message: expect.stringContaining('libtensorflow_cc.so.2') });
+    await expect(unpackWheel(write(zip([{ name: 'a', data: Buffer.from('a') }])), folder, quiet)).rejects.toMatchObject(
+      { exitCode: 65, message: expect.stringContaining('libtensorflow_cc.so.2') },
+    );
   });
 
   it("names CUDA's libraries in either style of requirement", async () => {

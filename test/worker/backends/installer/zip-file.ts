@@ -27,10 +27,27 @@ export function zip(members: readonly Member[], comment = ''): Buffer {
     shared.writeUInt16LE(Buffer.byteLength(name), 22);
     const extra = Buffer.alloc(2);
     extra.writeUInt16LE(extraBytes);
-    const local = Buffer.concat([Buffer.from('PK\x03\x04'), shared.subarray(0, 22), shared.subarray(22, 24), extra, Buffer.from(name), Buffer.alloc(extraBytes), packed]);
+    const local = Buffer.concat([
+      Buffer.from('PK\x03\x04'),
+      shared.subarray(0, 22),
+      shared.subarray(22, 24),
+      extra,
+      Buffer.from(name),
+      Buffer.alloc(extraBytes),
+      packed,
+    ]);
     const tail = Buffer.alloc(14);
     tail.writeUInt32LE(offset, 10);
-    directory.push(Buffer.concat([Buffer.from('PK\x01\x02'), Buffer.alloc(2), shared.subarray(0, 24), Buffer.alloc(2), tail, Buffer.from(name)]));
+    directory.push(
+      Buffer.concat([
+        Buffer.from('PK\x01\x02'),
+        Buffer.alloc(2),
+        shared.subarray(0, 24),
+        Buffer.alloc(2),
+        tail,
+        Buffer.from(name),
+      ]),
+    );
     locals.push(local);
     offset += local.length;
   }

@@ -46,23 +46,36 @@ describe('the zip reader', () => {
     expect(found.get('x')?.toString()).toBe('hello');
   });
 
-  it.each(['../up', '/abs', 'a/../../b', 'a\\b', 'a//b', ''])('refuses the name %j and writes nothing', async (name) => {
-    const path = write(zip([{ name, data: Buffer.from('x') }]));
-    const [entry] = await readEntries(path);
-    if (entry === undefined) throw new Error('no entry');
-    await expect(extractEntry(path, entry, join(folder, 'out'))).rejects.toMatchObject({ exitCode: 65, message: expect.stringContaining('does not stay in its folder') });
-    expect(readdirSync(folder)).toEqual(['a.whl']);
-  });
+  it.each(['../up', '/abs', 'a/../../b', 'a\\b', 'a//b', ''])(
+    'refuses the name %j and writes nothing',
+    async (name) => {
+      const path = write(zip([{ name, data: Buffer.from('x') }]));
+      const [entry] = await readEntries(path);
+      if (entry === undefined) throw new Error('no entry');
+      await expect(extractEntry(path, entry, join(folder, 'out'))).rejects.toMatchObject({
+        exitCode: 65,
+        message: expect.stringContaining('does not stay in its folder'),
+      });
+      expect(readdirSync(folder)).toEqual(['a.whl']);
+    },
+  );
 
   it.each([
     ['a wrong checksum', zip([{ name: 'x', data: Buffer.from('hello'), crc: 7 }]), 'its checksum differs'],
     ['an unknown packing', zip([{ name: 'x', data: Buffer.from('hello'), method: 12 }]), 'packed by method 12'],
-    ['deflated data that is none', zip([{ name: 'x', data: Buffer.from('hello, hello'), isStored: true, method: 8 }]), 'does not unpack'],
+    [
+      'deflated data that is none',
+      zip([{ name: 'x', data: Buffer.from('hello, hello'), isStored: true, method: 8 }]),
+      'does not unpack',
+    ],
   ])('refuses %s', async (_what, bytes, message) => {
     const path = write(bytes);
     const [entry] = await readEntries(path);
     if (entry === undefined) throw new Error('no entry');
-    await expect(extractEntry(path, entry, join(folder, 'out'))).rejects.toMatchObject({ exitCode: 65, message: expect.stringContaining(message) });
+    await expect(extractEntry(path, entry, join(folder, 'out'))).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringContaining(message),
+    });
   });
 
   it.each([
@@ -71,7 +84,10 @@ describe('the zip reader', () => {
     ['a zip that was cut short', zip([{ name: 'x', data: big }]).subarray(0, 3000), 'no end record'],
     ['a directory that points nowhere', damaged(), 'directory is damaged'],
   ])('refuses %s', async (_what, bytes, message) => {
-    await expect(readEntries(write(bytes))).rejects.toMatchObject({ exitCode: 65, message: expect.stringContaining(message) });
+    await expect(readEntries(write(bytes))).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringContaining(message),
+    });
   });
 });
 
