@@ -280,7 +280,7 @@ async function snapshotPause(): Promise<void> {
 
 /** The same run with its folder on the disk and in memory: what writing and syncing the log costs a step. */
 async function logCost(): Promise<void> {
-  if (!existsSync('/dev/shm')) return print('log', { skipped: 'there is no /dev/shm' });
+  if (!existsSync('/dev/shm')) return void print('log', { skipped: 'there is no /dev/shm' });
   await compareLogs('MNIST example', { recipe: mnist, sets: long }, { workers: 2, from: 200, to: 600 });
   await compareLogs(
     '24.8 M parameters, 99 MB a commit',
@@ -294,7 +294,7 @@ async function logCost(): Promise<void> {
  * coordinator's own account, against what workers wait longer for their releases than with the folder in memory.
  */
 async function syncHidden(): Promise<void> {
-  if (!existsSync('/dev/shm')) return print('sync', { skipped: 'there is no /dev/shm' });
+  if (!existsSync('/dev/shm')) return void print('sync', { skipped: 'there is no /dev/shm' });
   const onDisk = await storeAndWait(scratch);
   const memory = mkdtempSync('/dev/shm/stillhouse-bench-');
   try {

@@ -88,7 +88,7 @@ function ignore(): void {}
 
 async function serve(request: IncomingMessage, response: ServerResponse, options: AdmissionOptions): Promise<void> {
   const isLabels = options.labels !== undefined && request.url?.startsWith('/labels/') === true;
-  if (isLabels && hasToken(request, options.token) && (await options.labels?.serve(request, response)) === true) return;
+  if (isLabels && hasToken(request, options.token) && (await options.labels?.serve(request, response))) return;
   request.resume();
   if (request.method !== 'GET' && request.method !== 'HEAD' && !isLabels)
     return void answer(response, 405, 'GET and HEAD only');

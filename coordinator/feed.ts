@@ -26,7 +26,7 @@ export async function feed({ broadcast, outbox, from, onTooSlow }: FeedOptions):
     while (isSent && !outbox.isClosed && broadcast.released <= step) await broadcast.changed();
     const release = isSent ? broadcast.releaseOf(step) : null;
     if (outbox.isClosed) return;
-    if (release === null) return onTooSlow(step);
+    if (release === null) return void onTooSlow(step);
     outbox.sendFrame(release, () => faultPoint('partial-release'));
   }
 }

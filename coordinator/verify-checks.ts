@@ -154,7 +154,7 @@ export function checkMetrics(written: readonly unknown[], derived: readonly unkn
 /** What a file says of the run, against what its journal gives. */
 export function checkReport(name: string, written: unknown, derived: unknown): Check {
   if (isDeepStrictEqual(written, derived)) return sound(name, 'as the journal gives it');
-  return broken(name, `${firstDifference(written, derived)}`);
+  return broken(name, firstDifference(written, derived));
 }
 
 function firstDifference(written: unknown, derived: unknown, path = ''): string {

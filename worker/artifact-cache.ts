@@ -98,7 +98,7 @@ export class ArtifactCache {
     let before = -1;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#request(wanted, temporary);
+        return void (await this.#request(wanted, temporary));
       } catch (error) {
         // Attempts count from the last one that brought something.
         const have = await sizeOfFile(temporary);

@@ -124,7 +124,7 @@ export class Samples {
     const shard = this.dataSet.shards[index];
     if (shard === undefined) throw new RangeError(`shard ${index} of ${this.dataSet.shards.length}`);
     const file = await readFile(await this.fetch(shard.sha256));
-    const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
+    const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
     const { dtype, isWeighted = false, targets, positions = 1 } = this.dataSet;
     const labelBytes = 4 * shard.samples * positions;
     const weightBytes = isWeighted ? labelBytes : 0;

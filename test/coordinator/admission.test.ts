@@ -17,7 +17,7 @@ const sources = new Map<string, ArtifactSource>();
 const errors: unknown[] = [];
 let door: Admission;
 let open: Admission;
-let sockets: WebSocket[] = [];
+const sockets: WebSocket[] = [];
 
 beforeAll(async () => {
   const path = join(await temporaryFolder(), 'shard');

@@ -37,7 +37,10 @@ export interface FakeOptions {
   readonly probe?: string;
 }
 
-type Held = { head: Down<'commit'>; assembler: Assembler | null };
+interface Held {
+  head: Down<'commit'>;
+  assembler: Assembler | null;
+}
 const slots = 12;
 
 export class FakeWorker {
@@ -114,24 +117,24 @@ export class FakeWorker {
       case 'welcome':
         return this.#onWelcome(message);
       case 'commit':
-        return this.#hold(message, payload);
+        return void this.#hold(message, payload);
       case 'commitChunk':
         this.#held?.assembler?.accept(message, payload);
         return;
       case 'release':
-        return this.#release(message);
+        return void this.#release(message);
       case 'lease':
         this.#waiting.push(message.lease);
-        return this.#work();
+        return void this.#work();
       case 'cancel':
         this.#cancelled.add(message.lease);
         this.#kept.delete(message.lease);
         return;
       case 'pull':
-        return this.#upload(message.lease, message.step);
+        return void this.#upload(message.lease, message.step);
       case 'end':
         this.end = message;
-        return this.socket.close(1000);
+        return void this.socket.close(1000);
       default:
         return;
     }

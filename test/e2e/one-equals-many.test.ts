@@ -54,7 +54,7 @@ beforeAll(async () => {
   writeBars(folder);
   writeModel('lstm', [
     tf.layers.reshape({ targetShape: [8, 8], inputShape: [8, 8, 1] }),
-    tf.layers.lstm({ units: 8 }) as tf.layers.Layer,
+    tf.layers.lstm({ units: 8 }),
     tf.layers.dense({ units: 4 }),
   ]);
   writeFileSync(join(folder, 'teacher.yaml'), barsRecipe({ student: '{ builtin: mlp, hidden: [24] }' }));

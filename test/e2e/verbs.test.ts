@@ -228,7 +228,7 @@ describe('init', () => {
       stderr
         .trim()
         .split('\n')
-        .every((line) => /a file that is there, relative to the recipe, wanted$/.test(line)),
+        .every((line) => line.endsWith('a file that is there, relative to the recipe, wanted')),
       stderr,
     ).toBe(true);
     writeFileSync(file, 'mine');

@@ -270,7 +270,7 @@ export class FakeCoordinator {
         this.wake = resolve;
       });
     }
-    return this.peers[this.taken++] as Peer;
+    return this.peers[this.taken++]!;
   }
 
   add(bytes: Uint8Array): { sha256: string; bytes: number } {

@@ -574,7 +574,7 @@ describe('an exported student', () => {
       weightsManifest: [{ weights: { name: string; shape: number[]; dtype: 'float32' }[] }];
     };
     const bytes = readFileSync(join(out, 'weights.bin'));
-    const weightData = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
+    const weightData = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
     const model = await tf.loadLayersModel(
       tf.io.fromMemory({ modelTopology: json.modelTopology, weightSpecs: json.weightsManifest[0].weights, weightData }),
     );

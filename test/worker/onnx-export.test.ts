@@ -81,7 +81,7 @@ const image: Record<string, Body> = {
   LayerNormalization: ({ layers: l }) => [l.layerNormalization({})],
   'LayerNormalization of steps': ({ layers: l }) => [
     l.reshape({ targetShape: [21, 4] }),
-    l.lstm({ units: 3, returnSequences: true }) as Layer,
+    l.lstm({ units: 3, returnSequences: true }),
     l.layerNormalization({}),
   ],
   'LayerNormalization without scale or center': ({ layers: l }) => [
@@ -164,13 +164,13 @@ const image: Record<string, Body> = {
 const kinds = ['simpleRNN', 'gru', 'lstm'] as const;
 const recurrent: Record<string, Body> = Object.fromEntries(
   kinds.flatMap((kind): [string, Body][] => [
-    [`${kind}, last step`, ({ layers: l }) => [l[kind]({ units: 3 }) as Layer]],
-    [`${kind}, every step`, ({ layers: l }) => [l[kind]({ units: 3, returnSequences: true }) as Layer]],
+    [`${kind}, last step`, ({ layers: l }) => [l[kind]({ units: 3 })]],
+    [`${kind}, every step`, ({ layers: l }) => [l[kind]({ units: 3, returnSequences: true })]],
     [
       `${kind}, backwards, every step`,
-      ({ layers: l }) => [l[kind]({ units: 3, returnSequences: true, goBackwards: true }) as Layer],
+      ({ layers: l }) => [l[kind]({ units: 3, returnSequences: true, goBackwards: true })],
     ],
-    [`${kind}, backwards`, ({ layers: l }) => [l[kind]({ units: 3, goBackwards: true }) as Layer]],
+    [`${kind}, backwards`, ({ layers: l }) => [l[kind]({ units: 3, goBackwards: true })]],
     [
       `${kind}, no bias, other activations`,
       ({ layers: l }) => [
@@ -179,20 +179,17 @@ const recurrent: Record<string, Body> = Object.fromEntries(
           useBias: false,
           activation: 'softsign',
           ...(kind === 'simpleRNN' ? {} : { recurrentActivation: 'sigmoid' }),
-        }) as Layer,
+        }),
       ],
     ],
-    [
-      `${kind}, linear`,
-      ({ layers: l }) => [l[kind]({ units: 3, activation: 'linear', kernelInitializer: 'zeros' }) as Layer],
-    ],
+    [`${kind}, linear`, ({ layers: l }) => [l[kind]({ units: 3, activation: 'linear', kernelInitializer: 'zeros' })]],
     ...(['concat', 'sum', 'mul', 'ave'] as const).map((mergeMode): [string, Body] => [
       `${kind}, both directions, ${mergeMode}`,
       ({ layers: l }) => [
         l.bidirectional({
-          layer: l[kind]({ units: 3, returnSequences: mergeMode === 'concat' }) as never,
+          layer: l[kind]({ units: 3, returnSequences: mergeMode === 'concat' }),
           mergeMode,
-        }) as Layer,
+        }),
       ],
     ]),
   ]),
@@ -243,7 +240,7 @@ describe('studentOnnx', () => {
   )('passes over masked steps as tfjs does: $kind, $form', async ({ kind, form }) => {
     const cell =
       (options: object): Body =>
-      ({ layers: l }) => [l[kind]({ units: 3, ...options }) as Layer];
+      ({ layers: l }) => [l[kind]({ units: 3, ...options })];
     const bodies: Record<typeof form, Body> = {
       last: cell({}),
       every: cell({ returnSequences: true }),
@@ -251,10 +248,10 @@ describe('studentOnnx', () => {
       'every backwards': cell({ goBackwards: true, returnSequences: true }),
       both: (t) => [
         t.layers.bidirectional({
-          layer: t.layers[kind]({ units: 3, returnSequences: true }) as never,
+          layer: t.layers[kind]({ units: 3, returnSequences: true }),
           mergeMode: 'concat',
-        }) as Layer,
-        t.layers.lstm({ units: 2 }) as Layer,
+        }),
+        t.layers.lstm({ units: 2 }),
       ],
       two: (t) => [
         ...cell({ returnSequences: true })(t),
@@ -300,18 +297,18 @@ describe('studentOnnx', () => {
     const none: Body = ({ layers: l }) => [
       l.reLU({ maxValue: 0 }),
       l.masking({ maskValue: 0 }),
-      l.lstm({ units: 2, returnSequences: true }) as Layer,
+      l.lstm({ units: 2, returnSequences: true }),
     ];
     expect(await difference([5, 2], none)).toBeLessThan(1e-5);
     const some: Body = ({ layers: l }) => [
       l.reLU(),
       l.masking({ maskValue: 0 }),
-      l.gru({ units: 2, returnSequences: true }) as Layer,
+      l.gru({ units: 2, returnSequences: true }),
     ];
     expect(await difference([6, 1], some)).toBeLessThan(1e-5);
     const of =
       (rescaled: Body): Body =>
-      (t) => [...rescaled(t), t.layers.masking({ maskValue: 1 }), t.layers.lstm({ units: 2 }) as Layer];
+      (t) => [...rescaled(t), t.layers.masking({ maskValue: 1 }), t.layers.lstm({ units: 2 })];
     expect(
       await difference(
         [6, 1],

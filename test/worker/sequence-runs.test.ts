@@ -116,7 +116,7 @@ const losses = {
 
 async function prepared(
   overrides: Record<string, unknown> = {},
-  { positions = longest, kind = 'causal' as Shape['kind'] } = {},
+  { positions = longest, kind = 'causal' } = {},
 ): Promise<PreparedRun> {
   const folder = temporaryFolder();
   writeSequences(folder, positions);

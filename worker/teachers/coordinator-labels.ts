@@ -154,7 +154,7 @@ export class CoordinatorLabels implements LabelPeers {
         ? decodeBlock(this.#setAt(set).codec, block.rows, bytes)
         : null;
     if (found === null)
-      return warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
+      return void warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
     block.merge(found);
   }
 

@@ -84,7 +84,7 @@ function findTaps(
   wanted: WantedTaps,
 ): readonly string[] {
   if (wanted.length === 0) return [];
-  const nodes = nodesSchema.safeParse(modelTopology['node']).data ?? [];
+  const nodes = nodesSchema.safeParse(modelTopology.node).data ?? [];
   const working = nodes.filter(({ op }) => !idleOps.has(op));
   const byName = new Map(working.map((node) => [node.name, node]));
   if (wanted === 'all') return pathTo(output, (name) => byName.get(name)?.input ?? null);

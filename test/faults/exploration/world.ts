@@ -263,7 +263,7 @@ export class World {
   #post(event: NewEvent): void {
     const core = this.#core;
     if (core === null || this.#outcome !== null) return;
-    for (const command of core.handle({ ...event, nowMs: 0 } as Event)) this.#carryOut(command);
+    for (const command of core.handle({ ...event, nowMs: 0 })) this.#carryOut(command);
     const { granted, committed, returned, outstanding } = core.accounts;
     if (granted !== committed + returned + outstanding) throw new Error('the accounts do not close');
   }

@@ -66,7 +66,7 @@ describe('optimizers against PyTorch', () => {
       const still = Object.entries(reference.initial).filter(([name, values]) =>
         values.some((value, i) => value === weights[reference.steps]?.[name]?.[i]),
       );
-      expect(still.map(([name]) => name)).toEqual(optimizer['freeze'] ?? []);
+      expect(still.map(([name]) => name)).toEqual(optimizer.freeze ?? []);
     }
   });
 });

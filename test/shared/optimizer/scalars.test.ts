@@ -85,8 +85,8 @@ describe('commit scalars', () => {
   it('adam corrects its biases by the number of updates, not of steps', () => {
     const optimizer = optimizerOf({ name: 'adam', learningRate: 0.01, beta1: 0.5, beta2: 0.75, weightDecay: 0.1 });
     const [group = {}] = commitScalars(optimizer, planReplica(normStudent, optimizer), position).groups;
-    expect(group['stepSize']).toBeCloseTo(0.01 / 0.875, 15);
-    expect(group['inverseRoot']).toBeCloseTo(1 / Math.sqrt(1 - 0.421875), 15);
+    expect(group.stepSize).toBeCloseTo(0.01 / 0.875, 15);
+    expect(group.inverseRoot).toBeCloseTo(1 / Math.sqrt(1 - 0.421875), 15);
     expect(group).toMatchObject({
       learningRate: 0.01,
       weightDecay: 0.1,

@@ -23,7 +23,7 @@ describe('sums', () => {
   });
 
   it('keep a negative zero that nothing was added to', () => {
-    expect(Object.is(addSums({}, { x: -0 })['x'], -0)).toBe(true);
+    expect(Object.is(addSums({}, { x: -0 }).x, -0)).toBe(true);
   });
 
   it('leave both sides as they were', () => {
