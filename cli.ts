@@ -3,15 +3,15 @@
  * The verbs: the one place that knows both sides. Reads the command line, opens what a verb needs (heavy modules are
  * imported by the verb that uses them), prints results to stdout and talk to stderr, and turns errors into exit codes.
  */
-import { onSnapshotWanted, stop } from './shared/signals.js';
+import { onSnapshotWanted, stop } from './cli/signals.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
 import type { Summary } from './coordinator/reports/summary.js';
-import type { LocalWorkers } from './coordinator/local-workers.js';
-import type { PreparedRun } from './coordinator/run-data.js';
+import type { LocalWorkers } from './coordinator/workers/local-workers.js';
+import type { PreparedRun } from './coordinator/prepared-run.js';
 import type { TableRow } from './coordinator/reports/table.js';
 import {
   collect,
@@ -23,14 +23,14 @@ import {
   positive,
   readToken,
   type Address,
-} from './shared/command-line.js';
+} from './cli/values.js';
 import { codeOf, exitCodes, storageProblem, UserError } from './shared/errors.js';
 import { labelHome } from './shared/labels/home.js';
-import type { InstalledPlugins } from './shared/plugins.js';
+import type { InstalledPlugins } from './shared/recipe/plugins.js';
 import type { ReadRecipe } from './shared/recipe/read.js';
 import type { Recipe } from './shared/recipe/schema.js';
-import type { TensorFlow } from './worker/backends/backend.js';
-import { cacheFolder } from './worker/cache-folder.js';
+import type { TensorFlow } from './worker/compute/backends/backend.js';
+import { cacheFolder } from './shared/cache-folder.js';
 
 type BackendName = 'auto' | 'wasm' | 'native';
 
@@ -93,21 +93,21 @@ async function prepare(
   recipeFolder: string,
   plugins: InstalledPlugins,
 ): Promise<PreparedRun> {
-  const { prepareRun } = await import('./coordinator/prepare.js');
-  const { inspectStudent } = await import('./worker/inspect-student.js');
-  const { inspectTeacher } = await import('./worker/teachers/inspect.js');
-  const { planTaps, teacherTaps } = await import('./worker/plan-taps.js');
-  const { writeShards } = await import('./shared/data/shards.js');
+  const { prepareRun } = await import('./cli/prepare/prepare.js');
+  const { inspectStudent } = await import('./cli/prepare/student.js');
+  const { inspectTeacher } = await import('./cli/prepare/teacher.js');
+  const { planTaps, teacherTaps } = await import('./cli/prepare/taps.js');
+  const { writeShards } = await import('./cli/prepare/shards.js');
   const { epochOrder } = await import('./shared/data/sampler.js');
   const warn = (text: string): void => say(`warning: ${text}`);
   const openTensorFlow = async (): Promise<TensorFlow> =>
-    (await (await import('./worker/backends/wasm.js')).openWasm()).tf;
+    (await (await import('./worker/compute/backends/wasm/wasm.js')).openWasm()).tf;
   const openNative = async (teacher: string): Promise<TensorFlow> => {
     if (recipe.numerics.backend === 'wasm')
       throw new UserError(`numerics.backend: wasm given; teacher ${teacher} is a SavedModel, so auto or native wanted`);
     return (
       await (
-        await import('./worker/backends/choose.js')
+        await import('./worker/compute/backends/choose.js')
       ).openBackend('native', { threads: recipe.numerics.threads, gpuDemanded: false })
     ).tf;
   };
@@ -140,7 +140,7 @@ async function prepare(
 
 /** Of this machine: those of the command line and of the folder that the environment names. */
 async function plugins({ plugin = [] }: Pick<RecipeFlags, 'plugin'>): Promise<InstalledPlugins> {
-  const { installedPlugins } = await import('./shared/plugins.js');
+  const { installedPlugins } = await import('./shared/recipe/plugins.js');
   return installedPlugins(
     plugin.map((file) => resolve(file)),
     process.env.STILLHOUSE_PLUGINS,
@@ -162,9 +162,9 @@ interface Session {
 async function coordinateAll(session: Session): Promise<Summary> {
   const { run, out, flags, token } = session;
   const { coordinate } = await import('./coordinator/coordinator.js');
-  const { createReporter } = await import('./coordinator/reports/progress.js');
-  const { exportStudent } = await import('./worker/export.js');
-  const { baselineRecipe } = await import('./coordinator/prepare.js');
+  const { createReporter } = await import('./coordinator/reports/outputs/terminal.js');
+  const { exportStudent } = await import('./worker/tools/export/export-student.js');
+  const { baselineRecipe } = await import('./cli/prepare/prepare.js');
   let address = session.address;
   const common = (title: string): Omit<Parameters<typeof coordinate>[1], 'out' | 'next'> => {
     if (flags.quiet !== true) say(title);
@@ -231,8 +231,8 @@ async function showResults(run: PreparedRun, summary: Summary, out: string, flag
 async function start(file: string, flags: RunFlags): Promise<{ run: PreparedRun; out: string }> {
   const { recipe, warnings } = await openRecipe(file, flags);
   const { describeLosses } = await import('./shared/recipe/check.js');
-  const { resolveRunFolder } = await import('./coordinator/run-folder.js');
-  const { identityOf } = await import('./coordinator/resolved-recipe.js');
+  const { resolveRunFolder } = await import('./coordinator/store/run-folder.js');
+  const { identityOf } = await import('./coordinator/store/resolved-recipe.js');
   for (const warning of warnings) say(`warning: ${warning}`);
   const run = await prepare(recipe, recipe.name, resolve(dirname(file)), await plugins(flags));
   if (flags.quiet !== true) for (const line of describeLosses(run.recipe)) say(line);
@@ -255,8 +255,8 @@ async function localWorkers(
   token: string,
   role: 'train' | 'label' = 'train',
 ): Promise<(port: number) => LocalWorkers> {
-  const { LocalWorkers } = await import('./coordinator/local-workers.js');
-  const { visibleGpus } = await import('./worker/backends/gpus.js');
+  const { LocalWorkers } = await import('./coordinator/workers/local-workers.js');
+  const { visibleGpus } = await import('./worker/compute/backends/gpus.js');
   const backend = flags.backend ?? run.recipe.numerics.backend;
   const gpus = backend === 'wasm' ? [] : visibleGpus();
   const count =
@@ -328,12 +328,12 @@ async function runLocally(run: PreparedRun, out: string, flags: RunFlags): Promi
 
 /** Runs alone and distilled for each seed, and tells what they say together. Started again, it goes on where it was. */
 async function compareVerb(file: string, flags: RunFlags & { readonly seeds: number }): Promise<number> {
-  const { compareSeeds, comparisonText } = await import('./coordinator/compare.js');
+  const { compareSeeds, comparisonText } = await import('./coordinator/reports/compare.js');
   const { readSummary } = await import('./coordinator/coordinator.js');
-  const { isFinished } = await import('./coordinator/run-folder.js');
+  const { isFinished } = await import('./coordinator/store/run-folder.js');
   const wanted = { ...flags, set: [...flags.set, 'baseline=true'] };
   const { recipe } = await openRecipe(file, wanted);
-  const { taskOf, isTold } = await import('./shared/recipe/task.js');
+  const { taskOf, isTold } = await import('./shared/task.js');
   if (recipe.data.eval === undefined || !isTold(taskOf(recipe), recipe.data.eval))
     throw new UserError(`${file}: data.eval: no labels; an evaluation set with labels wanted, to compare by`);
   const comparison = await compareSeeds({
@@ -352,7 +352,7 @@ async function compareVerb(file: string, flags: RunFlags & { readonly seeds: num
 
 /** Makes a recipe's labels and nothing else: by local workers, or with --listen by those that join. */
 async function labelVerb(file: string, flags: LabelFlags): Promise<number> {
-  const { makeLabels } = await import('./coordinator/label-only.js');
+  const { makeLabels } = await import('./coordinator/labels/label-only.js');
   const { recipe } = await openRecipe(file, flags);
   if (flags.out !== undefined && !flags.out.endsWith('.npz'))
     throw new UserError(`--out ${flags.out}: a name that ends in .npz was wanted`);
@@ -425,11 +425,11 @@ interface WorkerFlags {
 }
 
 async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
-  const { openBackend } = await import('./worker/backends/choose.js');
+  const { openBackend } = await import('./worker/compute/backends/choose.js');
   const { computeBackend } = await import('./worker/run-models.js');
   const { runWorker } = await import('./worker/worker.js');
-  const { coordinatorAddress } = await import('./worker/address.js');
-  const { visibleGpus } = await import('./worker/backends/gpus.js');
+  const { coordinatorAddress } = await import('./worker/link/address.js');
+  const { visibleGpus } = await import('./worker/compute/backends/gpus.js');
   const { workerPerGpu } = await import('./worker/worker-per-gpu.js');
   const gpus = flags.backend === 'wasm' ? [] : visibleGpus().map(({ index }) => index);
   const command = [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
@@ -437,7 +437,7 @@ async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
   const token = readToken(flags.tokenFile);
   const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
   if (flags.role === 'label') {
-    const { runLabelWorker } = await import('./worker/label-worker.js');
+    const { runLabelWorker } = await import('./worker/labels/label-worker.js');
     return runLabelWorker({
       url,
       token,
@@ -472,12 +472,12 @@ async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
 async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
   const { recipe, warnings } = await openRecipe(file, flags);
   const { describeLosses } = await import('./shared/recipe/check.js');
-  const { microBatchCount } = await import('./shared/reduction/tree.js');
-  const { taskOf, widthText } = await import('./shared/recipe/task.js');
+  const { microBatchCount } = await import('./shared/replica/reduction/tree.js');
+  const { taskOf, widthText } = await import('./shared/task.js');
   for (const warning of warnings) say(`warning: ${warning}`);
   const run = await prepare(recipe, recipe.name, resolve(dirname(file)), await plugins(flags));
-  const { planReplica } = await import('./shared/replica-plan.js');
-  const { contributionBytes } = await import('./shared/reduction/contribution.js');
+  const { planReplica } = await import('./shared/replica/plan.js');
+  const { contributionBytes } = await import('./shared/replica/reduction/contribution.js');
   const plan = planReplica(run.student, recipe.optimizer, recipe.compression);
   const m = microBatchCount(recipe.batch.size, recipe.batch.micro ?? recipe.batch.size);
   for (const line of describeLosses(run.recipe)) print(line);
@@ -498,7 +498,7 @@ async function validateVerb(file: string, flags: RecipeFlags): Promise<number> {
 }
 
 async function initVerb(file: string): Promise<number> {
-  const { starterRecipe } = await import('./shared/recipe/starter.js');
+  const { starterRecipe } = await import('./cli/starter.js');
   try {
     writeFileSync(file, starterRecipe, { flag: 'wx' });
   } catch (error) {
@@ -513,7 +513,7 @@ async function initVerb(file: string): Promise<number> {
 }
 
 async function doctorVerb(flags: { json?: boolean }): Promise<number> {
-  const { diagnose, formatChecks } = await import('./worker/doctor.js');
+  const { diagnose, formatChecks } = await import('./worker/tools/doctor.js');
   const checks = await diagnose();
   print(flags.json === true ? JSON.stringify(checks) : formatChecks(checks));
   return checks.some(({ state }) => state === 'fail') ? exitCodes.unavailable : exitCodes.done;
@@ -523,7 +523,7 @@ async function installVerb(
   flavour: string,
   flags: { wheel?: string; mirror?: string; force?: boolean },
 ): Promise<number> {
-  const { installBackend } = await import('./worker/backends/install.js');
+  const { installBackend } = await import('./worker/tools/install/install.js');
   if (flavour !== 'cpu' && flavour !== 'cuda')
     throw new UserError(`backend install ${flavour}: cpu or cuda was wanted`);
   const report = await installBackend({
@@ -539,11 +539,11 @@ async function installVerb(
 }
 
 async function exportVerb(folder: string, flags: { format: string; out?: string }): Promise<number> {
-  const { exportFormats } = await import('./worker/export.js');
+  const { exportFormats } = await import('./worker/tools/export/export-student.js');
   const formats = flags.format
     .split(',')
     .map((name) => exportFormats.find((format) => format === name) ?? refuseFormat(name, exportFormats));
-  const { exportRun } = await import('./worker/export-run.js');
+  const { exportRun } = await import('./worker/tools/export/export-run.js');
   const { writeModelCard } = await import('./coordinator/reports/model-card.js');
   const out = flags.out ?? join(folder, 'export');
   for (const path of await exportRun(folder, out, formats)) print(path);
@@ -560,7 +560,7 @@ async function evalVerb(
   flags: RecipeFlags & { data: string; teacher?: string; against?: string; json?: boolean },
 ): Promise<number> {
   const { recipe } = await openRecipeAlone(flags.data, flags);
-  const { evaluateModel, evaluationText } = await import('./worker/evaluate-model.js');
+  const { evaluateModel, evaluationText } = await import('./cli/evaluate/evaluate-model.js');
   const report = await evaluateModel({
     model,
     teacher: flags.teacher,
@@ -573,7 +573,7 @@ async function evalVerb(
 }
 
 async function verifyVerb(folder: string, flags: { json?: boolean }): Promise<number> {
-  const { verifiedText, verifyRun } = await import('./coordinator/verify.js');
+  const { verifiedText, verifyRun } = await import('./coordinator/verify/verify.js');
   const verified = await verifyRun(folder);
   print(flags.json === true ? JSON.stringify(verified) : verifiedText(verified));
   return verified.isSound ? exitCodes.done : exitCodes.data;

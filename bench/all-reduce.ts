@@ -17,13 +17,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { coordinate } from '../coordinator/coordinator.js';
-import type { PreparedRun } from '../coordinator/run-data.js';
+import type { PreparedRun } from '../coordinator/prepared-run.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
-import { contributionBytes } from '../shared/reduction/contribution.js';
-import { compressions, type Compression } from '../shared/reduction/encoding.js';
+import { contributionBytes } from '../shared/replica/reduction/contribution.js';
+import { compressions, type Compression } from '../shared/replica/reduction/encoding.js';
 import { recipeSchema } from '../shared/recipe/schema.js';
-import { planReplica } from '../shared/replica-plan.js';
-import type { ComputeBackend, RunCompute } from '../worker/compute.js';
+import { planReplica } from '../shared/replica/plan.js';
+import type { ComputeBackend, RunCompute } from '../worker/compute/contract.js';
 import { runWorker } from '../worker/worker.js';
 import { commitsOf } from './programs.js';
 

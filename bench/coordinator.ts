@@ -6,16 +6,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chunkCrcs, CommitLog } from '../coordinator/log.js';
+import { chunkCrcs, CommitLog } from '../coordinator/store/log.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
-import { commitScalars } from '../shared/optimizer/scalars.js';
-import { checksumOf } from '../shared/protocol/checksum.js';
-import { Assembler, split } from '../shared/protocol/chunks.js';
+import { commitScalars } from '../shared/replica/optimizer/scalars.js';
+import { checksumOf } from '../shared/replica/checksum.js';
+import { Assembler, split } from '../shared/exchange/chunks.js';
 import { decodeUp, encodeFrame } from '../shared/protocol/codec.js';
 import type { UpMessage } from '../shared/protocol/messages.js';
 import { recipeSchema } from '../shared/recipe/schema.js';
-import { planReplica } from '../shared/replica-plan.js';
-import { Replica } from '../shared/replica.js';
+import { planReplica } from '../shared/replica/plan.js';
+import { Replica } from '../shared/replica/replica.js';
 
 const weights = Number(process.argv[2] ?? 1_000_000);
 const envelope = { run: 'bench', generation: 1, step: 1 };

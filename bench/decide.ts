@@ -4,7 +4,7 @@
 import { pathToFileURL } from 'node:url';
 import { Core } from '../coordinator/decide/decide.js';
 import type { Command, Event, Unit } from '../coordinator/decide/types.js';
-import { blockRange } from '../shared/reduction/tree.js';
+import { blockRange } from '../shared/replica/reduction/tree.js';
 
 export interface DecideTiming {
   readonly workers: number;

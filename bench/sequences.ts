@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { stringify } from 'yaml';
 import { randomStream } from '../shared/random.js';
-import { spreadOf } from '../shared/statistics.js';
+import { spreadOf } from '../shared/figures/statistics.js';
 import { Program } from './programs.js';
 
 const { values } = parseArgs({

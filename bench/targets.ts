@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
-import { spreadOf } from '../shared/statistics.js';
+import { spreadOf } from '../shared/figures/statistics.js';
 import { Program } from './programs.js';
 
 const { values } = parseArgs({

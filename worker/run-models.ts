@@ -4,20 +4,20 @@ import { labelKinds, type LabelKind } from '../shared/labels/sets.js';
 import { viewOf } from '../shared/data/augment.js';
 import { Samples, trainSamples } from '../shared/data/samples.js';
 import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
-import type { InstalledPlugins } from '../shared/plugins.js';
+import type { InstalledPlugins } from '../shared/recipe/plugins.js';
 import type { Recipe } from '../shared/recipe/schema.js';
-import { hasVectors } from '../shared/recipe/task.js';
+import { hasVectors } from '../shared/task.js';
 import { splitTap, tapPairs } from '../shared/recipe/terms.js';
-import { planReplica } from '../shared/replica-plan.js';
-import type { Backend } from './backends/backend.js';
-import type { ComputeBackend, Goal, MicroBatch, RunCompute } from './compute.js';
-import type { Activation } from './losses/activation.js';
-import { mixUp } from './mixup.js';
-import { loadPlugins } from './plugins.js';
-import { SoftLabels } from './soft-labels.js';
-import { Student } from './student.js';
-import { Teaching, type Taught, type TeachingOptions } from './teaching.js';
-import type { Begin } from './trainer-messages.js';
+import { planReplica } from '../shared/replica/plan.js';
+import type { Backend } from './compute/backends/backend.js';
+import type { ComputeBackend, Goal, MicroBatch, RunCompute } from './compute/contract.js';
+import type { Activation } from './compute/losses/activation.js';
+import { mixUp } from './compute/mixup.js';
+import { loadPlugins } from './compute/losses/load-plugins.js';
+import { SoftLabels } from './compute/labels/soft-labels.js';
+import { Student } from './compute/student/tfjs/student.js';
+import { Teaching, type Taught, type TeachingOptions } from './labels/teaching.js';
+import type { Begin } from './threads.js';
 
 export interface ModelsOptions extends Omit<TeachingOptions, 'fetch' | 'alive'> {
   /** Loss plug-ins on this machine. */

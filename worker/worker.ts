@@ -10,10 +10,10 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { exitCodes, UserError, type ExitCode } from '../shared/errors.js';
 import type { Device } from '../shared/protocol/messages.js';
-import { coordinatorAddress } from './address.js';
-import type { ComputeBackend } from './compute.js';
-import { TrainerShell, type LinkPort } from './trainer-shell.js';
-import { Control, type LinkStart, type ToTrainer } from './trainer-messages.js';
+import { coordinatorAddress } from './link/address.js';
+import type { ComputeBackend } from './compute/contract.js';
+import { TrainerShell, type LinkPort } from './trainer/shell.js';
+import { Control, type LinkStart, type ToTrainer } from './threads.js';
 
 export interface WorkerOptions {
   readonly url: string;
@@ -106,7 +106,7 @@ function watchForTheEnd({ stop, local }: WorkerOptions, leave: (reason: string) 
 }
 
 function startLinkThread(start: LinkStart): LinkPort {
-  const file = new URL('./link-thread.js', import.meta.url);
+  const file = new URL('./link/thread.js', import.meta.url);
   if (!existsSync(fileURLToPath(file))) throw new Error(`${fileURLToPath(file)} is missing: run npm run build`);
   const thread = new Worker(file, { workerData: start });
   const failed = new Promise<never>((_resolve, reject) => {

@@ -12,7 +12,7 @@ import {
   rootOf,
   siblingOf,
   type Block,
-} from '../../shared/reduction/tree.js';
+} from '../../shared/replica/reduction/tree.js';
 
 export class FreeBlocks {
   readonly #microBatchesInAll: number;

@@ -2,7 +2,7 @@
  * What each event does to the state, by itself. What follows from it is asked in decide.ts, after every event alike.
  */
 import { closeCodes } from '../../shared/protocol/messages.js';
-import { allowanceMs, withMeasured } from '../../shared/round-trip.js';
+import { allowanceMs, withMeasured } from '../../shared/protocol/round-trip.js';
 import { finish } from './commits.js';
 import type { Machine } from './machine.js';
 import { nameOf, sizeOf, type Lease, type Member, type Task } from './state.js';

@@ -9,7 +9,7 @@
  * The prefix and its next contribution need one slot a level and one more; those are never given to early ones, so the
  * leftmost contribution that is missing can always be taken, and the unit always moves on.
  */
-import { blockRange, isEmpty, parentOf, rootOf, siblingOf, type Block } from '../../shared/reduction/tree.js';
+import { blockRange, isEmpty, parentOf, rootOf, siblingOf, type Block } from '../../shared/replica/reduction/tree.js';
 import type { Slot } from './types.js';
 
 interface Node {

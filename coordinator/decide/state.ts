@@ -1,6 +1,6 @@
 /** What the core remembers of workers, leases and the blocks that they are for. */
-import type { Block } from '../../shared/reduction/tree.js';
-import type { RoundTrip } from '../../shared/round-trip.js';
+import type { Block } from '../../shared/replica/reduction/tree.js';
+import type { RoundTrip } from '../../shared/protocol/round-trip.js';
 import type { Slot, Unit, WorkerId } from './types.js';
 
 /** Units whose micro-batches cost alike: training, or the evaluation of one subject. */

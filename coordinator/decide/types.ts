@@ -2,7 +2,7 @@
  * What the pure core hears (events) and says (commands). No I/O, no clock: time comes in as `nowMs`.
  * The shell (coordinator.ts) turns sockets, clock and disk into events and carries out commands in order.
  */
-import type { Block } from '../../shared/reduction/tree.js';
+import type { Block } from '../../shared/replica/reduction/tree.js';
 
 /** Short name of an admitted connection, new for every admission: `w1`, `w2`, ... */
 export type WorkerId = string;

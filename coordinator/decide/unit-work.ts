@@ -1,5 +1,5 @@
 /** The work of one unit: which blocks are free, leased, late or failed, and which contributions wait for a slot. */
-import { blockRange, type Block } from '../../shared/reduction/tree.js';
+import { blockRange, type Block } from '../../shared/replica/reduction/tree.js';
 import { FreeBlocks } from './free-blocks.js';
 import { costClassOf, sizeOf, type CostClass, type Lease, type Member, type Task } from './state.js';
 import type { Unit, WorkerId } from './types.js';

@@ -3,8 +3,8 @@
  *
  *   terms[t] = sum of t over its samples / their number          loss = sum over t of (sum of weight[t] x t) / number
  */
-import { figuresOf, type Figures } from './figures.js';
-import type { CommitLine, EvaluationLine, JournalLine } from '../journal.js';
+import { figuresOf, type Figures } from '../../shared/figures/figures.js';
+import type { CommitLine, EvaluationLine, JournalLine } from '../store/journal.js';
 
 export interface MetricsLine {
   readonly epoch: number;

@@ -9,12 +9,12 @@ import { z } from 'zod';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { describeLosses } from '../../shared/recipe/check.js';
 import { recipeSchema, type Recipe, type SourceRecipe } from '../../shared/recipe/schema.js';
-import { taskOf, type Task } from '../../shared/recipe/task.js';
-import { wilsonInterval } from '../../shared/statistics.js';
-import { afterRewinds, readJournal } from '../journal.js';
-import { isFinished } from '../run-folder.js';
-import { parseStored, writeDurably } from '../storage.js';
-import { figureTexts, percent, type Figures } from './figures.js';
+import { taskOf, type Task } from '../../shared/task.js';
+import { wilsonInterval } from '../../shared/figures/statistics.js';
+import { afterRewinds, readJournal } from '../store/journal.js';
+import { isFinished } from '../store/run-folder.js';
+import { parseStored, writeDurably } from '../store/durable-files.js';
+import { figureTexts, percent, type Figures } from '../../shared/figures/figures.js';
 import { summarySchema, type Summary } from './summary.js';
 
 const digestsSchema = z.looseObject({

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { isAnswering, sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
-import type { EvaluationLine } from '../journal.js';
-import { figuresOf, figuresSchema } from './figures.js';
+import type { EvaluationLine } from '../store/journal.js';
+import { figuresOf, figuresSchema } from '../../shared/figures/figures.js';
 import { evaluationOf } from './metrics.js';
 
 const scored = { ...figuresSchema, parameters: z.number().int().nonnegative() };

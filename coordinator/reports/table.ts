@@ -1,6 +1,6 @@
 /** The table at the end of a run, as plain text: who reached what with how many parameters. */
 
-import { figureTexts, type Figures } from './figures.js';
+import { figureTexts, type Figures } from '../../shared/figures/figures.js';
 
 export interface TableRow {
   readonly name: string;

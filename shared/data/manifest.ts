@@ -3,7 +3,7 @@
  * artifact (JSON).
  */
 import { z } from 'zod';
-import { tasks } from '../recipe/task.js';
+import { tasks } from '../task.js';
 
 const count = z.number().int().nonnegative();
 

@@ -1,10 +1,10 @@
 /** What the schema cannot say: fields of a recipe that must fit each other. Pure. */
-import { optimizerProblems } from '../optimizer/check.js';
+import { optimizerProblems } from '../replica/optimizer/check.js';
 import type { Finding } from './problems.js';
 import type { Losses, LossName, Schedule } from './loss-schema.js';
 import { lossesAt } from './schedules.js';
 import type { Recipe } from './schema.js';
-import { hasVectors, isTold, taskOf, type Task } from './task.js';
+import { hasVectors, isTold, taskOf, type Task } from '../task.js';
 import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsIn, type TapPair } from './terms.js';
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {

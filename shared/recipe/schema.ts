@@ -4,9 +4,9 @@
  * coordinator/prepare.ts.
  */
 import { z } from 'zod';
-import { compressions } from '../reduction/encoding.js';
+import { compressions } from '../replica/reduction/encoding.js';
 import { lossSchema } from './loss-schema.js';
-import { tasks } from './task.js';
+import { tasks } from '../task.js';
 
 const positiveInt = z.number().int().positive();
 const fraction = z.number().min(0).max(1);

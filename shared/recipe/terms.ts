@@ -12,7 +12,7 @@ import type {
   Schedule,
   TermName,
 } from './loss-schema.js';
-import type { Task } from './task.js';
+import type { Task } from '../task.js';
 
 export interface TermNeeds {
   /** What its sum is divided by: all samples of the global batch, or the labelled ones, to which alone it applies. */

@@ -3,8 +3,8 @@
  * replica, but its gradients are made up: a pure function of weights and sample positions, as real ones are.
  */
 import { WebSocket } from 'ws';
-import { checksumOf } from '../../shared/protocol/checksum.js';
-import { Assembler, split } from '../../shared/protocol/chunks.js';
+import { checksumOf } from '../../shared/replica/checksum.js';
+import { Assembler, split } from '../../shared/exchange/chunks.js';
 import { decodeDown, encodeFrame, sendFrame } from '../../shared/protocol/codec.js';
 import {
   limits,
@@ -15,11 +15,11 @@ import {
   type Lease,
   type UpMessage,
 } from '../../shared/protocol/messages.js';
-import { BlockSum } from '../../shared/reduction/block-sum.js';
-import { blockRange, microBatchRange } from '../../shared/reduction/tree.js';
-import { planReplica } from '../../shared/replica-plan.js';
-import { Replica } from '../../shared/replica.js';
-import type { PreparedRun } from '../../coordinator/run-data.js';
+import { BlockSum } from '../../shared/replica/reduction/block-sum.js';
+import { blockRange, microBatchRange } from '../../shared/replica/reduction/tree.js';
+import { planReplica } from '../../shared/replica/plan.js';
+import { Replica } from '../../shared/replica/replica.js';
+import type { PreparedRun } from '../../coordinator/prepared-run.js';
 
 export interface FakeOptions {
   readonly run: PreparedRun;

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import type { CommitLine, EvaluationLine } from '../../coordinator/journal.js';
-import { chunkCrcs, type CommitRecord } from '../../coordinator/log.js';
+import type { CommitLine, EvaluationLine } from '../../coordinator/store/journal.js';
+import { chunkCrcs, type CommitRecord } from '../../coordinator/store/log.js';
 
 const folders: string[] = [];
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commitsOf, Program, soon } from '../../bench/programs.js';
-import { verifyRun } from '../../coordinator/verify.js';
+import { verifyRun } from '../../coordinator/verify/verify.js';
 import { barsRecipe, steps, writeBars } from './bars.js';
 import { curveOf, digestOf, scratchFolder } from './processes.js';
 

@@ -2,7 +2,7 @@
 import { appendFileSync, cpSync, readdirSync, readFileSync, truncateSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { verifyRun } from '../../coordinator/verify.js';
+import { verifyRun } from '../../coordinator/verify/verify.js';
 import { Program } from '../../bench/programs.js';
 import { BarsRuns } from '../faults/bars-run.js';
 import { scratchFolder, startCoordinator, startWorker, urlOf } from './processes.js';

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { recipeSchema } from '../../shared/recipe/schema.js';
-import { Ensemble } from '../../worker/teachers/ensemble.js';
-import { inspectTeacher } from '../../worker/teachers/inspect.js';
+import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
+import { inspectTeacher } from '../../cli/prepare/teacher.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = join(root, 'examples/mnist');

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { verifyRun } from '../../coordinator/verify.js';
+import { verifyRun } from '../../coordinator/verify/verify.js';
 import { barsRecipe, epochs, samples, steps, writeBars } from '../e2e/bars.js';
 import { commitsOf, type Program } from '../../bench/programs.js';
 import { curveOf, digestOf, type Place, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';

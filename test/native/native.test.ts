@@ -4,10 +4,10 @@
  */
 import type { Tensor, Tensor4D, Variable } from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Backend, TensorFlow } from '../../worker/backends/backend.js';
-import { openBackend } from '../../worker/backends/choose.js';
-import { tryBackend } from '../../worker/backends/trial.js';
-import { cacheFolder } from '../../worker/cache-folder.js';
+import type { Backend, TensorFlow } from '../../worker/compute/backends/backend.js';
+import { openBackend } from '../../worker/compute/backends/choose.js';
+import { tryBackend } from '../../worker/compute/backends/trial.js';
+import { cacheFolder } from '../../shared/cache-folder.js';
 
 let backend: Backend;
 let tf: TensorFlow;

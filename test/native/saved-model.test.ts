@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
-import type { Backend } from '../../worker/backends/backend.js';
-import { openBackend } from '../../worker/backends/choose.js';
-import { Ensemble } from '../../worker/teachers/ensemble.js';
-import { inspectTeacher, type ExpectedTeacher, type InspectedTeacher } from '../../worker/teachers/inspect.js';
-import { openTeacher } from '../../worker/teachers/open-teacher.js';
-import { temporaryFolder } from '../worker/teachers/fixtures.js';
+import type { Backend } from '../../worker/compute/backends/backend.js';
+import { openBackend } from '../../worker/compute/backends/choose.js';
+import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
+import { inspectTeacher, type ExpectedTeacher, type InspectedTeacher } from '../../cli/prepare/teacher.js';
+import { openTeacher } from '../../worker/compute/teachers/open-teacher.js';
+import { temporaryFolder } from '../worker/compute/teachers/fixtures.js';
 
 const data = fileURLToPath(new URL('../reference/data/saved-model/', import.meta.url));
 const reference = JSON.parse(readFileSync(join(data, 'tiny.json'), 'utf8')) as {

@@ -1,4 +1,4 @@
-"""Reference weights of PyTorch's optimizers, schedules and clipping, for test/shared/optimizer/pytorch.test.ts.
+"""Reference weights of PyTorch's optimizers, schedules and clipping, for test/shared/replica/optimizer/pytorch.test.ts.
 
 Run: python test/reference/optimizers.py    (needs torch and numpy; rewrites test/reference/data/optimizers.json)
 """

@@ -1,4 +1,4 @@
-"""Writes the ONNX fixtures and the values that test/worker/teachers/ holds the code against.
+"""Writes the ONNX fixtures and the values that test/worker/compute/teachers/ holds the code against.
 
     python test/reference/teachers.py          (PyTorch 2, numpy, onnx)
 """

@@ -1,4 +1,4 @@
-"""PyTorch's training of two small students, for test/worker/pytorch.test.ts.
+"""PyTorch's training of two small students, for test/worker/runs/pytorch.test.ts.
 
 Run with Python 3, torch and numpy; writes data/training.json. The same data, initial weights and soft labels go through
 50 steps of SGD with momentum and of Adam, in micro-batches with batch norm over each of them (ghost batches). Weights are

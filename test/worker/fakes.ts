@@ -15,17 +15,17 @@ import {
   type Up,
   type UpMessage,
 } from '../../shared/protocol/messages.js';
-import { checksumOf } from '../../shared/protocol/checksum.js';
-import { split } from '../../shared/protocol/chunks.js';
+import { checksumOf } from '../../shared/replica/checksum.js';
+import { split } from '../../shared/exchange/chunks.js';
 import type { Manifest } from '../../shared/data/manifest.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
-import { planReplica } from '../../shared/replica-plan.js';
-import { Replica } from '../../shared/replica.js';
-import type { MicroBatch, RunCompute } from '../../worker/compute.js';
-import { Link, type Ending } from '../../worker/link.js';
-import type { LinkStart, ToTrainer } from '../../worker/trainer-messages.js';
-import type { LinkPort } from '../../worker/trainer-shell.js';
+import { planReplica } from '../../shared/replica/plan.js';
+import { Replica } from '../../shared/replica/replica.js';
+import type { MicroBatch, RunCompute } from '../../worker/compute/contract.js';
+import { Link, type Ending } from '../../worker/link/link.js';
+import type { LinkStart, ToTrainer } from '../../worker/threads.js';
+import type { LinkPort } from '../../worker/trainer/shell.js';
 
 export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), 'stillhouse-worker-'));

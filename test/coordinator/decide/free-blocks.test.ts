@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FreeBlocks } from '../../../coordinator/decide/free-blocks.js';
-import { blockRange, type Block } from '../../../shared/reduction/tree.js';
+import { blockRange, type Block } from '../../../shared/replica/reduction/tree.js';
 
 function takeAll(free: FreeBlocks, wanted: () => number): Block[] {
   const blocks: Block[] = [];

@@ -5,7 +5,7 @@
  */
 import { Core } from '../../../coordinator/decide/decide.js';
 import type { Command, Event, Unit } from '../../../coordinator/decide/types.js';
-import { rootOf, type Block } from '../../../shared/reduction/tree.js';
+import { rootOf, type Block } from '../../../shared/replica/reduction/tree.js';
 
 type Down =
   | { readonly type: 'lease' | 'cancel' | 'pull'; readonly lease: number }

@@ -4,13 +4,13 @@
  * oracle: the same units folded by one replica in one loop, with nobody to lose anything.
  */
 import type { Unit } from '../../../coordinator/decide/types.js';
-import { commitScalars, skipScalars } from '../../../shared/optimizer/scalars.js';
-import { planReplica, type ReplicaPlan } from '../../../shared/replica-plan.js';
-import { Replica } from '../../../shared/replica.js';
-import { BlockSum, type SlottedContribution } from '../../../shared/reduction/block-sum.js';
-import type { Sums } from '../../../shared/reduction/contribution.js';
-import type { Compression } from '../../../shared/reduction/encoding.js';
-import { blockRange, rootOf, type Block } from '../../../shared/reduction/tree.js';
+import { commitScalars, skipScalars } from '../../../shared/replica/optimizer/scalars.js';
+import { planReplica, type ReplicaPlan } from '../../../shared/replica/plan.js';
+import { Replica } from '../../../shared/replica/replica.js';
+import { BlockSum, type SlottedContribution } from '../../../shared/replica/reduction/block-sum.js';
+import type { Sums } from '../../../shared/replica/reduction/contribution.js';
+import type { Compression } from '../../../shared/replica/reduction/encoding.js';
+import { blockRange, rootOf, type Block } from '../../../shared/replica/reduction/tree.js';
 import { teacherNames } from './plan.js';
 import { initialWeights, recipeOf, specOf } from '../../worker/fakes.js';
 

@@ -2,11 +2,11 @@
  * The run folder of a simulated run: log, journal and snapshots as recovery finds them. A write takes a while; a crash
  * in the middle of one leaves all of it or nothing, as a log that checks its last record does.
  */
-import { afterRewinds, type JournalLine } from '../../../coordinator/journal.js';
-import type { CommitRecord } from '../../../coordinator/log.js';
-import { applyCommit } from '../../../coordinator/recovery.js';
-import type { Position, Snapshot, StateSource } from '../../../coordinator/snapshots.js';
-import type { Replica } from '../../../shared/replica.js';
+import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
+import type { CommitRecord } from '../../../coordinator/store/log.js';
+import { applyCommit } from '../../../coordinator/store/recovery.js';
+import type { Position, Snapshot, StateSource } from '../../../coordinator/store/snapshots/snapshots.js';
+import type { Replica } from '../../../shared/replica/replica.js';
 import type { Clock } from './clock.js';
 import type { RandomStream } from './random-stream.js';
 

@@ -2,20 +2,20 @@
  * One life of a coordinator in virtual time: the real core, intake, contributions, committer and replica, between a
  * disk and workers that are simulated. It throws as soon as a command breaks a rule of leases, slots or accounts.
  */
-import { Committer, type CommitRequest } from '../../../coordinator/commit.js';
-import { Contributions } from '../../../coordinator/contributions.js';
-import type { LiveCommit } from '../../../coordinator/broadcast.js';
+import { Committer, type CommitRequest } from '../../../coordinator/exchange/commit.js';
+import { Contributions } from '../../../coordinator/exchange/contributions.js';
+import type { LiveCommit } from '../../../coordinator/exchange/broadcast.js';
 import { Core } from '../../../coordinator/decide/decide.js';
 import type { Command, Event, Unit, WorkerId } from '../../../coordinator/decide/types.js';
-import { droppedAtEnd, isFailedStep, skipsAtEnd } from '../../../coordinator/journal.js';
-import { Intake } from '../../../coordinator/intake.js';
-import { Snapshotter } from '../../../coordinator/snapshotter.js';
-import type { Position } from '../../../coordinator/snapshots.js';
-import { SlotPool } from '../../../coordinator/slot-pool.js';
-import { hashAt, startOf } from '../../../coordinator/welcome.js';
+import { droppedAtEnd, isFailedStep, skipsAtEnd } from '../../../coordinator/store/journal.js';
+import { Intake } from '../../../coordinator/exchange/incoming.js';
+import { Snapshotter } from '../../../coordinator/store/snapshots/snapshotter.js';
+import type { Position } from '../../../coordinator/store/snapshots/snapshots.js';
+import { SlotPool } from '../../../coordinator/exchange/buffers.js';
+import { hashAt, startOf } from '../../../coordinator/workers/join.js';
 import { limits, protocolVersion, type Down } from '../../../shared/protocol/messages.js';
-import type { Replica } from '../../../shared/replica.js';
-import { rootOf } from '../../../shared/reduction/tree.js';
+import type { Replica } from '../../../shared/replica/replica.js';
+import { rootOf } from '../../../shared/replica/reduction/tree.js';
 import type { Clock } from './clock.js';
 import type { Disk } from './disk.js';
 import { teacherNames, type Plan } from './plan.js';

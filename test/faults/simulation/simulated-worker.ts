@@ -3,14 +3,14 @@
  * in the order of their coming, each once its weights are there; what it holds survives a lost connection.
  */
 import type { Unit } from '../../../coordinator/decide/types.js';
-import { checksumOf } from '../../../shared/protocol/checksum.js';
+import { checksumOf } from '../../../shared/replica/checksum.js';
 import type { Down, Up } from '../../../shared/protocol/messages.js';
-import { gradientBytes, type Compression } from '../../../shared/reduction/encoding.js';
-import type { Replica } from '../../../shared/replica.js';
-import type { Block } from '../../../shared/reduction/tree.js';
-import { blockRange } from '../../../shared/reduction/tree.js';
-import { Control } from '../../../worker/trainer-messages.js';
-import { ReplicaFold } from '../../../worker/replica-fold.js';
+import { gradientBytes, type Compression } from '../../../shared/replica/reduction/encoding.js';
+import type { Replica } from '../../../shared/replica/replica.js';
+import type { Block } from '../../../shared/replica/reduction/tree.js';
+import { blockRange } from '../../../shared/replica/reduction/tree.js';
+import { Control } from '../../../worker/threads.js';
+import { ReplicaFold } from '../../../worker/link/replica-fold.js';
 import { computeBlock, giveReplica, takeReplica } from './arithmetic.js';
 import { Wire, type Clock } from './clock.js';
 import type { Plan, WorkerPlan } from './plan.js';

@@ -2,12 +2,12 @@
  * A run in virtual time, from an empty folder to its end: coordinators that come and go over one disk, workers that
  * compute, die, hang, lie and come back by plan. The same plan gives the same run.
  */
-import type { JournalLine } from '../../../coordinator/journal.js';
+import type { JournalLine } from '../../../coordinator/store/journal.js';
 import type { Core } from '../../../coordinator/decide/decide.js';
 import type { Unit } from '../../../coordinator/decide/types.js';
-import { StateLost } from '../../../coordinator/own-state.js';
-import type { Compression } from '../../../shared/reduction/encoding.js';
-import type { Replica } from '../../../shared/replica.js';
+import { StateLost } from '../../../coordinator/store/self-check.js';
+import type { Compression } from '../../../shared/replica/reduction/encoding.js';
+import type { Replica } from '../../../shared/replica/replica.js';
 import { giveReplica, takeReplica } from './arithmetic.js';
 import { Clock } from './clock.js';
 import { Disk } from './disk.js';

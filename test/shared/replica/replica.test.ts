@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../../shared/errors.js';
-import { commitScalars, skipScalars } from '../../../shared/optimizer/scalars.js';
+import { commitScalars, skipScalars } from '../../../shared/replica/optimizer/scalars.js';
 import { randomStream } from '../../../shared/random.js';
-import { planReplica, type ReplicaPlan } from '../../../shared/replica-plan.js';
-import { Replica } from '../../../shared/replica.js';
+import { planReplica, type ReplicaPlan } from '../../../shared/replica/plan.js';
+import { Replica } from '../../../shared/replica/replica.js';
 import { normStudent, optimizerOf, studentOf, weightOf } from './student.js';
 
 const f = Math.fround;

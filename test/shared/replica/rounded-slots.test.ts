@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { commitScalars } from '../../../shared/optimizer/scalars.js';
+import { commitScalars } from '../../../shared/replica/optimizer/scalars.js';
 import { randomStream } from '../../../shared/random.js';
-import { planReplica } from '../../../shared/replica-plan.js';
-import { layoutReplica, Replica } from '../../../shared/replica.js';
-import { contributionBytes } from '../../../shared/reduction/contribution.js';
-import { compressions, type Compression } from '../../../shared/reduction/encoding.js';
-import { decode, encode, roundings, type Rounding } from '../reduction/rounding.js';
+import { planReplica } from '../../../shared/replica/plan.js';
+import { layoutReplica, Replica } from '../../../shared/replica/replica.js';
+import { contributionBytes } from '../../../shared/replica/reduction/contribution.js';
+import { compressions, type Compression } from '../../../shared/replica/reduction/encoding.js';
+import { decode, encode, roundings, type Rounding } from './reduction/rounding.js';
 import { normStudent, optimizerOf, studentOf, weightOf } from './student.js';
 
 /**

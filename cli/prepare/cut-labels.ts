@@ -1,0 +1,72 @@
+/** A file of labels as blocks, each a file named by its SHA-256, for workers to fetch like shards. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../../shared/errors.js';
+import type { FileLabelsIndex, Manifest } from '../../shared/data/manifest.js';
+import type { Recipe } from '../../shared/recipe/schema.js';
+import { taskOf } from '../../shared/task.js';
+import { LabelBlock } from '../../shared/labels/block.js';
+import { readLabelFile, type LabelFile } from './label-file.js';
+import { codecOf } from '../../shared/labels/precision.js';
+import { BlockPlan, labelKinds } from '../../shared/labels/sets.js';
+import { digestOf } from '../../shared/labels/store.js';
+
+/**
+ * Reads `path`, checks that it fits the run and writes its blocks to `out`.
+ * @throws UserError 2 when it does not fit the recipe, 65 when it is damaged
+ */
+export async function cutLabelFile(
+  path: string,
+  out: string,
+  recipe: Recipe,
+  { train, classes }: Pick<Manifest, 'train' | 'classes'>,
+): Promise<FileLabelsIndex> {
+  const file = await readLabelFile(path);
+  const objection = objectionTo(file, recipe, { samples: train.samples, classes });
+  if (objection !== null) throw new UserError(`labels.from: ${path}: ${objection}`);
+  const codec = codecOf({ name: 'float32' }, { classes, isDistribution: false });
+  await mkdir(out, { recursive: true });
+  const blocks: { sha256: string; bytes: number }[] = [];
+  for (const { first, rows } of new BlockPlan(train, codec.rowBytes).blocks) {
+    const block = new LabelBlock(codec, rows);
+    for (let row = 0; row < rows; row++) block.add(row, file.logits, (first + row) * classes);
+    const sha256 = digestOf(block.bytes);
+    await writeAside(join(out, sha256), block.bytes);
+    blocks.push({ sha256, bytes: block.bytes.length });
+  }
+  return { classes, temperature: file.temperature, blocks };
+}
+
+function objectionTo(
+  file: LabelFile,
+  recipe: Recipe,
+  { samples, classes }: { samples: number; classes: number },
+): string | null {
+  if (file.classes !== classes) return `${file.classes} classes; ${classes} wanted, as in the data`;
+  const isCut = recipe.data.train.limit !== undefined && file.samples > samples;
+  if (file.samples !== samples && !isCut)
+    return `labels of ${file.samples} samples; ${samples} wanted, one for each training sample in the file's order`;
+  const task = taskOf(recipe);
+  if (task !== 'classes' && file.form === 'probabilities')
+    return `probabilities of classes; an array logits wanted, with data.task ${task}`;
+  const kinds = labelKinds(recipe);
+  if (kinds.some(({ kind }) => kind === 'teachers'))
+    return 'a loss wants the logits of each teacher; teachers wanted instead';
+  const other = kinds.find(
+    (kind) => file.temperature !== null && (kind.kind !== 'mixture' || kind.temperature !== file.temperature),
+  );
+  return other === undefined
+    ? null
+    : `its labels are softened at temperature ${file.temperature}; a loss wants them ${other.kind === 'mixture' ? `at ${other.temperature}` : 'raw'}`;
+}
+
+async function writeAside(path: string, bytes: Uint8Array): Promise<void> {
+  const aside = `${path}.${randomUUID()}.part`;
+  try {
+    await writeFile(aside, bytes);
+    await rename(aside, path);
+  } finally {
+    await rm(aside, { force: true });
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Commits on their way to the replicas. One is *held* as soon as its step is complete: its bytes go out while the log's
+ * fsync runs. It is *released* once it is on the disk, and only then may a replica apply it.
+ */
+import { encodeFrame, type Frame } from '../../shared/protocol/codec.js';
+import { checksumOf } from '../../shared/replica/checksum.js';
+import { split } from '../../shared/exchange/chunks.js';
+import { limits } from '../../shared/protocol/messages.js';
+import type { CommitLog, CommitRecord } from '../store/log.js';
+import type { RetiredSlot } from './buffers.js';
+
+/** `run` and `generation` of every frame. */
+export interface RunEnvelope {
+  readonly run: string;
+  readonly generation: number;
+}
+
+/** A commit as it goes out, before the state after it is known. */
+export type CommitHead = Omit<CommitRecord, 'stateHash' | 'line' | 'checksums'>;
+
+/** The newest commit, with its bytes in memory. */
+export interface LiveCommit {
+  readonly head: CommitHead;
+  readonly bytes: Uint8Array;
+  /** Of its chunks, where it does not fit one. */
+  readonly checksums: readonly number[];
+  /** Null when `bytes` is memory of its own, which nobody will reuse. */
+  readonly retired: RetiredSlot | null;
+}
+
+/** A frame and what to call once its memory is no longer needed. */
+export interface Outgoing {
+  readonly frame: Frame;
+  readonly done: () => void;
+}
+
+export class Broadcast {
+  readonly #log: CommitLog;
+  readonly #envelope: RunEnvelope;
+  #live: LiveCommit | null = null;
+  #liveHead: Frame | null = null;
+  #released: number;
+  #lastRelease: { readonly step: number; readonly frame: Frame } | null = null;
+  #waiting: (() => void)[] = [];
+
+  /** @param released commits that are journalled already */
+  constructor(options: { log: CommitLog; envelope: RunEnvelope; released: number }) {
+    this.#log = options.log;
+    this.#envelope = options.envelope;
+    this.#released = options.released;
+  }
+
+  /** Commits that replicas may have applied. */
+  get released(): number {
+    return this.#released;
+  }
+
+  hold(commit: LiveCommit): void {
+    this.#live = commit;
+    this.#liveHead = null;
+    this.#notify();
+  }
+
+  release(step: number, stateHash: string): void {
+    this.#released = step + 1;
+    this.#lastRelease = { step, frame: encodeFrame({ type: 'release', ...this.#envelope, step, stateHash }) };
+    this.#notify();
+  }
+
+  /** Resolves at the next hold or release. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Wakes all feeds, so that those of closed connections end. */
+  wake(): void {
+    this.#notify();
+  }
+
+  /** Whether the commit of `step` exists, in memory or in the log. */
+  has(step: number): boolean {
+    return this.#live?.head.step === step || this.#log.has(step);
+  }
+
+  /** The commit's header, with its bytes if they fit one chunk. */
+  async head(step: number): Promise<{ frame: Frame; head: CommitHead }> {
+    if (this.#live?.head.step === step) {
+      this.#liveHead ??= this.#encodeHead(this.#live.head, this.#live.bytes);
+      return { frame: this.#liveHead, head: this.#live.head };
+    }
+    const record = await this.#log.read(step);
+    const isInline = record.bytes > 0 && record.bytes <= limits.chunkBytes;
+    const bytes = isInline ? await this.#log.readBytes(step, { offset: 0, length: record.bytes }) : new Uint8Array(0);
+    return { frame: this.#encodeHead(record, bytes), head: record };
+  }
+
+  /** Chunk `index` of a commit whose bytes do not fit one. */
+  async chunk(head: CommitHead, index: number): Promise<Outgoing> {
+    const range = split(head.bytes)[index];
+    if (range === undefined) throw new Error(`chunk ${index} of ${head.bytes} bytes`);
+    const header = {
+      type: 'commitChunk',
+      ...this.#envelope,
+      step: head.step,
+      offset: range.offset,
+      total: head.bytes,
+    } as const;
+    const live = this.#live;
+    if (live?.head.step !== head.step || live.retired?.isGone === true) {
+      const payload = await this.#log.readBytes(head.step, range);
+      return { frame: encodeFrame({ ...header, checksum: checksumOf(payload) }, payload), done: nothing };
+    }
+    live.retired?.pin();
+    const payload = live.bytes.subarray(range.offset, range.offset + range.length);
+    return {
+      frame: encodeFrame({ ...header, checksum: live.checksums[index] ?? 0 }, payload),
+      done: () => live.retired?.unpin(),
+    };
+  }
+
+  /** Null when the log no longer knows the step. */
+  releaseOf(step: number): Frame | null {
+    if (this.#lastRelease?.step === step) return this.#lastRelease.frame;
+    const stateHash = this.#log.stateHashAfter(step);
+    return stateHash === undefined ? null : encodeFrame({ type: 'release', ...this.#envelope, step, stateHash });
+  }
+
+  #encodeHead({ step, scalars, compression, bytes, digest, momentCounts }: CommitHead, payload: Uint8Array): Frame {
+    const inline = bytes > 0 && bytes <= limits.chunkBytes ? payload : undefined;
+    return encodeFrame(
+      { type: 'commit', ...this.#envelope, step, scalars, compression, bytes, digest, momentCounts },
+      inline,
+    );
+  }
+
+  #notify(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+}
+
+function nothing(): void {}

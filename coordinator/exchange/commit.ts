@@ -1,0 +1,265 @@
+/**
+ * What happens to a unit whose root is complete (design, section 3, step 5), in order:
+ *
+ *   reduce  ->  hold (bytes go out)  ->  apply  ->  log + journal, fsynced  ->  (the core) release
+ *
+ * Each phase is a function of its own. An evaluation changes no weights: it is a journal line.
+ */
+import { exitCodes, UserError } from '../../shared/errors.js';
+import { isDue } from '../../shared/fault-points.js';
+import { commitScalars, skipScalars } from '../../shared/replica/optimizer/scalars.js';
+import { split } from '../../shared/exchange/chunks.js';
+import { limits } from '../../shared/protocol/messages.js';
+import type { Sums } from '../../shared/replica/reduction/contribution.js';
+import type { Replica } from '../../shared/replica/replica.js';
+import type { Broadcast, CommitHead, LiveCommit } from './broadcast.js';
+import type { Content, Contributions } from './contributions.js';
+import { skipLimit } from '../decide/commits.js';
+import type { Unit } from '../decide/types.js';
+import {
+  nothingApplied,
+  type CommitLine,
+  type EvaluationLine,
+  type Journal,
+  type JournalLine,
+} from '../store/journal.js';
+import { chunkCrcs, type CommitLog } from '../store/log.js';
+import { expectOwnState } from '../store/self-check.js';
+import { applyCommit } from '../store/recovery.js';
+import type { SlotPool } from './buffers.js';
+
+export interface CommitterOptions {
+  readonly replica: Replica;
+  readonly pool: SlotPool;
+  readonly contributions: Contributions;
+  readonly broadcast: Pick<Broadcast, 'hold'>;
+  readonly log: Pick<CommitLog, 'append'>;
+  readonly journal: Pick<Journal, 'append'>;
+  /** Rejects when this coordinator must write no more: another one has taken its place. */
+  readonly expectNewest: () => Promise<void>;
+  readonly generation: number;
+  readonly totalSteps: number;
+  /** Names of the recipe's loss terms. */
+  readonly terms: readonly string[];
+  /** Steps, updates and state so far. */
+  readonly step: number;
+  readonly update: number;
+  readonly stateHash: string;
+  readonly nowMs: () => number;
+  readonly warn: (text: string) => void;
+}
+
+export interface CommitRequest {
+  readonly index: number;
+  readonly unit: Unit;
+  readonly slot: number | null;
+  readonly skip: boolean;
+  /** Steps in a row before it that had no update. */
+  readonly skips: number;
+  /** Teachers that it was computed without. */
+  readonly dropped: readonly string[];
+  readonly reason: string;
+}
+
+const emptyDigest = '0'.repeat(16);
+
+export class Committer {
+  readonly #options: CommitterOptions;
+  #step: number;
+  #update: number;
+  #stateHash: string;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+    this.#step = options.step;
+    this.#update = options.update;
+    this.#stateHash = options.stateHash;
+  }
+
+  /** Commits applied. */
+  get step(): number {
+    return this.#step;
+  }
+
+  get update(): number {
+    return this.#update;
+  }
+
+  /** Hash of the state after the last commit. */
+  get stateHash(): string {
+    return this.#stateHash;
+  }
+
+  /**
+   * Resolves once the commit is on the disk. @throws UserError (65) when training has diverged, (69) when the disk
+   * fails
+   */
+  async commitTraining(request: CommitRequest): Promise<CommitLine> {
+    const { replica, contributions } = this.#options;
+    const content = request.slot === null ? null : contributions.take(request.slot);
+    const { live, skip } = this.#reduce(request, content);
+    this.#options.broadcast.hold(live);
+    live.retired?.pin();
+    if (live.bytes.length > limits.chunkBytes) await new Promise(setImmediate);
+    expectOwnState(replica, { step: this.#step, stateHash: this.#stateHash });
+    this.#apply(live, content?.buffer ?? null);
+    const line = this.#line(request, content?.sums ?? {}, skip);
+    if (live.retired === null && content !== null && content.buffer !== null) this.#options.pool.give(content.buffer);
+    await this.#store(live, line);
+    live.retired?.unpin();
+    return line;
+  }
+
+  async commitEvaluation(
+    { index, unit, slot, dropped }: CommitRequest,
+    beforeJournal: (line: EvaluationLine) => Promise<void>,
+  ): Promise<EvaluationLine> {
+    const { generation, nowMs, journal, contributions } = this.#options;
+    const sums = slot === null ? {} : contributions.take(slot).sums;
+    const line: EvaluationLine = {
+      type: 'evaluation',
+      generation,
+      atMs: nowMs(),
+      step: unit.step,
+      unit: index,
+      epoch: unit.epoch,
+      subject: unit.subject ?? 'student',
+      samples: unit.to - unit.from,
+      sums: { ...sums },
+      ...withDropped(dropped),
+    };
+    await beforeJournal(line);
+    await this.#options.expectNewest();
+    await journal.append(line);
+    return line;
+  }
+
+  /** The commit with its scalars; `skip` says why there is no update. */
+  #reduce(
+    { index, unit, skip, skips, reason }: CommitRequest,
+    content: Content | null,
+  ): { live: LiveCommit; skip: string | undefined } {
+    const buffer = content?.buffer ?? null;
+    const squares = buffer === null ? 0 : this.#options.replica.slotSquares(buffer);
+    const why = skip ? reason || 'skipped' : this.#reasonToSkip({ unit, skips }, buffer, squares);
+    if (content === null || buffer === null || why !== undefined) {
+      const head: CommitHead = {
+        step: unit.step,
+        unit: index,
+        scalars: skipScalars(this.#update),
+        compression: this.#options.replica.plan.compression,
+        bytes: 0,
+        digest: emptyDigest,
+        momentCounts: [],
+      };
+      return { live: { head, bytes: new Uint8Array(0), checksums: [], retired: null }, skip: why ?? 'skipped' };
+    }
+    return { live: this.#liveCommit({ index, unit, squares }, { ...content, buffer }), skip: undefined };
+  }
+
+  /** @throws UserError (65) when too many steps in a row have no update */
+  #reasonToSkip(
+    { unit, skips }: { unit: Unit; skips: number },
+    buffer: number | null,
+    squares: number,
+  ): string | undefined {
+    if (buffer === null) return nothingApplied;
+    if (Number.isFinite(squares)) return undefined;
+    if (skips + 1 >= skipLimit)
+      throw new UserError(
+        `step ${unit.step}: the sum of gradients is not finite, and ${skipLimit} steps in a row have no update; lower the learning rate or clip`,
+        exitCodes.data,
+      );
+    this.#options.warn(`step ${unit.step}: the sum of gradients is not finite; no update`);
+    return 'the sum of gradients is not finite';
+  }
+
+  #liveCommit(
+    { index, unit, squares }: { index: number; unit: Unit; squares: number },
+    content: Content & { buffer: number },
+  ): LiveCommit {
+    const { replica, totalSteps, pool } = this.#options;
+    replica.writeMoments(content.buffer, content.moments);
+    this.#update++;
+    const scalars = commitScalars(replica.plan.optimizer, replica.plan, {
+      update: this.#update,
+      step: unit.step,
+      totalSteps,
+      gradientSquares: squares,
+    });
+    const view = replica.slotBytes(content.buffer);
+    const isSmall = view.length <= limits.chunkBytes;
+    // A small commit is cheaper to copy than to keep its buffer from being used again.
+    const bytes = isSmall ? view.slice() : view;
+    const head: CommitHead = {
+      step: unit.step,
+      unit: index,
+      scalars,
+      compression: replica.plan.compression,
+      bytes: bytes.length,
+      digest: replica.hashSlot(content.buffer),
+      momentCounts: [...(content.moments?.counts ?? [])],
+    };
+    if (isSmall) return { head, bytes, checksums: [], retired: null };
+    const checksums = split(bytes.length).map(({ offset, length }) =>
+      replica.checksum(bytes.subarray(offset, offset + length)),
+    );
+    return { head, bytes, checksums, retired: pool.retire(content.buffer) };
+  }
+
+  #apply(live: LiveCommit, buffer: number | null): void {
+    const { replica } = this.#options;
+    applyCommit(replica, live.head, live.head.bytes === 0 ? null : buffer);
+    this.#step = live.head.step + 1;
+    if (live.head.bytes > 0) this.#stateHash = replica.hashState();
+    if (isDue('flip')) replica.weights[0] = (replica.weights[0] ?? 0) + 1;
+  }
+
+  #line({ index, unit, dropped }: CommitRequest, sums: Sums, skip: string | undefined): CommitLine {
+    const { generation, nowMs } = this.#options;
+    return {
+      type: 'commit',
+      generation,
+      atMs: nowMs(),
+      step: unit.step,
+      unit: index,
+      epoch: unit.epoch,
+      from: unit.from,
+      to: unit.to,
+      samples: unit.to - unit.from,
+      ...this.#splitSums(sums),
+      ...(skip === undefined ? {} : { skip }),
+      ...withDropped(dropped),
+      digest: this.#stateHash,
+    };
+  }
+
+  #splitSums(sums: Sums): Pick<CommitLine, 'loss' | 'counts' | 'sums'> {
+    const { terms } = this.#options;
+    const pick = (suffix: string): Record<string, number> =>
+      Object.fromEntries(
+        terms.flatMap((term) => {
+          const value = sums[`${term}${suffix}`];
+          return value === undefined ? [] : [[term, value]];
+        }),
+      );
+    const own = new Set(terms.flatMap((term) => [term, `${term}.count`]));
+    return {
+      loss: pick(''),
+      counts: pick('.count'),
+      sums: Object.fromEntries(Object.entries(sums).filter(([name]) => !own.has(name))),
+    };
+  }
+
+  /** Log and journal in parallel: recovery takes either one being ahead. */
+  async #store(live: LiveCommit, line: JournalLine): Promise<void> {
+    const { log, journal } = this.#options;
+    const record = { ...live.head, checksums: chunkCrcs(live.bytes), stateHash: this.#stateHash, line };
+    await this.#options.expectNewest();
+    await Promise.all([log.append(record, live.head.bytes === 0 ? null : live.bytes), journal.append(line)]);
+  }
+}
+
+function withDropped(dropped: readonly string[]): Pick<CommitLine, 'dropped'> {
+  return dropped.length === 0 ? {} : { dropped: [...dropped] };
+}

@@ -1,0 +1,92 @@
+/**
+ * What lies in the core's slots: the sums of accepted contributions, and the buffer that holds each one's gradient. A
+ * slot without a buffer holds a contribution without gradient; adding passes the other's through.
+ */
+import { mergeContributions, type Sums } from '../../shared/replica/reduction/contribution.js';
+import type { PooledMoments } from '../../shared/replica/reduction/moments.js';
+import type { Replica } from '../../shared/replica/replica.js';
+import type { Slot } from '../decide/types.js';
+import type { SlotPool } from './buffers.js';
+
+export interface Content {
+  /** Buffer of the pool; null without gradient, or before the pool had one to give. */
+  buffer: number | null;
+  sums: Sums;
+  moments: PooledMoments | null;
+  /** The core needs this slot no longer; whoever fills it stops. */
+  isFreed: boolean;
+}
+
+export class Contributions {
+  readonly #replica: Replica;
+  readonly #pool: SlotPool;
+  readonly #contents = new Map<Slot, Content>();
+
+  constructor(replica: Replica, pool: SlotPool) {
+    this.#replica = replica;
+    this.#pool = pool;
+  }
+
+  /**
+   * Begins to fill a slot that will have a gradient; `use` runs once there is a buffer, unless the slot is freed
+   * before.
+   */
+  begin(slot: Slot, use: (content: Content, buffer: number) => void): Content {
+    const content = this.#open(slot, {});
+    this.#pool.take((buffer) => {
+      if (content.isFreed) return this.#pool.give(buffer);
+      content.buffer = buffer;
+      use(content, buffer);
+    });
+    return content;
+  }
+
+  /** Fills a slot with a contribution that has no gradient. */
+  put(slot: Slot, sums: Sums): void {
+    this.#open(slot, sums);
+  }
+
+  /** into = into + from; `from` is free afterwards. */
+  merge(into: Slot, from: Slot): void {
+    const left = this.#get(into);
+    const right = this.#get(from);
+    const merged = mergeContributions(
+      { ...left, hasGradient: left.buffer !== null },
+      { ...right, hasGradient: right.buffer !== null },
+      this.#replica.plan.norms,
+    );
+    if (left.buffer !== null && right.buffer !== null) this.#replica.addSlots(left.buffer, right.buffer);
+    if (left.buffer === null) [left.buffer, right.buffer] = [right.buffer, null];
+    [left.sums, left.moments] = [merged.sums, merged.moments];
+    this.free(from);
+  }
+
+  /** Takes the content out; its buffer is the caller's to give back. */
+  take(slot: Slot): Content {
+    const content = this.#get(slot);
+    this.#contents.delete(slot);
+    return content;
+  }
+
+  /** Does nothing for a slot that was taken. */
+  free(slot: Slot): void {
+    const content = this.#contents.get(slot);
+    if (content === undefined) return;
+    this.#contents.delete(slot);
+    content.isFreed = true;
+    if (content.buffer !== null) this.#pool.give(content.buffer);
+  }
+
+  #open(slot: Slot, sums: Sums): Content {
+    if (this.#contents.has(slot)) throw new Error(`slot ${slot} is in use`);
+    const content: Content = { buffer: null, sums, moments: null, isFreed: false };
+    this.#contents.set(slot, content);
+    return content;
+  }
+
+  #get(slot: Slot): Content {
+    const content = this.#contents.get(slot);
+    if (content === undefined) throw new Error(`slot ${slot} is empty`);
+    return content;
+  }
+}

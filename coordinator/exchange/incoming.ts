@@ -1,0 +1,167 @@
+/**
+ * Contributions on their way in from one worker: the offer, the pull, the bytes, the checks. Bytes go from the frame
+ * into their buffer and nowhere else. Nothing is reported as received before its length, its digest and every number of
+ * it have been checked.
+ */
+import { ProtocolError } from '../../shared/errors.js';
+import { Assembler } from '../../shared/exchange/chunks.js';
+import type { Up } from '../../shared/protocol/messages.js';
+import { contributionBytes } from '../../shared/replica/reduction/contribution.js';
+import type { Block } from '../../shared/replica/reduction/tree.js';
+import type { Replica } from '../../shared/replica/replica.js';
+import type { Content, Contributions } from './contributions.js';
+import type { Slot, Unit } from '../decide/types.js';
+import { samplesIn } from '../plan/samples-in.js';
+
+/** What becomes of a lease, for the core. */
+export type IntakeEvent =
+  | { readonly type: 'received'; readonly lease: number }
+  | { readonly type: 'failed'; readonly lease: number; readonly reason: string };
+
+export interface IntakeOptions {
+  readonly replica: Replica;
+  readonly contributions: Contributions;
+  readonly sendPull: (lease: number, unit: Unit) => void;
+  readonly onEvent: (event: IntakeEvent) => void;
+}
+
+interface OpenLease {
+  readonly unit: Unit;
+  readonly block: Block;
+  offer: Up<'offer'> | null;
+  /** The bytes that came with the offer, until the core has answered it. */
+  inline: Uint8Array | null;
+  content: Content | null;
+  assembler: Assembler | null;
+}
+
+export class Intake {
+  readonly #options: IntakeOptions;
+  readonly #leases = new Map<number, OpenLease>();
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  open(lease: number, unit: Unit, block: Block): void {
+    this.#leases.set(lease, { unit, block, offer: null, inline: null, content: null, assembler: null });
+  }
+
+  /** Null for a lease that was cancelled, or never was this worker's. */
+  unitOf(lease: number): Unit | null {
+    return this.#leases.get(lease)?.unit ?? null;
+  }
+
+  /** Forgets a lease whose contribution is in, and gives the samples that it covers. */
+  settle(lease: number): number {
+    const open = this.#leases.get(lease);
+    this.#leases.delete(lease);
+    return open === undefined ? 0 : samplesIn(open.unit, open.block);
+  }
+
+  /** What the lease's buffer was filled for is void; its slot is the core's to free. */
+  cancel(lease: number): void {
+    this.#leases.delete(lease);
+  }
+
+  cancelAll(): void {
+    this.#leases.clear();
+  }
+
+  /**
+   * Takes the offer of an open lease, checks it, and lets `decide` answer it (pull or accept, now or later).
+   * @throws ProtocolError when its sizes cannot be
+   */
+  offer(message: Up<'offer'>, payload: Uint8Array, decide: () => void): void {
+    const open = this.#leases.get(message.lease);
+    if (open === undefined) return;
+    this.#checkOffer(message, payload, open);
+    open.offer = message;
+    if (!Object.values(message.sums).every(Number.isFinite)) {
+      return this.#fail(message.lease, {
+        type: 'failed',
+        lease: message.lease,
+        reason: 'a sum of losses is not finite',
+      });
+    }
+    open.inline = payload.length > 0 ? payload : null;
+    decide();
+    open.inline = null;
+  }
+
+  pull(lease: number, slot: Slot): void {
+    const open = this.#get(lease);
+    const { offer } = open;
+    if (offer === null) throw new Error(`lease ${lease} was not offered`);
+    const { inline } = open;
+    open.content = this.#options.contributions.begin(slot, (content, buffer) => {
+      const { replica } = this.#options;
+      const target = replica.slotBytes(buffer);
+      if (inline !== null) {
+        target.set(inline);
+        return this.#verify(lease, offer, content);
+      }
+      open.assembler = new Assembler(target, (bytes) => replica.checksum(bytes));
+      this.#options.sendPull(lease, open.unit);
+    });
+  }
+
+  /** A contribution without bytes. */
+  accept(lease: number, slot: Slot): void {
+    const { offer } = this.#get(lease);
+    if (offer === null) throw new Error(`lease ${lease} was not offered`);
+    this.#options.contributions.put(slot, offer.sums);
+  }
+
+  /** @returns false for a lease that is not being pulled; a cancel and a chunk may cross. @throws ProtocolError */
+  chunk(message: Up<'chunk'>, payload: Uint8Array): boolean {
+    const open = this.#leases.get(message.lease);
+    if (open?.assembler == null || open.offer === null || open.content === null || open.content.isFreed) return false;
+    if (open.assembler.accept(message, payload)) {
+      open.assembler = null;
+      this.#verify(message.lease, open.offer, open.content);
+    }
+    return true;
+  }
+
+  #verify(lease: number, offer: Up<'offer'>, content: Content): void {
+    const { replica } = this.#options;
+    if (content.buffer === null) throw new Error(`lease ${lease} has no buffer`);
+    if (replica.hashSlot(content.buffer) !== offer.digest) {
+      return this.#fail(lease, { type: 'failed', lease, reason: 'the bytes are not those of their digest' });
+    }
+    if (!replica.slotIsFinite(content.buffer))
+      return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
+    content.sums = offer.sums;
+    content.moments = replica.readMoments(content.buffer, offer.momentCounts);
+    this.#options.onEvent({ type: 'received', lease });
+  }
+
+  #fail(lease: number, event: IntakeEvent): void {
+    this.#leases.delete(lease);
+    this.#options.onEvent(event);
+  }
+
+  #checkOffer(message: Up<'offer'>, payload: Uint8Array, open: OpenLease): void {
+    const { plan } = this.#options.replica;
+    const expected = open.unit.kind === 'train' ? contributionBytes(plan) : 0;
+    if (message.bytes !== 0 && message.bytes !== expected)
+      throw new ProtocolError(`an offer of ${message.bytes} bytes; 0 or ${expected} were wanted`);
+    if (payload.length !== 0 && payload.length !== message.bytes)
+      throw new ProtocolError(`${payload.length} bytes came with an offer of ${message.bytes}`);
+    if (message.step !== open.unit.step)
+      throw new ProtocolError(`an offer for step ${message.step} on a lease of step ${open.unit.step}`);
+    if (message.bytes !== 0 && message.momentCounts.length !== plan.norms.length) {
+      throw new ProtocolError(`moments of ${message.momentCounts.length} layers; the student has ${plan.norms.length}`);
+    }
+    if (open.offer !== null && open.offer.digest !== message.digest) {
+      throw new ProtocolError(`lease ${message.lease} was offered twice with other bytes`);
+    }
+  }
+
+  #get(lease: number): OpenLease {
+    const open = this.#leases.get(lease);
+    if (open === undefined) throw new Error(`lease ${lease} is not open`);
+    return open;
+  }
+}

@@ -1,0 +1,135 @@
+/** A coordinator that only makes labels: no student, no steps, no run folder. It ends when every label is there. */
+import { exitCodes, UserError } from '../../shared/errors.js';
+import type { LabelHome } from '../../shared/labels/home.js';
+import { areKept } from '../../shared/labels/sets.js';
+import { writeNpz } from '../../shared/labels/write-npz.js';
+import { closeCodes } from '../../shared/protocol/messages.js';
+import { listen } from '../server/server.js';
+import { LabelDesk } from './service.js';
+import type { PreparedRun } from '../prepared-run.js';
+
+export interface LabelOnlyOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly token: string | null;
+  readonly labels: LabelHome;
+  /** An .npz file for the labels. */
+  readonly out?: string | undefined;
+  readonly stopSignal: AbortSignal;
+  readonly say: (line: string) => void;
+  readonly onListening: (port: number) => void;
+  /** Rejects when nobody is left who could label. */
+  readonly lost?: Promise<never>;
+}
+
+const tickMs = 100;
+const reportMs = 5000;
+
+/** @throws UserError 2 when the recipe wants no labels, 75 when asked to stop (what was made is kept) */
+export async function makeLabels(
+  run: PreparedRun,
+  options: LabelOnlyOptions,
+): Promise<{ samples: number; made: number }> {
+  let fail: (error: unknown) => void = () => undefined;
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => undefined);
+  const desk = openDesk(run, options, fail);
+  const before = await desk.kept();
+  if (options.out !== undefined && run.recipe.data.augment !== undefined)
+    throw new UserError(
+      `--out ${options.out}: data.augment given; samples as they are wanted, for labels that another run can train on`,
+    );
+  for (const line of await desk.lines()) options.say(line);
+  if (!(await desk.isDone())) await labelBehindDoor(run, desk, options, { failed, fail });
+  if (options.out !== undefined) await writeLabels(desk, options.out, before.samples);
+  return { samples: before.samples, made: before.samples - before.kept };
+}
+
+interface Failing {
+  readonly failed: Promise<never>;
+  readonly fail: (error: unknown) => void;
+}
+
+async function labelBehindDoor(
+  run: PreparedRun,
+  desk: LabelDesk,
+  options: LabelOnlyOptions,
+  { failed, fail }: Failing,
+): Promise<void> {
+  const door = await listen({
+    ...options.listen,
+    token: options.token,
+    labels: desk,
+    isReady: () => true,
+    onError: fail,
+    find: (sha256) => run.artifacts.get(sha256),
+    onWorker: (socket) =>
+      socket.close(closeCodes.refused, 'only labels are made here: start the worker with --role label'),
+  });
+  try {
+    options.onListening(door.port);
+    await Promise.race([untilDone(desk, options), failed, ...(options.lost === undefined ? [] : [options.lost])]);
+    await desk.settle();
+  } finally {
+    await door.close();
+    await desk.close();
+  }
+}
+
+function openDesk(run: PreparedRun, { labels, say }: LabelOnlyOptions, onError: (error: unknown) => void): LabelDesk {
+  const desk = LabelDesk.open({ run, home: labels, warn: say, onError });
+  if (desk !== null) return desk;
+  if (run.recipe.labels.cache && !areKept(run.recipe))
+    throw new UserError(
+      'data.augment: views of a fixed number, without mixup, wanted, since labels are made to be kept',
+    );
+  if (!run.recipe.labels.cache)
+    throw new UserError('labels.cache: false given; true wanted, since labels are made to be kept');
+  throw new UserError('losses: no term wants soft labels of a teacher; response with a teacher wanted');
+}
+
+async function untilDone(desk: LabelDesk, { stopSignal, say }: LabelOnlyOptions): Promise<void> {
+  let told = { ms: performance.now(), kept: (await desk.kept()).kept };
+  while (!(await desk.isDone())) {
+    if (stopSignal.aborted)
+      throw new UserError(
+        `stopped (${String(stopSignal.reason)}); the labels made so far are kept, run the same command again to continue`,
+        exitCodes.stopped,
+      );
+    await new Promise((resolve) => setTimeout(resolve, tickMs));
+    const ms = performance.now();
+    if (ms - told.ms < reportMs) continue;
+    const { kept, samples } = await desk.kept();
+    say(`labels: ${kept} of ${samples}, ${Math.round((1000 * (kept - told.kept)) / (ms - told.ms))} samples/s`);
+    told = { ms, kept };
+  }
+}
+
+/** Labels of the first kind as `logits`, with the temperature that they are softened at already. */
+async function writeLabels(desk: LabelDesk, out: string, samples: number): Promise<void> {
+  const [set] = desk.sets;
+  if (set === undefined) throw new Error('a desk without label sets');
+  const temperature = set.form.isDistribution
+    ? [{ name: 'temperature', dims: [1], pieces: [Float32Array.of(Number(set.name.slice(2)))] }]
+    : [];
+  await writeNpz(out, [
+    {
+      name: 'logits',
+      dims: [samples, ...(set.form.positions === undefined ? [] : [set.form.positions]), set.form.classes],
+      pieces: sound(desk.values(0)),
+    },
+    ...temperature,
+  ]);
+}
+
+async function* sound(pieces: AsyncIterable<Float32Array | null>): AsyncGenerator<Float32Array> {
+  for await (const piece of pieces) {
+    if (piece === null)
+      throw new UserError(
+        'labels: a block was damaged on the disk; run the same command again to make it anew',
+        exitCodes.data,
+      );
+    yield piece;
+  }
+}

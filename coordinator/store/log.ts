@@ -1,0 +1,341 @@
+/**
+ * The log of commits: every commit's header and bytes, on the disk before its release. Segments `log/<first step>.log`
+ * hold records one after the other:
+ *
+ *   u32 LE header bytes | u32 LE CRC-32 of the header | header (JSON) | zeros to a multiple of 8 | payload
+ *
+ * The header carries a CRC-32 per chunk of the payload. Replicas that are behind are fed
+ * from here, chunk by chunk; recovery replays from here. A record that is torn or damaged ends its segment.
+ */
+import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { z } from 'zod';
+import { faultPoint, slowDisk } from '../../shared/fault-points.js';
+import { split, type ChunkRange } from '../../shared/exchange/chunks.js';
+import { scalarsSchema } from '../../shared/protocol/messages.js';
+import { compressions } from '../../shared/replica/reduction/encoding.js';
+import { journalLineSchema } from './journal.js';
+import { storing, syncFolder } from './durable-files.js';
+
+const count = z.number().int().nonnegative();
+export const commitRecordSchema = z.object({
+  step: count,
+  /** Index of the unit in the run's plan. */
+  unit: count,
+  scalars: scalarsSchema,
+  /** How the payload's gradient is rounded; a run may go on with another compression. */
+  compression: z.enum(compressions).default('none'),
+  /** Of the payload; 0 for a skip. */
+  bytes: count,
+  digest: z.string(),
+  momentCounts: z.array(count),
+  /** CRC-32 of each chunk of the payload. */
+  checksums: z.array(count),
+  /** Of the state after this commit. */
+  stateHash: z.string(),
+  /** The commit's journal line, so that the journal can be completed from the log. */
+  line: journalLineSchema,
+});
+export type CommitRecord = z.infer<typeof commitRecordSchema>;
+
+interface Segment {
+  readonly firstStep: number;
+  readonly path: string;
+  readonly file: FileHandle;
+  sizeBytes: number;
+}
+
+interface Place {
+  readonly segment: Segment;
+  /** Of the record's first byte. */
+  readonly at: number;
+  readonly payloadAt: number;
+  readonly stateHash: string;
+}
+
+const maximumHeaderBytes = 16 * 1024 * 1024;
+
+export class CommitLog {
+  readonly #folder: string;
+  readonly #places = new Map<number, Place>();
+  #segments: Segment[] = [];
+  #isRotating = true;
+  #written = { bytes: 0, ms: 0 };
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Finds and checks what is there, every byte of it. */
+  static async open(folder: string): Promise<CommitLog> {
+    return storing(folder, async () => {
+      await mkdir(folder, { recursive: true });
+      const log = new CommitLog(folder);
+      for (const step of await firstSteps(folder)) await log.#scan(step);
+      return log;
+    });
+  }
+
+  has(step: number): boolean {
+    return this.#places.has(step);
+  }
+
+  /** Hash of the state after step `step`, if its commit is here. */
+  stateHashAfter(step: number): string | undefined {
+    return this.#places.get(step)?.stateHash;
+  }
+
+  get sizeBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+  }
+
+  /** What this log has appended, and what writing and syncing that has taken. */
+  get written(): { readonly bytes: number; readonly seconds: number } {
+    return { bytes: this.#written.bytes, seconds: this.#written.ms / 1000 };
+  }
+
+  /** The next commit begins a segment of its own, so that those before it can be deleted. */
+  rotate(): void {
+    this.#isRotating = true;
+  }
+
+  /** Durable once this resolves. The payload must not change until then. */
+  async append(record: CommitRecord, payload: Uint8Array | null): Promise<void> {
+    await storing(`${this.#folder}, step ${record.step}`, async () => {
+      const segment = await this.#segmentFor(record.step);
+      const head = encodeHead(record);
+      const at = segment.sizeBytes;
+      const startMs = performance.now();
+      await writeFully(segment.file, payload === null ? [head] : [head, payload], at);
+      faultPoint('before-fsync');
+      await segment.file.datasync();
+      await slowDisk();
+      this.#written = {
+        bytes: this.#written.bytes + head.length + record.bytes,
+        ms: this.#written.ms + performance.now() - startMs,
+      };
+      segment.sizeBytes = at + head.length + record.bytes;
+      this.#places.set(record.step, { segment, at, payloadAt: at + head.length, stateHash: record.stateHash });
+    });
+  }
+
+  /** The header of a commit that is here. */
+  async read(step: number): Promise<CommitRecord> {
+    const place = this.#placeOf(step);
+    return storing(place.segment.path, async () => {
+      // In one read: a segment that is dropped meanwhile closes only after it.
+      const head = Buffer.alloc(place.payloadAt - place.at);
+      const read = await readFully(place.segment.file, head, place.at);
+      const record = read < head.length ? null : parseHead(head);
+      if (record === null) throw new Error(`${place.segment.path}: the record of step ${step} has changed`);
+      return record;
+    });
+  }
+
+  /** Bytes of a commit's payload, in memory of their own or in `target`. */
+  async readBytes(
+    step: number,
+    range: ChunkRange,
+    target: Uint8Array = new Uint8Array(range.length),
+  ): Promise<Uint8Array> {
+    const place = this.#placeOf(step);
+    return storing(place.segment.path, async () => {
+      const read = await readFully(
+        place.segment.file,
+        target.subarray(0, range.length),
+        place.payloadAt + range.offset,
+      );
+      if (read < range.length) throw new Error(`${place.segment.path}: the record of step ${step} has changed`);
+      return target;
+    });
+  }
+
+  /** Deletes the segments whose commits all come before `step`. */
+  async dropBefore(step: number): Promise<void> {
+    while (true) {
+      const [oldest, next] = this.#segments;
+      if (oldest === undefined || next === undefined || next.firstStep > step) return;
+      await this.#drop(oldest);
+    }
+  }
+
+  /** Forgets the commits from `step` on. */
+  async truncate(step: number): Promise<void> {
+    for (const segment of this.#segments.filter(({ firstStep }) => firstStep >= step)) await this.#drop(segment);
+    const place = this.#places.get(step);
+    for (const later of [...this.#places.keys()]) if (later >= step) this.#places.delete(later);
+    if (place !== undefined && this.#segments.includes(place.segment)) await cut(place.segment, place.at);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#segments.map(({ file }) => file.close()));
+    this.#segments = [];
+    this.#places.clear();
+  }
+
+  #placeOf(step: number): Place {
+    const place = this.#places.get(step);
+    if (place === undefined) throw new Error(`step ${step} is not in the log`);
+    return place;
+  }
+
+  async #segmentFor(step: number): Promise<Segment> {
+    const last = this.#segments.at(-1);
+    if (last !== undefined && !this.#isRotating) return last;
+    this.#isRotating = false;
+    // Left over when its first record was torn.
+    if (last?.firstStep === step) return last;
+    const path = join(this.#folder, `${step}.log`);
+    const segment = { firstStep: step, path, file: await open(path, 'w+'), sizeBytes: 0 };
+    await syncFolder(this.#folder);
+    this.#segments = [...this.#segments, segment];
+    return segment;
+  }
+
+  async #drop(segment: Segment): Promise<void> {
+    for (const [step, place] of [...this.#places]) if (place.segment === segment) this.#places.delete(step);
+    this.#segments = this.#segments.filter((other) => other !== segment);
+    await segment.file.close();
+    await unlink(segment.path);
+    await syncFolder(this.#folder);
+  }
+
+  async #scan(firstStep: number): Promise<void> {
+    const path = join(this.#folder, `${firstStep}.log`);
+    const segment: Segment = { firstStep, path, file: await open(path, 'r+'), sizeBytes: 0 };
+    this.#segments.push(segment);
+    for await (const { at, payloadAt, record } of recordsIn(segment.file, firstStep)) {
+      this.#places.set(record.step, { segment, at, payloadAt, stateHash: record.stateHash });
+      segment.sizeBytes = payloadAt + record.bytes;
+    }
+    await cut(segment, segment.sizeBytes);
+  }
+}
+
+/** A record's `checksums`. */
+export function chunkCrcs(payload: Uint8Array): number[] {
+  return split(payload.length).map(({ offset, length }) => crc32(payload.subarray(offset, offset + length)));
+}
+
+/** First steps of a log's segments, in order. */
+async function firstSteps(folder: string): Promise<number[]> {
+  const names = (await readdir(folder)).filter((name) => /^\d+\.log$/.test(name));
+  return names.map((name) => Number.parseInt(name, 10)).sort((a, b) => a - b);
+}
+
+/** Sound records of a segment, one step after the other, up to the first that is torn or damaged. */
+async function* recordsIn(file: FileHandle, firstStep: number): AsyncGenerator<Head & { readonly at: number }> {
+  let at = 0;
+  for (let step = firstStep; ; step++) {
+    const head = await readHead(file, at);
+    if (head === null || head.record.step !== step || !(await isWhole(file, head))) return;
+    yield { ...head, at };
+    at = head.payloadAt + head.record.bytes;
+  }
+}
+
+/**
+ * Headers of all sound records, every byte of theirs checked, and what follows the last one of a segment. Changes
+ * nothing.
+ */
+export async function readLog(
+  folder: string,
+): Promise<{ records: CommitRecord[]; torn: { name: string; bytes: number }[] }> {
+  const records: CommitRecord[] = [];
+  const torn: { name: string; bytes: number }[] = [];
+  for (const firstStep of await firstSteps(folder)) {
+    const name = `${firstStep}.log`;
+    const file = await open(join(folder, name), 'r');
+    try {
+      let end = 0;
+      for await (const { record, payloadAt } of recordsIn(file, firstStep)) {
+        records.push(record);
+        end = payloadAt + record.bytes;
+      }
+      const { size } = await file.stat();
+      if (size > end) torn.push({ name, bytes: size - end });
+    } finally {
+      await file.close();
+    }
+  }
+  return { records, torn };
+}
+
+async function cut(segment: Segment, sizeBytes: number): Promise<void> {
+  await segment.file.truncate(sizeBytes);
+  await segment.file.sync();
+  segment.sizeBytes = sizeBytes;
+}
+
+function encodeHead(record: CommitRecord): Uint8Array {
+  const header = Buffer.from(JSON.stringify(record));
+  const head = Buffer.alloc(Math.ceil((8 + header.length) / 8) * 8);
+  head.writeUInt32LE(header.length, 0);
+  head.writeUInt32LE(crc32(header), 4);
+  header.copy(head, 8);
+  return head;
+}
+
+interface Head {
+  readonly record: CommitRecord;
+  readonly payloadAt: number;
+}
+
+/** Null for a record that is torn, damaged or absent. */
+async function readHead(file: FileHandle, at: number): Promise<Head | null> {
+  const prefix = Buffer.alloc(8);
+  if ((await readFully(file, prefix, at)) < 8) return null;
+  const length = prefix.readUInt32LE(0);
+  if (length === 0 || length > maximumHeaderBytes) return null;
+  const head = Buffer.alloc(Math.ceil((8 + length) / 8) * 8);
+  if ((await readFully(file, head, at)) < head.length) return null;
+  const record = parseHead(head);
+  return record === null ? null : { record, payloadAt: at + head.length };
+}
+
+function parseHead(head: Buffer): CommitRecord | null {
+  const header = head.subarray(8, 8 + head.readUInt32LE(0));
+  if (crc32(header) !== head.readUInt32LE(4)) return null;
+  return commitRecordSchema.safeParse(JSON.parse(header.toString('utf8'))).data ?? null;
+}
+
+async function isWhole(file: FileHandle, { record, payloadAt }: Head): Promise<boolean> {
+  const ranges = split(record.bytes);
+  if (ranges.length !== record.checksums.length) return false;
+  for (const [i, range] of ranges.entries()) {
+    const chunk = new Uint8Array(range.length);
+    if ((await readFully(file, chunk, payloadAt + range.offset)) < range.length) return false;
+    if (crc32(chunk) !== record.checksums[i]) return false;
+  }
+  return true;
+}
+
+async function readFully(file: FileHandle, target: Uint8Array, at: number): Promise<number> {
+  let done = 0;
+  while (done < target.length) {
+    const { bytesRead } = await file.read(target, done, target.length - done, at + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
+}
+
+/** Writes are cut short by the kernel above 2 GiB, and by a disk that is almost full. */
+async function writeFully(file: FileHandle, pieces: readonly Uint8Array[], at: number): Promise<void> {
+  const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  let written = (await file.writev([...pieces], at)).bytesWritten;
+  while (written < total) {
+    const rest = after(pieces, written);
+    written += (await file.writev(rest, at + written)).bytesWritten;
+  }
+}
+
+function after(pieces: readonly Uint8Array[], skip: number): Uint8Array[] {
+  let left = skip;
+  return pieces.flatMap((piece) => {
+    const cutAt = Math.min(left, piece.length);
+    left -= cutAt;
+    return cutAt < piece.length ? [piece.subarray(cutAt)] : [];
+  });
+}

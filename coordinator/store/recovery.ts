@@ -1,0 +1,227 @@
+/**
+ * Where a run stands, from what its folder holds: the newest sound snapshot, the log's commits after it with each state
+ * hash checked, and the journal brought into line with both. A new run and a continued one go this same way.
+ *
+ *   snapshots   0 ........ 400 ...... 600
+ *   log                    [400 ............ 730)          the truth: what is not here was never released
+ *   journal     [0 ........................ 730) or 731    a line ahead was never released: dropped
+ */
+import { exitCodes, UserError } from '../../shared/errors.js';
+import type { Replica } from '../../shared/replica/replica.js';
+import { afterRewinds, Journal, type JournalLine } from './journal.js';
+import type { CommitLog, CommitRecord } from './log.js';
+import type { Snapshot, Snapshots } from './snapshots/snapshots.js';
+import { sourceOf } from './snapshots/state-copy.js';
+
+export interface Recovered {
+  readonly journal: Journal;
+  /** The journal's lines that count. */
+  readonly lines: JournalLine[];
+  readonly step: number;
+  readonly update: number;
+  /** Index of the next unit. */
+  readonly unit: number;
+  readonly stateHash: string;
+  /**
+   * The generation that last made journalled steps void; 0 for none. Workers of those before it may hold them in good
+   * faith.
+   */
+  readonly rewoundBy: number;
+}
+
+export interface RecoveryOptions {
+  readonly replica: Replica;
+  readonly log: CommitLog;
+  readonly snapshots: Snapshots;
+  readonly journalPath: string;
+  readonly initialWeights: ReadonlyMap<string, Float32Array>;
+  readonly recipeDigest: string;
+  readonly generation: number;
+  readonly nowMs: () => number;
+  readonly warn: (text: string) => void;
+}
+
+interface Standing {
+  readonly step: number;
+  readonly update: number;
+  readonly unit: number;
+}
+
+/**
+ * `isWrong`: the log's next commit was whole, and thus may have been released, but leads to another state than it says.
+ */
+type Folded = Standing & { readonly isWrong: boolean };
+
+export async function recover(options: RecoveryOptions): Promise<Recovered> {
+  await ensureInitial(options);
+  const standing = await foldLog(options);
+  const { journal, lines } = await Journal.open(options.journalPath);
+  try {
+    await reconcile(options, { journal, lines, ...standing });
+    const started: JournalLine = {
+      type: 'generation',
+      generation: options.generation,
+      atMs: options.nowMs(),
+      step: standing.step,
+    };
+    await journal.append(started);
+    const counted = afterRewinds([...lines, started]);
+    const { step, update } = standing;
+    const rewoundBy = lines.findLast(({ type }) => type === 'rewind')?.generation ?? 0;
+    return {
+      journal,
+      lines: counted,
+      step,
+      update,
+      unit: nextUnit(counted, standing.unit),
+      stateHash: options.replica.hashState(),
+      rewoundBy,
+    };
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+}
+
+/** The snapshot at step 0 is on the disk and sound: every joiner's probe starts from it. */
+async function ensureInitial({
+  snapshots,
+  replica,
+  initialWeights,
+  recipeDigest,
+  warn,
+}: RecoveryOptions): Promise<void> {
+  for (const path of snapshots.unusable) warn(`${path} is damaged, or its state is, and is passed over`);
+  await snapshots.tidy();
+  const { initial } = snapshots;
+  if (initial !== undefined && (await snapshots.load(initial, replica.state()))) return;
+  if (initial !== undefined) warn(`${initial.path} is damaged; it is written anew`);
+  replica.loadWeights(initialWeights);
+  await snapshots.write(sourceOf(replica.state()), {
+    step: 0,
+    update: 0,
+    unit: 0,
+    epoch: 0,
+    stateHash: replica.hashState(),
+    recipeDigest,
+  });
+}
+
+/**
+ * Loads the newest sound snapshot and applies the log to it; what the log holds beyond a gap or a damage is cut off.
+ */
+async function foldLog(options: RecoveryOptions): Promise<Folded> {
+  const { log, warn } = options;
+  let isWrong = false;
+  for (;;) {
+    const snapshot = await loadNewest(options);
+    const replayed = await replay(options, { step: snapshot.step, update: snapshot.update, unit: snapshot.unit });
+    if (!replayed.isWrong) {
+      await log.truncate(replayed.step);
+      return { ...replayed, isWrong };
+    }
+    isWrong = true;
+    warn(`the log's commit of step ${replayed.step} gives another state than was journalled; the run goes back to it`);
+    await log.truncate(replayed.step);
+  }
+}
+
+async function loadNewest({ snapshots, replica, warn }: RecoveryOptions): Promise<Snapshot> {
+  for (;;) {
+    const { newest } = snapshots;
+    if (newest === undefined) throw new UserError('no sound snapshot is left in the run folder', exitCodes.data);
+    if (await snapshots.load(newest, replica.state())) return newest;
+    warn(`${newest.path} is damaged and is passed over`);
+  }
+}
+
+async function replay({ log, replica }: RecoveryOptions, from: Standing): Promise<Folded> {
+  let standing = from;
+  for (let step = from.step; log.has(step); step++) {
+    const record = await log.read(step);
+    applyCommit(replica, record, await loadPayload(log, replica, record));
+    if (replica.hashState() !== record.stateHash) return { ...standing, isWrong: true };
+    standing = { step: step + 1, update: record.scalars.update, unit: record.unit + 1 };
+  }
+  return { ...standing, isWrong: false };
+}
+
+/** All slots are free before the run begins; the last one takes a commit of any encoding. */
+async function loadPayload(log: CommitLog, replica: Replica, record: CommitRecord): Promise<number | null> {
+  if (record.bytes === 0) return null;
+  const slot = replica.slots - 1;
+  await log.readBytes(record.step, { offset: 0, length: record.bytes }, replica.slotBytes(slot, record.compression));
+  return slot;
+}
+
+/** The fold itself; the same on every replica. */
+export function applyCommit(
+  replica: Replica,
+  { scalars, momentCounts, compression }: Pick<CommitRecord, 'scalars' | 'momentCounts' | 'compression'>,
+  slot: number | null,
+): void {
+  replica.apply(
+    scalars,
+    slot,
+    slot === null ? null : replica.readMoments(slot, momentCounts, compression),
+    compression,
+  );
+}
+
+/** Brings the journal to `step` commits; `lines` is changed along. */
+async function reconcile(
+  options: RecoveryOptions,
+  { journal, lines, step, isWrong }: { journal: Journal; lines: JournalLine[]; step: number; isWrong: boolean },
+): Promise<void> {
+  const last = lines.at(-1);
+  const isAhead = journalledSteps(lines) > step;
+  if (isAhead && !isWrong && last?.type === 'commit' && last.step === step) {
+    await journal.dropLast();
+    lines.pop();
+    return;
+  }
+  if (isAhead) {
+    const rewind: JournalLine = {
+      type: 'rewind',
+      generation: options.generation,
+      atMs: options.nowMs(),
+      toStep: step,
+      reason: 'the log ends there',
+    };
+    options.warn(
+      `the journal knows ${journalledSteps(lines)} steps, the log ${step}: the run goes back to step ${step}`,
+    );
+    await journal.append(rewind);
+    lines.push(rewind);
+    await options.snapshots.dropAfter(step);
+    return;
+  }
+  for (let missing = journalledSteps(lines); missing < step; missing++)
+    await completeJournal(options.log, { journal, lines, step: missing });
+}
+
+async function completeJournal(
+  log: CommitLog,
+  { journal, lines, step }: { journal: Journal; lines: JournalLine[]; step: number },
+): Promise<void> {
+  if (!log.has(step))
+    throw new UserError(
+      `journal.jsonl: the line of step ${step} is missing, and the log no longer holds it; the run folder is damaged`,
+      exitCodes.data,
+    );
+  const { line } = await log.read(step);
+  await journal.append(line);
+  lines.push(line);
+}
+
+function journalledSteps(lines: readonly JournalLine[]): number {
+  const last = afterRewinds(lines).findLast((line) => line.type === 'commit');
+  return last?.type === 'commit' ? last.step + 1 : 0;
+}
+
+function nextUnit(lines: readonly JournalLine[], afterCommits: number): number {
+  return lines.reduce(
+    (unit, line) => (line.type === 'evaluation' && line.unit >= unit ? line.unit + 1 : unit),
+    afterCommits,
+  );
+}

@@ -1,0 +1,293 @@
+/**
+ * The run folder: who may write to it, under which generation, and what it holds (design: "The run folder").
+ *
+ * An unfinished run found under the wanted name is continued, a finished one is kept and the next goes to NAME-2, an
+ * unfinished one of another recipe is refused with what differs, unless it is forced or nothing but the compression
+ * differs. A lock that dies with its process keeps a second coordinator on this machine out; generations, claimed by
+ * exclusive creation, fence one on another machine or on a copy of the folder.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { appendFile, mkdir, readdir, readFile, realpath } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
+import { differences, type RunIdentity } from './resolved-recipe.js';
+import { createDurably, parseStored, storing, writeDurably } from './durable-files.js';
+
+const generationSchema = z.object({
+  counter: z.number().int().positive(),
+  nonce: z.string(),
+  run: z.string(),
+  recipeDigest: z.string(),
+  startedAt: z.string(),
+});
+export type Generation = z.infer<typeof generationSchema>;
+
+export interface RunFolder {
+  readonly path: string;
+  readonly run: string;
+  readonly generation: Generation;
+  /** All generations so far by their nonces, this one included. */
+  readonly nonces: ReadonlyMap<string, number>;
+  readonly paths: {
+    readonly journal: string;
+    readonly metrics: string;
+    readonly log: string;
+    readonly snapshots: string;
+    readonly summary: string;
+    readonly student: string;
+  };
+  /** How the recipe differs from the one that the run had until now: not at all, unless it was forced. */
+  readonly changes: readonly string[];
+  /** Replaces a file as a whole. */
+  write(name: string, content: string): Promise<void>;
+  append(name: string, content: string): Promise<void>;
+  read(name: string): Promise<string | null>;
+  /**
+   * @throws UserError (69) when a coordinator elsewhere, beyond this machine's lock, has claimed the next generation
+   */
+  expectNewest(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface FolderOptions {
+  /** Whether an unfinished run may be continued with another recipe. */
+  readonly force?: boolean | undefined;
+  /** Whether there must be a run to continue. */
+  readonly resume?: boolean | undefined;
+}
+
+/**
+ * The folder that a run with this recipe goes to: `wanted`, or `wanted-2`, `wanted-3`, ... behind finished ones.
+ * @throws UserError (2) when an unfinished run of another recipe is there, or none where one is to be resumed
+ */
+export async function resolveRunFolder(
+  wanted: string,
+  identity: RunIdentity,
+  options: FolderOptions = {},
+): Promise<string> {
+  for (let n = 1; ; n++) {
+    const path = n === 1 ? wanted : `${wanted}-${n}`;
+    await expectFolder(path);
+    if (await isFinished(path)) continue;
+    const generations = await readGenerations(path);
+    await changesOf(path, generations, { identity, ...options });
+    // A baseline comes first and has a folder of its own.
+    const isThere = generations.length > 0 || (await counters(join(path, 'baseline'))).length > 0;
+    if (options.resume === true && !isThere)
+      throw new UserError(
+        `--resume: ${wanted} holds ${n > 1 ? 'a finished run' : 'no run'}; an unfinished one was wanted: leave --resume out to begin, or name its folder by --out`,
+      );
+    return path;
+  }
+}
+
+/** @throws UserError (2) when something else is there */
+async function expectFolder(path: string): Promise<void> {
+  await readdir(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOTDIR')
+      throw new UserError(
+        `${path}: a file is in the way; a folder for the run was wanted: choose another --out`,
+        exitCodes.usage,
+        error,
+      );
+    if (codeOf(error) !== 'ENOENT') throw error;
+  });
+}
+
+const shownChanges = 6;
+const writtenSchema = z.looseObject({ digests: z.looseObject({ recipe: z.string() }) });
+
+/**
+ * How the recipe differs from the folder's. @throws UserError (2) when it does in more than the compression, and is not
+ * forced
+ */
+async function changesOf(
+  path: string,
+  earlier: readonly Generation[],
+  { identity, force }: FolderOptions & { identity: RunIdentity },
+): Promise<string[]> {
+  const file = join(path, 'recipe.yaml');
+  const text = await readIfThere(file);
+  const there = text === null ? null : parseStored(file, writtenSchema, () => parse(text));
+  // A coordinator that was refused after its generation was claimed has left the recipe as it was.
+  const digest = there?.digests.recipe ?? earlier.at(-1)?.recipeDigest ?? identity.recipeDigest;
+  if (digest === identity.recipeDigest) return [];
+  const found =
+    text === null
+      ? []
+      : differences(there, parse(identity.recipeText)).filter((line) => !line.startsWith('digests.recipe:'));
+  const changes =
+    found.length > 0
+      ? found
+      : [`the recipe's digest: ${digest.slice(0, 12)} there, ${identity.recipeDigest.slice(0, 12)} here`];
+  if (force === true || changes.every((line) => line.startsWith('compression:'))) return changes;
+  const more = changes.length > shownChanges ? `; and ${changes.length - shownChanges} more` : '';
+  throw new UserError(
+    `${path}: holds an unfinished run of another recipe: ${changes.slice(0, shownChanges).join('; ')}${more}; finish that run, choose another --out, or continue it with this recipe by --force`,
+  );
+}
+
+/** Whether the folder holds a run that came to its end. */
+export async function isFinished(path: string): Promise<boolean> {
+  return (await readIfThere(join(path, 'summary.json'))) !== null;
+}
+
+/** Locks the folder and claims the next generation. @throws UserError (69) when another coordinator holds it */
+export async function openRunFolder(
+  path: string,
+  identity: RunIdentity,
+  options: FolderOptions = {},
+): Promise<RunFolder> {
+  return storing(path, async () => {
+    await makeFolder(join(path, 'generations'));
+    const lock = await lockFolder(path);
+    try {
+      return makeRunFolder(path, { ...(await claim(path, { identity, ...options })), lock });
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  });
+}
+
+/** A recursive mkdir says ENOENT of a disk that takes nothing. */
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    throw new UserError(
+      `${path}: cannot be made; a disk that can be written to was wanted`,
+      exitCodes.unavailable,
+      error,
+    );
+  });
+}
+
+interface Claim {
+  readonly generation: Generation;
+  readonly nonces: ReadonlyMap<string, number>;
+  readonly changes: readonly string[];
+}
+
+function makeRunFolder(path: string, held: Claim & { lock: Server }): RunFolder {
+  const inside = (name: string): string => join(path, name);
+  return {
+    path,
+    run: held.generation.run,
+    generation: held.generation,
+    nonces: held.nonces,
+    changes: held.changes,
+    paths: {
+      journal: inside('journal.jsonl'),
+      metrics: inside('metrics.jsonl'),
+      log: inside('log'),
+      snapshots: inside('snapshots'),
+      summary: inside('summary.json'),
+      student: inside('student'),
+    },
+    write: (name, content) => storing(inside(name), () => writeDurably(inside(name), [Buffer.from(content)])),
+    append: (name, content) => storing(inside(name), () => appendFile(inside(name), content)),
+    read: (name) => readIfThere(inside(name)),
+    expectNewest: () => expectNone(inside(join('generations', String(held.generation.counter + 1))), path),
+    close: () => new Promise((resolve) => held.lock.close(() => resolve())),
+  };
+}
+
+/** Generations are claimed one after the other, so that the next one tells of any. */
+async function expectNone(generation: string, path: string): Promise<void> {
+  if ((await readIfThere(generation)) === null) return;
+  throw new UserError(
+    `${path}: another coordinator, elsewhere, has taken over this run folder (${generation}); this one has committed nothing since, and ends`,
+    exitCodes.unavailable,
+  );
+}
+
+/** An abstract Unix socket: gone with its process, whatever ends it, and never left over on the disk. */
+async function lockFolder(path: string): Promise<Server> {
+  const digest = createHash('sha256')
+    .update(await realpath(path))
+    .digest('hex');
+  const server = createServer((socket) => socket.destroy());
+  const address = lockAddress(digest);
+  if (address === null) return server;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => {
+      const inUse = codeOf(error) === 'EADDRINUSE';
+      reject(
+        inUse
+          ? new UserError(
+              `${path}: another coordinator is at work on this run folder; end it first, or choose another --out`,
+              exitCodes.unavailable,
+              error,
+            )
+          : error,
+      );
+    });
+    server.listen(address, resolve);
+  });
+  server.unref();
+  return server;
+}
+
+/** Linux has abstract sockets, Windows named pipes. Elsewhere there is no such name, and generations alone must do. */
+function lockAddress(digest: string): string | null {
+  if (process.platform === 'win32') return `\\\\.\\pipe\\stillhouse-${digest}`;
+  return process.platform === 'linux' ? `\0stillhouse-${digest}` : null;
+}
+
+async function claim(path: string, wanted: FolderOptions & { identity: RunIdentity }): Promise<Claim> {
+  const { recipeDigest } = wanted.identity;
+  for (;;) {
+    const earlier = await readGenerations(path);
+    const [first] = earlier;
+    const changes = await changesOf(path, earlier, wanted);
+    const counter = Math.max(0, ...(await counters(path))) + 1;
+    const generation = {
+      counter,
+      nonce: randomBytes(16).toString('hex'),
+      run: first?.run ?? randomBytes(8).toString('hex'),
+      recipeDigest,
+      startedAt: new Date().toISOString(),
+    };
+    if (await createDurably(join(path, 'generations', String(counter)), `${JSON.stringify(generation)}\n`)) {
+      return {
+        generation,
+        nonces: new Map([...earlier, generation].map(({ nonce, counter: number }) => [nonce, number])),
+        changes,
+      };
+    }
+  }
+}
+
+async function counters(path: string): Promise<number[]> {
+  try {
+    return (await readdir(join(path, 'generations')))
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .sort((a, b) => a - b);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function readGenerations(path: string): Promise<Generation[]> {
+  const files = (await counters(path)).map((counter) => join(path, 'generations', String(counter)));
+  return Promise.all(
+    files.map(async (file) => {
+      const text = await readFile(file, 'utf8');
+      return parseStored(file, generationSchema, () => JSON.parse(text));
+    }),
+  );
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * The coordinator's replica is memory like any other: what it commits or stores from there is compared with what it
+ * was.
+ */
+import { exitCodes, UserError } from '../../shared/errors.js';
+import type { Replica } from '../../shared/replica/replica.js';
+
+/** The coordinator's replica is not what its commits have brought it to: it is to be rebuilt from snapshot and log. */
+export class StateLost extends UserError {
+  constructor(message: string) {
+    super(message, exitCodes.unavailable);
+  }
+}
+
+/** @throws StateLost when the replica is not in the state to which `step` commits have brought it */
+export function expectOwnState(
+  replica: Replica,
+  { step, stateHash }: { readonly step: number; readonly stateHash: string },
+): void {
+  const found = replica.hashState();
+  if (found === stateHash) return;
+  throw new StateLost(
+    `the coordinator's own replica has changed in memory: its state after ${step} steps is ${found} and was ${stateHash}; nothing was committed from it`,
+  );
+}

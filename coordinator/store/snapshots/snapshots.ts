@@ -1,0 +1,208 @@
+/**
+ * Snapshots: the whole state of a replica (weights, optimizer, moving values) with its position in the run. The state's
+ * bytes are an artifact, `snapshots/<step>-<sha256>.state`, which joiners download; the header beside it, `.json`, is
+ * written last, so a state without a header is no snapshot. The one at step 0 is kept for good: the numerics probe of
+ * every joiner is computed from it.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { codeOf } from '../../../shared/errors.js';
+import { faultPoint } from '../../../shared/fault-points.js';
+import { putInPlace, storing, writeDurably } from '../durable-files.js';
+
+const count = z.number().int().nonnegative();
+const headerSchema = z.object({
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  bytes: count,
+  /** Commits folded into the state. */
+  step: count,
+  /** Updates among them. */
+  update: count,
+  /** Index of the run's next unit. */
+  unit: count,
+  epoch: count,
+  /** Fast hash of the state. */
+  stateHash: z.string(),
+  /** Digest of the recipe with its models and data. */
+  recipeDigest: z.string(),
+});
+export type SnapshotHeader = z.infer<typeof headerSchema>;
+export type Position = Omit<SnapshotHeader, 'sha256' | 'bytes'>;
+export type Snapshot = SnapshotHeader & { readonly path: string };
+
+export interface StateSource {
+  readonly bytes: Uint8Array;
+  /** Writes them there; it is on the disk when this resolves. Gives its SHA-256, hexadecimal. */
+  writeTo(path: string): Promise<string>;
+}
+
+const pieceBytes = 4 * 1024 * 1024;
+
+export class Snapshots {
+  readonly #folder: string;
+  readonly #keep: number;
+  /** By step, the oldest first. */
+  #list: Snapshot[] = [];
+  /** Headers that no state fits. */
+  #unusable: string[] = [];
+
+  private constructor(folder: string, keep: number) {
+    this.#folder = folder;
+    this.#keep = keep;
+  }
+
+  static async open(folder: string, keep: number): Promise<Snapshots> {
+    return storing(folder, async () => {
+      await mkdir(folder, { recursive: true });
+      const snapshots = new Snapshots(folder, keep);
+      for (const name of (await readdir(folder)).filter((one) => one.endsWith('.json'))) {
+        const snapshot = await readHeader(folder, name);
+        if (snapshot === null) snapshots.#unusable.push(join(folder, name));
+        else snapshots.#list.push(snapshot);
+      }
+      snapshots.#list.sort((a, b) => a.step - b.step);
+      return snapshots;
+    });
+  }
+
+  /** Paths of headers that cannot be read, or whose state is missing or has another size. */
+  get unusable(): readonly string[] {
+    return this.#unusable;
+  }
+
+  /** Sets unusable headers aside, and deletes what a kill left half written: states without a header. */
+  async tidy(): Promise<void> {
+    await storing(this.#folder, async () => {
+      for (const path of this.#unusable.splice(0)) await setAside(path);
+      const names = await readdir(this.#folder);
+      const stems = new Set(names.flatMap((name) => /^(.*)\.(?:json|damaged)$/.exec(name)?.[1] ?? []));
+      const left = names.filter(
+        (name) => name.endsWith('.new') || (name.endsWith('.state') && !stems.has(name.slice(0, -'.state'.length))),
+      );
+      for (const name of left) await unlinkIfThere(join(this.#folder, name));
+    });
+  }
+
+  get all(): readonly Snapshot[] {
+    return this.#list;
+  }
+
+  get newest(): Snapshot | undefined {
+    return this.#list.at(-1);
+  }
+
+  /** The one at step 0. */
+  get initial(): Snapshot | undefined {
+    return this.#list.find(({ step }) => step === 0);
+  }
+
+  /** The log is needed from here on: if the newest snapshot proves damaged, the one before it takes its place. */
+  get oldestStep(): number {
+    return this.#list.at(-this.#keep)?.step ?? 0;
+  }
+
+  /**
+   * Writes the state, and deletes snapshots beyond the number to keep. @throws UserError (69) when the storage fails;
+   * the earlier snapshots are untouched
+   */
+  async write(state: StateSource, position: Position): Promise<Snapshot> {
+    return storing(`${this.#folder}, snapshot at step ${position.step}`, async () => {
+      const aside = join(this.#folder, `${position.step}.state.new`);
+      const sha256 = await state.writeTo(aside);
+      const stem = `${position.step}-${sha256}`;
+      const path = join(this.#folder, `${stem}.state`);
+      await putInPlace(aside, path);
+      const header: SnapshotHeader = { ...position, sha256, bytes: state.bytes.length };
+      if (position.step > 0) faultPoint('snapshot');
+      await writeDurably(join(this.#folder, `${stem}.json`), [Buffer.from(`${JSON.stringify(header)}\n`)]);
+      const snapshot = { ...header, path };
+      this.#list = [...this.#list.filter(({ step }) => step !== position.step), snapshot].sort(
+        (a, b) => a.step - b.step,
+      );
+      await this.#dropOld();
+      return snapshot;
+    });
+  }
+
+  /**
+   * Reads a snapshot's state. False when it is damaged: then its header is renamed to `.damaged`, so that nothing takes
+   * the state for a snapshot again, and `newest` is the one before.
+   */
+  async load(snapshot: Snapshot, target: Uint8Array): Promise<boolean> {
+    return storing(snapshot.path, async () => {
+      const isSound = snapshot.bytes === target.length && (await readInto(snapshot.path, target, snapshot.sha256));
+      if (!isSound) {
+        this.#list = this.#list.filter((other) => other !== snapshot);
+        await setAside(snapshot.path.replace(/state$/, 'json'));
+      }
+      return isSound;
+    });
+  }
+
+  /** Forgets snapshots after `step`, which a rewind made void. */
+  async dropAfter(step: number): Promise<void> {
+    await this.#remove(this.#list.filter((snapshot) => snapshot.step > step));
+  }
+
+  async #dropOld(): Promise<void> {
+    const droppable = this.#list.filter(({ step }) => step > 0);
+    await this.#remove(droppable.slice(0, Math.max(0, droppable.length - this.#keep)));
+  }
+
+  async #remove(old: readonly Snapshot[]): Promise<void> {
+    this.#list = this.#list.filter((snapshot) => !old.includes(snapshot));
+    for (const { path } of old) {
+      await unlinkIfThere(path.replace(/state$/, 'json'));
+      await unlinkIfThere(path);
+    }
+  }
+}
+
+/** Nothing takes the state beside this header for a snapshot any more. */
+async function setAside(header: string): Promise<void> {
+  await rename(header, header.replace(/json$/, 'damaged'));
+}
+
+async function readHeader(folder: string, name: string): Promise<Snapshot | null> {
+  const path = join(folder, name.replace(/json$/, 'state'));
+  try {
+    const header = headerSchema.safeParse(parseJson(await readFile(join(folder, name), 'utf8'))).data;
+    if (header === undefined || name !== `${header.step}-${header.sha256}.json`) return null;
+    return (await stat(path)).size === header.bytes ? { ...header, path } : null;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+async function readInto(path: string, target: Uint8Array, sha256: string): Promise<boolean> {
+  const hash = createHash('sha256');
+  let at = 0;
+  for await (const piece of createReadStream(path, { highWaterMark: pieceBytes })) {
+    if (!(piece instanceof Uint8Array) || at + piece.length > target.length) return false;
+    hash.update(piece);
+    target.set(piece, at);
+    at += piece.length;
+  }
+  return at === target.length && hash.digest('hex') === sha256;
+}
+
+async function unlinkIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}

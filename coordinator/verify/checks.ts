@@ -1,0 +1,172 @@
+/**
+ * What must hold of a run's own records, whatever died while they were written: each check takes what was read and says
+ * what it found, in a line. Pure.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { CommitLine, JournalLine } from '../store/journal.js';
+import type { CommitRecord } from '../store/log.js';
+import type { SnapshotHeader } from '../store/snapshots/snapshots.js';
+
+export interface Check {
+  readonly name: string;
+  readonly isSound: boolean;
+  readonly text: string;
+}
+
+const sound = (name: string, text: string): Check => ({ name, isSound: true, text });
+const broken = (name: string, text: string): Check => ({ name, isSound: false, text });
+
+/** @param lines those that count, after rewinds */
+export function checkJournal(lines: readonly JournalLine[], countsSamples = true): Check {
+  const name = 'journal';
+  let [step, unit] = [0, -1];
+  let dropped: readonly string[] = [];
+  for (const line of lines) {
+    if (line.type !== 'commit' && line.type !== 'evaluation') continue;
+    const where = `the ${line.type} of unit ${line.unit}`;
+    if (line.unit !== unit + 1) return broken(name, `${where} follows unit ${unit}`);
+    if (line.step !== step) return broken(name, `${where} is of step ${line.step}; step ${step} was due`);
+    const bad =
+      line.type === 'commit'
+        ? badCommit(line, countsSamples)
+        : Object.entries(line.sums).find(([, value]) => !Number.isFinite(value))?.[0];
+    if (bad !== undefined) return broken(name, `${where}: ${bad}`);
+    const back = dropped.find((teacher) => line.dropped?.includes(teacher) !== true);
+    if (back !== undefined) return broken(name, `${where}: teacher ${back} is back, which was dropped before`);
+    dropped = line.dropped ?? [];
+    unit = line.unit;
+    if (line.type === 'commit') step++;
+  }
+  const count = (type: JournalLine['type']): number => lines.filter((line) => line.type === type).length;
+  return sound(
+    name,
+    `${step} commits, ${count('evaluation')} evaluations, ${count('generation')} generations, each unit once and in order`,
+  );
+}
+
+function badCommit(line: CommitLine, countsSamples: boolean): string | undefined {
+  if (line.samples !== line.to - line.from) return `${line.samples} samples in [${line.from}, ${line.to})`;
+  const over = countsSamples ? Object.entries(line.counts).find(([, count]) => count > line.samples) : undefined;
+  if (over !== undefined) return `${over[0]} counts ${over[1]} of ${line.samples} samples`;
+  if (line.skip !== undefined) return undefined;
+  return line.sums.samples === line.samples
+    ? undefined
+    : `contributions of ${line.sums.samples ?? 0} samples in a commit of ${line.samples}`;
+}
+
+/** Each sample of each epoch in exactly one commit: ranges touch, and all epochs but the last end at the same place. */
+export function checkCoverage(lines: readonly JournalLine[]): Check {
+  const name = 'coverage';
+  const ends: number[] = [];
+  let [epoch, at] = [0, 0];
+  for (const line of lines.filter((one) => one.type === 'commit')) {
+    if (line.epoch === epoch + 1) {
+      ends.push(at);
+      [epoch, at] = [line.epoch, 0];
+    }
+    if (line.epoch !== epoch) return broken(name, `step ${line.step} is of epoch ${line.epoch}, after epoch ${epoch}`);
+    if (line.from !== at)
+      return broken(name, `step ${line.step} covers [${line.from}, ${line.to}) of epoch ${epoch}; ${at} was due`);
+    at = line.to;
+  }
+  const size = ends[0] ?? at;
+  const odd = ends.findIndex((end) => end !== size);
+  if (odd >= 0 || at > size)
+    return broken(
+      name,
+      `epoch ${odd >= 0 ? odd : epoch} has ${odd >= 0 ? ends[odd] : at} samples, epoch 0 has ${size}`,
+    );
+  return sound(name, `${ends.length} whole epochs of ${size} samples, each in one commit; ${at} of epoch ${epoch}`);
+}
+
+/** Commits that the log holds are the journal's; a line may be missing at its end, which the next start completes. */
+export function checkLog(records: readonly CommitRecord[], lines: readonly JournalLine[]): Check {
+  const name = 'log';
+  const commits = new Map(lines.flatMap((line) => (line.type === 'commit' ? [[line.step, line] as const] : [])));
+  const last = Math.max(-1, ...commits.keys());
+  for (const [i, { step, line, stateHash }] of records.entries()) {
+    const before = records[i - 1];
+    if (before !== undefined && step !== before.step + 1)
+      return broken(name, `step ${step} follows step ${before.step}`);
+    if (line.type !== 'commit' || line.digest !== stateHash)
+      return broken(
+        name,
+        `step ${step}: its state is ${stateHash}, its line's ${line.type === 'commit' ? line.digest : 'none'}`,
+      );
+    const journalled = commits.get(step);
+    if (journalled === undefined ? step <= last : !isDeepStrictEqual(journalled, line))
+      return broken(name, `step ${step}: the journal's line is another`);
+  }
+  const [first, end] = [records[0]?.step, records.at(-1)?.step];
+  if (first !== undefined && end !== undefined && end < last - 1)
+    return broken(name, `it ends with step ${end}; the journal with ${last}`);
+  return sound(
+    name,
+    first === undefined
+      ? 'empty'
+      : `steps ${first} to ${end}, ${encodingsOf(records)}, every byte as its checksum says, every line the journal's`,
+  );
+}
+
+/** In the order of their first coming: a run may have gone on with another compression. */
+function encodingsOf(records: readonly CommitRecord[]): string {
+  const rounded = [...new Set(records.map(({ compression }) => compression))].map((compression) =>
+    compression === 'none' ? 'float32' : compression,
+  );
+  return `gradients in ${rounded.join(', then ')}`;
+}
+
+/**
+ * Every snapshot is whole, and the state that it holds is the one that its step's commit left. `damaged`: names of
+ * files.
+ */
+export function checkSnapshots(
+  { whole, damaged }: { readonly whole: readonly SnapshotHeader[]; readonly damaged: readonly string[] },
+  lines: readonly JournalLine[],
+): Check {
+  const name = 'snapshots';
+  const digests = new Map(lines.flatMap((line) => (line.type === 'commit' ? [[line.step, line.digest] as const] : [])));
+  if (damaged.length > 0) return broken(name, `${damaged.join(', ')} is damaged`);
+  for (const { step, stateHash } of whole) {
+    const digest = digests.get(step - 1);
+    if (step > 0 && digest !== stateHash)
+      return broken(
+        name,
+        `the one at step ${step} is of state ${stateHash}; the journal has ${digest ?? 'no such step'}`,
+      );
+  }
+  return sound(name, `${whole.length}, at step ${whole.map(({ step }) => step).join(', ')}`);
+}
+
+/**
+ * The epochs that metrics.jsonl tells of, against what the journal gives. Of a run that is not finished the newest may
+ * be missing: it is written after its line of the journal.
+ */
+export function checkMetrics(written: readonly unknown[], derived: readonly unknown[], isFinished: boolean): Check {
+  const name = 'metrics';
+  const odd = written.findIndex((line, i) => !isDeepStrictEqual(line, derived[i]));
+  if (odd >= 0) return broken(name, `epoch ${odd}: ${firstDifference(written[odd], derived[odd])}`);
+  if (written.length < derived.length - (isFinished ? 0 : 1))
+    return broken(name, `${written.length} epochs; the journal gives ${derived.length}`);
+  return sound(name, `${written.length} epochs, as the journal gives them`);
+}
+
+/** What a file says of the run, against what its journal gives. */
+export function checkReport(name: string, written: unknown, derived: unknown): Check {
+  if (isDeepStrictEqual(written, derived)) return sound(name, 'as the journal gives it');
+  return broken(name, firstDifference(written, derived));
+}
+
+function firstDifference(written: unknown, derived: unknown, path = ''): string {
+  if (isRecord(written) && isRecord(derived)) {
+    for (const key of new Set([...Object.keys(derived), ...Object.keys(written)])) {
+      if (!isDeepStrictEqual(written[key], derived[key]))
+        return firstDifference(written[key], derived[key], path === '' ? key : `${path}.${key}`);
+    }
+  }
+  return `${path || 'it'} is ${JSON.stringify(written) ?? 'missing'}; the journal gives ${JSON.stringify(derived) ?? 'nothing'}`;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

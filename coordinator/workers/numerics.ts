@@ -1,0 +1,53 @@
+/**
+ * The numerics probe: every joiner computes the same first micro-batch under the initial weights, twice. The first
+ * repeatable answer is the run's reference, kept in its folder; the others' are exact, close, or not repeatable.
+ */
+import { z } from 'zod';
+import type { Device, Up } from '../../shared/protocol/messages.js';
+import { join } from 'node:path';
+import type { RunFolder } from '../store/run-folder.js';
+import { parseStored } from '../store/durable-files.js';
+
+export type Numerics = 'exact' | 'close' | 'unrepeatable' | 'unknown';
+const referenceSchema = z.object({
+  digest: z.string(),
+  backend: z.string(),
+  gpu: z.string().nullable(),
+  host: z.string(),
+});
+type Reference = z.infer<typeof referenceSchema>;
+const fileName = 'probe.json';
+
+export class Probes {
+  readonly #folder: RunFolder;
+  #reference: Reference | null;
+
+  private constructor(folder: RunFolder, reference: Reference | null) {
+    this.#folder = folder;
+    this.#reference = reference;
+  }
+
+  /** @throws UserError (65) when the reference is damaged: another one would make other numerics exact */
+  static async open(folder: RunFolder): Promise<Probes> {
+    const text = await folder.read(fileName);
+    return new Probes(
+      folder,
+      text === null ? null : parseStored(join(folder.path, fileName), referenceSchema, () => JSON.parse(text)),
+    );
+  }
+
+  /** `saved` resolves once a new reference is on the disk. */
+  judge(probe: Up<'ready'>['probe'], device: Device): { numerics: Numerics; saved: Promise<void> } {
+    if (probe.failed !== undefined) return { numerics: 'unknown', saved: Promise.resolve() };
+    if (!probe.repeatable) return { numerics: 'unrepeatable', saved: Promise.resolve() };
+    if (this.#reference !== null) {
+      return { numerics: probe.digest === this.#reference.digest ? 'exact' : 'close', saved: Promise.resolve() };
+    }
+    this.#reference = { digest: probe.digest, backend: device.backend, gpu: device.gpu, host: device.host };
+    return { numerics: 'exact', saved: this.#folder.write(fileName, `${JSON.stringify(this.#reference)}\n`) };
+  }
+
+  get referenceText(): string {
+    return this.#reference === null ? 'none' : `${this.#reference.backend} on ${this.#reference.host}`;
+  }
+}

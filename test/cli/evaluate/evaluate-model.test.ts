@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { evaluationText, withIntervals } from '../../../cli/evaluate/evaluate-model.js';
+import { wilsonInterval } from '../../../shared/figures/statistics.js';
+
+const report = withIntervals({
+  samples: 10,
+  accuracy: 0.8,
+  top5: 1,
+  loss: 0.5,
+  calibrationError: 0.1,
+  confusion: [
+    [5, 1, 0],
+    [1, 3, 0],
+    [0, 0, 0],
+  ],
+});
+
+describe('withIntervals', () => {
+  it('gives the interval of the accuracy', () => {
+    expect(report.accuracyInterval).toEqual(wilsonInterval(8, 10));
+  });
+  it('gives each class its accuracy, and none to a class without samples', () => {
+    expect(report.perClass).toEqual([
+      { samples: 6, accuracy: 5 / 6, interval: wilsonInterval(5, 6) },
+      { samples: 4, accuracy: 3 / 4, interval: wilsonInterval(3, 4) },
+      { samples: 0, accuracy: null, interval: { low: 0, high: 1 } },
+    ]);
+  });
+});
+
+describe('evaluationText', () => {
+  it('says the intervals, the classes and how the other model compares', () => {
+    const text = evaluationText('m', {
+      ...report,
+      against: { onlyFirst: 1, onlySecond: 9, difference: -0.08, p: 0.021484375 },
+    });
+    expect(text).toContain('accuracy 80.00 % (95 %: 49.02 % to 94.33 %)');
+    expect(text).toContain('class 2: no samples');
+    expect(text).toContain(
+      'against the other model -8.00 points: 1 samples right here alone, 9 there alone; p = 0.0215 (exact McNemar test)',
+    );
+  });
+});

@@ -1,0 +1,260 @@
+import { describe, expect, it } from 'vitest';
+import { Contributions } from '../../../coordinator/exchange/contributions.js';
+import type { Unit } from '../../../coordinator/decide/types.js';
+import { Intake, type IntakeEvent } from '../../../coordinator/exchange/incoming.js';
+import { SlotPool } from '../../../coordinator/exchange/buffers.js';
+import { ProtocolError } from '../../../shared/errors.js';
+import { checksumOf } from '../../../shared/replica/checksum.js';
+import type { Up } from '../../../shared/protocol/messages.js';
+import { contributionBytes } from '../../../shared/replica/reduction/contribution.js';
+import { planReplica } from '../../../shared/replica/plan.js';
+import { Replica } from '../../../shared/replica/replica.js';
+import { roundings } from '../../shared/replica/reduction/rounding.js';
+import { tinyRun } from '../tiny-run.js';
+
+const run = tinyRun();
+const plan = planReplica(run.student, run.recipe.optimizer);
+const unit: Unit = { kind: 'train', step: 4, epoch: 0, from: 0, to: 8, microBatches: 4 };
+const source = new Replica(plan, { slots: 1 });
+
+/** A contribution full of `value`, and its digest. */
+function contribution(value: number): { bytes: Uint8Array; digest: string } {
+  source.slot(0).fill(value);
+  return { bytes: Uint8Array.from(source.slotBytes(0)), digest: source.hashSlot(0) };
+}
+
+function offerOf(
+  lease: number,
+  { bytes, digest }: { bytes: Uint8Array; digest: string },
+  fields: Partial<Up<'offer'>> = {},
+): Up<'offer'> {
+  return {
+    type: 'offer',
+    run: 'r',
+    generation: 1,
+    step: 4,
+    lease,
+    stateHash: '0'.repeat(16),
+    bytes: bytes.length,
+    digest,
+    sums: { samples: 2 },
+    momentCounts: [],
+    seconds: {},
+    ...fields,
+  };
+}
+
+function setUp(buffers = 3): {
+  intake: Intake;
+  contributions: Contributions;
+  replica: Replica;
+  events: IntakeEvent[];
+  pulled: number[];
+  pool: SlotPool;
+} {
+  const replica = new Replica(plan, { slots: buffers });
+  const pool = new SlotPool(buffers);
+  const contributions = new Contributions(replica, pool);
+  const events: IntakeEvent[] = [];
+  const pulled: number[] = [];
+  const intake = new Intake({
+    replica,
+    contributions,
+    sendPull: (lease) => pulled.push(lease),
+    onEvent: (event) => events.push(event),
+  });
+  return { intake, contributions, replica, events, pulled, pool };
+}
+
+function chunkOf(lease: number, bytes: Uint8Array): Up<'chunk'> {
+  return {
+    type: 'chunk',
+    run: 'r',
+    generation: 1,
+    step: 4,
+    lease,
+    offset: 0,
+    total: bytes.length,
+    checksum: checksumOf(bytes),
+  };
+}
+
+const nothing = new Uint8Array(0);
+
+describe.each(roundings)('Intake of gradients compressed to %s', (rounding) => {
+  const rounded = planReplica(run.student, run.recipe.optimizer, rounding);
+
+  function given(value: number): { bytes: Uint8Array; digest: string } {
+    const worker = new Replica(rounded, { slots: 1 });
+    worker.leaf(0).fill(0.1).fill(value, 3, 4);
+    worker.settleLeaf(0);
+    return { bytes: Uint8Array.from(worker.slotBytes(0)), digest: worker.hashSlot(0) };
+  }
+
+  function taken(sent: { bytes: Uint8Array; digest: string }): IntakeEvent[] {
+    const replica = new Replica(rounded, { slots: 2 });
+    const events: IntakeEvent[] = [];
+    const intake = new Intake({
+      replica,
+      contributions: new Contributions(replica, new SlotPool(2)),
+      sendPull: () => undefined,
+      onEvent: (event) => events.push(event),
+    });
+    intake.open(7, unit, { level: 0, index: 0 });
+    intake.offer(offerOf(7, sent), sent.bytes, () => intake.pull(7, 0));
+    return events;
+  }
+
+  it('takes them as they come, and finds what is not finite in them', () => {
+    expect(taken(given(-3))).toEqual([{ type: 'received', lease: 7 }]);
+    for (const bad of [NaN, Infinity, -Infinity])
+      expect(taken(given(bad))).toEqual([{ type: 'failed', lease: 7, reason: 'the gradient is not finite' }]);
+  });
+
+  it('refuses the length of another encoding', () => {
+    expect(() => taken(contribution(0.5))).toThrow(
+      new RegExp(`an offer of ${contributionBytes(plan)} bytes; 0 or ${contributionBytes(rounded)} were wanted`),
+    );
+  });
+});
+
+describe('Intake', () => {
+  it('takes bytes that came with the offer at once', () => {
+    const { intake, contributions, replica, events, pulled } = setUp();
+    const sent = contribution(0.5);
+    intake.open(7, unit, { level: 1, index: 0 });
+    intake.offer(offerOf(7, sent), sent.bytes, () => intake.pull(7, 2));
+    expect([events, pulled, intake.settle(7), intake.unitOf(7)]).toEqual([
+      [{ type: 'received', lease: 7 }],
+      [],
+      4,
+      null,
+    ]);
+    const { buffer, sums } = contributions.take(2);
+    expect([...replica.slotBytes(buffer ?? -1)]).toEqual([...sent.bytes]);
+    expect(sums).toEqual({ samples: 2 });
+  });
+
+  it('asks for bytes that did not come, or whose pull came later', () => {
+    const { intake, events, pulled } = setUp();
+    const sent = contribution(0.5);
+    intake.open(7, unit, { level: 0, index: 0 });
+    intake.offer(offerOf(7, sent), sent.bytes, () => undefined);
+    intake.pull(7, 0);
+    expect([pulled, events]).toEqual([[7], []]);
+    expect(intake.chunk(chunkOf(7, sent.bytes), sent.bytes)).toBe(true);
+    expect(events).toEqual([{ type: 'received', lease: 7 }]);
+  });
+
+  const nan = contribution(NaN);
+  const cases: [string, Up<'offer'>, Uint8Array, RegExp][] = [
+    [
+      'other bytes than its digest',
+      offerOf(7, { ...contribution(0.5), digest: 'f'.repeat(16) }),
+      contribution(0.5).bytes,
+      /digest/,
+    ],
+    ['a gradient that is not finite', offerOf(7, nan), nan.bytes, /gradient is not finite/],
+    [
+      'a sum that is not finite',
+      offerOf(7, contribution(0.5), { sums: { response: Infinity } }),
+      contribution(0.5).bytes,
+      /sum of losses is not finite/,
+    ],
+  ];
+  it.each(cases)('reports %s as failed and keeps nothing of it', (_name, offer, bytes, reason) => {
+    const { intake, events } = setUp();
+    intake.open(7, unit, { level: 0, index: 0 });
+    intake.offer(offer, bytes, () => intake.pull(7, 0));
+    expect(events).toEqual([{ type: 'failed', lease: 7, reason: expect.stringMatching(reason) }]);
+    expect(intake.unitOf(7)).toBeNull();
+  });
+
+  const broken: [string, Up<'offer'>, Uint8Array][] = [
+    ['another length', offerOf(7, contribution(1), { bytes: 16 }), nothing],
+    ['fewer bytes than it says', offerOf(7, contribution(1)), contribution(1).bytes.subarray(8)],
+    ['another step', offerOf(7, contribution(1), { step: 3 }), nothing],
+    ['moments of layers that the student has not', offerOf(7, contribution(1), { momentCounts: [3] }), nothing],
+  ];
+  it.each(broken)('does not speak to a worker whose offer has %s', (_name, offer, payload) => {
+    const { intake, events } = setUp();
+    intake.open(7, unit, { level: 0, index: 0 });
+    expect(() => intake.offer(offer, payload, () => intake.pull(7, 0))).toThrow(ProtocolError);
+    expect(events).toEqual([]);
+  });
+
+  it('refuses other bytes for a lease that was offered already', () => {
+    const { intake } = setUp();
+    intake.open(7, unit, { level: 0, index: 0 });
+    intake.offer(offerOf(7, contribution(1)), nothing, () => undefined);
+    expect(() => intake.offer(offerOf(7, contribution(2)), nothing, () => undefined)).toThrow(/twice with other bytes/);
+  });
+
+  it('drops chunks of a lease that was cancelled, and of one whose slot was freed', () => {
+    const { intake, contributions, events } = setUp();
+    const sent = contribution(0.5);
+    for (const lease of [1, 2]) {
+      intake.open(lease, unit, { level: 0, index: lease });
+      intake.offer(offerOf(lease, sent), nothing, () => intake.pull(lease, lease));
+    }
+    intake.cancel(1);
+    contributions.free(2);
+    expect([1, 2, 3].map((lease) => intake.chunk(chunkOf(lease, sent.bytes), sent.bytes))).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(events).toEqual([]);
+  });
+
+  it('waits with the pull until there is a buffer, and forgets it when the slot is freed before', () => {
+    const { intake, contributions, pulled, pool } = setUp(1);
+    const sent = contribution(0.5);
+    for (const lease of [1, 2, 3]) {
+      intake.open(lease, unit, { level: 0, index: lease });
+      intake.offer(offerOf(lease, sent), nothing, () => intake.pull(lease, lease));
+    }
+    expect([pulled, pool.isShort]).toEqual([[1], true]);
+    contributions.free(2);
+    contributions.free(1);
+    expect([pulled, pool.isShort]).toEqual([[1, 3], false]);
+  });
+});
+
+describe('Contributions', () => {
+  it('adds into the left sibling and frees the right one', () => {
+    const { contributions, replica, pool } = setUp();
+    const fill = (slot: number, value: number): void => {
+      contributions.begin(slot, (content, buffer) => {
+        replica.slot(buffer).fill(value);
+        content.sums = { samples: slot, [`only${slot}`]: 1 };
+      });
+    };
+    fill(1, 0.25);
+    fill(2, 0.5);
+    contributions.merge(1, 2);
+    let free = 0;
+    pool.take(() => free++);
+    pool.take(() => free++);
+    expect(free).toBe(2);
+    const sum = contributions.take(1);
+    expect([replica.slot(sum.buffer ?? -1)[3], sum.sums]).toEqual([0.75, { samples: 3, only1: 1, only2: 1 }]);
+  });
+
+  it('passes a gradient through where the other side has none', () => {
+    for (const [left, right] of [
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      const { contributions, replica } = setUp();
+      contributions.begin(1, (content, buffer) => {
+        replica.slot(buffer).fill(-0);
+        content.sums = { samples: 1 };
+      });
+      contributions.put(2, { samples: 5 });
+      contributions.merge(left, right);
+      const sum = contributions.take(left);
+      expect([Object.is(replica.slot(sum.buffer ?? -1)[0], -0), sum.sums]).toEqual([true, { samples: 6 }]);
+    }
+  });
+});

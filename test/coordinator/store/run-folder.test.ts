@@ -1,0 +1,162 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openRunFolder, resolveRunFolder } from '../../../coordinator/store/run-folder.js';
+import { temporaryFolder } from '../helpers.js';
+
+const digest = {
+  recipeDigest: 'a'.repeat(64),
+  recipeText: `optimizer: { learningRate: 0.1 }\ndigests: { recipe: ${'a'.repeat(64)} }`,
+};
+const other = {
+  recipeDigest: 'b'.repeat(64),
+  recipeText: `optimizer: { learningRate: 0.2, momentum: 0.9 }\ndigests: { recipe: ${'b'.repeat(64)} }`,
+};
+
+async function finish(path: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  await writeFile(join(path, 'summary.json'), '{}');
+}
+
+describe('resolveRunFolder', () => {
+  it('takes the wanted name when nothing is there', async () => {
+    const wanted = join(await temporaryFolder(), 'runs', 'mnist');
+    expect(await resolveRunFolder(wanted, digest)).toBe(wanted);
+  });
+
+  it('continues an unfinished run of this recipe', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    await (await openRunFolder(wanted, digest)).close();
+    expect(await resolveRunFolder(wanted, digest)).toBe(wanted);
+  });
+
+  it('keeps finished runs and goes to NAME-2, NAME-3', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    await finish(wanted);
+    expect(await resolveRunFolder(wanted, digest)).toBe(`${wanted}-2`);
+    await finish(`${wanted}-2`);
+    expect(await resolveRunFolder(wanted, digest)).toBe(`${wanted}-3`);
+  });
+
+  it('refuses an unfinished run of another recipe', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    await (await openRunFolder(wanted, other)).close();
+    await expect(resolveRunFolder(wanted, digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 2 });
+    await expect(openRunFolder(wanted, digest)).rejects.toMatchObject({ name: 'UserError', exitCode: 2 });
+  });
+
+  it('says what differs, and continues it by force', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    const folder = await openRunFolder(wanted, other);
+    await folder.write('recipe.yaml', other.recipeText);
+    await folder.close();
+    const changes = ['optimizer.learningRate: 0.2 there, 0.1 here', 'optimizer.momentum: 0.9 there, nothing here'];
+    await expect(resolveRunFolder(wanted, digest)).rejects.toMatchObject({
+      message: expect.stringContaining(`another recipe: ${changes.join('; ')}; finish that run`),
+    });
+    expect(await resolveRunFolder(wanted, digest, { force: true })).toBe(wanted);
+    const forced = await openRunFolder(wanted, digest, { force: true });
+    expect(forced.changes).toEqual(changes);
+    await forced.write('recipe.yaml', digest.recipeText);
+    await forced.close();
+    // From then on it is a run of that recipe.
+    const next = await openRunFolder(wanted, digest);
+    expect(next.changes).toEqual([]);
+    await next.close();
+  });
+});
+
+describe('an unfinished run with another compression alone', () => {
+  const text = (compression: string, rate: number, letter: string) => ({
+    recipeDigest: letter.repeat(64),
+    recipeText: `optimizer: { learningRate: ${rate} }\ncompression: ${compression}\ndigests: { recipe: ${letter.repeat(64)} }`,
+  });
+
+  it('goes on without force, and says so; with anything else beside it it is refused', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    const first = await openRunFolder(wanted, text('none', 0.1, 'a'));
+    await first.write('recipe.yaml', text('none', 0.1, 'a').recipeText);
+    await first.close();
+    await expect(openRunFolder(wanted, text('bf16', 0.2, 'c'))).rejects.toMatchObject({ exitCode: 2 });
+    expect(await resolveRunFolder(wanted, text('bf16', 0.1, 'b'))).toBe(wanted);
+    const second = await openRunFolder(wanted, text('bf16', 0.1, 'b'));
+    expect(second.changes).toEqual(['compression: "none" there, "bf16" here']);
+    await second.close();
+  });
+});
+
+describe('openRunFolder', () => {
+  it('claims the next generation, with a nonce of its own and the run id of the first', async () => {
+    const path = join(await temporaryFolder(), 'mnist');
+    const first = await openRunFolder(path, digest);
+    await first.close();
+    const second = await openRunFolder(path, digest);
+    expect([first.generation.counter, second.generation.counter]).toEqual([1, 2]);
+    expect(second.run).toBe(first.run);
+    expect(second.generation.nonce).not.toBe(first.generation.nonce);
+    expect(second.nonces).toEqual(
+      new Map([
+        [first.generation.nonce, 1],
+        [second.generation.nonce, 2],
+      ]),
+    );
+    expect((await readdir(join(path, 'generations'))).sort()).toEqual(['1', '2']);
+    await second.close();
+  });
+
+  it('refuses a second coordinator on the same folder, by whatever path', async () => {
+    const parent = await temporaryFolder();
+    const path = join(parent, 'mnist');
+    const first = await openRunFolder(path, digest);
+    await symlink(path, join(parent, 'link'));
+    await expect(openRunFolder(join(parent, 'link'), digest)).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 69,
+      message: expect.stringMatching(/another coordinator/),
+    });
+    await first.close();
+    await (await openRunFolder(path, digest)).close();
+  });
+
+  it('is free again once the process that held it was killed', async () => {
+    const path = join(await temporaryFolder(), 'mnist');
+    await mkdir(path, { recursive: true });
+    const script = `const { createHash } = require('node:crypto'); const { realpathSync } = require('node:fs');
+      const digest = createHash('sha256').update(realpathSync(${JSON.stringify(path)})).digest('hex');
+      require('node:net').createServer().listen('\\0stillhouse-' + digest, () => console.log('held'));`;
+    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    await expect(openRunFolder(path, digest)).rejects.toMatchObject({ exitCode: 69 });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    await (await openRunFolder(path, digest)).close();
+  });
+
+  it('knows when a coordinator elsewhere has claimed a later generation', async () => {
+    const path = join(await temporaryFolder(), 'mnist');
+    const folder = await openRunFolder(path, digest);
+    await folder.expectNewest();
+    await writeFile(join(path, 'generations', '2'), '{}');
+    await expect(folder.expectNewest()).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 69,
+      message: expect.stringContaining('has taken over this run folder'),
+    });
+    await folder.close();
+  });
+
+  it.each(['generations/1', 'recipe.yaml'])('names %s when it is damaged', async (name) => {
+    const path = join(await temporaryFolder(), 'mnist');
+    const folder = await openRunFolder(path, digest);
+    await folder.write('recipe.yaml', digest.recipeText);
+    await folder.close();
+    await writeFile(join(path, name), '{ "counter": [');
+    await expect(openRunFolder(path, digest)).rejects.toMatchObject({
+      name: 'UserError',
+      exitCode: 65,
+      message: expect.stringContaining(`${name} is damaged`),
+    });
+  });
+});

@@ -1,0 +1,29 @@
+/** What the numerics probe of a joiner says, where there is something to compare and where there is not. */
+import { describe, expect, it } from 'vitest';
+import { Probes } from '../../../coordinator/workers/numerics.js';
+import type { RunFolder } from '../../../coordinator/store/run-folder.js';
+import { device } from '../../worker/fakes.js';
+
+function folder(): Pick<RunFolder, 'path' | 'read' | 'write'> {
+  const files = new Map<string, string>();
+  return {
+    path: 'run',
+    read: async (name) => files.get(name) ?? null,
+    write: async (name, text) => void files.set(name, text),
+  };
+}
+
+describe('a probe', () => {
+  it('that a teacher let fail is no reference, and nothing is said of its numerics', async () => {
+    const probes = await Probes.open(folder() as RunFolder);
+    const judge = (digest: string, failed?: string): string =>
+      probes.judge({ digest: digest.repeat(16), repeatable: true, failed }, device).numerics;
+    expect([
+      judge('0', 'teacher deep: it gives NaN'),
+      judge('a'),
+      judge('b'),
+      judge('0', 'teacher deep: it gives NaN'),
+      judge('a'),
+    ]).toEqual(['unknown', 'exact', 'close', 'unknown', 'exact']);
+  });
+});

@@ -1,0 +1,155 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import type { WebSocket } from 'ws';
+import { Broadcast } from '../../../coordinator/exchange/broadcast.js';
+import { Contributions } from '../../../coordinator/exchange/contributions.js';
+import { CommitLog } from '../../../coordinator/store/log.js';
+import { Members } from '../../../coordinator/workers/workers.js';
+import { Probes } from '../../../coordinator/workers/numerics.js';
+import { openRunFolder } from '../../../coordinator/store/run-folder.js';
+import { SlotPool } from '../../../coordinator/exchange/buffers.js';
+import { Snapshots } from '../../../coordinator/store/snapshots/snapshots.js';
+import { sourceOf } from '../../../coordinator/store/snapshots/state-copy.js';
+import { encodeFrame } from '../../../shared/protocol/codec.js';
+import { closeCodes, type Up } from '../../../shared/protocol/messages.js';
+import { planReplica } from '../../../shared/replica/plan.js';
+import { Replica } from '../../../shared/replica/replica.js';
+import { hashOf, payloadOf, recordOf, temporaryFolder } from '../helpers.js';
+import { tinyRun } from '../tiny-run.js';
+
+const run = tinyRun();
+
+/** A socket that takes nothing: what is sent stays queued. Cut off, it tells 1006, as the other side would be told. */
+class DeafSocket extends EventEmitter {
+  readonly OPEN = 1;
+  readyState = 1;
+  code: number | null = null;
+
+  send(): void {}
+
+  close(code: number): void {
+    this.#end(code);
+  }
+
+  terminate(): void {
+    this.#end(1006);
+  }
+
+  say(message: Up<'hello'>): void {
+    this.emit('message', encodeFrame(message), true);
+  }
+
+  #end(code: number): void {
+    if (this.code !== null) return;
+    this.code = code;
+    this.readyState = 3;
+    this.emit('close', code);
+  }
+}
+
+interface Rig {
+  readonly members: Members;
+  readonly said: string[];
+  /** A connection of the process with that name. */
+  readonly connect: (worker: string) => DeafSocket;
+}
+
+/** A run of which the log holds these steps, with the one snapshot at its start. */
+async function rigOf(steps: readonly number[]): Promise<Rig> {
+  const folder = await openRunFolder(await temporaryFolder(), { recipeDigest: run.recipeDigest, recipeText: '' }, {});
+  const log = await CommitLog.open(folder.paths.log);
+  for (const step of steps) await log.append(recordOf(step, payloadOf(step, 8)), payloadOf(step, 8));
+  const snapshots = await Snapshots.open(folder.paths.snapshots, 2);
+  await snapshots.write(sourceOf(payloadOf(0, 100)), {
+    step: 0,
+    update: 0,
+    unit: 0,
+    epoch: 0,
+    stateHash: hashOf(0),
+    recipeDigest: run.recipeDigest,
+  });
+  const envelope = { run: 'r', generation: 1 };
+  const replica = new Replica(planReplica(run.student, run.recipe.optimizer), { slots: 1 });
+  const said: string[] = [];
+  const members = new Members({
+    run,
+    folder,
+    envelope,
+    replica,
+    log,
+    snapshots,
+    contributions: new Contributions(replica, new SlotPool(1)),
+    probes: await Probes.open(folder),
+    broadcast: new Broadcast({ log, envelope, released: (steps.at(-1) ?? -1) + 1 }),
+    heartbeatMs: 1000,
+    expected: 1,
+    rewoundBy: 0,
+    stateHash: () => hashOf(0),
+    reporter: {
+      say: (_level, text) => said.push(text),
+      progress: () => undefined,
+      epoch: () => undefined,
+      close: () => undefined,
+    },
+    onRefused: () => undefined,
+    post: () => undefined,
+    fail: (error) => {
+      throw error;
+    },
+  });
+  const device = { backend: 'wasm' as const, gpu: null, threads: 1, host: 'test', pid: 1, version: '0' };
+  const connect = (worker: string): DeafSocket => {
+    const socket = new DeafSocket();
+    // Only what a member uses of a socket.
+    members.connect(socket as unknown as WebSocket, { address: 'test', bytesRead: () => 0 });
+    socket.say({
+      type: 'hello',
+      run: '',
+      generation: 0,
+      step: 0,
+      protocol: 1,
+      worker,
+      recipeDigest: null,
+      held: null,
+      device,
+    });
+    return socket;
+  };
+  return { members, said, connect };
+}
+
+const closed = async (socket: DeafSocket): Promise<number | null> => {
+  while (socket.code === null) await new Promise(setImmediate);
+  return socket.code;
+};
+
+describe('a worker that is too slow', () => {
+  it('is sent away when it falls behind what the log holds, and refused the third time', async () => {
+    const { said, connect } = await rigOf([5]);
+    const codes: (number | null)[] = [];
+    for (let times = 0; times < 4; times++) codes.push(await closed(connect('slow')));
+    expect(codes).toEqual([closeCodes.tooSlow, closeCodes.tooSlow, closeCodes.refused, closeCodes.refused]);
+    expect(said.map((text) => text.replace(/^w\d+ \(test\) /, ''))).toEqual([
+      'fell behind what the log still holds',
+      'fell behind what the log still holds',
+      'fell behind what the log still holds, 3 times',
+    ]);
+    // Another process may come.
+    expect(await closed(connect('another'))).toBe(closeCodes.tooSlow);
+  });
+
+  it('is cut off when a step waits for what it does not read, and refused from the third time on', async () => {
+    const { members, said, connect } = await rigOf([]);
+    for (let times = 0; times < 3; times++) {
+      const deaf = connect('deaf');
+      members.cutSlowReaders(60_000);
+      expect(deaf.code).toBeNull();
+      members.cutSlowReaders(-1);
+      expect(deaf.code).toBe(1006);
+    }
+    expect(connect('deaf').code).toBe(closeCodes.refused);
+    expect(said.filter((text) => text.includes('reads too slowly for a step that waits')).length).toBe(3);
+    expect(said.at(-1)).toContain('3 times');
+    expect(connect('another').code).toBeNull();
+  });
+});

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { checkBackend } from '../../../../worker/compute/backends/suits.js';
+
+const saved = { name: 'big', format: 'saved-model' as const };
+const onnx = { name: 'deep', format: 'onnx' as const };
+
+describe('checkBackend', () => {
+  it.each([
+    ['wasm', 'auto', [onnx]],
+    ['wasm', 'wasm', []],
+    ['native', 'auto', [onnx, saved]],
+    ['native', 'native', [saved]],
+  ] as const)('lets %s in where %s is wanted', (opened, wanted, teachers) => {
+    expect(() => checkBackend(opened, { wanted, teachers })).not.toThrow();
+  });
+
+  it.each([
+    [
+      'native',
+      'wasm',
+      [],
+      "this worker's backend is native, the recipe wants wasm: start the worker with --backend wasm",
+    ],
+    [
+      'wasm',
+      'native',
+      [saved],
+      "this worker's backend is wasm, the recipe wants native: start the worker with --backend native",
+    ],
+    [
+      'wasm',
+      'auto',
+      [onnx, saved],
+      "this worker's backend is wasm, teacher big is a SavedModel: start the worker with --backend native",
+    ],
+  ] as const)('refuses %s where %s is wanted of these teachers', (opened, wanted, teachers, message) => {
+    expect(() => checkBackend(opened, { wanted, teachers })).toThrowError(
+      expect.objectContaining({ message, exitCode: 77 }),
+    );
+  });
+});

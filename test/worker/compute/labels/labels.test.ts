@@ -1,0 +1,245 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { LabelHome } from '../../../../shared/labels/home.js';
+import type { LabelSource } from '../../../../shared/labels/sets.js';
+import { openShelf } from '../../../../shared/labels/shelf.js';
+import { Labels, type LabelPeers } from '../../../../worker/compute/labels/labels.js';
+import type { SampleView } from '../../../../worker/compute/teachers/routing.js';
+import { openRunLabels } from '../../../../worker/labels/run-labels.js';
+import { classes, labelOf, shards, sourceOf, temporaryFolder } from '../../../shared/labels/fixtures.js';
+
+const folders: string[] = [];
+afterEach(() => folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+function homeOf(): LabelHome {
+  const folder = temporaryFolder();
+  folders.push(folder);
+  return { folder, maxBytes: 2 ** 30 };
+}
+
+/** An ensemble whose label is a function of the sample's first number, its id; it remembers what it was asked for. */
+class FakeEnsemble {
+  readonly asked: number[][] = [];
+  readonly views: SampleView[] = [];
+
+  async labels(
+    names: readonly string[],
+    inputs: Float32Array,
+    views: readonly SampleView[],
+  ): Promise<Map<string, Float32Array>> {
+    const ids = views.map((_, i) => inputs[2 * i] ?? 0);
+    this.asked.push(ids);
+    this.views.push(...views);
+    return new Map(
+      names.map((name, n) => [name, Float32Array.from(ids.flatMap((id) => [...labelOf(id + 10_000 * n)]))]),
+    );
+  }
+}
+const samples = (...ids: number[]): { inputs: Float32Array; labels: Int32Array } => ({
+  inputs: Float32Array.from(ids.flatMap((id) => [id, id / 10])),
+  labels: Int32Array.from(ids, (id) => id % 3),
+});
+const mixture = [{ kind: 'mixture', temperature: 4 }] as const;
+
+function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null) {
+  const ensemble = new FakeEnsemble();
+  const lines: string[] = [];
+  const labels = openRunLabels({ source, ensemble: async () => ensemble, home, warn: (line) => lines.push(line) });
+  if (labels === null) throw new Error('no labels');
+  const get = async (...ids: number[]): Promise<Float32Array | undefined> =>
+    (await labels.get(Uint32Array.from(ids), samples(...ids), 0, mixture)).get('T=4');
+  return { ensemble, labels, get, lines };
+}
+/** Two shards, or more. */
+function placeOf(id: number): { shard: string; row: number } {
+  let first = 0;
+  for (const { sha256, samples: count } of shards) {
+    if (id < first + count) return { shard: sha256, row: id - first };
+    first += count;
+  }
+  throw new RangeError(`sample ${id}`);
+}
+const expected = (...ids: number[]): Float32Array => Float32Array.from(ids.flatMap((id) => [...labelOf(id)]));
+
+describe('labels', () => {
+  it('are computed once, wherever the sample comes again', async () => {
+    const { ensemble, get, labels } = opened();
+    expect(await get(10, 1520)).toEqual(expected(10, 1520));
+    expect(await get(1520, 30, 10)).toEqual(expected(1520, 30, 10));
+    expect(ensemble.asked).toEqual([[10, 1520], [30]]);
+    expect(labels.counts).toEqual({ read: 2, computed: 3 });
+  });
+
+  it('are for each sample of a request, also for one that comes twice in it', async () => {
+    const { get } = opened();
+    expect(await get(5, 6, 5)).toEqual(expected(5, 6, 5));
+  });
+
+  it('are computed always when the cache is off', async () => {
+    const { ensemble, get, labels } = opened(sourceOf({ labels: { cache: false } }), homeOf());
+    expect(await get(1)).toEqual(expected(1));
+    expect(await get(1)).toEqual(expected(1));
+    expect([ensemble.asked.length, labels.counts.computed]).toEqual([2, 2]);
+  });
+
+  it('are computed always for views of which there is no fixed number', async () => {
+    const { ensemble, labels } = opened(
+      sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1 } } }),
+      homeOf(),
+    );
+    for (const view of [0, 7])
+      expect((await labels.get(Uint32Array.of(1), samples(1), view, mixture)).get('T=4')).toEqual(expected(1));
+    expect(ensemble.asked).toEqual([[1], [1]]);
+  });
+
+  it('are kept for each view apart', async () => {
+    const { ensemble, labels } = opened(
+      sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 2 } }, epochs: 4 }),
+      homeOf(),
+    );
+    for (const view of [0, 1, 0, 1]) await labels.get(Uint32Array.of(1), samples(1), view, mixture);
+    expect(ensemble.asked).toEqual([[1], [1]]);
+  });
+
+  it('are read by the next run of the same teachers, in any order', async () => {
+    const home = homeOf();
+    const first = opened(sourceOf(), home);
+    await first.get(...Array.from({ length: 1540 }, (_, i) => 1539 - i));
+    await first.labels.close();
+    const second = opened(sourceOf({ seed: 5 }), home);
+    expect(await second.get(3, 1000, 1501)).toEqual(expected(3, 1000, 1501));
+    expect(second.ensemble.asked).toEqual([]);
+  });
+
+  it('are computed again for other teachers', async () => {
+    const home = homeOf();
+    const first = opened(sourceOf(), home);
+    await first.get(3);
+    await first.labels.close();
+    const second = opened(sourceOf({ ensemble: { combine: 'probabilities' } }), home);
+    await second.get(3);
+    expect(second.ensemble.asked).toEqual([[3]]);
+    expect(readdirSync(home.folder)).toHaveLength(1);
+  });
+
+  it.each(['float32', 'float16', 'top-k'])(
+    'of precision %s have the same bits live, new, kept in memory and read from the disk',
+    async (precision) => {
+      const of = (cache: boolean): LabelSource => sourceOf({ labels: { precision, k: 2, cache } });
+      const home = homeOf();
+      const first = opened(of(true), home);
+      const live = await opened(of(false)).get(7, 8, 1539);
+      const fresh = await first.get(7, 8, 1539);
+      const again = await first.get(7, 8, 1539);
+      await first.labels.close();
+      const second = opened(of(true), home);
+      const read = await second.get(7, 8, 1539);
+      expect(second.ensemble.asked).toEqual([]);
+      expect([fresh, again, read]).toEqual([live, live, live]);
+      if (precision !== 'float32') expect(live).not.toEqual(expected(7, 8, 1539));
+    },
+  );
+
+  it('of several kinds come from one forward, and are kept apart', async () => {
+    const ensemble = new FakeEnsemble();
+    const source = sourceOf();
+    const kinds = [...mixture, { kind: 'logits' }, { kind: 'teachers' }] as const;
+    const { labelSets, BlockPlan } = await import('../../../../shared/labels/sets.js');
+    const { LabelShelf } = await import('../../../../shared/labels/shelf.js');
+    const shelf = new LabelShelf({
+      sets: labelSets(source, kinds),
+      plan: new BlockPlan(source.manifest.train, 12),
+      store: null,
+      maxBytes: 1e9,
+    });
+    const labels = new Labels({
+      compute: (...asked) => ensemble.labels(...asked),
+      teachers: source.teachers,
+      shelf,
+      cache: true,
+    });
+    const ask = () => labels.get(Uint32Array.of(4), samples(4), 0, kinds);
+    const first = await ask();
+    expect([...first.keys()]).toEqual(['T=4', 'logits', 'teacher:wide']);
+    expect(first.get('teacher:wide')).toEqual(labelOf(20_004));
+    expect(await ask()).toEqual(first);
+    expect(ensemble.asked).toEqual([[4]]);
+  });
+
+  it.each([true, false])(
+    'are of a sample by its place in its shard, its view and its label (cache: %s)',
+    async (cache) => {
+      const { ensemble, labels } = opened(
+        sourceOf({
+          labels: { cache },
+          data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 8 } },
+          epochs: 9,
+        }),
+      );
+      await labels.get(Uint32Array.of(7, 1100, 1539), samples(7, 1100, 1539), 5, mixture);
+      expect(ensemble.views).toEqual([7, 1100, 1539].map((id) => ({ ...placeOf(id), view: 5, label: id % 3 })));
+    },
+  );
+
+  it('that are not finite are given as they are and not kept', async () => {
+    const { labels, ensemble } = opened();
+    ensemble.labels = async (names, _inputs, { length: rows }) => {
+      ensemble.asked.push([rows]);
+      return new Map(
+        names.map((name) => [
+          name,
+          Float32Array.from({ length: rows * classes }, (_, i) => (i === 0 ? Number.NaN : -1)),
+        ]),
+      );
+    };
+    const ask = () => labels.get(Uint32Array.of(1, 2), samples(1, 2), 0, mixture);
+    expect((await ask()).get('T=4')?.[0]).toBeNaN();
+    await ask();
+    expect(ensemble.asked).toEqual([[2], [1]]);
+  });
+
+  it('that are too many for memory are read from the disk again', async () => {
+    const ensemble = new FakeEnsemble();
+    const source = sourceOf();
+    const shelf = openShelf(source, { home: homeOf(), memoryBytes: 1, warn: () => undefined });
+    if (shelf === null) throw new Error('no shelf');
+    const labels = new Labels({
+      compute: (...asked) => ensemble.labels(...asked),
+      teachers: source.teachers,
+      shelf,
+      cache: true,
+    });
+    const get = async (id: number) => (await labels.get(Uint32Array.of(id), samples(id), 0, mixture)).get('T=4');
+    for (const id of [1, 1100, 1530, 1, 1100, 1530]) expect(await get(id)).toEqual(labelOf(id));
+    expect(ensemble.asked).toEqual([[1], [1100], [1530]]);
+  });
+
+  it('are asked of the others before they are computed, and offered to them after', async () => {
+    const ensemble = new FakeEnsemble();
+    const source = sourceOf();
+    const shelf = openShelf(source, { home: null, memoryBytes: 1e9, warn: () => undefined });
+    if (shelf === null) throw new Error('no shelf');
+    const told: unknown[] = [];
+    const peers: LabelPeers = {
+      ask: async (set, wanted) => {
+        told.push(['ask', set, ...wanted]);
+        (await shelf.open(set, 0)).add(9, labelOf(9), 0);
+      },
+      offer: (set, block, rows) => void told.push(['offer', set, block, [...rows]]),
+      sent: async () => undefined,
+      close: async () => void told.push('close'),
+    };
+    const labels = new Labels({
+      compute: (...asked) => ensemble.labels(...asked),
+      teachers: source.teachers,
+      shelf,
+      cache: true,
+      peers,
+    });
+    await labels.get(Uint32Array.of(9, 1502), samples(9, 1502), 0, mixture);
+    await labels.get(Uint32Array.of(9), samples(9), 0, mixture);
+    await labels.close();
+    expect(told).toEqual([['ask', 0, [0, [9]], [2, [2]]], ['offer', 0, 2, [2]], 'close']);
+    expect(ensemble.asked).toEqual([[1502]]);
+  });
+});

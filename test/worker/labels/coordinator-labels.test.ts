@@ -1,0 +1,236 @@
+/** The label desk behind the coordinator's door, and a worker's way to it. */
+import { rmSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { listen, type Admission } from '../../../coordinator/server/server.js';
+import { LabelDesk } from '../../../coordinator/labels/service.js';
+import { contentDigest } from '../../../shared/labels/content-digest.js';
+import { encodeRows } from '../../../shared/labels/rows-message.js';
+import { openShelf, type LabelShelf } from '../../../shared/labels/shelf.js';
+import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import { recipeSchema } from '../../../shared/recipe/schema.js';
+import { CoordinatorLabels } from '../../../worker/labels/coordinator-labels.js';
+import { specOf } from '../fakes.js';
+import { classes, firstSet, labelOf, sourceOf, temporaryFolder } from '../../shared/labels/fixtures.js';
+
+const token = 'secret';
+const set = firstSet();
+const folders: string[] = [];
+const doors: Admission[] = [];
+afterEach(async () => {
+  await Promise.all(doors.splice(0).map((door) => door.close()));
+  folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
+});
+
+async function coordinator(folder = temporaryFolder()) {
+  folders.push(folder);
+  const errors: unknown[] = [];
+  const onError = (error: unknown): void => void errors.push(error);
+  const labels = LabelDesk.open({ run: runOf(), home: { folder, maxBytes: 1e9 }, warn: () => undefined, onError });
+  if (labels === null) throw new Error('no labels');
+  const door = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    token,
+    labels,
+    find: () => undefined,
+    isReady: () => true,
+    onError,
+    onWorker: () => undefined,
+  });
+  doors.push(door);
+  return { labels, door, folder, errors, address: `http://127.0.0.1:${door.port}/labels/` };
+}
+
+function runOf(): PreparedRun {
+  const artifact = { sha256: 'a'.repeat(64), bytes: 1 };
+  const { recipe, teachers, manifest } = sourceOf();
+  return {
+    recipe: recipeSchema.parse({
+      ...recipe,
+      student: { builtin: 'mlp' },
+      optimizer: { name: 'sgd', learningRate: 1 },
+      epochs: 1,
+    }),
+    teachers,
+    manifest: { ...manifest, eval: null },
+    recipeFolder: '',
+    name: 'labels',
+    recipeDigest: 'b'.repeat(64),
+    student: specOf(1),
+    initialWeights: new Map(),
+    plugins: [],
+    artifacts: new Map(),
+    studentArtifact: artifact,
+    manifestArtifact: artifact,
+    trainLabels: new Int32Array(1540),
+    sampleAt: (_epoch, position) => 1539 - position,
+  };
+}
+
+function worker(address: string) {
+  const lines: string[] = [];
+  const shelf = openShelf(sourceOf(), { home: null, memoryBytes: 1e9, warn: () => undefined });
+  if (shelf === null) throw new Error('no shelf');
+  return {
+    shelf,
+    lines,
+    peers: new CoordinatorLabels({ address, token, shelf, warn: (line) => lines.push(line), gatherMs: 1, askMs: 0 }),
+  };
+}
+
+async function addAll(shelf: LabelShelf, number: number): Promise<number[]> {
+  const { first = 0, rows = 0 } = shelf.plan.blocks[number] ?? {};
+  const block = await shelf.open(0, number);
+  const all = Array.from({ length: rows }, (_, row) => row);
+  for (const row of all) block.add(row, labelOf(first + row), 0);
+  return all;
+}
+const message = (
+  ids: readonly number[],
+  change: (row: Float32Array) => void = () => undefined,
+): Uint8Array<ArrayBuffer> =>
+  encodeRows(ids, 4 * classes, (i) => {
+    const row = labelOf(ids[i] ?? 0);
+    change(row);
+    return new Uint8Array(row.buffer);
+  });
+
+interface Put {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly key?: string;
+  readonly digest?: string;
+  readonly token?: string;
+}
+async function put(
+  address: string,
+  { body, key = set.key, digest = contentDigest(body), token: given = token }: Put,
+): Promise<number> {
+  return (
+    await fetch(`${address}${key}`, {
+      method: 'PUT',
+      body,
+      headers: { 'content-digest': digest, authorization: `Bearer ${given}` },
+    })
+  ).status;
+}
+
+describe('labels at the coordinator', () => {
+  it('are leased to workers that only label until no more are wanted', async () => {
+    const { address, labels } = await coordinator();
+    const lease = async (): Promise<unknown> =>
+      (
+        await fetch(`${address}lease`, {
+          method: 'POST',
+          body: '{"worker":"one"}',
+          headers: { authorization: `Bearer ${token}` },
+        })
+      ).json();
+    expect(await lease()).toMatchObject({ type: 'lease' });
+    labels.endLeases();
+    expect(await lease()).toEqual({ type: 'done' });
+  });
+
+  it('come from one worker and go to another, to the bit', async () => {
+    const { address, labels } = await coordinator();
+    const one = worker(address);
+    one.peers.offer(0, 2, await addAll(one.shelf, 2));
+    await one.peers.close();
+    const other = worker(address);
+    await other.peers.ask(
+      0,
+      new Map([
+        [2, [0]],
+        [1, [0]],
+      ]),
+    );
+    expect((await other.shelf.open(0, 2)).bytes).toEqual((await one.shelf.open(0, 2)).bytes);
+    expect((await other.shelf.open(0, 1)).count).toBe(0);
+    expect(await labels.kept()).toEqual({ kept: 40, samples: 1540, views: 1 });
+  });
+
+  it('of several workers make one block, whoever sends a row twice', async () => {
+    const { address, labels } = await coordinator();
+    expect(await put(address, { body: message([1500, 1501]) })).toBe(204);
+    expect(await put(address, { body: message([1501, 1502], (row) => row.fill(-1)) })).toBe(204);
+    const { shelf, peers } = worker(address);
+    await peers.ask(0, new Map([[2, [0]]]));
+    const out = new Float32Array(classes);
+    (await shelf.open(0, 2)).read(1, out, 0);
+    expect(out).toEqual(labelOf(1501));
+    expect((await labels.kept()).kept).toBe(3);
+  });
+
+  it('outlive the coordinator, complete or not', async () => {
+    const first = await coordinator();
+    await put(first.address, { body: message([3, 1500]) });
+    await first.labels.close();
+    const second = await coordinator(first.folder);
+    expect(await second.labels.lines()).toEqual(['labels: 2 of 1540 read from the cache']);
+  });
+
+  it('are on the disk as soon as their block is complete', async () => {
+    const { address, folder } = await coordinator();
+    await put(address, { body: message(Array.from({ length: 40 }, (_, i) => 1500 + i)) });
+    const again = await coordinator(folder);
+    await expect.poll(async () => (await again.labels.kept()).kept).toBe(40);
+  });
+
+  it('are not fetched in parts while others are at work on the block', async () => {
+    const { address } = await coordinator();
+    const { shelf, peers } = worker(address);
+    await peers.ask(0, new Map([[2, [0]]]));
+    await put(address, { body: message([1500]) });
+    await peers.ask(0, new Map([[2, [0]]]));
+    expect((await shelf.open(0, 2)).count).toBe(0);
+  });
+
+  it("that a worker's disk has and the coordinator lacks are offered", async () => {
+    const { address, labels } = await coordinator();
+    const { shelf, peers } = worker(address);
+    await addAll(shelf, 2);
+    peers.greet();
+    await peers.close();
+    await expect.poll(async () => (await labels.kept()).kept).toBe(40);
+  });
+
+  const nan = message([1500], (row) => row.fill(Number.NaN));
+  const wrong: [string, Put, number][] = [
+    ['without the token', { body: message([1]), token: 'other' }, 401],
+    ['of another set', { body: message([1]), key: 'a'.repeat(64) }, 404],
+    ['of another digest', { body: message([1]), digest: contentDigest(message([2])) }, 400],
+    ['of a sample beyond the last', { body: message([1540]) }, 422],
+    ['that are no numbers', { body: nan }, 422],
+    ['cut short', { body: message([1, 2]).slice(0, 20) }, 422],
+    ['of no bytes', { body: new Uint8Array(0) }, 422],
+    ['more than a message may hold', { body: new Uint8Array(5 * 1024 * 1024) }, 413],
+  ];
+  it.each(wrong)('%s are refused', async (_case, attempt, status) => {
+    const { address, labels, errors } = await coordinator();
+    expect(await put(address, attempt)).toBe(status);
+    expect((await labels.kept()).kept).toBe(0);
+    expect(errors).toEqual([]);
+  });
+
+  it.each([
+    ['DELETE', set.key, 405],
+    ['GET', `${set.key}/99`, 404],
+    ['GET', 'nonsense', 404],
+    ['POST', 'nonsense', 404],
+    ['PUT', `${set.key}/1`, 405],
+  ])('%s of %s is refused', async (method, path, status) => {
+    const { address } = await coordinator();
+    expect((await fetch(`${address}${path}`, { method, headers: { authorization: `Bearer ${token}` } })).status).toBe(
+      status,
+    );
+  });
+
+  it('are done without where the coordinator is away: nothing fails, nothing is said', async () => {
+    const { address, door } = await coordinator();
+    await door.close();
+    const { shelf, peers, lines } = worker(address);
+    await peers.ask(0, new Map([[2, [0]]]));
+    peers.offer(0, 2, await addAll(shelf, 2));
+    await peers.close();
+    expect([(await shelf.open(0, 2)).count, lines]).toEqual([40, []]);
+  });
+});

@@ -1,0 +1,169 @@
+/**
+ * Workers that only label, over loopback, with real teachers: on a coordinator that only makes labels, and beside
+ * training.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { makeLabels } from '../../../coordinator/labels/label-only.js';
+import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import type { LabelHome } from '../../../shared/labels/home.js';
+import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
+import { runLabelWorker } from '../../../worker/labels/label-worker.js';
+import { Ensemble } from '../../../worker/compute/teachers/ensemble.js';
+import { temporaryFolder } from '../fakes.js';
+import { prepareAgain, prepared, samples, whole } from '../runs/real-runs.js';
+
+const folders: string[] = [];
+const stops: AbortController[] = [];
+afterEach(() => {
+  vi.restoreAllMocks();
+  stops.splice(0).forEach((stop) => stop.abort('the test is over'));
+  folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
+});
+
+const student = { builtin: 'mlp', hidden: [8] };
+
+function homeOf(): LabelHome {
+  const folder = temporaryFolder();
+  folders.push(folder);
+  return { folder, maxBytes: 2 ** 30 };
+}
+
+async function labeller(
+  port: number,
+  overrides: { token?: string; stop?: AbortSignal; waitSeconds?: number; backend?: 'native' } = {},
+): Promise<{ code: number; said: string[] }> {
+  const said: string[] = [];
+  const controller = new AbortController();
+  stops.push(controller);
+  const { tf } = await openWasm();
+  const code = await runLabelWorker({
+    url: `ws://127.0.0.1:${port}`,
+    token: 'secret',
+    cacheFolder: homeOf().folder,
+    home: homeOf(),
+    waitSeconds: 5,
+    local: false,
+    stop: controller.signal,
+    log: (line) => void said.push(line),
+    backend: 'wasm',
+    openTensorFlow: async () => tf,
+    ...overrides,
+  });
+  return { code, said };
+}
+
+function labelling(run: PreparedRun, labels: LabelHome, out?: string) {
+  let listening: (port: number) => void = () => undefined;
+  const port = new Promise<number>((resolve) => {
+    listening = resolve;
+  });
+  const stop = new AbortController();
+  const said: string[] = [];
+  const result = makeLabels(run, {
+    listen: { host: '127.0.0.1', port: 0 },
+    token: 'secret',
+    labels,
+    out,
+    stopSignal: stop.signal,
+    say: (line) => void said.push(line),
+    onListening: listening,
+  });
+  result.catch(() => undefined);
+  return { port, result, stop, said };
+}
+
+describe('workers that only label', () => {
+  it('make every label, which a run then only reads, to the bits of a run that labels itself', async () => {
+    const run = await prepared(student);
+    const home = homeOf();
+    const { port, result } = labelling(run, home, join(run.recipeFolder, 'labels.npz'));
+    const workers = await Promise.all([labeller(await port), labeller(await port)]);
+    expect(await result).toEqual({ samples, made: samples });
+    expect(workers.map(({ code }) => code)).toEqual([0, 0]);
+    const live = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 1);
+    const forward = vi.spyOn(Ensemble.prototype, 'labels');
+    const reading = await whole(run, 1, { labels: home });
+    expect(forward).not.toHaveBeenCalled();
+    const alone = await prepareAgain(run, {
+      ...run.recipe,
+      teachers: [],
+      labels: { ...run.recipe.labels, from: 'labels.npz' },
+    });
+    const fromFile = await whole(alone, 1);
+    expect([reading.summary.digest, fromFile.summary.digest]).toEqual([live.summary.digest, live.summary.digest]);
+  }, 60_000);
+
+  it('do nothing twice: a second time all is there, without a worker', async () => {
+    const run = await prepared(student);
+    const home = homeOf();
+    const first = labelling(run, home);
+    await labeller(await first.port);
+    await first.result;
+    const second = labelling(run, home);
+    expect(await second.result).toEqual({ samples, made: 0 });
+    expect(second.said).toEqual([`labels: ${samples} of ${samples} read from the cache`]);
+  }, 60_000);
+
+  it('wait for a coordinator, and give up after the wait with exit code 69', async () => {
+    await expect(labeller(9, { waitSeconds: 0 })).rejects.toMatchObject({ exitCode: 69 });
+  });
+
+  it("are refused without the token, or on another backend than the recipe's", async () => {
+    const run = await prepared(student, { numerics: { backend: 'wasm' } });
+    const { port, result, stop } = labelling(run, homeOf());
+    await expect(labeller(await port, { token: 'wrong' })).rejects.toMatchObject({
+      exitCode: 77,
+      message: expect.stringContaining('token'),
+    });
+    await expect(labeller(await port, { backend: 'native' })).rejects.toMatchObject({
+      exitCode: 77,
+      message: expect.stringContaining('--backend wasm'),
+    });
+    stop.abort('enough');
+    await expect(result).rejects.toMatchObject({ exitCode: 75, message: expect.stringContaining('enough') });
+  }, 60_000);
+
+  it('fill the cache of a run whose training workers wait for them and hold no teacher', async () => {
+    const run = await prepared(student);
+    const live = await whole(run, 1);
+    const waiting: PreparedRun = { ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, wait: true } } };
+    const opened = vi.spyOn(Ensemble, 'open');
+    let help: Promise<{ code: number }> | null = null;
+    const trained = await whole(waiting, 2, {
+      labels: homeOf(),
+      workerLabels: homeOf,
+      onListening: (port) => (help = labeller(port)),
+    });
+    expect(trained.summary.digest).toBe(live.summary.digest);
+    expect(opened).toHaveBeenCalledTimes(1);
+    expect(await help).toMatchObject({ code: 0 });
+  }, 60_000);
+
+  it('may die: training goes on with its own labels', async () => {
+    const run = await prepared(student);
+    const stop = new AbortController();
+    let help: Promise<{ code: number }> | null = null;
+    const trained = await whole(run, 1, {
+      labels: homeOf(),
+      onListening: (port) => {
+        help = labeller(port, { stop: stop.signal });
+        stop.abort('killed');
+      },
+    });
+    expect(await help).toMatchObject({ code: 75 });
+    expect(trained.summary.digest).toBe((await whole(run, 1)).summary.digest);
+  }, 60_000);
+
+  it.each([
+    ['no loss on soft labels', { losses: { crossEntropy: { weight: 1 } } }, /response with a teacher wanted/],
+    ['labels that are not kept', { labels: { cache: false } }, /labels.cache: false given/],
+  ])('have nothing to do for %s', async (_case, overrides, message) => {
+    const run = await prepared(student, overrides);
+    await expect(labelling(run, homeOf()).result).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(message),
+    });
+  });
+});

@@ -1,0 +1,142 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ArtifactCache } from '../../../worker/link/artifact-cache.js';
+import { sha256Of, temporaryFolder } from '../fakes.js';
+
+const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7) % 251));
+const sha256 = sha256Of(content);
+const servers: Server[] = [];
+
+async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
+  const server = createServer(answer);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/artifacts/`;
+}
+
+/** Answers ranges, and cuts the connection after `cut` bytes where given. */
+function answering(requests: (string | undefined)[], cut = Infinity) {
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    requests.push(request.headers.range);
+    const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    const body = content.subarray(from);
+    response.writeHead(from > 0 ? 206 : 200, { 'content-length': body.length });
+    if (body.length <= cut) return void response.end(body);
+    response.write(body.subarray(0, cut), () => response.destroy());
+  };
+}
+
+function cacheOf(source: string, cacheFolder = temporaryFolder()): { cache: ArtifactCache; folder: string } {
+  return {
+    cache: new ArtifactCache({ cacheFolder, source, token: 'secret', retryMs: 1 }),
+    folder: join(cacheFolder, 'artifacts'),
+  };
+}
+
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+describe('artifact cache', () => {
+  it('fetches a file once and keeps it under its SHA-256', async () => {
+    const requests: (string | undefined)[] = [];
+    const source = await serve(answering(requests));
+    const { cache, folder } = cacheOf(source);
+    const paths = await Promise.all([cache.fetch({ sha256, bytes: content.length }), cache.fetch({ sha256 })]);
+    expect(new Set(paths)).toEqual(new Set([join(folder, sha256)]));
+    expect(readFileSync(join(folder, sha256)).equals(content)).toBe(true);
+    const again = cacheOf(source, join(folder, '..'));
+    await again.cache.fetch({ sha256 });
+    expect(requests).toEqual([undefined]);
+    expect(readdirSync(folder)).toEqual([sha256]);
+  });
+
+  it('sends the token', async () => {
+    let authorization: string | undefined;
+    const source = await serve((request, response) => {
+      authorization = request.headers.authorization;
+      response.end(content);
+    });
+    await cacheOf(source).cache.fetch({ sha256 });
+    expect(authorization).toBe('Bearer secret');
+  });
+
+  it('goes on where a broken transfer stopped', async () => {
+    const requests: (string | undefined)[] = [];
+    const { cache, folder } = cacheOf(await serve(answering(requests, 130_000)));
+    await cache.fetch({ sha256, bytes: content.length });
+    expect(requests.length).toBeGreaterThan(1);
+    expect(requests[1]).toMatch(/^bytes=[1-9]\d*-$/);
+    expect(readFileSync(join(folder, sha256)).equals(content)).toBe(true);
+  });
+
+  it('starts over when the source ignores the range', async () => {
+    let calls = 0;
+    const source = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': content.length });
+      if (++calls === 1) response.write(content.subarray(0, 1000), () => response.destroy());
+      else response.end(content);
+    });
+    const { cache, folder } = cacheOf(source);
+    await cache.fetch({ sha256, bytes: content.length });
+    expect(calls).toBe(2);
+    expect(readFileSync(join(folder, sha256)).equals(content)).toBe(true);
+  });
+
+  it('fetches a damaged file anew', async () => {
+    const requests: (string | undefined)[] = [];
+    const { cache, folder } = cacheOf(await serve(answering(requests)));
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, sha256), 'damaged');
+    await cache.fetch({ sha256, bytes: content.length });
+    expect(readFileSync(join(folder, sha256)).equals(content)).toBe(true);
+    expect(requests).toEqual([undefined]);
+  });
+
+  it('serves several caches on one folder at once', async () => {
+    const source = await serve(answering([]));
+    const folder = temporaryFolder();
+    const paths = await Promise.all(
+      [1, 2, 3, 4].map(() => cacheOf(source, folder).cache.fetch({ sha256, bytes: content.length })),
+    );
+    expect(new Set(paths).size).toBe(1);
+    expect(readdirSync(join(folder, 'artifacts'))).toEqual([sha256]);
+  });
+
+  it.each([
+    ['another digest', () => Buffer.from(content).fill(1, 0, 1), 200, 65, 'another SHA-256'],
+    ['more bytes than announced', () => Buffer.concat([content, content]), 200, 65, 'more than'],
+    ['no such artifact', () => Buffer.from('no'), 404, 69, 'does not have it'],
+    ['a refused token', () => Buffer.from('no'), 401, 77, 'refused the token'],
+    ['an error that stays', () => Buffer.from('no'), 500, 69, 'cannot be fetched'],
+  ])('ends with one line and a code: %s', async (_case, body, status, exitCode, text) => {
+    const source = await serve((_request, response) => void response.writeHead(status).end(body()));
+    const { cache, folder } = cacheOf(source);
+    const error = await cache.fetch({ sha256, bytes: content.length }).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ name: 'UserError', exitCode });
+    expect(String(error)).toContain(text);
+    expect(String(error)).not.toContain('\n');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('tries again at the next call after a failure', async () => {
+    let isUp = false;
+    const source = await serve((_request, response) => void response.writeHead(isUp ? 200 : 404).end(content));
+    const { cache } = cacheOf(source);
+    await expect(cache.fetch({ sha256 })).rejects.toThrow('does not have it');
+    isUp = true;
+    await expect(cache.fetch({ sha256 })).resolves.toContain(sha256);
+  });
+
+  it('refuses a name that is no SHA-256', async () => {
+    await expect(cacheOf('http://127.0.0.1:1/').cache.fetch({ sha256: '../../etc/passwd' })).rejects.toThrow(
+      'not a SHA-256',
+    );
+  });
+});

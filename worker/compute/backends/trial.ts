@@ -1,0 +1,76 @@
+/**
+ * One trial operation on a backend: a small convolution with ReLU, its gradient, and a check of the numbers. A library
+ * may end the process that loads it (an instruction that the CPU lacks), so it is tried in a process of its own.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import type { Backend } from './backend.js';
+import { lastWords, runCommand } from './command.js';
+import { flavours, type Flavour } from './native/pins.js';
+import { openNative } from './native/native.js';
+import { findInstalled } from './native/folder.js';
+import { openWasm } from './wasm/wasm.js';
+
+export type Tried = 'wasm' | Flavour;
+
+export interface Trial {
+  readonly works: boolean;
+  /** The library's versions, or why it does not work: one line. */
+  readonly detail: string;
+  readonly gpu: string | null;
+}
+
+const trialSchema = z.strictObject({ works: z.boolean(), detail: z.string(), gpu: z.string().nullable() });
+
+/** In a process of its own where this program is built, else in this one. */
+export async function tryBackend(tried: Tried, cache: string): Promise<Trial> {
+  const script = fileURLToPath(new URL('./trial-process.js', import.meta.url));
+  if (!existsSync(script)) return tryHere(tried, cache);
+  const result = await runCommand(process.execPath, [script, tried, cache]);
+  const line = result.stdout.trim().split('\n').at(-1) ?? '';
+  if (result.code === 0 && line.startsWith('{')) return trialSchema.parse(JSON.parse(line));
+  return {
+    works: false,
+    detail: `the process that tried it ended (${result.code ?? 'killed'}): ${lastWords(result)}`,
+    gpu: null,
+  };
+}
+
+export async function tryHere(tried: Tried, cache: string): Promise<Trial> {
+  try {
+    const backend = await openTried(tried, cache);
+    checkNumbers(backend);
+    return { works: true, detail: backend.version, gpu: backend.gpu };
+  } catch (error) {
+    return {
+      works: false,
+      detail: error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error),
+      gpu: null,
+    };
+  }
+}
+
+export function isTried(text: string | undefined): text is Tried {
+  return text === 'wasm' || flavours.some((flavour) => flavour === text);
+}
+
+async function openTried(tried: Tried, cache: string): Promise<Backend> {
+  if (tried === 'wasm') return openWasm();
+  const installed = findInstalled(cache, tried);
+  if (installed === null) throw new Error(`not installed: run stillhouse backend install ${tried}`);
+  return openNative(installed, 1);
+}
+
+/** d/dw sum(relu(conv(x, w))) for x = 1 on 3x3 and w = [[1, 2], [3, 4]]: four places, each weight's gradient is 4. */
+function checkNumbers({ tf }: Backend): void {
+  const gradient = tf.tidy(() => {
+    const x = tf.ones([1, 3, 3, 1]).as4D(1, 3, 3, 1);
+    const w = tf.tensor4d([1, 2, 3, 4], [2, 2, 1, 1]);
+    return tf
+      .grad((weights) => tf.sum(tf.relu(tf.conv2d(x, weights.as4D(2, 2, 1, 1), 1, 'valid'))))(w)
+      .dataSync();
+  });
+  if ([...gradient].join() !== '4,4,4,4')
+    throw new Error(`a gradient is [${[...gradient].join()}]; [4,4,4,4] was wanted`);
+}

@@ -1,0 +1,33 @@
+/**
+ * The wasm backend: tfjs compiled to WebAssembly SIMD, single-threaded, from the npm packages alone. What training
+ * needs and it lacks is added as compositions of what it has (wasm-kernels.ts). The same inputs give the same bits.
+ */
+import { createRequire } from 'node:module';
+import { dirname, sep } from 'node:path';
+import type { Backend } from '../backend.js';
+import { registerWasmKernels } from './kernels.js';
+
+let opened: Promise<Backend> | null = null;
+
+/** Opens the backend, once per process. */
+export function openWasm(): Promise<Backend> {
+  opened ??= open();
+  return opened;
+}
+
+async function open(): Promise<Backend> {
+  const tf = await import('@tensorflow/tfjs');
+  const { setWasmPaths, version_wasm } = await import('@tensorflow/tfjs-backend-wasm');
+  setWasmPaths(wasmFolder());
+  tf.enableProdMode();
+  if (!(await tf.setBackend('wasm'))) throw new Error('the wasm backend of tfjs did not start');
+  await tf.ready();
+  registerWasmKernels(tf);
+  return { tf, name: 'wasm', gpu: null, version: `tfjs ${tf.version.tfjs}, wasm ${version_wasm}` };
+}
+
+/** The folder of the package's .wasm files, with a separator at its end. */
+function wasmFolder(): string {
+  const main = createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm');
+  return dirname(main) + sep;
+}

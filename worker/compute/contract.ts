@@ -1,0 +1,134 @@
+/**
+ * What the trainer needs of a run's models and data. open-compute.ts makes it from the real ones; what these interfaces
+ * leave out, the trainer does not know.
+ */
+import type { RandomKey } from '../../shared/random.js';
+import type { PooledMoments } from '../../shared/replica/reduction/moments.js';
+import type { LossesAtStep } from '../../shared/recipe/loss-schema.js';
+import type { VectorTask } from '../../shared/task.js';
+import type { Activation } from './losses/activation.js';
+import type { SoftLabels } from './labels/soft-labels.js';
+import type { Begin } from '../threads.js';
+
+export interface Targets {
+  /** [rows], or of sequences [rows x positions], each a row for the losses; -1: no label. */
+  readonly labels: Int32Array;
+  /** Whether positions of weight 0 are no part of anything. */
+  readonly isSequence?: boolean;
+  /**
+   * [rows x classes]: what the student's outputs should be, of the rows whose label is not -1; absent where samples
+   * have classes. Of mixed rows mixed, too.
+   */
+  readonly vectors?: Float32Array | undefined;
+  /** [rows]: what each row's share in the loss terms is multiplied by; absent: 1. */
+  readonly weights?: Float32Array | undefined;
+  /**
+   * Where each row is mixed with another (mixup.ts): that one's labels, [rows], and the share of the row's own sample.
+   */
+  readonly mixed?: { readonly labels: Int32Array; readonly weights?: Float32Array | undefined; readonly share: number };
+  /** What the ensemble says of them; null where no loss asks for it. */
+  readonly soft: SoftLabels | null;
+  /** Teachers' inner values that the losses compare with, by `TEACHER/TAP`; absent where none does. */
+  readonly activations?: ReadonlyMap<string, Activation>;
+}
+
+export interface MicroBatch {
+  readonly rows: number;
+  /** [rows x sample], preprocessed. */
+  readonly inputs: Float32Array;
+  readonly targets: Targets;
+}
+
+export interface StepContext {
+  readonly losses: LossesAtStep;
+  /** Per loss term, for the whole global batch. */
+  readonly divisors: Readonly<Record<string, number>>;
+  readonly dropoutKey: RandomKey;
+  /** Whether to take the norm of each term's gradient apart, too; costs a forward and backward for each. */
+  readonly isProbed?: boolean;
+}
+
+export interface GradientResult {
+  readonly hasGradient: boolean;
+  readonly sums: Record<string, number>;
+  readonly moments: PooledMoments | null;
+}
+
+/** [rows x classes] each. */
+export interface StudentOutputs {
+  /** The student's answer: its last exit. */
+  readonly logits: Float32Array;
+  /** The earlier ones by name, in the model's order. */
+  readonly exits: ReadonlyMap<string, Float32Array>;
+}
+
+export interface StudentCompute {
+  load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void;
+  gradients(
+    inputs: Float32Array,
+    rows: number,
+    targets: Targets,
+    step: StepContext,
+    out: Float32Array,
+  ): Promise<GradientResult>;
+  /** In inference mode. */
+  outputs(inputs: Float32Array, rows: number): StudentOutputs;
+}
+
+/** What an evaluation judges, where samples have target vectors. */
+export interface Goal {
+  readonly task: VectorTask;
+  /** Of each number of the evaluation set's targets. */
+  readonly means: readonly number[];
+}
+
+export interface RunCompute {
+  readonly student: StudentCompute;
+  readonly classes: number;
+  /** Absent: samples have classes. */
+  readonly goal?: Goal;
+  /** Of a sequence with a class at each; absent: samples have one. */
+  readonly positions?: number;
+  /**
+   * Samples [from, to) of the epoch's order, with labels and, where a loss wants them, soft labels, without the
+   * teachers `dropped`. @throws TeacherFailure
+   */
+  trainBatch(epoch: number, from: number, to: number, dropped?: readonly string[]): Promise<MicroBatch>;
+  /** Samples [from, to) of the evaluation set, without soft labels. */
+  evalBatch(from: number, to: number): Promise<MicroBatch>;
+  /** Classes of the teachers that label samples of these alone. */
+  readonly specialties: ReadonlyMap<string, readonly number[]>;
+  /**
+   * Logits by teacher; of those that are no specialists the mixture's log-probabilities, or with target vectors the
+   * mean of the logits: [rows x classes] each.
+   */
+  teacherLogits(
+    batch: MicroBatch,
+    dropped?: readonly string[],
+  ): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
+  /** Live tensors of the backend. */
+  tensors(): number;
+  dispose(): void | Promise<void>;
+}
+
+/** What was waited for is wanted no more: the run's trainer ends. */
+export class WaitEnded extends Error {}
+
+/**
+ * Models and data come from files that the link fetches. @throws UserError when an artifact is wrong or cannot be had
+ */
+export type FetchArtifact = (sha256: string) => Promise<string>;
+
+/** What the worker computes with; `open` builds one run's student, teachers and data on it. */
+export interface ComputeBackend {
+  readonly name: 'wasm' | 'native';
+  readonly gpu: string | null;
+  readonly version: string;
+  /** SHA-256 of the plug-ins that are installed, by name. */
+  readonly plugins?: Readonly<Record<string, string>>;
+  /**
+   * @param alive a sign of life while it waits for something else than its device; false: nobody wants the result any
+   * more
+   */
+  open(begin: Begin, fetch: FetchArtifact, alive: () => boolean): Promise<RunCompute>;
+}

@@ -1,0 +1,239 @@
+/**
+ * Writes a functional tfjs LayersModel layer by layer: topology JSON in the Keras spelling, weight specs in its order,
+ * and initial weights from keyed streams, so that they depend on the seed and the weight's name alone.
+ */
+import { sizeOf, type StudentSpec, type WeightSpec } from '../../../shared/models/student-spec.js';
+import { randomStream } from '../../../shared/random.js';
+import type { Json } from '../../../shared/models/topology.js';
+
+export interface Position {
+  /** The layer whose output it is. */
+  readonly layer: string;
+  /** Of one sample. */
+  readonly shape: readonly number[];
+}
+
+interface ConvolutionOptions {
+  readonly filters: number;
+  readonly size: number;
+  readonly stride: number;
+  /** Whether a ReLU follows. */
+  readonly isActive: boolean;
+}
+
+const epsilon = 1e-3;
+const momentum = 0.9;
+
+export class TopologyBuilder {
+  position: Position;
+  readonly #name: string;
+  readonly #inputShape: readonly number[];
+  readonly #options: { readonly seed: number; readonly batchNorm: boolean };
+  readonly #layers: Json[] = [];
+  readonly #specs: WeightSpec[] = [];
+  readonly #weights = new Map<string, Float32Array>();
+  readonly #exits: string[] = [];
+  /** Whether what is added now belongs to an earlier exit alone. */
+  #isAside = false;
+
+  constructor(name: string, inputShape: readonly number[], options: { seed: number; batchNorm: boolean }) {
+    this.#name = name;
+    this.#inputShape = inputShape;
+    this.#options = options;
+    this.position = { layer: 'input', shape: inputShape };
+    this.#layers.push(
+      layerJson(
+        'InputLayer',
+        'input',
+        { batch_input_shape: [null, ...inputShape], dtype: 'float32', sparse: false },
+        [],
+      ),
+    );
+  }
+
+  get channels(): number {
+    return this.position.shape.at(-1) ?? 1;
+  }
+
+  moveTo(position: Position): void {
+    this.position = position;
+  }
+
+  flatten(name = 'flatten'): void {
+    if (this.position.shape.length > 1) this.#add('Flatten', name, {}, [sizeOf(this.position.shape)]);
+  }
+
+  dropout(rate: number): void {
+    if (rate > 0)
+      this.#add(
+        'Dropout',
+        `dropout_${this.position.layer}`,
+        { rate, noise_shape: null, seed: null },
+        this.position.shape,
+      );
+  }
+
+  relu(name: string): void {
+    this.#add('Activation', name, { activation: 'relu' }, this.position.shape);
+  }
+
+  maxPooling(name: string): void {
+    const [height = 1, width = 1, channels = 1] = this.position.shape;
+    const config = { pool_size: [2, 2], strides: [2, 2], padding: 'valid', data_format: 'channels_last' };
+    this.#add('MaxPooling2D', name, config, [Math.floor(height / 2), Math.floor(width / 2), channels]);
+  }
+
+  globalAverage(name = 'average'): void {
+    this.#add('GlobalAveragePooling2D', name, { data_format: 'channels_last' }, [this.channels]);
+  }
+
+  /** Adds the position's output to `other`'s. */
+  addTo(name: string, other: Position): void {
+    this.#add('Add', name, {}, other.shape, [other.layer, this.position.layer]);
+  }
+
+  hiddenDense(name: string, units: number): void {
+    const { batchNorm } = this.#options;
+    this.dense(name, units, batchNorm ? 'linear' : 'relu', { useBias: !batchNorm, gain: 'he' });
+    if (batchNorm) this.#normAndRelu(name, true);
+  }
+
+  dense(
+    name: string,
+    units: number,
+    activation: string,
+    { useBias = true, gain = 'glorot' }: { useBias?: boolean; gain?: 'he' | 'glorot' } = {},
+  ): void {
+    const fanIn = this.channels;
+    this.#add('Dense', name, { units, activation, use_bias: useBias, ...initializers(gain) }, [units]);
+    this.#kernel(name, [fanIn, units], limitOf(gain, fanIn, units));
+    if (useBias) this.#constant(`${name}/bias`, units, 0);
+  }
+
+  convolution(name: string, { filters, size, stride, isActive }: ConvolutionOptions): void {
+    const { batchNorm } = this.#options;
+    const [height = 1, width = 1, channels = 1] = this.position.shape;
+    const activation = isActive && !batchNorm ? 'relu' : 'linear';
+    const config = {
+      filters,
+      kernel_size: [size, size],
+      strides: [stride, stride],
+      padding: 'same',
+      data_format: 'channels_last',
+      dilation_rate: [1, 1],
+      activation,
+      use_bias: !batchNorm,
+      ...initializers('he'),
+    };
+    this.#add('Conv2D', name, config, [Math.ceil(height / stride), Math.ceil(width / stride), filters]);
+    this.#kernel(name, [size, size, channels, filters], limitOf('he', size * size * channels, 0));
+    if (batchNorm) this.#normAndRelu(name, isActive);
+    else this.#constant(`${name}/bias`, filters, 0);
+  }
+
+  /**
+   * A classifier of its own at the position, which stays where it is. Maps go through a convolution of their own at
+   * half the size first, so that the exit's needs do not bend the layers that the answer shares with it, and end as the
+   * student's own do: flat, or averaged.
+   */
+  exit(classes: number, end: 'flat' | 'averaged'): void {
+    const [trunk, name] = [this.position, `exit${this.#exits.length + 1}`];
+    this.#isAside = true;
+    if (trunk.shape.length === 3) {
+      this.convolution(`${name}_conv`, { filters: 2 * this.channels, size: 3, stride: 2, isActive: true });
+      if (end === 'averaged') this.globalAverage(`${name}_average`);
+      else this.flatten(`${name}_flatten`);
+    }
+    this.dense(name, classes, 'linear');
+    this.#isAside = false;
+    this.#exits.push(name);
+    this.position = trunk;
+  }
+
+  /** The finished student, whose output is the position's, after its exits. */
+  finish(classes: number): { spec: StudentSpec; weights: Map<string, Float32Array> } {
+    const config = {
+      name: this.#name,
+      trainable: true,
+      layers: this.#layers,
+      input_layers: [['input', 0, 0]],
+      output_layers: [...this.#exits, this.position.layer].map((layer) => [layer, 0, 0]),
+    };
+    const topology = { class_name: 'Model', config, keras_version: '2.1.6', backend: 'tensor_flow.js' };
+    const exits = this.#exits.length === 0 ? {} : { exits: this.#exits };
+    return {
+      spec: { topology, weights: this.#specs, inputShape: [...this.#inputShape], classes, ...exits },
+      weights: this.#weights,
+    };
+  }
+
+  #normAndRelu(name: string, isActive: boolean): void {
+    const norm = `${name}_norm`;
+    this.#add(
+      'BatchNormalization',
+      norm,
+      { axis: -1, momentum, epsilon, center: true, scale: true },
+      this.position.shape,
+    );
+    const { channels } = this;
+    this.#constant(`${norm}/gamma`, channels, 1);
+    this.#constant(`${norm}/beta`, channels, 0);
+    this.#constant(`${norm}/moving_mean`, channels, 0, 'mean');
+    this.#constant(`${norm}/moving_variance`, channels, 1, 'variance');
+    if (isActive) this.relu(`${name}_relu`);
+  }
+
+  #add(
+    className: string,
+    name: string,
+    config: Json,
+    shape: readonly number[],
+    from: readonly string[] = [this.position.layer],
+  ): void {
+    this.#layers.push(layerJson(className, name, config, from));
+    this.position = { layer: name, shape };
+  }
+
+  /** Uniform in [-limit, limit), 24 bits. */
+  #kernel(layer: string, shape: number[], limit: number): void {
+    const name = `${layer}/kernel`;
+    const stream = randomStream([this.#options.seed, 'initial', name]);
+    this.#specs.push({ name, layer, shape, kind: 'trained', ...this.#aside() });
+    this.#weights.set(
+      name,
+      Float32Array.from({ length: sizeOf(shape) }, () => (2 * stream.float() - 1) * limit),
+    );
+  }
+
+  #aside(): Pick<WeightSpec, 'exit'> {
+    return this.#isAside ? { exit: true } : {};
+  }
+
+  #constant(name: string, size: number, value: number, kind: WeightSpec['kind'] = 'trained'): void {
+    const base = { name, layer: name.slice(0, name.lastIndexOf('/')), shape: [size], kind, ...this.#aside() };
+    this.#specs.push(kind === 'trained' ? base : { ...base, momentum });
+    this.#weights.set(name, new Float32Array(size).fill(value));
+  }
+}
+
+function layerJson(className: string, name: string, config: Json, from: readonly string[]): Json {
+  return {
+    name,
+    class_name: className,
+    config: { name, trainable: true, ...config },
+    inbound_nodes: from.length === 0 ? [] : [from.map((layer) => [layer, 0, 0, {}])],
+  };
+}
+
+/** He et al. 2015: sqrt(6 / fan in), before a ReLU; Glorot and Bengio 2010: sqrt(6 / (fan in + fan out)). */
+function limitOf(gain: 'he' | 'glorot', fanIn: number, fanOut: number): number {
+  return Math.sqrt(6 / (gain === 'he' ? fanIn : fanIn + fanOut));
+}
+
+function initializers(gain: 'he' | 'glorot'): Json {
+  const [scale, mode] = gain === 'he' ? [2, 'fan_in'] : [1, 'fan_avg'];
+  return {
+    kernel_initializer: { class_name: 'VarianceScaling', config: { scale, mode, distribution: 'uniform', seed: null } },
+    bias_initializer: { class_name: 'Zeros', config: {} },
+  };
+}

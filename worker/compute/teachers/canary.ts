@@ -1,0 +1,41 @@
+/**
+ * A teacher's canary: one sample of noise from a key, and what the teacher gave for it where the run was prepared. A
+ * worker whose copy gives something else (a broken kernel, another version of a library) must not label; a teacher that
+ * gives something else later has learnt or forgotten, and was not frozen.
+ */
+import { randomStream } from '../../../shared/random.js';
+import { badModel } from './teacher.js';
+
+/** Of the output's largest value: float32 on another device, quantized kernels on another processor. */
+const tolerance = 0.02;
+
+/** Numbers in [-1, 1), in the shape that the teacher is fed. */
+export function canarySample(teacher: string, sampleShape: readonly number[]): Float32Array {
+  const stream = randomStream(['canary', teacher]);
+  return Float32Array.from({ length: sampleShape.reduce((a, b) => a * b, 1) }, () => 2 * stream.float() - 1);
+}
+
+/** @throws UserError 65 when `found` is further from `expected` than devices are apart */
+export function checkCanary(teacher: string, found: Float32Array, expected: readonly number[]): void {
+  const scale = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 1e-6);
+  const at = expected.findIndex((value, i) => !(Math.abs((found[i] ?? NaN) - value) <= tolerance * scale));
+  if (at < 0 && found.length === expected.length) return;
+  throw badModel(
+    teacher,
+    `on a known sample it gives ${found[Math.max(0, at)]} as output ${Math.max(0, at)}; ${expected[Math.max(0, at)]} wanted, as where the run was prepared`,
+  );
+}
+
+/** A teacher as it is: what it gives for its canary, and its weights, where they can be seen. */
+export interface Sighting {
+  readonly output: Float32Array;
+  readonly weights: string | null;
+}
+
+/** @throws UserError 65 when a bit has changed */
+export function checkFrozen(teacher: string, found: Sighting, before: Sighting): void {
+  if (found.weights !== before.weights)
+    throw badModel(teacher, 'its weights have changed since it was opened; a frozen model wanted');
+  if (found.output.every((value, i) => Object.is(value, before.output[i]))) return;
+  throw badModel(teacher, 'its output for a known sample has changed since it was opened; a frozen model wanted');
+}

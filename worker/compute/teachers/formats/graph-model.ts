@@ -1,0 +1,115 @@
+/** tfjs GraphModel teachers: a frozen graph, in inference mode by its nature. */
+import { z } from 'zod';
+import { activationsOf } from '../taps.js';
+import { countParameters, digestOfTensors, readTfjsFiles, type ModelJson } from './tfjs-files.js';
+import {
+  asRows,
+  badModel,
+  pickName,
+  unknownTap,
+  type Teacher,
+  type TeacherSource,
+  type TensorFlow,
+  type WantedTaps,
+} from '../teacher.js';
+
+/** @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an input or output that it lacks */
+export async function openGraphModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {
+  const { model: json, artifacts } = await readTfjsFiles(source);
+  const model = await Promise.resolve()
+    .then(() => tf.loadGraphModel(tf.io.fromMemory(artifacts)))
+    .catch((error: unknown) => {
+      throw badModel(source.name, 'tfjs cannot load it as a GraphModel', error);
+    });
+  const inputName = pickName(
+    `teacher ${source.name}: input`,
+    model.inputs.map((one) => one.name),
+    source.input,
+  );
+  const output = source.outputName ?? pickName(`teacher ${source.name}: output`, model.outputNodes, undefined);
+  const input = model.inputs.find((one) => one.name === inputName);
+  const [rows = null, ...sampleShape] = (input?.shape ?? []).map((dim) => (dim < 0 ? null : dim));
+  const dtype = input?.dtype ?? 'float32';
+  return {
+    sampleShape,
+    fixedRows: rows,
+    parameters: countParameters(json),
+    async forward(inputs, shape, wanted = []) {
+      const rows = shape[0] ?? 0;
+      const names = findTaps(source.name, json, output, wanted);
+      const [result, ...taps] = tf.tidy(() => {
+        try {
+          const given = model.execute({ [inputName]: tf.tensor(inputs, [...shape]).cast(dtype) }, [output, ...names]);
+          return Array.isArray(given) ? given : [given];
+        } catch (error) {
+          throw badModel(source.name, 'tfjs cannot run it', error);
+        }
+      });
+      try {
+        if (result === undefined) throw badModel(source.name, 'it gives no tensor');
+        const raw = await Promise.all(
+          taps.map(async (tap, i) => ({
+            name: names[i] ?? '',
+            values: Float32Array.from(await tap.data()),
+            dims: tap.shape,
+          })),
+        );
+        return {
+          output: asRows(source, await result.data(), result.shape, rows),
+          taps: activationsOf(raw, { teacher: source.name, rows, wanted, isChannelsFirst: false }),
+        };
+      } finally {
+        tf.dispose([result, ...taps].filter((tensor) => tensor !== undefined));
+      }
+    },
+    weightsDigest: () => digestOfTensors(Object.values(model.weights).flat()),
+    async dispose() {
+      model.dispose();
+    },
+  };
+}
+
+const nodesSchema = z.array(z.object({ name: z.string(), op: z.string(), input: z.array(z.string()).default([]) }));
+/** Nodes that compute nothing of a sample. */
+const idleOps: ReadonlySet<string> = new Set(['Const', 'Placeholder', 'NoOp', 'VariableV2', 'VarHandleOp']);
+
+/**
+ * The nodes that are asked for; `all`: those that the output follows from, each after those that it follows from
+ * itself.
+ */
+function findTaps(
+  teacher: string,
+  { modelTopology }: ModelJson,
+  output: string,
+  wanted: WantedTaps,
+): readonly string[] {
+  if (wanted.length === 0) return [];
+  const nodes = nodesSchema.safeParse(modelTopology.node).data ?? [];
+  const working = nodes.filter(({ op }) => !idleOps.has(op));
+  const byName = new Map(working.map((node) => [node.name, node]));
+  if (wanted === 'all') return pathTo(output, (name) => byName.get(name)?.input ?? null);
+  const missing = wanted.find((name) => !byName.has(name));
+  if (missing !== undefined) throw unknownTap(teacher, missing, [...byName.keys()]);
+  return wanted;
+}
+
+/** @param inputsOf null for a name that is no node of interest */
+function pathTo(output: string, inputsOf: (name: string) => readonly string[] | null): string[] {
+  const seen = new Set<string>();
+  const order: string[] = [];
+  const todo = [{ name: bare(output), isDone: false }];
+  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+    const { name, isDone } = at;
+    if (isDone) order.push(name);
+    const inputs = inputsOf(name);
+    if (isDone || seen.has(name) || inputs === null) continue;
+    seen.add(name);
+    todo.push({ name, isDone: true }, ...inputs.map((input) => ({ name: bare(input), isDone: false })).reverse());
+  }
+  return order;
+}
+
+/** A node's name without its output's number (`x:0`) and a control input's mark (`^x`). */
+function bare(input: string): string {
+  return input.replace(/^\^/, '').replace(/:\d+$/, '');
+}

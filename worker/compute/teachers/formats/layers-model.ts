@@ -1,0 +1,111 @@
+/** tfjs LayersModel teachers: inference mode at every forward (batch norm by its moving values, no dropout). */
+import type { LayersModel, SymbolicTensor, Tensor } from '@tensorflow/tfjs';
+import { countParameters, digestOfTensors, readTfjsFiles } from './tfjs-files.js';
+import { activationsOf } from '../taps.js';
+import {
+  asRows,
+  badModel,
+  unknownTap,
+  type Teacher,
+  type TeacherSource,
+  type TensorFlow,
+  type WantedTaps,
+} from '../teacher.js';
+
+/** @throws UserError 65 when the files are no LayersModel with one input and one output */
+export async function openLayersModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {
+  const { model: json, artifacts } = await readTfjsFiles(source);
+  const model = await tf.loadLayersModel(tf.io.fromMemory(artifacts)).catch((error: unknown) => {
+    throw badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
+  });
+  model.trainable = false;
+  const [rows = null, ...sampleShape] = onlyInput(source, model).shape;
+  const withTaps = tapsOf(source.name, model, tf);
+  return {
+    sampleShape,
+    fixedRows: rows,
+    parameters: countParameters(json),
+    async forward(inputs, shape, wanted = []) {
+      const rows = shape[0] ?? 0;
+      const { taps, tapped } = wanted.length === 0 ? { taps: [], tapped: model } : withTaps(wanted);
+      const outputs = tf.tidy(() => apply(source.name, tapped, tf.tensor(inputs, [...shape])));
+      try {
+        const [output] = outputs;
+        if (output === undefined) throw badModel(source.name, 'it gives no tensor');
+        const raw = await Promise.all(
+          taps.map(async ({ name, at }) => {
+            const tap = outputs[at] ?? output;
+            return { name, values: Float32Array.from(await tap.data()), dims: tap.shape };
+          }),
+        );
+        return {
+          output: asRows(source, await output.data(), output.shape, rows),
+          taps: activationsOf(raw, { teacher: source.name, rows, wanted, isChannelsFirst: false }),
+        };
+      } finally {
+        tf.dispose(outputs);
+      }
+    },
+    weightsDigest: () => digestOfTensors(model.weights.map((weight) => weight.read())),
+    async dispose() {
+      model.dispose();
+    },
+  };
+}
+
+function onlyInput(source: TeacherSource, model: LayersModel): SymbolicTensor {
+  const [input] = model.inputs;
+  if (input !== undefined && model.inputs.length === 1 && model.outputs.length === 1) return input;
+  throw badModel(
+    source.name,
+    `it has ${model.inputs.length} inputs and ${model.outputs.length} outputs; wanted one of each`,
+  );
+}
+
+interface TappedModel {
+  /** Each with its place among the model's outputs. */
+  readonly taps: readonly { readonly name: string; readonly at: number }[];
+  /** Gives the output first. */
+  readonly tapped: LayersModel;
+}
+
+/** A model over the same layers for each set of taps, made when it is first asked for. A tap is a layer's output. */
+function tapsOf(name: string, model: LayersModel, tf: TensorFlow): (wanted: WantedTaps) => TappedModel {
+  const outputs = new Map(
+    model.layers.flatMap((layer) =>
+      layer.getClassName() === 'InputLayer' || Array.isArray(layer.output) ? [] : [[layer.name, layer.output] as const],
+    ),
+  );
+  const made = new Map<string, TappedModel>();
+  return (wanted) => {
+    const names = wanted === 'all' ? [...outputs.keys()] : wanted;
+    const key = JSON.stringify(names);
+    const values = names.map((tap) => outputs.get(tap) ?? raise(unknownTap(name, tap, [...outputs.keys()])));
+    const all = [...new Set([...model.outputs, ...values])];
+    const taps = names.map((tap, i) => ({ name: tap, at: all.findIndex((value) => value === values[i]) }));
+    const found = made.get(key) ?? {
+      taps,
+      tapped: all.length === 1 ? model : tf.model({ inputs: model.inputs, outputs: all }),
+    };
+    made.set(key, found);
+    return found;
+  };
+}
+
+function raise(error: Error): never {
+  throw error;
+}
+
+function apply(name: string, model: LayersModel, inputs: Tensor): Tensor[] {
+  const outputs = run(name, () => model.apply(inputs, { training: false }));
+  const list = Array.isArray(outputs) ? outputs : [outputs];
+  return list.map((output) => ('dataId' in output ? output : raise(badModel(name, 'it gives no tensor'))));
+}
+
+function run<T>(name: string, forward: () => T): T {
+  try {
+    return forward();
+  } catch (error) {
+    throw badModel(name, 'tfjs cannot run it', error);
+  }
+}

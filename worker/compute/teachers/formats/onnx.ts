@@ -1,0 +1,197 @@
+/**
+ * ONNX teachers on onnxruntime-node: CPU, one thread, nodes in sequence, so that a row's bits do not depend on the
+ * machine's load. Its `run` resolves later but computes on the calling thread (onnxruntime-node 1.30): see ensemble.ts.
+ */
+import { readFile } from 'node:fs/promises';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { UserError } from '../../../../shared/errors.js';
+import { readOnnxFacts, type OnnxFileFacts } from './onnx-file.js';
+import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from './onnx-taps.js';
+import { decodeValues, encodedTypes, encoderFor } from './onnx-values.js';
+import { activationsOf, type RawTap } from '../taps.js';
+import {
+  asRows,
+  badModel,
+  pickName,
+  type ForwardResult,
+  type Teacher,
+  type TeacherSource,
+  type WantedTaps,
+} from '../teacher.js';
+
+const sessionOptions: InferenceSession.SessionOptions = {
+  executionProviders: ['cpu'],
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  logSeverityLevel: 3,
+};
+
+/** @throws UserError 65 when the file cannot be loaded, 2 when the recipe names an input or output that it lacks */
+export async function openOnnx(source: TeacherSource): Promise<Teacher> {
+  const { InferenceSession: Session, Tensor: OnnxTensor } = await import('onnxruntime-node');
+  const file = await load(source, Session.create);
+  const { session } = file;
+  const input = pickInput(source, session);
+  const output = pickName(`teacher ${source.name}: output`, session.outputNames, source.outputName);
+  const encode = encoderFor(input.type);
+  if (encode === undefined)
+    throw badModel(source.name, `its input "${input.name}" is ${input.type}; wanted one of ${encodedTypes}`);
+  const [rows = null, ...sampleShape] = input.shape.map((dim) => (typeof dim === 'number' ? dim : null));
+  const tapped = new TappedSessions(source, file);
+  return {
+    sampleShape,
+    fixedRows: rows,
+    parameters: file.facts.parameters,
+    async forward(inputs, shape, wanted = []) {
+      const feeds = { [input.name]: new OnnxTensor(input.type, encode(inputs), shape) };
+      const { session: own, taps } = wanted.length === 0 ? { session, taps: [] } : await tapped.open(wanted);
+      const outputs = await run(source.name, own, feeds, [output, ...taps.map(({ value }) => value)]);
+      if (wanted === 'all') await own.release();
+      return readResult(source, outputs, { output, taps, wanted, rows: shape[0] ?? 0 });
+    },
+    weightsDigest: async () => null,
+    async dispose() {
+      await tapped.release();
+      await session.release();
+    },
+  };
+}
+
+type Create = (model: Uint8Array, options: InferenceSession.SessionOptions) => Promise<InferenceSession>;
+
+interface LoadedFile {
+  readonly session: InferenceSession;
+  readonly facts: OnnxFileFacts;
+  /** The file's model once more, with these values among its outputs. */
+  readonly withOutputs: (values: readonly string[]) => Promise<InferenceSession>;
+  readonly find: (wanted: WantedTaps) => Promise<OnnxTap[]>;
+}
+
+async function load(source: TeacherSource, create: Create): Promise<LoadedFile> {
+  const [file, ...others] = source.paths;
+  if (file === undefined) throw badModel(source.name, 'it has no file');
+  const [name, path] = file;
+  const open = async (change: (model: Uint8Array) => Uint8Array): Promise<InferenceSession> => {
+    const externalData = await Promise.all(
+      others.map(async ([other, where]) => ({ path: other, data: await readFile(where) })),
+    );
+    const options = externalData.length === 0 ? sessionOptions : { ...sessionOptions, externalData };
+    return create(change(await readFile(path)), options).catch((error: unknown) => {
+      throw badModel(source.name, `${name} is not a model that onnxruntime can load`, error);
+    });
+  };
+  try {
+    const facts = readOnnxFacts(await readFile(path));
+    const find = async (wanted: WantedTaps): Promise<OnnxTap[]> =>
+      findOnnxTaps(source.name, await readFile(path), wanted);
+    return {
+      facts,
+      find,
+      session: await open((model) => model),
+      withOutputs: (values) => open((model) => withOnnxOutputs(model, values)),
+    };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw badModel(source.name, `${name} is not a model that onnxruntime can load`, error);
+  }
+}
+
+/**
+ * A session of its own for each set of taps, opened when it is first asked for. The session without taps stays: with
+ * inner values among its outputs onnxruntime fuses fewer operators, and its logits may differ in their last bits.
+ */
+class TappedSessions {
+  readonly #name: string;
+  readonly #file: LoadedFile;
+  readonly #open = new Map<string, Promise<{ session: InferenceSession; taps: OnnxTap[] }>>();
+
+  constructor(source: TeacherSource, file: LoadedFile) {
+    this.#name = source.name;
+    this.#file = file;
+  }
+
+  /** The session for `all` is the caller's to release; others are kept. */
+  async open(wanted: WantedTaps): Promise<{ session: InferenceSession; taps: readonly OnnxTap[] }> {
+    if (wanted === 'all') return this.#openAll();
+    const key = JSON.stringify(wanted);
+    const found = this.#open.get(key) ?? this.#openNew(wanted);
+    this.#open.set(key, found);
+    return found;
+  }
+
+  async release(): Promise<void> {
+    const opened = await Promise.allSettled(this.#open.values());
+    for (const one of opened) if (one.status === 'fulfilled') await one.value.session.release();
+  }
+
+  async #openNew(wanted: readonly string[]): Promise<{ session: InferenceSession; taps: OnnxTap[] }> {
+    const taps = await this.#file.find(wanted);
+    const session = await this.#file.withOutputs(taps.map(({ value }) => value));
+    const odd = taps.find(({ value }) => !isNumbers(session, value));
+    if (odd !== undefined) throw badModel(this.#name, `its tap "${odd.name}" holds no numbers`);
+    return { session, taps };
+  }
+
+  async #openAll(): Promise<{ session: InferenceSession; taps: OnnxTap[] }> {
+    const taps = await this.#file.find('all');
+    const session = await this.#file.withOutputs(taps.map(({ value }) => value));
+    return { session, taps: taps.filter(({ value }) => isNumbers(session, value)) };
+  }
+}
+
+const numberTypes: ReadonlySet<string> = new Set(['float32', 'float16', 'float64']);
+
+function isNumbers(session: InferenceSession, name: string): boolean {
+  const found = session.outputMetadata.find((one) => one.name === name);
+  return found?.isTensor === true && numberTypes.has(found.type);
+}
+
+async function run(
+  name: string,
+  session: InferenceSession,
+  feeds: Record<string, Tensor>,
+  fetches: readonly string[],
+): Promise<InferenceSession.OnnxValueMapType> {
+  return session.run(feeds, [...new Set(fetches)]).catch((error: unknown) => {
+    throw badModel(name, 'onnxruntime cannot run it', error);
+  });
+}
+
+function pickInput(source: TeacherSource, session: InferenceSession): InferenceSession.TensorValueMetadata {
+  const name = pickName(`teacher ${source.name}: input`, session.inputNames, source.input);
+  const other = session.inputNames.find((one) => one !== name);
+  if (other !== undefined)
+    throw badModel(source.name, `it also needs the input "${other}"; wanted a model with one input`);
+  const found = session.inputMetadata.find((one) => one.name === name);
+  if (found?.isTensor === true) return found;
+  throw badModel(source.name, `its input "${name}" is no tensor`);
+}
+
+interface Fetched {
+  readonly output: string;
+  readonly taps: readonly OnnxTap[];
+  readonly wanted: WantedTaps;
+  readonly rows: number;
+}
+
+function readResult(
+  source: TeacherSource,
+  outputs: InferenceSession.OnnxValueMapType,
+  { output, taps, wanted, rows }: Fetched,
+): ForwardResult {
+  const { name } = source;
+  const raw = taps.map((tap): RawTap => ({ name: tap.name, ...readValue(name, outputs[tap.value]) }));
+  const logits = readValue(name, outputs[output]);
+  return {
+    output: asRows(source, logits.values, logits.dims, rows),
+    taps: activationsOf(raw, { teacher: name, rows, wanted, isChannelsFirst: true }),
+  };
+}
+
+function readValue(name: string, tensor: Tensor | undefined): { values: Float32Array; dims: readonly number[] } {
+  const values = tensor === undefined ? null : decodeValues(tensor);
+  if (tensor === undefined || values === null)
+    throw badModel(name, `its output is ${tensor?.type ?? 'missing'}; wanted numbers`);
+  return { values, dims: tensor.dims };
+}

@@ -1,0 +1,174 @@
+/**
+ * TensorFlow SavedModel teachers, on the native backend alone: a signature of the graph, which was frozen into
+ * inference mode when it was saved. Its taps are the signature's other outputs: what lies inside its functions cannot
+ * be asked for.
+ */
+import { exitCodes, UserError } from '../../../../shared/errors.js';
+import type { GraphNode, SavedModels, Signature, SignatureValue } from '../../backends/native/saved-models.js';
+import { openSavedModels } from '../../backends/native/native.js';
+import { withSavedModelFolder } from './saved-model-files.js';
+import { activationsOf } from '../taps.js';
+import {
+  asRows,
+  badModel,
+  pickName,
+  type Teacher,
+  type TeacherSource,
+  type TensorFlow,
+  type WantedTaps,
+} from '../teacher.js';
+
+/**
+ * @throws UserError 69 on another backend, 65 when the files are no SavedModel, 2 when the recipe names what it lacks
+ */
+export async function openSavedModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {
+  const savedModels = openSavedModels();
+  if (savedModels === null)
+    throw new UserError(
+      `teacher ${source.name}: a SavedModel needs the native backend; stillhouse backend install cpu (or cuda), then --backend native wanted`,
+      exitCodes.unavailable,
+    );
+  const { session, signature, nodes } = await load(source, savedModels);
+  try {
+    return teacherOf(source, { tf, savedModels, session, signature, nodes });
+  } catch (error) {
+    savedModels.close(session);
+    throw error;
+  }
+}
+
+interface Loaded {
+  readonly session: number;
+  readonly signature: Signature;
+  readonly nodes: readonly GraphNode[];
+}
+
+/** Variables are read here, so that the folder is needed no longer. */
+function load(source: TeacherSource, savedModels: SavedModels): Promise<Loaded> {
+  return withSavedModelFolder(source, async (folder) => {
+    const bad = (error: unknown): never => {
+      throw badModel(source.name, 'it is not a SavedModel that TensorFlow can load', error);
+    };
+    const graphs = await savedModels.describe(folder).catch(bad);
+    const at = Math.max(
+      0,
+      graphs.findIndex(({ tags }) => tags.includes('serve')),
+    );
+    const graph = graphs[at] ?? bad(new Error('it holds no graph'));
+    const signature = pickSignature(source, graph.signatureDefs);
+    const nodes = await savedModels.nodes(folder, at).catch(bad);
+    const session = await Promise.resolve()
+      .then(() => savedModels.open(folder, graph.tags))
+      .catch(bad);
+    return { session, signature, nodes };
+  });
+}
+
+function pickSignature(
+  { name, signature: wanted = 'serving_default' }: TeacherSource,
+  signatures: Readonly<Record<string, Signature>>,
+): Signature {
+  const names = Object.keys(signatures);
+  const key = pickName(
+    `teacher ${name}: signature`,
+    names,
+    names.length === 1 && wanted === 'serving_default' ? undefined : wanted,
+  );
+  return signatures[key] ?? { inputs: {}, outputs: {} };
+}
+
+function teacherOf(
+  source: TeacherSource,
+  {
+    tf,
+    savedModels,
+    session,
+    signature,
+    nodes,
+  }: Loaded & { readonly tf: TensorFlow; readonly savedModels: SavedModels },
+): Teacher {
+  const { name } = source;
+  const input = pickInput(source, signature);
+  const outputName = pickName(`teacher ${name}: output`, Object.keys(signature.outputs), source.outputName);
+  const [rows = null, ...sampleShape] = input.shape.map((dim) => (dim < 0 ? null : dim));
+  const placeOf = (output: string): string => signature.outputs[output]?.name ?? '';
+  return {
+    sampleShape,
+    fixedRows: rows,
+    parameters: countParameters(nodes, placeOf(outputName)),
+    async forward(inputs, shape, wanted = []) {
+      const names = findTaps(name, signature, outputName, wanted);
+      const given = tf.tidy(() => tf.tensor(inputs, [...shape]).cast(input.dtype === 'int32' ? 'int32' : 'float32'));
+      let outputs: ReturnType<SavedModels['run']> = [];
+      try {
+        outputs = run(name, () =>
+          savedModels.run(session, { tensor: given, as: input }, [outputName, ...names].map(placeOf)),
+        );
+        const [result, ...taps] = outputs;
+        if (result === undefined) throw badModel(name, 'it gives no tensor');
+        const raw = await Promise.all(
+          taps.map(async (tap, i) => ({
+            name: names[i] ?? '',
+            values: Float32Array.from(await tap.data()),
+            dims: tap.shape,
+          })),
+        );
+        return {
+          output: asRows(source, await result.data(), result.shape, shape[0] ?? 0),
+          taps: activationsOf(raw, { teacher: name, rows: shape[0] ?? 0, wanted, isChannelsFirst: false }),
+        };
+      } finally {
+        tf.dispose([given, ...outputs]);
+      }
+    },
+    weightsDigest: async () => null,
+    async dispose() {
+      savedModels.close(session);
+    },
+  };
+}
+
+function pickInput(source: TeacherSource, { inputs }: Signature): SignatureValue {
+  const name = pickName(`teacher ${source.name}: input`, Object.keys(inputs), source.input);
+  const other = Object.keys(inputs).find((one) => one !== name);
+  if (other !== undefined)
+    throw badModel(source.name, `it also needs the input "${other}"; wanted a signature with one input`);
+  const found = inputs[name];
+  if (found === undefined || !['float32', 'int32'].includes(found.dtype))
+    throw badModel(source.name, `its input "${name}" is ${found?.tfDtype ?? 'missing'}; wanted numbers`);
+  return found;
+}
+
+function findTaps(teacher: string, { outputs }: Signature, outputName: string, wanted: WantedTaps): readonly string[] {
+  if (wanted === 'all') return Object.keys(outputs).filter((name) => name !== outputName);
+  const missing = wanted.find((name) => !(name in outputs));
+  if (missing === undefined) return wanted;
+  const known = Object.keys(outputs)
+    .map((name) => `"${name}"`)
+    .join(', ');
+  throw new UserError(
+    `teacher ${teacher}: tap "${missing}": a SavedModel gives no inner values; one of its signature's outputs (${known}) wanted`,
+  );
+}
+
+/** Numbers in the variables that the output follows from: no optimizer's, nor another signature's. */
+export function countParameters(nodes: readonly GraphNode[], output: string): number {
+  const bare = (input: string): string => input.replace(/^\^/, '').replace(/:\d+$/, '');
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const reached = new Set([bare(output)]);
+  let numbers = 0;
+  for (const name of reached) {
+    const { inputs = [], variable = null } = byName.get(name) ?? {};
+    for (const input of inputs) reached.add(bare(input));
+    numbers += variable?.reduce((a, b) => a * b, 1) ?? 0;
+  }
+  return numbers;
+}
+
+function run<T>(name: string, forward: () => T): T {
+  try {
+    return forward();
+  } catch (error) {
+    throw badModel(name, 'TensorFlow cannot run it', error);
+  }
+}

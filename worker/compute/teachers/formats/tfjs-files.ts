@@ -1,0 +1,83 @@
+/**
+ * The files of a tfjs model on disk (a model.json and its weight files) as the artifacts that tfjs loads from memory.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { io, Tensor } from '@tensorflow/tfjs';
+import { badModel, type TeacherSource } from '../teacher.js';
+
+const entryFields = z.object({ name: z.string(), shape: z.array(z.number().int().nonnegative()), dtype: z.string() });
+const weightEntry = z.custom<io.WeightsManifestEntry>(
+  (value) => entryFields.safeParse(value).success,
+  'wanted a name, a shape and a dtype',
+);
+
+/** The parts of a model.json that we read; all others are passed on to tfjs as they are. */
+export const modelJsonSchema = z
+  .object({
+    format: z.string().optional(),
+    modelTopology: z.record(z.string(), z.unknown()),
+    weightsManifest: z.array(z.object({ paths: z.array(z.string()), weights: z.array(weightEntry) })).min(1),
+  })
+  .loose();
+export type ModelJson = z.infer<typeof modelJsonSchema>;
+
+/** @throws UserError 65 when it is not the model.json of a tfjs model with weights */
+export function parseModelJson(name: string, text: string): ModelJson {
+  try {
+    return modelJsonSchema.parse(JSON.parse(text));
+  } catch (error) {
+    const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
+    const cause = issue === undefined ? error : new Error(`${issue.path.join('.')}: ${issue.message}`);
+    throw badModel(name, 'its model.json is not one of a tfjs model with weights', cause);
+  }
+}
+
+/** Names of the weight files, relative to the model.json's folder, each once. */
+export function weightFiles(model: ModelJson): string[] {
+  return [...new Set(model.weightsManifest.flatMap((group) => group.paths))];
+}
+
+/** `layers-model` or `graph-model`, by its own word or else by what its topology looks like. */
+export function tfjsFormat(model: ModelJson): 'layers-model' | 'graph-model' {
+  if (model.format === 'graph-model' || model.format === 'layers-model') return model.format;
+  return 'node' in model.modelTopology ? 'graph-model' : 'layers-model';
+}
+
+/** Floating-point numbers in its weights. */
+export function countParameters(model: ModelJson): number {
+  const floats = model.weightsManifest.flatMap((group) => group.weights).filter((weight) => weight.dtype === 'float32');
+  return floats.reduce((sum, weight) => sum + weight.shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** @throws UserError 65 when a file is missing or its bytes are too few */
+export async function readTfjsFiles(
+  source: TeacherSource,
+): Promise<{ model: ModelJson; artifacts: io.ModelArtifacts }> {
+  const [main, ...others] = source.paths;
+  if (main === undefined) throw badModel(source.name, 'it has no file');
+  const model = parseModelJson(source.name, await readFile(main[1], 'utf8'));
+  const held = new Map(await Promise.all(others.map(async ([name, path]) => [name, await readFile(path)] as const)));
+  const parts = model.weightsManifest
+    .flatMap((group) => group.paths)
+    .map((path) => {
+      const part = held.get(path);
+      if (part === undefined) throw badModel(source.name, `its weight file ${path} is missing`);
+      return part;
+    });
+  const weights = Buffer.concat(parts);
+  const weightData = weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.byteLength);
+  const weightSpecs = model.weightsManifest.flatMap((group) => group.weights);
+  return { model, artifacts: { ...model, format: tfjsFormat(model), weightSpecs, weightData } };
+}
+
+/** SHA-256 over their bytes, one after the other; they stay as they are. */
+export async function digestOfTensors(tensors: readonly Tensor[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const tensor of tensors) {
+    const { buffer, byteOffset, byteLength } = await tensor.data();
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+  return hash.digest('hex');
+}

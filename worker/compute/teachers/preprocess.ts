@@ -1,0 +1,52 @@
+/**
+ * A teacher's own preprocessing. Samples come preprocessed for the student, x = (raw * s - m) / d; the teacher wants
+ * y = (raw * s' - m') / d'. Both are affine in each channel, and so is y in x:
+ *
+ *     y = x * factor + offset,   factor = d s' / (s d'),   offset = (m s' / s - m') / d'
+ *
+ * computed in float64 and rounded to float32 once. Pure.
+ */
+import { UserError } from '../../../shared/errors.js';
+import type { TeacherSpec } from '../../../shared/protocol/messages.js';
+import type { Preprocess } from '../../../shared/recipe/schema.js';
+
+export type Rescale = NonNullable<TeacherSpec['rescale']>;
+
+/**
+ * @param student what the samples have been through; null for nothing @throws UserError 2 when that cannot be undone,
+ * or for a wrong number of channels
+ */
+export function rescaleOf(teacher: string, own: Preprocess, student: Preprocess | null, channels: number): Rescale {
+  const { scale, mean, std } = student ?? { scale: 1, mean: [0], std: [1] };
+  if (scale === 0)
+    throw new UserError(
+      `teacher ${teacher}: preprocess: data.preprocess.scale is 0, from which no sample can be had back`,
+    );
+  for (const [key, values] of [
+    ['mean', own.mean],
+    ['std', own.std],
+  ] as const) {
+    if (values.length !== 1 && values.length !== channels)
+      throw new UserError(
+        `teacher ${teacher}: preprocess.${key}: ${values.length} values given; 1 or ${channels} (the channels) wanted`,
+      );
+  }
+  const at = (values: readonly number[], c: number, otherwise: number): number =>
+    values[values.length === 1 ? 0 : c] ?? otherwise;
+  const each = Array.from({ length: channels }, (_, c) => ({
+    m: at(mean, c, 0),
+    d: at(std, c, 1),
+    ownMean: at(own.mean, c, 0),
+    ownStd: at(own.std, c, 1),
+  }));
+  return {
+    factor: each.map(({ d, ownStd }) => (d * own.scale) / (scale * ownStd)),
+    offset: each.map(({ m, ownMean, ownStd }) => ((m * own.scale) / scale - ownMean) / ownStd),
+  };
+}
+
+/** `inputs` is channels last. */
+export function rescale(inputs: Float32Array, { factor, offset }: Rescale): Float32Array {
+  const channels = factor.length;
+  return inputs.map((x, i) => x * (factor[i % channels] ?? 1) + (offset[i % channels] ?? 0));
+}

@@ -1,0 +1,116 @@
+/**
+ * What a run's samples are taught by: its teachers and their labels, and the same without teachers that the run has
+ * dropped, each as if the recipe had never had the others. Teachers are opened when the first of them is needed: a run
+ * that reads its labels may never do.
+ */
+import { ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
+import type { LabelHome } from '../../shared/labels/home.js';
+import type { TeacherSpec } from '../../shared/protocol/messages.js';
+import { baseTemperature } from '../../shared/recipe/terms.js';
+import type { Backend } from '../compute/backends/backend.js';
+import type { FetchArtifact } from '../compute/contract.js';
+import { Ensemble } from '../compute/teachers/ensemble.js';
+import { FileLabels } from '../compute/labels/file-labels.js';
+import type { Labels } from '../compute/labels/labels.js';
+import { openRunLabels } from './run-labels.js';
+import type { Begin } from '../threads.js';
+
+export interface TeachingOptions {
+  /** Where label blocks lie on this machine's disk; without it they are kept in memory alone. */
+  readonly labels?: LabelHome | undefined;
+  /** The coordinator's labels, `http://HOST:PORT/labels/`; without it this worker shares none. */
+  readonly labelPeers?: { readonly address: string; readonly token: string | null } | undefined;
+  /** Gets one line when a teacher's output looks odd. */
+  readonly warn: (line: string) => void;
+  readonly fetch: FetchArtifact;
+  /** A sign of life while labels are waited for; false: nobody wants them any more. */
+  readonly alive: () => boolean;
+}
+
+/** In the recipe's order. */
+export interface Taught {
+  readonly teachers: readonly TeacherSpec[];
+  /** Null where no loss wants soft labels. */
+  readonly labels: Pick<Labels, 'get' | 'close'> | null;
+  /** Null for a run without teachers. */
+  readonly ensemble: (() => Promise<Ensemble>) | null;
+}
+
+export class Teaching {
+  readonly #backend: Backend;
+  readonly #begin: Begin;
+  readonly #options: TeachingOptions;
+  /** By the names of those that are dropped. */
+  readonly #taught = new Map<string, Taught>();
+  #opened: Promise<Ensemble> | null = null;
+
+  constructor(backend: Backend, begin: Begin, options: TeachingOptions) {
+    [this.#backend, this.#begin, this.#options] = [backend, begin, options];
+    this.without([]);
+  }
+
+  /** All but these. */
+  without(dropped: readonly string[]): Taught {
+    const key = JSON.stringify(dropped);
+    const found = this.#taught.get(key) ?? this.#make(dropped);
+    this.#taught.set(key, found);
+    return found;
+  }
+
+  async close(): Promise<void> {
+    for (const { labels } of this.#taught.values()) await labels?.close();
+  }
+
+  async dispose(): Promise<void> {
+    await (await this.#opened?.catch(() => null))?.dispose();
+  }
+
+  #make(dropped: readonly string[]): Taught {
+    const { manifest, recipe } = this.#begin;
+    const teachers = this.#begin.teachers.filter(({ name }) => !dropped.includes(name));
+    const whole = (): Promise<Ensemble> => (this.#opened ??= this.#open());
+    const ensemble =
+      this.#begin.teachers.length === 0
+        ? null
+        : onceMade(
+            dropped.length === 0
+              ? whole
+              : async () => (await whole()).without(dropped, ensembleFormOf(recipe, teachers, manifest.train.shape)),
+          );
+    if (manifest.labels !== undefined)
+      return { teachers, ensemble, labels: new FileLabels(manifest.labels, manifest.train, this.#options.fetch) };
+    return { teachers, ensemble, labels: ensemble === null ? null : this.#labels(dropped, teachers, ensemble) };
+  }
+
+  /** What the coordinator gathers are the labels of all teachers: without some, every worker keeps its own. */
+  #labels(
+    dropped: readonly string[],
+    teachers: readonly TeacherSpec[],
+    ensemble: () => Promise<Ensemble>,
+  ): Labels | null {
+    const { labels, labelPeers, warn, alive } = this.#options;
+    return openRunLabels({
+      source: { ...this.#begin, teachers },
+      ensemble,
+      home: labels ?? null,
+      warn,
+      alive,
+      peers: dropped.length === 0 ? (labelPeers ?? null) : null,
+    });
+  }
+
+  #open(): Promise<Ensemble> {
+    const { recipe, manifest, teachers, files } = this.#begin;
+    return Ensemble.open(teachers, files, {
+      ...ensembleFormOf(recipe, teachers, manifest.train.shape),
+      temperature: baseTemperature(recipe.losses),
+      openTensorFlow: async () => this.#backend.tf,
+      warn: this.#options.warn,
+    });
+  }
+}
+
+function onceMade(make: () => Promise<Ensemble>): () => Promise<Ensemble> {
+  let made: Promise<Ensemble> | null = null;
+  return () => (made ??= make());
+}

@@ -1,0 +1,220 @@
+/**
+ * Artifacts on this machine's disk: CACHE/artifacts/<sha256>, shared by all workers of the machine and by all runs.
+ * A file under its final name has been verified; it is verified again at its first use in a process, and fetched anew
+ * if it was damaged. Several processes may fetch one artifact at once: each writes its own temporary file, and the
+ * rename is atomic. A broken transfer goes on where it stopped (HTTP Range). It never gives a file whose SHA-256 is not
+ * its name.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { get as httpGet, type IncomingMessage } from 'node:http';
+import { get as httpsGet } from 'node:https';
+import { join } from 'node:path';
+import PQueue from 'p-queue';
+import { exitCodes, UserError } from '../../shared/errors.js';
+import { addressWithoutSecrets } from './address.js';
+
+export interface ArtifactCacheOptions {
+  readonly cacheFolder: string;
+  /** `http://HOST:PORT/artifacts/`; undefined serves what is on the disk alone. */
+  readonly source: string;
+  readonly token: string | null;
+  /** Waits so long for bytes before a transfer counts as broken. */
+  readonly idleMs?: number;
+  readonly retryMs?: number;
+  readonly attempts?: number;
+}
+
+export interface WantedArtifact {
+  readonly sha256: string;
+  /** Length, where known: a longer answer is cut off. */
+  readonly bytes?: number;
+}
+
+/** The transfer broke; what has come so far is kept and the rest asked for again. */
+class TransferError extends Error {}
+
+const parallelFetches = 3;
+
+export class ArtifactCache {
+  readonly #options: Required<ArtifactCacheOptions>;
+  readonly #folder: string;
+  readonly #open = new Map<string, Promise<string>>();
+  readonly #queue = new PQueue({ concurrency: parallelFetches });
+
+  constructor(options: ArtifactCacheOptions) {
+    this.#options = { idleMs: 20_000, retryMs: 500, attempts: 8, ...options };
+    this.#folder = join(options.cacheFolder, 'artifacts');
+  }
+
+  /**
+   * The verified file's path.
+   * @throws UserError 65 when the source's bytes have another digest, 69 when they or the disk cannot be had
+   */
+  fetch(wanted: WantedArtifact): Promise<string> {
+    const found = this.#open.get(wanted.sha256);
+    if (found !== undefined) return found;
+    const path = this.#queue.add(() => this.#provide(wanted));
+    this.#open.set(wanted.sha256, path);
+    path.catch(() => this.#open.delete(wanted.sha256));
+    return path;
+  }
+
+  async #provide(wanted: WantedArtifact): Promise<string> {
+    if (!/^[0-9a-f]{64}$/.test(wanted.sha256))
+      throw new UserError(`artifact ${wanted.sha256}: not a SHA-256`, exitCodes.data);
+    const path = join(this.#folder, wanted.sha256);
+    const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.part`;
+    try {
+      if ((await digestOf(path)) === wanted.sha256) return path;
+      await mkdir(this.#folder, { recursive: true });
+      try {
+        await this.#download(wanted, temporary);
+        await rename(temporary, path);
+      } finally {
+        await rm(temporary, { force: true });
+      }
+    } catch (error) {
+      throw this.#explain(wanted, error);
+    }
+    return path;
+  }
+
+  /** A wrong digest is tried once more from the start, since a resumed transfer may have joined two things. */
+  async #download(wanted: WantedArtifact, temporary: string): Promise<void> {
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      await this.#transfer(wanted, temporary);
+      if ((await digestOf(temporary)) === wanted.sha256) return;
+      await rm(temporary, { force: true });
+    }
+    throw new UserError(
+      `artifact ${wanted.sha256}: the coordinator's file has another SHA-256; the file was changed after the run began`,
+      exitCodes.data,
+    );
+  }
+
+  async #transfer(wanted: WantedArtifact, temporary: string): Promise<void> {
+    let before = -1;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return void (await this.#request(wanted, temporary));
+      } catch (error) {
+        // Attempts count from the last one that brought something.
+        const have = await sizeOfFile(temporary);
+        if (have > before) attempt = 1;
+        before = have;
+        if (error instanceof UserError || attempt >= this.#options.attempts || isDiskError(error)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, this.#options.retryMs * attempt));
+      }
+    }
+  }
+
+  async #request(wanted: WantedArtifact, temporary: string): Promise<void> {
+    const have = await sizeOfFile(temporary);
+    if (wanted.bytes !== undefined && have === wanted.bytes && have > 0) return;
+    const response = await this.#get(wanted.sha256, have);
+    const isResumed = response.statusCode === 206 && have > 0;
+    try {
+      // What lies here is as long as the source's file or longer, so it is not a beginning of it.
+      if (response.statusCode === 416) await rm(temporary, { force: true });
+      checkStatus(response, wanted.sha256);
+      const expected = (isResumed ? have : 0) + Number(response.headers['content-length'] ?? Number.NaN);
+      const limit = wanted.bytes ?? Infinity;
+      await writeBytes(response, temporary, { isResumed, limit: limit - (isResumed ? have : 0) });
+      const got = await sizeOfFile(temporary);
+      if (got < (wanted.bytes ?? expected)) throw new TransferError(`${got} of ${wanted.bytes ?? expected} bytes`);
+    } finally {
+      response.destroy();
+    }
+  }
+
+  #get(sha256: string, from: number): Promise<IncomingMessage> {
+    const url = new URL(sha256, this.#options.source);
+    const headers: Record<string, string> = {};
+    if (this.#options.token !== null) headers.authorization = `Bearer ${this.#options.token}`;
+    if (from > 0) headers.range = `bytes=${from}-`;
+    return new Promise((resolve, reject) => {
+      const request = (url.protocol === 'https:' ? httpsGet : httpGet)(url, { headers }, (response) =>
+        resolve(response),
+      );
+      request.setTimeout(this.#options.idleMs, () => request.destroy(new TransferError('no bytes')));
+      request.on('error', reject);
+    });
+  }
+
+  #explain(wanted: WantedArtifact, error: unknown): UserError {
+    if (error instanceof UserError) return error;
+    const text = error instanceof Error ? error.message : String(error);
+    const place = isDiskError(error)
+      ? `cannot be kept in ${this.#folder}`
+      : `cannot be fetched from ${addressWithoutSecrets(this.#options.source)}`;
+    return new UserError(`artifact ${wanted.sha256}: ${place}: ${text}`, exitCodes.unavailable, error);
+  }
+}
+
+const diskErrors = new Set(['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'EEXIST', 'EIO', 'EMFILE']);
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+function isDiskError(error: unknown): boolean {
+  return diskErrors.has(codeOf(error));
+}
+
+function checkStatus(response: IncomingMessage, sha256: string): void {
+  const status = response.statusCode ?? 0;
+  if (status === 200 || status === 206) return;
+  if (status === 401 || status === 403)
+    throw new UserError(`artifact ${sha256}: the coordinator refused the token (${status})`, exitCodes.refused);
+  // A snapshot that newer ones have replaced: the next welcome names another.
+  if (status === 404)
+    throw new UserError(`artifact ${sha256}: the coordinator does not have it (404)`, exitCodes.unavailable);
+  throw new TransferError(`status ${status}`);
+}
+
+/**
+ * Each piece is on its way to the disk before the next is awaited, so that a transfer that breaks keeps what came.
+ * @throws UserError at the first byte beyond `limit`
+ */
+async function writeBytes(
+  source: AsyncIterable<unknown>,
+  path: string,
+  { isResumed, limit }: { isResumed: boolean; limit: number },
+): Promise<void> {
+  const file = await open(path, isResumed ? 'a' : 'w');
+  let written = 0;
+  try {
+    for await (const bytes of source) {
+      if (!(bytes instanceof Uint8Array)) throw new TransferError('no bytes');
+      written += bytes.length;
+      if (written > limit)
+        throw new UserError(`the coordinator sends more than the ${limit} bytes that it announced`, exitCodes.data);
+      await file.writeFile(bytes);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function sizeOfFile(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+/** SHA-256 of a file, or null where there is none. */
+async function digestOf(path: string): Promise<string | null> {
+  const hash = createHash('sha256');
+  try {
+    for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(bytes);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,162 @@
+/**
+ * One WebSocket to the coordinator: opened, or refused with a reason; frames out and in, in order; closed with a
+ * reason. It knows frames and nothing of what they mean. A region given to `send` is the socket's until its callback.
+ */
+import type { IncomingMessage } from 'node:http';
+import { WebSocket, type RawData } from 'ws';
+import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
+import { decodeDown, encodeFrame, sendFrame } from '../../shared/protocol/codec.js';
+import { limits, subprotocol, type DownMessage, type UpMessage } from '../../shared/protocol/messages.js';
+
+export interface Closed {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** What the link needs of a connection; tests may give it another. */
+export interface Connection {
+  send(message: UpMessage, payload?: Uint8Array, whenSent?: () => void): void;
+  /** Frames go to `onMessage` one after the other; a ProtocolError that it throws closes the connection. */
+  receive(onMessage: (message: DownMessage, payload: Uint8Array) => void): void;
+  /** Stops and starts the arrival of frames; what has come already is still delivered. */
+  pause(): void;
+  resume(): void;
+  readonly bufferedBytes: number;
+  close(code: number, reason: string): void;
+  /** Without a closing handshake. */
+  terminate(): void;
+  readonly closed: Promise<Closed>;
+}
+
+export interface ConnectOptions {
+  readonly url: string;
+  readonly token: string | null;
+  readonly handshakeMs?: number;
+}
+
+/** Why a connection could not be opened now, and may be later. */
+export class Unreachable extends Error {}
+
+/**
+ * @throws UserError 77 when the coordinator refuses this worker: token, version
+ * @throws Unreachable when there is no coordinator, or not yet
+ */
+export function connect(options: ConnectOptions): Promise<Connection> {
+  const socket = new WebSocket(options.url, [subprotocol], {
+    headers: options.token === null ? {} : { authorization: `Bearer ${options.token}` },
+    perMessageDeflate: false,
+    maxPayload: limits.frameBytes,
+    handshakeTimeout: options.handshakeMs ?? 10_000,
+    // Zero masks: ws then skips masking on both sides. Masks protect proxies from browsers' scripts; this is no
+    // browser.
+    generateMask: () => undefined,
+  });
+  return new Promise((resolve, reject) => {
+    socket.once('open', () => resolve(new SocketConnection(socket)));
+    socket.once('unexpected-response', (_request, response) => {
+      void refusalOf(response).then((error) => {
+        reject(error);
+        socket.terminate();
+      });
+    });
+    socket.on('error', (error) => reject(new Unreachable(error.message, { cause: error })));
+  });
+}
+
+const finalStatuses = new Set([400, 401, 403, 404, 426]);
+
+async function refusalOf(response: IncomingMessage): Promise<Error> {
+  const status = response.statusCode ?? 0;
+  const text = await readStart(response);
+  if (!finalStatuses.has(status)) return new Unreachable(`status ${status}: ${text}`);
+  return new UserError(`the coordinator refused this worker (${status}): ${text}`, exitCodes.refused);
+}
+
+const refusalBytes = 4096;
+
+/** The `error` of a JSON body, else the body's start, in one line. */
+async function readStart(response: IncomingMessage): Promise<string> {
+  let text = '';
+  try {
+    for await (const bytes of response.setEncoding('utf8')) {
+      text += String(bytes);
+      if (text.length > refusalBytes) break;
+    }
+  } catch (error) {
+    if (text === '') return error instanceof Error ? error.message : 'no reason given';
+  }
+  return (
+    errorField(text) ??
+    (text.slice(0, 200).replace(/\s+/g, ' ').trim() || (response.statusMessage ?? 'no reason given'))
+  );
+}
+
+function errorField(text: string): string | null {
+  try {
+    const body: unknown = JSON.parse(text);
+    if (typeof body === 'object' && body !== null && 'error' in body && typeof body.error === 'string')
+      return body.error;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return null;
+}
+
+const closeMs = 2000;
+
+class SocketConnection implements Connection {
+  readonly closed: Promise<Closed>;
+  readonly #socket: WebSocket;
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+    // Fragments are not joined: the head of a big frame is one, its payload the other.
+    socket.binaryType = 'fragments';
+    this.closed = new Promise((resolve) => {
+      socket.once('close', (code, reason) => resolve({ code, reason: reason.toString('utf8') }));
+    });
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(message: UpMessage, payload?: Uint8Array, whenSent?: () => void): void {
+    const done = (): void => whenSent?.();
+    if (this.#socket.readyState !== WebSocket.OPEN) return done();
+    sendFrame(this.#socket, encodeFrame(message, payload), done);
+  }
+
+  receive(onMessage: (message: DownMessage, payload: Uint8Array) => void): void {
+    this.#socket.on('message', (data: RawData, isBinary: boolean) => {
+      try {
+        if (!isBinary || data instanceof ArrayBuffer) throw new ProtocolError('a frame is not binary');
+        const { message, payload } = decodeDown(data);
+        onMessage(message, payload);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        this.close(error.closeCode, error.message);
+      }
+    });
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.resume();
+    this.#socket.close(code, reason.replace(/[^\x20-\x7e]/g, '?').slice(0, 120));
+    // A coordinator that is gone or stopped does not answer the closing handshake.
+    const timer = setTimeout(() => this.#socket.terminate(), closeMs);
+    void this.closed.then(() => clearTimeout(timer));
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+}

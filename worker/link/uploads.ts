@@ -1,0 +1,137 @@
+/**
+ * The contributions that this worker has computed and whose commit has not come yet. One keeps its slot while its bytes
+ * may be asked for; small ones, and those in the way when the trainer needs slots, move to the heap. A region that the
+ * socket still reads is never given back.
+ */
+import { faultPoint } from '../../shared/fault-points.js';
+import { limits, type Up } from '../../shared/protocol/messages.js';
+import type { Replica } from '../../shared/replica/replica.js';
+import type { Connection } from './connection.js';
+
+interface Kept {
+  readonly lease: number;
+  readonly step: number;
+  slot: number | null;
+  bytes: Uint8Array;
+  /** Frames that the socket has not finished with. */
+  sending: number;
+  isDropped: boolean;
+}
+
+export interface UploadsOptions {
+  readonly replica: Replica;
+  /** The slot is the trainer's again. */
+  readonly giveBack: (slot: number) => void;
+}
+
+/** Queued on the socket at most, so that a heartbeat never waits for more than this. */
+const queuedBytes = 2 * limits.chunkBytes;
+
+export class Uploads {
+  readonly #kept = new Map<number, Kept>();
+  readonly #options: UploadsOptions;
+  #isShort = false;
+
+  constructor(options: UploadsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes over a slot with a contribution; gives its bytes, to be sent at once or on a pull. */
+  keep(lease: number, step: number, slot: number): Uint8Array {
+    const kept: Kept = {
+      lease,
+      step,
+      slot,
+      bytes: this.#options.replica.slotBytes(slot),
+      sending: 0,
+      isDropped: false,
+    };
+    this.#kept.set(lease, kept);
+    if (kept.bytes.byteLength <= limits.chunkBytes || this.#isShort) this.#moveToHeap(kept);
+    this.#isShort = false;
+    return kept.bytes;
+  }
+
+  has(lease: number): boolean {
+    return this.#kept.has(lease);
+  }
+
+  /** The trainer waits for slots. */
+  freeSlots(): void {
+    this.#isShort = true;
+    for (const kept of this.#kept.values()) if (kept.sending === 0) this.#moveToHeap(kept);
+  }
+
+  /** Sends the bytes in chunks, as fast as the socket takes them. An unknown lease was cancelled meanwhile. */
+  send(lease: number, connection: Connection, envelope: Pick<Up<'chunk'>, 'run' | 'generation'>): void {
+    const kept = this.#kept.get(lease);
+    if (kept === undefined) return;
+    const total = kept.bytes.byteLength;
+    let offset = 0;
+    const next = (): void => {
+      while (offset < total && connection.bufferedBytes < queuedBytes && !kept.isDropped) {
+        // Taken anew each time: the bytes may have moved to the heap since the last chunk.
+        const payload = kept.bytes.subarray(offset, offset + limits.chunkBytes);
+        const header = {
+          type: 'chunk',
+          ...envelope,
+          step: kept.step,
+          lease,
+          offset,
+          total,
+          checksum: this.#options.replica.checksum(payload),
+        } as const;
+        offset += payload.byteLength;
+        kept.sending++;
+        connection.send(header, payload, sent);
+      }
+    };
+    const sent = (): void => {
+      kept.sending--;
+      faultPoint('first-chunk');
+      if (offset >= total && kept.sending === 0) faultPoint('all-chunks');
+      this.#settle(kept);
+      next();
+    };
+    next();
+  }
+
+  drop(lease: number): void {
+    const kept = this.#kept.get(lease);
+    if (kept === undefined) return;
+    this.#kept.delete(lease);
+    kept.isDropped = true;
+    this.#settle(kept);
+  }
+
+  /** Step `step` is journalled: contributions to it and to earlier ones are of no use. */
+  dropThrough(step: number): void {
+    for (const kept of [...this.#kept.values()]) if (kept.step <= step) this.drop(kept.lease);
+  }
+
+  /** The connection has closed: its leases are gone, and the socket reads nothing any more. */
+  dropAll(): void {
+    for (const kept of [...this.#kept.values()]) {
+      kept.sending = 0;
+      this.drop(kept.lease);
+    }
+  }
+
+  #settle(kept: Kept): void {
+    if (kept.sending > 0) return;
+    if (kept.isDropped) this.#giveBack(kept);
+    else if (this.#isShort) this.#moveToHeap(kept);
+  }
+
+  #moveToHeap(kept: Kept): void {
+    if (kept.slot === null) return;
+    kept.bytes = kept.bytes.slice();
+    this.#giveBack(kept);
+  }
+
+  #giveBack(kept: Kept): void {
+    const { slot } = kept;
+    kept.slot = null;
+    if (slot !== null) this.#options.giveBack(slot);
+  }
+}

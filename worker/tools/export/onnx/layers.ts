@@ -1,0 +1,204 @@
+/**
+ * Each layer of a student as ONNX nodes. Tensors stay channels last between layers; convolutions and pools transpose
+ * inside.
+ */
+import { exitCodes, UserError } from '../../../../shared/errors.js';
+import { wrappedIn, type LayerJson } from '../../../../shared/models/topology.js';
+import { activated } from './activations.js';
+import { nameOf, numberOr, numbers, refusal, type OnnxBuilder } from './builder.js';
+import { biased, convolution, finished, pointwise, pool, transposedConvolution, upSampling } from './convolutions.js';
+import { differs, masking } from './masks.js';
+import { bidirectional, ofCells, recurrent } from './recurrent.js';
+
+type Write = (b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]) => string;
+const one =
+  (write: (b: OnnxBuilder, layer: LayerJson, x: string) => string): Write =>
+  (b, layer, inputs) =>
+    write(b, layer, inputs[0] ?? '');
+const merge =
+  (op: string): Write =>
+  (b, _, inputs) =>
+    inputs.reduce((sum, x) => b.node(op, [sum, x]));
+const reduce = (op: string, ...axes: number[]): Write => one((b, _, x) => b.node(op, [x], { axes, keepdims: 0 }));
+const same: Write = one((_b, _layer, x) => x);
+
+const writers: Readonly<Record<string, Write>> = {
+  InputLayer: same,
+  Dropout: same,
+  Dense: one((b, layer, x) =>
+    activated(b, layer, biased(b, layer, b.node('MatMul', [x, b.weightConstant(layer, 'kernel')]))),
+  ),
+  Conv1D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))),
+  Conv2D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))),
+  DepthwiseConv2D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'depthwise_kernel'))),
+  SeparableConv2D: one((b, layer, x) =>
+    finished(b, layer, pointwise(b, layer, convolution(b, layer, x, 'depthwise_kernel'))),
+  ),
+  Conv2DTranspose: one((b, layer, x) => finished(b, layer, transposedConvolution(b, layer, x))),
+  MaxPooling1D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')),
+  AveragePooling1D: one((b, layer, x) => pool(b, layer, x, 'AveragePool')),
+  MaxPooling2D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')),
+  AveragePooling2D: one((b, layer, x) => pool(b, layer, x, 'AveragePool')),
+  UpSampling2D: one(upSampling),
+  BatchNormalization: one(batchNorm),
+  LayerNormalization: one(layerNorm),
+  Activation: one((b, layer, x) => activated(b, layer, x)),
+  ReLU: one((b, { config }, x) =>
+    typeof config.max_value === 'number'
+      ? b.node('Clip', [x, b.scalar(0), b.scalar(config.max_value)])
+      : b.node('Relu', [x]),
+  ),
+  LeakyReLU: one((b, { config }, x) => b.node('LeakyRelu', [x], { alpha: { float: numberOr(config.alpha, 0.3) } })),
+  ELU: one((b, { config }, x) => b.node('Elu', [x], { alpha: { float: numberOr(config.alpha, 1) } })),
+  PReLU: one((b, layer, x) => b.node('PRelu', [x, b.weightConstant(layer, 'alpha')])),
+  Softmax: one((b, { config }, x) => b.node('Softmax', [x], { axis: numberOr(config.axis, -1) })),
+  Rescaling: one((b, { config }, x) =>
+    b.node('Add', [b.node('Mul', [x, b.scalar(numberOr(config.scale, 1))]), b.scalar(numberOr(config.offset, 0))]),
+  ),
+  Embedding: one(embedding),
+  Masking: one(masking),
+  Permute: one((b, { config }, x) => b.node('Transpose', [x], { perm: [0, ...numbers(config.dims)] })),
+  RepeatVector: one((b, { config }, x) =>
+    b.node('Tile', [b.node('Unsqueeze', [x, b.integers(1)]), b.integers(1, numberOr(config.n, 1), 1)]),
+  ),
+  SimpleRNN: one(recurrent),
+  GRU: one(recurrent),
+  LSTM: one(recurrent),
+  RNN: one(ofCells),
+  Bidirectional: one((b, layer, x) => bidirectional(b, layer, innerOf(layer), x)),
+  TimeDistributed: one(timeDistributed),
+  Flatten: one((b, _, x) => b.node('Flatten', [x], { axis: 1 })),
+  Reshape: one((b, { config }, x) => b.node('Reshape', [x, b.integers(0, ...numbers(config.target_shape))])),
+  GlobalAveragePooling1D: reduce('ReduceMean', 1),
+  GlobalMaxPooling1D: reduce('ReduceMax', 1),
+  GlobalAveragePooling2D: reduce('ReduceMean', 1, 2),
+  GlobalMaxPooling2D: reduce('ReduceMax', 1, 2),
+  Add: merge('Add'),
+  Multiply: merge('Mul'),
+  Maximum: merge('Max'),
+  Minimum: merge('Min'),
+  Average: (b, _, inputs) => b.node('Mean', inputs),
+  Dot: dot,
+  Concatenate: (b, { config }, inputs) => b.node('Concat', inputs, { axis: numberOr(config.axis, -1) }),
+  Cropping2D: one((b, { config }, x) => {
+    const [top = 0, bottom = 0, left = 0, right = 0] = numbers([config.cropping].flat(2));
+    return b.node('Slice', [
+      x,
+      b.integers(top, left),
+      b.integers(bottom === 0 ? Number.MAX_SAFE_INTEGER : -bottom, right === 0 ? Number.MAX_SAFE_INTEGER : -right),
+      b.integers(1, 2),
+    ]);
+  }),
+  ZeroPadding2D: one((b, { config }, x) => {
+    const [top = 0, bottom = 0, left = 0, right = 0] = numbers([config.padding].flat(2));
+    return b.node('Pad', [x, b.integers(0, top, left, 0, 0, bottom, right, 0)]);
+  }),
+};
+
+/** @returns the name of the layer's output @throws UserError 65, naming layer and type, for what cannot be written */
+export function writeLayer(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]): string {
+  const write = Object.hasOwn(writers, layer.class_name) ? writers[layer.class_name] : undefined;
+  if (write === undefined) throw refusal(layer, 'layers of this type cannot be written as ONNX');
+  return write(b, layer, inputs);
+}
+
+function embedding(b: OnnxBuilder, layer: LayerJson, x: string): string {
+  const out = b.node('Gather', [b.weightConstant(layer, 'embeddings'), b.node('Cast', [x], { to: 7 })], { axis: 0 });
+  if (layer.config.mask_zero === true) b.masks.set(out, differs(b, x, 0));
+  return out;
+}
+
+/** The layer inside a Bidirectional or TimeDistributed. @throws UserError 65 when there is none */
+function innerOf(wrapper: LayerJson): LayerJson {
+  const [inner] = wrappedIn(wrapper.config);
+  if (inner !== undefined) return inner;
+  throw new UserError(
+    `student layer ${nameOf(wrapper)} (${wrapper.class_name}): it holds no layer; one was wanted`,
+    exitCodes.data,
+  );
+}
+
+/** Layers that do to each step what they do to a whole tensor: they look at the last axis alone, or at each number. */
+const stepwise = new Set([
+  'Dense',
+  'Activation',
+  'ReLU',
+  'LeakyReLU',
+  'ELU',
+  'Softmax',
+  'LayerNormalization',
+  'Rescaling',
+]);
+
+function timeDistributed(b: OnnxBuilder, layer: LayerJson, x: string): string {
+  const inner = innerOf(layer);
+  if (!stepwise.has(inner.class_name))
+    throw refusal(layer, `a ${inner.class_name} at each step cannot be written as ONNX`);
+  // The inner layer's weights have the wrapper's name.
+  return writeLayer(b, { ...inner, config: { ...inner.config, name: layer.config.name } }, [x]);
+}
+
+/** x * gamma / sqrt(variance + epsilon) + (beta - mean * that factor), over the last axis. */
+function batchNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
+  const { config } = layer;
+  const [axis = -1] = numbers(config.axis);
+  if (axis !== -1 && axis !== 3) throw refusal(layer, `its axis is ${axis}; -1 or 3 was wanted for ONNX`);
+  const mean = b.weight(layer, 'moving_mean').values;
+  const variance = b.weight(layer, 'moving_variance').values;
+  const gamma = config.scale === false ? null : b.weight(layer, 'gamma').values;
+  const beta = config.center === false ? null : b.weight(layer, 'beta').values;
+  const factor = variance.map((value, i) => (gamma?.[i] ?? 1) / Math.sqrt(value + numberOr(config.epsilon, 1e-3)));
+  const shift = factor.map((value, i) => (beta?.[i] ?? 0) - (mean[i] ?? 0) * value);
+  return b.node('Add', [b.node('Mul', [x, b.constant(factor, [factor.length])]), b.constant(shift, [shift.length])]);
+}
+
+/**
+ * Products along one axis of each, of matrices or vectors; a vector is a matrix of one column, whose axis is left out
+ * again.
+ */
+function dot(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]): string {
+  const given = numbers(layer.config.axes);
+  const sides = [0, 1].map((i) => {
+    const input = inputs[i] ?? '';
+    const rank = b.ranks.get(input) ?? 0;
+    const axis = given[i] ?? given[0] ?? 0;
+    const along = axis < 0 ? axis + rank : axis;
+    if (along === 0)
+      throw refusal(layer, `its axes are ${given.join(', ')}; axes behind the batch were wanted for ONNX`);
+    const scaled = layer.config.normalize === true ? normalised(b, input, along) : input;
+    const isVector = rank === 2;
+    const matrix = isVector ? b.node('Unsqueeze', [scaled, b.integers(2)]) : scaled;
+    return { isVector, along, matrix };
+  });
+  const [x, y] = sides;
+  if (x === undefined || y === undefined) throw new Error('two inputs');
+  const left = x.along === 2 ? x.matrix : b.node('Transpose', [x.matrix], { perm: [0, 2, 1] });
+  const right = y.along === 2 ? b.node('Transpose', [y.matrix], { perm: [0, 2, 1] }) : y.matrix;
+  const product = b.node('MatMul', [left, right]);
+  if (!x.isVector && !y.isVector) return product;
+  // Of two vectors one axis stays.
+  return b.node('Squeeze', [product, b.integers(y.isVector ? 2 : 1)]);
+}
+
+/** To a length of 1 along the axis; tfjs' smallest squared length is 1e-7. */
+function normalised(b: OnnxBuilder, x: string, axis: number): string {
+  const squares = b.node('ReduceSumSquare', [x], { axes: [axis], keepdims: 1 });
+  return b.node('Div', [x, b.node('Sqrt', [b.node('Max', [squares, b.scalar(1e-7)])])]);
+}
+
+/** (x - mean) / sqrt(variance + epsilon) * gamma + beta, over the last axis of each place. */
+function layerNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
+  const { config } = layer;
+  const [axis = -1, ...more] = numbers(config.axis);
+  const last = (b.ranks.get(x) ?? 0) - 1;
+  if ((axis !== -1 && axis !== last) || more.length > 0)
+    throw refusal(layer, `its axis is ${[axis, ...more].join(', ')}; the last one was wanted for ONNX`);
+  const mean = (values: string): string => b.node('ReduceMean', [values], { axes: [-1], keepdims: 1 });
+  const off = b.node('Sub', [x, mean(x)]);
+  const spread = b.node('Sqrt', [
+    b.node('Add', [mean(b.node('Mul', [off, off])), b.scalar(numberOr(config.epsilon, 1e-3))]),
+  ]);
+  const plain = b.node('Div', [off, spread]);
+  const scaled = config.scale === false ? plain : b.node('Mul', [plain, b.weightConstant(layer, 'gamma')]);
+  return config.center === false ? scaled : b.node('Add', [scaled, b.weightConstant(layer, 'beta')]);
+}

@@ -1,0 +1,84 @@
+/** A student's topology and weights as an ONNX file: `input` [batch x sample, channels last] to `logits`. Pure. */
+import { z } from 'zod';
+import { exitCodes, UserError } from '../../../../shared/errors.js';
+import type { NamedTensor } from '../../../../shared/models/safetensors.js';
+import {
+  childrenOf,
+  isContainer,
+  modelOf,
+  wrappedIn,
+  type Json,
+  type LayerJson,
+} from '../../../../shared/models/topology.js';
+import { nameOf, OnnxBuilder } from './builder.js';
+import { writeLayer } from './layers.js';
+import { passMask } from './masks.js';
+import { writeOnnx } from './write.js';
+
+export interface OnnxStudent {
+  readonly topology: Json;
+  readonly inputShape: readonly number[];
+}
+
+const placeSchema = z.tuple([z.string(), z.number(), z.number()]).rest(z.unknown());
+const nodesSchema = z.array(z.array(placeSchema));
+
+/** @throws UserError 65, naming layer and type, for what cannot be written */
+export function studentOnnx(
+  { topology, inputShape }: OnnxStudent,
+  weights: ReadonlyMap<string, NamedTensor>,
+): Uint8Array {
+  const builder = new OnnxBuilder(weights);
+  builder.ranks.set('input', inputShape.length + 1);
+  const last = writeModel(builder, modelOf(topology), 'input');
+  builder.nodes.push({ op: 'Identity', inputs: [last], outputs: ['logits'], attributes: {} });
+  return writeOnnx({ nodes: builder.nodes, constants: builder.constants, inputShape });
+}
+
+function writeModel(builder: OnnxBuilder, model: LayerJson, input: string): string {
+  const outputs = new Map<string, string>();
+  let last = input;
+  for (const layer of childrenOf(model)) {
+    const inputs = inputsOf(model, layer, outputs) ?? [last];
+    const [first = input] = inputs;
+    last = isContainer(layer.class_name)
+      ? writeModel(builder, layer, first)
+      : writeLayer(builder, layer, inputs.length === 0 ? [input] : inputs);
+    if (!isContainer(layer.class_name)) {
+      builder.ranks.set(last, rankAfter(layer, builder.ranks.get(first) ?? 0));
+      passMask(builder, layer, inputs, last);
+    }
+    outputs.set(nameOf(layer), last);
+  }
+  const name = z.array(placeSchema).safeParse(model.config.output_layers).data?.[0]?.[0];
+  return name === undefined ? last : (outputs.get(name) ?? last);
+}
+
+/** Dimensions of what a layer gives, the batch's included. */
+function rankAfter({ class_name: name, config }: LayerJson, rank: number): number {
+  if (name === 'Flatten' || name.startsWith('Global')) return 2;
+  if (name === 'Reshape') return 1 + z.array(z.unknown()).parse(config.target_shape).length;
+  if (name === 'Embedding' || name === 'RepeatVector') return rank + 1;
+  const inner = name === 'Bidirectional' ? wrappedIn(config)[0]?.config : config;
+  return inner !== undefined && 'return_sequences' in inner ? (inner.return_sequences === true ? 3 : 2) : rank;
+}
+
+/** The outputs that the layer takes; null in a Sequential model, where it takes the last. */
+function inputsOf(model: LayerJson, layer: LayerJson, outputs: ReadonlyMap<string, string>): string[] | null {
+  if (model.class_name === 'Sequential') return null;
+  const nodes = nodesSchema.parse(layer.inbound_nodes ?? []);
+  if (nodes.length > 1)
+    throw new UserError(
+      `student layer ${nameOf(layer)} (${layer.class_name}): it is applied ${nodes.length} times; one was wanted for ONNX`,
+      exitCodes.data,
+    );
+  return (nodes[0] ?? []).map(([name]) => {
+    const found = outputs.get(name);
+    if (found === undefined)
+      throw new UserError(
+        `student layer ${nameOf(layer)} (${layer.class_name}): its input ${name} comes after it; layers in order were wanted`,
+        exitCodes.data,
+      );
+    return found;
+  });
+}

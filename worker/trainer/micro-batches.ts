@@ -1,0 +1,85 @@
+/**
+ * Micro-batches with their soft labels, made when they are asked for or ahead of that, while the commit that their
+ * weights wait for is on its way: teachers are frozen, so labels do not depend on it. At most `aheadLimit` are held.
+ */
+import PQueue from 'p-queue';
+import type { Lease } from '../../shared/protocol/messages.js';
+import { blockRange, microBatchRange } from '../../shared/replica/reduction/tree.js';
+import type { MicroBatch, RunCompute } from '../compute/contract.js';
+
+const aheadLimit = 32;
+
+export class MicroBatches {
+  readonly #compute: Pick<RunCompute, 'trainBatch' | 'evalBatch'>;
+  readonly #ready = new Map<string, Promise<MicroBatch>>();
+  /** Of the current leases; not made again ahead. */
+  readonly #taken = new Set<string>();
+  /** One at a time: the teachers' device is one. */
+  readonly #queue = new PQueue({ concurrency: 1 });
+
+  constructor(compute: Pick<RunCompute, 'trainBatch' | 'evalBatch'>) {
+    this.#compute = compute;
+  }
+
+  /** Micro-batch `j` of the lease's step; it is forgotten here. */
+  take(lease: Lease, j: number): Promise<MicroBatch> {
+    const key = keyOf(lease, j);
+    const found = this.#ready.get(key) ?? this.#make(lease, j);
+    this.#ready.delete(key);
+    this.#taken.add(key);
+    return found;
+  }
+
+  /**
+   * Begins to make the first micro-batch of these leases that is not there; null when all are, or as many as may be.
+   */
+  startNext(leases: readonly Lease[]): Promise<MicroBatch> | null {
+    if (this.#ready.size >= aheadLimit) return null;
+    for (const lease of leases) {
+      const { from, to } = blockRange(lease.block, lease.microBatches);
+      for (let j = from; j < to; j++) {
+        if (!this.#taken.has(keyOf(lease, j)) && !this.#ready.has(keyOf(lease, j))) return this.#start(lease, j);
+      }
+    }
+    return null;
+  }
+
+  /** Forgets what was made for leases that are not among these. */
+  keepOnly(leases: readonly Lease[]): void {
+    const steps = new Set(leases.map(stepKey));
+    this.#taken.clear();
+    for (const key of this.#ready.keys()) if (!steps.has(key.slice(0, key.lastIndexOf(':')))) this.#ready.delete(key);
+  }
+
+  /** Makes nothing more, and resolves once nothing is being made: models may be freed then. */
+  async stop(): Promise<void> {
+    this.#queue.clear();
+    await this.#queue.onIdle();
+  }
+
+  #start(lease: Lease, j: number): Promise<MicroBatch> {
+    const made = this.#make(lease, j);
+    // A failure is met by whoever takes it; until then it must not count as unhandled.
+    made.catch(() => undefined);
+    this.#ready.set(keyOf(lease, j), made);
+    return made;
+  }
+
+  #make(lease: Lease, j: number): Promise<MicroBatch> {
+    const range = microBatchRange(lease.to - lease.from, lease.microBatches, j);
+    const [from, to] = [lease.from + range.from, lease.from + range.to];
+    return this.#queue.add(() =>
+      lease.kind === 'train'
+        ? this.#compute.trainBatch(lease.epoch, from, to, lease.dropped)
+        : this.#compute.evalBatch(from, to),
+    );
+  }
+}
+
+function stepKey(lease: Lease): string {
+  return [lease.kind, lease.epoch, lease.from, lease.to, ...(lease.dropped ?? [])].join(':');
+}
+
+function keyOf(lease: Lease, j: number): string {
+  return `${stepKey(lease)}:${j}`;
+}

@@ -1,0 +1,77 @@
+/**
+ * The numerics probe of a worker that joins: micro-batch 0 of epoch 0 under the initial weights, labels and student's
+ * gradient, twice. Equal digests on two workers mean equal bits; two digests on one mean a device that cannot repeat
+ * itself.
+ */
+import { readFile } from 'node:fs/promises';
+import { ProtocolError } from '../../shared/errors.js';
+import type { Manifest } from '../../shared/data/manifest.js';
+import { lossesAt } from '../../shared/recipe/schedules.js';
+import { termsIn } from '../../shared/recipe/terms.js';
+import type { Recipe } from '../../shared/recipe/schema.js';
+import { microBatchCount, microBatchRange } from '../../shared/replica/reduction/tree.js';
+import { layoutReplica, type Replica } from '../../shared/replica/replica.js';
+import type { RunCompute } from '../compute/contract.js';
+import { TeacherFailure } from '../compute/teachers/teacher.js';
+import type { Probe } from '../threads.js';
+
+export interface ProbeOptions {
+  readonly compute: RunCompute;
+  readonly recipe: Recipe;
+  readonly manifest: Manifest;
+  readonly initialPath: string;
+  readonly replica: Replica;
+  /** A slot to compute in. */
+  readonly slot: number;
+}
+
+/**
+ * Leaves the initial weights in the student. A teacher that cannot label here fails its leases, too, and the recipe
+ * says what comes of it.
+ */
+export async function probe(options: ProbeOptions): Promise<Probe> {
+  try {
+    return await probeTwice(options);
+  } catch (error) {
+    if (!(error instanceof TeacherFailure)) throw error;
+    return { digest: nothingComputed, repeatable: true, failed: error.message.slice(0, 1024) };
+  }
+}
+
+const nothingComputed = '0'.repeat(16);
+
+async function probeTwice({ compute, recipe, manifest, initialPath, replica, slot }: ProbeOptions): Promise<Probe> {
+  loadInitial(compute, replica, await readFile(initialPath));
+  const size = Math.min(recipe.batch.size, manifest.train.samples);
+  const { to } = microBatchRange(size, microBatchCount(size, recipe.batch.micro ?? recipe.batch.size), 0);
+  const once = async (): Promise<string> => {
+    const { inputs, rows, targets } = await compute.trainBatch(0, 0, to);
+    const divisors = Object.fromEntries(termsIn(recipe.losses).map((term) => [term, rows]));
+    const step = { losses: lossesAt(recipe.losses), divisors, dropoutKey: [recipe.seed, 'dropout', 0, 0, 0] };
+    replica.clearSlot(slot);
+    const leaf = replica.leaf(slot).fill(0);
+    const { hasGradient, moments } = await compute.student.gradients(inputs, rows, targets, step, leaf);
+    if (hasGradient) replica.writeMoments(slot, moments);
+    else [replica.clearSlot(slot), leaf.fill(0)];
+    // Before it is rounded, which hides differences here that show elsewhere.
+    return replica.hashLeaf(slot);
+  };
+  const digest = await once();
+  return { digest, repeatable: (await once()) === digest };
+}
+
+function loadInitial(compute: RunCompute, replica: Replica, state: Uint8Array): void {
+  const { plan } = replica;
+  if (state.byteLength !== plan.stateBytes)
+    throw new ProtocolError(`the initial state has ${state.byteLength} bytes, this student's has ${plan.stateBytes}`);
+  const layout = layoutReplica(plan, 0);
+  const floats = Float32Array.from(
+    new Float32Array(state.buffer.slice(state.byteOffset, state.byteOffset + state.byteLength)),
+  );
+  const region = (at: number, length: number): Float32Array => floats.subarray(at / 4, at / 4 + length);
+  compute.student.load(
+    region(layout.weights, plan.gradientFloats),
+    region(layout.frozen, plan.frozenFloats),
+    region(layout.moving, plan.movingFloats),
+  );
+}
