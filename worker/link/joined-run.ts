@@ -27,7 +27,7 @@ export interface PrepareOptions {
   readonly toTrainer: (message: ToTrainer) => void;
 }
 
-export class PreparedRun {
+export class JoinedRun {
   readonly recipeDigest: string;
   readonly session: number;
   readonly fold: ReplicaFold;

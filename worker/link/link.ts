@@ -13,7 +13,7 @@ import { ArtifactCache } from './artifact-cache.js';
 import { connect, Unreachable, type Closed, type Connection } from './connection.js';
 import { Fence } from './fence.js';
 import { LinkSession } from './session.js';
-import type { PreparedRun } from './joined-run.js';
+import type { JoinedRun } from './joined-run.js';
 import { Control, type LinkStart, type ToLink, type ToTrainer } from '../threads.js';
 
 export interface LinkOptions extends LinkStart {
@@ -44,7 +44,7 @@ export class Link {
   readonly #control: Control;
   readonly #cache: ArtifactCache;
   #session: LinkSession | null = null;
-  #run: PreparedRun | null = null;
+  #run: JoinedRun | null = null;
   readonly #unfetched = new Set<string>();
   #runs = 0;
   #badFrames = 0;

@@ -20,7 +20,7 @@ import type { ArtifactCache } from './artifact-cache.js';
 import type { Closed, Connection } from './connection.js';
 import type { Fence } from './fence.js';
 import { expectPlugins } from '../compute/losses/load-plugins.js';
-import { fetchRun, PreparedRun, type RunFiles } from './joined-run.js';
+import { fetchRun, JoinedRun, type RunFiles } from './joined-run.js';
 import type { Control, ToLink, ToTrainer } from '../threads.js';
 
 export interface LinkSessionOptions {
@@ -33,9 +33,9 @@ export interface LinkSessionOptions {
   readonly cache: ArtifactCache;
   readonly fence: Fence;
   /** What an earlier connection prepared, if anything. */
-  readonly run: PreparedRun | null;
+  readonly run: JoinedRun | null;
   readonly newSession: () => number;
-  readonly onRun: (run: PreparedRun) => void;
+  readonly onRun: (run: JoinedRun) => void;
   readonly toTrainer: (message: ToTrainer) => void;
   /** Nothing heard for so long, and for what an answer may take: the coordinator is gone or cut off. */
   readonly silenceMs?: number;
@@ -73,7 +73,7 @@ export class LinkSession {
   readonly #inbox: { readonly message: DownMessage; readonly payload: Uint8Array }[] = [];
   readonly #openLeases = new Map<number, number>();
   #welcome: Down<'welcome'> | null = null;
-  #run: PreparedRun | null;
+  #run: JoinedRun | null;
   #isPreparing = false;
   #isOver = false;
   #heartbeat: NodeJS.Timeout | null = null;
@@ -151,7 +151,7 @@ export class LinkSession {
     } else this.#offer(run, message);
   }
 
-  #offer(run: PreparedRun, computed: Extract<FromTrainer, { type: 'contribution' }>): void {
+  #offer(run: JoinedRun, computed: Extract<FromTrainer, { type: 'contribution' }>): void {
     const { lease, step, slot, stateHash, sums, momentCounts, seconds } = computed;
     const digest = slot === null ? emptyDigest : run.fold.replica.hashSlot(slot);
     const bytes = slot === null ? null : run.uploads.keep(lease, step, slot);
@@ -258,7 +258,7 @@ export class LinkSession {
   }
 
   /** @throws ProtocolError for a frame of another run or generation than the welcome's, or before it */
-  #runOf(message: DownMessage): PreparedRun {
+  #runOf(message: DownMessage): JoinedRun {
     const [run, welcome] = [this.#run, this.#welcome];
     if (run === null || welcome === null) throw new ProtocolError(`a ${message.type} came before the welcome`);
     if (message.run !== welcome.run || message.generation !== welcome.generation) {
@@ -321,7 +321,7 @@ export class LinkSession {
     const run =
       files === null
         ? this.#run
-        : new PreparedRun(welcome, files, { ...this.#options, session: this.#options.newSession() });
+        : new JoinedRun(welcome, files, { ...this.#options, session: this.#options.newSession() });
     if (run === null) throw new Error('a run without files');
     if (state !== null) run.fold.load(state, welcome.snapshot?.step ?? 0);
     else if (run.nonce === null)
@@ -334,7 +334,7 @@ export class LinkSession {
     this.#tellTrainer({ type: 'weights', session: run.session, step: run.fold.step });
   }
 
-  #onRelease(run: PreparedRun, message: Down<'release'>): void {
+  #onRelease(run: JoinedRun, message: Down<'release'>): void {
     faultPoint('partial-release');
     const outcome = run.fold.release(message);
     if (outcome === 'repeated') return;
@@ -346,7 +346,7 @@ export class LinkSession {
   }
 
   /** Whether it starts again from a snapshot, or has done so too often, is for the coordinator to say. */
-  #sayDiffers(run: PreparedRun): void {
+  #sayDiffers(run: JoinedRun): void {
     [this.isReplicaLost, this.#awaitsVerdict] = [true, true];
     this.#openLeases.clear();
     this.#send({ type: 'differs', ...this.#envelope(), stateHash: run.fold.stateHash });
