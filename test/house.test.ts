@@ -1,110 +1,223 @@
-/** The layout of the house, kept true: who may import whom, and no cycles. Sizes are reported, not judged. */
+/** The layout of the house, kept true: who may import whom, no circles, purity, one meaning a type name, sizes. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const fileLimit = 400;
+const functionLimit = 60;
 
-function sources(folder: string): string[] {
+function sourcesIn(folder: string): string[] {
   return readdirSync(join(root, folder)).flatMap((name) => {
     const path = join(folder, name);
-    if (statSync(join(root, path)).isDirectory()) return name === 'assembly' ? [] : sources(path);
+    if (statSync(join(root, path)).isDirectory()) return name === 'assembly' ? [] : sourcesIn(path);
     return name.endsWith('.ts') ? [path] : [];
   });
 }
 
+const files = ['cli.ts', ...['cli', 'coordinator', 'worker', 'shared'].flatMap(sourcesIn)];
+const texts = new Map(files.map((path) => [path, readFileSync(join(root, path), 'utf8')]));
+const textOf = (path: string): string => texts.get(path) ?? '';
+
 /** Relative imports of a file, static and dynamic, types included, as paths from the root. */
 function importsOf(path: string): string[] {
-  const text = readFileSync(join(root, path), 'utf8');
-  const found = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => match[1] ?? '');
-  return found.map((name) => relative(root, normalize(join(root, dirname(path), name))).replace(/\.js$/, '.ts'));
+  const found = [...textOf(path).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => match[1] ?? '');
+  return [...new Set(found)].map((name) =>
+    relative(root, normalize(join(root, dirname(path), name))).replace(/\.js$/, '.ts'),
+  );
 }
 
-const files = ['cli', 'coordinator', 'worker', 'shared'].flatMap(sources);
-const graph = new Map([...files, 'cli.ts'].map((path) => [path, importsOf(path)]));
-const room = (path: string): string => path.split('/')[0] ?? '';
+type Graph = ReadonlyMap<string, readonly string[]>;
+const graph: Graph = new Map(files.map((path) => [path, importsOf(path)]));
 
-function edges(from: string, to: string): string[] {
+/** Imports from files under one path to files under another. */
+function arrows(from: string, to: string): string[] {
   return files
-    .filter((path) => room(path) === from)
-    .flatMap((path) => (graph.get(path) ?? []).filter((name) => room(name) === to).map((name) => `${path} -> ${name}`));
+    .filter((path) => path.startsWith(from))
+    .flatMap((path) =>
+      (graph.get(path) ?? []).filter((name) => name.startsWith(to)).map((name) => `${path} -> ${name}`),
+    );
 }
 
-function cycles(): string[] {
+function circlesOf(edges: Graph): string[] {
   const state = new Map<string, 'open' | 'done'>();
   const found: string[] = [];
-  const visit = (path: string, trail: readonly string[]): void => {
-    if (state.get(path) === 'done') return;
-    if (state.get(path) === 'open') {
-      found.push([...trail.slice(trail.indexOf(path)), path].join(' -> '));
+  const visit = (node: string, trail: readonly string[]): void => {
+    if (state.get(node) === 'done') return;
+    if (state.get(node) === 'open') {
+      found.push([...trail.slice(trail.indexOf(node)), node].join(' -> '));
       return;
     }
-    state.set(path, 'open');
-    for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
-    state.set(path, 'done');
+    state.set(node, 'open');
+    for (const next of edges.get(node) ?? []) visit(next, [...trail, node]);
+    state.set(node, 'done');
   };
-  for (const path of graph.keys()) visit(path, []);
+  for (const node of edges.keys()) visit(node, []);
   return found;
 }
 
+/** Pairs of folders of which each has a file that imports one of the other's. */
+function mutualFolders(): string[] {
+  const folders = new Map<string, Set<string>>();
+  for (const [path, names] of graph) {
+    const own = dirname(path);
+    const reached = folders.get(own) ?? new Set<string>();
+    for (const name of names) if (dirname(name) !== own) reached.add(dirname(name));
+    folders.set(own, reached);
+  }
+  return [...folders]
+    .flatMap(([one, reached]) =>
+      [...reached]
+        .filter((other) => one < other && folders.get(other)?.has(one) === true)
+        .map((other) => `${one} <-> ${other}`),
+    )
+    .sort();
+}
+
+/** Names of types that more than one file exports, with the files. */
+function homonyms(): string[] {
+  const where = new Map<string, string[]>();
+  for (const path of files) {
+    for (const [, name = ''] of textOf(path).matchAll(/^export (?:abstract )?(?:interface|type|class) (\w+)/gm)) {
+      where.set(name, [...(where.get(name) ?? []), path]);
+    }
+  }
+  return [...where]
+    .filter(([, paths]) => paths.length > 1)
+    .map(([name, paths]) => `${name}: ${paths.join(', ')}`)
+    .sort();
+}
+
+/** Functions longer than the limit, with their lines. */
+function longFunctions(path: string): string[] {
+  const source = ts.createSourceFile(path, textOf(path), ts.ScriptTarget.ES2022);
+  const found: string[] = [];
+  const visit = (node: ts.Node, owner: string): void => {
+    if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) {
+      const first = source.getLineAndCharacterOfPosition(node.getStart(source)).line;
+      const lines = source.getLineAndCharacterOfPosition(node.getEnd()).line - first + 1;
+      const name = ts.isConstructorDeclaration(node) ? 'constructor' : (node.name?.getText(source) ?? owner);
+      if (lines > functionLimit) found.push(`${path} ${name}`);
+    }
+    const inside = ts.isVariableDeclaration(node) || ts.isPropertyAssignment(node) ? node.name.getText(source) : owner;
+    ts.forEachChild(node, (child) => visit(child, inside));
+  };
+  visit(source, 'a function');
+  return found;
+}
+
+const codeOf = (path: string): string => textOf(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+const headerOf = (path: string): string => /^(?:#!.*\n)?\/\*\*[\s\S]*?\*\//.exec(textOf(path))?.[0] ?? '';
+
+/** What does not keep a rule yet. A line that is mended must go; none may come. */
+const known = {
+  compute: ['worker/compute/contract.ts -> worker/threads.ts'],
+  folders: [
+    'coordinator <-> coordinator/exchange',
+    'coordinator <-> coordinator/labels',
+    'coordinator <-> coordinator/plan',
+    'coordinator <-> coordinator/reports',
+    'coordinator <-> coordinator/store',
+    'coordinator <-> coordinator/workers',
+    'coordinator/labels <-> coordinator/server',
+    'coordinator/reports <-> coordinator/reports/outputs',
+    'coordinator/store <-> coordinator/store/snapshots',
+    'shared/recipe <-> shared/replica/optimizer',
+    'shared/replica <-> shared/replica/optimizer',
+    'shared/replica <-> shared/replica/reduction',
+    'worker <-> worker/compute',
+    'worker <-> worker/labels',
+    'worker <-> worker/link',
+    'worker <-> worker/trainer',
+    'worker/compute <-> worker/compute/labels',
+    'worker/compute <-> worker/compute/losses',
+    'worker/compute/backends <-> worker/compute/backends/native',
+    'worker/compute/backends <-> worker/compute/backends/wasm',
+    'worker/compute/teachers <-> worker/compute/teachers/formats',
+  ],
+  homonyms: [
+    'Check: coordinator/verify/checks.ts, worker/tools/doctor.ts',
+    'Lease: coordinator/decide/state.ts, shared/protocol/messages.ts',
+    'Member: coordinator/decide/state.ts, coordinator/workers/worker-connection.ts',
+    'Members: coordinator/decide/members.ts, coordinator/workers/workers.ts',
+    'Position: coordinator/store/snapshots/snapshots.ts, worker/compute/student/topology-builder.ts',
+    'PrepareOptions: cli/prepare/prepare.ts, worker/link/joined-run.ts',
+    'PreparedRun: coordinator/prepared-run.ts, worker/link/joined-run.ts',
+    'Progress: coordinator/decide/progress.ts, coordinator/reports/outputs/terminal.ts',
+    'RunOptions: coordinator/run.ts, worker/compute/teachers/ensemble.ts',
+    'Schedule: shared/recipe/loss-schema.ts, shared/replica/optimizer/schedules.ts',
+    'Source: cli/prepare/sources/rows.ts, worker/tools/install/source.ts',
+    'TapShape: cli/prepare/prepare.ts, cli/prepare/taps.ts, worker/compute/teachers/taps.ts',
+    'Targets: cli/prepare/sources/rows.ts, worker/compute/contract.ts',
+    'Task: coordinator/decide/state.ts, shared/task.ts',
+    'TensorFlow: worker/compute/backends/backend.ts, worker/compute/teachers/teacher.ts',
+  ],
+  files: [
+    'cli.ts',
+    'cli/prepare/prepare.ts',
+    'coordinator/run.ts',
+    'worker/compute/teachers/ensemble.ts',
+    'worker/link/session.ts',
+    'shared/recipe/check.ts',
+    'shared/recipe/schema.ts',
+  ],
+  functions: [
+    'cli.ts program',
+    'cli/prepare/sources/interleave.ts interleave',
+    'coordinator/run.ts constructor',
+    'shared/recipe/check.ts routingProblems',
+    'shared/recipe/loss-schema.ts termsOf',
+  ],
+};
+
 describe('the house', () => {
-  it('has its rooms at the top and few others', () => {
+  it('has its folders at the top and few others', () => {
     const allowed = new Set([
-      'package.json',
-      'package-lock.json',
-      'tsconfig.json',
-      'tsconfig.build.json',
-      'cli.ts',
-      'cli',
-      'coordinator',
-      'worker',
-      'shared',
-      'deploy',
-      'test',
-      'examples',
-      'bench',
-      'README.md',
-      'LICENSE',
-      'SECURITY.md',
-      'docs',
-      'node_modules',
-      'dist',
-      'runs',
-      'vitest.config.ts',
-      'eslint.config.js',
-      'vitest.containers.config.ts',
+      ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'eslint.config.js'],
+      ...['vitest.config.ts', 'vitest.containers.config.ts', 'README.md', 'LICENSE', 'SECURITY.md'],
+      ...['CONTRIBUTING.md', 'CHANGELOG.md', 'cli.ts', 'cli', 'coordinator', 'worker', 'shared', 'deploy', 'test'],
+      ...['examples', 'bench', 'docs', 'node_modules', 'dist', 'runs'],
     ]);
     expect(readdirSync(root).filter((name) => !name.startsWith('.') && !allowed.has(name))).toEqual([]);
   });
 
-  it('lets nobody import the command line', () => {
-    expect(['coordinator', 'worker', 'shared'].flatMap((folder) => edges(folder, 'cli'))).toEqual([]);
+  it('lets nobody but cli.ts import the command line', () => {
+    expect(['coordinator/', 'worker/', 'shared/'].flatMap((folder) => arrows(folder, 'cli'))).toEqual([]);
+    expect(arrows('cli/', 'cli.ts')).toEqual([]);
   });
 
   it('keeps coordinator and worker apart: only the command line knows both', () => {
-    expect([...edges('coordinator', 'worker'), ...edges('worker', 'coordinator')]).toEqual([]);
+    expect([...arrows('coordinator/', 'worker/'), ...arrows('worker/', 'coordinator/')]).toEqual([]);
   });
 
   it('lets shared import from shared alone', () => {
-    expect([...edges('shared', 'coordinator'), ...edges('shared', 'worker')]).toEqual([]);
+    expect([...arrows('shared/', 'coordinator/'), ...arrows('shared/', 'worker/')]).toEqual([]);
   });
 
-  it('keeps the core of the coordinator pure', () => {
-    const impure = /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval|process\.)|from 'node:/;
-    const pure = files.filter((path) =>
-      ['coordinator/decide/', 'shared/replica/reduction/', 'shared/replica/optimizer/'].some((folder) =>
-        path.startsWith(folder),
-      ),
+  it('lets worker/compute know nothing of the rest of the worker', () => {
+    const outside = arrows('worker/compute/', 'worker/').filter((arrow) => !arrow.includes('-> worker/compute/'));
+    expect(outside).toEqual(known.compute);
+  });
+
+  it('keeps files pure that say so, and the core of the coordinator', () => {
+    const impure =
+      /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval|setImmediate|process\.|fetch\()|from 'node:(?!crypto|util|assert|buffer)/;
+    const folders = ['coordinator/decide/', 'shared/replica/reduction/', 'shared/replica/optimizer/'];
+    const pure = files.filter(
+      (path) => folders.some((folder) => path.startsWith(folder)) || /\bpure\b/i.test(headerOf(path)),
     );
-    expect(pure.length).toBeGreaterThan(5);
-    const code = (path: string): string =>
-      readFileSync(join(root, path), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
-    expect(pure.filter((path) => impure.test(code(path)))).toEqual([]);
+    expect(pure.length).toBeGreaterThan(30);
+    expect(pure.filter((path) => impure.test(codeOf(path)))).toEqual([]);
   });
 
-  it('has no import cycles', () => {
-    expect(cycles()).toEqual([]);
+  it('has no circles of imports', () => {
+    expect(circlesOf(graph)).toEqual([]);
+  });
+
+  it('has no two folders that import each other', () => {
+    expect(mutualFolders()).toEqual(known.folders);
   });
 
   it('has no barrel files', () => {
@@ -117,5 +230,17 @@ describe('the house', () => {
       names.filter((name) => name.endsWith('.ts') && !known.has(name)).map((name) => `${path} -> ${name}`),
     );
     expect(missing).toEqual([]);
+  });
+
+  it('exports no name of a type twice', () => {
+    expect(homonyms()).toEqual(known.homonyms);
+  });
+
+  it('has no file over 400 lines', () => {
+    expect(files.filter((path) => textOf(path).split('\n').length - 1 > fileLimit)).toEqual(known.files);
+  });
+
+  it('names its functions over 60 lines', () => {
+    expect(files.flatMap(longFunctions)).toEqual(known.functions);
   });
 });
