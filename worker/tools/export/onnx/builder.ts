@@ -2,7 +2,7 @@
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { NamedTensor } from '../../../../shared/models/safetensors.js';
 import type { LayerJson } from '../../../../shared/models/topology.js';
-import type { Attribute, OnnxConstant, OnnxNode } from './write.js';
+import type { Attribute, OnnxConstant, OnnxNode } from './graph-file.js';
 
 /** Operators whose first outputs need not be there. */
 const mayLeaveOut = new Set(['RNN', 'GRU', 'LSTM']);

@@ -13,7 +13,7 @@ import {
 import { nameOf, OnnxBuilder } from './builder.js';
 import { writeLayer } from './layers.js';
 import { passMask } from './masks.js';
-import { writeOnnx } from './write.js';
+import { writeOnnx } from './graph-file.js';
 
 export interface OnnxStudent {
   readonly topology: Json;

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { readOnnxFacts } from '../../../../../worker/compute/teachers/formats/onnx-file.js';
+import { findOnnxTaps, withOnnxOutputs } from '../../../../../worker/compute/teachers/formats/onnx-taps.js';
+import { writeOnnx, type OnnxGraph } from '../../../../../worker/tools/export/onnx/graph-file.js';
+
+const graph: OnnxGraph = {
+  inputShape: [3],
+  nodes: [
+    { op: 'Gemm', inputs: ['input', 'c0'], outputs: ['t0'], attributes: { transB: -1, alpha: { float: 0.5 } } },
+    { op: 'Elu', inputs: ['t0'], outputs: ['', 'größe'], attributes: { alpha: { float: 1e39 } } },
+    {
+      op: 'RNN',
+      inputs: ['größe', 'c1'],
+      outputs: ['logits'],
+      attributes: { activations: ['Tanh', 'Relu'], direction: 'reverse', perm: [0, -1, 300], more: { floats: [1, 2] } },
+    },
+  ],
+  constants: [
+    { name: 'c0', shape: [3, 100], values: Float32Array.from({ length: 300 }, (_, i) => i) },
+    { name: 'c1', shape: [2], values: BigInt64Array.of(-1n, 2n) },
+  ],
+};
+
+describe('an ONNX file that is written', () => {
+  const file = writeOnnx(graph);
+
+  it('is read back: the floating-point constants, and the values that its nodes make', () => {
+    expect(readOnnxFacts(file)).toEqual({ parameters: 300, externalFiles: [] });
+    expect(findOnnxTaps('t', file, ['t0', 'größe'])).toEqual([
+      { name: 't0', value: 't0' },
+      { name: 'größe', value: 'größe' },
+    ]);
+  });
+
+  it('has the same bytes in every version of this program', () => {
+    expect(createHash('sha256').update(file).digest('hex').slice(0, 16)).toBe('92dcec0e35e17638');
+  });
+
+  it('gets more outputs behind its end, each once', () => {
+    expect(withOnnxOutputs(file, ['logits'])).toBe(file);
+    const more = withOnnxOutputs(file, ['t0', 'logits', 't0']);
+    expect(Buffer.compare(more.subarray(0, file.length), file)).toBe(0);
+    expect(Buffer.from(more.subarray(file.length)).toString('hex')).toBe('3a0662040a027430');
+    expect(withOnnxOutputs(more, ['t0'])).toBe(more);
+  });
+});
