@@ -17,7 +17,7 @@ import { loadPlugins } from './compute/losses/load-plugins.js';
 import { SoftLabels } from './compute/labels/soft-labels.js';
 import { Student } from './compute/student/tfjs/student.js';
 import { Teaching, type Taught, type TeachingOptions } from './labels/teaching.js';
-import type { Begin } from './threads.js';
+import type { Begin } from './threads/messages.js';
 
 export interface ModelsOptions extends Omit<TeachingOptions, 'fetch' | 'alive'> {
   /** Loss plug-ins on this machine. */

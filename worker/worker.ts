@@ -13,7 +13,8 @@ import type { Device } from '../shared/protocol/messages.js';
 import { coordinatorAddress } from './link/address.js';
 import type { ComputeBackend } from './compute/contract.js';
 import { TrainerShell, type LinkPort } from './trainer/shell.js';
-import { Control, type LinkStart, type ToTrainer } from './threads.js';
+import { Control } from './threads/control.js';
+import type { LinkStart, ToTrainer } from './threads/messages.js';
 
 export interface WorkerOptions {
   readonly url: string;

@@ -24,7 +24,7 @@ import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
 import type { MicroBatch, RunCompute } from '../../worker/compute/contract.js';
 import { Link, type Ending } from '../../worker/link/link.js';
-import type { LinkStart, ToTrainer } from '../../worker/threads.js';
+import type { LinkStart, ToTrainer } from '../../worker/threads/messages.js';
 import type { LinkPort } from '../../worker/trainer/shell.js';
 
 export function temporaryFolder(): string {

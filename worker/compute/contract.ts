@@ -8,7 +8,7 @@ import type { LossesAtStep } from '../../shared/recipe/loss-schema.js';
 import type { VectorTask } from '../../shared/task.js';
 import type { Activation } from './losses/activation.js';
 import type { SoftLabels } from './labels/soft-labels.js';
-import type { Begin } from '../threads.js';
+import type { Begin } from '../threads/messages.js';
 
 export interface Targets {
   /** [rows], or of sequences [rows x positions], each a row for the losses; -1: no label. */

@@ -13,7 +13,7 @@ import { Ensemble } from '../compute/teachers/ensemble.js';
 import { FileLabels } from '../compute/labels/file-labels.js';
 import type { Labels } from '../compute/labels/labels.js';
 import { openRunLabels } from './run-labels.js';
-import type { Begin } from '../threads.js';
+import type { Begin } from '../threads/messages.js';
 
 export interface TeachingOptions {
   /** Where label blocks lie on this machine's disk; without it they are kept in memory alone. */

@@ -14,7 +14,8 @@ import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
 import type { ArtifactCache } from './artifact-cache.js';
 import { ReplicaFold } from './replica-fold.js';
-import type { Begin, Control, Probe, ToTrainer } from '../threads.js';
+import type { LinkView } from '../threads/control.js';
+import type { Begin, Probe, ToTrainer } from '../threads/messages.js';
 import { Uploads } from './uploads.js';
 
 /** Slots beyond what one block needs: the trainer computes on while a contribution is being sent. */
@@ -22,7 +23,7 @@ const spareSlots = 1;
 
 export interface PrepareOptions {
   readonly cache: ArtifactCache;
-  readonly control: Control;
+  readonly control: LinkView;
   readonly session: number;
   readonly toTrainer: (message: ToTrainer) => void;
 }

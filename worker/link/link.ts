@@ -14,7 +14,8 @@ import { connect, Unreachable, type Closed, type Connection } from './connection
 import { Fence } from './fence.js';
 import { LinkSession } from './session.js';
 import type { JoinedRun } from './joined-run.js';
-import { Control, type LinkStart, type ToLink, type ToTrainer } from '../threads.js';
+import { Control } from '../threads/control.js';
+import type { LinkStart, ToLink, ToTrainer } from '../threads/messages.js';
 
 export interface LinkOptions extends LinkStart {
   readonly toTrainer: (message: ToTrainer) => void;

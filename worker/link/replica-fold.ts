@@ -8,7 +8,7 @@ import { Assembler } from '../../shared/exchange/chunks.js';
 import type { Down } from '../../shared/protocol/messages.js';
 import { contributionBytes } from '../../shared/replica/reduction/contribution.js';
 import type { Replica } from '../../shared/replica/replica.js';
-import type { Control } from '../threads.js';
+import type { LinkView } from '../threads/control.js';
 
 interface HeldCommit {
   readonly message: Down<'commit'>;
@@ -18,14 +18,14 @@ interface HeldCommit {
 
 export class ReplicaFold {
   readonly replica: Replica;
-  readonly #control: Control;
+  readonly #control: LinkView;
   /** The slot that commits are held in, the replica's last; the link's alone. */
   readonly #slot: number;
   #held: HeldCommit | null = null;
   #stateHash = '';
   #milliseconds = 0;
 
-  constructor(replica: Replica, control: Control, commitSlot: number) {
+  constructor(replica: Replica, control: LinkView, commitSlot: number) {
     this.replica = replica;
     this.#control = control;
     this.#slot = commitSlot;

@@ -21,7 +21,8 @@ import type { Closed, Connection } from './connection.js';
 import type { Fence } from './fence.js';
 import { expectPlugins } from '../compute/losses/load-plugins.js';
 import { fetchRun, JoinedRun, type RunFiles } from './joined-run.js';
-import type { Control, ToLink, ToTrainer } from '../threads.js';
+import type { LinkView } from '../threads/control.js';
+import type { ToLink, ToTrainer } from '../threads/messages.js';
 
 export interface LinkSessionOptions {
   readonly connection: Connection;
@@ -29,7 +30,7 @@ export interface LinkSessionOptions {
   /** SHA-256 of the plug-ins that are installed, by name. */
   readonly plugins: Readonly<Record<string, string>>;
   readonly worker: string;
-  readonly control: Control;
+  readonly control: LinkView;
   readonly cache: ArtifactCache;
   readonly fence: Fence;
   /** What an earlier connection prepared, if anything. */

@@ -3,7 +3,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Link } from './link.js';
-import type { LinkStart, ToLink, ToTrainer } from '../threads.js';
+import type { LinkStart, ToLink, ToTrainer } from '../threads/messages.js';
 
 const port = parentPort;
 if (port === null) throw new Error('link-thread.ts runs in a worker thread');

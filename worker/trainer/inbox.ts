@@ -7,7 +7,8 @@ import type { SlottedContribution } from '../../shared/replica/reduction/block-s
 import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
 import type { StudentCompute } from '../compute/contract.js';
-import type { Begin, Control, Failure, ToLink, ToTrainer } from '../threads.js';
+import type { TrainerView } from '../threads/control.js';
+import type { Begin, Failure, ToLink, ToTrainer } from '../threads/messages.js';
 import { WorkQueue } from './lease-queue.js';
 
 export type ForDesk = Extract<ToTrainer, { type: 'weights' | 'lease' | 'cancel' | 'disconnected' | 'slot' }>;
@@ -15,14 +16,14 @@ export type ForDesk = Extract<ToTrainer, { type: 'weights' | 'lease' | 'cancel' 
 export class Desk {
   readonly queue = new WorkQueue();
   readonly replica: Replica;
-  readonly control: Control;
+  readonly control: TrainerView;
   readonly session: number;
   readonly #post: (message: ToLink) => void;
   readonly #free: number[];
   readonly #slots: number;
   #loaded: { readonly step: number; readonly stateHash: string } | null = null;
 
-  constructor(begin: Begin, control: Control, post: (message: ToLink) => void) {
+  constructor(begin: Begin, control: TrainerView, post: (message: ToLink) => void) {
     const plan = planReplica(begin.spec, begin.recipe.optimizer, begin.recipe.compression);
     this.replica = new Replica(plan, { slots: begin.slots, memory: begin.memory });
     this.control = control;

@@ -13,7 +13,7 @@ import { microBatchCount, microBatchRange } from '../../shared/replica/reduction
 import { layoutReplica, type Replica } from '../../shared/replica/replica.js';
 import type { RunCompute } from '../compute/contract.js';
 import { TeacherFailure } from '../compute/teachers/teacher.js';
-import type { Probe } from '../threads.js';
+import type { Probe } from '../threads/messages.js';
 
 export interface ProbeOptions {
   readonly compute: RunCompute;

@@ -5,7 +5,8 @@ import { WaitEnded, type ComputeBackend } from '../compute/contract.js';
 import { Desk } from './inbox.js';
 import { probe } from './probe.js';
 import { train } from './trainer.js';
-import type { Begin, Control, ToLink, ToTrainer } from '../threads.js';
+import type { TrainerView } from '../threads/control.js';
+import type { Begin, ToLink, ToTrainer } from '../threads/messages.js';
 
 /** The link's thread as seen from here. */
 export interface LinkPort {
@@ -21,7 +22,7 @@ export class TrainerShell {
   /** Rejects when a trainer fails; never resolves. */
   readonly failed: Promise<never>;
   readonly #backend: ComputeBackend;
-  readonly #control: Control;
+  readonly #control: TrainerView;
   readonly #link: LinkPort;
   readonly #fetches = new Map<
     string,
@@ -31,7 +32,7 @@ export class TrainerShell {
   #previous: Promise<void> = Promise.resolve();
   #fail: (error: unknown) => void = () => undefined;
 
-  constructor(backend: ComputeBackend, control: Control, link: LinkPort) {
+  constructor(backend: ComputeBackend, control: TrainerView, link: LinkPort) {
     this.#backend = backend;
     this.#control = control;
     this.#link = link;

@@ -14,7 +14,7 @@ import { evaluateStudent, evaluateTeachers } from './evaluation.js';
 import { MicroBatches } from './micro-batches.js';
 import { PhaseClock } from './phase-clock.js';
 import { TeacherFailure } from '../compute/teachers/teacher.js';
-import type { Failure } from '../threads.js';
+import type { Failure } from '../threads/messages.js';
 
 export interface TrainerOptions {
   readonly desk: Desk;

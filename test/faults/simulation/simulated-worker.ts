@@ -9,7 +9,7 @@ import { gradientBytes, type Compression } from '../../../shared/replica/reducti
 import type { Replica } from '../../../shared/replica/replica.js';
 import type { Block } from '../../../shared/replica/reduction/tree.js';
 import { blockRange } from '../../../shared/replica/reduction/tree.js';
-import { Control } from '../../../worker/threads.js';
+import { Control } from '../../../worker/threads/control.js';
 import { ReplicaFold } from '../../../worker/link/replica-fold.js';
 import { computeBlock, giveReplica, takeReplica } from './arithmetic.js';
 import { Wire, type Clock } from './clock.js';

@@ -8,7 +8,7 @@ import { compressions, type Compression } from '../../../shared/replica/reductio
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { ReplicaFold } from '../../../worker/link/replica-fold.js';
-import { Control } from '../../../worker/threads.js';
+import { Control } from '../../../worker/threads/control.js';
 import { initialWeights, recipeOf, specOf } from '../fakes.js';
 
 const spec = specOf(300);

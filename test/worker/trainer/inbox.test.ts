@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { Desk } from '../../../worker/trainer/inbox.js';
-import { Control } from '../../../worker/threads.js';
+import { Control } from '../../../worker/threads/control.js';
 import { leaseOf, manifest, recipeOf, specOf } from '../fakes.js';
 
 /** The replica is moved by another thread: at another step each time that it is looked at. */

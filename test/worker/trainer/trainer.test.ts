@@ -4,7 +4,8 @@ import { Replica } from '../../../shared/replica/replica.js';
 import { Desk } from '../../../worker/trainer/inbox.js';
 import { TeacherFailure } from '../../../worker/compute/teachers/teacher.js';
 import { train } from '../../../worker/trainer/trainer.js';
-import { Control, type Begin, type ToLink } from '../../../worker/threads.js';
+import { Control } from '../../../worker/threads/control.js';
+import type { Begin, ToLink } from '../../../worker/threads/messages.js';
 import { addRounded, encode, roundings } from '../../shared/replica/reduction/rounding.js';
 import { FakeCompute, initialWeights, leaseOf, manifest, recipeOf, specOf } from '../fakes.js';
 
