@@ -128,7 +128,6 @@ const known = {
     'shared/replica <-> shared/replica/optimizer',
     'shared/replica <-> shared/replica/reduction',
     'worker/compute <-> worker/compute/labels',
-    'worker/compute <-> worker/compute/losses',
     'worker/compute/backends <-> worker/compute/backends/native',
     'worker/compute/backends <-> worker/compute/backends/wasm',
     'worker/compute/teachers <-> worker/compute/teachers/formats',

@@ -11,7 +11,7 @@ import { splitTap, tapPairs } from '../shared/recipe/terms.js';
 import { planReplica } from '../shared/replica/plan.js';
 import type { Backend } from './compute/backends/backend.js';
 import type { ComputeBackend, Goal, MicroBatch, RunCompute } from './compute/contract.js';
-import type { Activation } from './compute/losses/activation.js';
+import type { Activation } from '../shared/losses/math/activation.js';
 import { mixUp } from './compute/mixup.js';
 import { loadPlugins } from './compute/losses/load-plugins.js';
 import { SoftLabels } from './compute/labels/soft-labels.js';

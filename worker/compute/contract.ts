@@ -6,7 +6,7 @@ import type { RandomKey } from '../../shared/random.js';
 import type { PooledMoments } from '../../shared/replica/reduction/moments.js';
 import type { LossesAtStep } from '../../shared/recipe/loss-schema.js';
 import type { VectorTask } from '../../shared/task.js';
-import type { Activation } from './losses/activation.js';
+import type { Activation } from '../../shared/losses/math/activation.js';
 import type { SoftLabels } from './labels/soft-labels.js';
 import type { Begin } from '../threads/messages.js';
 

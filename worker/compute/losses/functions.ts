@@ -5,21 +5,21 @@
 import type { LossesAtStep, LossName, TermName } from '../../../shared/recipe/loss-schema.js';
 import { isTerm, needsOf, pluginOf, type PairTerm } from '../../../shared/recipe/terms.js';
 import type { Targets } from '../contract.js';
-import type { Activation } from './activation.js';
-import { attention } from './attention.js';
-import { crossEntropy } from './cross-entropy.js';
-import { decoupled } from './decoupled.js';
-import { dist } from './dist.js';
-import { features } from './features.js';
-import { cosineDistance, meanSquare, multiLabel } from './outputs.js';
+import type { Activation } from '../../../shared/losses/math/activation.js';
+import { attention } from '../../../shared/losses/attention.js';
+import { crossEntropy } from '../../../shared/losses/cross-entropy.js';
+import { decoupled } from '../../../shared/losses/decoupled.js';
+import { dist } from '../../../shared/losses/dist.js';
+import { features } from '../../../shared/losses/features.js';
+import { cosineDistance, meanSquare, multiLabel } from '../../../shared/losses/outputs.js';
 import { pluginOnLogits, pluginOnPair, type PluginLosses } from './plugin.js';
-import { correlation, probabilistic, relational, similarity } from './relations.js';
-import { response } from './response.js';
-import { selectivity } from './selectivity.js';
-import { logSoftmax } from './softmax.js';
-import type { PairInput, TermInput, TermValues } from './term.js';
-import { binaryCrossEntropy, regression, type TargetVectors } from './targets.js';
-import { virtualTeacher } from './virtual-teacher.js';
+import { correlation, probabilistic, relational, similarity } from '../../../shared/losses/relations.js';
+import { response } from '../../../shared/losses/response.js';
+import { selectivity } from '../../../shared/losses/selectivity.js';
+import { logSoftmax } from '../../../shared/losses/math/softmax.js';
+import type { PairInput, TermInput, TermValues } from '../../../shared/losses/term.js';
+import { binaryCrossEntropy, regression, type TargetVectors } from '../../../shared/losses/targets.js';
+import { virtualTeacher } from '../../../shared/losses/virtual-teacher.js';
 
 /** A pair's activations: the student's after its adapter. By the pair's key. */
 export type PairActivations = ReadonlyMap<string, { readonly student: Activation; readonly teacher: Activation }>;

@@ -9,8 +9,8 @@
  */
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import type { LossesAtStep } from '../../../shared/recipe/loss-schema.js';
-import type { Activation } from './activation.js';
-import type { PairInput, TermInput, TermValues } from './term.js';
+import type { Activation } from '../../../shared/losses/math/activation.js';
+import type { PairInput, TermInput, TermValues } from '../../../shared/losses/term.js';
 
 /** What a plug-in gives: each sample's value, and the gradient of their plain sum, without weight or divisor. */
 export interface PluginResult {

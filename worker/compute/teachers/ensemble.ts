@@ -9,7 +9,7 @@ import { exitCodes, UserError } from '../../../shared/errors.js';
 import { ensembleDigest, isRouted, type EnsembleForm } from '../../../shared/labels/ensemble-digest.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { forwardInFixedRows, pickRows } from './fixed-rows.js';
-import type { Activation } from '../losses/activation.js';
+import type { Activation } from '../../../shared/losses/math/activation.js';
 import { feedShape, toChannelsFirst } from './layout.js';
 import { logitOf, logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
 import { openTeacher } from './open-teacher.js';

@@ -2,7 +2,7 @@
  * One fixed number of rows in every forward of a teacher, whatever number of samples there is. Pure but for the
  * forward.
  */
-import type { Activation } from '../losses/activation.js';
+import type { Activation } from '../../../shared/losses/math/activation.js';
 import type { ForwardResult, Teacher } from './teacher.js';
 
 export interface FixedRows {

@@ -7,7 +7,7 @@ import type * as TensorFlowModule from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { editDistance } from '../../../shared/recipe/nearest.js';
-import type { Activation } from '../losses/activation.js';
+import type { Activation } from '../../../shared/losses/math/activation.js';
 
 /** The tfjs library with its backend chosen and ready. */
 export type TensorFlow = typeof TensorFlowModule;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../../../shared/random.js';
-import { crossEntropy } from '../../../../worker/compute/losses/cross-entropy.js';
-import { response } from '../../../../worker/compute/losses/response.js';
-import { logSoftmaxRow } from '../../../../worker/compute/losses/softmax.js';
+import { crossEntropy } from '../../../../shared/losses/cross-entropy.js';
+import { response } from '../../../../shared/losses/response.js';
+import { logSoftmaxRow } from '../../../../shared/losses/math/softmax.js';
 import { applicableTerms, totalLoss } from '../../../../worker/compute/losses/total.js';
 import { SoftLabels } from '../../../../worker/compute/labels/soft-labels.js';
 import { reference } from '../../runs/reference.js';

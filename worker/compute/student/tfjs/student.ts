@@ -10,7 +10,7 @@ import { applyAdapter } from './adapters.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import type { GradientResult, StepContext, StudentCompute, StudentOutputs, Targets } from '../../contract.js';
 import { seedDropout } from './dropout.js';
-import type { Activation } from '../../losses/activation.js';
+import type { Activation } from '../../../../shared/losses/math/activation.js';
 import { norm } from '../../losses/diagnostics.js';
 import type { PairActivations } from '../../losses/functions.js';
 import type { PluginLosses } from '../../losses/plugin.js';

@@ -6,9 +6,9 @@
  *
  * The class part is one value of the micro-batch, which each of its samples has.
  */
-import { logSoftmaxRow, softmaxGradient } from './softmax.js';
+import { logSoftmaxRow, softmaxGradient } from './math/softmax.js';
 import type { TermInput, TermValues } from './term.js';
-import { pearson } from './vectors.js';
+import { pearson } from './math/vectors.js';
 
 export interface DistOptions {
   readonly beta: number;

@@ -7,9 +7,9 @@
  *   probabilistic  PKT (Passalis and Tefas 2018): mean_i KL(p_i || q_i), rows of (1 + cos) / 2 over their sums
  *   correlation    CC (Peng et al. 2019): mean (exp(-2 g (1 - cos_s)) - exp(-2 g (1 - cos_t)))^2, g = 0.4
  */
-import type { Activation } from './activation.js';
+import type { Activation } from './math/activation.js';
 import type { PairInput, TermValues } from './term.js';
-import { smallestNorm } from './vectors.js';
+import { smallestNorm } from './math/vectors.js';
 
 interface Vectors {
   readonly rows: number;

@@ -5,7 +5,7 @@
  *
  * PyTorch's kl_div(log q, p, 'batchmean') x T^2.
  */
-import { divergenceOf, logSoftmaxRow } from './softmax.js';
+import { divergenceOf, logSoftmaxRow } from './math/softmax.js';
 import type { TermInput, TermValues } from './term.js';
 
 /** @param logP_BC log-probabilities, [rows x classes] */

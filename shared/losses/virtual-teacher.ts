@@ -2,7 +2,7 @@
  * A teacher that was never trained (Tf-KD, Yuan et al. 2020): it gives the label's class the probability a and shares
  * the rest evenly. value = T^2 KL(p || softmax(z / T)), d/dz = T (q - p), for the labelled samples alone.
  */
-import { logSoftmaxRow } from './softmax.js';
+import { logSoftmaxRow } from './math/softmax.js';
 import type { TermInput, TermValues } from './term.js';
 
 export function virtualTeacher(

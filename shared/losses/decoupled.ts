@@ -7,7 +7,7 @@
  *
  * For the labelled samples alone. With beta = 1 - p_y it is the response term; a constant beta is what the paper adds.
  */
-import { divergenceOf, logSoftmaxRow, logSumExpBut } from './softmax.js';
+import { divergenceOf, logSoftmaxRow, logSumExpBut } from './math/softmax.js';
 import type { TermInput, TermValues } from './term.js';
 
 export interface DecoupledOptions {

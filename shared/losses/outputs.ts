@@ -7,7 +7,7 @@
  *                 d/dz_k = T (s(z_k / T) - s(u_k / T))
  */
 import type { TermInput, TermValues } from './term.js';
-import { cosine } from './vectors.js';
+import { cosine } from './math/vectors.js';
 
 export function meanSquare(
   { logits_BC, classes, scale, gradient_BC }: TermInput,

@@ -5,9 +5,9 @@
  *
  *   value = mean_cc' (s_c . s_c')^2 + mean_cc' (t_c . t_c')^2 - 2 mean_cc' (s_c . t_c')^2
  */
-import { mapOf, pooled, smaller, unpool, type FeatureMap } from './maps.js';
+import { mapOf, pooled, smaller, unpool, type FeatureMap } from './math/maps.js';
 import type { PairInput, TermValues } from './term.js';
-import { smallestNorm } from './vectors.js';
+import { smallestNorm } from './math/vectors.js';
 
 export function selectivity({ student, teacher, rows, scale, gradient }: PairInput): TermValues {
   const [map, other] = [mapOf(student), mapOf(teacher)];

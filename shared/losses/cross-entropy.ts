@@ -5,7 +5,7 @@
  *
  * As torch.nn.functional.cross_entropy has it. Szegedy et al. 2016.
  */
-import { logSoftmaxRow } from './softmax.js';
+import { logSoftmaxRow } from './math/softmax.js';
 import type { TermInput, TermValues } from './term.js';
 
 /** @param labels_B -1 for no label */

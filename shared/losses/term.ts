@@ -3,7 +3,7 @@
  * gradient, scaled by the recipe's weight and the divisor of the whole global batch, to the total's.
  */
 
-import type { Activation } from './activation.js';
+import type { Activation } from './math/activation.js';
 
 export interface TermInput {
   /** [rows x classes] */

@@ -5,9 +5,9 @@
  *   l1       mean |s - t|
  *   cosine   1 - cos(s, t) over all elements
  */
-import { mapOf, pooled, smaller, unpool } from './maps.js';
+import { mapOf, pooled, smaller, unpool } from './math/maps.js';
 import type { PairInput, TermValues } from './term.js';
-import { cosine } from './vectors.js';
+import { cosine } from './math/vectors.js';
 
 export type FeatureDistance = 'mse' | 'cosine' | 'l1';
 

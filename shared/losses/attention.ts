@@ -2,10 +2,10 @@
  * Attention transfer (Zagoruyko and Komodakis 2017): a(f) = mean over channels of f^2, at the smaller size of the two;
  * value = mean over places of (a(s) - a(t))^2. With `l2` each a is divided by its own norm first.
  */
-import type { Activation } from './activation.js';
-import { mapOf, pooled, smaller, unpool, type FeatureMap } from './maps.js';
+import type { Activation } from './math/activation.js';
+import { mapOf, pooled, smaller, unpool, type FeatureMap } from './math/maps.js';
 import type { PairInput, TermValues } from './term.js';
-import { smallestNorm } from './vectors.js';
+import { smallestNorm } from './math/vectors.js';
 
 export function attention(
   { student, teacher, rows, scale, gradient }: PairInput,
