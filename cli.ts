@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
 import type { Summary } from './coordinator/reports/summary.js';
 import type { LocalWorkers } from './coordinator/workers/local-workers.js';
-import type { PreparedRun } from './coordinator/prepared-run.js';
+import type { PreparedRun } from './coordinator/plan/prepared-run.js';
 import type { TableRow } from './coordinator/reports/table.js';
 import {
   collect,

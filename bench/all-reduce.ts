@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { coordinate } from '../coordinator/coordinator.js';
-import type { PreparedRun } from '../coordinator/prepared-run.js';
+import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import { contributionBytes } from '../shared/replica/reduction/contribution.js';
 import { compressions, type Compression } from '../shared/replica/reduction/encoding.js';

@@ -28,12 +28,12 @@ import { termMeans, termWarnings } from './reports/metrics.js';
 import type { Reporter } from './reports/outputs/terminal.js';
 import type { Summary } from './reports/summary.js';
 import { checkTeachers } from './reports/teacher-check.js';
-import type { PreparedRun } from './prepared-run.js';
+import type { PreparedRun } from './plan/prepared-run.js';
 import type { RunFolder } from './store/run-folder.js';
 import { Scalings } from './exchange/scaling.js';
 import { SlotPool } from './exchange/buffers.js';
-import { Snapshotter } from './store/snapshots/snapshotter.js';
-import type { Position, Snapshots } from './store/snapshots/snapshots.js';
+import { Snapshotter } from './store/snapshotter.js';
+import type { Position, Snapshots } from './store/snapshots.js';
 import type { UnitPlan } from './plan/units.js';
 
 export interface RunTimes {

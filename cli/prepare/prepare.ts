@@ -21,7 +21,7 @@ import { hasVectors, taskOf, widthText, type Task } from '../../shared/task.js';
 import { hardTerms, needsOf, termsIn } from '../../shared/recipe/terms.js';
 import type { ArtifactSource } from '../../coordinator/server/artifacts.js';
 import { weightsDigest } from '../../coordinator/reports/summary.js';
-import type { PreparedRun } from '../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import { unitsOf } from '../../coordinator/plan/units-of.js';
 
 /** What a model must fit. */

@@ -2,7 +2,7 @@
 import type { Down } from '../../shared/protocol/messages.js';
 import { scalarsAt } from '../../shared/recipe/schedules.js';
 import type { Unit } from '../decide/types.js';
-import type { PreparedRun } from '../prepared-run.js';
+import type { PreparedRun } from '../plan/prepared-run.js';
 import { divisorsOf } from '../plan/units.js';
 
 type Scaling = Pick<Down<'lease'>['lease'], 'divisors' | 'scalars'>;

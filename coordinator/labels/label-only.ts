@@ -6,7 +6,7 @@ import { writeNpz } from '../../shared/labels/write-npz.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { listen } from '../server/server.js';
 import { LabelDesk } from './service.js';
-import type { PreparedRun } from '../prepared-run.js';
+import type { PreparedRun } from '../plan/prepared-run.js';
 
 export interface LabelOnlyOptions {
   readonly listen: { readonly host: string; readonly port: number };

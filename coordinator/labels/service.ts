@@ -20,7 +20,7 @@ import { errorBound, widthOf } from '../../shared/labels/precision.js';
 import { workerHeader, type LabelLease } from '../../shared/labels/lease.js';
 import { answer } from '../server/artifacts.js';
 import { labelRun, leaseRequestSchema, LabelWork } from './work.js';
-import type { PreparedRun } from '../prepared-run.js';
+import type { PreparedRun } from '../plan/prepared-run.js';
 
 export interface LabelDeskOptions {
   readonly run: PreparedRun;

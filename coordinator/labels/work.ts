@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { LabelShelf } from '../../shared/labels/shelf.js';
 import type { LabelLease, LabelRun } from '../../shared/labels/lease.js';
 import { LabelPlan } from './plan.js';
-import type { PreparedRun } from '../prepared-run.js';
+import type { PreparedRun } from '../plan/prepared-run.js';
 
 const patience = { firstMs: 120_000, leastMs: 10_000 };
 export const leaseRequestSchema = z.object({ worker: z.string().min(1).max(64) }).strict();

@@ -1,5 +1,5 @@
 /** The plan of a prepared run. */
-import type { PreparedRun } from '../prepared-run.js';
+import type { PreparedRun } from './prepared-run.js';
 import { planUnits, type UnitPlan } from './units.js';
 
 /** A recipe that does not cut its batches has the whole batch for a micro-batch. */

@@ -4,7 +4,7 @@
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { EvaluationLine } from '../store/journal.js';
-import type { PreparedRun } from '../prepared-run.js';
+import type { PreparedRun } from '../plan/prepared-run.js';
 import type { Reporter } from './outputs/terminal.js';
 import { figuresOf, mainFigure, percent, type MainFigure } from '../../shared/figures/figures.js';
 

@@ -10,7 +10,12 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
 import { limits, subprotocol } from '../../shared/protocol/messages.js';
 import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
-import type { LabelDesk } from '../labels/service.js';
+
+/** Something that answers HTTP requests of its own path. */
+export interface RequestHandler {
+  /** Resolves to false when the request is not for it; it has answered nothing then. */
+  serve(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
+}
 
 export interface AdmissionOptions {
   readonly host: string;
@@ -18,8 +23,8 @@ export interface AdmissionOptions {
   /** Null: no token is needed. */
   readonly token: string | null;
   readonly find: FindArtifact;
-  /** Answers what lies under /labels/; absent where the run keeps no labels. */
-  readonly labels?: LabelDesk | undefined;
+  /** Answers requests under /labels/; absent where the run keeps no labels. */
+  readonly labels?: RequestHandler | undefined;
   readonly isReady: () => boolean;
   readonly onWorker: (socket: WebSocket, peer: Peer) => void;
   /** An error while a request was served that is not the peer's. */

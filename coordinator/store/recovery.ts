@@ -10,8 +10,8 @@ import { exitCodes, UserError } from '../../shared/errors.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import { afterRewinds, Journal, type JournalLine } from './journal.js';
 import type { CommitLog, CommitRecord } from './log.js';
-import type { Snapshot, Snapshots } from './snapshots/snapshots.js';
-import { sourceOf } from './snapshots/state-copy.js';
+import type { Snapshot, Snapshots } from './snapshots.js';
+import { sourceOf } from './state-copy.js';
 
 export interface Recovered {
   readonly journal: Journal;

@@ -3,7 +3,7 @@
  * folder.
  */
 import { stringify } from 'yaml';
-import type { PreparedRun } from '../prepared-run.js';
+import type { PreparedRun } from '../plan/prepared-run.js';
 
 /** The part of a run by which its folder is found again. */
 export interface RunIdentity {

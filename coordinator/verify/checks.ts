@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CommitLine, JournalLine } from '../store/journal.js';
 import type { CommitRecord } from '../store/log.js';
-import type { SnapshotHeader } from '../store/snapshots/snapshots.js';
+import type { SnapshotHeader } from '../store/snapshots.js';
 
 export interface Check {
   readonly name: string;

@@ -18,7 +18,7 @@ import { afterRewinds, readJournal, type JournalLine } from '../store/journal.js
 import { readLog } from '../store/log.js';
 import { evaluationOf } from '../reports/metrics.js';
 import { summarySchema, weightsDigest, type Summary } from '../reports/summary.js';
-import { Snapshots } from '../store/snapshots/snapshots.js';
+import { Snapshots } from '../store/snapshots.js';
 import { parseStored } from '../store/durable-files.js';
 import { batchOf } from '../plan/units-of.js';
 import { planUnits, type UnitPlan } from '../plan/units.js';

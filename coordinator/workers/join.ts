@@ -5,8 +5,8 @@
 import type { Down, Up } from '../../shared/protocol/messages.js';
 import type { RunEnvelope } from '../exchange/broadcast.js';
 import type { CommitLog } from '../store/log.js';
-import type { PreparedRun } from '../prepared-run.js';
-import type { Snapshot, Snapshots } from '../store/snapshots/snapshots.js';
+import type { PreparedRun } from '../plan/prepared-run.js';
+import type { Snapshot, Snapshots } from '../store/snapshots.js';
 
 export type Start =
   /** Feed from `step`; with a snapshot unless the worker holds that state already. */

@@ -18,9 +18,9 @@ import { Member, type MemberHost } from './worker-connection.js';
 import type { Numerics, Probes } from './numerics.js';
 import type { Reporter } from '../reports/outputs/terminal.js';
 import { Roster } from './participants.js';
-import type { PreparedRun } from '../prepared-run.js';
+import type { PreparedRun } from '../plan/prepared-run.js';
 import type { RunFolder } from '../store/run-folder.js';
-import type { Snapshots } from '../store/snapshots/snapshots.js';
+import type { Snapshots } from '../store/snapshots.js';
 import { hashAt, startOf, welcomeOf } from './join.js';
 
 type Unstamped<E> = E extends unknown ? Omit<E, 'nowMs'> : never;

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/store/journal.js';
 import { LabelDesk } from '../../coordinator/labels/service.js';
-import type { PreparedRun } from '../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import { weightsDigest, type Summary } from '../../coordinator/reports/summary.js';
 import { unitsOf } from '../../coordinator/plan/units-of.js';
 import { commitScalars } from '../../shared/replica/optimizer/scalars.js';

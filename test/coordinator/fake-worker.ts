@@ -19,7 +19,7 @@ import { BlockSum } from '../../shared/replica/reduction/block-sum.js';
 import { blockRange, microBatchRange } from '../../shared/replica/reduction/tree.js';
 import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
-import type { PreparedRun } from '../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 
 export interface FakeOptions {
   readonly run: PreparedRun;

@@ -1,6 +1,6 @@
 /** A run with a student of a few weights, made by hand: for tests in which nothing real is computed. */
 import { createHash } from 'node:crypto';
-import type { PreparedRun } from '../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import { recipeSchema } from '../../shared/recipe/schema.js';
 import { sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
 

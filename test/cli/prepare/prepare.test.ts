@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { baselineRecipe, digestOf, prepareRun, type PrepareTools } from '../../../cli/prepare/prepare.js';
-import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { recipeSchema, type Recipe } from '../../../shared/recipe/schema.js';
 import { tinyRun } from '../../coordinator/tiny-run.js';
 

@@ -5,7 +5,7 @@
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { CommitRecord } from '../../../coordinator/store/log.js';
 import { applyCommit } from '../../../coordinator/store/recovery.js';
-import type { Position, Snapshot, StateSource } from '../../../coordinator/store/snapshots/snapshots.js';
+import type { Position, Snapshot, StateSource } from '../../../coordinator/store/snapshots.js';
 import type { Replica } from '../../../shared/replica/replica.js';
 import type { Clock } from './clock.js';
 import type { RandomStream } from './random-stream.js';

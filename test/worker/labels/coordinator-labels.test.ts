@@ -6,7 +6,7 @@ import { LabelDesk } from '../../../coordinator/labels/service.js';
 import { contentDigest } from '../../../shared/labels/content-digest.js';
 import { encodeRows } from '../../../shared/labels/rows-message.js';
 import { openShelf, type LabelShelf } from '../../../shared/labels/shelf.js';
-import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { recipeSchema } from '../../../shared/recipe/schema.js';
 import { CoordinatorLabels } from '../../../worker/labels/coordinator-labels.js';
 import { specOf } from '../fakes.js';

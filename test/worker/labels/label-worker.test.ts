@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { makeLabels } from '../../../coordinator/labels/label-only.js';
-import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import type { LabelHome } from '../../../shared/labels/home.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { runLabelWorker } from '../../../worker/labels/label-worker.js';

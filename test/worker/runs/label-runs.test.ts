@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import type { LabelHome } from '../../../shared/labels/home.js';
 import { Ensemble } from '../../../worker/compute/teachers/ensemble.js';
 import { temporaryFolder } from '../fakes.js';

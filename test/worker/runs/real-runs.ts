@@ -10,7 +10,7 @@ import { coordinate } from '../../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { Summary } from '../../../coordinator/reports/summary.js';
 import { prepareRun } from '../../../cli/prepare/prepare.js';
-import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { epochOrder } from '../../../shared/data/sampler.js';
 import { writeShards } from '../../../cli/prepare/shards.js';
 import type { LabelHome } from '../../../shared/labels/home.js';

@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { baselineRecipe } from '../../../cli/prepare/prepare.js';
 import { figuresOf } from '../../../shared/figures/figures.js';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
-import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { randomStream } from '../../../shared/random.js';
 import { recipeSchema } from '../../../shared/recipe/schema.js';
 import { installedPlugins } from '../../../shared/recipe/plugins.js';

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
 import { LabelDesk } from '../../../coordinator/labels/service.js';
-import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import type { LabelHome } from '../../../shared/labels/home.js';
 import { ensembleDigest, ensembleFormOf } from '../../../shared/labels/ensemble-digest.js';
 import { Ensemble } from '../../../worker/compute/teachers/ensemble.js';

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { coordinate } from '../../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { Summary } from '../../../coordinator/reports/summary.js';
-import type { PreparedRun } from '../../../coordinator/prepared-run.js';
+import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { connect, type Connection } from '../../../worker/link/connection.js';
 import { runWorker } from '../../../worker/worker.js';
 import { tinyRun } from '../../coordinator/tiny-run.js';

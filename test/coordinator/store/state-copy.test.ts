@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { StateCopy as Built } from '../../../../coordinator/store/snapshots/state-copy.js';
-import { payloadOf, sha256Of, temporaryFolder } from '../../helpers.js';
+import type { StateCopy as Built } from '../../../coordinator/store/state-copy.js';
+import { payloadOf, sha256Of, temporaryFolder } from '../helpers.js';
 
-const built = new URL('../../../../dist/coordinator/store/snapshots/state-copy.js', import.meta.url).href;
+const built = new URL('../../../dist/coordinator/store/state-copy.js', import.meta.url).href;
 const { StateCopy } = (await import(built)) as { StateCopy: typeof Built };
 
 describe('a copy of the state', () => {

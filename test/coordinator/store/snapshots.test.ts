@@ -1,9 +1,9 @@
 import { readdir, readFile, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Snapshots, type Position } from '../../../../coordinator/store/snapshots/snapshots.js';
-import { sourceOf } from '../../../../coordinator/store/snapshots/state-copy.js';
-import { hashOf, payloadOf, sha256Of, temporaryFolder } from '../../helpers.js';
+import { Snapshots, type Position } from '../../../coordinator/store/snapshots.js';
+import { sourceOf } from '../../../coordinator/store/state-copy.js';
+import { hashOf, payloadOf, sha256Of, temporaryFolder } from '../helpers.js';
 
 const position = (step: number): Position => ({
   step,

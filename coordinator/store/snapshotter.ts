@@ -3,9 +3,9 @@
  * in the background, and the log before the oldest snapshot that is kept is deleted afterwards. One at a time. Costs
  * the state's bytes of memory, and training the time to copy them and to see by the fast hash that they are sound.
  */
-import type { Replica } from '../../../shared/replica/replica.js';
-import type { CommitLog } from '../log.js';
-import { expectOwnState } from '../self-check.js';
+import type { Replica } from '../../shared/replica/replica.js';
+import type { CommitLog } from './log.js';
+import { expectOwnState } from './self-check.js';
 import { StateCopy } from './state-copy.js';
 import type { Position, Snapshots } from './snapshots.js';
 

@@ -9,9 +9,9 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { codeOf } from '../../../shared/errors.js';
-import { faultPoint } from '../../../shared/fault-points.js';
-import { putInPlace, storing, writeDurably } from '../durable-files.js';
+import { codeOf } from '../../shared/errors.js';
+import { faultPoint } from '../../shared/fault-points.js';
+import { putInPlace, storing, writeDurably } from './durable-files.js';
 
 const count = z.number().int().nonnegative();
 const headerSchema = z.object({

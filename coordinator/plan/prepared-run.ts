@@ -1,10 +1,10 @@
 /** A run as `prepare` hands it to `coordinate`: everything that has been read from the user's files. */
-import type { Manifest } from '../shared/data/manifest.js';
-import type { StudentSpec } from '../shared/models/student-spec.js';
-import type { Artifact, TeacherSpec } from '../shared/protocol/messages.js';
-import type { PluginDigest } from '../shared/recipe/plugins.js';
-import type { Recipe } from '../shared/recipe/schema.js';
-import type { ArtifactSource } from './server/artifacts.js';
+import type { Manifest } from '../../shared/data/manifest.js';
+import type { StudentSpec } from '../../shared/models/student-spec.js';
+import type { Artifact, TeacherSpec } from '../../shared/protocol/messages.js';
+import type { PluginDigest } from '../../shared/recipe/plugins.js';
+import type { Recipe } from '../../shared/recipe/schema.js';
+import type { ArtifactSource } from '../server/artifacts.js';
 
 export interface PreparedRun {
   readonly recipe: Recipe;

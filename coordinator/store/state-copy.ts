@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { StateSource } from './snapshots.js';
 import type { Written } from './state-thread.js';
-import { writeAside } from '../durable-files.js';
+import { writeAside } from './durable-files.js';
 
 /** Below, a state is hashed in less time than it takes to wake a thread and to hear from it: some 2 ms. */
 const largeBytes = 4 * 1024 * 1024;

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import { codeOf } from '../../../shared/errors.js';
+import { codeOf } from '../../shared/errors.js';
 
 export type Written =
   { readonly sha256: string } | { readonly sha256: null; readonly code: string | undefined; readonly message: string };

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Position, StateSource } from '../../../../coordinator/store/snapshots/snapshots.js';
-import { Snapshotter, type SnapshotterOptions } from '../../../../coordinator/store/snapshots/snapshotter.js';
-import { planReplica } from '../../../../shared/replica/plan.js';
-import { Replica } from '../../../../shared/replica/replica.js';
-import { tinyRun } from '../../tiny-run.js';
+import type { Position, StateSource } from '../../../coordinator/store/snapshots.js';
+import { Snapshotter, type SnapshotterOptions } from '../../../coordinator/store/snapshotter.js';
+import { planReplica } from '../../../shared/replica/plan.js';
+import { Replica } from '../../../shared/replica/replica.js';
+import { tinyRun } from '../tiny-run.js';
 
 const run = tinyRun();
 const replica = new Replica(planReplica(run.student, run.recipe.optimizer), { slots: 1 });
