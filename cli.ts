@@ -107,7 +107,7 @@ async function prepare(
       throw new UserError(`numerics.backend: wasm given; teacher ${teacher} is a SavedModel, so auto or native wanted`);
     return (
       await (
-        await import('./worker/compute/backends/choose.js')
+        await import('./worker/compute/open/backend-choice.js')
       ).openBackend('native', { threads: recipe.numerics.threads, gpuDemanded: false })
     ).tf;
   };
@@ -425,9 +425,10 @@ interface WorkerFlags {
 }
 
 async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
-  const { openBackend } = await import('./worker/compute/backends/choose.js');
-  const { computeBackend } = await import('./worker/run-models.js');
+  const { openBackend } = await import('./worker/compute/open/backend-choice.js');
+  const { computeBackend } = await import('./worker/compute/open/run-models.js');
   const { runWorker } = await import('./worker/worker.js');
+  const { openCoordinatorLabels } = await import('./worker/labels/coordinator-labels.js');
   const { coordinatorAddress } = await import('./worker/link/address.js');
   const { visibleGpus } = await import('./worker/compute/backends/gpus.js');
   const { workerPerGpu } = await import('./worker/worker-per-gpu.js');
@@ -464,7 +465,7 @@ async function workerVerb(url: string, flags: WorkerFlags): Promise<number> {
       warn: say,
       plugins: await plugins(flags),
       labels: labelHome(cacheFolder()),
-      labelPeers: { address: coordinatorAddress(url).labels, token },
+      sharedLabels: openCoordinatorLabels({ address: coordinatorAddress(url).labels, token }),
     }),
   });
 }

@@ -15,7 +15,7 @@ import { totalVariation } from '../shared/labels/precision.js';
 import { randomStream, shuffle } from '../shared/random.js';
 import { recipeSchema } from '../shared/recipe/schema.js';
 import { cacheFolder } from '../shared/cache-folder.js';
-import { openRunLabels } from '../worker/labels/run-labels.js';
+import { openRunLabels } from '../worker/compute/open/run-labels.js';
 
 const [backend = 'auto', samples = '20000', epochs = '2'] = process.argv.slice(2);
 const round = (value: number): number => Number(value.toPrecision(3));

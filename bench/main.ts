@@ -27,7 +27,7 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 async function throughput(): Promise<void> {
-  const { openBackend } = await import('../worker/compute/backends/choose.js');
+  const { openBackend } = await import('../worker/compute/open/backend-choice.js');
   const backends: string[] = [];
   for (const name of values.backend.split(',')) {
     if (name !== 'native' && name !== 'wasm') throw new Error(`--backend ${name}: wasm or native was wanted`);

@@ -7,7 +7,7 @@ import { UserError } from '../../shared/errors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { hasVectors, taskOf, type Task } from '../../shared/task.js';
 import { wilsonInterval, type Interval } from '../../shared/figures/statistics.js';
-import { openBackend } from '../../worker/compute/backends/choose.js';
+import { openBackend } from '../../worker/compute/open/backend-choice.js';
 import { openWasm } from '../../worker/compute/backends/wasm/wasm.js';
 import { agreement, classifierReport, type ClassifierReport } from '../../shared/figures/classification.js';
 import { sequenceReport, sequenceText, type SequenceReport } from './evaluate-sequences.js';
@@ -17,7 +17,7 @@ import { logitOf } from '../../worker/compute/teachers/mixture.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
 import { compareOnSamples, type PairedComparison } from '../../shared/figures/significance.js';
 import { inspectTeacher } from '../prepare/teacher.js';
-import type { OpenTensorFlow } from '../../worker/compute/teachers/teacher.js';
+import type { OpenTensorFlow } from '../../worker/compute/teachers/formats/teacher.js';
 
 export interface EvaluateOptions {
   /** Run folder, model.json, GraphModel or ONNX file. */

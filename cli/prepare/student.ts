@@ -15,8 +15,8 @@ import type { Recipe } from '../../shared/recipe/schema.js';
 import { widthText, type Task } from '../../shared/task.js';
 import type { TensorFlow } from '../../worker/compute/backends/backend.js';
 import { builtinStudent } from '../../worker/compute/student/builtin-students.js';
-import { registerOrthogonal } from '../../worker/compute/student/orthogonal.js';
-import { logitsTopology, seededTopology, zeroedTopology } from '../../worker/compute/student/topology.js';
+import { registerOrthogonal } from '../../worker/compute/student/tfjs/orthogonal.js';
+import { logitsTopology, seededTopology, zeroedTopology } from '../../worker/compute/student/tfjs/topology.js';
 import { buildStudentModel, type StudentModel } from '../../worker/compute/student/tfjs/model.js';
 
 export interface ExpectedStudent {

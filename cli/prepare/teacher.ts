@@ -16,13 +16,18 @@ import { canarySample } from '../../worker/compute/teachers/canary.js';
 import { classOrder } from '../../worker/compute/teachers/class-order.js';
 import { objectionTo } from '../../worker/compute/teachers/ensemble.js';
 import { forwardInFixedRows } from '../../worker/compute/teachers/fixed-rows.js';
-import { feedShape, type Layout } from '../../worker/compute/teachers/layout.js';
+import { feedShape, type Layout } from '../../worker/compute/teachers/formats/layout.js';
 import { readOnnxFacts } from '../../worker/compute/teachers/formats/onnx-file.js';
-import { openTeacher } from '../../worker/compute/teachers/open-teacher.js';
+import { openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
 import { rescaleOf } from '../../worker/compute/teachers/preprocess.js';
 import { savedModelFile, savedModelPaths } from '../../worker/compute/teachers/formats/saved-model-files.js';
-import { tapShapes, type TapShape } from '../../worker/compute/teachers/taps.js';
-import { badModel, type OpenTensorFlow, type Teacher, type WantedTaps } from '../../worker/compute/teachers/teacher.js';
+import { tapShapes, type TapShape } from '../../worker/compute/teachers/formats/taps.js';
+import {
+  badModel,
+  type OpenTensorFlow,
+  type Teacher,
+  type WantedTaps,
+} from '../../worker/compute/teachers/formats/teacher.js';
 import { parseModelJson, tfjsFormat, weightFiles } from '../../worker/compute/teachers/formats/tfjs-files.js';
 
 export interface ExpectedTeacher {

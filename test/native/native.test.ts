@@ -5,8 +5,8 @@
 import type { Tensor, Tensor4D, Variable } from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend, TensorFlow } from '../../worker/compute/backends/backend.js';
-import { openBackend } from '../../worker/compute/backends/choose.js';
-import { tryBackend } from '../../worker/compute/backends/trial.js';
+import { openBackend } from '../../worker/compute/open/backend-choice.js';
+import { tryBackend } from '../../worker/compute/open/backend-trial.js';
 import { cacheFolder } from '../../shared/cache-folder.js';
 
 let backend: Backend;

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
 import type { Backend } from '../../worker/compute/backends/backend.js';
-import { openBackend } from '../../worker/compute/backends/choose.js';
+import { openBackend } from '../../worker/compute/open/backend-choice.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
 import { inspectTeacher, type ExpectedTeacher, type InspectedTeacher } from '../../cli/prepare/teacher.js';
-import { openTeacher } from '../../worker/compute/teachers/open-teacher.js';
+import { openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
 import { temporaryFolder } from '../worker/compute/teachers/fixtures.js';
 
 const data = fileURLToPath(new URL('../reference/data/saved-model/', import.meta.url));

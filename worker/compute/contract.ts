@@ -1,14 +1,36 @@
 /**
- * What the trainer needs of a run's models and data. open-compute.ts makes it from the real ones; what these interfaces
- * leave out, the trainer does not know.
+ * What worker/compute gives to the rest of the worker: a run's samples with their labels, and its student's gradients.
+ * open/run-models.ts makes it of real models and data; what these interfaces leave out, the trainer does not know. They
+ * import nothing of the rest of the worker, and of worker/compute nothing at all.
  */
+import { exitCodes, UserError } from '../../shared/errors.js';
+import type { Manifest } from '../../shared/data/manifest.js';
+import type { StudentSpec } from '../../shared/models/student-spec.js';
+import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { RandomKey } from '../../shared/random.js';
 import type { PooledMoments } from '../../shared/replica/reduction/moments.js';
 import type { LossesAtStep } from '../../shared/recipe/loss-schema.js';
 import type { VectorTask } from '../../shared/task.js';
 import type { Activation } from '../../shared/losses/math/activation.js';
-import type { SoftLabels } from './labels/soft-labels.js';
-import type { Begin } from '../threads/messages.js';
+import type { Recipe } from '../../shared/recipe/schema.js';
+
+/** What one run computes. All files lie on this machine's disk already, but for the data shards. */
+export interface RunDefinition {
+  readonly recipe: Recipe;
+  readonly spec: StudentSpec;
+  readonly teachers: readonly TeacherSpec[];
+  readonly manifest: Manifest;
+  /** Paths of the teachers' files by SHA-256. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** What the ensemble says of a micro-batch, [rows x classes] each. */
+export interface SoftTargets {
+  /** Log-probabilities of its mixture at a temperature. @throws Error when the labels for it were not asked for */
+  at(temperature: number): Float32Array;
+  /** The weighted mean of the teachers' raw logits. @throws Error when the labels for it were not asked for */
+  logits(): Float32Array;
+}
 
 export interface Targets {
   /** [rows], or of sequences [rows x positions], each a row for the losses; -1: no label. */
@@ -26,9 +48,9 @@ export interface Targets {
    * Where each row is mixed with another (mixup.ts): that one's labels, [rows], and the share of the row's own sample.
    */
   readonly mixed?: { readonly labels: Int32Array; readonly weights?: Float32Array | undefined; readonly share: number };
-  /** What the ensemble says of them; null where no loss asks for it. */
-  readonly soft: SoftLabels | null;
-  /** Teachers' inner values that the losses compare with, by `TEACHER/TAP`; absent where none does. */
+  /** What the ensemble says of the rows; null where no loss asks for it. */
+  readonly soft: SoftTargets | null;
+  /** Teachers' inner values that the losses compare with, by `TEACHER/TAP`; absent where no loss compares any. */
   readonly activations?: ReadonlyMap<string, Activation>;
 }
 
@@ -111,6 +133,18 @@ export interface RunCompute {
   dispose(): void | Promise<void>;
 }
 
+/** A teacher could not label these samples; another machine's copy of it may. */
+export class TeacherFailure extends UserError {
+  /** @param reason what went wrong, without the teacher's name */
+  constructor(
+    readonly teacher: string,
+    readonly reason: string,
+    cause?: unknown,
+  ) {
+    super(`teacher ${teacher}: ${reason}`, exitCodes.data, cause);
+  }
+}
+
 /** What was waited for is wanted no more: the run's trainer ends. */
 export class WaitEnded extends Error {}
 
@@ -130,5 +164,5 @@ export interface ComputeBackend {
    * @param alive a sign of life while it waits for something else than its device; false: nobody wants the result any
    * more
    */
-  open(begin: Begin, fetch: FetchArtifact, alive: () => boolean): Promise<RunCompute>;
+  open(run: RunDefinition, fetch: FetchArtifact, alive: () => boolean): Promise<RunCompute>;
 }

@@ -11,7 +11,7 @@ import { encodeRows, rowsPerMessage } from '../../shared/labels/rows-message.js'
 import type { LabelSet } from '../../shared/labels/sets.js';
 import type { LabelShelf } from '../../shared/labels/shelf.js';
 import { WaitEnded } from '../compute/contract.js';
-import type { LabelPeers } from '../compute/labels/labels.js';
+import type { OpenSharedLabels, SharedLabels } from '../compute/labels/shared-labels.js';
 
 export interface CoordinatorLabelsOptions {
   /** `http://HOST:PORT/labels/` */
@@ -44,7 +44,22 @@ const closeMs = 2000;
 const waitMs = 100;
 const patientTries = 50;
 
-export class CoordinatorLabels implements LabelPeers {
+/** Where a worker asks for labels that others made: the coordinator's `http://HOST:PORT/labels/`. */
+export type LabelsAddress = Pick<CoordinatorLabelsOptions, 'address' | 'token' | 'worker'>;
+
+/**
+ * The coordinator's labels as a run takes them: opened, it tells the coordinator what this machine's disk has and the
+ * coordinator lacks. A worker that the coordinator leases blocks to makes what is missing, so it never waits for others.
+ */
+export function openCoordinatorLabels(at: LabelsAddress): OpenSharedLabels {
+  return (options) => {
+    const labels = new CoordinatorLabels({ ...options, ...at, wait: at.worker === undefined && options.wait });
+    labels.greet();
+    return labels;
+  };
+}
+
+export class CoordinatorLabels implements SharedLabels {
   readonly #options: CoordinatorLabelsOptions & { readonly askMs: number; readonly gatherMs: number };
   readonly #known: (Known | null)[];
   /** By set: sample ids whose rows are to be sent. */

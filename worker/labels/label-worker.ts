@@ -17,11 +17,12 @@ import { labelKinds } from '../../shared/labels/sets.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { coordinatorAddress } from '../link/address.js';
 import { ArtifactCache } from '../link/artifact-cache.js';
-import { checkBackend } from '../compute/backends/suits.js';
+import { checkBackend } from '../compute/open/backend-check.js';
 import { Ensemble } from '../compute/teachers/ensemble.js';
 import type { Labels } from '../compute/labels/labels.js';
-import { openRunLabels } from './run-labels.js';
-import type { OpenTensorFlow } from '../compute/teachers/teacher.js';
+import { openCoordinatorLabels } from './coordinator-labels.js';
+import { openRunLabels } from '../compute/open/run-labels.js';
+import type { OpenTensorFlow } from '../compute/teachers/formats/teacher.js';
 
 export interface LabelWorkerOptions {
   readonly url: string;
@@ -133,7 +134,7 @@ async function openWork(run: LabelRun, options: LabelWorkerOptions, worker: stri
     ensemble: async () => ensemble,
     home,
     warn: log,
-    peers: { address: address.labels, token, worker },
+    sharedLabels: openCoordinatorLabels({ address: address.labels, token, worker }),
   });
   if (labels === null)
     throw new UserError('no loss of this run wants soft labels: there is nothing to label', exitCodes.refused);

@@ -19,22 +19,14 @@
  *     end              ->                 the worker's last message
  */
 import type { ExitCode } from '../../shared/errors.js';
-import type { Device, Lease, TeacherSpec } from '../../shared/protocol/messages.js';
-import type { StudentSpec } from '../../shared/models/student-spec.js';
-import type { Manifest } from '../../shared/data/manifest.js';
-import type { Recipe } from '../../shared/recipe/schema.js';
+import type { Device, Lease } from '../../shared/protocol/messages.js';
+import type { RunDefinition } from '../compute/contract.js';
 
-/** One run as the trainer needs it. All files lie on this machine's disk already, but for the data shards. */
-export interface Begin {
+/** One run as the trainer needs it. */
+export interface Begin extends RunDefinition {
   readonly type: 'begin';
   /** Number of the run among those of this worker. Messages with an older number are dropped. */
   readonly session: number;
-  readonly recipe: Recipe;
-  readonly spec: StudentSpec;
-  readonly teachers: readonly TeacherSpec[];
-  readonly manifest: Manifest;
-  /** Paths of the teachers' files by SHA-256. */
-  readonly files: ReadonlyMap<string, string>;
   /** Path of the state at step 0, for the numerics probe. */
   readonly initialPath: string;
   readonly memory: WebAssembly.Memory;

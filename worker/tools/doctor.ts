@@ -13,7 +13,7 @@ import { listGpus, visibleGpus, type Gpu } from '../compute/backends/gpus.js';
 import { findCompiler } from './install/addon.js';
 import { flavours, type Flavour } from '../compute/backends/native/pins.js';
 import { findInstalled } from '../compute/backends/native/folder.js';
-import { tryBackend, type Trial, type Tried } from '../compute/backends/trial.js';
+import { tryBackend, type Trial, type Tried } from '../compute/open/backend-trial.js';
 import { cacheFolder } from '../../shared/cache-folder.js';
 
 export interface Check {

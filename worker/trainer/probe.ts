@@ -11,8 +11,7 @@ import { termsIn } from '../../shared/recipe/terms.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { microBatchCount, microBatchRange } from '../../shared/replica/reduction/tree.js';
 import { layoutReplica, type Replica } from '../../shared/replica/replica.js';
-import type { RunCompute } from '../compute/contract.js';
-import { TeacherFailure } from '../compute/teachers/teacher.js';
+import { TeacherFailure, type RunCompute } from '../compute/contract.js';
 import type { Probe } from '../threads/messages.js';
 
 export interface ProbeOptions {

@@ -1,6 +1,6 @@
 /** The main thread's half of the link: its messages become a desk, models and a trainer for each run that it begins. */
 import { UserError } from '../../shared/errors.js';
-import { checkBackend } from '../compute/backends/suits.js';
+import { checkBackend } from '../compute/open/backend-check.js';
 import { WaitEnded, type ComputeBackend } from '../compute/contract.js';
 import { Desk } from './inbox.js';
 import { probe } from './probe.js';

@@ -8,12 +8,11 @@ import { BlockSum } from '../../shared/replica/reduction/block-sum.js';
 import { blockRange } from '../../shared/replica/reduction/tree.js';
 import { lossesAt } from '../../shared/recipe/schedules.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
-import type { GradientResult, RunCompute } from '../compute/contract.js';
+import { TeacherFailure, type GradientResult, type RunCompute } from '../compute/contract.js';
 import type { Desk } from './inbox.js';
 import { evaluateStudent, evaluateTeachers } from './evaluation.js';
 import { MicroBatches } from './micro-batches.js';
 import { PhaseClock } from './phase-clock.js';
-import { TeacherFailure } from '../compute/teachers/teacher.js';
 import type { Failure } from '../threads/messages.js';
 
 export interface TrainerOptions {

@@ -13,7 +13,7 @@ import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { exportStudent } from '../../../worker/tools/export/export-student.js';
 import { evaluateClassifier, logitsOf } from '../../worker/evaluate-student.js';
 import { inspectStudent, type InspectedStudent, type ExpectedStudent } from '../../../cli/prepare/student.js';
-import { orthogonal } from '../../../worker/compute/student/orthogonal.js';
+import { orthogonal } from '../../../worker/compute/student/tfjs/orthogonal.js';
 import { Student } from '../../../worker/compute/student/tfjs/student.js';
 
 let tf: TensorFlow;

@@ -22,7 +22,8 @@ import type { VectorTask } from '../../../shared/task.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { connect, type Connection } from '../../../worker/link/connection.js';
 import { inspectStudent } from '../../../cli/prepare/student.js';
-import { computeBackend } from '../../../worker/run-models.js';
+import { openCoordinatorLabels } from '../../../worker/labels/coordinator-labels.js';
+import { computeBackend } from '../../../worker/compute/open/run-models.js';
 import { inspectTeacher } from '../../../cli/prepare/teacher.js';
 import { planTaps, teacherTaps } from '../../../cli/prepare/taps.js';
 import { runWorker } from '../../../worker/worker.js';
@@ -239,10 +240,10 @@ export async function whole(
       warn: (line) => void said.push(line),
       labels: workerLabels?.(i),
       plugins,
-      labelPeers:
+      sharedLabels:
         labels === undefined
           ? undefined
-          : { address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: 'secret' },
+          : openCoordinatorLabels({ address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: 'secret' }),
     });
     const stop = new AbortController();
     stops.push(stop);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { nativeFolder, noteFile } from '../../../worker/compute/backends/native/folder.js';
-import type { Trial, Tried } from '../../../worker/compute/backends/trial.js';
+import type { Trial, Tried } from '../../../worker/compute/open/backend-trial.js';
 import { checkGpus, checkNode, diagnose, formatChecks, type Check } from '../../../worker/tools/doctor.js';
 
 let cache = '';

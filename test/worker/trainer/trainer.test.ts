@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { Desk } from '../../../worker/trainer/inbox.js';
-import { TeacherFailure } from '../../../worker/compute/teachers/teacher.js';
+import { TeacherFailure } from '../../../worker/compute/contract.js';
 import { train } from '../../../worker/trainer/trainer.js';
 import { Control } from '../../../worker/threads/control.js';
 import type { Begin, ToLink } from '../../../worker/threads/messages.js';

@@ -11,6 +11,7 @@ import { labelNames, type BlockPlan, type LabelKind } from '../../../shared/labe
 import type { LabelShelf } from '../../../shared/labels/shelf.js';
 import { pickRows } from '../teachers/fixed-rows.js';
 import type { SampleView } from '../teachers/routing.js';
+import type { SharedLabels } from './shared-labels.js';
 
 /** Gives labels by name (`T=4`, `logits`, `teacher:NAME`), [samples x classes] each. */
 export type ComputeLabels = (
@@ -19,18 +20,6 @@ export type ComputeLabels = (
   samples: readonly SampleView[],
 ) => Promise<ReadonlyMap<string, Float32Array>>;
 
-/** Others who label the same samples. */
-export interface LabelPeers {
-  /** Puts what they have of these blocks onto the shelf; with `wait` in the recipe, not before the rows are there. */
-  ask(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<void>;
-  /** Lets them have new rows of a block. */
-  offer(set: number, block: number, rows: readonly number[]): void;
-  /** Sends what was offered, and waits for its arrival. */
-  sent(): Promise<void>;
-  /** Sends what is still to be sent, soon or never. */
-  close(): Promise<void>;
-}
-
 export interface LabelsOptions {
   readonly compute: ComputeLabels;
   readonly teachers: readonly { readonly name: string }[];
@@ -38,7 +27,8 @@ export interface LabelsOptions {
   readonly shelf: LabelShelf;
   /** `labels.cache` of the recipe. False: nothing is kept, and every label is rounded all the same. */
   readonly cache: boolean;
-  readonly peers?: LabelPeers | null;
+  /** Labels that others made; null or absent: nobody is asked or told. */
+  readonly shared?: SharedLabels | null;
 }
 
 /** Samples whose labels are asked for. */
@@ -97,8 +87,8 @@ export class Labels {
     const places = this.#locate(ids);
     for (const one of wanted) await this.#open(one, places.blocks);
     let missing = missingRows(places, wanted);
-    if (missing.length > 0 && this.#options.peers) {
-      for (const { set } of wanted) await this.#options.peers.ask(set, byBlock(places, missing));
+    if (missing.length > 0 && this.#options.shared) {
+      for (const { set } of wanted) await this.#options.shared.ask(set, byBlock(places, missing));
       missing = missingRows(places, wanted);
     }
     const fresh = missing.length === 0 ? null : await this.#compute(missing, request, wanted);
@@ -122,12 +112,12 @@ export class Labels {
 
   /** Waits until the others have what was made here. */
   async sent(): Promise<void> {
-    await this.#options.peers?.sent();
+    await this.#options.shared?.sent();
   }
 
   /** Writes what is new to the disk and sends it to the others. */
   async close(): Promise<void> {
-    await this.#options.peers?.close();
+    await this.#options.shared?.close();
     await this.#options.shelf.save();
   }
 
@@ -215,7 +205,7 @@ export class Labels {
         const block = await this.#options.shelf.open(set, number);
         blocks.set(number, block);
         const added = at.flatMap((i) => addRow(block, places.rows[missing[i] ?? 0] ?? 0, values, i * classes, classes));
-        if (added.length > 0) this.#options.peers?.offer(set, number, added);
+        if (added.length > 0) this.#options.shared?.offer(set, number, added);
       }
     }
   }

@@ -3,6 +3,7 @@
  * raw logits. A temperature that changes in the run is mixed here, at its value in the step, from each teacher's
  * logits.
  */
+import type { SoftTargets } from '../contract.js';
 import { meanLogits, mix, normaliseWeights, type Combine } from '../teachers/mixture.js';
 
 export interface Mixing {
@@ -12,7 +13,7 @@ export interface Mixing {
   readonly teachers: readonly { readonly name: string; readonly weight: number; readonly temperature: number | null }[];
 }
 
-export class SoftLabels {
+export class SoftLabels implements SoftTargets {
   readonly #named: Map<string, Float32Array>;
   readonly #mixing: Mixing;
 

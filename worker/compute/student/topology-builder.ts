@@ -6,7 +6,7 @@ import { sizeOf, type StudentSpec, type WeightSpec } from '../../../shared/model
 import { randomStream } from '../../../shared/random.js';
 import type { Json } from '../../../shared/models/topology.js';
 
-export interface Position {
+export interface LayerOutput {
   /** The layer whose output it is. */
   readonly layer: string;
   /** Of one sample. */
@@ -25,7 +25,7 @@ const epsilon = 1e-3;
 const momentum = 0.9;
 
 export class TopologyBuilder {
-  position: Position;
+  position: LayerOutput;
   readonly #name: string;
   readonly #inputShape: readonly number[];
   readonly #options: { readonly seed: number; readonly batchNorm: boolean };
@@ -55,7 +55,7 @@ export class TopologyBuilder {
     return this.position.shape.at(-1) ?? 1;
   }
 
-  moveTo(position: Position): void {
+  moveTo(position: LayerOutput): void {
     this.position = position;
   }
 
@@ -88,7 +88,7 @@ export class TopologyBuilder {
   }
 
   /** Adds the position's output to `other`'s. */
-  addTo(name: string, other: Position): void {
+  addTo(name: string, other: LayerOutput): void {
     this.#add('Add', name, {}, other.shape, [other.layer, this.position.layer]);
   }
 

@@ -5,28 +5,22 @@
  *
  * Teachers run one after the other, in the recipe's order: each of them computes on the thread that calls it.
  */
-import { exitCodes, UserError } from '../../../shared/errors.js';
+import { UserError } from '../../../shared/errors.js';
 import { ensembleDigest, isRouted, type EnsembleForm } from '../../../shared/labels/ensemble-digest.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { forwardInFixedRows, pickRows } from './fixed-rows.js';
 import type { Activation } from '../../../shared/losses/math/activation.js';
-import { feedShape, toChannelsFirst } from './layout.js';
+import { feedShape, toChannelsFirst } from './formats/layout.js';
 import { logitOf, logOf, meanLogits, mix, normaliseWeights, type TeacherOutput } from './mixture.js';
-import { openTeacher } from './open-teacher.js';
+import { openTeacher } from './teacher-formats.js';
+import { TeacherFailure } from '../contract.js';
+import { blaming } from './failure.js';
 import { canarySample, checkCanary, checkFrozen, type Sighting } from './canary.js';
 import { inClassOrder } from './class-order.js';
 import { rescale } from './preprocess.js';
 import { teachersOf, type SampleView } from './routing.js';
-import { tapShapes, type TapShape } from './taps.js';
-import {
-  badModel,
-  TeacherFailure,
-  teacherFailure,
-  type ForwardResult,
-  type OpenTensorFlow,
-  type Teacher,
-  type WantedTaps,
-} from './teacher.js';
+import { tapShapes, type TapShape } from './formats/taps.js';
+import { badModel, type ForwardResult, type OpenTensorFlow, type Teacher, type WantedTaps } from './formats/teacher.js';
 
 export interface EnsembleOptions extends EnsembleForm {
   readonly openTensorFlow: OpenTensorFlow;
@@ -356,15 +350,6 @@ function asLogits(output: TeacherSpec['output'], values: Float32Array): Float32A
 /** Shares of the label of a sample that any teacher may label: none for a specialist. Null when all are 0. */
 function sharesOf(teachers: readonly Pick<TeacherSpec, 'weight' | 'specialist'>[]): number[] | null {
   return normaliseWeights(teachers.map(({ weight, specialist }) => (specialist === undefined ? weight : 0)));
-}
-
-/** What goes wrong in it is the teacher's failure, but for what is wrong with the recipe. */
-async function blaming<T>(teacher: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw error instanceof UserError && error.exitCode === exitCodes.usage ? error : teacherFailure(teacher, error);
-  }
 }
 
 function finite(teacher: string, logits_BC: Float32Array): Float32Array {

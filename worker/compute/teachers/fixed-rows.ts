@@ -3,7 +3,7 @@
  * forward.
  */
 import type { Activation } from '../../../shared/losses/math/activation.js';
-import type { ForwardResult, Teacher } from './teacher.js';
+import type { ForwardResult, Teacher } from './formats/teacher.js';
 
 export interface FixedRows {
   /** Samples in the inputs; at least 1. */

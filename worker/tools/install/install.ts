@@ -20,7 +20,7 @@ import {
   type Installed,
   type InstalledNote,
 } from '../../compute/backends/native/folder.js';
-import { tryBackend, type Trial } from '../../compute/backends/trial.js';
+import { tryBackend, type Trial } from '../../compute/open/backend-trial.js';
 
 export interface InstallWishes {
   readonly flavour: Flavour;

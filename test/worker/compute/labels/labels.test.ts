@@ -3,9 +3,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { LabelHome } from '../../../../shared/labels/home.js';
 import type { LabelSource } from '../../../../shared/labels/sets.js';
 import { openShelf } from '../../../../shared/labels/shelf.js';
-import { Labels, type LabelPeers } from '../../../../worker/compute/labels/labels.js';
+import { Labels } from '../../../../worker/compute/labels/labels.js';
+import type { SharedLabels } from '../../../../worker/compute/labels/shared-labels.js';
 import type { SampleView } from '../../../../worker/compute/teachers/routing.js';
-import { openRunLabels } from '../../../../worker/labels/run-labels.js';
+import { openRunLabels } from '../../../../worker/compute/open/run-labels.js';
 import { classes, labelOf, shards, sourceOf, temporaryFolder } from '../../../shared/labels/fixtures.js';
 
 const folders: string[] = [];
@@ -220,7 +221,7 @@ describe('labels', () => {
     const shelf = openShelf(source, { home: null, memoryBytes: 1e9, warn: () => undefined });
     if (shelf === null) throw new Error('no shelf');
     const told: unknown[] = [];
-    const peers: LabelPeers = {
+    const shared: SharedLabels = {
       ask: async (set, wanted) => {
         told.push(['ask', set, ...wanted]);
         (await shelf.open(set, 0)).add(9, labelOf(9), 0);
@@ -234,7 +235,7 @@ describe('labels', () => {
       teachers: source.teachers,
       shelf,
       cache: true,
-      peers,
+      shared,
     });
     await labels.get(Uint32Array.of(9, 1502), samples(9, 1502), 0, mixture);
     await labels.get(Uint32Array.of(9), samples(9), 0, mixture);

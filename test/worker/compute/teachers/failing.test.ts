@@ -2,14 +2,16 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { TeacherSpec } from '../../../../shared/protocol/messages.js';
 import { Ensemble } from '../../../../worker/compute/teachers/ensemble.js';
-import { TeacherFailure, teacherFailure, type Teacher } from '../../../../worker/compute/teachers/teacher.js';
+import { TeacherFailure } from '../../../../worker/compute/contract.js';
+import { teacherFailure } from '../../../../worker/compute/teachers/failure.js';
+import type { Teacher } from '../../../../worker/compute/teachers/formats/teacher.js';
 import { noTensorFlow } from './fixtures.js';
 
 /** What a teacher's forward gives for one row; by name. */
 const rowsOf = new Map<string, (x: number) => number[]>();
 const forwards: string[] = [];
 
-vi.mock('../../../../worker/compute/teachers/open-teacher.js', () => ({
+vi.mock('../../../../worker/compute/teachers/teacher-formats.js', () => ({
   openTeacher: async ({ name }: { readonly name: string }): Promise<Teacher> => ({
     sampleShape: [1],
     fixedRows: null,

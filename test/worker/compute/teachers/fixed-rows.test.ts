@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { forwardInFixedRows } from '../../../../worker/compute/teachers/fixed-rows.js';
-import type { ForwardResult, WantedTaps } from '../../../../worker/compute/teachers/teacher.js';
+import type { ForwardResult, WantedTaps } from '../../../../worker/compute/teachers/formats/teacher.js';
 
 /** Gives [2a, 2a + 1] for a sample [a]; remembers the shapes and inputs that it was given. */
 function doubling(fixedRows: number | null) {

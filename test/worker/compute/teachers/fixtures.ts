@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import type { TeacherSpec } from '../../../../shared/protocol/messages.js';
-import type { TensorFlow } from '../../../../worker/compute/teachers/teacher.js';
+import type { TensorFlow } from '../../../../worker/compute/backends/backend.js';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 export const referenceFolder = join(root, 'test/reference/data/teachers');

@@ -10,7 +10,7 @@ import { childrenOf, isContainer, modelOf, type Json, type LayerJson } from '../
 import type { TensorFlow } from '../../backends/backend.js';
 import { Norm } from './batch-norm.js';
 import type { DropoutLayer } from './dropout.js';
-import { checkLayers } from '../layers.js';
+import { checkLayers } from './layers.js';
 import { unfuse } from './plain-convolution.js';
 
 type Layer = layers.Layer;

@@ -18,7 +18,7 @@ import { applicableTerms, totalLoss, type TotalLoss } from '../../losses/total.j
 import { takeMoments } from './moments.js';
 import { buildStudentModel, type StudentModel } from './model.js';
 import { withTaps, type TappedModel } from './taps.js';
-import { zeroedTopology } from '../topology.js';
+import { zeroedTopology } from './topology.js';
 
 /** A trained variable and where its gradient goes. */
 interface Target {

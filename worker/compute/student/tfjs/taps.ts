@@ -6,7 +6,7 @@ import type { LayersModel, SymbolicTensor, layers } from '@tensorflow/tfjs';
 import type { StudentSpec } from '../../../../shared/models/student-spec.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import { buildStudentModel } from './model.js';
-import { zeroedTopology } from '../topology.js';
+import { zeroedTopology } from './topology.js';
 
 type Layer = layers.Layer;
 

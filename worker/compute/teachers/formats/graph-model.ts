@@ -1,6 +1,7 @@
 /** tfjs GraphModel teachers: a frozen graph, in inference mode by its nature. */
 import { z } from 'zod';
-import { activationsOf } from '../taps.js';
+import type { TensorFlow } from '../../backends/backend.js';
+import { activationsOf } from './taps.js';
 import { countParameters, digestOfTensors, readTfjsFiles, type ModelJson } from './tfjs-files.js';
 import {
   asRows,
@@ -9,9 +10,8 @@ import {
   unknownTap,
   type Teacher,
   type TeacherSource,
-  type TensorFlow,
   type WantedTaps,
-} from '../teacher.js';
+} from './teacher.js';
 
 /** @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an input or output that it lacks */
 export async function openGraphModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {

@@ -1,16 +1,9 @@
 /** tfjs LayersModel teachers: inference mode at every forward (batch norm by its moving values, no dropout). */
 import type { LayersModel, SymbolicTensor, Tensor } from '@tensorflow/tfjs';
+import type { TensorFlow } from '../../backends/backend.js';
 import { countParameters, digestOfTensors, readTfjsFiles } from './tfjs-files.js';
-import { activationsOf } from '../taps.js';
-import {
-  asRows,
-  badModel,
-  unknownTap,
-  type Teacher,
-  type TeacherSource,
-  type TensorFlow,
-  type WantedTaps,
-} from '../teacher.js';
+import { activationsOf } from './taps.js';
+import { asRows, badModel, unknownTap, type Teacher, type TeacherSource, type WantedTaps } from './teacher.js';
 
 /** @throws UserError 65 when the files are no LayersModel with one input and one output */
 export async function openLayersModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {

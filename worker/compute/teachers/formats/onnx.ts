@@ -8,7 +8,7 @@ import { UserError } from '../../../../shared/errors.js';
 import { readOnnxFacts, type OnnxFileFacts } from './onnx-file.js';
 import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from './onnx-taps.js';
 import { decodeValues, encodedTypes, encoderFor } from './onnx-values.js';
-import { activationsOf, type RawTap } from '../taps.js';
+import { activationsOf, type RawTap } from './taps.js';
 import {
   asRows,
   badModel,
@@ -17,7 +17,7 @@ import {
   type Teacher,
   type TeacherSource,
   type WantedTaps,
-} from '../teacher.js';
+} from './teacher.js';
 
 const sessionOptions: InferenceSession.SessionOptions = {
   executionProviders: ['cpu'],

@@ -4,19 +4,12 @@
  * be asked for.
  */
 import { exitCodes, UserError } from '../../../../shared/errors.js';
+import type { TensorFlow } from '../../backends/backend.js';
 import type { GraphNode, SavedModels, Signature, SignatureValue } from '../../backends/native/saved-models.js';
 import { openSavedModels } from '../../backends/native/native.js';
 import { withSavedModelFolder } from './saved-model-files.js';
-import { activationsOf } from '../taps.js';
-import {
-  asRows,
-  badModel,
-  pickName,
-  type Teacher,
-  type TeacherSource,
-  type TensorFlow,
-  type WantedTaps,
-} from '../teacher.js';
+import { activationsOf } from './taps.js';
+import { asRows, badModel, pickName, type Teacher, type TeacherSource, type WantedTaps } from './teacher.js';
 
 /**
  * @throws UserError 69 on another backend, 65 when the files are no SavedModel, 2 when the recipe names what it lacks

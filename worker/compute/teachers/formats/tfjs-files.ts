@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { io, Tensor } from '@tensorflow/tfjs';
-import { badModel, type TeacherSource } from '../teacher.js';
+import { badModel, type TeacherSource } from './teacher.js';
 
 const entryFields = z.object({ name: z.string(), shape: z.array(z.number().int().nonnegative()), dtype: z.string() });
 const weightEntry = z.custom<io.WeightsManifestEntry>(

@@ -2,8 +2,8 @@
  * The orthogonal initializer (Saxe et al. 2014), which recurrent layers use, from a keyed stream. tfjs's own warns on
  * the console and takes seconds for a layer of ordinary size.
  */
-import type { TensorFlow } from '../backends/backend.js';
-import { randomStream } from '../../../shared/random.js';
+import type { TensorFlow } from '../../backends/backend.js';
+import { randomStream } from '../../../../shared/random.js';
 
 export const orthogonalClass = 'StillhouseOrthogonal';
 

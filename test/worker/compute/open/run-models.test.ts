@@ -1,7 +1,7 @@
 /** Whole runs in one process: files, shards, teachers and students are real, on the wasm backend, over loopback. */
 import { describe, expect, it } from 'vitest';
-import { openWasm } from '../../worker/compute/backends/wasm/wasm.js';
-import { curve, prepared, whole } from './runs/real-runs.js';
+import { openWasm } from '../../../../worker/compute/backends/wasm/wasm.js';
+import { curve, prepared, whole } from '../../runs/real-runs.js';
 
 describe('run models', () => {
   it.each([

@@ -1,7 +1,7 @@
 /**
- * The process that tries a backend: `node trial-process.js wasm|cpu|cuda CACHE`. Prints the trial as one line of JSON.
+ * The process that tries a backend: `node backend-trial-process.js wasm|cpu|cuda CACHE`. Prints the trial as one line of JSON.
  */
-import { isTried, tryHere } from './trial.js';
+import { isTried, tryHere } from './backend-trial.js';
 
 const [, , tried, cache] = process.argv;
 if (!isTried(tried) || cache === undefined) throw new Error('wanted: wasm|cpu|cuda CACHE');

@@ -1,9 +1,9 @@
 /** Changes to a topology before tfjs sees it. Pure: JSON in, JSON out. */
-import { exitCodes, UserError } from '../../../shared/errors.js';
-import { outputLayers } from '../../../shared/models/exits.js';
-import { modelOf, type Json, type LayerJson } from '../../../shared/models/topology.js';
-import { keyedSeed } from '../../../shared/random.js';
-import { hasVectors, type Task } from '../../../shared/task.js';
+import { exitCodes, UserError } from '../../../../shared/errors.js';
+import { outputLayers } from '../../../../shared/models/exits.js';
+import { modelOf, type Json, type LayerJson } from '../../../../shared/models/topology.js';
+import { keyedSeed } from '../../../../shared/random.js';
+import { hasVectors, type Task } from '../../../../shared/task.js';
 import { orthogonalClass } from './orthogonal.js';
 
 /** Every initializer draws from the stream of the run's seed, its layer's place and its own name. */

@@ -1,5 +1,5 @@
 /** Inner values of a teacher: as a model gives them to activations, and the shapes of those that it has. */
-import type { Activation } from '../../../shared/losses/math/activation.js';
+import type { Activation } from '../../../../shared/losses/math/activation.js';
 import { toChannelsLast } from './layout.js';
 import { badModel, type Teacher, type WantedTaps } from './teacher.js';
 

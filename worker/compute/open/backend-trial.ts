@@ -5,12 +5,12 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import type { Backend } from './backend.js';
-import { lastWords, runCommand } from './command.js';
-import { flavours, type Flavour } from './native/pins.js';
-import { openNative } from './native/native.js';
-import { findInstalled } from './native/folder.js';
-import { openWasm } from './wasm/wasm.js';
+import type { Backend } from '../backends/backend.js';
+import { lastWords, runCommand } from '../backends/command.js';
+import { flavours, type Flavour } from '../backends/native/pins.js';
+import { openNative } from '../backends/native/native.js';
+import { findInstalled } from '../backends/native/folder.js';
+import { openWasm } from '../backends/wasm/wasm.js';
 
 export type Tried = 'wasm' | Flavour;
 
@@ -25,7 +25,7 @@ const trialSchema = z.strictObject({ works: z.boolean(), detail: z.string(), gpu
 
 /** In a process of its own where this program is built, else in this one. */
 export async function tryBackend(tried: Tried, cache: string): Promise<Trial> {
-  const script = fileURLToPath(new URL('./trial-process.js', import.meta.url));
+  const script = fileURLToPath(new URL('./backend-trial-process.js', import.meta.url));
   if (!existsSync(script)) return tryHere(tried, cache);
   const result = await runCommand(process.execPath, [script, tried, cache]);
   const line = result.stdout.trim().split('\n').at(-1) ?? '';

@@ -1,23 +1,22 @@
 /** A run's student, teachers and data on a real backend: what the trainer computes with. */
-import type { DataSet } from '../shared/data/manifest.js';
-import { labelKinds, type LabelKind } from '../shared/labels/sets.js';
-import { viewOf } from '../shared/data/augment.js';
-import { Samples, trainSamples } from '../shared/data/samples.js';
-import { epochOrder, type EpochOrder } from '../shared/data/sampler.js';
-import type { InstalledPlugins } from '../shared/recipe/plugins.js';
-import type { Recipe } from '../shared/recipe/schema.js';
-import { hasVectors } from '../shared/task.js';
-import { splitTap, tapPairs } from '../shared/recipe/terms.js';
-import { planReplica } from '../shared/replica/plan.js';
-import type { Backend } from './compute/backends/backend.js';
-import type { ComputeBackend, Goal, MicroBatch, RunCompute } from './compute/contract.js';
-import type { Activation } from '../shared/losses/math/activation.js';
-import { mixUp } from './compute/mixup.js';
-import { loadPlugins } from './compute/losses/load-plugins.js';
-import { SoftLabels } from './compute/labels/soft-labels.js';
-import { Student } from './compute/student/tfjs/student.js';
-import { Teaching, type Taught, type TeachingOptions } from './labels/teaching.js';
-import type { Begin } from './threads/messages.js';
+import type { DataSet } from '../../../shared/data/manifest.js';
+import { labelKinds, type LabelKind } from '../../../shared/labels/sets.js';
+import { viewOf } from '../../../shared/data/augment.js';
+import { Samples, trainSamples } from '../../../shared/data/samples.js';
+import { epochOrder, type EpochOrder } from '../../../shared/data/sampler.js';
+import type { InstalledPlugins } from '../../../shared/recipe/plugins.js';
+import type { Recipe } from '../../../shared/recipe/schema.js';
+import { hasVectors } from '../../../shared/task.js';
+import { splitTap, tapPairs } from '../../../shared/recipe/terms.js';
+import { planReplica } from '../../../shared/replica/plan.js';
+import type { Backend } from '../backends/backend.js';
+import type { ComputeBackend, Goal, MicroBatch, RunCompute, RunDefinition } from '../contract.js';
+import type { Activation } from '../../../shared/losses/math/activation.js';
+import { mixUp } from '../mixup.js';
+import { loadPlugins } from '../losses/load-plugins.js';
+import { SoftLabels } from '../labels/soft-labels.js';
+import { Student } from '../student/tfjs/student.js';
+import { Teaching, type Taught, type TeachingOptions } from './teaching.js';
 
 export interface ModelsOptions extends Omit<TeachingOptions, 'fetch' | 'alive'> {
   /** Loss plug-ins on this machine. */
@@ -33,17 +32,17 @@ export function computeBackend(backend: Backend, options: ModelsOptions): Comput
     gpu,
     version,
     plugins,
-    open: (begin, fetch, alive) => openModels(backend, begin, { ...options, fetch, alive }),
+    open: (run, fetch, alive) => openModels(backend, run, { ...options, fetch, alive }),
   };
 }
 
 /** @throws UserError when a model cannot be opened */
 async function openModels(
   backend: Backend,
-  begin: Begin,
+  run: RunDefinition,
   options: ModelsOptions & TeachingOptions,
 ): Promise<RunCompute> {
-  const { recipe, spec, manifest } = begin;
+  const { recipe, spec, manifest } = run;
   const plugins = await loadPlugins(Object.keys(recipe.losses.plugins ?? {}), options.plugins ?? new Map());
   const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer, recipe.compression), {
     pairs: tapPairs(recipe.losses),
@@ -52,9 +51,9 @@ async function openModels(
   const evaluation = manifest.eval === null ? null : new Samples(manifest.eval, manifest.preprocess, options.fetch);
   return new RunModels({
     backend,
-    begin,
+    run,
     student,
-    teaching: new Teaching(backend, begin, options),
+    teaching: new Teaching(backend, run, options),
     train: trainSamples(recipe, manifest, options.fetch),
     evaluation,
     order: orderOf(recipe, manifest.train),
@@ -77,7 +76,7 @@ function orderOf(recipe: Recipe, dataSet: DataSet): Order {
 
 interface Parts {
   readonly backend: Backend;
-  readonly begin: Begin;
+  readonly run: RunDefinition;
   readonly student: Student;
   readonly teaching: Teaching;
   readonly train: Samples;
@@ -109,7 +108,7 @@ class RunModels implements RunCompute {
     this.#parts = parts;
     this.student = parts.student;
     this.classes = parts.student.classes;
-    const { recipe, teachers, manifest } = parts.begin;
+    const { recipe, teachers, manifest } = parts.run;
     this.specialties = new Map(
       teachers.flatMap(({ name, specialist }) => (specialist === undefined ? [] : [[name, specialist]])),
     );
@@ -130,7 +129,7 @@ class RunModels implements RunCompute {
       data: { augment },
       ensemble,
       seed,
-    } = this.#parts.begin.recipe;
+    } = this.#parts.run.recipe;
     const view = augment === undefined ? 0 : viewOf(augment, epoch);
     const own = await this.#parts.train.gather(ids, view);
     const mixed = augment?.mixup === undefined ? undefined : mixUp(own, augment.mixup, [seed, 'mixup', epoch, from]);
@@ -165,7 +164,7 @@ class RunModels implements RunCompute {
     rows: number,
   ): Promise<ReadonlyMap<string, Activation> | null> {
     const taps = this.#teacherTaps;
-    const { positions } = this.#parts.begin.manifest.train;
+    const { positions } = this.#parts.run.manifest.train;
     const ensemble = taps.size === 0 ? undefined : await taught.ensemble?.();
     if (ensemble === undefined) return null;
     const inner = new Map([...taps].map(([teacher, names]) => [teacher, names.filter((tap) => tap !== 'logits')]));

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openBackend, pickInstalled } from '../../../../worker/compute/backends/choose.js';
+import { openBackend, pickInstalled } from '../../../../worker/compute/open/backend-choice.js';
 import type { Flavour } from '../../../../worker/compute/backends/native/pins.js';
 import { findInstalled, nativeFolder, noteFile } from '../../../../worker/compute/backends/native/folder.js';
 import { cacheFolder } from '../../../../shared/cache-folder.js';

@@ -1,11 +1,11 @@
 /** Which backend a worker computes with. */
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { cacheFolder } from '../../../shared/cache-folder.js';
-import type { Backend } from './backend.js';
-import { visibleGpus } from './gpus.js';
-import { openNative } from './native/native.js';
-import { findInstalled, type Installed } from './native/folder.js';
-import { openWasm } from './wasm/wasm.js';
+import type { Backend } from '../backends/backend.js';
+import { visibleGpus } from '../backends/gpus.js';
+import { openNative } from '../backends/native/native.js';
+import { findInstalled, type Installed } from '../backends/native/folder.js';
+import { openWasm } from '../backends/wasm/wasm.js';
 
 export interface BackendWishes {
   /** Threads of a CPU device: part of a run's numerics. */

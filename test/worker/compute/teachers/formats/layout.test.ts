@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { feedShape, toChannelsFirst } from '../../../../worker/compute/teachers/layout.js';
+import { feedShape, toChannelsFirst } from '../../../../../worker/compute/teachers/formats/layout.js';
 
 describe('toChannelsFirst', () => {
   it('puts each channel of a sample together', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkBackend } from '../../../../worker/compute/backends/suits.js';
+import { checkBackend } from '../../../../worker/compute/open/backend-check.js';
 
 const saved = { name: 'big', format: 'saved-model' as const };
 const onnx = { name: 'deep', format: 'onnx' as const };

@@ -3,23 +3,23 @@
  * dropped, each as if the recipe had never had the others. Teachers are opened when the first of them is needed: a run
  * that reads its labels may never do.
  */
-import { ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
-import type { LabelHome } from '../../shared/labels/home.js';
-import type { TeacherSpec } from '../../shared/protocol/messages.js';
-import { baseTemperature } from '../../shared/recipe/terms.js';
-import type { Backend } from '../compute/backends/backend.js';
-import type { FetchArtifact } from '../compute/contract.js';
-import { Ensemble } from '../compute/teachers/ensemble.js';
-import { FileLabels } from '../compute/labels/file-labels.js';
-import type { Labels } from '../compute/labels/labels.js';
+import { ensembleFormOf } from '../../../shared/labels/ensemble-digest.js';
+import type { LabelHome } from '../../../shared/labels/home.js';
+import type { TeacherSpec } from '../../../shared/protocol/messages.js';
+import { baseTemperature } from '../../../shared/recipe/terms.js';
+import type { Backend } from '../backends/backend.js';
+import type { FetchArtifact, RunDefinition } from '../contract.js';
+import { Ensemble } from '../teachers/ensemble.js';
+import { FileLabels } from '../labels/file-labels.js';
+import type { Labels } from '../labels/labels.js';
+import type { OpenSharedLabels } from '../labels/shared-labels.js';
 import { openRunLabels } from './run-labels.js';
-import type { Begin } from '../threads/messages.js';
 
 export interface TeachingOptions {
   /** Where label blocks lie on this machine's disk; without it they are kept in memory alone. */
   readonly labels?: LabelHome | undefined;
-  /** The coordinator's labels, `http://HOST:PORT/labels/`; without it this worker shares none. */
-  readonly labelPeers?: { readonly address: string; readonly token: string | null } | undefined;
+  /** Labels that others made; without it this worker shares none. */
+  readonly sharedLabels?: OpenSharedLabels | undefined;
   /** Gets one line when a teacher's output looks odd. */
   readonly warn: (line: string) => void;
   readonly fetch: FetchArtifact;
@@ -38,14 +38,14 @@ export interface Taught {
 
 export class Teaching {
   readonly #backend: Backend;
-  readonly #begin: Begin;
+  readonly #run: RunDefinition;
   readonly #options: TeachingOptions;
   /** By the names of those that are dropped. */
   readonly #taught = new Map<string, Taught>();
   #opened: Promise<Ensemble> | null = null;
 
-  constructor(backend: Backend, begin: Begin, options: TeachingOptions) {
-    [this.#backend, this.#begin, this.#options] = [backend, begin, options];
+  constructor(backend: Backend, run: RunDefinition, options: TeachingOptions) {
+    [this.#backend, this.#run, this.#options] = [backend, run, options];
     this.without([]);
   }
 
@@ -66,11 +66,11 @@ export class Teaching {
   }
 
   #make(dropped: readonly string[]): Taught {
-    const { manifest, recipe } = this.#begin;
-    const teachers = this.#begin.teachers.filter(({ name }) => !dropped.includes(name));
+    const { manifest, recipe } = this.#run;
+    const teachers = this.#run.teachers.filter(({ name }) => !dropped.includes(name));
     const whole = (): Promise<Ensemble> => (this.#opened ??= this.#open());
     const ensemble =
-      this.#begin.teachers.length === 0
+      this.#run.teachers.length === 0
         ? null
         : onceMade(
             dropped.length === 0
@@ -88,19 +88,19 @@ export class Teaching {
     teachers: readonly TeacherSpec[],
     ensemble: () => Promise<Ensemble>,
   ): Labels | null {
-    const { labels, labelPeers, warn, alive } = this.#options;
+    const { labels, sharedLabels = null, warn, alive } = this.#options;
     return openRunLabels({
-      source: { ...this.#begin, teachers },
+      source: { ...this.#run, teachers },
       ensemble,
       home: labels ?? null,
       warn,
       alive,
-      peers: dropped.length === 0 ? (labelPeers ?? null) : null,
+      sharedLabels: dropped.length === 0 ? sharedLabels : null,
     });
   }
 
   #open(): Promise<Ensemble> {
-    const { recipe, manifest, teachers, files } = this.#begin;
+    const { recipe, manifest, teachers, files } = this.#run;
     return Ensemble.open(teachers, files, {
       ...ensembleFormOf(recipe, teachers, manifest.train.shape),
       temperature: baseTemperature(recipe.losses),

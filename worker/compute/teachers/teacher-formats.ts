@@ -3,7 +3,7 @@ import { openGraphModel } from './formats/graph-model.js';
 import { openLayersModel } from './formats/layers-model.js';
 import { openOnnx } from './formats/onnx.js';
 import { openSavedModel } from './formats/saved-model.js';
-import type { OpenTensorFlow, Teacher, TeacherSource } from './teacher.js';
+import type { OpenTensorFlow, Teacher, TeacherSource } from './formats/teacher.js';
 
 /**
  * @throws UserError 65 when its files are wrong, 69 when they need another backend, 2 when the recipe names an input or

@@ -3,14 +3,11 @@
  * nothing, and is a pure function of its inputs. One file for each format: onnx.ts, layers-model.ts, graph-model.ts,
  * saved-model.ts.
  */
-import type * as TensorFlowModule from '@tensorflow/tfjs';
-import { exitCodes, UserError } from '../../../shared/errors.js';
-import type { TeacherSpec } from '../../../shared/protocol/messages.js';
-import { editDistance } from '../../../shared/recipe/nearest.js';
-import type { Activation } from '../../../shared/losses/math/activation.js';
-
-/** The tfjs library with its backend chosen and ready. */
-export type TensorFlow = typeof TensorFlowModule;
+import { exitCodes, UserError } from '../../../../shared/errors.js';
+import type { TeacherSpec } from '../../../../shared/protocol/messages.js';
+import { editDistance } from '../../../../shared/recipe/nearest.js';
+import type { Activation } from '../../../../shared/losses/math/activation.js';
+import type { TensorFlow } from '../../backends/backend.js';
 
 /** Asked for only when a teacher needs tfjs, so that a run with ONNX teachers alone never loads it. */
 export type OpenTensorFlow = () => Promise<TensorFlow>;
@@ -49,26 +46,6 @@ export interface TeacherSource extends Pick<
   'name' | 'format' | 'signature' | 'input' | 'outputName' | 'positions'
 > {
   readonly paths: ReadonlyMap<string, string>;
-}
-
-/** A teacher could not label these samples; another machine's may. */
-export class TeacherFailure extends UserError {
-  /** @param reason without the teacher's name */
-  constructor(
-    readonly teacher: string,
-    readonly reason: string,
-    cause?: unknown,
-  ) {
-    super(`teacher ${teacher}: ${reason}`, exitCodes.data, cause);
-  }
-}
-
-/** What a teacher threw while it was at work, with its name. */
-export function teacherFailure(teacher: string, error: unknown): TeacherFailure {
-  const text = error instanceof Error ? error.message : String(error);
-  return error instanceof TeacherFailure
-    ? error
-    : new TeacherFailure(teacher, firstLine(text.replace(`teacher ${teacher}: `, '')), error);
 }
 
 /** A UserError about a teacher's files, exit code 65. */
@@ -123,6 +100,7 @@ export function pickName(what: string, names: readonly string[], wanted: string 
   throw new UserError(`${what} "${wanted}": the model has no such name; it has ${list}`);
 }
 
-function firstLine(text: string): string {
+/** A text's first line, cut to what fits a message. */
+export function firstLine(text: string): string {
   return text.split('\n', 1)[0]?.slice(0, 300) ?? '';
 }

@@ -2,8 +2,8 @@
  * Which layers a student may have: those that tfjs trains and whose every random number can be keyed. All others, and
  * settings that would change the loss or keep state behind the run's back, are refused by name.
  */
-import { exitCodes, UserError } from '../../../shared/errors.js';
-import { layersOf, type Json, type TopologyLayer } from '../../../shared/models/topology.js';
+import { exitCodes, UserError } from '../../../../shared/errors.js';
+import { layersOf, type Json, type TopologyLayer } from '../../../../shared/models/topology.js';
 
 const trainable = new Set([
   'InputLayer',

@@ -1,0 +1,25 @@
+/** Whose failure an error is: what goes wrong while a teacher is at work is that teacher's, and data, not a bug. */
+import { exitCodes, UserError } from '../../../shared/errors.js';
+import { TeacherFailure } from '../contract.js';
+import { firstLine } from './formats/teacher.js';
+
+/** What a teacher threw while it was at work, as its failure: in one line, with its name once. */
+export function teacherFailure(teacher: string, error: unknown): TeacherFailure {
+  const text = error instanceof Error ? error.message : String(error);
+  return error instanceof TeacherFailure
+    ? error
+    : new TeacherFailure(teacher, firstLine(text.replace(`teacher ${teacher}: `, '')), error);
+}
+
+/**
+ * Runs `work` of one teacher.
+ *
+ * @throws TeacherFailure for whatever it throws, but a UserError 2, which is about the recipe, as it is
+ */
+export async function blaming<T>(teacher: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof UserError && error.exitCode === exitCodes.usage ? error : teacherFailure(teacher, error);
+  }
+}
