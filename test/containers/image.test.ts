@@ -21,7 +21,7 @@ const token = 'a-token-for-tests-of-the-image-0123456789';
 const address = 'coordinator:7070';
 
 let folder = '';
-let network: StartedNetwork;
+let network: StartedNetwork | undefined;
 const logs: string[] = [];
 
 beforeAll(async () => {
@@ -43,6 +43,7 @@ afterAll(async () => {
 
 /** One more container of the image, hardened as deploy/compose has it. */
 function container(name: string, command: string[]): GenericContainer {
+  if (network === undefined) throw new Error('there is no network');
   return new GenericContainer('stillhouse-test:latest')
     .withCommand(command)
     .withEnvironment({ STILLHOUSE_TOKEN: token })
@@ -58,7 +59,8 @@ function container(name: string, command: string[]): GenericContainer {
 
 async function exitCode(started: StartedTestContainer): Promise<number> {
   const { container: client } = await getContainerRuntimeClient();
-  return (await client.dockerode.getContainer(started.getId()).wait()).StatusCode;
+  const end = (await client.dockerode.getContainer(started.getId()).wait()) as { StatusCode: number };
+  return end.StatusCode;
 }
 
 async function readFromContainer(started: StartedTestContainer, path: string): Promise<string> {
@@ -83,7 +85,8 @@ async function digestOnHost(): Promise<string> {
     '--out',
     out,
   ]);
-  return JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')).digest;
+  const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { digest: string };
+  return summary.digest;
 }
 
 describe('the image', () => {

@@ -174,8 +174,7 @@ export class FakeWorker {
 
   #release({ step, stateHash }: Down<'release'>): void {
     const held = this.#held;
-    if (held === null || held.head.step !== step || step !== this.step)
-      throw new Error(`release ${step} without its commit`);
+    if (held?.head.step !== step || step !== this.step) throw new Error(`release ${step} without its commit`);
     if (held.assembler !== null && !held.assembler.isDone) throw new Error('released before its bytes');
     const { head } = held;
     const slot = head.bytes === 0 ? null : slots - 1;

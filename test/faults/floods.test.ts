@@ -63,13 +63,13 @@ function raw(header: Uint8Array, length = header.length): Uint8Array {
 
 /** Again and again until the connection is closed. */
 async function untilClosed(peer: Peer, act: () => Promise<void>): Promise<number> {
-  let code: number | null = null;
-  void peer.closed.then((closed) => (code = closed));
-  while (code === null) {
+  const end: { code: number | null } = { code: null };
+  void peer.closed.then((closed) => (end.code = closed));
+  while (end.code === null) {
     await act();
     await new Promise(setImmediate);
   }
-  return code;
+  return end.code;
 }
 
 /** Each peer ends with the code that it is closed with. */

@@ -270,7 +270,9 @@ export class FakeCoordinator {
         this.wake = resolve;
       });
     }
-    return this.peers[this.taken++]!;
+    const peer = this.peers[this.taken++];
+    if (peer === undefined) throw new Error('no worker has connected');
+    return peer;
   }
 
   add(bytes: Uint8Array): { sha256: string; bytes: number } {

@@ -37,7 +37,7 @@ describe('FreeBlocks', () => {
   it('prefers the block that fits to splitting a wider one', () => {
     const free = new FreeBlocks(8);
     const [first] = [free.take(2), free.take(2)];
-    if (first != null) free.give(first);
+    if (first !== null) free.give(first);
     expect(free.take(2)).toEqual(first);
   });
 

@@ -107,7 +107,8 @@ export class World {
       if (isAlive && this.#crashes > 0) found.push(`${i} dies`);
     });
     if (isUp && this.#writing !== null) found.push('written');
-    if (isUp && this.#writing === null && this.#disk.length > this.#core!.view().index) found.push('committed');
+    if (this.#core !== null && this.#writing === null && this.#disk.length > this.#core.view().index)
+      found.push('committed');
     if (isUp && this.#crashes > 0) found.push('coordinator dies');
     return found;
   }
@@ -290,7 +291,7 @@ export class World {
         return this.#send(command.worker, { type: 'pull', lease: command.id });
       case 'merge': {
         const [left, right] = [this.#slots.get(command.into), this.#slots.get(command.from)];
-        if (left == null || right == null) throw new Error(`a merge of ${left} and ${right}`);
+        if (typeof left !== 'string' || typeof right !== 'string') throw new Error(`a merge of ${left} and ${right}`);
         this.#slots.set(command.into, `(${left}+${right})`);
         this.#slots.delete(command.from);
         return;

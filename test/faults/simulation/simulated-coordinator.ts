@@ -81,7 +81,6 @@ export class SimulatedCoordinator implements Uplink {
   #dropped: readonly string[];
   #live: LiveCommit | null = null;
   #unit: number;
-  #commits = 0;
   #admitted = 0;
 
   constructor(world: CoordinatorWorld) {
@@ -447,7 +446,6 @@ export class SimulatedCoordinator implements Uplink {
       ? this.#committer.commitTraining(request)
       : this.#committer.commitEvaluation(request, async () => undefined));
     if (this.isOver) return;
-    this.#commits++;
     this.#unit = request.index + 1;
     const { stateHash } = this.#committer;
     this.#snapshotter.consider(this.#position());

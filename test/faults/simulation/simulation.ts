@@ -59,7 +59,7 @@ class Simulation {
   #isRebuilt = false;
   /** Milliseconds that the run is to rest once its coordinator has stopped. */
   #stopping: number | null = null;
-  #bug: unknown = null;
+  #bug: Error | null = null;
   #mostSlots = 0;
 
   constructor(plan: Plan) {
@@ -171,7 +171,7 @@ class Simulation {
   /** It found its own replica damaged, and rebuilds it. Anything else is a bug. */
   #onFailure(coordinator: SimulatedCoordinator, error: unknown): void {
     if (!(error instanceof StateLost)) {
-      this.#bug = error;
+      this.#bug = error instanceof Error ? error : new Error(String(error), { cause: error });
       return;
     }
     if (this.#coordinator !== coordinator) return;

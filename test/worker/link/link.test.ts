@@ -166,7 +166,7 @@ describe('link', () => {
     const snapshotAt = { ...coordinator.envelope() };
     coordinator.step = 0;
     // Welcomed at step 2 with a snapshot of step 0: two commits to come.
-    const welcomed: FakeCoordinator['envelope'] = coordinator.envelope;
+    const welcomed = coordinator.envelope.bind(coordinator);
     coordinator.envelope = () => snapshotAt;
     coordinator.welcome(peer);
     coordinator.envelope = welcomed;

@@ -74,7 +74,7 @@ describe.each(compressions)('the fold of a run compressed to %s', (own) => {
             run: 'r',
             generation: 1,
             step: 0,
-            offset: from ?? 0,
+            offset: from,
             total: bytes.length,
             checksum: checksumOf(payload),
           },

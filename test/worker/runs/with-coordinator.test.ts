@@ -64,7 +64,7 @@ function startWorker(port: number, pauseEvery = 0): WorkerRig {
   const compute = new FakeCompute(false);
   const connections: Connection[] = [];
   const log: string[] = [];
-  const { gradients } = compute.student;
+  const gradients = compute.student.gradients.bind(compute.student);
   let count = 0;
   compute.student.gradients = async (...args) => {
     if (pauseEvery > 0 && ++count % pauseEvery === 0) await new Promise((resolve) => setTimeout(resolve, 3));

@@ -229,7 +229,7 @@ describe('trainer', () => {
     ['a loss that is not finite', () => undefined, { crossEntropy: Infinity }, 'crossEntropy is Infinity'],
   ])('reports the micro-batch with %s', async (_case, spoil, sums, reason) => {
     const { desk, compute, posts, posted } = start();
-    const { gradients } = compute.student;
+    const gradients = compute.student.gradients.bind(compute.student);
     compute.student.gradients = async (inputs, rows, targets, step, out) => {
       const result = await gradients(inputs, rows, targets, step, out);
       if (inputs[0] !== 5) return result;
@@ -256,10 +256,10 @@ describe('trainer', () => {
 
   it('passes over micro-batches without gradient in a block with some', async () => {
     const { desk, compute, replica, posted } = start();
-    const { trainBatch } = compute;
+    const trainBatch = compute.trainBatch.bind(compute);
     compute.trainBatch = async (epoch, from, to) =>
       from === 7
-        ? trainBatch.call(compute, epoch, from, to)
+        ? trainBatch(epoch, from, to)
         : { rows: 2, inputs: Float32Array.from([-1, -1]), targets: { labels: new Int32Array(2), soft: null } };
     desk.hear(lease());
     const { slot, momentCounts } = await posted('contribution');

@@ -50,9 +50,9 @@ describe('a plug-in loss', () => {
   });
 
   it('is given what the recipe says, in copies', () => {
-    let given: PluginOnLogits | null = null;
+    const given: PluginOnLogits[] = [];
     const spoil: PluginLoss = (input) => {
-      given = structuredClone(input) as PluginOnLogits;
+      given.unshift(structuredClone(input) as PluginOnLogits);
       if (!('logits' in input)) throw new Error('no logits');
       input.logits.fill(0);
       input.labels.fill(0);
@@ -61,7 +61,7 @@ describe('a plug-in loss', () => {
     };
     const [kept, keptLabels] = [logits.slice(), labels.slice()];
     total(spoil, { soft: 'logits', temperature: 2, options: { a: [1, { b: null }] } });
-    expect(given).toEqual({
+    expect(given[0]).toEqual({
       rows: 3,
       classes,
       logits: kept,
@@ -73,12 +73,12 @@ describe('a plug-in loss', () => {
     });
     expect([logits, labels, soft.logits()[8]]).toEqual([kept, keptLabels, 9]);
     total(spoil, { soft: 'mixture', temperature: 2 });
-    expect([...((given ?? { soft: [] }).soft ?? [])].map((value) => Math.fround(value))).toEqual([...soft.at(2)]);
+    expect([...(given[0]?.soft ?? [])].map((value) => Math.fround(value))).toEqual([...soft.at(2)]);
     // The ensemble that it is given is the one that the student is compared with.
     expect(total(constant(), { soft: 'mixture', temperature: 2 }).sums).toHaveProperty(['ensemble.agree']);
     expect(total(constant(), { soft: 'logits' }).sums).not.toHaveProperty(['ensemble.agree']);
     total(spoil);
-    expect(given).toMatchObject({ targets: null, soft: null, temperature: 4 });
+    expect(given[0]).toMatchObject({ targets: null, soft: null, temperature: 4 });
   });
 
   it('on pairs is called for each, and its gradient goes to that pair', () => {

@@ -32,7 +32,7 @@ const reference = JSON.parse(
 ) as Reference;
 const { classes, cases } = reference;
 
-interface Setting extends Pick<Reference, 'rows' | 'positions' | 'logits' | 'teacher' | 'labels' | 'mask'> {}
+type Setting = Pick<Reference, 'rows' | 'positions' | 'logits' | 'teacher' | 'labels' | 'mask'>;
 
 const optionsOf = (term: TermName, options: object): object => ({
   [term]: { weight: 1, ...options, ...(term === 'features' ? { pairs: [{ student: 'a', teacher: 't/b' }] } : {}) },

@@ -34,7 +34,7 @@ describe('checkBackend', () => {
       "this worker's backend is wasm, teacher big is a SavedModel: start the worker with --backend native",
     ],
   ] as const)('refuses %s where %s is wanted of these teachers', (opened, wanted, teachers, message) => {
-    expect(() => checkBackend(opened, { wanted, teachers })).toThrowError(
+    expect(() => checkBackend(opened, { wanted, teachers })).toThrow(
       expect.objectContaining({ message, exitCode: 77 }),
     );
   });

@@ -378,7 +378,7 @@ describe('Ensemble', () => {
       open([tinyOnnx()], { combine: 'probabilities' }),
     ]);
     expect(new Set(ensembles.map((ensemble) => ensemble.digest)).size).toBe(5);
-    expect((await open([tinyOnnx()])).digest).toBe(ensembles[0]?.digest);
+    expect((await open([tinyOnnx()])).digest).toBe(ensembles[0].digest);
   });
 
   it('warns once when rows of declared logits sum to 1', async () => {

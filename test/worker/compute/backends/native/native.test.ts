@@ -22,11 +22,11 @@ describe("the native backend's settings", () => {
 
   it('put back the two functions of util that Node 23 removed, and replace none', () => {
     const mine = (): boolean => true;
-    const util: Record<string, unknown> = { isArray: mine };
+    const util: Record<string, (value: unknown) => boolean> = { isArray: mine };
     restoreUtil(util);
     expect(util.isArray).toBe(mine);
     const { isNullOrUndefined } = util;
-    if (typeof isNullOrUndefined !== 'function') throw new Error('no function');
+    if (isNullOrUndefined === undefined) throw new Error('no function');
     expect([null, undefined, 0, ''].map((value) => isNullOrUndefined(value))).toEqual([true, true, false, false]);
   });
 });
