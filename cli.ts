@@ -504,7 +504,7 @@ async function initVerb(file: string): Promise<number> {
     writeFileSync(file, starterRecipe, { flag: 'wx' });
   } catch (error) {
     throw new UserError(
-      `init ${file}: cannot be written (${String(codeOf(error))}); a new file in a folder that is there was wanted`,
+      `init ${file}: cannot be written (${codeOf(error)}); a new file in a folder that is there was wanted`,
       exitCodes.usage,
       error,
     );

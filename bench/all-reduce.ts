@@ -185,7 +185,7 @@ async function measure(run: PreparedRun, folder: string): Promise<Measured> {
       close: () => undefined,
     },
   });
-  await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')));
+  await Promise.all(children.map(async (child) => child.exitCode ?? once(child, 'exit')));
   const times = commitsOf(out).map(({ atMs }) => atMs);
   const intervals = times
     .slice(warmUp)

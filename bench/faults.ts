@@ -155,11 +155,12 @@ async function repeatedWork(): Promise<void> {
   const out = join(scratch, 'repeated');
   const cluster = await Cluster.start({ recipe: mnist, out, sets: ['baseline=false', 'epochs=12'] }, 2);
   await cluster.atStep(50);
-  let [kills, isOver] = [0, false];
-  void cluster.coordinator.ended.then(() => (isOver = true));
-  while (!isOver) {
+  let [kills, hasEnded] = [0, false];
+  void cluster.coordinator.ended.then(() => (hasEnded = true));
+  const isOver = (): boolean => hasEnded;
+  while (!isOver()) {
     await soon(3000);
-    if (isOver) break;
+    if (isOver()) break;
     await cluster.killWorker();
     kills++;
   }

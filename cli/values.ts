@@ -42,7 +42,10 @@ export function collect(value: string, values: string[]): string[] {
 
 /** The token from `--token-file`, else from the environment. An unreadable file ends the program: no falling back. */
 export function readToken(file: string | undefined): string | null {
-  if (file === undefined) return process.env.STILLHOUSE_TOKEN || null;
+  if (file === undefined) {
+    const { STILLHOUSE_TOKEN: token = '' } = process.env;
+    return token === '' ? null : token;
+  }
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {

@@ -5,5 +5,6 @@ import { join, resolve } from 'node:path';
 /** `STILLHOUSE_CACHE`, else `stillhouse` in `XDG_CACHE_HOME`, else in `~/.cache`. Not created here. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.STILLHOUSE_CACHE) return resolve(env.STILLHOUSE_CACHE);
-  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'stillhouse');
+  const { XDG_CACHE_HOME: caches = '' } = env;
+  return join(caches === '' ? join(homedir(), '.cache') : caches, 'stillhouse');
 }

@@ -31,7 +31,7 @@ export function faultPoint(point: FaultPoint): void {
 
 /** Whether the harm is to be done now. */
 export function isDue(point: FaultPoint | Harm): boolean {
-  if (wanted === null || wanted.point !== point) return false;
+  if (wanted?.point !== point) return false;
   wanted.left--;
   if (wanted.left > 0 || (wanted.left < 0 && !wanted.isLasting)) return false;
   writeSync(2, `fault: ${point}\n`);

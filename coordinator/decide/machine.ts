@@ -89,7 +89,7 @@ export class Machine {
 
   workOf(task: Task): UnitWork {
     const work = [this.open?.work, this.next].find((candidate) => candidate?.unit === task.unit);
-    if (work == null) throw new Error(`${nameOf(task)} is neither open nor next`);
+    if (work === undefined || work === null) throw new Error(`${nameOf(task)} is neither open nor next`);
     return work;
   }
 

@@ -108,7 +108,7 @@ export class Broadcast {
     const live = this.#live;
     if (live?.head.step !== head.step || live.retired?.isGone === true) {
       const payload = await this.#log.readBytes(head.step, range);
-      return { frame: encodeFrame({ ...header, checksum: checksumOf(payload) }, payload), done: nothing };
+      return { frame: encodeFrame({ ...header, checksum: checksumOf(payload) }, payload), done: () => undefined };
     }
     live.retired?.pin();
     const payload = live.bytes.subarray(range.offset, range.offset + range.length);
@@ -139,5 +139,3 @@ export class Broadcast {
     for (const wake of waiting) wake();
   }
 }
-
-function nothing(): void {}

@@ -33,14 +33,15 @@ export async function feed({ broadcast, outbox, from, onTooSlow }: FeedOptions):
 
 /** False when the connection closed, or the log was shortened, before all was sent. */
 async function sendCommit(broadcast: Broadcast, outbox: Outbox, step: number): Promise<boolean> {
+  const isOver = (): boolean => outbox.isClosed || !broadcast.has(step);
   await outbox.room();
-  if (outbox.isClosed || !broadcast.has(step)) return false;
+  if (isOver()) return false;
   const { frame, head } = await broadcast.head(step);
   outbox.sendFrame(frame);
   const chunks = head.bytes <= limits.chunkBytes ? 0 : split(head.bytes).length;
   for (let index = 0; index < chunks; index++) {
     await outbox.room();
-    if (outbox.isClosed || !broadcast.has(step)) return false;
+    if (isOver()) return false;
     const { frame, done } = await broadcast.chunk(head, index);
     outbox.sendFrame(frame, done);
   }

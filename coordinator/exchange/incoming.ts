@@ -116,7 +116,8 @@ export class Intake {
   /** @returns false for a lease that is not being pulled; a cancel and a chunk may cross. @throws ProtocolError */
   chunk(message: Up<'chunk'>, payload: Uint8Array): boolean {
     const open = this.#leases.get(message.lease);
-    if (open?.assembler == null || open.offer === null || open.content === null || open.content.isFreed) return false;
+    if (open === undefined || open.assembler === null) return false;
+    if (open.offer === null || open.content === null || open.content.isFreed) return false;
     if (open.assembler.accept(message, payload)) {
       open.assembler = null;
       this.#verify(message.lease, open.offer, open.content);

@@ -38,7 +38,7 @@ export class Outbox {
   }
 
   /** `done` is called once the frame's memory is no longer needed, whatever became of it. */
-  sendFrame(frame: Frame, done: () => void = nothing): void {
+  sendFrame(frame: Frame, done: () => void = () => undefined): void {
     if (this.#isClosed || this.#socket.readyState !== this.#socket.OPEN) return done();
     const size = frameBytes(frame);
     if (this.#queuedBytes === 0) this.#movedMs = performance.now();
@@ -89,8 +89,6 @@ export class Outbox {
 }
 
 const closeGraceMs = 2000;
-
-function nothing(): void {}
 
 /** A close frame holds at most 123 bytes of text. */
 function printable(reason: string): string {

@@ -29,9 +29,9 @@ export interface UnitPlan {
   readonly totalSteps: number;
   readonly epochs: number;
   readonly units: number;
-  unitAt(index: number): Unit | undefined;
+  readonly unitAt: (index: number) => Unit | undefined;
   /** Whether nothing of the unit's epoch comes after it. */
-  closesEpoch(index: number): boolean;
+  readonly closesEpoch: (index: number) => boolean;
 }
 
 export function planUnits(input: PlanInput): UnitPlan {

@@ -124,7 +124,7 @@ export function evaluationOf(sums: Readonly<Record<string, number>>): StudentEva
   const figures = figuresOf(sums, 'student');
   if (sums['student.squares'] !== undefined) return figures;
   if (sums['student.told'] !== undefined) return { ...figures, loss: ratio(sums['student.loss'], samples) };
-  const exits = withPrefix(sums, 'exit.').map(([name, correct]) => [
+  const exits = withPrefix(sums, 'exit.').map(([name, correct]): [string, number] => [
     name.replace(/\.correct$/, ''),
     ratio(correct, samples),
   ]);

@@ -88,12 +88,13 @@ export async function listen(options: AdmissionOptions): Promise<Admission> {
   return { port: portOf(server), close: () => closeServer(server) };
 }
 
-/** A peer that breaks off while it is being refused is no concern of ours. */
-function ignore(): void {}
+function ignore(): void {
+  // A peer that breaks off while it is being refused is no concern of ours.
+}
 
 async function serve(request: IncomingMessage, response: ServerResponse, options: AdmissionOptions): Promise<void> {
   const isLabels = options.labels !== undefined && request.url?.startsWith('/labels/') === true;
-  if (isLabels && hasToken(request, options.token) && (await options.labels?.serve(request, response))) return;
+  if (isLabels && hasToken(request, options.token) && (await options.labels.serve(request, response))) return;
   request.resume();
   if (request.method !== 'GET' && request.method !== 'HEAD' && !isLabels)
     return void answer(response, 405, 'GET and HEAD only');

@@ -21,7 +21,7 @@ export async function readBest(folder: string, spec: StudentSpec): Promise<Map<s
     throw error;
   });
   const total = spec.weights.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
-  if (bytes === null || bytes.length !== total) return null;
+  if (bytes?.length !== total) return null;
   let at = 0;
   return new Map(
     spec.weights.map(({ name, shape }) => {

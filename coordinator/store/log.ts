@@ -153,7 +153,7 @@ export class CommitLog {
 
   /** Deletes the segments whose commits all come before `step`. */
   async dropBefore(step: number): Promise<void> {
-    while (true) {
+    for (;;) {
       const [oldest, next] = this.#segments;
       if (oldest === undefined || next === undefined || next.firstStep > step) return;
       await this.#drop(oldest);
@@ -229,7 +229,7 @@ async function* recordsIn(file: FileHandle, firstStep: number): AsyncGenerator<H
   let at = 0;
   for (let step = firstStep; ; step++) {
     const head = await readHead(file, at);
-    if (head === null || head.record.step !== step || !(await isWhole(file, head))) return;
+    if (head?.record.step !== step || !(await isWhole(file, head))) return;
     yield { ...head, at };
     at = head.payloadAt + head.record.bytes;
   }

@@ -13,7 +13,7 @@ export type Written =
 
 const port = parentPort;
 if (port === null) throw new Error('state-thread.ts runs in a worker thread');
-const memory: SharedArrayBuffer = workerData;
+const memory = workerData as SharedArrayBuffer;
 const bytes = new Uint8Array(memory);
 const pageBytes = 4096;
 const pieceBytes = 1024 * 1024;

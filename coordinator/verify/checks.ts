@@ -2,6 +2,7 @@
  * What must hold of a run's own records, whatever died while they were written: each check takes what was read and says
  * what it found, in a line. Pure.
  */
+import { jsonOf } from '../../shared/json.js';
 import { isDeepStrictEqual } from 'node:util';
 import type { CommitLine, JournalLine } from '../store/journal.js';
 import type { CommitRecord } from '../store/log.js';
@@ -164,7 +165,7 @@ function firstDifference(written: unknown, derived: unknown, path = ''): string 
         return firstDifference(written[key], derived[key], path === '' ? key : `${path}.${key}`);
     }
   }
-  return `${path || 'it'} is ${JSON.stringify(written) ?? 'missing'}; the journal gives ${JSON.stringify(derived) ?? 'nothing'}`;
+  return `${path || 'it'} is ${jsonOf(written) ?? 'missing'}; the journal gives ${jsonOf(derived) ?? 'nothing'}`;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

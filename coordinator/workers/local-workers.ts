@@ -67,7 +67,8 @@ export class LocalWorkers {
 
   private start(i: number): void {
     const [file = process.execPath, ...rest] = this.options.command;
-    const child = spawn(file, [...rest, 'worker', this.options.url, ...this.options.arguments], {
+    // Without streams where no file descriptor is left, which the overloads of spawn do not say.
+    const child: ChildProcess = spawn(file, [...rest, 'worker', this.options.url, ...this.options.arguments], {
       stdio: ['pipe', 'ignore', 'pipe'],
       env: {
         ...process.env,

@@ -37,7 +37,7 @@ export interface RowCodec {
   /** A multiple of 4. */
   readonly rowBytes: number;
   /** @param from byte offset of row 0, a multiple of 4 */
-  open(memory: ArrayBuffer, from: number, rows: number): LabelRows;
+  readonly open: (memory: ArrayBuffer, from: number, rows: number) => LabelRows;
 }
 
 /** log 2^-126: no class of a tail is less likely, so that nothing becomes 0 x infinity. */

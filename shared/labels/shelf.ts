@@ -36,7 +36,7 @@ export class LabelShelf {
     this.#options = options;
     this.sets = options.sets;
     this.plan = options.plan;
-    this.#held = options.sets.map(() => new Map());
+    this.#held = options.sets.map(() => new Map<number, Held>());
   }
 
   /** The block if it is in memory. */

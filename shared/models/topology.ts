@@ -64,7 +64,7 @@ function expand(layer: LayerJson, around: Place): TopologyLayer[] {
 
 /** Layers and cells inside a layer's config. */
 export function wrappedIn(config: Json): LayerJson[] {
-  const cells = Array.isArray(config.cells) ? config.cells : [];
+  const cells: unknown[] = Array.isArray(config.cells) ? config.cells : [];
   return [config.layer, config.cell, ...cells].flatMap((inner) => {
     const parsed = layerSchema.safeParse(inner);
     return parsed.success ? [parsed.data] : [];

@@ -79,8 +79,9 @@ export function sendFrame(socket: FrameSocket, frame: Frame, done: (error?: Erro
   socket.send(payload, { binary: true, fin: true }, done);
 }
 
-/** A failed send is followed by the socket's close, which is where it is dealt with. */
-function ignore(): void {}
+function ignore(): void {
+  // A failed send is followed by the socket's close, which is where it is dealt with.
+}
 
 export function frameBytes(frame: Frame): number {
   return frame instanceof Uint8Array ? frame.length : frame[0].length + frame[1].length;

@@ -1,5 +1,6 @@
 /** What the schema finds wrong, in a user's words: `key.path: VALUE given; WISH wanted`. */
 import type { z } from 'zod';
+import { jsonOf } from '../json.js';
 import { nearest } from './nearest.js';
 import type { Path } from './places.js';
 import { recipeSchema } from './schema.js';
@@ -102,7 +103,7 @@ const longestShown = 60;
 
 function shown(value: unknown): string {
   if (typeof value === 'number') return String(value);
-  const text = JSON.stringify(value) ?? String(value);
+  const text = jsonOf(value) ?? String(value);
   return text.length > longestShown ? `${text.slice(0, longestShown)}...` : text;
 }
 

@@ -48,10 +48,13 @@ export function lossesAt(losses: Losses, scalars: Readonly<Record<string, number
     return { ...options, ...at('weight'), ...at('temperature') };
   };
   const { plugins, ...builtIn } = losses;
-  const given = Object.entries(builtIn).flatMap(([term, options]) =>
+  const given = Object.entries(builtIn).flatMap(([term, options]): [string, object][] =>
     options === undefined ? [] : [[term, resolve(term, options)]],
   );
-  const plugged = Object.entries(plugins ?? {}).map(([name, options]) => [name, resolve(`plugins.${name}`, options)]);
+  const plugged = Object.entries(plugins ?? {}).map(([name, options]): [string, object] => [
+    name,
+    resolve(`plugins.${name}`, options),
+  ]);
   return lossesAtStepSchema.parse({
     ...Object.fromEntries(given),
     ...(plugins === undefined ? {} : { plugins: Object.fromEntries(plugged) }),

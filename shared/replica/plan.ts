@@ -163,7 +163,7 @@ function updateRanges(trained: readonly ParameterRange[], groups: readonly Group
   for (const { group, offset, size } of trained) {
     if (groups[group]?.frozen === true) continue;
     const last = merged.at(-1);
-    if (last !== undefined && last.group === group && last.offset + last.floats === offset) {
+    if (last?.group === group && last.offset + last.floats === offset) {
       merged[merged.length - 1] = { ...last, floats: last.floats + padded(size) };
     } else {
       merged.push({ group, offset, floats: padded(size) });

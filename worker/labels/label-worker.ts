@@ -99,14 +99,15 @@ async function labelAll(
 ): Promise<'done' | 'lost' | 'stopped'> {
   const kinds = labelKinds(recipe);
   const rows = recipe.batch.micro ?? recipe.batch.size;
-  while (!stop.aborted) {
+  const isStopped = (): boolean => stop.aborted;
+  while (!isStopped()) {
     const lease = await desk.lease();
     if (lease === null) return 'lost';
     if (lease.type === 'done') return 'done';
     if (lease.type === 'wait') await sleep(pollMs, stop);
     else {
       const { first = 0, rows: count = 0 } = labels.plan.blocks[lease.block] ?? {};
-      for (let from = first; from < first + count && !stop.aborted; from += rows) {
+      for (let from = first; from < first + count && !isStopped(); from += rows) {
         const ids = Uint32Array.from({ length: Math.min(rows, first + count - from) }, (_, i) => from + i);
         await labels.get(ids, await samples.gather(ids, lease.view), lease.view, kinds);
       }

@@ -211,7 +211,8 @@ async function sizeOfFile(path: string): Promise<number> {
 async function digestOf(path: string): Promise<string | null> {
   const hash = createHash('sha256');
   try {
-    for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(bytes);
+    for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>)
+      hash.update(bytes);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null;
     throw error;

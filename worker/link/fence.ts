@@ -12,7 +12,7 @@ export class Fence {
     if (seen !== undefined && generation < seen.generation) {
       return `generation ${generation} of run ${run} is older than ${seen.generation}, which this worker has followed`;
     }
-    if (seen !== undefined && generation === seen.generation && nonce !== seen.nonce) {
+    if (generation === seen?.generation && nonce !== seen.nonce) {
       return `generation ${generation} of run ${run} belongs to another coordinator (a copied run folder?)`;
     }
     this.#seen.set(run, { generation, nonce });

@@ -91,7 +91,7 @@ export class ReplicaFold {
   collect(message: Down<'commitChunk'>, payload: Uint8Array): void {
     if (message.step < this.step) return;
     const held = this.#held;
-    if (held === null || held.message.step !== message.step || held.missing === null)
+    if (held?.message.step !== message.step || held.missing === null)
       throw new ProtocolError(`a chunk of no commit (step ${message.step})`);
     if (!held.missing.accept(message, payload)) return;
     held.missing = null;
@@ -112,7 +112,7 @@ export class ReplicaFold {
   release(message: Down<'release'>): 'applied' | 'repeated' | 'differs' {
     if (message.step < this.step) return 'repeated';
     const held = this.#held;
-    if (held === null || held.message.step !== message.step || held.missing !== null) {
+    if (held?.message.step !== message.step || held.missing !== null) {
       throw new ProtocolError(`a release of step ${message.step} came without its commit`);
     }
     const startMs = performance.now();

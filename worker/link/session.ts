@@ -83,7 +83,7 @@ export class LinkSession {
   #rttMs: number | undefined;
   #roundTrip: RoundTrip | null = null;
   #progress = { count: -1, sinceMs: performance.now() };
-  #failure: unknown = null;
+  #failure: Error | null = null;
 
   constructor(options: LinkSessionOptions) {
     this.#options = options;
@@ -118,19 +118,18 @@ export class LinkSession {
    */
   announceReady(): void {
     const [run, welcome] = [this.#run, this.#welcome];
+    const probe = run?.probe ?? null;
     if (
       this.isAdmitted ||
       this.#isPreparing ||
       welcome === null ||
       run === null ||
-      run.probe === null ||
+      probe === null ||
       run.fold.step < welcome.step
     )
       return;
     this.isAdmitted = true;
-    this.#send({ type: 'ready', ...this.#envelope(), stateHash: run.fold.stateHash, probe: run.probe }, () =>
-      faultPoint('idle'),
-    );
+    this.#send({ type: 'ready', ...this.#envelope(), stateHash: run.fold.stateHash, probe }, () => faultPoint('idle'));
   }
 
   fromTrainer(message: FromTrainer): void {
@@ -210,8 +209,8 @@ export class LinkSession {
     // What cannot be had now may be had later: the coordinator may just have gone.
     if (error instanceof UserError && error.exitCode === exitCodes.unavailable)
       return this.#closeFor(closeCodes.done, error.message);
-    this.#failure = error;
-    const reason = error instanceof Error ? error.message : 'internal error';
+    this.#failure = error instanceof Error ? error : new Error('internal error', { cause: error });
+    const reason = this.#failure.message;
     if (error instanceof UserError && this.#welcome !== null) return this.leave(reason);
     this.#options.connection.close(closeCodes.shutdown, reason);
   }

@@ -7,7 +7,7 @@ import type { LinkStart, ToLink, ToTrainer } from '../threads/messages.js';
 
 const port = parentPort;
 if (port === null) throw new Error('link-thread.ts runs in a worker thread');
-const start: LinkStart = workerData;
+const start = workerData as LinkStart;
 const toTrainer = (message: ToTrainer): void => port.postMessage(message);
 const link = new Link({
   ...start,

@@ -37,11 +37,10 @@ export function evaluateStudent(batch: MicroBatch, compute: RunCompute): Record<
   const { logits: logits_BC, exits } = compute.student.outputs(batch.inputs, batch.rows);
   if (compute.goal !== undefined) return judgeStudent(judgedOf(logits_BC, batch, compute), compute.goal);
   const { labelled, correct, loss } = score(logits_BC, batch.targets.labels, compute.classes);
-  const gaps = [...calibrationGaps(logits_BC, batch.targets.labels, compute.classes)].map(([bin, gap]) => [
-    `student.calibration.${bin}`,
-    gap,
-  ]);
-  const early = [...exits].map(([name, values]) => [
+  const gaps = [...calibrationGaps(logits_BC, batch.targets.labels, compute.classes)].map(
+    ([bin, gap]): [string, number] => [`student.calibration.${bin}`, gap],
+  );
+  const early = [...exits].map(([name, values]): [string, number] => [
     `exit.${name}.correct`,
     score(values, batch.targets.labels, compute.classes).correct,
   ]);

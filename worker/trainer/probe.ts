@@ -51,7 +51,10 @@ async function probeTwice({ compute, recipe, manifest, initialPath, replica, slo
     const leaf = replica.leaf(slot).fill(0);
     const { hasGradient, moments } = await compute.student.gradients(inputs, rows, targets, step, leaf);
     if (hasGradient) replica.writeMoments(slot, moments);
-    else [replica.clearSlot(slot), leaf.fill(0)];
+    else {
+      replica.clearSlot(slot);
+      leaf.fill(0);
+    }
     // Before it is rounded, which hides differences here that show elsewhere.
     return replica.hashLeaf(slot);
   };

@@ -108,7 +108,8 @@ interface Waiting extends Pick<TrainerOptions, 'desk' | 'compute'> {
  */
 async function weightsOf(lease: Lease, { desk, compute, microBatches, clock }: Waiting): Promise<string | null> {
   microBatches.keepOnly([lease, ...desk.queue.waiting]);
-  while (!desk.queue.isCancelled) {
+  const isCancelled = (): boolean => desk.queue.isCancelled;
+  while (!isCancelled()) {
     const where = desk.weightsAre(lease);
     if (where === 'ahead') return null;
     if (where === 'here') return clock.time('load', () => desk.loadWeights(lease.step, compute.student));
@@ -119,7 +120,7 @@ async function weightsOf(lease: Lease, { desk, compute, microBatches, clock }: W
     });
     // The event loop must turn, or the weights' arrival is not seen.
     await nextTurn();
-    if (made === null && !desk.queue.isCancelled && desk.weightsAre(lease) === 'behind')
+    if (made === null && !isCancelled() && desk.weightsAre(lease) === 'behind')
       await clock.time('wait', () => desk.queue.changed());
   }
   return null;

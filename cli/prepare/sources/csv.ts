@@ -54,7 +54,7 @@ async function readLines(path: string, delimiter: string): Promise<string[][]> {
   const lines: string[][] = [];
   const stream = streamDataFile(path);
   const parser = parse({ delimiter, bom: true, relax_column_count: true, skip_empty_lines: true });
-  stream.on('error', (error) => parser.destroy(error));
+  stream.on('error', (error: Error) => parser.destroy(error));
   try {
     for await (const line of stream.pipe(parser)) lines.push(line as string[]);
   } catch (error) {

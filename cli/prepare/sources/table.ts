@@ -1,4 +1,5 @@
 /** Rows with named columns, of JSONL and Parquet files: which columns make a sample, and its label. Pure. */
+import { jsonOf } from '../../../shared/json.js';
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 import { damaged, toLabels, toSequences, toTargets, toWeights, type TargetRows } from './files.js';
 import type { Source } from './rows.js';
@@ -225,7 +226,6 @@ function isList(value: unknown): value is ArrayLike<unknown> {
 }
 
 function shown(value: unknown): string {
-  const text =
-    JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item)) ?? 'nothing';
+  const text = jsonOf(value, (_, item) => (typeof item === 'bigint' ? Number(item) : item)) ?? 'nothing';
   return text.length > 40 ? `${text.slice(0, 37)}...` : text;
 }

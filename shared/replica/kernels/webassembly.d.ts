@@ -6,11 +6,14 @@ declare namespace WebAssembly {
     readonly buffer: SharedArrayBuffer;
   }
   class Module {
+    readonly [Symbol.toStringTag]: 'WebAssembly.Module';
     constructor(bytes: Uint8Array);
     static exports(module: Module): { name: string; kind: string }[];
   }
   class Instance {
     constructor(module: Module, imports: Record<string, Record<string, unknown>>);
-    readonly exports: Readonly<Record<string, unknown>>;
+    readonly exports: Readonly<Record<string, Exported>>;
   }
+  /** Numbers are all that functions take here. */
+  type Exported = ((...args: number[]) => unknown) | Memory | { readonly value: unknown };
 }

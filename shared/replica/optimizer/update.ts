@@ -36,8 +36,8 @@ function updateRange(plan: ReplicaPlan, kernels: Kernels, target: UpdateTarget &
   if (plan.optimizer.name === 'sgd') {
     const sgd = { ...common, learningRate: scalar('learningRate') };
     if (plan.moments === 0) return kernels.sgd(w, g, range.floats, sgd);
-    const kernel = plan.optimizer.nesterov ? kernels.nesterov : kernels.momentum;
-    return kernel(w, g, m, range.floats, { ...sgd, momentum: scalar('momentum') });
+    const name = plan.optimizer.nesterov ? 'nesterov' : 'momentum';
+    return kernels[name](w, g, m, range.floats, { ...sgd, momentum: scalar('momentum') });
   }
   kernels.adam(w, g, m, v, range.floats, {
     ...common,

@@ -42,7 +42,7 @@ export function pairAttr(attrs: NamedAttrMap, name: string): [number, number] {
 }
 
 /** The attribute `axis`: one axis, several, or all where there is none; not negative, ascending. */
-export function axesAttr({ axis }: NamedAttrMap, rank: number): number[] {
+export function axesAttr({ axis }: { readonly axis?: NamedAttrMap[string] | null }, rank: number): number[] {
   const axes =
     axis === null || axis === undefined ? Array.from({ length: rank }, (_, i) => i) : [axis].flat().map(Number);
   return axes.map((one) => (one < 0 ? one + rank : one)).sort((a, b) => a - b);

@@ -1,5 +1,6 @@
 /** What a student and tfjs teachers compute with. */
 import type * as TensorFlowModule from '@tensorflow/tfjs';
+import type { KernelConfig, Tensor, Variable } from '@tensorflow/tfjs';
 
 /** The tfjs library with its backend chosen and ready. */
 export type TensorFlow = typeof TensorFlowModule;
@@ -11,4 +12,18 @@ export interface Backend {
   readonly gpu: string | null;
   /** Versions of the libraries that decide about bits. */
   readonly version: string;
+}
+
+/** tfjs' getKernel, whose declared type leaves out that there may be none. */
+export function kernelOf(tf: TensorFlow, kernelName: string, backendName: string): KernelConfig | undefined {
+  return tf.getKernel(kernelName, backendName);
+}
+
+/** `instanceof` makes a Tensor of any rank a `Tensor<any>`. */
+export function isTensor(tf: TensorFlow, value: unknown): value is Tensor {
+  return value instanceof tf.Tensor;
+}
+
+export function isVariable(tf: TensorFlow, value: unknown): value is Variable {
+  return value instanceof tf.Variable;
 }

@@ -7,7 +7,7 @@
  * Ioffe and Szegedy 2015. Shape suffixes: N rows, C columns.
  */
 import type { Tensor } from '@tensorflow/tfjs';
-import type { TensorFlow } from './backend.js';
+import { kernelOf, type TensorFlow } from './backend.js';
 
 export const normKernelName = 'StillhouseNorm';
 export const normGradientKernelName = 'StillhouseNormGrad';
@@ -47,7 +47,7 @@ export function normalise(
 }
 
 function forward(tf: TensorFlow, { x_NC, gamma_C, beta_C, epsilon }: NormInputs): Normalised {
-  if (tf.getKernel(normKernelName, tf.getBackend()) !== undefined) {
+  if (kernelOf(tf, normKernelName, tf.getBackend()) !== undefined) {
     const [y_NC, mean_C, variance_C] = three(
       tf.engine().runKernel(normKernelName, { x: x_NC, gamma: gamma_C, beta: beta_C }, { epsilon }),
     );
@@ -62,11 +62,11 @@ function backward(tf: TensorFlow, dy_NC: Tensor, saved: readonly Tensor[], epsil
   const [x_NC, gamma_C, mean_C, variance_C] = saved;
   if (x_NC === undefined || gamma_C === undefined || mean_C === undefined || variance_C === undefined)
     throw new Error('a norm saves four tensors');
-  if (tf.getKernel(normGradientKernelName, tf.getBackend()) !== undefined) {
+  if (kernelOf(tf, normGradientKernelName, tf.getBackend()) !== undefined) {
     const inputs = { x: x_NC, dy: dy_NC, mean: mean_C, variance: variance_C, gamma: gamma_C };
     return three(tf.engine().runKernel(normGradientKernelName, inputs, { epsilon }));
   }
-  const rows = x_NC.shape[0] ?? 1;
+  const [rows = 1] = x_NC.shape;
   const inverse_C = tf.rsqrt(tf.add(variance_C, epsilon));
   const normed_NC = tf.mul(tf.sub(x_NC, mean_C), inverse_C);
   const dbeta_C = tf.sum(dy_NC, 0);

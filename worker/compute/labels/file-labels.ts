@@ -48,7 +48,9 @@ export class FileLabels {
     return new Map(labelNames(kinds, []).map((name) => [name, soften(name)]));
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    // Blocks are read whole: nothing is open.
+  }
 
   #block(number: number): Promise<LabelBlock> {
     const found = this.#blocks.get(number) ?? this.#load(number);

@@ -114,9 +114,11 @@ function addRows(values: Float32Array | Float64Array, weights: Float32Array, int
 function partsFor(name: LossName, scale: number, context: LossContext): TermValues[] {
   const { classes, final, exits } = context;
   if (!isTerm(name)) return partsOfPlugin(name, scale, context);
-  if (isOnPairs(name)) return onPairs(name, context, (input) => onPair(name, input, context), scale);
-  if (isOnExits(name)) return exits.map((exit) => onExit(name, { ...exit, classes, scale }, context));
-  return isOnLogits(name) ? [onLogits(name, { ...final, classes, scale }, context)] : [];
+  if (isOnPairs(name))
+    return onPairs(name, context, (input) => onPair(name, given(name, context.losses), input), scale);
+  if (isOnExits(name))
+    return exits.map((exit) => onExit(name, given(name, context.losses), { ...exit, classes, scale }, context));
+  return isOnLogits(name) ? [onLogits(name, given(name, context.losses), { ...final, classes, scale }, context)] : [];
 }
 
 type OnPairs = PairTerm | 'selfDistillation';
@@ -173,16 +175,21 @@ function isOnLogits(name: TermName): name is OnLogits {
   return name in logitFunctions;
 }
 
-function onLogits<N extends OnLogits>(name: N, input: TermInput, { targets, losses }: LossContext): TermValues {
-  return logitFunctions[name](input, targets, given(name, losses));
+function onLogits<N extends OnLogits>(
+  name: N,
+  options: Options<N>,
+  input: TermInput,
+  { targets }: LossContext,
+): TermValues {
+  return logitFunctions[name](input, targets, options);
 }
 
-function onExit<N extends OnExits>(name: N, input: TermInput, context: LossContext): TermValues {
-  return exitFunctions[name](input, context, given(name, context.losses));
+function onExit<N extends OnExits>(name: N, options: Options<N>, input: TermInput, context: LossContext): TermValues {
+  return exitFunctions[name](input, context, options);
 }
 
-function onPair<N extends OnPairs>(name: N, input: PairInput, { losses }: LossContext): TermValues {
-  return pairFunctions[name](input, given(name, losses));
+function onPair<N extends OnPairs>(name: N, options: Options<N>, input: PairInput): TermValues {
+  return pairFunctions[name](input, options);
 }
 
 /** The loss's pairs, in the recipe's order. */

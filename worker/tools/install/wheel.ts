@@ -117,7 +117,7 @@ export async function checkWheel(path: string, allowed: readonly Wheel[], tell: 
 async function digestOf(path: string, size: number, tell: Teller): Promise<string> {
   const hash = createHash('sha256');
   let done = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 }) as AsyncIterable<Buffer>) {
     hash.update(chunk);
     tell.progress('digest', (done += chunk.length), size);
   }

@@ -5,7 +5,7 @@
  * models have, are faster as a few operations on whole tensors.
  */
 import type { NamedAttrMap, NamedTensorInfoMap, Tensor, Tensor4D, TensorInfo } from '@tensorflow/tfjs';
-import type { TensorFlow } from '../backend.js';
+import { isTensor, type TensorFlow } from '../backend.js';
 import { registerReluGradient } from '../wasm/relu-gradient.js';
 
 /** The part of tfjs-node's backend that runs an operation of TensorFlow by its name. */
@@ -106,6 +106,6 @@ function isExecutor(backend: unknown): backend is NativeExecutor {
 
 function tensor(tf: TensorFlow, inputs: NamedTensorInfoMap, name: string): Tensor {
   const input: TensorInfo | undefined = inputs[name];
-  if (!(input instanceof tf.Tensor)) throw new Error(`kernel input ${name} is no tensor`);
+  if (!isTensor(tf, input)) throw new Error(`kernel input ${name} is no tensor`);
   return input;
 }

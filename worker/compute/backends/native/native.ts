@@ -95,7 +95,7 @@ export function setEnvironment(env: NodeJS.ProcessEnv, threads: number): void {
 }
 
 /** The bindings call two functions of `util` that Node 23 removed. */
-export function restoreUtil(util: Record<string, unknown> = createRequire(import.meta.url)('node:util')): void {
+export function restoreUtil(util = createRequire(import.meta.url)('node:util') as Record<string, unknown>): void {
   util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
   util.isArray ??= Array.isArray;
 }

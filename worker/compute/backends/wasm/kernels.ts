@@ -3,7 +3,7 @@
  * has, and SIMD loops over its memory. Each is a pure function of its inputs, checked against the tfjs cpu backend.
  */
 import type { KernelFunc, NamedTensorInfoMap, Tensor, TensorInfo } from '@tensorflow/tfjs';
-import type { TensorFlow } from '../backend.js';
+import { isTensor, kernelOf, type TensorFlow } from '../backend.js';
 import { columnSums } from './column-sums.js';
 import type { Composition } from './composition.js';
 import { conv2dFilterGradient, conv2dInputGradient } from './conv2d-gradients.js';
@@ -60,7 +60,7 @@ export function registerWasmKernels(tf: TensorFlow): void {
 
 /** Registers a kernel in the place of the backend's own, which it is given. */
 function replace(tf: TensorFlow, kernelName: string, make: (own: KernelFunc) => KernelFunc): void {
-  const own = tf.getKernel(kernelName, 'wasm');
+  const own = kernelOf(tf, kernelName, 'wasm');
   if (own !== undefined) tf.unregisterKernel(kernelName, 'wasm');
   const missing: KernelFunc = () => {
     throw new Error(`the wasm backend has no ${kernelName}`);
@@ -80,7 +80,7 @@ function handOver(tf: TensorFlow, result: Tensor): TensorInfo {
 function tensorsOf(tf: TensorFlow, inputs: NamedTensorInfoMap): Record<string, Tensor> {
   const tensors: Record<string, Tensor> = {};
   for (const [name, input] of Object.entries(inputs)) {
-    if (!(input instanceof tf.Tensor)) throw new Error(`kernel input ${name} is no tensor`);
+    if (!isTensor(tf, input)) throw new Error(`kernel input ${name} is no tensor`);
     tensors[name] = input;
   }
   return tensors;

@@ -1,6 +1,6 @@
 /** ReLU's gradient in one pass; tfjs composes it of three. */
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs';
-import type { TensorFlow } from '../backend.js';
+import { kernelOf, type TensorFlow } from '../backend.js';
 import { infoOf, type Heap } from './heap.js';
 
 /** dx = dy where y > 0, else 0. */
@@ -20,7 +20,7 @@ export function registerReluGradient(tf: TensorFlow): void {
     gradFunc: (dy, saved) => {
       const [y] = saved;
       if (Array.isArray(dy) || y === undefined) throw new Error('ReLU has one output');
-      const hasKernel = tf.getKernel('ReluGrad', tf.getBackend()) !== undefined;
+      const hasKernel = kernelOf(tf, 'ReluGrad', tf.getBackend()) !== undefined;
       return { x: () => (hasKernel ? tf.engine().runKernel('ReluGrad', { y, dy }) : tf.mul(dy, tf.step(y))) };
     },
   });

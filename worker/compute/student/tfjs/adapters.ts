@@ -53,7 +53,7 @@ export function adapterWeights(
 /** @param tap [rows x ...] @param variable by the weight's name behind the adapter's */
 export function applyAdapter(tf: TensorFlow, pair: TapPair, tap: Tensor, variable: (name: string) => Variable): Tensor {
   if (pair.adapter === undefined || pair.adapter === 'identity') return tap;
-  const rows = tap.shape[0] ?? 1;
+  const [rows = 1] = tap.shape;
   const kernel = variable('kernel');
   const [from = 1, to = 1] = kernel.shape;
   const linear = tf.add(tf.matMul(tap.reshape([-1, from]), kernel), variable('bias'));

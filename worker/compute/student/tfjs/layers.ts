@@ -115,7 +115,7 @@ function normObjection({ className, isWrapped, uses }: TopologyLayer): string | 
 }
 
 function convolutionObjection({ config }: TopologyLayer): string | null {
-  const dilation = [config.dilation_rate ?? 1].flat();
+  const dilation: unknown[] = [config.dilation_rate ?? 1].flat();
   if (dilation.some((rate) => rate !== 1))
     return `dilation_rate is [${dilation.join(', ')}]; tfjs has no gradient for it`;
   if (config.padding === 'causal') return 'padding is causal, which tfjs cannot compute; same or valid was wanted';

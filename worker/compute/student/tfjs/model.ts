@@ -7,7 +7,7 @@ import type { layers, LayersModel } from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { WeightSpec } from '../../../../shared/models/student-spec.js';
 import { childrenOf, isContainer, modelOf, type Json, type LayerJson } from '../../../../shared/models/topology.js';
-import type { TensorFlow } from '../../backends/backend.js';
+import { isVariable, type TensorFlow } from '../../backends/backend.js';
 import { Norm } from './batch-norm.js';
 import type { DropoutLayer } from './dropout.js';
 import { checkLayers } from './layers.js';
@@ -85,7 +85,7 @@ function isModel(layer: Layer): layer is LayersModel {
 function weightsOf(tf: TensorFlow, { layer, isFrozen }: Placed, norm: Norm | null): LiveWeight[] {
   return layer.weights.map((weight) => {
     const variable = weight.read();
-    if (!(variable instanceof tf.Variable)) throw new Error(`${weight.name} is no variable`);
+    if (!isVariable(tf, variable)) throw new Error(`${weight.name} is no variable`);
     const name = weight.originalName;
     const kind = kindOf(name, { isFrozen, isNorm: norm !== null });
     const base = { name, layer: name.slice(0, name.lastIndexOf('/')), shape: [...variable.shape], kind };

@@ -7,7 +7,7 @@ import { sizeOf, type StudentSpec } from '../../../../shared/models/student-spec
 import { onlyLoss, type TapPair } from '../../../../shared/recipe/terms.js';
 import type { ReplicaPlan } from '../../../../shared/replica/plan.js';
 import { applyAdapter } from './adapters.js';
-import type { TensorFlow } from '../../backends/backend.js';
+import { isTensor, type TensorFlow } from '../../backends/backend.js';
 import type { GradientResult, StepContext, StudentCompute, StudentOutputs, Targets } from '../../contract.js';
 import { seedDropout } from './dropout.js';
 import type { Activation } from '../../../../shared/losses/math/activation.js';
@@ -84,7 +84,7 @@ export class Student implements StudentCompute {
     ]);
     this.#places = options.plan.tensors.map(({ spec, region, offset, size }) => {
       const variable = variables.get(spec.name);
-      if (variable === undefined || variable.size !== size)
+      if (variable?.size !== size)
         throw new Error(`the student's topology has no weight ${spec.name} of ${size} values`);
       return { variable, region, offset, size };
     });
@@ -296,7 +296,7 @@ export class Student implements StudentCompute {
 }
 
 function tensorsIn(tf: TensorFlow, given: unknown): Tensor[] {
-  return [given].flat().filter((output) => output instanceof tf.Tensor);
+  return [given].flat().filter((output) => isTensor(tf, output));
 }
 
 function sumsOf(loss: TotalLoss | null): Record<string, number> {

@@ -30,7 +30,7 @@ const sessionOptions: InferenceSession.SessionOptions = {
 /** @throws UserError 65 when the file cannot be loaded, 2 when the recipe names an input or output that it lacks */
 export async function openOnnx(source: TeacherSource): Promise<Teacher> {
   const { InferenceSession: Session, Tensor: OnnxTensor } = await import('onnxruntime-node');
-  const file = await load(source, Session.create);
+  const file = await load(source, (model, options) => Session.create(model, options));
   const { session } = file;
   const input = pickInput(source, session);
   const output = pickName(`teacher ${source.name}: output`, session.outputNames, source.outputName);

@@ -15,9 +15,8 @@ const operators: Readonly<Record<string, string>> = {
 };
 
 function keyOf(activation: unknown): string {
-  return activation === undefined || activation === null
-    ? 'linear'
-    : String(activation).replaceAll('_', '').toLowerCase();
+  const name: unknown = activation ?? 'linear';
+  return String(name).replaceAll('_', '').toLowerCase();
 }
 
 /** @throws UserError 65 for one that ONNX has no node for */
