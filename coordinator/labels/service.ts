@@ -1,25 +1,29 @@
 /**
  * The run's labels at the coordinator: rows that workers made come in, are put into their blocks and kept on the disk;
- * whoever lacks a block gets it. Under /labels/, behind the token:
- *
- *   GET /labels/<set>           {"counts": rows that each block has}
- *   GET /labels/<set>/<block>   the block as it is; its SHA-256 in Content-Digest
- *   GET /labels/run, POST /labels/lease    for workers that only label (label-work.ts)
- *   PUT /labels/<set>           rows (shared/labels/rows-message.ts), with their SHA-256 in Content-Digest
+ * whoever lacks a block gets it. The requests are those of shared/protocol/label-messages.ts.
  *
  * Nothing is taken in before length and kind are known to be right, and no row changes once it is there.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ProtocolError } from '../../shared/errors.js';
 import type { LabelHome } from '../../shared/labels/home.js';
-import { decodeRows, rowsPerMessage } from '../../shared/labels/rows-message.js';
 import { areKept, labelSets, precisionOf, type LabelSet, type LabelSource } from '../../shared/labels/sets.js';
 import { openShelf, type LabelShelf } from '../../shared/labels/shelf.js';
-import { contentDigest } from '../../shared/labels/content-digest.js';
 import { errorBound, widthOf } from '../../shared/labels/precision.js';
-import { workerHeader, type LabelLease } from '../../shared/labels/lease.js';
+import {
+  contentDigest,
+  decodeRows,
+  digestHeader,
+  labelLimits,
+  leaseRequestSchema,
+  longestRowsMessage,
+  parseLabelPath,
+  workerHeader,
+  type LabelCounts,
+  type LabelLease,
+} from '../../shared/protocol/label-messages.js';
 import { answer } from '../server/artifacts.js';
-import { labelRun, leaseRequestSchema, LabelWork } from './work.js';
+import { labelRun, LabelWork } from './work.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
 
 export interface LabelDeskOptions {
@@ -38,7 +42,6 @@ const idleMs = 20_000;
 const goodbyeMs = 1000;
 /** Longer than workers gather new rows for. */
 const settleMs = 300;
-const route = /^\/labels\/([0-9a-f]{64})(?:\/(\d{1,9}))?$/;
 
 export class LabelDesk {
   readonly #shelf: LabelShelf;
@@ -90,19 +93,17 @@ export class LabelDesk {
 
   /** Answers the request. @returns false when it is not for labels */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-    if (request.url === '/labels/run' && request.method === 'GET')
-      return sendJson(request, response, labelRun(this.#options.run));
-    if (request.url === '/labels/lease' && request.method === 'POST') return this.#sendLease(request, response);
-    const [, key, block] = route.exec(request.url ?? '') ?? [];
-    if (key === undefined) return false;
-    const set = this.#shelf.sets.findIndex((candidate) => candidate.key === key);
+    const path = parseLabelPath(request.url ?? '');
+    if (path === null) return false;
+    if (path.type === 'run')
+      return request.method === 'GET' && sendJson(request, response, labelRun(this.#options.run));
+    if (path.type === 'lease') return request.method === 'POST' && this.#sendLease(request, response);
+    const set = this.#shelf.sets.findIndex(({ key }) => key === path.key);
     if (set < 0) return refuse(request, response, 404, 'no such label set in this run');
-    if (request.method === 'PUT' && block === undefined) return this.#take(request, response, set);
+    if (request.method === 'PUT' && path.type === 'set') return this.#take(request, response, set);
     if (request.method !== 'GET') return refuse(request, response, 405, 'GET, and PUT for a set');
     request.resume();
-    return block === undefined
-      ? this.#sendCounts(request, response, set)
-      : this.#sendBlock(response, set, Number(block));
+    return path.type === 'set' ? this.#sendCounts(request, response, set) : this.#sendBlock(response, set, path.block);
   }
 
   /**
@@ -160,7 +161,8 @@ export class LabelDesk {
 
   async #sendLease(request: IncomingMessage, response: ServerResponse): Promise<true> {
     const length = Number(request.headers['content-length'] ?? Number.NaN);
-    if (!Number.isInteger(length) || length > 1024) return refuse(request, response, 413, 'a short body was wanted');
+    if (!Number.isInteger(length) || length > labelLimits.leaseRequestBytes)
+      return refuse(request, response, 413, 'a short body was wanted');
     const bytes = await readBody(request, length);
     if (bytes === null) return true;
     const asked = leaseRequestSchema.safeParse(parseJson(bytes)).data;
@@ -174,7 +176,8 @@ export class LabelDesk {
   }
 
   async #sendCounts(request: IncomingMessage, response: ServerResponse, set: number): Promise<true> {
-    return sendJson(request, response, { counts: await this.#shelf.counts(set) });
+    const counts: LabelCounts = { counts: await this.#shelf.counts(set) };
+    return sendJson(request, response, counts);
   }
 
   async #sendBlock(response: ServerResponse, set: number, block: number): Promise<true> {
@@ -185,7 +188,7 @@ export class LabelDesk {
       .writeHead(200, {
         'content-type': 'application/octet-stream',
         'content-length': bytes.length,
-        'content-digest': contentDigest(bytes),
+        [digestHeader]: contentDigest(bytes),
       })
       .end(bytes);
     return true;
@@ -194,7 +197,7 @@ export class LabelDesk {
   async #take(request: IncomingMessage, response: ServerResponse, set: number): Promise<true> {
     const spec = this.#setAt(set);
     const length = Number(request.headers['content-length'] ?? Number.NaN);
-    const limit = 4 + rowsPerMessage(spec.codec.rowBytes) * (4 + spec.codec.rowBytes);
+    const limit = longestRowsMessage(spec.codec.rowBytes);
     if (!Number.isInteger(length)) return refuse(request, response, 411, 'a content-length was wanted');
     if (length > limit) return refuse(request, response, 413, `${length} bytes; at most ${limit} were wanted`);
     if (this.#arriving + length > arrivingBytes)
@@ -203,7 +206,7 @@ export class LabelDesk {
     try {
       const bytes = await readBody(request, length);
       if (bytes === null) return true;
-      if (request.headers['content-digest'] !== contentDigest(bytes))
+      if (request.headers[digestHeader] !== contentDigest(bytes))
         return answer(response, 400, 'the bytes have another content-digest');
       await this.#add(set, spec, bytes);
       this.#heardMs = performance.now();

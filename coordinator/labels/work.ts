@@ -1,12 +1,10 @@
 /** Label blocks for workers that only label: what they are told of the run, and the plan that hands blocks out. */
-import { z } from 'zod';
 import type { LabelShelf } from '../../shared/labels/shelf.js';
-import type { LabelLease, LabelRun } from '../../shared/labels/lease.js';
+import type { LabelLease, LabelRun } from '../../shared/protocol/label-messages.js';
 import { LabelPlan } from './plan.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
 
 const patience = { firstMs: 120_000, leastMs: 10_000 };
-export const leaseRequestSchema = z.object({ worker: z.string().min(1).max(64) }).strict();
 
 export function labelRun({ recipe, teachers, manifestArtifact, recipeDigest }: PreparedRun): LabelRun {
   return { recipe, recipeDigest, teachers: [...teachers], manifest: manifestArtifact };

@@ -3,13 +3,17 @@
  * was computed here. A coordinator that does not answer costs a computation, never a run: what could not be sent stays
  * on this machine's disk.
  */
-import { z } from 'zod';
 import { decodeBlock } from '../../shared/labels/block.js';
-import { contentDigest } from '../../shared/labels/content-digest.js';
-import { workerHeader } from '../../shared/labels/lease.js';
-import { encodeRows, rowsPerMessage } from '../../shared/labels/rows-message.js';
 import type { LabelSet } from '../../shared/labels/sets.js';
 import type { LabelShelf } from '../../shared/labels/shelf.js';
+import {
+  contentDigest,
+  digestHeader,
+  encodeRows,
+  labelCountsSchema,
+  rowsPerMessage,
+  workerHeader,
+} from '../../shared/protocol/label-messages.js';
 import { WaitEnded } from '../compute/contract.js';
 import type { OpenSharedLabels, SharedLabels } from '../compute/labels/shared-labels.js';
 
@@ -37,7 +41,6 @@ interface Known {
   isFirst: boolean;
 }
 
-const countsSchema = z.object({ counts: z.array(z.number().int().nonnegative()) });
 const patienceMs = 10_000;
 const closeMs = 2000;
 /** Between two looks while waiting; and looks after which the waiting is said. */
@@ -136,7 +139,9 @@ export class CoordinatorLabels implements SharedLabels {
       return known;
     const response = await this.#request(set, '', {}, patienceMs);
     const counts =
-      response === null ? null : countsSchema.safeParse(await bodyOf(response, (body) => body.json())).data?.counts;
+      response === null
+        ? null
+        : labelCountsSchema.safeParse(await bodyOf(response, (body) => body.json())).data?.counts;
     const found = { counts: counts ?? [], atMs: performance.now(), isFirst: known === null };
     this.#known[set] = found;
     if (known === null) await this.#offerOwn(set, found.counts);
@@ -165,7 +170,7 @@ export class CoordinatorLabels implements SharedLabels {
     if (bytes === null) return;
     const block = await shelf.open(set, number);
     const found =
-      response.headers.get('content-digest') === contentDigest(bytes)
+      response.headers.get(digestHeader) === contentDigest(bytes)
         ? decodeBlock(this.#setAt(set).codec, block.rows, bytes)
         : null;
     if (found === null)
@@ -201,7 +206,7 @@ export class CoordinatorLabels implements SharedLabels {
     const response = await this.#request(
       set,
       '',
-      { method: 'PUT', body, headers: { 'content-digest': contentDigest(body) } },
+      { method: 'PUT', body, headers: { [digestHeader]: contentDigest(body) } },
       timeoutMs,
     );
     if (response !== null) await bodyOf(response, (answer) => answer.arrayBuffer());

@@ -12,8 +12,14 @@ import { trainSamples, type Samples } from '../../shared/data/samples.js';
 import { exitCodes, ProtocolError, UserError, type ExitCode } from '../../shared/errors.js';
 import { ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
 import type { LabelHome } from '../../shared/labels/home.js';
-import { labelLeaseSchema, labelRunSchema, type LabelLease, type LabelRun } from '../../shared/labels/lease.js';
 import { labelKinds } from '../../shared/labels/sets.js';
+import {
+  labelLeaseSchema,
+  labelRunSchema,
+  type LabelLease,
+  type LabelRun,
+  type LeaseRequest,
+} from '../../shared/protocol/label-messages.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { coordinatorAddress } from '../link/address.js';
 import { ArtifactCache } from '../link/artifact-cache.js';
@@ -205,7 +211,8 @@ class RemoteDesk {
   }
 
   async lease(): Promise<LabelLease | null> {
-    return this.#ask('lease', labelLeaseSchema, { method: 'POST', body: JSON.stringify({ worker: this.worker }) });
+    const request: LeaseRequest = { worker: this.worker };
+    return this.#ask('lease', labelLeaseSchema, { method: 'POST', body: JSON.stringify(request) });
   }
 
   /** Null while it does not answer, or has no labels to make. @throws UserError 77 when it refuses */

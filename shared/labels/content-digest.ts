@@ -1,6 +1,0 @@
-/** The Content-Digest header of a body (RFC 9530). */
-import { createHash } from 'node:crypto';
-
-export function contentDigest(bytes: Uint8Array): string {
-  return `sha-256=:${createHash('sha256').update(bytes).digest('base64')}:`;
-}
