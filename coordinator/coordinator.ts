@@ -17,7 +17,8 @@ import { Replica } from '../shared/replica/replica.js';
 import { Account } from './reports/totals.js';
 import { listen, type Admission } from './server/server.js';
 import { readBest } from './store/best-weights.js';
-import { LabelDesk } from './labels/service.js';
+import { LabelRequests } from './labels/requests.js';
+import { LabelService } from './labels/service.js';
 import { CommitLog } from './store/log.js';
 import { StateLost } from './store/self-check.js';
 import { Probes } from './workers/numerics.js';
@@ -166,7 +167,7 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOpt
     admission = await listen({
       ...options.listen,
       token: options.token,
-      labels: labels ?? undefined,
+      labels: labels === null ? undefined : new LabelRequests(labels),
       isReady: () => !active.isOver,
       onError: (error) => active.fail(error),
       find: (sha256) => active.findArtifact(sha256),
@@ -199,10 +200,10 @@ function openLabels(
   run: PreparedRun,
   { labels, reporter }: CoordinateOptions,
   onError: (error: unknown) => void,
-): LabelDesk | null {
+): LabelService | null {
   return labels === undefined
     ? null
-    : LabelDesk.open({ run, home: labels, warn: (line) => reporter.say('warn', line), onError });
+    : LabelService.open({ run, home: labels, warn: (line) => reporter.say('warn', line), onError });
 }
 
 async function openStores(folder: RunFolder, run: PreparedRun, options: CoordinateOptions): Promise<Opened> {

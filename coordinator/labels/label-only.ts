@@ -5,14 +5,15 @@ import { areKept } from '../../shared/labels/sets.js';
 import { writeNpz } from '../../shared/labels/write-npz.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { listen } from '../server/server.js';
-import { LabelDesk } from './service.js';
+import { LabelRequests } from './requests.js';
+import { LabelService } from './service.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
 
 export interface LabelOnlyOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly token: string | null;
   readonly labels: LabelHome;
-  /** An .npz file for the labels. */
+  /** Path of an .npz file that the labels are written to as well. */
   readonly out?: string | undefined;
   readonly stopSignal: AbortSignal;
   readonly say: (line: string) => void;
@@ -34,15 +35,15 @@ export async function makeLabels(
     fail = reject;
   });
   failed.catch(() => undefined);
-  const desk = openDesk(run, options, fail);
-  const before = await desk.kept();
+  const service = openService(run, options, fail);
+  const before = await service.kept();
   if (options.out !== undefined && run.recipe.data.augment !== undefined)
     throw new UserError(
       `--out ${options.out}: data.augment given; samples as they are wanted, for labels that another run can train on`,
     );
-  for (const line of await desk.lines()) options.say(line);
-  if (!(await desk.isDone())) await labelBehindDoor(run, desk, options, { failed, fail });
-  if (options.out !== undefined) await writeLabels(desk, options.out, before.samples);
+  for (const line of await service.lines()) options.say(line);
+  if (!(await service.isDone())) await labelAsAsked(run, service, options, { failed, fail });
+  if (options.out !== undefined) await writeLabels(service, options.out, before.samples);
   return { samples: before.samples, made: before.samples - before.kept };
 }
 
@@ -51,16 +52,17 @@ interface Failing {
   readonly fail: (error: unknown) => void;
 }
 
-async function labelBehindDoor(
+/** Answers labelling workers until every label is there, or something fails. */
+async function labelAsAsked(
   run: PreparedRun,
-  desk: LabelDesk,
+  service: LabelService,
   options: LabelOnlyOptions,
   { failed, fail }: Failing,
 ): Promise<void> {
-  const door = await listen({
+  const server = await listen({
     ...options.listen,
     token: options.token,
-    labels: desk,
+    labels: new LabelRequests(service),
     isReady: () => true,
     onError: fail,
     find: (sha256) => run.artifacts.get(sha256),
@@ -68,18 +70,23 @@ async function labelBehindDoor(
       socket.close(closeCodes.refused, 'only labels are made here: start the worker with --role label'),
   });
   try {
-    options.onListening(door.port);
-    await Promise.race([untilDone(desk, options), failed, ...(options.lost === undefined ? [] : [options.lost])]);
-    await desk.settle();
+    options.onListening(server.port);
+    await Promise.race([untilDone(service, options), failed, ...(options.lost === undefined ? [] : [options.lost])]);
+    await service.settle();
   } finally {
-    await door.close();
-    await desk.close();
+    await server.close();
+    await service.close();
   }
 }
 
-function openDesk(run: PreparedRun, { labels, say }: LabelOnlyOptions, onError: (error: unknown) => void): LabelDesk {
-  const desk = LabelDesk.open({ run, home: labels, warn: say, onError });
-  if (desk !== null) return desk;
+/** @throws UserError 2 when the recipe wants no labels that could be kept */
+function openService(
+  run: PreparedRun,
+  { labels, say }: LabelOnlyOptions,
+  onError: (error: unknown) => void,
+): LabelService {
+  const service = LabelService.open({ run, home: labels, warn: say, onError });
+  if (service !== null) return service;
   if (run.recipe.labels.cache && !areKept(run.recipe))
     throw new UserError(
       'data.augment: views of a fixed number, without mixup, wanted, since labels are made to be kept',
@@ -89,9 +96,9 @@ function openDesk(run: PreparedRun, { labels, say }: LabelOnlyOptions, onError: 
   throw new UserError('losses: no term wants soft labels of a teacher; response with a teacher wanted');
 }
 
-async function untilDone(desk: LabelDesk, { stopSignal, say }: LabelOnlyOptions): Promise<void> {
-  let told = { ms: performance.now(), kept: (await desk.kept()).kept };
-  while (!(await desk.isDone())) {
+async function untilDone(service: LabelService, { stopSignal, say }: LabelOnlyOptions): Promise<void> {
+  let reported = { ms: performance.now(), kept: (await service.kept()).kept };
+  while (!(await service.isDone())) {
     if (stopSignal.aborted)
       throw new UserError(
         `stopped (${String(stopSignal.reason)}); the labels made so far are kept, run the same command again to continue`,
@@ -99,17 +106,17 @@ async function untilDone(desk: LabelDesk, { stopSignal, say }: LabelOnlyOptions)
       );
     await new Promise((resolve) => setTimeout(resolve, tickMs));
     const ms = performance.now();
-    if (ms - told.ms < reportMs) continue;
-    const { kept, samples } = await desk.kept();
-    say(`labels: ${kept} of ${samples}, ${Math.round((1000 * (kept - told.kept)) / (ms - told.ms))} samples/s`);
-    told = { ms, kept };
+    if (ms - reported.ms < reportMs) continue;
+    const { kept, samples } = await service.kept();
+    say(`labels: ${kept} of ${samples}, ${Math.round((1000 * (kept - reported.kept)) / (ms - reported.ms))} samples/s`);
+    reported = { ms, kept };
   }
 }
 
-/** Labels of the first kind as `logits`, with the temperature that they are softened at already. */
-async function writeLabels(desk: LabelDesk, out: string, samples: number): Promise<void> {
-  const [set] = desk.sets;
-  if (set === undefined) throw new Error('a desk without label sets');
+/** Writes the labels of the first kind as `logits`, with the temperature that they are softened at already. */
+async function writeLabels(service: LabelService, out: string, samples: number): Promise<void> {
+  const [set] = service.sets;
+  if (set === undefined) throw new Error('labels without label sets');
   const temperature = set.form.isDistribution
     ? [{ name: 'temperature', dims: [1], pieces: [Float32Array.of(Number(set.name.slice(2)))] }]
     : [];
@@ -117,12 +124,13 @@ async function writeLabels(desk: LabelDesk, out: string, samples: number): Promi
     {
       name: 'logits',
       dims: [samples, ...(set.form.positions === undefined ? [] : [set.form.positions]), set.form.classes],
-      pieces: sound(desk.values(0)),
+      pieces: sound(service.values(0)),
     },
     ...temperature,
   ]);
 }
 
+/** The same pieces. @throws UserError 65 for a block whose rows are not all there */
 async function* sound(pieces: AsyncIterable<Float32Array | null>): AsyncGenerator<Float32Array> {
   for await (const piece of pieces) {
     if (piece === null)

@@ -1,7 +1,7 @@
 /**
- * Which label block a labelling worker makes next. Pure: time comes in. Units are numbers, in the order in which
- * training will want them; each is leased to one worker at a time, and to another once its worker has been silent for
- * too long.
+ * The plan that says which label block a labelling worker makes next. It is pure: time comes in. Units are numbers, in
+ * the order in which training will want them; each is leased to one worker at a time, and to another once its worker has
+ * been silent for too long.
  *
  *   open --lease--> leased --complete--> complete
  *          ^-----silent too long--'
@@ -11,20 +11,21 @@
  */
 
 export interface LabelPatience {
-  /** Silence that the first block of a worker may take: kernels compile, models load. */
+  /** Silence in milliseconds that a worker's first block may take: kernels compile and models load. */
   readonly firstMs: number;
-  /** Silence that is never too long. */
+  /** Silence in milliseconds that is never too long. */
   readonly leastMs: number;
 }
 
 interface Holder {
+  /** The unit that the worker has leased. */
   unit: number | null;
   heardMs: number;
-  /** The longest time between two signs of life while it held a lease; null before the second. */
+  /** The longest time between two signs of life while the worker held a lease; null before the second. */
   longestMs: number | null;
 }
 
-/** A worker may be silent for so many times its longest silence so far. */
+/** How many times its longest silence so far a worker may be silent. */
 const patienceFactor = 4;
 
 export class LabelPlan {
@@ -38,12 +39,12 @@ export class LabelPlan {
     this.#patience = patience;
   }
 
-  /** Units that are not complete. */
+  /** Number of units that are not complete. */
   get missing(): number {
     return this.#open.size;
   }
 
-  /** A unit for this worker; `wait` while others hold all that is left. */
+  /** A unit for this worker; `wait` while other workers hold all that is left, `done` when nothing is left. */
   lease(worker: string, nowMs: number): number | 'wait' | 'done' {
     this.heard(worker, nowMs);
     const holder = this.#holders.get(worker);
@@ -58,7 +59,7 @@ export class LabelPlan {
     return 'wait';
   }
 
-  /** A sign of life. */
+  /** The worker has given a sign of life. */
   heard(worker: string, nowMs: number): void {
     const holder = this.#holders.get(worker);
     if (holder === undefined) return;
@@ -70,6 +71,7 @@ export class LabelPlan {
     this.#open.delete(unit);
   }
 
+  /** The units whose worker has not been silent for too long. */
   #held(nowMs: number): Set<number> {
     const held = new Set<number>();
     for (const { unit, heardMs, longestMs } of this.#holders.values()) {

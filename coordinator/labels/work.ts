@@ -1,22 +1,23 @@
-/** Label blocks for workers that only label: what they are told of the run, and the plan that hands blocks out. */
+/**
+ * The blocks that workers which only label are to make: the label plan over the blocks of every view, kept true to what
+ * the blocks hold. A unit of the plan is one block of one view, with every kind of label of that view.
+ */
 import type { LabelShelf } from '../../shared/labels/shelf.js';
-import type { LabelLease, LabelRun } from '../../shared/protocol/label-messages.js';
+import type { LabelLease } from '../../shared/protocol/label-messages.js';
 import { LabelPlan } from './plan.js';
-import type { PreparedRun } from '../plan/prepared-run.js';
 
 const patience = { firstMs: 120_000, leastMs: 10_000 };
 
-export function labelRun({ recipe, teachers, manifestArtifact, recipeDigest }: PreparedRun): LabelRun {
-  return { recipe, recipeDigest, teachers: [...teachers], manifest: manifestArtifact };
-}
+/** A block's samples that are looked up in the epoch's order, about, to find out when training wants the block. */
+const samplesOfABlock = 16;
 
 export class LabelWork {
   readonly #plan: LabelPlan;
   readonly #shelf: LabelShelf;
-  /** Blocks of each set that are complete. */
-  readonly #complete: Set<number>[];
+  /** The complete blocks of each set, by the set's number. */
+  readonly #complete: readonly Set<number>[];
 
-  private constructor(plan: LabelPlan, shelf: LabelShelf, complete: Set<number>[]) {
+  private constructor(plan: LabelPlan, shelf: LabelShelf, complete: readonly Set<number>[]) {
     this.#plan = plan;
     this.#shelf = shelf;
     this.#complete = complete;
@@ -27,7 +28,7 @@ export class LabelWork {
     const { blocks } = shelf.plan;
     const counts = await Promise.all(shelf.sets.map((_, set) => shelf.counts(set)));
     const complete = counts.map(
-      (rows) => new Set([...blocks.keys()].filter((block) => rows[block] === blocks[block]?.rows)),
+      (rows) => new Set([...blocks.entries()].flatMap(([block, place]) => (rows[block] === place.rows ? [block] : []))),
     );
     const wanted = blocksInOrder(shelf, sampleAt);
     const views = Math.max(...shelf.sets.map(({ view }) => view)) + 1;
@@ -35,14 +36,16 @@ export class LabelWork {
       wanted.map((block) => view * blocks.length + block),
     ).flat();
     const work = new LabelWork(new LabelPlan(units, patience), shelf, complete);
-    for (const unit of units) work.#judge(unit);
+    for (const unit of units) work.#completeIfAllThere(unit);
     return work;
   }
 
+  /** Whether every label of the run is there. */
   get isDone(): boolean {
     return this.#plan.missing === 0;
   }
 
+  /** The block that this worker labels next. */
   lease(worker: string, nowMs: number): LabelLease {
     const unit = this.#plan.lease(worker, nowMs);
     if (typeof unit === 'string') return { type: unit };
@@ -50,18 +53,20 @@ export class LabelWork {
     return { type: 'lease', view: Math.floor(unit / blocks.length), block: unit % blocks.length };
   }
 
+  /** The worker has given a sign of life. */
   heard(worker: string, nowMs: number): void {
     this.#plan.heard(worker, nowMs);
   }
 
   /** A block of a set has become complete. */
   completed(set: number, block: number): void {
-    this.#complete[set]?.add(block);
-    this.#judge((this.#shelf.sets[set]?.view ?? 0) * this.#shelf.plan.blocks.length + block);
+    const [found, complete] = [this.#shelf.sets[set], this.#complete[set]];
+    if (found === undefined || complete === undefined) throw new RangeError(`label set ${set}`);
+    complete.add(block);
+    this.#completeIfAllThere(found.view * this.#shelf.plan.blocks.length + block);
   }
 
-  /** A unit is complete when every kind of label of its view is. */
-  #judge(unit: number): void {
+  #completeIfAllThere(unit: number): void {
     const { blocks } = this.#shelf.plan;
     const view = Math.floor(unit / blocks.length);
     const isComplete = this.#shelf.sets.every(
@@ -71,9 +76,9 @@ export class LabelWork {
   }
 }
 
-/** By the first of their samples in the epoch, about: every so many positions are looked at, about 16 of each block. */
+/** The blocks by the first of their samples in the epoch, about: not every sample is looked up. */
 function blocksInOrder({ plan }: LabelShelf, sampleAt: (position: number) => number): number[] {
-  const step = Math.max(1, Math.floor(plan.samples / (16 * plan.blocks.length)));
+  const step = Math.max(1, Math.floor(plan.samples / (samplesOfABlock * plan.blocks.length)));
   const found = new Set<number>();
   for (let position = 0; position < plan.samples && found.size < plan.blocks.length; position += step)
     found.add(plan.locate(sampleAt(position)));

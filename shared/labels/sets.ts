@@ -167,6 +167,18 @@ export class BlockPlan {
     return last === undefined ? 0 : last.first + last.rows;
   }
 
+  /** The place of a block. @throws RangeError for a number that is none of this plan's */
+  at(block: number): BlockPlace {
+    const place = this.blocks[block];
+    if (place === undefined) throw new RangeError(`label block ${block} of ${this.blocks.length}`);
+    return place;
+  }
+
+  /** Row of a sample in the block that holds it. */
+  rowOf(id: number): number {
+    return id - this.at(this.locate(id)).first;
+  }
+
   /** Number of the block that holds a sample. */
   locate(id: number): number {
     let low = 0;

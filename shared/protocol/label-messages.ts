@@ -31,7 +31,7 @@ import { artifactSchema, teacherSchema } from './messages.js';
 export const labelLimits = {
   /** Longest body of a LeaseRequest, in bytes. */
   leaseRequestBytes: 1024,
-  /** Most rows of one RowsMessage message, and the bytes that its rows and ids should not exceed. */
+  /** Most rows of one RowsMessage, and the bytes that its rows and ids should not exceed. */
   rows: 8192,
   rowsBytes: 4 * 1024 * 1024,
   /** Longest name of a labelling worker, in characters. */
@@ -99,7 +99,7 @@ export type LabelCounts = z.infer<typeof labelCountsSchema>;
 /** Header of a PUT that names the labelling worker, so that its rows count as a sign of life. */
 export const workerHeader = 'x-stillhouse-worker';
 
-/** Header that carries the SHA-256 of a block's bytes, or of a RowsMessage message. */
+/** Header that carries the SHA-256 of a block's bytes, or of a RowsMessage. */
 export const digestHeader = 'content-digest';
 
 /** The value of the Content-Digest header for these bytes (RFC 9530). */
@@ -116,7 +116,7 @@ export interface RowsMessage {
 }
 
 /**
- * The bytes of a RowsMessage message: u32 count | u32 sample numbers | rows, all little-endian.
+ * The bytes of a RowsMessage: u32 count | u32 sample numbers | rows, all little-endian.
  *
  * @param rowBytes length of every row in bytes
  */
@@ -144,12 +144,12 @@ export function decodeRows(bytes: Uint8Array, rowBytes: number, samples: number)
   return { ids, row: (i) => bytes.subarray(4 + 4 * rows + i * rowBytes, 4 + 4 * rows + (i + 1) * rowBytes) };
 }
 
-/** Rows of `rowBytes` bytes that fit one RowsMessage message; one at least. */
+/** Rows of `rowBytes` bytes that fit one RowsMessage; one at least. */
 export function rowsPerMessage(rowBytes: number): number {
   return Math.max(1, Math.min(labelLimits.rows, Math.floor(labelLimits.rowsBytes / (4 + rowBytes))));
 }
 
-/** Length in bytes of a RowsMessage message with the most rows that it may have. */
+/** Length in bytes of a RowsMessage with the most rows that it may have. */
 export function longestRowsMessage(rowBytes: number): number {
   return messageBytes(rowsPerMessage(rowBytes), rowBytes);
 }

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/store/journal.js';
-import { LabelDesk } from '../../coordinator/labels/service.js';
+import { LabelService } from '../../coordinator/labels/service.js';
 import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import { weightsDigest, type Summary } from '../../coordinator/reports/summary.js';
 import { unitsOf } from '../../coordinator/plan/units-of.js';
@@ -350,7 +350,7 @@ describe('coordinate', () => {
     });
     await expect(rig.summary).rejects.toMatchObject({ exitCode: 75 });
     await worker.closed;
-    const ended = vi.spyOn(LabelDesk.prototype, 'endLeases');
+    const ended = vi.spyOn(LabelService.prototype, 'endLeases');
     // These would have deep.
     const leases: (readonly string[] | undefined)[] = [];
     const { summary } = await withWorkers(

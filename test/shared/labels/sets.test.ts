@@ -115,7 +115,10 @@ describe('a block plan', () => {
       { name: `${'a'.repeat(64)}-1024-476`, shard: 'a'.repeat(64), from: 1024, first: 1024, rows: 476 },
       { name: `${'b'.repeat(64)}-0-40`, shard: 'b'.repeat(64), from: 0, first: 1500, rows: 40 },
     ]);
-    expect([0, 1023, 1024, 1499, 1500, 1539].map((id) => plan.locate(id))).toEqual([0, 0, 1, 1, 2, 2]);
+    const ids = [0, 1023, 1024, 1499, 1500, 1539];
+    expect(ids.map((id) => plan.locate(id))).toEqual([0, 0, 1, 1, 2, 2]);
+    expect(ids.map((id) => plan.rowOf(id))).toEqual([0, 1023, 0, 475, 0, 39]);
+    expect(() => plan.at(3)).toThrow(new RangeError('label block 3 of 3'));
     expect(plan.samples).toBe(1540);
   });
 

@@ -1,8 +1,9 @@
-/** The label desk behind the coordinator's door, and a worker's way to it. */
+/** The coordinator's label service over HTTP, and a worker that shares its labels there. */
 import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { listen, type Admission } from '../../../coordinator/server/server.js';
-import { LabelDesk } from '../../../coordinator/labels/service.js';
+import { LabelRequests } from '../../../coordinator/labels/requests.js';
+import { LabelService } from '../../../coordinator/labels/service.js';
 import { openShelf, type LabelShelf } from '../../../shared/labels/shelf.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { contentDigest, encodeRows } from '../../../shared/protocol/label-messages.js';
@@ -14,9 +15,9 @@ import { classes, firstSet, labelOf, sourceOf, temporaryFolder } from '../../sha
 const token = 'secret';
 const set = firstSet();
 const folders: string[] = [];
-const doors: Admission[] = [];
+const servers: Admission[] = [];
 afterEach(async () => {
-  await Promise.all(doors.splice(0).map((door) => door.close()));
+  await Promise.all(servers.splice(0).map((server) => server.close()));
   folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
 });
 
@@ -24,20 +25,20 @@ async function coordinator(folder = temporaryFolder()) {
   folders.push(folder);
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
-  const labels = LabelDesk.open({ run: runOf(), home: { folder, maxBytes: 1e9 }, warn: () => undefined, onError });
+  const labels = LabelService.open({ run: runOf(), home: { folder, maxBytes: 1e9 }, warn: () => undefined, onError });
   if (labels === null) throw new Error('no labels');
-  const door = await listen({
+  const server = await listen({
     host: '127.0.0.1',
     port: 0,
     token,
-    labels,
+    labels: new LabelRequests(labels),
     find: () => undefined,
     isReady: () => true,
     onError,
     onWorker: () => undefined,
   });
-  doors.push(door);
-  return { labels, door, folder, errors, address: `http://127.0.0.1:${door.port}/labels/` };
+  servers.push(server);
+  return { labels, server, folder, errors, address: `http://127.0.0.1:${server.port}/labels/` };
 }
 
 function runOf(): PreparedRun {
@@ -224,8 +225,8 @@ describe('labels at the coordinator', () => {
   });
 
   it('are done without where the coordinator is away: nothing fails, nothing is said', async () => {
-    const { address, door } = await coordinator();
-    await door.close();
+    const { address, server } = await coordinator();
+    await server.close();
     const { shelf, peers, lines } = worker(address);
     await peers.ask(0, new Map([[2, [0]]]));
     peers.offer(0, 2, await addAll(shelf, 2));

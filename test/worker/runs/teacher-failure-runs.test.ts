@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
-import { LabelDesk } from '../../../coordinator/labels/service.js';
+import { LabelService } from '../../../coordinator/labels/service.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import type { LabelHome } from '../../../shared/labels/home.js';
 import { ensembleDigest, ensembleFormOf } from '../../../shared/labels/ensemble-digest.js';
@@ -90,7 +90,7 @@ describe('a run whose teacher breaks', () => {
       expect([first, second, later[0]]).toEqual(['evaluation 0: ', 'commit 0: ', 'commit 1: broken']);
       expect(later.filter((line) => !line.endsWith(': broken'))).toEqual([]);
       const shared = { labels: homeOf(), workerLabels: homeOf };
-      const ended = vi.spyOn(LabelDesk.prototype, 'endLeases');
+      const ended = vi.spyOn(LabelService.prototype, 'endLeases');
       for (const [workers, options] of [
         [2, {}],
         [3, shared],
