@@ -1,6 +1,6 @@
 /**
- * Signal handlers, installed when this module is first imported: cli.ts imports it before anything else, because until
- * a handler is there SIGUSR1 opens Node's debugger and SIGTERM ends the process where it stands.
+ * The signal handlers, installed when this module is first imported. cli.ts imports it before anything else, because
+ * until a handler is installed SIGUSR1 opens Node's debugger and SIGTERM ends the process where it stands.
  *
  * SIGINT, SIGTERM and SIGUSR1 ask for a stop in good order (`stop` aborts with the signal's name); a second SIGINT ends
  * the process at once. SIGUSR2 asks for a snapshot and ends nothing. A local worker ignores all four: a terminal, a
@@ -10,21 +10,21 @@ const controller = new AbortController();
 
 const listeners = new Set<() => void>();
 
-/** Calls `take` at every SIGUSR2, until what is returned is called. */
+/** Calls `take` at every SIGUSR2, until the function that is returned is called. */
 export function onSnapshotWanted(take: () => void): () => void {
   listeners.add(take);
   return () => void listeners.delete(take);
 }
 
-/** Aborted once a stop has been asked for; `reason` is the signal's name. */
+/** Aborts when a stop is asked for; `reason` is the signal's name. */
 export const stop: AbortSignal = controller.signal;
 
-function ask(signal: NodeJS.Signals): void {
+function requestStop(signal: NodeJS.Signals): void {
   if (signal === 'SIGINT' && controller.signal.aborted) process.exit(130);
   controller.abort(signal);
 }
 
 const isLocalWorker = process.env.STILLHOUSE_LOCAL === '1';
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const)
-  process.on(signal, isLocalWorker ? () => undefined : ask);
+  process.on(signal, isLocalWorker ? () => undefined : requestStop);
 process.on('SIGUSR2', () => listeners.forEach((take) => take()));

@@ -1,4 +1,4 @@
-/** The recipe that `stillhouse init` writes: complete but for the user's own files, each key with a word on it. */
+/** The recipe that `stillhouse init` writes. It is complete but for the user's own files, and explains each key. */
 
 export const starterRecipe = `# Distils teachers into a small student. Check it:  stillhouse validate recipe.yaml    Run it:  stillhouse run recipe.yaml
 name: my-student

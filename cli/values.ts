@@ -6,12 +6,14 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { exitCodes, UserError } from '../shared/errors.js';
+import { warn } from './output.js';
 
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
+/** Reads a whole number from 0. @throws InvalidArgumentError for anything else */
 export function integer(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
@@ -19,12 +21,14 @@ export function integer(text: string): number {
   return value;
 }
 
+/** Reads a whole number from 1. @throws InvalidArgumentError for anything else */
 export function positive(text: string): number {
   const value = integer(text);
   if (value === 0) throw new InvalidArgumentError('a whole number of at least 1 was wanted');
   return value;
 }
 
+/** Reads `HOST:PORT` or `[IPV6]:PORT`. @throws InvalidArgumentError for anything else */
 export function listenAddress(text: string): Address {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text);
   const port = Number(match?.[3]);
@@ -32,20 +36,23 @@ export function listenAddress(text: string): Address {
   return { host: match[1] ?? match[2] ?? '', port };
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
+/** Adds the value of an option that may be repeated to those before it. */
 export function collect(value: string, values: string[]): string[] {
   return [...values, value];
 }
 
-/** The token from `--token-file`, else from the environment. An unreadable file ends the program: no falling back. */
+/**
+ * Reads the join token from the file that `--token-file` names, else from the environment variable STILLHOUSE_TOKEN.
+ * @returns null where neither gives one
+ * @throws UserError 2 when the file cannot be read: the environment is no second choice then
+ */
 export function readToken(file: string | undefined): string | null {
-  if (file === undefined) {
-    const { STILLHOUSE_TOKEN: token = '' } = process.env;
-    return token === '' ? null : token;
-  }
+  const { STILLHOUSE_TOKEN: inherited = '' } = process.env;
+  if (file === undefined) return inherited === '' ? null : inherited;
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
@@ -57,18 +64,24 @@ export function readToken(file: string | undefined): string | null {
   }
 }
 
+/** Draws a join token of 256 bits. */
 export function newToken(): string {
   return randomBytes(32).toString('base64url');
 }
 
+/** The flags of a verb that lets workers join from elsewhere. */
 export interface JoinFlags {
   readonly listen: Address;
   readonly tokenFile?: string;
   readonly insecure?: boolean;
 }
 
-/** The token that workers must bring; null for none, which loopback alone may have without a word. */
-export function joinToken(flags: JoinFlags, say: (line: string) => void): string | null {
+/**
+ * Finds the token that workers must bring.
+ * @returns null for none, which goes without saying on loopback alone
+ * @throws UserError 2 when there is none beyond loopback and `--insecure` is not given
+ */
+export function joinToken(flags: JoinFlags): string | null {
   const isOpen = !isLoopback(flags.listen.host);
   const token = readToken(flags.tokenFile);
   if (token === null && isOpen && flags.insecure !== true) {
@@ -76,11 +89,12 @@ export function joinToken(flags: JoinFlags, say: (line: string) => void): string
       `--listen ${flags.listen.host}: a token is needed beyond loopback; set STILLHOUSE_TOKEN or --token-file (stillhouse token makes one), or say --insecure`,
     );
   }
-  if (token === null && isOpen)
-    say('warning: --insecure: anybody who reaches this address can join and read models and data');
+  if (token === null && isOpen) warn('--insecure: anybody who reaches this address can join and read models and data');
   return token;
 }
 
-export function joinLine(host: string, port: number, token: string | null, more = ''): string {
-  return `join with:  ${token === null ? '' : 'STILLHOUSE_TOKEN=... '}stillhouse worker ws://${host.includes(':') ? `[${host}]` : host}:${port}${more}`;
+/** @param more what the worker's command line needs besides, with a space before it */
+export function joinLine({ host, port }: Address, token: string | null, more = ''): string {
+  const url = `ws://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `join with:  ${token === null ? '' : 'STILLHOUSE_TOKEN=... '}stillhouse worker ${url}${more}`;
 }

@@ -134,7 +134,6 @@ const known = {
     'Task: coordinator/decide/state.ts, shared/task.ts',
   ],
   files: [
-    'cli.ts',
     'cli/prepare/prepare.ts',
     'coordinator/run.ts',
     'worker/compute/teachers/ensemble.ts',
@@ -143,7 +142,6 @@ const known = {
     'shared/recipe/schema.ts',
   ],
   functions: [
-    'cli.ts program',
     'cli/prepare/sources/interleave.ts interleave',
     'coordinator/run.ts constructor',
     'shared/recipe/check.ts routingProblems',

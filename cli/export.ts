@@ -1,0 +1,34 @@
+/** `stillhouse export`: a run's student in the forms that others load, with its model card. */
+import { join } from 'node:path';
+import { exitCodes, UserError } from '../shared/errors.js';
+import { print } from './output.js';
+import { action, type Verb } from './verb.js';
+
+interface ExportFlags {
+  /** Names of formats, separated by commas. */
+  readonly format: string;
+  readonly out?: string;
+}
+
+export const verb: Verb = (program) =>
+  program
+    .command('export')
+    .argument('<run>', 'run folder')
+    .description('the student in a form that others load')
+    .option('--format <names>', 'tfjs, safetensors, onnx', 'tfjs,safetensors')
+    .option('--out <dir>', 'where to (default RUN/export)')
+    .action(action(exportStudent));
+
+async function exportStudent(folder: string, { format, out = join(folder, 'export') }: ExportFlags): Promise<number> {
+  const { exportFormats } = await import('../worker/tools/export/export-student.js');
+  const formats = format.split(',').map((name) => {
+    const known = exportFormats.find((one) => one === name);
+    if (known === undefined) throw new UserError(`--format ${name}: one of ${exportFormats.join(', ')} was wanted`);
+    return known;
+  });
+  const { exportRun } = await import('../worker/tools/export/export-run.js');
+  const { writeModelCard } = await import('../coordinator/reports/model-card.js');
+  (await exportRun(folder, out, formats)).forEach(print);
+  print(await writeModelCard(folder, out));
+  return exitCodes.done;
+}

@@ -1,0 +1,52 @@
+/** `stillhouse label`: a recipe's soft labels and nothing else, by local workers or, with --listen, by those that join. */
+import { cacheFolder } from '../shared/cache-folder.js';
+import { exitCodes, UserError } from '../shared/errors.js';
+import { labelHome } from '../shared/labels/home.js';
+import { besideWorkers, planWorkers } from './local-workers.js';
+import { openRecipe, openRun } from './open.js';
+import { backendOption, withRun, type RunFlags } from './options.js';
+import { print, say } from './output.js';
+import { stop } from './signals.js';
+import { joinLine, joinToken, listenAddress, newToken, positive, type JoinFlags } from './values.js';
+import { action, type Verb } from './verb.js';
+
+type LabelFlags = RunFlags & Partial<JoinFlags>;
+
+export const verb: Verb = (program) =>
+  withRun(program.command('label').argument('<recipe>').description("make a recipe's soft labels and nothing else"))
+    .option('--listen <host:port>', 'let label workers join there, instead of local ones', listenAddress)
+    .option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
+    .option('--insecure', 'no token beyond loopback')
+    .option('--workers <n>', 'local workers', positive)
+    .addOption(backendOption())
+    .action(action(label));
+
+async function label(file: string, flags: LabelFlags): Promise<number> {
+  const { makeLabels } = await import('../coordinator/labels/label-only.js');
+  const { recipe } = await openRecipe(file, flags);
+  const { out, listen } = flags;
+  if (out !== undefined && !out.endsWith('.npz'))
+    throw new UserError(`--out ${out}: a name that ends in .npz was wanted`);
+  const run = await openRun(recipe, file, flags);
+  const token = listen === undefined ? newToken() : joinToken({ ...flags, listen });
+  const isLocal = listen === undefined || flags.workers !== undefined;
+  const kinds = isLocal ? [await planWorkers(run, flags, { token: token ?? '', role: 'label' })] : [];
+  const { samples, made } = await besideWorkers(kinds, ({ start, lost }) =>
+    makeLabels(run, {
+      listen: listen ?? { host: '127.0.0.1', port: 0 },
+      token,
+      labels: labelHome(cacheFolder()),
+      out,
+      stopSignal: stop,
+      say: (line) => (flags.quiet === true ? undefined : say(line)),
+      onListening: (port) => {
+        if (listen !== undefined) say(joinLine({ ...listen, port }, token, ' --role label'));
+        start(port);
+      },
+      lost,
+    }),
+  );
+  const written = out === undefined ? '' : `; written to ${out}`;
+  print(`labels: ${samples} of ${samples}, ${made} of them made now${written}`);
+  return exitCodes.done;
+}

@@ -1,0 +1,81 @@
+/** The workers that a verb starts on this machine beside its own coordinator, and ends with it. */
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
+import type { LocalWorkers } from '../coordinator/workers/local-workers.js';
+import type { LocalFlags } from './options.js';
+import { say } from './output.js';
+import { thisProgram } from './this-program.js';
+
+/** Starts some workers, once there is a port of a coordinator on this machine. */
+export type StartWorkers = (port: number) => LocalWorkers;
+
+/**
+ * Prepares the start of workers: as many as `flags.workers` says, else one for each GPU that the backend can use, else
+ * one for each core (for each `numerics.threads` cores).
+ * @param token the join token, which the workers get through their environment
+ */
+export async function planWorkers(
+  run: PreparedRun,
+  flags: LocalFlags,
+  { token, role }: { readonly token: string; readonly role: 'train' | 'label' },
+): Promise<StartWorkers> {
+  const { LocalWorkers } = await import('../coordinator/workers/local-workers.js');
+  const { visibleGpus } = await import('../worker/compute/backends/gpus.js');
+  const { threads } = run.recipe.numerics;
+  const backend = flags.backend ?? run.recipe.numerics.backend;
+  const gpus = backend === 'wasm' ? [] : visibleGpus();
+  const perMachine = gpus.length > 0 ? gpus.length : Math.max(1, Math.floor(availableParallelism() / threads));
+  const plugins = (flags.plugin ?? []).flatMap((file) => ['--plugin', resolve(file)]);
+  return (port) =>
+    new LocalWorkers({
+      command: thisProgram,
+      url: `ws://127.0.0.1:${port}`,
+      token,
+      count: flags.workers ?? perMachine,
+      arguments: ['--backend', backend, '--threads', String(threads), '--role', role, ...plugins],
+      environment: (i) =>
+        gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) },
+      onLine: (line) => (flags.quiet === true ? undefined : say(line)),
+    });
+}
+
+/** How long workers may take to end by themselves, in milliseconds: after good work, and after a failure. */
+const graceMs = { done: 5000, failed: 2000 };
+
+/** What the work beside local workers gets. */
+interface Beside {
+  /** Starts the workers. To be called once the coordinator listens; a second call does nothing. */
+  readonly start: (port: number) => void;
+  /** Rejects when no worker of the first kind is left that could still do anything. */
+  readonly lost: Promise<never>;
+}
+
+/**
+ * Does a coordinator's work beside local workers, and ends them with it, whether it succeeds or fails.
+ * @param kinds how each kind of worker is started; the work is lost with the workers of the first kind
+ */
+export async function besideWorkers<T>(
+  kinds: readonly StartWorkers[],
+  work: (beside: Beside) => Promise<T>,
+): Promise<T> {
+  let started: readonly LocalWorkers[] | null = null;
+  let fail: (error: Error) => void = () => undefined;
+  const lost = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  lost.catch(() => undefined);
+  const start = (port: number): void => {
+    if (started !== null) return;
+    started = kinds.map((startKind) => startKind(port));
+    started[0]?.whenLost().catch(fail);
+  };
+  const close = (ms: number): Promise<unknown> => Promise.all((started ?? []).map((workers) => workers.close(ms)));
+  try {
+    const result = await work({ start, lost });
+    await close(graceMs.done);
+    return result;
+  } finally {
+    await close(graceMs.failed);
+  }
+}

@@ -1,0 +1,75 @@
+/** The options that several verbs share, each declared once, and the types of what commander makes of them. */
+import { Option, type Command } from 'commander';
+import { collect, integer } from './values.js';
+
+export type BackendName = 'auto' | 'wasm' | 'native';
+
+/** The flags of a verb that reads a recipe. */
+export interface RecipeFlags {
+  /** Keys of the recipe to change, each as `key.path=value`. */
+  readonly set: string[];
+  readonly seed?: number;
+}
+
+/** The flags of a verb that loads plug-ins. */
+export interface PluginFlags {
+  readonly plugin?: string[];
+}
+
+/** The flags of a verb that starts workers on this machine. */
+export interface LocalFlags extends PluginFlags {
+  /** How many workers to start; absent: one for each GPU, else one for each core. */
+  readonly workers?: number;
+  readonly backend?: BackendName;
+  readonly quiet?: boolean;
+}
+
+/** The flags of a verb that runs a recipe or a part of it. */
+export interface RunFlags extends RecipeFlags, LocalFlags {
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
+/** The flags of a verb that continues a run folder where it finds one. */
+export interface FolderFlags extends RunFlags {
+  readonly resume?: boolean;
+  readonly force?: boolean;
+}
+
+/** Adds what every verb that reads a recipe has. */
+export function withRecipe(command: Command): Command {
+  return command
+    .option('--set <key.path=value>', 'change one key of the recipe; may be repeated', collect, [])
+    .option('--seed <n>', "the seed, instead of the recipe's", integer);
+}
+
+/** Adds what every verb that runs a recipe has. */
+export function withRun(command: Command): Command {
+  return withRecipe(command)
+    .addOption(pluginOption())
+    .option('--out <dir>', 'the run folder (default runs/NAME)')
+    .option('--json', 'results as JSON')
+    .option('--quiet', 'no progress');
+}
+
+/** Adds what every verb that continues a run folder has. */
+export function withFolder(command: Command): Command {
+  return withRun(command)
+    .option('--resume', 'refuse to begin: there must be a run to continue')
+    .option('--force', 'continue an unfinished run with another recipe');
+}
+
+export function pluginOption(): Option {
+  return new Option(
+    '--plugin <file>',
+    'a loss plug-in that is installed here; may be repeated (else the folder STILLHOUSE_PLUGINS)',
+  )
+    .argParser(collect)
+    .default([]);
+}
+
+/** @param otherwise the backend of a verb that has no recipe to name one */
+export function backendOption(otherwise?: BackendName): Option {
+  const option = new Option('--backend <name>', 'what to compute with').choices(['auto', 'wasm', 'native']);
+  return otherwise === undefined ? option : option.default(otherwise);
+}

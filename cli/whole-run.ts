@@ -1,0 +1,96 @@
+/** A whole run: opened in its folder, then coordinated to the end, its baseline first where the recipe wants one. */
+import { join } from 'node:path';
+import type { CoordinateOptions } from '../coordinator/coordinator.js';
+import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
+import type { Summary } from '../coordinator/reports/summary.js';
+import { cacheFolder } from '../shared/cache-folder.js';
+import { labelHome } from '../shared/labels/home.js';
+import { openRecipe, openRun, prepare } from './open.js';
+import type { FolderFlags } from './options.js';
+import { say, warn } from './output.js';
+import { onSnapshotWanted, stop } from './signals.js';
+import type { Address } from './values.js';
+
+/** A run with the folder that it writes to. */
+export interface OpenedRun {
+  readonly run: PreparedRun;
+  readonly out: string;
+}
+
+/**
+ * Opens a recipe, its data and its models, and finds its run folder.
+ * @throws UserError 2 when something is wrong with them or the folder holds another run, 65 when a file is damaged
+ */
+export async function openWholeRun(file: string, flags: FolderFlags): Promise<OpenedRun> {
+  const { recipe, warnings } = await openRecipe(file, flags);
+  const { describeLosses } = await import('../shared/recipe/check.js');
+  const { resolveRunFolder } = await import('../coordinator/store/run-folder.js');
+  const { identityOf } = await import('../coordinator/store/resolved-recipe.js');
+  warnings.forEach(warn);
+  const run = await openRun(recipe, file, flags);
+  if (flags.quiet !== true) describeLosses(run.recipe).forEach(say);
+  const { force, resume } = flags;
+  const wanted = flags.out ?? join('runs', recipe.name);
+  return { run, out: await resolveRunFolder(wanted, identityOf(run), { force, resume }) };
+}
+
+export interface WholeRunOptions {
+  /** Where workers connect; port 0 takes a free one. */
+  readonly address: Address;
+  /** Null: workers need none. */
+  readonly token: string | null;
+  readonly flags: FolderFlags;
+  /** The first lease waits for so many workers; absent: for one. */
+  readonly expected?: number | undefined;
+  /** Called for the baseline and again for the run itself; both listen on the same port. */
+  readonly onListening: (port: number) => void;
+}
+
+/**
+ * Coordinates the baseline, if the recipe wants one, then the run itself, on one address.
+ * @throws UserError 75 when stopped in good order, 69 or 65 as `coordinate` says
+ */
+export async function coordinateWhole({ run, out }: OpenedRun, options: WholeRunOptions): Promise<Summary> {
+  const { coordinate } = await import('../coordinator/coordinator.js');
+  const { baselineRecipe } = await import('./prepare/prepare.js');
+  const common = await commonOptions(options);
+  const quietly = options.flags.quiet === true;
+  let baseline: Summary['baseline'];
+  if (run.recipe.baseline) {
+    const alone = await prepare(baselineRecipe(run), `${run.name}-baseline`, run.recipeFolder, new Map());
+    const folder = join(out, 'baseline');
+    if (!quietly) say(`training the student alone (baseline) into ${folder}`);
+    const { student, digest } = await coordinate(alone, { ...common(), out: folder, next: true });
+    baseline = { ...student, digest, folder: 'baseline' };
+  }
+  if (!quietly) say(`distilling ${run.name} into ${out}`);
+  return coordinate(run, { ...common(), out, next: false, ...(baseline === undefined ? {} : { baseline }) });
+}
+
+/** Gives the options that the baseline and the run share; the second to ask listens on the first one's port. */
+async function commonOptions({
+  address,
+  token,
+  flags,
+  expected,
+  onListening,
+}: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next'>> {
+  const { createReporter } = await import('../coordinator/reports/outputs/terminal.js');
+  const { exportStudent } = await import('../worker/tools/export/export-student.js');
+  let listen = address;
+  return () => ({
+    listen,
+    token,
+    labels: labelHome(cacheFolder()),
+    force: flags.force,
+    expected,
+    stopSignal: stop,
+    onSnapshotWanted,
+    reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
+    exportStudent: async (spec, weights, folder) => void (await exportStudent(spec, weights, folder)),
+    onListening: (port) => {
+      listen = { ...listen, port };
+      onListening(port);
+    },
+  });
+}

@@ -1,0 +1,98 @@
+/** `stillhouse worker`: one worker of this machine, or one for each of its GPUs, until the coordinator's work is done. */
+import { Option } from 'commander';
+import { cacheFolder } from '../shared/cache-folder.js';
+import { labelHome } from '../shared/labels/home.js';
+import type { Backend } from '../worker/compute/backends/backend.js';
+import { openPlugins } from './open.js';
+import { backendOption, pluginOption, type BackendName, type PluginFlags } from './options.js';
+import { say } from './output.js';
+import { stop } from './signals.js';
+import { thisProgram } from './this-program.js';
+import { integer, positive, readToken } from './values.js';
+import { action, type Verb } from './verb.js';
+
+interface WorkerFlags extends PluginFlags {
+  readonly tokenFile?: string;
+  readonly backend: BackendName;
+  readonly threads: number;
+  /** Seconds. */
+  readonly wait: number;
+  readonly gpu?: boolean;
+  readonly role: 'train' | 'label';
+}
+
+export const verb: Verb = (program) =>
+  program
+    .command('worker')
+    .argument('<url>', 'ws://HOST:PORT')
+    .description('one worker of this machine')
+    .option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
+    .addOption(backendOption('auto'))
+    .option('--threads <n>', 'threads of a CPU device', positive, 1)
+    .option('--wait <seconds>', 'how long to do without a coordinator', integer, 600)
+    .addOption(new Option('--role <role>', 'train, or label alone').choices(['train', 'label']).default('train'))
+    .addOption(pluginOption())
+    .option('--gpu', 'refuse to work without a GPU')
+    .action(action(worker));
+
+async function worker(url: string, flags: WorkerFlags): Promise<number> {
+  const { openBackend } = await import('../worker/compute/open/backend-choice.js');
+  const { visibleGpus } = await import('../worker/compute/backends/gpus.js');
+  const gpus = flags.backend === 'wasm' ? [] : visibleGpus().map(({ index }) => index);
+  if (gpus.length > 1) {
+    const { workerPerGpu } = await import('../worker/worker-per-gpu.js');
+    return workerPerGpu({ gpus, command: [...thisProgram, ...process.argv.slice(2)], stop, log: say });
+  }
+  const token = readToken(flags.tokenFile);
+  const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
+  const work = flags.role === 'label' ? label : train;
+  return work(backend, { url, token, flags });
+}
+
+interface Joining {
+  readonly url: string;
+  readonly token: string | null;
+  readonly flags: WorkerFlags;
+}
+
+/** Whether a coordinator on this machine has started this process and will end it. */
+const isLocal = process.env.STILLHOUSE_LOCAL === '1';
+
+async function label(backend: Backend, { url, token, flags }: Joining): Promise<number> {
+  const { runLabelWorker } = await import('../worker/labels/label-worker.js');
+  return runLabelWorker({
+    url,
+    token,
+    cacheFolder: cacheFolder(),
+    home: labelHome(cacheFolder()),
+    waitSeconds: flags.wait,
+    local: isLocal,
+    stop,
+    log: say,
+    backend: backend.name,
+    openTensorFlow: async () => backend.tf,
+  });
+}
+
+async function train(backend: Backend, { url, token, flags }: Joining): Promise<number> {
+  const { computeBackend } = await import('../worker/compute/open/run-models.js');
+  const { runWorker } = await import('../worker/worker.js');
+  const { openCoordinatorLabels } = await import('../worker/labels/coordinator-labels.js');
+  const { coordinatorAddress } = await import('../worker/link/address.js');
+  return runWorker({
+    url,
+    token,
+    cacheFolder: cacheFolder(),
+    threads: flags.threads,
+    local: isLocal,
+    waitSeconds: flags.wait,
+    stop,
+    log: say,
+    backend: computeBackend(backend, {
+      warn: say,
+      plugins: await openPlugins(flags),
+      labels: labelHome(cacheFolder()),
+      sharedLabels: openCoordinatorLabels({ address: coordinatorAddress(url).labels, token }),
+    }),
+  });
+}
