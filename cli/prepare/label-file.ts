@@ -4,8 +4,8 @@
  * are softened already; then they are used as they are, and at that temperature alone.
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
-import { damaged, readDataFile } from './sources/files.js';
-import { decodeNpy, zipMember } from './sources/npy.js';
+import { damaged } from './sources/files.js';
+import { openNpz, type NpyArray } from './sources/npy-array.js';
 
 const names = ['logits', 'probabilities'] as const;
 
@@ -31,30 +31,29 @@ export async function readLabelFile(path: string): Promise<LabelFile> {
 }
 
 async function readNpz(path: string): Promise<LabelFile> {
-  const zip = await readDataFile(path);
-  const member = (name: string): ReturnType<typeof decodeNpy> | null => {
-    try {
-      return decodeNpy(`${path}#${name}`, zipMember(path, zip, `${name}.npy`));
-    } catch (error) {
-      if (error instanceof UserError && error.message.includes('no array')) return null;
-      throw error;
-    }
-  };
-  const name = names.find((candidate) => member(candidate) !== null);
-  const array = name === undefined ? null : member(name);
-  if (name === undefined || array === null)
-    throw damaged(path, 'no array logits or probabilities; one of them, [samples x classes], was wanted');
-  const [samples = 0, classes = 0, ...more] = array.dims;
-  if (more.length > 0 || classes === 0)
-    throw damaged(path, `${name} of shape [${array.dims.join(', ')}]; [samples x classes] was wanted`);
-  const temperature = member('temperature');
-  return {
-    samples,
-    classes,
-    form: name,
-    logits: toLogits(path, name, Float32Array.from(array.data as ArrayLike<number>), classes),
-    temperature: temperature === null ? null : Number(temperature.data[0]),
-  };
+  const archive = await openNpz(path);
+  try {
+    const form = names.find((name) => archive.has(name));
+    if (form === undefined)
+      throw damaged(path, 'no array logits or probabilities; one of them, [samples x classes], was wanted');
+    const array = await archive.read(form);
+    const [samples = 0, classes = 0, ...more] = array.dims;
+    if (more.length > 0 || classes === 0)
+      throw damaged(path, `${form} of shape [${array.dims.join(', ')}]; [samples x classes] was wanted`);
+    return {
+      samples,
+      classes,
+      form,
+      logits: toLogits(path, form, floatsOf(array), classes),
+      temperature: archive.has('temperature') ? Number((await archive.read('temperature')).data[0]) : null,
+    };
+  } finally {
+    archive.close();
+  }
+}
+
+function floatsOf({ data }: NpyArray): Float32Array {
+  return data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number | bigint>, Number);
 }
 
 async function readParquet(path: string): Promise<LabelFile> {

@@ -2,7 +2,7 @@
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { LabelHome } from '../../shared/labels/home.js';
 import { areKept } from '../../shared/labels/sets.js';
-import { writeNpz } from '../../shared/labels/write-npz.js';
+import { writeNpz } from './npz-file.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { listen } from '../server/server.js';
 import { LabelRequests } from './requests.js';

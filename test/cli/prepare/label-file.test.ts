@@ -1,11 +1,12 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { readLabelFile } from '../../../cli/prepare/label-file.js';
-import { writeNpz, type NpzArray } from '../../../shared/labels/write-npz.js';
+import { writeNpz, type NpzArray } from '../../../coordinator/labels/npz-file.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-label-file-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -15,6 +16,24 @@ const arrayOf = (name: string, dims: readonly number[], values: readonly number[
   dims,
   pieces: [Float32Array.from(values)],
 });
+
+/** The members of a zip archive with their stored bytes, read by the directory at its end. */
+function entriesOf(zip: Buffer): { name: string; method: number; crc: number; bytes: Buffer }[] {
+  const end = zip.length - 22;
+  let at = zip.readUInt32LE(end + 16);
+  return Array.from({ length: zip.readUInt16LE(end + 10) }, () => {
+    const [nameBytes, local] = [zip.readUInt16LE(at + 28), zip.readUInt32LE(at + 42)];
+    const from = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
+    const entry = {
+      name: zip.toString('utf8', at + 46, at + 46 + nameBytes),
+      method: zip.readUInt16LE(at + 10),
+      crc: zip.readUInt32LE(at + 16),
+      bytes: zip.subarray(from, from + zip.readUInt32LE(at + 24)),
+    };
+    at += 46 + nameBytes + zip.readUInt16LE(at + 30) + zip.readUInt16LE(at + 32);
+    return entry;
+  });
+}
 
 describe('a file of labels', () => {
   it('gives logits as they are', async () => {
@@ -94,15 +113,37 @@ describe('a file of labels', () => {
     }
     await writeNpz(path, [{ name: 'logits', dims: [2, 2], pieces: pieces() }]);
     expect([...(await readLabelFile(path)).logits]).toEqual([1, 2, 3, 4]);
-    expect(
-      execFileSync(process.execPath, [
-        '-e',
-        "const z=require('fs').readFileSync(process.argv[1]);const n=z.readUInt16LE(26);const b=z.subarray(30+n,30+n+z.readUInt32LE(18));console.log(require('zlib').crc32(b)===z.readUInt32LE(14))",
-        path,
-      ])
-        .toString()
-        .trim(),
-    ).toBe('true');
+    const [entry] = entriesOf(readFileSync(path));
+    expect(entry).toMatchObject({ name: 'logits.npy', method: 0 });
+    expect(entry?.bytes.length).toBe(128 + 16);
+    expect(crc32(entry?.bytes ?? '')).toBe(entry?.crc);
+  });
+
+  it('is not written to its end when its pieces fail', async () => {
+    async function* pieces(): AsyncGenerator<Float32Array> {
+      yield Float32Array.of(1, 2, 3);
+      throw new Error('no more');
+    }
+    await expect(writeNpz(path, [{ name: 'logits', dims: [2, 2], pieces: pieces() }])).rejects.toThrow('no more');
+    await expect(readLabelFile(path)).rejects.toMatchObject({ exitCode: 65 });
+    await expect(writeNpz(join(folder, 'none', 'a.npz'), [arrayOf('logits', [1], [1])])).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
+  });
+
+  it('has the same bytes whenever it is written', async () => {
+    const digest = async (): Promise<string> => {
+      await writeNpz(path, [arrayOf('logits', [1, 2], [-1, -0.5]), arrayOf('temperature', [1], [4])]);
+      return createHash('sha256').update(readFileSync(path)).digest('hex');
+    };
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date('2031-05-06') });
+    try {
+      const first = await digest();
+      vi.setSystemTime(new Date('2032-07-08'));
+      expect(await digest()).toBe(first);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it.each([

@@ -12,7 +12,7 @@ import { temporaryFolder } from '../fakes.js';
 import { reference } from '../compute/teachers/fixtures.js';
 import { labelSets } from '../../../shared/labels/sets.js';
 import { openShelf } from '../../../shared/labels/shelf.js';
-import { writeNpz } from '../../../shared/labels/write-npz.js';
+import { writeNpz } from '../../../coordinator/labels/npz-file.js';
 import { curve, prepareAgain, prepared, samples, whole } from './real-runs.js';
 
 const folders: string[] = [];

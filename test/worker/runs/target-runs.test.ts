@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { baselineRecipe } from '../../../cli/prepare/prepare.js';
 import { figuresOf } from '../../../shared/figures/figures.js';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
-import { decodeNpy } from '../../../cli/prepare/sources/npy.js';
+import { readNpy } from '../../../cli/prepare/sources/npy-array.js';
 import { installedPlugins } from '../../../shared/recipe/plugins.js';
 import { temporaryFolder } from '../fakes.js';
 import { curve, prepareAgain, prepared, samples, targetData, whole } from './real-runs.js';
@@ -132,16 +132,14 @@ describe('a plug-in', () => {
       );
     };
     const [own, mixed] = [await squares({}), await squares({ augment: { mixup: 2 } })];
-    const all = decodeNpy(
-      't',
-      readFileSync(
-        join(
-          (await prepared(student, { epochs: 1, ...targetData('regression'), losses: { regression: { weight: 1 } } }))
-            .recipeFolder,
-          'train-regression.npy',
-        ),
+    const bytes = readFileSync(
+      join(
+        (await prepared(student, { epochs: 1, ...targetData('regression'), losses: { regression: { weight: 1 } } }))
+          .recipeFolder,
+        'train-regression.npy',
       ),
     );
+    const all = await readNpy('t', { sizeBytes: bytes.length, pieces: [bytes] });
     const first = Array.from(all.data as Float32Array).filter((value, i) => i % 5 === 0 && !Number.isNaN(value));
     expect(own).toBeCloseTo(
       first.reduce((sum, value) => sum + value * value, 0),

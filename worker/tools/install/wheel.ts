@@ -8,7 +8,7 @@ import { lastWords, runCommand } from '../../compute/backends/command.js';
 import { download } from './download.js';
 import { pins, tensorflowVersion, type Flavour, type Wheel } from '../../compute/backends/native/pins.js';
 import { askPip, findPip, locate, parseSource, shown } from './source.js';
-import { extractEntry, readEntries } from './zip.js';
+import { extractEntry, openWheel } from './wheel-archive.js';
 
 /** Told what is going on: `say` a line, `progress` of what is measured in bytes. */
 export interface Teller {
@@ -130,29 +130,47 @@ const headers = ['tensorflow/c/', 'tensorflow/core/platform/', 'tsl/platform/', 
   (name) => `tensorflow/include/${name}`,
 );
 
-/** The libraries and the headers under `folder/tensorflow`, with the names that the linker wants. */
+/**
+ * Unpacks the libraries and the headers under `folder/tensorflow`, with the names that the linker wants.
+ * @throws UserError 65 when the wheel is damaged or has no libraries
+ */
 export async function unpackWheel(path: string, folder: string, tell: Teller): Promise<void> {
-  const entries = (await readEntries(path)).filter(
-    ({ name }) => libraries.includes(name) || headers.some((prefix) => name.startsWith(prefix) && !name.endsWith('/')),
-  );
-  const missing = libraries.filter((name) => !entries.some((entry) => entry.name === name));
-  if (missing.length > 0)
-    throw new UserError(`${path}: has no ${missing.join(' and no ')}; a TensorFlow wheel was wanted`, exitCodes.data);
-  const total = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  let done = 0;
-  for (const entry of entries)
-    await extractEntry(path, entry, folder, (bytes) => tell.progress('unpack', (done += bytes), total));
+  const archive = await openWheel(path);
+  try {
+    const entries = archive.entries.filter(
+      ({ name }) =>
+        libraries.includes(name) || headers.some((prefix) => name.startsWith(prefix) && !name.endsWith('/')),
+    );
+    const missing = libraries.filter((name) => !entries.some((entry) => entry.name === name));
+    if (missing.length > 0)
+      throw new UserError(`${path}: has no ${missing.join(' and no ')}; a TensorFlow wheel was wanted`, exitCodes.data);
+    const total = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    let done = 0;
+    for (const entry of entries)
+      await extractEntry(path, entry, folder, (bytes) => tell.progress('unpack', (done += bytes), total));
+  } finally {
+    archive.close();
+  }
   await symlink('libtensorflow_cc.so.2', join(folder, 'tensorflow', 'libtensorflow.so'));
   await symlink('libtensorflow_framework.so.2', join(folder, 'tensorflow', 'libtensorflow_framework.so'));
 }
 
-/** CUDA's libraries, each a Python package, that the wheel names for its `and-cuda`: requirement lines for pip. */
+/**
+ * The CUDA libraries, each a Python package, that the wheel names for its `and-cuda`, as requirement lines for pip.
+ * @param scratch a folder for the wheel's METADATA
+ * @throws UserError 65 when the wheel is damaged or has no METADATA
+ */
 export async function cudaRequirements(path: string, scratch: string): Promise<string[]> {
-  const entry = (await readEntries(path)).find(({ name }) => /^tensorflow-[^/]+\.dist-info\/METADATA$/.test(name));
-  if (entry === undefined)
-    throw new UserError(`${path}: has no METADATA; a TensorFlow wheel was wanted`, exitCodes.data);
-  await extractEntry(path, entry, scratch);
-  return parseCudaRequirements(await readFile(join(scratch, entry.name), 'utf8'));
+  const archive = await openWheel(path);
+  try {
+    const entry = archive.entries.find(({ name }) => /^tensorflow-[^/]+\.dist-info\/METADATA$/.test(name));
+    if (entry === undefined)
+      throw new UserError(`${path}: has no METADATA; a TensorFlow wheel was wanted`, exitCodes.data);
+    await extractEntry(path, entry, scratch);
+    return parseCudaRequirements(await readFile(join(scratch, entry.name), 'utf8'));
+  } finally {
+    archive.close();
+  }
 }
 
 /**

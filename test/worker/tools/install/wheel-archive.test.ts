@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { extractEntry, readEntries } from '../../../../worker/tools/install/zip.js';
+import type { ZipEntry } from '../../../../shared/zip.js';
+import { extractEntry, openWheel } from '../../../../worker/tools/install/wheel-archive.js';
 import { zip, type Member } from './zip-file.js';
 
 let folder = '';
@@ -15,6 +16,16 @@ function write(bytes: Buffer): string {
   const path = join(folder, 'a.whl');
   writeFileSync(path, bytes);
   return path;
+}
+
+/** Closed after the test. */
+const opened: { close(): void }[] = [];
+afterEach(() => opened.splice(0).forEach((archive) => archive.close()));
+
+async function readEntries(path: string): Promise<readonly ZipEntry[]> {
+  const archive = await openWheel(path);
+  opened.push(archive);
+  return archive.entries;
 }
 
 async function extractAll(members: readonly Member[], comment?: string): Promise<Map<string, Buffer>> {
@@ -30,7 +41,7 @@ async function extractAll(members: readonly Member[], comment?: string): Promise
 
 const big = Buffer.alloc(3_000_000, 'a long line of text that packs well ');
 
-describe('the zip reader', () => {
+describe('a wheel that is unpacked', () => {
   it('takes out stored, deflated and empty entries byte for byte', async () => {
     const members = [
       { name: 'a/b/deflated.txt', data: big },

@@ -1,0 +1,164 @@
+/**
+ * Reads NumPy's arrays of little-endian numbers in C order: an .npy file, or a member of an .npz archive. An array is
+ * filled while its bytes arrive, so that it lies in memory once. Format: numpy's format document (NEP 1).
+ */
+import type { UserError } from '../../../shared/errors.js';
+import { openZip, ZipError, type ZipEntry, type ZipProblem } from '../../../shared/zip.js';
+import { damaged, fileError } from './files.js';
+import type { Rows } from './rows.js';
+
+export interface NpyArray {
+  readonly dims: readonly number[];
+  readonly data: Rows | Float64Array | BigInt64Array | Uint16Array | Int16Array | Int8Array | Uint32Array;
+}
+
+/** The bytes of an .npy file in pieces of any lengths. */
+export interface NpyBytes {
+  readonly sizeBytes: number;
+  readonly pieces: AsyncIterable<Buffer> | Iterable<Buffer>;
+}
+
+/**
+ * @param name names the array in errors
+ * @throws UserError 65 for bytes that are no sound array or hold something else than numbers
+ */
+export async function readNpy(name: string, { sizeBytes, pieces }: NpyBytes): Promise<NpyArray> {
+  let head: Buffer = Buffer.alloc(0);
+  let array: EmptyArray | null = null;
+  let at = 0;
+  for await (const piece of pieces) {
+    if (array === null) {
+      head = head.length === 0 ? piece : Buffer.concat([head, piece]);
+      array = arrayFor(name, head, sizeBytes);
+      if (array === null) continue;
+      at = put(array.data, 0, head.subarray(array.headerBytes));
+    } else at = put(array.data, at, piece);
+  }
+  if (array === null) throw noArray(name);
+  return { dims: array.dims, data: array.data };
+}
+
+/** @returns the place behind the bytes that were put. One view of all bytes cannot be had: it ends at 4 GiB. */
+function put({ buffer }: NpyArray['data'], at: number, bytes: Buffer): number {
+  new Uint8Array(buffer, at, bytes.length).set(bytes);
+  return at + bytes.length;
+}
+
+interface EmptyArray extends NpyArray {
+  readonly headerBytes: number;
+}
+
+/** An array of the size that the header says; null while `head` does not hold the whole header yet. */
+function arrayFor(name: string, head: Buffer, sizeBytes: number): EmptyArray | null {
+  const headerAt = (head[6] ?? 1) >= 2 ? 12 : 10;
+  if (head.length < Math.min(headerAt, sizeBytes)) return null;
+  if (head.length < headerAt || head.toString('latin1', 1, 6) !== 'NUMPY' || head[0] !== 0x93) throw noArray(name);
+  const headerBytes = headerAt + (headerAt === 12 ? head.readUInt32LE(8) : head.readUInt16LE(8));
+  if (head.length < Math.min(headerBytes, sizeBytes)) return null;
+  const { descr, dims } = parseHeader(name, head.toString('latin1', headerAt, headerBytes));
+  const wanted = dims.reduce((product, dim) => product * dim, 1) * Number(descr.slice(2));
+  const there = Math.max(0, sizeBytes - headerBytes);
+  if (there !== wanted)
+    throw damaged(
+      name,
+      `${there < wanted ? 'truncated' : 'too long'}: ${there} bytes of data; ${wanted} were wanted for (${dims.join(', ')}) of ${descr}`,
+    );
+  return { headerBytes, dims, data: typed(name, descr, new ArrayBuffer(wanted)) };
+}
+
+function parseHeader(name: string, header: string): { descr: string; dims: number[] } {
+  const descr = /'descr':\s*'([^']+)'/.exec(header)?.[1];
+  const dims = /'shape':\s*\(([^)]*)\)/
+    .exec(header)?.[1]
+    ?.split(',')
+    .filter((part) => part.trim() !== '')
+    .map(Number);
+  if (descr === undefined || dims === undefined)
+    throw damaged(name, 'an .npy header without descr and shape (objects and records cannot be read)');
+  if (/'fortran_order':\s*True/.test(header))
+    throw damaged(name, 'an array in Fortran order; save it with numpy.ascontiguousarray');
+  return { descr, dims };
+}
+
+function typed(name: string, descr: string, buffer: ArrayBuffer): NpyArray['data'] {
+  switch (descr) {
+    case '|u1':
+    case '|b1':
+      return new Uint8Array(buffer);
+    case '|i1':
+      return new Int8Array(buffer);
+    case '<u2':
+      return new Uint16Array(buffer);
+    case '<i2':
+      return new Int16Array(buffer);
+    case '<i4':
+      return new Int32Array(buffer);
+    case '<u4':
+      return new Uint32Array(buffer);
+    case '<i8':
+      return new BigInt64Array(buffer);
+    case '<f4':
+      return new Float32Array(buffer);
+    case '<f8':
+      return new Float64Array(buffer);
+    default:
+      throw damaged(name, `elements of type ${descr}; little-endian integers or floats were wanted`);
+  }
+}
+
+function noArray(name: string): UserError {
+  return damaged(name, 'no .npy array; the magic \\x93NUMPY was wanted');
+}
+
+export interface NpzArchive {
+  has(array: string): boolean;
+  /**
+   * @param name names the array in errors; default: the archive's path and the array's name
+   * @throws UserError 65 when the archive has no such array, or it is damaged
+   */
+  read(array: string, name?: string): Promise<NpyArray>;
+  close(): void;
+}
+
+/** Opens an .npz archive, for the caller to close. @throws UserError 2 for no file, 65 for one that is no archive */
+export async function openNpz(path: string): Promise<NpzArchive> {
+  const archive = await openZip(path).catch((error: unknown) => {
+    throw error instanceof ZipError ? badArchive(path, error) : fileError(path, error);
+  });
+  const find = (array: string): ZipEntry | undefined => archive.entries.find(({ name }) => name === `${array}.npy`);
+  return {
+    has: (array) => find(array) !== undefined,
+    async read(array, name = `${path}#${array}`) {
+      const entry = find(array);
+      if (entry === undefined) {
+        const names = archive.entries.map((one) => one.name).join(', ');
+        throw damaged(path, `no array ${array}.npy in the archive; it holds ${names || 'nothing'}`);
+      }
+      return readNpy(name, { sizeBytes: entry.sizeBytes, pieces: entry.read() }).catch((error: unknown) => {
+        throw error instanceof ZipError ? badArchive(path, error, entry) : error;
+      });
+    },
+    close: () => archive.close(),
+  };
+}
+
+function badArchive(path: string, error: ZipError, entry?: ZipEntry): UserError {
+  return Object.assign(damaged(path, problemText(error.problem, entry)), { cause: error });
+}
+
+function problemText(problem: ZipProblem, entry: ZipEntry | undefined): string {
+  switch (problem) {
+    case 'end':
+      return 'no zip archive; the end of its directory is missing';
+    case 'directory':
+      return 'a damaged zip directory';
+    case 'method':
+      return `zip method ${entry?.method}; stored or deflated was wanted`;
+    case 'place':
+    case 'packing':
+    case 'checksum':
+      return 'a damaged zip member';
+    default:
+      return problem satisfies never;
+  }
+}
