@@ -33,7 +33,7 @@ import type { RunFolder } from './store/run-folder.js';
 import { Scalings } from './exchange/scaling.js';
 import { SlotPool } from './exchange/buffers.js';
 import { Snapshotter } from './store/snapshotter.js';
-import type { Position, Snapshots } from './store/snapshots.js';
+import type { RunPosition, Snapshots } from './store/snapshots.js';
 import type { UnitPlan } from './plan/units.js';
 
 export interface RunTimes {
@@ -413,7 +413,7 @@ export class Run {
   }
 
   /** Of the state as it is between two commits. */
-  #position(): Position {
+  #position(): RunPosition {
     const { units } = this.#options;
     const { update, stateHash } = this.#committer;
     const step = this.#committer.step;

@@ -121,17 +121,12 @@ const known = {
   ],
   homonyms: [
     'Check: coordinator/verify/checks.ts, worker/tools/doctor.ts',
-    'Lease: coordinator/decide/state.ts, shared/protocol/messages.ts',
-    'Member: coordinator/decide/state.ts, coordinator/workers/worker-connection.ts',
-    'Members: coordinator/decide/members.ts, coordinator/workers/workers.ts',
     'PrepareOptions: cli/prepare/prepare.ts, worker/link/joined-run.ts',
-    'Progress: coordinator/decide/progress.ts, coordinator/reports/outputs/terminal.ts',
     'RunOptions: coordinator/run.ts, worker/compute/teachers/ensemble.ts',
     'Schedule: shared/recipe/loss-schema.ts, shared/replica/optimizer/schedules.ts',
     'Source: cli/prepare/sources/rows.ts, worker/tools/install/source.ts',
     'TapShape: cli/prepare/prepare.ts, cli/prepare/taps.ts, worker/compute/teachers/formats/taps.ts',
     'Targets: cli/prepare/sources/rows.ts, worker/compute/contract.ts',
-    'Task: coordinator/decide/state.ts, shared/task.ts',
   ],
   files: [
     'cli/prepare/prepare.ts',

@@ -3,7 +3,7 @@
  * the questions of settle().
  */
 import type { Machine, OpenUnit } from './machine.js';
-import { hasFailed, nameOf, nameOfUnit, type Member, type Task } from './state.js';
+import { hasFailed, nameOf, nameOfUnit, type WorkerRecord, type Assignment } from './state.js';
 import type { Command } from './types.js';
 
 /**
@@ -16,7 +16,7 @@ export function endIfStopped(m: Machine): boolean {
   const { stop, open } = m;
   if (stop === null || open?.isCommitting === true) return false;
   if (open === null && m.config.unitAt(m.index) === undefined) return false;
-  if (open !== null && m.members.ready.size > 0 && open.work.isFullyLeased && m.nowMs < stop.untilMs) return false;
+  if (open !== null && m.workers.ready.size > 0 && open.work.isFullyLeased && m.nowMs < stop.untilMs) return false;
   finish(m, 'stopped', stop.reason);
   return true;
 }
@@ -31,16 +31,16 @@ export function openNext(m: Machine): boolean {
   }
   m.next = null;
   m.openUnit(work);
-  for (const member of m.members.all) startTentative(m, member);
+  for (const worker of m.workers.all) startTentative(m, worker);
   return true;
 }
 
 /** What was leased ahead is due from now on. */
-function startTentative(m: Machine, member: Member): void {
-  const lease = member.tentative;
+function startTentative(m: Machine, worker: WorkerRecord): void {
+  const lease = worker.tentative;
   if (lease === null || m.open === null) return;
-  member.current = lease;
-  member.tentative = null;
+  worker.current = lease;
+  worker.tentative = null;
   m.makeDue(lease, m.open.work);
 }
 
@@ -72,7 +72,7 @@ function counted(count: number, what: string): string {
 export function giveUpHopeless(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting) return false;
-  const hopeless = [...open.work.retry].find((task) => isHopeless(m, task));
+  const hopeless = [...open.work.retry].find((assignment) => isHopeless(m, assignment));
   if (hopeless === undefined) return false;
   const text = `failed at ${[...new Set(hopeless.failedBy.map(({ id }) => id))].join(' and ')}`;
   const teacher = failedTeacher(m, hopeless);
@@ -82,7 +82,7 @@ export function giveUpHopeless(m: Machine): boolean {
 }
 
 /** The last one, where nothing but teachers of the run ever failed the block. */
-function failedTeacher(m: Machine, { blamed }: Task): string | null {
+function failedTeacher(m: Machine, { blamed }: Assignment): string | null {
   return blamed.some((name) => name === null || m.dropped.includes(name)) ? null : (blamed.at(-1) ?? null);
 }
 
@@ -106,14 +106,14 @@ function goOnWithout(m: Machine, open: OpenUnit, teacher: string, reason: string
 }
 
 /** Failed at two workers, or twice at the only one. */
-function isHopeless(m: Machine, task: Task): boolean {
-  if (new Set(task.failedBy.map(({ process }) => process)).size > 1) return true;
-  return task.failedBy.length > 1 && m.members.ready.size > 0 && !isWorthTryingElsewhere(m, task);
+function isHopeless(m: Machine, assignment: Assignment): boolean {
+  if (new Set(assignment.failedBy.map(({ process }) => process)).size > 1) return true;
+  return assignment.failedBy.length > 1 && m.workers.ready.size > 0 && !isWorthTryingElsewhere(m, assignment);
 }
 
 /** Whether a ready worker has not failed on the block. */
-export function isWorthTryingElsewhere(m: Machine, task: Task): boolean {
-  for (const member of m.members.ready) if (!hasFailed(task, member)) return true;
+export function isWorthTryingElsewhere(m: Machine, assignment: Assignment): boolean {
+  for (const worker of m.workers.ready) if (!hasFailed(assignment, worker)) return true;
   return false;
 }
 

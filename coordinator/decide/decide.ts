@@ -80,13 +80,13 @@ export class Core {
   }
 
   view(): View {
-    const { index, open, isOver, members } = this.#machine;
+    const { index, open, isOver, workers } = this.#machine;
     return {
       index,
       unit: open?.work.unit ?? null,
       phase: isOver ? 'over' : open?.isCommitting === true ? 'committing' : 'open',
       microBatches: open?.progress.microBatches ?? 0,
-      workers: [...members.all].map(({ id, isReady, costMs, leases, progress }) => ({
+      workers: [...workers.all].map(({ id, isReady, costMs, leases, progress }) => ({
         worker: id,
         isReady,
         msPerMicroBatch: costMs.get('train') ?? null,
@@ -104,17 +104,18 @@ export class Core {
     const pausedMs = nowMs - (this.#heardMs ?? nowMs);
     this.#heardMs = nowMs;
     if (pausedMs <= m.config.silenceMs / 2) return;
-    for (const member of m.members.all) {
-      member.heardMs += pausedMs;
-      member.movedMs += pausedMs;
+    for (const worker of m.workers.all) {
+      worker.heardMs += pausedMs;
+      worker.movedMs += pausedMs;
     }
-    for (const task of m.open?.work.tasks ?? []) for (const lease of task.leases) lease.lateMs += pausedMs;
+    for (const assignment of m.open?.work.assignments ?? [])
+      for (const lease of assignment.leases) lease.lateMs += pausedMs;
   }
 }
 
 function settle(m: Machine): void {
   while (!m.isOver && questions.some((ask) => ask(m)));
   if (m.isOver) return;
-  const isIdle = m.members.ready.size === 0 && m.open?.isCommitting !== true;
+  const isIdle = m.workers.ready.size === 0 && m.open?.isCommitting !== true;
   m.sayWaiting(isIdle ? 'waiting: no worker is ready' : null);
 }

@@ -5,7 +5,7 @@
 import { isWorthTryingElsewhere } from './commits.js';
 import type { Machine } from './machine.js';
 import { fairMicroBatches, wantedMicroBatches } from './sizing.js';
-import { hasFailed, sizeOf, type Lease, type Member, type Task } from './state.js';
+import { hasFailed, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { UnitWork } from './unit-work.js';
 
 /** Is there a slot for a contribution that waits? The leftmost missing one always has one. */
@@ -13,32 +13,32 @@ export function pullNext(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting || open.work.waiting.size === 0) return false;
   const { work, progress } = open;
-  const task =
+  const assignment =
     work.waiting.get(progress.prefixEnd) ?? (progress.hasRoomForEarly ? leftmost(work.waiting.values()) : undefined);
-  const lease = [...(task?.leases ?? [])].find(({ state }) => state === 'offered');
+  const lease = [...(assignment?.leases ?? [])].find(({ state }) => state === 'offered');
   if (lease === undefined) return false;
-  take(m, lease, progress.take(lease.task.from));
+  take(m, lease, progress.take(lease.assignment.from));
   return true;
 }
 
-function take(m: Machine, lease: Lease, slot: number): void {
-  const { task, member, id, bytes } = lease;
+function take(m: Machine, lease: LeaseRecord, slot: number): void {
+  const { assignment, worker, id, bytes } = lease;
   if (bytes === 0) {
-    m.emit({ type: 'accept', worker: member.id, id, slot });
+    m.emit({ type: 'accept', worker: worker.id, id, slot });
     return m.accept(lease, slot);
   }
   lease.state = 'pulled';
   lease.slot = slot;
   lease.startedMs = m.nowMs;
   lease.lateMs = m.nowMs + m.uploads.patienceMs(bytes);
-  m.workOf(task).place(task);
+  m.workOf(assignment).place(assignment);
   m.uploads.begin(m.nowMs);
-  m.emit({ type: 'pull', worker: member.id, id, slot });
+  m.emit({ type: 'pull', worker: worker.id, id, slot });
 }
 
-function leftmost(tasks: Iterable<Task>): Task | undefined {
-  let first: Task | undefined;
-  for (const task of tasks) if (first === undefined || task.from < first.from) first = task;
+function leftmost(assignments: Iterable<Assignment>): Assignment | undefined {
+  let first: Assignment | undefined;
+  for (const assignment of assignments) if (first === undefined || assignment.from < first.from) first = assignment;
   return first;
 }
 
@@ -48,40 +48,40 @@ export function leaseOpen(m: Machine): boolean {
   if (open === null || open.isCommitting || m.stop !== null) return false;
   const { work } = open;
   if (work.isFullyLeased && work.late.size === 0) return false;
-  const idle = [...m.members.ready].filter(({ current }) => current === null);
+  const idle = [...m.workers.ready].filter(({ current }) => current === null);
   let isAnyLeased = false;
-  for (const member of m.members.fastestFirst(idle, work.cost, 'due')) {
-    const task = taskFor(m, member, work);
-    if (task === null) continue;
+  for (const worker of m.workers.fastestFirst(idle, work.cost, 'due')) {
+    const assignment = assignmentFor(m, worker, work);
+    if (assignment === null) continue;
     // A worker computes its leases in the order of their coming: nothing of this unit may queue behind the next one.
-    if (member.tentative !== null) m.cancel(member.tentative, 'the open step needs the worker');
-    m.grant(member, work, task);
+    if (worker.tentative !== null) m.cancel(worker.tentative, 'the open step needs the worker');
+    m.grant(worker, work, assignment);
     isAnyLeased = true;
     if (work.isFullyLeased && work.late.size === 0) break;
   }
   return isAnyLeased;
 }
 
-function taskFor(m: Machine, member: Member, work: UnitWork): Task | null {
-  for (const task of work.retry) {
-    if (!hasFailed(task, member) || !isWorthTryingElsewhere(m, task)) return task;
+function assignmentFor(m: Machine, worker: WorkerRecord, work: UnitWork): Assignment | null {
+  for (const assignment of work.retry) {
+    if (!hasFailed(assignment, worker) || !isWorthTryingElsewhere(m, assignment)) return assignment;
   }
-  if (work.free.microBatches > 0) return freeTask(m, member, work);
-  for (const task of work.late) if (mayHelp(m, member, task)) return task;
+  if (work.free.microBatches > 0) return newAssignment(m, worker, work);
+  for (const assignment of work.late) if (mayHelp(m, worker, assignment)) return assignment;
   return null;
 }
 
 /** One that was late with the block itself may try again only when nobody else is left. */
-function mayHelp(m: Machine, member: Member, task: Task): boolean {
-  if (hasFailed(task, member) || [...task.leases].some((lease) => lease.member === member)) return false;
+function mayHelp(m: Machine, worker: WorkerRecord, assignment: Assignment): boolean {
+  if (hasFailed(assignment, worker) || [...assignment.leases].some((lease) => lease.worker === worker)) return false;
   return (
-    !task.lateAt.has(member.id) ||
-    [...m.members.ready].every((other) => task.lateAt.has(other.id) || hasFailed(task, other))
+    !assignment.lateAt.has(worker.id) ||
+    [...m.workers.ready].every((other) => assignment.lateAt.has(other.id) || hasFailed(assignment, other))
   );
 }
 
-function freeTask(m: Machine, member: Member, work: UnitWork): Task | null {
-  const block = work.free.take(wantedMicroBatches(member, work, m.prices));
+function newAssignment(m: Machine, worker: WorkerRecord, work: UnitWork): Assignment | null {
+  const block = work.free.take(wantedMicroBatches(worker, work, m.prices));
   return block === null ? null : work.open(block);
 }
 
@@ -93,12 +93,12 @@ export function leaseAhead(m: Machine): boolean {
   const { next } = m;
   if (next === null) return false;
   if (next.free.microBatches === 0) return reopenForNewcomers(m, next);
-  const without = [...m.members.ready].filter(({ tentative }) => tentative === null);
+  const without = [...m.workers.ready].filter(({ tentative }) => tentative === null);
   let isAnyLeased = false;
-  for (const member of m.members.fastestFirst(without, next.cost, 'ahead')) {
-    const task = next.free.microBatches > 0 ? freeTask(m, member, next) : null;
-    if (task === null) break;
-    m.grant(member, next, task);
+  for (const worker of m.workers.fastestFirst(without, next.cost, 'ahead')) {
+    const assignment = next.free.microBatches > 0 ? newAssignment(m, worker, next) : null;
+    if (assignment === null) break;
+    m.grant(worker, next, assignment);
     isAnyLeased = true;
   }
   return isAnyLeased;
@@ -112,10 +112,10 @@ function reopenForNewcomers(m: Machine, next: UnitWork): boolean {
   const newcomers = countIdle(m);
   if (newcomers === 0) return false;
   const { prices } = m;
-  const tooMuch: { readonly lease: Lease; readonly excess: number }[] = [];
-  for (const member of m.members.ready) {
-    const lease = member.tentative;
-    const excess = lease === null ? 0 : sizeOf(lease.task) - fairMicroBatches(member, next, prices);
+  const tooMuch: { readonly lease: LeaseRecord; readonly excess: number }[] = [];
+  for (const worker of m.workers.ready) {
+    const lease = worker.tentative;
+    const excess = lease === null ? 0 : sizeOf(lease.assignment) - fairMicroBatches(worker, next, prices);
     if (lease !== null && excess > 0) tooMuch.push({ lease, excess });
   }
   tooMuch.sort((a, b) => b.excess - a.excess).length = Math.min(tooMuch.length, newcomers);
@@ -126,6 +126,6 @@ function reopenForNewcomers(m: Machine, next: UnitWork): boolean {
 /** Ready workers without any lease. */
 function countIdle(m: Machine): number {
   let count = 0;
-  for (const { leases } of m.members.ready) if (leases.size === 0) count++;
+  for (const { leases } of m.workers.ready) if (leases.size === 0) count++;
   return count;
 }

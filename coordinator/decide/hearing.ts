@@ -5,7 +5,7 @@ import { closeCodes } from '../../shared/protocol/messages.js';
 import { allowanceMs, withMeasured } from '../../shared/protocol/round-trip.js';
 import { finish } from './commits.js';
 import type { Machine } from './machine.js';
-import { nameOf, sizeOf, type Lease, type Member, type Task } from './state.js';
+import { nameOf, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { Event } from './types.js';
 
 type Heard<T extends Event['type']> = Extract<Event, { type: T }>;
@@ -18,15 +18,15 @@ const missedLimit = 3;
 const stopMs = 10_000;
 
 export function hear(m: Machine, event: Event): void {
-  const member = 'worker' in event ? m.members.get(event.worker) : undefined;
-  if (member !== undefined) member.heardMs = event.nowMs;
+  const worker = 'worker' in event ? m.workers.get(event.worker) : undefined;
+  if (worker !== undefined) worker.heardMs = event.nowMs;
   switch (event.type) {
     case 'join':
-      return m.members.add(event.worker, event.process ?? event.worker, event.nowMs);
+      return m.workers.add(event.worker, event.process ?? event.worker, event.nowMs);
     case 'ready':
       return onReady(m, event);
     case 'heard':
-      return member === undefined ? undefined : onHeard(member, event);
+      return worker === undefined ? undefined : onHeard(worker, event);
     case 'offer':
       return onOffer(m, event);
     case 'received':
@@ -34,7 +34,7 @@ export function hear(m: Machine, event: Event): void {
     case 'failed':
       return onFailed(m, event);
     case 'differs':
-      return member === undefined ? undefined : onWrongState(m, member, event);
+      return worker === undefined ? undefined : onWrongState(m, worker, event);
     case 'leave':
       return onLeave(m, event);
     case 'committed':
@@ -52,18 +52,18 @@ export function hear(m: Machine, event: Event): void {
   }
 }
 
-function onHeard(member: Member, { progress, rttMs, nowMs }: Heard<'heard'>): void {
-  if (progress !== member.progress) member.movedMs = nowMs;
-  member.progress = progress;
-  if (rttMs !== undefined) member.roundTrip = withMeasured(member.roundTrip, rttMs);
+function onHeard(worker: WorkerRecord, { progress, rttMs, nowMs }: Heard<'heard'>): void {
+  if (progress !== worker.progress) worker.movedMs = nowMs;
+  worker.progress = progress;
+  if (rttMs !== undefined) worker.roundTrip = withMeasured(worker.roundTrip, rttMs);
 }
 
 function onReady(m: Machine, event: Heard<'ready'>): void {
-  const member = m.members.get(event.worker);
-  if (member === undefined) return;
+  const worker = m.workers.get(event.worker);
+  if (worker === undefined) return;
   if (event.step === m.steps && event.stateHash !== m.stateHash)
-    return onWrongState(m, member, { ...event, wanted: m.stateHash });
-  m.members.markReady(member);
+    return onWrongState(m, worker, { ...event, wanted: m.stateHash });
+  m.workers.markReady(worker);
 }
 
 function onOffer(m: Machine, event: Heard<'offer'>): void {
@@ -71,50 +71,50 @@ function onOffer(m: Machine, event: Heard<'offer'>): void {
   const isNew = lease?.state === 'computing';
   if (lease !== undefined) compareDigests(m, lease, event.digest);
   // Weights after a step that is not committed do not exist yet.
-  if (!isNew || event.step !== lease.task.unit.step || event.step !== m.steps) return m.leases.refuse();
+  if (!isNew || event.step !== lease.assignment.unit.step || event.step !== m.steps) return m.leases.refuse();
   if (event.stateHash !== m.stateHash) {
     m.leases.refuse();
-    return onWrongState(m, lease.member, { ...event, wanted: m.stateHash });
+    return onWrongState(m, lease.worker, { ...event, wanted: m.stateHash });
   }
   learn(m, lease, event.computeSeconds);
-  if (event.bytes === 0) lease.member.missed = 0;
+  if (event.bytes === 0) lease.worker.missed = 0;
   lease.state = 'offered';
   lease.bytes = event.bytes;
   letGo(lease);
   giveUpLateUpload(m, lease);
-  const work = m.workOf(lease.task);
-  work.late.delete(lease.task);
-  work.place(lease.task);
+  const work = m.workOf(lease.assignment);
+  work.late.delete(lease.assignment);
+  work.place(lease.assignment);
 }
 
 /** The worker may have its next lease. */
-function letGo(lease: Lease): void {
-  const { member } = lease;
-  if (member.current === lease) member.current = null;
-  if (member.tentative === lease) member.tentative = null;
+function letGo(lease: LeaseRecord): void {
+  const { worker } = lease;
+  if (worker.current === lease) worker.current = null;
+  if (worker.tentative === lease) worker.tentative = null;
 }
 
 /** A block that was leased again because its upload hung, and is here: the upload is not waited for any longer. */
-function giveUpLateUpload(m: Machine, lease: Lease): void {
-  for (const other of [...lease.task.leases]) {
+function giveUpLateUpload(m: Machine, lease: LeaseRecord): void {
+  for (const other of [...lease.assignment.leases]) {
     if (other.state === 'pulled' && other.startedMs < lease.startedMs) m.cancel(other, 'its upload is late');
   }
 }
 
-function compareDigests(m: Machine, { task, member }: Lease, digest: string): void {
-  const first = task.digest;
-  task.digest ??= { value: digest, worker: member.id };
+function compareDigests(m: Machine, { assignment, worker }: LeaseRecord, digest: string): void {
+  const first = assignment.digest;
+  assignment.digest ??= { value: digest, worker: worker.id };
   if (first === null || first.value === digest) return;
   m.say(
     'error',
-    `${first.worker} and ${member.id} computed other bytes for ${nameOf(task)}: ${first.value} and ${digest}`,
+    `${first.worker} and ${worker.id} computed other bytes for ${nameOf(assignment)}: ${first.value} and ${digest}`,
   );
 }
 
-function learn(m: Machine, { task, member, startedMs }: Lease, computeSeconds: number): void {
+function learn(m: Machine, { assignment, worker, startedMs }: LeaseRecord, computeSeconds: number): void {
   const computeMs = Math.max(computeSeconds * 1000, 1e-3);
-  m.members.learn(member, m.workOf(task).cost, {
-    costMs: computeMs / sizeOf(task),
+  m.workers.learn(worker, m.workOf(assignment).cost, {
+    costMs: computeMs / sizeOf(assignment),
     overheadMs: Math.max(0, m.nowMs - startedMs - computeMs),
   });
 }
@@ -125,22 +125,22 @@ function learn(m: Machine, { task, member, startedMs }: Lease, computeSeconds: n
  */
 function onWrongState(
   m: Machine,
-  member: Member,
+  worker: WorkerRecord,
   { step, stateHash, wanted }: { step: number; stateHash: string; wanted: string },
 ): void {
   const { dissent } = m;
-  const count = (m.mismatches.get(member.process) ?? 0) + 1;
-  m.mismatches.set(member.process, count);
-  m.dissent = { step, stateHash, process: member.process };
+  const count = (m.mismatches.get(worker.process) ?? 0) + 1;
+  m.mismatches.set(worker.process, count);
+  m.dissent = { step, stateHash, process: worker.process };
   const text = `its state after ${step} steps is ${stateHash}, the run's ${wanted}`;
-  if (count < mismatchLimit) m.emit({ type: 'resync', worker: member.id, reason: text });
-  else turnAway(m, member, `${text}, ${mismatchLimit} times by now`);
-  m.part(member);
+  if (count < mismatchLimit) m.emit({ type: 'resync', worker: worker.id, reason: text });
+  else turnAway(m, worker, `${text}, ${mismatchLimit} times by now`);
+  m.part(worker);
   if (
     m.config.isRebuilt === true ||
     dissent?.step !== step ||
     dissent.stateHash !== stateHash ||
-    dissent.process === member.process
+    dissent.process === worker.process
   )
     return;
   finish(
@@ -150,7 +150,7 @@ function onWrongState(
   );
 }
 
-function turnAway(m: Machine, { id }: Member, reason: string): void {
+function turnAway(m: Machine, { id }: WorkerRecord, reason: string): void {
   m.say('warn', `${id} is turned away: ${reason}`);
   m.emit({ type: 'dismiss', worker: id, code: closeCodes.refused, reason });
 }
@@ -159,32 +159,32 @@ function onReceived(m: Machine, event: Heard<'received'>): void {
   const lease = m.leases.find(event.worker, event.lease);
   if (lease?.state !== 'pulled' || lease.slot === null) return m.leases.refuse();
   m.uploads.end(m.nowMs, lease.bytes);
-  lease.member.missed = 0;
+  lease.worker.missed = 0;
   m.accept(lease, lease.slot);
 }
 
 function onFailed(m: Machine, event: Heard<'failed'>): void {
   const lease = m.leases.find(event.worker, event.lease);
   if (lease === undefined || lease.state === 'accepted' || lease.state === 'returned') return m.leases.refuse();
-  lease.task.failedBy.push(lease.member);
-  lease.task.blamed.push(event.teacher ?? null);
-  lease.task.failure = event.reason;
+  lease.assignment.failedBy.push(lease.worker);
+  lease.assignment.blamed.push(event.teacher ?? null);
+  lease.assignment.failure = event.reason;
   m.say(
     'warn',
-    `${lease.member.id} failed ${nameOf(lease.task)}: ${event.teacher === undefined ? '' : `teacher ${event.teacher}: `}${event.reason}`,
+    `${lease.worker.id} failed ${nameOf(lease.assignment)}: ${event.teacher === undefined ? '' : `teacher ${event.teacher}: `}${event.reason}`,
   );
   m.giveBack(lease);
 }
 
 function onLeave(m: Machine, event: Heard<'leave'>): void {
-  const member = m.members.get(event.worker);
-  if (member === undefined) return;
-  const held = member.leases.size;
+  const worker = m.workers.get(event.worker);
+  if (worker === undefined) return;
+  const held = worker.leases.size;
   m.say(
     'info',
-    `${member.id} left: ${event.reason}${held === 0 ? '' : `; ${held === 1 ? 'its lease is' : `its ${held} leases are`} open again`}`,
+    `${worker.id} left: ${event.reason}${held === 0 ? '' : `; ${held === 1 ? 'its lease is' : `its ${held} leases are`} open again`}`,
   );
-  m.part(member);
+  m.part(worker);
 }
 
 /** @throws Error when nothing was to be committed: a bug of the shell */
@@ -207,31 +207,31 @@ function onCommitted(m: Machine, event: Heard<'committed'>): void {
 }
 
 function onTick(m: Machine): void {
-  for (const member of [...m.members.all]) {
-    const silentMs = m.nowMs - member.heardMs;
-    if (silentMs <= m.config.silenceMs + allowanceMs(member.roundTrip)) continue;
-    m.say('warn', `${member.id} is silent for ${Math.round(silentMs)} ms`);
+  for (const worker of [...m.workers.all]) {
+    const silentMs = m.nowMs - worker.heardMs;
+    if (silentMs <= m.config.silenceMs + allowanceMs(worker.roundTrip)) continue;
+    m.say('warn', `${worker.id} is silent for ${Math.round(silentMs)} ms`);
     m.emit({
       type: 'dismiss',
-      worker: member.id,
+      worker: worker.id,
       code: closeCodes.tooSlow,
       reason: `silent for ${Math.round(silentMs)} ms`,
     });
-    m.part(member);
+    m.part(worker);
   }
-  if (m.open !== null) for (const task of m.open.work.tasks) noticeLateness(m, task);
-  for (const member of [...m.members.all]) dismissUnresponsive(m, member);
+  if (m.open !== null) for (const assignment of m.open.work.assignments) noticeLateness(m, assignment);
+  for (const worker of [...m.workers.all]) dismissUnresponsive(m, worker);
 }
 
 /** A block whose leases are all late wants one worker more, and again once that one is late or gone. */
-function noticeLateness(m: Machine, task: Task): void {
-  const work = m.workOf(task);
-  const leases = [...task.leases];
-  if (work.waiting.has(task.from) || leases.some(({ lateMs }) => m.nowMs < lateMs)) return;
-  work.late.add(task);
-  for (const { member, startedMs } of leases.filter(({ member: { id } }) => !task.lateAt.has(id))) {
-    task.lateAt.add(member.id);
-    m.say('warn', `${member.id} is late with ${nameOf(task)}, ${Math.round(m.nowMs - startedMs)} ms`);
+function noticeLateness(m: Machine, assignment: Assignment): void {
+  const work = m.workOf(assignment);
+  const leases = [...assignment.leases];
+  if (work.waiting.has(assignment.from) || leases.some(({ lateMs }) => m.nowMs < lateMs)) return;
+  work.late.add(assignment);
+  for (const { worker, startedMs } of leases.filter(({ worker: { id } }) => !assignment.lateAt.has(id))) {
+    assignment.lateAt.add(worker.id);
+    m.say('warn', `${worker.id} is late with ${nameOf(assignment)}, ${Math.round(m.nowMs - startedMs)} ms`);
   }
   for (const lease of leases) if (isLost(m, lease)) m.cancel(lease, 'no answer and no progress');
 }
@@ -240,15 +240,15 @@ function noticeLateness(m: Machine, task: Task): void {
  * Whether a late lease is no longer waited for, so that it may be leased anew, to its own worker too: there may be no
  * other. Twice as patient after each that was missed, so that slow work comes to its end however slow it is.
  */
-function isLost(m: Machine, { lateMs, startedMs, member }: Lease): boolean {
-  return m.nowMs - Math.max(lateMs, member.movedMs) > (lateMs - startedMs) * 2 ** member.missed;
+function isLost(m: Machine, { lateMs, startedMs, worker }: LeaseRecord): boolean {
+  return m.nowMs - Math.max(lateMs, worker.movedMs) > (lateMs - startedMs) * 2 ** worker.missed;
 }
 
 /** It is heard and answers nothing: a new connection gives it a new start, or shows that it has none. */
-function dismissUnresponsive(m: Machine, member: Member): void {
-  if (member.missed < missedLimit || member.movedMs > member.missedSinceMs) return;
-  const reason = `${member.missed} leases in a row without an answer or any progress`;
-  m.say('warn', `${member.id}: ${reason}`);
-  m.emit({ type: 'dismiss', worker: member.id, code: closeCodes.tooSlow, reason });
-  m.part(member);
+function dismissUnresponsive(m: Machine, worker: WorkerRecord): void {
+  if (worker.missed < missedLimit || worker.movedMs > worker.missedSinceMs) return;
+  const reason = `${worker.missed} leases in a row without an answer or any progress`;
+  m.say('warn', `${worker.id}: ${reason}`);
+  m.emit({ type: 'dismiss', worker: worker.id, code: closeCodes.tooSlow, reason });
+  m.part(worker);
 }

@@ -2,7 +2,7 @@
  * Every lease of this generation that may still matter, and the account of them: granted = committed + returned +
  * outstanding.
  */
-import type { Lease, Member, Task } from './state.js';
+import type { LeaseRecord, WorkerRecord, Assignment } from './state.js';
 import type { WorkerId } from './types.js';
 import type { UnitWork } from './unit-work.js';
 
@@ -21,8 +21,8 @@ export interface Accounts {
 }
 
 export class Leases {
-  readonly #byId = new Map<number, Lease>();
-  readonly #outstanding = new Set<Lease>();
+  readonly #byId = new Map<number, LeaseRecord>();
+  readonly #outstanding = new Set<LeaseRecord>();
   readonly #counts = { granted: 0, repeated: 0, refused: 0, committed: 0, returned: 0 };
 
   get accounts(): Accounts {
@@ -30,9 +30,9 @@ export class Leases {
   }
 
   /** The worker's own lease; undefined when it never was, or its unit is long committed. */
-  find(worker: WorkerId, id: number): Lease | undefined {
+  find(worker: WorkerId, id: number): LeaseRecord | undefined {
     const lease = this.#byId.get(id);
-    return lease?.member.id === worker ? lease : undefined;
+    return lease?.worker.id === worker ? lease : undefined;
   }
 
   refuse(): void {
@@ -44,11 +44,15 @@ export class Leases {
     this.#counts.repeated++;
   }
 
-  grant(member: Member, work: UnitWork, { task, nowMs }: { task: Task; nowMs: number }): Lease {
-    const lease: Lease = {
+  grant(
+    worker: WorkerRecord,
+    work: UnitWork,
+    { assignment, nowMs }: { assignment: Assignment; nowMs: number },
+  ): LeaseRecord {
+    const lease: LeaseRecord = {
       id: ++this.#counts.granted,
-      member,
-      task,
+      worker,
+      assignment,
       state: 'computing',
       startedMs: nowMs,
       lateMs: Infinity,
@@ -57,22 +61,22 @@ export class Leases {
     };
     this.#byId.set(lease.id, lease);
     this.#outstanding.add(lease);
-    member.leases.add(lease);
+    worker.leases.add(lease);
     work.add(lease);
     return lease;
   }
 
-  /** Its contribution is in. The other leases of its task are the caller's to cancel. */
-  accept(lease: Lease, work: UnitWork): void {
+  /** Its contribution is in. The other leases of its assignment are the caller's to cancel. */
+  accept(lease: LeaseRecord, work: UnitWork): void {
     lease.state = 'accepted';
     detach(lease);
-    lease.task.leases.delete(lease);
-    work.complete(lease.task);
-    work.contributors.push(lease.member.id);
+    lease.assignment.leases.delete(lease);
+    work.complete(lease.assignment);
+    work.contributors.push(lease.worker.id);
   }
 
   /** It will bring nothing. */
-  giveBack(lease: Lease, work: UnitWork): void {
+  giveBack(lease: LeaseRecord, work: UnitWork): void {
     lease.state = 'returned';
     detach(lease);
     this.#counts.returned++;
@@ -91,9 +95,9 @@ export class Leases {
   }
 }
 
-function detach(lease: Lease): void {
-  const { member } = lease;
-  member.leases.delete(lease);
-  if (member.current === lease) member.current = null;
-  if (member.tentative === lease) member.tentative = null;
+function detach(lease: LeaseRecord): void {
+  const { worker } = lease;
+  worker.leases.delete(lease);
+  if (worker.current === lease) worker.current = null;
+  if (worker.tentative === lease) worker.tentative = null;
 }

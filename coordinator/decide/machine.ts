@@ -3,23 +3,23 @@
  * go.
  */
 import { Leases } from './leases.js';
-import { Members } from './members.js';
-import { Progress, slotsNeeded } from './progress.js';
+import { WorkerRecords } from './workers.js';
+import { UnitProgress, slotsNeeded } from './progress.js';
 import { patienceMs, UploadRate, type Prices } from './sizing.js';
-import { nameOf, type Lease, type Member, type Task } from './state.js';
+import { nameOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { Command, DecideConfig } from './types.js';
 import { UnitWork } from './unit-work.js';
 
 export interface OpenUnit {
   readonly work: UnitWork;
-  readonly progress: Progress;
+  readonly progress: UnitProgress;
   /** The shell was told to commit it, and has not said that it is done. */
   isCommitting: boolean;
 }
 
 export class Machine {
   readonly config: DecideConfig;
-  readonly members = new Members();
+  readonly workers = new WorkerRecords();
   readonly leases = new Leases();
   readonly uploads = new UploadRate();
   /** Wrong states by process, and the last of them. */
@@ -53,7 +53,7 @@ export class Machine {
   }
 
   get prices(): Prices {
-    return { members: this.members, uploadMs: this.uploads.msOf(this.config.contributionBytes) };
+    return { workers: this.workers, uploadMs: this.uploads.msOf(this.config.contributionBytes) };
   }
 
   emit(command: Command): void {
@@ -77,7 +77,7 @@ export class Machine {
   }
 
   openUnit(work: UnitWork): void {
-    this.open = { work, progress: new Progress(work.unit.microBatches, this.#slotsFor(work)), isCommitting: false };
+    this.open = { work, progress: new UnitProgress(work.unit.microBatches, this.#slotsFor(work)), isCommitting: false };
   }
 
   /**
@@ -87,77 +87,78 @@ export class Machine {
     return unit.kind === 'evaluate' ? this.config.slots + slotsNeeded(unit.microBatches) : this.config.slots;
   }
 
-  workOf(task: Task): UnitWork {
-    const work = [this.open?.work, this.next].find((candidate) => candidate?.unit === task.unit);
-    if (work === undefined || work === null) throw new Error(`${nameOf(task)} is neither open nor next`);
+  workOf(assignment: Assignment): UnitWork {
+    const work = [this.open?.work, this.next].find((candidate) => candidate?.unit === assignment.unit);
+    if (work === undefined || work === null) throw new Error(`${nameOf(assignment)} is neither open nor next`);
     return work;
   }
 
-  grant(member: Member, work: UnitWork, task: Task): void {
-    const lease = this.leases.grant(member, work, { task, nowMs: this.nowMs });
+  grant(worker: WorkerRecord, work: UnitWork, assignment: Assignment): void {
+    const lease = this.leases.grant(worker, work, { assignment, nowMs: this.nowMs });
     if (work === this.open?.work) {
-      member.current = lease;
+      worker.current = lease;
       this.makeDue(lease, work);
-    } else member.tentative = lease;
+    } else worker.tentative = lease;
     this.emit({
       type: 'lease',
-      worker: member.id,
+      worker: worker.id,
       id: lease.id,
       unit: work.unit,
-      block: task.block,
+      block: assignment.block,
       dropped: this.dropped,
     });
   }
 
   /** The lease is of the open unit, from now on. */
-  makeDue(lease: Lease, work: UnitWork): void {
-    const { task, member } = lease;
-    if (work.markDue(task)) this.leases.countRepeated();
+  makeDue(lease: LeaseRecord, work: UnitWork): void {
+    const { assignment, worker } = lease;
+    if (work.markDue(assignment)) this.leases.countRepeated();
     lease.startedMs = this.nowMs;
-    lease.lateMs = this.nowMs + patienceMs(member, work, { task, firstMs: this.config.firstLeaseMs });
+    lease.lateMs = this.nowMs + patienceMs(worker, work, { assignment, firstMs: this.config.firstLeaseMs });
   }
 
   /** The lease will bring nothing; its worker knows, or is gone. */
-  giveBack(lease: Lease): void {
-    const { slot, task, state } = lease;
+  giveBack(lease: LeaseRecord): void {
+    const { slot, assignment, state } = lease;
     if (this.nowMs >= lease.lateMs && state !== 'offered') countMissed(lease);
     if (state === 'pulled' && slot !== null) {
-      this.open?.progress.giveBack(task.from, slot);
+      this.open?.progress.giveBack(assignment.from, slot);
       this.uploads.end(this.nowMs, 0);
       this.emit({ type: 'free', slot });
     }
-    this.leases.giveBack(lease, this.workOf(task));
+    this.leases.giveBack(lease, this.workOf(assignment));
   }
 
-  cancel(lease: Lease, reason: string): void {
-    this.emit({ type: 'cancel', worker: lease.member.id, id: lease.id, reason });
+  cancel(lease: LeaseRecord, reason: string): void {
+    this.emit({ type: 'cancel', worker: lease.worker.id, id: lease.id, reason });
     this.giveBack(lease);
   }
 
   /** The lease's contribution lies in its slot: it joins the sum. */
-  accept(lease: Lease, slot: number): void {
-    const { task, member } = lease;
+  accept(lease: LeaseRecord, slot: number): void {
+    const { assignment, worker } = lease;
     const { open } = this;
-    if (open === null) throw new Error(`${nameOf(task)} has no open unit`);
+    if (open === null) throw new Error(`${nameOf(assignment)} has no open unit`);
     this.leases.accept(lease, open.work);
-    for (const other of [...task.leases]) this.cancel(other, `${member.id} was first`);
-    for (const merge of open.progress.complete(task.block, slot)) this.emit({ type: 'merge', ...merge });
+    for (const other of [...assignment.leases]) this.cancel(other, `${worker.id} was first`);
+    for (const merge of open.progress.complete(assignment.block, slot)) this.emit({ type: 'merge', ...merge });
   }
 
   /** Takes back what the worker holds and forgets it. What it has contributed stays. */
-  part(member: Member): void {
-    for (const lease of [...member.leases]) this.giveBack(lease);
-    this.members.remove(member);
+  part(worker: WorkerRecord): void {
+    for (const lease of [...worker.leases]) this.giveBack(lease);
+    this.workers.remove(worker);
   }
 
   /** Takes back every lease of the unit. */
   cancelAll(work: UnitWork, reason: string): void {
-    for (const task of [...work.tasks]) for (const lease of [...task.leases]) this.cancel(lease, reason);
+    for (const assignment of [...work.assignments])
+      for (const lease of [...assignment.leases]) this.cancel(lease, reason);
   }
 }
 
 /** Its worker let it pass. */
-function countMissed({ member, lateMs }: Lease): void {
-  if (member.missed === 0) member.missedSinceMs = lateMs;
-  member.missed++;
+function countMissed({ worker, lateMs }: LeaseRecord): void {
+  if (worker.missed === 0) worker.missedSinceMs = lateMs;
+  worker.missed++;
 }

@@ -27,7 +27,7 @@ export function slotsNeeded(m: number): number {
   return rootOf(m).level + 1;
 }
 
-export class Progress {
+export class UnitProgress {
   readonly #m: number;
   readonly #slots: number;
   readonly #free: Slot[];

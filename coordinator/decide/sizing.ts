@@ -1,6 +1,6 @@
 /** How much a worker gets at once, and how long it may take: pure functions of what was measured. */
-import type { Members } from './members.js';
-import { sizeOf, type Member, type Task } from './state.js';
+import type { WorkerRecords } from './workers.js';
+import { sizeOf, type WorkerRecord, type Assignment } from './state.js';
 import type { UnitWork } from './unit-work.js';
 
 /**
@@ -14,7 +14,7 @@ const slack = 0.25;
 
 /** What sizes depend on besides the worker and the unit. */
 export interface Prices {
-  readonly members: Members;
+  readonly workers: WorkerRecords;
   /** Milliseconds that one contribution takes to come in. */
   readonly uploadMs: number;
 }
@@ -24,15 +24,15 @@ export interface Prices {
  * have yet; when that is used up, its share of what is still free (guided self-scheduling). The allocator rounds down
  * to an aligned block. Never narrower than what makes the uploads worth their while.
  */
-export function wantedMicroBatches(member: Member, work: UnitWork, prices: Prices): number {
-  const share = prices.members.shareOf(member, work.cost);
-  const due = entitled(work.unit.microBatches, share) - work.leasedTo(member);
+export function wantedMicroBatches(worker: WorkerRecord, work: UnitWork, prices: Prices): number {
+  const share = prices.workers.shareOf(worker, work.cost);
+  const due = entitled(work.unit.microBatches, share) - work.leasedTo(worker);
   return Math.max(due > 0 ? due : entitled(work.free.microBatches, share), narrowest(work, prices));
 }
 
 /** The most that one lease of an untouched unit would hold for the worker. */
-export function fairMicroBatches(member: Member, work: UnitWork, prices: Prices): number {
-  return Math.max(entitled(work.unit.microBatches, prices.members.shareOf(member, work.cost)), narrowest(work, prices));
+export function fairMicroBatches(worker: WorkerRecord, work: UnitWork, prices: Prices): number {
+  return Math.max(entitled(work.unit.microBatches, prices.workers.shareOf(worker, work.cost)), narrowest(work, prices));
 }
 
 function entitled(microBatches: number, share: number): number {
@@ -43,17 +43,21 @@ function entitled(microBatches: number, share: number): number {
  * A unit cut into b blocks over as many workers takes M c / b + b u, with c the cost of a micro-batch and u that of
  * taking in one upload: least for b = sqrt(M c / u), which makes a block sqrt(M u / c) micro-batches wide.
  */
-function narrowest({ unit, cost }: UnitWork, { members, uploadMs }: Prices): number {
-  const costMs = members.averageCostMs(cost);
+function narrowest({ unit, cost }: UnitWork, { workers, uploadMs }: Prices): number {
+  const costMs = workers.averageCostMs(cost);
   if (unit.kind === 'evaluate' || costMs === null) return 1;
   return Math.floor(Math.sqrt((unit.microBatches * uploadMs) / costMs));
 }
 
 /** Milliseconds after which a lease is late. `firstMs` before anything was measured of the worker: kernels compile. */
-export function patienceMs(member: Member, work: UnitWork, { task, firstMs }: { task: Task; firstMs: number }): number {
-  const costMs = member.costMs.get(work.cost);
+export function patienceMs(
+  worker: WorkerRecord,
+  work: UnitWork,
+  { assignment, firstMs }: { assignment: Assignment; firstMs: number },
+): number {
+  const costMs = worker.costMs.get(work.cost);
   if (costMs === undefined) return firstMs;
-  return Math.max(patience.leastMs, patience.times * (member.overheadMs + sizeOf(task) * costMs));
+  return Math.max(patience.leastMs, patience.times * (worker.overheadMs + sizeOf(assignment) * costMs));
 }
 
 /** How fast contributions come in, all together; measured over the times in which any is under way. */

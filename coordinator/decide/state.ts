@@ -16,10 +16,10 @@ export function costClassOf(unit: Unit): CostClass {
  */
 export type LeaseState = 'computing' | 'offered' | 'pulled' | 'accepted' | 'returned';
 
-export interface Lease {
+export interface LeaseRecord {
   readonly id: number;
-  readonly member: Member;
-  readonly task: Task;
+  readonly worker: WorkerRecord;
+  readonly assignment: Assignment;
   state: LeaseState;
   /** When the worker could begin: its lease was sent and its unit open. */
   startedMs: number;
@@ -32,16 +32,16 @@ export interface Lease {
 }
 
 /** A block that is leased, as a whole, to one worker or more. */
-export interface Task {
+export interface Assignment {
   readonly unit: Unit;
   readonly block: Block;
   /** Half-open range of its micro-batches. */
   readonly from: number;
   readonly to: number;
   /** Those that may still bring its contribution. */
-  readonly leases: Set<Lease>;
-  /** Members that could not compute it, once for every time. */
-  readonly failedBy: Member[];
+  readonly leases: Set<LeaseRecord>;
+  /** Workers that could not compute it, once for every time. */
+  readonly failedBy: WorkerRecord[];
   /** For each of these times the teacher that failed; null for any other reason. */
   readonly blamed: (string | null)[];
   failure: string;
@@ -52,7 +52,7 @@ export interface Task {
   isComplete: boolean;
 }
 
-export interface Member {
+export interface WorkerRecord {
   readonly id: WorkerId;
   /** The process behind the connection, kept over reconnects. */
   readonly process: string;
@@ -74,25 +74,25 @@ export interface Member {
   /** Milliseconds from a lease to its offer that were not spent computing. */
   overheadMs: number;
   /** What it computes for the open unit. */
-  current: Lease | null;
+  current: LeaseRecord | null;
   /** What it may prepare for the unit after. */
-  tentative: Lease | null;
+  tentative: LeaseRecord | null;
   /** Neither accepted nor returned. */
-  readonly leases: Set<Lease>;
+  readonly leases: Set<LeaseRecord>;
 }
 
 /** Whether the worker could not compute the block: its process, under whatever connection. */
-export function hasFailed(task: Task, { process }: Member): boolean {
-  return task.failedBy.some((other) => other.process === process);
+export function hasFailed(assignment: Assignment, { process }: WorkerRecord): boolean {
+  return assignment.failedBy.some((other) => other.process === process);
 }
 
-/** Micro-batches of the task. */
-export function sizeOf(task: Pick<Task, 'from' | 'to'>): number {
-  return task.to - task.from;
+/** Micro-batches of the assignment. */
+export function sizeOf(assignment: Pick<Assignment, 'from' | 'to'>): number {
+  return assignment.to - assignment.from;
 }
 
 /** For messages: `micro-batches 4..7 of step 12`. */
-export function nameOf({ unit, from, to }: Task): string {
+export function nameOf({ unit, from, to }: Assignment): string {
   const range = to - from === 1 ? `micro-batch ${from}` : `micro-batches ${from}..${to - 1}`;
   return `${range} of ${nameOfUnit(unit)}`;
 }

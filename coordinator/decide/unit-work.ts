@@ -1,7 +1,7 @@
 /** The work of one unit: which blocks are free, leased, late or failed, and which contributions wait for a slot. */
 import { blockRange, type Block } from '../../shared/replica/reduction/tree.js';
 import { FreeBlocks } from './free-blocks.js';
-import { costClassOf, sizeOf, type CostClass, type Lease, type Member, type Task } from './state.js';
+import { costClassOf, sizeOf, type CostClass, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { Unit, WorkerId } from './types.js';
 
 export class UnitWork {
@@ -10,18 +10,18 @@ export class UnitWork {
   readonly cost: CostClass;
   readonly free: FreeBlocks;
   /** Leased and not complete. */
-  readonly tasks = new Set<Task>();
+  readonly assignments = new Set<Assignment>();
   /** Failed somewhere, and leased to nobody now. */
-  readonly retry = new Set<Task>();
+  readonly retry = new Set<Assignment>();
   /** Past their deadline: one worker more is wanted. */
-  readonly late = new Set<Task>();
+  readonly late = new Set<Assignment>();
   /** Have an offer and no slot, by first micro-batch. */
-  readonly waiting = new Map<number, Task>();
+  readonly waiting = new Map<number, Assignment>();
   /** Every lease that was granted for the unit. */
-  readonly leases: Lease[] = [];
+  readonly leases: LeaseRecord[] = [];
   /** Workers whose contributions were accepted. */
   readonly contributors: WorkerId[] = [];
-  readonly #leasedTo = new Map<Member, number>();
+  readonly #leasedTo = new Map<WorkerRecord, number>();
   readonly #wasDue: Uint8Array;
 
   constructor(index: number, unit: Unit) {
@@ -45,12 +45,12 @@ export class UnitWork {
   }
 
   /** Micro-batches that the worker has been given and has not given back. */
-  leasedTo(member: Member): number {
-    return this.#leasedTo.get(member) ?? 0;
+  leasedTo(worker: WorkerRecord): number {
+    return this.#leasedTo.get(worker) ?? 0;
   }
 
-  open(block: Block): Task {
-    const task: Task = {
+  open(block: Block): Assignment {
+    const assignment: Assignment = {
       unit: this.unit,
       block,
       ...blockRange(block, this.unit.microBatches),
@@ -62,51 +62,51 @@ export class UnitWork {
       digest: null,
       isComplete: false,
     };
-    return task;
+    return assignment;
   }
 
-  /** The task's micro-batches are due at a worker. Gives whether any of them was before. */
-  markDue(task: Task): boolean {
-    const isRepeated = this.#wasDue.subarray(task.from, task.to).includes(1);
-    this.#wasDue.fill(1, task.from, task.to);
+  /** The assignment's micro-batches are due at a worker. Gives whether any of them was before. */
+  markDue(assignment: Assignment): boolean {
+    const isRepeated = this.#wasDue.subarray(assignment.from, assignment.to).includes(1);
+    this.#wasDue.fill(1, assignment.from, assignment.to);
     return isRepeated;
   }
 
-  /** Counts a lease of the task in. */
-  add(lease: Lease): void {
-    const { task, member } = lease;
-    task.leases.add(lease);
-    this.tasks.add(task);
-    this.retry.delete(task);
-    this.late.delete(task);
+  /** Counts a lease of the assignment in. */
+  add(lease: LeaseRecord): void {
+    const { assignment, worker } = lease;
+    assignment.leases.add(lease);
+    this.assignments.add(assignment);
+    this.retry.delete(assignment);
+    this.late.delete(assignment);
     this.leases.push(lease);
-    this.#leasedTo.set(member, this.leasedTo(member) + sizeOf(task));
+    this.#leasedTo.set(worker, this.leasedTo(worker) + sizeOf(assignment));
   }
 
-  /** A lease of the task will bring nothing any more. */
-  drop(lease: Lease): void {
-    const { task, member } = lease;
-    task.leases.delete(lease);
-    this.#leasedTo.set(member, this.leasedTo(member) - sizeOf(task));
-    if (!task.isComplete) this.place(task);
+  /** A lease of the assignment will bring nothing any more. */
+  drop(lease: LeaseRecord): void {
+    const { assignment, worker } = lease;
+    assignment.leases.delete(lease);
+    this.#leasedTo.set(worker, this.leasedTo(worker) - sizeOf(assignment));
+    if (!assignment.isComplete) this.place(assignment);
   }
 
-  complete(task: Task): void {
-    task.isComplete = true;
-    this.tasks.delete(task);
-    this.late.delete(task);
-    this.waiting.delete(task.from);
+  complete(assignment: Assignment): void {
+    assignment.isComplete = true;
+    this.assignments.delete(assignment);
+    this.late.delete(assignment);
+    this.waiting.delete(assignment.from);
   }
 
-  /** Puts a task where the state of its leases wants it: waiting for a slot, free again, or to be tried elsewhere. */
-  place(task: Task): void {
-    const states = [...task.leases].map(({ state }) => state);
-    this.waiting.delete(task.from);
-    if (states.includes('offered') && !states.includes('pulled')) this.waiting.set(task.from, task);
+  /** Puts an assignment where the state of its leases wants it: waiting for a slot, free again, or to be tried elsewhere. */
+  place(assignment: Assignment): void {
+    const states = [...assignment.leases].map(({ state }) => state);
+    this.waiting.delete(assignment.from);
+    if (states.includes('offered') && !states.includes('pulled')) this.waiting.set(assignment.from, assignment);
     if (states.length > 0) return;
-    this.tasks.delete(task);
-    this.late.delete(task);
-    if (task.failedBy.length > 0) this.retry.add(task);
-    else this.free.give(task.block);
+    this.assignments.delete(assignment);
+    this.late.delete(assignment);
+    if (assignment.failedBy.length > 0) this.retry.add(assignment);
+    else this.free.give(assignment.block);
   }
 }

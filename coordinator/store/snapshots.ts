@@ -30,7 +30,7 @@ const headerSchema = z.object({
   recipeDigest: z.string(),
 });
 export type SnapshotHeader = z.infer<typeof headerSchema>;
-export type Position = Omit<SnapshotHeader, 'sha256' | 'bytes'>;
+export type RunPosition = Omit<SnapshotHeader, 'sha256' | 'bytes'>;
 export type Snapshot = SnapshotHeader & { readonly path: string };
 
 export interface StateSource {
@@ -108,7 +108,7 @@ export class Snapshots {
    * Writes the state, and deletes snapshots beyond the number to keep. @throws UserError (69) when the storage fails;
    * the earlier snapshots are untouched
    */
-  async write(state: StateSource, position: Position): Promise<Snapshot> {
+  async write(state: StateSource, position: RunPosition): Promise<Snapshot> {
     return storing(`${this.#folder}, snapshot at step ${position.step}`, async () => {
       const aside = join(this.#folder, `${position.step}.state.new`);
       const sha256 = await state.writeTo(aside);

@@ -7,7 +7,7 @@ import type { Replica } from '../../shared/replica/replica.js';
 import type { CommitLog } from './log.js';
 import { expectOwnState } from './self-check.js';
 import { StateCopy } from './state-copy.js';
-import type { Position, Snapshots } from './snapshots.js';
+import type { RunPosition, Snapshots } from './snapshots.js';
 
 export interface SnapshotterOptions {
   readonly replica: Replica;
@@ -48,7 +48,7 @@ export class Snapshotter {
   }
 
   /** To be called between two commits, with the position of the state as it is. */
-  consider(position: Position): void {
+  consider(position: RunPosition): void {
     if (this.#writing !== null) return;
     if (position.step === this.#lastStep) return this.#tell(this.#wanted.splice(0), position);
     if (this.#wanted.length === 0 && !this.#isDue(position)) return;
@@ -62,7 +62,7 @@ export class Snapshotter {
   }
 
   /** Takes one now, unless the newest is of this position. @throws UserError when the disk fails */
-  async finish(position: Position): Promise<void> {
+  async finish(position: RunPosition): Promise<void> {
     await this.#writing;
     if (position.step > (this.#options.snapshots.newest?.step ?? 0)) await this.#take(position);
   }
@@ -77,11 +77,11 @@ export class Snapshotter {
     await this.#copy.close();
   }
 
-  #tell(wanted: readonly ((step: number) => void)[], { step }: Position): void {
+  #tell(wanted: readonly ((step: number) => void)[], { step }: RunPosition): void {
     for (const whenDone of wanted) whenDone(step);
   }
 
-  #isDue({ step }: Position): boolean {
+  #isDue({ step }: RunPosition): boolean {
     const { everySteps, everySeconds, nowMs, log } = this.#options;
     return (
       step - this.#lastStep >= everySteps ||
@@ -90,7 +90,7 @@ export class Snapshotter {
     );
   }
 
-  async #take(position: Position): Promise<void> {
+  async #take(position: RunPosition): Promise<void> {
     const { replica, log, snapshots, nowMs } = this.#options;
     expectOwnState(replica, position);
     [this.#lastStep, this.#lastMs, this.#logBase] = [position.step, nowMs(), log.sizeBytes];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Members } from '../../../coordinator/decide/members.js';
+import { WorkerRecords } from '../../../coordinator/decide/workers.js';
 import { fairMicroBatches, patienceMs, UploadRate, wantedMicroBatches } from '../../../coordinator/decide/sizing.js';
-import type { Member } from '../../../coordinator/decide/state.js';
+import type { WorkerRecord } from '../../../coordinator/decide/state.js';
 import type { Unit } from '../../../coordinator/decide/types.js';
 import { UnitWork } from '../../../coordinator/decide/unit-work.js';
 
@@ -10,22 +10,22 @@ function workOf(microBatches: number, kind: Unit['kind'] = 'train'): UnitWork {
 }
 
 /** Ready workers with these milliseconds a micro-batch; null: nothing is known. */
-function crew(...costs: (number | null)[]): { members: Members; list: Member[] } {
-  const members = new Members();
+function crew(...costs: (number | null)[]): { workers: WorkerRecords; list: WorkerRecord[] } {
+  const workers = new WorkerRecords();
   const list = costs.map((costMs, i) => {
-    members.add(`w${i + 1}`, `p${i + 1}`, 0);
-    const member = members.get(`w${i + 1}`);
-    if (member === undefined) throw new Error('not added');
-    members.markReady(member);
-    if (costMs !== null) members.learn(member, 'train', { costMs, overheadMs: 0 });
-    return member;
+    workers.add(`w${i + 1}`, `p${i + 1}`, 0);
+    const worker = workers.get(`w${i + 1}`);
+    if (worker === undefined) throw new Error('not added');
+    workers.markReady(worker);
+    if (costMs !== null) workers.learn(worker, 'train', { costMs, overheadMs: 0 });
+    return worker;
   });
-  return { members, list };
+  return { workers, list };
 }
 
 function wanted(costs: (number | null)[], work: UnitWork, uploadMs = 0): number[] {
-  const { members, list } = crew(...costs);
-  return list.map((member) => wantedMicroBatches(member, work, { members, uploadMs }));
+  const { workers, list } = crew(...costs);
+  return list.map((worker) => wantedMicroBatches(worker, work, { workers, uploadMs }));
 }
 
 describe('the size of a lease', () => {
@@ -51,37 +51,37 @@ describe('the size of a lease', () => {
   });
 
   it('is at most what is fair for a whole unit', () => {
-    const { members, list } = crew(10, 30);
-    expect(list.map((member) => fairMicroBatches(member, workOf(16), { members, uploadMs: 0 }))).toEqual([12, 4]);
+    const { workers, list } = crew(10, 30);
+    expect(list.map((worker) => fairMicroBatches(worker, workOf(16), { workers, uploadMs: 0 }))).toEqual([12, 4]);
   });
 });
 
-describe('Members', () => {
+describe('WorkerRecords', () => {
   it('moves a cost by three tenths of what is new', () => {
     const {
-      members,
-      list: [member],
+      workers,
+      list: [worker],
     } = crew(10);
-    if (member === undefined) throw new Error('no member');
-    members.learn(member, 'train', { costMs: 20, overheadMs: 50 });
-    expect([member.costMs.get('train'), member.overheadMs]).toEqual([13, 15]);
+    if (worker === undefined) throw new Error('no worker');
+    workers.learn(worker, 'train', { costMs: 20, overheadMs: 50 });
+    expect([worker.costMs.get('train'), worker.overheadMs]).toEqual([13, 15]);
   });
 
   it('forgets the speed of one that is gone', () => {
     const {
-      members,
+      workers,
       list: [fast, slow],
     } = crew(10, 30);
-    if (fast === undefined || slow === undefined) throw new Error('no members');
-    members.remove(fast);
-    expect(members.shareOf(slow, 'train')).toBeCloseTo(1, 12);
-    expect(members.averageCostMs('train')).toBeCloseTo(30, 12);
+    if (fast === undefined || slow === undefined) throw new Error('no workers');
+    workers.remove(fast);
+    expect(workers.shareOf(slow, 'train')).toBeCloseTo(1, 12);
+    expect(workers.averageCostMs('train')).toBeCloseTo(30, 12);
   });
 
   it('puts the unknown last for due work, and among the average for work ahead', () => {
-    const { members, list } = crew(30, null, 10);
+    const { workers, list } = crew(30, null, 10);
     const names = (work: 'due' | 'ahead'): string[] =>
-      members.fastestFirst([...list], 'train', work).map(({ id }) => id);
+      workers.fastestFirst([...list], 'train', work).map(({ id }) => id);
     expect([names('due'), names('ahead')]).toEqual([
       ['w3', 'w1', 'w2'],
       ['w3', 'w2', 'w1'],
@@ -94,10 +94,10 @@ describe('patience', () => {
     const {
       list: [known, unknown],
     } = crew(400, null);
-    if (known === undefined || unknown === undefined) throw new Error('no members');
+    if (known === undefined || unknown === undefined) throw new Error('no workers');
     const work = workOf(8);
-    const of = (member: Member, to: number): number =>
-      patienceMs(member, work, { task: work.open({ level: Math.log2(to), index: 0 }), firstMs: 180_000 });
+    const of = (worker: WorkerRecord, to: number): number =>
+      patienceMs(worker, work, { assignment: work.open({ level: Math.log2(to), index: 0 }), firstMs: 180_000 });
     expect([of(known, 8), of(known, 1), of(unknown, 1)]).toEqual([12_800, 2000, 180_000]);
   });
 

@@ -1,11 +1,11 @@
 import { readdir, readFile, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Snapshots, type Position } from '../../../coordinator/store/snapshots.js';
+import { Snapshots, type RunPosition } from '../../../coordinator/store/snapshots.js';
 import { sourceOf } from '../../../coordinator/store/state-copy.js';
 import { hashOf, payloadOf, sha256Of, temporaryFolder } from '../helpers.js';
 
-const position = (step: number): Position => ({
+const position = (step: number): RunPosition => ({
   step,
   update: step,
   unit: step,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Position, StateSource } from '../../../coordinator/store/snapshots.js';
+import type { RunPosition, StateSource } from '../../../coordinator/store/snapshots.js';
 import { Snapshotter, type SnapshotterOptions } from '../../../coordinator/store/snapshotter.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
@@ -23,7 +23,7 @@ function rigOf(options: Partial<SnapshotterOptions>): Rig {
   const log = { sizeBytes: 0, rotate: () => undefined, dropBefore: async (step: number) => void dropped.push(step) };
   const write = async (
     _state: StateSource,
-    position: Position,
+    position: RunPosition,
   ): ReturnType<SnapshotterOptions['snapshots']['write']> => {
     taken.push(position.step);
     return { ...position, sha256: '', bytes: 0, path: '' };

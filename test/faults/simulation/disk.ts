@@ -5,7 +5,7 @@
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { CommitRecord } from '../../../coordinator/store/log.js';
 import { applyCommit } from '../../../coordinator/store/recovery.js';
-import type { Position, Snapshot, StateSource } from '../../../coordinator/store/snapshots.js';
+import type { RunPosition, Snapshot, StateSource } from '../../../coordinator/store/snapshots.js';
 import type { Replica } from '../../../shared/replica/replica.js';
 import type { Clock } from './clock.js';
 import type { RandomStream } from './random-stream.js';
@@ -74,7 +74,7 @@ export class Disk {
     get oldestStep(): number {
       return disk.#snapshots.at(-kept)?.step ?? 0;
     },
-    write: (state: StateSource, position: Position): Promise<Snapshot> => {
+    write: (state: StateSource, position: RunPosition): Promise<Snapshot> => {
       const stored = storedSnapshot(state.bytes, position);
       return disk
         .#write(() => {
@@ -189,7 +189,7 @@ export class Disk {
   }
 }
 
-function storedSnapshot(state: Uint8Array, position: Position): StoredSnapshot {
+function storedSnapshot(state: Uint8Array, position: RunPosition): StoredSnapshot {
   return {
     ...position,
     sha256: `${position.step}`,

@@ -10,7 +10,7 @@ import type { Command, Event, Unit, WorkerId } from '../../../coordinator/decide
 import { droppedAtEnd, isFailedStep, skipsAtEnd } from '../../../coordinator/store/journal.js';
 import { Intake } from '../../../coordinator/exchange/incoming.js';
 import { Snapshotter } from '../../../coordinator/store/snapshotter.js';
-import type { Position } from '../../../coordinator/store/snapshots.js';
+import type { RunPosition } from '../../../coordinator/store/snapshots.js';
 import { SlotPool } from '../../../coordinator/exchange/buffers.js';
 import { hashAt, startOf } from '../../../coordinator/workers/join.js';
 import { limits, protocolVersion, type Down } from '../../../shared/protocol/messages.js';
@@ -160,7 +160,7 @@ export class SimulatedCoordinator implements Uplink {
     return this.#snapshotter.finish(this.#position());
   }
 
-  #position(): Position {
+  #position(): RunPosition {
     const { step, update, stateHash } = this.#committer;
     return { step, update, unit: this.#unit, epoch: 0, stateHash, recipeDigest: '' };
   }

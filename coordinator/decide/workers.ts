@@ -2,26 +2,26 @@
  * The workers of the run and how fast each is. Speed is learned from what they say they spent on a contribution; a
  * worker of which nothing is known yet counts as an average one.
  */
-import type { CostClass, Member } from './state.js';
+import type { CostClass, WorkerRecord } from './state.js';
 import type { WorkerId } from './types.js';
 
 /** Weight of the newest measurement. */
 const newest = 0.3;
 
-export class Members {
-  readonly #all = new Map<WorkerId, Member>();
-  readonly #ready = new Set<Member>();
+export class WorkerRecords {
+  readonly #all = new Map<WorkerId, WorkerRecord>();
+  readonly #ready = new Set<WorkerRecord>();
   readonly #speeds = new Map<CostClass, { sum: number; known: number }>();
 
-  get all(): Iterable<Member> {
+  get all(): Iterable<WorkerRecord> {
     return this.#all.values();
   }
 
-  get ready(): ReadonlySet<Member> {
+  get ready(): ReadonlySet<WorkerRecord> {
     return this.#ready;
   }
 
-  get(id: WorkerId): Member | undefined {
+  get(id: WorkerId): WorkerRecord | undefined {
     return this.#all.get(id);
   }
 
@@ -44,30 +44,30 @@ export class Members {
     });
   }
 
-  markReady(member: Member): void {
-    member.isReady = true;
-    this.#ready.add(member);
+  markReady(worker: WorkerRecord): void {
+    worker.isReady = true;
+    this.#ready.add(worker);
   }
 
-  remove(member: Member): void {
-    this.#all.delete(member.id);
-    this.#ready.delete(member);
-    for (const [cost, ms] of member.costMs) this.#count(cost, -1 / ms, -1);
+  remove(worker: WorkerRecord): void {
+    this.#all.delete(worker.id);
+    this.#ready.delete(worker);
+    for (const [cost, ms] of worker.costMs) this.#count(cost, -1 / ms, -1);
   }
 
   /** One more measurement: a moving average of milliseconds a micro-batch, and of what came on top of a whole lease. */
-  learn(member: Member, cost: CostClass, measured: { costMs: number; overheadMs: number }): void {
-    const before = member.costMs.get(cost);
+  learn(worker: WorkerRecord, cost: CostClass, measured: { costMs: number; overheadMs: number }): void {
+    const before = worker.costMs.get(cost);
     const ms = before === undefined ? measured.costMs : before + newest * (measured.costMs - before);
-    member.costMs.set(cost, ms);
-    member.overheadMs += newest * (measured.overheadMs - member.overheadMs);
+    worker.costMs.set(cost, ms);
+    worker.overheadMs += newest * (measured.overheadMs - worker.overheadMs);
     this.#count(cost, 1 / ms - (before === undefined ? 0 : 1 / before), before === undefined ? 1 : 0);
   }
 
   /** Its part of the speed of all ready workers, 0 to 1. */
-  shareOf(member: Member, cost: CostClass): number {
+  shareOf(worker: WorkerRecord, cost: CostClass): number {
     const average = this.#averageSpeed(cost);
-    const ms = member.costMs.get(cost);
+    const ms = worker.costMs.get(cost);
     return average === null || ms === undefined ? 1 / this.#ready.size : 1 / ms / (average * this.#ready.size);
   }
 
@@ -81,11 +81,11 @@ export class Members {
    * The given ones, fastest first; those alike in the order of their joining. Those of which nothing is known are last
    * where work is `due`, since it may be due because newcomers keep dying of it; else they pass for average.
    */
-  fastestFirst(members: Member[], cost: CostClass, work: 'due' | 'ahead'): Member[] {
+  fastestFirst(workers: WorkerRecord[], cost: CostClass, work: 'due' | 'ahead'): WorkerRecord[] {
     const unknown = work === 'due' ? Number.MAX_VALUE : (this.averageCostMs(cost) ?? 0);
-    return members.length < 2
-      ? members
-      : members.sort((a, b) => (a.costMs.get(cost) ?? unknown) - (b.costMs.get(cost) ?? unknown));
+    return workers.length < 2
+      ? workers
+      : workers.sort((a, b) => (a.costMs.get(cost) ?? unknown) - (b.costMs.get(cost) ?? unknown));
   }
 
   #averageSpeed(cost: CostClass): number | null {
