@@ -20,7 +20,7 @@ import { coordinate } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import { contributionBytes } from '../shared/replica/reduction/contribution.js';
-import { compressions, type Compression } from '../shared/replica/reduction/encoding.js';
+import { compressions, type Compression } from '../shared/compression.js';
 import { recipeSchema } from '../shared/recipe/schema.js';
 import { planReplica } from '../shared/replica/plan.js';
 import type { ComputeBackend, RunCompute } from '../worker/compute/contract.js';

@@ -113,17 +113,11 @@ const headerOf = (path: string): string => /^(?:#!.*\n)?\/\*\*[\s\S]*?\*\//.exec
 
 /** What does not keep a rule yet. A line that is mended must go; none may come. */
 const known = {
-  folders: [
-    'coordinator/reports <-> coordinator/reports/outputs',
-    'shared/recipe <-> shared/replica/optimizer',
-    'shared/replica <-> shared/replica/optimizer',
-    'shared/replica <-> shared/replica/reduction',
-  ],
+  folders: ['coordinator/reports <-> coordinator/reports/outputs'],
   homonyms: [
     'Check: coordinator/verify/checks.ts, worker/tools/doctor.ts',
     'PrepareOptions: cli/prepare/prepare.ts, worker/link/joined-run.ts',
     'RunOptions: coordinator/run.ts, worker/compute/teachers/ensemble.ts',
-    'Schedule: shared/recipe/loss-schema.ts, shared/replica/optimizer/schedules.ts',
     'Source: cli/prepare/sources/rows.ts, worker/tools/install/source.ts',
     'TapShape: cli/prepare/prepare.ts, cli/prepare/taps.ts, worker/compute/teachers/formats/taps.ts',
     'Targets: cli/prepare/sources/rows.ts, worker/compute/contract.ts',

@@ -14,7 +14,7 @@ import { z } from 'zod';
 import { faultPoint, slowDisk } from '../../shared/fault-points.js';
 import { split, type ChunkRange } from '../../shared/exchange/chunks.js';
 import { scalarsSchema } from '../../shared/protocol/messages.js';
-import { compressions } from '../../shared/replica/reduction/encoding.js';
+import { compressions } from '../../shared/compression.js';
 import { journalLineSchema } from './journal.js';
 import { storing, syncFolder } from './durable-files.js';
 

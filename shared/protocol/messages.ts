@@ -18,7 +18,7 @@
  *                      <-         release        journalled: apply
  */
 import { z } from 'zod';
-import { compressions } from '../replica/reduction/encoding.js';
+import { compressions } from '../compression.js';
 
 /** Raised whenever an old peer could misread a new one. */
 export const protocolVersion = 1;

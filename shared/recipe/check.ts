@@ -1,5 +1,5 @@
 /** What the schema cannot say: fields of a recipe that must fit each other. Pure. */
-import { optimizerProblems } from '../replica/optimizer/check.js';
+import { optimizerProblems } from './check-optimizer.js';
 import type { Finding } from './problems.js';
 import type { Losses, LossName, Schedule } from './loss-schema.js';
 import { lossesAt } from './schedules.js';

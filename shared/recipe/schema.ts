@@ -4,7 +4,7 @@
  * coordinator/prepare.ts.
  */
 import { z } from 'zod';
-import { compressions } from '../replica/reduction/encoding.js';
+import { compressions } from '../compression.js';
 import { lossSchema } from './loss-schema.js';
 import { tasks } from '../task.js';
 

@@ -12,10 +12,11 @@
 import { exitCodes, UserError } from '../errors.js';
 import { maximumBytes } from './kernels/kernels.js';
 import { sizeOf, type StudentSpec, type WeightSpec } from '../models/student-spec.js';
-import { checkOptimizer } from './optimizer/check.js';
 import { assignGroups, type GroupPlan } from './optimizer/groups.js';
+import type { UpdateRange } from './optimizer/update.js';
+import { checkOptimizer } from '../recipe/check-optimizer.js';
 import type { OptimizerRecipe } from '../recipe/schema.js';
-import type { Compression } from './reduction/encoding.js';
+import type { Compression } from '../compression.js';
 
 export interface ParameterRange {
   readonly spec: WeightSpec;
@@ -33,15 +34,6 @@ export interface NormLayer {
   /** In floats, from the start of the moving region. */
   readonly meanOffset: number;
   readonly varianceOffset: number;
-}
-
-/**
- * Neighbouring parameters of one group, updated by one kernel call. In floats, from the start of the weights region.
- */
-export interface UpdateRange {
-  readonly group: number;
-  readonly offset: number;
-  readonly floats: number;
 }
 
 /** One weight of the student and where it lies. */

@@ -8,10 +8,11 @@ import { createMemory, loadKernels, type Kernels } from './kernels/kernels.js';
 import { checksumOf } from './checksum.js';
 import type { CommitScalars } from '../protocol/messages.js';
 import { contributionBytes, readMoments, writeMoments } from './reduction/contribution.js';
-import { blockFloats, codecOf, compressions, type Compression, type GradientCodec } from './reduction/encoding.js';
+import { compressions, type Compression } from '../compression.js';
+import { blockFloats, codecOf, type GradientCodec } from './reduction/encoding.js';
 import type { PooledMoments } from './reduction/moments.js';
-import { updatesIn, type NormLayer, type ReplicaPlan, type TensorPlace, type UpdateRange } from './plan.js';
-import { applyUpdate } from './optimizer/update.js';
+import { updatesIn, type NormLayer, type ReplicaPlan, type TensorPlace } from './plan.js';
+import { applyUpdate, type UpdateRange } from './optimizer/update.js';
 
 export interface ReplicaOptions {
   /** Gradient buffers beside the state. */

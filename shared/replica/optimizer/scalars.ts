@@ -4,7 +4,6 @@
  */
 import type { CommitScalars } from '../../protocol/messages.js';
 import type { OptimizerRecipe } from '../../recipe/schema.js';
-import type { ReplicaPlan } from '../plan.js';
 import { clipFactor } from './clipping.js';
 import type { GroupPlan } from './groups.js';
 import { scheduleFactor } from './schedules.js';
@@ -19,7 +18,11 @@ export interface UpdatePosition {
   readonly gradientSquares: number;
 }
 
-export function commitScalars(optimizer: OptimizerRecipe, plan: ReplicaPlan, position: UpdatePosition): CommitScalars {
+export function commitScalars(
+  optimizer: OptimizerRecipe,
+  plan: { readonly groups: readonly GroupPlan[] },
+  position: UpdatePosition,
+): CommitScalars {
   const rate = optimizer.learningRate * scheduleFactor(optimizer.schedule, position.step, position.totalSteps);
   return {
     skip: false,

@@ -13,9 +13,9 @@
  */
 import type { OptimizerRecipe } from '../../recipe/schema.js';
 
-export type Schedule = NonNullable<OptimizerRecipe['schedule']>;
+export type RateSchedule = NonNullable<OptimizerRecipe['schedule']>;
 
-export function scheduleFactor(schedule: Schedule | undefined, step: number, totalSteps: number): number {
+export function scheduleFactor(schedule: RateSchedule | undefined, step: number, totalSteps: number): number {
   if (schedule === undefined) return 1;
   if (step < schedule.warmupSteps) return (step + 1) / schedule.warmupSteps;
   switch (schedule.name) {
@@ -30,7 +30,7 @@ export function scheduleFactor(schedule: Schedule | undefined, step: number, tot
   }
 }
 
-function decays(schedule: Extract<Schedule, { name: 'step' }>, step: number): number {
+function decays(schedule: Extract<RateSchedule, { name: 'step' }>, step: number): number {
   if (schedule.everySteps !== undefined) return Math.floor(step / schedule.everySteps);
   return (schedule.milestones ?? []).filter((milestone) => milestone <= step).length;
 }

@@ -3,7 +3,24 @@
  */
 import type { Kernels } from '../kernels/kernels.js';
 import type { CommitScalars } from '../../protocol/messages.js';
-import type { ReplicaPlan, UpdateRange } from '../plan.js';
+import type { OptimizerRecipe } from '../../recipe/schema.js';
+
+/** All that an update needs to know of a replica's plan. */
+export interface UpdatePlan {
+  readonly optimizer: OptimizerRecipe;
+  /** Optimizer moments: 0, 1 or 2 regions as large as the weights'. */
+  readonly moments: number;
+  readonly hasEma: boolean;
+}
+
+/**
+ * Neighbouring parameters of one group, updated by one kernel call. In floats, from the start of the weights region.
+ */
+export interface UpdateRange {
+  readonly group: number;
+  readonly offset: number;
+  readonly floats: number;
+}
 
 export interface UpdateTarget {
   /** Byte offsets of the replica's regions. */
@@ -15,7 +32,7 @@ export interface UpdateTarget {
   readonly scalars: CommitScalars;
 }
 
-export function applyUpdate(plan: ReplicaPlan, kernels: Kernels, target: UpdateTarget): void {
+export function applyUpdate(plan: UpdatePlan, kernels: Kernels, target: UpdateTarget): void {
   for (const range of target.updates) {
     updateRange(plan, kernels, { ...target, range });
     if (plan.hasEma) {
@@ -25,7 +42,7 @@ export function applyUpdate(plan: ReplicaPlan, kernels: Kernels, target: UpdateT
   }
 }
 
-function updateRange(plan: ReplicaPlan, kernels: Kernels, target: UpdateTarget & { range: UpdateRange }): void {
+function updateRange(plan: UpdatePlan, kernels: Kernels, target: UpdateTarget & { range: UpdateRange }): void {
   const { layout, range, scalars } = target;
   const at = 4 * range.offset;
   const w = layout.weights + at;

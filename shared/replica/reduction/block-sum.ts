@@ -3,13 +3,13 @@
  * counter whose digit k holds the sum of 2^k micro-batches. A block of level L needs L + 1 slots. Equal, bit for bit,
  * to the tree's recursive sum; a micro-batch without gradient passes through.
  */
-import type { NormLayer } from '../plan.js';
 import { mergeContributions, type Contribution } from './contribution.js';
+import type { NormChannels } from './moments.js';
 
 export interface BlockSumOptions {
   /** Gradient buffers to work in, level + 1 of them. */
   readonly slots: readonly number[];
-  readonly norms: readonly NormLayer[];
+  readonly norms: readonly NormChannels[];
   /** gradient[into] = gradient[into] + gradient[from] */
   readonly addSlots: (into: number, from: number) => void;
 }

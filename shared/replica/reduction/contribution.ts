@@ -4,9 +4,19 @@
  * a multiple of 16 bytes) followed by the moments' values (float64). A contribution without gradient has no bytes and
  * no moments.
  */
-import type { NormLayer, ReplicaPlan } from '../plan.js';
-import { gradientBytes, type Compression } from './encoding.js';
-import { momentValues, pool, type PooledMoments } from './moments.js';
+import type { Compression } from '../../compression.js';
+import { gradientBytes } from './encoding.js';
+import { momentValues, pool, type NormChannels, type PooledMoments } from './moments.js';
+
+/** What the bytes of a contribution are laid out by. A ReplicaPlan is one. */
+export interface ContributionShape {
+  /** How the run's gradients are rounded. */
+  readonly compression: Compression;
+  /** Elements of a gradient, padding included. */
+  readonly gradientFloats: number;
+  /** Batch-norm layers, in the order in which their moments lie. */
+  readonly norms: readonly NormChannels[];
+}
 
 export type Sums = Readonly<Record<string, number>>;
 
@@ -28,7 +38,11 @@ export function addSums(left: Sums, right: Sums): Record<string, number> {
 }
 
 /** All but the gradients, whose addition the holder of the slots does when both sides have one. */
-export function mergeContributions(left: Contribution, right: Contribution, norms: readonly NormLayer[]): Contribution {
+export function mergeContributions(
+  left: Contribution,
+  right: Contribution,
+  norms: readonly NormChannels[],
+): Contribution {
   return {
     hasGradient: left.hasGradient || right.hasGradient,
     sums: addSums(left.sums, right.sums),
@@ -37,40 +51,40 @@ export function mergeContributions(left: Contribution, right: Contribution, norm
 }
 
 /** @param compression another than the plan's for a commit from before it was changed */
-export function contributionBytes(plan: ReplicaPlan, compression: Compression = plan.compression): number {
-  return gradientBytes(compression, plan.gradientFloats) + 8 * momentValues(plan.norms);
+export function contributionBytes(shape: ContributionShape, compression: Compression = shape.compression): number {
+  return gradientBytes(compression, shape.gradientFloats) + 8 * momentValues(shape.norms);
 }
 
 /** The moments' values in a contribution's bytes, which must start on a multiple of 8. A view. */
 export function momentsView(
-  plan: ReplicaPlan,
+  shape: ContributionShape,
   bytes: Uint8Array,
-  compression: Compression = plan.compression,
+  compression: Compression = shape.compression,
 ): Float64Array {
   return new Float64Array(
     bytes.buffer,
-    bytes.byteOffset + gradientBytes(compression, plan.gradientFloats),
-    momentValues(plan.norms),
+    bytes.byteOffset + gradientBytes(compression, shape.gradientFloats),
+    momentValues(shape.norms),
   );
 }
 
 /** Copies the moments out of a contribution's bytes; null for a student without batch norm. */
 export function readMoments(
-  plan: ReplicaPlan,
+  shape: ContributionShape,
   bytes: Uint8Array,
   counts: readonly number[],
   compression?: Compression,
 ): PooledMoments | null {
-  if (plan.norms.length === 0) return null;
-  return { counts: [...counts], values: Float64Array.from(momentsView(plan, bytes, compression)) };
+  if (shape.norms.length === 0) return null;
+  return { counts: [...counts], values: Float64Array.from(momentsView(shape, bytes, compression)) };
 }
 
 /** Writes the moments into a contribution's bytes, behind the gradient. */
 export function writeMoments(
-  plan: ReplicaPlan,
+  shape: ContributionShape,
   bytes: Uint8Array,
   moments: PooledMoments | null,
   compression?: Compression,
 ): void {
-  if (moments !== null) momentsView(plan, bytes, compression).set(moments.values);
+  if (moments !== null) momentsView(shape, bytes, compression).set(moments.values);
 }

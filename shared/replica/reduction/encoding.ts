@@ -11,10 +11,8 @@
  * nothing is kept back for the next step. Sizes alone are here, the arithmetic is in the kernels (assembly/bf16.ts,
  * assembly/int8.ts).
  */
+import type { Compression } from '../../compression.js';
 import type { Kernels } from '../kernels/kernels.js';
-
-export const compressions = ['none', 'bf16', 'int8'] as const;
-export type Compression = (typeof compressions)[number];
 
 /** Elements that share a scale. */
 export const blockFloats = 128;

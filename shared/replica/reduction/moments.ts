@@ -5,7 +5,6 @@
  *
  * Chan, Golub, LeVeque (1979). Not associative in floating point, so they are pooled in tree order as all sums are.
  */
-import type { NormLayer } from '../plan.js';
 
 export interface PooledMoments {
   /** Per batch-norm layer: values that each of its moments was taken over (rows x positions). */
@@ -16,14 +15,22 @@ export interface PooledMoments {
   readonly values: Float64Array;
 }
 
-type Layers = readonly Pick<NormLayer, 'channels'>[];
+/** All that pooling needs to know of a batch-norm layer. */
+export interface NormChannels {
+  readonly channels: number;
+}
 
-export function momentValues(norms: Layers): number {
+/** Moments of a contribution, in float64 values: mean and M2 of each channel of each layer. */
+export function momentValues(norms: readonly NormChannels[]): number {
   return 2 * norms.reduce((sum, norm) => sum + norm.channels, 0);
 }
 
 /** Pools the left sibling `a` with the right one `b`; null, or a layer's count of 0, passes the other through. */
-export function pool(a: PooledMoments | null, b: PooledMoments | null, norms: Layers): PooledMoments | null {
+export function pool(
+  a: PooledMoments | null,
+  b: PooledMoments | null,
+  norms: readonly NormChannels[],
+): PooledMoments | null {
   if (a === null || b === null) return a ?? b;
   const values = new Float64Array(momentValues(norms));
   let offset = 0;

@@ -10,7 +10,7 @@ import { sourceOf } from '../../../coordinator/store/state-copy.js';
 import { commitScalars } from '../../../shared/replica/optimizer/scalars.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
-import { compressions, type Compression } from '../../../shared/replica/reduction/encoding.js';
+import { compressions, type Compression } from '../../../shared/compression.js';
 import { commitLine, evaluationLine, temporaryFolder } from '../helpers.js';
 import { tinyRun } from '../tiny-run.js';
 

@@ -9,7 +9,7 @@ import { planReplica, type ReplicaPlan } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { BlockSum, type SlottedContribution } from '../../../shared/replica/reduction/block-sum.js';
 import type { Sums } from '../../../shared/replica/reduction/contribution.js';
-import type { Compression } from '../../../shared/replica/reduction/encoding.js';
+import type { Compression } from '../../../shared/compression.js';
 import { blockRange, rootOf, type Block } from '../../../shared/replica/reduction/tree.js';
 import { teacherNames } from './plan.js';
 import { initialWeights, recipeOf, specOf } from '../../worker/fakes.js';

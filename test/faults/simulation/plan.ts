@@ -1,5 +1,5 @@
 /** What a simulated run is made of, and everything that goes wrong in it. */
-import type { Compression } from '../../../shared/replica/reduction/encoding.js';
+import type { Compression } from '../../../shared/compression.js';
 
 export const workerFaults = [
   'die',

@@ -8,7 +8,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CommitLine, EvaluationLine, JournalLine } from '../../../coordinator/store/journal.js';
-import { compressions } from '../../../shared/replica/reduction/encoding.js';
+import { compressions } from '../../../shared/compression.js';
 import { oracle } from './arithmetic.js';
 import { teacherNames, type Crash, type Plan, type WorkerPlan } from './plan.js';
 import { simulate, type Result } from './simulation.js';

@@ -5,7 +5,8 @@
 import type { Unit } from '../../../coordinator/decide/types.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
 import type { Down, Up } from '../../../shared/protocol/messages.js';
-import { gradientBytes, type Compression } from '../../../shared/replica/reduction/encoding.js';
+import type { Compression } from '../../../shared/compression.js';
+import { gradientBytes } from '../../../shared/replica/reduction/encoding.js';
 import type { Replica } from '../../../shared/replica/replica.js';
 import type { Block } from '../../../shared/replica/reduction/tree.js';
 import { blockRange } from '../../../shared/replica/reduction/tree.js';

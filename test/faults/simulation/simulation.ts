@@ -6,7 +6,7 @@ import type { JournalLine } from '../../../coordinator/store/journal.js';
 import type { Core } from '../../../coordinator/decide/decide.js';
 import type { Unit } from '../../../coordinator/decide/types.js';
 import { StateLost } from '../../../coordinator/store/self-check.js';
-import type { Compression } from '../../../shared/replica/reduction/encoding.js';
+import type { Compression } from '../../../shared/compression.js';
 import type { Replica } from '../../../shared/replica/replica.js';
 import { giveReplica, takeReplica } from './arithmetic.js';
 import { Clock } from './clock.js';

@@ -4,7 +4,7 @@ import { randomStream } from '../../../shared/random.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { layoutReplica, Replica } from '../../../shared/replica/replica.js';
 import { contributionBytes } from '../../../shared/replica/reduction/contribution.js';
-import { compressions, type Compression } from '../../../shared/replica/reduction/encoding.js';
+import { compressions, type Compression } from '../../../shared/compression.js';
 import { decode, encode, roundings, type Rounding } from './reduction/rounding.js';
 import { normStudent, optimizerOf, studentOf, weightOf } from './student.js';
 

@@ -4,7 +4,7 @@ import { ProtocolError } from '../../../shared/errors.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
 import type { Down } from '../../../shared/protocol/messages.js';
 import { contributionBytes } from '../../../shared/replica/reduction/contribution.js';
-import { compressions, type Compression } from '../../../shared/replica/reduction/encoding.js';
+import { compressions, type Compression } from '../../../shared/compression.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { ReplicaFold } from '../../../worker/link/replica-fold.js';

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { clipFactor } from '../../../../shared/replica/optimizer/clipping.js';
 import { commitScalars, skipScalars } from '../../../../shared/replica/optimizer/scalars.js';
-import { scheduleFactor, type Schedule } from '../../../../shared/replica/optimizer/schedules.js';
+import { scheduleFactor, type RateSchedule } from '../../../../shared/replica/optimizer/schedules.js';
 import { scalarsSchema } from '../../../../shared/protocol/messages.js';
 import { planReplica } from '../../../../shared/replica/plan.js';
 import { normStudent, optimizerOf } from '../student.js';
 
-function factors(schedule: Schedule | undefined, steps: number[], totalSteps: number): number[] {
+function factors(schedule: RateSchedule | undefined, steps: number[], totalSteps: number): number[] {
   return steps.map((step) => scheduleFactor(schedule, step, totalSteps));
 }
 

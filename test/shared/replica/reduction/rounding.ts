@@ -1,5 +1,6 @@
 /** What the rounding kernels must give, element by element in plain TypeScript: gradients as their bytes, and back. */
-import { blockFloats, gradientBytes, type Compression } from '../../../../shared/replica/reduction/encoding.js';
+import type { Compression } from '../../../../shared/compression.js';
+import { blockFloats, gradientBytes } from '../../../../shared/replica/reduction/encoding.js';
 
 export type Rounding = Exclude<Compression, 'none'>;
 export const roundings: readonly Rounding[] = ['bf16', 'int8'];

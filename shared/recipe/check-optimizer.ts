@@ -1,6 +1,6 @@
 /** Combinations of optimizer options that the schema cannot refuse by itself. */
-import { UserError } from '../../errors.js';
-import type { OptimizerRecipe } from '../../recipe/schema.js';
+import { UserError } from '../errors.js';
+import type { OptimizerRecipe } from './schema.js';
 
 export interface OptimizerProblem {
   /** The option, as a path in the recipe. */
