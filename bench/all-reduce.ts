@@ -55,6 +55,8 @@ function instantCompute(): RunCompute {
   const batch = { rows: 1, inputs: new Float32Array(1), targets: { labels: new Int32Array(1), soft: null } };
   return {
     classes: 2,
+    task: 'classes',
+    targetMeans: [],
     specialties: new Map(),
     student: {
       load: () => undefined,

@@ -11,6 +11,7 @@ import { studentAlone, withoutAdapters, type StudentSpec } from '../shared/model
 import { contributionBytes } from '../shared/replica/reduction/contribution.js';
 import { limits } from '../shared/protocol/messages.js';
 import { microBatchCount, rootOf } from '../shared/replica/reduction/tree.js';
+import { taskOf } from '../shared/task.js';
 import { weightsAt } from '../shared/recipe/schedules.js';
 import { planReplica, type ReplicaPlan } from '../shared/replica/plan.js';
 import { Replica } from '../shared/replica/replica.js';
@@ -297,6 +298,7 @@ async function rebuildReports(
   { units, recovered }: { units: UnitPlan; recovered: Recovered },
 ): Promise<Account> {
   const account = new Account({
+    task: taskOf(run.recipe),
     weightsAt: (step) => weightsAt(run.recipe.losses, step, units.totalSteps),
     closesEpoch: units.closesEpoch,
     patience: run.recipe.evaluate.earlyStop?.patience,
@@ -343,6 +345,7 @@ async function writeResults({ folder, run, options, active, opened }: Finished):
     await options.exportStudent(other.spec, other.weights, `${folder.paths.student}-${other.suffix}`);
   const digests = Object.fromEntries(others.map((other) => [`student-${other.suffix}`, weightsDigest(other.weights)]));
   await folder.expectNewest();
+  const task = taskOf(run.recipe);
   const summary: Summary = {
     run: folder.run,
     name: run.name,
@@ -352,11 +355,11 @@ async function writeResults({ folder, run, options, active, opened }: Finished):
     steps: account.steps,
     samples: account.samples,
     seconds: account.milliseconds / 1000,
-    student: studentResult(run.student, account.student),
+    student: studentResult(task, run.student, account.student),
     ...(account.best === undefined
       ? {}
-      : { best: { ...studentResult(run.student, account.best), step: account.best.step } }),
-    ...teacherResults(run.teachers, account.teachers),
+      : { best: { ...studentResult(task, run.student, account.best), step: account.best.step } }),
+    ...teacherResults(task, run.teachers, account.teachers),
     ...(account.dropped.size === 0 ? {} : { dropped: [...account.dropped].map(([name, step]) => ({ name, step })) }),
     ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
     leases: active.leases(),

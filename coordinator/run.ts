@@ -6,6 +6,7 @@ import type { WebSocket } from 'ws';
 import { faultPoint } from '../shared/fault-points.js';
 import type { Down } from '../shared/protocol/messages.js';
 import { contributionBytes } from '../shared/replica/reduction/contribution.js';
+import { termMeans } from '../shared/figures/training-sums.js';
 import { termsIn } from '../shared/recipe/terms.js';
 import type { Replica } from '../shared/replica/replica.js';
 import type { Account } from './reports/totals.js';
@@ -24,7 +25,7 @@ import type { CommitLog } from './store/log.js';
 import { Members, type NewEvent } from './workers/workers.js';
 import type { Probes } from './workers/numerics.js';
 import type { Recovered } from './store/recovery.js';
-import { termMeans, termWarnings } from './reports/metrics.js';
+import { termWarnings } from './reports/term-warnings.js';
 import type { Reporter } from './reports/outputs/terminal.js';
 import type { Summary } from './reports/summary.js';
 import { checkTeachers } from './reports/teacher-check.js';
@@ -407,7 +408,7 @@ export class Run {
       epoch: line.epoch,
       epochs: units.epochs,
       samples: account.samples - this.#firstSamples,
-      terms: termMeans(line.loss, line.counts),
+      terms: termMeans(line),
       workers: this.#members.readyCount,
     });
   }

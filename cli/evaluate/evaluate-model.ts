@@ -11,8 +11,8 @@ import { openBackend } from '../../worker/compute/open/backend-choice.js';
 import { openWasm } from '../../worker/compute/backends/wasm/wasm.js';
 import { agreement, classifierReport, type ClassifierReport } from '../../shared/figures/classification.js';
 import { sequenceReport, sequenceText, type SequenceReport } from './evaluate-sequences.js';
-import { multiLabelReport, regressionReport, targetText, told, type TargetReport } from './evaluate-targets.js';
-import type { Judged } from '../../shared/figures/targets.js';
+import { multiLabelReport, regressionReport, targetText, withTargets, type TargetReport } from './evaluate-targets.js';
+import type { JudgedVectors } from '../../shared/figures/vectors.js';
 import { logitOf } from '../../worker/compute/teachers/mixture.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
 import { compareOnSamples, type PairedComparison } from '../../shared/figures/significance.js';
@@ -106,11 +106,11 @@ async function evaluateOnTargets(
   data: Data,
   { model, teacher, against }: EvaluateOptions,
 ): Promise<TargetReport> {
-  const outputsOf = async (path: string | undefined): Promise<Judged | null> => {
+  const outputsOf = async (path: string | undefined): Promise<JudgedVectors | null> => {
     if (path === undefined) return null;
     const outputs = await logitsOfFile(await modelFile(path), data);
     const isProbable = task === 'multiLabel' && outputs.every((value) => value >= 0 && value <= 1);
-    return told({
+    return withTargets({
       outputs: isProbable ? logitOf(outputs) : outputs,
       vectors: data.vectors,
       labels: data.labels,

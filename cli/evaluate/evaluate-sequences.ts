@@ -1,7 +1,7 @@
 /** What `eval` reports of sequences: figures over the positions that have a label, and over whole sequences. Pure. */
 import { wilsonInterval, type Interval } from '../../shared/figures/statistics.js';
 import {
-  argMax,
+  agreeingWhereLabelled,
   classifierReport,
   exactSequences,
   type ClassifierReport,
@@ -42,17 +42,11 @@ export function sequenceReport({ logits, labels, positions, classes, teacher, ag
     sequences,
     exactMatch: exact / Math.max(1, sequences),
     exactMatchInterval: wilsonInterval(exact, sequences),
-    ...(teacher === null ? {} : { agreement: agreeing(logits, teacher, labels, classes) / Math.max(1, samples) }),
+    ...(teacher === null
+      ? {}
+      : { agreement: agreeingWhereLabelled(labels, { logits, ensemble: teacher }, classes) / Math.max(1, samples) }),
     ...(against === null ? {} : { against: compareExact({ logits, labels, positions, classes }, against) }),
   };
-}
-
-function agreeing(a: Float32Array, b: Float32Array, labels: Int32Array, classes: number): number {
-  return labels.reduce(
-    (same, label, at) =>
-      label >= 0 && argMax(a, at * classes, classes) === argMax(b, at * classes, classes) ? same + 1 : same,
-    0,
-  );
 }
 
 function compareExact(

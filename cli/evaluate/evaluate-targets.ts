@@ -1,16 +1,11 @@
 /** What `eval` reports where samples have target vectors: figures of the whole and of each number or label. Pure. */
-import { f1, pairedDifference, type PairedDifference } from '../../shared/figures/statistics.js';
+import { pairedDifference, type PairedDifference } from '../../shared/figures/statistics.js';
 import { discordanceOf, type Discordance } from '../../shared/figures/significance.js';
 import { pickRows } from '../../worker/compute/teachers/fixed-rows.js';
-import {
-  alike,
-  averagePrecision,
-  labelCounts,
-  multiLabelSums,
-  regressionSums,
-  spreadAbout,
-  type Judged,
-} from '../../shared/figures/targets.js';
+import { averagePrecision } from '../../shared/figures/average-precision.js';
+import { alike, f1, labelCounts, multiLabelSums } from '../../shared/figures/multi-label.js';
+import { regressionSums, spreadAbout } from '../../shared/figures/regression.js';
+import type { JudgedVectors } from '../../shared/figures/vectors.js';
 
 export interface RegressionReport {
   readonly task: 'regression';
@@ -44,7 +39,7 @@ export interface MultiLabelReport {
     readonly accuracy: number;
     readonly averagePrecision: number | null;
   }[];
-  /** Share of the labels that model and teacher tell alike. */
+  /** Share of the labels that model and teacher both predict, or both do not. */
   readonly agreement?: number;
   /** Of samples with all labels right. */
   readonly against?: Discordance;
@@ -59,7 +54,7 @@ export interface Others {
 }
 
 /** The rows that have a target, alone. */
-export function told({ outputs, vectors, labels, width }: Judged): Judged {
+export function withTargets({ outputs, vectors, labels, width }: JudgedVectors): JudgedVectors {
   const rows = [...labels.keys()].filter((row) => (labels[row] ?? -1) >= 0);
   return {
     outputs: pickRows(outputs, labels.length, rows),
@@ -69,7 +64,7 @@ export function told({ outputs, vectors, labels, width }: Judged): Judged {
   };
 }
 
-export function regressionReport(judged: Judged, { teacher, against }: Others): RegressionReport {
+export function regressionReport(judged: JudgedVectors, { teacher, against }: Others): RegressionReport {
   const whole = regressionFigures(judged);
   const perNumber = Array.from({ length: judged.width }, (_, k) => regressionFigures(column(judged, k)));
   const errors = (outputs: Float32Array): number[] => rowErrors({ ...judged, outputs });
@@ -83,26 +78,26 @@ export function regressionReport(judged: Judged, { teacher, against }: Others): 
   };
 }
 
-function regressionFigures(judged: Judged): { r2: number | null; mse: number; mae: number } {
+function regressionFigures(judged: JudgedVectors): { r2: number | null; mse: number; mae: number } {
   const samples = Math.max(1, judged.labels.length);
   const { squares, absolutes } = regressionSums(judged);
   const spread = spreadAbout(judged, meansOf(judged));
   return { r2: spread > 0 ? 1 - squares / spread : null, mse: squares / samples, mae: absolutes / samples };
 }
 
-function meansOf({ vectors, width }: Judged): number[] {
+function meansOf({ vectors, width }: JudgedVectors): number[] {
   const sums = new Array<number>(width).fill(0);
   vectors.forEach((value, at) => (sums[at % width] = (sums[at % width] ?? 0) + value));
   return sums.map((sum) => sum / Math.max(1, vectors.length / width));
 }
 
 /** Number k of every vector. */
-function column({ outputs, vectors, labels, width }: Judged, k: number): Judged {
+function column({ outputs, vectors, labels, width }: JudgedVectors, k: number): JudgedVectors {
   const of = (values: Float32Array): Float32Array => values.filter((_, at) => at % width === k);
   return { outputs: of(outputs), vectors: of(vectors), labels, width: 1 };
 }
 
-function rowErrors(judged: Judged): number[] {
+function rowErrors(judged: JudgedVectors): number[] {
   const { outputs, vectors, labels, width } = judged;
   const own = (values: Float32Array, row: number): Float32Array => values.subarray(row * width, (row + 1) * width);
   return Array.from(
@@ -113,15 +108,15 @@ function rowErrors(judged: Judged): number[] {
   );
 }
 
-export function multiLabelReport(judged: Judged, { teacher, against }: Others): MultiLabelReport {
+export function multiLabelReport(judged: JudgedVectors, { teacher, against }: Others): MultiLabelReport {
   const samples = judged.labels.length;
-  const { hits, told: all, actual, exact, right, loss } = multiLabelSums(judged);
-  const perLabel = labelCounts(judged).map((counts, k) => {
+  const { exact, right, loss, ...counts } = multiLabelSums(judged);
+  const perLabel = labelCounts(judged).map((own, k) => {
     const { outputs, vectors } = column(judged, k);
     const applies = Array.from(vectors, (value) => value >= 0.5);
     return {
-      samples: counts.actual,
-      f1: f1(counts),
+      samples: own.actual,
+      f1: f1(own),
       accuracy: multiLabelSums(column(judged, k)).right / Math.max(1, samples),
       averagePrecision: averagePrecision(outputs, applies),
     };
@@ -133,7 +128,7 @@ export function multiLabelReport(judged: Judged, { teacher, against }: Others): 
   return {
     task: 'multiLabel',
     samples,
-    microF1: f1({ hits, told: all, actual }),
+    microF1: f1(counts),
     macroF1: mean(perLabel.map((label) => label.f1)),
     exactMatch: share(exact),
     labelAccuracy: share(right),
@@ -145,7 +140,7 @@ export function multiLabelReport(judged: Judged, { teacher, against }: Others): 
   };
 }
 
-function compareExact(judged: Judged, other: Float32Array): Discordance {
+function compareExact(judged: JudgedVectors, other: Float32Array): Discordance {
   const { width } = judged;
   const exactIn =
     (outputs: Float32Array) =>

@@ -7,6 +7,7 @@
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { isDue } from '../../shared/fault-points.js';
+import { splitTerms } from '../../shared/figures/training-sums.js';
 import { commitScalars, skipScalars } from '../../shared/replica/optimizer/scalars.js';
 import { split } from '../../shared/exchange/chunks.js';
 import { limits } from '../../shared/protocol/messages.js';
@@ -227,27 +228,10 @@ export class Committer {
       from: unit.from,
       to: unit.to,
       samples: unit.to - unit.from,
-      ...this.#splitSums(sums),
+      ...splitTerms(sums, this.#options.terms),
       ...(skip === undefined ? {} : { skip }),
       ...withDropped(dropped),
       digest: this.#stateHash,
-    };
-  }
-
-  #splitSums(sums: Sums): Pick<CommitLine, 'loss' | 'counts' | 'sums'> {
-    const { terms } = this.#options;
-    const pick = (suffix: string): Record<string, number> =>
-      Object.fromEntries(
-        terms.flatMap((term) => {
-          const value = sums[`${term}${suffix}`];
-          return value === undefined ? [] : [[term, value]];
-        }),
-      );
-    const own = new Set(terms.flatMap((term) => [term, `${term}.count`]));
-    return {
-      loss: pick(''),
-      counts: pick('.count'),
-      sums: Object.fromEntries(Object.entries(sums).filter(([name]) => !own.has(name))),
     };
   }
 

@@ -4,8 +4,10 @@ import { z } from 'zod';
 import { isAnswering, sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { EvaluationLine } from '../store/journal.js';
-import { figuresOf, figuresSchema } from '../../shared/figures/figures.js';
-import { evaluationOf } from './metrics.js';
+import { figuresSchema, type Figures } from '../../shared/figures/figures.js';
+import type { JudgedModel } from '../../shared/figures/sum-names.js';
+import { figuresByTask } from '../../shared/figures/tasks.js';
+import type { Task } from '../../shared/task.js';
 
 const scored = { ...figuresSchema, parameters: z.number().int().nonnegative() };
 const studentSchema = z.object({
@@ -70,21 +72,26 @@ export function studentParameters(spec: StudentSpec): number {
     .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
+/** @param line the newest evaluation of the teachers; without one they have no figures */
 export function teacherResults(
+  task: Task,
   teachers: readonly TeacherSpec[],
   line: EvaluationLine | undefined,
 ): Pick<Summary, 'teachers' | 'ensemble'> {
-  const results = teachers.map(({ name, parameters }) => ({
-    name,
-    parameters,
-    ...figuresOf(line?.sums, `teacher.${name}`),
-  }));
   if (teachers.length === 0) return { teachers: [] };
-  const parameters = teachers.reduce((sum, teacher) => sum + teacher.parameters, 0);
-  return { teachers: results, ensemble: { parameters, ...figuresOf(line?.sums, 'ensemble') } };
+  const figuresOf = (model: JudgedModel): Figures =>
+    line === undefined ? {} : figuresByTask[task].figuresOf(line.sums, model);
+  return {
+    teachers: teachers.map(({ name, parameters }) => ({ name, parameters, ...figuresOf({ teacher: name }) })),
+    ensemble: {
+      parameters: teachers.reduce((sum, { parameters }) => sum + parameters, 0),
+      ...figuresOf('ensemble'),
+    },
+  };
 }
 
-export function studentResult(spec: StudentSpec, line: EvaluationLine | undefined): Summary['student'] {
+/** @param line the newest evaluation of the student; without one it has no figures */
+export function studentResult(task: Task, spec: StudentSpec, line: EvaluationLine | undefined): Summary['student'] {
   const parameters = studentParameters(spec);
-  return line === undefined ? { parameters } : { ...evaluationOf(line.sums), parameters };
+  return line === undefined ? { parameters } : { ...figuresByTask[task].studentFigures(line.sums), parameters };
 }

@@ -1,122 +1,114 @@
 /**
- * What the evaluation before step 1 says of the teachers. One that cannot be told from guessing has its classes in
+ * What the evaluation before step 1 says of the teachers. One that does no better than a guesser has its classes in
  * another order, or wants other inputs: a run that imitates it is lost, so it does not begin.
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { mainFigure, percent, type MainFigure } from '../../shared/figures/figures.js';
+import { specialistSamples } from '../../shared/figures/classes.js';
+import { sequencesIn } from '../../shared/figures/sequences.js';
+import { samplesIn } from '../../shared/figures/sum-names.js';
+import { figuresByTask } from '../../shared/figures/tasks.js';
+import { taskOf, type Task } from '../../shared/task.js';
+import type { Recipe } from '../../shared/recipe/schema.js';
 import type { EvaluationLine } from '../store/journal.js';
-import type { PreparedRun } from '../plan/prepared-run.js';
 import type { Reporter } from './outputs/terminal.js';
-import { figuresOf, mainFigure, percent, type MainFigure } from '../../shared/figures/figures.js';
 
-/** Standard deviations of a guesser's accuracy that a teacher must be above chance. */
-const sigmas = 2;
+/** The teachers' evaluation, and what is needed to judge it. */
+export interface TeachersEvaluation {
+  readonly line: Pick<EvaluationLine, 'sums' | 'samples'>;
+  readonly task: Task;
+  /** Names of the teachers that were evaluated. */
+  readonly teachers: readonly string[];
+  /** Number of classes, or length of the target vectors. */
+  readonly width: number;
+}
 
 /**
- * One line: each teacher's main figure, how often it agrees with the ensemble, and the ensemble's; null where nothing
- * tells.
+ * One line: each teacher's main figure, how often it agrees with the ensemble, and the ensemble's figure; null where no
+ * teacher has a figure.
  */
-export function describeTeachers(line: EvaluationLine, teachers: readonly { readonly name: string }[]): string | null {
-  const samples = line.sums.samples ?? 0;
-  const figure = (who: string): MainFigure | undefined => mainFigure(figuresOf(line.sums, who));
-  const [first] = teachers.flatMap(({ name }) => figure(`teacher.${name}`) ?? []);
+export function describeTeachers({ line, task, teachers }: TeachersEvaluation): string | null {
+  const figures = figuresByTask[task];
+  const figureOf = (teacher: string): MainFigure | undefined => mainFigure(figures.figuresOf(line.sums, { teacher }));
+  const [first] = teachers.flatMap((teacher) => figureOf(teacher) ?? []);
   if (first === undefined) return null;
-  const each = teachers.map(({ name }) => {
-    const agree = line.sums[`teacher.${name}.agree`];
-    return `${name} ${figure(`teacher.${name}`)?.text ?? '-'}${ofItsOwn(line, name)}${teachers.length === 1 || agree === undefined ? '' : ` (agrees with the ensemble on ${percent(agree / (line.sums.sequences === undefined ? line.samples : samples))})`}`;
+  const each = teachers.map((teacher) => {
+    const agreement = teachers.length === 1 ? undefined : figures.agreementOf(line.sums, teacher, line.samples);
+    const agrees = agreement === undefined ? '' : ` (agrees with the ensemble on ${percent(agreement)})`;
+    return `${teacher} ${textOf(figureOf(teacher))}${ofItsClasses(line, teacher)}${agrees}`;
   });
-  const together = teachers.length === 1 ? [] : [`ensemble ${figure('ensemble')?.text ?? '-'}`];
-  return `teachers, ${first.name} on ${samples} ${line.sums.sequences === undefined ? 'evaluation samples' : `positions of ${line.sums.sequences} evaluation samples`}: ${[...each, ...together].join(', ')}`;
+  const ensemble = mainFigure(figures.figuresOf(line.sums, 'ensemble'));
+  const together = teachers.length === 1 ? [] : [`ensemble ${textOf(ensemble)}`];
+  const sequences = sequencesIn(line.sums);
+  const judged = task === 'sequence' ? `positions of ${sequences} evaluation samples` : 'evaluation samples';
+  return `teachers, ${first.name} on ${samplesIn(line.sums)} ${judged}: ${[...each, ...together].join(', ')}`;
+}
+
+function textOf(figure: MainFigure | undefined): string {
+  return figure?.text ?? '-';
 }
 
 /** Specialists are tried on the samples of their classes alone. */
-function ofItsOwn({ sums }: EvaluationLine, name: string): string {
-  const samples = sums[`teacher.${name}.samples`];
+function ofItsClasses({ sums }: TeachersEvaluation['line'], teacher: string): string {
+  const samples = specialistSamples(sums, teacher);
   return samples === undefined ? '' : ` of the ${samples} of its classes`;
 }
 
-/** The teachers at chance level, in a line; null for none. Too few samples to tell: none. */
-export function atChance(
-  line: EvaluationLine,
-  teachers: readonly { readonly name: string }[],
-  classes: number,
-): string | null {
-  const samples = line.sums.samples ?? 0;
-  if (samples === 0) return null;
-  for (const rule of [atClassChance, atMean, atFrequencies]) {
-    const { guessing, than, wish } = rule(
-      line.sums,
-      teachers.map(({ name }) => name),
-      classes,
-    );
-    if (guessing.length === 0) continue;
-    const named = guessing
-      .map((name) => `${name} (${mainFigure(figuresOf(line.sums, `teacher.${name}`))?.text ?? '-'})`)
-      .join(', ');
-    return `${guessing.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than ${than}; ${wish} wanted, or ensemble.allowChance: true`;
-  }
-  return null;
+/** The teachers that do no better than a guesser, in a line; null for none, and where too few samples tell. */
+export function guessersIn({ line, task, teachers, width }: TeachersEvaluation): string | null {
+  const figures = figuresByTask[task];
+  const guessing = teachers.filter((teacher) => figures.isGuessing(line.sums, teacher, width));
+  if (guessing.length === 0) return null;
+  const named = guessing
+    .map((teacher) => `${teacher} (${textOf(mainFigure(figures.figuresOf(line.sums, { teacher })))})`)
+    .join(', ');
+  const { guesser, wish } = guesses(samplesIn(line.sums), width)[task];
+  return `${guessing.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than ${guesser}; ${wish} wanted, or ensemble.allowChance: true`;
 }
 
-interface Guessing {
-  readonly guessing: readonly string[];
-  readonly than: string;
-  readonly wish: string;
-}
-
-type Sums = EvaluationLine['sums'];
-
-/** A class told rightly no more often than by a guesser, and so many standard deviations. */
-function atClassChance(sums: Sums, names: readonly string[], classes: number): Guessing {
-  const samples = sums.samples ?? 0;
-  const bound = (tried: number): number =>
-    1 / classes + sigmas * Math.sqrt(((1 / classes) * (1 - 1 / classes)) / tried);
-  const guessing = names.filter((name) => {
-    const tried = sums[`teacher.${name}.samples`] ?? samples;
-    return tried > 0 && bound(tried) < 1 && (figuresOf(sums, `teacher.${name}`).accuracy ?? 1) <= bound(tried);
-  });
+/** For each task, whom its guessing teachers do no better than, and what its user should look at. */
+function guesses(samples: number, width: number): Record<Task, { guesser: string; wish: string }> {
+  const classes = 'other classes (teachers[].classes), preprocessing or output';
   return {
-    guessing,
-    than: `chance on ${samples} ${sums.sequences === undefined ? 'samples' : 'positions'} of ${classes} classes`,
-    wish: 'other classes (teachers[].classes), preprocessing or output',
+    classes: { guesser: `chance on ${samples} samples of ${width} classes`, wish: classes },
+    sequence: { guesser: `chance on ${samples} positions of ${width} classes`, wish: classes },
+    regression: {
+      guesser: `the mean of the targets of ${samples} samples`,
+      wish: 'other preprocessing, output or units',
+    },
+    multiLabel: {
+      guesser: `the labels' frequencies on ${samples} samples`,
+      wish: 'labels in another order (teachers[].classes), other preprocessing or output',
+    },
   };
 }
 
-/** Errors as large as those of whoever always gives the targets' mean. */
-function atMean(sums: Sums, names: readonly string[]): Guessing {
-  const guessing = names.filter((name) => (figuresOf(sums, `teacher.${name}`).r2 ?? 1) <= 0);
-  return {
-    guessing,
-    than: `the mean of the targets of ${sums.samples ?? 0} samples`,
-    wish: 'other preprocessing, output or units',
-  };
-}
-
-/** Labels told where they apply no more often than by their frequencies, and so many standard deviations. */
-function atFrequencies(sums: Sums, names: readonly string[]): Guessing {
-  const guessing = names.filter((name) => {
-    const [skill, squares] = [sums[`teacher.${name}.skill`], sums[`teacher.${name}.skillSquares`] ?? 0];
-    return skill !== undefined && skill <= sigmas * Math.sqrt(squares);
-  });
-  return {
-    guessing,
-    than: `the labels' frequencies on ${sums.samples ?? 0} samples`,
-    wish: 'labels in another order (teachers[].classes), other preprocessing or output',
-  };
+/** A run's teachers, as far as their check needs them. */
+export interface CheckedTeachers {
+  readonly teachers: readonly { readonly name: string }[];
+  readonly manifest: { readonly classes: number };
+  readonly recipe: Recipe;
 }
 
 /**
- * Says what they are worth. @throws UserError (65) when one is no better than chance and the recipe does not allow it
+ * Reports what the teachers are worth.
+ * @throws UserError 65 when one does no better than a guesser and the recipe does not allow it
  */
 export function checkTeachers(
   line: EvaluationLine,
-  { teachers: all, manifest, recipe }: Pick<PreparedRun, 'teachers' | 'manifest' | 'recipe'>,
-  reporter: Pick<Reporter, 'say'>,
+  { teachers, manifest, recipe }: CheckedTeachers,
+  output: Pick<Reporter, 'say'>,
 ): void {
-  const teachers = all.filter(({ name }) => line.dropped?.includes(name) !== true);
-  const text = describeTeachers(line, teachers);
-  if (text !== null) reporter.say('info', text);
-  const problem = atChance(line, teachers, manifest.classes);
+  const evaluation: TeachersEvaluation = {
+    line,
+    task: taskOf(recipe),
+    teachers: teachers.map(({ name }) => name).filter((name) => line.dropped?.includes(name) !== true),
+    width: manifest.classes,
+  };
+  const text = describeTeachers(evaluation);
+  if (text !== null) output.say('info', text);
+  const problem = guessersIn(evaluation);
   if (problem === null) return;
   if (!recipe.ensemble.allowChance) throw new UserError(problem, exitCodes.data);
-  reporter.say('warn', problem);
+  output.say('warn', problem);
 }

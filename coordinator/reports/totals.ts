@@ -4,11 +4,13 @@
  */
 import type { EvaluationLine, JournalLine } from '../store/journal.js';
 import { isBetter } from '../../shared/figures/figures.js';
-import { EpochMetrics, evaluationOf, type MetricsLine, type Weights } from './metrics.js';
+import { figuresByTask } from '../../shared/figures/tasks.js';
+import type { Task } from '../../shared/task.js';
+import { EpochMetrics, type MetricsLine, type TermWeights } from './metrics.js';
 
 export interface AccountOptions {
-  /** Of the recipe's loss terms, in a step. */
-  readonly weightsAt: (step: number) => Weights;
+  readonly task: Task;
+  readonly weightsAt: (step: number) => TermWeights;
   readonly closesEpoch: (unit: number) => boolean;
   /** Evaluations without a better one before training ends; undefined: never. */
   readonly patience: number | undefined;
@@ -32,7 +34,7 @@ export class Account {
 
   constructor(options: AccountOptions) {
     this.#options = options;
-    this.#metrics = new EpochMetrics(options.weightsAt);
+    this.#metrics = new EpochMetrics(options.task, options.weightsAt);
   }
 
   /** Whether so many evaluations in a row were no better that training should end. */
@@ -43,7 +45,8 @@ export class Account {
   /** Whether `line` would be the best evaluation so far: by the task's main figure, or as good at a lower loss. */
   isBest(line: EvaluationLine): boolean {
     if (line.subject !== 'student' || this.best === undefined) return line.subject === 'student';
-    return isBetter(evaluationOf(line.sums), evaluationOf(this.best.sums));
+    const { studentFigures } = figuresByTask[this.#options.task];
+    return isBetter(studentFigures(line.sums), studentFigures(this.best.sums));
   }
 
   /** @returns the metrics of the epoch that the line closes */

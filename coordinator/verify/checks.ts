@@ -4,6 +4,7 @@
  */
 import { jsonOf } from '../../shared/json.js';
 import { isDeepStrictEqual } from 'node:util';
+import { samplesIn } from '../../shared/figures/sum-names.js';
 import type { CommitLine, JournalLine } from '../store/journal.js';
 import type { CommitRecord } from '../store/log.js';
 import type { SnapshotHeader } from '../store/snapshots.js';
@@ -50,9 +51,10 @@ function badCommit(line: CommitLine, countsSamples: boolean): string | undefined
   const over = countsSamples ? Object.entries(line.counts).find(([, count]) => count > line.samples) : undefined;
   if (over !== undefined) return `${over[0]} counts ${over[1]} of ${line.samples} samples`;
   if (line.skip !== undefined) return undefined;
-  return line.sums.samples === line.samples
+  const contributed = samplesIn(line.sums);
+  return contributed === line.samples
     ? undefined
-    : `contributions of ${line.sums.samples ?? 0} samples in a commit of ${line.samples}`;
+    : `contributions of ${contributed} samples in a commit of ${line.samples}`;
 }
 
 /** Each sample of each epoch in exactly one commit: ranges touch, and all epochs but the last end at the same place. */

@@ -13,10 +13,11 @@ import { UserError } from '../../shared/errors.js';
 import { decodeSafetensors } from '../../shared/models/safetensors.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { weightsAt } from '../../shared/recipe/schedules.js';
+import { figuresByTask } from '../../shared/figures/tasks.js';
+import { taskOf, type Task } from '../../shared/task.js';
 import { Account } from '../reports/totals.js';
 import { afterRewinds, readJournal, type JournalLine } from '../store/journal.js';
 import { readLog } from '../store/log.js';
-import { evaluationOf } from '../reports/metrics.js';
 import { summarySchema, weightsDigest, type Summary } from '../reports/summary.js';
 import { Snapshots } from '../store/snapshots.js';
 import { parseStored } from '../store/durable-files.js';
@@ -96,9 +97,11 @@ async function digestOf(path: string): Promise<string> {
 /** metrics.jsonl, summary.json and the students that were written, against the journal. */
 async function checkReports(path: string, recipe: Recipe, lines: readonly JournalLine[]): Promise<Check[]> {
   const units = unitsOfJournal(recipe, lines);
+  const task = taskOf(recipe);
   const account = new Account({
+    task,
     weightsAt: (step) => weightsAt(recipe.losses, step, units.totalSteps),
-    closesEpoch: units.closesEpoch,
+    closesEpoch: (unit) => units.closesEpoch(unit),
     patience: recipe.evaluate.earlyStop?.patience,
   });
   const metrics = lines.flatMap((line) => account.add(line) ?? []);
@@ -113,7 +116,7 @@ async function checkReports(path: string, recipe: Recipe, lines: readonly Journa
     checkMetrics(written, JSON.parse(JSON.stringify(metrics)) as unknown[], summary !== null),
     ...(summary === null
       ? []
-      : [checkReport('summary', pick(summary), derive(account)), ...(await checkStudents(path, summary))]),
+      : [checkReport('summary', pick(summary), derive(task, account)), ...(await checkStudents(path, summary))]),
   ];
 }
 
@@ -159,12 +162,12 @@ async function readSummaryIfThere(path: string): Promise<Summary | null> {
   return text === null ? null : parseStored(file, summarySchema, () => JSON.parse(text));
 }
 
-function derive(account: Account): Record<string, unknown> {
+function derive(task: Task, account: Account): Record<string, unknown> {
   return {
     steps: account.steps,
     samples: account.samples,
     seconds: account.milliseconds / 1000,
-    ...(account.student === undefined ? {} : evaluationOf(account.student.sums)),
+    ...(account.student === undefined ? {} : figuresByTask[task].studentFigures(account.student.sums)),
     bestStep: account.best?.step,
     dropped: account.dropped.size === 0 ? undefined : [...account.dropped].map(([name, step]) => ({ name, step })),
   };

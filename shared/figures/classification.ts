@@ -87,7 +87,35 @@ export function classifierReport(logits: Float32Array, labels: Int32Array, class
   };
 }
 
-/** @param labels [rows x positions], -1 for none */
+/** Labelled samples, and those among them whose largest logit is the label's. */
+export function hitsOf(
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+): { labelled: number; correct: number } {
+  let [labelled, correct] = [0, 0];
+  labels.forEach((label, row) => {
+    if (label < 0) return;
+    labelled++;
+    if (argMax(logits, row * classes, classes) === label) correct++;
+  });
+  return { labelled, correct };
+}
+
+/** Sum over the labelled samples of the cross entropy, -log softmax(logits)[label], in nats and in float64. */
+export function crossEntropySum(logits: Float32Array, labels: Int32Array, classes: number): number {
+  let loss = 0;
+  labels.forEach((label, row) => {
+    const at = row * classes;
+    if (label >= 0) loss += logSumExp(logits, at, classes) - (logits[at + label] ?? 0);
+  });
+  return loss;
+}
+
+/**
+ * Sequences with a label somewhere, and those of them whose labelled positions are all right.
+ * @param logits [rows x positions x classes]; @param labels [rows x positions], -1 for none
+ */
 export function exactSequences(
   logits: Float32Array,
   labels: Int32Array,
@@ -104,14 +132,29 @@ export function exactSequences(
   return { sequences, exact };
 }
 
-/** Samples on which two models predict the same class. */
+/** Samples, labelled or not, on which two models predict the same class. */
 export function agreeing(a: Float32Array, b: Float32Array, classes: number): number {
   let same = 0;
   for (let at = 0; at < a.length; at += classes) if (argMax(a, at, classes) === argMax(b, at, classes)) same++;
   return same;
 }
 
-/** Their share. */
+/** Labelled samples on which a model and the ensemble predict the same class. */
+export function agreeingWhereLabelled(
+  labels: Int32Array,
+  { logits, ensemble }: { readonly logits: Float32Array; readonly ensemble: Float32Array },
+  classes: number,
+): number {
+  return labels.reduce(
+    (same, label, row) =>
+      label >= 0 && argMax(logits, row * classes, classes) === argMax(ensemble, row * classes, classes)
+        ? same + 1
+        : same,
+    0,
+  );
+}
+
+/** The share of the samples on which two models predict the same class; 0 for no samples. */
 export function agreement(a: Float32Array, b: Float32Array, classes: number): number {
   return a.length === 0 ? 0 : agreeing(a, b, classes) / (a.length / classes);
 }

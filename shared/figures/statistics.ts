@@ -50,7 +50,12 @@ export function spreadOf(values: readonly number[]): Spread {
  * The paired t-test (Student 1908) of second less first, pair by pair. @param first, second equally many, at least one
  */
 export function pairedDifference(first: readonly number[], second: readonly number[]): PairedDifference {
-  const { mean, deviation } = spreadOf(second.map((value, i) => value - (first[i] ?? NaN)));
+  const differences = second.map((value, i) => {
+    const other = first[i];
+    if (other === undefined) throw new Error(`${first.length} values to pair with ${second.length}`);
+    return value - other;
+  });
+  const { mean, deviation } = spreadOf(differences);
   if (deviation === null) return { mean, deviation, interval: null, p: null };
   const [degrees, error] = [first.length - 1, deviation / Math.sqrt(first.length)];
   const half = tQuantile(0.95, degrees) * error;
@@ -85,17 +90,4 @@ export function tQuantile(share: number, degrees: number): number {
     else high = middle;
   }
   return high;
-}
-
-/** 2 hits / (told + actual); 1 where there is nothing to tell and nothing is told. */
-export function f1({
-  hits,
-  told,
-  actual,
-}: {
-  readonly hits: number;
-  readonly told: number;
-  readonly actual: number;
-}): number {
-  return told + actual === 0 ? 1 : (2 * hits) / (told + actual);
 }

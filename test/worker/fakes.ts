@@ -19,6 +19,7 @@ import { checksumOf } from '../../shared/replica/checksum.js';
 import { split } from '../../shared/exchange/chunks.js';
 import type { Manifest } from '../../shared/data/manifest.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
+import type { Task } from '../../shared/task.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
@@ -79,7 +80,9 @@ export const manifest: Manifest = {
  * Gradient i of a micro-batch: sum over its samples of sin(id + i) times the weight, plus 1. Rows are the samples' ids.
  */
 export class FakeCompute implements RunCompute {
+  readonly task: Task = 'classes';
   readonly classes = 2;
+  readonly targetMeans: readonly number[] = [];
   readonly specialties: ReadonlyMap<string, readonly number[]> = new Map();
   /** What happened, in order. */
   readonly events: string[] = [];

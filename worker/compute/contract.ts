@@ -8,9 +8,10 @@ import type { Manifest } from '../../shared/data/manifest.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { RandomKey } from '../../shared/random.js';
+import type { Sums } from '../../shared/replica/reduction/contribution.js';
 import type { PooledMoments } from '../../shared/replica/reduction/moments.js';
 import type { LossesAtStep } from '../../shared/recipe/loss-schema.js';
-import type { VectorTask } from '../../shared/task.js';
+import type { Task } from '../../shared/task.js';
 import type { Activation } from '../../shared/losses/math/activation.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 
@@ -72,7 +73,8 @@ export interface StepContext {
 
 export interface GradientResult {
   readonly hasGradient: boolean;
-  readonly sums: Record<string, number>;
+  /** By the names of shared/figures. */
+  readonly sums: Sums;
   readonly moments: PooledMoments | null;
 }
 
@@ -97,18 +99,12 @@ export interface StudentCompute {
   outputs(inputs: Float32Array, rows: number): StudentOutputs;
 }
 
-/** What an evaluation judges, where samples have target vectors. */
-export interface Goal {
-  readonly task: VectorTask;
-  /** Of each number of the evaluation set's targets. */
-  readonly means: readonly number[];
-}
-
 export interface RunCompute {
   readonly student: StudentCompute;
   readonly classes: number;
-  /** Absent: samples have classes. */
-  readonly goal?: Goal;
+  readonly task: Task;
+  /** Means of the evaluation set's target vectors, number by number; empty where it has none. */
+  readonly targetMeans: readonly number[];
   /** Of a sequence with a class at each; absent: samples have one. */
   readonly positions?: number;
   /**

@@ -4,6 +4,7 @@
  */
 import { faultPoint } from '../../shared/fault-points.js';
 import type { Lease } from '../../shared/protocol/messages.js';
+import type { Sums } from '../../shared/replica/reduction/contribution.js';
 import { BlockSum } from '../../shared/replica/reduction/block-sum.js';
 import { blockRange } from '../../shared/replica/reduction/tree.js';
 import { lossesAt } from '../../shared/recipe/schedules.js';
@@ -126,7 +127,7 @@ async function weightsOf(lease: Lease, { desk, compute, microBatches, clock }: W
   return null;
 }
 
-function withoutGradient(sums: Record<string, number>): GradientResult {
+function withoutGradient(sums: Sums): GradientResult {
   return { hasGradient: false, sums, moments: null };
 }
 

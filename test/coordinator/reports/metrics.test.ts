@@ -1,6 +1,8 @@
 /** What an epoch's line says of its terms, and what is odd about them. */
 import { describe, expect, it } from 'vitest';
-import { EpochMetrics, termWarnings, type MetricsLine } from '../../../coordinator/reports/metrics.js';
+import { EpochMetrics, type MetricsLine } from '../../../coordinator/reports/metrics.js';
+import { termWarnings } from '../../../coordinator/reports/term-warnings.js';
+import type { Task } from '../../../shared/task.js';
 import { commitLine, evaluationLine } from '../helpers.js';
 
 const line = (fields: Partial<MetricsLine>): MetricsLine => ({
@@ -45,19 +47,19 @@ describe('odd terms', () => {
 });
 
 describe("an evaluation's figures", () => {
-  const of = (sums: Record<string, number>): ReturnType<EpochMetrics['close']> => {
-    const metrics = new EpochMetrics(() => ({}));
+  const of = (task: Task, sums: Record<string, number>): ReturnType<EpochMetrics['close']> => {
+    const metrics = new EpochMetrics(task, () => ({}));
     metrics.add(evaluationLine(2, { sums }));
     return metrics.close();
   };
 
   it('are errors and what they explain of the variance, for numbers', () => {
-    expect(of({ samples: 4, spread: 8, 'student.squares': 2, 'student.absolutes': 3 })?.eval).toEqual({
+    expect(of('regression', { samples: 4, spread: 8, 'student.squares': 2, 'student.absolutes': 3 })?.eval).toEqual({
       r2: 0.75,
       mse: 0.5,
       mae: 0.75,
     });
-    expect(of({ samples: 4, spread: 0, 'student.squares': 2, 'student.absolutes': 3 })?.eval).toEqual({
+    expect(of('regression', { samples: 4, spread: 0, 'student.squares': 2, 'student.absolutes': 3 })?.eval).toEqual({
       mse: 0.5,
       mae: 0.75,
     });
@@ -65,7 +67,8 @@ describe("an evaluation's figures", () => {
 
   it('are shares of positions and of whole sequences', () => {
     expect(
-      of({ samples: 20, sequences: 4, 'student.correct': 15, 'student.exact': 1, 'student.loss': 10 })?.eval,
+      of('sequence', { samples: 20, sequences: 4, 'student.correct': 15, 'student.exact': 1, 'student.loss': 10 })
+        ?.eval,
     ).toEqual({ accuracy: 0.75, exactMatch: 0.25, loss: 0.5, calibrationError: 0 });
   });
 
@@ -87,20 +90,20 @@ describe("an evaluation's figures", () => {
       'label.1.told': 2,
       'label.1.actual': 2,
     };
-    expect(of({ ...sums, ...labels })?.eval).toEqual({
+    expect(of('multiLabel', { ...sums, ...labels })?.eval).toEqual({
       microF1: 0.6,
       macroF1: 0.5,
       exactMatch: 0.25,
       labelAccuracy: 0.75,
       loss: 0.5,
     });
-    expect(of(sums)?.eval).not.toHaveProperty('macroF1');
+    expect(of('multiLabel', sums)?.eval).not.toHaveProperty('macroF1');
   });
 });
 
 describe("an epoch's line", () => {
   it("has the accuracy of each exit, the gradients' shares, and the total by the weights of each step", () => {
-    const metrics = new EpochMetrics((step) => ({ response: step === 0 ? 1 : 0.5 }));
+    const metrics = new EpochMetrics('classes', (step) => ({ response: step === 0 ? 1 : 0.5 }));
     metrics.add(commitLine(0, { sums: { 'gradient.response': 3, 'gradient.plugins.own': 1 } }));
     metrics.add(commitLine(1, { loss: { response: 4 }, counts: { response: 4 } }));
     metrics.add(

@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { EvaluationLine } from '../../../coordinator/store/journal.js';
-import { atChance, checkTeachers, describeTeachers } from '../../../coordinator/reports/teacher-check.js';
+import {
+  checkTeachers,
+  describeTeachers,
+  guessersIn,
+  type TeachersEvaluation,
+} from '../../../coordinator/reports/teacher-check.js';
+import type { Task } from '../../../shared/task.js';
 import { teacherOf } from '../../shared/labels/fixtures.js';
 import { manifest, recipeOf } from '../../worker/fakes.js';
 
-const teachers = [{ name: 'a' }, { name: 'b' }];
 const line = (sums: Record<string, number>, samples = 100): EvaluationLine => ({
   type: 'evaluation',
   generation: 1,
@@ -17,11 +22,23 @@ const line = (sums: Record<string, number>, samples = 100): EvaluationLine => ({
   sums,
 });
 
+/** The evaluation of teachers a and b, on samples of 10 classes. */
+const evaluated = (
+  sums: Record<string, number>,
+  more: Partial<TeachersEvaluation> & { readonly samples?: number } = {},
+): TeachersEvaluation => ({
+  line: line(sums, more.samples),
+  task: 'classes',
+  teachers: ['a', 'b'],
+  width: 10,
+  ...more,
+});
+
 describe('the teachers before step 1', () => {
   it('are described by accuracy and agreement', () => {
     expect(
       describeTeachers(
-        line({
+        evaluated({
           samples: 50,
           'teacher.a.correct': 40,
           'teacher.a.agree': 90,
@@ -29,15 +46,14 @@ describe('the teachers before step 1', () => {
           'teacher.b.agree': 20,
           'ensemble.correct': 45,
         }),
-        teachers,
       ),
     ).toBe(
       'teachers, accuracy on 50 evaluation samples: a 80.00 % (agrees with the ensemble on 90.00 %), b 20.00 % (agrees with the ensemble on 20.00 %), ensemble 90.00 %',
     );
     expect(
-      describeTeachers(line({ samples: 50, 'teacher.a.correct': 3, 'teacher.a.samples': 4 }), [{ name: 'a' }]),
+      describeTeachers(evaluated({ samples: 50, 'teacher.a.correct': 3, 'teacher.a.samples': 4 }, { teachers: ['a'] })),
     ).toBe('teachers, accuracy on 50 evaluation samples: a 75.00 % of the 4 of its classes');
-    expect(describeTeachers(line({ samples: 0 }), teachers)).toBeNull();
+    expect(describeTeachers(evaluated({ samples: 0 }))).toBeNull();
   });
 
   it.each([
@@ -58,7 +74,7 @@ describe('the teachers before step 1', () => {
     ],
     ['both', { samples: 100, 'teacher.a.correct': 1, 'teacher.b.correct': 1 }, 10, 'teachers a (1.00 %), b (1.00 %)'],
   ])('at chance level are named: %s', (_case, sums, classes, text) => {
-    expect(atChance(line(sums), teachers, classes)).toContain(text);
+    expect(guessersIn(evaluated(sums, { width: classes }))).toContain(text);
   });
 
   it('are described by the positions of sequences', () => {
@@ -74,15 +90,17 @@ describe('the teachers before step 1', () => {
       'ensemble.correct': 45,
       'ensemble.exact': 3,
     };
-    expect(describeTeachers(line(sums, 8), teachers)).toBe(
+    const of = { task: 'sequence' as const, samples: 8, width: 4 };
+    expect(describeTeachers(evaluated(sums, of))).toBe(
       'teachers, token accuracy on 50 positions of 8 evaluation samples: a 80.00 % (agrees with the ensemble on 90.00 %), b 20.00 % (agrees with the ensemble on 20.00 %), ensemble 90.00 %',
     );
-    expect(atChance(line(sums, 8), teachers, 4)).toContain(
+    expect(guessersIn(evaluated(sums, of))).toContain(
       'teacher b (20.00 %): no better than chance on 50 positions of 4 classes',
     );
   });
 
   it('are described by what fits target vectors', () => {
+    const of = (task: Task) => ({ task, width: 3 });
     const numbers = {
       samples: 4,
       spread: 8,
@@ -93,39 +111,48 @@ describe('the teachers before step 1', () => {
       'ensemble.squares': 4,
       'ensemble.absolutes': 3,
     };
-    expect(describeTeachers(line(numbers), teachers)).toBe(
+    expect(describeTeachers(evaluated(numbers, of('regression')))).toBe(
       'teachers, R2 on 4 evaluation samples: a 0.7500, b 0.0000, ensemble 0.5000',
     );
-    expect(atChance(line(numbers), teachers, 3)).toBe(
+    expect(guessersIn(evaluated(numbers, of('regression')))).toBe(
       'teacher b (0.0000): no better than the mean of the targets of 4 samples; other preprocessing, output or units wanted, or ensemble.allowChance: true',
     );
-    expect(atChance(line({ ...numbers, 'teacher.b.squares': 7 }), teachers, 3)).toBeNull();
+    expect(guessersIn(evaluated({ ...numbers, 'teacher.b.squares': 7 }, of('regression')))).toBeNull();
     const labels = {
       samples: 50,
       'teacher.a.hits': 30,
       'teacher.a.told': 40,
       'teacher.a.actual': 40,
+      'teacher.a.exact': 0,
+      'teacher.a.right': 0,
+      'teacher.a.loss': 0,
       'teacher.a.agree': 80,
       'teacher.a.skill': 10,
       'teacher.a.skillSquares': 16,
       'teacher.b.hits': 4,
       'teacher.b.told': 40,
       'teacher.b.actual': 40,
+      'teacher.b.exact': 0,
+      'teacher.b.right': 0,
+      'teacher.b.loss': 0,
       'teacher.b.agree': 50,
       'teacher.b.skill': 8,
       'teacher.b.skillSquares': 16,
       'ensemble.hits': 20,
       'ensemble.told': 40,
       'ensemble.actual': 40,
+      'ensemble.exact': 0,
+      'ensemble.right': 0,
+      'ensemble.loss': 0,
     };
-    expect(describeTeachers(line(labels), teachers)).toBe(
+    expect(describeTeachers(evaluated(labels, of('multiLabel')))).toBe(
       'teachers, micro F1 on 50 evaluation samples: a 75.00 % (agrees with the ensemble on 80.00 %), b 10.00 % (agrees with the ensemble on 50.00 %), ensemble 50.00 %',
     );
     // Two standard deviations are 8.
-    expect(atChance(line(labels), teachers, 3)).toContain(
+    expect(guessersIn(evaluated(labels, of('multiLabel')))).toContain(
       "teacher b (10.00 %): no better than the labels' frequencies on 50 samples; labels in another order",
     );
-    expect(atChance(line({ ...labels, 'teacher.b.skill': 8.1 }), teachers, 3)).toBeNull();
+    expect(guessersIn(evaluated({ ...labels, 'teacher.b.skill': 8.1 }, of('multiLabel')))).toBeNull();
   });
 
   it.each([
@@ -138,7 +165,7 @@ describe('the teachers before step 1', () => {
     ['too few samples to tell', { samples: 4, 'teacher.a.correct': 2, 'teacher.b.correct': 1 }, 2],
     ['no labels', { samples: 0, 'teacher.a.correct': 0 }, 2],
   ])('pass: %s', (_case, sums, classes) => {
-    expect(atChance(line(sums), teachers, classes)).toBeNull();
+    expect(guessersIn(evaluated(sums, { width: classes }))).toBeNull();
   });
 
   it('are not told of, nor asked for, once they are dropped', () => {

@@ -3,7 +3,7 @@ import { Account } from '../../../coordinator/reports/totals.js';
 import { commitLine, evaluationLine } from '../helpers.js';
 
 const weights = { crossEntropy: 0.25, response: 0.5 };
-const never = { weightsAt: () => weights, closesEpoch: () => false, patience: undefined };
+const never = { task: 'classes', weightsAt: () => weights, closesEpoch: () => false, patience: undefined } as const;
 
 function evaluated(correct: number, loss = 5): ReturnType<typeof evaluationLine> {
   return evaluationLine(1, { sums: { samples: 10, 'student.correct': correct, 'student.loss': loss } });
@@ -60,15 +60,18 @@ describe('Account', () => {
   });
 
   it('takes the evaluation with the least error, or the highest F1, where samples have targets', () => {
-    const [numbers, labels] = [new Account(never), new Account(never)];
+    const [numbers, labels] = [
+      new Account({ ...never, task: 'regression' }),
+      new Account({ ...never, task: 'multiLabel' }),
+    ];
     const error = (squares: number, spread = 8): ReturnType<typeof evaluationLine> =>
       evaluationLine(1, { sums: { samples: 4, spread, 'student.squares': squares, 'student.absolutes': 1 } });
     numbers.add(error(2));
     expect([numbers.isBest(error(3)), numbers.isBest(error(1))]).toEqual([false, true]);
-    const constant = new Account(never);
+    const constant = new Account({ ...never, task: 'regression' });
     constant.add(error(2, 0));
     expect([constant.isBest(error(3, 0)), constant.isBest(error(1, 0))]).toEqual([false, true]);
-    const told = (hits: number, loss: number): ReturnType<typeof evaluationLine> =>
+    const predicted = (hits: number, loss: number): ReturnType<typeof evaluationLine> =>
       evaluationLine(1, {
         sums: {
           samples: 4,
@@ -80,12 +83,12 @@ describe('Account', () => {
           'student.loss': loss,
         },
       });
-    labels.add(told(4, 5));
+    labels.add(predicted(4, 5));
     expect([
-      labels.isBest(told(3, 1)),
-      labels.isBest(told(4, 6)),
-      labels.isBest(told(4, 4)),
-      labels.isBest(told(5, 9)),
+      labels.isBest(predicted(3, 1)),
+      labels.isBest(predicted(4, 6)),
+      labels.isBest(predicted(4, 4)),
+      labels.isBest(predicted(5, 9)),
     ]).toEqual([false, false, true, true]);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { agreement, classifierReport } from '../../../shared/figures/classification.js';
+import { agreement, classifierReport, crossEntropySum, hitsOf } from '../../../shared/figures/classification.js';
 
 const rows = (...values: number[][]): Float32Array => Float32Array.from(values.flat());
 
@@ -36,6 +36,24 @@ describe('classifierReport', () => {
     // Two answers of confidence 0.8, one right: the bin's gap is |0.8 - 0.5|.
     const z = Math.log(4);
     expect(classifierReport(rows([z, 0], [z, 0]), Int32Array.from([0, 1]), 2).calibrationError).toBeCloseTo(0.3, 6);
+  });
+});
+
+describe('hits and the cross entropy', () => {
+  it('are of labelled rows alone', () => {
+    const logits = Float32Array.from([2, 0, 1, /**/ 0, 0, 3, /**/ 9, 9, 9, /**/ 0, 1, 0]);
+    const labels = Int32Array.from([0, 1, -1, 1]);
+    expect(hitsOf(logits, labels, 3)).toEqual({ labelled: 3, correct: 2 });
+    const first = Math.log(Math.exp(2) + 1 + Math.E) - 2;
+    const second = Math.log(2 + Math.exp(3));
+    const third = Math.log(2 + Math.E) - 1;
+    expect(crossEntropySum(logits, labels, 3)).toBeCloseTo(first + second + third, 12);
+  });
+
+  it('are exact for logits that overflow a plain exponential', () => {
+    const [logits, labels] = [Float32Array.from([1000, 0]), Int32Array.from([1])];
+    expect(hitsOf(logits, labels, 2)).toEqual({ labelled: 1, correct: 0 });
+    expect(crossEntropySum(logits, labels, 2)).toBe(1000);
   });
 });
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { baselineRecipe } from '../../../cli/prepare/prepare.js';
-import { figuresOf } from '../../../shared/figures/figures.js';
+import { figuresByTask } from '../../../shared/figures/tasks.js';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { randomStream } from '../../../shared/random.js';
@@ -183,7 +183,7 @@ describe('a run on sequences', () => {
         samples: labelled,
         sequences: everyId.filter((id) => isTold(id) && lengthOf(id) > 0).length,
       });
-      expect(one.summary.student).toMatchObject(figuresOf(after?.sums, 'student'));
+      expect(one.summary.student).toMatchObject(figuresByTask.sequence.figuresOf(after?.sums ?? {}, 'student'));
       expect(one.summary.student.exactMatch).toEqual(expect.any(Number));
       expect(one.summary.teachers[0]).toMatchObject({
         accuracy: (before?.sums['teacher.one.correct'] ?? NaN) / labelled,

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { baselineRecipe } from '../../../cli/prepare/prepare.js';
-import { figuresOf } from '../../../shared/figures/figures.js';
+import { figuresByTask } from '../../../shared/figures/tasks.js';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
 import { readNpy } from '../../../cli/prepare/sources/npy-array.js';
 import { installedPlugins } from '../../../shared/recipe/plugins.js';
@@ -48,9 +48,9 @@ describe.each(tasks)('a run of %s', (task, losses, main) => {
     const evaluations = one.lines.filter((line) => line.type === 'evaluation');
     expect(evaluations.map(({ subject }) => subject)).toEqual(['teachers', 'student', 'student']);
     const [before, , after] = evaluations;
-    expect(one.summary.student).toMatchObject(figuresOf(after?.sums, 'student'));
+    expect(one.summary.student).toMatchObject(figuresByTask[task].figuresOf(after?.sums ?? {}, 'student'));
     expect(one.summary.student[main]).toEqual(expect.any(Number));
-    expect(one.summary.teachers[0]).toMatchObject(figuresOf(before?.sums, 'teacher.wide'));
+    expect(one.summary.teachers[0]).toMatchObject(figuresByTask[task].figuresOf(before?.sums ?? {}, { teacher: 'wide' }));
     expect(one.summary.ensemble?.[main]).toEqual(expect.any(Number));
     expect('accuracy' in one.summary.student).toBe(false);
     expect(one.said.join('\n')).toContain(

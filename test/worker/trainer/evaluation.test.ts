@@ -1,27 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RunCompute } from '../../../worker/compute/contract.js';
-import { evaluateStudent, evaluateTeachers, score } from '../../../worker/trainer/evaluation.js';
+import { evaluateStudent, evaluateTeachers } from '../../../worker/trainer/evaluation.js';
 import { FakeCompute } from '../fakes.js';
-
-describe('score', () => {
-  it('counts what is right and sums the cross entropy, over labelled rows alone', () => {
-    const logits = Float32Array.from([2, 0, 1, /**/ 0, 0, 3, /**/ 9, 9, 9, /**/ 0, 1, 0]);
-    const { labelled, correct, loss } = score(logits, Int32Array.from([0, 1, -1, 1]), 3);
-    expect({ labelled, correct }).toEqual({ labelled: 3, correct: 2 });
-    const first = Math.log(Math.exp(2) + 1 + Math.E) - 2;
-    const second = Math.log(2 + Math.exp(3));
-    const third = Math.log(2 + Math.E) - 1;
-    expect(loss).toBeCloseTo(first + second + third, 12);
-  });
-
-  it('is exact for logits that overflow a plain exponential', () => {
-    expect(score(Float32Array.from([1000, 0]), Int32Array.from([1]), 2)).toEqual({
-      labelled: 1,
-      correct: 0,
-      loss: 1000,
-    });
-  });
-});
 
 describe('an evaluation of the teachers', () => {
   it('counts a specialist by the samples of its classes alone, and the others by all that have a label', async () => {
@@ -61,7 +41,7 @@ describe('an evaluation of sequences', () => {
 
   it('counts positions, and sequences that are right as a whole', () => {
     const compute: RunCompute = Object.assign(new FakeCompute(), {
-      classes: 2,
+      task: 'sequence' as const,
       positions: 2,
       student: { ...new FakeCompute().student, outputs: () => ({ logits, exits: new Map() }) },
     });
@@ -76,7 +56,7 @@ describe('an evaluation of sequences', () => {
   it('counts the same of teachers, and where they agree on what is labelled', async () => {
     const ensemble = Float32Array.of(1, 0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0);
     const compute: RunCompute = Object.assign(new FakeCompute(), {
-      classes: 2,
+      task: 'sequence' as const,
       positions: 2,
       teacherLogits: async () => ({ teachers: new Map([['a', logits]]), ensemble }),
     });

@@ -1,9 +1,11 @@
 /** What a training micro-batch tells about soft labels beside its losses. Pure: arrays in, sums out. */
 import { argMax } from '../../../shared/figures/classification.js';
+import { imitationSums } from '../../../shared/figures/training-sums.js';
+import type { Sums } from '../../../shared/replica/reduction/contribution.js';
 
 /**
- * `ensemble.agree`: rows on which student and ensemble prefer the same class; `ensemble.entropy`: sum of the labels'
- * entropies in nats; `ensemble.samples`: rows.
+ * Compares the student with the ensemble's labels: rows on which both prefer the same class, the sum of the labels'
+ * entropies in nats, and the rows that were compared.
  * @param labels_BC log-probabilities, [rows x classes] @param weights_B rows of weight 0 are left out; absent: none
  */
 export function againstEnsemble(
@@ -11,12 +13,12 @@ export function againstEnsemble(
   labels_BC: Float32Array,
   classes: number,
   weights_B?: Float32Array,
-): Record<string, number> {
-  let [agree, entropy, counted] = [0, 0, 0];
+): Sums {
+  let [agree, entropy, samples] = [0, 0, 0];
   const rows = labels_BC.length / classes;
   for (let row = 0; row < rows; row++) {
     if (weights_B?.[row] === 0) continue;
-    counted++;
+    samples++;
     if (argMax(logits_BC, row * classes, classes) === argMax(labels_BC, row * classes, classes)) agree++;
     for (let k = row * classes; k < (row + 1) * classes; k++) {
       const logProbability = labels_BC[k] ?? 0;
@@ -24,7 +26,7 @@ export function againstEnsemble(
       if (logProbability > -Infinity) entropy -= Math.exp(logProbability) * logProbability;
     }
   }
-  return { 'ensemble.agree': agree, 'ensemble.entropy': entropy, 'ensemble.samples': counted };
+  return imitationSums({ agree, entropy, samples });
 }
 
 /** Euclidean norm, in float64. */

@@ -5,7 +5,9 @@
 import type { LossesAtStep, LossName } from '../../../shared/recipe/loss-schema.js';
 import { needsOf, optionsOf, termsIn } from '../../../shared/recipe/terms.js';
 import type { Targets } from '../contract.js';
-import { argMax } from '../../../shared/figures/classification.js';
+import { hitsOf } from '../../../shared/figures/classification.js';
+import { termSums, trainingHitSums } from '../../../shared/figures/training-sums.js';
+import type { Sums } from '../../../shared/replica/reduction/contribution.js';
 import { againstEnsemble } from './diagnostics.js';
 import { partsOf, softAt, type LossContext, type Output, type PairActivations } from './functions.js';
 import type { PluginLosses } from './plugin.js';
@@ -25,8 +27,8 @@ export interface Beside {
 }
 
 export interface TotalLoss {
-  /** `<term>` and `<term>.count` for each term that applies; correct and labelled; those of `againstEnsemble`. */
-  readonly sums: Record<string, number>;
+  /** By the names of training-sums.ts: those of each term that applies, hits, and those of `againstEnsemble`. */
+  readonly sums: Sums;
   /** d total / d logits, [rows x classes]. */
   readonly gradient_BC: Float32Array;
   /** The same for each earlier exit; null without a term on exits. */
@@ -76,14 +78,14 @@ export function totalLoss(
   const sums: Record<string, number> = {};
   for (const [name, scale] of applicable) {
     const parts = partsOf(name, scale, context);
-    sums[name] = parts.reduce((total, { values_B }) => total + values_B.reduce((sum, value) => sum + value, 0), 0);
-    sums[`${name}.count`] = parts[0]?.count ?? 0;
+    const value = parts.reduce((total, { values_B }) => total + values_B.reduce((sum, one) => sum + one, 0), 0);
+    Object.assign(sums, termSums(name, value, parts[0]?.count ?? 0));
   }
   const usesExits = [...applicable.keys()].some((name) => needsOf(losses, name).exits);
   return {
     sums: {
       ...sums,
-      ...(targets.vectors === undefined ? hits(logits_BC, targets.labels, classes) : {}),
+      ...(targets.vectors === undefined ? trainingHitSums(hitsOf(logits_BC, targets.labels, classes)) : {}),
       ...imitation(logits_BC, classes, targets, losses),
     },
     gradient_BC: Float32Array.from(context.final.gradient_BC),
@@ -93,12 +95,7 @@ export function totalLoss(
 }
 
 /** Of the first term on a mixture, at its temperature; nothing without one. */
-function imitation(
-  logits_BC: Float32Array,
-  classes: number,
-  targets: Targets,
-  losses: LossesAtStep,
-): Record<string, number> {
+function imitation(logits_BC: Float32Array, classes: number, targets: Targets, losses: LossesAtStep): Sums {
   const term = termsIn(losses).find((name) => needsOf(losses, name).soft === 'mixture');
   const temperature = term === undefined ? undefined : optionsOf(losses, term)?.temperature;
   return targets.soft === null || temperature === undefined
@@ -109,15 +106,4 @@ function imitation(
         classes,
         targets.isSequence === true ? targets.weights : undefined,
       );
-}
-
-/** Labelled samples, and those among them whose largest logit is the label's. */
-function hits(logits_BC: Float32Array, labels_B: Int32Array, classes: number): { labelled: number; correct: number } {
-  let [labelled, correct] = [0, 0];
-  labels_B.forEach((label, row) => {
-    if (label < 0) return;
-    labelled++;
-    if (argMax(logits_BC, row * classes, classes) === label) correct++;
-  });
-  return { labelled, correct };
 }

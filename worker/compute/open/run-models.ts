@@ -6,11 +6,11 @@ import { Samples, trainSamples } from '../../../shared/data/samples.js';
 import { epochOrder, type EpochOrder } from '../../../shared/data/sampler.js';
 import type { InstalledPlugins } from '../../../shared/recipe/plugins.js';
 import type { Recipe } from '../../../shared/recipe/schema.js';
-import { hasVectors } from '../../../shared/task.js';
+import { hasVectors, type Task } from '../../../shared/task.js';
 import { splitTap, tapPairs } from '../../../shared/recipe/terms.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import type { Backend } from '../backends/backend.js';
-import type { ComputeBackend, Goal, MicroBatch, RunCompute, RunDefinition } from '../contract.js';
+import type { ComputeBackend, MicroBatch, RunCompute, RunDefinition } from '../contract.js';
 import type { Activation } from '../../../shared/losses/math/activation.js';
 import { mixUp } from '../mixup.js';
 import { loadPlugins } from '../losses/load-plugins.js';
@@ -97,7 +97,8 @@ class RunModels implements RunCompute {
   readonly student: Student;
   readonly classes: number;
   readonly specialties: ReadonlyMap<string, readonly number[]>;
-  readonly goal?: Goal;
+  readonly task: Task;
+  readonly targetMeans: readonly number[];
   readonly positions?: number;
   readonly #parts: Parts;
   readonly #kinds: readonly LabelKind[];
@@ -116,7 +117,8 @@ class RunModels implements RunCompute {
       task = 'classes',
       train: { positions },
     } = manifest;
-    if (hasVectors(task)) this.goal = { task, means: manifest.eval?.targets?.means ?? [] };
+    this.task = task;
+    this.targetMeans = manifest.eval?.targets?.means ?? [];
     if (positions !== undefined) this.positions = positions;
     this.#kinds = labelKinds(recipe);
     this.#teacherTaps = tapsByTeacher(recipe);
@@ -197,7 +199,7 @@ class RunModels implements RunCompute {
     const ensemble = await this.#parts.teaching.without(dropped).ensemble?.();
     if (ensemble === undefined) throw new Error('an evaluation of the teachers of a run without teachers');
     const teachers = await ensemble.logits(inputs, rows);
-    return { teachers, ensemble: this.goal === undefined ? ensemble.mixture(teachers) : ensemble.mean(teachers) };
+    return { teachers, ensemble: hasVectors(this.task) ? ensemble.mean(teachers) : ensemble.mixture(teachers) };
   }
 
   tensors(): number {

@@ -3,9 +3,12 @@
  * depends on weights, samples, targets and keys alone. Shape suffixes: B rows of the micro-batch, C classes.
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs';
+import { joined, samplesSum } from '../../../../shared/figures/sum-names.js';
+import { gradientNormSums } from '../../../../shared/figures/training-sums.js';
 import { sizeOf, type StudentSpec } from '../../../../shared/models/student-spec.js';
 import { onlyLoss, type TapPair } from '../../../../shared/recipe/terms.js';
 import type { ReplicaPlan } from '../../../../shared/replica/plan.js';
+import type { Sums } from '../../../../shared/replica/reduction/contribution.js';
 import { applyAdapter } from './adapters.js';
 import { isTensor, type TensorFlow } from '../../backends/backend.js';
 import type { GradientResult, StepContext, StudentCompute, StudentOutputs, Targets } from '../../contract.js';
@@ -128,8 +131,7 @@ export class Student implements StudentCompute {
     step: StepContext,
     out: Float32Array,
   ): Promise<GradientResult> {
-    if (applicableTerms(targets, step).size === 0)
-      return { hasGradient: false, sums: { samples: rows }, moments: null };
+    if (applicableTerms(targets, step).size === 0) return { hasGradient: false, sums: samplesSum(rows), moments: null };
     const norms = step.isProbed === true ? this.#norms(inputs, rows, targets, step) : {};
     let loss: TotalLoss | null = null;
     out.fill(0);
@@ -146,15 +148,15 @@ export class Student implements StudentCompute {
     });
     return {
       hasGradient: true,
-      sums: { samples: rows, ...sumsOf(loss), ...norms },
+      sums: joined(samplesSum(rows), sumsOf(loss), norms),
       moments: takeMoments(this.#plan.norms, this.#built.norms),
     };
   }
 
-  /** `gradient.<term>`: the norm of each weighted term's gradient with respect to the student's own weights. */
-  #norms(inputs: Float32Array, rows: number, targets: Targets, step: StepContext): Record<string, number> {
+  /** The norm of each weighted term's gradient with respect to the student's own weights, as sums. */
+  #norms(inputs: Float32Array, rows: number, targets: Targets, step: StepContext): Sums {
     const own = this.#trained().filter(({ variable }) => ![...this.#adapters.values()].includes(variable));
-    return Object.fromEntries(
+    return gradientNormSums(
       [...applicableTerms(targets, step).keys()].map((term) => {
         const alone = { ...step, losses: onlyLoss(step.losses, term) };
         const found = this.#tf.tidy(() => {
@@ -164,7 +166,7 @@ export class Student implements StudentCompute {
           return norm(own.flatMap(({ variable }) => gradients[variable.name]?.dataSync() ?? []));
         });
         takeMoments(this.#plan.norms, this.#built.norms);
-        return [`gradient.${term}`, found];
+        return [term, found];
       }),
     );
   }
@@ -299,7 +301,7 @@ function tensorsIn(tf: TensorFlow, given: unknown): Tensor[] {
   return [given].flat().filter((output) => isTensor(tf, output));
 }
 
-function sumsOf(loss: TotalLoss | null): Record<string, number> {
+function sumsOf(loss: TotalLoss | null): Sums {
   if (loss === null) throw new Error('the forward gave no logits');
   return loss.sums;
 }

@@ -1,0 +1,118 @@
+/**
+ * The sums and figures of samples that have one class each. Pure.
+ *
+ *   samples                   labelled samples: accuracy = correct / samples, loss = loss / samples
+ *   WHO.correct               labelled samples whose largest logit is the label's
+ *   student.loss              sum of the cross entropy, in nats
+ *   student.calibration.BIN   gap of a bin of confidence; the calibration error is the sum of |gap| / samples
+ *   exit.NAME.correct         the same count of an earlier exit
+ *   teacher.NAME.samples      of a specialist: labelled samples of its classes, which alone count for it
+ *   teacher.NAME.agree        samples, labelled or not, on which it prefers the same class as the ensemble
+ */
+import type { Sums } from '../replica/reduction/contribution.js';
+import { agreeing, calibrationGaps, crossEntropySum, hitsOf } from './classification.js';
+import {
+  SumFamily,
+  SumGroup,
+  agreementIn,
+  agreementSum,
+  joined,
+  perSample,
+  samplesIn,
+  samplesSum,
+  type JudgedModel,
+} from './sum-names.js';
+import { guessSigmas, type GroundTruth, type TaskFigures } from './task-figures.js';
+
+const hits = new SumGroup({ correct: 'correct' });
+const studentHits = new SumGroup({ correct: 'correct', loss: 'loss' });
+const gaps = new SumFamily('student.calibration.');
+const exitHits = new SumFamily('exit.', '.correct');
+const specialist = new SumGroup({ samples: 'samples' });
+
+export function studentClassSums(
+  { labels, width }: GroundTruth,
+  logits: Float32Array,
+  exits: ReadonlyMap<string, Float32Array>,
+): Sums {
+  const { labelled, correct } = hitsOf(logits, labels, width);
+  return joined(
+    samplesSum(labelled),
+    studentHits.write('student', { correct, loss: crossEntropySum(logits, labels, width) }),
+    gaps.write(calibrationGaps(logits, labels, width)),
+    exitHits.write([...exits].map(([name, values]) => [name, hitsOf(values, labels, width).correct])),
+  );
+}
+
+/** The sums of the ensemble's classes, with the samples that all sums of the teachers are over. */
+export function ensembleClassSums({ labels, width }: GroundTruth, logits: Float32Array): Sums {
+  const { labelled, correct } = hitsOf(logits, labels, width);
+  return joined(samplesSum(labelled), hits.write('ensemble', { correct }));
+}
+
+/** @param specialty the classes of a specialist; undefined for a teacher of all */
+export function teacherClassSums(
+  { labels, width }: GroundTruth,
+  logits: Float32Array,
+  { teacher, specialty }: { readonly teacher: string; readonly specialty: readonly number[] | undefined },
+): Sums {
+  const judged = specialty === undefined ? labels : labels.map((label) => (specialty.includes(label) ? label : -1));
+  const { labelled, correct } = hitsOf(logits, judged, width);
+  return joined(
+    hits.write({ teacher }, { correct }),
+    specialty === undefined ? {} : specialist.write({ teacher }, { samples: labelled }),
+  );
+}
+
+/** The labelled samples of a specialist's classes; undefined for a teacher of all classes. */
+export function specialistSamples(sums: Sums, teacher: string): number | undefined {
+  return specialist.read(sums, { teacher })?.samples;
+}
+
+/** Correct answers and the samples that they are of; null when the model was not evaluated, or on no labelled sample. */
+export function classHitsIn(sums: Sums, model: JudgedModel): { correct: number; samples: number } | null {
+  const found = hits.read(sums, model);
+  const own = typeof model === 'string' ? undefined : specialistSamples(sums, model.teacher);
+  const samples = own ?? samplesIn(sums);
+  return found === null || samples === 0 ? null : { correct: found.correct, samples };
+}
+
+/** 0 in all figures where no sample has a label. */
+export const classFigures: TaskFigures = {
+  studentSums: studentClassSums,
+  teacherSums: (truth, { teachers, ensemble, specialties }) =>
+    joined(
+      ensembleClassSums(truth, ensemble),
+      ...[...teachers].map(([teacher, logits]) =>
+        joined(
+          teacherClassSums(truth, logits, { teacher, specialty: specialties.get(teacher) }),
+          agreementSum(teacher, agreeing(logits, ensemble, truth.width)),
+        ),
+      ),
+    ),
+  figuresOf: (sums, model) => {
+    const found = classHitsIn(sums, model);
+    return found === null ? {} : { accuracy: found.correct / found.samples };
+  },
+  studentFigures: (sums) => {
+    const samples = samplesIn(sums);
+    // An evaluation that was given up has no sums; its figures are 0, like those of a set without labels.
+    const { correct, loss } = studentHits.read(sums, 'student') ?? { correct: 0, loss: 0 };
+    const exits = exitHits.read(sums).map(([name, right]): [string, number] => [name, perSample(right, samples)]);
+    const gap = gaps.read(sums).reduce((sum, [, value]) => sum + Math.abs(value), 0);
+    return {
+      ...(exits.length === 0 ? {} : { exits: Object.fromEntries(exits) }),
+      accuracy: perSample(correct, samples),
+      loss: perSample(loss, samples),
+      calibrationError: perSample(gap, samples),
+    };
+  },
+  agreementOf: agreementIn,
+  isGuessing: (sums, teacher, classes) => {
+    const found = classHitsIn(sums, { teacher });
+    if (found === null) return false;
+    const chance = 1 / classes;
+    const bound = chance + guessSigmas * Math.sqrt((chance * (1 - chance)) / found.samples);
+    return bound < 1 && found.correct / found.samples <= bound;
+  },
+};
