@@ -78,7 +78,7 @@ async function train(backend: Backend, { url, token, flags }: Joining): Promise<
   const { computeBackend } = await import('../worker/compute/open/run-models.js');
   const { runWorker } = await import('../worker/worker.js');
   const { openCoordinatorLabels } = await import('../worker/labels/coordinator-labels.js');
-  const { coordinatorAddress } = await import('../worker/link/address.js');
+  const { CoordinatorClient } = await import('../worker/link/coordinator-client.js');
   return runWorker({
     url,
     token,
@@ -92,7 +92,7 @@ async function train(backend: Backend, { url, token, flags }: Joining): Promise<
       warn: say,
       plugins: await openPlugins(flags),
       labels: labelHome(cacheFolder()),
-      sharedLabels: openCoordinatorLabels({ address: coordinatorAddress(url).labels, token }),
+      sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token })),
     }),
   });
 }

@@ -10,8 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { exitCodes, UserError, type ExitCode } from '../shared/errors.js';
 import type { Device } from '../shared/protocol/messages.js';
-import { coordinatorAddress } from './link/address.js';
+import { coordinatorAddress } from './link/coordinator-client.js';
 import type { ComputeBackend } from './compute/contract.js';
+import { parentEnded, watchParent } from './parent.js';
 import { TrainerShell, type LinkPort } from './trainer/shell.js';
 import { Control } from './threads/control.js';
 import type { LinkStart, ToTrainer } from './threads/messages.js';
@@ -21,7 +22,7 @@ export interface WorkerOptions {
   readonly token: string | null;
   readonly cacheFolder: string;
   readonly threads: number;
-  /** Ends with its parent: when standard input, which the parent holds, closes. */
+  /** Whether it ends with its parent. */
   readonly local: boolean;
   /** Seconds without a coordinator, at the start or later, after which the worker gives up. */
   readonly waitSeconds: number;
@@ -36,6 +37,7 @@ export async function runWorker(
   options: WorkerOptions,
   startLink: (start: LinkStart) => LinkPort = startLinkThread,
 ): Promise<ExitCode> {
+  // A wrong address is said before anything starts.
   coordinatorAddress(options.url);
   const control = new Control();
   const { url, token, cacheFolder, waitSeconds } = options;
@@ -89,20 +91,15 @@ function deviceOf({ backend, threads }: WorkerOptions): Device {
   };
 }
 
-/** Leaves when asked to, or when the parent is gone. */
+/** Leaves when asked to, or when the parent is gone. @returns a function that stops watching */
 function watchForTheEnd({ stop, local }: WorkerOptions, leave: (reason: string) => void): () => void {
   const onStop = (): void => leave(`stopped (${String(stop?.reason)})`);
-  const onOrphaned = (): void => leave('its parent process ended');
   if (stop?.aborted === true) onStop();
   stop?.addEventListener('abort', onStop);
-  if (local) {
-    process.stdin.on('end', onOrphaned).on('close', onOrphaned).resume();
-    process.on('disconnect', onOrphaned);
-  }
+  const stopWatching = local ? watchParent(() => leave(parentEnded)) : null;
   return () => {
     stop?.removeEventListener('abort', onStop);
-    process.off('disconnect', onOrphaned);
-    if (local) process.stdin.off('end', onOrphaned).off('close', onOrphaned).pause();
+    stopWatching?.();
   };
 }
 

@@ -1,4 +1,5 @@
 /** A coordinator that only makes labels: no student, no steps, no run folder. It ends when every label is there. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { LabelHome } from '../../shared/labels/home.js';
 import { areKept } from '../../shared/labels/sets.js';
@@ -104,7 +105,7 @@ async function untilDone(service: LabelService, { stopSignal, say }: LabelOnlyOp
         `stopped (${String(stopSignal.reason)}); the labels made so far are kept, run the same command again to continue`,
         exitCodes.stopped,
       );
-    await new Promise((resolve) => setTimeout(resolve, tickMs));
+    await sleep(tickMs);
     const ms = performance.now();
     if (ms - reported.ms < reportMs) continue;
     const { kept, samples } = await service.kept();

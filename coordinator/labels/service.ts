@@ -2,6 +2,7 @@
  * The run's labels at the coordinator: rows that workers made are put into their blocks and kept on the disk, and
  * whoever lacks a block gets it. How they are asked for is in requests.ts. No row changes once it is there.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ProtocolError } from '../../shared/errors.js';
 import type { LabelHome } from '../../shared/labels/home.js';
 import { errorBound, widthOf } from '../../shared/labels/precision.js';
@@ -201,8 +202,4 @@ function roundingLines(source: LabelSource): string[] {
   const [set] = labelSets(source);
   const precision = precisionOf(source.recipe.labels);
   return set === undefined || precision.name === 'float32' ? [] : [`labels: ${errorBound(precision, set.form)}`];
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

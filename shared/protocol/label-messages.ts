@@ -115,19 +115,22 @@ export interface RowsMessage {
   readonly row: (i: number) => Uint8Array;
 }
 
+/** One label as it is sent. */
+export interface LabelRow {
+  /** Number of the sample. */
+  readonly id: number;
+  readonly bytes: Uint8Array;
+}
+
 /**
  * The bytes of a RowsMessage: u32 count | u32 sample numbers | rows, all little-endian.
  *
  * @param rowBytes length of every row in bytes
  */
-export function encodeRows(
-  ids: readonly number[],
-  rowBytes: number,
-  row: (i: number) => Uint8Array,
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(messageBytes(ids.length, rowBytes));
-  new Uint32Array(bytes.buffer, 0, 1 + ids.length).set([ids.length, ...ids]);
-  ids.forEach((_, i) => bytes.set(row(i), 4 + 4 * ids.length + i * rowBytes));
+export function encodeRows(rows: readonly LabelRow[], rowBytes: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(messageBytes(rows.length, rowBytes));
+  new Uint32Array(bytes.buffer, 0, 1 + rows.length).set([rows.length, ...rows.map(({ id }) => id)]);
+  for (const [i, row] of rows.entries()) bytes.set(row.bytes, 4 + 4 * rows.length + i * rowBytes);
   return bytes;
 }
 

@@ -1,75 +1,66 @@
 /**
- * Labels that other workers have made, by way of the coordinator: asked for before anything is computed, and given what
- * was computed here. A coordinator that does not answer costs a computation, never a run: what could not be sent stays
- * on this machine's disk.
+ * Labels that other workers have made, by way of the coordinator. It is asked for them before anything is computed, and
+ * given what was computed here. A coordinator that does not answer costs a computation, never a run: what could not be
+ * sent stays on this machine's disk.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeBlock } from '../../shared/labels/block.js';
 import type { LabelSet } from '../../shared/labels/sets.js';
-import type { LabelShelf } from '../../shared/labels/shelf.js';
-import {
-  contentDigest,
-  digestHeader,
-  encodeRows,
-  labelCountsSchema,
-  rowsPerMessage,
-  workerHeader,
-} from '../../shared/protocol/label-messages.js';
+import { encodeRows, rowsPerMessage, type LabelRow } from '../../shared/protocol/label-messages.js';
 import { WaitEnded } from '../compute/contract.js';
-import type { OpenSharedLabels, SharedLabels } from '../compute/labels/shared-labels.js';
+import type { OpenSharedLabels, SharedLabels, SharedLabelsOptions } from '../compute/labels/shared-labels.js';
+import type { CoordinatorClient } from '../link/coordinator-client.js';
+import { LabelClient, type LabelAnswer } from './label-client.js';
 
-export interface CoordinatorLabelsOptions {
-  /** `http://HOST:PORT/labels/` */
-  readonly address: string;
-  readonly token: string | null;
-  /** A name for this worker, where the coordinator leases blocks to it. */
-  readonly worker?: string | undefined;
-  readonly shelf: LabelShelf;
-  readonly warn: (line: string) => void;
-  /** Wait for others to make what is missing. */
-  readonly wait?: boolean;
-  /** Called while waiting; false: nobody waits any more. */
-  readonly alive?: (() => boolean) | undefined;
-  /** Between two questions for what there is. */
+export interface CoordinatorLabelsOptions extends SharedLabelsOptions {
+  readonly client: LabelClient;
+  /** Milliseconds for which an answer to what the coordinator has is good; 1 s where it is not given. */
   readonly askMs?: number;
-  /** How long new rows are gathered before they are sent. */
+  /** Milliseconds for which new rows are gathered before they are sent; 100 where it is not given. */
   readonly gatherMs?: number;
 }
 
+/** What the coordinator has of a set. */
 interface Known {
-  counts: readonly number[];
-  atMs: number;
-  isFirst: boolean;
+  /** Rows of each block. A block beyond the end has none: the coordinator did not answer, or not with all. */
+  readonly counts: readonly number[];
+  readonly atMs: number;
+  /** Whether this is the first answer of the run. */
+  readonly isFirst: boolean;
 }
 
+/** Milliseconds that an answer may take, and that one may take while this worker ends. */
 const patienceMs = 10_000;
 const closeMs = 2000;
-/** Between two looks while waiting; and looks after which the waiting is said. */
+/** Milliseconds between two looks while this worker waits for labels, and looks after which it says that it waits. */
 const waitMs = 100;
 const patientTries = 50;
 
-/** Where a worker asks for labels that others made: the coordinator's `http://HOST:PORT/labels/`. */
-export type LabelsAddress = Pick<CoordinatorLabelsOptions, 'address' | 'token' | 'worker'>;
-
 /**
- * The coordinator's labels as a run takes them: opened, it tells the coordinator what this machine's disk has and the
- * coordinator lacks. A worker that the coordinator leases blocks to makes what is missing, so it never waits for others.
+ * The coordinator's labels as a run takes them. Once opened they tell the coordinator what this machine's disk has and
+ * the coordinator lacks.
+ *
+ * @param worker name of a worker that the coordinator leases blocks to. It makes what is missing, so it never waits for
+ * others. Absent for one that trains.
  */
-export function openCoordinatorLabels(at: LabelsAddress): OpenSharedLabels {
+export function openCoordinatorLabels(client: CoordinatorClient, worker?: string): OpenSharedLabels {
   return (options) => {
-    const labels = new CoordinatorLabels({ ...options, ...at, wait: at.worker === undefined && options.wait });
+    const wait = worker === undefined && options.wait;
+    const labels = new CoordinatorLabels({ ...options, wait, client: new LabelClient(client, worker ?? null) });
     labels.greet();
     return labels;
   };
 }
 
 export class CoordinatorLabels implements SharedLabels {
-  readonly #options: CoordinatorLabelsOptions & { readonly askMs: number; readonly gatherMs: number };
+  readonly #options: Required<CoordinatorLabelsOptions>;
+  /** What the coordinator has of each set; null before it was asked. */
   readonly #known: (Known | null)[];
-  /** By set: sample ids whose rows are to be sent. */
+  /** For each set the samples whose rows are to be sent. */
   readonly #outgoing: number[][];
   #timer: NodeJS.Timeout | null = null;
   #sending: Promise<void> = Promise.resolve();
-  #isSilent = false;
+  #isRefused = false;
 
   constructor(options: CoordinatorLabelsOptions) {
     this.#options = { askMs: 1000, gatherMs: 100, ...options };
@@ -80,44 +71,24 @@ export class CoordinatorLabels implements SharedLabels {
   /** Tells the coordinator what this machine's disk has and it lacks. */
   greet(): void {
     for (const set of this.#known.keys())
-      this.#sending = this.#sending.then(async () => void (await this.#counts(set)));
+      this.#sending = this.#sending.then(async () => void (await this.#whatIsThere(set)));
   }
 
   /** Complete blocks are worth their bytes; at the start of a run, so are the parts that an earlier one has left. */
   async ask(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<void> {
+    const { wait, alive, warn } = this.#options;
     for (let tries = 0; ; tries++) {
-      await this.#look(set, wanted);
-      if (this.#options.wait !== true || (await this.#hasAll(set, wanted))) return;
-      if (tries === patientTries)
-        this.#options.warn('labels: waiting for workers with --role label to make what this one needs');
-      if (this.#options.alive?.() === false) throw new WaitEnded('the run ended while labels were waited for');
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
-    }
-  }
-
-  async #hasAll(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<boolean> {
-    for (const [number, rows] of wanted) {
-      const block = await this.#options.shelf.open(set, number);
-      if (!rows.every((row) => block.has(row))) return false;
-    }
-    return true;
-  }
-
-  async #look(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<void> {
-    const known = await this.#counts(set);
-    if (known === null) return;
-    const { shelf } = this.#options;
-    for (const number of wanted.keys()) {
-      const count = known.counts[number] ?? 0;
-      const block = await shelf.open(set, number);
-      if (count > block.count && (count === block.rows || known.isFirst || this.#options.wait === true))
-        await this.#fetchBlock(set, number);
+      await this.#fetchWhatIsThere(set, wanted);
+      if (!wait || (await this.#hasAll(set, wanted))) return;
+      if (tries === patientTries) warn('labels: waiting for workers with --role label to make what this one needs');
+      if (!alive()) throw new WaitEnded('the run ended while labels were waited for');
+      await sleep(waitMs);
     }
   }
 
   offer(set: number, block: number, rows: readonly number[]): void {
-    const first = this.#options.shelf.plan.blocks[block]?.first ?? 0;
-    for (const row of rows) this.#outgoing[set]?.push(first + row);
+    const { first } = this.#options.shelf.plan.at(block);
+    this.#outgoingOf(set).push(...rows.map((row) => first + row));
     this.#timer ??= setTimeout(() => this.#flush(patienceMs), this.#options.gatherMs);
   }
 
@@ -132,27 +103,41 @@ export class CoordinatorLabels implements SharedLabels {
     await this.#sending;
   }
 
-  /** What the coordinator has, as of less than `askMs` ago; null while it does not answer. */
-  async #counts(set: number): Promise<Known | null> {
+  async #hasAll(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<boolean> {
+    for (const [number, rows] of wanted) {
+      const block = await this.#options.shelf.open(set, number);
+      if (!rows.every((row) => block.has(row))) return false;
+    }
+    return true;
+  }
+
+  async #fetchWhatIsThere(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<void> {
+    const { shelf, wait } = this.#options;
+    const { counts, isFirst } = await this.#whatIsThere(set);
+    for (const number of wanted.keys()) {
+      const count = counts[number] ?? 0;
+      const block = await shelf.open(set, number);
+      if (count > block.count && (count === block.rows || isFirst || wait)) await this.#fetchBlock(set, number);
+    }
+  }
+
+  /** What the coordinator has of a set, as of less than `askMs` ago. */
+  async #whatIsThere(set: number): Promise<Known> {
+    const { client, wait, askMs } = this.#options;
     const known = this.#known[set] ?? null;
-    if (known !== null && performance.now() - known.atMs < (this.#options.wait === true ? waitMs : this.#options.askMs))
-      return known;
-    const response = await this.#request(set, '', {}, patienceMs);
-    const counts =
-      response === null
-        ? null
-        : labelCountsSchema.safeParse(await bodyOf(response, (body) => body.json())).data?.counts;
-    const found = { counts: counts ?? [], atMs: performance.now(), isFirst: known === null };
+    if (known !== null && performance.now() - known.atMs < (wait ? waitMs : askMs)) return known;
+    const answer = this.#take(await client.counts(this.#setAt(set).key, { timeoutMs: patienceMs }));
+    const found = { counts: answer?.counts ?? [], atMs: performance.now(), isFirst: known === null };
     this.#known[set] = found;
     if (known === null) await this.#offerOwn(set, found.counts);
     return found;
   }
 
-  /** Rows on this machine's disk that the coordinator lacks. */
+  /** Offers the rows on this machine's disk that the coordinator lacks. */
   async #offerOwn(set: number, counts: readonly number[]): Promise<void> {
     const { shelf } = this.#options;
     for (const [number, own] of (await shelf.counts(set)).entries()) {
-      if (own <= (counts[number] ?? 0) || this.#isSilent) continue;
+      if (own <= (counts[number] ?? 0) || this.#isRefused) continue;
       const block = await shelf.open(set, number);
       this.offer(
         set,
@@ -163,19 +148,14 @@ export class CoordinatorLabels implements SharedLabels {
   }
 
   async #fetchBlock(set: number, number: number): Promise<void> {
-    const { shelf, warn } = this.#options;
-    const response = await this.#request(set, `/${number}`, {}, patienceMs);
-    if (response === null) return;
-    const bytes = await bodyOf(response, async (body) => new Uint8Array(await body.arrayBuffer()));
-    if (bytes === null) return;
+    const { client, shelf, warn } = this.#options;
+    const { key, codec } = this.#setAt(set);
+    const answer = await client.block(key, number, { timeoutMs: patienceMs });
+    if (answer.type !== 'damaged' && this.#take(answer) === null) return;
     const block = await shelf.open(set, number);
-    const found =
-      response.headers.get(digestHeader) === contentDigest(bytes)
-        ? decodeBlock(this.#setAt(set).codec, block.rows, bytes)
-        : null;
-    if (found === null)
-      return void warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
-    block.merge(found);
+    const found = answer.type === 'given' ? decodeBlock(codec, block.rows, answer.value) : null;
+    if (found === null) warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
+    else block.merge(found);
   }
 
   #flush(timeoutMs: number): void {
@@ -191,84 +171,40 @@ export class CoordinatorLabels implements SharedLabels {
     }
   }
 
+  /** Sends the rows of these samples, but for those that this machine has given up meanwhile. */
   async #send(set: number, ids: readonly number[], timeoutMs: number): Promise<void> {
-    const { shelf } = this.#options;
-    const blocks = new Map<number, Awaited<ReturnType<LabelShelf['open']>>>();
+    const { client, shelf } = this.#options;
+    const { key, codec } = this.#setAt(set);
+    const rows: LabelRow[] = [];
     for (const id of ids) {
       const number = shelf.plan.locate(id);
-      if (!blocks.has(number)) blocks.set(number, await shelf.open(set, number));
+      const block = shelf.at(set, number) ?? (await shelf.open(set, number));
+      const row = shelf.plan.rowOf(id);
+      if (block.has(row)) rows.push({ id, bytes: block.rowBytes(row) });
     }
-    const present = ids.filter((id) => blocks.get(shelf.plan.locate(id))?.has(rowOf(shelf, id)) === true);
-    const body = encodeRows(present, this.#setAt(set).codec.rowBytes, (i) => {
-      const id = present[i] ?? 0;
-      return blocks.get(shelf.plan.locate(id))?.rowBytes(rowOf(shelf, id)) ?? new Uint8Array(0);
-    });
-    const response = await this.#request(
-      set,
-      '',
-      { method: 'PUT', body, headers: { [digestHeader]: contentDigest(body) } },
-      timeoutMs,
-    );
-    if (response !== null) await bodyOf(response, (answer) => answer.arrayBuffer());
+    this.#take(await client.putRows(key, encodeRows(rows, codec.rowBytes), { timeoutMs }));
   }
 
-  /** Null for an answer other than a good one; the first one in a row is said. */
-  async #request(
-    set: number,
-    path: string,
-    init: { method?: string; body?: Uint8Array<ArrayBuffer>; headers?: Record<string, string> },
-    timeoutMs: number,
-  ): Promise<Response | null> {
-    const { address, token, warn, worker } = this.#options;
-    const authorization: Record<string, string> = {
-      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-      ...(worker === undefined ? {} : { [workerHeader]: worker }),
-    };
-    try {
-      const response = await fetch(new URL(`${this.#setAt(set).key}${path}`, address), {
-        ...init,
-        headers: { ...init.headers, ...authorization },
-        signal: AbortSignal.timeout(timeoutMs),
-      });
-      // 404: the coordinator is at another run already, or keeps no labels of this one.
-      if (!response.ok && response.status !== 404 && response.status !== 503 && !this.#isSilent)
-        warn(`labels: the coordinator refuses them (${response.status}); they are kept on this machine`);
-      this.#isSilent = !response.ok;
-      if (response.ok) return response;
-      await bodyOf(response, (answer) => answer.arrayBuffer());
-    } catch (error) {
-      if (!isTransportError(error)) throw error;
-      this.#isSilent = true;
-    }
+  /** What the coordinator gave; null for any other answer. The first refusal in a row is said. */
+  #take<T>(answer: LabelAnswer<T>): T | null {
+    const wasRefused = this.#isRefused;
+    this.#isRefused = answer.type === 'refused' || answer.type === 'away';
+    if (answer.type === 'given') return answer.value;
+    // 404: the coordinator is at another run already, or keeps no labels of this one. 503: it has too many to take.
+    if (answer.type === 'refused' && answer.status !== 404 && answer.status !== 503 && !wasRefused)
+      this.#options.warn(`labels: the coordinator refuses them (${answer.status}); they are kept on this machine`);
     return null;
   }
 
   #setAt(set: number): LabelSet {
-    const spec = this.#options.shelf.sets[set];
-    if (spec === undefined) throw new RangeError(`label set ${set}`);
-    return spec;
+    const found = this.#options.shelf.sets[set];
+    if (found === undefined) throw new RangeError(`label set ${set}`);
+    return found;
   }
-}
 
-function rowOf({ plan }: LabelShelf, id: number): number {
-  return id - (plan.blocks[plan.locate(id)]?.first ?? 0);
-}
-
-/** What `read` makes of the body; null when the connection breaks before its end. */
-async function bodyOf<T>(response: Response, read: (response: Response) => Promise<T>): Promise<T | null> {
-  try {
-    return await read(response);
-  } catch (error) {
-    if (!isTransportError(error)) throw error;
-    return null;
+  #outgoingOf(set: number): number[] {
+    const found = this.#outgoing[set];
+    if (found === undefined) throw new RangeError(`label set ${set}`);
+    return found;
   }
-}
-
-/** What `fetch` throws for a peer that is away (TypeError), slow (TimeoutError) or not making sense (SyntaxError). */
-function isTransportError(error: unknown): boolean {
-  return (
-    error instanceof TypeError ||
-    error instanceof SyntaxError ||
-    (error instanceof DOMException && (error.name === 'TimeoutError' || error.name === 'AbortError'))
-  );
 }

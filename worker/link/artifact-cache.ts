@@ -8,19 +8,18 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { get as httpGet, type IncomingMessage } from 'node:http';
-import { get as httpsGet } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
-import { exitCodes, UserError } from '../../shared/errors.js';
-import { addressWithoutSecrets } from './address.js';
+import { codeOf, exitCodes, storageProblem, UserError } from '../../shared/errors.js';
+import type { CoordinatorClient } from './coordinator-client.js';
 
 export interface ArtifactCacheOptions {
   readonly cacheFolder: string;
-  /** `http://HOST:PORT/artifacts/`; undefined serves what is on the disk alone. */
-  readonly source: string;
-  readonly token: string | null;
-  /** Waits so long for bytes before a transfer counts as broken. */
+  /** Whose artifacts are fetched. */
+  readonly client: CoordinatorClient;
+  /** Milliseconds without a byte after which a transfer counts as broken. */
   readonly idleMs?: number;
   readonly retryMs?: number;
   readonly attempts?: number;
@@ -35,6 +34,7 @@ export interface WantedArtifact {
 /** The transfer broke; what has come so far is kept and the rest asked for again. */
 class TransferError extends Error {}
 
+const artifactsPath = '/artifacts/';
 const parallelFetches = 3;
 
 export class ArtifactCache {
@@ -105,7 +105,7 @@ export class ArtifactCache {
         if (have > before) attempt = 1;
         before = have;
         if (error instanceof UserError || attempt >= this.#options.attempts || isDiskError(error)) throw error;
-        await new Promise((resolve) => setTimeout(resolve, this.#options.retryMs * attempt));
+        await sleep(this.#options.retryMs * attempt);
       }
     }
   }
@@ -130,17 +130,9 @@ export class ArtifactCache {
   }
 
   #get(sha256: string, from: number): Promise<IncomingMessage> {
-    const url = new URL(sha256, this.#options.source);
-    const headers: Record<string, string> = {};
-    if (this.#options.token !== null) headers.authorization = `Bearer ${this.#options.token}`;
-    if (from > 0) headers.range = `bytes=${from}-`;
-    return new Promise((resolve, reject) => {
-      const request = (url.protocol === 'https:' ? httpsGet : httpGet)(url, { headers }, (response) =>
-        resolve(response),
-      );
-      request.setTimeout(this.#options.idleMs, () => request.destroy(new TransferError('no bytes')));
-      request.on('error', reject);
-    });
+    const { client, idleMs } = this.#options;
+    const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
+    return client.request({ path: `${artifactsPath}${sha256}`, headers }, { idleMs });
   }
 
   #explain(wanted: WantedArtifact, error: unknown): UserError {
@@ -148,19 +140,14 @@ export class ArtifactCache {
     const text = error instanceof Error ? error.message : String(error);
     const place = isDiskError(error)
       ? `cannot be kept in ${this.#folder}`
-      : `cannot be fetched from ${addressWithoutSecrets(this.#options.source)}`;
+      : `cannot be fetched from ${this.#options.client.address.http}${artifactsPath}`;
     return new UserError(`artifact ${wanted.sha256}: ${place}: ${text}`, exitCodes.unavailable, error);
   }
 }
 
-const diskErrors = new Set(['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'EEXIST', 'EIO', 'EMFILE']);
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
-
+/** Whether it is this machine's disk that fails: EEXIST is a file in the place of the cache's folder. */
 function isDiskError(error: unknown): boolean {
-  return diskErrors.has(codeOf(error));
+  return storageProblem(error) !== null || codeOf(error) === 'EEXIST';
 }
 
 function checkStatus(response: IncomingMessage, sha256: string): void {

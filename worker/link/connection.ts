@@ -18,36 +18,35 @@ export interface Connection {
   send(message: UpMessage, payload?: Uint8Array, whenSent?: () => void): void;
   /** Frames go to `onMessage` one after the other; a ProtocolError that it throws closes the connection. */
   receive(onMessage: (message: DownMessage, payload: Uint8Array) => void): void;
-  /** Stops and starts the arrival of frames; what has come already is still delivered. */
+  /** Stops the arrival of frames until `resume`; what has come already is still delivered. */
   pause(): void;
   resume(): void;
+  /** Bytes that were given to `send` and not to the network yet. */
   readonly bufferedBytes: number;
   close(code: number, reason: string): void;
-  /** Without a closing handshake. */
+  /** Ends the connection without a closing handshake. */
   terminate(): void;
   readonly closed: Promise<Closed>;
 }
 
-export interface ConnectOptions {
-  readonly url: string;
-  readonly token: string | null;
-  readonly handshakeMs?: number;
-}
-
-/** Why a connection could not be opened now, and may be later. */
+/** The coordinator does not answer now, and may later; the message says what happened. */
 export class Unreachable extends Error {}
 
+const handshakeMs = 10_000;
+
 /**
+ * Opens a WebSocket for CoordinatorClient, which knows the address and the headers.
+ *
  * @throws UserError 77 when the coordinator refuses this worker: token, version
  * @throws Unreachable when there is no coordinator, or not yet
  */
-export function connect(options: ConnectOptions): Promise<Connection> {
-  const socket = new WebSocket(options.url, [subprotocol], {
-    headers: options.token === null ? {} : { authorization: `Bearer ${options.token}` },
+export function openConnection(url: string, headers: Readonly<Record<string, string>>): Promise<Connection> {
+  const socket = new WebSocket(url, [subprotocol], {
+    headers,
     perMessageDeflate: false,
     maxPayload: limits.frameBytes,
-    handshakeTimeout: options.handshakeMs ?? 10_000,
-    // Zero masks: ws then skips masking on both sides. Masks protect proxies from browsers' scripts; this is no
+    handshakeTimeout: handshakeMs,
+    // With zero masks ws skips masking on both sides. Masks protect proxies from browsers' scripts, and this is no
     // browser.
     generateMask: () => undefined,
   });
@@ -63,6 +62,7 @@ export function connect(options: ConnectOptions): Promise<Connection> {
   });
 }
 
+/** Statuses that say: not you, and not later either. */
 const finalStatuses = new Set([400, 401, 403, 404, 426]);
 
 async function refusalOf(response: IncomingMessage): Promise<Error> {
@@ -74,7 +74,7 @@ async function refusalOf(response: IncomingMessage): Promise<Error> {
 
 const refusalBytes = 4096;
 
-/** The `error` of a JSON body, else the body's start, in one line. */
+/** The `error` field of a JSON body, or else the start of the body, in one line. */
 async function readStart(response: IncomingMessage): Promise<string> {
   let text = '';
   try {

@@ -8,9 +8,9 @@
 import { randomUUID } from 'node:crypto';
 import { exitCodes, UserError, type ExitCode } from '../../shared/errors.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
-import { coordinatorAddress, type CoordinatorAddress } from './address.js';
 import { ArtifactCache } from './artifact-cache.js';
-import { connect, Unreachable, type Closed, type Connection } from './connection.js';
+import { Unreachable, type Closed, type Connection } from './connection.js';
+import { CoordinatorClient } from './coordinator-client.js';
 import { Fence } from './fence.js';
 import { LinkSession } from './session.js';
 import type { JoinedRun } from './joined-run.js';
@@ -21,7 +21,8 @@ export interface LinkOptions extends LinkStart {
   readonly toTrainer: (message: ToTrainer) => void;
   /** Waits between attempts: the first, and the longest. */
   readonly backOffMs?: { readonly first: number; readonly longest: number };
-  readonly connect?: typeof connect;
+  /** How a connection is opened; by the client itself unless a test has another way. */
+  readonly connect?: (client: CoordinatorClient) => Promise<Connection>;
   readonly silenceMs?: number;
   readonly stallMs?: number;
   readonly onStall?: () => void;
@@ -39,7 +40,7 @@ const badFrameLimit = 3;
 
 export class Link {
   readonly #options: LinkOptions;
-  readonly #address: CoordinatorAddress;
+  readonly #client: CoordinatorClient;
   readonly #worker = randomUUID();
   readonly #fence = new Fence();
   readonly #control: Control;
@@ -55,12 +56,11 @@ export class Link {
   /** @throws UserError when the address is not a coordinator's */
   constructor(options: LinkOptions) {
     this.#options = options;
-    this.#address = coordinatorAddress(options.url);
+    this.#client = new CoordinatorClient(options);
     this.#control = new Control(options.control);
     this.#cache = new ArtifactCache({
       cacheFolder: options.cacheFolder,
-      source: this.#address.artifacts,
-      token: options.token,
+      client: this.#client,
     });
   }
 
@@ -138,7 +138,7 @@ export class Link {
     const waitedSeconds = (performance.now() - aliveMs) / 1000;
     if (waitedSeconds < this.#options.waitSeconds) return;
     throw new UserError(
-      `${this.#address.text}: no coordinator for ${Math.round(waitedSeconds)} s (${reason}); started it?`,
+      `${this.#client.address.text}: no coordinator for ${Math.round(waitedSeconds)} s (${reason}); started it?`,
       exitCodes.unavailable,
     );
   }
@@ -147,10 +147,11 @@ export class Link {
   async #oneConnection(): Promise<Ending | Interruption> {
     let connection: Connection;
     try {
-      connection = await (this.#options.connect ?? connect)({ url: this.#address.socket, token: this.#options.token });
+      const { connect = (client: CoordinatorClient) => client.connect() } = this.#options;
+      connection = await connect(this.#client);
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
-      return { wasAdmitted: false, reason: `${this.#address.text}: ${error.message || 'cannot be reached'}` };
+      return { wasAdmitted: false, reason: `${this.#client.address.text}: ${error.message || 'cannot be reached'}` };
     }
     const session = new LinkSession({
       ...this.#options,

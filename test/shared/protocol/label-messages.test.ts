@@ -50,7 +50,10 @@ describe('label rows', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(999), { maxLength: 50 }), rowBytes, fc.nat(7), (ids, length, before) => {
         const rows = ids.map((id, i) => Uint8Array.from({ length }, (_, at) => id * 7 + i + at));
-        const bytes = encodeRows(ids, length, (i) => rows[i] ?? new Uint8Array(0));
+        const bytes = encodeRows(
+          rows.map((row, i) => ({ id: ids[i] ?? 0, bytes: row })),
+          length,
+        );
         const moved = new Uint8Array(before + bytes.length);
         moved.set(bytes, before);
         const { ids: found, row } = decodeRows(moved.subarray(before), length, 1000);
@@ -61,17 +64,25 @@ describe('label rows', () => {
   });
 
   it('are laid out as a count, the sample numbers and the rows, little-endian', () => {
-    const bytes = encodeRows([258, 3], 2, (i) => Uint8Array.of(i, 9));
+    const bytes = encodeRows(
+      [258, 3].map((id, i) => ({ id, bytes: Uint8Array.of(i, 9) })),
+      2,
+    );
     expect([...bytes]).toEqual([2, 0, 0, 0, 2, 1, 0, 0, 3, 0, 0, 0, 0, 9, 1, 9]);
   });
 
-  const bytes = encodeRows([1, 2], 3, () => new Uint8Array(3));
+  const emptyRows = (ids: readonly number[], length: number) =>
+    encodeRows(
+      ids.map((id) => ({ id, bytes: new Uint8Array(length) })),
+      length,
+    );
+  const bytes = emptyRows([1, 2], 3);
   it.each([
     ['no count', new Uint8Array(3), 'without a count'],
     ['a row cut short', bytes.slice(0, -1), 'for 2 rows of 3'],
     ['a byte too many', Uint8Array.from([...bytes, 0]), 'for 2 rows of 3'],
-    ['a sample beyond the last', encodeRows([1, 10], 3, () => new Uint8Array(3)), 'sample 10 of 10'],
-    ['more rows than a message may have', encodeRows(new Array(8193).fill(1), 0, () => bytes.subarray(0, 0)), '8193'],
+    ['a sample beyond the last', emptyRows([1, 10], 3), 'sample 10 of 10'],
+    ['more rows than a message may have', emptyRows(new Array(8193).fill(1), 0), '8193'],
   ])('with %s are refused', (_case, given, reason) => {
     const length = reason === '8193' ? 0 : 3;
     expect(() => decodeRows(given, length, 10)).toThrow(ProtocolError);

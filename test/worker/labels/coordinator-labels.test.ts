@@ -9,6 +9,8 @@ import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { contentDigest, encodeRows } from '../../../shared/protocol/label-messages.js';
 import { recipeSchema } from '../../../shared/recipe/schema.js';
 import { CoordinatorLabels } from '../../../worker/labels/coordinator-labels.js';
+import { LabelClient } from '../../../worker/labels/label-client.js';
+import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
 import { specOf } from '../fakes.js';
 import { classes, firstSet, labelOf, sourceOf, temporaryFolder } from '../../shared/labels/fixtures.js';
 
@@ -38,7 +40,8 @@ async function coordinator(folder = temporaryFolder()) {
     onWorker: () => undefined,
   });
   servers.push(server);
-  return { labels, server, folder, errors, address: `http://127.0.0.1:${server.port}/labels/` };
+  const url = `ws://127.0.0.1:${server.port}`;
+  return { labels, server, folder, errors, url, address: `http://127.0.0.1:${server.port}/labels/` };
 }
 
 function runOf(): PreparedRun {
@@ -67,14 +70,22 @@ function runOf(): PreparedRun {
   };
 }
 
-function worker(address: string) {
+function worker(url: string) {
   const lines: string[] = [];
   const shelf = openShelf(sourceOf(), { home: null, memoryBytes: 1e9, warn: () => undefined });
   if (shelf === null) throw new Error('no shelf');
   return {
     shelf,
     lines,
-    peers: new CoordinatorLabels({ address, token, shelf, warn: (line) => lines.push(line), gatherMs: 1, askMs: 0 }),
+    peers: new CoordinatorLabels({
+      client: new LabelClient(new CoordinatorClient({ url, token }), null),
+      shelf,
+      warn: (line) => void lines.push(line),
+      alive: () => true,
+      wait: false,
+      gatherMs: 1,
+      askMs: 0,
+    }),
   };
 }
 
@@ -89,11 +100,14 @@ const message = (
   ids: readonly number[],
   change: (row: Float32Array) => void = () => undefined,
 ): Uint8Array<ArrayBuffer> =>
-  encodeRows(ids, 4 * classes, (i) => {
-    const row = labelOf(ids[i] ?? 0);
-    change(row);
-    return new Uint8Array(row.buffer);
-  });
+  encodeRows(
+    ids.map((id) => {
+      const row = labelOf(id);
+      change(row);
+      return { id, bytes: new Uint8Array(row.buffer) };
+    }),
+    4 * classes,
+  );
 
 interface Put {
   readonly body: Uint8Array<ArrayBuffer>;
@@ -131,11 +145,11 @@ describe('labels at the coordinator', () => {
   });
 
   it('come from one worker and go to another, to the bit', async () => {
-    const { address, labels } = await coordinator();
-    const one = worker(address);
+    const { labels, url } = await coordinator();
+    const one = worker(url);
     one.peers.offer(0, 2, await addAll(one.shelf, 2));
     await one.peers.close();
-    const other = worker(address);
+    const other = worker(url);
     await other.peers.ask(
       0,
       new Map([
@@ -149,10 +163,10 @@ describe('labels at the coordinator', () => {
   });
 
   it('of several workers make one block, whoever sends a row twice', async () => {
-    const { address, labels } = await coordinator();
+    const { address, labels, url } = await coordinator();
     expect(await put(address, { body: message([1500, 1501]) })).toBe(204);
     expect(await put(address, { body: message([1501, 1502], (row) => row.fill(-1)) })).toBe(204);
-    const { shelf, peers } = worker(address);
+    const { shelf, peers } = worker(url);
     await peers.ask(0, new Map([[2, [0]]]));
     const out = new Float32Array(classes);
     (await shelf.open(0, 2)).read(1, out, 0);
@@ -176,8 +190,8 @@ describe('labels at the coordinator', () => {
   });
 
   it('are not fetched in parts while others are at work on the block', async () => {
-    const { address } = await coordinator();
-    const { shelf, peers } = worker(address);
+    const { address, url } = await coordinator();
+    const { shelf, peers } = worker(url);
     await peers.ask(0, new Map([[2, [0]]]));
     await put(address, { body: message([1500]) });
     await peers.ask(0, new Map([[2, [0]]]));
@@ -185,8 +199,8 @@ describe('labels at the coordinator', () => {
   });
 
   it("that a worker's disk has and the coordinator lacks are offered", async () => {
-    const { address, labels } = await coordinator();
-    const { shelf, peers } = worker(address);
+    const { labels, url } = await coordinator();
+    const { shelf, peers } = worker(url);
     await addAll(shelf, 2);
     peers.greet();
     await peers.close();
@@ -225,9 +239,9 @@ describe('labels at the coordinator', () => {
   });
 
   it('are done without where the coordinator is away: nothing fails, nothing is said', async () => {
-    const { address, server } = await coordinator();
+    const { server, url } = await coordinator();
     await server.close();
-    const { shelf, peers, lines } = worker(address);
+    const { shelf, peers, lines } = worker(url);
     await peers.ask(0, new Map([[2, [0]]]));
     peers.offer(0, 2, await addAll(shelf, 2));
     await peers.close();

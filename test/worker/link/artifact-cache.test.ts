@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ArtifactCache } from '../../../worker/link/artifact-cache.js';
+import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
 import { sha256Of, temporaryFolder } from '../fakes.js';
 
 const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7) % 251));
@@ -14,7 +15,7 @@ async function serve(answer: (request: IncomingMessage, response: ServerResponse
   const server = createServer(answer);
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/artifacts/`;
+  return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** Answers ranges, and cuts the connection after `cut` bytes where given. */
@@ -29,9 +30,9 @@ function answering(requests: (string | undefined)[], cut = Infinity) {
   };
 }
 
-function cacheOf(source: string, cacheFolder = temporaryFolder()): { cache: ArtifactCache; folder: string } {
+function cacheOf(url: string, cacheFolder = temporaryFolder()): { cache: ArtifactCache; folder: string } {
   return {
-    cache: new ArtifactCache({ cacheFolder, source, token: 'secret', retryMs: 1 }),
+    cache: new ArtifactCache({ cacheFolder, client: new CoordinatorClient({ url, token: 'secret' }), retryMs: 1 }),
     folder: join(cacheFolder, 'artifacts'),
   };
 }
@@ -135,7 +136,7 @@ describe('artifact cache', () => {
   });
 
   it('refuses a name that is no SHA-256', async () => {
-    await expect(cacheOf('http://127.0.0.1:1/').cache.fetch({ sha256: '../../etc/passwd' })).rejects.toThrow(
+    await expect(cacheOf('ws://127.0.0.1:1').cache.fetch({ sha256: '../../etc/passwd' })).rejects.toThrow(
       'not a SHA-256',
     );
   });

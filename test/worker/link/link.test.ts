@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { closeCodes } from '../../../shared/protocol/messages.js';
 import { runWorker, type WorkerOptions } from '../../../worker/worker.js';
-import { connect } from '../../../worker/link/connection.js';
+import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
 import {
   FakeCompute,
   FakeCoordinator,
@@ -546,6 +546,7 @@ describe('link, at the end', () => {
   });
 
   it('says why a coordinator cannot be reached', async () => {
-    await expect(connect({ url: 'ws://127.0.0.1:1/worker', token: null })).rejects.toThrow('ECONNREFUSED');
+    const client = new CoordinatorClient({ url: 'ws://127.0.0.1:1', token: null });
+    await expect(client.connect()).rejects.toThrow('ECONNREFUSED');
   });
 });

@@ -20,7 +20,8 @@ import { randomStream } from '../../../shared/random.js';
 import { recipeSchema, type Recipe } from '../../../shared/recipe/schema.js';
 import type { VectorTask } from '../../../shared/task.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
-import { connect, type Connection } from '../../../worker/link/connection.js';
+import type { Connection } from '../../../worker/link/connection.js';
+import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
 import { inspectStudent } from '../../../cli/prepare/student.js';
 import { openCoordinatorLabels } from '../../../worker/labels/coordinator-labels.js';
 import { computeBackend } from '../../../worker/compute/open/run-models.js';
@@ -243,7 +244,7 @@ export async function whole(
       sharedLabels:
         labels === undefined
           ? undefined
-          : openCoordinatorLabels({ address: `http://127.0.0.1:${url.split(':').at(-1)}/labels/`, token: 'secret' }),
+          : openCoordinatorLabels(new CoordinatorClient({ url, token: 'secret' })),
     });
     const stop = new AbortController();
     stops.push(stop);
@@ -261,8 +262,8 @@ export async function whole(
       },
       (start) =>
         startLinkHere(start, {
-          connect: async (options): Promise<Connection> => {
-            const connection = await connect(options);
+          connect: async (client): Promise<Connection> => {
+            const connection = await client.connect();
             return cut && cuts++ < 3 ? cutAtSecondLease(connection) : connection;
           },
         }),

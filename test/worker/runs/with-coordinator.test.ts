@@ -6,7 +6,7 @@ import { coordinate } from '../../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { Summary } from '../../../coordinator/reports/summary.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
-import { connect, type Connection } from '../../../worker/link/connection.js';
+import type { Connection } from '../../../worker/link/connection.js';
 import { runWorker } from '../../../worker/worker.js';
 import { tinyRun } from '../../coordinator/tiny-run.js';
 import { FakeCompute, device, startLinkHere, temporaryFolder } from '../fakes.js';
@@ -88,8 +88,8 @@ function startWorker(port: number, pauseEvery = 0): WorkerRig {
     },
     (linkStart) =>
       startLinkHere(linkStart, {
-        connect: async (options) => {
-          const connection = await connect(options);
+        connect: async (client) => {
+          const connection = await client.connect();
           connections.push(connection);
           return connection;
         },

@@ -1,0 +1,129 @@
+/** A run as a worker that only labels has opened it: teachers, samples and the labels that they make; no student. */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { manifestSchema, type Manifest } from '../../shared/data/manifest.js';
+import { trainSamples, type Samples } from '../../shared/data/samples.js';
+import { exitCodes, UserError } from '../../shared/errors.js';
+import { ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
+import type { LabelHome } from '../../shared/labels/home.js';
+import { labelKinds } from '../../shared/labels/sets.js';
+import type { LabelLease, LabelRun } from '../../shared/protocol/label-messages.js';
+import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
+import { baseTemperature } from '../../shared/recipe/terms.js';
+import type { Labels } from '../compute/labels/labels.js';
+import { checkBackend } from '../compute/open/backend-check.js';
+import { openRunLabels } from '../compute/open/run-labels.js';
+import { Ensemble } from '../compute/teachers/ensemble.js';
+import type { OpenTensorFlow } from '../compute/teachers/formats/teacher.js';
+import { ArtifactCache } from '../link/artifact-cache.js';
+import type { CoordinatorClient } from '../link/coordinator-client.js';
+import { openCoordinatorLabels } from './coordinator-labels.js';
+
+export interface LabelJobOptions {
+  readonly client: CoordinatorClient;
+  /** Name of this worker, which the coordinator leases blocks to. */
+  readonly worker: string;
+  readonly cacheFolder: string;
+  readonly home: LabelHome;
+  readonly backend: 'wasm' | 'native';
+  readonly openTensorFlow: OpenTensorFlow;
+  readonly log: (line: string) => void;
+}
+
+interface Parts {
+  readonly recipe: Recipe;
+  readonly labels: Labels;
+  readonly samples: Samples;
+  readonly ensemble: Ensemble;
+}
+
+export class LabelJob {
+  readonly #parts: Parts;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @throws UserError 77 for a run that this worker is not for, 65 for teachers that cannot be used, 69 for files that
+   * cannot be had
+   */
+  static async open(run: LabelRun, options: LabelJobOptions): Promise<LabelJob> {
+    const { client, worker, home, log } = options;
+    const cache = new ArtifactCache({ cacheFolder: options.cacheFolder, client });
+    const recipe = parsed(recipeSchema, run.recipe, 'recipe');
+    checkBackend(options.backend, { wanted: recipe.numerics.backend, teachers: run.teachers });
+    const manifest = parsed(
+      manifestSchema,
+      JSON.parse(await readFile(await cache.fetch(run.manifest), 'utf8')),
+      'manifest',
+    );
+    const ensemble = await openEnsemble(run, { recipe, manifest, cache }, options);
+    const labels = openRunLabels({
+      source: { recipe, teachers: run.teachers, manifest },
+      ensemble: async () => ensemble,
+      home,
+      warn: log,
+      sharedLabels: openCoordinatorLabels(client, worker),
+    });
+    if (labels === null)
+      throw new UserError('no loss of this run wants soft labels: there is nothing to label', exitCodes.refused);
+    const samples = trainSamples(recipe, manifest, (sha256) => cache.fetch({ sha256 }));
+    log(`labelling ${manifest.train.samples} samples by ${run.teachers.map(({ name }) => name).join(', ')}`);
+    return new LabelJob({ recipe, labels, samples, ensemble });
+  }
+
+  /** Samples labelled so far. */
+  get labelled(): number {
+    return this.#parts.labels.counts.computed;
+  }
+
+  /** Labels a block, one micro-batch after the other, and sends it to the coordinator; the rest is left at a stop. */
+  async label({ view, block }: Extract<LabelLease, { type: 'lease' }>, stop: AbortSignal): Promise<void> {
+    const { recipe, labels, samples } = this.#parts;
+    const { first, rows } = labels.plan.at(block);
+    const step = recipe.batch.micro ?? recipe.batch.size;
+    for (let from = first; from < first + rows && !stop.aborted; from += step) {
+      const ids = Uint32Array.from({ length: Math.min(step, first + rows - from) }, (_, i) => from + i);
+      await labels.get(ids, await samples.gather(ids, view), view, labelKinds(recipe));
+    }
+    await labels.sent();
+  }
+
+  /** Keeps what was labelled and frees the teachers. */
+  async close(): Promise<void> {
+    await this.#parts.labels.close();
+    await this.#parts.ensemble.dispose();
+  }
+}
+
+interface EnsembleParts {
+  readonly recipe: Recipe;
+  readonly manifest: Manifest;
+  readonly cache: ArtifactCache;
+}
+
+async function openEnsemble(
+  run: LabelRun,
+  { recipe, manifest, cache }: EnsembleParts,
+  { openTensorFlow, log }: LabelJobOptions,
+): Promise<Ensemble> {
+  const files = run.teachers.flatMap((teacher) => teacher.files);
+  const paths = new Map(await Promise.all(files.map(async (file) => [file.sha256, await cache.fetch(file)] as const)));
+  return Ensemble.open(run.teachers, paths, {
+    ...ensembleFormOf(recipe, run.teachers, manifest.train.shape),
+    temperature: baseTemperature(recipe.losses),
+    openTensorFlow,
+    warn: log,
+  });
+}
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const result = schema.safeParse(value);
+  if (!result.success)
+    throw new UserError(
+      `the coordinator's ${what} is not one of this version: ${z.prettifyError(result.error)}`,
+      exitCodes.refused,
+    );
+  return result.data;
+}

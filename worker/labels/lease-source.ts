@@ -1,0 +1,82 @@
+/**
+ * Where a worker that only labels gets its work: it asks the coordinator for the run, and then for one block after the
+ * other. It waits for a coordinator that is away, and gives up after the wait.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
+import type { LabelLease, LabelRun } from '../../shared/protocol/label-messages.js';
+import type { CoordinatorClient } from '../link/coordinator-client.js';
+import { LabelClient, type LabelAnswer } from './label-client.js';
+
+export interface LeaseSourceOptions {
+  readonly client: CoordinatorClient;
+  /** Seconds without a coordinator that wants labels, after which it gives up. */
+  readonly waitSeconds: number;
+  readonly stop: AbortSignal;
+  readonly log: (line: string) => void;
+}
+
+const pollMs = 500;
+const patienceMs = 20_000;
+
+export class LeaseSource {
+  /** Random name of this process, which the coordinator leases blocks to. */
+  readonly worker = randomUUID();
+  readonly #options: LeaseSourceOptions;
+  readonly #labels: LabelClient;
+  /** When the coordinator gave an answer last, by performance.now(). */
+  #heardMs = performance.now();
+
+  constructor(options: LeaseSourceOptions) {
+    this.#options = options;
+    this.#labels = new LabelClient(options.client, this.worker);
+  }
+
+  /**
+   * The run, once there is one with labels to make; null when asked to stop before.
+   *
+   * @throws UserError 69 after the wait, 77 when the coordinator refuses this worker
+   */
+  async run(): Promise<LabelRun | null> {
+    const { stop, client, waitSeconds, log } = this.#options;
+    const { text } = client.address;
+    for (let isFirst = true; !stop.aborted; isFirst = false) {
+      const run = this.#take(await this.#labels.run({ timeoutMs: patienceMs }));
+      if (run !== null) return run;
+      if (performance.now() - this.#heardMs > 1000 * waitSeconds)
+        throw new UserError(`${text}: no coordinator that wants labels for ${waitSeconds} s`, exitCodes.unavailable);
+      if (isFirst) log(`waiting for ${text} to want labels`);
+      await this.pause();
+    }
+    return null;
+  }
+
+  /** The next block; null when the coordinator is away, or at another run. @throws UserError 77 when it refuses */
+  async lease(): Promise<LabelLease | null> {
+    return this.#take(await this.#labels.lease({ worker: this.worker }, { timeoutMs: patienceMs }));
+  }
+
+  /** Waits before the next question, or until asked to stop. */
+  async pause(): Promise<void> {
+    const { stop } = this.#options;
+    try {
+      await sleep(pollMs, undefined, { signal: stop });
+    } catch (error) {
+      if (!stop.aborted) throw error;
+    }
+  }
+
+  /** @throws ProtocolError for an answer that is not one of this version */
+  #take<T>(answer: LabelAnswer<T>): T | null {
+    if (answer.type === 'damaged') throw new ProtocolError(answer.problem);
+    if (answer.type === 'refused' && (answer.status === 401 || answer.status === 403))
+      throw new UserError(
+        `the coordinator refused this worker (${answer.status}): token missing or wrong`,
+        exitCodes.refused,
+      );
+    if (answer.type !== 'given') return null;
+    this.#heardMs = performance.now();
+    return answer.value;
+  }
+}
