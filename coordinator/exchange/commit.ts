@@ -11,6 +11,7 @@ import { splitTerms } from '../../shared/figures/training-sums.js';
 import { commitScalars, skipScalars } from '../../shared/replica/optimizer/scalars.js';
 import { split } from '../../shared/exchange/chunks.js';
 import { limits } from '../../shared/protocol/messages.js';
+import { applyCommit, type ReplicaPosition } from '../../shared/replica/apply-commit.js';
 import type { Sums } from '../../shared/replica/reduction/contribution.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { Broadcast, CommitHead, LiveCommit } from './broadcast.js';
@@ -26,7 +27,6 @@ import {
 } from '../store/journal.js';
 import { chunkCrcs, type CommitLog } from '../store/log.js';
 import { expectOwnState } from '../store/self-check.js';
-import { applyCommit } from '../store/recovery.js';
 import type { SlotPool } from './buffers.js';
 
 export interface CommitterOptions {
@@ -66,20 +66,18 @@ const emptyDigest = '0'.repeat(16);
 
 export class Committer {
   readonly #options: CommitterOptions;
-  #step: number;
+  #position: ReplicaPosition;
   #update: number;
-  #stateHash: string;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
-    this.#step = options.step;
+    this.#position = { step: options.step, stateHash: options.stateHash };
     this.#update = options.update;
-    this.#stateHash = options.stateHash;
   }
 
   /** Commits applied. */
   get step(): number {
-    return this.#step;
+    return this.#position.step;
   }
 
   get update(): number {
@@ -88,7 +86,7 @@ export class Committer {
 
   /** Hash of the state after the last commit. */
   get stateHash(): string {
-    return this.#stateHash;
+    return this.#position.stateHash;
   }
 
   /**
@@ -102,7 +100,7 @@ export class Committer {
     this.#options.broadcast.hold(live);
     live.retired?.pin();
     if (live.bytes.length > limits.chunkBytes) await new Promise(setImmediate);
-    expectOwnState(replica, { step: this.#step, stateHash: this.#stateHash });
+    expectOwnState(replica, this.#position);
     this.#apply(live, content?.buffer ?? null);
     const line = this.#line(request, content?.sums ?? {}, skip);
     if (live.retired === null && content !== null && content.buffer !== null) this.#options.pool.give(content.buffer);
@@ -210,9 +208,7 @@ export class Committer {
 
   #apply(live: LiveCommit, buffer: number | null): void {
     const { replica } = this.#options;
-    applyCommit(replica, live.head, live.head.bytes === 0 ? null : buffer);
-    this.#step = live.head.step + 1;
-    if (live.head.bytes > 0) this.#stateHash = replica.hashState();
+    this.#position = applyCommit(replica, this.#position, { commit: live.head, slot: buffer });
     if (isDue('flip')) replica.weights[0] = (replica.weights[0] ?? 0) + 1;
   }
 
@@ -231,14 +227,14 @@ export class Committer {
       ...splitTerms(sums, this.#options.terms),
       ...(skip === undefined ? {} : { skip }),
       ...withDropped(dropped),
-      digest: this.#stateHash,
+      digest: this.stateHash,
     };
   }
 
   /** Log and journal in parallel: recovery takes either one being ahead. */
   async #store(live: LiveCommit, line: JournalLine): Promise<void> {
     const { log, journal } = this.#options;
-    const record = { ...live.head, checksums: chunkCrcs(live.bytes), stateHash: this.#stateHash, line };
+    const record = { ...live.head, checksums: chunkCrcs(live.bytes), stateHash: this.stateHash, line };
     await this.#options.expectNewest();
     await Promise.all([log.append(record, live.head.bytes === 0 ? null : live.bytes), journal.append(line)]);
   }

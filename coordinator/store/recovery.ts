@@ -7,6 +7,7 @@
  *   journal     [0 ........................ 730) or 731    a line ahead was never released: dropped
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { applyCommit } from '../../shared/replica/apply-commit.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import { afterRewinds, Journal, type JournalLine } from './journal.js';
 import type { CommitLog, CommitRecord } from './log.js';
@@ -139,8 +140,9 @@ async function replay({ log, replica }: RecoveryOptions, from: Standing): Promis
   let standing = from;
   for (let step = from.step; log.has(step); step++) {
     const record = await log.read(step);
-    applyCommit(replica, record, await loadPayload(log, replica, record));
-    if (replica.hashState() !== record.stateHash) return { ...standing, isWrong: true };
+    const slot = await loadPayload(log, replica, record);
+    const { stateHash } = applyCommit(replica, standing, { commit: record, slot });
+    if (stateHash !== record.stateHash) return { ...standing, isWrong: true };
     standing = { step: step + 1, update: record.scalars.update, unit: record.unit + 1 };
   }
   return { ...standing, isWrong: false };
@@ -152,20 +154,6 @@ async function loadPayload(log: CommitLog, replica: Replica, record: CommitRecor
   const slot = replica.slots - 1;
   await log.readBytes(record.step, { offset: 0, length: record.bytes }, replica.slotBytes(slot, record.compression));
   return slot;
-}
-
-/** The fold itself; the same on every replica. */
-export function applyCommit(
-  replica: Replica,
-  { scalars, momentCounts, compression }: Pick<CommitRecord, 'scalars' | 'momentCounts' | 'compression'>,
-  slot: number | null,
-): void {
-  replica.apply(
-    scalars,
-    slot,
-    slot === null ? null : replica.readMoments(slot, momentCounts, compression),
-    compression,
-  );
 }
 
 /** Brings the journal to `step` commits; `lines` is changed along. */

@@ -6,6 +6,7 @@ import { ProtocolError } from '../../shared/errors.js';
 import { isDue } from '../../shared/fault-points.js';
 import { Assembler } from '../../shared/exchange/chunks.js';
 import type { Down } from '../../shared/protocol/messages.js';
+import { applyCommit, expectNext, isApplied } from '../../shared/replica/apply-commit.js';
 import { contributionBytes } from '../../shared/replica/reduction/contribution.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { LinkView } from '../threads/control.js';
@@ -68,8 +69,8 @@ export class ReplicaFold {
 
   /** Holds a commit, or begins to collect its chunks. One that this replica has applied already changes nothing. */
   hold(message: Down<'commit'>, payload: Uint8Array): void {
-    if (message.step < this.step) return;
-    if (message.step > this.step) throw new ProtocolError(`a commit of step ${message.step} came at step ${this.step}`);
+    if (isApplied(message.step, this)) return;
+    expectNext(message.step, this);
     const expected = contributionBytes(this.replica.plan, message.compression);
     if (message.bytes !== 0 && message.bytes !== expected) {
       throw new ProtocolError(`a commit has ${message.bytes} bytes, this student's has ${expected}`);
@@ -89,7 +90,7 @@ export class ReplicaFold {
 
   /** Takes a piece of the held commit's bytes. */
   collect(message: Down<'commitChunk'>, payload: Uint8Array): void {
-    if (message.step < this.step) return;
+    if (isApplied(message.step, this)) return;
     const held = this.#held;
     if (held?.message.step !== message.step || held.missing === null)
       throw new ProtocolError(`a chunk of no commit (step ${message.step})`);
@@ -110,7 +111,7 @@ export class ReplicaFold {
    * not the coordinator's; this replica must not be used any more.
    */
   release(message: Down<'release'>): 'applied' | 'repeated' | 'differs' {
-    if (message.step < this.step) return 'repeated';
+    if (isApplied(message.step, this)) return 'repeated';
     const held = this.#held;
     if (held?.message.step !== message.step || held.missing !== null) {
       throw new ProtocolError(`a release of step ${message.step} came without its commit`);
@@ -122,16 +123,10 @@ export class ReplicaFold {
     return this.#stateHash === message.stateHash ? 'applied' : 'differs';
   }
 
-  #apply({ scalars, compression, bytes, momentCounts, step }: Down<'commit'>): void {
-    const slot = bytes === 0 ? null : this.#slot;
-    this.replica.apply(
-      scalars,
-      slot,
-      slot === null ? null : this.replica.readMoments(slot, momentCounts, compression),
-      compression,
-    );
+  #apply(commit: Down<'commit'>): void {
     if (isDue('flip')) this.replica.weights[0] = (this.replica.weights[0] ?? 0) + 1;
-    this.#control.step = step + 1;
-    this.#stateHash = this.replica.hashState();
+    const { step, stateHash } = applyCommit(this.replica, this, { commit, slot: this.#slot });
+    this.#control.step = step;
+    this.#stateHash = stateHash;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { CommitRecord } from '../../../coordinator/store/log.js';
-import { applyCommit } from '../../../coordinator/store/recovery.js';
+import { applyCommit } from '../../../shared/replica/apply-commit.js';
 import type { RunPosition, Snapshot, StateSource } from '../../../coordinator/store/snapshots.js';
 import type { Replica } from '../../../shared/replica/replica.js';
 import type { Clock } from './clock.js';
@@ -143,8 +143,8 @@ export class Disk {
     for (let step = newest.step; this.#log.has(step); step++) {
       const { record, bytes } = this.read(step);
       if (bytes !== null) replica.slotBytes(0).set(bytes);
-      applyCommit(replica, record, bytes === null ? null : 0);
-      if (replica.hashState() !== record.stateHash)
+      const { stateHash } = applyCommit(replica, standing, { commit: record, slot: 0 });
+      if (stateHash !== record.stateHash)
         throw new Error(`the log's step ${step} gives another state than was journalled`);
       standing = { step: step + 1, update: record.scalars.update, unit: record.unit + 1 };
     }

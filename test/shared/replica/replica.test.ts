@@ -1,42 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../../shared/errors.js';
-import { commitScalars, skipScalars } from '../../../shared/replica/optimizer/scalars.js';
-import { randomStream } from '../../../shared/random.js';
-import { planReplica, type ReplicaPlan } from '../../../shared/replica/plan.js';
+import { skipScalars } from '../../../shared/replica/optimizer/scalars.js';
+import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
+import { fillSlot, moments, newReplica, scalarsOf, valuesFor } from './replicas.js';
 import { normStudent, optimizerOf, studentOf, weightOf } from './student.js';
 
 const f = Math.fround;
-
-function valuesFor(plan: ReplicaPlan, seed = 1): Map<string, Float32Array> {
-  const stream = randomStream([seed, 'weights']);
-  return new Map(
-    plan.tensors.map(({ spec, size }) => [spec.name, Float32Array.from({ length: size }, () => stream.float() - 0.5)]),
-  );
-}
-
-function newReplica(fields: Record<string, unknown> = {}, slots = 3): Replica {
-  const plan = planReplica(normStudent, optimizerOf({ name: 'adam', learningRate: 0.1, ...fields }));
-  const replica = new Replica(plan, { slots });
-  replica.loadWeights(valuesFor(plan));
-  return replica;
-}
-
-/** Fills the slot's gradient tensor by tensor; padding stays zero. */
-function fillSlot(replica: Replica, slot: number, seed: number): void {
-  const stream = randomStream([seed, 'gradient']);
-  const gradient = replica.slot(slot);
-  for (const { offset, size } of replica.plan.trained)
-    for (let i = 0; i < size; i++) gradient[offset + i] = stream.float() - 0.5;
-}
-
-function scalarsOf(replica: Replica, update: number, slot = 0) {
-  const position = { update, step: update - 1, totalSteps: 100, gradientSquares: replica.slotSquares(slot) };
-  return commitScalars(replica.plan.optimizer, replica.plan, position);
-}
-
-const moments = { counts: [4, 8], values: Float64Array.of(1, 2, 3, 8, 12, 16, 1, 1, 1, 1, 1, 4, 4, 4, 4, 4) };
 
 describe('weights of a replica', () => {
   it('come back by name, in topology order, as copies', () => {

@@ -1,0 +1,53 @@
+/**
+ * The fold of the log, state = apply(state, commit): the same bits on the coordinator when it commits, on a coordinator
+ * that recovers, and on every worker. It exists once, here. A replica applies each commit once and in order; what a
+ * commit leads to is told by the hash of the state after it, which the caller compares with the one that was announced.
+ * The fold never asks which generation made a commit: a log holds commits of several, and the connection refuses frames
+ * of any but its own (worker/link).
+ */
+import { ProtocolError } from '../errors.js';
+import type { Down } from '../protocol/messages.js';
+import type { Replica } from './replica.js';
+
+/** Where a replica stands in the log. */
+export interface ReplicaPosition {
+  /** Commits applied, which is the step of the next one. */
+  readonly step: number;
+  /** Hash of the state that they led to (Replica.hashState). */
+  readonly stateHash: string;
+}
+
+/** What the fold needs of a commit, be it from the wire, from the log or just made. */
+export type CommitHeader = Pick<Down<'commit'>, 'step' | 'scalars' | 'compression' | 'bytes' | 'momentCounts'>;
+
+/** Whether a replica at `position` has applied the commit of this step, which must then change nothing again. */
+export function isApplied(step: number, position: Pick<ReplicaPosition, 'step'>): boolean {
+  return step < position.step;
+}
+
+/** @throws ProtocolError when the commit of this step is not the next one of a replica at `position` */
+export function expectNext(step: number, position: Pick<ReplicaPosition, 'step'>): void {
+  if (step !== position.step) throw new ProtocolError(`a commit of step ${step} came at step ${position.step}`);
+}
+
+/**
+ * Applies one commit to a replica, in place: weights, optimizer moments, averaged weights and batch-norm moving values.
+ *
+ * @param at where the replica stands
+ * @param slot the slot that holds the commit's bytes, gradient and moments, in the commit's own encoding; not read when
+ * the commit has none, as a skip
+ * @returns where the replica stands then, with the hash of its whole state
+ * @throws ProtocolError when the commit is not the replica's next one; nothing has changed then
+ */
+export function applyCommit(
+  replica: Replica,
+  at: Pick<ReplicaPosition, 'step'>,
+  { commit, slot }: { readonly commit: CommitHeader; readonly slot: number | null },
+): ReplicaPosition {
+  const { step, scalars, compression, bytes, momentCounts } = commit;
+  expectNext(step, at);
+  if (bytes === 0) replica.apply(scalars, null, null, compression);
+  else if (slot === null) throw new Error(`the ${bytes} bytes of the commit of step ${step} lie in no slot`);
+  else replica.apply(scalars, slot, replica.readMoments(slot, momentCounts, compression), compression);
+  return { step: step + 1, stateHash: replica.hashState() };
+}
