@@ -6,10 +6,9 @@ import { cacheFolder } from '../shared/cache-folder.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { InstalledPlugins } from '../shared/recipe/plugins.js';
 import type { ReadRecipe } from '../shared/recipe/read.js';
-import type { Recipe } from '../shared/recipe/schema.js';
-import type { TensorFlow } from '../worker/compute/backends/backend.js';
 import type { PluginFlags, RecipeFlags } from './options.js';
 import { warn } from './output.js';
+import type { PreparationOptions } from './prepare/prepare.js';
 
 /**
  * Reads and checks a recipe, but none of the files that it names.
@@ -54,56 +53,14 @@ export async function openPlugins({ plugin = [] }: PluginFlags): Promise<Install
  * @throws UserError 2 when something does not fit, 65 when a file is damaged
  */
 export async function openRun(recipe: ReadRecipe['recipe'], file: string, flags: PluginFlags): Promise<PreparedRun> {
-  return prepare(recipe, recipe.name, resolve(dirname(file)), await openPlugins(flags));
+  const { name } = recipe;
+  return prepare({ recipe, name, recipeFolder: resolve(dirname(file)), plugins: await openPlugins(flags) });
 }
 
-/** Reads data and models, and checks that they fit the recipe. */
+/** Prepares a run with the shards in this user's cache, and says what looks odd. */
 export async function prepare(
-  recipe: Recipe,
-  name: string,
-  recipeFolder: string,
-  plugins: InstalledPlugins,
+  options: Pick<PreparationOptions, 'recipe' | 'name' | 'recipeFolder' | 'plugins'>,
 ): Promise<PreparedRun> {
   const { prepareRun } = await import('./prepare/prepare.js');
-  const { inspectStudent } = await import('./prepare/student.js');
-  const { inspectTeacher } = await import('./prepare/teacher.js');
-  const { planTaps, teacherTaps } = await import('./prepare/taps.js');
-  const { writeShards } = await import('./prepare/shards.js');
-  const { epochOrder } = await import('../shared/data/sampler.js');
-  const openTensorFlow = async (): Promise<TensorFlow> =>
-    (await (await import('../worker/compute/backends/wasm/wasm.js')).openWasm()).tf;
-  const openNative = async (teacher: string): Promise<TensorFlow> => {
-    if (recipe.numerics.backend === 'wasm')
-      throw new UserError(`numerics.backend: wasm given; teacher ${teacher} is a SavedModel, so auto or native wanted`);
-    return (
-      await (
-        await import('../worker/compute/open/backend-choice.js')
-      ).openBackend('native', { threads: recipe.numerics.threads, gpuDemanded: false })
-    ).tf;
-  };
-  return prepareRun({
-    recipe,
-    recipeFolder,
-    name,
-    shardFolder: join(cacheFolder(), 'artifacts'),
-    plugins,
-    warn,
-    tools: {
-      inspectStudent: async (student, folder, expected) => {
-        const inspected = await inspectStudent(student, folder, { ...expected, openTensorFlow });
-        inspected.warnings.forEach(warn);
-        return inspected;
-      },
-      inspectTeacher: (teacher, folder, expected, whole) =>
-        inspectTeacher(teacher, folder, {
-          ...expected,
-          openTensorFlow,
-          openNative: () => openNative(teacher.name),
-          taps: teacherTaps(whole, teacher.name),
-        }),
-      planTaps: (whole, student, teachers) => planTaps({ recipe: whole, student, teachers, openTensorFlow }),
-      writeShards,
-      epochOrder,
-    },
-  });
+  return prepareRun({ ...options, shardFolder: join(cacheFolder(), 'artifacts'), warn });
 }

@@ -52,12 +52,14 @@ export interface WholeRunOptions {
  */
 export async function coordinateWhole({ run, out }: OpenedRun, options: WholeRunOptions): Promise<Summary> {
   const { coordinate } = await import('../coordinator/coordinator.js');
-  const { baselineRecipe } = await import('./prepare/prepare.js');
+  const { baselineRecipe } = await import('./prepare/baseline.js');
   const common = await commonOptions(options);
   const quietly = options.flags.quiet === true;
   let baseline: Summary['baseline'];
   if (run.recipe.baseline) {
-    const alone = await prepare(baselineRecipe(run), `${run.name}-baseline`, run.recipeFolder, new Map());
+    const { name, recipeFolder } = run;
+    const recipe = baselineRecipe(run);
+    const alone = await prepare({ recipe, name: `${name}-baseline`, recipeFolder, plugins: new Map() });
     const folder = join(out, 'baseline');
     if (!quietly) say(`training the student alone (baseline) into ${folder}`);
     const { student, digest } = await coordinate(alone, { ...common(), out: folder, next: true });

@@ -116,14 +116,11 @@ const known = {
   folders: ['coordinator/reports <-> coordinator/reports/outputs'],
   homonyms: [
     'Check: coordinator/verify/checks.ts, worker/tools/doctor.ts',
-    'PrepareOptions: cli/prepare/prepare.ts, worker/link/joined-run.ts',
     'RunOptions: coordinator/run.ts, worker/compute/teachers/ensemble.ts',
     'Source: cli/prepare/sources/rows.ts, worker/tools/install/source.ts',
-    'TapShape: cli/prepare/prepare.ts, cli/prepare/taps.ts, worker/compute/teachers/formats/taps.ts',
     'Targets: cli/prepare/sources/rows.ts, worker/compute/contract.ts',
   ],
   files: [
-    'cli/prepare/prepare.ts',
     'coordinator/run.ts',
     'worker/compute/teachers/ensemble.ts',
     'worker/link/session.ts',

@@ -7,8 +7,6 @@ import { UserError } from '../../shared/errors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { hasVectors, taskOf, type Task } from '../../shared/task.js';
 import { wilsonInterval, type Interval } from '../../shared/figures/statistics.js';
-import { openBackend } from '../../worker/compute/open/backend-choice.js';
-import { openWasm } from '../../worker/compute/backends/wasm/wasm.js';
 import { agreement, classifierReport, type ClassifierReport } from '../../shared/figures/classification.js';
 import { sequenceReport, sequenceText, type SequenceReport } from './evaluate-sequences.js';
 import { multiLabelReport, regressionReport, targetText, withTargets, type TargetReport } from './evaluate-targets.js';
@@ -17,7 +15,7 @@ import { logitOf } from '../../worker/compute/teachers/mixture.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
 import { compareOnSamples, type PairedComparison } from '../../shared/figures/significance.js';
 import { inspectTeacher } from '../prepare/teacher.js';
-import type { OpenTensorFlow } from '../../worker/compute/teachers/formats/teacher.js';
+import { openWasmTensorFlow } from '../prepare/tensorflow.js';
 
 export interface EvaluateOptions {
   /** Run folder, model.json, GraphModel or ONNX file. */
@@ -179,22 +177,14 @@ async function logitsOfFile(
   path: string,
   { inputs, samples, positions, shape, classes, task }: Data,
 ): Promise<Float32Array> {
-  const openTensorFlow: OpenTensorFlow = async () => (await openWasm()).tf;
-  const openNative: OpenTensorFlow = async () => (await openBackend('native', { threads: 1, gpuDemanded: false })).tf;
   const recipe = { name: 'model', model: path, weight: 1, output: 'logits' as const };
-  const { spec, paths } = await inspectTeacher(recipe, '.', {
-    inputShape: shape,
-    classes,
-    task,
-    positions,
-    openTensorFlow,
-    openNative,
-  });
+  const expected = { inputShape: shape, task, classes, positions, preprocess: null };
+  const { spec, paths } = await inspectTeacher(recipe, expected, { folder: '.' });
   const ensemble = await Ensemble.open([spec], new Map(paths), {
     combine: 'logits',
     rows,
     inputShape: [...shape],
-    openTensorFlow,
+    openTensorFlow: openWasmTensorFlow,
   });
   const size = shape.reduce((product, dim) => product * dim, 1);
   const width = classes * (positions ?? 1);

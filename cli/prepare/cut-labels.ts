@@ -1,7 +1,5 @@
-/** A file of labels as blocks, each a file named by its SHA-256, for workers to fetch like shards. */
-import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+/** Cuts a file of labels into blocks, each a file named by its SHA-256, which workers fetch as they fetch shards. */
+import { mkdir } from 'node:fs/promises';
 import { UserError } from '../../shared/errors.js';
 import type { FileLabelsIndex, Manifest } from '../../shared/data/manifest.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
@@ -10,20 +8,23 @@ import { LabelBlock } from '../../shared/labels/block.js';
 import { readLabelFile, type LabelFile } from './label-file.js';
 import { codecOf } from '../../shared/labels/precision.js';
 import { BlockPlan, labelKinds } from '../../shared/labels/sets.js';
-import { digestOf } from '../../shared/labels/store.js';
+import { sha256Of } from '../../shared/sha256.js';
+import { writeContent } from './content-files.js';
+
+/** What a file of labels must fit. */
+export interface LabelFit extends Pick<Manifest, 'train' | 'classes'> {
+  readonly recipe: Recipe;
+}
 
 /**
- * Reads `path`, checks that it fits the run and writes its blocks to `out`.
- * @throws UserError 2 when it does not fit the recipe, 65 when it is damaged
+ * Reads the file of labels at `path`, checks that it fits the recipe and the data, and writes its blocks to `out`.
+ * @returns the index of the blocks, for the manifest
+ * @throws UserError 2 when it does not fit the recipe, 65 when it is damaged, 69 when the disk takes no more
  */
-export async function cutLabelFile(
-  path: string,
-  out: string,
-  recipe: Recipe,
-  { train, classes }: Pick<Manifest, 'train' | 'classes'>,
-): Promise<FileLabelsIndex> {
+export async function cutLabelFile(path: string, out: string, fits: LabelFit): Promise<FileLabelsIndex> {
+  const { train, classes } = fits;
   const file = await readLabelFile(path);
-  const objection = objectionTo(file, recipe, { samples: train.samples, classes });
+  const objection = objectionTo(file, fits);
   if (objection !== null) throw new UserError(`labels.from: ${path}: ${objection}`);
   const codec = codecOf({ name: 'float32' }, { classes, isDistribution: false });
   await mkdir(out, { recursive: true });
@@ -31,18 +32,15 @@ export async function cutLabelFile(
   for (const { first, rows } of new BlockPlan(train, codec.rowBytes).blocks) {
     const block = new LabelBlock(codec, rows);
     for (let row = 0; row < rows; row++) block.add(row, file.logits, (first + row) * classes);
-    const sha256 = digestOf(block.bytes);
-    await writeAside(join(out, sha256), block.bytes);
+    const sha256 = sha256Of(block.bytes);
+    await writeContent(out, sha256, block.bytes);
     blocks.push({ sha256, bytes: block.bytes.length });
   }
   return { classes, temperature: file.temperature, blocks };
 }
 
-function objectionTo(
-  file: LabelFile,
-  recipe: Recipe,
-  { samples, classes }: { samples: number; classes: number },
-): string | null {
+/** Says why the labels do not fit; null where they do. */
+function objectionTo(file: LabelFile, { recipe, train: { samples }, classes }: LabelFit): string | null {
   if (file.classes !== classes) return `${file.classes} classes; ${classes} wanted, as in the data`;
   const isCut = recipe.data.train.limit !== undefined && file.samples > samples;
   if (file.samples !== samples && !isCut)
@@ -59,14 +57,4 @@ function objectionTo(
   return other === undefined
     ? null
     : `its labels are softened at temperature ${file.temperature}; a loss wants them ${other.kind === 'mixture' ? `at ${other.temperature}` : 'raw'}`;
-}
-
-async function writeAside(path: string, bytes: Uint8Array): Promise<void> {
-  const aside = `${path}.${randomUUID()}.part`;
-  try {
-    await writeFile(aside, bytes);
-    await rename(aside, path);
-  } finally {
-    await rm(aside, { force: true });
-  }
 }

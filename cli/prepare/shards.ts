@@ -2,21 +2,22 @@
  * Cuts a source into shards, each a file named by its SHA-256: inputs row after row, labels (int32 LE, -1 for none),
  * weights (float32 LE) and target vectors (float32 LE) where samples have some.
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exitCodes, storageProblem, UserError } from '../../shared/errors.js';
-import type { SourceRecipe } from '../../shared/recipe/schema.js';
-import { damaged } from './sources/files.js';
 import type { DataSet } from '../../shared/data/manifest.js';
+import type { SourceRecipe } from '../../shared/recipe/schema.js';
+import { sha256Of } from '../../shared/sha256.js';
+import { writeContent } from './content-files.js';
+import { damaged } from './sources/files.js';
 import type { Rows, Source, Targets } from './sources/rows.js';
 import { openSource, type SourceOptions } from './sources/source.js';
 
+/** A data set whose shards lie on the disk, with what the run needs to know of each of its samples. */
 export interface WrittenData {
   readonly dataSet: DataSet;
-  /** [samples], or [samples x positions]; -1 for none. */
+  /** [samples], or [samples x positions]; -1 for none. Where samples have targets: 0 for one that has, -1 for none. */
   readonly labels: Int32Array;
-  /** As labels; absent: all are 1. */
+  /** Of the same shape as the labels; absent: all are 1. */
   readonly weights?: Float32Array | undefined;
   /** Absent: samples have classes. */
   readonly targets?: Targets | undefined;
@@ -25,12 +26,15 @@ export interface WrittenData {
 }
 
 export interface ShardOptions extends SourceOptions {
+  /** Samples of a shard; the last one may have fewer. */
   readonly shardSamples: number;
 }
 
 /**
- * Costs one shard of memory beyond the source. A shard that is there already is kept.
- * @throws UserError 2 or 65 for the user's files, 69 when `out` takes no more
+ * Reads a source and writes its shards, each to `out/<sha256>`. A shard that lies there already is kept. One shard at
+ * a time is in memory, beside what the source keeps there.
+ * @param folder the recipe's folder, which the source's paths are relative to
+ * @throws UserError 2 or 65 for the user's files, 69 when the disk takes no more
  */
 export async function writeShards(
   recipe: SourceRecipe,
@@ -42,47 +46,32 @@ export async function writeShards(
   const source = await openSource(recipe, folder, options);
   try {
     const shards: DataSet['shards'] = [];
-    const { positions = 1 } = source;
     for (let from = 0; from < source.samples; from += options.shardSamples) {
       const to = Math.min(source.samples, from + options.shardSamples);
-      const bytes = encodeShard(
-        await checkedRows(source, from, to),
-        source.labels.subarray(from * positions, to * positions),
-        source.weights?.subarray(from * positions, to * positions),
-        targetsBetween(source.targets, from, to),
-      );
-      shards.push({ sha256: await store(bytes, out), bytes: bytes.length, samples: to - from });
+      const bytes = await encodeShard(source, from, to);
+      shards.push({ sha256: await storeShard(bytes, out), bytes: bytes.length, samples: to - from });
     }
-    const isWeighted = source.weights === undefined ? {} : { isWeighted: true };
-    const targets =
-      source.targets === undefined
-        ? {}
-        : { targets: { width: source.targets.width, means: meansOf(source.targets, source.labels) } };
-    return {
-      dataSet: {
-        samples: source.samples,
-        shape: [...source.shape],
-        dtype: source.dtype,
-        ...isWeighted,
-        ...(source.positions === undefined ? {} : { positions }),
-        ...targets,
-        shards,
-      },
-      labels: source.labels,
-      weights: source.weights,
-      targets: source.targets,
-      classNames: source.classNames,
-    };
+    const { labels, weights, targets, classNames } = source;
+    return { dataSet: dataSetOf(source, shards), labels, weights, targets, classNames };
   } finally {
     await source.close();
   }
 }
 
-function targetsBetween(targets: Targets | undefined, from: number, to: number): Float32Array | undefined {
-  return targets?.values.subarray(from * targets.width, to * targets.width);
+function dataSetOf(source: Source, shards: DataSet['shards']): DataSet {
+  const { samples, shape, dtype, labels, weights, positions, targets } = source;
+  return {
+    samples,
+    shape: [...shape],
+    dtype,
+    ...(weights === undefined ? {} : { isWeighted: true }),
+    ...(positions === undefined ? {} : { positions }),
+    ...(targets === undefined ? {} : { targets: { width: targets.width, means: meansOf(targets, labels) } }),
+    shards,
+  };
 }
 
-/** Of each number of a target, over the samples that have one; 0 where none has. In float64. */
+/** The mean of each number of a target in float64, over the samples that have one; 0 where none has. */
 function meansOf({ width, values }: Targets, labels: Int32Array): number[] {
   const sums = new Array<number>(width).fill(0);
   let samples = 0;
@@ -92,6 +81,21 @@ function meansOf({ width, values }: Targets, labels: Int32Array): number[] {
     for (let k = 0; k < width; k++) sums[k] = (sums[k] ?? 0) + (values[row * width + k] ?? 0);
   });
   return sums.map((sum) => (samples === 0 ? 0 : sum / samples));
+}
+
+async function encodeShard(source: Source, from: number, to: number): Promise<Buffer> {
+  const { positions = 1, labels, weights, targets } = source;
+  const columns: (Rows | undefined)[] = [
+    await checkedRows(source, from, to),
+    labels.subarray(from * positions, to * positions),
+    weights?.subarray(from * positions, to * positions),
+    targets?.values.subarray(from * targets.width, to * targets.width),
+  ];
+  return Buffer.concat(
+    columns.flatMap((column) =>
+      column === undefined ? [] : [Buffer.from(column.buffer, column.byteOffset, column.byteLength)],
+    ),
+  );
 }
 
 async function checkedRows(source: Source, from: number, to: number): Promise<Rows> {
@@ -107,33 +111,9 @@ async function checkedRows(source: Source, from: number, to: number): Promise<Ro
   return rows;
 }
 
-function encodeShard(...columns: (Rows | undefined)[]): Buffer {
-  return Buffer.concat(
-    columns.flatMap((column) =>
-      column === undefined ? [] : [Buffer.from(column.buffer, column.byteOffset, column.byteLength)],
-    ),
-  );
-}
-
-async function store(bytes: Buffer, out: string): Promise<string> {
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const path = join(out, sha256);
-  const there = await stat(path).catch(() => undefined);
-  if (there?.size === bytes.length) return sha256;
-  const aside = join(out, `.${sha256}.${randomUUID()}`);
-  try {
-    await writeFile(aside, bytes);
-    await rename(aside, path);
-  } catch (error) {
-    await rm(aside, { force: true });
-    const problem = storageProblem(error);
-    throw problem === null
-      ? error
-      : new UserError(
-          `${out}: ${problem}; room for the data was wanted there, or another STILLHOUSE_CACHE`,
-          exitCodes.unavailable,
-          error,
-        );
-  }
+async function storeShard(bytes: Buffer, out: string): Promise<string> {
+  const sha256 = sha256Of(bytes);
+  const there = await stat(join(out, sha256)).catch(() => undefined);
+  if (there?.size !== bytes.length) await writeContent(out, sha256, bytes);
   return sha256;
 }

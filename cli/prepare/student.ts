@@ -2,122 +2,150 @@
  * Looks at the recipe's student before a run starts: a built-in one, or a tfjs LayersModel with weights from its own
  * files, from a safetensors file, or drawn anew by its initializers from the run's seed. What is wrong is said here.
  */
-import { readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import type { Tensor } from '@tensorflow/tfjs';
+import { resolve } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { lastOutputAlone, outputLayers } from '../../shared/models/exits.js';
-import { readLayersModel, type LayersModelJson } from '../../shared/models/layers-model.js';
-import { decodeSafetensors } from '../../shared/models/safetensors.js';
+import { readLayersModel } from '../../shared/models/layers-model.js';
 import type { StudentSpec, WeightSpec } from '../../shared/models/student-spec.js';
-import { jsonSchema, modelOf, type Json } from '../../shared/models/topology.js';
+import { jsonSchema, layersOf, modelOf, type Json } from '../../shared/models/topology.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
-import { widthText, type Task } from '../../shared/task.js';
+import { needsOf, termsIn } from '../../shared/recipe/terms.js';
+import { widthText } from '../../shared/task.js';
 import type { TensorFlow } from '../../worker/compute/backends/backend.js';
 import { builtinStudent } from '../../worker/compute/student/builtin-students.js';
 import { registerOrthogonal } from '../../worker/compute/student/tfjs/orthogonal.js';
 import { logitsTopology, seededTopology, zeroedTopology } from '../../worker/compute/student/tfjs/topology.js';
 import { buildStudentModel, type StudentModel } from '../../worker/compute/student/tfjs/model.js';
+import type { OpenTensorFlow } from '../../worker/compute/teachers/formats/teacher.js';
+import type { Expected } from './expected.js';
+import { checkFinite, loadWeights, readStudentFile, type FileStudent } from './student-files.js';
+import { openWasmTensorFlow } from './tensorflow.js';
 
-export interface ExpectedStudent {
-  /** One sample of the data, channels last. */
-  readonly inputShape: readonly number[];
-  readonly classes: number;
-  /** Default: classes. */
-  readonly task?: Task;
-  /** Of a sequence, at each of which it gives its classes. */
-  readonly positions?: number | undefined;
-  readonly seed: number;
-  /** Asked for only when the student is a file. */
-  readonly openTensorFlow: () => Promise<TensorFlow>;
-}
-
-export interface InspectedStudent {
+/** A student as a run starts with it. */
+export interface PreparedStudent {
   readonly spec: StudentSpec;
   /** Initial values by name, in the spec's order. */
-  readonly weights: Map<string, Float32Array>;
+  readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
+export interface InspectedStudent extends PreparedStudent {
   /** Lines for the user about what was changed or looks odd; the run can go on. */
   readonly warnings: readonly string[];
 }
 
-type FileStudent = Extract<Recipe['student'], { model: string }>;
+export interface StudentOptions {
+  /** The recipe's folder, which the student's paths are relative to. */
+  readonly folder: string;
+  /** The run's seed, which weights without a file are drawn from. */
+  readonly seed: number;
+  /** Called only when the student is a file. Default: tfjs on the wasm backend. */
+  readonly openTensorFlow?: OpenTensorFlow;
+}
 
 /**
- * @param folder the recipe's, which paths are relative to
- * @throws UserError 2 when the student does not fit the recipe or a file is missing, 65 when a file or a layer is wrong
+ * Describes the recipe's student and gives its initial weights.
+ * @throws UserError 2 when the student does not fit the data or a file is missing, 65 when a file or a layer is wrong
  */
 export async function inspectStudent(
   student: Recipe['student'],
-  folder: string,
-  expected: ExpectedStudent,
+  expected: Expected,
+  options: StudentOptions,
 ): Promise<InspectedStudent> {
-  if (!('builtin' in student)) return inspectFile(student, folder, expected);
-  const { inputShape, classes, seed, task = 'classes' } = expected;
+  if (!('builtin' in student)) return inspectFile(student, expected, options);
+  const { inputShape, classes, task } = expected;
   if (student.classes !== undefined && student.classes !== classes) {
     throw new UserError(`student.classes is ${student.classes}; the data has ${widthText(task, classes)}`);
   }
-  return { ...builtinStudent(student, inputShape, classes, seed), warnings: [] };
+  return { ...builtinStudent(student, inputShape, classes, options.seed), warnings: [] };
 }
 
-async function inspectFile(student: FileStudent, folder: string, expected: ExpectedStudent): Promise<InspectedStudent> {
-  const path = resolve(folder, student.model);
-  const json = readLayersModel((await read('student.model', path)).toString('utf8'), student.model);
+/**
+ * Checks that the recipe asks nothing of the student that it cannot do.
+ * @throws UserError 2 when a loss compares exits that the student does not have, or when augmentation would change
+ * numbers of tokens
+ */
+export function checkStudent({ losses, data: { augment } }: Recipe, { exits, topology }: StudentSpec): void {
+  const term = termsIn(losses).find((name) => needsOf(losses, name).exits);
+  if (term !== undefined && exits === undefined)
+    throw new UserError(
+      `losses.${term}: the student has one output; earlier exits wanted (student.exits: true, or a model with several outputs)`,
+    );
+  const operation = (['noise', 'mixup'] as const).find((key) => augment?.[key] !== undefined);
+  const reader =
+    operation === undefined ? undefined : layersOf(topology).find(({ className }) => className === 'Embedding');
+  if (reader !== undefined)
+    throw new UserError(
+      `data.augment.${operation}: the student's layer "${reader.name}" reads numbers of tokens, which have no values between them; no ${operation} wanted`,
+    );
+}
+
+async function inspectFile(
+  student: FileStudent,
+  expected: Expected,
+  { folder, seed, openTensorFlow = openWasmTensorFlow }: StudentOptions,
+): Promise<InspectedStudent> {
+  const text = (await readStudentFile('student.model', resolve(folder, student.model))).toString('utf8');
+  const json = readLayersModel(text, student.model);
   const { topology, stripped } = logitsTopology(json.modelTopology, student.model, expected.task);
-  const tf = await expected.openTensorFlow();
+  const tf = await openTensorFlow();
   const isDrawn = student.weights === undefined && json.weightsManifest === undefined;
   registerOrthogonal(tf);
   const built = await buildStudentModel(
     tf,
-    isDrawn ? await drawnTopology(tf, topology, expected.seed) : zeroedTopology(topology),
+    isDrawn ? await drawnTopology(tf, topology, seed) : zeroedTopology(topology),
   );
   try {
     checkShapes(student.model, built, expected);
     tryTraining(tf, student.model, built, expected.inputShape);
     if (!isDrawn) await loadWeights(tf, { student, folder, json, built });
-    const exits = outputLayers(modelOf(topology)).slice(0, -1);
-    const specs = await withExits(
-      tf,
-      topology,
-      built.weights.map((weight) => weight.spec),
-      exits,
+    const weights = new Map(
+      built.weights.map(({ spec: { name }, variable }) => [name, Float32Array.from(variable.dataSync())]),
     );
+    checkFinite(student, weights);
+    const exits = outputLayers(modelOf(topology)).slice(0, -1);
     const spec: StudentSpec = {
       topology,
-      weights: specs,
+      weights: await weightSpecs(tf, topology, built, exits),
       inputShape: [...expected.inputShape],
       classes: expected.classes,
       ...(expected.positions === undefined ? {} : { positions: expected.positions }),
       ...(exits.length === 0 ? {} : { exits }),
     };
-    const weights = new Map(
-      built.weights.map(({ spec: { name }, variable }) => [name, Float32Array.from(variable.dataSync())]),
-    );
-    checkFinite(student, weights);
-    const warnings = [
-      ...(stripped
-        ? [
-            `student ${student.model}: its final ${expected.task === 'multiLabel' ? 'sigmoid' : 'softmax'} is left out; the student gives logits`,
-          ]
-        : []),
-      ...(exits.length === 0
-        ? []
-        : [
-            `student ${student.model}: it has ${exits.length + 1} outputs; ${outputLayers(modelOf(topology)).at(-1) ?? ''}, the last one, is its answer, and ${exits.join(', ')} are earlier exits`,
-          ]),
-    ];
-    return { spec, weights, warnings };
+    return { spec, weights, warnings: warningsOf(student, expected, { topology, isStripped: stripped, exits }) };
   } finally {
     built.model.dispose();
   }
 }
 
-/** Marks the weights of layers that the last output does not need. */
-async function withExits(
+interface Findings {
+  readonly topology: Json;
+  /** Whether its last activation was left out, so that it gives logits. */
+  readonly isStripped: boolean;
+  /** Output layers before the last. */
+  readonly exits: readonly string[];
+}
+
+function warningsOf({ model }: FileStudent, { task }: Expected, { topology, isStripped, exits }: Findings): string[] {
+  const warnings: string[] = [];
+  if (isStripped)
+    warnings.push(
+      `student ${model}: its final ${task === 'multiLabel' ? 'sigmoid' : 'softmax'} is left out; the student gives logits`,
+    );
+  if (exits.length > 0)
+    warnings.push(
+      `student ${model}: it has ${exits.length + 1} outputs; ${outputLayers(modelOf(topology)).at(-1) ?? ''}, the last one, is its answer, and ${exits.join(', ')} are earlier exits`,
+    );
+  return warnings;
+}
+
+/** Lists the model's weights, with a mark on those of layers that the last output does not need. */
+async function weightSpecs(
   tf: TensorFlow,
   topology: Json,
-  specs: WeightSpec[],
+  { weights }: StudentModel,
   exits: readonly string[],
 ): Promise<WeightSpec[]> {
+  const specs = weights.map(({ spec }) => spec);
   if (exits.length === 0) return specs;
   const alone = await buildStudentModel(tf, zeroedTopology(lastOutputAlone(topology)));
   const answering = new Set(alone.weights.map(({ spec }) => spec.name));
@@ -125,7 +153,7 @@ async function withExits(
   return specs.map((spec) => (answering.has(spec.name) ? spec : { ...spec, exit: true }));
 }
 
-/** The topology with every initializer spelled out, the default ones too, and keyed. */
+/** Spells out every initializer of a topology, the default ones too, and keys it by the seed. */
 async function drawnTopology(tf: TensorFlow, topology: Json, seed: number): Promise<Json> {
   const { model } = await buildStudentModel(tf, seededTopology(topology, seed));
   const spelledOut: unknown = model.toJSON(undefined, false);
@@ -133,21 +161,8 @@ async function drawnTopology(tf: TensorFlow, topology: Json, seed: number): Prom
   return seededTopology(jsonSchema.parse(spelledOut), seed);
 }
 
-async function read(key: string, path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    throw new UserError(`${key}: ${path} ${isMissing ? 'does not exist' : 'cannot be read'}`, exitCodes.usage, error);
-  }
-}
-
-/** One input of the data's samples; of every output as many logits as there are classes. */
-function checkShapes(
-  file: string,
-  { model }: StudentModel,
-  { inputShape, classes, positions, task = 'classes' }: ExpectedStudent,
-): void {
+/** The model must have one input, for the data's samples, and give as many logits at every output as are wanted. */
+function checkShapes(file: string, { model }: StudentModel, { inputShape, classes, positions, task }: Expected): void {
   const [input] = model.inputs;
   if (input === undefined || model.inputs.length > 1)
     throw new UserError(`student ${file}: it has ${model.inputs.length} inputs; one was wanted`, exitCodes.data);
@@ -180,88 +195,7 @@ function checkShapes(
     );
 }
 
-interface Loading {
-  readonly student: FileStudent;
-  readonly folder: string;
-  readonly json: LayersModelJson;
-  readonly built: StudentModel;
-}
-
-async function loadWeights(tf: TensorFlow, { student, folder, json, built }: Loading): Promise<void> {
-  const tensors =
-    student.weights === undefined
-      ? await manifestTensors(tf, student, folder, json)
-      : await safetensors(tf, student.weights, folder);
-  const file = student.weights ?? student.model;
-  try {
-    for (const { spec, variable } of built.weights) {
-      const tensor = tensors.get(spec.name);
-      if (tensor === undefined)
-        throw new UserError(`${file}: no tensor named ${spec.name}, which the student has`, exitCodes.data);
-      if (tensor.shape.join() !== variable.shape.join()) {
-        throw new UserError(
-          `${file}: ${spec.name} is [${tensor.shape.join(', ')}]; the student's is [${variable.shape.join(', ')}]`,
-          exitCodes.data,
-        );
-      }
-      variable.assign(tensor);
-    }
-    const known = new Set(built.weights.map(({ spec }) => spec.name));
-    const unknown = [...tensors.keys()].find((name) => !known.has(name));
-    if (unknown !== undefined)
-      throw new UserError(`${file}: it has a tensor ${unknown}, the student has no such weight`, exitCodes.data);
-  } finally {
-    tf.dispose([...tensors.values()]);
-  }
-}
-
-async function safetensors(tf: TensorFlow, file: string, folder: string): Promise<Map<string, Tensor>> {
-  const path = resolve(folder, file);
-  const found = decodeSafetensors(await read('student.weights', path), file);
-  return new Map([...found].map(([name, { shape, values }]) => [name, tf.tensor(values, [...shape])]));
-}
-
-async function manifestTensors(
-  tf: TensorFlow,
-  student: FileStudent,
-  folder: string,
-  json: LayersModelJson,
-): Promise<Map<string, Tensor>> {
-  const place = dirname(resolve(folder, student.model));
-  const tensors = new Map<string, Tensor>();
-  for (const group of json.weightsManifest ?? []) {
-    const bytes = Buffer.concat(
-      await Promise.all(group.paths.map((path) => read(`student ${student.model}`, join(place, path)))),
-    );
-    try {
-      const decoded = tf.io.decodeWeights(
-        bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length),
-        group.weights,
-      );
-      for (const [name, tensor] of Object.entries(decoded)) tensors.set(name, tensor);
-    } catch (error) {
-      throw new UserError(
-        `${group.paths.join(', ')}: its ${bytes.length} bytes are not the weights that ${student.model} lists`,
-        exitCodes.data,
-        error,
-      );
-    }
-  }
-  return tensors;
-}
-
-function checkFinite(student: FileStudent, weights: ReadonlyMap<string, Float32Array>): void {
-  for (const [name, values] of weights) {
-    const bad = values.find((value) => !Number.isFinite(value));
-    if (bad !== undefined)
-      throw new UserError(
-        `${student.weights ?? student.model}: ${name} holds ${bad}; finite numbers were wanted`,
-        exitCodes.data,
-      );
-  }
-}
-
-/** One forward and backward of two rows of zeros. */
+/** Runs one forward and backward of two rows of zeros. @throws UserError 65 when tfjs cannot train the model */
 function tryTraining(
   tf: TensorFlow,
   file: string,

@@ -10,26 +10,23 @@ import type { PairRecipe } from '../../shared/recipe/loss-schema.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { pairTerms, splitTap, tapPairs, type PairTerm, type TapPair } from '../../shared/recipe/terms.js';
 import { adapterWeights } from '../../worker/compute/student/tfjs/adapters.js';
-import type { TensorFlow } from '../../worker/compute/backends/backend.js';
 import { studentTapShapes } from '../../worker/compute/student/tfjs/taps.js';
-
-/** A tap of a model and one sample's shape, channels last; in the order from input to output. */
-export interface TapShape {
-  readonly name: string;
-  readonly shape: readonly number[];
-}
+import type { TapShape } from '../../worker/compute/teachers/formats/taps.js';
+import type { PreparedStudent } from './student.js';
+import { openWasmTensorFlow } from './tensorflow.js';
 
 export interface PlanTapsOptions {
   readonly recipe: Recipe;
-  readonly student: { readonly spec: StudentSpec; readonly weights: ReadonlyMap<string, Float32Array> };
-  /** By teacher. */
+  readonly student: PreparedStudent;
+  /** The taps of each teacher by its name, in the order from input to output. */
   readonly teachers: ReadonlyMap<string, readonly TapShape[]>;
-  readonly openTensorFlow: () => Promise<TensorFlow>;
 }
 
 export interface PlannedTaps {
+  /** The recipe with every pair by name. */
   readonly recipe: Recipe;
-  readonly student: { readonly spec: StudentSpec; readonly weights: ReadonlyMap<string, Float32Array> };
+  /** The student with the adapters that the pairs need among its weights. */
+  readonly student: PreparedStudent;
 }
 
 /** The taps of one teacher whose shapes the plan needs. */
@@ -42,11 +39,14 @@ export function teacherTaps(recipe: Recipe, teacher: string): 'all' | string[] {
   return [...new Set(taps)];
 }
 
-/** @throws UserError 2 for a tap that is not there and for shapes that do not fit */
-export async function planTaps({ recipe, student, teachers, openTensorFlow }: PlanTapsOptions): Promise<PlannedTaps> {
+/**
+ * Plans the pairs of taps that the losses compare. Nothing is loaded for a recipe that compares none.
+ * @throws UserError 2 for a tap that is not there and for shapes that do not fit
+ */
+export async function planTaps({ recipe, student, teachers }: PlanTapsOptions): Promise<PlannedTaps> {
   const isAuto = pairTerms.some((term) => recipe.losses[term]?.pairs === 'auto');
   if (!isAuto && tapPairs(recipe.losses).length === 0) return { recipe, student };
-  const own = await studentTapShapes(await openTensorFlow(), student.spec);
+  const own = await studentTapShapes(await openWasmTensorFlow(), student.spec);
   const named = withPairs(recipe, answering(own, student.spec), teachers);
   const shapeOf = (pair: TapPair): { student: readonly number[]; teacher: readonly number[] } => ({
     student: studentShape(pair.student, own, pair.term),

@@ -6,23 +6,42 @@
 import { randomStream, shuffle as shuffled } from '../random.js';
 import type { DataSet } from './manifest.js';
 
-/** Shards that are mixed with each other. */
+/** How many shards are mixed with each other. */
 export const groupShards = 8;
-/** Groups kept laid out: the one in use and its neighbours. */
+/** How many groups stay laid out: the one in use and its neighbours. */
 const groupsKept = 4;
+/** How many epochs' orders are kept: the current one and the one that is labelled ahead. */
+const epochsKept = 2;
 
 export interface EpochOrder {
   /** The sample id at a position of the epoch. */
-  at(position: number): number;
+  readonly at: (position: number) => number;
 }
 
-interface Group {
-  /** Position of its first sample in the epoch. */
-  readonly from: number;
-  readonly shards: readonly number[];
+export interface OrderOptions {
+  /** The run's seed. */
+  readonly seed: number;
+  /** Without it every epoch has the order of the data set. */
+  readonly shuffle: boolean;
 }
 
-export function epochOrder(dataSet: DataSet, seed: number, epoch: number, shuffle: boolean): EpochOrder {
+/** Gives the order of any epoch, and keeps those of the two that were asked for last for the first time. */
+export function epochOrders(dataSet: DataSet, options: OrderOptions): (epoch: number) => EpochOrder {
+  const kept = new Map<number, EpochOrder>();
+  return (epoch) => {
+    const found = kept.get(epoch) ?? epochOrder(dataSet, epoch, options);
+    kept.set(epoch, found);
+    const [oldest] = kept.keys();
+    if (kept.size > epochsKept && oldest !== undefined) kept.delete(oldest);
+    return found;
+  };
+}
+
+/**
+ * Gives the order of one epoch.
+ * @throws RangeError from `at` for a position that the epoch does not have
+ */
+export function epochOrder(dataSet: DataSet, epoch: number, { seed, shuffle }: OrderOptions): EpochOrder {
   if (!shuffle) return { at: (position) => position };
   const starts = shardStarts(dataSet);
   const permuted = shuffled(Uint32Array.from(dataSet.shards.keys()), randomStream([seed, 'shards', epoch]));
@@ -47,7 +66,13 @@ export function epochOrder(dataSet: DataSet, seed: number, epoch: number, shuffl
   };
 }
 
-/** Id of the first sample of each shard. */
+interface Group {
+  /** Position of its first sample in the epoch. */
+  readonly from: number;
+  readonly shards: readonly number[];
+}
+
+/** Gives the id of the first sample of each shard. */
 export function shardStarts(dataSet: DataSet): Uint32Array {
   const starts = new Uint32Array(dataSet.shards.length);
   dataSet.shards.forEach((shard, i) => {

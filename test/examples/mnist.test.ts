@@ -33,7 +33,11 @@ describe('the MNIST example', () => {
     const deep = recipe.teachers.find((teacher) => teacher.name === 'deep');
     if (deep === undefined) throw new Error('no teacher deep');
     const inputShape = [28, 28, 1];
-    const { spec, paths, warnings } = await inspectTeacher(deep, folder, { inputShape, classes: 10, openTensorFlow });
+    const { spec, paths, warnings } = await inspectTeacher(
+      deep,
+      { inputShape, task: 'classes', classes: 10, preprocess: null },
+      { folder, openTensorFlow },
+    );
     const ensemble = await Ensemble.open([spec], paths, { combine: 'logits', rows: 16, inputShape, openTensorFlow });
     const { inputs, labels } = evaluationImages(1000);
     const logits = await ensemble.softLabels(inputs, labels.length);

@@ -7,7 +7,8 @@ import type { TeacherRecipe } from '../../shared/recipe/schema.js';
 import type { Backend } from '../../worker/compute/backends/backend.js';
 import { openBackend } from '../../worker/compute/open/backend-choice.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
-import { inspectTeacher, type ExpectedTeacher, type InspectedTeacher } from '../../cli/prepare/teacher.js';
+import type { Expected } from '../../cli/prepare/expected.js';
+import { inspectTeacher, type InspectedTeacher, type TeacherOptions } from '../../cli/prepare/teacher.js';
 import { openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
 import { temporaryFolder } from '../worker/compute/teachers/fixtures.js';
 
@@ -30,18 +31,16 @@ beforeAll(async () => {
 
 function inspect(
   fields: Partial<TeacherRecipe> = {},
-  expected: Partial<ExpectedTeacher> = {},
-  folder = data,
+  expected: Partial<Expected> = {},
+  options: Partial<TeacherOptions> = {},
 ): Promise<InspectedTeacher> {
   const openTensorFlow = () => Promise.reject(new Error('the wrong backend was opened'));
   const recipe = { name: 'tiny', model: 'tiny', weight: 1, output: 'logits' as const, outputName: 'logits', ...fields };
-  return inspectTeacher(recipe, folder, {
-    inputShape: reference.shape,
-    classes: reference.classes,
-    openTensorFlow,
-    openNative: async () => backend.tf,
-    ...expected,
-  });
+  return inspectTeacher(
+    recipe,
+    { inputShape: reference.shape, task: 'classes', classes: reference.classes, preprocess: null, ...expected },
+    { folder: data, openTensorFlow, openNative: async () => backend.tf, ...options },
+  );
 }
 
 function open({ spec, paths }: InspectedTeacher): Promise<Ensemble> {
@@ -70,7 +69,7 @@ function keptByContent(found: InspectedTeacher): InspectedTeacher {
 
 describe('a SavedModel teacher', () => {
   it("gives TensorFlow's logits, and a tap, from files that are kept by content", async () => {
-    const found = keptByContent(await inspect({}, { taps: ['relu'] }));
+    const found = keptByContent(await inspect({}, {}, { taps: ['relu'] }));
     expect(found.spec.files.map(({ name }) => name)).toEqual([
       'saved_model.pb',
       'variables/variables.data-00000-of-00001',
@@ -116,7 +115,7 @@ describe('a SavedModel teacher', () => {
   });
 
   it('names all of its other outputs as taps', async () => {
-    expect((await inspect({}, { taps: 'all' })).taps).toEqual([{ name: 'relu', shape: [4, 3, 4] }]);
+    expect((await inspect({}, {}, { taps: 'all' })).taps).toEqual([{ name: 'relu', shape: [4, 3, 4] }]);
   });
 
   const broken = temporaryFolder();
@@ -185,10 +184,10 @@ describe('a SavedModel teacher', () => {
       /it is not a SavedModel that TensorFlow can load: .*(checksum|Checksum)/,
     ],
     ['a damaged graph', { model: 'bad' }, {}, 65, /it is not a SavedModel that TensorFlow can load/],
-  ] as [string, Partial<TeacherRecipe>, Partial<ExpectedTeacher>, number, RegExp][])(
+  ] as [string, Partial<TeacherRecipe>, Partial<Expected>, number, RegExp][])(
     'is refused in one line for %s',
     async (_, fields, expected, exitCode, message) => {
-      const refused = inspect(fields, expected, fields.model === undefined ? data : broken);
+      const refused = inspect(fields, expected, { folder: fields.model === undefined ? data : broken });
       await expect(refused).rejects.toMatchObject({
         name: 'UserError',
         exitCode,

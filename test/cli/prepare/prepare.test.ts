@@ -1,158 +1,197 @@
-import { describe, expect, it } from 'vitest';
-import { baselineRecipe, digestOf, prepareRun, type PrepareTools } from '../../../cli/prepare/prepare.js';
+/** Runs prepared from small files: real data, students and teachers, on the wasm backend. */
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { digestOfValue, prepareRun } from '../../../cli/prepare/prepare.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
-import { recipeSchema, type Recipe } from '../../../shared/recipe/schema.js';
-import { tinyRun } from '../../coordinator/tiny-run.js';
+import { epochOrder } from '../../../shared/data/sampler.js';
+import type { InstalledPlugins } from '../../../shared/recipe/plugins.js';
+import { recipeSchema } from '../../../shared/recipe/schema.js';
+import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
+import {
+  reference,
+  referenceFolder,
+  saveLayersModel,
+  temporaryFolder,
+} from '../../worker/compute/teachers/fixtures.js';
+import { arrayFiles } from './sources/array-files.js';
 
-const tiny = tinyRun();
+beforeAll(async () => {
+  await openWasm();
+});
 
-const withEmbedding = {
-  ...tiny.student,
-  topology: { class_name: 'Sequential', config: { layers: [{ class_name: 'Embedding', config: { name: 'words' } }] } },
-};
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1);
 
-interface Fakes {
-  readonly student?: PreparedRun['student'];
-  readonly trainLabels?: number[];
-  readonly evalShape?: number[];
-  readonly teacherSha?: string;
-  readonly kernel?: number;
+/** Reads the shape of the reference's teachers, and gives their classes; its kernel is the given number throughout. */
+function linear(kernel: number): tf.LayersModel {
+  const dense = tf.layers.dense({ units: reference.classes, name: 'dense' });
+  const flat = tf.layers.flatten({ inputShape: reference.shape, name: 'flat' });
+  const model = tf.sequential({ name: 'linear', layers: [flat, dense] });
+  dense.setWeights(dense.getWeights().map((weights) => tf.fill(weights.shape, kernel)));
+  return model;
 }
 
-function tools({
-  student: spec = tiny.student,
-  trainLabels = [0, 1, 2, 0],
-  evalShape = [16],
-  teacherSha = 'a'.repeat(64),
-  kernel = 1,
-}: Fakes = {}): PrepareTools {
-  return {
-    inspectStudent: async () => ({ spec, weights: new Map([['dense/kernel', Float32Array.of(kernel)]]) }),
-    inspectTeacher: async (teacher, _folder, expected) => ({
-      spec: {
-        name: teacher.name,
-        format: 'onnx',
-        weight: teacher.weight,
-        temperature: teacher.temperature ?? null,
-        output: 'logits',
-        layout: 'nhwc',
-        classes: expected.classes,
-        parameters: 9,
-        files: [{ name: 'a.onnx', sha256: teacherSha, bytes: 5 }],
-      },
-      paths: new Map([[teacherSha, '/models/a.onnx']]),
-      warnings: ['odd'],
-      taps: [],
-    }),
-    planTaps: async (given, student) => ({ recipe: given, student }),
-    writeShards: async (source) => {
-      const isTrain = 'images' in source && source.images === 'x';
-      const shards = [{ sha256: (isTrain ? 'b' : 'c').repeat(64), bytes: 10, samples: 4 }];
-      return {
-        dataSet: { samples: 4, shape: isTrain ? [16] : evalShape, dtype: 'float32', shards },
-        labels: Int32Array.from(isTrain ? trainLabels : [2, 1, 0, 0]),
-      };
-    },
-    epochOrder: (_dataSet, seed, epoch) => ({ at: (position) => (position + epoch + seed) % 4 }),
-  };
+/** Reads four numbers of tokens. */
+function reader(): tf.LayersModel {
+  return tf.sequential({
+    layers: [
+      tf.layers.embedding({ inputDim: 9, outputDim: 2, inputLength: 4, name: 'words' }),
+      tf.layers.flatten(),
+      tf.layers.dense({ units: reference.classes }),
+    ],
+  });
 }
 
-function recipe(overrides: Record<string, unknown> = {}): Recipe {
-  return recipeSchema.parse({
-    ...tiny.recipe,
-    teachers: [{ name: 't', model: 'a.onnx' }],
+interface Files {
+  /** Makes the student; absent: the recipe has a built-in one. */
+  readonly student?: () => tf.LayersModel;
+  readonly trainShape?: readonly number[];
+  /** Null: none. */
+  readonly trainLabels?: readonly number[] | null;
+  readonly evalShape?: readonly number[];
+  /** One of the reference's, with a file that it may keep its weights in. */
+  readonly teacher?: string;
+  readonly plugins?: InstalledPlugins;
+}
+
+const train = { format: 'npy', inputs: 'x.npy', labels: 'x-labels.npy' };
+
+interface Prepared {
+  readonly folder: string;
+  readonly run: PreparedRun;
+  readonly warnings: readonly string[];
+}
+
+/** Four samples to train on and four to evaluate on, in a folder of their own. */
+async function prepare(
+  {
+    student,
+    trainShape = reference.shape,
+    trainLabels = [0, 1, 4, 0],
+    evalShape = reference.shape,
+    teacher = 'tiny.onnx',
+    plugins = new Map(),
+  }: Files = {},
+  overrides: Record<string, unknown> = {},
+): Promise<Prepared> {
+  const folder = temporaryFolder();
+  const { npy } = arrayFiles(folder);
+  const values = (shape: readonly number[], add: number): number[] =>
+    Array.from({ length: 4 * sizeOf(shape) }, (_, i) => (i + add) % 7);
+  npy('x.npy', [4, ...trainShape], values(trainShape, 0));
+  npy('y.npy', [4, ...evalShape], values(evalShape, 1));
+  if (trainLabels !== null) npy('x-labels.npy', [4], trainLabels);
+  copyFileSync(join(referenceFolder, teacher), join(folder, 't.onnx'));
+  copyFileSync(join(referenceFolder, 'external.bin'), join(folder, 'external.bin'));
+  if (student !== undefined) await saveLayersModel(student(), join(folder, 'student'));
+  const warnings: string[] = [];
+  const recipe = recipeSchema.parse({
+    name: 'r',
+    seed: 1,
+    student: student === undefined ? { builtin: 'mlp', hidden: [3] } : { model: 'student/model.json' },
+    teachers: [{ name: 't', model: 't.onnx' }],
     losses: { response: { weight: 1, temperature: 3 } },
-    data: { train: { format: 'idx', images: 'x' }, eval: { format: 'idx', images: 'y' } },
+    data: {
+      train: trainLabels === null ? { format: 'npy', inputs: 'x.npy' } : train,
+      eval: { format: 'npy', inputs: 'y.npy' },
+    },
+    optimizer: { name: 'adam', learningRate: 0.05 },
+    batch: { size: 2 },
+    epochs: 1,
     ...overrides,
   });
-}
-
-function prepare(
-  fakes: Fakes = {},
-  overrides: Record<string, unknown> = {},
-  warnings: string[] = [],
-): Promise<PreparedRun> {
-  return prepareRun({
-    recipe: recipe(overrides),
-    recipeFolder: '/recipes',
+  const run = await prepareRun({
+    recipe,
+    recipeFolder: folder,
     name: 'r',
-    shardFolder: '/shards',
-    tools: tools(fakes),
+    shardFolder: join(folder, 'shards'),
+    plugins,
     warn: (text) => warnings.push(text),
   });
+  return { folder, run, warnings };
 }
 
 describe('prepareRun', () => {
   it('offers shards, models, manifest and topology by content hash', async () => {
-    const warnings: string[] = [];
-    const run = await prepare({}, {}, warnings);
-    expect(run.artifacts.get('b'.repeat(64))).toEqual({ path: `/shards/${'b'.repeat(64)}` });
-    expect(run.artifacts.get('c'.repeat(64))).toEqual({ path: `/shards/${'c'.repeat(64)}` });
-    expect(run.artifacts.get('a'.repeat(64))).toEqual({ path: '/models/a.onnx' });
+    const teachers = [{ name: 't', model: 't.onnx', output: 'probabilities' }];
+    const { folder, run, warnings } = await prepare({}, { teachers });
+    const { manifest } = run;
+    for (const set of [manifest.train, manifest.eval]) {
+      const [sha256 = ''] = set?.shards.map((shard) => shard.sha256) ?? [];
+      expect(run.artifacts.get(sha256)).toEqual({ path: join(folder, 'shards', sha256) });
+    }
+    const [model] = run.teachers[0]?.files ?? [];
+    expect(run.artifacts.get(model?.sha256 ?? '')).toEqual({ path: join(folder, 't.onnx') });
     expect([run.artifacts.has(run.studentArtifact.sha256), run.artifacts.has(run.manifestArtifact.sha256)]).toEqual([
       true,
       true,
     ]);
-    expect([run.manifest.classes, run.teachers[0]?.temperature, warnings]).toEqual([3, null, ['odd']]);
-    expect([run.sampleAt(0, 0), run.sampleAt(1, 0), run.sampleAt(1, 3)]).toEqual([1, 2, 1]);
+    expect([manifest.classes, run.teachers[0]?.temperature, warnings]).toEqual([
+      5,
+      null,
+      [expect.stringMatching(/^teacher t: .*rows do not sum to 1/)],
+    ]);
+    const places = [
+      [0, 0],
+      [1, 0],
+      [1, 3],
+    ] as const;
+    expect(places.map(([epoch, position]) => run.sampleAt(epoch, position))).toEqual(
+      places.map(([epoch, position]) => epochOrder(manifest.train, epoch, { seed: 1, shuffle: true }).at(position)),
+    );
   });
 
   it('tells a teacher the names of the classes and the preprocessing, and counts classes by their names', async () => {
-    const fakes = tools();
-    const heard: unknown[] = [];
-    const inspectTeacher: PrepareTools['inspectTeacher'] = async (teacher, folder, expected, whole) => {
-      heard.push([expected.classNames, expected.classes, expected.preprocess]);
-      return fakes.inspectTeacher(teacher, folder, expected, whole);
-    };
     const [classNames, preprocess] = [['a', 'b', 'c', 'd'], { scale: 2, mean: [1], std: [3] }];
-    const data = { train: { format: 'idx', images: 'x' }, classNames, preprocess };
-    await prepareRun({
-      recipe: recipe({ data }),
-      recipeFolder: '/recipes',
-      name: 'r',
-      shardFolder: '/shards',
-      tools: { ...fakes, inspectTeacher },
-      warn: () => undefined,
-    });
-    expect(heard).toEqual([[classNames, 4, preprocess]]);
+    const own = { scale: 1, mean: [0], std: [1] };
+    const { run } = await prepare(
+      { trainLabels: [0, 1, 2, 0] },
+      {
+        teachers: [{ name: 't', model: 't.onnx', classes: ['e', 'd', 'c', 'b', 'a'], preprocess: own }],
+        data: { train, classNames, preprocess },
+      },
+    );
+    expect(run.manifest).toMatchObject({ classes: 4, preprocess });
+    expect(run.teachers).toMatchObject([
+      // x = (raw * 2 - 1) / 3, so raw = x * 1.5 + 0.5.
+      {
+        classes: 4,
+        classMap: { outputs: 5, order: [4, 3, 2, 1] },
+        rescale: { factor: [1.5, 1.5], offset: [0.5, 0.5] },
+      },
+    ]);
   });
 
   it('gives another digest when recipe, model, weights or data change, and the same one otherwise', async () => {
-    const { recipeDigest } = await prepare();
-    expect((await prepare()).recipeDigest).toBe(recipeDigest);
+    const digestOf = async (files?: Files, overrides?: Record<string, unknown>): Promise<string> =>
+      (await prepare({ student: () => linear(1), ...files }, overrides)).run.recipeDigest;
+    const first = await digestOf();
+    expect(await digestOf()).toBe(first);
     const others = [
-      prepare({ teacherSha: 'd'.repeat(64) }),
-      prepare({ kernel: 2 }),
-      prepare({}, { seed: 2 }),
-      prepare({ trainLabels: [0, 1, 2, 3] }),
+      await digestOf({ teacher: 'external.onnx' }),
+      await digestOf({ student: () => linear(2) }),
+      await digestOf({}, { seed: 2 }),
+      await digestOf({ trainLabels: [0, 1, 4, 3] }),
     ];
-    for (const other of await Promise.all(others)) expect(other.recipeDigest).not.toBe(recipeDigest);
+    expect(new Set([first, ...others]).size).toBe(5);
   });
 
   it('gives another digest when a plug-in that is installed is another', async () => {
     const digestWith = async (sha256: string): Promise<string> => {
       const plugin = { name: 'a', path: 'a.js', sha256, source: 'export const loss = () => null;' };
-      return (
-        await prepareRun({
-          recipe: recipe({ losses: { plugins: { a: { weight: 1 } } } }),
-          recipeFolder: '/recipes',
-          name: 'r',
-          shardFolder: '/shards',
-          tools: tools(),
-          plugins: new Map([['a', plugin]]),
-          warn: () => undefined,
-        })
-      ).recipeDigest;
+      const losses = { plugins: { a: { weight: 1 } } };
+      return (await prepare({ plugins: new Map([['a', plugin]]) }, { losses })).run.recipeDigest;
     };
     expect(await digestWith('e'.repeat(64))).not.toBe(await digestWith('f'.repeat(64)));
     expect(await digestWith('e'.repeat(64))).toBe(await digestWith('e'.repeat(64)));
   });
 
-  const refused: [string, Fakes, Record<string, unknown>, number, RegExp][] = [
+  const refused: [string, Files, Record<string, unknown>, number, RegExp][] = [
     [
       'a label beyond the classes',
       { trainLabels: [0, 1, 7, 0] },
-      { data: { train: { format: 'idx', images: 'x' }, classes: 3 } },
+      { data: { train, classes: 3 } },
       65,
       /data.train: sample 2 has label 7; with 3 classes/,
     ],
@@ -161,39 +200,39 @@ describe('prepareRun', () => {
       { evalShape: [8, 8] },
       {},
       2,
-      /data.eval: samples of shape \[8, 8\]; data.train has \[16\]/,
+      /data.eval: samples of shape \[8, 8\]; data.train has \[4, 3, 2\]/,
     ],
     [
       'to shift samples that are no images',
-      {},
-      { data: { train: { format: 'idx', images: 'x' }, augment: { shift: 1 } } },
+      { trainShape: [16] },
+      { data: { train, augment: { shift: 1 } } },
       2,
       /data.augment.shift: samples are of \[16\]; images \[height, width, channels\] wanted/,
     ],
     [
       'noise on numbers of tokens',
-      { student: withEmbedding },
-      { data: { train: { format: 'idx', images: 'x' }, augment: { noise: 1 } } },
+      { student: reader, trainShape: [4] },
+      { data: { train, augment: { noise: 1 } } },
       2,
       /data.augment.noise: the student's layer "words" reads numbers of tokens, which have no values between them; no noise wanted/,
     ],
     [
       'mixtures of tokens',
-      { student: withEmbedding },
-      { data: { train: { format: 'idx', images: 'x' }, augment: { mixup: 1 } } },
+      { student: reader, trainShape: [4] },
+      { data: { train, augment: { mixup: 1 } } },
       2,
       /data.augment.mixup: the student's layer "words"/,
     ],
     [
       'no labels and no number of classes',
-      { trainLabels: [-1, -1, -1, -1] },
-      { data: { train: { format: 'idx', images: 'x' } } },
+      { trainLabels: null },
+      { data: { train: { format: 'npy', inputs: 'x.npy' } } },
       2,
       /data.classes is needed/,
     ],
   ];
-  it.each(refused)('refuses %s', async (_name, fakes, overrides, exitCode, message) => {
-    await expect(prepare(fakes, overrides)).rejects.toMatchObject({
+  it.each(refused)('refuses %s', async (_name, files, overrides, exitCode, message) => {
+    await expect(prepare(files, overrides)).rejects.toMatchObject({
       name: 'UserError',
       exitCode,
       message: expect.stringMatching(message),
@@ -201,41 +240,9 @@ describe('prepareRun', () => {
   });
 });
 
-describe('digestOf', () => {
+describe('digestOfValue', () => {
   it('does not depend on the order of keys', () => {
-    expect(digestOf({ a: 1, b: [{ c: 2, d: 3 }] })).toBe(digestOf({ b: [{ d: 3, c: 2 }], a: 1 }));
-    expect(digestOf({ a: [1, 2] })).not.toBe(digestOf({ a: [2, 1] }));
-  });
-});
-
-describe('baselineRecipe', () => {
-  const base = tinyRun({ samples: 40, epochs: 4 });
-
-  it('trains for as many steps on the labelled samples alone, without teachers', () => {
-    const labels = new Int32Array(40).fill(-1).fill(1, 0, 10);
-    const baseline = baselineRecipe({ ...base, trainLabels: labels });
-    expect(baseline).toMatchObject({
-      teachers: [],
-      steps: 20,
-      baseline: false,
-      losses: { crossEntropy: { weight: 1 } },
-      data: { train: { onlyLabelled: true } },
-    });
-    expect('epochs' in baseline).toBe(false);
-    expect(baseline.losses.response).toBeUndefined();
-    // 5 steps an epoch against 2: evaluated as often as the run is.
-    expect(baseline.evaluate).toEqual({ everyEpochs: 3 });
-    expect(recipeSchema.parse(JSON.parse(JSON.stringify(baseline)))).toEqual(baseline);
-  });
-
-  it('counts scattered labels as it counts those that come first', () => {
-    const labels = new Int32Array(40).map((_, i) => (i % 4 === 0 ? 1 : -1));
-    expect(baselineRecipe({ ...base, trainLabels: labels })).toMatchObject({ steps: 20, evaluate: { everyEpochs: 3 } });
-  });
-
-  it('refuses data without labels', () => {
-    expect(() => baselineRecipe({ ...base, trainLabels: new Int32Array(40).fill(-1) })).toThrow(
-      /no labels to train on alone/,
-    );
+    expect(digestOfValue({ a: 1, b: [{ c: 2, d: 3 }] })).toBe(digestOfValue({ b: [{ d: 3, c: 2 }], a: 1 }));
+    expect(digestOfValue({ a: [1, 2] })).not.toBe(digestOfValue({ a: [2, 1] }));
   });
 });

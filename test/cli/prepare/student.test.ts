@@ -12,7 +12,8 @@ import type { TensorFlow } from '../../../worker/compute/backends/backend.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { exportStudent } from '../../../worker/tools/export/export-student.js';
 import { evaluateClassifier, logitsOf } from '../../worker/evaluate-student.js';
-import { inspectStudent, type InspectedStudent, type ExpectedStudent } from '../../../cli/prepare/student.js';
+import type { Expected } from '../../../cli/prepare/expected.js';
+import { inspectStudent, type InspectedStudent, type StudentOptions } from '../../../cli/prepare/student.js';
 import { orthogonal } from '../../../worker/compute/student/tfjs/orthogonal.js';
 import { Student } from '../../../worker/compute/student/tfjs/student.js';
 
@@ -21,9 +22,8 @@ beforeAll(async () => {
   ({ tf } = await openWasm());
 });
 
-const openTensorFlow = async (): Promise<TensorFlow> => (await openWasm()).tf;
 const noTensorFlow = (): Promise<TensorFlow> => Promise.reject(new Error('tfjs was opened'));
-const expected = { inputShape: [4, 4, 1], classes: 3, seed: 5, openTensorFlow };
+const expected: Expected = { inputShape: [4, 4, 1], task: 'classes', classes: 3, preprocess: null };
 
 function folder(): string {
   return mkdtempSync(join(tmpdir(), 'stillhouse-student-'));
@@ -46,9 +46,10 @@ function saveTopology(modelTopology: unknown, where = folder(), more: object = {
 function inspect(
   where: string,
   student: Recipe['student'] = { model: 'model.json' },
-  options: Partial<ExpectedStudent> = {},
+  wanted: Partial<Expected> = {},
+  options: Partial<StudentOptions> = {},
 ): Promise<InspectedStudent> {
-  return inspectStudent(student, where, { ...expected, ...options });
+  return inspectStudent(student, { ...expected, ...wanted }, { folder: where, seed: 5, ...options });
 }
 
 const small = (): layers.Layer[] => [
@@ -94,7 +95,7 @@ describe('the built-in students', () => {
     [{ builtin: 'resnet', depth: 14, filters: 2, batchNorm: false, dropout: 0.5 }, null],
   ] as const)('%j are models that tfjs builds, with the weights that they list', async (options, parameters) => {
     const recipe = recipeSchema.shape.student.parse(options);
-    const { spec, weights, warnings } = await inspect('/', recipe, { openTensorFlow: noTensorFlow });
+    const { spec, weights, warnings } = await inspect('/', recipe, {}, { openTensorFlow: noTensorFlow });
     expect(warnings).toEqual([]);
     expect([...weights.keys()]).toEqual(spec.weights.map(({ name }) => name));
     spec.weights.forEach(({ name, shape }) => expect(weights.get(name)?.length).toBe(shape.reduce((a, b) => a * b, 1)));
@@ -118,8 +119,8 @@ describe('the built-in students', () => {
   });
 
   it('draw weights from the seed and the weight alone, within the bounds of He and Glorot', async () => {
-    const draw = async (seed: number, hidden: number[]): Promise<Map<string, Float32Array>> =>
-      (await inspect('/', { builtin: 'mlp', hidden }, { seed, openTensorFlow: noTensorFlow })).weights;
+    const draw = async (seed: number, hidden: number[]): Promise<ReadonlyMap<string, Float32Array>> =>
+      (await inspect('/', { builtin: 'mlp', hidden }, {}, { seed, openTensorFlow: noTensorFlow })).weights;
     const [a, same, other, deeper] = [
       await draw(1, [50]),
       await draw(1, [50]),
@@ -212,7 +213,7 @@ describe('a student from a file', () => {
       const draws = [
         await inspect(saveTopology(one)),
         await inspect(saveTopology(one)),
-        await inspect(saveTopology(one), { model: 'model.json' }, { seed: 6 }),
+        await inspect(saveTopology(one), { model: 'model.json' }, {}, { seed: 6 }),
       ];
       expect(draws[1]?.weights).toEqual(draws[0]?.weights);
       expect(draws[2]?.weights.get('lstm/recurrent_kernel')).not.toEqual(

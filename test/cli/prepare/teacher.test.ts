@@ -3,7 +3,8 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TeacherRecipe } from '../../../shared/recipe/schema.js';
-import { inspectTeacher } from '../../../cli/prepare/teacher.js';
+import type { Expected } from '../../../cli/prepare/expected.js';
+import { inspectTeacher, type InspectedTeacher, type TeacherOptions } from '../../../cli/prepare/teacher.js';
 import {
   makeLayersModel,
   noTensorFlow,
@@ -15,8 +16,19 @@ import {
   temporaryFolder,
 } from '../../worker/compute/teachers/fixtures.js';
 
-const expected = { inputShape: reference.shape, classes: reference.classes, openTensorFlow };
+const expected = {
+  inputShape: reference.shape,
+  task: 'classes' as const,
+  classes: reference.classes,
+  preprocess: null,
+};
 const folder = temporaryFolder();
+const inspect = (
+  teacher: TeacherRecipe,
+  wanted: Expected = expected,
+  options: Partial<TeacherOptions> = {},
+): Promise<InspectedTeacher> =>
+  inspectTeacher(teacher, wanted, { folder, openTensorFlow, openNative: openTensorFlow, ...options });
 const digest = (...names: string[]): string[] =>
   names.map((name) =>
     createHash('sha256')
@@ -55,10 +67,7 @@ beforeAll(async () => {
 
 describe('inspectTeacher', () => {
   it('describes an ONNX file without tfjs', async () => {
-    const { spec, paths, warnings } = await inspectTeacher(recipe('tiny.onnx'), folder, {
-      ...expected,
-      openTensorFlow: noTensorFlow,
-    });
+    const { spec, paths, warnings } = await inspect(recipe('tiny.onnx'), expected, { openTensorFlow: noTensorFlow });
     const [sha256 = ''] = digest('tiny.onnx');
     expect(spec).toEqual({
       name: 'one',
@@ -81,7 +90,7 @@ describe('inspectTeacher', () => {
     const wanted = { outputs: 5, order: [1, 4, 0] };
     writeFileSync(join(folder, 'names.txt'), 'a\r\nb\nc\nd\ne\n');
     for (const classes of [['a', 'b', 'c', 'd', 'e'], 'names.txt']) {
-      const { spec } = await inspectTeacher(recipe('tiny.onnx', { classes }), folder, {
+      const { spec } = await inspect(recipe('tiny.onnx', { classes }), {
         ...expected,
         classes: 3,
         classNames,
@@ -107,7 +116,7 @@ describe('inspectTeacher', () => {
     [['a', 'b', 'c', 'd'], ['a', 'b'], 2, 'teacher one: classes: 4 names given; it gives 5 classes'],
     [['a', 'b', 'c', 'd', 'e'], ['a', 'b'], 3, 'data.classNames: 2 names given; the data has 3 classes'],
   ])('refuses the class names %j for %j', async (classes, classNames, count, message) => {
-    const refused = inspectTeacher(recipe('tiny.onnx', { classes }), folder, {
+    const refused = inspect(recipe('tiny.onnx', { classes }), {
       ...expected,
       classes: count,
       classNames,
@@ -116,11 +125,7 @@ describe('inspectTeacher', () => {
   });
 
   it('refuses preprocessing for another number of channels', async () => {
-    const refused = inspectTeacher(
-      recipe('tiny.onnx', { preprocess: { scale: 1, mean: [1, 2, 3], std: [1] } }),
-      folder,
-      expected,
-    );
+    const refused = inspect(recipe('tiny.onnx', { preprocess: { scale: 1, mean: [1, 2, 3], std: [1] } }), expected);
     await expect(refused).rejects.toMatchObject({
       exitCode: 2,
       message: 'teacher one: preprocess.mean: 3 values given; 1 or 2 (the channels) wanted',
@@ -128,12 +133,12 @@ describe('inspectTeacher', () => {
   });
 
   it('names the file that an ONNX model keeps its weights in', async () => {
-    const { spec } = await inspectTeacher(recipe('external.onnx'), folder, expected);
+    const { spec } = await inspect(recipe('external.onnx'), expected);
     expect(spec.files.map((file) => file.name)).toEqual(['external.onnx', 'external.bin']);
   });
 
   it("describes a LayersModel by its folder, weights in the manifest's order", async () => {
-    const { spec } = await inspectTeacher(recipe('layers', { temperature: 9 }), folder, expected);
+    const { spec } = await inspect(recipe('layers', { temperature: 9 }), expected);
     expect(spec).toMatchObject({
       format: 'layers-model',
       layout: 'nhwc',
@@ -144,11 +149,7 @@ describe('inspectTeacher', () => {
   });
 
   it('describes a GraphModel by its model.json', async () => {
-    const { spec, warnings } = await inspectTeacher(
-      recipe('graph/model.json', { output: 'probabilities' }),
-      folder,
-      expected,
-    );
+    const { spec, warnings } = await inspect(recipe('graph/model.json', { output: 'probabilities' }), expected);
     expect(spec).toMatchObject({ format: 'graph-model', output: 'probabilities', parameters: 24 * 5 });
     expect(warnings).toEqual([]);
   });
@@ -157,14 +158,14 @@ describe('inspectTeacher', () => {
     ['logits', 'graph', /rows sum to 1, so it gives probabilities/],
     ['probabilities', 'layers', /rows do not sum to 1/],
   ] as const)('warns when a teacher that is declared to give %s does not', async (output, model, text) => {
-    const { warnings } = await inspectTeacher(recipe(model, { output }), folder, expected);
+    const { warnings } = await inspect(recipe(model, { output }), expected);
     expect(warnings).toEqual([expect.stringMatching(text)]);
   });
 
   it('takes the digest of several files from their lines as sha256sum prints them', async () => {
     const [model, a, b] = digest('layers/model.json', 'layers/a.bin', 'layers/b.bin');
     const sha256 = createHash('sha256').update(`${model}  model.json\n${a}  a.bin\n${b}  b.bin\n`).digest('hex');
-    await expect(inspectTeacher(recipe('layers', { sha256 }), folder, expected)).resolves.toMatchObject({
+    await expect(inspect(recipe('layers', { sha256 }), expected)).resolves.toMatchObject({
       spec: { format: 'layers-model' },
     });
   });
@@ -239,7 +240,7 @@ describe('inspectTeacher', () => {
     ],
   ];
   it.each(cases)('refuses %s in one line', async (_, fields, other, exitCode, message) => {
-    const refused = inspectTeacher(recipe(fields.model, fields), folder, { ...expected, ...other });
+    const refused = inspect(recipe(fields.model, fields), { ...expected, ...other });
     await expect(refused).rejects.toMatchObject({
       name: 'UserError',
       exitCode,

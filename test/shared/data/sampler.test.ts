@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DataSet } from '../../../shared/data/manifest.js';
-import { epochOrder, groupShards, shardStarts } from '../../../shared/data/sampler.js';
+import { epochOrder, epochOrders, groupShards, shardStarts } from '../../../shared/data/sampler.js';
 
 function dataSet(sizes: readonly number[]): DataSet {
   return {
@@ -12,7 +12,7 @@ function dataSet(sizes: readonly number[]): DataSet {
   };
 }
 const all = (set: DataSet, seed: number, epoch: number, shuffle = true): number[] => {
-  const order = epochOrder(set, seed, epoch, shuffle);
+  const order = epochOrder(set, epoch, { seed, shuffle });
   return Array.from({ length: set.samples }, (_, position) => order.at(position));
 };
 const shardsArbitrary = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 60 });
@@ -30,7 +30,7 @@ describe('epochOrder', () => {
     fc.assert(
       fc.property(shardsArbitrary, fc.nat(), (sizes, seed) => {
         const set = dataSet(sizes);
-        const order = epochOrder(set, seed, 3, true);
+        const order = epochOrder(set, 3, { seed, shuffle: true });
         const backwards = Array.from({ length: set.samples }, (_, i) => order.at(set.samples - 1 - i)).reverse();
         expect(backwards).toEqual(all(set, seed, 3));
       }),
@@ -50,7 +50,19 @@ describe('epochOrder', () => {
     expect(all(dataSet([2, 3]), 1, 5, false)).toEqual([0, 1, 2, 3, 4]);
   });
   it('refuses a position beyond the epoch', () => {
-    expect(() => epochOrder(dataSet([2]), 0, 0, true).at(2)).toThrow(RangeError);
+    expect(() => epochOrder(dataSet([2]), 0, { seed: 0, shuffle: true }).at(2)).toThrow(RangeError);
+  });
+});
+
+describe('epochOrders', () => {
+  it("gives each epoch's own order, in whatever sequence they are asked for", () => {
+    const set = dataSet(Array(20).fill(3) as number[]);
+    const options = { seed: 5, shuffle: true };
+    const orderOf = epochOrders(set, options);
+    for (const epoch of [0, 1, 0, 2, 3, 1, 3])
+      expect([0, 17, 59].map((position) => orderOf(epoch).at(position))).toEqual(
+        [0, 17, 59].map((position) => epochOrder(set, epoch, options).at(position)),
+      );
   });
 });
 

@@ -99,12 +99,11 @@ async function modelFile(): Promise<string> {
 }
 
 const inspect = async (model: string, expectedClasses = classes): Promise<InspectedStudent> =>
-  inspectStudent({ model }, '/', {
-    inputShape: [6],
-    classes: expectedClasses,
-    seed: 1,
-    openTensorFlow: async () => (await openWasm()).tf,
-  });
+  inspectStudent(
+    { model },
+    { inputShape: [6], task: 'classes', classes: expectedClasses, preprocess: null },
+    { folder: '/', seed: 1 },
+  );
 
 describe('a student with several outputs', () => {
   it('answers with the last, without the softmax of any; the others are earlier exits', async () => {
@@ -179,7 +178,6 @@ describe('a student with several outputs', () => {
           ],
         ],
       ]),
-      openTensorFlow: async () => (await openWasm()).tf,
     });
     const { pairs } = planned.recipe.losses.attention ?? {};
     // exit1_conv has the size [2, 2], too.

@@ -3,11 +3,10 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { baselineRecipe } from '../../../cli/prepare/prepare.js';
+import { baselineRecipe } from '../../../cli/prepare/baseline.js';
 import { UserError } from '../../../shared/errors.js';
 import { studentAlone } from '../../../shared/models/student-spec.js';
 import { installedPlugins } from '../../../shared/recipe/plugins.js';
-import type { TensorFlow } from '../../../worker/compute/backends/backend.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { planTaps } from '../../../cli/prepare/taps.js';
 import { temporaryFolder } from '../fakes.js';
@@ -333,12 +332,10 @@ describe('pairs of taps', () => {
       ['wide', taps(20, 10, 5, 1)],
       ['deep', [...taps(9), { name: 'vector', shape: [4] }]],
     ]);
-    const openTensorFlow = async (): Promise<TensorFlow> => (await openWasm()).tf;
     const planned = await planTaps({
       recipe: { ...run.recipe, losses: { attention: { weight: 1, normalize: 'none', pairs: 'auto' } } },
       student: { spec: run.student, weights: run.initialWeights },
       teachers,
-      openTensorFlow,
     });
     const { pairs } = planned.recipe.losses.attention ?? {};
     // The student's two sizes end with those of relu1 and relu2; a map of height 1 is none.

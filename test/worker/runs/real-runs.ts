@@ -11,8 +11,6 @@ import { afterRewinds, type JournalLine } from '../../../coordinator/store/journ
 import type { Summary } from '../../../coordinator/reports/summary.js';
 import { prepareRun } from '../../../cli/prepare/prepare.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
-import { epochOrder } from '../../../shared/data/sampler.js';
-import { writeShards } from '../../../cli/prepare/shards.js';
 import type { LabelHome } from '../../../shared/labels/home.js';
 import type { StudentSpec } from '../../../shared/models/student-spec.js';
 import type { InstalledPlugins } from '../../../shared/recipe/plugins.js';
@@ -22,11 +20,8 @@ import type { VectorTask } from '../../../shared/task.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import type { Connection } from '../../../worker/link/connection.js';
 import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
-import { inspectStudent } from '../../../cli/prepare/student.js';
 import { openCoordinatorLabels } from '../../../worker/labels/coordinator-labels.js';
 import { computeBackend } from '../../../worker/compute/open/run-models.js';
-import { inspectTeacher } from '../../../cli/prepare/teacher.js';
-import { planTaps, teacherTaps } from '../../../cli/prepare/taps.js';
 import { runWorker } from '../../../worker/worker.js';
 import { startLinkHere, temporaryFolder } from '../fakes.js';
 import { makeLayersModel, reference, referenceFolder, saveLayersModel } from '../compute/teachers/fixtures.js';
@@ -153,8 +148,6 @@ export function prepareAgain(run: PreparedRun, recipe: Recipe): Promise<Prepared
 
 /** A recipe over whatever lies in the folder. */
 export function prepareIn(folder: string, recipe: Recipe, plugins: InstalledPlugins = new Map()): Promise<PreparedRun> {
-  const openTensorFlow = async (): ReturnType<Parameters<typeof inspectStudent>[2]['openTensorFlow']> =>
-    (await openWasm()).tf;
   return prepareRun({
     recipe,
     recipeFolder: folder,
@@ -162,14 +155,6 @@ export function prepareIn(folder: string, recipe: Recipe, plugins: InstalledPlug
     shardFolder: temporaryFolder(),
     plugins,
     warn: () => undefined,
-    tools: {
-      inspectStudent: (wanted, at, expected) => inspectStudent(wanted, at, { ...expected, openTensorFlow }),
-      inspectTeacher: (wanted, at, expected, whole) =>
-        inspectTeacher(wanted, at, { ...expected, openTensorFlow, taps: teacherTaps(whole, wanted.name) }),
-      planTaps: (whole, made, teachers) => planTaps({ recipe: whole, student: made, teachers, openTensorFlow }),
-      writeShards,
-      epochOrder,
-    },
   });
 }
 

@@ -6,14 +6,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { baselineRecipe } from '../../../cli/prepare/prepare.js';
+import { baselineRecipe } from '../../../cli/prepare/baseline.js';
 import { figuresByTask } from '../../../shared/figures/tasks.js';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { randomStream } from '../../../shared/random.js';
 import { recipeSchema } from '../../../shared/recipe/schema.js';
 import { installedPlugins } from '../../../shared/recipe/plugins.js';
-import type { TensorFlow } from '../../../worker/compute/backends/backend.js';
 import { planTaps } from '../../../cli/prepare/taps.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { temporaryFolder } from '../fakes.js';
@@ -381,13 +380,11 @@ describe('sequences that do not fit', () => {
       ['one', [{ name: 'memory', shape: [3, 6] }]],
       ['two', []],
     ]);
-    const openTensorFlow = async (): Promise<TensorFlow> => (await openWasm()).tf;
     await expect(
       planTaps({
         recipe: run.recipe,
         student: { spec: { ...run.student, weights: [] }, weights: new Map() },
         teachers: taps,
-        openTensorFlow,
       }),
     ).rejects.toThrow('losses.features: one/memory is of [3, 6]; [6, features] wanted, a vector at each position');
   });

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { baselineRecipe } from '../../../cli/prepare/prepare.js';
+import { baselineRecipe } from '../../../cli/prepare/baseline.js';
 import { figuresByTask } from '../../../shared/figures/tasks.js';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
 import { readNpy } from '../../../cli/prepare/sources/npy-array.js';

@@ -1,9 +1,8 @@
 /** A run's student, teachers and data on a real backend: what the trainer computes with. */
-import type { DataSet } from '../../../shared/data/manifest.js';
 import { labelKinds, type LabelKind } from '../../../shared/labels/sets.js';
 import { viewOf } from '../../../shared/data/augment.js';
 import { Samples, trainSamples } from '../../../shared/data/samples.js';
-import { epochOrder, type EpochOrder } from '../../../shared/data/sampler.js';
+import { epochOrders, type EpochOrder } from '../../../shared/data/sampler.js';
 import type { InstalledPlugins } from '../../../shared/recipe/plugins.js';
 import type { Recipe } from '../../../shared/recipe/schema.js';
 import { hasVectors, type Task } from '../../../shared/task.js';
@@ -56,22 +55,8 @@ async function openModels(
     teaching: new Teaching(backend, run, options),
     train: trainSamples(recipe, manifest, options.fetch),
     evaluation,
-    order: orderOf(recipe, manifest.train),
+    orderOf: epochOrders(manifest.train, { seed: recipe.seed, shuffle: recipe.data.shuffle }),
   });
-}
-
-type Order = (epoch: number) => EpochOrder;
-
-/** Keeps the order of the newest epochs: the current one, and the one that is labelled ahead. */
-function orderOf(recipe: Recipe, dataSet: DataSet): Order {
-  const kept = new Map<number, EpochOrder>();
-  return (epoch) => {
-    const found = kept.get(epoch) ?? epochOrder(dataSet, recipe.seed, epoch, recipe.data.shuffle);
-    kept.set(epoch, found);
-    const [oldest] = kept.keys();
-    if (kept.size > 2 && oldest !== undefined) kept.delete(oldest);
-    return found;
-  };
 }
 
 interface Parts {
@@ -81,7 +66,7 @@ interface Parts {
   readonly teaching: Teaching;
   readonly train: Samples;
   readonly evaluation: Samples | null;
-  readonly order: Order;
+  readonly orderOf: (epoch: number) => EpochOrder;
 }
 
 function tapsByTeacher({ losses, teachers }: Recipe): ReadonlyMap<string, readonly string[]> {
@@ -125,7 +110,7 @@ class RunModels implements RunCompute {
   }
 
   async trainBatch(epoch: number, from: number, to: number, dropped: readonly string[] = []): Promise<MicroBatch> {
-    const order = this.#parts.order(epoch);
+    const order = this.#parts.orderOf(epoch);
     const ids = Uint32Array.from({ length: to - from }, (_, i) => order.at(from + i));
     const {
       data: { augment },

@@ -1,0 +1,79 @@
+/** From the data that a recipe names to shards on the disk and the manifest that workers read them by. */
+import { join, resolve } from 'node:path';
+import type { ArtifactSource } from '../../coordinator/server/artifacts.js';
+import type { FileLabelsIndex, Manifest } from '../../shared/data/manifest.js';
+import { labelKinds } from '../../shared/labels/sets.js';
+import type { Recipe } from '../../shared/recipe/schema.js';
+import { cutLabelFile } from './cut-labels.js';
+import { checkLabels, checkSamples, type DataSets } from './data-checks.js';
+import { widthOf } from './data-width.js';
+import { writeShards } from './shards.js';
+
+export interface DataOptions {
+  readonly recipe: Recipe;
+  /** What paths in the recipe are relative to. */
+  readonly recipeFolder: string;
+  /** Where shards and blocks of labels go; runs share it, since files in it are named by their content. */
+  readonly shardFolder: string;
+}
+
+export interface PreparedData {
+  readonly manifest: Manifest;
+  /** [samples], or [samples x positions], of the training set; -1 for none. */
+  readonly labels: Int32Array;
+  /** Of the same shape as the labels; undefined: all are 1. */
+  readonly weights: Float32Array | undefined;
+  /** By class number; undefined where neither the recipe nor the data's format tells. */
+  readonly classNames: readonly string[] | undefined;
+  /** The files that the manifest names, by SHA-256. */
+  readonly artifacts: ReadonlyMap<string, ArtifactSource>;
+}
+
+/**
+ * Reads the recipe's data, checks it and writes its shards.
+ * @throws UserError 2 when data and recipe do not fit each other, 65 when a file is damaged, 69 when the disk takes no
+ * more
+ */
+export async function prepareData(options: DataOptions): Promise<PreparedData> {
+  const { recipe, shardFolder } = options;
+  const sets = await writeSets(options);
+  const { train, evaluation } = sets;
+  const classNames = recipe.data.classNames ?? train.classNames;
+  checkSamples(recipe, sets);
+  const classes = widthOf(recipe, classNames, sets);
+  checkLabels(recipe, sets, classes);
+  const labels = await cutLabels(options, { train: train.dataSet, classes });
+  const manifest: Manifest = {
+    ...(labels === null ? {} : { labels }),
+    train: train.dataSet,
+    eval: evaluation?.dataSet ?? null,
+    ...(recipe.data.task === undefined ? {} : { task: recipe.data.task }),
+    classes,
+    preprocess: recipe.data.preprocess ?? null,
+  };
+  const artifacts = new Map(filesOf(manifest).map((sha256) => [sha256, { path: join(shardFolder, sha256) }]));
+  return { manifest, labels: train.labels, weights: train.weights, classNames, artifacts };
+}
+
+async function writeSets({ recipe: { data }, recipeFolder, shardFolder }: DataOptions): Promise<DataSets> {
+  const { shardSamples, classNames, unlabelled } = data;
+  const train = await writeShards(data.train, recipeFolder, shardFolder, { shardSamples, classNames, unlabelled });
+  if (data.eval === undefined) return { train, evaluation: null };
+  const names = { shardSamples, classNames: classNames ?? train.classNames };
+  return { train, evaluation: await writeShards(data.eval, recipeFolder, shardFolder, names) };
+}
+
+/** @returns null for a recipe whose labels come from no file, or whose losses want none */
+async function cutLabels(
+  { recipe, recipeFolder, shardFolder }: DataOptions,
+  data: Pick<Manifest, 'train' | 'classes'>,
+): Promise<FileLabelsIndex | null> {
+  const { from } = recipe.labels;
+  if (from === undefined || labelKinds(recipe).length === 0) return null;
+  return cutLabelFile(resolve(recipeFolder, from), shardFolder, { recipe, ...data });
+}
+
+function filesOf({ train, eval: evaluation, labels }: Manifest): string[] {
+  const files = [...train.shards, ...(evaluation?.shards ?? []), ...(labels?.blocks ?? [])];
+  return files.map(({ sha256 }) => sha256);
+}

@@ -1,0 +1,27 @@
+/** SHA-256 digests, as 64 hexadecimal digits: the names of artifacts. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+
+/** How much of a file is in memory at a time, in bytes. */
+const chunkBytes = 1 << 20;
+
+export function sha256Of(content: Uint8Array | string): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+export interface FileDigest {
+  readonly sha256: string;
+  /** Size of the file. */
+  readonly bytes: number;
+}
+
+/** Reads a file once, a chunk at a time. @throws the system's error when it cannot be read */
+export async function sha256OfFile(path: string): Promise<FileDigest> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes }) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { sha256: hash.digest('hex'), bytes };
+}
