@@ -16,6 +16,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { silentOutput } from '../coordinator/reports/outputs/output.js';
 import { coordinate } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
@@ -181,10 +182,9 @@ async function measure(run: PreparedRun, folder: string): Promise<Measured> {
     onListening: start,
     exportStudent: async () => undefined,
     reporter: {
+      ...silentOutput,
       say: (level, text) => (level === 'info' ? undefined : console.error(text)),
       progress: ({ step }) => own.step(step),
-      epoch: () => undefined,
-      close: () => undefined,
     },
   });
   await Promise.all(children.map(async (child) => child.exitCode ?? once(child, 'exit')));

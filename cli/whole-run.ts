@@ -77,7 +77,7 @@ async function commonOptions({
   expected,
   onListening,
 }: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next'>> {
-  const { createReporter } = await import('../coordinator/reports/outputs/terminal.js');
+  const { watchedOutput } = await import('../coordinator/reports/outputs/outputs.js');
   const { exportStudent } = await import('../worker/tools/export/export-student.js');
   let listen = address;
   return () => ({
@@ -88,7 +88,7 @@ async function commonOptions({
     expected,
     stopSignal: stop,
     onSnapshotWanted,
-    reporter: createReporter({ stream: process.stderr, quiet: flags.quiet === true }),
+    reporter: watchedOutput(process.stderr, flags.quiet === true),
     exportStudent: async (spec, weights, folder) => void (await exportStudent(spec, weights, folder)),
     onListening: (port) => {
       listen = { ...listen, port };

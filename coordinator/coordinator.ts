@@ -24,7 +24,8 @@ import { CommitLog } from './store/log.js';
 import { StateLost } from './store/self-check.js';
 import { Probes } from './workers/numerics.js';
 import { recover, type Recovered } from './store/recovery.js';
-import type { Reporter } from './reports/outputs/terminal.js';
+import type { ReportOutput } from './reports/outputs/output.js';
+import { runOutput } from './reports/outputs/outputs.js';
 import { studentResult, summarySchema, teacherResults, weightsDigest, type Summary } from './reports/summary.js';
 import { checkTeachers } from './reports/teacher-check.js';
 import type { PreparedRun } from './plan/prepared-run.js';
@@ -43,7 +44,8 @@ export interface CoordinateOptions {
   readonly token: string | null;
   /** The run folder itself (resolveRunFolder). One that is finished is not run again: its summary is returned. */
   readonly out: string;
-  readonly reporter: Reporter;
+  /** What the run's user watches. */
+  readonly reporter: ReportOutput;
   readonly stopSignal: AbortSignal;
   /** Calls back whenever the user asks for a snapshot, until what it returns is called. */
   readonly onSnapshotWanted?: (take: () => void) => () => void;
@@ -118,7 +120,7 @@ export async function coordinate(run: PreparedRun, options: CoordinateOptions): 
 async function coordinateOnce(run: PreparedRun, options: GenerationOptions): Promise<Summary> {
   const folder = await openRunFolder(options.out, identityOf(run), { force: options.force });
   try {
-    return await runIn(folder, run, options);
+    return await runIn(folder, run, { ...options, reporter: runOutput(options.reporter, folder) });
   } finally {
     await folder.close();
   }
@@ -248,7 +250,7 @@ async function recoverRun(
   }
   // Only now: until here the folder's own recipe is the one to compare with.
   await folder.write('recipe.yaml', identityOf(run).recipeText);
-  const account = await rebuildReports(folder, run, { units, recovered });
+  const account = await restartReports(run, options.reporter, { units, recovered });
   if (recovered.step > 0)
     options.reporter.say('info', `continuing ${folder.path} at step ${recovered.step} of ${units.totalSteps}`);
   return { replica, ...sizes, log, snapshots, recovered, account, units, probes: await Probes.open(folder) };
@@ -291,10 +293,10 @@ function bufferSizes(run: PreparedRun): { plan: ReplicaPlan; slots: number; buff
   return { plan, slots, buffers: slots + (isBig ? retiredSlots : 0) };
 }
 
-/** The account from the journal, and metrics.jsonl written anew from it. */
-async function rebuildReports(
-  folder: RunFolder,
+/** The account from the journal; the report outputs start with the epochs that it closes. */
+async function restartReports(
   run: PreparedRun,
+  reporter: ReportOutput,
   { units, recovered }: { units: UnitPlan; recovered: Recovered },
 ): Promise<Account> {
   const account = new Account({
@@ -303,8 +305,13 @@ async function rebuildReports(
     closesEpoch: units.closesEpoch,
     patience: run.recipe.evaluate.earlyStop?.patience,
   });
-  const metrics = recovered.lines.flatMap((line) => account.add(line) ?? []);
-  await folder.write('metrics.jsonl', metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const closedEpochs = recovered.lines.flatMap((line) => account.add(line) ?? []);
+  await reporter.start({
+    step: recovered.step,
+    totalSteps: units.totalSteps,
+    epochs: units.epochs,
+    closedEpochs,
+  });
   return account;
 }
 

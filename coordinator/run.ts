@@ -26,7 +26,7 @@ import { Members, type NewEvent } from './workers/workers.js';
 import type { Probes } from './workers/numerics.js';
 import type { Recovered } from './store/recovery.js';
 import { termWarnings } from './reports/term-warnings.js';
-import type { Reporter } from './reports/outputs/terminal.js';
+import type { ReportOutput } from './reports/outputs/output.js';
 import type { Summary } from './reports/summary.js';
 import { checkTeachers } from './reports/teacher-check.js';
 import type { PreparedRun } from './plan/prepared-run.js';
@@ -60,7 +60,7 @@ export interface RunOptions {
   readonly account: Account;
   readonly units: UnitPlan;
   readonly probes: Probes;
-  readonly reporter: Reporter;
+  readonly reporter: ReportOutput;
   readonly stopSignal: AbortSignal;
   /** Called when the run begins to go on without a teacher. */
   readonly onDrop?: (() => void) | undefined;
@@ -196,7 +196,7 @@ export class Run {
     await this.#snapshotter.idle();
     if (outcome.type === 'stopped') await this.#snapshotter.finish(this.#position());
     const line = this.#options.account.closeEpoch();
-    if (line !== null && outcome.type === 'done') this.#options.reporter.epoch(line);
+    if (outcome.type === 'done') await this.#options.reporter.end(line);
     return outcome;
   }
 
@@ -390,15 +390,14 @@ export class Run {
   }
 
   #report(line: JournalLine): void {
-    const { account, reporter, units, folder } = this.#options;
+    const { account, reporter, units } = this.#options;
     const epoch = account.add(line);
     if (epoch !== null) {
-      reporter.epoch(epoch);
+      reporter.epoch(epoch).catch((error: unknown) => this.fail(error));
       for (const [term, warning] of termWarnings(epoch, termsIn(this.#options.run.recipe.losses))) {
         if (!this.#warned.has(term)) reporter.say('warn', warning);
         this.#warned.add(term);
       }
-      folder.append('metrics.jsonl', `${JSON.stringify(epoch)}\n`).catch((error: unknown) => this.fail(error));
     }
     if (line.type === 'evaluation' && line.subject === 'teachers') checkTeachers(line, this.#options.run, reporter);
     if (line.type !== 'commit') return;

@@ -11,7 +11,6 @@ import { figuresByTask } from '../../shared/figures/tasks.js';
 import { taskOf, type Task } from '../../shared/task.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import type { EvaluationLine } from '../store/journal.js';
-import type { Reporter } from './outputs/terminal.js';
 
 /** The teachers' evaluation, and what is needed to judge it. */
 export interface TeachersEvaluation {
@@ -97,7 +96,7 @@ export interface CheckedTeachers {
 export function checkTeachers(
   line: EvaluationLine,
   { teachers, manifest, recipe }: CheckedTeachers,
-  output: Pick<Reporter, 'say'>,
+  output: { readonly say: (level: 'info' | 'warn', text: string) => void },
 ): void {
   const evaluation: TeachersEvaluation = {
     line,

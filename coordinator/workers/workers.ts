@@ -16,7 +16,7 @@ import { Intake } from '../exchange/incoming.js';
 import type { CommitLog } from '../store/log.js';
 import { Member, type MemberHost } from './worker-connection.js';
 import type { Numerics, Probes } from './numerics.js';
-import type { Reporter } from '../reports/outputs/terminal.js';
+import type { ReportOutput } from '../reports/outputs/output.js';
 import { Roster } from './participants.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
 import type { RunFolder } from '../store/run-folder.js';
@@ -37,7 +37,7 @@ export interface MembersOptions {
   readonly log: CommitLog;
   readonly snapshots: Snapshots;
   readonly probes: Probes;
-  readonly reporter: Reporter;
+  readonly reporter: Pick<ReportOutput, 'say'>;
   /** Called for each frame of another run, generation, step or lease, which is dropped. */
   readonly onRefused: () => void;
   readonly heartbeatMs: number;

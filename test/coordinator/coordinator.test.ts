@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { silentOutput } from '../../coordinator/reports/outputs/output.js';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/store/journal.js';
 import { LabelService } from '../../coordinator/labels/service.js';
@@ -50,10 +51,8 @@ function start(run: PreparedRun, out: string, options: Partial<CoordinateOptions
     next: false,
     onListening: heard,
     reporter: {
+      ...silentOutput,
       say: (_level, text) => said.push(text),
-      progress: () => undefined,
-      epoch: () => undefined,
-      close: () => undefined,
     },
     exportStudent: async (_spec, weights, folder) => {
       exported.set(folder.slice(out.length + 1), weights);

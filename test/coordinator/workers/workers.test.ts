@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
+import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
 import { Broadcast } from '../../../coordinator/exchange/broadcast.js';
 import { Contributions } from '../../../coordinator/exchange/contributions.js';
 import { CommitLog } from '../../../coordinator/store/log.js';
@@ -86,10 +87,8 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
     rewoundBy: 0,
     stateHash: () => hashOf(0),
     reporter: {
+      ...silentOutput,
       say: (_level, text) => said.push(text),
-      progress: () => undefined,
-      epoch: () => undefined,
-      close: () => undefined,
     },
     onRefused: () => undefined,
     post: () => undefined,

@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, expect } from 'vitest';
+import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
 import { readBest } from '../../../coordinator/store/best-weights.js';
 import { coordinate } from '../../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
@@ -207,10 +208,8 @@ export async function whole(
     next: false,
     onListening: listening,
     reporter: {
+      ...silentOutput,
       say: (_level, text) => void said.push(text),
-      progress: () => undefined,
-      epoch: () => undefined,
-      close: () => undefined,
     },
     exportStudent: async (spec, weights, folder) => void written.set(basename(folder), { spec, weights }),
     expected: workers,

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
 import { coordinate } from '../../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { Summary } from '../../../coordinator/reports/summary.js';
@@ -39,10 +40,8 @@ function startCoordinator(run: PreparedRun, out: string, options: { port?: numbe
     next: options.next ?? false,
     onListening: listening,
     reporter: {
+      ...silentOutput,
       say: (_level, text) => said.push(text),
-      progress: () => undefined,
-      epoch: () => undefined,
-      close: () => undefined,
     },
     exportStudent: async () => undefined,
     times: { tickMs: 10, heartbeatMs: 20 },

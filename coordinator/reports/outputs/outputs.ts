@@ -1,0 +1,40 @@
+/** The list of the report outputs, and which of them a run has. */
+import { barOutput } from './bar.js';
+import { metricsFile } from './metrics-file.js';
+import { plainOutput } from './plain.js';
+import { quietOutput } from './quiet.js';
+import type { OutputPlace, ReportOutput } from './output.js';
+
+export const outputs = {
+  bar: barOutput,
+  plain: plainOutput,
+  quiet: quietOutput,
+  metrics: metricsFile,
+} satisfies Readonly<Record<string, (place: OutputPlace) => ReportOutput>>;
+
+/** The output that a user watches: nothing but warnings when quiet, a bar on a terminal, plain lines otherwise. */
+export function watchedOutput(stream: NodeJS.WriteStream, isQuiet: boolean): ReportOutput {
+  const place = { stream, nowMs: Date.now, everyMs: 10_000 };
+  if (isQuiet) return outputs.quiet(place);
+  return stream.isTTY ? outputs.bar(place) : outputs.plain(place);
+}
+
+/** All outputs of one run: the one that its user watches, and what is kept in its folder. */
+export function runOutput(watched: ReportOutput, folder: OutputPlace['folder']): ReportOutput {
+  return joinOutputs([watched, outputs.metrics({ folder })]);
+}
+
+/** Each report goes to all of them, in their order. */
+export function joinOutputs(all: readonly ReportOutput[]): ReportOutput {
+  const each = async (report: (output: ReportOutput) => Promise<void>): Promise<void> => {
+    await Promise.all(all.map(report));
+  };
+  return {
+    start: (start) => each((output) => output.start(start)),
+    say: (level, text) => all.forEach((output) => output.say(level, text)),
+    progress: (progress) => all.forEach((output) => output.progress(progress)),
+    epoch: (line) => each((output) => output.epoch(line)),
+    end: (partialEpoch) => each((output) => output.end(partialEpoch)),
+    close: () => all.forEach((output) => output.close()),
+  };
+}

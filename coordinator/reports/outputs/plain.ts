@@ -1,0 +1,44 @@
+/** Plain lines, where there is no terminal: every line and epoch, and progress now and then. */
+import { epochText, levelText, termsText } from './lines.js';
+import { silentOutput, type OutputPlace, type ReportOutput, type RunProgress } from './output.js';
+import { SampleRate } from './rate.js';
+
+export function plainOutput({
+  stream,
+  nowMs,
+  everyMs,
+}: Pick<OutputPlace, 'stream' | 'nowMs' | 'everyMs'>): ReportOutput {
+  const rate = new SampleRate();
+  let lastMs = nowMs();
+  let firstStep: number | null = null;
+  const write = (text: string): void => void stream.write(`${text}\n`);
+  return {
+    ...silentOutput,
+    say: (level, text) => write(levelText(level, text)),
+    progress: (progress) => {
+      const { step, totalSteps, samples, terms, workers } = progress;
+      const perSecond = rate.update(nowMs(), samples);
+      firstStep ??= step - 1;
+      if (nowMs() - lastMs < everyMs) return;
+      lastMs = nowMs();
+      const left = leftText(progress, { perSecond, firstStep });
+      write(
+        `step ${step}/${totalSteps}, ${Math.round(perSecond)} samples/s, ${termsText(terms)}, ${workers} workers${left}`,
+      );
+    },
+    epoch: async (line) => write(epochText(line)),
+    end: async (partialEpoch) => {
+      if (partialEpoch !== null) write(epochText(partialEpoch));
+    },
+  };
+}
+
+/** The time left, by the samples of the steps since `firstStep`, at which this coordinator started. */
+function leftText(
+  { step, totalSteps, samples }: RunProgress,
+  { perSecond, firstStep }: { readonly perSecond: number; readonly firstStep: number },
+): string {
+  if (perSecond <= 0 || samples === 0) return '';
+  const samplesLeft = (totalSteps - step) * (samples / (step - firstStep));
+  return `, about ${Math.ceil(samplesLeft / perSecond)} s left`;
+}
