@@ -30,7 +30,7 @@ export async function readRecipeFile(file: string, flags: RecipeFlags): Promise<
  * @throws UserError 2 with a line for each thing that is wrong or missing
  */
 export async function openRecipe(file: string, flags: RecipeFlags): Promise<ReadRecipe> {
-  const { checkFiles } = await import('../shared/recipe/missing-files.js');
+  const { checkFiles } = await import('./prepare/missing-files.js');
   const read = await readRecipeFile(file, flags);
   await checkFiles(read, resolve(dirname(file)));
   return read;

@@ -116,8 +116,7 @@ const known = {
   homonyms: [
     'Check: coordinator/verify/checks.ts, worker/tools/doctor.ts',
     'RunOptions: coordinator/run.ts, worker/compute/teachers/ensemble.ts',
-    'Source: cli/prepare/sources/rows.ts, worker/tools/install/source.ts',
-    'Targets: cli/prepare/sources/rows.ts, worker/compute/contract.ts',
+    'Source: cli/prepare/sources/source.ts, worker/tools/install/source.ts',
   ],
   files: [
     'coordinator/run.ts',
@@ -127,7 +126,6 @@ const known = {
     'shared/recipe/schema.ts',
   ],
   functions: [
-    'cli/prepare/sources/interleave.ts interleave',
     'coordinator/run.ts constructor',
     'shared/recipe/check.ts routingProblems',
     'shared/recipe/loss-schema.ts termsOf',

@@ -1,7 +1,7 @@
 /** `eval`: a model of any format on a recipe's evaluation set. Models are opened as teachers are: inference only. */
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { openSource } from '../prepare/sources/source.js';
+import { openSource } from '../prepare/sources/chosen-source.js';
 import { normalise } from '../../shared/data/samples.js';
 import { UserError } from '../../shared/errors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';

@@ -4,8 +4,9 @@
  * are softened already; then they are used as they are, and at that temperature alone.
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
-import { damaged } from './sources/files.js';
-import { openNpz, type NpyArray } from './sources/npy-array.js';
+import { damaged } from './sources/file-errors.js';
+import type { NumberArray } from './sources/arrays.js';
+import { openNpz } from './sources/npy-array.js';
 
 const names = ['logits', 'probabilities'] as const;
 
@@ -52,7 +53,7 @@ async function readNpz(path: string): Promise<LabelFile> {
   }
 }
 
-function floatsOf({ data }: NpyArray): Float32Array {
+function floatsOf({ data }: NumberArray): Float32Array {
   return data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number | bigint>, Number);
 }
 

@@ -1,93 +1,149 @@
-/** CSV and TSV: a sample a line, one column may be the label. Streamed; kept as float32 (4 bytes a cell). */
+/** CSV and TSV: a sample a line, whose cells are inputs but for those of the columns that the recipe names. */
+import { createReadStream } from 'node:fs';
 import { parse } from 'csv-parse';
-import type { SourceRecipe } from '../../../shared/recipe/schema.js';
-import { damaged, fileError, streamDataFile, toLabels, toTargets, toWeights } from './files.js';
-import type { Source } from './rows.js';
+import { toLabels, toTargets, toWeights } from './annotations.js';
+import { damaged, fileError } from './file-errors.js';
+import { FloatList } from './float-list.js';
+import { elementsIn, type FormatRecipe, type Source, type SourceFormat } from './source.js';
 
-type CsvRecipe = Extract<SourceRecipe, { format: 'csv' }>;
+type CsvRecipe = FormatRecipe<'csv'>;
 
-/** @throws UserError 2 for a missing file, 65 for a cell that is no number or a line of another length */
-export async function openCsv(path: string, recipe: CsvRecipe): Promise<Source> {
-  const lines = await readLines(path, recipe.delimiter);
-  const head = recipe.header ? lines.shift() : undefined;
-  const columns = head?.length ?? lines[0]?.length ?? 0;
-  const labelColumn = columnOf(path, recipe.labels, head, columns);
-  const weightColumn = columnOf(path, recipe.weights, head, columns);
-  const targetColumns = [recipe.targets ?? []].flat().map((column) => columnOf(path, column, head, columns) ?? 0);
-  const width =
-    columns - new Set([labelColumn, weightColumn, ...targetColumns].filter((column) => column !== undefined)).size;
-  const shape = recipe.shape ?? [width];
-  const size = shape.reduce((product, dim) => product * dim, 1);
-  if (size !== width)
-    throw damaged(path, `${width} columns of inputs; ${size} were wanted for shape [${shape.join(', ')}]`);
-  const data = new Float32Array(lines.length * width);
-  const labels = new Array<number>(lines.length).fill(-1);
-  const weights = weightColumn === undefined ? undefined : new Array<number>(lines.length).fill(1);
-  const targets = new Float64Array(lines.length * targetColumns.length).fill(NaN);
-  lines.forEach((cells, row) => {
-    const line = row + (recipe.header ? 2 : 1);
-    if (cells.length !== columns) throw damaged(path, `line ${line} has ${cells.length} cells; ${columns} were wanted`);
-    let at = row * width;
-    cells.forEach((cell, column) => {
-      if (column === labelColumn) labels[row] = cell.trim() === '' ? -1 : numberOf(path, cell, line, column);
-      else if (targetColumns.includes(column))
-        targets[row * targetColumns.length + targetColumns.indexOf(column)] = targetOf(path, cell, line, column);
-      else if (column === weightColumn && weights !== undefined) weights[row] = numberOf(path, cell, line, column);
-      else data[at++] = numberOf(path, cell, line, column);
-    });
-  });
-  return {
-    file: path,
-    samples: lines.length,
-    shape,
-    dtype: 'float32',
-    ...(recipe.targets === undefined
-      ? { labels: toLabels(path, labels) }
-      : toTargets(path, targets, targetColumns.length, lines.length)),
-    weights: weights === undefined ? undefined : toWeights(path, weights, lines.length),
-    read: async (from, to) => data.subarray(from * width, to * width),
-    close: async () => undefined,
-  };
+export const csv: SourceFormat<'csv'> = {
+  files: ({ inputs }) => ({ inputs }),
+  open: (recipe, { path }) => openCsv(path(recipe.inputs), recipe),
+};
+
+async function openCsv(path: string, recipe: CsvRecipe): Promise<Source> {
+  let table: CsvTable | undefined;
+  let line = 0;
+  for await (const cells of linesOf(path, recipe.delimiter)) {
+    line++;
+    if (table !== undefined) table.add(cells, line);
+    else if (recipe.header) table = new CsvTable(path, recipe, { head: cells, columns: cells.length });
+    else {
+      table = new CsvTable(path, recipe, { columns: cells.length });
+      table.add(cells, line);
+    }
+  }
+  return (table ?? new CsvTable(path, recipe, { columns: 0 })).source();
 }
 
-async function readLines(path: string, delimiter: string): Promise<string[][]> {
-  const lines: string[][] = [];
-  const stream = streamDataFile(path);
+/** Lines of cells; empty lines are passed over. */
+async function* linesOf(path: string, delimiter: string): AsyncGenerator<string[]> {
+  const stream = createReadStream(path);
   const parser = parse({ delimiter, bom: true, relax_column_count: true, skip_empty_lines: true });
-  stream.on('error', (error: Error) => parser.destroy(error));
+  stream.on('error', (error) => void parser.destroy(error));
   try {
-    for await (const line of stream.pipe(parser)) lines.push(line as string[]);
+    yield* stream.pipe(parser) as AsyncIterable<string[]>;
   } catch (error) {
     throw fileError(path, error);
+  } finally {
+    stream.destroy();
   }
-  return lines;
 }
 
-function columnOf(
-  path: string,
-  labels: string | number | undefined,
-  head: readonly string[] | undefined,
-  columns: number,
-): number | undefined {
-  if (labels === undefined) return undefined;
-  const index = typeof labels === 'number' ? labels : (head?.indexOf(labels) ?? -1);
-  if (index < 0 || index >= columns)
-    throw damaged(
-      path,
-      `no column ${labels}; ${head === undefined ? `a number below ${columns}` : `one of ${head.join(', ')}`} was wanted`,
-    );
-  return index;
+interface Columns {
+  /** Names by column; absent: the file has none. */
+  readonly head?: readonly string[];
+  readonly columns: number;
 }
 
-function numberOf(path: string, cell: string, line: number, column: number): number {
-  const value = Number(cell);
-  if (cell.trim() === '' || Number.isNaN(value))
-    throw damaged(path, `line ${line}, column ${column + 1} holds "${cell}"; a number was wanted`);
-  return value;
-}
+/** The lines that were read so far, cell by cell where they belong. */
+class CsvTable {
+  readonly #labelColumn: number | undefined;
+  readonly #weightColumn: number | undefined;
+  /** The columns of a target, in the recipe's order. */
+  readonly #targetColumns: readonly number[];
+  readonly #shape: readonly number[];
+  readonly #size: number;
+  readonly #inputs = new FloatList();
+  readonly #labels: number[] = [];
+  readonly #weights: number[] = [];
+  /** [samples x target columns]; NaN for an empty cell. */
+  readonly #targets: number[] = [];
 
-/** NaN for an empty cell, or one that says so. */
-function targetOf(path: string, cell: string, line: number, column: number): number {
-  const text = cell.trim();
-  return text === '' || text.toLowerCase() === 'nan' ? NaN : numberOf(path, cell, line, column);
+  constructor(
+    private readonly path: string,
+    private readonly recipe: CsvRecipe,
+    private readonly file: Columns,
+  ) {
+    this.#labelColumn = this.#find(recipe.labels);
+    this.#weightColumn = this.#find(recipe.weights);
+    this.#targetColumns = [recipe.targets ?? []].flat().map((column) => this.#columnOf(column));
+    const named = new Set([this.#labelColumn, this.#weightColumn, ...this.#targetColumns]);
+    named.delete(undefined);
+    const width = file.columns - named.size;
+    this.#shape = recipe.shape ?? [width];
+    this.#size = elementsIn(this.#shape);
+    if (this.#size !== width)
+      throw damaged(
+        path,
+        `${width} columns of inputs; ${this.#size} were wanted for shape [${this.#shape.join(', ')}]`,
+      );
+  }
+
+  add(cells: readonly string[], line: number): void {
+    const { columns } = this.file;
+    if (cells.length !== columns)
+      throw damaged(this.path, `line ${line} has ${cells.length} cells; ${columns} were wanted`);
+    const row = this.#labels.length;
+    const inputs = this.#inputs.extend(this.#size);
+    this.#labels.push(-1);
+    this.#weights.push(1);
+    for (let i = 0; i < this.#targetColumns.length; i++) this.#targets.push(NaN);
+    let next = 0;
+    cells.forEach((cell, column) => {
+      const target = this.#targetColumns.indexOf(column);
+      if (column === this.#labelColumn) this.#labels[row] = cell.trim() === '' ? -1 : this.#number(cell, line, column);
+      else if (target >= 0) this.#targets[row * this.#targetColumns.length + target] = this.#target(cell, line, column);
+      else if (column === this.#weightColumn) this.#weights[row] = this.#number(cell, line, column);
+      else inputs[next++] = this.#number(cell, line, column);
+    });
+  }
+
+  source(): Source {
+    const { path } = this;
+    const samples = this.#labels.length;
+    const [inputs, size] = [this.#inputs, this.#size];
+    return {
+      file: path,
+      samples,
+      shape: this.#shape,
+      dtype: 'float32',
+      ...(this.recipe.targets === undefined
+        ? { labels: toLabels(path, this.#labels) }
+        : toTargets(path, this.#targets, { width: this.#targetColumns.length, samples })),
+      weights: this.#weightColumn === undefined ? undefined : toWeights(path, this.#weights, samples),
+      read: async (from, to) => inputs.slice(from * size, to * size),
+      close: async () => undefined,
+    };
+  }
+
+  #find(column: string | number | undefined): number | undefined {
+    return column === undefined ? undefined : this.#columnOf(column);
+  }
+
+  #columnOf(column: string | number): number {
+    const { head, columns } = this.file;
+    const index = typeof column === 'number' ? column : (head?.indexOf(column) ?? -1);
+    if (index < 0 || index >= columns)
+      throw damaged(
+        this.path,
+        `no column ${column}; ${head === undefined ? `a number below ${columns}` : `one of ${head.join(', ')}`} was wanted`,
+      );
+    return index;
+  }
+
+  #number(cell: string, line: number, column: number): number {
+    const value = Number(cell);
+    if (cell.trim() === '' || Number.isNaN(value))
+      throw damaged(this.path, `line ${line}, column ${column + 1} holds "${cell}"; a number was wanted`);
+    return value;
+  }
+
+  /** NaN for an empty cell, or one that says so. */
+  #target(cell: string, line: number, column: number): number {
+    const text = cell.trim();
+    return text === '' || text.toLowerCase() === 'nan' ? NaN : this.#number(cell, line, column);
+  }
 }

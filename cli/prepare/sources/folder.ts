@@ -7,11 +7,15 @@ import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import PQueue from 'p-queue';
 import { exitCodes, UserError } from '../../../shared/errors.js';
-import type { SourceRecipe } from '../../../shared/recipe/schema.js';
-import { damaged, fileError } from './files.js';
-import type { Source } from './rows.js';
+import { damaged, fileError } from './file-errors.js';
+import { elementsIn, type FormatRecipe, type Source, type SourceContext, type SourceFormat } from './source.js';
 
-export type FolderRecipe = Extract<SourceRecipe, { format: 'folder' }>;
+type FolderRecipe = FormatRecipe<'folder'>;
+
+export const folder: SourceFormat<'folder'> = {
+  files: ({ images }) => ({ images }),
+  open: openFolder,
+};
 
 interface ImageFile {
   readonly path: string;
@@ -22,49 +26,49 @@ const endings = new Set(['.png', '.jpg', '.jpeg']);
 /** Files that are decoded at a time. */
 const atOnce = 8;
 
-/**
- * @param classNames the classes' folders in their order; default: all, by name @throws UserError 2 for a missing folder
- * or class, 65 for an image that cannot be used
- */
-export async function openFolder(
-  path: string,
-  recipe: FolderRecipe,
-  classNames: readonly string[] | undefined,
-): Promise<Source> {
-  const classes = recipe.labels === undefined ? undefined : await classesIn(path, classNames);
+async function openFolder(recipe: FolderRecipe, context: SourceContext): Promise<Source> {
+  const path = context.path(recipe.images);
+  const classes = recipe.labels === undefined ? undefined : await classesIn(path, context.classNames);
   const files = classes === undefined ? await imagesBelow(path) : await labelledImages(path, classes);
   const decode = await openDecoder(recipe);
   const [first] = files;
   const shape = first === undefined ? [0, 0, 0] : (await decode(first.path)).shape;
-  const size = shape.reduce((product, dim) => product * dim, 1);
-  const read = async (from: number, to: number): Promise<Uint8Array> => {
-    const out = new Uint8Array((to - from) * size);
-    const queue = new PQueue({ concurrency: atOnce });
-    await queue.addAll(
-      files.slice(from, to).map((file, i) => async () => {
-        const image = await decode(file.path, shape[2]);
-        if (image.shape.join() !== shape.join())
-          throw damaged(
-            file.path,
-            `an image of [${image.shape.join(', ')}]; [${shape.join(', ')}] was wanted, as of the first (or a size for all: data source's size)`,
-          );
-        out.set(image.pixels, i * size);
-      }),
-    );
-    return out;
-  };
   return {
     file: path,
     samples: files.length,
     shape,
     dtype: 'uint8',
     labels: Int32Array.from(files, ({ label }) => label),
-    read,
+    classNames: classes,
+    read: (from, to) => readImages(files.slice(from, to), shape, decode),
     close: async () => undefined,
-    ...(classes === undefined ? {} : { classNames: classes }),
   };
 }
 
+/** @throws UserError 65 for a file that is no image, or one of another shape */
+async function readImages(
+  files: readonly ImageFile[],
+  shape: readonly number[],
+  decode: DecodeImage,
+): Promise<Uint8Array> {
+  const size = elementsIn(shape);
+  const out = new Uint8Array(files.length * size);
+  const queue = new PQueue({ concurrency: atOnce });
+  await queue.addAll(
+    files.map(({ path }, i) => async () => {
+      const image = await decode(path, shape[2]);
+      if (image.shape.join() !== shape.join())
+        throw damaged(
+          path,
+          `an image of [${image.shape.join(', ')}]; [${shape.join(', ')}] was wanted, as of the first (or a size for all: data source's size)`,
+        );
+      out.set(image.pixels, i * size);
+    }),
+  );
+  return out;
+}
+
+/** The classes' names: the recipe's, or those of the subfolders in order. @throws UserError 2 for a folder of no class */
 async function classesIn(path: string, wanted: readonly string[] | undefined): Promise<readonly string[]> {
   const folders = (await entries(path))
     .filter((entry) => entry.isDirectory())
@@ -122,11 +126,11 @@ interface Image {
   readonly shape: readonly number[];
 }
 
+/** @param sameChannels the channels that the image gets where the recipe says none; default: its own */
+type DecodeImage = (path: string, sameChannels?: number) => Promise<Image>;
+
 /** Decodes to one channel (grey) or three, without transparency, and to the recipe's size. */
-async function openDecoder({
-  size,
-  channels,
-}: FolderRecipe): Promise<(path: string, sameChannels?: number) => Promise<Image>> {
+async function openDecoder({ size, channels }: FolderRecipe): Promise<DecodeImage> {
   const { default: sharp } = await import('sharp').catch((error: unknown) => {
     throw new UserError(
       'images need the package sharp, which is not installed here: npm install sharp',
@@ -145,7 +149,7 @@ async function openDecoder({
         .toBuffer({ resolveWithObject: true });
       return { pixels: data, shape: [info.height, info.width, info.channels] };
     } catch (error) {
-      throw Object.assign(damaged(path, 'no PNG or JPEG image that can be decoded'), { cause: error });
+      throw damaged(path, 'no PNG or JPEG image that can be decoded', error);
     }
   };
 }

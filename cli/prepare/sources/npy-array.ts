@@ -4,13 +4,8 @@
  */
 import type { UserError } from '../../../shared/errors.js';
 import { openZip, ZipError, type ZipEntry, type ZipProblem } from '../../../shared/zip.js';
-import { damaged, fileError } from './files.js';
-import type { Rows } from './rows.js';
-
-export interface NpyArray {
-  readonly dims: readonly number[];
-  readonly data: Rows | Float64Array | BigInt64Array | Uint16Array | Int16Array | Int8Array | Uint32Array;
-}
+import { damaged, fileError } from './file-errors.js';
+import type { NumberArray } from './arrays.js';
 
 /** The bytes of an .npy file in pieces of any lengths. */
 export interface NpyBytes {
@@ -22,7 +17,7 @@ export interface NpyBytes {
  * @param name names the array in errors
  * @throws UserError 65 for bytes that are no sound array or hold something else than numbers
  */
-export async function readNpy(name: string, { sizeBytes, pieces }: NpyBytes): Promise<NpyArray> {
+export async function readNpy(name: string, { sizeBytes, pieces }: NpyBytes): Promise<NumberArray> {
   let head: Buffer = Buffer.alloc(0);
   let array: EmptyArray | null = null;
   let at = 0;
@@ -39,12 +34,12 @@ export async function readNpy(name: string, { sizeBytes, pieces }: NpyBytes): Pr
 }
 
 /** @returns the place behind the bytes that were put. One view of all bytes cannot be had: it ends at 4 GiB. */
-function put({ buffer }: NpyArray['data'], at: number, bytes: Buffer): number {
+function put({ buffer }: NumberArray['data'], at: number, bytes: Buffer): number {
   new Uint8Array(buffer, at, bytes.length).set(bytes);
   return at + bytes.length;
 }
 
-interface EmptyArray extends NpyArray {
+interface EmptyArray extends NumberArray {
   readonly headerBytes: number;
 }
 
@@ -80,7 +75,7 @@ function parseHeader(name: string, header: string): { descr: string; dims: numbe
   return { descr, dims };
 }
 
-function typed(name: string, descr: string, buffer: ArrayBuffer): NpyArray['data'] {
+function typed(name: string, descr: string, buffer: ArrayBuffer): NumberArray['data'] {
   switch (descr) {
     case '|u1':
     case '|b1':
@@ -116,7 +111,7 @@ export interface NpzArchive {
    * @param name names the array in errors; default: the archive's path and the array's name
    * @throws UserError 65 when the archive has no such array, or it is damaged
    */
-  read(array: string, name?: string): Promise<NpyArray>;
+  read(array: string, name?: string): Promise<NumberArray>;
   close(): void;
 }
 
@@ -143,7 +138,7 @@ export async function openNpz(path: string): Promise<NpzArchive> {
 }
 
 function badArchive(path: string, error: ZipError, entry?: ZipEntry): UserError {
-  return Object.assign(damaged(path, problemText(error.problem, entry)), { cause: error });
+  return damaged(path, problemText(error.problem, entry), error);
 }
 
 function problemText(problem: ZipProblem, entry: ZipEntry | undefined): string {

@@ -1,136 +1,71 @@
-/** A data set as the user has it on disk, opened by format: shape, labels, and rows on demand. */
-import { isAbsolute, join } from 'node:path';
+/**
+ * The seam between data sets and the formats in which users keep them: a `Source` is a data set as it lies on the
+ * user's disk, and a `SourceFormat` opens one. Adding a format takes one file with its `SourceFormat`, one line in
+ * list.ts, and its keys in the recipe's schema.
+ */
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
-import type { BesidePaths } from './beside.js';
-import { openCsv } from './csv.js';
-import { openFolder } from './folder.js';
-import { openIdx } from './idx.js';
-import { interleave } from './interleave.js';
-import { openJsonl } from './jsonl.js';
-import { openNpy } from './npy.js';
-import { openParquet } from './parquet.js';
-import type { Rows, Source, Targets } from './rows.js';
 
-export interface SourceOptions {
-  /** By class number, for labels that are names. */
+/** Elements of samples, one sample after the other. */
+export type Rows = Uint8Array | Int32Array | Float32Array;
+
+/** Target vectors, one for each sample. */
+export interface TargetVectors {
+  /** Numbers of one vector. */
+  readonly width: number;
+  /** [samples x width]; zeros for a sample without a target. */
+  readonly values: Float32Array;
+}
+
+/** What is known of the samples beside their inputs. */
+export interface Annotations {
+  /** [samples], or [samples x positions]; -1 for none. Where samples have targets: 0 for one that has, -1 for none. */
+  readonly labels: Int32Array;
+  /** Absent: samples have classes. */
+  readonly targets?: TargetVectors | undefined;
+  /** Number of positions of a sequence, each of which has a label. Absent: samples are no such sequences. */
+  readonly positions?: number | undefined;
+  /** Of the same shape as the labels, at least 0; 0 at positions that do not count. Absent: all are 1. */
+  readonly weights?: Float32Array | undefined;
+}
+
+/** A data set as it lies on the user's disk. Annotations are in memory; inputs are read when they are asked for. */
+export interface Source extends Annotations {
+  /** What error messages call it: the file or folder of the inputs. */
+  readonly file: string;
+  readonly samples: number;
+  /** Shape of one sample, channels last. */
+  readonly shape: readonly number[];
+  readonly dtype: 'uint8' | 'int32' | 'float32';
+  /** Names by class number, where the format knows them. */
   readonly classNames?: readonly string[] | undefined;
-  /** Samples without labels that are mixed in. */
-  readonly unlabelled?: SourceRecipe | undefined;
+  /**
+   * Reads the samples [from, to). Any range may be asked for, in any order, and gives what reading all would give.
+   * @throws UserError 65 for samples that cannot be used
+   */
+  read(from: number, to: number): Promise<Rows>;
+  close(): Promise<void>;
 }
 
-/** @throws UserError 2 for a missing file, 65 for one that is damaged */
-export async function openSource(
-  recipe: SourceRecipe,
-  folder: string,
-  { classNames, unlabelled }: SourceOptions = {},
-): Promise<Source> {
-  const source = await openOne(recipe, folder, classNames);
-  return unlabelled === undefined ? source : interleave(source, await openOne(unlabelled, folder, undefined));
+export type FormatName = SourceRecipe['format'];
+
+/** The part of the recipe that describes a source of that format. */
+export type FormatRecipe<F extends FormatName> = Extract<SourceRecipe, { format: F }>;
+
+/** What a source needs to know of the recipe around it. */
+export interface SourceContext {
+  /** Makes a path of the recipe one of this machine. */
+  readonly path: (name: string) => string;
+  /** Names by class number, for formats that name classes. */
+  readonly classNames: readonly string[] | undefined;
 }
 
-async function openOne(
-  recipe: SourceRecipe,
-  folder: string,
-  classNames: readonly string[] | undefined,
-): Promise<Source> {
-  const path = (name: string): string => (isAbsolute(name) ? name : join(folder, name));
-  const source = await open(recipe, path, classNames);
-  const samples = Math.min(source.samples, recipe.limit ?? source.samples);
-  const { positions = 1 } = source;
-  const labels = source.labels.slice(0, samples * positions);
-  if (recipe.labelled !== undefined) labels.fill(-1, Math.min(recipe.labelled, samples) * positions);
-  const isImages = 'images' in recipe && recipe.images !== undefined;
-  const chosen = {
-    ...source,
-    read: source.read.bind(source),
-    close: source.close.bind(source),
-    samples,
-    shape: isImages ? withChannels(source.shape) : source.shape,
-    labels,
-    weights: source.weights?.slice(0, samples * positions),
-    targets: rowsOf(source.targets, samples),
-  };
-  return recipe.onlyLabelled === true ? onlyLabelled(chosen) : chosen;
+export interface SourceFormat<F extends FormatName> {
+  /** The files and folders that the recipe names, by the keys under which it names them. */
+  files(recipe: FormatRecipe<F>): Readonly<Partial<Record<string, string>>>;
+  /** @throws UserError 2 for a missing file, 65 for one that is damaged or does not hold what the recipe says */
+  open(recipe: FormatRecipe<F>, context: SourceContext): Promise<Source>;
 }
 
-function rowsOf(targets: Targets | undefined, samples: number): Targets | undefined {
-  return targets === undefined
-    ? undefined
-    : { width: targets.width, values: targets.values.slice(0, samples * targets.width) };
-}
-
-function chosenTargets(targets: Targets | undefined, ids: Uint32Array): Targets | undefined {
-  return targets === undefined
-    ? undefined
-    : { width: targets.width, values: chosenRows(targets.values, ids, targets.width) };
-}
-
-/** [ids x width] */
-function chosenRows<T extends Float32Array | Int32Array>(values: T, ids: Uint32Array, width: number): T {
-  const chosen = values.slice(0, ids.length * width) as T;
-  ids.forEach((id, row) => chosen.set(values.subarray(id * width, (id + 1) * width), row * width));
-  return chosen;
-}
-
-/** The samples that have a label, in their order, wherever they stand. */
-function onlyLabelled(source: Source): Source {
-  const { positions = 1 } = source;
-  const ids = Uint32Array.from(
-    Array.from({ length: source.samples }, (_, id) => id).filter((id) =>
-      source.labels.subarray(id * positions, (id + 1) * positions).some((label) => label >= 0),
-    ),
-  );
-  const read = async (from: number, to: number): Promise<Rows> => {
-    const wanted = ids.subarray(from, to);
-    const first = wanted[0] ?? 0;
-    const size = source.shape.reduce((product, dim) => product * dim, 1);
-    const all = await source.read(first, (wanted.at(-1) ?? first - 1) + 1);
-    const rows = all.slice(0, wanted.length * size);
-    wanted.forEach((id, row) => rows.set(all.subarray((id - first) * size, (id - first + 1) * size), row * size));
-    return rows;
-  };
-  return {
-    ...source,
-    samples: ids.length,
-    targets: chosenTargets(source.targets, ids),
-    labels: chosenRows(source.labels, ids, positions),
-    weights: source.weights === undefined ? undefined : chosenRows(source.weights, ids, positions),
-    read,
-  };
-}
-
-function open(
-  recipe: SourceRecipe,
-  path: (name: string) => string,
-  classNames: readonly string[] | undefined,
-): Promise<Source> {
-  switch (recipe.format) {
-    case 'idx':
-      return openIdx(path(recipe.images ?? recipe.inputs ?? ''), besidePaths(recipe, path));
-    case 'npy':
-      return openNpy(path(recipe.images ?? recipe.inputs ?? ''), besidePaths(recipe, path));
-    case 'csv':
-      return openCsv(path(recipe.inputs), recipe);
-    case 'jsonl':
-      return openJsonl(path(recipe.inputs), recipe, classNames);
-    case 'parquet':
-      return openParquet(path(recipe.inputs), recipe, classNames);
-    case 'folder':
-      return openFolder(path(recipe.images), recipe, classNames);
-    default:
-      return recipe satisfies never;
-  }
-}
-
-function besidePaths(
-  { labels, weights, targets, mask, paddingLabel }: Extract<SourceRecipe, { format: 'idx' | 'npy' }>,
-  path: (name: string) => string,
-): BesidePaths {
-  const of = (name: string | undefined): string | undefined => (name === undefined ? undefined : path(name));
-  return { labels: of(labels), weights: of(weights), targets: of(targets), mask: of(mask), paddingLabel };
-}
-
-/** An image of [height, width] gets its one channel. */
-function withChannels(shape: readonly number[]): readonly number[] {
-  return shape.length === 2 ? [...shape, 1] : shape;
+export function elementsIn(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1);
 }

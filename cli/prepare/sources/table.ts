@@ -1,23 +1,27 @@
-/** Rows with named columns, of JSONL and Parquet files: which columns make a sample, and its label. Pure. */
-import { jsonOf } from '../../../shared/json.js';
-import type { SourceRecipe } from '../../../shared/recipe/schema.js';
-import { damaged, toLabels, toSequences, toTargets, toWeights, type TargetRows } from './files.js';
-import type { Source } from './rows.js';
+/**
+ * What the formats of rows with named columns (JSONL, Parquet) share: which columns make a sample, and which hold what
+ * is known of it. Pure.
+ */
+import { toLabels, toSequences, toTargets, toWeights } from './annotations.js';
+import { damaged } from './file-errors.js';
+import { elementsIn, type Annotations, type FormatRecipe } from './source.js';
 
-export type TableRecipe = Extract<SourceRecipe, { format: 'jsonl' | 'parquet' }>;
+export type TableRecipe = FormatRecipe<'jsonl' | 'parquet'>;
 export type Row = Readonly<Record<string, unknown>>;
 
+/** Which columns of a file the recipe takes for what. */
 export interface TablePlan {
   readonly path: string;
   /** Columns of the inputs, in their order. */
   readonly inputs: readonly string[];
   readonly labels: string | undefined;
   readonly weights: string | undefined;
-  /** Column of the masks. */
   readonly mask: string | undefined;
-  readonly paddingLabel: number | undefined;
   /** Columns of a target, in their order. */
   readonly targets: readonly string[] | undefined;
+  /** All columns but those of the inputs. */
+  readonly annotations: readonly string[];
+  readonly paddingLabel: number | undefined;
   /** By class number, for labels that are names. */
   readonly classNames: readonly string[] | undefined;
   readonly shape: readonly number[];
@@ -25,69 +29,73 @@ export interface TablePlan {
   readonly size: number;
 }
 
-/** @param first row of the file: its lists give the shape where the recipe does not @throws UserError 65 */
-export function planTable(
-  path: string,
-  recipe: TableRecipe,
-  {
-    names,
-    first,
-    classNames,
-  }: { readonly names: readonly string[]; readonly first: Row; readonly classNames: readonly string[] | undefined },
-): TablePlan {
+/** What is known of a file before its rows are read. */
+export interface TableHead {
+  /** Names of the columns. */
+  readonly names: readonly string[];
+  /** Its lists give the shape where the recipe does not. */
+  readonly first: Row;
+  readonly classNames: readonly string[] | undefined;
+}
+
+/** @throws UserError 65 for a column that the file does not have */
+export function planTable(path: string, recipe: TableRecipe, { names, first, classNames }: TableHead): TablePlan {
+  const { column, labels, weights, mask, paddingLabel } = recipe;
   const targets = recipe.targets === undefined ? undefined : [recipe.targets].flat();
-  const beside = [recipe.labels, recipe.weights, recipe.mask, ...(targets ?? [])];
-  for (const name of [recipe.column, ...beside]) {
+  const annotations = [labels, weights, mask, ...(targets ?? [])].filter((name) => name !== undefined);
+  for (const name of [column, ...annotations]) {
     if (name !== undefined && !names.includes(name))
       throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
   }
-  const inputs = recipe.column === undefined ? names.filter((name) => !beside.includes(name)) : [recipe.column];
+  const inputs = column === undefined ? names.filter((name) => !annotations.includes(name)) : [column];
   const elements = inputs.reduce((sum, name) => sum + (numbersIn(first[name])?.length ?? 0), 0);
-  const shape = recipe.shape ?? (recipe.column === undefined ? [elements] : dimensions(first[recipe.column]));
-  return {
-    path,
-    inputs,
-    labels: recipe.labels,
-    weights: recipe.weights,
-    mask: recipe.mask,
-    paddingLabel: recipe.paddingLabel,
-    targets,
-    classNames,
-    shape,
-    size: shape.reduce((product, dim) => product * dim, 1),
-  };
+  const shape = recipe.shape ?? (column === undefined ? [elements] : dimensions(first[column]));
+  const size = elementsIn(shape);
+  return { path, inputs, labels, weights, mask, targets, annotations, paddingLabel, classNames, shape, size };
 }
 
-/** Writes a row's sample to `out` from `at` on. @param where names the row @throws UserError 65 */
-export function readSample(plan: TablePlan, row: Row, where: string, out: Float32Array, at: number): void {
-  let next = at;
+/** A row, and how errors name it. */
+export interface PlacedRow {
+  readonly row: Row;
+  readonly where: string;
+}
+
+/**
+ * Writes a row's sample to `out`.
+ * @param out [size of a sample]
+ * @throws UserError 65 for a cell without numbers, or another number of them
+ */
+export function readSample(plan: TablePlan, { row, where }: PlacedRow, out: Float32Array): void {
+  let next = 0;
   for (const name of plan.inputs) {
     const numbers = numbersIn(row[name]);
     if (numbers === null)
       throw damaged(plan.path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
-    if (next + numbers.length <= at + plan.size) out.set(numbers, next);
+    if (next + numbers.length <= plan.size) out.set(numbers, next);
     next += numbers.length;
   }
-  if (next - at !== plan.size)
+  if (next !== plan.size)
     throw damaged(
       plan.path,
-      `${where} has ${next - at} numbers; ${plan.size} were wanted for shape [${plan.shape.join(', ')}]`,
+      `${where} has ${next} numbers; ${plan.size} were wanted for shape [${plan.shape.join(', ')}]`,
     );
 }
 
-/** What stands beside a row's inputs. */
-export interface RowBeside {
+/** What one row says of its sample. */
+export interface RowAnnotations {
   /** A class number, or one for each position; -1 for none. */
   readonly label: number | readonly number[];
-  /** For each position; null where the recipe names no column. */
+  /** A number for each position; null where the recipe names no column. */
   readonly mask: readonly number[] | null;
+  /** 1 where the recipe names no column. */
   readonly weight: number;
   /** Null where all of the columns hold null, or the recipe names none. */
-  readonly target: Float64Array | null;
+  readonly target: readonly number[] | null;
 }
 
-/** @throws UserError 65 */
-export function readBeside(plan: TablePlan, row: Row, where: string): RowBeside {
+/** @throws UserError 65 for a cell that holds something else than the recipe takes it for */
+export function readRowAnnotations(plan: TablePlan, placed: PlacedRow): RowAnnotations {
+  const { row, where } = placed;
   const label = plan.labels === undefined ? null : row[plan.labels];
   const mask = plan.mask === undefined ? null : numbersIn(row[plan.mask]);
   if (plan.mask !== undefined && mask === null)
@@ -95,64 +103,65 @@ export function readBeside(plan: TablePlan, row: Row, where: string): RowBeside 
   return {
     label: isList(label) ? Array.from(label, (one) => classOf(plan, one, where)) : classOf(plan, label, where),
     mask,
-    weight: readWeight(plan, row, where),
-    target: plan.targets === undefined ? null : readTarget(plan, row, where),
+    weight: readWeight(plan, placed),
+    target: plan.targets === undefined ? null : readTarget(plan, plan.targets, placed),
   };
 }
 
-/** All rows' together. @throws UserError 65 where they are not alike */
-export function besideRows(
-  plan: TablePlan,
-  rows: readonly RowBeside[],
-  where: (row: number) => string,
-): Pick<Source, 'labels' | 'weights' | 'targets' | 'positions'> {
-  const weights =
-    plan.weights === undefined
-      ? undefined
-      : toWeights(
-          plan.path,
-          rows.map(({ weight }) => weight),
-          rows.length,
-        );
-  if (plan.targets !== undefined)
-    return {
-      ...targetRows(
-        plan,
-        rows.map(({ target }) => target),
-        where,
-      ),
-      weights,
-    };
+/** The annotations of all rows together. @throws UserError 65 where the rows are not alike */
+export function annotationsOf(plan: TablePlan, rows: readonly RowAnnotations[]): Annotations {
+  const { path } = plan;
+  const samples = rows.length;
+  const given = plan.weights === undefined ? undefined : rows.map(({ weight }) => weight);
+  const weights = given === undefined ? undefined : toWeights(path, given, samples);
+  if (plan.targets !== undefined) {
+    const { values, width } = flatTargets(path, rows);
+    return { ...toTargets(path, values, { width, samples }), weights };
+  }
   const first = rows.find(({ label, mask }) => mask !== null || typeof label !== 'number');
-  if (first === undefined)
-    return {
-      labels: toLabels(
-        plan.path,
-        rows.map(({ label }) => (typeof label === 'number' ? label : -1)),
-      ),
-      weights,
-    };
+  if (first === undefined) {
+    const labels = rows.map(({ label }) => (typeof label === 'number' ? label : -1));
+    return { labels: toLabels(path, labels), weights };
+  }
   const positions = first.mask?.length ?? (typeof first.label === 'number' ? 0 : first.label.length);
-  const flat = (of: (row: RowBeside) => readonly number[] | null, name: string | undefined): number[] =>
-    rows.flatMap((row, i) => {
-      const values = of(row) ?? new Array<number>(positions).fill(-1);
-      if (values.length !== positions)
-        throw damaged(
-          plan.path,
-          `${where(i)}, ${name} has ${values.length} positions; ${positions} were wanted, as before`,
-        );
-      return values;
-    });
-  const labels = flat(({ label }) => (typeof label === 'number' ? null : label), plan.labels);
-  const mask = plan.mask === undefined ? null : flat((row) => row.mask, plan.mask);
-  return toSequences(plan.path, {
-    labels,
-    mask,
-    paddingLabel: plan.paddingLabel,
-    positions,
-    samples: rows.length,
-    weights,
+  const labelled = rows.map(({ label }) => (typeof label === 'number' ? null : label));
+  const labels = flatPositions(labelled, { path, name: plan.labels, positions });
+  const masks = rows.map(({ mask }) => mask);
+  const mask = plan.mask === undefined ? null : flatPositions(masks, { path, name: plan.mask, positions });
+  const { paddingLabel } = plan;
+  return toSequences(path, { labels, mask, paddingLabel, positions, samples, weights });
+}
+
+interface PositionsColumn {
+  readonly path: string;
+  readonly name: string | undefined;
+  readonly positions: number;
+}
+
+/** [rows x positions]; -1 for each position of a row that is null. */
+function flatPositions(
+  rows: readonly (readonly number[] | null)[],
+  { path, name, positions }: PositionsColumn,
+): number[] {
+  return rows.flatMap((row, i) => {
+    if (row === null) return new Array<number>(positions).fill(-1);
+    if (row.length !== positions)
+      throw damaged(path, `row ${i}, ${name} has ${row.length} positions; ${positions} were wanted, as before`);
+    return row;
   });
+}
+
+/** [rows x width]; NaN for a row without a target. */
+function flatTargets(path: string, rows: readonly RowAnnotations[]): { values: Float64Array; width: number } {
+  const width = rows.find(({ target }) => target !== null)?.target?.length ?? 1;
+  const values = new Float64Array(rows.length * width).fill(NaN);
+  rows.forEach(({ target }, i) => {
+    if (target === null) return;
+    if (target.length !== width)
+      throw damaged(path, `row ${i} has a target of ${target.length} numbers; ${width} were wanted, as before`);
+    values.set(target, i * width);
+  });
+  return { values, width };
 }
 
 /** A class number; -1 for none. */
@@ -167,41 +176,20 @@ function classOf({ path, labels, classNames }: TablePlan, value: unknown, where:
   );
 }
 
-/** A row's weight; 1 where the recipe names no column. @throws UserError 65 */
-function readWeight({ path, weights }: TablePlan, row: Row, where: string): number {
+function readWeight({ path, weights }: TablePlan, { row, where }: PlacedRow): number {
   const value = weights === undefined ? 1 : row[weights];
   if (typeof value === 'number' || typeof value === 'bigint') return Number(value);
   throw damaged(path, `${where}, ${weights} holds ${shown(value)}; a weight was wanted`);
 }
 
-/** A row's target; null where all of its columns hold null. @throws UserError 65 */
-function readTarget({ path, targets = [] }: TablePlan, row: Row, where: string): Float64Array | null {
+function readTarget({ path }: TablePlan, targets: readonly string[], { row, where }: PlacedRow): number[] | null {
   if (targets.every((name) => row[name] === null || row[name] === undefined)) return null;
-  return Float64Array.from(
-    targets.flatMap((name) => {
-      const numbers = numbersIn(row[name]);
-      if (numbers === null)
-        throw damaged(path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
-      return numbers;
-    }),
-  );
-}
-
-/** What the rows' targets are together. @throws UserError 65 where they are not alike */
-function targetRows(
-  { path }: TablePlan,
-  rows: readonly (Float64Array | null)[],
-  where: (row: number) => string,
-): TargetRows {
-  const width = rows.find((row) => row !== null)?.length ?? 1;
-  const values = new Float64Array(rows.length * width).fill(NaN);
-  rows.forEach((row, i) => {
-    if (row === null) return;
-    if (row.length !== width)
-      throw damaged(path, `${where(i)} has a target of ${row.length} numbers; ${width} were wanted, as before`);
-    values.set(row, i * width);
+  return targets.flatMap((name) => {
+    const numbers = numbersIn(row[name]);
+    if (numbers === null)
+      throw damaged(path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
+    return numbers;
   });
-  return toTargets(path, values, width, rows.length);
 }
 
 /** All numbers of a cell, lists in lists one after the other; null where something is none. */
@@ -225,7 +213,9 @@ function isList(value: unknown): value is ArrayLike<unknown> {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 
+/** A value as errors show it, cut to 40 characters. */
 function shown(value: unknown): string {
-  const text = jsonOf(value, (_, item) => (typeof item === 'bigint' ? Number(item) : item)) ?? 'nothing';
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item));
   return text.length > 40 ? `${text.slice(0, 37)}...` : text;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/source.js';
+import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/chosen-source.js';
 import { sourceSchema } from '../../../../shared/recipe/schema.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-formats-'));

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { divisorsOf } from '../../../../coordinator/plan/units.js';
-import { toSequences } from '../../../../cli/prepare/sources/files.js';
+import { toSequences } from '../../../../cli/prepare/sources/annotations.js';
 import { lossesAtStepSchema, lossSchema, type TermName } from '../../../../shared/recipe/loss-schema.js';
 import { terms } from '../../../../shared/recipe/terms.js';
 import { totalLoss, type TotalLoss } from '../../../../worker/compute/losses/total.js';

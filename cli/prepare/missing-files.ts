@@ -1,20 +1,24 @@
-/** Files that a recipe names and that are not there: said at once, each with its line, before anything is read. */
+/** Finds the files that a recipe names and that do not exist, all at once and before any is read. */
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { UserError } from '../errors.js';
-import type { Path } from './places.js';
-import type { ReadRecipe } from './read.js';
-import type { Recipe, SourceRecipe } from './schema.js';
+import { UserError } from '../../shared/errors.js';
+import type { Path } from '../../shared/recipe/places.js';
+import type { ReadRecipe } from '../../shared/recipe/read.js';
+import type { Recipe, SourceRecipe } from '../../shared/recipe/schema.js';
+import { filesOf } from './sources/list.js';
 
 interface NamedFile {
   readonly path: Path;
   readonly file: string;
 }
 
-/** @throws UserError 2 with a line for each file that is missing */
+/**
+ * @param folder the recipe's folder, which its paths are relative to
+ * @throws UserError 2 with a line for each file that is missing
+ */
 export async function checkFiles({ recipe, placeOf }: ReadRecipe, folder: string): Promise<void> {
   const lines = await Promise.all(
-    filesOf(recipe).map(async ({ path, file }) => {
+    filesIn(recipe).map(async ({ path, file }) => {
       const isThere = await access(resolve(folder, file)).then(
         () => true,
         () => false,
@@ -28,7 +32,7 @@ export async function checkFiles({ recipe, placeOf }: ReadRecipe, folder: string
   if (missing.length > 0) throw new UserError(missing.join('\n'));
 }
 
-function filesOf({ student, teachers, data, labels }: Recipe): NamedFile[] {
+function filesIn({ student, teachers, data, labels }: Recipe): NamedFile[] {
   const named: [Path, string | undefined][] = [
     ...('model' in student
       ? ([
@@ -50,19 +54,6 @@ function filesOf({ student, teachers, data, labels }: Recipe): NamedFile[] {
   return named.flatMap(([path, file]) => (file === undefined ? [] : [{ path, file }]));
 }
 
-/** `set.npz#x` is the file `set.npz`; `labels` and `weights` of CSV, JSONL and Parquet are columns. */
 function sourceFiles(at: Path, source: SourceRecipe): [Path, string | undefined][] {
-  if (source.format === 'folder') return [[[...at, 'images'], source.images]];
-  const { inputs } = source;
-  if (source.format === 'csv' || source.format === 'jsonl' || source.format === 'parquet')
-    return [[[...at, 'inputs'], inputs]];
-  const file = (name: string | undefined): string | undefined => (source.format === 'npy' ? name?.split('#')[0] : name);
-  return [
-    [[...at, 'images'], file(source.images)],
-    [[...at, 'inputs'], file(inputs)],
-    [[...at, 'labels'], file(source.labels)],
-    [[...at, 'weights'], file(source.weights)],
-    [[...at, 'targets'], file(source.targets)],
-    [[...at, 'mask'], file(source.mask)],
-  ];
+  return Object.entries(filesOf(source.format, source)).map(([key, file]) => [[...at, key], file]);
 }

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { UserError } from '../../../../shared/errors.js';
 import { writeShards } from '../../../../cli/prepare/shards.js';
 import { Samples, normalise } from '../../../../shared/data/samples.js';
-import { openSource } from '../../../../cli/prepare/sources/source.js';
+import { openSource } from '../../../../cli/prepare/sources/chosen-source.js';
 import type { SourceRecipe } from '../../../../shared/recipe/schema.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-data-'));
@@ -177,6 +177,12 @@ describe('a bad file', () => {
   write('two', idx([2], [0, 1]));
   write('bad.gz', Buffer.concat([gzipSync(images).subarray(0, 20)]));
   write('fortran.npy', npy('<f4', '(2, 3)', new Float32Array(6), 'True'));
+  const archive = zip({ 'x.npy': npy('<f4', '(2,)', new Float32Array(2)) });
+  const directoryAt = archive.indexOf(Buffer.from('PK\x01\x02', 'latin1'));
+  const spoilt = (at: number): Buffer => Buffer.from(archive.map((byte, i) => (i === at ? byte ^ 1 : byte)));
+  write('crc.npz', spoilt(directoryAt + 16));
+  write('directory.npz', spoilt(directoryAt));
+  write('odd.npz', 'hello world');
   write('words.csv', 'a,b\n1,two\n');
   write('ragged.csv', 'a,b\n1,2,3\n');
   const csv = { format: 'csv', header: true, delimiter: ',' } as const;
@@ -200,6 +206,15 @@ describe('a bad file', () => {
       65,
       /no array z.npy in the archive; it holds x.npy, y.npy/,
     ],
+    ['an NPZ member with other bytes', { format: 'npy', inputs: 'crc.npz' }, 65, /crc\.npz: a damaged zip member/],
+    ['a damaged NPZ directory', { format: 'npy', inputs: 'directory.npz' }, 65, /a damaged zip directory/],
+    [
+      'no NPZ',
+      { format: 'npy', inputs: 'odd.npz' },
+      65,
+      /odd\.npz: no zip archive; the end of its directory is missing/,
+    ],
+    ['a missing NPZ', { format: 'npy', inputs: 'none.npz#x' }, 2, /none\.npz: no such file/],
     ['a word in a CSV', { ...csv, inputs: 'words.csv' }, 65, /line 2, column 2 holds "two"; a number was wanted/],
     ['a line of another length', { ...csv, inputs: 'ragged.csv' }, 65, /line 2 has 3 cells; 2 were wanted/],
     ['no such column', { ...csv, inputs: 'a.csv', labels: 'kind' }, 65, /no column kind; one of a, b, label/],

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { checkFiles } from '../../../shared/recipe/missing-files.js';
+import { checkFiles } from '../../../cli/prepare/missing-files.js';
 import { readRecipe } from '../../../shared/recipe/read.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-files-'));

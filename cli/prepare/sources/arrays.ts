@@ -1,0 +1,154 @@
+/**
+ * What the formats of files with one array each (NPY, IDX) share: an array of inputs, and arrays with labels, weights,
+ * targets and masks beside it, a row for each sample. Inputs lie in memory.
+ */
+import { noAnnotations, toLabels, toSequences, toTargets, toWeights } from './annotations.js';
+import { damaged } from './file-errors.js';
+import {
+  elementsIn,
+  type Annotations,
+  type FormatRecipe,
+  type Rows,
+  type Source,
+  type SourceContext,
+} from './source.js';
+
+type ArraysRecipe = FormatRecipe<'idx' | 'npy'>;
+
+export interface NumberArray {
+  readonly dims: readonly number[];
+  readonly data: NumberData;
+}
+
+type NumberData = Rows | Float64Array | BigInt64Array | Uint16Array | Int16Array | Int8Array | Uint32Array;
+
+/** @param member the array's name in an archive where the path has none */
+export type ReadArray = (path: string, member: string) => Promise<NumberArray>;
+
+/** The files that a recipe names, by its keys. */
+export function arrayFiles({
+  images,
+  inputs,
+  labels,
+  weights,
+  targets,
+  mask,
+}: ArraysRecipe): Partial<Record<string, string>> {
+  return { images, inputs, labels, weights, targets, mask };
+}
+
+/**
+ * Opens inputs and what stands beside them. `images` of [height, width] get their one channel.
+ * @throws UserError 2 for a missing file, 65 for one that is damaged or does not fit the inputs
+ */
+export async function openArrays(recipe: ArraysRecipe, { path }: SourceContext, read: ReadArray): Promise<Source> {
+  const named = recipe.images ?? recipe.inputs;
+  if (named === undefined) throw new Error(`a source of format ${recipe.format} without images and without inputs`);
+  const file = path(named);
+  const inputs = await read(file, 'x');
+  const [samples = 0, ...dims] = inputs.dims;
+  const shape = recipe.images !== undefined && dims.length === 2 ? [...dims, 1] : dims;
+  const size = elementsIn(shape);
+  const annotations = await readAnnotations(recipe, { file, samples }, async (name, member) =>
+    name === undefined ? null : numbersOf(path(name), await read(path(name), member)),
+  );
+  const rows = toRows(file, inputs.data);
+  return {
+    file,
+    samples,
+    shape: shape.length === 0 ? [1] : shape,
+    dtype: rows instanceof Uint8Array ? 'uint8' : rows instanceof Int32Array ? 'int32' : 'float32',
+    ...annotations,
+    read: async (from, to) => rows.subarray(from * size, to * size),
+    close: async () => undefined,
+  };
+}
+
+/** Floats become float32, whole numbers of any width int32. @throws UserError 65 for a number that does not fit */
+function toRows(path: string, data: NumberData): Rows {
+  if (data instanceof Uint8Array || data instanceof Int32Array || data instanceof Float32Array) return data;
+  if (data instanceof Float64Array) return Float32Array.from(data);
+  const whole = Int32Array.from(data as ArrayLike<number | bigint>, Number);
+  const bad = whole.findIndex((value, i) => value !== Number(data[i]));
+  if (bad >= 0)
+    throw damaged(
+      path,
+      `element ${bad} is ${data[bad]}; a whole number from ${-(2 ** 31)} to ${2 ** 31 - 1}, or a float, was wanted`,
+    );
+  return whole;
+}
+
+/** An array beside the inputs. */
+interface Beside {
+  /** The file that errors name. */
+  readonly path: string;
+  readonly dims: readonly number[];
+  readonly data: ArrayLike<number>;
+}
+
+function numbersOf(path: string, { dims, data }: NumberArray): Beside {
+  return { path, dims, data: data instanceof BigInt64Array ? Float64Array.from(data, Number) : data };
+}
+
+type Inputs = Pick<Source, 'file' | 'samples'>;
+
+async function readAnnotations(
+  recipe: ArraysRecipe,
+  inputs: Inputs,
+  read: (name: string | undefined, member: string) => Promise<Beside | null>,
+): Promise<Annotations> {
+  const [labels, mask, given, targets] = [
+    await read(recipe.labels, 'y'),
+    await read(recipe.mask, 'm'),
+    await read(recipe.weights, 'w'),
+    await read(recipe.targets, 't'),
+  ];
+  const { samples } = inputs;
+  const weights = given === null ? undefined : toWeights(given.path, given.data, samples);
+  if (targets !== null) {
+    const width = widthOf(targets, samples);
+    return { ...toTargets(targets.path, targets.data, { width, samples }), weights };
+  }
+  const first = labels ?? mask;
+  if (first === null) return { ...noAnnotations(samples), weights };
+  if (mask !== null || first.dims.length > 1) {
+    const positions = positionsIn([labels, mask], inputs);
+    const { paddingLabel } = recipe;
+    const values = {
+      labels: labels?.data ?? null,
+      mask: mask?.data ?? null,
+      paddingLabel,
+      positions,
+      samples,
+      weights,
+    };
+    return toSequences(first.path, values);
+  }
+  const found = toLabels(first.path, first.data);
+  if (found.length !== samples)
+    throw damaged(first.path, `${found.length} labels; ${samples} were wanted, one for each sample of ${inputs.file}`);
+  return { labels: found, weights };
+}
+
+/** Numbers in a target of [samples] or [samples x ...]. */
+function widthOf({ path, dims }: Beside, samples: number): number {
+  const [rows = 0, ...shape] = dims;
+  if (rows !== samples) throw damaged(path, `${rows} targets; ${samples} were wanted, one for each sample`);
+  return elementsIn(shape);
+}
+
+/** Positions of a sequence. @throws UserError 65 where the arrays that are there are not [samples x positions] alike */
+function positionsIn([labels, mask]: readonly [labels: Beside | null, mask: Beside | null], inputs: Inputs): number {
+  const { samples, file } = inputs;
+  const positions = (labels ?? mask)?.dims[1] ?? 0;
+  const check = (array: Beside | null, what: string): void => {
+    if (array !== null && (array.dims.length !== 2 || array.dims[0] !== samples || array.dims[1] !== positions))
+      throw damaged(
+        array.path,
+        `${what} of [${array.dims.join(', ')}]; [${samples}, ${positions}] was wanted, a number for each position of each sample of ${file}`,
+      );
+  };
+  check(labels, 'labels');
+  check(mask, 'a mask');
+  return positions;
+}

@@ -1,0 +1,162 @@
+/** One small data set, written in every format. A format in the list without a fixture does not compile. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import sharp from 'sharp';
+import type { FormatName } from '../../../../cli/prepare/sources/source.js';
+import { arrayFiles } from './array-files.js';
+
+export interface DataSetContent {
+  /** [samples] of 2 x 2 whole numbers below 256. */
+  readonly inputs: readonly (readonly number[])[];
+  /** -1 for none. */
+  readonly labels?: readonly number[];
+  readonly weights?: readonly number[];
+  /** Null for none. */
+  readonly targets?: readonly (readonly number[] | null)[];
+}
+
+export interface Fixture {
+  /** What the format can hold beside inputs and whole labels. */
+  readonly can: ReadonlySet<'missing labels' | 'weights' | 'targets'>;
+  readonly shape: readonly number[];
+  readonly dtype: 'uint8' | 'float32';
+  /** Writes the data set into an empty folder. @returns the recipe of a source, with a key for all that is given */
+  write(folder: string, content: DataSetContent): Promise<object>;
+  /** The file or folder of the inputs that `write` writes. */
+  readonly inputs: string;
+  /** Bytes in place of the inputs that are none of the format; null: they are no file. */
+  readonly damaged: string | null;
+  /** What the recipe may say of labels that are not there, and the exit code. */
+  readonly noLabels: { readonly recipe: object; readonly exitCode: number };
+}
+
+const all = new Set(['missing labels', 'weights', 'targets'] as const);
+
+function arrays(format: 'npy' | 'idx'): Fixture {
+  return {
+    can: all,
+    shape: [2, 2],
+    dtype: 'float32',
+    inputs: `x.${format}`,
+    damaged: 'no array',
+    noLabels: { recipe: { labels: `none.${format}` }, exitCode: 2 },
+    async write(folder, { inputs, labels, weights, targets }) {
+      const write = arrayFiles(folder)[format];
+      const samples = inputs.length;
+      write(`x.${format}`, [samples, 2, 2], inputs.flat());
+      if (labels !== undefined) write(`y.${format}`, [samples], labels);
+      if (weights !== undefined) write(`w.${format}`, [samples], weights);
+      const width = targets?.find((target) => target !== null)?.length ?? 0;
+      const vectors = targets?.flatMap((target) => target ?? new Array<number>(width).fill(NaN));
+      if (vectors !== undefined) write(`t.${format}`, [samples, width], vectors);
+      return {
+        format,
+        inputs: `x.${format}`,
+        ...(labels === undefined ? {} : { labels: `y.${format}` }),
+        ...(weights === undefined ? {} : { weights: `w.${format}` }),
+        ...(targets === undefined ? {} : { targets: `t.${format}` }),
+      };
+    },
+  };
+}
+
+interface TableRow {
+  readonly x: readonly number[];
+  readonly y?: number | null;
+  readonly w?: number;
+  readonly [target: `t${number}`]: number | null;
+}
+
+function tableRows({ inputs, labels, weights, targets }: DataSetContent): TableRow[] {
+  const width = targets?.find((target) => target !== null)?.length ?? 0;
+  return inputs.map((x, i) => ({
+    x,
+    ...(labels === undefined ? {} : { y: labels[i] === -1 ? null : (labels[i] ?? null) }),
+    ...(weights === undefined ? {} : { w: weights[i] ?? 1 }),
+    ...Object.fromEntries(
+      Array.from({ length: targets === undefined ? 0 : width }, (_, k) => [`t${k}`, targets?.[i]?.[k] ?? null]),
+    ),
+  }));
+}
+
+/** The recipe's keys for the columns that the rows have. */
+function columnsOf([first]: readonly TableRow[]): object {
+  const names = Object.keys(first ?? {});
+  const targets = names.filter((name) => name.startsWith('t'));
+  return {
+    ...(names.includes('y') ? { labels: 'y' } : {}),
+    ...(names.includes('w') ? { weights: 'w' } : {}),
+    ...(targets.length === 0 ? {} : { targets }),
+  };
+}
+
+export const fixtures: Readonly<Record<FormatName, Fixture>> = {
+  npy: arrays('npy'),
+  idx: arrays('idx'),
+  csv: {
+    can: all,
+    shape: [2, 2],
+    dtype: 'float32',
+    inputs: 'set.csv',
+    damaged: 'a,b,c,d\n1,2,3,"x',
+    noLabels: { recipe: { labels: 'none' }, exitCode: 65 },
+    async write(folder, content) {
+      const rows = tableRows(content);
+      const lines = rows.map(({ x, ...beside }) => [...Object.values(beside), ...x].map((cell) => cell ?? '').join());
+      const names = Object.keys(rows[0] ?? {}).filter((name) => name !== 'x');
+      writeFileSync(join(folder, 'set.csv'), [[...names, 'a', 'b', 'c', 'd'].join(), ...lines].join('\n'));
+      return { format: 'csv', inputs: 'set.csv', shape: [2, 2], ...columnsOf(rows) };
+    },
+  },
+  jsonl: {
+    can: all,
+    shape: [2, 2],
+    dtype: 'float32',
+    inputs: 'set.jsonl',
+    damaged: '{"x": [1',
+    noLabels: { recipe: { labels: 'none' }, exitCode: 65 },
+    async write(folder, content) {
+      const rows = tableRows(content);
+      const lines = rows.map(({ x, ...beside }) => JSON.stringify({ x: [x.slice(0, 2), x.slice(2)], ...beside }));
+      writeFileSync(join(folder, 'set.jsonl'), lines.join('\n'));
+      return { format: 'jsonl', inputs: 'set.jsonl', column: 'x', ...columnsOf(rows) };
+    },
+  },
+  parquet: {
+    can: all,
+    shape: [2, 2],
+    dtype: 'float32',
+    inputs: 'set.parquet',
+    damaged: 'no Parquet',
+    noLabels: { recipe: { labels: 'none' }, exitCode: 65 },
+    async write(folder, content) {
+      const rows = tableRows(content);
+      const columnData = Object.keys(rows[0] ?? {}).map((name) => ({
+        name,
+        data: rows.map((row) => row[name as keyof TableRow]),
+        type: name === 'x' ? ('JSON' as const) : ('DOUBLE' as const),
+        nullable: true,
+      }));
+      writeFileSync(join(folder, 'set.parquet'), new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 2 })));
+      return { format: 'parquet', inputs: 'set.parquet', column: 'x', shape: [2, 2], ...columnsOf(rows) };
+    },
+  },
+  folder: {
+    can: new Set(),
+    shape: [2, 2, 1],
+    dtype: 'uint8',
+    inputs: 'images',
+    damaged: null,
+    noLabels: { recipe: { labels: 'folders', images: 'images/0' }, exitCode: 2 },
+    async write(folder, { inputs, labels }) {
+      for (const [i, pixels] of inputs.entries()) {
+        const path = join(folder, 'images', String(labels?.[i] ?? 0));
+        mkdirSync(path, { recursive: true });
+        const raw = sharp(Uint8Array.from(pixels), { raw: { height: 2, width: 2, channels: 1 } });
+        await raw.toColourspace('b-w').toFile(join(path, `${i}.png`));
+      }
+      return { format: 'folder', images: 'images', ...(labels === undefined ? {} : { labels: 'folders' }) };
+    },
+  },
+};
