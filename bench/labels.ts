@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TeacherSpec } from '../shared/protocol/messages.js';
+import { labelKey } from '../shared/labels/kinds.js';
 import type { LabelSource } from '../shared/labels/sets.js';
 import { totalVariation } from '../shared/labels/precision.js';
 import { randomStream, shuffle } from '../shared/random.js';
@@ -73,9 +74,12 @@ async function reading(classes: number, rows: number, precision: string): Promis
         home: { folder, maxBytes: 2 ** 34 },
         warn: (line) => print('warning', { line }),
         ensemble: async () => ({
-          labels: async (names, inputs) =>
+          labels: async (labels, inputs) =>
             new Map(
-              names.map((name) => [name, Float32Array.from([...inputs].flatMap((id) => [...rowOf(id, classes)]))]),
+              labels.map((label) => [
+                labelKey(label),
+                Float32Array.from([...inputs].flatMap((id) => [...rowOf(id, classes)])),
+              ]),
             ),
         }),
       });
@@ -83,7 +87,6 @@ async function reading(classes: number, rows: number, precision: string): Promis
       inputs: Float32Array.from(ids),
       labels: new Int32Array(ids.length),
     });
-    const kinds = [{ kind: 'mixture', temperature: 4 }] as const;
     const pass = async (labels: ReturnType<typeof openRunLabels>, epoch: number): Promise<number> => {
       const ids = shuffle(
         Uint32Array.from({ length: rows }, (_, i) => i),
@@ -91,7 +94,7 @@ async function reading(classes: number, rows: number, precision: string): Promis
       );
       const start = performance.now();
       for (let at = 0; at < rows; at += 32)
-        await labels?.get(ids.subarray(at, at + 32), batchOf(ids.subarray(at, at + 32)), 0, kinds);
+        await labels?.get(ids.subarray(at, at + 32), batchOf(ids.subarray(at, at + 32)), 0);
       return (1000 * rows) / (performance.now() - start);
     };
     const first = open();
@@ -100,8 +103,7 @@ async function reading(classes: number, rows: number, precision: string): Promis
     const second = open();
     const [disk, memory] = [await pass(second, 1), await pass(second, 2)];
     const kept =
-      (await second?.get(Uint32Array.of(7), batchOf(Uint32Array.of(7)), 0, kinds))?.get('T=4') ??
-      new Float32Array(classes);
+      (await second?.get(Uint32Array.of(7), batchOf(Uint32Array.of(7)), 0))?.get('T=4') ?? new Float32Array(classes);
     print('reading', {
       classes,
       precision,

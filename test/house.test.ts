@@ -115,16 +115,9 @@ const headerOf = (path: string): string => /^(?:#!.*\n)?\/\*\*[\s\S]*?\*\//.exec
 const known = {
   homonyms: [
     'Check: coordinator/verify/checks.ts, worker/tools/doctor.ts',
-    'RunOptions: coordinator/run.ts, worker/compute/teachers/ensemble.ts',
     'Source: cli/prepare/sources/source.ts, worker/tools/install/source.ts',
   ],
-  files: [
-    'coordinator/run.ts',
-    'worker/compute/teachers/ensemble.ts',
-    'worker/link/session.ts',
-    'shared/recipe/check.ts',
-    'shared/recipe/schema.ts',
-  ],
+  files: ['coordinator/run.ts', 'worker/link/session.ts', 'shared/recipe/check.ts', 'shared/recipe/schema.ts'],
   functions: [
     'coordinator/run.ts constructor',
     'shared/recipe/check.ts routingProblems',

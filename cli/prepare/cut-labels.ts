@@ -7,7 +7,8 @@ import { taskOf } from '../../shared/task.js';
 import { LabelBlock } from '../../shared/labels/block.js';
 import { readLabelFile, type LabelFile } from './label-file.js';
 import { codecOf } from '../../shared/labels/precision.js';
-import { BlockPlan, labelKinds } from '../../shared/labels/sets.js';
+import { BlockPlan } from '../../shared/labels/block-plan.js';
+import { labelKinds } from '../../shared/labels/kinds.js';
 import { sha256Of } from '../../shared/sha256.js';
 import { writeContent } from './content-files.js';
 

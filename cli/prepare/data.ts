@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import type { ArtifactSource } from '../../coordinator/server/artifacts.js';
 import type { FileLabelsIndex, Manifest } from '../../shared/data/manifest.js';
-import { labelKinds } from '../../shared/labels/sets.js';
+import { labelKinds } from '../../shared/labels/kinds.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { cutLabelFile } from './cut-labels.js';
 import { checkLabels, checkSamples, type DataSets } from './data-checks.js';

@@ -7,7 +7,7 @@ import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { keyedSeed, randomStream } from '../../shared/random.js';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
 import { canarySample } from '../../worker/compute/teachers/canary.js';
-import { objectionTo } from '../../worker/compute/teachers/ensemble.js';
+import { outputObjection } from '../../worker/compute/teachers/output-check.js';
 import { forwardInFixedRows } from '../../worker/compute/teachers/fixed-rows.js';
 import { feedShape, type Layout } from '../../worker/compute/teachers/formats/layout.js';
 import { tapShapes, type TapShape } from '../../worker/compute/teachers/formats/taps.js';
@@ -159,7 +159,7 @@ async function tryOut(
   const inputs = Float32Array.from({ length: rows * shape.reduce((a, b) => a * b, 1) }, () => stream.float());
   const { output: raw } = await teacher.forward(inputs, [rows, ...shape]);
   const classes = raw.length / rows / (recipe.positions ?? 1);
-  const text = objectionTo(recipe.output, raw, classes);
+  const text = outputObjection(recipe.output, raw, classes);
   return { classes, warnings: text === null ? [] : [`teacher ${recipe.name}: ${text}`] };
 }
 

@@ -4,7 +4,8 @@
  */
 import { LabelBlock } from './block.js';
 import type { LabelHome } from './home.js';
-import { BlockPlan, labelSets, type LabelSet, type LabelSource } from './sets.js';
+import { BlockPlan } from './block-plan.js';
+import { labelSets, type LabelSet, type LabelSource } from './sets.js';
 import { LabelStore } from './store.js';
 
 export interface ShelfOptions {

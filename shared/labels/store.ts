@@ -10,7 +10,8 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'n
 import { join } from 'node:path';
 import { codeOf } from '../errors.js';
 import { decodeBlock, LabelBlock } from './block.js';
-import type { BlockPlace, LabelSet } from './sets.js';
+import type { BlockPlace } from './block-plan.js';
+import type { LabelSet } from './sets.js';
 
 export interface LabelStoreOptions {
   readonly folder: string;

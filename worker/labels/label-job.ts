@@ -6,7 +6,6 @@ import { trainSamples, type Samples } from '../../shared/data/samples.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
 import type { LabelHome } from '../../shared/labels/home.js';
-import { labelKinds } from '../../shared/labels/sets.js';
 import type { LabelLease, LabelRun } from '../../shared/protocol/label-messages.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { baseTemperature } from '../../shared/recipe/terms.js';
@@ -85,7 +84,7 @@ export class LabelJob {
     const step = recipe.batch.micro ?? recipe.batch.size;
     for (let from = first; from < first + rows && !stop.aborted; from += step) {
       const ids = Uint32Array.from({ length: Math.min(step, first + rows - from) }, (_, i) => from + i);
-      await labels.get(ids, await samples.gather(ids, view), view, labelKinds(recipe));
+      await labels.get(ids, await samples.gather(ids, view), view);
     }
     await labels.sent();
   }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { areKept, BlockPlan, labelNames, labelSets } from '../../../shared/labels/sets.js';
+import { BlockPlan } from '../../../shared/labels/block-plan.js';
+import { labelKey, labelsOf } from '../../../shared/labels/kinds.js';
+import { areKept, labelSets } from '../../../shared/labels/sets.js';
 import { firstSet, shards, sourceOf, teacherOf } from './fixtures.js';
 
 const files = [{ name: 'wide.onnx', sha256: 'd'.repeat(64), bytes: 9 }];
@@ -102,7 +104,12 @@ describe('a label set', () => {
       { kind: 'teachers' },
       { kind: 'mixture', temperature: 4 },
     ] as const;
-    expect(labelNames(kinds, [{ name: 'a' }, { name: 'b' }])).toEqual(['T=4', 'logits', 'teacher:a', 'teacher:b']);
+    expect(labelsOf(kinds, [{ name: 'a' }, { name: 'b' }]).map(labelKey)).toEqual([
+      'T=4',
+      'logits',
+      'teacher:a',
+      'teacher:b',
+    ]);
     expect(new Set(labelSets(sourceOf(), kinds).map(({ key }) => key)).size).toBe(3);
   });
 });

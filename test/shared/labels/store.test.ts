@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, wri
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LabelBlock } from '../../../shared/labels/block.js';
-import { BlockPlan, type BlockPlace, type LabelSet } from '../../../shared/labels/sets.js';
+import { BlockPlan, type BlockPlace } from '../../../shared/labels/block-plan.js';
+import type { LabelSet } from '../../../shared/labels/sets.js';
 import { LabelStore } from '../../../shared/labels/store.js';
 import { classes, firstSet, labelOf, sourceOf, temporaryFolder } from './fixtures.js';
 

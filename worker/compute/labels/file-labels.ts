@@ -7,49 +7,59 @@ import { readFile } from 'node:fs/promises';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import type { DataSet, FileLabelsIndex } from '../../../shared/data/manifest.js';
 import { decodeBlock, type LabelBlock } from '../../../shared/labels/block.js';
+import { BlockPlan } from '../../../shared/labels/block-plan.js';
+import { labelKey, type Label } from '../../../shared/labels/kinds.js';
 import { codecOf, type RowCodec } from '../../../shared/labels/precision.js';
-import { BlockPlan, labelNames, type LabelKind } from '../../../shared/labels/sets.js';
 import type { FetchArtifact } from '../contract.js';
 import { mix } from '../teachers/mixture.js';
 
+export interface FileLabelsOptions {
+  readonly index: FileLabelsIndex;
+  readonly dataSet: DataSet;
+  /** What the losses want: labels of the ensemble, none of a single teacher. */
+  readonly wanted: readonly Label[];
+  readonly fetch: FetchArtifact;
+}
+
+/** Blocks in memory, of at most 4 MiB each. */
+const blocksKept = 256;
+
 export class FileLabels {
-  readonly #index: FileLabelsIndex;
+  readonly #options: FileLabelsOptions;
   readonly #codec: RowCodec;
   readonly #plan: BlockPlan;
-  readonly #fetch: FetchArtifact;
   readonly #blocks = new Map<number, Promise<LabelBlock>>();
 
-  constructor(index: FileLabelsIndex, dataSet: DataSet, fetch: FetchArtifact) {
-    this.#index = index;
-    this.#codec = codecOf({ name: 'float32' }, { classes: index.classes, isDistribution: false });
-    this.#plan = new BlockPlan(dataSet, this.#codec.rowBytes);
-    this.#fetch = fetch;
+  constructor(options: FileLabelsOptions) {
+    this.#options = options;
+    this.#codec = codecOf({ name: 'float32' }, { classes: options.index.classes, isDistribution: false });
+    this.#plan = new BlockPlan(options.dataSet, this.#codec.rowBytes);
   }
 
   /**
-   * As Labels.get; the same labels for every view. @throws UserError 65 for a block that is not what the manifest says
+   * The wanted labels by their keys, [ids x classes] each, as Labels.get gives them; the same for every view.
+   *
+   * @throws UserError 65 for a block that is not what the manifest says
    */
-  async get(
-    ids: Uint32Array,
-    _batch: unknown,
-    _view: number,
-    kinds: readonly LabelKind[],
-  ): Promise<Map<string, Float32Array>> {
-    const { classes, temperature } = this.#index;
-    const logits_BC = new Float32Array(ids.length * classes);
+  async get(ids: Uint32Array): Promise<Map<string, Float32Array>> {
+    const { index, wanted } = this.#options;
+    const logits_BC = new Float32Array(ids.length * index.classes);
     for (const [i, id] of ids.entries()) {
-      const number = this.#plan.locate(id);
-      (await this.#block(number)).read(id - (this.#plan.blocks[number]?.first ?? 0), logits_BC, i * classes);
+      const block = await this.#block(this.#plan.locate(id));
+      block.read(this.#plan.rowOf(id), logits_BC, i * index.classes);
     }
-    const soften = (name: string): Float32Array =>
-      name === 'logits' || temperature !== null
-        ? logits_BC
-        : mix('logits', [{ logits_BC, weight: 1, temperature: Number(name.slice(2)) }], classes);
-    return new Map(labelNames(kinds, []).map((name) => [name, soften(name)]));
+    return new Map(wanted.map((label) => [labelKey(label), this.#softened(label, logits_BC)]));
   }
 
   async close(): Promise<void> {
-    // Blocks are read whole: nothing is open.
+    // Nothing is kept here: the labels are the user's file.
+  }
+
+  #softened(label: Label, logits_BC: Float32Array): Float32Array {
+    const { classes, temperature } = this.#options.index;
+    return label.kind === 'mixture' && temperature === null
+      ? mix('logits', [{ logits_BC, weight: 1, temperature: label.temperature }], classes)
+      : logits_BC;
   }
 
   #block(number: number): Promise<LabelBlock> {
@@ -63,16 +73,12 @@ export class FileLabels {
   }
 
   async #load(number: number): Promise<LabelBlock> {
-    const sha256 = this.#index.blocks[number]?.sha256 ?? '';
-    const block = decodeBlock(
-      this.#codec,
-      this.#plan.blocks[number]?.rows ?? 0,
-      await readFile(await this.#fetch(sha256)),
-    );
+    const { index, fetch } = this.#options;
+    const artifact = index.blocks[number];
+    if (artifact === undefined) throw new RangeError(`label block ${number} of ${index.blocks.length}`);
+    const { sha256 } = artifact;
+    const block = decodeBlock(this.#codec, this.#plan.at(number).rows, await readFile(await fetch(sha256)));
     if (block?.isComplete === true) return block;
     throw new UserError(`label block ${number} (${sha256}) is not one of this run's`, exitCodes.data);
   }
 }
-
-/** Of at most 4 MiB each. */
-const blocksKept = 256;

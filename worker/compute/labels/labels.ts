@@ -1,29 +1,33 @@
 /**
- * Soft labels by sample: read from memory, from this machine's disk or from the coordinator, and computed by the
- * teachers where nobody has them. A label is used as it is decoded from the bytes that are kept, new or old, so a run
- * has the same bits with a cold cache and with a warm one (see shared/labels/precision.ts; rows: ensemble.ts). Keyed by
- * sample and view, never by a row's place, which changes with shuffling. Computing ahead is micro-batches.ts's.
+ * Soft labels by sample: read from memory, from this machine's disk or from others, and computed by the teachers where
+ * nobody has them. A label is used as it is decoded from the bytes that are kept, new or old, so a run has the same bits
+ * with a cold cache and with a warm one (shared/labels/precision.ts says how a row is kept, ../teachers/fixed-rows.ts
+ * why it does not depend on its neighbours). A label is keyed by sample and view, never by a row's place, which changes
+ * with shuffling. Labels of the next micro-batch are asked for ahead by the trainer, not here.
  */
 import type { Batch } from '../../../shared/data/samples.js';
 import { LabelBlock } from '../../../shared/labels/block.js';
-import { widthOf, type RowCodec } from '../../../shared/labels/precision.js';
-import { labelNames, type BlockPlan, type LabelKind } from '../../../shared/labels/sets.js';
+import type { BlockPlan } from '../../../shared/labels/block-plan.js';
+import type { Label } from '../../../shared/labels/kinds.js';
+import { widthOf } from '../../../shared/labels/precision.js';
+import type { LabelSet } from '../../../shared/labels/sets.js';
 import type { LabelShelf } from '../../../shared/labels/shelf.js';
+import { must } from '../../../shared/must.js';
 import { pickRows } from '../teachers/fixed-rows.js';
 import type { SampleView } from '../teachers/routing.js';
+import { addRow, byBlock, locate, missingRows, type Places } from './rows.js';
 import type { SharedLabels } from './shared-labels.js';
 
-/** Gives labels by name (`T=4`, `logits`, `teacher:NAME`), [samples x classes] each. */
+/** Computes labels of samples: by their keys (`labelKey`), [samples x classes] each. */
 export type ComputeLabels = (
-  names: readonly string[],
+  labels: readonly Label[],
   inputs: Float32Array,
   samples: readonly SampleView[],
 ) => Promise<ReadonlyMap<string, Float32Array>>;
 
 export interface LabelsOptions {
   readonly compute: ComputeLabels;
-  readonly teachers: readonly { readonly name: string }[];
-  /** Where labels are kept, and in what form. */
+  /** Where labels are kept, which of them, and in what form. */
   readonly shelf: LabelShelf;
   /** `labels.cache` of the recipe. False: nothing is kept, and every label is rounded all the same. */
   readonly cache: boolean;
@@ -39,17 +43,18 @@ interface Request {
   readonly view: number;
 }
 
-/** Where the samples of one request lie. */
-interface Places {
-  readonly blocks: Uint32Array;
-  readonly rows: Uint32Array;
+/** A label set that is asked for, its index among the run's, and its blocks by number as far as they are open. */
+interface Wanted {
+  readonly set: LabelSet;
+  readonly index: number;
+  readonly blocks: Map<number, LabelBlock>;
 }
 
-/** One of the wanted names: its set on the shelf, and that set's blocks by number. */
-interface Wanted {
-  readonly name: string;
-  readonly set: number;
-  readonly blocks: Map<number, LabelBlock>;
+/** What was computed for a request: values by the label's key, [missing x classes] each, and of which samples. */
+interface Fresh {
+  readonly values: ReadonlyMap<string, Float32Array>;
+  /** Indices of the request's samples, ascending. */
+  readonly missing: readonly number[];
 }
 
 export class Labels {
@@ -67,35 +72,28 @@ export class Labels {
   }
 
   /**
-   * Labels of these kinds by name (`T=4`, `logits`, `teacher:NAME`), [ids x classes]. Inputs are [ids x sample]; `view`
-   * is the number of their augmentation. @throws UserError when a teacher cannot label
+   * The run's labels of these samples by their keys (`labelKey`), [ids x classes] each.
+   *
+   * @param batch inputs, [ids x sample], and class labels of the samples
+   * @param view number of the augmentation that the inputs were made by
+   * @throws TeacherFailure when a teacher cannot label
    */
   async get(
     ids: Uint32Array,
     batch: Pick<Batch, 'inputs' | 'labels'>,
     view: number,
-    kinds: readonly LabelKind[],
   ): Promise<Map<string, Float32Array>> {
-    const kept = this.#options.cache ? view : 0;
-    const wanted = labelNames(kinds, this.#options.teachers).map((name) => ({
-      name,
-      set: this.#setOf(name, kept),
-      blocks: new Map<number, LabelBlock>(),
-    }));
     const request = { ids, ...batch, view };
-    if (!this.#options.cache) return this.#live(request, wanted);
-    const places = this.#locate(ids);
+    if (!this.#options.cache) return this.#live(request);
+    const wanted = this.#wantedOf(view);
+    const places = locate(this.plan, ids);
     for (const one of wanted) await this.#open(one, places.blocks);
-    let missing = missingRows(places, wanted);
-    if (missing.length > 0 && this.#options.shared) {
-      for (const { set } of wanted) await this.#options.shared.ask(set, byBlock(places, missing));
-      missing = missingRows(places, wanted);
-    }
+    const missing = await this.#missing(places, wanted);
     const fresh = missing.length === 0 ? null : await this.#compute(missing, request, wanted);
-    if (fresh !== null) await this.#keep(fresh, missing, places, wanted);
+    if (fresh !== null) await this.#keep(fresh, places, wanted);
     this.#computed += missing.length;
     this.#read += ids.length - missing.length;
-    return new Map(wanted.map((one) => [one.name, this.#gather(one, places, fresh?.get(one.name) ?? null, missing)]));
+    return new Map(wanted.map((one) => [one.set.name, gather(one, places, fresh)]));
   }
 
   /** How the samples are cut into blocks. */
@@ -121,148 +119,103 @@ export class Labels {
     await this.#options.shelf.save();
   }
 
-  /** Keeps nothing, and gives what a cache would. */
-  async #live(request: Request, wanted: readonly Wanted[]): Promise<Map<string, Float32Array>> {
+  /** Computes every label, keeps nothing, and gives what a cache would: the rows as they are decoded. */
+  async #live(request: Request): Promise<Map<string, Float32Array>> {
     const rows = request.ids.length;
     const everyRow = Array.from({ length: rows }, (_, row) => row);
-    const fresh = await this.#compute(everyRow, request, wanted);
     const places = { blocks: new Uint32Array(rows), rows: Uint32Array.from(everyRow) };
+    const wanted = this.#wantedOf(0);
+    const fresh = await this.#compute(everyRow, request, wanted);
+    for (const { set, blocks } of wanted) {
+      const block = new LabelBlock(set.codec, rows);
+      const [values, width] = [must(fresh.values, set.name, 'label'), widthOf(set.form)];
+      for (const row of everyRow) addRow(block, row, values, row * width, width);
+      blocks.set(0, block);
+    }
     this.#computed += rows;
-    return new Map(
-      wanted.map((one) => {
-        const values = fresh.get(one.name) ?? new Float32Array(0);
-        const block = new LabelBlock(this.#codecOf(one.set), rows);
-        for (const row of everyRow) addRow(block, row, values, (row * values.length) / rows, values.length / rows);
-        return [one.name, this.#gather({ ...one, blocks: new Map([[0, block]]) }, places, values, everyRow)];
-      }),
-    );
+    return new Map(wanted.map((one) => [one.set.name, gather(one, places, fresh)]));
   }
 
-  /** Numbers of a sample's label. */
-  #widthOf(set: number): number {
-    const form = this.#options.shelf.sets[set]?.form;
-    return form === undefined ? 0 : widthOf(form);
+  /** The run's label sets of that view. */
+  #wantedOf(view: number): Wanted[] {
+    const { sets } = this.#options.shelf;
+    const found = sets.flatMap((set, index) => (set.view === view ? [{ set, index, blocks: new Map() }] : []));
+    if (found.length === 0) throw new RangeError(`labels of view ${view} are not among this run's`);
+    return found;
   }
 
-  #codecOf(set: number): RowCodec {
-    const found = this.#options.shelf.sets[set];
-    if (found === undefined) throw new RangeError(`label set ${set}`);
-    return found.codec;
-  }
-
-  #locate(ids: Uint32Array): Places {
-    const { plan } = this.#options.shelf;
-    const blocks = ids.map((id) => plan.locate(id));
-    return { blocks, rows: ids.map((id, i) => id - (plan.blocks[blocks[i] ?? 0]?.first ?? 0)) };
-  }
-
-  #setOf(name: string, view: number): number {
-    const set = this.#options.shelf.sets.findIndex((candidate) => candidate.name === name && candidate.view === view);
-    if (set < 0) throw new RangeError(`labels ${name} of view ${view} are not among this run's`);
-    return set;
-  }
-
-  async #open({ set, blocks }: Wanted, numbers: Uint32Array): Promise<void> {
+  async #open({ index, blocks }: Wanted, numbers: Uint32Array): Promise<void> {
     const { shelf } = this.#options;
     for (const block of numbers)
-      if (!blocks.has(block)) blocks.set(block, shelf.at(set, block) ?? (await shelf.open(set, block)));
+      if (!blocks.has(block)) blocks.set(block, shelf.at(index, block) ?? (await shelf.open(index, block)));
   }
 
-  #compute(
+  /** Indices of the samples of which neither this machine nor others have all labels. */
+  async #missing(places: Places, wanted: readonly Wanted[]): Promise<number[]> {
+    const open = wanted.map(({ blocks }) => blocks);
+    const missing = missingRows(places, open);
+    const { shared = null } = this.#options;
+    if (missing.length === 0 || shared === null) return missing;
+    const asked = new Map(
+      [...byBlock(places, missing)].map(([block, samples]) => [block, samples.map((i) => places.rows[i] ?? 0)]),
+    );
+    for (const { index } of wanted) await shared.ask(index, asked);
+    return missingRows(places, open);
+  }
+
+  async #compute(
     missing: readonly number[],
     { ids, inputs, labels, view }: Request,
     wanted: readonly Wanted[],
-  ): Promise<ReadonlyMap<string, Float32Array>> {
-    const samples = missing.map((row) => this.#sampleOf(ids[row] ?? 0, view, labels[row] ?? -1));
-    return this.#options.compute(
-      wanted.map(({ name }) => name),
+  ): Promise<Fresh> {
+    const samples = missing.map((i) => this.#sampleOf(ids[i] ?? 0, view, labels[i] ?? -1));
+    const values = await this.#options.compute(
+      wanted.map(({ set }) => set.label),
       pickRows(inputs, ids.length, missing),
       samples,
     );
+    return { values, missing };
   }
 
   #sampleOf(id: number, view: number, label: number): SampleView {
-    const { blocks } = this.plan;
-    const { shard = '', from = 0, first = 0 } = blocks[this.plan.locate(id)] ?? {};
+    const { shard, from, first } = this.plan.at(this.plan.locate(id));
     return { shard, row: from + id - first, view, label };
   }
 
   /** A row that is not finite is not kept: the loss meets it as it is. */
-  async #keep(
-    fresh: ReadonlyMap<string, Float32Array>,
-    missing: readonly number[],
-    places: Places,
-    wanted: readonly Wanted[],
-  ): Promise<void> {
-    for (const { name, set, blocks } of wanted) {
-      const values = fresh.get(name) ?? new Float32Array(0);
-      const classes = this.#widthOf(set);
-      for (const [number, at] of grouped(
-        missing.map((_, i) => i),
-        (i) => places.blocks[missing[i] ?? 0] ?? 0,
-      )) {
+  async #keep({ values, missing }: Fresh, places: Places, wanted: readonly Wanted[]): Promise<void> {
+    const { shelf, shared } = this.#options;
+    const at = new Map(missing.map((sample, i) => [sample, i]));
+    for (const { set, index, blocks } of wanted) {
+      const [own, width] = [must(values, set.name, 'label'), widthOf(set.form)];
+      for (const [number, samples] of byBlock(places, missing)) {
         // Memory may have let it go while the teachers were at work.
-        const block = await this.#options.shelf.open(set, number);
+        const block = await shelf.open(index, number);
         blocks.set(number, block);
-        const added = at.flatMap((i) => addRow(block, places.rows[missing[i] ?? 0] ?? 0, values, i * classes, classes));
-        if (added.length > 0) this.#options.shared?.offer(set, number, added);
+        const added = samples.flatMap((i) => {
+          const row = places.rows[i] ?? 0;
+          return addRow(block, row, own, must(at, i, 'fresh label') * width, width) ? [row] : [];
+        });
+        if (added.length > 0) shared?.offer(index, number, added);
       }
     }
-  }
-
-  #gather(
-    { set, blocks: open }: Wanted,
-    { blocks, rows }: Places,
-    fresh: Float32Array | null,
-    missing: readonly number[],
-  ): Float32Array {
-    const classes = this.#widthOf(set);
-    const out = new Float32Array(rows.length * classes);
-    for (let i = 0; i < rows.length; i++) {
-      const [block, row = 0] = [open.get(blocks[i] ?? 0), rows[i]];
-      if (block?.has(row) === true) block.read(row, out, i * classes);
-      else if (fresh !== null) {
-        const at = missing.indexOf(i);
-        out.set(fresh.subarray(at * classes, (at + 1) * classes), i * classes);
-      }
-    }
-    return out;
   }
 }
 
-/** Samples of the request of which some wanted label is not there. */
-function missingRows({ blocks, rows }: Places, wanted: readonly Wanted[]): number[] {
-  const missing: number[] = [];
+/** The samples' labels of one set, [samples x classes]: as the blocks have them, else as they were computed. */
+function gather({ set, blocks: open }: Wanted, { blocks, rows }: Places, fresh: Fresh | null): Float32Array {
+  const width = widthOf(set.form);
+  const out = new Float32Array(rows.length * width);
   for (let i = 0; i < rows.length; i++) {
-    for (const { blocks: open } of wanted) {
-      if (open.get(blocks[i] ?? 0)?.has(rows[i] ?? 0) === true) continue;
-      missing.push(i);
-      break;
-    }
+    const [block, row = 0] = [must(open, blocks[i] ?? 0, 'label block'), rows[i]];
+    if (block.has(row)) block.read(row, out, i * width);
+    else out.set(freshRow(set, fresh, i, width), i * width);
   }
-  return missing;
+  return out;
 }
 
-function byBlock({ blocks, rows }: Places, missing: readonly number[]): Map<number, number[]> {
-  return new Map(
-    [...grouped(missing, (i) => blocks[i] ?? 0)].map(([block, found]) => [block, found.map((i) => rows[i] ?? 0)]),
-  );
-}
-
-function grouped(values: readonly number[], keyOf: (value: number) => number): Map<number, number[]> {
-  const groups = new Map<number, number[]>();
-  for (const value of values) {
-    const group = groups.get(keyOf(value));
-    if (group === undefined) groups.set(keyOf(value), [value]);
-    else group.push(value);
-  }
-  return groups;
-}
-
-/** @returns the row, unless it was there or is not finite */
-function addRow(block: LabelBlock, row: number, values: Float32Array, at: number, classes: number): number[] {
-  if (block.has(row)) return [];
-  for (let k = 0; k < classes; k++) if (!Number.isFinite(values[at + k])) return [];
-  block.add(row, values, at);
-  return [row];
+function freshRow({ name }: LabelSet, fresh: Fresh | null, sample: number, width: number): Float32Array {
+  const at = fresh?.missing.indexOf(sample) ?? -1;
+  if (fresh === null || at < 0) throw new Error(`label ${name} of sample ${sample} of a request is nowhere`);
+  return must(fresh.values, name, 'label').subarray(at * width, (at + 1) * width);
 }

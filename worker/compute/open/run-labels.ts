@@ -29,8 +29,7 @@ export function openRunLabels(options: RunLabelsOptions): Labels | null {
   const shelf = openShelf(source, { home: cache ? home : null, warn, memoryBytes });
   if (shelf === null) return null;
   return new Labels({
-    compute: async (names, inputs, samples) => (await ensemble()).labels(names, inputs, samples),
-    teachers: source.teachers,
+    compute: async (labels, inputs, samples) => (await ensemble()).labels(labels, inputs, samples),
     shelf,
     cache,
     shared: cache ? (sharedLabels?.({ shelf, warn, alive, wait: source.recipe.labels.wait }) ?? null) : null,

@@ -1,9 +1,9 @@
 /** A run's student, teachers and data on a real backend: what the trainer computes with. */
-import { labelKinds, type LabelKind } from '../../../shared/labels/sets.js';
 import { viewOf } from '../../../shared/data/augment.js';
 import { Samples, trainSamples } from '../../../shared/data/samples.js';
 import { epochOrders, type EpochOrder } from '../../../shared/data/sampler.js';
 import type { InstalledPlugins } from '../../../shared/recipe/plugins.js';
+import { must } from '../../../shared/must.js';
 import type { Recipe } from '../../../shared/recipe/schema.js';
 import { hasVectors, type Task } from '../../../shared/task.js';
 import { splitTap, tapPairs } from '../../../shared/recipe/terms.js';
@@ -86,7 +86,6 @@ class RunModels implements RunCompute {
   readonly targetMeans: readonly number[];
   readonly positions?: number;
   readonly #parts: Parts;
-  readonly #kinds: readonly LabelKind[];
   /** By teacher, each tap once. */
   readonly #teacherTaps: ReadonlyMap<string, readonly string[]>;
 
@@ -105,7 +104,6 @@ class RunModels implements RunCompute {
     this.task = task;
     this.targetMeans = manifest.eval?.targets?.means ?? [];
     if (positions !== undefined) this.positions = positions;
-    this.#kinds = labelKinds(recipe);
     this.#teacherTaps = tapsByTeacher(recipe);
   }
 
@@ -125,7 +123,7 @@ class RunModels implements RunCompute {
     const inputs = mixed?.inputs ?? own.inputs;
     const taught = this.#parts.teaching.without(dropped);
     const activations = await this.#activations(taught, inputs, ids.length);
-    const soft = await taught.labels?.get(ids, { inputs, labels }, view, this.#kinds);
+    const soft = await taught.labels?.get(ids, { inputs, labels }, view);
     return {
       rows: ids.length,
       inputs,
@@ -161,7 +159,7 @@ class RunModels implements RunCompute {
       .map(([teacher]): [string, Activation] => [
         `${teacher}/logits`,
         {
-          values: found.logits.get(teacher) ?? new Float32Array(0),
+          values: must(found.logits, teacher, 'logits'),
           shape: [...(positions === undefined ? [] : [positions]), this.classes],
         },
       ]);

@@ -3,7 +3,9 @@
  * dropped, each as if the recipe had never had the others. Teachers are opened when the first of them is needed: a run
  * that reads its labels may never do.
  */
+import type { FileLabelsIndex } from '../../../shared/data/manifest.js';
 import { ensembleFormOf } from '../../../shared/labels/ensemble-digest.js';
+import { labelKinds, labelsOf } from '../../../shared/labels/kinds.js';
 import type { LabelHome } from '../../../shared/labels/home.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { baseTemperature } from '../../../shared/recipe/terms.js';
@@ -77,9 +79,14 @@ export class Teaching {
               ? whole
               : async () => (await whole()).without(dropped, ensembleFormOf(recipe, teachers, manifest.train.shape)),
           );
-    if (manifest.labels !== undefined)
-      return { teachers, ensemble, labels: new FileLabels(manifest.labels, manifest.train, this.#options.fetch) };
+    if (manifest.labels !== undefined) return { teachers, ensemble, labels: this.#fileLabels(manifest.labels) };
     return { teachers, ensemble, labels: ensemble === null ? null : this.#labels(dropped, teachers, ensemble) };
+  }
+
+  #fileLabels(index: FileLabelsIndex): FileLabels {
+    const { recipe, manifest } = this.#run;
+    const wanted = labelsOf(labelKinds(recipe), []);
+    return new FileLabels({ index, dataSet: manifest.train, wanted, fetch: this.#options.fetch });
   }
 
   /** What the coordinator gathers are the labels of all teachers: without some, every worker keeps its own. */

@@ -4,17 +4,25 @@
  *
  * Legend: B rows, C classes.
  */
+import type { EnsembleLabel } from '../../../shared/labels/kinds.js';
 
 /** Probabilities are clamped from below here before their log is taken: the smallest normal float32, log = -87.3. */
 export const smallestProbability = 2 ** -126;
 
 export type Combine = 'logits' | 'probabilities';
 
-export interface TeacherOutput {
+/** What a teacher gave, and what it counts. */
+export interface WeightedLogits {
   /** [B x C] logits, or log-probabilities, which are logits as well. */
   readonly logits_BC: Float32Array;
-  /** Normalised: all teachers' weights sum to 1. */
+  /** The teacher's share: the weights of all teachers sum to 1, or will once they are normalised. */
   readonly weight: number;
+  /** The teacher's own temperature; null: that of what is asked for. */
+  readonly temperature: number | null;
+}
+
+/** What a teacher gave, at a temperature. */
+export interface TeacherOutput extends WeightedLogits {
   readonly temperature: number;
 }
 
@@ -36,6 +44,18 @@ export function normaliseWeights(weights: readonly number[]): number[] | null {
   return sum > 0 && Number.isFinite(sum) ? weights.map((weight) => weight / sum) : null;
 }
 
+/** A label of the ensemble as a whole, [B x C], of what its teachers gave. @throws Error when no weight is above 0 */
+export function blend(
+  label: EnsembleLabel,
+  outputs: readonly WeightedLogits[],
+  { combine, classes }: { readonly combine: Combine; readonly classes: number },
+): Float32Array {
+  if (label.kind === 'logits') return meanLogits(outputs);
+  const { temperature: asked } = label;
+  const softened = outputs.map((output) => ({ ...output, temperature: output.temperature ?? asked }));
+  return mix(combine, softened, classes);
+}
+
 /**
  * Log-probabilities of the ensemble's mixture, [B x C].
  *   logits:        log softmax_k(sum_i w_i u_ik / T_i)          the normalised geometric mean
@@ -43,19 +63,26 @@ export function normaliseWeights(weights: readonly number[]): number[] | null {
  * Both by log-sum-exp with the maximum taken out (distillation.md section 1). Teachers of weight 0 are left out.
  */
 export function mix(combine: Combine, outputs: readonly TeacherOutput[], classes: number): Float32Array {
-  const parts = outputs.filter((output) => output.weight > 0);
-  const out_BC = new Float32Array(parts[0]?.logits_BC.length ?? 0);
+  const parts = counting(outputs);
+  const out_BC = new Float32Array(parts[0].logits_BC.length);
   const mixRow = combine === 'logits' ? geometricMean : arithmeticMean;
   for (let at = 0; at < out_BC.length; at += classes) out_BC.set(mixRow(parts, at, classes), at);
   return out_BC;
 }
 
 /** The weighted mean of the teachers' raw logits, [B x C]: sum_i w_i u_ik. Teachers of weight 0 are left out. */
-export function meanLogits(outputs: readonly Pick<TeacherOutput, 'logits_BC' | 'weight'>[]): Float32Array {
-  const parts = outputs.filter((output) => output.weight > 0);
-  const mean_BC = new Float64Array(parts[0]?.logits_BC.length ?? 0);
+export function meanLogits(outputs: readonly Pick<WeightedLogits, 'logits_BC' | 'weight'>[]): Float32Array {
+  const parts = counting(outputs);
+  const mean_BC = new Float64Array(parts[0].logits_BC.length);
   for (const { logits_BC, weight } of parts) logits_BC.forEach((u, i) => (mean_BC[i] = (mean_BC[i] ?? 0) + weight * u));
   return Float32Array.from(mean_BC);
+}
+
+/** Those with a weight above 0. @throws Error when there are none: an ensemble has at least one */
+function counting<T extends { readonly weight: number }>(outputs: readonly T[]): readonly [T, ...T[]] {
+  const [first, ...others] = outputs.filter((output) => output.weight > 0);
+  if (first === undefined) throw new Error('a mixture of teachers of which none has a weight above 0');
+  return [first, ...others];
 }
 
 function geometricMean(parts: readonly TeacherOutput[], at: number, classes: number): Float64Array {

@@ -1,8 +1,10 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LabelHome } from '../../../../shared/labels/home.js';
-import type { LabelSource } from '../../../../shared/labels/sets.js';
-import { openShelf } from '../../../../shared/labels/shelf.js';
+import { BlockPlan } from '../../../../shared/labels/block-plan.js';
+import { labelKey, type Label } from '../../../../shared/labels/kinds.js';
+import { labelSets, type LabelSource } from '../../../../shared/labels/sets.js';
+import { LabelShelf, openShelf } from '../../../../shared/labels/shelf.js';
 import { Labels } from '../../../../worker/compute/labels/labels.js';
 import type { SharedLabels } from '../../../../worker/compute/labels/shared-labels.js';
 import type { SampleView } from '../../../../worker/compute/teachers/routing.js';
@@ -24,7 +26,7 @@ class FakeEnsemble {
   readonly views: SampleView[] = [];
 
   async labels(
-    names: readonly string[],
+    labels: readonly Label[],
     inputs: Float32Array,
     views: readonly SampleView[],
   ): Promise<Map<string, Float32Array>> {
@@ -32,7 +34,10 @@ class FakeEnsemble {
     this.asked.push(ids);
     this.views.push(...views);
     return new Map(
-      names.map((name, n) => [name, Float32Array.from(ids.flatMap((id) => [...labelOf(id + 10_000 * n)]))]),
+      labels.map((label, n) => [
+        labelKey(label),
+        Float32Array.from(ids.flatMap((id) => [...labelOf(id + 10_000 * n)])),
+      ]),
     );
   }
 }
@@ -40,7 +45,6 @@ const samples = (...ids: number[]): { inputs: Float32Array; labels: Int32Array }
   inputs: Float32Array.from(ids.flatMap((id) => [id, id / 10])),
   labels: Int32Array.from(ids, (id) => id % 3),
 });
-const mixture = [{ kind: 'mixture', temperature: 4 }] as const;
 
 function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null) {
   const ensemble = new FakeEnsemble();
@@ -48,7 +52,7 @@ function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null)
   const labels = openRunLabels({ source, ensemble: async () => ensemble, home, warn: (line) => lines.push(line) });
   if (labels === null) throw new Error('no labels');
   const get = async (...ids: number[]): Promise<Float32Array | undefined> =>
-    (await labels.get(Uint32Array.from(ids), samples(...ids), 0, mixture)).get('T=4');
+    (await labels.get(Uint32Array.from(ids), samples(...ids), 0)).get('T=4');
   return { ensemble, labels, get, lines };
 }
 /** Two shards, or more. */
@@ -89,7 +93,7 @@ describe('labels', () => {
       homeOf(),
     );
     for (const view of [0, 7])
-      expect((await labels.get(Uint32Array.of(1), samples(1), view, mixture)).get('T=4')).toEqual(expected(1));
+      expect((await labels.get(Uint32Array.of(1), samples(1), view)).get('T=4')).toEqual(expected(1));
     expect(ensemble.asked).toEqual([[1], [1]]);
   });
 
@@ -98,7 +102,7 @@ describe('labels', () => {
       sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 2 } }, epochs: 4 }),
       homeOf(),
     );
-    for (const view of [0, 1, 0, 1]) await labels.get(Uint32Array.of(1), samples(1), view, mixture);
+    for (const view of [0, 1, 0, 1]) await labels.get(Uint32Array.of(1), samples(1), view);
     expect(ensemble.asked).toEqual([[1], [1]]);
   });
 
@@ -144,9 +148,7 @@ describe('labels', () => {
   it('of several kinds come from one forward, and are kept apart', async () => {
     const ensemble = new FakeEnsemble();
     const source = sourceOf();
-    const kinds = [...mixture, { kind: 'logits' }, { kind: 'teachers' }] as const;
-    const { labelSets, BlockPlan } = await import('../../../../shared/labels/sets.js');
-    const { LabelShelf } = await import('../../../../shared/labels/shelf.js');
+    const kinds = [{ kind: 'mixture', temperature: 4 }, { kind: 'logits' }, { kind: 'teachers' }] as const;
     const shelf = new LabelShelf({
       sets: labelSets(source, kinds),
       plan: new BlockPlan(source.manifest.train, 12),
@@ -155,11 +157,10 @@ describe('labels', () => {
     });
     const labels = new Labels({
       compute: (...asked) => ensemble.labels(...asked),
-      teachers: source.teachers,
       shelf,
       cache: true,
     });
-    const ask = () => labels.get(Uint32Array.of(4), samples(4), 0, kinds);
+    const ask = () => labels.get(Uint32Array.of(4), samples(4), 0);
     const first = await ask();
     expect([...first.keys()]).toEqual(['T=4', 'logits', 'teacher:wide']);
     expect(first.get('teacher:wide')).toEqual(labelOf(20_004));
@@ -177,23 +178,23 @@ describe('labels', () => {
           epochs: 9,
         }),
       );
-      await labels.get(Uint32Array.of(7, 1100, 1539), samples(7, 1100, 1539), 5, mixture);
+      await labels.get(Uint32Array.of(7, 1100, 1539), samples(7, 1100, 1539), 5);
       expect(ensemble.views).toEqual([7, 1100, 1539].map((id) => ({ ...placeOf(id), view: 5, label: id % 3 })));
     },
   );
 
   it('that are not finite are given as they are and not kept', async () => {
     const { labels, ensemble } = opened();
-    ensemble.labels = async (names, _inputs, { length: rows }) => {
+    ensemble.labels = async (wanted, _inputs, { length: rows }) => {
       ensemble.asked.push([rows]);
       return new Map(
-        names.map((name) => [
-          name,
+        wanted.map((label) => [
+          labelKey(label),
           Float32Array.from({ length: rows * classes }, (_, i) => (i === 0 ? Number.NaN : -1)),
         ]),
       );
     };
-    const ask = () => labels.get(Uint32Array.of(1, 2), samples(1, 2), 0, mixture);
+    const ask = () => labels.get(Uint32Array.of(1, 2), samples(1, 2), 0);
     expect((await ask()).get('T=4')?.[0]).toBeNaN();
     await ask();
     expect(ensemble.asked).toEqual([[2], [1]]);
@@ -206,11 +207,10 @@ describe('labels', () => {
     if (shelf === null) throw new Error('no shelf');
     const labels = new Labels({
       compute: (...asked) => ensemble.labels(...asked),
-      teachers: source.teachers,
       shelf,
       cache: true,
     });
-    const get = async (id: number) => (await labels.get(Uint32Array.of(id), samples(id), 0, mixture)).get('T=4');
+    const get = async (id: number) => (await labels.get(Uint32Array.of(id), samples(id), 0)).get('T=4');
     for (const id of [1, 1100, 1530, 1, 1100, 1530]) expect(await get(id)).toEqual(labelOf(id));
     expect(ensemble.asked).toEqual([[1], [1100], [1530]]);
   });
@@ -232,13 +232,12 @@ describe('labels', () => {
     };
     const labels = new Labels({
       compute: (...asked) => ensemble.labels(...asked),
-      teachers: source.teachers,
       shelf,
       cache: true,
       shared,
     });
-    await labels.get(Uint32Array.of(9, 1502), samples(9, 1502), 0, mixture);
-    await labels.get(Uint32Array.of(9), samples(9), 0, mixture);
+    await labels.get(Uint32Array.of(9, 1502), samples(9, 1502), 0);
+    await labels.get(Uint32Array.of(9), samples(9), 0);
     await labels.close();
     expect(told).toEqual([['ask', 0, [0, [9]], [2, [2]]], ['offer', 0, 2, [2]], 'close']);
     expect(ensemble.asked).toEqual([[1502]]);

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import type { LayersModel } from '@tensorflow/tfjs';
 import { InferenceSession } from 'onnxruntime-node';
 import { describe, expect, it, vi } from 'vitest';
+import type { Label } from '../../../../shared/labels/kinds.js';
 import type { TeacherSpec } from '../../../../shared/protocol/messages.js';
 import { randomStream } from '../../../../shared/random.js';
 import { Ensemble } from '../../../../worker/compute/teachers/ensemble.js';
@@ -215,6 +216,8 @@ describe('a GraphModel teacher', () => {
   });
 });
 
+const mixtureAt = (temperature: number): Label => ({ kind: 'mixture', temperature });
+
 describe('Ensemble', () => {
   const three = async () => [
     tinyOnnx({ weight: 2 }),
@@ -266,7 +269,7 @@ describe('Ensemble', () => {
   it('gives labels of every kind from one forward', async () => {
     const ensemble = await open(await three());
     const [found, logits] = [
-      await ensemble.labels(['T=2', 'logits', 'teacher:tiny'], inputs, views),
+      await ensemble.labels([mixtureAt(2), { kind: 'logits' }, { kind: 'teacher', teacher: 'tiny' }], inputs, views),
       await ensemble.logits(inputs, rows),
     ];
     expect(found.get('T=2')).toEqual(await ensemble.softLabels(inputs, rows));
@@ -279,8 +282,8 @@ describe('Ensemble', () => {
     const own = await open([tinyOnnx({ temperature: 4 })], { temperature: 4 });
     const [soft] = [await (await open([tinyOnnx({ temperature: 9 })])).softLabels(inputs, rows)];
     expect(await follows.softLabels(inputs, rows)).toEqual(await own.softLabels(inputs, rows));
-    expect((await follows.labels(['T=9'], inputs, views)).get('T=9')).toEqual(soft);
-    expect((await own.labels(['T=9'], inputs, views)).get('T=9')).toEqual(await own.softLabels(inputs, rows));
+    expect((await follows.labels([mixtureAt(9)], inputs, views)).get('T=9')).toEqual(soft);
+    expect((await own.labels([mixtureAt(9)], inputs, views)).get('T=9')).toEqual(await own.softLabels(inputs, rows));
   });
 
   it.each(['logits', 'probabilities'] as const)(
@@ -292,7 +295,7 @@ describe('Ensemble', () => {
       const crowd = noise(12, 'routed');
       const samples = Array.from({ length: 12 }, (_, row) => ({ shard: 'a', row, view: 0, label: -1 }));
       const logits = await all.logits(crowd, 12);
-      const found = await ensemble.labels(['T=2', 'logits'], crowd, samples);
+      const found = await ensemble.labels([mixtureAt(2), { kind: 'logits' }], crowd, samples);
       const specs = teachers.map(({ spec }) => spec);
       for (const [row, sample] of samples.entries()) {
         const own = teachersOf(sample, specs, subset).map((i) => specs[i]);
@@ -312,7 +315,7 @@ describe('Ensemble', () => {
       }
       // A sample's label does not depend on its neighbours.
       expect(
-        (await ensemble.labels(['T=2'], crowd.subarray(size * 4, size * 5), samples.slice(4, 5))).get('T=2'),
+        (await ensemble.labels([mixtureAt(2)], crowd.subarray(size * 4, size * 5), samples.slice(4, 5))).get('T=2'),
       ).toEqual(found.get('T=2')?.subarray(4 * classes, 5 * classes));
     },
   );
@@ -320,8 +323,8 @@ describe('Ensemble', () => {
   it('of which all are drawn gives the bits of the whole ensemble', async () => {
     const teachers = await three();
     const [drawn, whole] = [await open(teachers, { subset: { size: 3, seed: 5 } }), await open(teachers)];
-    expect(await drawn.labels(['T=2', 'logits'], inputs, views)).toEqual(
-      await whole.labels(['T=2', 'logits'], inputs, views),
+    expect(await drawn.labels([mixtureAt(2), { kind: 'logits' }], inputs, views)).toEqual(
+      await whole.labels([mixtureAt(2), { kind: 'logits' }], inputs, views),
     );
   });
 
@@ -333,7 +336,7 @@ describe('Ensemble', () => {
     for (const rule of [{}, { subset: { size: 1, seed: 5 } }]) {
       const ensemble = await open(teachers, { rows: 1, ...rule });
       const run = vi.spyOn(prototype, 'run');
-      await ensemble.labels(['T=2'], noise(30, 'counted'), samples);
+      await ensemble.labels([mixtureAt(2)], noise(30, 'counted'), samples);
       forwards.push(run.mock.calls.length);
       run.mockRestore();
     }
@@ -347,15 +350,18 @@ describe('Ensemble', () => {
       await open([tiny]),
       await open([tiny, await layersTeacher()]),
     ];
-    const found = await ensemble.labels(['T=2'], inputs, views);
-    const [one, two] = [await alone.labels(['T=2'], inputs, views), await both.labels(['T=2'], inputs, views)];
+    const found = await ensemble.labels([mixtureAt(2)], inputs, views);
+    const [one, two] = [
+      await alone.labels([mixtureAt(2)], inputs, views),
+      await both.labels([mixtureAt(2)], inputs, views),
+    ];
     for (const [row, { label }] of views.entries()) {
       const of = (labels: Map<string, Float32Array>): Float32Array | undefined =>
         labels.get('T=2')?.subarray(row * classes, (row + 1) * classes);
       expect(of(found)).toEqual(of(label === 1 ? two : one));
     }
     const unlabelled = views.map((view) => ({ ...view, label: -1 }));
-    expect(await ensemble.labels(['T=2'], inputs, unlabelled)).toEqual(one);
+    expect(await ensemble.labels([mixtureAt(2)], inputs, unlabelled)).toEqual(one);
     expect(ensemble.mixture(await ensemble.logits(inputs, rows))).toEqual(
       alone.mixture(await alone.logits(inputs, rows)),
     );

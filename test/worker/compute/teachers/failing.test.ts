@@ -1,5 +1,6 @@
 /** Teachers that fail at their work: what the ensemble makes of it, and how it goes on without them. */
 import { describe, expect, it, vi } from 'vitest';
+import type { Label } from '../../../../shared/labels/kinds.js';
 import type { TeacherSpec } from '../../../../shared/protocol/messages.js';
 import { Ensemble } from '../../../../worker/compute/teachers/ensemble.js';
 import { TeacherFailure } from '../../../../worker/compute/contract.js';
@@ -47,7 +48,11 @@ function open(wanted = specs): Promise<Ensemble> {
 
 const inputs = Float32Array.of(0.1, 0.2, 0.3);
 const samples = [0, 1, 2].map((row) => ({ shard: '', row, view: 0, label: row }));
-const names = ['T=4', 'logits', 'teacher:c'];
+const wanted: readonly Label[] = [
+  { kind: 'mixture', temperature: 4 },
+  { kind: 'logits' },
+  { kind: 'teacher', teacher: 'c' },
+];
 
 function teach(broken: (x: number) => number[] = (x) => [x, 3]): void {
   rowsOf
@@ -73,7 +78,7 @@ describe('a teacher that fails', () => {
     const ensemble = await open();
     teach((x) => (x > 0.25 ? broken(x) : [x, 3]));
     if (message.includes('classes')) teach(broken);
-    const failure = await ensemble.labels(names, inputs, samples).catch((error: unknown) => error);
+    const failure = await ensemble.labels(wanted, inputs, samples).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(TeacherFailure);
     expect(failure).toMatchObject({ teacher: 'b', exitCode: 65, message });
   });
@@ -108,7 +113,7 @@ describe('an ensemble without a teacher', () => {
     teach(() => [NaN, NaN]);
     const without = whole.without(['b'], form);
     forwards.length = 0;
-    expect(await without.labels(names, inputs, samples)).toEqual(await never.labels(names, inputs, samples));
+    expect(await without.labels(wanted, inputs, samples)).toEqual(await never.labels(wanted, inputs, samples));
     expect(forwards).toEqual(['a', 'c', 'a', 'c']);
     expect([without.digest, without.digest === whole.digest]).toEqual([never.digest, false]);
     expect([...(await without.logits(inputs, 3)).keys()]).toEqual(['a', 'c']);
@@ -117,9 +122,13 @@ describe('an ensemble without a teacher', () => {
   it('scales the weights that are left to a sum of 1', async () => {
     teach();
     const { 0: first = NaN } =
-      (await (await open()).without(['b'], form).labels(['logits'], Float32Array.of(0.5), samples.slice(0, 1))).get(
-        'logits',
-      ) ?? [];
+      (
+        await (
+          await open()
+        )
+          .without(['b'], form)
+          .labels([{ kind: 'logits' }], Float32Array.of(0.5), samples.slice(0, 1))
+      ).get('logits') ?? [];
     // a: 0.5, weight 1 of 6; c: 1, weight 5 of 6.
     expect(first).toBeCloseTo(0.5 / 6 + 5 / 6, 6);
   });

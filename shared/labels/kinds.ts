@@ -1,0 +1,50 @@
+/** Which labels a run's losses want of every sample, as values, and the one name that each has in maps and on the disk. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Recipe } from '../recipe/schema.js';
+import { needsOf, temperatureOf, termsIn } from '../recipe/terms.js';
+
+/** The log-probabilities of the ensemble's mixture at a temperature, or the weighted mean of the teachers' raw logits. */
+export type EnsembleLabel = { readonly kind: 'mixture'; readonly temperature: number } | { readonly kind: 'logits' };
+
+/** What a loss wants of the ensemble: the two labels that it gives as a whole, or the logits of each teacher. */
+export type LabelKind = EnsembleLabel | { readonly kind: 'teachers' };
+
+/** A label of a sample: what the ensemble gives, or the logits of one teacher. [classes] each. */
+export type Label = EnsembleLabel | { readonly kind: 'teacher'; readonly teacher: string };
+
+/**
+ * The label's name, `T=4`, `logits` or `teacher:NAME`: its key in maps, and a part of the digest that its files on the
+ * disk lie under. It is never read back: what a label is, its value says.
+ */
+export function labelKey(label: Label): string {
+  switch (label.kind) {
+    case 'mixture':
+      return `T=${label.temperature}`;
+    case 'logits':
+      return 'logits';
+    case 'teacher':
+      return `teacher:${label.teacher}`;
+    default:
+      return label satisfies never;
+  }
+}
+
+/** The labels of these kinds, each once, in the kinds' order and the teachers'. */
+export function labelsOf(kinds: readonly LabelKind[], teachers: readonly { readonly name: string }[]): Label[] {
+  const labels = kinds.flatMap((kind): readonly Label[] =>
+    kind.kind === 'teachers' ? teachers.map(({ name }) => ({ kind: 'teacher', teacher: name })) : [kind],
+  );
+  return [...new Map(labels.map((label) => [labelKey(label), label])).values()];
+}
+
+/** The kinds that a recipe's losses want, each once; none where no loss is on soft labels. */
+export function labelKinds({ losses }: Pick<Recipe, 'losses'>): LabelKind[] {
+  const kinds = termsIn(losses).flatMap((term): LabelKind[] => {
+    const { soft } = needsOf(losses, term);
+    if (soft !== 'mixture') return soft === null ? [] : [{ kind: soft }];
+    const temperature = temperatureOf(losses, term);
+    // A mixture is made at its final temperature only, so one that changes needs each teacher's logits.
+    return typeof temperature === 'number' ? [{ kind: 'mixture', temperature }] : [{ kind: 'teachers' }];
+  });
+  return kinds.filter((kind, i) => kinds.findIndex((other) => isDeepStrictEqual(other, kind)) === i);
+}

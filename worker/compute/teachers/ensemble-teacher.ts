@@ -1,0 +1,182 @@
+/**
+ * One teacher of an ensemble at work: it is given samples as the data has them, and gives logits in the data's order of
+ * classes. Every forward has a fixed number of rows, and now and then a known sample shows that it is as it was when it
+ * was opened (canary.ts). It never learns.
+ */
+import type { Activation } from '../../../shared/losses/math/activation.js';
+import type { TeacherSpec } from '../../../shared/protocol/messages.js';
+import { TeacherFailure } from '../contract.js';
+import { canarySample, checkCanary, checkFrozen, type Sighting } from './canary.js';
+import { inClassOrder } from './class-order.js';
+import { blaming } from './failure.js';
+import { forwardInFixedRows } from './fixed-rows.js';
+import { feedShape, toChannelsFirst } from './formats/layout.js';
+import { tapShapes, type TapShape } from './formats/taps.js';
+import { badModel, type ForwardResult, type OpenTensorFlow, type Teacher, type WantedTaps } from './formats/teacher.js';
+import { logitOf, logOf } from './mixture.js';
+import { outputObjection } from './output-check.js';
+import { rescale } from './preprocess.js';
+import { openTeacher } from './teacher-formats.js';
+
+export interface EnsembleTeacherOptions {
+  /** One sample as the data has it, channels last. */
+  readonly inputShape: readonly number[];
+  /** Rows of the forward of its known sample. */
+  readonly rows: number;
+  readonly openTensorFlow: OpenTensorFlow;
+  /** Gets one line when the teacher's output looks unlike what its recipe says. */
+  readonly warn?: (text: string) => void;
+}
+
+/** A micro-batch as all teachers of an ensemble are given it. */
+export interface Feed {
+  /** [rows x sample], channels last. */
+  readonly inputs: Float32Array;
+  /** The same, channels first; made when the first teacher asks for it. */
+  readonly channelsFirst: () => Float32Array;
+  readonly rows: number;
+  /** Rows of every forward, unless the model insists on a number of its own. */
+  readonly fixedRows: number;
+}
+
+export interface TaughtLogits {
+  /** [rows x classes], or of sequences [rows x positions x classes]; log-probabilities where it gives probabilities. */
+  readonly logits_BC: Float32Array;
+  /** Channels last, by the tap's name. */
+  readonly taps: ReadonlyMap<string, Activation>;
+}
+
+/** Forwards between two looks at whether the teacher is as it was. */
+const canaryEvery = 256;
+
+export class EnsembleTeacher {
+  readonly spec: TeacherSpec;
+  readonly #teacher: Teacher;
+  /** One sample's shape as the model is fed it. */
+  readonly #sampleShape: readonly number[];
+  readonly #options: EnsembleTeacherOptions;
+  /** The teacher as it was when it was opened. */
+  #opened: Sighting | null = null;
+  #runs = 0;
+  #isOutputChecked = false;
+
+  private constructor(
+    spec: TeacherSpec,
+    teacher: Teacher,
+    sampleShape: readonly number[],
+    options: EnsembleTeacherOptions,
+  ) {
+    this.spec = spec;
+    this.#teacher = teacher;
+    this.#sampleShape = sampleShape;
+    this.#options = options;
+  }
+
+  /**
+   * @param files the path of every file of the teacher, by SHA-256
+   * @throws UserError 65 when the teacher cannot be loaded or does not fit the samples
+   */
+  static async open(
+    spec: TeacherSpec,
+    files: ReadonlyMap<string, string>,
+    options: EnsembleTeacherOptions,
+  ): Promise<EnsembleTeacher> {
+    const paths = new Map(
+      spec.files.map((file) => {
+        const path = files.get(file.sha256);
+        if (path === undefined) throw badModel(spec.name, `its file ${file.name} (${file.sha256}) is missing`);
+        return [file.name, path];
+      }),
+    );
+    const teacher = await openTeacher({ ...spec, paths }, options.openTensorFlow);
+    const sampleShape = feedShape(teacher.sampleShape, options.inputShape, spec.layout);
+    if (sampleShape !== null) return new EnsembleTeacher(spec, teacher, sampleShape, options);
+    throw badModel(
+      spec.name,
+      `its samples are [${teacher.sampleShape.join(', ')}]; the data's are [${options.inputShape.join(', ')}]`,
+    );
+  }
+
+  /**
+   * Runs the teacher on its known sample.
+   *
+   * @throws UserError 65 when it gives something else than where the run was prepared, or than at its opening
+   */
+  async askCanary(): Promise<void> {
+    const { name, canary } = this.spec;
+    const { output } = await this.#forward(canarySample(name, this.#sampleShape), 1, { fixedRows: this.#options.rows });
+    const found = { output, weights: await this.#teacher.weightsDigest() };
+    if (this.#opened !== null) checkFrozen(name, found, this.#opened);
+    else if (canary !== undefined) checkCanary(name, output, canary);
+    this.#opened = found;
+  }
+
+  /** @throws TeacherFailure when it cannot run, gives what is no number, or is not as it was */
+  run(feed: Feed, taps?: readonly string[]): Promise<TaughtLogits> {
+    return blaming(this.spec.name, async () => {
+      if (++this.#runs % canaryEvery === 0) await this.askCanary();
+      const { output, classMap } = this.spec;
+      const raw = await this.#forward(this.#feedOf(feed), feed.rows, { fixedRows: feed.fixedRows, taps });
+      this.#checkOnce(raw.output);
+      const ordered = classMap === undefined ? raw.output : inClassOrder(raw.output, classMap.outputs, classMap.order);
+      return { logits_BC: this.#finite(asLogits(output, ordered)), taps: raw.taps };
+    });
+  }
+
+  /** Shapes of the wanted taps, of `all` from the input to the output. @throws UserError 2 for an unknown tap */
+  tapShapes(wanted: WantedTaps): Promise<TapShape[]> {
+    return tapShapes(this.#teacher, this.#sampleShape, wanted);
+  }
+
+  dispose(): Promise<void> {
+    return this.#teacher.dispose();
+  }
+
+  /** The samples in the teacher's own preprocessing and layout. */
+  #feedOf({ inputs, channelsFirst }: Feed): Float32Array {
+    const { layout, rescale: own } = this.spec;
+    if (own === undefined) return layout === 'nchw' ? channelsFirst() : inputs;
+    const given = rescale(inputs, own);
+    return layout === 'nchw' ? toChannelsFirst(given, this.#options.inputShape) : given;
+  }
+
+  async #forward(
+    inputs: Float32Array,
+    rows: number,
+    { fixedRows, taps }: { readonly fixedRows: number; readonly taps?: readonly string[] | undefined },
+  ): Promise<ForwardResult> {
+    const { name, classes, classMap, positions = 1 } = this.spec;
+    const result = await forwardInFixedRows(this.#teacher, inputs, {
+      rows,
+      sampleShape: this.#sampleShape,
+      fixedRows,
+      ...(taps === undefined ? {} : { taps }),
+    });
+    const outputs = classMap?.outputs ?? classes;
+    if (result.output.length === rows * positions * outputs) return result;
+    throw badModel(name, `it gives ${result.output.length / rows / positions} classes; wanted ${outputs}`);
+  }
+
+  #checkOnce(raw: Float32Array): void {
+    if (this.#isOutputChecked) return;
+    this.#isOutputChecked = true;
+    const { name, output, classes, classMap } = this.spec;
+    const text = outputObjection(output, raw, classMap?.outputs ?? classes);
+    if (text !== null) this.#options.warn?.(`teacher ${name}: ${text}`);
+  }
+
+  #finite(logits_BC: Float32Array): Float32Array {
+    const at = logits_BC.findIndex((value) => !Number.isFinite(value));
+    if (at < 0) return logits_BC;
+    throw new TeacherFailure(this.spec.name, `it gives ${logits_BC[at]}; a finite number wanted`);
+  }
+}
+
+/**
+ * Logs of probabilities are logits as well; probabilities of labels that do not exclude each other have logits of their
+ * own.
+ */
+function asLogits(output: TeacherSpec['output'], values: Float32Array): Float32Array {
+  if (output === 'logits') return values;
+  return output === 'probabilities' ? logOf(values) : logitOf(values);
+}
