@@ -10,7 +10,7 @@ import { sha256Of } from '../../shared/sha256.js';
 import { writeContent } from './content-files.js';
 import { openSource, type SourceOptions } from './sources/chosen-source.js';
 import { damaged } from './sources/file-errors.js';
-import type { Rows, Source, TargetVectors } from './sources/source.js';
+import type { Rows, Source, SampleTargets } from './sources/source.js';
 
 /** A data set whose shards lie on the disk, with what the run needs to know of each of its samples. */
 export interface WrittenData {
@@ -20,7 +20,7 @@ export interface WrittenData {
   /** Of the same shape as the labels; absent: all are 1. */
   readonly weights?: Float32Array | undefined;
   /** Absent: samples have classes. */
-  readonly targets?: TargetVectors | undefined;
+  readonly targets?: SampleTargets | undefined;
   /** By class number, where the format tells. */
   readonly classNames?: readonly string[] | undefined;
 }
@@ -72,7 +72,7 @@ function dataSetOf(source: Source, shards: DataSet['shards']): DataSet {
 }
 
 /** The mean of each number of a target in float64, over the samples that have one; 0 where none has. */
-function meansOf({ width, values }: TargetVectors, labels: Int32Array): number[] {
+function meansOf({ width, values }: SampleTargets, labels: Int32Array): number[] {
   const sums = new Array<number>(width).fill(0);
   let samples = 0;
   labels.forEach((label, row) => {

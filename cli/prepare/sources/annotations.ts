@@ -1,6 +1,6 @@
 /** Turns the labels, weights, targets and masks that a format has read into a source's annotations. Pure. */
 import { damaged } from './file-errors.js';
-import type { Annotations, TargetVectors } from './source.js';
+import type { Annotations, SampleTargets } from './source.js';
 
 /**
  * Sample weights as float32.
@@ -26,10 +26,10 @@ export function toTargets(
   path: string,
   values: ArrayLike<number>,
   { width, samples }: { readonly width: number; readonly samples: number },
-): { readonly labels: Int32Array; readonly targets: TargetVectors } {
+): { readonly labels: Int32Array; readonly targets: SampleTargets } {
   if (values.length !== samples * width)
     throw damaged(path, `${values.length / width} targets; ${samples} were wanted, one for each sample`);
-  const targets: TargetVectors = { width, values: Float32Array.from(values) };
+  const targets: SampleTargets = { width, values: Float32Array.from(values) };
   const labels = new Int32Array(samples);
   for (let row = 0; row < samples; row++) {
     const own = targets.values.subarray(row * width, (row + 1) * width);

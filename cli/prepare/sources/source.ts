@@ -9,7 +9,7 @@ import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 export type Rows = Uint8Array | Int32Array | Float32Array;
 
 /** Target vectors, one for each sample. */
-export interface TargetVectors {
+export interface SampleTargets {
   /** Numbers of one vector. */
   readonly width: number;
   /** [samples x width]; zeros for a sample without a target. */
@@ -21,7 +21,7 @@ export interface Annotations {
   /** [samples], or [samples x positions]; -1 for none. Where samples have targets: 0 for one that has, -1 for none. */
   readonly labels: Int32Array;
   /** Absent: samples have classes. */
-  readonly targets?: TargetVectors | undefined;
+  readonly targets?: SampleTargets | undefined;
   /** Number of positions of a sequence, each of which has a label. Absent: samples are no such sequences. */
   readonly positions?: number | undefined;
   /** Of the same shape as the labels, at least 0; 0 at positions that do not count. Absent: all are 1. */
