@@ -28,7 +28,7 @@ export const verb: Verb = (program) =>
 /** Runs each seed with its baseline. Started again, it continues where it was: finished seeds are only read. */
 async function compare(file: string, flags: CompareFlags): Promise<number> {
   const { compareSeeds, comparisonText } = await import('../coordinator/reports/compare.js');
-  const { readSummary } = await import('../coordinator/coordinator.js');
+  const { readSummary } = await import('../coordinator/results.js');
   const { isFinished } = await import('../coordinator/store/run-folder.js');
   const { taskOf, isTold } = await import('../shared/task.js');
   const wanted = { ...flags, set: [...flags.set, 'baseline=true'] };

@@ -117,9 +117,8 @@ const known = {
     'Check: coordinator/verify/checks.ts, worker/tools/doctor.ts',
     'Source: cli/prepare/sources/source.ts, worker/tools/install/source.ts',
   ],
-  files: ['coordinator/run.ts', 'worker/link/session.ts', 'shared/recipe/check.ts', 'shared/recipe/schema.ts'],
+  files: ['worker/link/session.ts', 'shared/recipe/check.ts', 'shared/recipe/schema.ts'],
   functions: [
-    'coordinator/run.ts constructor',
     'shared/recipe/check.ts routingProblems',
     'shared/recipe/loss-schema.ts termsOf',
   ],

@@ -26,68 +26,70 @@ export interface Unit {
   readonly microBatches: number;
 }
 
-export type Event = { readonly nowMs: number } &
+/** An event with the time at which it is heard. */
+export type Event = { readonly nowMs: number } & UntimedEvent;
+
+/** What has happened, before the run adds the time. */
+export type UntimedEvent =
   /** Admitted and welcomed; not yet usable. `process`: the worker's own name, the same over reconnects. */
-  (
-    | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string }
-    /** Caught up with `step` and probed; may be leased to. */
-    | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
-    /**
-     * Something arrived; `progress` is the trainer's own counter. `rttMs`: a round trip that the worker measured since.
-     */
-    | {
-        readonly type: 'heard';
-        readonly worker: WorkerId;
-        readonly progress: number;
-        readonly rttMs?: number | undefined;
-      }
-    /**
-     * A contribution's header arrived. `computeSeconds`: what the worker spent on it. `bytes` 0: no gradient, nothing
-     * to pull.
-     */
-    | {
-        readonly type: 'offer';
-        readonly worker: WorkerId;
-        readonly lease: number;
-        readonly step: number;
-        readonly stateHash: string;
-        readonly digest: string;
-        readonly bytes: number;
-        readonly computeSeconds: number;
-      }
-    /** All bytes of a pulled contribution lie in its slot and their digest is right and they are finite. */
-    | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number }
-    /** The lease could not be computed, or its bytes were not finite. `teacher`: the one that could not label it. */
-    | {
-        readonly type: 'failed';
-        readonly worker: WorkerId;
-        readonly lease: number;
-        readonly reason: string;
-        readonly teacher?: string | undefined;
-      }
-    /** Its state after `step` steps is not `wanted`, which the run's was. */
-    | {
-        readonly type: 'differs';
-        readonly worker: WorkerId;
-        readonly step: number;
-        readonly stateHash: string;
-        readonly wanted: string;
-      }
-    | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string }
-    /**
-     * The `commit` command's work is done: applied to the coordinator's replica, log and journal fsynced. `isSkipped`:
-     * no update came of it, for a failure.
-     */
-    | {
-        readonly type: 'committed';
-        readonly unit: number;
-        readonly stateHash: string;
-        readonly isSkipped: boolean;
-        readonly stopEarly: boolean;
-      }
-    | { readonly type: 'stop'; readonly reason: string }
-    | { readonly type: 'tick' }
-  );
+  | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string }
+  /** Caught up with `step` and probed; may be leased to. */
+  | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
+  /**
+   * Something arrived; `progress` is the trainer's own counter. `rttMs`: a round trip that the worker measured since.
+   */
+  | {
+      readonly type: 'heard';
+      readonly worker: WorkerId;
+      readonly progress: number;
+      readonly rttMs?: number | undefined;
+    }
+  /**
+   * A contribution's header arrived. `computeSeconds`: what the worker spent on it. `bytes` 0: no gradient, nothing
+   * to pull.
+   */
+  | {
+      readonly type: 'offer';
+      readonly worker: WorkerId;
+      readonly lease: number;
+      readonly step: number;
+      readonly stateHash: string;
+      readonly digest: string;
+      readonly bytes: number;
+      readonly computeSeconds: number;
+    }
+  /** All bytes of a pulled contribution lie in its slot and their digest is right and they are finite. */
+  | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number }
+  /** The lease could not be computed, or its bytes were not finite. `teacher`: the one that could not label it. */
+  | {
+      readonly type: 'failed';
+      readonly worker: WorkerId;
+      readonly lease: number;
+      readonly reason: string;
+      readonly teacher?: string | undefined;
+    }
+  /** Its state after `step` steps is not `wanted`, which the run's was. */
+  | {
+      readonly type: 'differs';
+      readonly worker: WorkerId;
+      readonly step: number;
+      readonly stateHash: string;
+      readonly wanted: string;
+    }
+  | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string }
+  /**
+   * The `commit` command's work is done: applied to the coordinator's replica, log and journal fsynced. `isSkipped`:
+   * no update came of it, for a failure.
+   */
+  | {
+      readonly type: 'committed';
+      readonly unit: number;
+      readonly stateHash: string;
+      readonly isSkipped: boolean;
+      readonly stopEarly: boolean;
+    }
+  | { readonly type: 'stop'; readonly reason: string }
+  | { readonly type: 'tick' };
 
 export type Command =
   /** Send the lease. `id` is unique within a generation. `dropped`: the teachers that it is to be computed without. */

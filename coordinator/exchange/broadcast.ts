@@ -7,7 +7,7 @@ import { checksumOf } from '../../shared/replica/checksum.js';
 import { split } from '../../shared/exchange/chunks.js';
 import { limits } from '../../shared/protocol/messages.js';
 import type { CommitLog, CommitRecord } from '../store/log.js';
-import type { RetiredSlot } from './buffers.js';
+import type { RetiredBuffer } from './buffers.js';
 
 /** `run` and `generation` of every frame. */
 export interface RunEnvelope {
@@ -25,7 +25,7 @@ export interface LiveCommit {
   /** Of its chunks, where it does not fit one. */
   readonly checksums: readonly number[];
   /** Null when `bytes` is memory of its own, which nobody will reuse. */
-  readonly retired: RetiredSlot | null;
+  readonly retired: RetiredBuffer | null;
 }
 
 /** A frame and what to call once its memory is no longer needed. */
@@ -34,20 +34,30 @@ export interface Outgoing {
   readonly done: () => void;
 }
 
+export interface BroadcastOptions {
+  readonly log: Pick<CommitLog, 'has' | 'stateHashAfter' | 'read' | 'readBytes'>;
+  readonly envelope: RunEnvelope;
+  /** Commits that are journalled already. */
+  readonly released: number;
+  /** Hash of the state after them. */
+  readonly stateHash: string;
+}
+
 export class Broadcast {
-  readonly #log: CommitLog;
+  readonly #log: BroadcastOptions['log'];
   readonly #envelope: RunEnvelope;
   #live: LiveCommit | null = null;
   #liveHead: Frame | null = null;
   #released: number;
+  #stateHash: string;
   #lastRelease: { readonly step: number; readonly frame: Frame } | null = null;
   #waiting: (() => void)[] = [];
 
-  /** @param released commits that are journalled already */
-  constructor(options: { log: CommitLog; envelope: RunEnvelope; released: number }) {
-    this.#log = options.log;
-    this.#envelope = options.envelope;
-    this.#released = options.released;
+  constructor({ log, envelope, released, stateHash }: BroadcastOptions) {
+    this.#log = log;
+    this.#envelope = envelope;
+    this.#released = released;
+    this.#stateHash = stateHash;
   }
 
   /** Commits that replicas may have applied. */
@@ -55,14 +65,21 @@ export class Broadcast {
     return this.#released;
   }
 
+  /** Hash of the state after the released commits. */
+  get stateHash(): string {
+    return this.#stateHash;
+  }
+
+  /** Sends the commit's bytes out; replicas keep them and do not apply them yet. */
   hold(commit: LiveCommit): void {
     this.#live = commit;
     this.#liveHead = null;
     this.#notify();
   }
 
+  /** The commit of `step` is journalled: replicas may apply it, and reach the state with this hash. */
   release(step: number, stateHash: string): void {
-    this.#released = step + 1;
+    [this.#released, this.#stateHash] = [step + 1, stateHash];
     this.#lastRelease = { step, frame: encodeFrame({ type: 'release', ...this.#envelope, step, stateHash }) };
     this.#notify();
   }

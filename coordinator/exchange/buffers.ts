@@ -1,17 +1,20 @@
 /**
- * The coordinator's gradient buffers. A buffer is free, in use, or retired: it holds a commit that sockets may still be
- * sending from. Memory is bounded by their number: who needs one when none is free waits until a socket lets go.
+ * The coordinator's gradient buffers, by number. A buffer is free, in use, or retired: it holds a commit that channels
+ * may still be sending from. Memory is bounded by the number of buffers: whoever needs one when none is free waits until
+ * a channel lets go of a retired one.
  */
 
-/** A commit's bytes in a buffer. They stay as they are while pinned; unpinned, the pool may take the buffer back. */
-export class RetiredSlot {
+/** A commit's bytes in a buffer. They stay as they are while pinned; once unpinned, the pool may take the buffer back. */
+export class RetiredBuffer {
+  readonly buffer: number;
+  readonly #onUnpinned: () => void;
   #pins = 0;
   #isGone = false;
 
-  constructor(
-    readonly slot: number,
-    private readonly onUnpinned: () => void,
-  ) {}
+  constructor(buffer: number, onUnpinned: () => void) {
+    this.buffer = buffer;
+    this.#onUnpinned = onUnpinned;
+  }
 
   /** Whether the bytes were given up; they are in the log then. */
   get isGone(): boolean {
@@ -28,7 +31,7 @@ export class RetiredSlot {
 
   unpin(): void {
     this.#pins--;
-    if (this.#pins === 0) this.onUnpinned();
+    if (this.#pins === 0) this.#onUnpinned();
   }
 
   giveUp(): void {
@@ -36,13 +39,14 @@ export class RetiredSlot {
   }
 }
 
-export class SlotPool {
+export class BufferPool {
   readonly #free: number[];
-  #retired: RetiredSlot[] = [];
-  readonly #waiting: ((slot: number) => void)[] = [];
+  #retired: RetiredBuffer[] = [];
+  readonly #waiting: ((buffer: number) => void)[] = [];
 
-  constructor(slots: number) {
-    this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
+  /** @param buffers how many there are; all of them are free */
+  constructor(buffers: number) {
+    this.#free = Array.from({ length: buffers }, (_, i) => buffers - 1 - i);
   }
 
   /** Whether someone waits for a buffer. */
@@ -51,37 +55,37 @@ export class SlotPool {
   }
 
   /** Calls `use` with a buffer of its own: at once, or as soon as there is one. */
-  take(use: (slot: number) => void): void {
+  take(use: (buffer: number) => void): void {
     this.#waiting.push(use);
     this.#serve();
   }
 
-  give(slot: number): void {
-    this.#free.push(slot);
+  give(buffer: number): void {
+    this.#free.push(buffer);
     this.#serve();
   }
 
   /** The buffer holds a commit from now on; it comes back by itself. */
-  retire(slot: number): RetiredSlot {
-    const retired = new RetiredSlot(slot, () => this.#serve());
+  retire(buffer: number): RetiredBuffer {
+    const retired = new RetiredBuffer(buffer, () => this.#serve());
     this.#retired.push(retired);
     return retired;
   }
 
   #serve(): void {
     while (this.#waiting.length > 0) {
-      const slot = this.#free.pop() ?? this.#reclaim();
-      if (slot === undefined) return;
-      this.#waiting.shift()?.(slot);
+      const buffer = this.#free.pop() ?? this.#reclaim();
+      if (buffer === undefined) return;
+      this.#waiting.shift()?.(buffer);
     }
   }
 
-  /** The oldest commit's that no socket reads from. */
+  /** Takes back the buffer of the oldest commit that no channel sends from; undefined where there is none. */
   #reclaim(): number | undefined {
     const found = this.#retired.find((retired) => !retired.isPinned);
     if (found === undefined) return undefined;
     this.#retired = this.#retired.filter((retired) => retired !== found);
     found.giveUp();
-    return found.slot;
+    return found.buffer;
   }
 }

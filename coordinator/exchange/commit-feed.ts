@@ -7,43 +7,44 @@ import { faultPoint } from '../../shared/fault-points.js';
 import { split } from '../../shared/exchange/chunks.js';
 import { limits } from '../../shared/protocol/messages.js';
 import type { Broadcast } from './broadcast.js';
-import type { Outbox } from './send-queue.js';
+import type { SendQueue } from './send-queue.js';
 
 export interface FeedOptions {
   readonly broadcast: Broadcast;
-  readonly outbox: Outbox;
+  /** The worker's. */
+  readonly queue: SendQueue;
   /** Step of the first commit to send. */
   readonly from: number;
-  /** The log no longer holds what this worker needs next. */
+  /** Called when the log no longer holds the commit of `step`, which this worker needs next. */
   readonly onTooSlow: (step: number) => void;
 }
 
-/** Resolves when the connection is closed or the worker is too slow. */
-export async function feed({ broadcast, outbox, from, onTooSlow }: FeedOptions): Promise<void> {
+/** Feeds one worker. Resolves when its connection is closed or it is too slow. */
+export async function feed({ broadcast, queue, from, onTooSlow }: FeedOptions): Promise<void> {
   for (let step = from; ; step++) {
-    while (!outbox.isClosed && !broadcast.has(step) && broadcast.released <= step) await broadcast.changed();
-    const isSent = await sendCommit(broadcast, outbox, step);
-    while (isSent && !outbox.isClosed && broadcast.released <= step) await broadcast.changed();
+    while (!queue.isClosed && !broadcast.has(step) && broadcast.released <= step) await broadcast.changed();
+    const isSent = await sendCommit(broadcast, queue, step);
+    while (isSent && !queue.isClosed && broadcast.released <= step) await broadcast.changed();
     const release = isSent ? broadcast.releaseOf(step) : null;
-    if (outbox.isClosed) return;
+    if (queue.isClosed) return;
     if (release === null) return void onTooSlow(step);
-    outbox.sendFrame(release, () => faultPoint('partial-release'));
+    queue.sendFrame(release, () => faultPoint('partial-release'));
   }
 }
 
-/** False when the connection closed, or the log was shortened, before all was sent. */
-async function sendCommit(broadcast: Broadcast, outbox: Outbox, step: number): Promise<boolean> {
-  const isOver = (): boolean => outbox.isClosed || !broadcast.has(step);
-  await outbox.room();
+/** Resolves to false when the connection closed, or the log was shortened, before all was sent. */
+async function sendCommit(broadcast: Broadcast, queue: SendQueue, step: number): Promise<boolean> {
+  const isOver = (): boolean => queue.isClosed || !broadcast.has(step);
+  await queue.room();
   if (isOver()) return false;
   const { frame, head } = await broadcast.head(step);
-  outbox.sendFrame(frame);
+  queue.sendFrame(frame);
   const chunks = head.bytes <= limits.chunkBytes ? 0 : split(head.bytes).length;
   for (let index = 0; index < chunks; index++) {
-    await outbox.room();
+    await queue.room();
     if (isOver()) return false;
     const { frame, done } = await broadcast.chunk(head, index);
-    outbox.sendFrame(frame, done);
+    queue.sendFrame(frame, done);
   }
   return true;
 }

@@ -27,11 +27,11 @@ import {
 } from '../store/journal.js';
 import { chunkCrcs, type CommitLog } from '../store/log.js';
 import { expectOwnState } from '../store/self-check.js';
-import type { SlotPool } from './buffers.js';
+import type { BufferPool } from './buffers.js';
 
 export interface CommitterOptions {
   readonly replica: Replica;
-  readonly pool: SlotPool;
+  readonly pool: BufferPool;
   readonly contributions: Contributions;
   readonly broadcast: Pick<Broadcast, 'hold'>;
   readonly log: Pick<CommitLog, 'append'>;
@@ -46,7 +46,8 @@ export interface CommitterOptions {
   readonly step: number;
   readonly update: number;
   readonly stateHash: string;
-  readonly nowMs: () => number;
+  /** Time of day in milliseconds since 1970. */
+  readonly timeOfDayMs: () => number;
   readonly warn: (text: string) => void;
 }
 
@@ -113,12 +114,12 @@ export class Committer {
     { index, unit, slot, dropped }: CommitRequest,
     beforeJournal: (line: EvaluationLine) => Promise<void>,
   ): Promise<EvaluationLine> {
-    const { generation, nowMs, journal, contributions } = this.#options;
+    const { generation, timeOfDayMs, journal, contributions } = this.#options;
     const sums = slot === null ? {} : contributions.take(slot).sums;
     const line: EvaluationLine = {
       type: 'evaluation',
       generation,
-      atMs: nowMs(),
+      atMs: timeOfDayMs(),
       step: unit.step,
       unit: index,
       epoch: unit.epoch,
@@ -213,11 +214,11 @@ export class Committer {
   }
 
   #line({ index, unit, dropped }: CommitRequest, sums: Sums, skip: string | undefined): CommitLine {
-    const { generation, nowMs } = this.#options;
+    const { generation, timeOfDayMs } = this.#options;
     return {
       type: 'commit',
       generation,
-      atMs: nowMs(),
+      atMs: timeOfDayMs(),
       step: unit.step,
       unit: index,
       epoch: unit.epoch,

@@ -6,7 +6,7 @@ import { mergeContributions, type Sums } from '../../shared/replica/reduction/co
 import type { PooledMoments } from '../../shared/replica/reduction/moments.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { Slot } from '../decide/types.js';
-import type { SlotPool } from './buffers.js';
+import type { BufferPool } from './buffers.js';
 
 export interface Content {
   /** Buffer of the pool; null without gradient, or before the pool had one to give. */
@@ -19,10 +19,10 @@ export interface Content {
 
 export class Contributions {
   readonly #replica: Replica;
-  readonly #pool: SlotPool;
+  readonly #pool: BufferPool;
   readonly #contents = new Map<Slot, Content>();
 
-  constructor(replica: Replica, pool: SlotPool) {
+  constructor(replica: Replica, pool: BufferPool) {
     this.#replica = replica;
     this.#pool = pool;
   }

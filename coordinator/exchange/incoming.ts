@@ -1,7 +1,7 @@
 /**
- * Contributions on their way in from one worker: the offer, the pull, the bytes, the checks. Bytes go from the frame
- * into their buffer and nowhere else. Nothing is reported as received before its length, its digest and every number of
- * it have been checked.
+ * The contributions of one worker on their way in: the offer, the pull, the bytes, the checks. Bytes go from the frame
+ * into their buffer and nowhere else. No contribution is reported as received before its length, its digest and every
+ * number in it have been checked.
  */
 import { ProtocolError } from '../../shared/errors.js';
 import { Assembler } from '../../shared/exchange/chunks.js';
@@ -14,15 +14,15 @@ import type { Slot, Unit } from '../decide/types.js';
 import { samplesIn } from '../plan/samples-in.js';
 
 /** What becomes of a lease, for the core. */
-export type IntakeEvent =
+export type ContributionEvent =
   | { readonly type: 'received'; readonly lease: number }
   | { readonly type: 'failed'; readonly lease: number; readonly reason: string };
 
-export interface IntakeOptions {
+export interface IncomingOptions {
   readonly replica: Replica;
   readonly contributions: Contributions;
   readonly sendPull: (lease: number, unit: Unit) => void;
-  readonly onEvent: (event: IntakeEvent) => void;
+  readonly onEvent: (event: ContributionEvent) => void;
 }
 
 interface OpenLease {
@@ -35,11 +35,11 @@ interface OpenLease {
   assembler: Assembler | null;
 }
 
-export class Intake {
-  readonly #options: IntakeOptions;
+export class IncomingContributions {
+  readonly #options: IncomingOptions;
   readonly #leases = new Map<number, OpenLease>();
 
-  constructor(options: IntakeOptions) {
+  constructor(options: IncomingOptions) {
     this.#options = options;
   }
 
@@ -47,30 +47,31 @@ export class Intake {
     this.#leases.set(lease, { unit, block, offer: null, inline: null, content: null, assembler: null });
   }
 
-  /** Null for a lease that was cancelled, or never was this worker's. */
+  /** The unit of an open lease; null for one that was cancelled, or never was this worker's. */
   unitOf(lease: number): Unit | null {
     return this.#leases.get(lease)?.unit ?? null;
   }
 
-  /** Forgets a lease whose contribution is in, and gives the samples that it covers. */
+  /** Forgets a lease whose contribution is in. @returns the samples that the contribution covers */
   settle(lease: number): number {
-    const open = this.#leases.get(lease);
+    const { unit, block } = this.#get(lease);
     this.#leases.delete(lease);
-    return open === undefined ? 0 : samplesIn(open.unit, open.block);
+    return samplesIn(unit, block);
   }
 
-  /** What the lease's buffer was filled for is void; its slot is the core's to free. */
+  /** Forgets a lease that will bring nothing. The slot that it may have is the core's to free. */
   cancel(lease: number): void {
     this.#leases.delete(lease);
   }
 
+  /** Forgets every lease: the worker's connection is closed. */
   cancelAll(): void {
     this.#leases.clear();
   }
 
   /**
-   * Takes the offer of an open lease, checks it, and lets `decide` answer it (pull or accept, now or later).
-   * @throws ProtocolError when its sizes cannot be
+   * Takes the offer of an open lease, checks it, and lets `decide` answer it: by a pull or an accept, now or later.
+   * @throws ProtocolError when its step, its sizes or its digest cannot be those of the lease
    */
   offer(message: Up<'offer'>, payload: Uint8Array, decide: () => void): void {
     const open = this.#leases.get(message.lease);
@@ -89,6 +90,7 @@ export class Intake {
     open.inline = null;
   }
 
+  /** Takes the offered contribution's bytes into the slot, as soon as there is a buffer for them. */
   pull(lease: number, slot: Slot): void {
     const open = this.#get(lease);
     const { offer } = open;
@@ -106,14 +108,18 @@ export class Intake {
     });
   }
 
-  /** A contribution without bytes. */
+  /** Takes an offered contribution that has no bytes into the slot. */
   accept(lease: number, slot: Slot): void {
     const { offer } = this.#get(lease);
     if (offer === null) throw new Error(`lease ${lease} was not offered`);
     this.#options.contributions.put(slot, offer.sums);
   }
 
-  /** @returns false for a lease that is not being pulled; a cancel and a chunk may cross. @throws ProtocolError */
+  /**
+   * Takes a chunk of a contribution that is being pulled.
+   * @returns false for a lease that is not being pulled: a cancel and a chunk may cross
+   * @throws ProtocolError when the chunk is not the next one, or its checksum differs
+   */
   chunk(message: Up<'chunk'>, payload: Uint8Array): boolean {
     const open = this.#leases.get(message.lease);
     if (open === undefined || open.assembler === null) return false;
@@ -138,7 +144,7 @@ export class Intake {
     this.#options.onEvent({ type: 'received', lease });
   }
 
-  #fail(lease: number, event: IntakeEvent): void {
+  #fail(lease: number, event: ContributionEvent): void {
     this.#leases.delete(lease);
     this.#options.onEvent(event);
   }

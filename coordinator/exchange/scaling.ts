@@ -1,25 +1,26 @@
-/** The numbers of a step that every lease of it carries: divisors and scheduled scalars, counted once a step. */
-import type { Down } from '../../shared/protocol/messages.js';
+/** The numbers that every lease of a step carries: divisors and scheduled scalars, worked out once a step. */
+import type { Lease } from '../../shared/protocol/messages.js';
 import { scalarsAt } from '../../shared/recipe/schedules.js';
 import type { Unit } from '../decide/types.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
 import { divisorsOf } from '../plan/units.js';
 
-type Scaling = Pick<Down<'lease'>['lease'], 'divisors' | 'scalars'>;
+/** Divisors by loss term, and the loss weights and temperatures that change in the run, as they are in one step. */
+export type StepNumbers = Pick<Lease, 'divisors' | 'scalars'>;
 
-export class Scalings {
+export class Scaling {
   readonly #run: PreparedRun;
   readonly #totalSteps: number;
-  readonly #bySteps = new Map<number, Scaling>();
+  readonly #byStep = new Map<number, StepNumbers>();
 
   constructor(run: PreparedRun, totalSteps: number) {
     [this.#run, this.#totalSteps] = [run, totalSteps];
   }
 
-  of(unit: Unit): Scaling {
+  of(unit: Unit): StepNumbers {
     if (unit.kind === 'evaluate') return { divisors: {}, scalars: {} };
     const { trainLabels, trainWeights, sampleAt, recipe, manifest } = this.#run;
-    const scaling = this.#bySteps.get(unit.step) ?? {
+    const scaling = this.#byStep.get(unit.step) ?? {
       divisors: divisorsOf(unit, {
         losses: recipe.losses,
         labels: trainLabels,
@@ -29,9 +30,9 @@ export class Scalings {
       }),
       scalars: scalarsAt(recipe.losses, unit.step, this.#totalSteps),
     };
-    this.#bySteps.set(unit.step, scaling);
-    // This step's and the tentative next one's are asked for.
-    for (const step of this.#bySteps.keys()) if (step < unit.step - 1) this.#bySteps.delete(step);
+    this.#byStep.set(unit.step, scaling);
+    // Leases are granted for the open step and, tentatively, for the one after it.
+    for (const step of this.#byStep.keys()) if (step < unit.step - 1) this.#byStep.delete(step);
     return scaling;
   }
 }

@@ -1,53 +1,62 @@
 /**
- * What is on its way to one worker. Counts the bytes that its socket has not taken yet, so that bulk is sent no faster
- * than it is read, and closes a connection that does not read at all.
+ * The frames that are on their way to one worker. It counts the bytes that the worker's channel has not taken yet, so
+ * that bulk is sent no faster than it is read, and cuts off a worker that does not read at all.
  */
-import type { WebSocket } from 'ws';
-import { encodeFrame, frameBytes, sendFrame, type Frame } from '../../shared/protocol/codec.js';
+import { encodeFrame, frameBytes, type Frame } from '../../shared/protocol/codec.js';
 import { limits, type DownMessage } from '../../shared/protocol/messages.js';
+import type { CancelTimer, Timers } from '../../shared/timers.js';
+import type { Channel } from './channel.js';
 
-/** Queued beyond this by small messages alone: the peer sends without reading. */
+/** Bytes that small messages alone may pile up to. Beyond them the peer sends without reading. */
 const hardLimitBytes = 2 * limits.queuedBytes;
+/** How long a peer may take to answer the closing handshake. */
+const closeGraceMs = 2000;
 
-export class Outbox {
-  readonly #socket: Pick<WebSocket, 'send' | 'close' | 'terminate' | 'readyState' | 'OPEN'>;
+export class SendQueue {
+  readonly #channel: Channel;
+  readonly #timers: Timers;
   #queuedBytes = 0;
+  /** When the channel last took something, or when the queue was last empty. */
   #movedMs = 0;
-  #wake: (() => void)[] = [];
+  #waiting: (() => void)[] = [];
   #isClosed = false;
+  #cancelCutOff: CancelTimer = () => undefined;
 
-  constructor(socket: Pick<WebSocket, 'send' | 'close' | 'terminate' | 'readyState' | 'OPEN'>) {
-    this.#socket = socket;
+  constructor(channel: Channel, timers: Timers) {
+    this.#channel = channel;
+    this.#timers = timers;
   }
 
+  /** Bytes that were sent and that the channel has not taken yet. */
   get queuedBytes(): number {
     return this.#queuedBytes;
   }
 
-  /** Milliseconds since the socket last took something, while something is queued. */
-  stalledMs(): number {
-    return this.#queuedBytes === 0 ? 0 : performance.now() - this.#movedMs;
-  }
-
+  /** Whether nothing is sent any more: the connection is closed, or is being closed. */
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Milliseconds since the channel last took something; 0 while nothing is queued. */
+  stalledMs(): number {
+    return this.#queuedBytes === 0 ? 0 : this.#timers.nowMs() - this.#movedMs;
   }
 
   send(message: DownMessage): void {
     this.sendFrame(encodeFrame(message));
   }
 
-  /** `done` is called once the frame's memory is no longer needed, whatever became of it. */
-  sendFrame(frame: Frame, done: () => void = () => undefined): void {
-    if (this.#isClosed || this.#socket.readyState !== this.#socket.OPEN) return done();
-    const size = frameBytes(frame);
-    if (this.#queuedBytes === 0) this.#movedMs = performance.now();
-    this.#queuedBytes += size;
-    sendFrame(this.#socket, frame, () => {
-      this.#queuedBytes -= size;
-      this.#movedMs = performance.now();
-      done();
-      this.#notify();
+  /** `whenSent` is called once the frame's memory is no longer needed, whatever became of the frame. */
+  sendFrame(frame: Frame, whenSent: () => void = () => undefined): void {
+    if (this.#isClosed || !this.#channel.isOpen) return whenSent();
+    const bytes = frameBytes(frame);
+    if (this.#queuedBytes === 0) this.#movedMs = this.#timers.nowMs();
+    this.#queuedBytes += bytes;
+    this.#channel.send(frame, () => {
+      this.#queuedBytes -= bytes;
+      this.#movedMs = this.#timers.nowMs();
+      whenSent();
+      this.#wake();
     });
     if (this.#queuedBytes > hardLimitBytes) this.terminate();
   }
@@ -55,42 +64,37 @@ export class Outbox {
   /** Resolves once fewer than `bytes` are queued, or the connection is closed. */
   async room(bytes: number = limits.queuedBytes): Promise<void> {
     while (!this.#isClosed && this.#queuedBytes >= bytes)
-      await new Promise<void>((resolve) => this.#wake.push(resolve));
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Says why, then closes; a peer that does not answer is cut off. */
+  /** Says why, then closes; a peer that does not answer the closing handshake is cut off. */
   close(code: number, reason: string): void {
     if (this.#isClosed) return;
-    this.#socket.close(code, printable(reason));
-    setTimeout(() => this.#socket.terminate(), closeGraceMs).unref();
+    this.#channel.close(code, reason);
+    this.#cancelCutOff = this.#timers.after(closeGraceMs, () => this.#channel.terminate());
     this.#markClosed();
   }
 
+  /** Cuts the connection without a word. */
   terminate(): void {
-    this.#socket.terminate();
+    this.#channel.terminate();
     this.#markClosed();
   }
 
-  /** The socket has closed. */
+  /** To be called when the channel is gone. */
   closed(): void {
+    this.#cancelCutOff();
     this.#markClosed();
   }
 
   #markClosed(): void {
     this.#isClosed = true;
-    this.#notify();
+    this.#wake();
   }
 
-  #notify(): void {
-    const waiting = this.#wake;
-    this.#wake = [];
-    for (const wake of waiting) wake();
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
   }
-}
-
-const closeGraceMs = 2000;
-
-/** A close frame holds at most 123 bytes of text. */
-function printable(reason: string): string {
-  return reason.replace(/[^\x20-\x7e]/g, '?').slice(0, 120);
 }

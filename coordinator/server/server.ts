@@ -4,7 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
@@ -26,7 +26,8 @@ export interface AdmissionOptions {
   /** Answers requests under /labels/; absent where the run keeps no labels. */
   readonly labels?: RequestHandler | undefined;
   readonly isReady: () => boolean;
-  readonly onWorker: (socket: WebSocket, peer: Peer) => void;
+  /** Called with a worker's WebSocket and the TCP connection below it. */
+  readonly onWorker: (socket: WebSocket, transport: Socket) => void;
   /** An error while a request was served that is not the peer's. */
   readonly onError: (error: unknown) => void;
   readonly connectionsPerAddress?: number;
@@ -36,13 +37,6 @@ export interface Admission {
   readonly port: number;
   /** Stops listening and cuts off what is still open. */
   close(): Promise<void>;
-}
-
-/** Who is at the other end of a socket. */
-export interface Peer {
-  readonly address: string;
-  /** Bytes that have come so far, whole frames or not. */
-  readonly bytesRead: () => number;
 }
 
 interface Refusal {
@@ -81,7 +75,7 @@ export async function listen(options: AdmissionOptions): Promise<Admission> {
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       open.set(address, (open.get(address) ?? 0) + 1);
       webSocket.once('close', () => open.set(address, (open.get(address) ?? 1) - 1));
-      options.onWorker(webSocket, { address, bytesRead: () => request.socket.bytesRead });
+      options.onWorker(webSocket, request.socket);
     });
   });
   await bind(server, options);

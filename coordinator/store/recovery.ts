@@ -38,7 +38,8 @@ export interface RecoveryOptions {
   readonly initialWeights: ReadonlyMap<string, Float32Array>;
   readonly recipeDigest: string;
   readonly generation: number;
-  readonly nowMs: () => number;
+  /** Time of day in milliseconds since 1970. */
+  readonly timeOfDayMs: () => number;
   readonly warn: (text: string) => void;
 }
 
@@ -62,7 +63,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     const started: JournalLine = {
       type: 'generation',
       generation: options.generation,
-      atMs: options.nowMs(),
+      atMs: options.timeOfDayMs(),
       step: standing.step,
     };
     await journal.append(started);
@@ -172,7 +173,7 @@ async function reconcile(
     const rewind: JournalLine = {
       type: 'rewind',
       generation: options.generation,
-      atMs: options.nowMs(),
+      atMs: options.timeOfDayMs(),
       toStep: step,
       reason: 'the log ends there',
     };

@@ -15,20 +15,21 @@ const referenceSchema = z.object({
   gpu: z.string().nullable(),
   host: z.string(),
 });
+type ProbeFolder = Pick<RunFolder, 'path' | 'read' | 'write'>;
 type Reference = z.infer<typeof referenceSchema>;
 const fileName = 'probe.json';
 
 export class Probes {
-  readonly #folder: RunFolder;
+  readonly #folder: ProbeFolder;
   #reference: Reference | null;
 
-  private constructor(folder: RunFolder, reference: Reference | null) {
+  private constructor(folder: ProbeFolder, reference: Reference | null) {
     this.#folder = folder;
     this.#reference = reference;
   }
 
   /** @throws UserError (65) when the reference is damaged: another one would make other numerics exact */
-  static async open(folder: RunFolder): Promise<Probes> {
+  static async open(folder: ProbeFolder): Promise<Probes> {
     const text = await folder.read(fileName);
     return new Probes(
       folder,

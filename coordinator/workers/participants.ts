@@ -1,45 +1,49 @@
-/** Who took part, for the summary and the log: by the process's own name, over all of its connections. */
+/**
+ * The worker processes that took part in the run, for the summary and for what is held against them: one entry a
+ * process, over all of its connections.
+ */
 import type { Device } from '../../shared/protocol/messages.js';
-import type { Numerics } from './numerics.js';
 import type { Summary } from '../reports/summary.js';
+import type { Numerics } from './numerics.js';
 
-interface Entry {
+export interface Participant {
   readonly device: Device;
   numerics: Numerics;
+  /** Whether it ever got as far as being leased to. */
+  wasReady: boolean;
+  /** Samples that its accepted contributions covered. */
   samples: number;
-  /** Spent on training leases, by phase: load, labels, student, reduce, wait, optimizer. */
+  /** Seconds spent on training leases, by phase: load, labels, student, reduce, wait, optimizer. */
   readonly seconds: Record<string, number>;
   /** Times that it fell behind what the log still holds, or kept a step waiting. */
-  slow: number;
+  timesSlow: number;
 }
 
-export class Roster {
-  readonly #entries = new Map<string, Entry>();
+export class Participants {
+  readonly #byProcess = new Map<string, Participant>();
 
-  admit(worker: string, device: Device): Entry {
-    const entry = this.#entries.get(worker) ?? { device, numerics: 'unknown', samples: 0, seconds: {}, slow: 0 };
-    this.#entries.set(worker, entry);
-    return entry;
+  /** The entry of a worker process; a new one where there is none yet. */
+  of({ process, device }: { readonly process: string; readonly device: Device }): Participant {
+    const known = this.#byProcess.get(process);
+    if (known !== undefined) return known;
+    const fresh: Participant = { device, numerics: 'unknown', wasReady: false, samples: 0, seconds: {}, timesSlow: 0 };
+    this.#byProcess.set(process, fresh);
+    return fresh;
   }
 
-  of(worker: string): Entry | undefined {
-    return this.#entries.get(worker);
+  /** How often the process was too slow; a process that nothing is known of never was. */
+  timesSlow(process: string): number {
+    return this.#byProcess.get(process)?.timesSlow ?? 0;
   }
 
-  /** Of one that was never ready nothing is kept, however many come and go. */
-  forgetIdle(worker: string): void {
-    const entry = this.#entries.get(worker);
-    if (entry?.numerics === 'unknown' && entry.slow === 0) this.#entries.delete(worker);
-  }
-
-  addSeconds(worker: string, seconds: Readonly<Record<string, number>>): void {
-    const entry = this.#entries.get(worker);
-    if (entry === undefined) return;
-    for (const [phase, value] of Object.entries(seconds)) entry.seconds[phase] = (entry.seconds[phase] ?? 0) + value;
+  /** Forgets a process that was never ready nor slow, so that nothing piles up however many come and go. */
+  forgetIdle(process: string): void {
+    const participant = this.#byProcess.get(process);
+    if (participant?.wasReady === false && participant.timesSlow === 0) this.#byProcess.delete(process);
   }
 
   list(): Summary['workers'] {
-    return [...this.#entries].map(([name, { device, numerics, samples, seconds }]) => ({
+    return [...this.#byProcess].map(([name, { device, numerics, samples, seconds }]) => ({
       name,
       host: device.host,
       backend: device.backend,
@@ -49,4 +53,11 @@ export class Roster {
       seconds,
     }));
   }
+}
+
+/** Adds the seconds that a lease has taken, by phase, to those of the participant. */
+export function addSeconds(participant: Participant, seconds: Readonly<Record<string, number>>): void {
+  // A phase that it has not spent anything on yet is absent.
+  for (const [phase, value] of Object.entries(seconds))
+    participant.seconds[phase] = (participant.seconds[phase] ?? 0) + value;
 }

@@ -2,7 +2,6 @@
  * One worker's connection, from its hello to its close: frames are decoded and checked against the run and generation,
  * then handed on by type. It knows nothing of leases or steps beyond that.
  */
-import type { WebSocket } from 'ws';
 import { ProtocolError } from '../../shared/errors.js';
 import { decodeUp, type FrameData } from '../../shared/protocol/codec.js';
 import {
@@ -13,111 +12,119 @@ import {
   type Up,
   type UpMessage,
 } from '../../shared/protocol/messages.js';
-import type { Peer } from '../server/server.js';
+import type { Timers } from '../../shared/timers.js';
+import type { WorkerId } from '../decide/types.js';
 import type { RunEnvelope } from '../exchange/broadcast.js';
-import type { Intake } from '../exchange/incoming.js';
-import { Outbox } from '../exchange/send-queue.js';
+import type { Channel } from '../exchange/channel.js';
+import type { IncomingContributions } from '../exchange/incoming.js';
+import { SendQueue } from '../exchange/send-queue.js';
 
-export interface MemberHost {
+/** Every message of a worker after its hello. */
+export type AdmittedMessage = Exclude<UpMessage, { type: 'hello' }>;
+
+/** Who is told what happens on a connection. */
+export interface ConnectionHost {
   readonly envelope: RunEnvelope;
   readonly recipeDigest: string;
   /** The first message has come and is of this protocol and recipe. */
-  onHello(member: Member, hello: Up<'hello'>): void;
-  onMessage(member: Member, message: Exclude<UpMessage, { type: 'hello' }>, payload: Uint8Array): void;
-  /** A frame of another run, generation or lease was dropped. */
-  onRefused(member: Member, reason: string): void;
-  onClosed(member: Member, reason: string): void;
+  onHello(connection: WorkerConnection, hello: Up<'hello'>): void;
+  /** A message of this run and generation has come from a worker that was let in. @throws ProtocolError */
+  onMessage(worker: AdmittedWorker, message: AdmittedMessage, payload: Uint8Array): void;
+  /** A frame was dropped, since it broke a rule; the connection is closed for it. */
+  onBrokenRule(connection: WorkerConnection, reason: string): void;
+  onClosed(connection: WorkerConnection, reason: string): void;
   /** An error that is not the peer's: the run ends with it. */
   onBug(error: unknown): void;
 }
 
-/** What is known of a worker once it was let in. */
-export interface Admitted {
+/** A worker that was let in. */
+export interface AdmittedWorker {
   /** Short and new for every admission: `w1`, `w2`, ... */
-  readonly id: string;
-  /** The process's own random name, the same over reconnects. */
-  readonly worker: string;
+  readonly id: WorkerId;
+  /** The worker process's own random name, the same over reconnects. */
+  readonly process: string;
   readonly device: Device;
-  readonly intake: Intake;
+  readonly connection: WorkerConnection;
+  readonly incoming: IncomingContributions;
+  /** Whether it has caught up and may be leased to. */
+  isReady: boolean;
+  /** Its trainer's own counter, as the last heartbeat gave it. */
+  progress: number;
 }
 
-export class Member {
-  readonly outbox: Outbox;
-  readonly #peer: Peer;
-  #bytesSeen = 0;
+export class WorkerConnection {
+  readonly queue: SendQueue;
+  readonly #channel: Channel;
+  readonly #host: ConnectionHost;
   /** Null before the hello was accepted. */
-  admitted: Admitted | null = null;
-  isReady = false;
-  progress = 0;
-  readonly #host: MemberHost;
-  #saidHello = false;
-  #reason = 'connection lost';
+  admitted: AdmittedWorker | null = null;
   /** Whether the worker would come back: it has not left, and was not sent away for good. */
   mayReturn = true;
+  #bytesSeen = 0;
+  #saidHello = false;
+  #reason = 'connection lost';
 
-  constructor(socket: WebSocket, peer: Peer, host: MemberHost) {
+  constructor(channel: Channel, host: ConnectionHost, timers: Timers) {
+    this.#channel = channel;
     this.#host = host;
-    this.#peer = peer;
-    this.outbox = new Outbox(socket);
-    // A head and its payload come as two fragments, which need not be joined.
-    socket.binaryType = 'fragments';
-    const timer = setTimeout(
-      () => this.dismiss(closeCodes.refused, `no hello within ${limits.helloMs} ms`),
-      limits.helloMs,
+    this.queue = new SendQueue(channel, timers);
+    const cancel = timers.after(limits.helloMs, () =>
+      this.dismiss(closeCodes.refused, `no hello within ${limits.helloMs} ms`),
     );
-    socket.on('message', (data: unknown, isBinary: boolean) => {
-      clearTimeout(timer);
-      this.#hear(data, isBinary);
-    });
-    socket.on('error', (error) => {
-      this.#reason = error.message;
-    });
-    socket.on('close', () => {
-      clearTimeout(timer);
-      this.outbox.closed();
-      host.onClosed(this, this.#reason);
+    channel.listen({
+      onFrame: (frame) => {
+        cancel();
+        this.#hear(frame);
+      },
+      onClosed: (error) => {
+        cancel();
+        this.queue.closed();
+        host.onClosed(this, error ?? this.#reason);
+      },
     });
   }
 
+  /** For messages to the user: the worker's short name and host, or its address before it was let in. */
   get name(): string {
-    return this.admitted === null ? this.#peer.address : `${this.admitted.id} (${this.admitted.device.host})`;
+    return this.admitted === null ? this.#channel.address : `${this.admitted.id} (${this.admitted.device.host})`;
   }
 
-  /** Whether anything came since this was asked last. */
+  /** Whether anything came since this was asked last, were it a part of a frame. */
   hasNewBytes(): boolean {
-    const bytes = this.#peer.bytesRead();
+    const bytes = this.#channel.receivedBytes;
     const isNew = bytes > this.#bytesSeen;
     this.#bytesSeen = bytes;
     return isNew;
   }
 
+  /** Closes the connection and tells the peer why. */
   dismiss(code: number, reason: string): void {
     this.#reason = reason;
     if (code === closeCodes.refused) this.mayReturn = false;
-    this.outbox.close(code, reason);
+    this.queue.close(code, reason);
   }
 
   /** Cuts the connection without a word, for peers that do not read. */
   terminate(reason: string): void {
     this.#reason = reason;
-    this.outbox.terminate();
+    this.queue.terminate();
   }
 
-  /** For a `close` that the peer itself explained. */
+  /** The peer has said why it will close the connection. */
   explain(reason: string): void {
     this.#reason = reason;
     this.mayReturn = false;
   }
 
-  #hear(data: unknown, isBinary: boolean): void {
-    if (this.outbox.isClosed) return;
+  #hear(frame: FrameData | null): void {
+    if (this.queue.isClosed) return;
     try {
-      if (!isBinary) throw new ProtocolError('a frame that is not binary');
-      const { message, payload } = decodeUp(frameData(data));
+      if (frame === null) throw new ProtocolError('a frame that is not binary');
+      const { message, payload } = decodeUp(frame);
       this.#dispatch(message, payload);
     } catch (error) {
       if (!(error instanceof ProtocolError)) return this.#host.onBug(error);
-      this.#host.onRefused(this, error.message);
+      this.#host.onBrokenRule(this, error.message);
       this.dismiss(error.closeCode, error.message);
     }
   }
@@ -132,7 +139,7 @@ export class Member {
         closeCodes.stale,
       );
     }
-    this.#host.onMessage(this, message, payload);
+    this.#host.onMessage(this.admitted, message, payload);
   }
 
   #hello(hello: Up<'hello'>): void {
@@ -153,11 +160,4 @@ export class Member {
     }
     this.#host.onHello(this, hello);
   }
-}
-
-/** What `ws` hands over with `binaryType: 'fragments'`. */
-function frameData(data: unknown): FrameData {
-  if (data instanceof Uint8Array) return data;
-  if (Array.isArray(data) && data.every((part) => part instanceof Uint8Array)) return data;
-  throw new ProtocolError('a frame of no bytes');
 }

@@ -262,7 +262,7 @@ describe('coordinate', () => {
       return 'stall';
     };
     const rig = start(small, await temporaryFolder(), {
-      nowMs: () => Date.now() + jumpMs,
+      timeOfDayMs: () => Date.now() + jumpMs,
       times: { tickMs: 20, silenceMs: 300 },
     });
     const port = await rig.port;

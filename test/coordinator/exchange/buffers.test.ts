@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { SlotPool } from '../../../coordinator/exchange/buffers.js';
+import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 
-function taking(pool: SlotPool, into: number[]): void {
+function taking(pool: BufferPool, into: number[]): void {
   pool.take((slot) => into.push(slot));
 }
 
-describe('SlotPool', () => {
+describe('BufferPool', () => {
   it('hands out each buffer once, then makes callers wait in order', () => {
-    const pool = new SlotPool(2);
+    const pool = new BufferPool(2);
     const got: number[] = [];
     for (let i = 0; i < 4; i++) taking(pool, got);
     expect(got).toEqual([0, 1]);
@@ -19,7 +19,7 @@ describe('SlotPool', () => {
   });
 
   it('takes a retired buffer back only when a buffer is needed and no socket reads from it', () => {
-    const pool = new SlotPool(1);
+    const pool = new BufferPool(1);
     const got: number[] = [];
     taking(pool, got);
     const retired = pool.retire(0);
@@ -33,7 +33,7 @@ describe('SlotPool', () => {
   });
 
   it('leaves a retired buffer alone while another is free', () => {
-    const pool = new SlotPool(2);
+    const pool = new BufferPool(2);
     const got: number[] = [];
     taking(pool, got);
     const retired = pool.retire(0);

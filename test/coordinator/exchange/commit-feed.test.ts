@@ -2,13 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { Broadcast } from '../../../coordinator/exchange/broadcast.js';
 import { feed } from '../../../coordinator/exchange/commit-feed.js';
 import { CommitLog } from '../../../coordinator/store/log.js';
-import { Outbox } from '../../../coordinator/exchange/send-queue.js';
-import { SlotPool } from '../../../coordinator/exchange/buffers.js';
+import type { Channel } from '../../../coordinator/exchange/channel.js';
+import { SendQueue } from '../../../coordinator/exchange/send-queue.js';
+import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
 import { Assembler, split } from '../../../shared/exchange/chunks.js';
-import { decodeDown } from '../../../shared/protocol/codec.js';
+import { decodeDown, frameBytes, type Frame } from '../../../shared/protocol/codec.js';
 import { limits } from '../../../shared/protocol/messages.js';
-import { payloadOf, recordOf, temporaryFolder } from '../helpers.js';
+import { systemTimers } from '../../../shared/timers.js';
+import { hashOf, payloadOf, recordOf, temporaryFolder } from '../helpers.js';
 
 const envelope = { run: 'r', generation: 1 };
 const size = 6 * limits.chunkBytes + 8;
@@ -16,38 +18,37 @@ const size = 6 * limits.chunkBytes + 8;
 const checksumsOf = (bytes: Uint8Array): number[] =>
   split(bytes.length).map(({ offset, length }) => checksumOf(bytes.subarray(offset, offset + length)));
 
-/** A socket whose reader takes one message whenever `read` is called. */
-class SlowSocket {
-  readonly OPEN = 1;
-  readyState = 1;
-  readonly #pending: { data: Uint8Array; done: () => void }[] = [];
-  #head: Uint8Array | null = null;
+/** A channel whose reader takes one frame whenever `read` is called. */
+class SlowChannel implements Channel {
+  readonly address = 'slow';
+  readonly receivedBytes = 0;
+  isOpen = true;
+  readonly #pending: { readonly frame: Frame; readonly whenSent: () => void }[] = [];
 
-  send(data: Uint8Array, options: { fin: boolean }, done: () => void): void {
-    if (!options.fin) {
-      this.#head = data;
-      return done();
-    }
-    this.#pending.push({ data: this.#head === null ? data : Buffer.concat([this.#head, data]), done });
-    this.#head = null;
+  listen(): void {}
+
+  send(frame: Frame, whenSent: () => void): void {
+    this.#pending.push({ frame, whenSent });
   }
 
   get queuedBytes(): number {
-    return this.#pending.reduce((sum, { data }) => sum + data.length, 0);
+    return this.#pending.reduce((sum, { frame }) => sum + frameBytes(frame), 0);
   }
 
   read(): Uint8Array | null {
     const next = this.#pending.shift();
-    next?.done();
-    return next?.data ?? null;
+    if (next === undefined) return null;
+    const bytes = next.frame instanceof Uint8Array ? next.frame : Buffer.concat(next.frame);
+    next.whenSent();
+    return bytes;
   }
 
   close(): void {
-    this.readyState = 3;
+    this.isOpen = false;
   }
 
   terminate(): void {
-    this.readyState = 3;
+    this.isOpen = false;
   }
 }
 
@@ -55,9 +56,8 @@ async function settled(): Promise<void> {
   for (let i = 0; i < 8; i++) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-function outboxOf(socket: SlowSocket): Outbox {
-  // Only what Outbox uses of a socket.
-  return new Outbox(socket as unknown as ConstructorParameters<typeof Outbox>[0]);
+function queueOf(channel: SlowChannel): SendQueue {
+  return new SendQueue(channel, systemTimers);
 }
 
 /** However long the disk takes. */
@@ -66,11 +66,11 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 /** Reads so many commits, and gives back their bytes by step, in order, checked against their releases. */
-async function readAll(socket: SlowSocket, count: number): Promise<{ step: number; bytes: Uint8Array }[]> {
+async function readAll(channel: SlowChannel, count: number): Promise<{ step: number; bytes: Uint8Array }[]> {
   const commits: { step: number; bytes: Uint8Array; assembler: Assembler }[] = [];
   for (let released = 0; released < count;) {
-    await until(() => socket.queuedBytes > 0);
-    const data = socket.read();
+    await until(() => channel.queuedBytes > 0);
+    const data = channel.read();
     if (data === null) continue;
     const { message, payload } = decodeDown(data);
     const last = commits.at(-1);
@@ -85,7 +85,7 @@ async function readAll(socket: SlowSocket, count: number): Promise<{ step: numbe
     }
   }
   await settled();
-  expect(socket.queuedBytes).toBe(0);
+  expect(channel.queuedBytes).toBe(0);
   return commits.map(({ step, bytes }) => ({ step, bytes }));
 }
 
@@ -93,24 +93,24 @@ describe('feed', () => {
   it('queues no more than a bound for a reader that stands still, and then sends everything in order', async () => {
     const log = await CommitLog.open(await temporaryFolder());
     for (let step = 0; step < 6; step++) await log.append(recordOf(step, payloadOf(step, size)), payloadOf(step, size));
-    const broadcast = new Broadcast({ log, envelope, released: 6 });
-    const socket = new SlowSocket();
-    const outbox = outboxOf(socket);
+    const broadcast = new Broadcast({ log, envelope, released: 6, stateHash: hashOf(9) });
+    const channel = new SlowChannel();
+    const queue = queueOf(channel);
     const done = feed({
       broadcast,
-      outbox,
+      queue,
       from: 2,
       onTooSlow: () => {
         throw new Error('too slow');
       },
     });
-    await until(() => socket.queuedBytes >= limits.queuedBytes);
+    await until(() => channel.queuedBytes >= limits.queuedBytes);
     await settled();
-    expect(socket.queuedBytes).toBeLessThanOrEqual(limits.queuedBytes + limits.frameBytes);
-    const commits = await readAll(socket, 4);
+    expect(channel.queuedBytes).toBeLessThanOrEqual(limits.queuedBytes + limits.frameBytes);
+    const commits = await readAll(channel, 4);
     expect(commits.map(({ step }) => step)).toEqual([2, 3, 4, 5]);
     for (const { step, bytes } of commits) expect(Buffer.compare(bytes, payloadOf(step, size))).toBe(0);
-    outbox.closed();
+    queue.closed();
     broadcast.wake();
     await done;
     await log.close();
@@ -118,15 +118,15 @@ describe('feed', () => {
 
   it('goes on from the log when the buffer of a live commit is needed for something else', async () => {
     const log = await CommitLog.open(await temporaryFolder());
-    const pool = new SlotPool(1);
+    const pool = new BufferPool(1);
     pool.take(() => undefined);
     const memory = payloadOf(0, 12 * limits.chunkBytes);
-    const broadcast = new Broadcast({ log, envelope, released: 0 });
-    const socket = new SlowSocket();
-    const outbox = outboxOf(socket);
+    const broadcast = new Broadcast({ log, envelope, released: 0, stateHash: hashOf(9) });
+    const channel = new SlowChannel();
+    const queue = queueOf(channel);
     void feed({
       broadcast,
-      outbox,
+      queue,
       from: 0,
       onTooSlow: () => {
         throw new Error('too slow');
@@ -135,7 +135,7 @@ describe('feed', () => {
     const retired = pool.retire(0);
     const record = recordOf(0, memory);
     broadcast.hold({ head: record, bytes: memory, checksums: checksumsOf(memory), retired });
-    await until(() => socket.queuedBytes >= limits.queuedBytes);
+    await until(() => channel.queuedBytes >= limits.queuedBytes);
     await log.append(record, memory);
     broadcast.release(0, record.stateHash);
     let isTaken = false;
@@ -144,10 +144,10 @@ describe('feed', () => {
       memory.fill(0xee);
     });
     expect([isTaken, retired.isPinned]).toEqual([false, true]);
-    const [commit] = await readAll(socket, 1);
+    const [commit] = await readAll(channel, 1);
     expect(isTaken).toBe(true);
     expect(Buffer.compare(commit?.bytes ?? new Uint8Array(0), payloadOf(0, 12 * limits.chunkBytes))).toBe(0);
-    outbox.closed();
+    queue.closed();
     broadcast.wake();
     await log.close();
   });
@@ -155,21 +155,21 @@ describe('feed', () => {
   it('says so when the log no longer holds what a worker needs', async () => {
     const log = await CommitLog.open(await temporaryFolder());
     await log.append(recordOf(5, payloadOf(5, 8)), payloadOf(5, 8));
-    const broadcast = new Broadcast({ log, envelope, released: 6 });
+    const broadcast = new Broadcast({ log, envelope, released: 6, stateHash: hashOf(9) });
     const slow: number[] = [];
-    await feed({ broadcast, outbox: outboxOf(new SlowSocket()), from: 3, onTooSlow: (step) => slow.push(step) });
+    await feed({ broadcast, queue: queueOf(new SlowChannel()), from: 3, onTooSlow: (step) => slow.push(step) });
     expect(slow).toEqual([3]);
     await log.close();
   });
 
   it('does not release a commit before it is released', async () => {
     const log = await CommitLog.open(await temporaryFolder());
-    const broadcast = new Broadcast({ log, envelope, released: 0 });
-    const socket = new SlowSocket();
-    const outbox = outboxOf(socket);
+    const broadcast = new Broadcast({ log, envelope, released: 0, stateHash: hashOf(9) });
+    const channel = new SlowChannel();
+    const queue = queueOf(channel);
     void feed({
       broadcast,
-      outbox,
+      queue,
       from: 0,
       onTooSlow: () => {
         throw new Error('too slow');
@@ -178,28 +178,27 @@ describe('feed', () => {
     const record = recordOf(0, payloadOf(0, 16));
     broadcast.hold({ head: record, bytes: payloadOf(0, 16), checksums: [], retired: null });
     await settled();
-    expect(decodeDown(socket.read() ?? new Uint8Array(0)).message.type).toBe('commit');
-    expect(socket.read()).toBeNull();
+    expect(decodeDown(channel.read() ?? new Uint8Array(0)).message.type).toBe('commit');
+    expect(channel.read()).toBeNull();
     broadcast.release(0, record.stateHash);
     await settled();
-    expect(decodeDown(socket.read() ?? new Uint8Array(0)).message).toMatchObject({
+    expect(decodeDown(channel.read() ?? new Uint8Array(0)).message).toMatchObject({
       type: 'release',
       step: 0,
       stateHash: record.stateHash,
     });
-    outbox.closed();
+    queue.closed();
     broadcast.wake();
     await log.close();
   });
 });
 
-describe('Outbox', () => {
+describe('SendQueue', () => {
   it('cuts off a reader that lets small messages pile up', () => {
-    const socket = new SlowSocket();
-    const outbox = outboxOf(socket);
-    for (let i = 0; i < 300_000 && !outbox.isClosed; i++)
-      outbox.send({ type: 'pong', ...envelope, step: 1, sentMs: 1 });
-    expect(outbox.isClosed).toBe(true);
-    expect(socket.queuedBytes).toBeLessThan(3 * limits.queuedBytes);
+    const channel = new SlowChannel();
+    const queue = queueOf(channel);
+    for (let i = 0; i < 300_000 && !queue.isClosed; i++) queue.send({ type: 'pong', ...envelope, step: 1, sentMs: 1 });
+    expect(queue.isClosed).toBe(true);
+    expect(channel.queuedBytes).toBeLessThan(3 * limits.queuedBytes);
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Contributions } from '../../../coordinator/exchange/contributions.js';
 import type { Unit } from '../../../coordinator/decide/types.js';
-import { Intake, type IntakeEvent } from '../../../coordinator/exchange/incoming.js';
-import { SlotPool } from '../../../coordinator/exchange/buffers.js';
+import { IncomingContributions, type ContributionEvent } from '../../../coordinator/exchange/incoming.js';
+import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { ProtocolError } from '../../../shared/errors.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
 import type { Up } from '../../../shared/protocol/messages.js';
@@ -45,25 +45,25 @@ function offerOf(
 }
 
 function setUp(buffers = 3): {
-  intake: Intake;
+  incoming: IncomingContributions;
   contributions: Contributions;
   replica: Replica;
-  events: IntakeEvent[];
+  events: ContributionEvent[];
   pulled: number[];
-  pool: SlotPool;
+  pool: BufferPool;
 } {
   const replica = new Replica(plan, { slots: buffers });
-  const pool = new SlotPool(buffers);
+  const pool = new BufferPool(buffers);
   const contributions = new Contributions(replica, pool);
-  const events: IntakeEvent[] = [];
+  const events: ContributionEvent[] = [];
   const pulled: number[] = [];
-  const intake = new Intake({
+  const incoming = new IncomingContributions({
     replica,
     contributions,
     sendPull: (lease) => pulled.push(lease),
     onEvent: (event) => events.push(event),
   });
-  return { intake, contributions, replica, events, pulled, pool };
+  return { incoming, contributions, replica, events, pulled, pool };
 }
 
 function chunkOf(lease: number, bytes: Uint8Array): Up<'chunk'> {
@@ -81,7 +81,7 @@ function chunkOf(lease: number, bytes: Uint8Array): Up<'chunk'> {
 
 const nothing = new Uint8Array(0);
 
-describe.each(roundings)('Intake of gradients compressed to %s', (rounding) => {
+describe.each(roundings)('IncomingContributions of gradients compressed to %s', (rounding) => {
   const rounded = planReplica(run.student, run.recipe.optimizer, rounding);
 
   function given(value: number): { bytes: Uint8Array; digest: string } {
@@ -91,17 +91,17 @@ describe.each(roundings)('Intake of gradients compressed to %s', (rounding) => {
     return { bytes: Uint8Array.from(worker.slotBytes(0)), digest: worker.hashSlot(0) };
   }
 
-  function taken(sent: { bytes: Uint8Array; digest: string }): IntakeEvent[] {
+  function taken(sent: { bytes: Uint8Array; digest: string }): ContributionEvent[] {
     const replica = new Replica(rounded, { slots: 2 });
-    const events: IntakeEvent[] = [];
-    const intake = new Intake({
+    const events: ContributionEvent[] = [];
+    const incoming = new IncomingContributions({
       replica,
-      contributions: new Contributions(replica, new SlotPool(2)),
+      contributions: new Contributions(replica, new BufferPool(2)),
       sendPull: () => undefined,
       onEvent: (event) => events.push(event),
     });
-    intake.open(7, unit, { level: 0, index: 0 });
-    intake.offer(offerOf(7, sent), sent.bytes, () => intake.pull(7, 0));
+    incoming.open(7, unit, { level: 0, index: 0 });
+    incoming.offer(offerOf(7, sent), sent.bytes, () => incoming.pull(7, 0));
     return events;
   }
 
@@ -118,13 +118,13 @@ describe.each(roundings)('Intake of gradients compressed to %s', (rounding) => {
   });
 });
 
-describe('Intake', () => {
+describe('IncomingContributions', () => {
   it('takes bytes that came with the offer at once', () => {
-    const { intake, contributions, replica, events, pulled } = setUp();
+    const { incoming, contributions, replica, events, pulled } = setUp();
     const sent = contribution(0.5);
-    intake.open(7, unit, { level: 1, index: 0 });
-    intake.offer(offerOf(7, sent), sent.bytes, () => intake.pull(7, 2));
-    expect([events, pulled, intake.settle(7), intake.unitOf(7)]).toEqual([
+    incoming.open(7, unit, { level: 1, index: 0 });
+    incoming.offer(offerOf(7, sent), sent.bytes, () => incoming.pull(7, 2));
+    expect([events, pulled, incoming.settle(7), incoming.unitOf(7)]).toEqual([
       [{ type: 'received', lease: 7 }],
       [],
       4,
@@ -136,13 +136,13 @@ describe('Intake', () => {
   });
 
   it('asks for bytes that did not come, or whose pull came later', () => {
-    const { intake, events, pulled } = setUp();
+    const { incoming, events, pulled } = setUp();
     const sent = contribution(0.5);
-    intake.open(7, unit, { level: 0, index: 0 });
-    intake.offer(offerOf(7, sent), sent.bytes, () => undefined);
-    intake.pull(7, 0);
+    incoming.open(7, unit, { level: 0, index: 0 });
+    incoming.offer(offerOf(7, sent), sent.bytes, () => undefined);
+    incoming.pull(7, 0);
     expect([pulled, events]).toEqual([[7], []]);
-    expect(intake.chunk(chunkOf(7, sent.bytes), sent.bytes)).toBe(true);
+    expect(incoming.chunk(chunkOf(7, sent.bytes), sent.bytes)).toBe(true);
     expect(events).toEqual([{ type: 'received', lease: 7 }]);
   });
 
@@ -163,11 +163,11 @@ describe('Intake', () => {
     ],
   ];
   it.each(cases)('reports %s as failed and keeps nothing of it', (_name, offer, bytes, reason) => {
-    const { intake, events } = setUp();
-    intake.open(7, unit, { level: 0, index: 0 });
-    intake.offer(offer, bytes, () => intake.pull(7, 0));
+    const { incoming, events } = setUp();
+    incoming.open(7, unit, { level: 0, index: 0 });
+    incoming.offer(offer, bytes, () => incoming.pull(7, 0));
     expect(events).toEqual([{ type: 'failed', lease: 7, reason: expect.stringMatching(reason) }]);
-    expect(intake.unitOf(7)).toBeNull();
+    expect(incoming.unitOf(7)).toBeNull();
   });
 
   const broken: [string, Up<'offer'>, Uint8Array][] = [
@@ -177,29 +177,31 @@ describe('Intake', () => {
     ['moments of layers that the student has not', offerOf(7, contribution(1), { momentCounts: [3] }), nothing],
   ];
   it.each(broken)('does not speak to a worker whose offer has %s', (_name, offer, payload) => {
-    const { intake, events } = setUp();
-    intake.open(7, unit, { level: 0, index: 0 });
-    expect(() => intake.offer(offer, payload, () => intake.pull(7, 0))).toThrow(ProtocolError);
+    const { incoming, events } = setUp();
+    incoming.open(7, unit, { level: 0, index: 0 });
+    expect(() => incoming.offer(offer, payload, () => incoming.pull(7, 0))).toThrow(ProtocolError);
     expect(events).toEqual([]);
   });
 
   it('refuses other bytes for a lease that was offered already', () => {
-    const { intake } = setUp();
-    intake.open(7, unit, { level: 0, index: 0 });
-    intake.offer(offerOf(7, contribution(1)), nothing, () => undefined);
-    expect(() => intake.offer(offerOf(7, contribution(2)), nothing, () => undefined)).toThrow(/twice with other bytes/);
+    const { incoming } = setUp();
+    incoming.open(7, unit, { level: 0, index: 0 });
+    incoming.offer(offerOf(7, contribution(1)), nothing, () => undefined);
+    expect(() => incoming.offer(offerOf(7, contribution(2)), nothing, () => undefined)).toThrow(
+      /twice with other bytes/,
+    );
   });
 
   it('drops chunks of a lease that was cancelled, and of one whose slot was freed', () => {
-    const { intake, contributions, events } = setUp();
+    const { incoming, contributions, events } = setUp();
     const sent = contribution(0.5);
     for (const lease of [1, 2]) {
-      intake.open(lease, unit, { level: 0, index: lease });
-      intake.offer(offerOf(lease, sent), nothing, () => intake.pull(lease, lease));
+      incoming.open(lease, unit, { level: 0, index: lease });
+      incoming.offer(offerOf(lease, sent), nothing, () => incoming.pull(lease, lease));
     }
-    intake.cancel(1);
+    incoming.cancel(1);
     contributions.free(2);
-    expect([1, 2, 3].map((lease) => intake.chunk(chunkOf(lease, sent.bytes), sent.bytes))).toEqual([
+    expect([1, 2, 3].map((lease) => incoming.chunk(chunkOf(lease, sent.bytes), sent.bytes))).toEqual([
       false,
       false,
       false,
@@ -208,11 +210,11 @@ describe('Intake', () => {
   });
 
   it('waits with the pull until there is a buffer, and forgets it when the slot is freed before', () => {
-    const { intake, contributions, pulled, pool } = setUp(1);
+    const { incoming, contributions, pulled, pool } = setUp(1);
     const sent = contribution(0.5);
     for (const lease of [1, 2, 3]) {
-      intake.open(lease, unit, { level: 0, index: lease });
-      intake.offer(offerOf(lease, sent), nothing, () => intake.pull(lease, lease));
+      incoming.open(lease, unit, { level: 0, index: lease });
+      incoming.offer(offerOf(lease, sent), nothing, () => incoming.pull(lease, lease));
     }
     expect([pulled, pool.isShort]).toEqual([[1], true]);
     contributions.free(2);

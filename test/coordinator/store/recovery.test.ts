@@ -108,7 +108,7 @@ async function opened(folder: string, compression: Compression = 'none', generat
     initialWeights: run.initialWeights,
     recipeDigest: run.recipeDigest,
     generation,
-    nowMs: () => 9000,
+    timeOfDayMs: () => 9000,
     warn: (text) => warnings.push(text),
   });
   const recovered = await recovering.catch(async (error: unknown) => {

@@ -15,7 +15,7 @@ function folder(): Pick<RunFolder, 'path' | 'read' | 'write'> {
 
 describe('a probe', () => {
   it('that a teacher let fail is no reference, and nothing is said of its numerics', async () => {
-    const probes = await Probes.open(folder() as RunFolder);
+    const probes = await Probes.open(folder());
     const judge = (digest: string, failed?: string): string =>
       probes.judge({ digest: digest.repeat(16), repeatable: true, failed }, device).numerics;
     expect([

@@ -1,30 +1,39 @@
-import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import type { WebSocket } from 'ws';
 import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
 import { Broadcast } from '../../../coordinator/exchange/broadcast.js';
+import type { Channel, ChannelListener } from '../../../coordinator/exchange/channel.js';
 import { Contributions } from '../../../coordinator/exchange/contributions.js';
 import { CommitLog } from '../../../coordinator/store/log.js';
-import { Members } from '../../../coordinator/workers/workers.js';
+import { Workers } from '../../../coordinator/workers/workers.js';
 import { Probes } from '../../../coordinator/workers/numerics.js';
 import { openRunFolder } from '../../../coordinator/store/run-folder.js';
-import { SlotPool } from '../../../coordinator/exchange/buffers.js';
+import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { Snapshots } from '../../../coordinator/store/snapshots.js';
 import { sourceOf } from '../../../coordinator/store/state-copy.js';
 import { encodeFrame } from '../../../shared/protocol/codec.js';
 import { closeCodes, type Up } from '../../../shared/protocol/messages.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
+import { systemTimers } from '../../../shared/timers.js';
 import { hashOf, payloadOf, recordOf, temporaryFolder } from '../helpers.js';
 import { tinyRun } from '../tiny-run.js';
 
 const run = tinyRun();
 
-/** A socket that takes nothing: what is sent stays queued. Cut off, it tells 1006, as the other side would be told. */
-class DeafSocket extends EventEmitter {
-  readonly OPEN = 1;
-  readyState = 1;
+/** A channel that takes nothing: what is sent stays queued. Cut off, it tells 1006, as the other side would be told. */
+class DeafChannel implements Channel {
+  readonly address = 'test';
+  readonly receivedBytes = 0;
   code: number | null = null;
+  #listener: ChannelListener | null = null;
+
+  get isOpen(): boolean {
+    return this.code === null;
+  }
+
+  listen(listener: ChannelListener): void {
+    this.#listener = listener;
+  }
 
   send(): void {}
 
@@ -37,22 +46,22 @@ class DeafSocket extends EventEmitter {
   }
 
   say(message: Up<'hello'>): void {
-    this.emit('message', encodeFrame(message), true);
+    const frame = encodeFrame(message);
+    this.#listener?.onFrame(frame);
   }
 
   #end(code: number): void {
     if (this.code !== null) return;
     this.code = code;
-    this.readyState = 3;
-    this.emit('close', code);
+    queueMicrotask(() => this.#listener?.onClosed(null));
   }
 }
 
 interface Rig {
-  readonly members: Members;
+  readonly workers: Workers;
   readonly said: string[];
   /** A connection of the process with that name. */
-  readonly connect: (worker: string) => DeafSocket;
+  readonly connect: (worker: string) => DeafChannel;
 }
 
 /** A run of which the log holds these steps, with the one snapshot at its start. */
@@ -72,24 +81,22 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
   const envelope = { run: 'r', generation: 1 };
   const replica = new Replica(planReplica(run.student, run.recipe.optimizer), { slots: 1 });
   const said: string[] = [];
-  const members = new Members({
+  const workers = new Workers({
     run,
-    folder,
     envelope,
+    nonce: folder.generation.nonce,
+    lineage: { nonces: folder.nonces, rewoundBy: 0 },
+    folderPath: folder.path,
     replica,
     log,
     snapshots,
-    contributions: new Contributions(replica, new SlotPool(1)),
+    contributions: new Contributions(replica, new BufferPool(1)),
     probes: await Probes.open(folder),
-    broadcast: new Broadcast({ log, envelope, released: (steps.at(-1) ?? -1) + 1 }),
+    broadcast: new Broadcast({ log, envelope, released: (steps.at(-1) ?? -1) + 1, stateHash: hashOf(0) }),
     heartbeatMs: 1000,
     expected: 1,
-    rewoundBy: 0,
-    stateHash: () => hashOf(0),
-    reporter: {
-      ...silentOutput,
-      say: (_level, text) => said.push(text),
-    },
+    timers: systemTimers,
+    reporter: { ...silentOutput, say: (_level, text) => said.push(text) },
     onRefused: () => undefined,
     post: () => undefined,
     fail: (error) => {
@@ -97,11 +104,10 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
     },
   });
   const device = { backend: 'wasm' as const, gpu: null, threads: 1, host: 'test', pid: 1, version: '0' };
-  const connect = (worker: string): DeafSocket => {
-    const socket = new DeafSocket();
-    // Only what a member uses of a socket.
-    members.connect(socket as unknown as WebSocket, { address: 'test', bytesRead: () => 0 });
-    socket.say({
+  const connect = (worker: string): DeafChannel => {
+    const channel = new DeafChannel();
+    workers.connect(channel);
+    channel.say({
       type: 'hello',
       run: '',
       generation: 0,
@@ -112,14 +118,14 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
       held: null,
       device,
     });
-    return socket;
+    return channel;
   };
-  return { members, said, connect };
+  return { workers, said, connect };
 }
 
-const closed = async (socket: DeafSocket): Promise<number | null> => {
-  while (socket.code === null) await new Promise(setImmediate);
-  return socket.code;
+const closed = async (channel: DeafChannel): Promise<number | null> => {
+  while (channel.code === null) await new Promise(setImmediate);
+  return channel.code;
 };
 
 describe('a worker that is too slow', () => {
@@ -138,12 +144,12 @@ describe('a worker that is too slow', () => {
   });
 
   it('is cut off when a step waits for what it does not read, and refused from the third time on', async () => {
-    const { members, said, connect } = await rigOf([]);
+    const { workers, said, connect } = await rigOf([]);
     for (let times = 0; times < 3; times++) {
       const deaf = connect('deaf');
-      members.cutSlowReaders(60_000);
+      workers.cutOffSlow(60_000);
       expect(deaf.code).toBeNull();
-      members.cutSlowReaders(-1);
+      workers.cutOffSlow(-1);
       expect(deaf.code).toBe(1006);
     }
     expect(connect('deaf').code).toBe(closeCodes.refused);

@@ -8,11 +8,11 @@ import type { LiveCommit } from '../../../coordinator/exchange/broadcast.js';
 import { Core } from '../../../coordinator/decide/decide.js';
 import type { Command, Event, Unit, WorkerId } from '../../../coordinator/decide/types.js';
 import { droppedAtEnd, isFailedStep, skipsAtEnd } from '../../../coordinator/store/journal.js';
-import { Intake } from '../../../coordinator/exchange/incoming.js';
+import { IncomingContributions } from '../../../coordinator/exchange/incoming.js';
 import { Snapshotter } from '../../../coordinator/store/snapshotter.js';
 import type { RunPosition } from '../../../coordinator/store/snapshots.js';
-import { SlotPool } from '../../../coordinator/exchange/buffers.js';
-import { hashAt, startOf } from '../../../coordinator/workers/join.js';
+import { BufferPool } from '../../../coordinator/exchange/buffers.js';
+import { startPointOf, stateHashBefore, type KnownStates } from '../../../coordinator/workers/start-point.js';
 import { limits, protocolVersion, type Down } from '../../../shared/protocol/messages.js';
 import type { Replica } from '../../../shared/replica/replica.js';
 import { rootOf } from '../../../shared/replica/reduction/tree.js';
@@ -27,7 +27,7 @@ type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K>
 
 interface Member {
   readonly session: Session;
-  readonly intake: Intake;
+  readonly intake: IncomingContributions;
 }
 
 export interface CoordinatorWorld {
@@ -95,7 +95,7 @@ export class SimulatedCoordinator implements Uplink {
       ...plan.units.map(({ kind, microBatches }) => (kind === 'train' ? rootOf(microBatches).level + 1 : 1)),
     );
     const slots = widest + plan.earlySlots;
-    const pool = new SlotPool(slots);
+    const pool = new BufferPool(slots);
     this.#contributions = new Contributions(replica, pool);
     this.#committer = new Committer({
       replica,
@@ -109,7 +109,7 @@ export class SimulatedCoordinator implements Uplink {
       step,
       update,
       stateHash,
-      nowMs: () => clock.nowMs,
+      timeOfDayMs: () => clock.nowMs,
       warn: () => undefined,
       expectNewest: () => Promise.resolve(),
       broadcast: { hold: (live) => this.#hold(live) },
@@ -188,12 +188,12 @@ export class SimulatedCoordinator implements Uplink {
       recipeDigest: null,
       held,
     } as const;
-    const start = startOf(hello, { ...this.#known(), nonces, rewoundBy: this.#rewoundBy });
+    const start = startPointOf(hello, this.#known(), { nonces, rewoundBy: this.#rewoundBy });
     if (start.type === 'ahead')
       throw new Error(`a worker has applied ${start.step} commits, ${this.#released} are journalled`);
     const id = `w${++this.#admitted}`;
     session.id = id;
-    const intake: Intake = new Intake({
+    const intake: IncomingContributions = new IncomingContributions({
       replica,
       contributions: this.#contributions,
       sendPull: (lease) => session.wire.down(() => session.worker.pull(session, lease)),
@@ -219,7 +219,7 @@ export class SimulatedCoordinator implements Uplink {
   ready(session: Session, step: number, stateHash: string): void {
     const worker = this.#ids.get(session);
     if (worker === undefined) return;
-    const known = hashAt(step, this.#known());
+    const known = stateHashBefore(step, this.#known());
     if (known !== undefined && known !== stateHash) return this.differs(session, step, stateHash);
     this.post({ type: 'ready', worker, step, stateHash });
   }
@@ -227,7 +227,13 @@ export class SimulatedCoordinator implements Uplink {
   differs(session: Session, step: number, stateHash: string): void {
     const worker = this.#ids.get(session);
     if (worker !== undefined)
-      this.post({ type: 'differs', worker, step, stateHash, wanted: hashAt(step, this.#known()) ?? 'unknown' });
+      this.post({
+        type: 'differs',
+        worker,
+        step,
+        stateHash,
+        wanted: stateHashBefore(step, this.#known()) ?? 'unknown',
+      });
   }
 
   heartbeat(session: Session, progress: number): void {
@@ -269,12 +275,12 @@ export class SimulatedCoordinator implements Uplink {
     this.#members.delete(worker);
   }
 
-  #known(): Parameters<typeof hashAt>[1] {
+  #known(): KnownStates {
     const { log, snapshots } = this.#world.disk;
-    return { log, snapshots, released: this.#released, stateHash: this.#stateHash };
+    return { log, snapshots, broadcast: { released: this.#released, stateHash: this.#stateHash } };
   }
 
-  #intakeOf(worker: WorkerId | undefined): Intake | undefined {
+  #intakeOf(worker: WorkerId | undefined): IncomingContributions | undefined {
     return worker === undefined ? undefined : this.#members.get(worker)?.intake;
   }
 

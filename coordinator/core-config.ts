@@ -1,0 +1,47 @@
+/** What the core is told of a run once, when it starts. */
+import { contributionBytes } from '../shared/replica/reduction/contribution.js';
+import type { ReplicaPlan } from '../shared/replica/plan.js';
+import type { DecideConfig, TeacherPolicy } from './decide/types.js';
+import type { PreparedRun } from './plan/prepared-run.js';
+import type { UnitPlan } from './plan/units.js';
+import type { RunTimes } from './run-parts.js';
+import { droppedAtEnd, skipsAtEnd, type JournalLine } from './store/journal.js';
+import type { Recovered } from './store/recovery.js';
+
+export interface CoreConfigParts {
+  readonly run: PreparedRun;
+  readonly units: UnitPlan;
+  readonly plan: ReplicaPlan;
+  readonly standing: Pick<Recovered, 'unit' | 'stateHash' | 'lines'>;
+  readonly times: Pick<RunTimes, 'silenceMs' | 'firstLeaseMs'>;
+  /** Slots for contributions: those of the leftmost prefix, and those for early ones. */
+  readonly slots: number;
+  /** Whether this process has rebuilt its replica already. */
+  readonly isRebuilt: boolean;
+}
+
+export function coreConfigOf(parts: CoreConfigParts): DecideConfig {
+  const { run, units, plan, standing, times, slots, isRebuilt } = parts;
+  return {
+    unitAt: (index) => units.unitAt(index),
+    firstUnit: standing.unit,
+    stateHash: standing.stateHash,
+    skips: skipsAtEnd(standing.lines),
+    policy: policyOf(run, standing.lines),
+    isRebuilt,
+    slots,
+    contributionBytes: contributionBytes(plan),
+    silenceMs: times.silenceMs,
+    firstLeaseMs: times.firstLeaseMs,
+  };
+}
+
+function policyOf({ recipe, teachers }: PreparedRun, lines: readonly JournalLine[]): TeacherPolicy {
+  return {
+    onFailure: recipe.ensemble.onFailure,
+    teachers: teachers
+      .filter(({ weight, specialist }) => weight > 0 && specialist === undefined)
+      .map(({ name }) => name),
+    dropped: droppedAtEnd(lines),
+  };
+}

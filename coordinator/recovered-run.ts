@@ -1,0 +1,131 @@
+/** A run as it is found in its folder: the stores are opened, the state is recovered, and the reports start from it. */
+import { weightsAt } from '../shared/recipe/schedules.js';
+import { limits } from '../shared/protocol/messages.js';
+import { contributionBytes } from '../shared/replica/reduction/contribution.js';
+import { microBatchCount, rootOf } from '../shared/replica/reduction/tree.js';
+import { planReplica, type ReplicaPlan } from '../shared/replica/plan.js';
+import { Replica } from '../shared/replica/replica.js';
+import { taskOf } from '../shared/task.js';
+import type { PreparedRun } from './plan/prepared-run.js';
+import { batchOf, unitsOf } from './plan/units-of.js';
+import type { UnitPlan } from './plan/units.js';
+import type { ReportOutput } from './reports/outputs/output.js';
+import { Account } from './reports/totals.js';
+import { expectSameState, expectSameUnits } from './store/changed-recipe.js';
+import type { Journal } from './store/journal.js';
+import { CommitLog } from './store/log.js';
+import { recover, type Recovered } from './store/recovery.js';
+import { identityOf } from './store/resolved-recipe.js';
+import type { RunFolder } from './store/run-folder.js';
+import { Snapshots } from './store/snapshots.js';
+import { Probes } from './workers/numerics.js';
+
+/** `log` and `journal` are the caller's to close. */
+export interface RecoveredRun {
+  readonly folder: RunFolder;
+  readonly replica: Replica;
+  /** Slots for contributions, which the core gives away. */
+  readonly slots: number;
+  /** Buffers behind them, and for commits that are still being sent. */
+  readonly buffers: number;
+  readonly log: CommitLog;
+  readonly journal: Journal;
+  readonly snapshots: Snapshots;
+  /** Where the run stands, and the lines of its journal that count. */
+  readonly standing: Omit<Recovered, 'journal'>;
+  readonly account: Account;
+  readonly units: UnitPlan;
+  readonly probes: Probes;
+}
+
+export interface RecoverRunOptions {
+  readonly reporter: ReportOutput;
+  /** Time of day in milliseconds since 1970, for the journal. */
+  readonly timeOfDayMs: () => number;
+}
+
+/** Slots for contributions that come before their neighbours: small students can afford more. */
+const earlySlots = { small: 16, big: 2 };
+/** Buffers for commits that channels still send from while the next step fills. */
+const retiredBuffers = 2;
+
+/** @throws UserError (2) when the folder's run cannot go on with this recipe, (65) when it is damaged, (69) storage */
+export async function recoverRun(
+  folder: RunFolder,
+  run: PreparedRun,
+  options: RecoverRunOptions,
+): Promise<RecoveredRun> {
+  const log = await CommitLog.open(folder.paths.log);
+  try {
+    return await recoverWith(log, folder, run, options);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+async function recoverWith(
+  log: CommitLog,
+  folder: RunFolder,
+  run: PreparedRun,
+  { reporter, timeOfDayMs }: RecoverRunOptions,
+): Promise<RecoveredRun> {
+  const plan = planReplica(run.student, run.recipe.optimizer, run.recipe.compression);
+  const { slots, buffers } = memoryOf(run, plan);
+  const replica = new Replica(plan, { slots: buffers });
+  const snapshots = await Snapshots.open(folder.paths.snapshots, run.recipe.snapshots.keep);
+  if (folder.changes.length > 0) expectSameState(folder.path, snapshots, plan);
+  const { journal, ...standing } = await recover({
+    replica,
+    log,
+    snapshots,
+    journalPath: folder.paths.journal,
+    initialWeights: run.initialWeights,
+    recipeDigest: run.recipeDigest,
+    generation: folder.generation.counter,
+    timeOfDayMs,
+    warn: (text) => reporter.say('warn', text),
+  });
+  const units = unitsOf(run);
+  if (folder.changes.length > 0) {
+    expectSameUnits(folder.path, standing.lines, units);
+    reporter.say(
+      'warn',
+      `continuing at step ${standing.step} with another recipe: ${folder.changes.join('; ')}; from here on its bits are the new recipe's`,
+    );
+  }
+  // Only now: until here the folder's own recipe is the one to compare with.
+  await folder.write('recipe.yaml', identityOf(run).recipeText);
+  const account = await restartReports(run, reporter, { units, standing });
+  if (standing.step > 0)
+    reporter.say('info', `continuing ${folder.path} at step ${standing.step} of ${units.totalSteps}`);
+  const probes = await Probes.open(folder);
+  return { folder, replica, slots, buffers, log, journal, snapshots, standing, account, units, probes };
+}
+
+/** The slots that the core needs, the leftmost prefix of the tree and some for early contributions, and the buffers. */
+function memoryOf(run: PreparedRun, plan: ReplicaPlan): { readonly slots: number; readonly buffers: number } {
+  const isBig = contributionBytes(plan) > limits.chunkBytes;
+  const { size, micro } = batchOf(run.recipe);
+  const slots = rootOf(microBatchCount(size, micro)).level + 1 + (isBig ? earlySlots.big : earlySlots.small);
+  // A small commit is copied out of its buffer before it is sent.
+  return { slots, buffers: slots + (isBig ? retiredBuffers : 0) };
+}
+
+/** The account from the journal; the report outputs start with the epochs that it closes. */
+async function restartReports(
+  run: PreparedRun,
+  reporter: ReportOutput,
+  { units, standing }: { readonly units: UnitPlan; readonly standing: RecoveredRun['standing'] },
+): Promise<Account> {
+  const account = new Account({
+    task: taskOf(run.recipe),
+    weightsAt: (step) => weightsAt(run.recipe.losses, step, units.totalSteps),
+    closesEpoch: (unit) => units.closesEpoch(unit),
+    patience: run.recipe.evaluate.earlyStop?.patience,
+  });
+  const closedEpochs = standing.lines.flatMap((line) => account.add(line) ?? []);
+  const { totalSteps, epochs } = units;
+  await reporter.start({ step: standing.step, totalSteps, epochs, closedEpochs });
+  return account;
+}

@@ -1,0 +1,101 @@
+/** What a finished run leaves in its folder: the student in the forms that others load, and summary.json, written last. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../shared/errors.js';
+import { studentAlone, withoutAdapters, type StudentSpec } from '../shared/models/student-spec.js';
+import { taskOf } from '../shared/task.js';
+import type { PreparedRun } from './plan/prepared-run.js';
+import type { RecoveredRun } from './recovered-run.js';
+import { studentResult, summarySchema, teacherResults, weightsDigest, type Summary } from './reports/summary.js';
+import { readBest } from './store/best-weights.js';
+import { parseStored } from './store/durable-files.js';
+
+/** Writes a student in the forms that others load. */
+export type ExportStudent = (
+  spec: StudentSpec,
+  weights: ReadonlyMap<string, Float32Array>,
+  folder: string,
+) => Promise<void>;
+
+export interface ResultsOptions {
+  readonly exportStudent: ExportStudent;
+  /** What the baseline came to; absent where the recipe wants none. */
+  readonly baseline: Summary['baseline'];
+  readonly leases: Summary['leases'];
+  readonly workers: Summary['workers'];
+}
+
+/** @throws UserError (69) when the storage fails, or another coordinator has taken the folder over */
+export async function writeResults(run: PreparedRun, opened: RecoveredRun, options: ResultsOptions): Promise<Summary> {
+  const { folder, replica } = opened;
+  const state = replica.readWeights();
+  const { spec, weights } = studentAlone(run.student, state);
+  await options.exportStudent(spec, weights, folder.paths.student);
+  const others = await otherStudents(run, opened, state);
+  for (const other of others)
+    await options.exportStudent(other.spec, other.weights, `${folder.paths.student}-${other.suffix}`);
+  const digests = Object.fromEntries(others.map((other) => [`student-${other.suffix}`, weightsDigest(other.weights)]));
+  await folder.expectNewest();
+  const summary = summaryOf(run, opened, { ...options, digest: weightsDigest(weights), digests });
+  await folder.write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
+  return summary;
+}
+
+/** @throws UserError (2) when the run in this folder is one of another recipe, (65) when summary.json is damaged */
+export async function readSummary(path: string, recipeDigest: string): Promise<Summary> {
+  const file = join(path, 'summary.json');
+  const text = await readFile(file, 'utf8');
+  const summary = parseStored(file, summarySchema, () => JSON.parse(text));
+  if (summary.recipeDigest !== recipeDigest)
+    throw new UserError(`${path}: holds a finished run of another recipe; choose another --out`);
+  return summary;
+}
+
+interface OtherStudent {
+  /** Of the folder: `student-SUFFIX`. */
+  readonly suffix: string;
+  readonly spec: StudentSpec;
+  readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
+/** The student with its earlier exits, and the student of the best evaluation, where there are such. */
+async function otherStudents(
+  run: PreparedRun,
+  { folder, account }: RecoveredRun,
+  state: ReadonlyMap<string, Float32Array>,
+): Promise<OtherStudent[]> {
+  const best = account.best === undefined ? null : await readBest(folder.path, run.student);
+  return [
+    ...(run.student.exits === undefined ? [] : [{ suffix: 'exits', ...withoutAdapters(run.student, state) }]),
+    ...(best === null ? [] : [{ suffix: 'best', ...studentAlone(run.student, best) }]),
+  ];
+}
+
+function summaryOf(
+  run: PreparedRun,
+  { folder, account, log }: RecoveredRun,
+  found: Omit<ResultsOptions, 'exportStudent'> & { readonly digest: string; readonly digests: Record<string, string> },
+): Summary {
+  const { digest, digests, baseline, leases, workers } = found;
+  const task = taskOf(run.recipe);
+  return {
+    run: folder.run,
+    name: run.name,
+    recipeDigest: run.recipeDigest,
+    digest,
+    ...(Object.keys(digests).length === 0 ? {} : { digests }),
+    steps: account.steps,
+    samples: account.samples,
+    seconds: account.milliseconds / 1000,
+    student: studentResult(task, run.student, account.student),
+    ...(account.best === undefined
+      ? {}
+      : { best: { ...studentResult(task, run.student, account.best), step: account.best.step } }),
+    ...teacherResults(task, run.teachers, account.teachers),
+    ...(account.dropped.size === 0 ? {} : { dropped: [...account.dropped].map(([name, step]) => ({ name, step })) }),
+    ...(baseline === undefined ? {} : { baseline }),
+    leases,
+    log: log.written,
+    workers,
+  };
+}

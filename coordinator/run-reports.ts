@@ -1,0 +1,83 @@
+/** What a run reports while it goes on: everything follows from the journal's lines. */
+import { termMeans } from '../shared/figures/training-sums.js';
+import { termsIn } from '../shared/recipe/terms.js';
+import type { PreparedRun } from './plan/prepared-run.js';
+import type { UnitPlan } from './plan/units.js';
+import type { MetricsLine } from './reports/metrics.js';
+import type { ReportOutput } from './reports/outputs/output.js';
+import { termWarnings } from './reports/term-warnings.js';
+import { checkTeachers } from './reports/teacher-check.js';
+import type { Account } from './reports/totals.js';
+import type { CommitLine, EvaluationLine, JournalLine } from './store/journal.js';
+
+export interface RunReportsOptions {
+  readonly run: PreparedRun;
+  readonly units: UnitPlan;
+  readonly account: Account;
+  readonly reporter: ReportOutput;
+  readonly readyWorkers: () => number;
+  /** Called with an error that ends the run. */
+  readonly fail: (error: unknown) => void;
+}
+
+export class RunReports {
+  readonly #options: RunReportsOptions;
+  /** Samples that were committed before this coordinator started. */
+  readonly #firstSamples: number;
+  /** Loss terms that the user has been warned of. */
+  readonly #warned = new Set<string>();
+
+  constructor(options: RunReportsOptions) {
+    this.#options = options;
+    this.#firstSamples = options.account.samples;
+  }
+
+  /** A unit was committed with this line. @throws UserError when the teachers' evaluation shows that they are unfit */
+  add(line: JournalLine): void {
+    const { account, run, reporter } = this.#options;
+    const epoch = account.add(line);
+    if (epoch !== null) this.#addEpoch(epoch);
+    if (line.type === 'evaluation' && line.subject === 'teachers') checkTeachers(line, run, reporter);
+    if (line.type === 'commit') this.#showProgress(line);
+  }
+
+  isBest(line: EvaluationLine): boolean {
+    return this.#options.account.isBest(line);
+  }
+
+  /** Says so when training ends since no evaluation was better for too long. @returns whether it does */
+  sayIfStale(): boolean {
+    const { account, run, reporter } = this.#options;
+    const patience = run.recipe.evaluate.earlyStop?.patience;
+    if (!account.isStale || patience === undefined) return false;
+    reporter.say('info', `no better evaluation in ${patience}; training ends`);
+    return true;
+  }
+
+  /** The run is done, in the middle of an epoch or behind its last one. */
+  async end(): Promise<void> {
+    await this.#options.reporter.end(this.#options.account.closeEpoch());
+  }
+
+  #addEpoch(epoch: MetricsLine): void {
+    const { run, reporter, fail } = this.#options;
+    reporter.epoch(epoch).catch(fail);
+    for (const [term, warning] of termWarnings(epoch, termsIn(run.recipe.losses))) {
+      if (!this.#warned.has(term)) reporter.say('warn', warning);
+      this.#warned.add(term);
+    }
+  }
+
+  #showProgress(line: CommitLine): void {
+    const { account, units, reporter, readyWorkers } = this.#options;
+    reporter.progress({
+      step: line.step + 1,
+      totalSteps: units.totalSteps,
+      epoch: line.epoch,
+      epochs: units.epochs,
+      samples: account.samples - this.#firstSamples,
+      terms: termMeans(line),
+      workers: readyWorkers(),
+    });
+  }
+}

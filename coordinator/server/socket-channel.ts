@@ -1,0 +1,60 @@
+/** A channel over a WebSocket. It changes nothing of what it carries. */
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import { sendFrame, type Frame, type FrameData } from '../../shared/protocol/codec.js';
+import type { Channel, ChannelListener } from '../exchange/channel.js';
+
+export class SocketChannel implements Channel {
+  readonly address: string;
+  readonly #socket: WebSocket;
+  readonly #transport: Pick<Socket, 'bytesRead'>;
+
+  /** @param transport the TCP connection below the WebSocket */
+  constructor(socket: WebSocket, transport: Pick<Socket, 'bytesRead' | 'remoteAddress'>) {
+    this.#socket = socket;
+    this.#transport = transport;
+    this.address = transport.remoteAddress ?? '';
+    // A head and its payload come as two fragments, which need not be joined.
+    socket.binaryType = 'fragments';
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  get receivedBytes(): number {
+    return this.#transport.bytesRead;
+  }
+
+  listen({ onFrame, onClosed }: ChannelListener): void {
+    let failure: string | null = null;
+    this.#socket.on('message', (data: unknown, isBinary: boolean) => onFrame(isBinary ? frameData(data) : null));
+    this.#socket.on('error', (error) => {
+      failure = error.message;
+    });
+    this.#socket.on('close', () => onClosed(failure));
+  }
+
+  send(frame: Frame, whenSent: () => void): void {
+    sendFrame(this.#socket, frame, whenSent);
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, printable(reason));
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+}
+
+/** The bytes that `ws` hands over with `binaryType: 'fragments'`; null for anything else. */
+function frameData(data: unknown): FrameData | null {
+  if (data instanceof Uint8Array) return data;
+  return Array.isArray(data) && data.every((part) => part instanceof Uint8Array) ? data : null;
+}
+
+/** A close frame holds at most 123 bytes of text. */
+function printable(reason: string): string {
+  return reason.replace(/[^\x20-\x7e]/g, '?').slice(0, 120);
+}

@@ -1,0 +1,116 @@
+/**
+ * How a worker joins: its hello is answered with a welcome, which names the state to start from, and from then on it is
+ * fed every commit after that state. Training does not wait for it.
+ */
+import { exitCodes, UserError } from '../../shared/errors.js';
+import { closeCodes, type Down, type Up } from '../../shared/protocol/messages.js';
+import type { UntimedEvent, WorkerId } from '../decide/types.js';
+import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
+import { feed } from '../exchange/commit-feed.js';
+import type { IncomingContributions } from '../exchange/incoming.js';
+import type { PreparedRun } from '../plan/prepared-run.js';
+import type { Snapshot, Snapshots } from '../store/snapshots.js';
+import type { ConnectedWorkers } from './connected-workers.js';
+import type { EndOfRun } from './end-of-run.js';
+import type { Participants } from './participants.js';
+import type { SlowWorkers } from './slow-workers.js';
+import { startPointOf, type KnownStates, type Lineage } from './start-point.js';
+import type { AdmittedWorker, WorkerConnection } from './worker-connection.js';
+
+export interface JoiningOptions {
+  readonly run: PreparedRun;
+  readonly envelope: RunEnvelope;
+  /** This coordinator's own nonce. */
+  readonly nonce: string;
+  readonly lineage: Lineage;
+  /** The run folder, for messages. */
+  readonly folderPath: string;
+  readonly known: KnownStates;
+  readonly snapshots: Pick<Snapshots, 'initial'>;
+  readonly broadcast: Broadcast;
+  readonly heartbeatMs: number;
+  readonly connected: ConnectedWorkers;
+  readonly participants: Participants;
+  readonly slow: SlowWorkers;
+  readonly ending: EndOfRun;
+  /** What takes in the contributions of a worker with this id. */
+  readonly incomingOf: (id: WorkerId, connection: WorkerConnection) => IncomingContributions;
+  readonly post: (event: UntimedEvent) => void;
+  /** Called with an error that ends the run. */
+  readonly fail: (error: unknown) => void;
+}
+
+export class Joining {
+  readonly #options: JoiningOptions;
+  #admissions = 0;
+
+  constructor(options: JoiningOptions) {
+    this.#options = options;
+  }
+
+  hello(connection: WorkerConnection, hello: Up<'hello'>): void {
+    const { connected, slow, ending, known, lineage, folderPath } = this.#options;
+    connected.isBack(hello.worker);
+    if (slow.isBarred(hello.worker)) return connection.dismiss(closeCodes.refused, slow.barredText);
+    if (ending.isOver) return ending.tell(connection);
+    const start = startPointOf(hello, known, lineage);
+    if (start.type === 'ahead')
+      return this.#options.fail(staleFolder(folderPath, known.broadcast.released, start.step));
+    const worker = this.#admit(connection, hello);
+    connection.queue.send(this.#welcome(worker.id, start.snapshot));
+    this.#options.post({ type: 'join', worker: worker.id, process: worker.process });
+    this.#feed(worker, start.step);
+  }
+
+  #admit(connection: WorkerConnection, { worker: process, device }: Up<'hello'>): AdmittedWorker {
+    const id = `w${++this.#admissions}`;
+    const incoming = this.#options.incomingOf(id, connection);
+    const worker: AdmittedWorker = { id, process, device, connection, incoming, isReady: false, progress: 0 };
+    this.#options.participants.of(worker);
+    this.#options.connected.admit(worker);
+    return worker;
+  }
+
+  #welcome(worker: WorkerId, snapshot: Snapshot | null): Down<'welcome'> {
+    const { run, envelope, nonce, snapshots, broadcast, heartbeatMs } = this.#options;
+    const { initial } = snapshots;
+    if (initial === undefined) throw new Error('a run has an initial snapshot from its start on');
+    return {
+      type: 'welcome',
+      ...envelope,
+      step: broadcast.released,
+      nonce,
+      worker,
+      recipe: plain(run.recipe),
+      recipeDigest: run.recipeDigest,
+      student: run.studentArtifact,
+      teachers: [...run.teachers],
+      ...(run.plugins.length === 0 ? {} : { plugins: [...run.plugins] }),
+      manifest: run.manifestArtifact,
+      initial: { sha256: initial.sha256, bytes: initial.bytes },
+      snapshot: snapshot === null ? null : { sha256: snapshot.sha256, bytes: snapshot.bytes, step: snapshot.step },
+      heartbeatMs,
+    };
+  }
+
+  #feed({ connection }: AdmittedWorker, from: number): void {
+    const { broadcast, slow, ending, fail } = this.#options;
+    feed({ broadcast, queue: connection.queue, from, onTooSlow: () => slow.fellBehind(connection) }).catch(
+      (error: unknown) => {
+        if (!ending.isOver) fail(error);
+      },
+    );
+  }
+}
+
+/** The value without keys whose value is undefined, which have no place on the wire. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
+function staleFolder(path: string, released: number, held: number): UserError {
+  return new UserError(
+    `${path}: a worker has applied ${held} steps of this run and the folder knows ${released}; it is an old copy, use the newest one`,
+    exitCodes.data,
+  );
+}

@@ -1,0 +1,114 @@
+/**
+ * What the messages of an admitted worker mean to the run: an event for the core, or bytes for a contribution. What the
+ * event leads to is the core's affair.
+ */
+import { faultPoint } from '../../shared/fault-points.js';
+import type { Up } from '../../shared/protocol/messages.js';
+import type { UntimedEvent } from '../decide/types.js';
+import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
+import { addSeconds, type Participants } from './participants.js';
+import type { Readiness } from './readiness.js';
+import { stateHashBefore, type KnownStates } from './start-point.js';
+import type { AdmittedMessage, AdmittedWorker } from './worker-connection.js';
+
+export interface WorkerMessagesOptions {
+  readonly envelope: RunEnvelope;
+  readonly broadcast: Pick<Broadcast, 'released'>;
+  readonly known: KnownStates;
+  /** Names of the run's teachers. */
+  readonly teachers: ReadonlySet<string>;
+  readonly participants: Participants;
+  readonly readiness: Readiness;
+  readonly post: (event: UntimedEvent) => void;
+  /** Called for each message that speaks of a lease that is not open, and is dropped. */
+  readonly onRefused: () => void;
+}
+
+/**
+ * Phases of a lease that say nothing of how fast the worker is: `wait` depends on the others, and the optimizer runs
+ * beside the trainer.
+ */
+const notComputing = new Set(['wait', 'optimizer']);
+
+export class WorkerMessages {
+  readonly #options: WorkerMessagesOptions;
+
+  constructor(options: WorkerMessagesOptions) {
+    this.#options = options;
+  }
+
+  /** @throws ProtocolError when the message breaks a rule */
+  handle(worker: AdmittedWorker, message: AdmittedMessage, payload: Uint8Array): void {
+    switch (message.type) {
+      case 'ready':
+        return this.#ready(worker, message);
+      case 'heartbeat':
+        return this.#heartbeat(worker, message);
+      case 'offer':
+        return this.#offer(worker, message, payload);
+      case 'chunk':
+        return this.#chunk(worker, message, payload);
+      case 'failed':
+        return this.#failed(worker, message);
+      case 'differs':
+        return this.#differs(worker, message);
+      case 'leave':
+        worker.connection.explain(message.reason);
+        return this.#options.post({ type: 'leave', worker: worker.id, reason: message.reason });
+      default: {
+        const unknown: never = message;
+        throw new Error(`message ${JSON.stringify(unknown)}`);
+      }
+    }
+  }
+
+  #ready(worker: AdmittedWorker, message: Up<'ready'>): void {
+    const known = stateHashBefore(message.step, this.#options.known);
+    if (known !== undefined && known !== message.stateHash) return this.#differs(worker, message);
+    this.#options.readiness.ready(worker, message);
+  }
+
+  #heartbeat(worker: AdmittedWorker, { progress, sentMs, rttMs }: Up<'heartbeat'>): void {
+    const { envelope, broadcast, post } = this.#options;
+    worker.progress = progress;
+    worker.connection.queue.send({ type: 'pong', ...envelope, step: broadcast.released, sentMs });
+    post({ type: 'heard', worker: worker.id, progress, rttMs });
+  }
+
+  #offer(worker: AdmittedWorker, message: Up<'offer'>, payload: Uint8Array): void {
+    const { lease, step, stateHash, digest, bytes, seconds } = message;
+    faultPoint('computing');
+    const unit = worker.incoming.unitOf(lease);
+    if (unit === null) return this.#options.onRefused();
+    if (unit.kind === 'train') addSeconds(this.#options.participants.of(worker), seconds);
+    const computeSeconds = Object.entries(seconds).reduce(
+      (sum, [phase, value]) => (notComputing.has(phase) ? sum : sum + value),
+      0,
+    );
+    worker.incoming.offer(message, payload, () => {
+      this.#options.post({ type: 'offer', worker: worker.id, lease, step, stateHash, digest, bytes, computeSeconds });
+    });
+  }
+
+  #chunk(worker: AdmittedWorker, message: Up<'chunk'>, payload: Uint8Array): void {
+    if (!worker.incoming.chunk(message, payload)) this.#options.onRefused();
+    faultPoint('first-chunk');
+  }
+
+  #failed(worker: AdmittedWorker, { lease, microBatch, reason, teacher }: Up<'failed'>): void {
+    if (worker.incoming.unitOf(lease) === null) return this.#options.onRefused();
+    worker.incoming.cancel(lease);
+    this.#options.post({
+      type: 'failed',
+      worker: worker.id,
+      lease,
+      reason: `micro-batch ${microBatch}: ${reason}`,
+      teacher: teacher !== undefined && this.#options.teachers.has(teacher) ? teacher : undefined,
+    });
+  }
+
+  #differs(worker: AdmittedWorker, { step, stateHash }: { readonly step: number; readonly stateHash: string }): void {
+    const wanted = stateHashBefore(step, this.#options.known) ?? 'no longer known';
+    this.#options.post({ type: 'differs', worker: worker.id, step, stateHash, wanted });
+  }
+}
