@@ -137,7 +137,7 @@ async function commit(replica: Replica, perByte: (ms: number) => number): Promis
     chunkCrcs(payload);
   });
   const scalars = commitScalars(plan.optimizer, plan, { update: 1, step: 0, totalSteps: 10, gradientSquares: 1 });
-  const apply = await timeMs(7, () => replica.apply(scalars, 0, null));
+  const apply = await timeMs(7, () => replica.apply(scalars, { slot: 0, moments: null }));
   const hash = await timeMs(7, () => replica.hashState());
   const folder = await mkdtemp(join(tmpdir(), 'stillhouse-bench-'));
   const log = await CommitLog.open(folder);

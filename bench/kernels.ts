@@ -1,7 +1,8 @@
 /**
  * Milliseconds of the replica's kernels over 25 million parameters, on one core; the floor of a step without a network.
  */
-import { createMemory, loadKernels, type Kernels } from '../shared/replica/kernels/kernels.js';
+import { loadKernels, type Kernels } from '../shared/replica/kernels/kernels.js';
+import { createMemory } from '../shared/replica/kernels/memory.js';
 import { codecOf, gradientBytes } from '../shared/replica/reduction/encoding.js';
 
 export interface KernelTiming {

@@ -46,8 +46,8 @@ export function applyCommit(
 ): ReplicaPosition {
   const { step, scalars, compression, bytes, momentCounts } = commit;
   expectNext(step, at);
-  if (bytes === 0) replica.apply(scalars, null, null, compression);
+  if (bytes === 0) replica.apply(scalars, { slot: null, moments: null });
   else if (slot === null) throw new Error(`the ${bytes} bytes of the commit of step ${step} lie in no slot`);
-  else replica.apply(scalars, slot, replica.readMoments(slot, momentCounts, compression), compression);
+  else replica.apply(scalars, { slot, moments: replica.readMoments(slot, momentCounts, compression), compression });
   return { step: step + 1, stateHash: replica.hashState() };
 }

@@ -3,7 +3,8 @@
  * does to bytes, and is no proof against anybody who means it. Bytes that lie in a replica's memory are hashed there
  * (Replica.checksum); others, of a frame, a file or a test, are copied into a memory of this module's own.
  */
-import { createMemory, loadKernels, type Kernels } from './kernels/kernels.js';
+import { loadKernels, type Kernels } from './kernels/kernels.js';
+import { createMemory } from './kernels/memory.js';
 
 interface Scratch {
   readonly bytes: Uint8Array;

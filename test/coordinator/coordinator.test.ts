@@ -130,8 +130,7 @@ function oracle(run: PreparedRun): string {
         totalSteps,
         gradientSquares: replica.slotSquares(slot),
       }),
-      slot,
-      null,
+      { slot, moments: null },
     );
   }
   return weightsDigest(replica.readWeights());

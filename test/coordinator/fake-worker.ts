@@ -178,7 +178,10 @@ export class FakeWorker {
     if (held.assembler !== null && !held.assembler.isDone) throw new Error('released before its bytes');
     const { head } = held;
     const slot = head.bytes === 0 ? null : slots - 1;
-    this.replica.apply(head.scalars, slot, slot === null ? null : this.replica.readMoments(slot, head.momentCounts));
+    this.replica.apply(head.scalars, {
+      slot,
+      moments: slot === null ? null : this.replica.readMoments(slot, head.momentCounts),
+    });
     this.step++;
     if (this.replica.hashState() !== stateHash) throw new Error(`another state after step ${step}`);
     this.#options.onStep?.(this.step);

@@ -342,7 +342,7 @@ export class FakeCoordinator {
         );
       }
     }
-    this.replica.apply(scalars, 0, this.replica.readMoments(0, momentCounts));
+    this.replica.apply(scalars, { slot: 0, moments: this.replica.readMoments(0, momentCounts) });
   }
 
   release(peer: Peer, stateHash = this.replica.hashState()): void {

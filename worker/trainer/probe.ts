@@ -10,7 +10,8 @@ import { lossesAt } from '../../shared/recipe/schedules.js';
 import { termsIn } from '../../shared/recipe/terms.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { microBatchCount, microBatchRange } from '../../shared/replica/reduction/tree.js';
-import { layoutReplica, type Replica } from '../../shared/replica/replica.js';
+import { layoutReplica } from '../../shared/replica/layout.js';
+import type { Replica } from '../../shared/replica/replica.js';
 import { TeacherFailure, type RunCompute } from '../compute/contract.js';
 import type { Probe } from '../threads/messages.js';
 

@@ -2,47 +2,51 @@
  * Loads the SIMD kernels over one shared memory. Any number of threads may load them over the same memory: the module
  * has no data section and writes nothing when it is instantiated.
  *
- * Pointers are byte offsets, multiples of 16; `n` counts floats, a multiple of 4. Scalars are rounded to float32 once,
- * on the way in. Nothing checks bounds but WebAssembly itself, at the memory's end.
+ * Pointers are byte offsets into the memory, multiples of 16; `n` counts float32 elements, a multiple of 4. Scalars are
+ * rounded to float32 once, on the way in. Nothing checks bounds but WebAssembly itself, at the memory's end.
  */
 import { readFileSync } from 'node:fs';
-import { exitCodes, UserError } from '../../errors.js';
 
-const pageBytes = 65536;
-/** The module's declared maximum; address space only, pages are real once touched. */
-const maximumPages = 65536;
-/** One page short of 4 GiB, so that an end pointer still fits 32 bits. */
-export const maximumBytes = (maximumPages - 1) * pageBytes;
-
-export interface Kernels {
+/** Whole arrays: assembly/arrays.ts and assembly/hash.ts. */
+export interface ArrayKernels {
   /** dst[i] = dst[i] + src[i] */
   add(dst: number, src: number, n: number): void;
-  /** dst[i] = dst[i] x factor */
-  scale(dst: number, n: number, factor: number): void;
-  copy(dst: number, src: number, n: number): void;
+  /** dst[i] = 0 */
   fillZero(dst: number, n: number): void;
-  /** Sum of squares in float64, in an order fixed by `n`. */
+  /** The sum of src[i]^2 in float64, in an order fixed by `n`. */
   sumOfSquares(src: number, n: number): number;
+  /** Whether no element is infinite or NaN. */
   isFinite(src: number, n: number): boolean;
-  /**
-   * Gradients rounded to bf16 (assembly/bf16.ts): dst = src; dst, float32 = src; dst = dst + src; whether all is
-   * finite.
-   */
-  encodeBf16(dst: number, src: number, n: number): void;
-  decodeBf16(dst: number, src: number, n: number): void;
-  addBf16(dst: number, src: number, n: number): void;
-  isFiniteBf16(src: number, n: number): boolean;
-  /** Gradients as codes and scales (assembly/int8.ts). What is encoded or added to must start a block. */
-  encodeInt8(codes: number, scales: number, src: number, n: number): void;
-  decodeInt8(dst: number, codes: number, scales: number, n: number): void;
-  addInt8(codes: number, scales: number, otherCodes: number, otherScales: number, n: number): void;
-  /** 16 hex digits over any number of bytes. */
+  /** A hash of any number of bytes from `at` on, as 16 hex digits. */
   hash(at: number, bytes: number): string;
-  /** 32 bits of the same hash. */
+  /** The lower 32 bits of the same hash. */
   checksum(at: number, bytes: number): number;
+}
+
+/** Rounded gradients: assembly/bf16.ts and assembly/int8.ts. What is encoded or added to as int8 must start a block. */
+export interface RoundingKernels {
+  /** dst (bf16) = src (float32), rounded. */
+  encodeBf16(dst: number, src: number, n: number): void;
+  /** dst (float32) = src (bf16) */
+  decodeBf16(dst: number, src: number, n: number): void;
+  /** dst = dst + src, both bf16, the sum rounded. */
+  addBf16(dst: number, src: number, n: number): void;
+  /** Whether no bf16 element is infinite or NaN. */
+  isFiniteBf16(src: number, n: number): boolean;
+  /** codes and scales = src (float32), rounded. */
+  encodeInt8(codes: number, scales: number, src: number, n: number): void;
+  /** dst (float32) = codes x scales */
+  decodeInt8(dst: number, codes: number, scales: number, n: number): void;
+  /** codes and scales = their own elements + the other's, the sum rounded. */
+  addInt8(codes: number, scales: number, otherCodes: number, otherScales: number, n: number): void;
+}
+
+/** Updates of n weights w by their gradient g and the optimizer's moments m and v: assembly/optimizers.ts. */
+export interface UpdateKernels {
   sgd(w: number, g: number, n: number, scalars: SgdScalars): void;
   momentum(w: number, g: number, m: number, n: number, scalars: MomentumScalars): void;
   nesterov(w: number, g: number, m: number, n: number, scalars: MomentumScalars): void;
+  /** Adam and AdamW. */
   adam(w: number, g: number, m: number, v: number, n: number, scalars: AdamScalars): void;
   /** a = a + share x (w - a) */
   average(a: number, w: number, n: number, share: number): void;
@@ -50,6 +54,9 @@ export interface Kernels {
   movingAverage(a: number, x: number, n: number, momentum: number, share: number): void;
 }
 
+export interface Kernels extends ArrayKernels, RoundingKernels, UpdateKernels {}
+
+/** The gradient is multiplied by `clip` before anything else is done with it. */
 export interface SgdScalars {
   readonly clip: number;
   readonly learningRate: number;
@@ -60,7 +67,7 @@ export interface MomentumScalars extends SgdScalars {
   readonly momentum: number;
 }
 
-/** See assembly/optimizers.ts for the formula. */
+/** The letters of the formula in assembly/optimizers.ts. */
 export interface AdamScalars {
   readonly clip: number;
   readonly stepSize: number;
@@ -73,20 +80,15 @@ export interface AdamScalars {
   readonly epsilon: number;
 }
 
-/** @throws UserError when more than one memory can hold, or more than the machine gives. */
-export function createMemory(bytes: number): WebAssembly.Memory {
-  if (bytes > maximumBytes) {
-    throw new UserError(
-      `replica needs ${bytes} bytes of memory; one memory holds at most ${maximumBytes}`,
-      exitCodes.data,
-    );
-  }
-  const initial = Math.max(1, Math.ceil(bytes / pageBytes));
-  try {
-    return new WebAssembly.Memory({ initial, maximum: maximumPages, shared: true });
-  } catch (cause) {
-    throw new UserError(`cannot allocate ${bytes} bytes of memory for the replica`, exitCodes.unavailable, cause);
-  }
+/** @throws Error when kernels.wasm is not built, or lacks a kernel */
+export function loadKernels(memory: WebAssembly.Memory): Kernels {
+  const { exports } = new WebAssembly.Instance(compileKernels(), { env: { memory } });
+  const kernel: Lookup = (name) => {
+    const value = exports[name];
+    if (typeof value !== 'function') throw new Error(`kernels.wasm exports no ${name}: run npm run build:kernels`);
+    return value;
+  };
+  return { ...arrayKernels(kernel), ...roundingKernels(kernel), ...updateKernels(kernel) };
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -96,28 +98,14 @@ function compileKernels(): WebAssembly.Module {
   return compiled;
 }
 
-export function loadKernels(memory: WebAssembly.Memory): Kernels {
-  const { exports } = new WebAssembly.Instance(compileKernels(), { env: { memory } });
-  const kernel = (name: string): ((...args: number[]) => unknown) => {
-    const value = exports[name];
-    if (typeof value !== 'function') throw new Error(`kernels.wasm exports no ${name}: run npm run build:kernels`);
-    return (...args) => value(...args);
-  };
-  return { ...arrayKernels(kernel), ...roundingKernels(kernel), ...optimizerKernels(kernel) };
-}
-
 type Lookup = (name: string) => (...args: number[]) => unknown;
 
-function arrayKernels(
-  kernel: Lookup,
-): Pick<Kernels, 'add' | 'scale' | 'copy' | 'fillZero' | 'sumOfSquares' | 'isFinite' | 'hash' | 'checksum'> {
+function arrayKernels(kernel: Lookup): ArrayKernels {
   const sumOfSquares = kernel('sumOfSquares');
   const allFinite = kernel('allFinite');
   const hash64 = kernel('hash64');
   return {
     add: kernel('add'),
-    scale: kernel('scale'),
-    copy: kernel('copy'),
     fillZero: kernel('fillZero'),
     sumOfSquares: (src, n) => Number(sumOfSquares(src, n)),
     isFinite: (src, n) => allFinite(src, n) === 1,
@@ -126,10 +114,10 @@ function arrayKernels(
   };
 }
 
-type RoundingKernels = Pick<
-  Kernels,
-  'encodeBf16' | 'decodeBf16' | 'addBf16' | 'isFiniteBf16' | 'encodeInt8' | 'decodeInt8' | 'addInt8'
->;
+function word64(word: unknown): bigint {
+  if (typeof word !== 'bigint') throw new Error('hash64 gave no 64-bit word');
+  return BigInt.asUintN(64, word);
+}
 
 function roundingKernels(kernel: Lookup): RoundingKernels {
   const allFiniteBf16 = kernel('allFiniteBf16');
@@ -144,14 +132,7 @@ function roundingKernels(kernel: Lookup): RoundingKernels {
   };
 }
 
-function word64(word: unknown): bigint {
-  if (typeof word !== 'bigint') throw new Error('hash64 gave no 64-bit word');
-  return BigInt.asUintN(64, word);
-}
-
-function optimizerKernels(
-  kernel: Lookup,
-): Omit<Kernels, keyof ReturnType<typeof arrayKernels> | keyof RoundingKernels> {
+function updateKernels(kernel: Lookup): UpdateKernels {
   const sgd = kernel('sgd');
   const momentum = kernel('momentum');
   const nesterov = kernel('nesterov');
@@ -160,23 +141,10 @@ function optimizerKernels(
     sgd: (w, g, n, s) => void sgd(w, g, n, s.clip, s.learningRate, s.weightDecay),
     momentum: (w, g, m, n, s) => void momentum(w, g, m, n, s.clip, s.learningRate, s.weightDecay, s.momentum),
     nesterov: (w, g, m, n, s) => void nesterov(w, g, m, n, s.clip, s.learningRate, s.weightDecay, s.momentum),
-    adam: (w, g, m, v, n, s) =>
-      void adam(
-        w,
-        g,
-        m,
-        v,
-        n,
-        s.clip,
-        s.stepSize,
-        s.weightDecay,
-        s.keep,
-        s.share1,
-        s.beta2,
-        s.share2,
-        s.inverseRoot,
-        s.epsilon,
-      ),
+    adam: (w, g, m, v, n, s) => {
+      const { clip, stepSize, weightDecay, keep, share1, beta2, share2, inverseRoot, epsilon } = s;
+      adam(w, g, m, v, n, clip, stepSize, weightDecay, keep, share1, beta2, share2, inverseRoot, epsilon);
+    },
     average: kernel('average'),
     movingAverage: kernel('movingAverage'),
   };

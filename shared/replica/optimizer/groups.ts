@@ -3,6 +3,7 @@
  * characters) is held against a weight's name, `layer/kernel`, and against its layer's name.
  */
 import { UserError } from '../../errors.js';
+import { must } from '../../must.js';
 import type { WeightSpec } from '../../models/student-spec.js';
 import type { OptimizerRecipe } from '../../recipe/schema.js';
 
@@ -15,6 +16,7 @@ export interface GroupPlan {
 
 export interface GroupAssignment {
   readonly groups: readonly GroupPlan[];
+  /** Index of a trained weight's group. @throws Error for a weight that is not trained */
   readonly groupOf: (spec: WeightSpec) => number;
 }
 
@@ -33,7 +35,7 @@ export function assignGroups(weights: readonly WeightSpec[], optimizer: Optimize
     if (index < 0) index = groups.push(group) - 1;
     indices.set(spec.name, index);
   }
-  return { groups, groupOf: (spec) => indices.get(spec.name) ?? 0 };
+  return { groups, groupOf: (spec) => must(indices, spec.name, 'parameter group') };
 }
 
 function groupFor(spec: WeightSpec, optimizer: OptimizerRecipe): GroupPlan {

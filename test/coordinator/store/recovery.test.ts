@@ -62,7 +62,7 @@ async function goOn(folder: string, { from, to, snapshotsAt = [], compression }:
       totalSteps: 100,
       gradientSquares: replica.slotSquares(0),
     });
-    replica.apply(scalars, 0, null);
+    replica.apply(scalars, { slot: 0, moments: null });
     const line = commitLine(step, { digest: replica.hashState() });
     await log.append(
       {

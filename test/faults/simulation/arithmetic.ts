@@ -114,8 +114,8 @@ export function oracle(units: readonly Unit[], { skipped, dropped, compression }
         totalSteps,
         gradientSquares: replica.slotSquares(slot),
       });
-      replica.apply(scalars, slot, moments);
-    } else if (unit.kind === 'train') replica.apply(skipScalars(update), null, null);
+      replica.apply(scalars, { slot, moments });
+    } else if (unit.kind === 'train') replica.apply(skipScalars(update), { slot: null, moments: null });
     return { stateHash: replica.hashState(), sums: skipped.has(index) ? {} : sums };
   });
   giveReplica(replica);

@@ -29,7 +29,7 @@ describe('the fold of the log', () => {
     for (let step = 0; step < 3; step++) {
       at = applyCommit(folded, at, { commit: commitIn(folded, step), slot: 0 });
       fillSlot(plain, 0, step + 1);
-      plain.apply(scalarsOf(plain, step + 1), 0, moments);
+      plain.apply(scalarsOf(plain, step + 1), { slot: 0, moments });
       expect(at).toEqual({ step: step + 1, stateHash: plain.hashState() });
       expect(folded.hashState()).toBe(plain.hashState());
     }

@@ -16,9 +16,8 @@ describe('the plan', () => {
       ['dense/kernel', 36, 15],
       ['dense/bias', 52, 5],
     ]);
-    expect(plan.frozen.map(({ spec, offset, size }) => [spec.name, offset, size])).toEqual([
-      ['table/embeddings', 0, 10],
-    ]);
+    const frozen = plan.tensors.filter(({ region }) => region === 'frozen');
+    expect(frozen.map(({ spec, offset, size }) => [spec.name, offset, size])).toEqual([['table/embeddings', 0, 10]]);
     expect([plan.gradientFloats, plan.frozenFloats, plan.movingFloats]).toEqual([60, 12, 4 + 4 + 8 + 8]);
   });
 
@@ -96,6 +95,15 @@ describe('students that are refused', () => {
   ])('%s', (_, student, optimizer, message) => {
     expect(() => planReplica(student, optimizer)).toThrow(UserError);
     expect(() => planReplica(student, optimizer)).toThrow(message);
+  });
+
+  it('a norm layer without a momentum is a bug', () => {
+    const student = studentOf([
+      weightOf('d/kernel', [4]),
+      weightOf('n/moving_mean', [4], 'mean'),
+      weightOf('n/moving_variance', [4], 'variance'),
+    ]);
+    expect(() => planReplica(student, adam())).toThrow('student layer n: batch norm without a momentum');
   });
 
   it('the largest that fits is planned', () => {

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { commitScalars } from '../../../shared/replica/optimizer/scalars.js';
 import { randomStream } from '../../../shared/random.js';
 import { planReplica } from '../../../shared/replica/plan.js';
-import { layoutReplica, Replica } from '../../../shared/replica/replica.js';
+import { layoutReplica } from '../../../shared/replica/layout.js';
+import { Replica } from '../../../shared/replica/replica.js';
 import { contributionBytes } from '../../../shared/replica/reduction/contribution.js';
 import { compressions, type Compression } from '../../../shared/compression.js';
 import { decode, encode, roundings, type Rounding } from './reduction/rounding.js';
@@ -71,8 +72,8 @@ describe.each(roundings)('slots rounded to %s', (rounding) => {
         totalSteps: 3,
         gradientSquares: plain.slotSquares(0),
       });
-      rounded.apply(scalars, 0, moments);
-      plain.apply(scalars, 0, moments);
+      rounded.apply(scalars, { slot: 0, moments });
+      plain.apply(scalars, { slot: 0, moments });
       expect(rounded.hashState()).toBe(plain.hashState());
     }
   });
@@ -158,8 +159,12 @@ describe('a commit of another encoding', () => {
       const last = target.slots - 1;
       target.slotBytes(last, given).set(source.slotBytes(0));
       expect(target.hashSlot(last, given)).toBe(source.hashSlot(0));
-      source.apply(scalars, 0, source.readMoments(0, moments.counts));
-      target.apply(scalars, last, target.readMoments(last, moments.counts, given), given);
+      source.apply(scalars, { slot: 0, moments: source.readMoments(0, moments.counts) });
+      target.apply(scalars, {
+        slot: last,
+        moments: target.readMoments(last, moments.counts, given),
+        compression: given,
+      });
       expect(target.hashState()).toBe(source.hashState());
     },
   );

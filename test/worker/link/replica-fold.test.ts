@@ -36,7 +36,7 @@ function commitOf(compression: Compression): { message: Down<'commit'>; bytes: U
   source.writeMoments(0, { counts: momentCounts, values: Float64Array.of(1, 2, 3, 4) });
   const bytes = Uint8Array.from(source.slotBytes(0));
   const digest = source.hashSlot(0);
-  source.apply(scalars, 0, source.readMoments(0, momentCounts));
+  source.apply(scalars, { slot: 0, moments: source.readMoments(0, momentCounts) });
   return {
     message: {
       type: 'commit',

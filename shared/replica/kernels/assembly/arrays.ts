@@ -19,18 +19,6 @@ export function add(dst: usize, src: usize, n: u32): void {
   }
 }
 
-/** dst[i] = dst[i] x factor */
-export function scale(dst: usize, n: u32, factor: f32): void {
-  const end = dst + ((<usize>n) << 2);
-  const factors = f32x4.splat(factor);
-  for (; dst < end; dst += 16) v128.store(dst, f32x4.mul(v128.load(dst), factors));
-}
-
-/** dst[i] = src[i] */
-export function copy(dst: usize, src: usize, n: u32): void {
-  memory.copy(dst, src, (<usize>n) << 2);
-}
-
 /** dst[i] = +0 */
 export function fillZero(dst: usize, n: u32): void {
   memory.fill(dst, 0, (<usize>n) << 2);

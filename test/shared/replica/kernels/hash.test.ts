@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createMemory, loadKernels } from '../../../../shared/replica/kernels/kernels.js';
+import { loadKernels } from '../../../../shared/replica/kernels/kernels.js';
+import { createMemory } from '../../../../shared/replica/kernels/memory.js';
 import { randomStream } from '../../../../shared/random.js';
 
 const memory = createMemory(8 * 65536);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createMemory, loadKernels } from '../../../../shared/replica/kernels/kernels.js';
+import { loadKernels } from '../../../../shared/replica/kernels/kernels.js';
+import { createMemory } from '../../../../shared/replica/kernels/memory.js';
 import { randomStream } from '../../../../shared/random.js';
 import { blockFloats, codecOf, gradientBytes } from '../../../../shared/replica/reduction/encoding.js';
 import { addRounded, decode, encode, roundings, type Rounding } from '../reduction/rounding.js';

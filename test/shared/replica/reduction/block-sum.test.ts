@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { BlockSum } from '../../../../shared/replica/reduction/block-sum.js';
 import { mergeContributions, type Contribution } from '../../../../shared/replica/reduction/contribution.js';
 import { blockRange, childrenOf, isEmpty, rootOf, type Block } from '../../../../shared/replica/reduction/tree.js';
-import { createMemory, loadKernels } from '../../../../shared/replica/kernels/kernels.js';
+import { loadKernels } from '../../../../shared/replica/kernels/kernels.js';
+import { createMemory } from '../../../../shared/replica/kernels/memory.js';
 import { randomStream } from '../../../../shared/random.js';
-import type { NormLayer } from '../../../../shared/replica/plan.js';
+import type { NormLayer } from '../../../../shared/replica/places.js';
 
 const floats = 8;
 const norms: NormLayer[] = [{ layer: 'norm', momentum: 0.9, channels: 1, meanOffset: 0, varianceOffset: 4 }];

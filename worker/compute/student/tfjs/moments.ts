@@ -1,5 +1,5 @@
 /** From the statistics of a micro-batch's forward to what the replicas pool. */
-import type { NormLayer } from '../../../../shared/replica/plan.js';
+import type { NormLayer } from '../../../../shared/replica/places.js';
 import { momentValues, type PooledMoments } from '../../../../shared/replica/reduction/moments.js';
 import type { BatchStatistics, Norm } from './batch-norm.js';
 
