@@ -117,7 +117,7 @@ const known = {
     'Check: coordinator/verify/checks.ts, worker/tools/doctor.ts',
     'Source: cli/prepare/sources/source.ts, worker/tools/install/source.ts',
   ],
-  files: ['worker/link/session.ts', 'shared/recipe/check.ts', 'shared/recipe/schema.ts'],
+  files: ['shared/recipe/check.ts', 'shared/recipe/schema.ts'],
   functions: [
     'shared/recipe/check.ts routingProblems',
     'shared/recipe/loss-schema.ts termsOf',

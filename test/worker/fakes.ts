@@ -24,7 +24,7 @@ import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
 import type { MicroBatch, RunCompute } from '../../worker/compute/contract.js';
-import { Link, type Ending } from '../../worker/link/link.js';
+import { Link } from '../../worker/link/link.js';
 import type { LinkStart, ToTrainer } from '../../worker/threads/messages.js';
 import type { LinkPort } from '../../worker/trainer/shell.js';
 
@@ -365,7 +365,7 @@ export function startLinkHere(start: LinkStart, extra: Partial<ConstructorParame
     void setImmediate(() => listeners.forEach((listener) => listener(message)));
   const link = new Link({ ...start, toTrainer, backOffMs: { first: 1, longest: 5 }, ...extra });
   const failed = new Promise<never>((_resolve, reject) => {
-    void link.run().then((ending: Ending) => toTrainer({ type: 'end', ...ending }), reject);
+    void link.run().then(toTrainer, reject);
   });
   failed.catch(() => undefined);
   return {

@@ -1,67 +1,74 @@
 /**
- * The link: everything between the socket and the trainer, on a worker thread of its own, so that nothing the trainer
- * does delays a heartbeat or a commit. This file keeps the connection: it opens it, opens it again after a loss, and
- * says when and how the worker ends. What happens on an open connection is in link-session.ts.
+ * The link: everything between the socket and the trainer, on a worker thread of its own, so that nothing that the
+ * trainer does delays a heartbeat or a commit. This file keeps the connection: it opens it, opens it again after a loss,
+ * and says when and how the worker ends. What happens on an open connection is in session.ts.
  *
  * It never ends the worker because a coordinator is away for less than the wait, and never waits longer than that.
  */
 import { randomUUID } from 'node:crypto';
-import { exitCodes, UserError, type ExitCode } from '../../shared/errors.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exitCodes, UserError } from '../../shared/errors.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
-import { ArtifactCache } from './artifact-cache.js';
-import { Unreachable, type Closed, type Connection } from './connection.js';
-import { CoordinatorClient } from './coordinator-client.js';
-import { Fence } from './fence.js';
-import { LinkSession } from './session.js';
-import type { JoinedRun } from './joined-run.js';
 import { Control } from '../threads/control.js';
 import type { LinkStart, ToLink, ToTrainer } from '../threads/messages.js';
+import { ArtifactCache } from './artifact-cache.js';
+import { Unreachable, type Connection } from './connection.js';
+import { CoordinatorClient } from './coordinator-client.js';
+import { Fence } from './fence.js';
+import type { VigilOptions } from './heartbeat.js';
+import type { JoinedRun } from './joined-run.js';
+import { LinkSession, type SessionEnd } from './session.js';
 
-export interface LinkOptions extends LinkStart {
+export interface LinkOptions extends LinkStart, VigilOptions {
   readonly toTrainer: (message: ToTrainer) => void;
-  /** Waits between attempts: the first, and the longest. */
+  /** Milliseconds between attempts: the first, and the longest. */
   readonly backOffMs?: { readonly first: number; readonly longest: number };
   /** How a connection is opened; by the client itself unless a test has another way. */
   readonly connect?: (client: CoordinatorClient) => Promise<Connection>;
-  readonly silenceMs?: number;
-  readonly stallMs?: number;
-  readonly onStall?: () => void;
 }
 
-export interface Ending {
-  readonly exitCode: ExitCode;
-  readonly message: string | null;
+/** How the worker ends: the link's last message to the trainer. */
+export type Ending = Extract<ToTrainer, { type: 'end' }>;
+
+/** The connection ended and the worker does not. */
+interface Interruption {
+  readonly type: 'interruption';
+  readonly wasReady: boolean;
+  /** What the user is told; empty for nothing. */
+  readonly reason: string;
 }
 
-/** A close that says: not you, not now, not later. */
+/** Closes that say: not you, not now, not later. */
 const finalCloses = new Set<number>([closeCodes.unauthorized, closeCodes.refused]);
-/** So many connections in a row closed for a broken rule: trying again will not help. */
+/** After so many connections in a row that were closed for a broken rule, trying again does not help. */
 const badFrameLimit = 3;
+const defaultBackOffMs = { first: 100, longest: 2000 };
 
 export class Link {
   readonly #options: LinkOptions;
   readonly #client: CoordinatorClient;
+  /** Random name of this process, kept over connections. */
   readonly #worker = randomUUID();
   readonly #fence = new Fence();
   readonly #control: Control;
   readonly #cache: ArtifactCache;
+  /** Aborted when the worker is to leave; the reason is said to the coordinator. */
+  readonly #leaving = new AbortController();
   #session: LinkSession | null = null;
   #run: JoinedRun | null = null;
-  readonly #unfetched = new Set<string>();
+  /** Runs that this worker has joined so far. */
   #runs = 0;
+  /** Artifacts that the trainer needs and that could not be asked for yet. */
+  readonly #unfetched = new Set<string>();
   #badFrames = 0;
-  #leaving: string | null = null;
-  #wake: (() => void) | null = null;
+  #lastLog = '';
 
-  /** @throws UserError when the address is not a coordinator's */
+  /** @throws UserError 2 when the address is not a coordinator's */
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#client = new CoordinatorClient(options);
     this.#control = new Control(options.control);
-    this.#cache = new ArtifactCache({
-      cacheFolder: options.cacheFolder,
-      client: this.#client,
-    });
+    this.#cache = new ArtifactCache({ cacheFolder: options.cacheFolder, client: this.#client });
   }
 
   /** Works until the run, or the wait for a coordinator, ends. */
@@ -69,32 +76,45 @@ export class Link {
     try {
       return await this.#keepConnected();
     } catch (error) {
-      if (error instanceof UserError) return { exitCode: error.exitCode, message: error.message };
+      if (error instanceof UserError) return { type: 'end', exitCode: error.exitCode, message: error.message };
       throw error;
     }
   }
 
-  /** A message from the trainer. */
+  /** Takes a message of the trainer. */
   hear(message: ToLink): void {
     if (message.type === 'fetch') return this.#fetch(message.sha256);
-    if (message.type === 'leave') {
-      this.#leaving = message.reason;
-      this.#session?.leave(message.reason);
-      this.#wake?.();
-      return;
+    if (message.type === 'leave') return this.#leave(message.reason);
+    const run = this.#run;
+    if (run?.runNumber !== message.runNumber) return;
+    switch (message.type) {
+      case 'built': {
+        const { digest, repeatable, failed } = message;
+        run.probe = { digest, repeatable, ...(failed === undefined ? {} : { failed }) };
+        return this.#session?.announceReady();
+      }
+      case 'needSlots':
+        return run.uploads.freeSlots();
+      case 'contribution':
+      case 'failed': {
+        // Where the lease is gone, with its connection or by a cancel, the contribution's slot is free again.
+        const isTaken = this.#session?.report(message) === true;
+        if (!isTaken && message.type === 'contribution' && message.slot !== null) run.giveBack(message.slot);
+        return;
+      }
+      default: {
+        const unknown: never = message;
+        throw new Error(`unknown message ${JSON.stringify(unknown)}`);
+      }
     }
-    if (this.#run?.session !== message.session) return;
-    if (message.type === 'built') {
-      const { digest, repeatable, failed } = message;
-      this.#run.probe = { digest, repeatable, ...(failed === undefined ? {} : { failed }) };
-      this.#session?.announceReady();
-    } else if (message.type === 'needSlots') this.#run.uploads.freeSlots();
-    else if (this.#session !== null) this.#session.fromTrainer(message);
-    // The connection that this lease came on is gone: so is the lease.
-    else if (message.type === 'contribution' && message.slot !== null) this.#run.giveBack(message.slot);
   }
 
-  /** For the trainer. While there is no coordinator to ask, the question waits for the next connection. */
+  #leave(reason: string): void {
+    this.#leaving.abort(reason);
+    this.#session?.leave(reason);
+  }
+
+  /** Fetches an artifact for the trainer. While there is no coordinator to ask, the question waits for the next one. */
   #fetch(sha256: string): void {
     this.#cache.fetch({ sha256 }).then(
       (path) => this.#options.toTrainer({ type: 'fetched', sha256, path }),
@@ -108,30 +128,90 @@ export class Link {
   }
 
   async #keepConnected(): Promise<Ending> {
+    const { first, longest } = this.#options.backOffMs ?? defaultBackOffMs;
     let aliveMs = performance.now();
-    let waitMs = this.#firstWaitMs();
+    let waitMs = first;
     for (;;) {
-      if (this.#leaving !== null) return { exitCode: exitCodes.stopped, message: null };
-      const outcome = await this.#oneConnection();
-      if ('exitCode' in outcome) return outcome;
-      if (outcome.wasAdmitted) [aliveMs, waitMs] = [performance.now(), this.#firstWaitMs()];
+      if (this.#isLeaving) return { type: 'end', exitCode: exitCodes.stopped, message: null };
+      const outcome = await this.#connectOnce();
+      if (outcome.type === 'end') return outcome;
+      if (outcome.wasReady) [aliveMs, waitMs] = [performance.now(), first];
       this.#checkWait(aliveMs, outcome.reason);
       this.#log(outcome.reason === '' ? '' : `${outcome.reason}; trying again`);
-      await this.#sleep(waitMs * (0.5 + Math.random() / 2));
-      waitMs = Math.min(waitMs * 2, this.#options.backOffMs?.longest ?? 2000);
+      await this.#pause(waitMs * (0.5 + Math.random() / 2));
+      waitMs = Math.min(waitMs * 2, longest);
     }
   }
 
-  #firstWaitMs(): number {
-    return this.#options.backOffMs?.first ?? 100;
+  /** One connection from its opening to its end. */
+  async #connectOnce(): Promise<Ending | Interruption> {
+    const { connect = (client: CoordinatorClient) => client.connect() } = this.#options;
+    let connection: Connection;
+    try {
+      connection = await connect(this.#client);
+    } catch (error) {
+      if (!(error instanceof Unreachable)) throw error;
+      const reason = `${this.#client.address.text}: ${error.message || 'cannot be reached'}`;
+      return { type: 'interruption', wasReady: false, reason };
+    }
+    const session = this.#openSession(connection);
+    this.#session = session;
+    if (this.#isLeaving) session.leave(this.#leavingReason);
+    const end = await session.finished();
+    this.#session = null;
+    this.#disconnect();
+    return this.#judge(end);
   }
 
-  #lastLog = '';
+  #openSession(connection: Connection): LinkSession {
+    return new LinkSession({
+      ...this.#options,
+      control: this.#control,
+      cache: this.#cache,
+      fence: this.#fence,
+      connection,
+      worker: this.#worker,
+      run: this.#run,
+      nextRunNumber: () => ++this.#runs,
+      onRun: (run) => {
+        this.#run = run;
+        for (const sha256 of this.#unfetched) this.#fetch(sha256);
+        this.#unfetched.clear();
+      },
+    });
+  }
 
-  /** Says each thing once in a row: a coordinator that stays away is one line. */
-  #log(text: string): void {
-    if (text !== '' && text !== this.#lastLog) this.#options.toTrainer({ type: 'log', text });
-    this.#lastLog = text;
+  /** What came on the connection goes with it; the replica stays. */
+  #disconnect(): void {
+    if (this.#run === null) return;
+    this.#run.fold.forgetHeld();
+    this.#run.uploads.dropAll();
+    this.#options.toTrainer({ type: 'disconnected', runNumber: this.#run.runNumber });
+  }
+
+  /** What the end of a connection means for the worker. @throws UserError 77 when the coordinator refuses it */
+  #judge({ cause, closed, isReplicaLost, wasReady }: SessionEnd): Ending | Interruption {
+    const end = cause.type === 'end' ? cause.message : null;
+    if (end?.reason === 'done') return { type: 'end', exitCode: exitCodes.done, message: null };
+    if (end?.reason === 'stopped')
+      return { type: 'end', exitCode: exitCodes.stopped, message: end.text === '' ? null : end.text };
+    if (this.#isLeaving) return { type: 'end', exitCode: exitCodes.stopped, message: null };
+    if (finalCloses.has(closed.code))
+      throw new UserError(`the coordinator refused this worker: ${closed.reason}`, exitCodes.refused);
+    this.#countBadFrames(closed);
+    if (end?.reason === 'next') {
+      this.#run = null;
+      return { type: 'interruption', wasReady, reason: '' };
+    }
+    const isCalledStale = closed.code === closeCodes.stale && cause.type === 'lost';
+    if (isReplicaLost || isCalledStale) this.#run?.lose();
+    return { type: 'interruption', wasReady, reason: reasonOf(cause, closed) };
+  }
+
+  #countBadFrames({ code, reason }: SessionEnd['closed']): void {
+    this.#badFrames = code === closeCodes.badFrame ? this.#badFrames + 1 : 0;
+    if (this.#badFrames >= badFrameLimit)
+      throw new UserError(`the protocol was broken ${badFrameLimit} times in a row: ${reason}`, exitCodes.refused);
   }
 
   #checkWait(aliveMs: number, reason: string): void {
@@ -143,81 +223,32 @@ export class Link {
     );
   }
 
-  /** One connection from its opening to its end. */
-  async #oneConnection(): Promise<Ending | Interruption> {
-    let connection: Connection;
+  /** Says each thing once in a row: a coordinator that stays away is one line. */
+  #log(text: string): void {
+    if (text !== '' && text !== this.#lastLog) this.#options.toTrainer({ type: 'log', text });
+    this.#lastLog = text;
+  }
+
+  /** Waits, unless the worker is to leave. */
+  async #pause(ms: number): Promise<void> {
     try {
-      const { connect = (client: CoordinatorClient) => client.connect() } = this.#options;
-      connection = await connect(this.#client);
+      await sleep(ms, undefined, { signal: this.#leaving.signal });
     } catch (error) {
-      if (!(error instanceof Unreachable)) throw error;
-      return { wasAdmitted: false, reason: `${this.#client.address.text}: ${error.message || 'cannot be reached'}` };
+      if (!this.#isLeaving) throw error;
     }
-    const session = new LinkSession({
-      ...this.#options,
-      control: this.#control,
-      cache: this.#cache,
-      fence: this.#fence,
-      connection,
-      worker: this.#worker,
-      run: this.#run,
-      newSession: () => ++this.#runs,
-      onRun: (run) => {
-        this.#run = run;
-        for (const sha256 of this.#unfetched) this.#fetch(sha256);
-        this.#unfetched.clear();
-      },
-    });
-    this.#session = session;
-    if (this.#leaving !== null) session.leave(this.#leaving);
-    const closed = await session.finished();
-    this.#session = null;
-    this.#disconnect();
-    return this.#judge(session, closed);
   }
 
-  #disconnect(): void {
-    if (this.#run === null) return;
-    this.#run.fold.forgetHeld();
-    this.#run.uploads.dropAll();
-    this.#options.toTrainer({ type: 'disconnected', session: this.#run.session });
+  get #isLeaving(): boolean {
+    return this.#leaving.signal.aborted;
   }
 
-  #judge(session: LinkSession, closed: Closed): Ending | Interruption {
-    const { end } = session;
-    if (end?.reason === 'done') return { exitCode: exitCodes.done, message: null };
-    if (end?.reason === 'stopped') return { exitCode: exitCodes.stopped, message: end.text === '' ? null : end.text };
-    if (this.#leaving !== null) return { exitCode: exitCodes.stopped, message: null };
-    if (finalCloses.has(closed.code))
-      throw new UserError(`the coordinator refused this worker: ${closed.reason}`, exitCodes.refused);
-    this.#badFrames = closed.code === closeCodes.badFrame ? this.#badFrames + 1 : 0;
-    if (this.#badFrames >= badFrameLimit)
-      throw new UserError(
-        `the protocol was broken ${badFrameLimit} times in a row: ${closed.reason}`,
-        exitCodes.refused,
-      );
-    if (end?.reason === 'next') this.#run = null;
-    const isCalledStale = closed.code === closeCodes.stale && session.closeReason === null;
-    if (session.isReplicaLost || isCalledStale) this.#run?.lose();
-    const why = session.closeReason ?? closed.reason;
-    const reason = why === '' ? `connection lost (${closed.code})` : `connection lost: ${why}`;
-    return { wasAdmitted: session.isAdmitted, reason: end?.reason === 'next' ? '' : reason };
-  }
-
-  #sleep(ms: number): Promise<void> {
-    if (this.#leaving !== null) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  get #leavingReason(): string {
+    return String(this.#leaving.signal.reason);
   }
 }
 
-/** The connection ended and the worker does not. */
-interface Interruption {
-  readonly wasAdmitted: boolean;
-  readonly reason: string;
+/** Why the connection ended, as the user is told. */
+function reasonOf(cause: SessionEnd['cause'], closed: SessionEnd['closed']): string {
+  const why = cause.type === 'fault' ? cause.reason : cause.type === 'resync' ? 'resync' : closed.reason;
+  return why === '' ? `connection lost (${closed.code})` : `connection lost: ${why}`;
 }

@@ -26,7 +26,7 @@ import type { RunDefinition } from '../compute/contract.js';
 export interface Begin extends RunDefinition {
   readonly type: 'begin';
   /** Number of the run among those of this worker. Messages with an older number are dropped. */
-  readonly session: number;
+  readonly runNumber: number;
   /** Path of the state at step 0, for the numerics probe. */
   readonly initialPath: string;
   readonly memory: WebAssembly.Memory;
@@ -68,24 +68,24 @@ export interface Failure {
 export type ToTrainer =
   | Begin
   /** The replica is at `step` now. */
-  | { readonly type: 'weights'; readonly session: number; readonly step: number }
-  | { readonly type: 'lease'; readonly session: number; readonly lease: Lease }
-  | { readonly type: 'cancel'; readonly session: number; readonly lease: number }
+  | { readonly type: 'weights'; readonly runNumber: number; readonly step: number }
+  | { readonly type: 'lease'; readonly runNumber: number; readonly lease: Lease }
+  | { readonly type: 'cancel'; readonly runNumber: number; readonly lease: number }
   /** The connection is gone and with it every lease; the replica stays. */
-  | { readonly type: 'disconnected'; readonly session: number }
+  | { readonly type: 'disconnected'; readonly runNumber: number }
   /** The slot is the trainer's again. */
-  | { readonly type: 'slot'; readonly session: number; readonly slot: number }
+  | { readonly type: 'slot'; readonly runNumber: number; readonly slot: number }
   | { readonly type: 'fetched'; readonly sha256: string; readonly path: string }
   | { readonly type: 'fetchFailed'; readonly sha256: string; readonly message: string; readonly exitCode: ExitCode }
   | { readonly type: 'log'; readonly text: string }
   | { readonly type: 'end'; readonly exitCode: ExitCode; readonly message: string | null };
 
 export type ToLink =
-  | ({ readonly type: 'built'; readonly session: number } & Probe)
-  | ({ readonly type: 'contribution'; readonly session: number } & ComputedLease)
-  | ({ readonly type: 'failed'; readonly session: number; readonly lease: number } & Failure)
+  | ({ readonly type: 'built'; readonly runNumber: number } & Probe)
+  | ({ readonly type: 'contribution'; readonly runNumber: number } & ComputedLease)
+  | ({ readonly type: 'failed'; readonly runNumber: number; readonly lease: number } & Failure)
   /** The trainer waits for slots: the link moves what it keeps in slots to the heap. */
-  | { readonly type: 'needSlots'; readonly session: number }
+  | { readonly type: 'needSlots'; readonly runNumber: number }
   /** The trainer needs this artifact on the disk. */
   | { readonly type: 'fetch'; readonly sha256: string }
   /** The worker is to leave the run, for this reason. */

@@ -17,7 +17,7 @@ export class Desk {
   readonly queue = new WorkQueue();
   readonly replica: Replica;
   readonly control: TrainerView;
-  readonly session: number;
+  readonly runNumber: number;
   readonly #post: (message: ToLink) => void;
   readonly #free: number[];
   readonly #slots: number;
@@ -27,14 +27,14 @@ export class Desk {
     const plan = planReplica(begin.spec, begin.recipe.optimizer, begin.recipe.compression);
     this.replica = new Replica(plan, { slots: begin.slots, memory: begin.memory });
     this.control = control;
-    this.session = begin.session;
+    this.runNumber = begin.runNumber;
     this.#free = [...begin.trainerSlots];
     this.#slots = this.#free.length;
     this.#post = post;
   }
 
   hear(message: ForDesk): void {
-    if (message.session !== this.session) return;
+    if (message.runNumber !== this.runNumber) return;
     switch (message.type) {
       case 'lease':
         return this.queue.push(message.lease);
@@ -92,7 +92,7 @@ export class Desk {
   async takeSlots(count: number): Promise<number[] | null> {
     if (count > this.#slots) throw new Error(`a block needs ${count} slots, there are ${this.#slots}`);
     while (this.#free.length < count) {
-      this.#post({ type: 'needSlots', session: this.session });
+      this.#post({ type: 'needSlots', runNumber: this.runNumber });
       await this.queue.changed();
       if (this.queue.isCancelled) return null;
     }
@@ -113,7 +113,7 @@ export class Desk {
     if (sum.slot !== null) this.replica.writeMoments(sum.slot, sum.moments);
     this.#post({
       type: 'contribution',
-      session: this.session,
+      runNumber: this.runNumber,
       lease: lease.id,
       step: lease.step,
       stateHash,
@@ -125,6 +125,6 @@ export class Desk {
   }
 
   fail(lease: Lease, failure: Failure): void {
-    this.#post({ type: 'failed', session: this.session, lease: lease.id, ...failure });
+    this.#post({ type: 'failed', runNumber: this.runNumber, lease: lease.id, ...failure });
   }
 }

@@ -68,7 +68,7 @@ export class TrainerShell {
 
   async #work(begin: Begin, desk: Desk): Promise<void> {
     if (desk.queue.isClosed) return;
-    const { recipe, manifest, initialPath, session } = begin;
+    const { recipe, manifest, initialPath, runNumber } = begin;
     checkBackend(this.#backend.name, {
       wanted: recipe.numerics.backend,
       teachers: recipe.labels.wait ? [] : begin.teachers,
@@ -82,7 +82,7 @@ export class TrainerShell {
       const slot = begin.trainerSlots[0] ?? 0;
       this.#link.post({
         type: 'built',
-        session,
+        runNumber,
         ...(await probe({ compute, recipe, manifest, initialPath, replica: desk.replica, slot })),
       });
       await train({ desk, compute, recipe });

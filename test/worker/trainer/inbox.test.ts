@@ -26,7 +26,7 @@ describe('the weights of a lease', () => {
     const desk = new Desk(
       {
         type: 'begin',
-        session: 1,
+        runNumber: 1,
         recipe,
         spec,
         teachers: [],

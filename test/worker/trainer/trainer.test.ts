@@ -18,7 +18,7 @@ function start(trainerSlots = [0, 1, 2, 3], recipe = recipeOf()) {
   replica.loadWeights(initialWeights(spec));
   const begin: Begin = {
     type: 'begin',
-    session: 1,
+    runNumber: 1,
     recipe,
     spec,
     teachers: [],
@@ -54,7 +54,7 @@ function start(trainerSlots = [0, 1, 2, 3], recipe = recipeOf()) {
 }
 
 const lease = (overrides: Parameters<typeof leaseOf>[0] = {}) =>
-  ({ type: 'lease', session: 1, lease: leaseOf(overrides) }) as const;
+  ({ type: 'lease', runNumber: 1, lease: leaseOf(overrides) }) as const;
 /** Micro-batches of 10 samples cut in 4. */
 const ranges = [
   [0, 2],
@@ -149,7 +149,7 @@ describe('trainer', () => {
     expect(compute.events).toEqual(['batch 0:10-12', 'batch 0:12-15', 'batch 0:15-17', 'batch 0:17-20']);
     expect(posts).toEqual([]);
     control.step = 1;
-    desk.hear({ type: 'weights', session: 1, step: 1 });
+    desk.hear({ type: 'weights', runNumber: 1, step: 1 });
     await posted('contribution');
     expect(compute.events.slice(4)[0]).toBe('load');
     expect(compute.events.filter((event) => event.startsWith('batch'))).toHaveLength(4);
@@ -170,7 +170,7 @@ describe('trainer', () => {
   it('drops a lease that is cancelled between its micro-batches', async () => {
     const { desk, compute, settle, posts, posted } = start();
     compute.onGradient = (inputs) => {
-      if (inputs[0] === 2) desk.hear({ type: 'cancel', session: 1, lease: 1 });
+      if (inputs[0] === 2) desk.hear({ type: 'cancel', runNumber: 1, lease: 1 });
     };
     desk.hear(lease());
     await settle();
@@ -196,7 +196,7 @@ describe('trainer', () => {
     desk.hear(lease({ block: { level: 0, index: 0 } }));
     const first = await posted('contribution');
     replica.weights[0] = 42;
-    desk.hear({ type: 'disconnected', session: 1 });
+    desk.hear({ type: 'disconnected', runNumber: 1 });
     desk.hear(lease({ id: 2, block: { level: 0, index: 0 } }));
     const second = await posted('contribution');
     expect(compute.weights[0]).toBe(42);
@@ -209,7 +209,7 @@ describe('trainer', () => {
     desk.hear(lease({ id: 2 }));
     const { slot } = await posted('contribution');
     await posted('needSlots');
-    desk.hear({ type: 'slot', session: 1, slot: slot ?? -1 });
+    desk.hear({ type: 'slot', runNumber: 1, slot: slot ?? -1 });
     expect((await posted('contribution')).lease).toBe(2);
   });
 
@@ -237,7 +237,7 @@ describe('trainer', () => {
       return { ...result, sums: { ...result.sums, ...sums } };
     };
     desk.hear(lease({ id: 3 }));
-    expect(await posted('failed')).toEqual({ type: 'failed', session: 1, lease: 3, microBatch: 2, reason });
+    expect(await posted('failed')).toEqual({ type: 'failed', runNumber: 1, lease: 3, microBatch: 2, reason });
     desk.hear(lease({ id: 4, block: { level: 1, index: 0 } }));
     expect((await posted('contribution')).lease).toBe(4);
     expect(posts).toEqual([]);
@@ -313,7 +313,7 @@ describe('trainer', () => {
     for (const id of [1, 2])
       expect(await posted('failed')).toEqual({
         type: 'failed',
-        session: 1,
+        runNumber: 1,
         lease: id,
         microBatch: 2,
         reason: 'it gives NaN',
@@ -335,7 +335,7 @@ describe('trainer', () => {
     expect(compute.events).toEqual(['batch 0:10-12', 'batch 0:15-17', 'batch 0:17-20']);
     expect(posts).toEqual([]);
     control.step = 1;
-    desk.hear({ type: 'weights', session: 1, step: 1 });
+    desk.hear({ type: 'weights', runNumber: 1, step: 1 });
     expect(await posted('failed')).toMatchObject({ microBatch: 1, teacher: 'deep' });
   });
 

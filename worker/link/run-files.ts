@@ -1,0 +1,77 @@
+/** What a welcome names, fetched and checked: all that a run needs before it can start, but for its data shards. */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { manifestSchema, type Manifest } from '../../shared/data/manifest.js';
+import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
+import { faultPoint } from '../../shared/fault-points.js';
+import { studentSpecSchema, type StudentSpec } from '../../shared/models/student-spec.js';
+import type { Artifact, Down } from '../../shared/protocol/messages.js';
+import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
+import type { ArtifactCache } from './artifact-cache.js';
+
+export interface RunFiles {
+  readonly recipe: Recipe;
+  readonly spec: StudentSpec;
+  readonly manifest: Manifest;
+  /** Paths of the teachers' files by SHA-256. */
+  readonly teachers: ReadonlyMap<string, string>;
+  /** Path of the state at step 0. */
+  readonly initialPath: string;
+}
+
+/**
+ * Fetches all that a run needs but its data shards.
+ *
+ * @throws UserError 77 for a recipe of another version, 65 for files with another digest, 69 for files that cannot be
+ * had now
+ * @throws ProtocolError for a student or a manifest that is none
+ */
+async function fetchRun(welcome: Down<'welcome'>, cache: ArtifactCache): Promise<RunFiles> {
+  const recipe = recipeSchema.safeParse(welcome.recipe);
+  if (!recipe.success)
+    throw new UserError(
+      `the coordinator's recipe is not one of this version: ${z.prettifyError(recipe.error)}`,
+      exitCodes.refused,
+    );
+  // A worker that waits for labels runs no teacher.
+  const files = recipe.data.labels.wait ? [] : welcome.teachers.flatMap((teacher) => teacher.files);
+  const [spec, manifest, initialPath, paths] = await Promise.all([
+    readJson(cache, welcome.student, studentSpecSchema),
+    readJson(cache, welcome.manifest, manifestSchema),
+    cache.fetch(welcome.initial),
+    Promise.all(files.map(async (file) => [file.sha256, await cache.fetch(file)] as const)),
+  ]);
+  return { recipe: recipe.data, spec, manifest, teachers: new Map(paths), initialPath };
+}
+
+/** What a worker fetches on a welcome. */
+export interface Fetched {
+  /** Files of a run that is new to this worker; null for the one that it has joined before. */
+  readonly files: RunFiles | null;
+  /** The snapshot's state; null when the log continues from what this worker holds. */
+  readonly state: Uint8Array | null;
+}
+
+/**
+ * Fetches what the welcome names and this worker lacks. The errors are those of fetchRun.
+ *
+ * @param knownDigest the recipe's digest of the run that this worker has joined, if any
+ */
+export async function fetchMissing(
+  welcome: Down<'welcome'>,
+  knownDigest: string | null,
+  cache: ArtifactCache,
+): Promise<Fetched> {
+  const { snapshot } = welcome;
+  const files = knownDigest === welcome.recipeDigest ? null : await fetchRun(welcome, cache);
+  const state = snapshot === null ? null : await readFile(await cache.fetch(snapshot));
+  faultPoint('snapshot');
+  return { files, state };
+}
+
+async function readJson<T>(cache: ArtifactCache, artifact: Artifact, schema: z.ZodType<T>): Promise<T> {
+  const text = await readFile(await cache.fetch(artifact), 'utf8');
+  const parsed = schema.safeParse(JSON.parse(text));
+  if (!parsed.success) throw new ProtocolError(`artifact ${artifact.sha256}: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
