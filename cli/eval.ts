@@ -28,7 +28,7 @@ export const verb: Verb = (program) =>
 
 async function evaluate(model: string, { data, teacher, against, json, ...flags }: EvalFlags): Promise<number> {
   const { recipe } = await readRecipeFile(data, flags);
-  const { evaluateModel, evaluationText } = await import('./evaluate/evaluate-model.js');
+  const { evaluateModel, evaluationText } = await import('./evaluate/evaluate.js');
   const report = await evaluateModel({ model, teacher, against, recipe, recipeFolder: resolve(dirname(data)) });
   print(json === true ? JSON.stringify(report) : evaluationText(basename(model), report, recipe.data.classNames));
   return exitCodes.done;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { evaluationText, withIntervals } from '../../../cli/evaluate/evaluate-model.js';
+import { withIntervals } from '../../../cli/evaluate/class-report.js';
+import { evaluationText } from '../../../cli/evaluate/evaluate.js';
 import { wilsonInterval } from '../../../shared/figures/statistics.js';
 
 const report = withIntervals({

@@ -1,8 +1,10 @@
 /** What `eval` reports of target vectors and of sequences, by numbers worked out by hand. */
 import { describe, expect, it } from 'vitest';
-import { evaluationText } from '../../../cli/evaluate/evaluate-model.js';
-import { sequenceReport } from '../../../cli/evaluate/evaluate-sequences.js';
-import { multiLabelReport, regressionReport, withTargets } from '../../../cli/evaluate/evaluate-targets.js';
+import { evaluationText } from '../../../cli/evaluate/evaluate.js';
+import { withTargets } from '../../../cli/evaluate/judged-rows.js';
+import { multiLabelReport } from '../../../cli/evaluate/multi-label-report.js';
+import { regressionReport } from '../../../cli/evaluate/regression-report.js';
+import { sequenceReport } from '../../../cli/evaluate/sequence-report.js';
 import { multiLabelSums } from '../../../shared/figures/multi-label.js';
 import type { JudgedVectors } from '../../../shared/figures/vectors.js';
 
@@ -58,7 +60,7 @@ describe('sequences', () => {
   const right = Float32Array.of(1, 0, 0, 1, 0, 1, 9, 0, 9, 0, 9, 0);
 
   it('are reported by position and as a whole', () => {
-    const report = sequenceReport({ logits, labels, positions: 2, classes: 2, teacher: right, against: right });
+    const report = sequenceReport({ logits, labels, positions: 2, classes: 2 }, { teacher: right, against: right });
     expect(report).toMatchObject({
       positions: 3,
       sequences: 2,

@@ -6,35 +6,40 @@ import {
   exactSequences,
   type ClassifierReport,
 } from '../../shared/figures/classification.js';
+import { percent } from '../../shared/figures/figures.js';
 import { discordanceOf, type Discordance } from '../../shared/figures/significance.js';
+import type { OtherOutputs } from './model-outputs.js';
 
-export interface SequenceReport extends Omit<ClassifierReport, 'samples'> {
-  readonly task: 'sequence';
-  /** With a label. Those of one sequence are not independent, so no interval is told of their accuracy. */
-  readonly positions: number;
-  readonly sequences: number;
-  /** Share of the sequences whose labels are all told rightly; its interval is at 95 %. */
-  readonly exactMatch: number;
-  readonly exactMatchInterval: Interval;
-  /** Share of the positions at which model and teacher prefer the same class. */
-  readonly agreement?: number;
-  /** Of whole sequences. */
-  readonly against?: Discordance;
-}
-
-/** All [samples x positions x classes] and [samples x positions]; labels of -1 are left out. */
-export interface Sequences {
+/** What a model gives of sequences, beside the labels. */
+export interface JudgedSequences {
+  /** [samples x positions x classes] */
   readonly logits: Float32Array;
+  /** [samples x positions]; positions with a label of -1 are left out. */
   readonly labels: Int32Array;
   readonly positions: number;
   readonly classes: number;
-  readonly teacher: Float32Array | null;
-  readonly against: Float32Array | null;
 }
 
-export function sequenceReport({ logits, labels, positions, classes, teacher, against }: Sequences): SequenceReport {
+export interface SequenceReport extends Omit<ClassifierReport, 'samples'> {
+  readonly task: 'sequence';
+  /** Positions with a label. Those of one sequence are not independent, so their accuracy has no interval. */
+  readonly positions: number;
+  readonly sequences: number;
+  /** Share of the sequences whose labels are all predicted right. */
+  readonly exactMatch: number;
+  /** The interval of the exact match, at 95 %. */
+  readonly exactMatchInterval: Interval;
+  /** Share of the positions at which model and teacher prefer the same class. */
+  readonly agreement?: number;
+  /** How many whole sequences only this model gets right, and how many only the other one. */
+  readonly against?: Discordance;
+}
+
+export function sequenceReport(judged: JudgedSequences, { teacher, against }: OtherOutputs): SequenceReport {
+  const { logits, labels, positions, classes } = judged;
   const { samples, ...report } = classifierReport(logits, labels, classes);
   const { sequences, exact } = exactSequences(logits, labels, { rows: labels.length / positions, positions, classes });
+  const agreeing = (ensemble: Float32Array): number => agreeingWhereLabelled(labels, { logits, ensemble }, classes);
   return {
     task: 'sequence',
     ...report,
@@ -42,35 +47,24 @@ export function sequenceReport({ logits, labels, positions, classes, teacher, ag
     sequences,
     exactMatch: exact / Math.max(1, sequences),
     exactMatchInterval: wilsonInterval(exact, sequences),
-    ...(teacher === null
-      ? {}
-      : { agreement: agreeingWhereLabelled(labels, { logits, ensemble: teacher }, classes) / Math.max(1, samples) }),
-    ...(against === null ? {} : { against: compareExact({ logits, labels, positions, classes }, against) }),
+    ...(teacher === null ? {} : { agreement: agreeing(teacher) / Math.max(1, samples) }),
+    ...(against === null ? {} : { against: compareExact(judged, against) }),
   };
 }
 
-function compareExact(
-  { logits, labels, positions, classes }: Pick<Sequences, 'logits' | 'labels' | 'positions' | 'classes'>,
-  other: Float32Array,
-): Discordance {
-  const exactIn =
+function compareExact({ logits, labels, positions, classes }: JudgedSequences, other: Float32Array): Discordance {
+  const isExactIn =
     (values: Float32Array) =>
     (sequence: number): boolean => {
       const [from, to] = [sequence * positions, (sequence + 1) * positions];
-      return (
-        exactSequences(values.subarray(from * classes, to * classes), labels.subarray(from, to), {
-          rows: 1,
-          positions,
-          classes,
-        }).exact === 1
-      );
+      const own = values.subarray(from * classes, to * classes);
+      return exactSequences(own, labels.subarray(from, to), { rows: 1, positions, classes }).exact === 1;
     };
-  return discordanceOf(labels.length / positions, { first: exactIn(logits), second: exactIn(other) });
+  return discordanceOf(labels.length / positions, { first: isExactIn(logits), second: isExactIn(other) });
 }
 
-/** For people. @param names of the classes, where the recipe has some */
+/** Says the figures to people. @param names the classes' names, where the recipe has some */
 export function sequenceText(name: string, report: SequenceReport, names: readonly string[] = []): string {
-  const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
   const {
     exactMatchInterval: { low, high },
     agreement,

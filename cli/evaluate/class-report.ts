@@ -1,0 +1,94 @@
+/** What `eval` reports where samples have classes: figures of the whole and of each class. Pure. */
+import { agreement, classifierReport, type ClassifierReport } from '../../shared/figures/classification.js';
+import { percent } from '../../shared/figures/figures.js';
+import { compareOnSamples, type PairedComparison } from '../../shared/figures/significance.js';
+import { wilsonInterval, type Interval } from '../../shared/figures/statistics.js';
+import type { OtherOutputs } from './model-outputs.js';
+
+/** What a model gives, beside the labels. */
+export interface JudgedClasses {
+  /** [samples x classes] */
+  readonly logits: Float32Array;
+  /** [samples]; -1 for none. */
+  readonly labels: Int32Array;
+  readonly classes: number;
+}
+
+export interface ClassReport extends ClassifierReport {
+  /** Share of the samples for which model and teacher predict the same class. */
+  readonly agreement?: number;
+  /** The interval of the accuracy, at 95 %. */
+  readonly accuracyInterval: Interval;
+  /** By class. */
+  readonly perClass: readonly ClassAccuracy[];
+  /** How the model compares with the other one, sample by sample. */
+  readonly against?: PairedComparison;
+}
+
+export interface ClassAccuracy {
+  readonly samples: number;
+  /** Share of the class's samples that are predicted right; null where it has none. */
+  readonly accuracy: number | null;
+  /** The interval of the accuracy, at 95 %. */
+  readonly interval: Interval;
+}
+
+export function classReport(
+  { logits, labels, classes }: JudgedClasses,
+  { teacher, against }: OtherOutputs,
+): ClassReport {
+  return {
+    ...withIntervals(classifierReport(logits, labels, classes)),
+    ...(teacher === null ? {} : { agreement: agreement(logits, teacher, classes) }),
+    ...(against === null ? {} : { against: compareOnSamples(logits, against, labels, classes) }),
+  };
+}
+
+/** Adds the intervals, at 95 %, that follow from the confusion matrix. */
+export function withIntervals(report: ClassifierReport): ClassReport {
+  const perClass = report.confusion.map((row, k): ClassAccuracy => {
+    const samples = row.reduce((sum, count) => sum + count, 0);
+    const right = diagonal(row, k);
+    return { samples, accuracy: samples === 0 ? null : right / samples, interval: wilsonInterval(right, samples) };
+  });
+  const right = report.confusion.reduce((sum, row, k) => sum + diagonal(row, k), 0);
+  return { ...report, accuracyInterval: wilsonInterval(right, report.samples), perClass };
+}
+
+/** The count of a class's samples that are predicted right, from its row of the confusion matrix. */
+function diagonal(row: readonly number[], k: number): number {
+  const count = row[k];
+  if (count === undefined) throw new Error(`a confusion matrix with ${row.length} columns and more rows`);
+  return count;
+}
+
+/** Says the figures to people, then the confusion matrix. */
+export function classText(name: string, report: ClassReport): string {
+  const { samples, accuracy, accuracyInterval, top5, loss, calibrationError, confusion } = report;
+  const width = Math.max(5, ...confusion.flat().map((count) => String(count).length + 1));
+  const line = (cells: readonly (string | number)[]): string =>
+    cells.map((cell) => String(cell).padStart(width)).join('');
+  return [
+    `${name}: ${samples} samples`,
+    `accuracy ${percent(accuracy)} ${between(accuracyInterval)}   top-5 ${percent(top5)}   loss ${loss.toFixed(4)}   calibration error ${percent(calibrationError)}`,
+    ...(report.agreement === undefined ? [] : [`agreement with the teacher ${percent(report.agreement)}`]),
+    ...(report.against === undefined ? [] : [againstText(report.against)]),
+    ...report.perClass.map((own, k) => `class ${k}: ${accuracyText(own)}`),
+    'confusion (rows: label, columns: prediction)',
+    line(['', ...confusion.map((_, k) => k)]),
+    ...confusion.map((row, k) => line([k, ...row])),
+  ].join('\n');
+}
+
+function accuracyText({ samples, accuracy, interval }: ClassAccuracy): string {
+  return accuracy === null ? 'no samples' : `${percent(accuracy)} ${between(interval)} of ${samples}`;
+}
+
+function between({ low, high }: Interval): string {
+  return `(95 %: ${percent(low)} to ${percent(high)})`;
+}
+
+function againstText({ onlyFirst, onlySecond, difference, p }: PairedComparison): string {
+  const points = `${difference < 0 ? '' : '+'}${(difference * 100).toFixed(2)}`;
+  return `against the other model ${points} points: ${onlyFirst} samples right here alone, ${onlySecond} there alone; p = ${p.toPrecision(3)} (exact McNemar test)`;
+}

@@ -1,0 +1,68 @@
+/** Reads a recipe's evaluation set as a model gets it: whole, in memory, preprocessed. */
+import { normalise } from '../../shared/data/samples.js';
+import { UserError } from '../../shared/errors.js';
+import type { Recipe } from '../../shared/recipe/schema.js';
+import { hasVectors, taskOf, type Task } from '../../shared/task.js';
+import type { Source } from '../prepare/sources/source.js';
+import { openSource } from '../prepare/sources/chosen-source.js';
+
+export interface EvaluationSet {
+  readonly task: Task;
+  readonly samples: number;
+  /** Shape of one sample, channels last. */
+  readonly shape: readonly number[];
+  /** [samples x sample] */
+  readonly inputs: Float32Array;
+  /** [samples], or [samples x positions]; -1 for none. */
+  readonly labels: Int32Array;
+  /** [samples x classes]; empty where samples have no target vectors. */
+  readonly vectors: Float32Array;
+  /** Positions of a sequence; undefined: a sample is no sequence. */
+  readonly positions: number | undefined;
+  /** The numbers that a model gives of a sample, or of a position. */
+  readonly classes: number;
+}
+
+/**
+ * Reads the evaluation set of a recipe.
+ * @param folder what paths in the recipe are relative to
+ * @throws UserError 2 when there is none or it does not fit the task, 65 when a file is damaged
+ */
+export async function readEvaluationSet({ data }: Recipe, folder: string): Promise<EvaluationSet> {
+  if (data.eval === undefined) throw new UserError('data.eval: missing; an evaluation set was wanted');
+  const classNames = await classNamesOf(data, folder);
+  const source = await openSource(data.eval, folder, { classNames });
+  const inputs = Float32Array.from(await source.read(0, source.samples));
+  await source.close();
+  normalise(inputs, source.shape.at(-1) ?? 1, data.preprocess ?? null);
+  const task = taskOf({ data });
+  checkTask(task, source);
+  const { samples, shape, labels, targets, positions } = source;
+  const greatest = labels.reduce((most, label) => Math.max(most, label), -1);
+  return {
+    task,
+    samples,
+    shape,
+    inputs,
+    labels,
+    vectors: targets?.values ?? new Float32Array(0),
+    positions,
+    classes: targets?.width ?? data.classes ?? classNames?.length ?? greatest + 1,
+  };
+}
+
+/** Names of the classes: the recipe's, else those of the training set's folders. */
+async function classNamesOf(
+  { train, classNames }: Recipe['data'],
+  folder: string,
+): Promise<readonly string[] | undefined> {
+  if (classNames !== undefined || train.format !== 'folder') return classNames;
+  return (await openSource(train, folder)).classNames;
+}
+
+function checkTask(task: Task, { positions, targets }: Source): void {
+  if (task === 'sequence' && positions === undefined)
+    throw new UserError('data.eval.labels: missing, or one a sample; labels of [samples, positions] were wanted');
+  if (hasVectors(task) && targets === undefined)
+    throw new UserError('data.eval.targets: missing; an evaluation set with targets was wanted');
+}
