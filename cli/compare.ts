@@ -30,10 +30,10 @@ async function compare(file: string, flags: CompareFlags): Promise<number> {
   const { compareSeeds, comparisonText } = await import('../coordinator/reports/compare.js');
   const { readSummary } = await import('../coordinator/results.js');
   const { isFinished } = await import('../coordinator/store/run-folder.js');
-  const { taskOf, isTold } = await import('../shared/task.js');
+  const { taskOf, hasLabels } = await import('../shared/task.js');
   const wanted = { ...flags, set: [...flags.set, 'baseline=true'] };
   const { recipe } = await openRecipe(file, wanted);
-  if (recipe.data.eval === undefined || !isTold(taskOf(recipe), recipe.data.eval))
+  if (recipe.data.eval === undefined || !hasLabels(taskOf(recipe), recipe.data.eval))
     throw new UserError(`${file}: data.eval: no labels; an evaluation set with labels wanted, to compare by`);
   const comparison = await compareSeeds({
     firstSeed: recipe.seed,

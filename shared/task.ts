@@ -1,4 +1,4 @@
-/** What samples are to be told, and how it is called where widths of outputs are compared. Pure. */
+/** What a run's student is to predict of a sample, and how its outputs are spoken of. Pure. */
 
 /**
  * A class of several that exclude each other; a vector of numbers; for each of several labels whether it applies; or a
@@ -6,25 +6,27 @@
  */
 export const tasks = ['classes', 'regression', 'multiLabel', 'sequence'] as const;
 export type Task = (typeof tasks)[number];
-/** Those whose samples have target vectors. */
+/** The tasks whose samples have target vectors. */
 export type VectorTask = Extract<Task, 'regression' | 'multiLabel'>;
 
 export function hasVectors(task: Task): task is VectorTask {
   return task === 'regression' || task === 'multiLabel';
 }
 
-interface Told {
-  readonly labels?: string | number | undefined;
-  readonly targets?: unknown;
-}
-
+/** A recipe without a task has classes. */
 export function taskOf({ data }: { readonly data: { readonly task?: Task | undefined } }): Task {
   return data.task ?? 'classes';
 }
 
-/** Whether some of a source's samples come with what the task wants to know. */
-export function isTold(task: Task, source: Told): boolean {
-  return !hasVectors(task) ? source.labels !== undefined : source.targets !== undefined;
+/** A data source of a recipe, as far as it says where the samples' labels or targets are. */
+interface LabelSource {
+  readonly labels?: string | number | undefined;
+  readonly targets?: unknown;
+}
+
+/** Whether samples of a source come with what the task predicts: labels, or targets where the task has vectors. */
+export function hasLabels(task: Task, source: LabelSource): boolean {
+  return (hasVectors(task) ? source.targets : source.labels) !== undefined;
 }
 
 /** `10 classes`, `3 numbers a target`, `3 labels a target`. */

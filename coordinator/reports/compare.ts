@@ -1,20 +1,21 @@
 /** The student alone against the student distilled, with equal budgets, over several seeds: `stillhouse compare`. */
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { mainFigure, percent, type MainFigure } from '../../shared/figures/figures.js';
 import { pairedDifference, spreadOf, type PairedDifference, type Spread } from '../../shared/figures/statistics.js';
-import { mainFigure } from '../../shared/figures/figures.js';
 import type { Summary } from './summary.js';
+import { alignedLine, columnWidths } from './text-table.js';
 
 export interface SeedResult {
   readonly seed: number;
-  /** The task's main figure on the evaluation set, of 1. */
+  /** The task's main figure on the evaluation set, as a share of 1. */
   readonly alone: number;
   readonly distilled: number;
   readonly folder: string;
 }
 
 export interface Comparison {
-  /** What is compared: `accuracy`, `R2` or `micro F1`. */
+  /** The figure that is compared: `accuracy`, `R2` or `micro F1`. */
   readonly figure: string;
   readonly seeds: readonly SeedResult[];
   readonly alone: Spread;
@@ -25,29 +26,26 @@ export interface Comparison {
 
 export interface CompareOptions {
   readonly firstSeed: number;
+  /** How many seeds, at least one: `firstSeed` and those after it. */
   readonly seeds: number;
-  /** Run folders are `seed-N` in it. */
+  /** The folder in which seed N has the run folder `seed-N`. */
   readonly out: string;
   /** Runs a seed, with its baseline, to the end; or gives the summary of one that is there. */
   readonly run: (seed: number, folder: string) => Promise<Summary>;
 }
 
-/** One seed after the other. @throws UserError 65 when a run has no figure to compare */
+/** Runs one seed after the other. @throws UserError 65 when a run has no figure to compare */
 export async function compareSeeds({ firstSeed, seeds, out, run }: CompareOptions): Promise<Comparison> {
   const results: SeedResult[] = [];
-  let figure = 'accuracy';
+  const figures = new Set<string>();
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
     const folder = join(out, `seed-${seed}`);
-    const { student, baseline } = await run(seed, folder);
-    const [distilled, alone] = [mainFigure(student), mainFigure(baseline ?? {})];
-    if (distilled === undefined || alone === undefined)
-      throw new UserError(
-        `${folder}: its summary has no figure of both students; labelled evaluation data wanted`,
-        exitCodes.data,
-      );
-    figure = distilled.name;
+    const { distilled, alone } = figuresIn(folder, await run(seed, folder));
+    figures.add(distilled.name);
     results.push({ seed, alone: alone.value, distilled: distilled.value, folder });
   }
+  const [figure] = figures;
+  if (figure === undefined) throw new Error('no seed to compare by');
   const [alone, distilled] = [results.map((result) => result.alone), results.map((result) => result.distilled)];
   return {
     figure,
@@ -58,11 +56,20 @@ export async function compareSeeds({ firstSeed, seeds, out, run }: CompareOption
   };
 }
 
-const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
-const points = (share: number): string => `${share < 0 ? '-' : '+'}${Math.abs(100 * share).toFixed(2)}`;
-const spread = ({ mean, deviation }: Spread): string =>
-  `${percent(mean)}${deviation === null ? '' : ` (deviation ${(100 * deviation).toFixed(2)})`}`;
+function figuresIn(
+  folder: string,
+  { student, baseline }: Summary,
+): { readonly distilled: MainFigure; readonly alone: MainFigure } {
+  const distilled = mainFigure(student);
+  const alone = baseline === undefined ? undefined : mainFigure(baseline);
+  if (distilled !== undefined && alone !== undefined) return { distilled, alone };
+  throw new UserError(
+    `${folder}: its summary has no figure of both students; labelled evaluation data wanted`,
+    exitCodes.data,
+  );
+}
 
+/** A table with a line for each seed, and below it what they say together. */
 export function comparisonText({ figure, seeds, alone, distilled, difference }: Comparison): string {
   const rows = [
     ['seed', 'student alone', 'distilled', 'difference'],
@@ -70,21 +77,29 @@ export function comparisonText({ figure, seeds, alone, distilled, difference }: 
       String(result.seed),
       percent(result.alone),
       percent(result.distilled),
-      points(result.distilled - result.alone),
+      pointsText(result.distilled - result.alone),
     ]),
   ];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const table = rows.map((row) => `  ${row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  ')}`);
-  const { interval, p } = difference;
-  const sure =
-    interval === null || p === null
-      ? 'one seed says nothing of chance'
-      : `95 % interval ${points(interval.low)} to ${points(interval.high)}, p = ${p.toPrecision(2)} (paired t-test over ${seeds.length} seeds)`;
+  const widths = columnWidths(rows);
   return [
     ...(figure === 'accuracy' ? [] : [`${figure}, in percent`]),
-    ...table,
+    ...rows.map((row) => alignedLine(row, widths)),
     '',
-    `student alone ${spread(alone)}, distilled ${spread(distilled)}`,
-    `difference ${points(difference.mean)} points; ${sure}`,
+    `student alone ${spreadText(alone)}, distilled ${spreadText(distilled)}`,
+    `difference ${pointsText(difference.mean)} points; ${certaintyText(difference, seeds.length)}`,
   ].join('\n');
+}
+
+function certaintyText({ interval, p }: PairedDifference, seeds: number): string {
+  if (interval === null || p === null) return 'one seed says nothing of chance';
+  return `95 % interval ${pointsText(interval.low)} to ${pointsText(interval.high)}, p = ${p.toPrecision(2)} (paired t-test over ${seeds} seeds)`;
+}
+
+/** A difference of two shares in percentage points, with its sign. */
+function pointsText(share: number): string {
+  return `${share < 0 ? '-' : '+'}${Math.abs(100 * share).toFixed(2)}`;
+}
+
+function spreadText({ mean, deviation }: Spread): string {
+  return `${percent(mean)}${deviation === null ? '' : ` (deviation ${(100 * deviation).toFixed(2)})`}`;
 }

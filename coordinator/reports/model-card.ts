@@ -1,6 +1,7 @@
 /**
- * The model card of a finished run's student (Mitchell et al. 2019): what it is, from what, by which teachers and
- * losses, and how good, as Markdown. From the run folder's files alone; what they do not tell is said to be missing.
+ * The model card of a finished run's student (Mitchell et al. 2019), as Markdown: what it was made from, by which
+ * teachers and losses, and how good it is. It is written from the run folder's files alone, and says what is missing
+ * in them.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,7 +30,7 @@ export interface CardSource {
   readonly recipe: Recipe;
   readonly digests: z.infer<typeof digestsSchema>;
   readonly summary: Summary;
-  /** Of the last evaluation; null where nothing was evaluated. */
+  /** Samples of the student's last evaluation; null where it was not evaluated. */
   readonly evaluationSamples: number | null;
 }
 
@@ -56,97 +57,121 @@ async function readCardSource(run: string): Promise<CardSource> {
   };
 }
 
-export function modelCard({ recipe, digests, summary, evaluationSamples }: CardSource): string {
-  const { student, baseline, teachers, ensemble } = summary;
-  const models: [string, Model][] = [
-    ['student', student],
-    ...(baseline === undefined ? [] : [['student alone (baseline)', baseline] satisfies [string, Model]]),
-    ...teachers.map((teacher): [string, Model] => [`teacher ${teacher.name}`, teacher]),
-    ...(ensemble === undefined || teachers.length < 2 ? [] : [['ensemble', ensemble] satisfies [string, Model]]),
-  ];
-  return `${[
+export function modelCard(source: CardSource): string {
+  const { recipe, summary } = source;
+  const { teachers } = summary;
+  const parts = [
     `# ${summary.name}`,
     teachers.length === 0
       ? 'A student trained by Stillhouse.'
       : `A student distilled by Stillhouse from ${teachers.map(({ name }) => name).join(', ')}.`,
     '## Figures',
-    evaluationSamples === null
-      ? 'Missing: the run had no evaluation data.'
-      : `${about[taskOf(recipe)]} on ${evaluationSamples.toLocaleString('en-US')} evaluation samples${taskOf(recipe) === 'classes' ? ', with its 95 % interval (Wilson)' : ''}.`,
-    table(taskOf(recipe), models, evaluationSamples),
-    calibration(student),
+    ...figureParts(source),
     '## Training',
-    list([
-      ...describeLosses(recipe).map((line) => `\`${line}\``),
-      ...(summary.dropped ?? []).map(
-        ({ name, step }) => `teacher ${name} failed: from step ${step} on the ensemble was without it`,
-      ),
-      `optimizer: ${recipe.optimizer.name}, learning rate ${recipe.optimizer.learningRate}, schedule ${recipe.optimizer.schedule?.name ?? 'none'}`,
-      `${summary.steps.toLocaleString('en-US')} steps of ${recipe.batch.size} samples, ${summary.samples.toLocaleString('en-US')} samples in all, ${summary.seconds.toFixed(0)} s, seed ${recipe.seed}`,
-      `compression of gradients: ${recipe.compression}; backends: ${[...new Set(summary.workers.map(({ backend }) => backend))].join(', ') || 'missing'}`,
-    ]),
+    list(trainingLines(recipe, summary)),
     '## Data',
-    list([
-      `training: ${describeSource(recipe.data.train)}`,
-      ...(recipe.data.unlabelled === undefined
-        ? []
-        : [`training, unlabelled: ${describeSource(recipe.data.unlabelled)}`]),
-      `evaluation: ${recipe.data.eval === undefined ? 'none' : describeSource(recipe.data.eval)}`,
-      `augmentation: ${recipe.data.augment === undefined ? 'none' : JSON.stringify(recipe.data.augment)}`,
-    ]),
+    list(dataLines(recipe)),
     '## Digests (SHA-256)',
-    list([
-      `weights: ${summary.digest}`,
-      `recipe: ${digests.recipe}`,
-      `student's topology: ${digests.student}`,
-      `data: ${digests.data}`,
-      ...Object.entries(digests.teachers).map(([name, files]) => `teacher ${name}: ${files.join(', ')}`),
-    ]),
+    list(digestLines(source)),
     '## Not told by the run',
     'Licences of data and teachers, intended use, and how the student behaves on other data: whoever passes it on adds these.',
-  ]
-    .filter((part) => part !== '')
-    .join('\n\n')}\n`;
+  ];
+  return `${parts.join('\n\n')}\n`;
 }
 
-type Model = Figures & { readonly parameters: number };
+type NamedModel = Figures & { readonly name: string; readonly parameters: number };
 
-const about: Readonly<Record<Task, string>> = {
+function figureParts({ recipe, summary, evaluationSamples: samples }: CardSource): string[] {
+  const { student, baseline, teachers, ensemble } = summary;
+  const task = taskOf(recipe);
+  const models: NamedModel[] = [
+    { ...student, name: 'student' },
+    ...(baseline === undefined ? [] : [{ ...baseline, name: 'student alone (baseline)' }]),
+    ...teachers.map((teacher) => ({ ...teacher, name: `teacher ${teacher.name}` })),
+    ...(ensemble === undefined || teachers.length < 2 ? [] : [{ ...ensemble, name: 'ensemble' }]),
+  ];
+  const interval = task === 'classes' ? ', with its 95 % interval (Wilson)' : '';
+  return [
+    samples === null
+      ? 'Missing: the run had no evaluation data.'
+      : `${figuresIn[task]} on ${samples.toLocaleString('en-US')} evaluation samples${interval}.`,
+    task === 'classes' ? accuracyTable(models, samples) : figuresTable(models, student),
+    ...calibrationParts(student),
+  ];
+}
+
+/** What the table of figures shows, for each task. */
+const figuresIn: Readonly<Record<Task, string>> = {
   classes: 'Accuracy',
   regression: 'Share of the variance that is explained (R2) and errors',
   multiLabel: 'F1 and other figures of labels at a probability of a half,',
   sequence: 'Accuracy over positions, and share of sequences that are right as a whole,',
 };
 
-function table(task: Task, models: readonly [string, Model][], samples: number | null): string {
-  if (task === 'classes')
-    return [
-      '| model | parameters | accuracy | interval |',
-      '| --- | --- | --- | --- |',
-      ...models.map(([name, model]) => row(name, model, samples)),
-    ].join('\n');
-  const names = figureTexts(models[0]?.[1] ?? {}).map(([name]) => name);
-  const lines = models.map(([name, model]) => [
-    name,
-    model.parameters.toLocaleString('en-US'),
-    ...names.map((figure) => new Map(figureTexts(model)).get(figure) ?? '-'),
-  ]);
-  return [['model', 'parameters', ...names], ['---', '---', ...names.map(() => '---')], ...lines]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
+/** @param figures names of the columns after the parameters @param cellsOf the cells of a model in these columns */
+function table(
+  models: readonly NamedModel[],
+  figures: readonly string[],
+  cellsOf: (model: NamedModel) => readonly string[],
+): string {
+  const head = ['model', 'parameters', ...figures];
+  const body = models.map((model) => [model.name, model.parameters.toLocaleString('en-US'), ...cellsOf(model)]);
+  return [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-function row(name: string, { parameters, accuracy }: Model, samples: number | null): string {
-  const count = parameters.toLocaleString('en-US');
-  if (accuracy === undefined || samples === null) return `| ${name} | ${count} | missing | missing |`;
-  const { low, high } = wilsonInterval(Math.round(accuracy * samples), samples);
-  return `| ${name} | ${count} | ${percent(accuracy)} | ${percent(low)} to ${percent(high)} |`;
+function accuracyTable(models: readonly NamedModel[], samples: number | null): string {
+  return table(models, ['accuracy', 'interval'], ({ accuracy }) => {
+    if (accuracy === undefined || samples === null) return ['missing', 'missing'];
+    const { low, high } = wilsonInterval(Math.round(accuracy * samples), samples);
+    return [percent(accuracy), `${percent(low)} to ${percent(high)}`];
+  });
 }
 
-function calibration({ loss, calibrationError }: Summary['student']): string {
-  return loss === undefined || calibrationError === undefined
-    ? ''
-    : `The student's cross entropy is ${loss.toFixed(4)}, its expected calibration error ${percent(calibrationError)}.`;
+/** The columns are the student's figures. */
+function figuresTable(models: readonly NamedModel[], student: Figures): string {
+  const names = figureTexts(student).map(([name]) => name);
+  return table(models, names, (model) => {
+    const texts = new Map(figureTexts(model));
+    return names.map((name) => texts.get(name) ?? '-');
+  });
+}
+
+function calibrationParts({ loss, calibrationError }: Summary['student']): string[] {
+  if (loss === undefined || calibrationError === undefined) return [];
+  return [
+    `The student's cross entropy is ${loss.toFixed(4)}, its expected calibration error ${percent(calibrationError)}.`,
+  ];
+}
+
+function trainingLines(recipe: Recipe, { dropped = [], steps, samples, seconds, workers }: Summary): string[] {
+  const { optimizer, batch, seed, compression } = recipe;
+  const backends = [...new Set(workers.map(({ backend }) => backend))].join(', ');
+  return [
+    ...describeLosses(recipe).map((line) => `\`${line}\``),
+    ...dropped.map(({ name, step }) => `teacher ${name} failed: from step ${step} on the ensemble was without it`),
+    `optimizer: ${optimizer.name}, learning rate ${optimizer.learningRate}, schedule ${optimizer.schedule?.name ?? 'none'}`,
+    `${steps.toLocaleString('en-US')} steps of ${batch.size} samples, ${samples.toLocaleString('en-US')} samples in all, ${seconds.toFixed(0)} s, seed ${seed}`,
+    `compression of gradients: ${compression}; backends: ${backends === '' ? 'missing' : backends}`,
+  ];
+}
+
+function dataLines({ data: { train, unlabelled, eval: evaluation, augment } }: Recipe): string[] {
+  return [
+    `training: ${describeSource(train)}`,
+    ...(unlabelled === undefined ? [] : [`training, unlabelled: ${describeSource(unlabelled)}`]),
+    `evaluation: ${evaluation === undefined ? 'none' : describeSource(evaluation)}`,
+    `augmentation: ${augment === undefined ? 'none' : JSON.stringify(augment)}`,
+  ];
+}
+
+function digestLines({ digests, summary }: CardSource): string[] {
+  return [
+    `weights: ${summary.digest}`,
+    `recipe: ${digests.recipe}`,
+    `student's topology: ${digests.student}`,
+    `data: ${digests.data}`,
+    ...Object.entries(digests.teachers).map(([name, files]) => `teacher ${name}: ${files.join(', ')}`),
+  ];
 }
 
 function describeSource(source: SourceRecipe): string {

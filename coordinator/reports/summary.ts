@@ -1,4 +1,4 @@
-/** summary.json: what a run came to. Written once, at its end; a folder that has one is finished. */
+/** summary.json: what a run came to. It is written once, at the run's end, and a folder that has one is finished. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { isAnswering, sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
@@ -23,25 +23,23 @@ export const summarySchema = z.object({
   recipeDigest: z.string(),
   /** SHA-256 over the student's final weights: float32 little-endian, tensors in the topology's order, all kinds. */
   digest: z.string(),
-  /** The same of the students in the folders beside `student`, by folder. */
+  /** The same digest of each student in a folder beside `student`, by that folder's name. */
   digests: z.record(z.string(), z.string()).optional(),
   steps: z.number(),
   samples: z.number(),
-  /** From the first journal line to the last, pauses between generations left out. */
+  /** Time from the first journal line to the last, without the pauses before a coordinator's start. */
   seconds: z.number(),
   student: studentSchema,
-  /** By evaluation: the best of the student's, and the training step it was reached at. */
+  /** The best of the student's evaluations, and the training step that it was reached at. */
   best: studentSchema.extend({ step: z.number() }).optional(),
   teachers: z.array(z.object({ name: z.string(), ...scored })),
   ensemble: z.object(scored).optional(),
   /** Teachers that failed, and the first step without each. */
   dropped: z.array(z.object({ name: z.string(), step: z.number() })).optional(),
   baseline: studentSchema.extend({ digest: z.string(), folder: z.string().optional() }).optional(),
+  /** Leases granted, those of them for micro-batches that had been leased before, and contributions refused. */
   leases: z.object({ granted: z.number(), repeated: z.number(), refused: z.number() }),
-  /**
-   * Commits that its last coordinator wrote to the log, and the time that writing and syncing took, beside the
-   * broadcast.
-   */
+  /** Bytes of commits that the run's last coordinator wrote to the log, and the time that writing and syncing took. */
   log: z.object({ bytes: z.number(), seconds: z.number() }),
   workers: z.array(
     z.object({
@@ -65,7 +63,10 @@ export function weightsDigest(weights: ReadonlyMap<string, Float32Array>): strin
   return hash.digest('hex');
 }
 
-/** Of what answers: trained and frozen weights; what batch norm keeps moving is not counted, as is the custom. */
+/**
+ * The number of the student's parameters: of its trained and frozen weights, without adapters. What batch norm keeps
+ * moving is not counted, as is the custom.
+ */
 export function studentParameters(spec: StudentSpec): number {
   return spec.weights
     .filter((weight) => isAnswering(weight) && (weight.kind === 'trained' || weight.kind === 'frozen'))

@@ -1,27 +1,30 @@
 /**
- * The account of a run, kept up to date line by line of the journal: what the summary, the metrics and early stopping
- * are derived from. Pure. Its size does not grow with the number of steps.
+ * The account of a run, kept up to date line by line of the journal: summary, metrics and early stopping are derived
+ * from it. Its size does not grow with the number of steps. Pure.
  */
-import type { EvaluationLine, JournalLine } from '../store/journal.js';
 import { isBetter } from '../../shared/figures/figures.js';
 import { figuresByTask } from '../../shared/figures/tasks.js';
 import type { Task } from '../../shared/task.js';
+import type { EvaluationLine, JournalLine } from '../store/journal.js';
 import { EpochMetrics, type MetricsLine, type TermWeights } from './metrics.js';
 
 export interface AccountOptions {
   readonly task: Task;
+  /** The weights of the recipe's loss terms in a step. */
   readonly weightsAt: (step: number) => TermWeights;
+  /** Whether a unit is the last one of its epoch. */
   readonly closesEpoch: (unit: number) => boolean;
-  /** Evaluations without a better one before training ends; undefined: never. */
+  /** Evaluations without a better one before training ends; undefined: it never ends for that. */
   readonly patience: number | undefined;
 }
 
 export class Account {
+  /** Training steps committed, and the samples that they covered. */
   steps = 0;
   samples = 0;
-  /** Between lines, those that begin a generation left out. */
+  /** Time from line to line, but for the pauses before a coordinator's start. */
   milliseconds = 0;
-  /** The newest line of each kind. */
+  /** The newest evaluation of the teachers, the newest of the student, and the best of the student. */
   teachers: EvaluationLine | undefined;
   student: EvaluationLine | undefined;
   best: EvaluationLine | undefined;
@@ -29,6 +32,7 @@ export class Account {
   readonly dropped = new Map<string, number>();
   readonly #options: AccountOptions;
   readonly #metrics: EpochMetrics;
+  /** Evaluations of the student since the best one. */
   #sinceBest = 0;
   #lastMs: number | null = null;
 
@@ -44,27 +48,28 @@ export class Account {
 
   /** Whether `line` would be the best evaluation so far: by the task's main figure, or as good at a lower loss. */
   isBest(line: EvaluationLine): boolean {
-    if (line.subject !== 'student' || this.best === undefined) return line.subject === 'student';
+    if (line.subject !== 'student') return false;
+    if (this.best === undefined) return true;
     const { studentFigures } = figuresByTask[this.#options.task];
     return isBetter(studentFigures(line.sums), studentFigures(this.best.sums));
   }
 
-  /** @returns the metrics of the epoch that the line closes */
+  /** @returns the metrics of the epoch that the line closes; null when it closes none */
   add(line: JournalLine): MetricsLine | null {
+    // The first line has none before it, and so took no time.
     if (line.type !== 'generation') this.milliseconds += Math.max(0, line.atMs - (this.#lastMs ?? line.atMs));
     this.#lastMs = line.atMs;
+    this.#metrics.add(line);
+    if (line.type !== 'commit' && line.type !== 'evaluation') return null;
     if (line.type === 'commit') {
       this.steps++;
       this.samples += line.samples;
-    }
-    if (line.type === 'evaluation') this.#addEvaluation(line);
-    if (line.type === 'commit' || line.type === 'evaluation')
-      for (const name of line.dropped ?? []) if (!this.dropped.has(name)) this.dropped.set(name, line.step);
-    this.#metrics.add(line);
-    return 'unit' in line && this.#options.closesEpoch(line.unit) ? this.#metrics.close() : null;
+    } else this.#addEvaluation(line);
+    for (const name of line.dropped ?? []) if (!this.dropped.has(name)) this.dropped.set(name, line.step);
+    return this.#options.closesEpoch(line.unit) ? this.#metrics.close() : null;
   }
 
-  /** Metrics of an epoch that ended before its time. */
+  /** The metrics of an epoch that ended before its time; null when there is none. */
   closeEpoch(): MetricsLine | null {
     return this.#metrics.close();
   }

@@ -1,6 +1,6 @@
 /**
- * What must hold of a run's own records, whatever died while they were written: each check takes what was read and says
- * what it found, in a line. Pure.
+ * What must hold of a run's own records, whatever died while they were written. Each check takes what was read and says
+ * in a line what it found. Pure.
  */
 import { jsonOf } from '../../shared/json.js';
 import { isDeepStrictEqual } from 'node:util';
@@ -9,17 +9,21 @@ import type { CommitLine, JournalLine } from '../store/journal.js';
 import type { CommitRecord } from '../store/log.js';
 import type { SnapshotHeader } from '../store/snapshots.js';
 
-export interface Check {
+export interface CheckResult {
   readonly name: string;
   readonly isSound: boolean;
   readonly text: string;
 }
 
-const sound = (name: string, text: string): Check => ({ name, isSound: true, text });
-const broken = (name: string, text: string): Check => ({ name, isSound: false, text });
+const sound = (name: string, text: string): CheckResult => ({ name, isSound: true, text });
+const broken = (name: string, text: string): CheckResult => ({ name, isSound: false, text });
 
-/** @param lines those that count, after rewinds */
-export function checkJournal(lines: readonly JournalLine[], countsSamples = true): Check {
+/**
+ * Each unit is in the journal once and in order, with as many samples as were contributed.
+ * @param lines those that count, after rewinds
+ * @param countsSamples whether a loss term counts each of its samples once: neither by weights nor by positions
+ */
+export function checkJournal(lines: readonly JournalLine[], countsSamples = true): CheckResult {
   const name = 'journal';
   let [step, unit] = [0, -1];
   let dropped: readonly string[] = [];
@@ -57,8 +61,10 @@ function badCommit(line: CommitLine, countsSamples: boolean): string | undefined
     : `contributions of ${contributed} samples in a commit of ${line.samples}`;
 }
 
-/** Each sample of each epoch in exactly one commit: ranges touch, and all epochs but the last end at the same place. */
-export function checkCoverage(lines: readonly JournalLine[]): Check {
+/**
+ * Each sample of each epoch is in exactly one commit: ranges touch, and all epochs but the last end at the same sample.
+ */
+export function checkCoverage(lines: readonly JournalLine[]): CheckResult {
   const name = 'coverage';
   const ends: number[] = [];
   let [epoch, at] = [0, 0];
@@ -82,8 +88,11 @@ export function checkCoverage(lines: readonly JournalLine[]): Check {
   return sound(name, `${ends.length} whole epochs of ${size} samples, each in one commit; ${at} of epoch ${epoch}`);
 }
 
-/** Commits that the log holds are the journal's; a line may be missing at its end, which the next start completes. */
-export function checkLog(records: readonly CommitRecord[], lines: readonly JournalLine[]): Check {
+/**
+ * The commits that the log holds are the journal's. The journal may be a line short of the log, which the next start
+ * completes.
+ */
+export function checkLog(records: readonly CommitRecord[], lines: readonly JournalLine[]): CheckResult {
   const name = 'log';
   const commits = new Map(lines.flatMap((line) => (line.type === 'commit' ? [[line.step, line] as const] : [])));
   const last = Math.max(-1, ...commits.keys());
@@ -111,7 +120,7 @@ export function checkLog(records: readonly CommitRecord[], lines: readonly Journ
   );
 }
 
-/** In the order of their first coming: a run may have gone on with another compression. */
+/** Compressions in the order in which they came up: a run may have gone on with another one. */
 function encodingsOf(records: readonly CommitRecord[]): string {
   const rounded = [...new Set(records.map(({ compression }) => compression))].map((compression) =>
     compression === 'none' ? 'float32' : compression,
@@ -120,13 +129,13 @@ function encodingsOf(records: readonly CommitRecord[]): string {
 }
 
 /**
- * Every snapshot is whole, and the state that it holds is the one that its step's commit left. `damaged`: names of
- * files.
+ * Every snapshot is whole, and the state that it holds is the one that its step's commit left.
+ * @param damaged names of the files that are not whole
  */
 export function checkSnapshots(
   { whole, damaged }: { readonly whole: readonly SnapshotHeader[]; readonly damaged: readonly string[] },
   lines: readonly JournalLine[],
-): Check {
+): CheckResult {
   const name = 'snapshots';
   const digests = new Map(lines.flatMap((line) => (line.type === 'commit' ? [[line.step, line.digest] as const] : [])));
   if (damaged.length > 0) return broken(name, `${damaged.join(', ')} is damaged`);
@@ -142,10 +151,14 @@ export function checkSnapshots(
 }
 
 /**
- * The epochs that metrics.jsonl tells of, against what the journal gives. Of a run that is not finished the newest may
- * be missing: it is written after its line of the journal.
+ * The lines of metrics.jsonl are those that the journal gives. While a run is not finished its newest line may be
+ * missing, since it is written after the journal's.
  */
-export function checkMetrics(written: readonly unknown[], derived: readonly unknown[], isFinished: boolean): Check {
+export function checkMetrics(
+  written: readonly unknown[],
+  derived: readonly unknown[],
+  isFinished: boolean,
+): CheckResult {
   const name = 'metrics';
   const odd = written.findIndex((line, i) => !isDeepStrictEqual(line, derived[i]));
   if (odd >= 0) return broken(name, `epoch ${odd}: ${firstDifference(written[odd], derived[odd])}`);
@@ -154,8 +167,8 @@ export function checkMetrics(written: readonly unknown[], derived: readonly unkn
   return sound(name, `${written.length} epochs, as the journal gives them`);
 }
 
-/** What a file says of the run, against what its journal gives. */
-export function checkReport(name: string, written: unknown, derived: unknown): Check {
+/** A file says of the run what the journal gives. */
+export function checkReport(name: string, written: unknown, derived: unknown): CheckResult {
   if (isDeepStrictEqual(written, derived)) return sound(name, 'as the journal gives it');
   return broken(name, firstDifference(written, derived));
 }

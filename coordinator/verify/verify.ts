@@ -1,28 +1,28 @@
 /**
- * `stillhouse verify RUN`: reads a run folder, finished, stopped or at work, and checks its accounts against each
- * other. It changes nothing. A torn tail of log or journal is what a crash leaves, and is said; all else that does not
- * fit is a failure.
+ * `stillhouse verify RUN`: reads the folder of a run that is finished, stopped or at work, and checks its accounts
+ * against each other. It changes nothing. A torn tail of log or journal is what a crash leaves, and is only noted; all
+ * else that does not fit is a failure.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../../shared/errors.js';
-import { decodeSafetensors } from '../../shared/models/safetensors.js';
-import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
-import { weightsAt } from '../../shared/recipe/schedules.js';
 import { figuresByTask } from '../../shared/figures/tasks.js';
+import { decodeSafetensors } from '../../shared/models/safetensors.js';
+import { weightsAt } from '../../shared/recipe/schedules.js';
+import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
+import { sha256OfFile } from '../../shared/sha256.js';
 import { taskOf, type Task } from '../../shared/task.js';
-import { Account } from '../reports/totals.js';
-import { afterRewinds, readJournal, type JournalLine } from '../store/journal.js';
-import { readLog } from '../store/log.js';
-import { summarySchema, weightsDigest, type Summary } from '../reports/summary.js';
-import { Snapshots } from '../store/snapshots.js';
-import { parseStored } from '../store/durable-files.js';
-import { batchOf } from '../plan/units-of.js';
 import { planUnits, type UnitPlan } from '../plan/units.js';
+import { batchOf } from '../plan/units-of.js';
+import { summarySchema, weightsDigest, type Summary } from '../reports/summary.js';
+import { Account } from '../reports/totals.js';
+import { parseStored } from '../store/durable-files.js';
+import { afterRewinds, readJournal, type CommitLine, type JournalLine } from '../store/journal.js';
+import { readLog } from '../store/log.js';
+import { Snapshots, type SnapshotHeader } from '../store/snapshots.js';
 import {
   checkCoverage,
   checkJournal,
@@ -30,13 +30,13 @@ import {
   checkMetrics,
   checkReport,
   checkSnapshots,
-  type Check,
+  type CheckResult,
 } from './checks.js';
 
 export interface Verified {
   readonly isSound: boolean;
-  readonly checks: readonly Check[];
-  /** What a crash left, and the next start mends. */
+  readonly checks: readonly CheckResult[];
+  /** In words, what a crash left and the next start mends. */
   readonly notes: readonly string[];
 }
 
@@ -73,29 +73,25 @@ export function verifiedText({ checks, notes, isSound }: Verified): string {
   ].join('\n');
 }
 
-async function readSnapshots(folder: string): Promise<Parameters<typeof checkSnapshots>[0]> {
+/** Snapshots whose file has the digest that its header says, and the names of the files that are not as they should be. */
+async function readSnapshots(
+  folder: string,
+): Promise<{ readonly whole: readonly SnapshotHeader[]; readonly damaged: readonly string[] }> {
   if ((await readdir(folder).catch(() => [])).length === 0) return { whole: [], damaged: [] };
   const { all, unusable } = await Snapshots.open(folder, Infinity);
-  const isWhole = await Promise.all(
-    all.map(async (snapshot) => (await digestOf(snapshot.path).catch(() => null)) === snapshot.sha256),
-  );
-  const damaged = [...unusable, ...all.filter((_, i) => isWhole[i] === false).map(({ path }) => path)];
-  // A run at work deletes old ones meanwhile.
-  return {
-    whole: all.filter((_, i) => isWhole[i]),
-    damaged: damaged.filter((path) => existsSync(path)).map((path) => basename(path)),
-  };
+  const whole: SnapshotHeader[] = [];
+  const damaged = [...unusable];
+  for (const snapshot of all) {
+    const digest = await sha256OfFile(snapshot.path).catch(() => null);
+    if (digest?.sha256 === snapshot.sha256) whole.push(snapshot);
+    else damaged.push(snapshot.path);
+  }
+  // A run at work deletes old snapshots meanwhile.
+  return { whole, damaged: damaged.filter((path) => existsSync(path)).map((path) => basename(path)) };
 }
 
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path, { highWaterMark: 4 << 20 }) as AsyncIterable<Buffer>)
-    hash.update(piece);
-  return hash.digest('hex');
-}
-
-/** metrics.jsonl, summary.json and the students that were written, against the journal. */
-async function checkReports(path: string, recipe: Recipe, lines: readonly JournalLine[]): Promise<Check[]> {
+/** Checks metrics.jsonl, summary.json and the students that were written against the journal. */
+async function checkReports(path: string, recipe: Recipe, lines: readonly JournalLine[]): Promise<CheckResult[]> {
   const units = unitsOfJournal(recipe, lines);
   const task = taskOf(recipe);
   const account = new Account({
@@ -105,12 +101,7 @@ async function checkReports(path: string, recipe: Recipe, lines: readonly Journa
     patience: recipe.evaluate.earlyStop?.patience,
   });
   const metrics = lines.flatMap((line) => account.add(line) ?? []);
-  const metricsFile = join(path, 'metrics.jsonl');
-  // What follows the last end of a line was never finished, and the next start writes the file anew.
-  const finished = (await readFile(metricsFile, 'utf8').catch(() => '')).split('\n').slice(0, -1);
-  const written = parseStored(metricsFile, z.array(z.unknown()), () =>
-    finished.map((line) => JSON.parse(line) as unknown),
-  );
+  const written = await readMetrics(join(path, 'metrics.jsonl'));
   const summary = await readSummaryIfThere(path);
   return [
     checkMetrics(written, JSON.parse(JSON.stringify(metrics)) as unknown[], summary !== null),
@@ -120,12 +111,20 @@ async function checkReports(path: string, recipe: Recipe, lines: readonly Journa
   ];
 }
 
+/** The file's lines; none where there is no file. */
+async function readMetrics(file: string): Promise<readonly unknown[]> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  // What follows the last end of a line was never finished, and the next start writes the file anew.
+  const finished = text.split('\n').slice(0, -1);
+  return parseStored(file, z.array(z.unknown()), () => finished.map((line) => JSON.parse(line) as unknown));
+}
+
 async function readRecipe(file: string): Promise<Recipe> {
   const text = await readFile(file, 'utf8');
   return parseStored(file, recipeSchema.loose(), () => withoutDigests(parse(text)));
 }
 
-/** Whether a term counts each of its samples once: neither by weights nor by positions. */
+/** Whether a loss term counts each of its samples once: neither by weights nor by positions. */
 function countsSamples({ data }: Recipe): boolean {
   return (
     data.task !== 'sequence' &&
@@ -140,13 +139,12 @@ function withoutDigests(recipe: unknown): unknown {
   return Object.fromEntries(Object.entries(recipe).filter(([key]) => key !== 'digests'));
 }
 
-/** The plan, its sizes taken from what was committed: nothing else in the folder tells them. */
+/** The run's plan, with the sizes of the data taken from what was committed, since the folder has them nowhere else. */
 function unitsOfJournal(recipe: Recipe, lines: readonly JournalLine[]): UnitPlan {
-  const commits = lines.filter((line) => line.type === 'commit');
-  const trainSamples = Math.max(1, ...commits.filter(({ epoch }) => epoch === 0).map(({ to }) => to));
   const evaluations = lines.filter((line) => line.type === 'evaluation');
   return planUnits({
-    trainSamples,
+    trainSamples: lines.reduce((most, line) => (isOfFirstEpoch(line) ? Math.max(most, line.to) : most), 1),
+    // A run without an evaluation has planned none.
     evalSamples: evaluations[0]?.samples ?? 0,
     hasTeachers: evaluations.some(({ subject }) => subject === 'teachers'),
     batch: batchOf(recipe),
@@ -156,12 +154,17 @@ function unitsOfJournal(recipe: Recipe, lines: readonly JournalLine[]): UnitPlan
   });
 }
 
+function isOfFirstEpoch(line: JournalLine): line is CommitLine {
+  return line.type === 'commit' && line.epoch === 0;
+}
+
 async function readSummaryIfThere(path: string): Promise<Summary | null> {
   const file = join(path, 'summary.json');
   const text = await readFile(file, 'utf8').catch(() => null);
   return text === null ? null : parseStored(file, summarySchema, () => JSON.parse(text));
 }
 
+/** What a summary must say of the run, by its account. */
 function derive(task: Task, account: Account): Record<string, unknown> {
   return {
     steps: account.steps,
@@ -173,18 +176,19 @@ function derive(task: Task, account: Account): Record<string, unknown> {
   };
 }
 
+/** What a summary does say of the same. */
 function pick({ steps, samples, seconds, student, best, dropped }: Summary): Record<string, unknown> {
   const { parameters: _, ...evaluation } = student;
   return { steps, samples, seconds, ...evaluation, bestStep: best?.step, dropped };
 }
 
-async function checkStudents(path: string, { digest, digests = {} }: Summary): Promise<Check[]> {
+async function checkStudents(path: string, { digest, digests = {} }: Summary): Promise<CheckResult[]> {
   return Promise.all(
     Object.entries({ student: digest, ...digests }).map(([folder, wanted]) => checkStudent(path, folder, wanted)),
   );
 }
 
-async function checkStudent(path: string, folder: string, wanted: string): Promise<Check> {
+async function checkStudent(path: string, folder: string, wanted: string): Promise<CheckResult> {
   const file = join(path, folder, 'student.safetensors');
   const tensors = decodeSafetensors(await readFile(file), file);
   return checkReport(folder, weightsDigest(new Map([...tensors].map(([name, { values }]) => [name, values]))), wanted);

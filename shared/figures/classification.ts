@@ -1,4 +1,5 @@
-/** What a classifier's logits say about its quality. Pure: arrays in, numbers out. */
+/** What a classifier's logits say about its quality, against the samples' labels. Pure: arrays in, numbers out. */
+import { perSample } from './sum-names.js';
 
 export interface ClassifierReport {
   readonly samples: number;
@@ -15,14 +16,14 @@ export interface ClassifierReport {
 
 const calibrationBins = 15;
 
-/** Index of the largest of `classes` values from `at`; the first of equals. */
+/** Index of the largest of the `classes` values from place `at` on; the first of equals. */
 export function argMax(logits: Float32Array, at: number, classes: number): number {
   let best = 0;
   for (let k = 1; k < classes; k++) if ((logits[at + k] ?? 0) > (logits[at + best] ?? 0)) best = k;
   return best;
 }
 
-/** log(sum(exp(x))) of one row, stable for logits of any size. */
+/** log(sum(exp(x))) of one row, computed as max + log(sum(exp(x - max))) so that logits of any size keep it finite. */
 function logSumExp(logits: Float32Array, at: number, classes: number): number {
   let max = -Infinity;
   for (let k = 0; k < classes; k++) max = Math.max(max, logits[at + k] ?? 0);
@@ -40,8 +41,10 @@ function rankOf(label: number, logits: Float32Array, at: number, classes: number
 }
 
 /**
- * By bin of confidence, over the labelled samples: sum of confidence minus sum of hits. Gaps of parts add up, and the
- * expected calibration error is the sum of their absolute values over the number of samples. Empty bins are left out.
+ * For each bin of confidence the sum over its labelled samples of confidence minus hit (1 where the prediction is right,
+ * else 0); empty bins are left out. The gaps of parts of a set add up, and the expected calibration error is the sum of
+ * their absolute values over the number of samples (Guo et al. 2017).
+ * @param logits [samples x classes] @param labels [samples], -1 for none
  */
 export function calibrationGaps(logits: Float32Array, labels: Int32Array, classes: number): Map<number, number> {
   const gaps = new Map<number, number>();
@@ -56,34 +59,28 @@ export function calibrationGaps(logits: Float32Array, labels: Int32Array, classe
   return gaps;
 }
 
-/** @param logits [samples x classes]; @param labels [samples], -1 for none: such samples are left out. */
+/** @param logits [samples x classes] @param labels [samples]; a sample of label -1 is left out */
 export function classifierReport(logits: Float32Array, labels: Int32Array, classes: number): ClassifierReport {
-  const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
-  let samples = 0;
-  let correct = 0;
+  const confusion = new Int32Array(classes * classes);
   let inTop5 = 0;
-  let loss = 0;
   labels.forEach((label, i) => {
     if (label < 0) return;
-    const at = i * classes;
-    const predicted = argMax(logits, at, classes);
-    const normaliser = logSumExp(logits, at, classes);
-    const row = confusion[label];
-    if (row) row[predicted] = (row[predicted] ?? 0) + 1;
-    samples++;
-    loss += normaliser - (logits[at + label] ?? 0);
-    if (predicted === label) correct++;
-    if (rankOf(label, logits, at, classes) < 5) inTop5++;
+    const at = label * classes + argMax(logits, i * classes, classes);
+    confusion[at] = (confusion[at] ?? 0) + 1;
+    if (rankOf(label, logits, i * classes, classes) < 5) inTop5++;
   });
-  const gap = [...calibrationGaps(logits, labels, classes).values()].reduce((sum, value) => sum + Math.abs(value), 0);
-  const share = (value: number): number => (samples === 0 ? 0 : value / samples);
+  const gaps = [...calibrationGaps(logits, labels, classes).values()];
+  const { labelled, correct } = hitsOf(logits, labels, classes);
   return {
-    samples,
-    accuracy: share(correct),
-    top5: share(inTop5),
-    loss: share(loss),
-    calibrationError: share(gap),
-    confusion,
+    samples: labelled,
+    accuracy: perSample(correct, labelled),
+    top5: perSample(inTop5, labelled),
+    loss: perSample(crossEntropySum(logits, labels, classes), labelled),
+    calibrationError: perSample(
+      gaps.reduce((sum, gap) => sum + Math.abs(gap), 0),
+      labelled,
+    ),
+    confusion: Array.from({ length: classes }, (_, k) => [...confusion.subarray(k * classes, (k + 1) * classes)]),
   };
 }
 

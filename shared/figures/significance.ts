@@ -1,7 +1,7 @@
 /** Whether two models differ on the same samples. Pure. */
 import { argMax } from './classification.js';
 
-/** How two models tell the same cases. */
+/** On which of the same cases two models differ. */
 export interface Discordance {
   /** Cases that only the first, or only the second model gets right. */
   readonly onlyFirst: number;
@@ -15,7 +15,7 @@ export interface PairedComparison extends Discordance {
   readonly difference: number;
 }
 
-/** @param isRight whether the model gets case i right, of so many */
+/** @param isRight whether each model gets case i right, of 0 .. cases - 1 */
 export function discordanceOf(
   cases: number,
   isRight: { readonly first: (i: number) => boolean; readonly second: (i: number) => boolean },
@@ -30,7 +30,8 @@ export function discordanceOf(
 }
 
 /**
- * @param first, second logits [samples x classes] of the same samples; @param labels [samples], -1 for none: left out
+ * Compares two classifiers on the same samples.
+ * @param first, second logits [samples x classes] @param labels [samples]; a sample of label -1 is left out
  */
 export function compareOnSamples(
   first: Float32Array,
@@ -39,7 +40,7 @@ export function compareOnSamples(
   classes: number,
 ): PairedComparison {
   const samples = labels.reduce((count, label) => (label < 0 ? count : count + 1), 0);
-  // No class is -1, so what has no label is right nowhere.
+  // No class is -1, so both are wrong on a sample without a label, and it counts for neither.
   const rightIn =
     (logits: Float32Array) =>
     (i: number): boolean =>
@@ -49,8 +50,8 @@ export function compareOnSamples(
 }
 
 /**
- * min(1, 2 sum over i <= min(b, c) of C(b + c, i) / 2^(b + c)) (McNemar 1947, exact form); in log space, for any
- * counts.
+ * The exact McNemar test (McNemar 1947): the two-sided p-value of b cases that only the first and c that only the second
+ * gets right, min(1, 2 sum over i <= min(b, c) of C(b + c, i) / 2^(b + c)). It is computed in log space, for any counts.
  */
 export function exactMcNemar(onlyFirst: number, onlySecond: number): number {
   const discordant = onlyFirst + onlySecond;

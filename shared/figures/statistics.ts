@@ -1,6 +1,4 @@
-/**
- * How sure a figure is: intervals of shares; means and deviations over runs, and the difference between pairs. Pure.
- */
+/** How sure a figure is: intervals of shares, means and deviations over runs, and the difference of pairs. Pure. */
 
 export interface Interval {
   readonly low: number;
@@ -11,8 +9,9 @@ export interface Interval {
 const z = 1.959963984540054;
 
 /**
- * Wilson's score interval of a share, at 95 %: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n) (Wilson 1927).
- * @param right of `samples`, integers, 0 <= right <= samples @returns [0, 1] for no samples
+ * Wilson's score interval of the share p = right / samples, at 95 %:
+ * (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n) for n samples (Wilson 1927).
+ * @param right an integer, 0 <= right <= samples @returns [0, 1] for no samples
  */
 export function wilsonInterval(right: number, samples: number): Interval {
   if (samples === 0) return { low: 0, high: 1 };
@@ -25,14 +24,17 @@ export function wilsonInterval(right: number, samples: number): Interval {
 
 export interface Spread {
   readonly mean: number;
-  /** Of the sample: divided by n - 1. Null for one value. */
+  /** Standard deviation of the sample, sqrt(sum of squares / (n - 1)); null for one value. */
   readonly deviation: number | null;
 }
 
 export interface PairedDifference extends Spread {
-  /** Of the mean, at 95 %. Null for one pair. */
+  /** Interval of the mean at 95 %; null for one pair. */
   readonly interval: { readonly low: number; readonly high: number } | null;
-  /** Two-sided, of the paired t-test: how likely so large a mean difference is if there is none. Null for one pair. */
+  /**
+   * Two-sided p-value of the paired t-test: how likely so large a mean difference is if there is none. Null for one
+   * pair.
+   */
   readonly p: number | null;
 }
 
@@ -47,7 +49,8 @@ export function spreadOf(values: readonly number[]): Spread {
 }
 
 /**
- * The paired t-test (Student 1908) of second less first, pair by pair. @param first, second equally many, at least one
+ * The paired t-test (Student 1908) of second less first, pair by pair.
+ * @param first, second equally many values, at least one
  */
 export function pairedDifference(first: readonly number[], second: readonly number[]): PairedDifference {
   const differences = second.map((value, i) => {

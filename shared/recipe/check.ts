@@ -4,7 +4,7 @@ import type { Finding } from './problems.js';
 import type { Losses, LossName, Schedule } from './loss-schema.js';
 import { lossesAt } from './schedules.js';
 import type { Recipe } from './schema.js';
-import { hasVectors, isTold, taskOf, type Task } from '../task.js';
+import { hasVectors, hasLabels, taskOf, type Task } from '../task.js';
 import { needsOf, optionsOf, pluginOf, splitTap, tapPairs, temperatureOf, termsIn, type TapPair } from './terms.js';
 
 export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Finding[] } {
@@ -48,7 +48,7 @@ const mostPlugins = 64;
 function lossProblems({ losses, teachers, data, labels }: Recipe): Finding[] {
   const given = termsIn(losses);
   const task = taskOf({ data });
-  const isLabelled = isTold(task, data.train);
+  const isLabelled = hasLabels(task, data.train);
   const missing = hasVectors(task) ? 'targets' : 'labels';
   const useful = given.filter(
     (term) => canBeOn(losses, term) && (isLabelled || needsOf(losses, term).over === 'samples'),
@@ -440,7 +440,7 @@ function dataProblems({ data, baseline }: Recipe): Finding[] {
       `${data.classNames?.length} names given; ${data.classes} wanted, as data.classes says`,
     ),
     ...when(
-      baseline && !isTold(taskOf({ data }), data.train),
+      baseline && !hasLabels(taskOf({ data }), data.train),
       ['baseline'],
       `the data has no labels to train on alone; data.train.${hasVectors(taskOf({ data })) ? 'targets' : 'labels'} wanted`,
     ),
@@ -537,7 +537,7 @@ function augmentProblems({ data: { augment }, labels }: Recipe): Finding[] {
 function labelWarnings(recipe: Recipe): Finding[] {
   const { data, losses } = recipe;
   const task = taskOf({ data });
-  const idle = isTold(task, data.train)
+  const idle = hasLabels(task, data.train)
     ? []
     : termsIn(losses).filter((term) => needsOf(losses, term).over === 'labelled' && canBeOn(losses, term));
   return [
@@ -548,13 +548,13 @@ function labelWarnings(recipe: Recipe): Finding[] {
       'left out: an evaluation counts every sample alike',
     ),
     ...when(
-      data.eval !== undefined && !isTold(task, data.eval),
+      data.eval !== undefined && !hasLabels(task, data.eval),
       ['data', 'eval'],
       !hasVectors(task) ? 'no labels: accuracy cannot be told' : 'no targets: how good the student is cannot be told',
     ),
     ...(['train', 'eval'] as const).flatMap((key) =>
       when(
-        data[key]?.labelled !== undefined && !isTold(task, data[key] ?? {}),
+        data[key]?.labelled !== undefined && !hasLabels(task, data[key] ?? {}),
         ['data', key, 'labelled'],
         'there are no labels to keep',
       ),
