@@ -16,7 +16,7 @@ const fewMicroBatches = 4;
 
 async function validate(file: string, flags: RecipeFlags & PluginFlags): Promise<number> {
   const { recipe, warnings } = await openRecipe(file, flags);
-  const { describeLosses } = await import('../shared/recipe/check.js');
+  const { describeLosses } = await import('../shared/recipe/describe.js');
   const { microBatchCount } = await import('../shared/replica/reduction/tree.js');
   warnings.forEach(warn);
   const run = await openRun(recipe, file, flags);

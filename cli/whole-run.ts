@@ -23,7 +23,7 @@ export interface OpenedRun {
  */
 export async function openWholeRun(file: string, flags: FolderFlags): Promise<OpenedRun> {
   const { recipe, warnings } = await openRecipe(file, flags);
-  const { describeLosses } = await import('../shared/recipe/check.js');
+  const { describeLosses } = await import('../shared/recipe/describe.js');
   const { resolveRunFolder } = await import('../coordinator/store/run-folder.js');
   const { identityOf } = await import('../coordinator/store/resolved-recipe.js');
   warnings.forEach(warn);

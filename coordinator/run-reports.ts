@@ -62,7 +62,8 @@ export class RunReports {
   #addEpoch(epoch: MetricsLine): void {
     const { run, reporter, fail } = this.#options;
     reporter.epoch(epoch).catch(fail);
-    for (const [term, warning] of termWarnings(epoch, termsIn(run.recipe.losses))) {
+    const terms = termsIn(run.recipe.losses).map(({ name }) => name);
+    for (const [term, warning] of termWarnings(epoch, terms)) {
       if (!this.#warned.has(term)) reporter.say('warn', warning);
       this.#warned.add(term);
     }

@@ -270,7 +270,7 @@ export class Run {
       expectNewest: () => store.folder.expectNewest(),
       generation: this.envelope.generation,
       totalSteps: units.totalSteps,
-      terms: termsIn(run.recipe.losses),
+      terms: termsIn(run.recipe.losses).map(({ name }) => name),
       step: standing.step,
       update: standing.update,
       stateHash: standing.stateHash,

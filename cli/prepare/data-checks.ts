@@ -2,7 +2,7 @@
 import { imageOperations } from '../../shared/data/augment.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
-import { needsOf, termsIn } from '../../shared/recipe/terms.js';
+import { termsIn } from '../../shared/recipe/terms.js';
 import { hasVectors, taskOf } from '../../shared/task.js';
 import type { WrittenData } from './shards.js';
 
@@ -86,7 +86,7 @@ function checkMixture(recipe: Recipe, labels: Int32Array): void {
     !hasVectors(taskOf(recipe)) || recipe.data.augment?.mixup === undefined
       ? -1
       : labels.findIndex((label) => label < 0);
-  const isTaught = termsIn(recipe.losses).some((term) => needsOf(recipe.losses, term).over === 'labelled');
+  const isTaught = termsIn(recipe.losses).some(({ over }) => over === 'labelled');
   if (bare >= 0 && isTaught)
     throw new UserError(
       `data.augment.mixup: sample ${bare} has no target to mix; targets of all samples wanted (data.train.onlyLabelled, and no data.unlabelled), or no mixup`,

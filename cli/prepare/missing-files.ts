@@ -2,7 +2,7 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { UserError } from '../../shared/errors.js';
-import type { Path } from '../../shared/recipe/places.js';
+import type { Path } from '../../shared/recipe/source-lines.js';
 import type { ReadRecipe } from '../../shared/recipe/read.js';
 import type { Recipe, SourceRecipe } from '../../shared/recipe/schema.js';
 import { filesOf } from './sources/list.js';

@@ -9,7 +9,7 @@ import { readLayersModel } from '../../shared/models/layers-model.js';
 import type { StudentSpec, WeightSpec } from '../../shared/models/student-spec.js';
 import { jsonSchema, layersOf, modelOf, type Json } from '../../shared/models/topology.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
-import { needsOf, termsIn } from '../../shared/recipe/terms.js';
+import { termsIn } from '../../shared/recipe/terms.js';
 import { widthText } from '../../shared/task.js';
 import type { TensorFlow } from '../../worker/compute/backends/backend.js';
 import { builtinStudent } from '../../worker/compute/student/builtin-students.js';
@@ -65,10 +65,10 @@ export async function inspectStudent(
  * numbers of tokens
  */
 export function checkStudent({ losses, data: { augment } }: Recipe, { exits, topology }: StudentSpec): void {
-  const term = termsIn(losses).find((name) => needsOf(losses, name).exits);
+  const term = termsIn(losses).find(({ on }) => on === 'exits');
   if (term !== undefined && exits === undefined)
     throw new UserError(
-      `losses.${term}: the student has one output; earlier exits wanted (student.exits: true, or a model with several outputs)`,
+      `losses.${term.name}: the student has one output; earlier exits wanted (student.exits: true, or a model with several outputs)`,
     );
   const operation = (['noise', 'mixup'] as const).find((key) => augment?.[key] !== undefined);
   const reader =

@@ -1,14 +1,16 @@
 /**
- * Which taps a run compares, before it starts: `pairs: auto` becomes pairs by name, every shape is checked, and
- * adapters become weights of the student's replica. What is wrong is said here, in one line.
+ * The taps that a run compares, settled before it starts: `pairs: auto` becomes pairs by name, every shape is checked,
+ * and adapters become weights of the student's replica.
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
+import type { PairRecipe } from '../../shared/losses/options.js';
+import { lossTable } from '../../shared/losses/table.js';
+import type { PairSides, TapPair } from '../../shared/losses/term.js';
 import { lastOutputAlone } from '../../shared/models/exits.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import { layersOf } from '../../shared/models/topology.js';
-import type { PairRecipe } from '../../shared/recipe/loss-schema.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
-import { pairTerms, splitTap, tapPairs, type PairTerm, type TapPair } from '../../shared/recipe/terms.js';
+import { splitTap, tapPairs, termsIn } from '../../shared/recipe/terms.js';
 import { adapterWeights } from '../../worker/compute/student/tfjs/adapters.js';
 import { studentTapShapes } from '../../worker/compute/student/tfjs/taps.js';
 import type { TapShape } from '../../worker/compute/teachers/formats/taps.js';
@@ -29,9 +31,11 @@ export interface PlannedTaps {
   readonly student: PreparedStudent;
 }
 
+const hasAuto = ({ losses }: Recipe): boolean => termsIn(losses).some(({ pairs }) => pairs === 'auto');
+
 /** The taps of one teacher whose shapes the plan needs. */
 export function teacherTaps(recipe: Recipe, teacher: string): 'all' | string[] {
-  if (pairTerms.some((term) => recipe.losses[term]?.pairs === 'auto')) return 'all';
+  if (hasAuto(recipe)) return 'all';
   const taps = tapPairs(recipe.losses).flatMap(({ teacher: path }) => {
     const found = path === null ? null : splitTap(path, recipe.teachers);
     return found?.teacher === teacher && found.tap !== 'logits' ? [found.tap] : [];
@@ -44,8 +48,7 @@ export function teacherTaps(recipe: Recipe, teacher: string): 'all' | string[] {
  * @throws UserError 2 for a tap that is not there and for shapes that do not fit
  */
 export async function planTaps({ recipe, student, teachers }: PlanTapsOptions): Promise<PlannedTaps> {
-  const isAuto = pairTerms.some((term) => recipe.losses[term]?.pairs === 'auto');
-  if (!isAuto && tapPairs(recipe.losses).length === 0) return { recipe, student };
+  if (!hasAuto(recipe) && tapPairs(recipe.losses).length === 0) return { recipe, student };
   const own = await studentTapShapes(await openWasmTensorFlow(), student.spec);
   const named = withPairs(recipe, answering(own, student.spec), teachers);
   const shapeOf = (pair: TapPair): { student: readonly number[]; teacher: readonly number[] } => ({
@@ -78,7 +81,10 @@ export async function planTaps({ recipe, student, teachers }: PlanTapsOptions): 
   };
 }
 
-/** Taps of layers that the student's answer needs: what an earlier exit has of its own is no part of the student. */
+/**
+ * The taps of the layers that the student's answer needs. Layers that an earlier exit alone has are no part of the
+ * student that is written down, so `auto` takes none of theirs.
+ */
 function answering(own: readonly TapShape[], { topology, exits }: StudentSpec): readonly TapShape[] {
   if (exits === undefined) return own;
   const needed = new Set(layersOf(lastOutputAlone(topology)).map(({ path }) => path[0]));
@@ -104,28 +110,28 @@ function teacherShape(
   return shape;
 }
 
-const spatial = new Set<string>(['attention', 'selectivity']);
-const channelwise = new Set<string>(['features', 'selfDistillation']);
-
+/** @throws UserError 2 when the two sides have not in common what the term needs */
 function checkPair(pair: TapPair, student: readonly number[], teacher: readonly number[]): void {
+  const { sides, adapter } = pair;
   const where = `losses.${pair.term}: ${pair.student} [${student.join(', ')}] and ${pair.teacher ?? pair.to} [${teacher.join(', ')}]`;
-  if (spatial.has(pair.term) && (student.length < 2 || student.length !== teacher.length))
+  const areMaps = student.length >= 2 && student.length === teacher.length;
+  if (sides === 'maps' && !areMaps)
     throw new UserError(`${where} are no maps of the same kind; [height, width, channels] wanted, or [time, features]`);
-  if (pair.adapter === 'conv1x1' && (student.length < 2 || student.length !== teacher.length))
+  if (adapter === 'conv1x1' && !areMaps)
     throw new UserError(`${where}: conv1x1 maps the channels of maps; adapter dense wanted`);
-  if (!channelwise.has(pair.term) || pair.adapter === 'dense') {
-    if (pair.adapter === 'dense' && spatial.has(pair.term))
-      throw new UserError(`${where}: dense makes no map; adapter conv1x1 or none wanted`);
-    return;
-  }
-  const isSame = student.length === teacher.length && (pair.adapter === 'conv1x1' || student.at(-1) === teacher.at(-1));
-  if (!isSame)
-    throw new UserError(
-      `${where} differ in their channels; adapter ${student.length === teacher.length && student.length > 1 ? 'conv1x1' : 'dense'} wanted`,
-    );
+  if (sides === 'maps' && adapter === 'dense')
+    throw new UserError(`${where}: dense makes no map; adapter conv1x1 or none wanted`);
+  if (sides !== 'channels' || adapter === 'dense' || adapter === 'conv1x1') return;
+  if (student.length !== teacher.length || student.at(-1) !== teacher.at(-1))
+    throw new UserError(`${where} differ in their channels; adapter ${areMaps ? 'conv1x1' : 'dense'} wanted`);
 }
 
-/** Of sequences both sides have a vector at each position: those that do not count are left out. */
+/**
+ * Both sides of a pair of sequences have a vector at each position, so that positions that do not count can be left
+ * out.
+ *
+ * @throws UserError 2 when one has not
+ */
 function checkPositions(
   pair: TapPair,
   { student, teacher }: { readonly student: readonly number[]; readonly teacher: readonly number[] },
@@ -143,19 +149,21 @@ function checkPositions(
 }
 
 /**
- * `auto` by name: for each spatial size of the student's maps its last one, with the last one of that size of each
- * teacher. With a teacher that has no map of such a size, by depth: the last sizes of both, those before them, and so
- * on.
+ * The recipe with names in place of `auto`: for each spatial size of the student's maps its last one, with the last one
+ * of that size of each teacher. With a teacher that has no map of such a size, by depth: the last sizes of both, those
+ * before them, and so on.
+ *
+ * @throws UserError 2 where there are no maps to compare
  */
 function withPairs(recipe: Recipe, own: readonly TapShape[], teachers: PlanTapsOptions['teachers']): Recipe {
-  const propose = (term: PairTerm): PairRecipe[] => {
+  const propose = (term: string, sides: PairSides): PairRecipe[] => {
     const found = [...teachers].flatMap(([teacher, taps]) =>
       pairsOf(lastBySize(own), lastBySize(taps)).map(([s, t]): PairRecipe => ({
         student: s.name,
         teacher: `${teacher}/${t.name}`,
         batchNorm: false,
         activation: 'linear',
-        ...(channelwise.has(term) && s.shape.at(-1) !== t.shape.at(-1) ? { adapter: 'conv1x1' } : {}),
+        ...(sides === 'channels' && s.shape.at(-1) !== t.shape.at(-1) ? { adapter: 'conv1x1' } : {}),
       })),
     );
     if (found.length === 0)
@@ -166,11 +174,16 @@ function withPairs(recipe: Recipe, own: readonly TapShape[], teachers: PlanTapsO
     return found;
   };
   let { losses } = recipe;
-  for (const term of pairTerms)
-    if (losses[term]?.pairs === 'auto') losses = { ...losses, [term]: { ...losses[term], pairs: propose(term) } };
+  for (const loss of lossTable) {
+    if (loss.on !== 'pairs') continue;
+    const options = losses[loss.name];
+    if (options === undefined || !('pairs' in options) || options.pairs !== 'auto') continue;
+    losses = { ...losses, [loss.name]: { ...options, pairs: propose(loss.name, loss.sides) } };
+  }
   return { ...recipe, losses };
 }
 
+/** The last map of each spatial size, in the order of the sizes' first maps. */
 function lastBySize(taps: readonly TapShape[]): TapShape[] {
   const bySize = new Map<string, TapShape>();
   for (const tap of taps)
@@ -178,7 +191,7 @@ function lastBySize(taps: readonly TapShape[]): TapShape[] {
   return [...bySize.values()];
 }
 
-/** @param student last maps of its sizes, from the input to the output; `teacher`: the same */
+/** @param student the last maps of the student's sizes, from the input to the output; `teacher`: the teacher's */
 function pairsOf(student: readonly TapShape[], teacher: readonly TapShape[]): [TapShape, TapShape][] {
   const bySize = student.flatMap((own): [TapShape, TapShape][] => {
     const other = teacher.find(({ shape }) => shape[0] === own.shape[0] && shape[1] === own.shape[1]);

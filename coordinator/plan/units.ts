@@ -8,7 +8,7 @@
  */
 import { microBatchCount } from '../../shared/replica/reduction/tree.js';
 import type { Losses } from '../../shared/recipe/loss-schema.js';
-import { needsOf, termsIn } from '../../shared/recipe/terms.js';
+import { termsIn } from '../../shared/recipe/terms.js';
 import type { Unit } from '../decide/types.js';
 
 export interface PlanInput {
@@ -105,7 +105,7 @@ export function divisorsOf(unit: Unit, source: DivisorSource): Record<string, nu
   if (unit.kind === 'evaluate') return {};
   const { all, labelled } = weightsIn(unit, source);
   return Object.fromEntries(
-    termsIn(source.losses).map((term) => [term, needsOf(source.losses, term).over === 'labelled' ? labelled : all]),
+    termsIn(source.losses).map(({ name, over }) => [name, over === 'labelled' ? labelled : all]),
   );
 }
 

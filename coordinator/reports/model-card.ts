@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { exitCodes, UserError } from '../../shared/errors.js';
-import { describeLosses } from '../../shared/recipe/check.js';
+import { describeLosses } from '../../shared/recipe/describe.js';
 import { recipeSchema, type Recipe, type SourceRecipe } from '../../shared/recipe/schema.js';
 import { taskOf, type Task } from '../../shared/task.js';
 import { wilsonInterval } from '../../shared/figures/statistics.js';

@@ -1,7 +1,7 @@
 /** Which labels a run's losses want of every sample, as values, and the one name that each has in maps and on the disk. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Recipe } from '../recipe/schema.js';
-import { needsOf, temperatureOf, termsIn } from '../recipe/terms.js';
+import { termsIn } from '../recipe/terms.js';
 
 /** The log-probabilities of the ensemble's mixture at a temperature, or the weighted mean of the teachers' raw logits. */
 export type EnsembleLabel = { readonly kind: 'mixture'; readonly temperature: number } | { readonly kind: 'logits' };
@@ -39,10 +39,8 @@ export function labelsOf(kinds: readonly LabelKind[], teachers: readonly { reado
 
 /** The kinds that a recipe's losses want, each once; none where no loss is on soft labels. */
 export function labelKinds({ losses }: Pick<Recipe, 'losses'>): LabelKind[] {
-  const kinds = termsIn(losses).flatMap((term): LabelKind[] => {
-    const { soft } = needsOf(losses, term);
+  const kinds = termsIn(losses).flatMap(({ soft, temperature }): LabelKind[] => {
     if (soft !== 'mixture') return soft === null ? [] : [{ kind: soft }];
-    const temperature = temperatureOf(losses, term);
     // A mixture is made at its final temperature only, so one that changes needs each teacher's logits.
     return typeof temperature === 'number' ? [{ kind: 'mixture', temperature }] : [{ kind: 'teachers' }];
   });

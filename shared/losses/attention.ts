@@ -2,15 +2,30 @@
  * Attention transfer (Zagoruyko and Komodakis 2017): a(f) = mean over channels of f^2, at the smaller size of the two;
  * value = mean over places of (a(s) - a(t))^2. With `l2` each a is divided by its own norm first.
  */
+import { z } from 'zod';
+import { lossOnPairs } from './loss.js';
 import type { Activation } from './math/activation.js';
+import type { LossValues, PairInput } from './math/inputs.js';
 import { mapOf, pooled, smaller, unpool, type FeatureMap } from './math/maps.js';
-import type { PairInput, TermValues } from './term.js';
 import { smallestNorm } from './math/vectors.js';
 
-export function attention(
+export const attention = lossOnPairs({
+  name: 'attention',
+  compares: "a map of the student with a teacher's by their mean squares over the channels",
+  formula: 'mean over places of (a(s) - a(t))^2, a(f) = mean over channels of f^2',
+  source: 'Zagoruyko and Komodakis 2017',
+  options: { normalize: z.enum(['none', 'l2']).default('none') },
+  sides: 'maps',
+  over: 'samples',
+  tasks: ['classes', 'regression', 'multiLabel'],
+  usual: { weight: 1000, crossEntropy: 1, options: { normalize: 'l2' }, taps: 'maps' },
+  compute: computeAttention,
+});
+
+function computeAttention(
   { student, teacher, rows, scale, gradient }: PairInput,
-  normalize: 'none' | 'l2',
-): TermValues {
+  { normalize }: { readonly normalize: 'none' | 'l2' },
+): LossValues {
   const [map, other] = [attentionOf(student), attentionOf(teacher)];
   const size = smaller(map, other);
   const [x, y] = [pooled(map, size).values, pooled(other, size).values];

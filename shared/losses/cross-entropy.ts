@@ -5,15 +5,29 @@
  *
  * As torch.nn.functional.cross_entropy has it. Szegedy et al. 2016.
  */
+import { lossOnOutputs } from './loss.js';
+import type { LossValues, OutputInput } from './math/inputs.js';
 import { logSoftmaxRow } from './math/softmax.js';
-import type { TermInput, TermValues } from './term.js';
+import { fraction } from './options.js';
 
-/** @param labels_B -1 for no label */
-export function crossEntropy(
-  { logits_BC, classes, scale, gradient_BC }: TermInput,
-  labels_B: Int32Array,
-  labelSmoothing: number,
-): TermValues {
+export const crossEntropy = lossOnOutputs({
+  name: 'crossEntropy',
+  compares: 'the answer with the label',
+  formula: '-log softmax(z)[y]',
+  source: "PyTorch's `cross_entropy`; smoothing: Szegedy et al. 2016",
+  options: { labelSmoothing: fraction.default(0) },
+  on: 'answer',
+  target: 'labels',
+  over: 'labelled',
+  tasks: ['classes', 'sequence'],
+  compute: computeCrossEntropy,
+});
+
+/** [rows x classes] of logits against [rows] of labels, as the head of this file says. */
+export function computeCrossEntropy(
+  { logits_BC, classes, labels_B, scale, gradient_BC }: OutputInput,
+  { labelSmoothing }: { readonly labelSmoothing: number },
+): LossValues {
   const values_B = new Float32Array(labels_B.length);
   const logQ_C = new Float64Array(classes);
   const [onLabel, elsewhere] = [1 - labelSmoothing, labelSmoothing / classes];

@@ -7,22 +7,32 @@
  *
  * For the labelled samples alone. With beta = 1 - p_y it is the response term; a constant beta is what the paper adds.
  */
+import { lossOnOutputs } from './loss.js';
+import type { LossValues, TargetInput } from './math/inputs.js';
 import { divergenceOf, logSoftmaxRow, logSumExpBut } from './math/softmax.js';
-import type { TermInput, TermValues } from './term.js';
+import { nonNegative, usualTemperatures } from './options.js';
 
-export interface DecoupledOptions {
-  readonly alpha: number;
-  readonly beta: number;
-  readonly temperature: number;
-}
+export const decoupled = lossOnOutputs({
+  name: 'decoupled',
+  description: 'DKD: T^2 x (alpha x target part + beta x the other classes)',
+  compares: "the answer with the soft labels: the label's class apart from the others",
+  formula: "T^2 (alpha KL([p_y, 1 - p_y] || [q_y, 1 - q_y]) + beta KL(p' || q'))",
+  source: 'DKD, Zhao et al. 2022',
+  options: { alpha: nonNegative.default(1), beta: nonNegative.default(8) },
+  temperature: { default: 4, usual: usualTemperatures },
+  on: 'answer',
+  target: 'mixture',
+  over: 'labelled',
+  tasks: ['classes', 'sequence'],
+  written: ({ alpha, beta }, { square, at }) => `${square} x (${alpha} x target + ${beta} x other classes at ${at})`,
+  usual: { weight: 1, crossEntropy: 1 },
+  compute: computeDecoupled,
+});
 
-/** @param logP_BC log-probabilities of the ensemble at the temperature; labels_B: -1 for none */
-export function decoupled(
-  { logits_BC, classes, scale, gradient_BC }: TermInput,
-  labels_B: Int32Array,
-  logP_BC: Float32Array,
-  { alpha, beta, temperature }: DecoupledOptions,
-): TermValues {
+function computeDecoupled(
+  { logits_BC, classes, labels_B, target_BC, temperature, scale, gradient_BC }: TargetInput,
+  { alpha, beta }: { readonly alpha: number; readonly beta: number },
+): LossValues {
   const values_B = new Float32Array(labels_B.length);
   const logQ_C = new Float64Array(classes);
   let count = 0;
@@ -30,7 +40,7 @@ export function decoupled(
     if (label < 0) return;
     count++;
     logSoftmaxRow(logits_BC, row, temperature, logQ_C);
-    const logP_C = Float64Array.from(logP_BC.subarray(row * classes, (row + 1) * classes));
+    const logP_C = Float64Array.from(target_BC.subarray(row * classes, (row + 1) * classes));
     const [logPy, logQy] = [logP_C[label] ?? 0, logQ_C[label] ?? 0];
     const [logOthersP, logOthersQ] = [logSumExpBut(logP_C, label), logSumExpBut(logQ_C, label)];
     const [py, qy] = [Math.exp(logPy), Math.exp(logQy)];

@@ -6,30 +6,43 @@
  *
  * The class part is one value of the micro-batch, which each of its samples has.
  */
+import { lossOnOutputs } from './loss.js';
+import type { LossValues, TargetInput } from './math/inputs.js';
 import { logSoftmaxRow, softmaxGradient } from './math/softmax.js';
-import type { TermInput, TermValues } from './term.js';
 import { pearson } from './math/vectors.js';
+import { nonNegative } from './options.js';
 
-export interface DistOptions {
-  readonly beta: number;
-  readonly gamma: number;
-  readonly temperature: number;
-}
+export const dist = lossOnOutputs({
+  name: 'dist',
+  description: 'DIST: T^2 x (beta x (1 - Pearson by sample) + gamma x (1 - Pearson by class))',
+  compares: "the answer with the soft labels by Pearson's correlation r, over each sample and over each class",
+  formula: 'T^2 (beta (1 - r by sample) + gamma (1 - r by class))',
+  source: 'DIST, Huang et al. 2022',
+  options: { beta: nonNegative.default(1), gamma: nonNegative.default(1) },
+  temperature: { default: 1 },
+  on: 'answer',
+  target: 'mixture',
+  over: 'samples',
+  tasks: ['classes'],
+  isAmongSamples: true,
+  written: ({ beta, gamma }, { square, at }) =>
+    `${square} x (${beta} x (1 - r by sample) + ${gamma} x (1 - r by class)) at ${at}`,
+  usual: { weight: 2, crossEntropy: 1 },
+  compute: computeDist,
+});
 
-/** @param logP_BC log-probabilities of the ensemble at the temperature */
-export function dist(
-  { logits_BC, classes, scale, gradient_BC }: TermInput,
-  logP_BC: Float32Array,
-  { beta, gamma, temperature }: DistOptions,
-): TermValues {
-  const rows = logP_BC.length / classes;
+function computeDist(
+  { logits_BC, classes, target_BC, temperature, scale, gradient_BC }: TargetInput,
+  { beta, gamma }: { readonly beta: number; readonly gamma: number },
+): LossValues {
+  const rows = target_BC.length / classes;
   const probabilities_BC = new Float64Array(rows * classes);
   for (let row = 0; row < rows; row++) {
     const own_C = probabilities_BC.subarray(row * classes, (row + 1) * classes);
     logSoftmaxRow(logits_BC, row, temperature, own_C);
     own_C.forEach((logQ, k) => (own_C[k] = Math.exp(logQ)));
   }
-  const teacher_BC = Float64Array.from(logP_BC, (logP) => Math.exp(logP));
+  const teacher_BC = Float64Array.from(target_BC, (logP) => Math.exp(logP));
   const slopes_BC = new Float64Array(rows * classes);
   const bySample_B = Float64Array.from({ length: rows }, (_, row) =>
     pearson({ x: probabilities_BC, y: teacher_BC, at: row * classes, stride: 1, length: classes }, -beta, slopes_BC),

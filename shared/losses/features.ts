@@ -5,17 +5,31 @@
  *   l1       mean |s - t|
  *   cosine   1 - cos(s, t) over all elements
  */
+import { z } from 'zod';
+import { lossOnPairs } from './loss.js';
+import type { LossValues, PairInput } from './math/inputs.js';
 import { mapOf, pooled, smaller, unpool } from './math/maps.js';
-import type { PairInput, TermValues } from './term.js';
 import { cosine } from './math/vectors.js';
 
-export type FeatureDistance = 'mse' | 'cosine' | 'l1';
+export const featureDistance = z.enum(['mse', 'cosine', 'l1']).default('mse');
 
-/** @throws Error when the channels differ: an adapter makes them equal */
-export function features(
+export const features = lossOnPairs({
+  name: 'features',
+  compares: "a tap of the student with a teacher's, at the smaller size of the two",
+  formula: 'mean (s - t)^2, mean |s - t| or 1 - cos(s, t)',
+  source: 'FitNets, Romero et al. 2015',
+  options: { distance: featureDistance },
+  sides: 'channels',
+  over: 'samples',
+  usual: { weight: 1, crossEntropy: 1, taps: 'maps' },
+  compute: computeFeatures,
+});
+
+/** @throws Error when the channels differ, which an adapter would have made equal: a bug */
+export function computeFeatures(
   { student, teacher, rows, scale, gradient }: PairInput,
-  distance: FeatureDistance,
-): TermValues {
+  { distance }: { readonly distance: 'mse' | 'cosine' | 'l1' },
+): LossValues {
   const [map, other] = [mapOf(student), mapOf(teacher)];
   if (map.channels !== other.channels) throw new Error(`features of ${map.channels} and of ${other.channels} channels`);
   const size = smaller(map, other);

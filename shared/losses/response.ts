@@ -5,16 +5,38 @@
  *
  * PyTorch's kl_div(log q, p, 'batchmean') x T^2.
  */
+import { lossOnOutputs } from './loss.js';
+import type { LossValues, TargetInput } from './math/inputs.js';
 import { divergenceOf, logSoftmaxRow } from './math/softmax.js';
-import type { TermInput, TermValues } from './term.js';
+import { usualTemperatures } from './options.js';
 
-/** @param logP_BC log-probabilities, [rows x classes] */
-export function response(
-  { logits_BC, classes, scale, gradient_BC }: TermInput,
-  logP_BC: Float32Array | Float64Array,
-  temperature: number,
-): TermValues {
-  const rows = logP_BC.length / classes;
+export const response = lossOnOutputs({
+  name: 'response',
+  description: 'T^2 x KL(ensemble || student)',
+  compares: "the answer with the ensemble's soft labels",
+  formula: 'T^2 KL(p || q)',
+  source: 'Hinton et al. 2015',
+  options: {},
+  temperature: { default: 4, usual: usualTemperatures },
+  on: 'answer',
+  target: 'mixture',
+  over: 'samples',
+  tasks: ['classes', 'sequence'],
+  written: (_options, { square, at }) => `${square} x KL(ensemble || student at ${at})`,
+  usual: { weight: 0.9, crossEntropy: 0.1 },
+  compute: computeResponse,
+});
+
+/** [rows x classes] of logits against log-probabilities at the temperature, as the head of this file says. */
+export function computeResponse({
+  logits_BC,
+  classes,
+  target_BC,
+  temperature,
+  scale,
+  gradient_BC,
+}: TargetInput): LossValues {
+  const rows = target_BC.length / classes;
   const values_B = new Float32Array(rows);
   const logQ_C = new Float64Array(classes);
   for (let row = 0; row < rows; row++) {
@@ -22,7 +44,7 @@ export function response(
     let divergence = 0;
     for (let k = 0; k < classes; k++) {
       const at = row * classes + k;
-      const [logP, logQ] = [logP_BC[at] ?? 0, logQ_C[k] ?? 0];
+      const [logP, logQ] = [target_BC[at] ?? 0, logQ_C[k] ?? 0];
       const [p, q] = [Math.exp(logP), Math.exp(logQ)];
       divergence += divergenceOf(p, q, logP - logQ);
       gradient_BC[at] = (gradient_BC[at] ?? 0) + scale * temperature * (q - p);

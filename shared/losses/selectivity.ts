@@ -5,11 +5,26 @@
  *
  *   value = mean_cc' (s_c . s_c')^2 + mean_cc' (t_c . t_c')^2 - 2 mean_cc' (s_c . t_c')^2
  */
+import { lossOnPairs } from './loss.js';
+import type { LossValues, PairInput } from './math/inputs.js';
 import { mapOf, pooled, smaller, unpool, type FeatureMap } from './math/maps.js';
-import type { PairInput, TermValues } from './term.js';
 import { smallestNorm } from './math/vectors.js';
 
-export function selectivity({ student, teacher, rows, scale, gradient }: PairInput): TermValues {
+export const selectivity = lossOnPairs({
+  name: 'selectivity',
+  description: 'NST',
+  compares: 'what each channel of a map of the student and of a teacher responds to',
+  formula: "mean (s_c . s_c')^2 + mean (t_c . t_c')^2 - 2 mean (s_c . t_c')^2 over pairs of channels",
+  source: 'NST, Huang and Wang 2017',
+  options: {},
+  sides: 'maps',
+  over: 'samples',
+  tasks: ['classes', 'regression', 'multiLabel'],
+  usual: { weight: 50, crossEntropy: 1, taps: 'maps' },
+  compute: computeSelectivity,
+});
+
+function computeSelectivity({ student, teacher, rows, scale, gradient }: PairInput): LossValues {
   const [map, other] = [mapOf(student), mapOf(teacher)];
   const size = smaller(map, other);
   const [x, y] = [pooled(map, size), pooled(other, size)];
@@ -26,7 +41,7 @@ export function selectivity({ student, teacher, rows, scale, gradient }: PairInp
   return { values_B, count: rows };
 }
 
-/** Of each channel of a row's map, its places as a vector of norm 1, one after the other; and the norms. */
+/** The channels of one row's map. */
 interface Channels {
   readonly count: number;
   readonly places: number;

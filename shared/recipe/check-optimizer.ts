@@ -1,33 +1,45 @@
-/** Combinations of optimizer options that the schema cannot refuse by itself. */
+/** Checks of how long and by what rule the student is trained: optimizer, batch, epochs and steps. Pure. */
 import { UserError } from '../errors.js';
-import type { OptimizerRecipe } from './schema.js';
+import { at, when, type Finding } from './finding.js';
+import type { OptimizerRecipe, Recipe } from './schema.js';
 
-export interface OptimizerProblem {
-  /** The option, as a path in the recipe. */
-  readonly path: readonly string[];
-  readonly text: string;
-}
-
-/** What is wrong, option by option; empty when all is well. */
-export function optimizerProblems(optimizer: OptimizerRecipe): OptimizerProblem[] {
-  const found: OptimizerProblem[] = [];
-  const say = (key: string, text: string): void =>
-    void found.push({ path: ['optimizer', key], text: `optimizer.${key}: ${text}` });
-  if (optimizer.name === 'sgd') {
-    if (optimizer.nesterov && optimizer.momentum === 0) say('nesterov', 'needs a momentum above 0');
-  } else {
-    for (const beta of ['beta1', 'beta2'] as const) {
-      if (optimizer[beta] >= 1) say(beta, `${optimizer[beta]} is not below 1`);
-    }
-  }
+/** Combinations of optimizer options that the schema cannot refuse by itself. */
+export function optimizerProblems(optimizer: OptimizerRecipe): Finding[] {
   const { schedule } = optimizer;
-  if (schedule?.name === 'step' && (schedule.everySteps === undefined) === (schedule.milestones === undefined)) {
-    say('schedule', 'step needs either everySteps or milestones');
-  }
-  return found;
+  const isUndecided =
+    schedule?.name === 'step' && (schedule.everySteps === undefined) === (schedule.milestones === undefined);
+  return [
+    ...ruleProblems(optimizer),
+    ...when(isUndecided, ['optimizer', 'schedule'], 'step needs either everySteps or milestones'),
+  ];
 }
 
-/** @throws UserError naming the option. */
+function ruleProblems(optimizer: OptimizerRecipe): Finding[] {
+  if (optimizer.name === 'sgd')
+    return when(optimizer.nesterov && optimizer.momentum === 0, ['optimizer', 'nesterov'], 'needs a momentum above 0');
+  return (['beta1', 'beta2'] as const)
+    .filter((beta) => optimizer[beta] >= 1)
+    .map((beta) => at(['optimizer', beta], `${optimizer[beta]} is not below 1`));
+}
+
+export function lengthProblems({ batch, epochs, steps, evaluate, data }: Recipe): Finding[] {
+  return [
+    ...when(
+      batch.micro !== undefined && batch.size < batch.micro,
+      ['batch', 'micro'],
+      `${batch.micro} given; at most batch.size (${batch.size}) wanted`,
+    ),
+    ...when(epochs === undefined && steps === undefined, ['epochs'], 'missing; epochs or steps wanted'),
+    ...when(epochs !== undefined && steps !== undefined, ['steps'], 'given beside epochs; one of the two wanted'),
+    ...when(
+      evaluate.earlyStop !== undefined && data.eval === undefined,
+      ['evaluate', 'earlyStop'],
+      'there is no evaluation set; data.eval wanted',
+    ),
+  ];
+}
+
+/** @throws UserError 2 naming the option, for a combination that the schema cannot refuse by itself */
 export function checkOptimizer(optimizer: OptimizerRecipe): void {
   const [first] = optimizerProblems(optimizer);
   if (first !== undefined) throw new UserError(first.text);

@@ -2,14 +2,9 @@
 import type { z } from 'zod';
 import { jsonOf } from '../json.js';
 import { nearest } from './nearest.js';
-import type { Path } from './places.js';
+import type { Finding } from './finding.js';
+import type { Path } from './source-lines.js';
 import { recipeSchema } from './schema.js';
-
-export interface Finding {
-  readonly path: Path;
-  /** Without place; begins with the key's path. */
-  readonly text: string;
-}
 
 type Issue = z.core.$ZodIssue;
 

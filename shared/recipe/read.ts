@@ -3,8 +3,9 @@ import { basename, extname } from 'node:path';
 import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
 import { UserError } from '../errors.js';
 import { checkFields } from './check.js';
-import { applyFlags, placesOf, type Path } from './places.js';
-import { findingsOf, type Finding } from './problems.js';
+import { applyFlags, placesOf, type Path } from './source-lines.js';
+import type { Finding } from './finding.js';
+import { findingsOf } from './problems.js';
 import { recipeSchema, type Recipe } from './schema.js';
 
 /** Samples of a micro-batch where the recipe does not say: small enough that usual batches make several of them. */

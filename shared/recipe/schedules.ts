@@ -6,10 +6,11 @@
  *   linear: from + f (to - from)     cosine: from + (1 - cos(pi f)) / 2 (to - from)     step: `from` until f = 1, then
  * `to`
  */
-import { lossesAtStepSchema, type Losses, type LossesAtStep, type Schedule } from './loss-schema.js';
-import { optionsOf, termsIn } from './terms.js';
+import type { LossSchedule } from '../losses/options.js';
+import type { Losses } from './loss-schema.js';
+import { termsIn, type LossTerm } from './terms.js';
 
-export function scheduleAt(schedule: Schedule, step: number, totalSteps: number): number {
+export function scheduleAt(schedule: LossSchedule, step: number, totalSteps: number): number {
   const steps = schedule.steps ?? Math.max(1, totalSteps - schedule.start);
   const f = Math.min(1, Math.max(0, (step - schedule.start) / steps));
   if (f === 0) return schedule.from;
@@ -28,41 +29,37 @@ export function scalarsAt(losses: Losses, step: number, totalSteps: number): Rec
 }
 
 /** `<term>.<key>` and its schedule. */
-export function schedules(losses: Losses): [name: string, schedule: Schedule][] {
-  const scheduled = (['weight', 'temperature'] as const).flatMap((key) =>
-    termsIn(losses).map((term) => [`${term}.${key}`, optionsOf(losses, term)?.[key]] as const),
+export function schedules(losses: Losses): [name: string, schedule: LossSchedule][] {
+  const terms = termsIn(losses);
+  return (['weight', 'temperature'] as const).flatMap((key) =>
+    terms.flatMap((term): [string, LossSchedule][] => {
+      const value = term[key];
+      return typeof value === 'number' ? [] : [[`${term.name}.${key}`, value]];
+    }),
   );
-  return scheduled.flatMap(([name, value]): [string, Schedule][] => (typeof value === 'object' ? [[name, value]] : []));
 }
 
-/** The losses of one step; schedules without a scalar are at their beginning. */
+/** A term with its numbers as they are in one step. */
+export type TermAtStep = LossTerm & { readonly weight: number; readonly temperature: number };
+export type LossesAtStep = readonly TermAtStep[];
+
+/**
+ * The losses of one step.
+ *
+ * @param scalars what `scalarsAt` gave for the step; a schedule without one is at its beginning
+ */
 export function lossesAt(losses: Losses, scalars: Readonly<Record<string, number>> = {}): LossesAtStep {
-  const resolve = (
-    term: string,
-    options: { readonly weight: number | Schedule; readonly temperature?: number | Schedule },
-  ): object => {
-    const at = (key: 'weight' | 'temperature'): object => {
-      const value = options[key];
-      return typeof value === 'object' ? { [key]: scalars[`${term}.${key}`] ?? value.from } : {};
+  return termsIn(losses).map((term) => {
+    const at = (key: 'weight' | 'temperature'): number => {
+      const value = term[key];
+      return typeof value === 'number' ? value : (scalars[`${term.name}.${key}`] ?? value.from);
     };
-    return { ...options, ...at('weight'), ...at('temperature') };
-  };
-  const { plugins, ...builtIn } = losses;
-  const given = Object.entries(builtIn).flatMap(([term, options]): [string, object][] =>
-    options === undefined ? [] : [[term, resolve(term, options)]],
-  );
-  const plugged = Object.entries(plugins ?? {}).map(([name, options]): [string, object] => [
-    name,
-    resolve(`plugins.${name}`, options),
-  ]);
-  return lossesAtStepSchema.parse({
-    ...Object.fromEntries(given),
-    ...(plugins === undefined ? {} : { plugins: Object.fromEntries(plugged) }),
+    return { ...term, weight: at('weight'), temperature: at('temperature') };
   });
 }
 
-/** Each term's weight in a step. */
+/** Each term's weight in a step, by its name. */
 export function weightsAt(losses: Losses, step: number, totalSteps: number): Record<string, number> {
   const now = lossesAt(losses, scalarsAt(losses, step, totalSteps));
-  return Object.fromEntries(termsIn(now).map((term) => [term, optionsOf(now, term)?.weight ?? 0]));
+  return Object.fromEntries(now.map(({ name, weight }) => [name, weight]));
 }

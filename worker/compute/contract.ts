@@ -10,7 +10,7 @@ import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { RandomKey } from '../../shared/random.js';
 import type { Sums } from '../../shared/replica/reduction/contribution.js';
 import type { PooledMoments } from '../../shared/replica/reduction/moments.js';
-import type { LossesAtStep } from '../../shared/recipe/loss-schema.js';
+import type { LossesAtStep } from '../../shared/recipe/schedules.js';
 import type { Task } from '../../shared/task.js';
 import type { Activation } from '../../shared/losses/math/activation.js';
 import type { Recipe } from '../../shared/recipe/schema.js';

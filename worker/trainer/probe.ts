@@ -46,7 +46,7 @@ async function probeTwice({ compute, recipe, manifest, initialPath, replica, slo
   const { to } = microBatchRange(size, microBatchCount(size, recipe.batch.micro ?? recipe.batch.size), 0);
   const once = async (): Promise<string> => {
     const { inputs, rows, targets } = await compute.trainBatch(0, 0, to);
-    const divisors = Object.fromEntries(termsIn(recipe.losses).map((term) => [term, rows]));
+    const divisors = Object.fromEntries(termsIn(recipe.losses).map(({ name }) => [name, rows]));
     const step = { losses: lossesAt(recipe.losses), divisors, dropoutKey: [recipe.seed, 'dropout', 0, 0, 0] };
     replica.clearSlot(slot);
     const leaf = replica.leaf(slot).fill(0);

@@ -1,6 +1,7 @@
 /** What the recipe says of its loss terms: refused, warned of, or written out. */
 import { describe, expect, it } from 'vitest';
-import { checkFields, describeLosses } from '../../../shared/recipe/check.js';
+import { checkFields } from '../../../shared/recipe/check.js';
+import { describeLosses } from '../../../shared/recipe/describe.js';
 import { recipeSchema, type Recipe } from '../../../shared/recipe/schema.js';
 
 function recipe(losses: unknown, overrides: Record<string, unknown> = {}): Recipe {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeLosses } from '../../../shared/recipe/check.js';
+import { describeLosses } from '../../../shared/recipe/describe.js';
 import { readRecipe } from '../../../shared/recipe/read.js';
 import { nearest } from '../../../shared/recipe/nearest.js';
 import { UserError } from '../../../shared/errors.js';

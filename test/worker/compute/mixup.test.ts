@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { lossesAtStepSchema } from '../../../shared/recipe/loss-schema.js';
 import type { PluginLoss } from '../../../worker/compute/losses/plugin.js';
 import { totalLoss } from '../../../worker/compute/losses/total.js';
 import { mixUp } from '../../../worker/compute/mixup.js';
+import { lossesAtStep } from '../../shared/losses/at-step.js';
 
 const rows = 6;
 const inputs = Float32Array.from({ length: rows * 2 }, (_, i) => 2 ** i);
@@ -51,7 +51,7 @@ describe('target vectors of mixtures', () => {
   });
 
   it("are what terms aim at: the median of a mixture is not its own sample's", () => {
-    const losses = lossesAtStepSchema.parse({ regression: { weight: 1, distance: 'l1' } });
+    const losses = lossesAtStep({ regression: { weight: 1, distance: 'l1' } });
     const z = Float32Array.of(0.5, 2);
     const targets = {
       labels: Int32Array.of(0, 0),
@@ -60,7 +60,10 @@ describe('target vectors of mixtures', () => {
       soft: null,
       mixed: { labels: Int32Array.of(0, 0), weights: Float32Array.of(4, 2), share: 0.75 },
     };
-    const { sums, gradient_BC } = totalLoss(z, 1, targets, { losses, divisors: { regression: 2 } });
+    const { sums, gradient_BC } = totalLoss({ logits_BC: z, classes: 1 }, targets, {
+      losses,
+      divisors: { regression: 2 },
+    });
     // Weights 0.75 x 2 + 0.25 x 4 and 0.75 x 4 + 0.25 x 2; errors 0.5 and 1.
     expect(sums).toMatchObject({ regression: 2.5 * 0.5 + 3.5, 'regression.count': 6 });
     expect([...gradient_BC]).toEqual([-1.25, 1.75]);
@@ -69,13 +72,12 @@ describe('target vectors of mixtures', () => {
 
 describe('terms over labels of mixtures', () => {
   const logits = Float32Array.from([1, -1, 0.5, 0, 2, -0.5]);
-  const options = { losses: { crossEntropy: { weight: 2, labelSmoothing: 0 } }, divisors: { crossEntropy: 2 } };
+  const step = { losses: lossesAtStep({ crossEntropy: { weight: 2 } }), divisors: { crossEntropy: 2 } };
   const loss = (own: readonly number[], mixed?: { labels: Int32Array; share: number }): ReturnType<typeof totalLoss> =>
     totalLoss(
-      logits,
-      3,
+      { logits_BC: logits, classes: 3 },
       { labels: Int32Array.from(own), soft: null, ...(mixed === undefined ? {} : { mixed }) },
-      options,
+      step,
     );
 
   it("are both labels' terms by their shares, value and gradient", () => {
@@ -102,15 +104,13 @@ describe('terms over labels of mixtures', () => {
       values: Array.from(input.labels, (label) => 10 + label),
       gradient: Array.from({ length: 6 }, (_, i) => input.labels[Math.floor(i / 3)] ?? 0),
     });
-    const losses = lossesAtStepSchema.parse({ plugins: { own: { weight: 1 } } });
+    const losses = lossesAtStep({ plugins: { own: { weight: 1 } } });
     const targets = { labels: Int32Array.of(0, 2), soft: null, mixed: { labels: Int32Array.of(2, 0), share: 0.75 } };
-    const { sums, gradient_BC } = totalLoss(
-      logits,
-      3,
-      targets,
-      { losses, divisors: { 'plugins.own': 2 } },
-      { plugins: new Map([['own', ownPlugin]]) },
-    );
+    const { sums, gradient_BC } = totalLoss({ logits_BC: logits, classes: 3 }, targets, {
+      losses,
+      divisors: { 'plugins.own': 2 },
+      plugins: new Map([['own', ownPlugin]]),
+    });
     expect(sums).toMatchObject({ 'plugins.own': 22, 'plugins.own.count': 2 });
     expect([...gradient_BC]).toEqual([0.25, 0.25, 0.25, 0.75, 0.75, 0.75]);
   });

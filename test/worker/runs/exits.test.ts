@@ -5,10 +5,10 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { lossesAtStepSchema } from '../../../shared/recipe/loss-schema.js';
 import { lastOutputAlone } from '../../../shared/models/exits.js';
 import { studentAlone, withoutAdapters, type StudentSpec } from '../../../shared/models/student-spec.js';
 import { recipeSchema } from '../../../shared/recipe/schema.js';
+import { lossesAtStep } from '../../shared/losses/at-step.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { randomStream } from '../../../shared/random.js';
@@ -66,7 +66,7 @@ async function gradientOf(
     inputs,
     rows,
     { labels, soft: null },
-    { losses: lossesAtStepSchema.parse(losses), divisors, dropoutKey: [1] },
+    { losses: lossesAtStep(losses), divisors, dropoutKey: [1] },
     replica.slot(0),
   );
   return { sums, gradient: Float32Array.from(replica.slot(0)) };

@@ -10,7 +10,7 @@ import { installedPlugins } from '../../../shared/recipe/plugins.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { planTaps } from '../../../cli/prepare/taps.js';
 import { temporaryFolder } from '../fakes.js';
-import { rows, termNames } from '../compute/losses/rows.js';
+import { lossNames, lossOf, rowOf, vectorTaskOf } from '../compute/losses/rows.js';
 import { curve, prepareAgain, prepared, samples, targetData, whole } from './real-runs.js';
 import { reference, saveLayersModel } from '../compute/teachers/fixtures.js';
 
@@ -51,11 +51,11 @@ beforeAll(async () => {
 });
 
 describe('a run', () => {
-  it.each(termNames)(
+  it.each(lossNames)(
     'with %s has the same bits with 1, 2 and 3 workers',
     async (term) => {
-      const { on, recipe, task } = rows[term];
-      const run = await prepared({ logits: student, pairs: cnn, exits: withExits }[on], {
+      const [{ on }, { recipe }, task] = [lossOf(term), rowOf(term), vectorTaskOf(term)];
+      const run = await prepared({ answer: student, pairs: cnn, exits: withExits }[on], {
         ...short,
         ...(task === undefined ? {} : targetData(task)),
         losses: {
@@ -275,7 +275,7 @@ describe('pairs of taps', () => {
   it('train their adapters, which the student that is written down does not have', async () => {
     const run = await prepared(cnn, {
       ...short,
-      losses: { crossEntropy: { weight: 1 }, features: { weight: 1, ...rows.features.recipe } },
+      losses: { crossEntropy: { weight: 1 }, features: { weight: 1, ...rowOf('features').recipe } },
     });
     const { summary, exported, best } = await whole(run, 1);
     const names = run.student.weights.filter(({ adapter }) => adapter).map(({ name }) => name);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { commitScalars } from '../../../shared/replica/optimizer/scalars.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { recipeSchema } from '../../../shared/recipe/schema.js';
+import { lossesAtStep } from '../../shared/losses/at-step.js';
 import { addSums } from '../../../shared/replica/reduction/contribution.js';
 import { pool, type PooledMoments } from '../../../shared/replica/reduction/moments.js';
 import { microBatchRange } from '../../../shared/replica/reduction/tree.js';
@@ -28,10 +29,10 @@ const softLabels = mix(
   })),
   classes,
 );
-const losses = {
-  crossEntropy: { weight: reference.weights.crossEntropy, labelSmoothing: 0 },
+const losses = lossesAtStep({
+  crossEntropy: { weight: reference.weights.crossEntropy },
   response: { weight: reference.weights.response, temperature },
-};
+});
 
 const options: Record<ReferenceRun['student'], BuiltinStudent> = {
   mlp: { builtin: 'mlp', hidden: [12] },

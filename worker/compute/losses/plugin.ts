@@ -1,18 +1,16 @@
 /**
  * A loss that is not built in: a module of one file, installed on every worker by its owner. It is given copies, and
- * what it gives back is checked before it counts. The interface for those who write one is in docs/plugins.md.
+ * what it gives back is checked before it counts. docs/plugins.md is for those who write one.
  *
- *   export function loss({ rows, classes, logits, labels, targets, soft, temperature, options }) -> { values, gradient
- * }
- *   export function loss({ rows, labels, student, teacher, options })                   -> { values, gradient }     on
- * pairs
+ *   on logits   loss({ rows, classes, logits, labels, targets, soft, temperature, options }) -> { values, gradient }
+ *   on pairs    loss({ rows, labels, student, teacher, options }) -> { values, gradient }
  */
 import { exitCodes, UserError } from '../../../shared/errors.js';
-import type { LossesAtStep } from '../../../shared/recipe/loss-schema.js';
 import type { Activation } from '../../../shared/losses/math/activation.js';
-import type { PairInput, TermInput, TermValues } from '../../../shared/losses/term.js';
+import type { LossValues, OutputInput, PairInput } from '../../../shared/losses/math/inputs.js';
+import type { TermAtStep } from '../../../shared/recipe/schedules.js';
 
-/** What a plug-in gives: each sample's value, and the gradient of their plain sum, without weight or divisor. */
+/** What a plug-in gives: each row's value, and the gradient of the plain sum of the values. */
 export interface PluginResult {
   /** [rows] */
   readonly values: ArrayLike<number>;
@@ -47,30 +45,33 @@ export interface PluginOnPair {
 }
 
 export type PluginLoss = (input: PluginOnLogits | PluginOnPair) => unknown;
-/** By name. */
+/** The loaded plug-ins by name. */
 export type PluginLosses = ReadonlyMap<string, PluginLoss>;
 
+/** A plug-in of the recipe with its numbers as they are in one step. */
+export type PluginAtStep = Extract<TermAtStep, { readonly on: 'plugin' }>;
+
 export interface PluginCall {
-  readonly name: string;
+  readonly term: PluginAtStep;
   readonly loss: PluginLoss;
+  /** [rows] */
   readonly labels: Int32Array;
+  /** [rows x classes]; null where samples have classes. */
   readonly targets: Float32Array | null;
-  readonly options: NonNullable<LossesAtStep['plugins']>[string];
 }
 
 /**
- * @param soft_BC what the recipe has it given of the ensemble @throws UserError 65 when it fails, or gives something
- * else than was wanted
+ * A plug-in's values, and its gradient added, on the student's answer.
+ *
+ * @param soft_BC what the recipe has the plug-in given of the ensemble, [rows x classes]; null: nothing
+ * @throws UserError 65 when the plug-in fails, or gives something else than was wanted
  */
 export function pluginOnLogits(
-  { logits_BC, classes, scale, gradient_BC }: TermInput,
-  soft_BC: Float32Array | null,
+  { logits_BC, classes, scale, gradient_BC }: Pick<OutputInput, 'logits_BC' | 'classes' | 'scale' | 'gradient_BC'>,
+  soft_BC: Float32Array | Float64Array | null,
   call: PluginCall,
-): TermValues {
-  const {
-    labels,
-    options: { temperature, options },
-  } = call;
+): LossValues {
+  const { labels, term } = call;
   return judged(
     {
       rows: labels.length,
@@ -78,17 +79,21 @@ export function pluginOnLogits(
       logits: logits_BC.slice(),
       labels: labels.slice(),
       targets: call.targets?.slice() ?? null,
-      soft: soft_BC?.slice() ?? null,
-      temperature,
-      options: structuredClone(options),
+      soft: soft_BC === null ? null : Float32Array.from(soft_BC),
+      temperature: term.temperature,
+      options: structuredClone(term.recipe.options),
     },
     call,
     { scale, gradient: gradient_BC },
   );
 }
 
-/** @throws UserError 65 as above */
-export function pluginOnPair({ student, teacher, rows, scale, gradient }: PairInput, call: PluginCall): TermValues {
+/**
+ * A plug-in's values, and its gradient added, on one pair of activations.
+ *
+ * @throws UserError 65 when the plug-in fails, or gives something else than was wanted
+ */
+export function pluginOnPair({ student, teacher, rows, scale, gradient }: PairInput, call: PluginCall): LossValues {
   const copy = ({ values, shape }: Activation): Activation => ({ values: values.slice(), shape: [...shape] });
   return judged(
     {
@@ -96,22 +101,22 @@ export function pluginOnPair({ student, teacher, rows, scale, gradient }: PairIn
       labels: call.labels.slice(),
       student: copy(student),
       teacher: copy(teacher),
-      options: structuredClone(call.options.options),
+      options: structuredClone(call.term.recipe.options),
     },
     call,
     { scale, gradient },
   );
 }
 
-/** Calls it and adds its gradient, sample by sample: those that it does not apply to are left out. */
+/** Calls the plug-in and adds its gradient row by row; rows that it does not apply to are left out. */
 function judged(
   input: PluginOnLogits | PluginOnPair,
   call: PluginCall,
   { scale, gradient }: { readonly scale: number; readonly gradient: Float64Array },
-): TermValues {
+): LossValues {
   const { rows } = input;
   const given = resultOf(input, call, gradient.length);
-  const applies = (row: number): boolean => call.options.over === 'samples' || (call.labels[row] ?? -1) >= 0;
+  const applies = (row: number): boolean => call.term.over === 'samples' || (call.labels[row] ?? -1) >= 0;
   const size = gradient.length / rows;
   let count = 0;
   const values_B = Float32Array.from({ length: rows }, (_, row) => {
@@ -131,9 +136,10 @@ function judged(
 
 function resultOf(
   input: PluginOnLogits | PluginOnPair,
-  { name, loss }: PluginCall,
+  { term, loss }: PluginCall,
   gradientLength: number,
 ): PluginResult {
+  const name = term.plugin;
   let given: unknown;
   try {
     given = loss(input);

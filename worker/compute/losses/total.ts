@@ -2,28 +2,33 @@
  * The total loss of a micro-batch: sum over the recipe's terms of weight x value / divisor, the plain weighted sum. The
  * divisors are the global batch's, so micro-batches add up to its mean. Pure: arrays in, arrays out.
  */
-import type { LossesAtStep, LossName } from '../../../shared/recipe/loss-schema.js';
-import { needsOf, optionsOf, termsIn } from '../../../shared/recipe/terms.js';
-import type { Targets } from '../contract.js';
 import { hitsOf } from '../../../shared/figures/classification.js';
 import { termSums, trainingHitSums } from '../../../shared/figures/training-sums.js';
+import type { LossesAtStep, TermAtStep } from '../../../shared/recipe/schedules.js';
 import type { Sums } from '../../../shared/replica/reduction/contribution.js';
+import type { Targets } from '../contract.js';
 import { againstEnsemble } from './diagnostics.js';
-import { partsOf, softAt, type LossContext, type Output, type PairActivations } from './functions.js';
+import { partsOf, softAt, type LossContext, type Output, type PairActivations } from './parts.js';
 import type { PluginLosses } from './plugin.js';
 
-export interface LossOptions {
+/** What a step says of its losses. */
+export interface StepLosses {
   readonly losses: LossesAtStep;
-  /** By term, for the whole global batch; 0: the term is 0. */
+  /** By term, for the whole global batch; a term with divisor 0, or without one, has no sample in it and is 0. */
   readonly divisors: Readonly<Record<string, number>>;
+  /** The plug-ins that the recipe names; absent: it names none. */
+  readonly plugins?: PluginLosses;
 }
 
-/** What a student gives beside its logits, and the plug-ins that the recipe names. */
-export interface Beside {
-  /** Of the exits before the last one, in the model's order: [rows x classes] each. */
+/** What the student gives for a micro-batch. */
+export interface LossOutputs {
+  /** Its answer, [rows x classes]. */
+  readonly logits_BC: Float32Array;
+  readonly classes: number;
+  /** The exits before the last one, in the model's order: [rows x classes] each; absent: it has none. */
   readonly exits?: readonly Float32Array[];
+  /** Absent: no term compares taps. */
   readonly pairs?: PairActivations;
-  readonly plugins?: PluginLosses;
 }
 
 export interface TotalLoss {
@@ -37,73 +42,70 @@ export interface TotalLoss {
   readonly pairGradients: ReadonlyMap<string, Float32Array>;
 }
 
-/** The terms that have samples in this micro-batch, with their scale; none: the micro-batch has no gradient. */
-export function applicableTerms(targets: Targets, { losses, divisors }: LossOptions): ReadonlyMap<LossName, number> {
-  const isLabelled = targets.labels.some((label) => label >= 0);
-  const applies = (term: LossName): boolean => {
-    const { over, soft } = needsOf(losses, term);
-    return (over === 'samples' || isLabelled) && (soft === null || targets.soft !== null);
-  };
-  return new Map(
-    termsIn(losses).flatMap((term): [LossName, number][] => {
-      const divisor = divisors[term] ?? 0;
-      return divisor > 0 && applies(term) ? [[term, (optionsOf(losses, term)?.weight ?? 0) / divisor]] : [];
-    }),
-  );
+export interface ApplicableTerm {
+  readonly term: TermAtStep;
+  /** weight / divisor */
+  readonly scale: number;
 }
 
+/** The terms that have samples in this micro-batch; where there are none, the micro-batch has no gradient. */
+export function applicableTerms(targets: Targets, { losses, divisors }: StepLosses): ApplicableTerm[] {
+  const isLabelled = targets.labels.some((label) => label >= 0);
+  return losses.flatMap((term) => {
+    const divisor = divisors[term.name] ?? 0;
+    const applies = (term.over === 'samples' || isLabelled) && (term.soft === null || targets.soft !== null);
+    return divisor > 0 && applies ? [{ term, scale: term.weight / divisor }] : [];
+  });
+}
+
+/** Value and gradients of the total loss of a micro-batch. */
 export function totalLoss(
-  logits_BC: Float32Array,
-  classes: number,
+  { logits_BC, classes, exits = [], pairs = new Map() }: LossOutputs,
   targets: Targets,
-  options: LossOptions,
-  { exits = [], pairs = new Map(), plugins = new Map() }: Beside = {},
+  step: StepLosses,
 ): TotalLoss {
-  const { losses } = options;
   const outputOf = (values: Float32Array): Output => ({
     logits_BC: values,
     gradient_BC: new Float64Array(values.length),
   });
   const context: LossContext = {
-    losses,
     targets,
     classes,
-    final: outputOf(logits_BC),
+    answer: outputOf(logits_BC),
     exits: exits.map(outputOf),
     pairs,
     pairGradients: new Map(),
-    plugins,
+    plugins: step.plugins ?? new Map(),
   };
-  const applicable = applicableTerms(targets, options);
+  const applicable = applicableTerms(targets, step);
   const sums: Record<string, number> = {};
-  for (const [name, scale] of applicable) {
-    const parts = partsOf(name, scale, context);
+  for (const { term, scale } of applicable) {
+    const parts = partsOf(term, scale, context);
     const value = parts.reduce((total, { values_B }) => total + values_B.reduce((sum, one) => sum + one, 0), 0);
-    Object.assign(sums, termSums(name, value, parts[0]?.count ?? 0));
+    // A term on exits of a student that has none, or on pairs that are none, applies to nothing.
+    Object.assign(sums, termSums(term.name, value, parts[0]?.count ?? 0));
   }
-  const usesExits = [...applicable.keys()].some((name) => needsOf(losses, name).exits);
+  const usesExits = applicable.some(({ term }) => term.on === 'exits');
   return {
     sums: {
       ...sums,
       ...(targets.vectors === undefined ? trainingHitSums(hitsOf(logits_BC, targets.labels, classes)) : {}),
-      ...imitation(logits_BC, classes, targets, losses),
+      ...imitation(logits_BC, classes, targets, step.losses),
     },
-    gradient_BC: Float32Array.from(context.final.gradient_BC),
+    gradient_BC: Float32Array.from(context.answer.gradient_BC),
     exitGradients: context.exits.map(({ gradient_BC }) => (usesExits ? Float32Array.from(gradient_BC) : null)),
     pairGradients: context.pairGradients,
   };
 }
 
-/** Of the first term on a mixture, at its temperature; nothing without one. */
+/** How student and ensemble compare at the temperature of the first term on a mixture; nothing without one. */
 function imitation(logits_BC: Float32Array, classes: number, targets: Targets, losses: LossesAtStep): Sums {
-  const term = termsIn(losses).find((name) => needsOf(losses, name).soft === 'mixture');
-  const temperature = term === undefined ? undefined : optionsOf(losses, term)?.temperature;
-  return targets.soft === null || temperature === undefined
-    ? {}
-    : againstEnsemble(
-        logits_BC,
-        softAt(targets, temperature),
-        classes,
-        targets.isSequence === true ? targets.weights : undefined,
-      );
+  const term = losses.find(({ soft }) => soft === 'mixture');
+  if (targets.soft === null || term === undefined) return {};
+  return againstEnsemble(
+    logits_BC,
+    softAt(targets, term.temperature),
+    classes,
+    targets.isSequence === true ? targets.weights : undefined,
+  );
 }

@@ -5,6 +5,7 @@ import { response } from '../../../../shared/losses/response.js';
 import { logSoftmaxRow } from '../../../../shared/losses/math/softmax.js';
 import { applicableTerms, totalLoss } from '../../../../worker/compute/losses/total.js';
 import { SoftLabels } from '../../../../worker/compute/labels/soft-labels.js';
+import { lossesAtStep } from '../../../shared/losses/at-step.js';
 import { reference } from '../../runs/reference.js';
 
 const { logits, labels, classes, cases } = reference.losses;
@@ -25,8 +26,9 @@ function evaluate(
   scale = 1,
 ): Evaluated {
   const gradient_BC = new Float64Array(z.length);
-  const input = { logits_BC: z, classes, scale, gradient_BC };
-  const { values_B } = term === 'response' ? response(input, logP, option) : crossEntropy(input, labels_B, option);
+  const input = { logits_BC: z, classes, labels_B, target_BC: logP, temperature: option, scale, gradient_BC };
+  const { values_B } =
+    term === 'response' ? response.compute(input, {}) : crossEntropy.compute(input, { labelSmoothing: option });
   return { values: [...values_B], gradient: [...gradient_BC] };
 }
 
@@ -105,13 +107,13 @@ describe('losses', () => {
 });
 
 describe('the total loss', () => {
-  const losses = { crossEntropy: { weight: 0.3, labelSmoothing: 0 }, response: { weight: 0.7, temperature: 4 } };
+  const losses = lossesAtStep({ crossEntropy: { weight: 0.3 }, response: { weight: 0.7, temperature: 4 } });
   const logP_BC = logSoftmax(teacher, 4);
   const targets = { labels: labels_B, soft: softLabels({ 'T=4': logP_BC }) };
 
   it('is the plain weighted sum of its terms over their divisors', () => {
     const divisors = { crossEntropy: 11, response: 13 };
-    const { sums, gradient_BC } = totalLoss(logits_BC, classes, targets, { losses, divisors });
+    const { sums, gradient_BC } = totalLoss({ logits_BC, classes }, targets, { losses, divisors });
     const parts = [
       evaluate('crossEntropy', 0, logits_BC, logP_BC, 0.3 / 11),
       evaluate('response', 4, logits_BC, logP_BC, 0.7 / 13),
@@ -128,17 +130,13 @@ describe('the total loss', () => {
     const z = Float32Array.from({ length: rows * classes }, (_, i) =>
       i % classes === labels[Math.floor(i / classes)] && i >= classes ? 1 : 0,
     );
-    expect(totalLoss(z, classes, targets, { losses, divisors: { crossEntropy: 1, response: 1 } }).sums).toMatchObject({
+    const divisors = { crossEntropy: 1, response: 1 };
+    expect(totalLoss({ logits_BC: z, classes }, targets, { losses, divisors }).sums).toMatchObject({
       correct: 4,
       labelled: 4,
     });
     expect(
-      totalLoss(
-        z.map((value) => -value),
-        classes,
-        targets,
-        { losses, divisors: { response: 1 } },
-      ).sums,
+      totalLoss({ logits_BC: z.map((value) => -value), classes }, targets, { losses, divisors: { response: 1 } }).sums,
     ).toMatchObject({ correct: 1, labelled: 4 });
   });
 
@@ -153,6 +151,6 @@ describe('the total loss', () => {
       ['response'],
     ],
   ] as const)('has with %s the terms that apply and no others', (_, some, divisors, expected) => {
-    expect([...applicableTerms(some, { losses, divisors }).keys()]).toEqual(expected);
+    expect(applicableTerms(some, { losses, divisors }).map(({ term }) => term.name)).toEqual(expected);
   });
 });

@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { lossesAtStepSchema } from '../../../../shared/recipe/loss-schema.js';
 import { totalLoss } from '../../../../worker/compute/losses/total.js';
-import { rows as table, termsOn } from './rows.js';
+import { lossesAtStep } from '../../../shared/losses/at-step.js';
+import { lossesOn, rowOf } from './rows.js';
 
 interface Side {
   readonly shape: number[];
@@ -34,7 +34,7 @@ function evaluate(
   weight = 1,
   divisor = 1,
 ): { value: number; gradient: Float32Array } {
-  const losses = lossesAtStepSchema.parse({
+  const losses = lossesAtStep({
     [term]: {
       ...options,
       weight,
@@ -47,11 +47,9 @@ function evaluate(
   });
   const pairs = new Map([[`${term}/0`, { student: activation(student), teacher: activation(teacher) }]]);
   const { sums, pairGradients } = totalLoss(
-    new Float32Array(rows),
-    1,
+    { logits_BC: new Float32Array(rows), classes: 1, pairs },
     { labels: new Int32Array(rows).fill(-1), soft: null },
     { losses, divisors: { [term]: divisor } },
-    { pairs },
   );
   return { value: sums[term] ?? NaN, gradient: pairGradients.get(`${term}/0`) ?? new Float32Array(0) };
 }
@@ -104,7 +102,7 @@ describe('every loss term on pairs of activations', () => {
     expect(Math.abs(value - evaluate(one).value)).toBeLessThan(1e-5 * Math.max(1, Math.abs(value)));
   });
 
-  it.each(termsOn('pairs'))('%s takes from a sample what is its own, unless it relates samples', (term) => {
+  it.each(lossesOn('pairs'))('%s takes from a sample what is its own, unless it relates samples', (term) => {
     const one = cases.find((candidate) => candidate.term === term);
     if (one === undefined) throw new Error(`no case of ${term}`);
     const first = (side: Side): Side => ({ ...side, values: side.values.slice(0, side.values.length / one.rows) });
@@ -113,10 +111,10 @@ describe('every loss term on pairs of activations', () => {
       evaluate({ ...one, rows: 1, student: first(one.student), teacher: first(one.teacher) }).gradient,
     ];
     const isSame = own.every((slope, i) => slope === whole[i]);
-    expect(isSame).toBe(!table[term].relates);
+    expect(isSame).toBe(!rowOf(term).relates);
   });
 
-  it.each(termsOn('pairs'))(
+  it.each(lossesOn('pairs'))(
     '%s adds up over its pairs, each gradient going to its own; weight and divisor are plain factors',
     (term) => {
       const one = cases.find((candidate) => candidate.term === term);
@@ -129,7 +127,7 @@ describe('every loss term on pairs of activations', () => {
 
   const zeros = [0, 0, 0, 0, 0, 0, 0, 0];
   it.each(
-    termsOn('pairs').flatMap(
+    lossesOn('pairs').flatMap(
       (term) =>
         [
           [term, 'zeros', zeros, zeros],

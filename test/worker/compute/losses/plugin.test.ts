@@ -3,11 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../../../shared/errors.js';
 import { installedPlugins } from '../../../../shared/recipe/plugins.js';
-import { lossesAtStepSchema } from '../../../../shared/recipe/loss-schema.js';
 import { expectPlugins, loadPlugins } from '../../../../worker/compute/losses/load-plugins.js';
 import type { PluginLoss, PluginOnLogits, PluginOnPair } from '../../../../worker/compute/losses/plugin.js';
-import { totalLoss, type Beside, type TotalLoss } from '../../../../worker/compute/losses/total.js';
+import { totalLoss, type LossOutputs, type TotalLoss } from '../../../../worker/compute/losses/total.js';
 import { SoftLabels } from '../../../../worker/compute/labels/soft-labels.js';
+import { lossesAtStep } from '../../../shared/losses/at-step.js';
 
 const classes = 3;
 const logits = Float32Array.of(1, -2, 0.5, 0, 3, 1, 2, 2, -1);
@@ -18,14 +18,12 @@ const soft = new SoftLabels(new Map([['teacher:a', Float32Array.of(0, 1, 2, 3, 4
   teachers: [{ name: 'a', weight: 1, temperature: null }],
 });
 
-function total(loss: PluginLoss, options: object = {}, beside: Beside = {}): TotalLoss {
-  const losses = lossesAtStepSchema.parse({ plugins: { own: { weight: 0.5, ...options } } });
+function total(loss: PluginLoss, options: object = {}, beside: Partial<LossOutputs> = {}): TotalLoss {
+  const losses = lossesAtStep({ plugins: { own: { weight: 0.5, ...options } } });
   return totalLoss(
-    logits,
-    classes,
+    { logits_BC: logits, classes, ...beside },
     { labels, soft },
-    { losses, divisors: { 'plugins.own': 4 } },
-    { ...beside, plugins: new Map([['own', loss]]) },
+    { losses, divisors: { 'plugins.own': 4 }, plugins: new Map([['own', loss]]) },
   );
 }
 
@@ -200,10 +198,9 @@ describe('plug-ins on a worker', () => {
     }
     const own = total(focal, { over: 'labelled', options: { gamma: 0 } });
     const crossEntropy = totalLoss(
-      logits,
-      classes,
+      { logits_BC: logits, classes },
       { labels, soft },
-      { losses: lossesAtStepSchema.parse({ crossEntropy: { weight: 0.5 } }), divisors: { crossEntropy: 4 } },
+      { losses: lossesAtStep({ crossEntropy: { weight: 0.5 } }), divisors: { crossEntropy: 4 } },
     );
     expect(own.sums['plugins.own']).toBeCloseTo(crossEntropy.sums.crossEntropy ?? NaN, 6);
     own.gradient_BC.forEach((slope, i) => expect(slope).toBeCloseTo(crossEntropy.gradient_BC[i] ?? NaN, 7));

@@ -1,14 +1,12 @@
 /**
- * One row for each loss term: what the tests of every term must know of it. A new term without its row does not
- * compile, and one without PyTorch's values (test/reference/losses.py, pair_losses.py) fails.
+ * One row for each loss of shared/losses/table.ts: what the tests of every loss must know of it beside its description.
+ * A loss without a row does not compile, and fails with its name; so does one without PyTorch's values
+ * (test/reference/losses.py, pair_losses.py).
  */
-import type { TermName } from '../../../../shared/recipe/loss-schema.js';
-import type { VectorTask } from '../../../../shared/task.js';
-import { isTerm, terms } from '../../../../shared/recipe/terms.js';
+import { lossTable, type BuiltInLoss } from '../../../../shared/losses/table.js';
+import { hasVectors, type VectorTask } from '../../../../shared/task.js';
 
 export interface Row {
-  /** What its gradient is with respect to: the student's logits, its activation in a pair, or its earlier exits. */
-  readonly on: 'logits' | 'pairs' | 'exits';
   /** Whether it and its gradient are 0 where the student equals what it should be like. */
   readonly imitates: boolean;
   /** Whether a sample's gradient depends on the others of its micro-batch. */
@@ -17,33 +15,24 @@ export interface Row {
   readonly isSteady: boolean | null;
   /** What a recipe must say of it beside its weight; taps of the student and the teachers of loss-runs.test.ts. */
   readonly recipe: Readonly<Record<string, unknown>>;
-  /** What samples are to be told; default: classes. */
-  readonly task?: VectorTask;
 }
 
-const onLogits: Row = { on: 'logits', imitates: true, relates: false, isSteady: null, recipe: {} };
-const onPairs = (recipe: Row['recipe'], relates: boolean): Row => ({
-  on: 'pairs',
-  imitates: true,
-  relates,
-  isSteady: null,
-  recipe,
-});
-const onExits: Row = { ...onLogits, on: 'exits' };
+const onOutputs: Row = { imitates: true, relates: false, isSteady: null, recipe: {} };
+const onPairs = (recipe: Row['recipe'], relates: boolean): Row => ({ ...onOutputs, relates, recipe });
 
-export const rows: Readonly<Record<TermName, Row>> = {
-  crossEntropy: { ...onLogits, imitates: false },
-  regression: { ...onLogits, imitates: false, task: 'regression' },
-  binaryCrossEntropy: { ...onLogits, imitates: false, task: 'multiLabel' },
-  response: { ...onLogits, isSteady: true },
-  decoupled: { ...onLogits, isSteady: true },
+const rows: Readonly<Record<BuiltInLoss, Row>> = {
+  crossEntropy: { ...onOutputs, imitates: false },
+  regression: { ...onOutputs, imitates: false },
+  binaryCrossEntropy: { ...onOutputs, imitates: false },
+  response: { ...onOutputs, isSteady: true },
+  decoupled: { ...onOutputs, isSteady: true },
   // Pearson's correlation does not see how soft the labels are, so T^2 is all that is left.
-  dist: { ...onLogits, relates: true, isSteady: false },
-  logitMse: onLogits,
+  dist: { ...onOutputs, relates: true, isSteady: false },
+  logitMse: onOutputs,
   // Its labels are as hard at every temperature.
-  virtualTeacher: { ...onLogits, imitates: false, isSteady: false },
-  embedding: onLogits,
-  multiLabel: { ...onLogits, isSteady: true },
+  virtualTeacher: { ...onOutputs, imitates: false, isSteady: false },
+  embedding: onOutputs,
+  multiLabel: { ...onOutputs, isSteady: true },
   features: onPairs(
     {
       pairs: [
@@ -55,8 +44,8 @@ export const rows: Readonly<Record<TermName, Row>> = {
   ),
   attention: onPairs({ normalize: 'l2', pairs: 'auto' }, false),
   selfDistillation: onPairs({ from: ['relu1'], to: 'logits', distance: 'cosine', adapter: 'dense' }, false),
-  exitCrossEntropy: { ...onExits, imitates: false },
-  exitResponse: { ...onExits, isSteady: true },
+  exitCrossEntropy: { ...onOutputs, imitates: false },
+  exitResponse: { ...onOutputs, isSteady: true },
   relational: onPairs(
     {
       pairs: [
@@ -72,5 +61,30 @@ export const rows: Readonly<Record<TermName, Row>> = {
   correlation: onPairs({ pairs: [{ student: 'logits', teacher: 'wide/logits' }] }, true),
 };
 
-export const termNames: readonly TermName[] = Object.keys(terms).filter(isTerm);
-export const termsOn = (...kinds: Row['on'][]): TermName[] => termNames.filter((term) => kinds.includes(rows[term].on));
+export const lossNames: readonly BuiltInLoss[] = lossTable.map(({ name }) => name);
+
+export const rowNames: readonly string[] = Object.keys(rows);
+
+/** @throws Error naming the loss when it has no row */
+export function rowOf(name: BuiltInLoss): Row {
+  const row: Row | undefined = Object.hasOwn(rows, name) ? rows[name] : undefined;
+  if (row === undefined) throw new Error(`test/worker/compute/losses/rows.ts has no row for ${name}`);
+  return row;
+}
+
+/** What the table says of a loss. */
+export function lossOf(name: BuiltInLoss): (typeof lossTable)[number] {
+  const found = lossTable.find((loss) => loss.name === name);
+  if (found === undefined) throw new Error(`no loss ${name}`);
+  return found;
+}
+
+/** What its gradient is with respect to: the student's answer, its activation in a pair, or its earlier exits. */
+export const lossesOn = (...kinds: (typeof lossTable)[number]['on'][]): BuiltInLoss[] =>
+  lossTable.filter(({ on }) => kinds.includes(on)).map(({ name }) => name);
+
+/** The task with target vectors that the loss is for; undefined for one that goes with classes. */
+export function vectorTaskOf(name: BuiltInLoss): VectorTask | undefined {
+  const { tasks } = lossOf(name);
+  return tasks?.includes('classes') === true ? undefined : tasks?.find(hasVectors);
+}

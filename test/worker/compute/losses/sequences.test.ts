@@ -6,11 +6,12 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { divisorsOf } from '../../../../coordinator/plan/units.js';
 import { toSequences } from '../../../../cli/prepare/sources/annotations.js';
-import { lossesAtStepSchema, lossSchema, type TermName } from '../../../../shared/recipe/loss-schema.js';
-import { terms } from '../../../../shared/recipe/terms.js';
+import type { BuiltInLoss } from '../../../../shared/losses/table.js';
+import { lossSchema } from '../../../../shared/recipe/loss-schema.js';
+import { lossesAt } from '../../../../shared/recipe/schedules.js';
 import { totalLoss, type TotalLoss } from '../../../../worker/compute/losses/total.js';
 import { SoftLabels } from '../../../../worker/compute/labels/soft-labels.js';
-import { termNames } from './rows.js';
+import { lossesOn, lossOf } from './rows.js';
 
 interface Reference {
   readonly rows: number;
@@ -34,22 +35,22 @@ const { classes, cases } = reference;
 
 type Setting = Pick<Reference, 'rows' | 'positions' | 'logits' | 'teacher' | 'labels' | 'mask'>;
 
-const optionsOf = (term: TermName, options: object): object => ({
+const optionsOf = (term: BuiltInLoss, options: object): object => ({
   [term]: { weight: 1, ...options, ...(term === 'features' ? { pairs: [{ student: 'a', teacher: 't/b' }] } : {}) },
 });
 
 /** What a step on these samples alone has: the divisor is the coordinator's. */
 function loss(
-  term: TermName,
+  term: BuiltInLoss,
   options: object,
   { rows, positions, logits, teacher, labels, mask }: Setting,
 ): TotalLoss & { readonly divisor: number } {
   const read = toSequences('x', { labels, mask, paddingLabel: -100, positions, samples: rows, weights: undefined });
-  const losses = optionsOf(term, options);
+  const losses = lossSchema.parse(optionsOf(term, options));
   const divisors = divisorsOf(
     { kind: 'train', step: 0, epoch: 0, from: 0, to: rows, microBatches: 1 },
     {
-      losses: lossSchema.parse(losses),
+      losses,
       labels: read.labels,
       weights: read.weights,
       positions,
@@ -76,16 +77,14 @@ function loss(
       : [],
   );
   const found = totalLoss(
-    z,
-    classes,
+    { logits_BC: z, classes, pairs },
     { labels: read.labels, weights: read.weights, isSequence: true, soft },
-    { losses: lossesAtStepSchema.parse(losses), divisors },
-    { pairs },
+    { losses: lossesAt(losses), divisors },
   );
   return { ...found, divisor: divisors[term] ?? NaN };
 }
 
-const gradientOf = (term: TermName, { gradient_BC, pairGradients }: TotalLoss): number[] => [
+const gradientOf = (term: BuiltInLoss, { gradient_BC, pairGradients }: TotalLoss): number[] => [
   ...(term === 'features' ? (pairGradients.get('features/0') ?? []) : gradient_BC),
 ];
 
@@ -114,13 +113,7 @@ describe('a loss of sequences', () => {
   });
 
   // Every term that goes with sequences, on logits.
-  const onLogits = termNames.filter(
-    (term) =>
-      !terms[term].pairs &&
-      !terms[term].exits &&
-      term !== 'selfDistillation' &&
-      (terms[term].tasks?.includes('sequence') ?? true),
-  );
+  const onLogits = lossesOn('answer').filter((term) => lossOf(term).tasks?.includes('sequence') ?? true);
   it.each([...onLogits, 'features' as const])(
     '%s is the same to the bit when sequences are padded with positions that do not count, whatever they hold',
     (term) => {

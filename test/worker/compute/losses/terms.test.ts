@@ -4,11 +4,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { lossesAtStepSchema, type LossesAtStep, type TermName } from '../../../../shared/recipe/loss-schema.js';
-import { isTerm, terms } from '../../../../shared/recipe/terms.js';
+import type { BuiltInLoss } from '../../../../shared/losses/table.js';
+import type { LossesAtStep } from '../../../../shared/recipe/schedules.js';
 import { SoftLabels } from '../../../../worker/compute/labels/soft-labels.js';
 import { totalLoss, type TotalLoss } from '../../../../worker/compute/losses/total.js';
-import { rows, termNames, termsOn } from './rows.js';
+import { lossesAtStep } from '../../../shared/losses/at-step.js';
+import { lossesOn, lossNames, lossOf, rowNames, rowOf, vectorTaskOf } from './rows.js';
 
 interface Mixing {
   readonly combine: 'logits' | 'probabilities';
@@ -18,7 +19,7 @@ interface Mixing {
 }
 
 interface Case {
-  readonly term: TermName;
+  readonly term: BuiltInLoss;
   readonly options: Readonly<Record<string, unknown>>;
   readonly ensemble?: Mixing;
   readonly vectors?: number[];
@@ -70,12 +71,14 @@ const settingOf = ({ ensemble, vectors }: Case): Setting => ({
   ...(ensemble === undefined ? {} : { mixing: ensemble, teachers: [reference.teacher, reference.second] }),
 });
 
-function lossOf(term: TermName, options: object, weight = 1): LossesAtStep {
-  return lossesAtStepSchema.parse({ [term]: { ...options, weight } });
+function stepWith(term: BuiltInLoss, options: object, weight = 1): LossesAtStep {
+  return lossesAtStep({ [term]: { ...options, weight } });
 }
 
 function vectorsFor(losses: LossesAtStep, { vectors, teachers }: Setting): { vectors?: Float32Array } {
-  const [task] = termNames.flatMap((term) => (losses[term] === undefined ? [] : (rows[term].task ?? [])));
+  const [task] = lossNames
+    .filter((name) => losses.some((term) => term.name === name))
+    .flatMap((name) => vectorTaskOf(name) ?? []);
   if (task === undefined) return {};
   return {
     vectors: Float32Array.from(
@@ -96,13 +99,11 @@ function total(losses: LossesAtStep, at: Setting, divisor = 1): TotalLoss {
       temperature: mixing.temperatures[i] ?? null,
     })),
   });
-  const divisors = Object.fromEntries(termNames.map((term) => [term, divisor]));
+  const divisors = Object.fromEntries(lossNames.map((term) => [term, divisor]));
   return totalLoss(
-    Float32Array.from(z),
-    width,
+    { logits_BC: Float32Array.from(z), classes: width, exits: exits.map((values) => Float32Array.from(values)) },
     { labels: Int32Array.from(labels), ...vectorsFor(losses, at), soft },
     { losses, divisors },
-    { exits: exits.map((values) => Float32Array.from(values)) },
   );
 }
 
@@ -114,19 +115,19 @@ interface Found {
 }
 
 /** With respect to what the term's gradient is taken: the logits, or all exits one after the other. */
-function lossAt(term: TermName, options: object, at: Setting, { weight = 1, divisor = 1 } = {}): Found {
-  const { sums, gradient_BC, exitGradients } = total(lossOf(term, options, weight), at, divisor);
+function lossAt(term: BuiltInLoss, options: object, at: Setting, { weight = 1, divisor = 1 } = {}): Found {
+  const { sums, gradient_BC, exitGradients } = total(stepWith(term, options, weight), at, divisor);
   return {
     value: sums[term] ?? NaN,
-    gradient: rows[term].on === 'exits' ? exitGradients.flatMap((values) => [...(values ?? [])]) : [...gradient_BC],
+    gradient: lossOf(term).on === 'exits' ? exitGradients.flatMap((values) => [...(values ?? [])]) : [...gradient_BC],
   };
 }
 
-const studentOf = (term: TermName, { z, exits }: Setting): number[] =>
-  rows[term].on === 'exits' ? exits.flatMap((values) => [...Array.from(values)]) : [...Array.from(z)];
+const studentOf = (term: BuiltInLoss, { z, exits }: Setting): number[] =>
+  lossOf(term).on === 'exits' ? exits.flatMap((values) => [...Array.from(values)]) : [...Array.from(z)];
 
-function withStudent(term: TermName, at: Setting, values: readonly number[]): Setting {
-  if (rows[term].on !== 'exits') return { ...at, z: values };
+function withStudent(term: BuiltInLoss, at: Setting, values: readonly number[]): Setting {
+  if (lossOf(term).on !== 'exits') return { ...at, z: values };
   const size = values.length / at.exits.length;
   return { ...at, exits: at.exits.map((_, i) => values.slice(i * size, (i + 1) * size)) };
 }
@@ -134,8 +135,8 @@ function withStudent(term: TermName, at: Setting, values: readonly number[]): Se
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 const largest = (values: readonly number[]): number => Math.max(...values.map(Math.abs));
 const norm = (values: readonly number[]): number => Math.sqrt(sum(values.map((value) => value * value)));
-const others = termsOn('logits', 'exits');
-const hasTemperature = (term: TermName): boolean => 'temperature' in (lossOf(term, {})[term] ?? {});
+const others = lossesOn('answer', 'exits');
+const hasTemperature = (term: BuiltInLoss): boolean => lossOf(term).temperature !== undefined;
 
 function softmax(values: readonly number[], temperature: number): number[] {
   const z = values.map((value) => value / temperature);
@@ -145,25 +146,22 @@ function softmax(values: readonly number[], temperature: number): number[] {
 }
 
 describe('every loss term', () => {
-  it.each(termNames)(
+  it.each(lossNames)(
     '%s has a row and values of PyTorch, with temperatures small and large where it has one',
     (term) => {
-      expect(rows).toHaveProperty(term);
+      expect(rowNames).toContain(term);
       const own = [...cases, ...pairCases].filter((one) => one.term === term);
       expect(own.length).toBeGreaterThan(1);
-      if (rows[term].on === 'pairs') return;
-      expect(hasTemperature(term)).toBe(rows[term].isSteady !== null);
+      if (lossOf(term).on === 'pairs') return;
+      expect(hasTemperature(term)).toBe(rowOf(term).isSteady !== null);
       const temperatures = cases.filter((one) => one.term === term).map(({ options }) => options.temperature);
       if (hasTemperature(term)) expect(temperatures).toEqual(expect.arrayContaining([0.1, 100]));
     },
   );
 
   it('is in the table; nothing else is', () => {
-    expect(Object.keys(rows).filter(isTerm)).toEqual(termNames);
-    expect(Object.keys(rows)).toHaveLength(termNames.length);
-    expect(termNames.filter((term) => rows[term].on === 'exits')).toEqual(
-      termNames.filter((term) => terms[term].exits),
-    );
+    expect(rowNames).toEqual(lossNames);
+    expect(new Set(lossNames).size).toBe(lossNames.length);
   });
 
   it.each(cases)('$term $options $ensemble has the value and the gradient of PyTorch', (one) => {
@@ -198,14 +196,14 @@ describe('every loss term', () => {
     );
   });
 
-  it.each(cases.filter(({ term, ensemble }) => rows[term].imitates && ensemble === undefined))(
+  it.each(cases.filter(({ term, ensemble }) => rowOf(term).imitates && ensemble === undefined))(
     '$term $options and its gradient are 0 where the student equals what it should be like',
     ({ term, options }) => {
-      const wanted = rows[term].on === 'exits' ? reference.logits : reference.teacher;
+      const wanted = lossOf(term).on === 'exits' ? reference.logits : reference.teacher;
       const { value, gradient } = lossAt(
         term,
         options,
-        withStudent(term, setting, rows[term].on === 'exits' ? [...wanted, ...wanted] : wanted),
+        withStudent(term, setting, lossOf(term).on === 'exits' ? [...wanted, ...wanted] : wanted),
       );
       const usual = lossAt(term, options, setting);
       expect(Math.abs(value)).toBeLessThan(1e-5 * Math.max(1, Math.abs(usual.value)));
@@ -289,9 +287,9 @@ describe('every loss term', () => {
   );
 
   it.each(others)('%s is left out where no sample has what it needs', (term) => {
-    const { sums, gradient_BC } = total(lossOf(term, {}), { ...setting, labels: reference.labels.map(() => -1) });
-    expect(term in sums).toBe(terms[term].over === 'samples');
-    if (terms[term].over === 'labelled') expect(gradient_BC.every((slope) => slope === 0)).toBe(true);
+    const { sums, gradient_BC } = total(stepWith(term, {}), { ...setting, labels: reference.labels.map(() => -1) });
+    expect(term in sums).toBe(lossOf(term).over === 'samples');
+    if (lossOf(term).over === 'labelled') expect(gradient_BC.every((slope) => slope === 0)).toBe(true);
   });
 
   it.each(others)('%s takes from a sample what is its own, unless it relates samples', (term) => {
@@ -305,11 +303,11 @@ describe('every loss term', () => {
     };
     const [whole, own] = [lossAt(term, {}, setting).gradient, lossAt(term, {}, one).gradient];
     const isSame = isDeepEqual(whole.slice(0, classes), own.slice(0, classes));
-    expect(isSame).toBe(!rows[term].relates);
+    expect(isSame).toBe(!rowOf(term).relates);
   });
 
-  it.each(termNames)('%s has one weight and one divisor, which are plain factors', (term) => {
-    if (rows[term].on === 'pairs') return;
+  it.each(lossNames)('%s has one weight and one divisor, which are plain factors', (term) => {
+    if (lossOf(term).on === 'pairs') return;
     const [plain, scaled] = [lossAt(term, {}, setting), lossAt(term, {}, setting, { weight: 4, divisor: 8 })];
     expect(scaled.value).toBe(plain.value);
     expect(scaled.gradient).toEqual(plain.gradient.map((slope) => slope / 2));
@@ -325,7 +323,7 @@ describe('over temperatures', () => {
       const { gradient } = lossAt(term, { temperature }, setting);
       const [x, target] = [
         studentOf(term, setting),
-        rows[term].on === 'exits' ? [...reference.logits, ...reference.logits] : reference.teacher,
+        lossOf(term).on === 'exits' ? [...reference.logits, ...reference.logits] : reference.teacher,
       ];
       for (let at = 0; at < x.length; at += classes) {
         const [q, p] = [
@@ -353,13 +351,13 @@ describe('over temperatures', () => {
       const norms = [2, 4, 8, 16].map((temperature) =>
         norm(lossAt(term, { temperature, ...(term === 'decoupled' ? { beta: 1 } : {}) }, scaled(0.4)).gradient),
       );
-      expect(Math.max(...norms) / Math.min(...norms) < 1.5, norms.join()).toBe(rows[term].isSteady);
+      expect(Math.max(...norms) / Math.min(...norms) < 1.5, norms.join()).toBe(rowOf(term).isSteady);
     },
   );
 });
 
 describe('over teachers', () => {
-  const soft = others.filter((term) => terms[term].soft !== null);
+  const soft = others.filter((term) => stepWith(term, {})[0]?.soft !== null);
   const bothMixtures = soft.flatMap((term) =>
     (['logits', 'probabilities'] as const).map((combine) => [term, combine] as const),
   );

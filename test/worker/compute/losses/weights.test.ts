@@ -3,12 +3,12 @@
  * is none.
  */
 import { describe, expect, it } from 'vitest';
-import { lossesAtStepSchema, type TermName } from '../../../../shared/recipe/loss-schema.js';
-import { terms } from '../../../../shared/recipe/terms.js';
+import type { BuiltInLoss } from '../../../../shared/losses/table.js';
 import type { Targets } from '../../../../worker/compute/contract.js';
 import { totalLoss, type TotalLoss } from '../../../../worker/compute/losses/total.js';
 import { SoftLabels } from '../../../../worker/compute/labels/soft-labels.js';
-import { rows as rowOf, termNames } from './rows.js';
+import { lossesAtStep } from '../../../shared/losses/at-step.js';
+import { lossNames, lossOf, rowOf, vectorTaskOf } from './rows.js';
 
 const classes = 3;
 const noise = (row: number, k: number, use: number): number => Math.sin(7 * row + 3 * k + 11 * use);
@@ -22,11 +22,11 @@ const maps = (ids: readonly number[], use: number) => ({
   shape: [2, 2, 3],
 });
 
-function loss(term: TermName, ids: readonly number[], given: Pick<Targets, 'weights' | 'mixed'> = {}): TotalLoss {
+function loss(term: BuiltInLoss, ids: readonly number[], given: Pick<Targets, 'weights' | 'mixed'> = {}): TotalLoss {
   const options =
     term === 'selfDistillation'
       ? { from: ['a'], to: 'b' }
-      : rowOf[term].on === 'pairs'
+      : lossOf(term).on === 'pairs'
         ? { pairs: [{ student: 'a', teacher: 't/b' }] }
         : {};
   const soft = new SoftLabels(
@@ -38,20 +38,20 @@ function loss(term: TermName, ids: readonly number[], given: Pick<Targets, 'weig
     { combine: 'logits', classes, teachers: [{ name: 't', weight: 1, temperature: null }] },
   );
   // Mixed vectors are of samples that all have one.
-  const own = rowOf[term].task !== undefined && given.mixed !== undefined ? [0, 0, 0, 0] : labels;
+  const own = vectorTaskOf(term) !== undefined && given.mixed !== undefined ? [0, 0, 0, 0] : labels;
   const vectors =
-    rowOf[term].task === undefined
+    vectorTaskOf(term) === undefined
       ? {}
-      : { vectors: matrix(ids, 6).map((value) => (rowOf[term].task === 'regression' ? value : Number(value > 0))) };
+      : { vectors: matrix(ids, 6).map((value) => (vectorTaskOf(term) === 'regression' ? value : Number(value > 0))) };
   return totalLoss(
-    matrix(ids, 1),
-    classes,
-    { labels: Int32Array.from(ids, (id) => own[id] ?? -1), ...vectors, soft, ...given },
-    { losses: lossesAtStepSchema.parse({ [term]: { ...options, weight: 3 } }), divisors: { [term]: 2 } },
     {
+      logits_BC: matrix(ids, 1),
+      classes,
       exits: [matrix(ids, 3)],
       pairs: new Map([[`${term}/0`, { student: maps(ids, 4), teacher: maps(ids, 5) }]]),
     },
+    { labels: Int32Array.from(ids, (id) => own[id] ?? -1), ...vectors, soft, ...given },
+    { losses: lossesAtStep({ [term]: { ...options, weight: 3 } }), divisors: { [term]: 2 } },
   );
 }
 
@@ -66,7 +66,7 @@ const all = [0, 1, 2, 3];
 const gradients = ({ gradient_BC, exitGradients, pairGradients }: TotalLoss): number[][] =>
   [gradient_BC, ...exitGradients, ...pairGradients.values()].map((gradient) => [...(gradient ?? [])]);
 
-describe.each(termNames.filter((term) => terms[term].isAmongSamples !== true))('%s', (term) => {
+describe.each(lossNames.filter((term) => lossOf(term).isAmongSamples !== true))('%s', (term) => {
   const alone = all.map((id) => loss(term, [id]));
   const near = (found: number, wanted: number): void =>
     expect(Math.abs(found - wanted)).toBeLessThan(1e-5 * Math.max(1, Math.abs(wanted)));
@@ -79,7 +79,7 @@ describe.each(termNames.filter((term) => terms[term].isAmongSamples !== true))('
     );
     expect(found.sums[`${term}.count`]).toBe(
       all.reduce(
-        (sum, id) => (terms[term].over === 'labelled' && (labels[id] ?? -1) < 0 ? sum : sum + (weights[id] ?? 0)),
+        (sum, id) => (lossOf(term).over === 'labelled' && (labels[id] ?? -1) < 0 ? sum : sum + (weights[id] ?? 0)),
         0,
       ),
     );
@@ -112,7 +112,7 @@ describe.each(termNames.filter((term) => terms[term].isAmongSamples !== true))('
     };
     const found = loss(term, all, { weights: Float32Array.from(weights), mixed });
     const sum = (of: (id: number) => number): number => all.reduce((total, id) => total + of(id), 0);
-    if (terms[term].over === 'labelled') expect(found.sums[`${term}.count`]).toBe(3.5);
+    if (lossOf(term).over === 'labelled') expect(found.sums[`${term}.count`]).toBe(3.5);
     else
       expect(found.sums[`${term}.count`]).toBeCloseTo(
         sum((id) => 0.75 * (weights[id] ?? 0) + 0.25 * (weights[partner[id] ?? 0] ?? 0)),
@@ -123,8 +123,8 @@ describe.each(termNames.filter((term) => terms[term].isAmongSamples !== true))('
 
 describe('terms among samples', () => {
   it('are those whose samples depend on each other', () => {
-    expect(termNames.filter((term) => terms[term].isAmongSamples === true)).toEqual(
-      termNames.filter((term) => rowOf[term].relates),
+    expect(lossNames.filter((term) => lossOf(term).isAmongSamples === true)).toEqual(
+      lossNames.filter((term) => rowOf(term).relates),
     );
   });
 });

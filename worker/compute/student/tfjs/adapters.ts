@@ -9,7 +9,7 @@ import type { Tensor, Variable } from '@tensorflow/tfjs';
 import type { WeightSpec } from '../../../../shared/models/student-spec.js';
 import { sizeOf } from '../../../../shared/models/student-spec.js';
 import { randomStream } from '../../../../shared/random.js';
-import type { TapPair } from '../../../../shared/recipe/terms.js';
+import type { TapPair } from '../../../../shared/losses/term.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import { normalise } from '../../backends/norm.js';
 

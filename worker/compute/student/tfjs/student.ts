@@ -6,7 +6,7 @@ import type { Tensor, Variable } from '@tensorflow/tfjs';
 import { joined, samplesSum } from '../../../../shared/figures/sum-names.js';
 import { gradientNormSums } from '../../../../shared/figures/training-sums.js';
 import { sizeOf, type StudentSpec } from '../../../../shared/models/student-spec.js';
-import { onlyLoss, type TapPair } from '../../../../shared/recipe/terms.js';
+import type { TapPair } from '../../../../shared/losses/term.js';
 import type { ReplicaPlan } from '../../../../shared/replica/plan.js';
 import type { Sums } from '../../../../shared/replica/reduction/contribution.js';
 import { applyAdapter } from './adapters.js';
@@ -15,7 +15,7 @@ import type { GradientResult, StepContext, StudentCompute, StudentOutputs, Targe
 import { seedDropout } from './dropout.js';
 import type { Activation } from '../../../../shared/losses/math/activation.js';
 import { norm } from '../../losses/diagnostics.js';
-import type { PairActivations } from '../../losses/functions.js';
+import type { PairActivations } from '../../losses/parts.js';
 import type { PluginLosses } from '../../losses/plugin.js';
 import { applicableTerms, totalLoss, type TotalLoss } from '../../losses/total.js';
 import { takeMoments } from './moments.js';
@@ -131,7 +131,8 @@ export class Student implements StudentCompute {
     step: StepContext,
     out: Float32Array,
   ): Promise<GradientResult> {
-    if (applicableTerms(targets, step).size === 0) return { hasGradient: false, sums: samplesSum(rows), moments: null };
+    if (applicableTerms(targets, step).length === 0)
+      return { hasGradient: false, sums: samplesSum(rows), moments: null };
     const norms = step.isProbed === true ? this.#norms(inputs, rows, targets, step) : {};
     let loss: TotalLoss | null = null;
     out.fill(0);
@@ -157,8 +158,8 @@ export class Student implements StudentCompute {
   #norms(inputs: Float32Array, rows: number, targets: Targets, step: StepContext): Sums {
     const own = this.#trained().filter(({ variable }) => ![...this.#adapters.values()].includes(variable));
     return gradientNormSums(
-      [...applicableTerms(targets, step).keys()].map((term) => {
-        const alone = { ...step, losses: onlyLoss(step.losses, term) };
+      applicableTerms(targets, step).map(({ term }) => {
+        const alone = { ...step, losses: [term] };
         const found = this.#tf.tidy(() => {
           const gradients = this.#backward(this.#batch(inputs, rows), step, (outputs) =>
             this.#gradientsOf(this.#loss(outputs, targets, alone)),
@@ -166,18 +167,17 @@ export class Student implements StudentCompute {
           return norm(own.flatMap(({ variable }) => gradients[variable.name]?.dataSync() ?? []));
         });
         takeMoments(this.#plan.norms, this.#built.norms);
-        return [term, found];
+        return [term.name, found];
       }),
     );
   }
 
   #loss([logits, ...others]: readonly Activation[], targets: Targets, step: StepContext): TotalLoss {
+    if (logits === undefined) throw new Error('the student gives no logits');
     const exits = others.slice(0, this.#exits.length).map(({ values }) => values);
-    return totalLoss(logits?.values ?? new Float32Array(0), this.classes, targets, step, {
-      exits,
-      pairs: this.#activations(others.slice(exits.length), targets),
-      plugins: this.#plugins,
-    });
+    const pairs = this.#activations(others.slice(exits.length), targets);
+    const outputs = { logits_BC: logits.values, classes: this.classes, exits, pairs };
+    return totalLoss(outputs, targets, { ...step, plugins: this.#plugins });
   }
 
   /** Of the logits, the earlier exits, and each pair's tap. */

@@ -4,6 +4,7 @@ import type { StudentSpec } from '../../../../../shared/models/student-spec.js';
 import { planReplica } from '../../../../../shared/replica/plan.js';
 import { randomStream } from '../../../../../shared/random.js';
 import { recipeSchema } from '../../../../../shared/recipe/schema.js';
+import { lossesAtStep } from '../../../../shared/losses/at-step.js';
 import { Replica } from '../../../../../shared/replica/replica.js';
 import type { TensorFlow } from '../../../../../worker/compute/backends/backend.js';
 import { openWasm } from '../../../../../worker/compute/backends/wasm/wasm.js';
@@ -61,7 +62,7 @@ function noise(shape: readonly number[], key: string): Float32Array {
 }
 
 const step: StepContext = {
-  losses: { crossEntropy: { weight: 1, labelSmoothing: 0 } },
+  losses: lossesAtStep({ crossEntropy: { weight: 1 } }),
   divisors: { crossEntropy: 4 },
   dropoutKey: [7, 'dropout', 0, 0, 0],
 };
