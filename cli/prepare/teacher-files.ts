@@ -1,14 +1,12 @@
 /** Finds the files of a teacher, tells their format, and digests them. */
-import { readFile, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { exitCodes, UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
 import { sha256Of, sha256OfFile, type FileDigest } from '../../shared/sha256.js';
-import { readOnnxFacts } from '../../worker/compute/teachers/formats/onnx-file.js';
-import { savedModelFile, savedModelPaths } from '../../worker/compute/teachers/formats/saved-model-files.js';
-import { badModel } from '../../worker/compute/teachers/formats/teacher.js';
-import { parseModelJson, tfjsFormat, weightFiles } from '../../worker/compute/teachers/formats/tfjs-files.js';
+import { pathExists } from '../../worker/compute/teachers/formats/model-files.js';
+import { recogniseModel, teacherFormats } from '../../worker/compute/teachers/teacher-formats.js';
 
 export interface TeacherFile extends FileDigest {
   /** Relative to the folder of the model file. */
@@ -44,62 +42,39 @@ interface FoundFiles {
 }
 
 async function findFiles(recipe: TeacherRecipe, folder: string): Promise<FoundFiles> {
-  const given = resolve(folder, recipe.model);
-  const isIn = await isFolder(recipe, given);
-  if (isIn && (await exists(join(given, savedModelFile))))
-    return { format: 'saved-model', paths: await savedModelPaths(given) };
-  if (recipe.signature !== undefined)
+  const path = resolve(folder, recipe.model);
+  if (!(await pathExists(path))) throw new UserError(`teacher ${recipe.name}: model ${path} does not exist`);
+  const isFolder = (await stat(path)).isDirectory();
+  const found = await recogniseModel({ teacher: recipe.name, model: recipe.model, path, isFolder });
+  if (recipe.signature !== undefined && found?.format.hasSignatures !== true)
     throw new UserError(
       `teacher ${recipe.name}: signature "${recipe.signature}" given for ${recipe.model}, which is no SavedModel; none wanted`,
     );
-  const path = isIn ? join(given, 'model.json') : given;
-  const [main, place] = [basename(path), dirname(path)];
-  const bytes = await readModel(recipe, path, given);
-  const isOnnx = /\.onnx$/i.test(main);
-  if (!isOnnx && !/\.json$/i.test(main))
-    throw new UserError(
-      `teacher ${recipe.name}: model "${recipe.model}" is of an unknown format; wanted an .onnx file or the model.json of a tfjs model`,
-    );
-  const json = isOnnx ? null : parseModelJson(recipe.name, bytes.toString('utf8'));
-  const others = json === null ? externalFiles(recipe, bytes) : weightFiles(json);
-  const paths = new Map([[main, path]]);
-  for (const other of others) {
-    const where = join(place, other);
-    if (!(await exists(where)))
-      throw new UserError(`teacher ${recipe.name}: file ${where} is missing; ${main} keeps weights in it`);
-    paths.set(other, where);
-  }
-  return { format: json === null ? 'onnx' : tfjsFormat(json), paths };
+  if (found === null) throw isFolder ? noModelIn(recipe, path) : unknownFormat(recipe);
+  const [main = recipe.model] = found.paths.keys();
+  for (const file of found.paths.values())
+    if (!(await pathExists(file)))
+      throw new UserError(`teacher ${recipe.name}: file ${file} is missing; ${main} keeps weights in it`);
+  return { format: found.format.name, paths: found.paths };
 }
 
-async function isFolder(recipe: TeacherRecipe, path: string): Promise<boolean> {
-  if (!(await exists(path))) throw new UserError(`teacher ${recipe.name}: model ${path} does not exist`);
-  return (await stat(path)).isDirectory();
-}
-
-async function readModel(recipe: TeacherRecipe, path: string, given: string): Promise<Buffer> {
-  if (await exists(path)) return readFile(path);
-  throw new UserError(
-    `teacher ${recipe.name}: the folder ${given} has no model.json; wanted an .onnx file, a folder with the model.json of a tfjs model, or a SavedModel's`,
+function noModelIn({ name }: TeacherRecipe, folder: string): UserError {
+  const wanted = new Set(teacherFormats.flatMap(({ wanted: { file, folder: holds } }) => holds ?? file ?? []));
+  return new UserError(
+    `teacher ${name}: the folder ${folder} has no model.json; wanted ${inWords([...wanted], ', or ')}`,
   );
 }
 
-function externalFiles(recipe: TeacherRecipe, bytes: Uint8Array): readonly string[] {
-  try {
-    return readOnnxFacts(bytes).externalFiles;
-  } catch (error) {
-    throw badModel(recipe.name, `${recipe.model} is damaged or no ONNX model`, error);
-  }
+function unknownFormat({ name, model }: TeacherRecipe): UserError {
+  const wanted = new Set(teacherFormats.flatMap(({ wanted: { file } }) => file ?? []));
+  return new UserError(
+    `teacher ${name}: model "${model}" is of an unknown format; wanted ${inWords([...wanted], ' or ')}`,
+  );
 }
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
-    throw error;
-  }
+/** A list in words, its last one behind `last`. */
+function inWords(items: readonly string[], last: string): string {
+  return [items.slice(0, -1).join(', '), ...items.slice(-1)].filter((part) => part !== '').join(last);
 }
 
 /**

@@ -13,7 +13,7 @@ import { feedShape, type Layout } from '../../worker/compute/teachers/formats/la
 import { tapShapes, type TapShape } from '../../worker/compute/teachers/formats/taps.js';
 import type { OpenTensorFlow, Teacher, WantedTaps } from '../../worker/compute/teachers/formats/teacher.js';
 import { rescaleOf } from '../../worker/compute/teachers/preprocess.js';
-import { openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
+import { formatNamed, openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
 import type { Expected } from './expected.js';
 import { mapClasses, specialtyOf } from './teacher-classes.js';
 import { readTeacherFiles, type TeacherFiles } from './teacher-files.js';
@@ -98,7 +98,7 @@ function open(
   const paths = new Map(files.map(({ name, path }) => [name, path]));
   return openTeacher(
     { name: recipe.name, format, positions, ...namesIn(recipe), paths },
-    format === 'saved-model' ? openNative : openTensorFlow,
+    formatNamed(format, recipe.name).needsNative ? openNative : openTensorFlow,
   );
 }
 
@@ -127,8 +127,7 @@ function rescaleFor({ name, preprocess }: TeacherRecipe, expected: Expected): Pi
 }
 
 /**
- * Chooses the recipe's layout, else the one that fits; where both do, channels first for ONNX and channels last for
- * tfjs.
+ * Chooses the recipe's layout, else the one that fits; where both do, the likelier one of the model's format.
  * @throws UserError 2 when none fits
  */
 function chooseLayout(
@@ -137,8 +136,8 @@ function chooseLayout(
   format: TeacherSpec['format'],
   sample: readonly number[],
 ): { layout: Layout; shape: readonly number[] } {
-  const likely: readonly Layout[] = format === 'onnx' ? ['nchw', 'nhwc'] : ['nhwc', 'nchw'];
-  for (const layout of recipe.layout === undefined ? likely : [recipe.layout]) {
+  const { layouts } = formatNamed(format, recipe.name);
+  for (const layout of recipe.layout === undefined ? layouts : [recipe.layout]) {
     const shape = feedShape(teacher.sampleShape, sample, layout);
     if (shape !== null) return { layout, shape };
   }

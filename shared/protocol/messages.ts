@@ -105,7 +105,8 @@ const modelFile = z.object({ name, sha256, bytes: count }).strict();
 export const teacherSchema = z
   .object({
     name,
-    format: z.enum(['onnx', 'layers-model', 'graph-model', 'saved-model']),
+    /** Name of the format of its model, which the worker knows, or refuses the run. */
+    format: z.string().min(1).max(64),
     weight: z.number(),
     /** Its own, kept whatever a loss asks for; null: the loss's. */
     temperature: z.number().nullable(),

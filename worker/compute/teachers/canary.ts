@@ -4,7 +4,7 @@
  * gives something else later has learnt or forgotten, and was not frozen.
  */
 import { randomStream } from '../../../shared/random.js';
-import { badModel } from './formats/teacher.js';
+import { badModel } from './formats/model-errors.js';
 
 /** Of the output's largest value: float32 on another device, quantized kernels on another processor. */
 const tolerance = 0.02;

@@ -1,7 +1,7 @@
 /** Whose failure an error is: what goes wrong while a teacher is at work is that teacher's, and data, not a bug. */
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { TeacherFailure } from '../contract.js';
-import { firstLine } from './formats/teacher.js';
+import { firstLine } from './formats/model-errors.js';
 
 /** What a teacher threw while it was at work, as its failure: in one line, with its name once. */
 export function teacherFailure(teacher: string, error: unknown): TeacherFailure {

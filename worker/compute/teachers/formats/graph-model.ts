@@ -1,20 +1,28 @@
 /** tfjs GraphModel teachers: a frozen graph, in inference mode by its nature. */
 import { z } from 'zod';
-import type { TensorFlow } from '../../backends/backend.js';
 import { activationsOf } from './taps.js';
-import { countParameters, digestOfTensors, readTfjsFiles, type ModelJson } from './tfjs-files.js';
 import {
-  asRows,
-  badModel,
-  pickName,
-  unknownTap,
-  type Teacher,
-  type TeacherSource,
-  type WantedTaps,
-} from './teacher.js';
+  countParameters,
+  digestOfTensors,
+  findTfjsFiles,
+  readTfjsFiles,
+  tfjsFormat,
+  type ModelJson,
+} from './tfjs-files.js';
+import { asRows, badModel, pickName, unknownTap } from './model-errors.js';
+import type { OpenTensorFlow, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
+
+export const graphModelFormat: TeacherFormat = {
+  ...tfjsFormat,
+  name: 'graph-model',
+  title: 'a tfjs GraphModel',
+  findFiles: (given) => findTfjsFiles(given, 'graph-model'),
+  open: openGraphModel,
+};
 
 /** @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an input or output that it lacks */
-export async function openGraphModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {
+async function openGraphModel(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
+  const tf = await openTensorFlow();
   const { model: json, artifacts } = await readTfjsFiles(source);
   const model = await Promise.resolve()
     .then(() => tf.loadGraphModel(tf.io.fromMemory(artifacts)))

@@ -1,12 +1,22 @@
 /** tfjs LayersModel teachers: inference mode at every forward (batch norm by its moving values, no dropout). */
 import type { LayersModel, SymbolicTensor, Tensor } from '@tensorflow/tfjs';
 import type { TensorFlow } from '../../backends/backend.js';
-import { countParameters, digestOfTensors, readTfjsFiles } from './tfjs-files.js';
+import { countParameters, digestOfTensors, findTfjsFiles, readTfjsFiles, tfjsFormat } from './tfjs-files.js';
 import { activationsOf } from './taps.js';
-import { asRows, badModel, unknownTap, type Teacher, type TeacherSource, type WantedTaps } from './teacher.js';
+import { asRows, badModel, unknownTap } from './model-errors.js';
+import type { OpenTensorFlow, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
+
+export const layersModelFormat: TeacherFormat = {
+  ...tfjsFormat,
+  name: 'layers-model',
+  title: 'a tfjs LayersModel',
+  findFiles: (given) => findTfjsFiles(given, 'layers-model'),
+  open: openLayersModel,
+};
 
 /** @throws UserError 65 when the files are no LayersModel with one input and one output */
-export async function openLayersModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {
+async function openLayersModel(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
+  const tf = await openTensorFlow();
   const { model: json, artifacts } = await readTfjsFiles(source);
   const model = await tf.loadLayersModel(tf.io.fromMemory(artifacts)).catch((error: unknown) => {
     throw badModel(source.name, 'tfjs cannot load it as a LayersModel', error);

@@ -4,7 +4,8 @@
  * the new outputs (names alone: their types follow from the graph) is put behind the model. Pure.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { unknownTap, type WantedTaps } from './teacher.js';
+import { unknownTap } from './model-errors.js';
+import type { WantedTaps } from './teacher.js';
 import { graphProto, modelProto, nodeProto, valueInfoProto } from './onnx-proto.js';
 import { bytesIn, textIn, textsIn } from './onnx-reader.js';
 

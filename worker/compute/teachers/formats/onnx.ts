@@ -9,15 +9,9 @@ import { readOnnxFacts, type OnnxFileFacts } from './onnx-file.js';
 import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from './onnx-taps.js';
 import { decodeValues, encodedTypes, encoderFor } from './onnx-values.js';
 import { activationsOf, type RawTap } from './taps.js';
-import {
-  asRows,
-  badModel,
-  pickName,
-  type ForwardResult,
-  type Teacher,
-  type TeacherSource,
-  type WantedTaps,
-} from './teacher.js';
+import { filesBeside } from './model-files.js';
+import { asRows, badModel, pickName } from './model-errors.js';
+import type { ForwardResult, GivenModel, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
 
 const sessionOptions: InferenceSession.SessionOptions = {
   executionProviders: ['cpu'],
@@ -27,8 +21,29 @@ const sessionOptions: InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
 };
 
+export const onnxFormat: TeacherFormat = {
+  name: 'onnx',
+  title: 'an ONNX model',
+  wanted: { file: 'an .onnx file', folder: null },
+  layouts: ['nchw', 'nhwc'],
+  needsNative: false,
+  hasSignatures: false,
+  findFiles,
+  open: openOnnx,
+};
+
+async function findFiles({ teacher, model, path, isFolder }: GivenModel): Promise<Map<string, string> | null> {
+  if (isFolder || !/\.onnx$/i.test(path)) return null;
+  const bytes = await readFile(path);
+  try {
+    return filesBeside(path, readOnnxFacts(bytes).externalFiles);
+  } catch (error) {
+    throw badModel(teacher, `${model} is damaged or no ONNX model`, error);
+  }
+}
+
 /** @throws UserError 65 when the file cannot be loaded, 2 when the recipe names an input or output that it lacks */
-export async function openOnnx(source: TeacherSource): Promise<Teacher> {
+async function openOnnx(source: TeacherSource): Promise<Teacher> {
   const { InferenceSession: Session, Tensor: OnnxTensor } = await import('onnxruntime-node');
   const file = await load(source, (model, options) => Session.create(model, options));
   const { session } = file;

@@ -5,7 +5,8 @@
 import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { badModel, type TeacherSource } from './teacher.js';
+import { badModel } from './model-errors.js';
+import type { TeacherSource } from './teacher.js';
 
 export const savedModelFile = 'saved_model.pb';
 

@@ -3,18 +3,34 @@
  * inference mode when it was saved. Its taps are the signature's other outputs: what lies inside its functions cannot
  * be asked for.
  */
+import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import type { GraphNode, SavedModels, Signature, SignatureValue } from '../../backends/native/saved-models.js';
 import { openSavedModels } from '../../backends/native/native.js';
-import { withSavedModelFolder } from './saved-model-files.js';
+import { pathExists } from './model-files.js';
+import { savedModelFile, savedModelPaths, withSavedModelFolder } from './saved-model-files.js';
 import { activationsOf } from './taps.js';
-import { asRows, badModel, pickName, type Teacher, type TeacherSource, type WantedTaps } from './teacher.js';
+import { asRows, badModel, pickName } from './model-errors.js';
+import type { OpenTensorFlow, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
+
+export const savedModelFormat: TeacherFormat = {
+  name: 'saved-model',
+  title: 'a SavedModel',
+  wanted: { file: null, folder: "a SavedModel's" },
+  layouts: ['nhwc', 'nchw'],
+  needsNative: true,
+  hasSignatures: true,
+  findFiles: async ({ path, isFolder }) =>
+    isFolder && (await pathExists(join(path, savedModelFile))) ? savedModelPaths(path) : null,
+  open: openSavedModel,
+};
 
 /**
  * @throws UserError 69 on another backend, 65 when the files are no SavedModel, 2 when the recipe names what it lacks
  */
-export async function openSavedModel(source: TeacherSource, tf: TensorFlow): Promise<Teacher> {
+async function openSavedModel(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
+  const tf = await openTensorFlow();
   const savedModels = openSavedModels();
   if (savedModels === null)
     throw new UserError(

@@ -1,7 +1,8 @@
 /** Inner values of a teacher: as a model gives them to activations, and the shapes of those that it has. */
 import type { Activation } from '../../../../shared/losses/math/activation.js';
 import { toChannelsLast } from './layout.js';
-import { badModel, type Teacher, type WantedTaps } from './teacher.js';
+import { badModel } from './model-errors.js';
+import type { Teacher, WantedTaps } from './teacher.js';
 
 /** A tap's name and one sample's shape, channels last. */
 export interface TapShape {

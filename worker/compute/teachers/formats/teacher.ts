@@ -1,16 +1,25 @@
 /**
- * A frozen model that gives one row of logits (or probabilities) for each sample. It runs in inference mode, learns
- * nothing, and is a pure function of its inputs. One file for each format: onnx.ts, layers-model.ts, graph-model.ts,
- * saved-model.ts.
+ * A teacher, and the format that its model is kept in: the seam between an ensemble and the libraries that run models.
+ * There is one file for each format beside this one, and ../teacher-formats.ts lists them. A teacher is a frozen model
+ * that gives one row of logits (or probabilities) for each sample: it runs in inference mode, learns nothing, and is a
+ * pure function of its inputs.
  */
-import { exitCodes, UserError } from '../../../../shared/errors.js';
-import type { TeacherSpec } from '../../../../shared/protocol/messages.js';
-import { editDistance } from '../../../../shared/recipe/nearest.js';
 import type { Activation } from '../../../../shared/losses/math/activation.js';
+import type { TeacherSpec } from '../../../../shared/protocol/messages.js';
 import type { TensorFlow } from '../../backends/backend.js';
+import type { Layout } from './layout.js';
 
 /** Asked for only when a teacher needs tfjs, so that a run with ONNX teachers alone never loads it. */
 export type OpenTensorFlow = () => Promise<TensorFlow>;
+
+export type WantedTaps = readonly string[] | 'all';
+
+export interface ForwardResult {
+  /** [rows x classes], or of sequences [rows x positions x classes]; an array of its own. */
+  readonly output: Float32Array;
+  /** Channels last whatever the model's layout, by the names that were asked for. */
+  readonly taps: ReadonlyMap<string, Activation>;
+}
 
 export interface Teacher {
   /** One sample's shape in the model's own layout; null where the model leaves a size open. */
@@ -20,87 +29,63 @@ export interface Teacher {
   /** Numbers in its weights, moving statistics included. */
   readonly parameters: number;
   /**
-   * `shape` is the inputs' whole shape, rows first, in the model's layout. Gives what the model gives: [rows x
-   * classes], and the taps that are asked for, by name. `all`: every inner value with a row for each sample, from the
-   * input to the output.
+   * Gives what the model gives for `inputs`, which stay as they are, and the taps that are asked for. `all`: every inner
+   * value with a row for each sample, from the input to the output. The output has the same bits with taps and without
+   * where the library allows it.
+   *
+   * @param shape the inputs' whole shape, rows first, in the model's layout
    * @throws UserError 65 when the model cannot run on it or gives something else, 2 when it has no such tap
    */
   forward(inputs: Float32Array, shape: readonly number[], taps?: WantedTaps): Promise<ForwardResult>;
   /** Digest of its weights as they are in memory now; null where the library keeps them out of everybody's reach. */
   weightsDigest(): Promise<string | null>;
+  /** Frees what it holds in the library's memory. It is not used again. */
   dispose(): Promise<void>;
 }
 
-export type WantedTaps = readonly string[] | 'all';
-
-export interface ForwardResult {
-  /** [rows x classes], or of sequences [rows x positions x classes] */
-  readonly output: Float32Array;
-  /** Channels last whatever the model's layout. */
-  readonly taps: ReadonlyMap<string, Activation>;
-}
-
-/** What is needed to open a teacher: `paths` has its files by name, the model file first. */
+/** What is needed to open a teacher. */
 export interface TeacherSource extends Pick<
   TeacherSpec,
   'name' | 'format' | 'signature' | 'input' | 'outputName' | 'positions'
 > {
+  /** The model's files by name, the model file first. */
   readonly paths: ReadonlyMap<string, string>;
 }
 
-/** A UserError about a teacher's files, exit code 65. */
-export function badModel(name: string, text: string, cause?: unknown): UserError {
-  const reason = cause instanceof Error ? `: ${firstLine(cause.message)}` : '';
-  return new UserError(`teacher ${name}: ${text}${reason}`, exitCodes.data, cause);
+/** What a recipe names as a teacher's model: a file or a folder that is there. */
+export interface GivenModel {
+  /** The teacher's name, for messages. */
+  readonly teacher: string;
+  /** The model's path as the recipe has it, for messages. */
+  readonly model: string;
+  readonly path: string;
+  readonly isFolder: boolean;
 }
 
-/**
- * @returns the output as a new array of [rows x classes], or [rows x positions x classes] @throws UserError 65 when it
- * is no such matrix
- */
-export function asRows(
-  { name, positions }: Pick<TeacherSource, 'name' | 'positions'>,
-  values: ArrayLike<number>,
-  shape: readonly number[],
-  rows: number,
-): Float32Array {
-  const isMatrix =
-    shape[0] === rows &&
-    (positions === undefined
-      ? shape.length >= 2 && shape.slice(2).every((dim) => dim === 1)
-      : shape.length === 3 && shape[1] === positions);
-  if (!isMatrix)
-    throw badModel(
-      name,
-      `its output has the shape [${shape.join(', ')}]; wanted [${[rows, ...(positions === undefined ? [] : [positions])].join(', ')}, classes]`,
-    );
-  return Float32Array.from(values);
-}
-
-/** A UserError about a tap that the model lacks, exit code 2; names the nearest ones. */
-export function unknownTap(teacher: string, tap: string, known: readonly string[]): UserError {
-  const distance = new Map(
-    known.map((name) => [name, name.includes(tap) ? 0 : editDistance(tap.toLowerCase(), name.toLowerCase())]),
-  );
-  const ranked = [...distance].sort(([, a], [, b]) => a - b).slice(0, 3);
-  return new UserError(
-    `teacher ${teacher}: tap "${tap}": the model has no such name; nearest: ${ranked.map(([name]) => `"${name}"`).join(', ')}`,
-  );
-}
-
-/**
- * The one of `names` that is wanted, or the only one. @throws UserError 2 when there is none, or several to choose from
- */
-export function pickName(what: string, names: readonly string[], wanted: string | undefined): string {
-  const found = wanted === undefined && names.length === 1 ? names[0] : names.find((name) => name === wanted);
-  if (found !== undefined) return found;
-  const list = names.map((name) => `"${name}"`).join(', ');
-  if (wanted === undefined)
-    throw new UserError(`${what}: the model has ${names.length} of them (${list}); name one in the recipe`);
-  throw new UserError(`${what} "${wanted}": the model has no such name; it has ${list}`);
-}
-
-/** A text's first line, cut to what fits a message. */
-export function firstLine(text: string): string {
-  return text.split('\n', 1)[0]?.slice(0, 300) ?? '';
+/** One way to keep a model: how it is known by its files, which they are, and how it is opened. */
+export interface TeacherFormat {
+  /** Its name in a teacher's description, also on the wire. */
+  readonly name: string;
+  /** What a model of the format is, for messages: `a SavedModel`. */
+  readonly title: string;
+  /** What a user can name as a model of the format, for messages; null where a file, or a folder, can be none. */
+  readonly wanted: { readonly file: string | null; readonly folder: string | null };
+  /** Layouts of images, the likelier first: tried in this order where the recipe names none and several fit. */
+  readonly layouts: readonly Layout[];
+  /** Whether the native backend alone runs it. */
+  readonly needsNative: boolean;
+  /** Whether a model has several signatures, of which the recipe may name one. */
+  readonly hasSignatures: boolean;
+  /**
+   * The model's files by their names relative to the model file's folder, the model file first; files that it names may
+   * be missing. Null where the given file or folder is not of this format.
+   *
+   * @throws UserError 65 when it is of this format and damaged
+   */
+  findFiles(given: GivenModel): Promise<ReadonlyMap<string, string> | null>;
+  /**
+   * @throws UserError 65 when the files are wrong, 69 when they need another backend, 2 when the recipe names an input
+   * or output that the model lacks
+   */
+  open(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher>;
 }

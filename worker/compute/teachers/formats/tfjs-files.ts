@@ -3,9 +3,12 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { io, Tensor } from '@tensorflow/tfjs';
-import { badModel, type TeacherSource } from './teacher.js';
+import { badModel } from './model-errors.js';
+import { filesBeside, pathExists } from './model-files.js';
+import type { GivenModel, TeacherFormat, TeacherSource } from './teacher.js';
 
 const entryFields = z.object({ name: z.string(), shape: z.array(z.number().int().nonnegative()), dtype: z.string() });
 const weightEntry = z.custom<io.WeightsManifestEntry>(
@@ -14,7 +17,7 @@ const weightEntry = z.custom<io.WeightsManifestEntry>(
 );
 
 /** The parts of a model.json that we read; all others are passed on to tfjs as they are. */
-export const modelJsonSchema = z
+const modelJsonSchema = z
   .object({
     format: z.string().optional(),
     modelTopology: z.record(z.string(), z.unknown()),
@@ -24,7 +27,7 @@ export const modelJsonSchema = z
 export type ModelJson = z.infer<typeof modelJsonSchema>;
 
 /** @throws UserError 65 when it is not the model.json of a tfjs model with weights */
-export function parseModelJson(name: string, text: string): ModelJson {
+function parseModelJson(name: string, text: string): ModelJson {
   try {
     return modelJsonSchema.parse(JSON.parse(text));
   } catch (error) {
@@ -34,13 +37,39 @@ export function parseModelJson(name: string, text: string): ModelJson {
   }
 }
 
+/** What the formats of tfjs have in common. */
+export const tfjsFormat = {
+  wanted: { file: 'the model.json of a tfjs model', folder: 'a folder with the model.json of a tfjs model' },
+  layouts: ['nhwc', 'nchw'],
+  needsNative: false,
+  hasSignatures: false,
+} as const satisfies Partial<TeacherFormat>;
+
+/**
+ * The files of a tfjs model of that format: a model.json, or a folder with one, and its weights beside it. Null for
+ * anything else.
+ *
+ * @throws UserError 65 when it is a .json file and none of a tfjs model
+ */
+export async function findTfjsFiles(
+  { teacher, path, isFolder }: GivenModel,
+  format: TfjsFormatName,
+): Promise<Map<string, string> | null> {
+  const main = isFolder ? join(path, 'model.json') : path;
+  if (!/\.json$/i.test(main) || !(await pathExists(main))) return null;
+  const model = parseModelJson(teacher, await readFile(main, 'utf8'));
+  return formatOf(model) === format ? filesBeside(main, weightFiles(model)) : null;
+}
+
 /** Names of the weight files, relative to the model.json's folder, each once. */
-export function weightFiles(model: ModelJson): string[] {
+function weightFiles(model: ModelJson): string[] {
   return [...new Set(model.weightsManifest.flatMap((group) => group.paths))];
 }
 
-/** `layers-model` or `graph-model`, by its own word or else by what its topology looks like. */
-export function tfjsFormat(model: ModelJson): 'layers-model' | 'graph-model' {
+type TfjsFormatName = 'layers-model' | 'graph-model';
+
+/** A tfjs model's format, by its own word or else by what its topology looks like. */
+function formatOf(model: ModelJson): TfjsFormatName {
   if (model.format === 'graph-model' || model.format === 'layers-model') return model.format;
   return 'node' in model.modelTopology ? 'graph-model' : 'layers-model';
 }
@@ -69,7 +98,7 @@ export async function readTfjsFiles(
   const weights = Buffer.concat(parts);
   const weightData = weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.byteLength);
   const weightSpecs = model.weightsManifest.flatMap((group) => group.weights);
-  return { model, artifacts: { ...model, format: tfjsFormat(model), weightSpecs, weightData } };
+  return { model, artifacts: { ...model, format: formatOf(model), weightSpecs, weightData } };
 }
 
 /** SHA-256 over their bytes, one after the other; they stay as they are. */

@@ -1,0 +1,19 @@
+/** Where a model's files lie. */
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { codeOf } from '../../../../shared/errors.js';
+
+/** Paths of a model file and of those that it names, by their names relative to its folder; the model file first. */
+export function filesBeside(path: string, others: readonly string[]): Map<string, string> {
+  return new Map([[basename(path), path], ...others.map((name) => [name, join(dirname(path), name)] as const)]);
+}
+
+export async function pathExists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
