@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const rows = readFileSync(join(root, 'docs/invariants.md'), 'utf8')
   .split('\n')
   .filter((line) => /^\| \d/.test(line));
