@@ -10,6 +10,9 @@ export default defineConfig({
       ...(process.env.STILLHOUSE_BACKEND === 'native' ? ['test/e2e/**', 'test/faults/**'] : ['test/native/**']),
       '**/node_modules/**',
     ],
+    // Where the program that runs the tests wants their results as JSON.
+    reporters: process.env.STILLHOUSE_TEST_REPORT === undefined ? ['default'] : ['default', 'json'],
+    outputFile: { json: process.env.STILLHOUSE_TEST_REPORT ?? '' },
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

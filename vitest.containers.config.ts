@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/containers/**/*.test.ts'],
     env: { TESTCONTAINERS_RYUK_DISABLED: 'true' },
+    reporters: process.env.STILLHOUSE_TEST_REPORT === undefined ? ['default'] : ['default', 'json'],
+    outputFile: { json: process.env.STILLHOUSE_TEST_REPORT ?? '' },
     pool: 'forks',
     fileParallelism: false,
     testTimeout: 300_000,
