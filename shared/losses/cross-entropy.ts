@@ -5,10 +5,10 @@
  *
  * As torch.nn.functional.cross_entropy has it. Szegedy et al. 2016.
  */
+import { fraction } from '../numbers.js';
 import { lossOnOutputs } from './loss.js';
 import type { LossValues, OutputInput } from './math/inputs.js';
 import { logSoftmaxRow } from './math/softmax.js';
-import { fraction } from './options.js';
 
 export const crossEntropy = lossOnOutputs({
   name: 'crossEntropy',

@@ -7,10 +7,11 @@
  *
  * For the labelled samples alone. With beta = 1 - p_y it is the response term; a constant beta is what the paper adds.
  */
+import { nonNegative } from '../numbers.js';
 import { lossOnOutputs } from './loss.js';
 import type { LossValues, TargetInput } from './math/inputs.js';
 import { divergenceOf, logSoftmaxRow, logSumExpBut } from './math/softmax.js';
-import { nonNegative, usualTemperatures } from './options.js';
+import { usualTemperatures } from './options.js';
 
 export const decoupled = lossOnOutputs({
   name: 'decoupled',

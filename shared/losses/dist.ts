@@ -6,11 +6,11 @@
  *
  * The class part is one value of the micro-batch, which each of its samples has.
  */
+import { nonNegative } from '../numbers.js';
 import { lossOnOutputs } from './loss.js';
 import type { LossValues, TargetInput } from './math/inputs.js';
 import { logSoftmaxRow, softmaxGradient } from './math/softmax.js';
 import { pearson } from './math/vectors.js';
-import { nonNegative } from './options.js';
 
 export const dist = lossOnOutputs({
   name: 'dist',

@@ -2,9 +2,9 @@
  * Be your own teacher (BYOT, Zhang et al. 2019), the labels' part: cross entropy of each of the student's earlier
  * exits, as cross-entropy.ts has it of the answer. The term's value is their sum.
  */
+import { fraction } from '../numbers.js';
 import { computeCrossEntropy } from './cross-entropy.js';
 import { lossOnOutputs } from './loss.js';
-import { fraction } from './options.js';
 
 export const exitCrossEntropy = lossOnOutputs({
   name: 'exitCrossEntropy',

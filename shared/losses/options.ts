@@ -3,10 +3,7 @@
  * of taps. Pure.
  */
 import { z } from 'zod';
-
-export const positive = z.number().positive();
-export const nonNegative = z.number().min(0);
-export const fraction = z.number().min(0).max(1);
+import { nonNegative, positive } from '../numbers.js';
 
 /** value(step) goes from `from` to `to` between `start` and `start + steps`, and is constant before and after. */
 const scheduleOf = <T extends z.ZodType<number>>(value: T) =>

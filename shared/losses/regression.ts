@@ -7,9 +7,9 @@
  *           with e = z_k - t_k
  */
 import { z } from 'zod';
+import { positive } from '../numbers.js';
 import { lossOnOutputs } from './loss.js';
 import { overElements, type Penalty } from './math/elements.js';
-import { positive } from './options.js';
 
 export const regression = lossOnOutputs({
   name: 'regression',

@@ -7,11 +7,11 @@
  * with the distance d of two samples, and the cosine of the angle at each corner of three; huber has its corner at 1.
  * The value belongs to the micro-batch: every sample has it.
  */
+import { nonNegative } from '../numbers.js';
 import { lossOnPairs } from './loss.js';
 import type { LossValues, PairInput } from './math/inputs.js';
 import { perSample, vectorsOf, type SampleVectors } from './math/relations.js';
 import { smallestNorm } from './math/vectors.js';
-import { nonNegative } from './options.js';
 
 export const relational = lossOnPairs({
   name: 'relational',

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSource } from '../../../../cli/prepare/sources/chosen-source.js';
 import { filesOf, sourceFormats } from '../../../../cli/prepare/sources/list.js';
 import type { FormatName, Source } from '../../../../cli/prepare/sources/source.js';
-import { sourceSchema } from '../../../../shared/recipe/schema.js';
+import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
 import { fixtures, type DataSetContent } from './fixtures.js';
 
 const inputs = Array.from({ length: 5 }, (_, i) => [0, 1, 2, 3].map((k) => 10 * i + k));

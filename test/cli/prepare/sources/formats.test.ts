@@ -6,7 +6,7 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/chosen-source.js';
-import { sourceSchema } from '../../../../shared/recipe/schema.js';
+import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-formats-'));
 afterAll(() => rmSync(folder, { recursive: true }));

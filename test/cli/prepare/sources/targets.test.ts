@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Samples } from '../../../../shared/data/samples.js';
 import { writeShards } from '../../../../cli/prepare/shards.js';
 import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/chosen-source.js';
-import { sourceSchema } from '../../../../shared/recipe/schema.js';
+import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
 import { arrayFiles } from './array-files.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-targets-'));

@@ -1,0 +1,187 @@
+/** The recipe's data: sources of samples, their preprocessing and augmentation. Unknown keys are refused everywhere. */
+import { z } from 'zod';
+import { tasks } from '../task.js';
+import { positiveInt } from '../numbers.js';
+
+/** What every source may say about its samples. */
+const choice = {
+  limit: positiveInt.optional().describe('only the first so many samples'),
+  labelled: z
+    .number()
+    .int()
+    .nonnegative()
+    .optional()
+    .describe('only the first so many samples keep their labels; the others take part in the soft-label terms alone'),
+  onlyLabelled: z.boolean().optional().describe('only samples with a label, after limit and labelled'),
+};
+const padding = {
+  paddingLabel: z
+    .number()
+    .int()
+    .optional()
+    .describe(
+      'task sequence: positions with this label do not count (the usual ignore index), in place of a mask or beside it',
+    ),
+};
+
+/** A file with an array: `images` of [height, width] get their one channel, `inputs` are taken as they are. */
+const arrays = {
+  images: z.string().optional().describe('file of images, channels last; [height, width] gets its one channel'),
+  inputs: z.string().optional().describe('file of inputs, taken in the shape that they have'),
+  labels: z.string().optional(),
+  weights: z
+    .string()
+    .optional()
+    .describe('file of a weight a sample, at least 0: what its share in each loss term is multiplied by'),
+  targets: z
+    .string()
+    .optional()
+    .describe(
+      'file of a number or a vector a sample, for the tasks regression and multiLabel; a row of NaN means no target',
+    ),
+  mask: z
+    .string()
+    .optional()
+    .describe(
+      'task sequence: file of a number for each position of each sample, 1 where it counts and 0 where it does not',
+    ),
+  ...padding,
+};
+
+const csvColumn = z.union([z.string(), z.number().int().nonnegative()]);
+
+/** A file of rows with named columns. */
+const columns = {
+  inputs: z.string(),
+  column: z
+    .string()
+    .optional()
+    .describe('the column whose lists are the samples; default: all but the label, one after the other'),
+  labels: z
+    .string()
+    .optional()
+    .describe("the label's column: class numbers, or names of data.classNames; null means no label"),
+  weights: z.string().optional().describe("the weight's column"),
+  targets: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .optional()
+    .describe("the target's column, of numbers or lists, or several; null means no target"),
+  mask: z
+    .string()
+    .optional()
+    .describe('task sequence: the column of lists with 1 for each position that counts and 0 for others'),
+  ...padding,
+  shape: z.array(positiveInt).optional().describe("shape of one sample; default: as the first row's lists are"),
+};
+
+export const sourceSchema = z.discriminatedUnion('format', [
+  z.object({ format: z.literal('idx'), ...arrays, ...choice }).strict(),
+  // `x.npy`, or `set.npz#x` for an array inside an archive. A label of -1 means that there is none.
+  z.object({ format: z.literal('npy'), ...arrays, ...choice }).strict(),
+  z
+    .object({
+      format: z.literal('csv'),
+      inputs: z.string(),
+      labels: csvColumn
+        .optional()
+        .describe("the label's column, by header name or by number from 0; an empty cell means no label"),
+      weights: csvColumn.optional().describe("the weight's column, as labels"),
+      targets: z
+        .union([csvColumn, z.array(csvColumn).min(1)])
+        .optional()
+        .describe("the target's columns, as labels; empty cells mean no target"),
+      shape: z.array(positiveInt).optional().describe('shape of one sample; default: a vector of all other columns'),
+      header: z.boolean().default(true),
+      delimiter: z.string().length(1).default(','),
+      ...choice,
+    })
+    .strict(),
+  z.object({ format: z.literal('jsonl'), ...columns, ...choice }).strict(),
+  z.object({ format: z.literal('parquet'), ...columns, ...choice }).strict(),
+  z
+    .object({
+      format: z.literal('folder'),
+      images: z.string().describe('folder of PNG and JPEG files'),
+      labels: z
+        .literal('folders')
+        .optional()
+        .describe('each subfolder is a class, by name or in the order of data.classNames; default: no labels'),
+      size: z
+        .tuple([positiveInt, positiveInt])
+        .optional()
+        .describe('[height, width] that all images are brought to; default: they must be alike'),
+      channels: z
+        .union([z.literal(1), z.literal(3)])
+        .optional()
+        .describe("grey or RGB; default: the first image's"),
+      ...choice,
+    })
+    .strict(),
+]);
+
+export const preprocessSchema = z
+  .object({
+    scale: z.number().default(1),
+    mean: z.array(z.number()).default([0]),
+    std: z.array(z.number().positive()).default([1]),
+  })
+  .strict();
+
+const augmentSchema = z
+  .object({
+    shift: positiveInt.optional().describe('pixels, at most, along each side of an image'),
+    flip: z.boolean().default(false).describe('left to right, half of the time'),
+    crop: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .optional()
+      .describe("least share of an image's sides that is kept; brought back to its size"),
+    cutout: positiveInt.optional().describe('side in pixels of a square that is filled'),
+    noise: z.number().positive().optional().describe('standard deviation of noise, in units of the raw values'),
+    fill: z.number().default(0).describe('raw value of what shift and cutout leave empty'),
+    mixup: z
+      .number()
+      .min(0.05)
+      .max(4)
+      .optional()
+      .describe(
+        "alpha of Beta(alpha, alpha), a sample's share in its mixture with another of its micro-batch; labels are live then",
+      ),
+    views: positiveInt
+      .optional()
+      .describe(
+        'of each sample, taken in turn by epoch, so that labels are kept; default: a new one each epoch, and labels are live',
+      ),
+  })
+  .strict();
+
+export const dataSchema = z
+  .object({
+    task: z
+      .enum(tasks)
+      .optional()
+      .describe(
+        'what samples are to be told: their class (default), numbers (regression), which of several labels they have (multiLabel), or the class at each position (sequence)',
+      ),
+    train: sourceSchema,
+    eval: sourceSchema.optional(),
+    unlabelled: sourceSchema
+      .optional()
+      .describe('further training samples, without labels, evenly mixed with those of train'),
+    preprocess: preprocessSchema.optional(),
+    augment: augmentSchema
+      .optional()
+      .describe('of training samples, before preprocessing; student and teachers see the same'),
+    shuffle: z.boolean().default(true),
+    classNames: z
+      .array(z.string())
+      .min(2)
+      .optional()
+      .describe('by label, for teachers that have the classes in another order'),
+    classes: positiveInt.optional().describe('default: one more than the greatest label, or the numbers of a target'),
+    shardSamples: positiveInt
+      .default(4096)
+      .describe('samples of a shard, at most (fewer where they would make more than 64 MiB)'),
+  })
+  .strict();

@@ -1,0 +1,84 @@
+/** The recipe's models: the student, the teachers and how they are combined. Unknown keys are refused everywhere. */
+import { z } from 'zod';
+import { preprocessSchema } from './data-schema.js';
+import { fraction, nonNegative, positiveInt } from '../numbers.js';
+
+const builtinStudent = z
+  .object({
+    builtin: z.enum(['mlp', 'cnn-small', 'resnet']),
+    hidden: z.array(positiveInt).optional().describe('mlp: units of the hidden layers'),
+    filters: positiveInt.optional().describe('cnn-small, resnet: filters of the first stage'),
+    depth: positiveInt.optional().describe('resnet: 8, 14, 20, 32, 44, 56, 110 (6n + 2)'),
+    dropout: fraction.optional(),
+    batchNorm: z.boolean().optional(),
+    exits: z.boolean().optional().describe('classifiers before the last one, for exitCrossEntropy and exitResponse'),
+    classes: positiveInt.optional(),
+  })
+  .strict();
+const fileStudent = z
+  .object({
+    model: z.string().describe('tfjs LayersModel (model.json), relative to the recipe'),
+    weights: z.string().optional().describe('safetensors file with the initial weights'),
+  })
+  .strict();
+
+export const studentSchema = z.union([builtinStudent, fileStudent]);
+
+export const teacherSchema = z
+  .object({
+    name: z.string().min(1).max(64),
+    model: z
+      .string()
+      .describe(
+        'ONNX file, model.json of a tfjs LayersModel or GraphModel, or folder of a TensorFlow SavedModel (native backend), relative to the recipe',
+      ),
+    weight: nonNegative.default(1).describe('share in the ensemble; shares are normalised once'),
+    temperature: z.number().positive().optional().describe('default: that of the loss that asks'),
+    output: z.enum(['logits', 'probabilities']).default('logits'),
+    outputName: z.string().optional(),
+    input: z.string().optional(),
+    signature: z.string().optional().describe('SavedModel: default serving_default'),
+    layout: z.enum(['nhwc', 'nchw']).optional(),
+    classes: z
+      .union([z.array(z.string()).min(2), z.string()])
+      .optional()
+      .describe("names of its outputs in their order, or a file with one a line; brought into data.classNames' order"),
+    specialist: z
+      .array(z.union([z.number().int().nonnegative(), z.string()]))
+      .min(1)
+      .optional()
+      .describe(
+        'classes, by number or name of data.classNames, whose samples alone it labels, beside the teachers that are no specialists',
+      ),
+    preprocess: preprocessSchema.optional().describe('of the raw samples, in place of data.preprocess'),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
+  })
+  .strict();
+
+export const ensembleSchema = z
+  .object({
+    combine: z
+      .enum(['logits', 'probabilities'])
+      .default('logits')
+      .describe('logits: mean of u/T, then softmax; probabilities: softmax each, then mean'),
+    subset: positiveInt
+      .optional()
+      .describe(
+        'teachers that label a sample (each view of it anew), drawn by the seed, weights normalised among them; default: all',
+      ),
+    onFailure: z
+      .enum(['stop', 'drop'])
+      .default('stop')
+      .describe(
+        'of a teacher, wherever a micro-batch was tried: the run stops, or goes on without it, the weights of the others normalised',
+      ),
+    allowChance: z
+      .boolean()
+      .default(false)
+      .describe('go on with a teacher that is no better than chance on the evaluation data'),
+  })
+  .strict()
+  .prefault({});
