@@ -11,55 +11,62 @@ import { applyCommit } from '../../shared/replica/apply-commit.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import { afterRewinds, Journal, type JournalLine } from './journal.js';
 import type { CommitLog, CommitRecord } from './log.js';
-import type { Snapshot, Snapshots } from './snapshots.js';
+import { reconcile, type ReconcileOptions } from './reconciliation.js';
+import type { Snapshot } from './snapshots.js';
 import { sourceOf } from './state-copy.js';
 
-export interface Recovered {
+/** A run that is ready to go on. The replica is in the state to which `step` commits have brought it. */
+export interface Recovered extends Standing {
   readonly journal: Journal;
-  /** The journal's lines that count. */
+  /** The journal's lines that count: rewinds and what they made void are left out. */
   readonly lines: JournalLine[];
-  readonly step: number;
-  readonly update: number;
-  /** Index of the next unit. */
-  readonly unit: number;
   readonly stateHash: string;
   /**
-   * The generation that last made journalled steps void; 0 for none. Workers of those before it may hold them in good
-   * faith.
+   * The generation that last made journalled steps void; 0 for none. Workers that last followed a generation before it
+   * may hold such steps through no fault of theirs.
    */
   readonly rewoundBy: number;
 }
 
-export interface RecoveryOptions {
+export interface RecoveryOptions extends ReconcileOptions {
+  /** Is brought to where the run stands. Its slots are free. */
   readonly replica: Replica;
-  readonly log: CommitLog;
-  readonly snapshots: Snapshots;
   readonly journalPath: string;
+  /** By name, for a run that has no snapshot yet. */
   readonly initialWeights: ReadonlyMap<string, Float32Array>;
   readonly recipeDigest: string;
-  readonly generation: number;
-  /** Time of day in milliseconds since 1970. */
-  readonly timeOfDayMs: () => number;
-  readonly warn: (text: string) => void;
 }
 
+/** How far a run has come. */
 interface Standing {
+  /** Commits, which is the step of the next one. */
   readonly step: number;
+  /** Updates among them: a skip is none. */
   readonly update: number;
+  /** Index of the next unit of the run's plan. */
   readonly unit: number;
 }
 
-/**
- * `isWrong`: the log's next commit was whole, and thus may have been released, but leads to another state than it says.
- */
-type Folded = Standing & { readonly isWrong: boolean };
+interface Folded extends Standing {
+  /**
+   * Whether the log went on with a commit that leads to another state than it says. The commit was whole, so it may
+   * have been released.
+   */
+  readonly isWrong: boolean;
+}
 
+/**
+ * Brings replica, log and journal to where the run stands, and begins a generation there.
+ *
+ * @throws UserError 65 when no sound snapshot is left or the journal lacks a line that the log no longer holds, 69 when
+ * the disk fails
+ */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
   await ensureInitial(options);
   const standing = await foldLog(options);
   const { journal, lines } = await Journal.open(options.journalPath);
   try {
-    await reconcile(options, { journal, lines, ...standing });
+    await reconcile(options, { journal, lines }, standing);
     const started: JournalLine = {
       type: 'generation',
       generation: options.generation,
@@ -155,57 +162,6 @@ async function loadPayload(log: CommitLog, replica: Replica, record: CommitRecor
   const slot = replica.slots - 1;
   await log.readBytes(record.step, { offset: 0, length: record.bytes }, replica.slotBytes(slot, record.compression));
   return slot;
-}
-
-/** Brings the journal to `step` commits; `lines` is changed along. */
-async function reconcile(
-  options: RecoveryOptions,
-  { journal, lines, step, isWrong }: { journal: Journal; lines: JournalLine[]; step: number; isWrong: boolean },
-): Promise<void> {
-  const last = lines.at(-1);
-  const isAhead = journalledSteps(lines) > step;
-  if (isAhead && !isWrong && last?.type === 'commit' && last.step === step) {
-    await journal.dropLast();
-    lines.pop();
-    return;
-  }
-  if (isAhead) {
-    const rewind: JournalLine = {
-      type: 'rewind',
-      generation: options.generation,
-      atMs: options.timeOfDayMs(),
-      toStep: step,
-      reason: 'the log ends there',
-    };
-    options.warn(
-      `the journal knows ${journalledSteps(lines)} steps, the log ${step}: the run goes back to step ${step}`,
-    );
-    await journal.append(rewind);
-    lines.push(rewind);
-    await options.snapshots.dropAfter(step);
-    return;
-  }
-  for (let missing = journalledSteps(lines); missing < step; missing++)
-    await completeJournal(options.log, { journal, lines, step: missing });
-}
-
-async function completeJournal(
-  log: CommitLog,
-  { journal, lines, step }: { journal: Journal; lines: JournalLine[]; step: number },
-): Promise<void> {
-  if (!log.has(step))
-    throw new UserError(
-      `journal.jsonl: the line of step ${step} is missing, and the log no longer holds it; the run folder is damaged`,
-      exitCodes.data,
-    );
-  const { line } = await log.read(step);
-  await journal.append(line);
-  lines.push(line);
-}
-
-function journalledSteps(lines: readonly JournalLine[]): number {
-  const last = afterRewinds(lines).findLast((line) => line.type === 'commit');
-  return last?.type === 'commit' ? last.step + 1 : 0;
 }
 
 function nextUnit(lines: readonly JournalLine[], afterCommits: number): number {
