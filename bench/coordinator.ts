@@ -136,7 +136,7 @@ async function commit(replica: Replica, perByte: (ms: number) => number): Promis
     for (const { offset, length } of split(payload.length)) replica.checksum(payload.subarray(offset, offset + length));
     chunkCrcs(payload);
   });
-  const scalars = commitScalars(plan.optimizer, plan, { update: 1, step: 0, totalSteps: 10, gradientSquares: 1 });
+  const scalars = commitScalars(plan, { update: 1, step: 0, totalSteps: 10, gradientSquares: 1 });
   const apply = await timeMs(7, () => replica.apply(scalars, { slot: 0, moments: null }));
   const hash = await timeMs(7, () => replica.hashState());
   const folder = await mkdtemp(join(tmpdir(), 'stillhouse-bench-'));

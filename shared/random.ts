@@ -3,6 +3,7 @@
  * the order of calls or of the worker that asks. Integer arithmetic only, so every platform draws the same numbers.
  */
 
+/** What a stream is drawn for, in a fixed order: numbers and texts differ even where they read alike. */
 export type RandomKey = readonly (string | number)[];
 
 export interface RandomStream {
@@ -10,7 +11,7 @@ export interface RandomStream {
   uint32(): number;
   /** A uniform float in [0, 1) with 24 random bits: exact in float32. */
   float(): number;
-  /** A uniform integer in [0, bound), without modulo bias. */
+  /** A uniform integer in [0, bound), without modulo bias; `bound` is at most 2^32. */
   below(bound: number): number;
 }
 
@@ -29,7 +30,7 @@ function keyState(key: RandomKey): Uint32Array {
   return state;
 }
 
-/** xoshiro128** (Blackman and Vigna, 2018), seeded by the key. */
+/** The stream of a key: xoshiro128** (Blackman and Vigna, Scrambled linear pseudorandom generators, 2018). */
 export function randomStream(key: RandomKey): RandomStream {
   let [a = 0, b = 0, c = 0, d = 0] = keyState(key);
   const rotl = (x: number, k: number): number => (x << k) | (x >>> (32 - k));
@@ -62,7 +63,7 @@ export function keyedSeed(key: RandomKey): number {
   return 1 + randomStream(key).below(0x7ffffffe);
 }
 
-/** Fisher and Yates, in place. */
+/** Shuffles in place, all orders being equally likely (Fisher and Yates). Gives the same array. */
 export function shuffle(values: Uint32Array, stream: RandomStream): Uint32Array {
   for (let i = values.length - 1; i > 0; i--) {
     const j = stream.below(i + 1);

@@ -181,7 +181,7 @@ export class Committer {
     const { replica, totalSteps, pool } = this.#options;
     replica.writeMoments(content.buffer, content.moments);
     this.#update++;
-    const scalars = commitScalars(replica.plan.optimizer, replica.plan, {
+    const scalars = commitScalars(replica.plan, {
       update: this.#update,
       step: unit.step,
       totalSteps,

@@ -3,11 +3,12 @@
  *
  *   moving = momentum x moving + (1 - momentum) x statistic        in float32, the statistic rounded to float32 first
  *
- * The statistics of a layer are its pooled mean and its biased variance M2 / count (Ioffe, Szegedy, 2015).
+ * The statistics of a layer are its pooled mean and its biased variance M2 / count (Ioffe, Szegedy, Batch
+ * normalization, 2015).
  */
 import type { UpdateKernels } from './kernels/kernels.js';
 import { padded, type NormLayer } from './places.js';
-import type { PooledMoments } from './reduction/moments.js';
+import { countOf, type PooledMoments } from './reduction/moments.js';
 
 export interface MovingTarget {
   readonly kernels: Pick<UpdateKernels, 'movingAverage'>;
@@ -17,12 +18,15 @@ export interface MovingTarget {
   readonly statistics: Float32Array;
 }
 
-/** Moves the values of all layers, in place. A layer that saw no values keeps its own. */
+/**
+ * Moves the values of all layers, in place. A layer that saw no values keeps its own.
+ *
+ * @throws Error when the moments have no count for a layer
+ */
 export function moveMovingValues(norms: readonly NormLayer[], moments: PooledMoments, target: MovingTarget): void {
   let at = 0;
   for (const [layer, norm] of norms.entries()) {
-    const count = moments.counts[layer];
-    if (count === undefined) throw new Error(`moments without a count for batch-norm layer ${norm.layer}`);
+    const count = countOf(moments, layer);
     if (count > 0) {
       writeStatistics(target.statistics, norm, { values: moments.values, at, count });
       moveLayer(norm, target);

@@ -124,7 +124,7 @@ function oracle(run: PreparedRun): string {
     }
     const slot = sum.result().slot ?? 0;
     replica.apply(
-      commitScalars(plan.optimizer, plan, {
+      commitScalars(plan, {
         update: unit.step + 1,
         step: unit.step,
         totalSteps,

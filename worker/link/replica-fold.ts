@@ -1,6 +1,7 @@
 /**
- * The worker's replica as a fold over the log: commits are held when they come and applied when they are released,
- * each once, in order. It runs on the link's thread; the trainer reads the same memory under the control's lock.
+ * The worker's replica as a fold over the log (shared/replica/apply-commit.ts): a commit is held when it comes and
+ * applied when it is released. It runs on the link's thread; the trainer reads the same memory under the control's
+ * lock.
  */
 import { ProtocolError } from '../../shared/errors.js';
 import { isDue } from '../../shared/fault-points.js';
@@ -17,10 +18,11 @@ interface HeldCommit {
   missing: Assembler | null;
 }
 
+/** A replica that follows a coordinator's log. */
 export class ReplicaFold {
   readonly replica: Replica;
   readonly #control: LinkView;
-  /** The slot that commits are held in, the replica's last; the link's alone. */
+  /** The replica's last slot, in which commits are held. No other thread uses it. */
   readonly #slot: number;
   #held: HeldCommit | null = null;
   #stateHash = '';
@@ -32,22 +34,28 @@ export class ReplicaFold {
     this.#slot = commitSlot;
   }
 
+  /** Commits applied. */
   get step(): number {
     return this.#control.step;
   }
 
+  /** Hash of the state after them; empty before a snapshot is loaded. */
   get stateHash(): string {
     return this.#stateHash;
   }
 
-  /** What applying commits, the optimizer's update and the state's hash, has taken since this was asked last. */
+  /** Seconds that the application of commits has taken, hashes included, since this was asked last. */
   takeSeconds(): number {
     const seconds = this.#milliseconds / 1000;
     this.#milliseconds = 0;
     return seconds;
   }
 
-  /** Starts from a snapshot's state. @throws ProtocolError when it is not this student's */
+  /**
+   * Starts from a snapshot's state.
+   *
+   * @throws ProtocolError when its size is not that of this student's state
+   */
   load(state: Uint8Array, step: number): void {
     if (state.byteLength !== this.replica.plan.stateBytes) {
       throw new ProtocolError(
@@ -67,7 +75,11 @@ export class ReplicaFold {
     this.#held = null;
   }
 
-  /** Holds a commit, or begins to collect its chunks. One that this replica has applied already changes nothing. */
+  /**
+   * Holds a commit, or begins to collect its chunks. One that this replica has applied already changes nothing.
+   *
+   * @throws ProtocolError when commits before it are missing, or its bytes are not those of its header
+   */
   hold(message: Down<'commit'>, payload: Uint8Array): void {
     if (isApplied(message.step, this)) return;
     expectNext(message.step, this);
@@ -88,7 +100,11 @@ export class ReplicaFold {
     this.#checkDigest(message);
   }
 
-  /** Takes a piece of the held commit's bytes. */
+  /**
+   * Takes a piece of the held commit's bytes.
+   *
+   * @throws ProtocolError when the piece belongs to no held commit, or the bytes are not those of the digest
+   */
   collect(message: Down<'commitChunk'>, payload: Uint8Array): void {
     if (isApplied(message.step, this)) return;
     const held = this.#held;
@@ -109,6 +125,8 @@ export class ReplicaFold {
   /**
    * Applies the held commit. `repeated`: it was applied before, nothing changes. `differs`: applied, and the state is
    * not the coordinator's; this replica must not be used any more.
+   *
+   * @throws ProtocolError when the commit is not held, or not whole
    */
   release(message: Down<'release'>): 'applied' | 'repeated' | 'differs' {
     if (isApplied(message.step, this)) return 'repeated';

@@ -14,6 +14,6 @@ declare namespace WebAssembly {
     constructor(module: Module, imports: Record<string, Record<string, unknown>>);
     readonly exports: Readonly<Record<string, Exported>>;
   }
-  /** Numbers are all that functions take here. */
+  /** The kernels' functions take numbers alone. */
   type Exported = ((...args: number[]) => unknown) | Memory | { readonly value: unknown };
 }

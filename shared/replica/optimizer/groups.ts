@@ -1,13 +1,15 @@
 /**
- * Parameter groups: which trained weights share learning rate, decay and fate. A pattern (`*` matches any run of
- * characters) is held against a weight's name, `layer/kernel`, and against its layer's name.
+ * Parameter groups: which trained weights share learning rate and decay, and which are frozen. A pattern (`*` matches
+ * any run of characters) is held against a weight's name, `layer/kernel`, and against its layer's name.
  */
 import { UserError } from '../../errors.js';
 import { must } from '../../must.js';
 import type { WeightSpec } from '../../models/student-spec.js';
 import type { OptimizerRecipe } from '../../recipe/schema.js';
 
+/** What the weights of one group have in common. */
 export interface GroupPlan {
+  /** Factor of the optimizer's learning rate. */
   readonly learningRateScale: number;
   readonly weightDecay: number;
   /** No update, and no share in the clip norm, as a tensor without `requires_grad` in PyTorch. */
@@ -21,8 +23,10 @@ export interface GroupAssignment {
 }
 
 /**
- * The first of `optimizer.groups` that matches counts; `decayExclude` then takes the decay away, `freeze` all of it.
- * @throws UserError for a pattern of `freeze` or `groups` that matches no weight.
+ * Sorts trained weights into groups. The first of `optimizer.groups` that matches a weight counts; `decayExclude` then
+ * takes its decay away, `freeze` its whole update.
+ *
+ * @throws UserError 2 for a pattern of `freeze` or `groups` that matches no weight.
  */
 export function assignGroups(weights: readonly WeightSpec[], optimizer: OptimizerRecipe): GroupAssignment {
   requireMatches('optimizer.freeze', optimizer.freeze, weights);

@@ -18,9 +18,13 @@ export interface UpdatePosition {
   readonly gradientSquares: number;
 }
 
+/**
+ * The scalars of a step that updates the weights: the learning rate at this step, the factor that clips the gradient,
+ * and for each parameter group what its kernel takes; kernels/assembly/optimizers.ts has the formulas. Sources: Adam's
+ * bias corrections, Kingma, Ba (2015); AdamW's decay, Loshchilov, Hutter (2019).
+ */
 export function commitScalars(
-  optimizer: OptimizerRecipe,
-  plan: { readonly groups: readonly GroupPlan[] },
+  { optimizer, groups }: { readonly optimizer: OptimizerRecipe; readonly groups: readonly GroupPlan[] },
   position: UpdatePosition,
 ): CommitScalars {
   const rate = optimizer.learningRate * scheduleFactor(optimizer.schedule, position.step, position.totalSteps);
@@ -28,7 +32,7 @@ export function commitScalars(
     skip: false,
     update: position.update,
     clip: clipFactor(optimizer.clipNorm, position.gradientSquares),
-    groups: plan.groups.map((group) => groupScalars(optimizer, group, rate, position.update)),
+    groups: groups.map((group) => groupScalars(optimizer, group, rate, position.update)),
     ema: optimizer.ema > 0 ? 1 - optimizer.ema : 0,
   };
 }

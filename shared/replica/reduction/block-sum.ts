@@ -1,7 +1,7 @@
 /**
  * Adds the micro-batches of one aligned block in the order of the reduction tree, as they come, left to right: a binary
- * counter whose digit k holds the sum of 2^k micro-batches. A block of level L needs L + 1 slots. Equal, bit for bit,
- * to the tree's recursive sum; a micro-batch without gradient passes through.
+ * counter whose digit k holds the sum of 2^k micro-batches. A block of level L needs L + 1 slots. The result equals the
+ * tree's recursive sum bit for bit; a micro-batch without gradient passes through.
  */
 import { mergeContributions, type Contribution } from './contribution.js';
 import type { NormChannels } from './moments.js';
@@ -14,8 +14,9 @@ export interface BlockSumOptions {
   readonly addSlots: (into: number, from: number) => void;
 }
 
-/** `slot` holds the gradient, null without one. */
+/** A contribution and where its gradient lies. */
 export interface SlottedContribution extends Contribution {
+  /** Null without a gradient. */
   readonly slot: number | null;
 }
 
@@ -34,7 +35,11 @@ export class BlockSum {
     this.#free = [...options.slots].reverse();
   }
 
-  /** The free slot into which the next micro-batch's gradient is to be written, before `push`. */
+  /**
+   * The free slot into which the next micro-batch's gradient is to be written, before `push`.
+   *
+   * @throws Error when the block has more micro-batches than its slots allow
+   */
   nextSlot(): number {
     const slot = this.#free.at(-1);
     if (slot === undefined) throw new Error(`block is wider than its ${this.#options.slots.length} slots allow`);
@@ -50,8 +55,10 @@ export class BlockSum {
   }
 
   /**
-   * The block's sum, once all its micro-batches are pushed. What M cuts short passes through, so it is folded from the
-   * right.
+   * The block's sum, once all its micro-batches are pushed. A block that the end of the batch cuts short has siblings
+   * missing on its right; they pass through, so the digits are added from the right.
+   *
+   * @throws Error when nothing was pushed
    */
   result(): SlottedContribution {
     while (this.#digits.length > 1) this.#mergeLast();

@@ -18,12 +18,14 @@ export interface ContributionShape {
   readonly norms: readonly NormChannels[];
 }
 
+/** Named sums over samples, in float64. */
 export type Sums = Readonly<Record<string, number>>;
 
 export interface Contribution {
+  /** False where no loss term applied to any sample: then it has no moments and no bytes. */
   readonly hasGradient: boolean;
-  /** Named sums over samples, in float64. */
   readonly sums: Sums;
+  /** Null without a gradient, and for a student without batch norm. */
   readonly moments: PooledMoments | null;
 }
 
@@ -37,7 +39,9 @@ export function addSums(left: Sums, right: Sums): Record<string, number> {
   return sums;
 }
 
-/** All but the gradients, whose addition the holder of the slots does when both sides have one. */
+/**
+ * left + right in all but the gradients, which the holder of the slots adds where both sides have one.
+ */
 export function mergeContributions(
   left: Contribution,
   right: Contribution,
@@ -50,7 +54,11 @@ export function mergeContributions(
   };
 }
 
-/** @param compression another than the plan's for a commit from before it was changed */
+/**
+ * Bytes of a contribution or a commit with a gradient.
+ *
+ * @param compression another than the plan's for a commit from before it was changed
+ */
 export function contributionBytes(shape: ContributionShape, compression: Compression = shape.compression): number {
   return gradientBytes(compression, shape.gradientFloats) + 8 * momentValues(shape.norms);
 }

@@ -3,21 +3,20 @@
  *
  *   none   float32
  *   bf16   2 bytes an element                          | zeros to a multiple of 16
- *   int8   a code an element, zeros to a multiple of 16 | a float32 scale for each 128 elements, zeros to a multiple of
- * 16
+ *   int8   a code an element, zeros to a multiple of 16 | a float32 scale for each 128 elements, zeros likewise
  *
  * A slot holds nothing but what can travel, so every node of the reduction tree is rounded, a micro-batch's own
  * gradient included, by whoever computes it: the same bits for any number of workers. What was rounded off is lost;
- * nothing is kept back for the next step. Sizes alone are here, the arithmetic is in the kernels (assembly/bf16.ts,
- * assembly/int8.ts).
+ * nothing is kept back for the next step. This file knows sizes and places; the arithmetic is in the kernels
+ * (assembly/bf16.ts, assembly/int8.ts).
  */
 import type { Compression } from '../../compression.js';
 import type { Kernels } from '../kernels/kernels.js';
 
-/** Elements that share a scale. */
+/** Elements of an int8 gradient that share a scale. */
 export const blockFloats = 128;
 
-/** Bytes of a gradient of `floats` elements. */
+/** Bytes of a gradient of `floats` elements, a multiple of 4, in an encoding: a multiple of 16. */
 export function gradientBytes(compression: Compression, floats: number): number {
   switch (compression) {
     case 'none':
@@ -29,7 +28,7 @@ export function gradientBytes(compression: Compression, floats: number): number 
   }
 }
 
-/** What is done with gradients that are rounded. Places are byte offsets, as for the kernels. */
+/** The operations on rounded gradients of one length. Places are byte offsets, as the kernels take them. */
 export interface GradientCodec {
   /** The gradient at `into` = the float32 at `from`, rounded. */
   encode(into: number, from: number): void;
@@ -37,9 +36,11 @@ export interface GradientCodec {
   decode(into: number, from: number, first: number, count: number): void;
   /** The gradient at `into` = the sum of both in float32, rounded. */
   add(into: number, from: number): void;
+  /** Whether no element of the gradient at `at` is infinite or NaN. */
   isFinite(at: number): boolean;
 }
 
+/** @param floats elements of every gradient, a multiple of 4 */
 export function codecOf(compression: Exclude<Compression, 'none'>, kernels: Kernels, floats: number): GradientCodec {
   return compression === 'bf16' ? bf16(kernels, floats) : int8(kernels, floats);
 }
@@ -65,7 +66,7 @@ function int8(kernels: Kernels, floats: number): GradientCodec {
   };
 }
 
-/** Where the scales begin. */
+/** Byte offset of the scales in an int8 gradient: they follow the codes, which are a byte each. */
 function scalesAt(floats: number): number {
   return to16(floats);
 }

@@ -3,11 +3,12 @@
  *
  *   n = na + nb;  d = mean_b - mean_a;  mean = mean_a + d nb / n;  M2 = M2_a + M2_b + d^2 na nb / n
  *
- * Chan, Golub, LeVeque (1979). Not associative in floating point, so they are pooled in tree order as all sums are.
+ * Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979). Pooling is
+ * not associative in floating point, so it is done in tree order as all sums are.
  */
 
 export interface PooledMoments {
-  /** Per batch-norm layer: values that each of its moments was taken over (rows x positions). */
+  /** Per batch-norm layer: how many values each of its moments was taken over (rows x positions). */
   readonly counts: readonly number[];
   /**
    * Per batch-norm layer, in the plan's order: mean[channels], then M2[channels] (sum of squared distances from it).
@@ -25,6 +26,18 @@ export function momentValues(norms: readonly NormChannels[]): number {
   return 2 * norms.reduce((sum, norm) => sum + norm.channels, 0);
 }
 
+/**
+ * How many values the moments of one layer were taken over.
+ *
+ * @param layer index in the plan's order
+ * @throws Error when the moments have no such layer
+ */
+export function countOf({ counts }: PooledMoments, layer: number): number {
+  const count = counts[layer];
+  if (count === undefined) throw new Error(`moments without a count for batch-norm layer ${layer}`);
+  return count;
+}
+
 /** Pools the left sibling `a` with the right one `b`; null, or a layer's count of 0, passes the other through. */
 export function pool(
   a: PooledMoments | null,
@@ -35,7 +48,7 @@ export function pool(
   const values = new Float64Array(momentValues(norms));
   let offset = 0;
   const counts = norms.map(({ channels }, layer) => {
-    const counts = { a: a.counts[layer] ?? 0, b: b.counts[layer] ?? 0 };
+    const counts = { a: countOf(a, layer), b: countOf(b, layer) };
     poolLayer({ a: a.values, b: b.values, out: values, offset, channels }, counts);
     offset += 2 * channels;
     return counts.a + counts.b;

@@ -4,8 +4,10 @@
  * child covers nothing, the left one passes through (zero is never added). Shape and order depend on M alone.
  */
 
+/** A node of the tree, by its place in it. A leaf, level 0, is one micro-batch. */
 export interface Block {
   readonly level: number;
+  /** From 0, among the nodes of its level. */
   readonly index: number;
 }
 
@@ -19,10 +21,12 @@ export function microBatchRange(size: number, m: number, j: number): { from: num
   return { from: Math.floor((j * size) / m), to: Math.floor(((j + 1) * size) / m) };
 }
 
+/** The node that covers all `m` micro-batches. */
 export function rootOf(m: number): Block {
   return { level: m <= 1 ? 0 : 32 - Math.clz32(m - 1), index: 0 };
 }
 
+/** Half-open range of the micro-batches that a block covers; empty for one beyond the last of `m`. */
 export function blockRange(block: Block, m: number): { from: number; to: number } {
   const width = 2 ** block.level;
   return { from: Math.min(m, block.index * width), to: Math.min(m, (block.index + 1) * width) };
@@ -48,11 +52,13 @@ export function covers(outer: Block, inner: Block): boolean {
   return outer.level >= inner.level && inner.index >>> (outer.level - inner.level) === outer.index;
 }
 
+/** Whether a block covers none of `m` micro-batches. */
 export function isEmpty(block: Block, m: number): boolean {
   const { from, to } = blockRange(block, m);
   return from >= to;
 }
 
+/** A block as the key of a map. */
 export function blockKey(block: Block): string {
   return `${block.level}:${block.index}`;
 }

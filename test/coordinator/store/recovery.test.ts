@@ -56,7 +56,7 @@ async function goOn(folder: string, { from, to, snapshotsAt = [], compression }:
       .fill(Math.PI, 1, 9);
     replica.settleLeaf(0);
     const bytes = Uint8Array.from(replica.slotBytes(0));
-    const scalars = commitScalars(plan.optimizer, plan, {
+    const scalars = commitScalars(plan, {
       update: step + 1,
       step,
       totalSteps: 100,

@@ -108,7 +108,7 @@ export function oracle(units: readonly Unit[], { skipped, dropped, compression }
       dropped: dropped[index] ?? [],
     });
     if (unit.kind === 'train' && slot !== null && !skipped.has(index)) {
-      const scalars = commitScalars(replica.plan.optimizer, replica.plan, {
+      const scalars = commitScalars(replica.plan, {
         update: ++update,
         step: unit.step,
         totalSteps,

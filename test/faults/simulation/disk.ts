@@ -131,7 +131,7 @@ export class Disk {
   }
 
   /**
-   * What a coordinator does when it starts (coordinator/recovery.ts): newest sound snapshot, log, journal in line with
+   * What a coordinator does when it starts (coordinator/store/recovery.ts): newest sound snapshot, log, journal in line with
    * both.
    */
   recover(replica: Replica, generation: number): Recovered {

@@ -188,9 +188,7 @@ describe('batch statistics', () => {
   it('lacking the count of a layer are a bug', () => {
     const replica = newReplica();
     const body = { slot: null, moments: { counts: [4], values: moments.values } };
-    expect(() => replica.apply(scalarsOf(replica, 1), body)).toThrow(
-      /moments without a count for batch-norm layer last/,
-    );
+    expect(() => replica.apply(scalarsOf(replica, 1), body)).toThrow(/moments without a count for batch-norm layer 1/);
   });
 });
 

@@ -30,7 +30,7 @@ export function fillSlot(replica: Replica, slot: number, seed: number): void {
 
 export function scalarsOf(replica: Replica, update: number, slot = 0): CommitScalars {
   const position = { update, step: update - 1, totalSteps: 100, gradientSquares: replica.slotSquares(slot) };
-  return commitScalars(replica.plan.optimizer, replica.plan, position);
+  return commitScalars(replica.plan, position);
 }
 
 /** Pooled over 4 values of a channel in the first norm layer, 8 in the second. */

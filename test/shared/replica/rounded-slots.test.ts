@@ -66,7 +66,7 @@ describe.each(roundings)('slots rounded to %s', (rounding) => {
     const [rounded, plain] = [newReplica(rounding), newReplica('none')];
     for (let update = 1; update <= 3; update++) {
       fill(rounding, rounded, plain, update);
-      const scalars = commitScalars(optimizer, plain.plan, {
+      const scalars = commitScalars(plain.plan, {
         update,
         step: update - 1,
         totalSteps: 3,
@@ -150,7 +150,7 @@ describe('a commit of another encoding', () => {
       source.leaf(0).set(gradientOf(source.plan.gradientFloats, 3));
       source.settleLeaf(0);
       source.writeMoments(0, moments);
-      const scalars = commitScalars(optimizer, source.plan, {
+      const scalars = commitScalars(source.plan, {
         update: 1,
         step: 0,
         totalSteps: 3,

@@ -85,7 +85,7 @@ async function train(
       }
       replica.addSlots(0, 1);
       const position = { update: step + 1, step, totalSteps, gradientSquares: replica.slotSquares(0) };
-      replica.apply(commitScalars(optimizer, plan, position), { slot: 0, moments });
+      replica.apply(commitScalars(plan, position), { slot: 0, moments });
     }
     epochs.push({
       crossEntropy: (epochSums.crossEntropy ?? 0) / (epochSums['crossEntropy.count'] ?? 0),

@@ -24,8 +24,8 @@ function magnitude(x: v128): v128 {
 }
 
 /**
- * Of the largest magnitude's bits: as integers these are ordered like the numbers, with infinity and then NaN above
- * all.
+ * The scale of a block, from its largest magnitudes in four lanes. Their bits are compared as integers, which are
+ * ordered as the numbers are, with infinity and then NaN above all.
  */
 // @ts-ignore: decorator
 @inline
@@ -37,14 +37,14 @@ function scaleOf(largest: v128): f32 {
   return reinterpret<f32>((reinterpret<u32>(reinterpret<f32>(bits) / <f32>127) + 0x7f) & ~0x7f);
 }
 
-/** What elements are multiplied by; 0 for a block that has no codes. */
+/** The factor that turns elements into codes; 0 for a block whose codes are all 0. */
 // @ts-ignore: decorator
 @inline
 function inverseOf(scale: f32): f32 {
   return scale == 0 || reinterpret<u32>(scale) == INFINITY_BITS ? <f32>0 : <f32>1 / scale;
 }
 
-/** Codes of four elements, as words; of an infinite block all are masked. */
+/** Codes of four elements, as words; the mask makes those of an infinite block 0. */
 // @ts-ignore: decorator
 @inline
 function codes4(x: v128, inverse: v128, mask: v128): v128 {

@@ -50,7 +50,7 @@ describe('optimizers against PyTorch', () => {
           totalSteps: reference.steps,
           gradientSquares: replica.slotSquares(0),
         };
-        replica.apply(commitScalars(optimizer, plan, position), { slot: 0, moments: null });
+        replica.apply(commitScalars(plan, position), { slot: 0, moments: null });
         const wanted = weights[step + 1];
         if (wanted !== undefined) expect(distance(replica.readWeights(), wanted)).toBeLessThan(2e-6);
         const wantedAverage = averages?.[step + 1];

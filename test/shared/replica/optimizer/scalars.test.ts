@@ -67,7 +67,7 @@ describe('commit scalars', () => {
       decayExclude: ['*/bias'],
       freeze: ['norm'],
     });
-    const scalars = commitScalars(optimizer, planReplica(normStudent, optimizer), position);
+    const scalars = commitScalars(planReplica(normStudent, optimizer), position);
     expect(scalarsSchema.parse(scalars)).toEqual({
       skip: false,
       update: 3,
@@ -84,7 +84,7 @@ describe('commit scalars', () => {
 
   it('adam corrects its biases by the number of updates, not of steps', () => {
     const optimizer = optimizerOf({ name: 'adam', learningRate: 0.01, beta1: 0.5, beta2: 0.75, weightDecay: 0.1 });
-    const [group = {}] = commitScalars(optimizer, planReplica(normStudent, optimizer), position).groups;
+    const [group = {}] = commitScalars(planReplica(normStudent, optimizer), position).groups;
     expect(group.stepSize).toBeCloseTo(0.01 / 0.875, 15);
     expect(group.inverseRoot).toBeCloseTo(1 / Math.sqrt(1 - 0.421875), 15);
     expect(group).toMatchObject({
@@ -100,7 +100,7 @@ describe('commit scalars', () => {
 
   it('adamw takes its decay from the weights, not into the gradient', () => {
     const optimizer = optimizerOf({ name: 'adamw', learningRate: 0.01, weightDecay: 0.1 });
-    const [group] = commitScalars(optimizer, planReplica(normStudent, optimizer), position).groups;
+    const [group] = commitScalars(planReplica(normStudent, optimizer), position).groups;
     expect(group).toMatchObject({ weightDecay: 0, keep: 1 - 0.001 });
   });
 
