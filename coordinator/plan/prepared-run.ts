@@ -1,4 +1,4 @@
-/** A run as `prepare` hands it to `coordinate`: everything that has been read from the user's files. */
+/** A run as the command line prepares it and the coordinator takes it: all that the user's files say. */
 import type { Manifest } from '../../shared/data/manifest.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { Artifact, TeacherSpec } from '../../shared/protocol/messages.js';
@@ -6,26 +6,34 @@ import type { PluginDigest } from '../../shared/recipe/plugins.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import type { ArtifactSource } from '../server/artifacts.js';
 
+/** A run that can start: its recipe is checked, its models are looked at, its data is cut into shards. */
 export interface PreparedRun {
+  /** The recipe with every pair of taps by name. */
   readonly recipe: Recipe;
+  /** What paths in the recipe are relative to. */
   readonly recipeFolder: string;
   readonly name: string;
-  /** SHA-256 over the resolved recipe and the digests of models and data. */
+  /** SHA-256 over the recipe and the digests of models and data. */
   readonly recipeDigest: string;
+  /** The student with its adapters. */
   readonly student: StudentSpec;
+  /** By name, in the order of the student's weights. */
   readonly initialWeights: ReadonlyMap<string, Float32Array>;
+  /** In the recipe's order. */
   readonly teachers: readonly TeacherSpec[];
-  /** Loss plug-ins that the recipe names, by name in their order. */
+  /** The loss plug-ins that the recipe names, by name in their order. */
   readonly plugins: readonly PluginDigest[];
   /** What workers may download, by SHA-256. */
   readonly artifacts: ReadonlyMap<string, ArtifactSource>;
+  /** The student's spec as JSON. */
   readonly studentArtifact: Artifact;
+  /** The manifest as JSON. */
   readonly manifestArtifact: Artifact;
   readonly manifest: Manifest;
-  /** Per sample of the training set (and position of a sequence): its label, -1 for none. */
+  /** [samples], or [samples x positions], of the training set; -1 for none. */
   readonly trainLabels: Int32Array;
-  /** As trainLabels; absent: all are 1. */
+  /** Of the same shape as the labels; absent: all are 1. */
   readonly trainWeights?: Float32Array | undefined;
-  /** Sample id at a position of an epoch's order. */
+  /** Gives the id of the sample at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;
 }

@@ -1,6 +1,6 @@
 /**
- * A data set as workers see it: shards by content hash, shapes, and what is needed to read a sample. The manifest is an
- * artifact (JSON).
+ * The manifest of a run's data, an artifact of JSON: it describes the data sets by their shards, and says what is
+ * needed to read a sample from one.
  */
 import { z } from 'zod';
 import { tasks } from '../task.js';
@@ -16,22 +16,22 @@ export const dataSetSchema = z
     dtype: z.enum(['uint8', 'float32', 'int32']),
     /** Whether shards hold a weight for each sample. */
     isWeighted: z.boolean().optional(),
-    /** Positions of a sequence with a label (and a weight, where there are some) at each; absent: a sample has one. */
+    /** Positions of a sequence, each with its own label (and weight); absent: a sample has one label. */
     positions: count.min(1).optional(),
-    /** Where samples have target vectors: the numbers of one, and each number's mean over the samples that have one. */
+    /** Numbers of a target vector, and each number's mean over the samples that have one; absent: there are none. */
     targets: z
       .object({ width: count.min(1), means: z.array(z.number()) })
       .strict()
       .optional(),
     /**
-     * In order; sample ids count through them. A shard's bytes: inputs (row after row), labels (int32, -1 for none),
-     * weights (float32), targets (float32).
+     * In order; sample ids count through them. A shard holds inputs (row after row), labels (int32, -1 for none), weights
+     * (float32) and target vectors (float32), one after the other.
      */
     shards: z.array(z.object({ sha256: z.string(), bytes: count, samples: count }).strict()),
   })
   .strict();
 
-/** Labels made elsewhere (shared/labels/cut-file.ts): blocks of float32 rows, in the order of the training set. */
+/** Labels made elsewhere (`labels.from`): blocks of float32 rows, in the order of the training set. */
 const fileLabelsSchema = z
   .object({
     classes: count.min(1),
@@ -44,11 +44,13 @@ export const manifestSchema = z
   .object({
     train: dataSetSchema,
     eval: dataSetSchema.nullable(),
-    /** Absent: classes. */
+    /** Absent: samples have classes. */
     task: z.enum(tasks).optional(),
-    /** Numbers that student and teachers give of a sample. */
+    /** The numbers that student and teachers give of a sample, or of a position. */
     classes: count.min(1),
+    /** Absent: labels are the teachers'. */
     labels: fileLabelsSchema.optional(),
+    /** Null: samples are taken raw. */
     preprocess: z
       .object({ scale: z.number(), mean: z.array(z.number()), std: z.array(z.number()) })
       .strict()

@@ -3,7 +3,9 @@
  * each group of `groupShards` consecutive shards of that permutation, so that a reader needs few shards at a time. A
  * pure function of its arguments; groups are laid out when first asked for (4 bytes a sample of the groups in use).
  */
+import { mustAt } from '../must.js';
 import { randomStream, shuffle as shuffled } from '../random.js';
+import { lastAtMost } from '../search.js';
 import type { DataSet } from './manifest.js';
 
 /** How many shards are mixed with each other. */
@@ -46,6 +48,7 @@ export function epochOrder(dataSet: DataSet, epoch: number, { seed, shuffle }: O
   const starts = shardStarts(dataSet);
   const permuted = shuffled(Uint32Array.from(dataSet.shards.keys()), randomStream([seed, 'shards', epoch]));
   const groups = groupsOf(dataSet, permuted);
+  const groupStarts = groups.map(({ from }) => from);
   const laidOut = new Map<number, Uint32Array>();
   const idsOf = (index: number, group: Group): Uint32Array => {
     const found = laidOut.get(index) ?? layOut(dataSet, starts, group, [seed, 'samples', epoch, index]);
@@ -57,7 +60,7 @@ export function epochOrder(dataSet: DataSet, epoch: number, { seed, shuffle }: O
   };
   return {
     at: (position) => {
-      const index = groupAt(groups, position);
+      const index = lastAtMost(groupStarts, position);
       const group = groups[index];
       const id = group === undefined ? undefined : idsOf(index, group)[position - group.from];
       if (id === undefined) throw new RangeError(`position ${position} of an epoch of ${dataSet.samples} samples`);
@@ -87,26 +90,14 @@ function groupsOf(dataSet: DataSet, permuted: Uint32Array): Group[] {
   for (let i = 0; i < permuted.length; i += groupShards) {
     const shards = [...permuted.subarray(i, i + groupShards)];
     groups.push({ from, shards });
-    from += shards.reduce((sum, shard) => sum + (dataSet.shards[shard]?.samples ?? 0), 0);
+    from += shards.reduce((sum, shard) => sum + mustAt(dataSet.shards, shard, 'shard').samples, 0);
   }
   return groups;
 }
 
 function layOut(dataSet: DataSet, starts: Uint32Array, group: Group, key: readonly (string | number)[]): Uint32Array {
   const ids = group.shards.flatMap((shard) =>
-    Array.from({ length: dataSet.shards[shard]?.samples ?? 0 }, (_, i) => (starts[shard] ?? 0) + i),
+    Array.from({ length: mustAt(dataSet.shards, shard, 'shard').samples }, (_, i) => (starts[shard] ?? 0) + i),
   );
   return shuffled(Uint32Array.from(ids), randomStream(key));
-}
-
-/** The last group that starts at or before the position. */
-function groupAt(groups: readonly Group[], position: number): number {
-  let low = 0;
-  let high = groups.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if ((groups[middle]?.from ?? 0) <= position) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }

@@ -1,6 +1,8 @@
-/** Samples by id, from shards by content hash, preprocessed: what a worker computes on. */
+/** Samples by id, read from shards by content hash and preprocessed: what a worker computes on. */
 import { readFile } from 'node:fs/promises';
+import { must, mustAt } from '../must.js';
 import type { Augment, Recipe } from '../recipe/schema.js';
+import { lastAtMost } from '../search.js';
 import { augmentSample } from './augment.js';
 import type { DataSet, Manifest } from './manifest.js';
 import { shardStarts } from './sampler.js';
@@ -10,36 +12,49 @@ export interface Batch {
   readonly inputs: Float32Array;
   /** [ids], or [ids x positions]; -1 for none. */
   readonly labels: Int32Array;
-  /** As labels; absent: all are 1. */
+  /** Of the same shape as the labels; absent: all are 1. */
   readonly weights?: Float32Array;
-  /** [ids x width] where samples have target vectors, which those of label -1 have not. */
+  /** [ids x width]; absent: samples have no target vectors. Those of a sample with label -1 mean nothing. */
   readonly vectors?: Float32Array;
 }
 
+/** The columns of a shard, each row after row; a column that the data set does not have is empty. */
 interface Shard {
   readonly inputs: Uint8Array | Int32Array | Float32Array;
   readonly labels: Int32Array;
-  readonly weights: Float32Array | null;
-  readonly vectors: Float32Array | null;
+  readonly weights: Float32Array;
+  readonly vectors: Float32Array;
 }
 
+/** Elements of one sample in each column of a shard; 0 for a column that the data set does not have. */
+type RowSizes = Readonly<Record<keyof Shard, number>>;
+
 export interface SamplesOptions {
-  /** Of shards kept in memory, about; default 1 GiB. */
+  /** Bytes of shards kept in memory; the least recently used go first. Default: 1 GiB. */
   readonly cacheBytes?: number;
-  /** What views are made by, with the run's seed. */
+  /** How views are made, and the run's seed. Absent: there are none. */
   readonly augment?: { readonly recipe: Augment; readonly seed: number } | undefined;
 }
 
-/** Bytes of shards kept in memory; the least recently used go first. */
 const defaultCacheBytes = 1024 * 1024 * 1024;
+
+const arrayOf = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array } as const;
+
+/** A sample's place among the shards. */
+interface Place {
+  readonly shard: number;
+  /** Number of the sample in its shard. */
+  readonly row: number;
+}
 
 export class Samples {
   readonly #starts: Uint32Array;
-  readonly #size: number;
+  readonly #sizes: RowSizes;
+  /** The least recently used first. */
   readonly #shards = new Map<number, Promise<Shard>>();
   #bytes = 0;
 
-  /** @param fetch path of an artifact on this machine */
+  /** @param fetch gives the path of an artifact on this machine */
   constructor(
     private readonly dataSet: DataSet,
     private readonly preprocess: Manifest['preprocess'],
@@ -47,55 +62,55 @@ export class Samples {
     private readonly options: SamplesOptions = {},
   ) {
     this.#starts = shardStarts(dataSet);
-    this.#size = dataSet.shape.reduce((product, dim) => product * dim, 1);
+    this.#sizes = rowSizes(dataSet);
   }
 
-  /** @param view number of the augmented view of each sample; null: the samples as they are */
+  /**
+   * Reads samples in the order of their ids.
+   * @param view number of the augmented view of each sample; null: the samples as they are
+   */
   async gather(ids: Uint32Array, view: number | null = null): Promise<Batch> {
-    const places = Array.from(ids, (id) => this.#place(id));
+    const sizes = this.#sizes;
+    const places = Array.from(ids, (id) => this.#placeOf(id));
     const shards = new Map<number, Shard>();
     for (const { shard } of places) if (!shards.has(shard)) shards.set(shard, await this.#shard(shard));
-    const inputs = new Float32Array(ids.length * this.#size);
-    const { positions = 1 } = this.dataSet;
-    const labels = new Int32Array(ids.length * positions);
-    const weights = this.dataSet.isWeighted === true ? new Float32Array(ids.length * positions) : null;
-    const width = this.dataSet.targets?.width ?? 0;
-    const vectors = width === 0 ? null : new Float32Array(ids.length * width);
-    places.forEach(({ shard, row }, i) => {
-      const found = shards.get(shard);
-      if (found === undefined) return;
-      inputs.set(found.inputs.subarray(row * this.#size, (row + 1) * this.#size), i * this.#size);
-      if (view !== null) this.#augment(inputs.subarray(i * this.#size, (i + 1) * this.#size), { shard, row, view });
-      labels.set(found.labels.subarray(row * positions, (row + 1) * positions), i * positions);
-      weights?.set(found.weights?.subarray(row * positions, (row + 1) * positions) ?? [], i * positions);
-      vectors?.set(found.vectors?.subarray(row * width, (row + 1) * width) ?? [], i * width);
+    const inputs = new Float32Array(ids.length * sizes.inputs);
+    const labels = new Int32Array(ids.length * sizes.labels);
+    const weights = new Float32Array(ids.length * sizes.weights);
+    const vectors = new Float32Array(ids.length * sizes.vectors);
+    places.forEach((place, i) => {
+      const { row } = place;
+      const found = must(shards, place.shard, 'shard');
+      inputs.set(found.inputs.subarray(row * sizes.inputs, (row + 1) * sizes.inputs), i * sizes.inputs);
+      if (view !== null) this.#augment(inputs.subarray(i * sizes.inputs, (i + 1) * sizes.inputs), place, view);
+      labels.set(found.labels.subarray(row * sizes.labels, (row + 1) * sizes.labels), i * sizes.labels);
+      weights.set(found.weights.subarray(row * sizes.weights, (row + 1) * sizes.weights), i * sizes.weights);
+      vectors.set(found.vectors.subarray(row * sizes.vectors, (row + 1) * sizes.vectors), i * sizes.vectors);
     });
     normalise(inputs, this.dataSet.shape.at(-1) ?? 1, this.preprocess);
-    return { inputs, labels, ...(weights === null ? {} : { weights }), ...(vectors === null ? {} : { vectors }) };
+    return {
+      inputs,
+      labels,
+      ...(sizes.weights === 0 ? {} : { weights }),
+      ...(sizes.vectors === 0 ? {} : { vectors }),
+    };
   }
 
-  /** By the sample's place in its shard, not its id: kept labels outlive a longer data set. */
-  #augment(sample: Float32Array, { shard, row, view }: { shard: number; row: number; view: number }): void {
+  /** Keys the view by the sample's place in its shard, not by its id: kept labels outlive a longer data set. */
+  #augment(sample: Float32Array, { shard, row }: Place, view: number): void {
     const { augment } = this.options;
     if (augment === undefined) return;
-    augmentSample(sample, this.dataSet.shape, augment.recipe, [
-      augment.seed,
-      'augment',
-      this.dataSet.shards[shard]?.sha256 ?? '',
-      row,
-      view,
-    ]);
+    const { sha256 } = this.#shardAt(shard);
+    augmentSample(sample, this.dataSet.shape, augment.recipe, [augment.seed, 'augment', sha256, row, view]);
   }
 
-  #place(id: number): { shard: number; row: number } {
-    let low = 0;
-    let high = this.#starts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((this.#starts[middle] ?? 0) <= id) low = middle;
-      else high = middle - 1;
-    }
-    return { shard: low, row: id - (this.#starts[low] ?? 0) };
+  #placeOf(id: number): Place {
+    const shard = lastAtMost(this.#starts, id);
+    return { shard, row: id - (this.#starts[shard] ?? 0) };
+  }
+
+  #shardAt(index: number): DataSet['shards'][number] {
+    return mustAt(this.dataSet.shards, index, 'shard');
   }
 
   #shard(index: number): Promise<Shard> {
@@ -105,9 +120,10 @@ export class Samples {
       this.#shards.set(index, found);
       return found;
     }
+    const { bytes } = this.#shardAt(index);
     const loading = this.#load(index);
     this.#shards.set(index, loading);
-    this.#bytes += this.dataSet.shards[index]?.bytes ?? 0;
+    this.#bytes += bytes;
     loading.catch(() => this.#forget(index));
     for (const [oldest] of this.#shards) {
       if (this.#bytes <= (this.options.cacheBytes ?? defaultCacheBytes) || oldest === index) break;
@@ -117,35 +133,38 @@ export class Samples {
   }
 
   #forget(index: number): void {
-    if (this.#shards.delete(index)) this.#bytes -= this.dataSet.shards[index]?.bytes ?? 0;
+    if (this.#shards.delete(index)) this.#bytes -= this.#shardAt(index).bytes;
   }
 
   async #load(index: number): Promise<Shard> {
-    const shard = this.dataSet.shards[index];
-    if (shard === undefined) throw new RangeError(`shard ${index} of ${this.dataSet.shards.length}`);
-    const file = await readFile(await this.fetch(shard.sha256));
+    const { sha256, samples, bytes: size } = this.#shardAt(index);
+    const file = await readFile(await this.fetch(sha256));
     const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
-    const { dtype, isWeighted = false, targets, positions = 1 } = this.dataSet;
-    const labelBytes = 4 * shard.samples * positions;
-    const weightBytes = isWeighted ? labelBytes : 0;
-    const vectorBytes = 4 * (targets?.width ?? 0) * shard.samples;
-    const inputBytes = shard.bytes - labelBytes - weightBytes - vectorBytes;
-    const column = (from: number, length: number): ArrayBuffer =>
-      bytes.slice(inputBytes + from, inputBytes + from + length);
-    const labels = new Int32Array(column(0, labelBytes));
-    const weights = isWeighted ? new Float32Array(column(labelBytes, weightBytes)) : null;
-    const vectors = targets === undefined ? null : new Float32Array(column(labelBytes + weightBytes, vectorBytes));
-    const inputs =
-      dtype === 'uint8'
-        ? new Uint8Array(bytes, 0, inputBytes)
-        : dtype === 'int32'
-          ? new Int32Array(bytes, 0, inputBytes / 4)
-          : new Float32Array(bytes, 0, inputBytes / 4);
-    return { inputs, labels, weights, vectors };
+    const { labels, weights, vectors } = this.#sizes;
+    const labelsFrom = size - 4 * samples * (labels + weights + vectors);
+    const weightsFrom = labelsFrom + 4 * samples * labels;
+    const vectorsFrom = weightsFrom + 4 * samples * weights;
+    const InputArray = arrayOf[this.dataSet.dtype];
+    return {
+      inputs: new InputArray(bytes, 0, labelsFrom / InputArray.BYTES_PER_ELEMENT),
+      // Copies, since inputs of one byte leave the columns behind them unaligned.
+      labels: new Int32Array(bytes.slice(labelsFrom, weightsFrom)),
+      weights: new Float32Array(bytes.slice(weightsFrom, vectorsFrom)),
+      vectors: new Float32Array(bytes.slice(vectorsFrom, size)),
+    };
   }
 }
 
-/** The training set as a recipe's student and teachers see it. */
+function rowSizes({ shape, positions = 1, isWeighted = false, targets }: DataSet): RowSizes {
+  return {
+    inputs: shape.reduce((product, dim) => product * dim, 1),
+    labels: positions,
+    weights: isWeighted ? positions : 0,
+    vectors: targets === undefined ? 0 : targets.width,
+  };
+}
+
+/** Opens the training set as a recipe's student and teachers see it. */
 export function trainSamples(
   { data, seed }: Pick<Recipe, 'data' | 'seed'>,
   { train, preprocess }: Pick<Manifest, 'train' | 'preprocess'>,
@@ -157,8 +176,8 @@ export function trainSamples(
 }
 
 /**
- * x = (x * scale - mean[channel]) / std[channel], in place; float32 after each operation. One mean or std serves all
- * channels.
+ * Preprocesses samples in place: x = (x * scale - mean[channel]) / std[channel], rounded to float32 after each
+ * operation. One mean or std serves all channels.
  */
 export function normalise(inputs: Float32Array, channels: number, preprocess: Manifest['preprocess']): void {
   if (preprocess === null) return;

@@ -1,5 +1,6 @@
 /** How a data set is cut into label blocks: by its shards, so that blocks outlive a longer data set. Pure. */
 import type { DataSet } from '../data/manifest.js';
+import { lastAtMost } from '../search.js';
 
 /** Some consecutive samples of one shard. */
 export interface BlockPlace {
@@ -57,14 +58,7 @@ export class BlockPlan {
 
   /** Number of the block that holds a sample. */
   locate(id: number): number {
-    let low = 0;
-    let high = this.#firsts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((this.#firsts[middle] ?? 0) <= id) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastAtMost(this.#firsts, id);
   }
 }
 
