@@ -169,11 +169,7 @@ export class Replica implements WeightRegions {
 
   /** Sum of squares of the gradient of all weights that move, in float64, for the clip norm. */
   slotSquares(i: number): number {
-    let sum = 0;
-    this.#reader.read(this.#slotAt(i), this.#codec, (gradient, updates) => {
-      for (const range of updates) sum += this.#kernels.sumOfSquares(gradient + 4 * range.offset, range.floats);
-    });
-    return sum;
+    return this.#squares(this.#slotAt(i), this.#codec);
   }
 
   /** Copies the moments out of a slot, with the counts that travelled beside them; null for a student without any. */
@@ -204,10 +200,7 @@ export class Replica implements WeightRegions {
 
   /** Sum of squares of the leaf's gradient of all weights that move, in float64. */
   leafSquares(i: number): number {
-    const at = this.#leafAt(i);
-    let sum = 0;
-    for (const range of this.plan.updates) sum += this.#kernels.sumOfSquares(at + 4 * range.offset, range.floats);
-    return sum;
+    return this.#squares(this.#leafAt(i), null);
   }
 
   /** Hash of the leaf, in float32, and of the moments in its slot: the same however gradients are rounded. */
@@ -227,6 +220,14 @@ export class Replica implements WeightRegions {
 
   #momentsAreFinite(i: number): boolean {
     return momentsView(this.plan, this.slotBytes(i)).every(Number.isFinite);
+  }
+
+  #squares(at: number, codec: GradientCodec | null): number {
+    let sum = 0;
+    this.#reader.read(at, codec, (gradient, updates) => {
+      for (const range of updates) sum += this.#kernels.sumOfSquares(gradient + 4 * range.offset, range.floats);
+    });
+    return sum;
   }
 
   #codecOf(compression: Compression): GradientCodec | null {
