@@ -2,9 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { nativeFolder, noteFile } from '../../../worker/compute/backends/native/folder.js';
-import type { Trial, Tried } from '../../../worker/compute/open/backend-trial.js';
-import { checkGpus, checkNode, diagnose, formatChecks, type Check } from '../../../worker/tools/doctor.js';
+import { nativeFolder, noteFile } from '../../../../worker/compute/backends/native/folder.js';
+import type { Trial, Tried } from '../../../../worker/compute/open/backend-trial.js';
+import { diagnose, formatChecks } from '../../../../worker/tools/doctor/doctor.js';
+import type { MachineCheck } from '../../../../worker/tools/doctor/machine-check.js';
+import { checkGpus, checkNode } from '../../../../worker/tools/doctor/machine.js';
 
 let cache = '';
 beforeEach(() => {
@@ -22,7 +24,7 @@ const works = (tried: Tried, gpuName: string | null = null): Trial => ({
   detail: `${tried} 1.0`,
   gpu: gpuName,
 });
-const named = (checks: readonly Check[], name: string): Check | undefined =>
+const named = (checks: readonly MachineCheck[], name: string): MachineCheck | undefined =>
   checks.find((check) => check.name === name);
 
 function install(flavour: 'cpu' | 'cuda'): void {
