@@ -15,13 +15,18 @@ export interface FileDigest {
   readonly bytes: number;
 }
 
-/** Reads a file once, a chunk at a time. @throws the system's error when it cannot be read */
-export async function sha256OfFile(path: string): Promise<FileDigest> {
+/**
+ * Reads a file once, a chunk at a time.
+ * @param onBytes gets the number of bytes that were read so far
+ * @throws the system's error when the file cannot be read
+ */
+export async function sha256OfFile(path: string, onBytes?: (doneBytes: number) => void): Promise<FileDigest> {
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes }) as AsyncIterable<Buffer>) {
     hash.update(chunk);
     bytes += chunk.length;
+    onBytes?.(bytes);
   }
   return { sha256: hash.digest('hex'), bytes };
 }

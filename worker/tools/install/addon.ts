@@ -12,7 +12,10 @@ import type { Flavour } from '../../compute/backends/native/pins.js';
 /** Node-API's level that the bindings ask for; where they look for the addon is named after it. */
 const napiLevel = 8;
 
-/** @throws UserError 69 when there is no compiler, or it fails */
+/**
+ * Compiles the bindings in `folder` for the TensorFlow that lies there.
+ * @throws UserError 69 when there is no compiler, or it fails
+ */
 export async function buildAddon(
   folder: string,
   flavour: Flavour,
@@ -30,6 +33,7 @@ export async function buildAddon(
     throw new UserError(`${compiler}: could not build the bindings (${lastWords(result)})`, exitCodes.unavailable);
 }
 
+/** The name of a C++ compiler that runs here: $CXX if it is set. @throws UserError 69 when there is none */
 export async function findCompiler(env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const candidates = env.CXX ? [env.CXX] : ['g++', 'c++', 'clang++'];
   for (const candidate of candidates) {
@@ -41,7 +45,10 @@ export async function findCompiler(env: NodeJS.ProcessEnv = process.env): Promis
   );
 }
 
-/** `deps/lib` and `deps/include` as the package has them; $ORIGIN/../nvidia of the libraries resolves beside them. */
+/**
+ * Links `deps/lib` and `deps/include` as the bindings' package has them. The libraries look for CUDA in
+ * $ORIGIN/../nvidia, which is beside the folder that is linked.
+ */
 async function linkLibrary(folder: string, packageFolder: string): Promise<void> {
   const deps = join(packageFolder, 'deps');
   await mkdir(deps, { recursive: true });

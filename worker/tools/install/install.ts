@@ -11,8 +11,10 @@ import { buildAddon, findCompiler } from './addon.js';
 import { installPackages } from './packages.js';
 import { bindingVersion, tensorflowVersion, type Flavour } from '../../compute/backends/native/pins.js';
 import { copyLibrary, findPythonTensorflow } from './python-tensorflow.js';
-import { terminalTeller } from './teller.js';
-import { cudaRequirements, getWheel, installCudaLibraries, unpackWheel, type Teller } from './wheel.js';
+import { installCudaLibraries } from './pip.js';
+import { terminalTeller, type Teller } from './teller.js';
+import { cudaRequirements, unpackWheel } from './wheel-contents.js';
+import { getWheel } from './wheel.js';
 import {
   findInstalled,
   nativeFolder,
@@ -40,7 +42,11 @@ export interface InstallReport extends Installed {
   readonly trial: Trial;
 }
 
-/** @throws UserError 2, 65 or 69: what is missing, what is wrong, what cannot be reached */
+/**
+ * Installs the native backend of that flavour, unless it is there and works.
+ * @throws UserError 2 for a wheel that is not there, 65 for parts that are not the pinned ones, 69 for what cannot be had
+ * or does not work here
+ */
 export async function installBackend(wishes: InstallWishes): Promise<InstallReport> {
   const { flavour, cache = cacheFolder(), force = false, tell = terminalTeller() } = wishes;
   checkPlatform();
@@ -62,7 +68,7 @@ export async function installBackend(wishes: InstallWishes): Promise<InstallRepo
   return provedOrRemoved(cache, flavour, target);
 }
 
-/** npm before TensorFlow: what is small and may fail comes first. */
+/** Fetches with npm before TensorFlow, since what is small and may fail comes first. */
 async function fill(scratch: string, wishes: InstallWishes, cache: string, tell: Teller): Promise<void> {
   const { flavour } = wishes;
   tell.say('fetching the bindings');
@@ -80,7 +86,7 @@ async function fill(scratch: string, wishes: InstallWishes, cache: string, tell:
   await writeFile(join(scratch, noteFile), `${JSON.stringify(note, null, 2)}\n`);
 }
 
-/** TensorFlow from Python's installation of it, if there is one of this version, else from a wheel. @returns which */
+/** Takes TensorFlow from Python's installation of it, if there is one of this version, else from a wheel. @returns which */
 async function fillLibrary(
   scratch: string,
   { flavour, wheel, mirror }: InstallWishes,

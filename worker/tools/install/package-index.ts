@@ -1,37 +1,17 @@
 /**
- * Where a wheel is fetched from. No index's address stands in this program: it is the user's mirror, or what pip is
- * configured with, asked of pip itself.
+ * Finds a wheel on a Python package index. No index's address stands in this program: it is the user's mirror, or what
+ * pip is configured with.
  */
 import { exitCodes, UserError } from '../../../shared/errors.js';
-import { runCommand } from '../../compute/backends/command.js';
+import { reasonOf, shown, type WebAddress } from './web-address.js';
 
-export interface Source {
-  /** Without user name and password. */
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-/** Takes user name and password out of an address, into a header. @throws UserError 2 when it is none */
-export function parseSource(address: string): Source {
-  if (!URL.canParse(address) || !/^https?:/.test(address))
-    throw new UserError(
-      `${address}: no http or https address; the base of a Python package index, or a wheel's address, was wanted`,
-    );
-  const url = new URL(address);
-  if (url.username === '' && url.password === '') return { url, headers: {} };
-  const secret = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  url.username = '';
-  url.password = '';
-  return { url, headers: { authorization: `Basic ${Buffer.from(secret).toString('base64')}` } };
-}
-
-/** An address as messages show it: a query may hold a signature. */
-export function shown(url: URL): string {
-  return `${url.origin}${url.pathname}`;
-}
-
-/** The file's address: the given one if it names the wheel itself, else the one on the index's page of the package. */
-export async function locate(base: Source, library: string, file: string): Promise<Source> {
+/**
+ * The wheel's address: `base` if it names a wheel itself, else the one on the index's page of the package.
+ * @param library name of the package
+ * @param file name of the wheel
+ * @throws UserError 69 when the index cannot be reached or does not have the wheel
+ */
+export async function locate(base: WebAddress, library: string, file: string): Promise<WebAddress> {
   if (base.url.pathname.endsWith('.whl')) return base;
   const page = new URL(base.url);
   page.pathname = `${page.pathname.replace(/\/+$/, '')}/${library}/`;
@@ -45,13 +25,11 @@ export async function locate(base: Source, library: string, file: string): Promi
   return { url: link, headers: link.origin === base.url.origin ? base.headers : {} };
 }
 
-async function readPage({ url, headers }: Source): Promise<{ text: string; url: URL }> {
+async function readPage({ url, headers }: WebAddress): Promise<{ text: string; url: URL }> {
   const accept = 'application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1';
   const response = await fetch(url, { headers: { ...headers, accept } }).catch((error: unknown) => {
-    const reason =
-      error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : String(error);
     throw new UserError(
-      `${shown(url)}: cannot be reached (${reason}); give --wheel FILE or --mirror URL`,
+      `${shown(url)}: cannot be reached (${reasonOf(error)}); give --wheel FILE or --mirror URL`,
       exitCodes.unavailable,
       error,
     );
@@ -64,7 +42,10 @@ async function readPage({ url, headers }: Source): Promise<{ text: string; url: 
   return { text: await response.text(), url: new URL(response.url) };
 }
 
-/** The link to `file` on a page of the simple repository API, as JSON (PEP 691) or HTML (PEP 503). */
+/**
+ * The link to `file` on a page of the simple repository API, as JSON (PEP 691) or HTML (PEP 503); null where the page has
+ * none.
+ */
 export function findLink(text: string, page: URL, file: string): URL | null {
   const links = text.trimStart().startsWith('{')
     ? [...text.matchAll(/"url"\s*:\s*"([^"]+)"/g)]
@@ -76,35 +57,4 @@ export function findLink(text: string, page: URL, file: string): URL | null {
     return link;
   }
   return null;
-}
-
-/** How pip is called here; null where there is none. */
-export async function findPip(): Promise<readonly string[] | null> {
-  for (const command of [['python3', '-m', 'pip'], ['pip3'], ['pip']]) {
-    const [program = '', ...args] = command;
-    if ((await runCommand(program, [...args, '--version'])).code === 0) return command;
-  }
-  return null;
-}
-
-/**
- * The base address of the index that pip would use: from its environment, its configuration, or its own default as its
- * help prints it. Null where pip does not tell.
- */
-export async function askPip(
-  pip: readonly string[] | null,
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<string | null> {
-  if (env.PIP_INDEX_URL) return env.PIP_INDEX_URL;
-  if (pip === null) return null;
-  const [program = '', ...args] = pip;
-  const configured = await runCommand(program, [...args, 'config', 'get', 'global.index-url']);
-  if (configured.code === 0 && configured.stdout.trim() !== '') return configured.stdout.trim();
-  const help = await runCommand(program, [...args, 'install', '--help'], { env: { ...env, COLUMNS: '1000' } });
-  return parsePipHelp(help.stdout);
-}
-
-/** `--index-url <url> Base URL of the Python Package Index (default ADDRESS).` */
-export function parsePipHelp(help: string): string | null {
-  return /--index-url\s+<url>[\s\S]*?\(default\s+(https?:\/\/[^\s)]+)\)/.exec(help)?.[1] ?? null;
 }

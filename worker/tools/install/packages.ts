@@ -18,7 +18,10 @@ import {
 const stub = "module.exports = globalThis[Symbol.for('stillhouse.tfjs')];\n";
 const stubbed = ['tfjs', 'tfjs-core'] as const;
 
-/** @throws UserError 69 when npm is missing or fails, 65 when a package is not the pinned one */
+/**
+ * Lets npm install the bindings of that flavour and Node-API's headers into `folder`.
+ * @throws UserError 69 when npm is missing or fails, 65 when a package is not the pinned one
+ */
 export async function installPackages(folder: string, flavour: Flavour): Promise<void> {
   const { binding, bindingIntegrity } = pins[flavour];
   const dependencies = {
@@ -54,7 +57,7 @@ async function runNpm(folder: string): Promise<void> {
 
 const lockSchema = z.object({ packages: z.record(z.string(), z.object({ integrity: z.string().optional() })) });
 
-/** npm has checked each package against the registry's word; here that word is checked against ours. */
+/** npm checks each package against the digest that the registry states; here that digest is checked against the pinned one. */
 async function checkIntegrity(folder: string, wanted: Readonly<Record<string, string>>): Promise<void> {
   const { packages } = lockSchema.parse(
     JSON.parse(await readFile(join(folder, 'node_modules', '.package-lock.json'), 'utf8')),

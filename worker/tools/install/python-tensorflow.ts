@@ -1,6 +1,6 @@
 /**
- * A machine whose Python has the pinned TensorFlow needs no download. Its files are copied, so Python may lose it
- * later.
+ * Takes TensorFlow from this machine's Python, where it has the pinned version, in place of a download. The files are
+ * copied, so that Python may lose them later.
  */
 import { cp, mkdir, readdir, symlink } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
@@ -36,7 +36,7 @@ export async function findPythonTensorflow(flavour: Flavour): Promise<string | n
   return isWhole ? folder : null;
 }
 
-/** Libraries and headers; CUDA's libraries beside them are linked, not copied. */
+/** Copies libraries and headers to `folder`; CUDA's libraries beside them are linked, not copied. */
 export async function copyLibrary(from: string, folder: string): Promise<void> {
   const to = join(folder, 'tensorflow');
   await mkdir(to, { recursive: true });

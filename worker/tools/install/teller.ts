@@ -1,13 +1,20 @@
 /**
  * Tells a person what an install is doing: a line redrawn in place on a terminal, plain lines for each tenth elsewhere.
  */
-import type { Teller } from './wheel.js';
+
+export interface Teller {
+  /** Shows a line. */
+  say(line: string): void;
+  /** Shows how much is done of what is measured in bytes. */
+  progress(what: string, doneBytes: number, totalBytes: number): void;
+}
 
 export interface Screen {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
+/** A teller that writes to the given screen, by default the standard error stream. */
 export function terminalTeller(screen: Screen = process.stderr): Teller {
   let shownLine = '';
   const draw = (line: string): void => {

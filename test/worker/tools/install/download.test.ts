@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { download } from '../../../../worker/tools/install/download.js';
-import { parseSource, type Source } from '../../../../worker/tools/install/source.js';
+import { parseAddress, type WebAddress } from '../../../../worker/tools/install/web-address.js';
 
 const content = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 31) % 251));
 const quick = { sizeBytes: content.length, pauseMs: 0 };
@@ -31,8 +31,8 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-const source = (): Source =>
-  parseSource(`http://user:secret@127.0.0.1:${(server.address() as AddressInfo).port}/w.whl?signature=abc`);
+const source = (): WebAddress =>
+  parseAddress(`http://user:secret@127.0.0.1:${(server.address() as AddressInfo).port}/w.whl?signature=abc`);
 const startOf = (request: IncomingMessage): number =>
   Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
 

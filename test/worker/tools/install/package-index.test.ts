@@ -1,7 +1,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { askPip, findLink, locate, parsePipHelp, parseSource, shown } from '../../../../worker/tools/install/source.js';
+import { findLink, locate } from '../../../../worker/tools/install/package-index.js';
+import { askPip, parsePipHelp } from '../../../../worker/tools/install/pip.js';
+import { parseAddress, shown } from '../../../../worker/tools/install/web-address.js';
 
 const page = new URL('http://index.test/simple/tensorflow-cpu/');
 const file = 'tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl';
@@ -48,7 +50,7 @@ describe('where a wheel is', () => {
       response.end(`<a href="https://store.test/${file}">x</a>`);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const base = parseSource(`http://u:p@127.0.0.1:${(server.address() as AddressInfo).port}/simple/`);
+    const base = parseAddress(`http://u:p@127.0.0.1:${(server.address() as AddressInfo).port}/simple/`);
     const found = await locate(base, 'tensorflow-cpu', file);
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -61,16 +63,16 @@ describe('where a wheel is', () => {
   });
 
   it('is an address that names the wheel itself', async () => {
-    const direct = parseSource(`https://mirror.test/a/${file}`);
+    const direct = parseAddress(`https://mirror.test/a/${file}`);
     expect(await locate(direct, 'tensorflow-cpu', file)).toBe(direct);
   });
 
   it.each(['ftp://mirror.test', 'mirror.test/simple', ''])('is not %j', (address) => {
-    expect(() => parseSource(address)).toThrow(/no http or https address/);
+    expect(() => parseAddress(address)).toThrow(/no http or https address/);
   });
 
   it('is shown without what may be secret', () => {
-    expect(shown(parseSource('https://u:p@mirror.test/a?token=x').url)).toBe('https://mirror.test/a');
+    expect(shown(parseAddress('https://u:p@mirror.test/a?token=x').url)).toBe('https://mirror.test/a');
   });
 
   it('is asked of pip: environment first, else the default that its help tells', async () => {

@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { flavours, pins } from '../../../../worker/compute/backends/native/pins.js';
 import {
-  checkWheel,
   cudaRequirements,
-  getWheel,
   parseCudaRequirements,
   unpackWheel,
-} from '../../../../worker/tools/install/wheel.js';
+} from '../../../../worker/tools/install/wheel-contents.js';
+import { checkWheel, getWheel } from '../../../../worker/tools/install/wheel.js';
 import { zip } from './zip-file.js';
 
 const quiet = { say: () => undefined, progress: () => undefined };
