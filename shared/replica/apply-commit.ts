@@ -1,9 +1,9 @@
 /**
- * The fold of the log, state = apply(state, commit): the same bits on the coordinator when it commits, on a coordinator
- * that recovers, and on every worker. It exists once, here. A replica applies each commit once and in order. The hash of
- * the state after a commit says what it led to; the caller compares it with the one that was announced. The fold never
- * asks which generation made a commit: a log holds commits of several, and the connection refuses frames of any but its
- * own (worker/link).
+ * The fold of the log, state = apply(state, commit): the same bits on the coordinator when it commits, on one that
+ * recovers, and on every worker. It exists once, here. A replica applies each commit once and in order. The hash of the
+ * state after a commit says what it led to; the caller compares it with the one that was announced. The fold never asks
+ * which generation made a commit: a log holds commits of several, and the connection refuses frames of any but its own
+ * (worker/link).
  */
 import { ProtocolError } from '../errors.js';
 import type { Down } from '../protocol/messages.js';

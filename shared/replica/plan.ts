@@ -6,8 +6,8 @@
  *   [ weights | moment 1 | moment 2 | ema | frozen | moving ]                [ statistics | slot 0 | slot 1 | ... ]
  *
  * All are float32; every tensor and every region starts on a 16-byte boundary, and the padding between tensors is zero,
- * in weights and gradients alike. A slot holds one contribution (reduction/contribution.ts), its gradient as it travels.
- * layout.ts turns the plan into byte offsets.
+ * in weights and gradients alike. A slot holds one contribution (reduction/contribution.ts), its gradient as it
+ * travels. layout.ts turns the plan into byte offsets.
  */
 import type { Compression } from '../compression.js';
 import { exitCodes, UserError } from '../errors.js';
