@@ -97,7 +97,7 @@ export class Replica implements WeightRegions {
     this.ema?.set(this.weights);
   }
 
-  /** Copies of all weights by name, in the order of the topology. `ema` gives the averaged ones, where there are any. */
+  /** Copies of all weights by name, in the order of the topology. `ema`: the averaged ones, where there are any. */
   readWeights(source: 'weights' | 'ema' = 'weights'): Map<string, Float32Array> {
     const { weights, frozen, moving, ema = weights } = this;
     return copyWeights({ weights: source === 'ema' ? ema : weights, frozen, moving }, this.plan.tensors);
