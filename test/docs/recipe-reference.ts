@@ -20,7 +20,8 @@ export interface JsonSchema {
   readonly exclusiveMaximum?: number;
 }
 
-interface Row {
+/** A key of the recipe, as a table has it. */
+export interface KeyRow {
   readonly key: string;
   readonly takes: string;
   readonly fallback: string;
@@ -69,11 +70,11 @@ function takes(schema: JsonSchema): string {
 const defaultOf = (value: unknown): string => (value === undefined ? '' : `\`${JSON.stringify(value)}\``);
 
 /** The rows of an object's keys, and of the objects inside it. */
-function rowsOf(schema: JsonSchema, path: string): Row[] {
+export function rowsOf(schema: JsonSchema, path: string): KeyRow[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
     const key = path === '' ? name : `${path}.${name}`;
     const isNeeded = schema.required?.includes(name) === true && inner.const === undefined;
-    const own: Row = {
+    const own: KeyRow = {
       key,
       takes: takes(inner),
       fallback: isNeeded ? 'needed' : isObject(inner) ? '' : defaultOf(inner.default),
@@ -91,15 +92,15 @@ function sameShape(one: JsonSchema, other: JsonSchema): boolean {
   return shapeOf(one) === shapeOf(other) && shapeOf(one) !== shapeOf({});
 }
 
-function innerRows(schema: JsonSchema, key: string): Row[] {
+function innerRows(schema: JsonSchema, key: string): KeyRow[] {
   if (isObject(schema)) return rowsOf(schema, key);
   if (schema.items !== undefined && isObject(schema.items)) return rowsOf(schema.items, `${key}[]`);
   return mergedRows(variantsOf(schema).filter(isObject), key);
 }
 
 /** Rows of a choice between objects: a key that several of them have in the same way is listed once. */
-function mergedRows(variants: readonly JsonSchema[], key: string): Row[] {
-  const found = new Map<string, Row[]>();
+function mergedRows(variants: readonly JsonSchema[], key: string): KeyRow[] {
+  const found = new Map<string, KeyRow[]>();
   for (const row of variants.flatMap((variant) => rowsOf(variant, key))) {
     const same = found.get(row.key) ?? [];
     if (!same.some((other) => JSON.stringify(other) === JSON.stringify(row))) found.set(row.key, [...same, row]);
@@ -112,9 +113,9 @@ function mergedRows(variants: readonly JsonSchema[], key: string): Row[] {
   }));
 }
 
-const cell = (text: string): string => text.replaceAll('|', '\\|');
+export const cell = (text: string): string => text.replaceAll('|', '\\|');
 
-function tableOf(rows: readonly Row[]): string {
+export function tableOf(rows: readonly KeyRow[]): string {
   const lines = rows.map(
     (row) => `| \`${row.key}\` | ${cell(row.takes)} | ${cell(row.fallback)} | ${cell(row.text)} |`,
   );
