@@ -1,9 +1,9 @@
 /**
- * Labels made elsewhere, one row a sample: an .npz archive with an array `logits` or `probabilities` [N x K], or a
- * Parquet file with a column of that name whose cells are lists. An .npz may also say at which `temperature` its labels
- * are softened already; then they are used as they are, and at that temperature alone.
+ * Reads labels that were made elsewhere, one row a sample: an .npz archive with an array `logits` or `probabilities`
+ * [N x K], or a Parquet file with a column of that name whose cells are lists. An .npz may also say at which
+ * `temperature` its labels are softened already; then they are used as they are, and at that temperature alone.
  */
-import { exitCodes, UserError } from '../../shared/errors.js';
+import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
 import { damaged } from './sources/file-errors.js';
 import type { NumberArray } from './sources/arrays.js';
 import { openNpz } from './sources/npy-array.js';
@@ -13,18 +13,21 @@ const names = ['logits', 'probabilities'] as const;
 export interface LabelFile {
   readonly samples: number;
   readonly classes: number;
-  /** What the file holds. */
+  /** Which of the two the file holds. */
   readonly form: (typeof names)[number];
   /** [samples x classes]; logs where the file holds probabilities, which are logits as well. */
   readonly logits: Float32Array;
-  /** Of labels that are softened already; null for logits as a model gives them. */
+  /** The temperature at which the labels are softened already; null for logits as a model gives them. */
   readonly temperature: number | null;
 }
 
-/** The smallest normal float32: probabilities below it count as it, log = -87.3. */
+/** The smallest normal float32. A smaller probability counts as this one, whose logarithm is -87.3. */
 const smallestProbability = 2 ** -126;
 
-/** @throws UserError 2 for a missing file or an unknown format, 65 for one that holds something else */
+/**
+ * Reads a file of labels.
+ * @throws UserError 2 for a missing file or an unknown format, 65 for one that holds something else
+ */
 export async function readLabelFile(path: string): Promise<LabelFile> {
   if (path.endsWith('.npz')) return readNpz(path);
   if (path.endsWith('.parquet')) return readParquet(path);
@@ -70,8 +73,7 @@ async function readParquet(path: string): Promise<LabelFile> {
       for (const row of await parquetReadObjects({ file, metadata, columns: [name], compressors }))
         rows.push(row[name]);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      throw new UserError(`${path}: no such file`, exitCodes.usage, error);
+    if (codeOf(error) === 'ENOENT') throw new UserError(`${path}: no such file`, exitCodes.usage, error);
     throw Object.assign(damaged(path, 'no Parquet file that can be read'), { cause: error });
   }
   if (name === undefined)
