@@ -73,7 +73,7 @@ export function verifiedText({ checks, notes, isSound }: Verified): string {
   ].join('\n');
 }
 
-/** Snapshots whose file has the digest that its header says, and the names of the files that are not as they should be. */
+/** Snapshots whose file has the digest that its header says, and the names of the files that have another one. */
 async function readSnapshots(
   folder: string,
 ): Promise<{ readonly whole: readonly SnapshotHeader[]; readonly damaged: readonly string[] }> {

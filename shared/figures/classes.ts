@@ -69,7 +69,7 @@ export function specialistSamples(sums: Sums, teacher: string): number | undefin
   return specialist.read(sums, { teacher })?.samples;
 }
 
-/** Correct answers and the samples that they are of; null when the model was not evaluated, or on no labelled sample. */
+/** Correct answers and the samples that they are of; null when the model was evaluated on no labelled sample. */
 export function classHitsIn(sums: Sums, model: JudgedModel): { correct: number; samples: number } | null {
   const found = hits.read(sums, model);
   const own = typeof model === 'string' ? undefined : specialistSamples(sums, model.teacher);

@@ -41,9 +41,9 @@ function rankOf(label: number, logits: Float32Array, at: number, classes: number
 }
 
 /**
- * For each bin of confidence the sum over its labelled samples of confidence minus hit (1 where the prediction is right,
- * else 0); empty bins are left out. The gaps of parts of a set add up, and the expected calibration error is the sum of
- * their absolute values over the number of samples (Guo et al. 2017).
+ * For each bin of confidence the sum over its labelled samples of confidence minus hit, which is 1 where the prediction
+ * is right and else 0; empty bins are left out. The gaps of parts of a set add up, and the expected calibration error is
+ * the sum of their absolute values over the number of samples (Guo et al. 2017).
  * @param logits [samples x classes] @param labels [samples], -1 for none
  */
 export function calibrationGaps(logits: Float32Array, labels: Int32Array, classes: number): Map<number, number> {

@@ -1,4 +1,4 @@
-/** The figures of a model's quality, whatever its task: what they are, how they read, and which of two are better. Pure. */
+/** The figures of a model's quality, whatever its task: what they are, how they read, which are better. Pure. */
 import { z } from 'zod';
 
 const figure = z.number().optional();

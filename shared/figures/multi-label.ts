@@ -25,7 +25,7 @@ export interface PredictionCounts {
   readonly actual: number;
 }
 
-/** 2 hits / (predicted + actual), the harmonic mean of precision and recall; 1 where no label applies or is predicted. */
+/** The harmonic mean of precision and recall, 2 hits / (predicted + actual); 1 where there is nothing to predict. */
 export function f1({ hits, predicted, actual }: PredictionCounts): number {
   return predicted + actual === 0 ? 1 : (2 * hits) / (predicted + actual);
 }

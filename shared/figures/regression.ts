@@ -3,8 +3,10 @@
  *
  *   samples         samples with a target
  *   spread          sum over them of the squared distance to the targets' means, a mean over the vector
- *   WHO.squares     sum of the squared error, a mean over the vector: MSE = squares / samples, R2 = 1 - squares / spread
- *   WHO.absolutes   sum of the absolute error, a mean over the vector: MAE = absolutes / samples
+ *   WHO.squares     sum of the squared error, a mean over the vector
+ *   WHO.absolutes   sum of the absolute error, a mean over the vector
+ *
+ *   MSE = squares / samples          MAE = absolutes / samples          R2 = 1 - squares / spread
  */
 import type { Sums } from '../replica/reduction/contribution.js';
 import { SumGroup, joined, samplesIn, samplesSum, type JudgedModel } from './sum-names.js';

@@ -50,8 +50,9 @@ export function compareOnSamples(
 }
 
 /**
- * The exact McNemar test (McNemar 1947): the two-sided p-value of b cases that only the first and c that only the second
- * gets right, min(1, 2 sum over i <= min(b, c) of C(b + c, i) / 2^(b + c)). It is computed in log space, for any counts.
+ * The exact McNemar test (McNemar 1947): the two-sided p-value of b cases that only the first model and c that only the
+ * second gets right, min(1, 2 sum over i <= min(b, c) of C(b + c, i) / 2^(b + c)). It is computed in log space, so that
+ * it holds for any counts.
  */
 export function exactMcNemar(onlyFirst: number, onlySecond: number): number {
   const discordant = onlyFirst + onlySecond;

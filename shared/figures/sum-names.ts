@@ -82,7 +82,10 @@ export class SumFamily {
 
 const counted = new SumGroup({ samples: 'samples' });
 
-/** The count of samples (positions of sequences) behind the other sums: in training all, in an evaluation those with a label. */
+/**
+ * The count of samples (of sequences, of positions) behind the other sums: in training all of them, in an evaluation
+ * those with a label.
+ */
 export function samplesSum(samples: number): Sums {
   return counted.write(null, { samples });
 }

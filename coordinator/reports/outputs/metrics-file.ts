@@ -1,6 +1,6 @@
 /**
- * metrics.jsonl in the run folder: a line for each epoch that was trained to its end. It is derived from the journal and
- * written anew at every start, so what a crash left of it does not matter. A last epoch that ended before its time,
+ * metrics.jsonl in the run folder: a line for each epoch that was trained to its end. It is derived from the journal
+ * and written anew at every start, so what a crash left of it does not matter. A last epoch that ended before its time,
  * because the steps were used up or training stopped early, has no line.
  */
 import { silentOutput, type OutputPlace, type ReportOutput } from './output.js';
