@@ -1,6 +1,7 @@
 /**
- * The trainer's desk for one run: leases that wait, slots that are free, and the weights as they come. It turns the
- * link's messages into things that the trainer can wait for; it computes nothing.
+ * What the link has sent to the trainer of one run: leases that wait, slots that are free, and the weights as they
+ * come. It turns the link's messages into things that the trainer can wait for, and the trainer's results into messages;
+ * it computes nothing.
  */
 import type { Lease } from '../../shared/protocol/messages.js';
 import type { SlottedContribution } from '../../shared/replica/reduction/block-sum.js';
@@ -9,18 +10,33 @@ import { Replica } from '../../shared/replica/replica.js';
 import type { StudentCompute } from '../compute/contract.js';
 import type { TrainerView } from '../threads/control.js';
 import type { Begin, Failure, ToLink, ToTrainer } from '../threads/messages.js';
-import { WorkQueue } from './lease-queue.js';
+import { LeaseQueue } from './lease-queue.js';
 
-export type ForDesk = Extract<ToTrainer, { type: 'weights' | 'lease' | 'cancel' | 'disconnected' | 'slot' }>;
+export type ForInbox = Extract<ToTrainer, { type: 'weights' | 'lease' | 'cancel' | 'disconnected' | 'slot' }>;
 
-export class Desk {
-  readonly queue = new WorkQueue();
+/** A block as the trainer has computed it. */
+export interface ComputedBlock {
+  /** Hash of the state that the weights belong to. */
+  readonly stateHash: string;
+  /** The slots that the trainer took for the block. */
+  readonly slots: readonly number[];
+  readonly sum: SlottedContribution;
+  /** Seconds spent, by phase. */
+  readonly seconds: Readonly<Record<string, number>>;
+}
+
+export class Inbox {
+  readonly queue = new LeaseQueue();
+  /** The replica in the memory that the link shares. */
   readonly replica: Replica;
   readonly control: TrainerView;
   readonly runNumber: number;
   readonly #post: (message: ToLink) => void;
+  /** Slots that are the trainer's and not in use. */
   readonly #free: number[];
+  /** Number of the trainer's slots, in use or with the link or not. */
   readonly #slots: number;
+  /** The weights that the student has; null when it has others, or none. */
   #loaded: { readonly step: number; readonly stateHash: string } | null = null;
 
   constructor(begin: Begin, control: TrainerView, post: (message: ToLink) => void) {
@@ -33,7 +49,8 @@ export class Desk {
     this.#post = post;
   }
 
-  hear(message: ForDesk): void {
+  /** Takes a message of the link; one of an earlier run changes nothing. */
+  hear(message: ForInbox): void {
     if (message.runNumber !== this.runNumber) return;
     switch (message.type) {
       case 'lease':
@@ -57,8 +74,8 @@ export class Desk {
   }
 
   /**
-   * `ahead`: the replica is past this lease's step, which is thus committed without it. `behind`: the commit is on its
-   * way.
+   * Where the weights of a lease are. `behind`: their commit is on its way. `ahead`: the replica is past them, so the
+   * step is committed without this lease.
    */
   weightsAre(lease: Lease): 'here' | 'behind' | 'ahead' {
     // Read once: the link's thread moves it on at any moment, and `ahead` would drop a lease that is just due.
@@ -68,8 +85,9 @@ export class Desk {
   }
 
   /**
-   * Copies the replica's weights at `step` into the student, unless they are there already; gives the hash of the state
-   * that they were copied from, or null when the replica has left that step.
+   * Copies the replica's weights at `step` into the student, unless they are there already.
+   *
+   * @returns the hash of the state that they were copied from, or null when the replica has left that step
    */
   loadWeights(step: number, student: StudentCompute): string | null {
     if (this.#loaded?.step === step) return this.#loaded.stateHash;
@@ -83,11 +101,6 @@ export class Desk {
     return stateHash;
   }
 
-  /** Forgets which weights the student has: something else was loaded into it. */
-  forgetLoaded(): void {
-    this.#loaded = null;
-  }
-
   /** `count` free slots, once the link has given back enough; null if the current lease is cancelled meanwhile. */
   async takeSlots(count: number): Promise<number[] | null> {
     if (count > this.#slots) throw new Error(`a block needs ${count} slots, there are ${this.#slots}`);
@@ -99,17 +112,14 @@ export class Desk {
     return this.#free.splice(0, count);
   }
 
+  /** Frees slots that were taken. */
   giveBack(slots: readonly number[]): void {
     this.#free.push(...slots);
   }
 
-  /** Hands a computed lease to the link, and its slot with it. */
-  contribute(
-    lease: Lease,
-    stateHash: string,
-    sum: SlottedContribution,
-    seconds: Readonly<Record<string, number>>,
-  ): void {
+  /** Hands a computed lease to the link, with the slot that holds its gradient; the block's other slots are free. */
+  contribute(lease: Lease, { stateHash, slots, sum, seconds }: ComputedBlock): void {
+    this.giveBack(slots.filter((slot) => slot !== sum.slot));
     if (sum.slot !== null) this.replica.writeMoments(sum.slot, sum.moments);
     this.#post({
       type: 'contribution',
@@ -124,6 +134,7 @@ export class Desk {
     });
   }
 
+  /** Tells the link why a lease could not be computed. */
   fail(lease: Lease, failure: Failure): void {
     this.#post({ type: 'failed', runNumber: this.runNumber, lease: lease.id, ...failure });
   }

@@ -1,10 +1,10 @@
 /**
- * The leases that this worker holds and has not begun, in the order of their coming, and which of those begun were
- * cancelled since. It never reorders: the coordinator leases in the order in which it wants the blocks.
+ * The leases that this worker holds and has not begun, in the order of their coming, and whether the one that it has
+ * begun was cancelled since. It never reorders: the coordinator leases blocks in the order in which it wants them.
  */
 import type { Lease } from '../../shared/protocol/messages.js';
 
-export class WorkQueue {
+export class LeaseQueue {
   readonly #waiting: Lease[] = [];
   #current: Lease | null = null;
   #isCancelled = false;
@@ -13,7 +13,7 @@ export class WorkQueue {
 
   push(lease: Lease): void {
     this.#waiting.push(lease);
-    this.#notify();
+    this.notify();
   }
 
   /**
@@ -24,14 +24,14 @@ export class WorkQueue {
     const at = this.#waiting.findIndex((lease) => lease.id === id);
     if (at >= 0) this.#waiting.splice(at, 1);
     if (this.#current?.id === id) this.#isCancelled = true;
-    this.#notify();
+    this.notify();
   }
 
-  /** The connection is gone: every lease is. */
+  /** The connection is gone, and every lease with it. */
   cancelAll(): void {
     this.#waiting.length = 0;
     this.#isCancelled = true;
-    this.#notify();
+    this.notify();
   }
 
   /** No more leases will come: `next` gives null. */
@@ -69,19 +69,15 @@ export class WorkQueue {
     }
   }
 
-  /** Resolves at the next change from outside: a lease, a cancel, or `notify`. One waiter at a time. */
+  /** Resolves at the next change from outside: a lease, a cancel, or `notify`. There is one waiter at a time. */
   changed(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
     });
   }
 
-  /** Something else that the waiter may be interested in has changed: weights, slots. */
+  /** Wakes the waiter, since something that it may wait for has changed. */
   notify(): void {
-    this.#notify();
-  }
-
-  #notify(): void {
     const wake = this.#wake;
     this.#wake = null;
     wake?.();

@@ -1,27 +1,29 @@
 /**
- * Micro-batches with their soft labels, made when they are asked for or ahead of that, while the commit that their
- * weights wait for is on its way: teachers are frozen, so labels do not depend on it. At most `aheadLimit` are held.
+ * Micro-batches with their soft labels. They are made when they are taken, or ahead of that while the commit that their
+ * weights wait for is on its way: teachers are frozen, so labels do not depend on it.
  */
 import PQueue from 'p-queue';
 import type { Lease } from '../../shared/protocol/messages.js';
 import { blockRange, microBatchRange } from '../../shared/replica/reduction/tree.js';
 import type { MicroBatch, RunCompute } from '../compute/contract.js';
 
+/** Micro-batches that are made ahead and held, at most. */
 const aheadLimit = 32;
 
 export class MicroBatches {
   readonly #compute: Pick<RunCompute, 'trainBatch' | 'evalBatch'>;
+  /** Micro-batches that were made ahead, or are being made. */
   readonly #ready = new Map<string, Promise<MicroBatch>>();
-  /** Of the current leases; not made again ahead. */
+  /** Micro-batches of the current leases that were taken, so that they are not made ahead again. */
   readonly #taken = new Set<string>();
-  /** One at a time: the teachers' device is one. */
+  /** Makes one at a time, since the teachers have one device. */
   readonly #queue = new PQueue({ concurrency: 1 });
 
   constructor(compute: Pick<RunCompute, 'trainBatch' | 'evalBatch'>) {
     this.#compute = compute;
   }
 
-  /** Micro-batch `j` of the lease's step; it is forgotten here. */
+  /** Micro-batch `j` of the lease's step, which is forgotten here. @throws TeacherFailure */
   take(lease: Lease, j: number): Promise<MicroBatch> {
     const key = keyOf(lease, j);
     const found = this.#ready.get(key) ?? this.#make(lease, j);
@@ -31,7 +33,8 @@ export class MicroBatches {
   }
 
   /**
-   * Begins to make the first micro-batch of these leases that is not there; null when all are, or as many as may be.
+   * Begins to make the first micro-batch of these leases that is not there. It resolves when that is made; null when all
+   * are there, or as many as may be held.
    */
   startNext(leases: readonly Lease[]): Promise<MicroBatch> | null {
     if (this.#ready.size >= aheadLimit) return null;
@@ -44,7 +47,7 @@ export class MicroBatches {
     return null;
   }
 
-  /** Forgets what was made for leases that are not among these. */
+  /** Forgets what was made for steps that none of these leases is of. */
   keepOnly(leases: readonly Lease[]): void {
     const steps = new Set(leases.map(stepKey));
     this.#taken.clear();
@@ -59,7 +62,7 @@ export class MicroBatches {
 
   #start(lease: Lease, j: number): Promise<MicroBatch> {
     const made = this.#make(lease, j);
-    // A failure is met by whoever takes it; until then it must not count as unhandled.
+    // Whoever takes the micro-batch meets its failure. Until then it must not count as unhandled.
     made.catch(() => undefined);
     this.#ready.set(keyOf(lease, j), made);
     return made;
@@ -76,6 +79,7 @@ export class MicroBatches {
   }
 }
 
+/** What the samples and labels of a step's micro-batches depend on. */
 function stepKey(lease: Lease): string {
   return [lease.kind, lease.epoch, lease.from, lease.to, ...(lease.dropped ?? [])].join(':');
 }

@@ -1,17 +1,20 @@
-/** Seconds by phase, for the report of where a step's time goes. */
+/** Adds up the seconds of each phase of the trainer's work, for the report of where a step's time goes. */
 export class PhaseClock {
   readonly #seconds = new Map<string, number>();
 
+  /** Runs `body` and counts its time, however it ends, as the phase's. */
   async time<T>(phase: string, body: () => T | Promise<T>): Promise<T> {
     const startMs = performance.now();
     try {
       return await body();
     } finally {
-      this.#seconds.set(phase, (this.#seconds.get(phase) ?? 0) + (performance.now() - startMs) / 1000);
+      // A phase that was not measured yet has taken no time.
+      const before = this.#seconds.get(phase) ?? 0;
+      this.#seconds.set(phase, before + (performance.now() - startMs) / 1000);
     }
   }
 
-  /** What was measured since the last `take`. */
+  /** Seconds by phase since the last `take`. */
   take(): Record<string, number> {
     const seconds = Object.fromEntries(this.#seconds);
     this.#seconds.clear();

@@ -1,7 +1,7 @@
 /**
- * The numerics probe of a worker that joins: micro-batch 0 of epoch 0 under the initial weights, labels and student's
- * gradient, twice. Equal digests on two workers mean equal bits; two digests on one mean a device that cannot repeat
- * itself.
+ * The numerics probe of a worker that joins: micro-batch 0 of epoch 0 under the initial weights, with its labels and the
+ * student's gradient, computed twice. Equal digests on two workers mean equal bits. Two digests on one worker mean a
+ * device that cannot repeat itself.
  */
 import { readFile } from 'node:fs/promises';
 import { ProtocolError } from '../../shared/errors.js';
@@ -21,24 +21,29 @@ export interface ProbeOptions {
   readonly manifest: Manifest;
   readonly initialPath: string;
   readonly replica: Replica;
-  /** A slot to compute in. */
+  /** A slot of the trainer's, to compute in. */
   readonly slot: number;
 }
 
 /**
- * Leaves the initial weights in the student. A teacher that cannot label here fails its leases, too, and the recipe
- * says what comes of it.
+ * Computes the probe, and leaves the initial weights in the student. A teacher that cannot label here fails its leases,
+ * too, and the recipe says what comes of it.
+ *
+ * @throws ProtocolError when the initial state is not this student's
  */
 export async function probe(options: ProbeOptions): Promise<Probe> {
   try {
     return await probeTwice(options);
   } catch (error) {
     if (!(error instanceof TeacherFailure)) throw error;
-    return { digest: nothingComputed, repeatable: true, failed: error.message.slice(0, 1024) };
+    return { digest: nothingComputed, repeatable: true, failed: error.message.slice(0, reasonLength) };
   }
 }
 
+/** The digest where nothing could be computed. */
 const nothingComputed = '0'.repeat(16);
+/** Longest reason of a failure on the wire, in characters. */
+const reasonLength = 1024;
 
 async function probeTwice({ compute, recipe, manifest, initialPath, replica, slot }: ProbeOptions): Promise<Probe> {
   loadInitial(compute, replica, await readFile(initialPath));
@@ -56,21 +61,20 @@ async function probeTwice({ compute, recipe, manifest, initialPath, replica, slo
       replica.clearSlot(slot);
       leaf.fill(0);
     }
-    // Before it is rounded, which hides differences here that show elsewhere.
+    // The gradient is not rounded yet, since rounding hides differences here that show elsewhere.
     return replica.hashLeaf(slot);
   };
   const digest = await once();
   return { digest, repeatable: (await once()) === digest };
 }
 
+/** Loads the weights of a state's bytes, which are laid out as a replica's without slots, into the student. */
 function loadInitial(compute: RunCompute, replica: Replica, state: Uint8Array): void {
   const { plan } = replica;
   if (state.byteLength !== plan.stateBytes)
     throw new ProtocolError(`the initial state has ${state.byteLength} bytes, this student's has ${plan.stateBytes}`);
   const layout = layoutReplica(plan, 0);
-  const floats = Float32Array.from(
-    new Float32Array(state.buffer.slice(state.byteOffset, state.byteOffset + state.byteLength)),
-  );
+  const floats = new Float32Array(Uint8Array.from(state).buffer);
   const region = (at: number, length: number): Float32Array => floats.subarray(at / 4, at / 4 + length);
   compute.student.load(
     region(layout.weights, plan.gradientFloats),

@@ -2,170 +2,118 @@
  * The trainer's loop, in running order: lease, weights, micro-batch, labels, student, losses, gradients, contribution.
  * What a contribution holds depends on its samples, the weights and the keys alone, never on who computes it or when.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { faultPoint } from '../../shared/fault-points.js';
 import type { Lease } from '../../shared/protocol/messages.js';
-import type { Sums } from '../../shared/replica/reduction/contribution.js';
 import { BlockSum } from '../../shared/replica/reduction/block-sum.js';
 import { blockRange } from '../../shared/replica/reduction/tree.js';
 import { lossesAt } from '../../shared/recipe/schedules.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
-import { TeacherFailure, type GradientResult, type RunCompute } from '../compute/contract.js';
-import type { Desk } from './inbox.js';
+import { TeacherFailure, type GradientResult, type MicroBatch, type RunCompute } from '../compute/contract.js';
+import type { Failure } from '../threads/messages.js';
 import { evaluateStudent, evaluateTeachers } from './evaluation.js';
+import type { Inbox } from './inbox.js';
 import { MicroBatches } from './micro-batches.js';
 import { PhaseClock } from './phase-clock.js';
-import type { Failure } from '../threads/messages.js';
+import { objectionTo } from './soundness.js';
+import { loadWeights } from './weights.js';
 
 export interface TrainerOptions {
-  readonly desk: Desk;
+  readonly inbox: Inbox;
   readonly compute: RunCompute;
   readonly recipe: Pick<Recipe, 'seed' | 'losses'>;
 }
 
-/** Computes leases until the desk's queue is closed. @throws UserError when data or models cannot be had */
-export async function train({ desk, compute, recipe }: TrainerOptions): Promise<void> {
+interface Tools extends TrainerOptions {
+  readonly microBatches: MicroBatches;
+  readonly clock: PhaseClock;
+}
+
+/** Micro-batch `j` of a lease's step, and the sum that it is to be added to. */
+interface Part {
+  readonly lease: Lease;
+  readonly j: number;
+  readonly sum: BlockSum;
+}
+
+/** Computes leases until the inbox's queue is closed. @throws UserError when data or models cannot be had */
+export async function train(options: TrainerOptions): Promise<void> {
+  const { inbox, compute } = options;
+  const { queue, replica, control } = inbox;
   const microBatches = new MicroBatches(compute);
   const clock = new PhaseClock();
   for (;;) {
-    const lease = await clock.time('wait', () => desk.queue.next());
+    const lease = await clock.time('wait', () => queue.next());
     if (lease === null) return microBatches.stop();
-    const stateHash = await weightsOf(lease, { desk, compute, microBatches, clock });
-    const slots = stateHash === null ? null : await clock.time('wait', () => desk.takeSlots(slotsFor(lease)));
-    if (stateHash === null || slots === null) continue;
-    desk.control.isBusy = true;
-    const sum = new BlockSum({
-      slots,
-      norms: desk.replica.plan.norms,
-      addSlots: (into, from) => desk.replica.addSlots(into, from),
-    });
+    const stateHash = await loadWeights(lease, { inbox, student: compute.student, microBatches, clock });
+    if (stateHash === null) continue;
+    const slots = await clock.time('wait', () => inbox.takeSlots(slotsFor(lease)));
+    if (slots === null) continue;
+    control.isBusy = true;
+    const sum = new BlockSum({ slots, norms: replica.plan.norms, addSlots: (to, from) => replica.addSlots(to, from) });
     const { from, to } = blockRange(lease.block, lease.microBatches);
-    let bad: Failure | null = null;
-    for (let j = from; j < to && bad === null && !desk.queue.isCancelled; j++) {
-      const batch = await clock.time('labels', () => orFailure(microBatches.take(lease, j)));
-      const part =
-        batch instanceof TeacherFailure
-          ? batch
-          : await clock.time('student', async (): Promise<GradientResult | TeacherFailure> => {
-              if (lease.kind === 'evaluate')
-                return lease.subject === 'teachers'
-                  ? orFailure(evaluateTeachers(batch, compute, lease.dropped ?? []).then(withoutGradient))
-                  : withoutGradient(evaluateStudent(batch, compute));
-              const step = {
-                losses: lossesAt(recipe.losses, lease.scalars),
-                divisors: lease.divisors,
-                dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j],
-                isProbed: lease.from === 0 && j === 0,
-              };
-              return compute.student.gradients(
-                batch.inputs,
-                batch.rows,
-                batch.targets,
-                step,
-                desk.replica.leaf(sum.nextSlot()),
-              );
-            });
-      bad = failureOf(part, j, { desk, sum });
-      if (bad === null && !(part instanceof TeacherFailure)) await clock.time('reduce', () => addTo(sum, part, desk));
-      desk.control.tensors = compute.tensors();
-      desk.control.tick();
+    let failure: Failure | null = null;
+    for (let j = from; j < to && failure === null && !queue.isCancelled; j++) {
+      failure = await addMicroBatch({ lease, j, sum }, { ...options, microBatches, clock });
+      control.tensors = compute.tensors();
+      control.tick();
       faultPoint('computing');
+      // Cancels come in between two micro-batches.
       await nextTurn();
     }
-    desk.control.isBusy = false;
-    if (bad !== null) desk.fail(lease, bad);
-    if (bad !== null || desk.queue.isCancelled) {
-      desk.giveBack(slots);
-      continue;
-    }
-    const result = sum.result();
-    desk.giveBack(slots.filter((slot) => slot !== result.slot));
-    desk.contribute(lease, stateHash, result, clock.take());
+    control.isBusy = false;
+    if (failure !== null) inbox.fail(lease, failure);
+    if (failure !== null || queue.isCancelled) inbox.giveBack(slots);
+    else inbox.contribute(lease, { stateHash, slots, sum: sum.result(), seconds: clock.take() });
   }
 }
 
-/** A teacher's failure is data here: the coordinator says what becomes of it. */
-async function orFailure<T>(work: Promise<T>): Promise<T | TeacherFailure> {
+/**
+ * Computes a micro-batch and adds it to its sum.
+ *
+ * @returns why it could not be added, which is data for the coordinator and no error here; null where it was
+ */
+async function addMicroBatch(part: Part, tools: Tools): Promise<Failure | null> {
+  const { lease, j, sum } = part;
+  const { microBatches, clock, inbox } = tools;
   try {
-    return await work;
+    const batch = await clock.time('labels', () => microBatches.take(lease, j));
+    const result = await clock.time('student', () => resultOf(part, batch, tools));
+    const reason = objectionTo(result, inbox.replica, () => sum.nextSlot());
+    if (reason !== null) return { microBatch: j, reason };
+    await clock.time('reduce', () => {
+      // A micro-batch's own gradient is rounded like every sum of them.
+      if (result.hasGradient) inbox.replica.settleLeaf(sum.nextSlot());
+      sum.push(result);
+    });
+    return null;
   } catch (error) {
-    if (error instanceof TeacherFailure) return error;
-    throw error;
+    if (!(error instanceof TeacherFailure)) throw error;
+    return { microBatch: j, reason: error.reason, teacher: error.teacher };
   }
+}
+
+/** Student, losses and gradients of a labelled micro-batch; of an evaluation, what the models get right. */
+async function resultOf({ lease, j, sum }: Part, batch: MicroBatch, tools: Tools): Promise<GradientResult> {
+  const { compute, recipe, inbox } = tools;
+  if (lease.kind === 'evaluate') {
+    const sums =
+      lease.subject === 'teachers'
+        ? await evaluateTeachers(batch, compute, lease.dropped ?? [])
+        : evaluateStudent(batch, compute);
+    return { hasGradient: false, sums, moments: null };
+  }
+  const step = {
+    losses: lossesAt(recipe.losses, lease.scalars),
+    divisors: lease.divisors,
+    dropoutKey: [recipe.seed, 'dropout', lease.epoch, lease.from, j],
+    isProbed: lease.from === 0 && j === 0,
+  };
+  const leaf = inbox.replica.leaf(sum.nextSlot());
+  return compute.student.gradients(batch.inputs, batch.rows, batch.targets, step, leaf);
 }
 
 /** Slots for a block's gradients; an evaluation has none. */
 function slotsFor(lease: Lease): number {
   return lease.kind === 'evaluate' ? 0 : lease.block.level + 1;
-}
-
-interface Waiting extends Pick<TrainerOptions, 'desk' | 'compute'> {
-  readonly microBatches: MicroBatches;
-  readonly clock: PhaseClock;
-}
-
-/**
- * Waits until the lease's weights are here and loads them, labelling ahead meanwhile. Gives the state's hash, or null
- * when the lease has become void: cancelled, or its step committed without it.
- */
-async function weightsOf(lease: Lease, { desk, compute, microBatches, clock }: Waiting): Promise<string | null> {
-  microBatches.keepOnly([lease, ...desk.queue.waiting]);
-  const isCancelled = (): boolean => desk.queue.isCancelled;
-  while (!isCancelled()) {
-    const where = desk.weightsAre(lease);
-    if (where === 'ahead') return null;
-    if (where === 'here') return clock.time('load', () => desk.loadWeights(lease.step, compute.student));
-    const made = await clock.time('labels', async () => {
-      const next = microBatches.startNext([lease, ...desk.queue.waiting]);
-      // A failure is met by the lease that the micro-batch is for.
-      return next === null ? null : orFailure(next);
-    });
-    // The event loop must turn, or the weights' arrival is not seen.
-    await nextTurn();
-    if (made === null && !isCancelled() && desk.weightsAre(lease) === 'behind')
-      await clock.time('wait', () => desk.queue.changed());
-  }
-  return null;
-}
-
-function withoutGradient(sums: Sums): GradientResult {
-  return { hasGradient: false, sums, moments: null };
-}
-
-/** Why this micro-batch must not enter the sum; null for none. */
-function failureOf(
-  part: GradientResult | TeacherFailure,
-  microBatch: number,
-  { desk, sum }: { desk: Desk; sum: BlockSum },
-): Failure | null {
-  if (part instanceof TeacherFailure) return { microBatch, reason: part.reason, teacher: part.teacher };
-  const reason = objectionTo(part, desk, sum);
-  return reason === null ? null : { microBatch, reason };
-}
-
-function objectionTo(part: GradientResult, desk: Desk, sum: BlockSum): string | null {
-  const badSum = Object.entries(part.sums).find(([, value]) => !Number.isFinite(value));
-  if (badSum !== undefined) return `${badSum[0]} is ${badSum[1]}`;
-  if (!part.hasGradient) return null;
-  const slot = sum.nextSlot();
-  desk.replica.writeMoments(slot, part.moments);
-  if (!desk.replica.leafIsFinite(slot)) return 'the gradient is not finite';
-  const norm = Math.sqrt(desk.replica.leafSquares(slot));
-  return norm > absurdNorm ? `the gradient's norm is ${norm.toPrecision(3)}, beyond ${absurdNorm}` : null;
-}
-
-/** A micro-batch's own gradient is rounded like every sum of them. */
-function addTo(sum: BlockSum, part: GradientResult, desk: Desk): void {
-  if (part.hasGradient) desk.replica.settleLeaf(sum.nextSlot());
-  sum.push(part);
-}
-
-/**
- * No training comes here; a broken device or a broken number does. By micro-batch, so that it does not depend on who
- * computes what.
- */
-const absurdNorm = 1e15;
-
-/** Lets messages in: cancels are seen between micro-batches. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
-import { Desk } from '../../../worker/trainer/inbox.js';
+import { Inbox } from '../../../worker/trainer/inbox.js';
 import { Control } from '../../../worker/threads/control.js';
 import { leaseOf, manifest, recipeOf, specOf } from '../fakes.js';
 
@@ -23,7 +23,7 @@ describe('the weights of a lease', () => {
   ])('%s, whatever the link has done since', (_case, readings, where) => {
     const [recipe, spec] = [recipeOf(), specOf(6)];
     const { memory } = new Replica(planReplica(spec, recipe.optimizer), { slots: 2 });
-    const desk = new Desk(
+    const inbox = new Inbox(
       {
         type: 'begin',
         runNumber: 1,
@@ -40,6 +40,6 @@ describe('the weights of a lease', () => {
       new MovingControl(readings),
       () => undefined,
     );
-    expect(desk.weightsAre(leaseOf({ step: 5 }))).toBe(where);
+    expect(inbox.weightsAre(leaseOf({ step: 5 }))).toBe(where);
   });
 });

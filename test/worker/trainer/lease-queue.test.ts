@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { WorkQueue } from '../../../worker/trainer/lease-queue.js';
+import { LeaseQueue } from '../../../worker/trainer/lease-queue.js';
 import { leaseOf } from '../fakes.js';
 
-describe('work queue', () => {
+describe('lease queue', () => {
   it('gives leases in the order of their coming', async () => {
-    const queue = new WorkQueue();
+    const queue = new LeaseQueue();
     const first = queue.next();
     queue.push(leaseOf({ id: 5 }));
     queue.push(leaseOf({ id: 3 }));
@@ -13,7 +13,7 @@ describe('work queue', () => {
   });
 
   it('forgets a waiting lease that is cancelled', async () => {
-    const queue = new WorkQueue();
+    const queue = new LeaseQueue();
     queue.push(leaseOf({ id: 1 }));
     queue.push(leaseOf({ id: 2 }));
     queue.cancel(1);
@@ -23,7 +23,7 @@ describe('work queue', () => {
   });
 
   it('marks the current lease when it is cancelled, and no other', async () => {
-    const queue = new WorkQueue();
+    const queue = new LeaseQueue();
     queue.push(leaseOf({ id: 1 }));
     queue.push(leaseOf({ id: 2 }));
     await queue.next();
@@ -36,7 +36,7 @@ describe('work queue', () => {
   });
 
   it('ends its waiter when it is closed', async () => {
-    const queue = new WorkQueue();
+    const queue = new LeaseQueue();
     const next = queue.next();
     queue.close();
     expect(await next).toBeNull();

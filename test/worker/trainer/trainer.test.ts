@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
-import { Desk } from '../../../worker/trainer/inbox.js';
+import { Inbox } from '../../../worker/trainer/inbox.js';
 import { TeacherFailure } from '../../../worker/compute/contract.js';
 import { train } from '../../../worker/trainer/trainer.js';
 import { Control } from '../../../worker/threads/control.js';
@@ -11,7 +11,7 @@ import { FakeCompute, initialWeights, leaseOf, manifest, recipeOf, specOf } from
 
 const spec = specOf(6);
 
-/** A trainer at its desk, the link played by the test. */
+/** A trainer whose link is played by the test. */
 function start(trainerSlots = [0, 1, 2, 3], recipe = recipeOf()) {
   const plan = planReplica(spec, recipe.optimizer, recipe.compression);
   const replica = new Replica(plan, { slots: 5 });
@@ -32,12 +32,12 @@ function start(trainerSlots = [0, 1, 2, 3], recipe = recipeOf()) {
   const control = new Control();
   const posts: ToLink[] = [];
   let wake = (): void => undefined;
-  const desk = new Desk(begin, control, (message) => {
+  const inbox = new Inbox(begin, control, (message) => {
     posts.push(message);
     wake();
   });
   const compute = new FakeCompute();
-  const done = train({ desk, compute, recipe });
+  const done = train({ inbox, compute, recipe });
   const posted = async <T extends ToLink['type']>(type: T): Promise<Extract<ToLink, { type: T }>> => {
     for (;;) {
       const at = posts.findIndex((post) => post.type === type);
@@ -50,7 +50,7 @@ function start(trainerSlots = [0, 1, 2, 3], recipe = recipeOf()) {
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 100; i++) await new Promise((resolve) => setImmediate(resolve));
   };
-  return { replica, control, desk, compute, posts, posted, settle, done };
+  return { replica, control, inbox, compute, posts, posted, settle, done };
 }
 
 const lease = (overrides: Parameters<typeof leaseOf>[0] = {}) =>
@@ -81,8 +81,8 @@ const add = (a: Float32Array, b: Float32Array): Float32Array => a.map((value, i)
 
 describe('trainer', () => {
   it('contributes the sum over its block in tree order', async () => {
-    const { desk, replica, posted } = start();
-    desk.hear(lease({ id: 7 }));
+    const { inbox, replica, posted } = start();
+    inbox.hear(lease({ id: 7 }));
     const contribution = await posted('contribution');
     expect(contribution).toMatchObject({
       lease: 7,
@@ -103,8 +103,8 @@ describe('trainer', () => {
   });
 
   it.each(roundings)('rounds every micro-batch and every sum to %s', async (rounding) => {
-    const { desk, replica, posted } = start(undefined, recipeOf({ compression: rounding }));
-    desk.hear(lease({ id: 7 }));
+    const { inbox, replica, posted } = start(undefined, recipeOf({ compression: rounding }));
+    inbox.hear(lease({ id: 7 }));
     const contribution = await posted('contribution');
     const weights = Float32Array.from(replica.weights);
     const [a, b, c, d] = ranges.map((range) => encode(rounding, gradientOf(weights, range))) as [
@@ -122,8 +122,8 @@ describe('trainer', () => {
   });
 
   it('computes the block that it was leased and nothing else', async () => {
-    const { desk, compute, posted } = start();
-    desk.hear(lease({ block: { level: 1, index: 1 } }));
+    const { inbox, compute, posted } = start();
+    inbox.hear(lease({ block: { level: 1, index: 1 } }));
     expect((await posted('contribution')).sums.samples).toBe(5);
     expect(compute.events.filter((event) => !event.startsWith('batch'))).toEqual([
       'load',
@@ -134,82 +134,82 @@ describe('trainer', () => {
   });
 
   it('loads the weights once a step', async () => {
-    const { desk, compute, posted } = start();
-    desk.hear(lease({ id: 1, block: { level: 0, index: 0 } }));
-    desk.hear(lease({ id: 2, block: { level: 0, index: 1 } }));
+    const { inbox, compute, posted } = start();
+    inbox.hear(lease({ id: 1, block: { level: 0, index: 0 } }));
+    inbox.hear(lease({ id: 2, block: { level: 0, index: 1 } }));
     await posted('contribution');
     await posted('contribution');
     expect(compute.events.filter((event) => event === 'load')).toHaveLength(1);
   });
 
   it('labels ahead while it waits for weights', async () => {
-    const { desk, control, compute, settle, posts, posted } = start();
-    desk.hear(lease({ step: 1, from: 10, to: 20 }));
+    const { inbox, control, compute, settle, posts, posted } = start();
+    inbox.hear(lease({ step: 1, from: 10, to: 20 }));
     await settle();
     expect(compute.events).toEqual(['batch 0:10-12', 'batch 0:12-15', 'batch 0:15-17', 'batch 0:17-20']);
     expect(posts).toEqual([]);
     control.step = 1;
-    desk.hear({ type: 'weights', runNumber: 1, step: 1 });
+    inbox.hear({ type: 'weights', runNumber: 1, step: 1 });
     await posted('contribution');
     expect(compute.events.slice(4)[0]).toBe('load');
     expect(compute.events.filter((event) => event.startsWith('batch'))).toHaveLength(4);
   });
 
   it('labels a micro-batch when its turn comes: teachers and student share the thread, and labels ahead would hold up the contribution', async () => {
-    const { desk, compute, posted } = start();
+    const { inbox, compute, posted } = start();
     const seen: string[] = [];
     compute.onGradient = (inputs) =>
       void seen.push(`${inputs[0]}: ${compute.events.filter((event) => event.startsWith('batch')).length}`);
-    desk.hear(lease({ id: 1, block: { level: 1, index: 0 } }));
-    desk.hear(lease({ id: 2, block: { level: 0, index: 2 } }));
+    inbox.hear(lease({ id: 1, block: { level: 1, index: 0 } }));
+    inbox.hear(lease({ id: 2, block: { level: 0, index: 2 } }));
     await posted('contribution');
     await posted('contribution');
     expect(seen).toEqual(['0: 1', '2: 2', '5: 3']);
   });
 
   it('drops a lease that is cancelled between its micro-batches', async () => {
-    const { desk, compute, settle, posts, posted } = start();
+    const { inbox, compute, settle, posts, posted } = start();
     compute.onGradient = (inputs) => {
-      if (inputs[0] === 2) desk.hear({ type: 'cancel', runNumber: 1, lease: 1 });
+      if (inputs[0] === 2) inbox.hear({ type: 'cancel', runNumber: 1, lease: 1 });
     };
-    desk.hear(lease());
+    inbox.hear(lease());
     await settle();
     expect(posts).toEqual([]);
     expect(compute.events.filter((event) => event.startsWith('gradients'))).toHaveLength(2);
     compute.onGradient = () => undefined;
-    desk.hear(lease({ id: 2 }));
+    inbox.hear(lease({ id: 2 }));
     expect((await posted('contribution')).lease).toBe(2);
   });
 
   it('drops a lease whose step was committed without it', async () => {
-    const { desk, control, settle, posts, posted } = start();
+    const { inbox, control, settle, posts, posted } = start();
     control.step = 5;
-    desk.hear(lease({ step: 4 }));
+    inbox.hear(lease({ step: 4 }));
     await settle();
     expect(posts).toEqual([]);
-    desk.hear(lease({ id: 9, step: 5 }));
+    inbox.hear(lease({ id: 9, step: 5 }));
     expect((await posted('contribution')).lease).toBe(9);
   });
 
   it('loads the weights anew after a lost connection', async () => {
-    const { desk, compute, replica, posted } = start();
-    desk.hear(lease({ block: { level: 0, index: 0 } }));
+    const { inbox, compute, replica, posted } = start();
+    inbox.hear(lease({ block: { level: 0, index: 0 } }));
     const first = await posted('contribution');
     replica.weights[0] = 42;
-    desk.hear({ type: 'disconnected', runNumber: 1 });
-    desk.hear(lease({ id: 2, block: { level: 0, index: 0 } }));
+    inbox.hear({ type: 'disconnected', runNumber: 1 });
+    inbox.hear(lease({ id: 2, block: { level: 0, index: 0 } }));
     const second = await posted('contribution');
     expect(compute.weights[0]).toBe(42);
     expect(second.stateHash).not.toBe(first.stateHash);
   });
 
   it('waits for slots, and says so', async () => {
-    const { desk, posted } = start([0, 1, 2]);
-    desk.hear(lease({ id: 1 }));
-    desk.hear(lease({ id: 2 }));
+    const { inbox, posted } = start([0, 1, 2]);
+    inbox.hear(lease({ id: 1 }));
+    inbox.hear(lease({ id: 2 }));
     const { slot } = await posted('contribution');
     await posted('needSlots');
-    desk.hear({ type: 'slot', runNumber: 1, slot: slot ?? -1 });
+    inbox.hear({ type: 'slot', runNumber: 1, slot: slot ?? -1 });
     expect((await posted('contribution')).lease).toBe(2);
   });
 
@@ -228,7 +228,7 @@ describe('trainer', () => {
     ],
     ['a loss that is not finite', () => undefined, { crossEntropy: Infinity }, 'crossEntropy is Infinity'],
   ])('reports the micro-batch with %s', async (_case, spoil, sums, reason) => {
-    const { desk, compute, posts, posted } = start();
+    const { inbox, compute, posts, posted } = start();
     const gradients = compute.student.gradients.bind(compute.student);
     compute.student.gradients = async (inputs, rows, targets, step, out) => {
       const result = await gradients(inputs, rows, targets, step, out);
@@ -236,32 +236,32 @@ describe('trainer', () => {
       spoil(out);
       return { ...result, sums: { ...result.sums, ...sums } };
     };
-    desk.hear(lease({ id: 3 }));
+    inbox.hear(lease({ id: 3 }));
     expect(await posted('failed')).toEqual({ type: 'failed', runNumber: 1, lease: 3, microBatch: 2, reason });
-    desk.hear(lease({ id: 4, block: { level: 1, index: 0 } }));
+    inbox.hear(lease({ id: 4, block: { level: 1, index: 0 } }));
     expect((await posted('contribution')).lease).toBe(4);
     expect(posts).toEqual([]);
   });
 
   it('contributes sums alone where no term applies', async () => {
-    const { desk, compute, posted } = start();
+    const { inbox, compute, posted } = start();
     compute.trainBatch = async () => ({
       rows: 2,
       inputs: Float32Array.from([-1, -1]),
       targets: { labels: new Int32Array(2).fill(-1), soft: null },
     });
-    desk.hear(lease());
+    inbox.hear(lease());
     expect(await posted('contribution')).toMatchObject({ slot: null, sums: { samples: 8 }, momentCounts: [] });
   });
 
   it('passes over micro-batches without gradient in a block with some', async () => {
-    const { desk, compute, replica, posted } = start();
+    const { inbox, compute, replica, posted } = start();
     const trainBatch = compute.trainBatch.bind(compute);
     compute.trainBatch = async (epoch, from, to) =>
       from === 7
         ? trainBatch(epoch, from, to)
         : { rows: 2, inputs: Float32Array.from([-1, -1]), targets: { labels: new Int32Array(2), soft: null } };
-    desk.hear(lease());
+    inbox.hear(lease());
     const { slot, momentCounts } = await posted('contribution');
     expect(Array.from(replica.slot(slot ?? -1))).toEqual(
       Array.from(gradientOf(Float32Array.from(replica.weights), [7, 10])),
@@ -270,8 +270,8 @@ describe('trainer', () => {
   });
 
   it('evaluates the student', async () => {
-    const { desk, posted } = start();
-    desk.hear(lease({ kind: 'evaluate', subject: 'student', from: 0, to: 8, microBatches: 3, divisors: {} }));
+    const { inbox, posted } = start();
+    inbox.hear(lease({ kind: 'evaluate', subject: 'student', from: 0, to: 8, microBatches: 3, divisors: {} }));
     const { sums, slot } = await posted('contribution');
     expect(slot).toBeNull();
     expect(sums).toMatchObject({ samples: 8, 'student.correct': 8 });
@@ -279,8 +279,8 @@ describe('trainer', () => {
   });
 
   it('evaluates teachers and ensemble', async () => {
-    const { desk, posted } = start();
-    desk.hear(lease({ kind: 'evaluate', subject: 'teachers', from: 0, to: 8, microBatches: 3, divisors: {} }));
+    const { inbox, posted } = start();
+    inbox.hear(lease({ kind: 'evaluate', subject: 'teachers', from: 0, to: 8, microBatches: 3, divisors: {} }));
     expect((await posted('contribution')).sums).toEqual({
       samples: 8,
       'teacher.wide.correct': 4,
@@ -290,26 +290,26 @@ describe('trainer', () => {
   });
 
   it('gives signs of life for every micro-batch, and ends when its queue closes', async () => {
-    const { desk, control, posted, done } = start();
-    desk.hear(lease());
+    const { inbox, control, posted, done } = start();
+    inbox.hear(lease());
     await posted('contribution');
     expect(control.progress).toBe(4);
     expect(control.tensors).toBe(3);
     expect(control.isBusy).toBe(false);
-    desk.queue.close();
+    inbox.queue.close();
     await done;
   });
 
   it('tells of a teacher that fails, by name and micro-batch, and goes on with the next lease', async () => {
-    const { desk, compute, posted, posts } = start();
+    const { inbox, compute, posted, posts } = start();
     const make = compute.trainBatch.bind(compute);
     compute.trainBatch = async (epoch, from, to, dropped = []) => {
       if (from === 5 && !dropped.includes('deep')) throw new TeacherFailure('deep', 'it gives NaN');
       return make(epoch, from, to);
     };
-    desk.hear(lease({ id: 1, block: { level: 2, index: 0 } }));
-    desk.hear(lease({ id: 2, block: { level: 2, index: 0 }, dropped: ['wide'] }));
-    desk.hear(lease({ id: 3, block: { level: 2, index: 0 }, dropped: ['wide', 'deep'] }));
+    inbox.hear(lease({ id: 1, block: { level: 2, index: 0 } }));
+    inbox.hear(lease({ id: 2, block: { level: 2, index: 0 }, dropped: ['wide'] }));
+    inbox.hear(lease({ id: 3, block: { level: 2, index: 0 }, dropped: ['wide', 'deep'] }));
     for (const id of [1, 2])
       expect(await posted('failed')).toEqual({
         type: 'failed',
@@ -324,23 +324,23 @@ describe('trainer', () => {
   });
 
   it('meets the failure of a teacher that came while labelling ahead when the lease is due', async () => {
-    const { desk, control, compute, settle, posts, posted } = start();
+    const { inbox, control, compute, settle, posts, posted } = start();
     const make = compute.trainBatch.bind(compute);
     compute.trainBatch = async (epoch, from, to) => {
       if (from === 12) throw new TeacherFailure('deep', 'it gives NaN');
       return make(epoch, from, to);
     };
-    desk.hear(lease({ step: 1, from: 10, to: 20 }));
+    inbox.hear(lease({ step: 1, from: 10, to: 20 }));
     await settle();
     expect(compute.events).toEqual(['batch 0:10-12', 'batch 0:15-17', 'batch 0:17-20']);
     expect(posts).toEqual([]);
     control.step = 1;
-    desk.hear({ type: 'weights', runNumber: 1, step: 1 });
+    inbox.hear({ type: 'weights', runNumber: 1, step: 1 });
     expect(await posted('failed')).toMatchObject({ microBatch: 1, teacher: 'deep' });
   });
 
   it('tells of a teacher that fails in an evaluation, and leaves out those that the run has dropped', async () => {
-    const { desk, compute, posted } = start();
+    const { inbox, compute, posted } = start();
     const asked: (readonly string[])[] = [];
     const give = compute.teacherLogits.bind(compute);
     compute.teacherLogits = async (batch, dropped = []) => {
@@ -349,9 +349,9 @@ describe('trainer', () => {
       return give(batch);
     };
     const evaluation = { kind: 'evaluate', subject: 'teachers', to: 8, block: { level: 0, index: 0 } } as const;
-    desk.hear(lease({ ...evaluation, id: 1 }));
+    inbox.hear(lease({ ...evaluation, id: 1 }));
     expect(await posted('failed')).toMatchObject({ lease: 1, teacher: 'deep' });
-    desk.hear(lease({ ...evaluation, id: 2, dropped: ['deep'] }));
+    inbox.hear(lease({ ...evaluation, id: 2, dropped: ['deep'] }));
     expect((await posted('contribution')).sums).toMatchObject({ 'teacher.wide.correct': 1 });
     expect(asked).toEqual([[], ['deep']]);
   });
