@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../../shared/errors.js';
 import { must } from '../../shared/must.js';
+import { elementsIn } from '../../shared/shape.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
 import { inspectTeacher } from '../prepare/teacher.js';
 import { openWasmTensorFlow } from '../prepare/tensorflow.js';
@@ -34,7 +35,7 @@ export async function outputsOf(path: string, set: EvaluationSet): Promise<Float
     inputShape: [...shape],
     openTensorFlow: openWasmTensorFlow,
   });
-  const size = shape.reduce((product, dim) => product * dim, 1);
+  const size = elementsIn(shape);
   const width = classes * (positions ?? 1);
   const outputs = new Float32Array(samples * width);
   for (let from = 0; from < samples; from += rows) {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { DataSet } from '../../shared/data/manifest.js';
 import type { SourceRecipe } from '../../shared/recipe/schema.js';
 import { sha256Of } from '../../shared/sha256.js';
+import { elementsIn } from '../../shared/shape.js';
 import { writeContent } from './content-files.js';
 import { openSource, type SourceOptions } from './sources/chosen-source.js';
 import { damaged } from './sources/file-errors.js';
@@ -101,7 +102,7 @@ async function encodeShard(source: Source, from: number, to: number): Promise<Bu
 async function checkedRows(source: Source, from: number, to: number): Promise<Rows> {
   const rows = await source.read(from, to);
   if (!(rows instanceof Float32Array)) return rows;
-  const size = source.shape.reduce((product, dim) => product * dim, 1);
+  const size = elementsIn(source.shape);
   const bad = rows.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0)
     throw damaged(

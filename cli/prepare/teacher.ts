@@ -6,6 +6,7 @@ import { UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { keyedSeed, randomStream } from '../../shared/random.js';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
+import { elementsIn } from '../../shared/shape.js';
 import { canarySample } from '../../worker/compute/teachers/canary.js';
 import { outputObjection } from '../../worker/compute/teachers/output-check.js';
 import { forwardInFixedRows } from '../../worker/compute/teachers/fixed-rows.js';
@@ -155,7 +156,7 @@ async function tryOut(
 ): Promise<{ classes: number; warnings: string[] }> {
   const rows = teacher.fixedRows ?? 2;
   const stream = randomStream([keyedSeed(['inspect']), recipe.name]);
-  const inputs = Float32Array.from({ length: rows * shape.reduce((a, b) => a * b, 1) }, () => stream.float());
+  const inputs = Float32Array.from({ length: rows * elementsIn(shape) }, () => stream.float());
   const { output: raw } = await teacher.forward(inputs, [rows, ...shape]);
   const classes = raw.length / rows / (recipe.positions ?? 1);
   const text = outputObjection(recipe.output, raw, classes);

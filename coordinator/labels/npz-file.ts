@@ -6,6 +6,7 @@ import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ZipFile } from 'yazl';
+import { elementsIn } from '../../shared/shape.js';
 
 export interface NpzArray {
   readonly name: string;
@@ -29,7 +30,7 @@ export async function writeNpz(path: string, arrays: readonly NpzArray[]): Promi
   const inputs: Readable[] = [];
   for (const array of arrays) {
     const header = npyHeader(array.dims);
-    const size = header.length + 4 * array.dims.reduce((product, dim) => product * dim, 1);
+    const size = header.length + 4 * elementsIn(array.dims);
     archive.addReadStreamLazy(
       `${array.name}.npy`,
       { compress: false, forceDosTimestamp: true, mtime, size },

@@ -1,12 +1,13 @@
 /** summary.json: what a run came to. It is written once, at the run's end, and a folder that has one is finished. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { isAnswering, sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
+import { isAnswering, type StudentSpec } from '../../shared/models/student-spec.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { EvaluationLine } from '../store/journal.js';
 import { figuresSchema, type Figures } from '../../shared/figures/figures.js';
 import type { JudgedModel } from '../../shared/figures/sum-names.js';
 import { figuresByTask } from '../../shared/figures/tasks.js';
+import { elementsIn } from '../../shared/shape.js';
 import type { Task } from '../../shared/task.js';
 
 const scored = { ...figuresSchema, parameters: z.number().int().nonnegative() };
@@ -70,7 +71,7 @@ export function weightsDigest(weights: ReadonlyMap<string, Float32Array>): strin
 export function studentParameters(spec: StudentSpec): number {
   return spec.weights
     .filter((weight) => isAnswering(weight) && (weight.kind === 'trained' || weight.kind === 'frozen'))
-    .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    .reduce((sum, { shape }) => sum + elementsIn(shape), 0);
 }
 
 /** @param line the newest evaluation of the teachers; without one they have no figures */

@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf } from '../../shared/errors.js';
-import { sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
+import type { StudentSpec } from '../../shared/models/student-spec.js';
+import { elementsIn } from '../../shared/shape.js';
 import { storing, writeDurably } from './durable-files.js';
 
 const pathIn = (folder: string): string => join(folder, 'snapshots', 'best.weights');
@@ -20,12 +21,12 @@ export async function readBest(folder: string, spec: StudentSpec): Promise<Map<s
     if (codeOf(error) === 'ENOENT') return null;
     throw error;
   });
-  const total = spec.weights.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+  const total = spec.weights.reduce((sum, { shape }) => sum + 4 * elementsIn(shape), 0);
   if (bytes?.length !== total) return null;
   let at = 0;
   return new Map(
     spec.weights.map(({ name, shape }) => {
-      const values = new Float32Array(Uint8Array.prototype.slice.call(bytes, at, (at += 4 * sizeOf(shape))).buffer);
+      const values = new Float32Array(Uint8Array.prototype.slice.call(bytes, at, (at += 4 * elementsIn(shape))).buffer);
       return [name, values];
     }),
   );

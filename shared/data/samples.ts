@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { must, mustAt } from '../must.js';
 import type { Augment, Recipe } from '../recipe/schema.js';
 import { lastAtMost } from '../search.js';
+import { elementsIn } from '../shape.js';
 import { augmentSample } from './augment.js';
 import type { DataSet, Manifest } from './manifest.js';
 import { shardStarts } from './sampler.js';
@@ -157,7 +158,7 @@ export class Samples {
 
 function rowSizes({ shape, positions = 1, isWeighted = false, targets }: DataSet): RowSizes {
   return {
-    inputs: shape.reduce((product, dim) => product * dim, 1),
+    inputs: elementsIn(shape),
     labels: positions,
     weights: isWeighted ? positions : 0,
     vectors: targets === undefined ? 0 : targets.width,

@@ -8,7 +8,7 @@
  */
 import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
-import { sizeOf } from './student-spec.js';
+import { elementsIn } from '../shape.js';
 
 export interface NamedTensor {
   readonly shape: readonly number[];
@@ -45,7 +45,7 @@ export function encodeSafetensors(
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
   let end = 0;
   for (const [name, { shape, values }] of tensors) {
-    if (values.length !== sizeOf(shape))
+    if (values.length !== elementsIn(shape))
       throw new Error(`${name} has ${values.length} values, its shape is [${shape.join(', ')}]`);
     header[name] = { dtype: 'F32', shape, data_offsets: [end, end + values.byteLength] };
     end += values.byteLength;
@@ -128,7 +128,7 @@ function checkCover(entries: readonly [string, Entry][], dataBytes: number, bad:
   ] of [...entries].sort(
     ([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1],
   )) {
-    const wanted = sizeOf(shape) * elementBytes[dtype];
+    const wanted = elementsIn(shape) * elementBytes[dtype];
     if (from !== end) throw bad(`tensor ${name} starts at byte ${from}, the one before it ends at ${end}`);
     if (to - from !== wanted)
       throw bad(`tensor ${name} has ${to - from} bytes; ${dtype} [${shape.join(', ')}] needs ${wanted}`);
@@ -145,7 +145,7 @@ function valuesOf({ dtype, shape, data_offsets: [from, to] }: Entry, data: Uint8
     F16: (i: number) => halfToNumber(view.getUint16(2 * i, true)),
     BF16: (i: number) => brainToNumber(view.getUint16(2 * i, true)),
   }[dtype];
-  return Float32Array.from({ length: sizeOf(shape) }, (_, i) => read(i));
+  return Float32Array.from({ length: elementsIn(shape) }, (_, i) => read(i));
 }
 
 /** IEEE 754 binary16. */

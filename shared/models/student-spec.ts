@@ -74,7 +74,3 @@ function only(
   const names = new Set(own.map(({ name }) => name));
   return { spec: { ...spec, weights: own }, weights: new Map([...weights].filter(([name]) => names.has(name))) };
 }
-
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, dim) => product * dim, 1);
-}

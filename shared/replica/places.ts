@@ -4,8 +4,9 @@
  * the order in which the layers first appear, each its mean and then its variance.
  */
 import { exitCodes, UserError } from '../errors.js';
-import { sizeOf, type WeightSpec } from '../models/student-spec.js';
+import type { WeightSpec } from '../models/student-spec.js';
 import { must } from '../must.js';
+import { elementsIn } from '../shape.js';
 
 /** One weight of the student and where it lies. */
 export interface TensorPlace {
@@ -42,7 +43,7 @@ export function placeTensors(weights: readonly WeightSpec[]): TensorPlace[] {
   const ends = { weights: 0, frozen: 0, moving: 0 };
   const place = (spec: WeightSpec): TensorPlace => {
     const region = regionOf(spec);
-    const size = sizeOf(spec.shape);
+    const size = elementsIn(spec.shape);
     const offset = ends[region];
     ends[region] += padded(size);
     return { spec, region, offset, size };

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import { recipeSchema } from '../../shared/recipe/schema.js';
-import { sizeOf, type StudentSpec } from '../../shared/models/student-spec.js';
+import type { StudentSpec } from '../../shared/models/student-spec.js';
+import { elementsIn } from '../../shared/shape.js';
 
 export interface TinyOptions {
   readonly samples?: number;
@@ -43,7 +44,7 @@ export function tinyRun({
   const initialWeights = new Map(
     student.weights.map(({ name, shape }, k) => [
       name,
-      Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.fround(Math.sin(i + k))),
+      Float32Array.from({ length: elementsIn(shape) }, (_, i) => Math.fround(Math.sin(i + k))),
     ]),
   );
   const artifacts = new Map<string, { bytes: Uint8Array }>();

@@ -1,6 +1,6 @@
 /** A student's logits over a whole data set, in forwards of one size. */
-import { sizeOf } from '../../shared/models/student-spec.js';
 import { classifierReport, type ClassifierReport } from '../../shared/figures/classification.js';
+import { elementsIn } from '../../shared/shape.js';
 
 export interface Classifier {
   /** [rows x classes] */
@@ -25,7 +25,7 @@ export function logitsOf(
   { inputs, inputShape, labels, classes }: EvaluationData,
   rows: number,
 ): Float32Array {
-  const size = sizeOf(inputShape);
+  const size = elementsIn(inputShape);
   const samples = labels.length;
   const logits = new Float32Array(samples * classes);
   const batch = new Float32Array(rows * size);

@@ -2,16 +2,10 @@
  * What the formats of files with one array each (NPY, IDX) share: an array of inputs, and arrays with labels, weights,
  * targets and masks beside it, a row for each sample. Inputs lie in memory.
  */
+import { elementsIn } from '../../../shared/shape.js';
 import { noAnnotations, toLabels, toSequences, toTargets, toWeights } from './annotations.js';
 import { damaged } from './file-errors.js';
-import {
-  elementsIn,
-  type Annotations,
-  type FormatRecipe,
-  type Rows,
-  type Source,
-  type SourceContext,
-} from './source.js';
+import type { Annotations, FormatRecipe, Rows, Source, SourceContext } from './source.js';
 
 type ArraysRecipe = FormatRecipe<'idx' | 'npy'>;
 

@@ -4,9 +4,10 @@
  */
 import { isAbsolute, join } from 'node:path';
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
+import { elementsIn } from '../../../shared/shape.js';
 import { interleave } from './interleave.js';
 import { openFormat } from './list.js';
-import { elementsIn, type Annotations, type Rows, type Source } from './source.js';
+import type { Annotations, Rows, Source } from './source.js';
 
 export interface SourceOptions {
   /** By class number, for labels that are names. */

@@ -1,10 +1,11 @@
 /** CSV and TSV: a sample a line, whose cells are inputs but for those of the columns that the recipe names. */
 import { createReadStream } from 'node:fs';
 import { parse } from 'csv-parse';
+import { elementsIn } from '../../../shared/shape.js';
 import { toLabels, toTargets, toWeights } from './annotations.js';
 import { damaged, fileError } from './file-errors.js';
 import { FloatList } from './float-list.js';
-import { elementsIn, type FormatRecipe, type Source, type SourceFormat } from './source.js';
+import type { FormatRecipe, Source, SourceFormat } from './source.js';
 
 type CsvRecipe = FormatRecipe<'csv'>;
 

@@ -7,8 +7,9 @@ import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import PQueue from 'p-queue';
 import { exitCodes, UserError } from '../../../shared/errors.js';
+import { elementsIn } from '../../../shared/shape.js';
 import { damaged, fileError } from './file-errors.js';
-import { elementsIn, type FormatRecipe, type Source, type SourceContext, type SourceFormat } from './source.js';
+import type { FormatRecipe, Source, SourceContext, SourceFormat } from './source.js';
 
 type FolderRecipe = FormatRecipe<'folder'>;
 

@@ -2,10 +2,11 @@
  * IDX, the format of MNIST: two zero bytes, the element type, the number of dimensions, the dimensions (u32 BE), the
  * data. Plain or gzip. Source: the MNIST database's page.
  */
+import { elementsIn } from '../../../shared/shape.js';
 import { arrayFiles, openArrays } from './arrays.js';
 import { damaged } from './file-errors.js';
 import { readDataFile } from './files.js';
-import { elementsIn, type Rows, type SourceFormat } from './source.js';
+import type { Rows, SourceFormat } from './source.js';
 
 export const idx: SourceFormat<'idx'> = {
   files: arrayFiles,

@@ -3,7 +3,8 @@
  * first has labels and targets. Pure.
  */
 import { UserError } from '../../../shared/errors.js';
-import { elementsIn, type Annotations, type Rows, type Source } from './source.js';
+import { elementsIn } from '../../../shared/shape.js';
+import type { Annotations, Rows, Source } from './source.js';
 
 /** @throws UserError 2 when the samples of the two are not alike */
 export function interleave(first: Source, second: Source): Source {

@@ -3,6 +3,7 @@
  * filled while its bytes arrive, so that it lies in memory once. Format: numpy's format document (NEP 1).
  */
 import type { UserError } from '../../../shared/errors.js';
+import { elementsIn } from '../../../shared/shape.js';
 import { openZip, ZipError, type ZipEntry, type ZipProblem } from '../../../shared/zip.js';
 import { damaged, fileError } from './file-errors.js';
 import type { NumberArray } from './arrays.js';
@@ -51,7 +52,7 @@ function arrayFor(name: string, head: Buffer, sizeBytes: number): EmptyArray | n
   const headerBytes = headerAt + (headerAt === 12 ? head.readUInt32LE(8) : head.readUInt16LE(8));
   if (head.length < Math.min(headerBytes, sizeBytes)) return null;
   const { descr, dims } = parseHeader(name, head.toString('latin1', headerAt, headerBytes));
-  const wanted = dims.reduce((product, dim) => product * dim, 1) * Number(descr.slice(2));
+  const wanted = elementsIn(dims) * Number(descr.slice(2));
   const there = Math.max(0, sizeBytes - headerBytes);
   if (there !== wanted)
     throw damaged(

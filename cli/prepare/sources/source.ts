@@ -65,7 +65,3 @@ export interface SourceFormat<F extends FormatName> {
   /** @throws UserError 2 for a missing file, 65 for one that is damaged or does not hold what the recipe says */
   open(recipe: FormatRecipe<F>, context: SourceContext): Promise<Source>;
 }
-
-export function elementsIn(shape: readonly number[]): number {
-  return shape.reduce((product, dim) => product * dim, 1);
-}

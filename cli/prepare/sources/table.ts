@@ -2,9 +2,10 @@
  * What the formats of rows with named columns (JSONL, Parquet) share: which columns make a sample, and which hold what
  * is known of it. Pure.
  */
+import { elementsIn } from '../../../shared/shape.js';
 import { toLabels, toSequences, toTargets, toWeights } from './annotations.js';
 import { damaged } from './file-errors.js';
-import { elementsIn, type Annotations, type FormatRecipe } from './source.js';
+import type { Annotations, FormatRecipe } from './source.js';
 
 export type TableRecipe = FormatRecipe<'jsonl' | 'parquet'>;
 export type Row = Readonly<Record<string, unknown>>;

@@ -2,9 +2,10 @@
  * Writes a functional tfjs LayersModel layer by layer: topology JSON in the Keras spelling, weight specs in its order,
  * and initial weights from keyed streams, so that they depend on the seed and the weight's name alone.
  */
-import { sizeOf, type StudentSpec, type WeightSpec } from '../../../shared/models/student-spec.js';
+import type { StudentSpec, WeightSpec } from '../../../shared/models/student-spec.js';
 import { randomStream } from '../../../shared/random.js';
 import type { Json } from '../../../shared/models/topology.js';
+import { elementsIn } from '../../../shared/shape.js';
 
 export interface LayerOutput {
   /** The layer whose output it is. */
@@ -60,7 +61,7 @@ export class TopologyBuilder {
   }
 
   flatten(name = 'flatten'): void {
-    if (this.position.shape.length > 1) this.#add('Flatten', name, {}, [sizeOf(this.position.shape)]);
+    if (this.position.shape.length > 1) this.#add('Flatten', name, {}, [elementsIn(this.position.shape)]);
   }
 
   dropout(rate: number): void {
@@ -201,7 +202,7 @@ export class TopologyBuilder {
     this.#specs.push({ name, layer, shape, kind: 'trained', ...this.#aside() });
     this.#weights.set(
       name,
-      Float32Array.from({ length: sizeOf(shape) }, () => (2 * stream.float() - 1) * limit),
+      Float32Array.from({ length: elementsIn(shape) }, () => (2 * stream.float() - 1) * limit),
     );
   }
 

@@ -4,6 +4,7 @@
  * gives something else later has learnt or forgotten, and was not frozen.
  */
 import { randomStream } from '../../../shared/random.js';
+import { elementsIn } from '../../../shared/shape.js';
 import { badModel } from './formats/model-errors.js';
 
 /** Of the output's largest value: float32 on another device, quantized kernels on another processor. */
@@ -12,7 +13,7 @@ const tolerance = 0.02;
 /** Numbers in [-1, 1), in the shape that the teacher is fed. */
 export function canarySample(teacher: string, sampleShape: readonly number[]): Float32Array {
   const stream = randomStream(['canary', teacher]);
-  return Float32Array.from({ length: sampleShape.reduce((a, b) => a * b, 1) }, () => 2 * stream.float() - 1);
+  return Float32Array.from({ length: elementsIn(sampleShape) }, () => 2 * stream.float() - 1);
 }
 
 /** @throws UserError 65 when `found` is further from `expected` than devices are apart */

@@ -7,9 +7,9 @@
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs';
 import type { WeightSpec } from '../../../../shared/models/student-spec.js';
-import { sizeOf } from '../../../../shared/models/student-spec.js';
 import { randomStream } from '../../../../shared/random.js';
 import type { TapPair } from '../../../../shared/losses/term.js';
+import { elementsIn } from '../../../../shared/shape.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import { normalise } from '../../backends/norm.js';
 
@@ -30,7 +30,7 @@ export function adapterWeights(
   if (pair.adapter === undefined || pair.adapter === 'identity') return [];
   const isDense = pair.adapter === 'dense';
   const [from, to] = isDense
-    ? [sizeOf(shapes.student), sizeOf(shapes.teacher)]
+    ? [elementsIn(shapes.student), elementsIn(shapes.teacher)]
     : [shapes.student.at(-1) ?? 1, shapes.teacher.at(-1) ?? 1];
   const layer = `adapter/${pair.key}`;
   const weight = (
@@ -39,7 +39,7 @@ export function adapterWeights(
     value: (i: number) => number,
   ): { spec: WeightSpec; values: Float32Array } => ({
     spec: { name: `${layer}/${name}`, layer, shape, kind: 'trained', adapter: true },
-    values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => value(i)),
+    values: Float32Array.from({ length: elementsIn(shape) }, (_, i) => value(i)),
   });
   const random = randomStream([seed, 'initial', layer, 'kernel']);
   const limit = Math.sqrt(6 / (from + to));

@@ -4,6 +4,7 @@
  */
 import type { TensorFlow } from '../../backends/backend.js';
 import { randomStream } from '../../../../shared/random.js';
+import { elementsIn } from '../../../../shared/shape.js';
 
 export const orthogonalClass = 'StillhouseOrthogonal';
 
@@ -33,7 +34,7 @@ export function registerOrthogonal(tf: TensorFlow): void {
 /** A matrix of all axes but the last x the last, with orthonormal rows or columns (the fewer of them), times `gain`. */
 export function orthogonal(shape: readonly number[], gain: number, seed: number): Float32Array {
   const columns = shape.at(-1) ?? 1;
-  const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  const rows = elementsIn(shape.slice(0, -1));
   const [count, length] = [Math.min(rows, columns), Math.max(rows, columns)];
   const vectors = orthonormal(count, length, seed);
   return Float32Array.from({ length: rows * columns }, (_, i) => {

@@ -5,7 +5,7 @@
 import type { Tensor, Variable } from '@tensorflow/tfjs';
 import { joined, samplesSum } from '../../../../shared/figures/sum-names.js';
 import { gradientNormSums } from '../../../../shared/figures/training-sums.js';
-import { sizeOf, type StudentSpec } from '../../../../shared/models/student-spec.js';
+import type { StudentSpec } from '../../../../shared/models/student-spec.js';
 import type { TapPair } from '../../../../shared/losses/term.js';
 import type { ReplicaPlan } from '../../../../shared/replica/plan.js';
 import type { Sums } from '../../../../shared/replica/reduction/contribution.js';
@@ -14,6 +14,7 @@ import { isTensor, type TensorFlow } from '../../backends/backend.js';
 import type { GradientResult, StepContext, StudentCompute, StudentOutputs, Targets } from '../../contract.js';
 import { seedDropout } from './dropout.js';
 import type { Activation } from '../../../../shared/losses/math/activation.js';
+import { elementsIn } from '../../../../shared/shape.js';
 import { norm } from '../../losses/diagnostics.js';
 import type { PairActivations } from '../../losses/parts.js';
 import type { PluginLosses } from '../../losses/plugin.js';
@@ -212,7 +213,7 @@ export class Student implements StudentCompute {
   }
 
   #batch(inputs: Float32Array, rows: number): Tensor {
-    const size = rows * sizeOf(this.#inputShape);
+    const size = rows * elementsIn(this.#inputShape);
     return this.#tf.tensor(inputs.slice(0, size), [rows, ...this.#inputShape]);
   }
 

@@ -1,3 +1,4 @@
+import { elementsIn } from '../../../../shared/shape.js';
 /** Shapes and layouts of samples. Ours are channels last; a model may want channels first. Pure. */
 
 export type Layout = 'nhwc' | 'nchw';
@@ -11,7 +12,7 @@ export function channelsFirst(shape: readonly number[]): number[] {
 export function toChannelsFirst(inputs: Float32Array, shape: readonly number[]): Float32Array {
   const channels = shape.length < 3 ? 1 : (shape.at(-1) ?? 1);
   if (channels === 1) return inputs;
-  const size = shape.reduce((a, b) => a * b, 1);
+  const size = elementsIn(shape);
   const positions = size / channels;
   const out = new Float32Array(inputs.length);
   for (let row = 0; row < inputs.length; row += size) {
@@ -25,7 +26,7 @@ export function toChannelsFirst(inputs: Float32Array, shape: readonly number[]):
 /** [rows x channels x positions] to [rows x positions x channels]; `shape` is one sample's, channels first. */
 export function toChannelsLast(values: Float32Array, shape: readonly number[]): Float32Array {
   const [channels = 1, ...sizes] = shape;
-  const positions = sizes.reduce((a, b) => a * b, 1);
+  const positions = elementsIn(sizes);
   const out = new Float32Array(values.length);
   for (let row = 0; row < values.length; row += channels * positions) {
     for (let c = 0; c < channels; c++) {

@@ -1,5 +1,6 @@
 /** Inner values of a teacher: as a model gives them to activations, and the shapes of those that it has. */
 import type { Activation } from '../../../../shared/losses/math/activation.js';
+import { elementsIn } from '../../../../shared/shape.js';
 import { toChannelsLast } from './layout.js';
 import { badModel } from './model-errors.js';
 import type { Teacher, WantedTaps } from './teacher.js';
@@ -68,7 +69,7 @@ export async function tapShapes(
   if (wanted.length === 0) return [];
   // More than one row, so that a value without a row for each sample shows.
   const rows = teacher.fixedRows ?? 3;
-  const inputs = new Float32Array(rows * sampleShape.reduce((a, b) => a * b, 1));
+  const inputs = new Float32Array(rows * elementsIn(sampleShape));
   const { taps } = await teacher.forward(inputs, [rows, ...sampleShape], wanted);
   return [...taps].map(([name, { shape }]) => ({ name, shape }));
 }

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { io, Tensor } from '@tensorflow/tfjs';
+import { elementsIn } from '../../../../shared/shape.js';
 import { badModel } from './model-errors.js';
 import { filesBeside, pathExists } from './model-files.js';
 import type { GivenModel, TeacherFormat, TeacherSource } from './teacher.js';
@@ -77,7 +78,7 @@ function formatOf(model: ModelJson): TfjsFormatName {
 /** Floating-point numbers in its weights. */
 export function countParameters(model: ModelJson): number {
   const floats = model.weightsManifest.flatMap((group) => group.weights).filter((weight) => weight.dtype === 'float32');
-  return floats.reduce((sum, weight) => sum + weight.shape.reduce((a, b) => a * b, 1), 0);
+  return floats.reduce((sum, weight) => sum + elementsIn(weight.shape), 0);
 }
 
 /** @throws UserError 65 when a file is missing or its bytes are too few */

@@ -1,5 +1,6 @@
 /** Convolutions, pools and their like as ONNX nodes, which want channels first: each stands between two transposes. */
 import type { LayerJson } from '../../../../shared/models/topology.js';
+import { elementsIn } from '../../../../shared/shape.js';
 import { activated } from './activations.js';
 import { numberOr, numbers, pair, type OnnxBuilder } from './builder.js';
 
@@ -67,7 +68,7 @@ interface Turning {
 
 function placesLast(values: Float32Array, { places, channels, rowOf }: Turning): Float32Array {
   const turned = new Float32Array(values.length);
-  const count = places.reduce((product, length) => product * length, 1);
+  const count = elementsIn(places);
   for (let place = 0; place < count; place++) {
     for (let c = 0; c < channels; c++) turned[rowOf(c) * count + place] = values[place * channels + c] ?? 0;
   }
