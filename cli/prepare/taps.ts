@@ -9,7 +9,7 @@ import type { StudentSpec } from '../../shared/models/student-spec.js';
 import { layersOf } from '../../shared/models/topology.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { splitTap, tapPairs, termsIn } from '../../shared/recipe/terms.js';
-import { adapterWeights } from '../../worker/compute/student/tfjs/adapters.js';
+import { adapterWeights } from '../../worker/compute/student/adapter-weights.js';
 import { studentTapShapes } from '../../worker/compute/student/tfjs/taps.js';
 import type { TapShape } from '../../worker/compute/teachers/formats/taps.js';
 import { withPairs } from './auto-pairs.js';

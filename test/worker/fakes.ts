@@ -97,7 +97,7 @@ export class FakeCompute implements RunCompute {
       this.events.push('load');
       this.weights = Float32Array.from(weights);
     },
-    gradients: async (inputs, rows, _targets, step, out) => {
+    gradients: async ({ inputs, rows }, step, out) => {
       this.onGradient(inputs);
       this.events.push(`gradients ${Array.from(inputs).join(',')}`);
       if (inputs.includes(-1)) return { hasGradient: false, sums: { samples: rows }, moments: null };
@@ -112,7 +112,7 @@ export class FakeCompute implements RunCompute {
         moments: this.hasNorm ? { counts: [rows], values: Float64Array.from([mean, mean + 1, m2, m2]) } : null,
       };
     },
-    outputs: (inputs) => ({
+    outputs: async (inputs) => ({
       logits: Float32Array.from([...inputs].flatMap((id) => (id % 2 === 0 ? [1, 0] : [0, 1]))),
       exits: new Map(),
     }),
@@ -132,7 +132,10 @@ export class FakeCompute implements RunCompute {
     _dropped?: readonly string[],
   ): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
     const wrong = Float32Array.from([...batch.inputs].flatMap(() => [1, 0]));
-    return { teachers: new Map([['wide', wrong]]), ensemble: this.student.outputs(batch.inputs, batch.rows).logits };
+    return {
+      teachers: new Map([['wide', wrong]]),
+      ensemble: (await this.student.outputs(batch.inputs, batch.rows)).logits,
+    };
   }
 
   tensors(): number {

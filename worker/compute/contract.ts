@@ -86,17 +86,20 @@ export interface StudentOutputs {
   readonly exits: ReadonlyMap<string, Float32Array>;
 }
 
+/** What a trainer may ask of the student. */
 export interface StudentCompute {
+  /** Copies the weights out of the replica's regions of that name, at once. */
   load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void;
-  gradients(
-    inputs: Float32Array,
-    rows: number,
-    targets: Targets,
-    step: StepContext,
-    out: Float32Array,
-  ): Promise<GradientResult>;
-  /** In inference mode. */
-  outputs(inputs: Float32Array, rows: number): StudentOutputs;
+  /**
+   * The gradient of the micro-batch's share of the total loss, in training mode. The micro-batch stays as it is.
+   * Without a term that applies to it nothing is computed, and `out` stays as it is, too.
+   *
+   * @param out gets the gradient: gradientFloats floats, laid out as the replica's weights, 0 for a weight that the
+   * outputs do not depend on
+   */
+  gradients(batch: MicroBatch, step: StepContext, out: Float32Array): Promise<GradientResult>;
+  /** The student's outputs in inference mode, batch norm by the moving values. `inputs` is [rows x sample]. */
+  outputs(inputs: Float32Array, rows: number): Promise<StudentOutputs>;
 }
 
 export interface RunCompute {

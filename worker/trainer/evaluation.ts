@@ -8,8 +8,8 @@ import type { Sums } from '../../shared/replica/reduction/contribution.js';
 import type { MicroBatch, RunCompute } from '../compute/contract.js';
 
 /** The sums of the student, over the micro-batch's samples that have a label. */
-export function evaluateStudent(batch: MicroBatch, compute: RunCompute): Sums {
-  const { logits, exits } = compute.student.outputs(batch.inputs, batch.rows);
+export async function evaluateStudent(batch: MicroBatch, compute: RunCompute): Promise<Sums> {
+  const { logits, exits } = await compute.student.outputs(batch.inputs, batch.rows);
   return figuresByTask[compute.task].studentSums(truthOf(batch, compute), logits, exits);
 }
 

@@ -50,12 +50,12 @@ async function probeTwice({ compute, recipe, manifest, initialPath, replica, slo
   const size = Math.min(recipe.batch.size, manifest.train.samples);
   const { to } = microBatchRange(size, microBatchCount(size, recipe.batch.micro ?? recipe.batch.size), 0);
   const once = async (): Promise<string> => {
-    const { inputs, rows, targets } = await compute.trainBatch(0, 0, to);
-    const divisors = Object.fromEntries(termsIn(recipe.losses).map(({ name }) => [name, rows]));
+    const batch = await compute.trainBatch(0, 0, to);
+    const divisors = Object.fromEntries(termsIn(recipe.losses).map(({ name }) => [name, batch.rows]));
     const step = { losses: lossesAt(recipe.losses), divisors, dropoutKey: [recipe.seed, 'dropout', 0, 0, 0] };
     replica.clearSlot(slot);
     const leaf = replica.leaf(slot).fill(0);
-    const { hasGradient, moments } = await compute.student.gradients(inputs, rows, targets, step, leaf);
+    const { hasGradient, moments } = await compute.student.gradients(batch, step, leaf);
     if (hasGradient) replica.writeMoments(slot, moments);
     else {
       replica.clearSlot(slot);

@@ -97,10 +97,9 @@ async function addMicroBatch(part: Part, tools: Tools): Promise<Failure | null> 
 async function resultOf({ lease, j, sum }: Part, batch: MicroBatch, tools: Tools): Promise<GradientResult> {
   const { compute, recipe, inbox } = tools;
   if (lease.kind === 'evaluate') {
-    const sums =
-      lease.subject === 'teachers'
-        ? await evaluateTeachers(batch, compute, lease.dropped ?? [])
-        : evaluateStudent(batch, compute);
+    const sums = await (lease.subject === 'teachers'
+      ? evaluateTeachers(batch, compute, lease.dropped ?? [])
+      : evaluateStudent(batch, compute));
     return { hasGradient: false, sums, moments: null };
   }
   const step = {
@@ -110,7 +109,7 @@ async function resultOf({ lease, j, sum }: Part, batch: MicroBatch, tools: Tools
     isProbed: lease.from === 0 && j === 0,
   };
   const leaf = inbox.replica.leaf(sum.nextSlot());
-  return compute.student.gradients(batch.inputs, batch.rows, batch.targets, step, leaf);
+  return compute.student.gradients(batch, step, leaf);
 }
 
 /** Slots for a block's gradients; an evaluation has none. */

@@ -15,7 +15,7 @@ import { evaluateClassifier, logitsOf } from '../../worker/evaluate-student.js';
 import type { Expected } from '../../../cli/prepare/expected.js';
 import { inspectStudent, type InspectedStudent, type StudentOptions } from '../../../cli/prepare/student.js';
 import { orthogonal } from '../../../worker/compute/student/tfjs/orthogonal.js';
-import { Student } from '../../../worker/compute/student/tfjs/student.js';
+import { studentOf } from '../../worker/compute/student/students.js';
 
 let tf: TensorFlow;
 beforeAll(async () => {
@@ -102,14 +102,14 @@ describe('the built-in students', () => {
     const plan = planReplica(spec, recipeSchema.shape.optimizer.parse({ name: 'sgd', learningRate: 1 }));
     const trained = plan.trained.reduce((sum, { size }) => sum + size, 0);
     if (parameters !== null) expect(trained).toBe(parameters);
-    const student = await Student.build(tf, spec, plan);
+    const student = await studentOf(spec, plan);
     const replica = new Replica(plan, { slots: 1 });
     replica.loadWeights(weights);
     student.load(replica.weights, replica.frozen, replica.moving);
-    const logits = student.logits(new Float32Array(32).fill(0.5), 2);
+    const { logits } = await student.outputs(new Float32Array(32).fill(0.5), 2);
     expect(logits.length).toBe(6);
     expect(new Set(logits).size).toBeGreaterThan(1);
-    student.dispose();
+    await student.dispose();
     // As a model file it is the same student.
     const files = folder();
     await exportStudent(spec, weights, files);
@@ -239,12 +239,12 @@ describe('a student from a file', () => {
       const { spec, warnings, weights } = await inspect(saveTopology(modelOf(list)));
       expect(warnings).toEqual(['student model.json: its final softmax is left out; the student gives logits']);
       const plan = planReplica(spec, recipeSchema.shape.optimizer.parse({ name: 'sgd', learningRate: 1 }));
-      const student = await Student.build(tf, spec, plan);
+      const student = await studentOf(spec, plan);
       const replica = new Replica(plan, { slots: 1 });
       replica.loadWeights(new Map([...weights].map(([name, values]) => [name, values.map(() => 2)])));
       student.load(replica.weights, replica.frozen, replica.moving);
-      expect([...student.logits(new Float32Array(16).fill(1), 1)]).toEqual([34, 34, 34]);
-      student.dispose();
+      expect([...(await student.outputs(new Float32Array(16).fill(1), 1)).logits]).toEqual([34, 34, 34]);
+      await student.dispose();
     }
   });
 

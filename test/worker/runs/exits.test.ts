@@ -6,18 +6,16 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { lastOutputAlone } from '../../../shared/models/exits.js';
-import { studentAlone, withoutAdapters, type StudentSpec } from '../../../shared/models/student-spec.js';
+import { studentAlone, withoutAdapters } from '../../../shared/models/student-spec.js';
 import { recipeSchema } from '../../../shared/recipe/schema.js';
 import { lossesAtStep } from '../../shared/losses/at-step.js';
-import { planReplica } from '../../../shared/replica/plan.js';
-import { Replica } from '../../../shared/replica/replica.js';
 import { randomStream } from '../../../shared/random.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { builtinStudent } from '../../../worker/compute/student/builtin-students.js';
 import { exportStudent } from '../../../worker/tools/export/export-student.js';
 import { inspectStudent, type InspectedStudent } from '../../../cli/prepare/student.js';
 import { planTaps } from '../../../cli/prepare/taps.js';
-import { Student } from '../../../worker/compute/student/tfjs/student.js';
+import { make, type Made } from '../compute/student/students.js';
 import { temporaryFolder } from '../fakes.js';
 import { prepared, whole } from './real-runs.js';
 import { saveLayersModel } from '../compute/teachers/fixtures.js';
@@ -30,20 +28,6 @@ const optimizer = recipeSchema.shape.optimizer.parse({ name: 'sgd', learningRate
 beforeAll(async () => {
   await openWasm();
 });
-
-interface Made {
-  readonly spec: StudentSpec;
-  readonly replica: Replica;
-  readonly student: Student;
-}
-
-async function make(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): Promise<Made> {
-  const replica = new Replica(planReplica(spec, optimizer), { slots: 1 });
-  replica.loadWeights(weights);
-  const student = await Student.build((await openWasm()).tf, spec, replica.plan);
-  student.load(replica.weights, replica.frozen, replica.moving);
-  return { spec, replica, student };
-}
 
 const builtin = (batchNorm: boolean): ReturnType<typeof builtinStudent> =>
   builtinStudent({ builtin: 'cnn-small', filters: 2, batchNorm, exits: true }, [6, 6, 2], classes, 3);
@@ -63,9 +47,7 @@ async function gradientOf(
   student.load(weights, replica.frozen, replica.moving);
   const divisors = Object.fromEntries(Object.keys(losses).map((term) => [term, rows]));
   const { sums } = await student.gradients(
-    inputs,
-    rows,
-    { labels, soft: null },
+    { inputs, rows, targets: { labels, soft: null } },
     { losses: lossesAtStep(losses), divisors, dropoutKey: [1] },
     replica.slot(0),
   );
@@ -120,8 +102,8 @@ describe('a student with several outputs', () => {
       'it has 2 outputs; answer, the last one, is its answer, and early are earlier exits',
     ]);
     const { student } = await make(spec, weights);
-    const { logits, exits } = student.outputs(noise(12, 'two'), 2);
-    expect(logits).toEqual(student.logits(noise(12, 'two'), 2));
+    const { logits, exits } = await student.outputs(noise(12, 'two'), 2);
+    expect(logits).toEqual((await student.outputs(noise(12, 'two'), 2)).logits);
     expect([...exits.keys()]).toEqual(['early']);
     for (const values of [logits, exits.get('early') ?? []])
       expect(Math.abs([...values].slice(0, 3).reduce((a, b) => a + b, 0) - 1)).toBeGreaterThan(1e-3);
@@ -147,7 +129,9 @@ describe('a student with several outputs', () => {
       'trunk/kernel',
     ]);
     const [both, one] = [await make(spec, weights), await make(alone.spec, alone.weights)];
-    expect(one.student.logits(noise(12, 'two'), 2)).toEqual(both.student.logits(noise(12, 'two'), 2));
+    expect((await one.student.outputs(noise(12, 'two'), 2)).logits).toEqual(
+      (await both.student.outputs(noise(12, 'two'), 2)).logits,
+    );
     const folder = temporaryFolder();
     const all = withoutAdapters(spec, weights);
     await exportStudent(all.spec, all.weights, folder);
@@ -271,7 +255,7 @@ describe('losses on earlier exits', () => {
     const { spec, weights } = builtinStudent({ builtin: 'mlp', hidden: [4, 4, 4], exits: true }, [72], classes, 3);
     const made = await make(spec, weights);
     const { sums } = await gradientOf(made, byot);
-    const { logits, exits } = made.student.outputs(inputs, rows);
+    const { logits, exits } = await made.student.outputs(inputs, rows);
     const logQ = (values: Float32Array, row: number, t: number): number[] => {
       const z = [...values.slice(row * classes, (row + 1) * classes)].map((value) => value / t);
       const normaliser = Math.log(z.reduce((sum, value) => sum + Math.exp(value), 0));

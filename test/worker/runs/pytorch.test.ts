@@ -8,10 +8,9 @@ import { addSums } from '../../../shared/replica/reduction/contribution.js';
 import { pool, type PooledMoments } from '../../../shared/replica/reduction/moments.js';
 import { microBatchRange } from '../../../shared/replica/reduction/tree.js';
 import { Replica } from '../../../shared/replica/replica.js';
-import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { builtinStudent, type BuiltinStudent } from '../../../worker/compute/student/builtin-students.js';
 import { SoftLabels } from '../../../worker/compute/labels/soft-labels.js';
-import { Student } from '../../../worker/compute/student/tfjs/student.js';
+import { studentOf } from '../compute/student/students.js';
 import { mix } from '../../../worker/compute/teachers/mixture.js';
 import { reference, unpack, type ReferenceRun } from './reference.js';
 
@@ -42,13 +41,12 @@ const options: Record<ReferenceRun['student'], BuiltinStudent> = {
 async function train(
   run: ReferenceRun,
 ): Promise<{ weights: Map<string, Float32Array>; epochs: Record<string, number>[] }> {
-  const { tf } = await openWasm();
   const optimizer = recipeSchema.shape.optimizer.parse(run.optimizer);
   const { spec } = builtinStudent(options[run.student], sampleShape, classes, 0);
   const plan = planReplica(spec, optimizer);
   const replica = new Replica(plan, { slots: 2 });
   replica.loadWeights(new Map(Object.entries(run.initial).map(([name, packed]) => [name, unpack(packed)])));
-  const student = await Student.build(tf, spec, plan);
+  const student = await studentOf(spec, plan);
   const totalSteps = run.epochs.length * Math.ceil(labels.length / batch);
   const epochs: Record<string, number>[] = [];
   let step = 0;
@@ -74,9 +72,7 @@ async function train(
           }),
         };
         const part = await student.gradients(
-          inputs.subarray(first * sampleFloats, end * sampleFloats),
-          end - first,
-          targets,
+          { inputs: inputs.subarray(first * sampleFloats, end * sampleFloats), rows: end - first, targets },
           { losses, divisors, dropoutKey: [] },
           replica.slot(j),
         );
@@ -92,7 +88,7 @@ async function train(
       response: (epochSums.response ?? 0) / (epochSums['response.count'] ?? 0),
     });
   }
-  student.dispose();
+  await student.dispose();
   return { weights: replica.readWeights(), epochs };
 }
 

@@ -65,12 +65,12 @@ function startWorker(port: number, pauseEvery = 0): WorkerRig {
   const log: string[] = [];
   const gradients = compute.student.gradients.bind(compute.student);
   let count = 0;
-  compute.student.gradients = async (...args) => {
+  compute.student.gradients = async (batch, step, out) => {
     if (pauseEvery > 0 && ++count % pauseEvery === 0) await new Promise((resolve) => setTimeout(resolve, 3));
-    const result = await gradients(...args);
+    const result = await gradients(batch, step, out);
     return {
       ...result,
-      sums: { samples: args[1], response: result.sums.crossEntropy ?? 0, 'response.count': args[1] },
+      sums: { samples: batch.rows, response: result.sums.crossEntropy ?? 0, 'response.count': batch.rows },
     };
   };
   const exit = runWorker(

@@ -39,13 +39,13 @@ describe('an evaluation of sequences', () => {
   const targets = { labels, weights: Float32Array.of(1, 1, 1, 0, 0, 0), isSequence: true, soft: null };
   const logits = Float32Array.of(1, 0, /**/ 1, 0, /**/ 0, 1, /**/ 9, 9, /**/ 9, 9, /**/ 9, 9);
 
-  it('counts positions, and sequences that are right as a whole', () => {
+  it('counts positions, and sequences that are right as a whole', async () => {
     const compute: RunCompute = Object.assign(new FakeCompute(), {
       task: 'sequence' as const,
       positions: 2,
-      student: { ...new FakeCompute().student, outputs: () => ({ logits, exits: new Map() }) },
+      student: { ...new FakeCompute().student, outputs: async () => ({ logits, exits: new Map() }) },
     });
-    expect(evaluateStudent({ rows: 3, inputs: new Float32Array(3), targets }, compute)).toMatchObject({
+    expect(await evaluateStudent({ rows: 3, inputs: new Float32Array(3), targets }, compute)).toMatchObject({
       samples: 3,
       sequences: 2,
       'student.correct': 2,
@@ -73,11 +73,11 @@ describe('an evaluation of sequences', () => {
 });
 
 describe('an evaluation of the student', () => {
-  it("counts the last exit's hits and those of each earlier one", () => {
+  it("counts the last exit's hits and those of each earlier one", async () => {
     const compute: RunCompute = Object.assign(new FakeCompute(), {
       student: {
         ...new FakeCompute().student,
-        outputs: () => ({
+        outputs: async () => ({
           logits: Float32Array.of(1, 0, 1, 0, 1, 0),
           exits: new Map([
             ['a', Float32Array.of(0, 1, 0, 1, 0, 1)],
@@ -86,7 +86,7 @@ describe('an evaluation of the student', () => {
         }),
       },
     });
-    const sums = evaluateStudent(
+    const sums = await evaluateStudent(
       { rows: 3, inputs: new Float32Array(3), targets: { labels: Int32Array.of(0, 1, -1), soft: null } },
       compute,
     );

@@ -230,9 +230,9 @@ describe('trainer', () => {
   ])('reports the micro-batch with %s', async (_case, spoil, sums, reason) => {
     const { inbox, compute, posts, posted } = start();
     const gradients = compute.student.gradients.bind(compute.student);
-    compute.student.gradients = async (inputs, rows, targets, step, out) => {
-      const result = await gradients(inputs, rows, targets, step, out);
-      if (inputs[0] !== 5) return result;
+    compute.student.gradients = async (batch, step, out) => {
+      const result = await gradients(batch, step, out);
+      if (batch.inputs[0] !== 5) return result;
       spoil(out);
       return { ...result, sums: { ...result.sums, ...sums } };
     };

@@ -14,7 +14,8 @@ import type { Activation } from '../../../shared/losses/math/activation.js';
 import { mixUp } from '../mixup.js';
 import { loadPlugins } from '../losses/load-plugins.js';
 import { SoftLabels } from '../labels/soft-labels.js';
-import { Student } from '../student/tfjs/student.js';
+import type { Student } from '../student/engine.js';
+import { buildStudent } from './student-engines.js';
 import { Teaching, type Taught, type TeachingOptions } from './teaching.js';
 
 export interface ModelsOptions extends Omit<TeachingOptions, 'fetch' | 'alive'> {
@@ -43,10 +44,8 @@ async function openModels(
 ): Promise<RunCompute> {
   const { recipe, spec, manifest } = run;
   const plugins = await loadPlugins(Object.keys(recipe.losses.plugins ?? {}), options.plugins ?? new Map());
-  const student = await Student.build(backend.tf, spec, planReplica(spec, recipe.optimizer, recipe.compression), {
-    pairs: tapPairs(recipe.losses),
-    plugins,
-  });
+  const plan = planReplica(spec, recipe.optimizer, recipe.compression);
+  const student = await buildStudent({ spec, plan, losses: recipe.losses, plugins }, backend);
   const evaluation = manifest.eval === null ? null : new Samples(manifest.eval, manifest.preprocess, options.fetch);
   return new RunModels({
     backend,
@@ -186,12 +185,12 @@ class RunModels implements RunCompute {
   }
 
   tensors(): number {
-    return this.#parts.backend.tf.memory().numTensors;
+    return this.student.tensors();
   }
 
   async dispose(): Promise<void> {
     await this.#parts.teaching.close();
-    this.student.dispose();
+    await this.student.dispose();
     await this.#parts.teaching.dispose();
   }
 }

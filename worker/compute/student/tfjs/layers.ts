@@ -2,7 +2,6 @@
  * Which layers a student may have: those that tfjs trains and whose every random number can be keyed. All others, and
  * settings that would change the loss or keep state behind the run's back, are refused by name.
  */
-import { exitCodes, UserError } from '../../../../shared/errors.js';
 import { layersOf, type Json, type TopologyLayer } from '../../../../shared/models/topology.js';
 
 const trainable = new Set([
@@ -68,13 +67,13 @@ const unkeyed = new Set([
   'SpatialDropout3D',
 ]);
 
-/** @throws UserError 65, naming the first layer that cannot be trained reproducibly and why */
-export function checkLayers(topology: Json): void {
+/** The first layer that cannot be trained reproducibly, and why; null when there is none. */
+export function layersObjection(topology: Json): string | null {
   for (const layer of layersOf(topology)) {
     const objection = objectionTo(layer);
-    if (objection !== null)
-      throw new UserError(`student layer ${layer.path.join('/')} (${layer.className}): ${objection}`, exitCodes.data);
+    if (objection !== null) return `student layer ${layer.path.join('/')} (${layer.className}): ${objection}`;
   }
+  return null;
 }
 
 function objectionTo(layer: TopologyLayer): string | null {

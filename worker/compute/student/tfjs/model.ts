@@ -10,7 +10,7 @@ import { childrenOf, isContainer, modelOf, type Json, type LayerJson } from '../
 import { isVariable, type TensorFlow } from '../../backends/backend.js';
 import { Norm } from './batch-norm.js';
 import type { DropoutLayer } from './dropout.js';
-import { checkLayers } from './layers.js';
+import { layersObjection } from './layers.js';
 import { unfuse } from './plain-convolution.js';
 
 type Layer = layers.Layer;
@@ -41,7 +41,8 @@ interface Placed {
  * @throws UserError 65 when tfjs cannot build it, or a layer cannot be trained reproducibly
  */
 export async function buildStudentModel(tf: TensorFlow, topology: Json): Promise<StudentModel> {
-  checkLayers(topology);
+  const objection = layersObjection(topology);
+  if (objection !== null) throw new UserError(objection, exitCodes.data);
   const model = await load(tf, topology);
   const placed = childrenOf(modelOf(topology)).flatMap((child) =>
     place(model, child, { path: [], isFrozen: !model.trainable }),

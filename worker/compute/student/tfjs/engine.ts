@@ -1,0 +1,16 @@
+/**
+ * The engine that runs a student one tfjs operation at a time, on the backend that the worker has opened. It takes every
+ * student that can be trained reproducibly at all.
+ */
+import type { StudentEngine } from '../engine.js';
+import { layersObjection } from './layers.js';
+import { buildStudentModel } from './model.js';
+import { TfjsStudent } from './student.js';
+import { zeroedTopology } from './topology.js';
+
+export const tfjsEngine: StudentEngine = {
+  name: 'tfjs',
+  objectionTo: ({ spec }) => layersObjection(spec.topology),
+  build: async (definition, { tf }) =>
+    new TfjsStudent(tf, definition, await buildStudentModel(tf, zeroedTopology(definition.spec.topology))),
+};
