@@ -71,7 +71,7 @@ async function reading(classes: number, rows: number, precision: string): Promis
     const open = (): ReturnType<typeof openRunLabels> =>
       openRunLabels({
         source,
-        home: { folder, maxBytes: 2 ** 34 },
+        storage: { folder, maxBytes: 2 ** 34 },
         warn: (line) => print('warning', { line }),
         ensemble: async () => ({
           labels: async (labels, inputs) =>

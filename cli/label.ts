@@ -1,7 +1,7 @@
 /** `stillhouse label`: a recipe's soft labels and nothing else, by local workers or, with --listen, by those that join. */
 import { cacheFolder } from '../shared/cache-folder.js';
 import { exitCodes, UserError } from '../shared/errors.js';
-import { labelHome } from '../shared/labels/home.js';
+import { labelStorage } from '../shared/labels/storage.js';
 import { besideWorkers, planWorkers } from './local-workers.js';
 import { openRecipe, openRun } from './open.js';
 import { backendOption, withRun, type RunFlags } from './options.js';
@@ -35,7 +35,7 @@ async function label(file: string, flags: LabelFlags): Promise<number> {
     makeLabels(run, {
       listen: listen ?? { host: '127.0.0.1', port: 0 },
       token,
-      labels: labelHome(cacheFolder()),
+      labels: labelStorage(cacheFolder()),
       out,
       stopSignal: stop,
       say: (line) => (flags.quiet === true ? undefined : say(line)),

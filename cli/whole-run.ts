@@ -4,7 +4,7 @@ import type { CoordinateOptions } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { Summary } from '../coordinator/reports/summary.js';
 import { cacheFolder } from '../shared/cache-folder.js';
-import { labelHome } from '../shared/labels/home.js';
+import { labelStorage } from '../shared/labels/storage.js';
 import { openRecipe, openRun, prepare } from './open.js';
 import type { FolderFlags } from './options.js';
 import { say, warn } from './output.js';
@@ -83,7 +83,7 @@ async function commonOptions({
   return () => ({
     listen,
     token,
-    labels: labelHome(cacheFolder()),
+    labels: labelStorage(cacheFolder()),
     force: flags.force,
     expected,
     stopSignal: stop,

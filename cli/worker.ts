@@ -1,7 +1,7 @@
 /** `stillhouse worker`: one worker of this machine, or one for each of its GPUs, until the coordinator's work is done. */
 import { Option } from 'commander';
 import { cacheFolder } from '../shared/cache-folder.js';
-import { labelHome } from '../shared/labels/home.js';
+import { labelStorage } from '../shared/labels/storage.js';
 import type { Backend } from '../worker/compute/backends/backend.js';
 import { openPlugins } from './open.js';
 import { backendOption, pluginOption, type BackendName, type PluginFlags } from './options.js';
@@ -64,7 +64,7 @@ async function label(backend: Backend, { url, token, flags }: Joining): Promise<
     url,
     token,
     cacheFolder: cacheFolder(),
-    home: labelHome(cacheFolder()),
+    storage: labelStorage(cacheFolder()),
     waitSeconds: flags.wait,
     local: isLocal,
     stop,
@@ -91,7 +91,7 @@ async function train(backend: Backend, { url, token, flags }: Joining): Promise<
     backend: computeBackend(backend, {
       warn: say,
       plugins: await openPlugins(flags),
-      labels: labelHome(cacheFolder()),
+      labels: labelStorage(cacheFolder()),
       sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token })),
     }),
   });

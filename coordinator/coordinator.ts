@@ -4,7 +4,7 @@
  */
 import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
-import type { LabelHome } from '../shared/labels/home.js';
+import type { LabelStorage } from '../shared/labels/storage.js';
 import { systemTimers } from '../shared/timers.js';
 import { coreConfigOf } from './core-config.js';
 import { Core } from './decide/decide.js';
@@ -43,7 +43,7 @@ export interface CoordinateOptions {
   readonly onListening: (port: number) => void;
   readonly exportStudent: ExportStudent;
   /** Where label blocks are kept, over all runs; without it workers keep their own. */
-  readonly labels?: LabelHome;
+  readonly labels?: LabelStorage;
   /** What the baseline came to, for this run's summary. */
   readonly baseline?: Summary['baseline'];
   /** Whether an unfinished run may be continued with another recipe. */
@@ -176,7 +176,7 @@ function openLabels(
 ): LabelService | null {
   return labels === undefined
     ? null
-    : LabelService.open({ run, home: labels, warn: (line) => reporter.say('warn', line), onError });
+    : LabelService.open({ run, storage: labels, warn: (line) => reporter.say('warn', line), onError });
 }
 
 function admitWorkers(active: Run, labels: LabelService | null, options: CoordinateOptions): Promise<Admission> {

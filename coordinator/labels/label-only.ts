@@ -1,7 +1,7 @@
 /** A coordinator that only makes labels: no student, no steps, no run folder. It ends when every label is there. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodes, UserError } from '../../shared/errors.js';
-import type { LabelHome } from '../../shared/labels/home.js';
+import type { LabelStorage } from '../../shared/labels/storage.js';
 import { areKept } from '../../shared/labels/sets.js';
 import { writeNpz } from './npz-file.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
@@ -13,7 +13,7 @@ import type { PreparedRun } from '../plan/prepared-run.js';
 export interface LabelOnlyOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly token: string | null;
-  readonly labels: LabelHome;
+  readonly labels: LabelStorage;
   /** Path of an .npz file that the labels are written to as well. */
   readonly out?: string | undefined;
   readonly stopSignal: AbortSignal;
@@ -86,7 +86,7 @@ function openService(
   { labels, say }: LabelOnlyOptions,
   onError: (error: unknown) => void,
 ): LabelService {
-  const service = LabelService.open({ run, home: labels, warn: say, onError });
+  const service = LabelService.open({ run, storage: labels, warn: say, onError });
   if (service !== null) return service;
   if (run.recipe.labels.cache && !areKept(run.recipe))
     throw new UserError(

@@ -4,17 +4,17 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProtocolError } from '../../shared/errors.js';
-import type { LabelHome } from '../../shared/labels/home.js';
+import type { LabelStorage } from '../../shared/labels/storage.js';
 import { errorBound, widthOf } from '../../shared/labels/precision.js';
 import { areKept, labelSets, precisionOf, type LabelSet, type LabelSource } from '../../shared/labels/sets.js';
-import { openShelf, type LabelShelf } from '../../shared/labels/shelf.js';
+import { openLabelBlocks, type LabelBlocks } from '../../shared/labels/label-blocks.js';
 import { decodeRows, type LabelLease, type LabelRun } from '../../shared/protocol/label-messages.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
 import { LabelWork } from './work.js';
 
 export interface LabelServiceOptions {
   readonly run: PreparedRun;
-  readonly home: LabelHome;
+  readonly storage: LabelStorage;
   readonly warn: (line: string) => void;
   /** Gets a failure of the disk, or a bug, that comes up while blocks are written behind the answers. */
   readonly onError: (error: unknown) => void;
@@ -37,7 +37,7 @@ const settleMs = 300;
 const pollMs = 20;
 
 export class LabelService {
-  readonly #shelf: LabelShelf;
+  readonly #labelBlocks: LabelBlocks;
   readonly #options: LabelServiceOptions;
   /** When rows came last, by performance.now(). */
   #heardMs = -Infinity;
@@ -47,38 +47,38 @@ export class LabelService {
   #isOver = false;
   #saving: Promise<void> = Promise.resolve();
 
-  private constructor(shelf: LabelShelf, options: LabelServiceOptions) {
-    this.#shelf = shelf;
+  private constructor(labelBlocks: LabelBlocks, options: LabelServiceOptions) {
+    this.#labelBlocks = labelBlocks;
     this.#options = options;
   }
 
   /** Null where the run keeps no labels. */
   static open(options: LabelServiceOptions): LabelService | null {
     if (!areKept(options.run.recipe)) return null;
-    const shelf = openShelf(options.run, { home: options.home, memoryBytes, warn: options.warn });
-    return shelf === null ? null : new LabelService(shelf, options);
+    const labelBlocks = openLabelBlocks(options.run, { storage: options.storage, memoryBytes, warn: options.warn });
+    return labelBlocks === null ? null : new LabelService(labelBlocks, options);
   }
 
   get sets(): readonly LabelSet[] {
-    return this.#shelf.sets;
+    return this.#labelBlocks.sets;
   }
 
   /** @throws RangeError for a number that is none of this run's sets */
   setAt(set: number): LabelSet {
-    const found = this.#shelf.sets[set];
+    const found = this.#labelBlocks.sets[set];
     if (found === undefined) throw new RangeError(`label set ${set}`);
     return found;
   }
 
   async kept(): Promise<KeptLabels> {
     const byView = new Map<number, number>();
-    for (const [set, { view }] of this.#shelf.sets.entries()) {
-      const rows = (await this.#shelf.counts(set)).reduce((total, count) => total + count, 0);
+    for (const [set, { view }] of this.#labelBlocks.sets.entries()) {
+      const rows = (await this.#labelBlocks.counts(set)).reduce((total, count) => total + count, 0);
       byView.set(view, Math.min(byView.get(view) ?? Infinity, rows));
     }
     return {
       kept: [...byView.values()].reduce((total, rows) => total + rows, 0),
-      samples: byView.size * this.#shelf.plan.samples,
+      samples: byView.size * this.#labelBlocks.plan.samples,
       views: byView.size,
     };
   }
@@ -111,13 +111,13 @@ export class LabelService {
 
   /** Rows that each block of a set has, in the blocks' order. */
   counts(set: number): Promise<number[]> {
-    return this.#shelf.counts(set);
+    return this.#labelBlocks.counts(set);
   }
 
   /** A copy of a block's bytes, since rows may be added while they are on their way; null for no such block. */
   async blockBytes(set: number, block: number): Promise<Uint8Array | null> {
-    if (block >= this.#shelf.plan.blocks.length) return null;
-    return (await this.#shelf.open(set, block)).bytes.slice();
+    if (block >= this.#labelBlocks.plan.blocks.length) return null;
+    return (await this.#labelBlocks.open(set, block)).bytes.slice();
   }
 
   /**
@@ -127,11 +127,11 @@ export class LabelService {
    * @throws ProtocolError for bytes that are no rows of this set, or hold values that are not finite
    */
   async addRows(set: number, bytes: Uint8Array, worker: string | null): Promise<void> {
-    const { plan } = this.#shelf;
+    const { plan } = this.#labelBlocks;
     const { ids, row } = decodeRows(bytes, this.setAt(set).codec.rowBytes, plan.samples);
     for (const [i, id] of ids.entries()) {
       const number = plan.locate(id);
-      const block = this.#shelf.at(set, number) ?? (await this.#shelf.open(set, number));
+      const block = this.#labelBlocks.at(set, number) ?? (await this.#labelBlocks.open(set, number));
       const wasComplete = block.isComplete;
       if (!block.addBytes(plan.rowOf(id), row(i))) throw new ProtocolError(`the label of sample ${id} is not a number`);
       if (block.isComplete && !wasComplete) this.#onComplete(set, number);
@@ -162,7 +162,7 @@ export class LabelService {
   /** Writes what is new. */
   async close(): Promise<void> {
     await this.#saving;
-    await this.#shelf.save();
+    await this.#labelBlocks.save();
   }
 
   /** Whether every label of the run is there. */
@@ -176,8 +176,8 @@ export class LabelService {
    */
   async *values(set: number): AsyncGenerator<Float32Array | null> {
     const width = widthOf(this.setAt(set).form);
-    for (const number of this.#shelf.plan.blocks.keys()) {
-      const block = await this.#shelf.open(set, number);
+    for (const number of this.#labelBlocks.plan.blocks.keys()) {
+      const block = await this.#labelBlocks.open(set, number);
       const out = new Float32Array(block.rows * width);
       if (block.isComplete) for (let row = 0; row < block.rows; row++) block.read(row, out, row * width);
       yield block.isComplete ? out : null;
@@ -185,7 +185,7 @@ export class LabelService {
   }
 
   #openWork(): Promise<LabelWork> {
-    this.#work ??= LabelWork.open(this.#shelf, (position) => this.#options.run.sampleAt(0, position));
+    this.#work ??= LabelWork.open(this.#labelBlocks, (position) => this.#options.run.sampleAt(0, position));
     return this.#work;
   }
 
@@ -193,7 +193,7 @@ export class LabelService {
     const completed = async (): Promise<void> => (await this.#openWork()).completed(set, block);
     completed().catch((error: unknown) => this.#options.onError(error));
     this.#saving = this.#saving
-      .then(() => this.#shelf.saveBlock(set, block))
+      .then(() => this.#labelBlocks.saveBlock(set, block))
       .catch((error: unknown) => this.#options.onError(error));
   }
 }

@@ -2,7 +2,7 @@
  * The blocks that workers which only label are to make: the label plan over the blocks of every view, kept true to what
  * the blocks hold. A unit of the plan is one block of one view, with every kind of label of that view.
  */
-import type { LabelShelf } from '../../shared/labels/shelf.js';
+import type { LabelBlocks } from '../../shared/labels/label-blocks.js';
 import type { LabelLease } from '../../shared/protocol/label-messages.js';
 import { LabelPlan } from './plan.js';
 
@@ -13,29 +13,29 @@ const samplesOfABlock = 16;
 
 export class LabelWork {
   readonly #plan: LabelPlan;
-  readonly #shelf: LabelShelf;
+  readonly #labelBlocks: LabelBlocks;
   /** The complete blocks of each set, by the set's number. */
   readonly #complete: readonly Set<number>[];
 
-  private constructor(plan: LabelPlan, shelf: LabelShelf, complete: readonly Set<number>[]) {
+  private constructor(plan: LabelPlan, labelBlocks: LabelBlocks, complete: readonly Set<number>[]) {
     this.#plan = plan;
-    this.#shelf = shelf;
+    this.#labelBlocks = labelBlocks;
     this.#complete = complete;
   }
 
   /** @param sampleAt the order of epoch 0: what it wants first is made first, view after view */
-  static async open(shelf: LabelShelf, sampleAt: (position: number) => number): Promise<LabelWork> {
-    const { blocks } = shelf.plan;
-    const counts = await Promise.all(shelf.sets.map((_, set) => shelf.counts(set)));
+  static async open(labelBlocks: LabelBlocks, sampleAt: (position: number) => number): Promise<LabelWork> {
+    const { blocks } = labelBlocks.plan;
+    const counts = await Promise.all(labelBlocks.sets.map((_, set) => labelBlocks.counts(set)));
     const complete = counts.map(
       (rows) => new Set([...blocks.entries()].flatMap(([block, place]) => (rows[block] === place.rows ? [block] : []))),
     );
-    const wanted = blocksInOrder(shelf, sampleAt);
-    const views = Math.max(...shelf.sets.map(({ view }) => view)) + 1;
+    const wanted = blocksInOrder(labelBlocks, sampleAt);
+    const views = Math.max(...labelBlocks.sets.map(({ view }) => view)) + 1;
     const units = Array.from({ length: views }, (_, view) =>
       wanted.map((block) => view * blocks.length + block),
     ).flat();
-    const work = new LabelWork(new LabelPlan(units, patience), shelf, complete);
+    const work = new LabelWork(new LabelPlan(units, patience), labelBlocks, complete);
     for (const unit of units) work.#completeIfAllThere(unit);
     return work;
   }
@@ -49,7 +49,7 @@ export class LabelWork {
   lease(worker: string, nowMs: number): LabelLease {
     const unit = this.#plan.lease(worker, nowMs);
     if (typeof unit === 'string') return { type: unit };
-    const { blocks } = this.#shelf.plan;
+    const { blocks } = this.#labelBlocks.plan;
     return { type: 'lease', view: Math.floor(unit / blocks.length), block: unit % blocks.length };
   }
 
@@ -60,16 +60,16 @@ export class LabelWork {
 
   /** A block of a set has become complete. */
   completed(set: number, block: number): void {
-    const [found, complete] = [this.#shelf.sets[set], this.#complete[set]];
+    const [found, complete] = [this.#labelBlocks.sets[set], this.#complete[set]];
     if (found === undefined || complete === undefined) throw new RangeError(`label set ${set}`);
     complete.add(block);
-    this.#completeIfAllThere(found.view * this.#shelf.plan.blocks.length + block);
+    this.#completeIfAllThere(found.view * this.#labelBlocks.plan.blocks.length + block);
   }
 
   #completeIfAllThere(unit: number): void {
-    const { blocks } = this.#shelf.plan;
+    const { blocks } = this.#labelBlocks.plan;
     const view = Math.floor(unit / blocks.length);
-    const isComplete = this.#shelf.sets.every(
+    const isComplete = this.#labelBlocks.sets.every(
       (set, i) => set.view !== view || this.#complete[i]?.has(unit % blocks.length) === true,
     );
     if (isComplete) this.#plan.complete(unit);
@@ -77,7 +77,7 @@ export class LabelWork {
 }
 
 /** The blocks by the first of their samples in the epoch, about: not every sample is looked up. */
-function blocksInOrder({ plan }: LabelShelf, sampleAt: (position: number) => number): number[] {
+function blocksInOrder({ plan }: LabelBlocks, sampleAt: (position: number) => number): number[] {
   const step = Math.max(1, Math.floor(plan.samples / (samplesOfABlock * plan.blocks.length)));
   const found = new Set<number>();
   for (let position = 0; position < plan.samples && found.size < plan.blocks.length; position += step)

@@ -11,6 +11,7 @@ const version = 1;
 const headerBytes = 16;
 
 export class LabelBlock {
+  /** Rows that it may hold. */
   readonly rows: number;
   /** The file's content. It changes while rows are added: copy it before it leaves the thread. */
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -32,6 +33,7 @@ export class LabelBlock {
     this.#count = this.#present.reduce((sum, word) => sum + bitCount(word), 0);
   }
 
+  /** Rows that it holds. */
   get count(): number {
     return this.#count;
   }
@@ -44,13 +46,14 @@ export class LabelBlock {
     return ((this.#present[row >>> 5] ?? 0) & (1 << (row & 31))) !== 0;
   }
 
-  /** Keeps a row that is not there; one that is stays. */
+  /** Adds row `row` from `values` at `at`; a row that is there already stays as it is. */
   add(row: number, values: Float32Array, at: number): void {
     if (this.has(row)) return;
     this.#values.write(row, values, at);
     this.#mark(row);
   }
 
+  /** Puts row `row` into `out` at `at`. */
   read(row: number, out: Float32Array, at: number): void {
     this.#values.read(row, out, at);
   }
@@ -61,7 +64,11 @@ export class LabelBlock {
     return this.bytes.subarray(from, from + this.#codec.rowBytes);
   }
 
-  /** Keeps a row as another machine has encoded it. @returns false when its bytes mean nothing */
+  /**
+   * Adds a row as another machine has encoded it; a row that is there already stays as it is.
+   *
+   * @returns false when the bytes mean nothing
+   */
   addBytes(row: number, bytes: Uint8Array): boolean {
     if (this.has(row)) return true;
     this.rowBytes(row).set(bytes);
@@ -81,12 +88,12 @@ export class LabelBlock {
   }
 }
 
-/** Size of the file of a block. */
+/** Size of the file of a block, in bytes. */
 export function blockBytes(codec: RowCodec, rows: number): number {
   return rowsAt(rows) + rows * codec.rowBytes;
 }
 
-/** A file's content as a block; null when it is not one of this form, or a row of it means nothing. */
+/** A file's content as a block; null when it is no block of this form. */
 export function decodeBlock(codec: RowCodec, rows: number, content: Uint8Array): LabelBlock | null {
   if (content.length !== blockBytes(codec, rows)) return null;
   const header = new DataView(content.buffer, content.byteOffset, headerBytes);

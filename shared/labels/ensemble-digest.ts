@@ -1,19 +1,20 @@
 /** What an ensemble's labels depend on, as one digest: labels with another digest are other labels. Pure. */
-import { createHash } from 'node:crypto';
 import type { TeacherSpec } from '../protocol/messages.js';
 import type { Recipe } from '../recipe/schema.js';
+import { sha256Of } from '../sha256.js';
 
+/** How teachers are combined into an ensemble. */
 export interface EnsembleForm {
   readonly combine: 'logits' | 'probabilities';
   /** Rows of every forward: libraries choose other kernels, with other bits, for other numbers of rows. */
   readonly rows: number;
-  /** One sample, channels last. */
+  /** One sample's shape, channels last. */
   readonly inputShape: readonly number[];
-  /** Each sample is labelled by so many of the teachers, drawn by the seed. */
+  /** The number of teachers that label each sample, drawn by the seed; absent: all of them. */
   readonly subset?: { readonly size: number; readonly seed: number };
 }
 
-/** Whether some teacher labels some samples only. */
+/** Whether some teacher labels some of the samples only: a specialist, or one that is drawn for each sample. */
 export function isRouted(
   teachers: readonly { readonly weight: number; readonly specialist?: readonly number[] | undefined }[],
   subset: unknown,
@@ -22,7 +23,7 @@ export function isRouted(
 }
 
 /**
- * As the recipe wants it. Teachers that label some of the samples only are given a quarter of a micro-batch at a time:
+ * The ensemble's form as the recipe wants it. Teachers that label some of the samples only are given a quarter of a micro-batch at a time:
  * with more rows to a forward, most of them would be padding.
  */
 export function ensembleFormOf(
@@ -40,16 +41,17 @@ export function ensembleFormOf(
   };
 }
 
-/** Models, weights, temperatures, everything that the recipe says of a teacher, and the form of the mixture. */
+/**
+ * Digests the teachers' models, weights and temperatures, everything else that the recipe says of a teacher, and the
+ * form of the mixture. The number of parameters and the canary say nothing about labels and are left out.
+ */
 export function ensembleDigest(
   teachers: readonly TeacherSpec[],
   { combine, rows, inputShape, subset }: EnsembleForm,
 ): string {
-  const told = teachers.map(({ files, parameters: _parameters, canary: _canary, ...rest }) => [
+  const described = teachers.map(({ files, parameters: _parameters, canary: _canary, ...rest }) => [
     Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)),
     files.map((file) => file.sha256),
   ]);
-  return createHash('sha256')
-    .update(JSON.stringify([combine, rows, inputShape, told, ...(subset === undefined ? [] : [subset])]))
-    .digest('hex');
+  return sha256Of(JSON.stringify([combine, rows, inputShape, described, ...(subset === undefined ? [] : [subset])]));
 }

@@ -2,7 +2,7 @@
 
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
-/** The largest finite half; what is beyond it is kept as it. */
+/** The largest finite half. A number beyond it is kept as this one. */
 export const largestHalf = 65504;
 
 /** The half nearest to `value`, ties to even; |value| above 65504 becomes 65504. */
@@ -35,7 +35,7 @@ function fromHalf(half: number): number {
 
 let table: Float32Array | null = null;
 
-/** Every half's value, by its 16 bits. */
+/** The values of all halves, by their 16 bits: [65536]. */
 export function halfTable(): Float32Array {
   table ??= Float32Array.from({ length: 65536 }, (_, half) => fromHalf(half));
   return table;

@@ -17,9 +17,9 @@ export type Precision =
 /** What a row is made of. */
 export interface RowForm {
   readonly classes: number;
-  /** Of a sequence: a row has its classes at each of so many positions. Default 1. */
+  /** Positions of a sequence, at each of which a row has its classes. Default: 1. */
   readonly positions?: number;
-  /** Log-probabilities that sum to 1, or logits. */
+  /** Whether a row's numbers are log-probabilities, whose exponentials sum to 1; else they are logits. */
   readonly isDistribution: boolean;
 }
 
@@ -33,8 +33,9 @@ export interface LabelRows {
   isSound(row: number): boolean;
 }
 
+/** A way to keep rows. */
 export interface RowCodec {
-  /** A multiple of 4. */
+  /** Bytes of a row, a multiple of 4. */
   readonly rowBytes: number;
   /** @param from byte offset of row 0, a multiple of 4 */
   readonly open: (memory: ArrayBuffer, from: number, rows: number) => LabelRows;
@@ -43,11 +44,12 @@ export interface RowCodec {
 /** log 2^-126: no class of a tail is less likely, so that nothing becomes 0 x infinity. */
 const smallestLog = Math.log(2 ** -126);
 
-/** Numbers of a row. */
+/** How many numbers a row has. */
 export function widthOf({ classes, positions = 1 }: RowForm): number {
   return classes * positions;
 }
 
+/** How rows of a form are kept at a precision. */
 export function codecOf(precision: Precision, form: RowForm): RowCodec {
   const { positions = 1, ...each } = form;
   return positions === 1

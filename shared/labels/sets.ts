@@ -3,14 +3,15 @@
  * sample; its key digests all that the labels depend on but the samples, and its blocks are named by the samples' shard
  * and their place in it. So labels outlive a shuffle, a longer data set and another student, and nothing else. Pure.
  */
-import { createHash } from 'node:crypto';
 import type { Manifest } from '../data/manifest.js';
 import type { TeacherSpec } from '../protocol/messages.js';
 import type { Recipe } from '../recipe/schema.js';
+import { sha256Of } from '../sha256.js';
 import { ensembleDigest, ensembleFormOf } from './ensemble-digest.js';
 import { labelKey, labelKinds, labelsOf, type Label, type LabelKind } from './kinds.js';
 import { codecOf, type Precision, type RowCodec, type RowForm } from './precision.js';
 
+/** One kind of label of one view of every sample. */
 export interface LabelSet {
   /** SHA-256 of all that the labels depend on but the samples. */
   readonly key: string;
@@ -23,6 +24,7 @@ export interface LabelSet {
   readonly codec: RowCodec;
 }
 
+/** What a run's labels follow from. */
 export interface LabelSource {
   readonly recipe: Pick<
     Recipe,
@@ -32,19 +34,23 @@ export interface LabelSource {
   readonly manifest: Pick<Manifest, 'train' | 'preprocess' | 'classes'>;
 }
 
-/** Raised whenever bytes or meaning of kept labels change. */
+/** The version of what is kept. It is raised whenever the bytes or the meaning of kept labels change. */
 const formatVersion = 1;
 
+/** How exactly the recipe wants labels kept. */
 export function precisionOf({ precision, k }: Recipe['labels']): Precision {
   return precision === 'top-k' ? { name: precision, k } : { name: precision };
 }
 
-/** Views of a sample that a run trains on, where their number is fixed: no more than it begins epochs. */
+/** How many views of each sample a run trains on, where their number is fixed: no more than it begins epochs. */
 function viewsOf({ data, epochs, steps = Infinity, batch }: LabelSource['recipe'], samples: number): number {
   return Math.min(data.augment?.views ?? 1, epochs ?? Math.ceil(steps / Math.ceil(samples / batch.size)));
 }
 
-/** Whether labels can be wanted again: not of mixtures, nor of views that no other epoch has. */
+/**
+ * Whether labels are kept: where the recipe wants it, and they can be wanted again. Labels of mixed samples cannot, nor
+ * those of views that no other epoch has.
+ */
 export function areKept({ labels, data }: Pick<Recipe, 'labels' | 'data'>): boolean {
   return (
     labels.cache &&
@@ -53,7 +59,7 @@ export function areKept({ labels, data }: Pick<Recipe, 'labels' | 'data'>): bool
   );
 }
 
-/** Every label set of a run, view 0 first; none where no loss wants soft labels. */
+/** Every label set of a run, those of view 0 first; none where no loss wants soft labels. */
 export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = labelKinds(source.recipe)): LabelSet[] {
   const { recipe, teachers, manifest } = source;
   if (teachers.length === 0 || recipe.labels.from !== undefined) return [];
@@ -79,7 +85,7 @@ export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = lab
   ).flat();
 }
 
-/** What views are made by; nothing where samples are taken as they are. */
+/** What the key of a label set says of how views are made; nothing where samples are taken as they are. */
 function augmentationOf({ data: { augment }, seed }: Pick<Recipe, 'data' | 'seed'>): object {
   if (augment === undefined) return {};
   const { views: _views, ...operations } = augment;
@@ -97,8 +103,6 @@ function setOf(
     isDistribution: label.kind === 'mixture',
   };
   const name = labelKey(label);
-  const key = createHash('sha256')
-    .update(JSON.stringify({ ...common, name, view }))
-    .digest('hex');
+  const key = sha256Of(JSON.stringify({ ...common, name, view }));
   return { key, label, name, view, form, codec: codecOf(common.precision, form) };
 }

@@ -4,25 +4,28 @@
  * removed, so that its labels are computed again. Several processes may share the folder: each writes what it has,
  * merged with what lies there. Beyond its bound the sets that were used longest ago go first.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from '../errors.js';
+import { codeOf, storageProblem } from '../errors.js';
+import { sha256Of } from '../sha256.js';
 import { decodeBlock, LabelBlock } from './block.js';
 import type { BlockPlace } from './block-plan.js';
 import type { LabelSet } from './sets.js';
 
 export interface LabelStoreOptions {
   readonly folder: string;
-  /** Bytes of all files, at most. */
+  /** The most bytes that all files may have together. */
   readonly maxBytes: number;
   /** Gets one line for a damaged block, or for a disk that takes no more. */
   readonly warn: (line: string) => void;
 }
 
+/** A file of a block, by what its name says. */
 interface Kept {
   readonly file: string;
+  /** Number of rows that it claims to hold. */
   readonly count: number;
   readonly sha256: string;
 }
@@ -31,10 +34,11 @@ const fileName = /^(.+)\.(\d+)\.([0-9a-f]{64})$/;
 
 export class LabelStore {
   readonly #options: LabelStoreOptions;
-  /** By set key, then by block name. */
+  /** Files by set key, then by block name, as they were last listed. */
   readonly #known = new Map<string, Map<string, Kept[]>>();
-  /** Used by this process; evicted last. */
+  /** Keys of the sets that this process uses; they are never evicted by it. */
   readonly #used = new Set<string>();
+  /** Bytes of all files, as far as this process knows; null before they are first counted. */
   #bytes: number | null = null;
   #isFull = false;
 
@@ -42,7 +46,7 @@ export class LabelStore {
     this.#options = options;
   }
 
-  /** Rows that files claim to hold, by block; what other processes have written since counts too. */
+  /** Numbers of rows that files claim to hold of each block; what other processes have written since counts, too. */
   async counts(set: LabelSet, places: readonly BlockPlace[]): Promise<number[]> {
     const known = await this.#list(set.key);
     return places.map(({ name }) => Math.max(0, ...(known.get(name) ?? []).map(({ count }) => count)));
@@ -77,7 +81,7 @@ export class LabelStore {
         if (file !== written) await rm(join(this.#options.folder, set.key, file), { force: true });
       await this.#makeRoom(block.bytes.length);
     } catch (error) {
-      if (!storageCodes.has(codeOf(error))) throw error;
+      if (storageProblem(error) === null) throw error;
       this.#isFull = true;
       this.#options.warn(
         `labels: ${this.#options.folder} takes no more (${codeOf(error)}); this run goes on without keeping more of them there`,
@@ -88,7 +92,7 @@ export class LabelStore {
   async #write(key: string, name: string, block: LabelBlock): Promise<string> {
     const folder = join(this.#options.folder, key);
     const content = block.bytes.slice();
-    const sha256 = digestOf(content);
+    const sha256 = sha256Of(content);
     const file = `${name}.${block.count}.${sha256}`;
     await mkdir(folder, { recursive: true });
     const aside = join(folder, `.${randomBytes(8).toString('hex')}.part`);
@@ -107,7 +111,7 @@ export class LabelStore {
     const path = join(this.#options.folder, set.key, kept.file);
     const content = await readIfThere(path);
     if (content === null) return null;
-    const block = digestOf(content) === kept.sha256 ? decodeBlock(set.codec, place.rows, content) : null;
+    const block = sha256Of(content) === kept.sha256 ? decodeBlock(set.codec, place.rows, content) : null;
     if (block !== null) return block;
     this.#options.warn(
       `labels: block ${place.first} to ${place.first + place.rows - 1} of ${set.name} is damaged on the disk; its labels are computed again`,
@@ -166,12 +170,6 @@ export class LabelStore {
   }
 }
 
-const storageCodes = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'ENOTDIR']);
-
-export function digestOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
 async function readIfThere(path: string): Promise<Buffer | null> {
   try {
     return await readFile(path);
@@ -190,7 +188,7 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Of all files below; one that another process removes meanwhile counts nothing. */
+/** Bytes of all files below a folder; one that another process removes meanwhile counts nothing. */
 async function bytesOf(folder: string): Promise<number> {
   let bytes = 0;
   for (const name of await namesIn(folder)) {
@@ -217,6 +215,6 @@ async function statIfThere(path: string): Promise<Stats | null> {
 async function touch(folder: string): Promise<void> {
   const now = new Date();
   await utimes(folder, now, now).catch((error: unknown) => {
-    if (!storageCodes.has(codeOf(error)) && codeOf(error) !== 'ENOENT') throw error;
+    if (storageProblem(error) === null && codeOf(error) !== 'ENOENT') throw error;
   });
 }

@@ -64,8 +64,8 @@ export class CoordinatorLabels implements SharedLabels {
 
   constructor(options: CoordinatorLabelsOptions) {
     this.#options = { askMs: 1000, gatherMs: 100, ...options };
-    this.#known = options.shelf.sets.map(() => null);
-    this.#outgoing = options.shelf.sets.map(() => []);
+    this.#known = options.labelBlocks.sets.map(() => null);
+    this.#outgoing = options.labelBlocks.sets.map(() => []);
   }
 
   /** Tells the coordinator what this machine's disk has and it lacks. */
@@ -87,7 +87,7 @@ export class CoordinatorLabels implements SharedLabels {
   }
 
   offer(set: number, block: number, rows: readonly number[]): void {
-    const { first } = this.#options.shelf.plan.at(block);
+    const { first } = this.#options.labelBlocks.plan.at(block);
     this.#outgoingOf(set).push(...rows.map((row) => first + row));
     this.#timer ??= setTimeout(() => this.#flush(patienceMs), this.#options.gatherMs);
   }
@@ -105,18 +105,18 @@ export class CoordinatorLabels implements SharedLabels {
 
   async #hasAll(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<boolean> {
     for (const [number, rows] of wanted) {
-      const block = await this.#options.shelf.open(set, number);
+      const block = await this.#options.labelBlocks.open(set, number);
       if (!rows.every((row) => block.has(row))) return false;
     }
     return true;
   }
 
   async #fetchWhatIsThere(set: number, wanted: ReadonlyMap<number, readonly number[]>): Promise<void> {
-    const { shelf, wait } = this.#options;
+    const { labelBlocks, wait } = this.#options;
     const { counts, isFirst } = await this.#whatIsThere(set);
     for (const number of wanted.keys()) {
       const count = counts[number] ?? 0;
-      const block = await shelf.open(set, number);
+      const block = await labelBlocks.open(set, number);
       if (count > block.count && (count === block.rows || isFirst || wait)) await this.#fetchBlock(set, number);
     }
   }
@@ -135,10 +135,10 @@ export class CoordinatorLabels implements SharedLabels {
 
   /** Offers the rows on this machine's disk that the coordinator lacks. */
   async #offerOwn(set: number, counts: readonly number[]): Promise<void> {
-    const { shelf } = this.#options;
-    for (const [number, own] of (await shelf.counts(set)).entries()) {
+    const { labelBlocks } = this.#options;
+    for (const [number, own] of (await labelBlocks.counts(set)).entries()) {
       if (own <= (counts[number] ?? 0) || this.#isRefused) continue;
-      const block = await shelf.open(set, number);
+      const block = await labelBlocks.open(set, number);
       this.offer(
         set,
         number,
@@ -148,11 +148,11 @@ export class CoordinatorLabels implements SharedLabels {
   }
 
   async #fetchBlock(set: number, number: number): Promise<void> {
-    const { client, shelf, warn } = this.#options;
+    const { client, labelBlocks, warn } = this.#options;
     const { key, codec } = this.#setAt(set);
     const answer = await client.block(key, number, { timeoutMs: patienceMs });
     if (answer.type !== 'damaged' && this.#take(answer) === null) return;
-    const block = await shelf.open(set, number);
+    const block = await labelBlocks.open(set, number);
     const found = answer.type === 'given' ? decodeBlock(codec, block.rows, answer.value) : null;
     if (found === null) warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
     else block.merge(found);
@@ -173,13 +173,13 @@ export class CoordinatorLabels implements SharedLabels {
 
   /** Sends the rows of these samples, but for those that this machine has given up meanwhile. */
   async #send(set: number, ids: readonly number[], timeoutMs: number): Promise<void> {
-    const { client, shelf } = this.#options;
+    const { client, labelBlocks } = this.#options;
     const { key, codec } = this.#setAt(set);
     const rows: LabelRow[] = [];
     for (const id of ids) {
-      const number = shelf.plan.locate(id);
-      const block = shelf.at(set, number) ?? (await shelf.open(set, number));
-      const row = shelf.plan.rowOf(id);
+      const number = labelBlocks.plan.locate(id);
+      const block = labelBlocks.at(set, number) ?? (await labelBlocks.open(set, number));
+      const row = labelBlocks.plan.rowOf(id);
       if (block.has(row)) rows.push({ id, bytes: block.rowBytes(row) });
     }
     this.#take(await client.putRows(key, encodeRows(rows, codec.rowBytes), { timeoutMs }));
@@ -197,7 +197,7 @@ export class CoordinatorLabels implements SharedLabels {
   }
 
   #setAt(set: number): LabelSet {
-    const found = this.#options.shelf.sets[set];
+    const found = this.#options.labelBlocks.sets[set];
     if (found === undefined) throw new RangeError(`label set ${set}`);
     return found;
   }

@@ -5,7 +5,7 @@ import { manifestSchema, type Manifest } from '../../shared/data/manifest.js';
 import { trainSamples, type Samples } from '../../shared/data/samples.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
-import type { LabelHome } from '../../shared/labels/home.js';
+import type { LabelStorage } from '../../shared/labels/storage.js';
 import type { LabelLease, LabelRun } from '../../shared/protocol/label-messages.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { baseTemperature } from '../../shared/recipe/terms.js';
@@ -23,7 +23,7 @@ export interface LabelJobOptions {
   /** Name of this worker, which the coordinator leases blocks to. */
   readonly worker: string;
   readonly cacheFolder: string;
-  readonly home: LabelHome;
+  readonly storage: LabelStorage;
   readonly backend: 'wasm' | 'native';
   readonly openTensorFlow: OpenTensorFlow;
   readonly log: (line: string) => void;
@@ -48,7 +48,7 @@ export class LabelJob {
    * cannot be had
    */
   static async open(run: LabelRun, options: LabelJobOptions): Promise<LabelJob> {
-    const { client, worker, home, log } = options;
+    const { client, worker, storage, log } = options;
     const cache = new ArtifactCache({ cacheFolder: options.cacheFolder, client });
     const recipe = parsed(recipeSchema, run.recipe, 'recipe');
     checkBackend(options.backend, { wanted: recipe.numerics.backend, teachers: run.teachers });
@@ -61,7 +61,7 @@ export class LabelJob {
     const labels = openRunLabels({
       source: { recipe, teachers: run.teachers, manifest },
       ensemble: async () => ensemble,
-      home,
+      storage,
       warn: log,
       sharedLabels: openCoordinatorLabels(client, worker),
     });

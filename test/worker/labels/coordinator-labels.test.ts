@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { listen, type Admission } from '../../../coordinator/server/server.js';
 import { LabelRequests } from '../../../coordinator/labels/requests.js';
 import { LabelService } from '../../../coordinator/labels/service.js';
-import { openShelf, type LabelShelf } from '../../../shared/labels/shelf.js';
+import { openLabelBlocks, type LabelBlocks } from '../../../shared/labels/label-blocks.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { contentDigest, encodeRows } from '../../../shared/protocol/label-messages.js';
 import { recipeSchema } from '../../../shared/recipe/schema.js';
@@ -27,7 +27,12 @@ async function coordinator(folder = temporaryFolder()) {
   folders.push(folder);
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
-  const labels = LabelService.open({ run: runOf(), home: { folder, maxBytes: 1e9 }, warn: () => undefined, onError });
+  const labels = LabelService.open({
+    run: runOf(),
+    storage: { folder, maxBytes: 1e9 },
+    warn: () => undefined,
+    onError,
+  });
   if (labels === null) throw new Error('no labels');
   const server = await listen({
     host: '127.0.0.1',
@@ -72,14 +77,14 @@ function runOf(): PreparedRun {
 
 function worker(url: string) {
   const lines: string[] = [];
-  const shelf = openShelf(sourceOf(), { home: null, memoryBytes: 1e9, warn: () => undefined });
-  if (shelf === null) throw new Error('no shelf');
+  const labelBlocks = openLabelBlocks(sourceOf(), { storage: null, memoryBytes: 1e9, warn: () => undefined });
+  if (labelBlocks === null) throw new Error('no label blocks');
   return {
-    shelf,
+    labelBlocks,
     lines,
     peers: new CoordinatorLabels({
       client: new LabelClient(new CoordinatorClient({ url, token }), null),
-      shelf,
+      labelBlocks,
       warn: (line) => void lines.push(line),
       alive: () => true,
       wait: false,
@@ -89,9 +94,9 @@ function worker(url: string) {
   };
 }
 
-async function addAll(shelf: LabelShelf, number: number): Promise<number[]> {
-  const { first = 0, rows = 0 } = shelf.plan.blocks[number] ?? {};
-  const block = await shelf.open(0, number);
+async function addAll(labelBlocks: LabelBlocks, number: number): Promise<number[]> {
+  const { first = 0, rows = 0 } = labelBlocks.plan.blocks[number] ?? {};
+  const block = await labelBlocks.open(0, number);
   const all = Array.from({ length: rows }, (_, row) => row);
   for (const row of all) block.add(row, labelOf(first + row), 0);
   return all;
@@ -147,7 +152,7 @@ describe('labels at the coordinator', () => {
   it('come from one worker and go to another, to the bit', async () => {
     const { labels, url } = await coordinator();
     const one = worker(url);
-    one.peers.offer(0, 2, await addAll(one.shelf, 2));
+    one.peers.offer(0, 2, await addAll(one.labelBlocks, 2));
     await one.peers.close();
     const other = worker(url);
     await other.peers.ask(
@@ -157,8 +162,8 @@ describe('labels at the coordinator', () => {
         [1, [0]],
       ]),
     );
-    expect((await other.shelf.open(0, 2)).bytes).toEqual((await one.shelf.open(0, 2)).bytes);
-    expect((await other.shelf.open(0, 1)).count).toBe(0);
+    expect((await other.labelBlocks.open(0, 2)).bytes).toEqual((await one.labelBlocks.open(0, 2)).bytes);
+    expect((await other.labelBlocks.open(0, 1)).count).toBe(0);
     expect(await labels.kept()).toEqual({ kept: 40, samples: 1540, views: 1 });
   });
 
@@ -166,10 +171,10 @@ describe('labels at the coordinator', () => {
     const { address, labels, url } = await coordinator();
     expect(await put(address, { body: message([1500, 1501]) })).toBe(204);
     expect(await put(address, { body: message([1501, 1502], (row) => row.fill(-1)) })).toBe(204);
-    const { shelf, peers } = worker(url);
+    const { labelBlocks, peers } = worker(url);
     await peers.ask(0, new Map([[2, [0]]]));
     const out = new Float32Array(classes);
-    (await shelf.open(0, 2)).read(1, out, 0);
+    (await labelBlocks.open(0, 2)).read(1, out, 0);
     expect(out).toEqual(labelOf(1501));
     expect((await labels.kept()).kept).toBe(3);
   });
@@ -191,17 +196,17 @@ describe('labels at the coordinator', () => {
 
   it('are not fetched in parts while others are at work on the block', async () => {
     const { address, url } = await coordinator();
-    const { shelf, peers } = worker(url);
+    const { labelBlocks, peers } = worker(url);
     await peers.ask(0, new Map([[2, [0]]]));
     await put(address, { body: message([1500]) });
     await peers.ask(0, new Map([[2, [0]]]));
-    expect((await shelf.open(0, 2)).count).toBe(0);
+    expect((await labelBlocks.open(0, 2)).count).toBe(0);
   });
 
   it("that a worker's disk has and the coordinator lacks are offered", async () => {
     const { labels, url } = await coordinator();
-    const { shelf, peers } = worker(url);
-    await addAll(shelf, 2);
+    const { labelBlocks, peers } = worker(url);
+    await addAll(labelBlocks, 2);
     peers.greet();
     await peers.close();
     await expect.poll(async () => (await labels.kept()).kept).toBe(40);
@@ -241,10 +246,10 @@ describe('labels at the coordinator', () => {
   it('are done without where the coordinator is away: nothing fails, nothing is said', async () => {
     const { server, url } = await coordinator();
     await server.close();
-    const { shelf, peers, lines } = worker(url);
+    const { labelBlocks, peers, lines } = worker(url);
     await peers.ask(0, new Map([[2, [0]]]));
-    peers.offer(0, 2, await addAll(shelf, 2));
+    peers.offer(0, 2, await addAll(labelBlocks, 2));
     await peers.close();
-    expect([(await shelf.open(0, 2)).count, lines]).toEqual([40, []]);
+    expect([(await labelBlocks.open(0, 2)).count, lines]).toEqual([40, []]);
   });
 });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { makeLabels } from '../../../coordinator/labels/label-only.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
-import type { LabelHome } from '../../../shared/labels/home.js';
+import type { LabelStorage } from '../../../shared/labels/storage.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { runLabelWorker } from '../../../worker/labels/label-worker.js';
 import { Ensemble } from '../../../worker/compute/teachers/ensemble.js';
@@ -24,7 +24,7 @@ afterEach(() => {
 
 const student = { builtin: 'mlp', hidden: [8] };
 
-function homeOf(): LabelHome {
+function storageOf(): LabelStorage {
   const folder = temporaryFolder();
   folders.push(folder);
   return { folder, maxBytes: 2 ** 30 };
@@ -41,8 +41,8 @@ async function labeller(
   const code = await runLabelWorker({
     url: `ws://127.0.0.1:${port}`,
     token: 'secret',
-    cacheFolder: homeOf().folder,
-    home: homeOf(),
+    cacheFolder: storageOf().folder,
+    storage: storageOf(),
     waitSeconds: 5,
     local: false,
     stop: controller.signal,
@@ -54,7 +54,7 @@ async function labeller(
   return { code, said };
 }
 
-function labelling(run: PreparedRun, labels: LabelHome, out?: string) {
+function labelling(run: PreparedRun, labels: LabelStorage, out?: string) {
   let listening: (port: number) => void = () => undefined;
   const port = new Promise<number>((resolve) => {
     listening = resolve;
@@ -77,14 +77,14 @@ function labelling(run: PreparedRun, labels: LabelHome, out?: string) {
 describe('workers that only label', () => {
   it('make every label, which a run then only reads, to the bits of a run that labels itself', async () => {
     const run = await prepared(student);
-    const home = homeOf();
-    const { port, result } = labelling(run, home, join(run.recipeFolder, 'labels.npz'));
+    const storage = storageOf();
+    const { port, result } = labelling(run, storage, join(run.recipeFolder, 'labels.npz'));
     const workers = await Promise.all([labeller(await port), labeller(await port)]);
     expect(await result).toEqual({ samples, made: samples });
     expect(workers.map(({ code }) => code)).toEqual([0, 0]);
     const live = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 1);
     const forward = vi.spyOn(Ensemble.prototype, 'labels');
-    const reading = await whole(run, 1, { labels: home });
+    const reading = await whole(run, 1, { labels: storage });
     expect(forward).not.toHaveBeenCalled();
     const alone = await prepareAgain(run, {
       ...run.recipe,
@@ -97,11 +97,11 @@ describe('workers that only label', () => {
 
   it('do nothing twice: a second time all is there, without a worker', async () => {
     const run = await prepared(student);
-    const home = homeOf();
-    const first = labelling(run, home);
+    const storage = storageOf();
+    const first = labelling(run, storage);
     await labeller(await first.port);
     await first.result;
-    const second = labelling(run, home);
+    const second = labelling(run, storage);
     expect(await second.result).toEqual({ samples, made: 0 });
     expect(second.said).toEqual([`labels: ${samples} of ${samples} read from the cache`]);
   }, 60_000);
@@ -112,7 +112,7 @@ describe('workers that only label', () => {
 
   it("are refused without the token, or on another backend than the recipe's", async () => {
     const run = await prepared(student, { numerics: { backend: 'wasm' } });
-    const { port, result, stop } = labelling(run, homeOf());
+    const { port, result, stop } = labelling(run, storageOf());
     await expect(labeller(await port, { token: 'wrong' })).rejects.toMatchObject({
       exitCode: 77,
       message: expect.stringContaining('token'),
@@ -132,8 +132,8 @@ describe('workers that only label', () => {
     const opened = vi.spyOn(Ensemble, 'open');
     const helps: Promise<{ code: number }>[] = [];
     const trained = await whole(waiting, 2, {
-      labels: homeOf(),
-      workerLabels: homeOf,
+      labels: storageOf(),
+      workerLabels: storageOf,
       onListening: (port) => void helps.push(labeller(port)),
     });
     expect(trained.summary.digest).toBe(live.summary.digest);
@@ -146,7 +146,7 @@ describe('workers that only label', () => {
     const stop = new AbortController();
     const helps: Promise<{ code: number }>[] = [];
     const trained = await whole(run, 1, {
-      labels: homeOf(),
+      labels: storageOf(),
       onListening: (port) => {
         helps.push(labeller(port, { stop: stop.signal }));
         stop.abort('killed');
@@ -161,7 +161,7 @@ describe('workers that only label', () => {
     ['labels that are not kept', { labels: { cache: false } }, /labels.cache: false given/],
   ])('have nothing to do for %s', async (_case, overrides, message) => {
     const run = await prepared(student, overrides);
-    await expect(labelling(run, homeOf()).result).rejects.toMatchObject({
+    await expect(labelling(run, storageOf()).result).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringMatching(message),
     });

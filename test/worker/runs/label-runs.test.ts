@@ -6,12 +6,12 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
-import type { LabelHome } from '../../../shared/labels/home.js';
+import type { LabelStorage } from '../../../shared/labels/storage.js';
 import { Ensemble } from '../../../worker/compute/teachers/ensemble.js';
 import { temporaryFolder } from '../fakes.js';
 import { reference } from '../compute/teachers/fixtures.js';
 import { labelSets } from '../../../shared/labels/sets.js';
-import { openShelf } from '../../../shared/labels/shelf.js';
+import { openLabelBlocks } from '../../../shared/labels/label-blocks.js';
 import { writeNpz } from '../../../coordinator/labels/npz-file.js';
 import { curve, prepareAgain, prepared, samples, whole } from './real-runs.js';
 
@@ -21,7 +21,7 @@ afterEach(() => {
   folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
 });
 
-function homeOf(): LabelHome {
+function storageOf(): LabelStorage {
   const folder = temporaryFolder();
   folders.push(folder);
   return { folder, maxBytes: 2 ** 30 };
@@ -38,7 +38,7 @@ type Finished = Awaited<ReturnType<typeof whole>>;
  */
 async function sameBits(
   run: PreparedRun,
-  options: { readonly labels: LabelHome; readonly workerLabels: () => LabelHome },
+  options: { readonly labels: LabelStorage; readonly workerLabels: () => LabelStorage },
 ): Promise<{ cold: Finished; warm: Finished }> {
   const cold = await whole(run, 2, options);
   const forward = vi.spyOn(Ensemble.prototype, 'labels');
@@ -64,8 +64,8 @@ describe('a run with a label cache', () => {
         ...run,
         recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache } },
       });
-      const home = homeOf();
-      const options = { labels: home, workerLabels: homeOf };
+      const storage = storageOf();
+      const options = { labels: storage, workerLabels: storageOf };
       const cold = await whole(of(true), 2, options);
       const forward = vi.spyOn(Ensemble.prototype, 'labels');
       const warm = await whole(of(true), 3, options);
@@ -85,7 +85,7 @@ describe('a run with a label cache', () => {
     const run = await prepared(student);
     const augment = { shift: 1, flip: true, noise: 0.1, fill: 0, views: 2 };
     const views = await prepareAgain(run, { ...run.recipe, data: { ...run.recipe.data, augment } });
-    const options = { labels: homeOf(), workerLabels: homeOf };
+    const options = { labels: storageOf(), workerLabels: storageOf };
     const { cold, warm } = await sameBits(views, options);
     expect(cold.said.filter(isLabelLine)).toEqual([]);
     expect(warm.said.filter(isLabelLine)).toEqual([
@@ -109,7 +109,7 @@ describe('a run with a label cache', () => {
         teachers,
         ensemble: { ...run.recipe.ensemble, ...rule },
       });
-      const options = { labels: homeOf(), workerLabels: homeOf };
+      const options = { labels: storageOf(), workerLabels: storageOf };
       const { cold } = await sameBits(routed, options);
       const plain = await whole(run, 1, options);
       expect(plain.said.filter(isLabelLine), 'the labels of all teachers are others').toEqual([]);
@@ -128,10 +128,10 @@ describe('a run with a label cache', () => {
       },
       ensemble: { combine: 'probabilities', allowChance: true },
     });
-    const home = homeOf();
-    const cold = await whole(run, 2, { labels: home, workerLabels: homeOf });
+    const storage = storageOf();
+    const cold = await whole(run, 2, { labels: storage, workerLabels: storageOf });
     const forward = vi.spyOn(Ensemble.prototype, 'labels');
-    const warm = await whole(run, 3, { labels: home, workerLabels: homeOf });
+    const warm = await whole(run, 3, { labels: storage, workerLabels: storageOf });
     expect(forward).not.toHaveBeenCalled();
     const none = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 1);
     expect(curve(warm.lines)).toEqual(curve(cold.lines));
@@ -141,13 +141,13 @@ describe('a run with a label cache', () => {
 
   it('trains from a file of labels without a teacher to the bits of the run with the teachers', async () => {
     const run = await prepared(student);
-    const home = homeOf();
-    const taught = await whole(run, 1, { labels: home });
-    const shelf = openShelf(run, { home, memoryBytes: 1e9, warn: () => undefined });
+    const storage = storageOf();
+    const taught = await whole(run, 1, { labels: storage });
+    const labelBlocks = openLabelBlocks(run, { storage, memoryBytes: 1e9, warn: () => undefined });
     const out = new Float32Array(samples * classes);
     for (let id = 0; id < samples; id++) {
-      const number = shelf?.plan.locate(id) ?? 0;
-      (await shelf?.open(0, number))?.read(id - (shelf?.plan.blocks[number]?.first ?? 0), out, id * classes);
+      const number = labelBlocks?.plan.locate(id) ?? 0;
+      (await labelBlocks?.open(0, number))?.read(id - (labelBlocks?.plan.blocks[number]?.first ?? 0), out, id * classes);
     }
     await writeNpz(join(run.recipeFolder, 'labels.npz'), [
       { name: 'logits', dims: [samples, classes], pieces: [out] },
@@ -177,12 +177,12 @@ describe('a run with a label cache', () => {
 
   it('computes damaged blocks again, with one line each, to the same bits', async () => {
     const run = await prepared(student);
-    const home = homeOf();
-    const options = { labels: home, workerLabels: homeOf };
+    const storage = storageOf();
+    const options = { labels: storage, workerLabels: storageOf };
     const cold = await whole(run, 1, options);
-    const [set = ''] = readdirSync(home.folder);
-    const [file = ''] = readdirSync(join(home.folder, set));
-    const path = join(home.folder, set, file);
+    const [set = ''] = readdirSync(storage.folder);
+    const [file = ''] = readdirSync(join(storage.folder, set));
+    const path = join(storage.folder, set, file);
     writeFileSync(path, readFileSync(path).fill(7, 40));
     const again = await whole(run, 1, options);
     expect(again.summary.digest).toBe(cold.summary.digest);
@@ -193,11 +193,11 @@ describe('a run with a label cache', () => {
 
   it('lets a coordinator without labels have those of its workers', async () => {
     const run = await prepared(student);
-    const own = homeOf();
+    const own = storageOf();
     const cold = await whole(run, 1, { workerLabels: () => own });
-    const coordinator = homeOf();
+    const coordinator = storageOf();
     const warm = await whole(run, 1, { labels: coordinator, workerLabels: () => own });
-    const third = await whole(run, 1, { labels: coordinator, workerLabels: homeOf });
+    const third = await whole(run, 1, { labels: coordinator, workerLabels: storageOf });
     expect([warm.summary.digest, third.summary.digest]).toEqual([cold.summary.digest, cold.summary.digest]);
     expect(third.said).toContain(`labels: ${samples} of ${samples} read from the cache`);
   }, 60_000);

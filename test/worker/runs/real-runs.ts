@@ -12,7 +12,7 @@ import { afterRewinds, type JournalLine } from '../../../coordinator/store/journ
 import type { Summary } from '../../../coordinator/reports/summary.js';
 import { prepareRun } from '../../../cli/prepare/prepare.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
-import type { LabelHome } from '../../../shared/labels/home.js';
+import type { LabelStorage } from '../../../shared/labels/storage.js';
 import type { StudentSpec } from '../../../shared/models/student-spec.js';
 import type { InstalledPlugins } from '../../../shared/recipe/plugins.js';
 import { randomStream } from '../../../shared/random.js';
@@ -163,8 +163,8 @@ export interface WholeOptions {
   /** Cut connections while the run is on. */
   readonly cut?: boolean;
   /** Where the coordinator keeps labels, and every worker its own. */
-  readonly labels?: LabelHome;
-  readonly workerLabels?: (worker: number) => LabelHome;
+  readonly labels?: LabelStorage;
+  readonly workerLabels?: (worker: number) => LabelStorage;
   readonly onListening?: (port: number) => void;
   readonly plugins?: InstalledPlugins;
 }

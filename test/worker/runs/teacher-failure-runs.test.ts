@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
 import { LabelService } from '../../../coordinator/labels/service.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
-import type { LabelHome } from '../../../shared/labels/home.js';
+import type { LabelStorage } from '../../../shared/labels/storage.js';
 import { ensembleDigest, ensembleFormOf } from '../../../shared/labels/ensemble-digest.js';
 import { Ensemble } from '../../../worker/compute/teachers/ensemble.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
@@ -26,7 +26,7 @@ function folderOf(): string {
   return folder;
 }
 
-function homeOf(): LabelHome {
+function storageOf(): LabelStorage {
   return { folder: folderOf(), maxBytes: 2 ** 30 };
 }
 
@@ -89,7 +89,7 @@ describe('a run whose teacher breaks', () => {
       const [first, second, ...later] = droppedIn(one.lines);
       expect([first, second, later[0]]).toEqual(['evaluation 0: ', 'commit 0: ', 'commit 1: broken']);
       expect(later.filter((line) => !line.endsWith(': broken'))).toEqual([]);
-      const shared = { labels: homeOf(), workerLabels: homeOf };
+      const shared = { labels: storageOf(), workerLabels: storageOf };
       const ended = vi.spyOn(LabelService.prototype, 'endLeases');
       for (const [workers, options] of [
         [2, {}],
@@ -122,14 +122,14 @@ describe('a run whose teacher breaks', () => {
         logitMse: { weight: 0.01 },
       },
     });
-    const home = homeOf();
+    const storage = storageOf();
     const never = await prepareAgain(run, {
       ...run.recipe,
       teachers: run.recipe.teachers.filter(({ name }) => name !== 'broken'),
     });
-    const wanted = await whole(never, 1, { workerLabels: () => home });
+    const wanted = await whole(never, 1, { workerLabels: () => storage });
     const forward = vi.spyOn(Ensemble.prototype, 'labels');
-    const found = await whole(run, 2, { workerLabels: () => home });
+    const found = await whole(run, 2, { workerLabels: () => storage });
     expect(found.summary.digest).toBe(wanted.summary.digest);
     // With the broken one, its samples were asked for; without it, none was.
     const digests = new Set(forward.mock.contexts.map((ensemble) => (ensemble as Ensemble).digest));

@@ -11,7 +11,7 @@ import type { BlockPlan } from '../../../shared/labels/block-plan.js';
 import type { Label } from '../../../shared/labels/kinds.js';
 import { widthOf } from '../../../shared/labels/precision.js';
 import type { LabelSet } from '../../../shared/labels/sets.js';
-import type { LabelShelf } from '../../../shared/labels/shelf.js';
+import type { LabelBlocks } from '../../../shared/labels/label-blocks.js';
 import { must } from '../../../shared/must.js';
 import { pickRows } from '../teachers/fixed-rows.js';
 import type { SampleView } from '../teachers/routing.js';
@@ -28,7 +28,7 @@ export type ComputeLabels = (
 export interface LabelsOptions {
   readonly compute: ComputeLabels;
   /** Where labels are kept, which of them, and in what form. */
-  readonly shelf: LabelShelf;
+  readonly labelBlocks: LabelBlocks;
   /** `labels.cache` of the recipe. False: nothing is kept, and every label is rounded all the same. */
   readonly cache: boolean;
   /** Labels that others made; null or absent: nobody is asked or told. */
@@ -98,12 +98,12 @@ export class Labels {
 
   /** How the samples are cut into blocks. */
   get plan(): BlockPlan {
-    return this.#options.shelf.plan;
+    return this.#options.labelBlocks.plan;
   }
 
   /** Bytes that the labels of one sample take, of all kinds together, in one view. */
   get rowBytes(): number {
-    return this.#options.shelf.sets
+    return this.#options.labelBlocks.sets
       .filter(({ view }) => view === 0)
       .reduce((sum, { codec }) => sum + codec.rowBytes, 0);
   }
@@ -116,7 +116,7 @@ export class Labels {
   /** Writes what is new to the disk and sends it to the others. */
   async close(): Promise<void> {
     await this.#options.shared?.close();
-    await this.#options.shelf.save();
+    await this.#options.labelBlocks.save();
   }
 
   /** Computes every label, keeps nothing, and gives what a cache would: the rows as they are decoded. */
@@ -138,16 +138,16 @@ export class Labels {
 
   /** The run's label sets of that view. */
   #wantedOf(view: number): Wanted[] {
-    const { sets } = this.#options.shelf;
+    const { sets } = this.#options.labelBlocks;
     const found = sets.flatMap((set, index) => (set.view === view ? [{ set, index, blocks: new Map() }] : []));
     if (found.length === 0) throw new RangeError(`labels of view ${view} are not among this run's`);
     return found;
   }
 
   async #open({ index, blocks }: Wanted, numbers: Uint32Array): Promise<void> {
-    const { shelf } = this.#options;
+    const { labelBlocks } = this.#options;
     for (const block of numbers)
-      if (!blocks.has(block)) blocks.set(block, shelf.at(index, block) ?? (await shelf.open(index, block)));
+      if (!blocks.has(block)) blocks.set(block, labelBlocks.at(index, block) ?? (await labelBlocks.open(index, block)));
   }
 
   /** Indices of the samples of which neither this machine nor others have all labels. */
@@ -184,13 +184,13 @@ export class Labels {
 
   /** A row that is not finite is not kept: the loss meets it as it is. */
   async #keep({ values, missing }: Fresh, places: Places, wanted: readonly Wanted[]): Promise<void> {
-    const { shelf, shared } = this.#options;
+    const { labelBlocks, shared } = this.#options;
     const at = new Map(missing.map((sample, i) => [sample, i]));
     for (const { set, index, blocks } of wanted) {
       const [own, width] = [must(values, set.name, 'label'), widthOf(set.form)];
       for (const [number, samples] of byBlock(places, missing)) {
         // Memory may have let it go while the teachers were at work.
-        const block = await shelf.open(index, number);
+        const block = await labelBlocks.open(index, number);
         blocks.set(number, block);
         const added = samples.flatMap((i) => {
           const row = places.rows[i] ?? 0;

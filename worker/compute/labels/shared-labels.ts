@@ -3,13 +3,13 @@
  * was made here. How it reaches the others is no matter of worker/compute: worker/labels/coordinator-labels.ts asks the
  * coordinator for them.
  */
-import type { LabelShelf } from '../../../shared/labels/shelf.js';
+import type { LabelBlocks } from '../../../shared/labels/label-blocks.js';
 
 export interface SharedLabels {
   /**
-   * Puts what others have of these blocks into `shelf`; where `wait` is set, it returns when the rows are there.
+   * Adds what others have of these blocks to this machine's; where `wait` is set, it returns when the rows are there.
    *
-   * @param set index of the label set among the shelf's
+   * @param set index of the label set among the run's
    * @param wanted rows by the block's number
    * @throws WaitEnded when nobody waits for the labels any more
    */
@@ -23,8 +23,8 @@ export interface SharedLabels {
 }
 
 export interface SharedLabelsOptions {
-  /** The labels of one run on this machine, which what others have is put into. */
-  readonly shelf: LabelShelf;
+  /** The labels of one run on this machine, to which what others have is added. */
+  readonly labelBlocks: LabelBlocks;
   readonly warn: (line: string) => void;
   /** Called while it waits for labels of others; false: nobody waits any more. */
   readonly alive: () => boolean;

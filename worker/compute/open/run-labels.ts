@@ -1,7 +1,7 @@
 /** The labels of one run on one worker: its label sets, their blocks on this machine, and the ensemble behind them. */
-import type { LabelHome } from '../../../shared/labels/home.js';
+import type { LabelStorage } from '../../../shared/labels/storage.js';
 import { areKept, type LabelSource } from '../../../shared/labels/sets.js';
-import { openShelf } from '../../../shared/labels/shelf.js';
+import { openLabelBlocks } from '../../../shared/labels/label-blocks.js';
 import { Labels } from '../labels/labels.js';
 import type { OpenSharedLabels } from '../labels/shared-labels.js';
 import type { Ensemble } from '../teachers/ensemble.js';
@@ -11,7 +11,7 @@ export interface RunLabelsOptions {
   /** Opens the teachers; called when the first label must be computed. */
   readonly ensemble: () => Promise<Pick<Ensemble, 'labels'>>;
   /** Where label blocks lie on this machine's disk; null: labels are kept in memory alone. */
-  readonly home: LabelHome | null;
+  readonly storage: LabelStorage | null;
   readonly warn: (line: string) => void;
   /** Called while it waits for labels of others; false: nobody waits any more. Default: somebody always does. */
   readonly alive?: () => boolean;
@@ -24,14 +24,14 @@ const memoryBytes = 2 ** 30;
 
 /** Opens the labels that the recipe's losses want; null where no loss wants soft labels. */
 export function openRunLabels(options: RunLabelsOptions): Labels | null {
-  const { source, ensemble, home, warn, alive = () => true, sharedLabels = null } = options;
+  const { source, ensemble, storage, warn, alive = () => true, sharedLabels = null } = options;
   const cache = areKept(source.recipe);
-  const shelf = openShelf(source, { home: cache ? home : null, warn, memoryBytes });
-  if (shelf === null) return null;
+  const labelBlocks = openLabelBlocks(source, { storage: cache ? storage : null, warn, memoryBytes });
+  if (labelBlocks === null) return null;
   return new Labels({
     compute: async (labels, inputs, samples) => (await ensemble()).labels(labels, inputs, samples),
-    shelf,
+    labelBlocks,
     cache,
-    shared: cache ? (sharedLabels?.({ shelf, warn, alive, wait: source.recipe.labels.wait }) ?? null) : null,
+    shared: cache ? (sharedLabels?.({ labelBlocks, warn, alive, wait: source.recipe.labels.wait }) ?? null) : null,
   });
 }

@@ -6,7 +6,7 @@
 import type { FileLabelsIndex } from '../../../shared/data/manifest.js';
 import { ensembleFormOf } from '../../../shared/labels/ensemble-digest.js';
 import { labelKinds, labelsOf } from '../../../shared/labels/kinds.js';
-import type { LabelHome } from '../../../shared/labels/home.js';
+import type { LabelStorage } from '../../../shared/labels/storage.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { baseTemperature } from '../../../shared/recipe/terms.js';
 import type { Backend } from '../backends/backend.js';
@@ -19,7 +19,7 @@ import { openRunLabels } from './run-labels.js';
 
 export interface TeachingOptions {
   /** Where label blocks lie on this machine's disk; without it they are kept in memory alone. */
-  readonly labels?: LabelHome | undefined;
+  readonly labels?: LabelStorage | undefined;
   /** Labels that others made; without it this worker shares none. */
   readonly sharedLabels?: OpenSharedLabels | undefined;
   /** Gets one line when a teacher's output looks odd. */
@@ -99,7 +99,7 @@ export class Teaching {
     return openRunLabels({
       source: { ...this.#run, teachers },
       ensemble,
-      home: labels ?? null,
+      storage: labels ?? null,
       warn,
       alive,
       sharedLabels: dropped.length === 0 ? sharedLabels : null,

@@ -1,10 +1,10 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { LabelHome } from '../../../../shared/labels/home.js';
+import type { LabelStorage } from '../../../../shared/labels/storage.js';
 import { BlockPlan } from '../../../../shared/labels/block-plan.js';
 import { labelKey, type Label } from '../../../../shared/labels/kinds.js';
 import { labelSets, type LabelSource } from '../../../../shared/labels/sets.js';
-import { LabelShelf, openShelf } from '../../../../shared/labels/shelf.js';
+import { LabelBlocks, openLabelBlocks } from '../../../../shared/labels/label-blocks.js';
 import { Labels } from '../../../../worker/compute/labels/labels.js';
 import type { SharedLabels } from '../../../../worker/compute/labels/shared-labels.js';
 import type { SampleView } from '../../../../worker/compute/teachers/routing.js';
@@ -14,7 +14,7 @@ import { classes, labelOf, shards, sourceOf, temporaryFolder } from '../../../sh
 const folders: string[] = [];
 afterEach(() => folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
-function homeOf(): LabelHome {
+function storageOf(): LabelStorage {
   const folder = temporaryFolder();
   folders.push(folder);
   return { folder, maxBytes: 2 ** 30 };
@@ -46,10 +46,10 @@ const samples = (...ids: number[]): { inputs: Float32Array; labels: Int32Array }
   labels: Int32Array.from(ids, (id) => id % 3),
 });
 
-function opened(source: LabelSource = sourceOf(), home: LabelHome | null = null) {
+function opened(source: LabelSource = sourceOf(), storage: LabelStorage | null = null) {
   const ensemble = new FakeEnsemble();
   const lines: string[] = [];
-  const labels = openRunLabels({ source, ensemble: async () => ensemble, home, warn: (line) => lines.push(line) });
+  const labels = openRunLabels({ source, ensemble: async () => ensemble, storage, warn: (line) => lines.push(line) });
   if (labels === null) throw new Error('no labels');
   const get = async (...ids: number[]): Promise<Float32Array | undefined> =>
     (await labels.get(Uint32Array.from(ids), samples(...ids), 0)).get('T=4');
@@ -81,7 +81,7 @@ describe('labels', () => {
   });
 
   it('are computed always when the cache is off', async () => {
-    const { ensemble, get, labels } = opened(sourceOf({ labels: { cache: false } }), homeOf());
+    const { ensemble, get, labels } = opened(sourceOf({ labels: { cache: false } }), storageOf());
     expect(await get(1)).toEqual(expected(1));
     expect(await get(1)).toEqual(expected(1));
     expect([ensemble.asked.length, labels.counts.computed]).toEqual([2, 2]);
@@ -90,7 +90,7 @@ describe('labels', () => {
   it('are computed always for views of which there is no fixed number', async () => {
     const { ensemble, labels } = opened(
       sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1 } } }),
-      homeOf(),
+      storageOf(),
     );
     for (const view of [0, 7])
       expect((await labels.get(Uint32Array.of(1), samples(1), view)).get('T=4')).toEqual(expected(1));
@@ -100,44 +100,44 @@ describe('labels', () => {
   it('are kept for each view apart', async () => {
     const { ensemble, labels } = opened(
       sourceOf({ data: { train: { format: 'npy', inputs: 'x.npy' }, augment: { noise: 1, views: 2 } }, epochs: 4 }),
-      homeOf(),
+      storageOf(),
     );
     for (const view of [0, 1, 0, 1]) await labels.get(Uint32Array.of(1), samples(1), view);
     expect(ensemble.asked).toEqual([[1], [1]]);
   });
 
   it('are read by the next run of the same teachers, in any order', async () => {
-    const home = homeOf();
-    const first = opened(sourceOf(), home);
+    const storage = storageOf();
+    const first = opened(sourceOf(), storage);
     await first.get(...Array.from({ length: 1540 }, (_, i) => 1539 - i));
     await first.labels.close();
-    const second = opened(sourceOf({ seed: 5 }), home);
+    const second = opened(sourceOf({ seed: 5 }), storage);
     expect(await second.get(3, 1000, 1501)).toEqual(expected(3, 1000, 1501));
     expect(second.ensemble.asked).toEqual([]);
   });
 
   it('are computed again for other teachers', async () => {
-    const home = homeOf();
-    const first = opened(sourceOf(), home);
+    const storage = storageOf();
+    const first = opened(sourceOf(), storage);
     await first.get(3);
     await first.labels.close();
-    const second = opened(sourceOf({ ensemble: { combine: 'probabilities' } }), home);
+    const second = opened(sourceOf({ ensemble: { combine: 'probabilities' } }), storage);
     await second.get(3);
     expect(second.ensemble.asked).toEqual([[3]]);
-    expect(readdirSync(home.folder)).toHaveLength(1);
+    expect(readdirSync(storage.folder)).toHaveLength(1);
   });
 
   it.each(['float32', 'float16', 'top-k'])(
     'of precision %s have the same bits live, new, kept in memory and read from the disk',
     async (precision) => {
       const of = (cache: boolean): LabelSource => sourceOf({ labels: { precision, k: 2, cache } });
-      const home = homeOf();
-      const first = opened(of(true), home);
+      const storage = storageOf();
+      const first = opened(of(true), storage);
       const live = await opened(of(false)).get(7, 8, 1539);
       const fresh = await first.get(7, 8, 1539);
       const again = await first.get(7, 8, 1539);
       await first.labels.close();
-      const second = opened(of(true), home);
+      const second = opened(of(true), storage);
       const read = await second.get(7, 8, 1539);
       expect(second.ensemble.asked).toEqual([]);
       expect([fresh, again, read]).toEqual([live, live, live]);
@@ -149,7 +149,7 @@ describe('labels', () => {
     const ensemble = new FakeEnsemble();
     const source = sourceOf();
     const kinds = [{ kind: 'mixture', temperature: 4 }, { kind: 'logits' }, { kind: 'teachers' }] as const;
-    const shelf = new LabelShelf({
+    const labelBlocks = new LabelBlocks({
       sets: labelSets(source, kinds),
       plan: new BlockPlan(source.manifest.train, 12),
       store: null,
@@ -157,7 +157,7 @@ describe('labels', () => {
     });
     const labels = new Labels({
       compute: (...asked) => ensemble.labels(...asked),
-      shelf,
+      labelBlocks,
       cache: true,
     });
     const ask = () => labels.get(Uint32Array.of(4), samples(4), 0);
@@ -203,11 +203,11 @@ describe('labels', () => {
   it('that are too many for memory are read from the disk again', async () => {
     const ensemble = new FakeEnsemble();
     const source = sourceOf();
-    const shelf = openShelf(source, { home: homeOf(), memoryBytes: 1, warn: () => undefined });
-    if (shelf === null) throw new Error('no shelf');
+    const labelBlocks = openLabelBlocks(source, { storage: storageOf(), memoryBytes: 1, warn: () => undefined });
+    if (labelBlocks === null) throw new Error('no label blocks');
     const labels = new Labels({
       compute: (...asked) => ensemble.labels(...asked),
-      shelf,
+      labelBlocks,
       cache: true,
     });
     const get = async (id: number) => (await labels.get(Uint32Array.of(id), samples(id), 0)).get('T=4');
@@ -218,13 +218,13 @@ describe('labels', () => {
   it('are asked of the others before they are computed, and offered to them after', async () => {
     const ensemble = new FakeEnsemble();
     const source = sourceOf();
-    const shelf = openShelf(source, { home: null, memoryBytes: 1e9, warn: () => undefined });
-    if (shelf === null) throw new Error('no shelf');
+    const labelBlocks = openLabelBlocks(source, { storage: null, memoryBytes: 1e9, warn: () => undefined });
+    if (labelBlocks === null) throw new Error('no label blocks');
     const told: unknown[] = [];
     const shared: SharedLabels = {
       ask: async (set, wanted) => {
         told.push(['ask', set, ...wanted]);
-        (await shelf.open(set, 0)).add(9, labelOf(9), 0);
+        (await labelBlocks.open(set, 0)).add(9, labelOf(9), 0);
       },
       offer: (set, block, rows) => void told.push(['offer', set, block, [...rows]]),
       sent: async () => undefined,
@@ -232,7 +232,7 @@ describe('labels', () => {
     };
     const labels = new Labels({
       compute: (...asked) => ensemble.labels(...asked),
-      shelf,
+      labelBlocks,
       cache: true,
       shared,
     });

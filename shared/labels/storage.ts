@@ -2,19 +2,21 @@
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
 
-export interface LabelHome {
+/** A folder for label blocks and its bound. */
+export interface LabelStorage {
   readonly folder: string;
-  /** Of all files, about. */
+  /** About how many bytes all files in it may have together. */
   readonly maxBytes: number;
 }
 
 const defaultBytes = 16 * 1024 ** 3;
 
 /**
- * `labels` in the cache folder, with the bound of STILLHOUSE_LABELS_BYTES, 16 GiB without it. @throws UserError 2 when
- * that is no number
+ * The folder `labels` in the cache folder, with the bound that STILLHOUSE_LABELS_BYTES gives, 16 GiB without it.
+ *
+ * @throws UserError 2 when that is no number of bytes
  */
-export function labelHome(cacheFolder: string, env: NodeJS.ProcessEnv = process.env): LabelHome {
+export function labelStorage(cacheFolder: string, env: NodeJS.ProcessEnv = process.env): LabelStorage {
   const given = env.STILLHOUSE_LABELS_BYTES;
   const maxBytes = given === undefined || given === '' ? defaultBytes : Number(given);
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 0)

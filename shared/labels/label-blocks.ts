@@ -3,52 +3,57 @@
  * known; what is new is written at `save`, and when memory must be given back.
  */
 import { LabelBlock } from './block.js';
-import type { LabelHome } from './home.js';
+import type { LabelStorage } from './storage.js';
 import { BlockPlan } from './block-plan.js';
 import { labelSets, type LabelSet, type LabelSource } from './sets.js';
 import { LabelStore } from './store.js';
 
-export interface ShelfOptions {
+export interface LabelBlocksOptions {
   readonly sets: readonly LabelSet[];
   readonly plan: BlockPlan;
-  /** Null: memory alone. */
+  /** The blocks on this machine's disk; null: blocks are in memory alone. */
   readonly store: LabelStore | null;
-  /** Bytes of blocks in memory, about. */
+  /** About how many bytes of blocks may be in memory. */
   readonly maxBytes: number;
 }
 
 interface Held {
   readonly block: LabelBlock;
-  /** Rows that are on the disk. */
+  /** Number of its rows that are on the disk. */
   saved: number;
+  /** When it was last used, by a count of uses. */
   usedAt: number;
 }
 
-export class LabelShelf {
+export class LabelBlocks {
   readonly sets: readonly LabelSet[];
   readonly plan: BlockPlan;
-  readonly #options: ShelfOptions;
+  readonly #options: LabelBlocksOptions;
   readonly #held: Map<number, Held>[];
   readonly #opening = new Map<string, Promise<LabelBlock>>();
   #bytes = 0;
   #clock = 0;
 
-  constructor(options: ShelfOptions) {
+  constructor(options: LabelBlocksOptions) {
     this.#options = options;
     this.sets = options.sets;
     this.plan = options.plan;
     this.#held = options.sets.map(() => new Map<number, Held>());
   }
 
-  /** The block if it is in memory. */
+  /** The block with that number of a set, if it is in memory. */
   at(set: number, block: number): LabelBlock | null {
-    const held = this.#held[set]?.get(block);
+    const held = this.#heldOf(set).get(block);
     if (held === undefined) return null;
     held.usedAt = ++this.#clock;
     return held.block;
   }
 
-  /** The block, from the disk where it is not in memory. */
+  /**
+   * The block with that number of a set, from the disk where it is not in memory; an empty one where nothing is kept.
+   *
+   * @throws RangeError when the run has no such set or block
+   */
   async open(set: number, block: number): Promise<LabelBlock> {
     const held = this.at(set, block);
     if (held !== null) return held;
@@ -58,22 +63,24 @@ export class LabelShelf {
     return opening;
   }
 
-  /** Rows that each block of a set has, in memory or on the disk. */
+  /** Numbers of rows that the blocks of a set have, in memory or on the disk. */
   async counts(set: number): Promise<number[]> {
     const { store, plan } = this.#options;
     const spec = this.#set(set);
     const kept = store === null ? plan.blocks.map(() => 0) : await store.counts(spec, plan.blocks);
-    return kept.map((count, block) => Math.max(count, this.#held[set]?.get(block)?.block.count ?? 0));
+    // A block that is not in memory has no more rows than on the disk.
+    return kept.map((count, block) => Math.max(count, this.#heldOf(set).get(block)?.block.count ?? 0));
   }
 
-  /** Writes what is new. */
+  /** Writes all rows to the disk that are not there yet. */
   async save(): Promise<void> {
     for (const [set, blocks] of this.#held.entries())
       for (const [block, held] of blocks) await this.#save(set, block, held);
   }
 
+  /** The same for one block. */
   async saveBlock(set: number, block: number): Promise<void> {
-    const held = this.#held[set]?.get(block);
+    const held = this.#heldOf(set).get(block);
     if (held !== undefined) await this.#save(set, block, held);
   }
 
@@ -83,7 +90,7 @@ export class LabelShelf {
     if (place === undefined) throw new RangeError(`label block ${block} of ${plan.blocks.length}`);
     const spec = this.#set(set);
     const loaded = store === null ? new LabelBlock(spec.codec, place.rows) : await store.load(spec, place);
-    this.#held[set]?.set(block, { block: loaded, saved: loaded.count, usedAt: ++this.#clock });
+    this.#heldOf(set).set(block, { block: loaded, saved: loaded.count, usedAt: ++this.#clock });
     this.#bytes += loaded.bytes.length;
     await this.#makeRoom(loaded);
     return loaded;
@@ -98,7 +105,10 @@ export class LabelShelf {
     held.saved = Math.max(count, held.saved);
   }
 
-  /** Lets the blocks go that were used longest ago, but not `loaded`. What no disk holds is computed again. */
+  /**
+   * Saves and forgets the blocks that were used longest ago, but not `loaded`. Rows that no disk takes are computed
+   * again when they are wanted.
+   */
   async #makeRoom(loaded: LabelBlock): Promise<void> {
     const { maxBytes } = this.#options;
     if (this.#bytes <= maxBytes) return;
@@ -108,8 +118,14 @@ export class LabelShelf {
       if (this.#bytes <= maxBytes * 0.75) return;
       if (held.block === loaded) continue;
       await this.#save(set, block, held);
-      if (this.#held[set]?.delete(block) === true) this.#bytes -= held.block.bytes.length;
+      if (this.#heldOf(set).delete(block)) this.#bytes -= held.block.bytes.length;
     }
+  }
+
+  #heldOf(set: number): Map<number, Held> {
+    const held = this.#held[set];
+    if (held === undefined) throw new RangeError(`label set ${set} of ${this.#held.length}`);
+    return held;
   }
 
   #set(index: number): LabelSet {
@@ -119,22 +135,27 @@ export class LabelShelf {
   }
 }
 
-export interface OpenShelf {
-  /** Null: memory alone. */
-  readonly home: LabelHome | null;
+export interface OpenLabelBlocks {
+  /** Where blocks lie on this machine's disk; null: they are in memory alone. */
+  readonly storage: LabelStorage | null;
+  /** About how many bytes of blocks may be in memory. */
   readonly memoryBytes: number;
+  /** Gets one line for a damaged block, or for a disk that takes no more. */
   readonly warn: (line: string) => void;
 }
 
-/** A run's labels as they lie on this machine; null where no loss of the run wants any. */
-export function openShelf(source: LabelSource, { home, memoryBytes, warn }: OpenShelf): LabelShelf | null {
+/** Opens a run's label blocks on this machine; null where no loss of the run wants soft labels. */
+export function openLabelBlocks(
+  source: LabelSource,
+  { storage, memoryBytes, warn }: OpenLabelBlocks,
+): LabelBlocks | null {
   const sets = labelSets(source);
   if (sets.length === 0) return null;
   const plan = new BlockPlan(source.manifest.train, Math.max(...sets.map(({ codec }) => codec.rowBytes)));
-  return new LabelShelf({
+  return new LabelBlocks({
     sets,
     plan,
-    store: home === null ? null : new LabelStore({ ...home, warn }),
+    store: storage === null ? null : new LabelStore({ ...storage, warn }),
     maxBytes: memoryBytes,
   });
 }
