@@ -42,10 +42,13 @@ export interface JoiningOptions {
 
 export class Joining {
   readonly #options: JoiningOptions;
+  /** The recipe as it is sent to every worker. */
+  readonly #recipe: unknown;
   #admissions = 0;
 
   constructor(options: JoiningOptions) {
     this.#options = options;
+    this.#recipe = plain(options.run.recipe);
   }
 
   hello(connection: WorkerConnection, hello: Up<'hello'>): void {
@@ -81,7 +84,7 @@ export class Joining {
       step: broadcast.released,
       nonce,
       worker,
-      recipe: plain(run.recipe),
+      recipe: this.#recipe,
       recipeDigest: run.recipeDigest,
       student: run.studentArtifact,
       teachers: [...run.teachers],

@@ -60,7 +60,7 @@ export class WorkerConnection {
   admitted: AdmittedWorker | null = null;
   /** Whether the worker would come back: it has not left, and was not sent away for good. */
   mayReturn = true;
-  #bytesSeen = 0;
+  #heardBytes = 0;
   #saidHello = false;
   #reason = 'connection lost';
 
@@ -89,12 +89,16 @@ export class WorkerConnection {
     return this.admitted === null ? this.#channel.address : `${this.admitted.id} (${this.admitted.device.host})`;
   }
 
-  /** Whether anything came since this was asked last, were it a part of a frame. */
+  /** Whether anything, were it a part of a frame, came since this was asked or the worker was marked as heard. */
   hasNewBytes(): boolean {
-    const bytes = this.#channel.receivedBytes;
-    const isNew = bytes > this.#bytesSeen;
-    this.#bytesSeen = bytes;
+    const isNew = this.#channel.receivedBytes > this.#heardBytes;
+    this.markHeard();
     return isNew;
+  }
+
+  /** The core knows of all that has come so far. */
+  markHeard(): void {
+    this.#heardBytes = this.#channel.receivedBytes;
   }
 
   /** Closes the connection and tells the peer why. */

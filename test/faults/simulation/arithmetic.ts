@@ -15,8 +15,10 @@ import { teacherNames } from './plan.js';
 import { initialWeights, recipeOf, specOf } from '../../worker/fakes.js';
 
 const size = 6;
-const spec = specOf(size);
-const recipe = recipeOf({ optimizer: { name: 'adamw', learningRate: 0.05, weightDecay: 0.01, clipNorm: 1, ema: 0.1 } });
+export const spec = specOf(size);
+export const recipe = recipeOf({
+  optimizer: { name: 'adamw', learningRate: 0.05, weightDecay: 0.01, clipNorm: 1, ema: 0.1 },
+});
 const planOf = (compression: Compression): ReplicaPlan => planReplica(spec, recipe.optimizer, compression);
 
 /** Memories are made once and used again: thousands of runs need a few dozen. */
@@ -40,14 +42,17 @@ function hasGradient(sample: number): boolean {
   return sample % 5 !== 3;
 }
 
+interface BlockOfUnit {
+  readonly unit: Pick<Unit, 'kind' | 'from' | 'microBatches'>;
+  readonly block: Block;
+  readonly dropped: readonly string[];
+}
+
 /**
  * What a worker computes of a block without these teachers: gradient and moments in a slot of the replica, null without
  * gradient.
  */
-export function computeBlock(
-  replica: Replica,
-  { unit, block, dropped }: { readonly unit: Unit; readonly block: Block; readonly dropped: readonly string[] },
-): SlottedContribution {
+export function computeBlock(replica: Replica, { unit, block, dropped }: BlockOfUnit): SlottedContribution {
   const taught = dropped.reduce((share, name) => share - 0.1 * (1 + teacherNames.findIndex((one) => one === name)), 1);
   const slots = Array.from({ length: block.level + 1 }, (_, i) => i);
   const sum = new BlockSum({

@@ -2,12 +2,14 @@
  * The run folder of a simulated run: log, journal and snapshots as recovery finds them. A write takes a while; a crash
  * in the middle of one leaves all of it or nothing, as a log that checks its last record does.
  */
+import type { RunStore } from '../../../coordinator/run-parts.js';
+import type { RunFolder } from '../../../coordinator/store/run-folder.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { CommitRecord } from '../../../coordinator/store/log.js';
 import { applyCommit } from '../../../shared/replica/apply-commit.js';
-import type { RunPosition, Snapshot, StateSource } from '../../../coordinator/store/snapshots.js';
+import type { RunPosition, Snapshot } from '../../../coordinator/store/snapshots.js';
 import type { Replica } from '../../../shared/replica/replica.js';
-import type { Clock } from './clock.js';
+import type { ProcessTimers, VirtualClock } from './virtual-time.js';
 import type { RandomStream } from './random-stream.js';
 
 interface StoredSnapshot extends Snapshot {
@@ -23,78 +25,119 @@ export interface Standing {
 
 type Recovered = Standing & { readonly rewoundBy: number };
 
+/** The coordinators that the folder has had, and the one that has it now. */
+export interface Lineage {
+  readonly generation: { readonly counter: number; readonly nonce: string };
+  readonly nonces: ReadonlyMap<string, number>;
+}
+
+export type SimulatedStore = RunStore & { readonly folder: Pick<RunFolder, 'path' | 'read' | 'write'> };
+
 const kept = 2;
 
 export class Disk {
   journal: JournalLine[] = [];
   readonly #log = new Map<number, { readonly record: CommitRecord; readonly bytes: Uint8Array | null }>();
   #snapshots: StoredSnapshot[] = [];
+  readonly #files = new Map<string, string>();
   #writing = new Set<() => void>();
-  readonly #clock: Clock;
+  /** Snapshots written so far. */
+  #written = 0;
+  readonly #clock: VirtualClock;
   readonly #random: RandomStream;
   readonly #longestMs: number;
 
   /** @param longestMs of a write */
-  constructor(clock: Clock, random: RandomStream, longestMs: number) {
+  constructor(clock: VirtualClock, random: RandomStream, longestMs: number) {
     [this.#clock, this.#random, this.#longestMs] = [clock, random, longestMs];
   }
 
-  readonly log = {
-    has: (step: number): boolean => this.#log.has(step),
-    stateHashAfter: (step: number): string | undefined => this.#log.get(step)?.record.stateHash,
-    append: (record: CommitRecord, payload: Uint8Array | null): Promise<void> => {
-      if (this.#log.has(record.step)) throw new Error(`step ${record.step} is committed twice`);
-      const bytes = payload === null ? null : Uint8Array.from(payload);
-      return this.#write(() => this.#log.set(record.step, { record, bytes }));
-    },
-    rotate: (): void => undefined,
-    sizeBytes: 0,
-    dropBefore: async (first: number): Promise<void> => {
-      for (const step of this.#log.keys()) if (step < first) this.#log.delete(step);
-    },
-  };
+  /** The folder as the run of one process uses it. A process that is gone writes nothing any more. */
+  storeOf(process: Pick<ProcessTimers, 'isGone'>, lineage: Lineage): SimulatedStore {
+    const whileAlive = <T>(write: () => Promise<T>): Promise<T> =>
+      process.isGone ? new Promise(() => undefined) : write();
+    return {
+      folder: {
+        path: 'simulated',
+        run: 'simulated',
+        generation: lineage.generation,
+        nonces: lineage.nonces,
+        expectNewest: () => Promise.resolve(),
+        read: (name) => Promise.resolve(this.#files.get(name) ?? null),
+        write: (name, content) => whileAlive(() => this.#write(() => this.#files.set(name, content))),
+      },
+      log: {
+        has: (step) => this.#log.has(step),
+        stateHashAfter: (step) => this.#log.get(step)?.record.stateHash,
+        read: (step) => Promise.resolve(this.#commitAt(step).record),
+        readBytes: (step, { offset, length }) => {
+          const { bytes } = this.#commitAt(step);
+          if (bytes === null) throw new Error(`the commit of step ${step} has no bytes`);
+          return Promise.resolve(bytes.slice(offset, offset + length));
+        },
+        append: (record, payload) => whileAlive(() => this.#append(record, payload)),
+        rotate: () => undefined,
+        sizeBytes: 0,
+        dropBefore: async (first) => {
+          for (const step of this.#log.keys()) if (step < first) this.#log.delete(step);
+        },
+      },
+      snapshots: this.#snapshotStore(whileAlive),
+      // Like the log's commits, each line is there as a whole or not at all.
+      journal: { append: (line) => whileAlive(() => this.#write(() => this.journal.push(line))) },
+      writeBest: () => whileAlive(() => this.#write(() => undefined)),
+    };
+  }
 
-  /** Appended lines; like the log's, each is there as a whole or not at all. */
-  readonly journalFile = { append: (line: JournalLine): Promise<void> => this.#write(() => this.journal.push(line)) };
+  #snapshotStore(whileAlive: <T>(write: () => Promise<T>) => Promise<T>): SimulatedStore['snapshots'] {
+    const all = (): readonly StoredSnapshot[] => this.#snapshots;
+    return {
+      get all() {
+        return all();
+      },
+      get newest() {
+        return all().at(-1);
+      },
+      get initial() {
+        return all().find(({ step }) => step === 0);
+      },
+      get oldestStep() {
+        return all().at(-kept)?.step ?? 0;
+      },
+      write: (state, position) =>
+        whileAlive(async () => {
+          const stored = this.#stored(state.bytes, position);
+          await this.#write(() => {
+            const later = this.#snapshots.filter(({ step }) => step > 0);
+            this.#snapshots = [...this.#snapshots.filter(({ step }) => step === 0), ...later.slice(1 - kept), stored];
+          });
+          return stored;
+        }),
+    };
+  }
 
-  /** The commit of a step with its bytes. */
-  read(step: number): { readonly record: CommitRecord; readonly bytes: Uint8Array | null } {
+  #append(record: CommitRecord, payload: Uint8Array | null): Promise<void> {
+    if (this.#log.has(record.step)) throw new Error(`step ${record.step} is committed twice`);
+    const bytes = payload === null ? null : Uint8Array.from(payload);
+    return this.#write(() => this.#log.set(record.step, { record, bytes }));
+  }
+
+  #commitAt(step: number): { readonly record: CommitRecord; readonly bytes: Uint8Array | null } {
     const found = this.#log.get(step);
     if (found === undefined) throw new Error(`the log has no step ${step}`);
     return found;
   }
 
-  readonly snapshots = ((disk: Disk) => ({
-    get all(): readonly Snapshot[] {
-      return disk.#snapshots;
-    },
-    get newest(): Snapshot | undefined {
-      return disk.#snapshots.at(-1);
-    },
-    get oldestStep(): number {
-      return disk.#snapshots.at(-kept)?.step ?? 0;
-    },
-    write: (state: StateSource, position: RunPosition): Promise<Snapshot> => {
-      const stored = storedSnapshot(state.bytes, position);
-      return disk
-        .#write(() => {
-          const later = disk.#snapshots.filter(({ step }) => step > 0);
-          disk.#snapshots = [...disk.#snapshots.filter(({ step }) => step === 0), ...later.slice(1 - kept), stored];
-        })
-        .then(() => stored);
-    },
-  }))(this);
-
-  stateOf({ step }: Pick<Snapshot, 'step'>): Uint8Array {
-    const found = this.#snapshots.find((snapshot) => snapshot.step === step);
-    if (found === undefined) throw new Error(`no snapshot of step ${step}`);
+  stateOf(sha256: string): Uint8Array {
+    const found = this.#snapshots.find((snapshot) => snapshot.sha256 === sha256);
+    if (found === undefined) throw new Error(`no snapshot ${sha256}`);
     return found.state;
   }
 
   /** A new run's folder has the snapshot at step 0. */
   begin(replica: Replica): void {
     const position = { step: 0, update: 0, unit: 0, epoch: 0, stateHash: replica.hashState(), recipeDigest: '' };
-    this.#snapshots = [storedSnapshot(replica.state(), position)];
+    this.#snapshots = [this.#stored(replica.state(), position)];
   }
 
   /** The machine stops: what was being written is there, or is not. */
@@ -141,7 +184,7 @@ export class Disk {
     replica.state().set(newest.state);
     let standing: Standing = { step: newest.step, update: newest.update, unit: newest.unit };
     for (let step = newest.step; this.#log.has(step); step++) {
-      const { record, bytes } = this.read(step);
+      const { record, bytes } = this.#commitAt(step);
       if (bytes !== null) replica.slotBytes(0).set(bytes);
       const { stateHash } = applyCommit(replica, standing, { commit: record, slot: 0 });
       if (stateHash !== record.stateHash)
@@ -163,7 +206,7 @@ export class Disk {
     if (last?.type === 'commit' && last.step === step) this.journal.pop();
     const journalled = this.lines.filter((line) => line.type === 'commit').length;
     if (journalled < step - 1) throw new Error(`the journal has ${journalled} steps, the log ${step}`);
-    if (journalled < step) this.journal.push(this.read(step - 1).record.line);
+    if (journalled < step) this.journal.push(this.#commitAt(step - 1).record.line);
     if (journalled <= step) return;
     this.journal.push({
       type: 'rewind',
@@ -178,24 +221,22 @@ export class Disk {
   #write(store: () => void): Promise<void> {
     return new Promise((resolve) => {
       this.#writing.add(store);
-      this.#clock.in(this.#random.below(this.#longestMs + 1), async () => {
+      this.#clock.in(this.#random.below(this.#longestMs + 1), () => {
         if (!this.#writing.delete(store)) return;
         store();
         resolve();
-        // What waits for the write goes on before the clock does.
-        await new Promise(setImmediate);
       });
     });
   }
-}
 
-function storedSnapshot(state: Uint8Array, position: RunPosition): StoredSnapshot {
-  return {
-    ...position,
-    sha256: `${position.step}`,
-    bytes: state.length,
-    path: '',
-    state: Uint8Array.from(state),
-    isDamaged: false,
-  };
+  #stored(state: Uint8Array, position: RunPosition): StoredSnapshot {
+    return {
+      ...position,
+      sha256: (++this.#written).toString(16).padStart(64, '0'),
+      bytes: state.length,
+      path: '',
+      state: Uint8Array.from(state),
+      isDamaged: false,
+    };
+  }
 }

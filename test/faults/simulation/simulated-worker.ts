@@ -2,80 +2,75 @@
  * A worker process in virtual time, with the real replica, fold and block sum. It behaves as the real one does: leases
  * in the order of their coming, each once its weights are there; what it holds survives a lost connection.
  */
-import type { Unit } from '../../../coordinator/decide/types.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
-import type { Down, Up } from '../../../shared/protocol/messages.js';
+import { decodeDown, encodeFrame, type Frame } from '../../../shared/protocol/codec.js';
+import {
+  closeCodes,
+  protocolVersion,
+  type Device,
+  type Down,
+  type Lease,
+  type Up,
+  type UpMessage,
+} from '../../../shared/protocol/messages.js';
 import type { Compression } from '../../../shared/compression.js';
 import { gradientBytes } from '../../../shared/replica/reduction/encoding.js';
 import type { Replica } from '../../../shared/replica/replica.js';
-import type { Block } from '../../../shared/replica/reduction/tree.js';
 import { blockRange } from '../../../shared/replica/reduction/tree.js';
 import { Control } from '../../../worker/threads/control.js';
 import { ReplicaFold } from '../../../worker/link/replica-fold.js';
 import { computeBlock, giveReplica, takeReplica } from './arithmetic.js';
-import { Wire, type Clock } from './clock.js';
 import type { Plan, WorkerPlan } from './plan.js';
 import type { RandomStream } from './random-stream.js';
+import type { VirtualClock } from './virtual-time.js';
+import { Wire } from './wire.js';
 
-export interface SimulatedLease {
-  readonly id: number;
-  readonly unit: Unit;
-  readonly block: Block;
-  readonly dropped: readonly string[];
-}
+type Offer = Pick<Up<'offer'>, 'lease' | 'step' | 'stateHash' | 'bytes' | 'digest' | 'sums' | 'momentCounts'>;
 
-export type Offer = Pick<Up<'offer'>, 'lease' | 'step' | 'stateHash' | 'bytes' | 'digest' | 'sums' | 'momentCounts'>;
-
-/** The coordinator as a worker sees it. */
-export interface Uplink {
-  hello(session: Session): void;
-  ready(session: Session, step: number, stateHash: string): void;
-  heartbeat(session: Session, progress: number): void;
-  offer(session: Session, offer: Offer, payload: Uint8Array, computeSeconds: number): void;
-  chunk(
-    session: Session,
-    chunk: Pick<Up<'chunk'>, 'lease' | 'offset' | 'total' | 'checksum'>,
-    payload: Uint8Array,
-  ): void;
-  failed(session: Session, lease: number, teacher?: string): void;
-  differs(session: Session, step: number, stateHash: string): void;
-  /** The worker's side of the connection is gone. */
-  closed(session: Session, reason: string): void;
+/** The coordinator's process as a worker sees it. */
+export interface Coordinator {
+  connect(wire: Wire): void;
+  /** A snapshot's state; undefined where it has been deleted. */
+  download(sha256: string): Uint8Array | undefined;
 }
 
 /** One connection of one worker. */
-export interface Session {
-  readonly worker: SimulatedWorker;
+interface Connection {
   readonly wire: Wire;
-  /** The name that the coordinator gave it. */
-  id: string;
-}
-
-interface Connected extends Session {
-  readonly to: Uplink;
-  queue: SimulatedLease[];
+  readonly to: Coordinator;
+  isOpen: boolean;
+  welcome: Down<'welcome'> | null;
+  queue: Lease[];
   isBusy: boolean;
   isHanging: boolean;
   isReady: boolean;
-  /** Steps that were released when it was let in; Infinity before. */
-  readyAt: number;
   readonly kept: Map<number, { readonly bytes: Uint8Array; readonly isStalled: boolean }>;
 }
 
 export interface WorkerWorld {
-  readonly clock: Clock;
+  readonly clock: VirtualClock;
   readonly random: RandomStream;
   readonly latencyMs: number;
   readonly isInline: boolean;
   readonly compression: Compression;
   readonly teachers: Plan['teachers'];
   /** Null while there is none. */
-  readonly coordinator: () => Uplink | null;
+  readonly coordinator: () => Coordinator | null;
   readonly fired: (fault: string) => void;
 }
 
+const device: Device = { host: 'simulated', pid: 1, backend: 'wasm', version: '1', gpu: null, threads: 1 };
 const heartbeatMs = 1000;
 const slots = 8;
+
+/** A frame that goes to several workers is the same bytes for all of them. */
+const decodedFrames = new WeakMap<Frame, ReturnType<typeof decodeDown>>();
+
+function decoded(frame: Frame): ReturnType<typeof decodeDown> {
+  const known = decodedFrames.get(frame) ?? decodeDown(frame);
+  decodedFrames.set(frame, known);
+  return known;
+}
 
 export class SimulatedWorker {
   /** The process; a new one after each death. */
@@ -83,12 +78,15 @@ export class SimulatedWorker {
   readonly #plan: WorkerPlan;
   readonly #world: WorkerWorld;
   readonly #replica: Replica;
-  #fold: ReplicaFold;
+  readonly #fold: ReplicaFold;
   /** Coordinator's life under which the replica came to where it is; null when it holds nothing of use. */
   #nonce: string | null = null;
   #lives = 0;
+  /** Micro-batches computed by the end of the last lease. */
   #progress = 0;
-  #connection: Connected | null = null;
+  #computing: { readonly startMs: number; readonly ms: number; readonly microBatches: number } | null = null;
+  #connection: Connection | null = null;
+  /** Its coordinator does not want it any more, or has told it that the run is over. */
   #isTurnedAway = false;
   #isDrifting = false;
   /** Its process has ended, and no other has taken its place. */
@@ -105,10 +103,6 @@ export class SimulatedWorker {
     giveReplica(this.#replica);
   }
 
-  get held(): { readonly nonce: string; readonly step: number; readonly stateHash: string } | null {
-    return this.#nonce === null ? null : { nonce: this.#nonce, step: this.#fold.step, stateHash: this.#fold.stateHash };
-  }
-
   // Connections
 
   #connect(): void {
@@ -116,162 +110,189 @@ export class SimulatedWorker {
     const { clock, random, latencyMs } = this.#world;
     const to = this.#world.coordinator();
     if (to === null) return clock.in(500, () => this.#connect());
-    const connection: Connected = {
-      worker: this,
-      wire: new Wire(clock, random, latencyMs),
-      id: '',
+    const wire = new Wire({
+      clock,
+      random,
+      latencyMs,
+      onFrame: (frame) => this.#hear(connection, frame),
+      onClosed: (code) => this.#closed(connection, code === closeCodes.refused),
+    });
+    const connection: Connection = {
+      wire,
       to,
+      isOpen: true,
+      welcome: null,
       queue: [],
       isBusy: false,
       isHanging: false,
       isReady: false,
-      readyAt: Infinity,
       kept: new Map(),
     };
     this.#connection = connection;
-    connection.wire.up(() => to.hello(connection));
-    this.#heartbeat(connection);
+    to.connect(wire);
+    const [held, step] = [this.#held(), this.#fold.step];
+    const hello = { type: 'hello', run: '', generation: 0, step, protocol: protocolVersion, device, held } as const;
+    this.#send(connection, { ...hello, worker: this.process, recipeDigest: null });
   }
 
-  #heartbeat(connection: Connected): void {
-    if (!connection.wire.isOpen) return;
-    if (connection.isReady) connection.wire.up(() => connection.to.heartbeat(connection, this.#progress));
+  #held(): Up<'hello'>['held'] {
+    return this.#nonce === null ? null : { nonce: this.#nonce, step: this.#fold.step, stateHash: this.#fold.stateHash };
+  }
+
+  #heartbeat(connection: Connection): void {
+    if (!connection.isOpen) return;
+    const { nowMs: sentMs } = this.#world.clock;
+    const [progress, rssBytes, tensors] = [this.#progressNow(), 0, 0];
+    this.#send(connection, { type: 'heartbeat', ...this.#envelope(connection), progress, sentMs, rssBytes, tensors });
     this.#world.clock.in(heartbeatMs, () => this.#heartbeat(connection));
   }
 
   /** The connection is gone, whoever ended it; the process connects again unless it was turned away. */
-  closed(session: Session, isTurnedAway = false): void {
-    if (this.#connection !== session) return;
-    session.wire.isOpen = false;
+  #closed(connection: Connection, isTurnedAway: boolean): void {
+    connection.isOpen = false;
+    if (this.#connection !== connection) return;
     this.#connection = null;
     this.#fold.forgetHeld();
-    this.#isTurnedAway = isTurnedAway;
+    this.#isTurnedAway ||= isTurnedAway;
     this.#world.clock.in(100 + this.#world.random.below(3000), () => this.#connect());
+  }
+
+  /** The worker ends the connection; the coordinator notices in `ms` milliseconds. */
+  #leave(connection: Connection, ms: number, isTurnedAway = false): void {
+    this.#closed(connection, isTurnedAway);
+    connection.wire.break(ms);
   }
 
   /** A new process takes its place, now or never. */
   replace(isAway: boolean): void {
-    this.process = `${this.process.split('.')[0]}.${++this.#lives}`;
-    [this.#nonce, this.#isDrifting, this.#isTurnedAway, this.#isAway] = [null, false, false, isAway];
+    if (this.#connection !== null) this.#leave(this.#connection, 0);
+    this.#begin();
+    [this.#isTurnedAway, this.#isAway] = [false, isAway];
     this.#world.clock.in(100 + this.#world.random.below(3000), () => this.#connect());
   }
 
-  #die(connection: Connected): void {
-    this.#isDrifting = false;
-    this.process = `${this.process.split('.')[0]}.${++this.#lives}`;
-    this.#nonce = null;
-    this.closed(connection);
-    // The socket's close reaches the coordinator a little later.
-    this.#world.clock.in(this.#world.random.below(50), () => connection.to.closed(connection, 'died'));
+  /** The process ends, and another takes its place. */
+  #die(connection: Connection): void {
+    this.#begin();
+    this.#leave(connection, this.#world.random.below(50));
+  }
+
+  #begin(): void {
+    this.process = `${this.process.split('.')[0] ?? ''}.${++this.#lives}`;
+    [this.#nonce, this.#isDrifting] = [null, false];
+  }
+
+  #send(connection: Connection, message: UpMessage, payload?: Uint8Array): void {
+    connection.wire.up(encodeFrame(message, payload));
+  }
+
+  #envelope({ welcome }: Connection): { readonly run: string; readonly generation: number; readonly step: number } {
+    return { run: welcome?.run ?? '', generation: welcome?.generation ?? 0, step: this.#fold.step };
   }
 
   // Frames from the coordinator
 
-  welcome(
-    session: Session,
-    {
-      nonce,
-      step,
-      snapshot,
-    }: { nonce: string; step: number; snapshot: { readonly step: number; readonly state: Uint8Array } | null },
-  ): void {
-    if (snapshot !== null) this.#fold.load(snapshot.state, snapshot.step);
-    else if (this.#nonce === null) throw new Error('a welcome without a snapshot for a worker that holds nothing');
-    this.#nonce = nonce;
-    this.#of(session).readyAt = step;
-    this.#announce(session);
+  #hear(connection: Connection, frame: Frame): void {
+    const { message, payload } = decoded(frame);
+    switch (message.type) {
+      case 'welcome':
+        return this.#welcome(connection, message);
+      case 'lease':
+        connection.queue.push(message.lease);
+        return this.#work(connection);
+      case 'cancel':
+        connection.queue = connection.queue.filter(({ id }) => id !== message.lease);
+        connection.kept.delete(message.lease);
+        return this.#work(connection);
+      case 'pull':
+        return this.#pull(connection, message);
+      case 'commit':
+        return this.#fold.hold(message, payload);
+      case 'release':
+        return this.#release(connection, message);
+      case 'resync':
+        // Its replica is not to be trusted: it starts again from a snapshot.
+        this.#nonce = null;
+        return this.#leave(connection, 0);
+      case 'end':
+        return this.#leave(connection, 0, true);
+      case 'pong':
+        return;
+      case 'commitChunk':
+        throw new Error('a simulated commit fits one frame');
+      default: {
+        const unknown: never = message;
+        throw new Error(`message ${JSON.stringify(unknown)}`);
+      }
+    }
   }
 
-  lease(session: Session, lease: SimulatedLease): void {
-    this.#of(session).queue.push(lease);
-    this.#work(session);
+  #welcome(connection: Connection, welcome: Down<'welcome'>): void {
+    const { snapshot, nonce, step } = welcome;
+    if (snapshot !== null) {
+      const state = connection.to.download(snapshot.sha256);
+      // Newer ones have replaced it: the next welcome names another.
+      if (state === undefined) return this.#leave(connection, 0);
+      this.#fold.load(state, snapshot.step);
+    } else if (this.#nonce === null) throw new Error('a welcome without a snapshot for a worker that holds nothing');
+    if (this.#world.latencyMs > 0 && this.#fold.step < step) this.#world.fired('replayed');
+    [this.#nonce, connection.welcome] = [nonce, welcome];
+    this.#heartbeat(connection);
+    this.#announce(connection);
   }
 
-  cancel(session: Session, id: number): void {
-    const connection = this.#of(session);
-    connection.queue = connection.queue.filter((lease) => lease.id !== id);
-    connection.kept.delete(id);
-    this.#work(session);
-  }
-
-  commit(message: Down<'commit'>, payload: Uint8Array): void {
-    this.#fold.hold(message, payload);
-  }
-
-  release(session: Session, message: Down<'release'>): void {
+  #release(connection: Connection, message: Down<'release'>): void {
     if (this.#isDrifting && message.step === this.#fold.step)
       this.#replica.weights[0] = (this.#replica.weights[0] ?? 0) + 1;
     if (this.#fold.release(message) === 'differs') {
       this.#world.fired('differs');
-      const { to } = this.#of(session);
-      const { step, stateHash } = this.#fold;
+      const { stateHash } = this.#fold;
       // It does nothing more until it is answered.
-      this.#of(session).isHanging = true;
-      return session.wire.up(() => to.differs(session, step, stateHash));
+      connection.isHanging = true;
+      return this.#send(connection, { type: 'differs', ...this.#envelope(connection), stateHash });
     }
-    this.#announce(session);
-    this.#work(session);
+    this.#announce(connection);
+    this.#work(connection);
   }
 
-  /** Its replica is not to be trusted: it starts again from a snapshot. */
-  resync(session: Session): void {
-    const connection = this.#of(session);
-    this.#nonce = null;
-    this.closed(session);
-    connection.to.closed(session, 'resync');
-  }
-
-  pull(session: Session, id: number): void {
-    const connection = this.#of(session);
-    const kept = connection.kept.get(id);
+  #pull(connection: Connection, { lease, step }: Down<'pull'>): void {
+    const kept = connection.kept.get(lease);
     if (kept === undefined || kept.isStalled) return;
     const { bytes } = kept;
-    session.wire.up(() =>
-      connection.to.chunk(session, { lease: id, offset: 0, total: bytes.length, checksum: checksumOf(bytes) }, bytes),
-    );
+    const [offset, total, checksum] = [0, bytes.length, checksumOf(bytes)];
+    const chunk = { type: 'chunk', ...this.#envelope(connection), step, lease, offset, total, checksum } as const;
+    this.#send(connection, chunk, bytes);
   }
 
-  #of(session: Session): Connected {
-    if (this.#connection !== session) throw new Error('a frame on a connection that is closed');
-    return this.#connection;
-  }
-
-  #announce(session: Session): void {
-    const connection = this.#of(session);
-    if (connection.isReady || this.#fold.step < connection.readyAt) return;
+  #announce(connection: Connection): void {
+    const { welcome } = connection;
+    if (connection.isReady || welcome === null || this.#fold.step < welcome.step) return;
     connection.isReady = true;
-    const [{ step, stateHash }, { to }] = [this.#fold, connection];
-    session.wire.up(() => to.ready(session, step, stateHash));
+    const { stateHash } = this.#fold;
+    const probe = { digest: 'a'.repeat(16), repeatable: true };
+    this.#send(connection, { type: 'ready', ...this.#envelope(connection), stateHash, probe });
   }
 
   // Work
 
   /** Takes the first of its leases whose weights are there; one whose weights are not there blocks those behind it. */
-  #work(session: Session): void {
-    const connection = this.#of(session);
-    connection.queue = connection.queue.filter(({ unit }) => unit.step >= this.#fold.step);
+  #work(connection: Connection): void {
+    connection.queue = connection.queue.filter(({ step }) => step >= this.#fold.step);
     const [lease] = connection.queue;
-    if (
-      connection.isBusy ||
-      connection.isHanging ||
-      session.wire.isMute ||
-      lease === undefined ||
-      lease.unit.step > this.#fold.step
-    )
-      return;
+    if (connection.isBusy || connection.isHanging || connection.wire.isMute) return;
+    if (lease === undefined || lease.step > this.#fold.step) return;
     connection.queue.shift();
     const { clock, random } = this.#world;
     const fault = random.next() < this.#plan.chance ? this.#plan.fault : 'none';
     if (fault !== 'none') this.#world.fired(fault);
-    if (fault === 'lose') return this.#work(session);
+    if (fault === 'lose') return this.#work(connection);
     if (fault === 'drift') this.#isDrifting = true;
     if (fault === 'flip')
       this.#replica.weights[0] = (this.#replica.weights[0] ?? 0) + 1 + this.process.length + random.next();
     connection.isBusy = true;
-    const { from, to } = blockRange(lease.block, lease.unit.microBatches);
+    const { from, to } = blockRange(lease.block, lease.microBatches);
     const ms = (to - from) * this.#plan.costMs * (0.5 + random.next());
-    for (let done = 1; done <= to - from && fault !== 'hang'; done++)
-      clock.in((ms * done) / (to - from), () => void this.#progress++);
+    if (fault !== 'hang') this.#computing = { startMs: clock.nowMs, ms, microBatches: to - from };
     // The weights are read as they are now, as the real trainer's copy is.
     const computed = this.#compute(lease, fault);
     clock.in(['die', 'mute', 'hang'].includes(fault) ? ms / 2 : ms, () =>
@@ -279,12 +300,19 @@ export class SimulatedWorker {
     );
   }
 
-  #compute(
-    { id, unit, block, dropped }: SimulatedLease,
-    fault: WorkerPlan['fault'],
-  ): { offer: Offer; bytes: Uint8Array } {
+  /** Micro-batches computed so far, those of the lease that is being computed included. */
+  #progressNow(): number {
+    if (this.#computing === null) return this.#progress;
+    const { startMs, ms, microBatches } = this.#computing;
+    return (
+      this.#progress + Math.min(microBatches, Math.floor(((this.#world.clock.nowMs - startMs) / ms) * microBatches))
+    );
+  }
+
+  #compute(lease: Lease, fault: WorkerPlan['fault']): { offer: Offer; bytes: Uint8Array } {
     const stateHash = this.#replica.hashState();
-    const { slot, sums, moments } = computeBlock(this.#replica, { unit, block, dropped });
+    const { block, dropped = [] } = lease;
+    const { slot, sums, moments } = computeBlock(this.#replica, { unit: lease, block, dropped });
     const bytes = slot === null ? new Uint8Array(0) : Uint8Array.from(this.#replica.slotBytes(slot));
     // NaN in every encoding.
     if (slot !== null && fault === 'poison')
@@ -293,8 +321,8 @@ export class SimulatedWorker {
     if (slot !== null && fault === 'corrupt') bytes[5] = (bytes[5] ?? 0) ^ 1;
     return {
       offer: {
-        lease: id,
-        step: unit.step,
+        lease: lease.id,
+        step: lease.step,
         stateHash,
         bytes: bytes.length,
         digest,
@@ -311,39 +339,54 @@ export class SimulatedWorker {
   }
 
   /** The first of the lease's teachers that cannot label it. */
-  #failingTeacher({ unit, dropped }: SimulatedLease, fault: WorkerPlan['fault']): string | undefined {
+  #failingTeacher({ kind, step, dropped = [] }: Lease, fault: WorkerPlan['fault']): string | undefined {
     const broken =
       this.#world.teachers?.broken
-        .filter(({ fromStep }) => unit.kind === 'train' && unit.step >= fromStep)
+        .filter(({ fromStep }) => kind === 'train' && step >= fromStep)
         .map(({ teacher }) => teacher) ?? [];
     return [...broken, ...(fault === 'teacher' ? ['a'] : [])].find((teacher) => !dropped.includes(teacher));
   }
 
   #computed(
-    connection: Connected,
-    lease: SimulatedLease,
+    connection: Connection,
+    lease: Lease,
     { offer, bytes, fault, ms }: { offer: Offer; bytes: Uint8Array; fault: WorkerPlan['fault']; ms: number },
   ): void {
-    const { id } = lease;
     connection.isBusy = false;
-    if (!connection.wire.isOpen) return;
+    this.#progress = this.#progressNow();
+    this.#computing = null;
+    if (!connection.isOpen) return;
     if (fault === 'die') return this.#die(connection);
     if (fault === 'mute') connection.wire.isMute = true;
     if (fault === 'hang') connection.isHanging = true;
     if (connection.wire.isMute || connection.isHanging) return;
     const teacher = this.#failingTeacher(lease, fault);
     if (fault === 'fail' || teacher !== undefined)
-      connection.wire.up(() => connection.to.failed(connection, id, fault === 'fail' ? undefined : teacher));
+      this.#fail(connection, lease, fault === 'fail' ? undefined : teacher);
     else {
       const isInline = this.#world.isInline && fault !== 'stallUpload';
       // Kept in any case: an offer that comes before its step is open is pulled later.
-      connection.kept.set(id, { bytes, isStalled: fault === 'stallUpload' });
-      for (let times = fault === 'repeat' ? 2 : 1; times > 0; times--) {
-        connection.wire.up(() =>
-          connection.to.offer(connection, offer, isInline ? bytes : new Uint8Array(0), ms / 1000),
-        );
-      }
+      connection.kept.set(lease.id, { bytes, isStalled: fault === 'stallUpload' });
+      const message = {
+        type: 'offer',
+        ...this.#envelope(connection),
+        ...offer,
+        seconds: { student: ms / 1000 },
+      } as const;
+      for (let times = fault === 'repeat' ? 2 : 1; times > 0; times--)
+        this.#send(connection, message, isInline ? bytes : undefined);
     }
     this.#work(connection);
+  }
+
+  #fail(connection: Connection, { id: lease, block, microBatches }: Lease, teacher: string | undefined): void {
+    this.#send(connection, {
+      type: 'failed',
+      ...this.#envelope(connection),
+      lease,
+      microBatch: blockRange(block, microBatches).from,
+      reason: 'made up',
+      ...(teacher === undefined ? {} : { teacher }),
+    });
   }
 }

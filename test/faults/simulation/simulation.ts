@@ -2,19 +2,21 @@
  * A run in virtual time, from an empty folder to its end: coordinators that come and go over one disk, workers that
  * compute, die, hang, lie and come back by plan. The same plan gives the same run.
  */
-import type { JournalLine } from '../../../coordinator/store/journal.js';
-import type { Core } from '../../../coordinator/decide/decide.js';
 import type { Unit } from '../../../coordinator/decide/types.js';
+import type { Outcome } from '../../../coordinator/run.js';
+import type { JournalLine } from '../../../coordinator/store/journal.js';
 import { StateLost } from '../../../coordinator/store/self-check.js';
 import type { Compression } from '../../../shared/compression.js';
 import type { Replica } from '../../../shared/replica/replica.js';
 import { giveReplica, takeReplica } from './arithmetic.js';
-import { Clock } from './clock.js';
+import type { CheckedCore } from './checked-core.js';
+import { CoordinatorProcess } from './coordinator-process.js';
 import { Disk } from './disk.js';
 import type { Crash, Plan } from './plan.js';
+import { unitsOf } from './prepared-plan.js';
 import { RandomStream } from './random-stream.js';
-import { SimulatedCoordinator, type Outcome } from './simulated-coordinator.js';
 import { SimulatedWorker } from './simulated-worker.js';
+import { VirtualClock } from './virtual-time.js';
 
 export interface Result {
   readonly outcome: Outcome | null;
@@ -23,10 +25,10 @@ export interface Result {
   /** The journal's commits and evaluations. */
   readonly lines: readonly JournalLine[];
   readonly fired: ReadonlySet<string>;
-  readonly mostSlots: number;
+  /** When the core said that the run has come to its end. */
   readonly endedMs: number;
   /** Of the last life. */
-  readonly core: Core;
+  readonly accounts: CheckedCore['accounts'];
   readonly lives: number;
 }
 
@@ -45,22 +47,23 @@ export async function simulate(plan: Plan): Promise<Result> {
 class Simulation {
   readonly #plan: Plan;
   readonly #random: RandomStream;
-  readonly #clock = new Clock();
+  readonly #clock = new VirtualClock();
   readonly #disk: Disk;
   readonly #units: Unit[];
   readonly #replica: Replica;
   readonly #fired = new Set<string>();
   readonly #nonces = new Map<string, number>();
   readonly #workers: SimulatedWorker[];
-  #coordinator: SimulatedCoordinator | null = null;
-  #last: SimulatedCoordinator;
+  #coordinator: CoordinatorProcess | null = null;
+  #core: CheckedCore | null = null;
   #outcome: Outcome | null = null;
   /** The coordinator's process has rebuilt its state once. */
   #isRebuilt = false;
   /** Milliseconds that the run is to rest once its coordinator has stopped. */
   #stopping: number | null = null;
-  #bug: Error | null = null;
-  #mostSlots = 0;
+  /** The coordinator tells its workers that it ends. */
+  #isEnding = false;
+  #bug: unknown = null;
 
   constructor(plan: Plan) {
     this.#plan = plan;
@@ -69,7 +72,7 @@ class Simulation {
     this.#disk = new Disk(this.#clock, this.#random, plan.diskMs);
     this.#units = unitsOf(plan);
     this.#disk.begin(this.#replica);
-    this.#last = this.#start();
+    this.#clock.in(0, () => this.#start());
     const world = {
       clock: this.#clock,
       random: this.#random,
@@ -82,21 +85,22 @@ class Simulation {
     };
     this.#workers = plan.workers.map((worker, i) => new SimulatedWorker(`p${i}`, worker, world));
     for (const crash of plan.crashes) this.#clock.in(crash.atMs, () => this.#strike(crash));
-    if (plan.stopMs !== null) this.#clock.in(plan.stopMs, () => this.#coordinator?.stop());
+    const { stopMs } = plan;
+    if (stopMs !== null) this.#clock.in(stopMs, () => this.#coordinator?.stop());
   }
 
   async run(): Promise<Result> {
     while (this.#outcome === null && this.#clock.nowMs < giveUpMs && (await this.#clock.advance()))
       if (this.#bug !== null) throw this.#bug;
+    if (this.#core === null) throw new Error('the coordinator never started');
     return {
       outcome: this.#outcome,
       units: this.#units,
       compression: this.#plan.compression,
       lines: this.#disk.lines,
       fired: this.#fired,
-      mostSlots: this.#mostSlots,
-      endedMs: this.#clock.nowMs,
-      core: this.#last.core,
+      endedMs: this.#core.finishedMs ?? this.#clock.nowMs,
+      accounts: this.#core.accounts,
       lives: this.#nonces.size,
     };
   }
@@ -106,9 +110,11 @@ class Simulation {
     for (const worker of this.#workers) worker.free();
   }
 
-  #start(): SimulatedCoordinator {
+  #start(): void {
     const life = this.#nonces.size + 1;
-    const coordinator = new SimulatedCoordinator({
+    const nonce = `life ${life}`;
+    this.#nonces.set(nonce, life);
+    const starting = CoordinatorProcess.start({
       plan: this.#plan,
       units: this.#units,
       clock: this.#clock,
@@ -116,43 +122,45 @@ class Simulation {
       replica: this.#replica,
       life,
       nonces: this.#nonces,
+      nonce,
       isRebuilt: this.#isRebuilt,
       fired: (what) => void this.#fired.add(what),
-      onFinish: (outcome) => this.#onFinish(outcome),
-      onFailure: (error) => this.#onFailure(coordinator, error),
     });
-    this.#nonces.set(coordinator.nonce, life);
-    [this.#coordinator, this.#last] = [coordinator, coordinator];
-    return coordinator;
+    starting.then((process) => this.#live(process)).catch((error: unknown) => (this.#bug = error));
   }
 
-  #onFinish(outcome: Outcome): void {
-    const downMs = this.#stopping;
-    if (outcome.outcome === 'rebuild') {
+  async #live(process: CoordinatorProcess): Promise<void> {
+    [this.#coordinator, this.#core] = [process, process.core];
+    try {
+      await this.#onOutcome(process, await process.outcome);
+    } catch (error) {
+      this.#onFailure(process, error);
+    }
+  }
+
+  async #onOutcome(process: CoordinatorProcess, outcome: Outcome): Promise<void> {
+    // It may have been killed while it wrote its last snapshot.
+    if (this.#coordinator !== process) return;
+    if (outcome.type === 'rebuild') {
       this.#fired.add('rebuild');
       this.#isRebuilt = true;
-      this.#end(this.#last, 100);
-    } else if (outcome.outcome === 'stopped' && downMs !== null) {
-      const coordinator = this.#last;
-      coordinator.takeLastSnapshot().then(
-        () => this.#endStopped(coordinator, downMs),
-        (error: unknown) => this.#onFailure(coordinator, error),
-      );
-    } else this.#outcome = outcome;
-  }
-
-  /** Every worker was told to end; the first one is there again later, and some of the others. */
-  #endStopped(coordinator: SimulatedCoordinator, downMs: number): void {
-    // It may have been killed while it wrote its snapshot.
-    if (this.#coordinator !== coordinator) return;
+      return this.#end(process, 100);
+    }
+    const downMs = this.#stopping;
+    if (outcome.type !== 'stopped' || downMs === null) {
+      this.#outcome = outcome;
+      return;
+    }
+    this.#isEnding = true;
+    await process.end();
+    if (this.#coordinator !== process) return;
     this.#fired.add('stopped');
-    this.#end(coordinator, downMs);
-    this.#workers.forEach((worker, i) => worker.replace(i > 0 && this.#random.next() < 0.5));
+    this.#end(process, downMs);
   }
 
   #strike({ kind, downMs }: Crash): void {
-    const coordinator = this.#coordinator;
-    if (coordinator === null) return;
+    const process = this.#coordinator;
+    if (process === null) return;
     this.#fired.add(kind);
     if (kind === 'flip') {
       this.#replica.weights[1] = (this.#replica.weights[1] ?? 0) + 1;
@@ -160,48 +168,31 @@ class Simulation {
     }
     if (kind === 'stop') {
       this.#stopping = downMs;
-      return coordinator.stop();
+      return process.stop();
     }
     this.#isRebuilt = false;
-    this.#end(coordinator, downMs);
+    this.#end(process, downMs);
     if (kind === 'damagedSnapshot' && this.#disk.damageNewest()) this.#fired.add('passedOver');
     if (kind === 'lostLog' && this.#disk.loseLog()) this.#fired.add('wentBack');
   }
 
   /** It found its own replica damaged, and rebuilds it. Anything else is a bug. */
-  #onFailure(coordinator: SimulatedCoordinator, error: unknown): void {
+  #onFailure(process: CoordinatorProcess, error: unknown): void {
     if (!(error instanceof StateLost)) {
-      this.#bug = error instanceof Error ? error : new Error(String(error), { cause: error });
+      this.#bug = error;
       return;
     }
-    if (this.#coordinator !== coordinator) return;
+    if (this.#coordinator !== process) return;
     this.#fired.add('foundFlip');
     this.#isRebuilt = true;
-    this.#end(coordinator, 100);
+    this.#end(process, 100);
   }
 
-  #end(coordinator: SimulatedCoordinator, downMs: number): void {
-    this.#mostSlots = Math.max(this.#mostSlots, coordinator.mostSlots);
-    coordinator.crash();
-    this.#coordinator = null;
-    this.#stopping = null;
-    this.#clock.in(downMs, () => void this.#start());
+  #end(process: CoordinatorProcess, downMs: number): void {
+    process.crash();
+    // Every worker was told to end; the first one is there again later, and some of the others.
+    if (this.#isEnding) this.#workers.forEach((worker, i) => worker.replace(i > 0 && this.#random.next() < 0.5));
+    [this.#coordinator, this.#stopping, this.#isEnding] = [null, null, false];
+    this.#clock.in(downMs, () => this.#start());
   }
-}
-
-function unitsOf({ units }: Plan): Unit[] {
-  let [step, sample] = [0, 0];
-  return units.map(({ kind, microBatches }) => {
-    const unit: Unit = {
-      kind,
-      ...(kind === 'evaluate' ? { subject: 'student' as const } : {}),
-      step,
-      epoch: 0,
-      from: sample,
-      to: sample + microBatches,
-      microBatches,
-    };
-    if (kind === 'train') [step, sample] = [step + 1, sample + microBatches];
-    return unit;
-  });
 }
