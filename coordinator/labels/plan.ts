@@ -1,7 +1,7 @@
 /**
  * The plan that says which label block a labelling worker makes next. It is pure: time comes in. Units are numbers, in
- * the order in which training will want them; each is leased to one worker at a time, and to another once its worker has
- * been silent for too long.
+ * the order in which training will want them; each is leased to one worker at a time, and to another once its worker
+ * has been silent for too long.
  *
  *   open --lease--> leased --complete--> complete
  *          ^-----silent too long--'

@@ -43,7 +43,7 @@ function computeProbabilistic(input: PairInput): LossValues {
   });
 }
 
-/** No two samples are less alike: its log is finite. */
+/** No two samples count as less alike than this, so that the logarithm is finite. */
 const smallestLikeness = 1e-7;
 
 function likeness(cosines: Float64Array, rows: number): { kernel: Float64Array; sums: Float64Array } {

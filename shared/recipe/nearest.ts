@@ -1,4 +1,7 @@
-/** Levenshtein's edit distance, in two rows. */
+/**
+ * The least number of letters to insert, delete or replace between two words (Levenshtein 1966). It keeps two rows of
+ * the table of distances at a time.
+ */
 export function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -14,7 +17,8 @@ export function editDistance(a: string, b: string): number {
 }
 
 /**
- * The known word nearest to `word`, if it is near enough to be meant: at most a third of its letters away, at least 2.
+ * The known word that is nearest to `word`, if it is near enough to be meant: at most a third of the letters away, or
+ * two letters for short words.
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const ranked = known

@@ -1,4 +1,4 @@
-/** What the schema finds wrong, in a user's words: `key.path: VALUE given; WISH wanted`. */
+/** Puts what the schema finds wrong into a user's words: `key.path: VALUE given; WISH wanted`. Pure. */
 import type { z } from 'zod';
 import { jsonOf } from '../json.js';
 import { nearest } from './nearest.js';
@@ -8,7 +8,7 @@ import { recipeSchema } from './schema.js';
 
 type Issue = z.core.$ZodIssue;
 
-/** @param value the whole recipe, as plain values */
+/** @param value the whole recipe as plain values, in which the issue's path leads to the value that was given */
 export function findingsOf(issue: Issue, value: unknown): Finding[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...path, key], value));
@@ -123,7 +123,7 @@ interface SchemaDef {
   readonly values?: readonly unknown[];
 }
 
-/** The keys that the schema knows at a path; of a union, those of the kind that the recipe names. */
+/** The keys that the schema knows at a path. In a union only the kind that the recipe names counts. */
 function keysIn(schema: SchemaNode, path: Path, value: unknown): string[] {
   const def: SchemaDef = schema._zod.def;
   if (def.innerType !== undefined) return keysIn(def.innerType, path, value);

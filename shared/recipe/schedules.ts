@@ -1,10 +1,11 @@
 /**
- * Loss weights and temperatures that change in a run. The coordinator alone computes them (Math.cos differs between
- * versions of Node) and sends them with each lease; workers put them in their places. Pure.
+ * Weights and temperatures of losses that change in a run. The coordinator alone computes them, since Math.cos differs
+ * between versions of Node, and sends them with each lease; workers put them in their places. Pure.
  *
  *   f = clamp((step - start) / steps, 0, 1)
- *   linear: from + f (to - from)     cosine: from + (1 - cos(pi f)) / 2 (to - from)     step: `from` until f = 1, then
- * `to`
+ *   linear   from + f (to - from)
+ *   cosine   from + (1 - cos(pi f)) / 2 (to - from)
+ *   step     `from` until f = 1, then `to`
  */
 import type { LossSchedule } from '../losses/options.js';
 import type { Losses } from './loss-schema.js';
@@ -28,7 +29,7 @@ export function scalarsAt(losses: Losses, step: number, totalSteps: number): Rec
   );
 }
 
-/** `<term>.<key>` and its schedule. */
+/** Every number that changes, by its name `<term>.<key>`, with its schedule: weights first. */
 export function schedules(losses: Losses): [name: string, schedule: LossSchedule][] {
   const terms = termsIn(losses);
   return (['weight', 'temperature'] as const).flatMap((key) =>

@@ -1,7 +1,7 @@
 /**
  * The link: everything between the socket and the trainer, on a worker thread of its own, so that nothing that the
- * trainer does delays a heartbeat or a commit. This file keeps the connection: it opens it, opens it again after a loss,
- * and says when and how the worker ends. What happens on an open connection is in session.ts.
+ * trainer does delays a heartbeat or a commit. This file keeps the connection: it opens it, opens it again after a
+ * loss, and says when and how the worker ends. What happens on an open connection is in session.ts.
  *
  * It never ends the worker because a coordinator is away for less than the wait, and never waits longer than that.
  */

@@ -1,7 +1,7 @@
 /**
  * What the link has sent to the trainer of one run: leases that wait, slots that are free, and the weights as they
- * come. It turns the link's messages into things that the trainer can wait for, and the trainer's results into messages;
- * it computes nothing.
+ * come. It turns the link's messages into things that the trainer can wait for, and the trainer's results into
+ * messages; it computes nothing.
  */
 import type { Lease } from '../../shared/protocol/messages.js';
 import type { SlottedContribution } from '../../shared/replica/reduction/block-sum.js';
@@ -129,6 +129,7 @@ export class Inbox {
       stateHash,
       slot: sum.slot,
       sums: sum.sums,
+      // A student without batch normalisation has no moments.
       momentCounts: sum.slot === null ? [] : (sum.moments?.counts ?? []),
       seconds,
     });

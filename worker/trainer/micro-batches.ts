@@ -33,8 +33,8 @@ export class MicroBatches {
   }
 
   /**
-   * Begins to make the first micro-batch of these leases that is not there. It resolves when that is made; null when all
-   * are there, or as many as may be held.
+   * Begins to make the first micro-batch of these leases that is not there. It resolves when that is made; null when
+   * all are there, or as many as may be held.
    */
   startNext(leases: readonly Lease[]): Promise<MicroBatch> | null {
     if (this.#ready.size >= aheadLimit) return null;

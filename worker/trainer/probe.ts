@@ -1,7 +1,7 @@
 /**
- * The numerics probe of a worker that joins: micro-batch 0 of epoch 0 under the initial weights, with its labels and the
- * student's gradient, computed twice. Equal digests on two workers mean equal bits. Two digests on one worker mean a
- * device that cannot repeat itself.
+ * The numerics probe of a worker that joins: micro-batch 0 of epoch 0 under the initial weights, with its labels and
+ * the student's gradient, computed twice. Equal digests on two workers mean equal bits. Two digests on one worker mean
+ * a device that cannot repeat itself.
  */
 import { readFile } from 'node:fs/promises';
 import { ProtocolError } from '../../shared/errors.js';

@@ -40,8 +40,8 @@ export async function loadWeights(lease: Lease, options: WeightsOptions): Promis
 }
 
 /**
- * Labels the next micro-batch of these leases ahead. A teacher that fails is met again by the lease that the micro-batch
- * is for.
+ * Labels the next micro-batch of these leases ahead. A teacher that fails is met again by the lease that the
+ * micro-batch is for.
  *
  * @returns false when there is nothing to label
  */

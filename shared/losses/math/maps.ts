@@ -1,6 +1,6 @@
 /**
- * Feature maps of different sizes: the bigger one is averaged over the cells of the smaller one, as PyTorch's
- * adaptive_avg_pool2d does (cell i of n over size s: floor(i s / n) to ceil((i + 1) s / n)). In float64.
+ * Brings feature maps to one size: the bigger one is averaged over the cells of the smaller one, as PyTorch's
+ * adaptive_avg_pool2d does (cell i of n over size s: floor(i s / n) to ceil((i + 1) s / n)). In float64. Pure.
  */
 import type { Activation } from './activation.js';
 
@@ -12,7 +12,7 @@ export interface FeatureMap {
   readonly values: Float64Array;
 }
 
-/** [H, W, C] as it is; [T, F] as a map of width 1; [D] as one of a single cell. */
+/** An activation as a map: [H, W, C] as it is, [T, F] with width 1, [D] as a single cell. */
 export function mapOf({ values, shape }: Activation): FeatureMap {
   const [height = 1, width = 1, channels = 1] =
     shape.length === 1 ? [1, 1, ...shape] : shape.length === 2 ? [shape[0] ?? 1, 1, shape[1] ?? 1] : shape;
@@ -28,7 +28,7 @@ export function smaller(a: Size, b: Size): Size {
   return { height: Math.min(a.height, b.height), width: Math.min(a.width, b.width) };
 }
 
-/** The map at a size that is no bigger; itself where nothing changes. */
+/** The map averaged to a size that is no bigger; the map itself where it has that size. */
 export function pooled(map: FeatureMap, size: Size): FeatureMap {
   if (map.height === size.height && map.width === size.width) return map;
   const rows = map.values.length / (map.height * map.width * map.channels);
@@ -44,7 +44,7 @@ export function pooled(map: FeatureMap, size: Size): FeatureMap {
   return out;
 }
 
-/** The transpose of `pooled`: a slope of each cell, spread over the values that made it, is added to `into`. */
+/** The transpose of `pooled`: adds factor x each cell's slope to the values that made the cell, by their shares. */
 export function unpool(
   slopes: Float64Array,
   {
@@ -60,7 +60,7 @@ export function unpool(
   });
 }
 
-/** Every place of the map that takes part in a cell, with its share. */
+/** Visits every place of the map that takes part in a cell, with its share of the cell. */
 function eachCell(
   { height, width, channels, values }: FeatureMap,
   size: Size,

@@ -1,4 +1,4 @@
-/** Softmax in log space, row by row: what the losses on logits share. */
+/** Softmax in log space, row by row, for losses on logits. Pure. */
 
 /**
  * Writes log softmax(z / T) of row `row` into `out`: z/T - max - log(sum(exp(z/T - max))), finite for finite logits of

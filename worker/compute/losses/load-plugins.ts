@@ -1,6 +1,6 @@
 /**
- * The plug-ins of a run on this worker: compared when it joins, then loaded. The bytes that were digested are the ones
- * that run: they are not read from the disk a second time.
+ * Compares the plug-ins of a run with those of this worker when it joins, and loads them. The bytes that were digested
+ * are the ones that run: they are never read from the disk a second time.
  */
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import {
@@ -12,7 +12,10 @@ import {
 import type { PluginLoss, PluginLosses } from './plugin.js';
 
 /**
- * @param installed digests by name @throws UserError 77, naming both digests, for one that is missing or another here
+ * Makes sure that this worker has the plug-ins of the run.
+ *
+ * @param installed SHA-256 of the plug-ins of this worker, by name
+ * @throws UserError 77 naming both digests, for a plug-in that is missing here or is another file
  */
 export function expectPlugins(wanted: readonly PluginDigest[], installed: Readonly<Record<string, string>>): void {
   for (const { name, sha256 } of wanted) {
@@ -25,7 +28,11 @@ export function expectPlugins(wanted: readonly PluginDigest[], installed: Readon
   }
 }
 
-/** @throws UserError 65 for one that cannot be loaded */
+/**
+ * Imports plug-ins from the bytes that were digested.
+ *
+ * @throws UserError 65 for a plug-in that cannot be loaded, 77 for one that is not installed
+ */
 export async function loadPlugins(names: readonly string[], installed: InstalledPlugins): Promise<PluginLosses> {
   return new Map(
     await Promise.all(

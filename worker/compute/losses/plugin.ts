@@ -12,7 +12,7 @@ import type { TermAtStep } from '../../../shared/recipe/schedules.js';
 
 /** What a plug-in gives: each row's value, and the gradient of the plain sum of the values. */
 export interface PluginResult {
-  /** [rows] */
+  /** [rows]; without weight and divisor. */
   readonly values: ArrayLike<number>;
   /** Laid out as the logits, or as the student's activation. */
   readonly gradient: ArrayLike<number>;
@@ -23,9 +23,9 @@ export interface PluginOnLogits {
   readonly classes: number;
   /** [rows x classes] */
   readonly logits: Float32Array;
-  /** [rows]; -1: none. */
+  /** [rows]; -1 for a row without a label. */
   readonly labels: Int32Array;
-  /** [rows x classes]: target vectors, which samples of label -1 have not; null where samples have classes. */
+  /** Target vectors of the rows whose label is not -1, [rows x classes]; null where samples have classes. */
   readonly targets: Float32Array | null;
   /**
    * [rows x classes]: log-probabilities of the ensemble at the temperature, or its raw logits; null where it wants
