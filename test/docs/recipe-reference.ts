@@ -3,8 +3,8 @@
 /** The parts of JSON Schema (draft 2020-12) that the recipe's schema uses. */
 export interface JsonSchema {
   readonly type?: string;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
+  readonly const?: string | number | boolean;
+  readonly enum?: readonly (string | number | boolean)[];
   readonly default?: unknown;
   readonly description?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
@@ -50,8 +50,8 @@ const joined = (choices: readonly string[]): string =>
 
 /** What a value may be, in a few words. */
 function takes(schema: JsonSchema): string {
-  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
-  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  if (schema.const !== undefined) return `\`${schema.const}\``;
+  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${value}\``).join(', ');
   const variants = variantsOf(schema);
   if (variants.length > 0) return joined(variants.map(takes));
   if (schema.type === 'array') {

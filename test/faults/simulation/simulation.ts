@@ -44,6 +44,9 @@ export async function simulate(plan: Plan): Promise<Result> {
   }
 }
 
+const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+
 class Simulation {
   readonly #plan: Plan;
   readonly #random: RandomStream;
@@ -63,7 +66,7 @@ class Simulation {
   #stopping: number | null = null;
   /** The coordinator tells its workers that it ends. */
   #isEnding = false;
-  #bug: unknown = null;
+  #bug: Error | null = null;
 
   constructor(plan: Plan) {
     this.#plan = plan;
@@ -126,7 +129,7 @@ class Simulation {
       isRebuilt: this.#isRebuilt,
       fired: (what) => void this.#fired.add(what),
     });
-    starting.then((process) => this.#live(process)).catch((error: unknown) => (this.#bug = error));
+    starting.then((process) => this.#live(process)).catch((error: unknown) => (this.#bug = asError(error)));
   }
 
   async #live(process: CoordinatorProcess): Promise<void> {
@@ -144,7 +147,8 @@ class Simulation {
     if (outcome.type === 'rebuild') {
       this.#fired.add('rebuild');
       this.#isRebuilt = true;
-      return this.#end(process, 100);
+      this.#end(process, 100);
+      return;
     }
     const downMs = this.#stopping;
     if (outcome.type !== 'stopped' || downMs === null) {
@@ -179,7 +183,7 @@ class Simulation {
   /** It found its own replica damaged, and rebuilds it. Anything else is a bug. */
   #onFailure(process: CoordinatorProcess, error: unknown): void {
     if (!(error instanceof StateLost)) {
-      this.#bug = error;
+      this.#bug = asError(error);
       return;
     }
     if (this.#coordinator !== process) return;
