@@ -28,8 +28,8 @@ const gamma = 0.4;
 
 function computeCorrelation(input: PairInput): LossValues {
   return onCosines(input, (cos_s, cos_t) => {
-    const [own, other] = [cos_s, cos_t].map((cosines) => cosines.map((cos) => Math.exp(-2 * gamma * (1 - cos))));
-    if (own === undefined || other === undefined) throw new Error('two sides');
+    const kernelOf = (cosines: Float64Array): Float64Array => cosines.map((cos) => Math.exp(-2 * gamma * (1 - cos)));
+    const [own, other] = [kernelOf(cos_s), kernelOf(cos_t)];
     const { value, slopes } = meanSquareOff(own, other);
     return { value, slopes: slopes.map((slope, i) => slope * 2 * gamma * (own[i] ?? 0)) };
   });

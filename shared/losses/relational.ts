@@ -10,7 +10,7 @@
 import { nonNegative } from '../numbers.js';
 import { lossOnPairs } from './loss.js';
 import type { LossValues, PairInput } from './math/inputs.js';
-import { perSample, vectorsOf, type SampleVectors } from './math/relations.js';
+import { perSample, vectorsOf, type SampleVectors, type ScaledSlopes } from './math/relations.js';
 import { smallestNorm } from './math/vectors.js';
 
 export const relational = lossOnPairs({
@@ -28,7 +28,7 @@ export const relational = lossOnPairs({
   compute: computeRelational,
 });
 
-/** Through the squared distances D alone, for both parts: O(B^2 D + B^3), and nothing of B^3 numbers is kept. */
+/** Both parts go through the squared distances alone: O(B^2 D + B^3) steps, and nothing of B^3 numbers is kept. */
 function computeRelational(
   { student, teacher, rows, scale, gradient }: PairInput,
   options: { readonly distance: number; readonly angle: number },
@@ -37,23 +37,22 @@ function computeRelational(
   const [own, other] = [squaredDistances(x), squaredDistances(vectorsOf(teacher, rows))];
   const slopes = new Float64Array(rows * rows);
   const value =
-    options.distance * distances(own, other, slopes, { rows, factor: options.distance }) +
-    options.angle * angles(own, other, slopes, { rows, factor: options.angle });
-  throughDistances(slopes, x, gradient, scale * rows);
+    options.distance * distances(own, other, { rows, slopes, factor: options.distance }) +
+    options.angle * angles(own, other, { rows, slopes, factor: options.angle });
+  throughDistances({ slopes, factor: scale * rows }, x, gradient);
   return perSample(rows, value);
 }
 
-/** Huber with the corner at 1. */
+/** Huber's loss (1964) with the corner at 1. */
 const huber = (off: number): number => (Math.abs(off) < 1 ? 0.5 * off * off : Math.abs(off) - 0.5);
 const huberSlope = (off: number): number => Math.max(-1, Math.min(1, off));
 
-interface Part {
+/** One of the two parts: its slopes by the squared distances, times the factor, are added to `slopes`. */
+interface Part extends ScaledSlopes {
   readonly rows: number;
-  /** Its slopes, times this, are added. */
-  readonly factor: number;
 }
 
-/** [B x B] of |x_i - x_j|^2; taken directly, so that those of near samples keep their bits. */
+/** The matrix of |x_i - x_j|^2, [B x B]; taken directly, so that those of near samples keep their bits. */
 function squaredDistances({ rows, length, values }: SampleVectors): Float64Array {
   const squares = new Float64Array(rows * rows);
   for (let i = 0; i < rows; i++) {
@@ -70,12 +69,11 @@ function squaredDistances({ rows, length, values }: SampleVectors): Float64Array
   return squares;
 }
 
-/** d/dX of a function of the squared distances, times factor, added: 2 sum_j (S_ij + S_ji) (x_i - x_j). */
+/** Adds factor x 2 sum_j (S_ij + S_ji) (x_i - x_j), which is d value / d x_i for slopes S by the squared distances. */
 function throughDistances(
-  slopes: Float64Array,
+  { slopes, factor }: ScaledSlopes,
   { rows, length, values }: SampleVectors,
   into: Float64Array,
-  factor: number,
 ): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < rows; j++) {
@@ -89,7 +87,8 @@ function throughDistances(
   }
 }
 
-function distances(own: Float64Array, other: Float64Array, slopes: Float64Array, { rows, factor }: Part): number {
+/** mean huber(d_s / mean d_s - d_t / mean d_t), from the squared distances of both. */
+function distances(own: Float64Array, other: Float64Array, { rows, slopes, factor }: Part): number {
   const [x, y] = [scaledDistances(own), scaledDistances(other)];
   const offs = x.scaled.map((value, i) => value - (y.scaled[i] ?? 0));
   const scaledSlopes = offs.map((off) => huberSlope(off) / (rows * rows));
@@ -102,7 +101,7 @@ function distances(own: Float64Array, other: Float64Array, slopes: Float64Array,
   return offs.reduce((sum, off) => sum + huber(off), 0) / (rows * rows);
 }
 
-/** Distances over the mean of those above 0; all 0 where there is none. */
+/** Distances divided by the mean of those above 0; all 0 where none is. */
 function scaledDistances(squares: Float64Array): { scaled: Float64Array; mean: number; positive: number } {
   const d = squares.map(Math.sqrt);
   const positive = d.filter((value) => value > 0).length;
@@ -111,14 +110,14 @@ function scaledDistances(squares: Float64Array): { scaled: Float64Array; mean: n
 }
 
 /**
- * Cosines of the angles at every corner i between j and k, by their law: c = (D_ij + D_ik - D_jk) / (2 n_ij n_ik), n =
- * sqrt(D).
+ * mean huber(c_s - c_t) over the cosines c of the angles at every corner i between j and k, by the law of cosines:
+ *
+ *   c = (D_ij + D_ik - D_jk) / (2 n_ij n_ik),  n = sqrt(D)
  */
-function angles(own: Float64Array, other: Float64Array, slopes: Float64Array, { rows, factor }: Part): number {
-  const [normsOwn, normsOther] = [own, other].map((squares) =>
-    squares.map((square) => Math.max(Math.sqrt(square), smallestNorm)),
-  );
-  if (normsOwn === undefined || normsOther === undefined) throw new Error('two sides');
+function angles(own: Float64Array, other: Float64Array, { rows, slopes, factor }: Part): number {
+  const normsOf = (squares: Float64Array): Float64Array =>
+    squares.map((square) => Math.max(Math.sqrt(square), smallestNorm));
+  const [normsOwn, normsOther] = [normsOf(own), normsOf(other)];
   const cosineAt = (squares: Float64Array, norms: Float64Array, i: number, j: number, k: number): number =>
     ((squares[i * rows + j] ?? 0) + (squares[i * rows + k] ?? 0) - (squares[j * rows + k] ?? 0)) /
     (2 * (norms[i * rows + j] ?? 1) * (norms[i * rows + k] ?? 1));

@@ -8,6 +8,7 @@
 import { lossOnPairs } from './loss.js';
 import type { LossValues, PairInput } from './math/inputs.js';
 import { mapOf, pooled, smaller, unpool, type FeatureMap } from './math/maps.js';
+import type { ScaledSlopes } from './math/relations.js';
 import { smallestNorm } from './math/vectors.js';
 
 export const selectivity = lossOnPairs({
@@ -32,8 +33,11 @@ function computeSelectivity({ student, teacher, rows, scale, gradient }: PairInp
   const values_B = Float32Array.from({ length: rows }, (_, row) => {
     const [s, t] = [channelsOf(x, row), channelsOf(y, row)];
     const unitSlopes = new Float64Array(s.units.length);
-    // Both sides of the first are the student's.
-    const value = meanSquares(s, s, unitSlopes, 2) + meanSquares(t, t, null, 0) - 2 * meanSquares(s, t, unitSlopes, -2);
+    // Both sides of the first mean are the student's, so that its slope counts twice.
+    const value =
+      meanSquares(s, s, { slopes: unitSlopes, factor: 2 }) +
+      meanSquares(t, t, null) -
+      2 * meanSquares(s, t, { slopes: unitSlopes, factor: -2 });
     throughNorms(s, unitSlopes, (c, i, slope) => (slopes[(row * s.places + i) * s.count + c] = slope));
     return value;
   });
@@ -66,8 +70,8 @@ function channelsOf({ height, width, channels: count, values }: FeatureMap, row:
   return { count, places, units, norms };
 }
 
-/** mean over all pairs of (a . b)^2; `factor` x its slope by a, b held, is added to `slopes`. */
-function meanSquares(a: Channels, b: Channels, slopes: Float64Array | null, factor: number): number {
+/** mean over all pairs of (a . b)^2; adds factor x its slope by a, with b held, to the slopes; null: no slope is wanted. */
+function meanSquares(a: Channels, b: Channels, wanted: ScaledSlopes | null): number {
   const { places } = a;
   let sum = 0;
   for (let c = 0; c < a.count; c++) {
@@ -75,7 +79,8 @@ function meanSquares(a: Channels, b: Channels, slopes: Float64Array | null, fact
       let product = 0;
       for (let i = 0; i < places; i++) product += (a.units[c * places + i] ?? 0) * (b.units[d * places + i] ?? 0);
       sum += product * product;
-      if (slopes === null) continue;
+      if (wanted === null) continue;
+      const { slopes, factor } = wanted;
       const step = (2 * factor * product) / (a.count * b.count);
       for (let i = 0; i < places; i++)
         slopes[c * places + i] = (slopes[c * places + i] ?? 0) + step * (b.units[d * places + i] ?? 0);
@@ -84,7 +89,7 @@ function meanSquares(a: Channels, b: Channels, slopes: Float64Array | null, fact
   return sum / (a.count * b.count);
 }
 
-/** From slopes by the channels of norm 1 to slopes by the channels. */
+/** Gives the slopes by the channels, from slopes by the channels of norm 1. */
 function throughNorms(
   { count, places, units, norms }: Channels,
   unitSlopes: Float64Array,

@@ -7,7 +7,16 @@
  */
 import { lossOnPairs } from './loss.js';
 import type { LossValues, PairInput } from './math/inputs.js';
-import { gramOf, meanSquareOff, normalised, perSample, throughGram, throughNorm, vectorsOf } from './math/relations.js';
+import {
+  gramOf,
+  meanSquareOff,
+  normalised,
+  perSample,
+  throughGram,
+  throughNorm,
+  vectorsOf,
+  type SampleVectors,
+} from './math/relations.js';
 
 export const similarity = lossOnPairs({
   name: 'similarity',
@@ -26,13 +35,12 @@ export const similarity = lossOnPairs({
 
 function computeSimilarity({ student, teacher, rows, scale, gradient }: PairInput): LossValues {
   const x = vectorsOf(student, rows);
-  const [own, other] = [x, vectorsOf(teacher, rows)].map((vectors) =>
-    normalised({ rows, length: rows, values: gramOf(vectors) }),
-  );
-  if (own === undefined || other === undefined) throw new Error('two sides');
+  const likenessOf = (vectors: SampleVectors): ReturnType<typeof normalised> =>
+    normalised({ rows, length: rows, values: gramOf(vectors) });
+  const [own, other] = [likenessOf(x), likenessOf(vectorsOf(teacher, rows))];
   const { value, slopes } = meanSquareOff(own.values, other.values);
   const gramSlopes = new Float64Array(rows * rows);
-  throughNorm(slopes, own, gramSlopes, 1);
-  throughGram(gramSlopes, x, gradient, scale * rows);
+  throughNorm({ slopes, factor: 1 }, own, gramSlopes);
+  throughGram({ slopes: gramSlopes, factor: scale * rows }, x, gradient);
   return perSample(rows, value);
 }

@@ -1,6 +1,6 @@
 /**
- * Loss plug-ins that the owner of this machine has installed: modules of one file, known by their stem and the SHA-256
- * of their bytes. They never come over the wire; what does is name and digest, to compare. Nothing is run here.
+ * Reads the loss plug-ins that the owner of this machine has installed: modules of one file, known by their stem and the
+ * SHA-256 of their bytes. Only names and digests travel between machines, never code. This file runs none of them.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
@@ -16,7 +16,7 @@ export interface InstalledPlugin {
   readonly source: string;
 }
 
-/** By name. */
+/** The plug-ins of this machine by name. */
 export type InstalledPlugins = ReadonlyMap<string, InstalledPlugin>;
 
 export interface PluginDigest {
@@ -27,8 +27,11 @@ export interface PluginDigest {
 const endings = ['.js', '.mjs'];
 
 /**
- * @param files named one by one; `folder`: all in it that end in .js or .mjs @throws UserError 2 for what cannot be
- * read, and for two of one name
+ * Reads plug-ins from files and from a folder.
+ *
+ * @param files paths of plug-ins
+ * @param folder all files in it that end in .js or .mjs are plug-ins, too; undefined or empty: there is none
+ * @throws UserError 2 for a file that cannot be read, and for two different files of one name
  */
 export async function installedPlugins(
   files: readonly string[],
@@ -72,9 +75,11 @@ async function read<T>(what: string, reading: Promise<T>): Promise<T> {
 }
 
 /**
- * What a recipe's plug-ins are, by name in their order: their digests from here, or from the recipe where none is
- * installed.
- * @throws UserError 2 for one that neither tells, 65 where both do and differ, or where its file is more than a file
+ * The digests of a recipe's plug-ins, in the order of their names: of the file that is installed on this machine, or
+ * the recipe's own where none is.
+ *
+ * @throws UserError 2 for a plug-in that is not installed and has no digest in the recipe; 65 where both digests are
+ *   there and differ, and for a file that imports others
  */
 export async function pluginDigests(
   { plugins = {} }: Pick<Losses, 'plugins'>,
@@ -84,11 +89,12 @@ export async function pluginDigests(
   return Promise.all(
     named.map(async ([name, { sha256 }]) => {
       const here = installed.get(name);
-      if (here === undefined && sha256 === undefined)
+      if (here === undefined) {
+        if (sha256 !== undefined) return { name, sha256 };
         throw new UserError(
           `losses.plugins.${name}: not installed here; --plugin ${name}.js, a folder STILLHOUSE_PLUGINS that has it, or its sha256 wanted`,
         );
-      if (here === undefined) return { name, sha256: sha256 ?? '' };
+      }
       if (sha256 !== undefined && sha256 !== here.sha256)
         throw new UserError(
           `losses.plugins.${name}: the SHA-256 of ${here.path} is ${here.sha256}; the recipe wants ${sha256}`,
@@ -100,7 +106,11 @@ export async function pluginDigests(
   );
 }
 
-/** So that its digest speaks for all that it runs. @throws UserError 65 for one that imports, or exports no `loss` */
+/**
+ * Makes sure that a plug-in is one file, so that its digest speaks for all the code that it runs.
+ *
+ * @throws UserError 65 for a plug-in that is no module, imports something, or exports no `loss`
+ */
 export async function expectOneFile({ name, path, source }: InstalledPlugin): Promise<void> {
   await init;
   let parsed: ReturnType<typeof parse>;
@@ -114,7 +124,7 @@ export async function expectOneFile({ name, path, source }: InstalledPlugin): Pr
     );
   }
   const [imports, exports] = parsed;
-  // -2 is import.meta.
+  // The lexer lists `import.meta` among the imports and marks it by -2.
   const other = imports.find(({ d }) => d !== -2);
   if (other !== undefined)
     throw new UserError(

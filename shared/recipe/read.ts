@@ -1,4 +1,4 @@
-/** From a recipe's text to a checked recipe: every problem is one line that names file, line, key, value and wish. */
+/** Reads a recipe's text into a checked recipe. A problem is one line that names file, line, key, value and wish. */
 import { basename, extname } from 'node:path';
 import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
 import { UserError } from '../errors.js';
@@ -12,22 +12,26 @@ import { recipeSchema, type Recipe } from './schema.js';
 const defaultMicro = 32;
 
 export interface ReadOptions {
-  /** The recipe's file, for messages and the default name. */
+  /** The recipe's file: it stands in messages, and its stem is the default name. */
   readonly file: string;
-  /** `key.path=value`, value as YAML; they win over the file. */
+  /** Assignments `key.path=value`, with the value in YAML. They win over the file. */
   readonly set?: readonly string[];
   readonly seed?: number | undefined;
 }
 
 export interface ReadRecipe {
   readonly recipe: Recipe & { name: string };
-  /** A line each. */
+  /** What is odd but allowed, a line each. */
   readonly warnings: readonly string[];
-  /** `FILE:LINE` of a key, or the flag that gave it. */
+  /** Gives `FILE:LINE` of a key, or the flag that gave it. */
   readonly placeOf: (path: Path) => string;
 }
 
-/** @throws UserError 2 with a line for each problem */
+/**
+ * Reads, completes and checks a recipe. It opens no other file.
+ *
+ * @throws UserError 2 with a line for each problem
+ */
 export function readRecipe(text: string, options: ReadOptions): ReadRecipe {
   const lines = new LineCounter();
   const document = parse(text, options.file, lines);
@@ -65,10 +69,11 @@ function parse(text: string, file: string, lines: LineCounter): Document {
   return document;
 }
 
-/** @throws UserError 2 for aliases that unfold to something huge */
+/** @throws UserError 2 for YAML aliases that unfold to something huge */
 function toValue(document: Document, file: string): unknown {
   try {
-    return document.toJS() as unknown;
+    const value: unknown = document.toJS();
+    return value;
   } catch (error) {
     throw new UserError(
       `${file}:1: no YAML: ${error instanceof Error ? error.message : String(error)}`,

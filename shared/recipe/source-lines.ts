@@ -1,17 +1,21 @@
-/** Where the keys of a recipe stand: line of the file, or the flag that set them. */
+/** Says where a key of a recipe stands: in a line of the file, or in the flag that set it. */
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type LineCounter, type Node } from 'yaml';
 import { UserError } from '../errors.js';
 
 export type Path = readonly PropertyKey[];
 
-/** A key's value that a flag gave. */
+/** A flag that gave a key its value. */
 export interface Flag {
   readonly path: Path;
-  /** As messages call it. */
+  /** The flag as messages call it. */
   readonly name: string;
 }
 
-/** Sets what the flags say, in place. @throws UserError 2 for a flag that has no place in the recipe */
+/**
+ * Sets the values of the flags in the document, which is changed in place.
+ *
+ * @throws UserError 2 for a flag that has no place in the recipe
+ */
 export function applyFlags(
   document: Document,
   { set = [], seed }: { readonly set?: readonly string[]; readonly seed?: number | undefined },
@@ -43,13 +47,14 @@ function setAt(document: Document, path: readonly (string | number)[], name: str
       (isScalar(parent) && parent.value === null) ||
       (isSeq(parent) && typeof part === 'number' && part <= parent.items.length);
     if (!isPlace) throw new UserError(`${name}: there is no place ${path.slice(0, i + 1).join('.')} in the recipe`);
-    // A key without a value, as `evaluate:`, can hold a mapping.
+    // A key without a value, such as `evaluate:`, can hold a mapping.
     if (i > 0 && isScalar(parent)) document.deleteIn(path.slice(0, i));
   });
-  document.setIn(path, document.createNode(value.toJS() as unknown));
+  const plain: unknown = value.toJS();
+  document.setIn(path, document.createNode(plain));
 }
 
-/** `FILE:LINE`, or the flag's name for what a flag gave. */
+/** A function that gives `FILE:LINE` of a key, or the name of the flag that gave it. */
 export function placesOf(
   document: Document,
   lines: LineCounter,
@@ -68,13 +73,13 @@ function startsWith(path: Path, start: Path): boolean {
   return start.length <= path.length && start.every((part, i) => String(part) === String(path[i]));
 }
 
-/** False for a node that a flag made. */
+/** Whether a node stands in the file: flags make nodes without a range. */
 function hasPlace(document: Document, path: Path): boolean {
   const node = nodeAt(document, path);
   return node === undefined || Boolean(node.range);
 }
 
-/** The line of the node at a path, or of its nearest ancestor that is there. */
+/** The line of the node at a path, or of its nearest ancestor that exists. */
 function lineOf(document: Document, lines: LineCounter, path: Path): number {
   for (let length = path.length; length >= 0; length--) {
     const node = nodeAt(document, path.slice(0, length));
@@ -83,7 +88,7 @@ function lineOf(document: Document, lines: LineCounter, path: Path): number {
   return 1;
 }
 
-/** The key's node for a mapping's entry, the item's for a sequence's. */
+/** The node at a path: the key's for an entry of a mapping, the item's for one of a sequence. */
 function nodeAt(document: Document, path: Path): Node | undefined {
   let node: unknown = document.contents;
   let found = document.contents ?? undefined;

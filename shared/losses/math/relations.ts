@@ -7,30 +7,30 @@ import type { Activation } from './activation.js';
 import type { LossValues, PairInput } from './inputs.js';
 import { smallestNorm } from './vectors.js';
 
-/** [rows x length], a sample a row. */
+/** The samples of a micro-batch, each a vector: [rows x length]. */
 export interface SampleVectors {
   readonly rows: number;
   readonly length: number;
   readonly values: Float64Array;
 }
 
-export const vectorsOf = ({ values }: Activation, rows: number): SampleVectors => ({
-  rows,
-  length: values.length / rows,
-  values: Float64Array.from(values),
-});
+/** Each sample of an activation as one vector, whatever its shape. */
+export function vectorsOf({ values }: Activation, rows: number): SampleVectors {
+  return { rows, length: values.length / rows, values: Float64Array.from(values) };
+}
 
-/** A value of a [B x B] matrix of the student, and its slopes by that matrix. */
-export interface Square {
+/** A value that depends on a [B x B] matrix of the student's, and its slopes by that matrix. */
+export interface MatrixLoss {
   readonly value: number;
   readonly slopes: Float64Array;
 }
 
+/** A micro-batch's value as the value of each of its samples. */
 export function perSample(rows: number, value: number): LossValues {
   return { values_B: new Float32Array(rows).fill(value), count: rows };
 }
 
-/** [B x B] of inner products. */
+/** The matrix X X^T of inner products, [B x B]. */
 export function gramOf({ rows, length, values }: SampleVectors): Float64Array {
   const gram = new Float64Array(rows * rows);
   for (let i = 0; i < rows; i++) {
@@ -44,12 +44,17 @@ export function gramOf({ rows, length, values }: SampleVectors): Float64Array {
   return gram;
 }
 
-/** d/dX of a function of X X^T: (S + S^T) X, times factor, added. */
+/** Slopes of a value by something, and what they are multiplied by before they are added. */
+export interface ScaledSlopes {
+  readonly slopes: Float64Array;
+  readonly factor: number;
+}
+
+/** Adds factor (S + S^T) X, which is d value / d X for slopes S by X X^T. */
 export function throughGram(
-  slopes: Float64Array,
+  { slopes, factor }: ScaledSlopes,
   { rows, length, values }: SampleVectors,
   into: Float64Array,
-  factor: number,
 ): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < rows; j++) {
@@ -60,11 +65,12 @@ export function throughGram(
   }
 }
 
+/** Vectors of norm 1, and the norms that they had. */
 interface Normalised extends SampleVectors {
   readonly norms: Float64Array;
 }
 
-/** Rows of norm 1; a row of zeros stays one. */
+/** The vectors divided by their norms; a vector of zeros stays one. */
 export function normalised({ rows, length, values }: SampleVectors): Normalised {
   const norms = Float64Array.from({ length: rows }, (_, i) =>
     Math.max(Math.sqrt(values.subarray(i * length, (i + 1) * length).reduce((sum, x) => sum + x * x, 0)), smallestNorm),
@@ -72,12 +78,11 @@ export function normalised({ rows, length, values }: SampleVectors): Normalised 
   return { rows, length, norms, values: values.map((x, i) => x / (norms[Math.floor(i / length)] ?? 1)) };
 }
 
-/** d/dx of a function of x / |x|, times factor, added. */
+/** Adds factor x d value / d x of every row, for slopes by x / |x|: the part along x is lost. */
 export function throughNorm(
-  slopes: Float64Array,
+  { slopes, factor }: ScaledSlopes,
   { rows, length, norms, values }: Normalised,
   into: Float64Array,
-  factor: number,
 ): void {
   for (let i = 0; i < rows; i++) {
     const norm = norms[i] ?? 1;
@@ -89,21 +94,25 @@ export function throughNorm(
   }
 }
 
-/** mean (x - y)^2 over all places, and its slopes by x. */
-export function meanSquareOff(x: Float64Array, y: Float64Array): Square {
+/** value = mean (x - y)^2 over all places, with its slopes by x. */
+export function meanSquareOff(x: Float64Array, y: Float64Array): MatrixLoss {
   const slopes = x.map((value, i) => (2 * (value - (y[i] ?? 0))) / x.length);
   return { value: x.reduce((sum, value, i) => sum + (value - (y[i] ?? 0)) ** 2, 0) / x.length, slopes };
 }
 
-/** A loss on the cosines between the samples, of which `of` gives value and slopes by the student's. */
+/**
+ * A loss on the cosines between the samples of a micro-batch.
+ *
+ * @param of gives the value for the student's and the teacher's cosines, [B x B] each, and its slopes by the student's
+ */
 export function onCosines(
   { student, teacher, rows, scale, gradient }: PairInput,
-  of: (cos_s: Float64Array, cos_t: Float64Array, rows: number) => Square,
+  of: (cos_s: Float64Array, cos_t: Float64Array, rows: number) => MatrixLoss,
 ): LossValues {
   const x = normalised(vectorsOf(student, rows));
   const { value, slopes } = of(gramOf(x), gramOf(normalised(vectorsOf(teacher, rows))), rows);
   const unitSlopes = new Float64Array(x.values.length);
-  throughGram(slopes, x, unitSlopes, 1);
-  throughNorm(unitSlopes, x, gradient, scale * rows);
+  throughGram({ slopes, factor: 1 }, x, unitSlopes);
+  throughNorm({ slopes: unitSlopes, factor: scale * rows }, x, gradient);
   return perSample(rows, value);
 }

@@ -3,17 +3,22 @@ import { argMax } from '../../../shared/figures/classification.js';
 import { imitationSums } from '../../../shared/figures/training-sums.js';
 import type { Sums } from '../../../shared/replica/reduction/contribution.js';
 
+export interface Imitation {
+  /** The student's, [rows x classes]. */
+  readonly logits_BC: Float32Array;
+  /** The ensemble's log-probabilities, [rows x classes]. */
+  readonly labels_BC: Float32Array;
+  readonly classes: number;
+  /** Rows of weight 0 are left out; absent: no row is. */
+  readonly weights_B?: Float32Array | undefined;
+}
+
 /**
- * Compares the student with the ensemble's labels: rows on which both prefer the same class, the sum of the labels'
- * entropies in nats, and the rows that were compared.
- * @param labels_BC log-probabilities, [rows x classes] @param weights_B rows of weight 0 are left out; absent: none
+ * Compares the student with the ensemble's labels.
+ *
+ * @returns as sums: the rows on which both prefer the same class, the labels' entropies in nats, and the rows compared
  */
-export function againstEnsemble(
-  logits_BC: Float32Array,
-  labels_BC: Float32Array,
-  classes: number,
-  weights_B?: Float32Array,
-): Sums {
+export function againstEnsemble({ logits_BC, labels_BC, classes, weights_B }: Imitation): Sums {
   let [agree, entropy, samples] = [0, 0, 0];
   const rows = labels_BC.length / classes;
   for (let row = 0; row < rows; row++) {
@@ -22,14 +27,14 @@ export function againstEnsemble(
     if (argMax(logits_BC, row * classes, classes) === argMax(labels_BC, row * classes, classes)) agree++;
     for (let k = row * classes; k < (row + 1) * classes; k++) {
       const logProbability = labels_BC[k] ?? 0;
-      // 0 log 0 = 0
+      // A probability of 0 adds nothing, since p log p goes to 0.
       if (logProbability > -Infinity) entropy -= Math.exp(logProbability) * logProbability;
     }
   }
   return imitationSums({ agree, entropy, samples });
 }
 
-/** Euclidean norm, in float64. */
+/** The Euclidean norm of all parts together, in float64. */
 export function norm(parts: Iterable<ArrayLike<number>>): number {
   let squares = 0;
   for (const values of parts) for (let i = 0; i < values.length; i++) squares += (values[i] ?? 0) ** 2;

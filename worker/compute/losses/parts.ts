@@ -18,6 +18,12 @@ export type PairActivations = ReadonlyMap<string, { readonly student: Activation
 /** An output of the student, and where the gradient with respect to it is added: [rows x classes] each. */
 export type Output = Pick<OutputInput, 'logits_BC' | 'gradient_BC'>;
 
+/** A term of the step, and what its rows' values are multiplied by in the total: weight / divisor. */
+export interface ScaledTerm {
+  readonly term: TermAtStep;
+  readonly scale: number;
+}
+
 export interface LossContext {
   readonly targets: Targets;
   readonly classes: number;
@@ -37,20 +43,22 @@ export interface LossContext {
  * and both are added by their shares. Target vectors are mixed already, so such a term is that of the mixture, and
  * every row has both weights.
  */
-export function partsOf(term: TermAtStep, scale: number, context: LossContext): LossValues[] {
+export function partsOf(scaled: ScaledTerm, context: LossContext): LossValues[] {
+  const { term, scale } = scaled;
   const { targets } = context;
   const { mixed, weights } = targets;
-  if (mixed === undefined) return weighted(term, scale, context, weights);
+  if (mixed === undefined) return weighted(scaled, context, weights);
   const { share } = mixed;
   const blend = (own: number, other: number): number => share * own + (1 - share) * other;
   // A plug-in is given the labels, whatever samples it is over.
   if (term.over === 'samples' && term.on !== 'plugin') {
     const both = weights?.map((weight, row) => blend(weight, mixed.weights?.[row] ?? 1));
-    return weighted(term, scale, context, both);
+    return weighted(scaled, context, both);
   }
   const underOthers = { ...context, targets: { ...targets, labels: mixed.labels } };
-  const others = weighted(term, (1 - share) * scale, underOthers, mixed.weights);
-  return weighted(term, share * scale, context, weights).map(({ values_B, count }, part) => {
+  const others = weighted({ term, scale: (1 - share) * scale }, underOthers, mixed.weights);
+  const own = weighted({ term, scale: share * scale }, context, weights);
+  return own.map(({ values_B, count }, part) => {
     const other = others[part];
     if (other === undefined) throw new Error(`${term.name}: part ${part} has no values under the other labels`);
     return { values_B: values_B.map((value, row) => blend(value, other.values_B[row] ?? 0)), count };
@@ -58,13 +66,8 @@ export function partsOf(term: TermAtStep, scale: number, context: LossContext): 
 }
 
 /** Values and gradients times the weights of their rows; the count is the sum of the weights. */
-function weighted(
-  term: TermAtStep,
-  scale: number,
-  context: LossContext,
-  weights: Float32Array | undefined,
-): LossValues[] {
-  if (weights === undefined) return partsFor(term, scale, context);
+function weighted(scaled: ScaledTerm, context: LossContext, weights: Float32Array | undefined): LossValues[] {
+  if (weights === undefined) return partsFor(scaled, context);
   const { labels } = context.targets;
   const apart = (output: Output): Output => ({ ...output, gradient_BC: new Float64Array(output.gradient_BC.length) });
   const exits = context.exits.map((exit) => ({ exit, own: apart(exit) }));
@@ -74,7 +77,7 @@ function weighted(
     exits: exits.map((both) => both.own),
     pairGradients: new Map<string, Float32Array>(),
   };
-  const parts = partsFor(term, scale, own);
+  const parts = partsFor(scaled, own);
   addRows(own.answer.gradient_BC, weights, context.answer.gradient_BC);
   for (const both of exits) addRows(both.own.gradient_BC, weights, both.exit.gradient_BC);
   for (const [key, gradient] of own.pairGradients) {
@@ -82,11 +85,12 @@ function weighted(
     addRows(gradient, weights, into);
     context.pairGradients.set(key, into);
   }
-  const isOverLabels = term.over === 'labelled';
+  const isOverLabels = scaled.term.over === 'labelled';
   const count = weights.reduce((sum, weight, row) => (isOverLabels && (labels[row] ?? -1) < 0 ? sum : sum + weight), 0);
   return parts.map(({ values_B }) => ({ values_B: values_B.map((value, row) => value * (weights[row] ?? 1)), count }));
 }
 
+/** Adds the values times the weights of their rows. */
 function addRows(values: Float32Array | Float64Array, weights: Float32Array, into: Float32Array | Float64Array): void {
   const size = values.length / weights.length;
   weights.forEach((weight, row) => {
@@ -94,7 +98,8 @@ function addRows(values: Float32Array | Float64Array, weights: Float32Array, int
   });
 }
 
-function partsFor(term: TermAtStep, scale: number, context: LossContext): LossValues[] {
+/** One value for the answer, or one for each exit or pair, as if every row had the weight 1. */
+function partsFor({ term, scale }: ScaledTerm, context: LossContext): LossValues[] {
   const { targets, classes, answer, exits } = context;
   switch (term.on) {
     case 'answer':
@@ -107,15 +112,15 @@ function partsFor(term: TermAtStep, scale: number, context: LossContext): LossVa
       );
     }
     case 'pairs':
-      return onPairs(term.name, scale, context, term.compute);
+      return onPairs({ term, scale }, context, term.compute);
     case 'plugin':
-      return partsOfPlugin(term, scale, context);
+      return partsOfPlugin({ term, scale }, context);
   }
 }
 
 const noTarget = new Float32Array(0);
 
-/** [rows x classes] */
+/** What the term compares an output to, [rows x classes]. */
 function targetOf(target: LossTarget, temperature: number, context: LossContext): Float32Array | Float64Array {
   const { targets, answer, classes } = context;
   switch (target) {
@@ -135,13 +140,12 @@ function targetOf(target: LossTarget, temperature: number, context: LossContext)
 
 /** The term's pairs, in the recipe's order. */
 function onPairs(
-  name: string,
-  scale: number,
+  { term, scale }: ScaledTerm,
   { pairs, pairGradients, targets }: LossContext,
   compute: (input: PairInput) => LossValues,
 ): LossValues[] {
   return [...pairs]
-    .filter(([key]) => key.startsWith(`${name}/`))
+    .filter(([key]) => key.startsWith(`${term.name}/`))
     .map(([key, { student, teacher }]) => {
       const gradient = new Float64Array(student.values.length);
       gradient.set(pairGradients.get(key) ?? []);
@@ -151,11 +155,14 @@ function onPairs(
     });
 }
 
-function partsOfPlugin(term: PluginAtStep, scale: number, context: LossContext): LossValues[] {
+function partsOfPlugin(
+  { term, scale }: { readonly term: PluginAtStep; readonly scale: number },
+  context: LossContext,
+): LossValues[] {
   const { targets, classes, answer, plugins } = context;
   const loss = must(plugins, term.plugin, 'plug-in');
   const call = { term, loss, labels: targets.labels, targets: targets.vectors ?? null };
-  if (term.recipe.pairs !== undefined) return onPairs(term.name, scale, context, (input) => pluginOnPair(input, call));
+  if (term.recipe.pairs !== undefined) return onPairs({ term, scale }, context, (input) => pluginOnPair(input, call));
   const soft = term.soft === null ? null : targetOf(term.soft, term.temperature, context);
   return [pluginOnLogits({ ...answer, classes, scale }, soft, call)];
 }
@@ -166,6 +173,7 @@ export function softAt({ soft }: Targets, temperature: number): Float32Array {
   return soft.at(temperature);
 }
 
+/** The weighted mean of the teachers' raw logits, [rows x classes]. */
 function rawLogits({ soft }: Targets): Float32Array {
   if (soft === null) throw new Error('the samples have no soft labels');
   return soft.logits();

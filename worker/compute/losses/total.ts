@@ -4,11 +4,11 @@
  */
 import { hitsOf } from '../../../shared/figures/classification.js';
 import { termSums, trainingHitSums } from '../../../shared/figures/training-sums.js';
-import type { LossesAtStep, TermAtStep } from '../../../shared/recipe/schedules.js';
+import type { LossesAtStep } from '../../../shared/recipe/schedules.js';
 import type { Sums } from '../../../shared/replica/reduction/contribution.js';
 import type { Targets } from '../contract.js';
 import { againstEnsemble } from './diagnostics.js';
-import { partsOf, softAt, type LossContext, type Output, type PairActivations } from './parts.js';
+import { partsOf, softAt, type LossContext, type Output, type PairActivations, type ScaledTerm } from './parts.js';
 import type { PluginLosses } from './plugin.js';
 
 /** What a step says of its losses. */
@@ -42,14 +42,8 @@ export interface TotalLoss {
   readonly pairGradients: ReadonlyMap<string, Float32Array>;
 }
 
-export interface ApplicableTerm {
-  readonly term: TermAtStep;
-  /** weight / divisor */
-  readonly scale: number;
-}
-
 /** The terms that have samples in this micro-batch; where there are none, the micro-batch has no gradient. */
-export function applicableTerms(targets: Targets, { losses, divisors }: StepLosses): ApplicableTerm[] {
+export function applicableTerms(targets: Targets, { losses, divisors }: StepLosses): ScaledTerm[] {
   const isLabelled = targets.labels.some((label) => label >= 0);
   return losses.flatMap((term) => {
     const divisor = divisors[term.name] ?? 0;
@@ -79,8 +73,9 @@ export function totalLoss(
   };
   const applicable = applicableTerms(targets, step);
   const sums: Record<string, number> = {};
-  for (const { term, scale } of applicable) {
-    const parts = partsOf(term, scale, context);
+  for (const scaled of applicable) {
+    const { term } = scaled;
+    const parts = partsOf(scaled, context);
     const value = parts.reduce((total, { values_B }) => total + values_B.reduce((sum, one) => sum + one, 0), 0);
     // A term on exits of a student that has none, or on pairs that are none, applies to nothing.
     Object.assign(sums, termSums(term.name, value, parts[0]?.count ?? 0));
@@ -90,7 +85,7 @@ export function totalLoss(
     sums: {
       ...sums,
       ...(targets.vectors === undefined ? trainingHitSums(hitsOf(logits_BC, targets.labels, classes)) : {}),
-      ...imitation(logits_BC, classes, targets, step.losses),
+      ...imitation({ logits_BC, classes }, targets, step.losses),
     },
     gradient_BC: Float32Array.from(context.answer.gradient_BC),
     exitGradients: context.exits.map(({ gradient_BC }) => (usesExits ? Float32Array.from(gradient_BC) : null)),
@@ -99,13 +94,13 @@ export function totalLoss(
 }
 
 /** How student and ensemble compare at the temperature of the first term on a mixture; nothing without one. */
-function imitation(logits_BC: Float32Array, classes: number, targets: Targets, losses: LossesAtStep): Sums {
+function imitation({ logits_BC, classes }: LossOutputs, targets: Targets, losses: LossesAtStep): Sums {
   const term = losses.find(({ soft }) => soft === 'mixture');
   if (targets.soft === null || term === undefined) return {};
-  return againstEnsemble(
+  return againstEnsemble({
     logits_BC,
-    softAt(targets, term.temperature),
+    labels_BC: softAt(targets, term.temperature),
     classes,
-    targets.isSequence === true ? targets.weights : undefined,
-  );
+    weights_B: targets.isSequence === true ? targets.weights : undefined,
+  });
 }

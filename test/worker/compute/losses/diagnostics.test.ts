@@ -5,7 +5,11 @@ import { calibrationGaps, classifierReport } from '../../../../shared/figures/cl
 describe('diagnostics', () => {
   it('count rows of the same class, and sum entropies; a probability of 0 adds none', () => {
     const labels = Float32Array.from([Math.log(0.5), Math.log(0.5), -Infinity, -Infinity, 0, -Infinity]);
-    const found = againstEnsemble(Float32Array.from([1, 0, 0, 3, 2, 1]), labels, 3);
+    const found = againstEnsemble({
+      logits_BC: Float32Array.from([1, 0, 0, 3, 2, 1]),
+      labels_BC: labels,
+      classes: 3,
+    });
     expect(found).toMatchObject({ 'ensemble.agree': 1, 'ensemble.samples': 2 });
     expect(found['ensemble.entropy']).toBeCloseTo(Math.log(2), 6);
   });
