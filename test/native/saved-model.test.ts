@@ -184,10 +184,10 @@ describe('a SavedModel teacher', () => {
       /it is not a SavedModel that TensorFlow can load: .*(checksum|Checksum)/,
     ],
     ['a damaged graph', { model: 'bad' }, {}, 65, /it is not a SavedModel that TensorFlow can load/],
-  ] as [string, Partial<TeacherRecipe>, Partial<Expected>, number, RegExp][])(
+  ] as [string, Partial<TeacherRecipe>, Partial<Expected> & Pick<TeacherOptions, 'taps'>, number, RegExp][])(
     'is refused in one line for %s',
-    async (_, fields, expected, exitCode, message) => {
-      const refused = inspect(fields, expected, { folder: fields.model === undefined ? data : broken });
+    async (_, fields, { taps = [], ...expected }, exitCode, message) => {
+      const refused = inspect(fields, expected, { taps, folder: fields.model === undefined ? data : broken });
       await expect(refused).rejects.toMatchObject({
         name: 'UserError',
         exitCode,

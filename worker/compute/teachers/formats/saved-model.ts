@@ -55,6 +55,7 @@ interface Loaded {
 /** Variables are read here, so that the folder is needed no longer. */
 function load(source: TeacherSource, savedModels: SavedModels): Promise<Loaded> {
   return withSavedModelFolder(source, async (folder) => {
+    expectIndex(source);
     const bad = (error: unknown): never => {
       throw badModel(source.name, 'it is not a SavedModel that TensorFlow can load', error);
     };
@@ -71,6 +72,17 @@ function load(source: TeacherSource, savedModels: SavedModels): Promise<Loaded> 
       .catch(bad);
     return { session, signature, nodes };
   });
+}
+
+/**
+ * TensorFlow takes a model without an index for one without variables, and runs it with none restored.
+ *
+ * @throws UserError 65 when there are variables and no index of them
+ */
+function expectIndex({ name, paths }: TeacherSource): void {
+  const files = [...paths.keys()];
+  if (files.some((file) => file.startsWith('variables/')) && !files.includes('variables/variables.index'))
+    throw badModel(name, 'its variables have no index; variables/variables.index wanted');
 }
 
 function pickSignature(
