@@ -147,12 +147,15 @@ export class LabelService {
     this.#isOver = true;
   }
 
-  /** Waits a moment for the labels that workers have made and not sent yet. */
+  /**
+   * Waits a moment for the labels that workers have made and not sent yet: a run may be over before its first ones come.
+   */
   async settle(): Promise<void> {
     this.endLeases();
+    const beganMs = performance.now();
     const deadlineMs = performance.now() + goodbyeMs;
     while (this.#labellers.size > 0 && performance.now() < deadlineMs) await sleep(pollMs);
-    while (performance.now() - this.#heardMs < settleMs) {
+    while (performance.now() - Math.max(this.#heardMs, beganMs) < settleMs) {
       const { kept, samples } = await this.kept();
       if (kept === samples) return;
       await sleep(pollMs);

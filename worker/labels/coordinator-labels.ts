@@ -16,7 +16,7 @@ export interface CoordinatorLabelsOptions extends SharedLabelsOptions {
   readonly client: LabelClient;
   /** Milliseconds for which an answer to what the coordinator has is good; 1 s where it is not given. */
   readonly askMs?: number;
-  /** Milliseconds for which new rows are gathered before they are sent; 10 where it is not given. */
+  /** Milliseconds for which new rows are gathered before they are sent; 100 where it is not given. */
   readonly gatherMs?: number;
 }
 
@@ -63,7 +63,7 @@ export class CoordinatorLabels implements SharedLabels {
   #isRefused = false;
 
   constructor(options: CoordinatorLabelsOptions) {
-    this.#options = { askMs: 1000, gatherMs: 10, ...options };
+    this.#options = { askMs: 1000, gatherMs: 100, ...options };
     this.#known = options.labelBlocks.sets.map(() => null);
     this.#outgoing = options.labelBlocks.sets.map(() => []);
   }
