@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { silentOutput } from '../coordinator/reports/outputs/output.js';
 import { coordinate } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
+import { termSums } from '../shared/figures/training-sums.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import { contributionBytes } from '../shared/replica/reduction/contribution.js';
 import { compressions, type Compression } from '../shared/compression.js';
@@ -68,7 +69,7 @@ function instantCompute(): RunCompute {
         await new Promise((resolve) => setTimeout(resolve, sleepMs));
         return {
           hasGradient: true,
-          sums: { samples: rows, crossEntropy: 0, 'crossEntropy.count': rows },
+          sums: { samples: rows, ...termSums('crossEntropy', 0, rows) },
           moments: null,
         };
       },
@@ -151,7 +152,7 @@ interface Measured {
   readonly medianMs: number;
   readonly leastMs: number;
   readonly mostMs: number;
-  /** Of the coordinator, and of one worker. */
+  /** Processor time in milliseconds: the coordinator's, then one worker's. */
   readonly coordinatorCpuMs: number;
   readonly workerCpuMs: number;
 }

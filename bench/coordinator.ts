@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chunkCrcs, CommitLog } from '../coordinator/store/log.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
+import { termSums } from '../shared/figures/training-sums.js';
 import { commitScalars } from '../shared/replica/optimizer/scalars.js';
 import { checksumOf } from '../shared/replica/checksum.js';
 import { Assembler, split } from '../shared/exchange/chunks.js';
@@ -57,10 +58,8 @@ async function events(): Promise<void> {
     momentCounts: [64, 64],
     sums: {
       samples: 32,
-      crossEntropy: 12.5,
-      'crossEntropy.count': 32,
-      response: 40.25,
-      'response.count': 32,
+      ...termSums('crossEntropy', 12.5, 32),
+      ...termSums('response', 40.25, 32),
       correct: 20,
       labelled: 32,
     },

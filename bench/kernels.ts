@@ -53,7 +53,7 @@ function calls(kernels: Kernels, region: number, n: number): Record<string, { pa
   };
 }
 
-/** Of gradients in slots: `add` reads two and writes one of the rounded ones. */
+/** Times the rounding of gradients in slots: `add` reads two rounded ones and writes one. */
 function rounding(
   name: 'bf16' | 'int8',
   kernels: Kernels,

@@ -32,7 +32,7 @@ export function observe(url: string, steps: number): Promise<number[]> {
       );
     }
     if (message.type === 'commit' || message.type === 'commitChunk') lastByteMs = performance.now();
-    // Those before came out of the log, with their releases right behind them.
+    // Earlier commits came out of the log, with their releases right behind them.
     if (message.type === 'release' && message.step >= firstLive) waitsMs.push(performance.now() - lastByteMs);
   };
   socket.on('open', () =>

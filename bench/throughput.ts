@@ -17,7 +17,7 @@ export interface Throughput {
   readonly teachers: number;
   readonly workers: number;
   readonly samplesPerSecond: number;
-  /** Of the trainers' time on training leases, by phase; `optimizer` runs beside them, on the links' threads. */
+  /** Shares of the trainers' time on training leases, by phase. `optimizer` runs beside them, on the links' threads. */
   readonly shares: Readonly<Record<string, number>>;
 }
 
@@ -60,7 +60,7 @@ export async function benchThroughput({
   return rows;
 }
 
-/** Of a run without its baseline, every sample labelled. */
+/** The settings of a run without a baseline, with every sample labelled. */
 export function settingsOf(
   teachers: number,
   { samples, epochs }: { readonly samples: number; readonly epochs: number },

@@ -52,7 +52,7 @@ export async function readSummary(path: string, recipeDigest: string): Promise<S
 }
 
 interface OtherStudent {
-  /** Of the folder: `student-SUFFIX`. */
+  /** The end of the folder's name: `student-SUFFIX`. */
   readonly suffix: string;
   readonly spec: StudentSpec;
   readonly weights: ReadonlyMap<string, Float32Array>;

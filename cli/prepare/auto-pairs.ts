@@ -8,9 +8,9 @@ import type { TapShape } from '../../worker/compute/teachers/formats/taps.js';
 
 /** The taps of a run's models, each list in the order from input to output. */
 export interface ModelTaps {
-  /** Those that the student's answer needs. */
+  /** The student's taps that its answer needs. */
   readonly student: readonly TapShape[];
-  /** By teacher. */
+  /** The teachers' taps, by teacher. */
   readonly teachers: ReadonlyMap<string, readonly TapShape[]>;
 }
 

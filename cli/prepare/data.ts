@@ -21,7 +21,7 @@ export interface PreparedData {
   readonly manifest: Manifest;
   /** [samples], or [samples x positions], of the training set; -1 for none. */
   readonly labels: Int32Array;
-  /** Of the same shape as the labels; undefined: all are 1. */
+  /** Sample weights, of the same shape as the labels; undefined where all are 1. */
   readonly weights: Float32Array | undefined;
   /** By class number; undefined where neither the recipe nor the data's format tells. */
   readonly classNames: readonly string[] | undefined;

@@ -18,7 +18,7 @@ export interface WrittenData {
   readonly dataSet: DataSet;
   /** [samples], or [samples x positions]; -1 for none. Where samples have targets: 0 for one that has, -1 for none. */
   readonly labels: Int32Array;
-  /** Of the same shape as the labels; absent: all are 1. */
+  /** Sample weights, of the same shape as the labels; absent where all are 1. */
   readonly weights?: Float32Array | undefined;
   /** Absent: samples have classes. */
   readonly targets?: SampleTargets | undefined;

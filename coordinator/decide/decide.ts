@@ -34,7 +34,7 @@ export interface View {
   readonly index: number;
   readonly unit: Unit | null;
   readonly phase: 'open' | 'committing' | 'over';
-  /** Of the open unit, that are in. */
+  /** Micro-batches of the open unit whose contributions have arrived. */
   readonly microBatches: number;
   readonly workers: readonly {
     readonly worker: WorkerId;

@@ -9,7 +9,7 @@ import type { UnitWork } from './unit-work.js';
 export interface Accounts {
   /** Leases given out. */
   readonly granted: number;
-  /** Of those, for micro-batches that had been due at a worker before: lost, failed or late there. */
+  /** Granted leases for micro-batches that had been due at a worker before, and were lost, failed or late there. */
   readonly repeated: number;
   /** Events that spoke of no lease of theirs, of a wrong step or state, or came twice. */
   readonly refused: number;

@@ -25,7 +25,7 @@ export interface LeaseRecord {
   startedMs: number;
   /** Its deadline. After it the block is leased elsewhere as well. */
   lateMs: number;
-  /** Of the contribution; 0 without gradient. */
+  /** Bytes of the contribution; 0 without a gradient. */
   bytes: number;
   /** Where the contribution is being put, or lies. */
   slot: Slot | null;
@@ -38,7 +38,7 @@ export interface Assignment {
   /** Half-open range of its micro-batches. */
   readonly from: number;
   readonly to: number;
-  /** Those that may still bring its contribution. */
+  /** Leases that may still bring the block's contribution. */
   readonly leases: Set<LeaseRecord>;
   /** Workers that could not compute it, once for every time. */
   readonly failedBy: WorkerRecord[];

@@ -146,9 +146,9 @@ export type Command =
 /** What becomes of the run when a teacher fails. */
 export interface TeacherPolicy {
   readonly onFailure: 'stop' | 'drop';
-  /** Those that have a part in the label of any sample; one of them stays. */
+  /** Teachers that label every sample; the last of them is never dropped. */
   readonly teachers: readonly string[];
-  /** Those that the journal says the run goes on without. */
+  /** Teachers that the run goes on without, by its journal. */
   readonly dropped: readonly string[];
 }
 

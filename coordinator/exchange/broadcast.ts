@@ -22,7 +22,7 @@ export type CommitHead = Omit<CommitRecord, 'stateHash' | 'line' | 'checksums'>;
 export interface LiveCommit {
   readonly head: CommitHead;
   readonly bytes: Uint8Array;
-  /** Of its chunks, where it does not fit one. */
+  /** Checksums of the payload's chunks, where it needs more than one. */
   readonly checksums: readonly number[];
   /** Null when `bytes` is memory of its own, which nobody will reuse. */
   readonly retired: RetiredBuffer | null;

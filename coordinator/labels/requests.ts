@@ -3,6 +3,7 @@
  * before its length and its kind are known to be right, and the bodies of all peers together have a bound.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { parseJson } from '../../shared/json.js';
 import { ProtocolError } from '../../shared/errors.js';
 import {
   contentDigest,
@@ -111,15 +112,6 @@ function sendJson(request: IncomingMessage, response: ServerResponse, value: unk
   const body = JSON.stringify(value);
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body);
   return true;
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return undefined;
-  }
 }
 
 /** Answers with a reason. The body may be endless, so the connection ends with the answer. */

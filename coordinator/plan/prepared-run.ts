@@ -32,7 +32,7 @@ export interface PreparedRun {
   readonly manifest: Manifest;
   /** [samples], or [samples x positions], of the training set; -1 for none. */
   readonly trainLabels: Int32Array;
-  /** Of the same shape as the labels; absent: all are 1. */
+  /** Sample weights, of the same shape as the labels; absent where all are 1. */
   readonly trainWeights?: Float32Array | undefined;
   /** Gives the id of the sample at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;

@@ -90,7 +90,7 @@ export interface DivisorSource {
   readonly labels: Int32Array;
   /** As labels; absent: all are 1. */
   readonly weights?: Float32Array | undefined;
-  /** Of a sequence; default 1. */
+  /** Positions of a sequence; 1 where samples are no sequences. */
   readonly positions?: number | undefined;
   /** Sample id at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;

@@ -26,13 +26,13 @@ export const commitRecordSchema = z.object({
   scalars: scalarsSchema,
   /** How the payload's gradient is rounded; a run may go on with another compression. */
   compression: z.enum(compressions).default('none'),
-  /** Of the payload; 0 for a skip. */
+  /** Bytes of the payload; 0 for a skip. */
   bytes: count,
   digest: z.string(),
   momentCounts: z.array(count),
   /** CRC-32 of each chunk of the payload. */
   checksums: z.array(count),
-  /** Of the state after this commit. */
+  /** Hash of the state after this commit. */
   stateHash: z.string(),
   /** The commit's journal line, so that the journal can be completed from the log. */
   line: journalLineSchema,
@@ -48,7 +48,7 @@ interface Segment {
 
 interface Place {
   readonly segment: Segment;
-  /** Of the record's first byte. */
+  /** Offset of the record's first byte in its segment. */
   readonly at: number;
   readonly payloadAt: number;
   readonly stateHash: string;

@@ -15,7 +15,7 @@ import { writeAside } from './durable-files.js';
 /** Below, a state is hashed in less time than it takes to wake a thread and to hear from it: some 2 ms. */
 const largeBytes = 4 * 1024 * 1024;
 
-/** Of a state that does not change while it is written. */
+/** The source for a state that does not change while it is written. */
 export function sourceOf(state: Uint8Array): StateSource {
   return {
     bytes: state,

@@ -19,7 +19,7 @@ const pageBytes = 4096;
 const pieceBytes = 1024 * 1024;
 const piecesPerSync = 16;
 
-// Of this thread alone.
+// The priority of this thread alone.
 setPriority(0, constants.priority.PRIORITY_LOW);
 port.on('message', (path: string) => port.postMessage(tryToWrite(path)));
 // Adds nothing, and at once: the first copy may be under way.

@@ -39,7 +39,7 @@ export class WorkerMessages {
 
   /** @throws ProtocolError when the message breaks a rule */
   handle(worker: AdmittedWorker, message: AdmittedMessage, payload: Uint8Array): void {
-    // Of all messages chunks alone are no event, from which the core would learn that the worker is heard.
+    // Every message but a chunk becomes an event, from which the core learns that the worker is heard.
     if (message.type !== 'chunk') worker.connection.markHeard();
     switch (message.type) {
       case 'ready':

@@ -13,7 +13,7 @@ export interface Batch {
   readonly inputs: Float32Array;
   /** [ids], or [ids x positions]; -1 for none. */
   readonly labels: Int32Array;
-  /** Of the same shape as the labels; absent: all are 1. */
+  /** Sample weights, of the same shape as the labels; absent where all are 1. */
   readonly weights?: Float32Array;
   /** [ids x width]; absent: samples have no target vectors. Those of a sample with label -1 mean nothing. */
   readonly vectors?: Float32Array;

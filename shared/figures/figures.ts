@@ -29,7 +29,7 @@ export type Figures = z.infer<z.ZodObject<typeof figuresSchema>>;
 export interface StudentEvaluation extends Readonly<Figures> {
   /** Mean cross entropy in nats, of classes, or of labels by themselves (their sum); absent for regression. */
   readonly loss?: number;
-  /** Of a classifier: expected calibration error, over 15 bins (Guo et al. 2017). */
+  /** A classifier's expected calibration error, over 15 bins (Guo et al. 2017). */
   readonly calibrationError?: number;
   /** Accuracy of each earlier exit; absent where the student has none. */
   readonly exits?: Readonly<Record<string, number>>;

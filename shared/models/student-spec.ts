@@ -19,7 +19,7 @@ export const weightSpecSchema = z
     momentum: z.number().optional(),
     /** Maps a tap for a loss: trained with the student, and no part of it. */
     adapter: z.literal(true).optional(),
-    /** Of an earlier exit's own layers: trained with the student, and no part of its answer. */
+    /** Marks a layer of an earlier exit alone: trained with the student, and no part of its answer. */
     exit: z.literal(true).optional(),
   })
   .strict();
@@ -32,7 +32,7 @@ export const studentSpecSchema = z
     /** Shape of one sample, channels last. */
     inputShape: z.array(z.number().int().positive()),
     classes: z.number().int().positive(),
-    /** Of a sequence, at each of which it gives its classes; absent: it gives them once. */
+    /** Positions of a sequence, at each of which it gives its classes; absent: it gives them once. */
     positions: z.number().int().positive().optional(),
     /** Names of the outputs before the last one, which is the student's answer; absent where it has one alone. */
     exits: z.array(z.string()).optional(),

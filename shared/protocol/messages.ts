@@ -114,11 +114,11 @@ export const teacherSchema = z
     output: z.enum(['logits', 'probabilities', 'independent']),
     outputName: name.optional(),
     input: name.optional(),
-    /** Of a SavedModel. */
+    /** The signature of a SavedModel that is run. */
     signature: name.optional(),
     layout: z.enum(['nhwc', 'nchw']),
     classes: count,
-    /** Of a sequence, at each of which it gives its classes. */
+    /** Positions of a sequence, at each of which it gives its classes. */
     positions: count.optional(),
     /** Where the model's classes are others: how many it has, and which of them each class of the data is. */
     classMap: z

@@ -108,7 +108,7 @@ export interface RunCompute {
   readonly task: Task;
   /** Means of the evaluation set's target vectors, number by number; empty where it has none. */
   readonly targetMeans: readonly number[];
-  /** Of a sequence with a class at each; absent: samples have one. */
+  /** Positions of a sequence, with a class at each; absent: samples have one class. */
   readonly positions?: number;
   /**
    * Samples [from, to) of the epoch's order, with labels and, where a loss wants them, soft labels, without the

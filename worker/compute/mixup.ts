@@ -19,7 +19,7 @@ export interface Mixed {
   readonly weights: Float32Array | undefined;
   /** [rows x width]: target vectors, mixed as the inputs are; absent where samples have none. */
   readonly vectors?: Float32Array;
-  /** Of each row's own sample, in [1/2, 1]. */
+  /** Share of each row's own sample, in [1/2, 1]. */
   readonly share: number;
 }
 

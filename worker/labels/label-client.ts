@@ -3,6 +3,7 @@
  * none is a result here and not an error: labels can be made without the coordinator.
  */
 import { z } from 'zod';
+import { parseJson } from '../../shared/json.js';
 import {
   contentDigest,
   digestHeader,
@@ -111,15 +112,5 @@ export class LabelClient {
       if (error instanceof Unreachable) return { type: 'away' };
       throw error;
     }
-  }
-}
-
-/** The value that the text of the bytes describes; undefined where it is not JSON. */
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return undefined;
   }
 }

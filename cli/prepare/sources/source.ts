@@ -24,7 +24,7 @@ export interface Annotations {
   readonly targets?: SampleTargets | undefined;
   /** Number of positions of a sequence, each of which has a label. Absent: samples are no such sequences. */
   readonly positions?: number | undefined;
-  /** Of the same shape as the labels, at least 0; 0 at positions that do not count. Absent: all are 1. */
+  /** Weights of at least 0 in the shape of the labels, 0 at positions that do not count; absent where all are 1. */
   readonly weights?: Float32Array | undefined;
 }
 

@@ -141,7 +141,7 @@ class RunModels implements RunCompute {
     };
   }
 
-  /** Of the teachers that the losses compare inner values with; these are live always, and never kept. */
+  /** Inner values of the teachers that the losses compare; they are computed live always, and never kept. */
   async #activations(
     taught: Taught,
     inputs: Float32Array,

@@ -10,7 +10,7 @@ import { elementsIn } from '../../../shared/shape.js';
 export interface LayerOutput {
   /** The layer whose output it is. */
   readonly layer: string;
-  /** Of one sample. */
+  /** Shape of one sample. */
   readonly shape: readonly number[];
 }
 

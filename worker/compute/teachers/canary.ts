@@ -7,7 +7,7 @@ import { randomStream } from '../../../shared/random.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { badModel } from './formats/model-errors.js';
 
-/** Of the output's largest value: float32 on another device, quantized kernels on another processor. */
+/** Share of the output's largest value that float32 on another device, or quantized kernels, may differ by. */
 const tolerance = 0.02;
 
 /** Numbers in [-1, 1), in the shape that the teacher is fed. */

@@ -78,7 +78,7 @@ export function meanLogits(outputs: readonly Pick<WeightedLogits, 'logits_BC' | 
   return Float32Array.from(mean_BC);
 }
 
-/** Those with a weight above 0. @throws Error when there are none: an ensemble has at least one */
+/** The outputs with a weight above 0. @throws Error when there are none: an ensemble has at least one */
 function counting<T extends { readonly weight: number }>(outputs: readonly T[]): readonly [T, ...T[]] {
   const [first, ...others] = outputs.filter((output) => output.weight > 0);
   if (first === undefined) throw new Error('a mixture of teachers of which none has a weight above 0');

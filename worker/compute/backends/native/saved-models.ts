@@ -29,7 +29,7 @@ export interface GraphNode {
   readonly name: string;
   readonly op: string;
   readonly inputs: readonly string[];
-  /** Of a variable of floating-point numbers its shape; null for every other node. */
+  /** The shape of a variable of floating-point numbers; null for every other node. */
   readonly variable: readonly number[] | null;
 }
 

@@ -176,7 +176,7 @@ function dot(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]): strin
   const right = y.along === 2 ? b.node('Transpose', [y.matrix], { perm: [0, 2, 1] }) : y.matrix;
   const product = b.node('MatMul', [left, right]);
   if (!x.isVector && !y.isVector) return product;
-  // Of two vectors one axis stays.
+  // The product of two vectors keeps one axis.
   return b.node('Squeeze', [product, b.integers(y.isVector ? 2 : 1)]);
 }
 
