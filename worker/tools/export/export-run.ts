@@ -5,7 +5,7 @@ import { exitCodes, UserError } from '../../../shared/errors.js';
 import { decodeSafetensors } from '../../../shared/models/safetensors.js';
 import { jsonSchema, layersOf } from '../../../shared/models/topology.js';
 import type { ExportFormat } from './export-student.js';
-import { studentOnnx } from './onnx/onnx-export.js';
+import { studentOnnx } from '../../compute/onnx/layers/layers-model.js';
 
 const filesOf: Readonly<Record<ExportFormat, readonly string[]>> = {
   tfjs: ['model.json', 'weights.bin'],

@@ -6,8 +6,8 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { unknownTap } from './model-errors.js';
 import type { WantedTaps } from './teacher.js';
-import { graphProto, modelProto, nodeProto, valueInfoProto } from './onnx-proto.js';
-import { bytesIn, textIn, textsIn } from './onnx-reader.js';
+import { graphProto, modelProto, nodeProto, valueInfoProto } from '../../onnx/proto.js';
+import { bytesIn, textIn, textsIn } from '../../onnx/reader.js';
 
 /** A value that the recipe asks for as `name` and that the graph knows as `value`. */
 export interface OnnxTap {

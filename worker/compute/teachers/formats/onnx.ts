@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { UserError } from '../../../../shared/errors.js';
-import { readOnnxFacts, type OnnxFileFacts } from './onnx-file.js';
+import { readOnnxFacts, type OnnxFileFacts } from '../../onnx/facts.js';
 import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from './onnx-taps.js';
 import { decodeValues, encodedTypes, encoderFor } from './onnx-values.js';
 import { activationsOf, type RawTap } from './taps.js';

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { jsonSchema } from '../../../../../shared/models/topology.js';
 import type { TensorFlow } from '../../../../../worker/compute/backends/backend.js';
 import { openWasm } from '../../../../../worker/compute/backends/wasm/wasm.js';
-import { studentOnnx } from '../../../../../worker/tools/export/onnx/onnx-export.js';
+import { studentOnnx } from '../../../../../worker/compute/onnx/layers/layers-model.js';
 
 const { tf } = await openWasm();
 type Layer = layers.Layer;

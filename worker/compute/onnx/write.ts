@@ -17,7 +17,7 @@ import {
   tensorTypeProto,
   typeProto,
   valueInfoProto,
-} from '../../../compute/teachers/formats/onnx-proto.js';
+} from './proto.js';
 
 /** A setting of a node. A bare number is an integer; floats say so. */
 export type Attribute =

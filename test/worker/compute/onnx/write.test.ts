@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { readOnnxFacts } from '../../../../../worker/compute/teachers/formats/onnx-file.js';
-import { findOnnxTaps, withOnnxOutputs } from '../../../../../worker/compute/teachers/formats/onnx-taps.js';
-import { writeOnnx, type OnnxGraph } from '../../../../../worker/tools/export/onnx/graph-file.js';
+import { readOnnxFacts } from '../../../../worker/compute/onnx/facts.js';
+import { findOnnxTaps, withOnnxOutputs } from '../../../../worker/compute/teachers/formats/onnx-taps.js';
+import { writeOnnx, type OnnxGraph } from '../../../../worker/compute/onnx/write.js';
 
 const graph: OnnxGraph = {
   inputShape: [3],

@@ -2,7 +2,7 @@
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { NamedTensor } from '../../../../shared/models/safetensors.js';
 import type { LayerJson } from '../../../../shared/models/topology.js';
-import type { Attribute, OnnxConstant, OnnxNode } from './graph-file.js';
+import type { Attribute, OnnxConstant, OnnxNode } from '../write.js';
 
 /** Operators whose first outputs need not be there. */
 const mayLeaveOut = new Set(['RNN', 'GRU', 'LSTM']);
@@ -14,7 +14,7 @@ export class OnnxBuilder {
 
   /** Dimensions of each layer's output, the batch's included. */
   readonly ranks = new Map<string, number>();
-  /** Outputs with steps that do not count, and their masks (onnx-masks.ts). */
+  /** Outputs with steps that do not count, and their masks (masks.ts). */
   readonly masks = new Map<string, string>();
 
   constructor(private readonly weights: ReadonlyMap<string, NamedTensor>) {}

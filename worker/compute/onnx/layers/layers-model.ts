@@ -13,7 +13,7 @@ import {
 import { nameOf, OnnxBuilder } from './builder.js';
 import { writeLayer } from './layers.js';
 import { passMask } from './masks.js';
-import { writeOnnx } from './graph-file.js';
+import { writeOnnx } from '../write.js';
 
 export interface OnnxStudent {
   readonly topology: Json;

@@ -2,8 +2,8 @@
  * Reads two facts about an ONNX file that onnxruntime does not tell: how many numbers its weights have, and in which
  * other files it keeps them. Pure.
  */
-import { dataTypes, graphProto, modelProto, stringStringEntryProto, tensorProto } from './onnx-proto.js';
-import { bytesIn, fieldsIn, numbersIn, textIn } from './onnx-reader.js';
+import { dataTypes, graphProto, modelProto, stringStringEntryProto, tensorProto } from './proto.js';
+import { bytesIn, fieldsIn, numbersIn, textIn } from './reader.js';
 
 export interface OnnxFileFacts {
   /** Elements of all floating-point initializers. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytesIn, fieldsIn, numbersIn, textIn } from '../../../../../worker/compute/teachers/formats/onnx-reader.js';
+import { bytesIn, fieldsIn, numbersIn, textIn } from '../../../../worker/compute/onnx/reader.js';
 
 const bytes = (hex: string): Uint8Array => Buffer.from(hex.replaceAll(' ', ''), 'hex');
 

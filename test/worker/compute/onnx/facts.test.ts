@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readOnnxFacts } from '../../../../../worker/compute/teachers/formats/onnx-file.js';
-import { reference, referenceFolder } from '../fixtures.js';
+import { readOnnxFacts } from '../../../../worker/compute/onnx/facts.js';
+import { reference, referenceFolder } from '../teachers/fixtures.js';
 
 describe('readOnnxFacts', () => {
   it('counts the floating-point numbers of the initializers, as the onnx package does', () => {
