@@ -1,6 +1,6 @@
 /**
- * Reads two facts about an ONNX file that onnxruntime does not tell: how many numbers its weights have, and in which
- * other files it keeps them. Pure.
+ * Reads facts about an ONNX file that onnxruntime does not tell: how many numbers its weights have, in which other files
+ * it keeps them, and what it says of itself. Pure.
  */
 import { dataTypes, graphProto, modelProto, stringStringEntryProto, tensorProto } from './proto.js';
 import { bytesIn, fieldsIn, numbersIn, textIn } from './reader.js';
@@ -53,4 +53,14 @@ function readTensor(tensor: Uint8Array): TensorFacts {
 
 function locationIn(entry: Uint8Array): string | null {
   return textIn(entry, stringStringEntryProto.key) === 'location' ? textIn(entry, stringStringEntryProto.value) : null;
+}
+
+/** The entries of the model's `metadata_props`, by key. @throws RangeError when the bytes are no protobuf message */
+export function readOnnxMetadata(model: Uint8Array): Record<string, string> {
+  return Object.fromEntries(
+    bytesIn(model, modelProto.metadata).map((entry) => [
+      textIn(entry, stringStringEntryProto.key),
+      textIn(entry, stringStringEntryProto.value),
+    ]),
+  );
 }

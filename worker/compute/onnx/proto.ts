@@ -4,7 +4,7 @@
  * take them from here.
  */
 
-export const modelProto = { irVersion: 1, producerName: 2, graph: 7, opsetImport: 8 } as const;
+export const modelProto = { irVersion: 1, producerName: 2, graph: 7, opsetImport: 8, metadata: 14 } as const;
 
 export const operatorSetProto = { version: 2 } as const;
 

@@ -12,6 +12,7 @@ import {
   modelProto,
   nodeProto,
   operatorSetProto,
+  stringStringEntryProto,
   tensorProto,
   tensorShapeProto,
   tensorTypeProto,
@@ -47,13 +48,15 @@ export interface OnnxGraph {
   readonly constants: readonly OnnxConstant[];
   /** One sample's shape. */
   readonly inputShape: readonly number[];
+  /** What the file says of the model besides, in its `metadata_props`. Default: nothing. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 const irVersion = 8;
 const operatorSet = 17;
 
 /** A model with float32 in and out for any number of rows: `input` [batch x inputShape] to `logits` [batch x classes]. */
-export function writeOnnx({ nodes, constants, inputShape }: OnnxGraph): Uint8Array {
+export function writeOnnx({ nodes, constants, inputShape, metadata = {} }: OnnxGraph): Uint8Array {
   const before = new BinaryWriter();
   for (const node of nodes) message(before, graphProto.node, () => writeNode(before, node));
   text(before, graphProto.name, 'student');
@@ -67,7 +70,13 @@ export function writeOnnx({ nodes, constants, inputShape }: OnnxGraph): Uint8Arr
   head.tag(modelProto.graph, WireType.LengthDelimited).uint32(lengthOf(graph));
   const tail = new BinaryWriter();
   message(tail, modelProto.opsetImport, () => integer(tail, operatorSetProto.version, operatorSet));
+  for (const entry of Object.entries(metadata)) message(tail, modelProto.metadata, () => writeEntry(tail, entry));
   return Buffer.concat([head.finish(), ...graph, tail.finish()]);
+}
+
+function writeEntry(writer: BinaryWriter, [key, value]: readonly [string, string]): void {
+  text(writer, stringStringEntryProto.key, key);
+  text(writer, stringStringEntryProto.value, value);
 }
 
 function writeNode(writer: BinaryWriter, { op, inputs, outputs, attributes }: OnnxNode): void {

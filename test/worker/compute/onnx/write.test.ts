@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { readOnnxFacts } from '../../../../worker/compute/onnx/facts.js';
+import { readOnnxFacts, readOnnxMetadata } from '../../../../worker/compute/onnx/facts.js';
 import { findOnnxTaps, withOnnxOutputs } from '../../../../worker/compute/teachers/formats/onnx-taps.js';
 import { writeOnnx, type OnnxGraph } from '../../../../worker/compute/onnx/write.js';
 
@@ -35,6 +35,13 @@ describe('an ONNX file that is written', () => {
 
   it('has the same bytes in every version of this program', () => {
     expect(createHash('sha256').update(file).digest('hex').slice(0, 16)).toBe('92dcec0e35e17638');
+  });
+
+  it('says of itself what it is given to say, behind all else', () => {
+    expect(readOnnxMetadata(file)).toEqual({});
+    const told = writeOnnx({ ...graph, metadata: { 'stillhouse.input': '{"scale":0.5}', names: 'größe' } });
+    expect(Buffer.compare(told.subarray(0, file.length), file)).toBe(0);
+    expect(readOnnxMetadata(told)).toEqual({ 'stillhouse.input': '{"scale":0.5}', names: 'größe' });
   });
 
   it('gets more outputs behind its end, each once', () => {
