@@ -7,7 +7,7 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import type { InstalledPlugins } from '../shared/recipe/plugins.js';
 import type { ReadRecipe } from '../shared/recipe/read.js';
 import type { PluginFlags, RecipeFlags } from './options.js';
-import { warn } from './output.js';
+import { say, warn } from './output.js';
 import type { PreparationOptions } from './prepare/prepare.js';
 
 /**
@@ -57,10 +57,14 @@ export async function openRun(recipe: ReadRecipe['recipe'], file: string, flags:
   return prepare({ recipe, name, recipeFolder: resolve(dirname(file)), plugins: await openPlugins(flags) });
 }
 
-/** Prepares a run with the shards in this user's cache, and says what looks odd. */
+/**
+ * Prepares a run with the shards in this user's cache.
+ * @param tell where lines about what looks odd and what was chosen go
+ */
 export async function prepare(
   options: Pick<PreparationOptions, 'recipe' | 'name' | 'recipeFolder' | 'plugins'>,
+  tell: Pick<PreparationOptions, 'warn' | 'note'> = { warn, note: say },
 ): Promise<PreparedRun> {
   const { prepareRun } = await import('./prepare/prepare.js');
-  return prepareRun({ ...options, shardFolder: join(cacheFolder(), 'artifacts'), warn });
+  return prepareRun({ ...options, shardFolder: join(cacheFolder(), 'artifacts'), ...tell });
 }

@@ -59,7 +59,9 @@ export async function coordinateWhole({ run, out }: OpenedRun, options: WholeRun
   if (run.recipe.baseline) {
     const { name, recipeFolder } = run;
     const recipe = baselineRecipe(run);
-    const alone = await prepare({ recipe, name: `${name}-baseline`, recipeFolder, plugins: new Map() });
+    // What is odd about its data and its student has been said of the run itself.
+    const told = { warn: () => undefined, note: () => undefined };
+    const alone = await prepare({ recipe, name: `${name}-baseline`, recipeFolder, plugins: new Map() }, told);
     const folder = join(out, 'baseline');
     if (!quietly) say(`training the student alone (baseline) into ${folder}`);
     const { student, digest } = await coordinate(alone, { ...common(), out: folder, next: true });

@@ -3,6 +3,7 @@ import { normalise } from '../../shared/data/samples.js';
 import { UserError } from '../../shared/errors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { hasVectors, taskOf, type Task } from '../../shared/task.js';
+import { checkPreprocess } from '../prepare/sample-channels.js';
 import type { Source } from '../prepare/sources/source.js';
 import { openSource } from '../prepare/sources/chosen-source.js';
 
@@ -34,6 +35,7 @@ export async function readEvaluationSet({ data }: Recipe, folder: string): Promi
   const source = await openSource(data.eval, folder, { classNames });
   const inputs = Float32Array.from(await source.read(0, source.samples));
   await source.close();
+  checkPreprocess(data.preprocess, source.shape);
   normalise(inputs, source.shape.at(-1) ?? 1, data.preprocess ?? null);
   const task = taskOf({ data });
   checkTask(task, source);

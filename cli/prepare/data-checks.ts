@@ -4,6 +4,7 @@ import { exitCodes, UserError } from '../../shared/errors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { termsIn } from '../../shared/recipe/terms.js';
 import { hasVectors, taskOf } from '../../shared/task.js';
+import { checkPreprocess } from './sample-channels.js';
 import type { WrittenData } from './shards.js';
 
 /** The data sets of a run. */
@@ -25,6 +26,7 @@ export function checkSamples(recipe: Recipe, { train, evaluation }: DataSets): v
       `data.eval: samples of shape [${evaluation.dataSet.shape.join(', ')}]; data.train has [${shape.join(', ')}]`,
     );
   }
+  checkPreprocess(recipe.data.preprocess, shape);
   checkAugment(recipe, shape);
 }
 

@@ -6,6 +6,7 @@ import { labelKinds } from '../../shared/labels/kinds.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { cutLabelFile } from './cut-labels.js';
 import { checkLabels, checkSamples, type DataSets } from './data-checks.js';
+import { dataRemarks } from './data-remarks.js';
 import { widthOf } from './data-width.js';
 import { writeShards } from './shards.js';
 
@@ -15,6 +16,10 @@ export interface DataOptions {
   readonly recipeFolder: string;
   /** Where shards and blocks of labels go; runs share it, since files in it are named by their content. */
   readonly shardFolder: string;
+  /** Called with each line for the user about what looks odd. */
+  readonly warn: (text: string) => void;
+  /** Called with each line for the user about what was chosen. */
+  readonly note: (text: string) => void;
 }
 
 export interface PreparedData {
@@ -35,13 +40,15 @@ export interface PreparedData {
  * more
  */
 export async function prepareData(options: DataOptions): Promise<PreparedData> {
-  const { recipe, shardFolder } = options;
+  const { recipe, shardFolder, warn, note } = options;
   const sets = await writeSets(options);
   const { train, evaluation } = sets;
+  for (const { text, isOdd } of [...train.notes, ...(evaluation?.notes ?? [])]) (isOdd ? warn : note)(text);
   const classNames = recipe.data.classNames ?? train.classNames;
   checkSamples(recipe, sets);
   const classes = widthOf(recipe, classNames, sets);
   checkLabels(recipe, sets, classes);
+  dataRemarks(recipe, sets).forEach((text) => warn(text));
   const labels = await cutLabels(options, { train: train.dataSet, classes });
   const manifest: Manifest = {
     ...(labels === null ? {} : { labels }),

@@ -11,7 +11,7 @@ import { elementsIn } from '../../shared/shape.js';
 import { writeContent } from './content-files.js';
 import { openSource, type SourceOptions } from './sources/chosen-source.js';
 import { damaged } from './sources/file-errors.js';
-import type { Rows, Source, SampleTargets } from './sources/source.js';
+import type { Note, Rows, Source, SampleTargets } from './sources/source.js';
 
 /** A data set whose shards lie on the disk, with what the run needs to know of each of its samples. */
 export interface WrittenData {
@@ -24,6 +24,8 @@ export interface WrittenData {
   readonly targets?: SampleTargets | undefined;
   /** By class number, where the format tells. */
   readonly classNames?: readonly string[] | undefined;
+  /** What was left out or chosen while it was read. */
+  readonly notes: readonly Note[];
 }
 
 export interface ShardOptions extends SourceOptions {
@@ -52,8 +54,8 @@ export async function writeShards(
       const bytes = await encodeShard(source, from, to);
       shards.push({ sha256: await storeShard(bytes, out), bytes: bytes.length, samples: to - from });
     }
-    const { labels, weights, targets, classNames } = source;
-    return { dataSet: dataSetOf(source, shards), labels, weights, targets, classNames };
+    const { labels, weights, targets, classNames, notes = [] } = source;
+    return { dataSet: dataSetOf(source, shards), labels, weights, targets, classNames, notes };
   } finally {
     await source.close();
   }

@@ -14,6 +14,12 @@ const choice = {
     .describe('only the first so many samples keep their labels; the others take part in the soft-label terms alone'),
   onlyLabelled: z.boolean().optional().describe('only samples with a label, after limit and labelled'),
 };
+const layout = {
+  layout: z
+    .enum(['nhwc', 'nchw'])
+    .optional()
+    .describe('nchw: samples are images of [channels, height, width], as PyTorch has them; default: channels last'),
+};
 const padding = {
   paddingLabel: z
     .number()
@@ -45,6 +51,7 @@ const arrays = {
     .describe(
       'task sequence: file of a number for each position of each sample, 1 where it counts and 0 where it does not',
     ),
+  ...layout,
   ...padding,
 };
 
@@ -70,6 +77,7 @@ const columns = {
     .string()
     .optional()
     .describe('task sequence: the column of lists with 1 for each position that counts and 0 for others'),
+  ...layout,
   ...padding,
   shape: z.array(positiveInt).optional().describe("shape of one sample; default: as the first row's lists are"),
 };
@@ -91,6 +99,7 @@ export const sourceSchema = z.discriminatedUnion('format', [
         .optional()
         .describe("the target's columns, as labels; empty cells mean no target"),
       shape: z.array(positiveInt).optional().describe('shape of one sample; default: a vector of all other columns'),
+      ...layout,
       header: z.boolean().default(true),
       delimiter: z.string().length(1).default(','),
       ...choice,

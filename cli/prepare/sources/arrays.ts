@@ -41,7 +41,8 @@ export async function openArrays(recipe: ArraysRecipe, { path }: SourceContext, 
   const file = path(named);
   const inputs = await read(file, 'x');
   const [samples = 0, ...dims] = inputs.dims;
-  const shape = recipe.images !== undefined && dims.length === 2 ? [...dims, 1] : dims;
+  const getsChannel = recipe.images !== undefined && recipe.layout !== 'nchw' && dims.length === 2;
+  const shape = getsChannel ? [...dims, 1] : dims;
   const size = elementsIn(shape);
   const annotations = await readAnnotations(recipe, { file, samples }, async (name, member) =>
     name === undefined ? null : numbersOf(path(name), await read(path(name), member)),

@@ -5,6 +5,7 @@
 import { isAbsolute, join } from 'node:path';
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 import { elementsIn } from '../../../shared/shape.js';
+import { channelsLast } from './channels-last.js';
 import { interleave } from './interleave.js';
 import { openFormat } from './list.js';
 import type { Annotations, Rows, Source } from './source.js';
@@ -32,7 +33,9 @@ export async function openSource(
   return unlabelled === undefined ? source : interleave(source, await open(unlabelled));
 }
 
-function choose({ limit, labelled, onlyLabelled }: SourceRecipe, source: Source): Source {
+function choose(recipe: SourceRecipe, found: Source): Source {
+  const { limit, labelled, onlyLabelled } = recipe;
+  const source = 'layout' in recipe && recipe.layout === 'nchw' ? channelsLast(found) : found;
   const samples = Math.min(source.samples, limit ?? source.samples);
   const annotations = firstOf(source, samples);
   if (labelled !== undefined) annotations.labels.fill(-1, Math.min(labelled, samples) * (source.positions ?? 1));

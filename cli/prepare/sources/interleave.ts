@@ -14,6 +14,7 @@ export function interleave(first: Source, second: Source): Source {
     ...first,
     samples: order.samples,
     ...mixedAnnotations(order, first, second),
+    notes: [...(first.notes ?? []), ...(second.notes ?? [])],
     read: (from, to) => readMixed(order, [first, second], from, to),
     close: async () => void (await Promise.all([first.close(), second.close()])),
   };

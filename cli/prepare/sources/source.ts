@@ -16,6 +16,14 @@ export interface SampleTargets {
   readonly values: Float32Array;
 }
 
+/** What the user should know of how a source was read. */
+export interface Note {
+  /** A line that begins with the source's file. */
+  readonly text: string;
+  /** Whether it is a warning; else it says what was chosen. */
+  readonly isOdd: boolean;
+}
+
 /** What is known of the samples beside their inputs. */
 export interface Annotations {
   /** [samples], or [samples x positions]; -1 for none. Where samples have targets: 0 for one that has, -1 for none. */
@@ -38,6 +46,8 @@ export interface Source extends Annotations {
   readonly dtype: 'uint8' | 'int32' | 'float32';
   /** Names by class number, where the format knows them. */
   readonly classNames?: readonly string[] | undefined;
+  /** What was left out or chosen; absent: nothing to tell. */
+  readonly notes?: readonly Note[] | undefined;
   /**
    * Reads the samples [from, to). Any range may be asked for, in any order, and gives what reading all would give.
    * @throws UserError 65 for samples that cannot be used

@@ -61,6 +61,7 @@ interface Prepared {
   readonly folder: string;
   readonly run: PreparedRun;
   readonly warnings: readonly string[];
+  readonly notes: readonly string[];
 }
 
 /** Four samples to train on and four to evaluate on, in a folder of their own. */
@@ -85,7 +86,7 @@ async function prepare(
   copyFileSync(join(referenceFolder, teacher), join(folder, 't.onnx'));
   copyFileSync(join(referenceFolder, 'external.bin'), join(folder, 'external.bin'));
   if (student !== undefined) await saveLayersModel(student(), join(folder, 'student'));
-  const warnings: string[] = [];
+  const [warnings, notes]: [string[], string[]] = [[], []];
   const recipe = recipeSchema.parse({
     name: 'r',
     seed: 1,
@@ -108,8 +109,9 @@ async function prepare(
     shardFolder: join(folder, 'shards'),
     plugins,
     warn: (text) => warnings.push(text),
+    note: (text) => notes.push(text),
   });
-  return { folder, run, warnings };
+  return { folder, run, warnings, notes };
 }
 
 describe('prepareRun', () => {
@@ -187,6 +189,20 @@ describe('prepareRun', () => {
     expect(await digestWith('e'.repeat(64))).toBe(await digestWith('e'.repeat(64)));
   });
 
+  it('warns of images that seem to have their channels first, and of no others', async () => {
+    const warned = async (trainShape: readonly number[], layout: string): Promise<readonly string[]> =>
+      (
+        await prepare(
+          { trainShape },
+          { teachers: [], losses: { crossEntropy: { weight: 1 } }, data: { train: { ...train, layout } } },
+        )
+      ).warnings;
+    expect(await warned([3, 8, 8], 'nhwc')).toEqual([
+      'data.train: samples of [3, 8, 8] look like images with their channels first; channels last wanted, or layout: nchw in data.train for images that are',
+    ]);
+    expect(await warned([3, 8, 8], 'nchw')).toEqual([]);
+  });
+
   const refused: [string, Files, Record<string, unknown>, number, RegExp][] = [
     [
       'a label beyond the classes',
@@ -208,6 +224,13 @@ describe('prepareRun', () => {
       { data: { train, augment: { shift: 1 } } },
       2,
       /data.augment.shift: samples are of \[16\]; images \[height, width, channels\] wanted/,
+    ],
+    [
+      'three means for images with their channels first',
+      { trainShape: [3, 2, 5], evalShape: [3, 2, 5] },
+      { data: { train, preprocess: { mean: [1, 2, 3] } } },
+      2,
+      /data.preprocess.mean: 3 values given for samples of \[3, 2, 5\]; 1 or 5 .* layout: nchw in data.train/,
     ],
     [
       'noise on numbers of tokens',

@@ -125,7 +125,7 @@ describe('readRecipe', () => {
     [
       'a key of another format',
       good.replace('images: x', 'images: x, delimiter: ";"'),
-      'dir/my.yaml:10: data.train.delimiter: unknown key; one of format, images, inputs, labels, weights, targets, mask, paddingLabel, limit, labelled, onlyLabelled wanted',
+      'dir/my.yaml:10: data.train.delimiter: unknown key; one of format, images, inputs, labels, weights, targets, mask, layout, paddingLabel, limit, labelled, onlyLabelled wanted',
     ],
     [
       'a student of both kinds',

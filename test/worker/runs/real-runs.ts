@@ -156,6 +156,7 @@ export function prepareIn(folder: string, recipe: Recipe, plugins: InstalledPlug
     shardFolder: temporaryFolder(),
     plugins,
     warn: () => undefined,
+    note: () => undefined,
   });
 }
 
