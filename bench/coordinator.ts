@@ -11,7 +11,8 @@ import type { StudentSpec } from '../shared/models/student-spec.js';
 import { termSums } from '../shared/figures/training-sums.js';
 import { commitScalars } from '../shared/replica/optimizer/scalars.js';
 import { checksumOf } from '../shared/replica/checksum.js';
-import { Assembler, split } from '../shared/exchange/chunks.js';
+import { split } from '../shared/exchange/chunks.js';
+import { socketPlane } from '../shared/exchange/planes/socket.js';
 import { decodeUp, encodeFrame } from '../shared/protocol/codec.js';
 import type { UpMessage } from '../shared/protocol/messages.js';
 import { recipeSchema } from '../shared/recipe/schema.js';
@@ -111,8 +112,8 @@ async function bytes(): Promise<void> {
   });
   const perByte = (ms: number): number => round((ms * 1e6) / total);
   const place = await timeMs(7, () => {
-    const assembler = new Assembler(replica.slotBytes(2), (bytes) => replica.checksum(bytes));
-    for (const [header, payload] of chunks) assembler.accept(header, payload);
+    const receiver = socketPlane.receive(replica.slotBytes(2), (bytes) => replica.checksum(bytes));
+    for (const [header, payload] of chunks) receiver.accept(header, payload);
   });
   const check = await timeMs(7, () => [replica.hashSlot(2), replica.slotIsFinite(2)]);
   const add = await timeMs(7, () => replica.addSlots(0, 1));

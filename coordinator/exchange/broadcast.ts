@@ -4,7 +4,9 @@
  */
 import { encodeFrame, type Frame } from '../../shared/protocol/codec.js';
 import { checksumOf } from '../../shared/replica/checksum.js';
-import { split } from '../../shared/exchange/chunks.js';
+import type { ChunkRange } from '../../shared/exchange/chunks.js';
+import type { Plane } from '../../shared/exchange/plane.js';
+import { mustAt } from '../../shared/must.js';
 import { limits } from '../../shared/protocol/messages.js';
 import type { CommitLog, CommitRecord } from '../store/log.js';
 import type { RetiredBuffer } from './buffers.js';
@@ -22,7 +24,7 @@ export type CommitHead = Omit<CommitRecord, 'stateHash' | 'line' | 'checksums'>;
 export interface LiveCommit {
   readonly head: CommitHead;
   readonly bytes: Uint8Array;
-  /** Checksums of the payload's chunks, where it needs more than one. */
+  /** Checksum of each of the payload's chunks; none where it travels in the header's message. */
   readonly checksums: readonly number[];
   /** Null when `bytes` is memory of its own, which nobody will reuse. */
   readonly retired: RetiredBuffer | null;
@@ -111,26 +113,18 @@ export class Broadcast {
     return { frame: this.#encodeHead(record, bytes), head: record };
   }
 
-  /** Chunk `index` of a commit whose bytes do not fit one. */
-  async chunk(head: CommitHead, index: number): Promise<Outgoing> {
-    const range = split(head.bytes)[index];
-    if (range === undefined) throw new Error(`chunk ${index} of ${head.bytes} bytes`);
-    const header = {
-      type: 'commitChunk',
-      ...this.#envelope,
-      step: head.step,
-      offset: range.offset,
-      total: head.bytes,
-    } as const;
+  /** Sends a chunk of a commit whose bytes do not fit the header's message on its way to one worker, on its plane. */
+  async chunk(head: CommitHead, range: ChunkRange, plane: Plane): Promise<Outgoing> {
     const live = this.#live;
     if (live?.head.step !== head.step || live.retired?.isGone === true) {
-      const payload = await this.#log.readBytes(head.step, range);
-      return { frame: encodeFrame({ ...header, checksum: checksumOf(payload) }, payload), done: () => undefined };
+      const bytes = await this.#log.readBytes(head.step, range);
+      return { frame: this.#encodeChunk(head, range.offset, bytes, checksumOf(bytes), plane), done: () => undefined };
     }
+    const checksum = mustAt(live.checksums, range.index, 'checksum of a chunk');
+    const bytes = live.bytes.subarray(range.offset, range.offset + range.length);
     live.retired?.pin();
-    const payload = live.bytes.subarray(range.offset, range.offset + range.length);
     return {
-      frame: encodeFrame({ ...header, checksum: live.checksums[index] ?? 0 }, payload),
+      frame: this.#encodeChunk(head, range.offset, bytes, checksum, plane),
       done: () => live.retired?.unpin(),
     };
   }
@@ -140,6 +134,17 @@ export class Broadcast {
     if (this.#lastRelease?.step === step) return this.#lastRelease.frame;
     const stateHash = this.#log.stateHashAfter(step);
     return stateHash === undefined ? null : encodeFrame({ type: 'release', ...this.#envelope, step, stateHash });
+  }
+
+  #encodeChunk(
+    { step, bytes: total }: CommitHead,
+    offset: number,
+    bytes: Uint8Array,
+    checksum: number,
+    plane: Plane,
+  ): Frame {
+    const header = { type: 'commitChunk', ...this.#envelope, step, offset, total, checksum } as const;
+    return encodeFrame(header, plane.send(header, bytes));
   }
 
   #encodeHead({ step, scalars, compression, bytes, digest, momentCounts }: CommitHead, payload: Uint8Array): Frame {

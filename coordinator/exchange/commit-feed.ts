@@ -5,6 +5,7 @@
  */
 import { faultPoint } from '../../shared/fault-points.js';
 import { split } from '../../shared/exchange/chunks.js';
+import type { Plane } from '../../shared/exchange/plane.js';
 import { limits } from '../../shared/protocol/messages.js';
 import type { Broadcast } from './broadcast.js';
 import type { SendQueue } from './send-queue.js';
@@ -13,6 +14,8 @@ export interface FeedOptions {
   readonly broadcast: Broadcast;
   /** The worker's. */
   readonly queue: SendQueue;
+  /** The way that the worker's bytes take. */
+  readonly plane: Plane;
   /** Step of the first commit to send. */
   readonly from: number;
   /** Called when the log no longer holds the commit of `step`, which this worker needs next. */
@@ -20,10 +23,11 @@ export interface FeedOptions {
 }
 
 /** Feeds one worker. Resolves when its connection is closed or it is too slow. */
-export async function feed({ broadcast, queue, from, onTooSlow }: FeedOptions): Promise<void> {
+export async function feed(options: FeedOptions): Promise<void> {
+  const { broadcast, queue, from, onTooSlow } = options;
   for (let step = from; ; step++) {
     while (!queue.isClosed && !broadcast.has(step) && broadcast.released <= step) await broadcast.changed();
-    const isSent = await sendCommit(broadcast, queue, step);
+    const isSent = await sendCommit(options, step);
     while (isSent && !queue.isClosed && broadcast.released <= step) await broadcast.changed();
     const release = isSent ? broadcast.releaseOf(step) : null;
     if (queue.isClosed) return;
@@ -33,17 +37,17 @@ export async function feed({ broadcast, queue, from, onTooSlow }: FeedOptions): 
 }
 
 /** Resolves to false when the connection closed, or the log was shortened, before all was sent. */
-async function sendCommit(broadcast: Broadcast, queue: SendQueue, step: number): Promise<boolean> {
+async function sendCommit({ broadcast, queue, plane }: FeedOptions, step: number): Promise<boolean> {
   const isOver = (): boolean => queue.isClosed || !broadcast.has(step);
   await queue.room();
   if (isOver()) return false;
   const { frame, head } = await broadcast.head(step);
   queue.sendFrame(frame);
-  const chunks = head.bytes <= limits.chunkBytes ? 0 : split(head.bytes).length;
-  for (let index = 0; index < chunks; index++) {
+  if (head.bytes <= limits.chunkBytes) return true;
+  for (const range of split(head.bytes)) {
     await queue.room();
     if (isOver()) return false;
-    const { frame, done } = await broadcast.chunk(head, index);
+    const { frame, done } = await broadcast.chunk(head, range, plane);
     queue.sendFrame(frame, done);
   }
   return true;

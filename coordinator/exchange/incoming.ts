@@ -4,7 +4,7 @@
  * number in it have been checked.
  */
 import { ProtocolError } from '../../shared/errors.js';
-import { Assembler } from '../../shared/exchange/chunks.js';
+import type { Plane, PlaneReceiver } from '../../shared/exchange/plane.js';
 import type { Up } from '../../shared/protocol/messages.js';
 import { contributionBytes } from '../../shared/replica/reduction/contribution.js';
 import type { Block } from '../../shared/replica/reduction/tree.js';
@@ -21,6 +21,8 @@ export type ContributionEvent =
 export interface IncomingOptions {
   readonly replica: Replica;
   readonly contributions: Contributions;
+  /** The way that the worker's bytes take. */
+  readonly plane: Plane;
   readonly sendPull: (lease: number, unit: Unit) => void;
   readonly onEvent: (event: ContributionEvent) => void;
 }
@@ -32,7 +34,8 @@ interface OpenLease {
   /** The bytes that came with the offer, until the core has answered it. */
   inline: Uint8Array | null;
   content: Content | null;
-  assembler: Assembler | null;
+  /** The bytes that are being pulled; null before the pull and once all are here. */
+  receiver: PlaneReceiver | null;
 }
 
 export class IncomingContributions {
@@ -44,7 +47,7 @@ export class IncomingContributions {
   }
 
   open(lease: number, unit: Unit, block: Block): void {
-    this.#leases.set(lease, { unit, block, offer: null, inline: null, content: null, assembler: null });
+    this.#leases.set(lease, { unit, block, offer: null, inline: null, content: null, receiver: null });
   }
 
   /** The unit of an open lease; null for one that was cancelled, or never was this worker's. */
@@ -97,13 +100,13 @@ export class IncomingContributions {
     if (offer === null) throw new Error(`lease ${lease} was not offered`);
     const { inline } = open;
     open.content = this.#options.contributions.begin(slot, (content, buffer) => {
-      const { replica } = this.#options;
+      const { replica, plane } = this.#options;
       const target = replica.slotBytes(buffer);
       if (inline !== null) {
         target.set(inline);
         return this.#verify(lease, offer, content);
       }
-      open.assembler = new Assembler(target, (bytes) => replica.checksum(bytes));
+      open.receiver = plane.receive(target, (bytes) => replica.checksum(bytes));
       this.#options.sendPull(lease, open.unit);
     });
   }
@@ -122,10 +125,10 @@ export class IncomingContributions {
    */
   chunk(message: Up<'chunk'>, payload: Uint8Array): boolean {
     const open = this.#leases.get(message.lease);
-    if (open === undefined || open.assembler === null) return false;
+    if (open === undefined || open.receiver === null) return false;
     if (open.offer === null || open.content === null || open.content.isFreed) return false;
-    if (open.assembler.accept(message, payload)) {
-      open.assembler = null;
+    if (open.receiver.accept(message, payload)) {
+      open.receiver = null;
       this.#verify(message.lease, open.offer, open.content);
     }
     return true;

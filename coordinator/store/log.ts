@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { faultPoint, slowDisk } from '../../shared/fault-points.js';
-import { split, type ChunkRange } from '../../shared/exchange/chunks.js';
+import { split, type ByteRange } from '../../shared/exchange/chunks.js';
 import { scalarsSchema } from '../../shared/protocol/messages.js';
 import { compressions } from '../../shared/compression.js';
 import { journalLineSchema } from './journal.js';
@@ -136,7 +136,7 @@ export class CommitLog {
   /** Bytes of a commit's payload, in memory of their own or in `target`. */
   async readBytes(
     step: number,
-    range: ChunkRange,
+    range: ByteRange,
     target: Uint8Array = new Uint8Array(range.length),
   ): Promise<Uint8Array> {
     const place = this.#placeOf(step);

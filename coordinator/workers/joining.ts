@@ -3,6 +3,7 @@
  * fed every commit after that state. Training does not wait for it.
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { closeCodes, type Down, type Up } from '../../shared/protocol/messages.js';
 import type { UntimedEvent, WorkerId } from '../decide/types.js';
 import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
@@ -98,11 +99,10 @@ export class Joining {
 
   #feed({ connection }: AdmittedWorker, from: number): void {
     const { broadcast, slow, ending, fail } = this.#options;
-    feed({ broadcast, queue: connection.queue, from, onTooSlow: () => slow.fellBehind(connection) }).catch(
-      (error: unknown) => {
-        if (!ending.isOver) fail(error);
-      },
-    );
+    const onTooSlow = (): void => slow.fellBehind(connection);
+    feed({ broadcast, queue: connection.queue, plane: socketPlane, from, onTooSlow }).catch((error: unknown) => {
+      if (!ending.isOver) fail(error);
+    });
   }
 }
 

@@ -8,6 +8,7 @@
  *   too slow       slow-workers.ts       counted, and refused in the end
  *   commands       worker-commands.ts    leases, cancels, pulls, resyncs
  */
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import { closeCodes, type Up } from '../../shared/protocol/messages.js';
 import type { Replica } from '../../shared/replica/replica.js';
@@ -218,6 +219,7 @@ export class Workers implements ConnectionHost {
     return new IncomingContributions({
       replica,
       contributions,
+      plane: socketPlane,
       sendPull: (lease, unit) => queue.send({ type: 'pull', ...this.envelope, step: unit.step, lease }),
       onEvent: (event) => {
         faultPoint('all-chunks');

@@ -4,7 +4,9 @@
  */
 import { WebSocket } from 'ws';
 import { checksumOf } from '../../shared/replica/checksum.js';
-import { Assembler, split } from '../../shared/exchange/chunks.js';
+import { split } from '../../shared/exchange/chunks.js';
+import type { PlaneReceiver } from '../../shared/exchange/plane.js';
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { decodeDown, encodeFrame, sendFrame } from '../../shared/protocol/codec.js';
 import {
   limits,
@@ -39,7 +41,7 @@ export interface FakeOptions {
 
 interface Held {
   head: Down<'commit'>;
-  assembler: Assembler | null;
+  receiver: PlaneReceiver | null;
 }
 const slots = 12;
 
@@ -119,7 +121,7 @@ export class FakeWorker {
       case 'commit':
         return void this.#hold(message, payload);
       case 'commitChunk':
-        this.#held?.assembler?.accept(message, payload);
+        this.#held?.receiver?.accept(message, payload);
         return;
       case 'release':
         return void this.#release(message);
@@ -169,13 +171,13 @@ export class FakeWorker {
     const target = this.replica.slotBytes(slots - 1);
     const isInline = payload.length === head.bytes;
     if (isInline) target.set(payload);
-    this.#held = { head, assembler: isInline ? null : new Assembler(target.subarray(0, head.bytes)) };
+    this.#held = { head, receiver: isInline ? null : socketPlane.receive(target.subarray(0, head.bytes), checksumOf) };
   }
 
   #release({ step, stateHash }: Down<'release'>): void {
     const held = this.#held;
     if (held?.head.step !== step || step !== this.step) throw new Error(`release ${step} without its commit`);
-    if (held.assembler !== null && !held.assembler.isDone) throw new Error('released before its bytes');
+    if (held.receiver !== null && !held.receiver.isDone) throw new Error('released before its bytes');
     const { head } = held;
     const slot = head.bytes === 0 ? null : slots - 1;
     this.replica.apply(head.scalars, {
@@ -268,11 +270,9 @@ export class FakeWorker {
     const bytes = this.#kept.get(lease);
     if (bytes === undefined) return;
     for (const { offset, length } of split(bytes.length)) {
-      const payload = bytes.subarray(offset, offset + length);
-      this.#send(
-        { type: 'chunk', ...this.#envelope(), step, lease, offset, total: bytes.length, checksum: checksumOf(payload) },
-        payload,
-      );
+      const piece = bytes.subarray(offset, offset + length);
+      const at = { offset, total: bytes.length, checksum: checksumOf(piece) };
+      this.#send({ type: 'chunk', ...this.#envelope(), step, lease, ...at }, socketPlane.send(at, piece));
     }
   }
 

@@ -17,6 +17,7 @@ import {
 } from '../../shared/protocol/messages.js';
 import { checksumOf } from '../../shared/replica/checksum.js';
 import { split } from '../../shared/exchange/chunks.js';
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import type { Manifest } from '../../shared/data/manifest.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { Task } from '../../shared/task.js';
@@ -338,11 +339,9 @@ export class FakeCoordinator {
     );
     if (!isInline) {
       for (const { offset, length } of split(bytes.length)) {
-        const payload = sent.subarray(offset, offset + length);
-        peer.send(
-          { type: 'commitChunk', ...this.envelope(), offset, total: bytes.length, checksum: checksumOf(payload) },
-          payload,
-        );
+        const piece = sent.subarray(offset, offset + length);
+        const at = { offset, total: bytes.length, checksum: checksumOf(piece) };
+        peer.send({ type: 'commitChunk', ...this.envelope(), ...at }, socketPlane.send(at, piece));
       }
     }
     this.replica.apply(scalars, { slot: 0, moments: this.replica.readMoments(0, momentCounts) });

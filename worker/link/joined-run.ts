@@ -3,6 +3,7 @@
  * worker that comes back to the same run keeps its replica and its built student, and needs only the missing commits.
  */
 import { ProtocolError } from '../../shared/errors.js';
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import type { Down } from '../../shared/protocol/messages.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { microBatchCount, rootOf } from '../../shared/replica/reduction/tree.js';
@@ -44,8 +45,8 @@ export class JoinedRun {
     this.recipeDigest = welcome.recipeDigest;
     this.runNumber = options.runNumber;
     this.#toTrainer = options.toTrainer;
-    this.fold = new ReplicaFold(replica, options.control, slots - 1);
-    this.uploads = new Uploads({ replica, giveBack: (slot) => this.giveBack(slot) });
+    this.fold = new ReplicaFold(replica, options.control, slots - 1, socketPlane);
+    this.uploads = new Uploads({ replica, plane: socketPlane, giveBack: (slot) => this.giveBack(slot) });
     const { recipe, spec, manifest, teachers: paths, initialPath } = files;
     this.begin = {
       type: 'begin',

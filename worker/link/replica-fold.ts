@@ -5,7 +5,7 @@
  */
 import { ProtocolError } from '../../shared/errors.js';
 import { isDue } from '../../shared/fault-points.js';
-import { Assembler } from '../../shared/exchange/chunks.js';
+import type { Plane, PlaneReceiver } from '../../shared/exchange/plane.js';
 import type { Down } from '../../shared/protocol/messages.js';
 import { applyCommit, expectNext, isApplied } from '../../shared/replica/apply-commit.js';
 import { contributionBytes } from '../../shared/replica/reduction/contribution.js';
@@ -15,7 +15,7 @@ import type { LinkView } from '../threads/control.js';
 interface HeldCommit {
   readonly message: Down<'commit'>;
   /** Bytes still to come; null once they are all here and their digest is right. */
-  missing: Assembler | null;
+  missing: PlaneReceiver | null;
 }
 
 /** A replica that follows a coordinator's log. */
@@ -24,14 +24,17 @@ export class ReplicaFold {
   readonly #control: LinkView;
   /** The replica's last slot, in which commits are held. No other thread uses it. */
   readonly #slot: number;
+  readonly #plane: Plane;
   #held: HeldCommit | null = null;
   #stateHash = '';
   #milliseconds = 0;
 
-  constructor(replica: Replica, control: LinkView, commitSlot: number) {
+  /** @param plane the way that commits take to this worker */
+  constructor(replica: Replica, control: LinkView, commitSlot: number, plane: Plane) {
     this.replica = replica;
     this.#control = control;
     this.#slot = commitSlot;
+    this.#plane = plane;
   }
 
   /** Commits applied. */
@@ -93,7 +96,7 @@ export class ReplicaFold {
     if (message.bytes === 0) return;
     const target = this.replica.slotBytes(this.#slot, message.compression);
     if (payload.byteLength === 0) {
-      this.#held.missing = new Assembler(target, (bytes) => this.replica.checksum(bytes));
+      this.#held.missing = this.#plane.receive(target, (bytes) => this.replica.checksum(bytes));
       return;
     }
     target.set(payload);

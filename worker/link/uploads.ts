@@ -4,6 +4,8 @@
  * socket still reads is never given back.
  */
 import { faultPoint } from '../../shared/fault-points.js';
+import { split } from '../../shared/exchange/chunks.js';
+import type { Plane } from '../../shared/exchange/plane.js';
 import { limits, type Up } from '../../shared/protocol/messages.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { Connection } from './connection.js';
@@ -20,6 +22,8 @@ interface Kept {
 
 export interface UploadsOptions {
   readonly replica: Replica;
+  /** The way that contributions take to the coordinator. */
+  readonly plane: Plane;
   /** The slot is the trainer's again. */
   readonly giveBack: (slot: number) => void;
 }
@@ -66,12 +70,17 @@ export class Uploads {
   send(lease: number, connection: Connection, envelope: Pick<Up<'chunk'>, 'run' | 'generation'>): void {
     const kept = this.#kept.get(lease);
     if (kept === undefined) return;
+    const { plane, replica } = this.#options;
     const total = kept.bytes.byteLength;
-    let offset = 0;
+    const chunks = split(total);
+    let sentChunks = 0;
     const next = (): void => {
-      while (offset < total && connection.bufferedBytes < queuedBytes && !kept.isDropped) {
+      while (connection.bufferedBytes < queuedBytes && !kept.isDropped) {
+        const range = chunks[sentChunks];
+        if (range === undefined) return;
+        const { offset, length } = range;
         // Taken anew each time: the bytes may have moved to the heap since the last chunk.
-        const payload = kept.bytes.subarray(offset, offset + limits.chunkBytes);
+        const bytes = kept.bytes.subarray(offset, offset + length);
         const header = {
           type: 'chunk',
           ...envelope,
@@ -79,17 +88,17 @@ export class Uploads {
           lease,
           offset,
           total,
-          checksum: this.#options.replica.checksum(payload),
+          checksum: replica.checksum(bytes),
         } as const;
-        offset += payload.byteLength;
+        sentChunks++;
         kept.sending++;
-        connection.send(header, payload, sent);
+        connection.send(header, plane.send(header, bytes), sent);
       }
     };
     const sent = (): void => {
       kept.sending--;
       faultPoint('first-chunk');
-      if (offset >= total && kept.sending === 0) faultPoint('all-chunks');
+      if (sentChunks === chunks.length && kept.sending === 0) faultPoint('all-chunks');
       this.#settle(kept);
       next();
     };

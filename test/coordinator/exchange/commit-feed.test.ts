@@ -6,7 +6,9 @@ import type { Channel } from '../../../coordinator/exchange/channel.js';
 import { SendQueue } from '../../../coordinator/exchange/send-queue.js';
 import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
-import { Assembler, split } from '../../../shared/exchange/chunks.js';
+import { split } from '../../../shared/exchange/chunks.js';
+import type { PlaneReceiver } from '../../../shared/exchange/plane.js';
+import { socketPlane } from '../../../shared/exchange/planes/socket.js';
 import { decodeDown, frameBytes, type Frame } from '../../../shared/protocol/codec.js';
 import { limits } from '../../../shared/protocol/messages.js';
 import { systemTimers } from '../../../shared/timers.js';
@@ -67,7 +69,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 /** Reads so many commits, and gives back their bytes by step, in order, checked against their releases. */
 async function readAll(channel: SlowChannel, count: number): Promise<{ step: number; bytes: Uint8Array }[]> {
-  const commits: { step: number; bytes: Uint8Array; assembler: Assembler }[] = [];
+  const commits: { step: number; bytes: Uint8Array; receiver: PlaneReceiver }[] = [];
   for (let released = 0; released < count;) {
     await until(() => channel.queuedBytes > 0);
     const data = channel.read();
@@ -77,8 +79,8 @@ async function readAll(channel: SlowChannel, count: number): Promise<{ step: num
     if (message.type === 'commit') {
       const bytes = new Uint8Array(message.bytes);
       if (payload.length > 0) bytes.set(payload);
-      commits.push({ step: message.step, bytes, assembler: new Assembler(bytes) });
-    } else if (message.type === 'commitChunk') last?.assembler.accept(message, payload);
+      commits.push({ step: message.step, bytes, receiver: socketPlane.receive(bytes, checksumOf) });
+    } else if (message.type === 'commitChunk') last?.receiver.accept(message, payload);
     else {
       expect([message.type, last?.step]).toEqual(['release', last?.step]);
       released++;
@@ -99,6 +101,7 @@ describe('feed', () => {
     const done = feed({
       broadcast,
       queue,
+      plane: socketPlane,
       from: 2,
       onTooSlow: () => {
         throw new Error('too slow');
@@ -127,6 +130,7 @@ describe('feed', () => {
     void feed({
       broadcast,
       queue,
+      plane: socketPlane,
       from: 0,
       onTooSlow: () => {
         throw new Error('too slow');
@@ -157,7 +161,13 @@ describe('feed', () => {
     await log.append(recordOf(5, payloadOf(5, 8)), payloadOf(5, 8));
     const broadcast = new Broadcast({ log, envelope, released: 6, stateHash: hashOf(9) });
     const slow: number[] = [];
-    await feed({ broadcast, queue: queueOf(new SlowChannel()), from: 3, onTooSlow: (step) => slow.push(step) });
+    await feed({
+      broadcast,
+      queue: queueOf(new SlowChannel()),
+      plane: socketPlane,
+      from: 3,
+      onTooSlow: (step) => slow.push(step),
+    });
     expect(slow).toEqual([3]);
     await log.close();
   });
@@ -170,6 +180,7 @@ describe('feed', () => {
     void feed({
       broadcast,
       queue,
+      plane: socketPlane,
       from: 0,
       onTooSlow: () => {
         throw new Error('too slow');

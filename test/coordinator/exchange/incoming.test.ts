@@ -4,6 +4,7 @@ import type { Unit } from '../../../coordinator/decide/types.js';
 import { IncomingContributions, type ContributionEvent } from '../../../coordinator/exchange/incoming.js';
 import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { ProtocolError } from '../../../shared/errors.js';
+import { socketPlane } from '../../../shared/exchange/planes/socket.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
 import type { Up } from '../../../shared/protocol/messages.js';
 import { contributionBytes } from '../../../shared/replica/reduction/contribution.js';
@@ -60,6 +61,7 @@ function setUp(buffers = 3): {
   const incoming = new IncomingContributions({
     replica,
     contributions,
+    plane: socketPlane,
     sendPull: (lease) => pulled.push(lease),
     onEvent: (event) => events.push(event),
   });
@@ -97,6 +99,7 @@ describe.each(roundings)('IncomingContributions of gradients compressed to %s', 
     const incoming = new IncomingContributions({
       replica,
       contributions: new Contributions(replica, new BufferPool(2)),
+      plane: socketPlane,
       sendPull: () => undefined,
       onEvent: (event) => events.push(event),
     });

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { socketPlane } from '../../../shared/exchange/planes/socket.js';
 import { limits, type UpMessage } from '../../../shared/protocol/messages.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
@@ -35,7 +36,7 @@ let connection = new SlowConnection();
 function uploadsOf(size: number): { uploads: Uploads; replica: Replica } {
   const replica = new Replica(planReplica(specOf(size), recipeOf().optimizer), { slots: 3 });
   for (const slot of [0, 1, 2]) replica.slotBytes(slot).forEach((_, i, bytes) => (bytes[i] = (i * 31 + slot) & 255));
-  return { replica, uploads: new Uploads({ replica, giveBack: (slot) => void free.push(slot) }) };
+  return { replica, uploads: new Uploads({ replica, plane: socketPlane, giveBack: (slot) => void free.push(slot) }) };
 }
 
 beforeEach(() => {
