@@ -1,16 +1,22 @@
 /** `stillhouse eval`: how good a model of any format is on a recipe's evaluation set. */
 import { basename, dirname, resolve } from 'node:path';
+import { Option } from 'commander';
 import { exitCodes } from '../shared/errors.js';
+import type { AskedModel } from './evaluate/asked-model.js';
+import { modelFields, type ModelFlags } from './model-flags.js';
 import { readRecipeFile } from './open.js';
 import { withRecipe, type RecipeFlags } from './options.js';
-import { print } from './output.js';
+import { print, warn } from './output.js';
 import { action, type Verb } from './verb.js';
 
-interface EvalFlags extends RecipeFlags {
+interface EvalFlags extends RecipeFlags, ModelFlags {
   /** The recipe's file. */
   readonly data: string;
+  readonly as?: string;
   readonly teacher?: string;
+  readonly teacherAs?: string;
   readonly against?: string;
+  readonly againstAs?: string;
   readonly json?: boolean;
 }
 
@@ -18,18 +24,39 @@ export const verb: Verb = (program) =>
   withRecipe(
     program
       .command('eval')
-      .argument('<model>', 'run folder, model.json or .onnx')
+      .argument('<model>', "run folder, model.json, .onnx, SavedModel folder, or a name of the recipe's teachers")
       .description('how good a model is')
       .requiredOption('--data <recipe>', 'the recipe whose evaluation set and preprocessing to use')
+      .option('--as <teacher>', 'take the model as the recipe takes this teacher (default: as the one that it is)')
+      .addOption(new Option('--output <kind>', 'what it gives').choices(['logits', 'probabilities']))
+      .option('--output-name <name>', 'which of its outputs')
+      .option('--input <name>', 'which of its inputs gets the samples')
+      .addOption(new Option('--layout <layout>', 'of its images').choices(['nhwc', 'nchw']))
+      .option('--classes <file>', 'the names of its classes in their order, one a line')
+      .option('--signature <name>', 'of a SavedModel')
+      .option('--preprocess <yaml>', "of the raw samples, in place of the recipe's: { scale, mean, std }")
       .option('--teacher <model>', 'also its agreement with this model')
+      .option('--teacher-as <teacher>', 'take that model as the recipe takes this teacher')
       .option('--against <model>', 'also which of the two is better, sample by sample')
+      .option('--against-as <teacher>', 'take that model as the recipe takes this teacher')
       .option('--json'),
   ).action(action(evaluate));
 
-async function evaluate(model: string, { data, teacher, against, json, ...flags }: EvalFlags): Promise<number> {
+async function evaluate(model: string, flags: EvalFlags): Promise<number> {
+  const { data, as, teacher, teacherAs, against, againstAs, json } = flags;
+  const fields = await modelFields(flags);
   const { recipe } = await readRecipeFile(data, flags);
   const { evaluateModel, evaluationText } = await import('./evaluate/evaluate.js');
-  const report = await evaluateModel({ model, teacher, against, recipe, recipeFolder: resolve(dirname(data)) });
+  const other = (given: string | undefined, name: string | undefined): AskedModel | undefined =>
+    given === undefined ? undefined : { given, as: name };
+  const report = await evaluateModel({
+    model: { given: model, as, fields },
+    teacher: other(teacher, teacherAs),
+    against: other(against, againstAs),
+    recipe,
+    recipeFolder: resolve(dirname(data)),
+    warn,
+  });
   print(json === true ? JSON.stringify(report) : evaluationText(basename(model), report, recipe.data.classNames));
   return exitCodes.done;
 }

@@ -1,7 +1,7 @@
 /** Reads a recipe's evaluation set as a model gets it: whole, in memory, preprocessed. */
 import { normalise } from '../../shared/data/samples.js';
 import { UserError } from '../../shared/errors.js';
-import type { Recipe } from '../../shared/recipe/schema.js';
+import type { Preprocess, Recipe } from '../../shared/recipe/schema.js';
 import { hasVectors, taskOf, type Task } from '../../shared/task.js';
 import { checkPreprocess } from '../prepare/sample-channels.js';
 import type { Source } from '../prepare/sources/source.js';
@@ -22,6 +22,10 @@ export interface EvaluationSet {
   readonly positions: number | undefined;
   /** The numbers that a model gives of a sample, or of a position. */
   readonly classes: number;
+  /** By class number; undefined where neither recipe nor data has names. */
+  readonly classNames: readonly string[] | undefined;
+  /** What the inputs have been through; null for nothing. */
+  readonly preprocess: Preprocess | null;
 }
 
 /**
@@ -43,6 +47,8 @@ export async function readEvaluationSet({ data }: Recipe, folder: string): Promi
   const greatest = labels.reduce((most, label) => Math.max(most, label), -1);
   return {
     task,
+    classNames,
+    preprocess: data.preprocess ?? null,
     samples,
     shape,
     inputs,

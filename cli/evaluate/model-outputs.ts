@@ -1,12 +1,13 @@
 /** Runs a model of any format on an evaluation set. It is opened as a teacher is: for inference alone. */
-import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
 import { UserError } from '../../shared/errors.js';
 import { must } from '../../shared/must.js';
 import { elementsIn } from '../../shared/shape.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
+import { formatNamed } from '../../worker/compute/teachers/teacher-formats.js';
 import { inspectTeacher } from '../prepare/teacher.js';
+import { nativeFor } from '../prepare/teachers.js';
 import { openWasmTensorFlow } from '../prepare/tensorflow.js';
+import { takeModel, type AskedModel, type NamingRecipe, type TakenModel } from './asked-model.js';
 import type { EvaluationSet } from './evaluation-set.js';
 
 /** How many samples the model gets at a time. */
@@ -18,38 +19,91 @@ export interface OtherOutputs {
   readonly against: Float32Array | null;
 }
 
+/** What a model gives of a set. */
+export interface ModelOutputs {
+  /** What messages call the model. */
+  readonly name: string;
+  /** [samples x classes], or [samples x positions x classes]; logits where it is said what the model gives. */
+  readonly outputs: Float32Array;
+  /** The classes that it is judged by alone, of a specialist; null for all. */
+  readonly specialty: readonly number[] | null;
+  /** Whether it is known what the model gives, or it was taken to be logits. */
+  readonly isKnown: boolean;
+}
+
 /**
  * Runs a model on every sample of the set.
- * @param path a run folder (its student is taken), or a model
- * @returns [samples x classes], or [samples x positions x classes]
+ * @param warn gets a line for each thing that looks odd
  * @throws UserError 2 for a model that is not there or does not fit the set, 65 for a damaged one
  */
-export async function outputsOf(path: string, set: EvaluationSet): Promise<Float32Array> {
-  const { inputs, samples, positions, shape, classes, task } = set;
-  const recipe = { name: 'model', model: await modelFile(path), weight: 1, output: 'logits' as const };
-  const expected = { inputShape: shape, task, classes, positions, preprocess: null };
-  const { spec, paths } = await inspectTeacher(recipe, expected, { folder: '.' });
-  const ensemble = await Ensemble.open([spec], new Map(paths), {
+export async function outputsOf(
+  asked: AskedModel,
+  set: EvaluationSet,
+  { warn, ...naming }: NamingRecipe & { readonly warn: (line: string) => void },
+): Promise<ModelOutputs> {
+  const taken = await takeModel(asked, naming);
+  if (taken.remark !== null) warn(taken.remark);
+  const { teacher, isKnown } = taken;
+  const odd = new Set<string>();
+  const found = await runTaken(taken, set, { naming, warn: (line) => odd.add(line) }).catch((error: unknown) => {
+    throw isKnown ? error : hinted(error, naming);
+  });
+  odd.forEach((line) => warn(line));
+  if (odd.size > 0 && !isKnown) warn(`${teacher.name}: ${hintFor(naming)}`);
+  const isSaid = isKnown || asked.fields?.output !== undefined;
+  return { name: teacher.name, ...found, isKnown: isSaid };
+}
+
+interface Running {
+  readonly naming: NamingRecipe;
+  readonly warn: (line: string) => void;
+}
+
+async function runTaken(
+  { teacher: given }: TakenModel,
+  set: EvaluationSet,
+  { naming: { recipe, recipeFolder }, warn }: Running,
+): Promise<Pick<ModelOutputs, 'outputs' | 'specialty'>> {
+  const { inputs, samples, positions, shape, classes } = set;
+  const teacher = { ...given, name: given.name.slice(0, 64) };
+  const openNative = nativeFor(recipe, teacher.name);
+  const { spec, paths, warnings } = await inspectTeacher(
+    teacher,
+    { ...set, inputShape: shape },
+    { folder: recipeFolder, openNative },
+  );
+  warnings.forEach(warn);
+  const { specialist, ...alone } = spec;
+  const ensemble = await Ensemble.open([{ ...alone, temperature: null }], new Map(paths), {
     combine: 'logits',
     rows,
     inputShape: [...shape],
-    openTensorFlow: openWasmTensorFlow,
+    openTensorFlow: formatNamed(spec.format, spec.name).needsNative ? openNative : openWasmTensorFlow,
+    warn,
   });
   const size = elementsIn(shape);
   const width = classes * (positions ?? 1);
   const outputs = new Float32Array(samples * width);
-  for (let from = 0; from < samples; from += rows) {
-    const to = Math.min(samples, from + rows);
-    const found = await ensemble.logits(inputs.slice(from * size, to * size), to - from);
-    outputs.set(must(found, recipe.name, 'outputs'), from * width);
+  try {
+    for (let from = 0; from < samples; from += rows) {
+      const to = Math.min(samples, from + rows);
+      const found = await ensemble.logits(inputs.slice(from * size, to * size), to - from);
+      outputs.set(must(found, teacher.name, 'outputs'), from * width);
+    }
+  } finally {
+    await ensemble.dispose();
   }
-  await ensemble.dispose();
-  return outputs;
+  return { outputs, specialty: specialist ?? null };
 }
 
-async function modelFile(path: string): Promise<string> {
-  const found = await stat(path).catch(() => null);
-  if (found === null) throw new UserError(`${path}: no such file; a run folder or a model was wanted`);
-  const inRun = join(path, 'student', 'model.json');
-  return resolve(found.isDirectory() && (await stat(inRun).catch(() => null)) !== null ? inRun : path);
+/** What a user may say of a model that the recipe does not name. */
+function hintFor({ recipe: { teachers } }: NamingRecipe): string {
+  const as = teachers.length === 0 ? '' : `, or --as ${teachers.map(({ name }) => name).join('|')}`;
+  return `the recipe does not name this model: how it is to be taken is said by --output, --output-name, --input, --layout, --classes, --signature and --preprocess${as}`;
+}
+
+function hinted(error: unknown, naming: NamingRecipe): unknown {
+  return error instanceof UserError
+    ? new UserError(`${error.message} (${hintFor(naming)})`, error.exitCode, error)
+    : error;
 }

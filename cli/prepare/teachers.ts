@@ -53,7 +53,7 @@ export async function prepareTeachers(
 }
 
 /** Opens the native backend as the run's workers do. @throws UserError 2 when the recipe wants none but wasm */
-function nativeFor({ numerics: { backend, threads } }: Recipe, teacher: string): OpenTensorFlow {
+export function nativeFor({ numerics: { backend, threads } }: Recipe, teacher: string): OpenTensorFlow {
   if (backend !== 'wasm') return nativeTensorFlow(threads);
   return async () => {
     throw new UserError(`numerics.backend: wasm given; teacher ${teacher} is a SavedModel, so auto or native wanted`);

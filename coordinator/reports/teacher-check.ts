@@ -20,13 +20,15 @@ export interface TeachersEvaluation {
   readonly teachers: readonly string[];
   /** Number of classes, or length of the target vectors. */
   readonly width: number;
+  /** Whose samples they are, for messages. Default: the evaluation set's. */
+  readonly of?: 'evaluation' | 'training';
 }
 
 /**
  * One line: each teacher's main figure, how often it agrees with the ensemble, and the ensemble's figure; null where no
  * teacher has a figure.
  */
-export function describeTeachers({ line, task, teachers }: TeachersEvaluation): string | null {
+export function describeTeachers({ line, task, teachers, of = 'evaluation' }: TeachersEvaluation): string | null {
   const figures = figuresByTask[task];
   const figureOf = (teacher: string): MainFigure | undefined => mainFigure(figures.figuresOf(line.sums, { teacher }));
   const [first] = teachers.flatMap((teacher) => figureOf(teacher) ?? []);
@@ -39,7 +41,7 @@ export function describeTeachers({ line, task, teachers }: TeachersEvaluation): 
   const ensemble = mainFigure(figures.figuresOf(line.sums, 'ensemble'));
   const together = teachers.length === 1 ? [] : [`ensemble ${textOf(ensemble)}`];
   const sequences = sequencesIn(line.sums);
-  const judged = task === 'sequence' ? `positions of ${sequences} evaluation samples` : 'evaluation samples';
+  const judged = task === 'sequence' ? `positions of ${sequences} ${of} samples` : `${of} samples`;
   return `teachers, ${first.name} on ${samplesIn(line.sums)} ${judged}: ${[...each, ...together].join(', ')}`;
 }
 
@@ -54,15 +56,35 @@ function ofItsClasses({ sums }: TeachersEvaluation['line'], teacher: string): st
 }
 
 /** The teachers that do no better than a guesser, in a line; null for none, and where too few samples tell. */
-export function guessersIn({ line, task, teachers, width }: TeachersEvaluation): string | null {
+export function guessersIn(evaluation: TeachersEvaluation): string | null {
+  const found = guessing(evaluation);
+  if (found === null) return null;
+  const { names, figures, guesser, wish } = found;
+  const named = names.map((name, i) => `${name} (${figures[i] ?? '-'})`).join(', ');
+  return `${names.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than ${guesser}; ${wish} wanted, or ensemble.allowChance: true`;
+}
+
+/** Models that do no better than a guesser. */
+export interface Guessing {
+  readonly names: readonly string[];
+  /** The main figure of each, as a text. */
+  readonly figures: readonly string[];
+  /** Whom they do no better than: `chance on 100 samples of 10 classes`. */
+  readonly guesser: string;
+  /** What their user should look at. */
+  readonly wish: string;
+}
+
+/** The models that do no better than a guesser; null for none, and where too few samples tell. */
+export function guessing({ line, task, teachers, width }: TeachersEvaluation): Guessing | null {
   const figures = figuresByTask[task];
-  const guessing = teachers.filter((teacher) => figures.isGuessing(line.sums, teacher, width));
-  if (guessing.length === 0) return null;
-  const named = guessing
-    .map((teacher) => `${teacher} (${textOf(mainFigure(figures.figuresOf(line.sums, { teacher })))})`)
-    .join(', ');
-  const { guesser, wish } = guesses(samplesIn(line.sums), width)[task];
-  return `${guessing.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than ${guesser}; ${wish} wanted, or ensemble.allowChance: true`;
+  const names = teachers.filter((teacher) => figures.isGuessing(line.sums, teacher, width));
+  if (names.length === 0) return null;
+  return {
+    names,
+    figures: names.map((teacher) => textOf(mainFigure(figures.figuresOf(line.sums, { teacher })))),
+    ...guesses(samplesIn(line.sums), width)[task],
+  };
 }
 
 /** For each task, whom its guessing teachers do no better than, and what its user should look at. */

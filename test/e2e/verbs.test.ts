@@ -75,6 +75,30 @@ describe('eval', () => {
   });
 });
 
+describe('eval of a model that the recipe does not name', () => {
+  it('takes it as the flags say', async () => {
+    const raw = await stillhouse(
+      'eval',
+      at('run'),
+      '--data',
+      recipe,
+      '--preprocess',
+      '{ scale: 100, mean: [50] }',
+      '--output',
+      'probabilities',
+    );
+    expect([raw.code, raw.stderr]).toEqual([
+      0,
+      expect.stringMatching(/^warning: teacher run: its rows do not sum to 1, so it gives no probabilities/m),
+    ]);
+    const wrong = await stillhouse('eval', at('run'), '--data', recipe, '--preprocess', '{ scale: much }');
+    expect([wrong.code, wrong.stderr]).toEqual([
+      2,
+      'stillhouse: --preprocess { scale: much }: "{ scale: NUMBER, mean: [NUMBERS], std: [NUMBERS] }" was wanted\n',
+    ]);
+  });
+});
+
 describe('a run on weighted target vectors', () => {
   it('is compared, evaluated and exported by the figures that fit', async () => {
     const job = at('numbers.yaml');

@@ -13,6 +13,7 @@ import { forwardInFixedRows } from './fixed-rows.js';
 import { feedShape, toChannelsFirst } from './formats/layout.js';
 import { tapShapes, type TapShape } from './formats/taps.js';
 import { badModel } from './formats/model-errors.js';
+import { inputObjection } from './input-check.js';
 import type { ForwardResult, OpenTensorFlow, Teacher, WantedTaps } from './formats/teacher.js';
 import { logitOf, logOf } from './mixture.js';
 import { outputObjection } from './output-check.js';
@@ -59,7 +60,7 @@ export class EnsembleTeacher {
   /** The teacher as it was when it was opened. */
   #opened: Sighting | null = null;
   #runs = 0;
-  #isOutputChecked = false;
+  #isChecked = false;
 
   private constructor(
     spec: TeacherSpec,
@@ -117,8 +118,9 @@ export class EnsembleTeacher {
     return blaming(this.spec.name, async () => {
       if (++this.#runs % canaryEvery === 0) await this.askCanary();
       const { output, classMap } = this.spec;
-      const raw = await this.#forward(this.#feedOf(feed), feed.rows, { fixedRows: feed.fixedRows, taps });
-      this.#checkOnce(raw.output);
+      const fed = this.#feedOf(feed);
+      const raw = await this.#forward(fed, feed.rows, { fixedRows: feed.fixedRows, taps });
+      this.#checkOnce(fed, raw.output);
       const ordered = classMap === undefined ? raw.output : inClassOrder(raw.output, classMap.outputs, classMap.order);
       return { logits_BC: this.#finite(asLogits(output, ordered)), taps: raw.taps };
     });
@@ -133,11 +135,15 @@ export class EnsembleTeacher {
     return this.#teacher.dispose();
   }
 
-  /** The samples in the teacher's own preprocessing and layout. */
+  /**
+   * The samples in the teacher's own preprocessing and layout. What goes into an input of whole numbers is rounded to the
+   * nearest of them, since preprocessing that is undone in float32 gives 56.99999 for 57.
+   */
   #feedOf({ inputs, channelsFirst }: Feed): Float32Array {
     const { layout, rescale: own } = this.spec;
     if (own === undefined) return layout === 'nchw' ? channelsFirst() : inputs;
-    const given = rescale(inputs, own);
+    const exact = rescale(inputs, own);
+    const given = this.#teacher.integerInput === null ? exact : exact.map(Math.round);
     return layout === 'nchw' ? toChannelsFirst(given, this.#options.inputShape) : given;
   }
 
@@ -158,12 +164,15 @@ export class EnsembleTeacher {
     throw badModel(name, `it gives ${result.output.length / rows / positions} classes; wanted ${outputs}`);
   }
 
-  #checkOnce(raw: Float32Array): void {
-    if (this.#isOutputChecked) return;
-    this.#isOutputChecked = true;
+  #checkOnce(fed: Float32Array, raw: Float32Array): void {
+    if (this.#isChecked) return;
+    this.#isChecked = true;
     const { name, output, classes, classMap } = this.spec;
-    const text = outputObjection(output, raw, classMap?.outputs ?? classes);
-    if (text !== null) this.#options.warn?.(`teacher ${name}: ${text}`);
+    const texts = [
+      inputObjection(this.#teacher.integerInput, fed),
+      outputObjection(output, raw, classMap?.outputs ?? classes),
+    ];
+    for (const text of texts) if (text !== null) this.#options.warn?.(`teacher ${name}: ${text}`);
   }
 
   #finite(logits_BC: Float32Array): Float32Array {

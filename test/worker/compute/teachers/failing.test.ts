@@ -16,6 +16,7 @@ vi.mock('../../../../worker/compute/teachers/teacher-formats.js', () => ({
   openTeacher: async ({ name }: { readonly name: string }): Promise<Teacher> => ({
     sampleShape: [1],
     fixedRows: null,
+    integerInput: null,
     parameters: 0,
     weightsDigest: async () => null,
     dispose: async () => undefined,

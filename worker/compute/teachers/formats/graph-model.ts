@@ -41,6 +41,7 @@ async function openGraphModel(source: TeacherSource, openTensorFlow: OpenTensorF
   return {
     sampleShape,
     fixedRows: rows,
+    integerInput: dtype === 'float32' ? null : dtype,
     parameters: countParameters(json),
     async forward(inputs, shape, wanted = []) {
       const rows = shape[0] ?? 0;

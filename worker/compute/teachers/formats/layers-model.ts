@@ -22,11 +22,13 @@ async function openLayersModel(source: TeacherSource, openTensorFlow: OpenTensor
     throw badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
   });
   model.trainable = false;
-  const [rows = null, ...sampleShape] = onlyInput(source, model).shape;
+  const input = onlyInput(source, model);
+  const [rows = null, ...sampleShape] = input.shape;
   const withTaps = tapsOf(source.name, model, tf);
   return {
     sampleShape,
     fixedRows: rows,
+    integerInput: input.dtype === 'float32' ? null : input.dtype,
     parameters: countParameters(json),
     async forward(inputs, shape, wanted = []) {
       const rows = shape[0] ?? 0;

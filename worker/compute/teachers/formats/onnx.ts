@@ -57,6 +57,7 @@ async function openOnnx(source: TeacherSource): Promise<Teacher> {
   return {
     sampleShape,
     fixedRows: rows,
+    integerInput: input.type.startsWith('float') ? null : input.type,
     parameters: file.facts.parameters,
     async forward(inputs, shape, wanted = []) {
       const feeds = { [input.name]: new OnnxTensor(input.type, encode(inputs), shape) };

@@ -116,6 +116,7 @@ function teacherOf(
   return {
     sampleShape,
     fixedRows: rows,
+    integerInput: input.dtype === 'int32' ? input.tfDtype.replace('DT_', '').toLowerCase() : null,
     parameters: countParameters(nodes, placeOf(outputName)),
     async forward(inputs, shape, wanted = []) {
       const names = findTaps(name, signature, outputName, wanted);

@@ -26,6 +26,8 @@ export interface Teacher {
   readonly sampleShape: readonly (number | null)[];
   /** The number of rows that the model insists on; null when any will do. */
   readonly fixedRows: number | null;
+  /** The type of its input where that takes whole numbers alone; null where it takes any. */
+  readonly integerInput: string | null;
   /** Numbers in its weights, moving statistics included. */
   readonly parameters: number;
   /**
