@@ -164,7 +164,7 @@ describe('image folders', () => {
 
   it.each([
     ['another size', { images: 'mixed' }, {}, 65, /mixed.2\.png: an image of \[4, 3, 3\]; \[2, 2, 3\] was wanted/],
-    ['no image', { images: 'bad' }, {}, 65, /bad.1\.jpg: no PNG or JPEG image that can be decoded/],
+    ['no image', { images: 'bad' }, {}, 65, /bad.1\.jpg: no image that can be decoded/],
     ['no subfolders', { images: 'mixed', labels: 'folders' }, {}, 2, /mixed: no subfolders; one a class was wanted/],
     [
       'a folder of no class',
