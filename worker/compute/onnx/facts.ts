@@ -13,9 +13,9 @@ export interface OnnxFileFacts {
 }
 
 const floatTypes: ReadonlySet<unknown> = new Set([
-  dataTypes.float,
+  dataTypes.float32,
   dataTypes.float16,
-  dataTypes.double,
+  dataTypes.float64,
   dataTypes.bfloat16,
 ]);
 

@@ -1,8 +1,9 @@
 /**
- * An ONNX file from nodes and constants: IR version 8, operator set 17. The values of constants are copied once, into
- * the file; everything around them is small. Pure.
+ * Writes an ONNX model's file: IR version 8. The values of constants are copied once, into the file; everything around
+ * them is small. Pure.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import type { Attribute, OnnxConstant, OnnxModel, OnnxNode, OnnxValue } from './graph.js';
 import {
   attributeProto,
   attributeTypes,
@@ -20,58 +21,33 @@ import {
   valueInfoProto,
 } from './proto.js';
 
-/** A setting of a node. A bare number is an integer; floats say so. */
-export type Attribute =
-  | number
-  | readonly number[]
-  | string
-  | readonly string[]
-  | { readonly float: number }
-  | { readonly floats: readonly number[] };
-
-export interface OnnxNode {
-  readonly op: string;
-  readonly inputs: readonly string[];
-  /** In the operator's order; an empty name for one that is not wanted. */
-  readonly outputs: readonly string[];
-  readonly attributes: Readonly<Record<string, Attribute>>;
-}
-
-export interface OnnxConstant {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly values: Float32Array | BigInt64Array;
-}
-
-export interface OnnxGraph {
-  readonly nodes: readonly OnnxNode[];
-  readonly constants: readonly OnnxConstant[];
-  /** One sample's shape. */
-  readonly inputShape: readonly number[];
-  /** What the file says of the model besides, in its `metadata_props`. Default: nothing. */
-  readonly metadata?: Readonly<Record<string, string>>;
-}
-
 const irVersion = 8;
-const operatorSet = 17;
 
-/** A model with float32 in and out for any number of rows: `input` [batch x inputShape] to `logits` [batch x classes]. */
-export function writeOnnx({ nodes, constants, inputShape, metadata = {} }: OnnxGraph): Uint8Array {
+/** The operator set of the graphs that this program makes. */
+export const ownOperatorSets: OnnxModel['operatorSets'] = new Map([['', 17]]);
+
+/** The bytes of the model's file. */
+export function writeOnnx({ graph, operatorSets, metadata = {} }: OnnxModel): Uint8Array {
+  const { nodes, constants, inputs, outputs } = graph;
   const before = new BinaryWriter();
   for (const node of nodes) message(before, graphProto.node, () => writeNode(before, node));
   text(before, graphProto.name, 'student');
   const behind = new BinaryWriter();
-  message(behind, graphProto.input, () => writeValueInfo(behind, 'input', inputShape));
-  message(behind, graphProto.output, () => writeValueInfo(behind, 'logits', ['classes']));
-  const graph = [before.finish(), ...constants.flatMap(tensorPieces), behind.finish()];
+  for (const value of inputs) message(behind, graphProto.input, () => writeValueInfo(behind, value));
+  for (const value of outputs) message(behind, graphProto.output, () => writeValueInfo(behind, value));
+  const pieces = [before.finish(), ...constants.flatMap(tensorPieces), behind.finish()];
   const head = new BinaryWriter();
   integer(head, modelProto.irVersion, irVersion);
   text(head, modelProto.producerName, 'stillhouse');
-  head.tag(modelProto.graph, WireType.LengthDelimited).uint32(lengthOf(graph));
+  head.tag(modelProto.graph, WireType.LengthDelimited).uint32(lengthOf(pieces));
   const tail = new BinaryWriter();
-  message(tail, modelProto.opsetImport, () => integer(tail, operatorSetProto.version, operatorSet));
+  for (const [domain, version] of operatorSets)
+    message(tail, modelProto.opsetImport, () => {
+      if (domain !== '') text(tail, operatorSetProto.domain, domain);
+      integer(tail, operatorSetProto.version, version);
+    });
   for (const entry of Object.entries(metadata)) message(tail, modelProto.metadata, () => writeEntry(tail, entry));
-  return Buffer.concat([head.finish(), ...graph, tail.finish()]);
+  return Buffer.concat([head.finish(), ...pieces, tail.finish()]);
 }
 
 function writeEntry(writer: BinaryWriter, [key, value]: readonly [string, string]): void {
@@ -79,13 +55,15 @@ function writeEntry(writer: BinaryWriter, [key, value]: readonly [string, string
   text(writer, stringStringEntryProto.value, value);
 }
 
-function writeNode(writer: BinaryWriter, { op, inputs, outputs, attributes }: OnnxNode): void {
+function writeNode(writer: BinaryWriter, { op, domain, name, inputs, outputs, attributes }: OnnxNode): void {
   for (const name of inputs) text(writer, nodeProto.input, name);
   for (const name of outputs) text(writer, nodeProto.output, name);
+  if (name !== undefined) text(writer, nodeProto.name, name);
   text(writer, nodeProto.opType, op);
-  for (const [name, value] of Object.entries(attributes))
+  if (domain !== undefined) text(writer, nodeProto.domain, domain);
+  for (const [key, value] of Object.entries(attributes))
     message(writer, nodeProto.attribute, () => {
-      text(writer, attributeProto.name, name);
+      text(writer, attributeProto.name, key);
       integer(writer, attributeProto.type, attributeTypes[writeAttributeValue(writer, value)]);
     });
 }
@@ -104,6 +82,13 @@ function writeAttributeValue(writer: BinaryWriter, value: Attribute): keyof type
     for (const item of value) text(writer, attributeProto.texts, item);
     return 'texts';
   }
+  if ('tensor' in value) {
+    message(writer, attributeProto.tensor, () => {
+      const [fields, bytes] = tensorFields(value.tensor);
+      writer.raw(fields).raw(bytes);
+    });
+    return 'tensor';
+  }
   if ('floats' in value) {
     for (const item of value.floats) float(writer, attributeProto.floats, item);
     return 'floats';
@@ -121,33 +106,41 @@ function isTexts(value: Attribute): value is readonly string[] {
 }
 
 /** A constant as a field of the graph: all that stands before its values, and its values where they lie. */
-function tensorPieces({ name, shape, values }: OnnxConstant): [Uint8Array, Uint8Array] {
-  const inner = new BinaryWriter();
-  for (const dim of shape) integer(inner, tensorProto.dims, dim);
-  integer(inner, tensorProto.dataType, values instanceof Float32Array ? dataTypes.float : dataTypes.int64);
-  text(inner, tensorProto.name, name);
-  inner.tag(tensorProto.rawData, WireType.LengthDelimited).uint32(values.byteLength);
-  const fields = inner.finish();
+function tensorPieces(constant: OnnxConstant): [Uint8Array, Uint8Array] {
+  const [fields, bytes] = tensorFields(constant);
   const outer = new BinaryWriter()
     .tag(graphProto.initializer, WireType.LengthDelimited)
-    .uint32(fields.length + values.byteLength)
+    .uint32(fields.length + bytes.length)
     .raw(fields);
-  return [outer.finish(), new Uint8Array(values.buffer, values.byteOffset, values.byteLength)];
+  return [outer.finish(), bytes];
 }
 
-/** A tensor of float32 of any number of rows; a dimension that is a name is any number as well. */
-function writeValueInfo(writer: BinaryWriter, name: string, shape: readonly (number | string)[]): void {
-  const writeDimension = (dim: number | string): void =>
-    typeof dim === 'string' ? text(writer, dimensionProto.name, dim) : integer(writer, dimensionProto.value, dim);
+/** A tensor's message in two pieces: all before its values, and its values where they lie. */
+function tensorFields({ name, type, shape, bytes }: OnnxConstant): [Uint8Array, Uint8Array] {
+  const inner = new BinaryWriter();
+  for (const dim of shape) integer(inner, tensorProto.dims, dim);
+  integer(inner, tensorProto.dataType, dataTypes[type]);
+  text(inner, tensorProto.name, name);
+  inner.tag(tensorProto.rawData, WireType.LengthDelimited).uint32(bytes.length);
+  return [inner.finish(), bytes];
+}
+
+function writeValueInfo(writer: BinaryWriter, { name, type, shape }: OnnxValue): void {
   text(writer, valueInfoProto.name, name);
+  if (type === undefined) return;
   message(writer, valueInfoProto.type, () =>
     message(writer, typeProto.tensorType, () => {
-      integer(writer, tensorTypeProto.elementType, dataTypes.float);
-      message(writer, tensorTypeProto.shape, () => {
-        for (const dim of ['batch', ...shape]) message(writer, tensorShapeProto.dimension, () => writeDimension(dim));
-      });
+      integer(writer, tensorTypeProto.elementType, dataTypes[type]);
+      if (shape !== undefined) message(writer, tensorTypeProto.shape, () => writeShape(writer, shape));
     }),
   );
+}
+
+function writeShape(writer: BinaryWriter, shape: readonly (number | string)[]): void {
+  for (const dim of shape)
+    message(writer, tensorShapeProto.dimension, () =>
+      typeof dim === 'string' ? text(writer, dimensionProto.name, dim) : integer(writer, dimensionProto.value, dim),
+    );
 }
 
 function message(writer: BinaryWriter, number: number, write: () => void): void {

@@ -2,28 +2,42 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { readOnnxFacts, readOnnxMetadata } from '../../../../worker/compute/onnx/facts.js';
 import { findOnnxTaps, withOnnxOutputs } from '../../../../worker/compute/teachers/formats/onnx-taps.js';
-import { writeOnnx, type OnnxGraph } from '../../../../worker/compute/onnx/write.js';
+import { floats, integers, type OnnxModel } from '../../../../worker/compute/onnx/graph.js';
+import { ownOperatorSets, writeOnnx } from '../../../../worker/compute/onnx/write.js';
 
-const graph: OnnxGraph = {
-  inputShape: [3],
-  nodes: [
-    { op: 'Gemm', inputs: ['input', 'c0'], outputs: ['t0'], attributes: { transB: -1, alpha: { float: 0.5 } } },
-    { op: 'Elu', inputs: ['t0'], outputs: ['', 'größe'], attributes: { alpha: { float: 1e39 } } },
-    {
-      op: 'RNN',
-      inputs: ['größe', 'c1'],
-      outputs: ['logits'],
-      attributes: { activations: ['Tanh', 'Relu'], direction: 'reverse', perm: [0, -1, 300], more: { floats: [1, 2] } },
-    },
-  ],
-  constants: [
-    { name: 'c0', shape: [3, 100], values: Float32Array.from({ length: 300 }, (_, i) => i) },
-    { name: 'c1', shape: [2], values: BigInt64Array.of(-1n, 2n) },
-  ],
+const model: OnnxModel = {
+  operatorSets: ownOperatorSets,
+  graph: {
+    inputs: [{ name: 'input', type: 'float32', shape: ['batch', 3] }],
+    outputs: [{ name: 'logits', type: 'float32', shape: ['batch', 'classes'] }],
+    nodes: [
+      { op: 'Gemm', inputs: ['input', 'c0'], outputs: ['t0'], attributes: { transB: -1, alpha: { float: 0.5 } } },
+      { op: 'Elu', inputs: ['t0'], outputs: ['', 'größe'], attributes: { alpha: { float: 1e39 } } },
+      {
+        op: 'RNN',
+        inputs: ['größe', 'c1'],
+        outputs: ['logits'],
+        attributes: {
+          activations: ['Tanh', 'Relu'],
+          direction: 'reverse',
+          perm: [0, -1, 300],
+          more: { floats: [1, 2] },
+        },
+      },
+    ],
+    constants: [
+      floats(
+        'c0',
+        [3, 100],
+        Float32Array.from({ length: 300 }, (_, i) => i),
+      ),
+      integers('c1', [2], [-1, 2]),
+    ],
+  },
 };
 
 describe('an ONNX file that is written', () => {
-  const file = writeOnnx(graph);
+  const file = writeOnnx(model);
 
   it('is read back: the floating-point constants, and the values that its nodes make', () => {
     expect(readOnnxFacts(file)).toEqual({ parameters: 300, externalFiles: [] });
@@ -39,7 +53,7 @@ describe('an ONNX file that is written', () => {
 
   it('says of itself what it is given to say, behind all else', () => {
     expect(readOnnxMetadata(file)).toEqual({});
-    const told = writeOnnx({ ...graph, metadata: { 'stillhouse.input': '{"scale":0.5}', names: 'größe' } });
+    const told = writeOnnx({ ...model, metadata: { 'stillhouse.input': '{"scale":0.5}', names: 'größe' } });
     expect(Buffer.compare(told.subarray(0, file.length), file)).toBe(0);
     expect(readOnnxMetadata(told)).toEqual({ 'stillhouse.input': '{"scale":0.5}', names: 'größe' });
   });

@@ -4,8 +4,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { withOnnxOutputs } from '../../../../worker/compute/teachers/formats/onnx-taps.js';
-import { writeOnnx, type OnnxNode } from '../../../../worker/compute/onnx/write.js';
+import { floats, type OnnxNode } from '../../../../worker/compute/onnx/graph.js';
+import { ownOperatorSets, writeOnnx } from '../../../../worker/compute/onnx/write.js';
 
 export const pixels = 4;
 
@@ -46,22 +46,17 @@ export function writeBrightTeacher(
     order[at % pixels] === Math.floor(at / pixels) ? factor : 0,
   );
   const file = writeOnnx({
-    inputShape: [pixels],
-    constants: [{ name: 'kernel', shape: [pixels, pixels], values: kernel }],
-    nodes: [
-      { op: 'Cast', inputs: ['input'], outputs: ['x'], attributes: { to: 1 } },
-      { op: 'MatMul', inputs: ['x', 'kernel'], outputs: ['logits'], attributes: {} },
-      ...(nodes ?? [{ op: 'Softmax', inputs: ['logits'], outputs: ['p'], attributes: {} }]),
-    ],
+    operatorSets: ownOperatorSets,
+    graph: {
+      inputs: [{ name: 'input', type: isInteger ? 'uint8' : 'float32', shape: ['batch', pixels] }],
+      outputs: ['logits', 'p'].map((output) => ({ name: output, type: 'float32', shape: ['batch', pixels] })),
+      constants: [floats('kernel', [pixels, pixels], kernel)],
+      nodes: [
+        { op: 'Cast', inputs: ['input'], outputs: ['x'], attributes: { to: 1 } },
+        { op: 'MatMul', inputs: ['x', 'kernel'], outputs: ['logits'], attributes: {} },
+        ...(nodes ?? [{ op: 'Softmax', inputs: ['logits'], outputs: ['p'], attributes: {} }]),
+      ],
+    },
   });
-  writeFileSync(join(folder, name), withOnnxOutputs(isInteger ? withInteger(file) : file, ['p']));
-}
-
-/** The same model with an input of uint8 (2) in place of float32 (1). */
-function withInteger(file: Uint8Array): Uint8Array {
-  const bytes = Buffer.from(file);
-  const type = bytes.lastIndexOf(Buffer.from('input')) + 'input'.length + '\x12\x00\x0a\x00\x08'.length;
-  if (bytes[type] !== 1) throw new Error(`element type ${bytes[type] ?? 'missing'} of the input; float32 was wanted`);
-  bytes[type] = 2;
-  return bytes;
+  writeFileSync(join(folder, name), file);
 }

@@ -2,7 +2,7 @@
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { NamedTensor } from '../../../../shared/models/safetensors.js';
 import type { LayerJson } from '../../../../shared/models/topology.js';
-import type { Attribute, OnnxConstant, OnnxNode } from '../write.js';
+import { floats, integers, type Attribute, type OnnxConstant, type OnnxNode } from '../graph.js';
 
 /** Operators whose first outputs need not be there. */
 const mayLeaveOut = new Set(['RNN', 'GRU', 'LSTM']);
@@ -27,10 +27,8 @@ export class OnnxBuilder {
     return output;
   }
 
-  constant(values: Float32Array | BigInt64Array, shape: readonly number[]): string {
-    const name = `c${this.constants.length}`;
-    this.constants.push({ name, shape, values });
-    return name;
+  constant(values: Float32Array, shape: readonly number[]): string {
+    return this.#add(floats(`c${this.constants.length}`, shape, values));
   }
 
   scalar(value: number): string {
@@ -38,7 +36,11 @@ export class OnnxBuilder {
   }
 
   integers(...values: number[]): string {
-    return this.constant(BigInt64Array.from(values, BigInt), [values.length]);
+    return this.#add(integers(`c${this.constants.length}`, [values.length], values));
+  }
+
+  integer(value: number): string {
+    return this.#add(integers(`c${this.constants.length}`, [], [value]));
   }
 
   /** @param name behind the layer's own */
@@ -55,6 +57,11 @@ export class OnnxBuilder {
   weightConstant(layer: LayerJson, name: string): string {
     const { values, shape } = this.weight(layer, name);
     return this.constant(values, shape);
+  }
+
+  #add(constant: OnnxConstant): string {
+    this.constants.push(constant);
+    return constant.name;
   }
 }
 

@@ -13,7 +13,7 @@ import {
 import { nameOf, OnnxBuilder } from './builder.js';
 import { writeLayer } from './layers.js';
 import { passMask } from './masks.js';
-import { writeOnnx } from '../write.js';
+import { ownOperatorSets, writeOnnx } from '../write.js';
 
 export interface OnnxStudent {
   readonly topology: Json;
@@ -32,7 +32,16 @@ export function studentOnnx(
   builder.ranks.set('input', inputShape.length + 1);
   const last = writeModel(builder, modelOf(topology), 'input');
   builder.nodes.push({ op: 'Identity', inputs: [last], outputs: ['logits'], attributes: {} });
-  return writeOnnx({ nodes: builder.nodes, constants: builder.constants, inputShape });
+  const rows = 'batch';
+  return writeOnnx({
+    operatorSets: ownOperatorSets,
+    graph: {
+      nodes: builder.nodes,
+      constants: builder.constants,
+      inputs: [{ name: 'input', type: 'float32', shape: [rows, ...inputShape] }],
+      outputs: [{ name: 'logits', type: 'float32', shape: [rows, 'classes'] }],
+    },
+  });
 }
 
 function writeModel(builder: OnnxBuilder, model: LayerJson, input: string): string {

@@ -52,7 +52,7 @@ export function overCounted(b: OnnxBuilder, x: string, mask: string, run: (compa
 }
 
 function cumulated(b: OnnxBuilder, values: string): string {
-  return b.node('CumSum', [values, b.constant(BigInt64Array.of(1n), [])]);
+  return b.node('CumSum', [values, b.integer(1)]);
 }
 
 /** Steps of each sequence, [batch, time, ...] by indices [batch, steps]. */

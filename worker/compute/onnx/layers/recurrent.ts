@@ -101,7 +101,7 @@ function run(b: OnnxBuilder, cell: Cell, x: string): string {
   const out = overCounted(b, turned(x), turned(mask), (compact) =>
     node(b, { ...cell, isBackward: false }, compact, true),
   );
-  return isWhole ? turned(out) : b.node('Gather', [out, b.constant(BigInt64Array.of(-1n), [])], { axis: 1 });
+  return isWhole ? turned(out) : b.node('Gather', [out, b.integer(-1)], { axis: 1 });
 }
 
 /** The recurrent node itself; `isWhole`: the output of every step. */

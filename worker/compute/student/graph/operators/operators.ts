@@ -1,0 +1,35 @@
+/** All operators that have a gradient, a line each file. */
+import type { OnnxNode } from '../../../onnx/graph.js';
+import type { Operator } from '../gradient/operator.js';
+import { arithmetic } from './arithmetic.js';
+import { choices } from './choices.js';
+import { convolutions } from './convolution.js';
+import { functions } from './functions.js';
+import { matrices } from './matrices.js';
+import { normalisations } from './normalisations.js';
+import { pools } from './pools.js';
+import { reductions } from './reductions.js';
+import { shapes } from './shapes.js';
+
+export const operators: readonly Operator[] = [
+  ...arithmetic,
+  ...choices,
+  ...convolutions,
+  ...functions,
+  ...matrices,
+  ...normalisations,
+  ...pools,
+  ...reductions,
+  ...shapes,
+];
+
+const byName = new Map(operators.map((operator) => [keyOf(operator), operator]));
+
+function keyOf({ op, domain = '' }: Pick<OnnxNode, 'op' | 'domain'>): string {
+  return `${domain}:${op}`;
+}
+
+/** Undefined for an operator without a gradient. */
+export function operatorFor(node: OnnxNode): Operator | undefined {
+  return byName.get(keyOf(node));
+}

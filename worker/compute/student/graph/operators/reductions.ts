@@ -1,0 +1,104 @@
+/** Sums, means and largest values over axes, and softmax. */
+import { axesOf, reshape } from '../gradient/broadcast.js';
+import {
+  axisOf,
+  gradientOf,
+  inputOf,
+  integerOr,
+  NoGradient,
+  shapeOf,
+  type BackwardNode,
+  type Operator,
+} from '../gradient/operator.js';
+
+interface Reduction {
+  readonly x: string;
+  /** The input's shape. */
+  readonly shape: readonly number[];
+  readonly axes: readonly number[];
+  /** The output's shape if it kept the axes. */
+  readonly kept: readonly number[];
+  /** The output and its gradient, of shape `kept`. */
+  readonly y: string;
+  readonly dy: string;
+}
+
+function reductionOf(backward: BackwardNode): Reduction {
+  const { node, write } = backward;
+  const x = inputOf(backward, 0);
+  const shape = shapeOf(backward, x);
+  const named = node.inputs[1] ?? '';
+  const given = named === '' ? [] : backward.constant(named);
+  if (given === null) throw new NoGradient(`a ${node.op} over axes that are computed from the samples`);
+  const isAll = given.length === 0 && integerOr(node, 'noop_with_empty_axes', 0) === 0;
+  const axes = isAll ? axesOf(shape) : given.map((axis) => axisOf(axis, shape.length));
+  const kept = shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
+  const isKept = integerOr(node, 'keepdims', 1) === 1;
+  const as = (name: string): string => (isKept ? name : reshape(write, name, kept));
+  return { x, shape, axes, kept, y: as(node.outputs[0] ?? ''), dy: as(gradientOf(backward)) };
+}
+
+function reduction(op: string, gradient: (backward: BackwardNode, reduction: Reduction) => string): Operator {
+  return {
+    op,
+    gradient: (backward) => {
+      const result = gradient(backward, reductionOf(backward));
+      return [result, ...backward.node.inputs.slice(1).map(() => null)];
+    },
+  };
+}
+
+const spread = ({ write }: BackwardNode, { dy, shape }: Reduction): string =>
+  write.node('Expand', [dy, write.integers(...shape)]);
+
+const countOf = ({ shape, axes }: Reduction): number => axes.reduce((count, axis) => count * (shape[axis] ?? 1), 1);
+
+/** Equal largest values share the gradient, as PyTorch's amax does. */
+function extreme(backward: BackwardNode, { x, y, dy, axes }: Reduction): string {
+  const { write } = backward;
+  const hits = write.node('Cast', [write.node('Equal', [x, y])], { to: 1 });
+  const count = write.node('ReduceSum', [hits, write.integers(...axes)], { keepdims: 1 });
+  return write.node('Mul', [hits, write.node('Div', [dy, count])]);
+}
+
+/** y (dy - sum(dy y)) over the axis. */
+function softmax(backward: BackwardNode): readonly (string | null)[] {
+  const { write, node } = backward;
+  const dy = gradientOf(backward);
+  const y = node.outputs[0] ?? '';
+  const axis = axisOf(integerOr(node, 'axis', -1), shapeOf(backward, y).length);
+  const product = write.node('Mul', [dy, y]);
+  const sum = write.node('ReduceSum', [product, write.integers(axis)], { keepdims: 1 });
+  return [write.node('Sub', [product, write.node('Mul', [y, sum])])];
+}
+
+/** dy - e^y sum(dy) over the axis. */
+function logSoftmax(backward: BackwardNode): readonly (string | null)[] {
+  const { write, node } = backward;
+  const dy = gradientOf(backward);
+  const y = node.outputs[0] ?? '';
+  const axis = axisOf(integerOr(node, 'axis', -1), shapeOf(backward, y).length);
+  const sum = write.node('ReduceSum', [dy, write.integers(axis)], { keepdims: 1 });
+  return [write.node('Sub', [dy, write.node('Mul', [write.node('Exp', [y]), sum])])];
+}
+
+export const reductions: readonly Operator[] = [
+  reduction('ReduceSum', spread),
+  reduction('ReduceMean', (backward, found) => {
+    const { write } = backward;
+    return spread(backward, { ...found, dy: write.node('Mul', [found.dy, write.scalar(1 / countOf(found))]) });
+  }),
+  reduction('ReduceMax', extreme),
+  reduction('ReduceMin', extreme),
+  reduction('ReduceSumSquare', ({ write }, { x, dy }) =>
+    write.node('Mul', [write.node('Mul', [x, write.scalar(2)]), dy]),
+  ),
+  // At 0 the norm has no slope; PyTorch says 0, so nothing is divided by it there.
+  reduction('ReduceL2', ({ write }, { x, y, dy }) => {
+    const isZero = write.node('Equal', [y, write.scalar(0)]);
+    return write.node('Mul', [x, write.node('Div', [dy, write.node('Where', [isZero, write.scalar(1), y])])]);
+  }),
+  reduction('ReduceL1', ({ write }, { x, dy }) => write.node('Mul', [write.node('Sign', [x]), dy])),
+  { op: 'Softmax', gradient: softmax },
+  { op: 'LogSoftmax', gradient: logSoftmax },
+];
