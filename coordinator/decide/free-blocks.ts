@@ -13,6 +13,8 @@ import {
   siblingOf,
   type Block,
 } from '../../shared/replica/reduction/tree.js';
+import { mustAt } from '../../shared/must.js';
+import { countAtMost, lastAtMost } from '../../shared/search.js';
 
 export class FreeBlocks {
   readonly #microBatchesInAll: number;
@@ -66,7 +68,7 @@ export class FreeBlocks {
   }
 
   #has(level: number): boolean {
-    return (this.#levels[level]?.length ?? 0) > 0;
+    return mustAt(this.#levels, level, 'level').length > 0;
   }
 
   /** Keeps the right half free and gives the left one. */
@@ -88,28 +90,15 @@ export class FreeBlocks {
   }
 
   #insert({ level, index }: Block): void {
-    const indices = this.#levels[level];
-    if (indices === undefined) throw new Error(`level ${level} is above the root`);
-    indices.splice(placeOf(indices, index), 0, index);
+    const indices = mustAt(this.#levels, level, 'level');
+    indices.splice(countAtMost(indices, index), 0, index);
   }
 
   #remove({ level, index }: Block): boolean {
-    const indices = this.#levels[level] ?? [];
-    const place = placeOf(indices, index);
+    const indices = mustAt(this.#levels, level, 'level');
+    const place = lastAtMost(indices, index);
     if (indices[place] !== index) return false;
     indices.splice(place, 1);
     return true;
   }
-}
-
-/** Where `value` is, or belongs, in an ascending list. */
-function placeOf(values: readonly number[], value: number): number {
-  let low = 0;
-  let high = values.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((values[middle] ?? Infinity) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -7,6 +7,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { codeOf } from '../../shared/errors.js';
+import { ifThere } from '../../shared/files.js';
 
 export type ArtifactSource = { readonly path: string } | { readonly bytes: Uint8Array };
 export type FindArtifact = (sha256: string) => ArtifactSource | undefined;
@@ -34,7 +35,7 @@ export async function serveArtifact(
     });
     return true;
   }
-  const file = await openIfThere(source.path);
+  const file = await ifThere(open(source.path, 'r'));
   if (file === null) return answer(response, 404, 'no such artifact');
   try {
     const { size } = await file.stat();
@@ -96,15 +97,6 @@ async function stream(file: FileHandle, response: ServerResponse, from: number, 
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'ERR_STREAM_PREMATURE_CLOSE' && code !== 'ECONNRESET' && code !== 'EPIPE') throw error;
-  }
-}
-
-async function openIfThere(path: string): Promise<FileHandle | null> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
   }
 }
 

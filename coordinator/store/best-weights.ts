@@ -1,7 +1,7 @@
 /** The student's weights at its best evaluation, on the disk before that evaluation's journal line. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from '../../shared/errors.js';
+import { ifThere } from '../../shared/files.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import { elementsIn } from '../../shared/shape.js';
 import { storing, writeDurably } from './durable-files.js';
@@ -17,10 +17,7 @@ export async function writeBest(folder: string, weights: ReadonlyMap<string, Flo
 
 /** Null when there is none, or it is not this student's. */
 export async function readBest(folder: string, spec: StudentSpec): Promise<Map<string, Float32Array> | null> {
-  const bytes = await readFile(pathIn(folder)).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
-  });
+  const bytes = await ifThere(readFile(pathIn(folder)));
   const total = spec.weights.reduce((sum, { shape }) => sum + 4 * elementsIn(shape), 0);
   if (bytes?.length !== total) return null;
   let at = 0;

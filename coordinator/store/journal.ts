@@ -6,7 +6,8 @@
 import { open, readFile, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
+import { exitCodes, UserError } from '../../shared/errors.js';
+import { ifThere } from '../../shared/files.js';
 import { storing, syncFolder } from './durable-files.js';
 
 const count = z.number().int().nonnegative();
@@ -120,7 +121,7 @@ export class Journal {
   /** @throws UserError (65) when a line that is not the last one cannot be read */
   static async open(path: string): Promise<{ journal: Journal; lines: JournalLine[] }> {
     return storing(path, async () => {
-      const { lines, ends } = parseJournal(path, await readOrEmpty(path));
+      const { lines, ends } = parseJournal(path, (await ifThere(readFile(path))) ?? Buffer.alloc(0));
       const file = await open(path, 'a');
       await truncate(path, ends.at(-1) ?? 0);
       await file.sync();
@@ -161,15 +162,6 @@ export async function readJournal(path: string): Promise<{ lines: JournalLine[];
   const bytes = await storing(path, () => readFile(path));
   const { lines, ends } = parseJournal(path, bytes);
   return { lines, tornBytes: bytes.length - (ends.at(-1) ?? 0) };
-}
-
-async function readOrEmpty(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return Buffer.alloc(0);
-    throw error;
-  }
 }
 
 function parseJournal(path: string, bytes: Buffer): { lines: JournalLine[]; ends: number[] } {

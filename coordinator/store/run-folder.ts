@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
+import { ifThere } from '../../shared/files.js';
 import { differences, type RunIdentity } from './resolved-recipe.js';
 import { createDurably, parseStored, storing, writeDurably } from './durable-files.js';
 
@@ -86,14 +87,13 @@ export async function resolveRunFolder(
 
 /** @throws UserError (2) when something else is there */
 async function expectFolder(path: string): Promise<void> {
-  await readdir(path).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOTDIR')
-      throw new UserError(
-        `${path}: a file is in the way; a folder for the run was wanted: choose another --out`,
-        exitCodes.usage,
-        error,
-      );
-    if (codeOf(error) !== 'ENOENT') throw error;
+  await ifThere(readdir(path)).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOTDIR') throw error;
+    throw new UserError(
+      `${path}: a file is in the way; a folder for the run was wanted: choose another --out`,
+      exitCodes.usage,
+      error,
+    );
   });
 }
 
@@ -110,7 +110,7 @@ async function changesOf(
   { identity, force }: FolderOptions & { identity: RunIdentity },
 ): Promise<string[]> {
   const file = join(path, 'recipe.yaml');
-  const text = await readIfThere(file);
+  const text = await ifThere(readFile(file, 'utf8'));
   const there = text === null ? null : parseStored(file, writtenSchema, () => parse(text));
   // A coordinator that was refused after its generation was claimed has left the recipe as it was.
   const digest = there?.digests.recipe ?? earlier.at(-1)?.recipeDigest ?? identity.recipeDigest;
@@ -132,7 +132,7 @@ async function changesOf(
 
 /** Whether the folder holds a run that came to its end. */
 export async function isFinished(path: string): Promise<boolean> {
-  return (await readIfThere(join(path, 'summary.json'))) !== null;
+  return (await ifThere(readFile(join(path, 'summary.json'), 'utf8'))) !== null;
 }
 
 /** Locks the folder and claims the next generation. @throws UserError (69) when another coordinator holds it */
@@ -189,7 +189,7 @@ function makeRunFolder(path: string, held: Claim & { lock: Server }): RunFolder 
     },
     write: (name, content) => storing(inside(name), () => writeDurably(inside(name), [Buffer.from(content)])),
     append: (name, content) => storing(inside(name), () => appendFile(inside(name), content)),
-    read: (name) => readIfThere(inside(name)),
+    read: (name) => ifThere(readFile(inside(name), 'utf8')),
     expectNewest: () => expectNone(inside(join('generations', String(held.generation.counter + 1))), path),
     close: () => new Promise((resolve) => held.lock.close(() => resolve())),
   };
@@ -197,7 +197,7 @@ function makeRunFolder(path: string, held: Claim & { lock: Server }): RunFolder 
 
 /** Generations are claimed one after the other, so that the next one tells of any. */
 async function expectNone(generation: string, path: string): Promise<void> {
-  if ((await readIfThere(generation)) === null) return;
+  if ((await ifThere(readFile(generation, 'utf8'))) === null) return;
   throw new UserError(
     `${path}: another coordinator, elsewhere, has taken over this run folder (${generation}); this one has committed nothing since, and ends`,
     exitCodes.unavailable,
@@ -262,15 +262,11 @@ async function claim(path: string, wanted: FolderOptions & { identity: RunIdenti
 }
 
 async function counters(path: string): Promise<number[]> {
-  try {
-    return (await readdir(join(path, 'generations')))
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
-      .sort((a, b) => a - b);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const names = (await ifThere(readdir(join(path, 'generations')))) ?? [];
+  return names
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
 }
 
 async function readGenerations(path: string): Promise<Generation[]> {
@@ -281,13 +277,4 @@ async function readGenerations(path: string): Promise<Generation[]> {
       return parseStored(file, generationSchema, () => JSON.parse(text));
     }),
   );
-}
-
-async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
-  }
 }

@@ -9,7 +9,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { codeOf } from '../../shared/errors.js';
+import { ifThere } from '../../shared/files.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import { putInPlace, storing, writeDurably } from './durable-files.js';
 
@@ -82,7 +82,7 @@ export class Snapshots {
       const left = names.filter(
         (name) => name.endsWith('.new') || (name.endsWith('.state') && !stems.has(name.slice(0, -'.state'.length))),
       );
-      for (const name of left) await unlinkIfThere(join(this.#folder, name));
+      for (const name of left) await ifThere(unlink(join(this.#folder, name)));
     });
   }
 
@@ -155,8 +155,8 @@ export class Snapshots {
   async #remove(old: readonly Snapshot[]): Promise<void> {
     this.#list = this.#list.filter((snapshot) => !old.includes(snapshot));
     for (const { path } of old) {
-      await unlinkIfThere(path.replace(/state$/, 'json'));
-      await unlinkIfThere(path);
+      await ifThere(unlink(path.replace(/state$/, 'json')));
+      await ifThere(unlink(path));
     }
   }
 }
@@ -168,14 +168,11 @@ async function setAside(header: string): Promise<void> {
 
 async function readHeader(folder: string, name: string): Promise<Snapshot | null> {
   const path = join(folder, name.replace(/json$/, 'state'));
-  try {
-    const header = headerSchema.safeParse(parseJson(await readFile(join(folder, name), 'utf8'))).data;
-    if (header === undefined || name !== `${header.step}-${header.sha256}.json`) return null;
-    return (await stat(path)).size === header.bytes ? { ...header, path } : null;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
-  }
+  const text = await ifThere(readFile(join(folder, name), 'utf8'));
+  if (text === null) return null;
+  const header = headerSchema.safeParse(parseJson(text)).data;
+  if (header === undefined || name !== `${header.step}-${header.sha256}.json`) return null;
+  return (await ifThere(stat(path)))?.size === header.bytes ? { ...header, path } : null;
 }
 
 function parseJson(text: string): unknown {
@@ -197,12 +194,4 @@ async function readInto(path: string, target: Uint8Array, sha256: string): Promi
     at += piece.length;
   }
   return at === target.length && hash.digest('hex') === sha256;
-}
-
-async function unlinkIfThere(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-  }
 }

@@ -5,10 +5,10 @@
  * merged with what lies there. Beyond its bound the sets that were used longest ago go first.
  */
 import { randomBytes } from 'node:crypto';
-import type { Stats } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, storageProblem } from '../errors.js';
+import { ifReachable, ifThere } from '../files.js';
 import { sha256Of } from '../sha256.js';
 import { decodeBlock, LabelBlock } from './block.js';
 import type { BlockPlace } from './block-plan.js';
@@ -109,7 +109,7 @@ export class LabelStore {
 
   async #read(set: LabelSet, place: BlockPlace, kept: Kept): Promise<LabelBlock | null> {
     const path = join(this.#options.folder, set.key, kept.file);
-    const content = await readIfThere(path);
+    const content = await ifThere(readFile(path));
     if (content === null) return null;
     const block = sha256Of(content) === kept.sha256 ? decodeBlock(set.codec, place.rows, content) : null;
     if (block !== null) return block;
@@ -170,22 +170,9 @@ export class LabelStore {
   }
 }
 
-async function readIfThere(path: string): Promise<Buffer | null> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
-  }
-}
-
+/** Names of what lies in a folder; none where there is no folder. */
 async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
-    throw error;
-  }
+  return (await ifReachable(readdir(folder))) ?? [];
 }
 
 /** Bytes of all files below a folder; one that another process removes meanwhile counts nothing. */
@@ -193,23 +180,14 @@ async function bytesOf(folder: string): Promise<number> {
   let bytes = 0;
   for (const name of await namesIn(folder)) {
     const path = join(folder, name);
-    const found = await statIfThere(path);
+    const found = await ifThere(stat(path));
     if (found !== null) bytes += found.isDirectory() ? await bytesOf(path) : found.size;
   }
   return bytes;
 }
 
 async function modifiedMs(path: string): Promise<number> {
-  return (await statIfThere(path))?.mtimeMs ?? 0;
-}
-
-async function statIfThere(path: string): Promise<Stats | null> {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
-  }
+  return (await ifThere(stat(path)))?.mtimeMs ?? 0;
 }
 
 async function touch(folder: string): Promise<void> {

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import { codeOf, exitCodes, storageProblem, UserError } from '../../shared/errors.js';
+import { ifThere } from '../../shared/files.js';
 import type { CoordinatorClient } from './coordinator-client.js';
 
 export interface ArtifactCacheOptions {
@@ -67,7 +68,7 @@ export class ArtifactCache {
     const path = join(this.#folder, wanted.sha256);
     const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.part`;
     try {
-      if ((await digestOf(path)) === wanted.sha256) return path;
+      if ((await ifThere(digestOf(path))) === wanted.sha256) return path;
       await mkdir(this.#folder, { recursive: true });
       try {
         await this.#download(wanted, temporary);
@@ -85,7 +86,7 @@ export class ArtifactCache {
   async #download(wanted: WantedArtifact, temporary: string): Promise<void> {
     for (let attempt = 1; attempt <= 2; attempt++) {
       await this.#transfer(wanted, temporary);
-      if ((await digestOf(temporary)) === wanted.sha256) return;
+      if ((await ifThere(digestOf(temporary))) === wanted.sha256) return;
       await rm(temporary, { force: true });
     }
     throw new UserError(
@@ -185,24 +186,15 @@ async function writeBytes(
   }
 }
 
+/** Bytes of a file, 0 where there is none. */
 async function sizeOfFile(path: string): Promise<number> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return 0;
-    throw error;
-  }
+  return (await ifThere(stat(path)))?.size ?? 0;
 }
 
-/** SHA-256 of a file, or null where there is none. */
-async function digestOf(path: string): Promise<string | null> {
+/** SHA-256 of a file in hexadecimal. */
+async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256');
-  try {
-    for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>)
-      hash.update(bytes);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
-  }
+  for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>)
+    hash.update(bytes);
   return hash.digest('hex');
 }

@@ -1,7 +1,7 @@
 /** Where a model's files lie. */
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { codeOf } from '../../../../shared/errors.js';
+import { ifReachable } from '../../../../shared/files.js';
 
 /** Paths of a model file and of those that it names, by their names relative to its folder; the model file first. */
 export function filesBeside(path: string, others: readonly string[]): Map<string, string> {
@@ -9,11 +9,5 @@ export function filesBeside(path: string, others: readonly string[]): Map<string
 }
 
 export async function pathExists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
-    throw error;
-  }
+  return (await ifReachable(stat(path))) !== null;
 }
