@@ -10,6 +10,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
 import { limits, subprotocol } from '../../shared/protocol/messages.js';
 import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
+import { must } from '../../shared/must.js';
 
 /** Something that answers HTTP requests of its own path. */
 export interface RequestHandler {
@@ -74,7 +75,7 @@ export async function listen(options: AdmissionOptions): Promise<Admission> {
     socket.removeListener('error', ignore);
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       open.set(address, (open.get(address) ?? 0) + 1);
-      webSocket.once('close', () => open.set(address, (open.get(address) ?? 1) - 1));
+      webSocket.once('close', () => open.set(address, must(open, address, 'address') - 1));
       options.onWorker(webSocket, request.socket);
     });
   });

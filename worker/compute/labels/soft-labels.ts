@@ -5,7 +5,8 @@
  */
 import { labelKey, type EnsembleLabel } from '../../../shared/labels/kinds.js';
 import type { SoftTargets } from '../contract.js';
-import { blend, normaliseWeights, type Combine, type WeightedLogits } from '../teachers/mixture.js';
+import { blend, normalisedOrZero, type Combine, type WeightedLogits } from '../teachers/mixture.js';
+import { mustAt } from '../../../shared/must.js';
 
 export interface Mixing {
   readonly combine: Combine;
@@ -41,9 +42,9 @@ export class SoftLabels implements SoftTargets {
 
   #outputs(): WeightedLogits[] {
     const { teachers } = this.#mixing;
-    const weights = normaliseWeights(teachers.map(({ weight }) => weight)) ?? [];
+    const weights = normalisedOrZero(teachers.map(({ weight }) => weight));
     return teachers.flatMap(({ name, temperature }, i) => {
-      const weight = weights[i] ?? 0;
+      const weight = mustAt(weights, i, 'weight');
       const logits_BC = this.#labels.get(labelKey({ kind: 'teacher', teacher: name }));
       if (logits_BC === undefined && weight > 0) throw new Error(`no logits of teacher ${name}`);
       return logits_BC === undefined ? [] : [{ logits_BC, weight, temperature }];

@@ -7,7 +7,7 @@ import type { Activation } from '../../../shared/losses/math/activation.js';
 import type { LossValues, OutputInput, PairInput } from '../../../shared/losses/math/inputs.js';
 import { logSoftmax } from '../../../shared/losses/math/softmax.js';
 import type { LossTarget } from '../../../shared/losses/term.js';
-import { must } from '../../../shared/must.js';
+import { must, mustAt } from '../../../shared/must.js';
 import type { TermAtStep } from '../../../shared/recipe/schedules.js';
 import type { Targets } from '../contract.js';
 import { pluginOnLogits, pluginOnPair, type PluginAtStep, type PluginLosses } from './plugin.js';
@@ -59,8 +59,7 @@ export function partsOf(scaled: ScaledTerm, context: LossContext): LossValues[] 
   const others = weighted({ term, scale: (1 - share) * scale }, underOthers, mixed.weights);
   const own = weighted({ term, scale: share * scale }, context, weights);
   return own.map(({ values_B, count }, part) => {
-    const other = others[part];
-    if (other === undefined) throw new Error(`${term.name}: part ${part} has no values under the other labels`);
+    const other = mustAt(others, part, 'part under the other labels');
     return { values_B: values_B.map((value, row) => blend(value, other.values_B[row] ?? 0)), count };
   });
 }
@@ -148,7 +147,9 @@ function onPairs(
     .filter(([key]) => key.startsWith(`${term.name}/`))
     .map(([key, { student, teacher }]) => {
       const gradient = new Float64Array(student.values.length);
-      gradient.set(pairGradients.get(key) ?? []);
+      // A term before this one may have added to it.
+      const before = pairGradients.get(key);
+      if (before !== undefined) gradient.set(before);
       const values = compute({ student, teacher, rows: targets.labels.length, scale, gradient });
       pairGradients.set(key, Float32Array.from(gradient));
       return values;

@@ -4,6 +4,7 @@
  */
 import { hitsOf } from '../../../shared/figures/classification.js';
 import { termSums, trainingHitSums } from '../../../shared/figures/training-sums.js';
+import { mustAt } from '../../../shared/must.js';
 import type { LossesAtStep } from '../../../shared/recipe/schedules.js';
 import type { Sums } from '../../../shared/replica/reduction/contribution.js';
 import type { Targets } from '../contract.js';
@@ -77,8 +78,9 @@ export function totalLoss(
     const { term } = scaled;
     const parts = partsOf(scaled, context);
     const value = parts.reduce((total, { values_B }) => total + values_B.reduce((sum, one) => sum + one, 0), 0);
-    // A term on exits of a student that has none, or on pairs that are none, applies to nothing.
-    Object.assign(sums, termSums(term.name, value, parts[0]?.count ?? 0));
+    // Every part of a term has the same count. One on exits of a student that has none applies to nothing.
+    const count = parts.length === 0 ? 0 : mustAt(parts, 0, 'part').count;
+    Object.assign(sums, termSums(term.name, value, count));
   }
   const usesExits = applicable.some(({ term }) => term.on === 'exits');
   return {

@@ -60,15 +60,15 @@ const commonOptions = ['dropout', 'batchNorm', 'exits', 'classes'];
 
 /** Options that this student does not have. */
 function refuseOptions({ builtin, ...options }: BuiltinStudent): void {
-  const known: Readonly<Record<string, readonly string[]>> = {
+  const known: Readonly<Record<BuiltinStudent['builtin'], readonly string[]>> = {
     mlp: ['hidden'],
     'cnn-small': ['filters'],
     resnet: ['filters', 'depth'],
   };
   for (const [key, value] of Object.entries(options)) {
-    if (value === undefined || commonOptions.includes(key) || known[builtin]?.includes(key) === true) continue;
+    if (value === undefined || commonOptions.includes(key) || known[builtin].includes(key)) continue;
     throw new UserError(
-      `student.${key}: the built-in student ${builtin} has no such option; it has ${[...(known[builtin] ?? []), ...commonOptions].join(', ')}`,
+      `student.${key}: the built-in student ${builtin} has no such option; it has ${[...known[builtin], ...commonOptions].join(', ')}`,
     );
   }
 }

@@ -11,14 +11,14 @@ import { UserError } from '../../../shared/errors.js';
 import { ensembleDigest, isRouted, type EnsembleForm } from '../../../shared/labels/ensemble-digest.js';
 import { labelKey, type EnsembleLabel, type Label } from '../../../shared/labels/kinds.js';
 import type { Activation } from '../../../shared/losses/math/activation.js';
-import { must } from '../../../shared/must.js';
+import { must, mustAt } from '../../../shared/must.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { pickRows } from './fixed-rows.js';
 import { toChannelsFirst } from './formats/layout.js';
 import type { TapShape } from './formats/taps.js';
 import type { OpenTensorFlow, WantedTaps } from './formats/teacher.js';
 import { EnsembleTeacher } from './ensemble-teacher.js';
-import { blend, normaliseWeights, type WeightedLogits } from './mixture.js';
+import { blend, normalisedOrZero, normaliseWeights, type WeightedLogits } from './mixture.js';
 import { teachersOf, type SampleView } from './routing.js';
 
 export interface EnsembleOptions extends EnsembleForm {
@@ -66,7 +66,7 @@ export class Ensemble {
     const { classes, positions = 1 } = first.spec;
     this.classes = classes;
     this.#width = classes * positions;
-    this.#parts = opened.map((teacher, i) => ({ teacher, share: shares[i] ?? 0 }));
+    this.#parts = opened.map((teacher, i) => ({ teacher, share: mustAt(shares, i, 'share') }));
     this.#options = options;
     this.digest = ensembleDigest(
       opened.map(({ spec }) => spec),
@@ -251,8 +251,8 @@ function sharesOf(teachers: readonly Pick<TeacherSpec, 'weight' | 'specialist'>[
 
 /** The teachers of one sample, their weights scaled so that they sum to 1. */
 function normalised(teachers: readonly WeightedLogits[]): WeightedLogits[] {
-  const weights = normaliseWeights(teachers.map(({ weight }) => weight)) ?? [];
-  return teachers.map((teacher, i) => ({ ...teacher, weight: weights[i] ?? 0 }));
+  const weights = normalisedOrZero(teachers.map(({ weight }) => weight));
+  return teachers.map((teacher, i) => ({ ...teacher, weight: mustAt(weights, i, 'weight') }));
 }
 
 function rowOf(values: Float32Array, row: number, width: number): Float32Array {

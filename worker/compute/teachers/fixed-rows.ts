@@ -4,6 +4,7 @@
  */
 import type { Activation } from '../../../shared/losses/math/activation.js';
 import type { ForwardResult, Teacher } from './formats/teacher.js';
+import { must, mustAt } from '../../../shared/must.js';
 
 export interface FixedRows {
   /** Samples in the inputs; at least 1. */
@@ -39,11 +40,10 @@ function joinTaps(
   parts: readonly ForwardResult[],
   join: (arrays: readonly Float32Array[]) => Float32Array,
 ): Map<string, Activation> {
-  const names = [...(parts[0]?.taps ?? [])];
   return new Map(
-    names.map(([name, { shape }]) => [
+    [...mustAt(parts, 0, 'part').taps].map(([name, { shape }]) => [
       name,
-      { shape, values: join(parts.flatMap(({ taps }) => taps.get(name)?.values ?? [])) },
+      { shape, values: join(parts.map(({ taps }) => must(taps, name, 'tap').values)) },
     ]),
   );
 }
@@ -59,7 +59,7 @@ export function pickRows(values: Float32Array, rows: number, wanted: readonly nu
 
 /** The first `rows` rows of arrays of `step` rows each. */
 function joinRows(arrays: readonly Float32Array[], step: number, rows: number): Float32Array {
-  const size = (arrays[0]?.length ?? 0) / step;
+  const size = mustAt(arrays, 0, 'array').length / step;
   const out = new Float32Array(rows * size);
   arrays.forEach((array, i) => out.set(array.subarray(0, Math.min(step, rows - i * step) * size), i * step * size));
   return out;

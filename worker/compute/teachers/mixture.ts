@@ -44,6 +44,11 @@ export function normaliseWeights(weights: readonly number[]): number[] | null {
   return sum > 0 && Number.isFinite(sum) ? weights.map((weight) => weight / sum) : null;
 }
 
+/** Weights scaled once so that they sum to 1; all 0 when none is above 0. */
+export function normalisedOrZero(weights: readonly number[]): number[] {
+  return normaliseWeights(weights) ?? weights.map(() => 0);
+}
+
 /** A label of the ensemble as a whole, [B x C], of what its teachers gave. @throws Error when no weight is above 0 */
 export function blend(
   label: EnsembleLabel,

@@ -14,6 +14,7 @@ import { nameOf, OnnxBuilder } from './builder.js';
 import { writeLayer } from './layers.js';
 import { passMask } from './masks.js';
 import { ownOperatorSets, writeOnnx } from '../write.js';
+import { must } from '../../../../shared/must.js';
 
 export interface OnnxStudent {
   readonly topology: Json;
@@ -54,7 +55,7 @@ function writeModel(builder: OnnxBuilder, model: LayerJson, input: string): stri
       ? writeModel(builder, layer, first)
       : writeLayer(builder, layer, inputs.length === 0 ? [input] : inputs);
     if (!isContainer(layer.class_name)) {
-      builder.ranks.set(last, rankAfter(layer, builder.ranks.get(first) ?? 0));
+      builder.ranks.set(last, rankAfter(layer, must(builder.ranks, first, 'rank')));
       passMask(builder, layer, inputs, last);
     }
     outputs.set(nameOf(layer), last);

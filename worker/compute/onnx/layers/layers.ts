@@ -9,12 +9,13 @@ import { nameOf, numberOr, numbers, refusal, type OnnxBuilder } from './builder.
 import { biased, convolution, finished, pointwise, pool, transposedConvolution, upSampling } from './convolutions.js';
 import { differs, masking } from './masks.js';
 import { bidirectional, ofCells, recurrent } from './recurrent.js';
+import { must, mustAt } from '../../../../shared/must.js';
 
 type Write = (b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]) => string;
 const one =
   (write: (b: OnnxBuilder, layer: LayerJson, x: string) => string): Write =>
   (b, layer, inputs) =>
-    write(b, layer, inputs[0] ?? '');
+    write(b, layer, mustAt(inputs, 0, 'input'));
 const merge =
   (op: string): Write =>
   (b, _, inputs) =>
@@ -159,8 +160,8 @@ function batchNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
 function dot(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]): string {
   const given = numbers(layer.config.axes);
   const sides = [0, 1].map((i) => {
-    const input = inputs[i] ?? '';
-    const rank = b.ranks.get(input) ?? 0;
+    const input = mustAt(inputs, i, 'input');
+    const rank = must(b.ranks, input, 'rank');
     const axis = given[i] ?? given[0] ?? 0;
     const along = axis < 0 ? axis + rank : axis;
     if (along === 0)
@@ -190,7 +191,7 @@ function normalised(b: OnnxBuilder, x: string, axis: number): string {
 function layerNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
   const { config } = layer;
   const [axis = -1, ...more] = numbers(config.axis);
-  const last = (b.ranks.get(x) ?? 0) - 1;
+  const last = must(b.ranks, x, 'rank') - 1;
   if ((axis !== -1 && axis !== last) || more.length > 0)
     throw refusal(layer, `its axis is ${[axis, ...more].join(', ')}; the last one was wanted for ONNX`);
   const mean = (values: string): string => b.node('ReduceMean', [values], { axes: [-1], keepdims: 1 });

@@ -6,6 +6,7 @@ import { wrappedIn, type LayerJson } from '../../../../shared/models/topology.js
 import { recurrentActivation } from './activations.js';
 import { nameOf, numberOr, refusal, type OnnxBuilder } from './builder.js';
 import { overCounted } from './masks.js';
+import { mustAt } from '../../../../shared/must.js';
 
 interface Kind {
   readonly op: string;
@@ -117,7 +118,7 @@ function node(b: OnnxBuilder, { layer, weightsOf, prefix, isBackward }: Cell, x:
       : b.weight(weightsOf, `${prefix}bias`).values;
   const rows = (values: Float32Array, inward: number): Float32Array =>
     gatesFirst(values, { gates: kind.gates, inward, units });
-  const inward = kernel.shape[0] ?? 0;
+  const inward = mustAt(kernel.shape, 0, 'dimension');
   const biases = new Float32Array(2 * bias.length);
   biases.set(rows(bias, 1));
   const count = kind.gates.length * units;

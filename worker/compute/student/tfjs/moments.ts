@@ -2,6 +2,7 @@
 import type { NormLayer } from '../../../../shared/replica/places.js';
 import { momentValues, type PooledMoments } from '../../../../shared/replica/reduction/moments.js';
 import type { BatchStatistics, Norm } from './batch-norm.js';
+import { must } from '../../../../shared/must.js';
 
 /**
  * Per batch-norm layer in the plan's order: count, mean, and M2 = biased variance x count. A layer that the forward did
@@ -12,7 +13,7 @@ export function takeMoments(plan: readonly NormLayer[], norms: ReadonlyMap<strin
   const values = new Float64Array(momentValues(plan));
   let offset = 0;
   const counts = plan.map(({ layer, channels }) => {
-    const statistics = norms.get(layer)?.takeStatistics() ?? null;
+    const statistics = must(norms, layer, 'batch-norm layer').takeStatistics();
     if (statistics !== null) write(values.subarray(offset, offset + 2 * channels), statistics);
     offset += 2 * channels;
     return statistics?.count ?? 0;

@@ -8,7 +8,7 @@ import { joined, samplesSum } from '../../../../shared/figures/sum-names.js';
 import { gradientNormSums } from '../../../../shared/figures/training-sums.js';
 import type { Activation } from '../../../../shared/losses/math/activation.js';
 import { elementsIn } from '../../../../shared/shape.js';
-import { must } from '../../../../shared/must.js';
+import { must, mustAt } from '../../../../shared/must.js';
 import { tapPairs } from '../../../../shared/recipe/terms.js';
 import type { TensorPlace } from '../../../../shared/replica/places.js';
 import type { Sums } from '../../../../shared/replica/reduction/contribution.js';
@@ -108,7 +108,7 @@ export class TfjsStudent implements Student {
     const logits = values_BC.at(-1);
     if (logits === undefined || values_BC.length !== exits.length + 1)
       throw new Error(`the student gives ${values_BC.length} outputs; ${exits.length + 1} wanted`);
-    return { logits, exits: new Map(values_BC.slice(0, -1).map((values, i) => [exits[i] ?? '', values])) };
+    return { logits, exits: new Map(values_BC.slice(0, -1).map((values, i) => [mustAt(exits, i, 'exit'), values])) };
   }
 
   tensors(): number {
