@@ -77,7 +77,7 @@ export async function coordinate(run: PreparedRun, options: CoordinateOptions): 
   };
   for (let rebuilt = 0; ; rebuilt++) {
     try {
-      return await coordinateOnce(run, { ...options, listen: address, onListening, isRebuilt: rebuilt > 0 });
+      return await coordinateOnce(run, options, { listen: address, onListening, isRebuilt: rebuilt > 0 });
     } catch (error) {
       if (!(error instanceof StateLost)) throw error;
       if (rebuilt === rebuildLimit)
@@ -93,36 +93,52 @@ export async function coordinate(run: PreparedRun, options: CoordinateOptions): 
   }
 }
 
-interface GenerationOptions extends CoordinateOptions {
+/** How one generation of the run's folder begins. */
+interface Start {
+  /** Where to listen: on the port that the first generation was given. */
+  readonly listen: CoordinateOptions['listen'];
+  readonly onListening: (port: number) => void;
   /** Whether this process has rebuilt the run's state before. */
   readonly isRebuilt: boolean;
 }
 
+/** What one generation is coordinated with. */
+interface Coordination {
+  readonly run: PreparedRun;
+  readonly options: CoordinateOptions;
+  readonly start: Start;
+  /** Reports to the user, and into the run's folder. */
+  readonly reporter: ReportOutput;
+  /** Time of day in milliseconds since 1970. */
+  readonly timeOfDayMs: () => number;
+}
+
 /** Coordinates the run in one generation of its folder. @throws StateLost when the next one is to rebuild the state */
-async function coordinateOnce(run: PreparedRun, options: GenerationOptions): Promise<Summary> {
+async function coordinateOnce(run: PreparedRun, options: CoordinateOptions, start: Start): Promise<Summary> {
   const folder = await openRunFolder(options.out, identityOf(run), { force: options.force });
   try {
-    return await runIn(folder, run, { ...options, reporter: runOutput(options.reporter, folder) });
+    const { timeOfDayMs = Date.now } = options;
+    return await runIn(folder, { run, options, start, reporter: runOutput(options.reporter, folder), timeOfDayMs });
   } finally {
     await folder.close();
   }
 }
 
-async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOptions): Promise<Summary> {
-  const { reporter, timeOfDayMs = Date.now } = options;
+async function runIn(folder: RunFolder, coordination: Coordination): Promise<Summary> {
+  const { run, options, start, reporter, timeOfDayMs } = coordination;
   const recovered = await recoverRun(folder, run, { reporter, timeOfDayMs });
-  const active = startRun(run, recovered, { ...options, timeOfDayMs, onDrop: () => labels?.endLeases() });
-  const labels = openLabels(run, options, (error) => active.fail(error));
+  const active = startRun(coordination, recovered, () => labels?.endLeases());
+  const labels = openLabels(coordination, (error) => active.fail(error));
   if (recovered.account.dropped.size > 0) labels?.endLeases();
   let admission: Admission | null = null;
   try {
     // An earlier start may have ended because of them.
     if (recovered.account.teachers !== undefined) checkTeachers(recovered.account.teachers, run, reporter);
     for (const line of (await labels?.lines()) ?? []) reporter.say('info', line);
-    admission = await admitWorkers(active, labels, options);
-    options.onListening(admission.port);
+    admission = await admitWorkers(active, labels, { address: start.listen, token: options.token });
+    start.onListening(admission.port);
     faultPoint('idle');
-    return await runToEnd(run, recovered, { ...options, active, labels });
+    return await runToEnd(coordination, recovered, { active, labels });
   } catch (error) {
     // Nothing that a worker could wait for.
     if (error instanceof UserError && error.exitCode === exitCodes.data)
@@ -138,15 +154,15 @@ async function runIn(folder: RunFolder, run: PreparedRun, options: GenerationOpt
   }
 }
 
-interface StartOptions extends GenerationOptions {
-  readonly timeOfDayMs: () => number;
-  readonly onDrop: () => void;
-}
-
-function startRun(run: PreparedRun, recovered: RecoveredRun, options: StartOptions): Run {
+/** @param onDrop called when the run goes on without one of its teachers */
+function startRun(
+  { run, options, start, reporter, timeOfDayMs }: Coordination,
+  recovered: RecoveredRun,
+  onDrop: () => void,
+): Run {
   const { folder, replica, slots, buffers, log, journal, snapshots, standing, account, units, probes } = recovered;
   const times = { ...usualTimes, ...options.times };
-  const { isRebuilt } = options;
+  const { isRebuilt } = start;
   return new Run({
     run,
     units,
@@ -157,33 +173,35 @@ function startRun(run: PreparedRun, recovered: RecoveredRun, options: StartOptio
     standing,
     account,
     probes,
-    reporter: options.reporter,
+    reporter,
     timers: systemTimers,
-    timeOfDayMs: options.timeOfDayMs,
+    timeOfDayMs,
     times,
     // The workers come back by themselves.
     expected: isRebuilt ? 1 : (options.expected ?? 1),
     stopSignal: options.stopSignal,
-    onDrop: options.onDrop,
+    onDrop,
     onSnapshotWanted: options.onSnapshotWanted ?? (() => () => undefined),
   });
 }
 
-function openLabels(
-  run: PreparedRun,
-  { labels, reporter }: CoordinateOptions,
-  onError: (error: unknown) => void,
-): LabelService | null {
-  return labels === undefined
+/** The label service; null where workers keep their own labels. */
+function openLabels({ run, options, reporter }: Coordination, onError: (error: unknown) => void): LabelService | null {
+  const { labels: storage } = options;
+  return storage === undefined
     ? null
-    : LabelService.open({ run, storage: labels, warn: (line) => reporter.say('warn', line), onError });
+    : LabelService.open({ run, storage, warn: (line) => reporter.say('warn', line), onError });
 }
 
-function admitWorkers(active: Run, labels: LabelService | null, options: CoordinateOptions): Promise<Admission> {
+function admitWorkers(
+  active: Run,
+  labels: LabelService | null,
+  { address, token }: { readonly address: CoordinateOptions['listen']; readonly token: string | null },
+): Promise<Admission> {
   return listen({
-    host: options.listen.host,
-    port: options.listen.port,
-    token: options.token,
+    host: address.host,
+    port: address.port,
+    token,
     labels: labels === null ? undefined : new LabelRequests(labels),
     isReady: () => !active.isOver,
     onError: (error) => active.fail(error),
@@ -192,14 +210,13 @@ function admitWorkers(active: Run, labels: LabelService | null, options: Coordin
   });
 }
 
-interface ActiveOptions extends Omit<CoordinateOptions, 'labels'> {
-  readonly active: Run;
-  readonly labels: LabelService | null;
-}
-
 /** @throws StateLost when the state is to be rebuilt; UserError 75 when stopped in good order, 65 when diverged */
-async function runToEnd(run: PreparedRun, recovered: RecoveredRun, options: ActiveOptions): Promise<Summary> {
-  const { active, labels, exportStudent, baseline, next } = options;
+async function runToEnd(
+  { run, options }: Coordination,
+  recovered: RecoveredRun,
+  { active, labels }: { readonly active: Run; readonly labels: LabelService | null },
+): Promise<Summary> {
+  const { exportStudent, baseline, next } = options;
   const outcome = await active.finished();
   if (outcome.type === 'rebuild') throw new StateLost(outcome.reason);
   const isDone = outcome.type === 'done';

@@ -36,7 +36,13 @@ export async function writeResults(run: PreparedRun, opened: RecoveredRun, optio
     await options.exportStudent(other.spec, other.weights, `${folder.paths.student}-${other.suffix}`);
   const digests = Object.fromEntries(others.map((other) => [`student-${other.suffix}`, weightsDigest(other.weights)]));
   await folder.expectNewest();
-  const summary = summaryOf(run, opened, { ...options, digest: weightsDigest(weights), digests });
+  const summary = summaryOf(run, opened, {
+    baseline: options.baseline,
+    leases: options.leases,
+    workers: options.workers,
+    digest: weightsDigest(weights),
+    digests,
+  });
   await folder.write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
   return summary;
 }
