@@ -9,6 +9,7 @@ import type { SourceRecipe } from '../../shared/recipe/schema.js';
 import { sha256Of } from '../../shared/sha256.js';
 import { elementsIn } from '../../shared/shape.js';
 import { writeContent } from './content-files.js';
+import { CountingColumns } from './counting-columns.js';
 import { openSource, type SourceOptions } from './sources/chosen-source.js';
 import { damaged } from './sources/file-errors.js';
 import type { Note, Rows, Source, SampleTargets } from './sources/source.js';
@@ -49,12 +50,17 @@ export async function writeShards(
   const source = await openSource(recipe, folder, options);
   try {
     const shards: DataSet['shards'] = [];
+    const isVector = source.shape.length === 1 && source.shape[0] !== 1;
+    const counting = isVector ? new CountingColumns(elementsIn(source.shape)) : null;
     for (let from = 0; from < source.samples; from += options.shardSamples) {
       const to = Math.min(source.samples, from + options.shardSamples);
-      const bytes = await encodeShard(source, from, to);
+      const rows = await checkedRows(source, from, to);
+      counting?.add(rows);
+      const bytes = encodeShard(source, rows, { from, to });
       shards.push({ sha256: await storeShard(bytes, out), bytes: bytes.length, samples: to - from });
     }
-    const { labels, weights, targets, classNames, notes = [] } = source;
+    const { labels, weights, targets, classNames } = source;
+    const notes = [...(source.notes ?? []), ...countingNotes(source, counting)];
     return { dataSet: dataSetOf(source, shards), labels, weights, targets, classNames, notes };
   } finally {
     await source.close();
@@ -86,10 +92,18 @@ function meansOf({ width, values }: SampleTargets, labels: Int32Array): number[]
   return sums.map((sum) => (samples === 0 ? 0 : sum / samples));
 }
 
-async function encodeShard(source: Source, from: number, to: number): Promise<Buffer> {
+function countingNotes({ file, columns }: Source, counting: CountingColumns | null): Note[] {
+  return (counting?.found() ?? []).map(({ column, from }) => ({
+    text: `${file}: ${columns === undefined ? `element ${column} of the samples` : `column ${columns[column]}`} counts them from ${from}, as an index does; no such input wanted`,
+    isOdd: true,
+  }));
+}
+
+/** @param rows the inputs of the samples [from, to) */
+function encodeShard(source: Source, rows: Rows, { from, to }: { from: number; to: number }): Buffer {
   const { positions = 1, labels, weights, targets } = source;
   const columns: (Rows | undefined)[] = [
-    await checkedRows(source, from, to),
+    rows,
     labels.subarray(from * positions, to * positions),
     weights?.subarray(from * positions, to * positions),
     targets?.values.subarray(from * targets.width, to * targets.width),

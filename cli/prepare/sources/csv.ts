@@ -5,6 +5,7 @@ import { elementsIn } from '../../../shared/shape.js';
 import { toLabels, toTargets, toWeights } from './annotations.js';
 import { damaged, fileError } from './file-errors.js';
 import { FloatList } from './float-list.js';
+import { indexNotes, isIndexColumn } from './index-columns.js';
 import type { FormatRecipe, Source, SourceFormat } from './source.js';
 
 type CsvRecipe = FormatRecipe<'csv'>;
@@ -55,6 +56,8 @@ class CsvTable {
   readonly #weightColumn: number | undefined;
   /** The columns of a target, in the recipe's order. */
   readonly #targetColumns: readonly number[];
+  /** Columns that number the lines. */
+  readonly #indexColumns: ReadonlySet<number>;
   readonly #shape: readonly number[];
   readonly #size: number;
   readonly #inputs = new FloatList();
@@ -73,7 +76,11 @@ class CsvTable {
     this.#targetColumns = [recipe.targets ?? []].flat().map((column) => this.#columnOf(column));
     const named = new Set([this.#labelColumn, this.#weightColumn, ...this.#targetColumns]);
     named.delete(undefined);
-    const width = file.columns - named.size;
+    const index = (file.head ?? []).flatMap((name, column) =>
+      isIndexColumn(name, column) && !named.has(column) ? [column] : [],
+    );
+    this.#indexColumns = new Set(index);
+    const width = file.columns - named.size - index.length;
     this.#shape = recipe.shape ?? [width];
     this.#size = elementsIn(this.#shape);
     if (this.#size !== width)
@@ -98,7 +105,7 @@ class CsvTable {
       if (column === this.#labelColumn) this.#labels[row] = cell.trim() === '' ? -1 : this.#number(cell, line, column);
       else if (target >= 0) this.#targets[row * this.#targetColumns.length + target] = this.#target(cell, line, column);
       else if (column === this.#weightColumn) this.#weights[row] = this.#number(cell, line, column);
-      else inputs[next++] = this.#number(cell, line, column);
+      else if (!this.#indexColumns.has(column)) inputs[next++] = this.#number(cell, line, column);
     });
   }
 
@@ -111,6 +118,11 @@ class CsvTable {
       samples,
       shape: this.#shape,
       dtype: 'float32',
+      columns: this.#inputNames(),
+      notes: indexNotes(
+        path,
+        [...this.#indexColumns].map((column) => this.file.head?.[column] ?? ''),
+      ),
       ...(this.recipe.targets === undefined
         ? { labels: toLabels(path, this.#labels) }
         : toTargets(path, this.#targets, { width: this.#targetColumns.length, samples })),
@@ -118,6 +130,14 @@ class CsvTable {
       read: async (from, to) => inputs.slice(from * size, to * size),
       close: async () => undefined,
     };
+  }
+
+  /** Names of the columns of inputs, or their numbers from 1. */
+  #inputNames(): string[] {
+    const { head, columns } = this.file;
+    const beside = [this.#labelColumn, this.#weightColumn, ...this.#targetColumns, ...this.#indexColumns];
+    const all = Array.from({ length: columns }, (_, column) => column);
+    return all.filter((column) => !beside.includes(column)).map((column) => head?.[column] ?? String(column + 1));
   }
 
   #find(column: string | number | undefined): number | undefined {

@@ -7,6 +7,7 @@ import { noAnnotations } from './annotations.js';
 import type { Source, SourceFormat } from './source.js';
 import {
   annotationsOf,
+  described,
   planTable,
   readRowAnnotations,
   readSample,
@@ -45,7 +46,7 @@ async function openJsonl(
     samples: rows.length,
     shape,
     dtype: 'float32',
-    ...(plan === undefined ? noAnnotations(0) : annotationsOf(plan, rows)),
+    ...(plan === undefined ? noAnnotations(0) : { ...described(plan), ...annotationsOf(plan, rows) }),
     read: async (from, to) => inputs.slice(from * size, to * size),
     close: async () => undefined,
   };

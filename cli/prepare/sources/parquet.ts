@@ -1,8 +1,7 @@
 /** Parquet: a sample a row. Annotations are read at once, inputs by range of rows when they are asked for. */
-import { codeOf } from '../../../shared/errors.js';
-import { damaged, fileError } from './file-errors.js';
+import { openTable } from './parquet-file.js';
 import type { Source, SourceFormat } from './source.js';
-import { annotationsOf, planTable, readRowAnnotations, readSample, type Row, type TableRecipe } from './table.js';
+import { annotationsOf, described, planTable, readRowAnnotations, readSample, type TableRecipe } from './table.js';
 
 export const parquet: SourceFormat<'parquet'> = {
   files: ({ inputs }) => ({ inputs }),
@@ -14,9 +13,9 @@ async function openParquet(
   recipe: TableRecipe,
   classNames: readonly string[] | undefined,
 ): Promise<Source> {
-  const { names, samples, rowsOf } = await openTable(path);
+  const { names, index, samples, rowsOf } = await openTable(path);
   const [first = {}] = samples === 0 ? [] : await rowsOf(names, 0, 1);
-  const plan = planTable(path, recipe, { names, first, classNames });
+  const plan = planTable(path, recipe, { names, first, classNames, index });
   const beside = plan.annotations.length === 0 ? [] : await rowsOf(plan.annotations, 0, samples);
   const annotations = Array.from({ length: samples }, (_, i) =>
     readRowAnnotations(plan, { row: beside[i] ?? {}, where: `row ${i}` }),
@@ -26,6 +25,7 @@ async function openParquet(
     samples,
     shape: plan.shape,
     dtype: 'float32',
+    ...described(plan),
     ...annotationsOf(plan, annotations),
     read: async (from, to) => {
       const out = new Float32Array((to - from) * plan.size);
@@ -35,35 +35,5 @@ async function openParquet(
       return out;
     },
     close: async () => undefined,
-  };
-}
-
-interface ParquetTable {
-  /** Names of the columns. */
-  readonly names: readonly string[];
-  /** Number of rows. */
-  readonly samples: number;
-  /** The rows [from, to), with those columns alone. @throws UserError 65 when they cannot be read */
-  readonly rowsOf: (columns: readonly string[], from: number, to: number) => Promise<Row[]>;
-}
-
-async function openTable(path: string): Promise<ParquetTable> {
-  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
-  const { compressors } = await import('hyparquet-compressors');
-  const read = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (error) {
-      if (codeOf(error) !== '') throw fileError(path, error);
-      throw damaged(path, 'no Parquet file that can be read', error);
-    }
-  };
-  const file = await read(() => asyncBufferFromFile(path));
-  const metadata = await read(() => parquetMetadataAsync(file));
-  return {
-    names: parquetSchema(metadata).children.map(({ element }) => element.name),
-    samples: Number(metadata.num_rows),
-    rowsOf: (columns, rowStart, rowEnd) =>
-      read(() => parquetReadObjects({ file, metadata, columns: [...columns], rowStart, rowEnd, compressors })),
   };
 }

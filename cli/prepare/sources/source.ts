@@ -46,6 +46,8 @@ export interface Source extends Annotations {
   readonly dtype: 'uint8' | 'int32' | 'float32';
   /** Names by class number, where the format knows them. */
   readonly classNames?: readonly string[] | undefined;
+  /** Names of the columns that a sample's numbers come from, where each is a column. */
+  readonly columns?: readonly string[] | undefined;
   /** What was left out or chosen; absent: nothing to tell. */
   readonly notes?: readonly Note[] | undefined;
   /**

@@ -5,7 +5,8 @@
 import { elementsIn } from '../../../shared/shape.js';
 import { toLabels, toSequences, toTargets, toWeights } from './annotations.js';
 import { damaged } from './file-errors.js';
-import type { Annotations, FormatRecipe } from './source.js';
+import { indexNotes, isIndexColumn } from './index-columns.js';
+import type { Annotations, FormatRecipe, Note, Source } from './source.js';
 
 export type TableRecipe = FormatRecipe<'jsonl' | 'parquet'>;
 export type Row = Readonly<Record<string, unknown>>;
@@ -28,6 +29,7 @@ export interface TablePlan {
   readonly shape: readonly number[];
   /** Elements of a sample. */
   readonly size: number;
+  readonly notes: readonly Note[];
 }
 
 /** What is known of a file before its rows are read. */
@@ -37,10 +39,16 @@ export interface TableHead {
   /** Its lists give the shape where the recipe does not. */
   readonly first: Row;
   readonly classNames: readonly string[] | undefined;
+  /** Columns that the file itself calls an index. */
+  readonly index?: readonly string[];
 }
 
 /** @throws UserError 65 for a column that the file does not have */
-export function planTable(path: string, recipe: TableRecipe, { names, first, classNames }: TableHead): TablePlan {
+export function planTable(
+  path: string,
+  recipe: TableRecipe,
+  { names, first, classNames, index = [] }: TableHead,
+): TablePlan {
   const { column, labels, weights, mask, paddingLabel } = recipe;
   const targets = recipe.targets === undefined ? undefined : [recipe.targets].flat();
   const annotations = [labels, weights, mask, ...(targets ?? [])].filter((name) => name !== undefined);
@@ -48,11 +56,34 @@ export function planTable(path: string, recipe: TableRecipe, { names, first, cla
     if (name !== undefined && !names.includes(name))
       throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
   }
-  const inputs = column === undefined ? names.filter((name) => !annotations.includes(name)) : [column];
+  const others = names.filter((name) => !annotations.includes(name));
+  const left =
+    column === undefined
+      ? others.filter((name) => index.includes(name) || isIndexColumn(name, names.indexOf(name)))
+      : [];
+  const inputs = column === undefined ? others.filter((name) => !left.includes(name)) : [column];
   const elements = inputs.reduce((sum, name) => sum + (numbersIn(first[name])?.length ?? 0), 0);
   const shape = recipe.shape ?? (column === undefined ? [elements] : dimensions(first[column]));
   const size = elementsIn(shape);
-  return { path, inputs, labels, weights, mask, targets, annotations, paddingLabel, classNames, shape, size };
+  return {
+    path,
+    inputs,
+    labels,
+    weights,
+    mask,
+    targets,
+    annotations,
+    paddingLabel,
+    classNames,
+    shape,
+    size,
+    notes: indexNotes(path, left),
+  };
+}
+
+/** What a source of the plan's columns says beside its samples. */
+export function described({ inputs, size, notes }: TablePlan): Pick<Source, 'columns' | 'notes'> {
+  return { columns: inputs.length === size ? inputs : undefined, notes };
 }
 
 /** A row, and how errors name it. */

@@ -1,0 +1,39 @@
+/** A Parquet file as rows with named columns, with what its writers say of them. */
+import { codeOf } from '../../../shared/errors.js';
+import { damaged, fileError } from './file-errors.js';
+import { pandasIndex } from './parquet-metadata.js';
+import type { Row } from './table.js';
+
+export interface ParquetTable {
+  /** Names of the columns. */
+  readonly names: readonly string[];
+  /** Those of them that pandas wrote as the rows' index. */
+  readonly index: readonly string[];
+  /** Number of rows. */
+  readonly samples: number;
+  /** The rows [from, to), with those columns alone. @throws UserError 65 when they cannot be read */
+  readonly rowsOf: (columns: readonly string[], from: number, to: number) => Promise<Row[]>;
+}
+
+/** @throws UserError 2 for no such file, 65 for one that is no Parquet file */
+export async function openTable(path: string): Promise<ParquetTable> {
+  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
+  const { compressors } = await import('hyparquet-compressors');
+  const read = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (codeOf(error) !== '') throw fileError(path, error);
+      throw damaged(path, 'no Parquet file that can be read', error);
+    }
+  };
+  const file = await read(() => asyncBufferFromFile(path));
+  const metadata = await read(() => parquetMetadataAsync(file));
+  return {
+    names: parquetSchema(metadata).children.map(({ element }) => element.name),
+    index: pandasIndex(metadata.key_value_metadata),
+    samples: Number(metadata.num_rows),
+    rowsOf: (columns, rowStart, rowEnd) =>
+      read(() => parquetReadObjects({ file, metadata, columns: [...columns], rowStart, rowEnd, compressors })),
+  };
+}
