@@ -3,7 +3,7 @@ import { cacheFolder } from '../shared/cache-folder.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import { besideWorkers, planWorkers } from './local-workers.js';
-import { openRecipe, openRun } from './open.js';
+import { lookAt, openRecipe, openRun } from './open.js';
 import { backendOption, withRun, type RunFlags } from './options.js';
 import { print, say } from './output.js';
 import { stop } from './signals.js';
@@ -28,6 +28,8 @@ async function label(file: string, flags: LabelFlags): Promise<number> {
   if (out !== undefined && !out.endsWith('.npz'))
     throw new UserError(`--out ${out}: a name that ends in .npz was wanted`);
   const run = await openRun(recipe, file, flags);
+  const tell = flags.quiet === true ? (): void => undefined : say;
+  await lookAt(run, { tell, isJudged: true });
   const token = listen === undefined ? newToken() : joinToken({ ...flags, listen });
   const isLocal = listen === undefined || flags.workers !== undefined;
   const kinds = isLocal ? [await planWorkers(run, flags, { token: token ?? '', role: 'label' })] : [];
@@ -38,7 +40,7 @@ async function label(file: string, flags: LabelFlags): Promise<number> {
       labels: labelStorage(cacheFolder()),
       out,
       stopSignal: stop,
-      say: (line) => (flags.quiet === true ? undefined : say(line)),
+      say: tell,
       onListening: (port) => {
         if (listen !== undefined) say(joinLine({ ...listen, port }, token, ' --role label'));
         start(port);

@@ -58,6 +58,19 @@ export async function openRun(recipe: ReadRecipe['recipe'], file: string, flags:
 }
 
 /**
+ * Looks at the teachers of a run on some of its training samples, and says what is odd.
+ * @param isJudged whether they are judged by labels here; default: where the run itself does not, before step 1
+ * @throws UserError 65 for a teacher at chance level, unless the recipe allows it
+ */
+export async function lookAt(
+  run: PreparedRun,
+  { tell, isJudged }: { readonly tell: (line: string) => void; readonly isJudged?: boolean },
+): Promise<void> {
+  const { judgesTeachers, lookAtTeachers } = await import('./prepare/teacher-look.js');
+  await lookAtTeachers(run, { isJudged: isJudged ?? !judgesTeachers(run), warn, say: tell });
+}
+
+/**
  * Prepares a run with the shards in this user's cache.
  * @param tell where lines about what looks odd and what was chosen go
  */

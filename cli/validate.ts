@@ -1,7 +1,7 @@
 /** `stillhouse validate`: checks a recipe, its data and its models, and says what a run of it would be like. */
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import { exitCodes } from '../shared/errors.js';
-import { openRecipe, openRun } from './open.js';
+import { lookAt, openRecipe, openRun } from './open.js';
 import { pluginOption, withRecipe, type PluginFlags, type RecipeFlags } from './options.js';
 import { print, warn } from './output.js';
 import { action, type Verb } from './verb.js';
@@ -20,6 +20,7 @@ async function validate(file: string, flags: RecipeFlags & PluginFlags): Promise
   const { microBatchCount } = await import('../shared/replica/reduction/tree.js');
   warnings.forEach(warn);
   const run = await openRun(recipe, file, flags);
+  await lookAt(run, { tell: print });
   const sizes = await sizesOf(run);
   describeLosses(run.recipe).forEach(print);
   sizes.forEach(print);

@@ -5,7 +5,7 @@ import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { Summary } from '../coordinator/reports/summary.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
-import { openRecipe, openRun, prepare } from './open.js';
+import { lookAt, openRecipe, openRun, prepare } from './open.js';
 import type { FolderFlags } from './options.js';
 import { say, warn } from './output.js';
 import { onSnapshotWanted, stop } from './signals.js';
@@ -28,10 +28,13 @@ export async function openWholeRun(file: string, flags: FolderFlags): Promise<Op
   const { identityOf } = await import('../coordinator/store/resolved-recipe.js');
   warnings.forEach(warn);
   const run = await openRun(recipe, file, flags);
-  if (flags.quiet !== true) describeLosses(run.recipe).forEach(say);
+  const tell = flags.quiet === true ? (): void => undefined : say;
+  describeLosses(run.recipe).forEach((line) => tell(line));
   const { force, resume } = flags;
   const wanted = flags.out ?? join('runs', recipe.name);
-  return { run, out: await resolveRunFolder(wanted, identityOf(run), { force, resume }) };
+  const out = await resolveRunFolder(wanted, identityOf(run), { force, resume });
+  await lookAt(run, { tell });
+  return { run, out };
 }
 
 export interface WholeRunOptions {

@@ -1,10 +1,10 @@
 /** Cuts a file of labels into blocks, each a file named by its SHA-256, which workers fetch as they fetch shards. */
 import { mkdir } from 'node:fs/promises';
 import { UserError } from '../../shared/errors.js';
-import type { FileLabelsIndex, Manifest } from '../../shared/data/manifest.js';
-import type { Recipe } from '../../shared/recipe/schema.js';
+import type { FileLabelsIndex } from '../../shared/data/manifest.js';
 import { taskOf } from '../../shared/task.js';
 import { LabelBlock } from '../../shared/labels/block.js';
+import { checkLabelFile, type LabelsAtHand } from './label-check.js';
 import { readLabelFile, type LabelFile } from './label-file.js';
 import { codecOf } from '../../shared/labels/precision.js';
 import { BlockPlan } from '../../shared/labels/block-plan.js';
@@ -13,20 +13,22 @@ import { sha256Of } from '../../shared/sha256.js';
 import { writeContent } from './content-files.js';
 
 /** What a file of labels must fit. */
-export interface LabelFit extends Pick<Manifest, 'train' | 'classes'> {
-  readonly recipe: Recipe;
+export interface LabelFit extends LabelsAtHand {
+  /** Gets a line for each thing that is odd. */
+  readonly warn: (line: string) => void;
 }
 
 /**
  * Reads the file of labels at `path`, checks that it fits the recipe and the data, and writes its blocks to `out`.
  * @returns the index of the blocks, for the manifest
- * @throws UserError 2 when it does not fit the recipe, 65 when it is damaged, 69 when the disk takes no more
+ * @throws UserError 2 when it does not fit the recipe, 65 when it is damaged or of other samples, 69 when the disk takes no more
  */
 export async function cutLabelFile(path: string, out: string, fits: LabelFit): Promise<FileLabelsIndex> {
   const { train, classes } = fits;
   const file = await readLabelFile(path);
   const objection = objectionTo(file, fits);
   if (objection !== null) throw new UserError(`labels.from: ${path}: ${objection}`);
+  checkLabelFile(file, fits).forEach((line) => fits.warn(line));
   const codec = codecOf({ name: 'float32' }, { classes, isDistribution: false });
   await mkdir(out, { recursive: true });
   const blocks: { sha256: string; bytes: number }[] = [];

@@ -49,7 +49,7 @@ export async function prepareData(options: DataOptions): Promise<PreparedData> {
   const classes = widthOf(recipe, classNames, sets);
   checkLabels(recipe, sets, classes);
   dataRemarks(recipe, sets).forEach((text) => warn(text));
-  const labels = await cutLabels(options, { train: train.dataSet, classes });
+  const labels = await cutLabels(options, train, classes);
   const manifest: Manifest = {
     ...(labels === null ? {} : { labels }),
     train: train.dataSet,
@@ -72,12 +72,21 @@ async function writeSets({ recipe: { data }, recipeFolder, shardFolder }: DataOp
 
 /** @returns null for a recipe whose labels come from no file, or whose losses want none */
 async function cutLabels(
-  { recipe, recipeFolder, shardFolder }: DataOptions,
-  data: Pick<Manifest, 'train' | 'classes'>,
+  { recipe, recipeFolder, shardFolder, warn }: DataOptions,
+  { dataSet, labels, targets }: DataSets['train'],
+  classes: number,
 ): Promise<FileLabelsIndex | null> {
   const { from } = recipe.labels;
   if (from === undefined || labelKinds(recipe).length === 0) return null;
-  return cutLabelFile(resolve(recipeFolder, from), shardFolder, { recipe, ...data });
+  const vectors = targets?.values ?? new Float32Array(0);
+  return cutLabelFile(resolve(recipeFolder, from), shardFolder, {
+    recipe,
+    train: dataSet,
+    classes,
+    labels,
+    vectors,
+    warn,
+  });
 }
 
 function filesOf({ train, eval: evaluation, labels }: Manifest): string[] {

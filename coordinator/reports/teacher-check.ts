@@ -7,8 +7,9 @@ import { mainFigure, percent, type MainFigure } from '../../shared/figures/figur
 import { specialistSamples } from '../../shared/figures/classes.js';
 import { sequencesIn } from '../../shared/figures/sequences.js';
 import { samplesIn } from '../../shared/figures/sum-names.js';
+import { guessSigmas } from '../../shared/figures/task-figures.js';
 import { figuresByTask } from '../../shared/figures/tasks.js';
-import { taskOf, type Task } from '../../shared/task.js';
+import { hasVectors, taskOf, type Task } from '../../shared/task.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import type { EvaluationLine } from '../store/journal.js';
 
@@ -104,6 +105,34 @@ function guesses(samples: number, width: number): Record<Task, { guesser: string
   };
 }
 
+/** What an ensemble must be worse by for it to be said, beside two standard deviations of the difference. */
+const leastLoss = 0.01;
+
+/**
+ * Says that the ensemble is worse than its best teacher of all samples; null where it is not, or by no more than a point
+ * or than chance allows.
+ */
+export function weakEnsemble(
+  { line: { sums }, task, teachers }: TeachersEvaluation,
+  combine: Recipe['ensemble']['combine'],
+): string | null {
+  const { figuresOf } = figuresByTask[task];
+  const together = mainFigure(figuresOf(sums, 'ensemble'));
+  const [best] = teachers
+    .filter((teacher) => specialistSamples(sums, teacher) === undefined)
+    .flatMap((teacher) => {
+      const figure = mainFigure(figuresOf(sums, { teacher }));
+      return figure === undefined ? [] : [{ teacher, figure }];
+    })
+    .sort((a, b) => b.figure.value - a.figure.value);
+  if (together === undefined || best === undefined || teachers.length < 2) return null;
+  const [high, low] = [best.figure.value, together.value];
+  const spread = task === 'regression' ? 0 : Math.sqrt((high * (1 - high) + low * (1 - low)) / samplesIn(sums));
+  if (high - low <= Math.max(leastLoss, guessSigmas * spread)) return null;
+  const other = combine === 'logits' && !hasVectors(task) ? 'ensemble.combine: probabilities, or ' : '';
+  return `the ensemble (${together.text}) is worse than its best teacher ${best.teacher} (${best.figure.text}); ${other}other teachers[].weight wanted`;
+}
+
 /** A run's teachers, as far as their check needs them. */
 export interface CheckedTeachers {
   readonly teachers: readonly { readonly name: string }[];
@@ -128,6 +157,8 @@ export function checkTeachers(
   };
   const text = describeTeachers(evaluation);
   if (text !== null) output.say('info', text);
+  const weak = weakEnsemble(evaluation, recipe.ensemble.combine);
+  if (weak !== null) output.say('warn', weak);
   const problem = guessersIn(evaluation);
   if (problem === null) return;
   if (!recipe.ensemble.allowChance) throw new UserError(problem, exitCodes.data);

@@ -63,7 +63,7 @@ const crossEntropy = Math.log(1 + (pixels - 1) * Math.exp(-0.1));
 
 beforeAll(async () => {
   await openTensorFlow();
-  writeBrightSamples(folder, 'samples.csv', [0, samples]);
+  writeBrightSamples(folder, 'samples.csv', samples);
   writeBrightTeacher(folder, 'uint8.onnx', { isInteger: true });
   writeBrightTeacher(folder, 'float.onnx', { factor: 25.5 });
   writeBrightTeacher(folder, 'turned.onnx', { factor: 25.5, order: [1, 2, 3, 0] });

@@ -4,6 +4,7 @@ import {
   checkTeachers,
   describeTeachers,
   guessersIn,
+  weakEnsemble,
   type TeachersEvaluation,
 } from '../../../coordinator/reports/teacher-check.js';
 import type { Task } from '../../../shared/task.js';
@@ -166,6 +167,29 @@ describe('the teachers before step 1', () => {
     ['no labels', { samples: 0, 'teacher.a.correct': 0 }, 2],
   ])('pass: %s', (_case, sums, classes) => {
     expect(guessersIn(evaluated(sums, { width: classes }))).toBeNull();
+  });
+
+  it.each([
+    // Two standard deviations of the difference are 8.8 points.
+    ['an ensemble that a teacher rules', { 'teacher.a.correct': 98, 'ensemble.correct': 83 }, 'logits' as const],
+    ['one with bad weights', { 'teacher.a.correct': 98, 'ensemble.correct': 83 }, 'probabilities' as const],
+  ])('are warned of: %s', (_case, sums, combine) => {
+    const found = weakEnsemble(evaluated({ samples: 100, 'teacher.b.correct': 83, ...sums }), combine);
+    expect(found).toBe(
+      `the ensemble (83.00 %) is worse than its best teacher a (98.00 %); ${combine === 'logits' ? 'ensemble.combine: probabilities, or ' : ''}other teachers[].weight wanted`,
+    );
+  });
+
+  it.each([
+    ['less than chance can do', { samples: 100, 'teacher.a.correct': 98, 'ensemble.correct': 93 }],
+    ['less than a point, on many samples', { samples: 1e6, 'teacher.a.correct': 996500, 'ensemble.correct': 987000 }],
+    [
+      'a specialist on its own samples',
+      { samples: 100, 'teacher.a.correct': 20, 'teacher.a.samples': 20, 'ensemble.correct': 83 },
+    ],
+    ['nothing', { samples: 100, 'teacher.a.correct': 83, 'ensemble.correct': 98 }],
+  ])('pass, though the ensemble is worse by %s', (_case, sums) => {
+    expect(weakEnsemble(evaluated({ 'teacher.b.correct': 50, ...sums }), 'logits')).toBeNull();
   });
 
   it('are not told of, nor asked for, once they are dropped', () => {

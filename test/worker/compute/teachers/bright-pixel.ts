@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { floats, type OnnxNode } from '../../../../worker/compute/onnx/graph.js';
+import { floats, type OnnxConstant, type OnnxNode } from '../../../../worker/compute/onnx/graph.js';
 import { ownOperatorSets, writeOnnx } from '../../../../worker/compute/onnx/write.js';
 
 export const pixels = 4;
@@ -16,11 +16,11 @@ export function brightSample(i: number): { readonly values: number[]; readonly l
   return { values: Array.from({ length: pixels }, (_, at) => (at === label ? level : level - 1)), label };
 }
 
-/** Writes FOLDER/NAME with samples [from, to), a row each, the label behind its pixels. */
-export function writeBrightSamples(folder: string, name: string, [from, to]: readonly [number, number]): void {
-  const lines = Array.from({ length: to - from }, (_, i) => {
-    const { values, label } = brightSample(from + i);
-    return [...values, label].join();
+/** Writes FOLDER/NAME with the first `samples`, a row each, the label behind its pixels unless they have none. */
+export function writeBrightSamples(folder: string, name: string, samples: number, isLabelled = true): void {
+  const lines = Array.from({ length: samples }, (_, i) => {
+    const { values, label } = brightSample(i);
+    return [...values, ...(isLabelled ? [label] : [])].join();
   });
   writeFileSync(join(folder, name), `${lines.join('\n')}\n`);
 }
@@ -32,6 +32,7 @@ export interface BrightTeacher {
   readonly factor?: number;
   /** Its second output, `p`; default: softmax of the logits. */
   readonly nodes?: readonly OnnxNode[];
+  readonly constants?: readonly OnnxConstant[];
   /** The order of its classes; default: as they are. */
   readonly order?: readonly number[];
 }
@@ -40,7 +41,7 @@ export interface BrightTeacher {
 export function writeBrightTeacher(
   folder: string,
   name: string,
-  { isInteger = false, factor = 0.1, nodes, order = [0, 1, 2, 3] }: BrightTeacher = {},
+  { isInteger = false, factor = 0.1, nodes, constants = [], order = [0, 1, 2, 3] }: BrightTeacher = {},
 ): void {
   const kernel = Float32Array.from({ length: pixels * pixels }, (_, at) =>
     order[at % pixels] === Math.floor(at / pixels) ? factor : 0,
@@ -50,7 +51,7 @@ export function writeBrightTeacher(
     graph: {
       inputs: [{ name: 'input', type: isInteger ? 'uint8' : 'float32', shape: ['batch', pixels] }],
       outputs: ['logits', 'p'].map((output) => ({ name: output, type: 'float32', shape: ['batch', pixels] })),
-      constants: [floats('kernel', [pixels, pixels], kernel)],
+      constants: [floats('kernel', [pixels, pixels], kernel), ...constants],
       nodes: [
         { op: 'Cast', inputs: ['input'], outputs: ['x'], attributes: { to: 1 } },
         { op: 'MatMul', inputs: ['x', 'kernel'], outputs: ['logits'], attributes: {} },
