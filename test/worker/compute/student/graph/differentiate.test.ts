@@ -11,14 +11,10 @@ import {
 import { writeOnnx } from '../../../../../worker/compute/onnx/write.js';
 import { differentiate } from '../../../../../worker/compute/student/graph/differentiate.js';
 import { fixGraph, type FixedGraph } from '../../../../../worker/compute/student/graph/fixed-graph.js';
-import { must } from '../../../../../shared/must.js';
+import { must, mustAt } from '../../../../../shared/must.js';
 import { noise } from '../students.js';
-import { cases, type Case } from './cases.js';
-
-const operatorSets = new Map([
-  ['', 20],
-  ['com.microsoft', 1],
-]);
+import type { Case } from './case.js';
+import { cases } from './cases.js';
 
 function otherConstant(other: NonNullable<Case['others']>[number], name: string): OnnxConstant | null {
   if (other === null) return null;
@@ -30,7 +26,7 @@ function otherConstant(other: NonNullable<Case['others']>[number], name: string)
   throw new Error('an input of no kind');
 }
 
-function modelOf({ node, inputs, others = [], outputs = 1 }: Case): {
+function modelOf({ node, inputs, others = [], order, outputs = 1, seeded = outputs, operatorSet = 20 }: Case): {
   model: OnnxModel;
   given: Map<string, KnownValue>;
 } {
@@ -40,12 +36,15 @@ function modelOf({ node, inputs, others = [], outputs = 1 }: Case): {
   return {
     given: new Map(inputs.map((shape, i) => [`x${i}`, { type: 'float32', shape }])),
     model: {
-      operatorSets,
+      operatorSets: new Map([
+        ['', operatorSet],
+        ['com.microsoft', 1],
+      ]),
       graph: {
-        nodes: [{ attributes: {}, ...node, inputs: names, outputs: made }],
+        nodes: [{ attributes: {}, ...node, inputs: order?.map((i) => mustAt(names, i)) ?? names, outputs: made }],
         constants: constants.filter((constant) => constant !== null),
         inputs: [],
-        outputs: made.map((name) => ({ name })),
+        outputs: made.slice(0, seeded).map((name) => ({ name })),
       },
     },
   };

@@ -104,15 +104,9 @@ export function seenFrom(write: GraphWriter, padded: string, window: Window, off
   ]);
 }
 
-/** @throws NoGradient for a window over more than three axes, or whose output is rounded up */
+/** @throws NoGradient for a window over more than three axes */
 export function checkWindow(node: OnnxNode, rank: number): void {
   if (rank < 3 || rank > 5) throw new NoGradient(`a ${node.op} of values with ${rank} axes`);
-  if (integerOf(node, 'ceil_mode') === 1) throw new NoGradient(`a ${node.op} with ceil_mode`);
-}
-
-function integerOf({ attributes }: OnnxNode, name: string): number {
-  const value = attributes[name];
-  return typeof value === 'number' ? value : 0;
 }
 
 /** The product of the lengths. */

@@ -1,11 +1,14 @@
 /** Operators that choose among elements. */
+import { mustAt } from '../../../../../shared/must.js';
 import { axesOf, reshape, sumTo } from '../gradient/broadcast.js';
 import {
   axisOf,
   gradientOf,
   inputOf,
   integerOr,
+  NoGradient,
   shapeOf,
+  textOr,
   type BackwardNode,
   type Operator,
 } from '../gradient/operator.js';
@@ -21,6 +24,9 @@ function gather(backward: BackwardNode): readonly (string | null)[] {
   const axis = axisOf(integerOr(node, 'axis', 0), shapeX.length);
   const dy = gradientOf(backward);
   const rank = shapeX.length;
+  const constant = backward.constant(indices);
+  if (constant?.length === 1)
+    return [single(backward, { axis, at: axisOf(mustAt(constant, 0), mustAt(shapeX, axis)) }), null];
   // The chosen axis to the front: of dy all axes of the indices, of x the one.
   const chosen = shapeI.map((_, i) => axis + i);
   const rankY = rank - 1 + shapeI.length;
@@ -42,6 +48,76 @@ function gather(backward: BackwardNode): readonly (string | null)[] {
   return [write.node('Transpose', [sum], { perm: back }), null];
 }
 
+/** One place of an axis, known beforehand: zeros around it, without a search. */
+function single(backward: BackwardNode, { axis, at }: { readonly axis: number; readonly at: number }): string {
+  const { write } = backward;
+  const shape = shapeOf(backward, inputOf(backward, 0));
+  const one = shape.map((dim, i) => (i === axis ? 1 : dim));
+  const widths = [...shape, ...shape].map(() => 0);
+  widths[axis] = at;
+  widths[axis + shape.length] = mustAt(shape, axis) - at - 1;
+  return write.node('Pad', [reshape(write, gradientOf(backward), one), write.integers(...widths)]);
+}
+
+function zerosLike(backward: BackwardNode, name: string): string {
+  return backward.write.node('Expand', [backward.write.scalar(0), backward.write.integers(...shapeOf(backward, name))]);
+}
+
+/** Each element that was taken gets its gradient added, in the indices' order. */
+function gatherElements(backward: BackwardNode): readonly (string | null)[] {
+  const { node, write } = backward;
+  const x = inputOf(backward, 0);
+  const attributes = { axis: integerOr(node, 'axis', 0), reduction: 'add' };
+  const inputs = [zerosLike(backward, x), inputOf(backward, 1), gradientOf(backward)];
+  return [write.node('ScatterElements', inputs, attributes), null];
+}
+
+function gatherNd(backward: BackwardNode): readonly (string | null)[] {
+  const { node, write } = backward;
+  if (integerOr(node, 'batch_dims', 0) !== 0) throw new NoGradient('a GatherND with batch_dims');
+  const inputs = [zerosLike(backward, inputOf(backward, 0)), inputOf(backward, 1), gradientOf(backward)];
+  return [write.node('ScatterND', inputs, { reduction: 'add' }), null];
+}
+
+/** What was written over has no gradient left; what was added to keeps it. Places are taken to be named once each. */
+function scattered(op: 'ScatterND' | 'ScatterElements', gather: 'GatherND' | 'GatherElements'): Operator {
+  return {
+    op,
+    gradient: (backward) => {
+      const { node, write } = backward;
+      const reduction = textOr(node, 'reduction', 'none');
+      if (reduction !== 'none' && reduction !== 'add') throw new NoGradient(`a ${op} of reduction ${reduction}`);
+      const [indices, updates] = [inputOf(backward, 1), inputOf(backward, 2)];
+      const dy = gradientOf(backward);
+      const axis = op === 'ScatterElements' ? { axis: integerOr(node, 'axis', 0) } : {};
+      const left = (): string =>
+        reduction === 'add' ? dy : write.node(op, [dy, indices, zerosLike(backward, updates)], axis);
+      return [
+        backward.wants(0) ? left() : null,
+        null,
+        backward.wants(2) ? write.node(gather, [dy, indices], axis) : null,
+      ];
+    },
+  };
+}
+
+/** The chosen elements take the gradient of the values. */
+function topK(backward: BackwardNode): readonly (string | null)[] {
+  const { node, write } = backward;
+  const [, indices = ''] = node.outputs;
+  if (indices === '') throw new NoGradient('a TopK without its indices');
+  const inputs = [zerosLike(backward, inputOf(backward, 0)), indices, gradientOf(backward)];
+  return [write.node('ScatterElements', inputs, { axis: integerOr(node, 'axis', -1) }), null];
+}
+
+/** The triangle that was kept. */
+function trilu(backward: BackwardNode): readonly (string | null)[] {
+  const { node, write } = backward;
+  const [, ...diagonal] = node.inputs;
+  const upper = integerOr(node, 'upper', 1);
+  return [write.node('Trilu', [gradientOf(backward), ...diagonal], { upper }), ...diagonal.map(() => null)];
+}
+
 function where(backward: BackwardNode): readonly (string | null)[] {
   const { node, write } = backward;
   const [condition, a, b] = [inputOf(backward, 0), inputOf(backward, 1), inputOf(backward, 2)];
@@ -55,5 +131,11 @@ function where(backward: BackwardNode): readonly (string | null)[] {
 
 export const choices: readonly Operator[] = [
   { op: 'Gather', gradient: gather },
+  { op: 'GatherElements', gradient: gatherElements },
+  { op: 'GatherND', gradient: gatherNd },
+  scattered('ScatterElements', 'GatherElements'),
+  scattered('ScatterND', 'GatherND'),
+  { op: 'TopK', gradient: topK },
+  { op: 'Trilu', gradient: trilu },
   { op: 'Where', gradient: where },
 ];

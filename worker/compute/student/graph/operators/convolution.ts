@@ -1,25 +1,22 @@
-/**
- * Convolution. Its gradient by the input is a transposed convolution; that by the weights has several forms, of which
- * the one that is fastest for the shapes is taken.
- *
- * Legend: N rows, C input channels, O output channels, G groups, P places of the output, K places of the kernel.
- */
+/** Convolution and its transpose: the gradient of each by its input is the other. */
 import { mustAt } from '../../../../../shared/must.js';
-import { reshape } from '../gradient/broadcast.js';
-import { gradientOf, inputOf, integerOr, shapeOf, type BackwardNode, type Operator } from '../gradient/operator.js';
-import { checkWindow, offsetsOf, padded, placesOf, seenFrom, windowOf, type Window } from '../gradient/windows.js';
+import type { OnnxNode } from '../../../onnx/graph.js';
+import {
+  gradientOf,
+  inputOf,
+  integerOr,
+  integersOr,
+  shapeOf,
+  textOr,
+  type BackwardNode,
+  type Operator,
+} from '../gradient/operator.js';
+import { weightGradient, type SeenAndGiven } from '../gradient/weight-gradient.js';
+import { checkWindow, windowOf, type Window } from '../gradient/windows.js';
 import type { GraphWriter } from '../gradient/writer.js';
 
-interface Convolution {
-  readonly write: GraphWriter;
-  readonly x: string;
+interface Convolution extends SeenAndGiven {
   readonly weights: string;
-  readonly dy: string;
-  readonly window: Window;
-  readonly groups: number;
-  readonly rows: number;
-  readonly inputs: number;
-  readonly outputs: number;
 }
 
 function convolution(backward: BackwardNode): readonly (string | null)[] {
@@ -41,7 +38,7 @@ function convolution(backward: BackwardNode): readonly (string | null)[] {
   const axes = [0, ...given.window.kernel.map((_, i) => i + 2)];
   return [
     backward.wants(0) ? byInput(given) : null,
-    backward.wants(1) ? byWeights(given) : null,
+    backward.wants(1) ? weightGradient(given) : null,
     ...(node.inputs.length > 2
       ? [backward.wants(2) ? write.node('ReduceSum', [given.dy, write.integers(...axes)], { keepdims: 0 }) : null]
       : []),
@@ -65,86 +62,89 @@ function byInput({ write, dy, weights, window, groups }: Convolution): string {
   });
 }
 
-function byWeights(given: Convolution): string {
-  return given.groups === 1 && isNarrow(given) ? asConvolution(given) : byColumns(given);
+/**
+ * The transposed convolution is the gradient of a convolution by its input. So its own gradient by the input is that
+ * convolution, and by the weights that convolution's, with what goes in and what comes out changed over.
+ */
+function transposedConvolution(backward: BackwardNode): readonly (string | null)[] {
+  const { node, write } = backward;
+  const [x, weights] = [inputOf(backward, 0), inputOf(backward, 1)];
+  const [shapeX, shapeW] = [shapeOf(backward, x), shapeOf(backward, weights)];
+  const shapeY = shapeOf(backward, node.outputs[0] ?? '');
+  checkWindow(node, shapeX.length);
+  const window = transposedWindow(node, shapeW.slice(2), shapeX.slice(2), shapeY.slice(2));
+  const dy = gradientOf(backward);
+  const groups = integerOr(node, 'group', 1);
+  const axes = [0, ...window.kernel.map((_, i) => i + 2)];
+  return [
+    backward.wants(0) ? forward(write, { dy, weights, window, groups }) : null,
+    backward.wants(1)
+      ? weightGradient({
+          write,
+          x: dy,
+          dy: x,
+          window,
+          groups,
+          rows: mustAt(shapeX, 0),
+          inputs: mustAt(shapeY, 1),
+          outputs: mustAt(shapeX, 1),
+        })
+      : null,
+    ...(node.inputs.length > 2
+      ? [backward.wants(2) ? write.node('ReduceSum', [dy, write.integers(...axes)], { keepdims: 0 }) : null]
+      : []),
+  ];
 }
 
-/** Few channels: columns would be as large as the input times K, for products that are thin. */
-function isNarrow({ inputs, window: { kernel } }: Convolution): boolean {
-  return inputs < 4 && placesOf(kernel) > 1;
-}
-
-/** The rows take the channels' part: a convolution of x with dy for a kernel, strides and dilations changed over. */
-function asConvolution({ write, x, dy, window }: Convolution): string {
-  const { kernel, input, output, strides, dilations, before } = window;
-  const perm = [1, 0, ...kernel.map((_, i) => i + 2)];
-  // Exactly so many zeros behind, or places cut off, that K places come out.
-  const behind = kernel.map((k, i) => {
-    const reach = (k - 1) * mustAt(dilations, i) + (mustAt(output, i) - 1) * mustAt(strides, i) + 1;
-    return reach - mustAt(before, i) - mustAt(input, i);
+/** That convolution. What is left over behind the last place that was reached, less than a stride, it does not see. */
+function forward(
+  write: GraphWriter,
+  { dy, weights, window, groups }: Pick<Convolution, 'dy' | 'weights' | 'window' | 'groups'>,
+): string {
+  const { kernel, strides, dilations, before, behind } = window;
+  return write.node('Conv', [dy, weights], {
+    kernel_shape: kernel,
+    strides,
+    dilations,
+    group: groups,
+    pads: [...before, ...behind.map((n) => Math.max(0, n))],
   });
-  const cut = behind.some((n) => n < 0)
-    ? write.node('Slice', [
-        x,
-        write.integers(...kernel.map(() => 0)),
-        write.integers(...input.map((length, i) => length + Math.min(0, mustAt(behind, i)))),
-        write.integers(...kernel.map((_, i) => i + 2)),
-      ])
-    : x;
-  const result = write.node(
-    'Conv',
-    [write.node('Transpose', [cut], { perm }), write.node('Transpose', [dy], { perm })],
-    {
-      kernel_shape: output,
-      strides: dilations,
-      dilations: strides,
-      pads: [...before, ...behind.map((n) => Math.max(0, n))],
-    },
-  );
-  return write.node('Transpose', [result], { perm });
 }
 
 /**
- * What each place of the kernel saw, as rows of a matrix, times dy, row by row of the micro-batch, and the sum of these:
- * [N, G, C/G K, P] x [N, G, O/G, P]^T -> [N, G, C/G K, O/G].
+ * The window of the convolution whose gradient the node is: it goes over the node's output, `y`, and gives its input.
+ * What the output's length leaves over, `output_padding` included, is cut off at the end that `auto_pad` says.
  */
-function byColumns({ write, x, dy, window, groups, rows, inputs, outputs }: Convolution): string {
-  const { kernel } = window;
-  const places = placesOf(window.output);
-  const offsets = offsetsOf(kernel);
-  const whole = padded(write, x, window);
-  const seen = offsets.map((offset) => seenFrom(write, whole, window, offset));
-  const [inner, outer] = [inputs / groups, outputs / groups];
-  // Channels by places of the kernel, so that all of a group lie together.
-  const columns =
-    seen.length === 1
-      ? reshape(write, mustAt(seen, 0), [rows, groups, inner, places])
-      : stacked(write, seen, { rows, groups, inner, places });
-  const products = write.microsoft('FusedMatMul', [columns, reshape(write, dy, [rows, groups, outer, places])], {
-    transB: 1,
+function transposedWindow(
+  node: OnnxNode,
+  kernel: readonly number[],
+  x: readonly number[],
+  y: readonly number[],
+): Window {
+  const each = (name: string, otherwise: number): readonly number[] =>
+    integersOr(
+      node,
+      name,
+      kernel.map(() => otherwise),
+    );
+  const [strides, dilations] = [each('strides', 1), each('dilations', 1)];
+  const mode = textOr(node, 'auto_pad', 'NOTSET');
+  const given = integersOr(node, 'pads', []);
+  const totals = kernel.map((k, i) => {
+    const reach = (mustAt(x, i) - 1) * mustAt(strides, i) + (k - 1) * mustAt(dilations, i) + 1;
+    return reach - mustAt(y, i);
   });
-  const sum = write.node('ReduceSum', [products, write.integers(0)], { keepdims: 0 });
-  // [G, K C/G, O/G] -> [G, O/G, C/G, K]
-  const apart = reshape(write, sum, [groups, offsets.length, inner, outer]);
-  const turned = write.node('Transpose', [apart], { perm: [0, 3, 2, 1] });
-  return reshape(write, turned, [outputs, inner, ...kernel]);
+  // Less than 0: the output is longer than any place reaches.
+  const before = totals.map((total, i) => {
+    if (mode === 'NOTSET' && !('output_shape' in node.attributes)) return given[i] ?? 0;
+    const half = Math.max(0, total) / 2;
+    return mode === 'VALID' ? 0 : mode === 'SAME_UPPER' ? Math.floor(half) : Math.ceil(half);
+  });
+  const behind = totals.map((total, i) => total - mustAt(before, i));
+  return { kernel, input: y, output: x, strides, dilations, before, behind };
 }
 
-interface Columns {
-  readonly rows: number;
-  readonly groups: number;
-  readonly inner: number;
-  readonly places: number;
-}
-
-/** [N, G, K C/G, P]. */
-function stacked(write: GraphWriter, seen: readonly string[], { rows, groups, inner, places }: Columns): string {
-  if (groups === 1) {
-    const all = write.node('Concat', seen, { axis: 1 });
-    return reshape(write, all, [rows, 1, seen.length * inner, places]);
-  }
-  const parts = seen.map((one) => reshape(write, one, [rows, groups, inner, places]));
-  return write.node('Concat', parts, { axis: 2 });
-}
-
-export const convolutions: readonly Operator[] = [{ op: 'Conv', gradient: convolution }];
+export const convolutions: readonly Operator[] = [
+  { op: 'Conv', gradient: convolution },
+  { op: 'ConvTranspose', gradient: transposedConvolution },
+];

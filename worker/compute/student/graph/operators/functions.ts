@@ -2,7 +2,16 @@
  * Functions of one number, element by element: each line gives dy times the function's derivative, by its input x or its
  * output y.
  */
-import { floatOr, gradientOf, inputOf, textOr, type BackwardNode, type Operator } from '../gradient/operator.js';
+import { sumTo } from '../gradient/broadcast.js';
+import {
+  floatOr,
+  gradientOf,
+  inputOf,
+  shapeOf,
+  textOr,
+  type BackwardNode,
+  type Operator,
+} from '../gradient/operator.js';
 import type { GraphWriter } from '../gradient/writer.js';
 
 interface Point {
@@ -75,13 +84,13 @@ function selu({ x, y, dy, write, backward }: Point): string {
 }
 
 /** d/dx x Phi(x) = Phi(x) + x phi(x), or of the form with tanh (Hendrycks and Gimpel, 2016). */
-function gelu({ x, dy, write, backward }: Point): string {
+export function geluSlope(write: GraphWriter, x: string, isTanh: boolean): string {
   const one = write.scalar(1);
   const half = write.scalar(0.5);
-  if (textOr(backward.node, 'approximate', 'none') === 'none') {
+  if (!isTanh) {
     const phi = write.node('Erf', [write.node('Mul', [x, write.scalar(Math.SQRT1_2)])]);
     const share = write.node('Mul', [write.node('Add', [phi, one]), half]);
-    return times(write, dy, write.node('Add', [share, times(write, x, normalDensity(write, x))]));
+    return write.node('Add', [share, times(write, x, normalDensity(write, x))]);
   }
   const c = Math.sqrt(2 / Math.PI);
   const square = write.node('Mul', [x, x]);
@@ -89,8 +98,11 @@ function gelu({ x, dy, write, backward }: Point): string {
   const t = write.node('Tanh', [write.node('Mul', [x, bracket])]);
   const inner = write.node('Add', [write.node('Mul', [square, write.scalar(3 * c * 0.044715)]), write.scalar(c)]);
   const sech = write.node('Sub', [one, write.node('Mul', [t, t])]);
-  const slope = write.node('Add', [write.node('Add', [t, one]), times(write, x, sech, inner)]);
-  return times(write, dy, slope, half);
+  return times(write, write.node('Add', [write.node('Add', [t, one]), times(write, x, sech, inner)]), half);
+}
+
+function gelu({ x, dy, write, backward }: Point): string {
+  return times(write, dy, geluSlope(write, x, textOr(backward.node, 'approximate', 'none') === 'tanh'));
 }
 
 /** x between the limits takes the gradient; at a limit it does not, as in PyTorch's ReLU6 and hardtanh. */
@@ -127,6 +139,34 @@ function mish({ x, dy, write }: Point): string {
   return times(write, dy, write.node('Add', [t, times(write, x, sech, write.node('Sigmoid', [x]))]));
 }
 
+/** x where it is above 0, else x times a slope, which is a number each channel or broadcasts otherwise. */
+function pRelu(backward: BackwardNode): readonly (string | null)[] {
+  const { write } = backward;
+  const [x, slope] = [inputOf(backward, 0), inputOf(backward, 1)];
+  const shape = shapeOf(backward, x);
+  const dy = gradientOf(backward);
+  const dx = (): string => {
+    const positive = isPositive(write, x);
+    const below = write.node('Mul', [slope, write.node('Sub', [write.scalar(1), positive])]);
+    return times(write, dy, write.node('Add', [positive, below]));
+  };
+  const dSlope = (): string => {
+    const negative = write.node('Min', [x, write.scalar(0)]);
+    return sumTo(write, times(write, dy, negative), shape, shapeOf(backward, slope));
+  };
+  return [backward.wants(0) ? dx() : null, backward.wants(1) ? dSlope() : null];
+}
+
+/** Of x times sigmoid(alpha x): s + alpha x s (1 - s), with s that sigmoid (Ramachandran, Zoph and Le, 2017). */
+export function swishSlope(write: GraphWriter, x: string, alpha: number): string {
+  const scaled = write.node('Mul', [x, write.scalar(alpha)]);
+  const s = write.node('Sigmoid', [scaled]);
+  return write.node('Add', [s, times(write, scaled, logistic(write, s))]);
+}
+
+/** A function of steps: it has no slope anywhere but at them. */
+const flat = (op: string): Operator => ({ op, gradient: () => [null] });
+
 export const functions: readonly Operator[] = [
   elementwise('Identity', ({ dy }) => dy),
   elementwise('Neg', ({ dy, write }) => write.node('Neg', [dy])),
@@ -137,6 +177,12 @@ export const functions: readonly Operator[] = [
   elementwise('Log', ({ x, dy, write }) => write.node('Div', [dy, x])),
   elementwise('Sin', ({ x, dy, write }) => times(write, dy, write.node('Cos', [x]))),
   elementwise('Cos', ({ x, dy, write }) => write.node('Neg', [times(write, dy, write.node('Sin', [x]))])),
+  elementwise('Tan', ({ y, dy, write }) =>
+    times(write, dy, write.node('Add', [write.node('Mul', [y, y]), write.scalar(1)])),
+  ),
+  elementwise('Atan', ({ x, dy, write }) =>
+    write.node('Div', [dy, write.node('Add', [write.node('Mul', [x, x]), write.scalar(1)])]),
+  ),
   elementwise('Erf', ({ x, dy, write }) => {
     const power = write.node('Exp', [write.node('Neg', [write.node('Mul', [x, x])])]);
     return times(write, dy, power, write.scalar(2 / Math.sqrt(Math.PI)));
@@ -160,10 +206,21 @@ export const functions: readonly Operator[] = [
     return times(write, dy, slope);
   }),
   elementwise('Elu', elu),
+  // Below 0 it is alpha (e^(x / alpha) - 1), whose slope is y / alpha + 1.
+  elementwise('Celu', ({ y, dy, write, backward }) => {
+    const below = write.node('Min', [y, write.scalar(0)]);
+    const alpha = write.scalar(floatOr(backward.node, 'alpha', 1));
+    return times(write, dy, write.node('Add', [write.node('Div', [below, alpha]), write.scalar(1)]));
+  }),
   elementwise('Selu', selu),
   elementwise('Gelu', gelu),
   elementwise('HardSigmoid', hardSigmoid),
   elementwise('HardSwish', hardSwish),
   elementwise('Mish', mish),
+  elementwise('Swish', ({ x, dy, write, backward }) =>
+    times(write, dy, swishSlope(write, x, floatOr(backward.node, 'alpha', 1))),
+  ),
   elementwise('Clip', clip),
+  { op: 'PRelu', gradient: pRelu },
+  ...['Floor', 'Ceil', 'Round', 'Sign'].map(flat),
 ];

@@ -41,7 +41,7 @@ function matMul(backward: BackwardNode): readonly (string | null)[] {
   const [shapeA, shapeB] = [shapeOf(backward, a), shapeOf(backward, b)];
   const matrixA = shapeA.length === 1 ? [1, ...shapeA] : shapeA;
   const matrixB = shapeB.length === 1 ? [...shapeB, 1] : shapeB;
-  const batch = broadcast(matrixA.slice(0, -2), matrixB.slice(0, -2));
+  const batch = broadcastOf(matrixA.slice(0, -2), matrixB.slice(0, -2));
   const [rows = 1, inner = 1] = matrixA.slice(-2);
   const columns = matrixB.at(-1) ?? 1;
   const as = (name: string, from: readonly number[], to: readonly number[]): string =>
@@ -70,7 +70,8 @@ function product(write: GraphWriter, a: string, b: string, flips: { transA?: 1; 
   return write.microsoft('FusedMatMul', [a, b], { ...flips });
 }
 
-function broadcast(a: readonly number[], b: readonly number[]): number[] {
+/** The shape that both broadcast to. */
+export function broadcastOf(a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => Math.max(a[i - rank + a.length] ?? 1, b[i - rank + b.length] ?? 1));
 }

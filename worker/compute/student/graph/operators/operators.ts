@@ -4,11 +4,15 @@ import type { Operator } from '../gradient/operator.js';
 import { arithmetic } from './arithmetic.js';
 import { choices } from './choices.js';
 import { convolutions } from './convolution.js';
+import { sums } from './einsum.js';
 import { functions } from './functions.js';
 import { matrices } from './matrices.js';
+import { microsoft } from './microsoft.js';
 import { normalisations } from './normalisations.js';
+import { pads } from './pads.js';
 import { pools } from './pools.js';
 import { reductions } from './reductions.js';
+import { resizes } from './resize.js';
 import { shapes } from './shapes.js';
 
 export const operators: readonly Operator[] = [
@@ -17,10 +21,14 @@ export const operators: readonly Operator[] = [
   ...convolutions,
   ...functions,
   ...matrices,
+  ...microsoft,
   ...normalisations,
+  ...pads,
   ...pools,
   ...reductions,
+  ...resizes,
   ...shapes,
+  ...sums,
 ];
 
 const byName = new Map(operators.map((operator) => [keyOf(operator), operator]));

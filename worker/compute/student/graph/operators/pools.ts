@@ -104,7 +104,8 @@ function averagePool(backward: BackwardNode): readonly (string | null)[] {
   const window = windowsOf(backward);
   if (window.dilations.some((d) => d !== 1)) throw new NoGradient('an AveragePool with dilations');
   const [rows = 1, channels = 1] = shapeOf(backward, inputOf(backward, 0));
-  const counts = integerOr(node, 'count_include_pad', 0) === 1 ? null : countsOf(window);
+  const isPadCounted = integerOr(node, 'count_include_pad', 0) === 1;
+  const counts = isPadCounted && integerOr(node, 'ceil_mode', 0) === 0 ? null : countsOf(window, isPadCounted);
   const dy = gradientOf(backward);
   const share =
     counts === null
@@ -114,12 +115,15 @@ function averagePool(backward: BackwardNode): readonly (string | null)[] {
   return [placed(write, parts, { window, rows, channels })];
 }
 
-/** The reciprocal of how many places of the input each window covers. */
-function countsOf({ kernel, input, output, strides, before }: Window): Float32Array {
+/** The reciprocal of how many places of the input, or of the padded input, each window covers. */
+function countsOf({ kernel, input, output, strides, before, behind }: Window, isPadCounted: boolean): Float32Array {
   const along = kernel.map((k, i) =>
     Array.from({ length: mustAt(output, i) }, (_, at) => {
       const start = at * mustAt(strides, i) - mustAt(before, i);
-      return Math.min(mustAt(input, i), start + k) - Math.max(0, start);
+      const [from, to] = isPadCounted
+        ? [-mustAt(before, i), mustAt(input, i) + mustAt(behind, i)]
+        : [0, mustAt(input, i)];
+      return Math.min(to, start + k) - Math.max(from, start);
     }),
   );
   const counts = along.reduce<number[]>((all, lengths) => all.flatMap((count) => lengths.map((n) => count * n)), [1]);

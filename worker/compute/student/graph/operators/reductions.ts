@@ -61,6 +61,28 @@ function extreme(backward: BackwardNode, { x, y, dy, axes }: Reduction): string 
   return write.node('Mul', [hits, write.node('Div', [dy, count])]);
 }
 
+/** The product of all others. With one zero only that has a slope, with two or more none has, as PyTorch says. */
+function others(backward: BackwardNode, { x, dy, axes }: Reduction): string {
+  const { write } = backward;
+  const over = write.integers(...axes);
+  const isZero = write.node('Cast', [write.node('Equal', [x, write.scalar(0)])], { to: 1 });
+  const filled = write.node('Add', [x, isZero]);
+  const product = write.node('ReduceProd', [filled, over], { keepdims: 1 });
+  const zeros = write.node('ReduceSum', [isZero, over], { keepdims: 1 });
+  // Where an element is itself the only zero, no other is.
+  const further = write.node('Sub', [zeros, isZero]);
+  const isWhole = write.node('Cast', [write.node('Equal', [further, write.scalar(0)])], { to: 1 });
+  return write.node('Mul', [write.node('Div', [write.node('Mul', [dy, product]), filled]), isWhole]);
+}
+
+/** The sums of all places behind. */
+function cumSum(backward: BackwardNode): readonly (string | null)[] {
+  const { node, write } = backward;
+  const reverse = 1 - integerOr(node, 'reverse', 0);
+  const exclusive = integerOr(node, 'exclusive', 0);
+  return [write.node('CumSum', [gradientOf(backward), inputOf(backward, 1)], { reverse, exclusive }), null];
+}
+
 /** y (dy - sum(dy y)) over the axis. */
 function softmax(backward: BackwardNode): readonly (string | null)[] {
   const { write, node } = backward;
@@ -99,6 +121,15 @@ export const reductions: readonly Operator[] = [
     return write.node('Mul', [x, write.node('Div', [dy, write.node('Where', [isZero, write.scalar(1), y])])]);
   }),
   reduction('ReduceL1', ({ write }, { x, dy }) => write.node('Mul', [write.node('Sign', [x]), dy])),
+  reduction('ReduceLogSum', (backward, found) => {
+    const { write } = backward;
+    return spread(backward, { ...found, dy: write.node('Div', [found.dy, write.node('Exp', [found.y])]) });
+  }),
+  reduction('ReduceLogSumExp', ({ write }, { x, y, dy }) =>
+    write.node('Mul', [write.node('Exp', [write.node('Sub', [x, y])]), dy]),
+  ),
+  reduction('ReduceProd', others),
+  { op: 'CumSum', gradient: cumSum },
   { op: 'Softmax', gradient: softmax },
   { op: 'LogSoftmax', gradient: logSoftmax },
 ];

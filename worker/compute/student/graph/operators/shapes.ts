@@ -13,6 +13,7 @@ import {
   type BackwardNode,
   type Operator,
 } from '../gradient/operator.js';
+import { reversed } from './pads.js';
 
 /** The same elements in another shape. */
 function reshaped(backward: BackwardNode): readonly (string | null)[] {
@@ -92,7 +93,7 @@ function slice(backward: BackwardNode): readonly (string | null)[] {
   const after = x.map(() => 0);
   for (const { axis, start, step } of rangesOf(backward, x)) {
     const count = y[axis] ?? 1;
-    if (step < 0) dy = reversed(backward, dy, axis);
+    if (step < 0) dy = reversed(write, dy, axis);
     const stride = Math.abs(step);
     if (stride > 1) {
       dy = spread(backward, dy, { shape: y, axis, stride });
@@ -105,17 +106,6 @@ function slice(backward: BackwardNode): readonly (string | null)[] {
   }
   // Spreading may reach over the end: negative padding cuts it off.
   return [write.node('Pad', [dy, write.integers(...before, ...after)]), ...node.inputs.slice(1).map(() => null)];
-}
-
-function reversed({ write }: BackwardNode, value: string, axis: number): string {
-  const least = Number.MIN_SAFE_INTEGER;
-  return write.node('Slice', [
-    value,
-    write.integers(-1),
-    write.integers(least),
-    write.integers(axis),
-    write.integers(-1),
-  ]);
 }
 
 /** Puts stride - 1 zeros behind each place of the axis. */
@@ -133,46 +123,6 @@ function spread(
     padded,
     shape.map((dim, i) => (i === axis ? dim * stride : dim)),
   );
-}
-
-/** The gradient of the inside of a padding with constants. */
-function pad(backward: BackwardNode): readonly (string | null)[] {
-  const { node, write } = backward;
-  if (textOr(node, 'mode', 'constant') !== 'constant')
-    throw new NoGradient(`a Pad of mode ${textOr(node, 'mode', '')}`);
-  const x = shapeOf(backward, inputOf(backward, 0));
-  const pads = backward.constant(inputOf(backward, 1));
-  if (pads === null) throw new NoGradient('a Pad whose widths are computed from the samples');
-  const named = node.inputs[3] ?? '';
-  const axes = (named === '' ? null : backward.constant(named)) ?? axesOf(x);
-  const before = axes.map((_, i) => pads[i] ?? 0);
-  const inner = write.node('Pad', [
-    gradientOf(backward),
-    write.integers(
-      ...wholePads(
-        x.length,
-        axes,
-        before.map((n) => -n),
-        axes.map((_, i) => -(pads[i + axes.length] ?? 0)),
-      ),
-    ),
-  ]);
-  return [inner, ...node.inputs.slice(1).map(() => null)];
-}
-
-function wholePads(
-  rank: number,
-  axes: readonly number[],
-  before: readonly number[],
-  after: readonly number[],
-): number[] {
-  const all = Array.from({ length: 2 * rank }, () => 0);
-  axes.forEach((axis, i) => {
-    const at = axisOf(axis, rank);
-    all[at] = before[i] ?? 0;
-    all[at + rank] = after[i] ?? 0;
-  });
-  return all;
 }
 
 /** The gradient summed over the copies. */
@@ -200,6 +150,24 @@ function cast(backward: BackwardNode): readonly (string | null)[] {
   return [gradientOf(backward)];
 }
 
+/** [N, C, y, x] in blocks: the channels of a block lie before the places in it (CRD) or behind them (DCR). */
+function depthToSpace(backward: BackwardNode): readonly (string | null)[] {
+  const { node, write } = backward;
+  const dy = gradientOf(backward);
+  const blocksize = integerOr(node, 'blocksize', 1);
+  if (textOr(node, 'mode', 'DCR') === 'DCR') return [write.node('SpaceToDepth', [dy], { blocksize })];
+  const [rows = 1, depth = 1, height = 1, width = 1] = shapeOf(backward, inputOf(backward, 0));
+  const channels = depth / blocksize ** 2;
+  const apart = reshape(write, dy, [rows, channels, height, blocksize, width, blocksize]);
+  const turned = write.node('Transpose', [apart], { perm: [0, 1, 3, 5, 2, 4] });
+  return [reshape(write, turned, [rows, depth, height, width])];
+}
+
+function spaceToDepth(backward: BackwardNode): readonly (string | null)[] {
+  const blocksize = integerOr(backward.node, 'blocksize', 1);
+  return [backward.write.node('DepthToSpace', [gradientOf(backward)], { blocksize, mode: 'DCR' })];
+}
+
 export const shapes: readonly Operator[] = [
   { op: 'Reshape', gradient: (backward) => [...reshaped(backward), null] },
   { op: 'Flatten', gradient: reshaped },
@@ -209,7 +177,8 @@ export const shapes: readonly Operator[] = [
   { op: 'Concat', gradient: concat },
   { op: 'Split', gradient: split },
   { op: 'Slice', gradient: slice },
-  { op: 'Pad', gradient: pad },
+  { op: 'DepthToSpace', gradient: depthToSpace },
+  { op: 'SpaceToDepth', gradient: spaceToDepth },
   { op: 'Expand', gradient: expand },
   { op: 'Tile', gradient: tile },
   { op: 'Cast', gradient: cast },
