@@ -2,9 +2,10 @@
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import type { Backend } from '../backends/backend.js';
 import type { Student, StudentDefinition, StudentEngine } from '../student/engine.js';
+import { graphEngine } from '../student/graph/engine.js';
 import { tfjsEngine } from '../student/tfjs/engine.js';
 
-export const studentEngines: readonly StudentEngine[] = [tfjsEngine];
+export const studentEngines: readonly StudentEngine[] = [tfjsEngine, graphEngine];
 
 /**
  * Builds the student on the first engine that takes it.

@@ -2,22 +2,34 @@
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { NamedTensor } from '../../../../shared/models/safetensors.js';
 import type { LayerJson } from '../../../../shared/models/topology.js';
+import { mustAt } from '../../../../shared/must.js';
+import { elementsIn } from '../../../../shared/shape.js';
 import { floats, integers, type Attribute, type OnnxConstant, type OnnxNode } from '../graph.js';
 
 /** Operators whose first outputs need not be there. */
 const mayLeaveOut = new Set(['RNN', 'GRU', 'LSTM']);
 
-/** Collects a graph's nodes and constants. */
+/** How a kernel that tfjs keeps is laid out for ONNX. */
+export interface Turning {
+  /** Which axis comes first, second, ...; absent: they stay in order. */
+  readonly perm?: readonly number[];
+  /** The shape that comes out. */
+  readonly shape: readonly number[];
+}
+
+/** Collects a graph's nodes and constants, for a student that is no longer trained. */
 export class OnnxBuilder {
   readonly nodes: OnnxNode[] = [];
   readonly constants: OnnxConstant[] = [];
 
+  /** Outputs of the outermost model's layers, by the layers' names. */
+  readonly outputs = new Map<string, string>();
   /** Dimensions of each layer's output, the batch's included. */
   readonly ranks = new Map<string, number>();
   /** Outputs with steps that do not count, and their masks (masks.ts). */
   readonly masks = new Map<string, string>();
 
-  constructor(private readonly weights: ReadonlyMap<string, NamedTensor>) {}
+  constructor(protected readonly weights: ReadonlyMap<string, NamedTensor>) {}
 
   /** @param place of the output that is wanted, among the operator's @returns its name */
   node(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, place = 0): string {
@@ -54,9 +66,34 @@ export class OnnxBuilder {
     return found;
   }
 
+  /** The weight as it is. @returns its name in the graph */
   weightConstant(layer: LayerJson, name: string): string {
     const { values, shape } = this.weight(layer, name);
     return this.constant(values, shape);
+  }
+
+  /** The weight with its axes in another order, and then in another shape. @returns its name in the graph */
+  turnedWeight(layer: LayerJson, name: string, { perm, shape }: Turning): string {
+    const weight = this.weight(layer, name);
+    return this.constant(perm === undefined ? weight.values : transposed(weight, perm), shape);
+  }
+
+  /** Batch norm over the last axis by the moving values, which are known: one factor and one shift. */
+  batchNorm(layer: LayerJson, x: string): string {
+    const { config } = layer;
+    const mean = this.weight(layer, 'moving_mean').values;
+    const variance = this.weight(layer, 'moving_variance').values;
+    const gamma = config.scale === false ? null : this.weight(layer, 'gamma').values;
+    const beta = config.center === false ? null : this.weight(layer, 'beta').values;
+    const factor = variance.map((value, i) => (gamma?.[i] ?? 1) / Math.sqrt(value + numberOr(config.epsilon, 1e-3)));
+    const shift = factor.map((value, i) => (beta?.[i] ?? 0) - (mean[i] ?? 0) * value);
+    const scaled = this.node('Mul', [x, this.constant(factor, [factor.length])]);
+    return this.node('Add', [scaled, this.constant(shift, [shift.length])]);
+  }
+
+  /** Nothing is dropped once a student is trained. @param _path the names of the models around it and its own */
+  dropout(_layer: LayerJson, x: string, _path: readonly string[]): string {
+    return x;
   }
 
   #add(constant: OnnxConstant): string {
@@ -82,4 +119,20 @@ export const numbers = (value: unknown): number[] => [value].flat().filter((item
 export function pair(value: unknown, otherwise: readonly number[]): readonly number[] {
   const [first, second] = numbers(value);
   return first === undefined ? otherwise : [first, second ?? first];
+}
+
+function transposed({ values, shape }: NamedTensor, perm: readonly number[]): Float32Array {
+  const steps = shape.map((_, axis) => elementsIn(shape.slice(axis + 1)));
+  const turned = new Float32Array(values.length);
+  let at = 0;
+  const visit = (axis: number, from: number): void => {
+    const own = perm[axis];
+    if (own === undefined) {
+      turned[at++] = values[from] ?? 0;
+      return;
+    }
+    for (let i = 0; i < mustAt(shape, own); i++) visit(axis + 1, from + i * mustAt(steps, own));
+  };
+  visit(0, 0);
+  return turned;
 }

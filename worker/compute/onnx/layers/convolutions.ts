@@ -1,6 +1,5 @@
 /** Convolutions, pools and their like as ONNX nodes, which want channels first: each stands between two transposes. */
 import type { LayerJson } from '../../../../shared/models/topology.js';
-import { elementsIn } from '../../../../shared/shape.js';
 import { activated } from './activations.js';
 import { numberOr, numbers, pair, type OnnxBuilder } from './builder.js';
 
@@ -38,47 +37,49 @@ export function finished(b: OnnxBuilder, layer: LayerJson, x: string): string {
   return activated(b, layer, biased(b, layer, x));
 }
 
-/** Kernel [places..., in, out], or depthwise [places..., in, multiplier], to ONNX's [out, in / groups, places...]. */
-export function convolution(b: OnnxBuilder, layer: LayerJson, x: string, name: 'kernel' | 'depthwise_kernel'): string {
-  const { values, shape } = b.weight(layer, name);
+/** The layer's own bias as a further input; none where it has none. */
+function biasOf(b: OnnxBuilder, layer: LayerJson): string[] {
+  return layer.config.use_bias === false ? [] : [b.weightConstant(layer, 'bias')];
+}
+
+/**
+ * Kernel [places..., in, out], or depthwise [places..., in, multiplier], to ONNX's [out, in / groups, places...].
+ *
+ * @param isBiased whether the layer's bias is its own: that of a separable convolution belongs to its second half
+ */
+export function convolution(
+  b: OnnxBuilder,
+  layer: LayerJson,
+  x: string,
+  { name, isBiased }: { readonly name: 'kernel' | 'depthwise_kernel'; readonly isBiased: boolean },
+): string {
+  const { shape } = b.weight(layer, name);
   const [inward = 1, outward = 1] = shape.slice(-2);
   const places = shape.slice(0, -2);
+  const rank = places.length;
+  const axes = places.map((_, axis) => axis);
   const isDepthwise = name === 'depthwise_kernel';
-  const turned = placesLast(values, {
-    places,
-    channels: inward * outward,
-    rowOf: (c) => (isDepthwise ? c : (c % outward) * inward + Math.floor(c / outward)),
-  });
-  const kernel = b.constant(turned, isDepthwise ? [inward * outward, 1, ...places] : [outward, inward, ...places]);
+  const kernel = b.turnedWeight(
+    layer,
+    name,
+    isDepthwise
+      ? { perm: [rank, rank + 1, ...axes], shape: [inward * outward, 1, ...places] }
+      : { perm: [rank + 1, rank, ...axes], shape: [outward, inward, ...places] },
+  );
   const attributes = {
     auto_pad: padding(layer),
     kernel_shape: places,
     strides: along(layer, layer.config.strides, 1),
     group: isDepthwise ? inward : 1,
   };
-  return channelsFirst(b, layer, x, (inner) => b.node('Conv', [inner, kernel], attributes));
-}
-
-interface Turning {
-  readonly places: readonly number[];
-  readonly channels: number;
-  /** Where a channel (in, out together) goes. */
-  readonly rowOf: (channel: number) => number;
-}
-
-function placesLast(values: Float32Array, { places, channels, rowOf }: Turning): Float32Array {
-  const turned = new Float32Array(values.length);
-  const count = elementsIn(places);
-  for (let place = 0; place < count; place++) {
-    for (let c = 0; c < channels; c++) turned[rowOf(c) * count + place] = values[place * channels + c] ?? 0;
-  }
-  return turned;
+  const bias = isBiased ? biasOf(b, layer) : [];
+  return channelsFirst(b, layer, x, (inner) => b.node('Conv', [inner, kernel, ...bias], attributes));
 }
 
 /** The second half of a separable convolution: channels alone are mixed, by a kernel [1, 1, in, out]. */
 export function pointwise(b: OnnxBuilder, layer: LayerJson, x: string): string {
-  const { values, shape } = b.weight(layer, 'pointwise_kernel');
-  return b.node('MatMul', [x, b.constant(values, shape.slice(-2))]);
+  const { shape } = b.weight(layer, 'pointwise_kernel');
+  return b.node('MatMul', [x, b.turnedWeight(layer, 'pointwise_kernel', { shape: shape.slice(-2) })]);
 }
 
 /**
@@ -86,13 +87,9 @@ export function pointwise(b: OnnxBuilder, layer: LayerJson, x: string): string {
  * that of the convolution whose gradient it is.
  */
 export function transposedConvolution(b: OnnxBuilder, layer: LayerJson, x: string): string {
-  const { values, shape } = b.weight(layer, 'kernel');
+  const { shape } = b.weight(layer, 'kernel');
   const [height = 1, width = 1, outward = 1, inward = 1] = shape;
-  const turned = placesLast(values, {
-    places: [height, width],
-    channels: inward * outward,
-    rowOf: (c) => (c % inward) * outward + Math.floor(c / inward),
-  });
+  const kernel = b.turnedWeight(layer, 'kernel', { perm: [3, 2, 0, 1], shape: [inward, outward, height, width] });
   const strides = along(layer, layer.config.strides, 1);
   const excess = [height, width].map((length, i) => length - (strides[i] ?? 1));
   const cut = excess.map((more) => (layer.config.padding === 'same' ? Math.max(0, more) : 0));
@@ -102,9 +99,8 @@ export function transposedConvolution(b: OnnxBuilder, layer: LayerJson, x: strin
     output_padding: excess.map((more) => Math.max(0, -more)),
     pads: [...cut.map((more) => Math.floor(more / 2)), ...cut.map((more) => Math.ceil(more / 2))],
   };
-  return channelsFirst(b, layer, x, (inner) =>
-    b.node('ConvTranspose', [inner, b.constant(turned, [inward, outward, height, width])], attributes),
-  );
+  const bias = biasOf(b, layer);
+  return channelsFirst(b, layer, x, (inner) => b.node('ConvTranspose', [inner, kernel, ...bias], attributes));
 }
 
 export function pool(b: OnnxBuilder, layer: LayerJson, x: string, op: 'MaxPool' | 'AveragePool'): string {

@@ -1,6 +1,7 @@
 /** A student's topology and weights as an ONNX file: `input` [batch x sample, channels last] to `logits`. Pure. */
 import { z } from 'zod';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
+import { outputLayers } from '../../../../shared/models/exits.js';
 import type { NamedTensor } from '../../../../shared/models/safetensors.js';
 import {
   childrenOf,
@@ -45,22 +46,37 @@ export function studentOnnx(
   });
 }
 
-function writeModel(builder: OnnxBuilder, model: LayerJson, input: string): string {
+/**
+ * Writes the model's layers, in order.
+ *
+ * @param path the names of the models around it; none around the outermost
+ * @returns the name of its last output
+ */
+export function writeModel(
+  builder: OnnxBuilder,
+  model: LayerJson,
+  input: string,
+  path: readonly string[] = [],
+): string {
   const outputs = new Map<string, string>();
   let last = input;
   for (const layer of childrenOf(model)) {
     const inputs = inputsOf(model, layer, outputs) ?? [last];
     const [first = input] = inputs;
-    last = isContainer(layer.class_name)
-      ? writeModel(builder, layer, first)
-      : writeLayer(builder, layer, inputs.length === 0 ? [input] : inputs);
-    if (!isContainer(layer.class_name)) {
+    const own = [...path, nameOf(layer)];
+    if (isContainer(layer.class_name)) last = writeModel(builder, layer, first, own);
+    else {
+      last =
+        layer.class_name === 'Dropout'
+          ? builder.dropout(layer, first, own)
+          : writeLayer(builder, layer, inputs.length === 0 ? [input] : inputs);
       builder.ranks.set(last, rankAfter(layer, must(builder.ranks, first, 'rank')));
       passMask(builder, layer, inputs, last);
     }
     outputs.set(nameOf(layer), last);
+    if (path.length === 0) builder.outputs.set(nameOf(layer), last);
   }
-  const name = z.array(placeSchema).safeParse(model.config.output_layers).data?.[0]?.[0];
+  const name = outputLayers(model).at(-1);
   return name === undefined ? last : (outputs.get(name) ?? last);
 }
 

@@ -25,17 +25,18 @@ const same: Write = one((_b, _layer, x) => x);
 
 const writers: Readonly<Record<string, Write>> = {
   InputLayer: same,
-  Dropout: same,
   Dense: one((b, layer, x) =>
     activated(b, layer, biased(b, layer, b.node('MatMul', [x, b.weightConstant(layer, 'kernel')]))),
   ),
-  Conv1D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))),
-  Conv2D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'kernel'))),
-  DepthwiseConv2D: one((b, layer, x) => finished(b, layer, convolution(b, layer, x, 'depthwise_kernel'))),
-  SeparableConv2D: one((b, layer, x) =>
-    finished(b, layer, pointwise(b, layer, convolution(b, layer, x, 'depthwise_kernel'))),
+  Conv1D: one((b, layer, x) => activated(b, layer, convolution(b, layer, x, { name: 'kernel', isBiased: true }))),
+  Conv2D: one((b, layer, x) => activated(b, layer, convolution(b, layer, x, { name: 'kernel', isBiased: true }))),
+  DepthwiseConv2D: one((b, layer, x) =>
+    activated(b, layer, convolution(b, layer, x, { name: 'depthwise_kernel', isBiased: true })),
   ),
-  Conv2DTranspose: one((b, layer, x) => finished(b, layer, transposedConvolution(b, layer, x))),
+  SeparableConv2D: one((b, layer, x) =>
+    finished(b, layer, pointwise(b, layer, convolution(b, layer, x, { name: 'depthwise_kernel', isBiased: false }))),
+  ),
+  Conv2DTranspose: one((b, layer, x) => activated(b, layer, transposedConvolution(b, layer, x))),
   MaxPooling1D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')),
   AveragePooling1D: one((b, layer, x) => pool(b, layer, x, 'AveragePool')),
   MaxPooling2D: one((b, layer, x) => pool(b, layer, x, 'MaxPool')),
@@ -139,18 +140,12 @@ function timeDistributed(b: OnnxBuilder, layer: LayerJson, x: string): string {
   return writeLayer(b, { ...inner, config: { ...inner.config, name: layer.config.name } }, [x]);
 }
 
-/** x * gamma / sqrt(variance + epsilon) + (beta - mean * that factor), over the last axis. */
+/** Over the last axis. */
 function batchNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
-  const { config } = layer;
-  const [axis = -1] = numbers(config.axis);
-  if (axis !== -1 && axis !== 3) throw refusal(layer, `its axis is ${axis}; -1 or 3 was wanted for ONNX`);
-  const mean = b.weight(layer, 'moving_mean').values;
-  const variance = b.weight(layer, 'moving_variance').values;
-  const gamma = config.scale === false ? null : b.weight(layer, 'gamma').values;
-  const beta = config.center === false ? null : b.weight(layer, 'beta').values;
-  const factor = variance.map((value, i) => (gamma?.[i] ?? 1) / Math.sqrt(value + numberOr(config.epsilon, 1e-3)));
-  const shift = factor.map((value, i) => (beta?.[i] ?? 0) - (mean[i] ?? 0) * value);
-  return b.node('Add', [b.node('Mul', [x, b.constant(factor, [factor.length])]), b.constant(shift, [shift.length])]);
+  const [axis = -1] = numbers(layer.config.axis);
+  if (axis !== -1 && axis !== (b.ranks.get(x) ?? 0) - 1)
+    throw refusal(layer, `its axis is ${axis}; the last one was wanted for ONNX`);
+  return b.batchNorm(layer, x);
 }
 
 /**

@@ -83,12 +83,12 @@ function dependentOn({ nodes, known }: FixedGraph, wanted: ReadonlySet<string>):
 /** @throws NoGradient naming the node, when its operator is not known */
 function operatorOf(node: OnnxNode): Operator {
   const operator = operatorFor(node);
-  if (operator === undefined) throw new NoGradient(objectionTo(node));
+  if (operator === undefined) throw new NoGradient(objectionToNode(node));
   return operator;
 }
 
 /** Why a node cannot be differentiated, in words for the user. */
-export function objectionTo({ name, op, domain, outputs }: OnnxNode): string {
+export function objectionToNode({ name, op, domain, outputs }: OnnxNode): string {
   const title = domain === undefined ? op : `${domain}.${op}`;
   return `node ${name ?? outputs[0] ?? ''} (${title}): it has no gradient here`;
 }

@@ -17,6 +17,7 @@ import type { GradientResult, MicroBatch, StepContext, StudentOutputs } from '..
 import { norm } from '../../losses/diagnostics.js';
 import { applicableTerms, totalLoss, type TotalLoss } from '../../losses/total.js';
 import type { Student, StudentDefinition } from '../engine.js';
+import { LossOutputsOrder } from '../loss-outputs.js';
 import { Adapters } from './adapters.js';
 import { seedDropout } from './dropout.js';
 import type { StudentModel } from './model.js';
@@ -38,6 +39,7 @@ export class TfjsStudent implements Student {
   /** The places of the weights that have a gradient. */
   readonly #trained: readonly LivePlace[];
   readonly #training: TrainingOutputs;
+  readonly #order: LossOutputsOrder;
 
   /** @param built the model, which is the student's from now on */
   constructor(tf: TensorFlow, definition: StudentDefinition, built: StudentModel) {
@@ -58,6 +60,7 @@ export class TfjsStudent implements Student {
       return { ...place, variable };
     });
     this.#trained = this.#places.filter(({ region }) => region === 'weights');
+    this.#order = new LossOutputsOrder(spec, tapPairs(losses));
     this.#training = new TrainingOutputs(tf, {
       model: built.model,
       spec,
@@ -155,9 +158,9 @@ export class TfjsStudent implements Student {
     let loss: TotalLoss | null = null;
     const head = tf.customGrad((...given) => {
       const outputs = given.filter((output) => output instanceof tf.Tensor);
-      const total = totalLoss(this.#training.read(outputs.map(activationOf), targets), targets, { ...step, plugins });
+      const total = totalLoss(this.#order.read(outputs.map(activationOf), targets), targets, { ...step, plugins });
       loss = total;
-      const gradients = this.#training.gradientsOf(total);
+      const gradients = this.#order.gradientsOf(total);
       const gradientOf = (output: Tensor, i: number): Tensor => {
         const values = gradients[i] ?? null;
         return values === null ? tf.zerosLike(output) : tf.tensor(values, output.shape);

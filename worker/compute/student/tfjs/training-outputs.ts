@@ -1,17 +1,10 @@
-/**
- * What a student gives in training, in one order: its answer, its earlier exits, each pair's tap behind its adapter, and
- * the later taps that pairs take for their teacher. The losses are given these by their meaning, and their gradients
- * come back in the same order.
- */
+/** A student's forward in training, which gives its values in the order of ../loss-outputs.ts. */
 import type { LayersModel, Tensor } from '@tensorflow/tfjs';
-import type { Activation } from '../../../../shared/losses/math/activation.js';
 import type { TapPair } from '../../../../shared/losses/term.js';
 import type { StudentSpec } from '../../../../shared/models/student-spec.js';
 import { must } from '../../../../shared/must.js';
 import { isTensor, type TensorFlow } from '../../backends/backend.js';
-import type { Targets } from '../../contract.js';
-import type { PairActivations } from '../../losses/parts.js';
-import type { LossOutputs, TotalLoss } from '../../losses/total.js';
+import { laterTaps } from '../loss-outputs.js';
 import type { Adapters } from './adapters.js';
 import { withTaps, type TappedModel } from './taps.js';
 
@@ -27,8 +20,6 @@ export class TrainingOutputs {
   readonly #options: TrainingOutputsOptions;
   /** Number of the exits before the answer. */
   readonly #exits: number;
-  /** The student's own taps that others should be like. */
-  readonly #laterTaps: readonly string[];
   /** The model with the taps that pairs compare as further outputs. */
   readonly #tapped: TappedModel;
 
@@ -37,7 +28,6 @@ export class TrainingOutputs {
     this.#tf = tf;
     this.#options = options;
     this.#exits = spec.exits?.length ?? 0;
-    this.#laterTaps = [...new Set(pairs.flatMap(({ to }) => to ?? []))];
     this.#tapped = withTaps(
       tf,
       model,
@@ -54,43 +44,8 @@ export class TrainingOutputs {
       at(tensors, this.#exits),
       ...tensors.slice(0, this.#exits),
       ...pairs.map((pair) => adapters.apply(pair, tapOf(pair.student))),
-      ...this.#laterTaps.map(tapOf),
+      ...laterTaps(pairs).map(tapOf),
     ];
-  }
-
-  /** What `forward` gave, as the losses take it. */
-  read(outputs: readonly Activation[], targets: Targets): LossOutputs {
-    const exits = outputs.slice(1, 1 + this.#exits).map(({ values }) => values);
-    return {
-      logits_BC: at(outputs, 0).values,
-      classes: this.#options.spec.classes,
-      exits,
-      pairs: this.#pairs(outputs.slice(1 + this.#exits), targets),
-    };
-  }
-
-  /** The loss's gradients in the order of the outputs; null for one that is a constant, as all behind them are. */
-  gradientsOf({ gradient_BC, exitGradients, pairGradients }: TotalLoss): (Float32Array | null)[] {
-    return [gradient_BC, ...exitGradients, ...this.#options.pairs.map(({ key }) => pairGradients.get(key) ?? null)];
-  }
-
-  /** @param taps of the pairs, then the later ones */
-  #pairs(taps: readonly Activation[], targets: Targets): PairActivations {
-    const { pairs, spec } = this.#options;
-    const later = new Map(this.#laterTaps.map((tap, i) => [tap, at(taps, pairs.length + i)]));
-    const constants = targets.activations ?? new Map<string, Activation>();
-    return new Map(
-      pairs.map(({ key, teacher: path, to }, i) => {
-        const student = at(taps, i);
-        const teacher = path === null ? must(later, to, 'later tap') : must(constants, path, "teacher's tap");
-        return [
-          key,
-          spec.positions === undefined
-            ? { student, teacher }
-            : { student: atPosition(student), teacher: atPosition(teacher) },
-        ];
-      }),
-    );
   }
 }
 
@@ -103,9 +58,4 @@ function at<T>(items: readonly T[], index: number): T {
   const item = items[index];
   if (item === undefined) throw new Error(`the student gives ${items.length} values; number ${index} is wanted`);
   return item;
-}
-
-/** A sequence's values as rows of a position each. */
-function atPosition({ values, shape }: Activation): Activation {
-  return { values, shape: shape.slice(1) };
 }

@@ -1,0 +1,130 @@
+/**
+ * A student's training graph, made ready for one number of rows: a forward that gives the losses their values, and a
+ * backward that takes the losses' gradients with respect to these and gives those of the weights. Activations pass from
+ * one to the other in memory of ours, so that a step makes no garbage.
+ */
+import { must } from '../../../../shared/must.js';
+import type { KnownValue, OnnxConstant, OnnxModel } from '../../onnx/graph.js';
+import type { StudentDefinition } from '../engine.js';
+import { differentiate } from './differentiate.js';
+import { withMasks, type Mask } from './dropout.js';
+import { fixGraph, withoutUnused, type FixedGraph } from './fixed-graph.js';
+import { samplesName, trainingGraph, type TrainingGraph } from './training-graph.js';
+
+export interface CompiledStudent {
+  readonly forward: OnnxModel;
+  readonly backward: OnnxModel;
+  /** What the losses are given, in their order. */
+  readonly values: readonly ValuePlace[];
+  readonly masks: readonly Mask[];
+  /** By batch-norm layer, with how many numbers each moment is taken over. */
+  readonly moments: TrainingGraph['moments'];
+  readonly countOf: (layer: string) => number;
+  /** What the forward makes for the backward. */
+  readonly saved: ReadonlyMap<string, KnownValue>;
+  /** By weight, the name of its gradient among the backward's outputs; a weight that nothing depends on has none. */
+  readonly gradients: ReadonlyMap<string, string>;
+}
+
+export interface ValuePlace extends KnownValue {
+  readonly name: string;
+  /** The backward's input for the loss's gradient with respect to it; null where no weight that is trained is behind it. */
+  readonly seed: string;
+}
+
+const microsoft = 'com.microsoft';
+
+/**
+ * @throws UserError 65 for a layer without a form in ONNX
+ * @throws NoGradient naming a node that cannot be differentiated
+ */
+export async function compileStudent(definition: StudentDefinition, rows: number): Promise<CompiledStudent> {
+  const { spec, plan } = definition;
+  const made = trainingGraph(definition, rows);
+  const inputs = new Map<string, KnownValue>([
+    [samplesName, { type: 'float32', shape: [rows, ...spec.inputShape] }],
+    ...spec.weights.map(({ name, shape }): [string, KnownValue] => [name, { type: 'float32', shape }]),
+  ]);
+  const { graph, masks } = withMasks(await fixGraph(made.model, inputs));
+  const values = made.values.map((name): ValuePlace => ({ ...must(graph.known, name), name, seed: `seed ${name}` }));
+  const backward = differentiate(
+    graph,
+    new Map(values.map(({ name, seed }) => [name, seed])),
+    new Set(plan.trained.map(({ spec: { name } }) => name)),
+  );
+  const saved = savedBy(graph, backward.nodes);
+  return {
+    forward: forwardModel(graph, saved),
+    backward: backwardModel(graph, { ...backward, values, saved }),
+    values,
+    masks,
+    moments: made.moments,
+    countOf: (layer) => countOf(graph, must(made.moments, layer).mean),
+    saved,
+    gradients: backward.gradients,
+  };
+}
+
+/** How many numbers of each channel a batch norm sees, from the node that makes its mean. */
+function countOf(graph: FixedGraph, mean: string): number {
+  const node = graph.nodes.find(({ outputs }) => outputs.includes(mean));
+  const shape = must(graph.known, node?.inputs[0] ?? '', 'value').shape;
+  return shape.reduce((count, dim, axis) => (axis === 1 ? count : count * dim), 1);
+}
+
+/** Values that the forward's nodes make and the backward's take. */
+function savedBy(graph: FixedGraph, nodes: FixedGraph['nodes']): ReadonlyMap<string, KnownValue> {
+  const made = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
+  const taken = nodes.flatMap(({ inputs }) => inputs.filter((name) => made.has(name)));
+  return new Map([...new Set(taken)].map((name) => [name, must(graph.known, name)]));
+}
+
+function valueInfos(values: Iterable<readonly [string, KnownValue]>): OnnxModel['graph']['inputs'] {
+  return [...values].map(([name, { type, shape }]) => ({ name, type, shape }));
+}
+
+function withMicrosoft(sets: OnnxModel['operatorSets']): OnnxModel['operatorSets'] {
+  return new Map([...sets, [microsoft, 1]]);
+}
+
+function forwardModel(graph: FixedGraph, saved: ReadonlyMap<string, KnownValue>): OnnxModel {
+  const outputs = [...new Set([...graph.outputs, ...saved.keys()])];
+  const { nodes, constants } = withoutUnused({ ...graph, outputs });
+  return {
+    operatorSets: withMicrosoft(graph.operatorSets),
+    graph: {
+      nodes,
+      constants: [...constants.values()],
+      inputs: valueInfos(graph.inputs),
+      outputs: valueInfos(outputs.map((name) => [name, must(graph.known, name)] as const)),
+    },
+  };
+}
+
+interface Backward {
+  readonly nodes: FixedGraph['nodes'];
+  readonly constants: readonly OnnxConstant[];
+  readonly gradients: ReadonlyMap<string, string>;
+  readonly values: readonly ValuePlace[];
+  readonly saved: ReadonlyMap<string, KnownValue>;
+}
+
+function backwardModel(graph: FixedGraph, { nodes, constants, gradients, values, saved }: Backward): OnnxModel {
+  const whole = withoutUnused({
+    nodes,
+    outputs: [...gradients.values()],
+    constants: new Map([...graph.constants, ...constants.map((one) => [one.name, one] as const)]),
+  });
+  const taken = new Set([...whole.nodes.flatMap(({ inputs }) => inputs), ...whole.outputs]);
+  const seeds = values.map(({ seed, type, shape }) => [seed, { type, shape }] as const);
+  const given = [...graph.inputs, ...saved, ...seeds].filter(([name]) => taken.has(name));
+  return {
+    operatorSets: withMicrosoft(graph.operatorSets),
+    graph: {
+      nodes: whole.nodes,
+      constants: [...whole.constants.values()],
+      inputs: valueInfos(given),
+      outputs: [...new Set(gradients.values())].map((name) => ({ name })),
+    },
+  };
+}

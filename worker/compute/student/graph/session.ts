@@ -1,0 +1,45 @@
+/** Graphs as onnxruntime sessions: one thread, nodes in sequence, so that bits depend on nothing but inputs. */
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { elementsIn } from '../../../../shared/shape.js';
+import type { KnownValue, OnnxModel } from '../../onnx/graph.js';
+import { writeOnnx } from '../../onnx/write.js';
+
+const options: InferenceSession.SessionOptions = {
+  executionProviders: ['cpu'],
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  graphOptimizationLevel: 'all',
+  logSeverityLevel: 3,
+};
+
+export async function openSession(model: OnnxModel): Promise<InferenceSession> {
+  const { InferenceSession: Session } = await import('onnxruntime-node');
+  return Session.create(writeOnnx(model), options);
+}
+
+/** Makes tensors over memory of ours: onnxruntime reads inputs from it, and writes outputs into it. */
+export async function tensorMaker(): Promise<(value: KnownValue, memory?: Float32Array) => Tensor> {
+  const { Tensor: OnnxTensor } = await import('onnxruntime-node');
+  return ({ type, shape }, memory) => {
+    const size = elementsIn(shape);
+    switch (type) {
+      case 'float32':
+        return new OnnxTensor('float32', memory ?? new Float32Array(size), shape);
+      case 'int64':
+        return new OnnxTensor('int64', new BigInt64Array(size), shape);
+      case 'int32':
+        return new OnnxTensor('int32', new Int32Array(size), shape);
+      case 'bool':
+        return new OnnxTensor('bool', new Uint8Array(size), shape);
+      default:
+        throw new Error(`a value of ${type} between two graphs`);
+    }
+  };
+}
+
+/** The values of a tensor of float32, which are its memory. */
+export function floatsOf(tensor: Tensor): Float32Array {
+  if (tensor.data instanceof Float32Array) return tensor.data;
+  throw new Error(`a tensor of ${tensor.type}; float32 was wanted`);
+}

@@ -1,0 +1,252 @@
+/**
+ * A student on compiled graphs: the replica's weights in memory of its own, which onnxruntime reads; a forward and a
+ * backward for each number of rows that comes, and an inference for any.
+ */
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { joined, samplesSum } from '../../../../shared/figures/sum-names.js';
+import { gradientNormSums } from '../../../../shared/figures/training-sums.js';
+import { must, mustAt } from '../../../../shared/must.js';
+import { tapPairs } from '../../../../shared/recipe/terms.js';
+import type { TensorPlace } from '../../../../shared/replica/places.js';
+import type { Sums } from '../../../../shared/replica/reduction/contribution.js';
+import { momentValues, type PooledMoments } from '../../../../shared/replica/reduction/moments.js';
+import { elementsIn } from '../../../../shared/shape.js';
+import type { KnownValue } from '../../onnx/graph.js';
+import type { GradientResult, MicroBatch, StepContext, StudentOutputs } from '../../contract.js';
+import { norm } from '../../losses/diagnostics.js';
+import { applicableTerms, totalLoss, type TotalLoss } from '../../losses/total.js';
+import type { Student, StudentDefinition } from '../engine.js';
+import { LossOutputsOrder } from '../loss-outputs.js';
+import { compileStudent, type CompiledStudent } from './compile.js';
+import { drawMask } from './dropout.js';
+import { floatsOf, openSession, tensorMaker } from './session.js';
+import { inferenceGraph, samplesName } from './training-graph.js';
+
+type MakeTensor = Awaited<ReturnType<typeof tensorMaker>>;
+
+/** A micro-batch's graphs for one number of rows, with all the memory that they need. */
+interface Program {
+  readonly compiled: CompiledStudent;
+  readonly forward: InferenceSession;
+  readonly backward: InferenceSession;
+  readonly feeds: Record<string, Tensor>;
+  readonly results: Record<string, Tensor>;
+  readonly seeds: Record<string, Tensor>;
+  readonly gradients: Record<string, Tensor>;
+}
+
+export class GraphStudent implements Student {
+  readonly classes: number;
+  readonly #definition: StudentDefinition;
+  readonly #make: MakeTensor;
+  readonly #order: LossOutputsOrder;
+  /** The replica's regions, laid out as there. */
+  readonly #regions: Readonly<Record<TensorPlace['region'], Float32Array>>;
+  readonly #weights: ReadonlyMap<string, Tensor>;
+  /** A gradient as the replica lays it out. */
+  readonly #gradient: Float32Array;
+  readonly #programs = new Map<number, Promise<Program>>();
+  #inference: Promise<{ session: InferenceSession; values: readonly string[] }> | null = null;
+
+  private constructor(definition: StudentDefinition, make: MakeTensor) {
+    const { spec, plan, losses } = definition;
+    this.classes = spec.classes;
+    this.#definition = definition;
+    this.#make = make;
+    this.#order = new LossOutputsOrder(spec, tapPairs(losses));
+    this.#regions = {
+      weights: new Float32Array(plan.gradientFloats),
+      frozen: new Float32Array(plan.frozenFloats),
+      moving: new Float32Array(plan.movingFloats),
+    };
+    this.#weights = new Map(
+      plan.tensors.map(({ spec: { name, shape }, region, offset, size }) => [
+        name,
+        make({ type: 'float32', shape }, this.#regions[region].subarray(offset, offset + size)),
+      ]),
+    );
+    this.#gradient = new Float32Array(plan.gradientFloats);
+  }
+
+  /** @throws NoGradient, or UserError 65, when it has no graph */
+  static async open(definition: StudentDefinition): Promise<GraphStudent> {
+    return new GraphStudent(definition, await tensorMaker());
+  }
+
+  load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void {
+    this.#regions.weights.set(weights.subarray(0, this.#regions.weights.length));
+    this.#regions.frozen.set(frozen.subarray(0, this.#regions.frozen.length));
+    this.#regions.moving.set(moving.subarray(0, this.#regions.moving.length));
+  }
+
+  async gradients(batch: MicroBatch, step: StepContext, out: Float32Array): Promise<GradientResult> {
+    const { rows, targets } = batch;
+    const terms = applicableTerms(targets, step);
+    if (terms.length === 0) return { hasGradient: false, sums: samplesSum(rows), moments: null };
+    const program = await this.#program(rows);
+    await this.#forward(program, batch, step);
+    const moments = this.#moments(program);
+    const loss = this.#loss(program, batch, step);
+    const norms = step.isProbed === true ? await this.#norms(program, batch, step) : {};
+    await this.#backward(program, loss);
+    out.set(this.#gradient);
+    return { hasGradient: true, sums: joined(samplesSum(rows), loss.sums, norms), moments };
+  }
+
+  async outputs(inputs: Float32Array, rows: number): Promise<StudentOutputs> {
+    const { spec } = this.#definition;
+    this.#inference ??= this.#openInference();
+    const { session, values } = await this.#inference;
+    const shape = [rows, ...spec.inputShape];
+    const samples = this.#make({ type: 'float32', shape }, Float32Array.from(inputs.subarray(0, elementsIn(shape))));
+    const results = await session.run(this.#taken(session, { [samplesName]: samples }));
+    const outputs = values.map((name) => floatsOf(must(new Map(Object.entries(results)), name, 'output')));
+    const exits = spec.exits ?? [];
+    return {
+      logits: mustAt(outputs, exits.length, 'output'),
+      exits: new Map(exits.map((exit, i) => [exit, mustAt(outputs, i, 'output')])),
+    };
+  }
+
+  tensors(): number {
+    return this.#weights.size + this.#programs.size;
+  }
+
+  async dispose(): Promise<void> {
+    const programs = await Promise.allSettled(this.#programs.values());
+    this.#programs.clear();
+    for (const one of programs) {
+      if (one.status === 'rejected') continue;
+      await one.value.forward.release();
+      await one.value.backward.release();
+    }
+    const inference = this.#inference;
+    this.#inference = null;
+    await inference?.then(({ session }) => session.release());
+  }
+
+  async #openInference(): Promise<{ session: InferenceSession; values: readonly string[] }> {
+    const { model, values } = inferenceGraph(this.#definition.spec);
+    return { session: await openSession(model), values };
+  }
+
+  /** What the session is fed: weights, and what is given besides. */
+  #taken(session: InferenceSession, given: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+    return Object.fromEntries(
+      session.inputNames.map((name) => [name, given[name] ?? must(this.#weights, name, 'input of the graph')]),
+    );
+  }
+
+  #program(rows: number): Promise<Program> {
+    const found = this.#programs.get(rows);
+    if (found !== undefined) return found;
+    const made = this.#compile(rows);
+    this.#programs.set(rows, made);
+    return made;
+  }
+
+  async #compile(rows: number): Promise<Program> {
+    const compiled = await compileStudent(this.#definition, rows);
+    const [forward, backward] = [await openSession(compiled.forward), await openSession(compiled.backward)];
+    const { inputShape } = this.#definition.spec;
+    const tensors = (values: Iterable<readonly [string, KnownValue]>): Record<string, Tensor> =>
+      Object.fromEntries([...values].map(([name, value]) => [name, this.#make(value)]));
+    const results = tensors(
+      compiled.forward.graph.outputs.map(({ name, type = 'float32', shape = [] }) => [
+        name,
+        { type, shape: shape.map(Number) },
+      ]),
+    );
+    const given = {
+      ...tensors([[samplesName, { type: 'float32', shape: [rows, ...inputShape] }]]),
+      ...tensors(compiled.masks.map(({ input, shape }) => [input, { type: 'float32', shape }])),
+    };
+    const seeds = tensors(compiled.values.map(({ seed, type, shape }) => [seed, { type, shape }]));
+    const places = new Map(this.#definition.plan.trained.map((place) => [place.spec.name, place]));
+    const gradients = [...compiled.gradients].map(([weight, name]) => {
+      const { offset, size, spec } = must(places, weight, 'weight');
+      const memory = this.#gradient.subarray(offset, offset + size);
+      return [name, this.#make({ type: 'float32', shape: spec.shape }, memory)] as const;
+    });
+    return {
+      compiled,
+      forward,
+      backward,
+      feeds: this.#taken(forward, given),
+      results,
+      seeds: this.#taken(backward, { ...given, ...results, ...seeds }),
+      gradients: Object.fromEntries(gradients),
+    };
+  }
+
+  async #forward({ compiled, forward, feeds, results }: Program, batch: MicroBatch, step: StepContext): Promise<void> {
+    const given = new Map(Object.entries(feeds));
+    const samples = given.get(samplesName);
+    if (samples !== undefined) {
+      const memory = floatsOf(samples);
+      memory.set(batch.inputs.subarray(0, memory.length));
+    }
+    for (const mask of compiled.masks) drawMask(mask, step.dropoutKey, floatsOf(must(given, mask.input, 'mask')));
+    await forward.run(feeds, results);
+  }
+
+  #loss({ compiled, results }: Program, { targets }: MicroBatch, step: StepContext): TotalLoss {
+    const tensors = new Map(Object.entries(results));
+    const outputs = compiled.values.map(({ name, shape }) => ({
+      values: floatsOf(must(tensors, name, 'value')),
+      shape: shape.slice(1),
+    }));
+    const { plugins } = this.#definition;
+    return totalLoss(this.#order.read(outputs, targets), targets, { ...step, plugins });
+  }
+
+  /** Leaves the gradient in `#gradient`. */
+  async #backward({ compiled, backward, seeds, gradients }: Program, loss: TotalLoss): Promise<void> {
+    const tensors = new Map(Object.entries(seeds));
+    const given = this.#order.gradientsOf(loss);
+    compiled.values.forEach(({ seed }, i) => {
+      const tensor = tensors.get(seed);
+      if (tensor === undefined) return;
+      const values = given[i] ?? null;
+      if (values === null) floatsOf(tensor).fill(0);
+      else floatsOf(tensor).set(values);
+    });
+    this.#gradient.fill(0);
+    if (compiled.gradients.size > 0) await backward.run(seeds, gradients);
+  }
+
+  /** The norm of each weighted term's gradient with respect to the student's own weights, as sums. */
+  async #norms(program: Program, batch: MicroBatch, step: StepContext): Promise<Sums> {
+    const own = this.#definition.plan.trained.filter(({ spec }) => spec.adapter !== true);
+    const found: [string, number][] = [];
+    for (const { term } of applicableTerms(batch.targets, step)) {
+      await this.#backward(program, this.#loss(program, batch, { ...step, losses: [term] }));
+      const gradients = own.map(({ offset, size }) => this.#gradient.subarray(offset, offset + size));
+      found.push([term.name, norm(gradients)]);
+    }
+    return gradientNormSums(found);
+  }
+
+  /** By batch-norm layer in the plan's order: count, mean, and biased variance times count. */
+  #moments({ compiled, results }: Program): PooledMoments | null {
+    const { norms } = this.#definition.plan;
+    if (norms.length === 0) return null;
+    const tensors = new Map(Object.entries(results));
+    const values = new Float64Array(momentValues(norms));
+    let at = 0;
+    const counts = norms.map(({ layer, channels }) => {
+      const names = compiled.moments.get(layer);
+      const count = names === undefined ? 0 : compiled.countOf(layer);
+      if (names !== undefined) {
+        values.set(floatsOf(must(tensors, names.mean, 'mean')), at);
+        values.set(
+          floatsOf(must(tensors, names.variance, 'variance')).map((value) => value * count),
+          at + channels,
+        );
+      }
+      at += 2 * channels;
+      return count;
+    });
+    return { counts, values };
+  }
+}
