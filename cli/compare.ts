@@ -40,7 +40,7 @@ async function compare(file: string, flags: CompareFlags): Promise<number> {
     seeds: flags.seeds,
     out: flags.out ?? join('runs', `${recipe.name}-compare`),
     run: async (seed, folder) => {
-      const opened = await openWholeRun(file, { ...wanted, seed, out: folder });
+      const opened = await openWholeRun(file, { ...wanted, seed, out: folder, number: true });
       if (flags.quiet !== true) say(`seed ${seed} (${seed - recipe.seed + 1} of ${flags.seeds})`);
       return (await isFinished(folder)) ? readSummary(folder, opened.run.recipeDigest) : runLocally(opened, wanted);
     },

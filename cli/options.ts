@@ -34,6 +34,9 @@ export interface RunFlags extends RecipeFlags, LocalFlags {
 export interface FolderFlags extends RunFlags {
   readonly resume?: boolean;
   readonly force?: boolean;
+  /** What becomes of a finished run in the way; neither: with `--out` it is refused, else numbered. */
+  readonly overwrite?: boolean;
+  readonly number?: boolean;
 }
 
 /** Adds what every verb that reads a recipe has. */
@@ -56,7 +59,9 @@ export function withRun(command: Command): Command {
 export function withFolder(command: Command): Command {
   return withRun(command)
     .option('--resume', 'refuse to begin: there must be a run to continue')
-    .option('--force', 'continue an unfinished run with another recipe');
+    .option('--force', 'continue an unfinished run with another recipe')
+    .addOption(new Option('--overwrite', 'replace a finished run').conflicts(['number', 'resume']))
+    .option('--number', 'go to DIR-2, DIR-3, ... beside finished runs (default without --out)');
 }
 
 export function pluginOption(): Option {

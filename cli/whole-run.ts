@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { CoordinateOptions } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { Summary } from '../coordinator/reports/summary.js';
+import type { OnFinished } from '../coordinator/store/run-folder.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import { lookAt, openRecipe, openRun, prepare } from './open.js';
@@ -24,17 +25,26 @@ export interface OpenedRun {
 export async function openWholeRun(file: string, flags: FolderFlags): Promise<OpenedRun> {
   const { recipe, warnings } = await openRecipe(file, flags);
   const { describeLosses } = await import('../shared/recipe/describe.js');
-  const { resolveRunFolder } = await import('../coordinator/store/run-folder.js');
+  const { clearFinished, resolveRunFolder } = await import('../coordinator/store/run-folder.js');
   const { identityOf } = await import('../coordinator/store/resolved-recipe.js');
   warnings.forEach(warn);
+  const { force, resume } = flags;
+  const onFinished = onFinishedOf(flags);
+  const wanted = flags.out ?? join('runs', recipe.name);
+  // Before data is read and models are opened, which may take long.
+  if (onFinished === 'refuse') await clearFinished(wanted, { resume, onFinished });
   const run = await openRun(recipe, file, flags);
   const tell = flags.quiet === true ? (): void => undefined : say;
   describeLosses(run.recipe).forEach((line) => tell(line));
-  const { force, resume } = flags;
-  const wanted = flags.out ?? join('runs', recipe.name);
-  const out = await resolveRunFolder(wanted, identityOf(run), { force, resume });
+  const out = await resolveRunFolder(wanted, identityOf(run), { force, resume, onFinished });
   await lookAt(run, { tell });
   return { run, out };
+}
+
+/** A folder that is named is read by name afterwards: a run that went elsewhere would leave the old one to be read. */
+function onFinishedOf({ out, overwrite, number }: FolderFlags): OnFinished {
+  if (overwrite === true) return 'overwrite';
+  return out === undefined || number === true ? 'number' : 'refuse';
 }
 
 export interface WholeRunOptions {

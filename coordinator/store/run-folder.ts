@@ -1,13 +1,13 @@
 /**
  * The run folder: who may write to it, under which generation, and what it holds (design: "The run folder").
  *
- * An unfinished run found under the wanted name is continued, a finished one is kept and the next goes to NAME-2, an
+ * An unfinished run found under the wanted name is continued, a finished one is kept unless it is to be overwritten, an
  * unfinished one of another recipe is refused with what differs, unless it is forced or nothing but the compression
  * differs. A lock that dies with its process keeps a second coordinator on this machine out; generations, claimed by
  * exclusive creation, fence one on another machine or on a copy of the folder.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { appendFile, mkdir, readdir, readFile, realpath } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -58,11 +58,17 @@ export interface FolderOptions {
   readonly force?: boolean | undefined;
   /** Whether there must be a run to continue. */
   readonly resume?: boolean | undefined;
+  /** What becomes of a run where a finished one is in its place. Default: number. */
+  readonly onFinished?: OnFinished | undefined;
 }
+
+/** `number`: the run goes to NAME-2, NAME-3, ...; `overwrite`: the finished one is removed; `refuse`: neither. */
+export type OnFinished = 'number' | 'overwrite' | 'refuse';
 
 /**
  * The folder that a run with this recipe goes to: `wanted`, or `wanted-2`, `wanted-3`, ... behind finished ones.
- * @throws UserError (2) when an unfinished run of another recipe is there, or none where one is to be resumed
+ * @throws UserError (2) when an unfinished run of another recipe is there, or a finished one that is in the way, or none
+ * where one is to be resumed
  */
 export async function resolveRunFolder(
   wanted: string,
@@ -72,6 +78,7 @@ export async function resolveRunFolder(
   for (let n = 1; ; n++) {
     const path = n === 1 ? wanted : `${wanted}-${n}`;
     await expectFolder(path);
+    await clearFinished(path, options);
     if (await isFinished(path)) continue;
     const generations = await readGenerations(path);
     await changesOf(path, generations, { identity, ...options });
@@ -83,6 +90,31 @@ export async function resolveRunFolder(
       );
     return path;
   }
+}
+
+/**
+ * Clears the way where a finished run may be overwritten.
+ * @throws UserError (2) where one is in the way and stays
+ */
+export async function clearFinished(path: string, { onFinished, resume }: FolderOptions): Promise<void> {
+  if (resume === true || onFinished === undefined || onFinished === 'number' || !(await isFinished(path))) return;
+  if (onFinished === 'overwrite') return removeFinished(path);
+  throw new UserError(
+    `${path}: holds a finished run; another --out wanted, or --number to go beside it (${path}-2), or --overwrite to replace it`,
+  );
+}
+
+/** What a run keeps in its folder. The summary comes last: without it the rest would be taken for an unfinished run. */
+const ownFiles = [
+  ...['student', 'student-exits', 'student-best', 'baseline', 'log', 'snapshots', 'generations'],
+  ...['journal.jsonl', 'metrics.jsonl', 'recipe.yaml', 'summary.json'],
+];
+
+/** Removes a finished run, and nothing else that lies in its folder. */
+async function removeFinished(path: string): Promise<void> {
+  await storing(path, async () => {
+    for (const name of ownFiles) await rm(join(path, name), { recursive: true, force: true });
+  });
 }
 
 /** @throws UserError (2) when something else is there */

@@ -190,10 +190,19 @@ describe('a run that is stopped', () => {
 });
 
 describe('the folder of a run', () => {
-  it('is kept once the run has ended: the next goes beside it', async () => {
-    const { code, stdout } = await run(undisturbed).ended;
+  it('is kept once the run has ended, and the next goes beside it where that is asked for', async () => {
+    const refused = await run(undisturbed).ended;
+    expect([refused.code, refused.stdout, refused.stderr]).toEqual([
+      2,
+      '',
+      `stillhouse: ${undisturbed}: holds a finished run; another --out wanted, or --number to go beside it (${undisturbed}-2), or --overwrite to replace it\n`,
+    ]);
+    const { code, stdout } = await run(undisturbed, ['--number']).ended;
     expect([code, stdout]).toEqual([0, expect.stringContaining(`${undisturbed}-2/student`)]);
     expect(digestOf(`${undisturbed}-2`)).toBe(digestOf(undisturbed));
+    const again = await run(`${undisturbed}-2`, ['--overwrite', '--set', 'epochs=1']).ended;
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining(`${undisturbed}-2/student`)]);
+    expect(digestOf(`${undisturbed}-2`)).not.toBe(digestOf(undisturbed));
   });
 
   it('is refused to another recipe while its run has not ended', async () => {

@@ -39,6 +39,33 @@ describe('resolveRunFolder', () => {
     expect(await resolveRunFolder(wanted, digest)).toBe(`${wanted}-3`);
   });
 
+  it('refuses a finished run in its way where it is told to, unless that is to be continued', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    const options = { onFinished: 'refuse' } as const;
+    expect(await resolveRunFolder(wanted, digest, options)).toBe(wanted);
+    await finish(wanted);
+    await expect(resolveRunFolder(wanted, digest, options)).rejects.toMatchObject({
+      exitCode: 2,
+      message: `${wanted}: holds a finished run; another --out wanted, or --number to go beside it (${wanted}-2), or --overwrite to replace it`,
+    });
+    await expect(resolveRunFolder(wanted, digest, { ...options, resume: true })).rejects.toMatchObject({
+      message: expect.stringMatching(/^--resume: .* holds a finished run; an unfinished one was wanted/),
+    });
+  });
+
+  it('overwrites a finished run, and no unfinished one and no file of others', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    const options = { onFinished: 'overwrite' } as const;
+    await (await openRunFolder(wanted, digest)).close();
+    expect(await resolveRunFolder(wanted, digest, options)).toBe(wanted);
+    expect(await readdir(wanted)).toEqual(['generations']);
+    await finish(wanted);
+    await mkdir(join(wanted, 'student'));
+    await writeFile(join(wanted, 'notes.txt'), 'mine');
+    expect(await resolveRunFolder(wanted, other, options)).toBe(wanted);
+    expect(await readdir(wanted)).toEqual(['notes.txt']);
+  });
+
   it('refuses an unfinished run of another recipe', async () => {
     const wanted = join(await temporaryFolder(), 'mnist');
     await (await openRunFolder(wanted, other)).close();
