@@ -5,34 +5,10 @@
  */
 import { Core } from '../../../coordinator/decide/decide.js';
 import type { Command, Event, Unit } from '../../../coordinator/decide/types.js';
-import { rootOf, type Block } from '../../../shared/replica/reduction/tree.js';
-
-type Down =
-  | { readonly type: 'lease' | 'cancel' | 'pull'; readonly lease: number }
-  | { readonly type: 'release'; readonly step: number };
-type Up = { readonly type: 'ready' } | { readonly type: 'offer' | 'bytes' | 'failed'; readonly lease: number };
-
-interface Worker {
-  /** The connection's name; null while there is none. */
-  id: string | null;
-  /** Down: its process is gone, and the coordinator has not noticed, or it has not been started again. */
-  isAlive: boolean;
-  /** Steps that its replica has applied; null when it holds nothing. */
-  steps: number | null;
-  readonly down: Down[];
-  readonly up: Up[];
-  queue: number[];
-  computing: number | null;
-}
-
-interface Lease {
-  readonly worker: string;
-  readonly unit: Unit;
-  readonly block: Block;
-  readonly dropped: readonly string[];
-  state: 'active' | 'accepted' | 'over';
-  slot: number | null;
-}
+import { rootOf } from '../../../shared/replica/reduction/tree.js';
+import { fingerprintOf } from './fingerprint.js';
+import type { Down, Failure, Lease, Worker, Writing, Written } from './model.js';
+import { canonical, expressionOf, hashOf } from './sums.js';
 
 type NewEvent = Event extends infer E ? (E extends Event ? Omit<E, 'nowMs'> : never) : never;
 
@@ -52,11 +28,11 @@ export class World {
   readonly #leases = new Map<number, Lease>();
   readonly #slots = new Map<number, string | null>();
   /** Units on the disk, in order; the last one may not be known to the core yet. */
-  readonly #disk: { unit: number; sum: string; dropped: readonly string[] }[] = [];
-  #writing: { index: number; slot: number; dropped: readonly string[] } | null = null;
+  readonly #disk: Written[] = [];
+  #writing: Writing | null = null;
   readonly #brokenFrom: number;
   /** Blocks of the open step that failed, and the connections where they did: what the core remembers. */
-  #failures: { readonly block: string; readonly worker: string }[] = [];
+  #failures: Failure[] = [];
   /** Teachers that this coordinator's run goes on without. */
   #dropped: readonly string[] = [];
   #released = 0;
@@ -136,12 +112,7 @@ export class World {
       case 'is heard':
         return this.#isHeard(worker);
       case 'has computed':
-        worker.up.push({
-          type: this.#isBroken(worker.computing ?? 0) ? 'failed' : 'offer',
-          lease: worker.computing ?? 0,
-        });
-        worker.computing = null;
-        return this.#work(worker);
+        return this.#hasComputed(worker);
       case 'dies':
         this.#crashes--;
         Object.assign(worker, { isAlive: false, steps: null, queue: [], computing: null });
@@ -162,56 +133,22 @@ export class World {
     }
   }
 
-  /**
-   * All that can be told apart from outside: two histories with the same one are the same state. Leases go by what they
-   * are for, not by number.
-   */
+  /** All that can be told apart from outside: two histories with the same one are the same state. */
   fingerprint(): string {
-    const name = (id: number): string => {
-      const lease = this.#leases.get(id);
-      return lease === undefined
-        ? 'gone'
-        : `${lease.unit.step}:${lease.block.level}.${lease.block.index}:${lease.dropped.join()}:${lease.state}:${lease.slot}:${this.#workers.findIndex((worker) => worker.id === lease.worker)}`;
-    };
-    const named = (message: Down | Up): string =>
-      'lease' in message ? `${message.type} ${name(message.lease)}` : JSON.stringify(message);
-    const view = this.#core?.view();
-    return JSON.stringify([
-      this.#outcome,
-      this.#crashes,
-      this.#released,
-      this.#disk,
-      this.#writing,
-      this.#dropped,
-      this.#failures.map(({ block, worker }) => [block, this.#workers.findIndex(({ id }) => id === worker)]),
-      [...this.#slots].sort(),
-      [...this.#leases.keys()]
-        .filter((id) => this.#leases.get(id)?.state !== 'over')
-        .map(name)
-        .sort(),
-      this.#workers.map(({ id, isAlive, steps, down, up, queue, computing }) => [
-        id === null,
-        isAlive,
-        steps,
-        down.map(named),
-        up.map(named),
-        queue.map(name),
-        computing === null ? null : name(computing),
-      ]),
-      this.#ready.map((id) => this.#workers.findIndex((worker) => worker.id === id)).filter((i) => i >= 0),
-      view === undefined
-        ? null
-        : [
-            view.index,
-            view.phase,
-            view.microBatches,
-            this.#workers.map(({ id }) =>
-              view.workers
-                .filter(({ worker }) => worker === id)
-                .map(({ isReady, msPerMicroBatch, leases }) => [isReady, msPerMicroBatch, leases]),
-            ),
-          ],
-    ]);
+    return fingerprintOf({
+      outcome: this.#outcome,
+      crashes: this.#crashes,
+      released: this.#released,
+      disk: this.#disk,
+      writing: this.#writing,
+      dropped: this.#dropped,
+      failures: this.#failures,
+      slots: this.#slots,
+      leases: this.#leases,
+      workers: this.#workers,
+      ready: this.#ready,
+      core: this.#core?.view() ?? null,
+    });
   }
 
   // Coordinator
@@ -252,7 +189,8 @@ export class World {
   }
 
   #written(): void {
-    const { index, slot, dropped } = this.#writing ?? { index: 0, slot: 0, dropped: [] };
+    if (this.#writing === null) throw new Error('nothing is being written');
+    const { index, slot, dropped } = this.#writing;
     const sum = this.#slots.get(slot);
     if (sum !== canonical(this.units[index], dropped)) throw new Error(`unit ${index} is ${sum}`);
     if (this.#disk.length !== index) throw new Error(`unit ${index} is written, ${this.#disk.length} is due`);
@@ -350,6 +288,14 @@ export class World {
 
   // Workers
 
+  #hasComputed(worker: Worker): void {
+    const lease = worker.computing;
+    if (lease === null) throw new Error('a worker that computes nothing has computed');
+    worker.up.push({ type: this.#isBroken(lease) ? 'failed' : 'offer', lease });
+    worker.computing = null;
+    this.#work(worker);
+  }
+
   #connect(worker: Worker): void {
     worker.id = `w${++this.#connections}`;
     if (worker.steps !== null && worker.steps > this.#released)
@@ -428,22 +374,4 @@ export class World {
     this.#slots.set(lease.slot, expressionOf(block, unit, lease.dropped));
     this.#post({ type: 'received', worker: id, lease: message.lease });
   }
-}
-
-function hashOf(step: number): string {
-  return `state ${step}`;
-}
-
-/** Each micro-batch with the teachers that it was computed without. */
-function expressionOf({ level, index }: Block, unit: Unit, dropped: readonly string[]): string {
-  if (level === 0) return [index, ...dropped].join('-');
-  const right = 2 * index + 1;
-  if (right * 2 ** (level - 1) >= unit.microBatches)
-    return expressionOf({ level: level - 1, index: 2 * index }, unit, dropped);
-  return `(${expressionOf({ level: level - 1, index: 2 * index }, unit, dropped)}+${expressionOf({ level: level - 1, index: right }, unit, dropped)})`;
-}
-
-function canonical(unit: Unit | undefined, dropped: readonly string[]): string {
-  if (unit === undefined) throw new Error('no such unit');
-  return expressionOf(rootOf(unit.microBatches), unit, dropped);
 }
