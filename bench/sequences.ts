@@ -5,33 +5,18 @@
  * 200 of 4,000 sequences, 1,000 for testing. Made up: 5 to 16 tokens with noise, whose tag is told by whether a bracket
  * is open, or by the token before. Prints means and deviations over the seeds.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
-import { stringify } from 'yaml';
 import { randomStream } from '../shared/random.js';
-import { spreadOf } from '../shared/figures/statistics.js';
-import { Program } from './programs.js';
+import { compareOverSeeds, printCompared, type Json } from './over-seeds.js';
 
 const { values } = parseArgs({
   options: { seeds: { type: 'string', default: '3' }, folder: { type: 'string', default: 'runs/sequences' } },
 });
 const folder = resolve(values.folder);
 const [positions, features, padding] = [16, 8, -100];
-
-type Json = Readonly<Record<string, unknown>>;
-
-interface Figures {
-  readonly accuracy: number;
-  readonly exactMatch: number;
-}
-
-interface Found {
-  readonly student: Figures;
-  readonly baseline?: Figures;
-  readonly out: string;
-}
 
 /** 0 outside and 1 inside of a bracket (tokens 0 and 1); 2 and 3 by the token before, for the tokens 4 and 5. */
 function tagsOf(tokens: readonly number[]): number[] {
@@ -77,29 +62,6 @@ function writeModel(name: string, units: number, hidden: number | null): string 
   return path;
 }
 
-async function run(name: string, seed: number, recipe: Json): Promise<Found> {
-  const file = join(folder, `${name}.yaml`);
-  const out = join(folder, 'runs', `${name}-${seed}`);
-  writeFileSync(
-    file,
-    stringify({
-      name,
-      seed,
-      ...recipe,
-      optimizer: { name: 'adam', learningRate: 0.01, clipNorm: 1, schedule: { name: 'cosine', warmupSteps: 20 } },
-      batch: { size: 64, micro: 16 },
-      epochs: 8,
-      numerics: { backend: 'wasm' },
-    }),
-  );
-  rmSync(out, { recursive: true, force: true });
-  const ended = await new Program(['run', file, '--workers', '2', '--quiet', '--json', '--out', out], {
-    STILLHOUSE_CACHE: join(folder, 'cache'),
-  }).ended;
-  if (ended.code !== 0) throw new Error(`${name}, seed ${seed}: ended with ${String(ended.code)}\n${ended.stderr}`);
-  return { ...(JSON.parse(ended.stdout) as Omit<Found, 'out'>), out };
-}
-
 mkdirSync(folder, { recursive: true });
 writeSet('train', 4000);
 writeSet('test', 1000);
@@ -116,42 +78,33 @@ const data = (more: Json): Json => ({
   train: { ...source('train'), ...more },
   eval: source('test'),
 });
-const teacher = await run('teacher', 1, {
-  student: { model: writeModel('big', 32, 24) },
-  losses: { crossEntropy: { weight: 1 } },
-  data: data({}),
-});
-const student = { model: writeModel('small', 8, null) };
-const losses = {
-  crossEntropy: { weight: 0.3 },
-  response: { weight: 0.7, temperature: 2 },
-  features: { weight: 0.1, pairs: [{ student: 'memory', teacher: 'big/hidden', adapter: 'conv1x1' }] },
-};
-const found: Found[] = [];
-for (let seed = 2; seed < 2 + Number(values.seeds); seed++) {
-  found.push(
-    await run('student', seed, {
-      student,
-      teachers: [{ name: 'big', model: join(teacher.out, 'student', 'model.json') }],
-      losses,
+const compared = await compareOverSeeds({
+  folder,
+  seeds: Number(values.seeds),
+  common: {
+    optimizer: { name: 'adam', learningRate: 0.01, clipNorm: 1, schedule: { name: 'cosine', warmupSteps: 20 } },
+    batch: { size: 64, micro: 16 },
+    epochs: 8,
+  },
+  teacher: {
+    name: 'teacher',
+    recipe: {
+      student: { model: writeModel('big', 32, 24) },
+      losses: { crossEntropy: { weight: 1 } },
+      data: data({}),
+    },
+  },
+  student: {
+    name: 'student',
+    recipe: {
+      student: { model: writeModel('small', 8, null) },
+      losses: {
+        crossEntropy: { weight: 0.3 },
+        response: { weight: 0.7, temperature: 2 },
+        features: { weight: 0.1, pairs: [{ student: 'memory', teacher: 'big/hidden', adapter: 'conv1x1' }] },
+      },
       data: data({ labelled: 200 }),
-      baseline: true,
-    }),
-  );
-}
-const line = (who: string, all: readonly Figures[]): void => {
-  const written = (['accuracy', 'exactMatch'] as const).map((name) => {
-    const { mean, deviation } = spreadOf(all.map((figures) => 100 * figures[name]));
-    return `${name} ${mean.toFixed(2)}${deviation === null ? '' : ` +- ${deviation.toFixed(2)}`}`;
-  });
-  process.stdout.write(`${who}: ${written.join(', ')}\n`);
-};
-line('teacher', [teacher.student]);
-line(
-  'student alone',
-  found.flatMap(({ baseline: alone }) => (alone === undefined ? [] : [alone])),
-);
-line(
-  'student, distilled',
-  found.map(({ student: distilled }) => distilled),
-);
+    },
+  },
+});
+printCompared(compared, { heading: '', names: ['accuracy', 'exactMatch'], scale: 100, digits: 2 });

