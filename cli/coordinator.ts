@@ -1,6 +1,6 @@
 /** `stillhouse coordinator`: the coordinator alone, for workers that join from elsewhere. */
 import { exitCodes } from '../shared/errors.js';
-import { withFolder, type FolderFlags } from './options.js';
+import { withFolder, withJoining, type FolderFlags } from './options.js';
 import { say } from './output.js';
 import { showResults } from './results.js';
 import { joinLine, joinToken, listenAddress, positive, type JoinFlags } from './values.js';
@@ -12,10 +12,13 @@ interface CoordinatorFlags extends FolderFlags, JoinFlags {
 }
 
 export const verb: Verb = (program) =>
-  withFolder(program.command('coordinator').argument('<recipe>').description('the coordinator alone'))
-    .requiredOption('--listen <host:port>', 'where workers connect', listenAddress)
-    .option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
-    .option('--insecure', 'no token beyond loopback')
+  withJoining(
+    withFolder(program.command('coordinator').argument('<recipe>').description('the coordinator alone')).requiredOption(
+      '--listen <host:port>',
+      'where workers connect',
+      listenAddress,
+    ),
+  )
     .option('--expect <n>', 'begin when so many workers are ready', positive)
     .action(action(coordinator));
 

@@ -4,7 +4,7 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import { besideWorkers, planWorkers } from './local-workers.js';
 import { lookAt, openRecipe, openRun } from './open.js';
-import { backendOption, withRun, type RunFlags } from './options.js';
+import { backendOption, withJoining, withRun, type RunFlags } from './options.js';
 import { print, say } from './output.js';
 import { stop } from './signals.js';
 import { joinLine, joinToken, listenAddress, newToken, positive, type JoinFlags } from './values.js';
@@ -13,10 +13,11 @@ import { action, type Verb } from './verb.js';
 type LabelFlags = RunFlags & Partial<JoinFlags>;
 
 export const verb: Verb = (program) =>
-  withRun(program.command('label').argument('<recipe>').description("make a recipe's soft labels and nothing else"))
-    .option('--listen <host:port>', 'let label workers join there, instead of local ones', listenAddress)
-    .option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
-    .option('--insecure', 'no token beyond loopback')
+  withJoining(
+    withRun(
+      program.command('label').argument('<recipe>').description("make a recipe's soft labels and nothing else"),
+    ).option('--listen <host:port>', 'let label workers join there, instead of local ones', listenAddress),
+  )
     .option('--workers <n>', 'local workers', positive)
     .addOption(backendOption())
     .action(action(label));

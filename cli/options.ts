@@ -64,6 +64,16 @@ export function withFolder(command: Command): Command {
     .option('--number', 'go to DIR-2, DIR-3, ... beside finished runs (default without --out)');
 }
 
+/** Says where the token lies that a worker and its coordinator must share. */
+export function tokenFileOption(): Option {
+  return new Option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)');
+}
+
+/** Adds what every verb that lets workers join has, but for the address where it listens. */
+export function withJoining(command: Command): Command {
+  return command.addOption(tokenFileOption()).option('--insecure', 'no token beyond loopback');
+}
+
 export function pluginOption(): Option {
   return new Option(
     '--plugin <file>',

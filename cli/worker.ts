@@ -4,7 +4,7 @@ import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import type { Backend } from '../worker/compute/backends/backend.js';
 import { openPlugins } from './open.js';
-import { backendOption, pluginOption, type BackendName, type PluginFlags } from './options.js';
+import { backendOption, pluginOption, tokenFileOption, type BackendName, type PluginFlags } from './options.js';
 import { say } from './output.js';
 import { stop } from './signals.js';
 import { thisProgram } from './this-program.js';
@@ -26,7 +26,7 @@ export const verb: Verb = (program) =>
     .command('worker')
     .argument('<url>', 'ws://HOST:PORT')
     .description('one worker of this machine')
-    .option('--token-file <file>', 'the join token (else STILLHOUSE_TOKEN)')
+    .addOption(tokenFileOption())
     .addOption(backendOption('auto'))
     .option('--threads <n>', 'threads of a CPU device', positive, 1)
     .option('--wait <seconds>', 'how long to do without a coordinator', integer, 600)
