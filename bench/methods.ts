@@ -207,7 +207,7 @@ function methodsOf(good: string, others: readonly string[], former: string): Rea
     'response, unlabelled images too': {
       teachers,
       losses: response,
-      train: source('train', { limit: 20000, labelled: 1500 }),
+      train: source('train', { limit: 20000, labelled: { first: 1500 } }),
     },
     'born again': { teachers: [{ name: 'former', model: former }], losses: response },
     'response and features': { teachers, losses: { ...lossesOf('features'), ...response } },

@@ -103,7 +103,7 @@ const compared = await compareOverSeeds({
         response: { weight: 0.7, temperature: 2 },
         features: { weight: 0.1, pairs: [{ student: 'memory', teacher: 'big/hidden', adapter: 'conv1x1' }] },
       },
-      data: data({ labelled: 200 }),
+      data: data({ labelled: { first: 200 } }),
     },
   },
 });

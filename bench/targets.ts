@@ -93,7 +93,7 @@ for (const [task, hard, soft, names] of [
       recipe: {
         student: { builtin: 'mlp', hidden: [24] },
         losses: { [hard]: { weight: 0.5 }, ...soft },
-        data: data({ labelled: 400 }),
+        data: data({ labelled: { first: 400 } }),
       },
     },
   });

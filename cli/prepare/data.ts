@@ -48,7 +48,7 @@ export async function prepareData(options: DataOptions): Promise<PreparedData> {
   checkSamples(recipe, sets);
   const classes = widthOf(recipe, classNames, sets);
   checkLabels(recipe, sets, classes);
-  dataRemarks(recipe, sets).forEach((text) => warn(text));
+  dataRemarks(recipe, sets, { count: classes, names: classNames }).forEach((text) => warn(text));
   const labels = await cutLabels(options, train, classes);
   const manifest: Manifest = {
     ...(labels === null ? {} : { labels }),

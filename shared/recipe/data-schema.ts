@@ -3,15 +3,17 @@ import { z } from 'zod';
 import { tasks } from '../task.js';
 import { positiveInt } from '../numbers.js';
 
+const count = z.number().int().nonnegative();
+
 /** What every source may say about its samples. */
 const choice = {
   limit: positiveInt.optional().describe('only the first so many samples'),
   labelled: z
-    .number()
-    .int()
-    .nonnegative()
+    .union([count, z.object({ first: count }).strict()])
     .optional()
-    .describe('only the first so many samples keep their labels; the others take part in the soft-label terms alone'),
+    .describe(
+      'only so many samples keep their labels, drawn from each class by its share (first: those of the first samples); the others take part in the soft-label terms alone',
+    ),
   onlyLabelled: z.boolean().optional().describe('only samples with a label, after limit and labelled'),
 };
 const layout = {

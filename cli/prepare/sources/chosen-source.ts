@@ -1,5 +1,5 @@
 /**
- * Opens a data set as the recipe chooses it: by format, the first samples alone, labels of the first alone, labelled
+ * Opens a data set as the recipe chooses it: by format, the first samples alone, labels of some alone, labelled
  * samples alone, and with unlabelled samples mixed in.
  */
 import { isAbsolute, join } from 'node:path';
@@ -7,6 +7,7 @@ import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { channelsLast } from './channels-last.js';
 import { interleave } from './interleave.js';
+import { keepLabels } from './labelled.js';
 import { openFormat } from './list.js';
 import type { Annotations, Rows, Source } from './source.js';
 
@@ -38,11 +39,13 @@ function choose(recipe: SourceRecipe, found: Source): Source {
   const source = 'layout' in recipe && recipe.layout === 'nchw' ? channelsLast(found) : found;
   const samples = Math.min(source.samples, limit ?? source.samples);
   const annotations = firstOf(source, samples);
-  if (labelled !== undefined) annotations.labels.fill(-1, Math.min(labelled, samples) * (source.positions ?? 1));
+  const notes = [...(source.notes ?? [])];
+  if (labelled !== undefined) notes.push(keepLabels(labelled, { file: source.file, samples, ...annotations }));
   const chosen = {
     ...source,
     ...annotations,
     samples,
+    notes,
     read: source.read.bind(source),
     close: source.close.bind(source),
   };

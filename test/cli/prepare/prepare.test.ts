@@ -132,7 +132,10 @@ describe('prepareRun', () => {
     expect([manifest.classes, run.teachers[0]?.temperature, warnings]).toEqual([
       5,
       null,
-      [expect.stringMatching(/^teacher t: .*rows do not sum to 1/)],
+      [
+        'data.train: no sample of 2 of 5 classes: 2, 3; the student learns those from its teachers alone, if at all',
+        expect.stringMatching(/^teacher t: .*rows do not sum to 1/),
+      ],
     ]);
     const places = [
       [0, 0],
@@ -193,7 +196,7 @@ describe('prepareRun', () => {
     const warned = async (trainShape: readonly number[], layout: string): Promise<readonly string[]> =>
       (
         await prepare(
-          { trainShape },
+          { trainShape, trainLabels: [0, 1, 0, 1] },
           { teachers: [], losses: { crossEntropy: { weight: 1 } }, data: { train: { ...train, layout } } },
         )
       ).warnings;

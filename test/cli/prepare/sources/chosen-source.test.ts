@@ -80,9 +80,8 @@ describe('IDX', () => {
     expect(found).toEqual({ shape: [2, 2, 1], labels: [0, 1, 2], rows: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] });
   });
   it('takes the first `limit` samples, and keeps the labels of the first `labelled`', async () => {
-    expect((await read({ format: 'idx', images: 'images', labels: 'labels', limit: 2, labelled: 1 })).labels).toEqual([
-      0, -1,
-    ]);
+    const recipe = { format: 'idx', images: 'images', labels: 'labels', limit: 2, labelled: { first: 1 } } as const;
+    expect((await read(recipe)).labels).toEqual([0, -1]);
   });
 });
 

@@ -90,10 +90,10 @@ describe.each(formats)('a source of format %s', (name) => {
     });
 
   it('is the part that the recipe chooses', async () => {
-    const source = await open({ labels }, { limit: 4, labelled: 3, onlyLabelled: true });
+    const source = await open({ labels }, { limit: 4, labelled: { first: 3 }, onlyLabelled: true });
     expect([source.samples, [...source.labels]]).toEqual([3, [0, 1, 0]]);
     expect([...(await source.read(1, 3))]).toEqual(inputs.slice(1, 3).flat());
-    const first = await open({ labels }, { limit: 4, labelled: 2 });
+    const first = await open({ labels }, { limit: 4, labelled: { first: 2 } });
     expect([first.samples, [...first.labels]]).toEqual([4, [0, 1, -1, -1]]);
   });
 

@@ -112,7 +112,7 @@ describe('sequences', () => {
     const recipe = { format: 'npy', inputs: 'x.npy', labels: 'y.npy', paddingLabel: -100 };
     expect((await told({ ...recipe, weights: 'w.npy' })).weights).toEqual([2, 2, 1, 0, 0.5, 0]);
     expect(await told({ ...recipe, limit: 2 })).toMatchObject({ labels: [0, 1, 2, -1], weights: [1, 1, 1, 0] });
-    expect(await told({ ...recipe, labelled: 1 })).toMatchObject({
+    expect(await told({ ...recipe, labelled: { first: 1 } })).toMatchObject({
       labels: [0, 1, -1, -1, -1, -1],
       weights: all.weights,
     });

@@ -110,7 +110,10 @@ describe('target vectors', () => {
   it('follow limit, labelled and onlyLabelled', async () => {
     const npySource = { format: 'npy', inputs: 'x.npy', targets: 't.npy' };
     expect(await told({ ...npySource, limit: 1 })).toMatchObject({ rows: [7], labels: [0], targets: [1.5, -2] });
-    expect(await told({ ...npySource, labelled: 1 })).toMatchObject({ rows: [7, 8, 9], labels: [0, -1, -1] });
+    expect(await told({ ...npySource, labelled: { first: 1 } })).toMatchObject({
+      rows: [7, 8, 9],
+      labels: [0, -1, -1],
+    });
     expect(await told({ ...npySource, onlyLabelled: true })).toMatchObject({
       rows: [7, 9],
       labels: [0, 0],
