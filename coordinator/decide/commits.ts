@@ -143,6 +143,10 @@ function abandon(m: Machine, { work, progress }: OpenUnit, reason: string): void
   m.leases.close(work, false);
 }
 
+/**
+ * Ends the run: gives the open unit and the one after it up, and tells the shell why. Does nothing when the run is
+ * over.
+ */
 export function finish(m: Machine, outcome: Extract<Command, { type: 'finish' }>['outcome'], reason: string): void {
   if (m.isOver) return;
   m.isOver = true;

@@ -55,6 +55,7 @@ const questions: readonly ((m: Machine) => boolean)[] = [
   leaseAhead,
 ];
 
+/** The core of one generation: a machine that is given every event and says what is to be done. */
 export class Core {
   readonly #machine: Machine;
   #heardMs: number | null = null;

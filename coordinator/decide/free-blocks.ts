@@ -16,6 +16,7 @@ import {
 import { mustAt } from '../../shared/must.js';
 import { countAtMost, lastAtMost } from '../../shared/search.js';
 
+/** The free blocks of one unit. Blocks that are taken or given back must not overlap free ones. */
 export class FreeBlocks {
   readonly #microBatchesInAll: number;
   /** By level: indices of the free blocks, ascending. */

@@ -17,6 +17,7 @@ const missedLimit = 3;
 /** How long a stop waits for the open step. */
 const stopMs = 10_000;
 
+/** Takes one event into the state, and emits the commands that follow from it alone. */
 export function hear(m: Machine, event: Event): void {
   const worker = 'worker' in event ? m.workers.get(event.worker) : undefined;
   if (worker !== undefined) worker.heardMs = event.nowMs;

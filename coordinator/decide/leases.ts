@@ -6,6 +6,7 @@ import type { LeaseRecord, WorkerRecord, Assignment } from './state.js';
 import type { WorkerId } from './types.js';
 import type { UnitWork } from './unit-work.js';
 
+/** What became of the leases of this generation, as numbers of leases, and the events that were refused. */
 export interface Accounts {
   /** Leases given out. */
   readonly granted: number;
@@ -20,6 +21,7 @@ export interface Accounts {
   readonly outstanding: number;
 }
 
+/** The leases of this generation that may still matter. */
 export class Leases {
   readonly #byId = new Map<number, LeaseRecord>();
   readonly #outstanding = new Set<LeaseRecord>();

@@ -10,6 +10,7 @@ import { nameOf, type LeaseRecord, type WorkerRecord, type Assignment } from './
 import type { Command, DecideConfig } from './types.js';
 import { UnitWork } from './unit-work.js';
 
+/** The unit that is being computed: its work, and how far its reduction is. */
 export interface OpenUnit {
   readonly work: UnitWork;
   readonly progress: UnitProgress;
@@ -17,6 +18,7 @@ export interface OpenUnit {
   isCommitting: boolean;
 }
 
+/** All that the core knows. The functions of this folder read and change it; nobody outside of the folder does. */
 export class Machine {
   readonly config: DecideConfig;
   readonly workers = new WorkerRecords();

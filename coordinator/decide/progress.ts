@@ -17,6 +17,10 @@ interface Node {
   readonly slot: Slot;
 }
 
+/**
+ * Adds the sum in slot `from` to the one in slot `into`, which lies to its left in the tree; `from` is free
+ * afterwards.
+ */
 export interface Merge {
   readonly into: Slot;
   readonly from: Slot;
@@ -27,6 +31,7 @@ export function slotsNeeded(m: number): number {
   return rootOf(m).level + 1;
 }
 
+/** The reduction of one unit: the complete nodes of its tree, and the slots in which they lie. */
 export class UnitProgress {
   readonly #m: number;
   readonly #slots: number;

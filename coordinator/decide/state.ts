@@ -6,6 +6,7 @@ import type { Slot, Unit, WorkerId } from './types.js';
 /** Units whose micro-batches cost alike: training, or the evaluation of one subject. */
 export type CostClass = 'train' | 'student' | 'teachers';
 
+/** The kind of work that a unit is: units of one kind cost a worker about as much for each micro-batch. */
 export function costClassOf(unit: Unit): CostClass {
   return unit.kind === 'train' ? 'train' : (unit.subject ?? 'student');
 }
@@ -16,6 +17,7 @@ export function costClassOf(unit: Unit): CostClass {
  */
 export type LeaseState = 'computing' | 'offered' | 'pulled' | 'accepted' | 'returned';
 
+/** One lease: a block that one worker is to compute. Times are milliseconds of the events' clock. */
 export interface LeaseRecord {
   readonly id: number;
   readonly worker: WorkerRecord;
@@ -52,6 +54,7 @@ export interface Assignment {
   isComplete: boolean;
 }
 
+/** One connection of a worker. Times are milliseconds of the events' clock. */
 export interface WorkerRecord {
   readonly id: WorkerId;
   /** The process behind the connection, kept over reconnects. */
@@ -97,6 +100,7 @@ export function nameOf({ unit, from, to }: Assignment): string {
   return `${range} of ${nameOfUnit(unit)}`;
 }
 
+/** The unit in words, for messages to the user. */
 export function nameOfUnit(unit: Unit): string {
   return unit.kind === 'train'
     ? `step ${unit.step}`

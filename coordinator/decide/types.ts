@@ -91,6 +91,7 @@ export type UntimedEvent =
   | { readonly type: 'stop'; readonly reason: string }
   | { readonly type: 'tick' };
 
+/** What the shell is to do. Commands are carried out in the order in which they were given. */
 export type Command =
   /** Send the lease. `id` is unique within a generation. `dropped`: the teachers that it is to be computed without. */
   | {
@@ -152,6 +153,7 @@ export interface TeacherPolicy {
   readonly dropped: readonly string[];
 }
 
+/** What a core is made from: the plan of units, where the run stands, and the limits. */
 export interface DecideConfig {
   /** The unit after `index`, or undefined at the end of the plan. Pure. */
   readonly unitAt: (index: number) => Unit | undefined;

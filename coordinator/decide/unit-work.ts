@@ -4,6 +4,10 @@ import { FreeBlocks } from './free-blocks.js';
 import { costClassOf, sizeOf, type CostClass, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { Unit, WorkerId } from './types.js';
 
+/**
+ * The work on one unit that is not complete yet: every micro-batch is free, leased, waiting to be leased again, or
+ * done.
+ */
 export class UnitWork {
   readonly index: number;
   readonly unit: Unit;

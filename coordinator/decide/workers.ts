@@ -8,6 +8,7 @@ import type { WorkerId } from './types.js';
 /** Weight of the newest measurement. */
 const newest = 0.3;
 
+/** The workers of this generation that are here, and what a micro-batch of each kind costs on average. */
 export class WorkerRecords {
   readonly #all = new Map<WorkerId, WorkerRecord>();
   readonly #ready = new Set<WorkerRecord>();

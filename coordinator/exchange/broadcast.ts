@@ -36,6 +36,7 @@ export interface Outgoing {
   readonly done: () => void;
 }
 
+/** The log that older commits are read from, and where the run stands. */
 export interface BroadcastOptions {
   readonly log: Pick<CommitLog, 'has' | 'stateHashAfter' | 'read' | 'readBytes'>;
   readonly envelope: RunEnvelope;
@@ -45,6 +46,7 @@ export interface BroadcastOptions {
   readonly stateHash: string;
 }
 
+/** Encodes every commit for the workers: the newest one from memory, older ones from the log. */
 export class Broadcast {
   readonly #log: BroadcastOptions['log'];
   readonly #envelope: RunEnvelope;

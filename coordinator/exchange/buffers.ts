@@ -39,6 +39,7 @@ export class RetiredBuffer {
   }
 }
 
+/** Lends the coordinator's gradient buffers. */
 export class BufferPool {
   readonly #free: number[];
   #retired: RetiredBuffer[] = [];

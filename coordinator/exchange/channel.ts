@@ -13,6 +13,7 @@ export interface ChannelListener {
   readonly onClosed: (error: string | null) => void;
 }
 
+/** One worker's connection, which sends and receives frames. */
 export interface Channel {
   /** The peer's address, for messages to the user. */
   readonly address: string;

@@ -10,6 +10,7 @@ import { limits } from '../../shared/protocol/messages.js';
 import type { Broadcast } from './broadcast.js';
 import type { SendQueue } from './send-queue.js';
 
+/** What one worker is fed with, and where it begins. */
 export interface FeedOptions {
   readonly broadcast: Broadcast;
   /** The worker's. */

@@ -29,6 +29,7 @@ import { chunkCrcs, type CommitLog } from '../store/log.js';
 import { expectOwnState } from '../store/self-check.js';
 import type { BufferPool } from './buffers.js';
 
+/** What commits are made of, where they are stored, and where the run stands. */
 export interface CommitterOptions {
   readonly replica: Replica;
   readonly pool: BufferPool;
@@ -51,6 +52,7 @@ export interface CommitterOptions {
   readonly warn: (text: string) => void;
 }
 
+/** A complete unit that is to be committed. */
 export interface CommitRequest {
   readonly index: number;
   readonly unit: Unit;
@@ -65,6 +67,7 @@ export interface CommitRequest {
 
 const emptyDigest = '0'.repeat(16);
 
+/** Commits the units of one run, one after the other; it keeps the position of the coordinator's replica. */
 export class Committer {
   readonly #options: CommitterOptions;
   #position: ReplicaPosition;

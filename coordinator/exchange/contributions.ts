@@ -8,6 +8,7 @@ import type { Replica } from '../../shared/replica/replica.js';
 import type { Slot } from '../decide/types.js';
 import type { BufferPool } from './buffers.js';
 
+/** What lies in one slot. */
 export interface Content {
   /** Buffer of the pool; null without gradient, or before the pool had one to give. */
   buffer: number | null;
@@ -17,6 +18,7 @@ export interface Content {
   isFreed: boolean;
 }
 
+/** The contents of all slots that are in use. */
 export class Contributions {
   readonly #replica: Replica;
   readonly #pool: BufferPool;

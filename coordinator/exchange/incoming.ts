@@ -18,6 +18,7 @@ export type ContributionEvent =
   | { readonly type: 'received'; readonly lease: number }
   | { readonly type: 'failed'; readonly lease: number; readonly reason: string };
 
+/** Where a worker's contributions go, and whom to ask and tell. */
 export interface IncomingOptions {
   readonly replica: Replica;
   readonly contributions: Contributions;
@@ -38,6 +39,7 @@ interface OpenLease {
   receiver: PlaneReceiver | null;
 }
 
+/** Receives the contributions of one worker, from the lease on until each is received or has failed. */
 export class IncomingContributions {
   readonly #options: IncomingOptions;
   readonly #leases = new Map<number, OpenLease>();

@@ -8,6 +8,7 @@ import { divisorsOf } from '../plan/units.js';
 /** Divisors by loss term, and the loss weights and temperatures that change in the run, as they are in one step. */
 export type StepNumbers = Pick<Lease, 'divisors' | 'scalars'>;
 
+/** Works out the divisors and scheduled scalars of a run's steps, and keeps those of the newest ones. */
 export class Scaling {
   readonly #run: PreparedRun;
   readonly #totalSteps: number;

@@ -12,6 +12,7 @@ const hardLimitBytes = 2 * limits.queuedBytes;
 /** How long a peer may take to answer the closing handshake. */
 const closeGraceMs = 2000;
 
+/** Sends frames to one worker, and knows how many bytes of them are still on this side. */
 export class SendQueue {
   readonly #channel: Channel;
   readonly #timers: Timers;

@@ -8,6 +8,12 @@ import { storing, writeDurably } from './durable-files.js';
 
 const pathIn = (folder: string): string => join(folder, 'snapshots', 'best.weights');
 
+/**
+ * Writes the weights, one after the other in the order of the map, as raw float32.
+ *
+ * @param folder the run's folder
+ * @throws UserError 69 when the storage fails
+ */
 export async function writeBest(folder: string, weights: ReadonlyMap<string, Float32Array>): Promise<void> {
   const pieces = [...weights.values()].map(
     (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength),

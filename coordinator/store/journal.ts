@@ -60,8 +60,13 @@ export const journalLineSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('rewind'), ...common, toStep: count, reason: z.string() }),
 ]);
 
+/** One line of the journal. */
 export type JournalLine = z.infer<typeof journalLineSchema>;
+
+/** The line of a training step, with or without an update. */
 export type CommitLine = Extract<JournalLine, { type: 'commit' }>;
+
+/** The line of a complete evaluation. */
 export type EvaluationLine = Extract<JournalLine, { type: 'evaluation' }>;
 
 /**
@@ -106,6 +111,7 @@ function survives(line: JournalLine, toStep: number): boolean {
   return line.type === 'evaluation' ? line.step <= toStep : true;
 }
 
+/** The journal of one run, open for appending. */
 export class Journal {
   readonly #file: FileHandle;
   #sizeBytes: number;

@@ -37,6 +37,8 @@ export const commitRecordSchema = z.object({
   /** The commit's journal line, so that the journal can be completed from the log. */
   line: journalLineSchema,
 });
+
+/** What the log has of one commit beside its payload. */
 export type CommitRecord = z.infer<typeof commitRecordSchema>;
 
 interface Segment {
@@ -56,6 +58,7 @@ interface Place {
 
 const maximumHeaderBytes = 16 * 1024 * 1024;
 
+/** The log of one run, open for reading and appending. */
 export class CommitLog {
   readonly #folder: string;
   readonly #places = new Map<number, Place>();

@@ -16,12 +16,14 @@ export interface LogEnd {
   readonly isWrong: boolean;
 }
 
+/** A journal that is open for appending, with what it says. */
 export interface OpenJournal {
   readonly journal: Journal;
   /** Its lines, which are changed along with the file. */
   readonly lines: JournalLine[];
 }
 
+/** What the journal is brought into line with, and what the lines are marked with that are added to it. */
 export interface ReconcileOptions {
   readonly log: CommitLog;
   readonly snapshots: Snapshots;

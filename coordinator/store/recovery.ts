@@ -28,6 +28,7 @@ export interface Recovered extends Standing {
   readonly rewoundBy: number;
 }
 
+/** What recovery reads, and the replica that it brings to where the run stands. */
 export interface RecoveryOptions extends ReconcileOptions {
   /** Is brought to where the run stands. Its slots are free. */
   readonly replica: Replica;

@@ -12,6 +12,10 @@ export interface RunIdentity {
   readonly recipeText: string;
 }
 
+/**
+ * Names everything that the run's result depends on: the resolved recipe, and the digests of student, data, teachers
+ * and plug-ins.
+ */
 export function identityOf(run: PreparedRun): RunIdentity {
   const { recipe, name, recipeDigest, studentArtifact, manifestArtifact, plugins } = run;
   const teachers = Object.fromEntries(

@@ -24,8 +24,11 @@ const generationSchema = z.object({
   recipeDigest: z.string(),
   startedAt: z.string(),
 });
+
+/** One start of a coordinator in a run folder, as its file in `generations/` has it. */
 export type Generation = z.infer<typeof generationSchema>;
 
+/** A run folder that this coordinator has claimed, until it is closed. */
 export interface RunFolder {
   readonly path: string;
   readonly run: string;
@@ -53,6 +56,7 @@ export interface RunFolder {
   close(): Promise<void>;
 }
 
+/** How a run folder may be continued. */
 export interface FolderOptions {
   /** Whether an unfinished run may be continued with another recipe. */
   readonly force?: boolean | undefined;

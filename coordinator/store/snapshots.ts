@@ -29,10 +29,17 @@ const headerSchema = z.object({
   /** Digest of the recipe with its models and data. */
   recipeDigest: z.string(),
 });
+
+/** What a snapshot's header says: the position in the run, and the length and SHA-256 of the state's bytes. */
 export type SnapshotHeader = z.infer<typeof headerSchema>;
+
+/** Where a run stands, without the state itself. */
 export type RunPosition = Omit<SnapshotHeader, 'sha256' | 'bytes'>;
+
+/** A snapshot on the disk, with the path of its state. */
 export type Snapshot = SnapshotHeader & { readonly path: string };
 
+/** The bytes of a state, and a way to write them to a file. */
 export interface StateSource {
   readonly bytes: Uint8Array;
   /** Writes them there; it is on the disk when this resolves. Gives its SHA-256, hexadecimal. */
@@ -41,6 +48,9 @@ export interface StateSource {
 
 const pieceBytes = 4 * 1024 * 1024;
 
+/**
+ * The snapshots in a run's folder. As many of the newest ones are kept as was asked for, and always the one at step 0.
+ */
 export class Snapshots {
   readonly #folder: string;
   readonly #keep: number;

@@ -9,6 +9,7 @@ import { expectOwnState } from './self-check.js';
 import { StateCopy } from './state-copy.js';
 import type { RunPosition, Snapshots } from './snapshots.js';
 
+/** What is written, where to, and how often. */
 export interface SnapshotterOptions {
   readonly replica: Replica;
   readonly log: Pick<CommitLog, 'rotate' | 'dropBefore' | 'sizeBytes'>;
@@ -21,6 +22,7 @@ export interface SnapshotterOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** Takes the snapshots of one run. */
 export class Snapshotter {
   readonly #options: SnapshotterOptions;
   readonly #logBytes: number;

@@ -26,6 +26,7 @@ export function sourceOf(state: Uint8Array): StateSource {
   };
 }
 
+/** Memory for one copy of a replica's state, which can be written to a file beside training. */
 export class StateCopy implements StateSource {
   readonly bytes: Uint8Array;
   readonly #thread: Worker | null;

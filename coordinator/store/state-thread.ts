@@ -8,6 +8,7 @@ import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { codeOf } from '../../shared/errors.js';
 
+/** What the thread answers to each path: the SHA-256 of what it has written there, hexadecimal, or why it could not. */
 export type Written =
   { readonly sha256: string } | { readonly sha256: null; readonly code: string | undefined; readonly message: string };
 

@@ -34,8 +34,11 @@ const modelJsonSchema = z
     weightsManifest: z.array(manifestGroup).optional(),
   })
   .loose();
+
+/** The parts of a model.json that are read here. */
 export type LayersModelJson = z.infer<typeof modelJsonSchema>;
 
+/** The contents of a model's two files. */
 export interface LayersModelFiles {
   readonly modelJson: string;
   readonly weights: Uint8Array;

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
 import { elementsIn } from '../shape.js';
 
+/** A tensor of a file, as float32. */
 export interface NamedTensor {
   readonly shape: readonly number[];
   /** Row-major. */

@@ -39,9 +39,13 @@ export const studentSpecSchema = z
   })
   .strict();
 
+/** What is known of one weight: name, layer, shape and kind. */
 export type WeightSpec = z.infer<typeof weightSpecSchema>;
+
+/** A student as data: its topology, what it gives, and its weights in order. */
 export type StudentSpec = z.infer<typeof studentSpecSchema>;
 
+/** A student as data, and its weights by name. */
 export interface SpecAndWeights {
   readonly spec: StudentSpec;
   readonly weights: Map<string, Float32Array>;

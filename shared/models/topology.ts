@@ -5,8 +5,11 @@
 import { z } from 'zod';
 
 export const jsonSchema = z.record(z.string(), z.unknown());
+
+/** A JSON object of which nothing is known. */
 export type Json = z.infer<typeof jsonSchema>;
 
+/** A layer of a topology, and where it stands there. */
 export interface TopologyLayer {
   readonly name: string;
   readonly className: string;
@@ -22,6 +25,8 @@ export interface TopologyLayer {
 const layerSchema = z
   .object({ class_name: z.string(), config: jsonSchema, inbound_nodes: z.array(z.unknown()).optional() })
   .loose();
+
+/** A layer, or a model, as a topology has it. */
 export type LayerJson = z.infer<typeof layerSchema>;
 
 const containers = new Set(['Sequential', 'Model', 'Functional']);
@@ -37,6 +42,7 @@ export function childrenOf(container: LayerJson): LayerJson[] {
   return z.array(layerSchema).parse(container.config.layers);
 }
 
+/** Whether layers of this class are models that hold layers of their own. */
 export function isContainer(className: string): boolean {
   return containers.has(className);
 }

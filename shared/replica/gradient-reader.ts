@@ -13,6 +13,7 @@ interface Piece {
   readonly updates: readonly UpdateRange[];
 }
 
+/** What is read of a gradient, and the window that a rounded one passes through. */
 export interface GradientReaderOptions {
   /** What the optimizer moves: nothing else is read. */
   readonly updates: readonly UpdateRange[];
@@ -24,6 +25,7 @@ export interface GradientReaderOptions {
   readonly windowFloats: number;
 }
 
+/** Reads the gradients of one replica. */
 export class GradientReader {
   readonly #options: GradientReaderOptions;
   #pieces: readonly Piece[] | null = null;

@@ -37,6 +37,11 @@ export interface ReplicaLayout {
 /** The largest window, 64 KiB: a piece stays in the processor's cache until it is used. */
 const maximumWindowFloats = 128 * blockFloats;
 
+/**
+ * Places everything that a plan names in a replica's memory.
+ *
+ * @param slots gradient buffers; the last one has room for every encoding
+ */
 export function layoutReplica(plan: ReplicaPlan, slots: number): ReplicaLayout {
   const region = 4 * plan.gradientFloats;
   const ema = region * (1 + plan.moments);

@@ -10,6 +10,7 @@ import type { UpdateKernels } from './kernels/kernels.js';
 import { padded, type NormLayer } from './places.js';
 import { countOf, type PooledMoments } from './reduction/moments.js';
 
+/** The moving values that are moved, and scratch memory for the statistics. */
 export interface MovingTarget {
   readonly kernels: Pick<UpdateKernels, 'movingAverage'>;
   /** Byte offsets of the moving values, and of scratch of the same length for the statistics. */

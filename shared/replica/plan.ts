@@ -25,6 +25,7 @@ export interface ParameterRange extends TensorPlace {
   readonly group: number;
 }
 
+/** What a replica holds, in which order and of which sizes. */
 export interface ReplicaPlan {
   readonly optimizer: OptimizerRecipe;
   /** How this run's gradients are rounded. */

@@ -18,6 +18,7 @@ import { codecOf, type GradientCodec } from './reduction/encoding.js';
 import type { PooledMoments } from './reduction/moments.js';
 import { copyWeights, putWeights, type WeightRegions } from './weights-by-name.js';
 
+/** How many slots a replica has, and the memory that it lies in. */
 export interface ReplicaOptions {
   /** Gradient buffers beside the state. */
   readonly slots: number;
@@ -35,6 +36,7 @@ export interface CommitBody {
   readonly compression?: Compression;
 }
 
+/** One replica of the student in one shared memory. */
 export class Replica implements WeightRegions {
   readonly plan: ReplicaPlan;
   /** How many gradient buffers there are. */

@@ -54,6 +54,7 @@ export interface UpdateKernels {
   movingAverage(a: number, x: number, n: number, momentum: number, share: number): void;
 }
 
+/** All kernels of a replica, over its memory. */
 export interface Kernels extends ArrayKernels, RoundingKernels, UpdateKernels {}
 
 /** The gradient is multiplied by `clip` before anything else is done with it. */
@@ -63,6 +64,7 @@ export interface SgdScalars {
   readonly weightDecay: number;
 }
 
+/** The scalars of SGD with momentum. */
 export interface MomentumScalars extends SgdScalars {
   readonly momentum: number;
 }

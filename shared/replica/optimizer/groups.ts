@@ -16,6 +16,7 @@ export interface GroupPlan {
   readonly frozen: boolean;
 }
 
+/** A run's parameter groups, and which of them each trained weight belongs to. */
 export interface GroupAssignment {
   readonly groups: readonly GroupPlan[];
   /** Index of a trained weight's group. @throws Error for a weight that is not trained */

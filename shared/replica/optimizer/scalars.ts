@@ -8,6 +8,7 @@ import { clipFactor } from './clipping.js';
 import type { GroupPlan } from './groups.js';
 import { scheduleFactor } from './schedules.js';
 
+/** Where in the run an update stands, and how large its gradient is. */
 export interface UpdatePosition {
   /** Updates made so far, this one included (Adam's t, from 1); skips do not count. */
   readonly update: number;

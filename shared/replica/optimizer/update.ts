@@ -27,6 +27,7 @@ export interface UpdateRange {
   readonly floats: number;
 }
 
+/** What is updated, in which memory, and by which scalars. */
 export interface UpdateTarget {
   readonly kernels: Kernels;
   /** Byte offsets of the replica's regions in the kernels' memory. */

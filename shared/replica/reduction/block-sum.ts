@@ -6,6 +6,7 @@
 import { mergeContributions, type Contribution } from './contribution.js';
 import type { NormChannels } from './moments.js';
 
+/** What a block is summed in, and how two gradients are added. */
 export interface BlockSumOptions {
   /** Gradient buffers to work in, level + 1 of them. */
   readonly slots: readonly number[];
@@ -24,6 +25,7 @@ interface Digit extends SlottedContribution {
   readonly level: number;
 }
 
+/** The sum of one block in the making. */
 export class BlockSum {
   readonly #options: BlockSumOptions;
   readonly #free: number[];

@@ -21,6 +21,7 @@ export interface ContributionShape {
 /** Named sums over samples, in float64. */
 export type Sums = Readonly<Record<string, number>>;
 
+/** The header of a contribution: all of it but the gradient's bytes. */
 export interface Contribution {
   /** False where no loss term applied to any sample: then it has no moments and no bytes. */
   readonly hasGradient: boolean;

@@ -32,14 +32,17 @@ export function blockRange(block: Block, m: number): { from: number; to: number 
   return { from: Math.min(m, block.index * width), to: Math.min(m, (block.index + 1) * width) };
 }
 
+/** The node of which a block is one half. */
 export function parentOf(block: Block): Block {
   return { level: block.level + 1, index: block.index >>> 1 };
 }
 
+/** The other half of a block's parent. */
 export function siblingOf(block: Block): Block {
   return { level: block.level, index: block.index ^ 1 };
 }
 
+/** The two halves of a block of level 1 or more, the left one first. */
 export function childrenOf(block: Block): readonly [Block, Block] {
   return [
     { level: block.level - 1, index: block.index * 2 },

@@ -1,13 +1,16 @@
 /** Reading what tfjs hands its kernels beside tensors: checked by the operations that call them, typed loosely. */
 import type { NamedAttrMap } from '@tensorflow/tfjs';
 
+/** The four dimensions of a tensor, such as [rows, height, width, channels]. */
 export type Shape4 = [number, number, number, number];
 
+/** The first four dimensions of a shape; missing ones are 1. */
 export function shape4(shape: readonly number[]): Shape4 {
   const [a = 1, b = 1, c = 1, d = 1] = shape;
   return [a, b, c, d];
 }
 
+/** The settings of a convolution or a pool: strides and dilations as [height, width]. */
 export interface ConvolutionAttrs {
   readonly strides: [number, number];
   readonly dilations: [number, number];
@@ -15,7 +18,10 @@ export interface ConvolutionAttrs {
   readonly dimRoundingMode: 'floor' | 'round' | 'ceil' | undefined;
 }
 
+/** How a window's input is padded: by a rule, by one number on all sides, or side by side. */
 export type Padding = 'same' | 'valid' | number | ExplicitPadding;
+
+/** Elements before and after each of the four dimensions. */
 export type ExplicitPadding = [[number, number], [number, number], [number, number], [number, number]];
 
 /** As tfjs's convolution operations hand them to their kernels: channels last, checked there. */
@@ -28,6 +34,7 @@ export function convolutionAttrs(attrs: NamedAttrMap): ConvolutionAttrs {
   };
 }
 
+/** Reads an attribute that is a shape. @throws Error when it is not there */
 export function shapeAttr(attrs: NamedAttrMap, name: string): Shape4 {
   const value = attrs[name];
   if (!Array.isArray(value)) throw new Error(`a kernel needs the shape ${name}`);

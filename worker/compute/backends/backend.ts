@@ -5,6 +5,7 @@ import type { KernelConfig, Tensor, Variable } from '@tensorflow/tfjs';
 /** The tfjs library with its backend chosen and ready. */
 export type TensorFlow = typeof TensorFlowModule;
 
+/** An open backend: tfjs, and what it runs on. */
 export interface Backend {
   readonly tf: TensorFlow;
   readonly name: 'wasm' | 'native';
@@ -24,6 +25,7 @@ export function isTensor(tf: TensorFlow, value: unknown): value is Tensor {
   return value instanceof tf.Tensor;
 }
 
+/** Whether a value is a variable of this tfjs. */
 export function isVariable(tf: TensorFlow, value: unknown): value is Variable {
   return value instanceof tf.Variable;
 }

@@ -1,6 +1,7 @@
 /** Runs other programs: npm, pip, the compiler. Never through a shell. */
 import { spawn } from 'node:child_process';
 
+/** How a program is run: in which folder, with which environment. */
 export interface CommandOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
@@ -8,6 +9,7 @@ export interface CommandOptions {
   readonly showOutput?: boolean;
 }
 
+/** How a program ended, and all that it said. */
 export interface CommandResult {
   /** Null when it could not be started or was killed. */
   readonly code: number | null;

@@ -1,6 +1,7 @@
 /** The NVIDIA GPUs that this process may use, asked of the driver. No library of CUDA's is loaded. */
 import { execFileSync } from 'node:child_process';
 
+/** A GPU as the driver names it. */
 export interface Gpu {
   /** Its index on this machine. */
   readonly index: number;

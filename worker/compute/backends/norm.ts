@@ -12,6 +12,7 @@ import { kernelOf, type TensorFlow } from './backend.js';
 export const normKernelName = 'StillhouseNorm';
 export const normGradientKernelName = 'StillhouseNormGrad';
 
+/** What is normalised, [rows x channels], and the layer's trained scale and shift, [channels]. */
 export interface NormInputs {
   readonly x_NC: Tensor;
   readonly gamma_C: Tensor;
@@ -19,6 +20,7 @@ export interface NormInputs {
   readonly epsilon: number;
 }
 
+/** The normalised values, [rows x channels], and the statistics by which they were, [channels]. */
 export interface Normalised {
   readonly y_NC: Tensor;
   readonly mean_C: Tensor;

@@ -5,6 +5,7 @@
 import { dataTypes, graphProto, modelProto, stringStringEntryProto, tensorProto } from './proto.js';
 import { bytesIn, fieldsIn, numbersIn, textIn } from './reader.js';
 
+/** What an ONNX file says of itself beside its graph. */
 export interface OnnxFileFacts {
   /** Elements of all floating-point initializers. */
   readonly parameters: number;

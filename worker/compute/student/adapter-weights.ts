@@ -18,6 +18,7 @@ export interface AdapterShapes {
   readonly teacher: readonly number[];
 }
 
+/** A weight of an adapter, with its initial values. */
 export interface AdapterWeight {
   readonly spec: WeightSpec;
   readonly values: Float32Array;

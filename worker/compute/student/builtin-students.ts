@@ -16,8 +16,10 @@ import type { StudentSpec } from '../../../shared/models/student-spec.js';
 import type { Recipe } from '../../../shared/recipe/schema.js';
 import { TopologyBuilder } from './topology-builder.js';
 
+/** The recipe's settings of a student that needs no model file. */
 export type BuiltinStudent = Extract<Recipe['student'], { builtin: string }>;
 
+/** A student as data, and its initial weights by name. */
 export interface BuiltStudent {
   readonly spec: StudentSpec;
   readonly weights: Map<string, Float32Array>;

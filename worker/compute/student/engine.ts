@@ -36,6 +36,7 @@ export interface Student extends StudentCompute {
   dispose(): Promise<void>;
 }
 
+/** One way to compute students. */
 export interface StudentEngine {
   readonly name: string;
   /** Why it cannot compute this student on this backend, in words for the user; null when it can. It builds nothing. */

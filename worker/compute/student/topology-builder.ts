@@ -7,6 +7,7 @@ import { randomStream } from '../../../shared/random.js';
 import type { Json } from '../../../shared/models/topology.js';
 import { elementsIn } from '../../../shared/shape.js';
 
+/** The output that the next layer is put on. */
 export interface LayerOutput {
   /** The layer whose output it is. */
   readonly layer: string;
@@ -25,6 +26,7 @@ interface ConvolutionOptions {
 const epsilon = 1e-3;
 const momentum = 0.9;
 
+/** A student in the making: its layers are put on `position` one by one, and each of them moves it. */
 export class TopologyBuilder {
   position: LayerOutput;
   readonly #name: string;

@@ -20,6 +20,7 @@ import { outputObjection } from './output-check.js';
 import { rescale } from './preprocess.js';
 import { openTeacher } from './teacher-formats.js';
 
+/** What all teachers of an ensemble are opened with. */
 export interface EnsembleTeacherOptions {
   /** One sample as the data has it, channels last. */
   readonly inputShape: readonly number[];
@@ -41,6 +42,7 @@ export interface Feed {
   readonly fixedRows: number;
 }
 
+/** What a teacher gives for some samples. */
 export interface TaughtLogits {
   /** [rows x classes], or of sequences [rows x positions x classes]; log-probabilities where it gives probabilities. */
   readonly logits_BC: Float32Array;
@@ -51,6 +53,7 @@ export interface TaughtLogits {
 /** Forwards between two looks at whether the teacher is as it was. */
 const canaryEvery = 256;
 
+/** One open teacher, which answers in the data's order of classes. */
 export class EnsembleTeacher {
   readonly spec: TeacherSpec;
   readonly #teacher: Teacher;

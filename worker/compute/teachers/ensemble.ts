@@ -21,6 +21,7 @@ import { EnsembleTeacher } from './ensemble-teacher.js';
 import { blend, normalisedOrZero, normaliseWeights, type WeightedLogits } from './mixture.js';
 import { teachersOf, type SampleView } from './routing.js';
 
+/** How teachers are opened and combined. */
 export interface EnsembleOptions extends EnsembleForm {
   readonly openTensorFlow: OpenTensorFlow;
   /** Temperature of a mixture that is asked for without one, for teachers without one of their own; default 1. */
@@ -32,12 +33,14 @@ export interface EnsembleOptions extends EnsembleForm {
 /** Names of taps by teacher. */
 export type TapsByTeacher = ReadonlyMap<string, readonly string[]>;
 
+/** Which teachers are run, and which of their taps are wanted. */
 export interface WantedForwards {
   readonly taps: TapsByTeacher;
   /** Names of the teachers that are run; default: all. */
   readonly only?: readonly string[] | undefined;
 }
 
+/** What the teachers that were run gave. */
 export interface EnsembleResult {
   /** [rows x classes] each, by teacher, in the recipe's order. */
   readonly logits: Map<string, Float32Array>;
@@ -51,6 +54,7 @@ interface Part {
   readonly share: number;
 }
 
+/** The open teachers of a run, which label samples together. */
 export class Ensemble {
   /** Names the mixture: models, weights, temperatures, form and rows. Labels with another digest are other labels. */
   readonly digest: string;

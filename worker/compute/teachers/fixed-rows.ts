@@ -6,6 +6,7 @@ import type { Activation } from '../../../shared/losses/math/activation.js';
 import type { ForwardResult, Teacher } from './formats/teacher.js';
 import { must, mustAt } from '../../../shared/must.js';
 
+/** How samples are cut into forwards of one size. */
 export interface FixedRows {
   /** Samples in the inputs; at least 1. */
   readonly rows: number;

@@ -9,6 +9,7 @@ import type { EnsembleLabel } from '../../../shared/labels/kinds.js';
 /** Probabilities are clamped from below here before their log is taken: the smallest normal float32, log = -87.3. */
 export const smallestProbability = 2 ** -126;
 
+/** What is averaged over the teachers: their logits, or their probabilities. */
 export type Combine = 'logits' | 'probabilities';
 
 /** What a teacher gave, and what it counts. */

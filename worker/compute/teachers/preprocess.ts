@@ -10,6 +10,7 @@ import { UserError } from '../../../shared/errors.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import type { Preprocess } from '../../../shared/recipe/schema.js';
 
+/** The factor and the offset of each channel, from the student's samples to the teacher's. */
 export type Rescale = NonNullable<TeacherSpec['rescale']>;
 
 /**

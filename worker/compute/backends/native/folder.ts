@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { bindingVersion, flavours, pins, tensorflowVersion, type Flavour } from './pins.js';
 
+/** A native backend that is installed on this machine. */
 export interface Installed {
   readonly flavour: Flavour;
   readonly folder: string;
@@ -28,14 +29,18 @@ const noteSchema = z.strictObject({
   node: z.string(),
   wheel: z.string(),
 });
+
+/** What `installed.json` says of an installation. */
 export type InstalledNote = z.infer<typeof noteSchema>;
 
 export const noteFile = 'installed.json';
 
+/** The folder of an installation of the versions that this program wants. @param cache the user's cache folder */
 export function nativeFolder(cache: string, flavour: Flavour): string {
   return join(cache, 'native', `${flavour}-${tensorflowVersion}-${bindingVersion}`);
 }
 
+/** The package folder of the bindings in an installation. @param folder the installation's */
 export function bindingFolder(folder: string, flavour: Flavour): string {
   return join(folder, 'node_modules', pins[flavour].binding);
 }

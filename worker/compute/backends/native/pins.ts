@@ -1,6 +1,8 @@
 /** What a native backend is made of: versions, sizes and digests. Nothing else is ever installed. */
 
 export const flavours = ['cpu', 'cuda'] as const;
+
+/** Which of TensorFlow's builds an installation holds: for the CPU, or with CUDA. */
 export type Flavour = (typeof flavours)[number];
 
 /** A Python wheel: a zip with TensorFlow's libraries and headers. */
@@ -10,6 +12,7 @@ export interface Wheel {
   readonly sha256: string;
 }
 
+/** The packages that an installation is made of, fixed to the byte. */
 export interface Pins {
   /** The npm package of the bindings and the registry's digest of it. */
   readonly binding: string;

@@ -23,8 +23,11 @@ const metaGraphsSchema = z.array(
 
 /** An input or output of a signature: the graph's name for it, types of tfjs and of TensorFlow, and its shape. */
 export type SignatureValue = z.infer<typeof valueSchema>;
+
+/** A way to call a SavedModel: its inputs and outputs by name. */
 export type Signature = z.infer<typeof signatureSchema>;
 
+/** An operation of a SavedModel's graph. */
 export interface GraphNode {
   readonly name: string;
   readonly op: string;
@@ -33,6 +36,7 @@ export interface GraphNode {
   readonly variable: readonly number[] | null;
 }
 
+/** What the native backend can do with a SavedModel's folder. */
 export interface SavedModels {
   /** Tags of each graph in the folder, and its signatures by name. */
   describe(folder: string): Promise<z.infer<typeof metaGraphsSchema>>;

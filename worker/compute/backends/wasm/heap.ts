@@ -9,6 +9,7 @@ import type { TensorFlow } from '../backend.js';
 /** A kernel over the memory; its arguments are pointers and sizes, as in assembly/. */
 export type Simd = Readonly<Record<string, (...args: number[]) => void>>;
 
+/** A kernel that computes on the memory itself. It allocates what it gives. */
 export type HeapKernel = (
   tf: TensorFlow,
   heap: Heap,
@@ -25,6 +26,7 @@ interface WasmBackend {
   disposeData(dataId: object): boolean;
 }
 
+/** The memory of an open wasm backend: makes tensors in it, and runs our kernels on them. */
 export class Heap {
   readonly #backend: WasmBackend;
   readonly #kernels: Simd;
@@ -100,6 +102,7 @@ function loadKernels(memory: WebAssembly.Memory): Simd {
   return kernels;
 }
 
+/** A kernel's input by its name. @throws Error when the engine has not given it */
 export function infoOf(inputs: NamedTensorInfoMap, name: string): TensorInfo {
   const found = inputs[name];
   if (found === undefined) throw new Error(`a kernel needs the input ${name}`);

@@ -31,6 +31,7 @@ const heapKernels: Readonly<Record<string, HeapKernel>> = {
   [normGradientKernelName]: normGradientKernel,
 };
 
+/** Puts this project's kernels in place of those that tfjs's wasm backend has, in the process's one tfjs. */
 export function registerWasmKernels(tf: TensorFlow): void {
   for (const [name, compose] of Object.entries(compositions)) {
     replace(

@@ -102,10 +102,12 @@ export class OnnxBuilder {
   }
 }
 
+/** The layer's own name in its model. */
 export function nameOf(layer: LayerJson): string {
   return String(layer.config.name);
 }
 
+/** The error for a layer that ONNX cannot express: it names the layer, its type and why. The exit code is 65. */
 export function refusal(layer: LayerJson, why: string): UserError {
   return new UserError(
     `student layer ${nameOf(layer)} (${layer.class_name}): ${why}; choose --format tfjs or safetensors`,
@@ -116,6 +118,7 @@ export function refusal(layer: LayerJson, why: string): UserError {
 export const numberOr = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);
 export const numbers = (value: unknown): number[] => [value].flat().filter((item) => typeof item === 'number');
 
+/** Reads a setting that is a number or two: one number stands for both; `otherwise` where there is none. */
 export function pair(value: unknown, otherwise: readonly number[]): readonly number[] {
   const [first, second] = numbers(value);
   return first === undefined ? otherwise : [first, second ?? first];

@@ -28,6 +28,7 @@ function along(layer: LayerJson, value: unknown, otherwise: number): number[] {
   return [first ?? otherwise, second ?? first ?? otherwise].slice(0, places);
 }
 
+/** Adds the layer's bias to `x`, where it has one. @returns the sum's name */
 export function biased(b: OnnxBuilder, layer: LayerJson, x: string): string {
   return layer.config.use_bias === false ? x : b.node('Add', [x, b.weightConstant(layer, 'bias')]);
 }
@@ -103,6 +104,7 @@ export function transposedConvolution(b: OnnxBuilder, layer: LayerJson, x: strin
   return channelsFirst(b, layer, x, (inner) => b.node('ConvTranspose', [inner, kernel, ...bias], attributes));
 }
 
+/** Writes a pool over height and width. @returns its output's name */
 export function pool(b: OnnxBuilder, layer: LayerJson, x: string, op: 'MaxPool' | 'AveragePool'): string {
   const { config } = layer;
   const size = along(layer, config.pool_size, 2);
@@ -112,6 +114,7 @@ export function pool(b: OnnxBuilder, layer: LayerJson, x: string, op: 'MaxPool' 
   );
 }
 
+/** Writes an UpSampling2D layer, which repeats or interpolates places. @returns its output's name */
 export function upSampling(b: OnnxBuilder, layer: LayerJson, x: string): string {
   const { config } = layer;
   const [height = 2, width = 2] = along(layer, config.size, 2);

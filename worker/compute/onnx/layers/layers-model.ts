@@ -17,6 +17,7 @@ import { passMask } from './masks.js';
 import { ownOperatorSets, writeOnnx } from '../write.js';
 import { must } from '../../../../shared/must.js';
 
+/** A student's topology, and the shape of one sample, channels last. */
 export interface OnnxStudent {
   readonly topology: Json;
   readonly inputShape: readonly number[];

@@ -29,6 +29,7 @@ interface Cell {
   readonly isBackward: boolean;
 }
 
+/** Writes an LSTM, GRU or SimpleRNN layer. @returns its output's name @throws UserError 65 for another layer */
 export function recurrent(b: OnnxBuilder, layer: LayerJson, x: string): string {
   const isBackward = layer.config.go_backwards === true;
   const out = run(b, { layer, weightsOf: layer, prefix: '', isBackward }, x);

@@ -7,6 +7,7 @@ import type { TensorFlow } from '../../backends/backend.js';
 import { normalise } from '../../backends/norm.js';
 import { adapterName } from '../adapter-weights.js';
 
+/** The adapters of one student. */
 export class Adapters {
   /** By the weights' names; their values are undefined until a student's weights are loaded. */
   readonly variables: ReadonlyMap<string, Variable>;

@@ -19,6 +19,7 @@ export interface BatchStatistics {
   readonly count: number;
 }
 
+/** A batch-norm layer of a live model, made to keep the statistics of its training forwards. */
 export class Norm {
   readonly momentum: number;
   #statistics: BatchStatistics | null = null;

@@ -15,11 +15,13 @@ import { unfuse } from './plain-convolution.js';
 
 type Layer = layers.Layer;
 
+/** A weight as the replica knows it, and the variable of tfjs that holds it. */
 export interface LiveWeight {
   readonly spec: WeightSpec;
   readonly variable: Variable;
 }
 
+/** A student that tfjs can run. */
 export interface StudentModel {
   readonly model: LayersModel;
   readonly weights: readonly LiveWeight[];

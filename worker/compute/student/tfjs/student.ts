@@ -29,6 +29,7 @@ interface LivePlace extends TensorPlace {
   readonly variable: Variable;
 }
 
+/** A student that tfjs computes. Its weights are undefined until the first `load`. */
 export class TfjsStudent implements Student {
   readonly classes: number;
   readonly #tf: TensorFlow;

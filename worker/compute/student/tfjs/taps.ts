@@ -31,6 +31,7 @@ export async function studentTapShapes(
   }
 }
 
+/** A student's model with taps as further outputs. */
 export interface TappedModel {
   /** Shares its layers with the student's model: dispose that one alone. */
   readonly model: LayersModel;

@@ -8,6 +8,7 @@ import { laterTaps } from '../loss-outputs.js';
 import type { Adapters } from './adapters.js';
 import { withTaps, type TappedModel } from './taps.js';
 
+/** The student's model, and the pairs of taps that its losses compare. */
 export interface TrainingOutputsOptions {
   readonly model: LayersModel;
   readonly spec: StudentSpec;
@@ -15,6 +16,7 @@ export interface TrainingOutputsOptions {
   readonly adapters: Adapters;
 }
 
+/** Runs the student forward in training, with all outputs that its losses look at. */
 export class TrainingOutputs {
   readonly #tf: TensorFlow;
   readonly #options: TrainingOutputsOptions;
