@@ -24,7 +24,7 @@ export async function planWorkers(
   const { visibleGpus } = await import('../worker/compute/backends/gpus.js');
   const { threads } = run.recipe.numerics;
   const backend = flags.backend ?? run.recipe.numerics.backend;
-  const gpus = backend === 'wasm' ? [] : visibleGpus();
+  const gpus = backend === 'wasm' || run.student.engine === 'onnx' ? [] : visibleGpus();
   const perMachine = gpus.length > 0 ? gpus.length : Math.max(1, Math.floor(availableParallelism() / threads));
   const plugins = (flags.plugin ?? []).flatMap((file) => ['--plugin', resolve(file)]);
   return (port) =>

@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 import { collect, integer } from './values.js';
 
-export type BackendName = 'auto' | 'wasm' | 'native';
+export type BackendName = 'auto' | 'onnx' | 'wasm' | 'native';
 
 /** The flags of a verb that reads a recipe. */
 export interface RecipeFlags {
@@ -85,6 +85,6 @@ export function pluginOption(): Option {
 
 /** @param otherwise the backend of a verb that has no recipe to name one */
 export function backendOption(otherwise?: BackendName): Option {
-  const option = new Option('--backend <name>', 'what to compute with').choices(['auto', 'wasm', 'native']);
+  const option = new Option('--backend <name>', 'what to compute with').choices(['auto', 'onnx', 'wasm', 'native']);
   return otherwise === undefined ? option : option.default(otherwise);
 }

@@ -38,7 +38,7 @@ export const verb: Verb = (program) =>
 async function worker(url: string, flags: WorkerFlags): Promise<number> {
   const { openBackend } = await import('../worker/compute/open/backend-choice.js');
   const { visibleGpus } = await import('../worker/compute/backends/gpus.js');
-  const gpus = flags.backend === 'wasm' ? [] : visibleGpus().map(({ index }) => index);
+  const gpus = flags.backend === 'wasm' || flags.backend === 'onnx' ? [] : visibleGpus().map(({ index }) => index);
   if (gpus.length > 1) {
     const { workerPerGpu } = await import('../worker/worker-per-gpu.js');
     return workerPerGpu({ gpus, command: [...thisProgram, ...process.argv.slice(2)], stop, log: say });

@@ -6,6 +6,7 @@ import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import { weightsDigest } from '../../coordinator/reports/summary.js';
 import type { ArtifactSource } from '../../coordinator/server/artifacts.js';
 import { epochOrders } from '../../shared/data/sampler.js';
+import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { Artifact } from '../../shared/protocol/messages.js';
 import { pluginDigests, type InstalledPlugins, type PluginDigest } from '../../shared/recipe/plugins.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
@@ -13,6 +14,7 @@ import { sha256Of } from '../../shared/sha256.js';
 import { taskOf } from '../../shared/task.js';
 import { prepareData, type DataOptions, type PreparedData } from './data.js';
 import type { Expected } from './expected.js';
+import { chooseEngine } from './engine.js';
 import { checkStudent, inspectStudent, type PreparedStudent } from './student.js';
 import { planTaps } from './taps.js';
 import { prepareTeachers, type PreparedTeachers, type TeachersOptions } from './teachers.js';
@@ -39,7 +41,9 @@ export async function prepareRun(options: PreparationOptions): Promise<PreparedR
   checkStudent(given, inspected.spec);
   const teachers = await prepareTeachers(options, expected);
   const { recipe, student } = await planTaps({ recipe: given, student: inspected, teachers: teachers.taps });
-  return assemble({ ...options, recipe }, { data, student, teachers, plugins });
+  const { engine } = await chooseEngine(recipe, student.spec);
+  const spec: StudentSpec = engine === 'tfjs' ? student.spec : { ...student.spec, engine };
+  return assemble({ ...options, recipe }, { data, student: { ...student, spec }, teachers, plugins });
 }
 
 function expectedOf(recipe: Recipe, { manifest, classNames }: PreparedData): Expected {

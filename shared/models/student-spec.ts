@@ -32,6 +32,8 @@ export const studentSpecSchema = z
     /** Shape of one sample, channels last. */
     inputShape: z.array(z.number().int().positive()),
     classes: z.number().int().positive(),
+    /** What computes it: absent: TensorFlow.js, operation by operation; `onnx`: compiled graphs. */
+    engine: z.literal('onnx').optional(),
     /** Positions of a sequence, at each of which it gives its classes; absent: it gives them once. */
     positions: z.number().int().positive().optional(),
     /** Names of the outputs before the last one, which is the student's answer; absent where it has one alone. */

@@ -88,7 +88,12 @@ export const recipeSchema = z
       .prefault({}),
     numerics: z
       .object({
-        backend: z.enum(['auto', 'wasm', 'native']).default('auto'),
+        backend: z
+          .enum(['auto', 'onnx', 'wasm', 'native'])
+          .default('auto')
+          .describe(
+            'what computes the student: onnx, compiled graphs in onnxruntime; wasm or native, TensorFlow.js on WebAssembly or on TensorFlow; auto: native where it is installed, else wasm',
+          ),
         threads: positiveInt.default(1),
         exact: z.boolean().default(false),
       })

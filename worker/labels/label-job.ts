@@ -51,7 +51,11 @@ export class LabelJob {
     const { client, worker, storage, log } = options;
     const cache = new ArtifactCache({ cacheFolder: options.cacheFolder, client });
     const recipe = parsed(recipeSchema, run.recipe, 'recipe');
-    checkBackend(options.backend, { wanted: recipe.numerics.backend, teachers: run.teachers });
+    // It computes no student.
+    checkBackend(
+      { name: options.backend, gpu: null },
+      { wanted: recipe.numerics.backend, engine: 'tfjs', teachers: run.teachers },
+    );
     const manifest = parsed(
       manifestSchema,
       JSON.parse(await readFile(await cache.fetch(run.manifest), 'utf8')),

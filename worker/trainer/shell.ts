@@ -76,8 +76,9 @@ export class TrainerShell {
   async #work(begin: Begin, inbox: Inbox): Promise<void> {
     if (inbox.queue.isClosed) return;
     const { recipe, manifest, teachers, initialPath, runNumber } = begin;
-    checkBackend(this.#backend.name, {
+    checkBackend(this.#backend, {
       wanted: recipe.numerics.backend,
+      engine: begin.spec.engine ?? 'tfjs',
       teachers: recipe.labels.wait ? [] : teachers,
     });
     const compute = await this.#backend.open(

@@ -18,14 +18,20 @@ export interface BackendWishes {
 }
 
 /**
- * Opens the backend that is wanted; `auto` takes the native one where it is installed and works, else wasm.
+ * Opens the backend that is wanted; `auto` takes the native one where it is installed and works, else wasm. A compiled
+ * student (`onnx`) needs none; its teachers that are no ONNX models have wasm.
  * @throws UserError 79 when a GPU is demanded and there is none for us, 69 when the wanted backend is not there or
  * broken
  */
-export async function openBackend(wanted: 'auto' | 'wasm' | 'native', wishes: BackendWishes): Promise<Backend> {
+export async function openBackend(
+  wanted: 'auto' | 'onnx' | 'wasm' | 'native',
+  wishes: BackendWishes,
+): Promise<Backend> {
   const { threads, gpuDemanded, cache = cacheFolder() } = wishes;
   if (wanted === 'wasm' && gpuDemanded) throw noGpu('the wasm backend uses none');
-  if (wanted === 'wasm') return openWasm();
+  if (wanted === 'onnx' && gpuDemanded)
+    throw noGpu('compiled students run on the CPU; numerics.backend: native wanted');
+  if (wanted === 'wasm' || wanted === 'onnx') return openWasm();
   const installed = pickInstalled(cache, gpuDemanded, visibleGpus().length > 0);
   if (installed === null) {
     if (gpuDemanded) throw noGpu('the native backend for it is not installed: run stillhouse backend install cuda');

@@ -1,7 +1,6 @@
 /**
  * The seam between a run and what computes its student: an engine builds a live student from the run's description. It
- * has a folder for each engine beside this file; ../open/student-engines.ts lists them, the one to be taken first in
- * front, and test/worker/compute/student/every-engine.test.ts holds all of them to the same behaviour.
+ * has a folder for each engine beside this file; ../open/student-engines.ts lists them, and test/worker/compute/student/every-engine.test.ts holds all of them to the same behaviour.
  *
  * What a student computes depends on weights, samples, targets and keys alone, to the bit: not on what ran before, nor
  * on who asks.
@@ -39,8 +38,8 @@ export interface Student extends StudentCompute {
 /** One way to compute students. */
 export interface StudentEngine {
   readonly name: string;
-  /** Why it cannot compute this student on this backend, in words for the user; null when it can. It builds nothing. */
-  objectionTo(definition: StudentDefinition, backend: Backend): string | null;
+  /** Why it cannot compute this student, in words for the user; null when it can. It builds nothing. */
+  objectionTo(definition: StudentDefinition): string | null;
   /**
    * Builds the student; its weights are undefined until the first `load`.
    *

@@ -10,8 +10,10 @@ describe('checkBackend', () => {
     ['wasm', 'wasm', []],
     ['native', 'auto', [onnx, saved]],
     ['native', 'native', [saved]],
+    ['wasm', 'onnx', [onnx]],
+    ['native', 'onnx', [saved]],
   ] as const)('lets %s in where %s is wanted', (opened, wanted, teachers) => {
-    expect(() => checkBackend(opened, { wanted, teachers })).not.toThrow();
+    expect(() => checkBackend({ name: opened, gpu: null }, { wanted, engine: 'tfjs', teachers })).not.toThrow();
   });
 
   it.each([
@@ -34,8 +36,20 @@ describe('checkBackend', () => {
       "this worker's backend is wasm, teacher big is a SavedModel: start the worker with --backend native",
     ],
   ] as const)('refuses %s where %s is wanted of these teachers', (opened, wanted, teachers, message) => {
-    expect(() => checkBackend(opened, { wanted, teachers })).toThrow(
+    expect(() => checkBackend({ name: opened, gpu: null }, { wanted, engine: 'tfjs', teachers })).toThrow(
       expect.objectContaining({ message, exitCode: 77 }),
+    );
+  });
+
+  it('refuses a GPU that a compiled student would leave idle', () => {
+    const gpu = { name: 'native', gpu: 'H200' } as const;
+    expect(() => checkBackend(gpu, { wanted: 'auto', engine: 'tfjs', teachers: [] })).not.toThrow();
+    expect(() => checkBackend(gpu, { wanted: 'onnx', engine: 'onnx', teachers: [] })).toThrow(
+      expect.objectContaining({
+        message:
+          "this worker computes on H200, and the run's student is compiled for the CPU; numerics.backend: native was wanted",
+        exitCode: 79,
+      }),
     );
   });
 });

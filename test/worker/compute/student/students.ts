@@ -40,7 +40,7 @@ export async function studentOf(
 ): Promise<Student> {
   const definition = { spec, plan, losses, plugins: new Map() };
   const backend = await openWasm();
-  expect(engine.objectionTo(definition, backend)).toBeNull();
+  expect(engine.objectionTo(definition)).toBeNull();
   return engine.build(definition, backend);
 }
 
