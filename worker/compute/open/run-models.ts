@@ -15,6 +15,7 @@ import { mixUp } from '../mixup.js';
 import { loadPlugins } from '../losses/load-plugins.js';
 import { SoftLabels } from '../labels/soft-labels.js';
 import type { Student } from '../student/engine.js';
+import { CheckedStudent } from './compiled-check.js';
 import { buildStudent } from './student-engines.js';
 import { Teaching, type Taught, type TeachingOptions } from './teaching.js';
 
@@ -45,7 +46,10 @@ async function openModels(
   const { recipe, spec, manifest } = run;
   const plugins = await loadPlugins(Object.keys(recipe.losses.plugins ?? {}), options.plugins ?? new Map());
   const plan = planReplica(spec, recipe.optimizer, recipe.compression);
-  const student = await buildStudent({ spec, plan, losses: recipe.losses, plugins }, backend);
+  const definition = { spec, plan, losses: recipe.losses, plugins };
+  const built = await buildStudent(definition, backend);
+  const student =
+    spec.engine === 'onnx' ? new CheckedStudent(built, { definition, backend, warn: options.warn }) : built;
   const evaluation = manifest.eval === null ? null : new Samples(manifest.eval, manifest.preprocess, options.fetch);
   return new RunModels({
     backend,
