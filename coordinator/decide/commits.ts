@@ -1,6 +1,6 @@
 /**
- * How units end: committed, skipped, begun anew without a teacher, or given up with the run. Each function is one of
- * the questions of settle().
+ * How units end: committed, skipped, begun anew without a teacher, or given up with the run. settle() calls the
+ * exported functions that return whether they changed anything, again and again until none does.
  */
 import type { Machine, OpenUnit } from './machine.js';
 import { hasFailed, nameOf, nameOfUnit, type WorkerRecord, type Assignment } from './state.js';
@@ -11,7 +11,7 @@ import type { Command } from './types.js';
  */
 export const skipLimit = 3;
 
-/** Was a stop asked for, and is there nothing left to wait for? */
+/** Ends the run when a stop was asked for and there is nothing left to wait for. @returns whether it did */
 export function endIfStopped(m: Machine): boolean {
   const { stop, open } = m;
   if (stop === null || open?.isCommitting === true) return false;
@@ -21,7 +21,7 @@ export function endIfStopped(m: Machine): boolean {
   return true;
 }
 
-/** Is the next unit to be opened, or was that the last? */
+/** Opens the next unit where none is open, or ends the run after the last one. @returns whether it did either */
 export function openNext(m: Machine): boolean {
   if (m.open !== null) return false;
   const work = m.next ?? m.workAt(m.index);
@@ -35,7 +35,7 @@ export function openNext(m: Machine): boolean {
   return true;
 }
 
-/** What was leased ahead is due from now on. */
+/** Makes the lease due that the worker was given ahead for this unit. */
 function startTentative(m: Machine, worker: WorkerRecord): void {
   const lease = worker.tentative;
   if (lease === null || m.open === null) return;
@@ -44,7 +44,7 @@ function startTentative(m: Machine, worker: WorkerRecord): void {
   m.makeDue(lease, m.open.work);
 }
 
-/** Is the root complete? */
+/** Tells the shell to commit the open unit once the sum of all its micro-batches is there. @returns whether it did */
 export function commitComplete(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting || open.progress.root === null) return false;
@@ -68,7 +68,12 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** Did a block fail wherever it could be tried? */
+/**
+ * Skips the open unit, begins it anew without a teacher, or ends the run, when a block has failed wherever it could be
+ * tried.
+ *
+ * @returns whether it did
+ */
 export function giveUpHopeless(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting) return false;
@@ -81,12 +86,18 @@ export function giveUpHopeless(m: Machine): boolean {
   return true;
 }
 
-/** The last one, where nothing but teachers of the run ever failed the block. */
+/**
+ * The teacher to go on without: the one that failed last, or null when anything but a teacher of the run ever failed
+ * the block.
+ */
 function failedTeacher(m: Machine, { blamed }: Assignment): string | null {
   return blamed.some((name) => name === null || m.dropped.includes(name)) ? null : (blamed.at(-1) ?? null);
 }
 
-/** By the recipe's policy: the unit begins anew without the teacher, or the run ends. */
+/**
+ * Begins the unit anew without the teacher, or ends the run where the recipe's policy is to stop, or no teacher is
+ * left.
+ */
 function goOnWithout(m: Machine, open: OpenUnit, teacher: string, reason: string): void {
   const { onFailure = 'stop', teachers = [] } = m.config.policy ?? {};
   if (onFailure === 'stop')
@@ -99,13 +110,13 @@ function goOnWithout(m: Machine, open: OpenUnit, teacher: string, reason: string
     m.leases.close(m.next, false);
     m.next = null;
   }
-  // Not in the order of their failing, which depends on who was faster.
+  // Sorted, since the order in which teachers fail depends on who was faster.
   m.dropped = [...m.dropped, teacher].sort();
   m.emit({ type: 'drop', teacher, unit: open.work.unit, reason });
   m.openUnit(open.work.anew());
 }
 
-/** Failed at two workers, or twice at the only one. */
+/** Whether the block has failed at two workers, or twice where there is nobody else to try it. */
 function isHopeless(m: Machine, assignment: Assignment): boolean {
   if (new Set(assignment.failedBy.map(({ process }) => process)).size > 1) return true;
   return assignment.failedBy.length > 1 && m.workers.ready.size > 0 && !isWorthTryingElsewhere(m, assignment);
@@ -136,7 +147,7 @@ function skip(m: Machine, open: OpenUnit, reason: string): void {
   });
 }
 
-/** Nothing of the unit's work will be used. */
+/** Gives the unit's work up: its leases are cancelled and its slots are free. */
 function abandon(m: Machine, { work, progress }: OpenUnit, reason: string): void {
   m.cancelAll(work, reason);
   for (const slot of progress.slotsInUse) m.emit({ type: 'free', slot });

@@ -20,7 +20,7 @@
  *     was computed with it is let go, of the next unit too, and its leases are returned.
  *   - Lost: a late lease of a worker that does not move is taken back and leased anew; three in a row end its
  * connection.
- *   - After every event settle() asks the same few questions until nothing changes, so no event can forget one.
+ *   - After every event settle() tries the same few functions until none changes anything, so no event can forget one.
  */
 import { commitComplete, endIfStopped, giveUpHopeless, openNext } from './commits.js';
 import { leaseAhead, leaseOpen, pullNext } from './granting.js';
@@ -114,6 +114,7 @@ export class Core {
   }
 }
 
+/** Does all that follows from the state, whatever event has led to it, and says what the run waits for. */
 function settle(m: Machine): void {
   while (!m.isOver && questions.some((ask) => ask(m)));
   if (m.isOver) return;

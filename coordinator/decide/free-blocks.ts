@@ -19,7 +19,7 @@ import { countAtMost, lastAtMost } from '../../shared/search.js';
 /** The free blocks of one unit. Blocks that are taken or given back must not overlap free ones. */
 export class FreeBlocks {
   readonly #microBatchesInAll: number;
-  /** By level: indices of the free blocks, ascending. */
+  /** Indices of the free blocks in ascending order, for each level of the tree. */
   readonly #levels: number[][];
   #microBatches = 0;
 
@@ -46,7 +46,7 @@ export class FreeBlocks {
     return block;
   }
 
-  /** The block is free again. */
+  /** Makes the block free again, and joins it with its neighbours as far as they are free. */
   give(block: Block): void {
     this.#microBatches += this.#sizeOf(block);
     let widest = this.#narrow(block);

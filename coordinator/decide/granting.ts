@@ -1,6 +1,6 @@
 /**
- * Who computes what next, and whose contribution comes in next. Each exported function is one of the questions of
- * settle().
+ * Who computes what next, and whose contribution comes in next. settle() calls the exported functions again and again
+ * until none of them changes anything.
  */
 import { isWorthTryingElsewhere } from './commits.js';
 import type { Machine } from './machine.js';
@@ -8,7 +8,11 @@ import { fairMicroBatches, wantedMicroBatches } from './sizing.js';
 import { hasFailed, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { UnitWork } from './unit-work.js';
 
-/** Is there a slot for a contribution that waits? The leftmost missing one always has one. */
+/**
+ * Gives a slot to one offered contribution and has it pulled. The leftmost missing contribution always finds a slot.
+ *
+ * @returns whether one was taken
+ */
 export function pullNext(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting || open.work.waiting.size === 0) return false;
@@ -42,7 +46,11 @@ function leftmost(assignments: Iterable<Assignment>): Assignment | undefined {
   return first;
 }
 
-/** Is there work of the open unit for a worker that computes nothing of it? */
+/**
+ * Leases work of the open unit to the ready workers that compute nothing of it, fastest first.
+ *
+ * @returns whether any was leased
+ */
 export function leaseOpen(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting || m.stop !== null) return false;
@@ -71,7 +79,10 @@ function assignmentFor(m: Machine, worker: WorkerRecord, work: UnitWork): Assign
   return null;
 }
 
-/** One that was late with the block itself may try again only when nobody else is left. */
+/**
+ * Whether the worker may compute a block that others are late with. One that was late with it itself may try again only
+ * when nobody else is left.
+ */
 function mayHelp(m: Machine, worker: WorkerRecord, assignment: Assignment): boolean {
   if (hasFailed(assignment, worker) || [...assignment.leases].some((lease) => lease.worker === worker)) return false;
   return (
@@ -85,7 +96,11 @@ function newAssignment(m: Machine, worker: WorkerRecord, work: UnitWork): Assign
   return block === null ? null : work.open(block);
 }
 
-/** Can a worker prepare for the next unit, while the rest of the open one is computed and committed? */
+/**
+ * Leases work of the next unit ahead, for workers to prepare while the rest of the open one is computed and committed.
+ *
+ * @returns whether anything was leased, or taken back to be shared anew
+ */
 export function leaseAhead(m: Machine): boolean {
   const { open } = m;
   if (open === null || m.stop !== null || !(open.isCommitting || open.work.isFullyLeased)) return false;

@@ -10,7 +10,7 @@ import type { Event } from './types.js';
 
 type Heard<T extends Event['type']> = Extract<Event, { type: T }>;
 
-/** Wrong states after which a process is sent away for good. */
+/** How many wrong states a process may have before it is sent away for good. */
 const mismatchLimit = 3;
 /** Leases without an answer after which a worker that does not move is sent away; it may come back. */
 const missedLimit = 3;

@@ -14,9 +14,9 @@ export interface Accounts {
   readonly repeated: number;
   /** Events that spoke of no lease of theirs, of a wrong step or state, or came twice. */
   readonly refused: number;
-  /** Their contribution is in a commit. */
+  /** Leases whose contribution is in a commit. */
   readonly committed: number;
-  /** Ended without: cancelled, failed, or their worker left. */
+  /** Leases that ended without a contribution: cancelled, failed, or their worker left. */
   readonly returned: number;
   readonly outstanding: number;
 }
@@ -31,7 +31,7 @@ export class Leases {
     return { ...this.#counts, outstanding: this.#outstanding.size };
   }
 
-  /** The worker's own lease; undefined when it never was, or its unit is long committed. */
+  /** A lease of this worker; undefined when it has none of this number, or the lease's unit is long committed. */
   find(worker: WorkerId, id: number): LeaseRecord | undefined {
     const lease = this.#byId.get(id);
     return lease?.worker.id === worker ? lease : undefined;
@@ -41,7 +41,7 @@ export class Leases {
     this.#counts.refused++;
   }
 
-  /** A due lease that is not the first for its micro-batches. */
+  /** Counts a lease whose micro-batches had been due at a worker before. */
   countRepeated(): void {
     this.#counts.repeated++;
   }
@@ -68,7 +68,7 @@ export class Leases {
     return lease;
   }
 
-  /** Its contribution is in. The other leases of its assignment are the caller's to cancel. */
+  /** Marks a lease whose contribution is in. The caller cancels the other leases of its assignment. */
   accept(lease: LeaseRecord, work: UnitWork): void {
     lease.state = 'accepted';
     detach(lease);
@@ -77,7 +77,7 @@ export class Leases {
     work.contributors.push(lease.worker.id);
   }
 
-  /** It will bring nothing. */
+  /** Marks a lease that will bring nothing. */
   giveBack(lease: LeaseRecord, work: UnitWork): void {
     lease.state = 'returned';
     detach(lease);
@@ -86,7 +86,7 @@ export class Leases {
     work.drop(lease);
   }
 
-  /** The unit is over: what was accepted is in its commit, or in vain; its leases are forgotten. */
+  /** Forgets the leases of a unit that is over, and counts what was accepted as committed or as in vain. */
   close(work: UnitWork, isCommitted: boolean): void {
     for (const lease of work.leases) {
       this.#byId.delete(lease.id);

@@ -1,6 +1,6 @@
 /**
- * The state of the core, and the few moves that every room makes: say something, lease, take back, accept, let a worker
- * go.
+ * The state of the core, and the few changes that are made in several places: say something, lease, take back, accept,
+ * let a worker go.
  */
 import { Leases } from './leases.js';
 import { WorkerRecords } from './workers.js';
@@ -24,7 +24,7 @@ export class Machine {
   readonly workers = new WorkerRecords();
   readonly leases = new Leases();
   readonly uploads = new UploadRate();
-  /** Wrong states by process, and the last of them. */
+  /** How often each process had another state than the run's. */
   readonly mismatches = new Map<string, number>();
   dissent: { readonly step: number; readonly stateHash: string; readonly process: string } | null = null;
   open: OpenUnit | null = null;
@@ -66,7 +66,7 @@ export class Machine {
     this.emit({ type: 'say', level, text });
   }
 
-  /** What keeps the run from moving on, in words; said when it changes. */
+  /** Says what keeps the run from moving on, when that changes. */
   sayWaiting(reason: string | null): void {
     if (reason !== null && reason !== this.#waitsFor) this.say('info', reason);
     this.#waitsFor = reason;
@@ -111,7 +111,7 @@ export class Machine {
     });
   }
 
-  /** The lease is of the open unit, from now on. */
+  /** Starts the lease's time: its unit is open, so its worker can compute it. */
   makeDue(lease: LeaseRecord, work: UnitWork): void {
     const { assignment, worker } = lease;
     if (work.markDue(assignment)) this.leases.countRepeated();
@@ -119,7 +119,7 @@ export class Machine {
     lease.lateMs = this.nowMs + patienceMs(worker, work, { assignment, firstMs: this.config.firstLeaseMs });
   }
 
-  /** The lease will bring nothing; its worker knows, or is gone. */
+  /** Takes back a lease that will bring nothing. Its worker knows, or is gone. */
   giveBack(lease: LeaseRecord): void {
     const { slot, assignment, state } = lease;
     if (this.nowMs >= lease.lateMs && state !== 'offered') countMissed(lease);
@@ -136,7 +136,7 @@ export class Machine {
     this.giveBack(lease);
   }
 
-  /** The lease's contribution lies in its slot: it joins the sum. */
+  /** Adds a lease's contribution, which lies in its slot, to the unit's sum, and cancels the block's other leases. */
   accept(lease: LeaseRecord, slot: number): void {
     const { assignment, worker } = lease;
     const { open } = this;
@@ -159,7 +159,7 @@ export class Machine {
   }
 }
 
-/** Its worker let it pass. */
+/** Notes that a worker let the lease's deadline pass. */
 function countMissed({ worker, lateMs }: LeaseRecord): void {
   if (worker.missed === 0) worker.missedSinceMs = lateMs;
   worker.missed++;

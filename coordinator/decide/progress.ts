@@ -56,14 +56,14 @@ export class UnitProgress {
     return this.#prefixEnd;
   }
 
-  /** Micro-batches that are in. */
+  /** The number of micro-batches whose contributions have arrived. */
   get microBatches(): number {
     let sum = 0;
     for (const { block } of this.#complete.values()) sum += this.#sizeOf(block);
     return sum;
   }
 
-  /** Where the sum of all lies, once it is complete. */
+  /** The slot in which the sum of all micro-batches lies; null before it is complete. */
   get root(): Slot | null {
     const first = this.#complete.get(0);
     return first !== undefined && this.#prefixEnd === this.#m ? first.slot : null;
@@ -88,7 +88,7 @@ export class UnitProgress {
     return slot;
   }
 
-  /** What was pulled into the slot will not come. */
+  /** Frees a slot into which a contribution was being pulled that will not come. */
   giveBack(from: number, slot: Slot): void {
     this.#pulled.delete(from);
     this.#free.push(slot);

@@ -12,7 +12,7 @@ const uploadPatience = { times: 8, leastMs: 10_000 };
 /** So much of a micro-batch over a whole number is no reason to lease one more. */
 const slack = 0.25;
 
-/** What sizes depend on besides the worker and the unit. */
+/** All that the size of a lease depends on besides its worker and its unit. */
 export interface Prices {
   readonly workers: WorkerRecords;
   /** Milliseconds that one contribution takes to come in. */
@@ -62,7 +62,7 @@ export function patienceMs(
 
 /** How fast contributions come in, all together; measured over the times in which any is under way. */
 export class UploadRate {
-  /** What one coordinator takes in on one machine, until it is measured here. */
+  /** Bytes a millisecond: first what a coordinator took in on one machine, then what is measured. */
   #bytesPerMs = 1e6;
   #open = 0;
   #sinceMs = 0;

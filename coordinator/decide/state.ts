@@ -23,13 +23,13 @@ export interface LeaseRecord {
   readonly worker: WorkerRecord;
   readonly assignment: Assignment;
   state: LeaseState;
-  /** When the worker could begin: its lease was sent and its unit open. */
+  /** When the worker could begin: when its lease had been sent and its unit was open. */
   startedMs: number;
-  /** Its deadline. After it the block is leased elsewhere as well. */
+  /** The lease's deadline. After it the block is leased elsewhere as well. */
   lateMs: number;
   /** Bytes of the contribution; 0 without a gradient. */
   bytes: number;
-  /** Where the contribution is being put, or lies. */
+  /** The slot where the contribution is being put, or lies; null before it is pulled. */
   slot: Slot | null;
 }
 
@@ -37,14 +37,14 @@ export interface LeaseRecord {
 export interface Assignment {
   readonly unit: Unit;
   readonly block: Block;
-  /** Half-open range of its micro-batches. */
+  /** The block's micro-batches, as a half-open range [from, to). */
   readonly from: number;
   readonly to: number;
   /** Leases that may still bring the block's contribution. */
   readonly leases: Set<LeaseRecord>;
   /** Workers that could not compute it, once for every time. */
   readonly failedBy: WorkerRecord[];
-  /** For each of these times the teacher that failed; null for any other reason. */
+  /** The teacher that failed, for each entry of `failedBy`; null where there was another reason. */
   readonly blamed: (string | null)[];
   failure: string;
   /** Workers that were late with it. */
@@ -61,7 +61,7 @@ export interface WorkerRecord {
   readonly process: string;
   isReady: boolean;
   heardMs: number;
-  /** Null before anything was measured. */
+  /** How long a message and its answer take on this connection; null before anything was measured. */
   roundTrip: RoundTrip | null;
   /** The trainer's own counter, and when it moved last. */
   progress: number;
@@ -72,15 +72,15 @@ export interface WorkerRecord {
    */
   missed: number;
   missedSinceMs: number;
-  /** Milliseconds a micro-batch, as measured. */
+  /** Measured milliseconds for each micro-batch, by kind of work. */
   readonly costMs: Map<CostClass, number>;
   /** Milliseconds from a lease to its offer that were not spent computing. */
   overheadMs: number;
-  /** What it computes for the open unit. */
+  /** The lease of the open unit that the worker computes. */
   current: LeaseRecord | null;
-  /** What it may prepare for the unit after. */
+  /** The lease of the next unit that the worker may prepare. */
   tentative: LeaseRecord | null;
-  /** Neither accepted nor returned. */
+  /** The worker's leases that are neither accepted nor returned. */
   readonly leases: Set<LeaseRecord>;
 }
 
@@ -89,12 +89,12 @@ export function hasFailed(assignment: Assignment, { process }: WorkerRecord): bo
   return assignment.failedBy.some((other) => other.process === process);
 }
 
-/** Micro-batches of the assignment. */
+/** The number of the assignment's micro-batches. */
 export function sizeOf(assignment: Pick<Assignment, 'from' | 'to'>): number {
   return assignment.to - assignment.from;
 }
 
-/** For messages: `micro-batches 4..7 of step 12`. */
+/** Names a block in messages, such as `micro-batches 4..7 of step 12`. */
 export function nameOf({ unit, from, to }: Assignment): string {
   const range = to - from === 1 ? `micro-batch ${from}` : `micro-batches ${from}..${to - 1}`;
   return `${range} of ${nameOfUnit(unit)}`;

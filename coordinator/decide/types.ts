@@ -1,6 +1,6 @@
 /**
  * What the pure core hears (events) and says (commands). No I/O, no clock: time comes in as `nowMs`.
- * The shell (coordinator.ts) turns sockets, clock and disk into events and carries out commands in order.
+ * The shell (../run.ts) turns sockets, clock and disk into events and carries out commands in order.
  */
 import type { Block } from '../../shared/replica/reduction/tree.js';
 
@@ -22,7 +22,7 @@ export interface Unit {
   /** Half-open range in the epoch's order of samples (train) or in the evaluation set (evaluate). */
   readonly from: number;
   readonly to: number;
-  /** M */
+  /** The number of micro-batches, M in the formulas. */
   readonly microBatches: number;
 }
 
@@ -31,9 +31,11 @@ export type Event = { readonly nowMs: number } & UntimedEvent;
 
 /** What has happened, before the run adds the time. */
 export type UntimedEvent =
-  /** Admitted and welcomed; not yet usable. `process`: the worker's own name, the same over reconnects. */
+  /**
+   * A worker was admitted and welcomed; it cannot be leased to yet. `process`: its own name, the same over reconnects.
+   */
   | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string }
-  /** Caught up with `step` and probed; may be leased to. */
+  /** A worker has caught up with `step` and its numerics were probed, so it may be leased to. */
   | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
   /**
    * Something arrived; `progress` is the trainer's own counter. `rttMs`: a round trip that the worker measured since.
@@ -68,7 +70,7 @@ export type UntimedEvent =
       readonly reason: string;
       readonly teacher?: string | undefined;
     }
-  /** Its state after `step` steps is not `wanted`, which the run's was. */
+  /** The worker's state after `step` steps has another hash than `wanted`, the run's. */
   | {
       readonly type: 'differs';
       readonly worker: WorkerId;
@@ -141,7 +143,7 @@ export type Command =
    * wrong.
    */
   | { readonly type: 'finish'; readonly outcome: 'done' | 'stopped' | 'failed' | 'rebuild'; readonly reason: string }
-  /** For the log, in words; emitted only when it changes. */
+  /** A line for the user. One that says what the run waits for is emitted only when that changes. */
   | { readonly type: 'say'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };
 
 /** What becomes of the run when a teacher fails. */
@@ -165,7 +167,7 @@ export interface DecideConfig {
   readonly isRebuilt?: boolean | undefined;
   /** Training steps without an update, in a row, that the journal ends with. */
   readonly skips: number;
-  /** Default: stop. */
+  /** What becomes of the run when a teacher fails; absent: it stops. */
   readonly policy?: TeacherPolicy | undefined;
   /** Gradient buffers: the leftmost prefix's and those for early contributions. */
   readonly slots: number;

@@ -13,13 +13,13 @@ export class UnitWork {
   readonly unit: Unit;
   readonly cost: CostClass;
   readonly free: FreeBlocks;
-  /** Leased and not complete. */
+  /** Blocks that are leased and not complete. */
   readonly assignments = new Set<Assignment>();
-  /** Failed somewhere, and leased to nobody now. */
+  /** Blocks that failed somewhere and are leased to nobody now. */
   readonly retry = new Set<Assignment>();
-  /** Past their deadline: one worker more is wanted. */
+  /** Blocks that are past their deadline, so that one worker more is wanted for each. */
   readonly late = new Set<Assignment>();
-  /** Have an offer and no slot, by first micro-batch. */
+  /** Blocks whose contribution was offered and has no slot yet, by their first micro-batch. */
   readonly waiting = new Map<number, Assignment>();
   /** Every lease that was granted for the unit. */
   readonly leases: LeaseRecord[] = [];

@@ -65,7 +65,7 @@ export class WorkerRecords {
     this.#count(cost, 1 / ms - (before === undefined ? 0 : 1 / before), before === undefined ? 1 : 0);
   }
 
-  /** Its part of the speed of all ready workers, 0 to 1. */
+  /** The worker's part, 0 to 1, of the speed of all ready workers; an equal part while its speed is not known. */
   shareOf(worker: WorkerRecord, cost: CostClass): number {
     const average = this.#averageSpeed(cost);
     const ms = worker.costMs.get(cost);

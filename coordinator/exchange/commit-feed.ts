@@ -13,7 +13,7 @@ import type { SendQueue } from './send-queue.js';
 /** What one worker is fed with, and where it begins. */
 export interface FeedOptions {
   readonly broadcast: Broadcast;
-  /** The worker's. */
+  /** The frames on their way to the worker. */
   readonly queue: SendQueue;
   /** The way that the worker's bytes take. */
   readonly plane: Plane;

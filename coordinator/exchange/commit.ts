@@ -79,7 +79,7 @@ export class Committer {
     this.#update = options.update;
   }
 
-  /** Commits applied. */
+  /** The number of commits that the coordinator's replica has applied. */
   get step(): number {
     return this.#position.step;
   }

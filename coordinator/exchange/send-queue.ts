@@ -82,7 +82,7 @@ export class SendQueue {
     this.#markClosed();
   }
 
-  /** To be called when the channel is gone. */
+  /** Ends the queue. Must be called when the channel is gone. */
   closed(): void {
     this.#cancelCutOff();
     this.#markClosed();

@@ -136,7 +136,7 @@ export class Journal {
     });
   }
 
-  /** On the disk once this resolves. */
+  /** Appends a line, which is on the disk once this resolves. */
   async append(line: JournalLine): Promise<void> {
     const text = Buffer.from(`${JSON.stringify(line)}\n`);
     await storing('journal.jsonl', async () => {

@@ -127,7 +127,7 @@ export class CommitLog {
   async read(step: number): Promise<CommitRecord> {
     const place = this.#placeOf(step);
     return storing(place.segment.path, async () => {
-      // In one read: a segment that is dropped meanwhile closes only after it.
+      // This is one read, so that a segment that is dropped meanwhile closes only after it.
       const head = Buffer.alloc(place.payloadAt - place.at);
       const read = await readFully(place.segment.file, head, place.at);
       const record = read < head.length ? null : parseHead(head);
@@ -187,7 +187,7 @@ export class CommitLog {
     const last = this.#segments.at(-1);
     if (last !== undefined && !this.#isRotating) return last;
     this.#isRotating = false;
-    // Left over when its first record was torn.
+    // This segment is left over from a start at which its first record was torn.
     if (last?.firstStep === step) return last;
     const path = join(this.#folder, `${step}.log`);
     const segment = { firstStep: step, path, file: await open(path, 'w+'), sizeBytes: 0 };
@@ -216,7 +216,7 @@ export class CommitLog {
   }
 }
 
-/** A record's `checksums`. */
+/** The CRC-32 of each chunk of a payload, in order: a record's `checksums`. */
 export function chunkCrcs(payload: Uint8Array): number[] {
   return split(payload.length).map(({ offset, length }) => crc32(payload.subarray(offset, offset + length)));
 }

@@ -19,7 +19,7 @@ export interface LogEnd {
 /** A journal that is open for appending, with what it says. */
 export interface OpenJournal {
   readonly journal: Journal;
-  /** Its lines, which are changed along with the file. */
+  /** The journal's lines, which are changed along with the file. */
   readonly lines: JournalLine[];
 }
 
@@ -75,7 +75,7 @@ async function complete(log: CommitLog, { journal, lines }: OpenJournal, step: n
   lines.push(line);
 }
 
-/** Commits that the journal counts. */
+/** The number of commits that the journal counts. */
 function journalledSteps(lines: readonly JournalLine[]): number {
   const last = afterRewinds(lines).findLast((line) => line.type === 'commit');
   return last?.type === 'commit' ? last.step + 1 : 0;

@@ -30,10 +30,10 @@ export interface Recovered extends Standing {
 
 /** What recovery reads, and the replica that it brings to where the run stands. */
 export interface RecoveryOptions extends ReconcileOptions {
-  /** Is brought to where the run stands. Its slots are free. */
+  /** The replica that is brought to where the run stands. Its slots are free. */
   readonly replica: Replica;
   readonly journalPath: string;
-  /** By name, for a run that has no snapshot yet. */
+  /** The student's initial weights by name, for a run that has no snapshot yet. */
   readonly initialWeights: ReadonlyMap<string, Float32Array>;
   readonly recipeDigest: string;
 }

@@ -19,7 +19,7 @@ const headerSchema = z.object({
   bytes: count,
   /** Commits folded into the state. */
   step: count,
-  /** Updates among them. */
+  /** How many of these commits had an update. */
   update: count,
   /** Index of the run's next unit. */
   unit: count,
@@ -54,9 +54,9 @@ const pieceBytes = 4 * 1024 * 1024;
 export class Snapshots {
   readonly #folder: string;
   readonly #keep: number;
-  /** By step, the oldest first. */
+  /** The snapshots by step, the oldest first. */
   #list: Snapshot[] = [];
-  /** Headers that no state fits. */
+  /** Names of the headers that no state on the disk fits. */
   #unusable: string[] = [];
 
   private constructor(folder: string, keep: number) {

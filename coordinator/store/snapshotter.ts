@@ -32,7 +32,7 @@ export class Snapshotter {
   #logBase: number;
   #writing: Promise<void> | null = null;
   readonly #copy: StateCopy;
-  /** Asked for, and not begun yet. */
+  /** Those who asked for a snapshot that has not begun yet. Each is told the step of it. */
   #wanted: ((step: number) => void)[] = [];
 
   constructor(options: SnapshotterOptions) {
@@ -49,7 +49,7 @@ export class Snapshotter {
     this.#wanted.push(whenDone);
   }
 
-  /** To be called between two commits, with the position of the state as it is. */
+  /** Takes a snapshot if one is due. Must be called between two commits, with the position of the state as it is. */
   consider(position: RunPosition): void {
     if (this.#writing !== null) return;
     if (position.step === this.#lastStep) return this.#tell(this.#wanted.splice(0), position);

@@ -37,7 +37,7 @@ export class StateCopy implements StateSource {
     this.#thread = length < largeBytes ? null : startThread(memory);
   }
 
-  /** Not while it is being written. */
+  /** Copies the state here. Must not be called while the copy is being written. */
   take(state: Uint8Array): void {
     this.bytes.set(state);
   }

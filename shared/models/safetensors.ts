@@ -13,7 +13,7 @@ import { elementsIn } from '../shape.js';
 /** A tensor of a file, as float32. */
 export interface NamedTensor {
   readonly shape: readonly number[];
-  /** Row-major. */
+  /** The elements in row-major order. */
   readonly values: Float32Array;
 }
 
@@ -149,7 +149,7 @@ function valuesOf({ dtype, shape, data_offsets: [from, to] }: Entry, data: Uint8
   return Float32Array.from({ length: elementsIn(shape) }, (_, i) => read(i));
 }
 
-/** IEEE 754 binary16. */
+/** Converts the bits of a half, IEEE 754 binary16, to a number. */
 function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;

@@ -58,7 +58,7 @@ export function withoutAdapters(spec: StudentSpec, weights: ReadonlyMap<string, 
   return only(spec, weights, ({ adapter }) => adapter !== true);
 }
 
-/** What answers in the end: neither adapters nor earlier exits. */
+/** The student as it is delivered: without its adapters and without its earlier exits. */
 export function studentAlone(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): SpecAndWeights {
   const alone = only(spec, weights, isAnswering);
   if (spec.exits === undefined) return alone;

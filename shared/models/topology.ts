@@ -14,7 +14,7 @@ export interface TopologyLayer {
   readonly name: string;
   readonly className: string;
   readonly config: Json;
-  /** Where it stands: names of the models and wrappers around it, then its own. */
+  /** Names of the models and wrappers around the layer, the outermost first, then its own. */
   readonly path: readonly string[];
   /** Whether it stands inside a TimeDistributed, Bidirectional or RNN layer. */
   readonly isWrapped: boolean;

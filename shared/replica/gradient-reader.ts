@@ -9,7 +9,7 @@ interface Piece {
   /** Half-open, in floats from the start of the gradient. */
   readonly from: number;
   readonly to: number;
-  /** What the optimizer moves of it. */
+  /** The ranges of the piece that the optimizer moves. */
   readonly updates: readonly UpdateRange[];
 }
 
@@ -46,7 +46,7 @@ export class GradientReader {
     this.#pieces ??= piecesOf(this.#options);
     for (const { from, to, updates } of this.#pieces) {
       codec.decode(window, at, from, to - from);
-      // Where the whole gradient would begin, so that its offsets count from there.
+      // `use` is told where the whole gradient would begin, so that its offsets count from there.
       use(window - 4 * from, updates);
     }
   }

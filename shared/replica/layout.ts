@@ -7,9 +7,9 @@ import { blockFloats } from './reduction/encoding.js';
 /** Byte offsets in the memory, all multiples of 16. */
 export interface ReplicaLayout {
   readonly weights: number;
-  /** Start of each optimizer moment. */
+  /** Where each of the optimizer's moments begins. */
   readonly moments: readonly number[];
-  /** Where the averaged weights lie, or would. */
+  /** Where the averaged weights lie, or would lie if the optimizer kept them. */
   readonly ema: number;
   readonly frozen: number;
   readonly moving: number;
@@ -22,7 +22,7 @@ export interface ReplicaLayout {
   readonly slots: number;
   /** Bytes from one slot to the next. */
   readonly slotStride: number;
-  /** Where a piece of a rounded gradient becomes float32 again. */
+  /** The window in which a piece of a rounded gradient becomes float32 again. */
   readonly window: number;
   /** Floats of the window. */
   readonly windowFloats: number;
@@ -30,7 +30,7 @@ export interface ReplicaLayout {
    * Where slots hold rounded gradients: a micro-batch's own gradient in float32, before it is rounded into its slot.
    */
   readonly leaf: number;
-  /** Bytes of the whole. */
+  /** Length of the whole memory in bytes. */
   readonly end: number;
 }
 

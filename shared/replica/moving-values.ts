@@ -15,7 +15,7 @@ export interface MovingTarget {
   readonly kernels: Pick<UpdateKernels, 'movingAverage'>;
   /** Byte offsets of the moving values, and of scratch of the same length for the statistics. */
   readonly layout: { readonly moving: number; readonly statistics: number };
-  /** A view of the scratch. */
+  /** A float32 view of the scratch memory. */
   readonly statistics: Float32Array;
 }
 

@@ -12,9 +12,9 @@ import { elementsIn } from '../shape.js';
 export interface TensorPlace {
   readonly spec: WeightSpec;
   readonly region: 'weights' | 'frozen' | 'moving';
-  /** In floats, from the start of its region. */
+  /** Where the tensor begins, in floats from the start of its region. */
   readonly offset: number;
-  /** In floats, without padding. */
+  /** The tensor's length in floats, without padding. */
   readonly size: number;
 }
 
@@ -24,7 +24,7 @@ export interface NormLayer {
   /** How much of a moving value stays at a commit: moving = momentum x moving + (1 - momentum) x statistic. */
   readonly momentum: number;
   readonly channels: number;
-  /** In floats, from the start of the moving region. */
+  /** Where the layer's moving means begin, in floats from the start of the moving region. */
   readonly meanOffset: number;
   readonly varianceOffset: number;
 }

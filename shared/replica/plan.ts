@@ -19,7 +19,7 @@ import { assignGroups, type GroupPlan } from './optimizer/groups.js';
 import type { UpdateRange } from './optimizer/update.js';
 import { normLayers, padded, placeTensors, regionFloats, type NormLayer, type TensorPlace } from './places.js';
 
-/** A trained weight. */
+/** Where a trained weight lies. */
 export interface ParameterRange extends TensorPlace {
   /** Index of its parameter group (optimizer.groups; equal factors share a group). */
   readonly group: number;

@@ -20,7 +20,7 @@ import { copyWeights, putWeights, type WeightRegions } from './weights-by-name.j
 
 /** How many slots a replica has, and the memory that it lies in. */
 export interface ReplicaOptions {
-  /** Gradient buffers beside the state. */
+  /** How many gradient buffers lie beside the state. */
   readonly slots: number;
   /** Attach to this memory, which another thread laid out by the same plan and slots; its content stays as it is. */
   readonly memory?: WebAssembly.Memory;

@@ -22,7 +22,7 @@ export interface UpdatePlan {
 export interface UpdateRange {
   /** Index of the parameter group. */
   readonly group: number;
-  /** In floats, from the start of the weights region. */
+  /** Where the range begins, in floats from the start of the weights region. */
   readonly offset: number;
   readonly floats: number;
 }
@@ -42,7 +42,7 @@ export interface UpdateTarget {
  */
 export type UpdateRanges = (gradientAt: number, ranges: readonly UpdateRange[]) => void;
 
-/** As UpdateRanges, for one range that lies `at` bytes into its region and whose gradient lies at `g`. */
+/** Updates one range that begins `at` bytes into its region and whose gradient lies at byte `g` of the memory. */
 type UpdateOne = (range: UpdateRange, at: number, g: number) => void;
 
 /**
@@ -101,7 +101,7 @@ function adamUpdate(plan: UpdatePlan, { kernels, layout, scalars }: UpdateTarget
     kernels.adam(weights + at, g, m + at, v + at, floats, must(adam, group, 'scalars'));
 }
 
-/** What a kernel takes for each parameter group that moves, by the group's index. */
+/** Makes what a kernel takes, once for each parameter group that moves, by the group's index. */
 function byGroup<T>(
   { groups }: UpdatePlan,
   scalars: CommitScalars,

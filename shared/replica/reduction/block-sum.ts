@@ -17,7 +17,7 @@ export interface BlockSumOptions {
 
 /** A contribution and where its gradient lies. */
 export interface SlottedContribution extends Contribution {
-  /** Null without a gradient. */
+  /** The buffer that holds the sum's gradient; null where it has none. */
   readonly slot: number | null;
 }
 

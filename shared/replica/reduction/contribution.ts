@@ -8,7 +8,7 @@ import type { Compression } from '../../compression.js';
 import { gradientBytes } from './encoding.js';
 import { momentValues, pool, type NormChannels, type PooledMoments } from './moments.js';
 
-/** What the bytes of a contribution are laid out by. A ReplicaPlan is one. */
+/** All that the layout of a contribution's bytes depends on. A ReplicaPlan has it. */
 export interface ContributionShape {
   /** How the run's gradients are rounded. */
   readonly compression: Compression;

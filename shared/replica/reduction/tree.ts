@@ -7,7 +7,7 @@
 /** A node of the tree, by its place in it. A leaf, level 0, is one micro-batch. */
 export interface Block {
   readonly level: number;
-  /** From 0, among the nodes of its level. */
+  /** The node's place among the nodes of its level, from 0. */
   readonly index: number;
 }
 

@@ -24,7 +24,7 @@ export type Padding = 'same' | 'valid' | number | ExplicitPadding;
 /** Elements before and after each of the four dimensions. */
 export type ExplicitPadding = [[number, number], [number, number], [number, number], [number, number]];
 
-/** As tfjs's convolution operations hand them to their kernels: channels last, checked there. */
+/** Reads the settings that tfjs's convolution operations hand to their kernels, and have checked. Channels are last. */
 export function convolutionAttrs(attrs: NamedAttrMap): ConvolutionAttrs {
   return {
     strides: pairAttr(attrs, 'strides'),

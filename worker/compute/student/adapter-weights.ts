@@ -24,7 +24,7 @@ export interface AdapterWeight {
   readonly values: Float32Array;
 }
 
-/** What the names of an adapter's weights begin with. */
+/** The beginning of the names of an adapter's weights. */
 export function adapterName({ key }: Pick<TapPair, 'key'>): string {
   return `adapter/${key}`;
 }

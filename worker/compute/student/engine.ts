@@ -23,7 +23,7 @@ export interface StudentDefinition {
   readonly plugins: PluginLosses;
 }
 
-/** A student on an engine. */
+/** A student that an engine has built, ready to compute. */
 export interface Student extends StudentCompute {
   readonly classes: number;
   /**

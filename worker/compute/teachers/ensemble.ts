@@ -44,7 +44,7 @@ export interface WantedForwards {
 export interface EnsembleResult {
   /** [rows x classes] each, by teacher, in the recipe's order. */
   readonly logits: Map<string, Float32Array>;
-  /** By `teacher/tap`; channels last. */
+  /** Activations by `teacher/tap`, channels last. */
   readonly taps: Map<string, Activation>;
 }
 
@@ -219,7 +219,7 @@ export class Ensemble {
     return blend(label, outputs, { combine: this.#options.combine, classes: this.classes });
   }
 
-  /** What these teachers gave, with their shares. */
+  /** The logits that these teachers gave, with their shares. */
   #weighted(logits: ReadonlyMap<string, Float32Array>): WeightedLogits[] {
     return this.#parts.flatMap(({ teacher: { spec }, share }) => {
       const logits_BC = logits.get(spec.name);

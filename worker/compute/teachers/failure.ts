@@ -3,7 +3,7 @@ import { exitCodes, UserError } from '../../../shared/errors.js';
 import { TeacherFailure } from '../contract.js';
 import { firstLine } from './formats/model-errors.js';
 
-/** What a teacher threw while it was at work, as its failure: in one line, with its name once. */
+/** Turns what a teacher threw while it was at work into its failure: one line that has its name once. */
 export function teacherFailure(teacher: string, error: unknown): TeacherFailure {
   const text = error instanceof Error ? error.message : String(error);
   return error instanceof TeacherFailure

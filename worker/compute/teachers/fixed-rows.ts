@@ -49,7 +49,7 @@ function joinTaps(
   );
 }
 
-/** These of an array's rows, in their order; the array itself where they are all of them. */
+/** Picks rows of an array in the order in which they are wanted; the array itself where all are. */
 export function pickRows(values: Float32Array, rows: number, wanted: readonly number[]): Float32Array {
   if (wanted.length === rows) return values;
   const size = values.length / rows;

@@ -8,11 +8,11 @@ import type { EnsembleForm } from '../../../shared/labels/ensemble-digest.js';
 
 /** A sample by its place in its shard, as it is looked at. */
 export interface SampleView {
-  /** SHA-256. */
+  /** The SHA-256 of the shard in which the sample lies. */
   readonly shard: string;
   readonly row: number;
   readonly view: number;
-  /** -1 for none. */
+  /** The sample's class; -1 where it has no label. */
   readonly label: number;
 }
 

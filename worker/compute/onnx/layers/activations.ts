@@ -2,7 +2,7 @@
 import type { LayerJson } from '../../../../shared/models/topology.js';
 import { refusal, type OnnxBuilder } from './builder.js';
 
-/** By tfjs' name without underscores. HardSigmoid's own alpha and beta are tfjs' 0.2 and 0.5. */
+/** ONNX operators by tfjs' names without underscores. HardSigmoid's own alpha and beta are tfjs' 0.2 and 0.5. */
 const operators: Readonly<Record<string, string>> = {
   relu: 'Relu',
   sigmoid: 'Sigmoid',

@@ -13,7 +13,7 @@ const mayLeaveOut = new Set(['RNN', 'GRU', 'LSTM']);
 export interface Turning {
   /** Which axis comes first, second, ...; absent: they stay in order. */
   readonly perm?: readonly number[];
-  /** The shape that comes out. */
+  /** The shape that the values have afterwards. */
   readonly shape: readonly number[];
 }
 

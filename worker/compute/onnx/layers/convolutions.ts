@@ -33,7 +33,7 @@ export function biased(b: OnnxBuilder, layer: LayerJson, x: string): string {
   return layer.config.use_bias === false ? x : b.node('Add', [x, b.weightConstant(layer, 'bias')]);
 }
 
-/** With bias and activation. */
+/** Adds the layer's bias to `x` and applies its activation. @returns the result's name */
 export function finished(b: OnnxBuilder, layer: LayerJson, x: string): string {
   return activated(b, layer, biased(b, layer, x));
 }

@@ -140,7 +140,7 @@ function timeDistributed(b: OnnxBuilder, layer: LayerJson, x: string): string {
   return writeLayer(b, { ...inner, config: { ...inner.config, name: layer.config.name } }, [x]);
 }
 
-/** Over the last axis. */
+/** Writes a batch norm in inference, over the last axis. @throws UserError 65 for another axis */
 function batchNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
   const [axis = -1] = numbers(layer.config.axis);
   if (axis !== -1 && axis !== (b.ranks.get(x) ?? 0) - 1)
@@ -176,7 +176,7 @@ function dot(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]): strin
   return b.node('Squeeze', [product, b.integers(y.isVector ? 2 : 1)]);
 }
 
-/** To a length of 1 along the axis; tfjs' smallest squared length is 1e-7. */
+/** Scales `x` to a length of 1 along the axis; tfjs' smallest squared length is 1e-7. */
 function normalised(b: OnnxBuilder, x: string, axis: number): string {
   const squares = b.node('ReduceSumSquare', [x], { axes: [axis], keepdims: 1 });
   return b.node('Div', [x, b.node('Sqrt', [b.node('Max', [squares, b.scalar(1e-7)])])]);

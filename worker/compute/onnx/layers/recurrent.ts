@@ -10,7 +10,7 @@ import { mustAt } from '../../../../shared/must.js';
 
 interface Kind {
   readonly op: string;
-  /** Where in tfjs' order each of ONNX's gates stands. */
+  /** For each of ONNX's gates its place in tfjs' order. */
   readonly gates: readonly number[];
   readonly activations: readonly ('activation' | 'recurrent_activation')[];
 }
@@ -161,7 +161,7 @@ function gatesFirst(values: Float32Array, { gates, inward, units }: Gates): Floa
   return out;
 }
 
-/** The time axis turned around. */
+/** Turns the time axis of `x` around. */
 function backwards(b: OnnxBuilder, x: string): string {
   return b.node('Slice', [x, b.integers(-1), b.integers(Number.MIN_SAFE_INTEGER), b.integers(1), b.integers(-1)]);
 }

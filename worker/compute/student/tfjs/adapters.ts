@@ -9,7 +9,7 @@ import { adapterName } from '../adapter-weights.js';
 
 /** The adapters of one student. */
 export class Adapters {
-  /** By the weights' names; their values are undefined until a student's weights are loaded. */
+  /** The adapters' variables by the weights' names. Values are undefined until a student's weights are loaded. */
   readonly variables: ReadonlyMap<string, Variable>;
   readonly #tf: TensorFlow;
 

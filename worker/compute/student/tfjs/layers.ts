@@ -121,7 +121,10 @@ function convolutionObjection({ config }: TopologyLayer): string | null {
   return config.data_format === 'channels_first' ? 'data_format is channels_first; channels_last was wanted' : null;
 }
 
-/** What tfjs would add to the loss, or do to the weights, and the optimizer here does not. */
+/**
+ * Says which setting would make tfjs add to the loss, or change weights, where the optimizer here does not; null for
+ * none.
+ */
 function silentObjection({ config }: TopologyLayer): string | null {
   for (const [key, value] of Object.entries(config)) {
     if (value === null || value === undefined) continue;

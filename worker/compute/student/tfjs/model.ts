@@ -25,7 +25,7 @@ export interface LiveWeight {
 export interface StudentModel {
   readonly model: LayersModel;
   readonly weights: readonly LiveWeight[];
-  /** By the layer's name in its weights' names. */
+  /** Batch-norm layers that train, by their name in the names of their weights. */
   readonly norms: ReadonlyMap<string, Norm>;
   readonly dropouts: readonly DropoutLayer[];
 }

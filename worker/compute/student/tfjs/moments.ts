@@ -1,4 +1,4 @@
-/** From the statistics of a micro-batch's forward to what the replicas pool. */
+/** Turns the statistics of a micro-batch's forward into the moments that replicas pool. */
 import type { NormLayer } from '../../../../shared/replica/places.js';
 import { momentValues, type PooledMoments } from '../../../../shared/replica/reduction/moments.js';
 import type { BatchStatistics, Norm } from './batch-norm.js';
