@@ -41,7 +41,9 @@ export class UnreadableOnnx extends Error {}
  * @throws UnreadableOnnx for a graph within a node, a type without numbers, or a missing external file; RangeError when
  * the bytes are no protobuf message
  */
-export function readOnnx(model: Uint8Array, external: ExternalFiles = new Map()): OnnxModel {
+export function readOnnx(file: Uint8Array, external: ExternalFiles = new Map()): OnnxModel {
+  // A view of its own: a Buffer's slice() would share the memory where that of every other Uint8Array copies.
+  const model = bytesOf(file);
   const graphs = bytesIn(model, modelProto.graph);
   return {
     operatorSets: new Map(
@@ -155,7 +157,7 @@ function externalBytes(tensor: Uint8Array, name: string, external: ExternalFiles
     throw new UnreadableOnnx(`constant ${name}: the file ${location} beside the model is missing`);
   const offset = Number(entries.get('offset') ?? 0);
   const length = Number(entries.get('length') ?? file.length - offset);
-  return file.subarray(offset, offset + length);
+  return bytesOf(file).subarray(offset, offset + length);
 }
 
 /** Elements in the message itself: raw, or as numbers of a field that the type has. */
@@ -166,7 +168,7 @@ function ownBytes(tensor: Uint8Array, type: ElementType): Uint8Array {
     case 'float32':
       return bytesOf(Float32Array.from(floatsIn(tensor, tensorProto.floats)));
     case 'int64':
-      return bytesOf(BigInt64Array.from(integersIn(tensor, tensorProto.int64s), BigInt));
+      return bytesOf(BigInt64Array.from(wholeIntegersIn(tensor, tensorProto.int64s)));
     case 'int32':
       return bytesOf(Int32Array.from(integersIn(tensor, tensorProto.int32s)));
     case 'uint16':
@@ -182,7 +184,7 @@ function ownBytes(tensor: Uint8Array, type: ElementType): Uint8Array {
     case 'uint32':
       return bytesOf(Uint32Array.from(integersIn(tensor, tensorProto.uint64s)));
     case 'uint64':
-      return bytesOf(BigUint64Array.from(integersIn(tensor, tensorProto.uint64s), BigInt));
+      return bytesOf(BigUint64Array.from(wholeIntegersIn(tensor, tensorProto.uint64s)));
   }
 }
 
@@ -204,9 +206,20 @@ function integerIn(message: Uint8Array, number: number): number | undefined {
   return integersIn(message, number).at(-1);
 }
 
-/** Signed integers, one field each or all in one. */
+/**
+ * Signed integers, one field each or all in one. What is beyond a number's 53 bits loses its last bits and stays within
+ * int64: exporters write its largest value for "to the end".
+ */
 function integersIn(message: Uint8Array, number: number): number[] {
-  return repeated(message, { number, alone: WireType.Varint, read: (reader) => Number(reader.int64()) });
+  return wholeIntegersIn(message, number).map((value) => Math.min(Number(value), largestBelow));
+}
+
+/** The largest number below 2^63. */
+const largestBelow = 2 ** 63 - 1024;
+
+/** Signed integers of 64 bits, exact. */
+function wholeIntegersIn(message: Uint8Array, number: number): bigint[] {
+  return repeated(message, { number, alone: WireType.Varint, read: (reader) => BigInt(reader.int64()) });
 }
 
 function floatsIn(message: Uint8Array, number: number): number[] {
@@ -217,17 +230,17 @@ function doublesIn(message: Uint8Array, number: number): number[] {
   return repeated(message, { number, alone: WireType.Bit64, read: (reader) => reader.double() });
 }
 
-interface Repeated {
+interface Repeated<T> {
   readonly number: number;
   /** How one number alone is written. */
   readonly alone: WireType;
-  readonly read: (reader: BinaryReader) => number;
+  readonly read: (reader: BinaryReader) => T;
 }
 
-function repeated(message: Uint8Array, { number, alone, read }: Repeated): number[] {
+function repeated<T>(message: Uint8Array, { number, alone, read }: Repeated<T>): T[] {
   // The message is known to be one: who comes here has read other fields of it.
   fieldsIn(message);
-  const found: number[] = [];
+  const found: T[] = [];
   const reader = new BinaryReader(message);
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();

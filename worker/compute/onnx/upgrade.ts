@@ -2,7 +2,7 @@
  * Brings a graph of an older operator set to version 18, so that whoever reads its nodes knows one form of each. Newer
  * graphs stay as they are: from 18 on, no operator that is read here has changed its form. Pure.
  */
-import { integers, type OnnxConstant, type OnnxModel, type OnnxNode } from './graph.js';
+import { floats, integers, type OnnxConstant, type OnnxModel, type OnnxNode } from './graph.js';
 
 const target = 18;
 const oldest = 11;
@@ -32,10 +32,10 @@ export function upgradeOnnx(model: OnnxModel): OnnxModel {
   if (version < oldest) throw new OldOnnx(`operator set ${version}; ${oldest} or later wanted`);
   if (version >= target) return model;
   const constants: OnnxConstant[] = [];
-  const constant = (values: readonly number[]): string => {
-    const name = `upgrade.${constants.length}`;
-    constants.push(integers(name, [values.length], values));
-    return name;
+  const constant: Constant = (make) => {
+    const made = make(`upgrade.${constants.length}`);
+    constants.push(made);
+    return made.name;
   };
   const nodes = model.graph.nodes.flatMap((node) => upgradeNode(node, version, constant));
   return {
@@ -44,7 +44,8 @@ export function upgradeOnnx(model: OnnxModel): OnnxModel {
   };
 }
 
-type Constant = (values: readonly number[]) => string;
+/** Adds a constant under a name that is free. @returns the name */
+type Constant = (make: (name: string) => OnnxConstant) => string;
 
 function upgradeNode(node: OnnxNode, version: number, constant: Constant): OnnxNode[] {
   if (node.domain !== undefined) return [node];
@@ -55,12 +56,12 @@ function upgradeNode(node: OnnxNode, version: number, constant: Constant): OnnxN
       return version < 13 && 'split' in node.attributes ? [withInput(node, 'split', constant)] : [countedSplit(node)];
     case 'Softmax':
     case 'LogSoftmax':
+    case 'Hardmax':
       return version < 13 ? flattened(node) : [node];
     case 'BatchNormalization':
-      return [{ ...node, outputs: node.outputs.slice(0, 3), attributes: without(node.attributes, 'spatial') }];
+      return [version < 14 ? spokenBatchNormalization(node) : node];
     case 'Dropout':
-      // Its share is of no use: whoever trains the graph draws the masks.
-      return version < 12 ? [{ ...node, attributes: {} }] : [node];
+      return [version < 12 ? withRatio(node, constant) : node];
     default:
       return [node];
   }
@@ -75,9 +76,27 @@ function withInput(node: OnnxNode, name: string, constant: Constant): OnnxNode {
   const value = node.attributes[name];
   const attributes = without(node.attributes, name);
   const [first = ''] = node.inputs;
-  return Array.isArray(value)
-    ? { ...node, inputs: [first, constant(value.map(Number))], attributes }
-    : { ...node, attributes };
+  if (!Array.isArray(value)) return { ...node, attributes };
+  const numbers = value.map(Number);
+  return { ...node, inputs: [first, constant((free) => integers(free, [numbers.length], numbers))], attributes };
+}
+
+/** Before version 14 a batch norm was in training where it gave its moments, and gave them twice. */
+function spokenBatchNormalization(node: OnnxNode): OnnxNode {
+  const isTraining = node.outputs.length > 1;
+  return {
+    ...node,
+    outputs: node.outputs.slice(0, 3),
+    attributes: { ...without(node.attributes, 'spatial'), ...(isTraining ? { training_mode: 1 } : {}) },
+  };
+}
+
+/** Before version 12 the share that a Dropout leaves out was an attribute, and 0.5 where it was not given. */
+function withRatio(node: OnnxNode, constant: Constant): OnnxNode {
+  const { ratio } = node.attributes;
+  const share = typeof ratio === 'object' && 'float' in ratio ? ratio.float : 0.5;
+  const name = constant((free) => floats(free, [], Float32Array.of(share)));
+  return { ...node, inputs: [...node.inputs, name], attributes: without(node.attributes, 'ratio') };
 }
 
 /** From version 18 on a Split without sizes says into how many parts. */

@@ -46,8 +46,16 @@ function momentsOf(backward: BackwardNode): Moments {
     throw new NoGradient('a BatchNormalization whose moments the loss depends on');
   const [, mean = '', variance = ''] = node.outputs;
   if (floatOr(node, 'momentum', 0.9) === 0 && mean !== '' && variance !== '') return { mean, variance };
+  // Over inputs of its own: ../gradient/batch-moments.ts says why.
+  const [x, scale, bias] = [inputOf(backward, 0), inputOf(backward, 1), inputOf(backward, 2)];
+  const space = [scale, bias].map((of) => write.node('Mul', [of, write.scalar(0)]));
   const attributes = { ...node.attributes, momentum: { float: 0 } };
-  const [, ownMean = '', ownVariance = ''] = write.several('BatchNormalization', node.inputs, attributes, 3);
+  const [, ownMean = '', ownVariance = ''] = write.several(
+    'BatchNormalization',
+    [x, scale, bias, ...space],
+    attributes,
+    3,
+  );
   return { mean: ownMean, variance: ownVariance };
 }
 

@@ -182,4 +182,5 @@ export const shapes: readonly Operator[] = [
   { op: 'Expand', gradient: expand },
   { op: 'Tile', gradient: tile },
   { op: 'Cast', gradient: cast },
+  { op: 'CastLike', gradient: (backward) => [...(backward.wants(0) ? cast(backward) : [null]), null] },
 ];
