@@ -5,6 +5,7 @@ import { UserError } from '../../shared/errors.js';
 import type { Path } from '../../shared/recipe/source-lines.js';
 import type { ReadRecipe } from '../../shared/recipe/read.js';
 import type { Recipe, SourceRecipe } from '../../shared/recipe/schema.js';
+import { filesMatching } from './sources/input-files.js';
 import { filesOf } from './sources/list.js';
 
 interface NamedFile {
@@ -21,7 +22,7 @@ export async function checkFiles({ recipe, placeOf }: ReadRecipe, folder: string
     filesIn(recipe).map(async ({ path, file }) => {
       const isThere = await access(resolve(folder, file)).then(
         () => true,
-        () => false,
+        async () => (await filesMatching(resolve(folder, file))).length > 0,
       );
       return isThere
         ? []
@@ -54,6 +55,8 @@ function filesIn({ student, teachers, data, labels }: Recipe): NamedFile[] {
   return named.flatMap(([path, file]) => (file === undefined ? [] : [{ path, file }]));
 }
 
-function sourceFiles(at: Path, source: SourceRecipe): [Path, string | undefined][] {
-  return Object.entries(filesOf(source.format, source)).map(([key, file]) => [[...at, key], file]);
+function sourceFiles(at: Path, source: SourceRecipe): [Path, string][] {
+  return Object.entries(filesOf(source.format, source)).flatMap(([key, named]) =>
+    [named ?? []].flat().map((file): [Path, string] => [[...at, key], file]),
+  );
 }

@@ -57,11 +57,15 @@ const arrays = {
   ...padding,
 };
 
+const files = z
+  .union([z.string(), z.array(z.string()).min(1)])
+  .describe('a file, a folder of them, a pattern such as parts/*.csv, or a list of those');
+
 const csvColumn = z.union([z.string(), z.number().int().nonnegative()]);
 
 /** A file of rows with named columns. */
 const columns = {
-  inputs: z.string(),
+  inputs: files,
   column: z
     .string()
     .optional()
@@ -91,7 +95,7 @@ export const sourceSchema = z.discriminatedUnion('format', [
   z
     .object({
       format: z.literal('csv'),
-      inputs: z.string(),
+      inputs: files,
       labels: csvColumn
         .optional()
         .describe("the label's column, by header name or by number from 0; an empty cell means no label"),

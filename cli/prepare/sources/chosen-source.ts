@@ -41,7 +41,7 @@ function choose(recipe: SourceRecipe, found: Source): Source {
   const annotations = firstOf(source, samples);
   const notes = [...(source.notes ?? [])];
   if (labelled !== undefined) notes.push(keepLabels(labelled, { file: source.file, samples, ...annotations }));
-  const chosen = {
+  const chosen: Source = {
     ...source,
     ...annotations,
     samples,

@@ -6,13 +6,16 @@ import { toLabels, toTargets, toWeights } from './annotations.js';
 import { damaged, fileError } from './file-errors.js';
 import { FloatList } from './float-list.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
+import { openEach } from './input-files.js';
 import type { FormatRecipe, Source, SourceFormat } from './source.js';
+
+const endings = ['.csv', '.tsv', '.csv.gz', '.tsv.gz'];
 
 type CsvRecipe = FormatRecipe<'csv'>;
 
 export const csv: SourceFormat<'csv'> = {
   files: ({ inputs }) => ({ inputs }),
-  open: (recipe, { path }) => openCsv(path(recipe.inputs), recipe),
+  open: (recipe, { path }) => openEach({ inputs: recipe.inputs, endings, path }, (file) => openCsv(file, recipe)),
 };
 
 async function openCsv(path: string, recipe: CsvRecipe): Promise<Source> {

@@ -4,7 +4,7 @@
  */
 import { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
-import type { Annotations, Rows, Source } from './source.js';
+import { rowsOfType, type Annotations, type Rows, type Source } from './source.js';
 
 /** @throws UserError 2 when the samples of the two are not alike */
 export function interleave(first: Source, second: Source): Source {
@@ -66,7 +66,7 @@ async function readMixed(
     await first.read(order.before(from), order.before(to)),
     await second.read(from - order.before(from), to - order.before(to)),
   ] as const;
-  const out = emptyRows(first.dtype, (to - from) * size);
+  const out = rowsOfType(first.dtype, (to - from) * size);
   let [a, b] = [0, 0];
   for (let i = from; i < to; i++)
     out.set(
@@ -113,9 +113,4 @@ function mixed<T extends Float32Array | Int32Array>(
 function perPosition({ weights, positions: own, samples }: Source, positions: number): Float32Array | undefined {
   if (weights === undefined || own !== undefined || positions === 1) return weights;
   return Float32Array.from({ length: samples * positions }, (_, at) => weights[Math.floor(at / positions)] ?? 1);
-}
-
-function emptyRows(dtype: Source['dtype'], length: number): Rows {
-  if (dtype === 'uint8') return new Uint8Array(length);
-  return dtype === 'int32' ? new Int32Array(length) : new Float32Array(length);
 }

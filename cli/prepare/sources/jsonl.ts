@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { damaged, fileError } from './file-errors.js';
 import { FloatList } from './float-list.js';
 import { noAnnotations } from './annotations.js';
+import { openEach } from './input-files.js';
 import type { Source, SourceFormat } from './source.js';
 import {
   annotationsOf,
@@ -17,9 +18,12 @@ import {
   type TableRecipe,
 } from './table.js';
 
+const endings = ['.jsonl', '.ndjson', '.jsonl.gz', '.ndjson.gz'];
+
 export const jsonl: SourceFormat<'jsonl'> = {
   files: ({ inputs }) => ({ inputs }),
-  open: (recipe, { path, classNames }) => openJsonl(path(recipe.inputs), recipe, classNames),
+  open: (recipe, { path, classNames }) =>
+    openEach({ inputs: recipe.inputs, endings, path }, (file) => openJsonl(file, recipe, classNames)),
 };
 
 async function openJsonl(

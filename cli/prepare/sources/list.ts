@@ -5,7 +5,7 @@ import { idx } from './idx.js';
 import { jsonl } from './jsonl.js';
 import { npy } from './npy.js';
 import { parquet } from './parquet.js';
-import type { FormatName, FormatRecipe, Source, SourceContext, SourceFormat } from './source.js';
+import type { FilesByKey, FormatName, FormatRecipe, Source, SourceContext, SourceFormat } from './source.js';
 
 export const sourceFormats: { readonly [F in FormatName]: SourceFormat<F> } = {
   idx,
@@ -26,9 +26,6 @@ export function openFormat<F extends FormatName>(
 }
 
 /** The files and folders that the recipe names, by the keys under which it names them. */
-export function filesOf<F extends FormatName>(
-  format: F,
-  recipe: FormatRecipe<F>,
-): Readonly<Partial<Record<string, string>>> {
+export function filesOf<F extends FormatName>(format: F, recipe: FormatRecipe<F>): FilesByKey {
   return sourceFormats[format].files(recipe);
 }

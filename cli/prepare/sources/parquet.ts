@@ -1,11 +1,15 @@
 /** Parquet: a sample a row. Annotations are read at once, inputs by range of rows when they are asked for. */
 import { openTable } from './parquet-file.js';
+import { openEach } from './input-files.js';
 import type { Source, SourceFormat } from './source.js';
 import { annotationsOf, described, planTable, readRowAnnotations, readSample, type TableRecipe } from './table.js';
 
+const endings = ['.parquet', '.pq'];
+
 export const parquet: SourceFormat<'parquet'> = {
   files: ({ inputs }) => ({ inputs }),
-  open: (recipe, { path, classNames }) => openParquet(path(recipe.inputs), recipe, classNames),
+  open: (recipe, { path, classNames }) =>
+    openEach({ inputs: recipe.inputs, endings, path }, (file) => openParquet(file, recipe, classNames)),
 };
 
 async function openParquet(

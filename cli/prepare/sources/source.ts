@@ -8,6 +8,12 @@ import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 /** Elements of samples, one sample after the other. */
 export type Rows = Uint8Array | Int32Array | Float32Array;
 
+/** Zeros of a source's type. */
+export function rowsOfType(dtype: Source['dtype'], length: number): Rows {
+  if (dtype === 'uint8') return new Uint8Array(length);
+  return dtype === 'int32' ? new Int32Array(length) : new Float32Array(length);
+}
+
 /** Target vectors, one for each sample. */
 export interface SampleTargets {
   /** Numbers of one vector. */
@@ -46,6 +52,8 @@ export interface Source extends Annotations {
   readonly dtype: 'uint8' | 'int32' | 'float32';
   /** Names by class number, where the format knows them. */
   readonly classNames?: readonly string[] | undefined;
+  /** The number of classes, where the format tells without names. */
+  readonly classes?: number | undefined;
   /** Names of the columns that a sample's numbers come from, where each is a column. */
   readonly columns?: readonly string[] | undefined;
   /** What was left out or chosen; absent: nothing to tell. */
@@ -71,9 +79,11 @@ export interface SourceContext {
   readonly classNames: readonly string[] | undefined;
 }
 
+/** The files and folders that a recipe names, by the keys under which it names them. */
+export type FilesByKey = Readonly<Partial<Record<string, string | readonly string[]>>>;
+
 export interface SourceFormat<F extends FormatName> {
-  /** The files and folders that the recipe names, by the keys under which it names them. */
-  files(recipe: FormatRecipe<F>): Readonly<Partial<Record<string, string>>>;
+  files(recipe: FormatRecipe<F>): FilesByKey;
   /** @throws UserError 2 for a missing file, 65 for one that is damaged or does not hold what the recipe says */
   open(recipe: FormatRecipe<F>, context: SourceContext): Promise<Source>;
 }

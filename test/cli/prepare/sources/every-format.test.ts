@@ -99,7 +99,7 @@ describe.each(formats)('a source of format %s', (name) => {
 
   it('says which files its recipe names, and is refused with exit code 2 when the inputs are not there', async () => {
     const recipe = sourceSchema.parse(await fixture.write(folder, { inputs, labels }));
-    const files = Object.values(filesOf(recipe.format, recipe)).filter((file) => file !== undefined);
+    const files = Object.values(filesOf(recipe.format, recipe)).flatMap((file) => file ?? []);
     expect(files).toContain(fixture.inputs);
     files.forEach((file) => accessSync(join(folder, file)));
     rmSync(join(folder, fixture.inputs), { recursive: true });

@@ -1,0 +1,99 @@
+/** Inputs in several files: lists of them, folders and patterns. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { afterAll, describe, expect, it } from 'vitest';
+import { checkFiles } from '../../../../cli/prepare/missing-files.js';
+import { openSource } from '../../../../cli/prepare/sources/chosen-source.js';
+import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
+import { readRecipe } from '../../../../shared/recipe/read.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'stillhouse-several-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const write = (name: string, content: string | Uint8Array): void => {
+  mkdirSync(join(folder, name, '..'), { recursive: true });
+  writeFileSync(join(folder, name), content);
+};
+function parquet(name: string, a: number[], kind: number[]): void {
+  const columns = { a, kind, t: a.map((value) => value / 2), w: a.map((value) => value + 1) };
+  const columnData = Object.entries(columns).map(([column, data]) => ({ name: column, data, type: 'DOUBLE' as const }));
+  write(name, new Uint8Array(parquetWriteBuffer({ columnData })));
+}
+
+parquet('parts/train-00000-of-00002.parquet', [1, 2], [0, 1]);
+parquet('parts/train-00001-of-00002.PARQUET', [3], [1]);
+parquet('parts/deeper/more.parquet', [4], [0]);
+write('parts/.train.parquet.crc', 'x');
+write('parts/README.md', 'x');
+write('c/a.csv', 'a,kind\n1,0\n2,1\n');
+write('c/b.csv', 'a,kind\n3,1\n');
+write('c/[x].csv', 'a,kind\n4,0\n');
+write('j/a.jsonl', '{"a":1,"kind":0}\n{"a":2,"kind":1}\n');
+write('j/b.ndjson', '{"a":3,"kind":1}\n');
+write('other.csv', 'b,kind\n3,1\n');
+write('wide.csv', 'a,b,kind\n3,3,1\n');
+write('empty/x.txt', '');
+
+const read = async (recipe: object): Promise<{ file: string; labels: number[]; rows: number[] }> => {
+  const source = await openSource(sourceSchema.parse({ labels: 'kind', ...recipe }), folder);
+  const rows = [...(await source.read(0, source.samples))];
+  for (let id = 0; id < source.samples; id++) expect([...(await source.read(id, id + 1))]).toEqual([rows[id]]);
+  await source.close();
+  return { file: source.file.replace(folder, ''), labels: [...source.labels], rows };
+};
+
+describe('inputs', () => {
+  it.each([
+    ['a folder, by name and in depth', { format: 'parquet', inputs: 'parts', column: 'a' }, [4, 1, 2, 3], [0, 0, 1, 1]],
+    ['a pattern', { format: 'parquet', inputs: 'parts/train-*', column: 'a' }, [1, 2, 3], [0, 1, 1]],
+    ['letters of a pattern', { format: 'csv', inputs: '?/[!b-z].csv' }, [1, 2], [0, 1]],
+    ['a pattern over folders', { format: 'parquet', inputs: '**/more.parquet', column: 'a' }, [4], [0]],
+    ['a list, in its order', { format: 'csv', inputs: ['c/b.csv', 'c/a.csv'] }, [3, 1, 2], [1, 0, 1]],
+    ['a file whose name looks like a pattern', { format: 'csv', inputs: 'c/[x].csv' }, [4], [0]],
+    ['a folder of JSON lines', { format: 'jsonl', inputs: 'j' }, [1, 2, 3], [0, 1, 1]],
+  ])('may be %s', async (_, recipe, rows, labels) => {
+    expect(await read(recipe)).toMatchObject({ rows, labels });
+  });
+
+  it('keep weights and targets with their samples, and choose among all of them', async () => {
+    const parts = { format: 'parquet', inputs: 'parts', column: 'a' };
+    const source = await openSource(sourceSchema.parse({ ...parts, weights: 'w', targets: 't' }), folder);
+    expect([[...(source.weights ?? [])], [...(source.targets?.values ?? [])]]).toEqual([
+      [5, 2, 3, 4],
+      [2, 0.5, 1, 1.5],
+    ]);
+    expect(await read({ ...parts, limit: 2 })).toMatchObject({ rows: [4, 1], labels: [0, 0] });
+  });
+
+  it.each([
+    ['no match', { format: 'csv', inputs: 'c/*.txt' }, 2, /c\/\*\.txt: no such file/],
+    ['a folder without any', { format: 'csv', inputs: 'empty' }, 65, /empty: a folder without files; some that end in/],
+    ['one named twice', { format: 'csv', inputs: ['c', 'c/a.csv'] }, 2, /c\/a\.csv: named twice among the inputs/],
+    [
+      'columns of another name',
+      { format: 'csv', inputs: ['c/a.csv', 'other.csv'] },
+      65,
+      /other\.csv: columns b; a was wanted, as in .*a\.csv/,
+    ],
+    [
+      'another shape',
+      { format: 'csv', inputs: ['c/a.csv', 'wide.csv'] },
+      65,
+      /wide\.csv: samples of \[2\]; \[1\] was wanted, as in .*a\.csv/,
+    ],
+  ])('are refused with %s', async (_, recipe, exitCode, message) => {
+    await expect(read(recipe)).rejects.toMatchObject({ exitCode, message: expect.stringMatching(message) });
+  });
+
+  it('are looked for before anything is read', async () => {
+    const recipe = (inputs: string): string =>
+      `student: { builtin: mlp, hidden: [3] }\nlosses: { crossEntropy: { weight: 1 } }\ndata:\n  train: { format: csv, inputs: ${inputs}, labels: kind }\noptimizer: { name: adam, learningRate: 0.1 }\nbatch: { size: 2 }\nepochs: 1\n`;
+    const check = (inputs: string): Promise<void> => checkFiles(readRecipe(recipe(inputs), { file: 'r.yaml' }), folder);
+    await check('[c, other.csv]');
+    await check('"c/*.csv"');
+    await expect(check('[c/a.csv, none.csv, "c/*.txt"]')).rejects.toThrow(
+      /^r\.yaml:4: data\.train\.inputs: none\.csv given.*\nr\.yaml:4: data\.train\.inputs: c\/\*\.txt given/,
+    );
+  });
+});
