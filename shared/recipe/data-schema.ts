@@ -63,6 +63,18 @@ const files = z
 
 const csvColumn = z.union([z.string(), z.number().int().nonnegative()]);
 
+/** Images that are decoded. */
+const images = {
+  size: z
+    .tuple([positiveInt, positiveInt])
+    .optional()
+    .describe('[height, width] that all images are brought to; default: they must be alike'),
+  channels: z
+    .union([z.literal(1), z.literal(3)])
+    .optional()
+    .describe("grey or RGB; default: the first image's"),
+};
+
 /** A file of rows with named columns. */
 const columns = {
   inputs: files,
@@ -112,7 +124,7 @@ export const sourceSchema = z.discriminatedUnion('format', [
     })
     .strict(),
   z.object({ format: z.literal('jsonl'), ...columns, ...choice }).strict(),
-  z.object({ format: z.literal('parquet'), ...columns, ...choice }).strict(),
+  z.object({ format: z.literal('parquet'), ...columns, ...images, ...choice }).strict(),
   z
     .object({
       format: z.literal('folder'),
@@ -121,14 +133,7 @@ export const sourceSchema = z.discriminatedUnion('format', [
         .literal('folders')
         .optional()
         .describe('each subfolder is a class, by name or in the order of data.classNames; default: no labels'),
-      size: z
-        .tuple([positiveInt, positiveInt])
-        .optional()
-        .describe('[height, width] that all images are brought to; default: they must be alike'),
-      channels: z
-        .union([z.literal(1), z.literal(3)])
-        .optional()
-        .describe("grey or RGB; default: the first image's"),
+      ...images,
       ...choice,
     })
     .strict(),

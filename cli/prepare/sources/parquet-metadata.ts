@@ -10,6 +10,16 @@ function valueOf(metadata: KeyValues | undefined, key: string): unknown {
   return text === undefined ? undefined : parseJson(Buffer.from(text));
 }
 
+const featuresSchema = z.object({
+  info: z.object({ features: z.record(z.string(), z.object({ names: z.array(z.string()).optional() })) }),
+});
+
+/** Names of the classes of a column, which Hugging Face's `datasets` writes of a `ClassLabel`. */
+export function classNamesIn(metadata: KeyValues | undefined, column: string | undefined): string[] | undefined {
+  if (column === undefined) return undefined;
+  return featuresSchema.safeParse(valueOf(metadata, 'huggingface')).data?.info.features[column]?.names;
+}
+
 const pandasSchema = z.object({ index_columns: z.array(z.unknown()) });
 
 /** The columns that pandas says are the index: names, beside descriptions of an index that only counts. */
