@@ -143,7 +143,7 @@ function timeDistributed(b: OnnxBuilder, layer: LayerJson, x: string): string {
 /** Writes a batch norm in inference, over the last axis. @throws UserError 65 for another axis */
 function batchNorm(b: OnnxBuilder, layer: LayerJson, x: string): string {
   const [axis = -1] = numbers(layer.config.axis);
-  if (axis !== -1 && axis !== (b.ranks.get(x) ?? 0) - 1)
+  if (axis !== -1 && axis !== must(b.ranks, x, 'rank') - 1)
     throw refusal(layer, `its axis is ${axis}; the last one was wanted for ONNX`);
   return b.batchNorm(layer, x);
 }
