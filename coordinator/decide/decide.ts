@@ -76,10 +76,12 @@ export class Core {
     return m.commands;
   }
 
+  /** What became of the leases so far. */
   get accounts(): Accounts {
     return this.#machine.leases.accounts;
   }
 
+  /** What the core knows, as a copy for reports. */
   view(): View {
     const { index, open, isOver, workers } = this.#machine;
     return {

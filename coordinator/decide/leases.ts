@@ -27,6 +27,7 @@ export class Leases {
   readonly #outstanding = new Set<LeaseRecord>();
   readonly #counts = { granted: 0, repeated: 0, refused: 0, committed: 0, returned: 0 };
 
+  /** What became of the leases so far. */
   get accounts(): Accounts {
     return { ...this.#counts, outstanding: this.#outstanding.size };
   }
@@ -37,6 +38,7 @@ export class Leases {
     return lease?.worker.id === worker ? lease : undefined;
   }
 
+  /** Counts an event that was refused. */
   refuse(): void {
     this.#counts.refused++;
   }
@@ -46,6 +48,7 @@ export class Leases {
     this.#counts.repeated++;
   }
 
+  /** Gives the worker a lease of the assignment, with the next number. */
   grant(
     worker: WorkerRecord,
     work: UnitWork,

@@ -54,14 +54,17 @@ export class Machine {
     this.steps = config.unitAt(config.firstUnit)?.step ?? null;
   }
 
+  /** What the sizes of leases depend on, as it was measured so far. */
   get prices(): Prices {
     return { workers: this.workers, uploadMs: this.uploads.msOf(this.config.contributionBytes) };
   }
 
+  /** Adds a command to those that the event leads to. */
   emit(command: Command): void {
     this.commands.push(command);
   }
 
+  /** Says a line to the user. */
   say(level: 'info' | 'warn' | 'error', text: string): void {
     this.emit({ type: 'say', level, text });
   }
@@ -78,6 +81,7 @@ export class Machine {
     return unit === undefined ? null : new UnitWork(index, unit);
   }
 
+  /** Opens a unit, with slots for its reduction. */
   openUnit(work: UnitWork): void {
     this.open = { work, progress: new UnitProgress(work.unit.microBatches, this.#slotsFor(work)), isCommitting: false };
   }
@@ -89,12 +93,14 @@ export class Machine {
     return unit.kind === 'evaluate' ? this.config.slots + slotsNeeded(unit.microBatches) : this.config.slots;
   }
 
+  /** The unit's work that an assignment belongs to. @throws Error when its unit is over */
   workOf(assignment: Assignment): UnitWork {
     const work = [this.open?.work, this.next].find((candidate) => candidate?.unit === assignment.unit);
     if (work === undefined || work === null) throw new Error(`${nameOf(assignment)} is neither open nor next`);
     return work;
   }
 
+  /** Leases the assignment to the worker: at once where its unit is open, else ahead. */
   grant(worker: WorkerRecord, work: UnitWork, assignment: Assignment): void {
     const lease = this.leases.grant(worker, work, { assignment, nowMs: this.nowMs });
     if (work === this.open?.work) {
@@ -131,6 +137,7 @@ export class Machine {
     this.leases.giveBack(lease, this.workOf(assignment));
   }
 
+  /** Takes a lease back and tells its worker so. */
   cancel(lease: LeaseRecord, reason: string): void {
     this.emit({ type: 'cancel', worker: lease.worker.id, id: lease.id, reason });
     this.giveBack(lease);

@@ -69,6 +69,7 @@ export class UnitProgress {
     return first !== undefined && this.#prefixEnd === this.#m ? first.slot : null;
   }
 
+  /** The slots that hold complete sums. */
   get slotsInUse(): Slot[] {
     return [...this.#complete.values()].map(({ slot }) => slot);
   }

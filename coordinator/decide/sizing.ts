@@ -69,6 +69,7 @@ export class UploadRate {
   #busyMs = 0;
   #bytes = 0;
 
+  /** Notes that the bytes of a contribution were asked for. */
   begin(nowMs: number): void {
     if (this.#open === 0) this.#sinceMs = nowMs;
     this.#open++;

@@ -53,6 +53,7 @@ export class UnitWork {
     return this.#leasedTo.get(worker) ?? 0;
   }
 
+  /** Makes an assignment of a block that was taken out of the free ones. */
   open(block: Block): Assignment {
     const assignment: Assignment = {
       unit: this.unit,
@@ -95,6 +96,7 @@ export class UnitWork {
     if (!assignment.isComplete) this.place(assignment);
   }
 
+  /** Marks an assignment whose contribution is in. */
   complete(assignment: Assignment): void {
     assignment.isComplete = true;
     this.assignments.delete(assignment);

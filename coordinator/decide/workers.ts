@@ -14,18 +14,26 @@ export class WorkerRecords {
   readonly #ready = new Set<WorkerRecord>();
   readonly #speeds = new Map<CostClass, { sum: number; known: number }>();
 
+  /** All workers that have joined and not left. */
   get all(): Iterable<WorkerRecord> {
     return this.#all.values();
   }
 
+  /** Those of them that may be leased to. */
   get ready(): ReadonlySet<WorkerRecord> {
     return this.#ready;
   }
 
+  /** The worker with this connection; undefined when it has left. */
   get(id: WorkerId): WorkerRecord | undefined {
     return this.#all.get(id);
   }
 
+  /**
+   * Takes in a worker that has joined and of which nothing is known yet.
+   *
+   * @param process its own name, the same over reconnects
+   */
   add(id: WorkerId, process: string, nowMs: number): void {
     this.#all.set(id, {
       id,
@@ -45,11 +53,13 @@ export class WorkerRecords {
     });
   }
 
+  /** Lets the worker be leased to. */
   markReady(worker: WorkerRecord): void {
     worker.isReady = true;
     this.#ready.add(worker);
   }
 
+  /** Forgets a worker that is gone, and what its speed adds to the average. */
   remove(worker: WorkerRecord): void {
     this.#all.delete(worker.id);
     this.#ready.delete(worker);

@@ -21,19 +21,23 @@ export class RetiredBuffer {
     return this.#isGone;
   }
 
+  /** Whether anyone still reads the bytes. */
   get isPinned(): boolean {
     return this.#pins > 0;
   }
 
+  /** Keeps the bytes as they are until `unpin`. Pins are counted. */
   pin(): void {
     this.#pins++;
   }
 
+  /** Takes one pin back. */
   unpin(): void {
     this.#pins--;
     if (this.#pins === 0) this.#onUnpinned();
   }
 
+  /** Marks the bytes as given up: the buffer is about to hold something else. */
   giveUp(): void {
     this.#isGone = true;
   }
@@ -61,6 +65,7 @@ export class BufferPool {
     this.#serve();
   }
 
+  /** Takes a buffer back, for whoever waits for one. */
   give(buffer: number): void {
     this.#free.push(buffer);
     this.#serve();

@@ -84,6 +84,7 @@ export class Committer {
     return this.#position.step;
   }
 
+  /** How many of the commits had an update. */
   get update(): number {
     return this.#update;
   }
@@ -113,6 +114,11 @@ export class Committer {
     return line;
   }
 
+  /**
+   * Writes an evaluation's journal line, and resolves once it is on the disk.
+   *
+   * @param beforeJournal is done with the line before it is written
+   */
   async commitEvaluation(
     { index, unit, slot, dropped }: CommitRequest,
     beforeJournal: (line: EvaluationLine) => Promise<void>,

@@ -48,6 +48,7 @@ export class IncomingContributions {
     this.#options = options;
   }
 
+  /** Begins to expect the contribution of a lease. */
   open(lease: number, unit: Unit, block: Block): void {
     this.#leases.set(lease, { unit, block, offer: null, inline: null, content: null, receiver: null });
   }

@@ -18,6 +18,7 @@ export class Scaling {
     [this.#run, this.#totalSteps] = [run, totalSteps];
   }
 
+  /** The divisors and scalars of a unit's leases; none for an evaluation. */
   of(unit: Unit): StepNumbers {
     if (unit.kind === 'evaluate') return { divisors: {}, scalars: {} };
     const { trainLabels, trainWeights, sampleAt, recipe, manifest } = this.#run;

@@ -43,6 +43,7 @@ export class SendQueue {
     return this.#queuedBytes === 0 ? 0 : this.#timers.nowMs() - this.#movedMs;
   }
 
+  /** Sends a message that has no payload. */
   send(message: DownMessage): void {
     this.sendFrame(encodeFrame(message));
   }

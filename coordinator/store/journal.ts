@@ -155,6 +155,7 @@ export class Journal {
     await this.#file.sync();
   }
 
+  /** Closes the file. The journal must not be used any more. */
   async close(): Promise<void> {
     await this.#file.close();
   }

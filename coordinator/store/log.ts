@@ -80,6 +80,7 @@ export class CommitLog {
     });
   }
 
+  /** Whether the commit of `step` is here. */
   has(step: number): boolean {
     return this.#places.has(step);
   }
@@ -89,6 +90,7 @@ export class CommitLog {
     return this.#places.get(step)?.stateHash;
   }
 
+  /** Bytes of all segments on the disk. */
   get sizeBytes(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
   }
@@ -171,6 +173,7 @@ export class CommitLog {
     if (place !== undefined && this.#segments.includes(place.segment)) await cut(place.segment, place.at);
   }
 
+  /** Closes the files. The log must not be used any more. */
   async close(): Promise<void> {
     await Promise.all(this.#segments.map(({ file }) => file.close()));
     this.#segments = [];

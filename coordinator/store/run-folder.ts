@@ -47,12 +47,15 @@ export interface RunFolder {
   readonly changes: readonly string[];
   /** Replaces a file as a whole. */
   write(name: string, content: string): Promise<void>;
+  /** Appends to a file, which is made where it is missing. */
   append(name: string, content: string): Promise<void>;
+  /** The text of a file; null where there is none. */
   read(name: string): Promise<string | null>;
   /**
    * @throws UserError (69) when a coordinator elsewhere, beyond this machine's lock, has claimed the next generation
    */
   expectNewest(): Promise<void>;
+  /** Gives the folder's lock back. */
   close(): Promise<void>;
 }
 

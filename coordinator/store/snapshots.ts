@@ -64,6 +64,7 @@ export class Snapshots {
     this.#keep = keep;
   }
 
+  /** Finds the snapshots in a folder, which is made where it is missing. @param keep how many of the newest are kept */
   static async open(folder: string, keep: number): Promise<Snapshots> {
     return storing(folder, async () => {
       await mkdir(folder, { recursive: true });
@@ -96,10 +97,12 @@ export class Snapshots {
     });
   }
 
+  /** The snapshots, the oldest first. */
   get all(): readonly Snapshot[] {
     return this.#list;
   }
 
+  /** The newest snapshot; undefined where there is none. */
   get newest(): Snapshot | undefined {
     return this.#list.at(-1);
   }

@@ -74,6 +74,7 @@ export class Snapshotter {
     await this.#writing;
   }
 
+  /** Waits for the snapshot that is being written, and frees the copy. */
   async close(): Promise<void> {
     await this.#writing;
     await this.#copy.close();

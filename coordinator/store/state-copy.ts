@@ -52,6 +52,7 @@ export class StateCopy implements StateSource {
     return written.sha256;
   }
 
+  /** Ends the thread, where the copy has one. */
   async close(): Promise<void> {
     await this.#thread?.terminate();
   }

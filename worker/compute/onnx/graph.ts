@@ -25,6 +25,7 @@ export type Attribute =
   | { readonly floats: readonly number[] }
   | { readonly tensor: OnnxConstant };
 
+/** One operation of a graph. */
 export interface OnnxNode {
   readonly op: string;
   /** The operator set that `op` belongs to; absent: ONNX's own. */
@@ -62,6 +63,7 @@ export interface OnnxValue {
   readonly shape?: readonly (number | string)[];
 }
 
+/** A graph: constants and inputs, what is computed of them, and what of that is given out. */
 export interface OnnxGraph {
   readonly nodes: readonly OnnxNode[];
   readonly constants: readonly OnnxConstant[];
@@ -69,6 +71,7 @@ export interface OnnxGraph {
   readonly outputs: readonly OnnxValue[];
 }
 
+/** A graph with what says how its operations are to be understood. */
 export interface OnnxModel {
   readonly graph: OnnxGraph;
   /** Versions of operator sets by domain; ONNX's own has the domain ''. */

@@ -16,6 +16,7 @@ export function laterTaps(pairs: readonly TapPair[]): string[] {
   return [...new Set(pairs.flatMap(({ to }) => to ?? []))];
 }
 
+/** The order of one student's outputs, and both ways through it: values to the losses, gradients back. */
 export class LossOutputsOrder {
   readonly #spec: Pick<StudentSpec, 'classes' | 'positions'>;
   readonly #pairs: readonly TapPair[];

@@ -54,18 +54,22 @@ export class TopologyBuilder {
     );
   }
 
+  /** The last dimension of the position's output. */
   get channels(): number {
     return this.position.shape.at(-1) ?? 1;
   }
 
+  /** Puts the next layer on an earlier output. */
   moveTo(position: LayerOutput): void {
     this.position = position;
   }
 
+  /** Flattens the position's output, where it has more than one dimension. */
   flatten(name = 'flatten'): void {
     if (this.position.shape.length > 1) this.#add('Flatten', name, {}, [elementsIn(this.position.shape)]);
   }
 
+  /** Adds dropout; nothing at a rate of 0. */
   dropout(rate: number): void {
     if (rate > 0)
       this.#add(
@@ -76,16 +80,19 @@ export class TopologyBuilder {
       );
   }
 
+  /** Adds a ReLU. */
   relu(name: string): void {
     this.#add('Activation', name, { activation: 'relu' }, this.position.shape);
   }
 
+  /** Adds max pooling over 2x2 places. */
   maxPooling(name: string): void {
     const [height = 1, width = 1, channels = 1] = this.position.shape;
     const config = { pool_size: [2, 2], strides: [2, 2], padding: 'valid', data_format: 'channels_last' };
     this.#add('MaxPooling2D', name, config, [Math.floor(height / 2), Math.floor(width / 2), channels]);
   }
 
+  /** Adds the average over all places, channel by channel. */
   globalAverage(name = 'average'): void {
     this.#add('GlobalAveragePooling2D', name, { data_format: 'channels_last' }, [this.channels]);
   }
@@ -95,12 +102,18 @@ export class TopologyBuilder {
     this.#add('Add', name, {}, other.shape, [other.layer, this.position.layer]);
   }
 
+  /** Adds a dense layer with a ReLU, and with a batch norm between them where the student has such layers. */
   hiddenDense(name: string, units: number): void {
     const { batchNorm } = this.#options;
     this.dense(name, units, batchNorm ? 'linear' : 'relu', { useBias: !batchNorm, gain: 'he' });
     if (batchNorm) this.#normAndRelu(name, true);
   }
 
+  /**
+   * Adds a dense layer.
+   *
+   * @param gain which rule its initial weights follow: He et al. 2015, or Glorot and Bengio 2010
+   */
   dense(
     name: string,
     units: number,
@@ -113,6 +126,10 @@ export class TopologyBuilder {
     if (useBias) this.#constant(`${name}/bias`, units, 0);
   }
 
+  /**
+   * Adds a convolution that keeps height and width at a stride of 1, with a batch norm where the student has such
+   * layers.
+   */
   convolution(name: string, { filters, size, stride, isActive }: ConvolutionOptions): void {
     const { batchNorm } = this.#options;
     const [height = 1, width = 1, channels = 1] = this.position.shape;

@@ -39,18 +39,22 @@ export class OnnxBuilder {
     return output;
   }
 
+  /** Adds an array of float32. @returns its name */
   constant(values: Float32Array, shape: readonly number[]): string {
     return this.#add(floats(`c${this.constants.length}`, shape, values));
   }
 
+  /** Adds one float32. @returns its name */
   scalar(value: number): string {
     return this.constant(Float32Array.of(value), []);
   }
 
+  /** Adds a list of int64. @returns its name */
   integers(...values: number[]): string {
     return this.#add(integers(`c${this.constants.length}`, [values.length], values));
   }
 
+  /** Adds one int64. @returns its name */
   integer(value: number): string {
     return this.#add(integers(`c${this.constants.length}`, [], [value]));
   }

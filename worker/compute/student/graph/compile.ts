@@ -11,6 +11,7 @@ import { withMasks, type Mask } from './dropout.js';
 import { fixGraph, withoutUnused, type FixedGraph } from './fixed-graph.js';
 import { samplesName, trainingGraph, type TrainingGraph } from './training-graph.js';
 
+/** A student's forward and backward for one number of rows. */
 export interface CompiledStudent {
   readonly forward: OnnxModel;
   readonly backward: OnnxModel;
@@ -26,6 +27,7 @@ export interface CompiledStudent {
   readonly gradients: ReadonlyMap<string, string>;
 }
 
+/** A value that the losses are given. */
 export interface ValuePlace extends KnownValue {
   readonly name: string;
   /** The backward's input for the loss's gradient with respect to it; null where no weight that is trained is behind it. */

@@ -11,6 +11,7 @@ import { operatorFor } from './operators/operators.js';
 import { numbersOf } from './constants.js';
 import { GraphWriter } from './gradient/writer.js';
 
+/** The part of a graph that computes gradients. */
 export interface BackwardGraph {
   /** They take values of the forward graph, and the seeds. */
   readonly nodes: readonly OnnxNode[];

@@ -9,6 +9,7 @@ import type { KnownValue, OnnxNode } from '../../onnx/graph.js';
 import { numbersOf } from './constants.js';
 import type { FixedGraph } from './fixed-graph.js';
 
+/** A dropout mask that the graph is given as an input. */
 export interface Mask {
   /** The graph's input that it is given by. */
   readonly input: string;

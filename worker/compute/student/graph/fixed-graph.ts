@@ -17,6 +17,7 @@ import {
 import { writeOnnx } from '../../onnx/write.js';
 import { upgradeOnnx } from '../../onnx/upgrade.js';
 
+/** A graph in which the type and the shape of every value are known. */
 export interface FixedGraph {
   readonly operatorSets: OnnxModel['operatorSets'];
   /** In an order in which every value is made before it is taken. */

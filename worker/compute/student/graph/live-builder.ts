@@ -15,6 +15,7 @@ export interface Moments {
   readonly variance: string;
 }
 
+/** Writes a student's layers as a graph whose weights are inputs. */
 export class LiveBuilder extends OnnxBuilder {
   /** By the layer's name in its weights' names; empty in inference. */
   readonly moments = new Map<string, Moments>();

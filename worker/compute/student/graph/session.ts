@@ -13,6 +13,7 @@ const options: InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
 };
 
+/** Opens a model in onnxruntime. The session is the caller's to release. */
 export async function openSession(model: OnnxModel): Promise<InferenceSession> {
   const { InferenceSession: Session } = await import('onnxruntime-node');
   return Session.create(writeOnnx(model), options);

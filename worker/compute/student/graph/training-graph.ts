@@ -19,6 +19,7 @@ import { laterTaps } from '../loss-outputs.js';
 import { carryTransposes } from './carry-transposes.js';
 import { LiveBuilder, type Moments } from './live-builder.js';
 
+/** A student's forward in training, for any number of rows. */
 export interface TrainingGraph {
   /** Its inputs are `input`, [rows x sample], and the weights by name. */
   readonly model: OnnxModel;

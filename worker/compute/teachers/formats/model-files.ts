@@ -8,6 +8,7 @@ export function filesBeside(path: string, others: readonly string[]): Map<string
   return new Map([[basename(path), path], ...others.map((name) => [name, join(dirname(path), name)] as const)]);
 }
 
+/** Whether a file or a folder has this path. */
 export async function pathExists(path: string): Promise<boolean> {
   return (await ifReachable(stat(path))) !== null;
 }

@@ -18,6 +18,7 @@ export interface RawTap {
   readonly dims: readonly number[];
 }
 
+/** Whose values are read as taps, and how they are laid out. */
 export interface TapContext {
   readonly teacher: string;
   readonly rows: number;

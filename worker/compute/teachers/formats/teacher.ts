@@ -12,8 +12,10 @@ import type { Layout } from './layout.js';
 /** Asked for only when a teacher needs tfjs, so that a run with ONNX teachers alone never loads it. */
 export type OpenTensorFlow = () => Promise<TensorFlow>;
 
+/** The taps that a forward is asked for. */
 export type WantedTaps = readonly string[] | 'all';
 
+/** What a teacher's forward gives. */
 export interface ForwardResult {
   /** [rows x classes], or of sequences [rows x positions x classes]; an array of its own. */
   readonly output: Float32Array;
@@ -21,6 +23,7 @@ export interface ForwardResult {
   readonly taps: ReadonlyMap<string, Activation>;
 }
 
+/** An open model of any format, which can be run forward. */
 export interface Teacher {
   /** One sample's shape in the model's own layout; null where the model leaves a size open. */
   readonly sampleShape: readonly (number | null)[];

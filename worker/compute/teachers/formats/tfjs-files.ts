@@ -25,6 +25,8 @@ const modelJsonSchema = z
     weightsManifest: z.array(z.object({ paths: z.array(z.string()), weights: z.array(weightEntry) })).min(1),
   })
   .loose();
+
+/** The parts of a tfjs model's model.json that are read here. */
 export type ModelJson = z.infer<typeof modelJsonSchema>;
 
 /** @throws UserError 65 when it is not the model.json of a tfjs model with weights */

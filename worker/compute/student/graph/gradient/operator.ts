@@ -28,6 +28,7 @@ export interface BackwardNode {
  */
 export type WriteGradient = (backward: BackwardNode) => readonly (string | null)[];
 
+/** An ONNX operator that can be differentiated. */
 export interface Operator {
   readonly op: string;
   /** Absent: ONNX's own. */
@@ -51,6 +52,7 @@ export function inputOf({ node }: BackwardNode, index: number): string {
   return name;
 }
 
+/** The shape of a value of the forward graph. */
 export function shapeOf(backward: BackwardNode, name: string): readonly number[] {
   return backward.known(name).shape;
 }
@@ -73,6 +75,7 @@ export function integersOr({ attributes }: OnnxNode, name: string, otherwise: re
   return Array.isArray(value) ? value.map(Number) : otherwise;
 }
 
+/** An attribute of a node that is text; `otherwise` where it is not given. */
 export function textOr({ attributes }: OnnxNode, name: string, otherwise: string): string {
   const value = attributes[name];
   return typeof value === 'string' ? value : otherwise;

@@ -8,6 +8,7 @@ import type { GraphWriter } from './writer.js';
 import type { OnnxNode } from '../../../onnx/graph.js';
 import { mustAt } from '../../../../../shared/must.js';
 
+/** How the windows of a convolution or a pool lie on its input, along each spatial axis. */
 export interface Window {
   /** Lengths of the kernel, of the input and of the output, an entry each spatial axis. */
   readonly kernel: readonly number[];

@@ -1,6 +1,7 @@
 /** Nodes and constants in the making, with names that nothing else in the graph has. Pure. */
 import { floats, integers, type Attribute, type OnnxConstant, type OnnxNode } from '../../../onnx/graph.js';
 
+/** Collects the nodes and constants of a part of a graph. */
 export class GraphWriter {
   readonly nodes: OnnxNode[] = [];
   readonly #prefix: string;
@@ -12,6 +13,7 @@ export class GraphWriter {
     this.#prefix = prefix;
   }
 
+  /** The constants that were added. */
   get constants(): OnnxConstant[] {
     return [...this.#constants.values()];
   }
