@@ -35,7 +35,7 @@ interface Program {
   readonly gradients: Record<string, Tensor>;
 }
 
-/** A student that onnxruntime computes as two graphs, forward and backward. Its weights are undefined until the first `load`. */
+/** A student that onnxruntime computes as two graphs. Its weights are undefined until the first `load`. */
 export class GraphStudent implements Student {
   readonly classes: number;
   readonly #definition: StudentDefinition;
