@@ -137,16 +137,17 @@ function globalAverage(backward: BackwardNode): readonly (string | null)[] {
   return [write.node('Expand', [share, write.integers(...shape)])];
 }
 
-/** Equal largest values share the gradient. */
+/** The first of the largest values takes the gradient, as in PyTorch. */
 function globalMax(backward: BackwardNode): readonly (string | null)[] {
-  const { node, write } = backward;
+  const { write } = backward;
   const x = inputOf(backward, 0);
-  const axes = shapeOf(backward, x)
-    .slice(2)
-    .map((_, i) => i + 2);
-  const hits = write.node('Cast', [write.node('Equal', [x, node.outputs[0] ?? ''])], { to: 1 });
-  const count = write.node('ReduceSum', [hits, write.integers(...axes)], { keepdims: 1 });
-  return [write.node('Mul', [hits, write.node('Div', [gradientOf(backward), count])])];
+  const shape = shapeOf(backward, x);
+  const [rows = 1, channels = 1, ...lengths] = shape;
+  const flat = [rows, channels, placesOf(lengths)];
+  const place = write.node('ArgMax', [reshape(write, x, flat)], { axis: 2 });
+  const zeros = write.node('Expand', [write.scalar(0), write.integers(...flat)]);
+  const dy = reshape(write, gradientOf(backward), [rows, channels, 1]);
+  return [reshape(write, write.node('ScatterElements', [zeros, place, dy], { axis: 2 }), shape)];
 }
 
 export const pools: readonly Operator[] = [

@@ -61,6 +61,15 @@ function extreme(backward: BackwardNode, { x, y, dy, axes }: Reduction): string 
   return write.node('Mul', [hits, write.node('Div', [dy, count])]);
 }
 
+/** Each element's share of the sum of powers, taken from the largest element so that large ones keep their digits. */
+function shares({ write }: BackwardNode, { x, dy, axes }: Reduction): string {
+  const over = write.integers(...axes);
+  const largest = write.node('ReduceMax', [x, over], { keepdims: 1 });
+  const power = write.node('Exp', [write.node('Sub', [x, largest])]);
+  const sum = write.node('ReduceSum', [power, over], { keepdims: 1 });
+  return write.node('Mul', [power, write.node('Div', [dy, sum])]);
+}
+
 /** The product of all others. With one zero only that has a slope, with two or more none has, as PyTorch says. */
 function others(backward: BackwardNode, { x, dy, axes }: Reduction): string {
   const { write } = backward;
@@ -125,9 +134,7 @@ export const reductions: readonly Operator[] = [
     const { write } = backward;
     return spread(backward, { ...found, dy: write.node('Div', [found.dy, write.node('Exp', [found.y])]) });
   }),
-  reduction('ReduceLogSumExp', ({ write }, { x, y, dy }) =>
-    write.node('Mul', [write.node('Exp', [write.node('Sub', [x, y])]), dy]),
-  ),
+  reduction('ReduceLogSumExp', shares),
   reduction('ReduceProd', others),
   { op: 'CumSum', gradient: cumSum },
   { op: 'Softmax', gradient: softmax },
