@@ -6,10 +6,10 @@
  */
 import './cli/signals.js';
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import { say } from './cli/output.js';
+import { Command } from 'commander';
+import { endOnStrayErrors, exitCodeOf } from './cli/endings.js';
+import { resultsWritten } from './cli/output.js';
 import type { Verb } from './cli/verb.js';
-import { exitCodes, storageProblem, UserError, type ExitCode } from './shared/errors.js';
 
 /** The verbs, in the order of `--help`. A new one is a file in `cli/` and a line here. */
 const verbs: readonly Promise<{ readonly verb: Verb }>[] = [
@@ -44,27 +44,14 @@ function packageVersion(): string {
   return version;
 }
 
-/**
- * Says what went wrong, in one line where the user can mend it and with the stack where it is a bug.
- * @returns the exit code for it
- */
-function exitCodeOf(error: unknown): ExitCode {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  if (error instanceof UserError) {
-    say(`stillhouse: ${error.message}`);
-    return error.exitCode;
-  }
-  const problem = storageProblem(error);
-  if (problem !== null) {
-    say(`stillhouse: ${error instanceof Error ? error.message : ''}: ${problem}`);
-    return exitCodes.unavailable;
-  }
-  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  return exitCodes.bug;
-}
-
+endOnStrayErrors();
 try {
   await (await program()).parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+}
+try {
+  await resultsWritten();
 } catch (error) {
   process.exitCode = exitCodeOf(error);
 }

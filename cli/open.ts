@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
-import { cacheFolder } from '../shared/cache-folder.js';
+import { usableCache } from '../shared/cache-folder.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { InstalledPlugins } from '../shared/recipe/plugins.js';
 import type { ReadRecipe } from '../shared/recipe/read.js';
@@ -79,5 +79,5 @@ export async function prepare(
   tell: Pick<PreparationOptions, 'warn' | 'note'> = { warn, note: say },
 ): Promise<PreparedRun> {
   const { prepareRun } = await import('./prepare/prepare.js');
-  return prepareRun({ ...options, shardFolder: join(cacheFolder(), 'artifacts'), ...tell });
+  return prepareRun({ ...options, shardFolder: join(await usableCache(), 'artifacts'), ...tell });
 }

@@ -2,6 +2,15 @@
  * Where the program's lines go: results to stdout, all else to stderr, so that a pipe gets results alone. Nothing else
  * in the command line writes to either.
  */
+import { codeOf, exitCodes, storageProblem, UserError } from '../shared/errors.js';
+
+/** What went wrong with stdout first; null for nothing. */
+let lost: Error | null = null;
+process.stdout.on('error', (error: Error) => {
+  lost ??= error;
+});
+// Whom nobody listens to goes on with the work.
+process.stderr.on('error', () => undefined);
 
 /** Writes a line of a verb's result to stdout. */
 export function print(line: string): void {
@@ -16,4 +25,18 @@ export function say(line: string): void {
 /** Writes a warning to stderr. */
 export function warn(text: string): void {
   say(`warning: ${text}`);
+}
+
+/**
+ * Waits until all results are written. A reader that has gone away wanted no more of them.
+ * @throws UserError 69 when some could not be
+ */
+export async function resultsWritten(): Promise<void> {
+  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+  if (lost === null || codeOf(lost) === 'EPIPE') return;
+  throw new UserError(
+    `standard output: ${storageProblem(lost) ?? lost.message}; results were lost, and a file or pipe that takes them was wanted`,
+    exitCodes.unavailable,
+    lost,
+  );
 }

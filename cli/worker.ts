@@ -1,6 +1,6 @@
 /** `stillhouse worker`: one worker of this machine, or one for each of its GPUs, until the coordinator's work is done. */
 import { Option } from 'commander';
-import { cacheFolder } from '../shared/cache-folder.js';
+import { usableCache } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import type { Backend } from '../worker/compute/backends/backend.js';
 import { openPlugins } from './open.js';
@@ -59,12 +59,13 @@ interface Joining {
 const isLocal = process.env.STILLHOUSE_LOCAL === '1';
 
 async function label(backend: Backend, { url, token, flags }: Joining): Promise<number> {
+  const cache = await usableCache();
   const { runLabelWorker } = await import('../worker/labels/label-worker.js');
   return runLabelWorker({
     url,
     token,
-    cacheFolder: cacheFolder(),
-    storage: labelStorage(cacheFolder()),
+    cacheFolder: cache,
+    storage: labelStorage(cache),
     waitSeconds: flags.wait,
     local: isLocal,
     stop,
@@ -75,6 +76,7 @@ async function label(backend: Backend, { url, token, flags }: Joining): Promise<
 }
 
 async function train(backend: Backend, { url, token, flags }: Joining): Promise<number> {
+  const cache = await usableCache();
   const { computeBackend } = await import('../worker/compute/open/run-models.js');
   const { runWorker } = await import('../worker/worker.js');
   const { openCoordinatorLabels } = await import('../worker/labels/coordinator-labels.js');
@@ -82,7 +84,7 @@ async function train(backend: Backend, { url, token, flags }: Joining): Promise<
   return runWorker({
     url,
     token,
-    cacheFolder: cacheFolder(),
+    cacheFolder: cache,
     threads: flags.threads,
     local: isLocal,
     waitSeconds: flags.wait,
@@ -91,7 +93,7 @@ async function train(backend: Backend, { url, token, flags }: Joining): Promise<
     backend: computeBackend(backend, {
       warn: say,
       plugins: await openPlugins(flags),
-      labels: labelStorage(cacheFolder()),
+      labels: labelStorage(cache),
       sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token })),
     }),
   });

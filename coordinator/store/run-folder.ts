@@ -7,13 +7,13 @@
  * exclusive creation, fence one on another machine or on a copy of the folder.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { appendFile, mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
+import { appendFile, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
-import { ifThere } from '../../shared/files.js';
+import { codeOf, exitCodes, storageProblem, UserError } from '../../shared/errors.js';
+import { ifThere, makeFolders } from '../../shared/files.js';
 import { differences, type RunIdentity } from './resolved-recipe.js';
 import { createDurably, parseStored, storing, writeDurably } from './durable-files.js';
 
@@ -181,7 +181,7 @@ export async function openRunFolder(
   options: FolderOptions = {},
 ): Promise<RunFolder> {
   return storing(path, async () => {
-    await makeFolder(join(path, 'generations'));
+    await makeFolder(path);
     const lock = await lockFolder(path);
     try {
       return makeRunFolder(path, { ...(await claim(path, { identity, ...options })), lock });
@@ -192,16 +192,20 @@ export async function openRunFolder(
   });
 }
 
-/** A recursive mkdir says ENOENT of a disk that takes nothing. */
+/** @throws UserError (69) where it cannot be made, so that no run has begun there */
 async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true }).catch((error: unknown) => {
-    if (codeOf(error) !== 'ENOENT') throw error;
-    throw new UserError(
-      `${path}: cannot be made; a disk that can be written to was wanted`,
-      exitCodes.unavailable,
-      error,
-    );
+  await makeFolders(join(path, 'generations')).catch((error: unknown) => {
+    throw codeOf(error) === '' ? error : notBegun(path, error);
   });
+}
+
+function notBegun(path: string, error: unknown): UserError {
+  const why = codeOf(error) === 'ENOTDIR' ? 'a file or a link that leads nowhere is in the way' : codeOf(error);
+  return new UserError(
+    `${path}: no run can be begun there (${why}); a folder that can be written to was wanted: choose another --out`,
+    exitCodes.unavailable,
+    error,
+  );
 }
 
 interface Claim {
@@ -290,7 +294,11 @@ async function claim(path: string, wanted: FolderOptions & { identity: RunIdenti
       recipeDigest,
       startedAt: new Date().toISOString(),
     };
-    if (await createDurably(join(path, 'generations', String(counter)), `${JSON.stringify(generation)}\n`)) {
+    const file = join(path, 'generations', String(counter));
+    const isClaimed = await createDurably(file, `${JSON.stringify(generation)}\n`).catch((error: unknown) => {
+      throw first === undefined && storageProblem(error) !== null ? notBegun(path, error) : error;
+    });
+    if (isClaimed) {
       return {
         generation,
         nonces: new Map([...earlier, generation].map(({ nonce, counter: number }) => [nonce, number])),

@@ -3,6 +3,7 @@
  * grows.
  */
 import { exitCodes, UserError } from '../../errors.js';
+import { memoryProblem } from '../../memory-problem.js';
 
 const pageBytes = 65536;
 /** The maximum that the kernels' module declares, 4 GiB: address space only, pages are real once touched. */
@@ -26,6 +27,7 @@ export function createMemory(bytes: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial, maximum: maximumPages, shared: true });
   } catch (cause) {
-    throw new UserError(`cannot allocate ${bytes} bytes of memory for the replica`, exitCodes.unavailable, cause);
+    const why = memoryProblem(cause)?.message ?? String(cause);
+    throw new UserError(`replica: ${bytes} bytes cannot be had: ${why}`, exitCodes.unavailable, cause);
   }
 }

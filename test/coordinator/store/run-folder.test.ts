@@ -113,6 +113,23 @@ describe('an unfinished run with another compression alone', () => {
   });
 });
 
+describe('a folder that cannot be made', () => {
+  it.each([
+    ['a link that leads nowhere', 'link', 'a file or a link that leads nowhere is in the way'],
+    ['a file on its way', 'file/run', 'a file or a link that leads nowhere is in the way'],
+    ['a system folder that takes none', '/proc/run', 'ENOENT'],
+  ])('is refused: %s', async (_case, name, why) => {
+    const parent = await temporaryFolder();
+    await symlink(join(parent, 'nowhere', 'at', 'all'), join(parent, 'link'));
+    await writeFile(join(parent, 'file'), '');
+    const path = name.startsWith('/') ? name : join(parent, name);
+    await expect(openRunFolder(path, digest)).rejects.toMatchObject({
+      exitCode: 69,
+      message: `${path}: no run can be begun there (${why}); a folder that can be written to was wanted: choose another --out`,
+    });
+  });
+});
+
 describe('openRunFolder', () => {
   it('claims the next generation, with a nonce of its own and the run id of the first', async () => {
     const path = join(await temporaryFolder(), 'mnist');

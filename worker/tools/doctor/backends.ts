@@ -48,7 +48,8 @@ function checkInstalled(flavour: Flavour, hasGpu: boolean, trial: Trial): Machin
 }
 
 function checkTrial(name: string, { works, detail, gpu }: Trial, wish: string): MachineCheck {
-  if (!works) return { name, state: 'fail', finding: detail, wish };
+  // A lack of memory says itself what to do about it.
+  if (!works) return { name, state: 'fail', finding: detail, ...(detail.startsWith('memory: ') ? {} : { wish }) };
   return { name, state: 'ok', finding: `works (${detail}${gpu === null ? '' : `, on ${gpu}`})` };
 }
 

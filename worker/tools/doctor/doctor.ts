@@ -3,16 +3,18 @@
  * something is wrong, what to do about it.
  */
 import { cacheFolder } from '../../../shared/cache-folder.js';
+import { UserError } from '../../../shared/errors.js';
 import { listGpus, visibleGpus, type Gpu } from '../../compute/backends/gpus.js';
 import { tryBackend } from '../../compute/open/backend-trial.js';
 import { checkNatives, checkWasm, type TryBackend } from './backends.js';
 import { checkCache } from './cache.js';
 import type { MachineCheck } from './machine-check.js';
-import { checkCores, checkGpus, checkMemory, checkNode, checkOpenFiles, checkSimd } from './machine.js';
+import { checkAddresses, checkCores, checkGpus, checkMemory, checkNode, checkOpenFiles, checkSimd } from './machine.js';
 import { checkCompiler, checkOnnx, checkPackages } from './software.js';
 
 export interface Examination {
-  readonly cache?: string;
+  /** The cache folder, or how it is found. */
+  readonly cache?: string | (() => string);
   /** Default: those that the driver lists. */
   readonly gpus?: readonly Gpu[];
   readonly tryOne?: TryBackend;
@@ -20,24 +22,39 @@ export interface Examination {
 
 /** Makes all checks, in the order in which they are shown. */
 export async function diagnose({
-  cache = cacheFolder(),
+  cache = cacheFolder,
   gpus = listGpus(),
   tryOne = tryBackend,
 }: Examination = {}): Promise<MachineCheck[]> {
+  const folder = folderOf(cache);
+  const isKnown = typeof folder === 'string';
   return [
     checkNode(process.versions.node),
     checkSimd(),
     checkCores(),
     checkMemory(),
+    checkAddresses(),
     checkGpus(gpus),
-    await checkWasm(cache, tryOne),
-    ...(await checkNatives(cache, visibleGpus(gpus).length > 0, tryOne)),
+    await checkWasm(isKnown ? folder : '', tryOne),
+    ...(isKnown ? await checkNatives(folder, visibleGpus(gpus).length > 0, tryOne) : []),
     await checkCompiler(),
     await checkOnnx(),
     checkPackages(),
-    ...(await checkCache(cache)),
+    ...(isKnown ? await checkCache(folder) : [folder]),
     checkOpenFiles(),
   ];
+}
+
+/** The cache folder, or what is found where there is none. */
+function folderOf(cache: string | (() => string)): string | MachineCheck {
+  if (typeof cache === 'string') return cache;
+  try {
+    return cache();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const [finding = '', wish = ''] = error.message.replace('cache folder: ', '').split('; ');
+    return { name: 'cache folder', state: 'fail', finding, wish: `set ${wish.replace(' wanted', '')}` };
+  }
 }
 
 /** One line a check, for people. */

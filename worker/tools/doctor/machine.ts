@@ -1,6 +1,7 @@
 /** Checks of the computer and of what its system lets this process have. */
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, freemem, totalmem } from 'node:os';
+import { addressSpaceLimit, memoryWish, triedMemory } from '../../../shared/memory-problem.js';
 import { visibleGpus, type Gpu } from '../../compute/backends/gpus.js';
 import { gibibytes, type MachineCheck } from './machine-check.js';
 
@@ -21,6 +22,15 @@ export function checkSimd(): MachineCheck {
   const name = 'wasm simd';
   if (WebAssembly.validate(simdModule)) return { name, state: 'ok', finding: 'here' };
   return { name, state: 'fail', finding: 'not in this Node or CPU', wish: 'take a CPU with SSE 4.1 or newer' };
+}
+
+/** Fails a process that may have too few addresses for WebAssembly's memories. */
+export function checkAddresses(limit = addressSpaceLimit(), problem = triedMemory()): MachineCheck {
+  const name = 'address space';
+  const finding = limit === null ? 'unlimited' : `at most ${gibibytes(limit)}`;
+  return problem === null
+    ? { name, state: 'ok', finding }
+    : { name, state: 'fail', finding: `${finding}: too little for WebAssembly`, wish: memoryWish(limit) };
 }
 
 /** Says how many cores this process may use, which is never wrong. */

@@ -2,11 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { UserError } from '../../../../shared/errors.js';
 import { nativeFolder, noteFile } from '../../../../worker/compute/backends/native/folder.js';
 import type { Trial, Tried } from '../../../../worker/compute/open/backend-trial.js';
 import { diagnose, formatChecks } from '../../../../worker/tools/doctor/doctor.js';
 import type { MachineCheck } from '../../../../worker/tools/doctor/machine-check.js';
-import { checkGpus, checkNode } from '../../../../worker/tools/doctor/machine.js';
+import { checkAddresses, checkGpus, checkNode } from '../../../../worker/tools/doctor/machine.js';
 
 let cache = '';
 beforeEach(() => {
@@ -44,6 +45,7 @@ describe('the doctor', () => {
       'wasm simd',
       'cores',
       'memory',
+      'address space',
       'gpus',
       'backend wasm',
       'backend native cpu',
@@ -96,6 +98,33 @@ describe('the doctor', () => {
       state: 'ok',
       finding: 'works (cuda 1.0, on NVIDIA H200)',
     });
+  });
+
+  it('fails where no cache folder can be told, and goes on', async () => {
+    const checks = await diagnose({
+      cache: () => {
+        throw new UserError('cache folder: HOME is not set; STILLHOUSE_CACHE=FOLDER wanted');
+      },
+      gpus: [],
+      tryOne: async (tried) => works(tried),
+    });
+    expect(named(checks, 'cache folder')).toEqual({
+      name: 'cache folder',
+      state: 'fail',
+      finding: 'HOME is not set',
+      wish: 'set STILLHOUSE_CACHE=FOLDER',
+    });
+    expect(named(checks, 'backend wasm')).toMatchObject({ state: 'ok' });
+  });
+
+  it('fails a process without addresses for WebAssembly', () => {
+    expect(checkAddresses(4_000_000 * 1024, new UserError('memory: none'))).toEqual({
+      name: 'address space',
+      state: 'fail',
+      finding: 'at most 3.8 GiB: too little for WebAssembly',
+      wish: expect.stringMatching(/^ulimit -v unlimited was wanted \(now 4000000\), or NODE_OPTIONS=/),
+    });
+    expect(checkAddresses(null, null)).toMatchObject({ state: 'ok', finding: 'unlimited' });
   });
 
   it('fails a cache folder that cannot be written', async () => {

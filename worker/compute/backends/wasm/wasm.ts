@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
+import { triedMemory } from '../../../../shared/memory-problem.js';
 import type { Backend } from '../backend.js';
 import { registerWasmKernels } from './kernels.js';
 
@@ -15,7 +16,10 @@ export function openWasm(): Promise<Backend> {
   return opened;
 }
 
+/** @throws UserError 69 when the machine does not give it memory, which tfjs would not say */
 async function open(): Promise<Backend> {
+  const problem = triedMemory();
+  if (problem !== null) throw problem;
   const tf = await import('@tensorflow/tfjs');
   const { setWasmPaths, version_wasm } = await import('@tensorflow/tfjs-backend-wasm');
   setWasmPaths(wasmFolder());
