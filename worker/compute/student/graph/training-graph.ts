@@ -10,13 +10,13 @@ import { modelOf } from '../../../../shared/models/topology.js';
 import { must } from '../../../../shared/must.js';
 import type { TapPair } from '../../../../shared/losses/term.js';
 import { tapPairs } from '../../../../shared/recipe/terms.js';
+import { carryTransposes } from '../../onnx/carry-transposes.js';
 import type { OnnxModel, OnnxValue } from '../../onnx/graph.js';
 import { writeModel } from '../../onnx/layers/layers-model.js';
 import { ownOperatorSets } from '../../onnx/write.js';
 import { adapterName } from '../adapter-weights.js';
 import type { StudentDefinition } from '../engine.js';
 import { laterTaps } from '../loss-outputs.js';
-import { carryTransposes } from './carry-transposes.js';
 import { LiveBuilder, type Moments } from './live-builder.js';
 
 /** A student's forward in training, for any number of rows. */

@@ -3,9 +3,9 @@
  * transposes; most of these meet their inverse behind operators that do not care about the order of axes. A transpose is
  * therefore not written where it stands, but where an operator needs its result. Pure.
  */
-import { must } from '../../../../shared/must.js';
-import type { OnnxGraph, OnnxModel, OnnxNode } from '../../onnx/graph.js';
-import { axisOf, integerOr } from './gradient/operator.js';
+import { must } from '../../../shared/must.js';
+import type { OnnxGraph, OnnxModel, OnnxNode } from './graph.js';
+import { axisOf, integerOr } from './attributes.js';
 
 /** A value that is another one with its axes in another order: axis i of it is axis perm[i] of the source. */
 interface Turned {
