@@ -1,11 +1,13 @@
 /** Runs a model of any format on an evaluation set. It is opened as a teacher is: for inference alone. */
+import { join } from 'node:path';
+import { cacheFolder } from '../../shared/cache-folder.js';
 import { UserError } from '../../shared/errors.js';
 import { must } from '../../shared/must.js';
 import { elementsIn } from '../../shared/shape.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
 import { formatNamed } from '../../worker/compute/teachers/teacher-formats.js';
 import { inspectTeacher } from '../prepare/teacher.js';
-import { nativeFor } from '../prepare/teachers.js';
+import { nativeFor, onnxFolderFor } from '../prepare/teachers.js';
 import { openWasmTensorFlow } from '../prepare/tensorflow.js';
 import { takeModel, type AskedModel, type NamingRecipe, type TakenModel } from './asked-model.js';
 import type { EvaluationSet } from './evaluation-set.js';
@@ -70,7 +72,7 @@ async function runTaken(
   const { spec, paths, warnings } = await inspectTeacher(
     teacher,
     { ...set, inputShape: shape },
-    { folder: recipeFolder, openNative },
+    { folder: recipeFolder, openNative, onnxFolder: onnxFolderFor(recipe, join(cacheFolder(), 'artifacts')) },
   );
   warnings.forEach(warn);
   const { specialist, ...alone } = spec;

@@ -18,6 +18,7 @@ import { formatNamed, openTeacher } from '../../worker/compute/teachers/teacher-
 import type { Expected } from './expected.js';
 import { mapClasses, specialtyOf } from './teacher-classes.js';
 import { readTeacherFiles, type TeacherFiles } from './teacher-files.js';
+import { convertTeacher } from './teacher-onnx.js';
 import { nativeTensorFlow, openWasmTensorFlow } from './tensorflow.js';
 
 export interface TeacherOptions {
@@ -29,6 +30,8 @@ export interface TeacherOptions {
   readonly openTensorFlow?: OpenTensorFlow;
   /** Called only for a SavedModel. Default: the native backend with one thread. */
   readonly openNative?: OpenTensorFlow;
+  /** Where models are written that are turned into ONNX; absent: none is. */
+  readonly onnxFolder?: string | undefined;
 }
 
 export interface InspectedTeacher {
@@ -50,10 +53,8 @@ export async function inspectTeacher(
   expected: Expected,
   options: TeacherOptions,
 ): Promise<InspectedTeacher> {
-  const found = await readTeacherFiles(recipe, options.folder);
-  const teacher = await open(recipe, expected, { ...found, ...options });
+  const { teacher, parameters, layout, shape, found, names, remarks } = await openForm(recipe, expected, options);
   try {
-    const { layout, shape } = chooseLayout(recipe, teacher, found.format, expected.inputShape);
     const taps = await tapShapes(teacher, shape, options.taps ?? []);
     const output = outputOf(recipe, expected);
     const { classes, warnings } = await tryOut(
@@ -69,38 +70,64 @@ export async function inspectTeacher(
       weight: recipe.weight,
       temperature: recipe.temperature ?? null,
       output,
-      ...namesIn(recipe),
+      ...names,
       layout,
       classes: expected.classes,
       ...(expected.positions === undefined ? {} : { positions: expected.positions }),
       ...classMap,
       ...specialtyOf(recipe, expected),
       ...ownPreprocess,
-      parameters: teacher.parameters,
+      parameters,
       ...(await canaryOf(recipe.name, teacher, shape)),
       files: found.files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
     };
-    return { spec, paths: new Map(found.files.map((file) => [file.sha256, file.path])), warnings, taps };
+    const paths = new Map(found.files.map((file) => [file.sha256, file.path]));
+    return { spec, paths, warnings: [...remarks, ...warnings], taps };
   } finally {
     await teacher.dispose();
   }
 }
 
-function open(
-  recipe: TeacherRecipe,
-  { positions }: Expected,
-  {
-    format,
-    files,
-    openTensorFlow = openWasmTensorFlow,
-    openNative = nativeTensorFlow(1),
-  }: TeacherFiles & TeacherOptions,
-): Promise<Teacher> {
-  const paths = new Map(files.map(({ name, path }) => [name, path]));
-  return openTeacher(
-    { name: recipe.name, format, positions, ...namesIn(recipe), paths },
-    formatNamed(format, recipe.name).needsNative ? openNative : openTensorFlow,
-  );
+/** A teacher in the form that a run has it in, open. */
+interface OpenForm {
+  readonly teacher: Teacher;
+  /** Of the model as it was given. */
+  readonly parameters: number;
+  readonly layout: Layout;
+  /** One sample's shape as the teacher is fed it. */
+  readonly shape: readonly number[];
+  readonly found: TeacherFiles;
+  /** The names of its parts that the form needs. */
+  readonly names: Pick<TeacherSpec, 'input' | 'outputName' | 'signature'>;
+  /** What is said of a model that stays as it is. */
+  readonly remarks: readonly string[];
+}
+
+async function openForm(recipe: TeacherRecipe, expected: Expected, options: TeacherOptions): Promise<OpenForm> {
+  const { openTensorFlow: openPlain = openWasmTensorFlow, openNative = nativeTensorFlow(1), onnxFolder } = options;
+  const given = await readTeacherFiles(recipe, options.folder);
+  const { name } = recipe;
+  const { format, files } = given;
+  const openTensorFlow = formatNamed(format, name).needsNative ? openNative : openPlain;
+  const names = namesIn(recipe);
+  const paths = new Map(files.map((file) => [file.name, file.path]));
+  const source = { name, format, positions: expected.positions, ...names, paths };
+  const teacher = await openTeacher(source, openTensorFlow);
+  try {
+    const { layout, shape } = chooseLayout(recipe, teacher, format, expected.inputShape);
+    const { parameters } = teacher;
+    const remarks: string[] = [];
+    const whole = { parameters, layout, shape, remarks };
+    const converted =
+      onnxFolder === undefined
+        ? null
+        : await convertTeacher({ source, teacher, shape, openTensorFlow }, onnxFolder, (line) => remarks.push(line));
+    if (converted === null) return { ...whole, teacher, found: given, names };
+    return { ...whole, teacher: converted.teacher, found: converted, names: {} };
+  } catch (error) {
+    await teacher.dispose();
+    throw error;
+  }
 }
 
 /** The names of the model's parts that the recipe gives. */

@@ -14,6 +14,8 @@ export interface TeachersOptions {
   readonly recipe: Recipe;
   /** What paths in the recipe are relative to. */
   readonly recipeFolder: string;
+  /** Where models are written that are turned into ONNX, as files named by their SHA-256. */
+  readonly shardFolder: string;
   /** Called with each line for the user about what looks odd. */
   readonly warn: (text: string) => void;
 }
@@ -32,7 +34,7 @@ export interface PreparedTeachers {
  * @throws UserError 2 when one does not fit the recipe or the data, 65 when a file is damaged or another
  */
 export async function prepareTeachers(
-  { recipe, recipeFolder, warn }: TeachersOptions,
+  { recipe, recipeFolder, shardFolder, warn }: TeachersOptions,
   expected: Expected,
 ): Promise<PreparedTeachers> {
   const specs: TeacherSpec[] = [];
@@ -43,6 +45,7 @@ export async function prepareTeachers(
       folder: recipeFolder,
       taps: teacherTaps(recipe, teacher.name),
       openNative: nativeFor(recipe, teacher.name),
+      onnxFolder: onnxFolderFor(recipe, shardFolder),
     });
     taps.set(teacher.name, found.taps);
     found.warnings.forEach((text) => warn(text));
@@ -52,10 +55,17 @@ export async function prepareTeachers(
   return { specs, artifacts, taps };
 }
 
-/** Opens the native backend as the run's workers do. @throws UserError 2 when the recipe wants none but wasm */
+/** Where the run's teachers are turned into ONNX: `folder`, or nowhere, where its workers run them as they are given. */
+export function onnxFolderFor({ numerics: { backend } }: Recipe, folder: string): string | undefined {
+  return backend === 'onnx' ? folder : undefined;
+}
+
+/** Opens the native backend as the run's workers do. @throws UserError 2 when the recipe wants another */
 export function nativeFor({ numerics: { backend, threads } }: Recipe, teacher: string): OpenTensorFlow {
-  if (backend !== 'wasm') return nativeTensorFlow(threads);
+  if (backend !== 'wasm' && backend !== 'onnx') return nativeTensorFlow(threads);
   return async () => {
-    throw new UserError(`numerics.backend: wasm given; teacher ${teacher} is a SavedModel, so auto or native wanted`);
+    throw new UserError(
+      `numerics.backend: ${backend} given; teacher ${teacher} is a SavedModel, so auto or native wanted`,
+    );
   };
 }

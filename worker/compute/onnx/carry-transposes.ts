@@ -8,7 +8,7 @@ import type { OnnxGraph, OnnxModel, OnnxNode } from './graph.js';
 import { axisOf, integerOr } from './attributes.js';
 
 /** A value that is another one with its axes in another order: axis i of it is axis perm[i] of the source. */
-interface Turned {
+export interface Turned {
   readonly source: string;
   readonly perm: readonly number[];
 }
@@ -45,10 +45,25 @@ const elementwise = new Set([
 const broadcasting = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Sum', 'Mean']);
 const reducing = new Set(['ReduceSum', 'ReduceMean', 'ReduceMax', 'ReduceMin', 'ReduceL2', 'ReduceSumSquare']);
 
+/** A graph with its transposes carried, and what became of the values in between. */
+export interface CarriedModel {
+  readonly model: OnnxModel;
+  /** Values by their old names that are other values in another order; the graph may not make them under their own. */
+  readonly turned: ReadonlyMap<string, Turned>;
+}
+
 /** @param ranks of the graph's inputs and constants, by name */
 export function carryTransposes(model: OnnxModel, ranks: ReadonlyMap<string, number>): OnnxModel {
+  return withCarriedTransposes(model, ranks).model;
+}
+
+/**
+ * As `carryTransposes`, for a caller who wants to find values of the graph again.
+ * @param ranks of the graph's inputs and constants, by name
+ */
+export function withCarriedTransposes(model: OnnxModel, ranks: ReadonlyMap<string, number>): CarriedModel {
   const carrier = new Carrier(model.graph, ranks);
-  return { ...model, graph: carrier.run() };
+  return { model: { ...model, graph: carrier.run() }, turned: carrier.turned };
 }
 
 class Carrier {
@@ -63,6 +78,10 @@ class Carrier {
   constructor(graph: OnnxGraph, ranks: ReadonlyMap<string, number>) {
     this.#graph = graph;
     this.#ranks = ranks;
+  }
+
+  get turned(): ReadonlyMap<string, Turned> {
+    return this.#turned;
   }
 
   run(): OnnxGraph {
@@ -88,6 +107,7 @@ class Carrier {
     if (broadcasting.has(node.op) && this.#carryBroadcast(node)) return;
     if (turned !== undefined && reducing.has(node.op) && this.#carryReduction(node, turned)) return;
     if (node.op === 'Concat' && this.#carryConcat(node)) return;
+    if (turned !== undefined && node.op === 'Pad' && this.#carryPad(node, turned)) return;
     this.#nodes.push({ ...node, inputs: node.inputs.map((name) => this.#plain(name)) });
   }
 
@@ -174,6 +194,24 @@ class Carrier {
       perm,
       turned.map(({ source }) => source),
     );
+    return true;
+  }
+
+  /** By constant lengths along all axes: those before them all, then those behind. */
+  #carryPad(node: OnnxNode, { source, perm }: Turned): boolean {
+    const [, lengths = '', ...value] = node.inputs;
+    const given = this.#graph.constants.find(({ name }) => name === lengths);
+    if (given?.shape[0] !== 2 * perm.length) return false;
+    const { buffer, byteOffset, byteLength } = given.bytes.slice();
+    const own = Array.from(new BigInt64Array(buffer, byteOffset, byteLength / 8), Number);
+    const values = own.map(() => 0);
+    perm.forEach((axis, i) => {
+      values[axis] = own[i] ?? 0;
+      values[perm.length + axis] = own[perm.length + i] ?? 0;
+    });
+    const name = `carried.lengths${this.#integers.length}`;
+    this.#integers.push({ name, values });
+    this.#follow(node, perm, [source, name, ...value]);
     return true;
   }
 

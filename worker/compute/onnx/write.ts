@@ -3,7 +3,7 @@
  * them is small. Pure.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import type { Attribute, OnnxConstant, OnnxModel, OnnxNode, OnnxValue } from './graph.js';
+import type { Attribute, OnnxConstant, OnnxGraph, OnnxModel, OnnxNode, OnnxValue } from './graph.js';
 import {
   attributeProto,
   attributeTypes,
@@ -48,6 +48,19 @@ export function writeOnnx({ graph, operatorSets, metadata = {} }: OnnxModel): Ui
     });
   for (const entry of Object.entries(metadata)) message(tail, modelProto.metadata, () => writeEntry(tail, entry));
   return Buffer.concat([head.finish(), ...pieces, tail.finish()]);
+}
+
+/**
+ * Further nodes and outputs as a piece that stands behind a model's bytes: a protobuf message may come in pieces, which
+ * a reader merges.
+ */
+export function onnxPiece({ nodes, outputs }: Pick<OnnxGraph, 'nodes' | 'outputs'>): Uint8Array {
+  const writer = new BinaryWriter();
+  message(writer, modelProto.graph, () => {
+    for (const node of nodes) message(writer, graphProto.node, () => writeNode(writer, node));
+    for (const value of outputs) message(writer, graphProto.output, () => writeValueInfo(writer, value));
+  });
+  return writer.finish();
 }
 
 function writeEntry(writer: BinaryWriter, [key, value]: readonly [string, string]): void {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { readOnnxFacts, readOnnxMetadata } from '../../../../worker/compute/onnx/facts.js';
-import { findOnnxTaps, withOnnxOutputs } from '../../../../worker/compute/teachers/formats/onnx-taps.js';
+import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from '../../../../worker/compute/teachers/formats/onnx-taps.js';
 import { floats, integers, type OnnxModel } from '../../../../worker/compute/onnx/graph.js';
 import { ownOperatorSets, writeOnnx } from '../../../../worker/compute/onnx/write.js';
 
@@ -59,10 +59,11 @@ describe('an ONNX file that is written', () => {
   });
 
   it('gets more outputs behind its end, each once', () => {
-    expect(withOnnxOutputs(file, ['logits'])).toBe(file);
-    const more = withOnnxOutputs(file, ['t0', 'logits', 't0']);
+    const tap = (value: string): OnnxTap => ({ name: value, value });
+    expect(withOnnxOutputs(file, [tap('logits')])).toBe(file);
+    const more = withOnnxOutputs(file, ['t0', 'logits', 't0'].map(tap));
     expect(Buffer.compare(more.subarray(0, file.length), file)).toBe(0);
     expect(Buffer.from(more.subarray(file.length)).toString('hex')).toBe('3a0662040a027430');
-    expect(withOnnxOutputs(more, ['t0'])).toBe(more);
+    expect(withOnnxOutputs(more, [tap('t0')])).toBe(more);
   });
 });

@@ -1,9 +1,9 @@
 /** An ONNX graph in the making, and how a layer's settings are read. */
-import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { NamedTensor } from '../../../../shared/models/safetensors.js';
 import type { LayerJson } from '../../../../shared/models/topology.js';
 import { mustAt } from '../../../../shared/must.js';
 import { elementsIn } from '../../../../shared/shape.js';
+import { NoOnnxForm } from '../no-onnx-form.js';
 import { floats, integers, type Attribute, type OnnxConstant, type OnnxNode } from '../graph.js';
 
 /** Operators whose first outputs need not be there. */
@@ -62,11 +62,7 @@ export class OnnxBuilder {
   /** @param name behind the layer's own */
   weight(layer: LayerJson, name: string): NamedTensor {
     const found = this.weights.get(`${nameOf(layer)}/${name}`);
-    if (found === undefined)
-      throw new UserError(
-        `student layer ${nameOf(layer)} (${layer.class_name}): no weight ${name}; a whole student was wanted`,
-        exitCodes.data,
-      );
+    if (found === undefined) throw refusal(layer, `it has no weight ${name}`);
     return found;
   }
 
@@ -112,11 +108,8 @@ export function nameOf(layer: LayerJson): string {
 }
 
 /** The error for a layer that ONNX cannot express: it names the layer, its type and why. The exit code is 65. */
-export function refusal(layer: LayerJson, why: string): UserError {
-  return new UserError(
-    `student layer ${nameOf(layer)} (${layer.class_name}): ${why}; choose --format tfjs or safetensors`,
-    exitCodes.data,
-  );
+export function refusal(layer: LayerJson, why: string): NoOnnxForm {
+  return new NoOnnxForm(`layer ${nameOf(layer)} (${layer.class_name})`, why);
 }
 
 export const numberOr = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);

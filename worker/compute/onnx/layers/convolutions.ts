@@ -1,7 +1,9 @@
 /** Convolutions, pools and their like as ONNX nodes, which want channels first: each stands between two transposes. */
 import type { LayerJson } from '../../../../shared/models/topology.js';
+import { mustAt } from '../../../../shared/must.js';
+import type { Attribute } from '../graph.js';
 import { activated } from './activations.js';
-import { numberOr, numbers, pair, type OnnxBuilder } from './builder.js';
+import { numberOr, numbers, pair, refusal, type OnnxBuilder } from './builder.js';
 
 /** Axes of the places that the layer goes over: one, or two. */
 const placesOf = ({ class_name: name }: LayerJson): 1 | 2 => (name.endsWith('1D') ? 1 : 2);
@@ -20,7 +22,22 @@ function channelsFirst(b: OnnxBuilder, layer: LayerJson, x: string, inner: (x: s
   return b.node('Transpose', [inner(b.node('Transpose', [x], { perm: there }))], { perm: back });
 }
 
-const padding = ({ config }: LayerJson): string => (config.padding === 'same' ? 'SAME_UPPER' : 'VALID');
+/** @throws UserError 65 for a padding that ONNX' operators do not have */
+function padding(layer: LayerJson): string {
+  if (layer.config.padding === 'causal') throw refusal(layer, 'causal padding cannot be written as ONNX');
+  return layer.config.padding === 'same' ? 'SAME_UPPER' : 'VALID';
+}
+
+/** Padding and dilations. Where places of a kernel are apart, its steps are 1, and onnxruntime wants lengths in numbers. */
+function paddingOf(layer: LayerJson, kernel: readonly number[]): Readonly<Record<string, Attribute>> {
+  const auto = { auto_pad: padding(layer) };
+  const rates = along(layer, layer.config.dilation_rate, 1);
+  if (rates.every((rate) => rate === 1)) return auto;
+  if (auto.auto_pad === 'VALID') return { ...auto, dilations: rates };
+  const lengths = kernel.map((length, axis) => (length - 1) * mustAt(rates, axis, 'rate'));
+  const pads = [...lengths.map((length) => Math.floor(length / 2)), ...lengths.map((length) => Math.ceil(length / 2))];
+  return { pads, dilations: rates };
+}
 
 function along(layer: LayerJson, value: unknown, otherwise: number): number[] {
   const places = placesOf(layer);
@@ -68,7 +85,7 @@ export function convolution(
       : { perm: [rank + 1, rank, ...axes], shape: [outward, inward, ...places] },
   );
   const attributes = {
-    auto_pad: padding(layer),
+    ...paddingOf(layer, places),
     kernel_shape: places,
     strides: along(layer, layer.config.strides, 1),
     group: isDepthwise ? inward : 1,

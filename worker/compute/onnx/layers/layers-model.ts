@@ -1,6 +1,5 @@
 /** A student's topology and weights as an ONNX file: `input` [batch x sample, channels last] to `logits`. Pure. */
 import { z } from 'zod';
-import { exitCodes, UserError } from '../../../../shared/errors.js';
 import { outputLayers } from '../../../../shared/models/exits.js';
 import type { NamedTensor } from '../../../../shared/models/safetensors.js';
 import {
@@ -11,7 +10,7 @@ import {
   type Json,
   type LayerJson,
 } from '../../../../shared/models/topology.js';
-import { nameOf, OnnxBuilder } from './builder.js';
+import { nameOf, OnnxBuilder, refusal } from './builder.js';
 import { writeLayer } from './layers.js';
 import { passMask } from './masks.js';
 import { ownOperatorSets, writeOnnx } from '../write.js';
@@ -94,18 +93,11 @@ function rankAfter({ class_name: name, config }: LayerJson, rank: number): numbe
 function inputsOf(model: LayerJson, layer: LayerJson, outputs: ReadonlyMap<string, string>): string[] | null {
   if (model.class_name === 'Sequential') return null;
   const nodes = nodesSchema.parse(layer.inbound_nodes ?? []);
-  if (nodes.length > 1)
-    throw new UserError(
-      `student layer ${nameOf(layer)} (${layer.class_name}): it is applied ${nodes.length} times; one was wanted for ONNX`,
-      exitCodes.data,
-    );
+  if (nodes.length > 1) throw refusal(layer, `it is applied ${nodes.length} times; once was wanted for ONNX`);
   return (nodes[0] ?? []).map(([name]) => {
     const found = outputs.get(name);
     if (found === undefined)
-      throw new UserError(
-        `student layer ${nameOf(layer)} (${layer.class_name}): its input ${name} comes after it; layers in order were wanted`,
-        exitCodes.data,
-      );
+      throw refusal(layer, `its input ${name} comes after it; layers in order were wanted for ONNX`);
     return found;
   });
 }

@@ -2,10 +2,9 @@
  * Each layer of a student as ONNX nodes. Tensors stay channels last between layers; convolutions and pools transpose
  * inside.
  */
-import { exitCodes, UserError } from '../../../../shared/errors.js';
 import { wrappedIn, type LayerJson } from '../../../../shared/models/topology.js';
 import { activated } from './activations.js';
-import { nameOf, numberOr, numbers, refusal, type OnnxBuilder } from './builder.js';
+import { numberOr, numbers, refusal, type OnnxBuilder } from './builder.js';
 import { biased, convolution, finished, pointwise, pool, transposedConvolution, upSampling } from './convolutions.js';
 import { differs, masking } from './masks.js';
 import { bidirectional, ofCells, recurrent } from './recurrent.js';
@@ -25,6 +24,11 @@ const same: Write = one((_b, _layer, x) => x);
 
 const writers: Readonly<Record<string, Write>> = {
   InputLayer: same,
+  // Noise is for training alone.
+  GaussianNoise: same,
+  GaussianDropout: same,
+  AlphaDropout: same,
+  SpatialDropout1D: same,
   Dense: one((b, layer, x) =>
     activated(b, layer, biased(b, layer, b.node('MatMul', [x, b.weightConstant(layer, 'kernel')]))),
   ),
@@ -101,6 +105,10 @@ const writers: Readonly<Record<string, Write>> = {
 export function writeLayer(b: OnnxBuilder, layer: LayerJson, inputs: readonly string[]): string {
   const write = Object.hasOwn(writers, layer.class_name) ? writers[layer.class_name] : undefined;
   if (write === undefined) throw refusal(layer, 'layers of this type cannot be written as ONNX');
+  if (layer.config.data_format === 'channels_first')
+    throw refusal(layer, 'its data_format is channels_first; channels_last was wanted for ONNX');
+  if ([layer, ...wrappedIn(layer.config)].some(({ config }) => config.stateful === true))
+    throw refusal(layer, 'it is stateful, which cannot be written as ONNX');
   return write(b, layer, inputs);
 }
 
@@ -114,10 +122,7 @@ function embedding(b: OnnxBuilder, layer: LayerJson, x: string): string {
 function innerOf(wrapper: LayerJson): LayerJson {
   const [inner] = wrappedIn(wrapper.config);
   if (inner !== undefined) return inner;
-  throw new UserError(
-    `student layer ${nameOf(wrapper)} (${wrapper.class_name}): it holds no layer; one was wanted`,
-    exitCodes.data,
-  );
+  throw refusal(wrapper, 'it holds no layer; one was wanted');
 }
 
 /** Layers that do to each step what they do to a whole tensor: they look at the last axis alone, or at each number. */

@@ -17,6 +17,7 @@ export const graphModelFormat: TeacherFormat = {
   name: 'graph-model',
   title: 'a tfjs GraphModel',
   findFiles: (given) => findTfjsFiles(given, 'graph-model'),
+  toOnnx: null,
   open: openGraphModel,
 };
 

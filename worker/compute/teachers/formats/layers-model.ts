@@ -1,7 +1,8 @@
 /** tfjs LayersModel teachers: inference mode at every forward (batch norm by its moving values, no dropout). */
-import type { LayersModel, SymbolicTensor, Tensor } from '@tensorflow/tfjs';
+import type { layers, LayersModel, SymbolicTensor, Tensor } from '@tensorflow/tfjs';
 import type { TensorFlow } from '../../backends/backend.js';
 import { countParameters, digestOfTensors, findTfjsFiles, readTfjsFiles, tfjsFormat } from './tfjs-files.js';
+import { layersModelOnnx } from './layers-model-onnx.js';
 import { activationsOf } from './taps.js';
 import { asRows, badModel, unknownTap } from './model-errors.js';
 import type { OpenTensorFlow, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
@@ -11,6 +12,7 @@ export const layersModelFormat: TeacherFormat = {
   name: 'layers-model',
   title: 'a tfjs LayersModel',
   findFiles: (given) => findTfjsFiles(given, 'layers-model'),
+  toOnnx: layersModelOnnx,
   open: openLayersModel,
 };
 
@@ -77,9 +79,10 @@ interface TappedModel {
 /** A model over the same layers for each set of taps, made when it is first asked for. A tap is a layer's output. */
 function tapsOf(name: string, model: LayersModel, tf: TensorFlow): (wanted: WantedTaps) => TappedModel {
   const outputs = new Map(
-    model.layers.flatMap((layer) =>
-      layer.getClassName() === 'InputLayer' || Array.isArray(layer.output) ? [] : [[layer.name, layer.output] as const],
-    ),
+    model.layers.flatMap((layer) => {
+      const output = layer.getClassName() === 'InputLayer' ? null : outputOf(layer);
+      return output === null ? [] : [[layer.name, output] as const];
+    }),
   );
   const made = new Map<string, TappedModel>();
   return (wanted) => {
@@ -95,6 +98,14 @@ function tapsOf(name: string, model: LayersModel, tf: TensorFlow): (wanted: Want
     made.set(key, found);
     return found;
   };
+}
+
+/** The output of a layer in the model; of a model inside, the one behind its own. Null where there are several. */
+function outputOf(layer: layers.Layer): SymbolicTensor | null {
+  const places = layer.inboundNodes.length;
+  if (places !== ('layers' in layer ? 2 : 1)) return null;
+  const output = layer.getOutputAt(places - 1);
+  return Array.isArray(output) ? null : output;
 }
 
 function raise(error: Error): never {

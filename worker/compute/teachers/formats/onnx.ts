@@ -29,6 +29,7 @@ export const onnxFormat: TeacherFormat = {
   needsNative: false,
   hasSignatures: false,
   findFiles,
+  toOnnx: null,
   open: openOnnx,
 };
 
@@ -79,8 +80,8 @@ type Create = (model: Uint8Array, options: InferenceSession.SessionOptions) => P
 interface LoadedFile {
   readonly session: InferenceSession;
   readonly facts: OnnxFileFacts;
-  /** The file's model once more, with these values among its outputs. */
-  readonly withOutputs: (values: readonly string[]) => Promise<InferenceSession>;
+  /** The file's model once more, with these taps among its outputs. */
+  readonly withOutputs: (taps: readonly OnnxTap[]) => Promise<InferenceSession>;
   readonly find: (wanted: WantedTaps) => Promise<OnnxTap[]>;
 }
 
@@ -105,7 +106,7 @@ async function load(source: TeacherSource, create: Create): Promise<LoadedFile> 
       facts,
       find,
       session: await open((model) => model),
-      withOutputs: (values) => open((model) => withOnnxOutputs(model, values)),
+      withOutputs: (taps) => open((model) => withOnnxOutputs(model, taps)),
     };
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -143,7 +144,7 @@ class TappedSessions {
 
   async #openNew(wanted: readonly string[]): Promise<{ session: InferenceSession; taps: OnnxTap[] }> {
     const taps = await this.#file.find(wanted);
-    const session = await this.#file.withOutputs(taps.map(({ value }) => value));
+    const session = await this.#file.withOutputs(taps);
     const odd = taps.find(({ value }) => !isNumbers(session, value));
     if (odd !== undefined) throw badModel(this.#name, `its tap "${odd.name}" holds no numbers`);
     return { session, taps };
@@ -151,7 +152,7 @@ class TappedSessions {
 
   async #openAll(): Promise<{ session: InferenceSession; taps: OnnxTap[] }> {
     const taps = await this.#file.find('all');
-    const session = await this.#file.withOutputs(taps.map(({ value }) => value));
+    const session = await this.#file.withOutputs(taps);
     return { session, taps: taps.filter(({ value }) => isNumbers(session, value)) };
   }
 }
@@ -199,9 +200,10 @@ function readResult(
   const { name } = source;
   const raw = taps.map((tap): RawTap => ({ name: tap.name, ...readValue(name, outputs[tap.value]) }));
   const logits = readValue(name, outputs[output]);
+  const isChannelsFirst = taps.every(({ from }) => from === undefined);
   return {
     output: asRows(source, logits.values, logits.dims, rows),
-    taps: activationsOf(raw, { teacher: name, rows, wanted, isChannelsFirst: true }),
+    taps: activationsOf(raw, { teacher: name, rows, wanted, isChannelsFirst }),
   };
 }
 

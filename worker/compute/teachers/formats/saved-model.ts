@@ -23,6 +23,7 @@ export const savedModelFormat: TeacherFormat = {
   hasSignatures: true,
   findFiles: async ({ path, isFolder }) =>
     isFolder && (await pathExists(join(path, savedModelFile))) ? savedModelPaths(path) : null,
+  toOnnx: null,
   open: openSavedModel,
 };
 

@@ -89,6 +89,13 @@ export interface TeacherFormat {
    */
   findFiles(given: GivenModel): Promise<ReadonlyMap<string, string> | null>;
   /**
+   * The model as the bytes of an ONNX file that takes the same samples, gives the same output and has its taps by the
+   * same names, channels last; the same bytes every time. Null for a format whose models stay as they are.
+   *
+   * @throws NoOnnxForm naming the part of the model that has no form in ONNX; UserError as `open`
+   */
+  readonly toOnnx: ((source: TeacherSource, openTensorFlow: OpenTensorFlow) => Promise<Uint8Array>) | null;
+  /**
    * @throws UserError 65 when the files are wrong, 69 when they need another backend, 2 when the recipe names an input
    * or output that the model lacks
    */
