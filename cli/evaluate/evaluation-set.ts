@@ -1,7 +1,7 @@
 /** Reads a recipe's evaluation set as a model gets it: whole, in memory, preprocessed. */
 import { normalise } from '../../shared/data/samples.js';
 import { UserError } from '../../shared/errors.js';
-import type { Preprocess, Recipe } from '../../shared/recipe/schema.js';
+import type { Preprocess, Recipe, SourceRecipe } from '../../shared/recipe/schema.js';
 import { hasVectors, taskOf, type Task } from '../../shared/task.js';
 import { checkPreprocess } from '../prepare/sample-channels.js';
 import type { Source } from '../prepare/sources/source.js';
@@ -35,8 +35,7 @@ export interface EvaluationSet {
  */
 export async function readEvaluationSet({ data }: Recipe, folder: string): Promise<EvaluationSet> {
   if (data.eval === undefined) throw new UserError('data.eval: missing; an evaluation set was wanted');
-  const classNames = await classNamesOf(data, folder);
-  const source = await openSource(data.eval, folder, { classNames });
+  const { source, classNames } = await openNamed(data.eval, data, folder);
   const inputs = Float32Array.from(await source.read(0, source.samples));
   await source.close();
   checkPreprocess(data.preprocess, source.shape);
@@ -55,17 +54,25 @@ export async function readEvaluationSet({ data }: Recipe, folder: string): Promi
     labels,
     vectors: targets?.values ?? new Float32Array(0),
     positions,
-    classes: targets?.width ?? data.classes ?? classNames?.length ?? greatest + 1,
+    classes: targets?.width ?? data.classes ?? classNames?.length ?? source.classes ?? greatest + 1,
   };
 }
 
-/** Names of the classes: the recipe's, else those of the training set's folders. */
-async function classNamesOf(
-  { train, classNames }: Recipe['data'],
+/** Opens an evaluation set whose labels have the names of the recipe, else those of the training set where it has names. */
+async function openNamed(
+  evaluation: SourceRecipe,
+  { train, classNames, task }: Recipe['data'],
   folder: string,
-): Promise<readonly string[] | undefined> {
-  if (classNames !== undefined || train.format !== 'folder') return classNames;
-  return (await openSource(train, folder)).classNames;
+): Promise<{ source: Source; classNames: readonly string[] | undefined }> {
+  if (classNames !== undefined || (evaluation.format !== 'folder' && train.format !== 'folder')) {
+    const source = await openSource(evaluation, folder, { classNames, task });
+    if (classNames !== undefined || source.classNames === undefined) return { source, classNames };
+    await source.close();
+  }
+  const named = await openSource(train, folder, { task });
+  await named.close();
+  const names = named.classNames;
+  return { source: await openSource(evaluation, folder, { classNames: names, task }), classNames: names };
 }
 
 function checkTask(task: Task, { positions, targets }: Source): void {

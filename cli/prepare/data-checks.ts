@@ -71,7 +71,7 @@ function checkTold(
     );
   if (task !== 'sequence' && positions !== undefined)
     throw new UserError(
-      `${where}: labels of ${positions} positions a sample; one a sample wanted, or data.task sequence`,
+      `${where}: labels of ${positions} positions a sample; one a sample (or one-hot labels, of a single 1 each) wanted, or data.task sequence`,
     );
   if (!hasVectors(task)) return checkRange(where, labels, classes, positions);
   const at = task === 'multiLabel' ? (targets?.values.findIndex((value) => value < 0 || value > 1) ?? -1) : -1;

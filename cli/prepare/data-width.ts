@@ -33,7 +33,7 @@ export function widthOf(
   return first.width;
 }
 
-/** The number of classes is what the recipe says, else one more than the greatest label. */
+/** The number of classes is what the recipe or the data says, else one more than the greatest label. */
 function classesOf(recipe: Recipe, classNames: readonly string[] | undefined, sets: DataSets): number {
   const given =
     recipe.data.classes ?? classNames?.length ?? ('builtin' in recipe.student ? recipe.student.classes : undefined);
@@ -42,7 +42,7 @@ function classesOf(recipe: Recipe, classNames: readonly string[] | undefined, se
   const greatest = labels.reduce((most, values) => values.reduce((max, label) => Math.max(max, label), most), -1);
   if (greatest < 0) throw new UserError('data.classes is needed: the data has no labels to count classes by');
   checkGreatest(greatest, sets);
-  return greatest + 1;
+  return Math.max(greatest + 1, sets.train.classes ?? 0, sets.evaluation?.classes ?? 0);
 }
 
 /** More classes than these are counted only where a fair share of them has a sample. */

@@ -63,10 +63,15 @@ export async function prepareData(options: DataOptions): Promise<PreparedData> {
 }
 
 async function writeSets({ recipe: { data }, recipeFolder, shardFolder }: DataOptions): Promise<DataSets> {
-  const { shardSamples, classNames, unlabelled } = data;
-  const train = await writeShards(data.train, recipeFolder, shardFolder, { shardSamples, classNames, unlabelled });
+  const { shardSamples, classNames, unlabelled, task } = data;
+  const train = await writeShards(data.train, recipeFolder, shardFolder, {
+    shardSamples,
+    classNames,
+    unlabelled,
+    task,
+  });
   if (data.eval === undefined) return { train, evaluation: null };
-  const names = { shardSamples, classNames: classNames ?? train.classNames };
+  const names = { shardSamples, classNames: classNames ?? train.classNames, task };
   return { train, evaluation: await writeShards(data.eval, recipeFolder, shardFolder, names) };
 }
 

@@ -3,9 +3,10 @@
  * [N x K], or a Parquet file with a column of that name whose cells are lists. An .npz may also say at which
  * `temperature` its labels are softened already; then they are used as they are, and at that temperature alone.
  */
+import { extname } from 'node:path';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
 import { damaged } from './sources/file-errors.js';
-import type { NumberArray } from './sources/arrays.js';
+import { numbersOf, type ArrayData } from './sources/arrays.js';
 import { openNpz } from './sources/npy-array.js';
 
 const names = ['logits', 'probabilities'] as const;
@@ -29,8 +30,9 @@ const smallestProbability = 2 ** -126;
  * @throws UserError 2 for a missing file or an unknown format, 65 for one that holds something else
  */
 export async function readLabelFile(path: string): Promise<LabelFile> {
-  if (path.endsWith('.npz')) return readNpz(path);
-  if (path.endsWith('.parquet')) return readParquet(path);
+  const ending = extname(path).toLowerCase();
+  if (ending === '.npz') return readNpz(path);
+  if (ending === '.parquet') return readParquet(path);
   throw new UserError(`${path}: labels of an unknown format; .npz or .parquet was wanted`);
 }
 
@@ -48,16 +50,18 @@ async function readNpz(path: string): Promise<LabelFile> {
       samples,
       classes,
       form,
-      logits: toLogits(path, form, floatsOf(array), classes),
-      temperature: archive.has('temperature') ? Number((await archive.read('temperature')).data[0]) : null,
+      logits: toLogits(path, form, floatsOf(path, array.data), classes),
+      temperature: archive.has('temperature')
+        ? (numbersOf({ path, data: (await archive.read('temperature')).data })[0] ?? null)
+        : null,
     };
   } finally {
     archive.close();
   }
 }
 
-function floatsOf({ data }: NumberArray): Float32Array {
-  return data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number | bigint>, Number);
+function floatsOf(path: string, data: ArrayData): Float32Array {
+  return data instanceof Float32Array ? data : Float32Array.from(numbersOf({ path, data }));
 }
 
 async function readParquet(path: string): Promise<LabelFile> {

@@ -25,6 +25,8 @@ export interface WrittenData {
   readonly targets?: SampleTargets | undefined;
   /** By class number, where the format tells. */
   readonly classNames?: readonly string[] | undefined;
+  /** The number of classes, where the format tells without names. */
+  readonly classes?: number | undefined;
   /** What was left out or chosen while it was read. */
   readonly notes: readonly Note[];
 }
@@ -59,9 +61,9 @@ export async function writeShards(
       const bytes = encodeShard(source, rows, { from, to });
       shards.push({ sha256: await storeShard(bytes, out), bytes: bytes.length, samples: to - from });
     }
-    const { labels, weights, targets, classNames } = source;
+    const { labels, weights, targets, classNames, classes } = source;
     const notes = [...(source.notes ?? []), ...countingNotes(source, counting)];
-    return { dataSet: dataSetOf(source, shards), labels, weights, targets, classNames, notes };
+    return { dataSet: dataSetOf(source, shards), labels, weights, targets, classNames, classes, notes };
   } finally {
     await source.close();
   }

@@ -94,6 +94,28 @@ export function toSequences(
   };
 }
 
+/**
+ * One label for each sample from a list for each: the one number in it, or the place of the one 1 among zeros.
+ * @param labels [samples x width]; -1 throughout for none
+ * @returns null for lists of another kind
+ */
+export function oneOfEach(
+  labels: ArrayLike<number>,
+  width: number,
+): { labels: ArrayLike<number>; classes: number | undefined } | null {
+  if (width === 1) return { labels, classes: undefined };
+  if (width === 0) return null;
+  const found = new Float64Array(labels.length / width).fill(-1);
+  for (let row = 0; row < found.length; row++) {
+    const own = Array.from({ length: width }, (_, k) => labels[row * width + k] ?? -1);
+    const ones = own.filter((label) => label === 1).length;
+    const zeros = own.filter((label) => label === 0).length;
+    if (ones === 1 && zeros === width - 1) found[row] = own.indexOf(1);
+    else if (!own.every((label) => label === -1)) return null;
+  }
+  return { labels: found, classes: width };
+}
+
 const largestLabel = 2 ** 31 - 1;
 
 /**

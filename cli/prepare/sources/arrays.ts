@@ -3,18 +3,29 @@
  * targets and masks beside it, a row for each sample. Inputs lie in memory.
  */
 import { elementsIn } from '../../../shared/shape.js';
-import { noAnnotations, toLabels, toSequences, toTargets, toWeights } from './annotations.js';
+import { noAnnotations, oneOfEach, toLabels, toSequences, toTargets, toWeights } from './annotations.js';
 import { damaged } from './file-errors.js';
+import { classNotes, LabelNames } from './label-names.js';
 import type { Annotations, FormatRecipe, Rows, Source, SourceContext } from './source.js';
 
 type ArraysRecipe = FormatRecipe<'idx' | 'npy'>;
 
 export interface NumberArray {
   readonly dims: readonly number[];
-  readonly data: NumberData;
+  readonly data: ArrayData;
 }
 
-type NumberData = Rows | Float64Array | BigInt64Array | Uint16Array | Int16Array | Int8Array | Uint32Array;
+/** Numbers, or texts where the file holds those. */
+export type ArrayData =
+  | Rows
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array
+  | Uint16Array
+  | Int16Array
+  | Int8Array
+  | Uint32Array
+  | readonly string[];
 
 /** @param member the array's name in an archive where the path has none */
 export type ReadArray = (path: string, member: string) => Promise<NumberArray>;
@@ -35,17 +46,18 @@ export function arrayFiles({
  * Opens inputs and what stands beside them. `images` of [height, width] get their one channel.
  * @throws UserError 2 for a missing file, 65 for one that is damaged or does not fit the inputs
  */
-export async function openArrays(recipe: ArraysRecipe, { path }: SourceContext, read: ReadArray): Promise<Source> {
+export async function openArrays(recipe: ArraysRecipe, context: SourceContext, read: ReadArray): Promise<Source> {
   const named = recipe.images ?? recipe.inputs;
   if (named === undefined) throw new Error(`a source of format ${recipe.format} without images and without inputs`);
+  const { path } = context;
   const file = path(named);
   const inputs = await read(file, 'x');
   const [samples = 0, ...dims] = inputs.dims;
   const getsChannel = recipe.images !== undefined && recipe.layout !== 'nchw' && dims.length === 2;
   const shape = getsChannel ? [...dims, 1] : dims;
   const size = elementsIn(shape);
-  const annotations = await readAnnotations(recipe, { file, samples }, async (name, member) =>
-    name === undefined ? null : numbersOf(path(name), await read(path(name), member)),
+  const annotations = await readAnnotations(recipe, { file, samples, ...context }, async (name, member) =>
+    name === undefined ? null : { path: path(name), ...(await read(path(name), member)) },
   );
   const rows = toRows(file, inputs.data);
   return {
@@ -60,7 +72,8 @@ export async function openArrays(recipe: ArraysRecipe, { path }: SourceContext, 
 }
 
 /** Floats become float32, whole numbers of any width int32. @throws UserError 65 for a number that does not fit */
-function toRows(path: string, data: NumberData): Rows {
+function toRows(path: string, data: ArrayData): Rows {
+  if (isTexts(data)) throw damaged(path, 'texts; numbers were wanted');
   if (data instanceof Uint8Array || data instanceof Int32Array || data instanceof Float32Array) return data;
   if (data instanceof Float64Array) return Float32Array.from(data);
   const whole = Int32Array.from(data as ArrayLike<number | bigint>, Number);
@@ -74,24 +87,28 @@ function toRows(path: string, data: NumberData): Rows {
 }
 
 /** An array beside the inputs. */
-interface Beside {
+interface Beside extends NumberArray {
   /** The file that errors name. */
   readonly path: string;
-  readonly dims: readonly number[];
-  readonly data: ArrayLike<number>;
 }
 
-function numbersOf(path: string, { dims, data }: NumberArray): Beside {
-  return { path, dims, data: data instanceof BigInt64Array ? Float64Array.from(data, Number) : data };
+function isTexts(data: ArrayData): data is readonly string[] {
+  return Array.isArray(data);
 }
 
-type Inputs = Pick<Source, 'file' | 'samples'>;
+/** The numbers of an array. @throws UserError 65 for texts */
+export function numbersOf({ path, data }: Pick<Beside, 'path' | 'data'>): ArrayLike<number> {
+  if (isTexts(data)) throw damaged(path, 'texts; numbers were wanted');
+  return data instanceof BigInt64Array || data instanceof BigUint64Array ? Float64Array.from(data, Number) : data;
+}
+
+interface Inputs extends Pick<Source, 'file' | 'samples'>, Pick<SourceContext, 'classNames' | 'task'> {}
 
 async function readAnnotations(
   recipe: ArraysRecipe,
   inputs: Inputs,
   read: (name: string | undefined, member: string) => Promise<Beside | null>,
-): Promise<Annotations> {
+): Promise<Annotations & Pick<Source, 'classNames' | 'classes' | 'notes'>> {
   const [labels, mask, given, targets] = [
     await read(recipe.labels, 'y'),
     await read(recipe.mask, 'm'),
@@ -99,30 +116,45 @@ async function readAnnotations(
     await read(recipe.targets, 't'),
   ];
   const { samples } = inputs;
-  const weights = given === null ? undefined : toWeights(given.path, given.data, samples);
+  const weights = given === null ? undefined : toWeights(given.path, numbersOf(given), samples);
   if (targets !== null) {
     const width = widthOf(targets, samples);
-    return { ...toTargets(targets.path, targets.data, { width, samples }), weights };
+    return { ...toTargets(targets.path, numbersOf(targets), { width, samples }), weights };
   }
   const first = labels ?? mask;
   if (first === null) return { ...noAnnotations(samples), weights };
-  if (mask !== null || first.dims.length > 1) {
+  const { paddingLabel } = recipe;
+  const named = labels === null ? null : namedLabels(labels, inputs);
+  const isSequence = paddingLabel !== undefined || inputs.task === 'sequence';
+  const maySequence = mask !== null || (isSequence && first.dims.length > 1);
+  const one = maySequence || named === null ? null : oneOfEach(named.labels, elementsIn(first.dims.slice(1)));
+  if (one === null) {
     const positions = positionsIn([labels, mask], inputs);
-    const { paddingLabel } = recipe;
     const values = {
-      labels: labels?.data ?? null,
-      mask: mask?.data ?? null,
+      labels: named?.labels ?? null,
+      mask: mask === null ? null : numbersOf(mask),
       paddingLabel,
       positions,
       samples,
       weights,
     };
-    return toSequences(first.path, values);
+    return { ...toSequences(first.path, values), classNames: named?.classNames, notes: named?.notes };
   }
-  const found = toLabels(first.path, first.data);
+  const found = toLabels(first.path, one.labels);
   if (found.length !== samples)
     throw damaged(first.path, `${found.length} labels; ${samples} were wanted, one for each sample of ${inputs.file}`);
-  return { labels: found, weights };
+  return { labels: found, weights, classes: one.classes, classNames: named?.classNames, notes: named?.notes };
+}
+
+/** Labels by number, with the names that they were given by and what the user is told of those. */
+function namedLabels(
+  { path, data }: Beside,
+  { classNames }: Inputs,
+): { readonly labels: ArrayLike<number> } & Pick<Source, 'classNames' | 'notes'> {
+  if (!isTexts(data)) return { labels: numbersOf({ path, data }) };
+  const names = new LabelNames(path, classNames);
+  const found = names.resolve(data.map((text, i) => names.read(text, `label ${i}`)));
+  return { ...found, notes: classNotes(path, found.classNames) };
 }
 
 /** Numbers in a target of [samples] or [samples x ...]. */

@@ -5,6 +5,7 @@
 import { isAbsolute, join } from 'node:path';
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 import { elementsIn } from '../../../shared/shape.js';
+import type { Task } from '../../../shared/task.js';
 import { channelsLast } from './channels-last.js';
 import { interleave } from './interleave.js';
 import { keepLabels } from './labelled.js';
@@ -16,6 +17,8 @@ export interface SourceOptions {
   readonly classNames?: readonly string[] | undefined;
   /** Samples without labels that are mixed in. */
   readonly unlabelled?: SourceRecipe | undefined;
+  /** What samples are to be told. */
+  readonly task?: Task | undefined;
 }
 
 /**
@@ -25,11 +28,11 @@ export interface SourceOptions {
 export async function openSource(
   recipe: SourceRecipe,
   folder: string,
-  { classNames, unlabelled }: SourceOptions = {},
+  { classNames, unlabelled, task }: SourceOptions = {},
 ): Promise<Source> {
   const path = (name: string): string => (isAbsolute(name) ? name : join(folder, name));
   const open = async (one: SourceRecipe, names?: readonly string[]): Promise<Source> =>
-    choose(one, await openFormat(one.format, one, { path, classNames: names }));
+    choose(one, await openFormat(one.format, one, { path, classNames: names, task }));
   const source = await open(recipe, classNames);
   return unlabelled === undefined ? source : interleave(source, await open(unlabelled));
 }

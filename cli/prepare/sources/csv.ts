@@ -7,7 +7,8 @@ import { damaged, fileError } from './file-errors.js';
 import { FloatList } from './float-list.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
 import { openEach } from './input-files.js';
-import type { FormatRecipe, Source, SourceFormat } from './source.js';
+import { classNotes, LabelNames } from './label-names.js';
+import type { FormatRecipe, Source, SourceContext, SourceFormat } from './source.js';
 
 const endings = ['.csv', '.tsv', '.csv.gz', '.tsv.gz'];
 
@@ -15,22 +16,23 @@ type CsvRecipe = FormatRecipe<'csv'>;
 
 export const csv: SourceFormat<'csv'> = {
   files: ({ inputs }) => ({ inputs }),
-  open: (recipe, { path }) => openEach({ inputs: recipe.inputs, endings, path }, (file) => openCsv(file, recipe)),
+  open: (recipe, context) =>
+    openEach({ inputs: recipe.inputs, endings, path: context.path }, (file) => openCsv(file, recipe, context)),
 };
 
-async function openCsv(path: string, recipe: CsvRecipe): Promise<Source> {
+async function openCsv(path: string, recipe: CsvRecipe, { classNames }: SourceContext): Promise<Source> {
   let table: CsvTable | undefined;
   let line = 0;
   for await (const cells of linesOf(path, recipe.delimiter)) {
     line++;
     if (table !== undefined) table.add(cells, line);
-    else if (recipe.header) table = new CsvTable(path, recipe, { head: cells, columns: cells.length });
+    else if (recipe.header) table = new CsvTable(path, recipe, { head: cells, columns: cells.length, classNames });
     else {
-      table = new CsvTable(path, recipe, { columns: cells.length });
+      table = new CsvTable(path, recipe, { columns: cells.length, classNames });
       table.add(cells, line);
     }
   }
-  return (table ?? new CsvTable(path, recipe, { columns: 0 })).source();
+  return (table ?? new CsvTable(path, recipe, { columns: 0, classNames })).source();
 }
 
 /** Lines of cells; empty lines are passed over. */
@@ -51,6 +53,8 @@ interface Columns {
   /** Names by column; absent: the file has none. */
   readonly head?: readonly string[];
   readonly columns: number;
+  /** By class number, for labels that are names. */
+  readonly classNames: readonly string[] | undefined;
 }
 
 /** The lines that were read so far, cell by cell where they belong. */
@@ -64,6 +68,7 @@ class CsvTable {
   readonly #shape: readonly number[];
   readonly #size: number;
   readonly #inputs = new FloatList();
+  readonly #names: LabelNames;
   readonly #labels: number[] = [];
   readonly #weights: number[] = [];
   /** [samples x target columns]; NaN for an empty cell. */
@@ -74,6 +79,7 @@ class CsvTable {
     private readonly recipe: CsvRecipe,
     private readonly file: Columns,
   ) {
+    this.#names = new LabelNames(path, file.classNames);
     this.#labelColumn = this.#find(recipe.labels);
     this.#weightColumn = this.#find(recipe.weights);
     this.#targetColumns = [recipe.targets ?? []].flat().map((column) => this.#columnOf(column));
@@ -105,7 +111,7 @@ class CsvTable {
     let next = 0;
     cells.forEach((cell, column) => {
       const target = this.#targetColumns.indexOf(column);
-      if (column === this.#labelColumn) this.#labels[row] = cell.trim() === '' ? -1 : this.#number(cell, line, column);
+      if (column === this.#labelColumn) this.#labels[row] = this.#names.read(cell, place(line, column));
       else if (target >= 0) this.#targets[row * this.#targetColumns.length + target] = this.#target(cell, line, column);
       else if (column === this.#weightColumn) this.#weights[row] = this.#number(cell, line, column);
       else if (!this.#indexColumns.has(column)) inputs[next++] = this.#number(cell, line, column);
@@ -115,6 +121,7 @@ class CsvTable {
   source(): Source {
     const { path } = this;
     const samples = this.#labels.length;
+    const { labels, classNames } = this.#names.resolve(this.#labels);
     const [inputs, size] = [this.#inputs, this.#size];
     return {
       file: path,
@@ -122,12 +129,16 @@ class CsvTable {
       shape: this.#shape,
       dtype: 'float32',
       columns: this.#inputNames(),
-      notes: indexNotes(
-        path,
-        [...this.#indexColumns].map((column) => this.file.head?.[column] ?? ''),
-      ),
+      notes: [
+        ...indexNotes(
+          path,
+          [...this.#indexColumns].map((column) => this.file.head?.[column] ?? ''),
+        ),
+        ...classNotes(path, classNames),
+      ],
+      classNames,
       ...(this.recipe.targets === undefined
-        ? { labels: toLabels(path, this.#labels) }
+        ? { labels: toLabels(path, labels) }
         : toTargets(path, this.#targets, { width: this.#targetColumns.length, samples })),
       weights: this.#weightColumn === undefined ? undefined : toWeights(path, this.#weights, samples),
       read: async (from, to) => inputs.slice(from * size, to * size),
@@ -159,10 +170,12 @@ class CsvTable {
   }
 
   #number(cell: string, line: number, column: number): number {
-    const value = Number(cell);
-    if (cell.trim() === '' || Number.isNaN(value))
-      throw damaged(this.path, `line ${line}, column ${column + 1} holds "${cell}"; a number was wanted`);
-    return value;
+    const text = cell.trim();
+    const value = Number(text);
+    if (text !== '' && !Number.isNaN(value)) return value;
+    if (/^true$/i.test(text)) return 1;
+    if (/^false$/i.test(text)) return 0;
+    throw damaged(this.path, `${place(line, column)} holds "${cell}"; a number was wanted`);
   }
 
   /** NaN for an empty cell, or one that says so. */
@@ -170,4 +183,9 @@ class CsvTable {
     const text = cell.trim();
     return text === '' || text.toLowerCase() === 'nan' ? NaN : this.#number(cell, line, column);
   }
+}
+
+/** A cell, as errors name it. */
+function place(line: number, column: number): string {
+  return `line ${line}, column ${column + 1}`;
 }

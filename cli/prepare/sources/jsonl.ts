@@ -5,10 +5,11 @@ import { damaged, fileError } from './file-errors.js';
 import { FloatList } from './float-list.js';
 import { noAnnotations } from './annotations.js';
 import { openEach } from './input-files.js';
-import type { Source, SourceFormat } from './source.js';
+import type { Source, SourceContext, SourceFormat } from './source.js';
 import {
   annotationsOf,
   described,
+  joinedNotes,
   planTable,
   readRowAnnotations,
   readSample,
@@ -22,15 +23,11 @@ const endings = ['.jsonl', '.ndjson', '.jsonl.gz', '.ndjson.gz'];
 
 export const jsonl: SourceFormat<'jsonl'> = {
   files: ({ inputs }) => ({ inputs }),
-  open: (recipe, { path, classNames }) =>
-    openEach({ inputs: recipe.inputs, endings, path }, (file) => openJsonl(file, recipe, classNames)),
+  open: (recipe, context) =>
+    openEach({ inputs: recipe.inputs, endings, path: context.path }, (file) => openJsonl(file, recipe, context)),
 };
 
-async function openJsonl(
-  path: string,
-  recipe: TableRecipe,
-  classNames: readonly string[] | undefined,
-): Promise<Source> {
+async function openJsonl(path: string, recipe: TableRecipe, context: SourceContext): Promise<Source> {
   let plan: TablePlan | undefined;
   const inputs = new FloatList();
   const rows: RowAnnotations[] = [];
@@ -39,7 +36,7 @@ async function openJsonl(
     line++;
     if (text.trim() === '') continue;
     const row = parseRow(path, text, line);
-    plan ??= planTable(path, recipe, { names: Object.keys(row), first: row, classNames });
+    plan ??= planTable(path, recipe, { names: Object.keys(row), first: row, context });
     const placed = { row, where: `line ${line}` };
     readSample(plan, placed, inputs.extend(plan.size));
     rows.push(readRowAnnotations(plan, placed));
@@ -50,7 +47,7 @@ async function openJsonl(
     samples: rows.length,
     shape,
     dtype: 'float32',
-    ...(plan === undefined ? noAnnotations(0) : { ...described(plan), ...annotationsOf(plan, rows) }),
+    ...(plan === undefined ? noAnnotations(0) : joinedNotes(described(plan), annotationsOf(plan, rows))),
     read: async (from, to) => inputs.slice(from * size, to * size),
     close: async () => undefined,
   };

@@ -1,12 +1,13 @@
 /**
- * Reads NumPy's arrays of little-endian numbers in C order: an .npy file, or a member of an .npz archive. An array is
- * filled while its bytes arrive, so that it lies in memory once. Format: numpy's format document (NEP 1).
+ * Reads NumPy's arrays of numbers or texts: an .npy file, or a member of an .npz archive. An array is filled while its
+ * bytes arrive, so that one of little-endian numbers in C order lies in memory once. Format: numpy's format document (NEP 1).
  */
 import type { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { openZip, ZipError, type ZipEntry, type ZipProblem } from '../../../shared/zip.js';
 import { damaged, fileError } from './file-errors.js';
 import type { NumberArray } from './arrays.js';
+import { npyType, inOrderOfC, type NpyType } from './npy-types.js';
 
 /** The bytes of an .npy file in pieces of any lengths. */
 export interface NpyBytes {
@@ -27,21 +28,29 @@ export async function readNpy(name: string, { sizeBytes, pieces }: NpyBytes): Pr
       head = head.length === 0 ? piece : Buffer.concat([head, piece]);
       array = arrayFor(name, head, sizeBytes);
       if (array === null) continue;
-      at = put(array.data, 0, head.subarray(array.headerBytes));
-    } else at = put(array.data, at, piece);
+      at = put(array.bytes, 0, head.subarray(array.headerBytes));
+    } else at = put(array.bytes, at, piece);
   }
   if (array === null) throw noArray(name);
-  return { dims: array.dims, data: array.data };
+  const { dims, type, isFortran, bytes } = array;
+  const data = type.valuesOf(bytes);
+  return { dims, data: isFortran ? inOrderOfC(data, dims) : data };
 }
 
 /** @returns the place behind the bytes that were put. One view of all bytes cannot be had: it ends at 4 GiB. */
-function put({ buffer }: NumberArray['data'], at: number, bytes: Buffer): number {
+function put(buffer: ArrayBuffer, at: number, bytes: Buffer): number {
   new Uint8Array(buffer, at, bytes.length).set(bytes);
   return at + bytes.length;
 }
 
-interface EmptyArray extends NumberArray {
+interface EmptyArray {
   readonly headerBytes: number;
+  readonly dims: readonly number[];
+  readonly type: NpyType;
+  /** Whether the first index runs fastest. */
+  readonly isFortran: boolean;
+  /** Of the elements, to be filled. */
+  readonly bytes: ArrayBuffer;
 }
 
 /** An array of the size that the header says; null while `head` does not hold the whole header yet. */
@@ -51,18 +60,19 @@ function arrayFor(name: string, head: Buffer, sizeBytes: number): EmptyArray | n
   if (head.length < headerAt || head.toString('latin1', 1, 6) !== 'NUMPY' || head[0] !== 0x93) throw noArray(name);
   const headerBytes = headerAt + (headerAt === 12 ? head.readUInt32LE(8) : head.readUInt16LE(8));
   if (head.length < Math.min(headerBytes, sizeBytes)) return null;
-  const { descr, dims } = parseHeader(name, head.toString('latin1', headerAt, headerBytes));
-  const wanted = elementsIn(dims) * Number(descr.slice(2));
+  const { descr, dims, isFortran } = parseHeader(name, head.toString('latin1', headerAt, headerBytes));
+  const type = npyType(name, descr);
+  const wanted = elementsIn(dims) * type.sizeBytes;
   const there = Math.max(0, sizeBytes - headerBytes);
   if (there !== wanted)
     throw damaged(
       name,
       `${there < wanted ? 'truncated' : 'too long'}: ${there} bytes of data; ${wanted} were wanted for (${dims.join(', ')}) of ${descr}`,
     );
-  return { headerBytes, dims, data: typed(name, descr, new ArrayBuffer(wanted)) };
+  return { headerBytes, dims, type, isFortran, bytes: new ArrayBuffer(wanted) };
 }
 
-function parseHeader(name: string, header: string): { descr: string; dims: number[] } {
+function parseHeader(name: string, header: string): { descr: string; dims: number[]; isFortran: boolean } {
   const descr = /'descr':\s*'([^']+)'/.exec(header)?.[1];
   const dims = /'shape':\s*\(([^)]*)\)/
     .exec(header)?.[1]
@@ -70,36 +80,11 @@ function parseHeader(name: string, header: string): { descr: string; dims: numbe
     .filter((part) => part.trim() !== '')
     .map(Number);
   if (descr === undefined || dims === undefined)
-    throw damaged(name, 'an .npy header without descr and shape (objects and records cannot be read)');
-  if (/'fortran_order':\s*True/.test(header))
-    throw damaged(name, 'an array in Fortran order; save it with numpy.ascontiguousarray');
-  return { descr, dims };
-}
-
-function typed(name: string, descr: string, buffer: ArrayBuffer): NumberArray['data'] {
-  switch (descr) {
-    case '|u1':
-    case '|b1':
-      return new Uint8Array(buffer);
-    case '|i1':
-      return new Int8Array(buffer);
-    case '<u2':
-      return new Uint16Array(buffer);
-    case '<i2':
-      return new Int16Array(buffer);
-    case '<i4':
-      return new Int32Array(buffer);
-    case '<u4':
-      return new Uint32Array(buffer);
-    case '<i8':
-      return new BigInt64Array(buffer);
-    case '<f4':
-      return new Float32Array(buffer);
-    case '<f8':
-      return new Float64Array(buffer);
-    default:
-      throw damaged(name, `elements of type ${descr}; little-endian integers or floats were wanted`);
-  }
+    throw damaged(
+      name,
+      'an .npy header without a type of elements and a shape (records cannot be read); an array of numbers was wanted',
+    );
+  return { descr, dims, isFortran: /'fortran_order':\s*True/.test(header) };
 }
 
 function noArray(name: string): UserError {

@@ -11,7 +11,15 @@ import { openEach } from './input-files.js';
 import { openTable, type ParquetTable } from './parquet-file.js';
 import { classNamesIn } from './parquet-metadata.js';
 import type { FormatRecipe, Rows, Source, SourceContext, SourceFormat } from './source.js';
-import { annotationsOf, described, planTable, readRowAnnotations, readSample, type TablePlan } from './table.js';
+import {
+  annotationsOf,
+  described,
+  joinedNotes,
+  planTable,
+  readRowAnnotations,
+  readSample,
+  type TablePlan,
+} from './table.js';
 
 const endings = ['.parquet', '.pq'];
 
@@ -23,24 +31,23 @@ export const parquet: SourceFormat<'parquet'> = {
     openEach({ inputs: recipe.inputs, endings, path: context.path }, (file) => openParquet(file, recipe, context)),
 };
 
-async function openParquet(path: string, recipe: ParquetRecipe, { classNames }: SourceContext): Promise<Source> {
+async function openParquet(path: string, recipe: ParquetRecipe, context: SourceContext): Promise<Source> {
   const table = await openTable(path);
   const { names, index, samples, rowsOf, keyValues } = table;
   const [first = {}] = samples === 0 ? [] : await rowsOf(names, 0, 1);
-  const plan = planTable(path, recipe, { names, first, classNames, index });
+  const plan = planTable(path, recipe, { names, first, context, index });
   const beside = plan.annotations.length === 0 ? [] : await rowsOf(plan.annotations, 0, samples);
   const annotations = Array.from({ length: samples }, (_, i) =>
     readRowAnnotations(plan, { row: beside[i] ?? {}, where: `row ${i}` }),
   );
-  const told = { ...described(plan), ...annotationsOf(plan, annotations) };
+  const told = joinedNotes(described(plan), annotationsOf(plan, annotations));
   const inputs = await openInputs(plan, recipe, table);
+  const ownNames = context.classNames === undefined ? classNamesIn(keyValues, recipe.labels) : undefined;
   return {
     file: path,
     samples,
-    ...told,
-    classNames: classNames === undefined ? classNamesIn(keyValues, recipe.labels) : undefined,
-    ...inputs,
-    notes: [...(told.notes ?? []), ...(inputs.notes ?? [])],
+    ...joinedNotes(told, inputs),
+    classNames: told.classNames ?? ownNames,
     close: async () => undefined,
   };
 }

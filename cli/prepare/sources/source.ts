@@ -4,6 +4,7 @@
  * list.ts, and its keys in the recipe's schema.
  */
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
+import type { Task } from '../../../shared/task.js';
 
 /** Elements of samples, one sample after the other. */
 export type Rows = Uint8Array | Int32Array | Float32Array;
@@ -77,6 +78,8 @@ export interface SourceContext {
   readonly path: (name: string) => string;
   /** Names by class number, for formats that name classes. */
   readonly classNames: readonly string[] | undefined;
+  /** What samples are to be told; undefined where that is not known. */
+  readonly task?: Task | undefined;
 }
 
 /** The files and folders that a recipe names, by the keys under which it names them. */

@@ -3,10 +3,11 @@
  * is known of it. Pure.
  */
 import { elementsIn } from '../../../shared/shape.js';
-import { toLabels, toSequences, toTargets, toWeights } from './annotations.js';
+import { oneOfEach, toLabels, toSequences, toTargets, toWeights } from './annotations.js';
 import { damaged } from './file-errors.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
-import type { Annotations, FormatRecipe, Note, Source } from './source.js';
+import { classNotes, LabelNames } from './label-names.js';
+import type { Annotations, FormatRecipe, Note, Source, SourceContext } from './source.js';
 
 export type TableRecipe = FormatRecipe<'jsonl' | 'parquet'>;
 export type Row = Readonly<Record<string, unknown>>;
@@ -24,8 +25,9 @@ export interface TablePlan {
   /** All columns but those of the inputs. */
   readonly annotations: readonly string[];
   readonly paddingLabel: number | undefined;
-  /** By class number, for labels that are names. */
-  readonly classNames: readonly string[] | undefined;
+  readonly names: LabelNames;
+  /** Whether a sample has a label for each position, whatever its labels look like. */
+  readonly isSequence: boolean;
   readonly shape: readonly number[];
   /** Elements of a sample. */
   readonly size: number;
@@ -38,7 +40,7 @@ export interface TableHead {
   readonly names: readonly string[];
   /** Its lists give the shape where the recipe does not. */
   readonly first: Row;
-  readonly classNames: readonly string[] | undefined;
+  readonly context: Pick<SourceContext, 'classNames' | 'task'>;
   /** Columns that the file itself calls an index. */
   readonly index?: readonly string[];
 }
@@ -47,7 +49,7 @@ export interface TableHead {
 export function planTable(
   path: string,
   recipe: TableRecipe,
-  { names, first, classNames, index = [] }: TableHead,
+  { names, first, context, index = [] }: TableHead,
 ): TablePlan {
   const { column, labels, weights, mask, paddingLabel } = recipe;
   const targets = recipe.targets === undefined ? undefined : [recipe.targets].flat();
@@ -74,7 +76,8 @@ export function planTable(
     targets,
     annotations,
     paddingLabel,
-    classNames,
+    names: new LabelNames(path, context.classNames),
+    isSequence: context.task === 'sequence',
     shape,
     size,
     notes: indexNotes(path, left),
@@ -84,6 +87,11 @@ export function planTable(
 /** What a source of the plan's columns says beside its samples. */
 export function described({ inputs, size, notes }: TablePlan): Pick<Source, 'columns' | 'notes'> {
   return { columns: inputs.length === size ? inputs : undefined, notes };
+}
+
+/** Both, with the notes of both. */
+export function joinedNotes<A extends Pick<Source, 'notes'>, B extends Pick<Source, 'notes'>>(a: A, b: B): A & B {
+  return { ...a, ...b, notes: [...(a.notes ?? []), ...(b.notes ?? [])] };
 }
 
 /** A row, and how errors name it. */
@@ -132,16 +140,20 @@ export function readRowAnnotations(plan: TablePlan, placed: PlacedRow): RowAnnot
   const mask = plan.mask === undefined ? null : numbersIn(row[plan.mask]);
   if (plan.mask !== undefined && mask === null)
     throw damaged(plan.path, `${where}, ${plan.mask} holds ${shown(row[plan.mask])}; a list of 0 and 1 was wanted`);
+  const read = (one: unknown): number => plan.names.read(one, `${where}, ${plan.labels}`);
   return {
-    label: isList(label) ? Array.from(label, (one) => classOf(plan, one, where)) : classOf(plan, label, where),
+    label: isLabels(label) ? Array.from(label, (one) => read(one)) : read(label),
     mask,
     weight: readWeight(plan, placed),
     target: plan.targets === undefined ? null : readTarget(plan, plan.targets, placed),
   };
 }
 
+/** What a table's rows say together of their samples. */
+export type TableAnnotations = Annotations & Pick<Source, 'classNames' | 'classes' | 'notes'>;
+
 /** The annotations of all rows together. @throws UserError 65 where the rows are not alike */
-export function annotationsOf(plan: TablePlan, rows: readonly RowAnnotations[]): Annotations {
+export function annotationsOf(plan: TablePlan, rows: readonly RowAnnotations[]): TableAnnotations {
   const { path } = plan;
   const samples = rows.length;
   const given = plan.weights === undefined ? undefined : rows.map(({ weight }) => weight);
@@ -152,16 +164,30 @@ export function annotationsOf(plan: TablePlan, rows: readonly RowAnnotations[]):
   }
   const first = rows.find(({ label, mask }) => mask !== null || typeof label !== 'number');
   if (first === undefined) {
-    const labels = rows.map(({ label }) => (typeof label === 'number' ? label : -1));
-    return { labels: toLabels(path, labels), weights };
+    const { labels, ...named } = numbered(
+      plan,
+      rows.map(({ label }) => (typeof label === 'number' ? label : -1)),
+    );
+    return { labels: toLabels(path, labels), ...named, weights };
   }
   const positions = first.mask?.length ?? (typeof first.label === 'number' ? 0 : first.label.length);
   const labelled = rows.map(({ label }) => (typeof label === 'number' ? null : label));
-  const labels = flatPositions(labelled, { path, name: plan.labels, positions });
+  const { labels, ...named } = numbered(plan, flatPositions(labelled, { path, name: plan.labels, positions }));
   const masks = rows.map(({ mask }) => mask);
   const mask = plan.mask === undefined ? null : flatPositions(masks, { path, name: plan.mask, positions });
   const { paddingLabel } = plan;
-  return toSequences(path, { labels, mask, paddingLabel, positions, samples, weights });
+  const one = plan.isSequence || mask !== null || paddingLabel !== undefined ? null : oneOfEach(labels, positions);
+  if (one !== null) return { labels: toLabels(path, one.labels), ...named, classes: one.classes, weights };
+  return { ...toSequences(path, { labels, mask, paddingLabel, positions, samples, weights }), ...named };
+}
+
+/** Labels by number, with the names that they were given by and what the user is told of those. */
+function numbered(
+  { path, names }: TablePlan,
+  labels: readonly number[],
+): { readonly labels: readonly number[] } & Pick<Source, 'classNames' | 'notes'> {
+  const found = names.resolve(labels);
+  return { ...found, notes: classNotes(path, found.classNames) };
 }
 
 interface PositionsColumn {
@@ -196,18 +222,6 @@ function flatTargets(path: string, rows: readonly RowAnnotations[]): { values: F
   return { values, width };
 }
 
-/** A class number; -1 for none. */
-function classOf({ path, labels, classNames }: TablePlan, value: unknown, where: string): number {
-  if (value === null || value === undefined) return -1;
-  if (typeof value === 'number' || typeof value === 'bigint') return Number(value);
-  const index = typeof value === 'string' ? (classNames?.indexOf(value) ?? -1) : -1;
-  if (index >= 0) return index;
-  throw damaged(
-    path,
-    `${where}, ${labels} holds ${shown(value)}; ${classNames === undefined ? 'a class number (or a name of data.classNames)' : `one of ${classNames.join(', ')}`} was wanted`,
-  );
-}
-
 function readWeight({ path, weights }: TablePlan, { row, where }: PlacedRow): number {
   const value = weights === undefined ? 1 : row[weights];
   if (typeof value === 'number' || typeof value === 'bigint') return Number(value);
@@ -239,6 +253,11 @@ function numbersIn(value: unknown): number[] | null {
 
 function dimensions(value: unknown): number[] {
   return isList(value) ? [value.length, ...dimensions(value[0])] : [];
+}
+
+/** Labels of positions; bytes are a text. */
+function isLabels(value: unknown): value is ArrayLike<unknown> {
+  return isList(value) && !(value instanceof Uint8Array);
 }
 
 function isList(value: unknown): value is ArrayLike<unknown> {

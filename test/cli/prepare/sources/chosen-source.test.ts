@@ -25,8 +25,8 @@ function idx(dims: readonly number[], data: readonly number[]): Buffer {
   return Buffer.concat([head, Buffer.from(data)]);
 }
 
-function npy(descr: string, shape: string, body: ArrayBufferView, fortran = 'False'): Buffer {
-  const text = `{'descr': '${descr}', 'fortran_order': ${fortran}, 'shape': ${shape}, }`;
+function npy(descr: string, shape: string, body: ArrayBufferView): Buffer {
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`;
   const header = Buffer.from(text.padEnd(64 - 11, ' ') + '\n', 'latin1');
   const head = Buffer.from('\x93NUMPY\x01\x00', 'latin1');
   const length = Buffer.alloc(2);
@@ -175,7 +175,6 @@ describe('a bad file', () => {
   write('odd', Buffer.from('hello world'));
   write('two', idx([2], [0, 1]));
   write('bad.gz', Buffer.concat([gzipSync(images).subarray(0, 20)]));
-  write('fortran.npy', npy('<f4', '(2, 3)', new Float32Array(6), 'True'));
   const archive = zip({ 'x.npy': npy('<f4', '(2,)', new Float32Array(2)) });
   const directoryAt = archive.indexOf(Buffer.from('PK\x01\x02', 'latin1'));
   const spoilt = (at: number): Buffer => Buffer.from(archive.map((byte, i) => (i === at ? byte ^ 1 : byte)));
@@ -198,7 +197,6 @@ describe('a bad file', () => {
     ['labels of another number', { format: 'idx', images: 'images', labels: 'two' }, 65, /2 labels; 3 were wanted/],
     ['a damaged gzip', { format: 'idx', images: 'bad.gz' }, 65, /damaged gzip/],
     ['no NPY', { format: 'npy', inputs: 'odd' }, 65, /no .npy array/],
-    ['Fortran order', { format: 'npy', inputs: 'fortran.npy' }, 65, /Fortran order/],
     [
       'no such member',
       { format: 'npy', inputs: 'set.npz#z' },

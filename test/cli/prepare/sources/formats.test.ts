@@ -212,11 +212,6 @@ describe('JSONL', () => {
     ['half a line', { inputs: 'broken.jsonl', column: 'x' }, /broken\.jsonl: line 2 is no JSON/],
     ['no object', { inputs: 'list.jsonl' }, /list\.jsonl: line 1 is no object/],
     ['no such column', { inputs: 'rows.jsonl', column: 'z' }, /no column z; one of x, y was wanted/],
-    [
-      'a class of no name',
-      { inputs: 'columns.jsonl', labels: 'label' },
-      /line 1, label holds "dog"; a class number \(or a name of data\.classNames\) was wanted/,
-    ],
     ['no file', { inputs: 'nothing.jsonl' }, /nothing\.jsonl: no such file/],
   ])('is refused with %s', async (_, recipe, message) => {
     await expect(read({ format: 'jsonl', ...recipe })).rejects.toThrow(message);
