@@ -3,6 +3,7 @@ import { basename, extname } from 'node:path';
 import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
 import { UserError } from '../errors.js';
 import { checkFields } from './check.js';
+import { copyMerged } from './merge-keys.js';
 import { applyFlags, placesOf, type Path } from './source-lines.js';
 import type { Finding } from './finding.js';
 import { findingsOf } from './problems.js';
@@ -66,6 +67,7 @@ function parse(text: string, file: string, lines: LineCounter): Document {
   if (wrong.length > 0) throw new UserError(wrong.join('\n'));
   if (!isMap(document.contents))
     throw new UserError(`${file}:1: no recipe; a mapping with student, losses, data, optimizer and batch was wanted`);
+  copyMerged(document, (offset) => `${file}:${lines.linePos(offset).line}`);
   return document;
 }
 

@@ -7,7 +7,8 @@ const intro = `# The recipe
 
 A recipe is a YAML file that describes a run. Paths in it are relative to its own folder. Unknown keys are refused, with the line and
 the nearest key that exists. \`stillhouse validate RECIPE\` checks recipe, data and models; \`stillhouse init\` writes a recipe to
-begin with. Every key may be set on the command line: \`--set data.train.limit=4000\`.
+begin with. Every key may be set on the command line: \`--set data.train.limit=4000\`. YAML's anchors and merge keys may be used:
+\`train: &train { ... }\` and \`eval: { <<: *train, inputs: eval.csv }\`.
 
 An editor that knows JSON Schema completes and checks recipes. The schema is \`stillhouse/recipe.schema.json\` of the installed package, and
 \`shared/recipe/recipe.schema.json\` of a checkout. With the YAML language server the first line of a recipe says where it is:
