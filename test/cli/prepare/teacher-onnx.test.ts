@@ -1,5 +1,5 @@
 /** tfjs teachers as runs that are compiled have them: turned into ONNX, or as they are, with a line that says why. */
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,6 +12,7 @@ import { sha256Of } from '../../../shared/sha256.js';
 import { Ensemble } from '../../../worker/compute/teachers/ensemble.js';
 import { layersModelFormat } from '../../../worker/compute/teachers/formats/layers-model.js';
 import type { ForwardResult } from '../../../worker/compute/teachers/formats/teacher.js';
+import { GraphFile } from '../../worker/compute/teachers/graphs-to-convert.js';
 import {
   makeLayersModel,
   noTensorFlow,
@@ -54,6 +55,17 @@ beforeAll(async () => {
     ],
   });
   await saveLayersModel(odd, join(folder, 'odd'));
+  for (const name of ['graph', 'odd-graph']) mkdirSync(join(folder, name));
+  const graph = (last: string): GraphFile => {
+    const g = new GraphFile();
+    g.placeholder('images', [-1, ...reference.shape]);
+    g.node('flat', 'Reshape', ['images', g.ints('shape', -1, 24)]);
+    g.node('small', 'MatMul', ['flat', g.weights('w', [24, reference.classes])]);
+    g.node('last', last, last === 'Cumsum' ? ['small', g.int('axis', 1)] : ['small']);
+    return g;
+  };
+  graph('Tanh').save(join(folder, 'graph'));
+  graph('Cumsum').save(join(folder, 'odd-graph'));
 });
 
 describe('a LayersModel teacher in ONNX', () => {
@@ -105,7 +117,28 @@ describe('a LayersModel teacher in ONNX', () => {
   });
 });
 
+describe('a GraphModel teacher in ONNX', () => {
+  it('is described as it was, but for the names that its parts had', async () => {
+    const fields = { input: 'images', outputName: 'small' };
+    const given = await inspect(recipe('graph', fields), { taps: ['flat'] });
+    const { spec, warnings, taps } = await inspect(recipe('graph', fields), { taps: ['flat'], onnxFolder });
+    const { files: _files, canary, ...rest } = spec;
+    const { files: _own, canary: ownCanary, input: _input, outputName: _output, ...wanted } = given.spec;
+    expect([rest, warnings, taps]).toEqual([{ ...wanted, format: 'onnx' }, [], given.taps]);
+    canary?.forEach((value, i) => expect(value).toBeCloseTo(ownCanary?.[i] ?? NaN, 4));
+    expect(canary).toHaveLength(reference.classes);
+  });
+});
+
 describe('a teacher that stays as it is', () => {
+  it('is one with a node that has no form in ONNX: the line names the node', async () => {
+    const { spec, warnings } = await inspect(recipe('odd-graph'), { onnxFolder });
+    expect(warnings).toEqual([
+      'teacher one: node last (Cumsum): operators of this type cannot be written as ONNX; it runs as a tfjs GraphModel on wasm, not in ONNX Runtime',
+    ]);
+    expect(spec.format).toBe('graph-model');
+  });
+
   it('is one with a layer that has no form in ONNX: the line names the layer', async () => {
     const { spec, warnings } = await inspect(recipe('odd'), { onnxFolder });
     expect(warnings).toEqual([

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { layers, SymbolicTensor } from '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs';
 import { randomStream } from '../../../../shared/random.js';
-import { makeLayersModel, saveLayersModel } from './fixtures.js';
+import { fixedGraph, mobileGraph, numberGraph, shapedGraph, textGraph, type GraphFile } from './graphs-to-convert.js';
+import { makeLayersModel, reference, saveGraphModel, saveLayersModel } from './fixtures.js';
 
 /** A model on the disk, and samples for it. */
 export interface ConvertibleModel {
@@ -14,7 +15,7 @@ export interface ConvertibleModel {
 }
 
 export interface ConvertibleCase {
-  readonly format: 'layers-model';
+  readonly format: 'layers-model' | 'graph-model';
   readonly what: string;
   readonly save: (folder: string) => Promise<ConvertibleModel>;
 }
@@ -168,7 +169,42 @@ const layersModels = [
   ),
 ];
 
-export const convertibleCases: readonly ConvertibleCase[] = layersModels;
+function graphModel(
+  what: string,
+  make: () => GraphFile,
+  shape: readonly number[],
+  inputs?: (length: number) => Float32Array,
+): ConvertibleCase {
+  const length = shape.reduce((a, b) => a * b, 1);
+  return {
+    format: 'graph-model',
+    what,
+    save: async (folder) => ({
+      path: make().save(folder),
+      shape,
+      inputs: (inputs ?? ((n) => noise(n, what)))(length),
+    }),
+  };
+}
+
+const graphModels: readonly ConvertibleCase[] = [
+  {
+    format: 'graph-model',
+    what: 'a product of matrices',
+    save: async (folder) => {
+      const shape = [4, ...reference.shape];
+      const length = shape.reduce((a, b) => a * b, 1);
+      return { path: saveGraphModel(folder).path, shape, inputs: noise(length, 'graph') };
+    },
+  },
+  graphModel('a mobile network', mobileGraph, [4, 9, 8, 3]),
+  graphModel('maps of many shapes', shapedGraph, [4, 6, 4, 4]),
+  graphModel('functions of numbers', numberGraph, [4, 6]),
+  graphModel('tokens of whole numbers', textGraph, [4, 7], (length) => tokens(length, 11)),
+  graphModel('a number of rows of its own', fixedGraph, [3, 4]),
+];
+
+export const convertibleCases: readonly ConvertibleCase[] = [...layersModels, ...graphModels];
 
 /** The folder of a case among many. */
 export const folderOf = (root: string, { format, what }: ConvertibleCase): string =>

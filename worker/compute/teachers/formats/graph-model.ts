@@ -1,15 +1,11 @@
 /** tfjs GraphModel teachers: a frozen graph, in inference mode by its nature. */
 import { z } from 'zod';
+import { pathTo } from '../../onnx/tensorflow/graph.js';
+import { graphModelOnnx } from './graph-model-onnx.js';
+import { idleOps, openGraph } from './open-graph.js';
 import { activationsOf } from './taps.js';
-import {
-  countParameters,
-  digestOfTensors,
-  findTfjsFiles,
-  readTfjsFiles,
-  tfjsFormat,
-  type ModelJson,
-} from './tfjs-files.js';
-import { asRows, badModel, pickName, unknownTap } from './model-errors.js';
+import { countParameters, digestOfTensors, findTfjsFiles, tfjsFormat, type ModelJson } from './tfjs-files.js';
+import { asRows, badModel, unknownTap } from './model-errors.js';
 import type { OpenTensorFlow, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
 
 export const graphModelFormat: TeacherFormat = {
@@ -17,28 +13,14 @@ export const graphModelFormat: TeacherFormat = {
   name: 'graph-model',
   title: 'a tfjs GraphModel',
   findFiles: (given) => findTfjsFiles(given, 'graph-model'),
-  toOnnx: null,
+  toOnnx: graphModelOnnx,
   open: openGraphModel,
 };
 
 /** @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an input or output that it lacks */
 async function openGraphModel(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
   const tf = await openTensorFlow();
-  const { model: json, artifacts } = await readTfjsFiles(source);
-  const model = await Promise.resolve()
-    .then(() => tf.loadGraphModel(tf.io.fromMemory(artifacts)))
-    .catch((error: unknown) => {
-      throw badModel(source.name, 'tfjs cannot load it as a GraphModel', error);
-    });
-  const inputName = pickName(
-    `teacher ${source.name}: input`,
-    model.inputs.map((one) => one.name),
-    source.input,
-  );
-  const output = source.outputName ?? pickName(`teacher ${source.name}: output`, model.outputNodes, undefined);
-  const input = model.inputs.find((one) => one.name === inputName);
-  const [rows = null, ...sampleShape] = (input?.shape ?? []).map((dim) => (dim < 0 ? null : dim));
-  const dtype = input?.dtype ?? 'float32';
+  const { model, json, inputName, output, dtype, rows, sampleShape } = await openGraph(source, tf);
   return {
     sampleShape,
     fixedRows: rows,
@@ -80,9 +62,6 @@ async function openGraphModel(source: TeacherSource, openTensorFlow: OpenTensorF
 }
 
 const nodesSchema = z.array(z.object({ name: z.string(), op: z.string(), input: z.array(z.string()).default([]) }));
-/** Nodes that compute nothing of a sample. */
-const idleOps: ReadonlySet<string> = new Set(['Const', 'Placeholder', 'NoOp', 'VariableV2', 'VarHandleOp']);
-
 /**
  * The nodes that are asked for; `all`: those that the output follows from, each after those that it follows from
  * itself.
@@ -101,25 +80,4 @@ function findTaps(
   const missing = wanted.find((name) => !byName.has(name));
   if (missing !== undefined) throw unknownTap(teacher, missing, [...byName.keys()]);
   return wanted;
-}
-
-/** @param inputsOf null for a name that is no node of interest */
-function pathTo(output: string, inputsOf: (name: string) => readonly string[] | null): string[] {
-  const seen = new Set<string>();
-  const order: string[] = [];
-  const todo = [{ name: bare(output), isDone: false }];
-  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
-    const { name, isDone } = at;
-    if (isDone) order.push(name);
-    const inputs = inputsOf(name);
-    if (isDone || seen.has(name) || inputs === null) continue;
-    seen.add(name);
-    todo.push({ name, isDone: true }, ...inputs.map((input) => ({ name: bare(input), isDone: false })).reverse());
-  }
-  return order;
-}
-
-/** A node's name without its output's number (`x:0`) and a control input's mark (`^x`). */
-function bare(input: string): string {
-  return input.replace(/^\^/, '').replace(/:\d+$/, '');
 }

@@ -2,6 +2,7 @@
  * Makes inner values of an ONNX model readable. A model gives what its graph lists as outputs, so taps are added to that
  * list, in the model's bytes in memory (names alone: their types follow from the graph). Pure.
  */
+import type { OnnxNode } from '../../onnx/graph.js';
 import { graphProto, modelProto, nodeProto, valueInfoProto } from '../../onnx/proto.js';
 import { readNamedValues, type NamedValue } from '../../onnx/named-values.js';
 import { bytesIn, textIn, textsIn } from '../../onnx/reader.js';
@@ -75,14 +76,20 @@ export function withOnnxOutputs(model: Uint8Array, taps: readonly OnnxTap[]): Ui
   );
   const added = [...new Map(taps.map((tap) => [tap.value, tap])).values()].filter(({ value }) => !listed.has(value));
   if (added.length === 0) return model;
-  const nodes = added.flatMap(({ value, from }) => {
-    if (from === undefined) return [];
-    const { value: source, perm } = from;
-    return [
-      perm === undefined
-        ? { op: 'Identity', inputs: [source], outputs: [value], attributes: {} }
-        : { op: 'Transpose', inputs: [source], outputs: [value], attributes: { perm } },
-    ];
-  });
+  const nodes = added.flatMap(({ value, from }) => (from === undefined ? [] : nodesFor(value, from)));
   return Buffer.concat([model, onnxPiece({ nodes, outputs: added.map(({ value }) => ({ name: value })) })]);
+}
+
+/** ONNX' number for float32. */
+const float32 = 1;
+
+/** The value as numbers with its axes in the order that it had; whole numbers and truths are numbers as well. */
+function nodesFor(value: string, { value: source, perm }: NamedValue): OnnxNode[] {
+  const cast = { op: 'Cast', outputs: [value], attributes: { to: float32 } };
+  if (perm === undefined) return [{ ...cast, inputs: [source] }];
+  const turned = `${value}.turned`;
+  return [
+    { op: 'Transpose', inputs: [source], outputs: [turned], attributes: { perm } },
+    { ...cast, inputs: [turned] },
+  ];
 }
