@@ -6,8 +6,9 @@ import { action, type Verb } from './verb.js';
 
 interface ExportFlags {
   /** Names of formats, separated by commas. */
-  readonly format: string;
+  readonly format?: string;
   readonly out?: string;
+  readonly withPreprocessing?: boolean;
 }
 
 export const verb: Verb = (program) =>
@@ -15,11 +16,14 @@ export const verb: Verb = (program) =>
     .command('export')
     .argument('<run>', 'run folder')
     .description('the student in a form that others load')
-    .option('--format <names>', 'tfjs, safetensors, onnx', 'tfjs,safetensors')
+    .option('--format <names>', 'tfjs, safetensors, onnx (default tfjs,safetensors)')
+    .option('--with-preprocessing', 'put the scaling into the graph, so that raw samples are fed (default tfjs)')
     .option('--out <dir>', 'where to (default RUN/export)')
     .action(action(exportStudent));
 
-async function exportStudent(folder: string, { format, out = join(folder, 'export') }: ExportFlags): Promise<number> {
+async function exportStudent(folder: string, flags: ExportFlags): Promise<number> {
+  const { out = join(folder, 'export'), withPreprocessing: isPreprocessed = false } = flags;
+  const { format = isPreprocessed ? 'tfjs' : 'tfjs,safetensors' } = flags;
   const { exportFormats } = await import('../worker/tools/export/export-student.js');
   const formats = format.split(',').map((name) => {
     const known = exportFormats.find((one) => one === name);
@@ -28,7 +32,7 @@ async function exportStudent(folder: string, { format, out = join(folder, 'expor
   });
   const { exportRun } = await import('../worker/tools/export/export-run.js');
   const { writeModelCard } = await import('../coordinator/reports/model-card.js');
-  (await exportRun(folder, out, formats)).forEach(print);
-  print(await writeModelCard(folder, out));
+  (await exportRun(folder, out, { formats, isPreprocessed })).forEach(print);
+  print(await writeModelCard(folder, out, isPreprocessed));
   return exitCodes.done;
 }

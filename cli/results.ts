@@ -13,12 +13,14 @@ export async function showResults({ run, out }: OpenedRun, summary: Summary, { j
     print(JSON.stringify(summary));
     return;
   }
+  const { describeFacts } = await import('../shared/models/student-facts.js');
   const { resultTable } = await import('../coordinator/reports/table.js');
   const { steps, samples, seconds, digest } = summary;
   const student = join(out, 'student');
   print(`\n${resultTable(tableRows(run, summary))}\n`);
   print(`${steps} steps, ${samples} samples in ${seconds.toFixed(1)} s; weights ${digest.slice(0, 16)}`);
   print(`The student lies in ${student}: model.json and weights.bin (tfjs), student.safetensors.`);
+  if (summary.facts !== undefined) describeFacts(summary.facts).forEach((line) => print(`  ${line}`));
   print(
     `Use it:  tf.loadLayersModel('file://${join(student, 'model.json')}')   or   stillhouse export ${out} --format safetensors --out FOLDER`,
   );

@@ -104,7 +104,7 @@ async function commonOptions({
     stopSignal: stop,
     onSnapshotWanted,
     reporter: watchedOutput(process.stderr, flags.quiet === true),
-    exportStudent: async (spec, weights, folder) => void (await exportStudent(spec, weights, folder)),
+    exportStudent: async (spec, weights, folder, facts) => void (await exportStudent(spec, weights, folder, facts)),
     onListening: (port) => {
       listen = { ...listen, port };
       onListening(port);

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../shared/errors.js';
+import type { StudentFacts } from '../shared/models/student-facts.js';
 import { studentAlone, withoutAdapters, type StudentSpec } from '../shared/models/student-spec.js';
 import { taskOf } from '../shared/task.js';
 import type { PreparedRun } from './plan/prepared-run.js';
@@ -15,6 +16,7 @@ export type ExportStudent = (
   spec: StudentSpec,
   weights: ReadonlyMap<string, Float32Array>,
   folder: string,
+  facts: StudentFacts,
 ) => Promise<void>;
 
 export interface ResultsOptions {
@@ -30,10 +32,11 @@ export async function writeResults(run: PreparedRun, opened: RecoveredRun, optio
   const { folder, replica } = opened;
   const state = replica.readWeights();
   const { spec, weights } = studentAlone(run.student, state);
-  await options.exportStudent(spec, weights, folder.paths.student);
+  const facts = factsOf(run);
+  await options.exportStudent(spec, weights, folder.paths.student, facts);
   const others = await otherStudents(run, opened, state);
   for (const other of others)
-    await options.exportStudent(other.spec, other.weights, `${folder.paths.student}-${other.suffix}`);
+    await options.exportStudent(other.spec, other.weights, `${folder.paths.student}-${other.suffix}`, facts);
   const digests = Object.fromEntries(others.map((other) => [`student-${other.suffix}`, weightsDigest(other.weights)]));
   await folder.expectNewest();
   const summary = summaryOf(run, opened, {
@@ -45,6 +48,22 @@ export async function writeResults(run: PreparedRun, opened: RecoveredRun, optio
   });
   await folder.write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
   return summary;
+}
+
+/** What goes with the student of a run. */
+export function factsOf({ student, manifest, recipe, inputRange, classNames }: PreparedRun): StudentFacts {
+  return {
+    input: {
+      shape: [...student.inputShape],
+      ...(inputRange === undefined ? {} : { range: inputRange }),
+      preprocess: manifest.preprocess,
+    },
+    output: {
+      task: taskOf(recipe),
+      classes: manifest.classes,
+      ...(classNames === undefined ? {} : { classNames: [...classNames] }),
+    },
+  };
 }
 
 /** @throws UserError (2) when the run in this folder is one of another recipe, (65) when summary.json is damaged */
@@ -94,6 +113,7 @@ function summaryOf(
     samples: account.samples,
     seconds: account.milliseconds / 1000,
     student: studentResult(task, run.student, account.student),
+    facts: factsOf(run),
     ...(account.best === undefined
       ? {}
       : { best: { ...studentResult(task, run.student, account.best), step: account.best.step } }),

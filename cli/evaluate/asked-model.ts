@@ -6,7 +6,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { Recipe, TeacherRecipe } from '../../shared/recipe/schema.js';
-import { settingsOfRun } from './run-settings.js';
+import { ownSettings } from './own-settings.js';
 
 /** What flags may say of a model, with the words of a recipe's teacher. */
 export type ModelFields = Partial<
@@ -44,7 +44,7 @@ export interface NamingRecipe {
 export async function takeModel({ given, as, fields = {} }: AskedModel, naming: NamingRecipe): Promise<TakenModel> {
   const path = await modelPath(given, naming);
   const named = as === undefined ? await teacherOfPath(given, path, naming) : asTeacher(as, path, naming);
-  const own = named === null ? await settingsOfRun(given, naming.recipe) : null;
+  const own = named === null ? await ownSettings(given, path, naming.recipe) : null;
   const bare: TeacherRecipe = { name: basename(given), model: path, weight: 1, output: 'logits' };
   const taken: TeacherRecipe = { ...bare, ...own?.fields, ...named, ...fields, model: path, weight: 1 };
   return {
@@ -70,6 +70,7 @@ async function inFolder(path: string): Promise<string> {
   const isThere = async (...names: string[]): Promise<boolean> =>
     (await stat(join(path, ...names)).catch(() => null)) !== null;
   if (await isThere('student', 'model.json')) return join(path, 'student', 'model.json');
+  if (await isThere('model.json')) return join(path, 'model.json');
   if (await isThere('generations'))
     throw new UserError(
       `${path}: holds an unfinished run, which has no student yet; a finished run was wanted (run the same command again to continue it)`,

@@ -8,7 +8,7 @@ import { cutLabelFile } from './cut-labels.js';
 import { checkLabels, checkSamples, type DataSets } from './data-checks.js';
 import { dataRemarks } from './data-remarks.js';
 import { widthOf } from './data-width.js';
-import { writeShards } from './shards.js';
+import { writeShards, type ValueRange } from './shards.js';
 
 export interface DataOptions {
   readonly recipe: Recipe;
@@ -30,6 +30,8 @@ export interface PreparedData {
   readonly weights: Float32Array | undefined;
   /** By class number; undefined where neither the recipe nor the data's format tells. */
   readonly classNames: readonly string[] | undefined;
+  /** The least and the greatest number of the raw training samples. */
+  readonly inputRange: ValueRange;
   /** The files that the manifest names, by SHA-256. */
   readonly artifacts: ReadonlyMap<string, ArtifactSource>;
 }
@@ -59,7 +61,14 @@ export async function prepareData(options: DataOptions): Promise<PreparedData> {
     preprocess: recipe.data.preprocess ?? null,
   };
   const artifacts = new Map(filesOf(manifest).map((sha256) => [sha256, { path: join(shardFolder, sha256) }]));
-  return { manifest, labels: train.labels, weights: train.weights, classNames, artifacts };
+  return {
+    manifest,
+    labels: train.labels,
+    weights: train.weights,
+    classNames,
+    inputRange: train.inputRange,
+    artifacts,
+  };
 }
 
 async function writeSets({ recipe: { data }, recipeFolder, shardFolder }: DataOptions): Promise<DataSets> {

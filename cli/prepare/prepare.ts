@@ -80,6 +80,8 @@ function assemble(
     manifest: data.manifest,
     trainLabels: data.labels,
     trainWeights: data.weights,
+    inputRange: data.inputRange,
+    classNames: data.classNames,
     sampleAt: (epoch, position) => orderOf(epoch).at(position),
     recipeDigest: digestOfValue({
       recipe,

@@ -29,6 +29,13 @@ export interface WrittenData {
   readonly classes?: number | undefined;
   /** What was left out or chosen while it was read. */
   readonly notes: readonly Note[];
+  /** The least and the greatest number of the raw samples. */
+  readonly inputRange: ValueRange;
+}
+
+export interface ValueRange {
+  readonly least: number;
+  readonly most: number;
 }
 
 export interface ShardOptions extends SourceOptions {
@@ -52,21 +59,32 @@ export async function writeShards(
   const source = await openSource(recipe, folder, options);
   try {
     const shards: DataSet['shards'] = [];
+    let inputRange: ValueRange = { least: Infinity, most: -Infinity };
     const isVector = source.shape.length === 1 && source.shape[0] !== 1;
     const counting = isVector ? new CountingColumns(elementsIn(source.shape)) : null;
     for (let from = 0; from < source.samples; from += options.shardSamples) {
       const to = Math.min(source.samples, from + options.shardSamples);
       const rows = await checkedRows(source, from, to);
       counting?.add(rows);
+      inputRange = widened(inputRange, rows);
       const bytes = encodeShard(source, rows, { from, to });
       shards.push({ sha256: await storeShard(bytes, out), bytes: bytes.length, samples: to - from });
     }
     const { labels, weights, targets, classNames, classes } = source;
     const notes = [...(source.notes ?? []), ...countingNotes(source, counting)];
-    return { dataSet: dataSetOf(source, shards), labels, weights, targets, classNames, classes, notes };
+    return { dataSet: dataSetOf(source, shards), labels, weights, targets, classNames, classes, notes, inputRange };
   } finally {
     await source.close();
   }
+}
+
+function widened({ least, most }: ValueRange, rows: Rows): ValueRange {
+  for (let i = 0; i < rows.length; i++) {
+    const value = rows[i] ?? 0;
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  return { least, most };
 }
 
 function dataSetOf(source: Source, shards: DataSet['shards']): DataSet {

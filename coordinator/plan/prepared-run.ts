@@ -34,6 +34,10 @@ export interface PreparedRun {
   readonly trainLabels: Int32Array;
   /** Sample weights, of the same shape as the labels; absent where all are 1. */
   readonly trainWeights?: Float32Array | undefined;
+  /** The least and the greatest number of the raw training samples; absent where that was not looked at. */
+  readonly inputRange?: { readonly least: number; readonly most: number } | undefined;
+  /** By class number; absent where neither the recipe nor the data's format tells. */
+  readonly classNames?: readonly string[] | undefined;
   /** Gives the id of the sample at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { describeFacts } from '../../shared/models/student-facts.js';
 import { describeLosses } from '../../shared/recipe/describe.js';
 import { recipeSchema, type Recipe, type SourceRecipe } from '../../shared/recipe/schema.js';
 import { taskOf, type Task } from '../../shared/task.js';
@@ -32,12 +33,18 @@ export interface CardSource {
   readonly summary: Summary;
   /** Samples of the student's last evaluation; null where it was not evaluated. */
   readonly evaluationSamples: number | null;
+  /** Whether the student beside the card has its preprocessing in its graph. Default: it has not. */
+  readonly isPreprocessed?: boolean;
 }
 
-/** Writes `MODEL_CARD.md`. @returns its path @throws UserError 65 when a file of the run is damaged */
-export async function writeModelCard(run: string, out: string): Promise<string> {
+/**
+ * Writes `MODEL_CARD.md`.
+ * @param isPreprocessed whether the student beside it has its preprocessing in its graph
+ * @returns its path @throws UserError 65 when a file of the run is damaged */
+export async function writeModelCard(run: string, out: string, isPreprocessed = false): Promise<string> {
   const path = join(out, 'MODEL_CARD.md');
-  await writeDurably(path, [Buffer.from(modelCard(await readCardSource(run)))]);
+  const source = { ...(await readCardSource(run)), isPreprocessed };
+  await writeDurably(path, [Buffer.from(modelCard(source))]);
   return path;
 }
 
@@ -67,6 +74,8 @@ export function modelCard(source: CardSource): string {
       : `A student distilled by Stillhouse from ${teachers.map(({ name }) => name).join(', ')}.`,
     '## Figures',
     ...figureParts(source),
+    '## What it is fed, and what it gives',
+    factPart(source),
     '## Training',
     list(trainingLines(recipe, summary)),
     '## Data',
@@ -77,6 +86,15 @@ export function modelCard(source: CardSource): string {
     'Licences of data and teachers, intended use, and how the student behaves on other data: whoever passes it on adds these.',
   ];
   return `${parts.join('\n\n')}\n`;
+}
+
+function factPart({ summary: { facts }, isPreprocessed = false }: CardSource): string {
+  if (facts === undefined) return 'Missing: the run is of an earlier version.';
+  const { input } = facts;
+  const told = isPreprocessed ? { ...facts, input: { ...input, preprocess: null } } : facts;
+  const inside =
+    isPreprocessed && input.preprocess !== null ? ['the scaling is in the graph of the files beside this card'] : [];
+  return list([...describeFacts(told), ...inside, 'ONNX: the input is called `input`, the output `logits`']);
 }
 
 type NamedModel = Figures & { readonly name: string; readonly parameters: number };
@@ -186,7 +204,13 @@ function describeSource(source: SourceRecipe): string {
   return [
     `${format} (${files.join(', ')})`,
     ...(limit === undefined ? [] : [`first ${limit} samples`]),
-    ...(labelled === undefined ? [] : [`labels of the first ${labelled}`]),
+    ...(labelled === undefined
+      ? []
+      : [
+          typeof labelled === 'number'
+            ? `labels of ${labelled}, of each class its share`
+            : `labels of the first ${labelled.first}`,
+        ]),
     ...(onlyLabelled === true ? ['only those with a label'] : []),
   ].join(', ');
 }

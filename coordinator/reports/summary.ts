@@ -1,6 +1,7 @@
 /** summary.json: what a run came to. It is written once, at the run's end, and a folder that has one is finished. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { studentFactsSchema } from '../../shared/models/student-facts.js';
 import { isAnswering, type StudentSpec } from '../../shared/models/student-spec.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { EvaluationLine } from '../store/journal.js';
@@ -31,6 +32,8 @@ export const summarySchema = z.object({
   /** Time from the first journal line to the last, without the pauses before a coordinator's start. */
   seconds: z.number(),
   student: studentSchema,
+  /** What the student is fed and what it gives; absent in runs of earlier versions. */
+  facts: studentFactsSchema.optional(),
   /** The best of the student's evaluations, and the training step that it was reached at. */
   best: studentSchema.extend({ step: z.number() }).optional(),
   teachers: z.array(z.object({ name: z.string(), ...scored })),

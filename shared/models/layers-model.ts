@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
+import { studentFactsSchema, type StudentFacts } from './student-facts.js';
 import type { StudentSpec } from './student-spec.js';
 
 /** How the tfjs converter packs weights: value = stored x scale + min, or a half float. */
@@ -46,8 +47,15 @@ export interface LayersModelFiles {
 
 export const weightsFile = 'weights.bin';
 
-/** @param weights by name, in the order of the spec; float32, little-endian in the file */
-export function writeLayersModel(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): LayersModelFiles {
+/**
+ * @param weights by name, in the order of the spec; float32, little-endian in the file
+ * @param facts for the model's `userDefinedMetadata`, which tfjs gives back; absent: it has none
+ */
+export function writeLayersModel(
+  spec: Pick<StudentSpec, 'topology' | 'weights'>,
+  weights: ReadonlyMap<string, Float32Array>,
+  facts?: StudentFacts,
+): LayersModelFiles {
   const parts = spec.weights.map(({ name }) => {
     const values = weights.get(name);
     if (values === undefined) throw new Error(`no values for ${name}`);
@@ -58,10 +66,17 @@ export function writeLayersModel(spec: StudentSpec, weights: ReadonlyMap<string,
     format: 'layers-model',
     generatedBy: 'stillhouse',
     convertedBy: null,
+    ...(facts === undefined ? {} : { userDefinedMetadata: { stillhouse: facts } }),
     modelTopology: spec.topology,
     weightsManifest: [{ paths: [weightsFile], weights: manifest }],
   };
   return { modelJson: `${JSON.stringify(model)}\n`, weights: concat(parts) };
+}
+
+/** What a model.json says of its student; null where it says nothing. */
+export function factsIn(modelJson: unknown): StudentFacts | null {
+  const told = z.object({ userDefinedMetadata: z.object({ stillhouse: studentFactsSchema }) }).safeParse(modelJson);
+  return told.success ? told.data.userDefinedMetadata.stillhouse : null;
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 import type { AskedModel } from '../../../cli/evaluate/asked-model.js';
 import type { ClassReport } from '../../../cli/evaluate/class-report.js';
 import { evaluateModel, evaluationText } from '../../../cli/evaluate/evaluate.js';
+import { exportStudent } from '../../../worker/tools/export/export-student.js';
 import { readRecipe } from '../../../shared/recipe/read.js';
 import {
   brightSample,
@@ -210,6 +211,35 @@ describe('the student of a run', () => {
     expect(report.loss).toBeCloseTo(crossEntropy, 5);
     expect(warnings).toEqual([
       expect.stringContaining('taken as its own run has it: preprocess {"scale":0.1,"mean":[0],"std":[1]}'),
+    ]);
+  });
+});
+
+describe('a student that says itself what it is fed', () => {
+  it.each(['scaled', 'raw'])('is fed so, wherever it lies: %s', async (name) => {
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: pixels, inputShape: [pixels], useBias: false, name: 'd' })],
+    });
+    const factor = name === 'scaled' ? 1 : 0.1;
+    const facts = {
+      input: { shape: [pixels], preprocess: name === 'scaled' ? { scale: 0.1, mean: [0], std: [1] } : null },
+      output: { task: 'classes' as const, classes: pixels },
+    };
+    const topology = model.toJSON(undefined, false) as unknown as Record<string, unknown>;
+    const weights = [{ name: 'd/kernel', layer: 'd', shape: [pixels, pixels], kind: 'trained' as const }];
+    const kernel = Float32Array.from({ length: pixels * pixels }, (_, i) => (i % (pixels + 1) === 0 ? factor : 0));
+    // In a folder of the run with another recipe, which no longer says how it is to be taken.
+    const folder = at(`run/${name}`);
+    await exportStudent(
+      { topology, weights, inputShape: [pixels], classes: pixels },
+      new Map([['d/kernel', kernel]]),
+      folder,
+      facts,
+    );
+    const { report, warnings } = await evaluate({ given: folder });
+    expect(report.loss).toBeCloseTo(crossEntropy, 5);
+    expect(warnings).toEqual([
+      expect.stringContaining(`taken as its own run has it: preprocess {"scale":${name === 'scaled' ? 0.1 : 1},`),
     ]);
   });
 });

@@ -19,7 +19,7 @@ function recipe(data: object = {}): Recipe {
 
 function set(labels: readonly number[], more: Partial<WrittenData> = {}): WrittenData {
   const dataSet = { samples: labels.length, shape: [4], dtype: 'float32' as const, shards: [] };
-  return { dataSet, labels: Int32Array.from(labels), notes: [], ...more };
+  return { dataSet, labels: Int32Array.from(labels), notes: [], inputRange: { least: 0, most: 1 }, ...more };
 }
 
 const sets = (train: WrittenData, evaluation: WrittenData | null = null): DataSets => ({ train, evaluation });

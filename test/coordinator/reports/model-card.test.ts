@@ -55,6 +55,29 @@ describe('a model card', () => {
     expect(card).toContain('backends: missing');
   });
 
+  it('says what the student is fed, and what it gives', () => {
+    const facts = {
+      input: {
+        shape: [28, 28, 3],
+        range: { least: 0, most: 255 },
+        preprocess: { scale: 0.5, mean: [1, 2, 3], std: [4] },
+      },
+      output: { task: 'classes' as const, classes: 2, classNames: ['cat', 'dog'] },
+    };
+    const told = { ...source, summary: { ...source.summary, facts } };
+    const lines = modelCard(told).split('\n');
+    expect(lines).toContain(
+      '- input: float32 of [batch, 28, 28, 3], channels last; raw samples from 0 to 255 are fed as (x * 0.5 - [1, 2, 3]) / 4',
+    );
+    expect(lines).toContain('- output: logits of 2 classes: cat, dog');
+    const inside = modelCard({ ...told, isPreprocessed: true }).split('\n');
+    expect(inside).toContain(
+      '- input: float32 of [batch, 28, 28, 3], channels last; raw samples from 0 to 255 are fed as they are',
+    );
+    expect(inside).toContain('- the scaling is in the graph of the files beside this card');
+    expect(modelCard(source)).toContain('Missing: the run is of an earlier version.');
+  });
+
   it('has the figures that fit the task', () => {
     const regression = { ...recipe, data: { ...recipe.data, task: 'regression' as const } };
     const figures = { r2: 0.9, mse: 0.25, mae: 0.5 };

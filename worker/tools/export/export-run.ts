@@ -2,10 +2,13 @@
 import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../shared/errors.js';
-import { decodeSafetensors } from '../../../shared/models/safetensors.js';
-import { jsonSchema, layersOf } from '../../../shared/models/topology.js';
-import type { ExportFormat } from './export-student.js';
+import { factsIn } from '../../../shared/models/layers-model.js';
+import { decodeSafetensors, type NamedTensor } from '../../../shared/models/safetensors.js';
+import { factsAsTexts, type StudentFacts } from '../../../shared/models/student-facts.js';
+import { jsonSchema, layersOf, type Json } from '../../../shared/models/topology.js';
 import { studentOnnx } from '../../compute/onnx/layers/layers-model.js';
+import { tfjsFiles, type ExportFormat } from './export-student.js';
+import { withPreprocessing } from './preprocessing-layer.js';
 
 const filesOf: Readonly<Record<ExportFormat, readonly string[]>> = {
   tfjs: ['model.json', 'weights.bin'],
@@ -14,33 +17,97 @@ const filesOf: Readonly<Record<ExportFormat, readonly string[]>> = {
 };
 const onnxFile = 'student.onnx';
 
-/** @returns the files written. @throws UserError 65 when the folder holds no student, 2 when it is not there */
-export async function exportRun(run: string, out: string, formats: readonly ExportFormat[]): Promise<string[]> {
+export interface RunExport {
+  readonly formats: readonly ExportFormat[];
+  /** Whether the preprocessing becomes a part of the graph, so that raw samples are fed. */
+  readonly isPreprocessed?: boolean;
+}
+
+/**
+ * Writes the student.
+ * @returns the files written
+ * @throws UserError 65 when the folder holds no student, 2 when it is not there or a form has no graph to put
+ * preprocessing into
+ */
+export async function exportRun(
+  run: string,
+  out: string,
+  { formats, isPreprocessed = false }: RunExport,
+): Promise<string[]> {
   const student = join(run, 'student');
   if ((await stat(run).catch(() => null)) === null)
     throw new UserError(`${run}: no such folder; the folder of a run was wanted`);
   if ((await stat(student).catch(() => null)) === null)
     throw new UserError(`${run}: holds no student yet; a finished run was wanted`, exitCodes.data);
-  const onnx = formats.includes('onnx') ? await onnxOf(student) : null;
+  const own = isPreprocessed || formats.includes('onnx') ? await readStudent(student) : null;
+  const whole = own !== null && isPreprocessed ? fedRaw(own, formats) : own;
+  const onnx = whole !== null && formats.includes('onnx') ? onnxOf(whole) : null;
   await mkdir(out, { recursive: true });
   if (onnx !== null) await writeFile(join(out, onnxFile), onnx);
   const names = formats.flatMap((format) => filesOf[format]);
-  for (const name of names) await copyFile(join(student, name), join(out, name));
+  if (isPreprocessed && whole !== null && formats.includes('tfjs'))
+    for (const [name, content] of writtenAnew(whole)) await writeFile(join(out, name), content);
+  else for (const name of names) await copyFile(join(student, name), join(out, name));
   return [...names, ...(onnx === null ? [] : [onnxFile])].map((name) => join(out, name));
+}
+
+interface StoredStudent {
+  /** The path of its model.json, for messages. */
+  readonly file: string;
+  readonly topology: Json;
+  readonly weights: ReadonlyMap<string, NamedTensor>;
+  /** Null in a run of an earlier version. */
+  readonly facts: StudentFacts | null;
+}
+
+async function readStudent(student: string): Promise<StoredStudent> {
+  const file = join(student, 'model.json');
+  const json = jsonSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+  const weights = decodeSafetensors(await readFile(join(student, 'student.safetensors')), 'student.safetensors');
+  return { file, topology: jsonSchema.parse(json.modelTopology), weights, facts: factsIn(json) };
+}
+
+/** The student as one that takes raw samples. */
+function fedRaw(student: StoredStudent, formats: readonly ExportFormat[]): StoredStudent {
+  if (formats.includes('safetensors'))
+    throw new UserError(
+      '--with-preprocessing: safetensors given, which holds weights and no graph; --format tfjs, onnx or both wanted',
+    );
+  const { file, topology, weights, facts } = student;
+  if (facts === null)
+    throw new UserError(
+      `${file}: it does not say what the student is fed; a run of this version was wanted for --with-preprocessing`,
+      exitCodes.data,
+    );
+  const { shape, preprocess } = facts.input;
+  if (preprocess === null) return student;
+  return {
+    ...withPreprocessing({ topology, weights }, preprocess, shape.at(-1) ?? 1),
+    file,
+    facts: { ...facts, input: { ...facts.input, preprocess: null } },
+  };
+}
+
+function writtenAnew({ topology, weights, facts }: StoredStudent): ReturnType<typeof tfjsFiles> {
+  const specs = [...weights].map(([name, { shape }]) => ({
+    name,
+    layer: name,
+    shape: [...shape],
+    kind: 'frozen' as const,
+  }));
+  const values = new Map([...weights].map(([name, tensor]) => [name, tensor.values]));
+  return tfjsFiles({ topology, weights: specs }, values, facts ?? undefined);
 }
 
 /**
  * @throws UserError 65, naming layer and type, for what cannot be written, and for a student whose shapes are not told
  */
-async function onnxOf(student: string): Promise<Uint8Array> {
-  const file = join(student, 'model.json');
-  const topology = jsonSchema.parse(jsonSchema.parse(JSON.parse(await readFile(file, 'utf8'))).modelTopology);
-  const weights = decodeSafetensors(await readFile(join(student, 'student.safetensors')), 'student.safetensors');
+function onnxOf({ file, topology, weights, facts }: StoredStudent): Uint8Array {
   const batchShape = layersOf(topology)
     .map(({ config }) => config.batch_input_shape)
     .find((shape) => Array.isArray(shape));
   const inputShape = (batchShape ?? []).slice(1).filter((dim) => typeof dim === 'number');
   if (inputShape.length === 0 || inputShape.length !== (batchShape ?? []).length - 1)
     throw new UserError(`${file}: its input has no fixed shape; one was wanted for ONNX`, exitCodes.data);
-  return studentOnnx({ topology, inputShape }, weights);
+  return studentOnnx({ topology, inputShape }, weights, facts === null ? {} : factsAsTexts(facts));
 }

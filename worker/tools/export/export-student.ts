@@ -4,24 +4,23 @@ import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { weightsFile, writeLayersModel } from '../../../shared/models/layers-model.js';
 import { encodeSafetensors, type NamedTensor } from '../../../shared/models/safetensors.js';
+import { factsAsTexts, type StudentFacts } from '../../../shared/models/student-facts.js';
 import type { StudentSpec } from '../../../shared/models/student-spec.js';
 
-type StoredFormat = 'tfjs' | 'safetensors';
-export type ExportFormat = StoredFormat | 'onnx';
+export type ExportFormat = 'tfjs' | 'safetensors' | 'onnx';
 export const exportFormats: readonly ExportFormat[] = ['tfjs', 'safetensors', 'onnx'];
-/** What a finished run's student folder holds; the others are made from these when asked for. */
-const storedFormats: readonly StoredFormat[] = ['tfjs', 'safetensors'];
 
-/** @returns the names of the files written into `folder`, which is made @throws UserError 69 when the disk refuses */
+/**
+ * Writes what a finished run's student folder holds; other forms are made from these when asked for.
+ * @param facts what goes with the student; absent: nothing is told
+ * @returns the names of the files written into `folder`, which is made @throws UserError 69 when the disk refuses */
 export async function exportStudent(
   spec: StudentSpec,
   weights: ReadonlyMap<string, Float32Array>,
   folder: string,
-  formats: readonly StoredFormat[] = storedFormats,
+  facts?: StudentFacts,
 ): Promise<string[]> {
-  const files = formats.flatMap((format) =>
-    format === 'tfjs' ? tfjsFiles(spec, weights) : [safetensorsFile(spec, weights)],
-  );
+  const files = [...tfjsFiles(spec, weights, facts), safetensorsFile(spec, weights, facts)];
   try {
     await mkdir(folder, { recursive: true });
     for (const [name, content] of files) await writeFile(join(folder, name), content);
@@ -34,20 +33,28 @@ export async function exportStudent(
 
 type File = readonly [name: string, content: string | Uint8Array];
 
-function tfjsFiles(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): File[] {
-  const model = writeLayersModel(spec, weights);
+export function tfjsFiles(
+  spec: Pick<StudentSpec, 'topology' | 'weights'>,
+  weights: ReadonlyMap<string, Float32Array>,
+  facts: StudentFacts | undefined,
+): File[] {
+  const model = writeLayersModel(spec, weights, facts);
   return [
     [weightsFile, model.weights],
     ['model.json', model.modelJson],
   ];
 }
 
-function safetensorsFile(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): File {
+function safetensorsFile(
+  spec: StudentSpec,
+  weights: ReadonlyMap<string, Float32Array>,
+  facts: StudentFacts | undefined,
+): File {
   const tensors = new Map<string, NamedTensor>();
   for (const { name, shape } of spec.weights) {
     const values = weights.get(name);
     if (values === undefined) throw new Error(`no values for ${name}`);
     tensors.set(name, { shape, values });
   }
-  return ['student.safetensors', encodeSafetensors(tensors)];
+  return ['student.safetensors', encodeSafetensors(tensors, facts === undefined ? {} : factsAsTexts(facts))];
 }

@@ -25,10 +25,14 @@ export interface OnnxStudent {
 const placeSchema = z.tuple([z.string(), z.number(), z.number()]).rest(z.unknown());
 const nodesSchema = z.array(z.array(placeSchema));
 
-/** @throws UserError 65, naming layer and type, for what cannot be written */
+/**
+ * @param metadata what the file says of the model besides
+ * @throws UserError 65, naming layer and type, for what cannot be written
+ */
 export function studentOnnx(
   { topology, inputShape }: OnnxStudent,
   weights: ReadonlyMap<string, NamedTensor>,
+  metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const builder = new OnnxBuilder(weights);
   builder.ranks.set('input', inputShape.length + 1);
@@ -37,6 +41,7 @@ export function studentOnnx(
   const rows = 'batch';
   return writeOnnx({
     operatorSets: ownOperatorSets,
+    metadata,
     graph: {
       nodes: builder.nodes,
       constants: builder.constants,

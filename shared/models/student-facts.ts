@@ -1,0 +1,65 @@
+/**
+ * What whoever runs a student must know of it: what it is fed, and what its outputs mean. It goes with the student in
+ * every form, in that form's own place for such things. Pure.
+ */
+import { z } from 'zod';
+import { tasks } from '../task.js';
+
+export const studentFactsSchema = z.object({
+  input: z.object({
+    /** Shape of one sample, channels last, in every form. */
+    shape: z.array(z.number()),
+    /** The least and the greatest number of the raw training samples; absent where that was not looked at. */
+    range: z.object({ least: z.number(), most: z.number() }).optional(),
+    /** What raw samples go through before the student: (x * scale - mean) / std; null for nothing. */
+    preprocess: z.object({ scale: z.number(), mean: z.array(z.number()), std: z.array(z.number()) }).nullable(),
+  }),
+  output: z.object({
+    task: z.enum(tasks),
+    /** Numbers that it gives of a sample, or of a position of a sequence: logits, or with regression the numbers. */
+    classes: z.number(),
+    /** By number. */
+    classNames: z.array(z.string()).optional(),
+  }),
+});
+
+export type StudentFacts = z.infer<typeof studentFactsSchema>;
+
+/** The keys under which forms whose metadata are texts have the facts, as JSON. */
+const keys = { input: 'stillhouse.input', output: 'stillhouse.output' } as const;
+
+/** The facts as texts by key, for safetensors and ONNX. */
+export function factsAsTexts({ input, output }: StudentFacts): Record<string, string> {
+  return { [keys.input]: JSON.stringify(input), [keys.output]: JSON.stringify(output) };
+}
+
+/** The facts that `factsAsTexts` made; null where they are not among the texts. */
+export function factsFromTexts(texts: Readonly<Record<string, string>>): StudentFacts | null {
+  const [input, output] = [texts[keys.input], texts[keys.output]];
+  if (input === undefined || output === undefined) return null;
+  const parsed: unknown = JSON.parse(`{"input":${input},"output":${output}}`);
+  const found = studentFactsSchema.safeParse(parsed);
+  return found.success ? found.data : null;
+}
+
+const preciseText = (values: readonly number[]): string =>
+  values.length === 1 ? String(values[0]) : `[${values.join(', ')}]`;
+
+/** The facts in words, a line each: what it is fed, and what it gives. */
+export function describeFacts({ input: { shape, range, preprocess }, output }: StudentFacts): string[] {
+  const { task, classes, classNames } = output;
+  const from = range === undefined ? '' : ` from ${range.least} to ${range.most}`;
+  const form = shape.length > 1 ? ', channels last' : '';
+  const fed =
+    preprocess === null
+      ? 'as they are'
+      : `as (x * ${preprocess.scale} - ${preciseText(preprocess.mean)}) / ${preciseText(preprocess.std)}`;
+  const gives =
+    task === 'regression'
+      ? `${classes} numbers`
+      : `logits of ${classes} ${task === 'multiLabel' ? 'labels' : 'classes'}`;
+  return [
+    `input: float32 of [batch, ${shape.join(', ')}]${form}; raw samples${from} are fed ${fed}`,
+    `output: ${gives}${task === 'sequence' ? ' at each position' : ''}${classNames === undefined ? '' : `: ${classNames.join(', ')}`}`,
+  ];
+}
