@@ -33,7 +33,6 @@ export interface ConvertedTeacher extends TeacherFiles {
 
 /** The largest difference of two outputs, as a share of their range, that the order of sums explains. */
 const tolerance = 1e-4;
-const noiseRows = 4;
 
 /**
  * @param folder where the file is written, named by its SHA-256
@@ -101,13 +100,23 @@ async function keep(
   return { format: onnxFormat.name, files: [file] };
 }
 
+/**
+ * The canary's sample, one of numbers in [0, 1), and one of zeros and ones, which are tokens to a model that reads such.
+ * [3 x sample]
+ */
+function knownSamples(name: string, shape: readonly number[]): Float32Array {
+  const stream = randomStream([keyedSeed(['onnx']), name]);
+  const size = elementsIn(shape);
+  const noise = Float32Array.from({ length: size }, () => stream.float());
+  const whole = Float32Array.from({ length: size }, () => Math.floor(2 * stream.float()));
+  return Float32Array.from([...canarySample(name, shape), ...noise, ...whole]);
+}
+
 /** Largest difference of the two teachers' outputs for known samples, as a share of the given one's range. */
 async function differenceOf({ source: { name }, teacher, shape }: GivenTeacher, other: Teacher): Promise<number> {
-  const stream = randomStream([keyedSeed(['onnx']), name]);
-  const noise = Float32Array.from({ length: noiseRows * elementsIn(shape) }, () => stream.float());
-  const inputs = Float32Array.from([...canarySample(name, shape), ...noise]);
+  const inputs = knownSamples(name, shape);
   const run = async (one: Teacher): Promise<Float32Array> =>
-    (await forwardInFixedRows(one, inputs, { rows: 1 + noiseRows, sampleShape: shape, fixedRows: 2 })).output;
+    (await forwardInFixedRows(one, inputs, { rows: 3, sampleShape: shape, fixedRows: 2 })).output;
   const wanted = await run(teacher);
   const actual = await run(other);
   if (actual.length !== wanted.length) return Infinity;

@@ -55,6 +55,15 @@ beforeAll(async () => {
     ],
   });
   await saveLayersModel(odd, join(folder, 'odd'));
+  const first = tf.sequential({
+    layers: [
+      l.permute({ inputShape: [2, 4, 3], dims: [2, 3, 1] }),
+      l.conv2d({ filters: 3, kernelSize: 2, padding: 'same' }),
+      l.flatten(),
+      l.dense({ units: reference.classes }),
+    ],
+  });
+  await saveLayersModel(first, join(folder, 'first'));
   for (const name of ['graph', 'odd-graph']) mkdirSync(join(folder, name));
   const graph = (last: string): GraphFile => {
     const g = new GraphFile();
@@ -99,22 +108,31 @@ describe('a LayersModel teacher in ONNX', () => {
     expect(readdirSync(onnxFolder)).toHaveLength(1);
   });
 
-  it("labels without tfjs, in the data's order of classes, and gives its taps", async () => {
-    const { spec: given, paths: own } = await inspect(recipe('layers'));
-    const { spec, paths } = await inspect(recipe('layers'), { onnxFolder });
-    const inputs = Float32Array.from(reference.inputs);
-    const options = { combine: 'logits' as const, rows: 4, inputShape: reference.shape };
-    const classMap = { outputs: 5, order: [4, 2] };
-    const open = (one: typeof spec, files: ReadonlyMap<string, string>, tensorFlow: typeof openTensorFlow) =>
-      Ensemble.open([{ ...one, classes: 2, classMap }], files, { ...options, openTensorFlow: tensorFlow });
-    const before = await open(given, own, openTensorFlow);
-    const after = await open(spec, paths, noTensorFlow);
-    const wanted = (await before.logits(inputs, reference.rows)).get('one') ?? new Float32Array(0);
-    const found = (await after.logits(inputs, reference.rows)).get('one') ?? new Float32Array(0);
-    expect(found).toHaveLength(reference.rows * 2);
-    found.forEach((value, i) => expect(value).toBeCloseTo(wanted[i] ?? NaN, 4));
-    expect(await after.tapShapes('one', 'all')).toEqual(await before.tapShapes('one', 'all'));
-  });
+  it.each([
+    ['layers', 'nhwc', {}],
+    ['first', 'nchw', { layout: 'nchw', preprocess: { scale: 2, mean: [0.1, 0.2], std: [1, 2] } }],
+    ['graph', 'nhwc', { output: 'probabilities' }],
+  ] as const)(
+    "labels without tfjs: %s, fed %s, in the data's order of classes, with its taps",
+    async (model, layout, fields) => {
+      const own = structuredClone(fields) as Partial<TeacherRecipe>;
+      const { spec: given, paths: files } = await inspect(recipe(model, own));
+      const { spec, paths } = await inspect(recipe(model, own), { onnxFolder });
+      expect([spec.format, spec.layout, spec.rescale]).toEqual(['onnx', layout, given.rescale]);
+      const inputs = Float32Array.from(reference.inputs);
+      const options = { combine: 'logits' as const, rows: 4, inputShape: reference.shape };
+      const classMap = { outputs: 5, order: [4, 2] };
+      const open = (one: typeof spec, all: ReadonlyMap<string, string>, tensorFlow: typeof openTensorFlow) =>
+        Ensemble.open([{ ...one, classes: 2, classMap }], all, { ...options, openTensorFlow: tensorFlow });
+      const before = await open(given, files, openTensorFlow);
+      const after = await open(spec, paths, noTensorFlow);
+      const wanted = (await before.logits(inputs, reference.rows)).get('one') ?? new Float32Array(0);
+      const found = (await after.logits(inputs, reference.rows)).get('one') ?? new Float32Array(0);
+      expect(found).toHaveLength(reference.rows * 2);
+      found.forEach((value, i) => expect(value).toBeCloseTo(wanted[i] ?? NaN, 4));
+      expect(await after.tapShapes('one', 'all')).toEqual(await before.tapShapes('one', 'all'));
+    },
+  );
 });
 
 describe('a GraphModel teacher in ONNX', () => {
@@ -157,22 +175,30 @@ describe('a teacher that stays as it is', () => {
     if (paths === null) throw new Error('no LayersModel');
     const source = { name: 'one', format: 'layers-model', paths };
     const opened = await layersModelFormat.open(source, openTensorFlow);
-    const off = (share: number) => ({
+    const isAny = (): boolean => true;
+    const areWhole = (inputs: Float32Array): boolean => inputs.every((value) => Number.isInteger(value));
+    const off = (share: number, isOff: (inputs: Float32Array) => boolean) => ({
       ...opened,
       forward: async (inputs: Float32Array, shape: readonly number[]): Promise<ForwardResult> => {
         const { output, taps } = await opened.forward(inputs, shape);
+        if (!isOff(inputs)) return { output, taps };
         const range = Math.max(...output) - Math.min(...output);
         return { output: output.map((value, i) => (i === 3 ? value + share * range : value)), taps };
       },
       dispose: async () => undefined,
     });
-    const convert = async (share: number): Promise<{ isConverted: boolean; lines: string[] }> => {
+    const convert = async (
+      share: number,
+      isOff: (inputs: Float32Array) => boolean = isAny,
+    ): Promise<{ isConverted: boolean; lines: string[] }> => {
       const lines: string[] = [];
-      const given = { source, teacher: off(share), shape: reference.shape, openTensorFlow };
+      const given = { source, teacher: off(share, isOff), shape: reference.shape, openTensorFlow };
       const found = await convertTeacher(given, onnxFolder, (line) => lines.push(line));
       return { isConverted: found !== null, lines };
     };
     expect(await convert(0)).toEqual({ isConverted: true, lines: [] });
+    // Tokens are whole numbers, of which samples from 0 to 1 have one alone.
+    expect((await convert(0.1, areWhole)).isConverted).toBe(false);
     expect(await convert(2e-3)).toEqual({
       isConverted: false,
       lines: [

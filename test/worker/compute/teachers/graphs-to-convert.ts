@@ -139,7 +139,13 @@ export function shapedGraph(): GraphFile {
   });
   g.node('larger', 'ResizeBilinear', ['mirror', g.ints('size', 10, 12)], { half_pixel_centers: flag(true) });
   g.node('aligned', 'ResizeBilinear', ['larger', g.ints('size2', 7, 5)], { align_corners: flag(true) });
-  g.node('near', 'ResizeNearestNeighbor', ['aligned', g.ints('size3', 8, 6)], { half_pixel_centers: flag(false) });
+  g.node('nearest_half', 'ResizeNearestNeighbor', ['aligned', g.ints('size3', 10, 7)], {
+    half_pixel_centers: flag(true),
+  });
+  g.node('nearest_aligned', 'ResizeNearestNeighbor', ['nearest_half', g.ints('size4', 5, 9)], {
+    align_corners: flag(true),
+  });
+  g.node('near', 'ResizeNearestNeighbor', ['nearest_aligned', g.ints('size5', 8, 6)]);
   g.node('blocks', 'DepthToSpace', ['near'], { block_size: int(2), data_format: text('NHWC') });
   g.node('framed', 'PadV2', [
     'blocks',
