@@ -1,6 +1,7 @@
 /** CSV and TSV: a sample a line, whose cells are inputs but for those of the columns that the recipe names. */
-import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { parse } from 'csv-parse';
+import { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { toLabels, toTargets, toWeights } from './annotations.js';
 import { damaged, fileError } from './file-errors.js';
@@ -9,6 +10,7 @@ import { indexNotes, isIndexColumn } from './index-columns.js';
 import { openEach } from './input-files.js';
 import { classNotes, LabelNames } from './label-names.js';
 import type { FormatRecipe, Source, SourceContext, SourceFormat } from './source.js';
+import { textOf } from './text-file.js';
 
 const endings = ['.csv', '.tsv', '.csv.gz', '.tsv.gz'];
 
@@ -22,9 +24,8 @@ export const csv: SourceFormat<'csv'> = {
 
 async function openCsv(path: string, recipe: CsvRecipe, { classNames }: SourceContext): Promise<Source> {
   let table: CsvTable | undefined;
-  let line = 0;
-  for await (const cells of linesOf(path, recipe.delimiter)) {
-    line++;
+  for await (const { record: cells, info } of linesOf(path, recipe.delimiter)) {
+    const line = info.lines;
     if (table !== undefined) table.add(cells, line);
     else if (recipe.header) table = new CsvTable(path, recipe, { head: cells, columns: cells.length, classNames });
     else {
@@ -35,17 +36,23 @@ async function openCsv(path: string, recipe: CsvRecipe, { classNames }: SourceCo
   return (table ?? new CsvTable(path, recipe, { columns: 0, classNames })).source();
 }
 
-/** Lines of cells; empty lines are passed over. */
-async function* linesOf(path: string, delimiter: string): AsyncGenerator<string[]> {
-  const stream = createReadStream(path);
-  const parser = parse({ delimiter, bom: true, relax_column_count: true, skip_empty_lines: true });
-  stream.on('error', (error) => void parser.destroy(error));
+/** The cells of a line, and the number of the line in the file, from 1: the last one where cells hold several. */
+interface Line {
+  readonly record: readonly string[];
+  readonly info: { readonly lines: number };
+}
+
+/** Empty lines are passed over. */
+async function* linesOf(path: string, delimiter: string): AsyncGenerator<Line> {
+  const text = Readable.from(textOf(path));
+  const parser = parse({ delimiter, relax_column_count: true, skip_empty_lines: true, info: true });
+  text.on('error', (error) => void parser.destroy(error));
   try {
-    yield* stream.pipe(parser) as AsyncIterable<string[]>;
+    yield* text.pipe(parser) as AsyncIterable<Line>;
   } catch (error) {
-    throw fileError(path, error);
+    throw error instanceof UserError ? error : fileError(path, error);
   } finally {
-    stream.destroy();
+    text.destroy();
   }
 }
 

@@ -1,7 +1,5 @@
 /** JSON lines: a sample a line, an object of columns. */
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
-import { damaged, fileError } from './file-errors.js';
+import { damaged } from './file-errors.js';
 import { FloatList } from './float-list.js';
 import { noAnnotations } from './annotations.js';
 import { openEach } from './input-files.js';
@@ -18,6 +16,7 @@ import {
   type TablePlan,
   type TableRecipe,
 } from './table.js';
+import { linesOf } from './text-file.js';
 
 const endings = ['.jsonl', '.ndjson', '.jsonl.gz', '.ndjson.gz'];
 
@@ -53,25 +52,19 @@ async function openJsonl(path: string, recipe: TableRecipe, context: SourceConte
   };
 }
 
-async function* linesOf(path: string): AsyncGenerator<string> {
-  const stream = createReadStream(path);
-  const lines = createInterface({ input: stream, crlfDelay: Infinity });
-  try {
-    yield* lines;
-  } catch (error) {
-    throw fileError(path, error);
-  } finally {
-    lines.close();
-    stream.destroy();
-  }
-}
-
 function parseRow(path: string, text: string, line: number): Row {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw damaged(path, `line ${line} is no JSON; an object was wanted`, error);
+    const odd = /\b(?:NaN|Infinity)\b/.exec(text)?.[0];
+    throw damaged(
+      path,
+      odd === undefined
+        ? `line ${line} is no JSON; an object was wanted`
+        : `line ${line} holds ${odd}, which JSON does not have; finite numbers, or null, were wanted`,
+      error,
+    );
   }
   if (isRow(value)) return value;
   throw damaged(path, `line ${line} is no object; one with a value for each column was wanted`);
