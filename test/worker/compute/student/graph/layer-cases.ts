@@ -126,6 +126,87 @@ const convolutions: readonly Case[] = [
   ),
 ];
 
+const forms: readonly Case[] = [
+  made(
+    'Conv',
+    [
+      [2, 8, 3, 4],
+      [8, 8, 3, 3],
+    ],
+    { pads: [1, 1, 1, 1] },
+    { note: 'more products than places' },
+  ),
+  made(
+    'Conv',
+    [
+      [2, 8, 6],
+      [9, 8, 3],
+    ],
+    { pads: [2, 0] },
+    { note: 'more products than places' },
+  ),
+  made(
+    'Conv',
+    [
+      [1, 5, 3, 3, 4],
+      [5, 5, 2, 2, 2],
+    ],
+    { pads: [1, 0, 1, 0, 1, 0] },
+    { note: 'more products than places' },
+  ),
+  made(
+    'Conv',
+    [
+      [2, 4, 19],
+      [4, 4, 3],
+    ],
+    { pads: [2, 2], dilations: [2] },
+  ),
+  made(
+    'Conv',
+    [
+      [2, 4, 3, 5, 9],
+      [4, 4, 2, 2, 2],
+    ],
+    { pads: [0, 1, 1, 1, 1, 0] },
+  ),
+  made(
+    'Conv',
+    [
+      [1, 16, 16, 17],
+      [17, 16, 3, 2],
+    ],
+    { pads: [2, 0, 1, 1] },
+    { note: 'many channels and places' },
+  ),
+  made(
+    'Conv',
+    [
+      [1, 16, 18, 18],
+      [16, 16, 3, 3],
+    ],
+    { pads: [1, 3, 1, 1], dilations: [1, 2] },
+    { note: 'many channels and places' },
+  ),
+  made(
+    'Conv',
+    [
+      [2, 4, 7, 6],
+      [4, 1, 3, 3],
+    ],
+    { group: 4, dilations: [2, 1], pads: [1, 2, 3, 0] },
+  ),
+  made(
+    'Conv',
+    [
+      [2, 4, 7, 6],
+      [4, 1, 1, 3],
+    ],
+    { group: 4, pads: [1, 1, 1, 1] },
+    { note: 'pads beyond the kernel' },
+  ),
+];
+
 const pools: readonly Case[] = [
   made('MaxPool', [[1, 2, 6, 6]], { kernel_shape: [2, 2], strides: [2, 2] }, { value: distinct }),
   made('MaxPool', [[1, 2, 7, 5]], { kernel_shape: [2, 2], strides: [2, 2] }, { value: distinct }),
@@ -140,6 +221,15 @@ const pools: readonly Case[] = [
     pads: [1, 1, 1, 1],
     count_include_pad: 1,
   }),
+  made('MaxPool', [[1, 2, 7, 9]], { kernel_shape: [2, 3], strides: [2, 3] }, { value: distinct }),
+  made('AveragePool', [[1, 2, 7, 9]], { kernel_shape: [2, 3], strides: [2, 3] }),
+  made(
+    'AveragePool',
+    [[2, 2, 9]],
+    { kernel_shape: [2], strides: [3], pads: [1, 0] },
+    { note: 'places between windows' },
+  ),
+  made('AveragePool', [[2, 2, 11]], { kernel_shape: [2], strides: [4] }, { note: 'places behind' }),
   made('GlobalAveragePool', [[2, 3, 4, 5]]),
   made('GlobalMaxPool', [[1, 3, 4, 5]], {}, { value: distinct }),
 
@@ -201,4 +291,4 @@ const normalisations: readonly Case[] = [
   made('RMSNormalization', [[2, 3, 8], [8]], {}, { operatorSet: 23 }),
 ];
 
-export const layerCases: readonly Case[] = [...convolutions, ...pools, ...normalisations];
+export const layerCases: readonly Case[] = [...convolutions, ...forms, ...pools, ...normalisations];

@@ -71,7 +71,7 @@ function samePads(
 }
 
 /** The padding that a window needs so that each slice of `slicesOf` lies inside: at least its own. */
-export function padded(write: GraphWriter, value: string, window: Window, filler?: string): string {
+export function padded(write: GraphWriter, value: string, window: Window): string {
   const { before, kernel, dilations, strides, output, input } = window;
   const behind = kernel.map((k, i) => {
     const reach = (mustAt(output, i) - 1) * mustAt(strides, i) + (k - 1) * mustAt(dilations, i) + 1;
@@ -79,7 +79,7 @@ export function padded(write: GraphWriter, value: string, window: Window, filler
   });
   if ([...before, ...behind].every((n) => n === 0)) return value;
   const pads = write.integers(0, 0, ...before, 0, 0, ...behind);
-  return write.node('Pad', filler === undefined ? [value, pads] : [value, pads, filler]);
+  return write.node('Pad', [value, pads]);
 }
 
 /** All places of a kernel, row by row. */

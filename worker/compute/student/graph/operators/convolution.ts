@@ -12,10 +12,11 @@ import {
   type Operator,
 } from '../gradient/operator.js';
 import { weightGradient, type SeenAndGiven } from '../gradient/weight-gradient.js';
-import { checkWindow, windowOf, type Window } from '../gradient/windows.js';
+import { checkWindow, placesOf, windowOf, type Window } from '../gradient/windows.js';
 import type { GraphWriter } from '../gradient/writer.js';
 
-interface Convolution extends SeenAndGiven {
+/** A convolution whose gradients are written. */
+export interface Convolution extends SeenAndGiven {
   readonly weights: string;
 }
 
@@ -45,8 +46,55 @@ function convolution(backward: BackwardNode): readonly (string | null)[] {
   ];
 }
 
+/** The forms of the gradient by the input. */
+export const inputForms = { transposed: byTransposed, 'turned kernel': byTurnedKernel } as const;
+
+/** The gradient by the input, in the form that is fastest for the shapes. */
+function byInput(given: Convolution): string {
+  return inputForms[inputForm(given)](given);
+}
+
+export function inputForm(given: Omit<Convolution, 'write' | 'x' | 'dy' | 'weights'>): keyof typeof inputForms {
+  return isTurned(given) ? 'turned kernel' : 'transposed';
+}
+
+/**
+ * Whether the gradient by the input is quicker as a convolution of dy: without strides, with a group each channel, or
+ * with so many channels and places that turning the kernel costs nothing beside them.
+ */
+function isTurned({ window, groups, inputs, outputs }: Parameters<typeof inputForm>[0]): boolean {
+  const { kernel, strides, dilations, before, behind } = window;
+  const reach = kernel.map((k, i) => (k - 1) * mustAt(dilations, i));
+  if (strides.some((s) => s !== 1) || placesOf(kernel) === 1) return false;
+  if (reach.some((n, i) => n < mustAt(before, i) || n < mustAt(behind, i))) return false;
+  if (groups > 1) return groups === inputs && groups === outputs;
+  return Math.min(inputs, outputs) >= 16 && placesOf(window.output) >= 256;
+}
+
+/** The convolution of dy with the kernel turned around in every axis, and its channels changed over. */
+function byTurnedKernel({ write, dy, weights, window, groups }: Convolution): string {
+  const { kernel, dilations, before, behind } = window;
+  const back = kernel.map(() => -1);
+  const ends = kernel.map(() => Number.MIN_SAFE_INTEGER);
+  const axes = kernel.map((_, i) => i + 2);
+  const turned = write.node('Slice', [
+    weights,
+    write.integers(...back),
+    write.integers(...ends),
+    write.integers(...axes),
+    write.integers(...back),
+  ]);
+  const reach = kernel.map((k, i) => (k - 1) * mustAt(dilations, i));
+  return write.node('Conv', [dy, groups > 1 ? turned : write.node('Transpose', [turned], { perm: [1, 0, ...axes] })], {
+    kernel_shape: kernel,
+    dilations,
+    group: groups,
+    pads: [...reach.map((n, i) => n - mustAt(before, i)), ...reach.map((n, i) => n - mustAt(behind, i))],
+  });
+}
+
 /** A transposed convolution with the same weights, whose output is as long as the input was. */
-function byInput({ write, dy, weights, window, groups }: Convolution): string {
+function byTransposed({ write, dy, weights, window, groups }: Convolution): string {
   const { kernel, input, output, strides, dilations, before, behind } = window;
   const missing = kernel.map((k, i) => {
     const reach = (mustAt(output, i) - 1) * mustAt(strides, i) + (k - 1) * mustAt(dilations, i) + 1;

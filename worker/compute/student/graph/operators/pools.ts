@@ -1,5 +1,6 @@
 /** Pooling: the largest value, or the mean, of each window. */
 import { mustAt } from '../../../../../shared/must.js';
+import { elementsIn } from '../../../../../shared/shape.js';
 import { reshape } from '../gradient/broadcast.js';
 import {
   gradientOf,
@@ -11,9 +12,8 @@ import {
   type BackwardNode,
   type Operator,
 } from '../gradient/operator.js';
-import { checkWindow, offsetsOf, padded, placesOf, seenFrom, windowOf, type Window } from '../gradient/windows.js';
+import { checkWindow, placesOf, windowOf, type Window } from '../gradient/windows.js';
 import type { GraphWriter } from '../gradient/writer.js';
-import { isPositive } from './functions.js';
 
 function windowsOf(backward: BackwardNode): Window {
   const { node } = backward;
@@ -22,80 +22,34 @@ function windowsOf(backward: BackwardNode): Window {
   return windowOf(node, integersOr(node, 'kernel_shape', []), x, shapeOf(backward, node.outputs[0] ?? ''));
 }
 
-/** Below every activation: what a maximum never chooses. */
-const lowest = -3.4e38;
+/** Windows that lie beside each other from the first place on, without one left out between them. */
+function isTiling({ kernel, input, output, strides, dilations, before }: Window): boolean {
+  return kernel.every(
+    (k, i) =>
+      k === strides[i] && mustAt(dilations, i) === 1 && before[i] === 0 && k * mustAt(output, i) <= mustAt(input, i),
+  );
+}
 
-/** In each window the first of its largest values takes the gradient, as in PyTorch. */
+/**
+ * In each window the first of its largest values takes the gradient, as in PyTorch. Where no two windows have a place in
+ * common, gradients are put there; else each is added, one after the other.
+ */
 function maxPool(backward: BackwardNode): readonly (string | null)[] {
   const { node, write } = backward;
   const window = windowsOf(backward);
   const x = inputOf(backward, 0);
+  const shape = shapeOf(backward, x);
   const dy = gradientOf(backward);
-  const y = node.outputs[0] ?? '';
-  const whole = padded(write, x, window, write.scalar(lowest));
-  const offsets = offsetsOf(window.kernel);
-  let left: string | null = null;
-  const parts = offsets.map((offset, i) => {
-    const below = isPositive(write, write.node('Sub', [y, seenFrom(write, whole, window, offset)]));
-    const isLargest = write.node('Sub', [write.scalar(1), below]);
-    const isFirst: string = left === null ? isLargest : write.node('Mul', [isLargest, left]);
-    if (i < offsets.length - 1) left = left === null ? below : write.node('Mul', [left, below]);
-    return write.node('Mul', [dy, isFirst]);
-  });
-  const [rows = 1, channels = 1] = shapeOf(backward, x);
-  return [placed(write, parts, { window, rows, channels })];
-}
-
-interface Places {
-  readonly window: Window;
-  readonly rows: number;
-  readonly channels: number;
-}
-
-/** Adds each part, [N, C, y...], to the places that its place of the kernel saw: [N, C, x...]. */
-function placed(write: GraphWriter, parts: readonly string[], { window, rows, channels }: Places): string {
-  const { kernel, input, output, strides, before } = window;
-  const isTiling =
-    kernel.length === 2 &&
-    kernel[0] === kernel[1] &&
-    kernel.every((k, i) => k === strides[i] && before[i] === 0 && k * mustAt(output, i) <= mustAt(input, i));
-  if (isTiling) {
-    const block = write.node('DepthToSpace', [write.node('Concat', parts, { axis: 1 })], {
-      blocksize: mustAt(kernel, 0),
-      mode: 'DCR',
-    });
-    const rest = kernel.map((k, i) => mustAt(input, i) - k * mustAt(output, i));
-    return rest.every((n) => n === 0) ? block : write.node('Pad', [block, write.integers(0, 0, 0, 0, 0, 0, ...rest)]);
+  const { storage_order: _, ...attributes } = node.attributes;
+  const [, places = ''] = write.several('MaxPool', [x], attributes, 2);
+  if (isTiling(window)) {
+    const { kernel, strides } = window;
+    return [write.node('MaxUnpool', [dy, places, write.integers(...shape)], { kernel_shape: kernel, strides })];
   }
-  const sums = offsetsOf(kernel).map((offset, i) =>
-    spreadTo(write, mustAt(parts, i), { window, rows, channels, offset }),
-  );
-  const [first = '', ...others] = sums;
-  return others.reduce((sum, one) => write.node('Add', [sum, one]), first);
-}
-
-/** One part with zeros between and around its places. */
-function spreadTo(
-  write: GraphWriter,
-  part: string,
-  { window, rows, channels, offset }: Places & { readonly offset: readonly number[] },
-): string {
-  const { input, output, strides, dilations, before } = window;
-  let value = part;
-  let lengths = [...output];
-  if (strides.some((s) => s > 1)) {
-    const apart = [rows, channels, ...output.flatMap((length) => [length, 1])];
-    const zeros = strides.flatMap((s) => [0, s - 1]);
-    const wide = write.node('Pad', [
-      reshape(write, part, apart),
-      write.integers(...apart.map(() => 0), 0, 0, ...zeros),
-    ]);
-    lengths = output.map((length, i) => length * mustAt(strides, i));
-    value = reshape(write, wide, [rows, channels, ...lengths]);
-  }
-  const starts = offset.map((o, i) => o * mustAt(dilations, i) - mustAt(before, i));
-  const ends = input.map((length, i) => length - mustAt(starts, i) - mustAt(lengths, i));
-  return write.node('Pad', [value, write.integers(0, 0, ...starts, 0, 0, ...ends)]);
+  const zeros = write.node('Expand', [write.scalar(0), write.integers(elementsIn(shape))]);
+  const flat = (value: string): string => reshape(write, value, [-1]);
+  const sum = write.node('ScatterElements', [zeros, flat(places), flat(dy)], { reduction: 'add' });
+  return [reshape(write, sum, shape)];
 }
 
 /** dy over the number of values in each window, to all of them. */
@@ -103,7 +57,7 @@ function averagePool(backward: BackwardNode): readonly (string | null)[] {
   const { node, write } = backward;
   const window = windowsOf(backward);
   if (window.dilations.some((d) => d !== 1)) throw new NoGradient('an AveragePool with dilations');
-  const [rows = 1, channels = 1] = shapeOf(backward, inputOf(backward, 0));
+  const channels = mustAt(shapeOf(backward, inputOf(backward, 0)), 1);
   const isPadCounted = integerOr(node, 'count_include_pad', 0) === 1;
   const counts = isPadCounted && integerOr(node, 'ceil_mode', 0) === 0 ? null : countsOf(window, isPadCounted);
   const dy = gradientOf(backward);
@@ -111,8 +65,33 @@ function averagePool(backward: BackwardNode): readonly (string | null)[] {
     counts === null
       ? write.node('Mul', [dy, write.scalar(1 / placesOf(window.kernel))])
       : write.node('Mul', [dy, write.floats([1, 1, ...window.output], counts)]);
-  const parts = offsetsOf(window.kernel).map(() => share);
-  return [placed(write, parts, { window, rows, channels })];
+  return [added(write, share, window, channels)];
+}
+
+/** Each value added to all places of its window: a transposed convolution of every channel with ones. */
+function added(write: GraphWriter, share: string, window: Window, channels: number): string {
+  const { kernel, input, output, strides, before } = window;
+  const reach = kernel.map((k, i) => (mustAt(output, i) - 1) * mustAt(strides, i) + k - mustAt(before, i));
+  const over = reach.map((n, i) => n - mustAt(input, i));
+  const ones = write.floats([channels, 1, ...kernel], new Float32Array(channels * placesOf(kernel)).fill(1));
+  const sum = write.node('ConvTranspose', [share, ones], {
+    kernel_shape: kernel,
+    strides,
+    group: channels,
+    pads: [...before, ...over.map((n) => Math.max(0, n))],
+  });
+  return behind(
+    write,
+    sum,
+    over.map((n) => Math.max(0, -n)),
+  );
+}
+
+/** Zeros behind the places of each axis. */
+function behind(write: GraphWriter, value: string, widths: readonly number[]): string {
+  if (widths.every((n) => n === 0)) return value;
+  const none = widths.map(() => 0);
+  return write.node('Pad', [value, write.integers(0, 0, ...none, 0, 0, ...widths)]);
 }
 
 /** The reciprocal of how many places of the input, or of the padded input, each window covers. */
