@@ -1,7 +1,7 @@
 /** `stillhouse init`: writes a starter recipe, and never over another file. */
 import { writeFileSync } from 'node:fs';
 import { codeOf, exitCodes, UserError } from '../shared/errors.js';
-import { print } from './output.js';
+import { print, shellWord } from './output.js';
 import { action, type Verb } from './verb.js';
 
 export const verb: Verb = (program) =>
@@ -22,6 +22,6 @@ async function init(file: string): Promise<number> {
       error,
     );
   }
-  print(`${file}: written. Name your teacher and your data in it, then: stillhouse validate ${file}`);
+  print(`${file}: written. Name your teacher and your data in it, then: stillhouse validate ${shellWord(file)}`);
   return exitCodes.done;
 }

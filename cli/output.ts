@@ -12,6 +12,11 @@ process.stdout.on('error', (error: Error) => {
 // Whom nobody listens to goes on with the work.
 process.stderr.on('error', () => undefined);
 
+/** A word of a command line to copy: as it is where a shell takes it so, else in quotes. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** Writes a line of a verb's result to stdout. */
 export function print(line: string): void {
   process.stdout.write(`${line}\n`);

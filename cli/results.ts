@@ -4,7 +4,7 @@ import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { Summary } from '../coordinator/reports/summary.js';
 import type { TableRow } from '../coordinator/reports/table.js';
 import type { RunFlags } from './options.js';
-import { print } from './output.js';
+import { print, shellWord } from './output.js';
 import type { OpenedRun } from './whole-run.js';
 
 /** Prints what a finished run came to, and where its student lies. */
@@ -22,7 +22,7 @@ export async function showResults({ run, out }: OpenedRun, summary: Summary, { j
   print(`The student lies in ${student}: model.json and weights.bin (tfjs), student.safetensors.`);
   if (summary.facts !== undefined) describeFacts(summary.facts).forEach((line) => print(`  ${line}`));
   print(
-    `Use it:  tf.loadLayersModel('file://${join(student, 'model.json')}')   or   stillhouse export ${out} --format safetensors --out FOLDER`,
+    `Use it:  tf.loadLayersModel('file://${join(student, 'model.json')}')   or   stillhouse export ${shellWord(out)} --format safetensors --out FOLDER`,
   );
 }
 

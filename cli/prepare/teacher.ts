@@ -170,8 +170,9 @@ function chooseLayout(
     if (shape !== null) return { layout, shape };
   }
   const takes = teacher.sampleShape.map((dim) => dim ?? 'any').join(', ');
+  const other = layouts.find((layout) => feedShape(teacher.sampleShape, sample, layout) !== null);
   throw new UserError(
-    `teacher ${recipe.name}: its input shape is [${takes}]; the data's samples are [${sample.join(', ')}]${recipe.layout === undefined ? '' : ` with layout ${recipe.layout}`}`,
+    `teacher ${recipe.name}: its input shape is [${takes}]; the data's samples are [${sample.join(', ')}]${recipe.layout === undefined ? '' : ` with layout ${recipe.layout}`}${other === undefined ? '' : `; layout: ${other} wanted, which fits`}`,
   );
 }
 

@@ -99,11 +99,13 @@ function failedTeacher(m: Machine, { blamed }: Assignment): string | null {
  * left.
  */
 function goOnWithout(m: Machine, open: OpenUnit, teacher: string, reason: string): void {
-  const { onFailure = 'stop', teachers = [] } = m.config.policy ?? {};
-  if (onFailure === 'stop')
-    return finish(m, 'failed', `${reason} (--force --set ensemble.onFailure=drop goes on without it)`);
-  if (teachers.every((name) => name === teacher || m.dropped.includes(name)))
-    return finish(m, 'failed', `${reason}; there is no other teacher to go on with`);
+  const { onFailure = 'stop', teachers = [], mayDrop = true } = m.config.policy ?? {};
+  const isLast = teachers.every((name) => name === teacher || m.dropped.includes(name));
+  if (onFailure === 'stop') {
+    const advice = isLast || !mayDrop ? '' : ' (--force --set ensemble.onFailure=drop goes on without it)';
+    return finish(m, 'failed', `${reason}${advice}`);
+  }
+  if (isLast) return finish(m, 'failed', `${reason}; there is no other teacher to go on with`);
   abandon(m, open, reason);
   if (m.next !== null) {
     m.cancelAll(m.next, reason);

@@ -151,6 +151,8 @@ export interface TeacherPolicy {
   readonly onFailure: 'stop' | 'drop';
   /** Teachers that label every sample; the last of them is never dropped. */
   readonly teachers: readonly string[];
+  /** Whether the recipe could say drop at all. Default: where another teacher is left. */
+  readonly mayDrop?: boolean;
   /** Teachers that the run goes on without, by its journal. */
   readonly dropped: readonly string[];
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { shellWord } from '../../cli/output.js';
 import { integer, joinLine, joinToken, listenAddress, positive } from '../../cli/values.js';
 
 describe('values of the command line', () => {
@@ -28,6 +29,17 @@ describe('joinToken', () => {
     for (const host of ['localhost', '127.0.0.9', '::1']) expect(joinToken({ listen: listen(host) })).toBeNull();
     expect(() => joinToken({ listen: listen('0.0.0.0') })).toThrow(/a token is needed beyond loopback/);
     expect(() => joinToken({ listen: listen('::1'), tokenFile: '/nowhere/token' })).toThrow(/cannot be read/);
+  });
+});
+
+describe('a word of a line to copy', () => {
+  it.each([
+    ['runs/mnist-2', 'runs/mnist-2'],
+    ['my runs/a', "'my runs/a'"],
+    ["it's", "'it'\\''s'"],
+    ['$HOME', "'$HOME'"],
+  ])('%s is written %s', (text, word) => {
+    expect(shellWord(text)).toBe(word);
   });
 });
 

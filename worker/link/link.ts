@@ -40,6 +40,9 @@ interface Interruption {
 
 /** Closes that say: not you, not now, not later. */
 const finalCloses = new Set<number>([closeCodes.unauthorized, closeCodes.refused]);
+/** How long a coordinator may take from the end of a run to listening for the next one without being said to be away. */
+const betweenRunsMs = 10_000;
+
 /** After so many connections in a row that were closed for a broken rule, trying again does not help. */
 const badFrameLimit = 3;
 const defaultBackOffMs = { first: 100, longest: 2000 };
@@ -61,6 +64,8 @@ export class Link {
   /** Artifacts that the trainer needs and that could not be asked for yet. */
   readonly #unfetched = new Set<string>();
   #badFrames = 0;
+  /** When the coordinator said that another run follows, by performance.now(); null: it did not. */
+  #nextMs: number | null = null;
   #lastLog = '';
 
   /** @throws UserError 2 when the address is not a coordinator's */
@@ -137,7 +142,7 @@ export class Link {
       if (outcome.type === 'end') return outcome;
       if (outcome.wasReady) [aliveMs, waitMs] = [performance.now(), first];
       this.#checkWait(aliveMs, outcome.reason);
-      this.#log(outcome.reason === '' ? '' : `${outcome.reason}; trying again`);
+      this.#log(outcome.reason === '' || this.#isBetweenRuns ? '' : `${outcome.reason}; trying again`);
       await this.#pause(waitMs * (0.5 + Math.random() / 2));
       waitMs = Math.min(waitMs * 2, longest);
     }
@@ -199,6 +204,7 @@ export class Link {
     if (finalCloses.has(closed.code))
       throw new UserError(`the coordinator refused this worker: ${closed.reason}`, exitCodes.refused);
     this.#countBadFrames(closed);
+    this.#nextMs = end?.reason === 'next' ? performance.now() : null;
     if (end?.reason === 'next') {
       this.#run = null;
       return { type: 'interruption', wasReady, reason: '' };
@@ -236,6 +242,11 @@ export class Link {
     } catch (error) {
       if (!this.#isLeaving) throw error;
     }
+  }
+
+  /** Whether the coordinator has just said that another run follows, for which it listens anew. */
+  get #isBetweenRuns(): boolean {
+    return this.#nextMs !== null && performance.now() - this.#nextMs < betweenRunsMs;
   }
 
   get #isLeaving(): boolean {

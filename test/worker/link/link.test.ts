@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { closeCodes } from '../../../shared/protocol/messages.js';
 import { runWorker, type WorkerOptions } from '../../../worker/worker.js';
+import { Unreachable, type Connection } from '../../../worker/link/connection.js';
 import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
 import {
   FakeCompute,
@@ -434,6 +435,26 @@ describe('link, at the end', () => {
     await step(coordinator, second, 1);
     second.send({ type: 'end', ...coordinator.envelope(), reason: 'done', text: '' });
     expect(await exit).toBe(0);
+  });
+
+  it.each([
+    ['and says nothing of a coordinator that does not listen yet', 'next', []],
+    ['and says so where no other run was to follow', 'lost', [expect.stringMatching(/ECONNREFUSED.*; trying again$/)]],
+  ])('tries again, %s', async (_case, how, lines) => {
+    let connections = 0;
+    const connect = async (client: CoordinatorClient): Promise<Connection> => {
+      connections++;
+      if (connections === 2 || connections === 3) throw new Unreachable('connect ECONNREFUSED');
+      return client.connect();
+    };
+    const { coordinator, log } = await start({}, {}, { connect, backOffMs: { first: 1, longest: 2 } });
+    const first = await ready(coordinator);
+    if (how === 'next') first.send({ type: 'end', ...coordinator.envelope(), reason: 'next', text: '' });
+    else first.socket.terminate();
+    const second = await coordinator.worker();
+    await second.next('hello');
+    expect(connections).toBe(4);
+    expect(log.filter((line) => line.includes('ECONNREFUSED'))).toEqual(lines);
   });
 
   it('ends with 75 when the run was stopped', async () => {

@@ -2,12 +2,20 @@
  * Reads facts about an ONNX file that onnxruntime does not tell: how many numbers its weights have, in which other files
  * it keeps them, and what it says of itself. Pure.
  */
-import { dataTypes, graphProto, modelProto, stringStringEntryProto, tensorProto } from './proto.js';
-import { bytesIn, fieldsIn, numbersIn, textIn } from './reader.js';
+import {
+  attributeProto,
+  dataTypes,
+  graphProto,
+  modelProto,
+  nodeProto,
+  stringStringEntryProto,
+  tensorProto,
+} from './proto.js';
+import { countFloats, bytesIn, fieldsIn, numbersIn, textIn } from './reader.js';
 
 /** What an ONNX file says of itself beside its graph. */
 export interface OnnxFileFacts {
-  /** Elements of all floating-point initializers. */
+  /** Elements of all floating-point initializers, and the numbers that trees and the like keep in their settings. */
   readonly parameters: number;
   /** Names of external data files, relative to the model's folder; each once, in order. */
   readonly externalFiles: readonly string[];
@@ -30,8 +38,24 @@ export function readOnnxFacts(model: Uint8Array): OnnxFileFacts {
       parameters += floats;
       if (location !== null) externalFiles.add(location);
     }
+    for (const node of bytesIn(graph, graphProto.node)) parameters += learntIn(node);
   }
   return { parameters, externalFiles: [...externalFiles] };
+}
+
+/** The operators of classical models: trees, linear models, support vectors. Their numbers are lists in their settings. */
+const classicalDomain = 'ai.onnx.ml';
+
+/** Numbers in lists of a node's settings that were learnt; a tree's hit rates were not. */
+function learntIn(node: Uint8Array): number {
+  if (textIn(node, nodeProto.domain) !== classicalDomain) return 0;
+  return bytesIn(node, nodeProto.attribute).reduce(
+    (sum, attribute) =>
+      textIn(attribute, attributeProto.name).endsWith('hitrates')
+        ? sum
+        : sum + countFloats(attribute, attributeProto.floats),
+    0,
+  );
 }
 
 interface TensorFacts {

@@ -65,6 +65,28 @@ function readNumber(reader: BinaryReader): number {
   return number;
 }
 
+/**
+ * How many numbers of four bytes the fields of that number have: one field each, or one field with all of them.
+ * @throws RangeError as fieldsIn does
+ */
+export function countFloats(message: Uint8Array, number: number): number {
+  let count = 0;
+  try {
+    const reader = new BinaryReader(message);
+    while (reader.pos < reader.len) {
+      const [field, wireType] = reader.tag();
+      if (field === number && wireType === WireType.LengthDelimited) count += reader.bytes().length / 4;
+      else {
+        if (field === number && wireType === WireType.Bit32) count++;
+        reader.skip(wireType, field);
+      }
+    }
+  } catch (error) {
+    throw noMessage(error);
+  }
+  return count;
+}
+
 function noMessage(cause: unknown): RangeError {
   return new RangeError(`not a protobuf message: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }

@@ -18,7 +18,8 @@ const sessionOptions: InferenceSession.SessionOptions = {
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
   executionMode: 'sequential',
-  logSeverityLevel: 3,
+  // Fatal alone: what goes wrong is thrown, and said in a line of this program's.
+  logSeverityLevel: 4,
 };
 
 export const onnxFormat: TeacherFormat = {
