@@ -61,6 +61,11 @@ describe('a frozen graph', () => {
     expect(() => write(op, input, attr)).toThrow(`node y (${op}): ${why};`);
   });
 
+  it('takes texts as bytes, too', () => {
+    const bytes = { s: [...Buffer.from('NCHW')] };
+    expect(() => write('Conv2D', ['x', 'kernel'], { data_format: bytes })).toThrow('its data_format is NCHW');
+  });
+
   it('leaves out what the output does not follow from', () => {
     const { builder } = write('Tanh', ['x', '^kernel']);
     expect(builder.nodes.map(({ op }) => op)).toEqual(['Tanh']);

@@ -20,6 +20,7 @@ export class GraphFile {
   readonly #nodes: object[] = [];
   readonly #weights: { name: string; shape: number[]; dtype: string }[] = [];
   readonly #bytes: Buffer[] = [];
+  #signature: object = {};
 
   placeholder(name: string, shape: readonly number[], dtype: 'FLOAT' | 'INT32' = 'FLOAT'): string {
     const dims = { shape: { dim: shape.map((size) => ({ size: String(size) })) } };
@@ -59,13 +60,19 @@ export class GraphFile {
     return this.constant(name, [], Int32Array.of(value));
   }
 
+  /** Gives the output a name beside its node's, as a SavedModel's signature does. */
+  sign(key: string, node: string): this {
+    this.#signature = { signature: { outputs: { [key]: { name: `${node}:0` } } } };
+    return this;
+  }
+
   /** Writes FOLDER/model.json and its weights. @returns model.json's path */
   save(folder: string): string {
     writeFileSync(join(folder, 'w.bin'), Buffer.concat(this.#bytes));
     const weightsManifest = [{ paths: ['w.bin'], weights: this.#weights }];
     const modelTopology = { node: this.#nodes, versions: { producer: 1 } };
     const path = join(folder, 'model.json');
-    writeFileSync(path, JSON.stringify({ format: 'graph-model', modelTopology, weightsManifest }));
+    writeFileSync(path, JSON.stringify({ format: 'graph-model', ...this.#signature, modelTopology, weightsManifest }));
     return path;
   }
 }
@@ -127,7 +134,7 @@ export function mobileGraph(): GraphFile {
   });
   g.node('logits', 'BiasAdd', ['product', g.weights('head_b', [5])]);
   g.node('Identity', 'Softmax', ['logits']);
-  return g;
+  return g.sign('classes', 'Identity');
 }
 
 /** Maps made smaller, larger and flat, with shapes that are computed from the samples' own. */

@@ -6,15 +6,17 @@ import { floats, integers } from '../graph.js';
 import type { OnnxBuilder } from '../layers/builder.js';
 import { NoOnnxForm } from '../no-onnx-form.js';
 
+/** A text: base64, or its bytes one by one. */
+const textSchema = z.union([z.string(), z.array(z.number())]);
+
 const attributeSchema = z
   .object({
-    /** Base64. */
-    s: z.string(),
+    s: textSchema,
     i: z.union([z.string(), z.number()]),
     f: z.union([z.number(), z.string()]),
     b: z.boolean(),
     type: z.union([z.string(), z.number()]),
-    list: z.object({ i: z.array(z.union([z.string(), z.number()])), s: z.array(z.string()) }).partial(),
+    list: z.object({ i: z.array(z.union([z.string(), z.number()])), s: z.array(textSchema) }).partial(),
   })
   .partial()
   .loose();
@@ -41,7 +43,9 @@ export interface KnownTensor {
 /** An input of a node: a value of the ONNX graph, or one that is known. */
 export type Operand = string | KnownTensor;
 
-const text = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
+function text(given: z.infer<typeof textSchema>): string {
+  return (typeof given === 'string' ? Buffer.from(given, 'base64') : Buffer.from(given)).toString('utf8');
+}
 
 /** A node with its inputs, and what ONNX nodes are made by. */
 export class NodeWriter {

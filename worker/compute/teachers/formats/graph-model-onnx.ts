@@ -1,5 +1,4 @@
 /** A tfjs GraphModel teacher as an ONNX file. */
-import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import { NoOnnxForm } from '../../onnx/no-onnx-form.js';
 import { bareName, pathTo, writeTensorFlow } from '../../onnx/tensorflow/graph.js';
@@ -18,21 +17,16 @@ export async function graphModelOnnx(source: TeacherSource, openTensorFlow: Open
   const tf = await openTensorFlow();
   const graph = await openGraph(source, tf);
   try {
-    return await written(source, graph, tf);
+    return await written(graph, tf);
   } finally {
     graph.model.dispose();
   }
 }
 
-async function written(source: TeacherSource, graph: OpenGraph, tf: TensorFlow): Promise<Uint8Array> {
-  const { dtype, rows, sampleShape, inputName, output } = graph;
+async function written(graph: OpenGraph, tf: TensorFlow): Promise<Uint8Array> {
+  const { dtype, rows, sampleShape, inputName, outputNode: output } = graph;
   const parsed = tensorFlowNodesSchema.safeParse(graph.json.modelTopology.node);
-  if (!parsed.success)
-    throw new UserError(
-      `teacher ${source.name}: its graph has nodes that cannot be read`,
-      exitCodes.data,
-      parsed.error,
-    );
+  if (!parsed.success) throw new NoOnnxForm('the model', 'its graph has nodes that cannot be read');
   if (dtype !== 'float32' && dtype !== 'int32')
     throw new NoOnnxForm('the model', `its input is of ${dtype}; float32 or int32 was wanted for ONNX`);
   const isWhole = dtype === 'int32';

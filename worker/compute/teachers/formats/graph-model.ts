@@ -20,7 +20,7 @@ export const graphModelFormat: TeacherFormat = {
 /** @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an input or output that it lacks */
 async function openGraphModel(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
   const tf = await openTensorFlow();
-  const { model, json, inputName, output, dtype, rows, sampleShape } = await openGraph(source, tf);
+  const { model, json, inputName, output, outputNode, dtype, rows, sampleShape } = await openGraph(source, tf);
   return {
     sampleShape,
     fixedRows: rows,
@@ -28,7 +28,7 @@ async function openGraphModel(source: TeacherSource, openTensorFlow: OpenTensorF
     parameters: countParameters(json),
     async forward(inputs, shape, wanted = []) {
       const rows = shape[0] ?? 0;
-      const names = findTaps(source.name, json, output, wanted);
+      const names = findTaps(source.name, json, outputNode, wanted);
       const [result, ...taps] = tf.tidy(() => {
         try {
           const given = model.execute({ [inputName]: tf.tensor(inputs, [...shape]).cast(dtype) }, [output, ...names]);

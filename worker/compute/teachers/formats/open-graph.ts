@@ -1,5 +1,6 @@
 /** Loads a tfjs GraphModel, for whoever runs it or turns it into ONNX. */
 import type { DataType, GraphModel, io } from '@tensorflow/tfjs';
+import { z } from 'zod';
 import type { TensorFlow } from '../../backends/backend.js';
 import { badModel, pickName } from './model-errors.js';
 import type { TeacherSource } from './teacher.js';
@@ -11,7 +12,10 @@ export interface OpenGraph {
   readonly json: ModelJson;
   readonly artifacts: io.ModelArtifacts;
   readonly inputName: string;
+  /** As tfjs takes it: a key of the model's signature, or what `outputNode` is. */
   readonly output: string;
+  /** The name of the node that gives the output, with `:1` behind it for its second one. */
+  readonly outputNode: string;
   /** The type of the input's elements, as tfjs names it. */
   readonly dtype: DataType;
   /** The number of rows that the model insists on; null when any will do. */
@@ -38,8 +42,14 @@ export async function openGraph(source: TeacherSource, tf: TensorFlow): Promise<
   const output = source.outputName ?? pickName(`teacher ${source.name}: output`, model.outputNodes, undefined);
   const input = model.inputs.find((one) => one.name === inputName);
   const [rows = null, ...sampleShape] = (input?.shape ?? []).map((dim) => (dim < 0 ? null : dim));
-  return { model, json, artifacts, inputName, output, dtype: input?.dtype ?? 'float32', rows, sampleShape };
+  const outputNode = signatureSchema.safeParse(model.modelSignature).data?.outputs?.[output]?.name ?? output;
+  return { model, json, artifacts, inputName, output, outputNode, dtype: input?.dtype ?? 'float32', rows, sampleShape };
 }
+
+/** What a model from a SavedModel says of its outputs. */
+const signatureSchema = z.object({
+  outputs: z.record(z.string(), z.object({ name: z.string().optional() })).optional(),
+});
 
 /** Nodes that compute nothing of a sample. */
 export const idleOps: ReadonlySet<string> = new Set(['Const', 'Placeholder', 'NoOp', 'VariableV2', 'VarHandleOp']);
