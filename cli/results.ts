@@ -19,6 +19,12 @@ export async function showResults({ run, out }: OpenedRun, summary: Summary, { j
   const student = join(out, 'student');
   print(`\n${resultTable(tableRows(run, summary))}\n`);
   print(`${steps} steps, ${samples} samples in ${seconds.toFixed(1)} s; weights ${digest.slice(0, 16)}`);
+  if ('graph' in run.student) {
+    print(
+      `The student lies in ${student}: student.onnx, the graph as it came with its new weights; student.safetensors.`,
+    );
+    return;
+  }
   print(`The student lies in ${student}: model.json and weights.bin (tfjs), student.safetensors.`);
   if (summary.facts !== undefined) describeFacts(summary.facts).forEach((line) => print(`  ${line}`));
   print(

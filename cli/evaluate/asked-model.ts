@@ -71,6 +71,7 @@ async function inFolder(path: string): Promise<string> {
     (await stat(join(path, ...names)).catch(() => null)) !== null;
   if (await isThere('student', 'model.json')) return join(path, 'student', 'model.json');
   if (await isThere('model.json')) return join(path, 'model.json');
+  if (await isThere('student', 'student.onnx')) return join(path, 'student', 'student.onnx');
   if (await isThere('generations'))
     throw new UserError(
       `${path}: holds an unfinished run, which has no student yet; a finished run was wanted (run the same command again to continue it)`,

@@ -13,10 +13,17 @@ export interface ChosenEngine {
 /** @throws UserError 65 when the recipe wants the student compiled and it cannot be */
 export async function chooseEngine(recipe: Recipe, spec: StudentSpec): Promise<ChosenEngine> {
   const { backend } = recipe.numerics;
-  if (backend !== 'onnx') return { engine: 'tfjs', reason: null };
+  if ('graph' in spec && (backend === 'wasm' || backend === 'native'))
+    throw new UserError(`numerics.backend: ${backend} given; the student is an ONNX graph, so auto or onnx wanted`);
+  if (backend !== 'onnx' && !('graph' in spec)) return { engine: 'tfjs', reason: null };
   const { graphEngine } = await import('../../worker/compute/student/graph/engine.js');
   const plan = planReplica(spec, recipe.optimizer, recipe.compression);
   const objection = graphEngine.objectionTo({ spec, plan, losses: recipe.losses, plugins: new Map() });
   if (objection === null) return { engine: 'onnx', reason: null };
-  throw new UserError(`numerics.backend: onnx given, but ${objection}; auto, wasm or native wanted`, exitCodes.data);
+  throw new UserError(
+    'graph' in spec
+      ? `student: ${objection}`
+      : `numerics.backend: onnx given, but ${objection}; auto, wasm or native wanted`,
+    exitCodes.data,
+  );
 }

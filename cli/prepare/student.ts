@@ -18,6 +18,7 @@ import { logitsTopology, seededTopology, zeroedTopology } from '../../worker/com
 import { buildStudentModel, type StudentModel } from '../../worker/compute/student/tfjs/model.js';
 import type { OpenTensorFlow } from '../../worker/compute/teachers/formats/teacher.js';
 import type { Expected } from './expected.js';
+import { inspectOnnxStudent, isOnnxFile } from './onnx-student.js';
 import { checkFinite, loadWeights, readStudentFile, type FileStudent } from './student-files.js';
 import { openWasmTensorFlow } from './tensorflow.js';
 
@@ -51,7 +52,10 @@ export async function inspectStudent(
   expected: Expected,
   options: StudentOptions,
 ): Promise<InspectedStudent> {
-  if (!('builtin' in student)) return inspectFile(student, expected, options);
+  if (!('builtin' in student))
+    return isOnnxFile(student)
+      ? inspectOnnxStudent(student, expected, options.folder)
+      : inspectFile(student, expected, options);
   const { inputShape, classes, task } = expected;
   if (student.classes !== undefined && student.classes !== classes) {
     throw new UserError(`student.classes is ${student.classes}; the data has ${widthText(task, classes)}`);
@@ -64,15 +68,17 @@ export async function inspectStudent(
  * @throws UserError 2 when a loss compares exits that the student does not have, or when augmentation would change
  * numbers of tokens
  */
-export function checkStudent({ losses, data: { augment } }: Recipe, { exits, topology }: StudentSpec): void {
+export function checkStudent({ losses, data: { augment } }: Recipe, spec: StudentSpec): void {
+  const { exits } = spec;
   const term = termsIn(losses).find(({ on }) => on === 'exits');
   if (term !== undefined && exits === undefined)
     throw new UserError(
       `losses.${term.name}: the student has one output; earlier exits wanted (student.exits: true, or a model with several outputs)`,
     );
   const operation = (['noise', 'mixup'] as const).find((key) => augment?.[key] !== undefined);
+  if ('graph' in spec) return;
   const reader =
-    operation === undefined ? undefined : layersOf(topology).find(({ className }) => className === 'Embedding');
+    operation === undefined ? undefined : layersOf(spec.topology).find(({ className }) => className === 'Embedding');
   if (reader !== undefined)
     throw new UserError(
       `data.augment.${operation}: the student's layer "${reader.name}" reads numbers of tokens, which have no values between them; no ${operation} wanted`,
@@ -84,6 +90,8 @@ async function inspectFile(
   expected: Expected,
   { folder, seed, openTensorFlow = openWasmTensorFlow }: StudentOptions,
 ): Promise<InspectedStudent> {
+  if (student.layout !== undefined)
+    throw new UserError(`student.layout: ${student.layout} given; it is for ONNX graphs, and ${student.model} is none`);
   const text = (await readStudentFile('student.model', resolve(folder, student.model))).toString('utf8');
   const json = readLayersModel(text, student.model);
   const { topology, stripped } = logitsTopology(json.modelTopology, student.model, expected.task);

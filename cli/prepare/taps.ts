@@ -10,6 +10,7 @@ import { layersOf } from '../../shared/models/topology.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { splitTap, tapPairs, termsIn } from '../../shared/recipe/terms.js';
 import { adapterWeights } from '../../worker/compute/student/adapter-weights.js';
+import { graphTapShapes } from '../../worker/compute/student/graph/onnx-taps.js';
 import { studentTapShapes } from '../../worker/compute/student/tfjs/taps.js';
 import type { TapShape } from '../../worker/compute/teachers/formats/taps.js';
 import { withPairs } from './auto-pairs.js';
@@ -49,7 +50,7 @@ export function teacherTaps(recipe: Recipe, teacher: string): 'all' | string[] {
 export async function planTaps(options: PlanTapsOptions): Promise<PlannedTaps> {
   const { recipe, student, teachers } = options;
   if (!hasAuto(recipe) && tapPairs(recipe.losses).length === 0) return { recipe, student };
-  const own = await studentTapShapes(await openWasmTensorFlow(), student.spec);
+  const own = await tapShapesOf(student.spec);
   const named = withPairs(recipe, { student: answering(own, student.spec), teachers });
   const adapters = tapPairs(named.losses).flatMap((pair) => {
     const ends = endsOf(pair, own, options);
@@ -62,13 +63,18 @@ export async function planTaps(options: PlanTapsOptions): Promise<PlannedTaps> {
   return { recipe: named, student: { spec, weights: new Map([...student.weights, ...added]) } };
 }
 
+async function tapShapesOf(spec: StudentSpec): Promise<readonly TapShape[]> {
+  return 'graph' in spec ? graphTapShapes(spec) : studentTapShapes(await openWasmTensorFlow(), spec);
+}
+
 /**
  * The taps of the layers that the student's answer needs. Layers that an earlier exit alone has are no part of the
  * student that is written down, so `auto` takes none of theirs.
  */
-function answering(own: readonly TapShape[], { topology, exits }: StudentSpec): readonly TapShape[] {
-  if (exits === undefined) return own;
-  const needed = new Set(layersOf(lastOutputAlone(topology)).map(({ path }) => path[0]));
+function answering(own: readonly TapShape[], spec: StudentSpec): readonly TapShape[] {
+  // A graph is written down with all of its outputs.
+  if (spec.exits === undefined || 'graph' in spec) return own;
+  const needed = new Set(layersOf(lastOutputAlone(spec.topology)).map(({ path }) => path[0]));
   return own.filter(({ name }) => needed.has(name));
 }
 

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
 import { studentFactsSchema, type StudentFacts } from './student-facts.js';
-import type { StudentSpec } from './student-spec.js';
+import type { LayersSpec } from './student-spec.js';
 
 /** How the tfjs converter packs weights: value = stored x scale + min, or a half float. */
 const quantization = z.object({
@@ -52,7 +52,7 @@ export const weightsFile = 'weights.bin';
  * @param facts for the model's `userDefinedMetadata`, which tfjs gives back; absent: it has none
  */
 export function writeLayersModel(
-  spec: Pick<StudentSpec, 'topology' | 'weights'>,
+  spec: Pick<LayersSpec, 'topology' | 'weights'>,
   weights: ReadonlyMap<string, Float32Array>,
   facts?: StudentFacts,
 ): LayersModelFiles {

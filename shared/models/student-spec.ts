@@ -24,30 +24,55 @@ export const weightSpecSchema = z
   })
   .strict();
 
-export const studentSpecSchema = z
+const common = {
+  weights: z.array(weightSpecSchema),
+  /** Shape of one sample, channels last. */
+  inputShape: z.array(z.number().int().positive()),
+  classes: z.number().int().positive(),
+  /** What computes it: absent: TensorFlow.js, operation by operation; `onnx`: compiled graphs. */
+  engine: z.literal('onnx').optional(),
+  /** Positions of a sequence, at each of which it gives its classes; absent: it gives them once. */
+  positions: z.number().int().positive().optional(),
+  /** Names of the outputs before the last one, which is the student's answer; absent where it has one alone. */
+  exits: z.array(z.string()).optional(),
+};
+
+const layersSpecSchema = z
   .object({
     /** tfjs LayersModel `modelTopology`. */
     topology: z.record(z.string(), z.unknown()),
-    weights: z.array(weightSpecSchema),
-    /** Shape of one sample, channels last. */
-    inputShape: z.array(z.number().int().positive()),
-    classes: z.number().int().positive(),
-    /** What computes it: absent: TensorFlow.js, operation by operation; `onnx`: compiled graphs. */
-    engine: z.literal('onnx').optional(),
-    /** Positions of a sequence, at each of which it gives its classes; absent: it gives them once. */
-    positions: z.number().int().positive().optional(),
-    /** Names of the outputs before the last one, which is the student's answer; absent where it has one alone. */
-    exits: z.array(z.string()).optional(),
+    ...common,
   })
   .strict();
 
-/** What is known of one weight: name, layer, shape and kind. */
+const graphSpecSchema = z
+  .object({
+    graph: z
+      .object({
+        /** The ONNX file in base64, without the values of its weights. */
+        file: z.string(),
+        /** The name of its input. */
+        input: z.string(),
+        /** One sample's shape as the graph takes it. */
+        feed: z.array(z.number().int().positive()),
+        /** Whether samples of three sizes and more are brought to channels first. */
+        isChannelsFirst: z.boolean(),
+      })
+      .strict(),
+    ...common,
+    engine: z.literal('onnx'),
+  })
+  .strict();
+
+export const studentSpecSchema = z.union([layersSpecSchema, graphSpecSchema]);
+
 export type WeightSpec = z.infer<typeof weightSpecSchema>;
+/** A student of layers. */
+export type LayersSpec = z.infer<typeof layersSpecSchema>;
+/** A student that is an ONNX graph, its initialisers the weights by their names. */
+export type GraphSpec = z.infer<typeof graphSpecSchema>;
+export type StudentSpec = LayersSpec | GraphSpec;
 
-/** A student as data: its topology, what it gives, and its weights in order. */
-export type StudentSpec = z.infer<typeof studentSpecSchema>;
-
-/** A student as data, and its weights by name. */
 export interface SpecAndWeights {
   readonly spec: StudentSpec;
   readonly weights: Map<string, Float32Array>;
@@ -60,10 +85,12 @@ export function withoutAdapters(spec: StudentSpec, weights: ReadonlyMap<string, 
 
 /** The student as it is delivered: without its adapters and without its earlier exits. */
 export function studentAlone(spec: StudentSpec, weights: ReadonlyMap<string, Float32Array>): SpecAndWeights {
+  // A graph is written back as it came, with all of its outputs.
+  if ('graph' in spec) return withoutAdapters(spec, weights);
   const alone = only(spec, weights, isAnswering);
   if (spec.exits === undefined) return alone;
-  const { exits: _, ...rest } = alone.spec;
-  return { ...alone, spec: { ...rest, topology: lastOutputAlone(spec.topology) } };
+  const { exits: _, ...rest } = spec;
+  return { ...alone, spec: { ...rest, weights: alone.spec.weights, topology: lastOutputAlone(spec.topology) } };
 }
 
 /** Whether the student's last output depends on it. */

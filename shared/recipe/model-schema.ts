@@ -17,8 +17,13 @@ const builtinStudent = z
   .strict();
 const fileStudent = z
   .object({
-    model: z.string().describe('tfjs LayersModel (model.json), relative to the recipe'),
+    model: z
+      .string()
+      .describe(
+        'tfjs LayersModel (model.json), or ONNX graph (.onnx) as PyTorch exports it, which is trained and written back with the same nodes and names; relative to the recipe',
+      ),
     weights: z.string().optional().describe('safetensors file with the initial weights'),
+    layout: z.enum(['nhwc', 'nchw']).optional().describe('of an ONNX graph; default: what its input fits, nchw first'),
   })
   .strict();
 

@@ -282,7 +282,7 @@ describe('a student from a file', () => {
       3,
       ['student model.json: its final softmax is left out; the student gives logits'],
     ]);
-    expect(JSON.stringify(spec.topology)).not.toContain('softmax');
+    expect(JSON.stringify(spec)).not.toContain('softmax');
     expect((await refusal(inspect(model(2), undefined, { task: 'sequence', positions: 4 }))).message).toBe(
       'student model.json: its output shape is [4, 2]; the data has 3 classes at 4 positions',
     );

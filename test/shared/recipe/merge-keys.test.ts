@@ -80,7 +80,9 @@ data: { train: { format: npy, inputs: x.npy, labels: y.npy } }`;
   });
 
   it('is a key like others in quotation marks', () => {
-    expect(() => read('  train: &x { format: npy }\n  eval: { "<<": *x }')).toThrow(/r\.yaml:8: data\.eval\.format: missing/);
+    expect(() => read('  train: &x { format: npy }\n  eval: { "<<": *x }')).toThrow(
+      /r\.yaml:8: data\.eval\.format: missing/,
+    );
   });
 });
 

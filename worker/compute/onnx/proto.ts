@@ -48,6 +48,7 @@ export const tensorProto = {
   doubles: 10,
   uint64s: 11,
   externalData: 13,
+  dataLocation: 14,
 } as const;
 
 /** The values of TensorProto's field `dataType` that this program knows. */

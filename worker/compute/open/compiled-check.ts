@@ -43,8 +43,9 @@ export class CheckedStudent implements Student {
     this.#definition = definition;
     this.#backend = backend;
     this.#warn = warn;
-    // Masks are drawn otherwise by each engine, so there is nothing to hold against each other.
-    this.#isChecked = hasDropout(definition.spec.topology);
+    // Masks are drawn otherwise by each engine, and TensorFlow.js computes no ONNX graph: nothing to be held against.
+    const { spec } = definition;
+    this.#isChecked = 'graph' in spec || hasDropout(spec.topology);
   }
 
   load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void {
@@ -84,7 +85,7 @@ export class CheckedStudent implements Student {
       const expected = new Float32Array(compiled.length);
       await eager.gradients(batch, { ...step, isProbed: false }, expected);
       const { plan, spec } = this.#definition;
-      const limit = withBends.test(JSON.stringify(spec.topology)) ? toleranceAtBends : tolerance;
+      const limit = withBends.test(JSON.stringify(spec)) ? toleranceAtBends : tolerance;
       const found = firstDifference(plan.trained, { expected, compiled, limit });
       if (found !== null)
         this.#warn(

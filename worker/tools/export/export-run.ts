@@ -1,13 +1,14 @@
 /** The student of a finished run, from its folder, written again in the forms that are wanted. */
 import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifThere } from '../../../shared/files.js';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { factsIn } from '../../../shared/models/layers-model.js';
 import { decodeSafetensors, type NamedTensor } from '../../../shared/models/safetensors.js';
 import { factsAsTexts, type StudentFacts } from '../../../shared/models/student-facts.js';
 import { jsonSchema, layersOf, type Json } from '../../../shared/models/topology.js';
 import { studentOnnx } from '../../compute/onnx/layers/layers-model.js';
-import { tfjsFiles, type ExportFormat } from './export-student.js';
+import { onnxFile, tfjsFiles, type ExportFormat } from './export-student.js';
 import { withPreprocessing } from './preprocessing-layer.js';
 
 const filesOf: Readonly<Record<ExportFormat, readonly string[]>> = {
@@ -15,7 +16,6 @@ const filesOf: Readonly<Record<ExportFormat, readonly string[]>> = {
   safetensors: ['student.safetensors'],
   onnx: [],
 };
-const onnxFile = 'student.onnx';
 
 export interface RunExport {
   readonly formats: readonly ExportFormat[];
@@ -39,9 +39,12 @@ export async function exportRun(
     throw new UserError(`${run}: no such folder; the folder of a run was wanted`);
   if ((await stat(student).catch(() => null)) === null)
     throw new UserError(`${run}: holds no student yet; a finished run was wanted`, exitCodes.data);
-  const own = isPreprocessed || formats.includes('onnx') ? await readStudent(student) : null;
+  const graph = await ifThere(readFile(join(student, onnxFile)));
+  if (graph !== null) checkGraph(run, { formats, isPreprocessed });
+  const isMadeAnew = graph === null && (isPreprocessed || formats.includes('onnx'));
+  const own = isMadeAnew ? await readStudent(student) : null;
   const whole = own !== null && isPreprocessed ? fedRaw(own, formats) : own;
-  const onnx = whole !== null && formats.includes('onnx') ? onnxOf(whole) : null;
+  const onnx = formats.includes('onnx') ? (whole === null ? graph : onnxOf(whole)) : null;
   await mkdir(out, { recursive: true });
   if (onnx !== null) await writeFile(join(out, onnxFile), onnx);
   const names = formats.flatMap((format) => filesOf[format]);
@@ -49,6 +52,18 @@ export async function exportRun(
     for (const [name, content] of writtenAnew(whole)) await writeFile(join(out, name), content);
   else for (const name of names) await copyFile(join(student, name), join(out, name));
   return [...names, ...(onnx === null ? [] : [onnxFile])].map((name) => join(out, name));
+}
+
+/** A student that came as an ONNX graph goes as that. @throws UserError 2 when something else is wanted */
+function checkGraph(run: string, { formats, isPreprocessed = false }: RunExport): void {
+  if (formats.includes('tfjs'))
+    throw new UserError(
+      `${run}: its student is an ONNX graph, which has no form in tfjs; onnx or safetensors was wanted`,
+    );
+  if (isPreprocessed)
+    throw new UserError(
+      `--with-preprocessing: the student of ${run} is an ONNX graph, which is written as it came; no preprocessing wanted`,
+    );
 }
 
 interface StoredStudent {

@@ -1,11 +1,18 @@
-/** Writes a student in the forms that others load: model.json with weights.bin (tfjs), and student.safetensors. */
+/**
+ * Writes a student in the forms that others load: model.json with weights.bin (tfjs), or of an ONNX graph the same graph
+ * with its new weights (student.onnx), and student.safetensors.
+ */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { weightsFile, writeLayersModel } from '../../../shared/models/layers-model.js';
+import { withMetadata } from '../../compute/onnx/metadata.js';
+import { withValues } from '../../compute/onnx/initialisers.js';
 import { encodeSafetensors, type NamedTensor } from '../../../shared/models/safetensors.js';
 import { factsAsTexts, type StudentFacts } from '../../../shared/models/student-facts.js';
-import type { StudentSpec } from '../../../shared/models/student-spec.js';
+import type { LayersSpec, StudentSpec } from '../../../shared/models/student-spec.js';
+
+export const onnxFile = 'student.onnx';
 
 export type ExportFormat = 'tfjs' | 'safetensors' | 'onnx';
 export const exportFormats: readonly ExportFormat[] = ['tfjs', 'safetensors', 'onnx'];
@@ -20,7 +27,7 @@ export async function exportStudent(
   folder: string,
   facts?: StudentFacts,
 ): Promise<string[]> {
-  const files = [...tfjsFiles(spec, weights, facts), safetensorsFile(spec, weights, facts)];
+  const files = [...modelFiles(spec, weights, facts), safetensorsFile(spec, weights, facts)];
   try {
     await mkdir(folder, { recursive: true });
     for (const [name, content] of files) await writeFile(join(folder, name), content);
@@ -33,8 +40,18 @@ export async function exportStudent(
 
 type File = readonly [name: string, content: string | Uint8Array];
 
+function modelFiles(
+  spec: StudentSpec,
+  weights: ReadonlyMap<string, Float32Array>,
+  facts: StudentFacts | undefined,
+): File[] {
+  if (!('graph' in spec)) return tfjsFiles(spec, weights, facts);
+  const file = withValues(Buffer.from(spec.graph.file, 'base64'), weights);
+  return [[onnxFile, facts === undefined ? file : withMetadata(file, factsAsTexts(facts))]];
+}
+
 export function tfjsFiles(
-  spec: Pick<StudentSpec, 'topology' | 'weights'>,
+  spec: Pick<LayersSpec, 'topology' | 'weights'>,
   weights: ReadonlyMap<string, Float32Array>,
   facts: StudentFacts | undefined,
 ): File[] {

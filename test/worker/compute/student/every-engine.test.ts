@@ -335,8 +335,7 @@ describe('the engines of students', () => {
     };
     const plan = planReplica(spec, recipeSchema.shape.optimizer.parse({ name: 'sgd', learningRate: 1 }));
     const definition = { spec: { ...spec, topology }, plan, losses: {}, plugins: new Map() };
-    for (const engine of studentEngines)
-      expect(engine.objectionTo(definition), engine.name).toMatch(/noise/);
+    for (const engine of studentEngines) expect(engine.objectionTo(definition), engine.name).toMatch(/noise/);
     await expect(buildStudent(definition, await openWasm())).rejects.toMatchObject({
       exitCode: 65,
       message:

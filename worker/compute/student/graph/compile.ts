@@ -3,13 +3,15 @@
  * backward that takes the losses' gradients with respect to these and gives those of the weights. Activations pass from
  * one to the other in memory of ours, so that a step makes no garbage.
  */
+import type { StudentSpec } from '../../../../shared/models/student-spec.js';
 import { must } from '../../../../shared/must.js';
 import type { KnownValue, OnnxConstant, OnnxModel } from '../../onnx/graph.js';
 import type { StudentDefinition } from '../engine.js';
 import { differentiate } from './differentiate.js';
 import { withMasks, type Mask } from './dropout.js';
 import { fixGraph, withoutUnused, type FixedGraph } from './fixed-graph.js';
-import { samplesName, trainingGraph, type TrainingGraph } from './training-graph.js';
+import { inputsOf } from './onnx-forward.js';
+import { inferenceGraph, trainingGraph, type TrainingGraph } from './training-graph.js';
 
 /** A student's forward and backward for one number of rows. */
 export interface CompiledStudent {
@@ -42,12 +44,8 @@ const microsoft = 'com.microsoft';
  */
 export async function compileStudent(definition: StudentDefinition, rows: number): Promise<CompiledStudent> {
   const { spec, plan } = definition;
-  const made = trainingGraph(definition, rows);
-  const inputs = new Map<string, KnownValue>([
-    [samplesName, { type: 'float32', shape: [rows, ...spec.inputShape] }],
-    ...spec.weights.map(({ name, shape }): [string, KnownValue] => [name, { type: 'float32', shape }]),
-  ]);
-  const { graph, masks } = withMasks(await fixGraph(made.model, inputs));
+  const made = await trainingGraph(definition, rows);
+  const { graph, masks } = withMasks(await fixGraph(made.model, inputsOf(spec, rows)));
   const values = made.values.map((name): ValuePlace => ({ ...must(graph.known, name), name, seed: `seed ${name}` }));
   const backward = differentiate(
     graph,
@@ -65,6 +63,16 @@ export async function compileStudent(definition: StudentDefinition, rows: number
     saved,
     gradients: backward.gradients,
   };
+}
+
+/** The student's inference for one number of rows. @returns the names of its earlier exits and its answer, in order */
+export async function compileInference(
+  spec: StudentSpec,
+  rows: number,
+): Promise<{ readonly model: OnnxModel; readonly values: readonly string[] }> {
+  const { model, values } = await inferenceGraph(spec, rows);
+  const graph = await fixGraph(model, inputsOf(spec, rows));
+  return { model: forwardModel(graph, new Map()), values };
 }
 
 /** How many numbers of each channel a batch norm sees, from the node that makes its mean. */

@@ -4,7 +4,7 @@ import type { OnnxConstant } from '../../onnx/graph.js';
 /** @throws Error for elements of 8-bit, 16-bit or unsigned types, which no setting of an operator has */
 export function numbersOf({ name, type, bytes }: OnnxConstant): readonly number[] {
   // A copy: elements in a file may begin at any byte.
-  const memory = bytes.slice().buffer;
+  const memory = new Uint8Array(bytes).buffer;
   switch (type) {
     case 'float32':
       return [...new Float32Array(memory)];

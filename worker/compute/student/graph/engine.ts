@@ -4,31 +4,52 @@
  */
 import { UserError } from '../../../../shared/errors.js';
 import { layersOf } from '../../../../shared/models/topology.js';
-import type { StudentDefinition, StudentEngine } from '../engine.js';
+import type { StudentSpec } from '../../../../shared/models/student-spec.js';
+import type { OnnxNode } from '../../onnx/graph.js';
+import type { StudentEngine } from '../engine.js';
 import { layersObjection } from '../tfjs/layers.js';
 import { objectionToNode } from './differentiate.js';
+import { layersForward } from './layers-forward.js';
+import { graphOf } from './onnx-forward.js';
 import { operatorFor } from './operators/operators.js';
 import { GraphStudent } from './student.js';
-import { trainingGraph } from './training-graph.js';
 
 export const graphEngine: StudentEngine = {
   name: 'onnx',
-  objectionTo: (definition) => layersObjection(definition.spec.topology) ?? graphObjection(definition),
+  objectionTo: ({ spec }) => ('graph' in spec ? null : layersObjection(spec.topology)) ?? graphObjection(spec),
   build: (definition) => GraphStudent.open(definition),
 };
 
-/** Operators that are gone when shapes are known, or that no gradient goes through. */
-const withoutGradient = new Set(['Shape', 'Size', 'Constant', 'ConstantOfShape', 'Dropout', 'Equal', 'Not', 'Less']);
+/** Operators that a gradient does not go through, or that are gone when shapes are known. */
+const withoutGradient = new Set([
+  ...['Shape', 'Size', 'Constant', 'ConstantOfShape', 'ArgMax', 'ArgMin'],
+  ...['Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual', 'Not', 'And', 'Or', 'IsNaN', 'IsInf'],
+]);
 
-function graphObjection(definition: StudentDefinition): string | null {
-  const masked = layersOf(definition.spec.topology).find(({ className }) => className === 'Masking');
-  if (masked !== undefined) return `student layer ${masked.name} (Masking): masks are not compiled`;
+function graphObjection(spec: StudentSpec): string | null {
+  if (!('graph' in spec)) {
+    const masked = layersOf(spec.topology).find(({ className }) => className === 'Masking');
+    if (masked !== undefined) return `student layer ${masked.name} (Masking): masks are not compiled`;
+  }
   try {
-    const { model } = trainingGraph(definition, 1);
-    const node = model.graph.nodes.find((one) => !withoutGradient.has(one.op) && operatorFor(one) === undefined);
+    const nodes = 'graph' in spec ? graphOf(spec).graph.nodes : layersForward(spec, { isTraining: true }).nodes;
+    const node = dependingOn(nodes, new Set(spec.weights.map(({ name }) => name))).find(
+      // A mask takes the place of a dropout.
+      (one) => one.op !== 'Dropout' && operatorFor(one) === undefined,
+    );
     return node === undefined ? null : objectionToNode(node);
   } catch (error) {
     if (error instanceof UserError) return error.message;
     throw error;
   }
+}
+
+/** The nodes through which gradients of the weights may go. */
+function dependingOn(nodes: readonly OnnxNode[], weights: ReadonlySet<string>): OnnxNode[] {
+  const active = new Set(weights);
+  return nodes.filter((node) => {
+    if (!node.inputs.some((name) => active.has(name)) || withoutGradient.has(node.op)) return false;
+    for (const name of node.outputs) active.add(name);
+    return true;
+  });
 }

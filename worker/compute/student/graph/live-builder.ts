@@ -7,13 +7,8 @@ import type { WeightSpec } from '../../../../shared/models/student-spec.js';
 import type { LayerJson } from '../../../../shared/models/topology.js';
 import { must } from '../../../../shared/must.js';
 import { elementsIn } from '../../../../shared/shape.js';
+import type { Moments } from './forward.js';
 import { nameOf, numberOr, OnnxBuilder, type Turning } from '../../onnx/layers/builder.js';
-
-/** The names of a batch-norm layer's moments in the graph: mean and biased variance of its micro-batch, [channels]. */
-export interface Moments {
-  readonly mean: string;
-  readonly variance: string;
-}
 
 /** Writes a student's layers as a graph whose weights are inputs. */
 export class LiveBuilder extends OnnxBuilder {
@@ -69,15 +64,6 @@ export class LiveBuilder extends OnnxBuilder {
         : this.node('BatchNormalization', inputs, { epsilon });
     const back = [0, ...inner.map((axis) => axis + 1), 1];
     return rank === 2 ? y : this.node('Transpose', [y], { perm: back });
-  }
-
-  /** Batch norm of [rows, channels] by their own moments, which nobody else asks for. */
-  ownMoments(
-    x: string,
-    { gamma, beta, channels }: { readonly gamma: string; readonly beta: string; readonly channels: number },
-  ): string {
-    const none = this.constant(new Float32Array(channels), [channels]);
-    return this.#normalised([x, gamma, beta, none, none], { float: 1e-3 }).y;
   }
 
   #byOwnMoments(layer: string, inputs: readonly string[], epsilon: { readonly float: number }): string {

@@ -20,7 +20,8 @@ import { LossOutputsOrder } from '../loss-outputs.js';
 import { compileStudent, type CompiledStudent } from './compile.js';
 import { drawMask } from './dropout.js';
 import { floatsOf, openSession, tensorMaker } from './session.js';
-import { inferenceGraph, samplesName } from './training-graph.js';
+import { samplesName } from './forward.js';
+import { compileInference } from './compile.js';
 
 type MakeTensor = Awaited<ReturnType<typeof tensorMaker>>;
 
@@ -35,6 +36,12 @@ interface Program {
   readonly gradients: Record<string, Tensor>;
 }
 
+/** The student in inference mode for one number of rows: its earlier exits, then its answer. */
+interface Inference {
+  readonly session: InferenceSession;
+  readonly values: readonly string[];
+}
+
 /** A student that onnxruntime computes as two graphs. Its weights are undefined until the first `load`. */
 export class GraphStudent implements Student {
   readonly classes: number;
@@ -47,7 +54,7 @@ export class GraphStudent implements Student {
   /** A gradient as the replica lays it out. */
   readonly #gradient: Float32Array;
   readonly #programs = new Map<number, Promise<Program>>();
-  #inference: Promise<{ session: InferenceSession; values: readonly string[] }> | null = null;
+  readonly #inferences = new Map<number, Promise<Inference>>();
 
   private constructor(definition: StudentDefinition, make: MakeTensor) {
     const { spec, plan, losses } = definition;
@@ -96,8 +103,7 @@ export class GraphStudent implements Student {
 
   async outputs(inputs: Float32Array, rows: number): Promise<StudentOutputs> {
     const { spec } = this.#definition;
-    this.#inference ??= this.#openInference();
-    const { session, values } = await this.#inference;
+    const { session, values } = await this.#inference(rows);
     const shape = [rows, ...spec.inputShape];
     const samples = this.#make({ type: 'float32', shape }, Float32Array.from(inputs.subarray(0, elementsIn(shape))));
     const results = await session.run(this.#taken(session, { [samplesName]: samples }));
@@ -110,7 +116,7 @@ export class GraphStudent implements Student {
   }
 
   tensors(): number {
-    return this.#weights.size + this.#programs.size;
+    return this.#weights.size + this.#programs.size + this.#inferences.size;
   }
 
   async dispose(): Promise<void> {
@@ -121,14 +127,20 @@ export class GraphStudent implements Student {
       await one.value.forward.release();
       await one.value.backward.release();
     }
-    const inference = this.#inference;
-    this.#inference = null;
-    await inference?.then(({ session }) => session.release());
+    const inferences = await Promise.allSettled(this.#inferences.values());
+    this.#inferences.clear();
+    for (const one of inferences) if (one.status === 'fulfilled') await one.value.session.release();
   }
 
-  async #openInference(): Promise<{ session: InferenceSession; values: readonly string[] }> {
-    const { model, values } = inferenceGraph(this.#definition.spec);
-    return { session: await openSession(model), values };
+  #inference(rows: number): Promise<Inference> {
+    const found = this.#inferences.get(rows);
+    if (found !== undefined) return found;
+    const made = compileInference(this.#definition.spec, rows).then(async ({ model, values }) => ({
+      session: await openSession(model),
+      values,
+    }));
+    this.#inferences.set(rows, made);
+    return made;
   }
 
   /** What the session is fed: weights, and what is given besides. */

@@ -1,27 +1,26 @@
 /**
- * A student of layers as the graph of a training forward: what it gives to the losses, and what a step reports besides.
+ * A student as the graph of a training forward: what it gives to the losses, and what a step reports besides.
  *
  * Its values, in the order that losses know (../loss-outputs.ts): the answer, the earlier exits, each pair's tap behind
  * its adapter, and the later taps that pairs take for their teacher.
  */
-import { outputLayers } from '../../../../shared/models/exits.js';
 import type { StudentSpec } from '../../../../shared/models/student-spec.js';
-import { modelOf } from '../../../../shared/models/topology.js';
 import { must } from '../../../../shared/must.js';
 import type { TapPair } from '../../../../shared/losses/term.js';
 import { tapPairs } from '../../../../shared/recipe/terms.js';
 import { carryTransposes } from '../../onnx/carry-transposes.js';
-import type { OnnxModel, OnnxValue } from '../../onnx/graph.js';
-import { writeModel } from '../../onnx/layers/layers-model.js';
-import { ownOperatorSets } from '../../onnx/write.js';
+import type { OnnxModel } from '../../onnx/graph.js';
 import { adapterName } from '../adapter-weights.js';
 import type { StudentDefinition } from '../engine.js';
 import { laterTaps } from '../loss-outputs.js';
-import { LiveBuilder, type Moments } from './live-builder.js';
+import type { Forward, Moments, Purpose } from './forward.js';
+import { GraphWriter } from './gradient/writer.js';
+import { layersForward } from './layers-forward.js';
+import { onnxForward } from './onnx-forward.js';
 
 /** A student's forward in training, for any number of rows. */
 export interface TrainingGraph {
-  /** Its inputs are `input`, [rows x sample], and the weights by name. */
+  /** Its inputs are the samples, and the weights by name. */
   readonly model: OnnxModel;
   /** Names of what it gives to the losses, in their order. */
   readonly values: readonly string[];
@@ -29,96 +28,98 @@ export interface TrainingGraph {
   readonly moments: ReadonlyMap<string, Moments>;
 }
 
-/** The name of the graph's samples. */
-export const samplesName = 'input';
-
 /** @throws UserError 65 for a layer that has no form in ONNX */
-export function trainingGraph({ spec, losses }: StudentDefinition, rows: number): TrainingGraph {
-  const builder = new LiveBuilder(spec.weights, { isTraining: true });
-  const answer = writeStudent(builder, spec);
+export async function trainingGraph({ spec, losses }: StudentDefinition, rows: number): Promise<TrainingGraph> {
   const pairs = tapPairs(losses);
-  const tap = (name: string): string => (name === 'logits' ? answer : must(builder.outputs, name, 'tap'));
+  const later = laterTaps(pairs);
+  const taps = [...new Set([...pairs.map(({ student }) => student), ...later])];
+  const forward = await forwardOf(spec, { isTraining: true, rows, taps });
+  const write = new GraphWriter('losses.');
   const named = [
-    answer,
-    ...(spec.exits ?? []).map((exit) => must(builder.outputs, exit, 'exit')),
-    ...pairs.map((pair) => adapted(builder, { pair, rows }, tap(pair.student))),
-    ...laterTaps(pairs).map(tap),
+    forward.answer,
+    ...forward.exits,
+    ...pairs.map((pair) => adapted(write, { pair, rows, spec }, forward.tap(pair.student))),
+    ...later.map((tap) => forward.tap(tap)),
   ];
   // A value of its own for each, so that each has its gradient apart.
-  const values = named.map((value, i) => {
-    const name = `value${i}`;
-    builder.nodes.push({ op: 'Identity', inputs: [value], outputs: [name], attributes: {} });
-    return name;
-  });
-  const moments = [...builder.moments.values()].flatMap(({ mean, variance }) => [mean, variance]);
+  const values = named.map((value) => write.node('Identity', [value]));
+  const moments = [...forward.moments.values()].flatMap(({ mean, variance }) => [mean, variance]);
   return {
-    model: finished(builder, spec, [...values, ...moments]),
+    model: finished(spec, forward, { write, outputs: [...values, ...moments] }),
     values,
-    moments: builder.moments,
+    moments: forward.moments,
   };
 }
 
-/** The student in inference mode for any number of rows: its earlier exits, then its answer. */
-export function inferenceGraph(spec: StudentSpec): { readonly model: OnnxModel; readonly values: readonly string[] } {
-  const builder = new LiveBuilder(spec.weights, { isTraining: false });
-  const answer = writeStudent(builder, spec);
-  const named = [...(spec.exits ?? []).map((exit) => must(builder.outputs, exit, 'exit')), answer];
-  const values = named.map((value, i) => {
-    builder.nodes.push({ op: 'Identity', inputs: [value], outputs: [`value${i}`], attributes: {} });
-    return `value${i}`;
-  });
-  return { model: finished(builder, spec, values), values };
+/** The student in inference mode: its earlier exits, then its answer. */
+export async function inferenceGraph(
+  spec: StudentSpec,
+  rows: number,
+): Promise<{ readonly model: OnnxModel; readonly values: readonly string[] }> {
+  const forward = await forwardOf(spec, { isTraining: false, rows, taps: [] });
+  const write = new GraphWriter('outputs.');
+  const values = [...forward.exits, forward.answer].map((value) => write.node('Identity', [value]));
+  return { model: finished(spec, forward, { write, outputs: values }), values };
 }
 
-function writeStudent(builder: LiveBuilder, { topology, inputShape }: StudentSpec): string {
-  builder.ranks.set(samplesName, inputShape.length + 1);
-  const model = modelOf(topology);
-  const last = writeModel(builder, model, samplesName);
-  return must(new Map([...builder.outputs, ['', last]]), outputLayers(model).at(-1) ?? '', 'output');
+async function forwardOf(spec: StudentSpec, purpose: Purpose): Promise<Forward> {
+  return 'graph' in spec ? onnxForward(spec, purpose) : layersForward(spec, purpose);
 }
 
-function finished(builder: LiveBuilder, spec: StudentSpec, outputs: readonly string[]): OnnxModel {
-  const { nodes, constants } = builder;
-  const inputs: OnnxValue[] = [
-    { name: samplesName, type: 'float32', shape: ['batch', ...spec.inputShape] },
-    ...spec.weights.map(({ name, shape }): OnnxValue => ({ name, type: 'float32', shape })),
-  ];
-  const ranks = new Map([
-    ...constants.map(({ name, shape }) => [name, shape.length] as const),
-    ...spec.weights.map(({ name, shape }) => [name, shape.length] as const),
-  ]);
+function finished(
+  spec: StudentSpec,
+  forward: Forward,
+  { write, outputs }: { readonly write: GraphWriter; readonly outputs: readonly string[] },
+): OnnxModel {
+  const constants = [...forward.constants, ...write.constants];
   const model = {
-    operatorSets: ownOperatorSets,
-    graph: { nodes, constants, inputs, outputs: outputs.map((name) => ({ name })) },
+    operatorSets: forward.operatorSets,
+    graph: {
+      nodes: [...forward.nodes, ...write.nodes],
+      constants,
+      inputs: [],
+      outputs: outputs.map((name) => ({ name })),
+    },
   };
+  if ('graph' in spec) return model;
+  const ranks = new Map([...constants, ...spec.weights].map(({ name, shape }) => [name, shape.length]));
   return carryTransposes(model, ranks);
 }
 
+interface Adapting {
+  readonly pair: TapPair;
+  readonly rows: number;
+  readonly spec: StudentSpec;
+}
+
 /** A pair's tap as the teacher's is shaped: [rows, ..., C'], or of a dense adapter [rows, D']. */
-function adapted(
-  builder: LiveBuilder,
-  { pair, rows }: { readonly pair: TapPair; readonly rows: number },
-  tap: string,
-): string {
+function adapted(write: GraphWriter, { pair, rows, spec }: Adapting, tap: string): string {
   if (pair.adapter === undefined || pair.adapter === 'identity') return tap;
-  const layer = { class_name: 'Adapter', config: { name: adapterName(pair) } };
-  const weight = (name: string): string => builder.weightConstant(layer, name);
-  const {
-    shape: [from = 1, to = 1],
-  } = builder.weight(layer, 'kernel');
-  const flat = builder.node('Reshape', [tap, builder.integers(-1, from)]);
-  const linear = builder.node('Gemm', [flat, weight('kernel'), weight('bias')]);
-  const normed = pair.batchNorm
-    ? builder.ownMoments(linear, { gamma: weight('gamma'), beta: weight('beta'), channels: to })
-    : linear;
-  const active = pair.activation === 'relu' ? builder.node('Relu', [normed]) : normed;
-  if (pair.adapter === 'dense') return builder.node('Reshape', [active, builder.integers(rows, to)]);
-  const places = builder.node('Slice', [
-    builder.node('Shape', [tap]),
-    builder.integers(0),
-    builder.integers(-1),
-    builder.integers(0),
-  ]);
-  const shape = builder.node('Concat', [places, builder.integers(to)], { axis: 0 });
-  return builder.node('Reshape', [active, shape]);
+  const weight = (name: string): string => `${adapterName(pair)}/${name}`;
+  const shapes = new Map(spec.weights.map(({ name, shape }) => [name, shape]));
+  const [from = 1, to = 1] = must(shapes, weight('kernel'), 'weight');
+  const flat = write.node('Reshape', [tap, write.integers(-1, from)]);
+  const linear = write.node('Gemm', [flat, weight('kernel'), weight('bias')]);
+  const normed = pair.batchNorm ? normalised(write, linear, { weight, channels: to }) : linear;
+  const active = pair.activation === 'relu' ? write.node('Relu', [normed]) : normed;
+  if (pair.adapter === 'dense') return write.node('Reshape', [active, write.integers(rows, to)]);
+  const ends = [write.integers(0), write.integers(-1), write.integers(0)];
+  const places = write.node('Slice', [write.node('Shape', [tap]), ...ends]);
+  return write.node('Reshape', [active, write.node('Concat', [places, write.integers(to)], { axis: 0 })]);
+}
+
+/** Batch norm of [rows, channels] by their own moments, which nobody else asks for. */
+function normalised(
+  write: GraphWriter,
+  x: string,
+  { weight, channels }: { readonly weight: (name: string) => string; readonly channels: number },
+): string {
+  const none = write.floats([channels], new Float32Array(channels));
+  const [y = ''] = write.several(
+    'BatchNormalization',
+    [x, weight('gamma'), weight('beta'), none, none],
+    { epsilon: { float: 1e-3 }, momentum: { float: 0 }, training_mode: 1 },
+    3,
+  );
+  return y;
 }

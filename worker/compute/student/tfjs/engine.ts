@@ -10,7 +10,13 @@ import { zeroedTopology } from './topology.js';
 
 export const tfjsEngine: StudentEngine = {
   name: 'tfjs',
-  objectionTo: ({ spec }) => layersObjection(spec.topology),
-  build: async (definition, { tf }) =>
-    new TfjsStudent(tf, definition, await buildStudentModel(tf, zeroedTopology(definition.spec.topology))),
+  objectionTo: ({ spec }) =>
+    'graph' in spec
+      ? 'the student is an ONNX graph, which TensorFlow.js does not compute'
+      : layersObjection(spec.topology),
+  build: async (definition, { tf }) => {
+    const { spec } = definition;
+    if ('graph' in spec) throw new Error('a student without layers');
+    return new TfjsStudent(tf, definition, await buildStudentModel(tf, zeroedTopology(spec.topology)));
+  },
 };

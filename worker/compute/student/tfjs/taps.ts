@@ -3,7 +3,7 @@
  * last output.
  */
 import type { LayersModel, SymbolicTensor, layers } from '@tensorflow/tfjs';
-import type { StudentSpec } from '../../../../shared/models/student-spec.js';
+import type { LayersSpec } from '../../../../shared/models/student-spec.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import { buildStudentModel } from './model.js';
 import { zeroedTopology } from './topology.js';
@@ -11,10 +11,7 @@ import { zeroedTopology } from './topology.js';
 type Layer = layers.Layer;
 
 /** Every tap that the student has and one sample's shape, from the input to the output. */
-export async function studentTapShapes(
-  tf: TensorFlow,
-  spec: StudentSpec,
-): Promise<{ name: string; shape: number[] }[]> {
+export async function studentTapShapes(tf: TensorFlow, spec: LayersSpec): Promise<{ name: string; shape: number[] }[]> {
   const { model } = await buildStudentModel(tf, zeroedTopology(spec.topology));
   try {
     const found = model.layers.flatMap((layer) => {

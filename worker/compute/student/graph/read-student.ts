@@ -1,0 +1,103 @@
+/**
+ * What an ONNX file says of a student: which of its constants are weights, and with which values they begin. Pure.
+ *
+ * A weight is a float initialiser of one axis or more that a node computes with. Scalars are settings, as are bounds,
+ * sizes and paddings. The third and fourth further inputs of a batch norm are its moving values.
+ */
+import { exitCodes, UserError } from '../../../../shared/errors.js';
+import type { WeightSpec } from '../../../../shared/models/student-spec.js';
+import { floatOr } from './gradient/operator.js';
+import { withoutValues } from '../../onnx/initialisers.js';
+import type { OnnxConstant, OnnxModel, OnnxNode } from '../../onnx/graph.js';
+import { readOnnx, UnreadableOnnx, type ExternalFiles } from '../../onnx/read.js';
+import { OldOnnx, upgradeOnnx } from '../../onnx/upgrade.js';
+
+export interface OnnxStudentFile {
+  readonly model: OnnxModel;
+  /** The file without the values of the weights. */
+  readonly bare: Uint8Array;
+  readonly weights: readonly WeightSpec[];
+  readonly values: ReadonlyMap<string, Float32Array>;
+  /** Whether batch norm seems to have been folded into convolutions when the file was written. */
+  readonly isFolded: boolean;
+}
+
+/** @param title of the file, for messages @throws UserError 65 when it is no graph that can be trained */
+export function readOnnxStudent(title: string, file: Uint8Array, external: ExternalFiles): OnnxStudentFile {
+  try {
+    const model = upgradeOnnx(readOnnx(file, external));
+    const weights = weightsOf(model);
+    if (!weights.some(({ kind }) => kind === 'trained'))
+      throw new UserError(`student ${title}: it has no float initialisers that could be trained`, exitCodes.data);
+    const names = new Set(weights.map(({ name }) => name));
+    const constants = model.graph.constants.filter(({ name }) => names.has(name));
+    return {
+      model,
+      bare: withoutValues(file, names),
+      weights,
+      values: new Map(constants.map((constant) => [constant.name, floatsIn(constant)])),
+      isFolded: isFolded(model),
+    };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    if (error instanceof UnreadableOnnx || error instanceof OldOnnx)
+      throw new UserError(`student ${title}: ${error.message}`, exitCodes.data, error);
+    throw new UserError(`student ${title}: it is damaged or no ONNX model`, exitCodes.data, error);
+  }
+}
+
+/** Inputs that say how an operator works, by their number: never weights. */
+const settings: Readonly<Record<string, readonly number[]>> = {
+  Clip: [1, 2],
+  Pad: [1, 2, 3],
+  Resize: [1, 2, 3],
+  Upsample: [1],
+  Dropout: [1, 2],
+};
+
+function weightsOf({ graph: { nodes, constants } }: OnnxModel): WeightSpec[] {
+  const uses = usesOf(nodes);
+  return constants.flatMap(({ name, type, shape }): WeightSpec[] => {
+    const use = uses.get(name);
+    if (type !== 'float32' || shape.length === 0 || use === undefined) return [];
+    return [{ name, shape: [...shape], layer: layerOf(name), kind: 'trained', ...use }];
+  });
+}
+
+type Use = Partial<Pick<WeightSpec, 'kind' | 'layer' | 'momentum'>>;
+
+/** What each value is used as; none for one that only sets how nodes work. */
+function usesOf(nodes: readonly OnnxNode[]): ReadonlyMap<string, Use> {
+  const uses = new Map<string, Use>();
+  for (const node of nodes) {
+    node.inputs.forEach((name, i) => {
+      if (settings[node.op]?.includes(i) === true) return;
+      if (node.op !== 'BatchNormalization' || i < 3) {
+        uses.set(name, uses.get(name) ?? {});
+        return;
+      }
+      const layer = node.name ?? node.outputs[0] ?? '';
+      uses.set(name, { kind: i === 3 ? 'mean' : 'variance', layer, momentum: floatOr(node, 'momentum', 0.9) });
+    });
+  }
+  return uses;
+}
+
+/** The module that a weight belongs to: its name without the last part. */
+function layerOf(name: string): string {
+  const dot = name.lastIndexOf('.');
+  return dot < 0 ? name : name.slice(0, dot);
+}
+
+function floatsIn({ bytes }: OnnxConstant): Float32Array {
+  return new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+/** PyTorch's exporters give convolutions that took a batch norm in weights of new names. */
+function isFolded({ graph: { nodes, constants } }: OnnxModel): boolean {
+  const names = new Set(nodes.filter(({ op }) => op === 'Conv').flatMap(({ inputs }) => inputs.slice(1)));
+  return (
+    !nodes.some(({ op }) => op === 'BatchNormalization') &&
+    constants.some(({ name }) => names.has(name) && /^onnx::Conv_\d+$|\.weight_bias$/.test(name))
+  );
+}
