@@ -12,7 +12,7 @@ import { inputsOf, onnxForward } from '../../worker/compute/student/graph/onnx-f
 import { readOnnxStudent, type OnnxStudentFile } from '../../worker/compute/student/graph/read-student.js';
 import { feedShape, type Layout } from '../../worker/compute/teachers/formats/layout.js';
 import type { Expected } from './expected.js';
-import type { InspectedStudent } from './student.js';
+import type { InspectedStudent } from './inspected-student.js';
 import { checkFinite, readStudentFile, type FileStudent } from './student-files.js';
 
 /** Whether a recipe's student is an ONNX file. */

@@ -15,7 +15,8 @@ import { taskOf } from '../../shared/task.js';
 import { prepareData, type DataOptions, type PreparedData } from './data.js';
 import type { Expected } from './expected.js';
 import { chooseEngine } from './engine.js';
-import { checkStudent, inspectStudent, type PreparedStudent } from './student.js';
+import type { PreparedStudent } from './inspected-student.js';
+import { checkStudent, inspectStudent } from './student.js';
 import { planTaps } from './taps.js';
 import { prepareTeachers, type PreparedTeachers, type TeachersOptions } from './teachers.js';
 

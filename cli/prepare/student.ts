@@ -18,21 +18,10 @@ import { logitsTopology, seededTopology, zeroedTopology } from '../../worker/com
 import { buildStudentModel, type StudentModel } from '../../worker/compute/student/tfjs/model.js';
 import type { OpenTensorFlow } from '../../worker/compute/teachers/formats/teacher.js';
 import type { Expected } from './expected.js';
+import type { InspectedStudent } from './inspected-student.js';
 import { inspectOnnxStudent, isOnnxFile } from './onnx-student.js';
 import { checkFinite, loadWeights, readStudentFile, type FileStudent } from './student-files.js';
 import { openWasmTensorFlow } from './tensorflow.js';
-
-/** A student as a run starts with it. */
-export interface PreparedStudent {
-  readonly spec: StudentSpec;
-  /** Initial values by name, in the spec's order. */
-  readonly weights: ReadonlyMap<string, Float32Array>;
-}
-
-export interface InspectedStudent extends PreparedStudent {
-  /** Lines for the user about what was changed or looks odd; the run can go on. */
-  readonly warnings: readonly string[];
-}
 
 export interface StudentOptions {
   /** The recipe's folder, which the student's paths are relative to. */

@@ -14,7 +14,7 @@ import { graphTapShapes } from '../../worker/compute/student/graph/onnx-taps.js'
 import { studentTapShapes } from '../../worker/compute/student/tfjs/taps.js';
 import type { TapShape } from '../../worker/compute/teachers/formats/taps.js';
 import { withPairs } from './auto-pairs.js';
-import type { PreparedStudent } from './student.js';
+import type { PreparedStudent } from './inspected-student.js';
 import { openWasmTensorFlow } from './tensorflow.js';
 
 export interface PlanTapsOptions {

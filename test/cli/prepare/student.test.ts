@@ -13,7 +13,8 @@ import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { exportStudent } from '../../../worker/tools/export/export-student.js';
 import { evaluateClassifier, logitsOf } from '../../worker/evaluate-student.js';
 import type { Expected } from '../../../cli/prepare/expected.js';
-import { inspectStudent, type InspectedStudent, type StudentOptions } from '../../../cli/prepare/student.js';
+import type { InspectedStudent } from '../../../cli/prepare/inspected-student.js';
+import { inspectStudent, type StudentOptions } from '../../../cli/prepare/student.js';
 import { orthogonal } from '../../../worker/compute/student/tfjs/orthogonal.js';
 import { studentOf } from '../../worker/compute/student/students.js';
 

@@ -50,13 +50,16 @@ beforeAll(async () => {
   cnn.model = await saveLayersModel(model, join(temporaryFolder(), 'student'));
 });
 
-describe('a run', () => {
+describe.each(['auto', 'onnx'])('a run with backend %s', (backend) => {
+  const numerics = { backend };
+
   it.each(lossNames)(
     'with %s has the same bits with 1, 2 and 3 workers',
     async (term) => {
       const [{ on }, { recipe }, task] = [lossOf(term), rowOf(term), vectorTaskOf(term)];
       const run = await prepared({ answer: student, pairs: cnn, exits: withExits }[on], {
         ...short,
+        numerics,
         ...(task === undefined ? {} : targetData(task)),
         losses: {
           [task === undefined ? 'crossEntropy' : 'embedding']: { weight: 0.1 },
@@ -92,6 +95,7 @@ describe('a run', () => {
       cnn,
       {
         ...short,
+        numerics,
         losses: {
           crossEntropy: { weight: 0.1 },
           plugins: {

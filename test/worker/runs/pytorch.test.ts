@@ -10,6 +10,8 @@ import { microBatchRange } from '../../../shared/replica/reduction/tree.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { builtinStudent, type BuiltinStudent } from '../../../worker/compute/student/builtin-students.js';
 import { SoftLabels } from '../../../worker/compute/labels/soft-labels.js';
+import { studentEngines } from '../../../worker/compute/open/student-engines.js';
+import type { StudentEngine } from '../../../worker/compute/student/engine.js';
 import { studentOf } from '../compute/student/students.js';
 import { mix } from '../../../worker/compute/teachers/mixture.js';
 import { reference, unpack, type ReferenceRun } from './reference.js';
@@ -40,13 +42,14 @@ const options: Record<ReferenceRun['student'], BuiltinStudent> = {
 
 async function train(
   run: ReferenceRun,
+  engine: StudentEngine,
 ): Promise<{ weights: Map<string, Float32Array>; epochs: Record<string, number>[] }> {
   const optimizer = recipeSchema.shape.optimizer.parse(run.optimizer);
   const { spec } = builtinStudent(options[run.student], sampleShape, classes, 0);
   const plan = planReplica(spec, optimizer);
   const replica = new Replica(plan, { slots: 2 });
   replica.loadWeights(new Map(Object.entries(run.initial).map(([name, packed]) => [name, unpack(packed)])));
-  const student = await studentOf(spec, plan);
+  const student = await studentOf(spec, plan, { engine });
   const totalSteps = run.epochs.length * Math.ceil(labels.length / batch);
   const epochs: Record<string, number>[] = [];
   let step = 0;
@@ -92,9 +95,9 @@ async function train(
   return { weights: replica.readWeights(), epochs };
 }
 
-describe('50 steps in two micro-batches each, half of the samples with labels, from two teachers', () => {
+describe.each(studentEngines)('50 steps on $name in two micro-batches each, half of the samples with labels, from two teachers', (engine) => {
   it.each(reference.runs)('give the $student of $optimizer.name the weights and losses of PyTorch', async (run) => {
-    const { weights, epochs } = await train(run);
+    const { weights, epochs } = await train(run, engine);
     expect([...weights.keys()].sort()).toEqual(Object.keys(run.weights).sort());
     for (const [name, packed] of Object.entries(run.weights)) {
       const [ours, theirs] = [weights.get(name) ?? new Float32Array(0), unpack(packed)];

@@ -2,10 +2,11 @@
  * Takes the values of a model's initialisers out of its file, or puts others in, and leaves every other byte as it is:
  * nodes, names and all that a program has written there besides. Pure.
  */
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { must } from '../../../shared/must.js';
 import { bytesOf } from './graph.js';
 import { graphProto, modelProto, tensorProto } from './proto.js';
+import { mapFields, rewritten } from './patch.js';
 import { textIn } from './reader.js';
 
 /** The fields that hold a tensor's elements, or say where they are. */
@@ -48,33 +49,4 @@ function withTensors(file: Uint8Array, change: (tensor: Uint8Array) => Uint8Arra
 
 function bare(tensor: Uint8Array): Uint8Array {
   return rewritten(tensor, (number, whole) => (elementFields.has(number) ? new Uint8Array(0) : whole));
-}
-
-/** Changes the messages in the fields of that number. */
-function mapFields(message: Uint8Array, number: number, change: (inner: Uint8Array) => Uint8Array | null): Uint8Array {
-  return rewritten(message, (field, whole, inner) => {
-    if (field !== number || inner === null) return whole;
-    const changed = change(inner);
-    return changed === null
-      ? new Uint8Array(0)
-      : new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(changed).finish();
-  });
-}
-
-/** Each field's bytes, tag included, as `change` gives them; `inner` is what a field of bytes holds. */
-function rewritten(
-  message: Uint8Array,
-  change: (number: number, whole: Uint8Array, inner: Uint8Array | null) => Uint8Array,
-): Uint8Array {
-  const reader = new BinaryReader(message);
-  const pieces: Uint8Array[] = [];
-  while (reader.pos < reader.len) {
-    const start = reader.pos;
-    const [number, wireType] = reader.tag();
-    let inner: Uint8Array | null = null;
-    if (wireType === WireType.LengthDelimited) inner = reader.bytes();
-    else reader.skip(wireType, number);
-    pieces.push(change(number, message.subarray(start, reader.pos), inner));
-  }
-  return Buffer.concat(pieces);
 }

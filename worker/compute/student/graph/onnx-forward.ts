@@ -92,11 +92,10 @@ function dropoutOf(node: OnnxNode, isTraining: boolean): OnnxNode {
     : { op: 'Identity', inputs: [x], outputs: [y], attributes: {} };
 }
 
-/** A tap is the name of a value, or of the node that makes it as its first output. */
+/** A tap is the name of a value that a node makes. */
 function valueOf({ graph }: OnnxModel, name: string): string {
-  const node = graph.nodes.find((one) => one.outputs.includes(name)) ?? graph.nodes.find((one) => one.name === name);
-  if (node === undefined) throw new Error(`the student has no tap ${name}`);
-  return node.outputs.includes(name) ? name : (node.outputs[0] ?? '');
+  if (!graph.nodes.some(({ outputs }) => outputs.includes(name))) throw new Error(`the student has no tap ${name}`);
+  return name;
 }
 
 /** Adds a transpose behind each tap of four sizes and more, whose channels come second there. */

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { UserError } from '../../../../shared/errors.js';
+import { forInference } from '../../onnx/inference.js';
 import { readOnnxFacts, type OnnxFileFacts } from '../../onnx/facts.js';
 import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from './onnx-taps.js';
 import { decodeValues, encodedTypes, encoderFor } from './onnx-values.js';
@@ -95,7 +96,7 @@ async function load(source: TeacherSource, create: Create): Promise<LoadedFile> 
       others.map(async ([other, where]) => ({ path: other, data: await readFile(where) })),
     );
     const options = externalData.length === 0 ? sessionOptions : { ...sessionOptions, externalData };
-    return create(change(await readFile(path)), options).catch((error: unknown) => {
+    return create(change(forInference(await readFile(path))), options).catch((error: unknown) => {
       throw badModel(source.name, `${name} is not a model that onnxruntime can load`, error);
     });
   };
