@@ -52,9 +52,15 @@ export async function openPlugins({ plugin = [] }: PluginFlags): Promise<Install
  * Reads the data and the models of the recipe in `file` and checks that they fit it.
  * @throws UserError 2 when something does not fit, 65 when a file is damaged
  */
-export async function openRun(recipe: ReadRecipe['recipe'], file: string, flags: PluginFlags): Promise<PreparedRun> {
+export async function openRun(
+  recipe: ReadRecipe['recipe'],
+  file: string,
+  flags: PluginFlags & { readonly quiet?: boolean },
+): Promise<PreparedRun> {
   const { name } = recipe;
-  return prepare({ recipe, name, recipeFolder: resolve(dirname(file)), plugins: await openPlugins(flags) });
+  const note = flags.quiet === true ? (): void => undefined : say;
+  const options = { recipe, name, recipeFolder: resolve(dirname(file)), plugins: await openPlugins(flags) };
+  return prepare(options, { warn, note });
 }
 
 /**
@@ -76,7 +82,7 @@ export async function lookAt(
  */
 export async function prepare(
   options: Pick<PreparationOptions, 'recipe' | 'name' | 'recipeFolder' | 'plugins'>,
-  tell: Pick<PreparationOptions, 'warn' | 'note'> = { warn, note: say },
+  tell: Pick<PreparationOptions, 'warn' | 'note'>,
 ): Promise<PreparedRun> {
   const { prepareRun } = await import('./prepare/prepare.js');
   return prepareRun({ ...options, shardFolder: join(await usableCache(), 'artifacts'), ...tell });

@@ -40,9 +40,14 @@ function missingClasses(recipe: Recipe, { train, evaluation }: DataSets, classes
     const more = missing.length > mostNamed ? ` and ${missing.length - mostNamed} more` : '';
     return [`${where}: no sample of ${missing.length} of ${classes.count} classes: ${named.join(', ')}${more}${then}`];
   };
+  const isTaught = recipe.teachers.length > 0 || recipe.labels.from !== undefined;
   const told = evaluation?.labels.filter((label) => label >= 0).length ?? 0;
   return [
-    ...line('data.train', train, '; the student learns those from its teachers alone, if at all'),
+    ...line(
+      'data.train',
+      train,
+      `; ${isTaught ? 'the student learns those from its teachers alone, if at all' : 'nothing teaches the student those'}`,
+    ),
     ...(evaluation === null || told < classes.count ? [] : line('data.eval', evaluation, '')),
   ];
 }

@@ -27,7 +27,7 @@ const sets = (train: WrittenData, evaluation: WrittenData | null = null): DataSe
 describe('classes without a sample', () => {
   const told = (data: DataSets, count: number, names?: readonly string[], of?: object): string[] =>
     dataRemarks(recipe(of), data, { count, names });
-  const then = '; the student learns those from its teachers alone, if at all';
+  const then = '; nothing teaches the student those';
 
   it.each([
     ['where labels count from 1', [1, 2, 3], 4, `no sample of 1 of 4 classes: 0${then}`],
@@ -46,6 +46,13 @@ describe('classes without a sample', () => {
     expect(told(sets(set([0, 2]), set([0, 1, 1])), 3, ['ant', 'bee', 'cat'])).toEqual([
       `data.train: no sample of 1 of 3 classes: bee${then}`,
       'data.eval: no sample of 1 of 3 classes: cat',
+    ]);
+  });
+
+  it('may be learned from teachers', () => {
+    const taught = { ...recipe(), labels: { ...recipe().labels, from: 'labels.npz' } };
+    expect(dataRemarks(taught, sets(set([0, 2])), { count: 3, names: undefined })).toEqual([
+      'data.train: no sample of 1 of 3 classes: 1; the student learns those from its teachers alone, if at all',
     ]);
   });
 
