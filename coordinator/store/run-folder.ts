@@ -84,7 +84,6 @@ export async function resolveRunFolder(
 ): Promise<string> {
   for (let n = 1; ; n++) {
     const path = n === 1 ? wanted : `${wanted}-${n}`;
-    await expectFolder(path);
     await clearFinished(path, options);
     if (await isFinished(path)) continue;
     const generations = await readGenerations(path);
@@ -101,9 +100,10 @@ export async function resolveRunFolder(
 
 /**
  * Clears the way where a finished run may be overwritten.
- * @throws UserError (2) where one is in the way and stays
+ * @throws UserError (2) where one is in the way and stays, or something else is
  */
 export async function clearFinished(path: string, { onFinished, resume }: FolderOptions): Promise<void> {
+  await expectFolder(path);
   if (resume === true || onFinished === undefined || onFinished === 'number' || !(await isFinished(path))) return;
   if (onFinished === 'overwrite') return removeFinished(path);
   throw new UserError(

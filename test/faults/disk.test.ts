@@ -66,7 +66,7 @@ describe.runIf(canMount)('a disk that takes nothing', () => {
     expect([elsewhere.code, elsewhere.stderr]).toEqual([
       69,
       expect.stringMatching(
-        /\nstillhouse: .*new\/generations: cannot be made; a disk that can be written to was wanted\n$/,
+        /\nstillhouse: .*new: no run can be begun there \(EROFS\); a folder that can be written to was wanted: choose another --out\n$/,
       ),
     ]);
     remount('rw');
