@@ -147,6 +147,14 @@ for kernel, stride, pad, ceil in ((2, 2, 0, False), (3, 2, 1, False), (2, 2, 0, 
 case("GlobalAveragePool", [draw(2, 3, 4, 5)], lambda x: F.adaptive_avg_pool2d(x, 1))
 case("GlobalMaxPool", [equals], lambda x: F.adaptive_max_pool2d(x, 1), note="ties")
 
+# Attention.
+heads = lambda places: draw(2, 2, places, 4)
+attend = F.scaled_dot_product_attention
+case("Attention", [heads(3), heads(5), heads(5)], attend, opset=23)
+case("Attention", [heads(3), heads(5), heads(5), draw(3, 5)], attend, opset=23, note="a mask that is added")
+case("Attention", [heads(3), heads(5), heads(5), given(torch.ones(3, 5).tril(1).bool())], attend, opset=23, note="a mask")
+case("Attention", [heads(5), heads(5), heads(5)], lambda q, k, v: attend(q, k, v, is_causal=True, scale=0.7), {"is_causal": 1, "scale": f(0.7)}, opset=23)
+
 # Norms.
 for shape in ((6, 3), (4, 3, 5), (3, 3, 4, 2)):
     case("BatchNormalization", [draw(*shape, scale=3) + 5, draw(3), draw(3), given([0.5, 1, 2]), given([1.0, 3, 2])], lambda x, w, b, m, v: F.batch_norm(x, None, None, w, b, True), {"training_mode": 1, "momentum": f(0)}, outputs=3, note=str(list(shape)))

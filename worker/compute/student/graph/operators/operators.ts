@@ -2,6 +2,7 @@
 import type { OnnxNode } from '../../../onnx/graph.js';
 import type { Operator } from '../gradient/operator.js';
 import { arithmetic } from './arithmetic.js';
+import { attentions } from './attention.js';
 import { choices } from './choices.js';
 import { convolutions } from './convolution.js';
 import { sums } from './einsum.js';
@@ -17,6 +18,7 @@ import { shapes } from './shapes.js';
 
 export const operators: readonly Operator[] = [
   ...arithmetic,
+  ...attentions,
   ...choices,
   ...convolutions,
   ...functions,
