@@ -2,7 +2,7 @@
 import { contributionBytes } from '../shared/replica/reduction/contribution.js';
 import type { ReplicaPlan } from '../shared/replica/plan.js';
 import type { DecideConfig, TeacherPolicy } from './decide/types.js';
-import { failureProblems } from '../shared/recipe/check-teachers.js';
+import { dropHindrances } from '../shared/recipe/check-teachers.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { UnitPlan } from './plan/units.js';
 import type { RunTimes } from './run-parts.js';
@@ -40,7 +40,7 @@ export function coreConfigOf(parts: CoreConfigParts): DecideConfig {
 function policyOf({ recipe, teachers }: PreparedRun, lines: readonly JournalLine[]): TeacherPolicy {
   return {
     onFailure: recipe.ensemble.onFailure,
-    mayDrop: failureProblems({ ...recipe, ensemble: { ...recipe.ensemble, onFailure: 'drop' } }).length === 0,
+    mayDrop: dropHindrances(recipe).length === 0,
     teachers: teachers
       .filter(({ weight, specialist }) => weight > 0 && specialist === undefined)
       .map(({ name }) => name),

@@ -151,7 +151,7 @@ export interface TeacherPolicy {
   readonly onFailure: 'stop' | 'drop';
   /** Teachers that label every sample; the last of them is never dropped. */
   readonly teachers: readonly string[];
-  /** Whether the recipe could say drop at all. Default: where another teacher is left. */
+  /** Whether the recipe could say drop, as far as its number of teachers allows it. Default: it could. */
   readonly mayDrop?: boolean;
   /** Teachers that the run goes on without, by its journal. */
   readonly dropped: readonly string[];

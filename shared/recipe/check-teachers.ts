@@ -23,15 +23,25 @@ export function teacherProblems({ teachers, data }: Recipe): Finding[] {
 }
 
 /** What a run cannot go on without when a teacher fails. */
-export function failureProblems({ ensemble, teachers, losses, labels }: Recipe): Finding[] {
+export function failureProblems(recipe: Recipe): Finding[] {
+  const { ensemble, teachers } = recipe;
   if (ensemble.onFailure === 'stop') return [];
-  const path = ['ensemble', 'onFailure'];
   return [
     ...when(
       teachers.filter(({ weight }) => weight > 0).length < 2,
-      path,
+      dropPath,
       'drop given; two teachers with a weight above 0 wanted, one to go on with',
     ),
+    ...dropHindrances(recipe),
+  ];
+}
+
+const dropPath = ['ensemble', 'onFailure'];
+
+/** What of the recipe keeps its run from going on without a teacher, whatever their number. */
+export function dropHindrances({ teachers, losses, labels }: Recipe): Finding[] {
+  const path = dropPath;
+  return [
     ...pairedTeachers(losses, teachers).map(({ place }) =>
       at(path, `drop given, and ${place} compares with single teachers, which it cannot do without; stop wanted`),
     ),
