@@ -7,7 +7,7 @@ import type { StudentSpec } from '../../../../shared/models/student-spec.js';
 import { must } from '../../../../shared/must.js';
 import type { KnownValue, OnnxConstant, OnnxModel } from '../../onnx/graph.js';
 import type { StudentDefinition } from '../engine.js';
-import { differentiate } from './differentiate.js';
+import { differentiate, type BackwardGraph } from './differentiate.js';
 import { withMasks, type Mask } from './dropout.js';
 import { fixGraph, withoutUnused, type FixedGraph } from './fixed-graph.js';
 import { inputsOf } from './onnx-forward.js';
@@ -47,10 +47,12 @@ export async function compileStudent(definition: StudentDefinition, rows: number
   const made = await trainingGraph(definition, rows);
   const { graph, masks } = withMasks(await fixGraph(made.model, inputsOf(spec, rows)));
   const values = made.values.map((name): ValuePlace => ({ ...must(graph.known, name), name, seed: `seed ${name}` }));
-  const backward = differentiate(
-    graph,
-    new Map(values.map(({ name, seed }) => [name, seed])),
-    new Set(plan.trained.map(({ spec: { name } }) => name)),
+  const backward = apart(
+    differentiate(
+      graph,
+      new Map(values.map(({ name, seed }) => [name, seed])),
+      new Set(plan.trained.map(({ spec: { name } }) => name)),
+    ),
   );
   const saved = savedBy(graph, backward.nodes);
   return {
@@ -73,6 +75,19 @@ export async function compileInference(
   const { model, values } = await inferenceGraph(spec, rows);
   const graph = await fixGraph(model, inputsOf(spec, rows));
   return { model: forwardModel(graph, new Map()), values };
+}
+
+/** Each weight's gradient under a name of its own: weights that are added to the same value share one, or a seed. */
+function apart({ nodes, constants, gradients }: BackwardGraph): BackwardGraph {
+  const named = [...gradients].map(([weight, gradient]) => ({ weight, gradient, own: `gradient of ${weight}` }));
+  return {
+    constants,
+    nodes: [
+      ...nodes,
+      ...named.map(({ gradient, own }) => ({ op: 'Identity', inputs: [gradient], outputs: [own], attributes: {} })),
+    ],
+    gradients: new Map(named.map(({ weight, own }) => [weight, own])),
+  };
 }
 
 /** How many numbers of each channel a batch norm sees, from the node that makes its mean. */
@@ -134,7 +149,7 @@ function backwardModel(graph: FixedGraph, { nodes, constants, gradients, values,
       nodes: whole.nodes,
       constants: [...whole.constants.values()],
       inputs: valueInfos(given),
-      outputs: [...new Set(gradients.values())].map((name) => ({ name })),
+      outputs: [...gradients.values()].map((name) => ({ name })),
     },
   };
 }

@@ -5,6 +5,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { joined, samplesSum } from '../../../../shared/figures/sum-names.js';
 import { gradientNormSums } from '../../../../shared/figures/training-sums.js';
+import type { Activation } from '../../../../shared/losses/math/activation.js';
 import { must, mustAt } from '../../../../shared/must.js';
 import { tapPairs } from '../../../../shared/recipe/terms.js';
 import type { TensorPlace } from '../../../../shared/replica/places.js';
@@ -17,23 +18,38 @@ import { norm } from '../../losses/diagnostics.js';
 import { applicableTerms, totalLoss, type TotalLoss } from '../../losses/total.js';
 import type { Student, StudentDefinition } from '../engine.js';
 import { LossOutputsOrder } from '../loss-outputs.js';
-import { compileStudent, type CompiledStudent } from './compile.js';
-import { drawMask } from './dropout.js';
+import { compileInference, compileStudent, type CompiledStudent } from './compile.js';
+import { drawMask, type Mask } from './dropout.js';
 import { floatsOf, openSession, tensorMaker } from './session.js';
 import { samplesName } from './forward.js';
-import { compileInference } from './compile.js';
 
 type MakeTensor = Awaited<ReturnType<typeof tensorMaker>>;
 
-/** A micro-batch's graphs for one number of rows, with all the memory that they need. */
+/** A micro-batch's graphs for one number of rows, with all the memory that they need: a step makes no tensors. */
 interface Program {
-  readonly compiled: CompiledStudent;
   readonly forward: InferenceSession;
   readonly backward: InferenceSession;
+  /** What both are given, and what they fill. */
   readonly feeds: Record<string, Tensor>;
   readonly results: Record<string, Tensor>;
   readonly seeds: Record<string, Tensor>;
   readonly gradients: Record<string, Tensor>;
+  /** Null for a graph that does not look at its samples. */
+  readonly samples: Float32Array | null;
+  readonly masks: readonly { readonly mask: Mask; readonly memory: Float32Array }[];
+  /** What the losses are given, in their order. */
+  readonly values: readonly Activation[];
+  /** In the same order, where the loss's gradients go; null for a value that no trained weight is behind. */
+  readonly seedMemory: readonly (Float32Array | null)[];
+  /** Of each batch-norm layer of the plan; null for one that the forward does not reach. */
+  readonly moments: readonly (LayerMoments | null)[];
+}
+
+interface LayerMoments {
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
+  /** How many numbers each is taken over. */
+  readonly count: number;
 }
 
 /** The student in inference mode for one number of rows: its earlier exits, then its answer. */
@@ -174,58 +190,76 @@ export class GraphStudent implements Student {
       ...tensors([[samplesName, { type: 'float32', shape: [rows, ...inputShape] }]]),
       ...tensors(compiled.masks.map(({ input, shape }) => [input, { type: 'float32', shape }])),
     };
-    const seeds = tensors(compiled.values.map(({ seed, type, shape }) => [seed, { type, shape }]));
-    const places = new Map(this.#definition.plan.trained.map((place) => [place.spec.name, place]));
-    const gradients = [...compiled.gradients].map(([weight, name]) => {
-      const { offset, size, spec } = must(places, weight, 'weight');
-      const memory = this.#gradient.subarray(offset, offset + size);
-      return [name, this.#make({ type: 'float32', shape: spec.shape }, memory)] as const;
+    const feeds = this.#taken(forward, given);
+    const seeds = this.#taken(backward, {
+      ...given,
+      ...results,
+      ...tensors(compiled.values.map(({ seed, type, shape }) => [seed, { type, shape }])),
     });
+    const memoryIn = (
+      tensorsByName: Readonly<Record<string, Tensor | undefined>>,
+      name: string,
+    ): Float32Array | null => {
+      const tensor = tensorsByName[name];
+      return tensor === undefined ? null : floatsOf(tensor);
+    };
+    const memory = (name: string): Float32Array => there(memoryIn(results, name), name);
     return {
-      compiled,
       forward,
       backward,
-      feeds: this.#taken(forward, given),
+      feeds,
       results,
-      seeds: this.#taken(backward, { ...given, ...results, ...seeds }),
-      gradients: Object.fromEntries(gradients),
+      seeds,
+      gradients: this.#gradientTensors(compiled),
+      samples: memoryIn(feeds, samplesName),
+      masks: compiled.masks.map((mask) => ({ mask, memory: there(memoryIn(given, mask.input), mask.input) })),
+      values: compiled.values.map(({ name, shape }) => ({ values: memory(name), shape: shape.slice(1) })),
+      seedMemory: compiled.values.map(({ seed }) => memoryIn(seeds, seed)),
+      moments: this.#definition.plan.norms.map(({ layer }) => {
+        const names = compiled.moments.get(layer);
+        if (names === undefined) return null;
+        return { mean: memory(names.mean), variance: memory(names.variance), count: compiled.countOf(layer) };
+      }),
     };
   }
 
-  async #forward({ compiled, forward, feeds, results }: Program, batch: MicroBatch, step: StepContext): Promise<void> {
-    const given = new Map(Object.entries(feeds));
-    const samples = given.get(samplesName);
-    if (samples !== undefined) {
-      const memory = floatsOf(samples);
-      memory.set(batch.inputs.subarray(0, memory.length));
-    }
-    for (const mask of compiled.masks) drawMask(mask, step.dropoutKey, floatsOf(must(given, mask.input, 'mask')));
+  /** By the names of the backward's outputs, tensors over `#gradient`, each where the replica has its weight. */
+  #gradientTensors({ gradients }: CompiledStudent): Record<string, Tensor> {
+    const places = new Map(this.#definition.plan.trained.map((place) => [place.spec.name, place]));
+    return Object.fromEntries(
+      [...gradients].map(([weight, name]) => {
+        const { offset, size, spec } = must(places, weight, 'weight');
+        const own = this.#gradient.subarray(offset, offset + size);
+        return [name, this.#make({ type: 'float32', shape: spec.shape }, own)] as const;
+      }),
+    );
+  }
+
+  async #forward(
+    { forward, feeds, results, samples, masks }: Program,
+    batch: MicroBatch,
+    step: StepContext,
+  ): Promise<void> {
+    if (samples !== null) samples.set(batch.inputs.subarray(0, samples.length));
+    for (const { mask, memory } of masks) drawMask(mask, step.dropoutKey, memory);
     await forward.run(feeds, results);
   }
 
-  #loss({ compiled, results }: Program, { targets }: MicroBatch, step: StepContext): TotalLoss {
-    const tensors = new Map(Object.entries(results));
-    const outputs = compiled.values.map(({ name, shape }) => ({
-      values: floatsOf(must(tensors, name, 'value')),
-      shape: shape.slice(1),
-    }));
+  #loss({ values }: Program, { targets }: MicroBatch, step: StepContext): TotalLoss {
     const { plugins } = this.#definition;
-    return totalLoss(this.#order.read(outputs, targets), targets, { ...step, plugins });
+    return totalLoss(this.#order.read(values, targets), targets, { ...step, plugins });
   }
 
   /** Leaves the gradient in `#gradient`. */
-  async #backward({ compiled, backward, seeds, gradients }: Program, loss: TotalLoss): Promise<void> {
-    const tensors = new Map(Object.entries(seeds));
+  async #backward({ backward, seeds, seedMemory, gradients }: Program, loss: TotalLoss): Promise<void> {
     const given = this.#order.gradientsOf(loss);
-    compiled.values.forEach(({ seed }, i) => {
-      const tensor = tensors.get(seed);
-      if (tensor === undefined) return;
+    seedMemory.forEach((memory, i) => {
       const values = given[i] ?? null;
-      if (values === null) floatsOf(tensor).fill(0);
-      else floatsOf(tensor).set(values);
+      if (values === null) memory?.fill(0);
+      else memory?.set(values);
     });
     this.#gradient.fill(0);
-    if (compiled.gradients.size > 0) await backward.run(seeds, gradients);
+    if (backward.outputNames.length > 0) await backward.run(seeds, gradients);
   }
 
   /** The norm of each weighted term's gradient with respect to the student's own weights, as sums. */
@@ -241,25 +275,25 @@ export class GraphStudent implements Student {
   }
 
   /** By batch-norm layer in the plan's order: count, mean, and biased variance times count. */
-  #moments({ compiled, results }: Program): PooledMoments | null {
+  #moments({ moments }: Program): PooledMoments | null {
     const { norms } = this.#definition.plan;
     if (norms.length === 0) return null;
-    const tensors = new Map(Object.entries(results));
     const values = new Float64Array(momentValues(norms));
     let at = 0;
-    const counts = norms.map(({ layer, channels }) => {
-      const names = compiled.moments.get(layer);
-      const count = names === undefined ? 0 : compiled.countOf(layer);
-      if (names !== undefined) {
-        values.set(floatsOf(must(tensors, names.mean, 'mean')), at);
-        values.set(
-          floatsOf(must(tensors, names.variance, 'variance')).map((value) => value * count),
-          at + channels,
-        );
+    const counts = norms.map(({ channels }, i) => {
+      const found = moments[i] ?? null;
+      if (found !== null) {
+        values.set(found.mean, at);
+        found.variance.forEach((value, channel) => (values[at + channels + channel] = value * found.count));
       }
       at += 2 * channels;
-      return count;
+      return found?.count ?? 0;
     });
     return { counts, values };
   }
+}
+
+function there<T>(value: T | null, name: string): T {
+  if (value === null) throw new Error(`the graph has no ${name}`);
+  return value;
 }

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { GraphSpec } from '../../../../../shared/models/student-spec.js';
 import { forInference } from '../../../../../worker/compute/onnx/inference.js';
 import { withoutInitialisers, withoutValues, withValues } from '../../../../../worker/compute/onnx/initialisers.js';
+import { floats, type OnnxConstant } from '../../../../../worker/compute/onnx/graph.js';
+import { ownOperatorSets, writeOnnx } from '../../../../../worker/compute/onnx/write.js';
 import { readOnnx } from '../../../../../worker/compute/onnx/read.js';
 import { graphEngine } from '../../../../../worker/compute/student/graph/engine.js';
 import { graphTapShapes } from '../../../../../worker/compute/student/graph/onnx-taps.js';
@@ -93,6 +95,26 @@ describe('a student that is an ONNX graph', () => {
     made.replica.moving.forEach((value, i) => (made.replica.moving[i] = value + 0.3));
     made.student.load(made.replica.weights, made.replica.frozen, made.replica.moving);
     await close();
+  });
+
+  it('has a gradient of its own for each of two weights that are added to the same value', async () => {
+    const weight = (name: string, shape: number[]): OnnxConstant => floats(name, shape, noise(shape, name));
+    const file = writeOnnx({
+      operatorSets: ownOperatorSets,
+      graph: {
+        inputs: [{ name: 'x', type: 'float32', shape: ['n', 2, 5, 4] }],
+        outputs: [{ name: 'y', type: 'float32', shape: ['n', classes] }],
+        constants: [weight('w', [40, classes]), weight('a', [classes]), weight('b', [classes])],
+        nodes: [
+          { op: 'Flatten', inputs: ['x'], outputs: ['f'], attributes: {} },
+          { op: 'MatMul', inputs: ['f', 'w'], outputs: ['m'], attributes: {} },
+          { op: 'Add', inputs: ['m', 'a'], outputs: ['n'], attributes: {} },
+          { op: 'Add', inputs: ['n', 'b'], outputs: ['y'], attributes: {} },
+        ],
+      },
+    });
+    const { spec, values } = specOf(file);
+    await checkSlopes(await make(spec, values, { engine: graphEngine }));
   });
 
   it('drops by the key of the micro-batch', async () => {
