@@ -120,7 +120,7 @@ const trialOptions: InferenceSession.SessionOptions = {
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
   graphOptimizationLevel: 'disabled',
-  logSeverityLevel: 3,
+  logSeverityLevel: 4,
 };
 
 function zeros(OnnxTensor: typeof Tensor, type: ElementType, shape: readonly number[]): Tensor {

@@ -8,6 +8,7 @@ import type { LayerJson } from '../../../../shared/models/topology.js';
 import { must } from '../../../../shared/must.js';
 import { elementsIn } from '../../../../shared/shape.js';
 import type { Moments } from './forward.js';
+import { byBatchMoments, noMoments } from './gradient/batch-moments.js';
 import { nameOf, numberOr, OnnxBuilder, type Turning } from '../../onnx/layers/builder.js';
 
 /** Writes a student's layers as a graph whose weights are inputs. */
@@ -67,25 +68,13 @@ export class LiveBuilder extends OnnxBuilder {
   }
 
   #byOwnMoments(layer: string, inputs: readonly string[], epsilon: { readonly float: number }): string {
-    const { y, moments } = this.#normalised(inputs, epsilon);
-    this.moments.set(layer, moments);
-    return y;
-  }
-
-  /** With a momentum of 0 the node's further outputs are the micro-batch's moments. */
-  #normalised(
-    inputs: readonly string[],
-    epsilon: { readonly float: number },
-  ): { readonly y: string; readonly moments: Moments } {
     const y = `bn${this.nodes.length}`;
     const moments = { mean: `${y}.mean`, variance: `${y}.variance` };
-    this.nodes.push({
-      op: 'BatchNormalization',
-      inputs,
-      outputs: [y, moments.mean, moments.variance],
-      attributes: { epsilon, momentum: { float: 0 }, training_mode: 1 },
-    });
-    return { y, moments };
+    if (this.moments.size === 0) this.constants.push(noMoments);
+    this.moments.set(layer, moments);
+    const outputs = [y, moments.mean, moments.variance];
+    this.nodes.push(...byBatchMoments({ op: 'BatchNormalization', inputs, outputs, attributes: { epsilon } }));
+    return y;
   }
 
   /** A node that is named by where it stands; dropout.ts puts a mask in its place. */

@@ -11,6 +11,7 @@ import { readOnnx } from '../../onnx/read.js';
 import { upgradeOnnx } from '../../onnx/upgrade.js';
 import { fixGraph } from './fixed-graph.js';
 import { samplesName, type Forward, type Moments, type Purpose } from './forward.js';
+import { byBatchMoments, noMoments } from './gradient/batch-moments.js';
 import { GraphWriter } from './gradient/writer.js';
 
 /** The graph of the spec's file, brought to one operator set; its weights have no values. */
@@ -32,7 +33,7 @@ export async function onnxForward(spec: GraphSpec, { isTraining, rows, taps }: P
       const isOwn = isTraining && moving?.kind === 'mean';
       const found = normOf(node, isOwn);
       if (isOwn) moments.set(moving.layer, found.moments);
-      return [found.node];
+      return [...found.nodes];
     }
     if (node.op === 'Dropout') return [dropoutOf(node, isTraining)];
     return [node];
@@ -43,7 +44,7 @@ export async function onnxForward(spec: GraphSpec, { isTraining, rows, taps }: P
   const base: Forward = {
     operatorSets: model.operatorSets,
     nodes: [...write.nodes, ...nodes],
-    constants: [...model.graph.constants.filter(({ name }) => !own.has(name)), ...write.constants],
+    constants: [...model.graph.constants.filter(({ name }) => !own.has(name)), ...write.constants, noMoments],
     answer,
     exits: outputs.slice(0, -1),
     tap: (name) => (name === 'logits' ? answer : valueOf(model, name)),
@@ -66,21 +67,14 @@ function feed(write: GraphWriter, { graph: { input, feed: shape, isChannelsFirst
   });
 }
 
-/** With a momentum of 0 a node's further outputs are the micro-batch's moments. */
-function normOf(node: OnnxNode, isOwn: boolean): { readonly node: OnnxNode; readonly moments: Moments } {
+/** A batch norm by the micro-batch's own moments, as nodes; or by its moving values. */
+function normOf(node: OnnxNode, isOwn: boolean): { readonly nodes: readonly OnnxNode[]; readonly moments: Moments } {
   const [y = ''] = node.outputs;
   const { training_mode: _mode, momentum: _momentum, ...rest } = node.attributes;
   const moments = { mean: `${y}.mean`, variance: `${y}.variance` };
-  return {
-    moments,
-    node: isOwn
-      ? {
-          ...node,
-          outputs: [y, moments.mean, moments.variance],
-          attributes: { ...rest, training_mode: 1, momentum: { float: 0 } },
-        }
-      : { ...node, outputs: [y], attributes: rest },
-  };
+  const outputs = isOwn ? [y, moments.mean, moments.variance] : [y];
+  const plain = { ...node, outputs, attributes: rest };
+  return { moments, nodes: isOwn ? byBatchMoments(plain) : [plain] };
 }
 
 /** In training without its third input, which says whether to drop: the masks do; in inference nothing. */

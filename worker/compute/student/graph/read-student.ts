@@ -2,10 +2,11 @@
  * What an ONNX file says of a student: which of its constants are weights, and with which values they begin. Pure.
  *
  * A weight is a float initialiser of one axis or more that a node computes with. Scalars are settings, as are bounds,
- * sizes and paddings. The third and fourth further inputs of a batch norm are its moving values.
+ * sizes, paddings and masks of infinities. The third and fourth further inputs of a batch norm are its moving values.
  */
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { WeightSpec } from '../../../../shared/models/student-spec.js';
+import { elementsIn } from '../../../../shared/shape.js';
 import { floatOr } from './gradient/operator.js';
 import { withoutValues } from '../../onnx/initialisers.js';
 import type { OnnxConstant, OnnxModel, OnnxNode } from '../../onnx/graph.js';
@@ -57,11 +58,20 @@ const settings: Readonly<Record<string, readonly number[]>> = {
 
 function weightsOf({ graph: { nodes, constants } }: OnnxModel): WeightSpec[] {
   const uses = usesOf(nodes);
-  return constants.flatMap(({ name, type, shape }): WeightSpec[] => {
+  return constants.flatMap((constant): WeightSpec[] => {
+    const { name, shape } = constant;
     const use = uses.get(name);
-    if (type !== 'float32' || shape.length === 0 || use === undefined) return [];
+    if (use === undefined || isSetting(constant)) return [];
     return [{ name, shape: [...shape], layer: layerOf(name), kind: 'trained', ...use }];
   });
+}
+
+/** Scalars, also those of one axis that an exporter has named by itself, and masks with infinities. */
+function isSetting(constant: OnnxConstant): boolean {
+  const { name, type, shape } = constant;
+  if (type !== 'float32' || shape.length === 0) return true;
+  if (elementsIn(shape) === 1 && !name.includes('.')) return true;
+  return floatsIn(constant).some((value) => value === Infinity || value === -Infinity);
 }
 
 type Use = Partial<Pick<WeightSpec, 'kind' | 'layer' | 'momentum'>>;

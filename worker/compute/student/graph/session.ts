@@ -10,7 +10,7 @@ const options: InferenceSession.SessionOptions = {
   interOpNumThreads: 1,
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
-  logSeverityLevel: 3,
+  logSeverityLevel: 4,
 };
 
 /** Opens a model in onnxruntime. The session is the caller's to release. */

@@ -14,6 +14,7 @@ import { adapterName } from '../adapter-weights.js';
 import type { StudentDefinition } from '../engine.js';
 import { laterTaps } from '../loss-outputs.js';
 import type { Forward, Moments, Purpose } from './forward.js';
+import { byBatchMoments, noMoments } from './gradient/batch-moments.js';
 import { GraphWriter } from './gradient/writer.js';
 import { layersForward } from './layers-forward.js';
 import { onnxForward } from './onnx-forward.js';
@@ -71,7 +72,8 @@ function finished(
   forward: Forward,
   { write, outputs }: { readonly write: GraphWriter; readonly outputs: readonly string[] },
 ): OnnxModel {
-  const constants = [...forward.constants, ...write.constants];
+  const own = [...forward.constants, ...write.constants];
+  const constants = own.includes(noMoments) ? own : [...own, noMoments];
   const model = {
     operatorSets: forward.operatorSets,
     graph: {
@@ -100,7 +102,7 @@ function adapted(write: GraphWriter, { pair, rows, spec }: Adapting, tap: string
   const [from = 1, to = 1] = must(shapes, weight('kernel'), 'weight');
   const flat = write.node('Reshape', [tap, write.integers(-1, from)]);
   const linear = write.node('Gemm', [flat, weight('kernel'), weight('bias')]);
-  const normed = pair.batchNorm ? normalised(write, linear, { weight, channels: to }) : linear;
+  const normed = pair.batchNorm ? normalised(write, linear, weight) : linear;
   const active = pair.activation === 'relu' ? write.node('Relu', [normed]) : normed;
   if (pair.adapter === 'dense') return write.node('Reshape', [active, write.integers(rows, to)]);
   const ends = [write.integers(0), write.integers(-1), write.integers(0)];
@@ -109,17 +111,14 @@ function adapted(write: GraphWriter, { pair, rows, spec }: Adapting, tap: string
 }
 
 /** Batch norm of [rows, channels] by their own moments, which nobody else asks for. */
-function normalised(
-  write: GraphWriter,
-  x: string,
-  { weight, channels }: { readonly weight: (name: string) => string; readonly channels: number },
-): string {
-  const none = write.floats([channels], new Float32Array(channels));
-  const [y = ''] = write.several(
-    'BatchNormalization',
-    [x, weight('gamma'), weight('beta'), none, none],
-    { epsilon: { float: 1e-3 }, momentum: { float: 0 }, training_mode: 1 },
-    3,
-  );
+function normalised(write: GraphWriter, x: string, weight: (name: string) => string): string {
+  const [y, mean, variance] = [write.fresh(), write.fresh(), write.fresh()];
+  const node = {
+    op: 'BatchNormalization',
+    inputs: [x, weight('gamma'), weight('beta')],
+    outputs: [y, mean, variance],
+    attributes: { epsilon: { float: 1e-3 } },
+  };
+  write.nodes.push(...byBatchMoments(node));
   return y;
 }
