@@ -223,7 +223,13 @@ describe('inspectTeacher', () => {
       /its input shape is \[2, 4, 3\]; the data's samples are \[28, 28, 1\]/,
     ],
     ['a LayersModel with another input shape', { model: 'other-shape' }, {}, 2, /its input shape is \[8, 8, 1\]/],
-    ['a layout that does not fit', { model: 'tiny.onnx', layout: 'nhwc' }, {}, 2, /with layout nhwc; layout: nchw wanted, which fits$/],
+    [
+      'a layout that does not fit',
+      { model: 'tiny.onnx', layout: 'nhwc' },
+      {},
+      2,
+      /with layout nhwc; layout: nchw wanted, which fits$/,
+    ],
     [
       'an input that is not there',
       { model: 'tiny.onnx', input: 'pixels' },
