@@ -6,7 +6,8 @@ import { usableCache } from '../shared/cache-folder.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { InstalledPlugins } from '../shared/recipe/plugins.js';
 import type { ReadRecipe } from '../shared/recipe/read.js';
-import type { PluginFlags, RecipeFlags } from './options.js';
+import type { Recipe } from '../shared/recipe/schema.js';
+import type { BackendName, PluginFlags, RecipeFlags } from './options.js';
 import { say, warn } from './output.js';
 import type { PreparationOptions } from './prepare/prepare.js';
 
@@ -29,11 +30,32 @@ export async function readRecipeFile(file: string, flags: RecipeFlags): Promise<
  * Reads and checks a recipe, and checks that the files which it names exist.
  * @throws UserError 2 with a line for each thing that is wrong or missing
  */
-export async function openRecipe(file: string, flags: RecipeFlags): Promise<ReadRecipe> {
+export async function openRecipe(file: string, flags: RecipeFlags & BackendFlag): Promise<ReadRecipe> {
   const { checkFiles } = await import('./prepare/missing-files.js');
   const read = await readRecipeFile(file, flags);
   await checkFiles(read, resolve(dirname(file)));
-  return read;
+  return { ...read, recipe: withBackend(read.recipe, flags.backend) };
+}
+
+/** The flag of a verb that starts workers. */
+interface BackendFlag {
+  readonly backend?: BackendName;
+}
+
+/**
+ * The recipe with the backend that the flag names, where that decides which engine computes the student. wasm and native
+ * are the workers' alone: a run that the recipe leaves open may change between them.
+ * @throws UserError 2 when the recipe wants another engine
+ */
+export function withBackend<R extends Pick<Recipe, 'numerics'>>(recipe: R, backend: BackendName | undefined): R {
+  const { backend: own } = recipe.numerics;
+  if (backend === undefined || backend === 'auto' || backend === own || (backend !== 'onnx' && own !== 'onnx'))
+    return recipe;
+  if (own !== 'auto')
+    throw new UserError(
+      `--backend ${backend}: the recipe has numerics.backend: ${own}; the same was wanted, or no flag`,
+    );
+  return { ...recipe, numerics: { ...recipe.numerics, backend } };
 }
 
 /**

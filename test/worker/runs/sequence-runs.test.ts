@@ -353,7 +353,7 @@ describe('sequences that do not fit', () => {
     [
       'labels of positions without the task',
       { data: { classes, train: { ...source, labels: 'y.npy' } } },
-      'data.train: labels of 6 positions a sample; one a sample wanted, or data.task sequence',
+      'data.train: labels of 6 positions a sample; one a sample (or one-hot labels, of a single 1 each) wanted, or data.task sequence',
     ],
     [
       'a tap without positions',
