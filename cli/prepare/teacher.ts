@@ -8,6 +8,7 @@ import { keyedSeed, randomStream } from '../../shared/random.js';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
 import { elementsIn } from '../../shared/shape.js';
 import { canarySample } from '../../worker/compute/teachers/canary.js';
+import { binaryObjection } from '../../worker/compute/teachers/binary.js';
 import { outputObjection } from '../../worker/compute/teachers/output-check.js';
 import { forwardInFixedRows } from '../../worker/compute/teachers/fixed-rows.js';
 import { feedShape, type Layout } from '../../worker/compute/teachers/formats/layout.js';
@@ -57,11 +58,7 @@ export async function inspectTeacher(
   try {
     const taps = await tapShapes(teacher, shape, options.taps ?? []);
     const output = outputOf(recipe, expected);
-    const { classes, warnings } = await tryOut(
-      { name: recipe.name, output, positions: expected.positions },
-      teacher,
-      shape,
-    );
+    const { classes, isBinary, warnings } = await tryOut({ name: recipe.name, output }, expected, { teacher, shape });
     const classMap = await mapClasses(recipe, expected, { folder: options.folder, outputs: classes });
     const ownPreprocess = rescaleFor(recipe, expected);
     const spec: TeacherSpec = {
@@ -74,6 +71,7 @@ export async function inspectTeacher(
       layout,
       classes: expected.classes,
       ...(expected.positions === undefined ? {} : { positions: expected.positions }),
+      ...(isBinary ? { isBinary } : {}),
       ...classMap,
       ...specialtyOf(recipe, expected),
       ...ownPreprocess,
@@ -178,17 +176,25 @@ function chooseLayout(
 
 /** Runs one forward of noise, and tells how many classes it gives and what looks odd about them. */
 async function tryOut(
-  recipe: Pick<TeacherSpec, 'name' | 'output' | 'positions'>,
-  teacher: Teacher,
-  shape: readonly number[],
-): Promise<{ classes: number; warnings: string[] }> {
+  { name, output }: Pick<TeacherSpec, 'name' | 'output'>,
+  expected: Expected,
+  { teacher, shape }: { readonly teacher: Teacher; readonly shape: readonly number[] },
+): Promise<{ classes: number; isBinary: boolean; warnings: string[] }> {
   const rows = teacher.fixedRows ?? 2;
-  const stream = randomStream([keyedSeed(['inspect']), recipe.name]);
+  const stream = randomStream([keyedSeed(['inspect']), name]);
   const inputs = Float32Array.from({ length: rows * elementsIn(shape) }, () => stream.float());
   const { output: raw } = await teacher.forward(inputs, [rows, ...shape]);
-  const classes = raw.length / rows / (recipe.positions ?? 1);
-  const text = outputObjection(recipe.output, raw, classes);
-  return { classes, warnings: text === null ? [] : [`teacher ${recipe.name}: ${text}`] };
+  const numbers = raw.length / rows / (expected.positions ?? 1);
+  const isBinary = numbers === 1 && expected.classes === 2 && expected.task === 'classes';
+  const text = isBinary ? binaryObjection(raw, output) : outputObjection(output, raw, numbers);
+  const taken = `it gives one number of each sample, which is taken for the ${output === 'logits' ? 'logit' : 'probability'} of the second class`;
+  return {
+    classes: isBinary ? 2 : numbers,
+    isBinary,
+    warnings: [...(isBinary ? [taken] : []), ...(text === null ? [] : [text])].map(
+      (line) => `teacher ${name}: ${line}`,
+    ),
+  };
 }
 
 /** Gives what the teacher answers to a fixed sample, by which workers tell that theirs is the same; none if not finite. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
+import { asTfjsReads } from './keras-forms.js';
 import { studentFactsSchema, type StudentFacts } from './student-facts.js';
 import type { LayersSpec } from './student-spec.js';
 
@@ -110,5 +111,5 @@ export function readLayersModel(text: string, file: string): LayersModelJson {
   if (model.data.format === 'graph-model' || 'node' in model.data.modelTopology) {
     throw new UserError(`${file}: it is a frozen GraphModel, which cannot be trained; ${wish}`, exitCodes.data);
   }
-  return model.data;
+  return { ...model.data, modelTopology: asTfjsReads(model.data.modelTopology) };
 }

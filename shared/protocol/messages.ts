@@ -118,6 +118,8 @@ export const teacherSchema = z
     signature: name.optional(),
     layout: z.enum(['nhwc', 'nchw']),
     classes: count,
+    /** It gives one number of each sample, which is that of the second of two classes. */
+    isBinary: z.literal(true).optional(),
     /** Positions of a sequence, at each of which it gives its classes. */
     positions: count.optional(),
     /** Where the model's classes are others: how many it has, and which of them each class of the data is. */

@@ -6,6 +6,7 @@
 import type { Activation } from '../../../shared/losses/math/activation.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { TeacherFailure } from '../contract.js';
+import { binaryObjection, bothClasses } from './binary.js';
 import { canarySample, checkCanary, checkFrozen, type Sighting } from './canary.js';
 import { inClassOrder } from './class-order.js';
 import { blaming } from './failure.js';
@@ -120,11 +121,12 @@ export class EnsembleTeacher {
   run(feed: Feed, taps?: readonly string[]): Promise<TaughtLogits> {
     return blaming(this.spec.name, async () => {
       if (++this.#runs % canaryEvery === 0) await this.askCanary();
-      const { output, classMap } = this.spec;
+      const { output, classMap, isBinary } = this.spec;
       const fed = this.#feedOf(feed);
       const raw = await this.#forward(fed, feed.rows, { fixedRows: feed.fixedRows, taps });
       this.#checkOnce(fed, raw.output);
-      const ordered = classMap === undefined ? raw.output : inClassOrder(raw.output, classMap.outputs, classMap.order);
+      const whole = isBinary === true ? bothClasses(raw.output, output) : raw.output;
+      const ordered = classMap === undefined ? whole : inClassOrder(whole, classMap.outputs, classMap.order);
       return { logits_BC: this.#finite(asLogits(output, ordered)), taps: raw.taps };
     });
   }
@@ -155,14 +157,14 @@ export class EnsembleTeacher {
     rows: number,
     { fixedRows, taps }: { readonly fixedRows: number; readonly taps?: readonly string[] | undefined },
   ): Promise<ForwardResult> {
-    const { name, classes, classMap, positions = 1 } = this.spec;
+    const { name, classes, classMap, isBinary, positions = 1 } = this.spec;
     const result = await forwardInFixedRows(this.#teacher, inputs, {
       rows,
       sampleShape: this.#sampleShape,
       fixedRows,
       ...(taps === undefined ? {} : { taps }),
     });
-    const outputs = classMap?.outputs ?? classes;
+    const outputs = isBinary === true ? 1 : (classMap?.outputs ?? classes);
     if (result.output.length === rows * positions * outputs) return result;
     throw badModel(name, `it gives ${result.output.length / rows / positions} classes; wanted ${outputs}`);
   }
@@ -170,10 +172,10 @@ export class EnsembleTeacher {
   #checkOnce(fed: Float32Array, raw: Float32Array): void {
     if (this.#isChecked) return;
     this.#isChecked = true;
-    const { name, output, classes, classMap } = this.spec;
+    const { name, output, classes, classMap, isBinary } = this.spec;
     const texts = [
       inputObjection(this.#teacher.integerInput, fed),
-      outputObjection(output, raw, classMap?.outputs ?? classes),
+      isBinary === true ? binaryObjection(raw, output) : outputObjection(output, raw, classMap?.outputs ?? classes),
     ];
     for (const text of texts) if (text !== null) this.#options.warn?.(`teacher ${name}: ${text}`);
   }

@@ -7,6 +7,7 @@ import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { UserError } from '../../../../shared/errors.js';
 import { forInference } from '../../onnx/inference.js';
 import { readOnnxFacts, type OnnxFileFacts } from '../../onnx/facts.js';
+import { openOnnxSession, type OpenSession } from './onnx-session.js';
 import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from './onnx-taps.js';
 import { decodeValues, encodedTypes, encoderFor } from './onnx-values.js';
 import { activationsOf, type RawTap } from './taps.js';
@@ -48,10 +49,14 @@ async function findFiles({ teacher, model, path, isFolder }: GivenModel): Promis
 /** @throws UserError 65 when the file cannot be loaded, 2 when the recipe names an input or output that it lacks */
 async function openOnnx(source: TeacherSource): Promise<Teacher> {
   const { InferenceSession: Session, Tensor: OnnxTensor } = await import('onnxruntime-node');
-  const file = await load(source, (model, options) => Session.create(model, options));
+  // One of two overloads is taken by the type of what is given.
+  const file = await load(source, (model, options) =>
+    typeof model === 'string' ? Session.create(model, options) : Session.create(model, options),
+  );
   const { session } = file;
   const input = pickInput(source, session);
   const output = pickName(`teacher ${source.name}: output`, session.outputNames, source.outputName);
+  checkOutput(source.name, session, output);
   const encode = encoderFor(input.type);
   if (encode === undefined)
     throw badModel(source.name, `its input "${input.name}" is ${input.type}; wanted one of ${encodedTypes}`);
@@ -77,7 +82,15 @@ async function openOnnx(source: TeacherSource): Promise<Teacher> {
   };
 }
 
-type Create = (model: Uint8Array, options: InferenceSession.SessionOptions) => Promise<InferenceSession>;
+/** @throws UserError 65 for an output that is no tensor */
+function checkOutput(name: string, { outputMetadata }: InferenceSession, output: string): void {
+  const found = outputMetadata.find((one) => one.name === output);
+  if (found?.isTensor === false)
+    throw badModel(
+      name,
+      `its output "${output}" is no tensor (scikit-learn's converters write a map by class); numbers were wanted: convert it with options={id(model): {"zipmap": False}}`,
+    );
+}
 
 interface LoadedFile {
   readonly session: InferenceSession;
@@ -87,16 +100,13 @@ interface LoadedFile {
   readonly find: (wanted: WantedTaps) => Promise<OnnxTap[]>;
 }
 
-async function load(source: TeacherSource, create: Create): Promise<LoadedFile> {
+async function load(source: TeacherSource, create: OpenSession): Promise<LoadedFile> {
   const [file, ...others] = source.paths;
   if (file === undefined) throw badModel(source.name, 'it has no file');
   const [name, path] = file;
   const open = async (change: (model: Uint8Array) => Uint8Array): Promise<InferenceSession> => {
-    const externalData = await Promise.all(
-      others.map(async ([other, where]) => ({ path: other, data: await readFile(where) })),
-    );
-    const options = externalData.length === 0 ? sessionOptions : { ...sessionOptions, externalData };
-    return create(change(forInference(await readFile(path))), options).catch((error: unknown) => {
+    const model = change(forInference(await readFile(path)));
+    return openOnnxSession(create, model, others, sessionOptions).catch((error: unknown) => {
       throw badModel(source.name, `${name} is not a model that onnxruntime can load`, error);
     });
   };
