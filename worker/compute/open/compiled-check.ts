@@ -6,6 +6,7 @@ import { layersOf, type Json } from '../../../shared/models/topology.js';
 import type { ParameterRange } from '../../../shared/replica/plan.js';
 import type { Backend } from '../backends/backend.js';
 import type { GradientResult, MicroBatch, StepContext, StudentOutputs } from '../contract.js';
+import { norm } from '../losses/diagnostics.js';
 import type { Student, StudentDefinition } from '../student/engine.js';
 import { tfjsEngine } from '../student/tfjs/engine.js';
 
@@ -108,18 +109,15 @@ export function firstDifference(
   trained: readonly ParameterRange[],
   { expected, compiled, limit }: Gradients,
 ): { readonly name: string; readonly relative: number } | null {
-  const least = norm(expected) / 1000;
+  const least = norm([expected]) / 1000;
   for (const { spec, offset, size } of trained) {
     const own = expected.subarray(offset, offset + size);
     const off = own.map((value, i) => value - (compiled[offset + i] ?? 0));
-    const relative = norm(off) / Math.max(norm(own), least);
-    if (!(relative <= limit) && norm(off) !== 0) return { name: spec.name, relative };
+    const difference = norm([off]);
+    const relative = difference / Math.max(norm([own]), least);
+    if (!(relative <= limit) && difference !== 0) return { name: spec.name, relative };
   }
   return null;
-}
-
-function norm(values: Float32Array): number {
-  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 }
 
 function hasDropout(topology: Json): boolean {

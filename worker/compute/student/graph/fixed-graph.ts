@@ -3,9 +3,8 @@
  * computed, once. Differentiation then needs to know no rule of shapes. onnxruntime tells types and shapes by running
  * the graph once with every value among its outputs.
  */
-import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { Tensor } from 'onnxruntime-node';
 import { must } from '../../../../shared/must.js';
-import { elementsIn } from '../../../../shared/shape.js';
 import {
   bytesOf,
   type ElementType,
@@ -14,8 +13,8 @@ import {
   type OnnxModel,
   type OnnxNode,
 } from '../../onnx/graph.js';
-import { writeOnnx } from '../../onnx/write.js';
 import { upgradeOnnx } from '../../onnx/upgrade.js';
+import { openSession, tensorMaker } from './session.js';
 
 /** A graph in which the type and the shape of every value are known. */
 export interface FixedGraph {
@@ -96,45 +95,21 @@ async function tryOnce(
   inputs: ReadonlyMap<string, KnownValue>,
   made: readonly string[],
 ): Promise<ReadonlyMap<string, Tensor>> {
-  const { InferenceSession: Session, Tensor: OnnxTensor } = await import('onnxruntime-node');
-  const file = writeOnnx({
+  const makeTensor = await tensorMaker();
+  const trial: OnnxModel = {
     operatorSets,
     graph: {
       ...graph,
       inputs: [...inputs].map(([name, value]) => ({ name, ...value })),
       outputs: made.map((name) => ({ name })),
     },
-  });
-  const session = await Session.create(file, trialOptions);
+  };
+  const session = await openSession(trial, 'disabled');
   try {
-    const feeds = [...inputs].map(([name, { type, shape }]) => [name, zeros(OnnxTensor, type, shape)] as const);
+    const feeds = [...inputs].map(([name, value]) => [name, makeTensor(value)] as const);
     const results = await session.run(Object.fromEntries(feeds));
     return new Map(Object.entries(results));
   } finally {
     await session.release();
-  }
-}
-
-const trialOptions: InferenceSession.SessionOptions = {
-  executionProviders: ['cpu'],
-  intraOpNumThreads: 1,
-  interOpNumThreads: 1,
-  graphOptimizationLevel: 'disabled',
-  logSeverityLevel: 4,
-};
-
-function zeros(OnnxTensor: typeof Tensor, type: ElementType, shape: readonly number[]): Tensor {
-  const size = elementsIn(shape);
-  switch (type) {
-    case 'float32':
-      return new OnnxTensor('float32', new Float32Array(size), shape);
-    case 'int64':
-      return new OnnxTensor('int64', new BigInt64Array(size), shape);
-    case 'int32':
-      return new OnnxTensor('int32', new Int32Array(size), shape);
-    case 'bool':
-      return new OnnxTensor('bool', new Uint8Array(size), shape);
-    default:
-      throw new Error(`an input of ${type}`);
   }
 }

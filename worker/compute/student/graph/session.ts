@@ -9,14 +9,19 @@ const options: InferenceSession.SessionOptions = {
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
   executionMode: 'sequential',
-  graphOptimizationLevel: 'all',
   logSeverityLevel: 4,
 };
 
-/** Opens a model in onnxruntime. The session is the caller's to release. */
-export async function openSession(model: OnnxModel): Promise<InferenceSession> {
+/**
+ * Opens a model in onnxruntime. The session is the caller's to release.
+ * @param graphOptimizationLevel `disabled` for a graph that runs once
+ */
+export async function openSession(
+  model: OnnxModel,
+  graphOptimizationLevel: 'all' | 'disabled' = 'all',
+): Promise<InferenceSession> {
   const { InferenceSession: Session } = await import('onnxruntime-node');
-  return Session.create(writeOnnx(model), options);
+  return Session.create(writeOnnx(model), { ...options, graphOptimizationLevel });
 }
 
 /** Makes tensors over memory of ours: onnxruntime reads inputs from it, and writes outputs into it. */
@@ -34,7 +39,7 @@ export async function tensorMaker(): Promise<(value: KnownValue, memory?: Float3
       case 'bool':
         return new OnnxTensor('bool', new Uint8Array(size), shape);
       default:
-        throw new Error(`a value of ${type} between two graphs`);
+        throw new Error(`a value of ${type} that a graph is given or gives`);
     }
   };
 }
