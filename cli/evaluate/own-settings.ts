@@ -65,7 +65,7 @@ const storedSchema = z.looseObject({
   digests: z.unknown(),
 });
 
-/** Of a student in the folder of a run of an earlier version, whose model says nothing. */
+/** What the run's recipe tells of a student in its folder whose model says nothing, as in earlier versions. */
 async function toldByRun(path: string): Promise<Told | null> {
   const text = await readFile(join(dirname(dirname(path)), 'recipe.yaml'), 'utf8').catch(() => null);
   const found = text === null ? null : storedSchema.safeParse(parse(text));

@@ -89,7 +89,7 @@ export async function inspectTeacher(
 /** A teacher in the form that a run has it in, open. */
 interface OpenForm {
   readonly teacher: Teacher;
-  /** Of the model as it was given. */
+  /** The number of parameters of the model as it was given. */
   readonly parameters: number;
   readonly layout: Layout;
   /** One sample's shape as the teacher is fed it. */

@@ -19,7 +19,7 @@ export class WorkerRecords {
     return this.#all.values();
   }
 
-  /** Those of them that may be leased to. */
+  /** The workers that may be leased to. */
   get ready(): ReadonlySet<WorkerRecord> {
     return this.#ready;
   }

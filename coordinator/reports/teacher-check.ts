@@ -70,7 +70,7 @@ export interface Guessing {
   readonly names: readonly string[];
   /** The main figure of each, as a text. */
   readonly figures: readonly string[];
-  /** Whom they do no better than: `chance on 100 samples of 10 classes`. */
+  /** The guesser that does as well as they do: `chance on 100 samples of 10 classes`. */
   readonly guesser: string;
   /** What their user should look at. */
   readonly wish: string;

@@ -49,7 +49,7 @@ interface EmptyArray {
   readonly type: NpyType;
   /** Whether the first index runs fastest. */
   readonly isFortran: boolean;
-  /** Of the elements, to be filled. */
+  /** The memory that the elements are read into. */
   readonly bytes: ArrayBuffer;
 }
 

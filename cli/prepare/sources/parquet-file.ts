@@ -8,9 +8,9 @@ import type { Row } from './table.js';
 export interface ParquetTable {
   /** Names of the columns. */
   readonly names: readonly string[];
-  /** Those of them that pandas wrote as the rows' index. */
+  /** The columns that pandas wrote as the rows' index. */
   readonly index: readonly string[];
-  /** Those of them whose cells are bytes, or `{ bytes, path }` as Hugging Face's `datasets` writes images. */
+  /** The columns whose cells are bytes, or `{ bytes, path }` as Hugging Face's `datasets` writes images. */
   readonly binary: readonly string[];
   /** What the file says of itself. */
   readonly keyValues: KeyValues | undefined;
