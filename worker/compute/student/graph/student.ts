@@ -22,6 +22,7 @@ import { compileInference, compileStudent, type CompiledStudent } from './compil
 import { drawMask, type Mask } from './dropout.js';
 import { floatsOf, openSession, tensorMaker } from './session.js';
 import { samplesName } from './forward.js';
+import { runInto } from './run-into.js';
 
 type MakeTensor = Awaited<ReturnType<typeof tensorMaker>>;
 
@@ -242,7 +243,7 @@ export class GraphStudent implements Student {
   ): Promise<void> {
     if (samples !== null) samples.set(batch.inputs.subarray(0, samples.length));
     for (const { mask, memory } of masks) drawMask(mask, step.dropoutKey, memory);
-    await forward.run(feeds, results);
+    await runInto(forward, feeds, results);
   }
 
   #loss({ values }: Program, { targets }: MicroBatch, step: StepContext): TotalLoss {
@@ -259,7 +260,7 @@ export class GraphStudent implements Student {
       else memory?.set(values);
     });
     this.#gradient.fill(0);
-    if (backward.outputNames.length > 0) await backward.run(seeds, gradients);
+    if (backward.outputNames.length > 0) await runInto(backward, seeds, gradients);
   }
 
   /** The norm of each weighted term's gradient with respect to the student's own weights, as sums. */
