@@ -4,9 +4,10 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // test/native needs the native backend: it runs where STILLHOUSE_BACKEND asks for that one. Programs of test/e2e
-    // and test/faults are told to use wasm: once is enough.
+    // and test/faults are told to use wasm: once is enough. test/cuda needs ONNX Runtime's CUDA provider to be installed.
     exclude: [
       'test/containers/**',
+      ...(process.env.STILLHOUSE_CUDA === '1' ? [] : ['test/cuda/**']),
       ...(process.env.STILLHOUSE_BACKEND === 'native' ? ['test/e2e/**', 'test/faults/**'] : ['test/native/**']),
       '**/node_modules/**',
     ],

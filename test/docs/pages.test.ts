@@ -35,11 +35,14 @@ const code = pages.flatMap(codeOf);
 const schema = jsonSchema() as JsonSchema;
 
 const helps = new Map<string, string>();
+/** A command whose flags are those of the command below it. */
+const below: Readonly<Record<string, string>> = { backend: 'install' };
 /** What a command says with --help. */
 function helpOf(verb: string): string {
   const known = helps.get(verb);
   if (known !== undefined) return known;
-  const command = verb === '' ? ['--help'] : [verb, '--help'];
+  const words = [verb, below[verb] ?? ''].filter((word) => word !== '');
+  const command = [...words, '--help'];
   const text = execFileSync(process.execPath, [join(root, 'dist/cli.js'), ...command], { encoding: 'utf8' });
   helps.set(verb, text);
   return text;

@@ -10,9 +10,14 @@ import { lastWords, runCommand } from '../backends/command.js';
 import { flavours, type Flavour } from '../backends/native/pins.js';
 import { openNative } from '../backends/native/native.js';
 import { findInstalled } from '../backends/native/folder.js';
+import { findProvider } from '../backends/onnxruntime/folder.js';
+import { onnxruntimeVersion } from '../backends/onnxruntime/pins.js';
+import { onnxRuntime, openCuda } from '../backends/onnxruntime/runtime.js';
+import { tryProvider } from '../backends/onnxruntime/trial.js';
 import { openWasm } from '../backends/wasm/wasm.js';
 
-export type Tried = 'wasm' | Flavour;
+/** Backends of tfjs, and providers of ONNX Runtime. */
+export type Tried = 'wasm' | Flavour | 'onnx-cpu' | 'onnx-cuda';
 
 export interface Trial {
   readonly works: boolean;
@@ -39,6 +44,7 @@ export async function tryBackend(tried: Tried, cache: string): Promise<Trial> {
 
 export async function tryHere(tried: Tried, cache: string): Promise<Trial> {
   try {
+    if (tried === 'onnx-cpu' || tried === 'onnx-cuda') return await tryOnnx(tried, cache);
     const backend = await openTried(tried, cache);
     checkNumbers(backend);
     return { works: true, detail: backend.version, gpu: backend.gpu };
@@ -52,10 +58,24 @@ export async function tryHere(tried: Tried, cache: string): Promise<Trial> {
 }
 
 export function isTried(text: string | undefined): text is Tried {
-  return text === 'wasm' || flavours.some((flavour) => flavour === text);
+  return text === 'wasm' || text === 'onnx-cpu' || text === 'onnx-cuda' || flavours.some((flavour) => flavour === text);
 }
 
-async function openTried(tried: Tried, cache: string): Promise<Backend> {
+async function tryOnnx(tried: 'onnx-cpu' | 'onnx-cuda', cache: string): Promise<Trial> {
+  if (tried === 'onnx-cpu') {
+    await tryProvider(await onnxRuntime(), 'cpu');
+    return { works: true, detail: `onnxruntime ${onnxruntimeVersion}`, gpu: null };
+  }
+  const installed = findProvider(cache);
+  if (installed === null) throw new Error('not installed: run stillhouse backend install cuda');
+  const { gpu } = await openCuda(installed, {
+    tell: () => undefined,
+    tryOut: (runtime) => tryProvider(runtime, 'cuda'),
+  });
+  return { works: true, detail: `onnxruntime ${installed.version}, CUDA`, gpu };
+}
+
+async function openTried(tried: 'wasm' | Flavour, cache: string): Promise<Backend> {
   if (tried === 'wasm') return openWasm();
   const installed = findInstalled(cache, tried);
   if (installed === null) throw new Error(`not installed: run stillhouse backend install ${tried}`);

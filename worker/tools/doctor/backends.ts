@@ -1,6 +1,7 @@
-/** Checks of the backends: each that is there is tried with one operation. */
+/** Checks of the backends, and of ONNX Runtime's providers: each that is there is tried with one operation. */
 import { findInstalled } from '../../compute/backends/native/folder.js';
 import { flavours, type Flavour } from '../../compute/backends/native/pins.js';
+import { findProvider } from '../../compute/backends/onnxruntime/folder.js';
 import type { Trial, Tried } from '../../compute/open/backend-trial.js';
 import type { MachineCheck } from './machine-check.js';
 
@@ -22,6 +23,29 @@ export async function checkNatives(cache: string, hasGpu: boolean, tryOne: TryBa
         : checkInstalled(flavour, hasGpu, await tryOne(flavour, cache)),
     );
   return checks;
+}
+
+/**
+ * Fails where ONNX Runtime does not compute on the CPU, or not on the GPU that is there.
+ * @param cache null where there is none
+ */
+export async function checkProviders(
+  cache: string | null,
+  hasGpu: boolean,
+  tryOne: TryBackend,
+): Promise<MachineCheck[]> {
+  const cpu = checkTrial('onnxruntime cpu', await tryOne('onnx-cpu', cache ?? ''), 'run npm ci again');
+  if (cache === null) return [cpu];
+  const name = 'onnxruntime cuda';
+  const wish = 'run stillhouse backend install cuda --only onnx';
+  if (findProvider(cache) === null) {
+    const found = { name, finding: 'not installed' };
+    return [cpu, hasGpu ? { ...found, state: 'warn', wish } : { ...found, state: 'ok' }];
+  }
+  const cuda = checkTrial(name, await tryOne('onnx-cuda', cache), `${wish} --force`);
+  if (cuda.state !== 'fail' || hasGpu) return [cpu, cuda];
+  // The CPU computes where there is no GPU, and loses nothing by this.
+  return [cpu, { name, state: 'warn', finding: cuda.finding, wish: 'it is of use on a machine with a GPU' }];
 }
 
 function checkMissing(flavour: Flavour, hasGpu: boolean): MachineCheck {

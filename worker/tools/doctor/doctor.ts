@@ -6,11 +6,11 @@ import { cacheFolder } from '../../../shared/cache-folder.js';
 import { UserError } from '../../../shared/errors.js';
 import { listGpus, visibleGpus, type Gpu } from '../../compute/backends/gpus.js';
 import { tryBackend } from '../../compute/open/backend-trial.js';
-import { checkNatives, checkWasm, type TryBackend } from './backends.js';
+import { checkNatives, checkProviders, checkWasm, type TryBackend } from './backends.js';
 import { checkCache } from './cache.js';
 import type { MachineCheck } from './machine-check.js';
 import { checkAddresses, checkCores, checkGpus, checkMemory, checkNode, checkOpenFiles, checkSimd } from './machine.js';
-import { checkCompiler, checkOnnx, checkPackages } from './software.js';
+import { checkCompiler, checkPackages } from './software.js';
 
 export interface Examination {
   /** The cache folder, or how it is found. */
@@ -28,6 +28,7 @@ export async function diagnose({
 }: Examination = {}): Promise<MachineCheck[]> {
   const folder = folderOf(cache);
   const isKnown = typeof folder === 'string';
+  const hasGpu = visibleGpus(gpus).length > 0;
   return [
     checkNode(process.versions.node),
     checkSimd(),
@@ -36,9 +37,9 @@ export async function diagnose({
     checkAddresses(),
     checkGpus(gpus),
     await checkWasm(isKnown ? folder : '', tryOne),
-    ...(isKnown ? await checkNatives(folder, visibleGpus(gpus).length > 0, tryOne) : []),
+    ...(isKnown ? await checkNatives(folder, hasGpu, tryOne) : []),
+    ...(await checkProviders(isKnown ? folder : null, hasGpu, tryOne)),
     await checkCompiler(),
-    await checkOnnx(),
     checkPackages(),
     ...(isKnown ? await checkCache(folder) : [folder]),
     checkOpenFiles(),

@@ -1,4 +1,4 @@
-/** Checks of the software that this program uses: a compiler, onnxruntime, its npm packages. */
+/** Checks of the software that this program uses: a compiler, its npm packages. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { findCompiler } from '../install/addon.js';
@@ -13,22 +13,9 @@ export async function checkCompiler(): Promise<MachineCheck> {
       name,
       state: 'ok',
       finding: 'none',
-      wish: 'only backend install needs one (on Debian: apt-get install g++)',
+      wish: 'only backend install needs one, for TensorFlow (on Debian: apt-get install g++)',
     }),
   );
-}
-
-/** Fails when onnxruntime cannot be loaded. */
-export async function checkOnnx(): Promise<MachineCheck> {
-  const name = 'onnxruntime';
-  try {
-    const { listSupportedBackends } = await import('onnxruntime-node');
-    const bundled = listSupportedBackends().filter((backend) => backend.bundled);
-    return { name, state: 'ok', finding: `loads (${bundled.map((backend) => backend.name).join(', ')})` };
-  } catch (error) {
-    const [finding = ''] = error instanceof Error ? error.message.split('\n', 1) : [String(error)];
-    return { name, state: 'fail', finding, wish: 'run npm ci again' };
-  }
 }
 
 const packages = ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm', 'onnxruntime-node', 'ws', 'msgpackr'];

@@ -1,15 +1,15 @@
 /**
- * `stillhouse backend install cpu|cuda`: builds the native backend in the user's cache folder from pinned parts, proves
- * it by one operation and takes it back if that fails. Works in a scratch folder beside its place, so a failed or
- * killed install leaves nothing that counts.
+ * The part of `stillhouse backend install` that builds the native backend in the user's cache folder from pinned parts,
+ * proves it by one operation and takes it back if that fails.
  */
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { cacheFolder } from '../../../shared/cache-folder.js';
 import { buildAddon, findCompiler } from './addon.js';
+import { checkPlatform, fillFolder } from './place.js';
 import { installPackages } from './packages.js';
-import { bindingVersion, tensorflowVersion, type Flavour } from '../../compute/backends/native/pins.js';
+import { bindingVersion, pins, tensorflowVersion, type Flavour } from '../../compute/backends/native/pins.js';
 import { copyLibrary, findPythonTensorflow } from './python-tensorflow.js';
 import { installCudaLibraries } from './pip.js';
 import { terminalTeller, type Teller } from './teller.js';
@@ -24,11 +24,11 @@ import {
 } from '../../compute/backends/native/folder.js';
 import { tryBackend, type Trial } from '../../compute/open/backend-trial.js';
 
+/** What an install is told, whatever it installs. */
 export interface InstallWishes {
-  readonly flavour: Flavour;
   readonly cache?: string;
-  /** A wheel on this disk, instead of a download. */
-  readonly wheel?: string | undefined;
+  /** By library, a wheel on this disk, instead of a download. */
+  readonly given?: ReadonlyMap<string, string>;
   /** Base address of a Python package index, or the wheel's own address. */
   readonly mirror?: string | undefined;
   /** Install again what is installed. */
@@ -47,8 +47,8 @@ export interface InstallReport extends Installed {
  * @throws UserError 2 for a wheel that is not there, 65 for parts that are not the pinned ones, 69 for what cannot be had
  * or does not work here
  */
-export async function installBackend(wishes: InstallWishes): Promise<InstallReport> {
-  const { flavour, cache = cacheFolder(), force = false, tell = terminalTeller() } = wishes;
+export async function installBackend(flavour: Flavour, wishes: InstallWishes): Promise<InstallReport> {
+  const { cache = cacheFolder(), force = false, tell = terminalTeller() } = wishes;
   checkPlatform();
   if (!force) {
     const there = await reportOf(cache, flavour, false);
@@ -56,24 +56,22 @@ export async function installBackend(wishes: InstallWishes): Promise<InstallRepo
   }
   await findCompiler(); // before hundreds of megabytes are fetched for nothing
   const target = nativeFolder(cache, flavour);
-  await mkdir(dirname(target), { recursive: true });
-  const scratch = await mkdtemp(`${target}.scratch-`);
-  try {
-    await fill(scratch, wishes, cache, tell);
-    await rm(target, { recursive: true, force: true });
-    await rename(scratch, target);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+  await fillFolder(target, (scratch) => fill(scratch, flavour, { wishes, cache, tell }));
   return provedOrRemoved(cache, flavour, target);
 }
 
+interface Filling {
+  readonly wishes: InstallWishes;
+  readonly cache: string;
+  readonly tell: Teller;
+}
+
 /** Fetches with npm before TensorFlow, since what is small and may fail comes first. */
-async function fill(scratch: string, wishes: InstallWishes, cache: string, tell: Teller): Promise<void> {
-  const { flavour } = wishes;
+async function fill(scratch: string, flavour: Flavour, filling: Filling): Promise<void> {
+  const { tell } = filling;
   tell.say('fetching the bindings');
   await installPackages(scratch, flavour);
-  const origin = await fillLibrary(scratch, wishes, cache, tell);
+  const origin = await fillLibrary(scratch, flavour, filling);
   tell.say('building the bindings');
   await buildAddon(scratch, flavour);
   const note: InstalledNote = {
@@ -89,17 +87,18 @@ async function fill(scratch: string, wishes: InstallWishes, cache: string, tell:
 /** Takes TensorFlow from Python's installation of it, if there is one of this version, else from a wheel. @returns which */
 async function fillLibrary(
   scratch: string,
-  { flavour, wheel, mirror }: InstallWishes,
-  cache: string,
-  tell: Teller,
+  flavour: Flavour,
+  { wishes: { given = new Map(), mirror }, cache, tell }: Filling,
 ): Promise<string> {
-  const python = wheel === undefined && mirror === undefined ? await findPythonTensorflow(flavour) : null;
+  const pinned = pins[flavour];
+  const isOpen = !given.has(pinned.library) && mirror === undefined;
+  const python = isOpen ? await findPythonTensorflow(flavour) : null;
   if (python !== null) {
     tell.say(`taking TensorFlow ${tensorflowVersion} from ${python}`);
     await copyLibrary(python, scratch);
     return python;
   }
-  const { path, isDownloaded } = await getWheel({ flavour, downloads: join(cache, 'downloads'), wheel, mirror }, tell);
+  const { path, isDownloaded } = await getWheel(pinned, { downloads: join(cache, 'downloads'), given, mirror }, tell);
   tell.say('unpacking TensorFlow');
   await unpackWheel(path, scratch, tell);
   if (flavour === 'cuda') await addCuda(path, scratch, tell);
@@ -125,13 +124,4 @@ async function provedOrRemoved(cache: string, flavour: Flavour, target: string):
 async function reportOf(cache: string, flavour: Flavour, isNew: boolean): Promise<InstallReport | null> {
   const installed = findInstalled(cache, flavour);
   return installed === null ? null : { ...installed, isNew, trial: await tryBackend(flavour, cache) };
-}
-
-function checkPlatform(): void {
-  const here = `${process.platform} ${process.arch}`;
-  if (here !== 'linux x64')
-    throw new UserError(
-      `native backend: this machine is ${here}; linux x64 was wanted (wasm works everywhere)`,
-      exitCodes.unavailable,
-    );
 }

@@ -9,10 +9,16 @@ import { reasonOf, shown, type WebAddress } from './web-address.js';
  * The wheel's address: `base` if it names a wheel itself, else the one on the index's page of the package.
  * @param library name of the package
  * @param file name of the wheel
- * @throws UserError 69 when the index cannot be reached or does not have the wheel
+ * @throws UserError 69 when the index cannot be reached or does not have the wheel, 2 for the address of another wheel
  */
 export async function locate(base: WebAddress, library: string, file: string): Promise<WebAddress> {
-  if (base.url.pathname.endsWith('.whl')) return base;
+  if (base.url.pathname.endsWith('.whl')) {
+    if (nameIn(base.url) === file) return base;
+    throw new UserError(
+      `${shown(base.url)}: is one wheel, and ${file} is needed; a Python package index with it was wanted`,
+      exitCodes.usage,
+    );
+  }
   const page = new URL(base.url);
   page.pathname = `${page.pathname.replace(/\/+$/, '')}/${library}/`;
   const { text, url } = await readPage({ ...base, url: page });
@@ -52,9 +58,13 @@ export function findLink(text: string, page: URL, file: string): URL | null {
     : [...text.matchAll(/<a\s[^>]*href\s*=\s*["']([^"']+)["']/gi)];
   for (const [, href = ''] of links) {
     const link = URL.canParse(href, page.href) ? new URL(href.replaceAll('&amp;', '&'), page) : null;
-    if (link === null || decodeURIComponent(link.pathname.split('/').at(-1) ?? '') !== file) continue;
+    if (link === null || nameIn(link) !== file) continue;
     link.hash = '';
     return link;
   }
   return null;
+}
+
+function nameIn({ pathname }: URL): string {
+  return decodeURIComponent(pathname.split('/').at(-1) ?? '');
 }

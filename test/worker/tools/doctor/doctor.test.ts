@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UserError } from '../../../../shared/errors.js';
 import { nativeFolder, noteFile } from '../../../../worker/compute/backends/native/folder.js';
+import { providerFolder, providerNoteFile } from '../../../../worker/compute/backends/onnxruntime/folder.js';
 import type { Trial, Tried } from '../../../../worker/compute/open/backend-trial.js';
 import { diagnose, formatChecks } from '../../../../worker/tools/doctor/doctor.js';
 import type { MachineCheck } from '../../../../worker/tools/doctor/machine-check.js';
@@ -50,8 +51,9 @@ describe('the doctor', () => {
       'backend wasm',
       'backend native cpu',
       'backend native cuda',
+      'onnxruntime cpu',
+      'onnxruntime cuda',
       'c++ compiler',
-      'onnxruntime',
       'npm packages',
       'cache folder',
       'free disk',
@@ -71,7 +73,7 @@ describe('the doctor', () => {
         return one === 'cpu' ? { works: false, detail: 'libstdc++ is too old', gpu: null } : works(one);
       },
     });
-    expect(tried).toEqual(['wasm', 'cpu']);
+    expect(tried).toEqual(['wasm', 'cpu', 'onnx-cpu']);
     expect(named(checks, 'backend native cpu')).toEqual({
       name: 'backend native cpu',
       state: 'fail',
@@ -100,6 +102,32 @@ describe('the doctor', () => {
     });
   });
 
+  it("tries ONNX Runtime's CUDA provider, which only a machine with a GPU needs", async () => {
+    const failing = async (tried: Tried): Promise<Trial> =>
+      tried === 'onnx-cuda' ? { works: false, detail: 'libcuda.so.1: cannot open', gpu: null } : works(tried);
+    const found = async (gpus: (typeof gpu)[]): Promise<MachineCheck | undefined> =>
+      named(await diagnose({ cache, gpus, tryOne: failing }), 'onnxruntime cuda');
+    expect(await found([])).toEqual({ name: 'onnxruntime cuda', state: 'ok', finding: 'not installed' });
+    expect(await found([gpu])).toMatchObject({
+      state: 'warn',
+      finding: 'not installed',
+      wish: 'run stillhouse backend install cuda --only onnx',
+    });
+    mkdirSync(providerFolder(cache), { recursive: true });
+    writeFileSync(
+      join(providerFolder(cache), providerNoteFile),
+      JSON.stringify({ onnxruntime: '1.30.0', wheel: 'a.whl' }),
+    );
+    expect(await found([])).toMatchObject({ state: 'warn', finding: 'libcuda.so.1: cannot open' });
+    expect(await found([gpu])).toMatchObject({
+      state: 'fail',
+      finding: 'libcuda.so.1: cannot open',
+      wish: 'run stillhouse backend install cuda --only onnx --force',
+    });
+    const sound = await diagnose({ cache, gpus: [gpu], tryOne: async (tried) => works(tried, 'NVIDIA H200') });
+    expect(named(sound, 'onnxruntime cuda')).toMatchObject({ finding: 'works (onnx-cuda 1.0, on NVIDIA H200)' });
+  });
+
   it('fails where no cache folder can be told, and goes on', async () => {
     const checks = await diagnose({
       cache: () => {
@@ -115,6 +143,7 @@ describe('the doctor', () => {
       wish: 'set STILLHOUSE_CACHE=FOLDER',
     });
     expect(named(checks, 'backend wasm')).toMatchObject({ state: 'ok' });
+    expect(named(checks, 'onnxruntime cpu')).toMatchObject({ state: 'ok' });
   });
 
   it('fails a process without addresses for WebAssembly', () => {

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { findLink, locate } from '../../../../worker/tools/install/package-index.js';
-import { askPip, parsePipHelp } from '../../../../worker/tools/install/pip.js';
+import { askPip, parsePipHelp, pipTags } from '../../../../worker/tools/install/pip.js';
 import { parseAddress, shown } from '../../../../worker/tools/install/web-address.js';
 
 const page = new URL('http://index.test/simple/tensorflow-cpu/');
@@ -65,6 +65,26 @@ describe('where a wheel is', () => {
   it('is an address that names the wheel itself', async () => {
     const direct = parseAddress(`https://mirror.test/a/${file}`);
     expect(await locate(direct, 'tensorflow-cpu', file)).toBe(direct);
+    await expect(locate(direct, 'nvidia-cublas', 'nvidia_cublas-1.whl')).rejects.toMatchObject({
+      exitCode: 2,
+      message: `https://mirror.test/a/${file}: is one wheel, and nvidia_cublas-1.whl is needed; a Python package index with it was wanted`,
+    });
+  });
+
+  it.each([
+    ['a-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl', 'cp', '311', 'cp311', ['manylinux_2_27_x86_64']],
+    [
+      'b-1-py3-none-manylinux1_x86_64.manylinux_2_5_x86_64.whl',
+      'py',
+      '3',
+      'none',
+      ['manylinux1_x86_64', 'manylinux_2_5_x86_64'],
+    ],
+  ])('is asked of pip by its tags: %s', (name, implementation, version, abi, platforms) => {
+    expect(pipTags(name)).toEqual([
+      ...['--only-binary=:all:', '--implementation', implementation, '--python-version', version, '--abi', abi],
+      ...platforms.flatMap((platform) => ['--platform', platform]),
+    ]);
   });
 
   it.each(['ftp://mirror.test', 'mirror.test/simple', ''])('is not %j', (address) => {

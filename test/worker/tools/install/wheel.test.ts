@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { flavours, pins } from '../../../../worker/compute/backends/native/pins.js';
+import { onnxruntimeVersion } from '../../../../worker/compute/backends/onnxruntime/pins.js';
+import type { PinnedLibrary } from '../../../../worker/compute/backends/pinned-library.js';
 import {
   cudaRequirements,
   parseCudaRequirements,
   unpackWheel,
 } from '../../../../worker/tools/install/wheel-contents.js';
-import { checkWheel, getWheel } from '../../../../worker/tools/install/wheel.js';
+import { providerLibraries } from '../../../../worker/tools/install/provider.js';
+import { checkWheel, getWheel, givenWheels } from '../../../../worker/tools/install/wheel.js';
 import { zip } from './zip-file.js';
 
 const quiet = { say: () => undefined, progress: () => undefined };
@@ -75,10 +79,30 @@ describe('the wheel', () => {
 
   it('named by the user is never deleted or replaced when it is wrong', async () => {
     const path = write(wheelBytes);
-    await expect(
-      getWheel({ flavour: 'cpu', downloads: join(folder, 'downloads'), wheel: path }, quiet),
-    ).rejects.toMatchObject({ exitCode: 65 });
+    const given = new Map([[pins.cpu.library, path]]);
+    await expect(getWheel(pins.cpu, { downloads: join(folder, 'downloads'), given }, quiet)).rejects.toMatchObject({
+      exitCode: 65,
+    });
     expect(readFileSync(path).equals(wheelBytes)).toBe(true);
+  });
+
+  it('on this disk is meant for the library that has one of its size', async () => {
+    const path = write(wheelBytes);
+    const library = (name: string, sizeBytes: number): PinnedLibrary => ({
+      library: name,
+      version: '1',
+      wheels: [
+        { file: `${name}-1.whl`, sizeBytes: 1, sha256: '' },
+        { file: `${name}-2.whl`, sizeBytes, sha256: '' },
+      ],
+    });
+    const [one, other] = [library('one', 5), library('other', wheelBytes.length)];
+    expect(await givenWheels([path], [one, other])).toEqual(new Map([['other', path]]));
+    await expect(givenWheels([path], [one])).rejects.toMatchObject({
+      exitCode: 65,
+      message: `${path}: has ${wheelBytes.length} bytes; one of these wheels was wanted: one-1.whl, one-2.whl`,
+    });
+    await expect(givenWheels([join(folder, 'none')], [one])).rejects.toMatchObject({ exitCode: 2 });
   });
 
   it('gives libraries and the headers that the bindings include, with the names that the linker wants', async () => {
@@ -117,5 +141,21 @@ describe('the pins', () => {
       expect(file).toMatch(/-2\.21\.0-(cp\d+)-\1-manylinux_2_27_x86_64\.whl$/);
       expect(sha256).toMatch(/^[0-9a-f]{64}$/);
     }
+  });
+
+  it("of ONNX Runtime's CUDA provider are whole, and no two wheels have a size in common", () => {
+    const wheels = providerLibraries.flatMap(({ library, version, wheels: own }) =>
+      own.map((wheel) => ({ ...wheel, start: `${library.replaceAll('-', '_')}-${version}-` })),
+    );
+    expect(new Set(wheels.map(({ sizeBytes }) => sizeBytes)).size).toBe(wheels.length);
+    for (const { file, sha256, start } of wheels) {
+      expect(file.startsWith(start)).toBe(true);
+      expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+    }
+  });
+
+  it('are of the ONNX Runtime that this program has', () => {
+    const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
+    expect(onnxruntimeVersion).toBe(version);
   });
 });

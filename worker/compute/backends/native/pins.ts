@@ -1,28 +1,17 @@
 /** What a native backend is made of: versions, sizes and digests. Nothing else is ever installed. */
 
+import type { PinnedLibrary, Wheel } from '../pinned-library.js';
+
 export const flavours = ['cpu', 'cuda'] as const;
 
 /** Which of TensorFlow's builds an installation holds: for the CPU, or with CUDA. */
 export type Flavour = (typeof flavours)[number];
 
-/** A Python wheel: a zip with TensorFlow's libraries and headers. */
-export interface Wheel {
-  readonly file: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-}
-
-/** The packages that an installation is made of, fixed to the byte. */
-export interface Pins {
+/** The packages that an installation is made of, fixed to the byte. The wheel has TensorFlow's libraries and headers. */
+export interface Pins extends PinnedLibrary {
   /** The npm package of the bindings and the registry's digest of it. */
   readonly binding: string;
   readonly bindingIntegrity: string;
-  /** The Python package whose wheel holds the libraries. */
-  readonly library: string;
-  /**
-   * The same libraries, built for several Pythons: the first is the one that is downloaded, all are taken from disk.
-   */
-  readonly wheels: readonly [Wheel, ...Wheel[]];
 }
 
 export const tensorflowVersion = '2.21.0';
@@ -36,6 +25,7 @@ export const pins: Readonly<Record<Flavour, Pins>> = {
     binding: '@tensorflow/tfjs-node',
     bindingIntegrity: 'sha512-uHrXeUlfgkMxTZqHkESSV7zSdKdV0LlsBeblqkuKU9nnfxB1pC6DtoyYVaLxznzZy7WQSegjcohxxCjAf6Dc7w==',
     library: 'tensorflow-cpu',
+    version: tensorflowVersion,
     wheels: [
       wheel('tensorflow_cpu', 'cp311', 273829956, '2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c'),
       wheel('tensorflow_cpu', 'cp310', 273601549, 'd143e92f5c0661cdfa26eaca8f73cd2efd0ec53a68af8dec82f584ba8eb14b83'),
@@ -47,6 +37,7 @@ export const pins: Readonly<Record<Flavour, Pins>> = {
     binding: '@tensorflow/tfjs-node-gpu',
     bindingIntegrity: 'sha512-p//NN6DGiN4hInUmIkRffaFVMcdTREUMjPyjW04J7OXvB2zBlQimj61eFKSgRrH3f5TnOfKzb0n56he/B6a4bw==',
     library: 'tensorflow',
+    version: tensorflowVersion,
     wheels: [
       wheel('tensorflow', 'cp311', 572440367, '9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124'),
       wheel('tensorflow', 'cp310', 572211261, '77c6f298e695ea1d283cdd7d30f8d97530cc6e92c1395a9ddbab9771c99233a4'),
