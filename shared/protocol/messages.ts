@@ -129,7 +129,12 @@ export const teacherSchema = z
       .optional(),
     /** Own preprocessing, per channel, of samples that are preprocessed for the student. */
     rescale: z
-      .object({ factor: z.array(z.number()).max(65536), offset: z.array(z.number()).max(65536) })
+      .object({
+        factor: z.array(z.number()).max(65536),
+        offset: z.array(z.number()).max(65536),
+        /** That preprocessing is none: the raw samples are what it wants. */
+        isRaw: z.literal(true).optional(),
+      })
       .strict()
       .optional(),
     /** Classes whose samples alone it labels. */

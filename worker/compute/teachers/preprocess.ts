@@ -4,7 +4,10 @@
  *
  *     y = x * factor + offset,   factor = d s' / (s d'),   offset = (m s' / s - m') / d'
  *
- * computed in float64 and rounded to float32 once. Pure.
+ * computed in float64 and rounded to float32 once. x itself was rounded, so that y is 2.9999998 for 3, and a tree that
+ * asks whether y is below 3 goes the other way. Where y is to be the raw sample, it is therefore the roundest number
+ * among those that x may stand for: whole numbers and short decimals, as tables and images have them, come back to the
+ * bit. Pure.
  */
 import { UserError } from '../../../shared/errors.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
@@ -40,14 +43,38 @@ export function rescaleOf(teacher: string, own: Preprocess, student: Preprocess 
     ownMean: at(own.mean, c, 0),
     ownStd: at(own.std, c, 1),
   }));
+  const isRaw = own.scale === 1 && own.mean.every((value) => value === 0) && own.std.every((value) => value === 1);
   return {
+    ...(isRaw ? { isRaw } : {}),
     factor: each.map(({ d, ownStd }) => (d * own.scale) / (scale * ownStd)),
     offset: each.map(({ m, ownMean, ownStd }) => ((m * own.scale) / scale - ownMean) / ownStd),
   };
 }
 
 /** `inputs` is channels last. */
-export function rescale(inputs: Float32Array, { factor, offset }: Rescale): Float32Array {
+export function rescale(inputs: Float32Array, { factor, offset, isRaw }: Rescale): Float32Array {
   const channels = factor.length;
-  return inputs.map((x, i) => x * (factor[i % channels] ?? 1) + (offset[i % channels] ?? 0));
+  return inputs.map((x, i) => {
+    const scaled = x * (factor[i % channels] ?? 1);
+    const shift = offset[i % channels] ?? 0;
+    return isRaw === true ? roundest(scaled + shift, uncertainty(scaled, shift)) : scaled + shift;
+  });
+}
+
+/**
+ * How far scaled + shift may be from the raw sample. With u = 2^-24, half of float32's step relative to a number, `normalise`
+ * rounds scale and product (2u of raw), mean and difference (u of m / s, u of x d / s), deviation and quotient (2u of
+ * x d / s); raw was rounded itself (u), and |raw| <= |x d / s| + |m / s|.
+ */
+function uncertainty(scaled: number, shift: number): number {
+  return 2 ** -24 * (6 * Math.abs(scaled) + 4 * Math.abs(shift));
+}
+
+/** Of the decimals with up to four places within `within` of `value` the one with the fewest; else `value`. */
+function roundest(value: number, within: number): number {
+  for (let parts = 1; parts <= 10_000; parts *= 10) {
+    const candidate = Math.round(value * parts) / parts + 0; // -0 becomes 0
+    if (Math.abs(candidate - value) <= within) return candidate;
+  }
+  return value;
 }
