@@ -4,10 +4,12 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // test/native needs the native backend: it runs where STILLHOUSE_BACKEND asks for that one. Programs of test/e2e
-    // and test/faults are told to use wasm: once is enough. test/cuda needs ONNX Runtime's CUDA provider to be installed.
+    // and test/faults are told to use wasm: once is enough. test/cuda needs ONNX Runtime's CUDA provider to be installed, and
+    // test/examples/made Python (vitest.examples.config.ts).
     exclude: [
       'test/containers/**',
       ...(process.env.STILLHOUSE_CUDA === '1' ? [] : ['test/cuda/**']),
+      'test/examples/made/**',
       ...(process.env.STILLHOUSE_BACKEND === 'native' ? ['test/e2e/**', 'test/faults/**'] : ['test/native/**']),
       '**/node_modules/**',
     ],
