@@ -84,19 +84,31 @@ export function totalLoss(
   }
   const usesExits = applicable.some(({ term }) => term.on === 'exits');
   return {
-    sums: {
-      ...sums,
-      ...(targets.vectors === undefined ? trainingHitSums(hitsOf(logits_BC, targets.labels, classes)) : {}),
-      ...imitation({ logits_BC, classes }, targets, step.losses),
-    },
+    sums: { ...sums, ...comparisonSums({ logits_BC, classes }, targets, step.losses) },
     gradient_BC: Float32Array.from(context.answer.gradient_BC),
     exitGradients: context.exits.map(({ gradient_BC }) => (usesExits ? Float32Array.from(gradient_BC) : null)),
     pairGradients: context.pairGradients,
   };
 }
 
+/** What a micro-batch tells beside its losses: hits of its labels, and how student and ensemble compare. */
+export function comparisonSums(
+  { logits_BC, classes }: Pick<LossOutputs, 'logits_BC' | 'classes'>,
+  targets: Targets,
+  losses: LossesAtStep,
+): Sums {
+  return {
+    ...(targets.vectors === undefined ? trainingHitSums(hitsOf(logits_BC, targets.labels, classes)) : {}),
+    ...imitation({ logits_BC, classes }, targets, losses),
+  };
+}
+
 /** How student and ensemble compare at the temperature of the first term on a mixture; nothing without one. */
-function imitation({ logits_BC, classes }: LossOutputs, targets: Targets, losses: LossesAtStep): Sums {
+function imitation(
+  { logits_BC, classes }: Pick<LossOutputs, 'logits_BC' | 'classes'>,
+  targets: Targets,
+  losses: LossesAtStep,
+): Sums {
   const term = losses.find(({ soft }) => soft === 'mixture');
   if (targets.soft === null || term === undefined) return {};
   return againstEnsemble({

@@ -85,6 +85,11 @@ export function floats(name: string, shape: readonly number[], values: Float32Ar
   return { name, type: 'float32', shape, bytes: bytesOf(values) };
 }
 
+/** A constant of float64 values, which are not copied. */
+export function doubles(name: string, shape: readonly number[], values: Float64Array): OnnxConstant {
+  return { name, type: 'float64', shape, bytes: bytesOf(values) };
+}
+
 /** A constant of int64 values. */
 export function integers(name: string, shape: readonly number[], values: readonly number[]): OnnxConstant {
   return { name, type: 'int64', shape, bytes: bytesOf(BigInt64Array.from(values, BigInt)) };

@@ -19,8 +19,9 @@ export const classes = 3;
 export const rows = 4;
 export const labels = Int32Array.of(0, 2, 1, -1);
 export const targets: Targets = { labels, soft: null };
+const crossEntropy: Losses = { crossEntropy: { weight: 1, labelSmoothing: 0 } };
 export const step: StepContext = {
-  losses: lossesAtStep({ crossEntropy: { weight: 1, labelSmoothing: 0 } }),
+  losses: lossesAtStep(crossEntropy),
   divisors: { crossEntropy: 4 },
   dropoutKey: [7, 'dropout', 0, 0, 0],
 };
@@ -36,7 +37,7 @@ export interface Made {
 export async function studentOf(
   spec: StudentSpec,
   plan: ReplicaPlan,
-  { engine = tfjsEngine, losses = {} }: { readonly engine?: StudentEngine; readonly losses?: Losses } = {},
+  { engine = tfjsEngine, losses = crossEntropy }: { readonly engine?: StudentEngine; readonly losses?: Losses } = {},
 ): Promise<Student> {
   const definition = { spec, plan, losses, plugins: new Map() };
   const backend = await openWasm();

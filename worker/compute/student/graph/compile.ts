@@ -1,19 +1,25 @@
 /**
- * A student's training graph, made ready for one number of rows: a forward that gives the losses their values, and a
- * backward that takes the losses' gradients with respect to these and gives those of the weights. Activations pass from
- * one to the other in memory of ours, so that a step makes no garbage.
+ * A student's training graph, made ready for one number of rows. As one graph: forward, losses and backward. Or in two
+ * parts: a forward that gives the losses their values, and a backward that takes the losses' gradients with respect to
+ * these and gives those of the weights. Activations pass from one part to the other in memory of ours, so that a step
+ * makes no garbage.
  */
 import type { StudentSpec } from '../../../../shared/models/student-spec.js';
-import { must } from '../../../../shared/must.js';
+import { must, mustAt } from '../../../../shared/must.js';
+import type { TapPair } from '../../../../shared/losses/term.js';
+import { tapPairs } from '../../../../shared/recipe/terms.js';
 import type { KnownValue, OnnxConstant, OnnxModel } from '../../onnx/graph.js';
 import type { StudentDefinition } from '../engine.js';
+import { laterTaps } from '../loss-outputs.js';
 import { differentiate, type BackwardGraph } from './differentiate.js';
 import { withMasks, type Mask } from './dropout.js';
 import { fixGraph, withoutUnused, type FixedGraph } from './fixed-graph.js';
+import type { FormedTerm } from './losses/forms.js';
+import { lossGraph, type GraphTerm, type LossValue, type StudentValues } from './losses/loss-graph.js';
 import { inputsOf } from './onnx-forward.js';
 import { inferenceGraph, trainingGraph, type TrainingGraph } from './training-graph.js';
 
-/** A student's forward and backward for one number of rows. */
+/** A student's forward and backward for one number of rows, as two graphs. */
 export interface CompiledStudent {
   readonly forward: OnnxModel;
   readonly backward: OnnxModel;
@@ -38,32 +44,134 @@ export interface ValuePlace extends KnownValue {
 
 const microsoft = 'com.microsoft';
 
+/** A student's forward, losses and backward as one graph for one number of rows. */
+export interface WholeStudent {
+  readonly model: OnnxModel;
+  /** The student's answer among the outputs. */
+  readonly answer: string;
+  readonly masks: readonly Mask[];
+  readonly moments: TrainingGraph['moments'];
+  readonly countOf: (layer: string) => number;
+  readonly terms: readonly GraphTerm[];
+  /** What the losses are given, by the input that it comes by. */
+  readonly lossInputs: ReadonlyMap<string, KnownValue>;
+  /** What it gives beside gradients: the answer, the moments, and the values of terms. */
+  readonly reported: ReadonlyMap<string, KnownValue>;
+  /** By weight, the name of its gradient among the outputs; a weight that no loss depends on has none. */
+  readonly gradients: ReadonlyMap<string, string>;
+}
+
 /**
+ * In two parts, with the losses between them.
+ *
  * @throws UserError 65 for a layer without a form in ONNX
  * @throws NoGradient naming a node that cannot be differentiated
  */
 export async function compileStudent(definition: StudentDefinition, rows: number): Promise<CompiledStudent> {
-  const { spec, plan } = definition;
-  const made = await trainingGraph(definition, rows);
-  const { graph, masks } = withMasks(await fixGraph(made.model, inputsOf(spec, rows)));
-  const values = made.values.map((name): ValuePlace => ({ ...must(graph.known, name), name, seed: `seed ${name}` }));
-  const backward = apart(
-    differentiate(
-      graph,
-      new Map(values.map(({ name, seed }) => [name, seed])),
-      new Set(plan.trained.map(({ spec: { name } }) => name)),
-    ),
-  );
+  const { graph, masks, names, moments } = await forwardGraph(definition, rows);
+  const values = names.map((name): ValuePlace => ({ ...must(graph.known, name), name, seed: `seed ${name}` }));
+  const backward = backwardOf(definition, graph, new Map(values.map(({ name, seed }) => [name, seed])));
   const saved = savedBy(graph, backward.nodes);
   return {
     forward: forwardModel(graph, saved),
     backward: backwardModel(graph, { ...backward, values, saved }),
     values,
     masks,
-    moments: made.moments,
-    countOf: (layer) => countOf(graph, must(made.moments, layer).mean),
+    moments,
+    countOf: (layer) => countOf(graph, must(moments, layer).mean),
     saved,
     gradients: backward.gradients,
+  };
+}
+
+/**
+ * As one graph, with these terms inside it.
+ *
+ * @param taps of each teacher's tap, by `TEACHER/TAP`, the shape of one row
+ * @throws as `compileStudent`
+ */
+export async function compileWhole(
+  definition: StudentDefinition,
+  rows: number,
+  { terms, taps }: { readonly terms: readonly FormedTerm[]; readonly taps: ReadonlyMap<string, readonly number[]> },
+): Promise<WholeStudent> {
+  const { spec, losses } = definition;
+  const { graph, masks, names, moments } = await forwardGraph(definition, rows);
+  const values = names.map((name) => ({ name, shape: must(graph.known, name).shape }));
+  const lossRows = rows * (spec.positions ?? 1);
+  const loss = lossGraph(terms, studentValues(spec, tapPairs(losses), values), {
+    rows: lossRows,
+    lead: spec.positions === undefined ? 1 : 2,
+    classes: spec.classes,
+    taps,
+  });
+  const backward = backwardOf(definition, graph, loss.seeds);
+  const answer = mustAt(names, 0, 'value');
+  const reported = new Map<string, KnownValue>([
+    ...[answer, ...[...moments.values()].flatMap(({ mean, variance }) => [mean, variance])].map(
+      (name) => [name, must(graph.known, name)] as const,
+    ),
+    ...loss.terms.flatMap(({ values: own }) =>
+      own === null ? [] : [[own, { type: 'float64', shape: [lossRows, 1] }] as const],
+    ),
+  ]);
+  const outputs = [...reported.keys(), ...backward.gradients.values()];
+  const nodes = [...graph.nodes, ...loss.nodes, ...backward.nodes];
+  const constants = [...loss.constants, ...backward.constants].map((one) => [one.name, one] as const);
+  const whole = withoutUnused({ nodes, outputs, constants: new Map([...graph.constants, ...constants]) });
+  const taken = new Set(whole.nodes.flatMap(({ inputs }) => inputs));
+  return {
+    model: {
+      operatorSets: withMicrosoft(graph.operatorSets),
+      graph: {
+        nodes: whole.nodes,
+        constants: [...whole.constants.values()],
+        inputs: valueInfos([...graph.inputs, ...loss.inputs].filter(([name]) => taken.has(name))),
+        outputs: outputs.map((name) => ({ name })),
+      },
+    },
+    answer,
+    masks,
+    moments,
+    countOf: (layer) => countOf(graph, must(moments, layer).mean),
+    terms: loss.terms,
+    lossInputs: loss.inputs,
+    reported,
+    gradients: backward.gradients,
+  };
+}
+
+interface ForwardGraph {
+  readonly graph: FixedGraph;
+  readonly masks: readonly Mask[];
+  /** What the losses are given, in their order. */
+  readonly names: readonly string[];
+  readonly moments: TrainingGraph['moments'];
+}
+
+async function forwardGraph(definition: StudentDefinition, rows: number): Promise<ForwardGraph> {
+  const made = await trainingGraph(definition, rows);
+  const fixed = await fixGraph(made.model, inputsOf(definition.spec, rows));
+  return { ...withMasks(fixed), names: made.values, moments: made.moments };
+}
+
+function backwardOf({ plan }: StudentDefinition, graph: FixedGraph, seeds: ReadonlyMap<string, string>): BackwardGraph {
+  return apart(differentiate(graph, seeds, new Set(plan.trained.map(({ spec: { name } }) => name))));
+}
+
+/** What the losses are given, in the order of ../loss-outputs.ts, by its meaning. */
+function studentValues(
+  { exits = [] }: StudentSpec,
+  pairs: readonly TapPair[],
+  values: readonly LossValue[],
+): StudentValues {
+  const at = (index: number): LossValue => mustAt(values, index, 'value');
+  const [firstPair, firstLater] = [1 + exits.length, 1 + exits.length + pairs.length];
+  return {
+    answer: at(0),
+    exits: exits.map((_, i) => at(1 + i)),
+    pairs: pairs.map((pair, i) => ({ pair, value: at(firstPair + i) })),
+    later: new Map(laterTaps(pairs).map((tap, i) => [tap, at(firstLater + i)])),
   };
 }
 

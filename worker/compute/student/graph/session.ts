@@ -24,14 +24,19 @@ export async function openSession(
   return Session.create(writeOnnx(model), { ...options, graphOptimizationLevel });
 }
 
+/** Makes a tensor of zeros, or of float32 over the memory that it is given. */
+export type MakeTensor = (value: KnownValue, memory?: Float32Array) => Tensor;
+
 /** Makes tensors over memory of ours: onnxruntime reads inputs from it, and writes outputs into it. */
-export async function tensorMaker(): Promise<(value: KnownValue, memory?: Float32Array) => Tensor> {
+export async function tensorMaker(): Promise<MakeTensor> {
   const { Tensor: OnnxTensor } = await import('onnxruntime-node');
   return ({ type, shape }, memory) => {
     const size = elementsIn(shape);
     switch (type) {
       case 'float32':
         return new OnnxTensor('float32', memory ?? new Float32Array(size), shape);
+      case 'float64':
+        return new OnnxTensor('float64', new Float64Array(size), shape);
       case 'int64':
         return new OnnxTensor('int64', new BigInt64Array(size), shape);
       case 'int32':
@@ -42,6 +47,12 @@ export async function tensorMaker(): Promise<(value: KnownValue, memory?: Float3
         throw new Error(`a value of ${type} that a graph is given or gives`);
     }
   };
+}
+
+/** The values of a tensor of float64, which are its memory. */
+export function doublesOf(tensor: Tensor): Float64Array {
+  if (tensor.data instanceof Float64Array) return tensor.data;
+  throw new Error(`a tensor of ${tensor.type}; float64 was wanted`);
 }
 
 /** The values of a tensor of float32, which are its memory. */

@@ -1,57 +1,24 @@
 /**
- * A student on compiled graphs: the replica's weights in memory of its own, which onnxruntime reads; a forward and a
- * backward for each number of rows that comes, and an inference for any.
+ * A student on compiled graphs: the replica's weights in memory of its own, which onnxruntime reads; a program for each
+ * number of rows that comes, and an inference for any.
  */
-import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
 import { joined, samplesSum } from '../../../../shared/figures/sum-names.js';
 import { gradientNormSums } from '../../../../shared/figures/training-sums.js';
-import type { Activation } from '../../../../shared/losses/math/activation.js';
 import { must, mustAt } from '../../../../shared/must.js';
-import { tapPairs } from '../../../../shared/recipe/terms.js';
 import type { TensorPlace } from '../../../../shared/replica/places.js';
-import type { Sums } from '../../../../shared/replica/reduction/contribution.js';
-import { momentValues, type PooledMoments } from '../../../../shared/replica/reduction/moments.js';
 import { elementsIn } from '../../../../shared/shape.js';
-import type { KnownValue } from '../../onnx/graph.js';
-import type { GradientResult, MicroBatch, StepContext, StudentOutputs } from '../../contract.js';
-import { norm } from '../../losses/diagnostics.js';
-import { applicableTerms, totalLoss, type TotalLoss } from '../../losses/total.js';
+import type { GradientResult, MicroBatch, StepContext, StudentOutputs, Targets } from '../../contract.js';
+import type { ScaledTerm } from '../../losses/parts.js';
+import { applicableTerms } from '../../losses/total.js';
 import type { Student, StudentDefinition } from '../engine.js';
-import { LossOutputsOrder } from '../loss-outputs.js';
-import { compileInference, compileStudent, type CompiledStudent } from './compile.js';
-import { drawMask, type Mask } from './dropout.js';
-import { floatsOf, openSession, tensorMaker } from './session.js';
+import { compileInference } from './compile.js';
 import { samplesName } from './forward.js';
-import { runInto } from './run-into.js';
-
-type MakeTensor = Awaited<ReturnType<typeof tensorMaker>>;
-
-/** A micro-batch's graphs for one number of rows, with all the memory that they need: a step makes no tensors. */
-interface Program {
-  readonly forward: InferenceSession;
-  readonly backward: InferenceSession;
-  /** What both are given, and what they fill. */
-  readonly feeds: Record<string, Tensor>;
-  readonly results: Record<string, Tensor>;
-  readonly seeds: Record<string, Tensor>;
-  readonly gradients: Record<string, Tensor>;
-  /** Null for a graph that does not look at its samples. */
-  readonly samples: Float32Array | null;
-  readonly masks: readonly { readonly mask: Mask; readonly memory: Float32Array }[];
-  /** What the losses are given, in their order. */
-  readonly values: readonly Activation[];
-  /** In the same order, where the loss's gradients go; null for a value that no trained weight is behind. */
-  readonly seedMemory: readonly (Float32Array | null)[];
-  /** Of each batch-norm layer of the plan; null for one that the forward does not reach. */
-  readonly moments: readonly (LayerMoments | null)[];
-}
-
-interface LayerMoments {
-  readonly mean: Float32Array;
-  readonly variance: Float32Array;
-  /** How many numbers each is taken over. */
-  readonly count: number;
-}
+import { formedTerms, type FormedTerm } from './losses/forms.js';
+import { OneGraphProgram } from './one-graph-program.js';
+import { takenBy, type Program, type Workspace } from './program.js';
+import { floatsOf, openSession, tensorMaker, type MakeTensor } from './session.js';
+import { TwoPartProgram } from './two-part-program.js';
 
 /** The student in inference mode for one number of rows: its earlier exits, then its answer. */
 interface Inference {
@@ -59,38 +26,38 @@ interface Inference {
   readonly values: readonly string[];
 }
 
-/** A student that onnxruntime computes as two graphs. Its weights are undefined until the first `load`. */
+/**
+ * A student that onnxruntime computes. Its weights are undefined until the first `load`.
+ *
+ * A micro-batch is one graph, losses included, where each of its terms has a form in the graph, and else two: by the
+ * recipe, the step and the micro-batch's targets alone, so that every worker takes the same.
+ */
 export class GraphStudent implements Student {
   readonly classes: number;
-  readonly #definition: StudentDefinition;
-  readonly #make: MakeTensor;
-  readonly #order: LossOutputsOrder;
+  readonly #workspace: Workspace;
+  /** The recipe's terms with their forms; null where one has none. */
+  readonly #formed: readonly FormedTerm[] | null;
   /** The replica's regions, laid out as there. */
   readonly #regions: Readonly<Record<TensorPlace['region'], Float32Array>>;
-  readonly #weights: ReadonlyMap<string, Tensor>;
-  /** A gradient as the replica lays it out. */
-  readonly #gradient: Float32Array;
-  readonly #programs = new Map<number, Promise<Program>>();
+  readonly #programs = new Map<string, Promise<Program>>();
   readonly #inferences = new Map<number, Promise<Inference>>();
 
   private constructor(definition: StudentDefinition, make: MakeTensor) {
     const { spec, plan, losses } = definition;
     this.classes = spec.classes;
-    this.#definition = definition;
-    this.#make = make;
-    this.#order = new LossOutputsOrder(spec, tapPairs(losses));
+    this.#formed = formedTerms(losses, spec.classes);
     this.#regions = {
       weights: new Float32Array(plan.gradientFloats),
       frozen: new Float32Array(plan.frozenFloats),
       moving: new Float32Array(plan.movingFloats),
     };
-    this.#weights = new Map(
+    const weights = new Map(
       plan.tensors.map(({ spec: { name, shape }, region, offset, size }) => [
         name,
         make({ type: 'float32', shape }, this.#regions[region].subarray(offset, offset + size)),
       ]),
     );
-    this.#gradient = new Float32Array(plan.gradientFloats);
+    this.#workspace = { definition, make, weights, gradient: new Float32Array(plan.gradientFloats) };
   }
 
   /** @throws NoGradient, or UserError 65, when it has no graph */
@@ -106,24 +73,23 @@ export class GraphStudent implements Student {
 
   async gradients(batch: MicroBatch, step: StepContext, out: Float32Array): Promise<GradientResult> {
     const { rows, targets } = batch;
-    const terms = applicableTerms(targets, step);
-    if (terms.length === 0) return { hasGradient: false, sums: samplesSum(rows), moments: null };
-    const program = await this.#program(rows);
-    await this.#forward(program, batch, step);
-    const moments = this.#moments(program);
-    const loss = this.#loss(program, batch, step);
-    const norms = step.isProbed === true ? await this.#norms(program, batch, step) : {};
-    await this.#backward(program, loss);
-    out.set(this.#gradient);
-    return { hasGradient: true, sums: joined(samplesSum(rows), loss.sums, norms), moments };
+    const applicable = applicableTerms(targets, step);
+    if (applicable.length === 0) return { hasGradient: false, sums: samplesSum(rows), moments: null };
+    const program = await this.#program(batch, applicable);
+    const { sums, norms, moments } = await program.gradients(batch, step, applicable);
+    out.set(this.#workspace.gradient);
+    return { hasGradient: true, sums: joined(samplesSum(rows), sums, gradientNormSums(norms)), moments };
   }
 
   async outputs(inputs: Float32Array, rows: number): Promise<StudentOutputs> {
-    const { spec } = this.#definition;
+    const { spec } = this.#workspace.definition;
     const { session, values } = await this.#inference(rows);
     const shape = [rows, ...spec.inputShape];
-    const samples = this.#make({ type: 'float32', shape }, Float32Array.from(inputs.subarray(0, elementsIn(shape))));
-    const results = await session.run(this.#taken(session, { [samplesName]: samples }));
+    const samples = this.#workspace.make(
+      { type: 'float32', shape },
+      Float32Array.from(inputs.subarray(0, elementsIn(shape))),
+    );
+    const results = await session.run(takenBy(session, this.#workspace.weights, { [samplesName]: samples }));
     const outputs = values.map((name) => floatsOf(must(new Map(Object.entries(results)), name, 'output')));
     const exits = spec.exits ?? [];
     return {
@@ -133,17 +99,13 @@ export class GraphStudent implements Student {
   }
 
   tensors(): number {
-    return this.#weights.size + this.#programs.size + this.#inferences.size;
+    return this.#workspace.weights.size + this.#programs.size + this.#inferences.size;
   }
 
   async dispose(): Promise<void> {
     const programs = await Promise.allSettled(this.#programs.values());
     this.#programs.clear();
-    for (const one of programs) {
-      if (one.status === 'rejected') continue;
-      await one.value.forward.release();
-      await one.value.backward.release();
-    }
+    for (const one of programs) if (one.status === 'fulfilled') await one.value.release();
     const inferences = await Promise.allSettled(this.#inferences.values());
     this.#inferences.clear();
     for (const one of inferences) if (one.status === 'fulfilled') await one.value.session.release();
@@ -152,7 +114,7 @@ export class GraphStudent implements Student {
   #inference(rows: number): Promise<Inference> {
     const found = this.#inferences.get(rows);
     if (found !== undefined) return found;
-    const made = compileInference(this.#definition.spec, rows).then(async ({ model, values }) => ({
+    const made = compileInference(this.#workspace.definition.spec, rows).then(async ({ model, values }) => ({
       session: await openSession(model),
       values,
     }));
@@ -160,141 +122,32 @@ export class GraphStudent implements Student {
     return made;
   }
 
-  /** What the session is fed: weights, and what is given besides. */
-  #taken(session: InferenceSession, given: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-    return Object.fromEntries(
-      session.inputNames.map((name) => [name, given[name] ?? must(this.#weights, name, 'input of the graph')]),
-    );
-  }
-
-  #program(rows: number): Promise<Program> {
-    const found = this.#programs.get(rows);
+  #program({ rows, targets }: MicroBatch, applicable: readonly ScaledTerm[]): Promise<Program> {
+    const formed = this.#formedFor(applicable, targets);
+    const key = `${rows} ${formed === null ? 'two' : 'one'}`;
+    const found = this.#programs.get(key);
     if (found !== undefined) return found;
-    const made = this.#compile(rows);
-    this.#programs.set(rows, made);
+    const taps = new Map([...(targets.activations ?? [])].map(([path, { shape }]) => [path, this.#ofRow(shape)]));
+    const made: Promise<Program> =
+      formed === null
+        ? TwoPartProgram.open(this.#workspace, rows)
+        : OneGraphProgram.open(this.#workspace, rows, { formed, taps });
+    this.#programs.set(key, made);
     return made;
   }
 
-  async #compile(rows: number): Promise<Program> {
-    const compiled = await compileStudent(this.#definition, rows);
-    const [forward, backward] = [await openSession(compiled.forward), await openSession(compiled.backward)];
-    const { inputShape } = this.#definition.spec;
-    const tensors = (values: Iterable<readonly [string, KnownValue]>): Record<string, Tensor> =>
-      Object.fromEntries([...values].map(([name, value]) => [name, this.#make(value)]));
-    const results = tensors(
-      compiled.forward.graph.outputs.map(({ name, type = 'float32', shape = [] }) => [
-        name,
-        { type, shape: shape.map(Number) },
-      ]),
-    );
-    const given = {
-      ...tensors([[samplesName, { type: 'float32', shape: [rows, ...inputShape] }]]),
-      ...tensors(compiled.masks.map(({ input, shape }) => [input, { type: 'float32', shape }])),
-    };
-    const feeds = this.#taken(forward, given);
-    const seeds = this.#taken(backward, {
-      ...given,
-      ...results,
-      ...tensors(compiled.values.map(({ seed, type, shape }) => [seed, { type, shape }])),
+  /** The recipe's terms with their forms; null where one of these terms has none, or none for rows that are mixed. */
+  #formedFor(applicable: readonly ScaledTerm[], { mixed }: Targets): readonly FormedTerm[] | null {
+    const own = new Map(this.#formed?.map(({ term, form }) => [term.name, form]));
+    const isFormed = applicable.every(({ term: { name } }) => {
+      const form = own.get(name);
+      return form !== undefined && !(mixed !== undefined && form.on === 'outputs' && form.labels === 'plain');
     });
-    const memoryIn = (
-      tensorsByName: Readonly<Record<string, Tensor | undefined>>,
-      name: string,
-    ): Float32Array | null => {
-      const tensor = tensorsByName[name];
-      return tensor === undefined ? null : floatsOf(tensor);
-    };
-    const memory = (name: string): Float32Array => there(memoryIn(results, name), name);
-    return {
-      forward,
-      backward,
-      feeds,
-      results,
-      seeds,
-      gradients: this.#gradientTensors(compiled),
-      samples: memoryIn(feeds, samplesName),
-      masks: compiled.masks.map((mask) => ({ mask, memory: there(memoryIn(given, mask.input), mask.input) })),
-      values: compiled.values.map(({ name, shape }) => ({ values: memory(name), shape: shape.slice(1) })),
-      seedMemory: compiled.values.map(({ seed }) => memoryIn(seeds, seed)),
-      moments: this.#definition.plan.norms.map(({ layer }) => {
-        const names = compiled.moments.get(layer);
-        if (names === undefined) return null;
-        return { mean: memory(names.mean), variance: memory(names.variance), count: compiled.countOf(layer) };
-      }),
-    };
+    return isFormed ? this.#formed : null;
   }
 
-  /** By the names of the backward's outputs, tensors over `#gradient`, each where the replica has its weight. */
-  #gradientTensors({ gradients }: CompiledStudent): Record<string, Tensor> {
-    const places = new Map(this.#definition.plan.trained.map((place) => [place.spec.name, place]));
-    return Object.fromEntries(
-      [...gradients].map(([weight, name]) => {
-        const { offset, size, spec } = must(places, weight, 'weight');
-        const own = this.#gradient.subarray(offset, offset + size);
-        return [name, this.#make({ type: 'float32', shape: spec.shape }, own)] as const;
-      }),
-    );
+  /** Of an activation of a sample, that of a row of the losses: a sequence's position is one. */
+  #ofRow(shape: readonly number[]): readonly number[] {
+    return this.#workspace.definition.spec.positions === undefined ? shape : shape.slice(1);
   }
-
-  async #forward(
-    { forward, feeds, results, samples, masks }: Program,
-    batch: MicroBatch,
-    step: StepContext,
-  ): Promise<void> {
-    if (samples !== null) samples.set(batch.inputs.subarray(0, samples.length));
-    for (const { mask, memory } of masks) drawMask(mask, step.dropoutKey, memory);
-    await runInto(forward, feeds, results);
-  }
-
-  #loss({ values }: Program, { targets }: MicroBatch, step: StepContext): TotalLoss {
-    const { plugins } = this.#definition;
-    return totalLoss(this.#order.read(values, targets), targets, { ...step, plugins });
-  }
-
-  /** Leaves the gradient in `#gradient`. */
-  async #backward({ backward, seeds, seedMemory, gradients }: Program, loss: TotalLoss): Promise<void> {
-    const given = this.#order.gradientsOf(loss);
-    seedMemory.forEach((memory, i) => {
-      const values = given[i] ?? null;
-      if (values === null) memory?.fill(0);
-      else memory?.set(values);
-    });
-    this.#gradient.fill(0);
-    if (backward.outputNames.length > 0) await runInto(backward, seeds, gradients);
-  }
-
-  /** The norm of each weighted term's gradient with respect to the student's own weights, as sums. */
-  async #norms(program: Program, batch: MicroBatch, step: StepContext): Promise<Sums> {
-    const own = this.#definition.plan.trained.filter(({ spec }) => spec.adapter !== true);
-    const found: [string, number][] = [];
-    for (const { term } of applicableTerms(batch.targets, step)) {
-      await this.#backward(program, this.#loss(program, batch, { ...step, losses: [term] }));
-      const gradients = own.map(({ offset, size }) => this.#gradient.subarray(offset, offset + size));
-      found.push([term.name, norm(gradients)]);
-    }
-    return gradientNormSums(found);
-  }
-
-  /** By batch-norm layer in the plan's order: count, mean, and biased variance times count. */
-  #moments({ moments }: Program): PooledMoments | null {
-    const { norms } = this.#definition.plan;
-    if (norms.length === 0) return null;
-    const values = new Float64Array(momentValues(norms));
-    let at = 0;
-    const counts = norms.map(({ channels }, i) => {
-      const found = moments[i] ?? null;
-      if (found !== null) {
-        values.set(found.mean, at);
-        found.variance.forEach((value, channel) => (values[at + channels + channel] = value * found.count));
-      }
-      at += 2 * channels;
-      return found?.count ?? 0;
-    });
-    return { counts, values };
-  }
-}
-
-function there<T>(value: T | null, name: string): T {
-  if (value === null) throw new Error(`the graph has no ${name}`);
-  return value;
 }

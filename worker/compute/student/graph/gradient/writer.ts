@@ -1,5 +1,5 @@
 /** Nodes and constants in the making, with names that nothing else in the graph has. Pure. */
-import { floats, integers, type Attribute, type OnnxConstant, type OnnxNode } from '../../../onnx/graph.js';
+import { doubles, floats, integers, type Attribute, type OnnxConstant, type OnnxNode } from '../../../onnx/graph.js';
 
 /** Collects the nodes and constants of a part of a graph. */
 export class GraphWriter {
@@ -60,6 +60,16 @@ export class GraphWriter {
   /** A tensor of float32; equal ones are not sought. */
   floats(shape: readonly number[], values: Float32Array): string {
     return this.#constant(`f${this.#count}`, (name) => floats(name, shape, values));
+  }
+
+  /** A scalar of float64; the same value has the same name. */
+  double(value: number): string {
+    return this.#constant(`d${value}`, (name) => doubles(name, [], Float64Array.of(value)));
+  }
+
+  /** A tensor of float64; equal ones are not sought. */
+  doubles(shape: readonly number[], values: Float64Array): string {
+    return this.#constant(`f${this.#count}`, (name) => doubles(name, shape, values));
   }
 
   #constant(key: string, make: (name: string) => OnnxConstant): string {
