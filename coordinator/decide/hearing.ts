@@ -202,6 +202,7 @@ function onCommitted(m: Machine, event: Heard<'committed'>): void {
   if (work.unit.kind === 'train') {
     m.steps = work.unit.step + 1;
     m.skips = event.isSkipped ? m.skips + 1 : 0;
+    for (const worker of m.workers.ready) if (work.leasedTo(worker) === 0) m.workers.doubtSlowness(worker, work.cost);
     m.emit({ type: 'release', step: work.unit.step, stateHash: event.stateHash });
   }
   if (event.stopEarly) finish(m, 'done', 'evaluations do not get better');

@@ -7,6 +7,8 @@ import type { WorkerId } from './types.js';
 
 /** Weight of the newest measurement. */
 const newest = 0.3;
+/** Weight of the average in what was measured of a slow worker, for each step that it has no part in. */
+const doubt = 1 / 64;
 
 /** The workers of this generation that are here, and what a micro-batch of each kind costs on average. */
 export class WorkerRecords {
@@ -73,6 +75,18 @@ export class WorkerRecords {
     worker.costMs.set(cost, ms);
     worker.overheadMs += newest * (measured.overheadMs - worker.overheadMs);
     this.#count(cost, 1 / ms - (before === undefined ? 0 : 1 / before), before === undefined ? 1 : 0);
+  }
+
+  /**
+   * A step is over in which the worker had no part. One that is slower than the average counts as a little faster from
+   * then on: where steps have few micro-batches it would have a part in none, and nothing more would be learned of it.
+   */
+  doubtSlowness(worker: WorkerRecord, cost: CostClass): void {
+    const [ms, averageMs] = [worker.costMs.get(cost), this.averageCostMs(cost)];
+    if (ms === undefined || averageMs === null || ms <= averageMs) return;
+    const believed = ms + doubt * (averageMs - ms);
+    worker.costMs.set(cost, believed);
+    this.#count(cost, 1 / believed - 1 / ms, 0);
   }
 
   /** The worker's part, 0 to 1, of the speed of all ready workers; an equal part while its speed is not known. */

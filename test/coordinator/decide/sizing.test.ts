@@ -67,6 +67,24 @@ describe('WorkerRecords', () => {
     expect([worker.costMs.get('train'), worker.overheadMs]).toEqual([13, 15]);
   });
 
+  it('believes the less that a worker is slow the longer it had no part in a step, until it has one', () => {
+    const {
+      workers,
+      list: [fast, slow],
+    } = crew(10, 40);
+    if (fast === undefined || slow === undefined) throw new Error('no workers');
+    const work = workOf(2);
+    let steps = 0;
+    for (; wantedMicroBatches(fast, work, { workers, uploadMs: 0 }) > 1; steps++) {
+      workers.doubtSlowness(fast, 'train');
+      workers.doubtSlowness(slow, 'train');
+    }
+    expect(fast.costMs.get('train')).toBe(10);
+    expect(slow.costMs.get('train')).toBeCloseTo(16.6, 1);
+    expect(steps).toBe(136);
+    expect(workers.averageCostMs('train')).toBeCloseTo(2 / (1 / 10 + 1 / (slow.costMs.get('train') ?? 0)), 12);
+  });
+
   it('forgets the speed of one that is gone', () => {
     const {
       workers,
