@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- throughput decide coordinator kernels] [--backend wasm,native] [--workers 1,2] [--teachers 0,1,3]
+ * npm run bench [-- throughput decide coordinator kernels] [--backend wasm,native,onnx] [--workers 1,2] [--teachers 0,1,3]
  *               [--samples 4096] [--epochs 4] [--json]
  *
  * Without names all of them, one after the other. Wants a quiet machine. `native` is measured where it is installed.
@@ -14,7 +14,7 @@ import { benchThroughput, throughputHeader, throughputLine } from './throughput.
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    backend: { type: 'string', default: 'wasm,native' },
+    backend: { type: 'string', default: 'wasm,native,onnx' },
     workers: { type: 'string', default: '1,2' },
     teachers: { type: 'string', default: '0,1,3' },
     samples: { type: 'string', default: '4096' },
@@ -30,8 +30,9 @@ async function throughput(): Promise<void> {
   const { openBackend } = await import('../worker/compute/open/backend-choice.js');
   const backends: string[] = [];
   for (const name of values.backend.split(',')) {
-    if (name !== 'native' && name !== 'wasm') throw new Error(`--backend ${name}: wasm or native was wanted`);
-    const reason = await openBackend(name, { threads: 1, gpuDemanded: false }).then(
+    if (name !== 'native' && name !== 'wasm' && name !== 'onnx')
+      throw new Error(`--backend ${name}: wasm, native or onnx was wanted`);
+    const reason = await openBackend(name === 'onnx' ? 'wasm' : name, { threads: 1, gpuDemanded: false }).then(
       () => null,
       (error: unknown) => (error instanceof Error ? error.message : String(error)),
     );

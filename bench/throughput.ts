@@ -1,12 +1,14 @@
 /**
  * Samples a second of whole runs, with real processes over loopback sockets: the MNIST student with no, one or three
- * teachers, labels computed live, for each number of workers and each backend that is installed; and where the workers'
- * time goes. Rates are the medians of the epochs after the first, in which kernels compile.
+ * teachers, labels computed live, for each number of workers and each backend that is installed; where the workers' time
+ * goes; and what a step costs the processor (processor.ts). Rates are the medians of the epochs after the first, in which
+ * kernels compile.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ProcessorMeter, spenders, type ProcessorTime } from './processor.js';
 import { Program } from './programs.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -19,6 +21,8 @@ export interface Throughput {
   readonly samplesPerSecond: number;
   /** Shares of the trainers' time on training leases, by phase. `optimizer` runs beside them, on the links' threads. */
   readonly shares: Readonly<Record<string, number>>;
+  /** Null where the operating system does not tell. */
+  readonly processor: ProcessorTime | null;
 }
 
 export interface ThroughputOptions {
@@ -78,7 +82,7 @@ export async function measure(
   backend: string,
   workers: number,
   sets: readonly string[],
-): Promise<Pick<Throughput, 'samplesPerSecond' | 'shares'>> {
+): Promise<Pick<Throughput, 'samplesPerSecond' | 'shares' | 'processor'>> {
   const folder = mkdtempSync(join(tmpdir(), 'stillhouse-bench-'));
   try {
     const out = join(folder, 'run');
@@ -94,9 +98,14 @@ export async function measure(
       '--quiet',
       ...sets.flatMap((set) => ['--set', set]),
     ];
-    const { code, stderr } = await new Program(args, { STILLHOUSE_CACHE: join(folder, 'cache') }).ended;
+    const meter = new ProcessorMeter(out);
+    const { code, stderr } = await new Program(args, {
+      STILLHOUSE_CACHE: join(folder, 'cache'),
+      ...meter.environment,
+    }).ended;
+    const processor = meter.stop();
     if (code !== 0) throw new Error(`the run ended with ${code}:\n${stderr}`);
-    return { samplesPerSecond: rateOf(out), shares: sharesOf(out) };
+    return { samplesPerSecond: rateOf(out), shares: sharesOf(out), processor };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -132,14 +141,21 @@ const phases = {
 };
 
 export function throughputHeader(): string {
-  return `${'backend'.padEnd(8)}${'teachers'.padStart(9)}${'workers'.padStart(9)}${'samples/s'.padStart(11)}${Object.values(
-    phases,
-  )
-    .map((name) => name.padStart(11))
-    .join('')}`;
+  const columns = ['teachers', 'workers', 'samples/s', ...Object.values(phases), ...spenders];
+  return `${'backend'.padEnd(8)}${columns.map((name) => name.padStart(12)).join('')}`;
 }
 
-export function throughputLine({ backend, teachers, workers, samplesPerSecond, shares }: Throughput): string {
-  const percent = (phase: string): string => `${(100 * (shares[phase] ?? 0)).toFixed(1)} %`.padStart(11);
-  return `${backend.padEnd(8)}${String(teachers).padStart(9)}${String(workers).padStart(9)}${String(samplesPerSecond).padStart(11)}${Object.keys(phases).map(percent).join('')}`;
+/** One row: shares of the trainers' time in percent, then milliseconds of processor time a step. */
+export function throughputLine({
+  backend,
+  teachers,
+  workers,
+  samplesPerSecond,
+  shares,
+  processor,
+}: Throughput): string {
+  const percents = Object.keys(phases).map((phase) => `${(100 * (shares[phase] ?? 0)).toFixed(1)} %`);
+  const milliseconds = spenders.map((who) => (processor === null ? '-' : `${processor[who].toFixed(2)} ms`));
+  const columns = [String(teachers), String(workers), String(samplesPerSecond), ...percents, ...milliseconds];
+  return `${backend.padEnd(8)}${columns.map((text) => text.padStart(12)).join('')}`;
 }
