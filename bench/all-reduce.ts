@@ -175,7 +175,7 @@ async function measure(run: PreparedRun, folder: string): Promise<Measured> {
   };
   await coordinate(run, {
     listen: { host: '127.0.0.1', port: 0 },
-    token: null,
+    credentials: null,
     out,
     stopSignal: new AbortController().signal,
     next: false,

@@ -3,7 +3,8 @@ import { exitCodes } from '../shared/errors.js';
 import { withFolder, withJoining, type FolderFlags } from './options.js';
 import { say } from './output.js';
 import { showResults } from './results.js';
-import { joinLine, joinToken, listenAddress, positive, type JoinFlags } from './values.js';
+import { joinAccess, joinLine, type JoinFlags } from './credentials.js';
+import { listenAddress, positive } from './values.js';
 import { action, type Verb } from './verb.js';
 import { coordinateWhole, openWholeRun } from './whole-run.js';
 
@@ -23,20 +24,26 @@ export const verb: Verb = (program) =>
     .action(action(coordinator));
 
 async function coordinator(file: string, flags: CoordinatorFlags): Promise<number> {
-  const token = joinToken(flags);
+  const access = joinAccess(flags);
   const opened = await openWholeRun(file, flags);
   let isAnnounced = false;
-  const summary = await coordinateWhole(opened, {
-    address: flags.listen,
-    token,
-    flags,
-    expected: flags.expect,
-    onListening: (port) => {
-      if (isAnnounced) return;
-      isAnnounced = true;
-      say(joinLine({ ...flags.listen, port }, token));
-    },
-  });
-  await showResults(opened, summary, flags);
-  return exitCodes.done;
+  let retract = (): void => undefined;
+  try {
+    const summary = await coordinateWhole(opened, {
+      address: flags.listen,
+      credentials: access.credentials,
+      flags,
+      expected: flags.expect,
+      onListening: (port) => {
+        if (isAnnounced) return;
+        isAnnounced = true;
+        retract = access.announce(port);
+        say(joinLine({ ...flags.listen, port }, access));
+      },
+    });
+    await showResults(opened, summary, flags);
+    return exitCodes.done;
+  } finally {
+    retract();
+  }
 }

@@ -7,7 +7,8 @@ import { lookAt, openRecipe, openRun } from './open.js';
 import { backendOption, withJoining, withRun, type RunFlags } from './options.js';
 import { print, say } from './output.js';
 import { stop } from './signals.js';
-import { joinLine, joinToken, listenAddress, newToken, positive, type JoinFlags } from './values.js';
+import { joinAccess, joinLine, ownWorkersAlone, type JoinFlags } from './credentials.js';
+import { listenAddress, positive } from './values.js';
 import { action, type Verb } from './verb.js';
 
 type LabelFlags = RunFlags & Partial<JoinFlags>;
@@ -31,24 +32,26 @@ async function label(file: string, flags: LabelFlags): Promise<number> {
   const run = await openRun(recipe, file, flags);
   const tell = flags.quiet === true ? (): void => undefined : say;
   await lookAt(run, { tell, isJudged: true });
-  const token = listen === undefined ? newToken() : joinToken({ ...flags, listen });
+  const access = listen === undefined ? ownWorkersAlone() : joinAccess({ ...flags, listen });
   const isLocal = listen === undefined || flags.workers !== undefined;
-  const kinds = isLocal ? [await planWorkers(run, flags, { token: token ?? '', role: 'label' })] : [];
+  const kinds = isLocal ? [await planWorkers(run, flags, { token: access.token, role: 'label' })] : [];
+  let retract = (): void => undefined;
   const { samples, made } = await besideWorkers(kinds, ({ start, lost }) =>
     makeLabels(run, {
       listen: listen ?? { host: '127.0.0.1', port: 0 },
-      token,
+      credentials: access.credentials,
       labels: labelStorage(cacheFolder()),
       out,
       stopSignal: stop,
       say: tell,
       onListening: (port) => {
-        if (listen !== undefined) say(joinLine({ ...listen, port }, token, ' --role label'));
+        retract = access.announce(port);
+        if (listen !== undefined) say(joinLine({ ...listen, port }, access, ' --role label'));
         start(port);
       },
       lost,
     }),
-  );
+  ).finally(() => retract());
   const written = out === undefined ? '' : `; written to ${out}`;
   print(`labels: ${samples} of ${samples}, ${made} of them made now${written}`);
   return exitCodes.done;

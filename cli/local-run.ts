@@ -1,9 +1,9 @@
 /** A whole run by workers of this machine. */
 import type { Summary } from '../coordinator/reports/summary.js';
 import { UserError } from '../shared/errors.js';
+import { ownWorkersAlone } from './credentials.js';
 import { besideWorkers, planWorkers } from './local-workers.js';
 import type { FolderFlags } from './options.js';
-import { newToken } from './values.js';
 import { coordinateWhole, type OpenedRun } from './whole-run.js';
 
 /** The flags of a verb that runs a recipe by workers of this machine. */
@@ -20,7 +20,7 @@ export interface LocalRunFlags extends FolderFlags {
 export async function runLocally(opened: OpenedRun, flags: LocalRunFlags): Promise<Summary> {
   const { run } = opened;
   const { labelWorkers } = flags;
-  const token = newToken();
+  const { credentials, token } = ownWorkersAlone();
   const kinds = [await planWorkers(run, flags, { token, role: 'train' })];
   if (labelWorkers !== undefined)
     kinds.push(await planWorkers(run, { ...flags, workers: labelWorkers }, { token, role: 'label' }));
@@ -30,6 +30,6 @@ export async function runLocally(opened: OpenedRun, flags: LocalRunFlags): Promi
     );
   const address = { host: '127.0.0.1', port: 0 };
   return besideWorkers(kinds, ({ start, lost }) =>
-    Promise.race([coordinateWhole(opened, { address, token, flags, onListening: start }), lost]),
+    Promise.race([coordinateWhole(opened, { address, credentials, flags, onListening: start }), lost]),
   );
 }

@@ -13,12 +13,12 @@ export type StartWorkers = (port: number) => LocalWorkers;
 /**
  * Prepares the start of workers: as many as `flags.workers` says, else one for each GPU that the backend can use, else
  * one for each core (for each `numerics.threads` cores).
- * @param token the join token, which the workers get through their environment
+ * @param token the join token, which the workers get through their environment; null: they need none
  */
 export async function planWorkers(
   run: PreparedRun,
   flags: LocalFlags,
-  { token, role }: { readonly token: string; readonly role: 'train' | 'label' },
+  { token, role }: { readonly token: string | null; readonly role: 'train' | 'label' },
 ): Promise<StartWorkers> {
   const { LocalWorkers } = await import('../coordinator/workers/local-workers.js');
   const { visibleGpus } = await import('../worker/compute/backends/gpus.js');

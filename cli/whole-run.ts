@@ -4,6 +4,7 @@ import type { CoordinateOptions } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { Summary } from '../coordinator/reports/summary.js';
 import type { OnFinished } from '../coordinator/store/run-folder.js';
+import type { CredentialSource } from '../shared/access/credentials.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import { lookAt, openRecipe, openRun, prepare } from './open.js';
@@ -50,8 +51,8 @@ function onFinishedOf({ out, overwrite, number }: FolderFlags): OnFinished {
 export interface WholeRunOptions {
   /** Where workers connect; port 0 takes a free one. */
   readonly address: Address;
-  /** Null: workers need none. */
-  readonly token: string | null;
+  /** What workers must bring; null: they need nothing. */
+  readonly credentials: CredentialSource | null;
   readonly flags: FolderFlags;
   /** The first lease waits for so many workers; absent: for one. */
   readonly expected?: number | undefined;
@@ -87,7 +88,7 @@ export async function coordinateWhole({ run, out }: OpenedRun, options: WholeRun
 /** Gives the options that the baseline and the run share; the second to ask listens on the first one's port. */
 async function commonOptions({
   address,
-  token,
+  credentials,
   flags,
   expected,
   onListening,
@@ -97,7 +98,7 @@ async function commonOptions({
   let listen = address;
   return () => ({
     listen,
-    token,
+    credentials,
     labels: labelStorage(cacheFolder()),
     force: flags.force,
     expected,

@@ -8,7 +8,8 @@ import { backendOption, pluginOption, tokenFileOption, type BackendName, type Pl
 import { say } from './output.js';
 import { stop } from './signals.js';
 import { thisProgram } from './this-program.js';
-import { integer, positive, readToken } from './values.js';
+import { readToken } from './credentials.js';
+import { integer, positive } from './values.js';
 import { action, type Verb } from './verb.js';
 
 interface WorkerFlags extends PluginFlags {

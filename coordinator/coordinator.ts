@@ -2,6 +2,7 @@
  * The coordinator of one run: opens the folder, recovers, listens, runs to the end, writes the results. What happens in
  * between is in run.ts; every decision is in decide/.
  */
+import type { CredentialSource } from '../shared/access/credentials.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
 import type { LabelStorage } from '../shared/labels/storage.js';
@@ -29,8 +30,8 @@ import type { RunEnd } from './workers/end-of-run.js';
 
 export interface CoordinateOptions {
   readonly listen: { readonly host: string; readonly port: number };
-  /** What workers must present; null: they need none. */
-  readonly token: string | null;
+  /** What workers must present; null: they need nothing. */
+  readonly credentials: CredentialSource | null;
   /** The run folder itself (resolveRunFolder). One that is finished is not run again: its summary is returned. */
   readonly out: string;
   /** What the run's user watches. */
@@ -135,7 +136,7 @@ async function runIn(folder: RunFolder, coordination: Coordination): Promise<Sum
     // An earlier start may have ended because of them.
     if (recovered.account.teachers !== undefined) checkTeachers(recovered.account.teachers, run, reporter);
     for (const line of (await labels?.lines()) ?? []) reporter.say('info', line);
-    admission = await admitWorkers(active, labels, { address: start.listen, token: options.token });
+    admission = await admitWorkers(active, labels, { address: start.listen, credentials: options.credentials });
     start.onListening(admission.port);
     faultPoint('idle');
     return await runToEnd(coordination, recovered, { active, labels });
@@ -196,12 +197,12 @@ function openLabels({ run, options, reporter }: Coordination, onError: (error: u
 function admitWorkers(
   active: Run,
   labels: LabelService | null,
-  { address, token }: { readonly address: CoordinateOptions['listen']; readonly token: string | null },
+  { address, credentials }: { readonly address: CoordinateOptions['listen'] } & Pick<CoordinateOptions, 'credentials'>,
 ): Promise<Admission> {
   return listen({
     host: address.host,
     port: address.port,
-    token,
+    credentials,
     labels: labels === null ? undefined : new LabelRequests(labels),
     isReady: () => !active.isOver,
     onError: (error) => active.fail(error),

@@ -1,5 +1,6 @@
 /** A coordinator that only makes labels: no student, no steps, no run folder. It ends when every label is there. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CredentialSource } from '../../shared/access/credentials.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { LabelStorage } from '../../shared/labels/storage.js';
 import { areKept } from '../../shared/labels/sets.js';
@@ -12,7 +13,8 @@ import type { PreparedRun } from '../plan/prepared-run.js';
 
 export interface LabelOnlyOptions {
   readonly listen: { readonly host: string; readonly port: number };
-  readonly token: string | null;
+  /** Null: whoever comes may label. */
+  readonly credentials: CredentialSource | null;
   readonly labels: LabelStorage;
   /** Path of an .npz file that the labels are written to as well. */
   readonly out?: string | undefined;
@@ -62,7 +64,7 @@ async function labelAsAsked(
 ): Promise<void> {
   const server = await listen({
     ...options.listen,
-    token: options.token,
+    credentials: options.credentials,
     labels: new LabelRequests(service),
     isReady: () => true,
     onError: fail,

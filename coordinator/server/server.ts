@@ -2,15 +2,16 @@
  * The coordinator's door: one HTTP server for workers (upgrade at /worker), artifacts and probes. Token, version and
  * caps are checked before anything is allocated for a peer; whom it lets in has a WebSocket and nothing else yet.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
+import type { CredentialSource } from '../../shared/access/credentials.js';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
 import { limits, subprotocol } from '../../shared/protocol/messages.js';
+import { Access, type Refusal } from './access.js';
 import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
-import { must } from '../../shared/must.js';
+import { connectionBudget, Connections, type ConnectionBudget } from './connections.js';
+import { Turns } from './turns.js';
 
 /** Something that answers HTTP requests of its own path. */
 export interface RequestHandler {
@@ -22,7 +23,7 @@ export interface AdmissionOptions {
   readonly host: string;
   readonly port: number;
   /** Null: no token is needed. */
-  readonly token: string | null;
+  readonly credentials: CredentialSource | null;
   readonly find: FindArtifact;
   /** Answers requests under /labels/; absent where the run keeps no labels. */
   readonly labels?: RequestHandler | undefined;
@@ -32,6 +33,8 @@ export interface AdmissionOptions {
   /** An error while a request was served that is not the peer's. */
   readonly onError: (error: unknown) => void;
   readonly connectionsPerAddress?: number;
+  /** Default: by what this process may open. */
+  readonly budget?: ConnectionBudget;
 }
 
 export interface Admission {
@@ -40,19 +43,28 @@ export interface Admission {
   close(): Promise<void>;
 }
 
-interface Refusal {
-  readonly status: number;
-  readonly error: string;
-}
-
 const defaultConnectionsPerAddress = 512;
-const connections = 8192;
 
 /** @throws UserError (69 port in use or not ours, 2 no such address) */
 export async function listen(options: AdmissionOptions): Promise<Admission> {
+  const { budget = connectionBudget() } = options;
   const server = createServer({ headersTimeout: limits.helloMs, requestTimeout: 0 });
-  server.maxConnections = connections;
-  const sockets = new WebSocketServer({
+  server.maxConnections = budget.total;
+  const connections = new Connections(budget);
+  const door = new Door(options, connections);
+  server.on('connection', (socket) => connections.add(socket));
+  server.on('request', (request, response) => door.answer(request, response));
+  server.on('upgrade', (request, _socket, head) => door.upgrade(request, head));
+  await bind(server, options);
+  return { port: portOf(server), close: () => closeServer(server, connections) };
+}
+
+class Door {
+  readonly #options: AdmissionOptions;
+  readonly #connections: Connections;
+  readonly #access: Access;
+  readonly #turns = new Turns();
+  readonly #sockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.frameBytes,
     perMessageDeflate: false,
@@ -60,76 +72,95 @@ export async function listen(options: AdmissionOptions): Promise<Admission> {
     clientTracking: false,
     handleProtocols: () => subprotocol,
   });
-  const open = new Map<string, number>();
-  server.on('request', (request, response) => {
-    serve(request, response, options).catch((error: unknown) => {
-      response.destroy();
-      options.onError(error);
-    });
-  });
-  server.on('upgrade', (request, socket, head) => {
+  /** Workers' connections by address. */
+  readonly #workers = new Map<string, number>();
+
+  constructor(options: AdmissionOptions, connections: Connections) {
+    this.#options = options;
+    this.#connections = connections;
+    this.#access = new Access(options);
+  }
+
+  /** Answers a request of HTTP, once what the same connection asked for before has been answered. */
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    this.#turns
+      .take(request.socket, response, () => this.#serve(request, response))
+      .catch((error: unknown) => {
+        response.destroy();
+        this.#options.onError(error);
+      });
+  }
+
+  /** Lets a worker in, or says why not. */
+  upgrade(request: IncomingMessage, head: Buffer): void {
+    const { socket } = request;
     socket.on('error', ignore);
-    const address = request.socket.remoteAddress ?? '';
-    const refusal = refusalOf(request, { ...options, openConnections: open.get(address) ?? 0 });
-    if (refusal !== null) return refuse(socket, refusal);
+    const address = socket.remoteAddress ?? '';
+    const refusal = this.#access.refusalOf(request, ['worker']) ?? this.#upgradeRefusal(request, address);
+    if (refusal !== null) {
+      refuse(socket, refusal);
+      return this.#connections.part(socket);
+    }
+    this.#connections.trust(socket);
     socket.removeListener('error', ignore);
-    sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      open.set(address, (open.get(address) ?? 0) + 1);
-      webSocket.once('close', () => open.set(address, must(open, address, 'address') - 1));
-      options.onWorker(webSocket, request.socket);
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#workers.set(address, this.#workersOf(address) + 1);
+      webSocket.once('close', () => this.#gone(address));
+      this.#options.onWorker(webSocket, socket);
     });
-  });
-  await bind(server, options);
-  return { port: portOf(server), close: () => closeServer(server) };
+  }
+
+  #workersOf(address: string): number {
+    return this.#workers.get(address) ?? 0;
+  }
+
+  #gone(address: string): void {
+    const left = this.#workersOf(address) - 1;
+    if (left > 0) this.#workers.set(address, left);
+    else this.#workers.delete(address);
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { labels, isReady, find } = this.#options;
+    const isLabels = labels !== undefined && request.url?.startsWith('/labels/') === true;
+    const isProbe = request.url === '/livez' || request.url === '/readyz';
+    const refusal = isProbe ? null : this.#access.refusalOf(request, ['worker', 'label']);
+    if (refusal === null && !isProbe) this.#connections.trust(request.socket);
+    if (refusal === null && isLabels && (await labels.serve(request, response))) return;
+    request.resume();
+    if (request.method !== 'GET' && request.method !== 'HEAD' && !isLabels)
+      return void answer(response, 405, 'GET and HEAD only');
+    if (request.url === '/livez') return void response.writeHead(200).end('ok\n');
+    if (request.url === '/readyz')
+      return void response.writeHead(isReady() ? 200 : 503).end(isReady() ? 'ready\n' : 'not ready\n');
+    if (refusal !== null) {
+      if (refusal.status === 401) response.setHeader('www-authenticate', 'Bearer');
+      return void answer(response, refusal.status, refusal.error);
+    }
+    if (!(await serveArtifact(request, response, find))) answer(response, 404, 'not found');
+  }
+
+  #upgradeRefusal({ url, headers }: IncomingMessage, address: string): Refusal | null {
+    if (url !== '/worker') return { status: 404, error: 'workers connect at /worker' };
+    const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((text) => text.trim());
+    if (!offered.includes(subprotocol)) {
+      return {
+        status: 426,
+        error: `this coordinator speaks ${subprotocol}, the worker ${offered.join(', ').slice(0, 100) || 'no version'}; use the same Stillhouse on both`,
+      };
+    }
+    const { connectionsPerAddress: cap = defaultConnectionsPerAddress } = this.#options;
+    return this.#workersOf(address) >= cap
+      ? { status: 429, error: `${cap} connections from this address already` }
+      : null;
+  }
 }
 
 function ignore(): void {
   // A peer that breaks off while it is being refused is no concern of ours.
 }
 
-async function serve(request: IncomingMessage, response: ServerResponse, options: AdmissionOptions): Promise<void> {
-  const isLabels = options.labels !== undefined && request.url?.startsWith('/labels/') === true;
-  if (isLabels && hasToken(request, options.token) && (await options.labels.serve(request, response))) return;
-  request.resume();
-  if (request.method !== 'GET' && request.method !== 'HEAD' && !isLabels)
-    return void answer(response, 405, 'GET and HEAD only');
-  if (request.url === '/livez') return void response.writeHead(200).end('ok\n');
-  if (request.url === '/readyz')
-    return void response.writeHead(options.isReady() ? 200 : 503).end(options.isReady() ? 'ready\n' : 'not ready\n');
-  if (!hasToken(request, options.token)) {
-    response.setHeader('www-authenticate', 'Bearer');
-    return void answer(response, 401, 'token missing or wrong');
-  }
-  if (!(await serveArtifact(request, response, options.find))) answer(response, 404, 'not found');
-}
-
-function refusalOf(request: IncomingMessage, options: AdmissionOptions & { openConnections: number }): Refusal | null {
-  if (!hasToken(request, options.token))
-    return { status: 401, error: "token missing or wrong; set STILLHOUSE_TOKEN or --token-file to the coordinator's" };
-  if (request.url !== '/worker') return { status: 404, error: 'workers connect at /worker' };
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((text) => text.trim());
-  if (!offered.includes(subprotocol)) {
-    return {
-      status: 426,
-      error: `this coordinator speaks ${subprotocol}, the worker ${offered.join(', ').slice(0, 100) || 'no version'}; use the same Stillhouse on both`,
-    };
-  }
-  const cap = options.connectionsPerAddress ?? defaultConnectionsPerAddress;
-  return options.openConnections >= cap ? { status: 429, error: `${cap} connections from this address already` } : null;
-}
-
-/** Compares digests, so that neither content nor length shows in the time taken. */
-function hasToken(request: IncomingMessage, token: string | null): boolean {
-  if (token === null) return true;
-  const given = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
-  return timingSafeEqual(sha256(given), sha256(token));
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
-}
-
-function refuse(socket: Duplex, { status, error }: Refusal): void {
+function refuse(socket: Socket, { status, error }: Refusal): void {
   const body = JSON.stringify({ error });
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
@@ -166,9 +197,9 @@ function portOf(server: Server): number {
   return address.port;
 }
 
-function closeServer(server: Server): Promise<void> {
+function closeServer(server: Server, connections: Connections): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    server.closeAllConnections();
+    connections.closeAll();
   });
 }

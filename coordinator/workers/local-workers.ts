@@ -11,7 +11,8 @@ export interface LocalWorkersOptions {
   /** The command line of this program up to the verb: node, its options, cli.js. */
   readonly command: readonly string[];
   readonly url: string;
-  readonly token: string;
+  /** Null: they need none. */
+  readonly token: string | null;
   readonly count: number;
   readonly arguments: readonly string[];
   /** Environment of worker number `i`, beside the token: the device that it may see. */
@@ -73,7 +74,7 @@ export class LocalWorkers {
       env: {
         ...process.env,
         ...this.options.environment(i),
-        STILLHOUSE_TOKEN: this.options.token,
+        STILLHOUSE_TOKEN: this.options.token ?? undefined,
         STILLHOUSE_LOCAL: '1',
       },
     });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { shellWord } from '../../cli/output.js';
-import { integer, joinLine, joinToken, listenAddress, positive } from '../../cli/values.js';
+import { integer, listenAddress, positive } from '../../cli/values.js';
 
 describe('values of the command line', () => {
   it.each([
@@ -23,15 +23,6 @@ describe('values of the command line', () => {
   });
 });
 
-describe('joinToken', () => {
-  it('is needed beyond loopback, and a file that cannot be read is never passed over', () => {
-    const listen = (host: string) => ({ host, port: 1 });
-    for (const host of ['localhost', '127.0.0.9', '::1']) expect(joinToken({ listen: listen(host) })).toBeNull();
-    expect(() => joinToken({ listen: listen('0.0.0.0') })).toThrow(/a token is needed beyond loopback/);
-    expect(() => joinToken({ listen: listen('::1'), tokenFile: '/nowhere/token' })).toThrow(/cannot be read/);
-  });
-});
-
 describe('a word of a line to copy', () => {
   it.each([
     ['runs/mnist-2', 'runs/mnist-2'],
@@ -40,14 +31,5 @@ describe('a word of a line to copy', () => {
     ['$HOME', "'$HOME'"],
   ])('%s is written %s', (text, word) => {
     expect(shellWord(text)).toBe(word);
-  });
-});
-
-describe('joinLine', () => {
-  it('is the command that a worker is started by, and never holds the token', () => {
-    expect(joinLine({ host: '::1', port: 7 }, null)).toBe('join with:  stillhouse worker ws://[::1]:7');
-    expect(joinLine({ host: 'a', port: 7 }, 'secret', ' --role label')).toBe(
-      'join with:  STILLHOUSE_TOKEN=... stillhouse worker ws://a:7 --role label',
-    );
   });
 });

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { oneToken } from '../../shared/access/credentials.js';
 import { silentOutput } from '../../coordinator/reports/outputs/output.js';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/store/journal.js';
@@ -45,7 +46,7 @@ function start(run: PreparedRun, out: string, options: Partial<CoordinateOptions
   });
   const summary = coordinate(run, {
     listen: { host: '127.0.0.1', port: 0 },
-    token,
+    credentials: oneToken(token),
     out,
     stopSignal: stop.signal,
     next: false,

@@ -5,6 +5,8 @@
  */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { readLocalToken } from '../../shared/access/local-token.js';
+import { isLoopback } from '../../shared/access/loopback.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { openConnection, Unreachable, type Connection } from './connection.js';
 
@@ -55,12 +57,15 @@ export interface CoordinatorAnswer {
 
 export class CoordinatorClient {
   readonly address: CoordinatorAddress;
-  readonly #authorization: Readonly<Record<string, string>>;
+  readonly #token: string | null;
 
-  /** @throws UserError 2 when `url` is no address of a coordinator */
+  /**
+   * @param token null: the one that a coordinator of this user on this machine has left, or none
+   * @throws UserError 2 when `url` is no address of a coordinator
+   */
   constructor({ url, token }: { readonly url: string; readonly token: string | null }) {
     this.address = coordinatorAddress(url);
-    this.#authorization = token === null ? {} : { authorization: `Bearer ${token}` };
+    this.#token = token;
   }
 
   /**
@@ -70,7 +75,7 @@ export class CoordinatorClient {
    * @throws Unreachable when there is no coordinator, or not yet
    */
   connect(): Promise<Connection> {
-    return openConnection(this.address.socket, this.#authorization);
+    return openConnection(this.address.socket, this.#authorization());
   }
 
   /**
@@ -88,7 +93,7 @@ export class CoordinatorClient {
     return new Promise((resolve, reject) => {
       const request = send(url, {
         method,
-        headers: { ...headers, ...this.#authorization },
+        headers: { ...headers, ...this.#authorization() },
         ...('signal' in end ? { signal: end.signal } : {}),
       });
       if ('idleMs' in end) request.setTimeout(end.idleMs, () => request.destroy(new Unreachable('no bytes')));
@@ -110,6 +115,17 @@ export class CoordinatorClient {
     } catch (error) {
       throw new Unreachable(error instanceof Error ? error.message : String(error), { cause: error });
     }
+  }
+
+  /** Looked up each time, since a coordinator that is started again leaves another token. */
+  #authorization(): Record<string, string> {
+    const token = this.#token ?? this.#leftToken();
+    return token === null ? {} : { authorization: `Bearer ${token}` };
+  }
+
+  #leftToken(): string | null {
+    const { hostname, port } = new URL(this.address.http);
+    return isLoopback(hostname.replace(/^\[|\]$/g, '')) ? readLocalToken(Number(port)) : null;
   }
 }
 

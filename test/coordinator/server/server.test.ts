@@ -6,10 +6,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { listen, type Admission } from '../../../coordinator/server/server.js';
 import { parseRange, type ArtifactSource } from '../../../coordinator/server/artifacts.js';
+import type { Credential } from '../../../shared/access/credentials.js';
 import { limits, subprotocol } from '../../../shared/protocol/messages.js';
 import { payloadOf, temporaryFolder } from '../helpers.js';
 
 const token = 't'.repeat(43);
+const labelToken = 'l'.repeat(43);
+const expiredToken = 'e'.repeat(43);
+const credentials: Credential[] = [
+  { token, role: 'worker', untilMs: null },
+  { token: labelToken, role: 'label', untilMs: null },
+  { token: expiredToken, role: 'worker', untilMs: Date.UTC(2020, 0) },
+];
 const file = payloadOf(1, 3000);
 const memory = payloadOf(2, 50);
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -36,8 +44,8 @@ beforeAll(async () => {
       sockets.push(socket);
     },
   };
-  door = await listen({ ...options, token, connectionsPerAddress: 2 });
-  open = await listen({ ...options, token: null });
+  door = await listen({ ...options, credentials: () => credentials, connectionsPerAddress: 2 });
+  open = await listen({ ...options, credentials: null });
 });
 
 afterAll(async () => {
@@ -77,12 +85,20 @@ function knock({
   });
 }
 
+function bearer(value: string): Record<string, string> {
+  return { authorization: `Bearer ${value}` };
+}
+
 const refusals: [string, Attempt, number, RegExp][] = [
   ['no token', { headers: {} }, 401, /token missing or wrong/],
   ['a wrong token', { headers: { authorization: `Bearer ${'x'.repeat(43)}` } }, 401, /token/],
   ['the start of the token', { headers: { authorization: `Bearer ${token.slice(0, 42)}` } }, 401, /token/],
   ['the token in another scheme', { headers: { authorization: `Basic ${token}` } }, 401, /token/],
   ['the token in the address', { path: `/worker?token=${token}`, headers: {} }, 401, /token/],
+  ['a token that has ended', { headers: bearer(expiredToken) }, 401, /good until 2020-01-01T00:00:00.000Z/],
+  ['the token of a label worker', { headers: bearer(labelToken) }, 403, /role is label; worker wanted/],
+  ["a browser's Origin", { headers: { ...bearer(token), origin: 'http://127.0.0.1' } }, 403, /web pages/],
+  ['a name that is not of loopback', { headers: { ...bearer(token), host: 'rebound.example' } }, 403, /localhost/],
   ['an older protocol', { protocols: ['stillhouse.v0'] }, 426, /speaks stillhouse.v1, the worker stillhouse.v0/],
   ['no protocol', { protocols: [] }, 426, /no version/],
   ['another path', { path: '/other' }, 404, /\/worker/],
@@ -136,7 +152,7 @@ describe('the door', () => {
     const second = listen({
       host: '127.0.0.1',
       port: door.port,
-      token: null,
+      credentials: null,
       find: () => undefined,
       isReady: () => true,
       onError: () => undefined,
@@ -156,6 +172,20 @@ function get(path: string, headers: Record<string, string> = {}, method = 'GET')
     headers: { authorization: `Bearer ${token}`, ...headers },
   });
 }
+
+describe('a browser on this machine', () => {
+  it('reaches nothing without a token either, but is asked for by its own names', async () => {
+    const at = (headers: Record<string, string>) => knock({ port: open.port, headers });
+    expect((await at({ origin: 'https://page.example' })).status).toBe(403);
+    expect((await at({ origin: 'null' })).status).toBe(403);
+    expect((await at({ host: `rebound.example:${open.port}` })).status).toBe(403);
+    for (const host of [`localhost:${open.port}`, `127.0.0.1:${open.port}`, `[::1]:${open.port}`]) {
+      const { status, socket } = await at({ host });
+      expect(status).toBe(101);
+      socket.terminate();
+    }
+  });
+});
 
 describe('artifacts', () => {
   it('are served whole, from disk and from memory', async () => {
@@ -215,6 +245,11 @@ describe('artifacts', () => {
     expect((await fetch(`http://127.0.0.1:${door.port}/readyz`)).status).toBe(200);
   });
 
+  it('are for label workers too', async () => {
+    expect((await get(`/artifacts/${sha(file)}`, bearer(labelToken))).status).toBe(200);
+    expect((await get(`/artifacts/${sha(file)}`, bearer(expiredToken))).status).toBe(401);
+  });
+
   it('are only read', async () => {
     expect((await get(`/artifacts/${sha(file)}`, {}, 'DELETE')).status).toBe(405);
   });
@@ -224,7 +259,9 @@ describe('artifacts', () => {
 function rawStatus(path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = connect(door.port, '127.0.0.1', () =>
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`),
+      socket.write(
+        `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`,
+      ),
     );
     let text = '';
     socket

@@ -1,6 +1,7 @@
 /** The coordinator's label service over HTTP, and a worker that shares its labels there. */
 import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { oneToken } from '../../../shared/access/credentials.js';
 import { listen, type Admission } from '../../../coordinator/server/server.js';
 import { LabelRequests } from '../../../coordinator/labels/requests.js';
 import { LabelService } from '../../../coordinator/labels/service.js';
@@ -37,7 +38,7 @@ async function coordinator(folder = temporaryFolder()) {
   const server = await listen({
     host: '127.0.0.1',
     port: 0,
-    token,
+    credentials: oneToken(token),
     labels: new LabelRequests(labels),
     find: () => undefined,
     isReady: () => true,

@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { oneToken } from '../../../shared/access/credentials.js';
 import { makeLabels } from '../../../coordinator/labels/label-only.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import type { LabelStorage } from '../../../shared/labels/storage.js';
@@ -63,7 +64,7 @@ function labelling(run: PreparedRun, labels: LabelStorage, out?: string) {
   const said: string[] = [];
   const result = makeLabels(run, {
     listen: { host: '127.0.0.1', port: 0 },
-    token: 'secret',
+    credentials: oneToken('secret'),
     labels,
     out,
     stopSignal: stop.signal,

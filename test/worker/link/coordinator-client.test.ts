@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { leaveLocalToken } from '../../../shared/access/local-token.js';
 import { Unreachable } from '../../../worker/link/connection.js';
 import { CoordinatorClient, coordinatorAddress } from '../../../worker/link/coordinator-client.js';
 
@@ -42,6 +43,24 @@ describe('coordinator address', () => {
 });
 
 describe('the client of the coordinator', () => {
+  it('brings the token that a coordinator of this machine has left, as long as it is there, where it has none', async () => {
+    const brought: (string | undefined)[] = [];
+    const given = await clientOf(({ headers }, response) => {
+      brought.push(headers.authorization);
+      response.end();
+    });
+    const { port } = new URL(given.address.http);
+    const asking = new CoordinatorClient({ url: `ws://localhost:${port}`, token: null });
+    const ask = (client: CoordinatorClient) => client.exchange({ path: '/' }, 5000);
+    await ask(asking);
+    const retract = leaveLocalToken(Number(port), 'left');
+    await ask(asking);
+    await ask(given);
+    retract();
+    await ask(asking);
+    expect(brought).toEqual([undefined, 'Bearer left', 'Bearer secret', undefined]);
+  });
+
   it('sends path, method, headers, body and token, and gives the whole answer', async () => {
     const asked: Pick<IncomingMessage, 'method' | 'url' | 'headers'>[] = [];
     const client = await clientOf((request, response) => {

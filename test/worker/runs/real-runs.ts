@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, expect } from 'vitest';
+import { oneToken } from '../../../shared/access/credentials.js';
 import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
 import { readBest } from '../../../coordinator/store/best-weights.js';
 import { coordinate } from '../../../coordinator/coordinator.js';
@@ -202,7 +203,7 @@ export async function whole(
   });
   const summary = coordinate(run, {
     listen: { host: '127.0.0.1', port: 0 },
-    token: labels === undefined ? null : 'secret',
+    credentials: labels === undefined ? null : oneToken('secret'),
     out,
     ...(labels === undefined ? {} : { labels }),
     stopSignal: new AbortController().signal,

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { oneToken } from '../../../shared/access/credentials.js';
 import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
 import { coordinate } from '../../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
@@ -34,7 +35,7 @@ function startCoordinator(run: PreparedRun, out: string, options: { port?: numbe
   });
   const summary = coordinate(run, {
     listen: { host: '127.0.0.1', port: options.port ?? 0 },
-    token,
+    credentials: oneToken(token),
     out,
     stopSignal: stop.signal,
     next: options.next ?? false,

@@ -1,0 +1,120 @@
+/** The tokens of the command line: what a coordinator lets in, what a worker brings, and the line that tells how to join. */
+import { readFileSync, statSync } from 'node:fs';
+import { oneToken, readCredentials, type Credential, type CredentialSource } from '../shared/access/credentials.js';
+import { leaveLocalToken, newToken } from '../shared/access/local-token.js';
+import { isLoopback } from '../shared/access/loopback.js';
+import { exitCodes, UserError } from '../shared/errors.js';
+import { warn } from './output.js';
+import type { Address } from './values.js';
+
+/**
+ * Reads the join token from the file that `--token-file` names, else from the environment variable STILLHOUSE_TOKEN. Of
+ * several it is the first.
+ * @returns null where neither gives one
+ * @throws UserError 2 when the file cannot be read or holds none: the environment is no second choice then
+ */
+export function readToken(file: string | undefined): string | null {
+  return givenCredentials(file, 1)?.[0].token ?? null;
+}
+
+function givenCredentials(file: string | undefined, least?: number): readonly [Credential, ...Credential[]] | null {
+  if (file !== undefined) return readCredentials(readTokenFile(file), `--token-file ${file}`, least);
+  const { STILLHOUSE_TOKEN: inherited } = process.env;
+  return inherited === undefined ? null : readCredentials(inherited, 'STILLHOUSE_TOKEN', least);
+}
+
+function readTokenFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError(
+      `--token-file ${file}: cannot be read; a file with the join token was wanted`,
+      exitCodes.usage,
+      error,
+    );
+  }
+}
+
+/** The flags of a verb that lets workers join from elsewhere. */
+export interface JoinFlags {
+  readonly listen: Address;
+  readonly tokenFile?: string;
+  readonly insecure?: boolean;
+}
+
+/** What workers that join must bring, and what is to be told of it. */
+export interface JoinAccess {
+  /** Null: no token is needed. */
+  readonly credentials: CredentialSource | null;
+  /** Called with the port once the coordinator listens. @returns what is to be called when it does no more */
+  readonly announce: (port: number) => () => void;
+  /** Whether a worker must be told a token. */
+  readonly isTold: boolean;
+  /** What workers are given that are started here; null: they need none. */
+  readonly token: string | null;
+}
+
+/**
+ * Finds the tokens that workers must bring: those of the file, which is read anew when it changes, or of the
+ * environment. On loopback alone there may be none: then this user's workers on this machine find one that is made here.
+ * @throws UserError 2 when there is none beyond loopback and `--insecure` is not given, or the one given is no good
+ */
+export function joinAccess(flags: JoinFlags): JoinAccess {
+  const { listen, tokenFile, insecure } = flags;
+  const given = givenCredentials(tokenFile);
+  const nothing = (): void => undefined;
+  if (given !== null) {
+    const credentials = tokenFile === undefined ? () => given : changingFile(tokenFile, given);
+    return { credentials, announce: () => nothing, isTold: true, token: given[0].token };
+  }
+  if (insecure === true) {
+    warn('--insecure: anybody who reaches this address can join and read models and data');
+    return { credentials: null, announce: () => nothing, isTold: false, token: null };
+  }
+  if (!isLoopback(listen.host))
+    throw new UserError(
+      `--listen ${listen.host}: a token is needed beyond loopback; set STILLHOUSE_TOKEN or --token-file (stillhouse token makes one), or say --insecure`,
+    );
+  const token = newToken();
+  return { credentials: oneToken(token), announce: (port) => leaveLocalToken(port, token), isTold: false, token };
+}
+
+/** What a verb lets in that starts its workers itself: those alone. */
+export function ownWorkersAlone(): JoinAccess {
+  const token = newToken();
+  return { credentials: oneToken(token), announce: () => () => undefined, isTold: false, token };
+}
+
+/** How often a token file is looked at, at most. */
+const lookMs = 1000;
+
+/** The tokens of the file as it is now; while it is no good, those that it held before. */
+function changingFile(file: string, first: readonly Credential[]): CredentialSource {
+  let [current, version, lookedMs] = [first, versionOf(file), performance.now()];
+  return () => {
+    const nowMs = performance.now();
+    if (nowMs - lookedMs < lookMs) return current;
+    lookedMs = nowMs;
+    const found = versionOf(file);
+    if (found === version) return current;
+    version = found;
+    try {
+      current = readCredentials(readTokenFile(file), `--token-file ${file}`);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      warn(`${error.message}; the tokens that it held before stay good`);
+    }
+    return current;
+  };
+}
+
+function versionOf(file: string): string {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found === undefined ? 'gone' : `${found.ino} ${found.size} ${found.mtimeMs}`;
+}
+
+/** @param more what the worker's command line needs besides, with a space before it */
+export function joinLine({ host, port }: Address, { isTold }: Pick<JoinAccess, 'isTold'>, more = ''): string {
+  const url = `ws://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `join with:  ${isTold ? 'STILLHOUSE_TOKEN=... ' : ''}stillhouse worker ${url}${more}`;
+}

@@ -1,0 +1,75 @@
+/**
+ * Who is let in, and to what: the one place that looks at a peer's token, at the name that it called us by and at the
+ * page that it comes from. It knows requests and nothing of what they are for.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { CredentialSource, Role } from '../../shared/access/credentials.js';
+import { isLoopback } from '../../shared/access/loopback.js';
+
+/** Why a request is not answered as it wished. */
+export interface Refusal {
+  readonly status: number;
+  readonly error: string;
+}
+
+export interface AccessOptions {
+  /** Where the server listens. */
+  readonly host: string;
+  /** Null: no token is needed. */
+  readonly credentials: CredentialSource | null;
+  /** Milliseconds since 1970; default the machine's. */
+  readonly nowMs?: () => number;
+}
+
+const wrongToken: Refusal = {
+  status: 401,
+  error: "token missing or wrong; set STILLHOUSE_TOKEN or --token-file to the coordinator's",
+};
+
+export class Access {
+  readonly #options: AccessOptions;
+
+  constructor(options: AccessOptions) {
+    this.#options = options;
+  }
+
+  /** @returns null where the peer may do what it asks for: whatever one of the roles may do */
+  refusalOf(request: IncomingMessage, allowed: readonly Role[]): Refusal | null {
+    return this.#originRefusal(request) ?? this.#tokenRefusal(request, allowed);
+  }
+
+  /**
+   * Programs of ours send no Origin, so what does is a web page in somebody's browser, which reaches the loopback of the
+   * machine that it is shown on. A page whose name was made to point to loopback calls us by that name.
+   */
+  #originRefusal({ headers: { origin, host } }: IncomingMessage): Refusal | null {
+    if (origin !== undefined) return { status: 403, error: 'requests of web pages are not answered' };
+    if (!isLoopback(this.#options.host) || isLoopback(nameIn(host ?? ''))) return null;
+    return { status: 403, error: 'called by a name that is not of loopback; localhost or 127.0.0.1 wanted' };
+  }
+
+  #tokenRefusal(request: IncomingMessage, allowed: readonly Role[]): Refusal | null {
+    const { credentials, nowMs = Date.now } = this.#options;
+    if (credentials === null) return null;
+    const given = sha256(/^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '');
+    // Every token is compared, digest by digest, so that neither content nor length nor place shows in the time taken.
+    const matching = credentials().filter(({ token }) => timingSafeEqual(given, sha256(token)));
+    const good = matching.filter(({ untilMs }) => untilMs === null || nowMs() < untilMs);
+    if (good.some(({ role }) => allowed.includes(role))) return null;
+    const [expired] = matching;
+    if (expired === undefined) return wrongToken;
+    if (good.length === 0)
+      return { status: 401, error: `the token was good until ${new Date(expired.untilMs ?? 0).toISOString()}` };
+    return { status: 403, error: `the token's role is ${expired.role}; ${allowed.join(' or ')} wanted for this` };
+  }
+}
+
+/** The name in a Host header, without its port. */
+function nameIn(host: string): string {
+  return /^\[(.*)\](?::\d+)?$/.exec(host)?.[1] ?? host.replace(/:\d+$/, '');
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,91 @@
+/**
+ * The server's open connections as a budget: those of peers that have shown a token come first. A stranger has a short
+ * time for that, and when too many strangers hold connections the one that has waited longest loses its own.
+ */
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { limits } from '../../shared/protocol/messages.js';
+
+export interface ConnectionBudget {
+  /** All together; more are not taken. */
+  readonly total: number;
+  /** Of peers that have not shown a token yet. */
+  readonly strangers: number;
+  /** Milliseconds that a stranger has. */
+  readonly strangerMs: number;
+}
+
+/** Descriptors that are left for files, pipes and whatever else the process opens. */
+const reserved = 256;
+
+/** The usual budget, smaller where this process may not open so many files. */
+export function connectionBudget(openFiles: number | null = openFileLimit()): ConnectionBudget {
+  const total = Math.max(32, Math.min(8192, (openFiles ?? Infinity) - reserved));
+  return { total, strangers: Math.min(256, Math.ceil(total / 4)), strangerMs: limits.helloMs };
+}
+
+/** How many descriptors this process may hold; null where the system does not say, or sets no limit. */
+function openFileLimit(): number | null {
+  let text: string;
+  try {
+    text = readFileSync('/proc/self/limits', 'utf8');
+  } catch {
+    return null; // Not Linux.
+  }
+  const soft = /^Max open files\s+(\d+)/m.exec(text)?.[1];
+  return soft === undefined ? null : Number(soft);
+}
+
+/** How long a peer that was turned away may take to read why. */
+const partingMs = 1000;
+
+export class Connections {
+  readonly #budget: ConnectionBudget;
+  /** In the order of their coming, with what ends their wait. */
+  readonly #strangers = new Map<Socket, NodeJS.Timeout>();
+  readonly #open = new Set<Socket>();
+
+  constructor(budget: ConnectionBudget) {
+    this.#budget = budget;
+  }
+
+  get strangers(): number {
+    return this.#strangers.size;
+  }
+
+  add(socket: Socket): void {
+    this.#open.add(socket);
+    socket.once('close', () => {
+      this.#open.delete(socket);
+      this.#forget(socket);
+    });
+    this.#strangers.set(
+      socket,
+      setTimeout(() => socket.destroy(), this.#budget.strangerMs),
+    );
+    const [longest] = this.#strangers.keys();
+    if (this.#strangers.size > this.#budget.strangers) longest?.destroy();
+  }
+
+  /** The peer has shown a token that is good. */
+  trust(socket: Socket): void {
+    this.#forget(socket);
+  }
+
+  /** The peer was turned away, in bytes that are written already: whether or not it closes, its connection is gone soon. */
+  part(socket: Socket): void {
+    const timer = setTimeout(() => socket.destroy(), partingMs);
+    socket.once('close', () => clearTimeout(timer));
+    // What it still sends is taken and dropped, or closing would cut the reason off.
+    socket.resume();
+  }
+
+  closeAll(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
+  #forget(socket: Socket): void {
+    clearTimeout(this.#strangers.get(socket));
+    this.#strangers.delete(socket);
+  }
+}
