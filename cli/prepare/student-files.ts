@@ -41,6 +41,7 @@ export async function loadWeights(tf: TensorFlow, { student, folder, json, built
     student.weights === undefined
       ? await manifestTensors(tf, student, folder, json)
       : await safetensors(tf, student.weights, folder);
+  for (const [name, values] of json.constants) if (!tensors.has(name)) tensors.set(name, tf.tensor1d([...values]));
   const file = student.weights ?? student.model;
   try {
     for (const { spec, variable } of built.weights) {
@@ -87,7 +88,11 @@ async function manifestTensors(
         bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length),
         group.weights,
       );
-      for (const [name, tensor] of Object.entries(decoded)) tensors.set(name, tensor);
+      for (const [name, tensor] of Object.entries(decoded)) {
+        const own = json.weightName(name);
+        if (own === null) tensor.dispose();
+        else tensors.set(own, tensor);
+      }
     } catch (error) {
       throw new UserError(
         `${group.paths.join(', ')}: its ${bytes.length} bytes are not the weights that ${student.model} lists`,

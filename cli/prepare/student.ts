@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { zeroedTopology } from '../../shared/models/initializers.js';
 import { lastOutputAlone, outputLayers } from '../../shared/models/exits.js';
 import { readLayersModel } from '../../shared/models/layers-model.js';
 import type { StudentSpec, WeightSpec } from '../../shared/models/student-spec.js';
@@ -14,7 +15,7 @@ import { widthText } from '../../shared/task.js';
 import type { TensorFlow } from '../../worker/compute/backends/backend.js';
 import { builtinStudent } from '../../worker/compute/student/builtin-students.js';
 import { registerOrthogonal } from '../../worker/compute/student/tfjs/orthogonal.js';
-import { logitsTopology, seededTopology, zeroedTopology } from '../../worker/compute/student/tfjs/topology.js';
+import { logitsTopology, seededTopology } from '../../worker/compute/student/tfjs/topology.js';
 import { buildStudentModel, type StudentModel } from '../../worker/compute/student/tfjs/model.js';
 import type { OpenTensorFlow } from '../../worker/compute/teachers/formats/teacher.js';
 import type { Expected } from './expected.js';
@@ -83,7 +84,7 @@ async function inspectFile(
     throw new UserError(`student.layout: ${student.layout} given; it is for ONNX graphs, and ${student.model} is none`);
   const text = (await readStudentFile('student.model', resolve(folder, student.model))).toString('utf8');
   const json = readLayersModel(text, student.model);
-  const { topology, stripped } = logitsTopology(json.modelTopology, student.model, expected.task);
+  const { topology, stripped } = logitsTopology(json.topology, student.model, expected.task);
   const tf = await openTensorFlow();
   const isDrawn = student.weights === undefined && json.weightsManifest === undefined;
   registerOrthogonal(tf);

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
-import { asTfjsReads } from './keras-forms.js';
+import { asTfjsReads, type TfjsModel } from './keras-forms.js';
 import { studentFactsSchema, type StudentFacts } from './student-facts.js';
 import type { LayersSpec } from './student-spec.js';
 
@@ -37,8 +37,11 @@ const modelJsonSchema = z
   })
   .loose();
 
-/** The parts of a model.json that are read here. */
-export type LayersModelJson = z.infer<typeof modelJsonSchema>;
+/** A model.json as tfjs reads it, and where its weights are. */
+export interface LayersModelJson extends TfjsModel {
+  /** Absent in a file without weights. */
+  readonly weightsManifest?: z.infer<typeof modelJsonSchema>['weightsManifest'];
+}
 
 /** The contents of a model's two files. */
 export interface LayersModelFiles {
@@ -90,7 +93,12 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** @param file its name, for messages @throws UserError 65 when it is no model.json of a LayersModel */
+/**
+ * Reads a student's model.json.
+ *
+ * @param file its name, for messages
+ * @throws UserError 65 when it is no model.json of a LayersModel, or has a layer that tfjs cannot compute
+ */
 export function readLayersModel(text: string, file: string): LayersModelJson {
   const wish = 'the model.json of a tfjs LayersModel was wanted';
   let json: unknown;
@@ -111,5 +119,6 @@ export function readLayersModel(text: string, file: string): LayersModelJson {
   if (model.data.format === 'graph-model' || 'node' in model.data.modelTopology) {
     throw new UserError(`${file}: it is a frozen GraphModel, which cannot be trained; ${wish}`, exitCodes.data);
   }
-  return { ...model.data, modelTopology: asTfjsReads(model.data.modelTopology) };
+  const { modelTopology, weightsManifest } = model.data;
+  return { ...asTfjsReads(modelTopology, { owner: `student ${file}`, isTrained: true }), weightsManifest };
 }

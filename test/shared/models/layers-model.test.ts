@@ -23,11 +23,16 @@ describe('the LayersModel format', () => {
     ]);
     const files = writeLayersModel(spec, weights);
     expect([...new Float32Array(files.weights.buffer)]).toEqual([1, 2, 3, 4]);
-    expect(readLayersModel(files.modelJson, 'model.json')).toEqual({
+    expect(JSON.parse(files.modelJson)).toMatchObject({
       format: 'layers-model',
       generatedBy: 'stillhouse',
       convertedBy: null,
-      modelTopology: topology,
+    });
+    const read = readLayersModel(files.modelJson, 'model.json');
+    expect(read.weightName('a/kernel')).toBe('a/kernel');
+    expect(read).toMatchObject({
+      topology,
+      constants: new Map(),
       weightsManifest: [
         {
           paths: ['weights.bin'],

@@ -30,13 +30,14 @@ export class Norm {
     this.momentum = momentum;
     const infer = layer.call.bind(layer);
     layer.call = (inputs, kwargs) => {
-      if (isFrozen || kwargs.training !== true) return infer(inputs, { ...kwargs, training: false });
       const x = Array.isArray(inputs) ? inputs[0] : inputs;
       if (x === undefined) throw new Error(`layer ${layer.name} got no input`);
-      if (axis !== -1 && axis !== x.rank - 1) throw axisError(layer, axis);
-      return tf.tidy(() =>
-        this.#normalise(tf, x, { gamma: weightOf(layer, 'gamma'), beta: weightOf(layer, 'beta'), epsilon }),
-      );
+      const isLast = axis === -1 || axis === x.rank - 1;
+      const [gamma, beta] = ['gamma', 'beta'].map((name) => weightOf(layer, name));
+      if (isFrozen && isLast && (gamma === undefined || beta === undefined)) return inferred(tf, x, layer, epsilon);
+      if (isFrozen || kwargs.training !== true) return infer(inputs, { ...kwargs, training: false });
+      if (!isLast) throw axisError(layer, axis);
+      return tf.tidy(() => this.#normalise(tf, x, { gamma, beta, epsilon }));
     };
   }
 
@@ -71,6 +72,18 @@ export class Norm {
     });
     return y_NC.reshape(x.shape);
   }
+}
+
+/** The layer's inference where it lacks gamma or beta, of which tfjs has no gradient with respect to the input. */
+function inferred(tf: TensorFlow, x: Tensor, layer: Layer, epsilon: number): Tensor {
+  return tf.tidy(() => {
+    const [mean, variance] = ['moving_mean', 'moving_variance'].map((name) => weightOf(layer, name));
+    if (mean === undefined || variance === undefined) throw new Error(`layer ${layer.name} has no moving values`);
+    const [gamma = tf.onesLike(mean), beta = tf.zerosLike(mean)] = ['gamma', 'beta'].map((name) =>
+      weightOf(layer, name),
+    );
+    return tf.batchNorm(x, mean, variance, beta, gamma, epsilon);
+  });
 }
 
 function settingsOf(layer: Layer): { axis: number; momentum: number; epsilon: number } {

@@ -2,11 +2,11 @@
  * The engine that runs a student one tfjs operation at a time, on the backend that the worker has opened. It takes every
  * student that can be trained reproducibly at all.
  */
+import { zeroedTopology } from '../../../../shared/models/initializers.js';
 import type { StudentEngine } from '../engine.js';
 import { layersObjection } from './layers.js';
 import { buildStudentModel } from './model.js';
 import { TfjsStudent } from './student.js';
-import { zeroedTopology } from './topology.js';
 
 export const tfjsEngine: StudentEngine = {
   name: 'tfjs',

@@ -3,10 +3,10 @@
  * last output.
  */
 import type { LayersModel, SymbolicTensor, layers } from '@tensorflow/tfjs';
+import { zeroedTopology } from '../../../../shared/models/initializers.js';
 import type { LayersSpec } from '../../../../shared/models/student-spec.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import { buildStudentModel } from './model.js';
-import { zeroedTopology } from './topology.js';
 
 type Layer = layers.Layer;
 

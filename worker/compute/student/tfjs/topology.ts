@@ -1,4 +1,5 @@
 /** Changes to a topology before tfjs sees it. Pure: JSON in, JSON out. */
+import { placeOf, withInitializers } from '../../../../shared/models/initializers.js';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import { outputLayers } from '../../../../shared/models/exits.js';
 import { modelOf, type Json, type LayerJson } from '../../../../shared/models/topology.js';
@@ -17,32 +18,6 @@ export function seededTopology(topology: Json, seed: number): Json {
       config: { gain: typeof config.gain === 'number' ? config.gain : 1, seed: own },
     };
   });
-}
-
-/** All weights start at 0: for a model whose weights are loaded anyway. */
-export function zeroedTopology(topology: Json): Json {
-  return withInitializers(topology, () => ({ class_name: 'Zeros', config: {} }));
-}
-
-/** Copies the topology with each `..._initializer: { class_name, config }` replaced. */
-function withInitializers(topology: Json, replace: (initializer: Json, key: readonly string[]) => Json): Json {
-  const copy = (value: unknown, key: readonly string[]): unknown => {
-    if (Array.isArray(value)) return value.map((item, i) => copy(item, [...key, placeOf(item) ?? String(i)]));
-    if (!isJson(value)) return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([name, item]) => {
-        const isInitializer = name.endsWith('_initializer') && isJson(item) && typeof item.class_name === 'string';
-        return [name, isInitializer ? replace(item, [...key, name]) : copy(item, [...key, name])];
-      }),
-    );
-  };
-  return asJson(copy(topology, []));
-}
-
-/** A layer's name, so that a layer put in front of it does not change what it draws. */
-function placeOf(value: unknown): string | null {
-  if (!isJson(value) || !isJson(value.config)) return null;
-  return typeof value.config.name === 'string' ? value.config.name : null;
 }
 
 /**

@@ -6,7 +6,7 @@ import { OnnxBuilder } from '../../onnx/layers/builder.js';
 import { writeModel } from '../../onnx/layers/layers-model.js';
 import { NoOnnxForm } from '../../onnx/no-onnx-form.js';
 import { frozenOnnx } from './frozen-onnx.js';
-import { readTfjsFiles } from './tfjs-files.js';
+import { loadLayersModel } from './load-layers-model.js';
 import type { OpenTensorFlow, TeacherSource } from './teacher.js';
 
 /** ONNX' number for float32. */
@@ -19,15 +19,14 @@ const input = 'input';
  */
 export async function layersModelOnnx(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Uint8Array> {
   const tf = await openTensorFlow();
-  const { model: json, artifacts } = await readTfjsFiles(source);
-  const model = await tf.loadLayersModel(tf.io.fromMemory(artifacts));
+  const { model, topology } = await loadLayersModel(source, tf);
   try {
     const { shape, dtype } = inputOf(model);
     const builder = new OnnxBuilder(await weightsOf(model));
     const isWhole = dtype === 'int32';
     const samples = isWhole ? builder.node('Cast', [input], { to: float32 }) : input;
     builder.ranks.set(samples, shape.length);
-    const output = writeModel(builder, modelOf(json.modelTopology), samples);
+    const output = writeModel(builder, modelOf(topology), samples);
     const [rows = null, ...sampleShape] = shape;
     return frozenOnnx({
       nodes: builder.nodes,

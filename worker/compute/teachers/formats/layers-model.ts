@@ -1,7 +1,8 @@
 /** tfjs LayersModel teachers: inference mode at every forward (batch norm by its moving values, no dropout). */
 import type { layers, LayersModel, SymbolicTensor, Tensor } from '@tensorflow/tfjs';
 import type { TensorFlow } from '../../backends/backend.js';
-import { countParameters, digestOfTensors, findTfjsFiles, readTfjsFiles, tfjsFormat } from './tfjs-files.js';
+import { digestOfTensors, findTfjsFiles, tfjsFormat } from './tfjs-files.js';
+import { loadLayersModel } from './load-layers-model.js';
 import { layersModelOnnx } from './layers-model-onnx.js';
 import { activationsOf } from './taps.js';
 import { asRows, badModel, unknownTap } from './model-errors.js';
@@ -19,10 +20,7 @@ export const layersModelFormat: TeacherFormat = {
 /** @throws UserError 65 when the files are no LayersModel with one input and one output */
 async function openLayersModel(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
   const tf = await openTensorFlow();
-  const { model: json, artifacts } = await readTfjsFiles(source);
-  const model = await tf.loadLayersModel(tf.io.fromMemory(artifacts)).catch((error: unknown) => {
-    throw badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
-  });
+  const { model, parameters } = await loadLayersModel(source, tf);
   model.trainable = false;
   const input = onlyInput(source, model);
   const [rows = null, ...sampleShape] = input.shape;
@@ -31,7 +29,7 @@ async function openLayersModel(source: TeacherSource, openTensorFlow: OpenTensor
     sampleShape,
     fixedRows: rows,
     integerInput: input.dtype === 'float32' ? null : input.dtype,
-    parameters: countParameters(json),
+    parameters,
     async forward(inputs, shape, wanted = []) {
       const rows = shape[0] ?? 0;
       const { taps, tapped } = wanted.length === 0 ? { taps: [], tapped: model } : withTaps(wanted);

@@ -6,7 +6,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { io, Tensor } from '@tensorflow/tfjs';
-import { asTfjsReads } from '../../../../shared/models/keras-forms.js';
 import { elementsIn } from '../../../../shared/shape.js';
 import { badModel } from './model-errors.js';
 import { filesBeside, pathExists } from './model-files.js';
@@ -102,9 +101,7 @@ export async function readTfjsFiles(
   const weights = Buffer.concat(parts);
   const weightData = weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.byteLength);
   const weightSpecs = model.weightsManifest.flatMap((group) => group.weights);
-  const format = formatOf(model);
-  const modelTopology = format === 'layers-model' ? asTfjsReads(model.modelTopology) : model.modelTopology;
-  return { model, artifacts: { ...model, modelTopology, format, weightSpecs, weightData } };
+  return { model, artifacts: { ...model, format: formatOf(model), weightSpecs, weightData } };
 }
 
 /** SHA-256 over their bytes, one after the other; they stay as they are. */

@@ -1,0 +1,45 @@
+/** A tfjs LayersModel from its files, of every Keras that a converter took it from. */
+import type { LayersModel, NamedTensorMap } from '@tensorflow/tfjs';
+import { zeroedTopology } from '../../../../shared/models/initializers.js';
+import { asTfjsReads } from '../../../../shared/models/keras-forms.js';
+import type { Json } from '../../../../shared/models/topology.js';
+import type { TensorFlow } from '../../backends/backend.js';
+import { badModel } from './model-errors.js';
+import type { TeacherSource } from './teacher.js';
+import { countParameters, readTfjsFiles } from './tfjs-files.js';
+
+/** A model that is ready to run, and what its files say of it. */
+export interface LoadedLayers {
+  readonly model: LayersModel;
+  /** As tfjs reads it. */
+  readonly topology: Json;
+  /** Numbers in its weights. */
+  readonly parameters: number;
+}
+
+/** @throws UserError 65 when a file is missing, or tfjs cannot load the model; it names a layer that tfjs lacks */
+export async function loadLayersModel(source: TeacherSource, tf: TensorFlow): Promise<LoadedLayers> {
+  const { model: json, artifacts } = await readTfjsFiles(source);
+  const { topology, weightName, constants } = asTfjsReads(json.modelTopology, {
+    owner: `teacher ${source.name}`,
+    isTrained: false,
+  });
+  const { weightData, weightSpecs = [] } = artifacts;
+  try {
+    // Its initializers would draw what the file holds, at length.
+    const model = await tf.loadLayersModel(tf.io.fromMemory({ modelTopology: zeroedTopology(topology) }));
+    const read: NamedTensorMap = {};
+    for (const [name, values] of constants) read[name] = tf.tensor1d([...values]);
+    const decoded = weightData === undefined ? {} : tf.io.decodeWeights(weightData, weightSpecs);
+    for (const [name, tensor] of Object.entries(decoded)) {
+      const own = weightName(name);
+      if (own === null) tensor.dispose();
+      else read[own] = tensor;
+    }
+    model.loadWeights(read);
+    tf.dispose(read);
+    return { model, topology, parameters: countParameters(json) };
+  } catch (error) {
+    throw badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
+  }
+}
