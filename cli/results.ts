@@ -23,6 +23,7 @@ export async function showResults({ run, out }: OpenedRun, summary: Summary, { j
     print(
       `The student lies in ${student}: student.onnx, the graph as it came with its new weights; student.safetensors.`,
     );
+    print(`Use it for inference:  stillhouse export ${shellWord(out)} --format onnx`);
     return;
   }
   print(`The student lies in ${student}: model.json and weights.bin (tfjs), student.safetensors.`);

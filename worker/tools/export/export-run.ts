@@ -7,6 +7,7 @@ import { factsIn } from '../../../shared/models/layers-model.js';
 import { decodeSafetensors, type NamedTensor } from '../../../shared/models/safetensors.js';
 import { factsAsTexts, type StudentFacts } from '../../../shared/models/student-facts.js';
 import { jsonSchema, layersOf, type Json } from '../../../shared/models/topology.js';
+import { forInference } from '../../compute/onnx/inference.js';
 import { studentOnnx } from '../../compute/onnx/layers/layers-model.js';
 import { onnxFile, tfjsFiles, type ExportFormat } from './export-student.js';
 import { withPreprocessing } from './preprocessing-layer.js';
@@ -24,7 +25,8 @@ export interface RunExport {
 }
 
 /**
- * Writes the student.
+ * Writes the student. A graph that was exported for training is written for inference: others would run it with the
+ * moments of whatever batch they feed.
  * @returns the files written
  * @throws UserError 65 when the folder holds no student, 2 when it is not there or a form has no graph to put
  * preprocessing into
@@ -44,7 +46,7 @@ export async function exportRun(
   const isMadeAnew = graph === null && (isPreprocessed || formats.includes('onnx'));
   const own = isMadeAnew ? await readStudent(student) : null;
   const whole = own !== null && isPreprocessed ? fedRaw(own, formats) : own;
-  const onnx = formats.includes('onnx') ? (whole === null ? graph : onnxOf(whole)) : null;
+  const onnx = formats.includes('onnx') ? (whole === null ? asItAnswers(graph) : onnxOf(whole)) : null;
   await mkdir(out, { recursive: true });
   if (onnx !== null) await writeFile(join(out, onnxFile), onnx);
   const names = formats.flatMap((format) => filesOf[format]);
@@ -52,6 +54,10 @@ export async function exportRun(
     for (const [name, content] of writtenAnew(whole)) await writeFile(join(out, name), content);
   else for (const name of names) await copyFile(join(student, name), join(out, name));
   return [...names, ...(onnx === null ? [] : [onnxFile])].map((name) => join(out, name));
+}
+
+function asItAnswers(graph: Uint8Array | null): Uint8Array | null {
+  return graph === null ? null : forInference(graph);
 }
 
 /** A student that came as an ONNX graph goes as that. @throws UserError 2 when something else is wanted */

@@ -1,5 +1,5 @@
 /** Students that are exported with what they are fed, and with their preprocessing inside. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LayersModel, Tensor as TfTensor } from '@tensorflow/tfjs';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -12,6 +12,7 @@ import { openWasm } from '../../../../worker/compute/backends/wasm/wasm.js';
 import { readOnnxMetadata } from '../../../../worker/compute/onnx/facts.js';
 import { exportRun } from '../../../../worker/tools/export/export-run.js';
 import { exportStudent } from '../../../../worker/tools/export/export-student.js';
+import { convNet } from '../../compute/student/graph/onnx-students.js';
 import { temporaryFolder } from '../../compute/teachers/fixtures.js';
 
 const { tf } = await openWasm();
@@ -131,5 +132,24 @@ describe('a student in each form', () => {
     const tensors = readFileSync(join(run, 'out/student.safetensors'));
     const header = tensors.subarray(8, 8 + Number(tensors.readBigUInt64LE(0))).toString();
     expect((JSON.parse(header) as Record<string, unknown>).__metadata__).toEqual(texts);
+  });
+});
+
+describe('a student that came as a graph which trains', () => {
+  it('is exported as one that answers for each sample alone, as others run it', async () => {
+    const run = temporaryFolder();
+    mkdirSync(join(run, 'student'));
+    const trains = convNet({ sample: [2, 5, 4], classes: 3, ratio: 0.5 });
+    writeFileSync(join(run, 'student/student.onnx'), trains);
+    await exportRun(run, join(run, 'out'), { formats: ['onnx'] });
+    const answerTo = async (file: string, second: number): Promise<unknown> => {
+      const session = await InferenceSession.create(readFileSync(join(run, file)));
+      const samples = Float32Array.from({ length: 80 }, (_, i) => Math.sin(i) * (i < 40 ? 1 : second));
+      const { y } = await session.run({ x: new Tensor('float32', samples, [2, 2, 5, 4]) });
+      return (y?.data as Float32Array).slice(0, 3);
+    };
+    expect(await answerTo('out/student.onnx', 5)).toEqual(await answerTo('out/student.onnx', 1));
+    expect(await answerTo('student/student.onnx', 5)).not.toEqual(await answerTo('student/student.onnx', 1));
+    expect(readFileSync(join(run, 'student/student.onnx'))).toEqual(Buffer.from(trains));
   });
 });
