@@ -3,6 +3,7 @@ import { agreement, classifierReport, type ClassifierReport } from '../../shared
 import { percent } from '../../shared/figures/figures.js';
 import { compareOnSamples, type PairedComparison } from '../../shared/figures/significance.js';
 import { wilsonInterval, type Interval } from '../../shared/figures/statistics.js';
+import { mustAt } from '../../shared/must.js';
 import type { OtherOutputs } from './model-outputs.js';
 
 /** What a model gives, beside the labels. */
@@ -62,9 +63,11 @@ function diagonal(row: readonly number[], k: number): number {
   return count;
 }
 
-/** Says the figures to people, then the confusion matrix. */
+/** Says the figures to people, then the confusion matrix, both of those classes that a sample has or was taken for. */
 export function classText(name: string, report: ClassReport): string {
   const { samples, accuracy, accuracyInterval, top5, loss, calibrationError, confusion } = report;
+  const met = confusion.flatMap((row, k) => (row.some(Boolean) || confusion.some((other) => other[k]) ? [k] : []));
+  const unmet = [...confusion.keys()].filter((k) => !met.includes(k));
   const width = Math.max(5, ...confusion.flat().map((count) => String(count).length + 1));
   const line = (cells: readonly (string | number)[]): string =>
     cells.map((cell) => String(cell).padStart(width)).join('');
@@ -73,11 +76,19 @@ export function classText(name: string, report: ClassReport): string {
     `accuracy ${percent(accuracy)} ${between(accuracyInterval)}   top-5 ${percent(top5)}   loss ${loss.toFixed(4)}   calibration error ${percent(calibrationError)}`,
     ...(report.agreement === undefined ? [] : [`agreement with the teacher ${percent(report.agreement)}`]),
     ...(report.against === undefined ? [] : [againstText(report.against)]),
-    ...report.perClass.map((own, k) => `class ${k}: ${accuracyText(own)}`),
+    ...met.map((k) => `class ${k}: ${accuracyText(mustAt(report.perClass, k, 'class'))}`),
+    ...(unmet.length === 0 ? [] : [unmetText(unmet, confusion.length)]),
     'confusion (rows: label, columns: prediction)',
-    line(['', ...confusion.map((_, k) => k)]),
-    ...confusion.map((row, k) => line([k, ...row])),
+    line(['', ...met]),
+    ...met.map((k) => line([k, ...met.map((column) => mustAt(mustAt(confusion, k, 'row'), column, 'count'))])),
   ].join('\n');
+}
+
+const mostNamed = 10;
+
+function unmetText(unmet: readonly number[], classes: number): string {
+  const more = unmet.length > mostNamed ? ` and ${unmet.length - mostNamed} more` : '';
+  return `no sample of, and none taken for, ${unmet.length} of ${classes} classes: ${unmet.slice(0, mostNamed).join(', ')}${more}`;
 }
 
 function accuracyText({ samples, accuracy, interval }: ClassAccuracy): string {

@@ -36,9 +36,27 @@ describe('evaluationText', () => {
       against: { onlyFirst: 1, onlySecond: 9, difference: -0.08, p: 0.021484375 },
     });
     expect(text).toContain('accuracy 80.00 % (95 %: 49.02 % to 94.33 %)');
-    expect(text).toContain('class 2: no samples');
+    expect(text).toContain('no sample of, and none taken for, 1 of 3 classes: 2');
     expect(text).toContain(
       'against the other model -8.00 points: 1 samples right here alone, 9 there alone; p = 0.0215 (exact McNemar test)',
     );
+  });
+
+  it('leaves out classes of which there is no sample and no prediction, and names ten of them', () => {
+    const confusion = Array.from({ length: 14 }, (_, row) =>
+      Array.from({ length: 14 }, (_, column) => (row === 3 && column > 10 && column < 13 ? column : 0)),
+    );
+    const text = evaluationText('m', withIntervals({ ...report, confusion }));
+    expect(text.split('\n').slice(2)).toEqual([
+      'class 3: 0.00 % (95 %: 0.00 % to 14.31 %) of 23',
+      'class 11: no samples',
+      'class 12: no samples',
+      'no sample of, and none taken for, 11 of 14 classes: 0, 1, 2, 4, 5, 6, 7, 8, 9, 10 and 1 more',
+      'confusion (rows: label, columns: prediction)',
+      '         3   11   12',
+      '    3    0   11   12',
+      '   11    0    0    0',
+      '   12    0    0    0',
+    ]);
   });
 });
