@@ -136,6 +136,7 @@ function runOf(parameters: number, steps: number, compression: Compression): Pre
       .update(JSON.stringify([recipe, parameters]))
       .digest('hex'),
     student,
+    engines: { student: 'onnx' },
     initialWeights: new Map([['dense/kernel', new Float32Array(parameters)]]),
     teachers: [],
     plugins: [],

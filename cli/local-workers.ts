@@ -3,8 +3,8 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { LocalWorkers } from '../coordinator/workers/local-workers.js';
-import type { LocalFlags } from './options.js';
-import { say } from './output.js';
+import type { BackendName, LocalFlags } from './options.js';
+import { say, warn } from './output.js';
 import { thisProgram } from './this-program.js';
 
 /** Starts some workers, once there is a port of a coordinator on this machine. */
@@ -21,10 +21,14 @@ export async function planWorkers(
   { token, role }: { readonly token: string | null; readonly role: 'train' | 'label' },
 ): Promise<StartWorkers> {
   const { LocalWorkers } = await import('../coordinator/workers/local-workers.js');
+  const { idleGpus } = await import('../worker/compute/open/backend-check.js');
   const { visibleGpus } = await import('../worker/compute/backends/gpus.js');
   const { threads } = run.recipe.numerics;
-  const backend = flags.backend ?? run.recipe.numerics.backend;
-  const gpus = backend === 'wasm' || run.student.engine === 'onnx' ? [] : visibleGpus();
+  const backend = backendOf(run, flags);
+  const visible = backend === 'wasm' ? [] : visibleGpus();
+  const isCompiled = run.student.engine === 'onnx';
+  if (role === 'train' && isCompiled && visible.length > 0) warn(idleGpus(visible.map(({ name }) => name)));
+  const gpus = isCompiled || backend === 'onnx' ? [] : visible;
   const perMachine = gpus.length > 0 ? gpus.length : Math.max(1, Math.floor(availableParallelism() / threads));
   const plugins = (flags.plugin ?? []).flatMap((file) => ['--plugin', resolve(file)]);
   return (port) =>
@@ -38,6 +42,13 @@ export async function planWorkers(
         gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) },
       onLine: (line) => (flags.quiet === true ? undefined : say(line)),
     });
+}
+
+/** What local workers are told: with nothing but ONNX graphs to compute, they need not look for TensorFlow. */
+function backendOf({ recipe, student, teachers }: PreparedRun, { backend }: LocalFlags): BackendName {
+  const wanted = backend ?? recipe.numerics.backend;
+  const isAllOnnx = student.engine === 'onnx' && teachers.every(({ format }) => format === 'onnx');
+  return wanted === 'auto' && isAllOnnx ? 'onnx' : wanted;
 }
 
 /** How long workers may take to end by themselves, in milliseconds: after good work, and after a failure. */

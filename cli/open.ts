@@ -43,14 +43,12 @@ interface BackendFlag {
 }
 
 /**
- * The recipe with the backend that the flag names, where that decides which engine computes the student. wasm and native
- * are the workers' alone: a run that the recipe leaves open may change between them.
- * @throws UserError 2 when the recipe wants another engine
+ * The recipe with the backend that the flag names: it decides what computes student and teachers, on every worker.
+ * @throws UserError 2 when the recipe names another
  */
 export function withBackend<R extends Pick<Recipe, 'numerics'>>(recipe: R, backend: BackendName | undefined): R {
   const { backend: own } = recipe.numerics;
-  if (backend === undefined || backend === 'auto' || backend === own || (backend !== 'onnx' && own !== 'onnx'))
-    return recipe;
+  if (backend === undefined || backend === 'auto' || backend === own) return recipe;
   if (own !== 'auto')
     throw new UserError(
       `--backend ${backend}: the recipe has numerics.backend: ${own}; the same was wanted, or no flag`,

@@ -15,10 +15,12 @@ export async function showResults({ run, out }: OpenedRun, summary: Summary, { j
   }
   const { describeFacts } = await import('../shared/models/student-facts.js');
   const { resultTable } = await import('../coordinator/reports/table.js');
+  const { describeEngines } = await import('../coordinator/plan/run-engines.js');
   const { steps, samples, seconds, digest } = summary;
   const student = join(out, 'student');
   print(`\n${resultTable(tableRows(run, summary))}\n`);
   print(`${steps} steps, ${samples} samples in ${seconds.toFixed(1)} s; weights ${digest.slice(0, 16)}`);
+  if (summary.engines !== undefined) describeEngines(summary.engines).forEach((line) => print(line));
   if ('graph' in run.student) {
     print(
       `The student lies in ${student}: student.onnx, the graph as it came with its new weights; student.safetensors.`,

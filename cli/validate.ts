@@ -17,12 +17,14 @@ const fewMicroBatches = 4;
 async function validate(file: string, flags: RecipeFlags & PluginFlags): Promise<number> {
   const { recipe, warnings } = await openRecipe(file, flags);
   const { describeLosses } = await import('../shared/recipe/describe.js');
+  const { describeStudentEngine } = await import('../coordinator/plan/run-engines.js');
   const { microBatchCount } = await import('../shared/replica/reduction/tree.js');
   warnings.forEach(warn);
   const run = await openRun(recipe, file, flags);
   await lookAt(run, { tell: print });
   const sizes = await sizesOf(run);
   describeLosses(run.recipe).forEach(print);
+  print(describeStudentEngine(run.engines));
   sizes.forEach(print);
   const { size, micro = size } = recipe.batch;
   const m = microBatchCount(size, micro);

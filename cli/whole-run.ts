@@ -27,6 +27,7 @@ export async function openWholeRun(file: string, flags: FolderFlags): Promise<Op
   const { recipe, warnings } = await openRecipe(file, flags);
   const { describeLosses } = await import('../shared/recipe/describe.js');
   const { clearFinished, resolveRunFolder } = await import('../coordinator/store/run-folder.js');
+  const { describeStudentEngine } = await import('../coordinator/plan/run-engines.js');
   const { identityOf } = await import('../coordinator/store/resolved-recipe.js');
   warnings.forEach(warn);
   const { force, resume } = flags;
@@ -37,6 +38,7 @@ export async function openWholeRun(file: string, flags: FolderFlags): Promise<Op
   const run = await openRun(recipe, file, flags);
   const tell = flags.quiet === true ? (): void => undefined : say;
   describeLosses(run.recipe).forEach((line) => tell(line));
+  tell(describeStudentEngine(run.engines));
   const out = await resolveRunFolder(wanted, identityOf(run), { force, resume, onFinished });
   await lookAt(run, { tell });
   return { run, out };

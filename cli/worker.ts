@@ -39,21 +39,24 @@ export const verb: Verb = (program) =>
 async function worker(url: string, flags: WorkerFlags): Promise<number> {
   const { openBackend } = await import('../worker/compute/open/backend-choice.js');
   const { visibleGpus } = await import('../worker/compute/backends/gpus.js');
-  const gpus = flags.backend === 'wasm' || flags.backend === 'onnx' ? [] : visibleGpus().map(({ index }) => index);
-  if (gpus.length > 1) {
+  const gpus = flags.backend === 'wasm' ? [] : visibleGpus();
+  if (gpus.length > 1 && flags.backend !== 'onnx') {
     const { workerPerGpu } = await import('../worker/worker-per-gpu.js');
-    return workerPerGpu({ gpus, command: [...thisProgram, ...process.argv.slice(2)], stop, log: say });
+    const indices = gpus.map(({ index }) => index);
+    return workerPerGpu({ gpus: indices, command: [...thisProgram, ...process.argv.slice(2)], stop, log: say });
   }
   const token = readToken(flags.tokenFile);
   const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
   const work = flags.role === 'label' ? label : train;
-  return work(backend, { url, token, flags });
+  return work(backend, { url, token, flags, gpus: isLocal ? [] : gpus.map(({ name }) => name) });
 }
 
 interface Joining {
   readonly url: string;
   readonly token: string | null;
   readonly flags: WorkerFlags;
+  /** Names of the GPUs that this process may use; none where the coordinator beside it has said what they are for. */
+  readonly gpus: readonly string[];
 }
 
 /** Whether a coordinator on this machine has started this process and will end it. */
@@ -76,7 +79,7 @@ async function label(backend: Backend, { url, token, flags }: Joining): Promise<
   });
 }
 
-async function train(backend: Backend, { url, token, flags }: Joining): Promise<number> {
+async function train(backend: Backend, { url, token, flags, gpus }: Joining): Promise<number> {
   const cache = await usableCache();
   const { computeBackend } = await import('../worker/compute/open/run-models.js');
   const { runWorker } = await import('../worker/worker.js');
@@ -93,6 +96,7 @@ async function train(backend: Backend, { url, token, flags }: Joining): Promise<
     log: say,
     backend: computeBackend(backend, {
       warn: say,
+      commandLine: { backend: flags.backend, threads: flags.threads, isGpuDemanded: flags.gpu === true, gpus },
       plugins: await openPlugins(flags),
       labels: labelStorage(cache),
       sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token })),

@@ -113,6 +113,7 @@ function summaryOf(
     samples: account.samples,
     seconds: account.milliseconds / 1000,
     student: studentResult(task, run.student, account.student),
+    engines: run.engines,
     facts: factsOf(run),
     ...(account.best === undefined
       ? {}

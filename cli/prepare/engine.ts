@@ -3,27 +3,63 @@ import { exitCodes, UserError } from '../../shared/errors.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { planReplica } from '../../shared/replica/plan.js';
+import type { StudentDefinition } from '../../worker/compute/student/engine.js';
 
 export interface ChosenEngine {
   readonly engine: 'tfjs' | 'onnx';
-  /** Why the student is not compiled although the recipe leaves the choice open; null where nothing is to be said. */
+  /** Why the student is not compiled; null where it is. */
   readonly reason: string | null;
 }
 
-/** @throws UserError 65 when the recipe wants the student compiled and it cannot be */
+/**
+ * The compiled engine, wherever the recipe leaves the choice and the student can be compiled.
+ *
+ * @throws UserError 65 when the recipe or the student wants it compiled and it cannot be, 2 when the recipe contradicts
+ * itself
+ */
 export async function chooseEngine(recipe: Recipe, spec: StudentSpec): Promise<ChosenEngine> {
-  const { backend } = recipe.numerics;
-  if ('graph' in spec && (backend === 'wasm' || backend === 'native'))
-    throw new UserError(`numerics.backend: ${backend} given; the student is an ONNX graph, so auto or onnx wanted`);
-  if (backend !== 'onnx' && !('graph' in spec)) return { engine: 'tfjs', reason: null };
+  const { backend, threads } = recipe.numerics;
+  if (backend === 'wasm' || backend === 'native') {
+    if ('graph' in spec)
+      throw new UserError(`numerics.backend: ${backend} given; the student is an ONNX graph, so auto or onnx wanted`);
+    return { engine: 'tfjs', reason: `numerics.backend is ${backend}` };
+  }
+  const objection = await objectionToCompiling(recipe, spec);
+  if (objection === null) {
+    if (threads !== 1) throw severalThreads(threads);
+    return { engine: 'onnx', reason: null };
+  }
+  if ('graph' in spec) throw new UserError(`student: ${objection}`, exitCodes.data);
+  if (backend === 'auto') return { engine: 'tfjs', reason: objection };
+  throw new UserError(`numerics.backend: onnx given, but ${objection}; auto, wasm or native wanted`, exitCodes.data);
+}
+
+function severalThreads(threads: number): UserError {
+  return new UserError(
+    `numerics.threads: ${threads} given; a compiled student is computed by one thread of each worker: 1 and more workers wanted, or numerics.backend: native`,
+  );
+}
+
+/** No export is likely to have fixed so many. */
+const trialRows = 3;
+
+/** What stands against compiling the student, in words for the user; null for nothing. Its gradient is written once. */
+async function objectionToCompiling(recipe: Recipe, spec: StudentSpec): Promise<string | null> {
   const { graphEngine } = await import('../../worker/compute/student/graph/engine.js');
   const plan = planReplica(spec, recipe.optimizer, recipe.compression);
-  const objection = graphEngine.objectionTo({ spec, plan, losses: recipe.losses, plugins: new Map() });
-  if (objection === null) return { engine: 'onnx', reason: null };
-  throw new UserError(
-    'graph' in spec
-      ? `student: ${objection}`
-      : `numerics.backend: onnx given, but ${objection}; auto, wasm or native wanted`,
-    exitCodes.data,
-  );
+  const definition = { spec, plan, losses: recipe.losses, plugins: new Map() };
+  return graphEngine.objectionTo(definition) ?? (await triedToCompile(definition));
+}
+
+async function triedToCompile(definition: StudentDefinition): Promise<string | null> {
+  const { compileStudent } = await import('../../worker/compute/student/graph/compile.js');
+  const { NoGradient } = await import('../../worker/compute/student/graph/gradient/operator.js');
+  try {
+    await compileStudent(definition, trialRows);
+    return null;
+  } catch (error) {
+    if (error instanceof NoGradient || (error instanceof UserError && error.exitCode === exitCodes.data))
+      return error.message;
+    throw error;
+  }
 }

@@ -3,6 +3,7 @@
  * with the user's files is said here, before any worker is let in.
  */
 import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
+import type { RunEngines } from '../../coordinator/plan/run-engines.js';
 import { weightsDigest } from '../../coordinator/reports/summary.js';
 import type { ArtifactSource } from '../../coordinator/server/artifacts.js';
 import { epochOrders } from '../../shared/data/sampler.js';
@@ -14,7 +15,7 @@ import { sha256Of } from '../../shared/sha256.js';
 import { taskOf } from '../../shared/task.js';
 import { prepareData, type DataOptions, type PreparedData } from './data.js';
 import type { Expected } from './expected.js';
-import { chooseEngine } from './engine.js';
+import { chooseEngine, type ChosenEngine } from './engine.js';
 import type { PreparedStudent } from './inspected-student.js';
 import { checkStudent, inspectStudent } from './student.js';
 import { planTaps } from './taps.js';
@@ -42,9 +43,10 @@ export async function prepareRun(options: PreparationOptions): Promise<PreparedR
   checkStudent(given, inspected.spec);
   const teachers = await prepareTeachers(options, expected);
   const { recipe, student } = await planTaps({ recipe: given, student: inspected, teachers: teachers.taps });
-  const { engine } = await chooseEngine(recipe, student.spec);
+  const chosen = await chooseEngine(recipe, student.spec);
+  const { engine } = chosen;
   const spec: StudentSpec = engine === 'tfjs' ? student.spec : { ...student.spec, engine };
-  return assemble({ ...options, recipe }, { data, student: { ...student, spec }, teachers, plugins });
+  return assemble({ ...options, recipe }, { data, student: { ...student, spec }, chosen, teachers, plugins });
 }
 
 function expectedOf(recipe: Recipe, { manifest, classNames }: PreparedData): Expected {
@@ -55,13 +57,14 @@ function expectedOf(recipe: Recipe, { manifest, classNames }: PreparedData): Exp
 interface Parts {
   readonly data: PreparedData;
   readonly student: PreparedStudent;
+  readonly chosen: ChosenEngine;
   readonly teachers: PreparedTeachers;
   readonly plugins: readonly PluginDigest[];
 }
 
 function assemble(
   { recipe, recipeFolder, name }: PreparationOptions,
-  { data, student, teachers, plugins }: Parts,
+  { data, student, chosen, teachers, plugins }: Parts,
 ): PreparedRun {
   const artifacts = new Map<string, ArtifactSource>([...data.artifacts, ...teachers.artifacts]);
   const studentArtifact = addJson(artifacts, student.spec);
@@ -72,6 +75,7 @@ function assemble(
     recipeFolder,
     name,
     student: student.spec,
+    engines: enginesOf(chosen, teachers),
     initialWeights: student.weights,
     teachers: teachers.specs,
     plugins,
@@ -92,6 +96,14 @@ function assemble(
       data: manifestArtifact.sha256,
       ...(plugins.length === 0 ? {} : { plugins }),
     }),
+  };
+}
+
+function enginesOf({ engine, reason }: ChosenEngine, { notInOnnx }: PreparedTeachers): RunEngines {
+  return {
+    student: engine,
+    ...(reason === null ? {} : { reason }),
+    ...(notInOnnx.size === 0 ? {} : { teachers: Object.fromEntries(notInOnnx) }),
   };
 }
 

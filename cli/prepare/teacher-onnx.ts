@@ -36,27 +36,18 @@ const tolerance = 1e-4;
 
 /**
  * @param folder where the file is written, named by its SHA-256
- * @param warn gets the line about a model that stays as it is
- * @returns null for one that stays, with its teacher open
+ * @returns for one that stays as it is, its teacher open: why
  * @throws UserError 69 when the disk takes no more
  */
-export async function convertTeacher(
-  given: GivenTeacher,
-  folder: string,
-  warn: (line: string) => void,
-): Promise<ConvertedTeacher | null> {
+export async function convertTeacher(given: GivenTeacher, folder: string): Promise<ConvertedTeacher | string> {
   const { name, format } = given.source;
   const { toOnnx, title } = formatNamed(format, name);
-  if (toOnnx === null) return null;
-  const stays = (why: string): null => {
-    warn(`teacher ${name}: ${why}; it runs as ${title} on wasm, not in ONNX Runtime`);
-    return null;
-  };
+  if (toOnnx === null) return `${title} is not turned into ONNX`;
   let bytes: Uint8Array;
   try {
     bytes = await toOnnx(given.source, given.openTensorFlow);
   } catch (error) {
-    if (error instanceof NoOnnxForm) return stays(`${error.part}: ${error.why}`);
+    if (error instanceof NoOnnxForm) return `${error.part}: ${error.why}`;
     throw error;
   }
   const found = await keep(bytes, folder);
@@ -68,18 +59,16 @@ export async function convertTeacher(
     positions: given.source.positions,
   };
   const teacher = await onnxFormat.open(source, given.openTensorFlow).catch(asRefusal);
-  if (typeof teacher === 'string') return stays(teacher);
+  if (typeof teacher === 'string') return teacher;
   const difference = await differenceOf(given, teacher).catch(asRefusal);
   if (typeof difference === 'number' && difference <= tolerance) {
     await given.teacher.dispose();
     return { ...found, teacher };
   }
   await teacher.dispose();
-  return stays(
-    typeof difference === 'string'
-      ? difference
-      : `its form in ONNX differs from it by ${difference.toPrecision(2)} of its outputs' range, where ${tolerance} at most was wanted`,
-  );
+  return typeof difference === 'string'
+    ? difference
+    : `its form in ONNX differs from it by ${difference.toPrecision(2)} of its outputs' range, where ${tolerance} at most was wanted`;
 }
 
 /** What onnxruntime says of a file that it cannot load or run. */

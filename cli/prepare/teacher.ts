@@ -14,6 +14,7 @@ import { forwardInFixedRows } from '../../worker/compute/teachers/fixed-rows.js'
 import { feedShape, type Layout } from '../../worker/compute/teachers/formats/layout.js';
 import { tapShapes, type TapShape } from '../../worker/compute/teachers/formats/taps.js';
 import type { OpenTensorFlow, Teacher, WantedTaps } from '../../worker/compute/teachers/formats/teacher.js';
+import { onnxFormat } from '../../worker/compute/teachers/formats/onnx.js';
 import { rescaleOf } from '../../worker/compute/teachers/preprocess.js';
 import { formatNamed, openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
 import type { Expected } from './expected.js';
@@ -39,6 +40,8 @@ export interface InspectedTeacher {
   readonly spec: TeacherSpec;
   /** The path of each of the spec's files, by SHA-256. */
   readonly paths: ReadonlyMap<string, string>;
+  /** Why it was not turned into ONNX; null where it is in ONNX, or nothing was to be turned. */
+  readonly notInOnnx: string | null;
   /** Lines for the user about what looks odd; the run can go on. */
   readonly warnings: readonly string[];
   /** The shapes of the taps that are wanted, channels last. */
@@ -54,7 +57,7 @@ export async function inspectTeacher(
   expected: Expected,
   options: TeacherOptions,
 ): Promise<InspectedTeacher> {
-  const { teacher, parameters, layout, shape, found, names, remarks } = await openForm(recipe, expected, options);
+  const { teacher, parameters, layout, shape, found, names, notInOnnx } = await openForm(recipe, expected, options);
   try {
     const taps = await tapShapes(teacher, shape, options.taps ?? []);
     const output = outputOf(recipe, expected);
@@ -80,7 +83,13 @@ export async function inspectTeacher(
       files: found.files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
     };
     const paths = new Map(found.files.map((file) => [file.sha256, file.path]));
-    return { spec, paths, warnings: [...remarks, ...warnings], taps };
+    const stays =
+      notInOnnx === null
+        ? []
+        : [
+            `teacher ${recipe.name}: ${notInOnnx}; it runs as ${formatNamed(found.format, recipe.name).title}, not in ONNX Runtime`,
+          ];
+    return { spec, paths, notInOnnx, warnings: [...stays, ...warnings], taps };
   } finally {
     await teacher.dispose();
   }
@@ -97,8 +106,8 @@ interface OpenForm {
   readonly found: TeacherFiles;
   /** The names of its parts that the form needs. */
   readonly names: Pick<TeacherSpec, 'input' | 'outputName' | 'signature'>;
-  /** What is said of a model that stays as it is. */
-  readonly remarks: readonly string[];
+  /** Why a model that should be in ONNX stays as it is. */
+  readonly notInOnnx: string | null;
 }
 
 async function openForm(recipe: TeacherRecipe, expected: Expected, options: TeacherOptions): Promise<OpenForm> {
@@ -114,14 +123,12 @@ async function openForm(recipe: TeacherRecipe, expected: Expected, options: Teac
   try {
     const { layout, shape } = chooseLayout(recipe, teacher, format, expected.inputShape);
     const { parameters } = teacher;
-    const remarks: string[] = [];
-    const whole = { parameters, layout, shape, remarks };
-    const converted =
-      onnxFolder === undefined
-        ? null
-        : await convertTeacher({ source, teacher, shape, openTensorFlow }, onnxFolder, (line) => remarks.push(line));
-    if (converted === null) return { ...whole, teacher, found: given, names };
-    return { ...whole, teacher: converted.teacher, found: converted, names: {} };
+    const whole = { parameters, layout, shape };
+    const asGiven = { ...whole, teacher, found: given, names };
+    if (onnxFolder === undefined || format === onnxFormat.name) return { ...asGiven, notInOnnx: null };
+    const converted = await convertTeacher({ source, teacher, shape, openTensorFlow }, onnxFolder);
+    if (typeof converted === 'string') return { ...asGiven, notInOnnx: converted };
+    return { ...whole, teacher: converted.teacher, found: converted, names: {}, notInOnnx: null };
   } catch (error) {
     await teacher.dispose();
     throw error;

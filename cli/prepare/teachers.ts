@@ -27,6 +27,8 @@ export interface PreparedTeachers {
   readonly artifacts: ReadonlyMap<string, ArtifactSource>;
   /** By teacher, the taps whose shapes the recipe's losses need. */
   readonly taps: ReadonlyMap<string, readonly TapShape[]>;
+  /** By teacher that onnxruntime might compute and does not: why. */
+  readonly notInOnnx: ReadonlyMap<string, string>;
 }
 
 /**
@@ -40,6 +42,7 @@ export async function prepareTeachers(
   const specs: TeacherSpec[] = [];
   const taps = new Map<string, readonly TapShape[]>();
   const artifacts = new Map<string, ArtifactSource>();
+  const notInOnnx = new Map<string, string>();
   for (const teacher of recipe.teachers) {
     const found = await inspectTeacher(teacher, expected, {
       folder: recipeFolder,
@@ -48,16 +51,17 @@ export async function prepareTeachers(
       onnxFolder: onnxFolderFor(recipe, shardFolder),
     });
     taps.set(teacher.name, found.taps);
+    if (found.notInOnnx !== null) notInOnnx.set(teacher.name, found.notInOnnx);
     found.warnings.forEach((text) => warn(text));
     for (const [sha256, path] of found.paths) artifacts.set(sha256, { path });
     specs.push(found.spec);
   }
-  return { specs, artifacts, taps };
+  return { specs, artifacts, taps, notInOnnx };
 }
 
-/** Where the run's teachers are turned into ONNX: `folder`, or nowhere, where its workers run them as they are given. */
+/** Where the run's teachers are turned into ONNX: `folder`, or nowhere, where the recipe names what runs them. */
 export function onnxFolderFor({ numerics: { backend } }: Recipe, folder: string): string | undefined {
-  return backend === 'onnx' ? folder : undefined;
+  return backend === 'onnx' || backend === 'auto' ? folder : undefined;
 }
 
 /** Opens the native backend as the run's workers do. @throws UserError 2 when the recipe wants another */

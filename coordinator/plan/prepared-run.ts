@@ -5,6 +5,7 @@ import type { Artifact, TeacherSpec } from '../../shared/protocol/messages.js';
 import type { PluginDigest } from '../../shared/recipe/plugins.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import type { ArtifactSource } from '../server/artifacts.js';
+import type { RunEngines } from './run-engines.js';
 
 /** A run that can start: its recipe is checked, its models are looked at, its data is cut into shards. */
 export interface PreparedRun {
@@ -17,6 +18,8 @@ export interface PreparedRun {
   readonly recipeDigest: string;
   /** The student with its adapters. */
   readonly student: StudentSpec;
+  /** What computes the student and the teachers. */
+  readonly engines: RunEngines;
   /** By name, in the order of the student's weights. */
   readonly initialWeights: ReadonlyMap<string, Float32Array>;
   /** In the recipe's order. */

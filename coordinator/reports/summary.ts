@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { studentFactsSchema } from '../../shared/models/student-facts.js';
 import { isAnswering, type StudentSpec } from '../../shared/models/student-spec.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
+import { runEnginesSchema } from '../plan/run-engines.js';
 import type { EvaluationLine } from '../store/journal.js';
 import { figuresSchema, type Figures } from '../../shared/figures/figures.js';
 import type { JudgedModel } from '../../shared/figures/sum-names.js';
@@ -32,6 +33,8 @@ export const summarySchema = z.object({
   /** Time from the first journal line to the last, without the pauses before a coordinator's start. */
   seconds: z.number(),
   student: studentSchema,
+  /** What computed the student and the teachers; absent in runs of earlier versions. */
+  engines: runEnginesSchema.optional(),
   /** What the student is fed and what it gives; absent in runs of earlier versions. */
   facts: studentFactsSchema.optional(),
   /** The best of the student's evaluations, and the training step that it was reached at. */
@@ -51,6 +54,8 @@ export const summarySchema = z.object({
       host: z.string(),
       backend: z.string(),
       gpu: z.string().nullable(),
+      /** Of a compiled student: the library and the kind of processor that its bits depend on. */
+      engine: z.string().optional(),
       numerics: z.string(),
       samples: z.number(),
       seconds: z.record(z.string(), z.number()),

@@ -1,6 +1,8 @@
 /**
  * The numerics probe: every joiner computes the same first micro-batch under the initial weights, twice. The first
- * repeatable answer is the run's reference, kept in its folder; the others' are exact, close, or not repeatable.
+ * repeatable answer is the run's reference, kept in its folder; the others' are exact, close, or not repeatable. Where
+ * bits depend on the library and the kind of processor, exact also means the same of both: one micro-batch with equal
+ * bits does not say that all have.
  */
 import { z } from 'zod';
 import type { Device, Up } from '../../shared/protocol/messages.js';
@@ -14,6 +16,8 @@ const referenceSchema = z.object({
   backend: z.string(),
   gpu: z.string().nullable(),
   host: z.string(),
+  /** What the bits depend on there, where they depend on more than the backend. */
+  numerics: z.string().optional(),
 });
 type ProbeFolder = Pick<RunFolder, 'path' | 'read' | 'write'>;
 type Reference = z.infer<typeof referenceSchema>;
@@ -42,13 +46,18 @@ export class Probes {
     if (probe.failed !== undefined) return { numerics: 'unknown', saved: Promise.resolve() };
     if (!probe.repeatable) return { numerics: 'unrepeatable', saved: Promise.resolve() };
     if (this.#reference !== null) {
-      return { numerics: probe.digest === this.#reference.digest ? 'exact' : 'close', saved: Promise.resolve() };
+      const isExact = probe.digest === this.#reference.digest && probe.numerics === this.#reference.numerics;
+      return { numerics: isExact ? 'exact' : 'close', saved: Promise.resolve() };
     }
-    this.#reference = { digest: probe.digest, backend: device.backend, gpu: device.gpu, host: device.host };
+    const { digest, numerics } = probe;
+    const { backend, gpu, host } = device;
+    this.#reference = { digest, backend, gpu, host, ...(numerics === undefined ? {} : { numerics }) };
     return { numerics: 'exact', saved: this.#folder.write(fileName, `${JSON.stringify(this.#reference)}\n`) };
   }
 
   get referenceText(): string {
-    return this.#reference === null ? 'none' : `${this.#reference.backend} on ${this.#reference.host}`;
+    if (this.#reference === null) return 'none';
+    const { numerics, backend, host } = this.#reference;
+    return numerics === undefined ? `${backend} on ${host}` : `${numerics}, ${host}`;
   }
 }

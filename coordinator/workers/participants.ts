@@ -9,6 +9,8 @@ import type { Numerics } from './numerics.js';
 export interface Participant {
   readonly device: Device;
   numerics: Numerics;
+  /** What the bits of a compiled student depend on there: library and kind of processor. */
+  engine: string | undefined;
   /** Whether it ever got as far as being leased to. */
   wasReady: boolean;
   /** Samples that its accepted contributions covered. */
@@ -26,7 +28,15 @@ export class Participants {
   of({ process, device }: { readonly process: string; readonly device: Device }): Participant {
     const known = this.#byProcess.get(process);
     if (known !== undefined) return known;
-    const fresh: Participant = { device, numerics: 'unknown', wasReady: false, samples: 0, seconds: {}, timesSlow: 0 };
+    const fresh: Participant = {
+      device,
+      numerics: 'unknown',
+      engine: undefined,
+      wasReady: false,
+      samples: 0,
+      seconds: {},
+      timesSlow: 0,
+    };
     this.#byProcess.set(process, fresh);
     return fresh;
   }
@@ -43,11 +53,12 @@ export class Participants {
   }
 
   list(): Summary['workers'] {
-    return [...this.#byProcess].map(([name, { device, numerics, samples, seconds }]) => ({
+    return [...this.#byProcess].map(([name, { device, numerics, engine, samples, seconds }]) => ({
       name,
       host: device.host,
       backend: device.backend,
       gpu: device.gpu,
+      ...(engine === undefined ? {} : { engine }),
       numerics,
       samples,
       seconds,

@@ -39,8 +39,9 @@ export class Readiness {
     const numerics = this.#judge(worker, probe);
     const participant = participants.of(worker);
     participant.numerics = numerics;
+    participant.engine = probe.numerics;
     const { backend, gpu } = worker.device;
-    const device = `${backend}${gpu === null ? '' : ` on ${gpu}`}`;
+    const device = probe.numerics ?? `${backend}${gpu === null ? '' : ` on ${gpu}`}`;
     if (isExactWanted && numerics !== 'exact') {
       reporter.say(
         'warn',
@@ -50,7 +51,7 @@ export class Readiness {
     }
     [worker.isReady, participant.wasReady] = [true, true];
     reporter.say('info', `${connection.name} is ready: ${device}, numerics ${numerics}`);
-    if (numerics === 'close' || numerics === 'unrepeatable') this.#warnOfBits(worker, numerics);
+    if (numerics === 'close' || numerics === 'unrepeatable') this.#warnOfBits(worker, { device, numerics });
     this.#begin(worker.id, { type: 'ready', worker: worker.id, step, stateHash });
   }
 
@@ -68,13 +69,16 @@ export class Readiness {
   }
 
   /** Warns once a run, of the first such worker. */
-  #warnOfBits({ connection }: AdmittedWorker, numerics: 'close' | 'unrepeatable'): void {
+  #warnOfBits(
+    { connection }: AdmittedWorker,
+    { device, numerics }: { readonly device: string; readonly numerics: 'close' | 'unrepeatable' },
+  ): void {
     if (this.#isWarned) return;
     this.#isWarned = true;
     const { reporter, probes } = this.#options;
     const what =
       numerics === 'close'
-        ? `computes what ${probes.referenceText} computed here first, but not to the bit`
+        ? `computes on ${device} what ${probes.referenceText} computed here first, but not to the bit in every step`
         : 'does not compute the same twice';
     reporter.say(
       'warn',

@@ -172,8 +172,18 @@ export const upSchemas = {
       type: z.literal('ready'),
       ...envelope,
       stateHash: hash,
-      /** `failed`: why there is no digest, where a teacher could not label the micro-batch. */
-      probe: z.object({ digest: hash, repeatable: z.boolean(), failed: z.string().max(1024).optional() }).strict(),
+      /**
+       * `numerics`: what the bits depend on at this worker, library and kind of processor; absent where they depend on
+       * neither. `failed`: why there is no digest, where a teacher could not label the micro-batch.
+       */
+      probe: z
+        .object({
+          digest: hash,
+          repeatable: z.boolean(),
+          numerics: name.optional(),
+          failed: z.string().max(1024).optional(),
+        })
+        .strict(),
     })
     .strict(),
   /**

@@ -92,9 +92,11 @@ export const recipeSchema = z
           .enum(['auto', 'onnx', 'wasm', 'native'])
           .default('auto')
           .describe(
-            'what computes the student: onnx, compiled graphs in onnxruntime; wasm or native, TensorFlow.js on WebAssembly or on TensorFlow; auto: native where it is installed, else wasm',
+            'what computes the student and the teachers: onnx, compiled graphs in onnxruntime; wasm or native, TensorFlow.js on WebAssembly or on TensorFlow; auto: onnx for all that has such a form, else native where it is installed, else wasm',
           ),
-        threads: positiveInt.default(1),
+        threads: positiveInt
+          .default(1)
+          .describe('of each CPU device, for native; a compiled student is computed by one'),
         exact: z.boolean().default(false),
       })
       .strict()

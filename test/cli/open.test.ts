@@ -16,21 +16,20 @@ function recipeOf(backend: string): Recipe {
 }
 
 describe('a backend that a flag names', () => {
-  it('decides about the engine of a recipe that leaves it open', () => {
-    expect(withBackend(recipeOf('auto'), 'onnx').numerics.backend).toBe('onnx');
+  it.each(['onnx', 'wasm', 'native'] as const)('decides about a recipe that leaves it open: %s', (backend) => {
+    expect(withBackend(recipeOf('auto'), backend).numerics.backend).toBe(backend);
   });
 
-  it('is for the workers alone between wasm and native', () => {
-    for (const backend of ['wasm', 'native', 'auto', undefined] as const)
-      expect(withBackend(recipeOf('auto'), backend).numerics.backend).toBe('auto');
-    expect(withBackend(recipeOf('wasm'), 'native').numerics.backend).toBe('wasm');
-    expect(withBackend(recipeOf('onnx'), 'auto').numerics.backend).toBe('onnx');
-    expect(withBackend(recipeOf('onnx'), 'onnx').numerics.backend).toBe('onnx');
+  it.each(['auto', 'onnx', 'wasm', 'native'] as const)('that is auto, none or the same leaves %s', (own) => {
+    for (const backend of [own, 'auto', undefined] as const)
+      expect(withBackend(recipeOf(own), backend).numerics.backend).toBe(own);
   });
 
   it.each([
     ['wasm', 'onnx'],
     ['onnx', 'wasm'],
+    ['wasm', 'native'],
+    ['native', 'wasm'],
   ] as const)('is refused where the recipe has %s and the flag %s', (own, backend) => {
     expect(() => withBackend(recipeOf(own), backend)).toThrow(
       expect.objectContaining({

@@ -72,6 +72,7 @@ export function tinyRun({
     name: 'tiny',
     recipeDigest: 'e'.repeat(64),
     student,
+    engines: { student: 'onnx' },
     initialWeights,
     teachers: [],
     artifacts,

@@ -1,12 +1,16 @@
-/** Runs whose student is compiled and whose tfjs teachers are turned into ONNX, through the built program. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+/**
+ * Runs as a recipe that names no backend has them, through the built program: the student is compiled and tfjs teachers
+ * are turned into ONNX, where they have such a form, and what has none is said.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Program, type Ended } from '../../bench/programs.js';
+import type { Summary } from '../../coordinator/reports/summary.js';
 import { openTensorFlow, saveLayersModel } from '../worker/compute/teachers/fixtures.js';
 import { barsRecipe, samples, writeBars } from './bars.js';
-import { curveOf, digestOf, scratchFolder } from './processes.js';
+import { curveOf, digestOf, scratchFolder, startCoordinator, startWorker, token, urlOf } from './processes.js';
 
 const scratch = scratchFolder();
 const at = (name: string): string => join(scratch.path, name);
@@ -14,6 +18,10 @@ afterAll(() => scratch.remove());
 
 function stillhouse(cache: string, ...args: string[]): Promise<Ended> {
   return new Program(args, { STILLHOUSE_CACHE: at(cache) }).ended;
+}
+
+function summaryOf(out: string): Summary {
+  return JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as Summary;
 }
 
 async function saveTeacher(name: string, ...inner: tf.layers.Layer[]): Promise<void> {
@@ -25,11 +33,13 @@ async function saveTeacher(name: string, ...inner: tf.layers.Layer[]): Promise<v
   );
 }
 
-function writeRecipe(name: string, teacher: string): void {
-  const text = barsRecipe({ student: '{ builtin: cnn-small, filters: 4, batchNorm: true }', teacher });
+const normed = '{ builtin: cnn-small, filters: 4, batchNorm: true }';
+
+function writeRecipe(name: string, teacher: string, student = normed): void {
+  const text = barsRecipe({ student, teacher });
   writeFileSync(
     at(name),
-    text.replace('backend: wasm', 'backend: onnx').replace('losses:', 'ensemble: { allowChance: true }\nlosses:'),
+    text.replace('numerics: { backend: wasm }\n', '').replace('losses:', 'ensemble: { allowChance: true }\nlosses:'),
   );
 }
 
@@ -49,19 +59,37 @@ beforeAll(async () => {
   );
   writeRecipe('recipe.yaml', 'cnn/model.json');
   writeRecipe('odd.yaml', 'odd/model.json');
+  const student = tf.sequential({
+    layers: [
+      l.reshape({ targetShape: [8, 8], inputShape: [8, 8, 1] }),
+      l.lstm({ units: 4, name: 'memory' }),
+      l.dense({ units: 4 }),
+    ],
+  });
+  mkdirSync(at('lstm'));
+  await saveLayersModel(student, at('lstm'));
+  writeRecipe('lstm.yaml', 'cnn/model.json', '{ model: lstm/model.json }');
 });
 
 const line =
-  'teacher t: layer cube (Conv3D): layers of this type cannot be written as ONNX; it runs as a tfjs LayersModel on wasm, not in ONNX Runtime';
+  'teacher t: layer cube (Conv3D): layers of this type cannot be written as ONNX; it runs as a tfjs LayersModel, not in ONNX Runtime';
+const compiled = 'student: compiled, computed as ONNX graphs by onnxruntime on the CPU\n';
 
 describe('a run with a LayersModel teacher in ONNX', () => {
   it('has the same bits for one worker and for two', async () => {
     const run = async (workers: number): Promise<string> => {
       const out = at(`run${workers}`);
       const args = ['run', at('recipe.yaml'), '--workers', String(workers), '--out', out];
-      const { code, stderr } = await stillhouse(`cache${workers}`, ...args);
+      const { code, stdout, stderr } = await stillhouse(`cache${workers}`, ...args);
       expect(code, stderr).toBe(0);
       expect(stderr).not.toContain('not in ONNX Runtime');
+      expect(stderr.slice(0, stderr.indexOf('distilling'))).toContain(compiled);
+      expect(stderr).not.toContain('differs');
+      expect(stdout).toContain(compiled);
+      expect(summaryOf(out).engines).toEqual({ student: 'onnx' });
+      expect(summaryOf(out).workers.map(({ engine }) => engine)).toEqual(
+        Array.from({ length: workers }, () => expect.stringMatching(/^onnxruntime 1\.\d+\.\d+ on \w+/)),
+      );
       return out;
     };
     const [one, two] = [await run(1), await run(2)];
@@ -86,10 +114,62 @@ describe('a teacher without a form in ONNX', () => {
   it('is named by validate, and before step 1 of a run that goes on with it', async () => {
     const checked = await stillhouse('cache1', 'validate', at('odd.yaml'));
     expect([checked.code, checked.stderr]).toEqual([0, expect.stringContaining(`warning: ${line}`)]);
+    expect(checked.stdout).toContain(compiled);
     const args = ['run', at('odd.yaml'), '--set', 'epochs=1', '--workers', '1', '--out', at('odd-run')];
-    const { code, stderr } = await stillhouse('cache1', ...args);
+    const { code, stdout, stderr } = await stillhouse('cache1', ...args);
     expect(code, stderr).toBe(0);
-    expect(stderr.indexOf(line)).toBeGreaterThan(-1);
-    expect(stderr.indexOf(line)).toBeLessThan(stderr.indexOf('distilling'));
+    expect(stderr.slice(0, stderr.indexOf('distilling'))).toContain(line);
+    const why = 'layer cube (Conv3D): layers of this type cannot be written as ONNX';
+    expect(stdout).toContain(`teacher t: not in ONNX Runtime: ${why}\n`);
+    expect(summaryOf(at('odd-run')).engines).toEqual({ student: 'onnx', teachers: { t: why } });
+  });
+});
+
+describe('a student that is not compiled', () => {
+  const memory = 'student layer memory (LSTM): recurrent layers are not compiled';
+
+  it.each([
+    ['lstm.yaml', [], memory],
+    ['recipe.yaml', ['--backend', 'wasm'], 'numerics.backend is wasm'],
+  ])('is told of with the reason, before step 1 and in the summary: %s %j', async (recipe, flags, reason) => {
+    const said = `student: not compiled, computed by TensorFlow.js: ${reason}\n`;
+    const out = at(`eager-${recipe}`);
+    const args = [at(recipe), '--set', 'epochs=1', ...flags, '--workers', '1', '--out', out];
+    const { code, stdout, stderr } = await stillhouse('cache1', 'run', ...args);
+    expect(code, stderr).toBe(0);
+    expect(stderr.slice(0, stderr.indexOf('distilling'))).toContain(said);
+    expect(stdout).toContain(said);
+    expect(summaryOf(out).engines).toEqual({ student: 'tfjs', reason });
+    expect(summaryOf(out).workers.map(({ backend, engine }) => [backend, engine])).toEqual([['wasm', undefined]]);
+  });
+
+  it('is told of by validate', async () => {
+    const { stdout } = await stillhouse('cache1', 'validate', at('lstm.yaml'));
+    expect(stdout).toContain(`student: not compiled, computed by TensorFlow.js: ${memory}\n`);
+  });
+});
+
+describe('a worker that joins a run whose student is compiled', () => {
+  it('says what a backend of its own is for, and is refused several threads', async () => {
+    const place = { recipe: at('recipe.yaml'), out: at('joined'), caches: at('joined-caches') };
+    const coordinator = startCoordinator(place);
+    const url = await urlOf(coordinator);
+    const refused = new Program(['worker', url, '--threads', '2'], {
+      STILLHOUSE_CACHE: at('cache1'),
+      STILLHOUSE_TOKEN: token,
+    });
+    expect(await refused.ended).toMatchObject({
+      code: 77,
+      stderr: expect.stringContaining(
+        "stillhouse: this worker has --threads 2, and the run's student is compiled, for one thread of each worker: 1 and more workers were wanted\n",
+      ) as string,
+    });
+    const worker = startWorker(place, 'w0', url);
+    const [ended, whole] = [await worker.ended, await coordinator.ended];
+    expect([ended.code, whole.code], ended.stderr).toEqual([0, 0]);
+    expect(ended.stderr).toContain(
+      "--backend wasm: the run's student is compiled, so onnxruntime computes it on the CPU, and wasm only what has no form in ONNX\n",
+    );
+    expect(whole.stderr).toMatch(/ is ready: onnxruntime 1\.\S+ on .*, numerics exact\n/);
   });
 });

@@ -127,6 +127,8 @@ export interface RunCompute {
     batch: MicroBatch,
     dropped?: readonly string[],
   ): Promise<{ readonly teachers: ReadonlyMap<string, Float32Array>; readonly ensemble: Float32Array }>;
+  /** What the bits of a compiled student depend on: library and kind of processor. */
+  readonly numerics?: string;
   /** Live tensors of the backend. */
   tensors(): number;
   dispose(): void | Promise<void>;
@@ -152,11 +154,23 @@ export class WaitEnded extends Error {}
  */
 export type FetchArtifact = (sha256: string) => Promise<string>;
 
+/** What a worker's command line asks for, and what it could have. */
+export interface CommandLine {
+  readonly backend?: 'auto' | 'onnx' | 'wasm' | 'native';
+  /** Threads of a CPU device. */
+  readonly threads?: number;
+  readonly isGpuDemanded?: boolean;
+  /** The names of the GPUs that this process may use. */
+  readonly gpus?: readonly string[];
+}
+
 /** What the worker computes with; `open` builds one run's student, teachers and data on it. */
 export interface ComputeBackend {
   readonly name: 'wasm' | 'native';
   readonly gpu: string | null;
   readonly version: string;
+  /** Absent: nothing was asked for. */
+  readonly commandLine?: CommandLine;
   /** SHA-256 of the plug-ins that are installed, by name. */
   readonly plugins?: Readonly<Record<string, string>>;
   /**

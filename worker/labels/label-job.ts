@@ -51,11 +51,7 @@ export class LabelJob {
     const { client, worker, storage, log } = options;
     const cache = new ArtifactCache({ cacheFolder: options.cacheFolder, client });
     const recipe = parsed(recipeSchema, run.recipe, 'recipe');
-    // It computes no student.
-    checkBackend(
-      { name: options.backend, gpu: null },
-      { wanted: recipe.numerics.backend, engine: 'tfjs', teachers: run.teachers },
-    );
+    checkBackend({ name: options.backend }, { wanted: recipe.numerics.backend, engine: null, teachers: run.teachers });
     const manifest = parsed(
       manifestSchema,
       JSON.parse(await readFile(await cache.fetch(run.manifest), 'utf8')),

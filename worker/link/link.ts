@@ -94,8 +94,13 @@ export class Link {
     if (run?.runNumber !== message.runNumber) return;
     switch (message.type) {
       case 'built': {
-        const { digest, repeatable, failed } = message;
-        run.probe = { digest, repeatable, ...(failed === undefined ? {} : { failed }) };
+        const { digest, repeatable, numerics, failed } = message;
+        run.probe = {
+          digest,
+          repeatable,
+          ...(numerics === undefined ? {} : { numerics }),
+          ...(failed === undefined ? {} : { failed }),
+        };
         return this.#session?.announceReady();
       }
       case 'needSlots':

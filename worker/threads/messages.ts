@@ -39,6 +39,8 @@ export interface Begin extends RunDefinition {
 export interface Probe {
   readonly digest: string;
   readonly repeatable: boolean;
+  /** What the bits depend on here: library and kind of processor; absent where any give the same. */
+  readonly numerics?: string | undefined;
   /** Why there is no digest, where a teacher could not label the micro-batch. */
   readonly failed?: string | undefined;
 }

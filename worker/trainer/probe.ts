@@ -65,7 +65,8 @@ async function probeTwice({ compute, recipe, manifest, initialPath, replica, slo
     return replica.hashLeaf(slot);
   };
   const digest = await once();
-  return { digest, repeatable: (await once()) === digest };
+  const { numerics } = compute;
+  return { digest, repeatable: (await once()) === digest, ...(numerics === undefined ? {} : { numerics }) };
 }
 
 /** Loads the weights of a state's bytes, which are laid out as a replica's without slots, into the student. */

@@ -26,4 +26,18 @@ describe('a probe', () => {
       judge('a'),
     ]).toEqual(['unknown', 'exact', 'close', 'unknown', 'exact']);
   });
+
+  it('is exact with the same library on the same kind of processor alone, also after a new start', async () => {
+    const files = folder();
+    const judge = async (numerics?: string): Promise<string> =>
+      (await Probes.open(files)).judge({ digest: 'a'.repeat(16), repeatable: true, numerics }, device).numerics;
+    const [wide, narrow] = ['onnxruntime 1 on x64 with AVX-512', 'onnxruntime 1 on x64 with AVX2'];
+    expect([await judge(wide), await judge(narrow), await judge(wide), await judge()]).toEqual([
+      'exact',
+      'close',
+      'exact',
+      'close',
+    ]);
+    expect((await Probes.open(files)).referenceText).toBe(`${wide}, ${device.host}`);
+  });
 });

@@ -66,6 +66,7 @@ export function preparedRunOf(plan: Plan, units: readonly Unit[]): PreparedRun {
     name: 'simulated',
     recipeDigest: digest('e'),
     student: spec,
+    engines: { student: 'onnx' },
     initialWeights: weights,
     teachers,
     plugins: [],

@@ -66,6 +66,7 @@ function runOf(): PreparedRun {
     name: 'labels',
     recipeDigest: 'b'.repeat(64),
     student: specOf(1),
+    engines: { student: 'tfjs', reason: 'numerics.backend is wasm' },
     initialWeights: new Map(),
     plugins: [],
     artifacts: new Map(),

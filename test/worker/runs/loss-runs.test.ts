@@ -50,7 +50,7 @@ beforeAll(async () => {
   cnn.model = await saveLayersModel(model, join(temporaryFolder(), 'student'));
 });
 
-describe.each(['auto', 'onnx'])('a run with backend %s', (backend) => {
+describe.each(['auto', 'wasm'])('a run with backend %s', (backend) => {
   const numerics = { backend };
 
   it.each(lossNames)(

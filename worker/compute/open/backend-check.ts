@@ -1,30 +1,44 @@
-/** Whether a worker's backend is one that the run can be computed on. Said when it joins, before anything is opened. */
+/**
+ * Whether a worker's backend is one that the run can be computed on, and what of its command line does nothing in it.
+ * Said when it joins, before anything is opened. Pure.
+ */
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import type { Backend } from '../backends/backend.js';
+import type { CommandLine } from '../contract.js';
 import { formatNamed } from '../teachers/teacher-formats.js';
 
 export interface BackendNeeds {
   /** `numerics.backend` of the recipe. */
   readonly wanted: 'auto' | 'onnx' | 'wasm' | 'native';
-  /** The engine of the run's student. */
-  readonly engine: 'tfjs' | 'onnx';
+  /** The engine of the run's student; null for a worker that computes none. */
+  readonly engine: 'tfjs' | 'onnx' | null;
   /** The teachers that this worker runs. */
   readonly teachers: readonly Pick<TeacherSpec, 'name' | 'format'>[];
 }
 
+/** The backend of a worker, and what its command line asks of it. */
+export interface WorkerBackend extends Pick<Backend, 'name'> {
+  readonly commandLine?: CommandLine;
+}
+
 /**
- * @throws UserError 77 when the run wants another backend, or a teacher does, or its format is unknown here, 79 when the
- * worker's GPU would do nothing
+ * @throws UserError 77 when the run wants another backend or number of threads, or a teacher does, or its format is
+ * unknown here, 79 when a GPU is demanded that would do nothing
  */
 export function checkBackend(
-  { name: opened, gpu }: Pick<Backend, 'name' | 'gpu'>,
+  { name: opened, commandLine: { threads = 1, isGpuDemanded = false } = {} }: WorkerBackend,
   { wanted, engine, teachers }: BackendNeeds,
 ): void {
-  if (engine === 'onnx' && gpu !== null)
+  if (engine === 'onnx' && isGpuDemanded)
     throw new UserError(
-      `this worker computes on ${gpu}, and the run's student is compiled for the CPU; numerics.backend: native was wanted`,
+      `a GPU was demanded and this worker gets none: ${forTheCpu}; numerics.backend: native was wanted`,
       exitCodes.noGpu,
+    );
+  if (engine === 'onnx' && threads !== 1)
+    throw new UserError(
+      `this worker has --threads ${threads}, and the run's student is compiled, for one thread of each worker: 1 and more workers were wanted`,
+      exitCodes.refused,
     );
   if (wanted !== 'auto' && wanted !== 'onnx' && wanted !== opened)
     throw unsuited(opened, `the recipe wants ${wanted}`, wanted);
@@ -32,6 +46,29 @@ export function checkBackend(
     const { needsNative, title } = formatNamed(format, name);
     if (needsNative && opened !== 'native') throw unsuited(opened, `teacher ${name} is ${title}`, 'native');
   }
+}
+
+const forTheCpu = "the run's student is compiled, and the compiled engine computes on the CPU";
+
+/** What the command line or the machine offers and this run does not use: a line each. */
+export function remarksOnBackend(
+  { name, commandLine = {} }: WorkerBackend,
+  { engine }: Pick<BackendNeeds, 'engine'>,
+): string[] {
+  const { backend = 'auto', gpus = [] } = commandLine;
+  if (engine === 'tfjs' && backend === 'onnx')
+    return [`--backend onnx: the run's student is not compiled; TensorFlow.js on ${name} computes it`];
+  if (engine !== 'onnx') return [];
+  if (backend === 'wasm' || backend === 'native')
+    return [
+      `--backend ${backend}: the run's student is compiled, so onnxruntime computes it on the CPU, and ${backend} only what has no form in ONNX`,
+    ];
+  return gpus.length === 0 ? [] : [idleGpus(gpus)];
+}
+
+/** @param gpus the names of those that are visible, at least one */
+export function idleGpus(gpus: readonly string[]): string {
+  return `no GPU computes the student (visible: ${gpus.join(', ')}): ${forTheCpu} (numerics.backend: native takes GPUs)`;
 }
 
 function unsuited(opened: string, reason: string, wish: string): UserError {

@@ -9,12 +9,14 @@ import { hasVectors, type Task } from '../../../shared/task.js';
 import { splitTap, tapPairs } from '../../../shared/recipe/terms.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import type { Backend } from '../backends/backend.js';
-import type { ComputeBackend, MicroBatch, RunCompute, RunDefinition } from '../contract.js';
+import type { CommandLine, ComputeBackend, MicroBatch, RunCompute, RunDefinition } from '../contract.js';
 import type { Activation } from '../../../shared/losses/math/activation.js';
 import { mixUp } from '../mixup.js';
 import { loadPlugins } from '../losses/load-plugins.js';
 import { SoftLabels } from '../labels/soft-labels.js';
 import type { Student } from '../student/engine.js';
+import { compiledNumerics } from '../student/graph/numerics.js';
+import { remarksOnBackend } from './backend-check.js';
 import { CheckedStudent } from './compiled-check.js';
 import { buildStudent } from './student-engines.js';
 import { Teaching, type Taught, type TeachingOptions } from './teaching.js';
@@ -22,18 +24,29 @@ import { Teaching, type Taught, type TeachingOptions } from './teaching.js';
 export interface ModelsOptions extends Omit<TeachingOptions, 'fetch' | 'alive'> {
   /** Loss plug-ins on this machine. */
   readonly plugins?: InstalledPlugins | undefined;
+  /** What the worker's command line asks for. */
+  readonly commandLine?: CommandLine;
 }
 
 /** The backend as a worker takes it. */
 export function computeBackend(backend: Backend, options: ModelsOptions): ComputeBackend {
   const { name, gpu, version } = backend;
   const plugins = Object.fromEntries([...(options.plugins ?? [])].map(([plugin, { sha256 }]) => [plugin, sha256]));
+  const said = new Set<string>();
   return {
     name,
     gpu,
     version,
     plugins,
-    open: (run, fetch, alive) => openModels(backend, run, { ...options, fetch, alive }),
+    ...(options.commandLine === undefined ? {} : { commandLine: options.commandLine }),
+    open: (run, fetch, alive) => {
+      for (const line of remarksOnBackend({ ...backend, ...options }, { engine: run.spec.engine ?? 'tfjs' })) {
+        // A worker may work at several runs, such as a baseline and what it is compared with.
+        if (!said.has(line)) options.warn(line);
+        said.add(line);
+      }
+      return openModels(backend, run, { ...options, fetch, alive });
+    },
   };
 }
 
@@ -55,6 +68,7 @@ async function openModels(
     backend,
     run,
     student,
+    numerics: spec.engine === 'onnx' ? await compiledNumerics() : null,
     teaching: new Teaching(backend, run, options),
     train: trainSamples(recipe, manifest, options.fetch),
     evaluation,
@@ -66,6 +80,8 @@ interface Parts {
   readonly backend: Backend;
   readonly run: RunDefinition;
   readonly student: Student;
+  /** Null for one that is not compiled. */
+  readonly numerics: string | null;
   readonly teaching: Teaching;
   readonly train: Samples;
   readonly evaluation: Samples | null;
@@ -88,6 +104,7 @@ class RunModels implements RunCompute {
   readonly task: Task;
   readonly targetMeans: readonly number[];
   readonly positions?: number;
+  readonly numerics?: string;
   readonly #parts: Parts;
   /** By teacher, each tap once. */
   readonly #teacherTaps: ReadonlyMap<string, readonly string[]>;
@@ -107,6 +124,7 @@ class RunModels implements RunCompute {
     this.task = task;
     this.targetMeans = manifest.eval?.targets?.means ?? [];
     if (positions !== undefined) this.positions = positions;
+    if (parts.numerics !== null) this.numerics = parts.numerics;
     this.#teacherTaps = tapsByTeacher(recipe);
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkBackend } from '../../../../worker/compute/open/backend-check.js';
+import { checkBackend, idleGpus, remarksOnBackend } from '../../../../worker/compute/open/backend-check.js';
 
 const saved = { name: 'big', format: 'saved-model' as const };
 const onnx = { name: 'deep', format: 'onnx' as const };
@@ -12,8 +12,10 @@ describe('checkBackend', () => {
     ['native', 'native', [saved]],
     ['wasm', 'onnx', [onnx]],
     ['native', 'onnx', [saved]],
-  ] as const)('lets %s in where %s is wanted', (opened, wanted, teachers) => {
-    expect(() => checkBackend({ name: opened, gpu: null }, { wanted, engine: 'tfjs', teachers })).not.toThrow();
+  ] as const)('lets %s in where %s is wanted', (name, wanted, teachers) => {
+    const commandLine = { threads: 4, isGpuDemanded: true };
+    expect(() => checkBackend({ name, commandLine }, { wanted, engine: 'tfjs', teachers })).not.toThrow();
+    expect(() => checkBackend({ name }, { wanted, engine: 'onnx', teachers })).not.toThrow();
   });
 
   it.each([
@@ -36,20 +38,57 @@ describe('checkBackend', () => {
       "this worker's backend is wasm, teacher big is a SavedModel: start the worker with --backend native",
     ],
   ] as const)('refuses %s where %s is wanted of these teachers', (opened, wanted, teachers, message) => {
-    expect(() => checkBackend({ name: opened, gpu: null }, { wanted, engine: 'tfjs', teachers })).toThrow(
+    expect(() => checkBackend({ name: opened }, { wanted, engine: 'tfjs', teachers })).toThrow(
       expect.objectContaining({ message, exitCode: 77 }),
     );
   });
 
-  it('refuses a GPU that a compiled student would leave idle', () => {
-    const gpu = { name: 'native', gpu: 'H200' } as const;
-    expect(() => checkBackend(gpu, { wanted: 'auto', engine: 'tfjs', teachers: [] })).not.toThrow();
-    expect(() => checkBackend(gpu, { wanted: 'onnx', engine: 'onnx', teachers: [] })).toThrow(
-      expect.objectContaining({
-        message:
-          "this worker computes on H200, and the run's student is compiled for the CPU; numerics.backend: native was wanted",
-        exitCode: 79,
-      }),
+  it.each([
+    [
+      { isGpuDemanded: true },
+      "a GPU was demanded and this worker gets none: the run's student is compiled, and the compiled engine computes on the CPU; numerics.backend: native was wanted",
+      79,
+    ],
+    [
+      { threads: 2 },
+      "this worker has --threads 2, and the run's student is compiled, for one thread of each worker: 1 and more workers were wanted",
+      77,
+    ],
+  ])('refuses %j where the student is compiled', (commandLine, message, exitCode) => {
+    const backend = { name: 'native', commandLine } as const;
+    expect(() => checkBackend(backend, { wanted: 'auto', engine: 'onnx', teachers: [] })).toThrow(
+      expect.objectContaining({ message, exitCode }),
     );
+  });
+});
+
+describe('remarksOnBackend', () => {
+  const compiled = { engine: 'onnx' } as const;
+  const eager = { engine: 'tfjs' } as const;
+
+  it.each(['wasm', 'native'] as const)('tells that %s computes no compiled student', (name) => {
+    const worker = { name, commandLine: { backend: name, gpus: ['H200'] } };
+    expect(remarksOnBackend(worker, compiled)).toEqual([
+      `--backend ${name}: the run's student is compiled, so onnxruntime computes it on the CPU, and ${name} only what has no form in ONNX`,
+    ]);
+    expect(remarksOnBackend(worker, eager)).toEqual([]);
+  });
+
+  it('tells that onnx computes no student that is not compiled', () => {
+    const worker = { name: 'wasm', commandLine: { backend: 'onnx' } } as const;
+    expect(remarksOnBackend(worker, eager)).toEqual([
+      "--backend onnx: the run's student is not compiled; TensorFlow.js on wasm computes it",
+    ]);
+    expect(remarksOnBackend(worker, compiled)).toEqual([]);
+  });
+
+  it('names the GPUs that a compiled student leaves idle', () => {
+    const worker = { name: 'native', commandLine: { backend: 'auto', gpus: ['H200', 'L4'] } } as const;
+    expect(remarksOnBackend(worker, compiled)).toEqual([idleGpus(['H200', 'L4'])]);
+    expect(idleGpus(['H200', 'L4'])).toBe(
+      "no GPU computes the student (visible: H200, L4): the run's student is compiled, and the compiled engine computes on the CPU (numerics.backend: native takes GPUs)",
+    );
+    expect(remarksOnBackend(worker, eager)).toEqual([]);
+    expect(remarksOnBackend({ name: 'native' }, compiled)).toEqual([]);
   });
 });

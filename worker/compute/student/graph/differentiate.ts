@@ -56,13 +56,11 @@ export function differentiate(
         return constant === undefined ? null : numbersOf(constant);
       },
     };
-    operatorOf(node)
-      .gradient(backward)
-      .forEach((gradient, i) => {
-        const name = node.inputs[i] ?? '';
-        if (gradient === null || !active.has(name)) return;
-        sums.set(name, [...(sums.get(name) ?? []), gradient]);
-      });
+    gradientsOf(node, backward).forEach((gradient, i) => {
+      const name = node.inputs[i] ?? '';
+      if (gradient === null || !active.has(name)) return;
+      sums.set(name, [...(sums.get(name) ?? []), gradient]);
+    });
   }
   const found = [...wanted].flatMap((name) => {
     const gradient = take(name);
@@ -88,8 +86,22 @@ function operatorOf(node: OnnxNode): Operator {
   return operator;
 }
 
+/** @throws NoGradient naming the node, when its gradient cannot be written */
+function gradientsOf(node: OnnxNode, backward: BackwardNode): readonly (string | null)[] {
+  const operator = operatorOf(node);
+  try {
+    return operator.gradient(backward);
+  } catch (error) {
+    if (!(error instanceof NoGradient)) throw error;
+    throw new NoGradient(`${titleOf(node)}: no gradient of ${error.message}`, { cause: error });
+  }
+}
+
 /** Why a node cannot be differentiated, in words for the user. */
-export function objectionToNode({ name, op, domain, outputs }: OnnxNode): string {
-  const title = domain === undefined ? op : `${domain}.${op}`;
-  return `node ${name ?? outputs[0] ?? ''} (${title}): it has no gradient here`;
+export function objectionToNode(node: OnnxNode): string {
+  return `${titleOf(node)}: it has no gradient here`;
+}
+
+function titleOf({ name, op, domain, outputs }: OnnxNode): string {
+  return `node ${name ?? outputs[0] ?? ''} (${domain === undefined ? op : `${domain}.${op}`})`;
 }

@@ -28,8 +28,12 @@ const withoutGradient = new Set([
 
 function graphObjection(spec: StudentSpec): string | null {
   if (!('graph' in spec)) {
-    const masked = layersOf(spec.topology).find(({ className }) => className === 'Masking');
+    const layers = layersOf(spec.topology);
+    const masked = layers.find(({ className }) => className === 'Masking');
     if (masked !== undefined) return `student layer ${masked.name} (Masking): masks are not compiled`;
+    const recurrent = layers.find(({ className }) => /RNN|LSTM|GRU/.test(className));
+    if (recurrent !== undefined)
+      return `student layer ${recurrent.path.join('/')} (${recurrent.className}): recurrent layers are not compiled`;
   }
   try {
     const nodes = 'graph' in spec ? graphOf(spec).graph.nodes : layersForward(spec, { isTraining: true }).nodes;
