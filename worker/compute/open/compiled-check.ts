@@ -31,7 +31,7 @@ export class CheckedStudent implements Student {
   readonly #definition: StudentDefinition;
   readonly #backend: Backend;
   readonly #warn: (line: string) => void;
-  /** The weights that were loaded last; null once the check is done. */
+  /** Memory for the weights that were loaded last; null where none were, and once the check is done. */
   #state: State | null = null;
   #isChecked: boolean;
 
@@ -51,7 +51,14 @@ export class CheckedStudent implements Student {
 
   load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void {
     this.#student.load(weights, frozen, moving);
-    if (!this.#isChecked) this.#state = { weights: weights.slice(), frozen: frozen.slice(), moving: moving.slice() };
+    if (this.#isChecked) return;
+    if (this.#state === null) {
+      this.#state = { weights: weights.slice(), frozen: frozen.slice(), moving: moving.slice() };
+      return;
+    }
+    this.#state.weights.set(weights);
+    this.#state.frozen.set(frozen);
+    this.#state.moving.set(moving);
   }
 
   async gradients(batch: MicroBatch, step: StepContext, out: Float32Array): Promise<GradientResult> {
