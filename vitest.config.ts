@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // test/native needs the native backend: it runs where STILLHOUSE_BACKEND asks for that one. Programs of test/e2e
-    // and test/faults are told to use wasm: once is enough. test/cuda needs ONNX Runtime's CUDA provider to be installed, and
+    // and test/faults have cache folders of their own, without it: once is enough. test/cuda needs ONNX Runtime's CUDA provider to be installed, and
     // test/examples/made Python (vitest.examples.config.ts).
     exclude: [
       'test/containers/**',
