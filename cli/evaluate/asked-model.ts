@@ -10,7 +10,19 @@ import { ownSettings } from './own-settings.js';
 
 /** What flags may say of a model, with the words of a recipe's teacher. */
 export type ModelFields = Partial<
-  Pick<TeacherRecipe, 'output' | 'outputName' | 'input' | 'layout' | 'signature' | 'classes' | 'preprocess'>
+  Pick<
+    TeacherRecipe,
+    | 'output'
+    | 'outputName'
+    | 'input'
+    | 'inputs'
+    | 'layout'
+    | 'signature'
+    | 'classes'
+    | 'preprocess'
+    | 'resize'
+    | 'channels'
+  >
 >;
 
 export interface AskedModel {
@@ -46,7 +58,8 @@ export async function takeModel({ given, as, fields = {} }: AskedModel, naming: 
   const named = as === undefined ? await teacherOfPath(given, path, naming) : asTeacher(as, path, naming);
   const own = named === null ? await ownSettings(given, path, naming.recipe) : null;
   const bare: TeacherRecipe = { name: basename(given), model: path, weight: 1, output: 'logits' };
-  const taken: TeacherRecipe = { ...bare, ...own?.fields, ...named, ...fields, model: path, weight: 1 };
+  const said: TeacherRecipe = { ...bare, ...own?.fields, ...named, ...fields, model: path, weight: 1 };
+  const taken = fields.inputs === undefined ? said : { ...said, input: fields.input };
   return {
     teacher: fields.preprocess === undefined ? taken : { ...taken, preprocess: fields.preprocess },
     isKnown: named !== null || own !== null,

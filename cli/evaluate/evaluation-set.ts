@@ -4,7 +4,7 @@ import { UserError } from '../../shared/errors.js';
 import type { Preprocess, Recipe, SourceRecipe } from '../../shared/recipe/schema.js';
 import { hasVectors, taskOf, type Task } from '../../shared/task.js';
 import { checkPreprocess } from '../prepare/sample-channels.js';
-import type { Source } from '../prepare/sources/source.js';
+import type { Part, Source } from '../prepare/sources/source.js';
 import { openSource } from '../prepare/sources/chosen-source.js';
 
 export interface EvaluationSet {
@@ -12,6 +12,8 @@ export interface EvaluationSet {
   readonly samples: number;
   /** Shape of one sample, channels last. */
   readonly shape: readonly number[];
+  /** What a sample's numbers are, one part after the other; absent where they have no names. */
+  readonly parts?: readonly Part[] | undefined;
   /** [samples x sample] */
   readonly inputs: Float32Array;
   /** [samples], or [samples x positions]; -1 for none. */
@@ -42,7 +44,7 @@ export async function readEvaluationSet({ data }: Recipe, folder: string): Promi
   normalise(inputs, source.shape.at(-1) ?? 1, data.preprocess ?? null);
   const task = taskOf({ data });
   checkTask(task, source);
-  const { samples, shape, labels, targets, positions } = source;
+  const { samples, shape, parts, labels, targets, positions } = source;
   const greatest = labels.reduce((most, label) => Math.max(most, label), -1);
   return {
     task,
@@ -50,6 +52,7 @@ export async function readEvaluationSet({ data }: Recipe, folder: string): Promi
     preprocess: data.preprocess ?? null,
     samples,
     shape,
+    parts,
     inputs,
     labels,
     vectors: targets?.values ?? new Float32Array(0),

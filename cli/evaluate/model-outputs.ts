@@ -101,7 +101,7 @@ async function runTaken(
 /** What a user may say of a model that the recipe does not name. */
 function hintFor({ recipe: { teachers } }: NamingRecipe): string {
   const as = teachers.length === 0 ? '' : `, or --as ${teachers.map(({ name }) => name).join('|')}`;
-  return `the recipe does not name this model: how it is to be taken is said by --output, --output-name, --input, --layout, --classes, --signature and --preprocess${as}`;
+  return `the recipe does not name this model: how it is to be taken is said by --output, --output-name, --input, --inputs, --layout, --classes, --signature, --resize, --channels and --preprocess${as}`;
 }
 
 function hinted(error: unknown, naming: NamingRecipe): unknown {

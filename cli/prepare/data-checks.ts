@@ -5,6 +5,7 @@ import type { Recipe } from '../../shared/recipe/schema.js';
 import { termsIn } from '../../shared/recipe/terms.js';
 import { hasVectors, taskOf } from '../../shared/task.js';
 import { checkPreprocess } from './sample-channels.js';
+import { areReordered } from './sources/source.js';
 import type { WrittenData } from './shards.js';
 
 /** The data sets of a run. */
@@ -25,6 +26,10 @@ export function checkSamples(recipe: Recipe, { train, evaluation }: DataSets): v
     throw new UserError(
       `data.eval: samples of shape [${evaluation.dataSet.shape.join(', ')}]; data.train has [${shape.join(', ')}]`,
     );
+  }
+  if (evaluation !== null && areReordered(train, evaluation)) {
+    const names = ({ parts = [] }: WrittenData): string => parts.map(({ name }) => name).join(', ');
+    throw new UserError(`data.eval: columns ${names(evaluation)}; ${names(train)} wanted, the order of data.train`);
   }
   checkPreprocess(recipe.data.preprocess, shape);
   checkAugment(recipe, shape);

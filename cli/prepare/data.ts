@@ -8,6 +8,7 @@ import { cutLabelFile } from './cut-labels.js';
 import { checkLabels, checkSamples, type DataSets } from './data-checks.js';
 import { dataRemarks } from './data-remarks.js';
 import { widthOf } from './data-width.js';
+import type { Part } from './sources/source.js';
 import { writeShards, type ValueRange } from './shards.js';
 
 export interface DataOptions {
@@ -30,6 +31,8 @@ export interface PreparedData {
   readonly weights: Float32Array | undefined;
   /** By class number; undefined where neither the recipe nor the data's format tells. */
   readonly classNames: readonly string[] | undefined;
+  /** What a sample's numbers are, one part after the other; undefined where they have no names. */
+  readonly parts: readonly Part[] | undefined;
   /** The least and the greatest number of the raw training samples. */
   readonly inputRange: ValueRange;
   /** The files that the manifest names, by SHA-256. */
@@ -66,6 +69,7 @@ export async function prepareData(options: DataOptions): Promise<PreparedData> {
     labels: train.labels,
     weights: train.weights,
     classNames,
+    parts: train.parts,
     inputRange: train.inputRange,
     artifacts,
   };

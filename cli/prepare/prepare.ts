@@ -49,9 +49,10 @@ export async function prepareRun(options: PreparationOptions): Promise<PreparedR
   return assemble({ ...options, recipe }, { data, student: { ...student, spec }, chosen, teachers, plugins });
 }
 
-function expectedOf(recipe: Recipe, { manifest, classNames }: PreparedData): Expected {
+function expectedOf(recipe: Recipe, { manifest, classNames, parts }: PreparedData): Expected {
   const { train, classes, preprocess } = manifest;
-  return { inputShape: train.shape, task: taskOf(recipe), classes, positions: train.positions, classNames, preprocess };
+  const { shape: inputShape, positions } = train;
+  return { inputShape, parts, task: taskOf(recipe), classes, positions, classNames, preprocess };
 }
 
 interface Parts {

@@ -12,7 +12,7 @@ import { writeContent } from './content-files.js';
 import { CountingColumns } from './counting-columns.js';
 import { openSource, type SourceOptions } from './sources/chosen-source.js';
 import { damaged } from './sources/file-errors.js';
-import type { Note, Rows, Source, SampleTargets } from './sources/source.js';
+import type { Note, Part, Rows, Source, SampleTargets } from './sources/source.js';
 
 /** A data set whose shards lie on the disk, with what the run needs to know of each of its samples. */
 export interface WrittenData {
@@ -27,6 +27,8 @@ export interface WrittenData {
   readonly classNames?: readonly string[] | undefined;
   /** The number of classes, where the format tells without names. */
   readonly classes?: number | undefined;
+  /** What a sample's numbers are, one part after the other; absent where they have no names. */
+  readonly parts?: readonly Part[] | undefined;
   /** What was left out or chosen while it was read. */
   readonly notes: readonly Note[];
   /** The least and the greatest number of the raw samples. */
@@ -70,9 +72,10 @@ export async function writeShards(
       const bytes = encodeShard(source, rows, { from, to });
       shards.push({ sha256: await storeShard(bytes, out), bytes: bytes.length, samples: to - from });
     }
-    const { labels, weights, targets, classNames, classes } = source;
+    const { labels, weights, targets, classNames, classes, parts } = source;
     const notes = [...(source.notes ?? []), ...countingNotes(source, counting)];
-    return { dataSet: dataSetOf(source, shards), labels, weights, targets, classNames, classes, notes, inputRange };
+    const told = { labels, weights, targets, classNames, classes, parts, notes };
+    return { dataSet: dataSetOf(source, shards), ...told, inputRange };
   } finally {
     await source.close();
   }
@@ -112,9 +115,10 @@ function meansOf({ width, values }: SampleTargets, labels: Int32Array): number[]
   return sums.map((sum) => (samples === 0 ? 0 : sum / samples));
 }
 
-function countingNotes({ file, columns }: Source, counting: CountingColumns | null): Note[] {
+function countingNotes({ file, parts }: Source, counting: CountingColumns | null): Note[] {
+  const columns = parts?.every(({ shape }) => elementsIn(shape) === 1) === true ? parts : undefined;
   return (counting?.found() ?? []).map(({ column, from }) => ({
-    text: `${file}: ${columns === undefined ? `element ${column} of the samples` : `column ${columns[column]}`} counts them from ${from}, as an index does; no such input wanted`,
+    text: `${file}: ${columns === undefined ? `element ${column} of the samples` : `column ${columns[column]?.name}`} counts them from ${from}, as an index does; no such input wanted`,
     isOdd: true,
   }));
 }

@@ -10,6 +10,7 @@ import { sha256Of } from '../../shared/sha256.js';
 import { elementsIn } from '../../shared/shape.js';
 import { NoOnnxForm } from '../../worker/compute/onnx/no-onnx-form.js';
 import { canarySample } from '../../worker/compute/teachers/canary.js';
+import type { TeacherFeed } from '../../worker/compute/teachers/feed.js';
 import { forwardInFixedRows } from '../../worker/compute/teachers/fixed-rows.js';
 import { onnxFormat } from '../../worker/compute/teachers/formats/onnx.js';
 import type { OpenTensorFlow, Teacher, TeacherSource } from '../../worker/compute/teachers/formats/teacher.js';
@@ -21,8 +22,8 @@ import type { TeacherFiles } from './teacher-files.js';
 export interface GivenTeacher {
   readonly source: TeacherSource;
   readonly teacher: Teacher;
-  /** One sample's shape as the teacher is fed it. */
-  readonly shape: readonly number[];
+  /** What it is given of samples. */
+  readonly feed: TeacherFeed;
   readonly openTensorFlow: OpenTensorFlow;
 }
 
@@ -93,19 +94,19 @@ async function keep(
  * The canary's sample, one of numbers in [0, 1), and one of zeros and ones, which are tokens to a model that reads such.
  * [3 x sample]
  */
-function knownSamples(name: string, shape: readonly number[]): Float32Array {
+function knownSamples(name: string, feed: TeacherFeed): Float32Array {
   const stream = randomStream([keyedSeed(['onnx']), name]);
-  const size = elementsIn(shape);
-  const noise = Float32Array.from({ length: size }, () => stream.float());
-  const whole = Float32Array.from({ length: size }, () => Math.floor(2 * stream.float()));
-  return Float32Array.from([...canarySample(name, shape), ...noise, ...whole]);
+  const length = elementsIn(feed.sampleShape);
+  const noise = Float32Array.from({ length }, () => stream.float());
+  const whole = Float32Array.from({ length }, () => Math.floor(2 * stream.float()));
+  return Float32Array.from([...canarySample(name, feed), ...noise, ...whole]);
 }
 
 /** Largest difference of the two teachers' outputs for known samples, as a share of the given one's range. */
-async function differenceOf({ source: { name }, teacher, shape }: GivenTeacher, other: Teacher): Promise<number> {
-  const inputs = knownSamples(name, shape);
+async function differenceOf({ source: { name }, teacher, feed }: GivenTeacher, other: Teacher): Promise<number> {
+  const inputs = knownSamples(name, feed);
   const run = async (one: Teacher): Promise<Float32Array> =>
-    (await forwardInFixedRows(one, inputs, { rows: 3, sampleShape: shape, fixedRows: 2 })).output;
+    (await forwardInFixedRows(one, inputs, { rows: 3, feed, fixedRows: 2 })).output;
   const wanted = await run(teacher);
   const actual = await run(other);
   if (actual.length !== wanted.length) return Infinity;

@@ -2,7 +2,6 @@
  * Looks at a teacher before a run starts: format, digests, size, and one trial forward, which tells whether it takes
  * the data's samples and gives the data's classes. What is wrong is said here, in one line, not by a worker later.
  */
-import { UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { keyedSeed, randomStream } from '../../shared/random.js';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
@@ -10,15 +9,15 @@ import { elementsIn } from '../../shared/shape.js';
 import { canarySample } from '../../worker/compute/teachers/canary.js';
 import { binaryObjection } from '../../worker/compute/teachers/binary.js';
 import { outputObjection } from '../../worker/compute/teachers/output-check.js';
+import type { TeacherFeed } from '../../worker/compute/teachers/feed.js';
 import { forwardInFixedRows } from '../../worker/compute/teachers/fixed-rows.js';
-import { feedShape, type Layout } from '../../worker/compute/teachers/formats/layout.js';
 import { tapShapes, type TapShape } from '../../worker/compute/teachers/formats/taps.js';
 import type { OpenTensorFlow, Teacher, WantedTaps } from '../../worker/compute/teachers/formats/teacher.js';
 import { onnxFormat } from '../../worker/compute/teachers/formats/onnx.js';
-import { rescaleOf } from '../../worker/compute/teachers/preprocess.js';
 import { formatNamed, openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
 import type { Expected } from './expected.js';
 import { mapClasses, specialtyOf } from './teacher-classes.js';
+import { planFeed, type PlannedFeed } from './teacher-feed.js';
 import { readTeacherFiles, type TeacherFiles } from './teacher-files.js';
 import { convertTeacher } from './teacher-onnx.js';
 import { nativeTensorFlow, openWasmTensorFlow } from './tensorflow.js';
@@ -57,13 +56,13 @@ export async function inspectTeacher(
   expected: Expected,
   options: TeacherOptions,
 ): Promise<InspectedTeacher> {
-  const { teacher, parameters, layout, shape, found, names, notInOnnx } = await openForm(recipe, expected, options);
+  const { teacher, parameters, planned, found, names, notInOnnx } = await openForm(recipe, expected, options);
+  const { form, feed } = planned;
   try {
-    const taps = await tapShapes(teacher, shape, options.taps ?? []);
+    const taps = await tapShapes(teacher, (rows) => feed.ofZeros(rows), options.taps ?? []);
     const output = outputOf(recipe, expected);
-    const { classes, isBinary, warnings } = await tryOut({ name: recipe.name, output }, expected, { teacher, shape });
+    const { classes, isBinary, warnings } = await tryOut({ name: recipe.name, output }, expected, { teacher, feed });
     const classMap = await mapClasses(recipe, expected, { folder: options.folder, outputs: classes });
-    const ownPreprocess = rescaleFor(recipe, expected);
     const spec: TeacherSpec = {
       name: recipe.name,
       format: found.format,
@@ -71,15 +70,14 @@ export async function inspectTeacher(
       temperature: recipe.temperature ?? null,
       output,
       ...names,
-      layout,
+      ...form,
       classes: expected.classes,
       ...(expected.positions === undefined ? {} : { positions: expected.positions }),
       ...(isBinary ? { isBinary } : {}),
       ...classMap,
       ...specialtyOf(recipe, expected),
-      ...ownPreprocess,
       parameters,
-      ...(await canaryOf(recipe.name, teacher, shape)),
+      ...(await canaryOf(recipe.name, teacher, feed)),
       files: found.files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
     };
     const paths = new Map(found.files.map((file) => [file.sha256, file.path]));
@@ -89,7 +87,7 @@ export async function inspectTeacher(
         : [
             `teacher ${recipe.name}: ${notInOnnx}; it runs as ${formatNamed(found.format, recipe.name).title}, not in ONNX Runtime`,
           ];
-    return { spec, paths, notInOnnx, warnings: [...stays, ...warnings], taps };
+    return { spec, paths, notInOnnx, warnings: [...planned.remarks, ...stays, ...warnings], taps };
   } finally {
     await teacher.dispose();
   }
@@ -100,9 +98,7 @@ interface OpenForm {
   readonly teacher: Teacher;
   /** The number of parameters of the model as it was given. */
   readonly parameters: number;
-  readonly layout: Layout;
-  /** One sample's shape as the teacher is fed it. */
-  readonly shape: readonly number[];
+  readonly planned: PlannedFeed;
   readonly found: TeacherFiles;
   /** The names of its parts that the form needs. */
   readonly names: Pick<TeacherSpec, 'input' | 'outputName' | 'signature'>;
@@ -121,12 +117,12 @@ async function openForm(recipe: TeacherRecipe, expected: Expected, options: Teac
   const source = { name, format, positions: expected.positions, ...names, paths };
   const teacher = await openTeacher(source, openTensorFlow);
   try {
-    const { layout, shape } = chooseLayout(recipe, teacher, format, expected.inputShape);
+    const planned = planFeed(recipe, teacher.inputs, expected, formatNamed(format, name).layouts);
     const { parameters } = teacher;
-    const whole = { parameters, layout, shape };
+    const whole = { parameters, planned };
     const asGiven = { ...whole, teacher, found: given, names };
     if (onnxFolder === undefined || format === onnxFormat.name) return { ...asGiven, notInOnnx: null };
-    const converted = await convertTeacher({ source, teacher, shape, openTensorFlow }, onnxFolder);
+    const converted = await convertTeacher({ source, teacher, feed: planned.feed, openTensorFlow }, onnxFolder);
     if (typeof converted === 'string') return { ...asGiven, notInOnnx: converted };
     return { ...whole, teacher: converted.teacher, found: converted, names: {}, notInOnnx: null };
   } catch (error) {
@@ -136,13 +132,8 @@ async function openForm(recipe: TeacherRecipe, expected: Expected, options: Teac
 }
 
 /** The names of the model's parts that the recipe gives. */
-function namesIn({
-  input,
-  outputName,
-  signature,
-}: TeacherRecipe): Pick<TeacherSpec, 'input' | 'outputName' | 'signature'> {
+function namesIn({ outputName, signature }: TeacherRecipe): Pick<TeacherSpec, 'outputName' | 'signature'> {
   return {
-    ...(input === undefined ? {} : { input }),
     ...(outputName === undefined ? {} : { outputName }),
     ...(signature === undefined ? {} : { signature }),
   };
@@ -153,44 +144,16 @@ function outputOf({ output }: TeacherRecipe, { task }: Expected): TeacherSpec['o
   return task === 'multiLabel' && output === 'probabilities' ? 'independent' : output;
 }
 
-/** How the data's samples become what the teacher was trained on, where it has a preprocessing of its own. */
-function rescaleFor({ name, preprocess }: TeacherRecipe, expected: Expected): Pick<TeacherSpec, 'rescale'> {
-  if (preprocess === undefined) return {};
-  return { rescale: rescaleOf(name, preprocess, expected.preprocess, expected.inputShape.at(-1) ?? 1) };
-}
-
-/**
- * Chooses the recipe's layout, else the one that fits; where both do, the likelier one of the model's format.
- * @throws UserError 2 when none fits
- */
-function chooseLayout(
-  recipe: TeacherRecipe,
-  teacher: Teacher,
-  format: TeacherSpec['format'],
-  sample: readonly number[],
-): { layout: Layout; shape: readonly number[] } {
-  const { layouts } = formatNamed(format, recipe.name);
-  for (const layout of recipe.layout === undefined ? layouts : [recipe.layout]) {
-    const shape = feedShape(teacher.sampleShape, sample, layout);
-    if (shape !== null) return { layout, shape };
-  }
-  const takes = teacher.sampleShape.map((dim) => dim ?? 'any').join(', ');
-  const other = layouts.find((layout) => feedShape(teacher.sampleShape, sample, layout) !== null);
-  throw new UserError(
-    `teacher ${recipe.name}: its input shape is [${takes}]; the data's samples are [${sample.join(', ')}]${recipe.layout === undefined ? '' : ` with layout ${recipe.layout}`}${other === undefined ? '' : `; layout: ${other} wanted, which fits`}`,
-  );
-}
-
 /** Runs one forward of noise, and tells how many classes it gives and what looks odd about them. */
 async function tryOut(
   { name, output }: Pick<TeacherSpec, 'name' | 'output'>,
   expected: Expected,
-  { teacher, shape }: { readonly teacher: Teacher; readonly shape: readonly number[] },
+  { teacher, feed }: { readonly teacher: Teacher; readonly feed: TeacherFeed },
 ): Promise<{ classes: number; isBinary: boolean; warnings: string[] }> {
   const rows = teacher.fixedRows ?? 2;
   const stream = randomStream([keyedSeed(['inspect']), name]);
-  const inputs = Float32Array.from({ length: rows * elementsIn(shape) }, () => stream.float());
-  const { output: raw } = await teacher.forward(inputs, [rows, ...shape]);
+  const noise = Float32Array.from({ length: rows * elementsIn(feed.sampleShape) }, () => stream.float());
+  const { output: raw } = await teacher.forward(feed.of(feed.isWhole ? noise.map(Math.round) : noise, rows));
   const numbers = raw.length / rows / (expected.positions ?? 1);
   const isBinary = numbers === 1 && expected.classes === 2 && expected.task === 'classes';
   const text = isBinary ? binaryObjection(raw, output) : outputObjection(output, raw, numbers);
@@ -205,15 +168,7 @@ async function tryOut(
 }
 
 /** Gives what the teacher answers to a fixed sample, by which workers tell that theirs is the same; none if not finite. */
-async function canaryOf(
-  name: string,
-  teacher: Teacher,
-  sampleShape: readonly number[],
-): Promise<Pick<TeacherSpec, 'canary'>> {
-  const { output } = await forwardInFixedRows(teacher, canarySample(name, sampleShape), {
-    rows: 1,
-    sampleShape,
-    fixedRows: 2,
-  });
+async function canaryOf(name: string, teacher: Teacher, feed: TeacherFeed): Promise<Pick<TeacherSpec, 'canary'>> {
+  const { output } = await forwardInFixedRows(teacher, canarySample(name, feed), { rows: 1, feed, fixedRows: 2 });
   return output.every(Number.isFinite) ? { canary: [...output] } : {};
 }

@@ -19,6 +19,7 @@
  */
 import { z } from 'zod';
 import { compressions } from '../compression.js';
+import { resizeMethods } from '../resize.js';
 
 /** Raised whenever an old peer could misread a new one. */
 export const protocolVersion = 1;
@@ -102,6 +103,22 @@ export const deviceSchema = z
 
 export const artifactSchema = z.object({ sha256, bytes: count }).strict();
 const modelFile = z.object({ name, sha256, bytes: count }).strict();
+const resizeSchema = z.object({ to: z.tuple([count, count]), method: z.enum(resizeMethods) }).strict();
+const fedInputSchema = z
+  .object({
+    name,
+    /** Of one sample, channels last. */
+    shape: z.array(count).max(16),
+    /**
+     * Elements of the sample, in ranges of a first one and a length; with `padding` a mask of them, 1 where they are
+     * another number. Or one number everywhere.
+     */
+    from: z.union([
+      z.object({ elements: z.array(z.tuple([count, count])).max(65536), padding: z.number().optional() }).strict(),
+      z.object({ fill: z.number() }).strict(),
+    ]),
+  })
+  .strict();
 export const teacherSchema = z
   .object({
     name,
@@ -137,6 +154,12 @@ export const teacherSchema = z
       })
       .strict()
       .optional(),
+    /** The channels of its images, where samples have others. */
+    channels: z.union([z.literal(1), z.literal(3)]).optional(),
+    /** Its images' size, where samples have another. */
+    resize: resizeSchema.optional(),
+    /** What each of its inputs is given of a sample; absent: the whole sample is what its only input is given. */
+    inputs: z.array(fedInputSchema).min(1).max(4096).optional(),
     /** Classes whose samples alone it labels. */
     specialist: z.array(count).max(65536).optional(),
     parameters: count,

@@ -19,7 +19,19 @@ export function teacherProblems({ teachers, data }: Recipe): Finding[] {
       'given without the names to bring them into the order of; data.classNames wanted',
     ),
   );
-  return [...twice, ...unnamed, ...when(isOff, ['teachers'], 'all weights are 0; at least one above 0 wanted')];
+  const fedTwice = teachers.flatMap(({ input, inputs }, i) =>
+    when(
+      input !== undefined && inputs !== undefined,
+      ['teachers', i, 'inputs'],
+      'given beside input, which gets the whole sample; one of the two wanted',
+    ),
+  );
+  return [
+    ...twice,
+    ...unnamed,
+    ...fedTwice,
+    ...when(isOff, ['teachers'], 'all weights are 0; at least one above 0 wanted'),
+  ];
 }
 
 /** What a run cannot go on without when a teacher fails. */

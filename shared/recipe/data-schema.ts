@@ -79,9 +79,9 @@ const images = {
 const columns = {
   inputs: files,
   column: z
-    .string()
+    .union([z.string(), z.array(z.string()).min(1)])
     .optional()
-    .describe('the column whose lists are the samples; default: all but the label, one after the other'),
+    .describe('the column whose lists are the samples, or several, one after the other; default: all but the label'),
   labels: z
     .string()
     .optional()

@@ -1,6 +1,7 @@
 /** The recipe's models: the student, the teachers and how they are combined. Unknown keys are refused everywhere. */
 import { z } from 'zod';
 import { preprocessSchema } from './data-schema.js';
+import { resizeMethods } from '../resize.js';
 import { fraction, nonNegative, positiveInt } from '../numbers.js';
 
 const builtinStudent = z
@@ -29,6 +30,17 @@ const fileStudent = z
 
 export const studentSchema = z.union([builtinStudent, fileStudent]);
 
+const imageSize = z.tuple([positiveInt, positiveInt]);
+
+/** What an input of a teacher is given of each sample. */
+const inputSchema = z.union([
+  z.string(),
+  z.array(z.string()).min(1),
+  z.number(),
+  z.object({ mask: z.string(), padding: z.number().int().default(0) }).strict(),
+]);
+export type InputRecipe = z.infer<typeof inputSchema>;
+
 export const teacherSchema = z
   .object({
     name: z.string().min(1).max(64),
@@ -41,7 +53,13 @@ export const teacherSchema = z
     temperature: z.number().positive().optional().describe('default: that of the loss that asks'),
     output: z.enum(['logits', 'probabilities']).default('logits'),
     outputName: z.string().optional(),
-    input: z.string().optional(),
+    input: z.string().optional().describe('the one that gets the sample'),
+    inputs: z
+      .record(z.string(), inputSchema)
+      .optional()
+      .describe(
+        'of a model with several: what each is given, by its name: a column or columns of the data, a mask of one (1 where it is not `padding`), or a number; default: the column of its name',
+      ),
     signature: z.string().optional().describe('SavedModel: default serving_default'),
     layout: z.enum(['nhwc', 'nchw']).optional(),
     classes: z
@@ -56,6 +74,14 @@ export const teacherSchema = z
         'classes, by number or name of data.classNames, whose samples alone it labels, beside the teachers that are no specialists',
       ),
     preprocess: preprocessSchema.optional().describe('of the raw samples, in place of data.preprocess'),
+    resize: z
+      .union([imageSize, z.object({ to: imageSize, method: z.enum(resizeMethods).default('bilinear') }).strict()])
+      .optional()
+      .describe('[height, width] that its images are brought to, with antialiasing where they shrink'),
+    channels: z
+      .union([z.literal(1), z.literal(3)])
+      .optional()
+      .describe('of its images: grey samples become three equal channels, colours become grey; default: what it takes'),
     sha256: z
       .string()
       .regex(/^[0-9a-f]{64}$/)

@@ -89,7 +89,8 @@ export function rowsOf(schema: JsonSchema, path: string): KeyRow[] {
 /** Whether two keys take the same objects. Simple values are never the same. */
 function sameShape(one: JsonSchema, other: JsonSchema): boolean {
   const shapeOf = (schema: JsonSchema): string => JSON.stringify([variantsOf(schema), schema.properties ?? null]);
-  return shapeOf(one) === shapeOf(other) && shapeOf(one) !== shapeOf({});
+  const hasKeys = isObject(one) || variantsOf(one).some(isObject);
+  return hasKeys && shapeOf(one) === shapeOf(other);
 }
 
 function innerRows(schema: JsonSchema, key: string): KeyRow[] {

@@ -2,6 +2,7 @@
  * What the formats of files with one array each (NPY, IDX) share: an array of inputs, and arrays with labels, weights,
  * targets and masks beside it, a row for each sample. Inputs lie in memory.
  */
+import { basename } from 'node:path';
 import { elementsIn } from '../../../shared/shape.js';
 import { noAnnotations, oneOfEach, toLabels, toSequences, toTargets, toWeights } from './annotations.js';
 import { damaged } from './file-errors.js';
@@ -56,6 +57,7 @@ export async function openArrays(recipe: ArraysRecipe, context: SourceContext, r
   const getsChannel = recipe.images !== undefined && recipe.layout !== 'nchw' && dims.length === 2;
   const shape = getsChannel ? [...dims, 1] : dims;
   const size = elementsIn(shape);
+  const sampleShape = shape.length === 0 ? [1] : shape;
   const annotations = await readAnnotations(recipe, { file, samples, ...context }, async (name, member) =>
     name === undefined ? null : { path: path(name), ...(await read(path(name), member)) },
   );
@@ -63,12 +65,19 @@ export async function openArrays(recipe: ArraysRecipe, context: SourceContext, r
   return {
     file,
     samples,
-    shape: shape.length === 0 ? [1] : shape,
+    shape: sampleShape,
+    parts: [{ name: arrayName(named), shape: sampleShape }],
     dtype: rows instanceof Uint8Array ? 'uint8' : rows instanceof Int32Array ? 'int32' : 'float32',
     ...annotations,
     read: async (from, to) => rows.subarray(from * size, to * size),
     close: async () => undefined,
   };
+}
+
+/** What an array is called: its name in an archive, else the file's, without its ending. */
+function arrayName(spec: string): string {
+  const archived = /\.npz(?:#(.*))?$/i.exec(spec);
+  return archived === null ? basename(spec).replace(/\.[^.]*$/, '') : (archived[1] ?? 'x');
 }
 
 /** Floats become float32, whole numbers of any width int32. @throws UserError 65 for a number that does not fit */

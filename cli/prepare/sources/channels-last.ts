@@ -16,6 +16,7 @@ export function channelsLast(source: Source): Source {
   return {
     ...source,
     shape: [height, width, channels],
+    parts: source.parts?.map(({ name }) => ({ name, shape: [height, width, channels] })),
     read: async (from, to) => transposed(await source.read(from, to), source.shape),
     close: source.close.bind(source),
   };

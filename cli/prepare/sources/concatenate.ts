@@ -28,8 +28,8 @@ function checkAlike(first: Source, other: Source): void {
   if (first.shape.join() !== other.shape.join())
     throw wrong('samples of', `[${other.shape.join(', ')}]`, `[${first.shape.join(', ')}]`);
   if (first.dtype !== other.dtype) throw wrong('values of', other.dtype, first.dtype);
-  if (first.columns?.join() !== other.columns?.join())
-    throw wrong('columns', other.columns?.join(', '), first.columns?.join(', '));
+  const namesOf = ({ parts }: Source): string | undefined => parts?.map(({ name }) => name).join(', ');
+  if (namesOf(first) !== namesOf(other)) throw wrong('columns', namesOf(other), namesOf(first));
   if (first.positions !== other.positions)
     throw wrong('positions:', other.positions ?? 'none', first.positions ?? 'none');
   if (first.targets?.width !== other.targets?.width)

@@ -135,7 +135,7 @@ class CsvTable {
       samples,
       shape: this.#shape,
       dtype: 'float32',
-      columns: this.#inputNames(),
+      parts: this.#inputNames().map((name) => ({ name, shape: [1] })),
       notes: [
         ...indexNotes(
           path,

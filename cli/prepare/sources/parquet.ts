@@ -52,7 +52,7 @@ async function openParquet(path: string, recipe: ParquetRecipe, context: SourceC
   };
 }
 
-type Inputs = Pick<Source, 'shape' | 'dtype' | 'read' | 'columns' | 'notes'>;
+type Inputs = Pick<Source, 'shape' | 'dtype' | 'read' | 'parts' | 'notes'>;
 
 async function openInputs(plan: TablePlan, recipe: ParquetRecipe, table: ParquetTable): Promise<Inputs> {
   const { path, inputs } = plan;
@@ -98,7 +98,7 @@ async function imagesOf({ path }: TablePlan, recipe: ParquetRecipe, { table, col
   return {
     shape: like?.shape ?? [0, 0, 0],
     dtype: like?.pixels instanceof Int32Array ? 'int32' : 'uint8',
-    columns: undefined,
+    parts: undefined,
     notes: depthNotes(path, like),
     read: async (from, to): Promise<Rows> =>
       like === null ? new Uint8Array(0) : readImages(await read(from, to), like, decode),
@@ -119,7 +119,7 @@ function bytesOf({ path, shape, size }: TablePlan, { table, column }: BytesColum
   return {
     shape,
     dtype: 'uint8',
-    columns: undefined,
+    parts: undefined,
     read: async (from, to) => {
       const out = new Uint8Array((to - from) * size);
       (await table.rowsOf([column], from, to)).forEach((row, i) => {

@@ -23,6 +23,21 @@ export interface SampleTargets {
   readonly values: Float32Array;
 }
 
+/** A part of a sample with a name of its own: a column of a table, or an array. */
+export interface Part {
+  readonly name: string;
+  /** Channels last; [1] of a single number. */
+  readonly shape: readonly number[];
+}
+
+/** Whether two sources have the same parts in another order, which models that take them by their places would mix up. */
+export function areReordered(one: Pick<Source, 'parts'>, other: Pick<Source, 'parts'>): boolean {
+  const names = ({ parts = [] }: Pick<Source, 'parts'>): string[] => parts.map(({ name }) => name);
+  return (
+    names(one).join('\n') !== names(other).join('\n') && names(one).sort().join('\n') === names(other).sort().join('\n')
+  );
+}
+
 /** What the user should know of how a source was read. */
 export interface Note {
   /** A line that begins with the source's file. */
@@ -55,8 +70,8 @@ export interface Source extends Annotations {
   readonly classNames?: readonly string[] | undefined;
   /** The number of classes, where the format tells without names. */
   readonly classes?: number | undefined;
-  /** Names of the columns that a sample's numbers come from, where each is a column. */
-  readonly columns?: readonly string[] | undefined;
+  /** What a sample's numbers are, one part after the other; absent where they have no names. */
+  readonly parts?: readonly Part[] | undefined;
   /** What was left out or chosen; absent: nothing to tell. */
   readonly notes?: readonly Note[] | undefined;
   /**

@@ -7,7 +7,7 @@ import { oneOfEach, toLabels, toSequences, toTargets, toWeights } from './annota
 import { damaged } from './file-errors.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
 import { classNotes, LabelNames } from './label-names.js';
-import type { Annotations, FormatRecipe, Note, Source, SourceContext } from './source.js';
+import type { Annotations, FormatRecipe, Note, Part, Source, SourceContext } from './source.js';
 
 export type TableRecipe = FormatRecipe<'jsonl' | 'parquet'>;
 export type Row = Readonly<Record<string, unknown>>;
@@ -17,6 +17,8 @@ export interface TablePlan {
   readonly path: string;
   /** Columns of the inputs, in their order. */
   readonly inputs: readonly string[];
+  /** The same with what they hold, as in the first row. */
+  readonly parts: readonly Part[];
   readonly labels: string | undefined;
   readonly weights: string | undefined;
   readonly mask: string | undefined;
@@ -51,25 +53,30 @@ export function planTable(
   recipe: TableRecipe,
   { names, first, context, index = [] }: TableHead,
 ): TablePlan {
-  const { column, labels, weights, mask, paddingLabel } = recipe;
+  const { labels, weights, mask, paddingLabel } = recipe;
+  const chosen = recipe.column === undefined ? undefined : [recipe.column].flat();
   const targets = recipe.targets === undefined ? undefined : [recipe.targets].flat();
   const annotations = [labels, weights, mask, ...(targets ?? [])].filter((name) => name !== undefined);
-  for (const name of [column, ...annotations]) {
-    if (name !== undefined && !names.includes(name))
-      throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
+  for (const name of [...(chosen ?? []), ...annotations]) {
+    if (!names.includes(name)) throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
   }
   const others = names.filter((name) => !annotations.includes(name));
   const left =
-    column === undefined
+    chosen === undefined
       ? others.filter((name) => index.includes(name) || isIndexColumn(name, names.indexOf(name)))
       : [];
-  const inputs = column === undefined ? others.filter((name) => !left.includes(name)) : [column];
+  const inputs = chosen ?? others.filter((name) => !left.includes(name));
   const elements = inputs.reduce((sum, name) => sum + (numbersIn(first[name])?.length ?? 0), 0);
-  const shape = recipe.shape ?? (column === undefined ? [elements] : dimensions(first[column]));
+  const [only] = chosen?.length === 1 ? chosen : [];
+  const shape = recipe.shape ?? (only === undefined ? [elements] : dimensions(first[only]));
   const size = elementsIn(shape);
   return {
     path,
     inputs,
+    parts:
+      inputs.length === 1
+        ? inputs.map((name) => ({ name, shape: shape.length === 0 ? [1] : shape }))
+        : inputs.map((name) => ({ name, shape: isList(first[name]) ? dimensions(first[name]) : [1] })),
     labels,
     weights,
     mask,
@@ -85,8 +92,8 @@ export function planTable(
 }
 
 /** What a source of the plan's columns says beside its samples. */
-export function described({ inputs, size, notes }: TablePlan): Pick<Source, 'columns' | 'notes'> {
-  return { columns: inputs.length === size ? inputs : undefined, notes };
+export function described({ parts, notes }: TablePlan): Pick<Source, 'parts' | 'notes'> {
+  return { parts, notes };
 }
 
 /** Both, with the notes of both. */

@@ -103,6 +103,11 @@ describe('readRecipe', () => {
       'dir/my.yaml:5: teachers.1.classes: given without the names to bring them into the order of; data.classNames wanted',
     ],
     [
+      'one input and several',
+      good.replace('name: b', 'name: b, input: x, inputs: { x: a }'),
+      'dir/my.yaml:5: teachers.1.inputs: given beside input, which gets the whole sample; one of the two wanted',
+    ],
+    [
       'a class name given twice',
       good.replace(/^data:\n/m, 'data:\n  classNames: [x, x]\n'),
       'dir/my.yaml:10: data.classNames: a name given twice; a name of its own for each class wanted',

@@ -5,15 +5,23 @@
  */
 import { randomStream } from '../../../shared/random.js';
 import { elementsIn } from '../../../shared/shape.js';
+import type { TeacherFeed } from './feed.js';
 import { badModel } from './formats/model-errors.js';
 
 /** Share of the output's largest value that float32 on another device, or quantized kernels, may differ by. */
 const tolerance = 0.02;
 
-/** Numbers in [-1, 1), in the shape that the teacher is fed. */
-export function canarySample(teacher: string, sampleShape: readonly number[]): Float32Array {
+/**
+ * Numbers in [-1, 1), in the shape of the data's samples; for a model of whole numbers zeros and ones, which are tokens
+ * to one that reads such.
+ */
+export function canarySample(
+  teacher: string,
+  { sampleShape, isWhole }: Pick<TeacherFeed, 'sampleShape' | 'isWhole'>,
+): Float32Array {
   const stream = randomStream(['canary', teacher]);
-  return Float32Array.from({ length: elementsIn(sampleShape) }, () => 2 * stream.float() - 1);
+  const length = elementsIn(sampleShape);
+  return Float32Array.from({ length }, () => (isWhole ? Math.floor(2 * stream.float()) : 2 * stream.float() - 1));
 }
 
 /** @throws UserError 65 when `found` is further from `expected` than devices are apart */

@@ -4,21 +4,21 @@
  * was opened (canary.ts). It never learns.
  */
 import type { Activation } from '../../../shared/losses/math/activation.js';
+import { mustAt } from '../../../shared/must.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { TeacherFailure } from '../contract.js';
 import { binaryObjection, bothClasses } from './binary.js';
 import { canarySample, checkCanary, checkFrozen, type Sighting } from './canary.js';
 import { inClassOrder } from './class-order.js';
 import { blaming } from './failure.js';
+import { TeacherFeed } from './feed.js';
 import { forwardInFixedRows } from './fixed-rows.js';
-import { feedShape, toChannelsFirst } from './formats/layout.js';
 import { tapShapes, type TapShape } from './formats/taps.js';
 import { badModel } from './formats/model-errors.js';
 import { inputObjection } from './input-check.js';
 import type { ForwardResult, OpenTensorFlow, Teacher, WantedTaps } from './formats/teacher.js';
 import { logitOf, logOf } from './mixture.js';
 import { outputObjection } from './output-check.js';
-import { rescale } from './preprocess.js';
 import { openTeacher } from './teacher-formats.js';
 
 /** What all teachers of an ensemble are opened with. */
@@ -33,11 +33,9 @@ export interface EnsembleTeacherOptions {
 }
 
 /** A micro-batch as all teachers of an ensemble are given it. */
-export interface Feed {
+export interface GivenSamples {
   /** [rows x sample], channels last. */
   readonly inputs: Float32Array;
-  /** The same, channels first; made when the first teacher asks for it. */
-  readonly channelsFirst: () => Float32Array;
   readonly rows: number;
   /** Rows of every forward, unless the model insists on a number of its own. */
   readonly fixedRows: number;
@@ -58,23 +56,17 @@ const canaryEvery = 256;
 export class EnsembleTeacher {
   readonly spec: TeacherSpec;
   readonly #teacher: Teacher;
-  /** One sample's shape as the model is fed it. */
-  readonly #sampleShape: readonly number[];
+  readonly #feed: TeacherFeed;
   readonly #options: EnsembleTeacherOptions;
   /** The teacher as it was when it was opened. */
   #opened: Sighting | null = null;
   #runs = 0;
   #isChecked = false;
 
-  private constructor(
-    spec: TeacherSpec,
-    teacher: Teacher,
-    sampleShape: readonly number[],
-    options: EnsembleTeacherOptions,
-  ) {
+  private constructor(spec: TeacherSpec, teacher: Teacher, feed: TeacherFeed, options: EnsembleTeacherOptions) {
     this.spec = spec;
     this.#teacher = teacher;
-    this.#sampleShape = sampleShape;
+    this.#feed = feed;
     this.#options = options;
   }
 
@@ -95,12 +87,10 @@ export class EnsembleTeacher {
       }),
     );
     const teacher = await openTeacher({ ...spec, paths }, options.openTensorFlow);
-    const sampleShape = feedShape(teacher.sampleShape, options.inputShape, spec.layout);
-    if (sampleShape !== null) return new EnsembleTeacher(spec, teacher, sampleShape, options);
-    throw badModel(
-      spec.name,
-      `its samples are [${teacher.sampleShape.join(', ')}]; the data's are [${options.inputShape.join(', ')}]`,
-    );
+    const feed = TeacherFeed.of(spec, options.inputShape, teacher.inputs);
+    if (feed !== null) return new EnsembleTeacher(spec, teacher, feed, options);
+    const wanted = teacher.inputs.map(({ shape }) => `[${shape.map((dim) => dim ?? 'any').join(', ')}]`).join(', ');
+    throw badModel(spec.name, `its samples are ${wanted}; the data's are [${options.inputShape.join(', ')}]`);
   }
 
   /**
@@ -110,7 +100,7 @@ export class EnsembleTeacher {
    */
   async askCanary(): Promise<void> {
     const { name, canary } = this.spec;
-    const { output } = await this.#forward(canarySample(name, this.#sampleShape), 1, { fixedRows: this.#options.rows });
+    const { output } = await this.#forward(canarySample(name, this.#feed), 1, { fixedRows: this.#options.rows });
     const found = { output, weights: await this.#teacher.weightsDigest() };
     if (this.#opened !== null) checkFrozen(name, found, this.#opened);
     else if (canary !== undefined) checkCanary(name, output, canary);
@@ -118,13 +108,12 @@ export class EnsembleTeacher {
   }
 
   /** @throws TeacherFailure when it cannot run, gives what is no number, or is not as it was */
-  run(feed: Feed, taps?: readonly string[]): Promise<TaughtLogits> {
+  run({ inputs, rows, fixedRows }: GivenSamples, taps?: readonly string[]): Promise<TaughtLogits> {
     return blaming(this.spec.name, async () => {
       if (++this.#runs % canaryEvery === 0) await this.askCanary();
       const { output, classMap, isBinary } = this.spec;
-      const fed = this.#feedOf(feed);
-      const raw = await this.#forward(fed, feed.rows, { fixedRows: feed.fixedRows, taps });
-      this.#checkOnce(fed, raw.output);
+      const raw = await this.#forward(inputs, rows, { fixedRows, taps });
+      this.#checkOnce({ inputs, rows }, raw.output);
       const whole = isBinary === true ? bothClasses(raw.output, output) : raw.output;
       const ordered = classMap === undefined ? whole : inClassOrder(whole, classMap.outputs, classMap.order);
       return { logits_BC: this.#finite(asLogits(output, ordered)), taps: raw.taps };
@@ -133,23 +122,11 @@ export class EnsembleTeacher {
 
   /** Shapes of the wanted taps, of `all` from the input to the output. @throws UserError 2 for an unknown tap */
   tapShapes(wanted: WantedTaps): Promise<TapShape[]> {
-    return tapShapes(this.#teacher, this.#sampleShape, wanted);
+    return tapShapes(this.#teacher, (rows) => this.#feed.ofZeros(rows), wanted);
   }
 
   dispose(): Promise<void> {
     return this.#teacher.dispose();
-  }
-
-  /**
-   * The samples in the teacher's own preprocessing and layout. What goes into an input of whole numbers is rounded to the
-   * nearest of them, since preprocessing that is undone in float32 gives 56.99999 for 57.
-   */
-  #feedOf({ inputs, channelsFirst }: Feed): Float32Array {
-    const { layout, rescale: own } = this.spec;
-    if (own === undefined) return layout === 'nchw' ? channelsFirst() : inputs;
-    const exact = rescale(inputs, own);
-    const given = this.#teacher.integerInput === null ? exact : exact.map(Math.round);
-    return layout === 'nchw' ? toChannelsFirst(given, this.#options.inputShape) : given;
   }
 
   async #forward(
@@ -160,7 +137,7 @@ export class EnsembleTeacher {
     const { name, classes, classMap, isBinary, positions = 1 } = this.spec;
     const result = await forwardInFixedRows(this.#teacher, inputs, {
       rows,
-      sampleShape: this.#sampleShape,
+      feed: this.#feed,
       fixedRows,
       ...(taps === undefined ? {} : { taps }),
     });
@@ -169,12 +146,13 @@ export class EnsembleTeacher {
     throw badModel(name, `it gives ${result.output.length / rows / positions} classes; wanted ${outputs}`);
   }
 
-  #checkOnce(fed: Float32Array, raw: Float32Array): void {
+  #checkOnce({ inputs, rows }: Pick<GivenSamples, 'inputs' | 'rows'>, raw: Float32Array): void {
     if (this.#isChecked) return;
     this.#isChecked = true;
+    const fed = this.#feed.of(inputs, rows);
     const { name, output, classes, classMap, isBinary } = this.spec;
     const texts = [
-      inputObjection(this.#teacher.integerInput, fed),
+      ...this.#teacher.inputs.map(({ integerType }, i) => inputObjection(integerType, mustAt(fed, i, 'input').values)),
       isBinary === true ? binaryObjection(raw, output) : outputObjection(output, raw, classMap?.outputs ?? classes),
     ];
     for (const text of texts) if (text !== null) this.#options.warn?.(`teacher ${name}: ${text}`);

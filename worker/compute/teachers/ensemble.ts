@@ -14,7 +14,6 @@ import type { Activation } from '../../../shared/losses/math/activation.js';
 import { must, mustAt } from '../../../shared/must.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { pickRows } from './fixed-rows.js';
-import { toChannelsFirst } from './formats/layout.js';
 import type { TapShape } from './formats/taps.js';
 import type { OpenTensorFlow, WantedTaps } from './formats/teacher.js';
 import { EnsembleTeacher } from './ensemble-teacher.js';
@@ -234,13 +233,11 @@ export class Ensemble {
     rows: number,
     taps: TapsByTeacher = new Map(),
   ): Promise<EnsembleResult> {
-    const { inputShape, rows: fixedRows } = this.#options;
-    let turned: Float32Array | null = null;
-    const channelsFirst = (): Float32Array => (turned ??= toChannelsFirst(inputs, inputShape));
+    const { rows: fixedRows } = this.#options;
     const result: EnsembleResult = { logits: new Map(), taps: new Map() };
     for (const teacher of teachers) {
       const { name } = teacher.spec;
-      const given = await teacher.run({ inputs, channelsFirst, rows, fixedRows }, taps.get(name));
+      const given = await teacher.run({ inputs, rows, fixedRows }, taps.get(name));
       result.logits.set(name, given.logits_BC);
       for (const [tap, activation] of given.taps) result.taps.set(`${name}/${tap}`, activation);
     }

@@ -3,6 +3,7 @@
  * forward.
  */
 import type { Activation } from '../../../shared/losses/math/activation.js';
+import type { TeacherFeed } from './feed.js';
 import type { ForwardResult, Teacher } from './formats/teacher.js';
 import { must, mustAt } from '../../../shared/must.js';
 
@@ -10,28 +11,34 @@ import { must, mustAt } from '../../../shared/must.js';
 export interface FixedRows {
   /** Samples in the inputs; at least 1. */
   readonly rows: number;
-  /** One sample's shape as the teacher is fed it. */
-  readonly sampleShape: readonly number[];
+  /** What the teacher is given of so many samples. */
+  readonly feed: Pick<TeacherFeed, 'of'>;
   /** Rows of every forward, unless the model insists on a number of its own. */
   readonly fixedRows: number;
   readonly taps?: readonly string[];
 }
 
 /**
- * All rows through the teacher, so many at a time, zeros after the last. @returns output and taps, [rows x ...] each
+ * All samples through the teacher, so many at a time, the last one again and again after it: a sample of zeros would be
+ * all padding to a model with masks, and what it gives no number. What the teacher is given is made for one forward at a
+ * time.
+ *
+ * @param samples [rows x sample] @returns output and taps, [rows x ...] each
  */
 export async function forwardInFixedRows(
   teacher: Pick<Teacher, 'forward' | 'fixedRows'>,
-  inputs: Float32Array,
-  options: FixedRows,
+  samples: Float32Array,
+  { rows, feed, fixedRows, taps }: FixedRows,
 ): Promise<ForwardResult> {
-  const { rows, sampleShape, fixedRows, taps } = options;
-  const [step, size] = [teacher.fixedRows ?? fixedRows, inputs.length / rows];
+  const [step, size] = [teacher.fixedRows ?? fixedRows, samples.length / rows];
   const parts: ForwardResult[] = [];
   for (let row = 0; row < rows; row += step) {
     const batch = new Float32Array(step * size);
-    batch.set(inputs.subarray(row * size, Math.min(row + step, rows) * size));
-    parts.push(await teacher.forward(batch, [step, ...sampleShape], taps));
+    for (let i = 0; i < step; i++) {
+      const from = Math.min(row + i, rows - 1) * size;
+      batch.set(samples.subarray(from, from + size), i * size);
+    }
+    parts.push(await teacher.forward(feed.of(batch, step), taps));
   }
   const join = (arrays: readonly Float32Array[]): Float32Array => joinRows(arrays, step, rows);
   return { output: join(parts.map(({ output }) => output)), taps: joinTaps(parts, join) };

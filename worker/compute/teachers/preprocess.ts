@@ -16,11 +16,23 @@ import type { Preprocess } from '../../../shared/recipe/schema.js';
 /** The factor and the offset of each channel, from the student's samples to the teacher's. */
 export type Rescale = NonNullable<TeacherSpec['rescale']>;
 
+/** How many channels the data's samples have, and how many the model takes of them. */
+export interface ChannelCounts {
+  readonly samples: number;
+  readonly model: number;
+}
+
 /**
+ * For as many channels as the more of the two have.
  * @param student what the samples have been through; null for nothing @throws UserError 2 when that cannot be undone,
  * or for a wrong number of channels
  */
-export function rescaleOf(teacher: string, own: Preprocess, student: Preprocess | null, channels: number): Rescale {
+export function rescaleOf(
+  teacher: string,
+  own: Preprocess,
+  student: Preprocess | null,
+  { samples, model }: ChannelCounts,
+): Rescale {
   const { scale, mean, std } = student ?? { scale: 1, mean: [0], std: [1] };
   if (scale === 0)
     throw new UserError(
@@ -30,11 +42,12 @@ export function rescaleOf(teacher: string, own: Preprocess, student: Preprocess 
     ['mean', own.mean],
     ['std', own.std],
   ] as const) {
-    if (values.length !== 1 && values.length !== channels)
+    if (values.length !== 1 && values.length !== model)
       throw new UserError(
-        `teacher ${teacher}: preprocess.${key}: ${values.length} values given; 1 or ${channels} (the channels) wanted`,
+        `teacher ${teacher}: preprocess.${key}: ${values.length} values given; ${model === 1 ? '1' : `1 or ${model}`} (the channels) wanted`,
       );
   }
+  const channels = Math.max(samples, model);
   const at = (values: readonly number[], c: number, otherwise: number): number =>
     values[values.length === 1 ? 0 : c] ?? otherwise;
   const each = Array.from({ length: channels }, (_, c) => ({

@@ -1,11 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { canarySample, checkCanary, checkFrozen } from '../../../../worker/compute/teachers/canary.js';
 
+const of = (sampleShape: number[], isWhole = false): Parameters<typeof canarySample>[1] => ({ sampleShape, isWhole });
+
 describe('a canary', () => {
   it('is the same sample for a teacher each time, and another for another', () => {
-    expect(canarySample('a', [2, 3])).toEqual(canarySample('a', [2, 3]));
-    expect(canarySample('a', [2, 3])).not.toEqual(canarySample('b', [2, 3]));
-    expect(Math.max(...canarySample('a', [1000]).map(Math.abs))).toBeLessThanOrEqual(1);
+    expect(canarySample('a', of([2, 3]))).toEqual(canarySample('a', of([2, 3])));
+    expect(canarySample('a', of([2, 3]))).not.toEqual(canarySample('b', of([2, 3])));
+    expect(Math.max(...canarySample('a', of([1000])).map(Math.abs))).toBeLessThanOrEqual(1);
+  });
+
+  it('of a model of whole numbers is of zeros and ones', () => {
+    expect(new Set(canarySample('a', of([100], true)))).toEqual(new Set([0, 1]));
   });
 
   it('may differ by what devices differ, against the largest output', () => {

@@ -416,7 +416,7 @@ describe('Ensemble', () => {
     normalise(forStudent, 2, student);
     normalise(forTeacher, 2, own);
     const [ensemble, plain] = await Promise.all([
-      open([tinyOnnx({ rescale: rescaleOf('tiny', own, student, 2) }), graphTeacher()]),
+      open([tinyOnnx({ rescale: rescaleOf('tiny', own, student, { samples: 2, model: 2 }) }), graphTeacher()]),
       open([tinyOnnx(), graphTeacher()]),
     ]);
     const found = await ensemble.logits(forStudent, rows);

@@ -8,6 +8,7 @@ import { randomStream } from '../../../../shared/random.js';
 import { openBackend } from '../../../../worker/compute/open/backend-choice.js';
 import { inClassOrder } from '../../../../worker/compute/teachers/class-order.js';
 import { Ensemble } from '../../../../worker/compute/teachers/ensemble.js';
+import type { TeacherFeed } from '../../../../worker/compute/teachers/feed.js';
 import { forwardInFixedRows } from '../../../../worker/compute/teachers/fixed-rows.js';
 import { feedShape, toChannelsFirst, type Layout } from '../../../../worker/compute/teachers/formats/layout.js';
 import type {
@@ -114,6 +115,11 @@ async function sourceOf(format: TeacherFormat, example: Example): Promise<Teache
   return { name: 'tiny', format: format.name, paths, ...example.names };
 }
 
+/** Samples as they are. */
+const fed = (sampleShape: readonly number[]): Pick<TeacherFeed, 'of'> => ({
+  of: (values, count) => [{ values, shape: [count, ...sampleShape] }],
+});
+
 describe.each(teacherFormats)('format $name', (format) => {
   const isHere = !format.needsNative || process.env.STILLHOUSE_BACKEND === 'native';
 
@@ -135,7 +141,7 @@ describe.each(teacherFormats)('format $name', (format) => {
     beforeAll(async () => {
       example = await exampleOf(format);
       teacher = await format.open(await sourceOf(format, example), example.openTensorFlow);
-      const found = feedShape(teacher.sampleShape, example.shape, example.layout);
+      const found = feedShape(teacher.inputs[0]?.shape ?? [], example.shape, example.layout);
       if (found === null) throw new Error('the example takes other samples');
       sampleShape = found;
     });
@@ -155,10 +161,10 @@ describe.each(teacherFormats)('format $name', (format) => {
     it('gives a row of finite numbers for each sample, the same bits every time, and leaves the samples alone', async () => {
       const { inputs, shape: whole } = feed(rows, 'samples');
       const before = inputs.slice();
-      const { output, taps } = await teacher.forward(inputs, whole);
+      const { output, taps } = await teacher.forward([{ values: inputs, shape: whole }]);
       expect([output.length, taps.size]).toEqual([rows * example.classes, 0]);
       expect(output.every(Number.isFinite)).toBe(true);
-      expect((await teacher.forward(inputs, whole)).output).toEqual(output);
+      expect((await teacher.forward([{ values: inputs, shape: whole }])).output).toEqual(output);
       expect(inputs).toEqual(before);
       expect(new Set(output).size).toBeGreaterThan(rows);
     });
@@ -167,7 +173,9 @@ describe.each(teacherFormats)('format $name', (format) => {
       const { inputs } = feed(rows, 'samples');
       const size = inputs.length / rows;
       const run = (values: Float32Array, count: number): Promise<Float32Array> =>
-        forwardInFixedRows(teacher, values, { rows: count, sampleShape, fixedRows: 3 }).then(({ output }) => output);
+        forwardInFixedRows(teacher, values, { rows: count, feed: fed(sampleShape), fixedRows: 3 }).then(
+          ({ output }) => output,
+        );
       const all = await run(inputs, rows);
       for (const row of [0, 2, 6]) {
         const alone = await run(inputs.slice(row * size, (row + 1) * size), 1);
@@ -177,13 +185,13 @@ describe.each(teacherFormats)('format $name', (format) => {
 
     it('gives the taps that are asked for, channels last, and the same answer with them', async () => {
       const { inputs, shape: whole } = feed(rows, 'samples');
-      const { output: wanted } = await teacher.forward(inputs, whole);
-      const { output, taps } = await teacher.forward(inputs, whole, [example.tap.name]);
+      const { output: wanted } = await teacher.forward([{ values: inputs, shape: whole }]);
+      const { output, taps } = await teacher.forward([{ values: inputs, shape: whole }], [example.tap.name]);
       expect([...taps.keys()]).toEqual([example.tap.name]);
       expect(taps.get(example.tap.name)?.shape).toEqual(example.tap.shape);
       expect(taps.get(example.tap.name)?.values).toHaveLength(rows * example.tap.shape.reduce((a, b) => a * b, 1));
       output.forEach((value, i) => expect(value).toBeCloseTo(wanted[i] ?? NaN, 5));
-      const { taps: all } = await teacher.forward(inputs, whole, 'all');
+      const { taps: all } = await teacher.forward([{ values: inputs, shape: whole }], 'all');
       expect(all.get(example.tap.name)).toEqual(taps.get(example.tap.name));
     });
 
@@ -212,13 +220,13 @@ describe.each(teacherFormats)('format $name', (format) => {
       const { inputs, shape: whole } = feed(rows, 'samples');
       const count = async (): Promise<number> =>
         format.name === 'onnx' ? 0 : (await example.openTensorFlow()).memory().numTensors;
-      await teacher.forward(inputs, whole, [example.tap.name]);
+      await teacher.forward([{ values: inputs, shape: whole }], [example.tap.name]);
       const before = await count();
-      await teacher.forward(inputs, whole, [example.tap.name]);
-      await teacher.forward(inputs, whole);
+      await teacher.forward([{ values: inputs, shape: whole }], [example.tap.name]);
+      await teacher.forward([{ values: inputs, shape: whole }]);
       expect(await count()).toBe(before);
       const other = await format.open(await sourceOf(format, example), example.openTensorFlow);
-      await other.forward(inputs, whole);
+      await other.forward([{ values: inputs, shape: whole }]);
       await other.dispose();
       expect(await count()).toBe(before);
     });
@@ -227,13 +235,13 @@ describe.each(teacherFormats)('format $name', (format) => {
       expect(teacher.parameters).toBeGreaterThan(0);
       const { inputs, shape: whole } = feed(rows, 'samples');
       const before = await teacher.weightsDigest();
-      await teacher.forward(inputs, whole);
+      await teacher.forward([{ values: inputs, shape: whole }]);
       expect(await teacher.weightsDigest()).toBe(before);
     });
 
     it('refuses a tap that it lacks, exit code 2', async () => {
       const { inputs, shape: whole } = feed(rows, 'samples');
-      await expect(teacher.forward(inputs, whole, ['nothing'])).rejects.toMatchObject({
+      await expect(teacher.forward([{ values: inputs, shape: whole }], ['nothing'])).rejects.toMatchObject({
         exitCode: 2,
         message: expect.stringMatching(/^teacher tiny: tap "nothing": /),
       });

@@ -14,15 +14,17 @@ const forwards: string[] = [];
 
 vi.mock('../../../../worker/compute/teachers/teacher-formats.js', () => ({
   openTeacher: async ({ name }: { readonly name: string }): Promise<Teacher> => ({
-    sampleShape: [1],
+    inputs: [{ name: 'x', shape: [1], integerType: null }],
     fixedRows: null,
-    integerInput: null,
     parameters: 0,
     weightsDigest: async () => null,
     dispose: async () => undefined,
-    forward: async (inputs) => {
+    forward: async ([given]) => {
       forwards.push(name);
-      return { output: Float32Array.from([...inputs].flatMap((x) => rowsOf.get(name)?.(x) ?? [])), taps: new Map() };
+      return {
+        output: Float32Array.from([...(given?.values ?? [])].flatMap((x) => rowsOf.get(name)?.(x) ?? [])),
+        taps: new Map(),
+      };
     },
   }),
 }));

@@ -15,7 +15,7 @@ const students = [
 function backFrom(samples: Float32Array, student: (typeof students)[number]): Float32Array {
   const forStudent = samples.slice();
   normalise(forStudent, 3, student);
-  return rescale(forStudent, rescaleOf('trees', raw, student, 3));
+  return rescale(forStudent, rescaleOf('trees', raw, student, { samples: 3, model: 3 }));
 }
 
 describe.each(students)('a teacher of raw samples, behind %o', (student) => {
@@ -41,6 +41,6 @@ describe.each(students)('a teacher of raw samples, behind %o', (student) => {
 
 it('does not round what a teacher with preprocessing of its own is fed', () => {
   const student = { scale: 1, mean: [0], std: [1] };
-  const form = rescaleOf('net', { scale: 1, mean: [0], std: [3] }, student, 1);
+  const form = rescaleOf('net', { scale: 1, mean: [0], std: [3] }, student, { samples: 1, model: 1 });
   expect(rescale(Float32Array.of(1, 1.00000003), form)).toEqual(Float32Array.of(1 / 3, 1.00000003 / 3));
 });

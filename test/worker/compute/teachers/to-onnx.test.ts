@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { onnxFormat } from '../../../../worker/compute/teachers/formats/onnx.js';
 import type { ForwardResult, Teacher, TeacherSource } from '../../../../worker/compute/teachers/formats/teacher.js';
 import { formatNamed, teacherFormats } from '../../../../worker/compute/teachers/teacher-formats.js';
+import type { TeacherFeed } from '../../../../worker/compute/teachers/feed.js';
 import { forwardInFixedRows } from '../../../../worker/compute/teachers/fixed-rows.js';
 import { noTensorFlow, openTensorFlow, temporaryFolder } from './fixtures.js';
 import { convertibleCases, folderOf, type ConvertibleModel } from './models-to-convert.js';
@@ -24,6 +25,11 @@ function differenceOf(actual: ArrayLike<number>, wanted: ArrayLike<number>): num
   const scale = Array.from(wanted).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
   return Array.from(wanted).reduce((most, value, i) => Math.max(most, Math.abs(value - (actual[i] ?? NaN)) / scale), 0);
 }
+
+/** Samples as they are. */
+const fed = (sampleShape: readonly number[]): Pick<TeacherFeed, 'of'> => ({
+  of: (values, count) => [{ values, shape: [count, ...sampleShape] }],
+});
 
 describe.each(convertibleCases)('$format: $what', (one) => {
   let model: ConvertibleModel;
@@ -52,26 +58,25 @@ describe.each(convertibleCases)('$format: $what', (one) => {
     writeFileSync(path, bytes);
     const paths = new Map([['teacher.onnx', path]]);
     converted = await onnxFormat.open({ name: 'tiny', format: 'onnx', paths }, noTensorFlow);
-    wanted = await original.forward(model.inputs, model.shape, 'all');
+    wanted = await original.forward([{ values: model.inputs, shape: model.shape }], 'all');
   });
 
   it('gives the same output', async () => {
-    const { output } = await converted.forward(model.inputs, model.shape);
+    const { output } = await converted.forward([{ values: model.inputs, shape: model.shape }]);
     expect(differenceOf(output, wanted.output)).toBeLessThan(1e-5);
     expect(new Set(output.map((value) => Math.round(value * 1e4))).size).toBeGreaterThan(2);
   });
 
   it('takes the same samples', () => {
-    const facts = ({ sampleShape, fixedRows, integerInput }: Teacher): unknown => ({
-      sampleShape,
+    const facts = ({ inputs, fixedRows }: Teacher): unknown => ({
+      inputs: inputs.map(({ shape, integerType }) => ({ shape, integerType })),
       fixedRows,
-      integerInput,
     });
     expect(facts(converted)).toEqual(facts(original));
   });
 
   it('has the same taps in the same order, of the same shapes and values', async () => {
-    const { taps } = await converted.forward(model.inputs, model.shape, 'all');
+    const { taps } = await converted.forward([{ values: model.inputs, shape: model.shape }], 'all');
     expect([...taps.keys()]).toEqual([...wanted.taps.keys()]);
     expect(taps.size).toBeGreaterThan(1);
     for (const [name, { shape, values }] of wanted.taps) {
@@ -83,10 +88,10 @@ describe.each(convertibleCases)('$format: $what', (one) => {
 
   it('gives one tap by its name, and refuses another', async () => {
     const [name = ''] = [...wanted.taps.keys()].slice(1);
-    const { taps } = await converted.forward(model.inputs, model.shape, [name]);
+    const { taps } = await converted.forward([{ values: model.inputs, shape: model.shape }], [name]);
     expect([...taps.keys()]).toEqual([name]);
     expect(differenceOf(taps.get(name)?.values ?? [], wanted.taps.get(name)?.values ?? [])).toBeLessThan(1e-5);
-    await expect(converted.forward(model.inputs, model.shape, ['input'])).rejects.toMatchObject({
+    await expect(converted.forward([{ values: model.inputs, shape: model.shape }], ['input'])).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringContaining('tap "input": the model has no such name'),
     });
@@ -96,7 +101,7 @@ describe.each(convertibleCases)('$format: $what', (one) => {
     const [rows = 1, ...sampleShape] = model.shape;
     const size = model.inputs.length / rows;
     const run = async (inputs: Float32Array, count: number): Promise<Float32Array> =>
-      (await forwardInFixedRows(converted, inputs, { rows: count, sampleShape, fixedRows: 3 })).output;
+      (await forwardInFixedRows(converted, inputs, { rows: count, feed: fed(sampleShape), fixedRows: 3 })).output;
     const all = await run(model.inputs, rows);
     const last = await run(model.inputs.slice((rows - 1) * size), 1);
     expect(last).toEqual(all.slice((rows - 1) * (all.length / rows)));

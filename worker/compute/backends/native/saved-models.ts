@@ -47,7 +47,7 @@ export interface SavedModels {
   /** The wanted values, as tensors that are the caller's. */
   run(
     session: number,
-    input: { readonly tensor: Tensor; readonly as: SignatureValue },
+    inputs: readonly { readonly tensor: Tensor; readonly as: SignatureValue }[],
     wanted: readonly string[],
   ): Tensor[];
   close(session: number): void;
@@ -93,7 +93,15 @@ export function savedModelsOf(tf: TensorFlow, bindingFolder: string): SavedModel
         readNode,
       ),
     open: (folder, tags) => native.loadSavedModelMetaGraph(folder, tags.join(',')),
-    run: (session, { tensor, as }, wanted) => native.runSavedModel(session, [tensor], [as], [...wanted]),
+    run: (session, inputs, wanted) => {
+      const tensors = inputs.map(({ tensor }) => tensor);
+      return native.runSavedModel(
+        session,
+        tensors,
+        inputs.map(({ as }) => as),
+        [...wanted],
+      );
+    },
     close: (session) => native.deleteSavedModel(session),
   };
 }

@@ -11,7 +11,7 @@ const input = 'input';
 
 /**
  * @throws NoOnnxForm naming the node that cannot be written
- * @throws UserError 65 when tfjs cannot load the model, 2 when the recipe names an input or output that it lacks
+ * @throws UserError 65 when tfjs cannot load the model, 2 when the recipe names an output that it lacks
  */
 export async function graphModelOnnx(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Uint8Array> {
   const tf = await openTensorFlow();
@@ -24,7 +24,11 @@ export async function graphModelOnnx(source: TeacherSource, openTensorFlow: Open
 }
 
 async function written(graph: OpenGraph, tf: TensorFlow): Promise<Uint8Array> {
-  const { dtype, rows, sampleShape, inputName, outputNode: output } = graph;
+  const { outputNode: output } = graph;
+  const [given] = graph.inputs;
+  if (given === undefined || graph.inputs.length > 1)
+    throw new NoOnnxForm('the model', `it has ${graph.inputs.length} inputs; one was wanted for ONNX`);
+  const { name: inputName, dtype, rows, shape: sampleShape } = given;
   const parsed = tensorFlowNodesSchema.safeParse(graph.json.modelTopology.node);
   if (!parsed.success) throw new NoOnnxForm('the model', 'its graph has nodes that cannot be read');
   if (dtype !== 'float32' && dtype !== 'int32')

@@ -1,8 +1,9 @@
 /** tfjs GraphModel teachers: a frozen graph, in inference mode by its nature. */
-import { z } from 'zod';
+import type { Tensor } from '@tensorflow/tfjs';
+import { mustAt } from '../../../../shared/must.js';
 import { pathTo } from '../../onnx/tensorflow/graph.js';
 import { graphModelOnnx } from './graph-model-onnx.js';
-import { idleOps, openGraph } from './open-graph.js';
+import { idleOps, nodesSchema, openGraph } from './open-graph.js';
 import { activationsOf } from './taps.js';
 import { countParameters, digestOfTensors, findTfjsFiles, tfjsFormat, type ModelJson } from './tfjs-files.js';
 import { asRows, badModel, unknownTap } from './model-errors.js';
@@ -17,21 +18,24 @@ export const graphModelFormat: TeacherFormat = {
   open: openGraphModel,
 };
 
-/** @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an input or output that it lacks */
+/** @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an output that it lacks */
 async function openGraphModel(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
   const tf = await openTensorFlow();
-  const { model, json, inputName, output, outputNode, dtype, rows, sampleShape } = await openGraph(source, tf);
+  const { model, json, inputs, output, outputNode } = await openGraph(source, tf);
   return {
-    sampleShape,
-    fixedRows: rows,
-    integerInput: dtype === 'float32' ? null : dtype,
+    inputs,
+    fixedRows: inputs.find(({ rows }) => rows !== null)?.rows ?? null,
     parameters: countParameters(json),
-    async forward(inputs, shape, wanted = []) {
-      const rows = shape[0] ?? 0;
+    async forward(fed, wanted = []) {
+      const rows = fed[0]?.shape[0] ?? 0;
       const names = findTaps(source.name, json, outputNode, wanted);
       const [result, ...taps] = tf.tidy(() => {
         try {
-          const given = model.execute({ [inputName]: tf.tensor(inputs, [...shape]).cast(dtype) }, [output, ...names]);
+          const tensors = inputs.map(({ name, dtype }, i): [string, Tensor] => {
+            const { values, shape } = mustAt(fed, i, 'input');
+            return [name, tf.tensor(values, [...shape]).cast(dtype)];
+          });
+          const given = model.execute(Object.fromEntries(tensors), [output, ...names]);
           return Array.isArray(given) ? given : [given];
         } catch (error) {
           throw badModel(source.name, 'tfjs cannot run it', error);
@@ -61,7 +65,6 @@ async function openGraphModel(source: TeacherSource, openTensorFlow: OpenTensorF
   };
 }
 
-const nodesSchema = z.array(z.object({ name: z.string(), op: z.string(), input: z.array(z.string()).default([]) }));
 /**
  * The nodes that are asked for; `all`: those that the output follows from, each after those that it follows from
  * itself.

@@ -17,23 +17,31 @@ export const layersModelFormat: TeacherFormat = {
   open: openLayersModel,
 };
 
-/** @throws UserError 65 when the files are no LayersModel with one input and one output */
+/** @throws UserError 65 when the files are no LayersModel with one output */
 async function openLayersModel(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher> {
   const tf = await openTensorFlow();
   const { model, parameters } = await loadLayersModel(source, tf);
   model.trainable = false;
-  const input = onlyInput(source, model);
-  const [rows = null, ...sampleShape] = input.shape;
+  checkOutputs(source, model);
   const withTaps = tapsOf(source.name, model, tf);
   return {
-    sampleShape,
-    fixedRows: rows,
-    integerInput: input.dtype === 'float32' ? null : input.dtype,
-    parameters,
-    async forward(inputs, shape, wanted = []) {
-      const rows = shape[0] ?? 0;
+    inputs: model.inputs.map(({ sourceLayer, shape: [, ...shape], dtype }) => ({
+      name: sourceLayer.name,
+      shape,
+      integerType: dtype === 'float32' ? null : dtype,
+    })),
+    fixedRows: model.inputs.find(({ shape: [rows] }) => typeof rows === 'number')?.shape[0] ?? null,
+    parameters: parameters,
+    async forward(given, wanted = []) {
+      const rows = given[0]?.shape[0] ?? 0;
       const { taps, tapped } = wanted.length === 0 ? { taps: [], tapped: model } : withTaps(wanted);
-      const outputs = tf.tidy(() => apply(source.name, tapped, tf.tensor(inputs, [...shape])));
+      const outputs = tf.tidy(() =>
+        apply(
+          source.name,
+          tapped,
+          given.map(({ values, shape }) => tf.tensor(values, [...shape])),
+        ),
+      );
       try {
         const [output] = outputs;
         if (output === undefined) throw badModel(source.name, 'it gives no tensor');
@@ -58,13 +66,8 @@ async function openLayersModel(source: TeacherSource, openTensorFlow: OpenTensor
   };
 }
 
-function onlyInput(source: TeacherSource, model: LayersModel): SymbolicTensor {
-  const [input] = model.inputs;
-  if (input !== undefined && model.inputs.length === 1 && model.outputs.length === 1) return input;
-  throw badModel(
-    source.name,
-    `it has ${model.inputs.length} inputs and ${model.outputs.length} outputs; wanted one of each`,
-  );
+function checkOutputs({ name }: TeacherSource, { outputs }: LayersModel): void {
+  if (outputs.length !== 1) throw badModel(name, `it has ${outputs.length} outputs; wanted one`);
 }
 
 interface TappedModel {
@@ -110,7 +113,7 @@ function raise(error: Error): never {
   throw error;
 }
 
-function apply(name: string, model: LayersModel, inputs: Tensor): Tensor[] {
+function apply(name: string, model: LayersModel, inputs: Tensor[]): Tensor[] {
   const outputs = run(name, () => model.apply(inputs, { training: false }));
   const list = Array.isArray(outputs) ? outputs : [outputs];
   return list.map((output) => ('dataId' in output ? output : raise(badModel(name, 'it gives no tensor'))));

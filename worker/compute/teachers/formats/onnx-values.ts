@@ -2,7 +2,17 @@
 import type { Tensor } from 'onnxruntime-node';
 import { halfTable, toHalf } from '../../../../shared/labels/half.js';
 
-type Encoded = Float32Array | Float64Array | Uint16Array | Int8Array | Uint8Array | Int32Array | BigInt64Array;
+export type Encoded =
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
 
 const encoders: Partial<Record<Tensor.Type, (values: Float32Array) => Encoded>> = {
   float32: (values) => values,
@@ -10,11 +20,16 @@ const encoders: Partial<Record<Tensor.Type, (values: Float32Array) => Encoded>> 
   float64: (values) => Float64Array.from(values),
   int8: (values) => Int8Array.from(values, (value) => clamp(value, -128, 127)),
   uint8: (values) => Uint8Array.from(values, (value) => clamp(value, 0, 255)),
+  int16: (values) => Int16Array.from(values, (value) => clamp(value, -(2 ** 15), 2 ** 15 - 1)),
+  uint16: (values) => Uint16Array.from(values, (value) => clamp(value, 0, 2 ** 16 - 1)),
   int32: (values) => Int32Array.from(values),
+  uint32: (values) => Uint32Array.from(values, (value) => clamp(value, 0, 2 ** 32 - 1)),
   int64: (values) => BigInt64Array.from(values, (value) => BigInt(Math.trunc(value))),
+  uint64: (values) => BigUint64Array.from(values, (value) => BigInt(Math.max(0, Math.trunc(value)))),
+  bool: (values) => Uint8Array.from(values, (value) => (value === 0 ? 0 : 1)),
 };
 
-/** Turns samples into what an input of that type takes (integers: rounded towards 0); undefined for other types. */
+/** Turns samples into what an input of that type takes (integers: rounded towards 0; bool: all but 0 is true); undefined for other types. */
 export function encoderFor(type: Tensor.Type): ((values: Float32Array) => Encoded) | undefined {
   return encoders[type];
 }

@@ -5,15 +5,24 @@
 import { readFile } from 'node:fs/promises';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { UserError } from '../../../../shared/errors.js';
+import { mustAt } from '../../../../shared/must.js';
 import { forInference } from '../../onnx/inference.js';
 import { readOnnxFacts, type OnnxFileFacts } from '../../onnx/facts.js';
 import { openOnnxSession, type OpenSession } from './onnx-session.js';
 import { findOnnxTaps, withOnnxOutputs, type OnnxTap } from './onnx-taps.js';
-import { decodeValues, encodedTypes, encoderFor } from './onnx-values.js';
+import { decodeValues, encodedTypes, encoderFor, type Encoded } from './onnx-values.js';
 import { activationsOf, type RawTap } from './taps.js';
 import { filesBeside } from './model-files.js';
 import { asRows, badModel, pickName } from './model-errors.js';
-import type { ForwardResult, GivenModel, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
+import type {
+  ForwardResult,
+  GivenModel,
+  ModelInput,
+  Teacher,
+  TeacherFormat,
+  TeacherSource,
+  WantedTaps,
+} from './teacher.js';
 
 const sessionOptions: InferenceSession.SessionOptions = {
   executionProviders: ['cpu'],
@@ -46,7 +55,7 @@ async function findFiles({ teacher, model, path, isFolder }: GivenModel): Promis
   }
 }
 
-/** @throws UserError 65 when the file cannot be loaded, 2 when the recipe names an input or output that it lacks */
+/** @throws UserError 65 when the file cannot be loaded, 2 when the recipe names an output that it lacks */
 async function openOnnx(source: TeacherSource): Promise<Teacher> {
   const { InferenceSession: Session, Tensor: OnnxTensor } = await import('onnxruntime-node');
   // One of two overloads is taken by the type of what is given.
@@ -54,25 +63,25 @@ async function openOnnx(source: TeacherSource): Promise<Teacher> {
     typeof model === 'string' ? Session.create(model, options) : Session.create(model, options),
   );
   const { session } = file;
-  const input = pickInput(source, session);
+  const inputs = session.inputMetadata.map((input) => readInput(source.name, input));
   const output = pickName(`teacher ${source.name}: output`, session.outputNames, source.outputName);
   checkOutput(source.name, session, output);
-  const encode = encoderFor(input.type);
-  if (encode === undefined)
-    throw badModel(source.name, `its input "${input.name}" is ${input.type}; wanted one of ${encodedTypes}`);
-  const [rows = null, ...sampleShape] = input.shape.map((dim) => (typeof dim === 'number' ? dim : null));
   const tapped = new TappedSessions(source, file);
   return {
-    sampleShape,
-    fixedRows: rows,
-    integerInput: input.type.startsWith('float') ? null : input.type,
+    inputs,
+    fixedRows: inputs.find(({ rows }) => rows !== null)?.rows ?? null,
     parameters: file.facts.parameters,
-    async forward(inputs, shape, wanted = []) {
-      const feeds = { [input.name]: new OnnxTensor(input.type, encode(inputs), shape) };
+    async forward(given, wanted = []) {
+      const feeds = Object.fromEntries(
+        inputs.map(({ name, type, encode }, i) => {
+          const { values, shape } = mustAt(given, i, 'input');
+          return [name, new OnnxTensor(type, encode(values), shape)];
+        }),
+      );
       const { session: own, taps } = wanted.length === 0 ? { session, taps: [] } : await tapped.open(wanted);
       const outputs = await run(source.name, own, feeds, [output, ...taps.map(({ value }) => value)]);
       if (wanted === 'all') await own.release();
-      return readResult(source, outputs, { output, taps, wanted, rows: shape[0] ?? 0 });
+      return readResult(source, outputs, { output, taps, wanted, rows: given[0]?.shape[0] ?? 0 });
     },
     weightsDigest: async () => null,
     async dispose() {
@@ -187,14 +196,22 @@ async function run(
   });
 }
 
-function pickInput(source: TeacherSource, session: InferenceSession): InferenceSession.TensorValueMetadata {
-  const name = pickName(`teacher ${source.name}: input`, session.inputNames, source.input);
-  const other = session.inputNames.find((one) => one !== name);
-  if (other !== undefined)
-    throw badModel(source.name, `it also needs the input "${other}"; wanted a model with one input`);
-  const found = session.inputMetadata.find((one) => one.name === name);
-  if (found?.isTensor === true) return found;
-  throw badModel(source.name, `its input "${name}" is no tensor`);
+interface OnnxInput extends ModelInput {
+  readonly type: Tensor.Type;
+  /** The number of rows that it insists on. */
+  readonly rows: number | null;
+  readonly encode: (values: Float32Array) => Encoded;
+}
+
+/** @throws UserError 65 for an input that no numbers go into */
+function readInput(teacher: string, input: InferenceSession.ValueMetadata): OnnxInput {
+  const { name } = input;
+  if (!input.isTensor) throw badModel(teacher, `its input "${name}" is no tensor`);
+  const { type } = input;
+  const encode = encoderFor(type);
+  if (encode === undefined) throw badModel(teacher, `its input "${name}" is ${type}; wanted one of ${encodedTypes}`);
+  const [rows = null, ...shape] = input.shape.map((dim) => (typeof dim === 'number' ? dim : null));
+  return { name, shape, rows, type, encode, integerType: type.startsWith('float') ? null : type };
 }
 
 interface Fetched {

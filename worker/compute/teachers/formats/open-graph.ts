@@ -2,8 +2,9 @@
 import type { DataType, GraphModel, io } from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { TensorFlow } from '../../backends/backend.js';
+import { bareName, pathTo } from '../../onnx/tensorflow/graph.js';
 import { badModel, pickName } from './model-errors.js';
-import type { TeacherSource } from './teacher.js';
+import type { ModelInput, TeacherSource } from './teacher.js';
 import { readTfjsFiles, type ModelJson } from './tfjs-files.js';
 
 /** A graph that tfjs has loaded, and which parts of it are taken. */
@@ -11,21 +12,24 @@ export interface OpenGraph {
   readonly model: GraphModel;
   readonly json: ModelJson;
   readonly artifacts: io.ModelArtifacts;
-  readonly inputName: string;
+  /** Those that the output follows from, at least one. */
+  readonly inputs: readonly GraphInput[];
   /** As tfjs takes it: a key of the model's signature, or what `outputNode` is. */
   readonly output: string;
   /** The name of the node that gives the output, with `:1` behind it for its second one. */
   readonly outputNode: string;
-  /** The type of the input's elements, as tfjs names it. */
+}
+
+export interface GraphInput extends ModelInput {
+  /** The type of its elements, as tfjs names it. */
   readonly dtype: DataType;
-  /** The number of rows that the model insists on; null when any will do. */
+  /** The number of rows that it insists on; null when any will do. */
   readonly rows: number | null;
-  readonly sampleShape: readonly (number | null)[];
 }
 
 /**
  * Loads a GraphModel. Its caller disposes of it.
- * @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an input or output that it lacks
+ * @throws UserError 65 when the files are no GraphModel, 2 when the recipe names an output that it lacks
  */
 export async function openGraph(source: TeacherSource, tf: TensorFlow): Promise<OpenGraph> {
   const { model: json, artifacts } = await readTfjsFiles(source);
@@ -34,16 +38,26 @@ export async function openGraph(source: TeacherSource, tf: TensorFlow): Promise<
     .catch((error: unknown) => {
       throw badModel(source.name, 'tfjs cannot load it as a GraphModel', error);
     });
-  const inputName = pickName(
-    `teacher ${source.name}: input`,
-    model.inputs.map((one) => one.name),
-    source.input,
-  );
   const output = source.outputName ?? pickName(`teacher ${source.name}: output`, model.outputNodes, undefined);
-  const input = model.inputs.find((one) => one.name === inputName);
-  const [rows = null, ...sampleShape] = (input?.shape ?? []).map((dim) => (dim < 0 ? null : dim));
   const outputNode = signatureSchema.safeParse(model.modelSignature).data?.outputs?.[output]?.name ?? output;
-  return { model, json, artifacts, inputName, output, outputNode, dtype: input?.dtype ?? 'float32', rows, sampleShape };
+  const inputs = model.inputs.map(({ name, shape = [], dtype }): GraphInput => {
+    const [rows = null, ...sampleShape] = shape.map((dim) => (dim < 0 ? null : dim));
+    return { name, rows, shape: sampleShape, dtype, integerType: dtype === 'float32' ? null : dtype };
+  });
+  return { model, json, artifacts, inputs: neededOf(json, inputs, outputNode), output, outputNode };
+}
+
+/** Nodes of a graph, as far as they lead from one to another. */
+export const nodesSchema = z.array(
+  z.object({ name: z.string(), op: z.string(), input: z.array(z.string()).default([]) }),
+);
+
+/** The inputs that the output follows from; all of them where none is found. */
+function neededOf({ modelTopology }: ModelJson, inputs: readonly GraphInput[], output: string): readonly GraphInput[] {
+  const nodes = new Map((nodesSchema.safeParse(modelTopology.node).data ?? []).map((node) => [node.name, node]));
+  const path = new Set(pathTo(output, (name) => nodes.get(name)?.input ?? null));
+  const needed = inputs.filter(({ name }) => path.has(bareName(name)));
+  return needed.length === 0 ? inputs : needed;
 }
 
 /** What a model from a SavedModel says of its outputs. */

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
+import { mustAt } from '../../../../shared/must.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import type { GraphNode, SavedModels, Signature, SignatureValue } from '../../backends/native/saved-models.js';
 import { openSavedModels } from '../../backends/native/native.js';
@@ -12,7 +13,7 @@ import { pathExists } from './model-files.js';
 import { savedModelFile, savedModelPaths, withSavedModelFolder } from './saved-model-files.js';
 import { activationsOf } from './taps.js';
 import { asRows, badModel, pickName } from './model-errors.js';
-import type { OpenTensorFlow, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
+import type { ModelInput, OpenTensorFlow, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
 
 export const savedModelFormat: TeacherFormat = {
   name: 'saved-model',
@@ -110,23 +111,23 @@ function teacherOf(
   }: Loaded & { readonly tf: TensorFlow; readonly savedModels: SavedModels },
 ): Teacher {
   const { name } = source;
-  const input = pickInput(source, signature);
+  const inputs = Object.entries(signature.inputs).map(([input, value]) => readInput(name, input, value));
   const outputName = pickName(`teacher ${name}: output`, Object.keys(signature.outputs), source.outputName);
-  const [rows = null, ...sampleShape] = input.shape.map((dim) => (dim < 0 ? null : dim));
   const placeOf = (output: string): string => signature.outputs[output]?.name ?? '';
   return {
-    sampleShape,
-    fixedRows: rows,
-    integerInput: input.dtype === 'int32' ? input.tfDtype.replace('DT_', '').toLowerCase() : null,
+    inputs,
+    fixedRows: inputs.find(({ rows }) => rows !== null)?.rows ?? null,
     parameters: countParameters(nodes, placeOf(outputName)),
-    async forward(inputs, shape, wanted = []) {
+    async forward(given, wanted = []) {
       const names = findTaps(name, signature, outputName, wanted);
-      const given = tf.tidy(() => tf.tensor(inputs, [...shape]).cast(input.dtype === 'int32' ? 'int32' : 'float32'));
+      const rows = given[0]?.shape[0] ?? 0;
+      const fed = inputs.map(({ as, dtype }, i) => {
+        const { values, shape } = mustAt(given, i, 'input');
+        return { tensor: tf.tidy(() => tf.tensor(values, [...shape]).cast(dtype)), as };
+      });
       let outputs: ReturnType<SavedModels['run']> = [];
       try {
-        outputs = run(name, () =>
-          savedModels.run(session, { tensor: given, as: input }, [outputName, ...names].map(placeOf)),
-        );
+        outputs = run(name, () => savedModels.run(session, fed, [outputName, ...names].map(placeOf)));
         const [result, ...taps] = outputs;
         if (result === undefined) throw badModel(name, 'it gives no tensor');
         const raw = await Promise.all(
@@ -137,11 +138,11 @@ function teacherOf(
           })),
         );
         return {
-          output: asRows(source, await result.data(), result.shape, shape[0] ?? 0),
-          taps: activationsOf(raw, { teacher: name, rows: shape[0] ?? 0, wanted, isChannelsFirst: false }),
+          output: asRows(source, await result.data(), result.shape, rows),
+          taps: activationsOf(raw, { teacher: name, rows, wanted, isChannelsFirst: false }),
         };
       } finally {
-        tf.dispose([given, ...outputs]);
+        tf.dispose([...fed.map(({ tensor }) => tensor), ...outputs]);
       }
     },
     weightsDigest: async () => null,
@@ -151,15 +152,21 @@ function teacherOf(
   };
 }
 
-function pickInput(source: TeacherSource, { inputs }: Signature): SignatureValue {
-  const name = pickName(`teacher ${source.name}: input`, Object.keys(inputs), source.input);
-  const other = Object.keys(inputs).find((one) => one !== name);
-  if (other !== undefined)
-    throw badModel(source.name, `it also needs the input "${other}"; wanted a signature with one input`);
-  const found = inputs[name];
-  if (found === undefined || !['float32', 'int32'].includes(found.dtype))
-    throw badModel(source.name, `its input "${name}" is ${found?.tfDtype ?? 'missing'}; wanted numbers`);
-  return found;
+interface SavedModelInput extends ModelInput {
+  readonly as: SignatureValue;
+  readonly dtype: 'float32' | 'int32' | 'bool';
+  /** The number of rows that it insists on. */
+  readonly rows: number | null;
+}
+
+/** @throws UserError 65 for an input that no numbers go into */
+function readInput(teacher: string, name: string, as: SignatureValue): SavedModelInput {
+  const { dtype, tfDtype } = as;
+  if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool')
+    throw badModel(teacher, `its input "${name}" is ${tfDtype}; wanted numbers`);
+  const [rows = null, ...shape] = as.shape.map((dim) => (dim < 0 ? null : dim));
+  const integerType = dtype === 'float32' ? null : tfDtype.replace('DT_', '').toLowerCase();
+  return { name, shape, rows, as, dtype, integerType };
 }
 
 function findTaps(teacher: string, { outputs }: Signature, outputName: string, wanted: WantedTaps): readonly string[] {

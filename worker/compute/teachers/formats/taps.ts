@@ -1,9 +1,8 @@
 /** Inner values of a teacher: as a model gives them to activations, and the shapes of those that it has. */
 import type { Activation } from '../../../../shared/losses/math/activation.js';
-import { elementsIn } from '../../../../shared/shape.js';
 import { toChannelsLast } from './layout.js';
 import { badModel } from './model-errors.js';
-import type { Teacher, WantedTaps } from './teacher.js';
+import type { InputValues, Teacher, WantedTaps } from './teacher.js';
 
 /** A tap's name and one sample's shape, channels last. */
 export interface TapShape {
@@ -58,19 +57,17 @@ function channelsLast(shape: readonly number[]): number[] {
 
 /**
  * Shapes of the named taps, or of all that the teacher has, in their order from the input to the output, from one
- * forward of zeros.
- * @param sampleShape as the teacher is fed it
+ * forward.
+ * @param zerosFor what the teacher's inputs are given of so many samples of zeros
  * @throws UserError 2 when a named tap is none of the model
  */
 export async function tapShapes(
   teacher: Teacher,
-  sampleShape: readonly number[],
+  zerosFor: (rows: number) => readonly InputValues[],
   wanted: WantedTaps,
 ): Promise<TapShape[]> {
   if (wanted.length === 0) return [];
   // More than one row, so that a value without a row for each sample shows.
-  const rows = teacher.fixedRows ?? 3;
-  const inputs = new Float32Array(rows * elementsIn(sampleShape));
-  const { taps } = await teacher.forward(inputs, [rows, ...sampleShape], wanted);
+  const { taps } = await teacher.forward(zerosFor(teacher.fixedRows ?? 3), wanted);
   return [...taps].map(([name, { shape }]) => ({ name, shape }));
 }

@@ -23,25 +23,39 @@ export interface ForwardResult {
   readonly taps: ReadonlyMap<string, Activation>;
 }
 
+/** An input of a model. */
+export interface ModelInput {
+  readonly name: string;
+  /** What it takes of one sample, in the model's own layout; null where the model leaves a size open. */
+  readonly shape: readonly (number | null)[];
+  /** The type of its elements where that takes whole numbers alone; null where it takes any. */
+  readonly integerType: string | null;
+}
+
+/** What one input of a model is given. */
+export interface InputValues {
+  readonly values: Float32Array;
+  /** Of the values, rows first, in the model's layout. */
+  readonly shape: readonly number[];
+}
+
 /** An open model of any format, which can be run forward. */
 export interface Teacher {
-  /** One sample's shape in the model's own layout; null where the model leaves a size open. */
-  readonly sampleShape: readonly (number | null)[];
+  /** All of its inputs, at least one, in the model's order. */
+  readonly inputs: readonly ModelInput[];
   /** The number of rows that the model insists on; null when any will do. */
   readonly fixedRows: number | null;
-  /** The type of its input where that takes whole numbers alone; null where it takes any. */
-  readonly integerInput: string | null;
   /** Numbers in its weights, moving statistics included. */
   readonly parameters: number;
   /**
-   * Gives what the model gives for `inputs`, which stay as they are, and the taps that are asked for. `all`: every inner
-   * value with a row for each sample, from the input to the output. The output has the same bits with taps and without
-   * where the library allows it.
+   * Gives what the model gives for what its inputs are given, which stays as it is, and the taps that are asked for.
+   * `all`: every inner value with a row for each sample, from the input to the output. The output has the same bits with
+   * taps and without where the library allows it.
    *
-   * @param shape the inputs' whole shape, rows first, in the model's layout
+   * @param given one of each input, in their order
    * @throws UserError 65 when the model cannot run on it or gives something else, 2 when it has no such tap
    */
-  forward(inputs: Float32Array, shape: readonly number[], taps?: WantedTaps): Promise<ForwardResult>;
+  forward(given: readonly InputValues[], taps?: WantedTaps): Promise<ForwardResult>;
   /** Digest of its weights as they are in memory now; null where the library keeps them out of everybody's reach. */
   weightsDigest(): Promise<string | null>;
   /** Frees what it holds in the library's memory. It is not used again. */
@@ -49,10 +63,7 @@ export interface Teacher {
 }
 
 /** What is needed to open a teacher. */
-export interface TeacherSource extends Pick<
-  TeacherSpec,
-  'name' | 'format' | 'signature' | 'input' | 'outputName' | 'positions'
-> {
+export interface TeacherSource extends Pick<TeacherSpec, 'name' | 'format' | 'signature' | 'outputName' | 'positions'> {
   /** The model's files by name, the model file first. */
   readonly paths: ReadonlyMap<string, string>;
 }

@@ -92,7 +92,7 @@ describe('an ONNX teacher whose weights lie in a file beside it', () => {
       const [c, p] = [Math.floor(i / (height * width)) % channels, i % (height * width)];
       return inputs[(row * height * width + p) * channels + c] ?? NaN;
     });
-    const { output } = await teacher.forward(turned, [rows, channels, height, width]);
+    const { output } = await teacher.forward([{ values: turned, shape: [rows, channels, height, width] }]);
     output.forEach((value, i) => expect(value).toBeCloseTo(logits[i] ?? NaN, 4));
     await teacher.dispose();
   });
