@@ -1,6 +1,6 @@
 /**
- * The core's commit command, carried out to its end: the unit is committed, reported, and a snapshot of the state after
- * it is considered, before the core hears of it and may begin the next. One unit at a time.
+ * The core's commit command, carried out to its end: the unit is committed, and a snapshot of the state after it is
+ * considered, before the core hears of it and may begin the next. One unit at a time.
  */
 import { faultPoint } from '../shared/fault-points.js';
 import type { UntimedEvent } from './decide/types.js';
@@ -82,7 +82,8 @@ export class UnitCommits {
     if (isOver()) return;
     faultPoint('after-fsync');
     this.#unit = request.index + 1;
-    reports.add(line);
+    // Whether training goes on may depend on an evaluation; the workers need not wait for the report of a step.
+    if (line.type !== 'commit') reports.add(line);
     this.#isCommitting = false;
     // Before the core may begin the next commit, which changes the state.
     snapshotter.consider(this.#position());
@@ -93,6 +94,7 @@ export class UnitCommits {
       isSkipped: line.type === 'commit' && isFailedStep(line),
       stopEarly: line.type === 'evaluation' && reports.sayIfStale(),
     });
+    if (line.type === 'commit') reports.add(line);
   }
 
   async #keepIfBest(line: EvaluationLine): Promise<void> {

@@ -1,16 +1,22 @@
-/** A channel over a WebSocket. It changes nothing of what it carries. */
+/**
+ * A channel over a WebSocket. It changes nothing of what it carries; frames that are sent in one turn, such as a release
+ * and the leases that follow it, leave together.
+ */
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { sendFrame, type Frame, type FrameData } from '../../shared/protocol/codec.js';
 import type { Channel, ChannelListener } from '../exchange/channel.js';
 
+type Transport = Pick<Socket, 'bytesRead' | 'remoteAddress' | 'cork' | 'uncork'>;
+
 export class SocketChannel implements Channel {
   readonly address: string;
   readonly #socket: WebSocket;
-  readonly #transport: Pick<Socket, 'bytesRead'>;
+  readonly #transport: Transport;
+  #isGathering = false;
 
   /** @param transport the TCP connection below the WebSocket */
-  constructor(socket: WebSocket, transport: Pick<Socket, 'bytesRead' | 'remoteAddress'>) {
+  constructor(socket: WebSocket, transport: Transport) {
     this.#socket = socket;
     this.#transport = transport;
     this.address = transport.remoteAddress ?? '';
@@ -36,6 +42,7 @@ export class SocketChannel implements Channel {
   }
 
   send(frame: Frame, whenSent: () => void): void {
+    this.#gather();
     sendFrame(this.#socket, frame, whenSent);
   }
 
@@ -44,7 +51,22 @@ export class SocketChannel implements Channel {
   }
 
   terminate(): void {
+    this.#release();
     this.#socket.terminate();
+  }
+
+  /** What is sent from now on leaves at the end of this turn. */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#transport.cork();
+    process.nextTick(() => this.#release());
+  }
+
+  #release(): void {
+    if (!this.#isGathering) return;
+    this.#isGathering = false;
+    this.#transport.uncork();
   }
 }
 

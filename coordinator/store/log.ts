@@ -7,6 +7,7 @@
  * The header carries a CRC-32 per chunk of the payload. Replicas that are behind are fed
  * from here, chunk by chunk; recovery replays from here. A record that is torn or damaged ends its segment.
  */
+import { writevSync } from 'node:fs';
 import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -327,10 +328,14 @@ async function readFully(file: FileHandle, target: Uint8Array, at: number): Prom
   return done;
 }
 
+/** So few are written without another thread's help, which costs more than the copy. Syncing is what waits for the disk. */
+const fewBytes = 64 * 1024;
+
 /** Writes are cut short by the kernel above 2 GiB, and by a disk that is almost full. */
 async function writeFully(file: FileHandle, pieces: readonly Uint8Array[], at: number): Promise<void> {
   const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  let written = (await file.writev([...pieces], at)).bytesWritten;
+  let written =
+    total <= fewBytes ? writevSync(file.fd, [...pieces], at) : (await file.writev([...pieces], at)).bytesWritten;
   while (written < total) {
     const rest = after(pieces, written);
     written += (await file.writev(rest, at + written)).bytesWritten;

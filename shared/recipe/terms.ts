@@ -18,7 +18,16 @@ export interface PluginTerm extends TermFacts {
 
 export type LossTerm = OutputTerm | PairTerm | PluginTerm;
 
-export function termsIn(losses: Losses): LossTerm[] {
+/** What was found in a recipe's losses, since every step asks for it. */
+const found = new WeakMap<Losses, readonly LossTerm[]>();
+
+export function termsIn(losses: Losses): readonly LossTerm[] {
+  const terms = found.get(losses) ?? findTerms(losses);
+  found.set(losses, terms);
+  return terms;
+}
+
+function findTerms(losses: Losses): LossTerm[] {
   const builtIn = lossTable.flatMap((loss): LossTerm[] => {
     const term = loss.termIn(losses);
     return term === null ? [] : [term];
