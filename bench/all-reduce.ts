@@ -84,7 +84,13 @@ function instantCompute(): RunCompute {
 }
 
 async function work(url: string, cacheFolder: string): Promise<void> {
-  const backend: ComputeBackend = { name: 'wasm', gpu: null, version: 'none', open: async () => instantCompute() };
+  const backend: ComputeBackend = {
+    name: 'wasm',
+    gpu: null,
+    provider: 'cpu',
+    version: 'none',
+    open: async () => instantCompute(),
+  };
   await runWorker({
     url,
     token: null,

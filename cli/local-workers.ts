@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { LocalWorkers } from '../coordinator/workers/local-workers.js';
 import type { BackendName, LocalFlags } from './options.js';
-import { say, warn } from './output.js';
+import { say } from './output.js';
 import { thisProgram } from './this-program.js';
 
 /** Starts some workers, once there is a port of a coordinator on this machine. */
@@ -21,14 +21,10 @@ export async function planWorkers(
   { token, role }: { readonly token: string | null; readonly role: 'train' | 'label' },
 ): Promise<StartWorkers> {
   const { LocalWorkers } = await import('../coordinator/workers/local-workers.js');
-  const { idleGpus } = await import('../worker/compute/open/backend-check.js');
-  const { visibleGpus } = await import('../worker/compute/backends/gpus.js');
+  const { gpusFor } = await import('../worker/compute/open/backend-choice.js');
   const { threads } = run.recipe.numerics;
   const backend = backendOf(run, flags);
-  const visible = backend === 'wasm' ? [] : visibleGpus();
-  const isCompiled = run.student.engine === 'onnx';
-  if (role === 'train' && isCompiled && visible.length > 0) warn(idleGpus(visible.map(({ name }) => name)));
-  const gpus = isCompiled || backend === 'onnx' ? [] : visible;
+  const gpus = gpusFor(backend !== 'wasm' && run.student.engine === 'onnx' ? 'onnx' : backend);
   const perMachine = gpus.length > 0 ? gpus.length : Math.max(1, Math.floor(availableParallelism() / threads));
   const plugins = (flags.plugin ?? []).flatMap((file) => ['--plugin', resolve(file)]);
   return (port) =>

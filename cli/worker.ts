@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { usableCache } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import type { Backend } from '../worker/compute/backends/backend.js';
+import type { GpuUse } from '../worker/compute/open/backend-choice.js';
 import { openPlugins } from './open.js';
 import { backendOption, pluginOption, tokenFileOption, type BackendName, type PluginFlags } from './options.js';
 import { say } from './output.js';
@@ -37,32 +38,31 @@ export const verb: Verb = (program) =>
     .action(action(worker));
 
 async function worker(url: string, flags: WorkerFlags): Promise<number> {
-  const { openBackend } = await import('../worker/compute/open/backend-choice.js');
-  const { visibleGpus } = await import('../worker/compute/backends/gpus.js');
-  const gpus = flags.backend === 'wasm' ? [] : visibleGpus();
-  if (gpus.length > 1 && flags.backend !== 'onnx') {
+  const { gpusFor, openBackend, openProvider } = await import('../worker/compute/open/backend-choice.js');
+  const gpus = gpusFor(flags.backend).map(({ index }) => index);
+  if (gpus.length > 1) {
     const { workerPerGpu } = await import('../worker/worker-per-gpu.js');
-    const indices = gpus.map(({ index }) => index);
-    return workerPerGpu({ gpus: indices, command: [...thisProgram, ...process.argv.slice(2)], stop, log: say });
+    return workerPerGpu({ gpus, command: [...thisProgram, ...process.argv.slice(2)], stop, log: say });
   }
   const token = readToken(flags.tokenFile);
-  const backend = await openBackend(flags.backend, { threads: flags.threads, gpuDemanded: flags.gpu === true });
+  const wishes = { threads: flags.threads, gpuDemanded: flags.gpu === true, warn: say };
+  const gpuUse = await openProvider(flags.backend, wishes);
+  const backend = await openBackend(flags.backend, wishes);
   const work = flags.role === 'label' ? label : train;
-  return work(backend, { url, token, flags, gpus: isLocal ? [] : gpus.map(({ name }) => name) });
+  return work(backend, { url, token, flags, gpuUse });
 }
 
 interface Joining {
   readonly url: string;
   readonly token: string | null;
   readonly flags: WorkerFlags;
-  /** Names of the GPUs that this process may use; none where the coordinator beside it has said what they are for. */
-  readonly gpus: readonly string[];
+  readonly gpuUse: GpuUse;
 }
 
 /** Whether a coordinator on this machine has started this process and will end it. */
 const isLocal = process.env.STILLHOUSE_LOCAL === '1';
 
-async function label(backend: Backend, { url, token, flags }: Joining): Promise<number> {
+async function label(backend: Backend, { url, token, flags, gpuUse }: Joining): Promise<number> {
   const cache = await usableCache();
   const { runLabelWorker } = await import('../worker/labels/label-worker.js');
   return runLabelWorker({
@@ -75,11 +75,13 @@ async function label(backend: Backend, { url, token, flags }: Joining): Promise<
     stop,
     log: say,
     backend: backend.name,
+    gpu: backend.gpu,
+    gpuUse,
     openTensorFlow: async () => backend.tf,
   });
 }
 
-async function train(backend: Backend, { url, token, flags, gpus }: Joining): Promise<number> {
+async function train(backend: Backend, { url, token, flags, gpuUse }: Joining): Promise<number> {
   const cache = await usableCache();
   const { computeBackend } = await import('../worker/compute/open/run-models.js');
   const { runWorker } = await import('../worker/worker.js');
@@ -96,7 +98,8 @@ async function train(backend: Backend, { url, token, flags, gpus }: Joining): Pr
     log: say,
     backend: computeBackend(backend, {
       warn: say,
-      commandLine: { backend: flags.backend, threads: flags.threads, isGpuDemanded: flags.gpu === true, gpus },
+      commandLine: { backend: flags.backend, threads: flags.threads },
+      gpuUse,
       plugins: await openPlugins(flags),
       labels: labelStorage(cache),
       sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token })),

@@ -84,6 +84,7 @@ function deviceOf({ backend, threads }: WorkerOptions): Device {
   return {
     backend: backend.name,
     gpu: backend.gpu,
+    provider: backend.provider,
     threads,
     host: hostname(),
     pid: process.pid,

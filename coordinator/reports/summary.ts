@@ -53,6 +53,8 @@ export const summarySchema = z.object({
       name: z.string(),
       host: z.string(),
       backend: z.string(),
+      /** What ONNX Runtime computed with; runs of older versions do not say. */
+      provider: z.string().optional(),
       gpu: z.string().nullable(),
       /** Of a compiled student: the library and the kind of processor that its bits depend on. */
       engine: z.string().optional(),

@@ -13,7 +13,8 @@ import { parseStored } from '../store/durable-files.js';
 export type Numerics = 'exact' | 'close' | 'unrepeatable' | 'unknown';
 const referenceSchema = z.object({
   digest: z.string(),
-  backend: z.string(),
+  backend: z.enum(['wasm', 'native']),
+  provider: z.enum(['cpu', 'cuda']).optional(),
   gpu: z.string().nullable(),
   host: z.string(),
   /** What the bits depend on there, where they depend on more than the backend. */
@@ -50,14 +51,23 @@ export class Probes {
       return { numerics: isExact ? 'exact' : 'close', saved: Promise.resolve() };
     }
     const { digest, numerics } = probe;
-    const { backend, gpu, host } = device;
-    this.#reference = { digest, backend, gpu, host, ...(numerics === undefined ? {} : { numerics }) };
+    const { backend, provider, gpu, host } = device;
+    this.#reference = {
+      ...{ digest, backend, gpu, host },
+      ...(provider === undefined ? {} : { provider }),
+      ...(numerics === undefined ? {} : { numerics }),
+    };
     return { numerics: 'exact', saved: this.#folder.write(fileName, `${JSON.stringify(this.#reference)}\n`) };
   }
 
   get referenceText(): string {
     if (this.#reference === null) return 'none';
-    const { numerics, backend, host } = this.#reference;
-    return numerics === undefined ? `${backend} on ${host}` : `${numerics}, ${host}`;
+    const { numerics = deviceInWords(this.#reference), host } = this.#reference;
+    return `${numerics}, ${host}`;
   }
+}
+
+/** What a worker computes with: `wasm`, `wasm, onnxruntime cuda on NVIDIA H200`. */
+export function deviceInWords({ backend, provider, gpu }: Pick<Device, 'backend' | 'provider' | 'gpu'>): string {
+  return `${backend}${provider === 'cuda' ? ', onnxruntime cuda' : ''}${gpu === null ? '' : ` on ${gpu}`}`;
 }

@@ -57,6 +57,7 @@ export class Participants {
       name,
       host: device.host,
       backend: device.backend,
+      provider: device.provider ?? 'cpu',
       gpu: device.gpu,
       ...(engine === undefined ? {} : { engine }),
       numerics,

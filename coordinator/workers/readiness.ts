@@ -5,7 +5,7 @@
 import { closeCodes, type Up } from '../../shared/protocol/messages.js';
 import type { UntimedEvent, WorkerId } from '../decide/types.js';
 import type { ReportOutput } from '../reports/outputs/output.js';
-import type { Numerics, Probes } from './numerics.js';
+import { deviceInWords, type Numerics, type Probes } from './numerics.js';
 import type { Participants } from './participants.js';
 import type { AdmittedWorker } from './worker-connection.js';
 
@@ -40,8 +40,7 @@ export class Readiness {
     const participant = participants.of(worker);
     participant.numerics = numerics;
     participant.engine = probe.numerics;
-    const { backend, gpu } = worker.device;
-    const device = probe.numerics ?? `${backend}${gpu === null ? '' : ` on ${gpu}`}`;
+    const device = probe.numerics ?? deviceInWords(worker.device);
     if (isExactWanted && numerics !== 'exact') {
       reporter.say(
         'warn',

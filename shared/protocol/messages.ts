@@ -93,6 +93,8 @@ export const leaseSchema = z
 export const deviceSchema = z
   .object({
     backend: z.enum(['wasm', 'native']),
+    /** What ONNX Runtime computes with; absent: the CPU. */
+    provider: z.enum(['cpu', 'cuda']).optional(),
     gpu: name.nullable(),
     threads: count,
     host: name,

@@ -251,6 +251,7 @@ const commands: [string[], string, number][] = [
     69,
   ],
   [['worker', 'ws://127.0.0.1:1', '--backend', 'wasm', '--gpu'], 'stillhouse: ', 79],
+  [['worker', 'ws://127.0.0.1:1', '--backend', 'onnx', '--gpu'], 'stillhouse: a GPU was demanded', 79],
   [
     ['coordinator', 'PLAIN', '--listen', '7171'],
     "error: option '--listen <host:port>' argument '7171' is invalid. HOST:PORT was wanted",

@@ -24,7 +24,7 @@ import type { Task } from '../../shared/task.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
-import type { MicroBatch, RunCompute } from '../../worker/compute/contract.js';
+import type { ComputeBackend, MicroBatch, RunCompute } from '../../worker/compute/contract.js';
 import { Link } from '../../worker/link/link.js';
 import type { LinkStart, ToTrainer } from '../../worker/threads/messages.js';
 import type { LinkPort } from '../../worker/trainer/shell.js';
@@ -154,7 +154,15 @@ function batchOf(from: number, to: number): MicroBatch {
   return { rows: to - from, inputs, targets: { labels: Int32Array.from(inputs, (id) => id % 2), soft: null } };
 }
 
-export const device: Device = { backend: 'wasm', gpu: null, threads: 1, host: 'here', pid: 1, version: '0' };
+export const device: Device & Pick<ComputeBackend, 'provider'> = {
+  backend: 'wasm',
+  provider: 'cpu',
+  gpu: null,
+  threads: 1,
+  host: 'here',
+  pid: 1,
+  version: '0',
+};
 
 export function leaseOf(overrides: Partial<Lease> = {}): Lease {
   return {

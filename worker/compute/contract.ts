@@ -154,20 +154,20 @@ export class WaitEnded extends Error {}
  */
 export type FetchArtifact = (sha256: string) => Promise<string>;
 
-/** What a worker's command line asks for, and what it could have. */
+/** What a worker's command line asks for. */
 export interface CommandLine {
   readonly backend?: 'auto' | 'onnx' | 'wasm' | 'native';
   /** Threads of a CPU device. */
   readonly threads?: number;
-  readonly isGpuDemanded?: boolean;
-  /** The names of the GPUs that this process may use. */
-  readonly gpus?: readonly string[];
 }
 
 /** What the worker computes with; `open` builds one run's student, teachers and data on it. */
 export interface ComputeBackend {
   readonly name: 'wasm' | 'native';
+  /** Name of the GPU that computes; null where the CPU does all. */
   readonly gpu: string | null;
+  /** What ONNX Runtime computes with. */
+  readonly provider: 'cpu' | 'cuda';
   readonly version: string;
   /** Absent: nothing was asked for. */
   readonly commandLine?: CommandLine;

@@ -11,6 +11,8 @@ import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { baseTemperature } from '../../shared/recipe/terms.js';
 import type { Labels } from '../compute/labels/labels.js';
 import { checkBackend } from '../compute/open/backend-check.js';
+import type { GpuUse } from '../compute/open/backend-choice.js';
+import { checkGpuUse } from '../compute/open/gpu-use.js';
 import { openRunLabels } from '../compute/open/run-labels.js';
 import { Ensemble } from '../compute/teachers/ensemble.js';
 import type { OpenTensorFlow } from '../compute/teachers/formats/teacher.js';
@@ -25,6 +27,10 @@ export interface LabelJobOptions {
   readonly cacheFolder: string;
   readonly storage: LabelStorage;
   readonly backend: 'wasm' | 'native';
+  /** Name of the GPU that the backend computes on; null where the CPU does. */
+  readonly gpu: string | null;
+  /** Absent: there is no GPU. */
+  readonly gpuUse?: GpuUse;
   readonly openTensorFlow: OpenTensorFlow;
   readonly log: (line: string) => void;
 }
@@ -52,6 +58,8 @@ export class LabelJob {
     const cache = new ArtifactCache({ cacheFolder: options.cacheFolder, client });
     const recipe = parsed(recipeSchema, run.recipe, 'recipe');
     checkBackend({ name: options.backend }, { wanted: recipe.numerics.backend, engine: null, teachers: run.teachers });
+    if (options.gpuUse !== undefined)
+      checkGpuUse(options.gpuUse, { gpu: options.gpu, engine: null, teachers: run.teachers, warn: log });
     const manifest = parsed(
       manifestSchema,
       JSON.parse(await readFile(await cache.fetch(run.manifest), 'utf8')),

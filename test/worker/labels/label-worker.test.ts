@@ -49,6 +49,7 @@ async function labeller(
     stop: controller.signal,
     log: (line) => void said.push(line),
     backend: 'wasm',
+    gpu: null,
     openTensorFlow: async () => tf,
     ...overrides,
   });

@@ -24,17 +24,12 @@ export interface WorkerBackend extends Pick<Backend, 'name'> {
 
 /**
  * @throws UserError 77 when the run wants another backend or number of threads, or a teacher does, or its format is
- * unknown here, 79 when a GPU is demanded that would do nothing
+ * unknown here
  */
 export function checkBackend(
-  { name: opened, commandLine: { threads = 1, isGpuDemanded = false } = {} }: WorkerBackend,
+  { name: opened, commandLine: { threads = 1 } = {} }: WorkerBackend,
   { wanted, engine, teachers }: BackendNeeds,
 ): void {
-  if (engine === 'onnx' && isGpuDemanded)
-    throw new UserError(
-      `a GPU was demanded and this worker gets none: ${forTheCpu}; numerics.backend: native was wanted`,
-      exitCodes.noGpu,
-    );
   if (engine === 'onnx' && threads !== 1)
     throw new UserError(
       `this worker has --threads ${threads}, and the run's student is compiled, for one thread of each worker: 1 and more workers were wanted`,
@@ -48,27 +43,20 @@ export function checkBackend(
   }
 }
 
-const forTheCpu = "the run's student is compiled, and the compiled engine computes on the CPU";
-
-/** What the command line or the machine offers and this run does not use: a line each. */
+/** What the command line asks for and this run does not use: a line each. */
 export function remarksOnBackend(
   { name, commandLine = {} }: WorkerBackend,
   { engine }: Pick<BackendNeeds, 'engine'>,
 ): string[] {
-  const { backend = 'auto', gpus = [] } = commandLine;
+  const { backend = 'auto' } = commandLine;
   if (engine === 'tfjs' && backend === 'onnx')
     return [`--backend onnx: the run's student is not compiled; TensorFlow.js on ${name} computes it`];
   if (engine !== 'onnx') return [];
   if (backend === 'wasm' || backend === 'native')
     return [
-      `--backend ${backend}: the run's student is compiled, so onnxruntime computes it on the CPU, and ${backend} only what has no form in ONNX`,
+      `--backend ${backend}: the run's student is compiled, so onnxruntime computes it, and ${backend} only what has no form in ONNX`,
     ];
-  return gpus.length === 0 ? [] : [idleGpus(gpus)];
-}
-
-/** @param gpus the names of those that are visible, at least one */
-export function idleGpus(gpus: readonly string[]): string {
-  return `no GPU computes the student (visible: ${gpus.join(', ')}): ${forTheCpu} (numerics.backend: native takes GPUs)`;
+  return [];
 }
 
 function unsuited(opened: string, reason: string, wish: string): UserError {

@@ -9,6 +9,8 @@ import { hasVectors, type Task } from '../../../shared/task.js';
 import { splitTap, tapPairs } from '../../../shared/recipe/terms.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import type { Backend } from '../backends/backend.js';
+import { onnxruntimeVersion } from '../backends/onnxruntime/pins.js';
+import { provider } from '../backends/onnxruntime/runtime.js';
 import type { CommandLine, ComputeBackend, MicroBatch, RunCompute, RunDefinition } from '../contract.js';
 import type { Activation } from '../../../shared/losses/math/activation.js';
 import { mixUp } from '../mixup.js';
@@ -17,7 +19,9 @@ import { SoftLabels } from '../labels/soft-labels.js';
 import type { Student } from '../student/engine.js';
 import { compiledNumerics } from '../student/graph/numerics.js';
 import { remarksOnBackend } from './backend-check.js';
+import type { GpuUse } from './backend-choice.js';
 import { CheckedStudent } from './compiled-check.js';
+import { checkGpuUse } from './gpu-use.js';
 import { buildStudent } from './student-engines.js';
 import { Teaching, type Taught, type TeachingOptions } from './teaching.js';
 
@@ -26,17 +30,21 @@ export interface ModelsOptions extends Omit<TeachingOptions, 'fetch' | 'alive'> 
   readonly plugins?: InstalledPlugins | undefined;
   /** What the worker's command line asks for. */
   readonly commandLine?: CommandLine;
+  /** Absent: there is no GPU. */
+  readonly gpuUse?: GpuUse;
 }
 
 /** The backend as a worker takes it. */
 export function computeBackend(backend: Backend, options: ModelsOptions): ComputeBackend {
-  const { name, gpu, version } = backend;
+  const { name } = backend;
+  const { name: onnx, gpu } = provider();
   const plugins = Object.fromEntries([...(options.plugins ?? [])].map(([plugin, { sha256 }]) => [plugin, sha256]));
   const said = new Set<string>();
   return {
     name,
-    gpu,
-    version,
+    gpu: backend.gpu ?? gpu,
+    provider: onnx,
+    version: `${backend.version}, onnxruntime ${onnxruntimeVersion}`,
     plugins,
     ...(options.commandLine === undefined ? {} : { commandLine: options.commandLine }),
     open: (run, fetch, alive) => {
@@ -56,7 +64,14 @@ async function openModels(
   run: RunDefinition,
   options: ModelsOptions & TeachingOptions,
 ): Promise<RunCompute> {
-  const { recipe, spec, manifest } = run;
+  const { recipe, spec, manifest, teachers } = run;
+  if (options.gpuUse !== undefined)
+    checkGpuUse(options.gpuUse, {
+      gpu: backend.gpu,
+      engine: spec.engine ?? 'tfjs',
+      teachers: recipe.labels.wait ? [] : teachers,
+      warn: options.warn,
+    });
   const plugins = await loadPlugins(Object.keys(recipe.losses.plugins ?? {}), options.plugins ?? new Map());
   const plan = planReplica(spec, recipe.optimizer, recipe.compression);
   const definition = { spec, plan, losses: recipe.losses, plugins };

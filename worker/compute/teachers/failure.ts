@@ -14,12 +14,15 @@ export function teacherFailure(teacher: string, error: unknown): TeacherFailure 
 /**
  * Runs `work` of one teacher.
  *
- * @throws TeacherFailure for whatever it throws, but a UserError 2, which is about the recipe, as it is
+ * @throws TeacherFailure for whatever it throws, but as they are a UserError 2, which is about the recipe, and a
+ * UserError 79, which is about this worker's GPU
  */
 export async function blaming<T>(teacher: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw error instanceof UserError && error.exitCode === exitCodes.usage ? error : teacherFailure(teacher, error);
+    const isOthers =
+      error instanceof UserError && (error.exitCode === exitCodes.usage || error.exitCode === exitCodes.noGpu);
+    throw isOthers ? error : teacherFailure(teacher, error);
   }
 }

@@ -1,6 +1,7 @@
 /** Checks of the backends, and of ONNX Runtime's providers: each that is there is tried with one operation. */
 import { findInstalled } from '../../compute/backends/native/folder.js';
 import { flavours, type Flavour } from '../../compute/backends/native/pins.js';
+import { isDriverMissing } from '../../compute/backends/onnxruntime/libraries.js';
 import { findProvider } from '../../compute/backends/onnxruntime/folder.js';
 import type { Trial, Tried } from '../../compute/open/backend-trial.js';
 import type { MachineCheck } from './machine-check.js';
@@ -42,7 +43,9 @@ export async function checkProviders(
     const found = { name, finding: 'not installed' };
     return [cpu, hasGpu ? { ...found, state: 'warn', wish } : { ...found, state: 'ok' }];
   }
-  const cuda = checkTrial(name, await tryOne('onnx-cuda', cache), `${wish} --force`);
+  const trial = await tryOne('onnx-cuda', cache);
+  const mending = isDriverMissing(trial.detail) ? 'check the driver: it must know CUDA 13' : `${wish} --force`;
+  const cuda = checkTrial(name, trial, mending);
   if (cuda.state !== 'fail' || hasGpu) return [cpu, cuda];
   // The CPU computes where there is no GPU, and loses nothing by this.
   return [cpu, { name, state: 'warn', finding: cuda.finding, wish: 'it is of use on a machine with a GPU' }];

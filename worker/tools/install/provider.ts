@@ -19,6 +19,7 @@ import {
   type ProviderNote,
 } from '../../compute/backends/onnxruntime/folder.js';
 import { cudaLibraries, onnxruntimeVersion, providerLibrary } from '../../compute/backends/onnxruntime/pins.js';
+import { isDriverMissing } from '../../compute/backends/onnxruntime/libraries.js';
 import type { PinnedLibrary } from '../../compute/backends/pinned-library.js';
 import { tryBackend, type Trial } from '../../compute/open/backend-trial.js';
 import type { InstallWishes } from './install.js';
@@ -73,11 +74,6 @@ export async function installProvider(wishes: InstallWishes): Promise<ProviderRe
 /** Whether it works, or would with a driver. */
 function isSound({ works, detail }: Trial): boolean {
   return works || (listGpus().length === 0 && isDriverMissing(detail));
-}
-
-/** Whether all that is installed has been loaded, and the driver is what a trial failed for. */
-function isDriverMissing(detail: string): boolean {
-  return /libcuda\.so\.1|CUDA driver version|no CUDA-capable device/.test(detail);
 }
 
 async function fill(scratch: string, wishes: WheelWishes, tell: Teller): Promise<void> {

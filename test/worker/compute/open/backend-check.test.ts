@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkBackend, idleGpus, remarksOnBackend } from '../../../../worker/compute/open/backend-check.js';
+import { checkBackend, remarksOnBackend } from '../../../../worker/compute/open/backend-check.js';
 
 const saved = { name: 'big', format: 'saved-model' as const };
 const onnx = { name: 'deep', format: 'onnx' as const };
@@ -13,7 +13,7 @@ describe('checkBackend', () => {
     ['wasm', 'onnx', [onnx]],
     ['native', 'onnx', [saved]],
   ] as const)('lets %s in where %s is wanted', (name, wanted, teachers) => {
-    const commandLine = { threads: 4, isGpuDemanded: true };
+    const commandLine = { threads: 4 };
     expect(() => checkBackend({ name, commandLine }, { wanted, engine: 'tfjs', teachers })).not.toThrow();
     expect(() => checkBackend({ name }, { wanted, engine: 'onnx', teachers })).not.toThrow();
   });
@@ -45,11 +45,6 @@ describe('checkBackend', () => {
 
   it.each([
     [
-      { isGpuDemanded: true },
-      "a GPU was demanded and this worker gets none: the run's student is compiled, and the compiled engine computes on the CPU; numerics.backend: native was wanted",
-      79,
-    ],
-    [
       { threads: 2 },
       "this worker has --threads 2, and the run's student is compiled, for one thread of each worker: 1 and more workers were wanted",
       77,
@@ -67,9 +62,9 @@ describe('remarksOnBackend', () => {
   const eager = { engine: 'tfjs' } as const;
 
   it.each(['wasm', 'native'] as const)('tells that %s computes no compiled student', (name) => {
-    const worker = { name, commandLine: { backend: name, gpus: ['H200'] } };
+    const worker = { name, commandLine: { backend: name } };
     expect(remarksOnBackend(worker, compiled)).toEqual([
-      `--backend ${name}: the run's student is compiled, so onnxruntime computes it on the CPU, and ${name} only what has no form in ONNX`,
+      `--backend ${name}: the run's student is compiled, so onnxruntime computes it, and ${name} only what has no form in ONNX`,
     ]);
     expect(remarksOnBackend(worker, eager)).toEqual([]);
   });
@@ -80,15 +75,5 @@ describe('remarksOnBackend', () => {
       "--backend onnx: the run's student is not compiled; TensorFlow.js on wasm computes it",
     ]);
     expect(remarksOnBackend(worker, compiled)).toEqual([]);
-  });
-
-  it('names the GPUs that a compiled student leaves idle', () => {
-    const worker = { name: 'native', commandLine: { backend: 'auto', gpus: ['H200', 'L4'] } } as const;
-    expect(remarksOnBackend(worker, compiled)).toEqual([idleGpus(['H200', 'L4'])]);
-    expect(idleGpus(['H200', 'L4'])).toBe(
-      "no GPU computes the student (visible: H200, L4): the run's student is compiled, and the compiled engine computes on the CPU (numerics.backend: native takes GPUs)",
-    );
-    expect(remarksOnBackend(worker, eager)).toEqual([]);
-    expect(remarksOnBackend({ name: 'native' }, compiled)).toEqual([]);
   });
 });

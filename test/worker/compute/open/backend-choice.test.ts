@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openBackend, pickInstalled } from '../../../../worker/compute/open/backend-choice.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { gpusFor, openBackend, openProvider, pickInstalled } from '../../../../worker/compute/open/backend-choice.js';
+import { providerFolder, providerNoteFile } from '../../../../worker/compute/backends/onnxruntime/folder.js';
 import type { Flavour } from '../../../../worker/compute/backends/native/pins.js';
 import { findInstalled, nativeFolder, noteFile } from '../../../../worker/compute/backends/native/folder.js';
 import { cacheFolder } from '../../../../shared/cache-folder.js';
@@ -11,7 +12,10 @@ let cache = '';
 beforeEach(() => {
   cache = mkdtempSync(join(tmpdir(), 'stillhouse-choose-'));
 });
-afterEach(() => rmSync(cache, { recursive: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(cache, { recursive: true });
+});
 
 /** What an install leaves last, without the install. */
 function note(flavour: Flavour, binding = '4.22.0'): void {
@@ -21,6 +25,23 @@ function note(flavour: Flavour, binding = '4.22.0'): void {
     join(folder, noteFile),
     JSON.stringify({ flavour, tensorflow: '2.21.0', binding, node: 'v20', wheel: 'a.whl' }),
   );
+}
+
+/** What an install of ONNX Runtime's CUDA provider leaves last. */
+function noteProvider(): void {
+  mkdirSync(providerFolder(cache), { recursive: true });
+  writeFileSync(
+    join(providerFolder(cache), providerNoteFile),
+    JSON.stringify({ onnxruntime: '1.30.0', wheel: 'a.whl' }),
+  );
+}
+
+/** A driver that lists GPUs with these numbers, in place of the machine's. */
+function drive(gpus: readonly string[]): void {
+  const lines = gpus.map((index) => `${index}, GPU-${index}, Test GPU`).join('\n');
+  writeFileSync(join(cache, 'nvidia-smi'), `#!/bin/sh\necho '${lines}'\n`, { mode: 0o755 });
+  vi.stubEnv('PATH', `${cache}:${process.env.PATH ?? ''}`);
+  vi.stubEnv('CUDA_VISIBLE_DEVICES', undefined);
 }
 
 describe('the choice of a backend', () => {
@@ -57,6 +78,55 @@ describe('the choice of a backend', () => {
       });
     },
   );
+
+  it.each([
+    ['none', [], 'the driver lists none', false],
+    [
+      'one and no provider',
+      ['0'],
+      "ONNX Runtime's CUDA provider is not installed: run stillhouse backend install cuda --only onnx",
+      true,
+    ],
+  ] as const)('says why ONNX Runtime computes on no GPU: of %s', async (_what, gpus, objection, hasGpu) => {
+    drive(gpus);
+    const wishes = { threads: 1, cache };
+    expect(await openProvider('auto', { ...wishes, gpuDemanded: false })).toEqual({
+      hasGpu,
+      isDemanded: false,
+      objection,
+    });
+    for (const wanted of ['onnx', 'auto'] as const)
+      await expect(openProvider(wanted, { ...wishes, gpuDemanded: true })).rejects.toMatchObject({
+        exitCode: 79,
+        message: `a GPU was demanded and this worker gets none: ${objection}`,
+      });
+    note('cuda'); // TensorFlow may compute on it: the backend's opening tells
+    expect(await openProvider('auto', { ...wishes, gpuDemanded: true })).toMatchObject({ objection });
+  });
+
+  it('asks for no GPU for wasm', async () => {
+    drive(['0']);
+    expect(await openProvider('wasm', { threads: 1, gpuDemanded: false, cache })).toMatchObject({ hasGpu: false });
+  });
+
+  it('says what does not load of a provider that is broken', async () => {
+    drive(['0']);
+    noteProvider();
+    expect(await openProvider('onnx', { threads: 1, gpuDemanded: false, cache })).toEqual({
+      hasGpu: true,
+      isDemanded: false,
+      objection: expect.stringMatching(/^ONNX Runtime's CUDA provider does not work: .*libcudart\.so\.13: cannot open/),
+    });
+  });
+
+  it('starts a worker for each GPU that what is wanted can use', () => {
+    drive(['0', '1']);
+    const counts = (): number[] =>
+      (['auto', 'native', 'onnx', 'wasm'] as const).map((one) => gpusFor(one, cache).length);
+    expect(counts()).toEqual([2, 2, 0, 0]);
+    noteProvider();
+    expect(counts()).toEqual([2, 2, 2, 0]);
+  });
 
   it('ends with 69 when native is wanted and not installed', async () => {
     await expect(openBackend('native', { threads: 1, gpuDemanded: false, cache })).rejects.toMatchObject({

@@ -122,6 +122,10 @@ describe('the doctor', () => {
     expect(await found([gpu])).toMatchObject({
       state: 'fail',
       finding: 'libcuda.so.1: cannot open',
+      wish: 'check the driver: it must know CUDA 13',
+    });
+    const broken = async (tried: Tried): Promise<Trial> => ({ ...(await failing(tried)), detail: 'no cuDNN' });
+    expect(named(await diagnose({ cache, gpus: [gpu], tryOne: broken }), 'onnxruntime cuda')).toMatchObject({
       wish: 'run stillhouse backend install cuda --only onnx --force',
     });
     const sound = await diagnose({ cache, gpus: [gpu], tryOne: async (tried) => works(tried, 'NVIDIA H200') });

@@ -32,6 +32,11 @@ export function driverProblem(): string | null {
   return loadLibrary(driver);
 }
 
+/** Whether the driver, and nothing that is installed, is why the provider does not work. @param reason in words */
+export function isDriverMissing(reason: string): boolean {
+  return /libcuda\.so\.1|CUDA driver|no CUDA-capable device/.test(reason);
+}
+
 /** @returns the system's words where it does not load */
 function loadLibrary(path: string): string | null {
   try {

@@ -24,14 +24,10 @@ export const sessionOptions: InferenceSession.SessionOptions = {
  * @param what whose model it is, for people: `teacher wide`
  * @throws Error of onnxruntime when it cannot be loaded
  */
-export async function createSession(
-  model: Uint8Array | string,
-  what: string,
-  options: InferenceSession.SessionOptions = {},
-): Promise<InferenceSession> {
+export async function createSession(model: Uint8Array | string, what: string): Promise<InferenceSession> {
   const runtime = await onnxRuntime();
   const tell = cpuPartTeller();
-  const own = { ...sessionOptions, executionProviders: [provider().name], ...options };
+  const own = { ...sessionOptions, executionProviders: [provider().name] };
   if (tell === null) return create(runtime, model, own);
   return watched(
     (profiling) => create(runtime, model, { ...own, ...profiling }),

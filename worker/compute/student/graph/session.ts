@@ -1,27 +1,22 @@
-/** Graphs as onnxruntime sessions: one thread, nodes in sequence, so that bits depend on nothing but inputs. */
+/** Graphs as onnxruntime sessions, and tensors for them. */
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { elementsIn } from '../../../../shared/shape.js';
 import type { KnownValue, OnnxModel } from '../../onnx/graph.js';
+import { onnxRuntime } from '../../backends/onnxruntime/runtime.js';
+import { createCpuSession, createSession } from '../../backends/onnxruntime/sessions.js';
 import { writeOnnx } from '../../onnx/write.js';
-
-const options: InferenceSession.SessionOptions = {
-  executionProviders: ['cpu'],
-  intraOpNumThreads: 1,
-  interOpNumThreads: 1,
-  executionMode: 'sequential',
-  logSeverityLevel: 4,
-};
 
 /**
  * Opens a model in onnxruntime. The session is the caller's to release.
- * @param graphOptimizationLevel `disabled` for a graph that runs once
+ * @param graphOptimizationLevel `disabled` for a graph that runs once, which the CPU does
  */
 export async function openSession(
   model: OnnxModel,
   graphOptimizationLevel: 'all' | 'disabled' = 'all',
 ): Promise<InferenceSession> {
-  const { InferenceSession: Session } = await import('onnxruntime-node');
-  return Session.create(writeOnnx(model), { ...options, graphOptimizationLevel });
+  return graphOptimizationLevel === 'disabled'
+    ? createCpuSession(writeOnnx(model), { graphOptimizationLevel })
+    : createSession(writeOnnx(model), 'the student');
 }
 
 /** Makes a tensor of zeros, or of float32 over the memory that it is given. */
@@ -29,7 +24,7 @@ export type MakeTensor = (value: KnownValue, memory?: Float32Array) => Tensor;
 
 /** Makes tensors over memory of ours: onnxruntime reads inputs from it, and writes outputs into it. */
 export async function tensorMaker(): Promise<MakeTensor> {
-  const { Tensor: OnnxTensor } = await import('onnxruntime-node');
+  const { Tensor: OnnxTensor } = await onnxRuntime();
   return ({ type, shape }, memory) => {
     const size = elementsIn(shape);
     switch (type) {

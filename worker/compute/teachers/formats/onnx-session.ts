@@ -9,10 +9,7 @@ import { dirname, join, normalize } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';
 
 /** Opens a session on a model's bytes, or on its path. */
-export type OpenSession = (
-  model: Uint8Array | string,
-  options: InferenceSession.SessionOptions,
-) => Promise<InferenceSession>;
+export type OpenSession = (model: Uint8Array | string) => Promise<InferenceSession>;
 
 /**
  * @param files the paths of the files beside the model, by the names that the model gives them
@@ -22,15 +19,14 @@ export async function openOnnxSession(
   create: OpenSession,
   model: Uint8Array,
   files: readonly (readonly [name: string, path: string])[],
-  options: InferenceSession.SessionOptions,
 ): Promise<InferenceSession> {
-  if (files.length === 0) return create(model, options);
+  if (files.length === 0) return create(model);
   const folder = await mkdtemp(join(tmpdir(), 'stillhouse-onnx-'));
   try {
     for (const [name, path] of files) await lay(join(folder, inside(name)), path);
     const file = join(folder, 'model.onnx');
     await writeFile(file, model);
-    return await create(file, options);
+    return await create(file);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,11 +1,13 @@
 /**
- * ONNX teachers on onnxruntime-node: CPU, one thread, nodes in sequence, so that a row's bits do not depend on the
- * machine's load. Its `run` resolves later but computes on the calling thread (onnxruntime-node 1.30): see ensemble.ts.
+ * ONNX teachers on onnxruntime-node, on this process's provider. Its `run` resolves later but computes on the calling
+ * thread (onnxruntime-node 1.30): see ensemble.ts.
  */
 import { readFile } from 'node:fs/promises';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { UserError } from '../../../../shared/errors.js';
 import { mustAt } from '../../../../shared/must.js';
+import { onnxRuntime } from '../../backends/onnxruntime/runtime.js';
+import { createSession } from '../../backends/onnxruntime/sessions.js';
 import { forInference } from '../../onnx/inference.js';
 import { readOnnxFacts, type OnnxFileFacts } from '../../onnx/facts.js';
 import { openOnnxSession, type OpenSession } from './onnx-session.js';
@@ -23,15 +25,6 @@ import type {
   TeacherSource,
   WantedTaps,
 } from './teacher.js';
-
-const sessionOptions: InferenceSession.SessionOptions = {
-  executionProviders: ['cpu'],
-  intraOpNumThreads: 1,
-  interOpNumThreads: 1,
-  executionMode: 'sequential',
-  // Fatal alone: what goes wrong is thrown, and said in a line of this program's.
-  logSeverityLevel: 4,
-};
 
 export const onnxFormat: TeacherFormat = {
   name: 'onnx',
@@ -57,11 +50,8 @@ async function findFiles({ teacher, model, path, isFolder }: GivenModel): Promis
 
 /** @throws UserError 65 when the file cannot be loaded, 2 when the recipe names an output that it lacks */
 async function openOnnx(source: TeacherSource): Promise<Teacher> {
-  const { InferenceSession: Session, Tensor: OnnxTensor } = await import('onnxruntime-node');
-  // One of two overloads is taken by the type of what is given.
-  const file = await load(source, (model, options) =>
-    typeof model === 'string' ? Session.create(model, options) : Session.create(model, options),
-  );
+  const { Tensor: OnnxTensor } = await onnxRuntime();
+  const file = await load(source, (model) => createSession(model, `teacher ${source.name}`));
   const { session } = file;
   const inputs = session.inputMetadata.map((input) => readInput(source.name, input));
   const output = pickName(`teacher ${source.name}: output`, session.outputNames, source.outputName);
@@ -115,7 +105,7 @@ async function load(source: TeacherSource, create: OpenSession): Promise<LoadedF
   const [name, path] = file;
   const open = async (change: (model: Uint8Array) => Uint8Array): Promise<InferenceSession> => {
     const model = change(forInference(await readFile(path)));
-    return openOnnxSession(create, model, others, sessionOptions).catch((error: unknown) => {
+    return openOnnxSession(create, model, others).catch((error: unknown) => {
       throw badModel(source.name, `${name} is not a model that onnxruntime can load`, error);
     });
   };
@@ -192,6 +182,7 @@ async function run(
   fetches: readonly string[],
 ): Promise<InferenceSession.OnnxValueMapType> {
   return session.run(feeds, [...new Set(fetches)]).catch((error: unknown) => {
+    if (error instanceof UserError) throw error; // what runs where was not as demanded
     throw badModel(name, 'onnxruntime cannot run it', error);
   });
 }
