@@ -14,7 +14,7 @@ export type RunEngines = z.infer<typeof runEnginesSchema>;
 /** Says what computes the student, in one line. */
 export function describeStudentEngine({ reason }: RunEngines): string {
   return reason === undefined
-    ? 'student: compiled, computed as ONNX graphs by onnxruntime on the CPU'
+    ? 'student: compiled, computed as ONNX graphs by onnxruntime'
     : `student: not compiled, computed by TensorFlow.js: ${reason}`;
 }
 

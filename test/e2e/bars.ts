@@ -35,11 +35,14 @@ export interface BarsRecipe {
   readonly isWeighted?: boolean;
   /** `data.augment`. */
   readonly augment?: string;
+  /** `numerics.backend`; default: wasm. */
+  readonly backend?: 'auto' | 'wasm';
   /** Further lines. */
   readonly more?: string;
 }
 
-export function barsRecipe({ student, teacher, augment, isWeighted = false, more = '' }: BarsRecipe): string {
+export function barsRecipe(job: BarsRecipe): string {
+  const { student, teacher, augment, isWeighted = false, backend = 'wasm', more = '' } = job;
   const source = '{ format: csv, inputs: images.csv, labels: 64, header: false, shape: [8, 8, 1] }';
   return `seed: 11
 student: ${student}
@@ -53,6 +56,6 @@ ${teacher === undefined ? '' : '  response: { weight: 0.5, temperature: 3 }\n'}d
 ${augment === undefined ? '' : `  augment: ${augment}\n`}optimizer: { name: adam, learningRate: 0.001, clipNorm: 1 }
 batch: { size: ${batch}, micro: 5 }
 epochs: ${epochs}
-numerics: { backend: wasm }
+numerics: { backend: ${backend} }
 ${more}`;
 }

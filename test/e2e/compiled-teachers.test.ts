@@ -10,7 +10,7 @@ import { Program, type Ended } from '../../bench/programs.js';
 import type { Summary } from '../../coordinator/reports/summary.js';
 import { openTensorFlow, saveLayersModel } from '../worker/compute/teachers/fixtures.js';
 import { barsRecipe, samples, writeBars } from './bars.js';
-import { curveOf, digestOf, scratchFolder, startCoordinator, startWorker, token, urlOf } from './processes.js';
+import { curveOf, digestOf, scratchFolder, startCoordinator, token, urlOf } from './processes.js';
 
 const scratch = scratchFolder();
 const at = (name: string): string => join(scratch.path, name);
@@ -39,7 +39,7 @@ function writeRecipe(name: string, teacher: string, student = normed): void {
   const text = barsRecipe({ student, teacher });
   writeFileSync(
     at(name),
-    text.replace('numerics: { backend: wasm }\n', '').replace('losses:', 'ensemble: { allowChance: true }\nlosses:'),
+    text.replace('backend: wasm', 'backend: auto').replace('losses:', 'ensemble: { allowChance: true }\nlosses:'),
   );
 }
 
@@ -73,7 +73,7 @@ beforeAll(async () => {
 
 const line =
   'teacher t: layer cube (Conv3D): layers of this type cannot be written as ONNX; it runs as a tfjs LayersModel, not in ONNX Runtime';
-const compiled = 'student: compiled, computed as ONNX graphs by onnxruntime on the CPU\n';
+const compiled = 'student: compiled, computed as ONNX graphs by onnxruntime\n';
 
 describe('a run with a LayersModel teacher in ONNX', () => {
   it('has the same bits for one worker and for two', async () => {
@@ -164,11 +164,14 @@ describe('a worker that joins a run whose student is compiled', () => {
         "stillhouse: this worker has --threads 2, and the run's student is compiled, for one thread of each worker: 1 and more workers were wanted\n",
       ) as string,
     });
-    const worker = startWorker(place, 'w0', url);
+    const worker = new Program(['worker', url, '--backend', 'wasm'], {
+      STILLHOUSE_CACHE: at('cache1'),
+      STILLHOUSE_TOKEN: token,
+    });
     const [ended, whole] = [await worker.ended, await coordinator.ended];
     expect([ended.code, whole.code], ended.stderr).toEqual([0, 0]);
     expect(ended.stderr).toContain(
-      "--backend wasm: the run's student is compiled, so onnxruntime computes it on the CPU, and wasm only what has no form in ONNX\n",
+      "--backend wasm: the run's student is compiled, so onnxruntime computes it, and wasm only what has no form in ONNX\n",
     );
     expect(whole.stderr).toMatch(/ is ready: onnxruntime 1\.\S+ on .*, numerics exact\n/);
   });

@@ -96,12 +96,7 @@ export function startWorker(
   environment: Readonly<Record<string, string>> = {},
   through?: readonly string[],
 ): Program {
-  return new Program(
-    ['worker', url, '--backend', 'wasm'],
-    environmentOf(place, name, environment),
-    deadlineMs,
-    through,
-  );
+  return new Program(['worker', url], environmentOf(place, name, environment), deadlineMs, through);
 }
 
 export interface Cluster {

@@ -13,7 +13,7 @@ const undisturbed = join(scratch.path, 'undisturbed');
 afterAll(() => scratch.remove());
 
 function run(out: string, more: readonly string[] = []): Program {
-  return new Program(['run', recipe, '--workers', '2', '--backend', 'wasm', '--out', out, ...more], {
+  return new Program(['run', recipe, '--workers', '2', '--out', out, ...more], {
     STILLHOUSE_CACHE: join(scratch.path, 'cache'),
   });
 }
@@ -40,7 +40,7 @@ function childrenOf(pid: number): number[] {
 
 beforeAll(async () => {
   writeBars(scratch.path);
-  writeFileSync(recipe, barsRecipe({ student: '{ builtin: mlp, hidden: [512] }' }));
+  writeFileSync(recipe, barsRecipe({ student: '{ builtin: mlp, hidden: [512] }', backend: 'auto' }));
   const { code, stderr } = await run(undisturbed).ended;
   expect(code, stderr).toBe(0);
 });
@@ -68,6 +68,23 @@ describe('a run that is asked to stop', () => {
       expect(digestOf(out)).toBe(digestOf(undisturbed));
     },
   );
+
+  it('goes on with the backend that a flag named, and with no other', async () => {
+    const [out, whole] = [join(scratch.path, 'flag'), join(scratch.path, 'flag-whole')];
+    const onWasm = ['--backend', 'wasm'];
+    const first = run(out, onWasm);
+    await atStep(out, 5);
+    first.child.kill('SIGTERM');
+    expect((await first.ended).code).toBe(75);
+    expect(await run(out).ended).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('numerics.backend') as string,
+    });
+    for (const folder of [out, whole]) expect((await run(folder, onWasm).ended).code).toBe(0);
+    expect(curveOf(out)).toEqual(curveOf(whole));
+    expect(digestOf(out)).toBe(digestOf(whole));
+    expect(digestOf(out)).not.toBe(digestOf(undisturbed));
+  });
 
   it('as a whole process group, as schedulers do it, ends with 75 all the same', async () => {
     const out = join(scratch.path, 'group');

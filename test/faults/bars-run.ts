@@ -1,8 +1,9 @@
 /**
  * The run of the fault tests over real processes: bars in 30 steps, a student of two chunks of gradient, a snapshot
- * every seven steps. One that nothing disturbs is the oracle of the others.
+ * every seven steps. One that nothing disturbs is the oracle of the others. The student is compiled, or computed by
+ * TensorFlow.js on wasm.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { verifyRun } from '../../coordinator/verify/verify.js';
@@ -15,14 +16,13 @@ export class BarsRuns {
   readonly #folder: string;
   #undisturbed: { readonly curve: unknown[]; readonly digest: string } | null = null;
 
-  constructor(folder: string) {
-    this.#folder = folder;
-    this.recipe = join(folder, 'recipe.yaml');
-    writeBars(folder);
-    writeFileSync(
-      this.recipe,
-      barsRecipe({ student: '{ builtin: mlp, hidden: [4096] }', more: 'snapshots: { everySteps: 7 }\n' }),
-    );
+  constructor(folder: string, backend: 'auto' | 'wasm' = 'wasm') {
+    this.#folder = join(folder, backend);
+    mkdirSync(this.#folder, { recursive: true });
+    this.recipe = join(this.#folder, 'recipe.yaml');
+    writeBars(this.#folder);
+    const student = '{ builtin: mlp, hidden: [4096] }';
+    writeFileSync(this.recipe, barsRecipe({ student, backend, more: 'snapshots: { everySteps: 7 }\n' }));
   }
 
   /** Folders of a run of its own. */

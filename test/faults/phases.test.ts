@@ -10,8 +10,10 @@ import { scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/proc
 import { BarsRuns, expectDone, expectSound } from './bars-run.js';
 
 const scratch = scratchFolder();
-const runs = new BarsRuns(scratch.path);
-beforeAll(() => runs.runUndisturbed());
+const runsOn = { auto: new BarsRuns(scratch.path, 'auto'), wasm: new BarsRuns(scratch.path) };
+beforeAll(async () => {
+  for (const runs of Object.values(runsOn)) await runs.runUndisturbed();
+});
 afterAll(() => scratch.remove());
 
 /** The fault fired: it says so, and the process died of it. */
@@ -49,7 +51,15 @@ const passes: Record<'worker' | 'coordinator', Record<FaultPoint, number>> = {
   },
 };
 
-describe.each(faultPoints)('a worker killed at the phase: %s', (point) => {
+/** Every point with a compiled student, and the one inside the computation on wasm, too. */
+const kills: [FaultPoint, keyof typeof runsOn][] = [
+  ...faultPoints.map((point): [FaultPoint, 'auto'] => [point, 'auto']),
+  ['computing', 'wasm'],
+];
+
+describe.each(kills)('a worker killed at the phase: %s, with backend %s', (point, backend) => {
+  const runs = runsOn[backend];
+
   it('costs no sample and changes no bit; another takes its place', async () => {
     const place = runs.placeOf(`worker-${point}`);
     const coordinator = startCoordinator(place);
@@ -62,7 +72,9 @@ describe.each(faultPoints)('a worker killed at the phase: %s', (point) => {
   });
 });
 
-describe.each(faultPoints)('the coordinator killed at the phase: %s', (point) => {
+describe.each(kills)('the coordinator killed at the phase: %s, with backend %s', (point, backend) => {
+  const runs = runsOn[backend];
+
   it('goes on when it is started again, with the workers that waited for it', async () => {
     const place = runs.placeOf(`coordinator-${point}`);
     const first = startCoordinator(place, {

@@ -103,9 +103,7 @@ describe('the engine of a student', () => {
 
 describe('describeEngines', () => {
   it('says what computes the student, and which teachers are not in ONNX Runtime', () => {
-    expect(describeEngines({ student: 'onnx' })).toEqual([
-      'student: compiled, computed as ONNX graphs by onnxruntime on the CPU',
-    ]);
+    expect(describeEngines({ student: 'onnx' })).toEqual(['student: compiled, computed as ONNX graphs by onnxruntime']);
     expect(describeEngines({ student: 'tfjs', reason: 'masks', teachers: { big: 'node a' } })).toEqual([
       'student: not compiled, computed by TensorFlow.js: masks',
       'teacher big: not in ONNX Runtime: node a',
