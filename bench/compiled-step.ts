@@ -104,8 +104,9 @@ function pytorch(path: string): (name: string, rows: number) => Turn {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return (name, rows) => async (times) => {
     child.stdin.write(`${name} ${rows} ${times}\n`);
-    const { value } = await lines.next();
-    return Number(value);
+    const answer = await lines.next();
+    if (answer.done === true) throw new Error(`${path} bench/step.py ended`);
+    return Number(answer.value);
   };
 }
 

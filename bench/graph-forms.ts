@@ -9,18 +9,18 @@ import { must, mustAt } from '../shared/must.js';
 import { elementsIn } from '../shared/shape.js';
 import type { Attribute, OnnxModel } from '../worker/compute/onnx/graph.js';
 import { writeOnnx } from '../worker/compute/onnx/write.js';
+import { blockSize } from '../worker/compute/student/graph/block-size.js';
 import { differentiate } from '../worker/compute/student/graph/differentiate.js';
 import { fixGraph } from '../worker/compute/student/graph/fixed-graph.js';
+import { blockedDomain } from '../worker/compute/student/graph/gradient/blocked.js';
 import { weightForm, weightForms, type WeightForm } from '../worker/compute/student/graph/gradient/weight-gradient.js';
 import type { Window } from '../worker/compute/student/graph/gradient/windows.js';
 import { GraphWriter } from '../worker/compute/student/graph/gradient/writer.js';
 import { inputForm, inputForms, type Convolution } from '../worker/compute/student/graph/operators/convolution.js';
 
 const repetitions = 40;
-const operatorSets = new Map([
-  ['', 18],
-  ['com.microsoft', 1],
-]);
+const block = await blockSize();
+const operatorSets = new Map([['', 18], ['com.microsoft', 1], ...(block > 1 ? [[blockedDomain, 1] as const] : [])]);
 
 type Shape = Omit<Convolution, 'write' | 'x' | 'dy' | 'weights'>;
 
@@ -47,7 +47,7 @@ function shapeOf({ rows, channels: [inputs, outputs], length, kernel, stride = 1
     before: both(pad),
     behind: both(pad),
   };
-  return { rows, inputs, outputs, groups, window };
+  return { rows, inputs, outputs, groups, window, block };
 }
 
 const threes: readonly (readonly [readonly [number, number], number])[] = [
@@ -168,7 +168,9 @@ async function convolutions(word: string): Promise<void> {
     if (inputs.includes(word) && mustAt(shape.window.strides, 0) === 1)
       await time(
         inputs,
-        (['transposed', 'turned kernel'] as const).map((form) => ({
+        (
+          ['transposed', 'turned kernel', ...(inputForm(shape) === 'blocked' ? (['blocked'] as const) : [])] as const
+        ).map((form) => ({
           form,
           isTaken: form === inputForm(shape),
           model: modelOf(shape, inputForms[form]),

@@ -13,6 +13,7 @@ import type { StudentDefinition } from '../engine.js';
 import { laterTaps } from '../loss-outputs.js';
 import { differentiate, type BackwardGraph } from './differentiate.js';
 import { withMasks, type Mask } from './dropout.js';
+import { blockedDomain, withBlocks } from './gradient/blocked.js';
 import { fixGraph, withoutUnused, type FixedGraph } from './fixed-graph.js';
 import type { FormedTerm } from './losses/forms.js';
 import { lossGraph, type GraphTerm, type LossValue, type StudentValues } from './losses/loss-graph.js';
@@ -67,13 +68,18 @@ export interface WholeStudent {
  * @throws UserError 65 for a layer without a form in ONNX
  * @throws NoGradient naming a node that cannot be differentiated
  */
-export async function compileStudent(definition: StudentDefinition, rows: number): Promise<CompiledStudent> {
+export async function compileStudent(
+  definition: StudentDefinition,
+  rows: number,
+  block: number,
+): Promise<CompiledStudent> {
   const { graph, masks, names, moments } = await forwardGraph(definition, rows);
   const values = names.map((name): ValuePlace => ({ ...must(graph.known, name), name, seed: `seed ${name}` }));
-  const backward = backwardOf(definition, graph, new Map(values.map(({ name, seed }) => [name, seed])));
+  const seeds = new Map(values.map(({ name, seed }) => [name, seed]));
+  const backward = backwardOf(definition, graph, { seeds, block });
   const saved = savedBy(graph, backward.nodes);
   return {
-    forward: forwardModel(graph, saved),
+    forward: forwardModel(blocked(graph, block), saved),
     backward: backwardModel(graph, { ...backward, values, saved }),
     values,
     masks,
@@ -93,7 +99,15 @@ export async function compileStudent(definition: StudentDefinition, rows: number
 export async function compileWhole(
   definition: StudentDefinition,
   rows: number,
-  { terms, taps }: { readonly terms: readonly FormedTerm[]; readonly taps: ReadonlyMap<string, readonly number[]> },
+  {
+    terms,
+    taps,
+    block,
+  }: {
+    readonly terms: readonly FormedTerm[];
+    readonly taps: ReadonlyMap<string, readonly number[]>;
+    readonly block: number;
+  },
 ): Promise<WholeStudent> {
   const { spec, losses } = definition;
   const { graph, masks, names, moments } = await forwardGraph(definition, rows);
@@ -105,7 +119,8 @@ export async function compileWhole(
     classes: spec.classes,
     taps,
   });
-  const backward = backwardOf(definition, graph, loss.seeds);
+  const backward = backwardOf(definition, graph, { seeds: loss.seeds, block });
+  const forward = blocked(graph, block);
   const answer = mustAt(names, 0, 'value');
   const reported = new Map<string, KnownValue>([
     ...[answer, ...[...moments.values()].flatMap(({ mean, variance }) => [mean, variance])].map(
@@ -116,13 +131,13 @@ export async function compileWhole(
     ),
   ]);
   const outputs = [...reported.keys(), ...backward.gradients.values()];
-  const nodes = [...graph.nodes, ...loss.nodes, ...backward.nodes];
+  const nodes = [...forward.nodes, ...loss.nodes, ...backward.nodes];
   const constants = [...loss.constants, ...backward.constants].map((one) => [one.name, one] as const);
-  const whole = withoutUnused({ nodes, outputs, constants: new Map([...graph.constants, ...constants]) });
+  const whole = withoutUnused({ nodes, outputs, constants: new Map([...forward.constants, ...constants]) });
   const taken = new Set(whole.nodes.flatMap(({ inputs }) => inputs));
   return {
     model: {
-      operatorSets: withMicrosoft(graph.operatorSets),
+      operatorSets: withOwnSets(graph.operatorSets, whole.nodes),
       graph: {
         nodes: whole.nodes,
         constants: [...whole.constants.values()],
@@ -155,8 +170,22 @@ async function forwardGraph(definition: StudentDefinition, rows: number): Promis
   return { ...withMasks(fixed), names: made.values, moments: made.moments };
 }
 
-function backwardOf({ plan }: StudentDefinition, graph: FixedGraph, seeds: ReadonlyMap<string, string>): BackwardGraph {
-  return apart(differentiate(graph, seeds, new Set(plan.trained.map(({ spec: { name } }) => name))));
+function backwardOf(
+  { plan }: StudentDefinition,
+  graph: FixedGraph,
+  { seeds, block }: { readonly seeds: ReadonlyMap<string, string>; readonly block: number },
+): BackwardGraph {
+  return apart(differentiate(graph, seeds, new Set(plan.trained.map(({ spec: { name } }) => name)), block));
+}
+
+/** The forward with its convolutions in the blocked form, where that is quicker. */
+function blocked(graph: FixedGraph, block: number): FixedGraph {
+  const { nodes, constants } = withBlocks(graph.nodes, graph.known, block);
+  return {
+    ...graph,
+    nodes,
+    constants: new Map([...graph.constants, ...constants.map((one) => [one.name, one] as const)]),
+  };
 }
 
 /** What the losses are given, in the order of ../loss-outputs.ts, by its meaning. */
@@ -216,15 +245,17 @@ function valueInfos(values: Iterable<readonly [string, KnownValue]>): OnnxModel[
   return [...values].map(([name, { type, shape }]) => ({ name, type, shape }));
 }
 
-function withMicrosoft(sets: OnnxModel['operatorSets']): OnnxModel['operatorSets'] {
-  return new Map([...sets, [microsoft, 1]]);
+/** With the operator sets that onnxruntime brings, as far as nodes have them. */
+function withOwnSets(sets: OnnxModel['operatorSets'], nodes: OnnxModel['graph']['nodes']): OnnxModel['operatorSets'] {
+  const isBlocked = nodes.some(({ domain }) => domain === blockedDomain);
+  return new Map([...sets, [microsoft, 1], ...(isBlocked ? [[blockedDomain, 1] as const] : [])]);
 }
 
 function forwardModel(graph: FixedGraph, saved: ReadonlyMap<string, KnownValue>): OnnxModel {
   const outputs = [...new Set([...graph.outputs, ...saved.keys()])];
   const { nodes, constants } = withoutUnused({ ...graph, outputs });
   return {
-    operatorSets: withMicrosoft(graph.operatorSets),
+    operatorSets: withOwnSets(graph.operatorSets, nodes),
     graph: {
       nodes,
       constants: [...constants.values()],
@@ -252,7 +283,7 @@ function backwardModel(graph: FixedGraph, { nodes, constants, gradients, values,
   const seeds = values.map(({ seed, type, shape }) => [seed, { type, shape }] as const);
   const given = [...graph.inputs, ...saved, ...seeds].filter(([name]) => taken.has(name));
   return {
-    operatorSets: withMicrosoft(graph.operatorSets),
+    operatorSets: withOwnSets(graph.operatorSets, whole.nodes),
     graph: {
       nodes: whole.nodes,
       constants: [...whole.constants.values()],

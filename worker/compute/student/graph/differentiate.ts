@@ -23,12 +23,14 @@ export interface BackwardGraph {
 /**
  * @param seeds of some of the graph's values, the name of the loss's gradient with respect to them
  * @param wanted the inputs whose gradients are asked for
+ * @param block channels in a block, where convolutions have the blocked form (gradient/blocked.ts)
  * @throws NoGradient naming the node between them that has none
  */
 export function differentiate(
   graph: FixedGraph,
   seeds: ReadonlyMap<string, string>,
   wanted: ReadonlySet<string>,
+  block = 1,
 ): BackwardGraph {
   const write = new GraphWriter('gradient.');
   const active = dependentOn(graph, wanted);
@@ -49,6 +51,7 @@ export function differentiate(
       node,
       write,
       gradients,
+      block,
       wants: (input) => active.has(node.inputs[input] ?? ''),
       known: (name) => must(graph.known, name, 'value'),
       constant: (name) => {

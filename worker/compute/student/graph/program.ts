@@ -38,6 +38,8 @@ export interface Workspace {
   readonly weights: ReadonlyMap<string, Tensor>;
   /** A gradient as the replica lays it out. */
   readonly gradient: Float32Array;
+  /** Channels in a block of convolutions' blocked form; 1: there is none. */
+  readonly block: number;
 }
 
 type Compiled = Pick<CompiledStudent | WholeStudent, 'masks' | 'moments' | 'countOf' | 'gradients'>;

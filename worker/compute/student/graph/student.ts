@@ -12,12 +12,13 @@ import type { GradientResult, MicroBatch, StepContext, StudentOutputs, Targets }
 import type { ScaledTerm } from '../../losses/parts.js';
 import { applicableTerms } from '../../losses/total.js';
 import type { Student, StudentDefinition } from '../engine.js';
+import { blockSize } from './block-size.js';
 import { compileInference } from './compile.js';
 import { samplesName } from './forward.js';
 import { formedTerms, type FormedTerm } from './losses/forms.js';
 import { OneGraphProgram } from './one-graph-program.js';
 import { takenBy, type Program, type Workspace } from './program.js';
-import { floatsOf, openSession, tensorMaker, type MakeTensor } from './session.js';
+import { floatsOf, openSession, tensorMaker } from './session.js';
 import { TwoPartProgram } from './two-part-program.js';
 
 /** The student in inference mode for one number of rows: its earlier exits, then its answer. */
@@ -42,7 +43,7 @@ export class GraphStudent implements Student {
   readonly #programs = new Map<string, Promise<Program>>();
   readonly #inferences = new Map<number, Promise<Inference>>();
 
-  private constructor(definition: StudentDefinition, make: MakeTensor) {
+  private constructor(definition: StudentDefinition, { make, block }: Pick<Workspace, 'make' | 'block'>) {
     const { spec, plan, losses } = definition;
     this.classes = spec.classes;
     this.#formed = formedTerms(losses, spec.classes);
@@ -57,12 +58,12 @@ export class GraphStudent implements Student {
         make({ type: 'float32', shape }, this.#regions[region].subarray(offset, offset + size)),
       ]),
     );
-    this.#workspace = { definition, make, weights, gradient: new Float32Array(plan.gradientFloats) };
+    this.#workspace = { definition, make, weights, gradient: new Float32Array(plan.gradientFloats), block };
   }
 
   /** @throws NoGradient, or UserError 65, when it has no graph */
   static async open(definition: StudentDefinition): Promise<GraphStudent> {
-    return new GraphStudent(definition, await tensorMaker());
+    return new GraphStudent(definition, { make: await tensorMaker(), block: await blockSize() });
   }
 
   load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void {

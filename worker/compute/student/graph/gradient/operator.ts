@@ -18,6 +18,8 @@ export interface BackwardNode {
   wants(input: number): boolean;
   /** Type and shape of a value of the forward graph. */
   known(name: string): KnownValue;
+  /** Channels that lie together in the blocked form of convolutions (blocked.ts); 1: there is none. */
+  readonly block: number;
   /** The elements of a constant of the forward graph; null for a value that is not constant. */
   constant(name: string): readonly number[] | null;
 }

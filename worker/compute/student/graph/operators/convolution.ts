@@ -1,6 +1,7 @@
 /** Convolution and its transpose: the gradient of each by its input is the other. */
 import { mustAt } from '../../../../../shared/must.js';
-import type { OnnxNode } from '../../../onnx/graph.js';
+import type { Attribute, OnnxNode } from '../../../onnx/graph.js';
+import { blockedConvolution, blockedKernel, isBlocked, type ConvolutionShape } from '../gradient/blocked.js';
 import {
   gradientOf,
   inputOf,
@@ -18,6 +19,8 @@ import type { GraphWriter } from '../gradient/writer.js';
 /** A convolution whose gradients are written. */
 export interface Convolution extends SeenAndGiven {
   readonly weights: string;
+  /** Channels in a block of the blocked form; 1: there is none. */
+  readonly block: number;
 }
 
 function convolution(backward: BackwardNode): readonly (string | null)[] {
@@ -35,6 +38,7 @@ function convolution(backward: BackwardNode): readonly (string | null)[] {
     rows: mustAt(shapeX, 0),
     inputs: mustAt(shapeX, 1),
     outputs: mustAt(shapeW, 0),
+    block: backward.block,
   };
   const axes = [0, ...given.window.kernel.map((_, i) => i + 2)];
   return [
@@ -47,7 +51,11 @@ function convolution(backward: BackwardNode): readonly (string | null)[] {
 }
 
 /** The forms of the gradient by the input. */
-export const inputForms = { transposed: byTransposed, 'turned kernel': byTurnedKernel } as const;
+export const inputForms = {
+  transposed: byTransposed,
+  'turned kernel': byTurnedKernel,
+  blocked: byBlocks,
+} as const;
 
 /** The gradient by the input, in the form that is fastest for the shapes. */
 function byInput(given: Convolution): string {
@@ -55,42 +63,83 @@ function byInput(given: Convolution): string {
 }
 
 export function inputForm(given: Omit<Convolution, 'write' | 'x' | 'dy' | 'weights'>): keyof typeof inputForms {
+  if (isOfDy(given) && isBlocked(turnedShape(given), given.block)) return 'blocked';
   return isTurned(given) ? 'turned kernel' : 'transposed';
 }
 
-/**
- * Whether the gradient by the input is quicker as a convolution of dy: without strides, with a group each channel, or
- * with so many channels and places that turning the kernel costs nothing beside them.
- */
-function isTurned({ window, groups, inputs, outputs }: Parameters<typeof inputForm>[0]): boolean {
+/** The convolution of dy that gives the gradient by the input, whose places it has. */
+function turnedShape({ window, rows, inputs, outputs, groups }: Parameters<typeof inputForm>[0]): ConvolutionShape {
+  return { rows, inputs: outputs, outputs: inputs, groups, window: { kernel: window.kernel, output: window.input } };
+}
+
+/** Whether the gradient by the input is a convolution of dy: without strides, and with no more padding than it reaches. */
+function isOfDy({ window }: Parameters<typeof inputForm>[0]): boolean {
   const { kernel, strides, dilations, before, behind } = window;
   const reach = kernel.map((k, i) => (k - 1) * mustAt(dilations, i));
-  if (strides.some((s) => s !== 1) || placesOf(kernel) === 1) return false;
-  if (reach.some((n, i) => n < mustAt(before, i) || n < mustAt(behind, i))) return false;
+  return (
+    strides.every((s) => s === 1) &&
+    placesOf(kernel) > 1 &&
+    reach.every((n, i) => n >= mustAt(before, i) && n >= mustAt(behind, i))
+  );
+}
+
+/**
+ * Whether that convolution is quicker: with a group each channel, or with so many channels and places that turning the
+ * kernel costs nothing beside them.
+ */
+function isTurned(given: Parameters<typeof inputForm>[0]): boolean {
+  const { window, groups, inputs, outputs } = given;
+  if (!isOfDy(given)) return false;
   if (groups > 1) return groups === inputs && groups === outputs;
   return Math.min(inputs, outputs) >= 16 && placesOf(window.output) >= 256;
 }
 
 /** The convolution of dy with the kernel turned around in every axis, and its channels changed over. */
-function byTurnedKernel({ write, dy, weights, window, groups }: Convolution): string {
-  const { kernel, dilations, before, behind } = window;
+function byTurnedKernel(given: Convolution): string {
+  const { write, dy, window, groups } = given;
+  const turned = turnedKernel(given);
+  const axes = window.kernel.map((_, i) => i + 2);
+  return write.node('Conv', [dy, groups > 1 ? turned : write.node('Transpose', [turned], { perm: [1, 0, ...axes] })], {
+    ...turnedAttributes(window),
+    group: groups,
+  });
+}
+
+/** The same on blocked channels. */
+function byBlocks(given: Convolution): string {
+  const { write, dy, window, inputs, outputs, block } = given;
+  const shape = [outputs, inputs, ...window.kernel];
+  const kernel = blockedKernel(write, turnedKernel(given), { shape, block, direction: 'back' });
+  const strides = window.kernel.map(() => 1);
+  return blockedConvolution(write, {
+    x: dy,
+    kernel,
+    outputs: inputs,
+    attributes: { ...turnedAttributes(window), strides },
+  });
+}
+
+/** The kernel turned around in every axis. */
+function turnedKernel({ write, weights, window: { kernel } }: Convolution): string {
   const back = kernel.map(() => -1);
   const ends = kernel.map(() => Number.MIN_SAFE_INTEGER);
   const axes = kernel.map((_, i) => i + 2);
-  const turned = write.node('Slice', [
+  return write.node('Slice', [
     weights,
     write.integers(...back),
     write.integers(...ends),
     write.integers(...axes),
     write.integers(...back),
   ]);
+}
+
+function turnedAttributes({ kernel, dilations, before, behind }: Window): Readonly<Record<string, Attribute>> {
   const reach = kernel.map((k, i) => (k - 1) * mustAt(dilations, i));
-  return write.node('Conv', [dy, groups > 1 ? turned : write.node('Transpose', [turned], { perm: [1, 0, ...axes] })], {
+  return {
     kernel_shape: kernel,
     dilations,
-    group: groups,
     pads: [...reach.map((n, i) => n - mustAt(before, i)), ...reach.map((n, i) => n - mustAt(behind, i))],
-  });
+  };
 }
 
 /** A transposed convolution with the same weights, whose output is as long as the input was. */
