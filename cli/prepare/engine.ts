@@ -55,7 +55,8 @@ async function triedToCompile(definition: StudentDefinition): Promise<string | n
   const { compileStudent } = await import('../../worker/compute/student/graph/compile.js');
   const { NoGradient } = await import('../../worker/compute/student/graph/gradient/operator.js');
   try {
-    await compileStudent(definition, trialRows);
+    // Blocks of channels depend on a worker's processor, and no objection depends on them.
+    await compileStudent(definition, trialRows, 1);
     return null;
   } catch (error) {
     if (error instanceof NoGradient || (error instanceof UserError && error.exitCode === exitCodes.data))
