@@ -1,4 +1,5 @@
 /** How many channels lie together in onnxruntime's blocked form on this processor: tried out, once a process. */
+import { provider } from '../../backends/onnxruntime/runtime.js';
 import type { OnnxModel } from '../../onnx/graph.js';
 import { blockedDomain } from './gradient/blocked.js';
 import { floatsOf, openSession, tensorMaker } from './session.js';
@@ -19,7 +20,7 @@ const model: OnnxModel = {
 
 let found: Promise<number> | null = null;
 
-/** 16 with AVX-512, 8 on other x86 processors; 1 where onnxruntime has no such form. */
+/** 16 with AVX-512, 8 on other x86 processors; 1 where onnxruntime has no such form, as on a GPU. */
 export function blockSize(): Promise<number> {
   found ??= tryOut();
   return found;
@@ -27,6 +28,7 @@ export function blockSize(): Promise<number> {
 
 /** The number 1 is the first channel's second place, which stands behind a block of first places. */
 async function tryOut(): Promise<number> {
+  if (provider().name !== 'cpu') return 1;
   let session;
   try {
     session = await openSession(model, 'disabled');
