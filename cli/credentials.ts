@@ -1,5 +1,6 @@
 /** The tokens of the command line: what a coordinator lets in, what a worker brings, and the line that tells how to join. */
 import { readFileSync, statSync } from 'node:fs';
+import { hostname, networkInterfaces } from 'node:os';
 import { oneToken, readCredentials, type Credential, type CredentialSource } from '../shared/access/credentials.js';
 import { leaveLocalToken, newToken } from '../shared/access/local-token.js';
 import { isLoopback } from '../shared/access/loopback.js';
@@ -113,8 +114,35 @@ function versionOf(file: string): string {
   return found === undefined ? 'gone' : `${found.ino} ${found.size} ${found.mtimeMs}`;
 }
 
-/** @param more what the worker's command line needs besides, with a space before it */
-export function joinLine({ host, port }: Address, { isTold }: Pick<JoinAccess, 'isTold'>, more = ''): string {
-  const url = `ws://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return `join with:  ${isTold ? 'STILLHOUSE_TOKEN=... ' : ''}stillhouse worker ${url}${more}`;
+/**
+ * What to type on a machine that is to join.
+ *
+ * @param more what the worker's command line needs besides, with a space before it
+ * @param own addresses of this machine, for a coordinator that listens on all of them
+ */
+export function joinLine(
+  { host, port }: Address,
+  { isTold }: Pick<JoinAccess, 'isTold'>,
+  more = '',
+  own: readonly string[] = ownAddresses(),
+): string {
+  const [first = host, ...others] = isEvery(host) ? own : [host];
+  const url = (name: string): string => `ws://${name.includes(':') ? `[${name}]` : name}:${port}`;
+  const also = others.length === 0 ? '' : `   (or ${others.map(url).join(', ')})`;
+  return `join with:  ${isTold ? 'STILLHOUSE_TOKEN=... ' : ''}stillhouse worker ${url(first)}${more}${also}`;
+}
+
+/** Whether it stands for every address of the machine, and so for none that another machine could reach. */
+function isEvery(host: string): boolean {
+  return /^(0\.0\.0\.0|::|0|\*)$/.test(host);
+}
+
+/** Addresses at which other machines may reach this one, of version 4 first, and its name at the end. */
+function ownAddresses(): string[] {
+  const found = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+    .sort((a, b) => a.family.localeCompare(b.family))
+    .map(({ address }) => address);
+  return [...found, hostname()];
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -96,5 +97,14 @@ describe('joinLine', () => {
     expect(joinLine({ host: 'a', port: 7 }, { isTold: true }, ' --role label')).toBe(
       'join with:  STILLHOUSE_TOKEN=... stillhouse worker ws://a:7 --role label',
     );
+  });
+
+  it.each(['0.0.0.0', '::'])('names addresses of this machine where it listens on all of them: %s', (host) => {
+    const own = ['10.1.2.3', 'fd00::7', 'den'];
+    expect(joinLine({ host, port: 7 }, { isTold: false }, ' --role label', own)).toBe(
+      'join with:  stillhouse worker ws://10.1.2.3:7 --role label   (or ws://[fd00::7]:7, ws://den:7)',
+    );
+    expect(joinLine({ host, port: 7 }, { isTold: false })).not.toContain(host === '::' ? '[::]' : host);
+    expect(joinLine({ host, port: 7 }, { isTold: false })).toContain(`ws://${hostname()}:7`);
   });
 });

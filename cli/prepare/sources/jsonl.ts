@@ -35,7 +35,7 @@ async function openJsonl(path: string, recipe: TableRecipe, context: SourceConte
     line++;
     if (text.trim() === '') continue;
     const row = parseRow(path, text, line);
-    plan ??= planTable(path, recipe, { names: Object.keys(row), first: row, context });
+    plan ??= planTable(path, recipe, { names: Object.keys(row), first: row, context, where: `line ${line}` });
     const placed = { row, where: `line ${line}` };
     readSample(plan, placed, inputs.extend(plan.size));
     rows.push(readRowAnnotations(plan, placed));

@@ -2,6 +2,7 @@
  * What the formats of rows with named columns (JSONL, Parquet) share: which columns make a sample, and which hold what
  * is known of it. Pure.
  */
+import type { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { oneOfEach, toLabels, toSequences, toTargets, toWeights } from './annotations.js';
 import { damaged } from './file-errors.js';
@@ -43,6 +44,8 @@ export interface TableHead {
   /** Its lists give the shape where the recipe does not. */
   readonly first: Row;
   readonly context: Pick<SourceContext, 'classNames' | 'task'>;
+  /** Where the names are from, in a file whose lines have their own. */
+  readonly where?: string | undefined;
   /** Columns that the file itself calls an index. */
   readonly index?: readonly string[];
 }
@@ -51,14 +54,14 @@ export interface TableHead {
 export function planTable(
   path: string,
   recipe: TableRecipe,
-  { names, first, context, index = [] }: TableHead,
+  { names, first, context, where, index = [] }: TableHead,
 ): TablePlan {
   const { labels, weights, mask, paddingLabel } = recipe;
   const chosen = recipe.column === undefined ? undefined : [recipe.column].flat();
   const targets = recipe.targets === undefined ? undefined : [recipe.targets].flat();
   const annotations = [labels, weights, mask, ...(targets ?? [])].filter((name) => name !== undefined);
   for (const name of [...(chosen ?? []), ...annotations]) {
-    if (!names.includes(name)) throw damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
+    if (!names.includes(name)) throw noColumn(path, name, { names, where });
   }
   const others = names.filter((name) => !annotations.includes(name));
   const left =
@@ -89,6 +92,14 @@ export function planTable(
     size,
     notes: indexNotes(path, left),
   };
+}
+
+function noColumn(path: string, name: string, { names, where }: Pick<TableHead, 'names' | 'where'>): UserError {
+  if (where === undefined) return damaged(path, `no column ${name}; one of ${names.join(', ')} was wanted`);
+  return damaged(
+    path,
+    `${where} has no column ${name}, but ${names.join(', ') || 'none'}; every line wants it (null where nothing is known), or the recipe another name`,
+  );
 }
 
 /** What a source of the plan's columns says beside its samples. */

@@ -80,4 +80,14 @@ describe('a mistake', () => {
     writeFileSync(join(folder, 'wrong'), text);
     await expect(openSource(sourceSchema.parse({ format: 'jsonl', inputs: 'wrong' }), folder)).rejects.toThrow(message);
   });
+
+  it('of JSON lines, a first line without labels, is told by its line', async () => {
+    writeFileSync(join(folder, 'wrong'), '{"a":1,"b":2}\n{"a":1,"b":2,"kind":1}\n');
+    const source = sourceSchema.parse({ format: 'jsonl', inputs: 'wrong', labels: 'kind' });
+    await expect(openSource(source, folder)).rejects.toThrow(
+      'line 1 has no column kind, but a, b; every line wants it (null where nothing is known), or the recipe another name',
+    );
+    writeFileSync(join(folder, 'wrong'), '{"a":1,"b":2,"kind":null}\n{"a":1,"b":2,"kind":1}\n');
+    expect((await openSource(source, folder)).labels).toEqual(Int32Array.of(-1, 1));
+  });
 });

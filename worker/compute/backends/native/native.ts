@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
+import { keepChatter } from '../chatter.js';
 import type { Backend, TensorFlow } from '../backend.js';
 import { visibleGpus } from '../gpus.js';
 import type { Installed } from './folder.js';
@@ -37,6 +38,7 @@ async function load(installed: Installed, threads: number): Promise<Backend> {
   checkVersions(tf, installed);
   setEnvironment(process.env, threads);
   restoreUtil();
+  keepChatter();
   tf.enableProdMode();
   Reflect.set(globalThis, sharedTfjs, tf);
   requireBindings(installed);

@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import { triedMemory } from '../../../../shared/memory-problem.js';
+import { keepChatter } from '../chatter.js';
 import type { Backend } from '../backend.js';
 import { registerWasmKernels } from './kernels.js';
 
@@ -23,6 +24,7 @@ async function open(): Promise<Backend> {
   const tf = await import('@tensorflow/tfjs');
   const { setWasmPaths, version_wasm } = await import('@tensorflow/tfjs-backend-wasm');
   setWasmPaths(wasmFolder());
+  keepChatter();
   tf.enableProdMode();
   if (!(await tf.setBackend('wasm'))) throw new Error('the wasm backend of tfjs did not start');
   await tf.ready();
