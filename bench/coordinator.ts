@@ -64,7 +64,7 @@ async function events(): Promise<void> {
       correct: 20,
       labelled: 32,
     },
-    seconds: { teacher: 0.01, student: 0.02, reduce: 0.001, wait: 0.005 },
+    seconds: { labels: 0.01, student: 0.02, reduce: 0.001, wait: 0.005 },
   };
   for (const message of [heartbeat, offer]) {
     const frame = encodeFrame(message);

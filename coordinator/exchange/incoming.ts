@@ -6,7 +6,7 @@
 import { ProtocolError } from '../../shared/errors.js';
 import type { Plane, PlaneReceiver } from '../../shared/exchange/plane.js';
 import type { Up } from '../../shared/protocol/messages.js';
-import { contributionBytes } from '../../shared/replica/reduction/contribution.js';
+import { contributionBytes, type Sums } from '../../shared/replica/reduction/contribution.js';
 import type { Block } from '../../shared/replica/reduction/tree.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { Content, Contributions } from './contributions.js';
@@ -24,6 +24,8 @@ export interface IncomingOptions {
   readonly contributions: Contributions;
   /** The way that the worker's bytes take. */
   readonly plane: Plane;
+  /** Says why these cannot be the sums of so many samples of the unit; null where they can. */
+  readonly faultIn: (sums: Sums, unit: Unit, samples: number) => string | null;
   readonly sendPull: (lease: number, unit: Unit) => void;
   readonly onEvent: (event: ContributionEvent) => void;
 }
@@ -164,6 +166,8 @@ export class IncomingContributions {
       throw new ProtocolError(`${payload.length} bytes came with an offer of ${message.bytes}`);
     if (message.step !== open.unit.step)
       throw new ProtocolError(`an offer for step ${message.step} on a lease of step ${open.unit.step}`);
+    const fault = this.#options.faultIn(message.sums, open.unit, samplesIn(open.unit, open.block));
+    if (fault !== null) throw new ProtocolError(`an offer with ${fault}`);
     if (message.bytes !== 0 && message.momentCounts.length !== plan.norms.length) {
       throw new ProtocolError(`moments of ${message.momentCounts.length} layers; the student has ${plan.norms.length}`);
     }

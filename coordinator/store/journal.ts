@@ -137,8 +137,13 @@ export class Journal {
     });
   }
 
-  /** Appends a line, which is on the disk once this resolves. */
+  /**
+   * Appends a line, which is on the disk once this resolves.
+   *
+   * @throws Error for a line that could not be read back, of which nothing is written: one such line would lose the run
+   */
   async append(line: JournalLine): Promise<void> {
+    journalLineSchema.parse(line);
     const text = Buffer.from(`${JSON.stringify(line)}\n`);
     await storing('journal.jsonl', async () => {
       // A line is written without another thread's help, which costs more than the copy.

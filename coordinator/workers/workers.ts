@@ -11,14 +11,16 @@
 import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import { closeCodes, type Up } from '../../shared/protocol/messages.js';
+import { SumRules, type SummedKind } from '../../shared/figures/sum-rules.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { Timers } from '../../shared/timers.js';
-import type { UntimedEvent, WorkerId } from '../decide/types.js';
+import type { Unit, UntimedEvent, WorkerId } from '../decide/types.js';
 import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
 import type { Channel } from '../exchange/channel.js';
 import type { Contributions } from '../exchange/contributions.js';
 import { IncomingContributions } from '../exchange/incoming.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
+import { summedRunOf } from '../plan/summed-run.js';
 import type { ReportOutput } from '../reports/outputs/output.js';
 import type { Summary } from '../reports/summary.js';
 import type { CommitLog } from '../store/log.js';
@@ -79,6 +81,7 @@ export class Workers implements ConnectionHost {
   readonly #joining: Joining;
   readonly #readiness: Readiness;
   readonly #messages: WorkerMessages;
+  readonly #rules: SumRules;
 
   constructor(options: WorkersOptions) {
     const { run, envelope, broadcast, log, snapshots, reporter, post, fail } = options;
@@ -97,6 +100,7 @@ export class Workers implements ConnectionHost {
       post,
       fail,
     });
+    this.#rules = new SumRules(summedRunOf(run));
     const known = { log, snapshots, broadcast };
     this.#joining = this.#openJoining(known);
     this.#messages = this.#openMessages(known);
@@ -220,6 +224,7 @@ export class Workers implements ConnectionHost {
       replica,
       contributions,
       plane: socketPlane,
+      faultIn: (sums, unit, samples) => this.#rules.faultIn(sums, summedKind(unit), samples),
       sendPull: (lease, unit) => queue.send({ type: 'pull', ...this.envelope, step: unit.step, lease }),
       onEvent: (event) => {
         faultPoint('all-chunks');
@@ -228,4 +233,8 @@ export class Workers implements ConnectionHost {
       },
     });
   }
+}
+
+function summedKind({ kind, subject }: Unit): SummedKind {
+  return kind === 'train' ? 'train' : (subject ?? 'student');
 }

@@ -10,7 +10,7 @@
  *   teacher.NAME.agree        samples, labelled or not, on which it prefers the same class as the ensemble
  */
 import type { Sums } from '../replica/reduction/contribution.js';
-import { agreeing, calibrationGaps, crossEntropySum, hitsOf } from './classification.js';
+import { agreeing, calibrationBins, calibrationGaps, crossEntropySum, hitsOf } from './classification.js';
 import {
   SumFamily,
   SumGroup,
@@ -29,6 +29,11 @@ const studentHits = new SumGroup({ correct: 'correct', loss: 'loss' });
 const gaps = new SumFamily('student.calibration.');
 const exitHits = new SumFamily('exit.', '.correct');
 const specialist = new SumGroup({ samples: 'samples' });
+
+/** A sum for each bin of confidence, of nothing. */
+export function calibrationSums(): Sums {
+  return gaps.write(Array.from({ length: calibrationBins }, (_, bin) => [bin, 0] as const));
+}
 
 export function studentClassSums(
   { labels, width }: GroundTruth,

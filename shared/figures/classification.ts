@@ -14,7 +14,8 @@ export interface ClassifierReport {
   readonly confusion: readonly (readonly number[])[];
 }
 
-const calibrationBins = 15;
+/** Bins of confidence. */
+export const calibrationBins = 15;
 
 /** Index of the largest of the `classes` values from place `at` on; the first of equals. */
 export function argMax(logits: Float32Array, at: number, classes: number): number {

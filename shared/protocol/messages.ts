@@ -19,6 +19,7 @@
  */
 import { z } from 'zod';
 import { compressions } from '../compression.js';
+import { phases } from '../figures/phases.js';
 import { resizeMethods } from '../resize.js';
 
 /** Raised whenever an old peer could misread a new one. */
@@ -241,8 +242,8 @@ export const upSchemas = {
       sums: rawSums,
       /** Per batch-norm layer: how many values each of its moments was taken over. */
       momentCounts: z.array(count).max(65536),
-      /** Seconds spent, by phase. */
-      seconds: z.record(name, z.number()),
+      /** Seconds spent, by phase; one without is left out. */
+      seconds: z.partialRecord(z.enum(phases), z.number().min(0).max(1e9)),
     })
     .strict(),
   /** Payload: bytes [offset, offset + length) of a contribution; `checksum` is the payload's (checksum.ts). */

@@ -1,9 +1,11 @@
+import type { Phase } from '../../shared/figures/phases.js';
+
 /** Adds up the seconds of each phase of the trainer's work, for the report of where a step's time goes. */
 export class PhaseClock {
-  readonly #seconds = new Map<string, number>();
+  readonly #seconds = new Map<Phase, number>();
 
   /** Runs `body` and counts its time, however it ends, as the phase's. */
-  async time<T>(phase: string, body: () => T | Promise<T>): Promise<T> {
+  async time<T>(phase: Phase, body: () => T | Promise<T>): Promise<T> {
     const startMs = performance.now();
     try {
       return await body();
@@ -15,7 +17,7 @@ export class PhaseClock {
   }
 
   /** Seconds by phase since the last `take`. */
-  take(): Record<string, number> {
+  take(): Partial<Record<Phase, number>> {
     const seconds = Object.fromEntries(this.#seconds);
     this.#seconds.clear();
     return seconds;

@@ -62,6 +62,7 @@ function setUp(buffers = 3): {
     replica,
     contributions,
     plane: socketPlane,
+    faultIn: (sums) => ('constructor' in sums && typeof sums.constructor === 'number' ? 'a sum of no term' : null),
     sendPull: (lease) => pulled.push(lease),
     onEvent: (event) => events.push(event),
   });
@@ -100,6 +101,7 @@ describe.each(roundings)('IncomingContributions of gradients compressed to %s', 
       replica,
       contributions: new Contributions(replica, new BufferPool(2)),
       plane: socketPlane,
+      faultIn: () => null,
       sendPull: () => undefined,
       onEvent: (event) => events.push(event),
     });
@@ -223,6 +225,19 @@ describe('IncomingContributions', () => {
     contributions.free(2);
     contributions.free(1);
     expect([pulled, pool.isShort]).toEqual([[1, 3], false]);
+  });
+});
+
+describe("an offer whose sums cannot be the lease's", () => {
+  it('is refused before anything is added', () => {
+    const { incoming, events } = setUp();
+    const sent = contribution(0.5);
+    incoming.open(7, unit, { level: 1, index: 0 });
+    const offer = { ...offerOf(7, sent), sums: JSON.parse('{"samples":2,"constructor":1}') as Record<string, number> };
+    expect(() => incoming.offer(offer, sent.bytes, () => incoming.pull(7, 2))).toThrow(
+      'an offer with a sum of no term',
+    );
+    expect(events).toEqual([]);
   });
 });
 

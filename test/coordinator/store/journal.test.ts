@@ -38,6 +38,18 @@ describe('Journal', () => {
     }
   });
 
+  it('writes nothing of a line that could not be read back', async () => {
+    const path = join(await temporaryFolder(), 'journal.jsonl');
+    const { journal } = await Journal.open(path);
+    await journal.append(commitLine(0));
+    const before = await readFile(path);
+    for (const sums of [{ correct: Infinity }, { correct: NaN }])
+      await expect(journal.append(commitLine(1, { sums }))).rejects.toThrow(/correct/);
+    await expect(journal.append(commitLine(-1))).rejects.toThrow(/step/);
+    expect(await readFile(path)).toEqual(before);
+    await journal.close();
+  });
+
   it('removes its last line on request', async () => {
     const path = join(await temporaryFolder(), 'journal.jsonl');
     await writeFile(path, [commitLine(0), commitLine(1)].map((line) => `${JSON.stringify(line)}\n`).join(''));

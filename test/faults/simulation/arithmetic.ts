@@ -43,7 +43,7 @@ function hasGradient(sample: number): boolean {
 }
 
 interface BlockOfUnit {
-  readonly unit: Pick<Unit, 'kind' | 'from' | 'microBatches'>;
+  readonly unit: Pick<Unit, 'kind' | 'from' | 'microBatches'> & { readonly subject?: Unit['subject'] | undefined };
   readonly block: Block;
   readonly dropped: readonly string[];
 }
@@ -64,7 +64,11 @@ export function computeBlock(replica: Replica, { unit, block, dropped }: BlockOf
   for (let j = from; j < to; j++) {
     const sample = unit.from + j;
     const loss = replica.weights.reduce((total, weight, i) => total + Math.sin(sample + i) * weight, 0);
-    if (unit.kind === 'evaluate') sum.push({ hasGradient: false, sums: { samples: 1, loss }, moments: null });
+    const judged =
+      unit.subject === 'teachers'
+        ? { 'ensemble.correct': Math.abs(Math.sin(sample)) }
+        : { 'student.loss': loss, 'student.correct': 0 };
+    if (unit.kind === 'evaluate') sum.push({ hasGradient: false, sums: { samples: 1, ...judged }, moments: null });
     else if (!hasGradient(sample)) sum.push({ hasGradient: false, sums: { samples: 1 }, moments: null });
     else {
       const slot = sum.nextSlot();

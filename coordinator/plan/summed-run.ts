@@ -1,0 +1,16 @@
+/** What the names and bounds of a prepared run's sums follow from. */
+import type { SummedRun } from '../../shared/figures/sum-rules.js';
+import { termsIn } from '../../shared/recipe/terms.js';
+import { taskOf } from '../../shared/task.js';
+import type { PreparedRun } from './prepared-run.js';
+
+export function summedRunOf({ recipe, teachers, student }: PreparedRun): SummedRun {
+  return {
+    task: taskOf(recipe),
+    terms: termsIn(recipe.losses).map(({ name }) => name),
+    teachers,
+    exits: student.exits ?? [],
+    width: student.classes,
+    positions: student.positions ?? 1,
+  };
+}
