@@ -9,7 +9,7 @@ import { must, mustAt } from '../shared/must.js';
 import { elementsIn } from '../shared/shape.js';
 import type { Attribute, OnnxModel } from '../worker/compute/onnx/graph.js';
 import { writeOnnx } from '../worker/compute/onnx/write.js';
-import { blockSize } from '../worker/compute/student/graph/block-size.js';
+import { deviceForms } from '../worker/compute/student/graph/device-forms.js';
 import { differentiate } from '../worker/compute/student/graph/differentiate.js';
 import { fixGraph } from '../worker/compute/student/graph/fixed-graph.js';
 import { blockedDomain } from '../worker/compute/student/graph/gradient/blocked.js';
@@ -19,7 +19,7 @@ import { GraphWriter } from '../worker/compute/student/graph/gradient/writer.js'
 import { inputForm, inputForms, type Convolution } from '../worker/compute/student/graph/operators/convolution.js';
 
 const repetitions = 40;
-const block = await blockSize();
+const { block } = await deviceForms();
 const operatorSets = new Map([['', 18], ['com.microsoft', 1], ...(block > 1 ? [[blockedDomain, 1] as const] : [])]);
 
 type Shape = Omit<Convolution, 'write' | 'x' | 'dy' | 'weights'>;

@@ -53,10 +53,10 @@ async function objectionToCompiling(recipe: Recipe, spec: StudentSpec): Promise<
 
 async function triedToCompile(definition: StudentDefinition): Promise<string | null> {
   const { compileStudent } = await import('../../worker/compute/student/graph/compile.js');
-  const { NoGradient } = await import('../../worker/compute/student/graph/gradient/operator.js');
+  const { NoGradient, plainForms } = await import('../../worker/compute/student/graph/gradient/operator.js');
   try {
     // Blocks of channels depend on a worker's processor, and no objection depends on them.
-    await compileStudent(definition, trialRows, 1);
+    await compileStudent(definition, trialRows, plainForms);
     return null;
   } catch (error) {
     if (error instanceof NoGradient || (error instanceof UserError && error.exitCode === exitCodes.data))

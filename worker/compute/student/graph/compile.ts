@@ -14,6 +14,7 @@ import { laterTaps } from '../loss-outputs.js';
 import { differentiate, type BackwardGraph } from './differentiate.js';
 import { withMasks, type Mask } from './dropout.js';
 import { blockedDomain, withBlocks } from './gradient/blocked.js';
+import type { DeviceForms } from './gradient/operator.js';
 import { fixGraph, withoutUnused, type FixedGraph } from './fixed-graph.js';
 import type { FormedTerm } from './losses/forms.js';
 import { lossGraph, type GraphTerm, type LossValue, type StudentValues } from './losses/loss-graph.js';
@@ -71,15 +72,15 @@ export interface WholeStudent {
 export async function compileStudent(
   definition: StudentDefinition,
   rows: number,
-  block: number,
+  device: DeviceForms,
 ): Promise<CompiledStudent> {
   const { graph, masks, names, moments } = await forwardGraph(definition, rows);
   const values = names.map((name): ValuePlace => ({ ...must(graph.known, name), name, seed: `seed ${name}` }));
   const seeds = new Map(values.map(({ name, seed }) => [name, seed]));
-  const backward = backwardOf(definition, graph, { seeds, block });
+  const backward = backwardOf(definition, graph, { seeds, device });
   const saved = savedBy(graph, backward.nodes);
   return {
-    forward: forwardModel(blocked(graph, block), saved),
+    forward: forwardModel(blocked(graph, device), saved),
     backward: backwardModel(graph, { ...backward, values, saved }),
     values,
     masks,
@@ -102,11 +103,11 @@ export async function compileWhole(
   {
     terms,
     taps,
-    block,
+    device,
   }: {
     readonly terms: readonly FormedTerm[];
     readonly taps: ReadonlyMap<string, readonly number[]>;
-    readonly block: number;
+    readonly device: DeviceForms;
   },
 ): Promise<WholeStudent> {
   const { spec, losses } = definition;
@@ -119,8 +120,8 @@ export async function compileWhole(
     classes: spec.classes,
     taps,
   });
-  const backward = backwardOf(definition, graph, { seeds: loss.seeds, block });
-  const forward = blocked(graph, block);
+  const backward = backwardOf(definition, graph, { seeds: loss.seeds, device });
+  const forward = blocked(graph, device);
   const answer = mustAt(names, 0, 'value');
   const reported = new Map<string, KnownValue>([
     ...[answer, ...[...moments.values()].flatMap(({ mean, variance }) => [mean, variance])].map(
@@ -173,13 +174,13 @@ async function forwardGraph(definition: StudentDefinition, rows: number): Promis
 function backwardOf(
   { plan }: StudentDefinition,
   graph: FixedGraph,
-  { seeds, block }: { readonly seeds: ReadonlyMap<string, string>; readonly block: number },
+  { seeds, device }: { readonly seeds: ReadonlyMap<string, string>; readonly device: DeviceForms },
 ): BackwardGraph {
-  return apart(differentiate(graph, seeds, new Set(plan.trained.map(({ spec: { name } }) => name)), block));
+  return apart(differentiate(graph, seeds, new Set(plan.trained.map(({ spec: { name } }) => name)), device));
 }
 
 /** The forward with its convolutions in the blocked form, where that is quicker. */
-function blocked(graph: FixedGraph, block: number): FixedGraph {
+function blocked(graph: FixedGraph, { block }: DeviceForms): FixedGraph {
   const { nodes, constants } = withBlocks(graph.nodes, graph.known, block);
   return {
     ...graph,

@@ -6,7 +6,7 @@
 import { must } from '../../../../shared/must.js';
 import type { OnnxConstant, OnnxNode } from '../../onnx/graph.js';
 import type { FixedGraph } from './fixed-graph.js';
-import { NoGradient, type BackwardNode, type Operator } from './gradient/operator.js';
+import { NoGradient, plainForms, type BackwardNode, type Operator } from './gradient/operator.js';
 import { operatorFor } from './operators/operators.js';
 import { numbersOf } from './constants.js';
 import { GraphWriter } from './gradient/writer.js';
@@ -23,14 +23,14 @@ export interface BackwardGraph {
 /**
  * @param seeds of some of the graph's values, the name of the loss's gradient with respect to them
  * @param wanted the inputs whose gradients are asked for
- * @param block channels in a block, where convolutions have the blocked form (gradient/blocked.ts)
+ * @param device what computes the graph
  * @throws NoGradient naming the node between them that has none
  */
 export function differentiate(
   graph: FixedGraph,
   seeds: ReadonlyMap<string, string>,
   wanted: ReadonlySet<string>,
-  block = 1,
+  device = plainForms,
 ): BackwardGraph {
   const write = new GraphWriter('gradient.');
   const active = dependentOn(graph, wanted);
@@ -51,7 +51,7 @@ export function differentiate(
       node,
       write,
       gradients,
-      block,
+      device,
       wants: (input) => active.has(node.inputs[input] ?? ''),
       known: (name) => must(graph.known, name, 'value'),
       constant: (name) => {

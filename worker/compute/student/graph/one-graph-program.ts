@@ -62,8 +62,8 @@ export class OneGraphProgram implements Program {
     rows: number,
     { formed, taps }: { readonly formed: readonly FormedTerm[]; readonly taps: ReadonlyMap<string, readonly number[]> },
   ): Promise<OneGraphProgram> {
-    const { definition, make, weights, block } = workspace;
-    const compiled = await compileWhole(definition, rows, { terms: formed, taps, block });
+    const { definition, make, weights, device } = workspace;
+    const compiled = await compileWhole(definition, rows, { terms: formed, taps, device });
     const session = await openSession(compiled.model);
     const inputs = new ProgramInputs(workspace, rows, compiled.masks);
     const lossTensors = tensorsOf(make, compiled.lossInputs);

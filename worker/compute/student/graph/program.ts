@@ -13,6 +13,7 @@ import type { ScaledTerm } from '../../losses/parts.js';
 import type { StudentDefinition } from '../engine.js';
 import type { CompiledStudent, WholeStudent } from './compile.js';
 import { drawMask, type Mask } from './dropout.js';
+import type { DeviceForms } from './gradient/operator.js';
 import { floatsOf, type MakeTensor } from './session.js';
 import { samplesName } from './forward.js';
 
@@ -38,8 +39,7 @@ export interface Workspace {
   readonly weights: ReadonlyMap<string, Tensor>;
   /** A gradient as the replica lays it out. */
   readonly gradient: Float32Array;
-  /** Channels in a block of convolutions' blocked form; 1: there is none. */
-  readonly block: number;
+  readonly device: DeviceForms;
 }
 
 type Compiled = Pick<CompiledStudent | WholeStudent, 'masks' | 'moments' | 'countOf' | 'gradients'>;

@@ -12,7 +12,7 @@ import type { GradientResult, MicroBatch, StepContext, StudentOutputs, Targets }
 import type { ScaledTerm } from '../../losses/parts.js';
 import { applicableTerms } from '../../losses/total.js';
 import type { Student, StudentDefinition } from '../engine.js';
-import { blockSize } from './block-size.js';
+import { deviceForms } from './device-forms.js';
 import { compileInference } from './compile.js';
 import { samplesName } from './forward.js';
 import { formedTerms, type FormedTerm } from './losses/forms.js';
@@ -43,7 +43,7 @@ export class GraphStudent implements Student {
   readonly #programs = new Map<string, Promise<Program>>();
   readonly #inferences = new Map<number, Promise<Inference>>();
 
-  private constructor(definition: StudentDefinition, { make, block }: Pick<Workspace, 'make' | 'block'>) {
+  private constructor(definition: StudentDefinition, { make, device }: Pick<Workspace, 'make' | 'device'>) {
     const { spec, plan, losses } = definition;
     this.classes = spec.classes;
     this.#formed = formedTerms(losses, spec.classes);
@@ -58,12 +58,12 @@ export class GraphStudent implements Student {
         make({ type: 'float32', shape }, this.#regions[region].subarray(offset, offset + size)),
       ]),
     );
-    this.#workspace = { definition, make, weights, gradient: new Float32Array(plan.gradientFloats), block };
+    this.#workspace = { definition, make, weights, gradient: new Float32Array(plan.gradientFloats), device };
   }
 
   /** @throws NoGradient, or UserError 65, when it has no graph */
   static async open(definition: StudentDefinition): Promise<GraphStudent> {
-    return new GraphStudent(definition, { make: await tensorMaker(), block: await blockSize() });
+    return new GraphStudent(definition, { make: await tensorMaker(), device: await deviceForms() });
   }
 
   load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void {

@@ -67,8 +67,8 @@ export class TwoPartProgram implements Program {
 
   /** @throws NoGradient, or UserError 65, when it has no graph */
   static async open(workspace: Workspace, rows: number): Promise<TwoPartProgram> {
-    const { definition, make, weights, block } = workspace;
-    const compiled = await compileStudent(definition, rows, block);
+    const { definition, make, weights, device } = workspace;
+    const compiled = await compileStudent(definition, rows, device);
     const [forward, backward] = [await openSession(compiled.forward), await openSession(compiled.backward)];
     const inputs = new ProgramInputs(workspace, rows, compiled.masks);
     const results = tensorsOf(

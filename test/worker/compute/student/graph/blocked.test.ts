@@ -3,14 +3,15 @@ import { describe, expect, it } from 'vitest';
 import type { Tensor } from 'onnxruntime-node';
 import { must } from '../../../../../shared/must.js';
 import type { Attribute, KnownValue, OnnxModel } from '../../../../../worker/compute/onnx/graph.js';
-import { blockSize } from '../../../../../worker/compute/student/graph/block-size.js';
+import { deviceForms } from '../../../../../worker/compute/student/graph/device-forms.js';
 import { differentiate } from '../../../../../worker/compute/student/graph/differentiate.js';
 import { fixGraph } from '../../../../../worker/compute/student/graph/fixed-graph.js';
 import { blockedDomain, isBlocked, withBlocks } from '../../../../../worker/compute/student/graph/gradient/blocked.js';
+import { plainForms } from '../../../../../worker/compute/student/graph/gradient/operator.js';
 import { floatsOf, openSession, tensorMaker } from '../../../../../worker/compute/student/graph/session.js';
 import { noise } from '../students.js';
 
-const block = await blockSize();
+const { block } = await deviceForms();
 
 interface Case {
   readonly channels: readonly [from: number, to: number];
@@ -68,7 +69,10 @@ async function resultsOf(
   };
   const model = { nodes: [node], constants: [], inputs: [], outputs: [{ name: 'y' }] };
   const fixed = await fixGraph({ operatorSets, graph: model }, given);
-  const backward = differentiate(fixed, new Map([['y', 'dy']]), new Set(given.keys()), size);
+  const backward = differentiate(fixed, new Map([['y', 'dy']]), new Set(given.keys()), {
+    ...plainForms,
+    block: size,
+  });
   const forward = withBlocks(fixed.nodes, fixed.known, size);
   const inputs = [...given, ['dy', must(fixed.known, 'y')] as const];
   const outputs = ['y', ...backward.gradients.values()];

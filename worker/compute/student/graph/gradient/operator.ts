@@ -7,6 +7,17 @@ import type { GraphWriter } from './writer.js';
 
 export { axisOf, floatOr, integerOr, integersOr, textOr } from '../../../onnx/attributes.js';
 
+/** What onnxruntime has forms for on the device that computes the graph. */
+export interface DeviceForms {
+  /** Channels that lie together in the blocked form of convolutions (blocked.ts); 1: there is none. */
+  readonly block: number;
+  /** Whether MaxUnpool is computed there: CUDA has none. */
+  readonly unpools: boolean;
+}
+
+/** ONNX's own operators alone. */
+export const plainForms: DeviceForms = { block: 1, unpools: true };
+
 /** A node of the forward graph, while the gradients of its inputs are written. */
 export interface BackwardNode {
   readonly node: OnnxNode;
@@ -18,8 +29,7 @@ export interface BackwardNode {
   wants(input: number): boolean;
   /** Type and shape of a value of the forward graph. */
   known(name: string): KnownValue;
-  /** Channels that lie together in the blocked form of convolutions (blocked.ts); 1: there is none. */
-  readonly block: number;
+  readonly device: DeviceForms;
   /** The elements of a constant of the forward graph; null for a value that is not constant. */
   constant(name: string): readonly number[] | null;
 }

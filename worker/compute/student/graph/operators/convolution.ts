@@ -38,7 +38,7 @@ function convolution(backward: BackwardNode): readonly (string | null)[] {
     rows: mustAt(shapeX, 0),
     inputs: mustAt(shapeX, 1),
     outputs: mustAt(shapeW, 0),
-    block: backward.block,
+    block: backward.device.block,
   };
   const axes = [0, ...given.window.kernel.map((_, i) => i + 2)];
   return [

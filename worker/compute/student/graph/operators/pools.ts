@@ -35,7 +35,7 @@ function isTiling({ kernel, input, output, strides, dilations, before }: Window)
  * common, gradients are put there; else each is added, one after the other.
  */
 function maxPool(backward: BackwardNode): readonly (string | null)[] {
-  const { node, write } = backward;
+  const { node, write, device } = backward;
   const window = windowsOf(backward);
   const x = inputOf(backward, 0);
   const shape = shapeOf(backward, x);
@@ -44,12 +44,21 @@ function maxPool(backward: BackwardNode): readonly (string | null)[] {
   const [, places = ''] = write.several('MaxPool', [x], attributes, 2);
   if (isTiling(window)) {
     const { kernel, strides } = window;
+    if (!device.unpools) return [scattered(backward, { places, dy, shape }, {})];
     return [write.node('MaxUnpool', [dy, places, write.integers(...shape)], { kernel_shape: kernel, strides })];
   }
+  return [scattered(backward, { places, dy, shape }, { reduction: 'add' })];
+}
+
+/** The values of `dy` at their places in a tensor of zeros. */
+function scattered(
+  { write }: BackwardNode,
+  { places, dy, shape }: { readonly places: string; readonly dy: string; readonly shape: readonly number[] },
+  attributes: Readonly<Record<string, string>>,
+): string {
   const zeros = write.node('Expand', [write.scalar(0), write.integers(elementsIn(shape))]);
   const flat = (value: string): string => reshape(write, value, [-1]);
-  const sum = write.node('ScatterElements', [zeros, flat(places), flat(dy)], { reduction: 'add' });
-  return [reshape(write, sum, shape)];
+  return reshape(write, write.node('ScatterElements', [zeros, flat(places), flat(dy)], attributes), shape);
 }
 
 /** dy over the number of values in each window, to all of them. */

@@ -1,7 +1,8 @@
-/** How many channels lie together in onnxruntime's blocked form on this processor: tried out, once a process. */
+/** Which forms onnxruntime has on what this process computes with. */
 import { provider } from '../../backends/onnxruntime/runtime.js';
 import type { OnnxModel } from '../../onnx/graph.js';
 import { blockedDomain } from './gradient/blocked.js';
+import type { DeviceForms } from './gradient/operator.js';
 import { floatsOf, openSession, tensorMaker } from './session.js';
 
 const channels = 64;
@@ -18,17 +19,17 @@ const model: OnnxModel = {
   },
 };
 
-let found: Promise<number> | null = null;
+let block: Promise<number> | null = null;
 
-/** 16 with AVX-512, 8 on other x86 processors; 1 where onnxruntime has no such form, as on a GPU. */
-export function blockSize(): Promise<number> {
-  found ??= tryOut();
-  return found;
+/** How many channels lie together is tried out, once a process: 16 with AVX-512, 8 on other x86 processors. */
+export async function deviceForms(): Promise<DeviceForms> {
+  if (provider().name === 'cuda') return { block: 1, unpools: false };
+  block ??= tryOut();
+  return { block: await block, unpools: true };
 }
 
 /** The number 1 is the first channel's second place, which stands behind a block of first places. */
 async function tryOut(): Promise<number> {
-  if (provider().name !== 'cpu') return 1;
   let session;
   try {
     session = await openSession(model, 'disabled');
