@@ -55,6 +55,7 @@ export function factsOf({ student, manifest, recipe, inputRange, classNames }: P
   return {
     input: {
       shape: [...student.inputShape],
+      ...feedOf(student),
       ...(inputRange === undefined ? {} : { range: inputRange }),
       preprocess: manifest.preprocess,
     },
@@ -64,6 +65,12 @@ export function factsOf({ student, manifest, recipe, inputRange, classNames }: P
       ...(classNames === undefined ? {} : { classNames: [...classNames] }),
     },
   };
+}
+
+function feedOf(student: StudentSpec): Pick<StudentFacts['input'], 'feed'> {
+  if (!('graph' in student)) return {};
+  const { feed, isChannelsFirst } = student.graph;
+  return isChannelsFirst || feed.length !== student.inputShape.length ? { feed: [...feed] } : {};
 }
 
 /** @throws UserError (2) when the run in this folder is one of another recipe, (65) when summary.json is damaged */

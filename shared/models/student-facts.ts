@@ -7,8 +7,10 @@ import { tasks } from '../task.js';
 
 export const studentFactsSchema = z.object({
   input: z.object({
-    /** Shape of one sample, channels last, in every form. */
+    /** Shape of one sample, channels last. */
     shape: z.array(z.number()),
+    /** The same as an ONNX graph takes it, where that is otherwise: channels first, or as one vector. */
+    feed: z.array(z.number()).optional(),
     /** The least and the greatest number of the raw training samples; absent where that was not looked at. */
     range: z.object({ least: z.number(), most: z.number() }).optional(),
     /** What raw samples go through before the student: (x * scale - mean) / std; null for nothing. */
@@ -45,11 +47,17 @@ export function factsFromTexts(texts: Readonly<Record<string, string>>): Student
 const preciseText = (values: readonly number[]): string =>
   values.length === 1 ? String(values[0]) : `[${values.join(', ')}]`;
 
+/** Whether a feed is the sample's shape with the channels first. */
+export function isChannelsFirst(shape: readonly number[], feed: readonly number[]): boolean {
+  return shape.length > 1 && feed.length === shape.length;
+}
+
 /** The facts in words, a line each: what it is fed, and what it gives. */
-export function describeFacts({ input: { shape, range, preprocess }, output }: StudentFacts): string[] {
+export function describeFacts({ input: { shape, feed, range, preprocess }, output }: StudentFacts): string[] {
   const { task, classes, classNames } = output;
   const from = range === undefined ? '' : ` from ${range.least} to ${range.most}`;
-  const form = shape.length > 1 ? ', channels last' : '';
+  const order = feed === undefined ? 'last' : isChannelsFirst(shape, feed) ? 'first' : 'last, as one vector';
+  const form = shape.length > 1 ? `, channels ${order}` : '';
   const fed =
     preprocess === null
       ? 'as they are'
@@ -59,7 +67,7 @@ export function describeFacts({ input: { shape, range, preprocess }, output }: S
       ? `${classes} numbers`
       : `logits of ${classes} ${task === 'multiLabel' ? 'labels' : 'classes'}`;
   return [
-    `input: float32 of [batch, ${shape.join(', ')}]${form}; raw samples${from} are fed ${fed}`,
+    `input: float32 of [batch, ${(feed ?? shape).join(', ')}]${form}; raw samples${from} are fed ${fed}`,
     `output: ${gives}${task === 'sequence' ? ' at each position' : ''}${classNames === undefined ? '' : `: ${classNames.join(', ')}`}`,
   ];
 }

@@ -5,12 +5,15 @@ import { ifThere } from '../../../shared/files.js';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { factsIn } from '../../../shared/models/layers-model.js';
 import { decodeSafetensors, type NamedTensor } from '../../../shared/models/safetensors.js';
-import { factsAsTexts, type StudentFacts } from '../../../shared/models/student-facts.js';
+import { factsAsTexts, factsFromTexts, type StudentFacts } from '../../../shared/models/student-facts.js';
 import { jsonSchema, layersOf, type Json } from '../../../shared/models/topology.js';
+import { readOnnxMetadata } from '../../compute/onnx/facts.js';
 import { forInference } from '../../compute/onnx/inference.js';
+import { withMetadata } from '../../compute/onnx/metadata.js';
+import { withScaledInput } from '../../compute/onnx/scaled-input.js';
 import { studentOnnx } from '../../compute/onnx/layers/layers-model.js';
 import { onnxFile, tfjsFiles, type ExportFormat } from './export-student.js';
-import { withPreprocessing } from './preprocessing-layer.js';
+import { scalingOf, withPreprocessing } from './preprocessing-layer.js';
 
 const filesOf: Readonly<Record<ExportFormat, readonly string[]>> = {
   tfjs: ['model.json', 'weights.bin'],
@@ -42,11 +45,12 @@ export async function exportRun(
   if ((await stat(student).catch(() => null)) === null)
     throw new UserError(`${run}: holds no student yet; a finished run was wanted`, exitCodes.data);
   const graph = await ifThere(readFile(join(student, onnxFile)));
-  if (graph !== null) checkGraph(run, { formats, isPreprocessed });
+  if (graph !== null) checkGraph(run, formats);
+  if (isPreprocessed) checkForms(formats);
   const isMadeAnew = graph === null && (isPreprocessed || formats.includes('onnx'));
   const own = isMadeAnew ? await readStudent(student) : null;
-  const whole = own !== null && isPreprocessed ? fedRaw(own, formats) : own;
-  const onnx = formats.includes('onnx') ? (whole === null ? asItAnswers(graph) : onnxOf(whole)) : null;
+  const whole = own !== null && isPreprocessed ? fedRaw(own) : own;
+  const onnx = formats.includes('onnx') ? (whole === null ? asItAnswers(graph, isPreprocessed) : onnxOf(whole)) : null;
   await mkdir(out, { recursive: true });
   if (onnx !== null) await writeFile(join(out, onnxFile), onnx);
   const names = formats.flatMap((format) => filesOf[format]);
@@ -56,20 +60,43 @@ export async function exportRun(
   return [...names, ...(onnx === null ? [] : [onnxFile])].map((name) => join(out, name));
 }
 
-function asItAnswers(graph: Uint8Array | null): Uint8Array | null {
-  return graph === null ? null : forInference(graph);
+function asItAnswers(graph: Uint8Array | null, isPreprocessed: boolean): Uint8Array | null {
+  if (graph === null) return null;
+  const answering = forInference(graph);
+  return isPreprocessed ? graphFedRaw(answering) : answering;
+}
+
+/** The graph as one that takes raw samples. */
+function graphFedRaw(graph: Uint8Array): Uint8Array {
+  const facts = factsFromTexts(readOnnxMetadata(graph));
+  if (facts === null) throw noFacts(onnxFile);
+  const { preprocess } = facts.input;
+  if (preprocess === null) return graph;
+  const told = { ...facts, input: { ...facts.input, preprocess: null } };
+  return withMetadata(withScaledInput(graph, scalingOf(preprocess, facts.input)), factsAsTexts(told));
 }
 
 /** A student that came as an ONNX graph goes as that. @throws UserError 2 when something else is wanted */
-function checkGraph(run: string, { formats, isPreprocessed = false }: RunExport): void {
+function checkGraph(run: string, formats: readonly ExportFormat[]): void {
   if (formats.includes('tfjs'))
     throw new UserError(
       `${run}: its student is an ONNX graph, which has no form in tfjs; onnx or safetensors was wanted`,
     );
-  if (isPreprocessed)
+}
+
+/** @throws UserError 2 for a form that preprocessing cannot be put into */
+function checkForms(formats: readonly ExportFormat[]): void {
+  if (formats.includes('safetensors'))
     throw new UserError(
-      `--with-preprocessing: the student of ${run} is an ONNX graph, which is written as it came; no preprocessing wanted`,
+      '--with-preprocessing: safetensors given, which holds weights and no graph; --format tfjs, onnx or both wanted',
     );
+}
+
+function noFacts(file: string): UserError {
+  return new UserError(
+    `${file}: it does not say what the student is fed; a run of this version was wanted for --with-preprocessing`,
+    exitCodes.data,
+  );
 }
 
 interface StoredStudent {
@@ -89,17 +116,9 @@ async function readStudent(student: string): Promise<StoredStudent> {
 }
 
 /** The student as one that takes raw samples. */
-function fedRaw(student: StoredStudent, formats: readonly ExportFormat[]): StoredStudent {
-  if (formats.includes('safetensors'))
-    throw new UserError(
-      '--with-preprocessing: safetensors given, which holds weights and no graph; --format tfjs, onnx or both wanted',
-    );
+function fedRaw(student: StoredStudent): StoredStudent {
   const { file, topology, weights, facts } = student;
-  if (facts === null)
-    throw new UserError(
-      `${file}: it does not say what the student is fed; a run of this version was wanted for --with-preprocessing`,
-      exitCodes.data,
-    );
+  if (facts === null) throw noFacts(file);
   const { shape, preprocess } = facts.input;
   if (preprocess === null) return student;
   return {

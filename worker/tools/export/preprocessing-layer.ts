@@ -5,8 +5,10 @@
  */
 import { z } from 'zod';
 import type { NamedTensor } from '../../../shared/models/safetensors.js';
-import type { StudentFacts } from '../../../shared/models/student-facts.js';
+import { isChannelsFirst, type StudentFacts } from '../../../shared/models/student-facts.js';
 import { jsonSchema, layersOf, modelOf, type Json, type LayerJson } from '../../../shared/models/topology.js';
+import { elementsIn } from '../../../shared/shape.js';
+import type { Scaling } from '../../compute/onnx/scaled-input.js';
 
 export interface PreprocessedStudent {
   readonly topology: Json;
@@ -16,6 +18,24 @@ export interface PreprocessedStudent {
 type Preprocess = NonNullable<StudentFacts['input']['preprocess']>;
 
 const placesSchema = z.array(z.tuple([z.string()]).rest(z.unknown())).min(1);
+
+/** The same for an ONNX graph, broadcast as the graph takes its samples. */
+export function scalingOf(
+  preprocess: Preprocess,
+  { shape, feed }: Pick<StudentFacts['input'], 'shape' | 'feed'>,
+): Scaling {
+  const channels = shape.at(-1) ?? 1;
+  const isFirst = feed !== undefined && isChannelsFirst(shape, feed);
+  // Of a sample as one vector, the channels come one after the other, place by place.
+  const size = feed === undefined || isFirst ? channels : elementsIn(feed);
+  const own = (valueOf: (c: number) => number): Float32Array =>
+    Float32Array.from({ length: size }, (_, i) => valueOf(i % channels));
+  return {
+    factor: own((c) => factorOf(preprocess, c)),
+    offset: own((c) => offsetOf(preprocess, c)),
+    shape: isFirst ? [size, ...feed.slice(1).map(() => 1)] : [size],
+  };
+}
 
 /** @param channels the last size of a sample's shape */
 export function withPreprocessing(
@@ -40,15 +60,24 @@ function freeName(topology: Json): string {
   return name;
 }
 
-function weightsOf(layer: string, { scale, mean, std }: Preprocess, channels: number): [string, NamedTensor][] {
-  const at = (values: readonly number[], c: number): number => values[values.length === 1 ? 0 : c] ?? 0;
+const at = (values: readonly number[], c: number): number => values[values.length === 1 ? 0 : c] ?? 0;
+
+function factorOf({ scale, std }: Preprocess, channel: number): number {
+  return scale / at(std, channel);
+}
+
+function offsetOf({ mean, std }: Preprocess, channel: number): number {
+  return -at(mean, channel) / at(std, channel);
+}
+
+function weightsOf(layer: string, preprocess: Preprocess, channels: number): [string, NamedTensor][] {
   const own = (name: string, valueOf: (c: number) => number): [string, NamedTensor] => [
     `${layer}/${name}`,
     { shape: [channels], values: Float32Array.from({ length: channels }, (_, c) => valueOf(c)) },
   ];
   return [
-    own('gamma', (c) => scale / at(std, c)),
-    own('beta', (c) => -at(mean, c) / at(std, c)),
+    own('gamma', (c) => factorOf(preprocess, c)),
+    own('beta', (c) => offsetOf(preprocess, c)),
     own('moving_mean', () => 0),
     own('moving_variance', () => 1),
   ];

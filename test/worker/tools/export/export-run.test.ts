@@ -6,10 +6,13 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { normalise } from '../../../../shared/data/samples.js';
 import { factsIn } from '../../../../shared/models/layers-model.js';
-import type { StudentFacts } from '../../../../shared/models/student-facts.js';
+import { factsAsTexts, factsFromTexts, type StudentFacts } from '../../../../shared/models/student-facts.js';
 import { jsonSchema } from '../../../../shared/models/topology.js';
 import { openWasm } from '../../../../worker/compute/backends/wasm/wasm.js';
 import { readOnnxMetadata } from '../../../../worker/compute/onnx/facts.js';
+import { floats } from '../../../../worker/compute/onnx/graph.js';
+import { withMetadata } from '../../../../worker/compute/onnx/metadata.js';
+import { writeOnnx } from '../../../../worker/compute/onnx/write.js';
 import { exportRun } from '../../../../worker/tools/export/export-run.js';
 import { exportStudent } from '../../../../worker/tools/export/export-student.js';
 import { convNet } from '../../compute/student/graph/onnx-students.js';
@@ -152,4 +155,76 @@ describe('a student that came as a graph which trains', () => {
     expect(await answerTo('student/student.onnx', 5)).not.toEqual(await answerTo('student/student.onnx', 1));
     expect(readFileSync(join(run, 'student/student.onnx'))).toEqual(Buffer.from(trains));
   });
+
+  /** [channels, places] or, where the channels come last, [places, channels]. */
+  const cases: [string, Uint8Array, number[], number[] | undefined, (i: number) => number][] = [
+    [
+      'channels first',
+      convNet({ sample: [2, 5, 4], classes: 3, ratio: 0.5 }),
+      [5, 4, 2],
+      [2, 5, 4],
+      (i) => Math.floor(i / 20) % 2,
+    ],
+    ['one vector', denseNet([8], 'x_scaled'), [2, 2, 2], [8], (i) => i % 2],
+    ['channels last', denseNet([2], 'h'), [2], undefined, (i) => i % 2],
+  ];
+  it.each(cases)(
+    'takes raw samples of %s with its preprocessing inside',
+    async (_name, graph, shape, feed, channelOf) => {
+      const run = temporaryFolder();
+      mkdirSync(join(run, 'student'));
+      const input = { shape, ...(feed === undefined ? {} : { feed }), preprocess };
+      writeFileSync(join(run, 'student/student.onnx'), withMetadata(graph, factsAsTexts({ ...facts, input })));
+      await exportRun(run, join(run, 'plain'), { formats: ['onnx'] });
+      await exportRun(run, join(run, 'raw'), { formats: ['onnx'], isPreprocessed: true });
+      const size = (feed ?? shape).reduce((product, dim) => product * dim, 1);
+      const raw = Float32Array.from({ length: 3 * size }, (_, i) => (i * 37) % 256);
+      const fed = raw.map((value, i) => {
+        const c = channelOf(i % size);
+        return (value * preprocess.scale - (preprocess.mean[c] ?? NaN)) / (preprocess.std[c] ?? NaN);
+      });
+      const answer = async (file: string, values: Float32Array): Promise<number[]> => {
+        const session = await InferenceSession.create(readFileSync(join(run, file, 'student.onnx')));
+        const { y } = await session.run({ x: new Tensor('float32', values, [3, ...(feed ?? shape)]) });
+        return Array.from(y?.data as Float32Array);
+      };
+      expect(await answer('raw', raw)).toEqual((await answer('plain', fed)).map((value) => expect.closeTo(value, 4)));
+      expect(factsFromTexts(readOnnxMetadata(readFileSync(join(run, 'raw/student.onnx'))))?.input).toEqual({
+        ...input,
+        preprocess: null,
+      });
+    },
+  );
+
+  it('is refused its preprocessing where it does not say what it is fed', async () => {
+    const run = temporaryFolder();
+    mkdirSync(join(run, 'student'));
+    writeFileSync(join(run, 'student/student.onnx'), denseNet([2], 'h'));
+    await expect(exportRun(run, run, { formats: ['onnx'], isPreprocessed: true })).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringMatching(/^student\.onnx: it does not say what the student is fed; /),
+    });
+  });
 });
+
+/** Two linear layers over a vector, the first's answer under the name `hidden`. */
+function denseNet([size]: readonly [number], hidden: string): Uint8Array {
+  const weight = (name: string, shape: number[]) =>
+    floats(
+      name,
+      shape,
+      Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(i + 1)),
+    );
+  return writeOnnx({
+    operatorSets: new Map([['', 17]]),
+    graph: {
+      nodes: [
+        { op: 'MatMul', inputs: ['x', 'first'], outputs: [hidden], attributes: {} },
+        { op: 'MatMul', inputs: [hidden, 'second'], outputs: ['y'], attributes: {} },
+      ],
+      constants: [weight('first', [size, 4]), weight('second', [4, 3])],
+      inputs: [{ name: 'x', type: 'float32', shape: ['n', size] }],
+      outputs: [{ name: 'y', type: 'float32', shape: ['n', 3] }],
+    },
+  });
+}
