@@ -9,11 +9,15 @@ import type { Channel, ChannelListener } from '../exchange/channel.js';
 
 type Transport = Pick<Socket, 'bytesRead' | 'remoteAddress' | 'cork' | 'uncork'>;
 
+/** Frames that leave in one write at most: many of them, held back for a peer that floods us, are garbage. */
+const together = 4;
+
 export class SocketChannel implements Channel {
   readonly address: string;
   readonly #socket: WebSocket;
   readonly #transport: Transport;
-  #isGathering = false;
+  /** Frames that were sent in this turn and have not left. */
+  #gathered = 0;
 
   /** @param transport the TCP connection below the WebSocket */
   constructor(socket: WebSocket, transport: Transport) {
@@ -44,6 +48,7 @@ export class SocketChannel implements Channel {
   send(frame: Frame, whenSent: () => void): void {
     this.#gather();
     sendFrame(this.#socket, frame, whenSent);
+    if (this.#gathered >= together) this.#release();
   }
 
   close(code: number, reason: string): void {
@@ -55,17 +60,18 @@ export class SocketChannel implements Channel {
     this.#socket.terminate();
   }
 
-  /** What is sent from now on leaves at the end of this turn. */
+  /** What is sent from now on leaves at the end of this turn, or with the last of so few frames. */
   #gather(): void {
-    if (this.#isGathering) return;
-    this.#isGathering = true;
-    this.#transport.cork();
-    process.nextTick(() => this.#release());
+    if (this.#gathered === 0) {
+      this.#transport.cork();
+      process.nextTick(() => this.#release());
+    }
+    this.#gathered++;
   }
 
   #release(): void {
-    if (!this.#isGathering) return;
-    this.#isGathering = false;
+    if (this.#gathered === 0) return;
+    this.#gathered = 0;
     this.#transport.uncork();
   }
 }

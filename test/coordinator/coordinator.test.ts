@@ -452,7 +452,7 @@ describe('coordinate', () => {
     const { rig } = await withWorkers(small, [{ probe: '00000000000000cd' }, { probe: '00000000000000cd' }], out);
     expect(rig.said.filter((line) => line.includes('but not to the bit'))).toEqual([
       expect.stringMatching(
-        /computes on wasm what wasm on test computed here first, .* the run's bits depend on who computes what from now on/,
+        /computes on wasm what wasm, test computed here first, .* the run's bits depend on who computes what from now on/,
       ),
     ]);
     expect(first.said.join()).not.toContain('to the bit');

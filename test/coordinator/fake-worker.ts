@@ -260,7 +260,9 @@ export class FakeWorker {
       const sums =
         lease.kind === 'train'
           ? { samples, response: samples * 0.5, 'response.count': samples }
-          : { samples, 'student.correct': samples - 1, 'student.loss': samples / 4 };
+          : lease.subject === 'teachers'
+            ? { samples, 'ensemble.correct': samples }
+            : { samples, 'student.correct': samples - 1, 'student.loss': samples / 4 };
       block.push({ hasGradient: lease.kind === 'train', sums, moments: null });
     }
     return block.result();
