@@ -78,17 +78,27 @@ export function settingsOf(
   ];
 }
 
-export async function measure(
-  backend: string,
-  workers: number,
-  sets: readonly string[],
-): Promise<Pick<Throughput, 'samplesPerSecond' | 'shares' | 'processor'>> {
+/** What a run came to. */
+type Measured = Pick<Throughput, 'samplesPerSecond' | 'shares' | 'processor'>;
+
+/** The MNIST example's recipe with these settings. */
+export async function measure(backend: string, workers: number, sets: readonly string[]): Promise<Measured> {
+  return measureRecipe(recipe, { backend, workers, sets });
+}
+
+interface Settings {
+  readonly backend: string;
+  readonly workers: number;
+  readonly sets: readonly string[];
+}
+
+export async function measureRecipe(file: string, { backend, workers, sets }: Settings): Promise<Measured> {
   const folder = mkdtempSync(join(tmpdir(), 'stillhouse-bench-'));
   try {
     const out = join(folder, 'run');
     const args = [
       'run',
-      recipe,
+      file,
       '--backend',
       backend,
       '--workers',
