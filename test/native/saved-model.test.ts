@@ -152,7 +152,13 @@ describe('a SavedModel teacher', () => {
       2,
       /signature "serve": the model has no such name; it has .*"serving_default"/,
     ],
-    ['a signature with two inputs', { signature: 'two', input: 'a' }, {}, 65, /it also needs the input "b"/],
+    [
+      'an input of a signature that is fed by nothing',
+      { signature: 'two', input: 'a' },
+      {},
+      2,
+      /its input "b" \(.*\) is fed by nothing; teachers\[\]\.inputs: \{ b: COLUMN \} wanted/,
+    ],
     [
       'a tap inside its functions',
       {},
