@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { steps, writeTinyRecipe } from './tiny-recipe.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const token = 'a-token-for-tests-of-the-image-0123456789';
+const token = 'a-token-for-the-tests-of-the-image-0123456789';
 const address = 'coordinator:7070';
 
 let folder = '';

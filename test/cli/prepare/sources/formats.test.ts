@@ -211,7 +211,11 @@ describe('JSONL', () => {
     ],
     ['half a line', { inputs: 'broken.jsonl', column: 'x' }, /broken\.jsonl: line 2 is no JSON/],
     ['no object', { inputs: 'list.jsonl' }, /list\.jsonl: line 1 is no object/],
-    ['no such column', { inputs: 'rows.jsonl', column: 'z' }, /rows\.jsonl: line 1 has no column z, but x, y; every line wants it/],
+    [
+      'no such column',
+      { inputs: 'rows.jsonl', column: 'z' },
+      /rows\.jsonl: line 1 has no column z, but x, y; every line wants it/,
+    ],
     ['no file', { inputs: 'nothing.jsonl' }, /nothing\.jsonl: no such file/],
   ])('is refused with %s', async (_, recipe, message) => {
     await expect(read({ format: 'jsonl', ...recipe })).rejects.toThrow(message);
