@@ -7,7 +7,7 @@ import { bytesIn, textIn, textsIn } from './reader.js';
 import { writeOnnx } from './write.js';
 
 /** What each number of a sample becomes: `factor` times it, plus `offset`. */
-export interface Scaling {
+export interface InputScaling {
   readonly factor: Float32Array;
   readonly offset: Float32Array;
   /** Of both; it is broadcast to [batch, sample]. */
@@ -19,7 +19,7 @@ export interface Scaling {
  *
  * @throws Error unless the model has one input beside its initialisers; RangeError when the bytes are no protobuf message
  */
-export function withScaledInput(model: Uint8Array, scaling: Scaling): Uint8Array {
+export function withScaledInput(model: Uint8Array, scaling: InputScaling): Uint8Array {
   return mapFields(model, modelProto.graph, (graph) => {
     const input = inputOf(graph);
     const taken = new Set(bytesIn(graph, graphProto.node).flatMap((node) => textsIn(node, nodeProto.output)));
@@ -50,7 +50,7 @@ function taking(node: Uint8Array, input: string, scaled: string): Uint8Array {
 
 /** Two nodes and their constants, as fields of a graph. */
 function scalingOf(
-  { factor, offset, shape }: Scaling,
+  { factor, offset, shape }: InputScaling,
   { input, scaled, product }: { readonly input: string; readonly scaled: string; readonly product: string },
 ): Uint8Array {
   const constants: [OnnxConstant, OnnxConstant] = [

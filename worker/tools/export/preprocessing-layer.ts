@@ -8,7 +8,7 @@ import type { NamedTensor } from '../../../shared/models/safetensors.js';
 import { isChannelsFirst, type StudentFacts } from '../../../shared/models/student-facts.js';
 import { jsonSchema, layersOf, modelOf, type Json, type LayerJson } from '../../../shared/models/topology.js';
 import { elementsIn } from '../../../shared/shape.js';
-import type { Scaling } from '../../compute/onnx/scaled-input.js';
+import type { InputScaling } from '../../compute/onnx/scaled-input.js';
 
 export interface PreprocessedStudent {
   readonly topology: Json;
@@ -23,7 +23,7 @@ const placesSchema = z.array(z.tuple([z.string()]).rest(z.unknown())).min(1);
 export function scalingOf(
   preprocess: Preprocess,
   { shape, feed }: Pick<StudentFacts['input'], 'shape' | 'feed'>,
-): Scaling {
+): InputScaling {
   const channels = shape.at(-1) ?? 1;
   const isFirst = feed !== undefined && isChannelsFirst(shape, feed);
   // Of a sample as one vector, the channels come one after the other, place by place.
