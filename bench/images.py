@@ -9,7 +9,6 @@ DistributedDataParallel on gloo, one thread a process, the teacher asked in each
 prints samples/s, the median of the epochs after the first.
 """
 import os
-import socket
 import statistics
 import sys
 import time
@@ -20,6 +19,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn as nn
 import torch.nn.functional as F
+from ddp import free_port
 from torch.nn.parallel import DistributedDataParallel
 
 TEMPERATURE = 4
@@ -144,12 +144,6 @@ def work(rank, name, is_kept, processes, batch, samples, epochs, port, rates):
     # Whoever leaves while another still talks to it is aborted.
     dist.barrier()
     dist.destroy_process_group()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@
 import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import { closeCodes, type Up } from '../../shared/protocol/messages.js';
-import { SumRules, type SummedKind } from '../../shared/figures/sum-rules.js';
+import { SumRules } from '../../shared/figures/sum-rules.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { Timers } from '../../shared/timers.js';
-import type { Unit, UntimedEvent, WorkerId } from '../decide/types.js';
+import { costClassOf } from '../decide/state.js';
+import type { UntimedEvent, WorkerId } from '../decide/types.js';
 import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
 import type { Channel } from '../exchange/channel.js';
 import type { Contributions } from '../exchange/contributions.js';
@@ -224,7 +225,7 @@ export class Workers implements ConnectionHost {
       replica,
       contributions,
       plane: socketPlane,
-      faultIn: (sums, unit, samples) => this.#rules.faultIn(sums, summedKind(unit), samples),
+      faultIn: (sums, unit, samples) => this.#rules.faultIn(sums, costClassOf(unit), samples),
       sendPull: (lease, unit) => queue.send({ type: 'pull', ...this.envelope, step: unit.step, lease }),
       onEvent: (event) => {
         faultPoint('all-chunks');
@@ -233,8 +234,4 @@ export class Workers implements ConnectionHost {
       },
     });
   }
-}
-
-function summedKind({ kind, subject }: Unit): SummedKind {
-  return kind === 'train' ? 'train' : (subject ?? 'student');
 }
