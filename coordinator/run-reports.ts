@@ -1,6 +1,6 @@
 /** What a run reports while it goes on: everything follows from the journal's lines. */
 import { termMeans } from '../shared/figures/training-sums.js';
-import { termsIn } from '../shared/recipe/terms.js';
+import { termNames } from '../shared/recipe/terms.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { UnitPlan } from './plan/units.js';
 import type { MetricsLine } from './reports/metrics.js';
@@ -62,7 +62,7 @@ export class RunReports {
   #addEpoch(epoch: MetricsLine): void {
     const { run, reporter, fail } = this.#options;
     reporter.epoch(epoch).catch(fail);
-    const terms = termsIn(run.recipe.losses).map(({ name }) => name);
+    const terms = termNames(run.recipe.losses);
     for (const [term, warning] of termWarnings(epoch, terms)) {
       if (!this.#warned.has(term)) reporter.say('warn', warning);
       this.#warned.add(term);

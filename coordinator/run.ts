@@ -4,7 +4,7 @@
  * over channels, timers and a disk of its own.
  */
 import { faultPoint } from '../shared/fault-points.js';
-import { termsIn } from '../shared/recipe/terms.js';
+import { termNames } from '../shared/recipe/terms.js';
 import { nameOfUnit } from './decide/state.js';
 import type { Command, UntimedEvent } from './decide/types.js';
 import { Broadcast, type RunEnvelope } from './exchange/broadcast.js';
@@ -270,7 +270,7 @@ export class Run {
       expectNewest: () => store.folder.expectNewest(),
       generation: this.envelope.generation,
       totalSteps: units.totalSteps,
-      terms: termsIn(run.recipe.losses).map(({ name }) => name),
+      terms: termNames(run.recipe.losses),
       step: standing.step,
       update: standing.update,
       stateHash: standing.stateHash,

@@ -1,13 +1,13 @@
 /** What the names and bounds of a prepared run's sums follow from. */
 import type { SummedRun } from '../../shared/figures/sum-rules.js';
-import { termsIn } from '../../shared/recipe/terms.js';
+import { termNames } from '../../shared/recipe/terms.js';
 import { taskOf } from '../../shared/task.js';
 import type { PreparedRun } from './prepared-run.js';
 
 export function summedRunOf({ recipe, teachers, student }: PreparedRun): SummedRun {
   return {
     task: taskOf(recipe),
-    terms: termsIn(recipe.losses).map(({ name }) => name),
+    terms: termNames(recipe.losses),
     teachers,
     exits: student.exits ?? [],
     width: student.classes,

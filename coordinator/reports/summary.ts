@@ -56,7 +56,7 @@ export const summarySchema = z.object({
       /** What ONNX Runtime computed with; runs of older versions do not say. */
       provider: z.string().optional(),
       gpu: z.string().nullable(),
-      /** Of a compiled student: the library and the kind of processor that its bits depend on. */
+      /** The library and the kind of processor that a compiled student's bits depend on; absent for others. */
       engine: z.string().optional(),
       numerics: z.string(),
       samples: z.number(),

@@ -7,9 +7,9 @@ import type { Socket } from 'node:net';
 import { limits } from '../../shared/protocol/messages.js';
 
 export interface ConnectionBudget {
-  /** All together; more are not taken. */
+  /** How many connections there may be in all; more are not taken. */
   readonly total: number;
-  /** Of peers that have not shown a token yet. */
+  /** How many peers may hold a connection that have not shown a token yet. */
   readonly strangers: number;
   /** Milliseconds that a stranger has. */
   readonly strangerMs: number;

@@ -7,7 +7,7 @@ export function isActivation(value: unknown): boolean {
   return typeof value === 'string' || jsonSchema.safeParse(value).success;
 }
 
-/** Those that tfjs has, by Keras 3's names. */
+/** The activations that tfjs has, by Keras 3's names. */
 const own: Readonly<Record<string, string>> = {
   linear: 'linear',
   relu: 'relu',
@@ -42,7 +42,7 @@ export function innerActivation(layer: Keras3Layer, key: string): string {
   );
 }
 
-/** Those that are layers in tfjs. `at` is the step whose value they take. */
+/** The layers for an activation that is a layer in tfjs. `at` is the step whose value they take. */
 function asLayers(name: string, activation: string, slope: number, at: number): LayerStep[] | null {
   switch (activation) {
     case 'leaky_relu':

@@ -110,7 +110,7 @@ const resizeSchema = z.object({ to: z.tuple([count, count]), method: z.enum(resi
 const fedInputSchema = z
   .object({
     name,
-    /** Of one sample, channels last. */
+    /** The shape of one sample, channels last. */
     shape: z.array(count).max(16),
     /**
      * Elements of the sample, in ranges of a first one and a length; with `padding` a mask of them, 1 where they are
@@ -152,7 +152,7 @@ export const teacherSchema = z
       .object({
         factor: z.array(z.number()).max(65536),
         offset: z.array(z.number()).max(65536),
-        /** That preprocessing is none: the raw samples are what it wants. */
+        /** The teacher has no preprocessing: it wants the raw samples. */
         isRaw: z.literal(true).optional(),
       })
       .strict()

@@ -27,6 +27,11 @@ export function termsIn(losses: Losses): readonly LossTerm[] {
   return terms;
 }
 
+/** The names of the recipe's loss terms, in the recipe's order. */
+export function termNames(losses: Losses): string[] {
+  return termsIn(losses).map(({ name }) => name);
+}
+
 function findTerms(losses: Losses): LossTerm[] {
   const builtIn = lossTable.flatMap((loss): LossTerm[] => {
     const term = loss.termIn(losses);
