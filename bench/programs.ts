@@ -34,17 +34,23 @@ export class Program {
   /**
    * @param deadlineMs it is killed after so long, and what it had printed tells where it hung
    * @param through the command that starts it, such as `ip netns exec NAME`
+   * @param folder its working directory; default: this process's
    */
   constructor(
     args: readonly string[],
     environment: Readonly<Record<string, string>> = {},
     deadlineMs?: number,
     through: readonly string[] = [],
+    folder?: string,
   ) {
     if (!existsSync(cli)) throw new Error('dist/cli.js is not built: npm run build');
     const { STILLHOUSE_TOKEN: _, ...inherited } = process.env;
     const [command = '', ...rest] = [...through, process.execPath, cli, ...args];
-    this.child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, ...environment } });
+    this.child = spawn(command, rest, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...inherited, ...environment },
+      cwd: folder,
+    });
     let stdout = '';
     this.child.stdout?.on('data', (data: Buffer) => (stdout += data.toString()));
     this.child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));

@@ -27,13 +27,14 @@ export async function planWorkers(
   const gpus = gpusFor(backend !== 'wasm' && run.student.engine === 'onnx' ? 'onnx' : backend);
   const perMachine = gpus.length > 0 ? gpus.length : Math.max(1, Math.floor(availableParallelism() / threads));
   const plugins = (flags.plugin ?? []).flatMap((file) => ['--plugin', resolve(file)]);
+  const trust = flags.trustModels === true ? ['--trust-models'] : [];
   return (port) =>
     new LocalWorkers({
       command: thisProgram,
       url: `ws://127.0.0.1:${port}`,
       token,
       count: flags.workers ?? perMachine,
-      arguments: ['--backend', backend, '--threads', String(threads), '--role', role, ...plugins],
+      arguments: ['--backend', backend, '--threads', String(threads), '--role', role, ...plugins, ...trust],
       environment: (i) =>
         gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) },
       onLine: (line) => (flags.quiet === true ? undefined : say(line)),

@@ -1,5 +1,6 @@
 /** The options that several verbs share, each declared once, and the types of what commander makes of them. */
 import { Option, type Command } from 'commander';
+import { trustModels } from '../worker/compute/teachers/formats/trust.js';
 import { collect, integer } from './values.js';
 
 export type BackendName = 'auto' | 'onnx' | 'wasm' | 'native';
@@ -9,6 +10,7 @@ export interface RecipeFlags {
   /** Keys of the recipe to change, each as `key.path=value`. */
   readonly set: string[];
   readonly seed?: number;
+  readonly trustModels?: boolean;
 }
 
 /** The flags of a verb that loads plug-ins. */
@@ -22,6 +24,7 @@ export interface LocalFlags extends PluginFlags {
   readonly workers?: number;
   readonly backend?: BackendName;
   readonly quiet?: boolean;
+  readonly trustModels?: boolean;
 }
 
 /** The flags of a verb that runs a recipe or a part of it. */
@@ -43,7 +46,14 @@ export interface FolderFlags extends RunFlags {
 export function withRecipe(command: Command): Command {
   return command
     .option('--set <key.path=value>', 'change one key of the recipe; may be repeated', collect, [])
-    .option('--seed <n>', "the seed, instead of the recipe's", integer);
+    .option('--seed <n>', "the seed, instead of the recipe's", integer)
+    .addOption(trustOption())
+    .on('option:trust-models', trustModels);
+}
+
+/** Whether models are opened that may do more than compute, where the recipe trusts them, too. */
+export function trustOption(): Option {
+  return new Option('--trust-models', 'open models that may do more than compute, where the recipe trusts them, too');
 }
 
 /** Adds what every verb that runs a recipe has. */

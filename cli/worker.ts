@@ -4,8 +4,16 @@ import { usableCache } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import type { Backend } from '../worker/compute/backends/backend.js';
 import type { GpuUse } from '../worker/compute/open/backend-choice.js';
+import { trustModels } from '../worker/compute/teachers/formats/trust.js';
 import { openPlugins } from './open.js';
-import { backendOption, pluginOption, tokenFileOption, type BackendName, type PluginFlags } from './options.js';
+import {
+  backendOption,
+  pluginOption,
+  tokenFileOption,
+  trustOption,
+  type BackendName,
+  type PluginFlags,
+} from './options.js';
 import { say } from './output.js';
 import { stop } from './signals.js';
 import { thisProgram } from './this-program.js';
@@ -35,6 +43,8 @@ export const verb: Verb = (program) =>
     .addOption(new Option('--role <role>', 'train, or label alone').choices(['train', 'label']).default('train'))
     .addOption(pluginOption())
     .option('--gpu', 'refuse to work without a GPU')
+    .addOption(trustOption())
+    .on('option:trust-models', trustModels)
     .action(action(worker));
 
 async function worker(url: string, flags: WorkerFlags): Promise<number> {

@@ -57,7 +57,8 @@ export async function takeModel({ given, as, fields = {} }: AskedModel, naming: 
   const path = await modelPath(given, naming);
   const named = as === undefined ? await teacherOfPath(given, path, naming) : asTeacher(as, path, naming);
   const own = named === null ? await ownSettings(given, path, naming.recipe) : null;
-  const bare: TeacherRecipe = { name: basename(given), model: path, weight: 1, output: 'logits' };
+  // Whoever names a model on the command line trusts it, if `--trust-models` stands there as well.
+  const bare: TeacherRecipe = { name: basename(given), model: path, weight: 1, output: 'logits', trust: true };
   const said: TeacherRecipe = { ...bare, ...own?.fields, ...named, ...fields, model: path, weight: 1 };
   const taken = fields.inputs === undefined ? said : { ...said, input: fields.input };
   return {

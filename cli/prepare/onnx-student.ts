@@ -1,5 +1,5 @@
 /** Looks at a student that is an ONNX file: its input, its outputs, its weights, and whether it can be trained. */
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { GraphSpec } from '../../shared/models/student-spec.js';
 import { decodeSafetensors } from '../../shared/models/safetensors.js';
@@ -11,6 +11,7 @@ import { fixGraph, type FixedGraph } from '../../worker/compute/student/graph/fi
 import { inputsOf, onnxForward } from '../../worker/compute/student/graph/onnx-forward.js';
 import { readOnnxStudent, type OnnxStudentFile } from '../../worker/compute/student/graph/read-student.js';
 import { feedShape, type Layout } from '../../worker/compute/teachers/formats/layout.js';
+import { ownFiles } from '../../worker/compute/teachers/formats/model-files.js';
 import type { Expected } from './expected.js';
 import type { InspectedStudent } from './inspected-student.js';
 import { checkFinite, readStudentFile, type FileStudent } from './student-files.js';
@@ -73,8 +74,9 @@ async function externalFiles({ model }: FileStudent, path: string, file: Buffer)
   } catch (error) {
     throw new UserError(`student ${model}: it is damaged or no ONNX model`, exitCodes.data, error);
   }
-  const found = names.map(async (name) => {
-    const bytes = await readStudentFile(`student.model: ${name} beside ${model}`, join(dirname(path), name));
+  const own = await ownFiles({ owner: `student ${model}`, path: dirname(path), isFolder: false }, names, path);
+  const found = [...own].map(async ([name, at]) => {
+    const bytes = await readStudentFile(`student.model: ${name} beside ${model}`, at);
     return [name, bytes] as const;
   });
   return new Map(await Promise.all(found));

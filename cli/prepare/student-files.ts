@@ -1,13 +1,15 @@
 /** Reads the files of a student: model.json, the weights that it lists, safetensors. */
 import { readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
 import type { LayersModelJson } from '../../shared/models/layers-model.js';
 import { decodeSafetensors } from '../../shared/models/safetensors.js';
+import { must } from '../../shared/must.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import type { TensorFlow } from '../../worker/compute/backends/backend.js';
 import type { StudentModel } from '../../worker/compute/student/tfjs/model.js';
+import { ownFiles } from '../../worker/compute/teachers/formats/model-files.js';
 
 /** A recipe's student that is no built-in one. */
 export type FileStudent = Extract<Recipe['student'], { model: string }>;
@@ -77,11 +79,13 @@ async function manifestTensors(
   folder: string,
   json: LayersModelJson,
 ): Promise<Map<string, Tensor>> {
-  const place = dirname(resolve(folder, student.model));
+  const owner = `student ${student.model}`;
+  const main = resolve(folder, student.model);
   const tensors = new Map<string, Tensor>();
   for (const group of json.weightsManifest ?? []) {
+    const own = await ownFiles({ owner, path: dirname(main), isFolder: false }, group.paths, main);
     const bytes = Buffer.concat(
-      await Promise.all(group.paths.map((path) => readStudentFile(`student ${student.model}`, join(place, path)))),
+      await Promise.all(group.paths.map((name) => readStudentFile(owner, must(own, name, 'weight file')))),
     );
     try {
       const decoded = tf.io.decodeWeights(

@@ -101,7 +101,7 @@ interface OpenForm {
   readonly planned: PlannedFeed;
   readonly found: TeacherFiles;
   /** The names of its parts that the form needs. */
-  readonly names: Pick<TeacherSpec, 'input' | 'outputName' | 'signature'>;
+  readonly names: Pick<TeacherSpec, 'input' | 'outputName' | 'signature' | 'trust'>;
   /** Why a model that should be in ONNX stays as it is. */
   readonly notInOnnx: string | null;
 }
@@ -131,9 +131,14 @@ async function openForm(recipe: TeacherRecipe, expected: Expected, options: Teac
   }
 }
 
-/** The names of the model's parts that the recipe gives. */
-function namesIn({ outputName, signature }: TeacherRecipe): Pick<TeacherSpec, 'outputName' | 'signature'> {
+/** The names of the model's parts that the recipe gives, and whether it trusts the model. */
+function namesIn({
+  outputName,
+  signature,
+  trust,
+}: TeacherRecipe): Pick<TeacherSpec, 'outputName' | 'signature' | 'trust'> {
   return {
+    ...(trust === true ? { trust } : {}),
     ...(outputName === undefined ? {} : { outputName }),
     ...(signature === undefined ? {} : { signature }),
   };

@@ -20,6 +20,7 @@
 import { z } from 'zod';
 import { compressions } from '../compression.js';
 import { phases } from '../figures/phases.js';
+import { namesOwnFile } from '../models/file-names.js';
 import { resizeMethods } from '../resize.js';
 
 /** Raised whenever an old peer could misread a new one. */
@@ -105,7 +106,9 @@ export const deviceSchema = z
   .strict();
 
 export const artifactSchema = z.object({ sha256, bytes: count }).strict();
-const modelFile = z.object({ name, sha256, bytes: count }).strict();
+const modelFile = z
+  .object({ name: name.refine(namesOwnFile, 'a file of the model alone'), sha256, bytes: count })
+  .strict();
 const resizeSchema = z.object({ to: z.tuple([count, count]), method: z.enum(resizeMethods) }).strict();
 const fedInputSchema = z
   .object({
@@ -134,6 +137,8 @@ export const teacherSchema = z
     output: z.enum(['logits', 'probabilities', 'independent']),
     outputName: name.optional(),
     input: name.optional(),
+    /** The recipe trusts its model; a worker opens what may do more than compute only if its owner does, too. */
+    trust: z.literal(true).optional(),
     /** The signature of a SavedModel that is run. */
     signature: name.optional(),
     layout: z.enum(['nhwc', 'nchw']),

@@ -61,6 +61,12 @@ export const teacherSchema = z
         'of a model with several: what each is given, by its name: a column or columns of the data, a mask of one (1 where it is not `padding`), or a number; default: the column of its name',
       ),
     signature: z.string().optional().describe('SavedModel: default serving_default'),
+    trust: z
+      .boolean()
+      .optional()
+      .describe(
+        'open a SavedModel whose graph may do more than compute, such as read files; --trust-models is needed besides, on every machine',
+      ),
     layout: z.enum(['nhwc', 'nchw']).optional(),
     classes: z
       .union([z.array(z.string()).min(2), z.string()])

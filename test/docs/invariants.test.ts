@@ -13,8 +13,10 @@ const named = rows.flatMap((row) =>
 );
 
 describe('docs/invariants.md', () => {
-  it('has a row for each of the 25 invariants', () => {
-    expect(rows.map((row) => Number(row.split('|')[1]))).toEqual(Array.from({ length: 25 }, (_, i) => i + 1));
+  it('has a row for each of the first 25 invariants, and further ones in their order', () => {
+    const numbers = rows.map((row) => Number(row.split('|')[1]));
+    expect(numbers.slice(0, 25)).toEqual(Array.from({ length: 25 }, (_, i) => i + 1));
+    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
   });
 
   it('names two tests for each, or says what is missing', () => {

@@ -11,6 +11,7 @@ import {
   stringStringEntryProto,
   tensorProto,
 } from './proto.js';
+import { onnxReach } from './reach.js';
 import { countFloats, bytesIn, fieldsIn, numbersIn, textIn } from './reader.js';
 
 /** What an ONNX file says of itself beside its graph. */
@@ -31,16 +32,11 @@ const floatTypes: ReadonlySet<unknown> = new Set([
 /** @throws RangeError when the bytes are no protobuf message */
 export function readOnnxFacts(model: Uint8Array): OnnxFileFacts {
   let parameters = 0;
-  const externalFiles = new Set<string>();
   for (const graph of bytesIn(model, modelProto.graph)) {
-    for (const initializer of bytesIn(graph, graphProto.initializer)) {
-      const { floats, location } = readTensor(initializer);
-      parameters += floats;
-      if (location !== null) externalFiles.add(location);
-    }
+    for (const initializer of bytesIn(graph, graphProto.initializer)) parameters += floatsIn(initializer);
     for (const node of bytesIn(graph, graphProto.node)) parameters += learntIn(node);
   }
-  return { parameters, externalFiles: [...externalFiles] };
+  return { parameters, externalFiles: onnxReach(model).locations };
 }
 
 /** The operators of classical models: trees, linear models, support vectors. Their numbers are lists in their settings. */
@@ -58,26 +54,14 @@ function learntIn(node: Uint8Array): number {
   );
 }
 
-interface TensorFacts {
-  /** Elements of a floating-point tensor; 0 for tensors of other types. */
-  readonly floats: number;
-  /** The external file that holds the elements; null where the model holds them itself. */
-  readonly location: string | null;
-}
-
-function readTensor(tensor: Uint8Array): TensorFacts {
+/** Elements of a floating-point tensor; 0 for tensors of other types. */
+function floatsIn(tensor: Uint8Array): number {
   let [elements, isFloat] = [1, false];
-  let location: string | null = null;
   for (const { number, value } of fieldsIn(tensor)) {
     if (number === tensorProto.dims) for (const dim of numbersIn(value)) elements *= dim;
     if (number === tensorProto.dataType) isFloat = floatTypes.has(value);
-    if (number === tensorProto.externalData && typeof value !== 'number') location = locationIn(value) ?? location;
   }
-  return { floats: isFloat ? elements : 0, location };
-}
-
-function locationIn(entry: Uint8Array): string | null {
-  return textIn(entry, stringStringEntryProto.key) === 'location' ? textIn(entry, stringStringEntryProto.value) : null;
+  return isFloat ? elements : 0;
 }
 
 /** The entries of the model's `metadata_props`, by key. @throws RangeError when the bytes are no protobuf message */

@@ -40,9 +40,12 @@ export function textsIn(message: Uint8Array, number: number): string[] {
   return bytesIn(message, number).map((bytes) => new TextDecoder().decode(bytes));
 }
 
-/** The text in the field of that number; empty where the message has no such field. @throws RangeError as fieldsIn does */
+/**
+ * The text in the field of that number, the last where there are several, as every reader of protobuf takes it; empty
+ * where the message has no such field. @throws RangeError as fieldsIn does
+ */
 export function textIn(message: Uint8Array, number: number): string {
-  return textsIn(message, number).join('');
+  return textsIn(message, number).at(-1) ?? '';
 }
 
 /** A repeated number comes as one field each, or as one field with all of them. @throws RangeError as fieldsIn does */

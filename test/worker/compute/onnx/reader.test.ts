@@ -9,7 +9,7 @@ describe('fields of a protobuf message', () => {
     const message = bytes('08ac02 12026e6f 190000000000000000 2500000000 120177');
     expect(fieldsIn(message).map(({ number }) => number)).toEqual([1, 2, 2]);
     expect(fieldsIn(message)[0]?.value).toBe(300);
-    expect(textIn(message, 2)).toBe('now');
+    expect(textIn(message, 2), 'the last of several, as protobuf reads it').toBe('w');
     expect(textIn(message, 9)).toBe('');
   });
 

@@ -7,6 +7,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';
+import { foreignReach } from '../../onnx/reach.js';
 import { cpuPart, placedNodes } from './placement.js';
 import { cpuPartTeller, onnxRuntime, provider, type OnnxRuntime, type TellCpuPart } from './runtime.js';
 
@@ -43,12 +44,17 @@ export async function createCpuSession(
   return create(await onnxRuntime(), model, { ...sessionOptions, executionProviders: ['cpu'], ...options });
 }
 
-/** One of two overloads is taken by the type of what is given. */
-function create(
+/**
+ * One of two overloads is taken by the type of what is given. Bytes have no folder: ONNX Runtime would look for files
+ * that they name below the working directory.
+ */
+async function create(
   { InferenceSession: Session }: OnnxRuntime,
   model: Uint8Array | string,
   options: InferenceSession.SessionOptions,
 ): Promise<InferenceSession> {
+  const foreign = typeof model === 'string' ? null : foreignReach(model, new Set());
+  if (foreign !== null) throw new Error(foreign);
   return typeof model === 'string' ? Session.create(model, options) : Session.create(model, options);
 }
 

@@ -41,11 +41,13 @@ export const onnxFormat: TeacherFormat = {
 async function findFiles({ teacher, model, path, isFolder }: GivenModel): Promise<Map<string, string> | null> {
   if (isFolder || !/\.onnx$/i.test(path)) return null;
   const bytes = await readFile(path);
+  let names: readonly string[];
   try {
-    return filesBeside(path, readOnnxFacts(bytes).externalFiles);
+    names = readOnnxFacts(bytes).externalFiles;
   } catch (error) {
     throw badModel(teacher, `${model} is damaged or no ONNX model`, error);
   }
+  return filesBeside({ owner: `teacher ${teacher}`, path, isFolder }, names);
 }
 
 /** @throws UserError 65 when the file cannot be loaded, 2 when the recipe names an output that it lacks */

@@ -5,23 +5,29 @@
 import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { namesOwnFile } from '../../../../shared/models/file-names.js';
 import { badModel } from './model-errors.js';
+import { ownFiles } from './model-files.js';
 import type { TeacherSource } from './teacher.js';
 
 export const savedModelFile = 'saved_model.pb';
 
-/** Paths by name relative to the folder, the graph first, then by name; notes of other tools are left out. */
-export async function savedModelPaths(folder: string): Promise<Map<string, string>> {
-  const names = [];
+/**
+ * Paths by name relative to the folder, the graph first, then by name; notes of other tools are left out.
+ *
+ * @throws UserError 65 for a link that leads out of the folder
+ */
+export async function savedModelPaths(teacher: string, folder: string): Promise<Map<string, string>> {
+  const names: string[] = [];
   for (const part of ['assets', 'variables']) {
     const entries = await readdir(join(folder, part), { recursive: true, withFileTypes: true }).catch(() => []);
     names.push(
       ...entries
-        .filter((entry) => entry.isFile())
+        .filter((entry) => !entry.isDirectory())
         .map((entry) => join(entry.parentPath, entry.name).slice(resolve(folder).length + 1)),
     );
   }
-  return new Map([savedModelFile, ...names.sort()].map((name) => [name, join(folder, name)]));
+  return ownFiles({ owner: `teacher ${teacher}`, path: folder, isFolder: true }, [savedModelFile, ...names.sort()]);
 }
 
 /**
@@ -32,7 +38,7 @@ export async function withSavedModelFolder<T>(
   use: (folder: string) => Promise<T>,
 ): Promise<T> {
   const odd = [...paths.keys()].find(
-    (file) => file !== savedModelFile && (!/^(assets|variables)\//.test(file) || file.split('/').includes('..')),
+    (file) => file !== savedModelFile && (!/^(assets|variables)\//.test(file) || !namesOwnFile(file)),
   );
   if (odd !== undefined)
     throw badModel(name, `its file "${odd}" is none of a SavedModel; ${savedModelFile}, variables/ and assets/ wanted`);

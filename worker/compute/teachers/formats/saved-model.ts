@@ -3,16 +3,19 @@
  * inference mode when it was saved. Its taps are the signature's other outputs: what lies inside its functions cannot
  * be asked for.
  */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
-import { mustAt } from '../../../../shared/must.js';
+import { must, mustAt } from '../../../../shared/must.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import type { GraphNode, SavedModels, Signature, SignatureValue } from '../../backends/native/saved-models.js';
 import { openSavedModels } from '../../backends/native/native.js';
 import { pathExists } from './model-files.js';
+import { foreignOperation, type ForeignOperation } from './saved-model-graph.js';
 import { savedModelFile, savedModelPaths, withSavedModelFolder } from './saved-model-files.js';
 import { activationsOf } from './taps.js';
 import { asRows, badModel, pickName } from './model-errors.js';
+import { expectTrust } from './trust.js';
 import type { ModelInput, OpenTensorFlow, Teacher, TeacherFormat, TeacherSource, WantedTaps } from './teacher.js';
 
 export const savedModelFormat: TeacherFormat = {
@@ -22,8 +25,8 @@ export const savedModelFormat: TeacherFormat = {
   layouts: ['nhwc', 'nchw'],
   needsNative: true,
   hasSignatures: true,
-  findFiles: async ({ path, isFolder }) =>
-    isFolder && (await pathExists(join(path, savedModelFile))) ? savedModelPaths(path) : null,
+  findFiles: async ({ teacher, path, isFolder }) =>
+    isFolder && (await pathExists(join(path, savedModelFile))) ? savedModelPaths(teacher, path) : null,
   toOnnx: null,
   open: openSavedModel,
 };
@@ -68,12 +71,32 @@ function load(source: TeacherSource, savedModels: SavedModels): Promise<Loaded> 
     );
     const graph = graphs[at] ?? bad(new Error('it holds no graph'));
     const signature = pickSignature(source, graph.signatureDefs);
+    await expectComputing(source, signature);
     const nodes = await savedModels.nodes(folder, at).catch(bad);
     const session = await Promise.resolve()
       .then(() => savedModels.open(folder, graph.tags))
       .catch(bad);
     return { session, signature, nodes };
   });
+}
+
+/**
+ * Asked before TensorFlow is given the model to load, since loading it runs a part of it.
+ *
+ * @throws UserError 77 for a model that may do more than compute, and is not trusted; 65 for a damaged file
+ */
+async function expectComputing({ name, paths, trust }: TeacherSource, { outputs }: Signature): Promise<void> {
+  const file = await readFile(must(paths, savedModelFile, 'file of a SavedModel'));
+  let found: ForeignOperation | null;
+  try {
+    found = foreignOperation(
+      file,
+      Object.values(outputs).map((output) => output.name),
+    );
+  } catch (error) {
+    throw badModel(name, 'it is not a SavedModel that TensorFlow can load', error);
+  }
+  if (found !== null) expectTrust(name, trust, `node ${found.place} of its graph is a ${found.op}`);
 }
 
 /**

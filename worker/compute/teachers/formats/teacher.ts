@@ -63,7 +63,10 @@ export interface Teacher {
 }
 
 /** What is needed to open a teacher. */
-export interface TeacherSource extends Pick<TeacherSpec, 'name' | 'format' | 'signature' | 'outputName' | 'positions'> {
+export interface TeacherSource extends Pick<
+  TeacherSpec,
+  'name' | 'format' | 'signature' | 'outputName' | 'positions' | 'trust'
+> {
   /** The model's files by name, the model file first. */
   readonly paths: ReadonlyMap<string, string>;
 }
@@ -108,7 +111,7 @@ export interface TeacherFormat {
   readonly toOnnx: ((source: TeacherSource, openTensorFlow: OpenTensorFlow) => Promise<Uint8Array>) | null;
   /**
    * @throws UserError 65 when the files are wrong, 69 when they need another backend, 2 when the recipe names an input
-   * or output that the model lacks
+   * or output that the model lacks, 77 for a model that may do more than compute and is not trusted
    */
   open(source: TeacherSource, openTensorFlow: OpenTensorFlow): Promise<Teacher>;
 }

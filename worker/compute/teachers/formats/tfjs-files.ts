@@ -61,7 +61,9 @@ export async function findTfjsFiles(
   const main = isFolder ? join(path, 'model.json') : path;
   if (!/\.json$/i.test(main) || !(await pathExists(main))) return null;
   const model = parseModelJson(teacher, await readFile(main, 'utf8'));
-  return formatOf(model) === format ? filesBeside(main, weightFiles(model)) : null;
+  return formatOf(model) === format
+    ? filesBeside({ owner: `teacher ${teacher}`, path: main, isFolder }, weightFiles(model))
+    : null;
 }
 
 /** Names of the weight files, relative to the model.json's folder, each once. */

@@ -100,7 +100,7 @@ describe('an ONNX teacher whose weights lie in a file beside it', () => {
   it('is refused where that file would lie outside of its folder', async () => {
     await expect(opened('../m.data')).rejects.toMatchObject({
       exitCode: 65,
-      message: expect.stringContaining('it keeps weights in ../m.data; a file in its own folder was wanted') as string,
+      message: expect.stringContaining('it keeps weights in ../m.data; a file of its own folder was wanted') as string,
     });
   });
 });
