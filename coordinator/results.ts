@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { UserError } from '../shared/errors.js';
 import type { StudentFacts } from '../shared/models/student-facts.js';
 import { studentAlone, withoutAdapters, type StudentSpec } from '../shared/models/student-spec.js';
+import { mustAt } from '../shared/must.js';
 import { taskOf } from '../shared/task.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { RecoveredRun } from './recovered-run.js';
@@ -67,10 +68,18 @@ export function factsOf({ student, manifest, recipe, inputRange, classNames }: P
   };
 }
 
-function feedOf(student: StudentSpec): Pick<StudentFacts['input'], 'feed'> {
+function feedOf(student: StudentSpec): Pick<StudentFacts['input'], 'feed' | 'type' | 'inputs'> {
   if (!('graph' in student)) return {};
-  const { feed, isChannelsFirst } = student.graph;
-  return isChannelsFirst || feed.length !== student.inputShape.length ? { feed: [...feed] } : {};
+  const { inputs, sources } = student.graph;
+  if (sources !== undefined)
+    return {
+      inputs: inputs.map(({ name, type, feed }) => ({ name, type, shape: [...feed], given: sources[name] ?? 0 })),
+    };
+  const { type, feed, isChannelsFirst } = mustAt(inputs, 0, 'input');
+  return {
+    ...(type === 'float32' ? {} : { type }),
+    ...(isChannelsFirst || feed.length !== student.inputShape.length ? { feed: [...feed] } : {}),
+  };
 }
 
 /** @throws UserError (2) when the run in this folder is one of another recipe, (65) when summary.json is damaged */

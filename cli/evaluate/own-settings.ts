@@ -6,12 +6,13 @@ import { z } from 'zod';
 import { factsIn } from '../../shared/models/layers-model.js';
 import { factsFromTexts } from '../../shared/models/student-facts.js';
 import { preprocessSchema } from '../../shared/recipe/data-schema.js';
+import type { InputRecipe } from '../../shared/recipe/model-schema.js';
 import type { Preprocess, Recipe, TeacherRecipe } from '../../shared/recipe/schema.js';
 import { readOnnxMetadata } from '../../worker/compute/onnx/facts.js';
 
 export interface OwnSettings {
   /** What differs from how the recipe's own samples and classes are. */
-  readonly fields: Pick<TeacherRecipe, 'preprocess' | 'classes'>;
+  readonly fields: Pick<TeacherRecipe, 'preprocess' | 'classes' | 'inputs'>;
   /** A line for the user; null where nothing differs. */
   readonly remark: string | null;
 }
@@ -20,6 +21,8 @@ export interface OwnSettings {
 interface Told {
   readonly preprocess: Preprocess | null;
   readonly classNames: readonly string[] | undefined;
+  /** What each input of a model with several is given. */
+  readonly inputs?: Record<string, InputRecipe>;
 }
 
 const raw: Preprocess = { scale: 1, mean: [0], std: [1] };
@@ -33,7 +36,7 @@ const raw: Preprocess = { scale: 1, mean: [0], std: [1] };
 export async function ownSettings(given: string, path: string, recipe: Recipe): Promise<OwnSettings | null> {
   const told = (await toldByModel(path).catch(() => null)) ?? (await toldByRun(path));
   if (told === null) return null;
-  const { preprocess, classNames } = told;
+  const { preprocess, classNames, inputs } = told;
   const isOther = textOf(preprocess) !== textOf(recipe.data.preprocess ?? null);
   const own = recipe.data.classNames;
   const isReordered = classNames !== undefined && own !== undefined && classNames.join('\n') !== own.join('\n');
@@ -45,6 +48,7 @@ export async function ownSettings(given: string, path: string, recipe: Recipe): 
     fields: {
       ...(isOther ? { preprocess: preprocess ?? raw } : {}),
       ...(isReordered ? { classes: [...classNames] } : {}),
+      ...(inputs === undefined ? {} : { inputs }),
     },
     remark: texts.length === 0 ? null : `${given}: taken as its own run has it: ${texts.join('; ')}`,
   };
@@ -57,7 +61,13 @@ async function toldByModel(path: string): Promise<Told | null> {
   if (!/\.(json|onnx)$/i.test(path)) return null;
   const bytes = await readFile(path);
   const facts = /\.onnx$/i.test(path) ? factsFromTexts(readOnnxMetadata(bytes)) : factsIn(JSON.parse(bytes.toString()));
-  return facts === null ? null : { preprocess: facts.input.preprocess, classNames: facts.output.classNames };
+  if (facts === null) return null;
+  const { preprocess, inputs } = facts.input;
+  return {
+    preprocess,
+    classNames: facts.output.classNames,
+    ...(inputs === undefined ? {} : { inputs: Object.fromEntries(inputs.map(({ name, given }) => [name, given])) }),
+  };
 }
 
 const storedSchema = z.looseObject({

@@ -1,4 +1,4 @@
-/** Looks at a student that is an ONNX file: its input, its outputs, its weights, and whether it can be trained. */
+/** Looks at a student that is an ONNX file: its inputs, its outputs, its weights, and whether it can be trained. */
 import { dirname, resolve } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { GraphSpec } from '../../shared/models/student-spec.js';
@@ -9,12 +9,12 @@ import { readOnnxFacts } from '../../worker/compute/onnx/facts.js';
 import type { ExternalFiles } from '../../worker/compute/onnx/read.js';
 import { fixGraph, type FixedGraph } from '../../worker/compute/student/graph/fixed-graph.js';
 import { inputsOf, onnxForward } from '../../worker/compute/student/graph/onnx-forward.js';
-import { readOnnxStudent, type OnnxStudentFile } from '../../worker/compute/student/graph/read-student.js';
-import { feedShape, type Layout } from '../../worker/compute/teachers/formats/layout.js';
+import { apart, readOnnxStudent, type OnnxStudentFile } from '../../worker/compute/student/graph/read-student.js';
 import { ownFiles } from '../../worker/compute/teachers/formats/model-files.js';
 import type { Expected } from './expected.js';
 import type { InspectedStudent } from './inspected-student.js';
 import { checkFinite, readStudentFile, type FileStudent } from './student-files.js';
+import { inputsFor } from './student-inputs.js';
 
 /** Whether a recipe's student is an ONNX file. */
 export function isOnnxFile({ model }: FileStudent): boolean {
@@ -32,14 +32,13 @@ export async function inspectOnnxStudent(
   const read = readOnnxStudent(student.model, file, await externalFiles(student, path, file));
   const values = student.weights === undefined ? read.values : await ownWeights(student, read, folder);
   checkFinite(student, values);
-  const { name, layout, shape } = inputOf(student, read, expected);
+  const { inputs, sources, remarks } = inputsFor(student, read.model, expected);
   const outputs = read.model.graph.outputs.map((output) => output.name);
   const spec: GraphSpec = {
     graph: {
       file: Buffer.from(read.bare).toString('base64'),
-      input: name,
-      feed: [...shape],
-      isChannelsFirst: layout === 'nchw' && expected.inputShape.length > 2,
+      inputs,
+      ...(sources === undefined ? {} : { sources }),
     },
     engine: 'onnx',
     weights: [...read.weights],
@@ -49,11 +48,20 @@ export async function inspectOnnxStudent(
     ...(outputs.length === 1 ? {} : { exits: outputs.slice(0, -1) }),
   };
   await checkOutputs(student, spec, expected);
-  return { spec, weights: values, warnings: warningsOf(student, read, outputs) };
+  return { spec, weights: values, warnings: [...remarks, ...warningsOf(student, read, outputs)] };
 }
 
-function warningsOf({ model }: FileStudent, { isFolded }: OnnxStudentFile, outputs: readonly string[]): string[] {
+function warningsOf(
+  { model }: FileStudent,
+  { isFolded, merged }: OnnxStudentFile,
+  outputs: readonly string[],
+): string[] {
   return [
+    ...(merged.length > 0
+      ? [
+          `student ${model}: ${merged.map(({ name, nodes, value }) => `${name} (all ${value}) is one weight of ${nodes} nodes`).join(', ')}: exporters merge weights that are equal, and they are trained as one; where the network has them apart, ${apart} wanted`,
+        ]
+      : []),
     ...(isFolded
       ? [
           `student ${model}: its batch norm seems to have been folded into its convolutions and is gone from training; to keep it, export with training=torch.onnx.TrainingMode.TRAINING and do_constant_folding=False`,
@@ -101,35 +109,6 @@ async function ownWeights(
         );
       return [name, tensor.values] as const;
     }),
-  );
-}
-
-/** The one input that is no initialiser, and how a sample is fed to it. */
-function inputOf(
-  { model, layout: wanted }: FileStudent,
-  { model: { graph } }: OnnxStudentFile,
-  { inputShape }: Expected,
-): { readonly name: string; readonly layout: Layout; readonly shape: readonly number[] } {
-  const constants = new Set(graph.constants.map(({ name }) => name));
-  const [input, ...others] = graph.inputs.filter(({ name }) => !constants.has(name));
-  if (input === undefined || others.length > 0)
-    throw new UserError(
-      `student ${model}: it has ${input === undefined ? 0 : 1 + others.length} inputs; one was wanted`,
-      exitCodes.data,
-    );
-  if (input.type !== 'float32')
-    throw new UserError(
-      `student ${model}: its input ${input.name} is ${input.type ?? 'of no type'}; float32 was wanted`,
-      exitCodes.data,
-    );
-  const takes = (input.shape ?? []).slice(1).map((dim) => (typeof dim === 'number' ? dim : null));
-  const layouts: readonly Layout[] = wanted === undefined ? ['nchw', 'nhwc'] : [wanted];
-  for (const layout of layouts) {
-    const shape = feedShape(takes, inputShape, layout);
-    if (shape !== null) return { name: input.name, layout, shape };
-  }
-  throw new UserError(
-    `student ${model}: its input shape is [${takes.map((dim) => dim ?? 'any').join(', ')}]; the data's samples are [${inputShape.join(', ')}]${wanted === undefined ? '' : ` with layout ${wanted}`}`,
   );
 }
 

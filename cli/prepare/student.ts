@@ -80,8 +80,9 @@ async function inspectFile(
   expected: Expected,
   { folder, seed, openTensorFlow = openWasmTensorFlow }: StudentOptions,
 ): Promise<InspectedStudent> {
-  if (student.layout !== undefined)
-    throw new UserError(`student.layout: ${student.layout} given; it is for ONNX graphs, and ${student.model} is none`);
+  for (const key of ['layout', 'inputs'] as const)
+    if (student[key] !== undefined)
+      throw new UserError(`student.${key}: given for ${student.model}; it is for ONNX graphs (.onnx)`);
   const text = (await readStudentFile('student.model', resolve(folder, student.model))).toString('utf8');
   const json = readLayersModel(text, student.model);
   const { topology, stripped } = logitsTopology(json.topology, student.model, expected.task);

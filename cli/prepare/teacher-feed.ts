@@ -1,7 +1,7 @@
 /**
  * What a teacher's model is to be given of the data's samples, from what the recipe says and from what the model takes:
  * the whole sample as its only input, at its resolution and with its channels; or parts of it by the names of its inputs
- * (teacher-inputs.ts). What the recipe does not say and is done all the same is told in a line. Pure.
+ * (model-inputs.ts). What the recipe does not say and is done all the same is told in a line. Pure.
  */
 import { UserError } from '../../shared/errors.js';
 import type { Preprocess, TeacherRecipe } from '../../shared/recipe/schema.js';
@@ -10,7 +10,7 @@ import { feedShape, type Layout } from '../../worker/compute/teachers/formats/la
 import type { ModelInput } from '../../worker/compute/teachers/formats/teacher.js';
 import { rescaleOf, type ChannelCounts } from '../../worker/compute/teachers/preprocess.js';
 import type { Expected } from './expected.js';
-import { inputText, planInputs } from './teacher-inputs.js';
+import { inputText, planInputs } from './model-inputs.js';
 
 export interface PlannedFeed {
   /** As the teacher's description has it. */
@@ -57,7 +57,14 @@ function planParts({ recipe, inputs, expected, layouts }: Model): PlannedFeed {
       throw new UserError(
         `teacher ${recipe.name}: ${key}: given for a model that is fed by its inputs' names; a model with the sample as its only input wanted`,
       );
-  const { fed, remarks } = planInputs(recipe, inputs, expected);
+  const owner = {
+    title: `teacher ${recipe.name}`,
+    key: 'teachers[].inputs',
+    said: recipe.inputs ?? {},
+    whole: recipe.input,
+    hasRaw: expected.preprocess === null || recipe.preprocess !== undefined,
+  } as const;
+  const { fed, remarks } = planInputs(owner, inputs, expected);
   const count = expected.inputShape.at(-1) ?? 1;
   const own = ownPreprocess(recipe, expected, { samples: count, model: count });
   for (const layout of layouts) {

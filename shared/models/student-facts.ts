@@ -3,6 +3,7 @@
  * every form, in that form's own place for such things. Pure.
  */
 import { z } from 'zod';
+import { inputSchema, type InputRecipe } from '../recipe/model-schema.js';
 import { tasks } from '../task.js';
 
 export const studentFactsSchema = z.object({
@@ -11,6 +12,12 @@ export const studentFactsSchema = z.object({
     shape: z.array(z.number()),
     /** The same as an ONNX graph takes it, where that is otherwise: channels first, or as one vector. */
     feed: z.array(z.number()).optional(),
+    /** The type of its input's elements; absent: float32. */
+    type: z.string().optional(),
+    /** Of an ONNX graph with several inputs, each with what it is given of a sample, in the words of a recipe. */
+    inputs: z
+      .array(z.object({ name: z.string(), type: z.string(), shape: z.array(z.number()), given: inputSchema }))
+      .optional(),
     /** The least and the greatest number of the raw training samples; absent where that was not looked at. */
     range: z.object({ least: z.number(), most: z.number() }).optional(),
     /** What raw samples go through before the student: (x * scale - mean) / std; null for nothing. */
@@ -52,8 +59,17 @@ export function isChannelsFirst(shape: readonly number[], feed: readonly number[
   return shape.length > 1 && feed.length === shape.length;
 }
 
+function givenText(given: InputRecipe): string {
+  if (typeof given === 'number') return `${given} everywhere`;
+  if (typeof given === 'string') return `the column ${given}`;
+  return Array.isArray(given)
+    ? `the columns ${given.join(', ')}`
+    : `1 where the column ${given.mask} is not ${given.padding}`;
+}
+
 /** The facts in words, a line each: what it is fed, and what it gives. */
-export function describeFacts({ input: { shape, feed, range, preprocess }, output }: StudentFacts): string[] {
+export function describeFacts({ input, output }: StudentFacts): string[] {
+  const { shape, feed, type = 'float32', range, preprocess, inputs } = input;
   const { task, classes, classNames } = output;
   const from = range === undefined ? '' : ` from ${range.least} to ${range.most}`;
   const order = feed === undefined ? 'last' : isChannelsFirst(shape, feed) ? 'first' : 'last, as one vector';
@@ -66,8 +82,11 @@ export function describeFacts({ input: { shape, feed, range, preprocess }, outpu
     task === 'regression'
       ? `${classes} numbers`
       : `logits of ${classes} ${task === 'multiLabel' ? 'labels' : 'classes'}`;
+  const whole = `input: ${type} of [batch, ${(feed ?? shape).join(', ')}]${form}; raw samples${from} are fed ${fed}`;
   return [
-    `input: float32 of [batch, ${(feed ?? shape).join(', ')}]${form}; raw samples${from} are fed ${fed}`,
+    ...(inputs?.map(
+      (one) => `input ${one.name}: ${one.type} of [batch, ${one.shape.join(', ')}], ${givenText(one.given)}`,
+    ) ?? [whole]),
     `output: ${gives}${task === 'sequence' ? ' at each position' : ''}${classNames === undefined ? '' : `: ${classNames.join(', ')}`}`,
   ];
 }

@@ -3,7 +3,9 @@
  * The artifact that workers download is this object as JSON; initial weights travel as a snapshot.
  */
 import { z } from 'zod';
+import { inputSchema } from '../recipe/model-schema.js';
 import { lastOutputAlone } from './exits.js';
+import { fedInputSchema } from './fed-input.js';
 
 export const weightSpecSchema = z
   .object({
@@ -45,18 +47,47 @@ const layersSpecSchema = z
   })
   .strict();
 
+const elementTypes = [
+  'float32',
+  'float16',
+  'float64',
+  'bool',
+  'uint8',
+  'int8',
+  'uint16',
+  'int16',
+  'uint32',
+  'int32',
+  'uint64',
+  'int64',
+] as const;
+
+/** An input of a graph, and what it is given of each sample. */
+const graphInputSchema = z
+  .object({
+    name: z.string(),
+    /** The type of its elements, as onnxruntime names it. */
+    type: z.enum(elementTypes),
+    /** The shape of what it is given of one sample, as the graph takes it. */
+    feed: z.array(z.number().int().positive()),
+    /** Whether parts of three sizes and more are brought to channels first. */
+    isChannelsFirst: z.boolean(),
+    /** The part of the sample that it is given; absent: all of it. */
+    part: fedInputSchema.optional(),
+  })
+  .strict();
+export type SpecInput = z.infer<typeof graphInputSchema>;
+
 const graphSpecSchema = z
   .object({
     graph: z
       .object({
         /** The ONNX file in base64, without the values of its weights. */
         file: z.string(),
-        /** The name of its input. */
-        input: z.string(),
-        /** One sample's shape as the graph takes it. */
-        feed: z.array(z.number().int().positive()),
-        /** Whether samples of three sizes and more are brought to channels first. */
-        isChannelsFirst: z.boolean(),
+        /** All of its inputs, in its order. */
+        inputs: z.array(graphInputSchema).min(1),
+        /** What its inputs are given in the words of a recipe, by their names; absent: it has one, for the sample. */
+        sources: z.record(z.string(), inputSchema).optional(),
       })
       .strict(),
     ...common,

@@ -20,6 +20,7 @@
 import { z } from 'zod';
 import { compressions } from '../compression.js';
 import { phases } from '../figures/phases.js';
+import { fedInputSchema } from '../models/fed-input.js';
 import { namesOwnFile } from '../models/file-names.js';
 import { resizeMethods } from '../resize.js';
 
@@ -110,21 +111,6 @@ const modelFile = z
   .object({ name: name.refine(namesOwnFile, 'a file of the model alone'), sha256, bytes: count })
   .strict();
 const resizeSchema = z.object({ to: z.tuple([count, count]), method: z.enum(resizeMethods) }).strict();
-const fedInputSchema = z
-  .object({
-    name,
-    /** The shape of one sample, channels last. */
-    shape: z.array(count).max(16),
-    /**
-     * Elements of the sample, in ranges of a first one and a length; with `padding` a mask of them, 1 where they are
-     * another number. Or one number everywhere.
-     */
-    from: z.union([
-      z.object({ elements: z.array(z.tuple([count, count])).max(65536), padding: z.number().optional() }).strict(),
-      z.object({ fill: z.number() }).strict(),
-    ]),
-  })
-  .strict();
 export const teacherSchema = z
   .object({
     name,

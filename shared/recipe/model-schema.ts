@@ -16,6 +16,18 @@ const builtinStudent = z
     classes: positiveInt.optional(),
   })
   .strict();
+/** What an input of a model is given of each sample. */
+export const inputSchema = z.union([
+  z.string(),
+  z.array(z.string()).min(1),
+  z.number(),
+  z.object({ mask: z.string(), padding: z.number().int().default(0) }).strict(),
+]);
+export type InputRecipe = z.infer<typeof inputSchema>;
+
+const inputsText =
+  'of a model with several: what each is given, by its name: a column or columns of the data, a mask of one (1 where it is not `padding`), or a number; default: the column of its name';
+
 const fileStudent = z
   .object({
     model: z
@@ -25,21 +37,13 @@ const fileStudent = z
       ),
     weights: z.string().optional().describe('safetensors file with the initial weights'),
     layout: z.enum(['nhwc', 'nchw']).optional().describe('of an ONNX graph; default: what its input fits, nchw first'),
+    inputs: z.record(z.string(), inputSchema).optional().describe(`of an ONNX graph, ${inputsText}`),
   })
   .strict();
 
 export const studentSchema = z.union([builtinStudent, fileStudent]);
 
 const imageSize = z.tuple([positiveInt, positiveInt]);
-
-/** What an input of a teacher is given of each sample. */
-const inputSchema = z.union([
-  z.string(),
-  z.array(z.string()).min(1),
-  z.number(),
-  z.object({ mask: z.string(), padding: z.number().int().default(0) }).strict(),
-]);
-export type InputRecipe = z.infer<typeof inputSchema>;
 
 export const teacherSchema = z
   .object({
@@ -54,12 +58,7 @@ export const teacherSchema = z
     output: z.enum(['logits', 'probabilities']).default('logits'),
     outputName: z.string().optional(),
     input: z.string().optional().describe('the one that gets the sample'),
-    inputs: z
-      .record(z.string(), inputSchema)
-      .optional()
-      .describe(
-        'of a model with several: what each is given, by its name: a column or columns of the data, a mask of one (1 where it is not `padding`), or a number; default: the column of its name',
-      ),
+    inputs: z.record(z.string(), inputSchema).optional().describe(inputsText),
     signature: z.string().optional().describe('SavedModel: default serving_default'),
     trust: z
       .boolean()

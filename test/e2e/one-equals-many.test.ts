@@ -29,7 +29,7 @@ function writeModel(name: string, layers: tf.layers.Layer[]): void {
   model.dispose();
 }
 
-/** With backend auto all but the LSTM are compiled; the others are on wasm. */
+/** With backend auto all but the LSTM are compiled; the last one is on wasm. */
 const jobs: Readonly<Record<string, Omit<BarsRecipe, 'teacher'>>> = {
   mlp: { student: '{ builtin: mlp, hidden: [16] }', backend: 'auto' },
   'cnn with pooling': { student: '{ builtin: cnn-small, filters: 4 }', backend: 'auto' },
@@ -41,16 +41,19 @@ const jobs: Readonly<Record<string, Omit<BarsRecipe, 'teacher'>>> = {
   'cnn on augmented views': {
     student: '{ builtin: cnn-small, filters: 4 }',
     augment: '{ shift: 1, flip: true, crop: 0.8, cutout: 2, noise: 0.05, views: 2 }',
+    backend: 'auto',
   },
   'mlp on weighted mixtures': {
     student: '{ builtin: mlp, hidden: [16] }',
     isWeighted: true,
     augment: '{ mixup: 0.4, shift: 1 }',
+    backend: 'auto',
   },
-  'mlp compressed to bf16': { student: '{ builtin: mlp, hidden: [16] }', more: 'compression: bf16\n' },
+  'mlp compressed to bf16': { student: '{ builtin: mlp, hidden: [16] }', more: 'compression: bf16\n', backend: 'auto' },
   'cnn with batch norm compressed to int8': {
     student: '{ builtin: cnn-small, filters: 4, batchNorm: true }',
     more: 'compression: int8\n',
+    backend: 'auto',
   },
   'cnn with batch norm and dropout on wasm': {
     student: '{ builtin: cnn-small, filters: 4, batchNorm: true, dropout: 0.3 }',

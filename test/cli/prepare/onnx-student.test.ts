@@ -38,10 +38,9 @@ describe('an ONNX file as a student', () => {
   it('is taken with its weights, and fed channels first where it wants them so', async () => {
     const { spec, weights, warnings } = await inspect();
     if (!('graph' in spec)) throw new Error('no graph');
-    expect([spec.graph.input, spec.graph.feed, spec.graph.isChannelsFirst, warnings]).toEqual([
-      'x',
-      [2, 5, 4],
-      true,
+    expect([spec.graph.inputs, spec.graph.sources, warnings]).toEqual([
+      [{ name: 'x', type: 'float32', feed: [2, 5, 4], isChannelsFirst: true }],
+      undefined,
       [],
     ]);
     expect([...weights.keys()]).toEqual(spec.weights.map(({ name }) => name));
@@ -58,11 +57,11 @@ describe('an ONNX file as a student', () => {
 
   it('must take the samples, in a layout that is told or found', async () => {
     expect(await refusal(inspect({}, { layout: 'nhwc' }))).toEqual([
-      "student net.onnx: its input shape is [2, 5, 4]; the data's samples are [5, 4, 2] with layout nhwc",
+      "student net.onnx: its input x takes [2, 5, 4]; the data's samples are [5, 4, 2] with layout nhwc",
       2,
     ]);
     expect(await refusal(inspect({ sample: [3, 5, 4] }))).toEqual([
-      "student net.onnx: its input shape is [3, 5, 4]; the data's samples are [5, 4, 2]",
+      "student net.onnx: its input x takes [3, 5, 4]; the data's samples are [5, 4, 2]",
       2,
     ]);
   });

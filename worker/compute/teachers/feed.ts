@@ -5,8 +5,9 @@
  * told by their places in it. Made for one forward at a time, so that no more images are held at the teacher's
  * resolution than it takes at once. Pure.
  */
-import type { TeacherSpec } from '../../../shared/protocol/messages.js';
+import type { FedInput } from '../../../shared/models/fed-input.js';
 import { mustAt } from '../../../shared/must.js';
+import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { changeChannels } from './channels.js';
 import { feedShape, toChannelsFirst } from './formats/layout.js';
@@ -16,9 +17,6 @@ import { resizeImages } from './resize.js';
 
 /** The part of a teacher's description that says what its model is given. */
 export type FeedForm = Pick<TeacherSpec, 'layout' | 'rescale' | 'channels' | 'resize' | 'inputs'>;
-
-/** What one input is given of a sample. */
-export type FedInput = NonNullable<TeacherSpec['inputs']>[number];
 
 /** An input, and the shape that it takes of one sample. */
 interface Place {

@@ -13,6 +13,7 @@ import { fixGraph } from './fixed-graph.js';
 import { samplesName, type Forward, type Moments, type Purpose } from './forward.js';
 import { byBatchMoments, noMoments } from './gradient/batch-moments.js';
 import { GraphWriter } from './gradient/writer.js';
+import { feedGraph } from './student-feed.js';
 
 /** The graph of the spec's file, brought to one operator set; its weights have no values. */
 export function graphOf({ graph: { file }, weights }: GraphSpec): OnnxModel {
@@ -38,7 +39,7 @@ export async function onnxForward(spec: GraphSpec, { isTraining, rows, taps }: P
     if (node.op === 'Dropout') return [dropoutOf(node, isTraining)];
     return [node];
   });
-  feed(write, spec);
+  feedGraph(write, spec, rows);
   const outputs = model.graph.outputs.map(({ name }) => name);
   const answer = outputs.at(-1) ?? '';
   const base: Forward = {
@@ -51,20 +52,6 @@ export async function onnxForward(spec: GraphSpec, { isTraining, rows, taps }: P
     moments,
   };
   return taps.every((tap) => tap === 'logits') ? base : withTaps(spec, base, { model, rows, taps });
-}
-
-/** Brings samples to what the graph takes: channels first, sizes of 1, whole numbers. */
-function feed(write: GraphWriter, { graph: { input, feed: shape, isChannelsFirst }, inputShape }: GraphSpec): void {
-  const rank = inputShape.length + 1;
-  const turned = isChannelsFirst
-    ? write.node('Transpose', [samplesName], { perm: [0, rank - 1, ...inputShape.slice(1).map((_, i) => i + 1)] })
-    : samplesName;
-  write.nodes.push({
-    op: 'Reshape',
-    inputs: [turned, write.integers(-1, ...shape)],
-    outputs: [input],
-    attributes: {},
-  });
 }
 
 /** A batch norm by the micro-batch's own moments, as nodes; or by its moving values. */

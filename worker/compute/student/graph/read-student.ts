@@ -21,12 +21,22 @@ export interface OnnxStudentFile {
   readonly values: ReadonlyMap<string, Float32Array>;
   /** Whether batch norm seems to have been folded into convolutions when the file was written. */
   readonly isFolded: boolean;
+  /** Weights whose values are all equal and that several nodes take: exporters merge initialisers that are alike. */
+  readonly merged: readonly MergedWeight[];
+}
+
+export interface MergedWeight {
+  readonly name: string;
+  readonly nodes: number;
+  /** The value of all of its elements. */
+  readonly value: number;
 }
 
 /** @param title of the file, for messages @throws UserError 65 when it is no graph that can be trained */
 export function readOnnxStudent(title: string, file: Uint8Array, external: ExternalFiles): OnnxStudentFile {
   try {
     const model = upgradeOnnx(readOnnx(file, external));
+    checkMoments(title, model);
     const weights = weightsOf(model);
     if (!weights.some(({ kind }) => kind === 'trained'))
       throw new UserError(`student ${title}: it has no float initialisers that could be trained`, exitCodes.data);
@@ -38,6 +48,7 @@ export function readOnnxStudent(title: string, file: Uint8Array, external: Exter
       weights,
       values: new Map(constants.map((constant) => [constant.name, floatsIn(constant)])),
       isFolded: isFolded(model),
+      merged: mergedIn(model, constants),
     };
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -101,6 +112,38 @@ function layerOf(name: string): string {
 
 function floatsIn({ bytes }: OnnxConstant): Float32Array {
   return new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+/** @throws UserError 65 for an initialiser that is both a moving value of a batch norm and something that is trained */
+function checkMoments(title: string, { graph: { nodes, constants } }: OnnxModel): void {
+  const places = new Map<string, Set<string>>();
+  for (const { op, inputs } of nodes)
+    inputs.forEach((name, i) => {
+      const place = op === 'BatchNormalization' && i > 2 ? (i === 3 ? 'mean' : 'variance') : 'trained';
+      places.set(name, (places.get(name) ?? new Set()).add(place));
+    });
+  const odd = constants.find(({ name }) => (places.get(name)?.size ?? 0) > 1);
+  if (odd !== undefined)
+    throw new UserError(
+      `student ${title}: ${odd.name} is one initialiser for a batch norm's moving values and for weights, which an exporter has merged since they were equal; ${apart} wanted`,
+      exitCodes.data,
+    );
+}
+
+/** How PyTorch's exporters are told to keep equal weights apart. */
+export const apart =
+  'an export that keeps them apart (optimize=False, or with dynamo=False training=torch.onnx.TrainingMode.TRAINING)';
+
+function mergedIn({ graph: { nodes } }: OnnxModel, weights: readonly OnnxConstant[]): MergedWeight[] {
+  const counts = new Map<string, number>();
+  for (const { inputs } of nodes) for (const name of new Set(inputs)) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return weights.flatMap((constant) => {
+    const count = counts.get(constant.name) ?? 0;
+    if (count < 2) return [];
+    const values = floatsIn(constant);
+    const [value = 0] = values;
+    return values.every((other) => other === value) ? [{ name: constant.name, nodes: count, value }] : [];
+  });
 }
 
 /** PyTorch's exporters give convolutions that took a batch norm in weights of new names. */

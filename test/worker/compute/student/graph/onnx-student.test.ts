@@ -24,7 +24,10 @@ function specOf(file: Uint8Array, exits?: string[]): { spec: GraphSpec; values: 
     values,
     spec: {
       engine: 'onnx',
-      graph: { file: Buffer.from(bare).toString('base64'), input: 'x', feed: [2, 5, 4], isChannelsFirst: true },
+      graph: {
+        file: Buffer.from(bare).toString('base64'),
+        inputs: [{ name: 'x', type: 'float32', feed: [2, 5, 4], isChannelsFirst: true }],
+      },
       weights: [...weights],
       inputShape,
       classes,

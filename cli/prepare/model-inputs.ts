@@ -1,12 +1,12 @@
 /**
- * Which parts of a sample the inputs of a teacher with several are given: what the recipe names, else the column of the
- * input's name, else what an encoder of texts is known to take (a mask of the padding, token types of 0). Pure.
+ * Which parts of a sample the inputs of a model with several are given, teacher or student: what the recipe names, else
+ * the column of the input's name, else what an encoder of texts is known to take (a mask of the padding, token types of
+ * 0). Pure.
  */
 import { UserError } from '../../shared/errors.js';
+import type { FedInput } from '../../shared/models/fed-input.js';
 import type { InputRecipe } from '../../shared/recipe/model-schema.js';
-import type { TeacherRecipe } from '../../shared/recipe/schema.js';
 import { elementsIn } from '../../shared/shape.js';
-import type { FedInput } from '../../worker/compute/teachers/feed.js';
 import { feedShape } from '../../worker/compute/teachers/formats/layout.js';
 import type { ModelInput } from '../../worker/compute/teachers/formats/teacher.js';
 import type { Expected } from './expected.js';
@@ -14,8 +14,24 @@ import type { Expected } from './expected.js';
 export interface PlannedInputs {
   /** One of each input, in their order. */
   readonly fed: FedInput[];
+  /** The same in the words of a recipe, by input. */
+  readonly sources: ReadonlyMap<string, InputRecipe>;
   /** Lines for the user about what the recipe does not say. */
   readonly remarks: readonly string[];
+}
+
+/** Whose inputs they are, and what the recipe says of them. */
+export interface InputsOwner {
+  /** Who it is in messages: `teacher bert`. */
+  readonly title: string;
+  /** Where the recipe may say what its inputs are given, for messages. */
+  readonly key: 'teachers[].inputs' | 'student.inputs';
+  /** By input. */
+  readonly said: Readonly<Record<string, InputRecipe>>;
+  /** The input that gets the whole sample. */
+  readonly whole?: string | undefined;
+  /** Whether a mask may be taken of the samples: they are raw, or it has them raw by a preprocessing of its own. */
+  readonly hasRaw: boolean;
 }
 
 /** A part of a sample, and where it begins. */
@@ -33,30 +49,30 @@ const typeNames: ReadonlySet<string> = new Set(['token_type_ids', 'segment_ids',
  * @param inputs all of the model's
  * @throws UserError 2 for an input that nothing feeds, or a name that neither the model nor the data has
  */
-export function planInputs(recipe: TeacherRecipe, inputs: readonly ModelInput[], expected: Expected): PlannedInputs {
+export function planInputs(owner: InputsOwner, inputs: readonly ModelInput[], expected: Expected): PlannedInputs {
   const parts = placed(expected);
   const names = inputs.map(({ name }) => name);
-  const said: Record<string, InputRecipe> = { ...recipe.inputs };
-  if (recipe.input !== undefined) said[recipe.input] = parts.map(({ name }) => name);
+  const said: Record<string, InputRecipe> = { ...owner.said };
+  if (owner.whole !== undefined) said[owner.whole] = parts.map(({ name }) => name);
   for (const name of Object.keys(said))
     if (!names.includes(name))
       throw new UserError(
-        `teacher ${recipe.name}: inputs: the model has no input "${name}"; it has ${inputs.map(inputText).join(', ')}`,
+        `${owner.title}: inputs: the model has no input "${name}"; it has ${inputs.map(inputText).join(', ')}`,
       );
-  const { taken, remarks } = sourcesOf(said, inputs, { recipe, parts });
-  if (expected.preprocess !== null && recipe.preprocess === undefined)
+  const { taken, remarks } = sourcesOf(said, inputs, { owner, parts });
+  if (!owner.hasRaw)
     for (const [name, source] of taken)
       if (typeof source === 'object' && 'mask' in source)
         throw new UserError(
-          `teacher ${recipe.name}: inputs.${name}: a mask of samples that data.preprocess has changed; preprocess: { scale: 1 } of its own wanted`,
+          `${owner.title}: inputs.${name}: a mask of samples that data.preprocess has changed; ${owner.key === 'student.inputs' ? 'no data.preprocess' : 'preprocess: { scale: 1 } of its own'} wanted`,
         );
-  const context = { teacher: recipe.name, parts };
+  const context = { owner, parts };
   const sources = inputs.map((input) => ({ input, source: taken.get(input.name) ?? 0 }));
   const known = sources.map(({ input, source }) =>
     typeof source === 'number' ? null : fedBy(input.name, source, context),
   );
   const fed = sources.map(({ input, source }, i) => known[i] ?? filled(input, Number(source), { known, context }));
-  return { fed, remarks };
+  return { fed, sources: taken, remarks };
 }
 
 /** An input with its type and shape, as messages name it. */
@@ -74,8 +90,8 @@ function placed({ parts, inputShape }: Expected): PlacedPart[] {
   });
 }
 
-interface Given {
-  readonly recipe: TeacherRecipe;
+interface Context {
+  readonly owner: InputsOwner;
   readonly parts: readonly PlacedPart[];
 }
 
@@ -83,7 +99,7 @@ interface Given {
 function sourcesOf(
   said: Readonly<Record<string, InputRecipe>>,
   inputs: readonly ModelInput[],
-  { recipe, parts }: Given,
+  { owner, parts }: Context,
 ): { taken: ReadonlyMap<string, InputRecipe>; remarks: string[] } {
   const taken = new Map(Object.entries(said));
   for (const { name } of inputs) {
@@ -98,29 +114,27 @@ function sourcesOf(
   if (first !== undefined && only !== undefined && others.length === 1 && parts.length === 1 && !isUsed(taken)) {
     taken.set(first.name, only.name);
     remarks.push(`"${first.name}" is given ${only.name}`);
-  } else if (first !== undefined) throw unfed(recipe.name, first, parts);
+  } else if (first !== undefined) throw unfed(owner, first, parts);
   for (const input of left) {
     const { name } = input;
     if (taken.has(name)) continue;
     const tokens = maskNames.has(name) ? tokensOf(taken, inputs) : null;
-    if (tokens === null && maskNames.has(name)) throw unfed(recipe.name, input, parts);
+    if (tokens === null && maskNames.has(name)) throw unfed(owner, input, parts);
     taken.set(name, tokens === null ? 0 : { mask: tokens, padding: 0 });
     remarks.push(`"${name}" is given ${tokens === null ? '0' : `1 where ${tokens} is not 0`}`);
   }
   return {
     taken,
     remarks:
-      remarks.length === 0
-        ? []
-        : [`teacher ${recipe.name}: its input ${remarks.join(', ')} (teachers[].inputs says it otherwise)`],
+      remarks.length === 0 ? [] : [`${owner.title}: its input ${remarks.join(', ')} (${owner.key} says it otherwise)`],
   };
 }
 
-function unfed(teacher: string, input: ModelInput, parts: readonly PlacedPart[]): UserError {
+function unfed({ title, key }: InputsOwner, input: ModelInput, parts: readonly PlacedPart[]): UserError {
   const names = parts.map(({ name }) => name);
   const shown = names.length > 20 ? [...names.slice(0, 20), `and ${names.length - 20} more`] : names;
   return new UserError(
-    `teacher ${teacher}: its input ${inputText(input)} is fed by nothing; teachers[].inputs: { ${input.name}: COLUMN } wanted, of the data's ${shown.join(', ')}`,
+    `${title}: its input ${inputText(input)} is fed by nothing; ${key}: { ${input.name}: COLUMN } wanted, of the data's ${shown.join(', ')}`,
   );
 }
 
@@ -143,18 +157,13 @@ function tokensOf(taken: ReadonlyMap<string, InputRecipe>, inputs: readonly Mode
   return found ?? null;
 }
 
-interface Context {
-  readonly teacher: string;
-  readonly parts: readonly PlacedPart[];
-}
-
-function fedBy(name: string, source: Exclude<InputRecipe, number>, { teacher, parts }: Context): FedInput {
+function fedBy(name: string, source: Exclude<InputRecipe, number>, { owner, parts }: Context): FedInput {
   const columns = typeof source === 'string' ? [source] : Array.isArray(source) ? source : [source.mask];
   const found = columns.map((column) => {
     const part = parts.find((one) => one.name === column);
     if (part !== undefined) return part;
     throw new UserError(
-      `teacher ${teacher}: inputs.${name}: the data has no column "${column}"; one of ${parts.map((one) => one.name).join(', ')} wanted`,
+      `${owner.title}: inputs.${name}: the data has no column "${column}"; one of ${parts.map((one) => one.name).join(', ')} wanted`,
     );
   });
   const [only] = found.length === 1 ? found : [];
@@ -189,7 +198,7 @@ function filled(
     : known.find((one) => one !== null && feedShape(shape, one.shape, 'nhwc') !== null)?.shape;
   if (sizes === undefined)
     throw new UserError(
-      `teacher ${context.teacher}: inputs.${name}: ${fill} given for ${inputText(input)}, whose size no other input tells; a column wanted`,
+      `${context.owner.title}: inputs.${name}: ${fill} given for ${inputText(input)}, whose size no other input tells; a column wanted`,
     );
   return { name, shape: [...sizes], from: { fill } };
 }
