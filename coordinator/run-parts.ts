@@ -29,7 +29,7 @@ export interface RunTimes {
 /** The run's folder, log, snapshots and journal, as far as a run in progress uses them. */
 export interface RunStore {
   readonly folder: Pick<RunFolder, 'path' | 'run' | 'nonces' | 'expectNewest'> & {
-    readonly generation: Pick<RunFolder['generation'], 'counter' | 'nonce'>;
+    readonly generation: Pick<RunFolder['generation'], 'counter' | 'nonce' | 'secret'>;
   };
   readonly log: Pick<
     CommitLog,

@@ -12,6 +12,7 @@ import { BufferPool } from './exchange/buffers.js';
 import type { Channel } from './exchange/channel.js';
 import { Committer } from './exchange/commit.js';
 import { Contributions } from './exchange/contributions.js';
+import { Receipts } from './exchange/receipts.js';
 import { Scaling } from './exchange/scaling.js';
 import type { Summary } from './reports/summary.js';
 import type { RunParts } from './run-parts.js';
@@ -33,6 +34,7 @@ export class Run {
   readonly #parts: RunParts;
   readonly #pool: BufferPool;
   readonly #contributions: Contributions;
+  readonly #receipts: Receipts;
   readonly #broadcast: Broadcast;
   readonly #commits: UnitCommits;
   readonly #workers: Workers;
@@ -62,7 +64,10 @@ export class Run {
     this.#pool = new BufferPool(parts.buffers);
     this.#contributions = new Contributions(replica, this.#pool);
     const { step: released, stateHash } = standing;
-    this.#broadcast = new Broadcast({ log: store.log, envelope: this.envelope, released, stateHash });
+    const { secret, nonce } = store.folder.generation;
+    const receipts = new Receipts(secret, nonce);
+    this.#receipts = receipts;
+    this.#broadcast = new Broadcast({ log: store.log, envelope: this.envelope, released, stateHash, receipts });
     this.#workers = this.#openWorkers();
     this.#commits = this.#openCommits();
     this.#stopTicking = timers.every(times.tickMs, () => this.#tick());
@@ -216,7 +221,7 @@ export class Run {
       run,
       envelope: this.envelope,
       nonce: store.folder.generation.nonce,
-      lineage: { nonces: store.folder.nonces, rewoundBy: standing.rewoundBy },
+      lineage: { nonces: store.folder.nonces, rewoundBy: standing.rewoundBy, receipts: this.#receipts },
       folderPath: store.folder.path,
       replica,
       contributions: this.#contributions,

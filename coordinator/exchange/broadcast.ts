@@ -10,6 +10,7 @@ import { mustAt } from '../../shared/must.js';
 import { limits } from '../../shared/protocol/messages.js';
 import type { CommitLog, CommitRecord } from '../store/log.js';
 import type { RetiredBuffer } from './buffers.js';
+import type { Receipts } from './receipts.js';
 
 /** `run` and `generation` of every frame. */
 export interface RunEnvelope {
@@ -44,12 +45,14 @@ export interface BroadcastOptions {
   readonly released: number;
   /** Hash of the state after them. */
   readonly stateHash: string;
+  readonly receipts: Receipts;
 }
 
 /** Encodes every commit for the workers: the newest one from memory, older ones from the log. */
 export class Broadcast {
   readonly #log: BroadcastOptions['log'];
   readonly #envelope: RunEnvelope;
+  readonly #receipts: Receipts;
   #live: LiveCommit | null = null;
   #liveHead: Frame | null = null;
   #released: number;
@@ -57,8 +60,9 @@ export class Broadcast {
   #lastRelease: { readonly step: number; readonly frame: Frame } | null = null;
   #waiting: (() => void)[] = [];
 
-  constructor({ log, envelope, released, stateHash }: BroadcastOptions) {
+  constructor({ log, envelope, released, stateHash, receipts }: BroadcastOptions) {
     this.#log = log;
+    this.#receipts = receipts;
     this.#envelope = envelope;
     this.#released = released;
     this.#stateHash = stateHash;
@@ -84,7 +88,7 @@ export class Broadcast {
   /** The commit of `step` is journalled: replicas may apply it, and reach the state with this hash. */
   release(step: number, stateHash: string): void {
     [this.#released, this.#stateHash] = [step + 1, stateHash];
-    this.#lastRelease = { step, frame: encodeFrame({ type: 'release', ...this.#envelope, step, stateHash }) };
+    this.#lastRelease = { step, frame: this.#encodeRelease(step, stateHash) };
     this.#notify();
   }
 
@@ -135,7 +139,12 @@ export class Broadcast {
   releaseOf(step: number): Frame | null {
     if (this.#lastRelease?.step === step) return this.#lastRelease.frame;
     const stateHash = this.#log.stateHashAfter(step);
-    return stateHash === undefined ? null : encodeFrame({ type: 'release', ...this.#envelope, step, stateHash });
+    return stateHash === undefined ? null : this.#encodeRelease(step, stateHash);
+  }
+
+  #encodeRelease(step: number, stateHash: string): Frame {
+    const receipt = this.#receipts.of({ step: step + 1, stateHash });
+    return encodeFrame({ type: 'release', ...this.#envelope, step, stateHash, receipt });
   }
 
   #encodeChunk(

@@ -23,16 +23,21 @@ const generationSchema = z.object({
   run: z.string(),
   recipeDigest: z.string(),
   startedAt: z.string(),
+  /** The run's, the same in all generations: workers never learn of it. Absent where an older version began the run. */
+  secret: z.string().min(32).optional(),
 });
 
 /** One start of a coordinator in a run folder, as its file in `generations/` has it. */
 export type Generation = z.infer<typeof generationSchema>;
 
+/** A generation of this version, which knows the run's secret. */
+export type OwnGeneration = Generation & { readonly secret: string };
+
 /** A run folder that this coordinator has claimed, until it is closed. */
 export interface RunFolder {
   readonly path: string;
   readonly run: string;
-  readonly generation: Generation;
+  readonly generation: OwnGeneration;
   /** All generations so far by their nonces, this one included. */
   readonly nonces: ReadonlyMap<string, number>;
   readonly paths: {
@@ -209,7 +214,7 @@ function notBegun(path: string, error: unknown): UserError {
 }
 
 interface Claim {
-  readonly generation: Generation;
+  readonly generation: OwnGeneration;
   readonly nonces: ReadonlyMap<string, number>;
   readonly changes: readonly string[];
 }
@@ -293,6 +298,7 @@ async function claim(path: string, wanted: FolderOptions & { identity: RunIdenti
       run: first?.run ?? randomBytes(8).toString('hex'),
       recipeDigest,
       startedAt: new Date().toISOString(),
+      secret: earlier.find(({ secret }) => secret !== undefined)?.secret ?? randomBytes(32).toString('hex'),
     };
     const file = join(path, 'generations', String(counter));
     const isClaimed = await createDurably(file, `${JSON.stringify(generation)}\n`).catch((error: unknown) => {

@@ -92,9 +92,14 @@ export class Joining {
       ...(run.plugins.length === 0 ? {} : { plugins: [...run.plugins] }),
       manifest: run.manifestArtifact,
       initial: { sha256: initial.sha256, bytes: initial.bytes },
-      snapshot: snapshot === null ? null : { sha256: snapshot.sha256, bytes: snapshot.bytes, step: snapshot.step },
+      snapshot: snapshot === null ? null : this.#describe(snapshot),
       heartbeatMs,
     };
+  }
+
+  #describe(snapshot: Snapshot): Down<'welcome'>['snapshot'] {
+    const { sha256, bytes, step } = snapshot;
+    return { sha256, bytes, step, receipt: this.#options.lineage.receipts.of(snapshot) };
   }
 
   #feed({ connection }: AdmittedWorker, from: number): void {

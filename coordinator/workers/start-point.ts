@@ -3,13 +3,14 @@
  * the stores that it looks into.
  */
 import type { Up } from '../../shared/protocol/messages.js';
+import type { Receipts } from '../exchange/receipts.js';
 import type { CommitLog } from '../store/log.js';
 import type { Snapshot, Snapshots } from '../store/snapshots.js';
 
 export type StartPoint =
   /** Feed commits from `step` on; begin with the snapshot, unless the worker holds that state already (null). */
   | { readonly type: 'start'; readonly step: number; readonly snapshot: Snapshot | null }
-  /** The worker has applied `step` commits of this run, more than this folder knows. */
+  /** The worker has applied `step` commits of this run, more than this folder knows, and has proved it. */
   | { readonly type: 'ahead'; readonly step: number };
 
 /** Where the hashes of the run's earlier states can be found. */
@@ -26,19 +27,30 @@ export interface Lineage {
   readonly nonces: ReadonlyMap<string, number>;
   /** The generation that last made commits void; 0 for none. Workers of those before it may hold them in good faith. */
   readonly rewoundBy: number;
+  /** What proves that a step was released. */
+  readonly receipts: Receipts;
 }
 
 export function startPointOf({ held }: Pick<Up<'hello'>, 'held'>, known: KnownStates, lineage: Lineage): StartPoint {
-  const generation = held === null ? undefined : lineage.nonces.get(held.nonce);
-  if (held !== null && generation !== undefined) {
-    if (held.step > known.broadcast.released && generation >= lineage.rewoundBy)
-      return { type: 'ahead', step: held.step };
+  if (held !== null && lineage.nonces.has(held.nonce)) {
+    if (isProvenAhead(held, known, lineage)) return { type: 'ahead', step: held.step };
     if (stateHashBefore(held.step, known) === held.stateHash && canFeedFrom(held.step, known))
       return { type: 'start', step: held.step, snapshot: null };
   }
   const { newest } = known.snapshots;
   if (newest === undefined) throw new Error('a run has a snapshot from its start on');
   return { type: 'start', step: newest.step, snapshot: newest };
+}
+
+/** A claim without proof is nobody's word: such a worker starts where any other does. */
+function isProvenAhead(
+  held: NonNullable<Up<'hello'>['held']>,
+  { broadcast }: KnownStates,
+  { nonces, rewoundBy, receipts }: Lineage,
+): boolean {
+  if (held.step <= broadcast.released) return false;
+  const generation = receipts.generationOf(held.receipt, held, nonces);
+  return generation !== null && generation >= rewoundBy;
 }
 
 /** Hash of the state before step `step`; undefined where neither log nor snapshots know it any more. */

@@ -57,6 +57,8 @@ const name = z.string().max(limits.nameLength);
 const count = z.number().int().nonnegative();
 const hash = z.string().regex(/^[0-9a-f]{16}$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+/** What proves that a coordinator of the run has released so many steps; empty: nothing does. */
+const receipt = z.string().max(64);
 const sums = z.record(name, z.number());
 /** Sums as they were computed: NaN and infinities are a finding about the contribution, not a broken frame. */
 const rawSums = z.record(
@@ -177,7 +179,7 @@ export const upSchemas = {
       worker: name,
       device: deviceSchema,
       recipeDigest: sha256.nullable(),
-      held: z.object({ nonce: name, step: count, stateHash: hash }).strict().nullable(),
+      held: z.object({ nonce: name, step: count, stateHash: hash, receipt }).strict().nullable(),
     })
     .strict(),
   /**
@@ -297,7 +299,7 @@ export const downSchemas = {
       /** The initial weights (a snapshot at step 0), for the numerics probe. */
       initial: artifactSchema,
       /** The newest snapshot, or null when the log continues from what the worker holds. */
-      snapshot: z.object({ sha256, bytes: count, step: count }).strict().nullable(),
+      snapshot: z.object({ sha256, bytes: count, step: count, receipt }).strict().nullable(),
       heartbeatMs: count,
     })
     .strict(),
@@ -326,8 +328,8 @@ export const downSchemas = {
   commitChunk: z
     .object({ type: z.literal('commitChunk'), ...envelope, offset: count, total: count, checksum: count })
     .strict(),
-  /** Step `step` is journalled: apply the held commit. `stateHash` is the state's after it. */
-  release: z.object({ type: z.literal('release'), ...envelope, stateHash: hash }).strict(),
+  /** Step `step` is journalled: apply the held commit. `stateHash` is the state's after it, `receipt` proves it. */
+  release: z.object({ type: z.literal('release'), ...envelope, stateHash: hash, receipt }).strict(),
   /** Your replica differs: drop it, start from a snapshot again (close and reconnect with `held: null`). */
   resync: z.object({ type: z.literal('resync'), ...envelope, reason: z.string().max(1024) }).strict(),
   pong: z.object({ type: z.literal('pong'), ...envelope, sentMs: z.number() }).strict(),

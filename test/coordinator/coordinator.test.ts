@@ -1,3 +1,4 @@
+import { cpSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -413,27 +414,46 @@ describe('coordinate', () => {
     expect([again.welcome?.snapshot, again.welcome?.generation]).toEqual([null, 2]);
   });
 
-  it('ends with 65 when a worker has applied more than the folder knows', async () => {
-    const out = await temporaryFolder();
+  it('ends with 65 when a worker proves that it has applied more than the folder knows', async () => {
+    const [out, old] = [await temporaryFolder(), await temporaryFolder()];
     const first = start(small, out);
-    const worker = new FakeWorker({
-      run: small,
-      port: await first.port,
-      token,
-      onStep: () => first.stop.abort('SIGTERM'),
-    });
+    const onStep = (step: number): void => {
+      if (step === 2) cpSync(out, old, { recursive: true });
+      if (step === 5) first.stop.abort('SIGTERM');
+    };
+    const worker = new FakeWorker({ run: small, port: await first.port, token, onStep });
     await first.summary.catch(() => undefined);
     await worker.closed;
-    const second = start(small, out);
+    const { welcome, replica, step, receipt } = worker;
+    const stale = start(small, old);
     new FakeWorker(
-      { run: small, port: await second.port, token },
-      { nonce: worker.welcome?.nonce ?? '', replica: worker.replica, step: worker.step + 3 },
+      { run: small, port: await stale.port, token },
+      { nonce: welcome?.nonce ?? '', replica, step, receipt },
     );
-    await expect(second.summary).rejects.toMatchObject({
+    await expect(stale.summary).rejects.toMatchObject({
       name: 'UserError',
       exitCode: 65,
       message: expect.stringMatching(/old copy/),
     });
+  });
+
+  it('takes no word for it when a worker claims steps that it cannot prove, and comes to the same bits', async () => {
+    const out = await temporaryFolder();
+    const run = start(small, out);
+    const port = await run.port;
+    const honest = new FakeWorker({ run: small, port, token, name: 'honest', microBatchMs: 20 });
+    await vi.waitFor(() => expect(honest.welcome).not.toBeNull());
+    for (const receipt of ['', 'f'.repeat(64)])
+      new FakeWorker(
+        { run: small, port, token, name: `liar ${receipt}` },
+        {
+          nonce: honest.welcome?.nonce ?? '',
+          replica: new Replica(honest.replica.plan, { slots: 12 }),
+          step: 1_000_000_000,
+          receipt,
+        },
+      );
+    expect((await run.summary).digest).toBe(oracle(small));
   });
 
   it('says so when a run goes on with workers that compute other bits', async () => {

@@ -39,6 +39,14 @@ export interface FakeOptions {
   readonly probe?: string;
 }
 
+/** What a worker says that it holds, true or not. */
+export interface HeldState {
+  readonly nonce: string;
+  readonly replica: Replica;
+  readonly step: number;
+  readonly receipt?: string;
+}
+
 interface Held {
   head: Down<'commit'>;
   receiver: PlaneReceiver | null;
@@ -51,6 +59,8 @@ export class FakeWorker {
   readonly closed: Promise<{ code: number; reason: string }>;
   readonly seen: string[] = [];
   step = 0;
+  /** The coordinator's proof of the last release, or of the snapshot. */
+  receipt = '';
   end: Down<'end'> | null = null;
   welcome: Down<'welcome'> | null = null;
   readonly #options: FakeOptions;
@@ -62,7 +72,7 @@ export class FakeWorker {
   #isComputing = false;
   #chain: Promise<void> = Promise.resolve();
 
-  constructor(options: FakeOptions, held: { nonce: string; replica: Replica; step: number } | null = null) {
+  constructor(options: FakeOptions, held: HeldState | null = null) {
     this.#options = options;
     this.replica =
       held?.replica ?? new Replica(planReplica(options.run.student, options.run.recipe.optimizer), { slots });
@@ -86,7 +96,14 @@ export class FakeWorker {
         worker: options.name ?? 'fake',
         device: { backend: 'wasm', gpu: null, threads: 1, host: 'test', pid: 1, version: '0' },
         recipeDigest: null,
-        held: held === null ? null : { nonce: held.nonce, step: held.step, stateHash: this.replica.hashState() },
+        held: held === null
+            ? null
+            : {
+                nonce: held.nonce,
+                step: held.step,
+                stateHash: this.replica.hashState(),
+                receipt: held.receipt ?? '',
+              },
       }),
     );
     this.socket.on('message', (data: Buffer) => {
@@ -150,7 +167,7 @@ export class FakeWorker {
         headers: { authorization },
       });
       this.replica.state().set(new Uint8Array(await response.arrayBuffer()));
-      this.step = welcome.snapshot.step;
+      [this.step, this.receipt] = [welcome.snapshot.step, welcome.snapshot.receipt];
     }
     this.#announce();
   }
@@ -174,7 +191,7 @@ export class FakeWorker {
     this.#held = { head, receiver: isInline ? null : socketPlane.receive(target.subarray(0, head.bytes), checksumOf) };
   }
 
-  #release({ step, stateHash }: Down<'release'>): void {
+  #release({ step, stateHash, receipt }: Down<'release'>): void {
     const held = this.#held;
     if (held?.head.step !== step || step !== this.step) throw new Error(`release ${step} without its commit`);
     if (held.receiver !== null && !held.receiver.isDone) throw new Error('released before its bytes');
@@ -184,7 +201,7 @@ export class FakeWorker {
       slot,
       moments: slot === null ? null : this.replica.readMoments(slot, head.momentCounts),
     });
-    this.step++;
+    [this.step, this.receipt] = [this.step + 1, receipt];
     if (this.replica.hashState() !== stateHash) throw new Error(`another state after step ${step}`);
     this.#options.onStep?.(this.step);
     this.#announce();

@@ -306,7 +306,9 @@ export class FakeCoordinator {
     const fresh = new Replica(this.replica.plan, { slots: 0 });
     fresh.loadWeights(initialWeights(this.spec));
     const snapshot =
-      options.snapshot === false ? null : { ...this.add(Uint8Array.from(this.replica.state())), step: this.step };
+      options.snapshot === false
+        ? null
+        : { ...this.add(Uint8Array.from(this.replica.state())), step: this.step, receipt: 'of a snapshot' };
     peer.send({
       type: 'welcome',
       ...this.envelope(),
@@ -356,7 +358,7 @@ export class FakeCoordinator {
   }
 
   release(peer: Peer, stateHash = this.replica.hashState()): void {
-    peer.send({ type: 'release', ...this.envelope(), stateHash });
+    peer.send({ type: 'release', ...this.envelope(), stateHash, receipt: `of step ${this.step}` });
     this.step++;
   }
 

@@ -4,7 +4,7 @@
  */
 import { ProtocolError } from '../../shared/errors.js';
 import { socketPlane } from '../../shared/exchange/planes/socket.js';
-import type { Down } from '../../shared/protocol/messages.js';
+import type { Down, Up } from '../../shared/protocol/messages.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { microBatchCount, rootOf } from '../../shared/replica/reduction/tree.js';
 import { planReplica } from '../../shared/replica/plan.js';
@@ -70,7 +70,7 @@ export class JoinedRun {
    * @throws ProtocolError when there is neither
    */
   startFrom(welcome: Down<'welcome'>, state: Uint8Array | null): void {
-    if (welcome.snapshot !== null && state !== null) this.fold.load(state, welcome.snapshot.step);
+    if (welcome.snapshot !== null && state !== null) this.fold.load(state, welcome.snapshot);
     else if (this.nonce === null)
       throw new ProtocolError('a welcome without a snapshot for a worker that holds nothing');
     this.nonce = welcome.nonce;
@@ -87,8 +87,10 @@ export class JoinedRun {
   }
 
   /** What a `hello` says of the replica; null when it must not be used. */
-  held(): { nonce: string; step: number; stateHash: string } | null {
-    return this.nonce === null ? null : { nonce: this.nonce, step: this.fold.step, stateHash: this.fold.stateHash };
+  held(): Up<'hello'>['held'] {
+    if (this.nonce === null) return null;
+    const { step, stateHash, receipt } = this.fold;
+    return { nonce: this.nonce, step, stateHash, receipt };
   }
 }
 

@@ -27,6 +27,7 @@ export class ReplicaFold {
   readonly #plane: Plane;
   #held: HeldCommit | null = null;
   #stateHash = '';
+  #receipt = '';
   #milliseconds = 0;
 
   /** @param plane the way that commits take to this worker */
@@ -47,6 +48,11 @@ export class ReplicaFold {
     return this.#stateHash;
   }
 
+  /** What the coordinator gave as a proof of having released them; empty for none. */
+  get receipt(): string {
+    return this.#receipt;
+  }
+
   /** Seconds that the application of commits has taken, hashes included, since this was asked last. */
   takeSeconds(): number {
     const seconds = this.#milliseconds / 1000;
@@ -57,9 +63,10 @@ export class ReplicaFold {
   /**
    * Starts from a snapshot's state.
    *
+   * @param receipt the coordinator's proof of having released the commits before it
    * @throws ProtocolError when its size is not that of this student's state
    */
-  load(state: Uint8Array, step: number): void {
+  load(state: Uint8Array, { step, receipt }: { readonly step: number; readonly receipt: string }): void {
     if (state.byteLength !== this.replica.plan.stateBytes) {
       throw new ProtocolError(
         `a snapshot has ${state.byteLength} bytes of state, this student's has ${this.replica.plan.stateBytes}`,
@@ -71,6 +78,7 @@ export class ReplicaFold {
       this.#control.step = step;
     });
     this.#stateHash = this.replica.hashState();
+    this.#receipt = receipt;
   }
 
   /** Forgets the commit that is held: after a lost connection its bytes may be incomplete, and it comes again. */
@@ -141,6 +149,7 @@ export class ReplicaFold {
     this.#control.withState(() => this.#apply(held.message));
     this.#milliseconds += performance.now() - startMs;
     this.#held = null;
+    this.#receipt = message.receipt;
     return this.#stateHash === message.stateHash ? 'applied' : 'differs';
   }
 

@@ -4,6 +4,7 @@ import { feed } from '../../../coordinator/exchange/commit-feed.js';
 import { CommitLog } from '../../../coordinator/store/log.js';
 import type { Channel } from '../../../coordinator/exchange/channel.js';
 import { SendQueue } from '../../../coordinator/exchange/send-queue.js';
+import { Receipts } from '../../../coordinator/exchange/receipts.js';
 import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
 import { split } from '../../../shared/exchange/chunks.js';
@@ -15,6 +16,7 @@ import { systemTimers } from '../../../shared/timers.js';
 import { hashOf, payloadOf, recordOf, temporaryFolder } from '../helpers.js';
 
 const envelope = { run: 'r', generation: 1 };
+const receipts = new Receipts('secret', 'nonce');
 const size = 6 * limits.chunkBytes + 8;
 
 const checksumsOf = (bytes: Uint8Array): number[] =>
@@ -95,7 +97,7 @@ describe('feed', () => {
   it('queues no more than a bound for a reader that stands still, and then sends everything in order', async () => {
     const log = await CommitLog.open(await temporaryFolder());
     for (let step = 0; step < 6; step++) await log.append(recordOf(step, payloadOf(step, size)), payloadOf(step, size));
-    const broadcast = new Broadcast({ log, envelope, released: 6, stateHash: hashOf(9) });
+    const broadcast = new Broadcast({ log, envelope, released: 6, stateHash: hashOf(9), receipts });
     const channel = new SlowChannel();
     const queue = queueOf(channel);
     const done = feed({
@@ -124,7 +126,7 @@ describe('feed', () => {
     const pool = new BufferPool(1);
     pool.take(() => undefined);
     const memory = payloadOf(0, 12 * limits.chunkBytes);
-    const broadcast = new Broadcast({ log, envelope, released: 0, stateHash: hashOf(9) });
+    const broadcast = new Broadcast({ log, envelope, released: 0, stateHash: hashOf(9), receipts });
     const channel = new SlowChannel();
     const queue = queueOf(channel);
     void feed({
@@ -159,7 +161,7 @@ describe('feed', () => {
   it('says so when the log no longer holds what a worker needs', async () => {
     const log = await CommitLog.open(await temporaryFolder());
     await log.append(recordOf(5, payloadOf(5, 8)), payloadOf(5, 8));
-    const broadcast = new Broadcast({ log, envelope, released: 6, stateHash: hashOf(9) });
+    const broadcast = new Broadcast({ log, envelope, released: 6, stateHash: hashOf(9), receipts });
     const slow: number[] = [];
     await feed({
       broadcast,
@@ -174,7 +176,7 @@ describe('feed', () => {
 
   it('does not release a commit before it is released', async () => {
     const log = await CommitLog.open(await temporaryFolder());
-    const broadcast = new Broadcast({ log, envelope, released: 0, stateHash: hashOf(9) });
+    const broadcast = new Broadcast({ log, envelope, released: 0, stateHash: hashOf(9), receipts });
     const channel = new SlowChannel();
     const queue = queueOf(channel);
     void feed({
@@ -197,6 +199,7 @@ describe('feed', () => {
       type: 'release',
       step: 0,
       stateHash: record.stateHash,
+      receipt: receipts.of({ step: 1, stateHash: record.stateHash }),
     });
     queue.closed();
     broadcast.wake();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
+import { Receipts } from '../../../coordinator/exchange/receipts.js';
 import { Broadcast } from '../../../coordinator/exchange/broadcast.js';
 import type { Channel, ChannelListener } from '../../../coordinator/exchange/channel.js';
 import { Contributions } from '../../../coordinator/exchange/contributions.js';
@@ -79,20 +80,21 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
     recipeDigest: run.recipeDigest,
   });
   const envelope = { run: 'r', generation: 1 };
+  const receipts = new Receipts(folder.generation.secret, folder.generation.nonce);
   const replica = new Replica(planReplica(run.student, run.recipe.optimizer), { slots: 1 });
   const said: string[] = [];
   const workers = new Workers({
     run,
     envelope,
     nonce: folder.generation.nonce,
-    lineage: { nonces: folder.nonces, rewoundBy: 0 },
+    lineage: { nonces: folder.nonces, rewoundBy: 0, receipts },
     folderPath: folder.path,
     replica,
     log,
     snapshots,
     contributions: new Contributions(replica, new BufferPool(1)),
     probes: await Probes.open(folder),
-    broadcast: new Broadcast({ log, envelope, released: (steps.at(-1) ?? -1) + 1, stateHash: hashOf(0) }),
+    broadcast: new Broadcast({ log, envelope, released: (steps.at(-1) ?? -1) + 1, stateHash: hashOf(0), receipts }),
     heartbeatMs: 1000,
     expected: 1,
     timers: systemTimers,

@@ -60,7 +60,7 @@ export class Disk {
       folder: {
         path: 'simulated',
         run: 'simulated',
-        generation: lineage.generation,
+        generation: { ...lineage.generation, secret: 'simulated' },
         nonces: lineage.nonces,
         expectNewest: () => Promise.resolve(),
         read: (name) => Promise.resolve(this.#files.get(name) ?? null),

@@ -137,7 +137,9 @@ export class SimulatedWorker {
   }
 
   #held(): Up<'hello'>['held'] {
-    return this.#nonce === null ? null : { nonce: this.#nonce, step: this.#fold.step, stateHash: this.#fold.stateHash };
+    if (this.#nonce === null) return null;
+    const { step, stateHash, receipt } = this.#fold;
+    return { nonce: this.#nonce, step, stateHash, receipt };
   }
 
   #heartbeat(connection: Connection): void {
@@ -234,7 +236,7 @@ export class SimulatedWorker {
       const state = connection.to.download(snapshot.sha256);
       // Newer ones have replaced it: the next welcome names another.
       if (state === undefined) return this.#leave(connection, 0);
-      this.#fold.load(state, snapshot.step);
+      this.#fold.load(state, snapshot);
     } else if (this.#nonce === null) throw new Error('a welcome without a snapshot for a worker that holds nothing');
     if (this.#world.latencyMs > 0 && this.#fold.step < step) this.#world.fired('replayed');
     [this.#nonce, connection.welcome] = [nonce, welcome];

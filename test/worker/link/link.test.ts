@@ -215,7 +215,12 @@ describe('link, when the connection breaks', () => {
     first.socket.terminate();
     const second = await coordinator.worker();
     const { message } = await second.next('hello');
-    expect(message.held).toEqual({ nonce: 'n1', step: 1, stateHash: coordinator.replica.hashState() });
+    expect(message.held).toEqual({
+      nonce: 'n1',
+      step: 1,
+      stateHash: coordinator.replica.hashState(),
+      receipt: 'of step 0',
+    });
     expect(message.recipeDigest).toMatch(/^[0-9a-f]{64}$/);
     coordinator.welcome(second, { snapshot: false });
     await second.next('ready');

@@ -82,7 +82,7 @@ describe.each(compressions)('the fold of a run compressed to %s', (own) => {
           payload,
         );
       }
-      expect(fold.release({ type: 'release', run: 'r', generation: 1, step: 0, stateHash })).toBe('applied');
+      expect(fold.release({ type: 'release', run: 'r', generation: 1, step: 0, stateHash, receipt: '' })).toBe('applied');
     }
   });
 
