@@ -3,6 +3,7 @@
  * between is in run.ts; every decision is in decide/.
  */
 import type { CredentialSource } from '../shared/access/credentials.js';
+import { isLoopback } from '../shared/access/loopback.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
 import type { LabelStorage } from '../shared/labels/storage.js';
@@ -164,10 +165,11 @@ function startRun(
   const { folder, replica, slots, buffers, log, journal, snapshots, standing, account, units, probes } = recovered;
   const times = { ...usualTimes, ...options.times };
   const { isRebuilt } = start;
+  const isOpenToOthers = !isLoopback(start.listen.host);
   return new Run({
     run,
     units,
-    core: new Core(coreConfigOf({ run, units, plan: replica.plan, standing, times, slots, isRebuilt })),
+    core: new Core(coreConfigOf({ run, units, plan: replica.plan, standing, times, slots, isRebuilt, isOpenToOthers })),
     replica,
     buffers,
     store: { folder, log, snapshots, journal, writeBest: (weights) => writeBest(folder.path, weights) },
@@ -207,7 +209,7 @@ function admitWorkers(
     isReady: () => !active.isOver,
     onError: (error) => active.fail(error),
     find: (sha256) => active.findArtifact(sha256),
-    onWorker: (socket, transport) => active.connect(new SocketChannel(socket, transport)),
+    onWorker: (socket, transport, origin) => active.connect(new SocketChannel(socket, transport, origin)),
   });
 }
 

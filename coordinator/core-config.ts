@@ -19,10 +19,15 @@ export interface CoreConfigParts {
   readonly slots: number;
   /** Whether this process has rebuilt its replica already. */
   readonly isRebuilt: boolean;
+  /** Whether workers of other machines may come. */
+  readonly isOpenToOthers: boolean;
 }
 
+/** How long a block that failed at newcomers of one host alone waits for another's. */
+const secondOpinionMs = 30_000;
+
 export function coreConfigOf(parts: CoreConfigParts): DecideConfig {
-  const { run, units, plan, standing, times, slots, isRebuilt } = parts;
+  const { run, units, plan, standing, times, slots, isRebuilt, isOpenToOthers } = parts;
   return {
     unitAt: (index) => units.unitAt(index),
     firstUnit: standing.unit,
@@ -34,6 +39,7 @@ export function coreConfigOf(parts: CoreConfigParts): DecideConfig {
     contributionBytes: contributionBytes(plan),
     silenceMs: times.silenceMs,
     firstLeaseMs: times.firstLeaseMs,
+    secondOpinionMs: isOpenToOthers ? secondOpinionMs : 0,
   };
 }
 

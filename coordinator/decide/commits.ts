@@ -3,7 +3,9 @@
  * exported functions that return whether they changed anything, again and again until none does.
  */
 import type { Machine, OpenUnit } from './machine.js';
-import { hasFailed, nameOf, nameOfUnit, type WorkerRecord, type Assignment } from './state.js';
+import { askedFirst } from './asked-first.js';
+import { isHopeless } from './failures.js';
+import { nameOf, nameOfUnit, type WorkerRecord, type Assignment } from './state.js';
 import type { Command } from './types.js';
 
 /**
@@ -39,6 +41,7 @@ export function openNext(m: Machine): boolean {
 function startTentative(m: Machine, worker: WorkerRecord): void {
   const lease = worker.tentative;
   if (lease === null || m.open === null) return;
+  if (!askedFirst(m).includes(worker)) return m.cancel(lease, 'others are asked first');
   worker.current = lease;
   worker.tentative = null;
   m.makeDue(lease, m.open.work);
@@ -116,18 +119,6 @@ function goOnWithout(m: Machine, open: OpenUnit, teacher: string, reason: string
   m.dropped = [...m.dropped, teacher].sort();
   m.emit({ type: 'drop', teacher, unit: open.work.unit, reason });
   m.openUnit(open.work.anew());
-}
-
-/** Whether the block has failed at two workers, or twice where there is nobody else to try it. */
-function isHopeless(m: Machine, assignment: Assignment): boolean {
-  if (new Set(assignment.failedBy.map(({ process }) => process)).size > 1) return true;
-  return assignment.failedBy.length > 1 && m.workers.ready.size > 0 && !isWorthTryingElsewhere(m, assignment);
-}
-
-/** Whether a ready worker has not failed on the block. */
-export function isWorthTryingElsewhere(m: Machine, assignment: Assignment): boolean {
-  for (const worker of m.workers.ready) if (!hasFailed(assignment, worker)) return true;
-  return false;
 }
 
 function skip(m: Machine, open: OpenUnit, reason: string): void {

@@ -112,7 +112,10 @@ export class Core {
       worker.movedMs += pausedMs;
     }
     for (const assignment of m.open?.work.assignments ?? [])
-      for (const lease of assignment.leases) lease.lateMs += pausedMs;
+      for (const lease of assignment.leases) {
+        lease.lateMs += pausedMs;
+        lease.missedMs += pausedMs;
+      }
   }
 }
 

@@ -2,9 +2,10 @@
  * Who computes what next, and whose contribution comes in next. settle() calls the exported functions again and again
  * until none of them changes anything.
  */
-import { isWorthTryingElsewhere } from './commits.js';
+import { askedFirst } from './asked-first.js';
+import { mayTry } from './failures.js';
 import type { Machine } from './machine.js';
-import { fairMicroBatches, wantedMicroBatches } from './sizing.js';
+import { fairMicroBatches, uploadLeastMs, wantedMicroBatches } from './sizing.js';
 import { hasFailed, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { UnitWork } from './unit-work.js';
 
@@ -34,7 +35,8 @@ function take(m: Machine, lease: LeaseRecord, slot: number): void {
   lease.state = 'pulled';
   lease.slot = slot;
   lease.startedMs = m.nowMs;
-  lease.lateMs = m.nowMs + m.uploads.patienceMs(bytes);
+  lease.lateMs = m.nowMs + m.uploads.patienceMs(bytes, uploadLeastMs[m.conduct.isTrusted(worker) ? 'trusted' : 'other']);
+  lease.missedMs = lease.lateMs;
   m.workOf(assignment).place(assignment);
   m.uploads.begin(m.nowMs);
   m.emit({ type: 'pull', worker: worker.id, id, slot });
@@ -56,7 +58,7 @@ export function leaseOpen(m: Machine): boolean {
   if (open === null || open.isCommitting || m.stop !== null) return false;
   const { work } = open;
   if (work.isFullyLeased && work.late.size === 0) return false;
-  const idle = [...m.workers.ready].filter(({ current }) => current === null);
+  const idle = askedFirst(m).filter(({ current }) => current === null);
   let isAnyLeased = false;
   for (const worker of m.workers.fastestFirst(idle, work.cost, 'due')) {
     const assignment = assignmentFor(m, worker, work);
@@ -72,7 +74,7 @@ export function leaseOpen(m: Machine): boolean {
 
 function assignmentFor(m: Machine, worker: WorkerRecord, work: UnitWork): Assignment | null {
   for (const assignment of work.retry) {
-    if (!hasFailed(assignment, worker) || !isWorthTryingElsewhere(m, assignment)) return assignment;
+    if (mayTry(m, worker, assignment)) return assignment;
   }
   if (work.free.microBatches > 0) return newAssignment(m, worker, work);
   for (const assignment of work.late) if (mayHelp(m, worker, assignment)) return assignment;
@@ -108,7 +110,7 @@ export function leaseAhead(m: Machine): boolean {
   const { next } = m;
   if (next === null) return false;
   if (next.free.microBatches === 0) return reopenForNewcomers(m, next);
-  const without = [...m.workers.ready].filter(({ tentative }) => tentative === null);
+  const without = askedFirst(m).filter(({ tentative }) => tentative === null);
   let isAnyLeased = false;
   for (const worker of m.workers.fastestFirst(without, next.cost, 'ahead')) {
     const assignment = next.free.microBatches > 0 ? newAssignment(m, worker, next) : null;

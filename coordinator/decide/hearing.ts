@@ -4,7 +4,9 @@
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { allowanceMs, withMeasured } from '../../shared/protocol/round-trip.js';
 import { finish } from './commits.js';
+import type { Identity } from './conduct.js';
 import type { Machine } from './machine.js';
+import { usualPatienceMs } from './sizing.js';
 import { nameOf, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { Event } from './types.js';
 
@@ -23,7 +25,7 @@ export function hear(m: Machine, event: Event): void {
   if (worker !== undefined) worker.heardMs = event.nowMs;
   switch (event.type) {
     case 'join':
-      return m.workers.add(event.worker, event.process ?? event.worker, event.nowMs);
+      return onJoin(m, event);
     case 'ready':
       return onReady(m, event);
     case 'heard':
@@ -51,6 +53,10 @@ export function hear(m: Machine, event: Event): void {
       throw new Error(`event ${JSON.stringify(unknown)}`);
     }
   }
+}
+
+function onJoin(m: Machine, { worker, process = worker, origin = process, nowMs }: Heard<'join'>): void {
+  m.workers.add(worker, { process, origin }, nowMs);
 }
 
 function onHeard(worker: WorkerRecord, { progress, rttMs, nowMs }: Heard<'heard'>): void {
@@ -132,7 +138,7 @@ function onWrongState(
   const { dissent } = m;
   const count = (m.mismatches.get(worker.process) ?? 0) + 1;
   m.mismatches.set(worker.process, count);
-  m.dissent = { step, stateHash, process: worker.process };
+  m.dissent = { step, stateHash, worker };
   const text = `its state after ${step} steps is ${stateHash}, the run's ${wanted}`;
   if (count < mismatchLimit) m.emit({ type: 'resync', worker: worker.id, reason: text });
   else turnAway(m, worker, `${text}, ${mismatchLimit} times by now`);
@@ -141,7 +147,7 @@ function onWrongState(
     m.config.isRebuilt === true ||
     dissent?.step !== step ||
     dissent.stateHash !== stateHash ||
-    dissent.process === worker.process
+    !areTwo(m, dissent.worker, worker)
   )
     return;
   finish(
@@ -149,6 +155,12 @@ function onWrongState(
     'rebuild',
     `two workers agree on the state after ${step} steps (${stateHash}) and the coordinator has ${wanted}`,
   );
+}
+
+/** Whether they are not one peer under two names: of two origins, or each has proved itself. */
+function areTwo({ conduct }: Machine, one: Identity, other: Identity): boolean {
+  if (one.process === other.process) return false;
+  return one.origin !== other.origin || (conduct.isProven(one) && conduct.isProven(other));
 }
 
 function turnAway(m: Machine, { id }: WorkerRecord, reason: string): void {
@@ -168,6 +180,7 @@ function onFailed(m: Machine, event: Heard<'failed'>): void {
   const lease = m.leases.find(event.worker, event.lease);
   if (lease === undefined || lease.state === 'accepted' || lease.state === 'returned') return m.leases.refuse();
   lease.assignment.failedBy.push(lease.worker);
+  lease.assignment.failedMs ??= m.nowMs;
   lease.assignment.blamed.push(event.teacher ?? null);
   lease.assignment.failure = event.reason;
   m.say(
@@ -181,6 +194,7 @@ function onLeave(m: Machine, event: Heard<'leave'>): void {
   const worker = m.workers.get(event.worker);
   if (worker === undefined) return;
   const held = worker.leases.size;
+  if (event.isFault === true) m.conduct.strike(worker, 0, m.nowMs);
   m.say(
     'info',
     `${worker.id} left: ${event.reason}${held === 0 ? '' : `; ${held === 1 ? 'its lease is' : `its ${held} leases are`} open again`}`,
@@ -229,7 +243,7 @@ function onTick(m: Machine): void {
 function noticeLateness(m: Machine, assignment: Assignment): void {
   const work = m.workOf(assignment);
   const leases = [...assignment.leases];
-  if (work.waiting.has(assignment.from) || leases.some(({ lateMs }) => m.nowMs < lateMs)) return;
+  if (work.waiting.has(assignment.from) || leases.some((lease) => m.nowMs < lateMsOf(m, lease))) return;
   work.late.add(assignment);
   for (const { worker, startedMs } of leases.filter(({ worker: { id } }) => !assignment.lateAt.has(id))) {
     assignment.lateAt.add(worker.id);
@@ -239,11 +253,22 @@ function noticeLateness(m: Machine, assignment: Assignment): void {
 }
 
 /**
+ * When the block is wanted of another as well. A worker of which nothing is measured yet may take long, since kernels
+ * compile; that is no reason for one that has nothing else to do to wait for it.
+ */
+function lateMsOf(m: Machine, { lateMs, startedMs, state, worker, assignment }: LeaseRecord): number {
+  const work = m.workOf(assignment);
+  const averageMs = m.workers.averageCostMs(work.cost);
+  if (state !== 'computing' || averageMs === null || worker.costMs.has(work.cost)) return lateMs;
+  return Math.min(lateMs, startedMs + usualPatienceMs(sizeOf(assignment) * averageMs));
+}
+
+/**
  * Whether a late lease is no longer waited for, so that it may be leased anew, to its own worker too: there may be no
  * other. Twice as patient after each that was missed, so that slow work comes to its end however slow it is.
  */
-function isLost(m: Machine, { lateMs, startedMs, worker }: LeaseRecord): boolean {
-  return m.nowMs - Math.max(lateMs, worker.movedMs) > (lateMs - startedMs) * 2 ** worker.missed;
+function isLost(m: Machine, { missedMs, startedMs, worker }: LeaseRecord): boolean {
+  return m.nowMs - Math.max(missedMs, worker.movedMs) > (missedMs - startedMs) * 2 ** worker.missed;
 }
 
 /** It is heard and answers nothing: a new connection gives it a new start, or shows that it has none. */

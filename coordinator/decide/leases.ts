@@ -61,6 +61,7 @@ export class Leases {
       state: 'computing',
       startedMs: nowMs,
       lateMs: Infinity,
+      missedMs: Infinity,
       bytes: 0,
       slot: null,
     };

@@ -2,6 +2,7 @@
  * The state of the core, and the few changes that are made in several places: say something, lease, take back, accept,
  * let a worker go.
  */
+import { Conduct, type Identity } from './conduct.js';
 import { Leases } from './leases.js';
 import { WorkerRecords } from './workers.js';
 import { UnitProgress, slotsNeeded } from './progress.js';
@@ -24,9 +25,10 @@ export class Machine {
   readonly workers = new WorkerRecords();
   readonly leases = new Leases();
   readonly uploads = new UploadRate();
+  readonly conduct = new Conduct();
   /** How often each process had another state than the run's. */
   readonly mismatches = new Map<string, number>();
-  dissent: { readonly step: number; readonly stateHash: string; readonly process: string } | null = null;
+  dissent: { readonly step: number; readonly stateHash: string; readonly worker: Identity } | null = null;
   open: OpenUnit | null = null;
   /** The unit after the open one, once any of it was leased. */
   next: UnitWork | null = null;
@@ -122,13 +124,15 @@ export class Machine {
     const { assignment, worker } = lease;
     if (work.markDue(assignment)) this.leases.countRepeated();
     lease.startedMs = this.nowMs;
-    lease.lateMs = this.nowMs + patienceMs(worker, work, { assignment, firstMs: this.config.firstLeaseMs });
+    const firstMs = this.config.firstLeaseMs;
+    lease.lateMs = this.nowMs + patienceMs(worker, work, { assignment, firstMs });
+    lease.missedMs = lease.lateMs;
   }
 
   /** Takes back a lease that will bring nothing. Its worker knows, or is gone. */
   giveBack(lease: LeaseRecord): void {
     const { slot, assignment, state } = lease;
-    if (this.nowMs >= lease.lateMs && state !== 'offered') countMissed(lease);
+    if (state !== 'offered') this.#countLate(lease);
     if (state === 'pulled' && slot !== null) {
       this.open?.progress.giveBack(assignment.from, slot);
       this.uploads.end(this.nowMs, 0);
@@ -149,6 +153,10 @@ export class Machine {
     const { open } = this;
     if (open === null) throw new Error(`${nameOf(assignment)} has no open unit`);
     this.leases.accept(lease, open.work);
+    this.conduct.prove(worker);
+    for (const { process, origin } of assignment.failedBy) {
+      if (process !== worker.process) this.conduct.strike({ process, origin }, 0, this.nowMs);
+    }
     for (const other of [...assignment.leases]) this.cancel(other, `${worker.id} was first`);
     for (const merge of open.progress.complete(assignment.block, slot)) this.emit({ type: 'merge', ...merge });
   }
@@ -159,15 +167,17 @@ export class Machine {
     this.workers.remove(worker);
   }
 
+  /** Notes that a worker let the lease's deadline pass. */
+  #countLate({ worker, startedMs, missedMs, assignment }: LeaseRecord): void {
+    if (assignment.lateAt.has(worker.id)) this.conduct.strike(worker, this.nowMs - startedMs, this.nowMs);
+    if (this.nowMs < missedMs) return;
+    if (worker.missed === 0) worker.missedSinceMs = missedMs;
+    worker.missed++;
+  }
+
   /** Takes back every lease of the unit. */
   cancelAll(work: UnitWork, reason: string): void {
     for (const assignment of [...work.assignments])
       for (const lease of [...assignment.leases]) this.cancel(lease, reason);
   }
-}
-
-/** Notes that a worker let the lease's deadline pass. */
-function countMissed({ worker, lateMs }: LeaseRecord): void {
-  if (worker.missed === 0) worker.missedSinceMs = lateMs;
-  worker.missed++;
 }

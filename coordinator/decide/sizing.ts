@@ -8,7 +8,12 @@ import type { UnitWork } from './unit-work.js';
  * and network.
  */
 const patience = { times: 4, leastMs: 2000 };
-const uploadPatience = { times: 8, leastMs: 10_000 };
+const uploadPatience = { times: 8 };
+/**
+ * What an upload may take at the least: longer for a worker that nothing is held against, and that one would only lose
+ * an upload of over a slow link.
+ */
+export const uploadLeastMs = { trusted: 10_000, other: 2000 };
 /** So much of a micro-batch over a whole number is no reason to lease one more. */
 const slack = 0.25;
 
@@ -57,7 +62,12 @@ export function patienceMs(
 ): number {
   const costMs = worker.costMs.get(work.cost);
   if (costMs === undefined) return firstMs;
-  return Math.max(patience.leastMs, patience.times * (worker.overheadMs + sizeOf(assignment) * costMs));
+  return usualPatienceMs(worker.overheadMs + sizeOf(assignment) * costMs);
+}
+
+/** Milliseconds after which what should take `ms` is late. */
+export function usualPatienceMs(ms: number): number {
+  return Math.max(patience.leastMs, patience.times * ms);
 }
 
 /** How fast contributions come in, all together; measured over the times in which any is under way. */
@@ -92,8 +102,8 @@ export class UploadRate {
     return bytes / this.#bytesPerMs;
   }
 
-  /** Milliseconds after which an upload that was asked for now is late. */
-  patienceMs(bytes: number): number {
-    return Math.max(uploadPatience.leastMs, uploadPatience.times * (this.#open + 1) * this.msOf(bytes));
+  /** Milliseconds after which an upload that was asked for now is late; never before `leastMs`. */
+  patienceMs(bytes: number, leastMs: number): number {
+    return Math.max(leastMs, uploadPatience.times * (this.#open + 1) * this.msOf(bytes));
   }
 }

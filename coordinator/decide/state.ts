@@ -27,6 +27,8 @@ export interface LeaseRecord {
   startedMs: number;
   /** The lease's deadline. After it the block is leased elsewhere as well. */
   lateMs: number;
+  /** When it is held against its worker's connection that nothing came; later than `lateMs` for a newcomer. */
+  missedMs: number;
   /** Bytes of the contribution; 0 without a gradient. */
   bytes: number;
   /** The slot where the contribution is being put, or lies; null before it is pulled. */
@@ -47,6 +49,8 @@ export interface Assignment {
   /** The teacher that failed, for each entry of `failedBy`; null where there was another reason. */
   readonly blamed: (string | null)[];
   failure: string;
+  /** When it failed first; null before. */
+  failedMs: number | null;
   /** Workers that were late with it. */
   readonly lateAt: Set<WorkerId>;
   /** The first digest that was offered for it. */
@@ -59,6 +63,8 @@ export interface WorkerRecord {
   readonly id: WorkerId;
   /** The process behind the connection, kept over reconnects. */
   readonly process: string;
+  /** The host and token behind the process. */
+  readonly origin: string;
   isReady: boolean;
   heardMs: number;
   /** How long a message and its answer take on this connection; null before anything was measured. */

@@ -33,8 +33,9 @@ export type Event = { readonly nowMs: number } & UntimedEvent;
 export type UntimedEvent =
   /**
    * A worker was admitted and welcomed; it cannot be leased to yet. `process`: its own name, the same over reconnects.
+   * `origin`: the host and the token that it comes with, which it cannot choose; absent: one of its own.
    */
-  | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string }
+  | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string; readonly origin?: string }
   /** A worker has caught up with `step` and its numerics were probed, so it may be leased to. */
   | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
   /**
@@ -78,7 +79,8 @@ export type UntimedEvent =
       readonly stateHash: string;
       readonly wanted: string;
     }
-  | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string }
+  /** `isFault`: it was sent away since it broke a rule. */
+  | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string; readonly isFault?: boolean }
   /**
    * The `commit` command's work is done: applied to the coordinator's replica, log and journal fsynced. `isSkipped`:
    * no update came of it, for a failure.
@@ -179,4 +181,9 @@ export interface DecideConfig {
   readonly silenceMs: number;
   /** A lease without an offer for so long before anything was measured (kernels compile at first use). */
   readonly firstLeaseMs: number;
+  /**
+   * A block that failed where nobody has proved itself is not given up for so long, for another host to try it; 0:
+   * there can be none.
+   */
+  readonly secondOpinionMs?: number;
 }

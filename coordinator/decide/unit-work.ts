@@ -63,6 +63,7 @@ export class UnitWork {
       failedBy: [],
       blamed: [],
       failure: '',
+      failedMs: null,
       lateAt: new Set(),
       digest: null,
       isComplete: false,

@@ -2,6 +2,7 @@
  * The workers of the run and how fast each is. Speed is learned from what they say they spent on a contribution; a
  * worker of which nothing is known yet counts as an average one.
  */
+import type { Identity } from './conduct.js';
 import type { CostClass, WorkerRecord } from './state.js';
 import type { WorkerId } from './types.js';
 
@@ -34,12 +35,13 @@ export class WorkerRecords {
   /**
    * Takes in a worker that has joined and of which nothing is known yet.
    *
-   * @param process its own name, the same over reconnects
+   * @param identity its own name, the same over reconnects, and where it comes from
    */
-  add(id: WorkerId, process: string, nowMs: number): void {
+  add(id: WorkerId, { process, origin }: Identity, nowMs: number): void {
     this.#all.set(id, {
       id,
       process,
+      origin,
       isReady: false,
       heardMs: nowMs,
       roundTrip: null,

@@ -17,6 +17,8 @@ export interface ChannelListener {
 export interface Channel {
   /** The peer's address, for messages to the user. */
   readonly address: string;
+  /** The host and the token that the peer comes with, which it cannot choose as it chooses its name. */
+  readonly origin: string;
   /** Whether frames can still be sent. */
   readonly isOpen: boolean;
   /** Bytes that have come so far, those of unfinished frames included. */

@@ -52,7 +52,7 @@ export class Access {
   #tokenRefusal(request: IncomingMessage, allowed: readonly Role[]): Refusal | null {
     const { credentials, nowMs = Date.now } = this.#options;
     if (credentials === null) return null;
-    const given = sha256(/^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '');
+    const given = sha256(tokenIn(request.headers.authorization));
     // Every token is compared, digest by digest, so that neither content nor length nor place shows in the time taken.
     const matching = credentials().filter(({ token }) => timingSafeEqual(given, sha256(token)));
     const good = matching.filter(({ untilMs }) => untilMs === null || nowMs() < untilMs);
@@ -63,6 +63,29 @@ export class Access {
       return { status: 401, error: `the token was good until ${new Date(expired.untilMs ?? 0).toISOString()}` };
     return { status: 403, error: `the token's role is ${expired.role}; ${allowed.join(' or ')} wanted for this` };
   }
+}
+
+/**
+ * The host and the token that a request comes with: what a peer cannot choose anew as it chooses its name. An IPv6
+ * address counts by its first half, since a host has as many of the other as it likes. Of the token only a digest is
+ * told.
+ */
+export function originOf({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): string {
+  return `${hostPart(socket.remoteAddress ?? '')} ${sha256(tokenIn(headers.authorization)).toString('hex', 0, 4)}`;
+}
+
+function hostPart(address: string): string {
+  const v4 = /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (v4 !== undefined || !address.includes(':')) return v4 ?? address;
+  const [head = '', tail] = address.split('::');
+  const [first, last] = [head, tail ?? ''].map((part) => part.split(':').filter((group) => group !== ''));
+  const zeros = tail === undefined ? 0 : 8 - (first?.length ?? 0) - (last?.length ?? 0);
+  const groups = [...(first ?? []), ...Array.from({ length: zeros }, () => '0'), ...(last ?? [])];
+  return `${groups.slice(0, 4).join(':')}::/64`;
+}
+
+function tokenIn(authorization: string | undefined): string {
+  return /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1] ?? '';
 }
 
 /** The name in a Host header, without its port. */

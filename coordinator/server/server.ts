@@ -8,7 +8,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import type { CredentialSource } from '../../shared/access/credentials.js';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
 import { limits, subprotocol } from '../../shared/protocol/messages.js';
-import { Access, type Refusal } from './access.js';
+import { Access, originOf, type Refusal } from './access.js';
 import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
 import { connectionBudget, Connections, type ConnectionBudget } from './connections.js';
 import { Turns } from './turns.js';
@@ -28,8 +28,8 @@ export interface AdmissionOptions {
   /** Answers requests under /labels/; absent where the run keeps no labels. */
   readonly labels?: RequestHandler | undefined;
   readonly isReady: () => boolean;
-  /** Called with a worker's WebSocket and the TCP connection below it. */
-  readonly onWorker: (socket: WebSocket, transport: Socket) => void;
+  /** Called with a worker's WebSocket, the TCP connection below it, and where it comes from (originOf). */
+  readonly onWorker: (socket: WebSocket, transport: Socket, origin: string) => void;
   /** An error while a request was served that is not the peer's. */
   readonly onError: (error: unknown) => void;
   readonly connectionsPerAddress?: number;
@@ -106,7 +106,7 @@ class Door {
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       this.#workers.set(address, this.#workersOf(address) + 1);
       webSocket.once('close', () => this.#gone(address));
-      this.#options.onWorker(webSocket, socket);
+      this.#options.onWorker(webSocket, socket, originOf(request));
     });
   }
 

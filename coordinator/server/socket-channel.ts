@@ -14,13 +14,18 @@ const together = 4;
 
 export class SocketChannel implements Channel {
   readonly address: string;
+  readonly origin: string;
   readonly #socket: WebSocket;
   readonly #transport: Transport;
   /** Frames that were sent in this turn and have not left. */
   #gathered = 0;
 
-  /** @param transport the TCP connection below the WebSocket */
-  constructor(socket: WebSocket, transport: Transport) {
+  /**
+   * @param transport the TCP connection below the WebSocket
+   * @param origin where the peer comes from, as the server knows it
+   */
+  constructor(socket: WebSocket, transport: Transport, origin: string) {
+    this.origin = origin;
     this.#socket = socket;
     this.#transport = transport;
     this.address = transport.remoteAddress ?? '';

@@ -53,23 +53,25 @@ export class Joining {
   }
 
   hello(connection: WorkerConnection, hello: Up<'hello'>): void {
-    const { connected, slow, ending, known, lineage, folderPath } = this.#options;
+    const { connected, participants, ending, known, lineage, folderPath } = this.#options;
     connected.isBack(hello.worker);
-    if (slow.isBarred(hello.worker)) return connection.dismiss(closeCodes.refused, slow.barredText);
+    const barredText = participants.barredText(hello.worker);
+    if (barredText !== null) return connection.dismiss(closeCodes.refused, barredText);
     if (ending.isOver) return ending.tell(connection);
     const start = startPointOf(hello, known, lineage);
     if (start.type === 'ahead')
       return this.#options.fail(staleFolder(folderPath, known.broadcast.released, start.step));
     const worker = this.#admit(connection, hello);
     connection.queue.send(this.#welcome(worker.id, start.snapshot));
-    this.#options.post({ type: 'join', worker: worker.id, process: worker.process });
+    this.#options.post({ type: 'join', worker: worker.id, process: worker.process, origin: worker.origin });
     this.#feed(worker, start.step);
   }
 
   #admit(connection: WorkerConnection, { worker: process, device }: Up<'hello'>): AdmittedWorker {
     const id = `w${++this.#admissions}`;
     const incoming = this.#options.incomingOf(id, connection);
-    const worker: AdmittedWorker = { id, process, device, connection, incoming, isReady: false, progress: 0 };
+    const { origin } = connection;
+    const worker: AdmittedWorker = { id, process, origin, device, connection, incoming, isReady: false, progress: 0 };
     this.#options.participants.of(worker);
     this.#options.connected.admit(worker);
     return worker;

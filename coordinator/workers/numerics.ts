@@ -1,6 +1,6 @@
 /**
  * The numerics probe: every joiner computes the same first micro-batch under the initial weights, twice. The first
- * repeatable answer is the run's reference, kept in its folder; the others' are exact, close, or not repeatable. Where
+ * repeatable answer is the run's reference, kept in its folder, until more hosts have come to another; the others' are exact, close, or not repeatable. Where
  * bits depend on the library and the kind of processor, exact also means the same of both: one micro-batch with equal
  * bits does not say that all have.
  */
@@ -20,13 +20,25 @@ const referenceSchema = z.object({
   /** What the bits depend on there, where they depend on more than the backend. */
   numerics: z.string().optional(),
 });
+/** Hosts that agree before nothing moves the reference any more. */
+const enoughHosts = 2;
 type ProbeFolder = Pick<RunFolder, 'path' | 'read' | 'write'>;
 type Reference = z.infer<typeof referenceSchema>;
+
+export interface Judgement {
+  readonly numerics: Numerics;
+  /** Whether the reference is another one from here on. */
+  readonly isRevised: boolean;
+  /** Resolves once a new reference is on the disk. */
+  readonly saved: Promise<void>;
+}
 const fileName = 'probe.json';
 
 export class Probes {
   readonly #folder: ProbeFolder;
   #reference: Reference | null;
+  /** The origins that came to each answer, in this generation. */
+  readonly #origins = new Map<string, Set<string>>();
 
   private constructor(folder: ProbeFolder, reference: Reference | null) {
     this.#folder = folder;
@@ -42,22 +54,55 @@ export class Probes {
     );
   }
 
-  /** `saved` resolves once a new reference is on the disk. */
-  judge(probe: Up<'ready'>['probe'], device: Device): { numerics: Numerics; saved: Promise<void> } {
-    if (probe.failed !== undefined) return { numerics: 'unknown', saved: Promise.resolve() };
-    if (!probe.repeatable) return { numerics: 'unrepeatable', saved: Promise.resolve() };
-    if (this.#reference !== null) {
-      const isExact = probe.digest === this.#reference.digest && probe.numerics === this.#reference.numerics;
-      return { numerics: isExact ? 'exact' : 'close', saved: Promise.resolve() };
-    }
-    const { digest, numerics } = probe;
+  /**
+   * Judges one worker's answer. The first is the reference until more hosts come to another: who is there first may be
+   * the one that is wrong.
+   *
+   * @param origin the host and token that the worker comes with
+   */
+  judge(probe: Up<'ready'>['probe'], device: Device, origin: string): Judgement {
+    const saved = Promise.resolve();
+    if (probe.failed !== undefined) return { numerics: 'unknown', isRevised: false, saved };
+    if (!probe.repeatable) return { numerics: 'unrepeatable', isRevised: false, saved };
+    const hosts = this.#count(keyOf(probe), origin);
+    if (this.#reference === null) return { numerics: 'exact', isRevised: false, saved: this.#refer(probe, device) };
+    if (keyOf(probe) === keyOf(this.#reference)) return { numerics: 'exact', isRevised: false, saved };
+    const isRevised = hosts >= enoughHosts && hosts > this.#hostsOf(keyOf(this.#reference));
+    if (!isRevised) return { numerics: 'close', isRevised, saved };
+    return { numerics: 'exact', isRevised, saved: this.#refer(probe, device) };
+  }
+
+  /** Whether too few hosts have answered to know which answer is right: the reference is one host's alone, and not this one's. */
+  isOpenTo(origin: string): boolean {
+    if (this.#reference === null) return true;
+    const hosts = this.#origins.get(keyOf(this.#reference));
+    return hosts !== undefined && hosts.size < enoughHosts && !hosts.has(origin);
+  }
+
+  /** Whether this is the reference's answer. */
+  isReference(probe: Up<'ready'>['probe']): boolean {
+    return this.#reference !== null && keyOf(probe) === keyOf(this.#reference);
+  }
+
+  #count(key: string, origin: string): number {
+    const origins = this.#origins.get(key) ?? new Set();
+    this.#origins.set(key, origins.add(origin));
+    return origins.size;
+  }
+
+  /** A reference that an earlier generation left has one host's word at least. */
+  #hostsOf(key: string): number {
+    return this.#origins.get(key)?.size ?? 1;
+  }
+
+  #refer({ digest, numerics }: Up<'ready'>['probe'], device: Device): Promise<void> {
     const { backend, provider, gpu, host } = device;
     this.#reference = {
       ...{ digest, backend, gpu, host },
       ...(provider === undefined ? {} : { provider }),
       ...(numerics === undefined ? {} : { numerics }),
     };
-    return { numerics: 'exact', saved: this.#folder.write(fileName, `${JSON.stringify(this.#reference)}\n`) };
+    return this.#folder.write(fileName, `${JSON.stringify(this.#reference)}\n`);
   }
 
   get referenceText(): string {
@@ -65,6 +110,10 @@ export class Probes {
     const { numerics = deviceInWords(this.#reference), host } = this.#reference;
     return `${numerics}, ${host}`;
   }
+}
+
+function keyOf({ digest, numerics }: { readonly digest: string; readonly numerics?: string | undefined }): string {
+  return `${digest} ${numerics ?? ''}`;
 }
 
 /** What a worker computes with: `wasm`, `wasm, onnxruntime cuda on NVIDIA H200`. */

@@ -6,6 +6,9 @@ import type { Device } from '../../shared/protocol/messages.js';
 import type { Summary } from '../reports/summary.js';
 import type { Numerics } from './numerics.js';
 
+/** Times after which a process that was too slow, or offers what cannot be, is refused. */
+export const barredAfter = 3;
+
 export interface Participant {
   readonly device: Device;
   numerics: Numerics;
@@ -17,6 +20,8 @@ export interface Participant {
   samples: number;
   /** Seconds spent on training leases, by phase: load, labels, student, reduce, wait, optimizer. */
   readonly seconds: Record<string, number>;
+  /** Offers in a row that could not be what they said they were. */
+  brokenOffers: number;
   /** Times that it fell behind what the log still holds, or kept a step waiting. */
   timesSlow: number;
 }
@@ -35,21 +40,25 @@ export class Participants {
       wasReady: false,
       samples: 0,
       seconds: {},
+      brokenOffers: 0,
       timesSlow: 0,
     };
     this.#byProcess.set(process, fresh);
     return fresh;
   }
 
-  /** How often the process was too slow; a process that nothing is known of never was. */
-  timesSlow(process: string): number {
-    return this.#byProcess.get(process)?.timesSlow ?? 0;
+  /** Why the process is not let in any more; null where it is. */
+  barredText(process: string): string | null {
+    const participant = this.#byProcess.get(process);
+    if (participant === undefined) return null;
+    if (participant.timesSlow >= barredAfter) return `too slow, ${barredAfter} times`;
+    return participant.brokenOffers >= barredAfter ? `${barredAfter} offers in a row that cannot be` : null;
   }
 
   /** Forgets a process that was never ready nor slow, so that nothing piles up however many come and go. */
   forgetIdle(process: string): void {
     const participant = this.#byProcess.get(process);
-    if (participant?.wasReady === false && participant.timesSlow === 0) this.#byProcess.delete(process);
+    if (participant?.wasReady === false && participant.timesSlow + participant.brokenOffers === 0) this.#byProcess.delete(process);
   }
 
   list(): Summary['workers'] {

@@ -2,11 +2,8 @@
 import { closeCodes } from '../../shared/protocol/messages.js';
 import type { ReportOutput } from '../reports/outputs/output.js';
 import type { ConnectedWorkers } from './connected-workers.js';
-import type { Participants } from './participants.js';
+import { barredAfter, type Participants } from './participants.js';
 import type { WorkerConnection } from './worker-connection.js';
-
-/** Times after which a process that falls behind, or keeps a step waiting, is refused. */
-const limit = 3;
 
 export class SlowWorkers {
   readonly #participants: Participants;
@@ -15,16 +12,6 @@ export class SlowWorkers {
   constructor(participants: Participants, reporter: Pick<ReportOutput, 'say'>) {
     this.#participants = participants;
     this.#reporter = reporter;
-  }
-
-  /** Whether the process is not let in any more. */
-  isBarred(process: string): boolean {
-    return this.#participants.timesSlow(process) >= limit;
-  }
-
-  /** The reason that a barred process is given. */
-  get barredText(): string {
-    return `too slow, ${limit} times`;
   }
 
   /** The log no longer holds what the worker needs next: it may join again, unless this was the last time. */
@@ -46,8 +33,8 @@ export class SlowWorkers {
   /** Says so and counts it for the process. A connection that has not said hello belongs to no process yet. */
   #count({ admitted, name }: WorkerConnection, what: string): { readonly isFinal: boolean; readonly reason: string } {
     const times = admitted === null ? 0 : ++this.#participants.of(admitted).timesSlow;
-    const isFinal = times >= limit;
-    const reason = `${what}${isFinal ? `, ${limit} times` : ''}`;
+    const isFinal = times >= barredAfter;
+    const reason = `${what}${isFinal ? `, ${barredAfter} times` : ''}`;
     this.#reporter.say('warn', `${name} ${reason}`);
     return { isFinal, reason };
   }

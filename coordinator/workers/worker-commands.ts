@@ -85,6 +85,8 @@ export class WorkerCommands {
   /** The lease's contribution is in: counts its samples for the worker and forgets the lease. */
   settle(id: WorkerId, lease: number): void {
     const worker = this.#options.connected.get(id);
-    this.#options.participants.of(worker).samples += worker.incoming.settle(lease);
+    const participant = this.#options.participants.of(worker);
+    participant.samples += worker.incoming.settle(lease);
+    participant.brokenOffers = 0;
   }
 }

@@ -43,6 +43,8 @@ export interface AdmittedWorker {
   readonly id: WorkerId;
   /** The worker process's own random name, the same over reconnects. */
   readonly process: string;
+  /** The host and token that it comes with. */
+  readonly origin: string;
   readonly device: Device;
   readonly connection: WorkerConnection;
   readonly incoming: IncomingContributions;
@@ -60,6 +62,8 @@ export class WorkerConnection {
   admitted: AdmittedWorker | null = null;
   /** Whether the worker would come back: it has not left, and was not sent away for good. */
   mayReturn = true;
+  /** Whether it ends since the worker broke a rule. */
+  hasBrokenRule = false;
   #heardBytes = 0;
   #saidHello = false;
   #reason = 'connection lost';
@@ -87,6 +91,11 @@ export class WorkerConnection {
   /** For messages to the user: the worker's short name and host, or its address before it was let in. */
   get name(): string {
     return this.admitted === null ? this.#channel.address : `${this.admitted.id} (${this.admitted.device.host})`;
+  }
+
+  /** The host and token that the peer comes with. */
+  get origin(): string {
+    return this.#channel.origin;
   }
 
   /** Whether anything, were it a part of a frame, came since this was asked or the worker was marked as heard. */
@@ -128,6 +137,7 @@ export class WorkerConnection {
       this.#dispatch(message, payload);
     } catch (error) {
       if (!(error instanceof ProtocolError)) return this.#host.onBug(error);
+      this.hasBrokenRule = true;
       this.#host.onBrokenRule(this, error.message);
       this.dismiss(error.closeCode, error.message);
     }

@@ -2,11 +2,12 @@
  * What the messages of an admitted worker mean to the run: an event for the core, or bytes for a contribution. What the
  * event leads to is the core's affair.
  */
+import { ProtocolError } from '../../shared/errors.js';
 import { faultPoint } from '../../shared/fault-points.js';
-import type { Up } from '../../shared/protocol/messages.js';
+import { closeCodes, type Up } from '../../shared/protocol/messages.js';
 import type { UntimedEvent } from '../decide/types.js';
 import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
-import { addSeconds, type Participants } from './participants.js';
+import { addSeconds, barredAfter, type Participants } from './participants.js';
 import type { Readiness } from './readiness.js';
 import { stateHashBefore, type KnownStates } from './start-point.js';
 import type { AdmittedMessage, AdmittedWorker } from './worker-connection.js';
@@ -87,9 +88,22 @@ export class WorkerMessages {
       (sum, [phase, value]) => (notComputing.has(phase) ? sum : sum + value),
       0,
     );
-    worker.incoming.offer(message, payload, () => {
-      this.#options.post({ type: 'offer', worker: worker.id, lease, step, stateHash, digest, bytes, computeSeconds });
-    });
+    this.#expectPossible(worker, () =>
+      worker.incoming.offer(message, payload, () => {
+        this.#options.post({ type: 'offer', worker: worker.id, lease, step, stateHash, digest, bytes, computeSeconds });
+      }),
+    );
+  }
+
+  /** Counts what cannot be for the process, which otherwise would come back with it again and again. */
+  #expectPossible(worker: AdmittedWorker, take: () => void): void {
+    try {
+      take();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      const times = ++this.#options.participants.of(worker).brokenOffers;
+      throw times < barredAfter ? error : new ProtocolError(error.message, closeCodes.refused);
+    }
   }
 
   #chunk(worker: AdmittedWorker, message: Up<'chunk'>, payload: Uint8Array): void {

@@ -172,7 +172,7 @@ export class Workers implements ConnectionHost {
     this.#options.broadcast.wake();
     if (admitted === null) return;
     this.#readiness.forget(admitted.id);
-    this.#options.post({ type: 'leave', worker: admitted.id, reason });
+    this.#options.post({ type: 'leave', worker: admitted.id, reason, isFault: connection.hasBrokenRule });
     admitted.incoming.cancelAll();
     this.#participants.forgetIdle(admitted.process);
   }

@@ -28,10 +28,12 @@ export interface FakeOptions {
   readonly port: number;
   readonly token?: string;
   readonly name?: string;
+  /** The address that it comes from; default the machine's own. */
+  readonly address?: string;
   /** Milliseconds that a micro-batch takes. */
   readonly microBatchMs?: number;
   /** Asked before a lease is computed: what to do instead. */
-  readonly sabotage?: (lease: Lease) => 'die' | 'stall' | 'poison' | 'lie' | 'fail' | undefined;
+  readonly sabotage?: (lease: Lease) => 'die' | 'stall' | 'poison' | 'lie' | 'fail' | 'invent' | undefined;
   /** The teacher that it says lets it fail. */
   readonly teacher?: string;
   readonly onStep?: (step: number) => void;
@@ -80,6 +82,7 @@ export class FakeWorker {
     const headers = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
     this.socket = new WebSocket(`ws://127.0.0.1:${options.port}/worker`, [subprotocol], {
       headers,
+      ...(options.address === undefined ? {} : { localAddress: options.address }),
       perMessageDeflate: false,
     });
     this.socket.on('error', () => undefined);
@@ -231,7 +234,7 @@ export class FakeWorker {
     );
   }
 
-  #offer(lease: Lease, act: 'poison' | 'lie' | 'fail' | undefined): void {
+  #offer(lease: Lease, act: 'poison' | 'lie' | 'fail' | 'invent' | undefined): void {
     const at = { ...this.#envelope(), step: lease.step, lease: lease.id };
     if (act === 'fail')
       return this.#send({
@@ -255,7 +258,7 @@ export class FakeWorker {
         stateHash: this.replica.hashState(),
         bytes: bytes.length,
         digest,
-        sums: { ...sum.sums },
+        sums: { ...sum.sums, ...(act === 'invent' ? { invented: 1 } : {}) },
         momentCounts: [...(sum.moments?.counts ?? [])],
         seconds: { student: 0.001 },
       },

@@ -5,7 +5,7 @@
  *   units train 4, evaluate 2      the plan: kind and number of micro-batches
  *   teachers drop a b dropped a    what becomes of a teacher that fails, and those that the journal has dropped
  * (default: stop)
- *   slots 7, bytes 100, silence 5000, first 60000, skips 2
+ *   slots 7, bytes 100, silence 5000, first 60000, skips 2, opinion 30000
  *   @0 offer w1 3 ms=40 bytes=0 hash=bad digest=other step=7
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ import { blockRange } from '../../../shared/replica/reduction/tree.js';
 const folder = fileURLToPath(new URL('../../scenarios/', import.meta.url));
 
 class Scenario {
-  readonly #numbers = { slots: 8, bytes: 100, silence: 1e9, first: 60_000, skips: 0 };
+  readonly #numbers = { slots: 8, bytes: 100, silence: 1e9, first: 60_000, skips: 0, opinion: 0 };
   #units: Unit[] = [];
   #policy: TeacherPolicy | undefined;
   #core: Core | null = null;
@@ -46,6 +46,7 @@ class Scenario {
       contributionBytes: this.#numbers.bytes,
       silenceMs: this.#numbers.silence,
       firstLeaseMs: this.#numbers.first,
+      secondOpinionMs: this.#numbers.opinion,
       policy: this.#policy,
     });
     const [, ms = '', words = ''] = /^@(\d+) (.*)$/.exec(line) ?? [];
@@ -70,7 +71,7 @@ class Scenario {
         teachers: teachers.split(' '),
         dropped: dropped === undefined ? [] : [dropped],
       };
-    for (const [, name, value] of line.startsWith('#') ? [] : line.matchAll(/(slots|bytes|silence|first|skips) (\d+)/g))
+    for (const [, name, value] of line.startsWith('#') ? [] : line.matchAll(/(slots|bytes|silence|first|skips|opinion) (\d+)/g))
       Object.assign(this.#numbers, { [name ?? '']: Number(value) });
   }
 
@@ -88,7 +89,12 @@ class Scenario {
       .join(' ');
     switch (type) {
       case 'join':
-        return { type, worker: subject, ...(third === '' ? {} : { process: third }) };
+        return {
+          type,
+          worker: subject,
+          ...(third === '' ? {} : { process: third }),
+          ...(options.origin === undefined ? {} : { origin: options.origin }),
+        };
       case 'ready':
         return { type, worker: subject, step: this.#steps, stateHash: options.hash ?? `s${this.#steps}` };
       case 'heard':

@@ -13,7 +13,7 @@ function workOf(microBatches: number, kind: Unit['kind'] = 'train'): UnitWork {
 function crew(...costs: (number | null)[]): { workers: WorkerRecords; list: WorkerRecord[] } {
   const workers = new WorkerRecords();
   const list = costs.map((costMs, i) => {
-    workers.add(`w${i + 1}`, `p${i + 1}`, 0);
+    workers.add(`w${i + 1}`, { process: `p${i + 1}`, origin: `h${i + 1}` }, 0);
     const worker = workers.get(`w${i + 1}`);
     if (worker === undefined) throw new Error('not added');
     workers.markReady(worker);
@@ -128,6 +128,6 @@ describe('patience', () => {
     rate.end(100, 5e6);
     // 10 MB in 100 ms: 0.3 of the way from 1e6 to 1e5 bytes a millisecond.
     expect(rate.msOf(730_000)).toBeCloseTo(1, 9);
-    expect([rate.patienceMs(730_000_000), Math.round(rate.patienceMs(7_300_000_000))]).toEqual([10_000, 80_000]);
+    expect([rate.patienceMs(730_000_000, 10_000), Math.round(rate.patienceMs(7_300_000_000, 10_000))]).toEqual([10_000, 80_000]);
   });
 });

@@ -25,6 +25,7 @@ const checksumsOf = (bytes: Uint8Array): number[] =>
 /** A channel whose reader takes one frame whenever `read` is called. */
 class SlowChannel implements Channel {
   readonly address = 'slow';
+  readonly origin = 'slow';
   readonly receivedBytes = 0;
   isOpen = true;
   readonly #pending: { readonly frame: Frame; readonly whenSent: () => void }[] = [];

@@ -24,6 +24,7 @@ const run = tinyRun();
 /** A channel that takes nothing: what is sent stays queued. Cut off, it tells 1006, as the other side would be told. */
 class DeafChannel implements Channel {
   readonly address = 'test';
+  readonly origin = 'deaf';
   readonly receivedBytes = 0;
   code: number | null = null;
   #listener: ChannelListener | null = null;

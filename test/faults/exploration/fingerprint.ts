@@ -14,6 +14,8 @@ export interface WorldState {
   readonly failures: readonly Failure[];
   /** The sum in each slot; null while its bytes are on their way. */
   readonly slots: ReadonlyMap<number, string | null>;
+  /** Workers of which a contribution was accepted. */
+  readonly proven: ReadonlySet<number>;
   readonly leases: ReadonlyMap<number, Lease>;
   readonly workers: readonly Worker[];
   /** Connections in the order in which they became ready. */
@@ -45,6 +47,7 @@ export function fingerprintOf(world: WorldState): string {
     world.dropped,
     world.failures.map(({ block, worker }) => [block, world.workers.findIndex(({ id }) => id === worker)]),
     [...world.slots].sort(),
+    [...world.proven].sort(),
     [...world.leases.keys()]
       .filter((id) => world.leases.get(id)?.state !== 'over')
       .map(name)

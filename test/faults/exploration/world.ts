@@ -36,6 +36,8 @@ export class World {
   /** Teachers that this coordinator's run goes on without. */
   #dropped: readonly string[] = [];
   #released = 0;
+  /** Workers of which this coordinator has accepted a contribution. */
+  readonly #proven = new Set<number>();
   #crashes: number;
   #connections = 0;
   /** Connections in the order in which they became ready, which the core's order follows. */
@@ -144,6 +146,7 @@ export class World {
       dropped: this.#dropped,
       failures: this.#failures,
       slots: this.#slots,
+      proven: this.#proven,
       leases: this.#leases,
       workers: this.#workers,
       ready: this.#ready,
@@ -180,6 +183,7 @@ export class World {
     this.#writing = null;
     this.#leases.clear();
     this.#failures = [];
+    this.#proven.clear();
     this.#slots.clear();
     for (const worker of this.#workers) {
       Object.assign(worker, { id: null, queue: [], computing: null });
@@ -302,7 +306,8 @@ export class World {
       throw new Error('a worker has applied what was not journalled');
     // What it misses it gets before anything else: snapshot and commits.
     worker.steps = this.#released;
-    this.#post({ type: 'join', worker: worker.id });
+    const origin = `host ${this.#workers.indexOf(worker)}`;
+    this.#post({ type: 'join', worker: worker.id, origin });
     worker.up.push({ type: 'ready' });
   }
 
@@ -371,6 +376,7 @@ export class World {
     }
     if (lease.state !== 'active' || lease.slot === null) return;
     lease.state = 'accepted';
+    this.#proven.add(this.#workers.indexOf(worker));
     this.#slots.set(lease.slot, expressionOf(block, unit, lease.dropped));
     this.#post({ type: 'received', worker: id, lease: message.lease });
   }

@@ -72,7 +72,10 @@ export class CoordinatorProcess {
     const standing = { ...disk.recover(replica, life), stateHash: replica.hashState(), lines: disk.lines };
     const store = disk.storeOf(timers, { generation: { counter: life, nonce }, nonces });
     const slots = slotsOf(plan);
-    const config = coreConfigOf({ run, units: unitPlan, plan: replica.plan, standing, times, slots, isRebuilt });
+    const config = coreConfigOf({
+      ...{ run, units: unitPlan, plan: replica.plan, standing, times, slots, isRebuilt },
+      isOpenToOthers: false,
+    });
     const core = new CheckedCore({
       // What an upload costs is the plan's; the bytes that travel are few.
       config: { ...config, contributionBytes: plan.contributionBytes },

@@ -112,6 +112,7 @@ export class SimulatedWorker {
     const to = this.#world.coordinator();
     if (to === null) return clock.in(500, () => this.#connect());
     const wire = new Wire({
+      origin: this.process.split('.')[0] ?? '',
       clock,
       random,
       latencyMs,

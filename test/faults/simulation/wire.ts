@@ -8,6 +8,8 @@ import type { RandomStream } from './random-stream.js';
 import type { VirtualClock } from './virtual-time.js';
 
 export interface WireOptions {
+  /** The host that the worker is on. */
+  readonly origin: string;
   readonly clock: VirtualClock;
   readonly random: RandomStream;
   /** Longest delay of a frame. */
@@ -23,6 +25,7 @@ export class Wire implements Channel {
   receivedBytes = 0;
   /** Half-open: nothing comes up from the worker any more. */
   isMute = false;
+  readonly origin: string;
   readonly #options: WireOptions;
   /** Null before the coordinator listens, and once it no longer has the connection. */
   #listener: ChannelListener | null = null;
@@ -35,6 +38,7 @@ export class Wire implements Channel {
 
   constructor(options: WireOptions) {
     this.#options = options;
+    this.origin = options.origin;
   }
 
   // The coordinator's end

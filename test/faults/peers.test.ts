@@ -1,0 +1,97 @@
+/**
+ * Peers with the right token that do wrong, over real sockets: they come from an address of their own and take as many
+ * names as they like. None of them ends, stalls or changes the run of the honest worker beside them.
+ */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { oneToken } from '../../shared/access/credentials.js';
+import { silentOutput } from '../../coordinator/reports/outputs/output.js';
+import { coordinate } from '../../coordinator/coordinator.js';
+import type { Summary } from '../../coordinator/reports/summary.js';
+import { FakeWorker, type FakeOptions } from '../coordinator/fake-worker.js';
+import { temporaryFolder } from '../coordinator/helpers.js';
+import { tinyRun } from '../coordinator/tiny-run.js';
+
+const token = 'x'.repeat(43);
+const run = tinyRun({ samples: 64, epochs: 16 });
+const beats: NodeJS.Timeout[] = [];
+afterEach(() => beats.splice(0).forEach(clearInterval));
+
+interface Attacked {
+  readonly summary: Summary;
+  readonly seconds: number;
+  readonly said: readonly string[];
+}
+
+/** The run of one honest worker, and what `attack` lets loose on it once that one is at work. */
+async function runBeside(attack: (connect: (options: Partial<FakeOptions>) => FakeWorker) => void): Promise<Attacked> {
+  const said: string[] = [];
+  let heard: (port: number) => void = () => undefined;
+  const port = new Promise<number>((resolve) => (heard = resolve));
+  const beganMs = performance.now();
+  const summary = coordinate(run, {
+    listen: { host: '0.0.0.0', port: 0 },
+    credentials: oneToken(token),
+    out: await temporaryFolder(),
+    stopSignal: new AbortController().signal,
+    next: false,
+    onListening: heard,
+    reporter: { ...silentOutput, say: (_level, text) => said.push(text) },
+    exportStudent: async () => undefined,
+    times: { tickMs: 20, silenceMs: 1e9 },
+  });
+  summary.catch(() => undefined);
+  const at = { run, port: await port, token };
+  let isAtWork = false;
+  const honest = new FakeWorker({ ...at, name: 'honest', microBatchMs: 5, onStep: () => (isAtWork = true) });
+  await vi.waitFor(() => expect(isAtWork).toBe(true), { interval: 1 });
+  attack((options) => {
+    const worker = new FakeWorker({ ...at, address: '127.0.0.2', ...options });
+    beats.push(setInterval(() => worker.beat(), 100));
+    return worker;
+  });
+  const result = { summary: await summary, seconds: (performance.now() - beganMs) / 1000, said };
+  await honest.closed;
+  return result;
+}
+
+const untouched = runBeside(() => undefined);
+const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `name ${i}`);
+
+describe('a host of peers that', () => {
+  it('fail whatever they are given, under eight names, skip no step', async () => {
+    let failed = 0;
+    const { summary, said } = await runBeside((connect) => {
+      for (const name of names(8)) connect({ name, sabotage: () => (failed++, 'fail') });
+    });
+    expect(failed).toBeGreaterThan(1);
+    expect(summary.digest).toBe((await untouched).summary.digest);
+    expect(said.filter((text) => text.includes('skipped'))).toEqual([]);
+  });
+
+  it('hoard leases and beat, under six names, cost the run one wait and hardly a second', async () => {
+    let hoarded = 0;
+    const { summary, seconds, said } = await runBeside((connect) => {
+      for (const name of names(6)) connect({ name, sabotage: () => (hoarded++, 'stall') });
+    });
+    expect(hoarded).toBeGreaterThan(0);
+    expect(said.some((text) => /^w\d is late/.test(text))).toBe(true);
+    expect(summary.digest).toBe((await untouched).summary.digest);
+    expect(seconds - (await untouched).seconds).toBeLessThan(20);
+  });
+
+  it('offer what cannot be, again and again, are refused in the end', async () => {
+    const codes: number[] = [];
+    const { summary } = await runBeside((connect) => {
+      const again = (): void => {
+        const worker = connect({ name: 'broken', sabotage: () => 'invent' });
+        void worker.closed.then(({ code }) => {
+          codes.push(code);
+          if (code === 4400 && codes.length < 50) again();
+        });
+      };
+      again();
+    });
+    expect(codes.slice(0, 3)).toEqual([4400, 4400, 4403]);
+    expect(summary.digest).toBe((await untouched).summary.digest);
+  });
+});
