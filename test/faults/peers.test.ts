@@ -2,7 +2,7 @@
  * Peers with the right token that do wrong, over real sockets: they come from an address of their own and take as many
  * names as they like. None of them ends, stalls or changes the run of the honest worker beside them.
  */
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { oneToken } from '../../shared/access/credentials.js';
 import { silentOutput } from '../../coordinator/reports/outputs/output.js';
 import { coordinate } from '../../coordinator/coordinator.js';
@@ -41,9 +41,10 @@ async function runBeside(attack: (connect: (options: Partial<FakeOptions>) => Fa
   });
   summary.catch(() => undefined);
   const at = { run, port: await port, token };
-  let isAtWork = false;
-  const honest = new FakeWorker({ ...at, name: 'honest', microBatchMs: 5, onStep: () => (isAtWork = true) });
-  await vi.waitFor(() => expect(isAtWork).toBe(true), { interval: 1 });
+  let onStep: () => void = () => undefined;
+  const isAtWork = new Promise<void>((resolve) => (onStep = resolve));
+  const honest = new FakeWorker({ ...at, name: 'honest', microBatchMs: 5, onStep: () => onStep() });
+  await isAtWork;
   attack((options) => {
     const worker = new FakeWorker({ ...at, address: '127.0.0.2', ...options });
     beats.push(setInterval(() => worker.beat(), 100));
