@@ -169,7 +169,12 @@ function startRun(
   return new Run({
     run,
     units,
-    core: new Core(coreConfigOf({ run, units, plan: replica.plan, standing, times, slots, isRebuilt, isOpenToOthers })),
+    core: new Core(
+      coreConfigOf({
+        ...{ run, units, plan: replica.plan, standing, times, slots, isRebuilt, isOpenToOthers },
+        secret: folder.generation.secret,
+      }),
+    ),
     replica,
     buffers,
     store: { folder, log, snapshots, journal, writeBest: (weights) => writeBest(folder.path, weights) },

@@ -1,4 +1,5 @@
 /** What the core is told of a run once, when it starts. */
+import { createHmac } from 'node:crypto';
 import { contributionBytes } from '../shared/replica/reduction/contribution.js';
 import type { ReplicaPlan } from '../shared/replica/plan.js';
 import type { DecideConfig, TeacherPolicy } from './decide/types.js';
@@ -21,13 +22,15 @@ export interface CoreConfigParts {
   readonly isRebuilt: boolean;
   /** Whether workers of other machines may come. */
   readonly isOpenToOthers: boolean;
+  /** The run's, which no worker knows. */
+  readonly secret: string;
 }
 
 /** How long a block that failed at newcomers of one host alone waits for another's. */
 const secondOpinionMs = 30_000;
 
 export function coreConfigOf(parts: CoreConfigParts): DecideConfig {
-  const { run, units, plan, standing, times, slots, isRebuilt, isOpenToOthers } = parts;
+  const { run, units, plan, standing, times, slots, isRebuilt, isOpenToOthers, secret } = parts;
   return {
     unitAt: (index) => units.unitAt(index),
     firstUnit: standing.unit,
@@ -40,6 +43,7 @@ export function coreConfigOf(parts: CoreConfigParts): DecideConfig {
     silenceMs: times.silenceMs,
     firstLeaseMs: times.firstLeaseMs,
     secondOpinionMs: isOpenToOthers ? secondOpinionMs : 0,
+    audits: auditsOf(run.recipe.audit ?? 0, secret),
   };
 }
 
@@ -51,5 +55,17 @@ function policyOf({ recipe, teachers }: PreparedRun, lines: readonly JournalLine
       .filter(({ weight, specialist }) => weight > 0 && specialist === undefined)
       .map(({ name }) => name),
     dropped: droppedAtEnd(lines),
+  };
+}
+
+/** Chooses this share of all blocks, the same ones whenever the run goes on: by a key that the coordinator alone has. */
+function auditsOf(share: number, secret: string): DecideConfig['audits'] {
+  if (share === 0) return undefined;
+  return {
+    isChosen: ({ kind, subject = 'student', step }, { level, index }) => {
+      const name = `audit ${kind} ${subject} ${step} ${level}.${index}`;
+      const drawn = createHmac('sha256', secret).update(name).digest().readUIntBE(0, 6);
+      return drawn < share * 2 ** 48;
+    },
   };
 }

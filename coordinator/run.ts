@@ -18,6 +18,7 @@ import type { Summary } from './reports/summary.js';
 import type { RunParts } from './run-parts.js';
 import { RunReports } from './run-reports.js';
 import type { ArtifactSource } from './server/artifacts.js';
+import type { JournalLine } from './store/journal.js';
 import { Snapshotter } from './store/snapshotter.js';
 import { UnitCommits } from './unit-commits.js';
 import type { RunEnd } from './workers/end-of-run.js';
@@ -183,6 +184,8 @@ export class Run {
         return this.#commits.begin(command);
       case 'drop':
         return this.#drop(command);
+      case 'audit':
+        return this.#onAudit(command);
       case 'release':
         return this.#release(command);
       case 'resync':
@@ -206,6 +209,22 @@ export class Run {
       'warn',
       `${reason}; from ${nameOfUnit(unit)} on the run goes on without it, the others' weights scaled to 1`,
     );
+  }
+
+  /** Keeps what an audit has found, and the workers that were wrong out. Before the step's commit is journalled. */
+  #onAudit({ assignment, outcome, workers, text }: Extract<Command, { type: 'audit' }>): void {
+    const { store, timeOfDayMs } = this.#parts;
+    if (outcome === 'lie') for (const { process } of workers) this.#workers.bar(process);
+    const line: JournalLine = {
+      type: 'audit',
+      generation: this.envelope.generation,
+      atMs: timeOfDayMs(),
+      ...assignment,
+      outcome,
+      workers: workers.map(({ process }) => process),
+      text,
+    };
+    store.journal.append(line).catch((error: unknown) => this.fail(error));
   }
 
   #release({ step, stateHash }: Extract<Command, { type: 'release' }>): void {

@@ -141,7 +141,7 @@ function skip(m: Machine, open: OpenUnit, reason: string): void {
 }
 
 /** Gives the unit's work up: its leases are cancelled and its slots are free. */
-function abandon(m: Machine, { work, progress }: OpenUnit, reason: string): void {
+export function abandon(m: Machine, { work, progress }: OpenUnit, reason: string): void {
   m.cancelAll(work, reason);
   for (const slot of progress.slotsInUse) m.emit({ type: 'free', slot });
   m.leases.close(work, false);

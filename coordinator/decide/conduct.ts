@@ -32,6 +32,7 @@ export class Conduct {
   readonly #byOrigin = new Map<string, Record>();
   readonly #proven = new Set<string>();
   readonly #provenOrigins = new Set<string>();
+  readonly #agreements = new Map<string, number>();
 
   /** Whether a contribution of this process was accepted in this generation. */
   isProven({ process }: Pick<Identity, 'process'>): boolean {
@@ -41,6 +42,17 @@ export class Conduct {
   /** Whether any process of this origin has proved itself. */
   isProvenOrigin({ origin }: Pick<Identity, 'origin'>): boolean {
     return this.#provenOrigins.has(origin);
+  }
+
+  /** Two of them have come to the same bits. */
+  agree(process: string): void {
+    this.#agreements.set(process, this.agreementsOf(process) + 1);
+    forgetFirst(this.#agreements);
+  }
+
+  /** How often another has come to the same bits as this process. */
+  agreementsOf(process: string): number {
+    return this.#agreements.get(process) ?? 0;
   }
 
   get isAnyProven(): boolean {

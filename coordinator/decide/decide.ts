@@ -18,10 +18,12 @@
  *   - Dropped: a teacher that failed a block wherever it was tried is no part of the run from that unit on, for all
  * alike; what
  *     was computed with it is let go, of the next unit too, and its leases are returned.
+ *   - Audited: some blocks are leased to two; what two agree on is summed, and who differs is turned away (audits.ts).
  *   - Lost: a late lease of a worker that does not move is taken back and leased anew; three in a row end its
  * connection.
  *   - After every event settle() tries the same few functions until none changes anything, so no event can forget one.
  */
+import { settleAudits } from './audits.js';
 import { commitComplete, endIfStopped, giveUpHopeless, openNext } from './commits.js';
 import { leaseAhead, leaseOpen, pullNext } from './granting.js';
 import { hear } from './hearing.js';
@@ -50,6 +52,7 @@ const questions: readonly ((m: Machine) => boolean)[] = [
   openNext,
   commitComplete,
   giveUpHopeless,
+  settleAudits,
   pullNext,
   leaseOpen,
   leaseAhead,

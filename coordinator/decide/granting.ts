@@ -3,6 +3,7 @@
  * until none of them changes anything.
  */
 import { askedFirst } from './asked-first.js';
+import { mayAnswer, openAudit, wantsAnswer, wantsAnyAnswer } from './audits.js';
 import { mayTry } from './failures.js';
 import type { Machine } from './machine.js';
 import { fairMicroBatches, uploadLeastMs, wantedMicroBatches } from './sizing.js';
@@ -20,7 +21,10 @@ export function pullNext(m: Machine): boolean {
   const { work, progress } = open;
   const assignment =
     work.waiting.get(progress.prefixEnd) ?? (progress.hasRoomForEarly ? leftmost(work.waiting.values()) : undefined);
-  const lease = [...(assignment?.leases ?? [])].find(({ state }) => state === 'offered');
+  const settled = assignment?.audit?.settled ?? null;
+  const lease = [...(assignment?.leases ?? [])].find(
+    ({ state, digest }) => state === 'offered' && (settled === null || digest === settled),
+  );
   if (lease === undefined) return false;
   take(m, lease, progress.take(lease.assignment.from));
   return true;
@@ -35,7 +39,8 @@ function take(m: Machine, lease: LeaseRecord, slot: number): void {
   lease.state = 'pulled';
   lease.slot = slot;
   lease.startedMs = m.nowMs;
-  lease.lateMs = m.nowMs + m.uploads.patienceMs(bytes, uploadLeastMs[m.conduct.isTrusted(worker) ? 'trusted' : 'other']);
+  lease.lateMs =
+    m.nowMs + m.uploads.patienceMs(bytes, uploadLeastMs[m.conduct.isTrusted(worker) ? 'trusted' : 'other']);
   lease.missedMs = lease.lateMs;
   m.workOf(assignment).place(assignment);
   m.uploads.begin(m.nowMs);
@@ -57,7 +62,8 @@ export function leaseOpen(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting || m.stop !== null) return false;
   const { work } = open;
-  if (work.isFullyLeased && work.late.size === 0) return false;
+  const isAllGiven = (): boolean => work.isFullyLeased && work.late.size === 0 && !wantsAnyAnswer(m, work);
+  if (isAllGiven()) return false;
   const idle = askedFirst(m).filter(({ current }) => current === null);
   let isAnyLeased = false;
   for (const worker of m.workers.fastestFirst(idle, work.cost, 'due')) {
@@ -67,7 +73,7 @@ export function leaseOpen(m: Machine): boolean {
     if (worker.tentative !== null) m.cancel(worker.tentative, 'the open step needs the worker');
     m.grant(worker, work, assignment);
     isAnyLeased = true;
-    if (work.isFullyLeased && work.late.size === 0) break;
+    if (isAllGiven()) break;
   }
   return isAnyLeased;
 }
@@ -76,6 +82,9 @@ function assignmentFor(m: Machine, worker: WorkerRecord, work: UnitWork): Assign
   for (const assignment of work.retry) {
     if (mayTry(m, worker, assignment)) return assignment;
   }
+  if (m.config.audits !== undefined)
+    for (const assignment of work.assignments)
+      if (wantsAnswer(assignment) && mayAnswer(m, worker, assignment)) return assignment;
   if (work.free.microBatches > 0) return newAssignment(m, worker, work);
   for (const assignment of work.late) if (mayHelp(m, worker, assignment)) return assignment;
   return null;
@@ -95,7 +104,7 @@ function mayHelp(m: Machine, worker: WorkerRecord, assignment: Assignment): bool
 
 function newAssignment(m: Machine, worker: WorkerRecord, work: UnitWork): Assignment | null {
   const block = work.free.take(wantedMicroBatches(worker, work, m.prices));
-  return block === null ? null : work.open(block);
+  return block === null ? null : openAudit(m, work.open(block));
 }
 
 /**

@@ -3,6 +3,7 @@
  */
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { allowanceMs, withMeasured } from '../../shared/protocol/round-trip.js';
+import { answer } from './audits.js';
 import { finish } from './commits.js';
 import type { Identity } from './conduct.js';
 import type { Machine } from './machine.js';
@@ -70,6 +71,7 @@ function onReady(m: Machine, event: Heard<'ready'>): void {
   if (worker === undefined) return;
   if (event.step === m.steps && event.stateHash !== m.stateHash)
     return onWrongState(m, worker, { ...event, wanted: m.stateHash });
+  worker.numerics = event.numerics ?? '';
   m.workers.markReady(worker);
 }
 
@@ -86,8 +88,9 @@ function onOffer(m: Machine, event: Heard<'offer'>): void {
   learn(m, lease, event.computeSeconds);
   if (event.bytes === 0) lease.worker.missed = 0;
   lease.state = 'offered';
-  lease.bytes = event.bytes;
+  [lease.bytes, lease.digest] = [event.bytes, event.digest];
   letGo(lease);
+  if (!answer(m, lease, event.digest)) return;
   giveUpLateUpload(m, lease);
   const work = m.workOf(lease.assignment);
   work.late.delete(lease.assignment);
@@ -109,9 +112,10 @@ function giveUpLateUpload(m: Machine, lease: LeaseRecord): void {
 }
 
 function compareDigests(m: Machine, { assignment, worker }: LeaseRecord, digest: string): void {
+  const { audit } = assignment;
   const first = assignment.digest;
   assignment.digest ??= { value: digest, worker: worker.id };
-  if (first === null || first.value === digest) return;
+  if (first === null || first.value === digest || audit !== null) return;
   m.say(
     'error',
     `${first.worker} and ${worker.id} computed other bytes for ${nameOf(assignment)}: ${first.value} and ${digest}`,
@@ -242,8 +246,10 @@ function onTick(m: Machine): void {
 /** A block whose leases are all late wants one worker more, and again once that one is late or gone. */
 function noticeLateness(m: Machine, assignment: Assignment): void {
   const work = m.workOf(assignment);
-  const leases = [...assignment.leases];
+  const leases = [...assignment.leases].filter(({ state }) => state !== 'offered');
   if (work.waiting.has(assignment.from) || leases.some((lease) => m.nowMs < lateMsOf(m, lease))) return;
+  // Its answers are here, and another one is asked for.
+  if (leases.length === 0) return;
   work.late.add(assignment);
   for (const { worker, startedMs } of leases.filter(({ worker: { id } }) => !assignment.lateAt.has(id))) {
     assignment.lateAt.add(worker.id);

@@ -62,6 +62,7 @@ export class Leases {
       startedMs: nowMs,
       lateMs: Infinity,
       missedMs: Infinity,
+      digest: '',
       bytes: 0,
       slot: null,
     };
@@ -78,7 +79,7 @@ export class Leases {
     detach(lease);
     lease.assignment.leases.delete(lease);
     work.complete(lease.assignment);
-    work.contributors.push(lease.worker.id);
+    work.contribute(lease.worker);
   }
 
   /** Marks a lease that will bring nothing. */

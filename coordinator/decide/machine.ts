@@ -43,6 +43,8 @@ export class Machine {
   dropped: readonly string[];
   stop: { readonly reason: string; untilMs: number } | null = null;
   isOver = false;
+  /** It was said that something could not be audited. */
+  isUnauditedSaid = false;
   nowMs = 0;
   commands: Command[] = [];
   #waitsFor: string | null = null;

@@ -29,6 +29,8 @@ export interface LeaseRecord {
   lateMs: number;
   /** When it is held against its worker's connection that nothing came; later than `lateMs` for a newcomer. */
   missedMs: number;
+  /** What stands for the offered contribution's bits; empty before the offer. */
+  digest: string;
   /** Bytes of the contribution; 0 without a gradient. */
   bytes: number;
   /** The slot where the contribution is being put, or lies; null before it is pulled. */
@@ -56,6 +58,21 @@ export interface Assignment {
   /** The first digest that was offered for it. */
   digest: { readonly value: string; readonly worker: WorkerId } | null;
   isComplete: boolean;
+  /** Null where the block is not audited. */
+  audit: Audit | null;
+}
+
+/** What is known of a block that more than one worker computes. */
+export interface Audit {
+  /** In the order of their coming. */
+  readonly answers: {
+    readonly worker: WorkerId;
+    readonly process: string;
+    readonly origin: string;
+    readonly digest: string;
+  }[];
+  /** The digest of the contribution that counts; null before it is known. */
+  settled: string | null;
 }
 
 /** One connection of a worker. Times are milliseconds of the events' clock. */
@@ -65,6 +82,8 @@ export interface WorkerRecord {
   readonly process: string;
   /** The host and token behind the process. */
   readonly origin: string;
+  /** What its bits depend on: those of workers of the same are equal. */
+  numerics: string;
   isReady: boolean;
   heardMs: number;
   /** How long a message and its answer take on this connection; null before anything was measured. */

@@ -37,7 +37,14 @@ export type UntimedEvent =
    */
   | { readonly type: 'join'; readonly worker: WorkerId; readonly process?: string; readonly origin?: string }
   /** A worker has caught up with `step` and its numerics were probed, so it may be leased to. */
-  | { readonly type: 'ready'; readonly worker: WorkerId; readonly step: number; readonly stateHash: string }
+  | {
+      readonly type: 'ready';
+      readonly worker: WorkerId;
+      readonly step: number;
+      readonly stateHash: string;
+      /** What its bits depend on; absent: nothing, as of all workers alike. */
+      readonly numerics?: string;
+    }
   /**
    * Something arrived; `progress` is the trainer's own counter. `rttMs`: a round trip that the worker measured since.
    */
@@ -48,7 +55,7 @@ export type UntimedEvent =
       readonly rttMs?: number | undefined;
     }
   /**
-   * A contribution's header arrived. `computeSeconds`: what the worker spent on it. `bytes` 0: no gradient, nothing
+   * A contribution's header arrived. `digest` stands for all of it. `computeSeconds`: what the worker spent on it. `bytes` 0: no gradient, nothing
    * to pull.
    */
   | {
@@ -134,6 +141,17 @@ export type Command =
    * the unit is open anew.
    */
   | { readonly type: 'drop'; readonly teacher: string; readonly unit: Unit; readonly reason: string }
+  /**
+   * An audit has found contributions with different bits. `lie`: two agree against these workers, which are turned away.
+   * `undecided`: nobody could decide between these.
+   */
+  | {
+      readonly type: 'audit';
+      readonly assignment: { readonly step: number; readonly from: number; readonly to: number };
+      readonly outcome: 'lie' | 'undecided';
+      readonly workers: readonly { readonly worker: WorkerId; readonly process: string }[];
+      readonly text: string;
+    }
   /** Journalled: tell every worker to apply. */
   | { readonly type: 'release'; readonly step: number; readonly stateHash: string }
   /** The worker's replica differs from the coordinator's: it is gone, and may join again from a snapshot. */
@@ -186,4 +204,6 @@ export interface DecideConfig {
    * there can be none.
    */
   readonly secondOpinionMs?: number;
+  /** Which blocks two workers are to compute; absent: none. Pure, and not known to workers. */
+  readonly audits?: { readonly isChosen: (unit: Unit, block: Block) => boolean } | undefined;
 }

@@ -25,6 +25,7 @@ export class UnitWork {
   readonly leases: LeaseRecord[] = [];
   /** Workers whose contributions were accepted. */
   readonly contributors: WorkerId[] = [];
+  readonly #processes = new Set<string>();
   readonly #leasedTo = new Map<WorkerRecord, number>();
   readonly #wasDue: Uint8Array;
 
@@ -67,6 +68,7 @@ export class UnitWork {
       lateAt: new Set(),
       digest: null,
       isComplete: false,
+      audit: null,
     };
     return assignment;
   }
@@ -97,6 +99,17 @@ export class UnitWork {
     if (!assignment.isComplete) this.place(assignment);
   }
 
+  /** Notes whose contribution was accepted. */
+  contribute({ id, process }: WorkerRecord): void {
+    this.contributors.push(id);
+    this.#processes.add(process);
+  }
+
+  /** Whether a contribution of the process was accepted. */
+  hasContributed(process: string): boolean {
+    return this.#processes.has(process);
+  }
+
   /** Marks an assignment whose contribution is in. */
   complete(assignment: Assignment): void {
     assignment.isComplete = true;
@@ -109,7 +122,9 @@ export class UnitWork {
   place(assignment: Assignment): void {
     const states = [...assignment.leases].map(({ state }) => state);
     this.waiting.delete(assignment.from);
-    if (states.includes('offered') && !states.includes('pulled')) this.waiting.set(assignment.from, assignment);
+    const isSettled = assignment.audit === null || assignment.audit.settled !== null;
+    if (isSettled && states.includes('offered') && !states.includes('pulled'))
+      this.waiting.set(assignment.from, assignment);
     if (states.length > 0) return;
     this.assignments.delete(assignment);
     this.late.delete(assignment);

@@ -42,6 +42,7 @@ export class WorkerRecords {
       id,
       process,
       origin,
+      numerics: '',
       isReady: false,
       heardMs: nowMs,
       roundTrip: null,

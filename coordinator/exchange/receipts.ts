@@ -30,8 +30,7 @@ export class Receipts {
 
   /** The generation that has made the receipt, of those with these nonces; null where none has. */
   generationOf(receipt: string, receipted: Receipted, nonces: ReadonlyMap<string, number>): number | null {
-    for (const [nonce, generation] of nonces)
-      if (isEqual(receipt, this.#make(nonce, receipted))) return generation;
+    for (const [nonce, generation] of nonces) if (isEqual(receipt, this.#make(nonce, receipted))) return generation;
     return null;
   }
 

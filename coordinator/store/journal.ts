@@ -57,6 +57,20 @@ export const journalLineSchema = z.discriminatedUnion('type', [
    * coordinator writes after.
    */
   z.object({ type: z.literal('generation'), ...common, step: count }),
+  /**
+   * In step `step` workers contributed different bits to micro-batches [from, to). `lie`: these were turned away, since
+   * two others agree; `undecided`: nobody could decide between these.
+   */
+  z.object({
+    type: z.literal('audit'),
+    ...common,
+    step: count,
+    from: count,
+    to: count,
+    outcome: z.enum(['lie', 'undecided']),
+    workers: z.array(z.string()),
+    text: z.string(),
+  }),
   /** Commits from `toStep` on, and evaluations after it, are void. */
   z.object({ type: z.literal('rewind'), ...common, toStep: count, reason: z.string() }),
 ]);

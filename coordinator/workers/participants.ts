@@ -20,6 +20,8 @@ export interface Participant {
   samples: number;
   /** Seconds spent on training leases, by phase: load, labels, student, reduce, wait, optimizer. */
   readonly seconds: Record<string, number>;
+  /** An audit found it to be wrong. */
+  hasLied: boolean;
   /** Offers in a row that could not be what they said they were. */
   brokenOffers: number;
   /** Times that it fell behind what the log still holds, or kept a step waiting. */
@@ -40,6 +42,7 @@ export class Participants {
       wasReady: false,
       samples: 0,
       seconds: {},
+      hasLied: false,
       brokenOffers: 0,
       timesSlow: 0,
     };
@@ -47,10 +50,17 @@ export class Participants {
     return fresh;
   }
 
+  /** Lets the process in no more. */
+  bar(process: string): void {
+    const participant = this.#byProcess.get(process);
+    if (participant !== undefined) participant.hasLied = true;
+  }
+
   /** Why the process is not let in any more; null where it is. */
   barredText(process: string): string | null {
     const participant = this.#byProcess.get(process);
     if (participant === undefined) return null;
+    if (participant.hasLied) return 'an audit has found other bits than those that were confirmed';
     if (participant.timesSlow >= barredAfter) return `too slow, ${barredAfter} times`;
     return participant.brokenOffers >= barredAfter ? `${barredAfter} offers in a row that cannot be` : null;
   }
@@ -58,7 +68,8 @@ export class Participants {
   /** Forgets a process that was never ready nor slow, so that nothing piles up however many come and go. */
   forgetIdle(process: string): void {
     const participant = this.#byProcess.get(process);
-    if (participant?.wasReady === false && participant.timesSlow + participant.brokenOffers === 0) this.#byProcess.delete(process);
+    if (participant?.wasReady === false && participant.timesSlow + participant.brokenOffers === 0)
+      this.#byProcess.delete(process);
   }
 
   list(): Summary['workers'] {

@@ -47,7 +47,8 @@ export class Readiness {
     this.#probed.set(worker.id, { worker, message });
     this.#admit(worker, message, numerics);
     if (isRevised) this.#revise();
-    if (numerics === 'exact') for (const { worker: other, message: its } of [...this.#undecided.values()]) this.#decide(other, its);
+    if (numerics === 'exact')
+      for (const { worker: other, message: its } of [...this.#undecided.values()]) this.#decide(other, its);
   }
 
   /** The worker's connection is closed: it is not waited for any more. */
@@ -76,7 +77,7 @@ export class Readiness {
     [worker.isReady, participant.wasReady] = [true, true];
     reporter.say('info', `${connection.name} is ready: ${device}, numerics ${numerics}`);
     if (numerics === 'close' || numerics === 'unrepeatable') this.#warnOfBits(worker, { device, numerics });
-    this.#begin(worker.id, { type: 'ready', worker: worker.id, step, stateHash });
+    this.#begin(worker.id, { type: 'ready', worker: worker.id, step, stateHash, numerics: classOf(worker, probe) });
   }
 
   #refuse(worker: AdmittedWorker, message: Up<'ready'>, numerics: Numerics): void {
@@ -100,7 +101,10 @@ export class Readiness {
   /** More hosts have come to another answer than to the reference's, so it is theirs from here on. */
   #revise(): void {
     const { reporter, participants, probes, isExactWanted } = this.#options;
-    reporter.say('warn', `the reference of the run's numerics is ${probes.referenceText} now: more hosts agree with it than with the first`);
+    reporter.say(
+      'warn',
+      `the reference of the run's numerics is ${probes.referenceText} now: more hosts agree with it than with the first`,
+    );
     for (const { worker, message } of this.#probed.values()) {
       if (!worker.isReady) continue;
       const isExact = probes.isReference(message.probe);
@@ -150,4 +154,9 @@ export class Readiness {
 
 function deviceOf({ device }: AdmittedWorker, { probe }: Up<'ready'>): string {
   return probe.numerics ?? deviceInWords(device);
+}
+
+/** Workers of one class have come to the same bits, as far as can be told; one that does not repeat its own has none. */
+function classOf({ id }: AdmittedWorker, { digest, repeatable, numerics = '' }: Up<'ready'>['probe']): string {
+  return repeatable ? `${digest} ${numerics}` : id;
 }

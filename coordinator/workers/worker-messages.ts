@@ -2,6 +2,7 @@
  * What the messages of an admitted worker mean to the run: an event for the core, or bytes for a contribution. What the
  * event leads to is the core's affair.
  */
+import { createHash } from 'node:crypto';
 import { ProtocolError } from '../../shared/errors.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import { closeCodes, type Up } from '../../shared/protocol/messages.js';
@@ -79,7 +80,7 @@ export class WorkerMessages {
   }
 
   #offer(worker: AdmittedWorker, message: Up<'offer'>, payload: Uint8Array): void {
-    const { lease, step, stateHash, digest, bytes, seconds } = message;
+    const { lease, step, stateHash, bytes, seconds } = message;
     faultPoint('computing');
     const unit = worker.incoming.unitOf(lease);
     if (unit === null) return this.#options.onRefused();
@@ -90,7 +91,17 @@ export class WorkerMessages {
     );
     this.#expectPossible(worker, () =>
       worker.incoming.offer(message, payload, () => {
-        this.#options.post({ type: 'offer', worker: worker.id, lease, step, stateHash, digest, bytes, computeSeconds });
+        const whole = wholeDigest(message);
+        this.#options.post({
+          type: 'offer',
+          worker: worker.id,
+          lease,
+          step,
+          stateHash,
+          digest: whole,
+          bytes,
+          computeSeconds,
+        });
       }),
     );
   }
@@ -127,4 +138,13 @@ export class WorkerMessages {
     const wanted = stateHashBefore(step, this.#options.known) ?? 'no longer known';
     this.#options.post({ type: 'differs', worker: worker.id, step, stateHash, wanted });
   }
+}
+
+/** Stands for a contribution's bytes, sums and counts: two that differ in any of them have different ones. */
+function wholeDigest({ digest, sums, momentCounts }: Up<'offer'>): string {
+  const named = Object.entries(sums).sort(([one], [other]) => (one < other ? -1 : 1));
+  return `${digest}.${createHash('sha256')
+    .update(JSON.stringify([named, momentCounts]))
+    .digest('hex')
+    .slice(0, 16)}`;
 }

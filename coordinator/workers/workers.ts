@@ -133,6 +133,11 @@ export class Workers implements ConnectionHost {
     this.#slow.cutOff(this.#connected, patienceMs);
   }
 
+  /** Keeps a process out from now on whose contribution had other bits than those of two others. */
+  bar(process: string): void {
+    this.#participants.bar(process);
+  }
+
   /** Nothing that workers say counts any more. */
   endHearing(): void {
     this.#ending.begin();

@@ -101,6 +101,14 @@ export const recipeSchema = z
       })
       .strict()
       .prefault({}),
+    audit: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe(
+        'share of all blocks that two workers compute, and of which nothing is summed before their bits agree; 0, the default, for none',
+      ),
     compression: z
       .enum(compressions)
       .default('none')

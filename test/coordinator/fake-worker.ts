@@ -33,7 +33,7 @@ export interface FakeOptions {
   /** Milliseconds that a micro-batch takes. */
   readonly microBatchMs?: number;
   /** Asked before a lease is computed: what to do instead. */
-  readonly sabotage?: (lease: Lease) => 'die' | 'stall' | 'poison' | 'lie' | 'fail' | 'invent' | undefined;
+  readonly sabotage?: (lease: Lease) => 'die' | 'stall' | 'poison' | 'lie' | 'fail' | 'invent' | 'twist' | undefined;
   /** The teacher that it says lets it fail. */
   readonly teacher?: string;
   readonly onStep?: (step: number) => void;
@@ -99,7 +99,8 @@ export class FakeWorker {
         worker: options.name ?? 'fake',
         device: { backend: 'wasm', gpu: null, threads: 1, host: 'test', pid: 1, version: '0' },
         recipeDigest: null,
-        held: held === null
+        held:
+          held === null
             ? null
             : {
                 nonce: held.nonce,
@@ -234,7 +235,7 @@ export class FakeWorker {
     );
   }
 
-  #offer(lease: Lease, act: 'poison' | 'lie' | 'fail' | 'invent' | undefined): void {
+  #offer(lease: Lease, act: 'poison' | 'lie' | 'fail' | 'invent' | 'twist' | undefined): void {
     const at = { ...this.#envelope(), step: lease.step, lease: lease.id };
     if (act === 'fail')
       return this.#send({
@@ -247,6 +248,8 @@ export class FakeWorker {
     const sum = this.#compute(lease);
     const bytes = sum.slot === null ? new Uint8Array(0) : Uint8Array.from(this.replica.slotBytes(sum.slot));
     if (act === 'poison') new Float32Array(bytes.buffer)[1] = NaN;
+    // A broken device says of its result what it says of any other.
+    if (act === 'twist') bytes[5] = (bytes[5] ?? 0) ^ 1;
     if (sum.slot !== null) this.replica.slotBytes(sum.slot).set(bytes);
     const digest =
       sum.slot === null ? '0'.repeat(16) : act === 'lie' ? 'f'.repeat(16) : this.replica.hashSlot(sum.slot);

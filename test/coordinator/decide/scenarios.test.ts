@@ -3,6 +3,7 @@
  * commands. UPDATE=1 writes the commands anew; read the difference before you keep it.
  *
  *   units train 4, evaluate 2      the plan: kind and number of micro-batches
+ *   audits 0..1 2..3               the blocks that are audited, by their micro-batches, of every unit
  *   teachers drop a b dropped a    what becomes of a teacher that fails, and those that the journal has dropped
  * (default: stop)
  *   slots 7, bytes 100, silence 5000, first 60000, skips 2, opinion 30000
@@ -14,7 +15,7 @@ import { describe, expect, it } from 'vitest';
 import { Core } from '../../../coordinator/decide/decide.js';
 import { nameOfUnit } from '../../../coordinator/decide/state.js';
 import type { Command, Event, TeacherPolicy, Unit } from '../../../coordinator/decide/types.js';
-import { blockRange } from '../../../shared/replica/reduction/tree.js';
+import { blockRange, type Block } from '../../../shared/replica/reduction/tree.js';
 
 const folder = fileURLToPath(new URL('../../scenarios/', import.meta.url));
 
@@ -22,6 +23,7 @@ class Scenario {
   readonly #numbers = { slots: 8, bytes: 100, silence: 1e9, first: 60_000, skips: 0, opinion: 0 };
   #units: Unit[] = [];
   #policy: TeacherPolicy | undefined;
+  #audited: readonly string[] = [];
   #core: Core | null = null;
   readonly #leases = new Map<number, Unit>();
   #steps = 0;
@@ -47,6 +49,7 @@ class Scenario {
       silenceMs: this.#numbers.silence,
       firstLeaseMs: this.#numbers.first,
       secondOpinionMs: this.#numbers.opinion,
+      audits: { isChosen: (unit, block) => this.#audited.includes(nameOfBlock(unit, block)) },
       policy: this.#policy,
     });
     const [, ms = '', words = ''] = /^@(\d+) (.*)$/.exec(line) ?? [];
@@ -64,6 +67,7 @@ class Scenario {
   #configure(line: string): void {
     const units = /^units (.*)$/.exec(line)?.[1];
     if (units !== undefined) this.#units = unitsFrom(units);
+    this.#audited = /^audits (.*)$/.exec(line)?.[1]?.split(' ') ?? this.#audited;
     const [, onFailure, teachers, , dropped] = /^teachers (stop|drop) ([\w ]+?)( dropped (\w+))?$/.exec(line) ?? [];
     if (teachers !== undefined)
       this.#policy = {
@@ -71,7 +75,9 @@ class Scenario {
         teachers: teachers.split(' '),
         dropped: dropped === undefined ? [] : [dropped],
       };
-    for (const [, name, value] of line.startsWith('#') ? [] : line.matchAll(/(slots|bytes|silence|first|skips|opinion) (\d+)/g))
+    for (const [, name, value] of line.startsWith('#')
+      ? []
+      : line.matchAll(/(slots|bytes|silence|first|skips|opinion) (\d+)/g))
       Object.assign(this.#numbers, { [name ?? '']: Number(value) });
   }
 
@@ -96,7 +102,13 @@ class Scenario {
           ...(options.origin === undefined ? {} : { origin: options.origin }),
         };
       case 'ready':
-        return { type, worker: subject, step: this.#steps, stateHash: options.hash ?? `s${this.#steps}` };
+        return {
+          type,
+          worker: subject,
+          step: this.#steps,
+          stateHash: options.hash ?? `s${this.#steps}`,
+          numerics: options.numerics,
+        };
       case 'heard':
         return { type, worker: subject, progress: 1 };
       case 'offer':
@@ -155,8 +167,7 @@ class Scenario {
     switch (command.type) {
       case 'lease': {
         this.#leases.set(command.id, command.unit);
-        const { from, to } = blockRange(command.block, command.unit.microBatches);
-        return `lease ${command.worker} ${command.id} ${nameOfUnit(command.unit)}: ${from}..${to - 1}${without(command)}`;
+        return `lease ${command.worker} ${command.id} ${nameOfUnit(command.unit)}: ${nameOfBlock(command.unit, command.block)}${without(command)}`;
       }
       case 'cancel':
         return `cancel ${command.worker} ${command.id}: ${command.reason}`;
@@ -171,6 +182,8 @@ class Scenario {
         return `commit ${command.index}${command.skip ? ' as a skip' : ` from ${command.slot}`}${without(command)}: ${command.reason}`;
       case 'drop':
         return `drop ${command.teacher} from ${nameOfUnit(command.unit)} on: ${command.reason}`;
+      case 'audit':
+        return `audit of step ${command.assignment.step}, ${command.outcome}: ${command.workers.map(({ worker }) => worker).join(' and ')}`;
       case 'release':
         return `release ${command.step} ${command.stateHash}`;
       case 'resync':
@@ -183,6 +196,11 @@ class Scenario {
         return `say ${command.level}: ${command.text}`;
     }
   }
+}
+
+function nameOfBlock({ microBatches }: Unit, block: Block): string {
+  const { from, to } = blockRange(block, microBatches);
+  return `${from}..${to - 1}`;
 }
 
 function without({ dropped }: { readonly dropped: readonly string[] }): string {

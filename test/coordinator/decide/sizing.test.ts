@@ -128,6 +128,8 @@ describe('patience', () => {
     rate.end(100, 5e6);
     // 10 MB in 100 ms: 0.3 of the way from 1e6 to 1e5 bytes a millisecond.
     expect(rate.msOf(730_000)).toBeCloseTo(1, 9);
-    expect([rate.patienceMs(730_000_000, 10_000), Math.round(rate.patienceMs(7_300_000_000, 10_000))]).toEqual([10_000, 80_000]);
+    expect([rate.patienceMs(730_000_000, 10_000), Math.round(rate.patienceMs(7_300_000_000, 10_000))]).toEqual([
+      10_000, 80_000,
+    ]);
   });
 });

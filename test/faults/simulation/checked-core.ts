@@ -106,7 +106,13 @@ export class CheckedCore {
         this.finishedMs = nowMs;
         if (this.#slotsInUse.size > 0 && command.outcome !== 'done') throw new Error('slots are in use after the end');
         return;
+      case 'audit':
+        return this.#fired(command.outcome);
       case 'say':
+        if (command.text.includes(' is begun anew: ')) {
+          this.#fired('anew');
+          this.#settleUnit(this.#units[this.#unit], 'returned');
+        }
         if (command.text.includes(' is late with')) this.#fired('late');
         return;
       default: {

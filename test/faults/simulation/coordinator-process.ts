@@ -75,6 +75,7 @@ export class CoordinatorProcess {
     const config = coreConfigOf({
       ...{ run, units: unitPlan, plan: replica.plan, standing, times, slots, isRebuilt },
       isOpenToOthers: false,
+      secret: 'simulated',
     });
     const core = new CheckedCore({
       // What an upload costs is the plan's; the bytes that travel are few.

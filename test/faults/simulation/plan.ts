@@ -14,6 +14,7 @@ export const workerFaults = [
   'repeat',
   'lose',
   'teacher',
+  'lie',
 ] as const;
 
 export interface WorkerPlan {
@@ -34,6 +35,7 @@ export interface WorkerPlan {
    *   stallUpload  its bytes do not come when they are asked for
    *   repeat       it offers the same contribution twice
    *   lose         it forgets the lease
+   *   lie          a number of its gradient is another one, and all that it says of it fits
    *   teacher      its copy of a teacher cannot label the lease
    */
   readonly fault: 'none' | (typeof workerFaults)[number];
@@ -70,6 +72,8 @@ export interface Plan {
   /** Longest time of a write. */
   readonly diskMs: number;
   readonly compression: Compression;
+  /** Share of blocks that two workers compute; absent: none. */
+  readonly audit?: number;
   /** What becomes of a teacher that fails, and which of them fail everywhere from a step on; absent: none, and stop. */
   readonly teachers?:
     | {

@@ -58,6 +58,7 @@ export function preparedRunOf(plan: Plan, units: readonly Unit[]): PreparedRun {
   return {
     recipe: {
       ...recipe,
+      audit: plan.audit,
       compression: plan.compression,
       snapshots: { ...recipe.snapshots, everySteps: plan.snapshotEvery, everySeconds: Infinity },
       ensemble: { ...recipe.ensemble, onFailure: plan.teachers?.onFailure ?? 'stop' },

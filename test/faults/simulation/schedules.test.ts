@@ -228,6 +228,30 @@ describe.runIf(given === undefined)('any schedule', () => {
     );
   });
 
+  it('comes to the bits of the oracle beside workers that lie, where every block is audited, and finds them out', async () => {
+    const seen = fired();
+    const atOnce = healthy.map((worker) => ({ ...worker, joinMs: 0 }));
+    const late = faulty('lie', 'die', 'repeat', 'lose').map((worker) => ({
+      ...worker,
+      joinMs: 1000 + Math.round(worker.joinMs / 10),
+    }));
+    const workers = fc
+      .tuple(atOnce, atOnce, fc.array(late, { minLength: 1, maxLength: 3 }))
+      .map(([one, other, others]) => [one, other, ...others]);
+    const audited = fc.tuple(plans({ workers }), fc.boolean()).map(([plan, isSlow]) => ({
+      ...plan,
+      audit: 1,
+      latencyMs: isSlow ? plan.latencyMs : 0,
+    }));
+    await inEvery(audited, 300, async (plan) => {
+      const result = await simulate(plan);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+      expect(result.fired.has('undecided')).toBe(false);
+    });
+    expectFired(seen, 'lie', 'turnedAway', 'anew', 'die', 'repeat', 'lose');
+  });
+
   it('gives the blocks of one worker that fails or spoils its bytes to others, and skips nothing', async () => {
     const seen = fired();
     const workers = fc

@@ -321,6 +321,7 @@ export class SimulatedWorker {
     // NaN in every encoding.
     if (slot !== null && fault === 'poison')
       bytes.fill(0xff, 0, gradientBytes(this.#world.compression, this.#replica.plan.gradientFloats));
+    if (slot !== null && fault === 'lie') this.#lie(bytes);
     const digest = slot === null ? '0'.repeat(16) : this.#digestOf(bytes);
     if (slot !== null && fault === 'corrupt') bytes[5] = (bytes[5] ?? 0) ^ 1;
     return {
@@ -335,6 +336,12 @@ export class SimulatedWorker {
       },
       bytes,
     };
+  }
+
+  /** Another number, and not the one that another liar would make up. */
+  #lie(bytes: Uint8Array): void {
+    const at = gradientBytes(this.#world.compression, this.#replica.plan.gradientFloats) - 4;
+    bytes[at] = (bytes[at] ?? 0) ^ (1 + this.#world.random.below(255));
   }
 
   #digestOf(bytes: Uint8Array): string {

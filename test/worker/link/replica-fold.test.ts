@@ -82,7 +82,9 @@ describe.each(compressions)('the fold of a run compressed to %s', (own) => {
           payload,
         );
       }
-      expect(fold.release({ type: 'release', run: 'r', generation: 1, step: 0, stateHash, receipt: '' })).toBe('applied');
+      expect(fold.release({ type: 'release', run: 'r', generation: 1, step: 0, stateHash, receipt: '' })).toBe(
+        'applied',
+      );
     }
   });
 
