@@ -60,13 +60,14 @@ export class Conduct {
   }
 
   /** Whether others are to be asked before this one. */
-  isResting(worker: Identity, nowMs: number): boolean {
-    return nowMs < (this.#of(worker)?.restsUntilMs ?? -Infinity);
+  isResting({ process, origin }: Identity, nowMs: number): boolean {
+    if (nowMs < (this.#byProcess.get(process)?.restsUntilMs ?? -Infinity)) return true;
+    return !this.#proven.has(process) && nowMs < (this.#byOrigin.get(origin)?.restsUntilMs ?? -Infinity);
   }
 
   /** Whether nothing is held against it. */
   isTrusted(worker: Identity): boolean {
-    return this.isProven(worker) && (this.#of(worker)?.strikes ?? 0) === 0;
+    return this.isProven(worker) && !this.#byProcess.has(worker.process);
   }
 
   /** It has cost the run so many milliseconds for nothing. */
@@ -84,10 +85,6 @@ export class Conduct {
     if (record === undefined || ++record.good < forgiveness) return;
     record.good = 0;
     if (--record.strikes === 0) this.#byProcess.delete(process);
-  }
-
-  #of({ process, origin }: Identity): Record | undefined {
-    return this.#byProcess.get(process) ?? (this.#proven.has(process) ? undefined : this.#byOrigin.get(origin));
   }
 }
 
