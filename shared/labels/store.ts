@@ -30,6 +30,9 @@ interface Kept {
   readonly sha256: string;
 }
 
+/** How often a block is tried to be written while other processes remove the folder of its set. */
+const writeAttempts = 8;
+
 const fileName = /^(.+)\.(\d+)\.([0-9a-f]{64})$/;
 
 export class LabelStore {
@@ -94,17 +97,25 @@ export class LabelStore {
     const content = block.bytes.slice();
     const sha256 = sha256Of(content);
     const file = `${name}.${block.count}.${sha256}`;
-    await mkdir(folder, { recursive: true });
-    const aside = join(folder, `.${randomBytes(8).toString('hex')}.part`);
-    try {
-      await writeFile(aside, content);
-      await rename(aside, join(folder, file));
-    } finally {
-      await rm(aside, { force: true });
-    }
+    await this.#writeInto(folder, file, content);
     this.#used.add(key);
     this.#known.get(key)?.set(name, [{ file, count: block.count, sha256 }]);
     return file;
+  }
+
+  /** Another process that makes room may remove the folder of a set at any moment; then it is made again. */
+  async #writeInto(folder: string, file: string, content: Uint8Array): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const aside = join(folder, `.${randomBytes(8).toString('hex')}.part`);
+      try {
+        await mkdir(folder, { recursive: true });
+        await writeFile(aside, content);
+        return await rename(aside, join(folder, file));
+      } catch (error) {
+        await rm(aside, { force: true });
+        if (codeOf(error) !== 'ENOENT' || attempt === writeAttempts) throw error;
+      }
+    }
   }
 
   async #read(set: LabelSet, place: BlockPlace, kept: Kept): Promise<LabelBlock | null> {
@@ -158,8 +169,8 @@ export class LabelStore {
     let bytes = sets.reduce((sum, set) => sum + set.bytes, 0);
     for (const set of sets.filter(({ key }) => !this.#used.has(key)).sort((a, b) => a.ms - b.ms)) {
       if (bytes <= maxBytes) break;
-      await rm(join(folder, set.key), { recursive: true, force: true });
-      bytes -= set.bytes;
+      // The process that uses it may write into it meanwhile, and then it stays.
+      if (await isRemoved(join(folder, set.key))) bytes -= set.bytes;
     }
     this.#bytes = bytes;
     if (bytes <= maxBytes) return;
@@ -184,6 +195,16 @@ async function bytesOf(folder: string): Promise<number> {
     if (found !== null) bytes += found.isDirectory() ? await bytesOf(path) : found.size;
   }
   return bytes;
+}
+
+async function isRemoved(folder: string): Promise<boolean> {
+  try {
+    await rm(folder, { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== 'ENOTEMPTY') throw error;
+    return false;
+  }
 }
 
 async function modifiedMs(path: string): Promise<number> {

@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LabelBlock } from '../../../shared/labels/block.js';
@@ -114,6 +115,24 @@ describe('the label store', () => {
     expect(readdirSync(folder).sort()).toEqual([set.key, old.key].sort());
     await open().counts(old, blocks);
     expect(statSync(join(folder, old.key)).mtimeMs).toBeGreaterThan(2000);
+    expect(lines).toEqual([]);
+  });
+
+  it('makes the folder of its set again when another process removes it while a block is written', async () => {
+    const { store, folder, lines } = opened();
+    let isOver = false;
+    let removed = 0;
+    const removing = (async (): Promise<void> => {
+      while (!isOver) {
+        await rm(join(folder, set.key), { recursive: true, force: true }).catch(() => undefined);
+        removed++;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    })();
+    for (let i = 0; i < 100; i++) await store.save({ ...set }, place, blockOf([i % place.rows]));
+    isOver = true;
+    await removing;
+    expect(removed).toBeGreaterThan(10);
     expect(lines).toEqual([]);
   });
 
