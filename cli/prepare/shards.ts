@@ -2,9 +2,10 @@
  * Cuts a source into shards, each a file named by its SHA-256: inputs row after row, labels (int32 LE, -1 for none),
  * weights (float32 LE) and target vectors (float32 LE) where samples have some.
  */
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSet } from '../../shared/data/manifest.js';
+import { ifThere } from '../../shared/files.js';
 import type { SourceRecipe } from '../../shared/recipe/schema.js';
 import { sha256Of } from '../../shared/sha256.js';
 import { elementsIn } from '../../shared/shape.js';
@@ -46,8 +47,8 @@ export interface ShardOptions extends SourceOptions {
 }
 
 /**
- * Reads a source and writes its shards, each to `out/<sha256>`. A shard that lies there already is kept. One shard at
- * a time is in memory, beside what the source keeps there.
+ * Reads a source and writes its shards, each to `out/<sha256>`. A shard that lies there already is kept; one that is not
+ * what its name says is written anew, which is told in a note. One shard at a time is in memory, beside what the source keeps there.
  * @param folder the recipe's folder, which the source's paths are relative to
  * @throws UserError 2 or 65 for the user's files, 69 when the disk takes no more
  */
@@ -61,6 +62,7 @@ export async function writeShards(
   const source = await openSource(recipe, folder, options);
   try {
     const shards: DataSet['shards'] = [];
+    const damagedShards: string[] = [];
     let inputRange: ValueRange = { least: Infinity, most: -Infinity };
     const isVector = source.shape.length === 1 && source.shape[0] !== 1;
     const counting = isVector ? new CountingColumns(elementsIn(source.shape)) : null;
@@ -70,10 +72,11 @@ export async function writeShards(
       counting?.add(rows);
       inputRange = widened(inputRange, rows);
       const bytes = encodeShard(source, rows, { from, to });
-      shards.push({ sha256: await storeShard(bytes, out), bytes: bytes.length, samples: to - from });
+      shards.push({ sha256: await storeShard(bytes, out, damagedShards), bytes: bytes.length, samples: to - from });
     }
     const { labels, weights, targets, classNames, classes, parts } = source;
-    const notes = [...(source.notes ?? []), ...countingNotes(source, counting)];
+    const mended = damagedShards.map((path) => ({ text: `${path} was damaged, and is written anew`, isOdd: true }));
+    const notes = [...(source.notes ?? []), ...countingNotes(source, counting), ...mended];
     const told = { labels, weights, targets, classNames, classes, parts, notes };
     return { dataSet: dataSetOf(source, shards), ...told, inputRange };
   } finally {
@@ -152,9 +155,13 @@ async function checkedRows(source: Source, from: number, to: number): Promise<Ro
   return rows;
 }
 
-async function storeShard(bytes: Buffer, out: string): Promise<string> {
+/** @param damaged gets the path of a shard that lay there and was not what its name says */
+async function storeShard(bytes: Buffer, out: string, damaged: string[]): Promise<string> {
   const sha256 = sha256Of(bytes);
-  const there = await stat(join(out, sha256)).catch(() => undefined);
-  if (there?.size !== bytes.length) await writeContent(out, sha256, bytes);
+  const path = join(out, sha256);
+  const there = await ifThere(readFile(path));
+  if (there?.equals(bytes) === true) return sha256;
+  if (there !== null) damaged.push(path);
+  await writeContent(out, sha256, bytes);
   return sha256;
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
@@ -245,6 +245,20 @@ describe('shards', () => {
     const batch = await samples.gather(Uint32Array.from([2, 0]));
     expect([...batch.labels]).toEqual([2, 0]);
     expect([...batch.inputs]).toEqual([9, 10, 11, 12, 1, 2, 3, 4].map((x) => (x * 0.5 - 1) / 2));
+  });
+  it('that are not what their name says are written anew, and named', async () => {
+    const out = join(folder, 'damaged');
+    const source: SourceRecipe = { format: 'idx', images: 'images', labels: 'labels' };
+    const { dataSet, notes } = await writeShards(source, folder, out, { shardSamples: 2 });
+    const path = join(out, dataSet.shards[1]?.sha256 ?? '');
+    const whole = readFileSync(path);
+    const flipped = Buffer.from(whole);
+    flipped[3] = (flipped[3] ?? 0) ^ 16;
+    writeFileSync(path, flipped);
+    const again = await writeShards(source, folder, out, { shardSamples: 2 });
+    expect(notes).toEqual([]);
+    expect(again.notes).toEqual([{ text: `${path} was damaged, and is written anew`, isOdd: true }]);
+    expect(readFileSync(path)).toEqual(whole);
   });
   it('keep the weights that samples have beside their labels', async () => {
     const out = join(folder, 'weighted');
