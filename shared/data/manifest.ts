@@ -61,3 +61,8 @@ export const manifestSchema = z
 export type DataSet = z.infer<typeof dataSetSchema>;
 export type FileLabelsIndex = z.infer<typeof fileLabelsSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** The files that a manifest names: shards of data, and blocks of labels. */
+export function artifactsOf({ train, eval: evaluation, labels }: Manifest): { sha256: string; bytes: number }[] {
+  return [...train.shards, ...(evaluation?.shards ?? []), ...(labels?.blocks ?? [])];
+}

@@ -1,7 +1,6 @@
 /** A run as a worker that only labels has opened it: teachers, samples and the labels that they make; no student. */
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { manifestSchema, type Manifest } from '../../shared/data/manifest.js';
+import { artifactsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
 import { trainSamples, type Samples } from '../../shared/data/samples.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
@@ -18,6 +17,7 @@ import { Ensemble } from '../compute/teachers/ensemble.js';
 import type { OpenTensorFlow } from '../compute/teachers/formats/teacher.js';
 import { ArtifactCache } from '../link/artifact-cache.js';
 import type { CoordinatorClient } from '../link/coordinator-client.js';
+import { readJson } from '../link/run-files.js';
 import { openCoordinatorLabels } from './coordinator-labels.js';
 
 export interface LabelJobOptions {
@@ -60,11 +60,8 @@ export class LabelJob {
     checkBackend({ name: options.backend }, { wanted: recipe.numerics.backend, engine: null, teachers: run.teachers });
     if (options.gpuUse !== undefined)
       checkGpuUse(options.gpuUse, { gpu: options.gpu, engine: null, teachers: run.teachers, warn: log });
-    const manifest = parsed(
-      manifestSchema,
-      JSON.parse(await readFile(await cache.fetch(run.manifest), 'utf8')),
-      'manifest',
-    );
+    const manifest = await readJson(cache, run.manifest, manifestSchema);
+    cache.announce(artifactsOf(manifest));
     const ensemble = await openEnsemble(run, { recipe, manifest, cache }, options);
     const labels = openRunLabels({
       source: { recipe, teachers: run.teachers, manifest },
@@ -75,7 +72,7 @@ export class LabelJob {
     });
     if (labels === null)
       throw new UserError('no loss of this run wants soft labels: there is nothing to label', exitCodes.refused);
-    const samples = trainSamples(recipe, manifest, (sha256) => cache.fetch({ sha256 }));
+    const samples = trainSamples(recipe, manifest, (sha256) => cache.fetchAnnounced(sha256));
     log(`labelling ${manifest.train.samples} samples by ${run.teachers.map(({ name }) => name).join(', ')}`);
     return new LabelJob({ recipe, labels, samples, ensemble });
   }

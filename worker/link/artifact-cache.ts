@@ -7,13 +7,15 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import { codeOf, exitCodes, storageProblem, UserError } from '../../shared/errors.js';
 import { ifThere } from '../../shared/files.js';
+import type { Artifact } from '../../shared/protocol/messages.js';
+import { makeRoom } from './artifact-room.js';
 import type { CoordinatorClient } from './coordinator-client.js';
 
 export interface ArtifactCacheOptions {
@@ -24,12 +26,6 @@ export interface ArtifactCacheOptions {
   readonly idleMs?: number;
   readonly retryMs?: number;
   readonly attempts?: number;
-}
-
-export interface WantedArtifact {
-  readonly sha256: string;
-  /** Length, where known: a longer answer is cut off. */
-  readonly bytes?: number;
 }
 
 /** The transfer broke; what has come so far is kept and the rest asked for again. */
@@ -43,17 +39,36 @@ export class ArtifactCache {
   readonly #folder: string;
   readonly #open = new Map<string, Promise<string>>();
   readonly #queue = new PQueue({ concurrency: parallelFetches });
+  /** Lengths by SHA-256, of all that was announced. */
+  readonly #announced = new Map<string, number>();
 
   constructor(options: ArtifactCacheOptions) {
     this.#options = { idleMs: 20_000, retryMs: 500, attempts: 8, ...options };
     this.#folder = join(options.cacheFolder, 'artifacts');
   }
 
+  /** Takes note of artifacts that may be asked for by their SHA-256 alone. */
+  announce(artifacts: Iterable<Artifact>): void {
+    for (const { sha256, bytes } of artifacts) this.#announced.set(sha256, bytes);
+  }
+
+  /** Fetches an artifact that was announced. @throws UserError 65 for another; else as `fetch` */
+  async fetchAnnounced(sha256: string): Promise<string> {
+    const bytes = this.#announced.get(sha256);
+    if (bytes === undefined)
+      throw new UserError(
+        `artifact ${sha256}: nothing was said of its length; one that is known was wanted`,
+        exitCodes.data,
+      );
+    return this.fetch({ sha256, bytes });
+  }
+
   /**
-   * The verified file's path.
-   * @throws UserError 65 when the source's bytes have another digest, 69 when they or the disk cannot be had
+   * The verified file's path. No more than its length is ever taken from the coordinator.
+   * @throws UserError 65 when the source's bytes have another digest or are more, 69 when they or the disk cannot be
+   * had
    */
-  fetch(wanted: WantedArtifact): Promise<string> {
+  fetch(wanted: Artifact): Promise<string> {
     const found = this.#open.get(wanted.sha256);
     if (found !== undefined) return found;
     const path = this.#queue.add(() => this.#provide(wanted));
@@ -62,14 +77,18 @@ export class ArtifactCache {
     return path;
   }
 
-  async #provide(wanted: WantedArtifact): Promise<string> {
+  async #provide(wanted: Artifact): Promise<string> {
     if (!/^[0-9a-f]{64}$/.test(wanted.sha256))
       throw new UserError(`artifact ${wanted.sha256}: not a SHA-256`, exitCodes.data);
     const path = join(this.#folder, wanted.sha256);
     const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.part`;
     try {
-      if ((await ifThere(digestOf(path))) === wanted.sha256) return path;
+      if ((await ifThere(digestOf(path))) === wanted.sha256) {
+        await markUsed(path);
+        return path;
+      }
       await mkdir(this.#folder, { recursive: true });
+      await makeRoom(this.#folder, wanted.bytes);
       try {
         await this.#download(wanted, temporary);
         await rename(temporary, path);
@@ -83,7 +102,7 @@ export class ArtifactCache {
   }
 
   /** A wrong digest is tried once more from the start, since a resumed transfer may have joined two things. */
-  async #download(wanted: WantedArtifact, temporary: string): Promise<void> {
+  async #download(wanted: Artifact, temporary: string): Promise<void> {
     for (let attempt = 1; attempt <= 2; attempt++) {
       await this.#transfer(wanted, temporary);
       if ((await ifThere(digestOf(temporary))) === wanted.sha256) return;
@@ -95,7 +114,7 @@ export class ArtifactCache {
     );
   }
 
-  async #transfer(wanted: WantedArtifact, temporary: string): Promise<void> {
+  async #transfer(wanted: Artifact, temporary: string): Promise<void> {
     let before = -1;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -111,20 +130,18 @@ export class ArtifactCache {
     }
   }
 
-  async #request(wanted: WantedArtifact, temporary: string): Promise<void> {
+  async #request(wanted: Artifact, temporary: string): Promise<void> {
     const have = await sizeOfFile(temporary);
-    if (wanted.bytes !== undefined && have === wanted.bytes && have > 0) return;
+    if (have === wanted.bytes && have > 0) return;
     const response = await this.#get(wanted.sha256, have);
     const isResumed = response.statusCode === 206 && have > 0;
     try {
       // What lies here is as long as the source's file or longer, so it is not a beginning of it.
       if (response.statusCode === 416) await rm(temporary, { force: true });
       checkStatus(response, wanted.sha256);
-      const expected = (isResumed ? have : 0) + Number(response.headers['content-length'] ?? Number.NaN);
-      const limit = wanted.bytes ?? Infinity;
-      await writeBytes(response, temporary, { isResumed, limit: limit - (isResumed ? have : 0) });
+      await writeBytes(response, temporary, { isResumed, limit: wanted.bytes - (isResumed ? have : 0) });
       const got = await sizeOfFile(temporary);
-      if (got < (wanted.bytes ?? expected)) throw new TransferError(`${got} of ${wanted.bytes ?? expected} bytes`);
+      if (got < wanted.bytes) throw new TransferError(`${got} of ${wanted.bytes} bytes`);
     } finally {
       response.destroy();
     }
@@ -136,7 +153,7 @@ export class ArtifactCache {
     return client.request({ path: `${artifactsPath}${sha256}`, headers }, { idleMs });
   }
 
-  #explain(wanted: WantedArtifact, error: unknown): UserError {
+  #explain(wanted: Artifact, error: unknown): UserError {
     if (error instanceof UserError) return error;
     const text = error instanceof Error ? error.message : String(error);
     const place = isDiskError(error)
@@ -189,6 +206,14 @@ async function writeBytes(
 /** Bytes of a file, 0 where there is none. */
 async function sizeOfFile(path: string): Promise<number> {
   return (await ifThere(stat(path)))?.size ?? 0;
+}
+
+/** Says when the file was used, by which room is made. Where it belongs to another user, its own time stays. */
+async function markUsed(path: string): Promise<void> {
+  const now = new Date();
+  await utimes(path, now, now).catch((error: unknown) => {
+    if (codeOf(error) === '') throw error;
+  });
 }
 
 /** SHA-256 of a file in hexadecimal. */

@@ -126,7 +126,7 @@ export class Link {
 
   /** Fetches an artifact for the trainer. While there is no coordinator to ask, the question waits for the next one. */
   #fetch(sha256: string): void {
-    this.#cache.fetch({ sha256 }).then(
+    this.#cache.fetchAnnounced(sha256).then(
       (path) => this.#options.toTrainer({ type: 'fetched', sha256, path }),
       (error: unknown) => {
         if (!(error instanceof UserError)) throw error;

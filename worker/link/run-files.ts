@@ -1,7 +1,7 @@
 /** What a welcome names, fetched and checked: all that a run needs before it can start, but for its data shards. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { manifestSchema, type Manifest } from '../../shared/data/manifest.js';
+import { artifactsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
 import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import { studentSpecSchema, type StudentSpec } from '../../shared/models/student-spec.js';
@@ -41,6 +41,7 @@ async function fetchRun(welcome: Down<'welcome'>, cache: ArtifactCache): Promise
     cache.fetch(welcome.initial),
     Promise.all(files.map(async (file) => [file.sha256, await cache.fetch(file)] as const)),
   ]);
+  cache.announce(artifactsOf(manifest));
   return { recipe: recipe.data, spec, manifest, teachers: new Map(paths), initialPath };
 }
 
@@ -69,9 +70,25 @@ export async function fetchMissing(
   return { files, state };
 }
 
-async function readJson<T>(cache: ArtifactCache, artifact: Artifact, schema: z.ZodType<T>): Promise<T> {
+/** The longest description that is read, in bytes: one of JSON becomes many times as long in memory. */
+const longestJson = 256 * 2 ** 20;
+
+/**
+ * Reads a description of a run.
+ * @throws ProtocolError for one that is too long, or is none; UserError as `ArtifactCache.fetch` does
+ */
+export async function readJson<T>(cache: ArtifactCache, artifact: Artifact, schema: z.ZodType<T>): Promise<T> {
+  const { sha256, bytes } = artifact;
+  if (bytes > longestJson)
+    throw new ProtocolError(`artifact ${sha256}: a description of ${bytes} bytes; ${longestJson} at most were wanted`);
   const text = await readFile(await cache.fetch(artifact), 'utf8');
-  const parsed = schema.safeParse(JSON.parse(text));
-  if (!parsed.success) throw new ProtocolError(`artifact ${artifact.sha256}: ${z.prettifyError(parsed.error)}`);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new ProtocolError(`artifact ${sha256}: it is no JSON`, undefined, error);
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) throw new ProtocolError(`artifact ${sha256}: ${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }

@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { makeRoom } from '../../../worker/link/artifact-room.js';
 import { ArtifactCache } from '../../../worker/link/artifact-cache.js';
 import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
 import { sha256Of, temporaryFolder } from '../fakes.js';
@@ -49,11 +50,14 @@ describe('artifact cache', () => {
     const requests: (string | undefined)[] = [];
     const source = await serve(answering(requests));
     const { cache, folder } = cacheOf(source);
-    const paths = await Promise.all([cache.fetch({ sha256, bytes: content.length }), cache.fetch({ sha256 })]);
+    const paths = await Promise.all([
+      cache.fetch({ sha256, bytes: content.length }),
+      cache.fetch({ sha256, bytes: content.length }),
+    ]);
     expect(new Set(paths)).toEqual(new Set([join(folder, sha256)]));
     expect(readFileSync(join(folder, sha256)).equals(content)).toBe(true);
     const again = cacheOf(source, join(folder, '..'));
-    await again.cache.fetch({ sha256 });
+    await again.cache.fetch({ sha256, bytes: content.length });
     expect(requests).toEqual([undefined]);
     expect(readdirSync(folder)).toEqual([sha256]);
   });
@@ -64,7 +68,7 @@ describe('artifact cache', () => {
       authorization = request.headers.authorization;
       response.end(content);
     });
-    await cacheOf(source).cache.fetch({ sha256 });
+    await cacheOf(source).cache.fetch({ sha256, bytes: content.length });
     expect(authorization).toBe('Bearer secret');
   });
 
@@ -130,14 +134,85 @@ describe('artifact cache', () => {
     let isUp = false;
     const source = await serve((_request, response) => void response.writeHead(isUp ? 200 : 404).end(content));
     const { cache } = cacheOf(source);
-    await expect(cache.fetch({ sha256 })).rejects.toThrow('does not have it');
+    await expect(cache.fetch({ sha256, bytes: content.length })).rejects.toThrow('does not have it');
     isUp = true;
-    await expect(cache.fetch({ sha256 })).resolves.toContain(sha256);
+    await expect(cache.fetch({ sha256, bytes: content.length })).resolves.toContain(sha256);
   });
 
   it('refuses a name that is no SHA-256', async () => {
-    await expect(cacheOf('ws://127.0.0.1:1').cache.fetch({ sha256: '../../etc/passwd' })).rejects.toThrow(
+    await expect(cacheOf('ws://127.0.0.1:1').cache.fetch({ sha256: '../../etc/passwd', bytes: 1 })).rejects.toThrow(
       'not a SHA-256',
     );
+  });
+});
+
+describe('an artifact without an end', () => {
+  it('is cut off at the length that was announced, and nothing of it stays on the disk', async () => {
+    let sent = 0;
+    const url = await serve((_request, response) => {
+      response.writeHead(200);
+      const more = (): void => {
+        while (!response.destroyed) {
+          sent += 65_536;
+          if (!response.write(Buffer.alloc(65_536))) return void response.once('drain', more);
+        }
+      };
+      more();
+    });
+    const { cache, folder } = cacheOf(url);
+    await expect(cache.fetch({ sha256, bytes: 100_000 })).rejects.toMatchObject({
+      exitCode: 65,
+      message: 'the coordinator sends more than the 100000 bytes that it announced',
+    });
+    expect(readdirSync(folder)).toEqual([]);
+    expect(sent, 'what sockets hold besides').toBeLessThan(16 * 2 ** 20);
+  });
+
+  it('is not asked for by its name alone, unless its length was announced', async () => {
+    const { cache } = cacheOf(await serve(answering([])));
+    await expect(cache.fetchAnnounced(sha256)).rejects.toMatchObject({
+      exitCode: 65,
+      message: `artifact ${sha256}: nothing was said of its length; one that is known was wanted`,
+    });
+    cache.announce([{ sha256, bytes: content.length }]);
+    await expect(cache.fetchAnnounced(sha256)).resolves.toContain(sha256);
+  });
+
+  it('that is announced as longer than the disk, or the bound, is not begun', async () => {
+    const requests: (string | undefined)[] = [];
+    const { cache } = cacheOf(await serve(answering(requests)));
+    await expect(cache.fetch({ sha256, bytes: 2 ** 52 })).rejects.toMatchObject({
+      exitCode: 69,
+      message: expect.stringMatching(
+        /^artifacts: 4503599627370496 bytes more were announced, and .* of the \d+ that it may/,
+      ) as string,
+    });
+    expect(requests).toEqual([]);
+  });
+});
+
+describe("the artifacts' folder", () => {
+  it('is held below its bound: what was not used for longest goes, and what was used within a day stays', async () => {
+    const folder = temporaryFolder();
+    const now = Date.now();
+    for (const [name, days] of [
+      ['old', 9],
+      ['older', 20],
+      ['new', 0.5],
+    ] as const) {
+      writeFileSync(join(folder, name), Buffer.alloc(100));
+      utimesSync(join(folder, name), new Date(), new Date(now - days * 86_400_000));
+    }
+    const env = { STILLHOUSE_ARTIFACTS_BYTES: '300' };
+    await makeRoom(folder, 0, { env });
+    expect(readdirSync(folder)).toEqual(['new', 'old', 'older']);
+    await makeRoom(folder, 100, { env });
+    expect(readdirSync(folder)).toEqual(['new', 'old']);
+    await expect(makeRoom(folder, 250, { env })).rejects.toMatchObject({ exitCode: 69 });
+    expect(readdirSync(folder)).toEqual(['new']);
+    await expect(makeRoom(folder, 1, { env: { STILLHOUSE_ARTIFACTS_BYTES: 'many' } })).rejects.toMatchObject({
+      exitCode: 2,
+      message: 'STILLHOUSE_ARTIFACTS_BYTES is many; a number of bytes above 0 was wanted',
+    });
   });
 });
