@@ -33,6 +33,8 @@ export interface ZipEntry {
   readonly name: string;
   /** Length of what is unpacked. */
   readonly sizeBytes: number;
+  /** Length as it lies in the archive, by its directory. */
+  readonly packedBytes: number;
   /** How it is packed, by APPNOTE's number. */
   readonly method: number;
   /**
@@ -75,6 +77,7 @@ function entryOf(file: ZipFile, entry: Entry): ZipEntry {
   return {
     name: entry.fileNameRaw.toString('utf8'),
     sizeBytes: entry.uncompressedSize,
+    packedBytes: entry.compressedSize,
     method: entry.compressionMethod,
     read: () => unpack(file, entry),
   };

@@ -11,6 +11,7 @@ import { openEach } from './input-files.js';
 import { classNotes, LabelNames } from './label-names.js';
 import type { FormatRecipe, Source, SourceContext, SourceFormat } from './source.js';
 import { textOf } from './text-file.js';
+import { longestLine } from './unpacking.js';
 
 const endings = ['.csv', '.tsv', '.csv.gz', '.tsv.gz'];
 
@@ -45,7 +46,13 @@ interface Line {
 /** Empty lines are passed over. */
 async function* linesOf(path: string, delimiter: string): AsyncGenerator<Line> {
   const text = Readable.from(textOf(path));
-  const parser = parse({ delimiter, relax_column_count: true, skip_empty_lines: true, info: true });
+  const parser = parse({
+    delimiter,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    info: true,
+    max_record_size: longestLine,
+  });
   text.on('error', (error) => void parser.destroy(error));
   try {
     yield* text.pipe(parser) as AsyncIterable<Line>;

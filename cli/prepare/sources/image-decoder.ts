@@ -1,6 +1,7 @@
 /** Decodes images to grey or RGB pixels, with the numbers that PIL, torchvision, OpenCV and Keras give. */
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { damaged } from './file-errors.js';
+import { unpackedLimit } from './unpacking.js';
 
 /** Endings, in small letters, of the files that the decoder reads. */
 export const imageEndings: ReadonlySet<string> = new Set([
@@ -43,11 +44,18 @@ export async function openDecoder({ size, channels }: ImageWish): Promise<Decode
       error,
     );
   });
+  // Red, green, blue and alpha of each pixel.
+  const limitInputPixels = Math.floor(unpackedLimit(0) / 4);
   return async ({ name, from }, sameChannels) => {
     try {
       // Other libraries take the numbers of a file as they are, whatever colour profile lies in it.
-      const opened = sharp(from, { ignoreIcc: true });
-      const { space, depth } = await opened.metadata();
+      const opened = sharp(from, { ignoreIcc: true, limitInputPixels });
+      const { space, depth, width, height } = await opened.metadata();
+      if (width * height > limitInputPixels)
+        throw damaged(
+          name,
+          `an image of ${height} x ${width}; ${limitInputPixels} pixels at most were wanted, or STILLHOUSE_UNPACKED_BYTES with more than 4 bytes for each`,
+        );
       const kind = kindOf(space, depth);
       if (kind === null) throw damaged(name, `an image of ${depth} values; 8 or 16 bits a channel were wanted`);
       const plain = opened.removeAlpha();

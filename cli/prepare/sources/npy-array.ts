@@ -2,11 +2,13 @@
  * Reads NumPy's arrays of numbers or texts: an .npy file, or a member of an .npz archive. An array is filled while its
  * bytes arrive, so that one of little-endian numbers in C order lies in memory once. Format: numpy's format document (NEP 1).
  */
+import { stat } from 'node:fs/promises';
 import type { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { openZip, ZipError, type ZipEntry, type ZipProblem } from '../../../shared/zip.js';
 import { damaged, fileError } from './file-errors.js';
 import type { NumberArray } from './arrays.js';
+import { unpackedLimit, unpacksToMore } from './unpacking.js';
 import { npyType, inOrderOfC, type NpyType } from './npy-types.js';
 
 /** The bytes of an .npy file in pieces of any lengths. */
@@ -84,6 +86,12 @@ function parseHeader(name: string, header: string): { descr: string; dims: numbe
       name,
       'an .npy header without a type of elements and a shape (records cannot be read); an array of numbers was wanted',
     );
+  const odd = dims.find((dim) => !Number.isSafeInteger(dim) || dim < 0);
+  if (odd !== undefined || dims.length > 32)
+    throw damaged(
+      name,
+      `a shape of (${dims.slice(0, 32).join(', ')}); up to 32 whole numbers of at least 0 were wanted`,
+    );
   return { descr, dims, isFortran: /'fortran_order':\s*True/.test(header) };
 }
 
@@ -106,6 +114,7 @@ export async function openNpz(path: string): Promise<NpzArchive> {
   const archive = await openZip(path).catch((error: unknown) => {
     throw error instanceof ZipError ? badArchive(path, error) : fileError(path, error);
   });
+  const { size: fileBytes } = await stat(path);
   const find = (array: string): ZipEntry | undefined => archive.entries.find(({ name }) => name === `${array}.npy`);
   return {
     has: (array) => find(array) !== undefined,
@@ -115,6 +124,8 @@ export async function openNpz(path: string): Promise<NpzArchive> {
         const names = archive.entries.map((one) => one.name).join(', ');
         throw damaged(path, `no array ${array}.npy in the archive; it holds ${names || 'nothing'}`);
       }
+      const limit = unpackedLimit(Math.min(entry.packedBytes, fileBytes));
+      if (entry.sizeBytes > limit) throw unpacksToMore(path, limit);
       return readNpy(name, { sizeBytes: entry.sizeBytes, pieces: entry.read() }).catch((error: unknown) => {
         throw error instanceof ZipError ? badArchive(path, error, entry) : error;
       });

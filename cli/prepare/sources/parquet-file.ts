@@ -1,9 +1,10 @@
 /** A Parquet file as rows with named columns, with what its writers say of them. */
-import type { SchemaTree } from 'hyparquet';
-import { codeOf } from '../../../shared/errors.js';
+import type { Compressors, SchemaTree } from 'hyparquet';
+import { codeOf, UserError } from '../../../shared/errors.js';
 import { damaged, fileError } from './file-errors.js';
 import { pandasIndex, type KeyValues } from './parquet-metadata.js';
 import type { Row } from './table.js';
+import { unpackedLimit, unpacksToMore } from './unpacking.js';
 
 export interface ParquetTable {
   /** Names of the columns. */
@@ -28,6 +29,7 @@ export async function openTable(path: string): Promise<ParquetTable> {
     try {
       return await work();
     } catch (error) {
+      if (error instanceof UserError) throw error;
       if (codeOf(error) !== '') throw fileError(path, error);
       throw damaged(path, 'no Parquet file that can be read', error);
     }
@@ -35,17 +37,49 @@ export async function openTable(path: string): Promise<ParquetTable> {
   const file = await read(() => asyncBufferFromFile(path));
   const metadata = await read(() => parquetMetadataAsync(file));
   const columns = parquetSchema(metadata).children;
+  const samples = rowsIn(path, Number(metadata.num_rows), file.byteLength);
   return {
     names: columns.map(({ element }) => element.name),
     binary: columns.filter(isBinary).map(({ element }) => element.name),
     keyValues: metadata.key_value_metadata,
     index: pandasIndex(metadata.key_value_metadata),
-    samples: Number(metadata.num_rows),
+    samples,
     rowsOf: (columns, rowStart, rowEnd) =>
       read(() =>
-        parquetReadObjects({ file, metadata, columns: [...columns], rowStart, rowEnd, compressors, utf8: false }),
+        parquetReadObjects({
+          file,
+          metadata,
+          columns: [...columns],
+          rowStart,
+          rowEnd,
+          compressors: bounded(path, compressors),
+          utf8: false,
+        }),
       ),
   };
+}
+
+/** The number of rows. Rows that are alike take next to no room, but not as little as that. */
+function rowsIn(path: string, rows: number, fileBytes: number): number {
+  if (Number.isSafeInteger(rows) && rows >= 0 && rows <= Math.max(10_000_000, 1000 * fileBytes)) return rows;
+  throw damaged(
+    path,
+    `it says that it has ${rows} rows in ${fileBytes} bytes; a Parquet file that is whole was wanted`,
+  );
+}
+
+/** The same, for pages that do not become far more than they are. */
+function bounded(path: string, compressors: Compressors): Compressors {
+  return Object.fromEntries(
+    Object.entries(compressors).map(([name, unpack]) => [
+      name,
+      (page: Uint8Array, bytes: number) => {
+        const limit = unpackedLimit(page.length);
+        if (!(bytes <= limit)) throw unpacksToMore(path, limit);
+        return unpack(page, bytes);
+      },
+    ]),
+  );
 }
 
 /** Whether a column holds bytes that the file does not call text, or the bytes of files with their paths. */

@@ -1,9 +1,11 @@
 /** Text of the user's files as a stream: plain or gzip, UTF-8 or UTF-16, with or without a byte-order mark. */
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { TextDecoder } from 'node:util';
 import { createGunzip } from 'node:zlib';
+import { UserError } from '../../../shared/errors.js';
 import { damaged, fileError } from './file-errors.js';
+import { longestLine, unpackedLimit, unpacksToMore } from './unpacking.js';
 
 /**
  * Reads a text piece by piece.
@@ -24,14 +26,19 @@ export async function* textOf(path: string): AsyncGenerator<string> {
 /** Its lines, without what ends them. @throws what `textOf` does */
 export async function* linesOf(path: string): AsyncGenerator<string> {
   let begun: string[] = [];
+  let length = 0;
   for await (const piece of textOf(path)) {
     const [first = '', ...others] = piece.split('\n');
     begun.push(first);
+    length += first.length;
+    if (length > longestLine)
+      throw damaged(path, `a line of more than ${longestLine} characters; lines of a table were wanted`);
     const last = others.pop();
     if (last === undefined) continue;
     yield begun.join('');
     yield* others;
     begun = [last];
+    length = last.length;
   }
   yield begun.join('');
 }
@@ -62,9 +69,16 @@ async function* unpacked(path: string): AsyncGenerator<Buffer> {
   const packed = createReadStream(path);
   const gunzip = createGunzip();
   packed.on('error', (error) => gunzip.destroy(error));
+  const limit = unpackedLimit((await stat(path)).size);
+  let unpackedBytes = 0;
   try {
-    yield* packed.pipe(gunzip) as AsyncIterable<Buffer>;
+    for await (const bytes of packed.pipe(gunzip) as AsyncIterable<Buffer>) {
+      unpackedBytes += bytes.length;
+      if (unpackedBytes > limit) throw unpacksToMore(path, limit);
+      yield bytes;
+    }
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw damaged(path, 'damaged gzip file; a whole one was wanted', error);
   } finally {
     packed.destroy();
