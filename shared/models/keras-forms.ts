@@ -1,4 +1,5 @@
 /** LayersModels as converters write them, brought to what tfjs reads: the one place for every model.json. Pure. */
+import { ownEntry } from '../own.js';
 import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
 import { isKeras3, translated, type ReadFor } from './keras3.js';
@@ -51,7 +52,7 @@ function changed(value: unknown): unknown {
   const entries = Object.entries(json.data).map(([key, inner]) => [key, changed(inner)] as const);
   const whole: Json = Object.fromEntries(entries);
   const config = jsonSchema.safeParse(whole.config);
-  const left = foreign[String(whole.class_name)];
+  const left = ownEntry(foreign, String(whole.class_name));
   if (!config.success || left === undefined) return whole;
   return { ...whole, config: Object.fromEntries(Object.entries(config.data).filter(([key]) => !left.includes(key))) };
 }

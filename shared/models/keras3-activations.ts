@@ -1,4 +1,5 @@
 /** Activations of Keras 3 as those of tfjs, or as layers behind the one that they belong to. Pure. */
+import { ownEntry } from '../own.js';
 import { step, type Keras3Layer, type LayerStep } from './keras3-step.js';
 import { jsonSchema, type Json } from './topology.js';
 
@@ -70,7 +71,7 @@ function named(activation: unknown): { readonly name: string; readonly config: J
     ELU: 'elu',
   };
   const name = typeof className === 'string' ? className : 'a function of its own program';
-  return { name: layers[name] ?? name, config: settings };
+  return { name: ownEntry(layers, name) ?? name, config: settings };
 }
 
 /** Settings with which an activation's object is the plain function of its name. */

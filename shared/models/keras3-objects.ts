@@ -1,4 +1,5 @@
 /** The objects inside a layer's config of Keras 3 in the form that tfjs reads. Pure. */
+import { ownEntry } from '../own.js';
 import { jsonSchema, type Json } from './topology.js';
 
 /** tfjs' names of classes that Keras 3 calls otherwise. */
@@ -38,12 +39,12 @@ function plainObject(value: unknown): unknown {
   const { input_axes: _, output_axes: __, ...config } = jsonSchema.safeParse(json.data.config).data ?? {};
   const distribution = config.distribution;
   return {
-    class_name: classes[name] ?? name,
+    class_name: ownEntry(classes, name) ?? name,
     config: {
       ...(name === 'L1' || name === 'L2' ? { l1: 0, l2: 0 } : {}),
       ...config,
       ...('seed' in config ? { seed: typeof config.seed === 'number' ? config.seed : null } : {}),
-      ...(typeof distribution === 'string' ? { distribution: distributions[distribution] ?? distribution } : {}),
+      ...(typeof distribution === 'string' ? { distribution: ownEntry(distributions, distribution) ?? distribution } : {}),
     },
   };
 }

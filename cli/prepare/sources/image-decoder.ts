@@ -45,16 +45,16 @@ export async function openDecoder({ size, channels }: ImageWish): Promise<Decode
     );
   });
   // Red, green, blue and alpha of each pixel.
-  const limitInputPixels = Math.floor(unpackedLimit(0) / 4);
+  const mostPixels = Math.floor(unpackedLimit(0) / 4);
   return async ({ name, from }, sameChannels) => {
     try {
       // Other libraries take the numbers of a file as they are, whatever colour profile lies in it.
-      const opened = sharp(from, { ignoreIcc: true, limitInputPixels });
+      const opened = sharp(from, { ignoreIcc: true, limitInputPixels: false });
       const { space, depth, width, height } = await opened.metadata();
-      if (width * height > limitInputPixels)
+      if (width * height > mostPixels)
         throw damaged(
           name,
-          `an image of ${height} x ${width}; ${limitInputPixels} pixels at most were wanted, or STILLHOUSE_UNPACKED_BYTES with more than 4 bytes for each`,
+          `an image of ${height} x ${width}; ${mostPixels} pixels at most were wanted, or STILLHOUSE_UNPACKED_BYTES with more than 4 bytes for each`,
         );
       const kind = kindOf(space, depth);
       if (kind === null) throw damaged(name, `an image of ${depth} values; 8 or 16 bits a channel were wanted`);

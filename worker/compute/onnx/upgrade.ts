@@ -2,6 +2,7 @@
  * Brings a graph of an older operator set to version 18, so that whoever reads its nodes knows one form of each. Newer
  * graphs stay as they are: from 18 on, no operator that is read here has changed its form. Pure.
  */
+import { ownEntry } from '../../../shared/own.js';
 import { floats, integers, type OnnxConstant, type OnnxModel, type OnnxNode } from './graph.js';
 
 const target = 18;
@@ -49,7 +50,7 @@ type Constant = (make: (name: string) => OnnxConstant) => string;
 
 function upgradeNode(node: OnnxNode, version: number, constant: Constant): OnnxNode[] {
   if (node.domain !== undefined) return [node];
-  const moved = axesMoved[node.op];
+  const moved = ownEntry(axesMoved, node.op);
   if (moved !== undefined && version < moved) return [withInput(node, 'axes', constant)];
   switch (node.op) {
     case 'Split':

@@ -4,6 +4,7 @@
  * A weight is a float initialiser of one axis or more that a node computes with. Scalars are settings, as are bounds,
  * sizes, paddings and masks of infinities. The third and fourth further inputs of a batch norm are its moving values.
  */
+import { ownEntry } from '../../../../shared/own.js';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import type { WeightSpec } from '../../../../shared/models/student-spec.js';
 import { elementsIn } from '../../../../shared/shape.js';
@@ -92,7 +93,7 @@ function usesOf(nodes: readonly OnnxNode[]): ReadonlyMap<string, Use> {
   const uses = new Map<string, Use>();
   for (const node of nodes) {
     node.inputs.forEach((name, i) => {
-      if (settings[node.op]?.includes(i) === true) return;
+      if (ownEntry(settings, node.op)?.includes(i) === true) return;
       if (node.op !== 'BatchNormalization' || i < 3) {
         uses.set(name, uses.get(name) ?? {});
         return;
