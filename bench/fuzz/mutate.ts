@@ -107,7 +107,7 @@ export function mutateJson(value: unknown, random: RandomStream): unknown {
     else items[at] = mutateJson(items[at], random);
     return items;
   }
-  const entries = Object.entries(value);
+  const entries: [string, unknown][] = Object.entries(value);
   if (entries.length === 0) return { [pick(random, pieces)]: strange(null, random) };
   const at = random.below(entries.length);
   const [key, inner] = entries[at] ?? ['', null];

@@ -44,7 +44,9 @@ function plainObject(value: unknown): unknown {
       ...(name === 'L1' || name === 'L2' ? { l1: 0, l2: 0 } : {}),
       ...config,
       ...('seed' in config ? { seed: typeof config.seed === 'number' ? config.seed : null } : {}),
-      ...(typeof distribution === 'string' ? { distribution: ownEntry(distributions, distribution) ?? distribution } : {}),
+      ...(typeof distribution === 'string'
+        ? { distribution: ownEntry(distributions, distribution) ?? distribution }
+        : {}),
     },
   };
 }

@@ -10,7 +10,6 @@ import {
   leaseRequestSchema,
   parseLabelPath,
 } from '../../../shared/protocol/label-messages.js';
-import type { DownMessage, UpMessage } from '../../../shared/protocol/messages.js';
 import type { RandomStream } from '../../../shared/random.js';
 import { parseRange } from '../../../coordinator/server/artifacts.js';
 import { mutateBytes, mutateJson, mutateText, pick, randomBytes } from '../mutate.js';
@@ -91,7 +90,7 @@ function inFragments(frame: Uint8Array, random: RandomStream): Uint8Array | Uint
   return parts;
 }
 
-const sound = encodeFrame({ type: 'cancel', ...where, lease: 1 } as UpMessage | DownMessage);
+const sound = encodeFrame({ type: 'cancel', ...where, lease: 1 });
 
 export const frames: Target = {
   name: 'frames',
