@@ -26,7 +26,7 @@ const ups = [
     worker: 'w',
     device: { backend: 'wasm', gpu: null, threads: 1, host: 'h', pid: 1, version: 'v' },
     recipeDigest: null,
-    held: { nonce: 'n', step: 3, stateHash: hash },
+    held: { nonce: 'n', step: 3, stateHash: hash, receipt: 'a'.repeat(64) },
   },
   { type: 'ready', ...where, stateHash: hash, probe: { digest: hash, repeatable: true } },
   { type: 'heartbeat', ...where, progress: 3, sentMs: 5, rssBytes: 7, tensors: 1 },
@@ -48,7 +48,7 @@ const ups = [
 ];
 
 const downs = [
-  { type: 'release', ...where, stateHash: hash },
+  { type: 'release', ...where, stateHash: hash, receipt: 'a'.repeat(64) },
   { type: 'resync', ...where, reason: 'x' },
   { type: 'pong', ...where, sentMs: 1 },
   { type: 'commitChunk', ...where, offset: 0, total: 16, checksum: 5 },
