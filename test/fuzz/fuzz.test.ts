@@ -19,6 +19,18 @@ describe('what comes from elsewhere', () => {
     }
   });
 
+  it.each([
+    [3, 192],
+    [3, 443],
+    [4, 120],
+    [4, 276],
+  ])('that was found once is refused: a tfjs model of seed %i, number %i', async (seed, number) => {
+    const only = { target: 'tfjs', number };
+    const { counts, findings } = await fuzz({ seed, cases: 1, folder: temporaryFolder(), only });
+    expect(findings).toEqual([]);
+    expect(counts.get('tfjs')).toEqual({ accepted: 0, refused: 1 });
+  });
+
   it('begins with messages that are sound', () => {
     for (const message of soundMessages.ups) decodeUp(soundMessages.frameOf(message));
     for (const message of soundMessages.downs) decodeDown(soundMessages.frameOf(message));

@@ -33,6 +33,9 @@ export interface GraphInput extends ModelInput {
  */
 export async function openGraph(source: TeacherSource, tf: TensorFlow): Promise<OpenGraph> {
   const { model: json, artifacts } = await readTfjsFiles(source);
+  const nodes = nodesSchema.safeParse(json.modelTopology.node);
+  // tfjs takes what it finds for names, and hands it on.
+  if (!nodes.success) throw badModel(source.name, 'its graph has nodes whose name, operation or inputs are no texts');
   const model = await Promise.resolve()
     .then(() => tf.loadGraphModel(tf.io.fromMemory(artifacts)))
     .catch((error: unknown) => {

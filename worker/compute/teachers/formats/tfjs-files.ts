@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { io, Tensor } from '@tensorflow/tfjs';
+import { nameText } from '../../../../shared/models/file-names.js';
 import { elementsIn } from '../../../../shared/shape.js';
 import { badModel } from './model-errors.js';
 import { filesBeside, pathExists } from './model-files.js';
@@ -92,7 +93,9 @@ export async function readTfjsFiles(
   const [main, ...others] = source.paths;
   if (main === undefined) throw badModel(source.name, 'it has no file');
   const model = parseModelJson(source.name, await readFile(main[1], 'utf8'));
-  const held = new Map(await Promise.all(others.map(async ([name, path]) => [name, await readFile(path)] as const)));
+  const held = new Map(
+    await Promise.all(others.map(async ([name, path]) => [name, await readWeights(source, name, path)] as const)),
+  );
   const parts = model.weightsManifest
     .flatMap((group) => group.paths)
     .map((path) => {
@@ -104,6 +107,12 @@ export async function readTfjsFiles(
   const weightData = weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.byteLength);
   const weightSpecs = model.weightsManifest.flatMap((group) => group.weights);
   return { model, artifacts: { ...model, format: formatOf(model), weightSpecs, weightData } };
+}
+
+async function readWeights({ name: teacher }: TeacherSource, name: string, path: string): Promise<Buffer> {
+  return readFile(path).catch((error: unknown) => {
+    throw badModel(teacher, `its weight file ${nameText(name)} cannot be read`, error);
+  });
 }
 
 /** SHA-256 over their bytes, one after the other; they stay as they are. */
