@@ -128,7 +128,7 @@ export const sourceSchema = z.discriminatedUnion('format', [
   z
     .object({
       format: z.literal('folder'),
-      images: z.string().describe('folder of PNG, JPEG, WebP, GIF, TIFF and AVIF files'),
+      images: z.string().describe('folder of PNG, JPEG, WebP, GIF, TIFF, BMP and AVIF files'),
       labels: z
         .literal('folders')
         .optional()

@@ -1,12 +1,15 @@
 /** Decodes images to grey or RGB pixels, with the numbers that PIL, torchvision, OpenCV and Keras give. */
+import { readFile } from 'node:fs/promises';
+import type { Sharp, SharpInput, SharpOptions } from 'sharp';
 import { exitCodes, UserError } from '../../../shared/errors.js';
+import { BitmapError, decodeBitmap, isBitmap } from './bmp.js';
 import { damaged } from './file-errors.js';
 import { unpackedLimit } from './unpacking.js';
 
 /** Endings, in small letters, of the files that the decoder reads. */
 export const imageEndings: ReadonlySet<string> = new Set([
   ...['.png', '.jpg', '.jpeg', '.jpe', '.jfif'],
-  ...['.webp', '.gif', '.tif', '.tiff', '.avif'],
+  ...['.webp', '.gif', '.tif', '.tiff', '.avif', '.bmp', '.dib'],
 ]);
 
 export interface DecodedImage {
@@ -48,8 +51,7 @@ export async function openDecoder({ size, channels }: ImageWish): Promise<Decode
   const mostPixels = Math.floor(unpackedLimit(0) / 4);
   return async ({ name, from }, sameChannels) => {
     try {
-      // Other libraries take the numbers of a file as they are, whatever colour profile lies in it.
-      const opened = sharp(from, { ignoreIcc: true, limitInputPixels: false });
+      const opened = open(sharp, typeof from === 'string' ? await readFile(from) : from);
       const { space, depth, width, height } = await opened.metadata();
       if (width * height > mostPixels)
         throw damaged(
@@ -71,9 +73,21 @@ export async function openDecoder({ size, channels }: ImageWish): Promise<Decode
       return { pixels: withChannels(own, kind.channels, wanted), shape: [info.height, info.width, wanted] };
     } catch (error) {
       if (error instanceof UserError) throw error;
-      throw damaged(name, 'no image that can be decoded; PNG, JPEG, WebP, GIF, TIFF or AVIF was wanted', error);
+      if (error instanceof BitmapError) throw damaged(name, error.message, error);
+      throw damaged(name, 'no image that can be decoded; PNG, JPEG, WebP, GIF, TIFF, BMP or AVIF was wanted', error);
     }
   };
+}
+
+type OpenSharp = (input: SharpInput, options: SharpOptions) => Sharp;
+
+/** The package decodes all but BMP. */
+function open(sharp: OpenSharp, bytes: Uint8Array): Sharp {
+  // Other libraries take the numbers of a file as they are, whatever colour profile lies in it.
+  if (!isBitmap(bytes)) return sharp(bytes, { ignoreIcc: true, limitInputPixels: false });
+  const { width, height, channels, pixels } = decodeBitmap(bytes);
+  const opened = sharp(pixels, { raw: { width, height, channels } });
+  return channels === 1 ? opened.toColourspace('b-w') : opened;
 }
 
 interface Kind {

@@ -104,12 +104,12 @@ it('other files are left out, which is said with their number', async () => {
   await image('set/a/1.JFIF', 128);
   await image('set/b/1.png', 20);
   await image('set/3.png', 20);
-  for (const path of ['set/a/1.bmp', 'set/a/2.BMP', 'set/b/labels.txt', 'set/README']) file(path);
+  for (const path of ['set/a/1.ico', 'set/a/2.ICO', 'set/b/labels.txt', 'set/README']) file(path);
   const { labels, notes } = await told();
   expect(labels).toEqual([0, 1]);
   expect(notes).toEqual([
     {
-      text: `${join(folder, 'set')}: left out: 4 files that are no images which can be read (2 .bmp, 1 without an ending, 1 .txt); 1 images that lie in no folder of a class`,
+      text: `${join(folder, 'set')}: left out: 4 files that are no images which can be read (2 .ico, 1 without an ending, 1 .txt); 1 images that lie in no folder of a class`,
       isOdd: true,
     },
   ]);
