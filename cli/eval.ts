@@ -1,7 +1,7 @@
 /** `stillhouse eval`: how good a model of any format is on a recipe's evaluation set. */
 import { basename, dirname, resolve } from 'node:path';
 import { Option } from 'commander';
-import { exitCodes } from '../shared/errors.js';
+import { exitCodes, UserError } from '../shared/errors.js';
 import type { AskedModel } from './evaluate/asked-model.js';
 import { modelFields, type ModelFlags } from './model-flags.js';
 import { readRecipeFile } from './open.js';
@@ -49,6 +49,10 @@ async function evaluate(model: string, flags: EvalFlags): Promise<number> {
   const { data, as, teacher, teacherAs, against, againstAs, json } = flags;
   const fields = await modelFields(flags);
   const { recipe } = await readRecipeFile(data, flags);
+  if (flags.classes !== undefined && recipe.data.classNames === undefined)
+    throw new UserError(
+      `--classes ${flags.classes}: ${data} has no names to bring them into the order of; data.classNames wanted there`,
+    );
   const { evaluateModel, evaluationText } = await import('./evaluate/evaluate.js');
   const other = (given: string | undefined, name: string | undefined): AskedModel | undefined =>
     given === undefined ? undefined : { given, as: name };

@@ -27,7 +27,8 @@ async function exportStudent(folder: string, flags: ExportFlags): Promise<number
   const { exportFormats } = await import('../worker/tools/export/export-student.js');
   const formats = format.split(',').map((name) => {
     const known = exportFormats.find((one) => one === name);
-    if (known === undefined) throw new UserError(`--format ${name}: one of ${exportFormats.join(', ')} was wanted`);
+    if (known === undefined)
+      throw new UserError(`--format ${name === '' ? '""' : name}: one of ${exportFormats.join(', ')} was wanted`);
     return known;
   });
   const { exportRun } = await import('../worker/tools/export/export-run.js');

@@ -11,13 +11,23 @@ export const verb: Verb = (program) =>
     .description('write a starter recipe')
     .action(action(init));
 
+const problems: Readonly<Record<string, string>> = {
+  EEXIST: 'something of that name is there',
+  ENOENT: 'its folder is not there',
+  ENOTDIR: 'its folder is a file',
+};
+
+function problemOf(error: unknown): string {
+  return problems[codeOf(error)] ?? `cannot be written (${codeOf(error)})`;
+}
+
 async function init(file: string): Promise<number> {
   const { starterRecipe } = await import('./starter.js');
   try {
     writeFileSync(file, starterRecipe, { flag: 'wx' });
   } catch (error) {
     throw new UserError(
-      `init ${file}: cannot be written (${codeOf(error)}); a new file in a folder that is there was wanted`,
+      `init ${file}: ${problemOf(error)}; a new file in a folder that is there was wanted`,
       exitCodes.usage,
       error,
     );

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import { usableCache } from '../shared/cache-folder.js';
-import { exitCodes, UserError } from '../shared/errors.js';
+import { encodingOf } from '../shared/text-encoding.js';
+import { exitCodes, readProblem, UserError } from '../shared/errors.js';
 import type { InstalledPlugins } from '../shared/recipe/plugins.js';
 import type { ReadRecipe } from '../shared/recipe/read.js';
 import type { Recipe } from '../shared/recipe/schema.js';
@@ -17,13 +18,20 @@ import type { PreparationOptions } from './prepare/prepare.js';
  */
 export async function readRecipeFile(file: string, flags: RecipeFlags): Promise<ReadRecipe> {
   const { readRecipe } = await import('../shared/recipe/read.js');
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = readFileSync(file, 'utf8');
+    bytes = readFileSync(file);
   } catch (error) {
-    throw new UserError(`${file}: cannot be read; a recipe was wanted`, exitCodes.usage, error);
+    throw new UserError(`${file}: ${readProblem(error)}; a recipe was wanted`, exitCodes.usage, error);
   }
-  return readRecipe(text, { file, set: flags.set, seed: flags.seed });
+  return readRecipe(recipeText(bytes, file), { file, set: flags.set, seed: flags.seed });
+}
+
+/** @throws UserError 2 for what is no text, such as a model or an archive */
+function recipeText(bytes: Uint8Array, file: string): string {
+  const text = new TextDecoder(encodingOf(bytes)).decode(bytes);
+  if (text.includes('\0')) throw new UserError(`${file}: it is no text; a recipe, which is one in YAML, was wanted`);
+  return text;
 }
 
 /**

@@ -8,17 +8,19 @@ export interface Address {
 
 /** Reads a whole number from 0. @throws InvalidArgumentError for anything else */
 export function integer(text: string): number {
+  return wholeNumber(text, 0);
+}
+
+function wholeNumber(text: string, least: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
-    throw new InvalidArgumentError('a whole number of at least 0 was wanted');
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
+    throw new InvalidArgumentError(`a whole number of at least ${least} was wanted`);
   return value;
 }
 
 /** Reads a whole number from 1. @throws InvalidArgumentError for anything else */
 export function positive(text: string): number {
-  const value = integer(text);
-  if (value === 0) throw new InvalidArgumentError('a whole number of at least 1 was wanted');
-  return value;
+  return wholeNumber(text, 1);
 }
 
 /** Reads `HOST:PORT` or `[IPV6]:PORT`. @throws InvalidArgumentError for anything else */

@@ -45,6 +45,14 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
+/** Why something could not be read, in a user's words. */
+export function readProblem(error: unknown): string {
+  const code = codeOf(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'no such file';
+  if (code === 'EISDIR') return 'it is a folder';
+  return `it cannot be read (${code === '' ? String(error) : code})`;
+}
+
 const storageCodes = new Set([
   'ENOSPC',
   'EDQUOT',

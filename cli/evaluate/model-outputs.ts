@@ -1,11 +1,12 @@
 /** Runs a model of any format on an evaluation set. It is opened as a teacher is: for inference alone. */
 import { join } from 'node:path';
 import { cacheFolder } from '../../shared/cache-folder.js';
-import { UserError } from '../../shared/errors.js';
+import { exitCodes, UserError } from '../../shared/errors.js';
 import { must } from '../../shared/must.js';
 import { elementsIn } from '../../shared/shape.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
 import { formatNamed } from '../../worker/compute/teachers/teacher-formats.js';
+import { NoModel } from '../prepare/teacher-files.js';
 import { inspectTeacher } from '../prepare/teacher.js';
 import { nativeFor, onnxFolderFor } from '../prepare/teachers.js';
 import { openWasmTensorFlow } from '../prepare/tensorflow.js';
@@ -48,7 +49,7 @@ export async function outputsOf(
   const { teacher, isKnown } = taken;
   const odd = new Set<string>();
   const found = await runTaken(taken, set, { naming, warn: (line) => odd.add(line) }).catch((error: unknown) => {
-    throw isKnown ? error : hinted(error, naming);
+    throw isOfRecipe(teacher, naming) ? error : ofModel(error, isKnown ? null : hintFor(naming));
   });
   odd.forEach((line) => warn(line));
   if (odd.size > 0 && !isKnown) warn(`${teacher.name}: ${hintFor(naming)}`);
@@ -104,8 +105,17 @@ function hintFor({ recipe: { teachers } }: NamingRecipe): string {
   return `the recipe does not name this model: how it is to be taken is said by --output, --output-name, --input, --inputs, --layout, --classes, --signature, --resize, --channels and --preprocess${as}`;
 }
 
-function hinted(error: unknown, naming: NamingRecipe): unknown {
-  return error instanceof UserError
-    ? new UserError(`${error.message} (${hintFor(naming)})`, error.exitCode, error)
-    : error;
+function isOfRecipe({ name }: TakenModel['teacher'], { recipe: { teachers } }: NamingRecipe): boolean {
+  return teachers.some((teacher) => teacher.name === name);
+}
+
+/**
+ * An error about a model that was opened as a teacher is, and is none.
+ * @param hint what else may be said of it, where that may help; null: nothing
+ */
+function ofModel(error: unknown, hint: string | null): unknown {
+  if (!(error instanceof UserError)) return error;
+  const text = error.message.replace(/^teacher /, 'model ');
+  const isHelped = hint !== null && error.exitCode === exitCodes.usage && !(error instanceof NoModel);
+  return new UserError(isHelped ? `${text} (${hint})` : text, error.exitCode, error);
 }

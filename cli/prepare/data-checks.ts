@@ -21,7 +21,10 @@ export interface DataSets {
  */
 export function checkSamples(recipe: Recipe, { train, evaluation }: DataSets): void {
   const { samples, shape } = train.dataSet;
-  if (samples === 0) throw new UserError('data.train: no samples', exitCodes.data);
+  const from = recipe.data.train;
+  const named = 'images' in from ? from.images : from.inputs;
+  if (samples === 0)
+    throw new UserError(`data.train: no samples in ${[named].flat().join(', ')}; some were wanted`, exitCodes.data);
   if (evaluation !== null && evaluation.dataSet.shape.join() !== shape.join()) {
     throw new UserError(
       `data.eval: samples of shape [${evaluation.dataSet.shape.join(', ')}]; data.train has [${shape.join(', ')}]`,

@@ -77,8 +77,9 @@ async function readParquet(path: string): Promise<LabelFile> {
       for (const row of await parquetReadObjects({ file, metadata, columns: [name], compressors }))
         rows.push(row[name]);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') throw new UserError(`${path}: no such file`, exitCodes.usage, error);
-    throw Object.assign(damaged(path, 'no Parquet file that can be read'), { cause: error });
+    if (codeOf(error) === 'ENOENT')
+      throw new UserError(`${path}: no such file; one that is there was wanted`, exitCodes.usage, error);
+    throw Object.assign(damaged(path, 'no Parquet file that can be read; one was wanted'), { cause: error });
   }
   if (name === undefined)
     throw damaged(path, 'no column logits or probabilities; one of them, a list of numbers in each row, was wanted');

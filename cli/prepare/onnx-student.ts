@@ -80,7 +80,11 @@ async function externalFiles({ model }: FileStudent, path: string, file: Buffer)
   try {
     names = readOnnxFacts(file).externalFiles;
   } catch (error) {
-    throw new UserError(`student ${model}: it is damaged or no ONNX model`, exitCodes.data, error);
+    throw new UserError(
+      `student ${model}: it is damaged or no ONNX model; a whole one was wanted`,
+      exitCodes.data,
+      error,
+    );
   }
   const own = await ownFiles({ owner: `student ${model}`, path: dirname(path), isFolder: false }, names, path);
   const found = [...own].map(async ([name, at]) => {

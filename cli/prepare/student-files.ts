@@ -1,8 +1,9 @@
 /** Reads the files of a student: model.json, the weights that it lists, safetensors. */
-import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
-import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
+import { exitCodes, readProblem, UserError } from '../../shared/errors.js';
+import { ifReachable, ifThere } from '../../shared/files.js';
 import type { LayersModelJson } from '../../shared/models/layers-model.js';
 import { decodeSafetensors } from '../../shared/models/safetensors.js';
 import { must } from '../../shared/must.js';
@@ -14,13 +15,23 @@ import { ownFiles } from '../../worker/compute/teachers/formats/model-files.js';
 /** A recipe's student that is no built-in one. */
 export type FileStudent = Extract<Recipe['student'], { model: string }>;
 
+/** The student's file: of a folder its model.json, as of teachers. @throws UserError 2 for a folder without one */
+export async function fileOf(student: FileStudent, folder: string): Promise<FileStudent> {
+  const path = resolve(folder, student.model);
+  if ((await ifReachable(stat(path)))?.isDirectory() !== true) return student;
+  if ((await ifThere(stat(join(path, 'model.json')))) !== null)
+    return { ...student, model: join(student.model, 'model.json') };
+  throw new UserError(
+    `student.model: the folder ${student.model} has no model.json; an .onnx file, or the model.json of a tfjs LayersModel, was wanted`,
+  );
+}
+
 /** @param key what names the file, for the message. @throws UserError 2 when it cannot be read */
 export async function readStudentFile(key: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {
-    const isMissing = codeOf(error) === 'ENOENT';
-    throw new UserError(`${key}: ${path} ${isMissing ? 'does not exist' : 'cannot be read'}`, exitCodes.usage, error);
+    throw new UserError(`${key}: ${path}: ${readProblem(error)}; a file was wanted`, exitCodes.usage, error);
   }
 }
 
@@ -99,7 +110,7 @@ async function manifestTensors(
       }
     } catch (error) {
       throw new UserError(
-        `${group.paths.join(', ')}: its ${bytes.length} bytes are not the weights that ${student.model} lists`,
+        `${group.paths.join(', ')}: its ${bytes.length} bytes are not the weights that ${student.model} lists; those were wanted`,
         exitCodes.data,
         error,
       );

@@ -21,7 +21,7 @@ import type { OpenTensorFlow } from '../../worker/compute/teachers/formats/teach
 import type { Expected } from './expected.js';
 import type { InspectedStudent } from './inspected-student.js';
 import { inspectOnnxStudent, isOnnxFile } from './onnx-student.js';
-import { checkFinite, loadWeights, readStudentFile, type FileStudent } from './student-files.js';
+import { checkFinite, fileOf, loadWeights, readStudentFile, type FileStudent } from './student-files.js';
 import { openWasmTensorFlow } from './tensorflow.js';
 
 export interface StudentOptions {
@@ -42,10 +42,10 @@ export async function inspectStudent(
   expected: Expected,
   options: StudentOptions,
 ): Promise<InspectedStudent> {
-  if (!('builtin' in student))
-    return isOnnxFile(student)
-      ? inspectOnnxStudent(student, expected, options.folder)
-      : inspectFile(student, expected, options);
+  if (!('builtin' in student)) {
+    const file = await fileOf(student, options.folder);
+    return isOnnxFile(file) ? inspectOnnxStudent(file, expected, options.folder) : inspectFile(file, expected, options);
+  }
   const { inputShape, classes, task } = expected;
   if (student.classes !== undefined && student.classes !== classes) {
     throw new UserError(`student.classes is ${student.classes}; the data has ${widthText(task, classes)}`);
@@ -126,6 +126,13 @@ interface Findings {
 
 function warningsOf({ model }: FileStudent, { task }: Expected, { topology, isStripped, exits }: Findings): string[] {
   const warnings: string[] = [];
+  const layers = layersOf(topology);
+  const mean = layers.find(({ className }) => className === 'GlobalAveragePooling1D');
+  const isMasked = layers.some(({ className, config }) => className === 'Masking' || config.mask_zero === true);
+  if (mean !== undefined && isMasked)
+    warnings.push(
+      `student ${model}: its layer ${mean.name} means over masked steps as well, as TensorFlow.js does; Keras would leave them out`,
+    );
   if (isStripped)
     warnings.push(
       `student ${model}: its final ${task === 'multiLabel' ? 'sigmoid' : 'softmax'} is left out; the student gives logits`,

@@ -1,7 +1,7 @@
 /** Brings a teacher's classes together with the data's: by number, or by name where both have names. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { UserError } from '../../shared/errors.js';
+import { readProblem, UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
 import { widthText } from '../../shared/task.js';
@@ -42,7 +42,10 @@ export async function mapClasses(
 
 /** Reads a file of names, one a line. */
 async function readNames(path: string): Promise<string[]> {
-  return (await readFile(path, 'utf8'))
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new UserError(`classes: ${path}: ${readProblem(error)}; the names of the classes, one a line, were wanted`);
+  });
+  return text
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');

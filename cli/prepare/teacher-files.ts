@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { wayOutOf } from '../../shared/models/foreign-formats.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
 import { sha256Of, sha256OfFile, type FileDigest } from '../../shared/sha256.js';
@@ -54,21 +55,24 @@ async function findFiles(recipe: TeacherRecipe, folder: string): Promise<FoundFi
   const [main = recipe.model] = found.paths.keys();
   for (const file of found.paths.values())
     if (!(await pathExists(file)))
-      throw new UserError(`teacher ${recipe.name}: file ${file} is missing; ${main} keeps weights in it`);
+      throw new NoModel(`teacher ${recipe.name}: file ${file} is missing; ${main} keeps weights in it`);
   return { format: found.format.name, paths: found.paths };
 }
 
-function noModelIn({ name }: TeacherRecipe, folder: string): UserError {
+/** Files that are no model, or not a whole one: nothing that is said of how to take it helps. */
+export class NoModel extends UserError {}
+
+function noModelIn({ name }: TeacherRecipe, folder: string): NoModel {
   const wanted = new Set(teacherFormats.flatMap(({ wanted: { file, folder: holds } }) => holds ?? file ?? []));
-  return new UserError(
+  return new NoModel(
     `teacher ${name}: the folder ${folder} has no model.json; wanted ${inWords([...wanted], ', or ')}`,
   );
 }
 
-function unknownFormat({ name, model }: TeacherRecipe): UserError {
-  const wanted = new Set(teacherFormats.flatMap(({ wanted: { file } }) => file ?? []));
-  return new UserError(
-    `teacher ${name}: model "${model}" is of an unknown format; wanted ${inWords([...wanted], ' or ')}`,
+function unknownFormat({ name, model }: TeacherRecipe): NoModel {
+  const wanted = new Set(teacherFormats.flatMap(({ wanted: { file, folder: holds } }) => file ?? holds ?? []));
+  return new NoModel(
+    `teacher ${name}: model "${model}" is of an unknown format; wanted ${inWords([...wanted], ', or ')}${wayOutOf(model)}`,
   );
 }
 

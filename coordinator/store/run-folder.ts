@@ -151,7 +151,7 @@ const writtenSchema = z.looseObject({ digests: z.looseObject({ recipe: z.string(
 async function changesOf(
   path: string,
   earlier: readonly Generation[],
-  { identity, force }: FolderOptions & { identity: RunIdentity },
+  { identity, force, onFinished }: FolderOptions & { identity: RunIdentity },
 ): Promise<string[]> {
   const file = join(path, 'recipe.yaml');
   const text = await ifThere(readFile(file, 'utf8'));
@@ -169,9 +169,12 @@ async function changesOf(
       : [`the recipe's digest: ${digest.slice(0, 12)} there, ${identity.recipeDigest.slice(0, 12)} here`];
   if (force === true || changes.every((line) => line.startsWith('compression:'))) return changes;
   const more = changes.length > shownChanges ? `; and ${changes.length - shownChanges} more` : '';
-  throw new UserError(
-    `${path}: holds an unfinished run of another recipe: ${changes.slice(0, shownChanges).join('; ')}${more}; finish that run, choose another --out, or continue it with this recipe by --force`,
-  );
+  const what = changes.slice(0, shownChanges).join('; ');
+  const ways =
+    onFinished === 'overwrite'
+      ? '--overwrite replaces finished runs alone: finish that run, remove its folder, or choose another --out'
+      : 'finish that run, choose another --out, or continue it with this recipe by --force';
+  throw new UserError(`${path}: holds an unfinished run of another recipe: ${what}${more}; ${ways}`);
 }
 
 /** Whether the folder holds a run that came to its end. */

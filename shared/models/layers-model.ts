@@ -2,6 +2,8 @@
  * The tfjs LayersModel format: a model.json (topology and a manifest of weights) and raw weight bytes beside it.
  * Writing takes a student; reading gives topology and manifest, and leaves decoding of weights to tfjs.
  */
+import { wayOutOf } from './foreign-formats.js';
+import { problemIn } from './json-problem.js';
 import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
 import { asTfjsReads, type TfjsModel } from './keras-forms.js';
@@ -100,21 +102,16 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
  * @throws UserError 65 when it is no model.json of a LayersModel, or has a layer that tfjs cannot compute
  */
 export function readLayersModel(text: string, file: string): LayersModelJson {
-  const wish = 'the model.json of a tfjs LayersModel was wanted';
+  const wish = 'the model.json of a tfjs LayersModel, or an .onnx file, was wanted';
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new UserError(`${file}: it is no JSON; ${wish}`, exitCodes.data, error);
+    throw new UserError(`${file}: it is no JSON; ${wish}${wayOutOf(file)}`, exitCodes.data, error);
   }
   const model = modelJsonSchema.safeParse(json);
   if (!model.success) {
-    const [issue] = model.error.issues;
-    throw new UserError(
-      `${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'unreadable'}; ${wish}`,
-      exitCodes.data,
-      model.error,
-    );
+    throw new UserError(`${file}: ${problemIn(model.error)}; ${wish}`, exitCodes.data, model.error);
   }
   if (model.data.format === 'graph-model' || 'node' in model.data.modelTopology) {
     throw new UserError(`${file}: it is a frozen GraphModel, which cannot be trained; ${wish}`, exitCodes.data);

@@ -25,7 +25,7 @@ const pluginSchema = z
     options: z.record(z.string(), z.json()).default({}).describe('handed to it as they are'),
     sha256: z
       .string()
-      .regex(/^[0-9a-f]{64}$/)
+      .regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits')
       .optional()
       .describe('of its file; default: that of the one installed where the run is started'),
   })

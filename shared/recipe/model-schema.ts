@@ -89,7 +89,7 @@ export const teacherSchema = z
       .describe('of its images: grey samples become three equal channels, colours become grey; default: what it takes'),
     sha256: z
       .string()
-      .regex(/^[0-9a-f]{64}$/)
+      .regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits')
       .optional(),
   })
   .strict();

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, parse as parsePath } from 'node:path';
 import { init, parse } from 'es-module-lexer';
-import { exitCodes, UserError } from '../errors.js';
+import { exitCodes, readProblem, UserError } from '../errors.js';
 import { pluginName, type Losses } from './loss-schema.js';
 
 export interface InstalledPlugin {
@@ -70,7 +70,7 @@ async function read<T>(what: string, reading: Promise<T>): Promise<T> {
   try {
     return await reading;
   } catch (error) {
-    throw new UserError(`${what}: cannot be read; plug-ins were wanted`, exitCodes.usage, error);
+    throw new UserError(`${what}: ${readProblem(error)}; plug-ins were wanted`, exitCodes.usage, error);
   }
 }
 
@@ -118,7 +118,7 @@ export async function expectOneFile({ name, path, source }: InstalledPlugin): Pr
     parsed = parse(source);
   } catch (error) {
     throw new UserError(
-      `plug-in ${name}: ${path} is no module: ${error instanceof Error ? error.message : String(error)}`,
+      `plug-in ${name}: ${path} is no module: ${error instanceof Error ? error.message : String(error)}; one was wanted`,
       exitCodes.data,
       error,
     );
@@ -132,5 +132,5 @@ export async function expectOneFile({ name, path, source }: InstalledPlugin): Pr
       exitCodes.data,
     );
   if (!exports.some(({ n }) => n === 'loss'))
-    throw new UserError(`plug-in ${name}: ${path} exports no function loss`, exitCodes.data);
+    throw new UserError(`plug-in ${name}: ${path} exports no function loss; one was wanted`, exitCodes.data);
 }

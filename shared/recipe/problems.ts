@@ -14,17 +14,27 @@ export function findingsOf(issue: Issue, value: unknown): Finding[] {
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...path, key], value));
   const given = valueAt(value, path);
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const kinds = wishesOfKinds(issue.errors, given);
+    if (kinds !== null) return [{ path, text: textOf(path, given, kinds.join(' or ')) }];
     return path.join('.') === 'student' && isRecord(given) && 'builtin' in given === 'model' in given
       ? [noStudent(given)]
       : branchFindings(issue, value);
   }
-  const wish = wishOf(issue, given);
-  return [
-    {
-      path,
-      text: `${path.join('.') || 'recipe'}: ${given === undefined ? 'missing' : `${shown(given)} given`}; ${wish} wanted`,
-    },
-  ];
+  return [{ path, text: textOf(path, given, wishOf(issue, given)) }];
+}
+
+function textOf(path: Path, given: unknown, wish: string): string {
+  return `${path.join('.') || 'recipe'}: ${given === undefined ? 'missing' : `${shown(given)} given`}; ${wish} wanted`;
+}
+
+/** What a union wants of a value that is of none of its kinds, each kind once; null where it is of one of them. */
+function wishesOfKinds(branches: readonly (readonly Issue[])[], given: unknown): string[] | null {
+  const wishes = branches.map(([issue, ...others]) => {
+    const isOfKind = issue === undefined || others.length > 0 || issue.path.length > 0;
+    if (isOfKind || (issue.code !== 'invalid_type' && issue.code !== 'invalid_value')) return null;
+    return issue.code === 'invalid_value' && issue.values.length === 1 ? String(issue.values[0]) : wishOf(issue, given);
+  });
+  return wishes.includes(null) ? null : [...new Set(wishes.filter((wish) => wish !== null))];
 }
 
 function noStudent(given: object): Finding {
@@ -83,8 +93,9 @@ function optionsOf(issue: Issue): readonly unknown[] {
 }
 
 function bound(origin: string, relation: string, limit: number | bigint): string {
-  const unit: Readonly<Record<string, string>> = { string: ' letters', array: ' items' };
-  return `${relation} ${limit}${unit[origin] ?? ''}`;
+  const units: Readonly<Record<string, string>> = { string: 'letter', array: 'item' };
+  const unit = units[origin];
+  return `${relation} ${limit}${unit === undefined ? '' : ` ${unit}${Number(limit) === 1 ? '' : 's'}`}`;
 }
 
 function oneOf(values: readonly unknown[], given: unknown): string {

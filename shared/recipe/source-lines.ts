@@ -38,7 +38,7 @@ export function applyFlags(
 
 function setAt(document: Document, path: readonly (string | number)[], name: string, text: string): void {
   const value = parseDocument(text);
-  if (value.errors.length > 0) throw new UserError(`${name}: the value is no YAML`);
+  if (value.errors.length > 0) throw new UserError(`${name}: the value is no YAML; one in YAML was wanted`);
   path.forEach((part, i) => {
     const parent: unknown = i === 0 ? document.contents : document.getIn(path.slice(0, i), true);
     const isPlace =

@@ -183,7 +183,7 @@ const recipes: [string, () => string, string, number][] = [
   [
     'a damaged weights file',
     () => changed(taught, 'teacher/student', 'short-weights'),
-    'teacher t: tfjs cannot load it as a LayersModel: Based on the provided shape, [64,16], the tensor should have 1024 values but has 25',
+    'teacher t: the 100 bytes of its weight files are not the weights that its model.json lists; those were wanted',
     65,
   ],
   [
@@ -227,7 +227,7 @@ const commands: [string[], string, number][] = [
     "error: option '--workers <n>' argument '0' is invalid. a whole number of at least 1 was wanted",
     2,
   ],
-  [['run', 'nowhere.yaml'], 'stillhouse: nowhere.yaml: cannot be read; a recipe was wanted', 2],
+  [['run', 'nowhere.yaml'], 'stillhouse: nowhere.yaml: no such file; a recipe was wanted', 2],
   [
     ['run', 'PLAIN', '--set', 'batch.siez=3'],
     'stillhouse: --set batch.siez=3: batch.siez: unknown key; did you mean size?',

@@ -258,7 +258,7 @@ describe('init', () => {
     writeFileSync(file, 'mine');
     expect(await stillhouse('init', file)).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/cannot be written \(EEXIST\); a new file/),
+      stderr: expect.stringMatching(/something of that name is there; a new file/),
     });
     expect(readFileSync(file, 'utf8')).toBe('mine');
   });

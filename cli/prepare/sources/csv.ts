@@ -1,6 +1,6 @@
 /** CSV and TSV: a sample a line, whose cells are inputs but for those of the columns that the recipe names. */
 import { Readable } from 'node:stream';
-import { parse } from 'csv-parse';
+import { CsvError, parse } from 'csv-parse';
 import { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { toLabels, toTargets, toWeights } from './annotations.js';
@@ -9,7 +9,7 @@ import { FloatList } from './float-list.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
 import { openEach } from './input-files.js';
 import { classNotes, LabelNames } from './label-names.js';
-import type { FormatRecipe, Source, SourceContext, SourceFormat } from './source.js';
+import type { FormatRecipe, Note, Source, SourceContext, SourceFormat } from './source.js';
 import { textOf } from './text-file.js';
 import { longestLine } from './unpacking.js';
 
@@ -34,7 +34,8 @@ async function openCsv(path: string, recipe: CsvRecipe, { classNames }: SourceCo
       table.add(cells, line);
     }
   }
-  return (table ?? new CsvTable(path, recipe, { columns: 0, classNames })).source();
+  if (table === undefined) throw damaged(path, 'it is empty; a sample a line was wanted');
+  return table.source();
 }
 
 /** The cells of a line, and the number of the line in the file, from 1: the last one where cells hold several. */
@@ -57,10 +58,18 @@ async function* linesOf(path: string, delimiter: string): AsyncGenerator<Line> {
   try {
     yield* text.pipe(parser) as AsyncIterable<Line>;
   } catch (error) {
-    throw error instanceof UserError ? error : fileError(path, error);
+    if (error instanceof UserError) throw error;
+    throw error instanceof CsvError ? damaged(path, problemOf(error), error) : fileError(path, error);
   } finally {
     text.destroy();
   }
+}
+
+/** What the parser's errors mean; quotes are all that it is strict about. */
+function problemOf({ code, lines }: CsvError): string {
+  const where = typeof lines === 'number' ? `line ${lines}: ` : '';
+  if (code === 'CSV_QUOTE_NOT_CLOSED') return `${where}a quote that is never closed; a closed one was wanted`;
+  return `${where}no CSV: a quote within a cell; cells with quotes around them, and "" for a quote in one, were wanted`;
 }
 
 interface Columns {
@@ -148,6 +157,7 @@ class CsvTable {
           path,
           [...this.#indexColumns].map((column) => this.file.head?.[column] ?? ''),
         ),
+        ...headNotes(path, this.file.head ?? []),
         ...classNotes(path, classNames),
       ],
       classNames,
@@ -175,12 +185,18 @@ class CsvTable {
   #columnOf(column: string | number): number {
     const { head, columns } = this.file;
     const index = typeof column === 'number' ? column : (head?.indexOf(column) ?? -1);
-    if (index < 0 || index >= columns)
-      throw damaged(
-        this.path,
-        `no column ${column}; ${head === undefined ? `a number below ${columns}` : `one of ${head.join(', ')}`} was wanted`,
-      );
+    if (index < 0 || index >= columns) throw damaged(this.path, `no column ${column}; ${this.#columnsWanted(column)}`);
     return index;
+  }
+
+  #columnsWanted(column: string | number): string {
+    const { head, columns } = this.file;
+    const wish = head === undefined ? `a number below ${columns} was wanted` : `one of ${head.join(', ')} was wanted`;
+    const [only = ''] = columns === 1 ? (head ?? []) : [];
+    const other = [';', '\t', '|', ','].find((sign) => only.includes(sign));
+    if (other !== undefined) return `${wish}, or delimiter: ${JSON.stringify(other)}, which would part them`;
+    const isNamed = typeof column === 'string';
+    return isNamed && head === undefined ? `${wish}, or header: true for a first line of names` : wish;
   }
 
   #number(cell: string, line: number, column: number): number {
@@ -197,6 +213,15 @@ class CsvTable {
     const text = cell.trim();
     return text === '' || text.toLowerCase() === 'nan' ? NaN : this.#number(cell, line, column);
   }
+}
+
+/** What the user should know of names that look like a sample's numbers, and do not count the columns as pandas' do. */
+function headNotes(path: string, head: readonly string[]): Note[] {
+  const numbers = head.map((name) => (name.trim() === '' ? NaN : Number(name)));
+  const isCount = numbers.every((number, i) => number === (numbers[0] ?? 0) + i);
+  if (numbers.length === 0 || isCount || !numbers.every(Number.isFinite)) return [];
+  const text = `${path}: its first line holds numbers alone and was taken for the names of the columns; header: false takes it for a sample`;
+  return [{ text, isOdd: true }];
 }
 
 /** A cell, as errors name it. */

@@ -5,6 +5,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { codeOf, UserError } from '../../../shared/errors.js';
 import { damaged, fileError } from './file-errors.js';
 import { imageEndings } from './image-decoder.js';
 import type { Note } from './source.js';
@@ -69,6 +70,7 @@ export interface Entry {
  */
 export async function entriesOf(path: string, leftOut: LeftOut, kept: readonly string[] = []): Promise<Entry[]> {
   const found = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOTDIR') throw new UserError(`${path}: it is a file; a folder of images was wanted`);
     throw fileError(path, error);
   });
   const shown = found.filter(({ name }) => {

@@ -47,7 +47,7 @@ async function filesAt(path: string, endings: readonly string[]): Promise<string
   }
   const matching = found === null ? await filesMatching(path) : [path];
   if (matching.length > 0) return matching;
-  throw new UserError(`${path}: no such file`, exitCodes.usage);
+  throw new UserError(`${path}: no such file; one that is there was wanted`, exitCodes.usage);
 }
 
 async function filesBelow(path: string, endings: readonly string[]): Promise<string[]> {

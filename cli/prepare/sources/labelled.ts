@@ -28,6 +28,8 @@ export function keepLabels(labelled: Labelled, source: Pick<Source, 'file' | 'sa
   }
   const kept = new Set(draw(before, labelled));
   for (let id = 0; id < samples; id++) if (!kept.has(id)) labels.fill(-1, id * positions, (id + 1) * positions);
+  if (labelled > all)
+    return { text: `${file}: labelled: ${labelled} given; all ${all} labelled samples keep their labels`, isOdd: true };
   const text = `labels of ${kept.size} of ${all} labelled samples kept, drawn${shares(groupsOf(source))}`;
   return { text: `${file}: ${text}; labelled: { first: ${labelled} } keeps those of the first`, isOdd: false };
 }

@@ -31,7 +31,7 @@ export async function openTable(path: string): Promise<ParquetTable> {
     } catch (error) {
       if (error instanceof UserError) throw error;
       if (codeOf(error) !== '') throw fileError(path, error);
-      throw damaged(path, 'no Parquet file that can be read', error);
+      throw damaged(path, 'no Parquet file that can be read; one was wanted', error);
     }
   };
   const file = await read(() => asyncBufferFromFile(path));

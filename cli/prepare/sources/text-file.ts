@@ -4,6 +4,7 @@ import { open, stat } from 'node:fs/promises';
 import { TextDecoder } from 'node:util';
 import { createGunzip } from 'node:zlib';
 import { UserError } from '../../../shared/errors.js';
+import { encodingOf } from '../../../shared/text-encoding.js';
 import { damaged, fileError } from './file-errors.js';
 import { longestLine, unpackedLimit, unpacksToMore } from './unpacking.js';
 
@@ -83,10 +84,4 @@ async function* unpacked(path: string): AsyncGenerator<Buffer> {
   } finally {
     packed.destroy();
   }
-}
-
-/** By the byte-order mark, which the decoder takes away. */
-function encodingOf(bytes: Uint8Array): string {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
-  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-8';
 }

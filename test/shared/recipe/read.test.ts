@@ -215,7 +215,7 @@ describe('readRecipe', () => {
     ['of a wrong type', 'batch.size=x', '--set batch.size=x: batch.size: "x" given; a number wanted'],
     ['beyond a list', 'teachers.5.name=x', '--set teachers.5.name=x: there is no place teachers.5 in the recipe'],
     ['inside a number', 'epochs.x=1', '--set epochs.x=1: there is no place epochs.x in the recipe'],
-    ['of something that is no YAML', 'epochs=[', '--set epochs=[: the value is no YAML'],
+    ['of something that is no YAML', 'epochs=[', '--set epochs=[: the value is no YAML; one in YAML was wanted'],
   ])('refuses a --set %s, by its name', (_, assignment, line) => {
     expect(messageOf(good, [assignment])).toBe(line);
   });

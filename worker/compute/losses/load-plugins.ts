@@ -60,7 +60,8 @@ async function load(plugin: InstalledPlugin): Promise<PluginLoss> {
     );
   }
   const loss: unknown = typeof module === 'object' && module !== null ? Reflect.get(module, 'loss') : undefined;
-  if (!isLoss(loss)) throw new UserError(`plug-in ${name}: ${path} exports no function loss`, exitCodes.data);
+  if (!isLoss(loss))
+    throw new UserError(`plug-in ${name}: ${path} exports no function loss; one was wanted`, exitCodes.data);
   return loss;
 }
 

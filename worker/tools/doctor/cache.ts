@@ -1,15 +1,16 @@
 /** Checks of the cache folder and of the disk that it lies on. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { codeOf } from '../../../shared/errors.js';
+import { makeFolders } from '../../../shared/files.js';
 import { gibibytes, type MachineCheck } from './machine-check.js';
 
 /** Writes a file there and removes it, and looks at the disk. */
 export async function checkCache(cache: string): Promise<MachineCheck[]> {
   const name = 'cache folder';
   try {
-    await mkdir(cache, { recursive: true });
+    await makeFolders(cache);
     const probe = join(cache, `.doctor-${randomBytes(6).toString('hex')}`);
     await writeFile(probe, 'a');
     await rm(probe);

@@ -1,8 +1,8 @@
 /** The student of a finished run, from its folder, written again in the forms that are wanted. */
-import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifThere } from '../../../shared/files.js';
-import { exitCodes, UserError } from '../../../shared/errors.js';
+import { ifThere, makeFolders } from '../../../shared/files.js';
+import { codeOf, exitCodes, UserError } from '../../../shared/errors.js';
 import { factsIn } from '../../../shared/models/layers-model.js';
 import { decodeSafetensors, type NamedTensor } from '../../../shared/models/safetensors.js';
 import { factsAsTexts, factsFromTexts, type StudentFacts } from '../../../shared/models/student-facts.js';
@@ -40,8 +40,11 @@ export async function exportRun(
   { formats, isPreprocessed = false }: RunExport,
 ): Promise<string[]> {
   const student = join(run, 'student');
-  if ((await stat(run).catch(() => null)) === null)
-    throw new UserError(`${run}: no such folder; the folder of a run was wanted`);
+  const found = await stat(run).catch(() => null);
+  if (found?.isDirectory() !== true)
+    throw new UserError(
+      `${run}: ${found === null ? 'no such folder' : 'it is a file'}; the folder of a run was wanted`,
+    );
   if ((await stat(student).catch(() => null)) === null)
     throw new UserError(`${run}: holds no student yet; a finished run was wanted`, exitCodes.data);
   const graph = await ifThere(readFile(join(student, onnxFile)));
@@ -51,13 +54,24 @@ export async function exportRun(
   const own = isMadeAnew ? await readStudent(student) : null;
   const whole = own !== null && isPreprocessed ? fedRaw(own) : own;
   const onnx = formats.includes('onnx') ? (whole === null ? asItAnswers(graph, isPreprocessed) : onnxOf(whole)) : null;
-  await mkdir(out, { recursive: true });
+  await makeFolders(out).catch((error: unknown) => {
+    throw noPlace(out, error);
+  });
   if (onnx !== null) await writeFile(join(out, onnxFile), onnx);
   const names = formats.flatMap((format) => filesOf[format]);
   if (isPreprocessed && whole !== null && formats.includes('tfjs'))
     for (const [name, content] of writtenAnew(whole)) await writeFile(join(out, name), content);
   else for (const name of names) await copyFile(join(student, name), join(out, name));
   return [...names, ...(onnx === null ? [] : [onnxFile])].map((name) => join(out, name));
+}
+
+function noPlace(out: string, error: unknown): UserError {
+  const why = codeOf(error) === 'ENOTDIR' ? 'a file is in the way' : `it cannot be made (${codeOf(error)})`;
+  return new UserError(
+    `--out ${out}: ${why}; a folder that can be written to was wanted`,
+    exitCodes.unavailable,
+    error,
+  );
 }
 
 function asItAnswers(graph: Uint8Array | null, isPreprocessed: boolean): Uint8Array | null {

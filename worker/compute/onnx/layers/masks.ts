@@ -25,6 +25,12 @@ export function differs(b: OnnxBuilder, x: string, value: number): string {
   return b.node('Cast', [b.node('Not', [b.node('Equal', [x, b.scalar(value)])])], { to: float });
 }
 
+/** Layers behind which Keras and tfjs know no mask any more. */
+const masksEnd = new Set([
+  ...['Conv1D', 'SeparableConv1D', 'MaxPooling1D', 'AveragePooling1D', 'GlobalMaxPooling1D'],
+  ...['Flatten', 'Reshape', 'Permute'],
+]);
+
 /**
  * Layers that take a mask and give it on as it is, beside those that make one. @throws UserError 65 for what would use
  * it otherwise
@@ -33,6 +39,9 @@ export function passMask(b: OnnxBuilder, layer: LayerJson, inputs: readonly stri
   const [mask, ...others] = inputs.flatMap((input) => b.masks.get(input) ?? []);
   if (mask === undefined || b.masks.has(output)) return;
   const { class_name: name, config } = layer;
+  if (masksEnd.has(name)) return;
+  if (name === 'GlobalAveragePooling1D')
+    throw refusal(layer, 'a mean that leaves masked steps out cannot be written as ONNX');
   if (others.length > 0 || inputs.length > 1) throw refusal(layer, 'branches with masks cannot be merged in ONNX');
   if (name === 'Softmax') throw refusal(layer, 'a softmax that leaves masked steps out cannot be written as ONNX');
   const inner = name === 'Bidirectional' ? (wrappedIn(config)[0]?.config ?? config) : config;

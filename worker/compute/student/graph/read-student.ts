@@ -55,7 +55,11 @@ export function readOnnxStudent(title: string, file: Uint8Array, external: Exter
     if (error instanceof UserError) throw error;
     if (error instanceof UnreadableOnnx || error instanceof OldOnnx)
       throw new UserError(`student ${title}: ${error.message}`, exitCodes.data, error);
-    throw new UserError(`student ${title}: it is damaged or no ONNX model`, exitCodes.data, error);
+    throw new UserError(
+      `student ${title}: it is damaged or no ONNX model; a whole one was wanted`,
+      exitCodes.data,
+      error,
+    );
   }
 }
 

@@ -1,9 +1,11 @@
 /** A tfjs LayersModel from its files, of every Keras that a converter took it from. */
-import type { LayersModel, NamedTensorMap } from '@tensorflow/tfjs';
+import type { io, LayersModel, NamedTensorMap } from '@tensorflow/tfjs';
+import { exitCodes, UserError } from '../../../../shared/errors.js';
 import { zeroedTopology } from '../../../../shared/models/initializers.js';
 import { asTfjsReads } from '../../../../shared/models/keras-forms.js';
 import type { Json } from '../../../../shared/models/topology.js';
 import type { TensorFlow } from '../../backends/backend.js';
+import { maskAsKeras } from './keras-masks.js';
 import { badModel } from './model-errors.js';
 import type { TeacherSource } from './teacher.js';
 import { countParameters, readTfjsFiles } from './tfjs-files.js';
@@ -24,13 +26,12 @@ export async function loadLayersModel(source: TeacherSource, tf: TensorFlow): Pr
     owner: `teacher ${source.name}`,
     isTrained: false,
   });
-  const { weightData, weightSpecs = [] } = artifacts;
+  const decoded = decode(source, tf, artifacts);
   try {
     // Its initializers would draw what the file holds, at length.
     const model = await tf.loadLayersModel(tf.io.fromMemory({ modelTopology: zeroedTopology(topology) }));
     const read: NamedTensorMap = {};
     for (const [name, values] of constants) read[name] = tf.tensor1d([...values]);
-    const decoded = weightData === undefined ? {} : tf.io.decodeWeights(weightData, weightSpecs);
     for (const [name, tensor] of Object.entries(decoded)) {
       const own = weightName(name);
       if (own === null) tensor.dispose();
@@ -38,8 +39,28 @@ export async function loadLayersModel(source: TeacherSource, tf: TensorFlow): Pr
     }
     model.loadWeights(read);
     tf.dispose(read);
+    maskAsKeras(tf, model.layers);
     return { model, topology, parameters: countParameters(json) };
   } catch (error) {
     throw badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
+  }
+}
+
+/** @throws UserError 65 for weight files that hold fewer or more bytes than model.json lists */
+function decode(
+  { name }: TeacherSource,
+  tf: TensorFlow,
+  { weightData, weightSpecs = [] }: io.ModelArtifacts,
+): NamedTensorMap {
+  if (weightData === undefined) return {};
+  const bytes = [weightData].flat().reduce((sum, { byteLength }) => sum + byteLength, 0);
+  try {
+    return tf.io.decodeWeights(weightData, weightSpecs);
+  } catch (error) {
+    throw new UserError(
+      `teacher ${name}: the ${bytes} bytes of its weight files are not the weights that its model.json lists; those were wanted`,
+      exitCodes.data,
+      error,
+    );
   }
 }

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { problemIn } from '../../../../shared/models/json-problem.js';
 import type { io, Tensor } from '@tensorflow/tfjs';
 import { nameText } from '../../../../shared/models/file-names.js';
 import { elementsIn } from '../../../../shared/shape.js';
@@ -35,8 +36,7 @@ function parseModelJson(name: string, text: string): ModelJson {
   try {
     return modelJsonSchema.parse(JSON.parse(text));
   } catch (error) {
-    const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
-    const cause = issue === undefined ? error : new Error(`${issue.path.join('.')}: ${issue.message}`);
+    const cause = error instanceof z.ZodError ? new Error(problemIn(error)) : error;
     throw badModel(name, 'its model.json is not one of a tfjs model with weights', cause);
   }
 }

@@ -1,0 +1,38 @@
+/** The program that commander runs: its verbs, in the order of `--help`. It imports nothing heavy. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import type { Verb } from './verb.js';
+
+/** A new verb is a file in this folder and a line here. */
+const verbs: readonly Promise<{ readonly verb: Verb }>[] = [
+  import('./run.js'),
+  import('./coordinator.js'),
+  import('./compare.js'),
+  import('./label.js'),
+  import('./worker.js'),
+  import('./eval.js'),
+  import('./export.js'),
+  import('./verify.js'),
+  import('./validate.js'),
+  import('./init.js'),
+  import('./doctor.js'),
+  import('./backend.js'),
+  import('./token.js'),
+];
+
+/** It throws where the command line is wrong, and leaves the exit code of a verb in `process.exitCode`. */
+export async function program(): Promise<Command> {
+  const root = new Command('stillhouse')
+    .description('Distil many teachers into one student, on many machines at once.')
+    .version(packageVersion());
+  root.exitOverride().showHelpAfterError('(stillhouse --help lists the verbs)');
+  for (const { verb } of await Promise.all(verbs)) verb(root);
+  return root;
+}
+
+function packageVersion(): string {
+  // The package is one folder up from the sources, and two from what is built of them.
+  const place = import.meta.url.endsWith('.ts') ? '../package.json' : '../../package.json';
+  const { version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { version: string };
+  return version;
+}

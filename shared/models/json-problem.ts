@@ -1,0 +1,9 @@
+/** What is wrong with a file of JSON, in words. Pure. */
+import type { z } from 'zod';
+
+/** The first thing that a schema finds wrong. */
+export function problemIn({ issues: [issue] }: z.ZodError): string {
+  const path = issue?.path.join('.') ?? '';
+  if (issue?.code === 'invalid_type' && / received undefined$/.test(issue.message)) return `it has no ${path}`;
+  return path === '' ? 'it is of another kind' : `its ${path} is of another kind`;
+}

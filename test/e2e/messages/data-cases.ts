@@ -1,0 +1,92 @@
+/**
+ * What a first-time user may get wrong, a line each: the exit code, what the message must name, and the command line.
+ * PORT is one that is in use; the files are those of place.ts.
+ */
+export const wrongData = `
+2 | data.train.0 | validate plain.yaml --set data.train.0=3
+65 | 3 classes | validate plain.yaml --set data.classes=3
+2 | data.classNames | validate plain.yaml --set data.classNames=[a,b]
+2 | data.classNames | validate plain.yaml --set data.classNames=[a,a,b,c]
+2 | regresion | validate plain.yaml --set data.task=regresion
+2 | plain.yaml | validate plain.yaml --set data.task=regression
+2 | sequence | validate plain.yaml --set data.task=sequence
+2 | plain.yaml | validate plain.yaml --set data.task=multiLabel
+2 | data.preprocess.mean | validate plain.yaml --set data.preprocess.mean=[1,2,3]
+2 | data.preprocess.std | validate plain.yaml --set data.preprocess.std=[0]
+2 | data.preprocess.scale | validate plain.yaml --set data.preprocess.scale=x
+65 | [8, 8, 3] | validate plain.yaml --set data.train.shape=[8,8,3]
+2 | 8x8 | validate plain.yaml --set data.train.shape=8x8
+65 | 65 | validate plain.yaml --set data.train.labels=65
+65 | kind | validate plain.yaml --set data.train.labels=kind
+0 | header: false | validate plain.yaml --set data.train.header=true
+2 | maybe | validate plain.yaml --set data.train.header=maybe
+65 | 64 | validate plain.yaml --set data.train.delimiter=;
+2 | data.train.limit | validate plain.yaml --set data.train.limit=0
+0 | 1000 | validate plain.yaml --set data.train.labelled=1000
+2 | 1 | validate plain.yaml --set data.train.labelled=-1
+2 | tsv | validate plain.yaml --set data.train.format=tsv
+2 | json | validate plain.yaml --set data.train.format=json
+2 | nowhere.csv | validate plain.yaml --set data.train.inputs=nowhere.csv
+65 | folder | validate plain.yaml --set data.train.inputs=folder
+65 | empty | validate plain.yaml --set data.train.inputs=empty
+2 | csv | validate plain.yaml --set data.train.inputs=parts/*.csv
+2 | data.train.inputs | validate plain.yaml --set data.train.inputs=[]
+65 | onnx/student.onnx | validate plain.yaml --set data.train.inputs=onnx/student.onnx
+2 | 1 | validate plain.yaml --set data.augment.shift=-1
+2 | data.augment.shfit | validate plain.yaml --set data.augment.shfit=1
+2 | 100 | validate plain.yaml --set data.augment.shift=100
+65 | words.csv | validate table.yaml --set data.train.inputs=words.csv
+65 | nan.csv | validate table.yaml --set data.train.inputs=nan.csv
+65 | blank.csv | validate table.yaml --set data.train.inputs=blank.csv
+65 | fractions.csv | validate table.yaml --set data.train.inputs=fractions.csv
+65 | minus.csv | validate table.yaml --set data.train.inputs=minus.csv
+65 | header.csv | validate table.yaml --set data.train.inputs=header.csv
+65 | semicolons.csv | validate table.yaml --set data.train.inputs=semicolons.csv
+65 | ragged.csv | validate table.yaml --set data.train.inputs=ragged.csv
+65 | quote.csv | validate table.yaml --set data.train.inputs=quote.csv
+65 | good.jsonl | validate table.yaml --set data.train.inputs=good.jsonl
+65 | Kind | validate table.yaml --set data.train.labels=Kind
+65 | label | validate table.yaml --set data.train.labels=label
+65 | a,b | validate table.yaml --set data.train.labels=a,b
+2 | data.train.column | validate table.yaml --set data.train.column=c
+2 | data.train.column | validate table.yaml --set data.train.column=[a,c]
+2 | kind | validate table.yaml --set data.train.column=kind
+65 | no column w | validate table.yaml --set data.train.weights=w
+2 | data.train.targets | validate table.yaml --set data.train.targets=w
+2 | good.csv | validate table.yaml --set data.train.images=good.csv
+2 | data.train.size | validate table.yaml --set data.train.size=[8,8]
+65 | label 5 | validate table.yaml --set data.classes=4 --set data.train.inputs=five.csv
+65 | ragged.jsonl | validate lines.yaml --set data.train.inputs=ragged.jsonl
+65 | cut.jsonl | validate lines.yaml --set data.train.inputs=cut.jsonl
+65 | bare.jsonl | validate lines.yaml --set data.train.inputs=bare.jsonl
+65 | array.json | validate lines.yaml --set data.train.inputs=array.json
+65 | good.csv | validate lines.yaml --set data.train.inputs=good.csv
+65 | no column z | validate lines.yaml --set data.train.column=z
+65 | no column z | validate lines.yaml --set data.train.labels=z
+2 | nowhere.npy | validate arrays.yaml --set data.train.inputs=nowhere.npy
+65 | text.npy | validate arrays.yaml --set data.train.inputs=text.npy
+65 | x-cut.npy | validate arrays.yaml --set data.train.inputs=x-cut.npy
+65 | text.npz | validate arrays.yaml --set data.train.inputs=text.npz#x
+65 | nan.npy | validate arrays.yaml --set data.train.inputs=nan.npy
+65 | none.npy | validate arrays.yaml --set data.train.inputs=none.npy
+65 | scalar.npy | validate arrays.yaml --set data.train.inputs=scalar.npy
+65 | folder | validate arrays.yaml --set data.train.inputs=folder
+65 | empty | validate arrays.yaml --set data.train.inputs=empty
+65 | y39.npy | validate arrays.yaml --set data.train.labels=y39.npy
+65 | half.npy | validate arrays.yaml --set data.train.labels=half.npy
+2 | 2 positions | validate arrays.yaml --set data.train.labels=x.npy
+2 | nowhere.npy | validate arrays.yaml --set data.train.labels=nowhere.npy
+65 | good.csv | validate arrays.yaml --set data.train.inputs=good.csv
+2 | data.train.column | validate arrays.yaml --set data.train.column=x
+65 | IDX | validate arrays.yaml --set data.train.format=idx
+65 | Parquet | validate arrays.yaml --set data.train.format=parquet
+65 | text.parquet | validate arrays.yaml --set 'data.train={ format: parquet, inputs: text.parquet, labels: y }'
+2 | mean | validate arrays.yaml --set 'data.train={ format: npy, inputs: images.npy, labels: y.npy }' --set 'data.preprocess={ mean: [1,2,3], std: [1,1,1] }'
+65 | pictures | validate pictures.yaml
+2 | nowhere | validate pictures.yaml --set data.train.images=nowhere
+2 | good.csv | validate pictures.yaml --set data.train.images=good.csv
+2 | folder | validate pictures.yaml --set data.train.images=folder
+2 | kind | validate pictures.yaml --set data.train.labels=kind
+2 | dog | validate pictures.yaml --set data.classNames=[cat,dog]
+65 | nan.csv | validate table.yaml --set data.train.inputs=nan.csv
+`;
