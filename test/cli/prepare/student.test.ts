@@ -294,20 +294,20 @@ describe('a student from a file', () => {
 
   const dense = (config: object): layers.Layer => tf.layers.dense({ units: 3, name: 'logits', ...config });
   const cases: [string, () => Promise<unknown>, number, string][] = [
-    ['a missing file', () => inspect('/nowhere'), 2, 'student.model: /nowhere/model.json does not exist'],
+    ['a missing file', () => inspect('/nowhere'), 2, 'student.model: /nowhere/model.json: no such file; a file was wanted'],
     [
       'missing weights',
       () => inspect(saveTopology(modelOf(small())), { model: 'model.json', weights: 'w.safetensors' }),
       2,
-      'w.safetensors does not exist',
+      'w.safetensors: no such file; a file was wanted',
     ],
     [
       'no JSON',
       () => inspect(written('nonsense')),
       65,
-      'model.json: it is no JSON; the model.json of a tfjs LayersModel was wanted',
+      'model.json: it is no JSON; the model.json of a tfjs LayersModel, or an .onnx file, was wanted',
     ],
-    ['JSON of another kind', () => inspect(written('{"a": 1}')), 65, 'model.json: modelTopology:'],
+    ['JSON of another kind', () => inspect(written('{"a": 1}')), 65, 'model.json: it has no modelTopology;'],
     ['a frozen graph', () => inspect(saveTopology({ node: [] })), 65, 'it is a frozen GraphModel'],
     [
       'a topology without layers',
@@ -351,7 +351,7 @@ describe('a student from a file', () => {
       65,
       'its 100 bytes are not the weights that model.json lists',
     ],
-    ['weights that are missing on disk', () => inspect(withWeights(null)), 2, 'weights.bin does not exist'],
+    ['weights that are missing on disk', () => inspect(withWeights(null)), 2, 'weights.bin: no such file; a file was wanted'],
     [
       'weights that are not finite',
       () => inspect(withWeights(204, NaN)),

@@ -45,7 +45,7 @@ describe('plug-ins', () => {
   });
 
   it.each([
-    ['a file that is not there', ['nowhere/x.js'], 'nowhere/x.js: cannot be read; plug-ins were wanted'],
+    ['a file that is not there', ['nowhere/x.js'], 'nowhere/x.js: no such file; plug-ins were wanted'],
     [
       'a file of another kind',
       ['x.json'],
@@ -142,10 +142,10 @@ describe('plug-ins', () => {
     const folder = folderOf({});
     mkdirSync(join(folder, 'more.js'));
     expect((await refusal(installedPlugins([], folder))).text).toBe(
-      `${join(folder, 'more.js')}: cannot be read; plug-ins were wanted`,
+      `${join(folder, 'more.js')}: it is a folder; plug-ins were wanted`,
     );
     expect((await refusal(installedPlugins([], join(folder, 'none')))).text).toBe(
-      `STILLHOUSE_PLUGINS ${join(folder, 'none')}: cannot be read; plug-ins were wanted`,
+      `STILLHOUSE_PLUGINS ${join(folder, 'none')}: no such file; plug-ins were wanted`,
     );
   });
 });
