@@ -294,7 +294,12 @@ describe('a student from a file', () => {
 
   const dense = (config: object): layers.Layer => tf.layers.dense({ units: 3, name: 'logits', ...config });
   const cases: [string, () => Promise<unknown>, number, string][] = [
-    ['a missing file', () => inspect('/nowhere'), 2, 'student.model: /nowhere/model.json: no such file; a file was wanted'],
+    [
+      'a missing file',
+      () => inspect('/nowhere'),
+      2,
+      'student.model: /nowhere/model.json: no such file; a file was wanted',
+    ],
     [
       'missing weights',
       () => inspect(saveTopology(modelOf(small())), { model: 'model.json', weights: 'w.safetensors' }),
@@ -351,7 +356,12 @@ describe('a student from a file', () => {
       65,
       'its 100 bytes are not the weights that model.json lists',
     ],
-    ['weights that are missing on disk', () => inspect(withWeights(null)), 2, 'weights.bin: no such file; a file was wanted'],
+    [
+      'weights that are missing on disk',
+      () => inspect(withWeights(null)),
+      2,
+      'weights.bin: no such file; a file was wanted',
+    ],
     [
       'weights that are not finite',
       () => inspect(withWeights(204, NaN)),
