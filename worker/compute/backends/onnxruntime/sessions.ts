@@ -18,6 +18,9 @@ export const sessionOptions: InferenceSession.SessionOptions = {
   executionMode: 'sequential',
   // Fatal alone: what goes wrong is thrown, and said in a line of this program's.
   logSeverityLevel: 4,
+  // Products of bytes are summed in 32 bits. On processors without VNNI, ONNX Runtime sums pairs of them in 16 else, which
+  // overflow: a quantized teacher gave other logits there.
+  extra: { session: { x64quantprecision: '1' } },
 };
 
 /**
