@@ -32,6 +32,7 @@ async function coordinator(file: string, flags: CoordinatorFlags): Promise<numbe
     const summary = await coordinateWhole(opened, {
       address: flags.listen,
       credentials: access.credentials,
+      tls: access.tls,
       flags,
       expected: flags.expect,
       onListening: (port) => {

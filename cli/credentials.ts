@@ -4,8 +4,10 @@ import { hostname, networkInterfaces } from 'node:os';
 import { oneToken, readCredentials, type Credential, type CredentialSource } from '../shared/access/credentials.js';
 import { leaveLocalToken, newToken } from '../shared/access/local-token.js';
 import { isLoopback } from '../shared/access/loopback.js';
+import type { ServerTls } from '../coordinator/server/secure.js';
 import { exitCodes, UserError } from '../shared/errors.js';
-import { warn } from './output.js';
+import { shellWord, warn } from './output.js';
+import { serverTls, shownCertificate, type ServerTlsFlags, type ShownCertificate } from './tls.js';
 import type { Address } from './values.js';
 
 /**
@@ -37,7 +39,7 @@ function readTokenFile(file: string): string {
 }
 
 /** The flags of a verb that lets workers join from elsewhere. */
-export interface JoinFlags {
+export interface JoinFlags extends ServerTlsFlags {
   readonly listen: Address;
   readonly tokenFile?: string;
   readonly insecure?: boolean;
@@ -47,6 +49,8 @@ export interface JoinFlags {
 export interface JoinAccess {
   /** Null: no token is needed. */
   readonly credentials: CredentialSource | null;
+  /** Null: links are not encrypted. */
+  readonly tls: (ServerTls & { readonly shown: ShownCertificate }) | null;
   /** Called with the port once the coordinator listens. @returns what is to be called when it does no more */
   readonly announce: (port: number) => () => void;
   /** Whether a worker must be told a token. */
@@ -63,27 +67,29 @@ export interface JoinAccess {
 export function joinAccess(flags: JoinFlags): JoinAccess {
   const { listen, tokenFile, insecure } = flags;
   const given = givenCredentials(tokenFile);
+  const files = serverTls(flags);
+  const tls = files === null ? null : { ...files, shown: shownCertificate(files) };
   const nothing = (): void => undefined;
   if (given !== null) {
     const credentials = tokenFile === undefined ? () => given : changingFile(tokenFile, given);
-    return { credentials, announce: () => nothing, isTold: true, token: given[0].token };
+    return { credentials, tls, announce: () => nothing, isTold: true, token: given[0].token };
   }
   if (insecure === true) {
     warn('--insecure: anybody who reaches this address can join and read models and data');
-    return { credentials: null, announce: () => nothing, isTold: false, token: null };
+    return { credentials: null, tls, announce: () => nothing, isTold: false, token: null };
   }
   if (!isLoopback(listen.host))
     throw new UserError(
       `--listen ${listen.host}: a token is needed beyond loopback; set STILLHOUSE_TOKEN or --token-file (stillhouse token makes one), or say --insecure`,
     );
   const token = newToken();
-  return { credentials: oneToken(token), announce: (port) => leaveLocalToken(port, token), isTold: false, token };
+  return { credentials: oneToken(token), tls, announce: (port) => leaveLocalToken(port, token), isTold: false, token };
 }
 
 /** What a verb lets in that starts its workers itself: those alone. */
 export function ownWorkersAlone(): JoinAccess {
   const token = newToken();
-  return { credentials: oneToken(token), announce: () => () => undefined, isTold: false, token };
+  return { credentials: oneToken(token), tls: null, announce: () => () => undefined, isTold: false, token };
 }
 
 /** How often a token file is looked at, at most. */
@@ -122,14 +128,24 @@ function versionOf(file: string): string {
  */
 export function joinLine(
   { host, port }: Address,
-  { isTold }: Pick<JoinAccess, 'isTold'>,
+  { isTold, tls = null }: Pick<JoinAccess, 'isTold'> & { readonly tls?: { readonly shown: ShownCertificate } | null },
   more = '',
   own: readonly string[] = ownAddresses(),
 ): string {
-  const [first = host, ...others] = isEvery(host) ? own : [host];
-  const url = (name: string): string => `ws://${name.includes(':') ? `[${name}]` : name}:${port}`;
-  const also = others.length === 0 ? '' : `   (or ${others.map(url).join(', ')})`;
-  return `join with:  ${isTold ? 'STILLHOUSE_TOKEN=... ' : ''}stillhouse worker ${url(first)}${more}${also}`;
+  const [first = host, ...others] = reachable(isEvery(host) ? own : [host], tls?.shown.names);
+  const scheme = tls === null ? 'ws' : 'wss';
+  const pin = tls?.shown.fingerprint ?? null;
+  const address = (name: string): string => `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`;
+  const url = pin === null ? address(first) : shellWord(`${address(first)}?fingerprint=${pin}`);
+  const also = others.length === 0 ? '' : `   (or ${others.map(address).join(', ')})`;
+  return `join with:  ${isTold ? 'STILLHOUSE_TOKEN=... ' : ''}stillhouse worker ${url}${more}${also}`;
+}
+
+/** The addresses that the certificate is for; where it is for none of them, its own names. */
+function reachable(addresses: readonly string[], names: readonly string[] | undefined): readonly string[] {
+  if (names === undefined) return addresses;
+  const covered = addresses.filter((address) => names.includes(address));
+  return covered.length > 0 ? covered : names;
 }
 
 /** Whether it stands for every address of the machine, and so for none that another machine could reach. */
@@ -138,7 +154,7 @@ function isEvery(host: string): boolean {
 }
 
 /** Addresses at which other machines may reach this one, of version 4 first, and its name at the end. */
-function ownAddresses(): string[] {
+export function ownAddresses(): string[] {
   const found = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))

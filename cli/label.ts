@@ -11,6 +11,7 @@ import { backendOption, withJoining, withRun, type RunFlags } from './options.js
 import { print, say } from './output.js';
 import { stop } from './signals.js';
 import { joinAccess, joinLine, ownWorkersAlone, type JoinFlags } from './credentials.js';
+import { localTls } from './tls.js';
 import { listenAddress, positive } from './values.js';
 import { action, type Verb } from './verb.js';
 
@@ -47,12 +48,18 @@ async function label(file: string, flags: LabelFlags): Promise<number> {
   const tell = flags.quiet === true ? (): void => undefined : say;
   await lookAt(run, { tell, isJudged: true });
   const isLocal = listen === undefined || flags.workers !== undefined;
-  const kinds = isLocal ? [await planWorkers(run, flags, { token: access.token, role: 'label' })] : [];
+  const own = {
+    token: access.token,
+    role: 'label',
+    tls: access.tls === null ? undefined : localTls(access.tls, flags),
+  } as const;
+  const kinds = isLocal ? [await planWorkers(run, flags, own)] : [];
   let retract = (): void => undefined;
   const { samples, made } = await besideWorkers(kinds, ({ start, lost }) =>
     makeLabels(run, {
       listen: listen ?? { host: '127.0.0.1', port: 0 },
       credentials: access.credentials,
+      tls: access.tls,
       labels: labelStorage(cacheFolder()),
       out,
       stopSignal: stop,

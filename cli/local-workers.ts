@@ -10,6 +10,14 @@ import { thisProgram } from './this-program.js';
 /** Starts some workers, once there is a port of a coordinator on this machine. */
 export type StartWorkers = (port: number) => LocalWorkers;
 
+/** What the workers of this machine are told. */
+interface OwnWorkers {
+  readonly token: string | null;
+  readonly role: 'train' | 'label';
+  /** How they reach a coordinator with TLS: what stands behind its address, and flags; absent: plainly. */
+  readonly tls?: { readonly query: string; readonly flags: readonly string[] } | undefined;
+}
+
 /**
  * Prepares the start of workers: as many as `flags.workers` says, else one for each GPU that the backend can use, else
  * one for each core (for each `numerics.threads` cores).
@@ -18,7 +26,7 @@ export type StartWorkers = (port: number) => LocalWorkers;
 export async function planWorkers(
   run: PreparedRun,
   flags: LocalFlags,
-  { token, role }: { readonly token: string | null; readonly role: 'train' | 'label' },
+  { token, role, tls }: OwnWorkers,
 ): Promise<StartWorkers> {
   const { LocalWorkers } = await import('../coordinator/workers/local-workers.js');
   const { gpusFor } = await import('../worker/compute/open/backend-choice.js');
@@ -28,13 +36,14 @@ export async function planWorkers(
   const perMachine = gpus.length > 0 ? gpus.length : Math.max(1, Math.floor(availableParallelism() / threads));
   const plugins = (flags.plugin ?? []).flatMap((file) => ['--plugin', resolve(file)]);
   const trust = flags.trustModels === true ? ['--trust-models'] : [];
+  const encrypted = tls?.flags ?? [];
   return (port) =>
     new LocalWorkers({
       command: thisProgram,
-      url: `ws://127.0.0.1:${port}`,
+      url: tls === undefined ? `ws://127.0.0.1:${port}` : `wss://127.0.0.1:${port}?${tls.query}`,
       token,
       count: flags.workers ?? perMachine,
-      arguments: ['--backend', backend, '--threads', String(threads), '--role', role, ...plugins, ...trust],
+      arguments: ['--backend', backend, '--threads', String(threads), '--role', role, ...plugins, ...trust, ...encrypted],
       environment: (i) =>
         gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) },
       onLine: (line) => (flags.quiet === true ? undefined : say(line)),

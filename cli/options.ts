@@ -1,6 +1,7 @@
 /** The options that several verbs share, each declared once, and the types of what commander makes of them. */
 import { Option, type Command } from 'commander';
 import { trustModels } from '../worker/compute/teachers/formats/trust.js';
+import { withServerTls } from './tls.js';
 import { collect, integer } from './values.js';
 
 export type BackendName = 'auto' | 'onnx' | 'wasm' | 'native';
@@ -81,7 +82,7 @@ export function tokenFileOption(): Option {
 
 /** Adds what every verb that lets workers join has, but for the address where it listens. */
 export function withJoining(command: Command): Command {
-  return command.addOption(tokenFileOption()).option('--insecure', 'no token beyond loopback');
+  return withServerTls(command.addOption(tokenFileOption()).option('--insecure', 'no token beyond loopback'));
 }
 
 export function pluginOption(): Option {

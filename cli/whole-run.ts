@@ -4,6 +4,7 @@ import type { CoordinateOptions } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { Summary } from '../coordinator/reports/summary.js';
 import type { OnFinished } from '../coordinator/store/run-folder.js';
+import type { ServerTls } from '../coordinator/server/secure.js';
 import type { CredentialSource } from '../shared/access/credentials.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
@@ -55,6 +56,8 @@ export interface WholeRunOptions {
   readonly address: Address;
   /** What workers must bring; null: they need nothing. */
   readonly credentials: CredentialSource | null;
+  /** Null or absent: links are not encrypted. */
+  readonly tls?: ServerTls | null;
   readonly flags: FolderFlags;
   /** The first lease waits for so many workers; absent: for one. */
   readonly expected?: number | undefined;
@@ -91,6 +94,7 @@ export async function coordinateWhole({ run, out }: OpenedRun, options: WholeRun
 async function commonOptions({
   address,
   credentials,
+  tls,
   flags,
   expected,
   onListening,
@@ -101,6 +105,7 @@ async function commonOptions({
   return () => ({
     listen,
     credentials,
+    tls,
     labels: labelStorage(cacheFolder()),
     force: flags.force,
     expected,

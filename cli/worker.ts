@@ -2,6 +2,7 @@
 import { Option } from 'commander';
 import { usableCache } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
+import type { WorkerTls } from '../shared/tls/certificates.js';
 import type { Backend } from '../worker/compute/backends/backend.js';
 import type { GpuUse } from '../worker/compute/open/backend-choice.js';
 import { trustModels } from '../worker/compute/teachers/formats/trust.js';
@@ -18,10 +19,11 @@ import { say } from './output.js';
 import { stop } from './signals.js';
 import { thisProgram } from './this-program.js';
 import { readToken } from './credentials.js';
+import { withWorkerTls, workerTls, type WorkerTlsFlags } from './tls.js';
 import { integer, positive } from './values.js';
 import { action, type Verb } from './verb.js';
 
-interface WorkerFlags extends PluginFlags {
+interface WorkerFlags extends PluginFlags, WorkerTlsFlags {
   readonly tokenFile?: string;
   readonly backend: BackendName;
   readonly threads: number;
@@ -32,11 +34,13 @@ interface WorkerFlags extends PluginFlags {
 }
 
 export const verb: Verb = (program) =>
-  program
-    .command('worker')
-    .argument('<url>', 'ws://HOST:PORT')
-    .description('one worker of this machine')
-    .addOption(tokenFileOption())
+  withWorkerTls(
+    program
+      .command('worker')
+      .argument('<url>', 'ws://HOST:PORT, or wss://HOST:PORT as the coordinator prints it')
+      .description('one worker of this machine')
+      .addOption(tokenFileOption()),
+  )
     .addOption(backendOption('auto'))
     .option('--threads <n>', 'threads of a CPU device', positive, 1)
     .option('--wait <seconds>', 'how long to do without a coordinator', integer, 600)
@@ -55,16 +59,19 @@ async function worker(url: string, flags: WorkerFlags): Promise<number> {
     return workerPerGpu({ gpus, command: [...thisProgram, ...process.argv.slice(2)], stop, log: say });
   }
   const token = readToken(flags.tokenFile);
+  // A local worker knows by its address how its coordinator shows itself; the environment is meant for others.
+  const tls = workerTls(flags, isLocal ? {} : process.env);
   const wishes = { threads: flags.threads, gpuDemanded: flags.gpu === true, warn: say };
   const gpuUse = await openProvider(flags.backend, wishes);
   const backend = await openBackend(flags.backend, wishes);
   const work = flags.role === 'label' ? label : train;
-  return work(backend, { url, token, flags, gpuUse });
+  return work(backend, { url, token, tls, flags, gpuUse });
 }
 
 interface Joining {
   readonly url: string;
   readonly token: string | null;
+  readonly tls: WorkerTls;
   readonly flags: WorkerFlags;
   readonly gpuUse: GpuUse;
 }
@@ -72,12 +79,13 @@ interface Joining {
 /** Whether a coordinator on this machine has started this process and will end it. */
 const isLocal = process.env.STILLHOUSE_LOCAL === '1';
 
-async function label(backend: Backend, { url, token, flags, gpuUse }: Joining): Promise<number> {
+async function label(backend: Backend, { url, token, tls, flags, gpuUse }: Joining): Promise<number> {
   const cache = await usableCache();
   const { runLabelWorker } = await import('../worker/labels/label-worker.js');
   return runLabelWorker({
     url,
     token,
+    tls,
     cacheFolder: cache,
     storage: labelStorage(cache),
     waitSeconds: flags.wait,
@@ -91,7 +99,7 @@ async function label(backend: Backend, { url, token, flags, gpuUse }: Joining): 
   });
 }
 
-async function train(backend: Backend, { url, token, flags, gpuUse }: Joining): Promise<number> {
+async function train(backend: Backend, { url, token, tls, flags, gpuUse }: Joining): Promise<number> {
   const cache = await usableCache();
   const { computeBackend } = await import('../worker/compute/open/run-models.js');
   const { runWorker } = await import('../worker/worker.js');
@@ -100,6 +108,7 @@ async function train(backend: Backend, { url, token, flags, gpuUse }: Joining): 
   return runWorker({
     url,
     token,
+    tls,
     cacheFolder: cache,
     threads: flags.threads,
     local: isLocal,
@@ -112,7 +121,7 @@ async function train(backend: Backend, { url, token, flags, gpuUse }: Joining): 
       gpuUse,
       plugins: await openPlugins(flags),
       labels: labelStorage(cache),
-      sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token })),
+      sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token, tls })),
     }),
   });
 }

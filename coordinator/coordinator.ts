@@ -21,6 +21,7 @@ import { checkTeachers } from './reports/teacher-check.js';
 import { readSummary, writeResults, type ExportStudent } from './results.js';
 import type { RunTimes } from './run-parts.js';
 import { Run, type Outcome } from './run.js';
+import type { ServerTls } from './server/secure.js';
 import { listen, type Admission } from './server/server.js';
 import { SocketChannel } from './server/socket-channel.js';
 import { writeBest } from './store/best-weights.js';
@@ -33,6 +34,8 @@ export interface CoordinateOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** What workers must present; null: they need nothing. */
   readonly credentials: CredentialSource | null;
+  /** Null or absent: links are not encrypted. */
+  readonly tls?: ServerTls | null | undefined;
   /** The run folder itself (resolveRunFolder). One that is finished is not run again: its summary is returned. */
   readonly out: string;
   /** What the run's user watches. */
@@ -127,7 +130,7 @@ async function coordinateOnce(run: PreparedRun, options: CoordinateOptions, star
 }
 
 async function runIn(folder: RunFolder, coordination: Coordination): Promise<Summary> {
-  const { run, options, start, reporter, timeOfDayMs } = coordination;
+  const { run, start, reporter, timeOfDayMs } = coordination;
   const recovered = await recoverRun(folder, run, { reporter, timeOfDayMs });
   const active = startRun(coordination, recovered, () => labels?.endLeases());
   const labels = openLabels(coordination, (error) => active.fail(error));
@@ -137,7 +140,7 @@ async function runIn(folder: RunFolder, coordination: Coordination): Promise<Sum
     // An earlier start may have ended because of them.
     if (recovered.account.teachers !== undefined) checkTeachers(recovered.account.teachers, run, reporter);
     for (const line of (await labels?.lines()) ?? []) reporter.say('info', line);
-    admission = await admitWorkers(active, labels, { address: start.listen, credentials: options.credentials });
+    admission = await admitWorkers(active, labels, coordination);
     start.onListening(admission.port);
     faultPoint('idle');
     return await runToEnd(coordination, recovered, { active, labels });
@@ -204,15 +207,16 @@ function openLabels({ run, options, reporter }: Coordination, onError: (error: u
 function admitWorkers(
   active: Run,
   labels: LabelService | null,
-  { address, credentials }: { readonly address: CoordinateOptions['listen'] } & Pick<CoordinateOptions, 'credentials'>,
+  { options: { credentials, tls }, start, reporter }: Coordination,
 ): Promise<Admission> {
   return listen({
-    host: address.host,
-    port: address.port,
+    ...start.listen,
     credentials,
+    tls,
     labels: labels === null ? undefined : new LabelRequests(labels),
     isReady: () => !active.isOver,
     onError: (error) => active.fail(error),
+    onNotice: (line) => reporter.say('warn', line),
     find: (sha256) => active.findArtifact(sha256),
     onWorker: (socket, transport, origin) => active.connect(new SocketChannel(socket, transport, origin)),
   });

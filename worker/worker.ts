@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { exitCodes, UserError, type ExitCode } from '../shared/errors.js';
 import type { Device } from '../shared/protocol/messages.js';
-import { coordinatorAddress } from './link/coordinator-client.js';
+import type { WorkerTls } from '../shared/tls/certificates.js';
+import { CoordinatorClient } from './link/coordinator-client.js';
 import type { ComputeBackend } from './compute/contract.js';
 import { parentEnded, watchParent } from './parent.js';
 import { TrainerShell, type LinkPort } from './trainer/shell.js';
@@ -20,6 +21,8 @@ import type { LinkStart, ToTrainer } from './threads/messages.js';
 export interface WorkerOptions {
   readonly url: string;
   readonly token: string | null;
+  /** Absent: what the address says alone. */
+  readonly tls?: WorkerTls | undefined;
   readonly cacheFolder: string;
   readonly threads: number;
   /** Whether it ends with its parent. */
@@ -38,12 +41,13 @@ export async function runWorker(
   startLink: (start: LinkStart) => LinkPort = startLinkThread,
 ): Promise<ExitCode> {
   // A wrong address is said before anything starts.
-  coordinatorAddress(options.url);
+  new CoordinatorClient(options);
   const control = new Control();
-  const { url, token, cacheFolder, waitSeconds } = options;
+  const { url, token, tls, cacheFolder, waitSeconds } = options;
   const link = startLink({
     url,
     token,
+    tls,
     cacheFolder,
     waitSeconds,
     device: deviceOf(options),

@@ -6,6 +6,7 @@ import type { LabelStorage } from '../../shared/labels/storage.js';
 import { areKept } from '../../shared/labels/sets.js';
 import { writeNpz } from './npz-file.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
+import type { ServerTls } from '../server/secure.js';
 import { listen } from '../server/server.js';
 import { LabelRequests } from './requests.js';
 import { LabelService } from './service.js';
@@ -15,6 +16,8 @@ export interface LabelOnlyOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** Null: whoever comes may label. */
   readonly credentials: CredentialSource | null;
+  /** Null or absent: links are not encrypted. */
+  readonly tls?: ServerTls | null | undefined;
   readonly labels: LabelStorage;
   /** Path of an .npz file that the labels are written to as well. */
   readonly out?: string | undefined;
@@ -65,6 +68,8 @@ async function labelAsAsked(
   const server = await listen({
     ...options.listen,
     credentials: options.credentials,
+    tls: options.tls,
+    onNotice: options.say,
     labels: new LabelRequests(service),
     isReady: () => true,
     onError: fail,

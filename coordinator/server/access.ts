@@ -4,8 +4,11 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { CredentialSource, Role } from '../../shared/access/credentials.js';
 import { isLoopback } from '../../shared/access/loopback.js';
+import { commonNameOf, expiryProblem, namesOf } from '../../shared/tls/certificates.js';
+import type { ServerTls } from './secure.js';
 
 /** Why a request is not answered as it wished. */
 export interface Refusal {
@@ -18,6 +21,8 @@ export interface AccessOptions {
   readonly host: string;
   /** Null: no token is needed. */
   readonly credentials: CredentialSource | null;
+  /** Null or absent: plain HTTP. */
+  readonly tls?: Pick<ServerTls, 'clientCa' | 'clientNames'> | null | undefined;
   /** Milliseconds since 1970; default the machine's. */
   readonly nowMs?: () => number;
 }
@@ -36,7 +41,28 @@ export class Access {
 
   /** @returns null where the peer may do what it asks for: whatever one of the roles may do */
   refusalOf(request: IncomingMessage, allowed: readonly Role[]): Refusal | null {
-    return this.#originRefusal(request) ?? this.#tokenRefusal(request, allowed);
+    return this.#originRefusal(request) ?? this.#certificateRefusal(request) ?? this.#tokenRefusal(request, allowed);
+  }
+
+  /** Mutual TLS: the handshake has shown that the peer holds the certificate's key; here is looked at whose it is. */
+  #certificateRefusal({ socket }: IncomingMessage): Refusal | null {
+    const { tls, nowMs = Date.now } = this.#options;
+    if (tls?.clientCa === null || tls?.clientCa === undefined) return null;
+    const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+    if (!(socket instanceof TLSSocket) || certificate === undefined)
+      return { status: 403, error: 'no client certificate; one is wanted here (--tls-cert and --tls-key, or --tls)' };
+    const expiry = expiryProblem(certificate, nowMs());
+    if (!socket.authorized)
+      return {
+        status: 403,
+        error: `the client certificate of ${commonNameOf(certificate)} ${expiry ?? `is not taken (${String(socket.authorizationError)}); one of the coordinator's --tls-client-ca is wanted`}`,
+      };
+    const names = new Set([commonNameOf(certificate), ...namesOf(certificate)]);
+    if (tls.clientNames.length === 0 || tls.clientNames.some((name) => names.has(name))) return null;
+    return {
+      status: 403,
+      error: `the client certificate is for ${[...names].join(', ')}; a name of --tls-client-name is wanted`,
+    };
   }
 
   /**

@@ -43,7 +43,8 @@ export class Connections {
   readonly #budget: ConnectionBudget;
   /** In the order of their coming, with what ends their wait. */
   readonly #strangers = new Map<Socket, NodeJS.Timeout>();
-  readonly #open = new Set<Socket>();
+  /** By both ends: under TLS requests come on another object than the connection that was taken. */
+  readonly #open = new Map<string, Socket>();
 
   constructor(budget: ConnectionBudget) {
     this.#budget = budget;
@@ -54,9 +55,10 @@ export class Connections {
   }
 
   add(socket: Socket): void {
-    this.#open.add(socket);
+    const ends = endsOf(socket);
+    this.#open.set(ends, socket);
     socket.once('close', () => {
-      this.#open.delete(socket);
+      this.#open.delete(ends);
       this.#forget(socket);
     });
     this.#strangers.set(
@@ -69,7 +71,8 @@ export class Connections {
 
   /** The peer has shown a token that is good. */
   trust(socket: Socket): void {
-    this.#forget(socket);
+    const taken = this.#open.get(endsOf(socket));
+    if (taken !== undefined) this.#forget(taken);
   }
 
   /** The peer was turned away, in bytes that are written already: whether or not it closes, its connection is gone soon. */
@@ -81,11 +84,16 @@ export class Connections {
   }
 
   closeAll(): void {
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of this.#open.values()) socket.destroy();
   }
 
   #forget(socket: Socket): void {
     clearTimeout(this.#strangers.get(socket));
     this.#strangers.delete(socket);
   }
+}
+
+/** Addresses and ports of both ends, which no two open connections share. */
+function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+  return `${localAddress} ${localPort} ${remoteAddress} ${remotePort}`;
 }

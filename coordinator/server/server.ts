@@ -2,7 +2,7 @@
  * The coordinator's door: one HTTP server for workers (upgrade at /worker), artifacts and probes. Token, version and
  * caps are checked before anything is allocated for a peer; whom it lets in has a WebSocket and nothing else yet.
  */
-import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { CredentialSource } from '../../shared/access/credentials.js';
@@ -11,6 +11,7 @@ import { limits, subprotocol } from '../../shared/protocol/messages.js';
 import { Access, originOf, type Refusal } from './access.js';
 import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
 import { connectionBudget, Connections, type ConnectionBudget } from './connections.js';
+import { openPort, type PortServer, type ServerTls } from './secure.js';
 import { Turns } from './turns.js';
 
 /** Something that answers HTTP requests of its own path. */
@@ -24,6 +25,8 @@ export interface AdmissionOptions {
   readonly port: number;
   /** Null: no token is needed. */
   readonly credentials: CredentialSource | null;
+  /** Null or absent: plain HTTP. */
+  readonly tls?: ServerTls | null | undefined;
   readonly find: FindArtifact;
   /** Answers requests under /labels/; absent where the run keeps no labels. */
   readonly labels?: RequestHandler | undefined;
@@ -32,6 +35,8 @@ export interface AdmissionOptions {
   readonly onWorker: (socket: WebSocket, transport: Socket, origin: string) => void;
   /** An error while a request was served that is not the peer's. */
   readonly onError: (error: unknown) => void;
+  /** Called with a line for the user. */
+  readonly onNotice?: (line: string) => void;
   readonly connectionsPerAddress?: number;
   /** Default: by what this process may open. */
   readonly budget?: ConnectionBudget;
@@ -45,18 +50,27 @@ export interface Admission {
 
 const defaultConnectionsPerAddress = 512;
 
-/** @throws UserError (69 port in use or not ours, 2 no such address) */
+/** @throws UserError (69 port in use or not ours, 2 no such address, or no good certificate) */
 export async function listen(options: AdmissionOptions): Promise<Admission> {
-  const { budget = connectionBudget() } = options;
-  const server = createServer({ headersTimeout: limits.helloMs, requestTimeout: 0 });
-  server.maxConnections = budget.total;
+  const { budget = connectionBudget(), tls = null, onNotice = () => undefined } = options;
   const connections = new Connections(budget);
+  const port = openPort(tls, {
+    http: { headersTimeout: limits.helloMs, requestTimeout: 0 },
+    handshakeMs: limits.helloMs,
+    onPlain: (socket) => {
+      refuse(socket, { status: 400, error: 'this port speaks TLS; an address that begins with wss:// is wanted' });
+      connections.part(socket);
+    },
+    notice: onNotice,
+  });
+  const { server } = port;
+  server.maxConnections = budget.total;
   const door = new Door(options, connections);
   server.on('connection', (socket) => connections.add(socket));
   server.on('request', (request, response) => door.answer(request, response));
   server.on('upgrade', (request, _socket, head) => door.upgrade(request, head));
   await bind(server, options);
-  return { port: portOf(server), close: () => closeServer(server, connections) };
+  return { port: portOf(server), close: () => closeServer(port, connections) };
 }
 
 class Door {
@@ -197,7 +211,8 @@ function portOf(server: Server): number {
   return address.port;
 }
 
-function closeServer(server: Server, connections: Connections): Promise<void> {
+function closeServer({ server, stop }: PortServer, connections: Connections): Promise<void> {
+  stop();
   return new Promise((resolve) => {
     server.close(() => resolve());
     connections.closeAll();

@@ -18,13 +18,14 @@ import {
   type LabelRun,
   type LeaseRequest,
 } from '../../shared/protocol/label-messages.js';
+import { printable } from '../../shared/printable.js';
 import { Unreachable } from '../link/connection.js';
 import type { CoordinatorAnswer, CoordinatorClient, CoordinatorRequest } from '../link/coordinator-client.js';
 
 export type LabelAnswer<T> =
   | { readonly type: 'given'; readonly value: T }
   /** The coordinator refused it, for the reason that this HTTP status has in label-messages.ts. */
-  | { readonly type: 'refused'; readonly status: number }
+  | { readonly type: 'refused'; readonly status: number; readonly reason: string }
   /** There is no coordinator, or it does not answer in time, or something else answers in its place. */
   | { readonly type: 'away' }
   /** What came is not what was asked for. */
@@ -107,10 +108,19 @@ export class LabelClient {
         timeoutMs,
       );
       const { status } = answer;
-      return status >= 200 && status < 300 ? { type: 'given', value: answer } : { type: 'refused', status };
+      return status >= 200 && status < 300
+        ? { type: 'given', value: answer }
+        : { type: 'refused', status, reason: reasonIn(answer.bytes) };
     } catch (error) {
       if (error instanceof Unreachable) return { type: 'away' };
       throw error;
     }
   }
+}
+
+/** Why it was refused, in the coordinator's words, in one line. */
+function reasonIn(bytes: Uint8Array): string {
+  const body = parseJson(bytes);
+  const reason = typeof body === 'object' && body !== null && 'error' in body ? body.error : undefined;
+  return typeof reason === 'string' ? printable(reason, 500) : 'no reason given';
 }

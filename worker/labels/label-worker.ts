@@ -4,6 +4,7 @@
  * every label is there or the run is over, and waits for a coordinator that is away.
  */
 import { exitCodes, type ExitCode } from '../../shared/errors.js';
+import type { WorkerTls } from '../../shared/tls/certificates.js';
 import { CoordinatorClient } from '../link/coordinator-client.js';
 import { parentEnded, watchParent } from '../parent.js';
 import { LabelJob, type LabelJobOptions } from './label-job.js';
@@ -12,6 +13,8 @@ import { LeaseSource } from './lease-source.js';
 export interface LabelWorkerOptions extends Omit<LabelJobOptions, 'client' | 'worker'> {
   readonly url: string;
   readonly token: string | null;
+  /** Absent: what the address says alone. */
+  readonly tls?: WorkerTls | undefined;
   /** Seconds without a coordinator, at the start or later, after which the worker gives up. */
   readonly waitSeconds: number;
   readonly stop: AbortSignal;

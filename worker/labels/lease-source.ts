@@ -20,6 +20,9 @@ export interface LeaseSourceOptions {
 const pollMs = 500;
 const patienceMs = 20_000;
 
+/** Statuses that say: not you, and not later either; 400 is what a port of TLS answers to plain HTTP. */
+const finalStatuses = new Set([400, 401, 403]);
+
 export class LeaseSource {
   /** Random name of this process, which the coordinator leases blocks to. */
   readonly worker = randomUUID();
@@ -70,9 +73,9 @@ export class LeaseSource {
   /** @throws ProtocolError for an answer that is not one of this version */
   #take<T>(answer: LabelAnswer<T>): T | null {
     if (answer.type === 'damaged') throw new ProtocolError(answer.problem);
-    if (answer.type === 'refused' && (answer.status === 401 || answer.status === 403))
+    if (answer.type === 'refused' && finalStatuses.has(answer.status))
       throw new UserError(
-        `the coordinator refused this worker (${answer.status}): token missing or wrong`,
+        `the coordinator refused this worker (${answer.status}): ${answer.reason}`,
         exitCodes.refused,
       );
     if (answer.type !== 'given') return null;

@@ -3,6 +3,7 @@
  * reason. It knows frames and nothing of what they mean. A region given to `send` is the socket's until its callback.
  */
 import type { IncomingMessage } from 'node:http';
+import type { ConnectionOptions } from 'node:tls';
 import { WebSocket, type RawData } from 'ws';
 import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
 import { decodeDown, encodeFrame, sendFrame } from '../../shared/protocol/codec.js';
@@ -40,9 +41,12 @@ const handshakeMs = 10_000;
  * @throws UserError 77 when the coordinator refuses this worker: token, version
  * @throws Unreachable when there is no coordinator, or not yet
  */
-export function openConnection(url: string, headers: Readonly<Record<string, string>>): Promise<Connection> {
+export function openConnection(
+  url: string,
+  options: { readonly headers: Readonly<Record<string, string>> } & ConnectionOptions,
+): Promise<Connection> {
   const socket = new WebSocket(url, [subprotocol], {
-    headers,
+    ...options,
     perMessageDeflate: false,
     maxPayload: limits.frameBytes,
     handshakeTimeout: handshakeMs,

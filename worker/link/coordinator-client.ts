@@ -4,11 +4,14 @@
  * shows a password or the token in a text.
  */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { Agent, request as httpsRequest } from 'node:https';
+import type { ConnectionOptions } from 'node:tls';
 import { readLocalToken } from '../../shared/access/local-token.js';
 import { isLoopback } from '../../shared/access/loopback.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { noTls, type WorkerTls } from '../../shared/tls/certificates.js';
 import { openConnection, Unreachable, type Connection } from './connection.js';
+import { Trust } from './trust.js';
 
 /** The coordinator's address as the user wrote it, taken apart. */
 export interface CoordinatorAddress {
@@ -18,14 +21,17 @@ export interface CoordinatorAddress {
   readonly http: string;
   /** For messages: `ws://HOST:PORT`, without user, password and query. */
   readonly text: string;
+  /** What stands behind the address of a coordinator with TLS: how its certificate is known. */
+  readonly pin: { readonly ca: string | null; readonly fingerprint: string | null; readonly name: string | null };
 }
 
 /**
- * @throws UserError 2 unless `url` is `ws://HOST:PORT` or `wss://HOST:PORT`, with or without a path before the service
+ * @throws UserError 2 unless `url` is `ws://HOST:PORT` or `wss://HOST:PORT`, with or without a path before the service;
+ * behind `wss://` there may be `?fingerprint=SHA256`, `?ca=FILE` and `?name=NAME`
  */
 export function coordinatorAddress(url: string): CoordinatorAddress {
   if (!URL.canParse(url)) throw new UserError(`${url}: not an address; ws://HOST:PORT was wanted`, exitCodes.usage);
-  const { protocol, host, pathname } = new URL(url);
+  const { protocol, host, pathname, searchParams } = new URL(url);
   if (protocol !== 'ws:' && protocol !== 'wss:') {
     throw new UserError(
       `${protocol}//${host}${pathname === '/' ? '' : pathname}: ${protocol}// is not a coordinator's; ws://HOST:PORT was wanted`,
@@ -33,11 +39,27 @@ export function coordinatorAddress(url: string): CoordinatorAddress {
     );
   }
   const path = pathname.replace(/\/+$/, '').replace(/\/worker$/, '');
+  const text = `${protocol}//${host}${path}`;
   return {
-    socket: `${protocol}//${host}${path}/worker`,
+    socket: `${text}/worker`,
     http: `${protocol === 'wss:' ? 'https:' : 'http:'}//${host}${path}`,
-    text: `${protocol}//${host}${path}`,
+    text,
+    pin: pinIn(searchParams, text),
   };
+}
+
+function pinIn(given: URLSearchParams, text: string): CoordinatorAddress['pin'] {
+  const odd = [...given.keys()].find((key) => !['ca', 'fingerprint', 'name'].includes(key));
+  if (odd !== undefined)
+    throw new UserError(`${text}: ?${odd}= given; ?fingerprint=, ?ca= or ?name= of wss:// was wanted`);
+  if (given.size > 0 && !text.startsWith('wss:'))
+    throw new UserError(
+      `${text}: ?${[...given.keys()].join('=, ?')}= given; wss:// was wanted, since ws:// shows no certificate`,
+    );
+  const fingerprint = given.get('fingerprint')?.replaceAll(':', '').toLowerCase() ?? null;
+  if (fingerprint !== null && !/^[0-9a-f]{64}$/.test(fingerprint))
+    throw new UserError(`${text}: ?fingerprint=${fingerprint} given; the 64 hex digits of a SHA-256 were wanted`);
+  return { ca: given.get('ca'), fingerprint, name: given.get('name') };
 }
 
 export interface CoordinatorRequest {
@@ -55,49 +77,67 @@ export interface CoordinatorAnswer {
   readonly bytes: Uint8Array;
 }
 
+export interface ClientOptions {
+  readonly url: string;
+  /** Null: the one that a coordinator of this user on this machine has left, or none. */
+  readonly token: string | null;
+  /** Absent: what the address says alone. */
+  readonly tls?: WorkerTls | undefined;
+}
+
 export class CoordinatorClient {
   readonly address: CoordinatorAddress;
   readonly #token: string | null;
+  /** Null where links are not encrypted. */
+  readonly #trust: Trust | null;
+  #agent: { readonly agent: Agent; readonly of: ConnectionOptions } | null = null;
 
-  /**
-   * @param token null: the one that a coordinator of this user on this machine has left, or none
-   * @throws UserError 2 when `url` is no address of a coordinator
-   */
-  constructor({ url, token }: { readonly url: string; readonly token: string | null }) {
+  /** @throws UserError 2 when `url` is no address of a coordinator, or is one without TLS and `tls` gives files for it */
+  constructor({ url, token, tls = noTls }: ClientOptions) {
     this.address = coordinatorAddress(url);
     this.#token = token;
+    this.#trust = trustOf(this.address, tls);
   }
 
   /**
    * Opens the WebSocket.
    *
-   * @throws UserError 77 when the coordinator refuses this worker: token, version
+   * @throws UserError 77 when the coordinator refuses this worker (token, version), or is not the one that it should be
    * @throws Unreachable when there is no coordinator, or not yet
    */
-  connect(): Promise<Connection> {
-    return openConnection(this.address.socket, this.#authorization());
+  async connect(): Promise<Connection> {
+    const options = await this.#tlsOptions();
+    try {
+      return await openConnection(this.address.socket, { headers: this.#authorization(), ...options });
+    } catch (error) {
+      throw this.#problemOf(error);
+    }
   }
 
   /**
    * Sends a request and gives the head of the answer, whose body the caller reads.
    *
    * @param end breaks the exchange off: after so long without a byte, or at a signal
+   * @throws UserError 77 when it is not the coordinator that it should be
    * @throws Error of the network, Unreachable after `idleMs` without a byte
    */
-  request(
+  async request(
     { path, method = 'GET', headers = {}, body }: CoordinatorRequest,
     end: { readonly idleMs: number } | { readonly signal: AbortSignal },
   ): Promise<IncomingMessage> {
     const url = new URL(`${this.address.http}${path}`);
-    const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    return new Promise((resolve, reject) => {
-      const request = send(url, {
-        method,
-        headers: { ...headers, ...this.#authorization() },
-        ...('signal' in end ? { signal: end.signal } : {}),
-      });
+    const tls = await this.#tlsOptions();
+    const options = {
+      method,
+      headers: { ...headers, ...this.#authorization() },
+      ...('signal' in end ? { signal: end.signal } : {}),
+    };
+    return new Promise<IncomingMessage>((resolve, reject) => {
+      const request =
+        tls === null ? httpRequest(url, options) : httpsRequest(url, { ...options, agent: this.#agentOf(tls) });
       if ('idleMs' in end) request.setTimeout(end.idleMs, () => request.destroy(new Unreachable('no bytes')));
-      request.on('response', resolve).on('error', reject).end(body);
+      request.on('response', resolve).on('error', (error) => reject(this.#problemOf(error)));
+      request.end(body);
     });
   }
 
@@ -113,8 +153,35 @@ export class CoordinatorClient {
       for await (const piece of response) if (piece instanceof Uint8Array) pieces.push(piece);
       return { status: response.statusCode ?? 0, headers: response.headers, bytes: joined(pieces) };
     } catch (error) {
+      if (error instanceof UserError) throw error;
       throw new Unreachable(error instanceof Error ? error.message : String(error), { cause: error });
     }
+  }
+
+  /** What a connection with TLS is opened with; null without. */
+  async #tlsOptions(): Promise<ConnectionOptions | null> {
+    try {
+      return (await this.#trust?.options()) ?? null;
+    } catch (error) {
+      const problem = this.#problemOf(error);
+      if (problem instanceof UserError) throw problem;
+      throw new Unreachable(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+  }
+
+  /** Keeps connections open from one request to the next, as long as the certificates stay what they are. */
+  #agentOf(tls: ConnectionOptions): Agent {
+    if (this.#agent?.of === tls) return this.#agent.agent;
+    this.#agent?.agent.destroy();
+    const agent = new Agent({ ...tls, keepAlive: true });
+    this.#agent = { agent, of: tls };
+    return agent;
+  }
+
+  /** What the user can mend, where TLS is what has failed; else the error itself. */
+  #problemOf(error: unknown): unknown {
+    const cause = error instanceof Unreachable && error.cause !== undefined ? error.cause : error;
+    return this.#trust?.problemOf(cause) ?? error;
   }
 
   /** Looked up each time, since a coordinator that is started again leaves another token. */
@@ -127,6 +194,24 @@ export class CoordinatorClient {
     const { hostname, port } = new URL(this.address.http);
     return isLoopback(hostname.replace(/^\[|\]$/g, '')) ? readLocalToken(Number(port)) : null;
   }
+}
+
+/** @throws UserError 2 for files that TLS alone could use, at an address without it */
+function trustOf({ text, http, pin }: CoordinatorAddress, tls: WorkerTls): Trust | null {
+  const given = tls.ca ?? tls.own?.cert;
+  if (!text.startsWith('wss:')) {
+    if (given === undefined) return null;
+    throw new UserError(`${text}: ${given.flag} ${given.path} given; wss:// was wanted, or none of it`);
+  }
+  const { hostname, port } = new URL(http);
+  return new Trust({
+    ...tls,
+    ...pin,
+    ca: pin.ca === null ? tls.ca : { flag: '?ca=', path: pin.ca },
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? 443 : Number(port),
+    text,
+  });
 }
 
 /** One array of its own, so that what lies in it is aligned. */

@@ -20,6 +20,7 @@
  */
 import type { ExitCode } from '../../shared/errors.js';
 import type { Device, Lease } from '../../shared/protocol/messages.js';
+import type { WorkerTls } from '../../shared/tls/certificates.js';
 import type { RunDefinition } from '../compute/contract.js';
 
 /** One run as the trainer needs it. */
@@ -97,6 +98,8 @@ export type ToLink =
 export interface LinkStart {
   readonly url: string;
   readonly token: string | null;
+  /** Absent: what the address says alone. */
+  readonly tls?: WorkerTls | undefined;
   readonly cacheFolder: string;
   readonly waitSeconds: number;
   readonly device: Device;

@@ -8,6 +8,7 @@ import { listGpus, visibleGpus, type Gpu } from '../../compute/backends/gpus.js'
 import { tryBackend } from '../../compute/open/backend-trial.js';
 import { checkNatives, checkProviders, checkWasm, type TryBackend } from './backends.js';
 import { checkCache } from './cache.js';
+import { checkCertificate, type CertificateToCheck } from './certificates.js';
 import type { MachineCheck } from './machine-check.js';
 import { checkAddresses, checkCores, checkGpus, checkMemory, checkNode, checkOpenFiles, checkSimd } from './machine.js';
 import { checkCompiler, checkPackages } from './software.js';
@@ -18,6 +19,8 @@ export interface Examination {
   /** Default: those that the driver lists. */
   readonly gpus?: readonly Gpu[];
   readonly tryOne?: TryBackend;
+  /** Default: none. */
+  readonly certificates?: readonly CertificateToCheck[];
 }
 
 /** Makes all checks, in the order in which they are shown. */
@@ -25,6 +28,7 @@ export async function diagnose({
   cache = cacheFolder,
   gpus = listGpus(),
   tryOne = tryBackend,
+  certificates = [],
 }: Examination = {}): Promise<MachineCheck[]> {
   const folder = folderOf(cache);
   const isKnown = typeof folder === 'string';
@@ -43,6 +47,7 @@ export async function diagnose({
     checkPackages(),
     ...(isKnown ? await checkCache(folder) : [folder]),
     checkOpenFiles(),
+    ...certificates.map((certificate) => checkCertificate(certificate, Date.now())),
   ];
 }
 

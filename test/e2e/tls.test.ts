@@ -1,0 +1,90 @@
+/** TLS with real processes: certificates by the program alone, a run through them, and what is said where they are wrong. */
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commitsOf, Program, type Ended } from '../../bench/programs.js';
+import { makeCertificates } from '../../cli/certificates.js';
+import { barsRecipe, writeBars } from './bars.js';
+import { curveOf, digestOf, scratchFolder, token } from './processes.js';
+
+const scratch = scratchFolder();
+const folder = scratch.path;
+const tls = join(folder, 'tls');
+afterAll(() => scratch.remove());
+
+/** Long enough for certificates to be changed in the middle of it. */
+const epochs = 40;
+
+beforeAll(async () => {
+  writeBars(folder);
+  writeFileSync(
+    join(folder, 'recipe.yaml'),
+    barsRecipe({ student: '{ builtin: mlp, hidden: [16] }' }).replace(/epochs: \d+/, `epochs: ${epochs}`),
+  );
+  await ended('token', '--tls', tls, '--name', 'trainer.example');
+});
+
+function start(name: string, ...args: string[]): Program {
+  const cache = join(folder, 'caches', name);
+  mkdirSync(cache, { recursive: true });
+  return new Program(args, { STILLHOUSE_CACHE: cache, STILLHOUSE_TOKEN: token }, 100_000);
+}
+
+const ended = (...args: string[]): Promise<Ended> => start('once', ...args).ended;
+
+function coordinator(out: string, ...more: string[]): Program {
+  const recipe = join(folder, 'recipe.yaml');
+  return start('coordinator', 'coordinator', recipe, '--listen', '127.0.0.1:0', '--out', join(folder, out), ...more);
+}
+
+const wss = /worker '?(wss:\/\/127\.0\.0\.1:\d+)(\?fingerprint=[0-9a-f]{64})?'?/;
+
+describe('a run over mutual TLS', () => {
+  it('has the bits of one without, and loses no worker when the certificate is made anew in the middle', async () => {
+    const plain = coordinator('plain');
+    const [, url = ''] = await plain.says(/worker (ws:\S+)/);
+    const alone = start('w0', 'worker', url, '--backend', 'wasm');
+    expect([(await plain.ended).code, (await alone.ended).code]).toEqual([0, 0]);
+
+    const mutual = ['--tls', tls, '--tls-client-ca', join(tls, 'ca.pem')];
+    const secure = coordinator('secure', ...mutual);
+    const [, address = '', pin = ''] = await secure.says(wss);
+    expect(pin).toMatch(/^\?fingerprint=/);
+    const first = start('w1', 'worker', `${address}${pin}`, '--tls', tls, '--backend', 'wasm');
+    await secure.says(/epoch 1/);
+    const before = readFileSync(join(tls, 'server.pem'), 'utf8');
+    makeCertificates(tls, { names: ['127.0.0.1'], days: 3, nowMs: Date.now() });
+    expect(readFileSync(join(tls, 'server.pem'), 'utf8')).not.toBe(before);
+    await secure.says(/has changed; who connects from now on is shown the new certificate/);
+    const changedAt = commitsOf(join(folder, 'secure')).length;
+    const second = start('w2', 'worker', `${address}${pin}`, '--tls', tls, '--backend', 'wasm');
+    const ends = await Promise.all([secure.ended, first.ended, second.ended]);
+    expect(ends.map(({ code }) => code)).toEqual([0, 0, 0]);
+    expect(changedAt).toBeLessThan(commitsOf(join(folder, 'secure')).length);
+    expect(first.stderr).not.toContain('connection lost');
+    expect(curveOf(join(folder, 'secure'))).toEqual(curveOf(join(folder, 'plain')));
+    expect(digestOf(join(folder, 'secure'))).toBe(digestOf(join(folder, 'plain')));
+  });
+});
+
+describe('token --tls', () => {
+  it('makes keys that their owner alone may read', () => {
+    for (const key of ['ca.key', 'server.key', 'client.key']) expect(statSync(join(tls, key)).mode & 0o777).toBe(0o600);
+  });
+
+  it('makes what doctor names, with the end of each certificate', async () => {
+    const { stdout } = await ended('doctor', '--tls', tls, '--json');
+    const checks = (JSON.parse(stdout) as { name: string; state: string; finding: string }[]).filter(
+      ({ name }) => name === 'certificate',
+    );
+    expect(checks).toEqual([
+      { name: 'certificate', state: 'ok', finding: expect.stringMatching(/ca\.pem: Stillhouse CA \w+, good until 20/) },
+      {
+        name: 'certificate',
+        state: 'warn',
+        finding: expect.stringMatching(/server\.pem: trainer\.example, 127.0.0.1, good until .*, [23] days; a new one/),
+      },
+      { name: 'certificate', state: 'warn', finding: expect.stringMatching(/client\.pem: stillhouse-worker, good/) },
+    ]);
+  });
+});
