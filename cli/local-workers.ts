@@ -43,7 +43,17 @@ export async function planWorkers(
       url: tls === undefined ? `ws://127.0.0.1:${port}` : `wss://127.0.0.1:${port}?${tls.query}`,
       token,
       count: flags.workers ?? perMachine,
-      arguments: ['--backend', backend, '--threads', String(threads), '--role', role, ...plugins, ...trust, ...encrypted],
+      arguments: [
+        '--backend',
+        backend,
+        '--threads',
+        String(threads),
+        '--role',
+        role,
+        ...plugins,
+        ...trust,
+        ...encrypted,
+      ],
       environment: (i) =>
         gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) },
       onLine: (line) => (flags.quiet === true ? undefined : say(line)),

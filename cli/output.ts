@@ -22,9 +22,9 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Writes a line for the user (progress, warnings, errors) to stderr. */
+/** Writes a line for the user (progress, warnings, errors) to stderr. Nothing that is said moves the cursor. */
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${line.replaceAll('\u001b', '\\u001b')}\n`);
 }
 
 /** Writes a warning to stderr. */

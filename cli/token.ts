@@ -39,7 +39,7 @@ async function certificates(folder: string, given: readonly string[], days: numb
   const { isNew, untilMs } = makeCertificates(folder, { names, days, nowMs: Date.now() });
   const until = new Date(untilMs).toISOString().slice(0, 10);
   const place = shellWord(folder);
-  const [name = 'localhost'] = [...names.filter((known) => known !== 'localhost'), 'localhost'];
+  const name = names.find((known) => known !== 'localhost') ?? 'localhost';
   print(`${folder}/${tlsFiles.ca}: the CA ${isNew ? '(new)' : '(as before)'}; ${tlsFiles.caKey} signs, and stays here`);
   print(
     `${folder}/${tlsFiles.server}, ${tlsFiles.serverKey}: for the coordinator, until ${until}: ${names.join(', ')}`,

@@ -215,6 +215,8 @@ function admitWorkers(
     tls,
     labels: labels === null ? undefined : new LabelRequests(labels),
     isReady: () => !active.isOver,
+    status: () => active.status(),
+    stop: () => active.stop('asked to by an admin'),
     onError: (error) => active.fail(error),
     onNotice: (line) => reporter.say('warn', line),
     find: (sha256) => active.findArtifact(sha256),

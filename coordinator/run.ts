@@ -83,6 +83,23 @@ export class Run {
     return this.#isOver;
   }
 
+  /** How it stands, for people and programs that watch it. */
+  status(): { run: string; generation: number; name: string; step: number; steps: number; leases: Summary['leases'] } {
+    const { run, units } = this.#parts;
+    return {
+      ...this.envelope,
+      name: run.name,
+      step: this.#broadcast.released,
+      steps: units.totalSteps,
+      leases: this.leases(),
+    };
+  }
+
+  /** Asks for a stop in good order. */
+  stop(reason: string): void {
+    this.#post({ type: 'stop', reason });
+  }
+
   /** Resolves at the run's end. @throws UserError when storage fails or training diverges; anything else is a bug */
   async finished(): Promise<Outcome> {
     const outcome = await this.#outcome;

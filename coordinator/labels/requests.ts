@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parseJson } from '../../shared/json.js';
 import { ProtocolError } from '../../shared/errors.js';
+import { printable } from '../../shared/printable.js';
 import {
   contentDigest,
   digestHeader,
@@ -89,7 +90,11 @@ export class LabelRequests {
       if (request.headers[digestHeader] !== contentDigest(bytes))
         return answer(response, 400, 'the bytes have another content-digest');
       const worker = request.headers[workerHeader];
-      await this.#service.addRows(set, bytes, typeof worker === 'string' ? worker : null);
+      await this.#service.addRows(
+        set,
+        bytes,
+        typeof worker === 'string' ? printable(worker, labelLimits.nameLength) : null,
+      );
       response.writeHead(204).end();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;

@@ -10,6 +10,21 @@ import { isLoopback } from '../../shared/access/loopback.js';
 import { commonNameOf, expiryProblem, namesOf } from '../../shared/tls/certificates.js';
 import type { ServerTls } from './secure.js';
 
+/** What can be asked of a coordinator, by the role of the token that it needs. A table: who may do what. */
+export const mayDo = {
+  /** To join as a worker: the WebSocket at /worker, and with it every message of the protocol. */
+  work: ['worker'],
+  /** To fetch models, data and snapshots: /artifacts/. */
+  fetch: ['worker', 'label'],
+  /** To ask for blocks to label, and to read and bring labels: /labels/. */
+  label: ['worker', 'label'],
+  /** To read how the run stands: GET /status. */
+  watch: ['viewer', 'admin'],
+  /** To stop the run in good order, with a snapshot: POST /stop. */
+  stop: ['admin'],
+} as const satisfies Readonly<Record<string, readonly Role[]>>;
+export type Deed = keyof typeof mayDo;
+
 /** Why a request is not answered as it wished. */
 export interface Refusal {
   readonly status: number;
@@ -39,9 +54,19 @@ export class Access {
     this.#options = options;
   }
 
-  /** @returns null where the peer may do what it asks for: whatever one of the roles may do */
-  refusalOf(request: IncomingMessage, allowed: readonly Role[]): Refusal | null {
-    return this.#originRefusal(request) ?? this.#certificateRefusal(request) ?? this.#tokenRefusal(request, allowed);
+  /** @returns null where the peer may do what it asks for */
+  refusalOf(request: IncomingMessage, deed: Deed): Refusal | null {
+    return (
+      this.#originRefusal(request) ?? this.#certificateRefusal(request) ?? this.#tokenRefusal(request, mayDo[deed])
+    );
+  }
+
+  /**
+   * Why who was let in may stay no longer: its token has come to its end, was taken away, or was given another role.
+   * @returns null while it may
+   */
+  expulsionOf(request: IncomingMessage, deed: Deed): Refusal | null {
+    return this.#tokenRefusal(request, mayDo[deed]);
   }
 
   /** Mutual TLS: the handshake has shown that the peer holds the certificate's key; here is looked at whose it is. */

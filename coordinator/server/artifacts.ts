@@ -102,7 +102,11 @@ async function stream(file: FileHandle, response: ServerResponse, from: number, 
 
 /** A JSON body with a reason. */
 export function answer(response: ServerResponse, status: number, error: string): true {
-  const body = JSON.stringify({ error });
+  return answerJson(response, status, { error });
+}
+
+export function answerJson(response: ServerResponse, status: number, value: unknown): true {
+  const body = JSON.stringify(value);
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
   response.end(body);
   return true;

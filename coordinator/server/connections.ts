@@ -11,6 +11,8 @@ export interface ConnectionBudget {
   readonly total: number;
   /** How many peers may hold a connection that have not shown a token yet. */
   readonly strangers: number;
+  /** How many of them from one address; default: three of four. */
+  readonly strangersPerAddress?: number;
   /** Milliseconds that a stranger has. */
   readonly strangerMs: number;
 }
@@ -65,8 +67,11 @@ export class Connections {
       socket,
       setTimeout(() => socket.destroy(), this.#budget.strangerMs),
     );
+    const { strangers, strangersPerAddress = Math.ceil(0.75 * strangers) } = this.#budget;
+    const ofAddress = [...this.#strangers.keys()].filter((other) => other.remoteAddress === socket.remoteAddress);
+    if (ofAddress.length > strangersPerAddress) ofAddress[0]?.destroy();
     const [longest] = this.#strangers.keys();
-    if (this.#strangers.size > this.#budget.strangers) longest?.destroy();
+    if (this.#strangers.size > strangers) longest?.destroy();
   }
 
   /** The peer has shown a token that is good. */

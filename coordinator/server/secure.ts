@@ -43,8 +43,8 @@ const lookMs = 1000;
 /** An HTTP server for the port, with what belongs to it. */
 export interface PortServer {
   readonly server: Server;
-  /** Called with a line for the user, at most once for each kind of mistake. */
-  stop(): void;
+  /** Follows the certificate's files no more. */
+  readonly stop: () => void;
 }
 
 export interface PortOptions {

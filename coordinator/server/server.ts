@@ -7,10 +7,11 @@ import type { AddressInfo, Socket } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { CredentialSource } from '../../shared/access/credentials.js';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
-import { limits, subprotocol } from '../../shared/protocol/messages.js';
-import { Access, originOf, type Refusal } from './access.js';
-import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
+import { closeCodes, limits, subprotocol } from '../../shared/protocol/messages.js';
+import { Access, originOf, type Deed, type Refusal } from './access.js';
+import { answer, answerJson, serveArtifact, type FindArtifact } from './artifacts.js';
 import { connectionBudget, Connections, type ConnectionBudget } from './connections.js';
+import { Rates, type Allowance } from './rate.js';
 import { openPort, type PortServer, type ServerTls } from './secure.js';
 import { Turns } from './turns.js';
 
@@ -31,6 +32,10 @@ export interface AdmissionOptions {
   /** Answers requests under /labels/; absent where the run keeps no labels. */
   readonly labels?: RequestHandler | undefined;
   readonly isReady: () => boolean;
+  /** How the run stands, as JSON, for GET /status; absent where there is none. */
+  readonly status?: () => unknown;
+  /** Asks for a stop in good order, for POST /stop; absent where there is nothing to stop. */
+  readonly stop?: () => void;
   /** Called with a worker's WebSocket, the TCP connection below it, and where it comes from (originOf). */
   readonly onWorker: (socket: WebSocket, transport: Socket, origin: string) => void;
   /** An error while a request was served that is not the peer's. */
@@ -49,6 +54,10 @@ export interface Admission {
 }
 
 const defaultConnectionsPerAddress = 512;
+/** How often the tokens of those who are in are looked at, in milliseconds. */
+const watchMs = 1000;
+/** How many of one address are told why they are turned away; further ones are cut off. */
+const refusalAllowance: Allowance = { burst: 200, perSecond: 20 };
 
 /** @throws UserError (69 port in use or not ours, 2 no such address, or no good certificate) */
 export async function listen(options: AdmissionOptions): Promise<Admission> {
@@ -86,6 +95,7 @@ class Door {
     clientTracking: false,
     handleProtocols: () => subprotocol,
   });
+  readonly #refusals = new Rates(refusalAllowance);
   /** Workers' connections by address. */
   readonly #workers = new Map<string, number>();
 
@@ -110,18 +120,35 @@ class Door {
     const { socket } = request;
     socket.on('error', ignore);
     const address = socket.remoteAddress ?? '';
-    const refusal = this.#access.refusalOf(request, ['worker']) ?? this.#upgradeRefusal(request, address);
-    if (refusal !== null) {
-      refuse(socket, refusal);
-      return this.#connections.part(socket);
-    }
+    const refusal = this.#access.refusalOf(request, 'work') ?? this.#upgradeRefusal(request, address);
+    if (refusal !== null) return this.#turnAway(socket, refusal);
     this.#connections.trust(socket);
     socket.removeListener('error', ignore);
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       this.#workers.set(address, this.#workersOf(address) + 1);
-      webSocket.once('close', () => this.#gone(address));
+      const endWatch = this.#watch(request, webSocket);
+      webSocket.once('close', () => {
+        endWatch();
+        this.#gone(address);
+      });
       this.#options.onWorker(webSocket, socket, originOf(request));
     });
+  }
+
+  /** Says why in an answer, unless so many from this address had to be told so already. */
+  #turnAway(socket: Socket, refusal: Refusal): void {
+    if (!this.#refusals.take(socket.remoteAddress ?? '')) return void socket.destroy();
+    refuse(socket, refusal);
+    this.#connections.part(socket);
+  }
+
+  /** Closes the connection once its token is good no more. @returns what ends the watch */
+  #watch(request: IncomingMessage, webSocket: WebSocket): () => void {
+    const timer = setInterval(() => {
+      const refusal = this.#access.expulsionOf(request, 'work');
+      if (refusal !== null) webSocket.close(closeCodes.unauthorized, refusal.error.slice(0, 120));
+    }, watchMs).unref();
+    return () => clearInterval(timer);
   }
 
   #workersOf(address: string): number {
@@ -135,23 +162,42 @@ class Door {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { labels, isReady, find } = this.#options;
-    const isLabels = labels !== undefined && request.url?.startsWith('/labels/') === true;
-    const isProbe = request.url === '/livez' || request.url === '/readyz';
-    const refusal = isProbe ? null : this.#access.refusalOf(request, ['worker', 'label']);
-    if (refusal === null && !isProbe) this.#connections.trust(request.socket);
-    if (refusal === null && isLabels && (await labels.serve(request, response))) return;
-    request.resume();
-    if (request.method !== 'GET' && request.method !== 'HEAD' && !isLabels)
-      return void answer(response, 405, 'GET and HEAD only');
-    if (request.url === '/livez') return void response.writeHead(200).end('ok\n');
-    if (request.url === '/readyz')
-      return void response.writeHead(isReady() ? 200 : 503).end(isReady() ? 'ready\n' : 'not ready\n');
-    if (refusal !== null) {
-      if (refusal.status === 401) response.setHeader('www-authenticate', 'Bearer');
-      return void answer(response, refusal.status, refusal.error);
+    const { isReady } = this.#options;
+    const { url = '' } = request;
+    if (url === '/livez' || url === '/readyz') {
+      request.resume();
+      if (!isRead(request)) return void answer(response, 405, 'GET and HEAD only');
+      const isGood = url === '/livez' || isReady();
+      return void response
+        .writeHead(isGood ? 200 : 503)
+        .end(url === '/livez' ? 'ok\n' : isGood ? 'ready\n' : 'not ready\n');
     }
-    if (!(await serveArtifact(request, response, find))) answer(response, 404, 'not found');
+    const deed = deedOf(url);
+    const refusal = this.#access.refusalOf(request, deed);
+    if (refusal !== null) return void this.#refuse(request, response, refusal);
+    this.#connections.trust(request.socket);
+    await this.#do(deed, request, response);
+  }
+
+  async #do(deed: Deed, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { labels, find, status, stop } = this.#options;
+    if (deed === 'label' && labels !== undefined && (await labels.serve(request, response))) return;
+    request.resume();
+    if (deed === 'stop' && stop !== undefined) {
+      if (request.method !== 'POST') return void answer(response, 405, 'POST only');
+      stop();
+      return void response.writeHead(202).end();
+    }
+    if (!isRead(request) && deed !== 'label') return void answer(response, 405, 'GET and HEAD only');
+    if (deed === 'watch' && status !== undefined) return void answerJson(response, 200, status());
+    if (deed !== 'fetch' || !(await serveArtifact(request, response, find))) answer(response, 404, 'not found');
+  }
+
+  #refuse(request: IncomingMessage, response: ServerResponse, { status, error }: Refusal): void {
+    request.resume();
+    if (!this.#refusals.take(request.socket.remoteAddress ?? '')) return void request.socket.destroy();
+    if (status === 401) response.setHeader('www-authenticate', 'Bearer');
+    answer(response, status, error);
   }
 
   #upgradeRefusal({ url, headers }: IncomingMessage, address: string): Refusal | null {
@@ -168,6 +214,17 @@ class Door {
       ? { status: 429, error: `${cap} connections from this address already` }
       : null;
   }
+}
+
+/** What a request is for, by its path; whatever is of no other path is an artifact, or nothing. */
+function deedOf(url: string): Deed {
+  if (url.startsWith('/labels/')) return 'label';
+  if (url === '/status') return 'watch';
+  return url === '/stop' ? 'stop' : 'fetch';
+}
+
+function isRead({ method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 function ignore(): void {

@@ -6,8 +6,13 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { sendFrame, type Frame, type FrameData } from '../../shared/protocol/codec.js';
 import type { Channel, ChannelListener } from '../exchange/channel.js';
+import { printable } from '../../shared/printable.js';
+import { Rate, type Allowance } from './rate.js';
 
 type Transport = Pick<Socket, 'bytesRead' | 'remoteAddress' | 'cork' | 'uncork'>;
+
+/** Frames of one worker: a 10 Gbit/s link brings 1,200 chunks a second. */
+const frameAllowance: Allowance = { burst: 8192, perSecond: 4096 };
 
 /** Frames that leave in one write at most: many of them, held back for a peer that floods us, are garbage. */
 const together = 4;
@@ -43,9 +48,13 @@ export class SocketChannel implements Channel {
 
   listen({ onFrame, onClosed }: ChannelListener): void {
     let failure: string | null = null;
-    this.#socket.on('message', (data: unknown, isBinary: boolean) => onFrame(isBinary ? frameData(data) : null));
+    const rate = new Rate(frameAllowance);
+    this.#socket.on('message', (data: unknown, isBinary: boolean) => {
+      this.#holdBack(rate.take());
+      onFrame(isBinary ? frameData(data) : null);
+    });
     this.#socket.on('error', (error) => {
-      failure = error.message;
+      failure = printable(error.message);
     });
     this.#socket.on('close', () => onClosed(failure));
   }
@@ -57,12 +66,19 @@ export class SocketChannel implements Channel {
   }
 
   close(code: number, reason: string): void {
-    this.#socket.close(code, printable(reason));
+    this.#socket.close(code, fitForClose(reason));
   }
 
   terminate(): void {
     this.#release();
     this.#socket.terminate();
+  }
+
+  /** Who sends frames faster than it may is not read from for so long: what it sends waits at its own machine. */
+  #holdBack(ms: number): void {
+    if (ms === 0 || this.#socket.isPaused) return;
+    this.#socket.pause();
+    setTimeout(() => this.#socket.resume(), ms).unref();
   }
 
   /** What is sent from now on leaves at the end of this turn, or with the last of so few frames. */
@@ -88,6 +104,6 @@ function frameData(data: unknown): FrameData | null {
 }
 
 /** A close frame holds at most 123 bytes of text. */
-function printable(reason: string): string {
+function fitForClose(reason: string): string {
   return reason.replace(/[^\x20-\x7e]/g, '?').slice(0, 120);
 }

@@ -1,8 +1,11 @@
 /** Who may come in: tokens, with what each allows and until when, as a token file or STILLHOUSE_TOKEN gives them. */
 import { UserError } from '../errors.js';
 
-export const roles = ['worker', 'label'] as const;
-/** What a token allows. `worker`: all that a worker does; `label`: to fetch data and teachers, and to bring labels. */
+export const roles = ['worker', 'label', 'viewer', 'admin'] as const;
+/**
+ * What a token allows. `worker`: all that a worker does; `label`: to fetch data and teachers, and to bring labels;
+ * `viewer`: to read how the run stands; `admin`: that, and to stop it.
+ */
 export type Role = (typeof roles)[number];
 
 /** A token with what it allows. */
@@ -26,7 +29,7 @@ export function oneToken(token: string): CredentialSource {
 export const tokenLength = 43;
 
 /**
- * Reads tokens, one a line: the token, then `role=worker` or `role=label` (default worker) and `until=DATE` (ISO 8601,
+ * Reads tokens, one a line: the token, then its role as `role=label` (default worker) and `until=DATE` (ISO 8601,
  * default never), separated by spaces. Lines that are empty or begin with # say nothing. Two lines let a new token and
  * an old one in at a time.
  *

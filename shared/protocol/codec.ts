@@ -8,6 +8,7 @@
  */
 import { Packr, Unpackr } from 'msgpackr';
 import { ProtocolError } from '../errors.js';
+import { printable } from '../printable.js';
 import {
   closeCodes,
   downMessageSchema,
@@ -153,7 +154,7 @@ function refuse(issue: Issue | undefined, headerBytes: number): ProtocolError {
   const where =
     issue === undefined || issue.path.length === 0 ? 'message' : `field ${issue.path.map(String).join('.')}`;
   return new ProtocolError(
-    `${where}: ${issue?.message ?? 'not known'} (header of ${headerBytes} bytes)`,
+    printable(`${where}: ${issue?.message ?? 'not known'} (header of ${headerBytes} bytes)`, 500),
     closeCodes.badFrame,
   );
 }

@@ -25,6 +25,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { isPrintable } from '../printable.js';
 import { ProtocolError } from '../errors.js';
 import { artifactSchema, teacherSchema } from './messages.js';
 
@@ -76,7 +77,11 @@ export const labelRunSchema = z
 export type LabelRun = z.infer<typeof labelRunSchema>;
 
 /** Worker to coordinator: the worker of this name asks for a block. It gives up the block that it had. */
-export const leaseRequestSchema = z.object({ worker: z.string().min(1).max(labelLimits.nameLength) }).strict();
+export const leaseRequestSchema = z
+  .object({
+    worker: z.string().min(1).max(labelLimits.nameLength).refine(isPrintable, 'a name with control characters'),
+  })
+  .strict();
 export type LeaseRequest = z.infer<typeof leaseRequestSchema>;
 
 const count = z.number().int().nonnegative();

@@ -22,6 +22,7 @@ import { compressions } from '../compression.js';
 import { phases } from '../figures/phases.js';
 import { fedInputSchema } from '../models/fed-input.js';
 import { namesOwnFile } from '../models/file-names.js';
+import { isPrintable, printable } from '../printable.js';
 import { resizeMethods } from '../resize.js';
 
 /** Raised whenever an old peer could misread a new one. */
@@ -53,7 +54,13 @@ export const closeCodes = {
   shutdown: 4503,
 } as const;
 
-const name = z.string().max(limits.nameLength);
+/** Names are compared and looked up, so one that could not be shown as it is is refused. */
+const name = z.string().max(limits.nameLength).refine(isPrintable, 'a name with control characters');
+/** What is only shown: to users, in logs. */
+const said = z
+  .string()
+  .max(1024)
+  .transform((text) => printable(text));
 const count = z.number().int().nonnegative();
 const hash = z.string().regex(/^[0-9a-f]{16}$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -200,7 +207,7 @@ export const upSchemas = {
           digest: hash,
           repeatable: z.boolean(),
           numerics: name.optional(),
-          failed: z.string().max(1024).optional(),
+          failed: said.optional(),
         })
         .strict(),
     })
@@ -253,7 +260,7 @@ export const upSchemas = {
       ...envelope,
       lease: count,
       microBatch: count,
-      reason: z.string().max(1024),
+      reason: said,
       teacher: name.optional(),
     })
     .strict(),
@@ -263,7 +270,7 @@ export const upSchemas = {
    */
   differs: z.object({ type: z.literal('differs'), ...envelope, stateHash: hash }).strict(),
   /** The worker leaves in good order. */
-  leave: z.object({ type: z.literal('leave'), ...envelope, reason: z.string().max(1024) }).strict(),
+  leave: z.object({ type: z.literal('leave'), ...envelope, reason: said }).strict(),
 } as const;
 
 export const scalarsSchema = z
@@ -331,7 +338,7 @@ export const downSchemas = {
   /** Step `step` is journalled: apply the held commit. `stateHash` is the state's after it, `receipt` proves it. */
   release: z.object({ type: z.literal('release'), ...envelope, stateHash: hash, receipt }).strict(),
   /** Your replica differs: drop it, start from a snapshot again (close and reconnect with `held: null`). */
-  resync: z.object({ type: z.literal('resync'), ...envelope, reason: z.string().max(1024) }).strict(),
+  resync: z.object({ type: z.literal('resync'), ...envelope, reason: said }).strict(),
   pong: z.object({ type: z.literal('pong'), ...envelope, sentMs: z.number() }).strict(),
   /** The run ended. `next`: another run follows on the same address, connect again. */
   end: z
@@ -339,7 +346,7 @@ export const downSchemas = {
       type: z.literal('end'),
       ...envelope,
       reason: z.enum(['done', 'stopped', 'next']),
-      text: z.string().max(1024),
+      text: said,
     })
     .strict(),
 } as const;

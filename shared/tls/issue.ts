@@ -26,7 +26,7 @@ export interface Identity {
 }
 
 /** What a certificate is for: to be called by its names, or to come in with. */
-export type Purpose = 'server' | 'client';
+export type CertificateUse = 'server' | 'client';
 
 /** From when and until when, in milliseconds since 1970. */
 export interface Period {
@@ -57,7 +57,7 @@ export function newAuthority(name: string, period: Period): Identity {
  */
 export function newCertificate(
   authority: Identity,
-  purpose: Purpose,
+  purpose: CertificateUse,
   names: readonly string[],
   period: Period,
 ): Identity {

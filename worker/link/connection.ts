@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ConnectionOptions } from 'node:tls';
 import { WebSocket, type RawData } from 'ws';
 import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
+import { printable } from '../../shared/printable.js';
 import { decodeDown, encodeFrame, sendFrame } from '../../shared/protocol/codec.js';
 import { limits, subprotocol, type DownMessage, type UpMessage } from '../../shared/protocol/messages.js';
 
@@ -62,7 +63,7 @@ export function openConnection(
         socket.terminate();
       });
     });
-    socket.on('error', (error) => reject(new Unreachable(error.message, { cause: error })));
+    socket.on('error', (error) => reject(new Unreachable(printable(error.message, 500), { cause: error })));
   });
 }
 
@@ -71,7 +72,7 @@ const finalStatuses = new Set([400, 401, 403, 404, 426]);
 
 async function refusalOf(response: IncomingMessage): Promise<Error> {
   const status = response.statusCode ?? 0;
-  const text = await readStart(response);
+  const text = printable(await readStart(response), 500);
   if (!finalStatuses.has(status)) return new Unreachable(`status ${status}: ${text}`);
   return new UserError(`the coordinator refused this worker (${status}): ${text}`, exitCodes.refused);
 }
@@ -117,7 +118,7 @@ class SocketConnection implements Connection {
     // Fragments are not joined: the head of a big frame is one, its payload the other.
     socket.binaryType = 'fragments';
     this.closed = new Promise((resolve) => {
-      socket.once('close', (code, reason) => resolve({ code, reason: reason.toString('utf8') }));
+      socket.once('close', (code, reason) => resolve({ code, reason: printable(reason.toString('utf8')) }));
     });
   }
 

@@ -179,9 +179,9 @@ export class CoordinatorClient {
   }
 
   /** What the user can mend, where TLS is what has failed; else the error itself. */
-  #problemOf(error: unknown): unknown {
+  #problemOf(error: unknown): Error {
     const cause = error instanceof Unreachable && error.cause !== undefined ? error.cause : error;
-    return this.#trust?.problemOf(cause) ?? error;
+    return this.#trust?.problemOf(cause) ?? (error instanceof Error ? error : new Error(String(error)));
   }
 
   /** Looked up each time, since a coordinator that is started again leaves another token. */

@@ -89,10 +89,11 @@ export class Trust {
         socket.setTimeout(handshakeMs, () => socket.destroy(new Error('no answer to the handshake')));
       });
       const chain: X509Certificate[] = [];
-      let at: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-      for (; at?.raw !== undefined && chain.length < 10; at = at.issuerCertificate) {
+      let at = socket.getPeerCertificate(true);
+      for (let last: DetailedPeerCertificate | null = null; at !== last && chain.length < 10;) {
         chain.push(new X509Certificate(at.raw));
-        if (at.issuerCertificate === at) break;
+        last = at;
+        at = 'issuerCertificate' in at ? at.issuerCertificate : at;
       }
       return chain;
     } finally {

@@ -3,7 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServerTls } from '../../../coordinator/server/secure.js';
 import type { NamedFile } from '../../../shared/tls/certificates.js';
-import { newAuthority, newCertificate, type Identity, type Period, type Purpose } from '../../../shared/tls/issue.js';
+import {
+  newAuthority,
+  newCertificate,
+  type Identity,
+  type Period,
+  type CertificateUse,
+} from '../../../shared/tls/issue.js';
 import { temporaryFolder } from '../helpers.js';
 
 const dayMs = 86_400_000;
@@ -33,7 +39,12 @@ export class TestAuthority {
   }
 
   /** Writes a certificate, with its CA behind it, and its key; over those of the same name. */
-  make(name: string, purpose: Purpose, names: readonly string[] = ['localhost'], period = good): CertificateFiles {
+  make(
+    name: string,
+    purpose: CertificateUse,
+    names: readonly string[] = ['localhost'],
+    period = good,
+  ): CertificateFiles {
     const { certificate, key } = newCertificate(this.identity, purpose, names, period);
     return {
       cert: this.#write(`${name}.pem`, certificate + this.identity.certificate, '--tls-cert'),

@@ -110,6 +110,30 @@ describe('a stranger', () => {
   });
 });
 
+describe('an address', () => {
+  it('loses its own longest waiting stranger when it has too many', async () => {
+    const door = await open({ total: 100, strangers: 50, strangersPerAddress: 2, strangerMs: 60_000 });
+    const first = await peer(door);
+    const others = [await peer(door), await peer(door)];
+    expect(await first.gone).toBe('');
+    await sleep(50);
+    expect(others.map(({ socket }) => socket.destroyed)).toEqual([false, false]);
+  });
+
+  it('is told so many times why it is turned away, and cut off then; who has the token is served all the same', async () => {
+    const door = await open();
+    const answers = await Promise.all(
+      Array.from({ length: 300 }, async () => (await peer(door, requestOf('/elsewhere', upgrade))).gone),
+    );
+    const told = answers.filter((text) => text.startsWith('HTTP/1.1 401')).length;
+    expect(told).toBeGreaterThan(0);
+    expect(told).toBeLessThan(300);
+    expect(answers.filter((text) => text === '').length).toBe(300 - told);
+    const known = await peer(door, requestOf('/artifacts/x', withToken));
+    expect(await known.answered).toMatch(/^HTTP\/1.1 404/);
+  });
+});
+
 describe('a peer that was turned away', () => {
   it.each([
     ['for want of a token', upgrade],

@@ -26,8 +26,8 @@ describe('a text of tokens', () => {
     [`${token}\n${token.slice(1)}`, 'FILE, line 2: the token has 42 characters; at least 43 wanted'],
     ['ä'.repeat(43), 'FILE, line 1: the token has characters that no header carries; ASCII wanted'],
     [`${token}\0`, 'FILE, line 1: the token has characters'],
-    [`${token} admin`, 'FILE, line 1: admin behind the token; role=worker|label or until=DATE wanted'],
-    [`${token} role=root`, 'FILE, line 1: role=root given; worker or label wanted'],
+    [`${token} admin`, 'FILE, line 1: admin behind the token; role=worker|label|viewer|admin or until=DATE wanted'],
+    [`${token} role=root`, 'FILE, line 1: role=root given; worker or label or viewer or admin wanted'],
     [`${token} until=soon`, 'FILE, line 1: until=soon given; a date such as 2030-01-31'],
     [`${token} until=`, 'FILE, line 1: until= given; a date'],
   ])('is refused for %j, and its tokens are not shown', (text, message) => {
