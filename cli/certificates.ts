@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSy
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { certificatesIn, namesOf, readPem } from '../shared/tls/certificates.js';
-import { newAuthority, newCertificate, type Identity } from '../shared/tls/issue.js';
+import { newAuthority, newCertificate, type KeyedCertificate } from '../shared/tls/issue.js';
 import { tlsFiles } from './tls.js';
 
 const dayMs = 86_400_000;
@@ -60,7 +60,7 @@ export function namesBefore(folder: string): string[] {
 }
 
 /** @returns null for a folder without a CA */
-function authorityIn(folder: string): Identity | null {
+function authorityIn(folder: string): KeyedCertificate | null {
   const [certificate, key] = [join(folder, tlsFiles.ca), join(folder, tlsFiles.caKey)];
   if (!existsSync(certificate) && !existsSync(key)) return null;
   try {

@@ -20,7 +20,7 @@ import {
 } from './der.js';
 
 /** A certificate with its key, both as PEM. */
-export interface Identity {
+export interface KeyedCertificate {
   readonly certificate: string;
   readonly key: string;
 }
@@ -38,7 +38,7 @@ const ecdsaWithSha256 = sequence(objectIdentifier('1.2.840.10045.4.3.2'));
 const purposes = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' } as const;
 
 /** @param name of the CA, for people */
-export function newAuthority(name: string, period: Period): Identity {
+export function newAuthority(name: string, period: Period): KeyedCertificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const extensions = [
@@ -56,11 +56,11 @@ export function newAuthority(name: string, period: Period): Identity {
  * @throws UserError 2 for a name that is none, 65 for an authority that is none of `newAuthority`'s
  */
 export function newCertificate(
-  authority: Identity,
+  authority: KeyedCertificate,
   purpose: CertificateUse,
   names: readonly string[],
   period: Period,
-): Identity {
+): KeyedCertificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const parent = new X509Certificate(authority.certificate);
@@ -97,7 +97,11 @@ interface ToSign {
 
 type PrivateKey = ReturnType<typeof createPrivateKey>;
 
-function signed({ issuer, subject, period, spki, extensions }: ToSign, own: PrivateKey, by: PrivateKey): Identity {
+function signed(
+  { issuer, subject, period, spki, extensions }: ToSign,
+  own: PrivateKey,
+  by: PrivateKey,
+): KeyedCertificate {
   const content = sequence(
     tagged(0, integer(Buffer.of(2))), // Version 3.
     integer(Buffer.concat([Buffer.of(1), randomBytes(15)])),

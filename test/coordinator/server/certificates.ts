@@ -6,7 +6,7 @@ import type { NamedFile } from '../../../shared/tls/certificates.js';
 import {
   newAuthority,
   newCertificate,
-  type Identity,
+  type KeyedCertificate,
   type Period,
   type CertificateUse,
 } from '../../../shared/tls/issue.js';
@@ -24,7 +24,7 @@ export interface CertificateFiles {
 
 /** A CA whose certificates are written into a folder. */
 export class TestAuthority {
-  readonly identity: Identity;
+  readonly identity: KeyedCertificate;
   readonly #folder: string;
   readonly ca: NamedFile;
 
