@@ -1,5 +1,5 @@
 /** `stillhouse export`: a run's student in the forms that others load, with its model card. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { print } from './output.js';
 import { action, type Verb } from './verb.js';
@@ -32,8 +32,14 @@ async function exportStudent(folder: string, flags: ExportFlags): Promise<number
     return known;
   });
   const { exportRun } = await import('../worker/tools/export/export-run.js');
+  const { expectWhole } = await import('../coordinator/reports/finished-run.js');
   const { writeModelCard } = await import('../coordinator/reports/model-card.js');
-  (await exportRun(folder, out, { formats, isPreprocessed })).forEach(print);
-  print(await writeModelCard(folder, out, isPreprocessed));
+  const { writeSums } = await import('../shared/models/sums-file.js');
+  await expectWhole(folder, (name) => dirname(name) === 'student');
+  const files = await exportRun(folder, out, { formats, isPreprocessed });
+  files.forEach(print);
+  const card = await writeModelCard(folder, out, isPreprocessed);
+  print(card);
+  await writeSums(out, [...files, card]);
   return exitCodes.done;
 }

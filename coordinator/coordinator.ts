@@ -130,8 +130,8 @@ async function coordinateOnce(run: PreparedRun, options: CoordinateOptions, star
 }
 
 async function runIn(folder: RunFolder, coordination: Coordination): Promise<Summary> {
-  const { run, start, reporter, timeOfDayMs } = coordination;
-  const recovered = await recoverRun(folder, run, { reporter, timeOfDayMs });
+  const { run, options, start, reporter, timeOfDayMs } = coordination;
+  const recovered = await recoverRun(folder, run, { reporter, timeOfDayMs, force: options.force ?? false });
   const active = startRun(coordination, recovered, () => labels?.endLeases());
   const labels = openLabels(coordination, (error) => active.fail(error));
   if (recovered.account.dropped.size > 0) labels?.endLeases();
@@ -180,7 +180,7 @@ function startRun(
     ),
     replica,
     buffers,
-    store: { folder, log, snapshots, journal, writeBest: (weights) => writeBest(folder.path, weights) },
+    store: { folder, log, snapshots, journal, writeBest: (weights, step) => writeBest(folder, weights, step) },
     standing,
     account,
     probes,
@@ -226,16 +226,18 @@ function admitWorkers(
 
 /** @throws StateLost when the state is to be rebuilt; UserError 75 when stopped in good order, 65 when diverged */
 async function runToEnd(
-  { run, options }: Coordination,
+  { run, options, reporter, timeOfDayMs }: Coordination,
   recovered: RecoveredRun,
   { active, labels }: { readonly active: Run; readonly labels: LabelService | null },
 ): Promise<Summary> {
-  const { exportStudent, baseline, next } = options;
+  const { exportStudent, baseline, next, force = false } = options;
   const outcome = await active.finished();
   if (outcome.type === 'rebuild') throw new StateLost(outcome.reason);
   const isDone = outcome.type === 'done';
   const [leases, workers] = [active.leases(), active.workers()];
-  const summary = isDone ? await writeResults(run, recovered, { exportStudent, baseline, leases, workers }) : null;
+  const warn = (line: string): void => reporter.say('warn', line);
+  const found = { exportStudent, baseline, leases, workers, force, timeOfDayMs, warn };
+  const summary = isDone ? await writeResults(run, recovered, found) : null;
   await labels?.settle();
   await active.tellEnd(endOf(outcome, next));
   return summary ?? stop(run, outcome);

@@ -9,16 +9,19 @@ import { taskOf } from '../shared/task.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import { batchOf, unitsOf } from './plan/units-of.js';
 import type { UnitPlan } from './plan/units.js';
-import type { ReportOutput } from './reports/outputs/output.js';
+import { expectBest, openProbes, sayDamaged, type GoingOn } from './folder-files.js';
+import type { MetricsLine } from './reports/metrics.js';
 import { Account } from './reports/totals.js';
 import { expectSameState, expectSameUnits } from './store/changed-recipe.js';
-import type { Journal } from './store/journal.js';
+import type { JournalLine } from './store/journal.js';
+import type { Journal } from './store/journal-file.js';
 import { CommitLog } from './store/log.js';
 import { recover, type Recovered } from './store/recovery.js';
 import { identityOf } from './store/resolved-recipe.js';
 import type { RunFolder } from './store/run-folder.js';
 import { Snapshots } from './store/snapshots.js';
-import { Probes } from './workers/numerics.js';
+import { checkCoverage, checkJournal, countsSamples } from './verify/checks.js';
+import type { Probes } from './workers/numerics.js';
 
 /** `log` and `journal` are the caller's to close. */
 export interface RecoveredRun {
@@ -38,23 +41,13 @@ export interface RecoveredRun {
   readonly probes: Probes;
 }
 
-export interface RecoverRunOptions {
-  readonly reporter: ReportOutput;
-  /** Time of day in milliseconds since 1970, for the journal. */
-  readonly timeOfDayMs: () => number;
-}
-
 /** Slots for contributions that come before their neighbours: small students can afford more. */
 const earlySlots = { small: 16, big: 2 };
 /** Buffers for commits that channels still send from while the next step fills. */
 const retiredBuffers = 2;
 
 /** @throws UserError (2) when the folder's run cannot go on with this recipe, (65) when it is damaged, (69) storage */
-export async function recoverRun(
-  folder: RunFolder,
-  run: PreparedRun,
-  options: RecoverRunOptions,
-): Promise<RecoveredRun> {
+export async function recoverRun(folder: RunFolder, run: PreparedRun, options: GoingOn): Promise<RecoveredRun> {
   const log = await CommitLog.open(folder.paths.log);
   try {
     return await recoverWith(log, folder, run, options);
@@ -68,12 +61,13 @@ async function recoverWith(
   log: CommitLog,
   folder: RunFolder,
   run: PreparedRun,
-  { reporter, timeOfDayMs }: RecoverRunOptions,
+  options: GoingOn,
 ): Promise<RecoveredRun> {
+  const { reporter, timeOfDayMs } = options;
   const plan = planReplica(run.student, run.recipe.optimizer, run.recipe.compression);
   const { slots, buffers } = memoryOf(run, plan);
   const replica = new Replica(plan, { slots: buffers });
-  const snapshots = await Snapshots.open(folder.paths.snapshots, run.recipe.snapshots.keep);
+  const snapshots = await Snapshots.open(folder.paths.snapshots, folder.run, run.recipe.snapshots.keep);
   if (folder.changes.length > 0) expectSameState(folder.path, snapshots, plan);
   const { journal, ...standing } = await recover({
     replica,
@@ -82,6 +76,8 @@ async function recoverWith(
     journalPath: folder.paths.journal,
     initialWeights: run.initialWeights,
     recipeDigest: run.recipeDigest,
+    run: folder.run,
+    faultIn: (lines) => faultIn(lines, run),
     generation: folder.generation.counter,
     timeOfDayMs,
     warn: (text) => reporter.say('warn', text),
@@ -94,13 +90,22 @@ async function recoverWith(
       `continuing at step ${standing.step} with another recipe: ${folder.changes.join('; ')}; from here on its bits are the new recipe's`,
     );
   }
+  const { account, closedEpochs } = accountOf(run, units, standing);
+  await sayDamaged({ folder, standing }, closedEpochs, { reporter });
   // Only now: until here the folder's own recipe is the one to compare with.
   await folder.write('recipe.yaml', identityOf(run).recipeText);
-  const account = await restartReports(run, reporter, { units, standing });
-  if (standing.step > 0)
-    reporter.say('info', `continuing ${folder.path} at step ${standing.step} of ${units.totalSteps}`);
-  const probes = await Probes.open(folder);
-  return { folder, replica, slots, buffers, log, journal, snapshots, standing, account, units, probes };
+  const found = { folder, replica, slots, buffers, log, journal, snapshots, standing, account, units };
+  await expectBest(found, run.student, options);
+  const { totalSteps, epochs } = units;
+  await reporter.start({ step: standing.step, totalSteps, epochs, closedEpochs });
+  if (standing.step > 0) reporter.say('info', `continuing ${folder.path} at step ${standing.step} of ${totalSteps}`);
+  return { ...found, probes: await openProbes(found, options) };
+}
+
+/** What `verify` would call the journal damaged for. */
+function faultIn(lines: readonly JournalLine[], { recipe }: PreparedRun): string | null {
+  const checks = [checkJournal(lines, countsSamples(recipe)), checkCoverage(lines)];
+  return checks.find(({ isSound }) => !isSound)?.text ?? null;
 }
 
 /** The slots that the core needs, the leftmost prefix of the tree and some for early contributions, and the buffers. */
@@ -112,20 +117,17 @@ function memoryOf(run: PreparedRun, plan: ReplicaPlan): { readonly slots: number
   return { slots, buffers: slots + (isBig ? retiredBuffers : 0) };
 }
 
-/** The account from the journal; the report outputs start with the epochs that it closes. */
-async function restartReports(
+/** The account from the journal, and the epochs that it closes. */
+function accountOf(
   run: PreparedRun,
-  reporter: ReportOutput,
-  { units, standing }: { readonly units: UnitPlan; readonly standing: RecoveredRun['standing'] },
-): Promise<Account> {
+  units: UnitPlan,
+  standing: RecoveredRun['standing'],
+): { readonly account: Account; readonly closedEpochs: readonly MetricsLine[] } {
   const account = new Account({
     task: taskOf(run.recipe),
     weightsAt: (step) => weightsAt(run.recipe.losses, step, units.totalSteps),
     closesEpoch: (unit) => units.closesEpoch(unit),
     patience: run.recipe.evaluate.earlyStop?.patience,
   });
-  const closedEpochs = standing.lines.flatMap((line) => account.add(line) ?? []);
-  const { totalSteps, epochs } = units;
-  await reporter.start({ step: standing.step, totalSteps, epochs, closedEpochs });
-  return account;
+  return { account, closedEpochs: standing.lines.flatMap((line) => account.add(line) ?? []) };
 }

@@ -1,6 +1,4 @@
 /** What a finished run leaves in its folder: the student in the forms that others load, and summary.json, written last. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { UserError } from '../shared/errors.js';
 import type { StudentFacts } from '../shared/models/student-facts.js';
 import { studentAlone, withoutAdapters, type StudentSpec } from '../shared/models/student-spec.js';
@@ -8,9 +6,11 @@ import { mustAt } from '../shared/must.js';
 import { taskOf } from '../shared/task.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { RecoveredRun } from './recovered-run.js';
+import { summaryIn } from './reports/finished-run.js';
 import { studentResult, summarySchema, teacherResults, weightsDigest, type Summary } from './reports/summary.js';
-import { readBest } from './store/best-weights.js';
-import { parseStored } from './store/durable-files.js';
+import { bestStudent } from './store/best-weights.js';
+import { digestsIn } from './store/contents.js';
+import { sealedText } from './store/seal.js';
 
 /** Writes a student in the forms that others load. */
 export type ExportStudent = (
@@ -26,6 +26,11 @@ export interface ResultsOptions {
   readonly baseline: Summary['baseline'];
   readonly leases: Summary['leases'];
   readonly workers: Summary['workers'];
+  /** Whether the student of the best evaluation is left out where its weights are damaged. */
+  readonly force: boolean;
+  /** Time of day in milliseconds since 1970, for the journal. */
+  readonly timeOfDayMs: () => number;
+  readonly warn: (line: string) => void;
 }
 
 /** @throws UserError (69) when the storage fails, or another coordinator has taken the folder over */
@@ -35,19 +40,23 @@ export async function writeResults(run: PreparedRun, opened: RecoveredRun, optio
   const { spec, weights } = studentAlone(run.student, state);
   const facts = factsOf(run);
   await options.exportStudent(spec, weights, folder.paths.student, facts);
-  const others = await otherStudents(run, opened, state);
+  const others = await otherStudents(run, opened, state, options);
   for (const other of others)
     await options.exportStudent(other.spec, other.weights, `${folder.paths.student}-${other.suffix}`, facts);
   const digests = Object.fromEntries(others.map((other) => [`student-${other.suffix}`, weightsDigest(other.weights)]));
+  const digest = weightsDigest(weights);
   await folder.expectNewest();
-  const summary = summaryOf(run, opened, {
-    baseline: options.baseline,
-    leases: options.leases,
-    workers: options.workers,
-    digest: weightsDigest(weights),
-    digests,
+  await opened.journal.append({
+    type: 'results',
+    generation: folder.generation.counter,
+    atMs: options.timeOfDayMs(),
+    digest,
   });
-  await folder.write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
+  const { baseline, leases, workers } = options;
+  const files = await digestsIn(folder.path);
+  const found = { baseline, leases, workers, digest, digests, files, journal: opened.journal.head };
+  const summary = summarySchema.parse(summaryOf(run, opened, found));
+  await folder.write('summary.json', sealedText(summary, folder.run, 2));
   return summary;
 }
 
@@ -84,9 +93,8 @@ function feedOf(student: StudentSpec): Pick<StudentFacts['input'], 'feed' | 'typ
 
 /** @throws UserError (2) when the run in this folder is one of another recipe, (65) when summary.json is damaged */
 export async function readSummary(path: string, recipeDigest: string): Promise<Summary> {
-  const file = join(path, 'summary.json');
-  const text = await readFile(file, 'utf8');
-  const summary = parseStored(file, summarySchema, () => JSON.parse(text));
+  const summary = await summaryIn(path);
+  if (summary === null) throw new UserError(`${path}: holds no finished run`);
   if (summary.recipeDigest !== recipeDigest)
     throw new UserError(`${path}: holds a finished run of another recipe; choose another --out`);
   return summary;
@@ -104,8 +112,9 @@ async function otherStudents(
   run: PreparedRun,
   { folder, account }: RecoveredRun,
   state: ReadonlyMap<string, Float32Array>,
+  options: Pick<ResultsOptions, 'force' | 'warn'>,
 ): Promise<OtherStudent[]> {
-  const best = account.best === undefined ? null : await readBest(folder.path, run.student);
+  const best = account.best === undefined ? null : await bestStudent(folder, account.best.step, run.student, options);
   return [
     ...(run.student.exits === undefined ? [] : [{ suffix: 'exits', ...withoutAdapters(run.student, state) }]),
     ...(best === null ? [] : [{ suffix: 'best', ...studentAlone(run.student, best) }]),
@@ -115,15 +124,22 @@ async function otherStudents(
 function summaryOf(
   run: PreparedRun,
   { folder, account, log }: RecoveredRun,
-  found: Omit<ResultsOptions, 'exportStudent'> & { readonly digest: string; readonly digests: Record<string, string> },
+  found: Pick<ResultsOptions, 'baseline' | 'leases' | 'workers'> & {
+    readonly digest: string;
+    readonly digests: Record<string, string>;
+    readonly files: Record<string, string>;
+    readonly journal: string;
+  },
 ): Summary {
-  const { digest, digests, baseline, leases, workers } = found;
+  const { digest, digests, files, journal, baseline, leases, workers } = found;
   const task = taskOf(run.recipe);
   return {
     run: folder.run,
     name: run.name,
     recipeDigest: run.recipeDigest,
     digest,
+    journal,
+    files,
     ...(Object.keys(digests).length === 0 ? {} : { digests }),
     steps: account.steps,
     samples: account.samples,

@@ -6,7 +6,7 @@ import type { PreparedRun } from './plan/prepared-run.js';
 import type { UnitPlan } from './plan/units.js';
 import type { ReportOutput } from './reports/outputs/output.js';
 import type { Account } from './reports/totals.js';
-import type { Journal } from './store/journal.js';
+import type { Journal } from './store/journal-file.js';
 import type { CommitLog } from './store/log.js';
 import type { Recovered } from './store/recovery.js';
 import type { RunFolder } from './store/run-folder.js';
@@ -36,9 +36,9 @@ export interface RunStore {
     'has' | 'stateHashAfter' | 'read' | 'readBytes' | 'append' | 'rotate' | 'dropBefore' | 'sizeBytes'
   >;
   readonly snapshots: Pick<Snapshots, 'all' | 'newest' | 'initial' | 'oldestStep' | 'write'>;
-  readonly journal: Pick<Journal, 'append'>;
-  /** Keeps these weights as the best so far; they are on the disk once this resolves. */
-  readonly writeBest: (weights: ReadonlyMap<string, Float32Array>) => Promise<void>;
+  readonly journal: Pick<Journal, 'append' | 'head'>;
+  /** Keeps these weights as the best so far, of the evaluation at this step; they are on the disk once this resolves. */
+  readonly writeBest: (weights: ReadonlyMap<string, Float32Array>, step: number) => Promise<void>;
 }
 
 export interface RunParts {

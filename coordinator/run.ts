@@ -288,7 +288,7 @@ export class Run {
         readyWorkers: () => this.#workers.readyCount,
         fail: (error) => this.fail(error),
       }),
-      keepBest: () => store.writeBest(this.#parts.replica.readWeights()),
+      keepBest: (step) => store.writeBest(this.#parts.replica.readWeights(), step),
       reporter,
       firstUnit: this.#parts.standing.unit,
       stepsPerEpoch: units.stepsPerEpoch,

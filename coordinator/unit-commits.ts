@@ -15,8 +15,8 @@ export interface UnitCommitsOptions {
   readonly committer: Committer;
   readonly snapshotter: Snapshotter;
   readonly reports: RunReports;
-  /** Keeps the replica's weights as the best so far. */
-  readonly keepBest: () => Promise<void>;
+  /** Keeps the replica's weights as the best so far, after so many steps. */
+  readonly keepBest: (step: number) => Promise<void>;
   readonly reporter: Pick<ReportOutput, 'say'>;
   /** Index of the first unit that is not committed yet. */
   readonly firstUnit: number;
@@ -98,13 +98,21 @@ export class UnitCommits {
   }
 
   async #keepIfBest(line: EvaluationLine): Promise<void> {
-    if (this.#options.reports.isBest(line)) await this.#options.keepBest();
+    if (this.#options.reports.isBest(line)) await this.#options.keepBest(line.step);
   }
 
   /** Where the run stands between two commits. */
   #position(): RunPosition {
     const { committer, stepsPerEpoch, recipeDigest } = this.#options;
-    const { step, update, stateHash } = committer;
-    return { step, update, unit: this.#unit, epoch: Math.floor(step / stepsPerEpoch), stateHash, recipeDigest };
+    const { step, update, stateHash, journalHead: journal } = committer;
+    return {
+      step,
+      update,
+      unit: this.#unit,
+      epoch: Math.floor(step / stepsPerEpoch),
+      stateHash,
+      recipeDigest,
+      journal,
+    };
   }
 }

@@ -4,7 +4,10 @@
  */
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { expectWhole } from '../../coordinator/reports/finished-run.js';
+import { runIdIn } from '../../coordinator/store/generations.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { sumsFile, wrongFiles } from '../../shared/models/sums-file.js';
 import type { Recipe, TeacherRecipe } from '../../shared/recipe/schema.js';
 import { ownSettings } from './own-settings.js';
 
@@ -70,13 +73,31 @@ export async function takeModel({ given, as, fields = {} }: AskedModel, naming: 
 
 async function modelPath(given: string, { recipe: { teachers }, recipeFolder }: NamingRecipe): Promise<string> {
   const found = await stat(given).catch(() => null);
-  if (found !== null) return found.isDirectory() ? inFolder(resolve(given)) : resolve(given);
+  if (found !== null) {
+    const path = found.isDirectory() ? await inFolder(resolve(given)) : resolve(given);
+    await expectAsWritten(path);
+    return path;
+  }
   const named = teachers.find(({ name }) => name === given);
   if (named !== undefined) return resolve(recipeFolder, named.model);
   const names = teachers.map(({ name }) => name);
   throw new UserError(
     `${given}: no such file; a run folder or a model was wanted${names.length === 0 ? '' : `, or a teacher of the recipe (${names.join(', ')})`}`,
   );
+}
+
+/**
+ * A model of a run's folder, or of an export, is compared with the digest that was written of it.
+ * @throws UserError 65 when it is not what was written there
+ */
+async function expectAsWritten(path: string): Promise<void> {
+  const folder = dirname(path);
+  const run = dirname(folder);
+  if (basename(folder).startsWith('student') && (await runIdIn(run)) !== null)
+    await expectWhole(run, (name) => dirname(name) === basename(folder));
+  const [wrong] = (await wrongFiles(folder)) ?? [];
+  if (wrong !== undefined)
+    throw new UserError(`${folder}: ${wrong}, by its ${sumsFile}; export it again`, exitCodes.data);
 }
 
 /** The student of a run, or the folder itself, which may be a SavedModel. */

@@ -18,13 +18,8 @@ import type { Broadcast, CommitHead, LiveCommit } from './broadcast.js';
 import type { Content, Contributions } from './contributions.js';
 import { skipLimit } from '../decide/commits.js';
 import type { Unit } from '../decide/types.js';
-import {
-  nothingApplied,
-  type CommitLine,
-  type EvaluationLine,
-  type Journal,
-  type JournalLine,
-} from '../store/journal.js';
+import { nothingApplied, type CommitLine, type EvaluationLine, type JournalLine } from '../store/journal.js';
+import type { Journal } from '../store/journal-file.js';
 import { chunkCrcs, type CommitLog } from '../store/log.js';
 import { expectOwnState } from '../store/self-check.js';
 import type { BufferPool } from './buffers.js';
@@ -36,7 +31,7 @@ export interface CommitterOptions {
   readonly contributions: Contributions;
   readonly broadcast: Pick<Broadcast, 'hold'>;
   readonly log: Pick<CommitLog, 'append'>;
-  readonly journal: Pick<Journal, 'append'>;
+  readonly journal: Pick<Journal, 'append' | 'head'>;
   /** Rejects when this coordinator must write no more: another one has taken its place. */
   readonly expectNewest: () => Promise<void>;
   readonly generation: number;
@@ -87,6 +82,11 @@ export class Committer {
   /** How many of the commits had an update. */
   get update(): number {
     return this.#update;
+  }
+
+  /** The chain of the journal after its last line. */
+  get journalHead(): string {
+    return this.#options.journal.head;
   }
 
   /** Hash of the state after the last commit. */
@@ -244,8 +244,9 @@ export class Committer {
   /** Log and journal in parallel: recovery takes either one being ahead. */
   async #store(live: LiveCommit, line: JournalLine): Promise<void> {
     const { log, journal } = this.#options;
-    const record = { ...live.head, checksums: chunkCrcs(live.bytes), stateHash: this.stateHash, line };
+    const checksums = chunkCrcs(live.bytes);
     await this.#options.expectNewest();
+    const record = { ...live.head, checksums, stateHash: this.stateHash, line, before: journal.head };
     await Promise.all([log.append(record, live.head.bytes === 0 ? null : live.bytes), journal.append(line)]);
   }
 }

@@ -13,11 +13,13 @@ import { describeLosses } from '../../shared/recipe/describe.js';
 import { recipeSchema, type Recipe, type SourceRecipe } from '../../shared/recipe/schema.js';
 import { taskOf, type Task } from '../../shared/task.js';
 import { wilsonInterval } from '../../shared/figures/statistics.js';
-import { afterRewinds, readJournal } from '../store/journal.js';
-import { isFinished } from '../store/run-folder.js';
+import { runIdIn } from '../store/generations.js';
+import { afterRewinds } from '../store/journal.js';
+import { readJournal } from '../store/journal-file.js';
 import { parseStored, writeDurably } from '../store/durable-files.js';
 import { figureTexts, percent, type Figures } from '../../shared/figures/figures.js';
-import { summarySchema, type Summary } from './summary.js';
+import { expectWhole, summaryIn } from './finished-run.js';
+import type { Summary } from './summary.js';
 
 const digestsSchema = z.looseObject({
   recipe: z.string(),
@@ -49,17 +51,19 @@ export async function writeModelCard(run: string, out: string, isPreprocessed = 
 }
 
 async function readCardSource(run: string): Promise<CardSource> {
-  if (!(await isFinished(run)))
-    throw new UserError(`${run}: holds no summary yet; a finished run was wanted`, exitCodes.data);
-  const [recipeFile, summaryFile] = [join(run, 'recipe.yaml'), join(run, 'summary.json')];
-  const [recipeText, summaryText] = await Promise.all([readFile(recipeFile, 'utf8'), readFile(summaryFile, 'utf8')]);
+  const summary = await summaryIn(run);
+  if (summary === null) throw new UserError(`${run}: holds no summary yet; a finished run was wanted`, exitCodes.data);
+  await expectWhole(run, (name) => name === 'recipe.yaml');
+  const recipeFile = join(run, 'recipe.yaml');
+  const recipeText = await readFile(recipeFile, 'utf8');
   const { digests, ...recipe } = parseStored(recipeFile, storedRecipeSchema, () => parse(recipeText));
-  const lines = afterRewinds((await readJournal(join(run, 'journal.jsonl'))).lines);
+  const journal = await readJournal(join(run, 'journal.jsonl'), { run: await runIdIn(run), logged: new Map() });
+  const lines = afterRewinds(journal.lines);
   const evaluation = lines.findLast((line) => line.type === 'evaluation' && line.subject === 'student');
   return {
     recipe: parseStored(recipeFile, recipeSchema, () => recipe),
     digests,
-    summary: parseStored(summaryFile, summarySchema, () => JSON.parse(summaryText)),
+    summary,
     evaluationSamples: evaluation?.type === 'evaluation' ? evaluation.samples : null,
   };
 }

@@ -26,6 +26,10 @@ export const summarySchema = z.object({
   recipeDigest: z.string(),
   /** SHA-256 over the student's final weights: float32 little-endian, tensors in the topology's order, all kinds. */
   digest: z.string(),
+  /** The chain of the journal at its end; absent, as the next, in runs of earlier versions. */
+  journal: z.string().optional(),
+  /** The SHA-256 of each other file of the run folder that is neither log nor state, by its path there. */
+  files: z.record(z.string(), z.string()).optional(),
   /** The same digest of each student in a folder beside `student`, by that folder's name. */
   digests: z.record(z.string(), z.string()).optional(),
   steps: z.number(),

@@ -56,6 +56,7 @@ export class Account {
 
   /** @returns the metrics of the epoch that the line closes; null when it closes none */
   add(line: JournalLine): MetricsLine | null {
+    if (line.type === 'reference' || line.type === 'results') return null;
     // The first line has none before it, and so took no time.
     if (line.type !== 'generation') this.milliseconds += Math.max(0, line.atMs - (this.#lastMs ?? line.atMs));
     this.#lastMs = line.atMs;

@@ -16,7 +16,8 @@ import { faultPoint, slowDisk } from '../../shared/fault-points.js';
 import { split, type ByteRange } from '../../shared/exchange/chunks.js';
 import { scalarsSchema } from '../../shared/protocol/messages.js';
 import { compressions } from '../../shared/compression.js';
-import { journalLineSchema } from './journal.js';
+import { journalLineSchema, type JournalLine } from './journal.js';
+import type { LoggedLines } from './journal-chain.js';
 import { storing, syncFolder } from './durable-files.js';
 
 const count = z.number().int().nonnegative();
@@ -37,6 +38,8 @@ export const commitRecordSchema = z.object({
   stateHash: z.string(),
   /** The commit's journal line, so that the journal can be completed from the log. */
   line: journalLineSchema,
+  /** The chain of the journal before that line; earlier versions did not write it. */
+  before: z.string().optional(),
 });
 
 /** What the log has of one commit beside its payload. */
@@ -63,6 +66,8 @@ const maximumHeaderBytes = 16 * 1024 * 1024;
 export class CommitLog {
   readonly #folder: string;
   readonly #places = new Map<number, Place>();
+  readonly #found = new Map<string, JournalLine>();
+  readonly #damaged: string[] = [];
   #segments: Segment[] = [];
   #isRotating = true;
   #written = { bytes: 0, ms: 0 };
@@ -76,7 +81,11 @@ export class CommitLog {
     return storing(folder, async () => {
       await mkdir(folder, { recursive: true });
       const log = new CommitLog(folder);
-      for (const step of await firstSteps(folder)) await log.#scan(step);
+      const steps = await firstSteps(folder);
+      for (const [i, step] of steps.entries()) {
+        const end = await log.#scan(step);
+        if (i + 1 < steps.length && end !== steps[i + 1]) log.#damaged.push(join(folder, `${step}.log`));
+      }
       return log;
     });
   }
@@ -84,6 +93,16 @@ export class CommitLog {
   /** Whether the commit of `step` is here. */
   has(step: number): boolean {
     return this.#places.has(step);
+  }
+
+  /** The journal lines of the commits that were here at opening, by the chain of the journal before each. */
+  get logged(): LoggedLines {
+    return this.#found;
+  }
+
+  /** Names of segments that did not end where the next one begins, and were cut off there at opening. */
+  get damaged(): readonly string[] {
+    return this.#damaged;
   }
 
   /** Hash of the state after step `step`, if its commit is here. */
@@ -208,15 +227,20 @@ export class CommitLog {
     await syncFolder(this.#folder);
   }
 
-  async #scan(firstStep: number): Promise<void> {
+  /** @returns the step after its last whole commit */
+  async #scan(firstStep: number): Promise<number> {
+    let end = firstStep;
     const path = join(this.#folder, `${firstStep}.log`);
     const segment: Segment = { firstStep, path, file: await open(path, 'r+'), sizeBytes: 0 };
     this.#segments.push(segment);
     for await (const { at, payloadAt, record } of recordsIn(segment.file, firstStep)) {
       this.#places.set(record.step, { segment, at, payloadAt, stateHash: record.stateHash });
       segment.sizeBytes = payloadAt + record.bytes;
+      if (record.before !== undefined) this.#found.set(record.before, record.line);
+      end = record.step + 1;
     }
     await cut(segment, segment.sizeBytes);
+    return end;
   }
 }
 
@@ -267,6 +291,11 @@ export async function readLog(
     }
   }
   return { records, torn };
+}
+
+/** The journal lines of these commits, by the chain of the journal before each. */
+export function loggedLines(records: readonly CommitRecord[]): LoggedLines {
+  return new Map(records.flatMap(({ before, line }) => (before === undefined ? [] : [[before, line] as const])));
 }
 
 async function cut(segment: Segment, sizeBytes: number): Promise<void> {

@@ -4,7 +4,8 @@
  * have been; a line that is missing is completed from the log.
  */
 import { exitCodes, UserError } from '../../shared/errors.js';
-import { afterRewinds, type Journal, type JournalLine } from './journal.js';
+import { afterRewinds, type JournalLine } from './journal.js';
+import type { Journal } from './journal-file.js';
 import type { CommitLog } from './log.js';
 import type { Snapshots } from './snapshots.js';
 

@@ -1,6 +1,7 @@
 /**
- * Where a run stands, from what its folder holds: the newest sound snapshot, the log's commits after it with each state
- * hash checked, and the journal brought into line with both. A new run and a continued one go this same way.
+ * Where a run stands, from what its folder holds: the journal, put together where it was damaged, the newest sound
+ * snapshot, the log's commits after it with each state hash checked, and the journal brought into line with both. A new
+ * run and a continued one go this same way.
  *
  *   snapshots   0 ........ 400 ...... 600
  *   log                    [400 ............ 730)          the truth: what is not here was never released
@@ -9,10 +10,11 @@
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { applyCommit } from '../../shared/replica/apply-commit.js';
 import type { Replica } from '../../shared/replica/replica.js';
-import { afterRewinds, Journal, type JournalLine } from './journal.js';
+import { afterRewinds, type JournalLine } from './journal.js';
+import { Journal, readJournal } from './journal-file.js';
 import type { CommitLog, CommitRecord } from './log.js';
-import { reconcile, type ReconcileOptions } from './reconciliation.js';
-import type { Snapshot } from './snapshots.js';
+import { reconcile, type OpenJournal, type ReconcileOptions } from './reconciliation.js';
+import { snapshotFault, type Snapshot } from './snapshots.js';
 import { sourceOf } from './state-copy.js';
 
 /** A run that is ready to go on. The replica is in the state to which `step` commits have brought it. */
@@ -36,6 +38,10 @@ export interface RecoveryOptions extends ReconcileOptions {
   /** The student's initial weights by name, for a run that has no snapshot yet. */
   readonly initialWeights: ReadonlyMap<string, Float32Array>;
   readonly recipeDigest: string;
+  /** The run's id. */
+  readonly run: string;
+  /** Says in words what the journal's lines that count do not agree in; null for nothing. */
+  readonly faultIn: (lines: readonly JournalLine[]) => string | null;
 }
 
 /** How far a run has come. */
@@ -59,38 +65,86 @@ interface Folded extends Standing {
 /**
  * Brings replica, log and journal to where the run stands, and begins a generation there.
  *
- * @throws UserError 65 when no sound snapshot is left or the journal lacks a line that the log no longer holds, 69 when
+ * @throws UserError 65 when no sound snapshot is left or the journal lacks a line that cannot be found elsewhere, 69 when
  * the disk fails
  */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
+  const { log, warn, journalPath, run } = options;
+  for (const path of log.damaged) warn(`${path} is damaged; its commits from there on are passed over`);
+  const read = await readJournal(journalPath, { run, logged: log.logged });
+  for (const fault of read.faults) warn(`${journalPath} is damaged and is mended: ${fault}`);
+  const lost = read.lines.find((line) => line.generation >= options.generation);
+  if (lost !== undefined)
+    throw damagedJournal(options, `it has generation ${lost.generation}, whose file in generations is missing`);
   await ensureInitial(options);
-  const standing = await foldLog(options);
-  const { journal, lines } = await Journal.open(options.journalPath);
+  const lines = afterRewinds(read.lines);
+  await expectKnown(options, new Set(read.chains), lines);
+  const standing = await foldLog(options, lines);
+  const journal = await Journal.open(journalPath, read);
   try {
-    await reconcile(options, { journal, lines }, standing);
-    const started: JournalLine = {
-      type: 'generation',
-      generation: options.generation,
-      atMs: options.timeOfDayMs(),
-      step: standing.step,
-    };
-    await journal.append(started);
-    const counted = afterRewinds([...lines, started]);
-    const { step, update } = standing;
-    const rewoundBy = lines.findLast(({ type }) => type === 'rewind')?.generation ?? 0;
-    return {
-      journal,
-      lines: counted,
-      step,
-      update,
-      unit: nextUnit(counted, standing.unit),
-      stateHash: options.replica.hashState(),
-      rewoundBy,
-    };
+    return await begin(options, { journal, lines: [...read.lines] }, standing);
   } catch (error) {
     await journal.close();
     throw error;
   }
+}
+
+/** Brings the journal into line, and begins a generation in it. */
+async function begin(options: RecoveryOptions, { journal, lines }: OpenJournal, standing: Folded): Promise<Recovered> {
+  await reconcile(options, { journal, lines }, standing);
+  const started: JournalLine = {
+    type: 'generation',
+    generation: options.generation,
+    atMs: options.timeOfDayMs(),
+    step: standing.step,
+  };
+  const counted = afterRewinds([...lines, started]);
+  const fault = options.faultIn(counted);
+  if (fault !== null) throw damagedJournal(options, fault);
+  await journal.append(started);
+  const { step, update } = standing;
+  const rewoundBy = lines.findLast(({ type }) => type === 'rewind')?.generation ?? 0;
+  return {
+    journal,
+    lines: counted,
+    step,
+    update,
+    unit: nextUnit(counted, standing.unit),
+    stateHash: options.replica.hashState(),
+    rewoundBy,
+  };
+}
+
+/**
+ * Commits in the log that follow no line of the journal are another run's where the journal has those steps, and are
+ * passed over.
+ *
+ * @throws UserError 65 when the journal ends before what a snapshot or the log knows of it
+ */
+async function expectKnown(
+  options: RecoveryOptions,
+  chains: ReadonlySet<string>,
+  lines: readonly JournalLine[],
+): Promise<void> {
+  const { snapshots, log, warn } = options;
+  const unknown = snapshots.all.find(({ step, journal }) => step > 0 && journal !== undefined && !chains.has(journal));
+  if (unknown !== undefined)
+    throw damagedJournal(options, `lines are missing that the snapshot at step ${unknown.step} knows of`);
+  const [strange] = [...log.logged].flatMap(([before, line]) =>
+    line.type === 'commit' && !chains.has(before) ? [line.step] : [],
+  );
+  if (strange === undefined) return;
+  if (!lines.some((line) => line.type === 'commit' && line.step === strange))
+    throw damagedJournal(options, `lines are missing before step ${strange}, which the log holds`);
+  warn(`the log's commits from step ${strange} on follow no line of ${options.journalPath}, and are passed over`);
+  await log.truncate(strange);
+}
+
+function damagedJournal({ journalPath }: RecoveryOptions, fault: string): UserError {
+  return new UserError(
+    `${journalPath}: ${fault}; the run folder is damaged: put it back from a copy, or choose another --out`,
+    exitCodes.data,
+  );
 }
 
 /** The snapshot at step 0 is on the disk and sound: every joiner's probe starts from it. */
@@ -99,6 +153,7 @@ async function ensureInitial({
   replica,
   initialWeights,
   recipeDigest,
+  run,
   warn,
 }: RecoveryOptions): Promise<void> {
   for (const path of snapshots.unusable) warn(`${path} is damaged, or its state is, and is passed over`);
@@ -114,17 +169,18 @@ async function ensureInitial({
     epoch: 0,
     stateHash: replica.hashState(),
     recipeDigest,
+    journal: run,
   });
 }
 
 /**
  * Loads the newest sound snapshot and applies the log to it; what the log holds beyond a gap or a damage is cut off.
  */
-async function foldLog(options: RecoveryOptions): Promise<Folded> {
+async function foldLog(options: RecoveryOptions, lines: readonly JournalLine[]): Promise<Folded> {
   const { log, warn } = options;
   let isWrong = false;
   for (;;) {
-    const snapshot = await loadNewest(options);
+    const snapshot = await loadNewest(options, lines);
     const replayed = await replay(options, { step: snapshot.step, update: snapshot.update, unit: snapshot.unit });
     if (!replayed.isWrong) {
       await log.truncate(replayed.step);
@@ -136,12 +192,20 @@ async function foldLog(options: RecoveryOptions): Promise<Folded> {
   }
 }
 
-async function loadNewest({ snapshots, replica, warn }: RecoveryOptions): Promise<Snapshot> {
+async function loadNewest(options: RecoveryOptions, lines: readonly JournalLine[]): Promise<Snapshot> {
+  const { snapshots, replica, warn } = options;
   for (;;) {
     const { newest } = snapshots;
     if (newest === undefined) throw new UserError('no sound snapshot is left in the run folder', exitCodes.data);
-    if (await snapshots.load(newest, replica.state())) return newest;
-    warn(`${newest.path} is damaged and is passed over`);
+    if (!(await snapshots.load(newest, replica.state()))) {
+      warn(`${newest.path} is damaged and is passed over`);
+      continue;
+    }
+    const fault =
+      replica.hashState() === newest.stateHash ? snapshotFault(newest, lines) : 'its state has another hash';
+    if (fault === null) return newest;
+    warn(`${newest.path} is damaged and is passed over: ${fault}`);
+    await snapshots.setAside(newest);
   }
 }
 

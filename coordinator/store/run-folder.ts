@@ -14,21 +14,11 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { codeOf, exitCodes, storageProblem, UserError } from '../../shared/errors.js';
 import { ifThere, makeFolders } from '../../shared/files.js';
+import { sha256Of } from '../../shared/sha256.js';
 import { differences, type RunIdentity } from './resolved-recipe.js';
 import { createDurably, parseStored, storing, writeDurably } from './durable-files.js';
-
-const generationSchema = z.object({
-  counter: z.number().int().positive(),
-  nonce: z.string(),
-  run: z.string(),
-  recipeDigest: z.string(),
-  startedAt: z.string(),
-  /** The run's, the same in all generations: workers never learn of it. Absent where an older version began the run. */
-  secret: z.string().min(32).optional(),
-});
-
-/** One start of a coordinator in a run folder, as its file in `generations/` has it. */
-export type Generation = z.infer<typeof generationSchema>;
+import { counters, isWrittenRecipe, readGenerations, type Generation } from './generations.js';
+import { sealedText } from './seal.js';
 
 /** A generation of this version, which knows the run's secret. */
 export type OwnGeneration = Generation & { readonly secret: string };
@@ -50,6 +40,8 @@ export interface RunFolder {
   };
   /** How the recipe differs from the one that the run had until now: not at all, unless it was forced. */
   readonly changes: readonly string[];
+  /** Whether the recipe.yaml that was found is not what a coordinator wrote there. */
+  readonly isRecipeDamaged: boolean;
   /** Replaces a file as a whole. */
   write(name: string, content: string): Promise<void>;
   /** Appends to a file, which is made where it is missing. */
@@ -119,7 +111,7 @@ export async function clearFinished(path: string, { onFinished, resume }: Folder
 /** What a run keeps in its folder. The summary comes last: without it the rest would be taken for an unfinished run. */
 const ownFiles = [
   ...['student', 'student-exits', 'student-best', 'baseline', 'log', 'snapshots', 'generations'],
-  ...['journal.jsonl', 'metrics.jsonl', 'recipe.yaml', 'summary.json'],
+  ...['journal.jsonl', 'metrics.jsonl', 'recipe.yaml', 'probe.json', 'summary.json'],
 ];
 
 /** Removes a finished run, and nothing else that lies in its folder. */
@@ -144,6 +136,16 @@ async function expectFolder(path: string): Promise<void> {
 const shownChanges = 6;
 const writtenSchema = z.looseObject({ digests: z.looseObject({ recipe: z.string() }) });
 
+/** The folder's recipe; null where it is missing, or is not what a coordinator wrote: then generations have its digest. */
+async function readWritten(
+  file: string,
+  generations: readonly Generation[],
+): Promise<z.infer<typeof writtenSchema> | null> {
+  const text = await ifThere(readFile(file, 'utf8'));
+  if (text === null || !isWrittenRecipe(text, generations)) return null;
+  return parseStored(file, writtenSchema, () => parse(text));
+}
+
 /**
  * How the recipe differs from the folder's. @throws UserError (2) when it does in more than the compression, and is not
  * forced
@@ -154,13 +156,12 @@ async function changesOf(
   { identity, force, onFinished }: FolderOptions & { identity: RunIdentity },
 ): Promise<string[]> {
   const file = join(path, 'recipe.yaml');
-  const text = await ifThere(readFile(file, 'utf8'));
-  const there = text === null ? null : parseStored(file, writtenSchema, () => parse(text));
+  const there = await readWritten(file, earlier);
   // A coordinator that was refused after its generation was claimed has left the recipe as it was.
   const digest = there?.digests.recipe ?? earlier.at(-1)?.recipeDigest ?? identity.recipeDigest;
   if (digest === identity.recipeDigest) return [];
   const found =
-    text === null
+    there === null
       ? []
       : differences(there, parse(identity.recipeText)).filter((line) => !line.startsWith('digests.recipe:'));
   const changes =
@@ -220,6 +221,7 @@ interface Claim {
   readonly generation: OwnGeneration;
   readonly nonces: ReadonlyMap<string, number>;
   readonly changes: readonly string[];
+  readonly isRecipeDamaged: boolean;
 }
 
 function makeRunFolder(path: string, held: Claim & { lock: Server }): RunFolder {
@@ -230,6 +232,7 @@ function makeRunFolder(path: string, held: Claim & { lock: Server }): RunFolder 
     generation: held.generation,
     nonces: held.nonces,
     changes: held.changes,
+    isRecipeDamaged: held.isRecipeDamaged,
     paths: {
       journal: inside('journal.jsonl'),
       metrics: inside('metrics.jsonl'),
@@ -289,22 +292,24 @@ function lockAddress(digest: string): string | null {
 }
 
 async function claim(path: string, wanted: FolderOptions & { identity: RunIdentity }): Promise<Claim> {
-  const { recipeDigest } = wanted.identity;
+  const { recipeDigest, recipeText } = wanted.identity;
   for (;;) {
     const earlier = await readGenerations(path);
     const [first] = earlier;
     const changes = await changesOf(path, earlier, wanted);
+    const there = await ifThere(readFile(join(path, 'recipe.yaml'), 'utf8'));
     const counter = Math.max(0, ...(await counters(path))) + 1;
     const generation = {
       counter,
       nonce: randomBytes(16).toString('hex'),
       run: first?.run ?? randomBytes(8).toString('hex'),
       recipeDigest,
+      recipeSha256: sha256Of(recipeText),
       startedAt: new Date().toISOString(),
       secret: earlier.find(({ secret }) => secret !== undefined)?.secret ?? randomBytes(32).toString('hex'),
     };
     const file = join(path, 'generations', String(counter));
-    const isClaimed = await createDurably(file, `${JSON.stringify(generation)}\n`).catch((error: unknown) => {
+    const isClaimed = await createDurably(file, sealedText(generation, generation.run)).catch((error: unknown) => {
       throw first === undefined && storageProblem(error) !== null ? notBegun(path, error) : error;
     });
     if (isClaimed) {
@@ -312,25 +317,8 @@ async function claim(path: string, wanted: FolderOptions & { identity: RunIdenti
         generation,
         nonces: new Map([...earlier, generation].map(({ nonce, counter: number }) => [nonce, number])),
         changes,
+        isRecipeDamaged: there !== null && !isWrittenRecipe(there, earlier),
       };
     }
   }
-}
-
-async function counters(path: string): Promise<number[]> {
-  const names = (await ifThere(readdir(join(path, 'generations')))) ?? [];
-  return names
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .sort((a, b) => a - b);
-}
-
-async function readGenerations(path: string): Promise<Generation[]> {
-  const files = (await counters(path)).map((counter) => join(path, 'generations', String(counter)));
-  return Promise.all(
-    files.map(async (file) => {
-      const text = await readFile(file, 'utf8');
-      return parseStored(file, generationSchema, () => JSON.parse(text));
-    }),
-  );
 }

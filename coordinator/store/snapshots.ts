@@ -1,7 +1,7 @@
 /**
  * Snapshots: the whole state of a replica (weights, optimizer, moving values) with its position in the run. The state's
  * bytes are an artifact, `snapshots/<step>-<sha256>.state`, which joiners download; the header beside it, `.json`, is
- * written last, so a state without a header is no snapshot. The one at step 0 is kept for good: the numerics probe of
+ * written last, under a seal, so a state without a header is no snapshot. The one at step 0 is kept for good: the numerics probe of
  * every joiner is computed from it.
  */
 import { createHash } from 'node:crypto';
@@ -11,10 +11,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ifThere } from '../../shared/files.js';
 import { faultPoint } from '../../shared/fault-points.js';
+import type { JournalLine } from './journal.js';
 import { putInPlace, storing, writeDurably } from './durable-files.js';
+import { readSealed, sealedText } from './seal.js';
 
 const count = z.number().int().nonnegative();
-const headerSchema = z.object({
+const headerSchema = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   bytes: count,
   /** Commits folded into the state. */
@@ -28,13 +30,15 @@ const headerSchema = z.object({
   stateHash: z.string(),
   /** Digest of the recipe with its models and data. */
   recipeDigest: z.string(),
+  /** The chain of the journal then; earlier versions did not write it. */
+  journal: z.string().optional(),
 });
 
 /** What a snapshot's header says: the position in the run, and the length and SHA-256 of the state's bytes. */
 export type SnapshotHeader = z.infer<typeof headerSchema>;
 
 /** Where a run stands, without the state itself. */
-export type RunPosition = Omit<SnapshotHeader, 'sha256' | 'bytes'>;
+export type RunPosition = Omit<SnapshotHeader, 'sha256' | 'bytes' | 'journal'> & { readonly journal: string };
 
 /** A snapshot on the disk, with the path of its state. */
 export type Snapshot = SnapshotHeader & { readonly path: string };
@@ -53,24 +57,31 @@ const pieceBytes = 4 * 1024 * 1024;
  */
 export class Snapshots {
   readonly #folder: string;
+  readonly #run: string;
   readonly #keep: number;
   /** The snapshots by step, the oldest first. */
   #list: Snapshot[] = [];
   /** Names of the headers that no state on the disk fits. */
   #unusable: string[] = [];
 
-  private constructor(folder: string, keep: number) {
+  private constructor(folder: string, run: string, keep: number) {
     this.#folder = folder;
+    this.#run = run;
     this.#keep = keep;
   }
 
-  /** Finds the snapshots in a folder, which is made where it is missing. @param keep how many of the newest are kept */
-  static async open(folder: string, keep: number): Promise<Snapshots> {
+  /**
+   * Finds the snapshots in a folder, which is made where it is missing.
+   *
+   * @param run the run's id
+   * @param keep how many of the newest are kept
+   */
+  static async open(folder: string, run: string, keep: number): Promise<Snapshots> {
     return storing(folder, async () => {
       await mkdir(folder, { recursive: true });
-      const snapshots = new Snapshots(folder, keep);
+      const snapshots = new Snapshots(folder, run, keep);
       for (const name of (await readdir(folder)).filter((one) => one.endsWith('.json'))) {
-        const snapshot = await readHeader(folder, name);
+        const snapshot = await readHeader(folder, name, run);
         if (snapshot === null) snapshots.#unusable.push(join(folder, name));
         else snapshots.#list.push(snapshot);
       }
@@ -130,7 +141,7 @@ export class Snapshots {
       await putInPlace(aside, path);
       const header: SnapshotHeader = { ...position, sha256, bytes: state.bytes.length };
       if (position.step > 0) faultPoint('snapshot');
-      await writeDurably(join(this.#folder, `${stem}.json`), [Buffer.from(`${JSON.stringify(header)}\n`)]);
+      await writeDurably(join(this.#folder, `${stem}.json`), [Buffer.from(sealedText(header, this.#run))]);
       const snapshot = { ...header, path };
       this.#list = [...this.#list.filter(({ step }) => step !== position.step), snapshot].sort(
         (a, b) => a.step - b.step,
@@ -147,12 +158,15 @@ export class Snapshots {
   async load(snapshot: Snapshot, target: Uint8Array): Promise<boolean> {
     return storing(snapshot.path, async () => {
       const isSound = snapshot.bytes === target.length && (await readInto(snapshot.path, target, snapshot.sha256));
-      if (!isSound) {
-        this.#list = this.#list.filter((other) => other !== snapshot);
-        await setAside(snapshot.path.replace(/state$/, 'json'));
-      }
+      if (!isSound) await this.setAside(snapshot);
       return isSound;
     });
+  }
+
+  /** The snapshot is none any more: its header is renamed, and `newest` is the one before. */
+  async setAside(snapshot: Snapshot): Promise<void> {
+    this.#list = this.#list.filter((other) => other !== snapshot);
+    await setAside(snapshot.path.replace(/state$/, 'json'));
   }
 
   /** Forgets snapshots after `step`, which a rewind made void. */
@@ -174,26 +188,48 @@ export class Snapshots {
   }
 }
 
+/**
+ * What a header says that the journal does not: of a snapshot of an earlier version, whose header has no seal, too.
+ *
+ * @param lines those that count, after rewinds; the commits after a snapshot may be missing, not those before it
+ * @returns null where both agree
+ */
+export function snapshotFault(
+  { step, update, unit, stateHash }: SnapshotHeader,
+  lines: readonly JournalLine[],
+): string | null {
+  if (step === 0)
+    return update === 0 && unit === 0 ? null : `update ${update} and unit ${unit} of a state of no commit`;
+  const before = lines.filter((line) => line.type === 'commit').filter((line) => line.step < step);
+  const last = before.at(-1);
+  if (last === undefined || before.length !== step) return 'the journal has no such step';
+  if (last.digest !== stateHash) return `it is of state ${stateHash}; the journal has ${last.digest}`;
+  const updates = before.filter(({ skip }) => skip === undefined).length;
+  if (update !== updates) return `update ${update}; the journal has ${updates}`;
+  const evaluations = lines.filter((line) => line.type === 'evaluation' && line.step === step).length;
+  return unit > last.unit && unit <= last.unit + 1 + evaluations
+    ? null
+    : `unit ${unit}; the journal has ${last.unit} before it`;
+}
+
 /** Nothing takes the state beside this header for a snapshot any more. */
 async function setAside(header: string): Promise<void> {
   await rename(header, header.replace(/json$/, 'damaged'));
 }
 
-async function readHeader(folder: string, name: string): Promise<Snapshot | null> {
+async function readHeader(folder: string, name: string, run: string): Promise<Snapshot | null> {
   const path = join(folder, name.replace(/json$/, 'state'));
   const text = await ifThere(readFile(join(folder, name), 'utf8'));
-  if (text === null) return null;
-  const header = headerSchema.safeParse(parseJson(text)).data;
-  if (header === undefined || name !== `${header.step}-${header.sha256}.json`) return null;
+  const header = text === null ? null : sealedHeader(text, run);
+  if (header === null || name !== `${header.step}-${header.sha256}.json`) return null;
   return (await ifThere(stat(path)))?.size === header.bytes ? { ...header, path } : null;
 }
 
-function parseJson(text: string): unknown {
+function sealedHeader(text: string, run: string): SnapshotHeader | null {
   try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
+    return readSealed(text, headerSchema, run);
+  } catch {
+    return null;
   }
 }
 

@@ -2,12 +2,14 @@
  * What must hold of a run's own records, whatever died while they were written. Each check takes what was read and says
  * in a line what it found. Pure.
  */
-import { jsonOf } from '../../shared/json.js';
+import { jsonOf, parseJson } from '../../shared/json.js';
 import { isDeepStrictEqual } from 'node:util';
 import { samplesIn } from '../../shared/figures/sum-names.js';
+import type { Recipe } from '../../shared/recipe/schema.js';
+import type { Generation } from '../store/generations.js';
 import type { CommitLine, JournalLine } from '../store/journal.js';
 import type { CommitRecord } from '../store/log.js';
-import type { SnapshotHeader } from '../store/snapshots.js';
+import { snapshotFault, type SnapshotHeader } from '../store/snapshots.js';
 
 export interface CheckResult {
   readonly name: string;
@@ -18,13 +20,29 @@ export interface CheckResult {
 const sound = (name: string, text: string): CheckResult => ({ name, isSound: true, text });
 const broken = (name: string, text: string): CheckResult => ({ name, isSound: false, text });
 
+/** Whether a loss term counts each of its samples once: neither by weights nor by positions. */
+export function countsSamples({ data }: Recipe): boolean {
+  return (
+    data.task !== 'sequence' &&
+    [data.train, data.unlabelled].every(
+      (source) => source === undefined || source.format === 'folder' || source.weights === undefined,
+    )
+  );
+}
+
 /**
  * Each unit is in the journal once and in order, with as many samples as were contributed.
  * @param lines those that count, after rewinds
  * @param countsSamples whether a loss term counts each of its samples once: neither by weights nor by positions
+ * @param faults what was not as it was written, and is put back by the next start
  */
-export function checkJournal(lines: readonly JournalLine[], countsSamples = true): CheckResult {
+export function checkJournal(
+  lines: readonly JournalLine[],
+  countsSamples = true,
+  faults: readonly string[] = [],
+): CheckResult {
   const name = 'journal';
+  if (faults.length > 0) return broken(name, `${faults.join('; ')}; the next start mends it`);
   let [step, unit] = [0, -1];
   let dropped: readonly string[] = [];
   for (const line of lines) {
@@ -88,15 +106,33 @@ export function checkCoverage(lines: readonly JournalLine[]): CheckResult {
   return sound(name, `${ends.length} whole epochs of ${size} samples, each in one commit; ${at} of epoch ${epoch}`);
 }
 
+/** Every start that the journal has is a generation. @param lines all of them */
+export function checkGenerations(generations: readonly Generation[], lines: readonly JournalLine[]): CheckResult {
+  const name = 'generations';
+  const newest = generations.length;
+  const last = lines.reduce((most, { generation }) => Math.max(most, generation), 0);
+  return last > newest
+    ? broken(name, `generations/${newest + 1} is missing; the journal has generation ${last}`)
+    : sound(name, `${newest}, one after the other`);
+}
+
 /**
- * The commits that the log holds are the journal's. The journal may be a line short of the log, which the next start
- * completes.
+ * The commits that the log holds are the journal's, and reach from the newest snapshot to its end. The journal may be a
+ * line short of the log, which the next start completes.
+ *
+ * @param newest the step of the newest sound snapshot
+ * @param chains those of the journal's lines
  */
-export function checkLog(records: readonly CommitRecord[], lines: readonly JournalLine[]): CheckResult {
+export function checkLog(
+  records: readonly CommitRecord[],
+  lines: readonly JournalLine[],
+  { newest, chains }: { readonly newest: number; readonly chains: readonly string[] },
+): CheckResult {
   const name = 'log';
   const commits = new Map(lines.flatMap((line) => (line.type === 'commit' ? [[line.step, line] as const] : [])));
   const last = Math.max(-1, ...commits.keys());
-  for (const [i, { step, line, stateHash }] of records.entries()) {
+  const known = new Set(chains);
+  for (const [i, { step, line, stateHash, before: chain }] of records.entries()) {
     const before = records[i - 1];
     if (before !== undefined && step !== before.step + 1)
       return broken(name, `step ${step} follows step ${before.step}`);
@@ -108,10 +144,16 @@ export function checkLog(records: readonly CommitRecord[], lines: readonly Journ
     const journalled = commits.get(step);
     if (journalled === undefined ? step <= last : !isDeepStrictEqual(journalled, line))
       return broken(name, `step ${step}: the journal's line is another`);
+    if (chain !== undefined && !known.has(chain)) return broken(name, `step ${step} follows no line of the journal`);
   }
   const [first, end] = [records[0]?.step, records.at(-1)?.step];
   if (first !== undefined && end !== undefined && end < last - 1)
     return broken(name, `it ends with step ${end}; the journal with ${last}`);
+  if (last > newest && (first === undefined || first > newest))
+    return broken(
+      name,
+      `it lacks steps ${newest} to ${first === undefined ? last : first - 1}, after the newest snapshot`,
+    );
   return sound(
     name,
     first === undefined
@@ -135,19 +177,25 @@ function encodingsOf(records: readonly CommitRecord[]): string {
 export function checkSnapshots(
   { whole, damaged }: { readonly whole: readonly SnapshotHeader[]; readonly damaged: readonly string[] },
   lines: readonly JournalLine[],
+  chains: readonly string[],
 ): CheckResult {
   const name = 'snapshots';
-  const digests = new Map(lines.flatMap((line) => (line.type === 'commit' ? [[line.step, line.digest] as const] : [])));
+  const known = new Set(chains);
   if (damaged.length > 0) return broken(name, `${damaged.join(', ')} is damaged`);
-  for (const { step, stateHash } of whole) {
-    const digest = digests.get(step - 1);
-    if (step > 0 && digest !== stateHash)
-      return broken(
-        name,
-        `the one at step ${step} is of state ${stateHash}; the journal has ${digest ?? 'no such step'}`,
-      );
+  for (const header of whole) {
+    const fault = snapshotFault(header, lines);
+    if (fault !== null) return broken(name, `the one at step ${header.step}: ${fault}`);
+    if (header.step > 0 && header.journal !== undefined && !known.has(header.journal))
+      return broken(name, `the one at step ${header.step} follows no line of the journal`);
   }
   return sound(name, `${whole.length}, at step ${whole.map(({ step }) => step).join(', ')}`);
+}
+
+/** What the whole lines of metrics.jsonl say; null for a line that says nothing. @param text null where there is no file */
+export function metricsLines(text: string | null): readonly unknown[] {
+  // What follows the last end of a line was never finished, and the next start writes the file anew.
+  const finished = (text ?? '').split('\n').slice(0, -1);
+  return finished.map((line) => parseJson(Buffer.from(line)) ?? null);
 }
 
 /**

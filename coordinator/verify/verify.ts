@@ -7,31 +7,30 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parse } from 'yaml';
-import { z } from 'zod';
 import { UserError } from '../../shared/errors.js';
-import { figuresByTask } from '../../shared/figures/tasks.js';
-import { decodeSafetensors } from '../../shared/models/safetensors.js';
-import { weightsAt } from '../../shared/recipe/schedules.js';
+import { ifReachable } from '../../shared/files.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import { sha256OfFile } from '../../shared/sha256.js';
-import { taskOf, type Task } from '../../shared/task.js';
-import { planUnits, type UnitPlan } from '../plan/units.js';
-import { batchOf } from '../plan/units-of.js';
-import { summarySchema, weightsDigest, type Summary } from '../reports/summary.js';
-import { Account } from '../reports/totals.js';
+import { summaryIn } from '../reports/finished-run.js';
+import type { Summary } from '../reports/summary.js';
 import { parseStored } from '../store/durable-files.js';
-import { afterRewinds, readJournal, type CommitLine, type JournalLine } from '../store/journal.js';
-import { readLog } from '../store/log.js';
+import { isWrittenRecipe, readGenerations, runIdIn, type Generation } from '../store/generations.js';
+import { afterRewinds, type JournalLine } from '../store/journal.js';
+import type { ReadJournal } from '../store/journal-chain.js';
+import { readJournal } from '../store/journal-file.js';
+import { loggedLines, readLog, type CommitRecord } from '../store/log.js';
 import { Snapshots, type SnapshotHeader } from '../store/snapshots.js';
 import {
   checkCoverage,
+  checkGenerations,
   checkJournal,
   checkLog,
-  checkMetrics,
-  checkReport,
   checkSnapshots,
+  countsSamples,
   type CheckResult,
 } from './checks.js';
+import { checkBest, checkExport, checkFiles, checkProbe } from './files.js';
+import { checkReports } from './reports.js';
 
 export interface Verified {
   readonly isSound: boolean;
@@ -40,28 +39,93 @@ export interface Verified {
   readonly notes: readonly string[];
 }
 
-/** @throws UserError 2 when there is no run folder, 65 when a file of it cannot be read at all */
+/** @throws UserError 2 when there is no run folder */
 export async function verifyRun(path: string): Promise<Verified> {
-  if ((await stat(join(path, 'journal.jsonl')).catch(() => null)) === null)
+  if ((await ifReachable(stat(join(path, 'journal.jsonl')))) === null && !(await hasGenerations(path)))
     throw new UserError(`${path}: no journal.jsonl there; the folder of a run was wanted`);
-  const journal = await readJournal(join(path, 'journal.jsonl'));
-  const lines = afterRewinds(journal.lines);
+  const run = (await runIdIn(path)) ?? (await summaryIn(path).catch(() => null))?.run ?? null;
+  const found: CheckResult[] = [];
+  const notes: string[] = [];
   const log = await readLog(join(path, 'log'));
-  const recipe = await readRecipe(join(path, 'recipe.yaml'));
-  const checks = [
-    checkJournal(lines, countsSamples(recipe)),
-    checkCoverage(lines),
-    checkLog(log.records, lines),
-    checkSnapshots(await readSnapshots(join(path, 'snapshots')), lines),
-    ...(await checkReports(path, recipe, lines)),
-  ];
-  const notes = [
-    ...(journal.tornBytes > 0
-      ? [`journal.jsonl ends with ${journal.tornBytes} bytes of a line that was never finished`]
-      : []),
+  const read = await tried('journal', found, () =>
+    readJournal(join(path, 'journal.jsonl'), { run, logged: loggedLines(log.records) }),
+  );
+  const generations = await tried('generations', found, () => readGenerations(path));
+  const recipe = await tried('recipe', found, () => readRecipe(path, generations ?? [], read?.lines ?? []));
+  const summary = await tried('summary', found, () => summaryIn(path));
+  const all: Found = { path, run, log: log.records, read, generations, recipe, summary };
+  for (const [name, check] of checksOf(all)) found.push(...((await tried(name, found, check)) ?? []));
+  if (read !== null && read.tornBytes > 0)
+    notes.push(`journal.jsonl ends with ${read.tornBytes} bytes of a line that was never finished`);
+  notes.push(
     ...log.torn.map(({ name, bytes }) => `log/${name} ends with ${bytes} bytes of a commit that was never released`),
+  );
+  return { isSound: found.every(({ isSound }) => isSound), checks: found, notes };
+}
+
+/** What was read of a run folder; null for what cannot be read, which is among the checks already, or is not there. */
+interface Found {
+  readonly path: string;
+  readonly run: string | null;
+  readonly log: readonly CommitRecord[];
+  readonly read: ReadJournal | null;
+  readonly generations: readonly Generation[] | null;
+  readonly recipe: Recipe | null;
+  readonly summary: Summary | null;
+}
+
+type Check = readonly [name: string, check: () => Promise<CheckResult[]>];
+
+/** The checks that what was read allows. */
+function checksOf({ path, run, log, read, generations, recipe, summary }: Found): Check[] {
+  if (read === null) return [];
+  const lines = afterRewinds(read.lines);
+  const one = (name: string, check: () => Promise<CheckResult> | CheckResult): Check => [
+    name,
+    async () => [await check()],
   ];
-  return { isSound: checks.every(({ isSound }) => isSound), checks, notes };
+  return [
+    one('journal', () => checkJournal(lines, recipe === null || countsSamples(recipe), read.faults)),
+    one('coverage', () => checkCoverage(lines)),
+    ['log and snapshots', () => checkStates(path, { run, log, read, lines })],
+    ...(generations === null ? [] : [one('generations', () => checkGenerations(generations, read.lines))]),
+    one('probe', () => checkProbe(path, run, lines)),
+    ...(recipe === null ? [] : [['reports', () => checkReports(path, { recipe, lines, summary })] as const]),
+    one('best', () => checkBest(path, { run, recipe, lines })),
+    ['files', () => checkFiles(path, { summary, read, run })],
+    one('export', () => checkExport(path)),
+    ['baseline', () => checkBaseline(path)],
+  ];
+}
+
+/** The baseline has a run folder of its own. */
+async function checkBaseline(path: string): Promise<CheckResult[]> {
+  const baseline = join(path, 'baseline');
+  if (!(await hasGenerations(baseline))) return [];
+  return (await verifyRun(baseline)).checks.map((check) => ({ ...check, name: `baseline, ${check.name}` }));
+}
+
+async function checkStates(
+  path: string,
+  { run, log, read, lines }: Pick<Found, 'run' | 'log'> & { readonly read: ReadJournal; readonly lines: JournalLine[] },
+): Promise<CheckResult[]> {
+  const snapshots = await readSnapshots(join(path, 'snapshots'), run ?? '');
+  const newest = snapshots.whole.at(-1)?.step ?? 0;
+  return [checkLog(log, lines, { newest, chains: read.chains }), checkSnapshots(snapshots, lines, read.chains)];
+}
+
+async function hasGenerations(path: string): Promise<boolean> {
+  return ((await ifReachable(readdir(join(path, 'generations')))) ?? []).length > 0;
+}
+
+/** What cannot be read is a check that has failed, whatever is wrong with it; the others are made all the same. */
+async function tried<T>(name: string, found: CheckResult[], read: () => Promise<T>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    found.push({ name, isSound: false, text: error instanceof Error ? error.message : String(error) });
+    return null;
+  }
 }
 
 /** A line for each check. */
@@ -76,9 +140,10 @@ export function verifiedText({ checks, notes, isSound }: Verified): string {
 /** Snapshots whose file has the digest that its header says, and the names of the files that have another one. */
 async function readSnapshots(
   folder: string,
+  run: string,
 ): Promise<{ readonly whole: readonly SnapshotHeader[]; readonly damaged: readonly string[] }> {
-  if ((await readdir(folder).catch(() => [])).length === 0) return { whole: [], damaged: [] };
-  const { all, unusable } = await Snapshots.open(folder, Infinity);
+  if (((await ifReachable(readdir(folder))) ?? []).length === 0) return { whole: [], damaged: [] };
+  const { all, unusable } = await Snapshots.open(folder, run, Infinity);
   const whole: SnapshotHeader[] = [];
   const damaged = [...unusable];
   for (const snapshot of all) {
@@ -90,106 +155,21 @@ async function readSnapshots(
   return { whole, damaged: damaged.filter((path) => existsSync(path)).map((path) => basename(path)) };
 }
 
-/** Checks metrics.jsonl, summary.json and the students that were written against the journal. */
-async function checkReports(path: string, recipe: Recipe, lines: readonly JournalLine[]): Promise<CheckResult[]> {
-  const units = unitsOfJournal(recipe, lines);
-  const task = taskOf(recipe);
-  const account = new Account({
-    task,
-    weightsAt: (step) => weightsAt(recipe.losses, step, units.totalSteps),
-    closesEpoch: (unit) => units.closesEpoch(unit),
-    patience: recipe.evaluate.earlyStop?.patience,
-  });
-  const metrics = lines.flatMap((line) => account.add(line) ?? []);
-  const written = await readMetrics(join(path, 'metrics.jsonl'));
-  const summary = await readSummaryIfThere(path);
-  return [
-    checkMetrics(written, JSON.parse(JSON.stringify(metrics)) as unknown[], summary !== null),
-    ...(summary === null
-      ? []
-      : [checkReport('summary', pick(summary), derive(task, account)), ...(await checkStudents(path, summary))]),
-  ];
-}
-
-/** The file's lines; none where there is no file. */
-async function readMetrics(file: string): Promise<readonly unknown[]> {
-  const text = await readFile(file, 'utf8').catch(() => '');
-  // What follows the last end of a line was never finished, and the next start writes the file anew.
-  const finished = text.split('\n').slice(0, -1);
-  return parseStored(file, z.array(z.unknown()), () => finished.map((line) => JSON.parse(line) as unknown));
-}
-
-async function readRecipe(file: string): Promise<Recipe> {
-  const text = await readFile(file, 'utf8');
+/** The recipe that the run was last started with; null before it is written for the first time. */
+async function readRecipe(
+  path: string,
+  generations: readonly Generation[],
+  lines: readonly JournalLine[],
+): Promise<Recipe | null> {
+  const file = join(path, 'recipe.yaml');
+  const text = await ifReachable(readFile(file, 'utf8'));
+  if (text === null && !lines.some(({ type }) => type === 'commit')) return null;
+  if (text === null) throw new Error('recipe.yaml is missing');
+  if (!isWrittenRecipe(text, generations)) throw new Error('recipe.yaml is not what a coordinator wrote there');
   return parseStored(file, recipeSchema.loose(), () => withoutDigests(parse(text)));
-}
-
-/** Whether a loss term counts each of its samples once: neither by weights nor by positions. */
-function countsSamples({ data }: Recipe): boolean {
-  return (
-    data.task !== 'sequence' &&
-    [data.train, data.unlabelled].every(
-      (source) => source === undefined || source.format === 'folder' || source.weights === undefined,
-    )
-  );
 }
 
 function withoutDigests(recipe: unknown): unknown {
   if (typeof recipe !== 'object' || recipe === null) return recipe;
   return Object.fromEntries(Object.entries(recipe).filter(([key]) => key !== 'digests'));
-}
-
-/** The run's plan, with the sizes of the data taken from what was committed, since the folder has them nowhere else. */
-function unitsOfJournal(recipe: Recipe, lines: readonly JournalLine[]): UnitPlan {
-  const evaluations = lines.filter((line) => line.type === 'evaluation');
-  return planUnits({
-    trainSamples: lines.reduce((most, line) => (isOfFirstEpoch(line) ? Math.max(most, line.to) : most), 1),
-    // A run without an evaluation has planned none.
-    evalSamples: evaluations[0]?.samples ?? 0,
-    hasTeachers: evaluations.some(({ subject }) => subject === 'teachers'),
-    batch: batchOf(recipe),
-    epochs: recipe.epochs,
-    steps: recipe.steps,
-    everyEpochs: recipe.evaluate.everyEpochs,
-  });
-}
-
-function isOfFirstEpoch(line: JournalLine): line is CommitLine {
-  return line.type === 'commit' && line.epoch === 0;
-}
-
-async function readSummaryIfThere(path: string): Promise<Summary | null> {
-  const file = join(path, 'summary.json');
-  const text = await readFile(file, 'utf8').catch(() => null);
-  return text === null ? null : parseStored(file, summarySchema, () => JSON.parse(text));
-}
-
-/** What a summary must say of the run, by its account. */
-function derive(task: Task, account: Account): Record<string, unknown> {
-  return {
-    steps: account.steps,
-    samples: account.samples,
-    seconds: account.milliseconds / 1000,
-    ...(account.student === undefined ? {} : figuresByTask[task].studentFigures(account.student.sums)),
-    bestStep: account.best?.step,
-    dropped: account.dropped.size === 0 ? undefined : [...account.dropped].map(([name, step]) => ({ name, step })),
-  };
-}
-
-/** What a summary does say of the same. */
-function pick({ steps, samples, seconds, student, best, dropped }: Summary): Record<string, unknown> {
-  const { parameters: _, ...evaluation } = student;
-  return { steps, samples, seconds, ...evaluation, bestStep: best?.step, dropped };
-}
-
-async function checkStudents(path: string, { digest, digests = {} }: Summary): Promise<CheckResult[]> {
-  return Promise.all(
-    Object.entries({ student: digest, ...digests }).map(([folder, wanted]) => checkStudent(path, folder, wanted)),
-  );
-}
-
-async function checkStudent(path: string, folder: string, wanted: string): Promise<CheckResult> {
-  const file = join(path, folder, 'student.safetensors');
-  const tensors = decodeSafetensors(await readFile(file), file);
-  return checkReport(folder, weightsDigest(new Map([...tensors].map(([name, { values }]) => [name, values]))), wanted);
 }

@@ -4,26 +4,16 @@
  * bits depend on the library and the kind of processor, exact also means the same of both: one micro-batch with equal
  * bits does not say that all have.
  */
-import { z } from 'zod';
 import type { Device, Up } from '../../shared/protocol/messages.js';
 import { join } from 'node:path';
 import type { RunFolder } from '../store/run-folder.js';
 import { parseStored } from '../store/durable-files.js';
+import { referenceSchema, type Reference } from '../store/journal.js';
+import { readSealed, sealedText } from '../store/seal.js';
 
 export type Numerics = 'exact' | 'close' | 'unrepeatable' | 'unknown';
-const referenceSchema = z.object({
-  digest: z.string(),
-  backend: z.enum(['wasm', 'native']),
-  provider: z.enum(['cpu', 'cuda']).optional(),
-  gpu: z.string().nullable(),
-  host: z.string(),
-  /** What the bits depend on there, where they depend on more than the backend. */
-  numerics: z.string().optional(),
-});
 /** Hosts that agree before nothing moves the reference any more. */
 const enoughHosts = 2;
-type ProbeFolder = Pick<RunFolder, 'path' | 'read' | 'write'>;
-type Reference = z.infer<typeof referenceSchema>;
 
 export interface Judgement {
   readonly numerics: Numerics;
@@ -34,24 +24,49 @@ export interface Judgement {
 }
 const fileName = 'probe.json';
 
+/** Where the reference is kept: in the run's folder, and in its journal. */
+export interface ProbesOptions {
+  readonly folder: Pick<RunFolder, 'path' | 'run' | 'read' | 'write'>;
+  /** The reference by the journal; null for none. */
+  readonly journalled: Reference | null;
+  /** Writes it into the journal. */
+  readonly journal: (reference: Reference) => Promise<void>;
+  readonly warn: (line: string) => void;
+}
+
 export class Probes {
-  readonly #folder: ProbeFolder;
+  readonly #options: ProbesOptions;
   #reference: Reference | null;
   /** The origins that came to each answer, in this generation. */
   readonly #origins = new Map<string, Set<string>>();
 
-  private constructor(folder: ProbeFolder, reference: Reference | null) {
-    this.#folder = folder;
+  private constructor(options: ProbesOptions, reference: Reference | null) {
+    this.#options = options;
     this.#reference = reference;
   }
 
-  /** @throws UserError (65) when the reference is damaged: another one would make other numerics exact */
-  static async open(folder: ProbeFolder): Promise<Probes> {
+  /**
+   * The journal's reference is the one that counts; a file that says another thing is written anew.
+   *
+   * @throws UserError (65) when only the file has the reference, and it is damaged: another one would make other numerics
+   * exact
+   */
+  static async open(options: ProbesOptions): Promise<Probes> {
+    const { folder, journalled, journal, warn } = options;
+    const path = join(folder.path, fileName);
     const text = await folder.read(fileName);
-    return new Probes(
-      folder,
-      text === null ? null : parseStored(join(folder.path, fileName), referenceSchema, () => JSON.parse(text)),
-    );
+    if (journalled === null) {
+      if (text === null) return new Probes(options, null);
+      const reference = parseStored(path, referenceSchema, () => readSealed(text, referenceSchema, folder.run));
+      await journal(reference);
+      return new Probes(options, reference);
+    }
+    const wanted = sealedText(journalled, folder.run);
+    if (text !== wanted) {
+      warn(`${path} is ${text === null ? 'missing' : 'damaged'}; it is written anew, as the journal has it`);
+      await folder.write(fileName, wanted);
+    }
+    return new Probes(options, journalled);
   }
 
   /**
@@ -102,7 +117,14 @@ export class Probes {
       ...(provider === undefined ? {} : { provider }),
       ...(numerics === undefined ? {} : { numerics }),
     };
-    return this.#folder.write(fileName, `${JSON.stringify(this.#reference)}\n`);
+    return this.#save(this.#reference);
+  }
+
+  async #save(reference: Reference): Promise<void> {
+    const { folder, journal } = this.#options;
+    const canonical = referenceSchema.parse(reference);
+    await folder.write(fileName, sealedText(canonical, folder.run));
+    await journal(canonical);
   }
 
   get referenceText(): string {

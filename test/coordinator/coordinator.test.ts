@@ -83,7 +83,11 @@ async function journalOf(out: string): Promise<JournalLine[]> {
   return text
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line) as JournalLine);
+    .map((line) => withoutChain(JSON.parse(line) as JournalLine & { readonly chain: string }));
+}
+
+function withoutChain({ chain: _, ...line }: JournalLine & { readonly chain: string }): JournalLine {
+  return line;
 }
 
 function commits(lines: readonly JournalLine[]): CommitLine[] {

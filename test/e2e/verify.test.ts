@@ -2,6 +2,8 @@
 import { appendFileSync, cpSync, readdirSync, readFileSync, truncateSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { journalLineSchema } from '../../coordinator/store/journal.js';
+import { chainedLine } from '../../coordinator/store/journal-chain.js';
 import { verifyRun } from '../../coordinator/verify/verify.js';
 import { Program } from '../../bench/programs.js';
 import { BarsRuns } from '../faults/bars-run.js';
@@ -36,15 +38,24 @@ function flip(path: string, at: number): void {
   writeFileSync(path, bytes);
 }
 
-/** Lines of the journal, changed: a line is parsed JSON. */
+/** Lines of the journal, changed and chained anew: a line is parsed JSON. */
 function changeJournal(run: string, change: (lines: Record<string, unknown>[]) => void): void {
   const path = join(run, 'journal.jsonl');
   const lines = readFileSync(path, 'utf8')
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+    .map((text): Record<string, unknown> => {
+      const { chain: _, ...line } = JSON.parse(text) as Record<string, unknown>;
+      return line;
+    });
   change(lines);
-  writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  let { run: before } = JSON.parse(readFileSync(join(run, 'generations', '1'), 'utf8')) as { run: string };
+  const texts = lines.map((line) => {
+    const { text, chain } = chainedLine(journalLineSchema.parse(line), before);
+    before = chain;
+    return text;
+  });
+  writeFileSync(path, texts.map((text) => `${text}\n`).join(''));
 }
 
 const indexOfStep = (lines: readonly Record<string, unknown>[], step: number): number =>
@@ -200,7 +211,7 @@ const damages: Damage[] = [
     what: 'a snapshot of another state',
     of: killed,
     check: 'snapshots',
-    text: /the one at step 14 is of state ffff; the journal has/,
+    text: /^14-\w+\.json is damaged$/,
     damage: (run) => {
       const path = newest(run, 'snapshots', /\.json$/);
       writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), stateHash: 'ffff' }));
@@ -225,7 +236,7 @@ const damages: Damage[] = [
     what: 'another accuracy in the summary',
     of: finished,
     check: 'summary',
-    text: /^accuracy is 0\.125; the journal gives/,
+    text: /summary\.json is damaged/,
     damage: (run) => {
       const path = join(run, 'summary.json');
       const summary = JSON.parse(readFileSync(path, 'utf8')) as { student: object };

@@ -59,7 +59,7 @@ async function runBeside(
   });
   const result = { summary: await summary, said };
   await honest.closed;
-  const { lines } = await readJournal(join(out, 'journal.jsonl'));
+  const { lines } = await readJournal(join(out, 'journal.jsonl'), { run: await runIdIn(out), logged: new Map() });
   return { ...result, audits: lines.flatMap((line) => (line.type === 'audit' ? [line] : [])) };
 }
 

@@ -2,7 +2,7 @@ import { readFile, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
-import { Journal } from '../../../coordinator/store/journal.js';
+import { Journal, readJournal } from '../../../coordinator/store/journal-file.js';
 import { chunkCrcs, CommitLog, commitRecordSchema, type CommitRecord } from '../../../coordinator/store/log.js';
 import { recover, type Recovered } from '../../../coordinator/store/recovery.js';
 import { Snapshots } from '../../../coordinator/store/snapshots.js';
@@ -35,7 +35,7 @@ interface Stretch {
 
 /** A coordinator's life of some steps. Gives the state's hash before each of them, and after the last. */
 async function goOn(folder: string, { from, to, snapshotsAt = [], compression }: Stretch): Promise<string[]> {
-  const { log, snapshots, replica, recovered } = await opened(folder, compression, 1);
+  const { log, snapshots, replica, recovered } = await opened(folder, compression, from + 1);
   const hashes = [replica.hashState()];
   for (let step = from; step < to; step++) {
     if (snapshotsAt.includes(step)) {
@@ -47,6 +47,7 @@ async function goOn(folder: string, { from, to, snapshotsAt = [], compression }:
         epoch: 0,
         stateHash: replica.hashState(),
         recipeDigest: run.recipeDigest,
+        journal: recovered.journal.head,
       });
     }
     replica.clearSlot(0);
@@ -76,6 +77,7 @@ async function goOn(folder: string, { from, to, snapshotsAt = [], compression }:
         checksums: chunkCrcs(bytes),
         stateHash: replica.hashState(),
         line,
+        before: recovered.journal.head,
       },
       bytes,
     );
@@ -95,10 +97,10 @@ interface Opened {
   readonly warnings: string[];
 }
 
-async function opened(folder: string, compression: Compression = 'none', generation = 2): Promise<Opened> {
+async function opened(folder: string, compression: Compression = 'none', generation = 10): Promise<Opened> {
   const warnings: string[] = [];
   const log = await CommitLog.open(join(folder, 'log'));
-  const snapshots = await Snapshots.open(join(folder, 'snapshots'), 2);
+  const snapshots = await Snapshots.open(join(folder, 'snapshots'), 'r', 2);
   const replica = new Replica(planReplica(run.student, run.recipe.optimizer, compression), { slots: 2 });
   const recovering = recover({
     replica,
@@ -107,6 +109,8 @@ async function opened(folder: string, compression: Compression = 'none', generat
     journalPath: join(folder, 'journal.jsonl'),
     initialWeights: run.initialWeights,
     recipeDigest: run.recipeDigest,
+    run: 'r',
+    faultIn: () => null,
     generation,
     timeOfDayMs: () => 9000,
     warn: (text) => warnings.push(text),
@@ -131,9 +135,15 @@ async function recordIn(folder: string, step: number): Promise<CommitRecord> {
 }
 
 async function journalOf(folder: string): Promise<JournalLine[]> {
-  const { journal, lines } = await Journal.open(join(folder, 'journal.jsonl'));
+  const { journal, lines } = await openedJournal(folder);
   await journal.close();
   return lines;
+}
+
+async function openedJournal(folder: string): Promise<{ journal: Journal; lines: JournalLine[] }> {
+  const path = join(folder, 'journal.jsonl');
+  const read = await readJournal(path, { run: 'r', logged: new Map() });
+  return { journal: await Journal.open(path, read), lines: [...read.lines] };
 }
 
 function steps(lines: readonly JournalLine[]): number[] {
@@ -165,8 +175,8 @@ describe('recover', () => {
     const uncompressed = await written(6);
     expect(hashes.slice(0, 3)).toEqual(uncompressed.hashes.slice(0, 3));
     expect(hashes.slice(3).filter((hash, i) => hash === uncompressed.hashes[i + 3])).toEqual([]);
-    for (const compression of compressions) {
-      const after = await opened(folder, compression);
+    for (const [i, compression] of compressions.entries()) {
+      const after = await opened(folder, compression, 10 + i);
       expect(after.recovered).toMatchObject({ step: 6, update: 6, unit: 6, stateHash: hashes[6], rewoundBy: 0 });
       await closing(after);
     }
@@ -182,7 +192,7 @@ describe('recover', () => {
 
   it('passes over a damaged snapshot', async () => {
     const { folder, hashes } = await written(6, [2, 4]);
-    const { newest } = await Snapshots.open(join(folder, 'snapshots'), 2);
+    const { newest } = await Snapshots.open(join(folder, 'snapshots'), 'r', 2);
     const bytes = await readFile(newest?.path ?? '');
     await writeFile(newest?.path ?? '', bytes.fill(1, 3, 9));
     const after = await opened(folder);
@@ -194,7 +204,7 @@ describe('recover', () => {
   it('says so of a newest snapshot that is cut short, or has no state', async () => {
     for (const damage of [(path: string) => truncate(path, 10), unlink]) {
       const { folder, hashes } = await written(6, [2, 4]);
-      await damage((await Snapshots.open(join(folder, 'snapshots'), 2)).newest?.path ?? '');
+      await damage((await Snapshots.open(join(folder, 'snapshots'), 'r', 2)).newest?.path ?? '');
       const after = await opened(folder);
       expect(after.recovered).toMatchObject({ step: 6, stateHash: hashes[6] });
       expect(after.warnings.join()).toMatch(/4-\w+\.json is damaged, or its state is, and is passed over/);
@@ -234,7 +244,7 @@ describe('recover', () => {
     const { step } = after.recovered;
     expect(step).toBeGreaterThan(0);
     expect(step).toBeLessThan(5);
-    expect(after.recovered).toMatchObject({ stateHash: hashes[step], rewoundBy: 2 });
+    expect(after.recovered).toMatchObject({ stateHash: hashes[step], rewoundBy: 10 });
     expect(steps(after.recovered.lines)).toEqual(Array.from({ length: step }, (_, i) => i));
     await closing(after);
     expect((await journalOf(folder)).find((line) => line.type === 'rewind')).toMatchObject({ toStep: step });
@@ -251,11 +261,11 @@ describe('recover', () => {
     await log.append(later, bytes);
     await log.close();
     const after = await opened(folder);
-    expect(after.recovered).toMatchObject({ step: 1, stateHash: hashes[1], rewoundBy: 2 });
+    expect(after.recovered).toMatchObject({ step: 1, stateHash: hashes[1], rewoundBy: 10 });
     await closing(after);
     // Workers that have not come back yet may hold the void steps under the next coordinators too.
-    const next = await opened(folder, 'none', 3);
-    expect(next.recovered).toMatchObject({ step: 1, rewoundBy: 2 });
+    const next = await opened(folder, 'none', 11);
+    expect(next.recovered).toMatchObject({ step: 1, rewoundBy: 10 });
     await closing(next);
   });
 
@@ -268,14 +278,14 @@ describe('recover', () => {
     await log.append({ ...record, stateHash: 'f'.repeat(16) }, bytes);
     await log.close();
     const after = await opened(folder);
-    expect(after.recovered).toMatchObject({ step: 1, stateHash: hashes[1], rewoundBy: 2 });
+    expect(after.recovered).toMatchObject({ step: 1, stateHash: hashes[1], rewoundBy: 10 });
     await closing(after);
     expect((await journalOf(folder)).find((line) => line.type === 'rewind')).toMatchObject({ toStep: 1 });
   });
 
   it('does not repeat an evaluation that was journalled', async () => {
     const { folder } = await written(3);
-    const { journal } = await Journal.open(join(folder, 'journal.jsonl'));
+    const { journal } = await openedJournal(folder);
     await journal.append(evaluationLine(3, { unit: 3 }));
     await journal.close();
     const after = await opened(folder);
@@ -292,7 +302,9 @@ describe('recover', () => {
     await expect(opened(folder)).rejects.toMatchObject({
       name: 'UserError',
       exitCode: 65,
-      message: expect.stringMatching(/line of step 0 is missing/),
+      message: expect.stringMatching(
+        /lines are missing that the snapshot at step 2 knows of; the run folder is damaged/,
+      ),
     });
   });
 });

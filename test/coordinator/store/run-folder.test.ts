@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openRunFolder, resolveRunFolder } from '../../../coordinator/store/run-folder.js';
@@ -191,16 +191,42 @@ describe('openRunFolder', () => {
     await folder.close();
   });
 
-  it.each(['generations/1', 'recipe.yaml'])('names %s when it is damaged', async (name) => {
+  it('names a generation that is damaged', async () => {
+    const path = join(await temporaryFolder(), 'mnist');
+    await (await openRunFolder(path, digest)).close();
+    const file = join(path, 'generations', '1');
+    const whole = await readFile(file, 'utf8');
+    const damages = ['{ "counter": [', whole.replace('"counter":1', '"counter":2'), whole.slice(0, -2), ` ${whole}`];
+    for (const damage of damages) {
+      await writeFile(file, damage);
+      await expect(openRunFolder(path, digest)).rejects.toMatchObject({
+        name: 'UserError',
+        exitCode: 65,
+        message: expect.stringContaining('generations/1 is damaged'),
+      });
+    }
+  });
+
+  it("names a generation that is missing, or is another run's", async () => {
+    const [path, elsewhere] = [join(await temporaryFolder(), 'mnist'), join(await temporaryFolder(), 'other')];
+    for (const place of [path, path, elsewhere, elsewhere]) await (await openRunFolder(place, digest)).close();
+    await writeFile(join(path, 'generations', '2'), await readFile(join(elsewhere, 'generations', '2')));
+    await expect(openRunFolder(path, digest)).rejects.toThrow(/generations\/2 is of another run/);
+    await unlink(join(path, 'generations', '1'));
+    await expect(openRunFolder(path, digest)).rejects.toThrow(/generations\/1 is missing/);
+  });
+
+  it('goes by its generations where recipe.yaml is damaged, and tells so', async () => {
     const path = join(await temporaryFolder(), 'mnist');
     const folder = await openRunFolder(path, digest);
     await folder.write('recipe.yaml', digest.recipeText);
     await folder.close();
-    await writeFile(join(path, name), '{ "counter": [');
-    await expect(openRunFolder(path, digest)).rejects.toMatchObject({
-      name: 'UserError',
-      exitCode: 65,
-      message: expect.stringContaining(`${name} is damaged`),
-    });
+    const whole = await openRunFolder(path, digest);
+    await whole.close();
+    await writeFile(join(path, 'recipe.yaml'), '{ "counter": [');
+    const again = await openRunFolder(path, digest);
+    await again.close();
+    expect([whole.isRecipeDamaged, again.isRecipeDamaged]).toEqual([false, true]);
+    await expect(openRunFolder(path, other)).rejects.toMatchObject({ exitCode: 2 });
   });
 });

@@ -12,11 +12,12 @@ const position = (step: number): RunPosition => ({
   epoch: 0,
   stateHash: hashOf(step),
   recipeDigest: 'd',
+  journal: 'j',
 });
 
 async function withSteps(steps: readonly number[], keep = 2): Promise<{ folder: string; snapshots: Snapshots }> {
   const folder = await temporaryFolder();
-  const snapshots = await Snapshots.open(folder, keep);
+  const snapshots = await Snapshots.open(folder, 'r', keep);
   for (const step of steps) await snapshots.write(sourceOf(payloadOf(step, 100)), position(step));
   return { folder, snapshots };
 }
@@ -29,7 +30,7 @@ describe('Snapshots', () => {
       `7-${sha256}.json`,
       `7-${sha256}.state`,
     ]);
-    const again = await Snapshots.open(folder, 2);
+    const again = await Snapshots.open(folder, 'r', 2);
     const target = new Uint8Array(100);
     const { newest } = again;
     expect(newest).toEqual(snapshots.newest);
@@ -57,22 +58,22 @@ describe('Snapshots', () => {
     const bytes = await readFile(newest.path);
     bytes.writeUInt8(bytes.readUInt8(50) ^ 4, 50);
     await writeFile(newest.path, bytes);
-    const again = await Snapshots.open(folder, 2);
+    const again = await Snapshots.open(folder, 'r', 2);
     expect(again.newest?.step).toBe(10);
     const damaged = again.newest;
     expect(damaged !== undefined && (await again.load(damaged, new Uint8Array(100)))).toBe(false);
     expect(again.newest?.step).toBe(5);
     // Nor are they taken for one by whoever opens the folder next.
-    expect((await Snapshots.open(folder, 2)).all.map(({ step }) => step)).toEqual([0, 5]);
+    expect((await Snapshots.open(folder, 'r', 2)).all.map(({ step }) => step)).toEqual([0, 5]);
   });
 
   it('that are cut short, or have no header, are none', async () => {
     const { folder, snapshots } = await withSteps([0, 5, 10]);
     await truncate(snapshots.newest?.path ?? '', 99);
-    expect((await Snapshots.open(folder, 2)).newest?.step).toBe(5);
+    expect((await Snapshots.open(folder, 'r', 2)).newest?.step).toBe(5);
     const header = snapshots.all.find(({ step }) => step === 5)?.path.replace(/state$/, 'json') ?? '';
     await writeFile(header, '{"step": 5');
-    expect((await Snapshots.open(folder, 2)).newest?.step).toBe(0);
+    expect((await Snapshots.open(folder, 'r', 2)).newest?.step).toBe(0);
   });
 
   it('that no state fits are named and set aside, and what a kill left half written is deleted', async () => {
@@ -82,7 +83,7 @@ describe('Snapshots', () => {
     await unlink(five ?? '');
     for (const name of ['7-a.state', '8-b.state.new', '8-b.json.new', 'best.weights'])
       await writeFile(join(folder, name), 'half');
-    const again = await Snapshots.open(folder, 2);
+    const again = await Snapshots.open(folder, 'r', 2);
     const headers = [five, ten].map((path) => path?.replace(/state$/, 'json'));
     expect([...again.unusable].sort()).toEqual([...headers].sort());
     await again.tidy();
@@ -106,6 +107,6 @@ describe('Snapshots', () => {
       exitCode: 69,
       message: expect.stringMatching(/snapshot at step 10: no space left on the disk/),
     });
-    expect((await Snapshots.open(folder, 2)).newest?.step).toBe(5);
+    expect((await Snapshots.open(folder, 'r', 2)).newest?.step).toBe(5);
   });
 });

@@ -45,7 +45,15 @@ function rigOf(options: Partial<SnapshotterOptions>): Rig {
 }
 
 async function after(step: number, { snapshotter }: Rig): Promise<void> {
-  snapshotter.consider({ step, update: step, unit: step, epoch: 0, stateHash: replica.hashState(), recipeDigest: '' });
+  snapshotter.consider({
+    step,
+    update: step,
+    unit: step,
+    epoch: 0,
+    stateHash: replica.hashState(),
+    recipeDigest: '',
+    journal: '',
+  });
   await snapshotter.idle();
 }
 

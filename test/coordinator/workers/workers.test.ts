@@ -71,7 +71,7 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
   const folder = await openRunFolder(await temporaryFolder(), { recipeDigest: run.recipeDigest, recipeText: '' }, {});
   const log = await CommitLog.open(folder.paths.log);
   for (const step of steps) await log.append(recordOf(step, payloadOf(step, 8)), payloadOf(step, 8));
-  const snapshots = await Snapshots.open(folder.paths.snapshots, 2);
+  const snapshots = await Snapshots.open(folder.paths.snapshots, 'r', 2);
   await snapshots.write(sourceOf(payloadOf(0, 100)), {
     step: 0,
     update: 0,
@@ -79,6 +79,7 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
     epoch: 0,
     stateHash: hashOf(0),
     recipeDigest: run.recipeDigest,
+    journal: '',
   });
   const envelope = { run: 'r', generation: 1 };
   const receipts = new Receipts(folder.generation.secret, folder.generation.nonce);
@@ -94,7 +95,7 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
     log,
     snapshots,
     contributions: new Contributions(replica, new BufferPool(1)),
-    probes: await Probes.open(folder),
+    probes: await Probes.open({ folder, journalled: null, journal: async () => undefined, warn: () => undefined }),
     broadcast: new Broadcast({ log, envelope, released: (steps.at(-1) ?? -1) + 1, stateHash: hashOf(0), receipts }),
     heartbeatMs: 1000,
     expected: 1,

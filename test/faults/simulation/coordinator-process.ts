@@ -90,7 +90,12 @@ export class CoordinatorProcess {
       patience: undefined,
     });
     for (const line of standing.lines) account.add(line);
-    const probes = await Probes.open(store.folder);
+    const probes = await Probes.open({
+      folder: store.folder,
+      journalled: null,
+      journal: () => Promise.resolve(),
+      warn: () => undefined,
+    });
     return new CoordinatorProcess({
       run: new Run({
         run,

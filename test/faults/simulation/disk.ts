@@ -31,7 +31,7 @@ export interface Lineage {
   readonly nonces: ReadonlyMap<string, number>;
 }
 
-export type SimulatedStore = RunStore & { readonly folder: Pick<RunFolder, 'path' | 'read' | 'write'> };
+export type SimulatedStore = RunStore & { readonly folder: Pick<RunFolder, 'path' | 'run' | 'read' | 'write'> };
 
 const kept = 2;
 
@@ -84,7 +84,10 @@ export class Disk {
       },
       snapshots: this.#snapshotStore(whileAlive),
       // Like the log's commits, each line is there as a whole or not at all.
-      journal: { append: (line) => whileAlive(() => this.#write(() => this.journal.push(line))) },
+      journal: {
+        head: '',
+        append: (line) => whileAlive(() => this.#write(() => this.journal.push(line))),
+      },
       writeBest: () => whileAlive(() => this.#write(() => undefined)),
     };
   }
@@ -136,7 +139,15 @@ export class Disk {
 
   /** A new run's folder has the snapshot at step 0. */
   begin(replica: Replica): void {
-    const position = { step: 0, update: 0, unit: 0, epoch: 0, stateHash: replica.hashState(), recipeDigest: '' };
+    const position = {
+      step: 0,
+      update: 0,
+      unit: 0,
+      epoch: 0,
+      stateHash: replica.hashState(),
+      recipeDigest: '',
+      journal: '',
+    };
     this.#snapshots = [this.#stored(replica.state(), position)];
   }
 

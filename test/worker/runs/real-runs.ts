@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import { afterEach, expect } from 'vitest';
 import { oneToken } from '../../../shared/access/credentials.js';
 import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
-import { readBest } from '../../../coordinator/store/best-weights.js';
+import { bestWeights, readBestContent } from '../../../coordinator/store/best-weights.js';
 import { coordinate } from '../../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { Summary } from '../../../coordinator/reports/summary.js';
@@ -260,11 +260,12 @@ export async function whole(
   // Two connections, and at least one that came back.
   if (cut) expect(cuts).toBeGreaterThan(2);
   expect(await Promise.all(exits)).toEqual(exits.map(() => 0));
+  const best = await readBestContent({ path: out, run: result.run });
   return {
     summary: result,
     said,
     exported: written.get('student')?.weights ?? new Map<string, Float32Array>(),
-    best: await readBest(out, run.student),
+    best: best === null ? null : bestWeights(best, run.student),
     written,
     lines: readFileSync(join(out, 'journal.jsonl'), 'utf8')
       .trimEnd()
