@@ -266,31 +266,43 @@ async function* recordsIn(file: FileHandle, firstStep: number): AsyncGenerator<H
   }
 }
 
+/** A log as it was read. */
+export interface ReadLog {
+  readonly records: readonly CommitRecord[];
+  /** What follows the last sound record of the newest segment. */
+  readonly torn: readonly { readonly name: string; readonly bytes: number }[];
+  /** Segments that do not end where the next one begins. */
+  readonly damaged: readonly string[];
+}
+
 /**
  * Headers of all sound records, every byte of theirs checked, and what follows the last one of a segment. Changes
  * nothing.
  */
-export async function readLog(
-  folder: string,
-): Promise<{ records: CommitRecord[]; torn: { name: string; bytes: number }[] }> {
+export async function readLog(folder: string): Promise<ReadLog> {
   const records: CommitRecord[] = [];
   const torn: { name: string; bytes: number }[] = [];
-  for (const firstStep of await firstSteps(folder)) {
+  const damaged: string[] = [];
+  const steps = await firstSteps(folder);
+  for (const [i, firstStep] of steps.entries()) {
     const name = `${firstStep}.log`;
     const file = await open(join(folder, name), 'r');
     try {
       let end = 0;
+      let next = firstStep;
       for await (const { record, payloadAt } of recordsIn(file, firstStep)) {
         records.push(record);
+        next = record.step + 1;
         end = payloadAt + record.bytes;
       }
       const { size } = await file.stat();
-      if (size > end) torn.push({ name, bytes: size - end });
+      if (i + 1 < steps.length && next !== steps[i + 1]) damaged.push(name);
+      else if (size > end) torn.push({ name, bytes: size - end });
     } finally {
       await file.close();
     }
   }
-  return { records, torn };
+  return { records, torn, damaged };
 }
 
 /** The journal lines of these commits, by the chain of the journal before each. */

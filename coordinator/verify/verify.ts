@@ -53,6 +53,8 @@ export async function verifyRun(path: string): Promise<Verified> {
   const generations = await tried('generations', found, () => readGenerations(path));
   const recipe = await tried('recipe', found, () => readRecipe(path, generations ?? [], read?.lines ?? []));
   const summary = await tried('summary', found, () => summaryIn(path));
+  if (log.damaged.length > 0)
+    found.push({ name: 'log', isSound: false, text: `log/${log.damaged.join(', log/')} is damaged` });
   const all: Found = { path, run, log: log.records, read, generations, recipe, summary };
   for (const [name, check] of checksOf(all)) found.push(...((await tried(name, found, check)) ?? []));
   if (read !== null && read.tornBytes > 0)
