@@ -204,7 +204,11 @@ export class Link {
     const end = cause.type === 'end' ? cause.message : null;
     if (end?.reason === 'done') return { type: 'end', exitCode: exitCodes.done, message: null };
     if (end?.reason === 'stopped')
-      return { type: 'end', exitCode: exitCodes.stopped, message: end.text === '' ? null : end.text };
+      return {
+        type: 'end',
+        exitCode: exitCodes.stopped,
+        message: end.text === '' ? null : `the run has stopped: ${end.text}`,
+      };
     if (this.#isLeaving) return { type: 'end', exitCode: exitCodes.stopped, message: null };
     if (finalCloses.has(closed.code))
       throw new UserError(`the coordinator refused this worker: ${closed.reason}`, exitCodes.refused);

@@ -462,11 +462,12 @@ describe('link, at the end', () => {
     expect(log.filter((line) => line.includes('ECONNREFUSED'))).toEqual(lines);
   });
 
-  it('ends with 75 when the run was stopped', async () => {
-    const { coordinator, exit } = await start();
+  it('ends with 75 when the run was stopped, and says so', async () => {
+    const { coordinator, exit, log } = await start();
     const peer = await ready(coordinator);
     peer.send({ type: 'end', ...coordinator.envelope(), reason: 'stopped', text: 'SIGTERM' });
     expect(await exit).toBe(75);
+    expect(log.at(-1)).toBe('the run has stopped: SIGTERM');
   });
 
   it('leaves in good order when it is asked to', async () => {
