@@ -30,7 +30,7 @@ export function openAudit(m: Machine, assignment: Assignment): Assignment {
 
 /** Whether the block waits for an answer that nobody computes yet. */
 export function wantsAnswer({ audit, leases }: Assignment): boolean {
-  if (audit === null || audit.settled !== null) return false;
+  if (audit?.settled !== null) return false;
   const computing = [...leases].filter(({ state }) => state === 'computing').length;
   return isDisputed(audit) ? computing === 0 : computing + processesOf(audit).size < 2;
 }
@@ -79,7 +79,7 @@ export function settleAudits(m: Machine): boolean {
 function verdictOn(m: Machine, assignment: Assignment): string | null {
   const { audit, leases } = assignment;
   const [first] = audit?.answers ?? [];
-  if (audit === null || audit.settled !== null || first === undefined) return null;
+  if (audit?.settled !== null || first === undefined) return null;
   for (const { digest } of audit.answers) if (backersOf(audit, digest).size > 1) return digest;
   if ([...leases].some(({ state }) => state === 'computing')) return null;
   for (const worker of m.workers.ready) if (mayAnswer(m, worker, assignment)) return null;

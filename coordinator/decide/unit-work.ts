@@ -122,7 +122,7 @@ export class UnitWork {
   place(assignment: Assignment): void {
     const states = [...assignment.leases].map(({ state }) => state);
     this.waiting.delete(assignment.from);
-    const isSettled = assignment.audit === null || assignment.audit.settled !== null;
+    const isSettled = assignment.audit?.settled !== null;
     if (isSettled && states.includes('offered') && !states.includes('pulled'))
       this.waiting.set(assignment.from, assignment);
     if (states.length > 0) return;

@@ -185,12 +185,14 @@ class Links {
 
   #follows(i: number): boolean {
     const raw = this.#raw[i];
-    return raw !== undefined && raw.line !== null && raw.body !== null && chainOf(raw.body, this.head) === raw.chain;
+    if (raw === undefined) return false;
+    const { line, body, chain } = raw;
+    return line !== null && body !== null && chainOf(body, this.head) === chain;
   }
 
   #take(i: number): boolean {
     const raw = this.#raw[i];
-    if (raw?.line == null || !this.#follows(i)) return false;
+    if (raw === undefined || raw.line === null || !this.#follows(i)) return false;
     this.#used.add(i);
     this.#add(raw.line, raw);
     return true;

@@ -26,7 +26,7 @@ import { isPrintable, printable } from '../printable.js';
 import { resizeMethods } from '../resize.js';
 
 /** Raised whenever an old peer could misread a new one. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 export const subprotocol = `stillhouse.v${protocolVersion}`;
 
 export const limits = {

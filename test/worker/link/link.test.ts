@@ -111,7 +111,7 @@ describe('link', () => {
       recipeDigest: null,
       held: null,
     });
-    expect(coordinator.upgrades).toEqual([{ authorization: 'Bearer secret', protocol: 'stillhouse.v1' }]);
+    expect(coordinator.upgrades).toEqual([{ authorization: 'Bearer secret', protocol: 'stillhouse.v2' }]);
     coordinator.welcome(peer);
     const { message } = await peer.next('ready');
     expect(message.probe.repeatable).toBe(true);
