@@ -109,7 +109,7 @@ async function journalOf(out: string): Promise<JournalLine[]> {
 function curve(lines: readonly JournalLine[]): unknown {
   return afterRewinds(lines)
     .filter((line) => line.type === 'commit' || line.type === 'evaluation')
-    .map((line) => ({ ...line, atMs: 0, generation: 0 }));
+    .map((line) => ({ ...line, atMs: 0, generation: 0, chain: '' }));
 }
 
 async function whole(run: PreparedRun, workers: number): Promise<{ summary: Summary; out: string }> {
