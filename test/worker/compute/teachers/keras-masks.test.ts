@@ -1,7 +1,7 @@
 /** Masks of Keras in a LayersModel teacher: the numbers are means by hand, as Keras gives them. */
 import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs';
 import { expect, it } from 'vitest';
-import { maskAsKeras } from '../../../../worker/compute/teachers/formats/keras-masks.js';
+import { lostMask, maskAsKeras } from '../../../../worker/compute/teachers/formats/keras-masks.js';
 import { openTensorFlow } from './fixtures.js';
 
 const tf = await openTensorFlow();
@@ -34,4 +34,17 @@ it('a mean over branches that are added leaves out what either masks', () => {
 
 it('a mean behind layers that end a mask counts every step', () => {
   expect(answer((x) => mean(tf.layers.reshape({ targetShape: [3, 1] }).apply(x) as SymbolicTensor))).toBeCloseTo(5, 6);
+});
+
+it('is told of a model inside whose mask would be lost behind it', () => {
+  const inside = (pooled: boolean): LayersModel => {
+    const input = tf.input({ shape: [3] });
+    const embedded = tf.layers.embedding({ inputDim: 3, outputDim: 1, maskZero: true }).apply(input) as SymbolicTensor;
+    const encoder = tf.model({ inputs: input, outputs: pooled ? mean(embedded) : embedded, name: 'encoder' });
+    const ids = tf.input({ shape: [3] });
+    const given = encoder.apply(ids) as SymbolicTensor;
+    return tf.model({ inputs: ids, outputs: pooled ? given : mean(given) });
+  };
+  expect(lostMask(inside(false).layers)).toBe('encoder');
+  expect(lostMask(inside(true).layers)).toBeNull();
 });

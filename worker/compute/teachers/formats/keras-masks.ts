@@ -24,13 +24,44 @@ export function maskAsKeras(tf: TensorFlow, layers: readonly Layer[]): void {
     if (masksEnd.has(name)) takeMask(layer, () => null);
     if (merges.has(name)) takeMask(layer, (masks) => everyOf(tf, masks));
     forgetMask(layer);
-    if ('layers' in layer && Array.isArray(layer.layers)) maskAsKeras(tf, layer.layers as Layer[]);
+    maskAsKeras(tf, innerLayers(layer));
   }
+}
+
+/**
+ * The name of a model inside that makes a mask and gives steps on, of which tfjs tells the layers behind it nothing; null
+ * where there is none.
+ */
+export function lostMask(layers: readonly Layer[]): string | null {
+  for (const layer of layers) {
+    const inner = innerLayers(layer);
+    if (inner.some(makesMask) && givesSteps(layer)) return layer.name;
+    const found = lostMask(inner);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** Whether an output of it has steps, or places: more sizes than a batch of vectors. */
+function givesSteps({ outputShape }: Layer): boolean {
+  return (
+    outputShape.some((size) => Array.isArray(size) && size.length > 2) ||
+    (outputShape.length > 2 && !Array.isArray(outputShape[0]))
+  );
+}
+
+function innerLayers(layer: Layer): readonly Layer[] {
+  return 'layers' in layer && Array.isArray(layer.layers) ? (layer.layers as Layer[]) : [];
+}
+
+function makesMask(layer: Layer): boolean {
+  const isMasking = layer.getClassName() === 'Masking' || layer.getConfig().maskZero === true;
+  return isMasking || innerLayers(layer).some(makesMask);
 }
 
 function takeMask(layer: Layer, maskOf: (given: readonly Mask[]) => Tensor | null): void {
   // tfjs takes null for no mask, which its types do not tell.
-  layer.computeMask = (_inputs, masks) => maskOf([masks].flat() as Mask[]) as Tensor;
+  Object.assign(layer, { computeMask: (_inputs: unknown, masks: Mask | Mask[]) => maskOf([masks].flat()) });
 }
 
 /** tfjs hands all layers one object, and would give the mask of a layer to later ones that have none. */

@@ -5,7 +5,7 @@ import { zeroedTopology } from '../../../../shared/models/initializers.js';
 import { asTfjsReads } from '../../../../shared/models/keras-forms.js';
 import type { Json } from '../../../../shared/models/topology.js';
 import type { TensorFlow } from '../../backends/backend.js';
-import { maskAsKeras } from './keras-masks.js';
+import { lostMask, maskAsKeras } from './keras-masks.js';
 import { badModel } from './model-errors.js';
 import type { TeacherSource } from './teacher.js';
 import { countParameters, readTfjsFiles } from './tfjs-files.js';
@@ -39,9 +39,16 @@ export async function loadLayersModel(source: TeacherSource, tf: TensorFlow): Pr
     }
     model.loadWeights(read);
     tf.dispose(read);
+    const lost = lostMask(model.layers);
+    if (lost !== null)
+      throw new UserError(
+        `teacher ${source.name}: the model "${lost}" inside of it makes a mask, which tfjs does not give on to the layers behind it; a model whose layers are not nested was wanted, or one as ONNX`,
+        exitCodes.data,
+      );
     maskAsKeras(tf, model.layers);
     return { model, topology, parameters: countParameters(json) };
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
   }
 }
