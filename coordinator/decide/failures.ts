@@ -14,7 +14,7 @@ const provenAwayMs = 30_000;
 export function isHopeless(m: Machine, assignment: Assignment): boolean {
   const { failedBy, failedMs } = assignment;
   if (failedBy.length < 2 || failedMs === null || m.workers.ready.size === 0) return false;
-  if (isWorthTrying(m, assignment)) return false;
+  for (const worker of m.workers.ready) if (couldTry(m, worker, assignment)) return false;
   return m.nowMs - failedMs >= waitMs(m, assignment);
 }
 
@@ -31,13 +31,24 @@ export function mayTry(m: Machine, worker: WorkerRecord, assignment: Assignment)
   return assignment.failedBy.length < 2 && !isWorthTrying(m, assignment);
 }
 
+/** Whether the block is this worker's though it rests: it could compute it, and nobody who does not rest is left to. */
+export function isLeftTo(m: Machine, worker: WorkerRecord, assignment: Assignment): boolean {
+  return couldTry(m, worker, assignment) && !isWorthTrying(m, assignment);
+}
+
 function isWorthTrying(m: Machine, assignment: Assignment): boolean {
   for (const worker of m.workers.ready) if (isWorthTryingAt(m, worker, assignment)) return true;
   return false;
 }
 
 function isWorthTryingAt(m: Machine, worker: WorkerRecord, assignment: Assignment): boolean {
-  if (hasFailed(assignment, worker) || m.conduct.isResting(worker, m.nowMs)) return false;
+  return !m.conduct.isResting(worker, m.nowMs) && couldTry(m, worker, assignment);
+}
+
+/** Whether its word about the block is still wanted. One that rests is not waited for once it was late with the block. */
+function couldTry(m: Machine, worker: WorkerRecord, assignment: Assignment): boolean {
+  if (hasFailed(assignment, worker)) return false;
+  if (assignment.lateAt.has(worker.id) && m.conduct.isResting(worker, m.nowMs)) return false;
   if (m.conduct.isProven(worker)) return true;
   const ofOrigin = assignment.failedBy.filter(({ origin }) => origin === worker.origin);
   return new Set(ofOrigin.map(({ process }) => process)).size < newNames;

@@ -4,7 +4,7 @@
  */
 import { askedFirst } from './asked-first.js';
 import { mayAnswer, openAudit, wantsAnswer, wantsAnyAnswer } from './audits.js';
-import { mayTry } from './failures.js';
+import { isLeftTo, mayTry } from './failures.js';
 import type { Machine } from './machine.js';
 import { fairMicroBatches, uploadLeastMs, wantedMicroBatches } from './sizing.js';
 import { hasFailed, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
@@ -64,10 +64,13 @@ export function leaseOpen(m: Machine): boolean {
   const { work } = open;
   const isAllGiven = (): boolean => work.isFullyLeased && work.late.size === 0 && !wantsAnyAnswer(m, work);
   if (isAllGiven()) return false;
-  const idle = askedFirst(m).filter(({ current }) => current === null);
+  const asked = new Set(askedFirst(m));
+  const idle = [...m.workers.ready].filter(({ current }) => current === null);
   let isAnyLeased = false;
   for (const worker of m.workers.fastestFirst(idle, work.cost, 'due')) {
-    const assignment = assignmentFor(m, worker, work);
+    const assignment = asked.has(worker)
+      ? assignmentFor(m, worker, work)
+      : ([...work.retry].find((failed) => isLeftTo(m, worker, failed)) ?? null);
     if (assignment === null) continue;
     // A worker computes its leases in the order of their coming: nothing of this unit may queue behind the next one.
     if (worker.tentative !== null) m.cancel(worker.tentative, 'the open step needs the worker');

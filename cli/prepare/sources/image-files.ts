@@ -5,7 +5,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { codeOf, UserError } from '../../../shared/errors.js';
+import { codeOf, exitCodes, UserError } from '../../../shared/errors.js';
 import { damaged, fileError } from './file-errors.js';
 import { imageEndings } from './image-decoder.js';
 import type { Note } from './source.js';
@@ -66,11 +66,12 @@ export interface Entry {
 /**
  * Lists a folder, sorted by name, hidden names left out.
  * @param kept hidden names that count all the same
- * @throws UserError 2 for no such folder, 65 for a link that leads nowhere
+ * @throws UserError 2 for no such folder, 65 for a file in its place or a link that leads nowhere
  */
 export async function entriesOf(path: string, leftOut: LeftOut, kept: readonly string[] = []): Promise<Entry[]> {
   const found = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOTDIR') throw new UserError(`${path}: it is a file; a folder of images was wanted`);
+    if (codeOf(error) === 'ENOTDIR')
+      throw new UserError(`${path}: it is a file; a folder of images was wanted`, exitCodes.data);
     throw fileError(path, error);
   });
   const shown = found.filter(({ name }) => {

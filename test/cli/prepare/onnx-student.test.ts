@@ -97,7 +97,7 @@ describe('an ONNX file as a student', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'net.onnx'), 'no model');
     expect(await refusal(inspectStudent({ model: 'net.onnx' }, expected, { folder, seed: 1 }))).toEqual([
-      'student net.onnx: it is damaged or no ONNX model',
+      'student net.onnx: it is damaged or no ONNX model; a whole one was wanted',
       65,
     ]);
   });

@@ -117,9 +117,6 @@ export const wrongVerbs = `
 2 | nowhere | verify nowhere
 2 | folder | verify folder
 2 | empty | verify empty
-65 | cut-journal | verify cut-journal
-65 | cut-recipe | verify cut-recipe
-65 | cut-summary | verify cut-summary
 2 | run/student | verify run/student
 2 | plain.yaml | verify plain.yaml
 2 | doctor | doctor extra
