@@ -84,7 +84,7 @@ export const wrongData = `
 2 | mean | validate arrays.yaml --set 'data.train={ format: npy, inputs: images.npy, labels: y.npy }' --set 'data.preprocess={ mean: [1,2,3], std: [1,1,1] }'
 65 | pictures | validate pictures.yaml
 2 | nowhere | validate pictures.yaml --set data.train.images=nowhere
-2 | good.csv | validate pictures.yaml --set data.train.images=good.csv
+65 | good.csv | validate pictures.yaml --set data.train.images=good.csv
 2 | folder | validate pictures.yaml --set data.train.images=folder
 2 | kind | validate pictures.yaml --set data.train.labels=kind
 2 | dog | validate pictures.yaml --set data.classNames=[cat,dog]

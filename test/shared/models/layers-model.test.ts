@@ -62,17 +62,17 @@ describe('the LayersModel format', () => {
 
   it.each([
     ['no JSON', '{', 'm: it is no JSON'],
-    ['no topology', '{}', 'm: modelTopology'],
+    ['no topology', '{}', 'm: it has no modelTopology; the model.json of a tfjs LayersModel'],
     ['a graph', '{"modelTopology": {"node": []}}', 'm: it is a frozen GraphModel'],
     [
       'a negative shape',
       '{"modelTopology": {}, "weightsManifest": [{"paths": [], "weights": [{"name": "w", "shape": [-1], "dtype": "float32"}]}]}',
-      'm: weightsManifest.0.weights.0.shape.0',
+      'm: its weightsManifest.0.weights.0.shape.0 is of another kind; the model.json of a tfjs LayersModel',
     ],
     [
       'an unknown type',
       '{"modelTopology": {}, "weightsManifest": [{"paths": [], "weights": [{"name": "w", "shape": [1], "dtype": "float8"}]}]}',
-      'm: weightsManifest.0.weights.0.dtype',
+      'm: its weightsManifest.0.weights.0.dtype is of another kind; the model.json of a tfjs LayersModel',
     ],
   ])('refuses %s', (_, text, message) => {
     expect(() => readLayersModel(text, 'm')).toThrow(UserError);
