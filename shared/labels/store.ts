@@ -110,7 +110,8 @@ export class LabelStore {
       try {
         await mkdir(folder, { recursive: true });
         await writeFile(aside, content);
-        return await rename(aside, join(folder, file));
+        await rename(aside, join(folder, file));
+        return;
       } catch (error) {
         await rm(aside, { force: true });
         if (codeOf(error) !== 'ENOENT' || attempt === writeAttempts) throw error;

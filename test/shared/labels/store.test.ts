@@ -120,17 +120,17 @@ describe('the label store', () => {
 
   it('makes the folder of its set again when another process removes it while a block is written', async () => {
     const { store, folder, lines } = opened();
-    let isOver = false;
+    const over = new AbortController();
     let removed = 0;
     const removing = (async (): Promise<void> => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await rm(join(folder, set.key), { recursive: true, force: true }).catch(() => undefined);
         removed++;
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     })();
     for (let i = 0; i < 100; i++) await store.save({ ...set }, place, blockOf([i % place.rows]));
-    isOver = true;
+    over.abort();
     await removing;
     expect(removed).toBeGreaterThan(10);
     expect(lines).toEqual([]);
