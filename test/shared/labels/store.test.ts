@@ -126,13 +126,12 @@ describe('the label store', () => {
       while (!over.signal.aborted) {
         await rm(join(folder, set.key), { recursive: true, force: true }).catch(() => undefined);
         removed++;
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await new Promise((resolve) => setTimeout(resolve, 4));
       }
     })();
-    for (let i = 0; i < 100; i++) await store.save({ ...set }, place, blockOf([i % place.rows]));
+    for (let i = 0; removed < 40; i++) await store.save({ ...set }, place, blockOf([i % place.rows]));
     over.abort();
     await removing;
-    expect(removed).toBeGreaterThan(10);
     expect(lines).toEqual([]);
   });
 
