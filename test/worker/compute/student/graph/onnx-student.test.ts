@@ -77,6 +77,32 @@ describe('a student that is an ONNX graph', () => {
     expect(folded('conv.weight')).toBe(false);
   });
 
+  it('is refused where an exporter has merged a weight with the moving mean of a batch norm', () => {
+    const file = writeOnnx({
+      operatorSets: ownOperatorSets,
+      graph: {
+        inputs: [{ name: 'x', type: 'float32', shape: ['n', 3] }],
+        outputs: [{ name: 'y', type: 'float32', shape: ['n', 3] }],
+        constants: [
+          floats('norm.weight', [3], Float32Array.of(1, 1, 1)),
+          floats('norm.bias', [3], Float32Array.of(0, 0, 0)),
+          floats('norm.running_var', [3], Float32Array.of(1, 1, 1)),
+        ],
+        nodes: [
+          {
+            op: 'BatchNormalization',
+            inputs: ['x', 'norm.weight', 'norm.bias', 'norm.bias', 'norm.running_var'],
+            outputs: ['y'],
+            attributes: {},
+          },
+        ],
+      },
+    });
+    expect(() => readOnnxStudent('net.onnx', file, new Map())).toThrow(
+      "student net.onnx: norm.bias is one initialiser for a batch norm's moving values and for weights",
+    );
+  });
+
   it('has the gradient that finite differences find, for every weight', async () => {
     await checkSlopes(await madeOf());
   });
