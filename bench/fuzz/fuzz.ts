@@ -15,7 +15,7 @@ export const targets: readonly Target[] = [
 
 export interface Fuzzing {
   readonly seed: number;
-  /** Of all targets together, each by its share. */
+  /** The number of cases of all targets together, of which each gets its share. */
   readonly cases: number;
   /** Where targets may write. */
   readonly folder: string;

@@ -1,4 +1,4 @@
-/** Whom work is given to while some workers rest (conduct.ts). */
+/** Says which workers are given work while some of them rest (conduct.ts). */
 import type { Machine } from './machine.js';
 import type { WorkerRecord } from './state.js';
 

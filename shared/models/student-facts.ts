@@ -14,7 +14,7 @@ export const studentFactsSchema = z.object({
     feed: z.array(z.number()).optional(),
     /** The type of its input's elements; absent: float32. */
     type: z.string().optional(),
-    /** Of an ONNX graph with several inputs, each with what it is given of a sample, in the words of a recipe. */
+    /** All inputs of an ONNX graph that has several, each with what it is given of a sample, in the words of a recipe. */
     inputs: z
       .array(z.object({ name: z.string(), type: z.string(), shape: z.array(z.number()), given: inputSchema }))
       .optional(),

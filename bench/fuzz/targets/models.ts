@@ -135,7 +135,7 @@ const graphJson = {
   weightsManifest: [{ paths: ['w.bin'], weights: [{ name: 'W', shape: [4, 3], dtype: 'float32' }] }],
 };
 
-/** Of a topology alone, without TensorFlow.js: many cases. */
+/** A topology is read alone, without TensorFlow.js, so that many cases can be tried. */
 export const topologies: Target = {
   name: 'topologies',
   share: 10,

@@ -31,7 +31,7 @@ const knownDomains: ReadonlySet<string> = new Set([
   ...['com.microsoft', 'com.microsoft.nchwc', 'com.microsoft.experimental', 'com.ms.internal.nhwc'],
 ]);
 
-/** Of those, the ones that open a file or a library that the node names. */
+/** The operators of these domains that open a file or a library that the node names. */
 const reachingOperators: ReadonlySet<string> = new Set(['EPContext', 'PyOp', 'PythonOp', 'PythonOpGrad', 'ATen']);
 
 export interface OnnxReach {

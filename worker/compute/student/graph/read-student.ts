@@ -98,15 +98,22 @@ function usesOf(nodes: readonly OnnxNode[]): ReadonlyMap<string, Use> {
   for (const node of nodes) {
     node.inputs.forEach((name, i) => {
       if (ownEntry(settings, node.op)?.includes(i) === true) return;
-      if (node.op !== 'BatchNormalization' || i < 3) {
+      const kind = kindOf(node, i);
+      if (kind === 'trained') {
         uses.set(name, uses.get(name) ?? {});
         return;
       }
       const layer = node.name ?? node.outputs[0] ?? '';
-      uses.set(name, { kind: i === 3 ? 'mean' : 'variance', layer, momentum: floatOr(node, 'momentum', 0.9) });
+      uses.set(name, { kind, layer, momentum: floatOr(node, 'momentum', 0.9) });
     });
   }
   return uses;
+}
+
+/** What a node takes the weight for that is its input of this number, from 0. */
+function kindOf({ op }: OnnxNode, input: number): 'trained' | 'mean' | 'variance' {
+  if (op !== 'BatchNormalization' || input < 3) return 'trained';
+  return input === 3 ? 'mean' : 'variance';
 }
 
 /** The module that a weight belongs to: its name without the last part. */
@@ -121,13 +128,10 @@ function floatsIn({ bytes }: OnnxConstant): Float32Array {
 
 /** @throws UserError 65 for an initialiser that is both a moving value of a batch norm and something that is trained */
 function checkMoments(title: string, { graph: { nodes, constants } }: OnnxModel): void {
-  const places = new Map<string, Set<string>>();
-  for (const { op, inputs } of nodes)
-    inputs.forEach((name, i) => {
-      const place = op === 'BatchNormalization' && i > 2 ? (i === 3 ? 'mean' : 'variance') : 'trained';
-      places.set(name, (places.get(name) ?? new Set()).add(place));
-    });
-  const odd = constants.find(({ name }) => (places.get(name)?.size ?? 0) > 1);
+  const kinds = new Map<string, Set<string>>();
+  for (const node of nodes)
+    node.inputs.forEach((name, i) => kinds.set(name, (kinds.get(name) ?? new Set()).add(kindOf(node, i))));
+  const odd = constants.find(({ name }) => (kinds.get(name)?.size ?? 0) > 1);
   if (odd !== undefined)
     throw new UserError(
       `student ${title}: ${odd.name} is one initialiser for a batch norm's moving values and for weights, which an exporter has merged since they were equal; ${apart} wanted`,
