@@ -1,17 +1,22 @@
 import { defineConfig } from 'vitest/config';
 
+const native = process.env.STILLHOUSE_BACKEND === 'native';
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // test/native needs the native backend: it runs where STILLHOUSE_BACKEND asks for that one. Programs of test/e2e
-    // and test/faults have cache folders of their own, without it: once is enough. test/cuda needs ONNX Runtime's CUDA provider to be installed,
-    // test/slurm Slurm, and test/examples/made Python (vitest.examples.config.ts).
+    // Where STILLHOUSE_BACKEND asks for the native backend: its own tests, and those of everything that computes or
+    // chooses a backend. Nothing else knows which backends are there.
+    include: native
+      ? ['native', 'worker', 'cli/prepare'].map((folder) => `test/${folder}/**/*.test.ts`)
+      : ['test/**/*.test.ts'],
+    // test/cuda needs ONNX Runtime's CUDA provider to be installed, test/slurm Slurm, and test/examples/made Python
+    // (vitest.examples.config.ts).
     exclude: [
       'test/containers/**',
       ...(process.env.STILLHOUSE_CUDA === '1' ? [] : ['test/cuda/**']),
       ...(process.env.STILLHOUSE_SLURM === '1' ? [] : ['test/slurm/**']),
       'test/examples/made/**',
-      ...(process.env.STILLHOUSE_BACKEND === 'native' ? ['test/e2e/**', 'test/faults/**'] : ['test/native/**']),
+      ...(native ? [] : ['test/native/**']),
       '**/node_modules/**',
     ],
     // Where the program that runs the tests wants their results as JSON.

@@ -13,7 +13,7 @@ import { weightsDigest, type Summary } from '../../coordinator/reports/summary.j
 import { unitsOf } from '../../coordinator/plan/units-of.js';
 import { commitScalars } from '../../shared/replica/optimizer/scalars.js';
 import { decodeDown, encodeFrame, type Frame } from '../../shared/protocol/codec.js';
-import { subprotocol, type Down, type Lease, type Up } from '../../shared/protocol/messages.js';
+import { protocolVersion, subprotocol, type Down, type Lease, type Up } from '../../shared/protocol/messages.js';
 import { BlockSum } from '../../shared/replica/reduction/block-sum.js';
 import { microBatchRange } from '../../shared/replica/reduction/tree.js';
 import { planReplica } from '../../shared/replica/plan.js';
@@ -178,7 +178,7 @@ const hello: Up<'hello'> = {
   run: '',
   generation: 0,
   step: 0,
-  protocol: 1,
+  protocol: protocolVersion,
   worker: 'bad',
   recipeDigest: null,
   held: null,

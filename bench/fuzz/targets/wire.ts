@@ -10,6 +10,7 @@ import {
   leaseRequestSchema,
   parseLabelPath,
 } from '../../../shared/protocol/label-messages.js';
+import { protocolVersion } from '../../../shared/protocol/messages.js';
 import type { RandomStream } from '../../../shared/random.js';
 import { parseRange } from '../../../coordinator/server/artifacts.js';
 import { mutateBytes, mutateJson, mutateText, pick, randomBytes } from '../mutate.js';
@@ -22,7 +23,7 @@ const ups = [
   {
     type: 'hello',
     ...where,
-    protocol: 1,
+    protocol: protocolVersion,
     worker: 'w',
     device: { backend: 'wasm', gpu: null, threads: 1, host: 'h', pid: 1, version: 'v' },
     recipeDigest: null,

@@ -12,7 +12,7 @@ import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { Snapshots } from '../../../coordinator/store/snapshots.js';
 import { sourceOf } from '../../../coordinator/store/state-copy.js';
 import { encodeFrame } from '../../../shared/protocol/codec.js';
-import { closeCodes, type Up } from '../../../shared/protocol/messages.js';
+import { closeCodes, protocolVersion, type Up } from '../../../shared/protocol/messages.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { systemTimers } from '../../../shared/timers.js';
@@ -116,7 +116,7 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
       run: '',
       generation: 0,
       step: 0,
-      protocol: 1,
+      protocol: protocolVersion,
       worker,
       recipeDigest: null,
       held: null,

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { closeCodes } from '../../../shared/protocol/messages.js';
+import { closeCodes, protocolVersion, subprotocol } from '../../../shared/protocol/messages.js';
 import { runWorker, type WorkerOptions } from '../../../worker/worker.js';
 import { Unreachable, type Connection } from '../../../worker/link/connection.js';
 import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
@@ -106,12 +106,12 @@ describe('link', () => {
     const peer = await coordinator.worker();
     const hello = await peer.next('hello');
     expect(hello.message).toMatchObject({
-      protocol: 1,
+      protocol: protocolVersion,
       device: { backend: 'wasm', gpu: null, threads: 1, version: '0' },
       recipeDigest: null,
       held: null,
     });
-    expect(coordinator.upgrades).toEqual([{ authorization: 'Bearer secret', protocol: 'stillhouse.v2' }]);
+    expect(coordinator.upgrades).toEqual([{ authorization: 'Bearer secret', protocol: subprotocol }]);
     coordinator.welcome(peer);
     const { message } = await peer.next('ready');
     expect(message.probe.repeatable).toBe(true);
