@@ -38,12 +38,16 @@ async function validate(file: string, flags: RecipeFlags & PluginFlags): Promise
 async function sizesOf({ recipe, student, manifest: { train, classes } }: PreparedRun): Promise<string[]> {
   const { planReplica } = await import('../shared/replica/plan.js');
   const { contributionBytes } = await import('../shared/replica/reduction/contribution.js');
+  const { coordinatorSlots, replicaBytes, workerSlots } = await import('../shared/replica/slot-counts.js');
   const { taskOf, widthText } = await import('../shared/task.js');
   const plan = planReplica(student, recipe.optimizer, recipe.compression);
   const trained = plan.trained.reduce((sum, { size }) => sum + size, 0);
+  const atCoordinator = replicaBytes(plan, coordinatorSlots(plan, recipe.batch).buffers);
+  const atWorker = replicaBytes(plan, workerSlots(plan, recipe.batch));
   return [
     `student: ${trained} trained parameters; state ${plan.stateBytes} bytes on each replica`,
     `gradients: ${contributionBytes(plan)} bytes a contribution (compression: ${recipe.compression})`,
+    `replica: ${atCoordinator} bytes at the coordinator, ${atWorker} at each worker, beside models and data`,
     `data: ${train.samples} samples of [${train.shape.join(', ')}], ${widthText(taskOf(recipe), classes)}`,
   ];
 }

@@ -1,13 +1,11 @@
 /** A run as it is found in its folder: the stores are opened, the state is recovered, and the reports start from it. */
 import { weightsAt } from '../shared/recipe/schedules.js';
-import { limits } from '../shared/protocol/messages.js';
-import { contributionBytes } from '../shared/replica/reduction/contribution.js';
-import { microBatchCount, rootOf } from '../shared/replica/reduction/tree.js';
-import { planReplica, type ReplicaPlan } from '../shared/replica/plan.js';
+import { planReplica } from '../shared/replica/plan.js';
 import { Replica } from '../shared/replica/replica.js';
+import { coordinatorSlots } from '../shared/replica/slot-counts.js';
 import { taskOf } from '../shared/task.js';
 import type { PreparedRun } from './plan/prepared-run.js';
-import { batchOf, unitsOf } from './plan/units-of.js';
+import { unitsOf } from './plan/units-of.js';
 import type { UnitPlan } from './plan/units.js';
 import { expectBest, openProbes, sayDamaged, type GoingOn } from './folder-files.js';
 import type { MetricsLine } from './reports/metrics.js';
@@ -41,11 +39,6 @@ export interface RecoveredRun {
   readonly probes: Probes;
 }
 
-/** Slots for contributions that come before their neighbours: small students can afford more. */
-const earlySlots = { small: 16, big: 2 };
-/** Buffers for commits that channels still send from while the next step fills. */
-const retiredBuffers = 2;
-
 /** @throws UserError (2) when the folder's run cannot go on with this recipe, (65) when it is damaged, (69) storage */
 export async function recoverRun(folder: RunFolder, run: PreparedRun, options: GoingOn): Promise<RecoveredRun> {
   const log = await CommitLog.open(folder.paths.log);
@@ -65,7 +58,7 @@ async function recoverWith(
 ): Promise<RecoveredRun> {
   const { reporter, timeOfDayMs } = options;
   const plan = planReplica(run.student, run.recipe.optimizer, run.recipe.compression);
-  const { slots, buffers } = memoryOf(run, plan);
+  const { contributions: slots, buffers } = coordinatorSlots(plan, run.recipe.batch);
   const replica = new Replica(plan, { slots: buffers });
   const snapshots = await Snapshots.open(folder.paths.snapshots, folder.run, run.recipe.snapshots.keep);
   if (folder.changes.length > 0) expectSameState(folder.path, snapshots, plan);
@@ -106,15 +99,6 @@ async function recoverWith(
 function faultIn(lines: readonly JournalLine[], { recipe }: PreparedRun): string | null {
   const checks = [checkJournal(lines, countsSamples(recipe)), checkCoverage(lines)];
   return checks.find(({ isSound }) => !isSound)?.text ?? null;
-}
-
-/** The slots that the core needs, the leftmost prefix of the tree and some for early contributions, and the buffers. */
-function memoryOf(run: PreparedRun, plan: ReplicaPlan): { readonly slots: number; readonly buffers: number } {
-  const isBig = contributionBytes(plan) > limits.chunkBytes;
-  const { size, micro } = batchOf(run.recipe);
-  const slots = rootOf(microBatchCount(size, micro)).level + 1 + (isBig ? earlySlots.big : earlySlots.small);
-  // A small commit is copied out of its buffer before it is sent.
-  return { slots, buffers: slots + (isBig ? retiredBuffers : 0) };
 }
 
 /** The account from the journal, and the epochs that it closes. */

@@ -108,6 +108,18 @@ function stateFloats(plan: Omit<ReplicaPlan, 'stateBytes'>): number {
   return plan.gradientFloats * (1 + plan.moments + (plan.hasEma ? 1 : 0)) + plan.frozenFloats + plan.movingFloats;
 }
 
+/**
+ * A student of so many weights, which may not be there yet, can be held: with two gradients they fit one memory.
+ *
+ * @param subject what has so many, for the message
+ * @throws UserError 65 when it cannot
+ */
+export function expectHeld(weights: number, subject: string): void {
+  const most = Math.floor(maximumBytes / 12);
+  if (weights <= most) return;
+  throw new UserError(`${subject} it has ${weights} weights; a replica holds at most ${most}`, exitCodes.data);
+}
+
 function checkSize(plan: ReplicaPlan): ReplicaPlan {
   if (plan.updates.length === 0) throw new UserError('student: no weights left to train', exitCodes.data);
   const leastBytes = plan.stateBytes + 4 * (plan.movingFloats + 2 * plan.gradientFloats);

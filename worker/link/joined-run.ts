@@ -5,18 +5,14 @@
 import { ProtocolError } from '../../shared/errors.js';
 import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import type { Down, Up } from '../../shared/protocol/messages.js';
-import type { Recipe } from '../../shared/recipe/schema.js';
-import { microBatchCount, rootOf } from '../../shared/replica/reduction/tree.js';
 import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
+import { workerSlots } from '../../shared/replica/slot-counts.js';
 import type { LinkView } from '../threads/control.js';
 import type { Begin, Probe, ToTrainer } from '../threads/messages.js';
-import { ReplicaFold } from './replica-fold.js';
+import { ReplicaFold, type StoredState } from './replica-fold.js';
 import type { RunFiles } from './run-files.js';
 import { Uploads } from './uploads.js';
-
-/** Slots beyond what one block needs: the trainer computes on while a contribution is being sent. */
-const spareSlots = 1;
 
 export interface JoinOptions {
   readonly control: LinkView;
@@ -39,8 +35,8 @@ export class JoinedRun {
 
   constructor(welcome: Down<'welcome'>, files: RunFiles, options: JoinOptions) {
     const plan = planReplica(files.spec, files.recipe.optimizer, files.recipe.compression);
-    const trainerSlots = Array.from({ length: slotsOfABlock(files.recipe) + spareSlots }, (_, i) => i);
-    const slots = trainerSlots.length + 1;
+    const slots = workerSlots(plan, files.recipe.batch);
+    const trainerSlots = Array.from({ length: slots - 1 }, (_, i) => i);
     const replica = new Replica(plan, { slots });
     this.recipeDigest = welcome.recipeDigest;
     this.runNumber = options.runNumber;
@@ -66,10 +62,10 @@ export class JoinedRun {
   /**
    * Brings the replica to where the welcome says that it starts.
    *
-   * @param state a snapshot's state; null to go on from what the replica holds
+   * @param state a snapshot's; null to go on from what the replica holds
    * @throws ProtocolError when there is neither
    */
-  startFrom(welcome: Down<'welcome'>, state: Uint8Array | null): void {
+  startFrom(welcome: Down<'welcome'>, state: StoredState | null): void {
     if (welcome.snapshot !== null && state !== null) this.fold.load(state, welcome.snapshot);
     else if (this.nonce === null)
       throw new ProtocolError('a welcome without a snapshot for a worker that holds nothing');
@@ -92,10 +88,4 @@ export class JoinedRun {
     const { step, stateHash, receipt } = this.fold;
     return { nonce: this.nonce, step, stateHash, receipt };
   }
-}
-
-/** Slots that the widest block needs, which is the whole batch: its level + 1. */
-function slotsOfABlock(recipe: Recipe): number {
-  const { size, micro = size } = recipe.batch;
-  return rootOf(microBatchCount(size, micro)).level + 1;
 }

@@ -12,6 +12,13 @@ import { contributionBytes } from '../../shared/replica/reduction/contribution.j
 import type { Replica } from '../../shared/replica/replica.js';
 import type { LinkView } from '../threads/control.js';
 
+/** A snapshot's state where it lies, checked against its digest. */
+export interface StoredState {
+  readonly bytes: number;
+  /** Copies it to memory of the same length, straight from where it lies. */
+  readonly copyTo: (target: Uint8Array) => void;
+}
+
 interface HeldCommit {
   readonly message: Down<'commit'>;
   /** Bytes still to come; null once they are all here and their digest is right. */
@@ -66,15 +73,13 @@ export class ReplicaFold {
    * @param receipt the coordinator's proof of having released the commits before it
    * @throws ProtocolError when its size is not that of this student's state
    */
-  load(state: Uint8Array, { step, receipt }: { readonly step: number; readonly receipt: string }): void {
-    if (state.byteLength !== this.replica.plan.stateBytes) {
-      throw new ProtocolError(
-        `a snapshot has ${state.byteLength} bytes of state, this student's has ${this.replica.plan.stateBytes}`,
-      );
-    }
+  load(state: StoredState, { step, receipt }: { readonly step: number; readonly receipt: string }): void {
+    const { stateBytes } = this.replica.plan;
+    if (state.bytes !== stateBytes)
+      throw new ProtocolError(`a snapshot has ${state.bytes} bytes of state, this student's has ${stateBytes}`);
     this.#held = null;
     this.#control.withState(() => {
-      this.replica.state().set(state);
+      state.copyTo(this.replica.state());
       this.#control.step = step;
     });
     this.#stateHash = this.replica.hashState();

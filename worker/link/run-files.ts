@@ -1,4 +1,5 @@
 /** What a welcome names, fetched and checked: all that a run needs before it can start, but for its data shards. */
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { artifactsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
@@ -6,8 +7,10 @@ import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import { studentSpecSchema, type StudentSpec } from '../../shared/models/student-spec.js';
 import type { Artifact, Down } from '../../shared/protocol/messages.js';
+import { readInto } from '../../shared/read-into.js';
 import { recipeSchema, type Recipe } from '../../shared/recipe/schema.js';
 import type { ArtifactCache } from './artifact-cache.js';
+import type { StoredState } from './replica-fold.js';
 
 export interface RunFiles {
   readonly recipe: Recipe;
@@ -50,7 +53,7 @@ export interface Fetched {
   /** Files of a run that is new to this worker; null for the one that it has joined before. */
   readonly files: RunFiles | null;
   /** The snapshot's state; null when the log continues from what this worker holds. */
-  readonly state: Uint8Array | null;
+  readonly state: StoredState | null;
 }
 
 /**
@@ -65,9 +68,13 @@ export async function fetchMissing(
 ): Promise<Fetched> {
   const { snapshot } = welcome;
   const files = knownDigest === welcome.recipeDigest ? null : await fetchRun(welcome, cache);
-  const state = snapshot === null ? null : await readFile(await cache.fetch(snapshot));
+  const state = snapshot === null ? null : stateIn(await cache.fetch(snapshot));
   faultPoint('snapshot');
   return { files, state };
+}
+
+function stateIn(path: string): StoredState {
+  return { bytes: statSync(path).size, copyTo: (target) => readInto(path, target) };
 }
 
 /** The longest description that is read, in bytes: one of JSON becomes many times as long in memory. */

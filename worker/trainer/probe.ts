@@ -3,9 +3,10 @@
  * the student's gradient, computed twice. Equal digests on two workers mean equal bits. Two digests on one worker mean
  * a device that cannot repeat itself.
  */
-import { readFile } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { ProtocolError } from '../../shared/errors.js';
 import type { Manifest } from '../../shared/data/manifest.js';
+import { readInto } from '../../shared/read-into.js';
 import { lossesAt } from '../../shared/recipe/schedules.js';
 import { termsIn } from '../../shared/recipe/terms.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
@@ -46,7 +47,7 @@ const nothingComputed = '0'.repeat(16);
 const reasonLength = 1024;
 
 async function probeTwice({ compute, recipe, manifest, initialPath, replica, slot }: ProbeOptions): Promise<Probe> {
-  loadInitial(compute, replica, await readFile(initialPath));
+  loadInitial(compute, replica, initialPath);
   const size = Math.min(recipe.batch.size, manifest.train.samples);
   const { to } = microBatchRange(size, microBatchCount(size, recipe.batch.micro ?? recipe.batch.size), 0);
   const once = async (): Promise<string> => {
@@ -69,14 +70,17 @@ async function probeTwice({ compute, recipe, manifest, initialPath, replica, slo
   return { digest, repeatable: (await once()) === digest, ...(numerics === undefined ? {} : { numerics }) };
 }
 
-/** Loads the weights of a state's bytes, which are laid out as a replica's without slots, into the student. */
-function loadInitial(compute: RunCompute, replica: Replica, state: Uint8Array): void {
-  const { plan } = replica;
-  if (state.byteLength !== plan.stateBytes)
-    throw new ProtocolError(`the initial state has ${state.byteLength} bytes, this student's has ${plan.stateBytes}`);
+/** Loads the weights of a state's file, which is laid out as a replica's memory without slots, into the student. */
+function loadInitial(compute: RunCompute, { plan }: Replica, path: string): void {
+  const { size } = statSync(path);
+  if (size !== plan.stateBytes)
+    throw new ProtocolError(`the initial state has ${size} bytes, this student's has ${plan.stateBytes}`);
   const layout = layoutReplica(plan, 0);
-  const floats = new Float32Array(Uint8Array.from(state).buffer);
-  const region = (at: number, length: number): Float32Array => floats.subarray(at / 4, at / 4 + length);
+  const region = (at: number, length: number): Float32Array => {
+    const floats = new Float32Array(length);
+    readInto(path, new Uint8Array(floats.buffer), at);
+    return floats;
+  };
   compute.student.load(
     region(layout.weights, plan.gradientFloats),
     region(layout.frozen, plan.frozenFloats),

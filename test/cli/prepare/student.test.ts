@@ -149,6 +149,14 @@ describe('the built-in students', () => {
     expect(error.exitCode).toBe(2);
   });
 
+  it('of absurd sizes are refused before memory is taken for them', async () => {
+    const error = await refusal(inspect('/', recipeSchema.shape.student.parse({ builtin: 'mlp', hidden: [1e12] })));
+    expect(error.message).toBe(
+      'student: with dense1/kernel of [16, 1000000000000] it has 16000000000000 weights; a replica holds at most 357908480',
+    );
+    expect(error.exitCode).toBe(65);
+  });
+
   it('that take images refuse vectors', async () => {
     const error = await refusal(inspect('/', { builtin: 'cnn-small' }, { inputShape: [16] }));
     expect(error.message).toBe(

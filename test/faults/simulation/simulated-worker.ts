@@ -237,7 +237,7 @@ export class SimulatedWorker {
       const state = connection.to.download(snapshot.sha256);
       // Newer ones have replaced it: the next welcome names another.
       if (state === undefined) return this.#leave(connection, 0);
-      this.#fold.load(state, snapshot);
+      this.#fold.load({ bytes: state.length, copyTo: (target) => target.set(state) }, snapshot);
     } else if (this.#nonce === null) throw new Error('a welcome without a snapshot for a worker that holds nothing');
     if (this.#world.latencyMs > 0 && this.#fold.step < step) this.#world.fired('replayed');
     [this.#nonce, connection.welcome] = [nonce, welcome];

@@ -17,6 +17,8 @@ const tolerance = 1e-4;
  * whole gradients switch on and off then, between any two ways to compute in float32.
  */
 const toleranceAtBends = 5e-2;
+/** Weights of a student that is checked: TensorFlow.js holds four times as much and no more than 2 GiB. */
+const mostWeights = 2 ** 26;
 const withBends = /relu|maxpool|globalmax|maximum|minimum|hardsigmoid/i;
 
 interface State {
@@ -45,8 +47,14 @@ export class CheckedStudent implements Student {
     this.#backend = backend;
     this.#warn = warn;
     // Masks are drawn otherwise by each engine, and TensorFlow.js computes no ONNX graph: nothing to be held against.
-    const { spec } = definition;
+    const { spec, plan } = definition;
     this.#isChecked = 'graph' in spec || hasDropout(spec.topology);
+    const weights = plan.gradientFloats + plan.frozenFloats + plan.movingFloats;
+    if (this.#isChecked || weights <= mostWeights) return;
+    this.#isChecked = true;
+    warn(
+      `note: the compiled student is not held against TensorFlow.js, which cannot hold its ${weights} weights with their gradients`,
+    );
   }
 
   load(weights: Float32Array, frozen: Float32Array, moving: Float32Array): void {

@@ -5,6 +5,7 @@
 import type { StudentSpec, WeightSpec } from '../../../shared/models/student-spec.js';
 import { randomStream } from '../../../shared/random.js';
 import type { Json } from '../../../shared/models/topology.js';
+import { expectHeld } from '../../../shared/replica/plan.js';
 import { elementsIn } from '../../../shared/shape.js';
 
 /** The output that the next layer is put on. */
@@ -36,6 +37,8 @@ export class TopologyBuilder {
   readonly #specs: WeightSpec[] = [];
   readonly #weights = new Map<string, Float32Array>();
   readonly #exits: string[] = [];
+  /** Values of all weights so far. */
+  #floats = 0;
   /** Whether what is added now belongs to an earlier exit alone. */
   #isAside = false;
 
@@ -219,10 +222,9 @@ export class TopologyBuilder {
     const name = `${layer}/kernel`;
     const stream = randomStream([this.#options.seed, 'initial', name]);
     this.#specs.push({ name, layer, shape, kind: 'trained', ...this.#aside() });
-    this.#weights.set(
-      name,
-      Float32Array.from({ length: elementsIn(shape) }, () => (2 * stream.float() - 1) * limit),
-    );
+    const values = this.#allocate(name, shape);
+    for (let i = 0; i < values.length; i++) values[i] = (2 * stream.float() - 1) * limit;
+    this.#weights.set(name, values);
   }
 
   #aside(): Pick<WeightSpec, 'exit'> {
@@ -232,7 +234,14 @@ export class TopologyBuilder {
   #constant(name: string, size: number, value: number, kind: WeightSpec['kind'] = 'trained'): void {
     const base = { name, layer: name.slice(0, name.lastIndexOf('/')), shape: [size], kind, ...this.#aside() };
     this.#specs.push(kind === 'trained' ? base : { ...base, momentum });
-    this.#weights.set(name, new Float32Array(size).fill(value));
+    this.#weights.set(name, this.#allocate(name, [size]).fill(value));
+  }
+
+  /** @throws UserError 65 for more weights than a replica holds with two gradients, before memory is taken for them */
+  #allocate(name: string, shape: readonly number[]): Float32Array {
+    this.#floats += elementsIn(shape);
+    expectHeld(this.#floats, `student: with ${name} of [${shape.join(', ')}]`);
+    return new Float32Array(elementsIn(shape));
   }
 }
 

@@ -56,6 +56,23 @@ describe('a compiled student that checks itself', () => {
     expect(lines[0]).toMatch(/^warning: the compiled student differs .* the gradient of conv2\/kernel by 2\.0e-1 of/);
   });
 
+  it('says so where TensorFlow.js cannot hold the student', async () => {
+    const made = await makeBuiltin(options, [6, 6, 2], graphEngine);
+    const lines: string[] = [];
+    const large = { ...made.replica.plan, gradientFloats: 2 ** 26 };
+    const student = new CheckedStudent(spoilt(made, 'conv2/kernel'), {
+      definition: { spec: made.spec, plan: large, losses: {}, plugins: new Map() },
+      backend: await openWasm(),
+      warn: (line) => lines.push(line),
+    });
+    student.load(made.replica.weights, made.replica.frozen, made.replica.moving);
+    await gradientOf({ ...made, student });
+    expect(lines).toEqual([
+      expect.stringMatching(/^note: .* not held against TensorFlow\.js, which cannot hold its \d+/),
+    ]);
+    await student.dispose();
+  });
+
   it('leaves out students with dropout, whose masks each engine draws otherwise', async () => {
     expect(await checked({ ...options, dropout: 0.5 }, (made) => spoilt(made, 'conv2/kernel'))).toEqual([]);
   });

@@ -12,6 +12,7 @@ import { Norm } from './batch-norm.js';
 import type { DropoutLayer } from './dropout.js';
 import { layersObjection } from './layers.js';
 import { unfuse } from './plain-convolution.js';
+import { beginModel } from './weight-bound.js';
 
 type Layer = layers.Layer;
 
@@ -64,9 +65,14 @@ export async function buildStudentModel(tf: TensorFlow, topology: Json): Promise
 }
 
 async function load(tf: TensorFlow, topology: Json): Promise<LayersModel> {
+  const read = async () => {
+    beginModel(tf);
+    return { modelTopology: topology };
+  };
   try {
-    return await tf.loadLayersModel(tf.io.fromMemory({ modelTopology: topology }));
+    return await tf.loadLayersModel({ load: read });
   } catch (error) {
+    if (error instanceof UserError) throw error;
     const reason = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : '';
     throw new UserError(`student: tfjs cannot build its topology: ${reason.slice(0, 300)}`, exitCodes.data, error);
   }

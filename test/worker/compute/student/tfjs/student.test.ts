@@ -40,6 +40,31 @@ describe('a student of nested models', () => {
   });
 });
 
+describe('a student with more weights than a replica holds', () => {
+  const layer = (units: number) => ({
+    class_name: 'Sequential',
+    config: {
+      name: 's',
+      layers: [
+        { class_name: 'Dense', config: { name: 'a', units: 2, batch_input_shape: [null, 3] } },
+        { class_name: 'Dense', config: { name: 'b', units } },
+      ],
+    },
+  });
+
+  it('is refused by the layer that makes it so, before memory is taken for it', async () => {
+    await expect(buildStudentModel(tf, layer(1e9))).rejects.toThrow(
+      'student: with b/kernel of [2, 1000000000] it has 2000000008 weights; a replica holds at most 357908480',
+    );
+  });
+
+  it('does not count against the next one', async () => {
+    const { model } = await buildStudentModel(tf, layer(5));
+    expect(model.countParams()).toBe(8 + 15);
+    model.dispose();
+  });
+});
+
 describe('students on wasm train with', () => {
   const image = [6, 6, 2];
   const sequence = [5, 4];
