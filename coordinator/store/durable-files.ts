@@ -61,10 +61,12 @@ export async function putInPlace(aside: string, path: string): Promise<void> {
 /**
  * Creates `path` with this content, or returns false if it exists. Of two processes one wins, also over a network file
  * system.
+ *
+ * @param mode who may read and write it, less what the process's mask takes
  */
-export async function createDurably(path: string, content: string): Promise<boolean> {
+export async function createDurably(path: string, content: string, mode = 0o666): Promise<boolean> {
   const temporary = `${path}.${process.pid}.new`;
-  await writeAside(temporary, [Buffer.from(content)]);
+  await writeAside(temporary, [Buffer.from(content)], mode);
   try {
     await link(temporary, path);
   } catch (error) {
@@ -81,8 +83,9 @@ export async function createDurably(path: string, content: string): Promise<bool
 export async function writeAside(
   path: string,
   pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  mode = 0o666,
 ): Promise<void> {
-  const file = await open(path, 'w');
+  const file = await open(path, 'w', mode);
   try {
     for await (const piece of pieces) await file.writeFile(piece);
     await file.sync();

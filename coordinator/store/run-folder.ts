@@ -6,9 +6,8 @@
  * differs. A lock that dies with its process keeps a second coordinator on this machine out; generations, claimed by
  * exclusive creation, fence one on another machine or on a copy of the folder.
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { appendFile, readdir, readFile, realpath, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { randomBytes } from 'node:crypto';
+import { appendFile, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -17,6 +16,7 @@ import { ifThere, makeFolders } from '../../shared/files.js';
 import { sha256Of } from '../../shared/sha256.js';
 import { differences, type RunIdentity } from './resolved-recipe.js';
 import { createDurably, parseStored, storing, writeDurably } from './durable-files.js';
+import { lockFolder, type FolderLock } from './folder-lock.js';
 import { counters, isWrittenRecipe, readGenerations, type Generation } from './generations.js';
 import { sealedText } from './seal.js';
 
@@ -191,11 +191,14 @@ export async function openRunFolder(
 ): Promise<RunFolder> {
   return storing(path, async () => {
     await makeFolder(path);
-    const lock = await lockFolder(path);
+    const lock = await lockFolder(path).catch(async (error: unknown) => {
+      const isNew = storageProblem(error) !== null && (await counters(path)).length === 0;
+      throw isNew ? notBegun(path, error) : error;
+    });
     try {
       return makeRunFolder(path, { ...(await claim(path, { identity, ...options })), lock });
     } catch (error) {
-      lock.close();
+      await lock.close();
       throw error;
     }
   });
@@ -224,7 +227,7 @@ interface Claim {
   readonly isRecipeDamaged: boolean;
 }
 
-function makeRunFolder(path: string, held: Claim & { lock: Server }): RunFolder {
+function makeRunFolder(path: string, held: Claim & { lock: FolderLock }): RunFolder {
   const inside = (name: string): string => join(path, name);
   return {
     path,
@@ -245,7 +248,7 @@ function makeRunFolder(path: string, held: Claim & { lock: Server }): RunFolder 
     append: (name, content) => storing(inside(name), () => appendFile(inside(name), content)),
     read: (name) => ifThere(readFile(inside(name), 'utf8')),
     expectNewest: () => expectNone(inside(join('generations', String(held.generation.counter + 1))), path),
-    close: () => new Promise((resolve) => held.lock.close(() => resolve())),
+    close: () => held.lock.close(),
   };
 }
 
@@ -256,39 +259,6 @@ async function expectNone(generation: string, path: string): Promise<void> {
     `${path}: another coordinator, elsewhere, has taken over this run folder (${generation}); this one has committed nothing since, and ends`,
     exitCodes.unavailable,
   );
-}
-
-/** An abstract Unix socket: gone with its process, whatever ends it, and never left over on the disk. */
-async function lockFolder(path: string): Promise<Server> {
-  const digest = createHash('sha256')
-    .update(await realpath(path))
-    .digest('hex');
-  const server = createServer((socket) => socket.destroy());
-  const address = lockAddress(digest);
-  if (address === null) return server;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
-      const inUse = codeOf(error) === 'EADDRINUSE';
-      reject(
-        inUse
-          ? new UserError(
-              `${path}: another coordinator is at work on this run folder; end it first, or choose another --out`,
-              exitCodes.unavailable,
-              error,
-            )
-          : error,
-      );
-    });
-    server.listen(address, resolve);
-  });
-  server.unref();
-  return server;
-}
-
-/** Linux has abstract sockets, Windows named pipes. Elsewhere there is no such name, and generations alone must do. */
-function lockAddress(digest: string): string | null {
-  if (process.platform === 'win32') return `\\\\.\\pipe\\stillhouse-${digest}`;
-  return process.platform === 'linux' ? `\0stillhouse-${digest}` : null;
 }
 
 async function claim(path: string, wanted: FolderOptions & { identity: RunIdentity }): Promise<Claim> {

@@ -145,7 +145,7 @@ describe('openRunFolder', () => {
         [second.generation.nonce, 2],
       ]),
     );
-    expect((await readdir(join(path, 'generations'))).sort()).toEqual(['1', '2']);
+    expect((await readdir(join(path, 'generations'))).sort()).toEqual(['1', '2', 'lock']);
     await second.close();
   });
 
@@ -165,9 +165,10 @@ describe('openRunFolder', () => {
 
   it('is free again once the process that held it was killed', async () => {
     const path = join(await temporaryFolder(), 'mnist');
-    await mkdir(path, { recursive: true });
-    const script = `const { createHash } = require('node:crypto'); const { realpathSync } = require('node:fs');
-      const digest = createHash('sha256').update(realpathSync(${JSON.stringify(path)})).digest('hex');
+    await (await openRunFolder(path, digest)).close();
+    const script = `const { createHash } = require('node:crypto'); const { readFileSync, realpathSync } = require('node:fs');
+      const path = realpathSync(${JSON.stringify(path)});
+      const digest = createHash('sha256').update(readFileSync(path + '/generations/lock', 'utf8') + '\\n' + path).digest('hex');
       require('node:net').createServer().listen('\\0stillhouse-' + digest, () => console.log('held'));`;
     const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve) => child.stdout.once('data', resolve));

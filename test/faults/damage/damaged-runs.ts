@@ -37,7 +37,7 @@ export const kinds: Readonly<Record<string, RegExp>> = {
   recipe: /^recipe\.yaml$/,
   probe: /^probe\.json$/,
   summary: /^summary\.json$/,
-  generation: /^generations\//,
+  generation: /^generations\/\d+$/,
   log: /^log\//,
   snapshotHeader: /^snapshots\/.*\.json$/,
   snapshotState: /^snapshots\/.*\.state$/,
