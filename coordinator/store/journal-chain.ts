@@ -137,6 +137,8 @@ class Links {
   readonly #raw: readonly RawLine[];
   readonly #logged: LoggedLines;
   readonly #used = new Set<number>();
+  /** The chains of the lines so far. */
+  readonly #known = new Set<string>();
   /** The first line that is not used yet. */
   #next = 0;
   #generation = 0;
@@ -175,12 +177,21 @@ class Links {
     while (this.#used.has(this.#next)) this.#next++;
     const raw = this.#raw[this.#next];
     if (raw !== undefined && (this.#take(this.#next) || this.#takeLate(raw) || this.#takeStart(raw))) return true;
+    if (raw !== undefined && this.#leaveOutDouble(raw)) return true;
     const elsewhere = this.#raw.findIndex((_, i) => !this.#used.has(i) && i !== this.#next && this.#follows(i));
     if (elsewhere >= 0) {
       this.faults.push(`line ${this.#next + 1} does not follow; line ${elsewhere + 1} does`);
       return this.#take(elsewhere);
     }
     return this.#takeLogged(raw === undefined);
+  }
+
+  /** A line that stands before is no loss, whatever became of its double. */
+  #leaveOutDouble({ chain }: RawLine): boolean {
+    if (!this.#known.has(chain)) return false;
+    this.#used.add(this.#next);
+    this.faults.push(`line ${this.#next + 1} is left out: it is there already`);
+    return true;
   }
 
   #follows(i: number): boolean {
@@ -203,6 +214,7 @@ class Links {
     this.lines.push(line);
     this.texts.push(text);
     this.chains.push(chain);
+    this.#known.add(chain);
     this.before = this.head;
     this.head = chain;
   }
@@ -211,7 +223,7 @@ class Links {
   #takeLate({ line, body, text, chain }: RawLine): boolean {
     if (line === null || body === null || line.generation >= this.#generation) return false;
     const follows = (before: string): boolean => chainOf(body, before) === chain;
-    if (this.chains.includes(chain) || !(this.#late !== null ? follows(this.#late) : this.chains.some(follows)))
+    if (this.#known.has(chain) || !(this.#late !== null ? follows(this.#late) : this.chains.some(follows)))
       return false;
     this.#used.add(this.#next);
     this.#late = chain;
@@ -219,6 +231,7 @@ class Links {
     this.lines.push(line);
     this.texts.push(text);
     this.chains.push(chain);
+    this.#known.add(chain);
     return true;
   }
 
