@@ -1,5 +1,5 @@
 /** The verbs around a run, through the built program. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -364,6 +364,28 @@ describe('export', () => {
     );
     for (const name of ['weights.bin', 'student.safetensors'])
       expect(readFileSync(at(`exported/${name}`)).equals(readFileSync(at(`run/student/${name}`)))).toBe(true);
+  });
+
+  it('and eval take nothing of a student that is no longer what the run wrote, nor of an export', async () => {
+    const [damaged, copy] = [at('damaged'), at('damaged-export')];
+    cpSync(at('run'), damaged, { recursive: true });
+    cpSync(at('exported'), copy, { recursive: true });
+    for (const file of [join(damaged, 'student/weights.bin'), join(copy, 'student.safetensors')]) {
+      const bytes = readFileSync(file);
+      bytes[bytes.length - 7] = (bytes[bytes.length - 7] ?? 0) ^ 4;
+      writeFileSync(file, bytes);
+    }
+    const line = /weights\.bin is damaged: it is not what the run wrote there; put it back from a copy\n$/;
+    const out = at('of-damaged');
+    const exported = await stillhouse('export', damaged, '--format', 'safetensors', '--out', out);
+    expect([exported.code, existsSync(out), exported.stderr]).toEqual([65, false, expect.stringMatching(line)]);
+    const evaluated = await stillhouse('eval', damaged, '--data', recipe);
+    expect([evaluated.code, evaluated.stderr]).toEqual([65, expect.stringMatching(line)]);
+    const ofExport = await stillhouse('eval', join(copy, 'student.safetensors'), '--data', recipe);
+    expect([ofExport.code, ofExport.stderr]).toEqual([
+      65,
+      expect.stringContaining('student.safetensors is damaged, by its SHA256SUMS; export it again'),
+    ]);
   });
 
   it('refuses a format that it does not know', async () => {
