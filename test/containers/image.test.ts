@@ -14,6 +14,7 @@ import {
   type StartedTestContainer,
 } from 'testcontainers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { steps, writeTinyRecipe } from './tiny-recipe.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -73,7 +74,7 @@ async function readFromContainer(started: StartedTestContainer, path: string): P
 
 /** The digest of the same recipe without any container. */
 async function digestOnHost(): Promise<string> {
-  const out = join(folder, 'run');
+  const out = join(mkdtempSync(join(folder, 'host-')), 'run');
   await promisify(execFile)(process.execPath, [
     join(root, 'dist/cli.js'),
     'run',
@@ -114,6 +115,44 @@ describe('the image', () => {
     const summary = JSON.parse(await readFromContainer(coordinator, '/work/run/summary.json'));
     expect(summary).toMatchObject({ steps, digest: await digestOnHost() });
     await Promise.all([coordinator, ...workers].map((started) => started.stop()));
+  });
+
+  it('distils over mutual TLS, with the settings of deploy/compose/tls.yaml', async () => {
+    const { services } = parse(readFileSync(join(root, 'deploy/compose/tls.yaml'), 'utf8')) as {
+      services: Record<'coordinator' | 'worker-1', { environment: Record<string, string>; secrets: string[] }>;
+    };
+    const tls = join(folder, 'tls');
+    await promisify(execFile)(process.execPath, [
+      join(root, 'dist/cli.js'),
+      'token',
+      '--tls',
+      tls,
+      '--name',
+      'coordinator',
+    ]);
+    const hardened = (name: string, command: string[], service: 'coordinator' | 'worker-1') =>
+      container(name, command)
+        .withEnvironment({ ...services[service].environment, STILLHOUSE_TOKEN: token })
+        .withCopyFilesToContainer(
+          services[service].secrets
+            .filter((secret) => secret !== 'token')
+            .map((secret) => ({ source: join(tls, secret), target: `/run/secrets/${secret}`, mode: 0o444 })),
+        );
+    const coordinator = await hardened(
+      'coordinator',
+      ['coordinator', '/recipes/recipe.yaml', '--listen', '0.0.0.0:7070', '--out', '/work/run'],
+      'coordinator',
+    )
+      .withCopyDirectoriesToContainer([{ source: join(folder, 'recipes'), target: '/recipes' }])
+      .withWaitStrategy(Wait.forLogMessage(/:7070/))
+      .start();
+    expect((await coordinator.exec(['node', '/opt/stillhouse/health.mjs'])).exitCode).toBe(0);
+    const worker = await hardened('worker-1', ['worker', `wss://${address}`, '--backend', 'wasm'], 'worker-1').start();
+    const codes = await Promise.all([coordinator, worker].map(exitCode));
+    expect(codes, logs.join('\n')).toEqual([0, 0]);
+    const summary = JSON.parse(await readFromContainer(coordinator, '/work/run/summary.json'));
+    expect(summary).toMatchObject({ steps, digest: await digestOnHost() });
+    await Promise.all([coordinator, worker].map((started) => started.stop()));
   });
 
   it('stops in good order on SIGTERM, as another user than root', async () => {
