@@ -59,16 +59,21 @@ export function readRecipe(text: string, options: ReadOptions): ReadRecipe {
 }
 
 function parse(text: string, file: string, lines: LineCounter): Document {
-  const document = parseDocument(text, { lineCounter: lines });
+  const document = parseDocument(text, { lineCounter: lines, stringKeys: true });
   const wrong = document.errors.map(
-    ({ linePos, message }) =>
-      `${file}:${linePos?.[0].line ?? 1}: no YAML: ${message.split('\n')[0]?.replace(/ at line.*$|; please use.*$/, '')}`,
+    ({ linePos, message }) => `${file}:${linePos?.[0].line ?? 1}: no YAML: ${wordsOf(message)}`,
   );
   if (wrong.length > 0) throw new UserError(wrong.join('\n'));
   if (!isMap(document.contents))
     throw new UserError(`${file}:1: no recipe; a mapping with student, losses, data, optimizer and batch was wanted`);
   copyMerged(document, (offset) => `${file}:${lines.linePos(offset).line}`);
   return document;
+}
+
+/** What the parser says, in the words of somebody who writes a recipe. */
+function wordsOf(message: string): string {
+  const [first = ''] = message.split('\n');
+  return first.replace(/ at line.*$|; please use.*$/, '').replace('With stringKeys, all keys', 'All keys');
 }
 
 /** @throws UserError 2 for YAML aliases that unfold to something huge */
