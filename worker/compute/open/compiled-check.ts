@@ -18,7 +18,7 @@ const tolerance = 1e-4;
  */
 const toleranceAtBends = 5e-2;
 /** Weights of a student that is checked: TensorFlow.js holds four times as much and no more than 2 GiB. */
-const mostWeights = 2 ** 26;
+const mostWeights = 2 ** 25;
 const withBends = /relu|maxpool|globalmax|maximum|minimum|hardsigmoid/i;
 
 interface State {

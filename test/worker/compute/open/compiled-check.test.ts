@@ -59,7 +59,7 @@ describe('a compiled student that checks itself', () => {
   it('says so where TensorFlow.js cannot hold the student', async () => {
     const made = await makeBuiltin(options, [6, 6, 2], graphEngine);
     const lines: string[] = [];
-    const large = { ...made.replica.plan, gradientFloats: 2 ** 26 };
+    const large = { ...made.replica.plan, gradientFloats: 2 ** 25 };
     const student = new CheckedStudent(spoilt(made, 'conv2/kernel'), {
       definition: { spec: made.spec, plan: large, losses: {}, plugins: new Map() },
       backend: await openWasm(),
