@@ -114,6 +114,12 @@ describe.each(['bert.onnx', 'bert-dynamo.onnx'])('an encoder of texts (%s)', (mo
     expect(found.spec.canary?.every(Number.isFinite)).toBe(true);
   });
 
+  it('makes its mask by what the data are padded with', async () => {
+    const found = await inspect(model, expectedOf([{ ...column('tokens'), padding: 99 }]));
+    expect(found.warnings[0]).toContain('"attention_mask" is given 1 where tokens is not 99, ');
+    expect(found.spec.inputs?.[1]?.from).toEqual({ elements: [[0, positions]], padding: 99 });
+  });
+
   it('takes the columns of its inputs, in whatever order they stand', async () => {
     const parts = [column('token_type_ids'), column('attention_mask'), column('input_ids')];
     const found = await inspect(model, expectedOf(parts));
@@ -262,6 +268,13 @@ describe('a teacher with several inputs', () => {
       expectedOf([column('tokens')], { preprocess: { scale: 0.5, mean: [0], std: [1] } }),
       {},
       'teacher bert: inputs.attention_mask: a mask of samples that data.preprocess has changed; preprocess: { scale: 1 } of its own wanted',
+    ],
+    [
+      'a mask of another padding than that of the data',
+      'bert.onnx',
+      expectedOf([{ ...column('tokens'), padding: 1 }]),
+      { inputs: { attention_mask: { mask: 'tokens', padding: 0 } } },
+      'teacher bert: inputs.attention_mask: a mask with padding: 0 of tokens, which the data pads with 1; padding: 1 wanted',
     ],
     [
       'another resolution',
