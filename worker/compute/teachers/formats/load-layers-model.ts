@@ -4,7 +4,7 @@ import { exitCodes, UserError } from '../../../../shared/errors.js';
 import { withOwnNames } from '../../../../shared/models/equal-names.js';
 import { zeroedTopology } from '../../../../shared/models/initializers.js';
 import { asTfjsReads } from '../../../../shared/models/keras-forms.js';
-import type { Json } from '../../../../shared/models/topology.js';
+import { layersOf, type Json } from '../../../../shared/models/topology.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import { lostMask, maskAsKeras } from './keras-masks.js';
 import { badModel } from './model-errors.js';
@@ -51,8 +51,20 @@ export async function loadLayersModel(source: TeacherSource, tf: TensorFlow): Pr
     return { model, topology, parameters: countParameters(json) };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
+    throw unknownLayer(source, topology, error) ?? badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
   }
+}
+
+/** What is said of a layer that tfjs lacks; null for another error. */
+function unknownLayer({ name }: TeacherSource, topology: Json, error: unknown): UserError | null {
+  const [, className] = /^Unknown layer: (\w+)/.exec(error instanceof Error ? error.message : '') ?? [];
+  const found = className === undefined ? undefined : layersOf(topology).find((layer) => layer.className === className);
+  if (found === undefined) return null;
+  return new UserError(
+    `teacher ${name}: layer ${found.path.join('/')} (${found.className}): it cannot be read; the model as ONNX (tf2onnx writes it) was wanted`,
+    exitCodes.data,
+    error,
+  );
 }
 
 function withWeightNames(
