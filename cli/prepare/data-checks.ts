@@ -5,7 +5,7 @@ import type { Recipe } from '../../shared/recipe/schema.js';
 import { termsIn } from '../../shared/recipe/terms.js';
 import { hasVectors, taskOf } from '../../shared/task.js';
 import { checkPreprocess } from './sample-channels.js';
-import { areReordered } from './sources/source.js';
+import { areReordered, paddedOtherwise } from './sources/source.js';
 import type { WrittenData } from './shards.js';
 
 /** The data sets of a run. */
@@ -34,6 +34,9 @@ export function checkSamples(recipe: Recipe, { train, evaluation }: DataSets): v
     const names = ({ parts = [] }: WrittenData): string => parts.map(({ name }) => name).join(', ');
     throw new UserError(`data.eval: columns ${names(evaluation)}; ${names(train)} wanted, the order of data.train`);
   }
+  const padded = evaluation === null ? null : paddedOtherwise(train, evaluation);
+  if (padded !== null)
+    throw new UserError(`data.eval: pad.${padded}.value is another than that of data.train; the same wanted`);
   checkPreprocess(recipe.data.preprocess, shape);
   checkAugment(recipe, shape);
 }

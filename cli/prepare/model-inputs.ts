@@ -10,6 +10,7 @@ import { elementsIn } from '../../shared/shape.js';
 import { feedShape } from '../../worker/compute/teachers/formats/layout.js';
 import type { ModelInput } from '../../worker/compute/teachers/formats/teacher.js';
 import type { Expected } from './expected.js';
+import type { Part } from './sources/source.js';
 
 export interface PlannedInputs {
   /** One of each input, in their order. */
@@ -39,6 +40,7 @@ interface PlacedPart {
   readonly name: string;
   readonly shape: readonly number[];
   readonly at: number;
+  readonly padding?: number | undefined;
 }
 
 /** Names that encoders of texts give to what is 1 where a token counts, and to the number of a token's text. */
@@ -83,8 +85,8 @@ export function inputText({ name, integerType, shape }: ModelInput): string {
 /** The parts of a sample by their places; the whole sample where they have no names. */
 function placed({ parts, inputShape }: Expected): PlacedPart[] {
   let at = 0;
-  return (parts ?? [{ name: 'sample', shape: inputShape }]).map(({ name, shape }) => {
-    const part = { name, shape, at };
+  return (parts ?? [{ name: 'sample', shape: inputShape }]).map(({ name, shape, padding }: Part) => {
+    const part = { name, shape, at, padding };
     at += elementsIn(shape);
     return part;
   });
@@ -120,8 +122,9 @@ function sourcesOf(
     if (taken.has(name)) continue;
     const tokens = maskNames.has(name) ? tokensOf(taken, inputs) : null;
     if (tokens === null && maskNames.has(name)) throw unfed(owner, input, parts);
-    taken.set(name, tokens === null ? 0 : { mask: tokens, padding: 0 });
-    remarks.push(`"${name}" is given ${tokens === null ? '0' : `1 where ${tokens} is not 0`}`);
+    const padding = parts.find((part) => part.name === tokens)?.padding ?? 0;
+    taken.set(name, tokens === null ? 0 : { mask: tokens, padding });
+    remarks.push(`"${name}" is given ${tokens === null ? '0' : `1 where ${tokens} is not ${padding}`}`);
   }
   return {
     taken,
@@ -167,6 +170,10 @@ function fedBy(name: string, source: Exclude<InputRecipe, number>, { owner, part
     );
   });
   const [only] = found.length === 1 ? found : [];
+  if (typeof source === 'object' && 'mask' in source && only?.padding !== undefined && only.padding !== source.padding)
+    throw new UserError(
+      `${owner.title}: inputs.${name}: a mask with padding: ${source.padding} of ${only.name}, which the data pads with ${only.padding}; padding: ${only.padding} wanted`,
+    );
   const padding = typeof source === 'object' && 'mask' in source ? { padding: source.padding } : {};
   return {
     name,

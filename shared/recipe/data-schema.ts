@@ -75,6 +75,8 @@ const images = {
     .describe("grey or RGB; default: the first image's"),
 };
 
+const pads = z.record(z.string(), z.object({ length: positiveInt, value: z.number().default(0) }).strict());
+
 /** A file of rows with named columns. */
 const columns = {
   inputs: files,
@@ -97,6 +99,11 @@ const columns = {
     .describe('task sequence: the column of lists with 1 for each position that counts and 0 for others'),
   ...layout,
   ...padding,
+  pad: pads
+    .optional()
+    .describe(
+      'of lists of different lengths, by column: { length: N, value: X } makes all as long as the longest may be, with X (default 0) behind their end; task sequence: positions there do not count',
+    ),
   shape: z.array(positiveInt).optional().describe("shape of one sample; default: as the first row's lists are"),
 };
 

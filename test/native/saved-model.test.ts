@@ -43,11 +43,11 @@ function inspect(
   );
 }
 
-function open({ spec, paths }: InspectedTeacher): Promise<Ensemble> {
+function open({ spec, paths }: InspectedTeacher, inputShape = reference.shape): Promise<Ensemble> {
   return Ensemble.open([spec], paths, {
     combine: 'logits',
     rows: 4,
-    inputShape: reference.shape,
+    inputShape,
     openTensorFlow: async () => backend.tf,
   });
 }
@@ -111,6 +111,29 @@ describe('a SavedModel teacher', () => {
       ...backend.tf.logSoftmax(backend.tf.tensor2d(reference.logits, [reference.rows, reference.classes])).dataSync(),
     ]);
     expectClose(logProbabilities, expected);
+    await ensemble.dispose();
+  });
+
+  it('gives each of several inputs its column, and the run says that it stays as it is', async () => {
+    const parts = [
+      { name: 'more', shape: [1] },
+      { name: 'a', shape: reference.shape },
+    ];
+    const recipe = { signature: 'two', inputs: { b: 'more' } };
+    const onnxFolder = temporaryFolder();
+    const found = await inspect(recipe, { inputShape: [25], parts }, { onnxFolder });
+    expect(found.warnings).toEqual([
+      'teacher tiny: a SavedModel is not turned into ONNX; it runs as a SavedModel, not in ONNX Runtime',
+    ]);
+    const samples = Float32Array.from({ length: reference.rows * 25 }, (_, i) =>
+      i % 25 === 0 ? i / 25 : (inputs[Math.floor(i / 25) * 24 + (i % 25) - 1] ?? NaN),
+    );
+    const ensemble = await open(found, [25]);
+    const given = (await ensemble.logits(samples, reference.rows)).get('tiny');
+    expectClose(
+      given,
+      reference.logits.map((value, i) => value + Math.floor(i / reference.classes)),
+    );
     await ensemble.dispose();
   });
 

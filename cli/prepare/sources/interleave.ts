@@ -4,7 +4,7 @@
  */
 import { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
-import { areReordered, rowsOfType, type Annotations, type Rows, type Source } from './source.js';
+import { areReordered, paddedOtherwise, rowsOfType, type Annotations, type Rows, type Source } from './source.js';
 
 /** @throws UserError 2 when the samples of the two are not alike */
 export function interleave(first: Source, second: Source): Source {
@@ -29,6 +29,9 @@ function checkAlike(first: Source, second: Source): void {
     throw new UserError(`${second.file}: values of ${second.dtype}; ${first.dtype} wanted, as in ${first.file}`);
   if (areReordered(first, second))
     throw new UserError(`${second.file}: its columns are in another order; that of ${first.file} wanted`);
+  const padded = paddedOtherwise(first, second);
+  if (padded !== null)
+    throw new UserError(`${second.file}: pad.${padded}.value is another; that of ${first.file} wanted`);
   const { positions = 1 } = first;
   if (second.positions !== undefined && second.positions !== positions)
     throw new UserError(

@@ -28,6 +28,8 @@ export interface Part {
   readonly name: string;
   /** Channels last; [1] of a single number. */
   readonly shape: readonly number[];
+  /** What stands behind the end of its lists, which were of different lengths; absent: nothing. */
+  readonly padding?: number;
 }
 
 /** Whether two sources have the same parts in another order, which models that take them by their places would mix up. */
@@ -36,6 +38,15 @@ export function areReordered(one: Pick<Source, 'parts'>, other: Pick<Source, 'pa
   return (
     names(one).join('\n') !== names(other).join('\n') && names(one).sort().join('\n') === names(other).sort().join('\n')
   );
+}
+
+/** A column that the two pad with different numbers, which the mask of one would take for something else; null for none. */
+export function paddedOtherwise(one: Pick<Source, 'parts'>, other: Pick<Source, 'parts'>): string | null {
+  const own = new Map((one.parts ?? []).map(({ name, padding }) => [name, padding]));
+  const found = (other.parts ?? []).find(
+    ({ name, padding }) => padding !== undefined && own.has(name) && own.get(name) !== padding,
+  );
+  return found?.name ?? null;
 }
 
 /** What the user should know of how a source was read. */

@@ -8,6 +8,7 @@ import { oneOfEach, toLabels, toSequences, toTargets, toWeights } from './annota
 import { damaged } from './file-errors.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
 import { classNotes, LabelNames } from './label-names.js';
+import { columnOf, expectRoom, isList, numbersIn, readCell, shown, stepsIn, type Column } from './lists.js';
 import type { Annotations, FormatRecipe, Note, Part, Source, SourceContext } from './source.js';
 
 export type TableRecipe = FormatRecipe<'jsonl' | 'parquet'>;
@@ -19,14 +20,16 @@ export interface TablePlan {
   /** Columns of the inputs, in their order. */
   readonly inputs: readonly string[];
   /** The same with what they hold, as in the first row. */
-  readonly parts: readonly Part[];
+  readonly columns: readonly Column[];
   readonly labels: string | undefined;
   readonly weights: string | undefined;
   readonly mask: string | undefined;
   /** Columns of a target, in their order. */
   readonly targets: readonly string[] | undefined;
-  /** All columns but those of the inputs. */
+  /** All columns that tell something of a sample. */
   readonly annotations: readonly string[];
+  /** The column of the inputs whose lists are as long as their sequences; undefined where all have one length. */
+  readonly ruler: Column | undefined;
   readonly paddingLabel: number | undefined;
   readonly names: LabelNames;
   /** Whether a sample has a label for each position, whatever its labels look like. */
@@ -69,29 +72,42 @@ export function planTable(
       ? others.filter((name) => index.includes(name) || isIndexColumn(name, names.indexOf(name)))
       : [];
   const inputs = chosen ?? others.filter((name) => !left.includes(name));
-  const elements = inputs.reduce((sum, name) => sum + (numbersIn(first[name])?.length ?? 0), 0);
-  const [only] = chosen?.length === 1 ? chosen : [];
-  const shape = recipe.shape ?? (only === undefined ? [elements] : dimensions(first[only]));
-  const size = elementsIn(shape);
+  const columns = columnsOf(path, recipe, { inputs, first });
+  const [only] = chosen?.length === 1 ? columns : [];
+  const shape = recipe.shape ?? only?.shape ?? [columns.reduce((sum, column) => sum + elementsIn(column.shape), 0)];
+  const ruler = context.task === 'sequence' ? columns.find(({ pad }) => pad !== undefined) : undefined;
   return {
     path,
     inputs,
-    parts:
-      inputs.length === 1
-        ? inputs.map((name) => ({ name, shape: shape.length === 0 ? [1] : shape }))
-        : inputs.map((name) => ({ name, shape: isList(first[name]) ? dimensions(first[name]) : [1] })),
+    columns,
     labels,
     weights,
     mask,
     targets,
-    annotations,
+    annotations: [...annotations, ...(ruler === undefined ? [] : [ruler.name])],
+    ruler,
     paddingLabel,
     names: new LabelNames(path, context.classNames),
     isSequence: context.task === 'sequence',
     shape,
-    size,
+    size: elementsIn(shape),
     notes: indexNotes(path, left),
   };
+}
+
+/** @throws UserError 65 for padding of a column that is none of the inputs */
+function columnsOf(
+  path: string,
+  { pad = {}, shape }: TableRecipe,
+  { inputs, first }: { readonly inputs: readonly string[]; readonly first: Row },
+): Column[] {
+  const stray = Object.keys(pad).find((name) => !inputs.includes(name));
+  if (stray !== undefined)
+    throw damaged(path, `pad.${stray}: no column of the inputs; one of ${inputs.join(', ')} was wanted`);
+  const columns = inputs.map((name) => columnOf(name, first[name], pad[name]));
+  const [only] = columns;
+  const isSaid = shape !== undefined && only !== undefined && columns.length === 1 && only.pad === undefined;
+  return isSaid ? [{ ...only, shape, isSaid }] : columns;
 }
 
 function noColumn(path: string, name: string, { names, where }: Pick<TableHead, 'names' | 'where'>): UserError {
@@ -103,7 +119,15 @@ function noColumn(path: string, name: string, { names, where }: Pick<TableHead, 
 }
 
 /** What a source of the plan's columns says beside its samples. */
-export function described({ parts, notes }: TablePlan): Pick<Source, 'parts' | 'notes'> {
+export function described({ columns, shape: whole, notes }: TablePlan): Pick<Source, 'parts' | 'notes'> {
+  const parts = columns.map(({ name, shape, pad }): Part => {
+    const own = columns.length === 1 ? whole : shape;
+    return {
+      name,
+      shape: own.length === 0 ? [1] : own,
+      ...(pad === undefined ? {} : { padding: pad.value }),
+    };
+  });
   return { parts, notes };
 }
 
@@ -124,26 +148,23 @@ export interface PlacedRow {
  * @throws UserError 65 for a cell without numbers, or another number of them
  */
 export function readSample(plan: TablePlan, { row, where }: PlacedRow, out: Float32Array): void {
+  const { path } = plan;
   let next = 0;
-  for (const name of plan.inputs) {
-    const numbers = numbersIn(row[name]);
-    if (numbers === null)
-      throw damaged(plan.path, `${where}, ${name} holds ${shown(row[name])}; a number, or a list of them, was wanted`);
-    if (next + numbers.length <= plan.size) out.set(numbers, next);
-    next += numbers.length;
+  for (const column of plan.columns) {
+    const size = elementsIn(column.shape);
+    const own = next + size <= plan.size ? out.subarray(next, next + size) : new Float32Array(size);
+    readCell(column, { path, where, value: row[column.name] }, own);
+    next += size;
   }
   if (next !== plan.size)
-    throw damaged(
-      plan.path,
-      `${where} has ${next} numbers; ${plan.size} were wanted for shape [${plan.shape.join(', ')}]`,
-    );
+    throw damaged(path, `${where} has ${next} numbers; ${plan.size} were wanted for shape [${plan.shape.join(', ')}]`);
 }
 
 /** What one row says of its sample. */
 export interface RowAnnotations {
   /** A class number, or one for each position; -1 for none. */
   readonly label: number | readonly number[];
-  /** A number for each position; null where the recipe names no column. */
+  /** A number for each position; null where all count. */
   readonly mask: readonly number[] | null;
   /** 1 where the recipe names no column. */
   readonly weight: number;
@@ -159,11 +180,36 @@ export function readRowAnnotations(plan: TablePlan, placed: PlacedRow): RowAnnot
   if (plan.mask !== undefined && mask === null)
     throw damaged(plan.path, `${where}, ${plan.mask} holds ${shown(row[plan.mask])}; a list of 0 and 1 was wanted`);
   const read = (one: unknown): number => plan.names.read(one, `${where}, ${plan.labels}`);
+  const labels = isLabels(label) ? Array.from(label, (one) => read(one)) : read(label);
   return {
-    label: isLabels(label) ? Array.from(label, (one) => read(one)) : read(label),
-    mask,
+    ...paddedPositions(plan, placed, { label: labels, mask }),
     weight: readWeight(plan, placed),
     target: plan.targets === undefined ? null : readTarget(plan, plan.targets, placed),
+  };
+}
+
+/**
+ * Labels and mask of a sequence whose inputs are padded, as long as those: positions of the padding do not count.
+ * @throws UserError 65 where they are not as long as the row's inputs
+ */
+function paddedPositions(
+  { path, ruler, labels, mask }: TablePlan,
+  { row, where }: PlacedRow,
+  given: Pick<RowAnnotations, 'label' | 'mask'>,
+): Pick<RowAnnotations, 'label' | 'mask'> {
+  if (ruler?.pad === undefined) return given;
+  const value = row[ruler.name];
+  expectRoom(ruler, { path, where, value });
+  const own = stepsIn(value);
+  const longer = (list: readonly number[], name: string | undefined, fill: number): number[] => {
+    if (list.length !== own)
+      throw damaged(path, `${where}, ${name} is a list of ${list.length}; ${own} was wanted, as of ${ruler.name}`);
+    return [...list, ...new Array<number>(length - own).fill(fill)];
+  };
+  const { length } = ruler.pad;
+  return {
+    label: typeof given.label === 'number' ? given.label : longer(given.label, labels, -1),
+    mask: longer(given.mask ?? new Array<number>(own).fill(1), mask, 0),
   };
 }
 
@@ -192,7 +238,7 @@ export function annotationsOf(plan: TablePlan, rows: readonly RowAnnotations[]):
   const labelled = rows.map(({ label }) => (typeof label === 'number' ? null : label));
   const { labels, ...named } = numbered(plan, flatPositions(labelled, { path, name: plan.labels, positions }));
   const masks = rows.map(({ mask }) => mask);
-  const mask = plan.mask === undefined ? null : flatPositions(masks, { path, name: plan.mask, positions });
+  const mask = first.mask === null ? null : flatPositions(masks, { path, name: plan.mask, positions });
   const { paddingLabel } = plan;
   const one = plan.isSequence || mask !== null || paddingLabel !== undefined ? null : oneOfEach(labels, positions);
   if (one !== null) return { labels: toLabels(path, one.labels), ...named, classes: one.classes, weights };
@@ -222,7 +268,10 @@ function flatPositions(
   return rows.flatMap((row, i) => {
     if (row === null) return new Array<number>(positions).fill(-1);
     if (row.length !== positions)
-      throw damaged(path, `row ${i}, ${name} has ${row.length} positions; ${positions} were wanted, as before`);
+      throw damaged(
+        path,
+        `row ${i}, ${name} is a list of ${row.length}; one of ${positions} was wanted, as before (pad, of a column of the inputs, takes sequences of different lengths)`,
+      );
     return row;
   });
 }
@@ -256,35 +305,7 @@ function readTarget({ path }: TablePlan, targets: readonly string[], { row, wher
   });
 }
 
-/** All numbers of a cell, lists in lists one after the other; null where something is none. */
-function numbersIn(value: unknown): number[] | null {
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return [Number(value)];
-  if (!isList(value)) return null;
-  const numbers: number[] = [];
-  for (const item of Array.from(value)) {
-    const found = numbersIn(item);
-    if (found === null) return null;
-    for (const number of found) numbers.push(number);
-  }
-  return numbers;
-}
-
-function dimensions(value: unknown): number[] {
-  return isList(value) ? [value.length, ...dimensions(value[0])] : [];
-}
-
 /** Labels of positions; bytes are a text. */
 function isLabels(value: unknown): value is ArrayLike<unknown> {
   return isList(value) && !(value instanceof Uint8Array);
-}
-
-function isList(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
-}
-
-/** A value as errors show it, cut to 40 characters. */
-function shown(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item));
-  return text.length > 40 ? `${text.slice(0, 37)}...` : text;
 }

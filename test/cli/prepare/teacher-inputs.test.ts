@@ -1,5 +1,5 @@
 /** Teachers with several inputs, fed from named columns: what each input is given, and what is refused. */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
@@ -13,6 +13,7 @@ import type { ElementType } from '../../../worker/compute/onnx/graph.js';
 import { ownOperatorSets, writeOnnx } from '../../../worker/compute/onnx/write.js';
 import { Ensemble } from '../../../worker/compute/teachers/ensemble.js';
 import { openTensorFlow, saveLayersModel } from '../../worker/compute/teachers/fixtures.js';
+import { GraphFile } from '../../worker/compute/teachers/graphs-to-convert.js';
 import { temporaryFolder } from '../../worker/fakes.js';
 
 const reference = fileURLToPath(new URL('../../reference/data/encoders/', import.meta.url));
@@ -113,6 +114,12 @@ describe.each(['bert.onnx', 'bert-dynamo.onnx'])('an encoder of texts (%s)', (mo
     expect(found.spec.canary?.every(Number.isFinite)).toBe(true);
   });
 
+  it('makes its mask by what the data are padded with', async () => {
+    const found = await inspect(model, expectedOf([{ ...column('tokens'), padding: 99 }]));
+    expect(found.warnings[0]).toContain('"attention_mask" is given 1 where tokens is not 99, ');
+    expect(found.spec.inputs?.[1]?.from).toEqual({ elements: [[0, positions]], padding: 99 });
+  });
+
   it('takes the columns of its inputs, in whatever order they stand', async () => {
     const parts = [column('token_type_ids'), column('attention_mask'), column('input_ids')];
     const found = await inspect(model, expectedOf(parts));
@@ -156,6 +163,62 @@ describe('a LayersModel with several inputs', () => {
     const parts = [column('a', 1), column('right', 2), column('b', 1)];
     const found = await inspect('two-inputs', expectedOf(parts), { inputs: { left: ['a', 'b'] } });
     expect([...(await logitsOf(found, [[1, 10, 20, 3]]))]).toEqual([34, 34, 34]);
+  });
+});
+
+describe.each([
+  ['by the names of its signature', 'serving_default_', true],
+  ['by the names of its nodes', '', false],
+])('a GraphModel with several inputs, %s', (_case, prefix, isSigned) => {
+  const parts = [column('seen', 1), column('tokens', 3), column('age', 2)];
+  /** Gives of each sample the sum of its tokens' rows, plus its age where it was seen. */
+  const write = (): void => {
+    const graph = new GraphFile();
+    const age = graph.placeholder(`${prefix}age`, [-1, 2]);
+    const ids = graph.placeholder(`${prefix}input_ids`, [-1, 3], 'INT32');
+    const seen = graph.placeholder(`${prefix}seen`, [-1, 1], 'BOOL');
+    graph.constant('table', [4, 2], Float32Array.of(0, 0, 1, 10, 2, 20, 3, 30));
+    graph.node('rows', 'GatherV2', ['table', ids, graph.int('zero', 0)], { batch_dims: { i: '0' } });
+    graph.node('sum', 'Sum', ['rows', graph.ints('steps', 1)], { keep_dims: { b: false } });
+    graph.node('one', 'Cast', [seen], { SrcT: { type: 'DT_BOOL' }, DstT: { type: 'DT_FLOAT' } });
+    graph.node('counted', 'Mul', [age, 'one']);
+    graph.node('logits', 'AddV2', ['sum', 'counted']);
+    if (isSigned) graph.sign('answer', 'logits', { input_ids: ids, seen, age });
+    mkdirSync(join(folder, 'graph'), { recursive: true });
+    graph.save(join(folder, 'graph'));
+  };
+
+  it('is given each its column in TensorFlow.js, which the run says', async () => {
+    write();
+    const expected = expectedOf(parts, { classes: 2 });
+    const recipe = {
+      name: 'bert',
+      model: 'graph',
+      weight: 1,
+      output: 'logits' as const,
+      inputs: { input_ids: 'tokens' },
+    };
+    const onnxFolder = join(folder, 'onnx');
+    const found = await inspectTeacher(recipe, expected, { folder, openTensorFlow, onnxFolder });
+    expect([found.spec.format, found.warnings]).toEqual([
+      'graph-model',
+      [
+        'teacher bert: the model: it has 3 inputs; one was wanted for ONNX; it runs as a tfjs GraphModel, not in ONNX Runtime',
+      ],
+    ]);
+    const given = await logitsOf(found, [
+      [1, 1, 0, 3, 0.5, 0.25],
+      [0, 2, 2, 0, 0.5, 0.25],
+    ]);
+    expect([...given]).toEqual([4.5, 40.25, 4, 40]);
+  });
+
+  it('is refused with an input that nothing feeds', async () => {
+    write();
+    await expect(inspect('graph', expectedOf(parts.filter(({ name }) => name !== 'tokens')))).rejects.toMatchObject({
+      exitCode: 2,
+      message: `teacher bert: its input "input_ids" (int32 [3]) is fed by nothing; teachers[].inputs: { input_ids: COLUMN } wanted, of the data's seen, age`,
+    });
   });
 });
 
@@ -205,6 +268,13 @@ describe('a teacher with several inputs', () => {
       expectedOf([column('tokens')], { preprocess: { scale: 0.5, mean: [0], std: [1] } }),
       {},
       'teacher bert: inputs.attention_mask: a mask of samples that data.preprocess has changed; preprocess: { scale: 1 } of its own wanted',
+    ],
+    [
+      'a mask of another padding than that of the data',
+      'bert.onnx',
+      expectedOf([{ ...column('tokens'), padding: 1 }]),
+      { inputs: { attention_mask: { mask: 'tokens', padding: 0 } } },
+      'teacher bert: inputs.attention_mask: a mask with padding: 0 of tokens, which the data pads with 1; padding: 1 wanted',
     ],
     [
       'another resolution',

@@ -202,7 +202,7 @@ describe('JSONL', () => {
     [
       'a short row',
       { inputs: 'short.jsonl', column: 'x' },
-      /short\.jsonl: line 2 has 1 numbers; 2 were wanted for shape \[2\]/,
+      /short\.jsonl: line 2, x has length 1, and 2 in the first row; the same length was wanted, or pad: \{ x: \{ length: N, value: 0 \} \} in the recipe, N that of the longest$/,
     ],
     [
       'text',

@@ -160,7 +160,7 @@ describe('sequences', () => {
     [
       'rows of other lengths',
       { format: 'jsonl', inputs: 'ragged.jsonl', column: 'x', labels: 'y' },
-      /ragged\.jsonl: row 1, y has 1 positions; 2 were wanted, as before/,
+      /ragged\.jsonl: row 1, y is a list of 1; one of 2 was wanted, as before \(pad, /,
     ],
   ])('are refused with %s', async (_, recipe, message) => {
     await expect(told(recipe)).rejects.toThrow(message);

@@ -22,7 +22,7 @@ export class GraphFile {
   readonly #bytes: Buffer[] = [];
   #signature: object = {};
 
-  placeholder(name: string, shape: readonly number[], dtype: 'FLOAT' | 'INT32' = 'FLOAT'): string {
+  placeholder(name: string, shape: readonly number[], dtype: 'FLOAT' | 'INT32' | 'BOOL' = 'FLOAT'): string {
     const dims = { shape: { dim: shape.map((size) => ({ size: String(size) })) } };
     this.#nodes.push({ name, op: 'Placeholder', input: [], attr: { dtype: type(dtype), shape: dims } });
     return name;
@@ -60,9 +60,10 @@ export class GraphFile {
     return this.constant(name, [], Int32Array.of(value));
   }
 
-  /** Gives the output a name beside its node's, as a SavedModel's signature does. */
-  sign(key: string, node: string): this {
-    this.#signature = { signature: { outputs: { [key]: { name: `${node}:0` } } } };
+  /** Gives the output, and inputs by their nodes, names beside their nodes', as a SavedModel's signature does. */
+  sign(key: string, node: string, inputs: Readonly<Record<string, string>> = {}): this {
+    const named = Object.entries(inputs).map(([input, place]) => [input, { name: `${place}:0` }] as const);
+    this.#signature = { signature: { inputs: Object.fromEntries(named), outputs: { [key]: { name: `${node}:0` } } } };
     return this;
   }
 

@@ -116,7 +116,7 @@ function checkNames(weights: readonly LiveWeight[]): void {
   for (const { spec } of weights) {
     if (seen.has(spec.name))
       throw new UserError(
-        `student: two weights are named ${spec.name}; give its layers names of their own`,
+        `student: two of its layers have a weight that is named ${spec.name}; names of their own wanted, by which weights are kept (a teacher may have such)`,
         exitCodes.data,
       );
     seen.add(spec.name);

@@ -28,7 +28,7 @@ async function written(graph: OpenGraph, tf: TensorFlow): Promise<Uint8Array> {
   const [given] = graph.inputs;
   if (given === undefined || graph.inputs.length > 1)
     throw new NoOnnxForm('the model', `it has ${graph.inputs.length} inputs; one was wanted for ONNX`);
-  const { name: inputName, dtype, rows, shape: sampleShape } = given;
+  const { node: inputName, dtype, rows, shape: sampleShape } = given;
   const parsed = tensorFlowNodesSchema.safeParse(graph.json.modelTopology.node);
   if (!parsed.success) throw new NoOnnxForm('the model', 'its graph has nodes that cannot be read');
   if (dtype !== 'float32' && dtype !== 'int32')

@@ -31,9 +31,9 @@ async function openGraphModel(source: TeacherSource, openTensorFlow: OpenTensorF
       const names = findTaps(source.name, json, outputNode, wanted);
       const [result, ...taps] = tf.tidy(() => {
         try {
-          const tensors = inputs.map(({ name, dtype }, i): [string, Tensor] => {
+          const tensors = inputs.map(({ node, dtype }, i): [string, Tensor] => {
             const { values, shape } = mustAt(fed, i, 'input');
-            return [name, tf.tensor(values, [...shape]).cast(dtype)];
+            return [node, tf.tensor(values, [...shape]).cast(dtype)];
           });
           const given = model.execute(Object.fromEntries(tensors), [output, ...names]);
           return Array.isArray(given) ? given : [given];

@@ -1,9 +1,10 @@
 /** A tfjs LayersModel from its files, of every Keras that a converter took it from. */
 import type { io, LayersModel, NamedTensorMap } from '@tensorflow/tfjs';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
+import { withOwnNames } from '../../../../shared/models/equal-names.js';
 import { zeroedTopology } from '../../../../shared/models/initializers.js';
 import { asTfjsReads } from '../../../../shared/models/keras-forms.js';
-import type { Json } from '../../../../shared/models/topology.js';
+import { layersOf, type Json } from '../../../../shared/models/topology.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import { lostMask, maskAsKeras } from './keras-masks.js';
 import { badModel } from './model-errors.js';
@@ -22,11 +23,12 @@ export interface LoadedLayers {
 /** @throws UserError 65 when a file is missing, or tfjs cannot load the model; it names a layer that tfjs lacks */
 export async function loadLayersModel(source: TeacherSource, tf: TensorFlow): Promise<LoadedLayers> {
   const { model: json, artifacts } = await readTfjsFiles(source);
-  const { topology, weightName, constants } = asTfjsReads(json.modelTopology, {
+  const named = withOwnNames(json.modelTopology);
+  const { topology, weightName, constants } = asTfjsReads(named.topology, {
     owner: `teacher ${source.name}`,
     isTrained: false,
   });
-  const decoded = decode(source, tf, artifacts);
+  const decoded = decode(source, tf, withWeightNames(artifacts, named.ofWeights));
   try {
     // Its initializers would draw what the file holds, at length.
     const model = await tf.loadLayersModel(tf.io.fromMemory({ modelTopology: zeroedTopology(topology) }));
@@ -49,8 +51,29 @@ export async function loadLayersModel(source: TeacherSource, tf: TensorFlow): Pr
     return { model, topology, parameters: countParameters(json) };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
+    throw unknownLayer(source, topology, error) ?? badModel(source.name, 'tfjs cannot load it as a LayersModel', error);
   }
+}
+
+/** What is said of a layer that tfjs lacks; null for another error. */
+function unknownLayer({ name }: TeacherSource, topology: Json, error: unknown): UserError | null {
+  const [, className] = /^Unknown layer: (\w+)/.exec(error instanceof Error ? error.message : '') ?? [];
+  const found = className === undefined ? undefined : layersOf(topology).find((layer) => layer.className === className);
+  if (found === undefined) return null;
+  return new UserError(
+    `teacher ${name}: layer ${found.path.join('/')} (${found.className}): it cannot be read; the model as ONNX (tf2onnx writes it) was wanted`,
+    exitCodes.data,
+    error,
+  );
+}
+
+function withWeightNames(
+  artifacts: io.ModelArtifacts,
+  namesOf: (names: readonly string[]) => string[],
+): io.ModelArtifacts {
+  const { weightSpecs = [] } = artifacts;
+  const names = namesOf(weightSpecs.map(({ name }) => name));
+  return { ...artifacts, weightSpecs: weightSpecs.map((spec, i) => ({ ...spec, name: names[i] ?? spec.name })) };
 }
 
 /** @throws UserError 65 for weight files that hold fewer or more bytes than model.json lists */

@@ -21,6 +21,8 @@ export interface OpenGraph {
 }
 
 export interface GraphInput extends ModelInput {
+  /** The name of the node that takes it; `name` is that of the model's signature, where it has one. */
+  readonly node: string;
   /** The type of its elements, as tfjs names it. */
   readonly dtype: DataType;
   /** The number of rows that it insists on; null when any will do. */
@@ -42,10 +44,13 @@ export async function openGraph(source: TeacherSource, tf: TensorFlow): Promise<
       throw badModel(source.name, 'tfjs cannot load it as a GraphModel', error);
     });
   const output = source.outputName ?? pickName(`teacher ${source.name}: output`, model.outputNodes, undefined);
-  const outputNode = signatureSchema.safeParse(model.modelSignature).data?.outputs?.[output]?.name ?? output;
-  const inputs = model.inputs.map(({ name, shape = [], dtype }): GraphInput => {
+  const signature = signatureSchema.safeParse(model.modelSignature).data;
+  const outputNode = signature?.outputs?.[output]?.name ?? output;
+  const keys = new Map(Object.entries(signature?.inputs ?? {}).map(([key, { name = key }]) => [bareName(name), key]));
+  const inputs = model.inputs.map(({ name: node, shape = [], dtype }): GraphInput => {
     const [rows = null, ...sampleShape] = shape.map((dim) => (dim < 0 ? null : dim));
-    return { name, rows, shape: sampleShape, dtype, integerType: dtype === 'float32' ? null : dtype };
+    const integerType = dtype === 'float32' ? null : dtype;
+    return { name: keys.get(node) ?? node, node, rows, shape: sampleShape, dtype, integerType };
   });
   return { model, json, artifacts, inputs: neededOf(json, inputs, outputNode), output, outputNode };
 }
@@ -59,14 +64,14 @@ export const nodesSchema = z.array(
 function neededOf({ modelTopology }: ModelJson, inputs: readonly GraphInput[], output: string): readonly GraphInput[] {
   const nodes = new Map((nodesSchema.safeParse(modelTopology.node).data ?? []).map((node) => [node.name, node]));
   const path = new Set(pathTo(output, (name) => nodes.get(name)?.input ?? null));
-  const needed = inputs.filter(({ name }) => path.has(bareName(name)));
+  const needed = inputs.filter(({ node }) => path.has(bareName(node)));
   return needed.length === 0 ? inputs : needed;
 }
 
-/** What a model from a SavedModel says of its outputs. */
-const signatureSchema = z.object({
-  outputs: z.record(z.string(), z.object({ name: z.string().optional() })).optional(),
-});
+const placesSchema = z.record(z.string(), z.object({ name: z.string().optional() })).optional();
+
+/** What a model from a SavedModel says of its inputs and outputs: the node of each, by its name to users. */
+const signatureSchema = z.object({ inputs: placesSchema, outputs: placesSchema });
 
 /** Nodes that compute nothing of a sample. */
 export const idleOps: ReadonlySet<string> = new Set(['Const', 'Placeholder', 'NoOp', 'VariableV2', 'VarHandleOp']);
