@@ -71,6 +71,11 @@ export class LabelPlan {
     this.#open.delete(unit);
   }
 
+  /** The unit is to be made once more, after all that are open. */
+  reopen(unit: number): void {
+    this.#open.add(unit);
+  }
+
   /** The units whose worker has not been silent for too long. */
   #held(nowMs: number): Set<number> {
     const held = new Set<number>();

@@ -8,8 +8,11 @@ import type { LabelStorage } from '../../shared/labels/storage.js';
 import { errorBound, widthOf } from '../../shared/labels/precision.js';
 import { areKept, labelSets, precisionOf, type LabelSet, type LabelSource } from '../../shared/labels/sets.js';
 import { openLabelBlocks, type LabelBlocks } from '../../shared/labels/label-blocks.js';
-import { decodeRows, type LabelLease, type LabelRun } from '../../shared/protocol/label-messages.js';
+import { decodeRows, type LabelLease, type LabelRun, type RowsMessage } from '../../shared/protocol/label-messages.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
+import type { Refusal } from '../server/access.js';
+import { Makers } from './makers.js';
+import { senderName, Senders, type Sender } from './senders.js';
 import { LabelWork } from './work.js';
 
 export interface LabelServiceOptions {
@@ -39,6 +42,8 @@ const pollMs = 20;
 export class LabelService {
   readonly #labelBlocks: LabelBlocks;
   readonly #options: LabelServiceOptions;
+  readonly #senders = new Senders();
+  readonly #makers = new Makers();
   /** When rows came last, by performance.now(). */
   #heardMs = -Infinity;
   #work: Promise<LabelWork> | null = null;
@@ -99,8 +104,13 @@ export class LabelService {
     return { recipe, recipeDigest, teachers: [...teachers], manifest: manifestArtifact };
   }
 
+  /** Why nothing is taken of this sender any more; null where it is. */
+  barredText(sender: Sender): string | null {
+    return this.#senders.barredText(sender);
+  }
+
   /** The block that this worker labels next. */
-  async lease(worker: string): Promise<LabelLease> {
+  async lease({ worker }: Sender & { readonly worker: string }): Promise<LabelLease> {
     this.#labellers.add(worker);
     const lease: LabelLease = this.#isOver
       ? { type: 'done' }
@@ -115,29 +125,76 @@ export class LabelService {
   }
 
   /** A copy of a block's bytes, since rows may be added while they are on their way; null for no such block. */
-  async blockBytes(set: number, block: number): Promise<Uint8Array | null> {
-    if (block >= this.#labelBlocks.plan.blocks.length) return null;
-    return (await this.#labelBlocks.open(set, block)).bytes.slice();
+  async blockBytes(set: number, number: number): Promise<Uint8Array | null> {
+    if (number >= this.#labelBlocks.plan.blocks.length) return null;
+    const block = await this.#labelBlocks.open(set, number);
+    // It may have been complete by its file's name, and was thrown away when it was read.
+    if (!block.isComplete) (await this.#openWork()).lacks(set, number);
+    return block.bytes.slice();
   }
 
   /**
-   * Puts the rows of a message into their blocks. Complete blocks go to the disk at once, the others at the end.
+   * Puts the rows of a message into their blocks, all or none where one can be no label. Complete blocks go to the disk
+   * at once, the others at the end. What cannot be, and a second answer of the same numerics, counts against the sender.
    *
-   * @param worker name of the labelling worker that sent them, where it gave one
-   * @throws ProtocolError for bytes that are no rows of this set, or hold values that are not finite
+   * @returns why they are refused; null where they are taken, or were there with the same bytes
    */
-  async addRows(set: number, bytes: Uint8Array, worker: string | null): Promise<void> {
+  async addRows(set: number, bytes: Uint8Array, sender: Sender): Promise<Refusal | null> {
+    const { codec } = this.setAt(set);
     const { plan } = this.#labelBlocks;
-    const { ids, row } = decodeRows(bytes, this.setAt(set).codec.rowBytes, plan.samples);
+    const message = decoded(bytes, codec.rowBytes, plan.samples);
+    if (typeof message === 'string') return this.#hold(sender, { status: 422, error: message });
+    const rows = codec.open(
+      bytes.slice(bytes.length - message.ids.length * codec.rowBytes).buffer,
+      0,
+      message.ids.length,
+    );
+    for (const [i, id] of message.ids.entries()) {
+      const fault = rows.fault(i);
+      if (fault !== null)
+        return this.#hold(sender, { status: 422, error: `the label of sample ${id} cannot be: ${fault}` });
+    }
+    const others = await this.#add(set, message, sender);
+    this.#heardMs = performance.now();
+    if (sender.worker !== null) (await this.#openWork()).heard(sender.worker, this.#heardMs);
+    return others === null ? null : this.#conflict(sender, others);
+  }
+
+  /** Adds rows that can be. @returns the samples that have other rows; null for none */
+  async #add(set: number, { ids, row }: RowsMessage, sender: Sender): Promise<Conflict | null> {
+    const { plan } = this.#labelBlocks;
+    const samples: number[] = [];
+    let isHeld = false;
     for (const [i, id] of ids.entries()) {
       const number = plan.locate(id);
+      const place = { row: plan.rowOf(id), rows: plan.at(number).rows };
       const block = this.#labelBlocks.at(set, number) ?? (await this.#labelBlocks.open(set, number));
       const wasComplete = block.isComplete;
-      if (!block.addBytes(plan.rowOf(id), row(i))) throw new ProtocolError(`the label of sample ${id} is not a number`);
+      const addition = block.addBytes(place.row, row(i));
+      if (addition === 'added') this.#makers.mark(`${set}:${number}`, place, sender.numerics);
+      if (addition === 'other') {
+        samples.push(id);
+        isHeld ||=
+          sender.numerics !== null && this.#makers.numericsOf(`${set}:${number}`, place.row) === sender.numerics;
+      }
       if (block.isComplete && !wasComplete) this.#onComplete(set, number);
     }
-    this.#heardMs = performance.now();
-    if (worker !== null) (await this.#openWork()).heard(worker, this.#heardMs);
+    return samples.length === 0 ? null : { samples, isHeld };
+  }
+
+  /** Says that other rows are there, and counts it where the sender's should have had the same bits. */
+  #conflict(sender: Sender, { samples, isHeld }: Conflict): Refusal {
+    const [first = 0] = samples;
+    const others = samples.length === 1 ? '' : ` and ${samples.length - 1} more`;
+    const refusal = { status: 409, error: `sample ${first}${others} has another label already, which stays` };
+    return isHeld ? this.#hold(sender, refusal) : refusal;
+  }
+
+  /** Counts a refusal against the sender. */
+  #hold(sender: Sender, refusal: Refusal): Refusal {
+    if (this.#senders.strike(sender))
+      this.#options.warn(`labels: ${senderName(sender)}: no more are taken: ${refusal.error}`);
+    return refusal;
   }
 
   /**
@@ -198,6 +255,23 @@ export class LabelService {
     this.#saving = this.#saving
       .then(() => this.#labelBlocks.saveBlock(set, block))
       .catch((error: unknown) => this.#options.onError(error));
+  }
+}
+
+/** Samples that a message had other rows of than those that are kept. */
+interface Conflict {
+  readonly samples: readonly number[];
+  /** Whether it is held against the sender: some row's maker was of the same numerics. */
+  readonly isHeld: boolean;
+}
+
+/** The rows of a message, or why it has none. */
+function decoded(bytes: Uint8Array, rowBytes: number, samples: number): RowsMessage | string {
+  try {
+    return decodeRows(bytes, rowBytes, samples);
+  } catch (error) {
+    if (error instanceof ProtocolError) return error.message;
+    throw error;
   }
 }
 

@@ -66,6 +66,13 @@ export class LabelWork {
     this.#completeIfAllThere(found.view * this.#labelBlocks.plan.blocks.length + block);
   }
 
+  /** A block of a set that was believed to be complete is not. */
+  lacks(set: number, block: number): void {
+    const found = this.#labelBlocks.sets[set];
+    if (found === undefined || this.#complete[set]?.delete(block) !== true) return;
+    this.#plan.reopen(found.view * this.#labelBlocks.plan.blocks.length + block);
+  }
+
   #completeIfAllThere(unit: number): void {
     const { blocks } = this.#labelBlocks.plan;
     const view = Math.floor(unit / blocks.length);
