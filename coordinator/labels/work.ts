@@ -45,9 +45,9 @@ export class LabelWork {
     return this.#plan.missing === 0;
   }
 
-  /** The block that this worker labels next. */
-  lease(worker: string, nowMs: number): LabelLease {
-    const unit = this.#plan.lease(worker, nowMs);
+  /** The block that this worker labels next. @param mayHave whether a unit, a block of a view, may be leased to it */
+  lease(worker: string, nowMs: number, mayHave?: (unit: number) => boolean): LabelLease {
+    const unit = this.#plan.lease(worker, nowMs, mayHave);
     if (typeof unit === 'string') return { type: unit };
     const { blocks } = this.#labelBlocks.plan;
     return { type: 'lease', view: Math.floor(unit / blocks.length), block: unit % blocks.length };

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { oneToken } from '../../../shared/access/credentials.js';
 import { listen, type Admission } from '../../../coordinator/server/server.js';
 import { LabelRequests } from '../../../coordinator/labels/requests.js';
-import { LabelService } from '../../../coordinator/labels/service.js';
+import { LabelService, type LabelFinding } from '../../../coordinator/labels/service.js';
 import { openLabelBlocks, type LabelBlocks } from '../../../shared/labels/label-blocks.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { contentDigest, encodeRows } from '../../../shared/protocol/label-messages.js';
@@ -25,16 +25,19 @@ afterEach(async () => {
   folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
 });
 
-async function coordinator(folder = temporaryFolder()) {
+async function coordinator(folder = temporaryFolder(), audit?: number) {
   folders.push(folder);
   const errors: unknown[] = [];
   const lines: string[] = [];
+  const findings: LabelFinding[] = [];
   const onError = (error: unknown): void => void errors.push(error);
   const labels = LabelService.open({
-    run: runOf(),
+    run: runOf(audit),
     storage: { folder, maxBytes: 1e9 },
     warn: (line) => void lines.push(line),
     onError,
+    onAudit: (finding) => void findings.push(finding),
+    secret: 'secret',
   });
   if (labels === null) throw new Error('no labels');
   const server = await listen({
@@ -49,10 +52,10 @@ async function coordinator(folder = temporaryFolder()) {
   });
   servers.push(server);
   const url = `ws://127.0.0.1:${server.port}`;
-  return { labels, server, folder, errors, lines, url, address: `http://127.0.0.1:${server.port}/labels/` };
+  return { labels, server, folder, errors, lines, findings, url, address: `http://127.0.0.1:${server.port}/labels/` };
 }
 
-function runOf(): PreparedRun {
+function runOf(audit?: number): PreparedRun {
   const artifact = { sha256: 'a'.repeat(64), bytes: 1 };
   const { recipe, teachers, manifest } = sourceOf();
   return {
@@ -61,6 +64,7 @@ function runOf(): PreparedRun {
       student: { builtin: 'mlp' },
       optimizer: { name: 'sgd', learningRate: 1 },
       epochs: 1,
+      audit,
     }),
     teachers,
     manifest: { ...manifest, eval: null },
@@ -242,6 +246,24 @@ describe('labels at the coordinator', () => {
     await again.labels.blockBytes(0, 2);
     expect(await leaseOf()).toEqual({ type: 'lease', view: 0, block: 2 });
     expect(again.lines.join()).toContain(`${file} (samples 1500 to 1539, T=4) is damaged`);
+  });
+
+  it('wait for a second maker of the same bits where they are audited, and who lies is turned away', async () => {
+    const { address, labels, findings, lines } = await coordinator(undefined, 1);
+    const by = (worker: string, change?: (row: Float32Array) => void) => ({
+      body: message([1500, 1501], change),
+      maker: [worker, 'wasm'] as const,
+    });
+    expect([await put(address, by('liar', changed)), (await labels.kept()).kept]).toEqual([204, 0]);
+    expect([await put(address, by('one')), (await labels.kept()).kept]).toEqual([204, 0]);
+    expect([await put(address, by('two')), (await labels.kept()).kept]).toEqual([204, 2]);
+    expect(await put(address, by('liar'))).toBe(403);
+    const text =
+      'liar of 127.0.0.1 gave other labels for samples 1500 to 1539 than two others: its device is broken, or it lies; 2 labels of it are thrown away and made anew';
+    expect([findings, lines]).toEqual([[{ outcome: 'lie', workers: ['liar'], text }], [`labels: ${text}`]]);
+    expect(await put(address, { body: message([1502]), maker: ['one', 'wasm'] })).toBe(204);
+    await labels.close();
+    expect(lines.at(-1)).toBe('labels: 1 of which no audit has come are not kept');
   });
 
   it('outlive the coordinator, complete or not', async () => {

@@ -3,11 +3,13 @@
  * training.
  */
 import { rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { oneToken } from '../../../shared/access/credentials.js';
 import { makeLabels } from '../../../coordinator/labels/label-only.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
+import { contentDigest } from '../../../shared/protocol/label-messages.js';
 import type { LabelStorage } from '../../../shared/labels/storage.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { runLabelWorker } from '../../../worker/labels/label-worker.js';
@@ -23,6 +25,13 @@ afterEach(() => {
   folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
 });
 
+const proxies: Server[] = [];
+afterEach(() => {
+  for (const server of proxies.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
 const student = { builtin: 'mlp', hidden: [8] };
 
 function storageOf(): LabelStorage {
@@ -76,7 +85,93 @@ function labelling(run: PreparedRun, labels: LabelStorage, out?: string) {
   return { port, result, stop, said };
 }
 
+/** Between a worker and its coordinator; `tamper` changes what it sends. @returns the port to connect to */
+async function between(
+  port: number,
+  onRequest: (path: string) => Promise<void>,
+  tamper: (rows: Uint8Array) => Uint8Array = (rows) => rows,
+): Promise<number> {
+  const server = createServer((request, response) => {
+    void (async () => {
+      const { method = 'GET', url = '', headers } = request;
+      const pieces: Uint8Array[] = [];
+      for await (const piece of request) if (piece instanceof Uint8Array) pieces.push(piece);
+      await onRequest(url);
+      const body = method === 'PUT' ? tamper(Buffer.concat(pieces)) : Buffer.concat(pieces);
+      const { 'content-digest': digest } = headers;
+      const answer = await fetch(`http://127.0.0.1:${port}${url}`, {
+        method,
+        headers: {
+          authorization: headers.authorization ?? '',
+          'x-stillhouse-worker': String(headers['x-stillhouse-worker']),
+          'x-stillhouse-numerics': String(headers['x-stillhouse-numerics']),
+          ...(digest === undefined ? {} : { 'content-digest': contentDigest(body) }),
+        },
+        ...(method === 'GET' ? {} : { body: new Uint8Array(body) }),
+      });
+      response.writeHead(answer.status, Object.fromEntries(answer.headers));
+      response.end(new Uint8Array(await answer.arrayBuffer()));
+    })().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+  });
+  proxies.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Rows with the first two probabilities of each the other way round. */
+function swapped(rows: Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from(rows);
+  const view = new DataView(bytes.buffer);
+  const count = view.getUint32(0, true);
+  const rowBytes = (bytes.length - 4 - 4 * count) / count;
+  for (let i = 0, at = 4 + 4 * count; i < count; i++, at += rowBytes) {
+    const first = view.getUint32(at, true);
+    view.setUint32(at, view.getUint32(at + 4, true), true);
+    view.setUint32(at + 4, first, true);
+  }
+  return bytes;
+}
+
 describe('workers that only label', () => {
+  it('are audited: one that lies is named and turned away, and the labels are those of honest workers', async () => {
+    const run = await prepared(student, { audit: 1 });
+    const storage = storageOf();
+    const { port, result, said } = labelling(run, storage);
+    const leased = [0, 0];
+    let haveLeased: () => void = () => undefined;
+    const allThere = new Promise<void>((resolve) => {
+      haveLeased = resolve;
+    });
+    const honest = leased.map((_, i) =>
+      port
+        .then((to) =>
+          between(to, async (path) => {
+            if (path === '/labels/lease') leased[i] = 1;
+            if (leased.every((one) => one > 0)) haveLeased();
+          }),
+        )
+        .then((at) => labeller(at)),
+    );
+    const liar = labeller(
+      // Its labels come when two others are there that could decide.
+      await between(await port, async (path) => (path.startsWith('/labels/lease') ? undefined : allThere), swapped),
+    );
+    await expect(liar).rejects.toMatchObject({
+      exitCode: 77,
+      message: expect.stringContaining('an audit has found other labels'),
+    });
+    expect(await result).toEqual({ samples, made: samples });
+    expect((await Promise.all(honest)).map(({ code }) => code)).toEqual([0, 0]);
+    expect(said.filter((line) => line.includes('gave other labels'))).toEqual([
+      expect.stringMatching(/its device is broken, or it lies; \d+ labels of it are thrown away and made anew$/),
+    ]);
+    const live = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 1);
+    const reading = await whole(run, 1, { labels: storage });
+    expect(reading.summary.digest).toBe(live.summary.digest);
+  }, 60_000);
+
   it('make every label, which a run then only reads, to the bits of a run that labels itself', async () => {
     const run = await prepared(student);
     const storage = storageOf();
