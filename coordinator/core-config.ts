@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import { contributionBytes } from '../shared/replica/reduction/contribution.js';
 import type { ReplicaPlan } from '../shared/replica/plan.js';
 import type { DecideConfig, TeacherPolicy } from './decide/types.js';
+import { usualProportion } from './decide/proportion.js';
 import { dropHindrances } from '../shared/recipe/check-teachers.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { UnitPlan } from './plan/units.js';
@@ -43,6 +44,7 @@ export function coreConfigOf(parts: CoreConfigParts): DecideConfig {
     silenceMs: times.silenceMs,
     firstLeaseMs: times.firstLeaseMs,
     secondOpinionMs: isOpenToOthers ? secondOpinionMs : 0,
+    proportion: usualProportion,
     audits: auditsOf(run.recipe.audit ?? 0, secret),
   };
 }

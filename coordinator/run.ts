@@ -201,6 +201,8 @@ export class Run {
         return workers.pull(command);
       case 'accept':
         return workers.accept(command);
+      case 'setAside':
+        return workers.setAside(command);
       case 'merge':
         return this.#contributions.merge(command.into, command.from);
       case 'free':
