@@ -61,7 +61,7 @@ function policyOf({ recipe, teachers }: PreparedRun, lines: readonly JournalLine
 }
 
 /** Chooses this share of all blocks, the same ones whenever the run goes on: by a key that the coordinator alone has. */
-function auditsOf(share: number, secret: string): DecideConfig['audits'] {
+export function auditsOf(share: number, secret: string): DecideConfig['audits'] {
   if (share === 0) return undefined;
   return {
     isChosen: ({ kind, subject = 'student', step }, { level, index }) => {

@@ -252,6 +252,22 @@ describe.runIf(given === undefined)('any schedule', () => {
     expectFired(seen, 'lie', 'turnedAway', 'anew', 'die', 'repeat', 'lose');
   });
 
+  it('comes to the bits of the oracle whenever the coordinator is killed or stopped in the middle of audits, and accuses nobody', async () => {
+    const seen = fired();
+    const plan = plans({
+      workers: withOneHealthy('die', 'mute', 'repeat', 'lose'),
+      crashes: crashesOf('kill', 'lostLog', 'stop'),
+    });
+    const audited = fc.tuple(plan, fc.constantFrom(0.3, 1)).map(([one, audit]) => ({ ...one, audit }));
+    await inEvery(audited, 200, async (one) => {
+      const result = await simulate(one);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+      expect([result.fired.has('lie'), result.fired.has('undecided')]).toEqual([false, false]);
+    });
+    expectFired(seen, 'kill', 'wentBack', 'stopped', 'die', 'mute', 'repeat', 'lose');
+  });
+
   it('comes to the bits of the oracle beside workers whose gradients are out of all proportion, or nothing, without audits', async () => {
     const seen = fired();
     const atOnce = healthy.map((worker) => ({ ...worker, costMs: Math.min(20, worker.costMs), joinMs: 0 }));
