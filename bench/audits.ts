@@ -124,19 +124,19 @@ class Rig {
 }
 
 /** Of a share: what is expected, and what came of so many trials. */
-export function auditRow(share: number, trials: number, lies: number): Record<string, number | boolean> {
+export function auditRow(share: number, trials: number, lies: number): Record<string, number> {
   const all = Array.from({ length: trials }, (_, seed) => auditTrial({ share, lies, seed }));
   const sum = (of: (trial: AuditTrial) => number): number => all.reduce((total, trial) => total + of(trial), 0);
-  const mean = sum(({ contributions }) => contributions) / trials;
-  const spread = Math.sqrt(sum(({ contributions }) => (contributions - mean) ** 2) / Math.max(1, trials - 1));
+  const mean = sum(({ steps }) => steps) / trials;
+  const spread = Math.sqrt(sum(({ steps }) => (steps - mean) ** 2) / Math.max(1, trials - 1));
   return {
     share,
     trials,
-    // Of 1 + share contributions to a block on average, two are compared in that share of the blocks.
-    expectedContributions: Math.round((lies * (1 + share)) / (2 * share)),
-    meanContributions: Math.round(mean),
+    // A step has a block for each worker, two contributions to that share of them are compared, and all do as much.
+    expectedSteps: Math.round(lies / (2 * share)),
+    meanSteps: Math.round(mean),
     standardError: Math.round(spread / Math.sqrt(trials)),
-    meanSteps: Math.round(sum(({ steps }) => steps) / trials),
+    meanContributions: Math.round(sum(({ contributions }) => contributions) / trials),
     computedTwice: Number((sum(({ repeated }) => repeated) / sum(({ blocks }) => blocks)).toFixed(4)),
     unjust: all.filter(({ isUnjust }) => isUnjust).length,
   };

@@ -38,6 +38,12 @@ export interface View {
   readonly phase: 'open' | 'committing' | 'over';
   /** Micro-batches of the open unit whose contributions have arrived. */
   readonly microBatches: number;
+  /** Blocks of the open unit that are leased and audited, in the order of their leasing, with the answers so far. */
+  readonly audits: readonly {
+    readonly from: number;
+    readonly answers: readonly { readonly worker: WorkerId; readonly digest: string }[];
+    readonly settled: string | null;
+  }[];
   readonly workers: readonly {
     readonly worker: WorkerId;
     readonly isReady: boolean;
@@ -92,6 +98,17 @@ export class Core {
       unit: open?.work.unit ?? null,
       phase: isOver ? 'over' : open?.isCommitting === true ? 'committing' : 'open',
       microBatches: open?.progress.microBatches ?? 0,
+      audits: [...(open?.work.assignments ?? [])].flatMap(({ from, audit }) =>
+        audit === null
+          ? []
+          : [
+              {
+                from,
+                answers: audit.answers.map(({ worker, digest }) => ({ worker, digest })),
+                settled: audit.settled,
+              },
+            ],
+      ),
       workers: [...workers.all].map(({ id, isReady, costMs, leases, progress }) => ({
         worker: id,
         isReady,
