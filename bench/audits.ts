@@ -75,7 +75,7 @@ class Rig {
     for (let i = 1; i <= workers; i++) this.#post({ type: 'join', worker: `w${i}` });
     for (let i = 1; i <= workers; i++)
       this.#post({ type: 'ready', worker: `w${i}`, step: 0, stateHash: 's0', numerics: 'same' });
-    while (!this.#isFound) for (const act of this.#todo.splice(0)) if (!this.#isFound) act();
+    while (!this.#isFound) for (const act of this.#todo.splice(0)) act();
   }
 
   #post(event: { readonly type: Event['type'] } & Record<string, unknown>): void {
@@ -91,7 +91,7 @@ class Rig {
       this.#todo.push(() => this.#post({ type: 'received', worker: command.worker, lease: command.id }));
     if (command.type === 'commit') this.#todo.push(() => this.#commit(command.index));
     if (command.type === 'audit') {
-      this.#isFound = command.workers.some(({ worker }) => worker === liar);
+      this.#isFound ||= command.workers.some(({ worker }) => worker === liar);
       this.isUnjust ||= command.outcome === 'undecided' || command.workers.some(({ worker }) => worker !== liar);
     }
   }

@@ -19,6 +19,7 @@
  * alike; what
  *     was computed with it is let go, of the next unit too, and its leases are returned.
  *   - Audited: some blocks are leased to two; what two agree on is summed, and who differs is turned away (audits.ts).
+ *   - Out of proportion: what is far bigger than the blocks before, or nothing, is set aside and audited (proportion.ts).
  *   - Lost: a late lease of a worker that does not move is taken back and leased anew; three in a row end its
  * connection.
  *   - After every event settle() tries the same few functions until none changes anything, so no event can forget one.

@@ -76,6 +76,14 @@ describe('audits of soft labels', () => {
     expect([world.kept.size, world.lease(a), world.said]).toEqual([6, null, []]);
   });
 
+  it('keep nothing by a good audit that its maker sent after the audited unit', () => {
+    const world = new World(3, [1]);
+    for (const maker of [a, b]) world.audits.heard(maker, 0);
+    for (const unit of [0, 1, 2]) world.answer(a, unit, right(unit));
+    world.answer(b, 1, right(1));
+    expect([0, 1, 2].map((unit) => world.isKept(unit))).toEqual([true, true, false]);
+  });
+
   it('name a liar that a third decides against, and throw away what it sent since its last good audit', () => {
     const world = new World(4, [1, 3]);
     for (const maker of [a, b, c]) world.audits.heard(maker, 0);

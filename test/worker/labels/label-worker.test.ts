@@ -134,36 +134,38 @@ function swapped(rows: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** Two honest workers, and one that lies once both of them are there, since two others are needed to decide. */
+function withLiar(port: number): { liar: ReturnType<typeof labeller>; honest: Promise<{ code: number }[]> } {
+  const leased = new Set<number>();
+  let haveLeased: () => void = () => undefined;
+  const areThere = new Promise<void>((resolve) => {
+    haveLeased = resolve;
+  });
+  const honest = [0, 1].map(async (i) => {
+    const onRequest = async (path: string): Promise<void> => {
+      if (path === '/labels/lease') leased.add(i);
+      if (leased.size === 2) haveLeased();
+    };
+    return labeller(await between(port, onRequest));
+  });
+  const liar = between(port, async (path) => (path === '/labels/lease' ? undefined : areThere), swapped);
+  const lying = liar.then((at) => labeller(at));
+  lying.catch(() => undefined);
+  return { liar: lying, honest: Promise.all(honest) };
+}
+
 describe('workers that only label', () => {
   it('are audited: one that lies is named and turned away, and the labels are those of honest workers', async () => {
     const run = await prepared(student, { audit: 1 });
     const storage = storageOf();
     const { port, result, said } = labelling(run, storage);
-    const leased = [0, 0];
-    let haveLeased: () => void = () => undefined;
-    const allThere = new Promise<void>((resolve) => {
-      haveLeased = resolve;
-    });
-    const honest = leased.map((_, i) =>
-      port
-        .then((to) =>
-          between(to, async (path) => {
-            if (path === '/labels/lease') leased[i] = 1;
-            if (leased.every((one) => one > 0)) haveLeased();
-          }),
-        )
-        .then((at) => labeller(at)),
-    );
-    const liar = labeller(
-      // Its labels come when two others are there that could decide.
-      await between(await port, async (path) => (path.startsWith('/labels/lease') ? undefined : allThere), swapped),
-    );
+    const { liar, honest } = withLiar(await port);
     await expect(liar).rejects.toMatchObject({
       exitCode: 77,
       message: expect.stringContaining('an audit has found other labels'),
     });
     expect(await result).toEqual({ samples, made: samples });
-    expect((await Promise.all(honest)).map(({ code }) => code)).toEqual([0, 0]);
+    expect((await honest).map(({ code }) => code)).toEqual([0, 0]);
     expect(said.filter((line) => line.includes('gave other labels'))).toEqual([
       expect.stringMatching(/its device is broken, or it lies; \d+ labels of it are thrown away and made anew$/),
     ]);
@@ -236,6 +238,23 @@ describe('workers that only label', () => {
     expect(trained.summary.digest).toBe(live.summary.digest);
     expect(opened).toHaveBeenCalledTimes(1);
     expect(await Promise.all(helps)).toMatchObject([{ code: 0 }]);
+  }, 60_000);
+
+  it('are audited beside training: no step sees a lie, and the journal names who lied', async () => {
+    const run = await prepared(student, { audit: 1 });
+    const live = await whole(run, 1);
+    const waiting: PreparedRun = { ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, wait: true } } };
+    const helps: ReturnType<typeof withLiar>[] = [];
+    const trained = await whole(waiting, 2, {
+      labels: storageOf(),
+      workerLabels: storageOf,
+      onListening: (port) => void helps.push(withLiar(port)),
+    });
+    expect(trained.summary.digest).toBe(live.summary.digest);
+    await expect(helps[0]?.liar).rejects.toMatchObject({ exitCode: 77 });
+    expect(trained.lines.filter(({ type }) => type === 'labels')).toEqual([
+      expect.objectContaining({ outcome: 'lie', text: expect.stringContaining('gave other labels for samples') }),
+    ]);
   }, 60_000);
 
   it('may die: training goes on with its own labels', async () => {
