@@ -1,4 +1,5 @@
 /** `stillhouse worker`: one worker of this machine, or one for each of its GPUs, until the coordinator's work is done. */
+import { randomUUID } from 'node:crypto';
 import { Option } from 'commander';
 import { usableCache } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
@@ -104,6 +105,7 @@ async function train(backend: Backend, { url, token, tls, flags, gpuUse }: Joini
   const { computeBackend } = await import('../worker/compute/open/run-models.js');
   const { runWorker } = await import('../worker/worker.js');
   const { openCoordinatorLabels } = await import('../worker/labels/coordinator-labels.js');
+  const { labelNumerics } = await import('../worker/labels/label-numerics.js');
   const { CoordinatorClient } = await import('../worker/link/coordinator-client.js');
   return runWorker({
     url,
@@ -121,7 +123,10 @@ async function train(backend: Backend, { url, token, tls, flags, gpuUse }: Joini
       gpuUse,
       plugins: await openPlugins(flags),
       labels: labelStorage(cache),
-      sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token, tls })),
+      sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token, tls }), {
+        worker: randomUUID(),
+        numerics: labelNumerics(backend),
+      }),
     }),
   });
 }

@@ -11,7 +11,7 @@ import { systemTimers } from '../shared/timers.js';
 import { coreConfigOf } from './core-config.js';
 import { Core } from './decide/decide.js';
 import { LabelRequests } from './labels/requests.js';
-import { LabelService } from './labels/service.js';
+import { LabelService, type LabelServiceOptions } from './labels/service.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import { recoverRun, type RecoveredRun } from './recovered-run.js';
 import type { ReportOutput } from './reports/outputs/output.js';
@@ -133,7 +133,11 @@ async function runIn(folder: RunFolder, coordination: Coordination): Promise<Sum
   const { run, options, start, reporter, timeOfDayMs } = coordination;
   const recovered = await recoverRun(folder, run, { reporter, timeOfDayMs, force: options.force ?? false });
   const active = startRun(coordination, recovered, () => labels?.endLeases());
-  const labels = openLabels(coordination, (error) => active.fail(error));
+  const labels = openLabels(coordination, {
+    onError: (error) => active.fail(error),
+    onAudit: (finding) => active.noteLabels(finding),
+    secret: folder.generation.secret,
+  });
   if (recovered.account.dropped.size > 0) labels?.endLeases();
   let admission: Admission | null = null;
   try {
@@ -197,11 +201,14 @@ function startRun(
 }
 
 /** The label service; null where workers keep their own labels. */
-function openLabels({ run, options, reporter }: Coordination, onError: (error: unknown) => void): LabelService | null {
+function openLabels(
+  { run, options, reporter }: Coordination,
+  told: Pick<LabelServiceOptions, 'onError' | 'onAudit' | 'secret'>,
+): LabelService | null {
   const { labels: storage } = options;
   return storage === undefined
     ? null
-    : LabelService.open({ run, storage, warn: (line) => reporter.say('warn', line), onError });
+    : LabelService.open({ run, storage, warn: (line) => reporter.say('warn', line), ...told });
 }
 
 function admitWorkers(

@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import { contributionBytes } from '../shared/replica/reduction/contribution.js';
 import type { ReplicaPlan } from '../shared/replica/plan.js';
 import type { DecideConfig, TeacherPolicy } from './decide/types.js';
+import { usualProportion } from './decide/proportion.js';
 import { dropHindrances } from '../shared/recipe/check-teachers.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { UnitPlan } from './plan/units.js';
@@ -43,6 +44,7 @@ export function coreConfigOf(parts: CoreConfigParts): DecideConfig {
     silenceMs: times.silenceMs,
     firstLeaseMs: times.firstLeaseMs,
     secondOpinionMs: isOpenToOthers ? secondOpinionMs : 0,
+    proportion: usualProportion,
     audits: auditsOf(run.recipe.audit ?? 0, secret),
   };
 }
@@ -59,7 +61,7 @@ function policyOf({ recipe, teachers }: PreparedRun, lines: readonly JournalLine
 }
 
 /** Chooses this share of all blocks, the same ones whenever the run goes on: by a key that the coordinator alone has. */
-function auditsOf(share: number, secret: string): DecideConfig['audits'] {
+export function auditsOf(share: number, secret: string): DecideConfig['audits'] {
   if (share === 0) return undefined;
   return {
     isChosen: ({ kind, subject = 'student', step }, { level, index }) => {

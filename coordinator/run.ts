@@ -14,6 +14,7 @@ import { Committer } from './exchange/commit.js';
 import { Contributions } from './exchange/contributions.js';
 import { Receipts } from './exchange/receipts.js';
 import { Scaling } from './exchange/scaling.js';
+import type { LabelFinding } from './labels/service.js';
 import type { Summary } from './reports/summary.js';
 import type { RunParts } from './run-parts.js';
 import { RunReports } from './run-reports.js';
@@ -93,6 +94,13 @@ export class Run {
       steps: units.totalSteps,
       leases: this.leases(),
     };
+  }
+
+  /** Keeps what an audit of labels has found. */
+  noteLabels(finding: LabelFinding): void {
+    const common = { generation: this.envelope.generation, atMs: this.#parts.timeOfDayMs() };
+    const { outcome, workers, text } = finding;
+    this.#journal({ type: 'labels', ...common, step: this.#broadcast.released, outcome, workers: [...workers], text });
   }
 
   /** Asks for a stop in good order. */
@@ -193,6 +201,8 @@ export class Run {
         return workers.pull(command);
       case 'accept':
         return workers.accept(command);
+      case 'setAside':
+        return workers.setAside(command);
       case 'merge':
         return this.#contributions.merge(command.into, command.from);
       case 'free':
@@ -230,7 +240,7 @@ export class Run {
 
   /** Keeps what an audit has found, and the workers that were wrong out. Before the step's commit is journalled. */
   #onAudit({ assignment, outcome, workers, text }: Extract<Command, { type: 'audit' }>): void {
-    const { store, timeOfDayMs } = this.#parts;
+    const { timeOfDayMs } = this.#parts;
     if (outcome === 'lie') for (const { process } of workers) this.#workers.bar(process);
     const line: JournalLine = {
       type: 'audit',
@@ -241,7 +251,11 @@ export class Run {
       workers: workers.map(({ process }) => process),
       text,
     };
-    store.journal.append(line).catch((error: unknown) => this.fail(error));
+    this.#journal(line);
+  }
+
+  #journal(line: JournalLine): void {
+    this.#parts.store.journal.append(line).catch((error: unknown) => this.fail(error));
   }
 
   #release({ step, stateHash }: Extract<Command, { type: 'release' }>): void {

@@ -24,8 +24,30 @@ import type { UnitWork } from './unit-work.js';
 /** Makes the block one that is audited, where it is chosen. */
 export function openAudit(m: Machine, assignment: Assignment): Assignment {
   if (m.config.audits?.isChosen(assignment.unit, assignment.block) === true)
-    assignment.audit = { answers: [], settled: null };
+    assignment.audit = { answers: [], settled: null, suspect: null };
   return assignment;
+}
+
+/**
+ * Has a block computed by another worker as well, before it is summed, where its contribution is out of proportion.
+ * Equal bits show that it is right; else it is as with any audit.
+ *
+ * @returns whether it is not summed now
+ */
+export function suspect(m: Machine, lease: LeaseRecord): boolean {
+  const { assignment, worker, norm } = lease;
+  if (assignment.unit.kind !== 'train' || assignment.audit !== null || norm === null) return false;
+  const doubt = m.proportion.doubt(norm);
+  if (doubt === null) return false;
+  const answers = [...assignment.leases].flatMap(({ worker: { id, process, origin }, digest }) =>
+    digest === '' ? [] : [{ worker: id, process, origin, digest }],
+  );
+  assignment.audit = { answers, settled: null, suspect: lease.digest };
+  m.mayAudit = true;
+  lease.state = 'offered';
+  m.workOf(assignment).place(assignment);
+  m.say('warn', `${worker.id} gave a contribution for ${nameOf(assignment)} that is compared with another's: ${doubt}`);
+  return true;
 }
 
 /** Whether the block waits for an answer that nobody computes yet. */
@@ -37,7 +59,7 @@ export function wantsAnswer({ audit, leases }: Assignment): boolean {
 
 /** Whether any block of the unit does. */
 export function wantsAnyAnswer(m: Machine, work: UnitWork): boolean {
-  return m.config.audits !== undefined && [...work.assignments].some(wantsAnswer);
+  return m.mayAudit && [...work.assignments].some(wantsAnswer);
 }
 
 /** Whether the worker may be asked: of another host than those that were, as long as there is one. */
@@ -65,7 +87,7 @@ export function answer(m: Machine, lease: LeaseRecord, digest: string): boolean 
 /** Settles the audits of the open unit of which enough is known. @returns whether any was */
 export function settleAudits(m: Machine): boolean {
   const { open } = m;
-  if (m.config.audits === undefined || open === null || open.isCommitting) return false;
+  if (!m.mayAudit || open === null || open.isCommitting) return false;
   for (const assignment of open.work.assignments) {
     const digest = verdictOn(m, assignment);
     if (digest === null) continue;
@@ -122,6 +144,11 @@ function sayUnaudited(m: Machine, assignment: Assignment, isDispute: boolean): v
     m.say('error', text);
     const workers = [...new Map(answers.map((one) => [one.process, workerOf(one)])).values()];
     m.emit({ type: 'audit', assignment: placeOf(assignment), outcome: 'undecided', workers, text });
+  } else if (assignment.audit?.suspect !== null) {
+    m.say(
+      'warn',
+      `${nameOf(assignment)} is summed as it is: no other worker of the same numerics is there to compare it`,
+    );
   } else if (!m.isUnauditedSaid) {
     m.isUnauditedSaid = true;
     m.say('warn', `${nameOf(assignment)} is not audited: no other worker of the same numerics is there to compute it`);
@@ -201,11 +228,11 @@ function backersOf({ answers }: Audit, digest: string): Set<string> {
   return new Set([...newest].filter(([, its]) => its === digest).map(([process]) => process));
 }
 
-function mostTrusted(m: Machine, { answers }: Audit): string | null {
+/** The answer of who has agreed with others most often; among equals the first that is in proportion. */
+function mostTrusted(m: Machine, { answers, suspect: doubted }: Audit): string | null {
   const [first, ...rest] = answers;
   if (first === undefined) return null;
-  return rest.reduce(
-    (best, one) => (m.conduct.agreementsOf(one.process) > m.conduct.agreementsOf(best.process) ? one : best),
-    first,
-  ).digest;
+  const trust = ({ process, digest }: Audit['answers'][number]): number =>
+    2 * m.conduct.agreementsOf(process) + (digest === doubted ? 0 : 1);
+  return rest.reduce((best, one) => (trust(one) > trust(best) ? one : best), first).digest;
 }

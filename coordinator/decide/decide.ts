@@ -19,6 +19,7 @@
  * alike; what
  *     was computed with it is let go, of the next unit too, and its leases are returned.
  *   - Audited: some blocks are leased to two; what two agree on is summed, and who differs is turned away (audits.ts).
+ *   - Out of proportion: what is far bigger than the blocks before, or nothing, is set aside and audited (proportion.ts).
  *   - Lost: a late lease of a worker that does not move is taken back and leased anew; three in a row end its
  * connection.
  *   - After every event settle() tries the same few functions until none changes anything, so no event can forget one.
@@ -38,6 +39,12 @@ export interface View {
   readonly phase: 'open' | 'committing' | 'over';
   /** Micro-batches of the open unit whose contributions have arrived. */
   readonly microBatches: number;
+  /** Blocks of the open unit that are leased and audited, in the order of their leasing, with the answers so far. */
+  readonly audits: readonly {
+    readonly from: number;
+    readonly answers: readonly { readonly worker: WorkerId; readonly digest: string }[];
+    readonly settled: string | null;
+  }[];
   readonly workers: readonly {
     readonly worker: WorkerId;
     readonly isReady: boolean;
@@ -92,6 +99,17 @@ export class Core {
       unit: open?.work.unit ?? null,
       phase: isOver ? 'over' : open?.isCommitting === true ? 'committing' : 'open',
       microBatches: open?.progress.microBatches ?? 0,
+      audits: [...(open?.work.assignments ?? [])].flatMap(({ from, audit }) =>
+        audit === null
+          ? []
+          : [
+              {
+                from,
+                answers: audit.answers.map(({ worker, digest }) => ({ worker, digest })),
+                settled: audit.settled,
+              },
+            ],
+      ),
       workers: [...workers.all].map(({ id, isReady, costMs, leases, progress }) => ({
         worker: id,
         isReady,

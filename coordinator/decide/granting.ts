@@ -3,7 +3,7 @@
  * until none of them changes anything.
  */
 import { askedFirst } from './asked-first.js';
-import { mayAnswer, openAudit, wantsAnswer, wantsAnyAnswer } from './audits.js';
+import { mayAnswer, openAudit, suspect, wantsAnswer, wantsAnyAnswer } from './audits.js';
 import { isLeftTo, mayTry } from './failures.js';
 import type { Machine } from './machine.js';
 import { fairMicroBatches, uploadLeastMs, wantedMicroBatches } from './sizing.js';
@@ -26,6 +26,10 @@ export function pullNext(m: Machine): boolean {
     ({ state, digest }) => state === 'offered' && (settled === null || digest === settled),
   );
   if (lease === undefined) return false;
+  if (lease.bytes === 0 && lease.assignment.unit.kind === 'train') {
+    lease.norm = 0;
+    if (suspect(m, lease)) return true;
+  }
   take(m, lease, progress.take(lease.assignment.from));
   return true;
 }
@@ -85,7 +89,7 @@ function assignmentFor(m: Machine, worker: WorkerRecord, work: UnitWork): Assign
   for (const assignment of work.retry) {
     if (mayTry(m, worker, assignment)) return assignment;
   }
-  if (m.config.audits !== undefined)
+  if (m.mayAudit)
     for (const assignment of work.assignments)
       if (wantsAnswer(assignment) && mayAnswer(m, worker, assignment)) return assignment;
   if (work.free.microBatches > 0) return newAssignment(m, worker, work);

@@ -3,7 +3,7 @@
  */
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { allowanceMs, withMeasured } from '../../shared/protocol/round-trip.js';
-import { answer } from './audits.js';
+import { answer, suspect } from './audits.js';
 import { finish } from './commits.js';
 import type { Identity } from './conduct.js';
 import type { Machine } from './machine.js';
@@ -177,7 +177,19 @@ function onReceived(m: Machine, event: Heard<'received'>): void {
   if (lease?.state !== 'pulled' || lease.slot === null) return m.leases.refuse();
   m.uploads.end(m.nowMs, lease.bytes);
   lease.worker.missed = 0;
+  lease.norm = event.norm ?? null;
+  if (suspect(m, lease)) return setAside(m, lease);
   m.accept(lease, lease.slot);
+}
+
+/** The contribution may be pulled again, once it is known to be right. */
+function setAside(m: Machine, lease: LeaseRecord): void {
+  const { slot, worker, id, assignment } = lease;
+  m.emit({ type: 'setAside', worker: worker.id, id });
+  if (slot === null) return;
+  m.open?.progress.giveBack(assignment.from, slot);
+  m.emit({ type: 'free', slot });
+  lease.slot = null;
 }
 
 function onFailed(m: Machine, event: Heard<'failed'>): void {

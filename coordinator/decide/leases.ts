@@ -64,6 +64,7 @@ export class Leases {
       missedMs: Infinity,
       digest: '',
       bytes: 0,
+      norm: null,
       slot: null,
     };
     this.#byId.set(lease.id, lease);

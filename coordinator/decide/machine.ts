@@ -6,6 +6,7 @@ import { Conduct, type Identity } from './conduct.js';
 import { Leases } from './leases.js';
 import { WorkerRecords } from './workers.js';
 import { UnitProgress, slotsNeeded } from './progress.js';
+import { Proportion } from './proportion.js';
 import { patienceMs, UploadRate, type Prices } from './sizing.js';
 import { nameOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { Command, DecideConfig } from './types.js';
@@ -43,6 +44,9 @@ export class Machine {
   dropped: readonly string[];
   stop: { readonly reason: string; untilMs: number } | null = null;
   isOver = false;
+  readonly proportion: Proportion;
+  /** Some block may be audited: the recipe wants it, or something was out of proportion. */
+  mayAudit: boolean;
   /** It was said that something could not be audited. */
   isUnauditedSaid = false;
   nowMs = 0;
@@ -51,6 +55,8 @@ export class Machine {
 
   constructor(config: DecideConfig) {
     this.config = config;
+    this.proportion = new Proportion(config.proportion ?? null);
+    this.mayAudit = config.audits !== undefined;
     this.index = config.firstUnit;
     this.stateHash = config.stateHash;
     this.skips = config.skips;
@@ -156,6 +162,7 @@ export class Machine {
     if (open === null) throw new Error(`${nameOf(assignment)} has no open unit`);
     this.leases.accept(lease, open.work);
     this.conduct.prove(worker);
+    if (assignment.unit.kind === 'train' && lease.norm !== null) this.proportion.add(lease.norm);
     for (const { process, origin } of assignment.failedBy) {
       if (process !== worker.process) this.conduct.strike({ process, origin }, 0, this.nowMs);
     }

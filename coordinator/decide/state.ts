@@ -33,6 +33,8 @@ export interface LeaseRecord {
   digest: string;
   /** Bytes of the contribution; 0 without a gradient. */
   bytes: number;
+  /** The gradient's norm, per sample; null before the bytes are here, or where it is not known. */
+  norm: number | null;
   /** The slot where the contribution is being put, or lies; null before it is pulled. */
   slot: Slot | null;
 }
@@ -73,6 +75,8 @@ export interface Audit {
   }[];
   /** The digest of the contribution that counts; null before it is known. */
   settled: string | null;
+  /** The digest of a contribution that was out of proportion, for which the block is audited; null for another reason. */
+  readonly suspect: string | null;
 }
 
 /** One connection of a worker. Times are milliseconds of the events' clock. */

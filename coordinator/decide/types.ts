@@ -3,6 +3,7 @@
  * The shell (../run.ts) turns sockets, clock and disk into events and carries out commands in order.
  */
 import type { Block } from '../../shared/replica/reduction/tree.js';
+import type { ProportionLimits } from './proportion.js';
 
 /** Short name of an admitted connection, new for every admission: `w1`, `w2`, ... */
 export type WorkerId = string;
@@ -68,8 +69,11 @@ export type UntimedEvent =
       readonly bytes: number;
       readonly computeSeconds: number;
     }
-  /** All bytes of a pulled contribution lie in its slot and their digest is right and they are finite. */
-  | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number }
+  /**
+   * All bytes of a pulled contribution lie in its slot and their digest is right and they are finite. `norm`: its
+   * gradient's, divided by the samples of its block; absent: not known.
+   */
+  | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number; readonly norm?: number }
   /** The lease could not be computed, or its bytes were not finite. `teacher`: the one that could not label it. */
   | {
       readonly type: 'failed';
@@ -116,6 +120,8 @@ export type Command =
   | { readonly type: 'cancel'; readonly worker: WorkerId; readonly id: number; readonly reason: string }
   /** Take the contribution's bytes into the slot (at once if they came inline), then report `received`. */
   | { readonly type: 'pull'; readonly worker: WorkerId; readonly id: number; readonly slot: Slot }
+  /** The received contribution is not summed yet: its slot is free, and it may be pulled once more. */
+  | { readonly type: 'setAside'; readonly worker: WorkerId; readonly id: number }
   /** An accepted contribution with no bytes: keep its sums under the slot without a gradient. */
   | { readonly type: 'accept'; readonly worker: WorkerId; readonly id: number; readonly slot: Slot }
   /** into = into + from, gradient, sums and moments alike (`into` is the left sibling); `from` is free afterwards. */
@@ -206,4 +212,6 @@ export interface DecideConfig {
   readonly secondOpinionMs?: number;
   /** Which blocks two workers are to compute; absent: none. Pure, and not known to workers. */
   readonly audits?: { readonly isChosen: (unit: Unit, block: Block) => boolean } | undefined;
+  /** When a contribution is out of proportion, so that another worker is to compute its block; absent: never. */
+  readonly proportion?: ProportionLimits | undefined;
 }

@@ -15,7 +15,7 @@ import { samplesIn } from '../plan/samples-in.js';
 
 /** What becomes of a lease, for the core. */
 export type ContributionEvent =
-  | { readonly type: 'received'; readonly lease: number }
+  | { readonly type: 'received'; readonly lease: number; readonly norm: number }
   | { readonly type: 'failed'; readonly lease: number; readonly reason: string };
 
 /** Where a worker's contributions go, and whom to ask and tell. */
@@ -39,6 +39,8 @@ interface OpenLease {
   content: Content | null;
   /** The bytes that are being pulled; null before the pull and once all are here. */
   receiver: PlaneReceiver | null;
+  /** Its contribution is in: nothing more is taken for it, unless it is to be pulled once more. */
+  isSettled: boolean;
 }
 
 /** Receives the contributions of one worker, from the lease on until each is received or has failed. */
@@ -52,19 +54,30 @@ export class IncomingContributions {
 
   /** Begins to expect the contribution of a lease. */
   open(lease: number, unit: Unit, block: Block): void {
-    this.#leases.set(lease, { unit, block, offer: null, inline: null, content: null, receiver: null });
+    // One of the open unit may have to be pulled once more while the next one is leased ahead.
+    for (const [id, open] of this.#leases)
+      if (open.isSettled && open.unit.step < unit.step - 1) this.#leases.delete(id);
+    const nothing = { offer: null, inline: null, content: null, receiver: null } as const;
+    this.#leases.set(lease, { unit, block, ...nothing, isSettled: false });
   }
 
   /** The unit of an open lease; null for one that was cancelled, or never was this worker's. */
   unitOf(lease: number): Unit | null {
-    return this.#leases.get(lease)?.unit ?? null;
+    return this.#waiting(lease)?.unit ?? null;
   }
 
-  /** Forgets a lease whose contribution is in. @returns the samples that the contribution covers */
+  /** Ends a lease whose contribution is in. @returns the samples that the contribution covers */
   settle(lease: number): number {
-    const { unit, block } = this.#get(lease);
-    this.#leases.delete(lease);
-    return samplesIn(unit, block);
+    const open = this.#get(lease);
+    open.isSettled = true;
+    return samplesIn(open.unit, open.block);
+  }
+
+  /** Expects the bytes once more of a lease whose contribution was in. @returns the samples that it covers */
+  reopen(lease: number): number {
+    const open = this.#get(lease);
+    open.isSettled = false;
+    return samplesIn(open.unit, open.block);
   }
 
   /** Forgets a lease that will bring nothing. The slot that it may have is the core's to free. */
@@ -82,7 +95,7 @@ export class IncomingContributions {
    * @throws ProtocolError when its step, its sizes or its digest cannot be those of the lease
    */
   offer(message: Up<'offer'>, payload: Uint8Array, decide: () => void): void {
-    const open = this.#leases.get(message.lease);
+    const open = this.#waiting(message.lease);
     if (open === undefined) return;
     this.#checkOffer(message, payload, open);
     open.offer = message;
@@ -149,7 +162,9 @@ export class IncomingContributions {
       return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
     content.sums = offer.sums;
     content.moments = replica.readMoments(content.buffer, offer.momentCounts);
-    this.#options.onEvent({ type: 'received', lease });
+    const { unit, block } = this.#get(lease);
+    const norm = Math.sqrt(replica.slotSquares(content.buffer)) / samplesIn(unit, block);
+    this.#options.onEvent({ type: 'received', lease, norm });
   }
 
   #fail(lease: number, event: ContributionEvent): void {
@@ -174,6 +189,11 @@ export class IncomingContributions {
     if (open.offer !== null && open.offer.digest !== message.digest) {
       throw new ProtocolError(`lease ${message.lease} was offered twice with other bytes`);
     }
+  }
+
+  #waiting(lease: number): OpenLease | undefined {
+    const open = this.#leases.get(lease);
+    return open?.isSettled === true ? undefined : open;
   }
 
   #get(lease: number): OpenLease {

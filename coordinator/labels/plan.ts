@@ -44,15 +44,19 @@ export class LabelPlan {
     return this.#open.size;
   }
 
-  /** A unit for this worker; `wait` while other workers hold all that is left, `done` when nothing is left. */
-  lease(worker: string, nowMs: number): number | 'wait' | 'done' {
+  /**
+   * A unit for this worker; `wait` while other workers hold all that is left, `done` when nothing is left.
+   *
+   * @param mayHave whether the worker may be leased a unit; absent: any
+   */
+  lease(worker: string, nowMs: number, mayHave?: (unit: number) => boolean): number | 'wait' | 'done' {
     this.heard(worker, nowMs);
     const holder = this.#holders.get(worker);
     if (holder !== undefined) holder.unit = null;
     if (this.#open.size === 0) return 'done';
     const held = this.#held(nowMs);
     for (const unit of this.#open) {
-      if (held.has(unit)) continue;
+      if (held.has(unit) || mayHave?.(unit) === false) continue;
       this.#holders.set(worker, { unit, heardMs: nowMs, longestMs: holder?.longestMs ?? null });
       return unit;
     }
@@ -69,6 +73,11 @@ export class LabelPlan {
 
   complete(unit: number): void {
     this.#open.delete(unit);
+  }
+
+  /** The unit is to be made once more, after all that are open. */
+  reopen(unit: number): void {
+    this.#open.add(unit);
   }
 
   /** The units whose worker has not been silent for too long. */

@@ -4,7 +4,6 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parseJson } from '../../shared/json.js';
-import { ProtocolError } from '../../shared/errors.js';
 import { printable } from '../../shared/printable.js';
 import {
   contentDigest,
@@ -12,11 +11,14 @@ import {
   labelLimits,
   leaseRequestSchema,
   longestRowsMessage,
+  numericsHeader,
   parseLabelPath,
   workerHeader,
   type LabelCounts,
 } from '../../shared/protocol/label-messages.js';
+import { originOf } from '../server/access.js';
 import { answer } from '../server/artifacts.js';
+import type { Sender } from './senders.js';
 import type { LabelService } from './service.js';
 
 /** Bytes of rows that are being read, of all peers together, at most. */
@@ -55,7 +57,10 @@ export class LabelRequests {
     if (bytes === null) return true;
     const asked = leaseRequestSchema.safeParse(parseJson(bytes)).data;
     if (asked === undefined) return answer(response, 400, 'the name of a worker was wanted');
-    return sendJson(request, response, await this.#service.lease(asked.worker));
+    const sender = { ...senderOf(request), worker: asked.worker };
+    const barred = this.#service.barredText(sender);
+    if (barred !== null) return answer(response, 403, barred);
+    return sendJson(request, response, await this.#service.lease(sender));
   }
 
   async #sendCounts(request: IncomingMessage, response: ServerResponse, set: number): Promise<true> {
@@ -77,6 +82,8 @@ export class LabelRequests {
   }
 
   async #takeRows(request: IncomingMessage, response: ServerResponse, set: number): Promise<true> {
+    const barred = this.#service.barredText(senderOf(request));
+    if (barred !== null) return refuse(request, response, 403, barred);
     const length = lengthOf(request);
     const limit = longestRowsMessage(this.#service.setAt(set).codec.rowBytes);
     if (length === null) return refuse(request, response, 411, 'a content-length was wanted');
@@ -89,21 +96,27 @@ export class LabelRequests {
       if (bytes === null) return true;
       if (request.headers[digestHeader] !== contentDigest(bytes))
         return answer(response, 400, 'the bytes have another content-digest');
-      const worker = request.headers[workerHeader];
-      await this.#service.addRows(
-        set,
-        bytes,
-        typeof worker === 'string' ? printable(worker, labelLimits.nameLength) : null,
-      );
+      const refusal = await this.#service.addRows(set, bytes, senderOf(request));
+      if (refusal !== null) return answer(response, refusal.status, refusal.error);
       response.writeHead(204).end();
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      return answer(response, 422, error.message);
     } finally {
       this.#arriving -= length;
     }
     return true;
   }
+}
+
+/** Who sends the request, by what it says of itself and where it comes from. */
+function senderOf(request: IncomingMessage): Sender {
+  const said = (header: string, longest: number): string | null => {
+    const value = request.headers[header];
+    return typeof value === 'string' ? printable(value, longest) : null;
+  };
+  return {
+    origin: originOf(request),
+    worker: said(workerHeader, labelLimits.nameLength),
+    numerics: said(numericsHeader, labelLimits.numericsLength),
+  };
 }
 
 /** The announced length of a body in bytes; null where none is announced. */

@@ -2,14 +2,19 @@
  * The run's labels at the coordinator: rows that workers made are put into their blocks and kept on the disk, and
  * whoever lacks a block gets it. How they are asked for is in requests.ts. No row changes once it is there.
  */
+import { createHmac, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProtocolError } from '../../shared/errors.js';
 import type { LabelStorage } from '../../shared/labels/storage.js';
 import { errorBound, widthOf } from '../../shared/labels/precision.js';
 import { areKept, labelSets, precisionOf, type LabelSet, type LabelSource } from '../../shared/labels/sets.js';
 import { openLabelBlocks, type LabelBlocks } from '../../shared/labels/label-blocks.js';
-import { decodeRows, type LabelLease, type LabelRun } from '../../shared/protocol/label-messages.js';
+import { decodeRows, type LabelLease, type LabelRun, type RowsMessage } from '../../shared/protocol/label-messages.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
+import type { Refusal } from '../server/access.js';
+import { LabelAudits, type LabelEffect } from './audits.js';
+import { LabelIntake, type Conflict } from './intake.js';
+import { senderKey, senderName, Senders, type Sender } from './senders.js';
 import { LabelWork } from './work.js';
 
 export interface LabelServiceOptions {
@@ -18,6 +23,17 @@ export interface LabelServiceOptions {
   readonly warn: (line: string) => void;
   /** Gets a failure of the disk, or a bug, that comes up while blocks are written behind the answers. */
   readonly onError: (error: unknown) => void;
+  /** Keeps what an audit has found. */
+  readonly onAudit?: (finding: LabelFinding) => void;
+  /** What decides which blocks are audited, and no worker knows; absent: a new one. */
+  readonly secret?: string;
+}
+
+/** What an audit of labels has found, for the journal. */
+export interface LabelFinding {
+  readonly outcome: 'lie' | 'undecided';
+  readonly workers: readonly string[];
+  readonly text: string;
 }
 
 /** How far the run's labels have come. A sample counts once for each view. */
@@ -30,6 +46,8 @@ export interface KeptLabels {
 
 /** Bytes of label blocks in the coordinator's memory, about. */
 const memoryBytes = 512 * 1024 * 1024;
+/** A worker that only labels and was not heard for so long is not waited for, to audit others. */
+const auditorSilenceMs = 30_000;
 /** How long workers that only label are given to ask again and hear that the run is over. */
 const goodbyeMs = 1000;
 /** Labels that were made just now may still be on their way for so long: longer than workers gather new rows. */
@@ -39,17 +57,29 @@ const pollMs = 20;
 export class LabelService {
   readonly #labelBlocks: LabelBlocks;
   readonly #options: LabelServiceOptions;
+  readonly #senders = new Senders();
+  readonly #audits: LabelAudits | null;
+  readonly #intake: LabelIntake;
   /** When rows came last, by performance.now(). */
   #heardMs = -Infinity;
   #work: Promise<LabelWork> | null = null;
   /** Names of the workers that only label and have not heard yet that all is done. */
   readonly #labellers = new Set<string>();
   #isOver = false;
+  /** It was said that some labels could not be audited. */
+  #isUnauditedSaid = false;
   #saving: Promise<void> = Promise.resolve();
 
   private constructor(labelBlocks: LabelBlocks, options: LabelServiceOptions) {
     this.#labelBlocks = labelBlocks;
     this.#options = options;
+    this.#audits = auditsOf(options.run.recipe.audit ?? 0, options.secret ?? randomBytes(32).toString('hex'));
+    this.#intake = new LabelIntake({
+      labelBlocks,
+      audits: this.#audits,
+      onComplete: (set, block) => this.#onComplete(set, block),
+      onFinding: (finding) => this.#say(finding),
+    });
   }
 
   /** Null where the run keeps no labels. */
@@ -99,14 +129,38 @@ export class LabelService {
     return { recipe, recipeDigest, teachers: [...teachers], manifest: manifestArtifact };
   }
 
+  /** Why nothing is taken of this sender any more; null where it is. */
+  barredText(sender: Sender): string | null {
+    return this.#senders.barredText(sender);
+  }
+
   /** The block that this worker labels next. */
-  async lease(worker: string): Promise<LabelLease> {
-    this.#labellers.add(worker);
-    const lease: LabelLease = this.#isOver
-      ? { type: 'done' }
-      : (await this.#openWork()).lease(worker, performance.now());
-    if (lease.type === 'done') this.#labellers.delete(worker);
+  async lease(sender: Sender): Promise<LabelLease> {
+    const key = senderKey(sender);
+    this.#labellers.add(key);
+    const lease = await this.#leaseTo(sender, key);
+    if (lease.type === 'done') this.#labellers.delete(key);
     return lease;
+  }
+
+  async #leaseTo(sender: Sender, key: string): Promise<LabelLease> {
+    const work = await this.#openWork();
+    const audits = this.#audits;
+    if (audits !== null) await this.#settleAudits((nowMs) => (audits.heard(sender, nowMs), audits.relieve(nowMs)));
+    for (;;) {
+      if (this.#isOver) return { type: 'done' };
+      const nowMs = performance.now();
+      const lease = work.lease(key, nowMs, audits === null ? undefined : (unit) => audits.wants(unit, sender));
+      if (audits === null || lease.type !== 'wait') return lease;
+      if (!(await this.#settleAudits((now) => audits.idle(now)))) return lease;
+    }
+  }
+
+  /** @returns whether the audits had anything to do */
+  async #settleAudits(ask: (nowMs: number) => readonly LabelEffect[] | null): Promise<boolean> {
+    const effects = ask(performance.now());
+    if (effects !== null) await this.#intake.carryOut(effects);
+    return effects !== null;
   }
 
   /** Rows that each block of a set has, in the blocks' order. */
@@ -115,29 +169,74 @@ export class LabelService {
   }
 
   /** A copy of a block's bytes, since rows may be added while they are on their way; null for no such block. */
-  async blockBytes(set: number, block: number): Promise<Uint8Array | null> {
-    if (block >= this.#labelBlocks.plan.blocks.length) return null;
-    return (await this.#labelBlocks.open(set, block)).bytes.slice();
+  async blockBytes(set: number, number: number): Promise<Uint8Array | null> {
+    if (number >= this.#labelBlocks.plan.blocks.length) return null;
+    const block = await this.#labelBlocks.open(set, number);
+    // It may have been complete by its file's name, and was thrown away when it was read.
+    if (!block.isComplete) (await this.#openWork()).lacks(set, number);
+    return block.bytes.slice();
   }
 
   /**
-   * Puts the rows of a message into their blocks. Complete blocks go to the disk at once, the others at the end.
+   * Puts the rows of a message into their blocks, all or none where one can be no label. Complete blocks go to the disk
+   * at once, the others at the end. What cannot be, and a second answer of the same numerics, counts against the sender.
    *
-   * @param worker name of the labelling worker that sent them, where it gave one
-   * @throws ProtocolError for bytes that are no rows of this set, or hold values that are not finite
+   * @returns why they are refused; null where they are taken, or were there with the same bytes
    */
-  async addRows(set: number, bytes: Uint8Array, worker: string | null): Promise<void> {
+  async addRows(set: number, bytes: Uint8Array, sender: Sender): Promise<Refusal | null> {
+    const { codec } = this.setAt(set);
     const { plan } = this.#labelBlocks;
-    const { ids, row } = decodeRows(bytes, this.setAt(set).codec.rowBytes, plan.samples);
-    for (const [i, id] of ids.entries()) {
-      const number = plan.locate(id);
-      const block = this.#labelBlocks.at(set, number) ?? (await this.#labelBlocks.open(set, number));
-      const wasComplete = block.isComplete;
-      if (!block.addBytes(plan.rowOf(id), row(i))) throw new ProtocolError(`the label of sample ${id} is not a number`);
-      if (block.isComplete && !wasComplete) this.#onComplete(set, number);
+    const message = decoded(bytes, codec.rowBytes, plan.samples);
+    if (typeof message === 'string') return this.#hold(sender, { status: 422, error: message });
+    const rows = codec.open(
+      bytes.slice(bytes.length - message.ids.length * codec.rowBytes).buffer,
+      0,
+      message.ids.length,
+    );
+    for (const [i, id] of message.ids.entries()) {
+      const fault = rows.fault(i);
+      if (fault !== null)
+        return this.#hold(sender, { status: 422, error: `the label of sample ${id} cannot be: ${fault}` });
     }
+    if (this.#intake.isFull(codec.rowBytes)) return { status: 503, error: 'too many labels wait for an audit' };
+    const others = await this.#intake.take(set, message, sender);
     this.#heardMs = performance.now();
-    if (worker !== null) (await this.#openWork()).heard(worker, this.#heardMs);
+    if (sender.worker !== null) (await this.#openWork()).heard(senderKey(sender), this.#heardMs);
+    return others === null ? null : this.#conflict(sender, others);
+  }
+
+  /** Says that other rows are there, and counts it where the sender's should have had the same bits. */
+  #conflict(sender: Sender, { samples, isHeld }: Conflict): Refusal {
+    const [first = 0] = samples;
+    const others = samples.length === 1 ? '' : ` and ${samples.length - 1} more`;
+    const refusal = { status: 409, error: `sample ${first}${others} has another label already, which stays` };
+    return isHeld ? this.#hold(sender, refusal) : refusal;
+  }
+
+  /** Says what an audit has found, and turns who has lied away. */
+  #say(finding: Exclude<LabelEffect, { type: 'keep' }>): void {
+    const { warn, onAudit } = this.#options;
+    if (finding.type === 'unaudited') {
+      if (!this.#isUnauditedSaid)
+        warn(
+          `labels: those of ${senderName(finding.maker)} are not audited: no other label worker of the same numerics is there`,
+        );
+      this.#isUnauditedSaid = true;
+      return;
+    }
+    const text = findingText(finding, this.#labelBlocks.plan.blocks);
+    const makers = finding.type === 'lie' ? [finding.maker] : finding.makers;
+    if (finding.type === 'lie')
+      this.#senders.bar(finding.maker, 'an audit has found other labels than those that two others made');
+    warn(`labels: ${text}`);
+    onAudit?.({ outcome: finding.type, workers: makers.map(({ worker }) => worker ?? ''), text });
+  }
+
+  /** Counts a refusal against the sender. */
+  #hold(sender: Sender, refusal: Refusal): Refusal {
+    if (this.#senders.strike(sender))
+      this.#options.warn(`labels: ${senderName(sender)}: no more are taken: ${refusal.error}`);
+    return refusal;
   }
 
   /**
@@ -162,8 +261,10 @@ export class LabelService {
     }
   }
 
-  /** Writes what is new. */
+  /** Writes what is new. Rows that still wait for an audit are not kept. */
   async close(): Promise<void> {
+    const waiting = this.#audits?.waiting ?? 0;
+    if (waiting > 0) this.#options.warn(`labels: ${waiting} of which no audit has come are not kept`);
     await this.#saving;
     await this.#labelBlocks.save();
   }
@@ -198,6 +299,48 @@ export class LabelService {
     this.#saving = this.#saving
       .then(() => this.#labelBlocks.saveBlock(set, block))
       .catch((error: unknown) => this.#options.onError(error));
+  }
+}
+
+/**
+ * Chooses this share of all blocks by a key that the coordinator alone has; null for no audits. A maker that is alone is
+ * believed after twice the blocks among which one is audited.
+ */
+function auditsOf(share: number, secret: string): LabelAudits | null {
+  if (share === 0) return null;
+  const drawn = (unit: number): number =>
+    createHmac('sha256', secret).update(`labels ${unit}`).digest().readUIntBE(0, 6) / 2 ** 48;
+  return new LabelAudits({
+    isChosen: (unit) => drawn(unit) < share,
+    draw: (units) => units.reduce((best, unit) => (drawn(unit) < drawn(best) ? unit : best)),
+    alone: Math.max(8, Math.ceil(2 / share)),
+    silenceMs: auditorSilenceMs,
+  });
+}
+
+function findingText(
+  finding: Exclude<LabelEffect, { type: 'keep' | 'unaudited' }>,
+  blocks: LabelBlocks['plan']['blocks'],
+): string {
+  const place = blocks[finding.unit % blocks.length];
+  const samples = `samples ${place?.first ?? 0} to ${(place?.first ?? 0) + (place?.rows ?? 1) - 1}`;
+  if (finding.type === 'undecided')
+    return `${finding.makers.map(senderName).join(' and ')} differ on ${samples}, and there is nobody to decide; the first one's stay`;
+  const { maker, thrown, kept } = finding;
+  const stays =
+    kept === 0
+      ? ''
+      : `; ${kept} that it made before its last good audit stay, with the steps that were trained on them`;
+  return `${senderName(maker)} gave other labels for ${samples} than two others: its device is broken, or it lies; ${thrown} labels of it are thrown away and made anew${stays}`;
+}
+
+/** The rows of a message, or why it has none. */
+function decoded(bytes: Uint8Array, rowBytes: number, samples: number): RowsMessage | string {
+  try {
+    return decodeRows(bytes, rowBytes, samples);
+  } catch (error) {
+    if (error instanceof ProtocolError) return error.message;
+    throw error;
   }
 }
 

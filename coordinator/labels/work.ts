@@ -45,9 +45,9 @@ export class LabelWork {
     return this.#plan.missing === 0;
   }
 
-  /** The block that this worker labels next. */
-  lease(worker: string, nowMs: number): LabelLease {
-    const unit = this.#plan.lease(worker, nowMs);
+  /** The block that this worker labels next. @param mayHave whether a unit, a block of a view, may be leased to it */
+  lease(worker: string, nowMs: number, mayHave?: (unit: number) => boolean): LabelLease {
+    const unit = this.#plan.lease(worker, nowMs, mayHave);
     if (typeof unit === 'string') return { type: unit };
     const { blocks } = this.#labelBlocks.plan;
     return { type: 'lease', view: Math.floor(unit / blocks.length), block: unit % blocks.length };
@@ -64,6 +64,13 @@ export class LabelWork {
     if (found === undefined || complete === undefined) throw new RangeError(`label set ${set}`);
     complete.add(block);
     this.#completeIfAllThere(found.view * this.#labelBlocks.plan.blocks.length + block);
+  }
+
+  /** A block of a set that was believed to be complete is not. */
+  lacks(set: number, block: number): void {
+    const found = this.#labelBlocks.sets[set];
+    if (found === undefined || this.#complete[set]?.delete(block) !== true) return;
+    this.#plan.reopen(found.view * this.#labelBlocks.plan.blocks.length + block);
   }
 
   #completeIfAllThere(unit: number): void {

@@ -78,6 +78,18 @@ export const journalLineSchema = z.discriminatedUnion('type', [
     workers: z.array(z.string()),
     text: z.string(),
   }),
+  /**
+   * After `step` steps workers were found to have made different labels. `lie`: this one is turned away, since two others
+   * agree; `undecided`: nobody could decide between these.
+   */
+  z.strictObject({
+    type: z.literal('labels'),
+    ...common,
+    step: count,
+    outcome: z.enum(['lie', 'undecided']),
+    workers: z.array(z.string()),
+    text: z.string(),
+  }),
   /** Commits from `toStep` on, and evaluations after it, are void. */
   z.strictObject({ type: z.literal('rewind'), ...common, toStep: count, reason: z.string() }),
   /** The numerics' reference, which is in probe.json from here on. */

@@ -66,6 +66,11 @@ export class WorkerCommands {
     this.settle(id, lease);
   }
 
+  setAside({ worker: id, id: lease }: CommandOf<'setAside'>): void {
+    const worker = this.#options.connected.get(id);
+    this.#options.participants.of(worker).samples -= worker.incoming.reopen(lease);
+  }
+
   resync({ worker: id, reason }: CommandOf<'resync'>): void {
     const { connection } = this.#options.connected.get(id);
     this.#options.reporter.say('warn', `${connection.name} starts again from a snapshot: ${reason}`);

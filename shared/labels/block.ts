@@ -6,6 +6,12 @@
  */
 import type { LabelRows, RowCodec } from './precision.js';
 
+/**
+ * What became of a row that was to be added. `there`: it was there with the same bytes. `other`: with other bytes, which
+ * stay. `impossible`: it can be no label.
+ */
+export type Addition = 'added' | 'there' | 'other' | 'impossible';
+
 const magic = 0x424c4853; // "SHLB"
 const version = 1;
 const headerBytes = 16;
@@ -64,17 +70,31 @@ export class LabelBlock {
     return this.bytes.subarray(from, from + this.#codec.rowBytes);
   }
 
-  /**
-   * Adds a row as another machine has encoded it; a row that is there already stays as it is.
-   *
-   * @returns false when the bytes mean nothing
-   */
-  addBytes(row: number, bytes: Uint8Array): boolean {
-    if (this.has(row)) return true;
-    this.rowBytes(row).set(bytes);
-    if (!this.#values.isSound(row)) return false;
+  /** The same, unless the row, as it is kept, can be no label (row-faults.ts). @returns whether it was added */
+  addSound(row: number, values: Float32Array, at: number): boolean {
+    if (this.has(row)) return false;
+    this.#values.write(row, values, at);
+    if (this.#values.fault(row) !== null) return false;
     this.#mark(row);
     return true;
+  }
+
+  /** Adds a row as another machine has encoded it; a row that is there already stays as it is. */
+  addBytes(row: number, bytes: Uint8Array): Addition {
+    if (this.has(row)) return Buffer.compare(this.rowBytes(row), bytes) === 0 ? 'there' : 'other';
+    this.rowBytes(row).set(bytes);
+    if (this.#values.fault(row) !== null) return 'impossible';
+    this.#mark(row);
+    return 'added';
+  }
+
+  /** The first row that can be no label, and why; null where all can. */
+  fault(): { readonly row: number; readonly fault: string } | null {
+    for (let row = 0; row < this.rows; row++) {
+      const fault = this.has(row) ? this.#values.fault(row) : null;
+      if (fault !== null) return { row, fault };
+    }
+    return null;
   }
 
   /** Takes over the rows that are missing here. */

@@ -10,6 +10,7 @@
  * that would hold at every temperature.
  */
 import { halfTable, toHalf } from './half.js';
+import { distributionFault, sumTolerance, valueFault } from './row-faults.js';
 
 export type Precision =
   { readonly name: 'float32' } | { readonly name: 'float16' } | { readonly name: 'top-k'; readonly k: number };
@@ -29,8 +30,8 @@ export interface LabelRows {
   write(row: number, values: Float32Array, at: number): void;
   /** Puts row `row` into out[at .. at + classes). */
   read(row: number, out: Float32Array, at: number): void;
-  /** Whether the bytes of the row mean something: numbers are finite, classes exist. */
-  isSound(row: number): boolean;
+  /** Why the bytes of the row can be no label (row-faults.ts); null where they can. */
+  fault(row: number): string | null;
 }
 
 /** A way to keep rows. */
@@ -71,8 +72,13 @@ function sequenceCodec({ rowBytes, open }: RowCodec, classes: number, positions:
           each((position) => inner.write(row * positions + position, values, at + position * classes)),
         read: (row, out, at) =>
           each((position) => inner.read(row * positions + position, out, at + position * classes)),
-        isSound: (row) =>
-          Array.from({ length: positions }, (_, position) => inner.isSound(row * positions + position)).every(Boolean),
+        fault: (row) => {
+          for (let position = 0; position < positions; position++) {
+            const fault = inner.fault(row * positions + position);
+            if (fault !== null) return fault;
+          }
+          return null;
+        },
       };
     },
   };
@@ -83,7 +89,7 @@ function rowCodecOf(precision: Precision, form: RowForm): RowCodec {
     case 'float32':
       return {
         rowBytes: 4 * form.classes,
-        open: (memory, from, rows) => floatRows(form.classes, new Float32Array(memory, from, rows * form.classes)),
+        open: (memory, from, rows) => floatRows(form, new Float32Array(memory, from, rows * form.classes)),
       };
     case 'float16':
       return halfCodec(form);
@@ -94,7 +100,8 @@ function rowCodecOf(precision: Precision, form: RowForm): RowCodec {
   }
 }
 
-function floatRows(classes: number, kept: Float32Array): LabelRows {
+function floatRows(form: RowForm, kept: Float32Array): LabelRows {
+  const { classes } = form;
   return {
     write: (row, values, at) => {
       for (let k = 0; k < classes; k++) kept[row * classes + k] = values[at + k] ?? 0;
@@ -102,11 +109,22 @@ function floatRows(classes: number, kept: Float32Array): LabelRows {
     read: (row, out, at) => {
       for (let k = 0, from = row * classes; k < classes; k++) out[at + k] = kept[from + k] ?? 0;
     },
-    isSound: (row) => kept.subarray(row * classes, (row + 1) * classes).every(Number.isFinite),
+    fault: (row) => rowFault((k) => kept[row * classes + k] ?? 0, form, floatError),
   };
 }
 
-function halfCodec({ classes, isDistribution }: RowForm): RowCodec {
+/** Relative errors of a number that is kept in 24 and in 11 bits. */
+const floatError = 2 ** -24;
+const halfError = 2 ** -11;
+
+function rowFault(valueAt: (k: number) => number, { classes, isDistribution }: RowForm, error: number): string | null {
+  const fault = valueFault(valueAt, classes);
+  if (fault !== null || !isDistribution) return fault;
+  return distributionFault(valueAt, classes, { rest: 0, tolerance: sumTolerance({ relative: error, classes }) });
+}
+
+function halfCodec(form: RowForm): RowCodec {
+  const { classes, isDistribution } = form;
   const stride = classes + (classes % 2);
   const table = halfTable();
   const open = (memory: ArrayBuffer, from: number, rows: number): LabelRows => {
@@ -119,7 +137,7 @@ function halfCodec({ classes, isDistribution }: RowForm): RowCodec {
         for (let k = 0; k < classes; k++) out[at + k] = table[kept[row * stride + k] ?? 0] ?? 0;
         if (isDistribution) normalise(out, at, classes);
       },
-      isSound: (row) => kept.subarray(row * stride, row * stride + classes).every(isFiniteHalf),
+      fault: (row) => rowFault((k) => table[kept[row * stride + k] ?? 0] ?? 0, form, halfError),
     };
   };
   return { rowBytes: 2 * stride, open };
@@ -155,19 +173,28 @@ function topCodec(k: number, classes: number): RowCodec {
         for (let i = 0; i < k; i++) out[outAt + classAt(at, i)] = table[halfAt(at, i)] ?? 0;
         normalise(out, outAt, classes);
       },
-      isSound: (row) => {
+      fault: (row) => {
         const at = row * rowBytes;
-        if (Number.isNaN(bytes.getFloat32(at, true))) return false;
-        for (let i = 0; i < k; i++) if (classAt(at, i) >= classes || !isFiniteHalf(halfAt(at, i))) return false;
-        return true;
+        const tail = bytes.getFloat32(at, true);
+        const seen = new Set<number>();
+        for (let i = 0; i < k; i++) {
+          const c = classAt(at, i);
+          if (c >= classes) return `class ${c} of ${classes}`;
+          if (seen.has(c)) return `class ${c} twice`;
+          seen.add(c);
+        }
+        const logAt = (i: number): number => (i === k ? tail : (table[halfAt(at, i)] ?? 0));
+        return (
+          valueFault(logAt, k + 1) ??
+          distributionFault(logAt, k, {
+            rest: Math.exp(tail),
+            tolerance: sumTolerance({ relative: halfError, classes }),
+          })
+        );
       },
     };
   };
   return { rowBytes, open };
-}
-
-function isFiniteHalf(half: number): boolean {
-  return (half & 0x7c00) !== 0x7c00;
 }
 
 /** The classes of the largest values, largest first, the lower class first among equals. */

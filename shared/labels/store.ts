@@ -124,9 +124,12 @@ export class LabelStore {
     const content = await ifThere(readFile(path));
     if (content === null) return null;
     const block = sha256Of(content) === kept.sha256 ? decodeBlock(set.codec, place.rows, content) : null;
-    if (block !== null) return block;
+    const found = block?.fault() ?? null;
+    if (block !== null && found === null) return block;
+    const problem =
+      found === null ? 'is damaged' : `can be no label (sample ${place.first + found.row}: ${found.fault})`;
     this.#options.warn(
-      `labels: block ${place.first} to ${place.first + place.rows - 1} of ${set.name} is damaged on the disk; its labels are computed again`,
+      `labels: ${path} (samples ${place.first} to ${place.first + place.rows - 1}, ${set.name}) ${problem}; it is thrown away, and its labels are computed again`,
     );
     await rm(path, { force: true });
     return null;

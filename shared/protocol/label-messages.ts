@@ -13,15 +13,17 @@
  *     GET  /labels/<set>/<block>        ->
  *                                       <-     the block's bytes (shared/labels/block.ts) and their digest
  *     PUT  /labels/<set>  (RowsMessage) ->
- *                                       <-     204            the rows are in their blocks
+ *                                       <-     204            the rows are in their blocks, or wait for an audit
  *
  * <set> is a label set's key (a SHA-256) and <block> the number of one of its blocks. The first two are for workers
  * that only label. Any other answer is a refusal, with the body {"error": REASON}:
  *
  *   400  the body is no LeaseRequest, or has another digest    411  a PUT without content-length
  *   401  the token is missing or wrong                         413  a body longer than its limit
- *   404  no such set, block or path in this run                422  rows that are no labels of this set
- *   405  another method                                        503  too many rows at once: try again
+ *   403  nothing more is taken of this sender                  422  rows that are, or can be, no labels of this set
+ *   404  no such set, block or path in this run                503  too many rows at once: try again
+ *   405  another method
+ *   409  rows of samples that have others already, which stay; the rest of the message was taken
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -37,6 +39,8 @@ export const labelLimits = {
   rowsBytes: 4 * 1024 * 1024,
   /** Longest name of a labelling worker, in characters. */
   nameLength: 64,
+  /** Longest text on what a worker's bits depend on, in characters. */
+  numericsLength: 256,
   teachers: 64,
 } as const;
 
@@ -101,8 +105,11 @@ export type LabelLease = z.infer<typeof labelLeaseSchema>;
 export const labelCountsSchema = z.object({ counts: z.array(count) });
 export type LabelCounts = z.infer<typeof labelCountsSchema>;
 
-/** Header of a PUT that names the labelling worker, so that its rows count as a sign of life. */
+/** Header that names the worker, so that its rows count as a sign of life, and what is wrong with them against it. */
 export const workerHeader = 'x-stillhouse-worker';
+
+/** Header that says what the bits of the worker's labels depend on: those of workers of the same are equal. */
+export const numericsHeader = 'x-stillhouse-numerics';
 
 /** Header that carries the SHA-256 of a block's bytes, or of a RowsMessage. */
 export const digestHeader = 'content-digest';

@@ -107,7 +107,7 @@ export const recipeSchema = z
       .max(1)
       .optional()
       .describe(
-        'share of all blocks that two workers compute, and of which nothing is summed before their bits agree; 0, the default, for none',
+        'share of all blocks that two workers compute, and of which nothing is summed before their bits agree; the same of blocks of soft labels; 0, the default, for none',
       ),
     compression: z
       .enum(compressions)

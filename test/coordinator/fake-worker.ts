@@ -33,7 +33,9 @@ export interface FakeOptions {
   /** Milliseconds that a micro-batch takes. */
   readonly microBatchMs?: number;
   /** Asked before a lease is computed: what to do instead. */
-  readonly sabotage?: (lease: Lease) => 'die' | 'stall' | 'poison' | 'lie' | 'fail' | 'invent' | 'twist' | undefined;
+  readonly sabotage?: (
+    lease: Lease,
+  ) => 'die' | 'stall' | 'poison' | 'lie' | 'fail' | 'invent' | 'twist' | 'exaggerate' | undefined;
   /** The teacher that it says lets it fail. */
   readonly teacher?: string;
   readonly onStep?: (step: number) => void;
@@ -235,7 +237,7 @@ export class FakeWorker {
     );
   }
 
-  #offer(lease: Lease, act: 'poison' | 'lie' | 'fail' | 'invent' | 'twist' | undefined): void {
+  #offer(lease: Lease, act: 'poison' | 'lie' | 'fail' | 'invent' | 'twist' | 'exaggerate' | undefined): void {
     const at = { ...this.#envelope(), step: lease.step, lease: lease.id };
     if (act === 'fail')
       return this.#send({
@@ -249,6 +251,8 @@ export class FakeWorker {
     const bytes = sum.slot === null ? new Uint8Array(0) : Uint8Array.from(this.replica.slotBytes(sum.slot));
     if (act === 'poison') new Float32Array(bytes.buffer)[1] = NaN;
     // A broken device says of its result what it says of any other.
+    if (act === 'exaggerate' && sum.slot !== null)
+      new Float32Array(bytes.buffer, 0, this.replica.plan.gradientFloats).fill(1e6);
     if (act === 'twist') bytes[5] = (bytes[5] ?? 0) ^ 1;
     if (sum.slot !== null) this.replica.slotBytes(sum.slot).set(bytes);
     const digest =

@@ -16,13 +16,14 @@ export class BarsRuns {
   readonly #folder: string;
   #undisturbed: { readonly curve: unknown[]; readonly digest: string } | null = null;
 
-  constructor(folder: string, backend: 'auto' | 'wasm' = 'wasm') {
-    this.#folder = join(folder, backend);
+  /** @param more of the recipe, beside the snapshots */
+  constructor(folder: string, backend: 'auto' | 'wasm' = 'wasm', more = '') {
+    this.#folder = join(folder, more === '' ? backend : `${backend}-more`);
     mkdirSync(this.#folder, { recursive: true });
     this.recipe = join(this.#folder, 'recipe.yaml');
     writeBars(this.#folder);
     const student = '{ builtin: mlp, hidden: [4096] }';
-    writeFileSync(this.recipe, barsRecipe({ student, backend, more: 'snapshots: { everySteps: 7 }\n' }));
+    writeFileSync(this.recipe, barsRecipe({ student, backend, more: `snapshots: { everySteps: 7 }\n${more}` }));
   }
 
   /** Folders of a run of its own. */

@@ -4,7 +4,7 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commitsOf, soon } from '../../bench/programs.js';
+import { commitsOf, journalOf, soon } from '../../bench/programs.js';
 import { type Place, scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
 import { BarsRuns, expectDone } from './bars-run.js';
 
@@ -52,6 +52,29 @@ describe('a run whose coordinator and workers are all killed', () => {
     await expectDone(again, startWorker(place, 'new', await urlOf(again)));
     expect(again.stderr).toMatch(/warning: .*is damaged and is passed over/);
     await runs.expectUndisturbed(place);
+  });
+});
+
+describe('a coordinator that is killed in the middle of an audit', () => {
+  it('asks for both answers anew when it is started again, and accuses nobody', async () => {
+    const audited = new BarsRuns(scratch.path, 'wasm', 'audit: 1\n');
+    await audited.runUndisturbed();
+    const place = audited.placeOf('killed in an audit');
+    // An offer has come, of a block of which the other worker's is still wanted, or is the second.
+    const first = startCoordinator(place, { expect: 2, environment: { STILLHOUSE_FAULT: 'computing@21' } });
+    const url = await urlOf(first);
+    const workers = [startWorker(place, 'w0', url), startWorker(place, 'w1', url)];
+    expect((await first.ended).stderr).toContain('fault: computing');
+    const second = startCoordinator(place, { port: Number(new URL(url).port), expect: 2 });
+    await expectDone(second, ...workers);
+    await audited.expectUndisturbed(place);
+    expect(second.stderr).toMatch(/continuing .* at step \d+/);
+    expect(journalOf(place.out).filter(({ type }) => type === 'audit')).toEqual([]);
+    // Each block was computed by both.
+    const { leases } = JSON.parse(readFileSync(join(place.out, 'summary.json'), 'utf8')) as {
+      leases: { granted: number; repeated: number };
+    };
+    expect(leases.repeated).toBeGreaterThan(leases.granted / 4);
   });
 });
 

@@ -127,6 +127,22 @@ describe('a worker whose device flips a bit now and then', () => {
     if (audit === 1) expect(summary.digest).toBe((await untouched).summary.digest);
   });
 
+  it('is named and turned away without audits where its gradients are out of all proportion', async () => {
+    let exaggerated = 0;
+    const codes: number[] = [];
+    const { summary, audits } = await runBeside((connect) => {
+      connect({ name: 'second', address: '127.0.0.3', microBatchMs: 5 });
+      // By then enough blocks were summed to compare with.
+      const sabotage = ({ step }: { readonly step: number }): 'exaggerate' | undefined =>
+        step < 40 || exaggerated++ > 2 ? undefined : 'exaggerate';
+      void connect({ name: 'broken', microBatchMs: 5, sabotage }).closed.then(({ code }) => codes.push(code));
+    });
+    expect(exaggerated).toBeGreaterThan(0);
+    expect(codes).toEqual([4403]);
+    expect(audits.map(({ outcome, workers }) => `${outcome}: ${workers.join()}`)).toEqual(['lie: broken']);
+    expect(summary.digest).toBe((await untouched).summary.digest);
+  });
+
   it('ruins the run where nothing is audited', async () => {
     const { summary, audits } = await runBeside(
       (connect) => void connect({ name: 'broken', microBatchMs: 5, sabotage: () => 'twist' }),

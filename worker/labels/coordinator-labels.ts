@@ -10,7 +10,7 @@ import { encodeRows, rowsPerMessage, type LabelRow } from '../../shared/protocol
 import { WaitEnded } from '../compute/contract.js';
 import type { OpenSharedLabels, SharedLabels, SharedLabelsOptions } from '../compute/labels/shared-labels.js';
 import type { CoordinatorClient } from '../link/coordinator-client.js';
-import { LabelClient, type LabelAnswer } from './label-client.js';
+import { LabelClient, type LabelAnswer, type LabelMaker } from './label-client.js';
 
 export interface CoordinatorLabelsOptions extends SharedLabelsOptions {
   readonly client: LabelClient;
@@ -40,13 +40,16 @@ const patientTries = 50;
  * The coordinator's labels as a run takes them. Once opened they tell the coordinator what this machine's disk has and
  * the coordinator lacks.
  *
- * @param worker name of a worker that the coordinator leases blocks to. It makes what is missing, so it never waits for
- * others. Absent for one that trains.
+ * @param role `label`: the coordinator leases blocks to it. It makes what is missing, so it never waits for others
  */
-export function openCoordinatorLabels(client: CoordinatorClient, worker?: string): OpenSharedLabels {
+export function openCoordinatorLabels(
+  client: CoordinatorClient,
+  maker: LabelMaker,
+  role: 'train' | 'label' = 'train',
+): OpenSharedLabels {
   return (options) => {
-    const wait = worker === undefined && options.wait;
-    const labels = new CoordinatorLabels({ ...options, wait, client: new LabelClient(client, worker ?? null) });
+    const wait = role === 'train' && options.wait;
+    const labels = new CoordinatorLabels({ ...options, wait, client: new LabelClient(client, maker) });
     labels.greet();
     return labels;
   };
@@ -61,6 +64,8 @@ export class CoordinatorLabels implements SharedLabels {
   #timer: NodeJS.Timeout | null = null;
   #sending: Promise<void> = Promise.resolve();
   #isRefused = false;
+  /** It was said that the coordinator has other labels than this worker. */
+  #isOther = false;
 
   constructor(options: CoordinatorLabelsOptions) {
     this.#options = { askMs: 1000, gatherMs: 100, ...options };
@@ -154,7 +159,8 @@ export class CoordinatorLabels implements SharedLabels {
     if (answer.type !== 'damaged' && this.#take(answer) === null) return;
     const block = await labelBlocks.open(set, number);
     const found = answer.type === 'given' ? decodeBlock(codec, block.rows, answer.value) : null;
-    if (found === null) warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
+    if (found === null || found.fault() !== null)
+      warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
     else block.merge(found);
   }
 
@@ -190,6 +196,13 @@ export class CoordinatorLabels implements SharedLabels {
     const wasRefused = this.#isRefused;
     this.#isRefused = answer.type === 'refused' || answer.type === 'away';
     if (answer.type === 'given') return answer.value;
+    // 409: it has other rows of some samples, and has taken the rest; which are right is not for this worker to say.
+    if (answer.type === 'refused' && answer.status === 409) {
+      this.#isRefused = false;
+      if (!this.#isOther) this.#options.warn(`labels: the coordinator has others than this worker: ${answer.reason}`);
+      this.#isOther = true;
+      return null;
+    }
     // 404: the coordinator is at another run already, or keeps no labels of this one. 503: it has too many to take.
     if (answer.type === 'refused' && answer.status !== 404 && answer.status !== 503 && !wasRefused)
       this.#options.warn(`labels: the coordinator refuses them (${answer.status}); they are kept on this machine`);

@@ -11,6 +11,7 @@ import {
   labelLeaseSchema,
   labelPathOf,
   labelRunSchema,
+  numericsHeader,
   workerHeader,
   type LabelCounts,
   type LabelLease,
@@ -36,14 +37,21 @@ export interface Exchange {
   readonly timeoutMs: number;
 }
 
+/** Who sends labels. */
+export interface LabelMaker {
+  /** Random name of this process. */
+  readonly worker: string;
+  /** What the bits of its labels depend on (label-numerics.ts). */
+  readonly numerics: string;
+}
+
 export class LabelClient {
   readonly #client: CoordinatorClient;
-  readonly #worker: string | null;
+  readonly #maker: LabelMaker;
 
-  /** @param worker name of this worker, where the coordinator leases blocks to it; null: it trains */
-  constructor(client: CoordinatorClient, worker: string | null) {
+  constructor(client: CoordinatorClient, maker: LabelMaker) {
     this.#client = client;
-    this.#worker = worker;
+    this.#maker = maker;
   }
 
   /** What is to be labelled. */
@@ -101,10 +109,10 @@ export class LabelClient {
     path: LabelPath,
     { timeoutMs, headers, ...request }: Exchange & Omit<CoordinatorRequest, 'path'>,
   ): Promise<LabelAnswer<CoordinatorAnswer>> {
-    const name: Record<string, string> = this.#worker === null ? {} : { [workerHeader]: this.#worker };
+    const maker = { [workerHeader]: this.#maker.worker, [numericsHeader]: this.#maker.numerics };
     try {
       const answer = await this.#client.exchange(
-        { ...request, path: labelPathOf(path), headers: { ...headers, ...name } },
+        { ...request, path: labelPathOf(path), headers: { ...headers, ...maker } },
         timeoutMs,
       );
       const { status } = answer;

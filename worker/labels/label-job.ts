@@ -19,11 +19,12 @@ import { ArtifactCache } from '../link/artifact-cache.js';
 import type { CoordinatorClient } from '../link/coordinator-client.js';
 import { readJson } from '../link/run-files.js';
 import { openCoordinatorLabels } from './coordinator-labels.js';
+import type { LabelMaker } from './label-client.js';
 
 export interface LabelJobOptions {
   readonly client: CoordinatorClient;
-  /** Name of this worker, which the coordinator leases blocks to. */
-  readonly worker: string;
+  /** This worker, to which the coordinator leases blocks. */
+  readonly maker: LabelMaker;
   readonly cacheFolder: string;
   readonly storage: LabelStorage;
   readonly backend: 'wasm' | 'native';
@@ -54,7 +55,7 @@ export class LabelJob {
    * cannot be had
    */
   static async open(run: LabelRun, options: LabelJobOptions): Promise<LabelJob> {
-    const { client, worker, storage, log } = options;
+    const { client, maker, storage, log } = options;
     const cache = new ArtifactCache({ cacheFolder: options.cacheFolder, client });
     const recipe = parsed(recipeSchema, run.recipe, 'recipe');
     checkBackend({ name: options.backend }, { wanted: recipe.numerics.backend, engine: null, teachers: run.teachers });
@@ -68,7 +69,7 @@ export class LabelJob {
       ensemble: async () => ensemble,
       storage,
       warn: log,
-      sharedLabels: openCoordinatorLabels(client, worker),
+      sharedLabels: openCoordinatorLabels(client, maker, 'label'),
     });
     if (labels === null)
       throw new UserError('no loss of this run wants soft labels: there is nothing to label', exitCodes.refused);

@@ -8,9 +8,10 @@ import type { WorkerTls } from '../../shared/tls/certificates.js';
 import { CoordinatorClient } from '../link/coordinator-client.js';
 import { parentEnded, watchParent } from '../parent.js';
 import { LabelJob, type LabelJobOptions } from './label-job.js';
+import { labelNumerics } from './label-numerics.js';
 import { LeaseSource } from './lease-source.js';
 
-export interface LabelWorkerOptions extends Omit<LabelJobOptions, 'client' | 'worker'> {
+export interface LabelWorkerOptions extends Omit<LabelJobOptions, 'client' | 'maker'> {
   readonly url: string;
   readonly token: string | null;
   /** Absent: what the address says alone. */
@@ -40,11 +41,12 @@ export async function runLabelWorker(options: LabelWorkerOptions): Promise<ExitC
 
 async function labelUntilDone(options: LabelWorkerOptions): Promise<ExitCode> {
   const client = new CoordinatorClient(options);
-  const source = new LeaseSource({ ...options, client });
+  const numerics = labelNumerics({ name: options.backend, gpu: options.gpu });
+  const source = new LeaseSource({ ...options, client, numerics });
   for (;;) {
     const run = await source.run();
     if (run === null) return exitCodes.stopped;
-    const job = await LabelJob.open(run, { ...options, client, worker: source.worker });
+    const job = await LabelJob.open(run, { ...options, client, maker: source.maker });
     try {
       const outcome = await labelBlocks(job, source, options.stop);
       if (outcome === 'stopped') return exitCodes.stopped;

@@ -7,10 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
 import type { LabelLease, LabelRun } from '../../shared/protocol/label-messages.js';
 import type { CoordinatorClient } from '../link/coordinator-client.js';
-import { LabelClient, type LabelAnswer } from './label-client.js';
+import { LabelClient, type LabelAnswer, type LabelMaker } from './label-client.js';
 
 export interface LeaseSourceOptions {
   readonly client: CoordinatorClient;
+  /** What the bits of this worker's labels depend on. */
+  readonly numerics: string;
   /** Seconds without a coordinator that wants labels, after which it gives up. */
   readonly waitSeconds: number;
   readonly stop: AbortSignal;
@@ -24,8 +26,8 @@ const patienceMs = 20_000;
 const finalStatuses = new Set([400, 401, 403]);
 
 export class LeaseSource {
-  /** Random name of this process, which the coordinator leases blocks to. */
-  readonly worker = randomUUID();
+  /** This process, to which the coordinator leases blocks under a random name. */
+  readonly maker: LabelMaker;
   readonly #options: LeaseSourceOptions;
   readonly #labels: LabelClient;
   /** When the coordinator gave an answer last, by performance.now(). */
@@ -33,7 +35,8 @@ export class LeaseSource {
 
   constructor(options: LeaseSourceOptions) {
     this.#options = options;
-    this.#labels = new LabelClient(options.client, this.worker);
+    this.maker = { worker: randomUUID(), numerics: options.numerics };
+    this.#labels = new LabelClient(options.client, this.maker);
   }
 
   /**
@@ -57,7 +60,7 @@ export class LeaseSource {
 
   /** The next block; null when the coordinator is away, or at another run. @throws UserError 77 when it refuses */
   async lease(): Promise<LabelLease | null> {
-    return this.#take(await this.#labels.lease({ worker: this.worker }, { timeoutMs: patienceMs }));
+    return this.#take(await this.#labels.lease({ worker: this.maker.worker }, { timeoutMs: patienceMs }));
   }
 
   /** Waits before the next question, or until asked to stop. */

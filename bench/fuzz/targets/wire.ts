@@ -118,7 +118,7 @@ export const labels: Target = {
       const block = new LabelBlock(codec, 40);
       block.add(3, Float32Array.of(0.1, 0.2, 0.3, 0.2, 0.2), 0);
       const found = decodeBlock(codec, 40, mutateBytes(block.bytes, random));
-      if (found !== null)
+      if (found?.fault() === null)
         for (let row = 0; row < 40; row++) if (found.has(row)) found.read(row, new Float32Array(5), 0);
       const rows = encodeRows([{ id: 1, bytes: block.rowBytes(3) }], codec.rowBytes);
       decodeRows(mutateBytes(rows, random), codec.rowBytes, 40);

@@ -6,6 +6,7 @@
  *   audits 0..1 2..3               the blocks that are audited, by their micro-batches, of every unit
  *   teachers drop a b dropped a    what becomes of a teacher that fails, and those that the journal has dropped
  * (default: stop)
+ *   history 2                      blocks summed before any is suspected to be out of proportion, by a factor of 100
  *   slots 7, bytes 100, silence 5000, first 60000, skips 2, opinion 30000
  *   @0 offer w1 3 ms=40 bytes=0 hash=bad digest=other step=7
  */
@@ -20,7 +21,7 @@ import { blockRange, type Block } from '../../../shared/replica/reduction/tree.j
 const folder = fileURLToPath(new URL('../../scenarios/', import.meta.url));
 
 class Scenario {
-  readonly #numbers = { slots: 8, bytes: 100, silence: 1e9, first: 60_000, skips: 0, opinion: 0 };
+  readonly #numbers = { slots: 8, bytes: 100, silence: 1e9, first: 60_000, skips: 0, opinion: 0, history: Infinity };
   #units: Unit[] = [];
   #policy: TeacherPolicy | undefined;
   #audited: readonly string[] = [];
@@ -51,6 +52,7 @@ class Scenario {
       secondOpinionMs: this.#numbers.opinion,
       audits: { isChosen: (unit, block) => this.#audited.includes(nameOfBlock(unit, block)) },
       policy: this.#policy,
+      proportion: { leastBlocks: this.#numbers.history, factor: 100 },
     });
     const [, ms = '', words = ''] = /^@(\d+) (.*)$/.exec(line) ?? [];
     if (words === 'accounts')
@@ -77,7 +79,7 @@ class Scenario {
       };
     for (const [, name, value] of line.startsWith('#')
       ? []
-      : line.matchAll(/(slots|bytes|silence|first|skips|opinion) (\d+)/g))
+      : line.matchAll(/(slots|bytes|silence|first|skips|opinion|history) (\d+)/g))
       Object.assign(this.#numbers, { [name ?? '']: Number(value) });
   }
 
@@ -114,7 +116,7 @@ class Scenario {
       case 'offer':
         return this.#offer(subject, Number(third), options);
       case 'received':
-        return { type, worker: subject, lease: Number(third) };
+        return { type, worker: subject, lease: Number(third), norm: Number(options.norm ?? 1) };
       case 'failed':
         return {
           type,
@@ -174,6 +176,8 @@ class Scenario {
       case 'pull':
       case 'accept':
         return `${command.type} ${command.worker} ${command.id} into ${command.slot}`;
+      case 'setAside':
+        return `set ${command.worker} ${command.id} aside`;
       case 'merge':
         return `merge ${command.from} into ${command.into}`;
       case 'free':

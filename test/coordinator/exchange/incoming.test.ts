@@ -111,7 +111,7 @@ describe.each(roundings)('IncomingContributions of gradients compressed to %s', 
   }
 
   it('takes them as they come, and finds what is not finite in them', () => {
-    expect(taken(given(-3))).toEqual([{ type: 'received', lease: 7 }]);
+    expect(taken(given(-3))).toEqual([{ type: 'received', lease: 7, norm: expect.any(Number) }]);
     for (const bad of [NaN, Infinity, -Infinity])
       expect(taken(given(bad))).toEqual([{ type: 'failed', lease: 7, reason: 'the gradient is not finite' }]);
   });
@@ -130,7 +130,7 @@ describe('IncomingContributions', () => {
     incoming.open(7, unit, { level: 1, index: 0 });
     incoming.offer(offerOf(7, sent), sent.bytes, () => incoming.pull(7, 2));
     expect([events, pulled, incoming.settle(7), incoming.unitOf(7)]).toEqual([
-      [{ type: 'received', lease: 7 }],
+      [{ type: 'received', lease: 7, norm: expect.any(Number) }],
       [],
       4,
       null,
@@ -138,6 +138,22 @@ describe('IncomingContributions', () => {
     const { buffer, sums } = contributions.take(2);
     expect([...replica.slotBytes(buffer ?? -1)]).toEqual([...sent.bytes]);
     expect(sums).toEqual({ samples: 2 });
+  });
+
+  it('asks once more for those of a lease that was in and is set aside, and takes no second offer before', () => {
+    const { incoming, events, pulled } = setUp();
+    const sent = contribution(0.5);
+    incoming.open(7, unit, { level: 1, index: 0 });
+    incoming.offer(offerOf(7, sent), sent.bytes, () => incoming.pull(7, 2));
+    expect([incoming.settle(7), incoming.unitOf(7)]).toEqual([4, null]);
+    incoming.offer(offerOf(7, sent), sent.bytes, () => {
+      throw new Error('it was in');
+    });
+    expect([incoming.reopen(7), incoming.unitOf(7)]).toEqual([4, unit]);
+    incoming.pull(7, 3);
+    expect([pulled, events.length]).toEqual([[7], 1]);
+    expect(incoming.chunk(chunkOf(7, sent.bytes), sent.bytes)).toBe(true);
+    expect(events.length).toBe(2);
   });
 
   it('asks for bytes that did not come, or whose pull came later', () => {
@@ -148,7 +164,7 @@ describe('IncomingContributions', () => {
     incoming.pull(7, 0);
     expect([pulled, events]).toEqual([[7], []]);
     expect(incoming.chunk(chunkOf(7, sent.bytes), sent.bytes)).toBe(true);
-    expect(events).toEqual([{ type: 'received', lease: 7 }]);
+    expect(events).toEqual([{ type: 'received', lease: 7, norm: expect.any(Number) }]);
   });
 
   const nan = contribution(NaN);

@@ -106,6 +106,20 @@ describe('every interleaving', () => {
   });
 
   it.each<[string, WorldOptions]>([
+    ['two steps and a crash of the coordinator', { steps: [2, 1], workers: 3, crashes: 1, isAudited: true }],
+    [
+      'one step that no power of two divides, and two crashes of it',
+      { steps: [3], workers: 3, crashes: 2, isAudited: true },
+    ],
+  ])('of two honest workers and one that lies, all audited, %s comes to the end without a lie', (_name, options) => {
+    const { ends, choices, states, merges } = explore(options);
+    expect(Object.keys(ends)).toEqual(['done']);
+    const deaths = ['a worker dies', 'a worker is missed', 'a worker starts'];
+    expect([...choices].sort()).toEqual(everything.filter((choice) => !deaths.includes(choice)));
+    expect(Math.min(states, merges)).toBeGreaterThan(500);
+  });
+
+  it.each<[string, WorldOptions]>([
     ['at the second step', { steps: [2, 2], workers: 2, crashes: 1, brokenFrom: 1 }],
     [
       'at the first step, of two that no power of two divides',

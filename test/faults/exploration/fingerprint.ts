@@ -52,9 +52,10 @@ export function fingerprintOf(world: WorldState): string {
       .filter((id) => world.leases.get(id)?.state !== 'over')
       .map(name)
       .sort(),
-    world.workers.map(({ id, isAlive, steps, down, up, queue, computing }) => [
+    world.workers.map(({ id, isAlive, isBanned, steps, down, up, queue, computing }) => [
       id === null,
       isAlive,
+      isBanned,
       steps,
       down.map(named),
       up.map(named),
@@ -68,6 +69,11 @@ export function fingerprintOf(world: WorldState): string {
           view.index,
           view.phase,
           view.microBatches,
+          view.audits.map(({ from, answers, settled }) => [
+            from,
+            answers.map(({ worker, digest }) => [world.workers.findIndex(({ id }) => id === worker), digest]),
+            settled,
+          ]),
           world.workers.map(({ id }) =>
             view.workers
               .filter(({ worker }) => worker === id)

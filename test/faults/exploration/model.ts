@@ -16,6 +16,8 @@ export interface Worker {
   steps: number | null;
   readonly down: Down[];
   readonly up: Up[];
+  /** It was found to lie, and comes back no more. */
+  isBanned: boolean;
   queue: number[];
   computing: number | null;
 }

@@ -19,6 +19,11 @@ export interface WorldOptions {
   readonly crashes: number;
   /** From this step on the first of the two teachers labels nothing, wherever it is tried; absent: it labels. */
   readonly brokenFrom?: number;
+  /**
+   * Every block is audited, the first worker lies, no worker dies, and a coordinator waits for all of them before its
+   * first lease; absent: nothing of it.
+   */
+  readonly isAudited?: boolean;
 }
 
 export class World {
@@ -31,6 +36,7 @@ export class World {
   readonly #disk: Written[] = [];
   #writing: Writing | null = null;
   readonly #brokenFrom: number;
+  readonly #isAudited: boolean;
   /** Blocks of the open step that failed, and the connections where they did: what the core remembers. */
   #failures: Failure[] = [];
   /** Teachers that this coordinator's run goes on without. */
@@ -40,12 +46,14 @@ export class World {
   readonly #proven = new Set<number>();
   #crashes: number;
   #connections = 0;
+  /** The connection of the worker that was found to lie. */
+  #bannedId: string | null = null;
   /** Connections in the order in which they became ready, which the core's order follows. */
   #ready: string[] = [];
   #outcome: string | null = null;
 
-  constructor({ steps, workers, crashes, brokenFrom = Infinity }: WorldOptions) {
-    [this.#crashes, this.#brokenFrom] = [crashes, brokenFrom];
+  constructor({ steps, workers, crashes, brokenFrom = Infinity, isAudited = false }: WorldOptions) {
+    [this.#crashes, this.#brokenFrom, this.#isAudited] = [crashes, brokenFrom, isAudited];
     this.units = steps.map((microBatches, step) => ({
       kind: 'train',
       step,
@@ -57,6 +65,7 @@ export class World {
     this.#workers = Array.from({ length: workers }, () => ({
       id: null,
       isAlive: true,
+      isBanned: false,
       steps: null,
       down: [],
       up: [],
@@ -76,13 +85,13 @@ export class World {
     const isUp = this.#core !== null;
     const found: string[] = isUp ? [] : ['coordinator starts'];
     this.#workers.forEach((worker, i) => {
-      const { id, isAlive, down, up, computing } = worker;
-      if (isAlive && id === null && isUp) found.push(`${i} connects`);
+      const { id, isAlive, isBanned, down, up, computing } = worker;
+      if (isAlive && !isBanned && id === null && isUp) found.push(`${i} connects`);
       if (isAlive && down.length > 0) found.push(`${i} hears`);
       if (isUp && up.length > 0) found.push(`${i} is heard`);
       if (isAlive && computing !== null) found.push(`${i} has computed`);
       if (!isAlive) found.push(id !== null && isUp ? `${i} is missed` : `${i} starts`);
-      if (isAlive && this.#crashes > 0) found.push(`${i} dies`);
+      if (isAlive && this.#crashes > 0 && !this.#isAudited) found.push(`${i} dies`);
     });
     if (isUp && this.#writing !== null) found.push('written');
     if (this.#core !== null && this.#writing === null && this.#disk.length > this.#core.view().index)
@@ -172,6 +181,7 @@ export class World {
       contributionBytes: 1,
       silenceMs: 1e9,
       firstLeaseMs: 1e9,
+      audits: this.#isAudited ? { isChosen: () => true } : undefined,
     });
     // A run whose last commit was on the disk already is done.
     this.#post({ type: 'tick' });
@@ -184,6 +194,7 @@ export class World {
     this.#leases.clear();
     this.#failures = [];
     this.#proven.clear();
+    this.#ready = [];
     this.#slots.clear();
     for (const worker of this.#workers) {
       Object.assign(worker, { id: null, queue: [], computing: null });
@@ -269,9 +280,24 @@ export class World {
         return;
       case 'say':
         return;
+      case 'audit':
+        if (command.outcome !== 'lie' || command.workers.some(({ worker }) => !this.#isOfLiar(worker)))
+          throw new Error(`${command.outcome}: ${command.text}`);
+        return;
+      case 'dismiss':
+        return this.#ban(command.worker);
       default:
         throw new Error(`${command.type}, which nothing here deserves`);
     }
+  }
+
+  #ban(id: string): void {
+    const worker = this.#workers.find((candidate) => candidate.id === id);
+    if (worker === undefined || !this.#isOfLiar(id)) throw new Error(`${id} is turned away`);
+    this.#bannedId = id;
+    this.#endLeasesOf(id);
+    Object.assign(worker, { id: null, isBanned: true, queue: [], computing: null, down: [], up: [] });
+    this.#ready = this.#ready.filter((one) => one !== id);
   }
 
   #leaseOf(id: number): Lease {
@@ -343,20 +369,37 @@ export class World {
     return lease !== undefined && lease.unit.step >= this.#brokenFrom && !lease.dropped.includes('a');
   }
 
+  /** It may be found out in several blocks, in the last of them after it was turned away. */
+  #isOfLiar(id: string): boolean {
+    return id === this.#workers[0]?.id || id === this.#bannedId;
+  }
+
+  #isLiar(worker: Worker): boolean {
+    return this.#isAudited && worker === this.#workers[0];
+  }
+
+  #isReady({ id, steps }: Worker): void {
+    this.#post({ type: 'ready', worker: id ?? '', step: steps ?? 0, stateHash: hashOf(steps ?? 0) });
+  }
+
   #isHeard(worker: Worker): void {
     const message = worker.up.shift();
     const { id } = worker;
     if (message === undefined || id === null) throw new Error('nothing to be heard');
     if (message.type === 'ready') {
       this.#ready.push(id);
-      return this.#post({ type: 'ready', worker: id, step: worker.steps ?? 0, stateHash: hashOf(worker.steps ?? 0) });
+      const waiting = this.#workers.filter((one) => !one.isBanned && !this.#ready.includes(one.id ?? '')).length;
+      if (!this.#isAudited) this.#isReady(worker);
+      else if (waiting === 0)
+        for (const one of this.#ready) this.#isReady(this.#workers.find((other) => other.id === one) ?? worker);
+      return;
     }
     const lease = this.#leases.get(message.lease);
     if (lease === undefined) return;
     const { unit, block } = lease;
     if (message.type === 'offer') {
       if (lease.state !== 'active') return;
-      const digest = `${unit.step}:${block.level}.${block.index}`;
+      const digest = `${unit.step}:${block.level}.${block.index}${this.#isLiar(worker) ? ' lie' : ''}`;
       return this.#post({
         type: 'offer',
         worker: id,
@@ -377,7 +420,7 @@ export class World {
     if (lease.state !== 'active' || lease.slot === null) return;
     lease.state = 'accepted';
     this.#proven.add(this.#workers.indexOf(worker));
-    this.#slots.set(lease.slot, expressionOf(block, unit, lease.dropped));
+    this.#slots.set(lease.slot, this.#isLiar(worker) ? 'a lie' : expressionOf(block, unit, lease.dropped));
     this.#post({ type: 'received', worker: id, lease: message.lease });
   }
 }

@@ -87,6 +87,8 @@ export class CheckedCore {
       case 'accept':
         this.#reserve(command.slot);
         return this.#take(command.id);
+      case 'setAside':
+        return this.#setAside(command.id);
       case 'merge':
         return void this.#slotsInUse.delete(command.from);
       case 'free':
@@ -159,6 +161,14 @@ export class CheckedCore {
     if (lease.dropped.join() !== this.#dropped.join())
       throw new Error(`lease ${id} is without [${lease.dropped.join()}], the run without [${this.#dropped.join()}]`);
     lease.state = 'accepted';
+  }
+
+  /** It waits for another's answer: nothing of it is taken. */
+  #setAside(id: number): void {
+    const lease = this.#leases.get(id);
+    if (lease?.state !== 'accepted') throw new Error(`lease ${id} is set aside and was not taken`);
+    lease.state = 'active';
+    this.#fired('setAside');
   }
 
   #commit({ index, unit, dropped, skip, slot }: CommandOf<'commit'>): void {

@@ -3,6 +3,7 @@
  * connections and timers, with the real core under watch.
  */
 import { coreConfigOf } from '../../../coordinator/core-config.js';
+import { usualProportion } from '../../../coordinator/decide/proportion.js';
 import type { Unit } from '../../../coordinator/decide/types.js';
 import { Account } from '../../../coordinator/reports/totals.js';
 import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
@@ -79,7 +80,11 @@ export class CoordinatorProcess {
     });
     const core = new CheckedCore({
       // What an upload costs is the plan's; the bytes that travel are few.
-      config: { ...config, contributionBytes: plan.contributionBytes },
+      config: {
+        ...config,
+        contributionBytes: plan.contributionBytes,
+        proportion: { ...usualProportion, leastBlocks: plan.leastBlocks ?? usualProportion.leastBlocks },
+      },
       units,
       fired,
     });

@@ -15,6 +15,8 @@ export const workerFaults = [
   'lose',
   'teacher',
   'lie',
+  'exaggerate',
+  'nothing',
 ] as const;
 
 export interface WorkerPlan {
@@ -35,6 +37,8 @@ export interface WorkerPlan {
    *   stallUpload  its bytes do not come when they are asked for
    *   repeat       it offers the same contribution twice
    *   lose         it forgets the lease
+   *   exaggerate   its gradient is a million times too big, and all that it says of it fits
+   *   nothing      its gradient is zero, and all that it says of it fits
    *   lie          a number of its gradient is another one, and all that it says of it fits
    *   teacher      its copy of a teacher cannot label the lease
    */
@@ -74,6 +78,8 @@ export interface Plan {
   readonly compression: Compression;
   /** Share of blocks that two workers compute; absent: none. */
   readonly audit?: number;
+  /** Blocks that are summed before any is suspected to be out of proportion; absent: as usual. */
+  readonly leastBlocks?: number;
   /** What becomes of a teacher that fails, and which of them fail everywhere from a step on; absent: none, and stop. */
   readonly teachers?:
     | {

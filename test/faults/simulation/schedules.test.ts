@@ -252,6 +252,45 @@ describe.runIf(given === undefined)('any schedule', () => {
     expectFired(seen, 'lie', 'turnedAway', 'anew', 'die', 'repeat', 'lose');
   });
 
+  it('comes to the bits of the oracle whenever the coordinator is killed or stopped in the middle of audits, and accuses nobody', async () => {
+    const seen = fired();
+    const plan = plans({
+      workers: withOneHealthy('die', 'mute', 'repeat', 'lose'),
+      crashes: crashesOf('kill', 'lostLog', 'stop'),
+    });
+    const audited = fc.tuple(plan, fc.constantFrom(0.3, 1)).map(([one, audit]) => ({ ...one, audit }));
+    await inEvery(audited, 200, async (one) => {
+      const result = await simulate(one);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+      expect([result.fired.has('lie'), result.fired.has('undecided')]).toEqual([false, false]);
+    });
+    expectFired(seen, 'kill', 'wentBack', 'stopped', 'die', 'mute', 'repeat', 'lose');
+  });
+
+  it('comes to the bits of the oracle beside workers whose gradients are out of all proportion, or nothing, without audits', async () => {
+    const seen = fired();
+    const atOnce = healthy.map((worker) => ({ ...worker, costMs: Math.min(20, worker.costMs), joinMs: 0 }));
+    const late = faulty('exaggerate', 'nothing', 'die').map((worker) => ({ ...worker, joinMs: 3000 }));
+    const workers = fc
+      .tuple(atOnce, atOnce, fc.array(late, { minLength: 1, maxLength: 3 }))
+      .map(([one, other, others]) => [one, other, ...others]);
+    // The first step has one block, which is summed before the others come.
+    const suspicious = plans({ workers }).map((plan) => ({
+      ...plan,
+      units: [{ kind: 'train', microBatches: 1 } as const, { kind: 'train', microBatches: 40 } as const, ...plan.units],
+      latencyMs: 0,
+      leastBlocks: 1,
+    }));
+    await inEvery(suspicious, 150, async (plan) => {
+      const result = await simulate(plan);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+      expect(result.fired.has('undecided')).toBe(false);
+    });
+    expectFired(seen, 'exaggerate', 'nothing', 'setAside', 'lie', 'turnedAway', 'die');
+  });
+
   it('gives the blocks of one worker that fails or spoils its bytes to others, and skips nothing', async () => {
     const seen = fired();
     const workers = fc

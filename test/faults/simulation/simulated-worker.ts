@@ -322,6 +322,8 @@ export class SimulatedWorker {
     if (slot !== null && fault === 'poison')
       bytes.fill(0xff, 0, gradientBytes(this.#world.compression, this.#replica.plan.gradientFloats));
     if (slot !== null && fault === 'lie') this.#lie(bytes);
+    if (slot !== null && (fault === 'exaggerate' || fault === 'nothing'))
+      this.#fill(bytes, fault === 'nothing' ? 0 : 1e6 * (1 + this.#world.random.next()));
     const digest = slot === null ? '0'.repeat(16) : this.#digestOf(bytes);
     if (slot !== null && fault === 'corrupt') bytes[5] = (bytes[5] ?? 0) ^ 1;
     return {
@@ -342,6 +344,14 @@ export class SimulatedWorker {
   #lie(bytes: Uint8Array): void {
     const at = gradientBytes(this.#world.compression, this.#replica.plan.gradientFloats) - 4;
     bytes[at] = (bytes[at] ?? 0) ^ (1 + this.#world.random.below(255));
+  }
+
+  /** Every number of the gradient is this one; its moments stay. */
+  #fill(bytes: Uint8Array, value: number): void {
+    this.#replica.leaf(0).fill(value);
+    this.#replica.settleLeaf(0);
+    const length = gradientBytes(this.#world.compression, this.#replica.plan.gradientFloats);
+    bytes.set(this.#replica.slotBytes(0).subarray(0, length));
   }
 
   #digestOf(bytes: Uint8Array): string {

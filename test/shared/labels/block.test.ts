@@ -55,9 +55,25 @@ describe('a label block', () => {
     expect(decodeBlock(codec, 5, change(blockOf(5, [1]).bytes))).toBeNull();
   });
 
-  it('refuses a row of another machine that means nothing', () => {
+  it('refuses a row of another machine that can be no label, and tells other bytes from the same', () => {
     const block = blockOf(4, []);
-    expect(block.addBytes(1, new Uint8Array(Float32Array.of(0, Infinity, 0).buffer))).toBe(false);
+    const bytesOf = (id: number): Uint8Array => new Uint8Array(labelOf(id).buffer);
+    expect(block.addBytes(1, new Uint8Array(Float32Array.of(0, Infinity, 0).buffer))).toBe('impossible');
     expect(block.has(1)).toBe(false);
+    expect([1, 1, 2].map((id) => block.addBytes(1, bytesOf(id)))).toEqual(['added', 'there', 'other']);
+    expect(read(block, 1)).toEqual(labelOf(1));
+  });
+
+  it('names its first row that can be no label', () => {
+    const block = blockOf(4, [0, 2]);
+    expect(block.fault()).toBeNull();
+    block.add(3, Float32Array.of(1e30, 0, 0), 0);
+    expect(block.fault()).toEqual({ row: 3, fault: 'a value of 1.00e+30; at most 1000000000 was wanted' });
+  });
+
+  it('does not take a computed row that can be no label', () => {
+    const block = blockOf(4, []);
+    expect([Float32Array.of(0, 0, 0), labelOf(2)].map((row) => block.addSound(1, row, 0))).toEqual([false, true]);
+    expect([block.count, read(block, 1)]).toEqual([1, labelOf(2)]);
   });
 });

@@ -90,7 +90,22 @@ describe('the label store', () => {
     const path = join(folder, set.key, file);
     writeFileSync(path, damage(readFileSync(path)));
     expect((await open().load(set, place)).count).toBe(0);
-    expect(lines).toEqual(['labels: block 1500 to 1539 of T=4 is damaged on the disk; its labels are computed again']);
+    expect(lines).toEqual([
+      `labels: ${path} (samples 1500 to 1539, T=4) is damaged; it is thrown away, and its labels are computed again`,
+    ]);
+    expect(filesOf(folder)).toEqual([]);
+  });
+
+  it('names a block with a row that can be no label, removes it and has nothing', async () => {
+    const { store, open, folder, lines } = opened();
+    const block = blockOf([0, 1]);
+    block.add(7, Float32Array.of(1e30, 1e30, 1e30), 0);
+    await store.save(set, place, block);
+    const [file = ''] = filesOf(folder);
+    expect((await open().load(set, place)).count).toBe(0);
+    expect(lines).toEqual([
+      `labels: ${join(folder, set.key, file)} (samples 1500 to 1539, T=4) can be no label (sample 1507: a value of 1.00e+30; at most 1000000000 was wanted); it is thrown away, and its labels are computed again`,
+    ]);
     expect(filesOf(folder)).toEqual([]);
   });
 

@@ -1,10 +1,11 @@
 /** The coordinator's label service over HTTP, and a worker that shares its labels there. */
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { oneToken } from '../../../shared/access/credentials.js';
 import { listen, type Admission } from '../../../coordinator/server/server.js';
 import { LabelRequests } from '../../../coordinator/labels/requests.js';
-import { LabelService } from '../../../coordinator/labels/service.js';
+import { LabelService, type LabelFinding } from '../../../coordinator/labels/service.js';
 import { openLabelBlocks, type LabelBlocks } from '../../../shared/labels/label-blocks.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { contentDigest, encodeRows } from '../../../shared/protocol/label-messages.js';
@@ -24,15 +25,19 @@ afterEach(async () => {
   folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
 });
 
-async function coordinator(folder = temporaryFolder()) {
+async function coordinator(folder = temporaryFolder(), audit?: number) {
   folders.push(folder);
   const errors: unknown[] = [];
+  const lines: string[] = [];
+  const findings: LabelFinding[] = [];
   const onError = (error: unknown): void => void errors.push(error);
   const labels = LabelService.open({
-    run: runOf(),
+    run: runOf(audit),
     storage: { folder, maxBytes: 1e9 },
-    warn: () => undefined,
+    warn: (line) => void lines.push(line),
     onError,
+    onAudit: (finding) => void findings.push(finding),
+    secret: 'secret',
   });
   if (labels === null) throw new Error('no labels');
   const server = await listen({
@@ -47,10 +52,10 @@ async function coordinator(folder = temporaryFolder()) {
   });
   servers.push(server);
   const url = `ws://127.0.0.1:${server.port}`;
-  return { labels, server, folder, errors, url, address: `http://127.0.0.1:${server.port}/labels/` };
+  return { labels, server, folder, errors, lines, findings, url, address: `http://127.0.0.1:${server.port}/labels/` };
 }
 
-function runOf(): PreparedRun {
+function runOf(audit?: number): PreparedRun {
   const artifact = { sha256: 'a'.repeat(64), bytes: 1 };
   const { recipe, teachers, manifest } = sourceOf();
   return {
@@ -59,6 +64,7 @@ function runOf(): PreparedRun {
       student: { builtin: 'mlp' },
       optimizer: { name: 'sgd', learningRate: 1 },
       epochs: 1,
+      audit,
     }),
     teachers,
     manifest: { ...manifest, eval: null },
@@ -85,7 +91,7 @@ function worker(url: string) {
     labelBlocks,
     lines,
     peers: new CoordinatorLabels({
-      client: new LabelClient(new CoordinatorClient({ url, token }), null),
+      client: new LabelClient(new CoordinatorClient({ url, token }), { worker: 'one', numerics: 'wasm' }),
       labelBlocks,
       warn: (line) => void lines.push(line),
       alive: () => true,
@@ -121,19 +127,30 @@ interface Put {
   readonly key?: string;
   readonly digest?: string;
   readonly token?: string;
+  /** Who sends it, and what its bits depend on. */
+  readonly maker?: readonly [worker: string, numerics: string];
 }
-async function put(
+async function put(address: string, put: Put): Promise<number> {
+  return (await answerTo(address, put)).status;
+}
+async function answerTo(
   address: string,
-  { body, key = set.key, digest = contentDigest(body), token: given = token }: Put,
-): Promise<number> {
-  return (
-    await fetch(`${address}${key}`, {
-      method: 'PUT',
-      body,
-      headers: { 'content-digest': digest, authorization: `Bearer ${given}` },
-    })
-  ).status;
+  { body, key = set.key, digest = contentDigest(body), token: given = token, maker }: Put,
+): Promise<Response> {
+  const [worker, numerics] = maker ?? [];
+  return fetch(`${address}${key}`, {
+    method: 'PUT',
+    body,
+    headers: {
+      'content-digest': digest,
+      authorization: `Bearer ${given}`,
+      ...(worker === undefined || numerics === undefined
+        ? {}
+        : { 'x-stillhouse-worker': worker, 'x-stillhouse-numerics': numerics }),
+    },
+  });
 }
+const changed = (row: Float32Array): void => row.set([row[1] ?? 0, row[0] ?? 0]);
 
 describe('labels at the coordinator', () => {
   it('are leased to workers that only label until no more are wanted', async () => {
@@ -169,16 +186,84 @@ describe('labels at the coordinator', () => {
     expect(await labels.kept()).toEqual({ kept: 40, samples: 1540, views: 1 });
   });
 
-  it('of several workers make one block, whoever sends a row twice', async () => {
+  it('of several workers make one block, and a second answer of other bits is refused', async () => {
     const { address, labels, url } = await coordinator();
     expect(await put(address, { body: message([1500, 1501]) })).toBe(204);
-    expect(await put(address, { body: message([1501, 1502], (row) => row.fill(-1)) })).toBe(204);
+    expect(await put(address, { body: message([1500, 1501]) })).toBe(204);
+    const conflict = await answerTo(address, { body: message([1500, 1501, 1502], changed) });
+    expect([conflict.status, await conflict.json()]).toEqual([
+      409,
+      { error: 'sample 1500 and 1 more has another label already, which stays' },
+    ]);
     const { labelBlocks, peers } = worker(url);
     await peers.ask(0, new Map([[2, [0]]]));
     const out = new Float32Array(classes);
     (await labelBlocks.open(0, 2)).read(1, out, 0);
     expect(out).toEqual(labelOf(1501));
     expect((await labels.kept()).kept).toBe(3);
+  });
+
+  it('are taken no more of who has sent three times what cannot be, nor is it leased to', async () => {
+    const { address, labels, lines } = await coordinator();
+    const maker = ['liar', 'wasm'] as const;
+    const wrong = { body: message([1500, 3], (row) => row.fill(1e30)), maker };
+    for (let i = 0; i < 3; i++) expect(await put(address, wrong)).toBe(422);
+    expect(await put(address, { body: message([1500]), maker })).toBe(403);
+    expect(await put(address, { body: message([1500]), maker: ['honest', 'wasm'] })).toBe(204);
+    const lease = await fetch(`${address}lease`, {
+      method: 'POST',
+      body: '{"worker":"liar"}',
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect([lease.status, (await labels.kept()).kept]).toEqual([403, 1]);
+    expect(lines).toEqual([
+      'labels: liar of 127.0.0.1: no more are taken: the label of sample 1500 cannot be: a value of 1.00e+30; at most 1000000000 was wanted',
+    ]);
+  });
+
+  it.each([
+    ['of the same numerics', 'wasm', 403],
+    ['of other numerics', 'another processor', 409],
+  ])('that differ count against the later sender alone, where it is %s', async (_case, numerics, fourth) => {
+    const { address } = await coordinator();
+    await put(address, { body: message([1500]), maker: ['first', 'wasm'] });
+    const other = { body: message([1500], changed), maker: ['second', numerics] as const };
+    for (let i = 0; i < 3; i++) expect(await put(address, other)).toBe(409);
+    expect(await put(address, other)).toBe(fourth);
+    expect(await put(address, { body: message([1501]), maker: ['first', 'wasm'] })).toBe(204);
+  });
+
+  it('of a block that is damaged on the disk are leased once that is found out', async () => {
+    const { address, folder, labels } = await coordinator();
+    const all = Array.from({ length: 1540 }, (_, id) => id);
+    expect(await put(address, { body: message(all) })).toBe(204);
+    await labels.close();
+    const [file = ''] = readdirSync(join(folder, set.key)).filter((name) => name.startsWith('b'));
+    writeFileSync(join(folder, set.key, file), 'x');
+    const again = await coordinator(folder);
+    const leaseOf = (): Promise<unknown> => again.labels.lease({ worker: 'one', origin: '', numerics: null });
+    expect(await leaseOf()).toEqual({ type: 'done' });
+    await again.labels.blockBytes(0, 2);
+    expect(await leaseOf()).toEqual({ type: 'lease', view: 0, block: 2 });
+    expect(again.lines.join()).toContain(`${file} (samples 1500 to 1539, T=4) is damaged`);
+  });
+
+  it('wait for a second maker of the same bits where they are audited, and who lies is turned away', async () => {
+    const { address, labels, findings, lines } = await coordinator(undefined, 1);
+    const by = (worker: string, change?: (row: Float32Array) => void) => ({
+      body: message([1500, 1501], change),
+      maker: [worker, 'wasm'] as const,
+    });
+    expect([await put(address, by('liar', changed)), (await labels.kept()).kept]).toEqual([204, 0]);
+    expect([await put(address, by('one')), (await labels.kept()).kept]).toEqual([204, 0]);
+    expect([await put(address, by('two')), (await labels.kept()).kept]).toEqual([204, 2]);
+    expect(await put(address, by('liar'))).toBe(403);
+    const text =
+      'liar of 127.0.0.1 gave other labels for samples 1500 to 1539 than two others: its device is broken, or it lies; 2 labels of it are thrown away and made anew';
+    expect([findings, lines]).toEqual([[{ outcome: 'lie', workers: ['liar'], text }], [`labels: ${text}`]]);
+    expect(await put(address, { body: message([1502]), maker: ['one', 'wasm'] })).toBe(204);
+    await labels.close();
+    expect(lines.at(-1)).toBe('labels: 1 of which no audit has come are not kept');
   });
 
   it('outlive the coordinator, complete or not', async () => {

@@ -3,11 +3,13 @@
  * training.
  */
 import { rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { oneToken } from '../../../shared/access/credentials.js';
 import { makeLabels } from '../../../coordinator/labels/label-only.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
+import { contentDigest } from '../../../shared/protocol/label-messages.js';
 import type { LabelStorage } from '../../../shared/labels/storage.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { runLabelWorker } from '../../../worker/labels/label-worker.js';
@@ -23,6 +25,13 @@ afterEach(() => {
   folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
 });
 
+const proxies: Server[] = [];
+afterEach(() => {
+  for (const server of proxies.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
 const student = { builtin: 'mlp', hidden: [8] };
 
 function storageOf(): LabelStorage {
@@ -76,7 +85,95 @@ function labelling(run: PreparedRun, labels: LabelStorage, out?: string) {
   return { port, result, stop, said };
 }
 
+/** Between a worker and its coordinator; `tamper` changes what it sends. @returns the port to connect to */
+async function between(
+  port: number,
+  onRequest: (path: string) => Promise<void>,
+  tamper: (rows: Uint8Array) => Uint8Array = (rows) => rows,
+): Promise<number> {
+  const server = createServer((request, response) => {
+    void (async () => {
+      const { method = 'GET', url = '', headers } = request;
+      const pieces: Uint8Array[] = [];
+      for await (const piece of request) if (piece instanceof Uint8Array) pieces.push(piece);
+      await onRequest(url);
+      const body = method === 'PUT' ? tamper(Buffer.concat(pieces)) : Buffer.concat(pieces);
+      const { 'content-digest': digest } = headers;
+      const answer = await fetch(`http://127.0.0.1:${port}${url}`, {
+        method,
+        headers: {
+          authorization: headers.authorization ?? '',
+          'x-stillhouse-worker': String(headers['x-stillhouse-worker']),
+          'x-stillhouse-numerics': String(headers['x-stillhouse-numerics']),
+          ...(digest === undefined ? {} : { 'content-digest': contentDigest(body) }),
+        },
+        ...(method === 'GET' ? {} : { body: new Uint8Array(body) }),
+      });
+      response.writeHead(answer.status, Object.fromEntries(answer.headers));
+      response.end(new Uint8Array(await answer.arrayBuffer()));
+    })().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+  });
+  proxies.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Rows with the first two probabilities of each the other way round. */
+function swapped(rows: Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from(rows);
+  const view = new DataView(bytes.buffer);
+  const count = view.getUint32(0, true);
+  const rowBytes = (bytes.length - 4 - 4 * count) / count;
+  for (let i = 0, at = 4 + 4 * count; i < count; i++, at += rowBytes) {
+    const first = view.getUint32(at, true);
+    view.setUint32(at, view.getUint32(at + 4, true), true);
+    view.setUint32(at + 4, first, true);
+  }
+  return bytes;
+}
+
+/** Two honest workers, and one that lies once both of them are there, since two others are needed to decide. */
+function withLiar(port: number): { liar: ReturnType<typeof labeller>; honest: Promise<{ code: number }[]> } {
+  const leased = new Set<number>();
+  let haveLeased: () => void = () => undefined;
+  const areThere = new Promise<void>((resolve) => {
+    haveLeased = resolve;
+  });
+  const honest = [0, 1].map(async (i) => {
+    const onRequest = async (path: string): Promise<void> => {
+      if (path === '/labels/lease') leased.add(i);
+      if (leased.size === 2) haveLeased();
+    };
+    return labeller(await between(port, onRequest));
+  });
+  const liar = between(port, async (path) => (path === '/labels/lease' ? undefined : areThere), swapped);
+  const lying = liar.then((at) => labeller(at));
+  lying.catch(() => undefined);
+  return { liar: lying, honest: Promise.all(honest) };
+}
+
 describe('workers that only label', () => {
+  it('are audited: one that lies is named and turned away, and the labels are those of honest workers', async () => {
+    const run = await prepared(student, { audit: 1 });
+    const storage = storageOf();
+    const { port, result, said } = labelling(run, storage);
+    const { liar, honest } = withLiar(await port);
+    await expect(liar).rejects.toMatchObject({
+      exitCode: 77,
+      message: expect.stringContaining('an audit has found other labels'),
+    });
+    expect(await result).toEqual({ samples, made: samples });
+    expect((await honest).map(({ code }) => code)).toEqual([0, 0]);
+    expect(said.filter((line) => line.includes('gave other labels'))).toEqual([
+      expect.stringMatching(/its device is broken, or it lies; \d+ labels of it are thrown away and made anew$/),
+    ]);
+    const live = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 1);
+    const reading = await whole(run, 1, { labels: storage });
+    expect(reading.summary.digest).toBe(live.summary.digest);
+  }, 60_000);
+
   it('make every label, which a run then only reads, to the bits of a run that labels itself', async () => {
     const run = await prepared(student);
     const storage = storageOf();
@@ -141,6 +238,23 @@ describe('workers that only label', () => {
     expect(trained.summary.digest).toBe(live.summary.digest);
     expect(opened).toHaveBeenCalledTimes(1);
     expect(await Promise.all(helps)).toMatchObject([{ code: 0 }]);
+  }, 60_000);
+
+  it('are audited beside training: no step sees a lie, and the journal names who lied', async () => {
+    const run = await prepared(student, { audit: 1 });
+    const live = await whole(run, 1);
+    const waiting: PreparedRun = { ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, wait: true } } };
+    const helps: ReturnType<typeof withLiar>[] = [];
+    const trained = await whole(waiting, 2, {
+      labels: storageOf(),
+      workerLabels: storageOf,
+      onListening: (port) => void helps.push(withLiar(port)),
+    });
+    expect(trained.summary.digest).toBe(live.summary.digest);
+    await expect(helps[0]?.liar).rejects.toMatchObject({ exitCode: 77 });
+    expect(trained.lines.filter(({ type }) => type === 'labels')).toEqual([
+      expect.objectContaining({ outcome: 'lie', text: expect.stringContaining('gave other labels for samples') }),
+    ]);
   }, 60_000);
 
   it('may die: training goes on with its own labels', async () => {

@@ -230,7 +230,7 @@ export async function whole(
       sharedLabels:
         labels === undefined
           ? undefined
-          : openCoordinatorLabels(new CoordinatorClient({ url, token: 'secret' })),
+          : openCoordinatorLabels(new CoordinatorClient({ url, token: 'secret' }), { worker: `trainer ${i}`, numerics: 'wasm' }),
     });
     const stop = new AbortController();
     stops.push(stop);

@@ -41,11 +41,10 @@ export function byBlock({ blocks }: Places, samples: readonly number[]): Map<num
 /**
  * Adds one row to a block, taken from `values` at `at`.
  *
- * @returns whether it was added: not where it was there, and not where a number of it is not finite
+ * @returns whether it was added: not where it was there, and not where it can be no label (shared/labels/row-faults.ts)
  */
 export function addRow(block: LabelBlock, row: number, values: Float32Array, at: number, width: number): boolean {
   if (block.has(row)) return false;
   for (let k = 0; k < width; k++) if (!Number.isFinite(values[at + k])) return false;
-  block.add(row, values, at);
-  return true;
+  return block.addSound(row, values, at);
 }

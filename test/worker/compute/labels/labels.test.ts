@@ -190,7 +190,7 @@ describe('labels', () => {
       return new Map(
         wanted.map((label) => [
           labelKey(label),
-          Float32Array.from({ length: rows * classes }, (_, i) => (i === 0 ? Number.NaN : -1)),
+          Float32Array.from({ length: rows * classes }, (_, i) => (i === 0 ? Number.NaN : -Math.log(3))),
         ]),
       );
     };
