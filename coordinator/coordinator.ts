@@ -140,7 +140,7 @@ async function runIn(folder: RunFolder, coordination: Coordination): Promise<Sum
     // An earlier start may have ended because of them.
     if (recovered.account.teachers !== undefined) checkTeachers(recovered.account.teachers, run, reporter);
     for (const line of (await labels?.lines()) ?? []) reporter.say('info', line);
-    admission = await admitWorkers(active, labels, coordination);
+    admission = await admitWorkers({ active, labels }, folder, coordination);
     start.onListening(admission.port);
     faultPoint('idle');
     return await runToEnd(coordination, recovered, { active, labels });
@@ -205,8 +205,8 @@ function openLabels({ run, options, reporter }: Coordination, onError: (error: u
 }
 
 function admitWorkers(
-  active: Run,
-  labels: LabelService | null,
+  { active, labels }: { readonly active: Run; readonly labels: LabelService | null },
+  folder: RunFolder,
   { options: { credentials, tls }, start, reporter }: Coordination,
 ): Promise<Admission> {
   return listen({
@@ -215,8 +215,12 @@ function admitWorkers(
     tls,
     labels: labels === null ? undefined : new LabelRequests(labels),
     isReady: () => !active.isOver,
-    status: () => active.status(),
-    stop: () => active.stop('asked to by an admin'),
+    operations: {
+      status: async () => ({ ...active.status(), labels: (await labels?.kept()) ?? null }),
+      stop: () => active.stop('asked to by an admin'),
+      drain: (worker) => active.drain(worker),
+      journal: { path: folder.paths.journal, run: folder.run },
+    },
     onError: (error) => active.fail(error),
     onNotice: (line) => reporter.say('warn', line),
     find: (sha256) => active.findArtifact(sha256),

@@ -17,6 +17,7 @@ import { Scaling } from './exchange/scaling.js';
 import type { Summary } from './reports/summary.js';
 import type { RunParts } from './run-parts.js';
 import { RunReports } from './run-reports.js';
+import { statusOf, type OwnStatus } from './run-status.js';
 import type { ArtifactSource } from './server/artifacts.js';
 import type { JournalLine } from './store/journal.js';
 import { Snapshotter } from './store/snapshotter.js';
@@ -37,6 +38,7 @@ export class Run {
   readonly #contributions: Contributions;
   readonly #receipts: Receipts;
   readonly #broadcast: Broadcast;
+  readonly #reports: RunReports;
   readonly #commits: UnitCommits;
   readonly #workers: Workers;
   readonly #scaling: Scaling;
@@ -70,6 +72,7 @@ export class Run {
     this.#receipts = receipts;
     this.#broadcast = new Broadcast({ log: store.log, envelope: this.envelope, released, stateHash, receipts });
     this.#workers = this.#openWorkers();
+    this.#reports = this.#openReports();
     this.#commits = this.#openCommits();
     this.#stopTicking = timers.every(times.tickMs, () => this.#tick());
     this.#onStop = () => this.#post({ type: 'stop', reason: String(stopSignal.reason ?? 'asked to') });
@@ -84,15 +87,25 @@ export class Run {
   }
 
   /** How it stands, for people and programs that watch it. */
-  status(): { run: string; generation: number; name: string; step: number; steps: number; leases: Summary['leases'] } {
-    const { run, units } = this.#parts;
-    return {
-      ...this.envelope,
-      name: run.name,
+  status(): OwnStatus {
+    const { run, units, core, account, timers } = this.#parts;
+    return statusOf({
+      envelope: { ...this.envelope, name: run.name },
+      isOver: this.#isOver,
       step: this.#broadcast.released,
-      steps: units.totalSteps,
+      plan: units,
+      samples: account.samples,
+      pace: this.#reports.pace,
       leases: this.leases(),
-    };
+      standing: core.standing,
+      here: this.#workers.here(),
+      nowMs: timers.nowMs(),
+    });
+  }
+
+  /** Has a worker leave in good order. @returns false where there is none of that short name */
+  drain(worker: string): boolean {
+    return this.#workers.drain(worker);
   }
 
   /** Asks for a stop in good order. */
@@ -275,19 +288,21 @@ export class Run {
     });
   }
 
+  #openReports(): RunReports {
+    const { run, units, account, reporter } = this.#parts;
+    return new RunReports({
+      ...{ run, units, account, reporter },
+      readyWorkers: () => this.#workers.readyCount,
+      fail: (error) => this.fail(error),
+    });
+  }
+
   #openCommits(): UnitCommits {
-    const { run, units, store, account, reporter } = this.#parts;
+    const { run, units, store, reporter } = this.#parts;
     return new UnitCommits({
       committer: this.#openCommitter(),
       snapshotter: this.#openSnapshotter(),
-      reports: new RunReports({
-        run,
-        units,
-        account,
-        reporter,
-        readyWorkers: () => this.#workers.readyCount,
-        fail: (error) => this.fail(error),
-      }),
+      reports: this.#reports,
       keepBest: (step) => store.writeBest(this.#parts.replica.readWeights(), step),
       reporter,
       firstUnit: this.#parts.standing.unit,

@@ -30,6 +30,8 @@ export interface Participant {
 
 export class Participants {
   readonly #byProcess = new Map<string, Participant>();
+  /** Processes that were told to leave. */
+  readonly #drained = new Set<string>();
 
   /** The entry of a worker process; a new one where there is none yet. */
   of({ process, device }: { readonly process: string; readonly device: Device }): Participant {
@@ -48,6 +50,15 @@ export class Participants {
     };
     this.#byProcess.set(process, fresh);
     return fresh;
+  }
+
+  /** The process was told to leave, and gets nothing more to do. */
+  drain(process: string): void {
+    this.#drained.add(process);
+  }
+
+  isDrained(process: string): boolean {
+    return this.#drained.has(process);
   }
 
   /** Lets the process in no more. */

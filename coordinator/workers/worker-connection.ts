@@ -50,6 +50,8 @@ export interface AdmittedWorker {
   readonly incoming: IncomingContributions;
   /** Whether it has caught up and may be leased to. */
   isReady: boolean;
+  /** Whether it was told to leave: nothing that it says counts any more. */
+  isDrained: boolean;
   /** Its trainer's own counter, as the last heartbeat gave it. */
   progress: number;
 }
