@@ -28,6 +28,7 @@ import { writeBest } from './store/best-weights.js';
 import { identityOf } from './store/resolved-recipe.js';
 import { isFinished, openRunFolder, type RunFolder } from './store/run-folder.js';
 import { StateLost } from './store/self-check.js';
+import type { RunCounts } from './watch/run-counts.js';
 import type { RunEnd } from './workers/end-of-run.js';
 
 export interface CoordinateOptions {
@@ -216,7 +217,11 @@ function admitWorkers(
     labels: labels === null ? undefined : new LabelRequests(labels),
     isReady: () => !active.isOver,
     operations: {
-      status: async () => ({ ...active.status(), labels: (await labels?.kept()) ?? null }),
+      status: async () => (await countsOf(active, labels)).status,
+      metrics: async () => {
+        const { metricsPage } = await import('./watch/metrics-page.js');
+        return metricsPage(await countsOf(active, labels));
+      },
       stop: () => active.stop('asked to by an admin'),
       drain: (worker) => active.drain(worker),
       journal: { path: folder.paths.journal, run: folder.run },
@@ -226,6 +231,20 @@ function admitWorkers(
     find: (sha256) => active.findArtifact(sha256),
     onWorker: (socket, transport, origin) => active.connect(new SocketChannel(socket, transport, origin)),
   });
+}
+
+/** What there is to tell of the run at this moment. */
+async function countsOf(active: Run, labels: LabelService | null): Promise<RunCounts> {
+  const progress = (await labels?.progress()) ?? null;
+  return {
+    ...active.counts(),
+    status: {
+      ...active.status(),
+      labels: progress === null ? null : { kept: progress.kept, samples: progress.samples },
+    },
+    labelsRead: progress?.read ?? null,
+    residentBytes: process.memoryUsage.rss(),
+  };
 }
 
 /** @throws StateLost when the state is to be rebuilt; UserError 75 when stopped in good order, 65 when diverged */

@@ -21,8 +21,10 @@ import { statusOf, type OwnStatus } from './run-status.js';
 import type { ArtifactSource } from './server/artifacts.js';
 import type { JournalLine } from './store/journal.js';
 import { Snapshotter } from './store/snapshotter.js';
+import type { OwnCounts } from './watch/run-counts.js';
 import { UnitCommits } from './unit-commits.js';
 import type { RunEnd } from './workers/end-of-run.js';
+import type { RefusalReason } from './workers/worker-messages.js';
 import { Workers } from './workers/workers.js';
 
 export interface Outcome {
@@ -48,8 +50,8 @@ export class Run {
     resolve: () => undefined,
     reject: () => undefined,
   };
-  /** Frames that never became an event. */
-  #refused = 0;
+  /** Frames that never became an event, by the reason. */
+  readonly #refused: Record<RefusalReason, number> = { brokenRule: 0, noLease: 0 };
   #isHandling = false;
   #isOver = false;
   readonly #stopTicking: () => void;
@@ -103,6 +105,17 @@ export class Run {
     });
   }
 
+  /** What its parts have counted, for those who measure it. */
+  counts(): OwnCounts {
+    const { core } = this.#parts;
+    return {
+      ...this.#workers.counts,
+      lateLeases: core.standing.lateTimes,
+      refusedFrames: { ...this.#refused, noMatch: core.accounts.refused },
+      snapshots: this.#commits.snapshots,
+    };
+  }
+
   /** Has a worker leave in good order. @returns false where there is none of that short name */
   drain(worker: string): boolean {
     return this.#workers.drain(worker);
@@ -137,7 +150,8 @@ export class Run {
   /** Leases granted, those of them for micro-batches that had been due at a worker before, and what was refused. */
   leases(): Summary['leases'] {
     const { granted, repeated, refused } = this.#parts.core.accounts;
-    return { granted, repeated, refused: refused + this.#refused };
+    const { brokenRule, noLease } = this.#refused;
+    return { granted, repeated, refused: refused + brokenRule + noLease };
   }
 
   workers(): Summary['workers'] {
@@ -282,7 +296,7 @@ export class Run {
       timers,
       heartbeatMs: times.heartbeatMs,
       expected,
-      onRefused: () => this.#refused++,
+      onRefused: (reason) => this.#refused[reason]++,
       post: (event) => this.#post(event),
       fail: (error) => this.fail(error),
     });

@@ -45,6 +45,8 @@ export class LabelService {
   /** Names of the workers that only label and have not heard yet that all is done. */
   readonly #labellers = new Set<string>();
   #isOver = false;
+  /** Samples whose labels were there at the start; null before it was asked. */
+  #read: number | null = null;
   #saving: Promise<void> = Promise.resolve();
 
   private constructor(labelBlocks: LabelBlocks, options: LabelServiceOptions) {
@@ -83,9 +85,16 @@ export class LabelService {
     };
   }
 
+  /** How far the labels have come, and how many of them were there when this was asked first, at the start. */
+  async progress(): Promise<KeptLabels & { readonly read: number }> {
+    const kept = await this.kept();
+    this.#read ??= kept.kept;
+    return { ...kept, read: this.#read };
+  }
+
   /** What a run says of its labels at its start: what rounding may do, and what need not be computed. */
   async lines(): Promise<string[]> {
-    const { kept, samples, views } = await this.kept();
+    const { kept, samples, views } = await this.progress();
     const ofViews = views === 1 ? '' : ` (${views} views of ${samples / views} samples)`;
     return [
       ...roundingLines(this.#options.run),

@@ -2,6 +2,7 @@
  * What those who operate a run see and ask, over HTTP. Whether they may was decided before (access.ts).
  *
  *   GET  /status              how the run stands, as JSON (watch/run-status.ts)
+ *   GET  /metrics             what it has counted, in Prometheus' form (watch/metrics-page.ts)
  *   GET  /journal             the run's journal so far, or a range of its bytes; its ETag is the run's id
  *   POST /stop                202, and the run stops at the next step, with a snapshot
  *   POST /drain?worker=NAME   202, and the worker gives back what it holds and leaves; 404 where there is none
@@ -12,6 +13,7 @@ import { answer, answerJson, serveFile } from './artifacts.js';
 
 export interface Operations {
   readonly status: () => Promise<unknown>;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** Asks for a stop in good order. */
   readonly stop: () => void;
   /** Has a worker leave in good order. @returns false where there is none of that short name */
@@ -31,6 +33,14 @@ const operations: Readonly<Record<string, Operation>> = {
     deed: 'watch',
     method: 'GET',
     serve: async (_request, response, { status }) => void answerJson(response, 200, await status()),
+  },
+  '/metrics': {
+    deed: 'watch',
+    method: 'GET',
+    serve: async (_request, response, { metrics }) => {
+      const { contentType, text } = await metrics();
+      response.writeHead(200, { 'content-type': contentType }).end(text);
+    },
   },
   '/journal': {
     deed: 'watch',

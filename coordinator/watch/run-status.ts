@@ -6,6 +6,8 @@ import { printable } from '../../shared/printable.js';
 const said = z.string().transform((text) => printable(text));
 const count = z.number().int().nonnegative();
 
+export const workerStates = ['joining', 'ready', 'computing', 'resting', 'leaving'] as const;
+
 export const workerStatusSchema = z.object({
   /** Its short name in this run, which `drain` takes. */
   worker: said,
@@ -14,7 +16,7 @@ export const workerStatusSchema = z.object({
   host: said,
   pid: count,
   device: said,
-  state: z.enum(['joining', 'ready', 'computing', 'resting', 'leaving']),
+  state: z.enum(workerStates),
   /** The block that it computes, in words; null for none. */
   lease: said.nullable(),
   /** Milliseconds since it was heard. */

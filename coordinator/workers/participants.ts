@@ -76,6 +76,14 @@ export class Participants {
     return participant.brokenOffers >= barredAfter ? `${barredAfter} offers in a row that cannot be` : null;
   }
 
+  /** Seconds that workers spent on training leases, by phase: those who have left included. */
+  secondsByPhase(): Readonly<Record<string, number>> {
+    const all: Record<string, number> = {};
+    for (const { seconds } of this.#byProcess.values())
+      for (const [phase, value] of Object.entries(seconds)) all[phase] = (all[phase] ?? 0) + value;
+    return all;
+  }
+
   /** Forgets a process that was never ready nor slow, so that nothing piles up however many come and go. */
   forgetIdle(process: string): void {
     const participant = this.#byProcess.get(process);

@@ -40,9 +40,10 @@ import {
   type AdmittedMessage,
   type AdmittedWorker,
   type ConnectionHost,
+  type Traffic,
 } from './worker-connection.js';
 import { WorkerCommands } from './worker-commands.js';
-import { WorkerMessages } from './worker-messages.js';
+import { WorkerMessages, type RefusalReason } from './worker-messages.js';
 
 export interface WorkersOptions {
   readonly run: PreparedRun;
@@ -64,7 +65,7 @@ export interface WorkersOptions {
   /** The first lease waits for so many workers. */
   readonly expected: number;
   /** Called for each frame of another run, generation, step or lease, which is dropped. */
-  readonly onRefused: () => void;
+  readonly onRefused: (reason: RefusalReason) => void;
   readonly post: (event: UntimedEvent) => void;
   /** Called with an error that ends the run. */
   readonly fail: (error: unknown) => void;
@@ -147,6 +148,16 @@ export class Workers implements ConnectionHost {
     return [...this.#connected.admitted].map((worker) => hereOf(worker, this.#participants.of(worker)));
   }
 
+  /** What came and went on the workers' connections so far, and what they spent their time on. */
+  get counts(): {
+    readonly bytes: Traffic;
+    readonly reconnects: number;
+    readonly phaseSeconds: Readonly<Record<string, number>>;
+  } {
+    const { traffic, reconnects } = this.#connected;
+    return { bytes: traffic, reconnects, phaseSeconds: this.#participants.secondsByPhase() };
+  }
+
   /**
    * Has a worker leave in good order: what it holds is open again, and it gets nothing more.
    * @returns false where there is no such worker
@@ -195,7 +206,7 @@ export class Workers implements ConnectionHost {
   }
 
   onBrokenRule(connection: WorkerConnection, reason: string): void {
-    this.#options.onRefused();
+    this.#options.onRefused('brokenRule');
     if (connection.admitted === null) this.#options.reporter.say('warn', `${connection.name} refused: ${reason}`);
   }
 

@@ -51,14 +51,17 @@ describe('who may join', () => {
       );
   });
 
-  it.each(['localhost', '127.0.0.9', '::1'])('is whatever this user starts on %s, where a token is left that allows everything', (host) => {
-    const { credentials, announce, token: own } = joinAccess({ listen: listen(host) });
-    const retract = announce(65535);
-    expect(credentials?.()).toEqual(roles.map((role) => ({ token: own, role, untilMs: null })));
-    expect(readLocalToken(65535)).toBe(own);
-    retract();
-    expect(readLocalToken(65535)).toBeNull();
-  });
+  it.each(['localhost', '127.0.0.9', '::1'])(
+    'is whatever this user starts on %s, where a token is left that allows everything',
+    (host) => {
+      const { credentials, announce, token: own } = joinAccess({ listen: listen(host) });
+      const retract = announce(65535);
+      expect(credentials?.()).toEqual(roles.map((role) => ({ token: own, role, untilMs: null })));
+      expect(readLocalToken(65535)).toBe(own);
+      retract();
+      expect(readLocalToken(65535)).toBeNull();
+    },
+  );
 
   it('is told by the file as it is now; while that is no good, by what it held before', () => {
     const warned = vi.spyOn(process.stderr, 'write').mockReturnValue(true);

@@ -33,6 +33,7 @@ beforeAll(async () => {
     isReady: () => true,
     operations: {
       status: async () => ({ step: 7 }),
+      metrics: async () => ({ contentType: 'text/plain', text: '' }),
       stop: () => void stops++,
       drain: (worker) => worker === 'w1',
       journal: { path: journal, run: 'a-run' },
@@ -90,7 +91,10 @@ const attempts: Readonly<
     allowed: 200,
     by: (role) => [ask(role, '/labels/run'), ask(role, '/labels/lease', 'POST'), ask(role, '/labels/x', 'PUT')],
   },
-  watch: { allowed: 200, by: (role) => [ask(role, '/status'), ask(role, '/journal'), ask(role, '/journal', 'HEAD')] },
+  watch: {
+    allowed: 200,
+    by: (role) => [ask(role, '/status'), ask(role, '/metrics'), ask(role, '/journal'), ask(role, '/journal', 'HEAD')],
+  },
   stop: { allowed: 202, by: (role) => [ask(role, '/stop', 'POST')] },
   drain: { allowed: 202, by: (role) => [ask(role, '/drain?worker=w1', 'POST')] },
 };

@@ -26,7 +26,8 @@ const run = tinyRun();
 class DeafChannel implements Channel {
   readonly address = 'test';
   readonly origin = 'deaf';
-  readonly receivedBytes = 0;
+  readonly receivedBytes = 3;
+  readonly sentBytes = 5;
   code: number | null = null;
   #listener: ChannelListener | null = null;
 
