@@ -9,12 +9,13 @@ export default defineConfig({
     include: native
       ? ['native', 'worker', 'cli/prepare'].map((folder) => `test/${folder}/**/*.test.ts`)
       : ['test/**/*.test.ts'],
-    // test/cuda needs ONNX Runtime's CUDA provider to be installed, test/slurm Slurm, and test/examples/made Python
+    // test/cuda needs ONNX Runtime's CUDA provider to be installed, test/slurm Slurm, test/monitoring Prometheus, and test/examples/made Python
     // (vitest.examples.config.ts).
     exclude: [
       'test/containers/**',
       ...(process.env.STILLHOUSE_CUDA === '1' ? [] : ['test/cuda/**']),
       ...(process.env.STILLHOUSE_SLURM === '1' ? [] : ['test/slurm/**']),
+      ...(process.env.STILLHOUSE_PROMETHEUS === '1' ? [] : ['test/monitoring/**']),
       'test/examples/made/**',
       ...(native ? [] : ['test/native/**']),
       '**/node_modules/**',

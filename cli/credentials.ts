@@ -1,7 +1,7 @@
 /** The tokens of the command line: what a coordinator lets in, what a worker brings, and the line that tells how to join. */
 import { readFileSync, statSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
-import { oneToken, readCredentials, type Credential, type CredentialSource } from '../shared/access/credentials.js';
+import { ownerToken, readCredentials, type Credential, type CredentialSource } from '../shared/access/credentials.js';
 import { leaveLocalToken, newToken } from '../shared/access/local-token.js';
 import { isLoopback } from '../shared/access/loopback.js';
 import type { ServerTls } from '../coordinator/server/secure.js';
@@ -83,13 +83,22 @@ export function joinAccess(flags: JoinFlags): JoinAccess {
       `--listen ${listen.host}: a token is needed beyond loopback; set STILLHOUSE_TOKEN or --token-file (stillhouse token makes one), or say --insecure`,
     );
   const token = newToken();
-  return { credentials: oneToken(token), tls, announce: (port) => leaveLocalToken(port, token), isTold: false, token };
+  return {
+    credentials: ownerToken(token),
+    tls,
+    announce: (port) => leaveLocalToken(port, token),
+    isTold: false,
+    token,
+  };
 }
 
-/** What a verb lets in that starts its workers itself: those alone. */
+/** What a verb lets in that starts its workers itself: those, and this user, who may watch the run and stop it. */
 export function ownWorkersAlone(): JoinAccess {
   const token = newToken();
-  return { credentials: oneToken(token), tls: null, announce: () => () => undefined, isTold: false, token };
+  return {
+    ...{ credentials: ownerToken(token), tls: null, isTold: false, token },
+    announce: (port) => leaveLocalToken(port, token),
+  };
 }
 
 /** How often a token file is looked at, at most. */

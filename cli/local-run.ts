@@ -4,6 +4,7 @@ import { UserError } from '../shared/errors.js';
 import { ownWorkersAlone } from './credentials.js';
 import { besideWorkers, planWorkers } from './local-workers.js';
 import type { FolderFlags } from './options.js';
+import { say } from './output.js';
 import { coordinateWhole, type OpenedRun } from './whole-run.js';
 
 /** The flags of a verb that runs a recipe by workers of this machine. */
@@ -20,7 +21,7 @@ export interface LocalRunFlags extends FolderFlags {
 export async function runLocally(opened: OpenedRun, flags: LocalRunFlags): Promise<Summary> {
   const { run } = opened;
   const { labelWorkers } = flags;
-  const { credentials, token } = ownWorkersAlone();
+  const { credentials, token, announce } = ownWorkersAlone();
   const kinds = [await planWorkers(run, flags, { token, role: 'train' })];
   if (labelWorkers !== undefined)
     kinds.push(await planWorkers(run, { ...flags, workers: labelWorkers }, { token, role: 'label' }));
@@ -29,7 +30,13 @@ export async function runLocally(opened: OpenedRun, flags: LocalRunFlags): Promi
       'labels.wait: true given; somebody to make the labels was wanted: run --label-workers N, or a coordinator that they join',
     );
   const address = { host: '127.0.0.1', port: 0 };
-  return besideWorkers(kinds, ({ start, lost }) =>
-    Promise.race([coordinateWhole(opened, { address, credentials, flags, onListening: start }), lost]),
-  );
+  let retract: (() => void) | null = null;
+  return besideWorkers(kinds, ({ start, lost }) => {
+    const onListening = (port: number): void => {
+      if (retract === null && flags.quiet !== true) say(`watch it with:  stillhouse status ws://127.0.0.1:${port}`);
+      retract ??= announce(port);
+      start(port);
+    };
+    return Promise.race([coordinateWhole(opened, { address, credentials, flags, onListening }), lost]);
+  }).finally(() => retract?.());
 }

@@ -28,6 +28,7 @@ import { writeBest } from './store/best-weights.js';
 import { identityOf } from './store/resolved-recipe.js';
 import { isFinished, openRunFolder, type RunFolder } from './store/run-folder.js';
 import { StateLost } from './store/self-check.js';
+import type { RunCounts } from './watch/run-counts.js';
 import type { RunEnd } from './workers/end-of-run.js';
 
 export interface CoordinateOptions {
@@ -144,7 +145,7 @@ async function runIn(folder: RunFolder, coordination: Coordination): Promise<Sum
     // An earlier start may have ended because of them.
     if (recovered.account.teachers !== undefined) checkTeachers(recovered.account.teachers, run, reporter);
     for (const line of (await labels?.lines()) ?? []) reporter.say('info', line);
-    admission = await admitWorkers(active, labels, coordination);
+    admission = await admitWorkers({ active, labels }, folder, coordination);
     start.onListening(admission.port);
     faultPoint('idle');
     return await runToEnd(coordination, recovered, { active, labels });
@@ -212,8 +213,8 @@ function openLabels(
 }
 
 function admitWorkers(
-  active: Run,
-  labels: LabelService | null,
+  { active, labels }: { readonly active: Run; readonly labels: LabelService | null },
+  folder: RunFolder,
   { options: { credentials, tls }, start, reporter }: Coordination,
 ): Promise<Admission> {
   return listen({
@@ -222,13 +223,35 @@ function admitWorkers(
     tls,
     labels: labels === null ? undefined : new LabelRequests(labels),
     isReady: () => !active.isOver,
-    status: () => active.status(),
-    stop: () => active.stop('asked to by an admin'),
+    operations: {
+      status: async () => (await countsOf(active, labels)).status,
+      metrics: async () => {
+        const { metricsPage } = await import('./watch/metrics-page.js');
+        return metricsPage(await countsOf(active, labels));
+      },
+      stop: () => active.stop('asked to by an admin'),
+      drain: (worker) => active.drain(worker),
+      journal: { path: folder.paths.journal, run: folder.run },
+    },
     onError: (error) => active.fail(error),
     onNotice: (line) => reporter.say('warn', line),
     find: (sha256) => active.findArtifact(sha256),
     onWorker: (socket, transport, origin) => active.connect(new SocketChannel(socket, transport, origin)),
   });
+}
+
+/** What there is to tell of the run at this moment. */
+async function countsOf(active: Run, labels: LabelService | null): Promise<RunCounts> {
+  const progress = (await labels?.progress()) ?? null;
+  return {
+    ...active.counts(),
+    status: {
+      ...active.status(),
+      labels: progress === null ? null : { kept: progress.kept, samples: progress.samples },
+    },
+    labelsRead: progress?.read ?? null,
+    residentBytes: process.memoryUsage.rss(),
+  };
 }
 
 /** @throws StateLost when the state is to be rebuilt; UserError 75 when stopped in good order, 65 when diverged */

@@ -44,7 +44,7 @@ export interface RunStore {
 export interface RunParts {
   readonly run: PreparedRun;
   readonly units: UnitPlan;
-  readonly core: Pick<Core, 'handle' | 'accounts'>;
+  readonly core: Pick<Core, 'handle' | 'accounts' | 'standing'>;
   readonly replica: Replica;
   /** How many of the replica's slots hold gradients and commits. */
   readonly buffers: number;

@@ -5,6 +5,7 @@ import type { PreparedRun } from './plan/prepared-run.js';
 import type { UnitPlan } from './plan/units.js';
 import type { MetricsLine } from './reports/metrics.js';
 import type { ReportOutput } from './reports/outputs/output.js';
+import { SampleRate, secondsLeft } from './reports/outputs/rate.js';
 import { termWarnings } from './reports/term-warnings.js';
 import { checkTeachers } from './reports/teacher-check.js';
 import type { Account } from './reports/totals.js';
@@ -20,16 +21,45 @@ export interface RunReportsOptions {
   readonly fail: (error: unknown) => void;
 }
 
+/** How a run goes: its newest step, and how fast it comes to the next ones. */
+export interface RunPace {
+  /** Counted from 0; null before the first step of this coordinator. */
+  readonly epoch: number | null;
+  /** 0 until it is known. */
+  readonly samplesPerSecond: number;
+  readonly secondsLeft: number | null;
+  /** The newest step's loss terms, means over samples. */
+  readonly terms: Readonly<Record<string, number>>;
+}
+
 export class RunReports {
   readonly #options: RunReportsOptions;
   /** Samples that were committed before this coordinator started. */
   readonly #firstSamples: number;
   /** Loss terms that the user has been warned of. */
   readonly #warned = new Set<string>();
+  readonly #firstStep: number;
+  readonly #rate = new SampleRate();
+  #perSecond = 0;
+  #newest: CommitLine | null = null;
 
   constructor(options: RunReportsOptions) {
     this.#options = options;
     this.#firstSamples = options.account.samples;
+    this.#firstStep = options.account.steps;
+  }
+
+  get pace(): RunPace {
+    const { units, account } = this.#options;
+    const newest = this.#newest;
+    const step = newest === null ? this.#firstStep : newest.step + 1;
+    const progress = { step, totalSteps: units.totalSteps, samples: account.samples - this.#firstSamples };
+    return {
+      epoch: newest?.epoch ?? null,
+      samplesPerSecond: this.#perSecond,
+      secondsLeft: secondsLeft(progress, { perSecond: this.#perSecond, firstStep: this.#firstStep }),
+      terms: newest === null ? {} : termMeans(newest),
+    };
   }
 
   /** A unit was committed with this line. @throws UserError when the teachers' evaluation shows that they are unfit */
@@ -38,7 +68,10 @@ export class RunReports {
     const epoch = account.add(line);
     if (epoch !== null) this.#addEpoch(epoch);
     if (line.type === 'evaluation' && line.subject === 'teachers') checkTeachers(line, run, reporter);
-    if (line.type === 'commit') this.#showProgress(line);
+    if (line.type !== 'commit') return;
+    this.#newest = line;
+    this.#perSecond = this.#rate.update(line.atMs, account.samples);
+    this.#showProgress(line);
   }
 
   isBest(line: EvaluationLine): boolean {

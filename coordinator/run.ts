@@ -18,11 +18,14 @@ import type { LabelFinding } from './labels/service.js';
 import type { Summary } from './reports/summary.js';
 import type { RunParts } from './run-parts.js';
 import { RunReports } from './run-reports.js';
+import { statusOf, type OwnStatus } from './run-status.js';
 import type { ArtifactSource } from './server/artifacts.js';
 import type { JournalLine } from './store/journal.js';
 import { Snapshotter } from './store/snapshotter.js';
+import type { OwnCounts } from './watch/run-counts.js';
 import { UnitCommits } from './unit-commits.js';
 import type { RunEnd } from './workers/end-of-run.js';
+import type { RefusalReason } from './workers/worker-messages.js';
 import { Workers } from './workers/workers.js';
 
 export interface Outcome {
@@ -38,6 +41,7 @@ export class Run {
   readonly #contributions: Contributions;
   readonly #receipts: Receipts;
   readonly #broadcast: Broadcast;
+  readonly #reports: RunReports;
   readonly #commits: UnitCommits;
   readonly #workers: Workers;
   readonly #scaling: Scaling;
@@ -47,8 +51,8 @@ export class Run {
     resolve: () => undefined,
     reject: () => undefined,
   };
-  /** Frames that never became an event. */
-  #refused = 0;
+  /** Frames that never became an event, by the reason. */
+  readonly #refused: Record<RefusalReason, number> = { brokenRule: 0, noLease: 0 };
   #isHandling = false;
   #isOver = false;
   readonly #stopTicking: () => void;
@@ -71,6 +75,7 @@ export class Run {
     this.#receipts = receipts;
     this.#broadcast = new Broadcast({ log: store.log, envelope: this.envelope, released, stateHash, receipts });
     this.#workers = this.#openWorkers();
+    this.#reports = this.#openReports();
     this.#commits = this.#openCommits();
     this.#stopTicking = timers.every(times.tickMs, () => this.#tick());
     this.#onStop = () => this.#post({ type: 'stop', reason: String(stopSignal.reason ?? 'asked to') });
@@ -85,14 +90,30 @@ export class Run {
   }
 
   /** How it stands, for people and programs that watch it. */
-  status(): { run: string; generation: number; name: string; step: number; steps: number; leases: Summary['leases'] } {
-    const { run, units } = this.#parts;
-    return {
-      ...this.envelope,
-      name: run.name,
+  status(): OwnStatus {
+    const { run, units, core, account, timers } = this.#parts;
+    return statusOf({
+      envelope: { ...this.envelope, name: run.name },
+      isOver: this.#isOver,
       step: this.#broadcast.released,
-      steps: units.totalSteps,
+      plan: units,
+      samples: account.samples,
+      pace: this.#reports.pace,
       leases: this.leases(),
+      standing: core.standing,
+      here: this.#workers.here(),
+      nowMs: timers.nowMs(),
+    });
+  }
+
+  /** What its parts have counted, for those who measure it. */
+  counts(): OwnCounts {
+    const { core } = this.#parts;
+    return {
+      ...this.#workers.counts,
+      lateLeases: core.standing.lateTimes,
+      refusedFrames: { ...this.#refused, noMatch: core.accounts.refused },
+      snapshots: this.#commits.snapshots,
     };
   }
 
@@ -101,6 +122,11 @@ export class Run {
     const common = { generation: this.envelope.generation, atMs: this.#parts.timeOfDayMs() };
     const { outcome, workers, text } = finding;
     this.#journal({ type: 'labels', ...common, step: this.#broadcast.released, outcome, workers: [...workers], text });
+  }
+
+  /** Has a worker leave in good order. @returns false where there is none of that short name */
+  drain(worker: string): boolean {
+    return this.#workers.drain(worker);
   }
 
   /** Asks for a stop in good order. */
@@ -132,7 +158,8 @@ export class Run {
   /** Leases granted, those of them for micro-batches that had been due at a worker before, and what was refused. */
   leases(): Summary['leases'] {
     const { granted, repeated, refused } = this.#parts.core.accounts;
-    return { granted, repeated, refused: refused + this.#refused };
+    const { brokenRule, noLease } = this.#refused;
+    return { granted, repeated, refused: refused + brokenRule + noLease };
   }
 
   workers(): Summary['workers'] {
@@ -283,25 +310,27 @@ export class Run {
       timers,
       heartbeatMs: times.heartbeatMs,
       expected,
-      onRefused: () => this.#refused++,
+      onRefused: (reason) => this.#refused[reason]++,
       post: (event) => this.#post(event),
       fail: (error) => this.fail(error),
     });
   }
 
+  #openReports(): RunReports {
+    const { run, units, account, reporter } = this.#parts;
+    return new RunReports({
+      ...{ run, units, account, reporter },
+      readyWorkers: () => this.#workers.readyCount,
+      fail: (error) => this.fail(error),
+    });
+  }
+
   #openCommits(): UnitCommits {
-    const { run, units, store, account, reporter } = this.#parts;
+    const { run, units, store, reporter } = this.#parts;
     return new UnitCommits({
       committer: this.#openCommitter(),
       snapshotter: this.#openSnapshotter(),
-      reports: new RunReports({
-        run,
-        units,
-        account,
-        reporter,
-        readyWorkers: () => this.#workers.readyCount,
-        fail: (error) => this.fail(error),
-      }),
+      reports: this.#reports,
       keepBest: (step) => store.writeBest(this.#parts.replica.readWeights(), step),
       reporter,
       firstUnit: this.#parts.standing.unit,

@@ -41,6 +41,10 @@ export class UnitCommits {
     this.#unit = options.firstUnit;
   }
 
+  get snapshots(): Snapshotter['counts'] {
+    return this.#options.snapshotter.counts;
+  }
+
   begin(request: CommitRequest): void {
     this.#committing = this.#commit(request).catch((error: unknown) => this.#options.fail(error));
   }

@@ -30,6 +30,7 @@ import { leaseAhead, leaseOpen, pullNext } from './granting.js';
 import { hear } from './hearing.js';
 import type { Accounts } from './leases.js';
 import { Machine } from './machine.js';
+import { standingOf, type Standing } from './standing.js';
 import type { Command, DecideConfig, Event, Unit, WorkerId } from './types.js';
 
 /** What the core knows, for reports. */
@@ -89,6 +90,11 @@ export class Core {
   /** What became of the leases so far. */
   get accounts(): Accounts {
     return this.#machine.leases.accounts;
+  }
+
+  /** How the workers stand, for people who watch the run. */
+  get standing(): Standing {
+    return standingOf(this.#machine);
   }
 
   /** What the core knows, as a copy for reports. */

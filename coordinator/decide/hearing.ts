@@ -265,6 +265,7 @@ function noticeLateness(m: Machine, assignment: Assignment): void {
   work.late.add(assignment);
   for (const { worker, startedMs } of leases.filter(({ worker: { id } }) => !assignment.lateAt.has(id))) {
     assignment.lateAt.add(worker.id);
+    m.lateTimes++;
     m.say('warn', `${worker.id} is late with ${nameOf(assignment)}, ${Math.round(m.nowMs - startedMs)} ms`);
   }
   for (const lease of leases) if (isLost(m, lease)) m.cancel(lease, 'no answer and no progress');

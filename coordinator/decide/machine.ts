@@ -42,6 +42,8 @@ export class Machine {
   skips: number;
   /** Teachers that the run goes on without, by name. */
   dropped: readonly string[];
+  /** How often a worker was late with a block. */
+  lateTimes = 0;
   stop: { readonly reason: string; untilMs: number } | null = null;
   isOver = false;
   readonly proportion: Proportion;

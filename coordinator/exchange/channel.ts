@@ -23,6 +23,8 @@ export interface Channel {
   readonly isOpen: boolean;
   /** Bytes that have come so far, those of unfinished frames included. */
   readonly receivedBytes: number;
+  /** Bytes that were sent so far. */
+  readonly sentBytes: number;
   /** Must be called once, before the first frame can come. */
   listen(listener: ChannelListener): void;
   /** `whenSent` is called once the frame's memory is no longer needed, also when sending failed. Must be open. */

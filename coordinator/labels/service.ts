@@ -68,6 +68,8 @@ export class LabelService {
   #isOver = false;
   /** It was said that some labels could not be audited. */
   #isUnauditedSaid = false;
+  /** Samples whose labels were there at the start; null before it was asked. */
+  #read: number | null = null;
   #saving: Promise<void> = Promise.resolve();
 
   private constructor(labelBlocks: LabelBlocks, options: LabelServiceOptions) {
@@ -113,9 +115,16 @@ export class LabelService {
     };
   }
 
+  /** How far the labels have come, and how many of them were there when this was asked first, at the start. */
+  async progress(): Promise<KeptLabels & { readonly read: number }> {
+    const kept = await this.kept();
+    this.#read ??= kept.kept;
+    return { ...kept, read: this.#read };
+  }
+
   /** What a run says of its labels at its start: what rounding may do, and what need not be computed. */
   async lines(): Promise<string[]> {
-    const { kept, samples, views } = await this.kept();
+    const { kept, samples, views } = await this.progress();
     const ofViews = views === 1 ? '' : ` (${views} views of ${samples / views} samples)`;
     return [
       ...roundingLines(this.#options.run),

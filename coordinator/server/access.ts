@@ -18,10 +18,12 @@ export const mayDo = {
   fetch: ['worker', 'label'],
   /** To ask for blocks to label, and to read and bring labels: /labels/. */
   label: ['worker', 'label'],
-  /** To read how the run stands: GET /status. */
+  /** To read how the run stands: GET /status, /metrics and /journal. */
   watch: ['viewer', 'admin'],
   /** To stop the run in good order, with a snapshot: POST /stop. */
   stop: ['admin'],
+  /** To have a worker leave in good order: POST /drain?worker=NAME. */
+  drain: ['admin'],
 } as const satisfies Readonly<Record<string, readonly Role[]>>;
 export type Deed = keyof typeof mayDo;
 

@@ -29,34 +29,47 @@ export async function serveArtifact(
     await send({
       request,
       response,
-      sha256,
+      etag: sha256,
       size: bytes.length,
       body: (from, to) => response.end(bytes.subarray(from, to)),
     });
     return true;
   }
-  const file = await ifThere(open(source.path, 'r'));
-  if (file === null) return answer(response, 404, 'no such artifact');
+  await serveFile(request, response, { path: source.path, etag: sha256 });
+  return true;
+}
+
+/**
+ * Answers with a file, or the range of it that is asked for: as long as it is now, should it grow meanwhile.
+ * @param file where it lies, and what changes when what was there of it does
+ */
+export async function serveFile(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { path, etag }: { readonly path: string; readonly etag: string },
+): Promise<void> {
+  const file = await ifThere(open(path, 'r'));
+  if (file === null) return void answer(response, 404, 'no such artifact');
   try {
     const { size } = await file.stat();
-    await send({ request, response, sha256, size, body: (from, to) => stream(file, response, from, to) });
+    await send({ request, response, etag, size, body: (from, to) => stream(file, response, from, to) });
   } finally {
     await file.close();
   }
-  return true;
 }
 
 interface Sending {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly sha256: string;
+  /** Without its quotes. */
+  readonly etag: string;
   readonly size: number;
   /** Sends bytes [from, to). */
   readonly body: (from: number, to: number) => unknown;
 }
 
-async function send({ request, response, sha256, size, body }: Sending): Promise<void> {
-  const etag = `"${sha256}"`;
+async function send({ request, response, size, body, ...sending }: Sending): Promise<void> {
+  const etag = `"${sending.etag}"`;
   const ifRange = request.headers['if-range'];
   const range = ifRange === undefined || ifRange === etag ? parseRange(request.headers.range, size) : null;
   response

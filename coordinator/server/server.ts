@@ -9,8 +9,9 @@ import type { CredentialSource } from '../../shared/access/credentials.js';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
 import { closeCodes, limits, subprotocol } from '../../shared/protocol/messages.js';
 import { Access, originOf, type Deed, type Refusal } from './access.js';
-import { answer, answerJson, serveArtifact, type FindArtifact } from './artifacts.js';
+import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
 import { connectionBudget, Connections, type ConnectionBudget } from './connections.js';
+import { operationOf, serveOperation, type Operations } from './operations.js';
 import { Rates, type Allowance } from './rate.js';
 import { openPort, type PortServer, type ServerTls } from './secure.js';
 import { Turns } from './turns.js';
@@ -32,10 +33,8 @@ export interface AdmissionOptions {
   /** Answers requests under /labels/; absent where the run keeps no labels. */
   readonly labels?: RequestHandler | undefined;
   readonly isReady: () => boolean;
-  /** How the run stands, as JSON, for GET /status; absent where there is none. */
-  readonly status?: () => unknown;
-  /** Asks for a stop in good order, for POST /stop; absent where there is nothing to stop. */
-  readonly stop?: () => void;
+  /** What people and programs that watch the run may see and ask; absent where there is no run. */
+  readonly operations?: Operations | undefined;
   /** Called with a worker's WebSocket, the TCP connection below it, and where it comes from (originOf). */
   readonly onWorker: (socket: WebSocket, transport: Socket, origin: string) => void;
   /** An error while a request was served that is not the peer's. */
@@ -180,16 +179,11 @@ class Door {
   }
 
   async #do(deed: Deed, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { labels, find, status, stop } = this.#options;
+    const { labels, find, operations } = this.#options;
     if (deed === 'label' && labels !== undefined && (await labels.serve(request, response))) return;
     request.resume();
-    if (deed === 'stop' && stop !== undefined) {
-      if (request.method !== 'POST') return void answer(response, 405, 'POST only');
-      stop();
-      return void response.writeHead(202).end();
-    }
+    if (operations !== undefined && (await serveOperation(request, response, operations))) return;
     if (!isRead(request) && deed !== 'label') return void answer(response, 405, 'GET and HEAD only');
-    if (deed === 'watch' && status !== undefined) return void answerJson(response, 200, status());
     if (deed !== 'fetch' || !(await serveArtifact(request, response, find))) answer(response, 404, 'not found');
   }
 
@@ -219,8 +213,7 @@ class Door {
 /** What a request is for, by its path; whatever is of no other path is an artifact, or nothing. */
 function deedOf(url: string): Deed {
   if (url.startsWith('/labels/')) return 'label';
-  if (url === '/status') return 'watch';
-  return url === '/stop' ? 'stop' : 'fetch';
+  return operationOf(url)?.deed ?? 'fetch';
 }
 
 function isRead({ method }: IncomingMessage): boolean {

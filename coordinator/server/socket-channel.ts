@@ -9,7 +9,7 @@ import type { Channel, ChannelListener } from '../exchange/channel.js';
 import { printable } from '../../shared/printable.js';
 import { Rate, type Allowance } from './rate.js';
 
-type Transport = Pick<Socket, 'bytesRead' | 'remoteAddress' | 'cork' | 'uncork'>;
+type Transport = Pick<Socket, 'bytesRead' | 'bytesWritten' | 'remoteAddress' | 'cork' | 'uncork'>;
 
 /** Frames of one worker: a 10 Gbit/s link brings 1,200 chunks a second. */
 const frameAllowance: Allowance = { burst: 8192, perSecond: 4096 };
@@ -44,6 +44,10 @@ export class SocketChannel implements Channel {
 
   get receivedBytes(): number {
     return this.#transport.bytesRead;
+  }
+
+  get sentBytes(): number {
+    return this.#transport.bytesWritten;
   }
 
   listen({ onFrame, onClosed }: ChannelListener): void {

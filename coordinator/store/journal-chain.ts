@@ -62,6 +62,11 @@ interface RawLine {
   readonly chain: string;
 }
 
+/** What a line of the file says, whether or not it follows the line before; null where it is no line of a journal. */
+export function journalLineIn(text: string): JournalLine | null {
+  return rawLine(text).line;
+}
+
 function rawLine(text: string): RawLine {
   const [, start, chain = ''] = chained.exec(text) ?? [];
   const body = start === undefined ? null : `${start}}`;

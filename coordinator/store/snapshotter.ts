@@ -32,6 +32,8 @@ export class Snapshotter {
   #logBase: number;
   #writing: Promise<void> | null = null;
   readonly #copy: StateCopy;
+  #taken = 0;
+  #tookMs = 0;
   /** Those who asked for a snapshot that has not begun yet. Each is told the step of it. */
   #wanted: ((step: number) => void)[] = [];
 
@@ -42,6 +44,12 @@ export class Snapshotter {
     this.#lastMs = options.nowMs();
     this.#logBase = 0;
     this.#copy = new StateCopy(options.replica.plan.stateBytes);
+  }
+
+  /** How many were taken here, how long the newest of them took, and how old the newest one of all is, as far as is known. */
+  get counts(): { readonly taken: number; readonly seconds: number; readonly ageSeconds: number } {
+    const { nowMs } = this.#options;
+    return { taken: this.#taken, seconds: this.#tookMs / 1000, ageSeconds: (nowMs() - this.#lastMs) / 1000 };
   }
 
   /** One is due, whatever the rules say; `whenDone` hears at which step it was taken, once it is on the disk. */
@@ -101,6 +109,8 @@ export class Snapshotter {
     this.#copy.take(replica.state());
     await snapshots.write(this.#copy, position);
     await log.dropBefore(snapshots.oldestStep);
+    this.#taken++;
+    this.#tookMs = nowMs() - this.#lastMs;
     this.#logBase = Math.min(this.#logBase, log.sizeBytes);
   }
 }

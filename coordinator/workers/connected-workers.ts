@@ -5,7 +5,7 @@
 import { must } from '../../shared/must.js';
 import type { Timers } from '../../shared/timers.js';
 import type { WorkerId } from '../decide/types.js';
-import type { AdmittedWorker, WorkerConnection } from './worker-connection.js';
+import type { AdmittedWorker, Traffic, WorkerConnection } from './worker-connection.js';
 
 export class ConnectedWorkers {
   readonly #timers: Timers;
@@ -13,6 +13,9 @@ export class ConnectedWorkers {
   readonly #admitted = new Map<WorkerId, AdmittedWorker>();
   /** By process: when the connection broke of one that is expected back. */
   readonly #missing = new Map<string, number>();
+  /** Of the connections that are closed. */
+  readonly #past = { received: 0, sent: 0 };
+  #reconnects = 0;
   #onLeft: () => void = () => undefined;
 
   constructor(timers: Timers) {
@@ -35,6 +38,18 @@ export class ConnectedWorkers {
     return count;
   }
 
+  /** How often a process came back whose connection had broken. */
+  get reconnects(): number {
+    return this.#reconnects;
+  }
+
+  /** Bytes of all connections so far, the closed ones included. */
+  get traffic(): Traffic {
+    let { received, sent } = this.#past;
+    for (const { bytes } of this.#connections) [received, sent] = [received + bytes.received, sent + bytes.sent];
+    return { received, sent };
+  }
+
   /** @throws Error for a worker that is not here: the core knows who has left before it says anything to anyone */
   get(id: WorkerId): AdmittedWorker {
     return must(this.#admitted, id, 'worker');
@@ -51,12 +66,15 @@ export class ConnectedWorkers {
 
   /** The process has said hello again. */
   isBack(process: string): void {
-    this.#missing.delete(process);
+    if (this.#missing.delete(process)) this.#reconnects++;
   }
 
   /** The connection is closed. @param isMissed whether its process is expected to connect again */
   remove(connection: WorkerConnection, isMissed: boolean): void {
-    this.#connections.delete(connection);
+    if (!this.#connections.delete(connection)) return;
+    const { received, sent } = connection.bytes;
+    this.#past.received += received;
+    this.#past.sent += sent;
     const { admitted } = connection;
     if (admitted !== null) {
       this.#admitted.delete(admitted.id);

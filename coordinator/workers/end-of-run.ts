@@ -9,6 +9,9 @@ const graceMs = 2000;
 /** A worker whose connection broke so short a time before the end is waited for: it comes back for the answer. */
 const missingMs = 5000;
 
+/** What a worker says at its end that an admin has asked to leave. */
+const drainedText = 'drained: an admin has asked this worker to leave';
+
 export interface RunEnd {
   /** `next`: another run follows on the same address. */
   readonly reason: Down<'end'>['reason'];
@@ -48,6 +51,11 @@ export class EndOfRun {
     // Who comes back later finds the next run.
     connected.forgetMissing(reason === 'next' ? -1 : missingMs);
     await connected.whenEmpty(graceMs);
+  }
+
+  /** Tells one worker that there is nothing more for it to do, while the run goes on without it. */
+  tellDrained({ queue }: Pick<WorkerConnection, 'queue'>): void {
+    queue.send({ type: 'end', ...this.#envelope, step: this.#broadcast.released, reason: 'done', text: drainedText });
   }
 
   /** Tells a worker that has come while the results are written of the end, as far as it is known yet. */

@@ -58,6 +58,8 @@ export class Joining {
     const barredText = participants.barredText(hello.worker);
     if (barredText !== null) return connection.dismiss(closeCodes.refused, barredText);
     if (ending.isOver) return ending.tell(connection);
+    // Its connection broke before it had read that it is to leave.
+    if (participants.isDrained(hello.worker)) return ending.tellDrained(connection);
     const start = startPointOf(hello, known, lineage);
     if (start.type === 'ahead')
       return this.#options.fail(staleFolder(folderPath, known.broadcast.released, start.step));
@@ -71,7 +73,10 @@ export class Joining {
     const id = `w${++this.#admissions}`;
     const incoming = this.#options.incomingOf(id, connection);
     const { origin } = connection;
-    const worker: AdmittedWorker = { id, process, origin, device, connection, incoming, isReady: false, progress: 0 };
+    const worker: AdmittedWorker = {
+      ...{ id, process, origin, device, connection, incoming },
+      ...{ isReady: false, isDrained: false, progress: 0 },
+    };
     this.#options.participants.of(worker);
     this.#options.connected.admit(worker);
     return worker;

@@ -30,6 +30,8 @@ export interface Participant {
 
 export class Participants {
   readonly #byProcess = new Map<string, Participant>();
+  /** Processes that were told to leave. */
+  readonly #drained = new Set<string>();
 
   /** The entry of a worker process; a new one where there is none yet. */
   of({ process, device }: { readonly process: string; readonly device: Device }): Participant {
@@ -50,6 +52,15 @@ export class Participants {
     return fresh;
   }
 
+  /** The process was told to leave, and gets nothing more to do. */
+  drain(process: string): void {
+    this.#drained.add(process);
+  }
+
+  isDrained(process: string): boolean {
+    return this.#drained.has(process);
+  }
+
   /** Lets the process in no more. */
   bar(process: string): void {
     const participant = this.#byProcess.get(process);
@@ -63,6 +74,14 @@ export class Participants {
     if (participant.hasLied) return 'an audit has found other bits than those that were confirmed';
     if (participant.timesSlow >= barredAfter) return `too slow, ${barredAfter} times`;
     return participant.brokenOffers >= barredAfter ? `${barredAfter} offers in a row that cannot be` : null;
+  }
+
+  /** Seconds that workers spent on training leases, by phase: those who have left included. */
+  secondsByPhase(): Readonly<Record<string, number>> {
+    const all: Record<string, number> = {};
+    for (const { seconds } of this.#byProcess.values())
+      for (const [phase, value] of Object.entries(seconds)) all[phase] = (all[phase] ?? 0) + value;
+    return all;
   }
 
   /** Forgets a process that was never ready nor slow, so that nothing piles up however many come and go. */

@@ -50,8 +50,16 @@ export interface AdmittedWorker {
   readonly incoming: IncomingContributions;
   /** Whether it has caught up and may be leased to. */
   isReady: boolean;
+  /** Whether it was told to leave: nothing that it says counts any more. */
+  isDrained: boolean;
   /** Its trainer's own counter, as the last heartbeat gave it. */
   progress: number;
+}
+
+/** Numbers of bytes, by direction as the coordinator sees it. */
+export interface Traffic {
+  readonly received: number;
+  readonly sent: number;
 }
 
 export class WorkerConnection {
@@ -96,6 +104,11 @@ export class WorkerConnection {
   /** The host and token that the peer comes with. */
   get origin(): string {
     return this.#channel.origin;
+  }
+
+  /** Bytes that came from the worker and went to it so far. */
+  get bytes(): Traffic {
+    return { received: this.#channel.receivedBytes, sent: this.#channel.sentBytes };
   }
 
   /** Whether anything, were it a part of a frame, came since this was asked or the worker was marked as heard. */

@@ -13,6 +13,9 @@ import type { Readiness } from './readiness.js';
 import { stateHashBefore, type KnownStates } from './start-point.js';
 import type { AdmittedMessage, AdmittedWorker } from './worker-connection.js';
 
+/** Why a frame was dropped: it broke a rule of the protocol, or spoke of a lease that is not open. */
+export type RefusalReason = 'brokenRule' | 'noLease';
+
 export interface WorkerMessagesOptions {
   readonly envelope: RunEnvelope;
   readonly broadcast: Pick<Broadcast, 'released'>;
@@ -23,7 +26,7 @@ export interface WorkerMessagesOptions {
   readonly readiness: Readiness;
   readonly post: (event: UntimedEvent) => void;
   /** Called for each message that speaks of a lease that is not open, and is dropped. */
-  readonly onRefused: () => void;
+  readonly onRefused: (reason: RefusalReason) => void;
 }
 
 /**
@@ -83,7 +86,7 @@ export class WorkerMessages {
     const { lease, step, stateHash, bytes, seconds } = message;
     faultPoint('computing');
     const unit = worker.incoming.unitOf(lease);
-    if (unit === null) return this.#options.onRefused();
+    if (unit === null) return this.#options.onRefused('noLease');
     if (unit.kind === 'train') addSeconds(this.#options.participants.of(worker), seconds);
     const computeSeconds = Object.entries(seconds).reduce(
       (sum, [phase, value]) => (notComputing.has(phase) ? sum : sum + value),
@@ -118,12 +121,12 @@ export class WorkerMessages {
   }
 
   #chunk(worker: AdmittedWorker, message: Up<'chunk'>, payload: Uint8Array): void {
-    if (!worker.incoming.chunk(message, payload)) this.#options.onRefused();
+    if (!worker.incoming.chunk(message, payload)) this.#options.onRefused('noLease');
     faultPoint('first-chunk');
   }
 
   #failed(worker: AdmittedWorker, { lease, microBatch, reason, teacher }: Up<'failed'>): void {
-    if (worker.incoming.unitOf(lease) === null) return this.#options.onRefused();
+    if (worker.incoming.unitOf(lease) === null) return this.#options.onRefused('noLease');
     worker.incoming.cancel(lease);
     this.#options.post({
       type: 'failed',

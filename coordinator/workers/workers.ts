@@ -33,15 +33,17 @@ import type { Probes } from './numerics.js';
 import { Participants } from './participants.js';
 import { Readiness } from './readiness.js';
 import { SlowWorkers } from './slow-workers.js';
+import { hereOf, type WorkerHere } from './worker-here.js';
 import type { KnownStates, Lineage } from './start-point.js';
 import {
   WorkerConnection,
   type AdmittedMessage,
   type AdmittedWorker,
   type ConnectionHost,
+  type Traffic,
 } from './worker-connection.js';
 import { WorkerCommands } from './worker-commands.js';
-import { WorkerMessages } from './worker-messages.js';
+import { WorkerMessages, type RefusalReason } from './worker-messages.js';
 
 export interface WorkersOptions {
   readonly run: PreparedRun;
@@ -63,11 +65,14 @@ export interface WorkersOptions {
   /** The first lease waits for so many workers. */
   readonly expected: number;
   /** Called for each frame of another run, generation, step or lease, which is dropped. */
-  readonly onRefused: () => void;
+  readonly onRefused: (reason: RefusalReason) => void;
   readonly post: (event: UntimedEvent) => void;
   /** Called with an error that ends the run. */
   readonly fail: (error: unknown) => void;
 }
+
+/** How long a worker may take to close its connection once it was told to leave. */
+const drainMs = 10_000;
 
 export class Workers implements ConnectionHost {
   readonly envelope: RunEnvelope;
@@ -138,6 +143,41 @@ export class Workers implements ConnectionHost {
     this.#participants.bar(process);
   }
 
+  /** Those who are here, as they are shown to people. */
+  here(): WorkerHere[] {
+    return [...this.#connected.admitted].map((worker) => hereOf(worker, this.#participants.of(worker)));
+  }
+
+  /** What came and went on the workers' connections so far, and what they spent their time on. */
+  get counts(): {
+    readonly bytes: Traffic;
+    readonly reconnects: number;
+    readonly phaseSeconds: Readonly<Record<string, number>>;
+  } {
+    const { traffic, reconnects } = this.#connected;
+    return { bytes: traffic, reconnects, phaseSeconds: this.#participants.secondsByPhase() };
+  }
+
+  /**
+   * Has a worker leave in good order: what it holds is open again, and it gets nothing more.
+   * @returns false where there is no such worker
+   */
+  drain(id: WorkerId): boolean {
+    const worker = [...this.#connected.admitted].find((candidate) => candidate.id === id);
+    if (worker === undefined) return false;
+    if (worker.isDrained) return true;
+    worker.isDrained = true;
+    this.#participants.drain(worker.process);
+    worker.connection.explain('drained by an admin');
+    this.#readiness.forget(id);
+    this.#options.post({ type: 'leave', worker: id, reason: 'drained by an admin' });
+    worker.incoming.cancelAll();
+    this.#ending.tellDrained(worker.connection);
+    // One that reads no more, or is still fetching what it will not need, is told so again should it come back.
+    this.#options.timers.after(drainMs, () => worker.connection.terminate('drained by an admin'));
+    return true;
+  }
+
   /** Nothing that workers say counts any more. */
   endHearing(): void {
     this.#ending.begin();
@@ -162,11 +202,11 @@ export class Workers implements ConnectionHost {
   }
 
   onMessage(worker: AdmittedWorker, message: AdmittedMessage, payload: Uint8Array): void {
-    if (!this.#ending.isOver) this.#messages.handle(worker, message, payload);
+    if (!this.#ending.isOver && !worker.isDrained) this.#messages.handle(worker, message, payload);
   }
 
   onBrokenRule(connection: WorkerConnection, reason: string): void {
-    this.#options.onRefused();
+    this.#options.onRefused('brokenRule');
     if (connection.admitted === null) this.#options.reporter.say('warn', `${connection.name} refused: ${reason}`);
   }
 

@@ -4,7 +4,7 @@ import { UserError } from '../errors.js';
 export const roles = ['worker', 'label', 'viewer', 'admin'] as const;
 /**
  * What a token allows. `worker`: all that a worker does; `label`: to fetch data and teachers, and to bring labels;
- * `viewer`: to read how the run stands; `admin`: that, and to stop it.
+ * `viewer`: to read how the run stands; `admin`: that, to have workers leave, and to stop it.
  */
 export type Role = (typeof roles)[number];
 
@@ -22,6 +22,12 @@ export type CredentialSource = () => readonly Credential[];
 /** A worker's token alone, which does not end. */
 export function oneToken(token: string): CredentialSource {
   const credentials: readonly Credential[] = [{ token, role: 'worker', untilMs: null }];
+  return () => credentials;
+}
+
+/** A token that allows everything and does not end: for the user whose coordinator it is. */
+export function ownerToken(token: string): CredentialSource {
+  const credentials: readonly Credential[] = roles.map((role) => ({ token, role, untilMs: null }));
   return () => credentials;
 }
 

@@ -340,7 +340,10 @@ export const downSchemas = {
   /** Your replica differs: drop it, start from a snapshot again (close and reconnect with `held: null`). */
   resync: z.object({ type: z.literal('resync'), ...envelope, reason: said }).strict(),
   pong: z.object({ type: z.literal('pong'), ...envelope, sentMs: z.number() }).strict(),
-  /** The run ended. `next`: another run follows on the same address, connect again. */
+  /**
+   * The run ended. `next`: another run follows on the same address, connect again. `done`: there is nothing more to do
+   * for this worker, as `text` says where the run goes on without it.
+   */
   end: z
     .object({
       type: z.literal('end'),

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { joinAccess, joinLine, readToken } from '../../cli/credentials.js';
+import { roles } from '../../shared/access/credentials.js';
 import { newToken, readLocalToken } from '../../shared/access/local-token.js';
 import { temporaryFolder } from '../worker/fakes.js';
 
@@ -50,14 +51,17 @@ describe('who may join', () => {
       );
   });
 
-  it.each(['localhost', '127.0.0.9', '::1'])('is a worker of this user on %s, who finds a token there', (host) => {
-    const { credentials, announce, token: own } = joinAccess({ listen: listen(host) });
-    const retract = announce(65535);
-    expect(credentials?.().map((one) => one.token)).toEqual([own]);
-    expect(readLocalToken(65535)).toBe(own);
-    retract();
-    expect(readLocalToken(65535)).toBeNull();
-  });
+  it.each(['localhost', '127.0.0.9', '::1'])(
+    'is whatever this user starts on %s, where a token is left that allows everything',
+    (host) => {
+      const { credentials, announce, token: own } = joinAccess({ listen: listen(host) });
+      const retract = announce(65535);
+      expect(credentials?.()).toEqual(roles.map((role) => ({ token: own, role, untilMs: null })));
+      expect(readLocalToken(65535)).toBe(own);
+      retract();
+      expect(readLocalToken(65535)).toBeNull();
+    },
+  );
 
   it('is told by the file as it is now; while that is no good, by what it held before', () => {
     const warned = vi.spyOn(process.stderr, 'write').mockReturnValue(true);

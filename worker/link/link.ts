@@ -202,7 +202,8 @@ export class Link {
   /** What the end of a connection means for the worker. @throws UserError 77 when the coordinator refuses it */
   #judge({ cause, closed, isReplicaLost, wasReady }: SessionEnd): Ending | Interruption {
     const end = cause.type === 'end' ? cause.message : null;
-    if (end?.reason === 'done') return { type: 'end', exitCode: exitCodes.done, message: null };
+    if (end?.reason === 'done')
+      return { type: 'end', exitCode: exitCodes.done, message: end.text === '' ? null : end.text };
     if (end?.reason === 'stopped')
       return {
         type: 'end',

@@ -1,7 +1,7 @@
 /** Plain lines, where there is no terminal: every line and epoch, and progress now and then. */
 import { epochText, levelText, termsText } from './lines.js';
 import { silentOutput, type OutputPlace, type ReportOutput, type RunProgress } from './output.js';
-import { SampleRate } from './rate.js';
+import { SampleRate, secondsLeft } from './rate.js';
 
 export function plainOutput({
   stream,
@@ -33,12 +33,7 @@ export function plainOutput({
   };
 }
 
-/** The time left, by the samples of the steps since `firstStep`, at which this coordinator started. */
-function leftText(
-  { step, totalSteps, samples }: RunProgress,
-  { perSecond, firstStep }: { readonly perSecond: number; readonly firstStep: number },
-): string {
-  if (perSecond <= 0 || samples === 0) return '';
-  const samplesLeft = (totalSteps - step) * (samples / (step - firstStep));
-  return `, about ${Math.ceil(samplesLeft / perSecond)} s left`;
+function leftText(progress: RunProgress, pace: { readonly perSecond: number; readonly firstStep: number }): string {
+  const seconds = secondsLeft(progress, pace);
+  return seconds === null ? '' : `, about ${Math.ceil(seconds)} s left`;
 }

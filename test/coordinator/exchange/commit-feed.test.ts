@@ -27,6 +27,7 @@ class SlowChannel implements Channel {
   readonly address = 'slow';
   readonly origin = 'slow';
   readonly receivedBytes = 0;
+  readonly sentBytes = 0;
   isOpen = true;
   readonly #pending: { readonly frame: Frame; readonly whenSent: () => void }[] = [];
 

@@ -1,4 +1,7 @@
 /** Who may do what: each role, and none, at each thing that can be asked of a coordinator; and tokens that end. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -11,6 +14,8 @@ const tokenOf = (role: Role): string => role.padEnd(43, '-');
 let credentials: Credential[] = roles.map((role) => ({ token: tokenOf(role), role, untilMs: null }));
 let door: Admission;
 let stops = 0;
+const journal = join(mkdtempSync(join(tmpdir(), 'stillhouse-roles-')), 'journal.jsonl');
+writeFileSync(journal, 'one\ntwo\n');
 
 beforeAll(async () => {
   door = await listen({
@@ -26,15 +31,23 @@ beforeAll(async () => {
       },
     },
     isReady: () => true,
-    status: () => ({ step: 7 }),
-    stop: () => void stops++,
+    operations: {
+      status: async () => ({ step: 7 }),
+      metrics: async () => ({ contentType: 'text/plain', text: '' }),
+      stop: () => void stops++,
+      drain: (worker) => worker === 'w1',
+      journal: { path: journal, run: 'a-run' },
+    },
     onWorker: () => undefined,
     onError: (error) => {
       throw error;
     },
   });
 });
-afterAll(() => door.close());
+afterAll(async () => {
+  await door.close();
+  rmSync(dirname(journal), { recursive: true });
+});
 
 function bearer(role: Role | null): Record<string, string> {
   return role === null ? {} : { authorization: `Bearer ${tokenOf(role)}` };
@@ -47,7 +60,7 @@ async function ask(role: Role | null, path: string, method = 'GET'): Promise<num
 }
 
 /** A worker's WebSocket, or the status that it is refused with. */
-function join(role: Role | null): Promise<WebSocket | number> {
+function joinAs(role: Role | null): Promise<WebSocket | number> {
   const socket = new WebSocket(`ws://127.0.0.1:${door.port}/worker`, [subprotocol], { headers: bearer(role) });
   return new Promise((resolve) => {
     socket.on('error', () => undefined);
@@ -63,7 +76,7 @@ const attempts: Readonly<
   work: {
     allowed: 101,
     by: (role) => [
-      join(role).then((joined) => {
+      joinAs(role).then((joined) => {
         if (typeof joined === 'number') return joined;
         joined.terminate();
         return 101;
@@ -78,8 +91,12 @@ const attempts: Readonly<
     allowed: 200,
     by: (role) => [ask(role, '/labels/run'), ask(role, '/labels/lease', 'POST'), ask(role, '/labels/x', 'PUT')],
   },
-  watch: { allowed: 200, by: (role) => [ask(role, '/status')] },
+  watch: {
+    allowed: 200,
+    by: (role) => [ask(role, '/status'), ask(role, '/metrics'), ask(role, '/journal'), ask(role, '/journal', 'HEAD')],
+  },
   stop: { allowed: 202, by: (role) => [ask(role, '/stop', 'POST')] },
+  drain: { allowed: 202, by: (role) => [ask(role, '/drain?worker=w1', 'POST')] },
 };
 
 const deeds = Object.keys(mayDo) as Deed[];
@@ -99,6 +116,7 @@ describe('who may do what', () => {
       label: ['worker', 'label'],
       watch: ['viewer', 'admin'],
       stop: ['admin'],
+      drain: ['admin'],
     });
   });
 
@@ -118,6 +136,27 @@ describe('who may do what', () => {
   });
 });
 
+describe('what those who operate a run ask', () => {
+  it('drains a worker that is there, and names what is wanted of others', async () => {
+    expect(await ask('admin', '/drain?worker=w1')).toBe(405);
+    expect(await ask('admin', '/drain?worker=w2', 'POST')).toBe(404);
+    expect(await ask('admin', '/drain', 'POST')).toBe(404);
+    expect(await ask('admin', '/status', 'POST')).toBe(405);
+    expect(await ask('viewer', '/toString')).toBe(403);
+  });
+
+  it('gives the journal from where the reader is, unless it is another run', async () => {
+    const read = async (range: string, run: string): Promise<[number, string, string | null]> => {
+      const headers = { ...bearer('viewer'), range, 'if-range': `"${run}"` };
+      const response = await fetch(`http://127.0.0.1:${door.port}/journal`, { headers });
+      return [response.status, await response.text(), response.headers.get('etag')];
+    };
+    expect(await read('bytes=4-', 'a-run')).toEqual([206, 'two\n', '"a-run"']);
+    expect((await read('bytes=8-', 'a-run'))[0]).toBe(416);
+    expect(await read('bytes=8-', 'another')).toEqual([200, 'one\ntwo\n', '"a-run"']);
+  });
+});
+
 describe('a worker whose token is good no more in the middle of a run', () => {
   it.each<[string, Credential[], RegExp]>([
     ['ends', [{ token: tokenOf('worker'), role: 'worker', untilMs: Date.now() - 1000 }], /the token was good until 20/],
@@ -129,7 +168,7 @@ describe('a worker whose token is good no more in the middle of a run', () => {
     ],
   ])('is closed within some seconds: it %s', async (_name, later, text) => {
     const before = credentials;
-    const socket = await join('worker');
+    const socket = await joinAs('worker');
     if (typeof socket === 'number') throw new Error(`refused with ${socket}`);
     const closed = new Promise<[number, string]>((resolve) =>
       socket.once('close', (code, reason) => resolve([code, reason.toString()])),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { silentOutput } from '../../../coordinator/reports/outputs/output.js';
+import type { UntimedEvent } from '../../../coordinator/decide/types.js';
 import { Receipts } from '../../../coordinator/exchange/receipts.js';
 import { Broadcast } from '../../../coordinator/exchange/broadcast.js';
 import type { Channel, ChannelListener } from '../../../coordinator/exchange/channel.js';
@@ -11,8 +12,8 @@ import { openRunFolder } from '../../../coordinator/store/run-folder.js';
 import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { Snapshots } from '../../../coordinator/store/snapshots.js';
 import { sourceOf } from '../../../coordinator/store/state-copy.js';
-import { encodeFrame } from '../../../shared/protocol/codec.js';
-import { closeCodes, protocolVersion, type Up } from '../../../shared/protocol/messages.js';
+import { decodeDown, encodeFrame, type Frame } from '../../../shared/protocol/codec.js';
+import { closeCodes, protocolVersion, type DownMessage, type Up } from '../../../shared/protocol/messages.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { systemTimers } from '../../../shared/timers.js';
@@ -25,7 +26,8 @@ const run = tinyRun();
 class DeafChannel implements Channel {
   readonly address = 'test';
   readonly origin = 'deaf';
-  readonly receivedBytes = 0;
+  readonly receivedBytes = 3;
+  readonly sentBytes = 5;
   code: number | null = null;
   #listener: ChannelListener | null = null;
 
@@ -37,7 +39,12 @@ class DeafChannel implements Channel {
     this.#listener = listener;
   }
 
-  send(): void {}
+  /** Messages that were sent. */
+  readonly sent: DownMessage[] = [];
+
+  send(frame: Frame): void {
+    this.sent.push(decodeDown(frame instanceof Uint8Array ? frame : Buffer.concat(frame)).message);
+  }
 
   close(code: number): void {
     this.#end(code);
@@ -62,6 +69,7 @@ class DeafChannel implements Channel {
 interface Rig {
   readonly workers: Workers;
   readonly said: string[];
+  readonly posted: UntimedEvent[];
   /** A connection of the process with that name. */
   readonly connect: (worker: string) => DeafChannel;
 }
@@ -85,6 +93,7 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
   const receipts = new Receipts(folder.generation.secret, folder.generation.nonce);
   const replica = new Replica(planReplica(run.student, run.recipe.optimizer), { slots: 1 });
   const said: string[] = [];
+  const posted: UntimedEvent[] = [];
   const workers = new Workers({
     run,
     envelope,
@@ -102,7 +111,7 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
     timers: systemTimers,
     reporter: { ...silentOutput, say: (_level, text) => said.push(text) },
     onRefused: () => undefined,
-    post: () => undefined,
+    post: (event) => posted.push(event),
     fail: (error) => {
       throw error;
     },
@@ -124,7 +133,7 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
     });
     return channel;
   };
-  return { workers, said, connect };
+  return { workers, said, posted, connect };
 }
 
 const closed = async (channel: DeafChannel): Promise<number | null> => {
@@ -160,5 +169,39 @@ describe('a worker that is too slow', () => {
     expect(said.filter((text) => text.includes('reads too slowly for a step that waits')).length).toBe(3);
     expect(said.at(-1)).toContain('3 times');
     expect(connect('another').code).toBeNull();
+  });
+});
+
+describe('a worker that is drained', () => {
+  it('is told that there is nothing more for it, and gives back what it holds at once', async () => {
+    const { workers, posted, connect } = await rigOf([]);
+    const channel = connect('one');
+    connect('other');
+    expect(workers.drain('w9')).toBe(false);
+    expect(workers.drain('w1')).toBe(true);
+    expect(posted.at(-1)).toEqual({ type: 'leave', worker: 'w1', reason: 'drained by an admin' });
+    expect(channel.sent.at(-1)).toMatchObject({
+      type: 'end',
+      reason: 'done',
+      text: expect.stringContaining('drained') as string,
+    });
+    expect(workers.here().map(({ worker, isDrained }) => [worker, isDrained])).toEqual([
+      ['w1', true],
+      ['w2', false],
+    ]);
+    // Asked twice, it is told once.
+    const before = channel.sent.length;
+    expect(workers.drain('w1')).toBe(true);
+    expect(channel.sent.length).toBe(before);
+  });
+
+  it('is told so again, and gets nothing to do, where its process connects anew', async () => {
+    const { workers, posted, connect } = await rigOf([]);
+    connect('one');
+    workers.drain('w1');
+    const again = connect('one');
+    expect(again.sent.map(({ type }) => type)).toEqual(['end']);
+    expect(posted.filter(({ type }) => type === 'join')).toHaveLength(1);
+    expect(connect('another').sent.map(({ type }) => type)).toEqual(['welcome']);
   });
 });

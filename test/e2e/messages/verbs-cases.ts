@@ -119,6 +119,22 @@ export const wrongVerbs = `
 2 | empty | verify empty
 2 | run/student | verify run/student
 2 | plain.yaml | verify plain.yaml
+2 | runs | status
+2 | nowhere | status nowhere
+2 | folder | status folder
+2 | http | status http://127.0.0.1:1
+2 | nowhere | status ws://127.0.0.1:1 --token-file nowhere
+69 | 127.0.0.1 | status ws://127.0.0.1:1 --watch
+2 | wss:// | status ws://127.0.0.1:1 --tls-ca token
+2 | url | stop
+2 | folder | stop folder
+69 | 127.0.0.1 | stop ws://127.0.0.1:1
+2 | worker | drain ws://127.0.0.1:1
+69 | 127.0.0.1 | drain ws://127.0.0.1:1 w1
+2 | run | logs
+2 | nowhere | logs nowhere
+2 | empty | logs empty
+69 | 127.0.0.1 | logs ws://127.0.0.1:1 --follow
 2 | doctor | doctor extra
 2 | --verbose | doctor --verbose
 2 | token | token extra

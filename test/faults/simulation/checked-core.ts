@@ -47,6 +47,10 @@ export class CheckedCore {
     return this.#core.accounts;
   }
 
+  get standing(): Core['standing'] {
+    return this.#core.standing;
+  }
+
   handle(event: Event): Command[] {
     this.#hear(event);
     const commands = this.#core.handle(event);

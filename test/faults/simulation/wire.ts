@@ -23,6 +23,7 @@ export interface WireOptions {
 export class Wire implements Channel {
   readonly address = 'simulated';
   receivedBytes = 0;
+  readonly sentBytes = 0;
   /** Half-open: nothing comes up from the worker any more. */
   isMute = false;
   readonly origin: string;

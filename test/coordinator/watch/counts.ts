@@ -1,0 +1,23 @@
+/** What a run could have counted, with another number everywhere. */
+import type { RunCounts } from '../../../coordinator/watch/run-counts.js';
+
+export const counts: RunCounts = {
+  status: {
+    ...{ run: 'r1', generation: 2, name: 'small', state: 'working', step: 12, steps: 40, epoch: 1, epochs: 4 },
+    ...{ samples: 384, samplesPerSecond: 99.5, secondsLeft: 61, terms: { response: 0.5, crossEntropy: 1.25 } },
+    leases: { granted: 30, repeated: 3, refused: 9 },
+    labels: { kept: 70, samples: 150 },
+    workers: (['computing', 'computing', 'joining'] as const).map((state, i) => ({
+      ...{ worker: `w${i}`, process: `p${i}`, host: 'alpha', pid: i, device: 'wasm', state, numerics: 'exact' },
+      ...{ lease: null, silentMs: 0, samples: 0, queuedBytes: 100 * i },
+    })),
+  },
+  bytes: { received: 1001, sent: 1002 },
+  reconnects: 4,
+  phaseSeconds: { student: 2.5, wait: 0.25 },
+  lateLeases: 5,
+  refusedFrames: { brokenRule: 6, noLease: 7, noMatch: 8 },
+  snapshots: { taken: 11, seconds: 0.75, ageSeconds: 33 },
+  labelsRead: 20,
+  residentBytes: 123_456,
+};
