@@ -18,6 +18,8 @@ function wordsOf(line: JournalLine): string {
       return `coordinator ${line.generation} starts at step ${line.step}`;
     case 'audit':
       return `audit of micro-batches ${line.from}..${line.to - 1} of step ${line.step}: ${line.outcome}, ${line.text}`;
+    case 'labels':
+      return `audit of labels at step ${line.step}: ${line.outcome}, ${line.text}`;
     case 'rewind':
       return `back to step ${line.toStep}: ${line.reason}`;
     case 'reference':

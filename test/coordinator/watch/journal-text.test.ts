@@ -13,6 +13,10 @@ describe('a line of the journal in words', () => {
     ['step 4, epoch 2: 8 samples, response 0.5000', commit],
     ['step 4, epoch 2: 8 samples, no update: NaN, without a, b', { ...commit, skip: 'NaN', dropped: ['a', 'b'] }],
     ['coordinator 1 starts at step 7', { type: 'generation', ...common, step: 7 }],
+    [
+      'audit of labels at step 4: lie, w1 is wrong',
+      { type: 'labels', ...common, step: 4, outcome: 'lie', workers: ['p'], text: 'w1 is wrong' },
+    ],
     ['back to step 3: diverged', { type: 'rewind', ...common, toStep: 3, reason: 'diverged' }],
     ['done: weights abcdefabcdefabcd', { type: 'results', ...common, digest: 'abcdef'.repeat(4) }],
     [
