@@ -1,4 +1,5 @@
 /** How the results of a run are shown at its end: as a table for people, as JSON for programs. */
+import { counted } from '../shared/counted.js';
 import { join } from 'node:path';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { Summary } from '../coordinator/reports/summary.js';
@@ -19,7 +20,9 @@ export async function showResults({ run, out }: OpenedRun, summary: Summary, { j
   const { steps, samples, seconds, digest } = summary;
   const student = join(out, 'student');
   print(`\n${resultTable(tableRows(run, summary))}\n`);
-  print(`${steps} steps, ${samples} samples in ${seconds.toFixed(1)} s; weights ${digest.slice(0, 16)}`);
+  print(
+    `${counted(steps, 'step')}, ${counted(samples, 'sample')} in ${seconds.toFixed(1)} s; weights ${digest.slice(0, 16)}`,
+  );
   if (summary.engines !== undefined) describeEngines(summary.engines).forEach((line) => print(line));
   if ('graph' in run.student) {
     print(

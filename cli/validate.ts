@@ -1,4 +1,5 @@
 /** `stillhouse validate`: checks a recipe, its data and its models, and says what a run of it would be like. */
+import { counted } from '../shared/counted.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import { exitCodes } from '../shared/errors.js';
 import { lookAt, openRecipe, openRun } from './open.js';
@@ -28,7 +29,7 @@ async function validate(file: string, flags: RecipeFlags & PluginFlags): Promise
   sizes.forEach(print);
   const { size, micro = size } = recipe.batch;
   const m = microBatchCount(size, micro);
-  print(`M = ${m} micro-batches a step: at most ${m} workers can work on one`);
+  print(`M = ${counted(m, 'micro-batch')} a step: at most ${counted(m, 'worker')} can work on one`);
   if (m < fewMicroBatches)
     warn(`fewer than four micro-batches for even one worker: choose a smaller batch.micro (now ${micro})`);
   print(`${file}: valid`);
@@ -45,9 +46,9 @@ async function sizesOf({ recipe, student, manifest: { train, classes } }: Prepar
   const atCoordinator = replicaBytes(plan, coordinatorSlots(plan, recipe.batch).buffers);
   const atWorker = replicaBytes(plan, workerSlots(plan, recipe.batch));
   return [
-    `student: ${trained} trained parameters; state ${plan.stateBytes} bytes on each replica`,
+    `student: ${counted(trained, 'trained parameter')}; state ${plan.stateBytes} bytes on each replica`,
     `gradients: ${contributionBytes(plan)} bytes a contribution (compression: ${recipe.compression})`,
     `replica: ${atCoordinator} bytes at the coordinator, ${atWorker} at each worker, beside models and data`,
-    `data: ${train.samples} samples of [${train.shape.join(', ')}], ${widthText(taskOf(recipe), classes)}`,
+    `data: ${counted(train.samples, 'sample')} of [${train.shape.join(', ')}], ${widthText(taskOf(recipe), classes)}`,
   ];
 }

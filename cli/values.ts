@@ -35,3 +35,10 @@ export function listenAddress(text: string): Address {
 export function collect(value: string, values: string[]): string[] {
   return [...values, value];
 }
+
+/** The port that stands for none in a coordinator's address; null where it names one, or is no such address. */
+export function portTaken(url: string): number | null {
+  const [, scheme, place = ''] = /^(wss?):\/\/([^/?#]+)/i.exec(url) ?? [];
+  if (scheme === undefined || /:\d+$/.test(place)) return null;
+  return scheme.toLowerCase() === 'wss' ? 443 : 80;
+}

@@ -21,7 +21,7 @@ import { stop } from './signals.js';
 import { thisProgram } from './this-program.js';
 import { readToken } from './credentials.js';
 import { withWorkerTls, workerTls, type WorkerTlsFlags } from './tls.js';
-import { integer, positive } from './values.js';
+import { integer, portTaken, positive } from './values.js';
 import { action, type Verb } from './verb.js';
 
 interface WorkerFlags extends PluginFlags, WorkerTlsFlags {
@@ -60,6 +60,9 @@ async function worker(url: string, flags: WorkerFlags): Promise<number> {
     return workerPerGpu({ gpus, command: [...thisProgram, ...process.argv.slice(2)], stop, log: say });
   }
   const token = readToken(flags.tokenFile);
+  const port = portTaken(url);
+  if (port !== null)
+    say(`${url}: no port given, so ${port} is taken; ws://HOST:PORT as the coordinator prints it names its own`);
   // A local worker knows by its address how its coordinator shows itself; the environment is meant for others.
   const tls = workerTls(flags, isLocal ? {} : process.env);
   const wishes = { threads: flags.threads, gpuDemanded: flags.gpu === true, warn: say };

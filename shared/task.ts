@@ -1,4 +1,5 @@
 /** What a run's student is to predict of a sample, and how its outputs are spoken of. Pure. */
+import { counted } from './counted.js';
 
 /**
  * A class of several that exclude each other; a vector of numbers; for each of several labels whether it applies; or a
@@ -31,6 +32,6 @@ export function hasLabels(task: Task, source: LabelSource): boolean {
 
 /** `10 classes`, `3 numbers a target`, `3 labels a target`. */
 export function widthText(task: Task, width: number): string {
-  if (!hasVectors(task)) return `${width} classes`;
+  if (!hasVectors(task)) return counted(width, 'class');
   return `${width} ${task === 'regression' ? 'number' : 'label'}${width === 1 ? '' : 's'} a target`;
 }

@@ -1,4 +1,5 @@
 /** What `eval` reports where samples have classes: figures of the whole and of each class. Pure. */
+import { counted } from '../../shared/counted.js';
 import { agreement, classifierReport, type ClassifierReport } from '../../shared/figures/classification.js';
 import { percent } from '../../shared/figures/figures.js';
 import { compareOnSamples, type PairedComparison } from '../../shared/figures/significance.js';
@@ -72,7 +73,7 @@ export function classText(name: string, report: ClassReport): string {
   const line = (cells: readonly (string | number)[]): string =>
     cells.map((cell) => String(cell).padStart(width)).join('');
   return [
-    `${name}: ${samples} samples`,
+    `${name}: ${counted(samples, 'sample')}`,
     `accuracy ${percent(accuracy)} ${between(accuracyInterval)}   top-5 ${percent(top5)}   loss ${loss.toFixed(4)}   calibration error ${percent(calibrationError)}`,
     ...(report.agreement === undefined ? [] : [`agreement with the teacher ${percent(report.agreement)}`]),
     ...(report.against === undefined ? [] : [againstText(report.against)]),
@@ -101,5 +102,5 @@ function between({ low, high }: Interval): string {
 
 function againstText({ onlyFirst, onlySecond, difference, p }: PairedComparison): string {
   const points = `${difference < 0 ? '' : '+'}${(difference * 100).toFixed(2)}`;
-  return `against the other model ${points} points: ${onlyFirst} samples right here alone, ${onlySecond} there alone; p = ${p.toPrecision(3)} (exact McNemar test)`;
+  return `against the other model ${points} points: ${counted(onlyFirst, 'sample')} right here alone, ${onlySecond} there alone; p = ${p.toPrecision(3)} (exact McNemar test)`;
 }

@@ -1,4 +1,5 @@
 /** `eval`: reads a recipe's evaluation set, runs the models on it, and reports. */
+import { counted } from '../../shared/counted.js';
 import type { JudgedVectors } from '../../shared/figures/vectors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { hasVectors, type VectorTask } from '../../shared/task.js';
@@ -100,5 +101,5 @@ export function evaluationText(name: string, report: EvaluationReport, names: re
   if (!('task' in report)) return classText(called, report);
   if (report.task === 'sequence') return sequenceText(called, report, names);
   const lines = report.task === 'regression' ? regressionLines(report, names) : multiLabelLines(report, names);
-  return [`${name}: ${report.samples} samples`, ...lines].join('\n');
+  return [`${name}: ${counted(report.samples, 'sample')}`, ...lines].join('\n');
 }

@@ -1,4 +1,5 @@
 /** What `eval` reports where several labels may apply: figures of the whole and of each label. Pure. */
+import { counted } from '../../shared/counted.js';
 import { averagePrecision } from '../../shared/figures/average-precision.js';
 import { percent } from '../../shared/figures/figures.js';
 import { alike, f1, labelCounts, multiLabelSums } from '../../shared/figures/multi-label.js';
@@ -102,11 +103,11 @@ export function multiLabelLines(report: MultiLabelReport, names: readonly string
 }
 
 function againstText({ onlyFirst, onlySecond, p }: Discordance): string {
-  return `against the other model: ${onlyFirst} samples right in all labels here alone, ${onlySecond} there alone; p = ${p.toPrecision(3)} (exact McNemar test)`;
+  return `against the other model: ${counted(onlyFirst, 'sample')} right in all labels here alone, ${onlySecond} there alone; p = ${p.toPrecision(3)} (exact McNemar test)`;
 }
 
 function labelText({ f1: score, accuracy, averagePrecision: precision, samples }: LabelFigures): string {
-  return `F1 ${percent(score)}   accuracy ${percent(accuracy)}   average precision ${precisionText(precision)}   of ${samples} samples`;
+  return `F1 ${percent(score)}   accuracy ${percent(accuracy)}   average precision ${precisionText(precision)}   of ${counted(samples, 'sample')}`;
 }
 
 function precisionText(value: number | null): string {

@@ -1,4 +1,5 @@
 /** What `eval` reports of sequences: figures over the positions that have a label, and over whole sequences. Pure. */
+import { counted } from '../../shared/counted.js';
 import { wilsonInterval, type Interval } from '../../shared/figures/statistics.js';
 import {
   agreeingWhereLabelled,
@@ -72,13 +73,13 @@ export function sequenceText(name: string, report: SequenceReport, names: readon
     confusion,
   } = report;
   return [
-    `${name}: ${report.positions} positions of ${report.sequences} sequences`,
+    `${name}: ${counted(report.positions, 'position')} of ${counted(report.sequences, 'sequence')}`,
     `token accuracy ${percent(report.accuracy)}   exact match ${percent(report.exactMatch)} (95 %: ${percent(low)} to ${percent(high)})   loss ${report.loss.toFixed(4)}   calibration error ${percent(report.calibrationError)}`,
     ...(agreement === undefined ? [] : [`agreement with the teacher ${percent(agreement)} of the positions`]),
     ...(against === undefined
       ? []
       : [
-          `against the other model: ${against.onlyFirst} sequences right here alone, ${against.onlySecond} there alone; p = ${against.p.toPrecision(3)} (exact McNemar test)`,
+          `against the other model: ${counted(against.onlyFirst, 'sequence')} right here alone, ${against.onlySecond} there alone; p = ${against.p.toPrecision(3)} (exact McNemar test)`,
         ]),
     ...confusion.map((row, k) => {
       const positions = row.reduce((sum, count) => sum + count, 0);

@@ -1,4 +1,5 @@
 /** Cuts a file of labels into blocks, each a file named by its SHA-256, which workers fetch as they fetch shards. */
+import { counted } from '../../shared/counted.js';
 import { mkdir } from 'node:fs/promises';
 import { UserError } from '../../shared/errors.js';
 import type { FileLabelsIndex } from '../../shared/data/manifest.js';
@@ -44,10 +45,10 @@ export async function cutLabelFile(path: string, out: string, fits: LabelFit): P
 
 /** Says why the labels do not fit; null where they do. */
 function objectionTo(file: LabelFile, { recipe, train: { samples }, classes }: LabelFit): string | null {
-  if (file.classes !== classes) return `${file.classes} classes; ${classes} wanted, as in the data`;
+  if (file.classes !== classes) return `${counted(file.classes, 'class')}; ${classes} wanted, as in the data`;
   const isCut = recipe.data.train.limit !== undefined && file.samples > samples;
   if (file.samples !== samples && !isCut)
-    return `labels of ${file.samples} samples; ${samples} wanted, one for each training sample in the file's order`;
+    return `labels of ${counted(file.samples, 'sample')}; ${samples} wanted, one for each training sample in the file's order`;
   const task = taskOf(recipe);
   if (task !== 'classes' && file.form === 'probabilities')
     return `probabilities of classes; an array logits wanted, with data.task ${task}`;

@@ -1,4 +1,5 @@
 /** Whether data that has been read fits the recipe and is in order. Pure. */
+import { counted } from '../../shared/counted.js';
 import { imageOperations } from '../../shared/data/augment.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
@@ -51,7 +52,9 @@ function checkAugment({ data: { augment } }: Recipe, shape: readonly number[]): 
   const least = Math.min(...shape.slice(0, 2));
   for (const key of ['shift', 'cutout'] as const) {
     if ((augment[key] ?? 0) >= least)
-      throw new UserError(`data.augment.${key}: ${augment[key]} given; less than the images' ${least} pixels wanted`);
+      throw new UserError(
+        `data.augment.${key}: ${augment[key]} given; less than the images' ${counted(least, 'pixel')} wanted`,
+      );
   }
 }
 
@@ -64,7 +67,7 @@ export function checkLabels(recipe: Recipe, { train, evaluation }: DataSets, cla
   if (evaluation !== null) checkTold('data.eval', recipe, evaluation, classes);
   const [own, other] = [train.dataSet.positions, evaluation?.dataSet.positions];
   if (own !== undefined && other !== undefined && own !== other)
-    throw new UserError(`data.eval: sequences of ${other} positions; ${own} wanted, as data.train has`);
+    throw new UserError(`data.eval: sequences of ${counted(other, 'position')}; ${own} wanted, as data.train has`);
   checkMixture(recipe, train.labels);
 }
 
@@ -82,7 +85,7 @@ function checkTold(
     );
   if (task !== 'sequence' && positions !== undefined)
     throw new UserError(
-      `${where}: labels of ${positions} positions a sample; one a sample (or one-hot labels, of a single 1 each) wanted, or data.task sequence`,
+      `${where}: labels of ${counted(positions, 'position')} a sample; one a sample (or one-hot labels, of a single 1 each) wanted, or data.task sequence`,
     );
   if (!hasVectors(task)) return checkRange(where, labels, classes, positions);
   const at = task === 'multiLabel' ? (targets?.values.findIndex((value) => value < 0 || value > 1) ?? -1) : -1;
@@ -110,7 +113,7 @@ function checkRange(where: string, labels: Int32Array, classes: number, position
   const at = labels.findIndex((label) => label >= classes);
   if (at >= 0)
     throw new UserError(
-      `${where}: sample ${Math.floor(at / positions)} has label ${labels[at]}${positions === 1 ? '' : ` at position ${at % positions}`}; with ${classes} classes labels go from 0 to ${classes - 1}`,
+      `${where}: sample ${Math.floor(at / positions)} has label ${labels[at]}${positions === 1 ? '' : ` at position ${at % positions}`}; with ${counted(classes, 'class')} labels go from 0 to ${classes - 1}`,
       exitCodes.data,
     );
 }

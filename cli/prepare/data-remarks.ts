@@ -1,4 +1,5 @@
 /** What looks odd in data that fits the recipe, a line each. Pure. */
+import { counted } from '../../shared/counted.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { hasVectors, taskOf } from '../../shared/task.js';
 import type { DataSets } from './data-checks.js';
@@ -14,13 +15,26 @@ export interface Classes {
 
 /** @returns lines for the user */
 export function dataRemarks(recipe: Recipe, sets: DataSets, classes: Classes): string[] {
-  return [...channelsRemarks(recipe, sets.train.dataSet.shape), ...missingClasses(recipe, sets, classes)];
+  return [
+    ...channelsRemarks(recipe, sets.train.dataSet.shape),
+    ...missingClasses(recipe, sets, classes),
+    ...onlyClass(sets.train, classes),
+  ];
 }
 
 function channelsRemarks({ data: { train } }: Recipe, shape: readonly number[]): string[] {
   if (train.format === 'folder' || !looksChannelsFirst(shape)) return [];
   return [
     `data.train: samples of [${shape.join(', ')}] look like images with their channels first; channels last wanted, or layout: nchw in data.train for images that are`,
+  ];
+}
+
+/** A single class, as of a sorted file of which the first labels are kept. */
+function onlyClass({ labels, targets, dataSet: { positions } }: WrittenData, { count, names }: Classes): string[] {
+  if (count !== 1 || targets !== undefined || positions !== undefined || !labels.some((label) => label === 0))
+    return [];
+  return [
+    `data.train: all of its labels are of one class, ${names?.[0] ?? '0'}; two at least wanted, for a student to tell apart`,
   ];
 }
 
@@ -38,7 +52,9 @@ function missingClasses(recipe: Recipe, { train, evaluation }: DataSets, classes
     if (found.size === 0 || missing.length === 0) return [];
     const named = missing.slice(0, mostNamed).map((label) => classes.names?.[label] ?? String(label));
     const more = missing.length > mostNamed ? ` and ${missing.length - mostNamed} more` : '';
-    return [`${where}: no sample of ${missing.length} of ${classes.count} classes: ${named.join(', ')}${more}${then}`];
+    return [
+      `${where}: no sample of ${missing.length} of ${counted(classes.count, 'class')}: ${named.join(', ')}${more}${then}`,
+    ];
   };
   const isTaught = recipe.teachers.length > 0 || recipe.labels.from !== undefined;
   const told = evaluation?.labels.filter((label) => label >= 0).length ?? 0;

@@ -2,7 +2,7 @@
  * Whether labels that were made elsewhere are of the training samples that they stand beside: against the labels that
  * are at hand they must be better than a guesser, as a teacher must. Pure.
  */
-import { guessing } from '../../coordinator/reports/teacher-check.js';
+import { guessing, orAllowed } from '../../coordinator/reports/teacher-check.js';
 import type { Manifest } from '../../shared/data/manifest.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { constantAnswer } from '../../shared/figures/constant-answers.js';
@@ -51,7 +51,7 @@ export function checkLabelFile(
   const constant = answer === null ? [] : [`${name}: it gives ${answer}; labels of the samples wanted`];
   const found = guessing({ line: { sums, samples }, task, teachers: [name], width });
   if (found === null) return constant;
-  const problem = `${name} (${found.figures.join()}): no better than ${found.guesser}; labels of ${wishes[task]} wanted, or ensemble.allowChance: true`;
-  if (!recipe.ensemble.allowChance) throw new UserError(problem, exitCodes.data);
+  const problem = `${name} (${found.figures.join()}): no better than ${found.guesser}; labels of ${wishes[task]} wanted`;
+  if (!recipe.ensemble.allowChance) throw new UserError(`${problem}${orAllowed}`, exitCodes.data);
   return [...constant, problem];
 }

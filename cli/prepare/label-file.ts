@@ -3,6 +3,7 @@
  * [N x K], or a Parquet file with a column of that name whose cells are lists. An .npz may also say at which
  * `temperature` its labels are softened already; then they are used as they are, and at that temperature alone.
  */
+import { counted } from '../../shared/counted.js';
 import { extname } from 'node:path';
 import { codeOf, exitCodes, UserError } from '../../shared/errors.js';
 import { damaged } from './sources/file-errors.js';
@@ -88,7 +89,7 @@ async function readParquet(path: string): Promise<LabelFile> {
   const logits = new Float32Array(rows.length * classes);
   rows.forEach((row, i) => {
     if (!isNumbers(row) || row.length !== classes || classes === 0)
-      throw damaged(path, `row ${i} of ${name} is no list of ${classes} numbers`);
+      throw damaged(path, `row ${i} of ${name} is no list of ${counted(classes, 'number')}`);
     logits.set(row, i * classes);
   });
   return {

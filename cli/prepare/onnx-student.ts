@@ -1,4 +1,5 @@
 /** Looks at a student that is an ONNX file: its inputs, its outputs, its weights, and whether it can be trained. */
+import { counted } from '../../shared/counted.js';
 import { dirname, resolve } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { GraphSpec } from '../../shared/models/student-spec.js';
@@ -128,12 +129,12 @@ async function checkOutputs({ model }: FileStudent, spec: GraphSpec, expected: E
     const wanted = [...(positions === undefined ? [] : [positions]), classes];
     if (rows !== trialRows)
       throw new UserError(
-        `student ${model}: it gives ${rows ?? 0} rows for ${trialRows} samples; a dynamic batch was wanted (dynamic_axes, or dynamic_shapes, when it is exported)`,
+        `student ${model}: it gives ${counted(rows ?? 0, 'row')} for ${trialRows} samples; a dynamic batch was wanted (dynamic_axes, or dynamic_shapes, when it is exported)`,
         exitCodes.data,
       );
     if (shape.join() !== wanted.join())
       throw new UserError(
-        `student ${model}: the shape of its output ${name} is [${shape.join(', ')}]; the data has ${widthText(task, classes)}${positions === undefined ? '' : ` at ${positions} positions`}`,
+        `student ${model}: the shape of its output ${name} is [${shape.join(', ')}]; the data has ${widthText(task, classes)}${positions === undefined ? '' : ` at ${counted(positions, 'position')}`}`,
       );
   }
 }

@@ -1,4 +1,5 @@
 /** The channels of samples, and whether what the recipe says of each channel fits them. Pure. */
+import { counted } from '../../shared/counted.js';
 import { UserError } from '../../shared/errors.js';
 import type { Preprocess } from '../../shared/recipe/schema.js';
 
@@ -22,7 +23,7 @@ export function checkPreprocess(preprocess: Preprocess | undefined, shape: reado
       ? '; channels last wanted, or layout: nchw in data.train (and eval) where they stand first'
       : '';
     throw new UserError(
-      `data.preprocess.${key}: ${values.length} values given for samples of [${shape.join(', ')}]; ${channels === 1 ? 'one, as they have one channel,' : `1 or ${channels} (the channels)`} wanted${first}`,
+      `data.preprocess.${key}: ${counted(values.length, 'value')} given for samples of [${shape.join(', ')}]; ${channels === 1 ? 'one, as they have one channel,' : `1 or ${channels} (the channels)`} wanted${first}`,
     );
   }
 }

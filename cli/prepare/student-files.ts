@@ -1,4 +1,5 @@
 /** Reads the files of a student: model.json, the weights that it lists, safetensors. */
+import { counted } from '../../shared/counted.js';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
@@ -110,7 +111,7 @@ async function manifestTensors(
       }
     } catch (error) {
       throw new UserError(
-        `${group.paths.join(', ')}: its ${bytes.length} bytes are not the weights that ${student.model} lists; those were wanted`,
+        `${group.paths.join(', ')}: its ${counted(bytes.length, 'byte')} are not the weights that ${student.model} lists; those were wanted`,
         exitCodes.data,
         error,
       );

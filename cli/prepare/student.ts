@@ -2,6 +2,7 @@
  * Looks at the recipe's student before a run starts: a built-in one, or a tfjs LayersModel with weights from its own
  * files, from a safetensors file, or drawn anew by its initializers from the run's seed. What is wrong is said here.
  */
+import { counted } from '../../shared/counted.js';
 import { resolve } from 'node:path';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { zeroedTopology } from '../../shared/models/initializers.js';
@@ -190,7 +191,7 @@ function checkShapes(file: string, { model }: StudentModel, { inputShape, classe
     const which =
       model.outputs.length === 1 ? 'its output shape' : `the shape of its output ${model.outputNames[i] ?? ''}`;
     throw new UserError(
-      `student ${file}: ${which} is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${widthText(task, classes)}${positions === undefined ? '' : ` at ${positions} positions`}`,
+      `student ${file}: ${which} is [${gives.map((dim) => dim ?? 'any').join(', ')}]; the data has ${widthText(task, classes)}${positions === undefined ? '' : ` at ${counted(positions, 'position')}`}`,
     );
   }
   const twice = model.outputNames.find((name, i) => model.outputNames.indexOf(name) < i);

@@ -1,4 +1,5 @@
 /** Brings a teacher's classes together with the data's: by number, or by name where both have names. */
+import { counted } from '../../shared/counted.js';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { readProblem, UserError } from '../../shared/errors.js';
@@ -29,14 +30,18 @@ export async function mapClasses(
   if (names === undefined || classNames === undefined) {
     if (outputs !== classes)
       throw new UserError(
-        `teacher ${recipe.name}: it gives ${outputs}${task === 'classes' ? ` classes; the data has ${classes}` : `; the data has ${widthText(task, classes)}`}`,
+        `teacher ${recipe.name}: it gives ${task === 'classes' ? `${counted(outputs, 'class')}; the data has ${classes}` : `${outputs}; the data has ${widthText(task, classes)}`}`,
       );
     return {};
   }
   if (classNames.length !== classes)
-    throw new UserError(`data.classNames: ${classNames.length} names given; the data has ${classes} classes`);
+    throw new UserError(
+      `data.classNames: ${counted(classNames.length, 'name')} given; the data has ${counted(classes, 'class')}`,
+    );
   if (names.length !== outputs)
-    throw new UserError(`teacher ${recipe.name}: classes: ${names.length} names given; it gives ${outputs} classes`);
+    throw new UserError(
+      `teacher ${recipe.name}: classes: ${counted(names.length, 'name')} given; it gives ${counted(outputs, 'class')}`,
+    );
   return { classMap: { outputs, order: classOrder(recipe.name, names, classNames) } };
 }
 

@@ -8,6 +8,7 @@ import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import {
   describeTeachers,
   guessersIn,
+  orAllowed,
   weakEnsemble,
   type TeachersEvaluation,
 } from '../../coordinator/reports/teacher-check.js';
@@ -54,7 +55,7 @@ export async function lookAtTeachers(run: PreparedRun, options: LookOptions): Pr
     if (text !== null && options.isJudged) options.say(text);
     const problem = options.isJudged ? guessersIn(evaluation) : null;
     if (problem === null) return;
-    if (!run.recipe.ensemble.allowChance) throw new UserError(problem, exitCodes.data);
+    if (!run.recipe.ensemble.allowChance) throw new UserError(`${problem}${orAllowed}`, exitCodes.data);
     options.warn(problem);
   } finally {
     await look.close();

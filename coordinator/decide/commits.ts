@@ -2,6 +2,7 @@
  * How units end: committed, skipped, begun anew without a teacher, or given up with the run. settle() calls the
  * exported functions that return whether they changed anything, again and again until none does.
  */
+import { counted } from '../../shared/counted.js';
 import type { Machine, OpenUnit } from './machine.js';
 import { askedFirst } from './asked-first.js';
 import { isHopeless } from './failures.js';
@@ -65,10 +66,6 @@ export function commitComplete(m: Machine): boolean {
     reason,
   });
   return true;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 /**
  * What each event does to the state, by itself. What follows from it is asked in decide.ts, after every event alike.
  */
+import { counted } from '../../shared/counted.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { allowanceMs, withMeasured } from '../../shared/protocol/round-trip.js';
 import { answer, suspect } from './audits.js';
@@ -143,7 +144,7 @@ function onWrongState(
   const count = (m.mismatches.get(worker.process) ?? 0) + 1;
   m.mismatches.set(worker.process, count);
   m.dissent = { step, stateHash, worker };
-  const text = `its state after ${step} steps is ${stateHash}, the run's ${wanted}`;
+  const text = `its state after ${counted(step, 'step')} is ${stateHash}, the run's ${wanted}`;
   if (count < mismatchLimit) m.emit({ type: 'resync', worker: worker.id, reason: text });
   else turnAway(m, worker, `${text}, ${mismatchLimit} times by now`);
   m.part(worker);
@@ -157,7 +158,7 @@ function onWrongState(
   finish(
     m,
     'rebuild',
-    `two workers agree on the state after ${step} steps (${stateHash}) and the coordinator has ${wanted}`,
+    `two workers agree on the state after ${counted(step, 'step')} (${stateHash}) and the coordinator has ${wanted}`,
   );
 }
 

@@ -9,6 +9,7 @@
  * The prefix and its next contribution need one slot a level and one more; those are never given to early ones, so the
  * leftmost contribution that is missing can always be taken, and the unit always moves on.
  */
+import { counted } from '../../shared/counted.js';
 import { blockRange, isEmpty, parentOf, rootOf, siblingOf, type Block } from '../../shared/replica/reduction/tree.js';
 import type { Slot } from './types.js';
 
@@ -45,7 +46,8 @@ export class UnitProgress {
 
   /** @throws Error when the slots cannot hold the prefix */
   constructor(m: number, slots: number) {
-    if (slots < slotsNeeded(m)) throw new Error(`${m} micro-batches need ${slotsNeeded(m)} slots, there are ${slots}`);
+    if (slots < slotsNeeded(m))
+      throw new Error(`${counted(m, 'micro-batch')} need ${slotsNeeded(m)} slots, there are ${slots}`);
     this.#m = m;
     this.#slots = slots;
     this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);

@@ -3,6 +3,7 @@
  * whoever lacks a block gets it. How they are asked for is in requests.ts. No row changes once it is there.
  */
 import { createHmac, randomBytes } from 'node:crypto';
+import { counted } from '../../shared/counted.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProtocolError } from '../../shared/errors.js';
 import type { LabelStorage } from '../../shared/labels/storage.js';
@@ -125,7 +126,7 @@ export class LabelService {
   /** What a run says of its labels at its start: what rounding may do, and what need not be computed. */
   async lines(): Promise<string[]> {
     const { kept, samples, views } = await this.progress();
-    const ofViews = views === 1 ? '' : ` (${views} views of ${samples / views} samples)`;
+    const ofViews = views === 1 ? '' : ` (${views} views of ${counted(samples / views, 'sample')})`;
     return [
       ...roundingLines(this.#options.run),
       ...(kept === 0 ? [] : [`labels: ${kept} of ${samples}${ofViews} read from the cache`]),

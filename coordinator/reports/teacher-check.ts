@@ -2,6 +2,7 @@
  * What the evaluation before step 1 says of the teachers. One that does no better than a guesser has its classes in
  * another order, or wants other inputs: a run that imitates it is lost, so it does not begin.
  */
+import { counted } from '../../shared/counted.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { mainFigure, percent, type MainFigure } from '../../shared/figures/figures.js';
 import { specialistSamples } from '../../shared/figures/classes.js';
@@ -56,13 +57,16 @@ function ofItsClasses({ sums }: TeachersEvaluation['line'], teacher: string): st
   return samples === undefined ? '' : ` of the ${samples} of its classes`;
 }
 
+/** What a recipe may say of models that are to be no better than a guesser; said of those that end a run. */
+export const orAllowed = ', or ensemble.allowChance: true';
+
 /** The teachers that do no better than a guesser, in a line; null for none, and where too few samples tell. */
 export function guessersIn(evaluation: TeachersEvaluation): string | null {
   const found = guessing(evaluation);
   if (found === null) return null;
   const { names, figures, guesser, wish } = found;
   const named = names.map((name, i) => `${name} (${figures[i] ?? '-'})`).join(', ');
-  return `${names.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than ${guesser}; ${wish} wanted, or ensemble.allowChance: true`;
+  return `${names.length === 1 ? 'teacher' : 'teachers'} ${named}: no better than ${guesser}; ${wish} wanted`;
 }
 
 /** Models that do no better than a guesser. */
@@ -92,14 +96,14 @@ export function guessing({ line, task, teachers, width }: TeachersEvaluation): G
 function guesses(samples: number, width: number): Record<Task, { guesser: string; wish: string }> {
   const classes = 'other classes (teachers[].classes), preprocessing or output';
   return {
-    classes: { guesser: `chance on ${samples} samples of ${width} classes`, wish: classes },
-    sequence: { guesser: `chance on ${samples} positions of ${width} classes`, wish: classes },
+    classes: { guesser: `chance on ${counted(samples, 'sample')} of ${counted(width, 'class')}`, wish: classes },
+    sequence: { guesser: `chance on ${counted(samples, 'position')} of ${counted(width, 'class')}`, wish: classes },
     regression: {
-      guesser: `the mean of the targets of ${samples} samples`,
+      guesser: `the mean of the targets of ${counted(samples, 'sample')}`,
       wish: 'other preprocessing, output or units',
     },
     multiLabel: {
-      guesser: `the labels' frequencies on ${samples} samples`,
+      guesser: `the labels' frequencies on ${counted(samples, 'sample')}`,
       wish: 'labels in another order (teachers[].classes), other preprocessing or output',
     },
   };
@@ -161,6 +165,6 @@ export function checkTeachers(
   if (weak !== null) output.say('warn', weak);
   const problem = guessersIn(evaluation);
   if (problem === null) return;
-  if (!recipe.ensemble.allowChance) throw new UserError(problem, exitCodes.data);
+  if (!recipe.ensemble.allowChance) throw new UserError(`${problem}${orAllowed}`, exitCodes.data);
   output.say('warn', problem);
 }

@@ -3,6 +3,7 @@
  * before it is there: a line ahead of it is dropped where it was never released and made void by a rewind where it may
  * have been; a line that is missing is completed from the log.
  */
+import { counted } from '../../shared/counted.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { afterRewinds, type JournalLine } from './journal.js';
 import type { Journal } from './journal-file.js';
@@ -57,7 +58,9 @@ async function dropLast({ journal, lines }: OpenJournal): Promise<void> {
 /** Makes the steps from `toStep` on void, in journal and snapshots. */
 async function rewind(options: ReconcileOptions, { journal, lines }: OpenJournal, toStep: number): Promise<void> {
   const { generation, timeOfDayMs, warn, snapshots } = options;
-  warn(`the journal knows ${journalledSteps(lines)} steps, the log ${toStep}: the run goes back to step ${toStep}`);
+  warn(
+    `the journal knows ${counted(journalledSteps(lines), 'step')}, the log ${toStep}: the run goes back to step ${toStep}`,
+  );
   const line: JournalLine = { type: 'rewind', generation, atMs: timeOfDayMs(), toStep, reason: 'the log ends there' };
   await journal.append(line);
   lines.push(line);

@@ -2,6 +2,7 @@
  * The coordinator's replica is memory like any other: what it commits or stores from there is compared with what it
  * was.
  */
+import { counted } from '../../shared/counted.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { Replica } from '../../shared/replica/replica.js';
 
@@ -20,6 +21,6 @@ export function expectOwnState(
   const found = replica.hashState();
   if (found === stateHash) return;
   throw new StateLost(
-    `the coordinator's own replica has changed in memory: its state after ${step} steps is ${found} and was ${stateHash}; nothing was committed from it`,
+    `the coordinator's own replica has changed in memory: its state after ${counted(step, 'step')} is ${found} and was ${stateHash}; nothing was committed from it`,
   );
 }

@@ -2,6 +2,7 @@
  * What must hold of a run's own records, whatever died while they were written. Each check takes what was read and says
  * in a line what it found. Pure.
  */
+import { counted } from '../../shared/counted.js';
 import { jsonOf, parseJson } from '../../shared/json.js';
 import { isDeepStrictEqual } from 'node:util';
 import { samplesIn } from '../../shared/figures/sum-names.js';
@@ -64,19 +65,19 @@ export function checkJournal(
   const count = (type: JournalLine['type']): number => lines.filter((line) => line.type === type).length;
   return sound(
     name,
-    `${step} commits, ${count('evaluation')} evaluations, ${count('generation')} generations, each unit once and in order`,
+    `${counted(step, 'commit')}, ${counted(count('evaluation'), 'evaluation')}, ${counted(count('generation'), 'generation')}, each unit once and in order`,
   );
 }
 
 function badCommit(line: CommitLine, countsSamples: boolean): string | undefined {
-  if (line.samples !== line.to - line.from) return `${line.samples} samples in [${line.from}, ${line.to})`;
+  if (line.samples !== line.to - line.from) return `${counted(line.samples, 'sample')} in [${line.from}, ${line.to})`;
   const over = countsSamples ? Object.entries(line.counts).find(([, count]) => count > line.samples) : undefined;
-  if (over !== undefined) return `${over[0]} counts ${over[1]} of ${line.samples} samples`;
+  if (over !== undefined) return `${over[0]} counts ${over[1]} of ${counted(line.samples, 'sample')}`;
   if (line.skip !== undefined) return undefined;
   const contributed = samplesIn(line.sums);
   return contributed === line.samples
     ? undefined
-    : `contributions of ${contributed} samples in a commit of ${line.samples}`;
+    : `contributions of ${counted(contributed, 'sample')} in a commit of ${line.samples}`;
 }
 
 /**
@@ -211,8 +212,8 @@ export function checkMetrics(
   const odd = written.findIndex((line, i) => !isDeepStrictEqual(line, derived[i]));
   if (odd >= 0) return broken(name, `epoch ${odd}: ${firstDifference(written[odd], derived[odd])}`);
   if (written.length < derived.length - (isFinished ? 0 : 1))
-    return broken(name, `${written.length} epochs; the journal gives ${derived.length}`);
-  return sound(name, `${written.length} epochs, as the journal gives them`);
+    return broken(name, `${counted(written.length, 'epoch')}; the journal gives ${derived.length}`);
+  return sound(name, `${counted(written.length, 'epoch')}, as the journal gives them`);
 }
 
 /** A file says of the run what the journal gives. */

@@ -3,6 +3,7 @@
  * against each other. It changes nothing. A torn tail of log or journal is what a crash leaves, and is only noted; all
  * else that does not fit is a failure.
  */
+import { counted } from '../../shared/counted.js';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -58,9 +59,11 @@ export async function verifyRun(path: string): Promise<Verified> {
   const all: Found = { path, run, log: log.records, read, generations, recipe, summary };
   for (const [name, check] of checksOf(all)) found.push(...((await tried(name, found, check)) ?? []));
   if (read !== null && read.tornBytes > 0)
-    notes.push(`journal.jsonl ends with ${read.tornBytes} bytes of a line that was never finished`);
+    notes.push(`journal.jsonl ends with ${counted(read.tornBytes, 'byte')} of a line that was never finished`);
   notes.push(
-    ...log.torn.map(({ name, bytes }) => `log/${name} ends with ${bytes} bytes of a commit that was never released`),
+    ...log.torn.map(
+      ({ name, bytes }) => `log/${name} ends with ${counted(bytes, 'byte')} of a commit that was never released`,
+    ),
   );
   return { isSound: found.every(({ isSound }) => isSound), checks: found, notes };
 }

@@ -2,6 +2,7 @@
  * How a worker joins: its hello is answered with a welcome, which names the state to start from, and from then on it is
  * fed every commit after that state. Training does not wait for it.
  */
+import { counted } from '../../shared/counted.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { closeCodes, type Down, type Up } from '../../shared/protocol/messages.js';
@@ -125,7 +126,7 @@ function plain(value: unknown): unknown {
 
 function staleFolder(path: string, released: number, held: number): UserError {
   return new UserError(
-    `${path}: a worker has applied ${held} steps of this run and the folder knows ${released}; it is an old copy, use the newest one`,
+    `${path}: a worker has applied ${counted(held, 'step')} of this run and the folder knows ${released}; it is an old copy, use the newest one`,
     exitCodes.data,
   );
 }

@@ -2,6 +2,7 @@
  * What happens when a worker says that it is ready: its state and its numerics are judged, and it may be leased to,
  * once all the workers that the run waits for are ready.
  */
+import { counted } from '../../shared/counted.js';
 import { closeCodes, type Up } from '../../shared/protocol/messages.js';
 import type { UntimedEvent, WorkerId } from '../decide/types.js';
 import type { ReportOutput } from '../reports/outputs/output.js';
@@ -145,7 +146,7 @@ export class Readiness {
     if (this.#early === null) return post(ready);
     this.#early.set(worker, ready);
     if (this.#early.size < expected)
-      return reporter.say('info', `waiting for ${expected} workers: ${this.#early.size} ready`);
+      return reporter.say('info', `waiting for ${counted(expected, 'worker')}: ${this.#early.size} ready`);
     const all = [...this.#early.values()];
     this.#early = null;
     all.forEach(post);

@@ -1,4 +1,5 @@
 /** Who may come in: tokens, with what each allows and until when, as a token file or STILLHOUSE_TOKEN gives them. */
+import { counted } from '../counted.js';
 import { UserError } from '../errors.js';
 
 export const roles = ['worker', 'label', 'viewer', 'admin'] as const;
@@ -65,7 +66,7 @@ function credentialOf(line: string, place: string, least: number): Credential {
     throw new UserError(`${place}: the token has characters that no header carries; ASCII wanted (${advice})`);
   if (token.length < least)
     throw new UserError(
-      `${place}: the token has ${token.length} characters; at least ${least} wanted, which are 32 random bytes in base64 (${advice})`,
+      `${place}: the token has ${counted(token.length, 'character')}; at least ${least} wanted, which are 32 random bytes in base64 (${advice})`,
     );
   let [role, untilMs]: [Role, number | null] = ['worker', null];
   for (const pair of more) {

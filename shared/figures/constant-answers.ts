@@ -1,4 +1,5 @@
 /** Whether a model answers the same whatever it is asked. Pure. */
+import { counted } from '../counted.js';
 import { hasVectors, type Task } from '../task.js';
 import { argMax } from './classification.js';
 
@@ -25,7 +26,7 @@ const tolerance = 1e-6;
 export function constantAnswer({ task, outputs, width, labels }: AnswersToSamples): string | null {
   const rows = outputs.length / width;
   if (rows < leastRows) return null;
-  if (hasVectors(task)) return areAlike(outputs, width) ? `the same numbers for all ${rows} samples` : null;
+  if (hasVectors(task)) return areAlike(outputs, width) ? `the same numbers for all ${counted(rows, 'sample')}` : null;
   const known = new Set(labels.filter((label) => label >= 0));
   if (known.size === 1 || width < 2) return null;
   const answer = argMax(outputs, 0, width);

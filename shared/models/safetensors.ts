@@ -6,6 +6,7 @@
  * Reading checks everything before it allocates: sizes, names, shapes, and that the tensors cover the data exactly, as
  * the format's own reader does. https://github.com/huggingface/safetensors
  */
+import { counted } from '../counted.js';
 import { z } from 'zod';
 import { exitCodes, UserError } from '../errors.js';
 import { elementsIn } from '../shape.js';
@@ -84,7 +85,7 @@ type Bad = (text: string, cause?: unknown) => UserError;
 
 function readHeader(bytes: Uint8Array, bad: Bad): { entries: [string, Entry][]; data: Uint8Array } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 10) throw bad(`it has ${bytes.length} bytes`);
+  if (bytes.length < 10) throw bad(`it has ${counted(bytes.length, 'byte')}`);
   const headerBytes = Number(view.getBigUint64(0, true));
   if (headerBytes > limits.headerBytes)
     throw bad(`its header claims ${headerBytes} bytes, the limit is ${limits.headerBytes}`);

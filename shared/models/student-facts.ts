@@ -2,6 +2,7 @@
  * What whoever runs a student must know of it: what it is fed, and what its outputs mean. It goes with the student in
  * every form, in that form's own place for such things. Pure.
  */
+import { counted } from '../counted.js';
 import { z } from 'zod';
 import { inputSchema, type InputRecipe } from '../recipe/model-schema.js';
 import { tasks } from '../task.js';
@@ -80,7 +81,7 @@ export function describeFacts({ input, output }: StudentFacts): string[] {
       : `as (x * ${preprocess.scale} - ${preciseText(preprocess.mean)}) / ${preciseText(preprocess.std)}`;
   const gives =
     task === 'regression'
-      ? `${classes} numbers`
+      ? counted(classes, 'number')
       : `logits of ${classes} ${task === 'multiLabel' ? 'labels' : 'classes'}`;
   const whole = `input: ${type} of [batch, ${(feed ?? shape).join(', ')}]${form}; raw samples${from} are fed ${fed}`;
   return [

@@ -1,4 +1,5 @@
 /** Checks of the recipe's data: sources, what samples are to be told, preprocessing and augmentation. Pure. */
+import { counted } from '../counted.js';
 import { hasVectors, hasLabels, taskOf } from '../task.js';
 import { at, when, type Finding } from './finding.js';
 import type { Recipe, SourceRecipe } from './schema.js';
@@ -81,7 +82,7 @@ function classNameProblems({ classNames, classes }: Recipe['data']): Finding[] {
     ...when(
       classes !== undefined && classNames.length !== classes,
       path,
-      `${classNames.length} names given; ${classes} wanted, as data.classes says`,
+      `${counted(classNames.length, 'name')} given; ${classes} wanted, as data.classes says`,
     ),
   ];
 }
@@ -98,7 +99,7 @@ function preprocessProblems({ preprocess }: Recipe['data']): Finding[] {
     ...when(
       mean.length > 1 && std.length > 1 && mean.length !== std.length,
       ['data', 'preprocess', 'std'],
-      `${std.length} values given; ${mean.length} wanted, as in mean`,
+      `${counted(std.length, 'value')} given; ${mean.length} wanted, as in mean`,
     ),
   ];
 }

@@ -1,4 +1,5 @@
 /** Certificates and keys as files hold them: read, checked against each other, and told in words. */
+import { counted } from '../counted.js';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { exitCodes, UserError } from '../errors.js';
@@ -117,7 +118,7 @@ export function expiryProblem(certificate: X509Certificate, nowMs: number): stri
   if (nowMs >= untilMs) return `was good until ${day(untilMs)}; a new one is wanted (stillhouse token --tls)`;
   if (untilMs - nowMs >= warningDays * dayMs) return null;
   const days = Math.floor((untilMs - nowMs) / dayMs);
-  return `is good until ${day(untilMs)}, ${days} days; a new one is wanted soon (stillhouse token --tls)`;
+  return `is good until ${day(untilMs)}, ${counted(days, 'day')}; a new one is wanted soon (stillhouse token --tls)`;
 }
 
 /** Changes whenever one of the files does, or goes or comes. */

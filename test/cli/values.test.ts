@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { shellWord } from '../../cli/output.js';
-import { integer, listenAddress, positive } from '../../cli/values.js';
+import { integer, listenAddress, portTaken, positive } from '../../cli/values.js';
 
 describe('values of the command line', () => {
   it.each([
@@ -13,6 +13,17 @@ describe('values of the command line', () => {
 
   it.each(['7171', 'host:', ':7171', 'host:65536', '::1:7171'])('%s is no address', (text) => {
     expect(() => listenAddress(text)).toThrow('HOST:PORT was wanted');
+  });
+
+  it.each([
+    ['ws://gpu-box', 80],
+    ['wss://gpu-box/runs?fingerprint=12:34', 443],
+    ['ws://[::1]', 80],
+    ['ws://[::1]:7171', null],
+    ['ws://gpu-box:80/', null],
+    ['gpu-box', null],
+  ])("%s is a coordinator's address whose port is %s where it says none", (url, port) => {
+    expect(portTaken(url)).toBe(port);
   });
 
   it('are whole numbers of digits alone', () => {

@@ -1,4 +1,5 @@
 /** A run as a worker that only labels has opened it: teachers, samples and the labels that they make; no student. */
+import { counted } from '../../shared/counted.js';
 import { z } from 'zod';
 import { artifactsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
 import { trainSamples, type Samples } from '../../shared/data/samples.js';
@@ -74,7 +75,7 @@ export class LabelJob {
     if (labels === null)
       throw new UserError('no loss of this run wants soft labels: there is nothing to label', exitCodes.refused);
     const samples = trainSamples(recipe, manifest, (sha256) => cache.fetchAnnounced(sha256));
-    log(`labelling ${manifest.train.samples} samples by ${run.teachers.map(({ name }) => name).join(', ')}`);
+    log(`labelling ${counted(manifest.train.samples, 'sample')} by ${run.teachers.map(({ name }) => name).join(', ')}`);
     return new LabelJob({ recipe, labels, samples, ensemble });
   }
 

@@ -1,4 +1,5 @@
 /** Turns the labels, weights, targets and masks that a format has read into a source's annotations. Pure. */
+import { counted } from '../../../shared/counted.js';
 import { damaged } from './file-errors.js';
 import type { Annotations, SampleTargets } from './source.js';
 
@@ -9,7 +10,7 @@ import type { Annotations, SampleTargets } from './source.js';
  */
 export function toWeights(path: string, values: ArrayLike<number>, samples: number): Float32Array {
   if (values.length !== samples)
-    throw damaged(path, `${values.length} weights; ${samples} were wanted, one for each sample`);
+    throw damaged(path, `${counted(values.length, 'weight')}; ${samples} were wanted, one for each sample`);
   const weights = Float32Array.from(values);
   const bad = weights.findIndex((weight) => !(weight >= 0) || weight === Infinity);
   if (bad >= 0) throw damaged(path, `sample ${bad} has weight ${values[bad]}; a number from 0 was wanted`);
@@ -28,7 +29,7 @@ export function toTargets(
   { width, samples }: { readonly width: number; readonly samples: number },
 ): { readonly labels: Int32Array; readonly targets: SampleTargets } {
   if (values.length !== samples * width)
-    throw damaged(path, `${values.length / width} targets; ${samples} were wanted, one for each sample`);
+    throw damaged(path, `${counted(values.length / width, 'target')}; ${samples} were wanted, one for each sample`);
   const targets: SampleTargets = { width, values: Float32Array.from(values) };
   const labels = new Int32Array(samples);
   for (let row = 0; row < samples; row++) {

@@ -2,6 +2,7 @@
  * What the formats of files with one array each (NPY, IDX) share: an array of inputs, and arrays with labels, weights,
  * targets and masks beside it, a row for each sample. Inputs lie in memory.
  */
+import { counted } from '../../../shared/counted.js';
 import { basename } from 'node:path';
 import { elementsIn } from '../../../shared/shape.js';
 import { noAnnotations, oneOfEach, toLabels, toSequences, toTargets, toWeights } from './annotations.js';
@@ -151,7 +152,10 @@ async function readAnnotations(
   }
   const found = toLabels(first.path, one.labels);
   if (found.length !== samples)
-    throw damaged(first.path, `${found.length} labels; ${samples} were wanted, one for each sample of ${inputs.file}`);
+    throw damaged(
+      first.path,
+      `${counted(found.length, 'label')}; ${samples} were wanted, one for each sample of ${inputs.file}`,
+    );
   return { labels: found, weights, classes: one.classes, classNames: named?.classNames, notes: named?.notes };
 }
 
@@ -169,7 +173,7 @@ function namedLabels(
 /** Numbers in a target of [samples] or [samples x ...]. */
 function widthOf({ path, dims }: Beside, samples: number): number {
   const [rows = 0, ...shape] = dims;
-  if (rows !== samples) throw damaged(path, `${rows} targets; ${samples} were wanted, one for each sample`);
+  if (rows !== samples) throw damaged(path, `${counted(rows, 'target')}; ${samples} were wanted, one for each sample`);
   return elementsIn(shape);
 }
 

@@ -2,6 +2,7 @@
  * Decodes BMP images that are not compressed, with the numbers that PIL gives. Pure.
  * Source: Microsoft, "Bitmap Storage" (BITMAPFILEHEADER, BITMAPCOREHEADER, BITMAPINFOHEADER and its later forms).
  */
+import { counted } from '../../../shared/counted.js';
 
 export interface Bitmap {
   readonly width: number;
@@ -39,7 +40,7 @@ export function decodeBitmap(bytes: Uint8Array): Bitmap {
   const { width, height, isUpward, bits, palette, at } = header;
   const stride = 4 * Math.ceil((width * bits) / 32);
   if (at + stride * height > bytes.length)
-    throw new BitmapError(`cut off: ${bytes.length} bytes; ${at + stride * height} were wanted`);
+    throw new BitmapError(`cut off: ${counted(bytes.length, 'byte')}; ${at + stride * height} were wanted`);
   const isGrey = palette.length > 0 && palette.every((colour, i) => isGreyOf(colour, i, palette.length));
   const channels = isGrey ? 1 : 3;
   const colourAt = palette.length > 0 ? paletteReader(view, header) : maskReader(view, header);
@@ -81,7 +82,7 @@ function readHeader(view: DataView): Header {
     );
   if (width <= 0 || rows === 0 || !depths.includes(bits))
     throw new BitmapError(
-      `a BMP of ${width} x ${rows} pixels of ${bits} bits; some pixels of ${depths.join(', ')} bits were wanted`,
+      `a BMP of ${width} x ${rows} pixels of ${counted(bits, 'bit')}; some pixels of ${depths.join(', ')} bits were wanted`,
     );
   return {
     ...{ width, height: Math.abs(rows), isUpward: rows > 0, bits },
@@ -139,7 +140,8 @@ function maskReader(view: DataView, { bits, masks }: Header): ReadColour {
     32: (at) => view.getUint32(at, true),
   };
   const read = pixelAt[bits];
-  if (read === undefined) throw new BitmapError(`masks for pixels of ${bits} bits; 16, 24 or 32 were wanted`);
+  if (read === undefined)
+    throw new BitmapError(`masks for pixels of ${counted(bits, 'bit')}; 16, 24 or 32 were wanted`);
   return (row, x) => {
     const pixel = read(row + (x * bits) / 8);
     return parts.map(({ shift, most }) =>

@@ -1,4 +1,5 @@
 /** CSV and TSV: a sample a line, whose cells are inputs but for those of the columns that the recipe names. */
+import { counted } from '../../../shared/counted.js';
 import { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { UserError } from '../../../shared/errors.js';
@@ -118,7 +119,7 @@ class CsvTable {
     if (this.#size !== width)
       throw damaged(
         path,
-        `${width} columns of inputs; ${this.#size} were wanted for shape [${this.#shape.join(', ')}]`,
+        `${counted(width, 'column')} of inputs; ${this.#size} were wanted for shape [${this.#shape.join(', ')}]`,
       );
   }
 

@@ -2,6 +2,7 @@
  * IDX, the format of MNIST: two zero bytes, the element type, the number of dimensions, the dimensions (u32 BE), the
  * data. Plain or gzip. Source: the MNIST database's page.
  */
+import { counted } from '../../../shared/counted.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { arrayFiles, openArrays, type ArrayData } from './arrays.js';
 import { damaged } from './file-errors.js';
@@ -32,13 +33,14 @@ function decodeIdx(path: string, bytes: Buffer): { readonly dims: readonly numbe
     );
   }
   const start = 4 + 4 * rank;
-  if (bytes.length < start) throw damaged(path, `truncated IDX header: ${bytes.length} bytes; ${start} were wanted`);
+  if (bytes.length < start)
+    throw damaged(path, `truncated IDX header: ${counted(bytes.length, 'byte')}; ${start} were wanted`);
   const dims = Array.from({ length: rank }, (_, i) => bytes.readUInt32BE(4 + 4 * i));
   const wanted = start + elementsIn(dims) * type.size;
   if (bytes.length !== wanted)
     throw damaged(
       path,
-      `${bytes.length < wanted ? 'truncated' : 'too long'}: ${bytes.length} bytes; ${wanted} were wanted for [${dims.join(', ')}] of ${type.name}`,
+      `${bytes.length < wanted ? 'truncated' : 'too long'}: ${counted(bytes.length, 'byte')}; ${wanted} were wanted for [${dims.join(', ')}] of ${type.name}`,
     );
   return { dims, data: elements(bytes.subarray(start), type) };
 }

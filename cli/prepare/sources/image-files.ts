@@ -2,6 +2,7 @@
  * Finds the images below a folder, through links, and keeps count of what is left out: hidden names, which programs
  * leave behind, and files that are no images that can be read.
  */
+import { counted } from '../../../shared/counted.js';
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
@@ -40,15 +41,17 @@ export class LeftOut {
 
   /** @param path the folder's @returns one note, or none where nothing was left out */
   notes(path: string): Note[] {
-    const counted = [...this.#endings].sort(([, a], [, b]) => b - a);
-    const unread = counted.reduce((sum, [, count]) => sum + count, 0);
+    const endings = [...this.#endings].sort(([, a], [, b]) => b - a);
+    const unread = endings.reduce((sum, [, count]) => sum + count, 0);
     const parts = [
       ...(unread === 0
         ? []
         : [
-            `${unread} files that are no images which can be read (${counted.map(([e, n]) => `${n} ${e}`).join(', ')})`,
+            `${unread === 1 ? '1 file that is no image' : `${unread} files that are no images`} which can be read (${endings.map(([e, n]) => `${n} ${e}`).join(', ')})`,
           ]),
-      ...(this.#beside === 0 ? [] : [`${this.#beside} images that lie in no folder of a class`]),
+      ...(this.#beside === 0
+        ? []
+        : [`${counted(this.#beside, 'image')} that ${this.#beside === 1 ? 'lies' : 'lie'} in no folder of a class`]),
       ...(this.#hidden.size === 0 ? [] : [`what has the hidden names ${[...this.#hidden].sort().join(', ')}`]),
     ];
     if (parts.length === 0) return [];

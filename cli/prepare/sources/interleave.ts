@@ -2,6 +2,7 @@
  * Two sources as one, their samples evenly mixed: wherever the whole is cut, both are there by their shares. Only the
  * first has labels and targets. Pure.
  */
+import { counted } from '../../../shared/counted.js';
 import { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { areReordered, paddedOtherwise, rowsOfType, type Annotations, type Rows, type Source } from './source.js';
@@ -35,7 +36,7 @@ function checkAlike(first: Source, second: Source): void {
   const { positions = 1 } = first;
   if (second.positions !== undefined && second.positions !== positions)
     throw new UserError(
-      `${second.file}: a mask of ${second.positions} positions; ${positions} wanted, as in ${first.file}`,
+      `${second.file}: a mask of ${counted(second.positions, 'position')}; ${positions} wanted, as in ${first.file}`,
     );
 }
 

@@ -2,6 +2,7 @@
  * Reads labels as users write them: class numbers, true and false, or names. Names that the recipe does not give are
  * numbered in their order as texts once all are known, as scikit-learn's `LabelEncoder` does. Pure.
  */
+import { counted } from '../../../shared/counted.js';
 import { damaged } from './file-errors.js';
 import type { Note } from './source.js';
 
@@ -93,6 +94,9 @@ export function classNotes(path: string, names: readonly string[] | undefined): 
   if (names === undefined) return [];
   const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : '';
   return [
-    { text: `${path}: ${names.length} classes by name: ${names.slice(0, mostNamed).join(', ')}${more}`, isOdd: false },
+    {
+      text: `${path}: ${counted(names.length, 'class')} by name: ${names.slice(0, mostNamed).join(', ')}${more}`,
+      isOdd: false,
+    },
   ];
 }

@@ -3,6 +3,7 @@
  * key of its own, so that it is the same on every machine and for every seed, and labels that were kept stay valid.
  * Pure.
  */
+import { counted } from '../../../shared/counted.js';
 import { randomStream, shuffle } from '../../../shared/random.js';
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 import type { Annotations, Note, Source } from './source.js';
@@ -92,5 +93,5 @@ function shares(groups: Groups): string {
   const sizes = [...groups.values()].map(({ length }) => length);
   if (sizes.length < 2) return '';
   const [least, most] = [sizes.reduce((a, b) => Math.min(a, b)), sizes.reduce((a, b) => Math.max(a, b))];
-  return `, ${least === most ? least : `${least} to ${most}`} of each of ${sizes.length} classes`;
+  return `, ${least === most ? least : `${least} to ${most}`} of each of ${counted(sizes.length, 'class')}`;
 }

@@ -2,6 +2,7 @@
  * The lists of a table's cells: their numbers and sizes, and lists of different lengths, which are brought to one by what
  * the recipe says of their column, or refused. Pure.
  */
+import { counted } from '../../../shared/counted.js';
 import type { UserError } from '../../../shared/errors.js';
 import { mustAt } from '../../../shared/must.js';
 import { elementsIn } from '../../../shared/shape.js';
@@ -76,7 +77,10 @@ export function expectRoom({ name, pad }: Pick<Column, 'name' | 'pad'>, { path, 
 function ragged({ name, shape, isSaid }: Column, { path, where }: Cell, found: number): UserError {
   const wanted = elementsIn(shape);
   if (isSaid)
-    return damaged(path, `${where} has ${found} numbers; ${wanted} were wanted for shape [${shape.join(', ')}]`);
+    return damaged(
+      path,
+      `${where} has ${counted(found, 'number')}; ${wanted} were wanted for shape [${shape.join(', ')}]`,
+    );
   return damaged(
     path,
     `${where}, ${name} has length ${found}, and ${wanted} in the first row; the same length was wanted, or pad: { ${name}: { length: N, value: 0 } } in the recipe, N that of the longest`,

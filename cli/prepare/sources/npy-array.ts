@@ -2,6 +2,7 @@
  * Reads NumPy's arrays of numbers or texts: an .npy file, or a member of an .npz archive. An array is filled while its
  * bytes arrive, so that one of little-endian numbers in C order lies in memory once. Format: numpy's format document (NEP 1).
  */
+import { counted } from '../../../shared/counted.js';
 import { stat } from 'node:fs/promises';
 import type { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
@@ -69,7 +70,7 @@ function arrayFor(name: string, head: Buffer, sizeBytes: number): EmptyArray | n
   if (there !== wanted)
     throw damaged(
       name,
-      `${there < wanted ? 'truncated' : 'too long'}: ${there} bytes of data; ${wanted} were wanted for (${dims.join(', ')}) of ${descr}`,
+      `${there < wanted ? 'truncated' : 'too long'}: ${counted(there, 'byte')} of data; ${wanted} were wanted for (${dims.join(', ')}) of ${descr}`,
     );
   return { headerBytes, dims, type, isFortran, bytes: new ArrayBuffer(wanted) };
 }

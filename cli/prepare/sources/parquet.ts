@@ -3,6 +3,7 @@
  * bytes holds encoded images, as Hugging Face's `datasets` writes them, or, where the recipe gives a shape, numbers of
  * a byte each.
  */
+import { counted } from '../../../shared/counted.js';
 import { dirname, resolve } from 'node:path';
 import { damaged } from './file-errors.js';
 import { depthNotes, readImages } from './folder.js';
@@ -127,7 +128,7 @@ function bytesOf({ path, shape, size }: TablePlan, { table, column }: BytesColum
         if (!(cell instanceof Uint8Array) || cell.length !== size)
           throw damaged(
             path,
-            `row ${from + i}, ${column} holds ${cell instanceof Uint8Array ? `${cell.length} bytes` : 'no bytes'}; ${size} were wanted for shape [${shape.join(', ')}] (or no shape, for images to decode)`,
+            `row ${from + i}, ${column} holds ${cell instanceof Uint8Array ? counted(cell.length, 'byte') : 'no bytes'}; ${size} were wanted for shape [${shape.join(', ')}] (or no shape, for images to decode)`,
           );
         out.set(cell, i * size);
       });

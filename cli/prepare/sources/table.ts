@@ -2,6 +2,7 @@
  * What the formats of rows with named columns (JSONL, Parquet) share: which columns make a sample, and which hold what
  * is known of it. Pure.
  */
+import { counted } from '../../../shared/counted.js';
 import type { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { oneOfEach, toLabels, toSequences, toTargets, toWeights } from './annotations.js';
@@ -157,7 +158,10 @@ export function readSample(plan: TablePlan, { row, where }: PlacedRow, out: Floa
     next += size;
   }
   if (next !== plan.size)
-    throw damaged(path, `${where} has ${next} numbers; ${plan.size} were wanted for shape [${plan.shape.join(', ')}]`);
+    throw damaged(
+      path,
+      `${where} has ${counted(next, 'number')}; ${plan.size} were wanted for shape [${plan.shape.join(', ')}]`,
+    );
 }
 
 /** What one row says of its sample. */
@@ -283,7 +287,10 @@ function flatTargets(path: string, rows: readonly RowAnnotations[]): { values: F
   rows.forEach(({ target }, i) => {
     if (target === null) return;
     if (target.length !== width)
-      throw damaged(path, `row ${i} has a target of ${target.length} numbers; ${width} were wanted, as before`);
+      throw damaged(
+        path,
+        `row ${i} has a target of ${counted(target.length, 'number')}; ${width} were wanted, as before`,
+      );
     values.set(target, i * width);
   });
   return { values, width };

@@ -38,7 +38,7 @@ describe('evaluationText', () => {
     expect(text).toContain('accuracy 80.00 % (95 %: 49.02 % to 94.33 %)');
     expect(text).toContain('no sample of, and none taken for, 1 of 3 classes: 2');
     expect(text).toContain(
-      'against the other model -8.00 points: 1 samples right here alone, 9 there alone; p = 0.0215 (exact McNemar test)',
+      'against the other model -8.00 points: 1 sample right here alone, 9 there alone; p = 0.0215 (exact McNemar test)',
     );
   });
 

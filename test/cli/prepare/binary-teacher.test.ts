@@ -99,7 +99,7 @@ describe('a teacher of two classes that gives one number', () => {
     const more = { ...expected, classes: 3, classNames: ['a', 'b', 'c'] };
     await expect(inspect(logit, {}, more)).rejects.toMatchObject({
       exitCode: 2,
-      message: 'teacher one: it gives 1 classes; the data has 3',
+      message: 'teacher one: it gives 1 class; the data has 3',
     });
   });
 });

@@ -42,6 +42,13 @@ describe('classes without a sample', () => {
     expect(told(sets(set(labels)), count)).toEqual([`data.train: ${text}`]);
   });
 
+  it('are all but one where the first labels of a sorted file are kept, which is said', () => {
+    expect(told(sets(set([0, 0, -1])), 1)).toEqual([
+      'data.train: all of its labels are of one class, 0; two at least wanted, for a student to tell apart',
+    ]);
+    expect(told(sets(set([-1, -1])), 1)).toEqual([]);
+  });
+
   it('are called by their names, in the training set and in the evaluation set', () => {
     expect(told(sets(set([0, 2]), set([0, 1, 1])), 3, ['ant', 'bee', 'cat'])).toEqual([
       `data.train: no sample of 1 of 3 classes: bee${then}`,

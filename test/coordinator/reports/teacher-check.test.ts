@@ -116,7 +116,7 @@ describe('the teachers before step 1', () => {
       'teachers, R2 on 4 evaluation samples: a 0.7500, b 0.0000, ensemble 0.5000',
     );
     expect(guessersIn(evaluated(numbers, of('regression')))).toBe(
-      'teacher b (0.0000): no better than the mean of the targets of 4 samples; other preprocessing, output or units wanted, or ensemble.allowChance: true',
+      'teacher b (0.0000): no better than the mean of the targets of 4 samples; other preprocessing, output or units wanted',
     );
     expect(guessersIn(evaluated({ ...numbers, 'teacher.b.squares': 7 }, of('regression')))).toBeNull();
     const labels = {

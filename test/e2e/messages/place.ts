@@ -25,6 +25,7 @@ export async function furnish(folder: string): Promise<void> {
   writeBars(folder);
   for (const name of ['folder', 'pictures/a', 'pictures/b', 'with space']) mkdirSync(at(name), { recursive: true });
   write('empty', '');
+  write('one-letter', 'x');
   write('text.txt', 'certainly not what was wanted\n');
   write('plain.yaml', plain);
   write('taught.yaml', taught);

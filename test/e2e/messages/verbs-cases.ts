@@ -20,6 +20,7 @@ export const wrongVerbs = `
 69 | 127.0.0.1 | coordinator plain.yaml --listen 127.0.0.1:PORT --out x2
 2 | nowhere | coordinator plain.yaml --listen 127.0.0.1:0 --token-file nowhere
 2 | empty | coordinator plain.yaml --listen 127.0.0.1:0 --token-file empty
+2 | 1 character; | coordinator plain.yaml --listen 127.0.0.1:0 --token-file one-letter
 2 | token | coordinator plain.yaml --listen 127.0.0.1:0 --token-file token
 2 | token-of-two-words | coordinator plain.yaml --listen 127.0.0.1:0 --token-file token-of-two-words
 2 | folder | coordinator plain.yaml --listen 127.0.0.1:0 --token-file folder

@@ -22,7 +22,7 @@ describe('a text of tokens', () => {
     ['', 'FILE: holds no token; one of at least 43 characters wanted (stillhouse token makes one)'],
     [' \n\n', 'FILE: holds no token;'],
     ['# nothing\n', 'FILE: holds no token;'],
-    ['x', 'FILE, line 1: the token has 1 characters; at least 43 wanted'],
+    ['x', 'FILE, line 1: the token has 1 character; at least 43 wanted'],
     [`${token}\n${token.slice(1)}`, 'FILE, line 2: the token has 42 characters; at least 43 wanted'],
     ['ä'.repeat(43), 'FILE, line 1: the token has characters that no header carries; ASCII wanted'],
     [`${token}\0`, 'FILE, line 1: the token has characters'],

@@ -5,6 +5,7 @@
  *   on logits   loss({ rows, classes, logits, labels, targets, soft, temperature, options }) -> { values, gradient }
  *   on pairs    loss({ rows, labels, student, teacher, options }) -> { values, gradient }
  */
+import { counted } from '../../../shared/counted.js';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import type { Activation } from '../../../shared/losses/math/activation.js';
 import type { LossValues, OutputInput, PairInput } from '../../../shared/losses/math/inputs.js';
@@ -160,9 +161,15 @@ function numbersOf(given: unknown, key: keyof PluginResult, length: number, name
   const found: unknown =
     typeof given === 'object' && given !== null && key in given ? Reflect.get(given, key) : undefined;
   if (!isNumbers(found))
-    throw new UserError(`plug-in ${name}: it gave no ${key}; an array of ${length} numbers wanted`, exitCodes.data);
+    throw new UserError(
+      `plug-in ${name}: it gave no ${key}; an array of ${counted(length, 'number')} wanted`,
+      exitCodes.data,
+    );
   if (found.length !== length)
-    throw new UserError(`plug-in ${name}: ${key} of ${found.length} numbers given; ${length} wanted`, exitCodes.data);
+    throw new UserError(
+      `plug-in ${name}: ${key} of ${counted(found.length, 'number')} given; ${length} wanted`,
+      exitCodes.data,
+    );
   return found;
 }
 

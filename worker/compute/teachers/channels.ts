@@ -1,4 +1,5 @@
 /** Images with another number of channels than the samples have. Pure. */
+import { counted } from '../../../shared/counted.js';
 
 /** The weights of ITU-R 601 by which colours become grey, as the reader of images has them. */
 const greyWeights = [19595 / 65536, 38470 / 65536, 7471 / 65536] as const;
@@ -16,7 +17,7 @@ export function changeChannels(pixels: Float32Array, from: number, to: 1 | 3): F
     for (let i = 0; i < out.length; i++) out[i] = pixels[Math.floor(i / to)] ?? 0;
     return out;
   }
-  if (from !== 3) throw new RangeError(`${from} channels cannot become ${to}`);
+  if (from !== 3) throw new RangeError(`${counted(from, 'channel')} cannot become ${to}`);
   const [r, g, b] = greyWeights;
   return Float32Array.from(
     { length: pixels.length / 3 },

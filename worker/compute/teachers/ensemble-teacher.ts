@@ -3,6 +3,7 @@
  * classes. Every forward has a fixed number of rows, and now and then a known sample shows that it is as it was when it
  * was opened (canary.ts). It never learns.
  */
+import { counted } from '../../../shared/counted.js';
 import type { Activation } from '../../../shared/losses/math/activation.js';
 import { mustAt } from '../../../shared/must.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
@@ -143,7 +144,7 @@ export class EnsembleTeacher {
     });
     const outputs = isBinary === true ? 1 : (classMap?.outputs ?? classes);
     if (result.output.length === rows * positions * outputs) return result;
-    throw badModel(name, `it gives ${result.output.length / rows / positions} classes; wanted ${outputs}`);
+    throw badModel(name, `it gives ${counted(result.output.length / rows / positions, 'class')}; wanted ${outputs}`);
   }
 
   #checkOnce({ inputs, rows }: Pick<GivenSamples, 'inputs' | 'rows'>, raw: Float32Array): void {

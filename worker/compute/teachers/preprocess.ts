@@ -9,6 +9,7 @@
  * among those that x may stand for: whole numbers and short decimals, as tables and images have them, come back to the
  * bit. Pure.
  */
+import { counted } from '../../../shared/counted.js';
 import { UserError } from '../../../shared/errors.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import type { Preprocess } from '../../../shared/recipe/schema.js';
@@ -44,7 +45,7 @@ export function rescaleOf(
   ] as const) {
     if (values.length !== 1 && values.length !== model)
       throw new UserError(
-        `teacher ${teacher}: preprocess.${key}: ${values.length} values given; ${model === 1 ? '1' : `1 or ${model}`} (the channels) wanted`,
+        `teacher ${teacher}: preprocess.${key}: ${counted(values.length, 'value')} given; ${model === 1 ? '1' : `1 or ${model}`} (the channels) wanted`,
       );
   }
   const channels = Math.max(samples, model);

@@ -319,7 +319,7 @@ describe('sample weights', () => {
     [
       'too few',
       { format: 'idx', inputs: 'x.idx', weights: 'short.idx' },
-      /short\.idx: 1 weights; 2 were wanted, one for each sample/,
+      /short\.idx: 1 weight; 2 were wanted, one for each sample/,
     ],
     [
       'no such column',

@@ -109,7 +109,7 @@ it('other files are left out, which is said with their number', async () => {
   expect(labels).toEqual([0, 1]);
   expect(notes).toEqual([
     {
-      text: `${join(folder, 'set')}: left out: 4 files that are no images which can be read (2 .ico, 1 without an ending, 1 .txt); 1 images that lie in no folder of a class`,
+      text: `${join(folder, 'set')}: left out: 4 files that are no images which can be read (2 .ico, 1 without an ending, 1 .txt); 1 image that lies in no folder of a class`,
       isOdd: true,
     },
   ]);

@@ -107,7 +107,7 @@ describe('bytes in Parquet', () => {
 
   it('are refused in another number', async () => {
     await expect(told({ inputs: 'short.parquet', shape: [4] })).rejects.toThrow(
-      /short\.parquet: row 1, x holds 1 bytes; 4 were wanted for shape \[4\]/,
+      /short\.parquet: row 1, x holds 1 byte; 4 were wanted for shape \[4\]/,
     );
   });
 });

@@ -148,7 +148,7 @@ describe('target vectors', () => {
     [
       'of other lengths',
       { format: 'jsonl', inputs: 'ragged.jsonl', column: 'a', shape: [1], targets: 't' },
-      /ragged\.jsonl: row 1 has a target of 1 numbers; 2 were wanted, as before/,
+      /ragged\.jsonl: row 1 has a target of 1 number; 2 were wanted, as before/,
     ],
     [
       'with a gap',

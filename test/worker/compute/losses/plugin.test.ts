@@ -121,7 +121,7 @@ describe('a plug-in loss', () => {
     [
       'too few values',
       { values: [1], gradient: new Float32Array(9) },
-      'plug-in own: values of 1 numbers given; 3 wanted',
+      'plug-in own: values of 1 number given; 3 wanted',
     ],
     [
       'too long a gradient',

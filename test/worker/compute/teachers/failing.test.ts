@@ -75,12 +75,12 @@ describe('a teacher that fails', () => {
       },
       'teacher b: out of memory',
     ],
-    ['gives too few classes', () => [1], 'teacher b: it gives 1 classes; wanted 2'],
+    ['gives too few classes', () => [1], 'teacher b: it gives 1 class; wanted 2'],
   ])('is named: it %s', async (_what, broken, message) => {
     teach();
     const ensemble = await open();
     teach((x) => (x > 0.25 ? broken(x) : [x, 3]));
-    if (message.includes('classes')) teach(broken);
+    if (message.includes('1 class;')) teach(broken);
     const failure = await ensemble.labels(wanted, inputs, samples).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(TeacherFailure);
     expect(failure).toMatchObject({ teacher: 'b', exitCode: 65, message });

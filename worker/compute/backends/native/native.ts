@@ -3,6 +3,7 @@
  * built. There is one tfjs in a process: the bindings get this program's own, so kernels, gradients and tensors are
  * shared. To be opened on the main thread: TensorFlow reads its settings from the process's real environment.
  */
+import { counted } from '../../../../shared/counted.js';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
@@ -22,7 +23,9 @@ let savedModels: SavedModels | null = null;
 /** Opens it, once per process. @throws UserError when the bindings do not load or do not match this program's tfjs */
 export function openNative(installed: Installed, threads: number): Promise<Backend> {
   if (opened !== null && (opened.folder !== installed.folder || opened.threads !== threads)) {
-    throw new Error(`the native backend is open already, from ${opened.folder} with ${opened.threads} threads`);
+    throw new Error(
+      `the native backend is open already, from ${opened.folder} with ${counted(opened.threads, 'thread')}`,
+    );
   }
   opened ??= { folder: installed.folder, threads, backend: load(installed, threads) };
   return opened.backend;

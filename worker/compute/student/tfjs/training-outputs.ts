@@ -1,4 +1,5 @@
 /** A student's forward in training, which gives its values in the order of ../loss-outputs.ts. */
+import { counted } from '../../../../shared/counted.js';
 import type { LayersModel, Tensor } from '@tensorflow/tfjs';
 import type { TapPair } from '../../../../shared/losses/term.js';
 import type { StudentSpec } from '../../../../shared/models/student-spec.js';
@@ -58,6 +59,7 @@ export function tensorsIn(tf: TensorFlow, values: unknown): Tensor[] {
 
 function at<T>(items: readonly T[], index: number): T {
   const item = items[index];
-  if (item === undefined) throw new Error(`the student gives ${items.length} values; number ${index} is wanted`);
+  if (item === undefined)
+    throw new Error(`the student gives ${counted(items.length, 'value')}; number ${index} is wanted`);
   return item;
 }
