@@ -9,6 +9,7 @@
  */
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { abandon } from './commits.js';
+import { lateMsOf } from './lateness.js';
 import type { Machine, OpenUnit } from './machine.js';
 import {
   hasFailed,
@@ -103,9 +104,19 @@ function verdictOn(m: Machine, assignment: Assignment): string | null {
   const [first] = audit?.answers ?? [];
   if (audit?.settled !== null || first === undefined) return null;
   for (const { digest } of audit.answers) if (backersOf(audit, digest).size > 1) return digest;
-  if ([...leases].some(({ state }) => state === 'computing')) return null;
-  for (const worker of m.workers.ready) if (mayAnswer(m, worker, assignment)) return null;
+  if ([...leases].some((lease) => lease.state === 'computing' && !isGivenUp(m, audit, lease))) return null;
+  for (const worker of m.workers.ready)
+    if (mayAnswer(m, worker, assignment) && !(worker.current !== null && isGivenUp(m, audit, worker.current)))
+      return null;
   return isDisputed(audit) ? mostTrusted(m, audit) : first.digest;
+}
+
+/**
+ * Whether its answer, or its worker's next one, is no longer waited for. A contribution that is only out of proportion
+ * does not stall the step for a worker that never answers; a block that was chosen waits until the lease is taken back.
+ */
+function isGivenUp(m: Machine, { suspect: doubted }: Audit, lease: LeaseRecord): boolean {
+  return doubted !== null && m.nowMs >= lateMsOf(m, lease);
 }
 
 function settle(
@@ -145,10 +156,7 @@ function sayUnaudited(m: Machine, assignment: Assignment, isDispute: boolean): v
     const workers = [...new Map(answers.map((one) => [one.process, workerOf(one)])).values()];
     m.emit({ type: 'audit', assignment: placeOf(assignment), outcome: 'undecided', workers, text });
   } else if (assignment.audit?.suspect !== null) {
-    m.say(
-      'warn',
-      `${nameOf(assignment)} is summed as it is: no other worker of the same numerics is there to compare it`,
-    );
+    m.say('warn', `${nameOf(assignment)} is summed as it is: no other worker of the same numerics has computed it`);
   } else if (!m.isUnauditedSaid) {
     m.isUnauditedSaid = true;
     m.say('warn', `${nameOf(assignment)} is not audited: no other worker of the same numerics is there to compute it`);

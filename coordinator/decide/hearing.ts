@@ -7,8 +7,8 @@ import { allowanceMs, withMeasured } from '../../shared/protocol/round-trip.js';
 import { answer, suspect } from './audits.js';
 import { finish } from './commits.js';
 import type { Identity } from './conduct.js';
+import { lateMsOf } from './lateness.js';
 import type { Machine } from './machine.js';
-import { usualPatienceMs } from './sizing.js';
 import { nameOf, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { Event } from './types.js';
 
@@ -260,7 +260,8 @@ function onTick(m: Machine): void {
 function noticeLateness(m: Machine, assignment: Assignment): void {
   const work = m.workOf(assignment);
   const leases = [...assignment.leases].filter(({ state }) => state !== 'offered');
-  if (work.waiting.has(assignment.from) || leases.some((lease) => m.nowMs < lateMsOf(m, lease))) return;
+  if (leases.some((lease) => m.nowMs < lateMsOf(m, lease))) return;
+  if (work.waiting.has(assignment.from)) return takeBackLost(m, leases);
   // Its answers are here, and another one is asked for.
   if (leases.length === 0) return;
   work.late.add(assignment);
@@ -269,18 +270,12 @@ function noticeLateness(m: Machine, assignment: Assignment): void {
     m.lateTimes++;
     m.say('warn', `${worker.id} is late with ${nameOf(assignment)}, ${Math.round(m.nowMs - startedMs)} ms`);
   }
-  for (const lease of leases) if (isLost(m, lease)) m.cancel(lease, 'no answer and no progress');
+  takeBackLost(m, leases);
 }
 
-/**
- * When the block is wanted of another as well. A worker of which nothing is measured yet may take long, since kernels
- * compile; that is no reason for one that has nothing else to do to wait for it.
- */
-function lateMsOf(m: Machine, { lateMs, startedMs, state, worker, assignment }: LeaseRecord): number {
-  const work = m.workOf(assignment);
-  const averageMs = m.workers.averageCostMs(work.cost);
-  if (state !== 'computing' || averageMs === null || worker.costMs.has(work.cost)) return lateMs;
-  return Math.min(lateMs, startedMs + usualPatienceMs(sizeOf(assignment) * averageMs));
+/** Also of a block that waits for a slot: whoever is lost with it is wanted for other work, such as another's audit. */
+function takeBackLost(m: Machine, leases: readonly LeaseRecord[]): void {
+  for (const lease of leases) if (isLost(m, lease)) m.cancel(lease, 'no answer and no progress');
 }
 
 /**
