@@ -86,7 +86,7 @@ function unknownKeys(value: unknown, choices: readonly JsonSchema[], path = ''):
 const sections = Object.keys(schema.properties ?? {});
 
 /** What a command on the page makes. */
-const made = new Set(['deploy/compose/token']);
+const made = new Set(['deploy/compose/token', 'deploy/monitoring/token']);
 
 describe('README and docs', () => {
   it('name files that exist', () => {
