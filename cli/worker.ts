@@ -1,6 +1,8 @@
 /** `stillhouse worker`: one worker of this machine, or one for each of its GPUs, until the coordinator's work is done. */
 import { randomUUID } from 'node:crypto';
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import { UserError } from '../shared/errors.js';
+import { devicesFor, gpuDevice, readDevices, type DeviceWish, type HostDevice } from '../worker/devices/list.js';
 import { usableCache } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import type { WorkerTls } from '../shared/tls/certificates.js';
@@ -16,7 +18,7 @@ import {
   type BackendName,
   type PluginFlags,
 } from './options.js';
-import { say } from './output.js';
+import { say, warn } from './output.js';
 import { stop } from './signals.js';
 import { thisProgram } from './this-program.js';
 import { readToken } from './credentials.js';
@@ -31,6 +33,7 @@ interface WorkerFlags extends PluginFlags, WorkerTlsFlags {
   /** Seconds. */
   readonly wait: number;
   readonly gpu?: boolean;
+  readonly devices?: DeviceWish;
   readonly role: 'train' | 'label';
 }
 
@@ -48,17 +51,24 @@ export const verb: Verb = (program) =>
     .addOption(new Option('--role <role>', 'train, or label alone').choices(['train', 'label']).default('train'))
     .addOption(pluginOption())
     .option('--gpu', 'refuse to work without a GPU')
+    .option('--devices <list>', 'one process each: GPUs by number or UUID (0,2), all, or cpu:N', deviceWish)
     .addOption(trustOption())
     .on('option:trust-models', trustModels)
     .action(action(worker));
 
+/** @throws InvalidArgumentError for what names no devices */
+function deviceWish(text: string): DeviceWish {
+  const wish = readDevices(text);
+  if (wish === null)
+    throw new InvalidArgumentError('all, cpu:N, or numbers or UUIDs of GPUs with commas between were wanted');
+  return wish;
+}
+
 async function worker(url: string, flags: WorkerFlags): Promise<number> {
-  const { gpusFor, openBackend, openProvider } = await import('../worker/compute/open/backend-choice.js');
-  const gpus = gpusFor(flags.backend).map(({ index }) => index);
-  if (gpus.length > 1) {
-    const { workerPerGpu } = await import('../worker/worker-per-gpu.js');
-    return workerPerGpu({ gpus, command: [...thisProgram, ...process.argv.slice(2)], stop, log: say });
-  }
+  // One of several that this host was started for has its device alone.
+  const devices = process.env.STILLHOUSE_DEVICE === undefined ? await hostDevices(flags) : null;
+  if (devices !== null) return workOn(devices);
+  const { openBackend, openProvider } = await import('../worker/compute/open/backend-choice.js');
   const token = readToken(flags.tokenFile);
   const port = portTaken(url);
   if (port !== null)
@@ -70,6 +80,30 @@ async function worker(url: string, flags: WorkerFlags): Promise<number> {
   const backend = await openBackend(flags.backend, wishes);
   const work = flags.role === 'label' ? label : train;
   return work(backend, { url, token, tls, flags, gpuUse });
+}
+
+/** The devices that a process each is started for; null where this process is the only worker. */
+async function hostDevices({ devices: wish, backend, gpu }: WorkerFlags): Promise<readonly HostDevice[] | null> {
+  const { gpusFor } = await import('../worker/compute/open/backend-choice.js');
+  if (wish === undefined) {
+    const gpus = gpusFor(backend);
+    return gpus.length > 1 ? gpus.map((one) => gpuDevice(one, gpu === true)) : null;
+  }
+  if (wish.type === 'cpu' && gpu === true)
+    throw new UserError(`--devices cpu:${wish.count}: --gpu given beside it; one of the two was wanted`);
+  const { visibleGpus } = await import('../worker/compute/backends/gpus.js');
+  const { ownCores } = await import('../worker/devices/machine.js');
+  return devicesFor(wish, { gpus: visibleGpus(), cores: ownCores() });
+}
+
+async function workOn(devices: readonly HostDevice[]): Promise<number> {
+  const { workerPerDevice } = await import('../worker/devices/host.js');
+  const { findPinning, gpuFault } = await import('../worker/devices/machine.js');
+  const pinning = findPinning();
+  if (pinning === null && devices.some(({ cores }) => cores !== null))
+    warn('taskset is not there: workers are not pinned to their cores');
+  const command = [...thisProgram, ...process.argv.slice(2)];
+  return workerPerDevice({ devices, command, pinning, stop, log: say, faultOf: gpuFault });
 }
 
 interface Joining {

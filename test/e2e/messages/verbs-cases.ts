@@ -40,6 +40,12 @@ export const wrongVerbs = `
 2 | --threads | worker ws://127.0.0.1:1 --threads 0
 79 | wasm | worker ws://127.0.0.1:1 --backend wasm --gpu
 79 | worker | worker ws://127.0.0.1:1 --backend onnx --gpu
+2 | gpu | worker ws://127.0.0.1:1 --devices gpu
+2 | cpu:0 | worker ws://127.0.0.1:1 --devices cpu:0
+2 | cpu:9999 | worker ws://127.0.0.1:1 --devices cpu:9999
+2 | --gpu | worker ws://127.0.0.1:1 --devices cpu:1 --gpu
+79 | --devices 99 | worker ws://127.0.0.1:1 --devices 99
+79 | GPU-none | worker ws://127.0.0.1:1 --devices GPU-none
 2 | nowhere | worker ws://127.0.0.1:1 --token-file nowhere
 2 | empty | worker ws://127.0.0.1:1 --token-file empty
 2 | folder | worker ws://127.0.0.1:1 --token-file folder

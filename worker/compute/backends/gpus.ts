@@ -13,21 +13,30 @@ export interface Gpu {
 export function listGpus(): Gpu[] {
   try {
     const timeout = 20_000;
-    const query = ['--query-gpu=index,uuid,name', '--format=csv,noheader'];
     return parseGpus(
-      execFileSync('nvidia-smi', query, { encoding: 'utf8', timeout, stdio: ['ignore', 'pipe', 'ignore'] }),
+      execFileSync('nvidia-smi', ['-L'], { encoding: 'utf8', timeout, stdio: ['ignore', 'pipe', 'ignore'] }),
     );
   } catch {
     return []; // no driver, or one that answers no more: there is no GPU to use
   }
 }
 
-/** Lines of `index, uuid, name`. */
+/**
+ * Lines of `GPU 0: NVIDIA H200 (UUID: GPU-...)`. Below one that is split (MIG) there is a line for each part, as
+ * `  MIG 1g.18gb     Device  0: (UUID: MIG-...)`: the parts are what can be used then, and not the whole.
+ */
 export function parseGpus(text: string): Gpu[] {
-  return text.split('\n').flatMap((line) => {
-    const match = /^\s*(\d+),\s*([^,]+?),\s*(.+?)\s*$/.exec(line);
-    return match === null ? [] : [{ index: Number(match[1]), uuid: match[2] ?? '', name: match[3] ?? '' }];
-  });
+  const found: Gpu[] = [];
+  for (const line of text.split('\n')) {
+    const [, index, name = '', uuid = ''] = /^GPU (\d+): (.+) \(UUID: ([\w-]+)\)\s*$/.exec(line) ?? [];
+    if (index !== undefined) found.push({ index: Number(index), uuid, name });
+    const [, part, partUuid = ''] = /^\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-[\w/-]+)\)\s*$/.exec(line) ?? [];
+    const whole = found.at(-1);
+    if (part === undefined || whole === undefined) continue;
+    if (!whole.uuid.startsWith('MIG-')) found.pop();
+    found.push({ index: whole.index, uuid: partUuid, name: `${whole.name.replace(/ MIG \S+$/, '')} MIG ${part}` });
+  }
+  return found;
 }
 
 /**

@@ -38,7 +38,7 @@ function noteProvider(): void {
 
 /** A driver that lists GPUs with these numbers, in place of the machine's. */
 function drive(gpus: readonly string[]): void {
-  const lines = gpus.map((index) => `${index}, GPU-${index}, Test GPU`).join('\n');
+  const lines = gpus.map((index) => `GPU ${index}: Test GPU (UUID: GPU-${index})`).join('\n');
   writeFileSync(join(cache, 'nvidia-smi'), `#!/bin/sh\necho '${lines}'\n`, { mode: 0o755 });
   vi.stubEnv('PATH', `${cache}:${process.env.PATH ?? ''}`);
   vi.stubEnv('CUDA_VISIBLE_DEVICES', undefined);

@@ -1,0 +1,107 @@
+/**
+ * The worker processes of one host, one for each device: each sees its own device alone, says its lines under the device's
+ * name, is started again when it dies, and ends with the run. Who is started again, and when, is decided in restarts.ts.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { ExitCode } from '../../shared/errors.js';
+import type { HostDevice } from './list.js';
+import { Restarts, usualRules, type RestartRules, type WorkerEnd } from './restarts.js';
+
+export interface HostOptions {
+  readonly devices: readonly HostDevice[];
+  /** The command line of one worker. */
+  readonly command: readonly string[];
+  /** What a process is started by that is pinned to cores, before their list; null: none are pinned. */
+  readonly pinning: readonly string[] | null;
+  readonly stop: AbortSignal;
+  readonly log: (line: string) => void;
+  /** What the driver says is wrong with the device; empty for nothing. */
+  readonly faultOf?: (device: HostDevice) => Promise<string>;
+  readonly rules?: RestartRules;
+}
+
+/** A frame of an error's stack. */
+const stackFrame = /^\s+at /;
+
+/** Resolves once all have ended for good. A stop is passed on to all, as SIGTERM. */
+export async function workerPerDevice(options: HostOptions): Promise<ExitCode> {
+  const { devices, rules = usualRules, stop } = options;
+  const restarts = new Restarts(devices.length, rules);
+  const onStop = (): void => restarts.stop();
+  if (stop.aborted) onStop();
+  stop.addEventListener('abort', onStop, { once: true });
+  await Promise.all(devices.map((device, i) => keepWorking(device, i, { ...options, restarts })));
+  return restarts.exitCode;
+}
+
+async function keepWorking(
+  device: HostDevice,
+  number: number,
+  options: HostOptions & { readonly restarts: Restarts },
+): Promise<void> {
+  const { restarts, stop, log, faultOf = async () => '' } = options;
+  for (;;) {
+    const decision = restarts.ended(number, await work(device, options));
+    if (decision.type === 'over') return;
+    const fault = await faultOf(device);
+    const reason = `${decision.reason}${fault === '' ? '' : `; the driver says: ${fault}`}`;
+    if (decision.type === 'out') return void log(`${device.name} is taken out: ${reason}`);
+    log(`${device.name}: ${reason}; started again in ${decision.afterMs / 1000} s (fault ${decision.fault})`);
+    if (await pause(decision.afterMs, stop)) return void restarts.leave(number);
+  }
+}
+
+/** One process from its start to its end. @throws Error when it cannot be started */
+function work(device: HostDevice, { command, pinning, stop, log }: HostOptions): Promise<WorkerEnd> {
+  const pinned = device.cores === null || pinning === null ? [] : [...pinning, device.cores.join(',')];
+  const demanded = device.isGpuDemanded && !command.includes('--gpu') ? ['--gpu'] : [];
+  const [file = process.execPath, ...args] = [...pinned, ...command, ...demanded];
+  const startedMs = performance.now();
+  const child = spawn(file, args, {
+    stdio: ['ignore', 'inherit', 'pipe'],
+    env: { ...process.env, CUDA_VISIBLE_DEVICES: device.cuda, STILLHOUSE_DEVICE: device.name },
+  });
+  const lastLine = sayLines(child, (line) => log(`${device.name}: ${line}`));
+  const onStop = (): void => void child.kill('SIGTERM');
+  stop.addEventListener('abort', onStop, { once: true });
+  if (stop.aborted) onStop();
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      stop.removeEventListener('abort', onStop);
+      resolve({ code, signal, livedMs: performance.now() - startedMs, lastLine: lastLine() });
+    });
+  });
+}
+
+/** Hands on what a process says, line by line. @returns what gives the last line that is no frame of a stack */
+function sayLines({ stderr }: ChildProcess, say: (line: string) => void): () => string {
+  let [last, rest] = ['', ''];
+  const take = (line: string): void => {
+    if (line.trim() === '') return;
+    if (!stackFrame.test(line)) last = line.replace(/^stillhouse: /, '');
+    say(line);
+  };
+  stderr?.setEncoding('utf8').on('data', (text: string) => {
+    const lines = `${rest}${text}`.split('\n');
+    rest = lines.pop() ?? '';
+    lines.forEach(take);
+  });
+  stderr?.on('end', () => take(rest));
+  return () => last;
+}
+
+/** Resolves to true at once when the host stops. */
+function pause(ms: number, stop: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const end = (isStopped: boolean): void => {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', onStop);
+      resolve(isStopped);
+    };
+    const timer = setTimeout(() => end(false), ms);
+    const onStop = (): void => end(true);
+    stop.addEventListener('abort', onStop, { once: true });
+    if (stop.aborted) onStop();
+  });
+}
