@@ -124,7 +124,7 @@ export const attacks: [string, (peer: Peer) => Promise<number>, number[]][] = [
       peer.socket.resume();
       return peer.closed;
     },
-    [1006, closeCodes.tooSlow],
+    [1006, closeCodes.badFrame],
   ],
 ];
 

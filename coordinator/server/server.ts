@@ -12,7 +12,7 @@ import { Access, originOf, type Deed, type Refusal } from './access.js';
 import { answer, serveArtifact, type FindArtifact } from './artifacts.js';
 import { connectionBudget, Connections, type ConnectionBudget } from './connections.js';
 import { operationOf, serveOperation, type Operations } from './operations.js';
-import { Rates, type Allowance } from './rate.js';
+import { Rates, type Allowance } from '../../shared/rate.js';
 import { openPort, type PortServer, type ServerTls } from './secure.js';
 import { Turns } from './turns.js';
 

@@ -7,7 +7,7 @@ import type { WebSocket } from 'ws';
 import { sendFrame, type Frame, type FrameData } from '../../shared/protocol/codec.js';
 import type { Channel, ChannelListener } from '../exchange/channel.js';
 import { printable } from '../../shared/printable.js';
-import { Rate, type Allowance } from './rate.js';
+import { Rate, type Allowance } from '../../shared/rate.js';
 
 type Transport = Pick<Socket, 'bytesRead' | 'bytesWritten' | 'remoteAddress' | 'cork' | 'uncork'>;
 

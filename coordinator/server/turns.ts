@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Rate, type Allowance } from './rate.js';
+import { Rate, type Allowance } from '../../shared/rate.js';
 
 /** Requests that may wait on one connection; our own workers send one at a time. */
 const waitingLimit = 8;

@@ -12,6 +12,7 @@ import {
   type Up,
   type UpMessage,
 } from '../../shared/protocol/messages.js';
+import { Rate, type Allowance } from '../../shared/rate.js';
 import type { Timers } from '../../shared/timers.js';
 import type { WorkerId } from '../decide/types.js';
 import type { RunEnvelope } from '../exchange/broadcast.js';
@@ -62,8 +63,15 @@ export interface Traffic {
   readonly sent: number;
 }
 
+/**
+ * Messages that change nothing: heartbeats, of which a worker sends a few a second, and those that cross a cancel. Many
+ * connections that send no other would take all of the coordinator's time.
+ */
+const idleAllowance: Allowance = { burst: 256, perSecond: 64 };
+
 export class WorkerConnection {
   readonly queue: SendQueue;
+  readonly #idle: Rate;
   readonly #channel: Channel;
   readonly #host: ConnectionHost;
   /** Null before the hello was accepted. */
@@ -80,6 +88,7 @@ export class WorkerConnection {
     this.#channel = channel;
     this.#host = host;
     this.queue = new SendQueue(channel, timers);
+    this.#idle = new Rate(idleAllowance, () => timers.nowMs());
     const cancel = timers.after(limits.helloMs, () =>
       this.dismiss(closeCodes.refused, `no hello within ${limits.helloMs} ms`),
     );
@@ -121,6 +130,12 @@ export class WorkerConnection {
   /** The core knows of all that has come so far. */
   markHeard(): void {
     this.#heardBytes = this.#channel.receivedBytes;
+  }
+
+  /** Counts a message that changes nothing. @throws ProtocolError for more of them than a worker has reason to send */
+  countIdle(): void {
+    if (this.#idle.take() > 0)
+      throw new ProtocolError(`more than ${idleAllowance.burst} messages that change nothing`, closeCodes.badFrame);
   }
 
   /** Closes the connection and tells the peer why. */

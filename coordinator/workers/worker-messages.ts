@@ -77,6 +77,7 @@ export class WorkerMessages {
 
   #heartbeat(worker: AdmittedWorker, { progress, sentMs, rttMs }: Up<'heartbeat'>): void {
     const { envelope, broadcast, post } = this.#options;
+    worker.connection.countIdle();
     worker.progress = progress;
     worker.connection.queue.send({ type: 'pong', ...envelope, step: broadcast.released, sentMs });
     post({ type: 'heard', worker: worker.id, progress, rttMs });
@@ -86,7 +87,7 @@ export class WorkerMessages {
     const { lease, step, stateHash, bytes, seconds } = message;
     faultPoint('computing');
     const unit = worker.incoming.unitOf(lease);
-    if (unit === null) return this.#options.onRefused('noLease');
+    if (unit === null) return this.#refuse(worker);
     if (unit.kind === 'train') addSeconds(this.#options.participants.of(worker), seconds);
     const computeSeconds = Object.entries(seconds).reduce(
       (sum, [phase, value]) => (notComputing.has(phase) ? sum : sum + value),
@@ -109,6 +110,12 @@ export class WorkerMessages {
     );
   }
 
+  /** It speaks of a lease that is not open: a cancel may have crossed it. */
+  #refuse(worker: AdmittedWorker): void {
+    this.#options.onRefused('noLease');
+    worker.connection.countIdle();
+  }
+
   /** Counts what cannot be for the process, which otherwise would come back with it again and again. */
   #expectPossible(worker: AdmittedWorker, take: () => void): void {
     try {
@@ -121,12 +128,12 @@ export class WorkerMessages {
   }
 
   #chunk(worker: AdmittedWorker, message: Up<'chunk'>, payload: Uint8Array): void {
-    if (!worker.incoming.chunk(message, payload)) this.#options.onRefused('noLease');
+    if (!worker.incoming.chunk(message, payload)) this.#refuse(worker);
     faultPoint('first-chunk');
   }
 
   #failed(worker: AdmittedWorker, { lease, microBatch, reason, teacher }: Up<'failed'>): void {
-    if (worker.incoming.unitOf(lease) === null) return this.#options.onRefused('noLease');
+    if (worker.incoming.unitOf(lease) === null) return this.#refuse(worker);
     worker.incoming.cancel(lease);
     this.#options.post({
       type: 'failed',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Rate, Rates } from '../../../coordinator/server/rate.js';
+import { Rate, Rates } from '../../shared/rate.js';
 
 describe('a rate', () => {
   it('lets so many through at once, and says how long the next is to wait', () => {
