@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { auditsOf } from '../coordinator/core-config.js';
 import { Core } from '../coordinator/decide/decide.js';
 import type { Command, Event, Unit } from '../coordinator/decide/types.js';
-import { randomStream } from '../shared/random.js';
+import { randomStream, shuffle } from '../shared/random.js';
 
 const workers = 4;
 const liar = 'w2';
@@ -16,8 +16,9 @@ const liar = 'w2';
 export interface AuditTrial {
   /** Steps that were committed before the liar was turned away. */
   readonly steps: number;
-  /** Contributions of the liar by then. */
+  /** Contributions of the liar by then, and those of them that were compared with another's. */
   readonly contributions: number;
+  readonly compared: number;
   /** Contributions beyond one for each block, by all of them. */
   readonly repeated: number;
   readonly blocks: number;
@@ -29,8 +30,8 @@ export interface AuditTrial {
 export function auditTrial({ share, lies, seed }: { share: number; lies: number; seed: number }): AuditTrial {
   const rig = new Rig(share, lies, seed);
   rig.run();
-  const { steps, contributions, leases, blocks, isUnjust } = rig;
-  return { steps, contributions, repeated: leases - blocks, blocks, isUnjust };
+  const { steps, contributions, compared, leases, blocks, isUnjust } = rig;
+  return { steps, contributions, compared, repeated: leases - blocks, blocks, isUnjust };
 }
 
 class Rig {
@@ -39,7 +40,10 @@ class Rig {
   leases = 0;
   blocks = 0;
   isUnjust = false;
+  /** Contributions of the liar to blocks that are audited. */
+  compared = 0;
   readonly #core: Core;
+  readonly #audits: ReturnType<typeof auditsOf>;
   readonly #random: ReturnType<typeof randomStream>;
   readonly #lies: number;
   readonly #cancelled = new Set<number>();
@@ -50,6 +54,7 @@ class Rig {
   constructor(share: number, lies: number, seed: number) {
     this.#lies = lies;
     this.#random = randomStream(['audits', share, seed]);
+    this.#audits = auditsOf(share, `secret ${seed}`);
     const unitAt = (step: number): Unit => ({
       kind: 'train',
       step,
@@ -67,7 +72,7 @@ class Rig {
       contributionBytes: 1000,
       silenceMs: 1e15,
       firstLeaseMs: 1e15,
-      audits: auditsOf(share, `secret ${seed}`),
+      audits: this.#audits,
     });
   }
 
@@ -75,7 +80,12 @@ class Rig {
     for (let i = 1; i <= workers; i++) this.#post({ type: 'join', worker: `w${i}` });
     for (let i = 1; i <= workers; i++)
       this.#post({ type: 'ready', worker: `w${i}`, step: 0, stateHash: 's0', numerics: 'same' });
-    while (!this.#isFound) for (const act of this.#todo.splice(0)) act();
+    // In a random order, so that no worker is favoured.
+    while (!this.#isFound) for (const act of this.#shuffled(this.#todo.splice(0))) act();
+  }
+
+  #shuffled(acts: readonly (() => void)[]): (() => void)[] {
+    return [...shuffle(Uint32Array.from(acts.keys()), this.#random)].flatMap((i) => acts[i] ?? []);
   }
 
   #post(event: { readonly type: Event['type'] } & Record<string, unknown>): void {
@@ -110,6 +120,7 @@ class Rig {
     const isLie = isLiar && this.#random.float() * this.#lies < 1;
     this.leases++;
     if (isLiar) this.contributions++;
+    if (isLiar && this.#audits?.isChosen(lease.unit, lease.block) === true) this.compared++;
     this.#post({
       type: 'offer',
       worker: lease.worker,
@@ -132,10 +143,11 @@ export function auditRow(share: number, trials: number, lies: number): Record<st
   return {
     share,
     trials,
-    // A step has a block for each worker, two contributions to that share of them are compared, and all do as much.
-    expectedSteps: Math.round(lies / (2 * share)),
+    // It is found by the first lie that is compared, by so many that are compared of it in a step.
+    expectedSteps: Math.round((lies * sum(({ steps }) => steps)) / sum(({ compared }) => compared)),
     meanSteps: Math.round(mean),
     standardError: Math.round(spread / Math.sqrt(trials)),
+    blocksPerStep: Number((sum(({ blocks }) => blocks) / sum(({ steps }) => steps)).toFixed(2)),
     meanContributions: Math.round(sum(({ contributions }) => contributions) / trials),
     computedTwice: Number((sum(({ repeated }) => repeated) / sum(({ blocks }) => blocks)).toFixed(4)),
     unjust: all.filter(({ isUnjust }) => isUnjust).length,
