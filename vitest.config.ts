@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 const native = process.env.STILLHOUSE_BACKEND === 'native';
@@ -16,6 +17,8 @@ export default defineConfig({
       ...(process.env.STILLHOUSE_CUDA === '1' ? [] : ['test/cuda/**']),
       ...(process.env.STILLHOUSE_SLURM === '1' ? [] : ['test/slurm/**']),
       ...(process.env.STILLHOUSE_PROMETHEUS === '1' ? [] : ['test/monitoring/**']),
+      // The units of deploy/systemd are read by systemd where it is.
+      ...(existsSync('/usr/bin/systemd-analyze') ? [] : ['test/deploy/systemd.test.ts']),
       'test/examples/made/**',
       ...(native ? [] : ['test/native/**']),
       '**/node_modules/**',

@@ -54,8 +54,7 @@ export async function planWorkers(
         ...trust,
         ...encrypted,
       ],
-      environment: (i) =>
-        gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: String(gpus[i % gpus.length]?.index ?? i) },
+      environment: (i) => (gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: gpus[i % gpus.length]?.uuid ?? String(i) }),
       onLine: (line) => (flags.quiet === true ? undefined : say(line)),
     });
 }

@@ -34,6 +34,7 @@ interface WorkerFlags extends PluginFlags, WorkerTlsFlags {
   readonly wait: number;
   readonly gpu?: boolean;
   readonly devices?: DeviceWish;
+  readonly preemptionNotice?: string;
   readonly role: 'train' | 'label';
 }
 
@@ -51,6 +52,7 @@ export const verb: Verb = (program) =>
     .addOption(new Option('--role <role>', 'train, or label alone').choices(['train', 'label']).default('train'))
     .addOption(pluginOption())
     .option('--gpu', 'refuse to work without a GPU')
+    .option('--preemption-notice <source>', 'leave when aws, gcp or azure takes the machine away, or this file appears')
     .option('--devices <list>', 'one process each: GPUs by number or UUID (0,2), all, or cpu:N', deviceWish)
     .addOption(trustOption())
     .on('option:trust-models', trustModels)
@@ -65,9 +67,30 @@ function deviceWish(text: string): DeviceWish {
 }
 
 async function worker(url: string, flags: WorkerFlags): Promise<number> {
+  const isOneOfSeveral = process.env.STILLHOUSE_DEVICE !== undefined;
+  const { preemptionNotice: source } = flags;
+  // Who has started it watches for all.
+  if (source === undefined || isOneOfSeveral) return workUntil(stop, url, flags);
+  const { noticeOf, watchForNotice } = await import('../worker/preemption/watch.js');
+  const [leave, watch] = [new AbortController(), new AbortController()];
+  const signal = AbortSignal.any([watch.signal, stop]);
+  void watchForNotice({ look: noticeOf(source), everyMs: noticeMs, signal, warn }).then((notice) => {
+    if (notice !== null) leave.abort(`preempted: ${notice}`);
+  });
+  try {
+    return await workUntil(AbortSignal.any([stop, leave.signal]), url, flags);
+  } finally {
+    watch.abort();
+  }
+}
+
+/** How often a notice of preemption is looked for, in milliseconds: it comes 30 s before the end on some clouds. */
+const noticeMs = 2000;
+
+async function workUntil(ending: AbortSignal, url: string, flags: WorkerFlags): Promise<number> {
   // One of several that this host was started for has its device alone.
   const devices = process.env.STILLHOUSE_DEVICE === undefined ? await hostDevices(flags) : null;
-  if (devices !== null) return workOn(devices);
+  if (devices !== null) return workOn(devices, ending);
   const { openBackend, openProvider } = await import('../worker/compute/open/backend-choice.js');
   const token = readToken(flags.tokenFile);
   const port = portTaken(url);
@@ -79,7 +102,7 @@ async function worker(url: string, flags: WorkerFlags): Promise<number> {
   const gpuUse = await openProvider(flags.backend, wishes);
   const backend = await openBackend(flags.backend, wishes);
   const work = flags.role === 'label' ? label : train;
-  return work(backend, { url, token, tls, flags, gpuUse });
+  return work(backend, { url, token, tls, flags, gpuUse, ending });
 }
 
 /** The devices that a process each is started for; null where this process is the only worker. */
@@ -96,14 +119,14 @@ async function hostDevices({ devices: wish, backend, gpu }: WorkerFlags): Promis
   return devicesFor(wish, { gpus: visibleGpus(), cores: ownCores() });
 }
 
-async function workOn(devices: readonly HostDevice[]): Promise<number> {
+async function workOn(devices: readonly HostDevice[], ending: AbortSignal): Promise<number> {
   const { workerPerDevice } = await import('../worker/devices/host.js');
   const { findPinning, gpuFault } = await import('../worker/devices/machine.js');
   const pinning = findPinning();
   if (pinning === null && devices.some(({ cores }) => cores !== null))
     warn('taskset is not there: workers are not pinned to their cores');
   const command = [...thisProgram, ...process.argv.slice(2)];
-  return workerPerDevice({ devices, command, pinning, stop, log: say, faultOf: gpuFault });
+  return workerPerDevice({ devices, command, pinning, stop: ending, log: say, faultOf: gpuFault });
 }
 
 interface Joining {
@@ -112,12 +135,14 @@ interface Joining {
   readonly tls: WorkerTls;
   readonly flags: WorkerFlags;
   readonly gpuUse: GpuUse;
+  /** Aborted when it is to leave. */
+  readonly ending: AbortSignal;
 }
 
 /** Whether a coordinator on this machine has started this process and will end it. */
 const isLocal = process.env.STILLHOUSE_LOCAL === '1';
 
-async function label(backend: Backend, { url, token, tls, flags, gpuUse }: Joining): Promise<number> {
+async function label(backend: Backend, { url, token, tls, flags, gpuUse, ending }: Joining): Promise<number> {
   const cache = await usableCache();
   const { runLabelWorker } = await import('../worker/labels/label-worker.js');
   return runLabelWorker({
@@ -128,7 +153,7 @@ async function label(backend: Backend, { url, token, tls, flags, gpuUse }: Joini
     storage: labelStorage(cache),
     waitSeconds: flags.wait,
     local: isLocal,
-    stop,
+    stop: ending,
     log: say,
     backend: backend.name,
     gpu: backend.gpu,
@@ -137,7 +162,7 @@ async function label(backend: Backend, { url, token, tls, flags, gpuUse }: Joini
   });
 }
 
-async function train(backend: Backend, { url, token, tls, flags, gpuUse }: Joining): Promise<number> {
+async function train(backend: Backend, { url, token, tls, flags, gpuUse, ending }: Joining): Promise<number> {
   const cache = await usableCache();
   const { computeBackend } = await import('../worker/compute/open/run-models.js');
   const { runWorker } = await import('../worker/worker.js');
@@ -152,7 +177,7 @@ async function train(backend: Backend, { url, token, tls, flags, gpuUse }: Joini
     threads: flags.threads,
     local: isLocal,
     waitSeconds: flags.wait,
-    stop,
+    stop: ending,
     log: say,
     backend: computeBackend(backend, {
       warn: say,

@@ -79,3 +79,23 @@ describe('worker --devices cpu:2', () => {
     expect(digestOf(run.out)).toBe(digestOf(place('undisturbed').out));
   });
 });
+
+describe('worker --preemption-notice', () => {
+  it('leaves in good order once the notice is there, and the run goes on without it', async () => {
+    const run = place('preempted');
+    // It waits for a second worker, so that it is still there when the notice comes.
+    const coordinator = startCoordinator(run, { expect: 2 });
+    const url = await urlOf(coordinator);
+    const notice = join(scratch.path, 'notice');
+    const environment = { STILLHOUSE_CACHE: join(scratch.path, 'caches', 'spot'), STILLHOUSE_TOKEN: token };
+    const spot = new Program(['worker', url, '--backend', 'wasm', '--preemption-notice', notice], environment, 100_000);
+    await coordinator.says(/waiting for 2 workers: 1 ready/);
+    writeFileSync(notice, 'taken away at noon');
+    expect((await spot.ended).code).toBe(75);
+    await coordinator.says(/w1 left: stopped \(preempted: taken away at noon\)/);
+    const rest = ['r1', 'r2'].map((name) => startWorker(run, name, url));
+    expect((await coordinator.ended).code).toBe(0);
+    for (const program of rest) expect((await program.ended).code).toBe(0);
+    expect(digestOf(run.out)).toBe(digestOf(place('undisturbed').out));
+  });
+});

@@ -13,7 +13,7 @@ import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { Snapshots } from '../../../coordinator/store/snapshots.js';
 import { sourceOf } from '../../../coordinator/store/state-copy.js';
 import { decodeDown, encodeFrame, type Frame } from '../../../shared/protocol/codec.js';
-import { closeCodes, protocolVersion, type DownMessage, type Up } from '../../../shared/protocol/messages.js';
+import { closeCodes, protocolVersion, type DownMessage, type UpMessage } from '../../../shared/protocol/messages.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { systemTimers } from '../../../shared/timers.js';
@@ -54,7 +54,7 @@ class DeafChannel implements Channel {
     this.#end(1006);
   }
 
-  say(message: Up<'hello'>): void {
+  say(message: UpMessage): void {
     const frame = encodeFrame(message);
     this.#listener?.onFrame(frame);
   }
@@ -189,6 +189,11 @@ describe('a worker that is drained', () => {
       ['w1', true],
       ['w2', false],
     ]);
+    // What it says from now on counts for nothing.
+    const heard = posted.length;
+    const beat = { progress: 1, sentMs: 1, rssBytes: 1, tensors: 1 };
+    channel.say({ type: 'heartbeat', run: 'r', generation: 1, step: 0, ...beat });
+    expect(posted.length).toBe(heard);
     // Asked twice, it is told once.
     const before = channel.sent.length;
     expect(workers.drain('w1')).toBe(true);

@@ -40,6 +40,7 @@ export const wrongVerbs = `
 2 | --threads | worker ws://127.0.0.1:1 --threads 0
 79 | wasm | worker ws://127.0.0.1:1 --backend wasm --gpu
 79 | worker | worker ws://127.0.0.1:1 --backend onnx --gpu
+2 | --preemption-notice | worker ws://127.0.0.1:1 --preemption-notice
 2 | gpu | worker ws://127.0.0.1:1 --devices gpu
 2 | cpu:0 | worker ws://127.0.0.1:1 --devices cpu:0
 2 | cpu:9999 | worker ws://127.0.0.1:1 --devices cpu:9999
