@@ -8,7 +8,15 @@ const hostile = 'x\u001b[2J\nwarning: forged\u202e';
 const shown = 'x\\u001b[2J warning: forged\\u202e';
 const envelope = { run: 'r', generation: 1, step: 0 };
 const device = { backend: 'wasm', gpu: null, threads: 1, host: 'h', pid: 1, version: '0' } as const;
-const hello = { type: 'hello', ...envelope, protocol: protocolVersion, worker: 'w', device, recipeDigest: null, held: null } as const;
+const hello = {
+  type: 'hello',
+  ...envelope,
+  protocol: protocolVersion,
+  worker: 'w',
+  device,
+  recipeDigest: null,
+  held: null,
+} as const;
 const bytesOf = (message: UpMessage | DownMessage): Uint8Array => {
   const frame = encodeFrame(message);
   return frame instanceof Uint8Array ? frame : Buffer.concat(frame);
