@@ -159,9 +159,8 @@ export class CoordinatorLabels implements SharedLabels {
     if (answer.type !== 'damaged' && this.#take(answer) === null) return;
     const block = await labelBlocks.open(set, number);
     const found = answer.type === 'given' ? decodeBlock(codec, block.rows, answer.value) : null;
-    if (found === null || found.fault() !== null)
-      warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
-    else block.merge(found);
+    if (found?.fault() === null) block.merge(found);
+    else warn(`labels: block ${number} came damaged from the coordinator; its labels are computed here`);
   }
 
   #flush(timeoutMs: number): void {

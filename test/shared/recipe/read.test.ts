@@ -182,11 +182,7 @@ describe('readRecipe', () => {
       good.replace('name: adam', 'name: sgd, nesterov: true'),
       'dir/my.yaml:11: optimizer.nesterov: needs a momentum above 0',
     ],
-    [
-      'a key that is no text',
-      `${good}{ epochs: 3 }: 4\n`,
-      'dir/my.yaml:14: no YAML: All keys must be strings',
-    ],
+    ['a key that is no text', `${good}{ epochs: 3 }: 4\n`, 'dir/my.yaml:14: no YAML: All keys must be strings'],
     ['a key that is given twice', `${good}epochs: 3\n`, 'dir/my.yaml:14: no YAML: Map keys must be unique'],
     [
       'aliases that unfold to billions',
