@@ -2,18 +2,18 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commitsOf, Program, type Ended } from '../../bench/programs.js';
+import { Program, type Ended } from '../../bench/programs.js';
 import { makeCertificates } from '../../cli/certificates.js';
 import { barsRecipe, writeBars } from './bars.js';
-import { curveOf, digestOf, scratchFolder, token } from './processes.js';
+import { curveOf, scratchFolder, token } from './processes.js';
 
 const scratch = scratchFolder();
 const folder = scratch.path;
 const tls = join(folder, 'tls');
 afterAll(() => scratch.remove());
 
-/** Long enough for certificates to be changed in the middle of it. */
-const epochs = 40;
+/** More than there is time for: the runs are stopped, so that certificates can be changed in the middle however slow a machine is. */
+const epochs = 100_000;
 
 beforeAll(async () => {
   writeBars(folder);
@@ -44,7 +44,8 @@ describe('a run over mutual TLS', () => {
     const plain = coordinator('plain');
     const [, url = ''] = await plain.says(/worker (ws:\S+)/);
     const alone = start('w0', 'worker', url, '--backend', 'wasm');
-    expect([(await plain.ended).code, (await alone.ended).code]).toEqual([0, 0]);
+    await plain.says(/epoch 8/);
+    expect(await stopped(plain, alone)).toEqual([75, 75]);
 
     const mutual = ['--tls', tls, '--tls-client-ca', join(tls, 'ca.pem')];
     const secure = coordinator('secure', ...mutual);
@@ -56,13 +57,19 @@ describe('a run over mutual TLS', () => {
     makeCertificates(tls, { names: ['127.0.0.1'], days: 3, nowMs: Date.now() });
     expect(readFileSync(join(tls, 'server.pem'), 'utf8')).not.toBe(before);
     await secure.says(/has changed; who connects from now on is shown the new certificate/);
-    const changedAt = commitsOf(join(folder, 'secure')).length;
     const second = start('w2', 'worker', `${address}${pin}`, '--tls', tls, '--backend', 'wasm');
-    const ends = await Promise.all([secure.ended, first.ended, second.ended]);
-    expect(ends.map(({ code }) => code)).toEqual([0, 0, 0]);
-    expect(changedAt).toBeLessThan(commitsOf(join(folder, 'secure')).length);
+    await secure.says(/w2 \(.*\) is ready[^]*\nepoch/);
+    expect(await stopped(secure, first, second)).toEqual([75, 75, 75]);
     expect(first.stderr).not.toContain('connection lost');
-    expect(curveOf(join(folder, 'secure'))).toEqual(curveOf(join(folder, 'plain')));
-    expect(digestOf(join(folder, 'secure'))).toBe(digestOf(join(folder, 'plain')));
+    const [open, encrypted] = [curveOf(join(folder, 'plain')), curveOf(join(folder, 'secure'))];
+    const steps = Math.min(open.length, encrypted.length);
+    expect(steps).toBeGreaterThan(0);
+    expect(encrypted.slice(0, steps)).toEqual(open.slice(0, steps));
   });
+
+  /** Stops the run. @returns the exit codes of all */
+  async function stopped(coordinator: Program, ...workers: Program[]): Promise<(number | null)[]> {
+    coordinator.child.kill('SIGINT');
+    return Promise.all([coordinator, ...workers].map(async (program) => (await program.ended).code));
+  }
 });
