@@ -1,6 +1,8 @@
 /** A Parquet file as rows with named columns, with what its writers say of them. */
-import type { Compressors, SchemaTree } from 'hyparquet';
+import { statSync } from 'node:fs';
+import type { AsyncBuffer, Compressors, SchemaTree } from 'hyparquet';
 import { codeOf, UserError } from '../../../shared/errors.js';
+import { readInto } from '../../../shared/read-into.js';
 import { damaged, fileError } from './file-errors.js';
 import { pandasIndex, type KeyValues } from './parquet-metadata.js';
 import type { Row } from './table.js';
@@ -23,7 +25,7 @@ export interface ParquetTable {
 
 /** @throws UserError 2 for no such file, 65 for one that is no Parquet file */
 export async function openTable(path: string): Promise<ParquetTable> {
-  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
+  const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
   const { compressors } = await import('hyparquet-compressors');
   const read = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
@@ -34,7 +36,7 @@ export async function openTable(path: string): Promise<ParquetTable> {
       throw damaged(path, 'no Parquet file that can be read; one was wanted', error);
     }
   };
-  const file = await read(() => asyncBufferFromFile(path));
+  const file = await read(async () => bufferOf(path));
   const metadata = await read(() => parquetMetadataAsync(file));
   const columns = parquetSchema(metadata).children;
   const samples = rowsIn(path, Number(metadata.num_rows), file.byteLength);
@@ -56,6 +58,22 @@ export async function openTable(path: string): Promise<ParquetTable> {
           utf8: false,
         }),
       ),
+  };
+}
+
+/**
+ * The file for the library, which asks for several pieces at once and forgets of the others where one is no good: each is
+ * there, or has failed, when it returns, so that none fails later where nobody waits for it.
+ */
+function bufferOf(path: string): AsyncBuffer {
+  const { size } = statSync(path);
+  return {
+    byteLength: size,
+    slice: (start, end = size) => {
+      const piece = new ArrayBuffer(Math.max(0, Math.min(end, size) - start));
+      readInto(path, new Uint8Array(piece), start);
+      return piece;
+    },
   };
 }
 
