@@ -1,14 +1,13 @@
 /** `stillhouse logs`: the events of a run's journal, from its coordinator or from its folder. */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { ifReachable } from '../shared/files.js';
 import { printable } from '../shared/printable.js';
 import type { JournalLine } from '../coordinator/store/journal.js';
 import { isAddress, openOperator, withOperator, type Ask, type OperatorFlags } from './operator.js';
 import { print } from './output.js';
-import { stop } from './signals.js';
+import { pause } from './signals.js';
 import { action, type Verb } from './verb.js';
 
 interface LogsFlags extends OperatorFlags {
@@ -43,14 +42,13 @@ async function logs(run: string, flags: LogsFlags): Promise<number> {
     const { bytes, from } = await readOn(at);
     const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1);
     at = from + whole.length;
-    const lines = Buffer.from(whole).toString('utf8').split('\n').slice(0, -1);
-    for (const text of lines) {
+    let isOver = flags.follow !== true;
+    for (const text of Buffer.from(whole).toString('utf8').split('\n').slice(0, -1)) {
       const line = journalLineIn(text);
+      isOver ||= line?.type === 'results';
       print(printable(flags.json === true ? text : textOf(line), text.length));
     }
-    if (flags.follow !== true || lines.some((text) => journalLineIn(text)?.type === 'results')) return exitCodes.done;
-    await sleep(everyMs, undefined, { signal: stop }).catch(() => undefined);
-    if (stop.aborted) return exitCodes.done;
+    if (isOver || !(await pause(everyMs))) return exitCodes.done;
   }
 }
 

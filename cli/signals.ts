@@ -6,6 +6,8 @@
  * the process at once. SIGUSR2 asks for a snapshot and ends nothing. A local worker ignores all four: a terminal, a
  * scheduler and a service manager send them to the whole process group, and its coordinator tells it when to end.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+
 const controller = new AbortController();
 
 const listeners = new Set<() => void>();
@@ -18,6 +20,12 @@ export function onSnapshotWanted(take: () => void): () => void {
 
 /** Aborts when a stop is asked for; `reason` is the signal's name. */
 export const stop: AbortSignal = controller.signal;
+
+/** Waits between two looks at something. @returns false as soon as a stop is asked for */
+export async function pause(ms: number): Promise<boolean> {
+  await sleep(ms, undefined, { signal: stop }).catch(() => undefined);
+  return !stop.aborted;
+}
 
 function requestStop(signal: NodeJS.Signals): void {
   if (signal === 'SIGINT' && controller.signal.aborted) process.exit(130);

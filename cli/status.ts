@@ -1,13 +1,12 @@
 /** `stillhouse status`: how a run stands, by its coordinator or, where there is none, by its folder. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { ifReachable } from '../shared/files.js';
 import { parseJson } from '../shared/json.js';
 import { isAddress, openOperator, withOperator, type OperatorFlags } from './operator.js';
 import { print } from './output.js';
-import { stop } from './signals.js';
+import { pause } from './signals.js';
 import { action, type Verb } from './verb.js';
 
 interface StatusFlags extends OperatorFlags {
@@ -42,9 +41,7 @@ async function status(run: string | undefined, flags: StatusFlags): Promise<numb
     const { value, text, isLast } = await look();
     if (flags.json === true) print(JSON.stringify(value));
     else print(flags.watch === true && process.stdout.isTTY ? `\u001b[H\u001b[J${text}` : text);
-    if (flags.watch !== true || isLast) return exitCodes.done;
-    await sleep(everyMs, undefined, { signal: stop }).catch(() => undefined);
-    if (stop.aborted) return exitCodes.done;
+    if (flags.watch !== true || isLast || !(await pause(everyMs))) return exitCodes.done;
   }
 }
 

@@ -3,19 +3,17 @@
  * for the copying alone: a large state has a thread of the lowest priority, which touches the memory before its first
  * use (that takes several times as long as to copy into it later), hashes it and writes it.
  */
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { sha256Of } from '../../shared/sha256.js';
 import type { StateSource } from './snapshots.js';
 import type { Written } from './state-thread.js';
 import { writeAside } from './durable-files.js';
 
 /** Below, a state is hashed in less time than it takes to wake a thread and to hear from it: some 2 ms. */
 const largeBytes = 4 * 1024 * 1024;
-/** A hash takes less than 2 GiB at once. */
-const pieceBytes = 2 ** 30;
 
 /** The source for a state that does not change while it is written. */
 export function sourceOf(state: Uint8Array): StateSource {
@@ -23,9 +21,7 @@ export function sourceOf(state: Uint8Array): StateSource {
     bytes: state,
     writeTo: async (path) => {
       await writeAside(path, [state]);
-      const hash = createHash('sha256');
-      for (let at = 0; at < state.length; at += pieceBytes) hash.update(state.subarray(at, at + pieceBytes));
-      return hash.digest('hex');
+      return sha256Of(state);
     },
   };
 }
