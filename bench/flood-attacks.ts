@@ -5,7 +5,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { WebSocket } from 'ws';
 import { decodeDown, encodeFrame } from '../shared/protocol/codec.js';
-import { closeCodes, limits, protocolVersion, subprotocol, type UpMessage } from '../shared/protocol/messages.js';
+import {
+  closeCodes,
+  limits,
+  protocolVersion,
+  subprotocol,
+  type Up,
+  type UpMessage,
+} from '../shared/protocol/messages.js';
 import { soon, type Program } from './programs.js';
 
 /** How many do it at once. */
@@ -29,7 +36,8 @@ export function connect(url: string, token: string): Promise<Peer> {
   });
 }
 
-export const hello: UpMessage = {
+/** A worker's first message that is as it should be. */
+export const hello: Up<'hello'> = {
   type: 'hello',
   run: '',
   generation: 0,

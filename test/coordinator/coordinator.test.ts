@@ -13,7 +13,8 @@ import { weightsDigest, type Summary } from '../../coordinator/reports/summary.j
 import { unitsOf } from '../../coordinator/plan/units-of.js';
 import { commitScalars } from '../../shared/replica/optimizer/scalars.js';
 import { decodeDown, encodeFrame, type Frame } from '../../shared/protocol/codec.js';
-import { protocolVersion, subprotocol, type Down, type Lease, type Up } from '../../shared/protocol/messages.js';
+import { hello as anyHello } from '../../bench/flood-attacks.js';
+import { subprotocol, type Down, type Lease, type Up } from '../../shared/protocol/messages.js';
 import { BlockSum } from '../../shared/replica/reduction/block-sum.js';
 import { microBatchRange } from '../../shared/replica/reduction/tree.js';
 import { planReplica } from '../../shared/replica/plan.js';
@@ -173,17 +174,7 @@ const badFrames: BadFrame[] = [
   () => joined(encodeFrame(hello)),
   () => joined(encodeFrame({ ...hello, recipeDigest: 'f'.repeat(64) })),
 ];
-const hello: Up<'hello'> = {
-  type: 'hello',
-  run: '',
-  generation: 0,
-  step: 0,
-  protocol: protocolVersion,
-  worker: 'bad',
-  recipeDigest: null,
-  held: null,
-  device: { backend: 'wasm', gpu: null, threads: 1, host: 'test', pid: 1, version: '0' },
-};
+const hello: Up<'hello'> = { ...anyHello, worker: 'bad' };
 
 /** Joins, sends one bad frame, and gives the code it is closed with. */
 function badWorker(port: number, frame: BadFrame): Promise<number> {
