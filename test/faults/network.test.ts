@@ -4,9 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commitsOf, type Program, soon } from '../../bench/programs.js';
-import { scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+import { onSocket, scratchFolder, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
 import { BarsRuns, expectDone } from './bars-run.js';
-import { Proxy, type Behaviour } from './proxy.js';
+import { Proxy, type Behaviour } from '../../bench/proxy.js';
 
 const scratch = scratchFolder();
 const runs = new BarsRuns(scratch.path);
@@ -22,7 +22,7 @@ async function runBehind(
   const coordinator = startCoordinator(place, { expect: 2 });
   const url = await urlOf(coordinator);
   const proxy = new Proxy(Number(new URL(url).port), behaviourOf);
-  const behind = startWorker(place, 'behind', `ws://127.0.0.1:${await proxy.listen()}`);
+  const behind = startWorker(place, 'behind', `ws://127.0.0.1:${await proxy.listen()}`, {}, undefined, onSocket);
   const beside = startWorker(place, 'beside', url);
   await expectDone(coordinator, beside);
   await runs.expectUndisturbed(place);
