@@ -23,6 +23,7 @@ import type { Journal } from '../store/journal-file.js';
 import { chunkCrcs, type CommitLog } from '../store/log.js';
 import { expectOwnState } from '../store/self-check.js';
 import type { BufferPool } from './buffers.js';
+import { timed, type RunTrace } from '../trace/run-trace.js';
 
 /** What commits are made of, where they are stored, and where the run stands. */
 export interface CommitterOptions {
@@ -45,6 +46,7 @@ export interface CommitterOptions {
   /** Time of day in milliseconds since 1970. */
   readonly timeOfDayMs: () => number;
   readonly warn: (text: string) => void;
+  readonly trace?: RunTrace | undefined;
 }
 
 /** A complete unit that is to be committed. */
@@ -99,17 +101,20 @@ export class Committer {
    * fails
    */
   async commitTraining(request: CommitRequest): Promise<CommitLine> {
-    const { replica, contributions } = this.#options;
+    const { replica, contributions, trace } = this.#options;
+    const place = { step: request.unit.step };
     const content = request.slot === null ? null : contributions.take(request.slot);
-    const { live, skip } = this.#reduce(request, content);
+    const { live, skip } = timed(trace, 'reduce', place, () => this.#reduce(request, content));
     this.#options.broadcast.hold(live);
     live.retired?.pin();
     if (live.bytes.length > limits.chunkBytes) await new Promise(setImmediate);
-    expectOwnState(replica, this.#position);
-    this.#apply(live, content?.buffer ?? null);
+    timed(trace, 'apply', place, () => {
+      expectOwnState(replica, this.#position);
+      this.#apply(live, content?.buffer ?? null);
+    });
     const line = this.#line(request, content?.sums ?? {}, skip);
     if (live.retired === null && content !== null && content.buffer !== null) this.#options.pool.give(content.buffer);
-    await this.#store(live, line);
+    await timed(trace, 'fsync', place, () => this.#store(live, line));
     live.retired?.unpin();
     return line;
   }
@@ -123,7 +128,7 @@ export class Committer {
     { index, unit, slot, dropped }: CommitRequest,
     beforeJournal: (line: EvaluationLine) => Promise<void>,
   ): Promise<EvaluationLine> {
-    const { generation, timeOfDayMs, journal, contributions } = this.#options;
+    const { generation, timeOfDayMs, journal, contributions, trace } = this.#options;
     const sums = slot === null ? {} : contributions.take(slot).sums;
     const line: EvaluationLine = {
       type: 'evaluation',
@@ -139,7 +144,7 @@ export class Committer {
     };
     await beforeJournal(line);
     await this.#options.expectNewest();
-    await journal.append(line);
+    await timed(trace, 'fsync', { step: unit.step }, () => journal.append(line));
     return line;
   }
 

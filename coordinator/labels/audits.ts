@@ -140,10 +140,7 @@ export class LabelAudits {
   #drawFor(maker: MakerRecord, nowMs: number): boolean {
     const answered = this.#answeredBy(maker);
     if (answered.length === 0 || answered.some(([, record]) => record.isAudited)) return false;
-    if (!this.#hasPeer(maker, nowMs)) {
-      this.#keepAllOf(maker);
-      return true;
-    }
+    if (!this.#hasPeer(maker, nowMs)) return this.#keepAllOf(maker);
     const drawn = this.#units.get(this.#options.draw(answered.map(([unit]) => unit)));
     if (drawn === undefined) throw new RangeError('a unit that was not among those to draw from');
     drawn.isAudited = true;
@@ -204,18 +201,28 @@ export class LabelAudits {
     this.#effects.push({ type: 'lie', unit, maker: maker.sender, thrown, kept: maker.kept });
   }
 
-  #keepAllOf(maker: MakerRecord): void {
-    if (this.#answeredBy(maker).length > 0) this.#effects.push({ type: 'unaudited', maker: maker.sender });
+  /** @returns whether anything was kept */
+  #keepAllOf(maker: MakerRecord): boolean {
+    const [isWhole, before] = [this.#answeredBy(maker).length > 0, this.#effects.length];
     this.#keepOf(maker, Infinity, true);
+    if (this.#effects.length === before) return false;
+    if (isWhole) this.#effects.splice(before, 0, { type: 'unaudited', maker: maker.sender });
+    return true;
   }
 
-  /** @param isAudited whether units that wait for an audit are kept as well */
+  /**
+   * Keeps what the maker has answered and nobody could compare with another's answer: those of other numerics stand
+   * beside it, and say nothing of it.
+   *
+   * @param isAudited whether units that wait for an audit are kept as well
+   */
   #keepOf(maker: MakerRecord, untilSeq: number, isAudited = false): void {
     for (const [unit, record] of this.#units) {
       if (record.isAudited && !isAudited) continue;
       for (const [row, answers] of record.rows) {
-        const [answer, ...others] = answers;
-        if (answer?.maker === maker && others.length === 0 && answer.seq <= untilSeq)
+        const answer = answerOf(answers, maker);
+        const isAlone = answers.every((other) => other === answer || !isComparable(other.maker.sender, maker.sender));
+        if (answer !== null && isAlone && answer.seq <= untilSeq)
           this.#keep(unit, record, { row, answer, isConfirmed: false });
       }
       this.#forgetIfDone(unit, record);

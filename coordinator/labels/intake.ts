@@ -38,10 +38,11 @@ export class LabelIntake {
     this.#options = options;
   }
 
-  /** Whether so much waits for audits that nothing more is taken. */
-  isFull(rowBytes: number): boolean {
-    const { audits } = this.#options;
-    return audits !== null && audits.waiting > Math.min(mostWaiting, mostWaitingBytes / rowBytes);
+  /** Whether so much waits for audits that no more is taken than what may end the waiting: rows of units that wait. */
+  isFullFor(set: number, { ids }: RowsMessage, rowBytes: number): boolean {
+    const { audits, labelBlocks } = this.#options;
+    if (audits === null || audits.waiting <= Math.min(mostWaiting, mostWaitingBytes / rowBytes)) return false;
+    return ids.some((id) => !audits.isOpen(this.#unitOf(set, labelBlocks.plan.locate(id))));
   }
 
   /** Takes the rows of a message. @returns the samples that have other rows already; null for none */
@@ -86,11 +87,15 @@ export class LabelIntake {
   ): Promise<void> {
     const { audits, labelBlocks } = this.#options;
     if (audits === null) return;
-    const { sets, plan } = labelBlocks;
-    const view = sets[set]?.view ?? 0;
-    const unit = view * plan.blocks.length + number;
-    if (!audits.isOpen(unit)) audits.open(unit, await this.#missing(view, number));
+    const unit = this.#unitOf(set, number);
+    if (!audits.isOpen(unit)) audits.open(unit, await this.#missing(labelBlocks.sets[set]?.view ?? 0, number));
     await this.carryOut(audits.offer(unit, sender, rows));
+  }
+
+  /** What is audited as a whole: a block of a view, in all of its sets. */
+  #unitOf(set: number, number: number): number {
+    const { sets, plan } = this.#options.labelBlocks;
+    return (sets[set]?.view ?? 0) * plan.blocks.length + number;
   }
 
   /** Names of the rows of one block of a view that are not kept, of all of its sets. */

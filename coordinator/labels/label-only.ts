@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CredentialSource } from '../../shared/access/credentials.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import type { LabelStorage } from '../../shared/labels/storage.js';
+import { labelKey, labelKinds } from '../../shared/labels/kinds.js';
+import { mixed, type EnsembleLabel } from '../../shared/ensemble/mixture.js';
 import { areKept } from '../../shared/labels/sets.js';
 import { writeNpz } from './npz-file.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
@@ -49,7 +51,7 @@ export async function makeLabels(
     );
   for (const line of await service.lines()) options.say(line);
   if (!(await service.isDone())) await labelAsAsked(run, service, options, { failed, fail });
-  if (options.out !== undefined) await writeLabels(service, options.out, before.samples);
+  if (options.out !== undefined) await writeLabels(run, service, options.out);
   return { samples: before.samples, made: before.samples - before.kept };
 }
 
@@ -116,26 +118,60 @@ async function untilDone(service: LabelService, { stopSignal, say }: LabelOnlyOp
     const ms = performance.now();
     if (ms - reported.ms < reportMs) continue;
     const { kept, samples } = await service.kept();
-    say(`labels: ${kept} of ${samples}, ${Math.round((1000 * (kept - reported.kept)) / (ms - reported.ms))} samples/s`);
+    say(`labels: ${kept} of ${samples}, ${Math.round((1000 * (kept - reported.kept)) / (ms - reported.ms))} labels/s`);
     reported = { ms, kept };
   }
 }
 
-/** Writes the labels of the first kind as `logits`, with the temperature that they are softened at already. */
-async function writeLabels(service: LabelService, out: string, samples: number): Promise<void> {
+/**
+ * Writes the ensemble's label that the recipe's first term on soft labels wants as `logits`, with the temperature that it
+ * is softened at already, if it is.
+ */
+async function writeLabels(run: PreparedRun, service: LabelService, out: string): Promise<void> {
   const [set] = service.sets;
-  if (set === undefined) throw new Error('labels without label sets');
-  const temperature = set.form.isDistribution
-    ? [{ name: 'temperature', dims: [1], pieces: [Float32Array.of(Number(set.name.slice(2)))] }]
-    : [];
+  const [kind] = labelKinds(run.recipe);
+  if (set === undefined || kind === undefined) throw new Error('labels without label sets');
+  // A temperature that changes in the run is none that labels could be softened at.
+  const label: EnsembleLabel = kind.kind === 'teachers' ? { kind: 'logits' } : kind;
+  const pieces = set.label.kind === 'teacher' ? mixedBlocks(run, service, label) : sound(service.values(0));
   await writeNpz(out, [
     {
       name: 'logits',
-      dims: [samples, ...(set.form.positions === undefined ? [] : [set.form.positions]), set.form.classes],
-      pieces: sound(service.values(0)),
+      dims: [
+        run.manifest.train.samples,
+        ...(set.form.positions === undefined ? [] : [set.form.positions]),
+        set.form.classes,
+      ],
+      pieces,
     },
-    ...temperature,
+    ...(label.kind === 'mixture'
+      ? [{ name: 'temperature', dims: [1], pieces: [Float32Array.of(label.temperature)] }]
+      : []),
   ]);
+}
+
+/** The label of each block's samples, mixed of those that are kept by teacher. */
+async function* mixedBlocks(
+  { recipe: { ensemble }, teachers, manifest: { classes }, trainLabels }: PreparedRun,
+  service: LabelService,
+  label: EnsembleLabel,
+): AsyncGenerator<Float32Array> {
+  const byTeacher = service.sets.map(({ name }, set) => ({ name, blocks: sound(service.values(set)) }));
+  let from = 0;
+  for (;;) {
+    const logits = new Map<string, Float32Array>();
+    let rows = 0;
+    for (const { name, blocks } of byTeacher) {
+      const next = await blocks.next();
+      if (next.done === true) return;
+      logits.set(name, next.value);
+      rows = next.value.length / classes;
+    }
+    const logitsOf = (teacher: string): Float32Array | undefined => logits.get(labelKey({ kind: 'teacher', teacher }));
+    const labels_B = trainLabels.subarray(from, from + rows);
+    yield mixed(label, logitsOf, { combine: ensemble.combine, classes, teachers, by: ensemble.weights?.by, labels_B });
+    from += rows;
+  }
 }
 
 /** The same pieces. @throws UserError 65 for a block whose rows are not all there */

@@ -18,6 +18,9 @@ export const strikesAllowed = 3;
 /** So many senders are remembered; those that were heard of first are forgotten first. */
 const remembered = 4096;
 
+/** Why nothing is taken of a sender that an audit has found out. */
+export const lied = 'an audit has found other labels than those that two others made';
+
 /** A sender's key. */
 export function senderKey({ origin, worker }: Pick<Sender, 'origin' | 'worker'>): string {
   return `${origin} ${worker ?? ''}`;
@@ -32,9 +35,17 @@ export function senderName({ origin, worker }: Pick<Sender, 'origin' | 'worker'>
 export class Senders {
   readonly #strikes = new Map<string, number>();
   readonly #barred = new Map<string, string>();
+  /** Names of workers that lied to a coordinator before this one, which has kept no more of them. */
+  readonly #liars: ReadonlySet<string>;
+
+  /** @param liars names of workers of which nothing is taken, wherever they come from */
+  constructor(liars: readonly string[] = []) {
+    this.#liars = new Set(liars);
+  }
 
   /** Why nothing more is taken of this sender; null where it is. */
   barredText(sender: Sender): string | null {
+    if (sender.worker !== null && this.#liars.has(sender.worker)) return lied;
     return this.#barred.get(senderKey(sender)) ?? null;
   }
 

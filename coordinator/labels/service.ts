@@ -4,7 +4,7 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { counted } from '../../shared/counted.js';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { ProtocolError } from '../../shared/errors.js';
 import type { LabelStorage } from '../../shared/labels/storage.js';
 import { errorBound, widthOf } from '../../shared/labels/precision.js';
@@ -15,7 +15,7 @@ import type { PreparedRun } from '../plan/prepared-run.js';
 import type { Refusal } from '../server/access.js';
 import { LabelAudits, type LabelEffect } from './audits.js';
 import { LabelIntake, type Conflict } from './intake.js';
-import { senderKey, senderName, Senders, type Sender } from './senders.js';
+import { lied, senderKey, senderName, Senders, type Sender } from './senders.js';
 import { LabelWork } from './work.js';
 
 export interface LabelServiceOptions {
@@ -28,6 +28,8 @@ export interface LabelServiceOptions {
   readonly onAudit?: (finding: LabelFinding) => void;
   /** What decides which blocks are audited, and no worker knows; absent: a new one. */
   readonly secret?: string;
+  /** Workers whose labels an audit found to be lies before; absent: none. */
+  readonly liars?: readonly string[];
 }
 
 /** What an audit of labels has found, for the journal. */
@@ -37,12 +39,10 @@ export interface LabelFinding {
   readonly text: string;
 }
 
-/** How far the run's labels have come. A sample counts once for each view. */
+/** How far the run's labels have come. A sample counts once for each label set: for each view, and each teacher. */
 export interface KeptLabels {
-  /** Samples of which every kind of label is there; an estimate: for each view the fewest rows of any of its sets. */
   readonly kept: number;
   readonly samples: number;
-  readonly views: number;
 }
 
 /** Bytes of label blocks in the coordinator's memory, about. */
@@ -58,7 +58,7 @@ const pollMs = 20;
 export class LabelService {
   readonly #labelBlocks: LabelBlocks;
   readonly #options: LabelServiceOptions;
-  readonly #senders = new Senders();
+  readonly #senders: Senders;
   readonly #audits: LabelAudits | null;
   readonly #intake: LabelIntake;
   /** When rows came last, by performance.now(). */
@@ -76,6 +76,7 @@ export class LabelService {
   private constructor(labelBlocks: LabelBlocks, options: LabelServiceOptions) {
     this.#labelBlocks = labelBlocks;
     this.#options = options;
+    this.#senders = new Senders(options.liars);
     this.#audits = auditsOf(options.run.recipe.audit ?? 0, options.secret ?? randomBytes(32).toString('hex'));
     this.#intake = new LabelIntake({
       labelBlocks,
@@ -104,16 +105,10 @@ export class LabelService {
   }
 
   async kept(): Promise<KeptLabels> {
-    const byView = new Map<number, number>();
-    for (const [set, { view }] of this.#labelBlocks.sets.entries()) {
-      const rows = (await this.#labelBlocks.counts(set)).reduce((total, count) => total + count, 0);
-      byView.set(view, Math.min(byView.get(view) ?? Infinity, rows));
-    }
-    return {
-      kept: [...byView.values()].reduce((total, rows) => total + rows, 0),
-      samples: byView.size * this.#labelBlocks.plan.samples,
-      views: byView.size,
-    };
+    const { sets, plan } = this.#labelBlocks;
+    let kept = 0;
+    for (const set of sets.keys()) kept += (await this.#labelBlocks.counts(set)).reduce((sum, rows) => sum + rows, 0);
+    return { kept, samples: sets.length * plan.samples };
   }
 
   /** How far the labels have come, and how many of them were there when this was asked first, at the start. */
@@ -125,12 +120,21 @@ export class LabelService {
 
   /** What a run says of its labels at its start: what rounding may do, and what need not be computed. */
   async lines(): Promise<string[]> {
-    const { kept, samples, views } = await this.progress();
-    const ofViews = views === 1 ? '' : ` (${views} views of ${counted(samples / views, 'sample')})`;
+    const { kept, samples } = await this.progress();
     return [
       ...roundingLines(this.#options.run),
-      ...(kept === 0 ? [] : [`labels: ${kept} of ${samples}${ofViews} read from the cache`]),
+      ...(kept === 0 ? [] : [`labels: ${kept} of ${samples}${this.#setsText()} read from the cache`]),
     ];
+  }
+
+  /** How the number of labels comes about, where it is not that of the samples. */
+  #setsText(): string {
+    const { sets, plan } = this.#labelBlocks;
+    const views = new Set(sets.map(({ view }) => view)).size;
+    const kinds = sets.length / views;
+    const what = sets.every(({ label }) => label.kind === 'teacher') ? 'teachers' : 'kinds';
+    const factors = [...(kinds === 1 ? [] : [`${kinds} ${what}`]), ...(views === 1 ? [] : [`${views} views`])];
+    return factors.length === 0 ? '' : ` (${factors.join(', ')} of ${counted(plan.samples, 'sample')})`;
   }
 
   /** What a worker that only labels needs to know of the run. */
@@ -163,6 +167,8 @@ export class LabelService {
       const lease = work.lease(key, nowMs, audits === null ? undefined : (unit) => audits.wants(unit, sender));
       if (audits === null || lease.type !== 'wait') return lease;
       if (!(await this.#settleAudits((now) => audits.idle(now)))) return lease;
+      // However much there is to settle, others are heard in between.
+      await nextTurn();
     }
   }
 
@@ -208,11 +214,20 @@ export class LabelService {
       if (fault !== null)
         return this.#hold(sender, { status: 422, error: `the label of sample ${id} cannot be: ${fault}` });
     }
-    if (this.#intake.isFull(codec.rowBytes)) return { status: 503, error: 'too many labels wait for an audit' };
+    if (await this.#isFullFor(set, message, codec.rowBytes))
+      return { status: 503, error: 'too many labels wait for an audit' };
     const others = await this.#intake.take(set, message, sender);
     this.#heardMs = performance.now();
     if (sender.worker !== null) (await this.#openWork()).heard(senderKey(sender), this.#heardMs);
     return others === null ? null : this.#conflict(sender, others);
+  }
+
+  /** Has audits settled first that nobody can make, where nothing more could be taken. */
+  async #isFullFor(set: number, message: RowsMessage, rowBytes: number): Promise<boolean> {
+    const audits = this.#audits;
+    if (audits === null || !this.#intake.isFullFor(set, message, rowBytes)) return false;
+    await this.#settleAudits((nowMs) => [...audits.relieve(nowMs), ...(audits.idle(nowMs) ?? [])]);
+    return this.#intake.isFullFor(set, message, rowBytes);
   }
 
   /** Says that other rows are there, and counts it where the sender's should have had the same bits. */
@@ -236,8 +251,7 @@ export class LabelService {
     }
     const text = findingText(finding, this.#labelBlocks.plan.blocks);
     const makers = finding.type === 'lie' ? [finding.maker] : finding.makers;
-    if (finding.type === 'lie')
-      this.#senders.bar(finding.maker, 'an audit has found other labels than those that two others made');
+    if (finding.type === 'lie') this.#senders.bar(finding.maker, lied);
     warn(`labels: ${text}`);
     onAudit?.({ outcome: finding.type, workers: makers.map(({ worker }) => worker ?? ''), text });
   }

@@ -2,6 +2,7 @@
 import type { TeacherSpec } from '../protocol/messages.js';
 import type { Recipe } from '../recipe/schema.js';
 import { sha256Of } from '../sha256.js';
+import type { WeightRule } from '../ensemble/weighting.js';
 
 /** How teachers are combined into an ensemble. */
 export interface EnsembleForm {
@@ -12,6 +13,8 @@ export interface EnsembleForm {
   readonly inputShape: readonly number[];
   /** The number of teachers that label each sample, drawn by the seed; absent: all of them. */
   readonly subset?: { readonly size: number; readonly seed: number };
+  /** What the weights are for each sample, beside what they are for all; absent: the same for all. */
+  readonly by?: WeightRule;
 }
 
 /** Whether some teacher labels some of the samples only: a specialist, or one that is drawn for each sample. */
@@ -31,13 +34,14 @@ export function ensembleFormOf(
   teachers: readonly Pick<TeacherSpec, 'weight' | 'specialist'>[],
   inputShape: readonly number[],
 ): EnsembleForm {
-  const { combine, subset } = ensemble;
+  const { combine, subset, weights } = ensemble;
   const micro = batch.micro ?? batch.size;
   return {
     combine,
     rows: isRouted(teachers, subset) ? Math.ceil(micro / 4) : micro,
     inputShape,
     ...(subset === undefined ? {} : { subset: { size: subset, seed } }),
+    ...(weights === undefined ? {} : { by: weights.by }),
   };
 }
 
@@ -47,11 +51,24 @@ export function ensembleFormOf(
  */
 export function ensembleDigest(
   teachers: readonly TeacherSpec[],
-  { combine, rows, inputShape, subset }: EnsembleForm,
+  { combine, rows, inputShape, subset, by }: EnsembleForm,
 ): string {
-  const described = teachers.map(({ files, parameters: _parameters, canary: _canary, ...rest }) => [
-    Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)),
-    files.map((file) => file.sha256),
-  ]);
-  return sha256Of(JSON.stringify([combine, rows, inputShape, described, ...(subset === undefined ? [] : [subset])]));
+  const described = teachers.map(describedTeacher);
+  const rules = [subset, by].filter((rule) => rule !== undefined);
+  return sha256Of(JSON.stringify([combine, rows, inputShape, described, ...rules]));
+}
+
+/** Digests what a teacher's own logits depend on: neither its name nor what a mixture makes of it. */
+export function teacherDigest(teacher: TeacherSpec, { rows, inputShape }: EnsembleForm): string {
+  const { name: _name, weight: _weight, temperature: _temperature, specialist: _specialist, ...alone } = teacher;
+  return sha256Of(JSON.stringify([rows, inputShape, describedTeacher(alone)]));
+}
+
+function describedTeacher({
+  files,
+  parameters: _parameters,
+  canary: _canary,
+  ...rest
+}: Pick<TeacherSpec, 'files' | 'parameters' | 'canary'>): unknown {
+  return [Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)), files.map((file) => file.sha256)];
 }

@@ -6,9 +6,10 @@
 import type { Manifest } from '../data/manifest.js';
 import type { TeacherSpec } from '../protocol/messages.js';
 import type { Recipe } from '../recipe/schema.js';
+import { mustAt } from '../must.js';
 import { sha256Of } from '../sha256.js';
-import { ensembleDigest, ensembleFormOf } from './ensemble-digest.js';
-import { labelKey, labelKinds, labelsOf, type Label, type LabelKind } from './kinds.js';
+import { ensembleDigest, ensembleFormOf, teacherDigest, type EnsembleForm } from './ensemble-digest.js';
+import { keptKinds, labelKey, labelsOf, type Label, type LabelKind } from './kinds.js';
 import { codecOf, type Precision, type RowCodec, type RowForm } from './precision.js';
 
 /** One kind of label of one view of every sample. */
@@ -60,12 +61,11 @@ export function areKept({ labels, data }: Pick<Recipe, 'labels' | 'data'>): bool
 }
 
 /** Every label set of a run, those of view 0 first; none where no loss wants soft labels. */
-export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = labelKinds(source.recipe)): LabelSet[] {
+export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = keptKindsOf(source)): LabelSet[] {
   const { recipe, teachers, manifest } = source;
   if (teachers.length === 0 || recipe.labels.from !== undefined) return [];
+  const made = makersOf(teachers, ensembleFormOf(recipe, teachers, manifest.train.shape));
   const common = {
-    formatVersion,
-    ensemble: ensembleDigest(teachers, ensembleFormOf(recipe, teachers, manifest.train.shape)),
     sample: { shape: manifest.train.shape, dtype: manifest.train.dtype },
     preprocess: manifest.preprocess,
     backend: recipe.numerics.backend,
@@ -77,6 +77,8 @@ export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = lab
   return Array.from({ length: viewsOf(recipe, manifest.train.samples) }, (_, view) =>
     labels.map((label) =>
       setOf(label, view, {
+        formatVersion,
+        ...made(label),
         ...common,
         classes: manifest.classes,
         ...(manifest.train.positions === undefined ? {} : { positions: manifest.train.positions }),
@@ -92,17 +94,45 @@ function augmentationOf({ data: { augment }, seed }: Pick<Recipe, 'data' | 'seed
   return { augment: operations, seed };
 }
 
-function setOf(
-  label: Label,
-  view: number,
-  common: { readonly classes: number; readonly positions?: number; readonly precision: Precision },
-): LabelSet {
+/** What the losses of a run want kept. */
+function keptKindsOf({ recipe, teachers, manifest: { classes, train } }: LabelSource): LabelKind[] {
+  return keptKinds(recipe, teachers, classes * (train.positions ?? 1));
+}
+
+/** Who made a label, as its key says it. */
+type Maker =
+  | { readonly ensemble: string }
+  /** Its digest, and its place among teachers of the same one. */
+  | { readonly teacher: string; readonly among: number };
+
+function makersOf(teachers: readonly TeacherSpec[], form: EnsembleForm): (label: Label) => Maker {
+  const digests = teachers.map((teacher) => teacherDigest(teacher, form));
+  const ensemble = ensembleDigest(teachers, form);
+  return (label) => {
+    if (label.kind !== 'teacher') return { ensemble };
+    const at = teachers.findIndex(({ name }) => name === label.teacher);
+    const teacher = mustAt(digests, at, 'teacher');
+    return { teacher, among: digests.slice(0, at).filter((other) => other === teacher).length };
+  };
+}
+
+/** What the key of a label set digests beside who made the label; the form of its rows follows from some of it. */
+interface KeyParts {
+  readonly formatVersion: number;
+  readonly classes: number;
+  readonly positions?: number;
+  readonly precision: Precision;
+}
+
+function setOf(label: Label, view: number, common: KeyParts & Maker): LabelSet {
   const form = {
     classes: common.classes,
     ...(common.positions === undefined ? {} : { positions: common.positions }),
     isDistribution: label.kind === 'mixture',
   };
   const name = labelKey(label);
-  const key = sha256Of(JSON.stringify({ ...common, name, view }));
+  // A teacher's logits are the same under any name.
+  const named = label.kind === 'teacher' ? {} : { name };
+  const key = sha256Of(JSON.stringify({ ...common, ...named, view }));
   return { key, label, name, view, form, codec: codecOf(common.precision, form) };
 }

@@ -1,5 +1,6 @@
 /** Checks of the recipe's teachers: which of them label a sample, what becomes of one that fails, kept labels. Pure. */
 import { at, when, type Finding } from './finding.js';
+import { taskOf } from '../task.js';
 import type { Recipe } from './schema.js';
 import { placeOf, splitTap, termsIn, type LossTerm } from './terms.js';
 
@@ -135,13 +136,7 @@ function ruleProblems(
       subsetPath,
       `${subset} given; at most ${general} wanted, the teachers with a weight that are no specialists`,
     ),
-    ...rules.flatMap((path) =>
-      when(
-        labels.from !== undefined,
-        path,
-        'given beside labels.from, whose labels are of no teacher here; one of the two wanted',
-      ),
-    ),
+    ...rules.flatMap((path) => fileProblems(labels, path)),
     ...rules.slice(0, 1).flatMap((path) =>
       termsIn(losses)
         .filter(needsEveryTeacher)
@@ -155,9 +150,68 @@ function ruleProblems(
   ];
 }
 
+/** What says how teachers label has nothing to say of labels that were made elsewhere. */
+function fileProblems({ from }: Recipe['labels'], path: readonly (string | number)[]): Finding[] {
+  return when(
+    from !== undefined,
+    path,
+    'given beside labels.from, whose labels are of no teacher here; one of the two wanted',
+  );
+}
+
 /** A mixture at a temperature that changes is made in each step, from the logits of all teachers. */
 function needsEveryTeacher({ soft, temperature }: LossTerm): boolean {
   return soft === 'mixture' && typeof temperature !== 'number';
+}
+
+const weightsPath = ['ensemble', 'weights', 'by'];
+const keepPath = ['labels', 'keep'];
+
+/** Weights for each sample, and labels that are kept by teacher, need what every teacher says of every sample. */
+export function mixingProblems(recipe: Recipe): Finding[] {
+  const { ensemble, labels, teachers } = recipe;
+  const by = ensemble.weights?.by;
+  const wished = [...(by === undefined ? [] : [weightsPath]), ...(labels.keep === 'teachers' ? [keepPath] : [])];
+  const routed = [
+    ...(ensemble.subset === undefined ? [] : ['ensemble.subset']),
+    ...(teachers.some(({ specialist }) => specialist !== undefined) ? ['a specialist'] : []),
+  ];
+  const onClasses = ['classes', 'sequence'].includes(taskOf(recipe));
+  return [
+    ...wished.flatMap((path) => [
+      ...routed.map((rule) =>
+        at(path, `given beside ${rule}, where teachers label some samples only; one of the two wanted`),
+      ),
+      ...when(
+        labels.precision === 'top-k',
+        path,
+        'given beside labels.precision top-k, whose lists of classes do not mix; float32 or float16 wanted',
+      ),
+      ...fileProblems(labels, path),
+    ]),
+    ...when(
+      by !== undefined && labels.keep === 'mixture',
+      weightsPath,
+      'given beside labels.keep mixture; teachers, or auto, wanted',
+    ),
+    ...when(by !== undefined && !onClasses, weightsPath, 'given for answers that are no classes; none wanted'),
+    ...(by === 'label' ? labelRuleProblems(recipe) : []),
+  ];
+}
+
+function labelRuleProblems({ data }: Recipe): Finding[] {
+  return [
+    ...when(
+      data.train.labels === undefined,
+      weightsPath,
+      'label given, and the data has no labels; data.train.labels, confidence or entropy wanted',
+    ),
+    ...when(
+      data.augment?.mixup !== undefined,
+      weightsPath,
+      'label given beside data.augment.mixup, whose samples are of two classes; confidence or entropy wanted',
+    ),
+  ];
 }
 
 /** @param path the first specialist's */

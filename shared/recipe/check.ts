@@ -12,6 +12,7 @@ import { sequenceProblems } from './check-sequences.js';
 import {
   failureProblems,
   keptLabelProblems,
+  mixingProblems,
   routingProblems,
   teacherProblems,
   teacherWarnings,
@@ -35,6 +36,7 @@ export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Fi
       ...augmentProblems(recipe),
       ...keptLabelProblems(recipe),
       ...routingProblems(recipe),
+      ...mixingProblems(recipe),
       ...optimizerProblems(recipe.optimizer),
     ],
     warnings: [

@@ -1,5 +1,6 @@
 /** The total loss written out, as it is printed before the first step and stands in the model card. Pure. */
 import type { Scheduled } from '../losses/options.js';
+import type { WeightRule } from '../ensemble/weighting.js';
 import type { TapPair } from '../losses/term.js';
 import type { Recipe } from './schema.js';
 import { termsIn, type LossTerm } from './terms.js';
@@ -20,9 +21,17 @@ export function describeLosses({ losses, teachers, ensemble, labels }: Recipe): 
     ({ name, weight, temperature, specialist }) =>
       `${(weight / (sum || 1)).toFixed(4)} x ${name}${temperature === undefined ? '' : ` at T=${temperature}`}${specialist === undefined ? '' : ` for ${specialist.join(', ')} alone`}`,
   );
+  const factor = ensemble.weights === undefined ? '' : weightTexts[ensemble.weights.by];
   const routing = ensemble.subset === undefined ? '' : `, ${ensemble.subset} of them for each sample`;
-  return [total, `ensemble (${ensemble.combine}) = ${shares.join(' + ')}${routing}`];
+  return [total, `ensemble (${ensemble.combine}) = ${shares.join(' + ')}${factor}${routing}`];
 }
+
+/** What the shares are multiplied by for each sample. */
+const weightTexts = {
+  confidence: ', each times its greatest probability of the sample',
+  entropy: ', each over the perplexity of its answer for the sample',
+  label: ", each times its probability of the sample's label",
+} satisfies Record<WeightRule, string>;
 
 /** A term's own factors; T^2 as a number while the temperature is constant. */
 function factorsOf(term: LossTerm): string {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { preprocessSchema } from './data-schema.js';
 import { resizeMethods } from '../resize.js';
 import { fraction, nonNegative, positiveInt } from '../numbers.js';
+import { weightRules } from '../ensemble/weighting.js';
 
 const builtinStudent = z
   .object({
@@ -100,6 +101,17 @@ export const ensembleSchema = z
       .enum(['logits', 'probabilities'])
       .default('logits')
       .describe('logits: mean of u/T, then softmax; probabilities: softmax each, then mean'),
+    weights: z
+      .object({
+        by: z
+          .enum(weightRules)
+          .describe(
+            "each teacher's weight times: confidence, its greatest probability of the sample; entropy, one over the perplexity of its answer; label, its probability of the sample's label",
+          ),
+      })
+      .strict()
+      .optional()
+      .describe('weights for each sample, by what the teachers say of it; default: the same for all'),
     subset: positiveInt
       .optional()
       .describe(

@@ -26,6 +26,12 @@ const labelsSchema = z
       .enum(['float32', 'float16', 'top-k'])
       .default('float32')
       .describe('how exactly labels are kept; the decoded ones are used, whether kept or new'),
+    keep: z
+      .enum(['auto', 'teachers', 'mixture'])
+      .default('auto')
+      .describe(
+        "what is kept: each teacher's logits, which are mixed when they are read, or the ensemble's mixture; auto: the logits, where a row has at most 256 numbers, every teacher labels every sample, and precision is not top-k",
+      ),
     from: z
       .string()
       .optional()

@@ -187,7 +187,10 @@ export class CoordinatorLabels implements SharedLabels {
       const row = labelBlocks.plan.rowOf(id);
       if (block.has(row)) rows.push({ id, bytes: block.rowBytes(row) });
     }
-    this.#take(await client.putRows(key, encodeRows(rows, codec.rowBytes), { timeoutMs }));
+    const answer = await client.putRows(key, encodeRows(rows, codec.rowBytes), { timeoutMs });
+    this.#take(answer);
+    // They are sent again with the next ones: the coordinator leases what it lacks until it has it.
+    if (answer.type === 'refused' && answer.status === 503) this.#outgoingOf(set).push(...ids);
   }
 
   /** What the coordinator gave; null for any other answer. The first refusal in a row is said. */

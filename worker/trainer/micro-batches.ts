@@ -37,14 +37,29 @@ export class MicroBatches {
    * all are there, or as many as may be held.
    */
   startNext(leases: readonly Lease[]): Promise<MicroBatch> | null {
+    const next = this.nextOf(leases);
+    return next === null ? null : this.start(next);
+  }
+
+  /** The first micro-batch of these leases that is to be made ahead; null for none. */
+  nextOf(leases: readonly Lease[]): { readonly lease: Lease; readonly j: number } | null {
     if (this.#ready.size >= aheadLimit) return null;
     for (const lease of leases) {
       const { from, to } = blockRange(lease.block, lease.microBatches);
       for (let j = from; j < to; j++) {
-        if (!this.#taken.has(keyOf(lease, j)) && !this.#ready.has(keyOf(lease, j))) return this.#start(lease, j);
+        if (!this.#taken.has(keyOf(lease, j)) && !this.#ready.has(keyOf(lease, j))) return { lease, j };
       }
     }
     return null;
+  }
+
+  /** Begins to make a micro-batch ahead. */
+  start({ lease, j }: { readonly lease: Lease; readonly j: number }): Promise<MicroBatch> {
+    const made = this.#make(lease, j);
+    // Whoever takes the micro-batch meets its failure. Until then it must not count as unhandled.
+    made.catch(() => undefined);
+    this.#ready.set(keyOf(lease, j), made);
+    return made;
   }
 
   /** Forgets what was made for steps that none of these leases is of. */
@@ -58,14 +73,6 @@ export class MicroBatches {
   async stop(): Promise<void> {
     this.#queue.clear();
     await this.#queue.onIdle();
-  }
-
-  #start(lease: Lease, j: number): Promise<MicroBatch> {
-    const made = this.#make(lease, j);
-    // Whoever takes the micro-batch meets its failure. Until then it must not count as unhandled.
-    made.catch(() => undefined);
-    this.#ready.set(keyOf(lease, j), made);
-    return made;
   }
 
   #make(lease: Lease, j: number): Promise<MicroBatch> {

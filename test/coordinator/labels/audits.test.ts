@@ -196,6 +196,16 @@ describe('audits of soft labels', () => {
     expect([world.lease(a), world.said, world.kept.get('0.0')]).toEqual([null, ['undecided: a,b'], wrong(0).join()]);
   });
 
+  it('keep what a maker sent beside a part that one of other numerics has left behind', () => {
+    const world = new World(1, []);
+    world.audits.open(0, rows);
+    world.audits.offer(0, senderOf('gone', 'cuda'), [{ row: '0', bytes: wrong(0) }]);
+    expect(world.lease(a)).toBe(0);
+    world.answer(a, 0, right(0));
+    expect([world.lease(a), world.said]).toEqual([null, ['a unaudited']]);
+    expect([...world.kept.values()]).toEqual([right(0).join(), right(0).join()]);
+  });
+
   it('do not compare makers of different numerics', () => {
     const world = new World(1, [0]);
     const other = senderOf('other', 'another processor');

@@ -28,7 +28,7 @@ export function teacherOf(overrides: Partial<TeacherSpec> = {}): TeacherSpec {
   };
 }
 
-/** @param overrides of the recipe */
+/** One whose mixtures are kept. @param overrides of the recipe */
 export function sourceOf(
   overrides: Record<string, unknown> = {},
   manifest: Partial<LabelSource['manifest']> = {},
@@ -42,6 +42,7 @@ export function sourceOf(
     batch: { size: 8, micro: 4 },
     epochs: 1,
     ...overrides,
+    labels: { keep: 'mixture', ...(overrides.labels as object | undefined) },
   });
   const train = { samples: 1540, shape: [2], dtype: 'float32' as const, shards };
   return { recipe, teachers, manifest: { train, preprocess: null, classes, ...manifest } };

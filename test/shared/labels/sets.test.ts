@@ -104,12 +104,12 @@ describe('a label set', () => {
       { kind: 'teachers' },
       { kind: 'mixture', temperature: 4 },
     ] as const;
-    expect(labelsOf(kinds, [{ name: 'a' }, { name: 'b' }]).map(labelKey)).toEqual([
-      'T=4',
-      'logits',
-      'teacher:a',
-      'teacher:b',
-    ]);
+    expect(
+      labelsOf(
+        kinds,
+        ['a', 'b'].map((name) => ({ name, weight: 1 })),
+      ).map(labelKey),
+    ).toEqual(['T=4', 'logits', 'teacher:a', 'teacher:b']);
     expect(new Set(labelSets(sourceOf(), kinds).map(({ key }) => key)).size).toBe(3);
   });
 });
@@ -131,5 +131,63 @@ describe('a block plan', () => {
 
   it('makes blocks of big rows shorter', () => {
     expect(new BlockPlan(sourceOf().manifest.train, 100_000).blocks[0]?.rows).toBe(32);
+  });
+});
+
+describe('the labels of single teachers', () => {
+  const byTeacher = (overrides: Record<string, unknown>, teachers: ReturnType<typeof teacherOf>[]) =>
+    labelSets(sourceOf({ labels: { keep: 'auto' }, ...overrides }, {}, teachers));
+  const wide = teacherOf();
+  const deep = teacherOf({ name: 'deep', files: [{ name: 'deep.onnx', sha256: 'd'.repeat(64), bytes: 9 }] });
+  const keyOf = (overrides: Record<string, unknown>, ...teachers: ReturnType<typeof teacherOf>[]) =>
+    byTeacher(overrides, teachers)[0]?.key;
+
+  it('are a set for each teacher, whatever the losses make of them', () => {
+    const losses = { response: { weight: 1, temperature: 2 }, logitMse: { weight: 1 } };
+    expect(byTeacher({ losses }, [wide, deep]).map(({ name }) => name)).toEqual(['teacher:wide', 'teacher:deep']);
+  });
+
+  it.each([
+    ['another temperature', { losses: { response: { weight: 1, temperature: 2 } } }, [wide]],
+    ['another combination', { ensemble: { combine: 'probabilities' } }, [wide]],
+    ['weights for each sample', { ensemble: { weights: { by: 'entropy' } } }, [wide]],
+    ['another weight', {}, [teacherOf({ weight: 3 })]],
+    ['another temperature of its own', {}, [teacherOf({ temperature: null })]],
+    ['another name', {}, [teacherOf({ name: 'broad' })]],
+    ['another teacher beside it', {}, [wide, deep]],
+  ] as const)('have the same key with %s', (_what, overrides, teachers) => {
+    expect(keyOf(overrides, ...teachers)).toBe(keyOf({}, wide));
+  });
+
+  it.each([
+    ['another model', {}, [deep]],
+    ['another output', {}, [teacherOf({ output: 'probabilities' })]],
+    ['other rows of a forward', { batch: { size: 8, micro: 8 } }, [wide]],
+    ['another precision', { labels: { keep: 'auto', precision: 'float16' } }, [wide]],
+    ['the mixture kept', { labels: { keep: 'mixture' } }, [wide]],
+  ] as const)('have another key with %s', (_what, overrides, teachers) => {
+    expect(keyOf(overrides, ...teachers)).not.toBe(keyOf({}, wide));
+  });
+
+  it('are not those of a teacher without a weight, which no mixture counts', () => {
+    expect(byTeacher({}, [wide, teacherOf({ name: 'eval', weight: 0 })]).map(({ name }) => name)).toEqual([
+      'teacher:wide',
+    ]);
+  });
+
+  it('lie apart where two teachers are one model', () => {
+    const keys = byTeacher({}, [wide, teacherOf({ name: 'again', weight: 2 })]).map(({ key }) => key);
+    expect(new Set(keys).size).toBe(2);
+  });
+
+  it.each([
+    ['top-k', { labels: { precision: 'top-k' } }, [wide], 3],
+    ['a subset of the teachers for each sample', { ensemble: { subset: 1 } }, [wide, deep], 3],
+    ['a specialist', {}, [wide, teacherOf({ name: 'expert', specialist: [1] })], 3],
+    ['long rows', {}, [wide], 257],
+  ] as const)('are not kept, but the mixture, with %s', (_what, overrides, teachers, classes) => {
+    const labels = { keep: 'auto', ...('labels' in overrides ? overrides.labels : {}) };
+    const sets = labelSets(sourceOf({ ...overrides, labels }, { classes }, [...teachers]));
+    expect(sets.map(({ name }) => name)).toEqual(['T=4']);
   });
 });

@@ -410,6 +410,47 @@ describe('a rule for the teachers of a sample', () => {
     expect(problems(overrides)).toEqual([text]);
   });
 
+  it('may be weights for each sample', () => {
+    for (const by of ['confidence', 'entropy', 'label'])
+      expect(problems({ ensemble: { weights: { by } } })).toEqual([]);
+    expect(problems({ labels: { keep: 'teachers', precision: 'float16' } })).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a subset of the teachers',
+      { ensemble: { subset: 1, weights: { by: 'entropy' } } },
+      'ensemble.weights.by: given beside ensemble.subset, where teachers label some samples only; one of the two wanted',
+    ],
+    [
+      'a specialist',
+      { labels: { keep: 'teachers' }, teachers: [a, { ...b, specialist: [1] }] },
+      'labels.keep: given beside a specialist, where teachers label some samples only; one of the two wanted',
+    ],
+    [
+      'lists of classes',
+      { labels: { keep: 'teachers', precision: 'top-k' } },
+      'labels.keep: given beside labels.precision top-k, whose lists of classes do not mix; float32 or float16 wanted',
+    ],
+    [
+      'kept mixtures',
+      { labels: { keep: 'mixture' }, ensemble: { weights: { by: 'confidence' } } },
+      'ensemble.weights.by: given beside labels.keep mixture; teachers, or auto, wanted',
+    ],
+    [
+      'data without labels',
+      { ensemble: { weights: { by: 'label' } }, data: { train: { format: 'idx', images: 'x' } } },
+      'ensemble.weights.by: label given, and the data has no labels; data.train.labels, confidence or entropy wanted',
+    ],
+    [
+      'mixtures of samples',
+      { ensemble: { weights: { by: 'label' } }, data: { train, augment: { mixup: 1 } } },
+      'ensemble.weights.by: label given beside data.augment.mixup, whose samples are of two classes; confidence or entropy wanted',
+    ],
+  ])('or labels that are mixed when they are read are refused beside %s', (_case, overrides, text) => {
+    expect(problems(overrides)).toEqual([text]);
+  });
+
   it('is refused beside pairs with a teacher that does not label every sample', () => {
     const features = (teacher: string): object => ({
       response: { weight: 1 },

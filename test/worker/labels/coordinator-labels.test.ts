@@ -25,7 +25,7 @@ afterEach(async () => {
   folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true }));
 });
 
-async function coordinator(folder = temporaryFolder(), audit?: number) {
+async function coordinator(folder = temporaryFolder(), audit?: number, liars: readonly string[] = []) {
   folders.push(folder);
   const errors: unknown[] = [];
   const lines: string[] = [];
@@ -38,6 +38,7 @@ async function coordinator(folder = temporaryFolder(), audit?: number) {
     onError,
     onAudit: (finding) => void findings.push(finding),
     secret: 'secret',
+    liars,
   });
   if (labels === null) throw new Error('no labels');
   const server = await listen({
@@ -183,7 +184,7 @@ describe('labels at the coordinator', () => {
     );
     expect((await other.labelBlocks.open(0, 2)).bytes).toEqual((await one.labelBlocks.open(0, 2)).bytes);
     expect((await other.labelBlocks.open(0, 1)).count).toBe(0);
-    expect(await labels.kept()).toEqual({ kept: 40, samples: 1540, views: 1 });
+    expect(await labels.kept()).toEqual({ kept: 40, samples: 1540 });
   });
 
   it('of several workers make one block, and a second answer of other bits is refused', async () => {
@@ -264,6 +265,13 @@ describe('labels at the coordinator', () => {
     expect(await put(address, { body: message([1502]), maker: ['one', 'wasm'] })).toBe(204);
     await labels.close();
     expect(lines.at(-1)).toBe('labels: 1 of which no audit has come are not kept');
+  });
+
+  it('are taken of nobody whom an audit found to lie under a coordinator before this one', async () => {
+    const { address } = await coordinator(undefined, undefined, ['liar']);
+    const by = (worker: string) => ({ body: message([1500]), maker: [worker, 'wasm'] as const });
+    expect(await put(address, by('liar'))).toBe(403);
+    expect(await put(address, by('honest'))).toBe(204);
   });
 
   it('outlive the coordinator, complete or not', async () => {

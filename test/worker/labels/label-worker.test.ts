@@ -17,6 +17,9 @@ import { Ensemble } from '../../../worker/compute/teachers/ensemble.js';
 import { temporaryFolder } from '../fakes.js';
 import { prepareAgain, prepared, samples, whole } from '../runs/real-runs.js';
 
+/** The labels of both teachers. */
+const both = 2 * samples;
+
 const folders: string[] = [];
 const stops: AbortController[] = [];
 afterEach(() => {
@@ -164,7 +167,7 @@ describe('workers that only label', () => {
       exitCode: 77,
       message: expect.stringContaining('an audit has found other labels'),
     });
-    expect(await result).toEqual({ samples, made: samples });
+    expect(await result).toEqual({ samples: both, made: both });
     expect((await honest).map(({ code }) => code)).toEqual([0, 0]);
     expect(said.filter((line) => line.includes('gave other labels'))).toEqual([
       expect.stringMatching(/its device is broken, or it lies; \d+ labels of it are thrown away and made anew$/),
@@ -179,7 +182,7 @@ describe('workers that only label', () => {
     const storage = storageOf();
     const { port, result } = labelling(run, storage, join(run.recipeFolder, 'labels.npz'));
     const workers = await Promise.all([labeller(await port), labeller(await port)]);
-    expect(await result).toEqual({ samples, made: samples });
+    expect(await result).toEqual({ samples: both, made: both });
     expect(workers.map(({ code }) => code)).toEqual([0, 0]);
     const live = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 1);
     const forward = vi.spyOn(Ensemble.prototype, 'labels');
@@ -201,8 +204,8 @@ describe('workers that only label', () => {
     await labeller(await first.port);
     await first.result;
     const second = labelling(run, storage);
-    expect(await second.result).toEqual({ samples, made: 0 });
-    expect(second.said).toEqual([`labels: ${samples} of ${samples} read from the cache`]);
+    expect(await second.result).toEqual({ samples: both, made: 0 });
+    expect(second.said).toEqual([`labels: ${both} of ${both} (2 teachers of ${samples} samples) read from the cache`]);
   }, 60_000);
 
   it('wait for a coordinator, and give up after the wait with exit code 69', async () => {

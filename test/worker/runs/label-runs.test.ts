@@ -51,6 +51,9 @@ async function sameBits(
   return { cold, warm };
 }
 
+/** All labels of the two teachers. */
+const ofTeachers = `${2 * samples} of ${2 * samples} (2 teachers of ${samples} samples)`;
+
 describe('a run with a label cache', () => {
   it.each([
     ['float32', /^$/],
@@ -76,7 +79,8 @@ describe('a run with a label cache', () => {
       expect(curve(warm.lines)).toEqual(curve(cold.lines));
       const [lines, again] = [cold, warm].map(({ said }) => said.filter(isLabelLine));
       expect(lines?.join('\n')).toMatch(bound);
-      expect(again).toEqual([...(lines ?? []), `labels: ${samples} of ${samples} read from the cache`]);
+      const read = precision === 'top-k' ? `${samples} of ${samples}` : ofTeachers;
+      expect(again).toEqual([...(lines ?? []), `labels: ${read} read from the cache`]);
     },
     60_000,
   );
@@ -89,7 +93,7 @@ describe('a run with a label cache', () => {
     const { cold, warm } = await sameBits(views, options);
     expect(cold.said.filter(isLabelLine)).toEqual([]);
     expect(warm.said.filter(isLabelLine)).toEqual([
-      `labels: ${2 * samples} of ${2 * samples} (2 views of ${samples} samples) read from the cache`,
+      `labels: ${4 * samples} of ${4 * samples} (2 teachers, 2 views of ${samples} samples) read from the cache`,
     ]);
     expect((await whole(run, 1, options)).said.filter(isLabelLine), 'the samples as they are are others').toEqual([]);
   }, 60_000);
@@ -127,6 +131,7 @@ describe('a run with a label cache', () => {
         logitMse: { weight: 0.01 },
       },
       ensemble: { combine: 'probabilities', allowChance: true },
+      labels: { keep: 'mixture' },
     });
     const storage = storageOf();
     const cold = await whole(run, 2, { labels: storage, workerLabels: storageOf });
@@ -139,8 +144,45 @@ describe('a run with a label cache', () => {
     expect(labelSets(run).map(({ name }) => name)).toEqual(['teacher:wide', 'teacher:deep', 'T=2', 'logits']);
   }, 60_000);
 
-  it('trains from a file of labels without a teacher to the bits of the run with the teachers', async () => {
+  it('makes no label anew for another temperature, other weights or another way to combine, nor where the mixture is kept', async () => {
     const run = await prepared(student);
+    const storage = storageOf();
+    const options = { labels: storage, workerLabels: storageOf };
+    const first = await whole(run, 2, options);
+    const other = await prepareAgain(run, {
+      ...run.recipe,
+      teachers: run.recipe.teachers.map((teacher, i) => ({ ...teacher, weight: 1 + 3 * i })),
+      losses: { crossEntropy: { weight: 0.6, labelSmoothing: 0 }, response: { weight: 0.4, temperature: 1.5 } },
+      ensemble: { ...run.recipe.ensemble, combine: 'probabilities' },
+    });
+    const forward = vi.spyOn(Ensemble.prototype, 'labels');
+    const warm = await whole(other, 2, options);
+    expect(forward).not.toHaveBeenCalled();
+    expect(warm.said).toContain(`labels: ${ofTeachers} read from the cache`);
+    expect(warm.summary.digest).not.toBe(first.summary.digest);
+    const mixture = { ...other.recipe, labels: { ...other.recipe.labels, keep: 'mixture' as const } };
+    expect((await whole(await prepareAgain(other, mixture), 1, options)).summary.digest).toBe(warm.summary.digest);
+  }, 60_000);
+
+  it.each(['confidence', 'entropy', 'label'] as const)(
+    'weighs the teachers of each sample by %s to the same bits cold, warm, without a cache, and with any number of workers',
+    async (by) => {
+      const run = await prepared(student);
+      const options = { labels: storageOf(), workerLabels: storageOf };
+      const plain = await whole(run, 1, options);
+      const weighed = await prepareAgain(run, { ...run.recipe, ensemble: { ...run.recipe.ensemble, weights: { by } } });
+      const { cold } = await sameBits(weighed, { labels: storageOf(), workerLabels: storageOf });
+      const forward = vi.spyOn(Ensemble.prototype, 'labels').mockClear();
+      const warm = await whole(weighed, 2, options);
+      expect(forward).not.toHaveBeenCalled();
+      expect(warm.summary.digest).toBe(cold.summary.digest);
+      expect(warm.summary.digest).not.toBe(plain.summary.digest);
+    },
+    60_000,
+  );
+
+  it('trains from a file of labels without a teacher to the bits of the run with the teachers', async () => {
+    const run = await prepared(student, { labels: { keep: 'mixture' } });
     const storage = storageOf();
     const taught = await whole(run, 1, { labels: storage });
     const labelBlocks = openLabelBlocks(run, { storage, memoryBytes: 1e9, warn: () => undefined });
@@ -199,6 +241,6 @@ describe('a run with a label cache', () => {
     const warm = await whole(run, 1, { labels: coordinator, workerLabels: () => own });
     const third = await whole(run, 1, { labels: coordinator, workerLabels: storageOf });
     expect([warm.summary.digest, third.summary.digest]).toEqual([cold.summary.digest, cold.summary.digest]);
-    expect(third.said).toContain(`labels: ${samples} of ${samples} read from the cache`);
+    expect(third.said).toContain(`labels: ${ofTeachers} read from the cache`);
   }, 60_000);
 });

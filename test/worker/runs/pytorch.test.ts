@@ -13,7 +13,7 @@ import { SoftLabels } from '../../../worker/compute/labels/soft-labels.js';
 import { studentEngines } from '../../../worker/compute/open/student-engines.js';
 import type { StudentEngine } from '../../../worker/compute/student/engine.js';
 import { studentOf } from '../compute/student/students.js';
-import { mix } from '../../../worker/compute/teachers/mixture.js';
+import { mix } from '../../../shared/ensemble/mixture.js';
 import { reference, unpack, type ReferenceRun } from './reference.js';
 
 const { classes, batch, temperature } = reference;

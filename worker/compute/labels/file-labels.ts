@@ -11,7 +11,7 @@ import { BlockPlan } from '../../../shared/labels/block-plan.js';
 import { labelKey, type Label } from '../../../shared/labels/kinds.js';
 import { codecOf, type RowCodec } from '../../../shared/labels/precision.js';
 import type { FetchArtifact } from '../contract.js';
-import { mix } from '../teachers/mixture.js';
+import { mix } from '../../../shared/ensemble/mixture.js';
 
 export interface FileLabelsOptions {
   readonly index: FileLabelsIndex;

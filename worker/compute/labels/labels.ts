@@ -50,11 +50,16 @@ interface Wanted {
   readonly blocks: Map<number, LabelBlock>;
 }
 
-/** What was computed for a request: values by the label's key, [missing x classes] each, and of which samples. */
-interface Fresh {
-  readonly values: ReadonlyMap<string, Float32Array>;
+/** Label sets that lack the labels of the same samples: one forward of the teachers gives them. */
+interface Lacking {
+  readonly wanted: readonly Wanted[];
   /** Indices of the request's samples, ascending. */
   readonly missing: readonly number[];
+}
+
+/** What was computed for a request: values by the label's key, [missing x classes] each, and of which samples. */
+interface Fresh extends Lacking {
+  readonly values: ReadonlyMap<string, Float32Array>;
 }
 
 export class Labels {
@@ -88,12 +93,17 @@ export class Labels {
     const wanted = this.#wantedOf(view);
     const places = locate(this.plan, ids);
     for (const one of wanted) await this.#open(one, places.blocks);
-    const missing = await this.#missing(places, wanted);
-    const fresh = missing.length === 0 ? null : await this.#compute(missing, request, wanted);
-    if (fresh !== null) await this.#keep(fresh, places, wanted);
-    this.#computed += missing.length;
-    this.#read += ids.length - missing.length;
-    return new Map(wanted.map((one) => [one.set.name, gather(one, places, fresh)]));
+    const lacking = await this.#lacking(places, wanted);
+    const fresh = new Map<Wanted, Fresh>();
+    for (const one of lacking) {
+      const computed = await this.#compute(one, request);
+      await this.#keep(computed, places);
+      for (const set of one.wanted) fresh.set(set, computed);
+    }
+    const computed = new Set(lacking.flatMap(({ missing }) => missing)).size;
+    this.#computed += computed;
+    this.#read += ids.length - computed;
+    return new Map(wanted.map((one) => [one.set.name, gather(one, places, fresh.get(one) ?? null)]));
   }
 
   /** How the samples are cut into blocks. */
@@ -125,7 +135,7 @@ export class Labels {
     const everyRow = Array.from({ length: rows }, (_, row) => row);
     const places = { blocks: new Uint32Array(rows), rows: Uint32Array.from(everyRow) };
     const wanted = this.#wantedOf(0);
-    const fresh = await this.#compute(everyRow, request, wanted);
+    const fresh = await this.#compute({ wanted, missing: everyRow }, request);
     for (const { set, blocks } of wanted) {
       const block = new LabelBlock(set.codec, rows);
       const [values, width] = [must(fresh.values, set.name, 'label'), widthOf(set.form)];
@@ -150,31 +160,32 @@ export class Labels {
       if (!blocks.has(block)) blocks.set(block, labelBlocks.at(index, block) ?? (await labelBlocks.open(index, block)));
   }
 
-  /** Indices of the samples of which neither this machine nor others have all labels. */
-  async #missing(places: Places, wanted: readonly Wanted[]): Promise<number[]> {
-    const open = wanted.map(({ blocks }) => blocks);
-    const missing = missingRows(places, open);
+  /** What neither this machine nor others have, the sets together that lack the same samples. */
+  async #lacking(places: Places, wanted: readonly Wanted[]): Promise<Lacking[]> {
     const { shared = null } = this.#options;
-    if (missing.length === 0 || shared === null) return missing;
-    const asked = new Map(
-      [...byBlock(places, missing)].map(([block, samples]) => [block, samples.map((i) => places.rows[i] ?? 0)]),
-    );
-    for (const { index } of wanted) await shared.ask(index, asked);
-    return missingRows(places, open);
+    const together = new Map<string, { wanted: Wanted[]; missing: readonly number[] }>();
+    for (const one of wanted) {
+      let missing = missingRows(places, one.blocks);
+      if (missing.length > 0 && shared !== null) {
+        await shared.ask(one.index, rowsByBlock(places, missing));
+        missing = missingRows(places, one.blocks);
+      }
+      if (missing.length === 0) continue;
+      const group = together.get(missing.join()) ?? { wanted: [], missing };
+      group.wanted.push(one);
+      together.set(missing.join(), group);
+    }
+    return [...together.values()];
   }
 
-  async #compute(
-    missing: readonly number[],
-    { ids, inputs, labels, view }: Request,
-    wanted: readonly Wanted[],
-  ): Promise<Fresh> {
+  async #compute({ wanted, missing }: Lacking, { ids, inputs, labels, view }: Request): Promise<Fresh> {
     const samples = missing.map((i) => this.#sampleOf(ids[i] ?? 0, view, labels[i] ?? -1));
     const values = await this.#options.compute(
       wanted.map(({ set }) => set.label),
       pickRows(inputs, ids.length, missing),
       samples,
     );
-    return { values, missing };
+    return { values, wanted, missing };
   }
 
   #sampleOf(id: number, view: number, label: number): SampleView {
@@ -183,7 +194,7 @@ export class Labels {
   }
 
   /** A row that is not finite is not kept: the loss meets it as it is. */
-  async #keep({ values, missing }: Fresh, places: Places, wanted: readonly Wanted[]): Promise<void> {
+  async #keep({ values, wanted, missing }: Fresh, places: Places): Promise<void> {
     const { labelBlocks, shared } = this.#options;
     const at = new Map(missing.map((sample, i) => [sample, i]));
     for (const { set, index, blocks } of wanted) {
@@ -218,4 +229,9 @@ function freshRow({ name }: LabelSet, fresh: Fresh | null, sample: number, width
   const at = fresh?.missing.indexOf(sample) ?? -1;
   if (fresh === null || at < 0) throw new Error(`label ${name} of sample ${sample} of a request is nowhere`);
   return must(fresh.values, name, 'label').subarray(at * width, (at + 1) * width);
+}
+
+/** The rows of these samples of the request by the numbers of their blocks. */
+function rowsByBlock(places: Places, samples: readonly number[]): Map<number, number[]> {
+  return new Map([...byBlock(places, samples)].map(([block, own]) => [block, own.map((i) => places.rows[i] ?? 0)]));
 }

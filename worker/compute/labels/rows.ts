@@ -16,13 +16,11 @@ export function locate(plan: BlockPlan, ids: Uint32Array): Places {
   return { blocks: ids.map((id) => plan.locate(id)), rows: ids.map((id) => plan.rowOf(id)) };
 }
 
-/** Indices of the request's samples of which some wanted label is not there; ascending. */
-export function missingRows({ blocks, rows }: Places, wanted: readonly OpenBlocks[]): number[] {
+/** Indices of the request's samples whose label is not there; ascending. */
+export function missingRows({ blocks, rows }: Places, open: OpenBlocks): number[] {
   const missing: number[] = [];
-  for (let i = 0; i < rows.length; i++) {
-    const [block = 0, row = 0] = [blocks[i], rows[i]];
-    if (wanted.some((open) => !must(open, block, 'label block').has(row))) missing.push(i);
-  }
+  for (let i = 0; i < rows.length; i++)
+    if (!must(open, blocks[i] ?? 0, 'label block').has(rows[i] ?? 0)) missing.push(i);
   return missing;
 }
 

@@ -1,19 +1,10 @@
 /**
  * What the ensemble says of a micro-batch, as the losses ask for it: its mixture at a temperature, or the mean of its
- * raw logits. A temperature that changes in the run is mixed here, at its value in the step, from each teacher's
- * logits.
+ * raw logits. Where labels are kept by teacher they are mixed here, once for each label that is asked for.
  */
-import { labelKey, type EnsembleLabel } from '../../../shared/labels/kinds.js';
+import { labelKey } from '../../../shared/labels/kinds.js';
+import { mixed, type EnsembleLabel, type Mixing } from '../../../shared/ensemble/mixture.js';
 import type { SoftTargets } from '../contract.js';
-import { blend, normalisedOrZero, type Combine, type WeightedLogits } from '../teachers/mixture.js';
-import { mustAt } from '../../../shared/must.js';
-
-export interface Mixing {
-  readonly combine: Combine;
-  readonly classes: number;
-  /** In the recipe's order. Temperature null: the loss term's is taken; a teacher's own stays what it is. */
-  readonly teachers: readonly { readonly name: string; readonly weight: number; readonly temperature: number | null }[];
-}
 
 export class SoftLabels implements SoftTargets {
   readonly #labels: Map<string, Float32Array>;
@@ -35,19 +26,10 @@ export class SoftLabels implements SoftTargets {
 
   #get(label: EnsembleLabel): Float32Array {
     const key = labelKey(label);
-    const found = this.#labels.get(key) ?? blend(label, this.#outputs(), this.#mixing);
+    const logitsOf = (teacher: string): Float32Array | undefined =>
+      this.#labels.get(labelKey({ kind: 'teacher', teacher }));
+    const found = this.#labels.get(key) ?? mixed(label, logitsOf, this.#mixing);
     this.#labels.set(key, found);
     return found;
-  }
-
-  #outputs(): WeightedLogits[] {
-    const { teachers } = this.#mixing;
-    const weights = normalisedOrZero(teachers.map(({ weight }) => weight));
-    return teachers.flatMap(({ name, temperature }, i) => {
-      const weight = mustAt(weights, i, 'weight');
-      const logits_BC = this.#labels.get(labelKey({ kind: 'teacher', teacher: name }));
-      if (logits_BC === undefined && weight > 0) throw new Error(`no logits of teacher ${name}`);
-      return logits_BC === undefined ? [] : [{ logits_BC, weight, temperature }];
-    });
   }
 }

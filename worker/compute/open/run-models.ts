@@ -171,7 +171,13 @@ class RunModels implements RunCompute {
         soft:
           soft === undefined
             ? null
-            : new SoftLabels(soft, { combine: ensemble.combine, classes: this.classes, teachers: taught.teachers }),
+            : new SoftLabels(soft, {
+                combine: ensemble.combine,
+                classes: this.classes,
+                teachers: taught.teachers,
+                by: ensemble.weights?.by,
+                labels_B: labels,
+              }),
         ...(mixed === undefined ? {} : { mixed }),
         ...(activations === null ? {} : { activations }),
       },

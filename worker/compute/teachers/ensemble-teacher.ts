@@ -18,7 +18,7 @@ import { tapShapes, type TapShape } from './formats/taps.js';
 import { badModel } from './formats/model-errors.js';
 import { inputObjection } from './input-check.js';
 import type { ForwardResult, OpenTensorFlow, Teacher, WantedTaps } from './formats/teacher.js';
-import { logitOf, logOf } from './mixture.js';
+import { logitOf, logOf } from '../../../shared/ensemble/mixture.js';
 import { outputObjection } from './output-check.js';
 import { openTeacher } from './teacher-formats.js';
 

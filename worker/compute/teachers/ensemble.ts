@@ -9,7 +9,7 @@
  */
 import { UserError } from '../../../shared/errors.js';
 import { ensembleDigest, isRouted, type EnsembleForm } from '../../../shared/labels/ensemble-digest.js';
-import { labelKey, type EnsembleLabel, type Label } from '../../../shared/labels/kinds.js';
+import { labelKey, type Label } from '../../../shared/labels/kinds.js';
 import type { Activation } from '../../../shared/losses/math/activation.js';
 import { must, mustAt } from '../../../shared/must.js';
 import type { TeacherSpec } from '../../../shared/protocol/messages.js';
@@ -17,7 +17,13 @@ import { pickRows } from './fixed-rows.js';
 import type { TapShape } from './formats/taps.js';
 import type { OpenTensorFlow, WantedTaps } from './formats/teacher.js';
 import { EnsembleTeacher } from './ensemble-teacher.js';
-import { blend, normalisedOrZero, normaliseWeights, type WeightedLogits } from './mixture.js';
+import {
+  blend,
+  normalisedOrZero,
+  normaliseWeights,
+  type EnsembleLabel,
+  type WeightedLogits,
+} from '../../../shared/ensemble/mixture.js';
 import { teachersOf, type SampleView } from './routing.js';
 
 /** How teachers are opened and combined. */
@@ -150,7 +156,7 @@ export class Ensemble {
   }
 
   /**
-   * Labels by their keys (`labelKey`), [rows x classes] each, from one forward of each teacher.
+   * Labels by their keys (`labelKey`), [rows x classes] each, from one forward of each teacher that they need.
    *
    * @throws RangeError for the label of a single teacher where teachers label some samples only, or where the ensemble
    * has no such teacher
@@ -163,7 +169,8 @@ export class Ensemble {
     const specs = this.#teachers.map(({ spec }) => spec);
     if (isRouted(specs, this.#options.subset)) return this.#routed(labels, inputs, samples);
     const asked = new Set(labels.flatMap((label) => (label.kind === 'teacher' ? [label.teacher] : [])));
-    const wanted = this.#parts.filter(({ teacher, share }) => share > 0 || asked.has(teacher.spec.name));
+    const isMixed = labels.some(({ kind }) => kind !== 'teacher');
+    const wanted = this.#parts.filter(({ teacher, share }) => (isMixed && share > 0) || asked.has(teacher.spec.name));
     const { logits } = await this.#run(
       wanted.map(({ teacher }) => teacher),
       inputs,
@@ -215,7 +222,8 @@ export class Ensemble {
   }
 
   #blend(label: EnsembleLabel, outputs: readonly WeightedLogits[]): Float32Array {
-    return blend(label, outputs, { combine: this.#options.combine, classes: this.classes });
+    const { combine, by } = this.#options;
+    return blend(label, outputs, { combine, classes: this.classes, by });
   }
 
   /** The logits that these teachers gave, with their shares. */

@@ -9,7 +9,7 @@ import { Labels } from '../../../../worker/compute/labels/labels.js';
 import type { SharedLabels } from '../../../../worker/compute/labels/shared-labels.js';
 import type { SampleView } from '../../../../worker/compute/teachers/routing.js';
 import { openRunLabels } from '../../../../worker/compute/open/run-labels.js';
-import { classes, labelOf, shards, sourceOf, temporaryFolder } from '../../../shared/labels/fixtures.js';
+import { classes, labelOf, shards, sourceOf, teacherOf, temporaryFolder } from '../../../shared/labels/fixtures.js';
 
 const folders: string[] = [];
 afterEach(() => folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true })));
@@ -23,6 +23,8 @@ function storageOf(): LabelStorage {
 /** An ensemble whose label is a function of the sample's first number, its id; it remembers what it was asked for. */
 class FakeEnsemble {
   readonly asked: number[][] = [];
+  /** The labels that were wanted with each. */
+  readonly wanted: string[][] = [];
   readonly views: SampleView[] = [];
 
   async labels(
@@ -32,6 +34,7 @@ class FakeEnsemble {
   ): Promise<Map<string, Float32Array>> {
     const ids = views.map((_, i) => inputs[2 * i] ?? 0);
     this.asked.push(ids);
+    this.wanted.push(labels.map(labelKey));
     this.views.push(...views);
     return new Map(
       labels.map((label, n) => [
@@ -241,5 +244,28 @@ describe('labels', () => {
     await labels.close();
     expect(told).toEqual([['ask', 0, [0, [9]], [2, [2]]], ['offer', 0, 2, [2]], 'close']);
     expect(ensemble.asked).toEqual([[1502]]);
+  });
+
+  it('are read of the teachers that labelled before, and computed of a new one alone', async () => {
+    const storage = storageOf();
+    const deep = teacherOf({ name: 'deep', files: [{ name: 'deep.onnx', sha256: 'd'.repeat(64), bytes: 9 }] });
+    const of = (teachers: ReturnType<typeof teacherOf>[]): LabelSource =>
+      sourceOf({ labels: { keep: 'auto' } }, {}, teachers);
+    const ask = async ({ labels }: ReturnType<typeof opened>, ...ids: number[]) =>
+      labels.get(Uint32Array.from(ids), samples(...ids), 0);
+    const first = opened(of([teacherOf()]), storage);
+    const alone = await ask(first, 3, 1510);
+    await first.labels.close();
+    const second = opened(of([teacherOf({ weight: 2, temperature: null }), deep]), storage);
+    const both = await ask(second, 3, 7, 1510);
+    expect(second.ensemble.wanted).toEqual([['teacher:wide'], ['teacher:deep']]);
+    expect(second.ensemble.asked).toEqual([[7], [3, 7, 1510]]);
+    expect([...both.keys()]).toEqual(['teacher:wide', 'teacher:deep']);
+    const wide = [both, alone].map((found) => found.get('teacher:wide'));
+    expect(wide[0]?.slice(0, 3)).toEqual(wide[1]?.slice(0, 3));
+    expect(wide[0]?.slice(6)).toEqual(wide[1]?.slice(3));
+    expect(second.labels.counts).toEqual({ read: 0, computed: 3 });
+    await ask(second, 3, 7, 1510);
+    expect(second.labels.counts).toEqual({ read: 3, computed: 3 });
   });
 });

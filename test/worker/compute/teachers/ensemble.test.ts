@@ -9,7 +9,7 @@ import { Ensemble } from '../../../../worker/compute/teachers/ensemble.js';
 import { normalise } from '../../../../shared/data/samples.js';
 import { rescaleOf } from '../../../../worker/compute/teachers/preprocess.js';
 import { teachersOf, type SampleView } from '../../../../worker/compute/teachers/routing.js';
-import { mix } from '../../../../worker/compute/teachers/mixture.js';
+import { mix } from '../../../../shared/ensemble/mixture.js';
 import {
   describeTeacher,
   makeLayersModel,

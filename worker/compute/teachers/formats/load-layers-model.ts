@@ -1,10 +1,11 @@
 /** A tfjs LayersModel from its files, of every Keras that a converter took it from. */
 import type { io, LayersModel, NamedTensorMap } from '@tensorflow/tfjs';
+import { ZodError } from 'zod';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import { withOwnNames } from '../../../../shared/models/equal-names.js';
 import { zeroedTopology } from '../../../../shared/models/initializers.js';
 import { asTfjsReads } from '../../../../shared/models/keras-forms.js';
-import { layersOf, type Json } from '../../../../shared/models/topology.js';
+import { layersOf, type Json, type TopologyLayer } from '../../../../shared/models/topology.js';
 import type { TensorFlow } from '../../backends/backend.js';
 import { lostMask, maskAsKeras } from './keras-masks.js';
 import { badModel } from './model-errors.js';
@@ -58,13 +59,23 @@ export async function loadLayersModel(source: TeacherSource, tf: TensorFlow): Pr
 /** What is said of a layer that tfjs lacks; null for another error. */
 function unknownLayer({ name }: TeacherSource, topology: Json, error: unknown): UserError | null {
   const [, className] = /^Unknown layer: (\w+)/.exec(error instanceof Error ? error.message : '') ?? [];
-  const found = className === undefined ? undefined : layersOf(topology).find((layer) => layer.className === className);
-  if (found === undefined) return null;
+  const found = className === undefined ? null : layerOfClass(topology, className);
+  if (found === null) return null;
   return new UserError(
     `teacher ${name}: layer ${found.path.join('/')} (${found.className}): it cannot be read; the model as ONNX (tf2onnx writes it) was wanted`,
     exitCodes.data,
     error,
   );
+}
+
+/** Null where there is none, or the topology is none: class names may be anything in a file from elsewhere. */
+function layerOfClass(topology: Json, className: string): TopologyLayer | null {
+  try {
+    return layersOf(topology).find((layer) => layer.className === className) ?? null;
+  } catch (error) {
+    if (error instanceof ZodError) return null;
+    throw error;
+  }
 }
 
 function withWeightNames(

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { loadLayersModel } from '../../../../../worker/compute/teachers/formats/load-layers-model.js';
+import type { TeacherSource } from '../../../../../worker/compute/teachers/formats/teacher.js';
 import { openTensorFlow } from '../fixtures.js';
 
 const tf = await openTensorFlow();
@@ -46,6 +47,25 @@ it.each([
   ],
   ['Own', 'seen', model('Own', from('words'))],
 ])('a layer of class %s, %s, is refused', async (className, path, topology) => {
+  await expect(loadLayersModel(sourceOf(topology), tf)).rejects.toMatchObject({
+    exitCode: 65,
+    message: `teacher t: layer ${path} (${className}): it cannot be read; the model as ONNX (tf2onnx writes it) was wanted`,
+  });
+});
+
+it.each([
+  ['of a model', { ...model('Own', from('words')), class_name: 5 }],
+  ['of a layer', inside(layer(true as unknown as string, { name: 'seen' }, undefined))],
+])('a class name that is no text is refused in one line: %s', async (_whose, topology) => {
+  await expect(loadLayersModel(sourceOf(topology), tf)).rejects.toMatchObject({
+    name: 'UserError',
+    exitCode: 65,
+    message: expect.stringMatching(/^teacher t: tfjs cannot load it as a LayersModel: /),
+  });
+});
+
+/** A teacher of that topology, without weights. */
+function sourceOf(topology: object): TeacherSource {
   const file = join(folder, 'model.json');
   writeFileSync(join(folder, 'w.bin'), '');
   const weightsManifest = [{ paths: ['w.bin'], weights: [] }];
@@ -57,8 +77,5 @@ it.each([
     ['model.json', file],
     ['w.bin', join(folder, 'w.bin')],
   ]);
-  await expect(loadLayersModel({ name: 't', format: 'layers-model', paths }, tf)).rejects.toMatchObject({
-    exitCode: 65,
-    message: `teacher t: layer ${path} (${className}): it cannot be read; the model as ONNX (tf2onnx writes it) was wanted`,
-  });
-});
+  return { name: 't', format: 'layers-model', paths };
+}

@@ -4,7 +4,10 @@
  *
  * Legend: B rows, C classes.
  */
-import type { EnsembleLabel } from '../../../shared/labels/kinds.js';
+import { weightFactor, type WeightRule } from './weighting.js';
+
+/** The log-probabilities of the ensemble's mixture at a temperature, or the weighted mean of the teachers' raw logits. */
+export type EnsembleLabel = { readonly kind: 'mixture'; readonly temperature: number } | { readonly kind: 'logits' };
 
 /** Probabilities are clamped from below here before their log is taken: the smallest normal float32, log = -87.3. */
 export const smallestProbability = 2 ** -126;
@@ -50,16 +53,69 @@ export function normalisedOrZero(weights: readonly number[]): number[] {
   return normaliseWeights(weights) ?? weights.map(() => 0);
 }
 
+/** How the outputs of teachers are combined. */
+export interface Blending {
+  readonly combine: Combine;
+  readonly classes: number;
+  /** What the weights are for each sample, beside what they are for all; absent: the same for all. */
+  readonly by?: WeightRule | undefined;
+  /** The samples' classes, [B], for weights by label; absent: they are not known, and weights are the same for all. */
+  readonly labels_B?: Int32Array | undefined;
+}
+
 /** A label of the ensemble as a whole, [B x C], of what its teachers gave. @throws Error when no weight is above 0 */
-export function blend(
+export function blend(label: EnsembleLabel, outputs: readonly WeightedLogits[], how: Blending): Float32Array {
+  const { by, classes } = how;
+  if (by === undefined || (by === 'label' && how.labels_B === undefined)) return blendAlike(label, outputs, how);
+  const parts = counting(outputs);
+  const out_BC = new Float32Array(parts[0].logits_BC.length);
+  for (let at = 0; at < out_BC.length; at += classes) {
+    const own = parts.map((part) => ({ ...part, logits_BC: part.logits_BC.subarray(at, at + classes) }));
+    out_BC.set(blendAlike(label, weighed(own, by, how.labels_B?.[at / classes]), how), at);
+  }
+  return out_BC;
+}
+
+/** The outputs for one sample with their weights for it; as they are where all of these would be 0. */
+function weighed(own: readonly WeightedLogits[], by: WeightRule, label: number | undefined): readonly WeightedLogits[] {
+  const weights = normaliseWeights(own.map(({ logits_BC, weight }) => weight * weightFactor(by, logits_BC, label)));
+  return weights === null ? own : own.map((part, i) => ({ ...part, weight: weights[i] ?? 0 }));
+}
+
+function blendAlike(
   label: EnsembleLabel,
   outputs: readonly WeightedLogits[],
-  { combine, classes }: { readonly combine: Combine; readonly classes: number },
+  { combine, classes }: Pick<Blending, 'combine' | 'classes'>,
 ): Float32Array {
   if (label.kind === 'logits') return meanLogits(outputs);
   const { temperature: asked } = label;
   const softened = outputs.map((output) => ({ ...output, temperature: output.temperature ?? asked }));
   return mix(combine, softened, classes);
+}
+
+/** How the logits of single teachers become the ensemble's label. */
+export interface Mixing extends Blending {
+  /** In the recipe's order. Temperature null: that of what is asked for. */
+  readonly teachers: readonly { readonly name: string; readonly weight: number; readonly temperature: number | null }[];
+}
+
+/**
+ * The ensemble's label, [B x C], of its teachers' own logits, as it would have been made of them at once.
+ *
+ * @param logitsOf a teacher's, [B x C]; those of weight 0 may lack them
+ */
+export function mixed(
+  label: EnsembleLabel,
+  logitsOf: (teacher: string) => Float32Array | undefined,
+  { teachers, ...how }: Mixing,
+): Float32Array {
+  const weights = normalisedOrZero(teachers.map(({ weight }) => weight));
+  const outputs = teachers.flatMap(({ name, temperature }, i): WeightedLogits[] => {
+    const [logits_BC, weight = 0] = [logitsOf(name), weights[i]];
+    if (logits_BC === undefined && weight > 0) throw new Error(`no logits of teacher ${name}`);
+    return logits_BC === undefined ? [] : [{ logits_BC, weight, temperature }];
+  });
+  return blend(label, outputs, how);
 }
 
 /**

@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  logitOf,
-  logOf,
-  mix,
-  normaliseWeights,
-  smallestProbability,
-} from '../../../../worker/compute/teachers/mixture.js';
-import { reference } from './fixtures.js';
+import { logitOf, logOf, mix, normaliseWeights, smallestProbability } from '../../../shared/ensemble/mixture.js';
+import { reference } from '../../worker/compute/teachers/fixtures.js';
 
 const { mixture, classes } = reference;
 const weights = normaliseWeights(mixture.weights) ?? [];
