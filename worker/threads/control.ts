@@ -9,6 +9,7 @@
  *   step       position of the replica's state                    link, while it holds the lock   both
  *   tensors    live tensors of the trainer's backend              trainer                         link
  *   busy       1: the trainer is computing, so progress must move trainer                         link
+ *   traced     1: the run is traced, so spans are wanted          link                            trainer
  *
  * The lock is the ownership of the replica's weights, optimizer state and moving values: a thread takes it with
  * compareExchange(0, 1), waits with Atomics.wait while the other has it, and frees it with a store and a notify. The
@@ -16,7 +17,7 @@
  * lock: a message passes them from one thread to the other (messages.ts).
  */
 
-const words = { progress: 0, lock: 1, step: 2, tensors: 3, busy: 4 } as const;
+const words = { progress: 0, lock: 1, step: 2, tensors: 3, busy: 4, traced: 5 } as const;
 /** Room for words to come, so that the buffer keeps its size. */
 const wordCount = 8;
 
@@ -36,6 +37,8 @@ export interface LinkView extends SharedView {
   readonly isBusy: boolean;
   /** Position of the replica's state, in steps. It is written inside `withState` only. */
   step: number;
+  /** Whether the run is traced, so that the trainer's spans are wanted. */
+  isTraced: boolean;
 }
 
 /** What the trainer may do with the control words. */
@@ -48,6 +51,8 @@ export interface TrainerView extends SharedView {
   isBusy: boolean;
   /** Position of the replica's state, in steps. The link moves it at any moment outside `withState`. */
   readonly step: number;
+  /** Whether the run is traced, so that spans are wanted. */
+  readonly isTraced: boolean;
 }
 
 export class Control implements LinkView, TrainerView {
@@ -78,6 +83,13 @@ export class Control implements LinkView, TrainerView {
   }
   get isBusy(): boolean {
     return Atomics.load(this.#words, words.busy) === 1;
+  }
+
+  set isTraced(traced: boolean) {
+    Atomics.store(this.#words, words.traced, traced ? 1 : 0);
+  }
+  get isTraced(): boolean {
+    return Atomics.load(this.#words, words.traced) === 1;
   }
 
   set step(step: number) {

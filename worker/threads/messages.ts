@@ -12,6 +12,7 @@
  *                      <-        contribution (its slot passes to the link) / failed
  *     slot             ->                 the slot passes back
  *                      <-        needSlots / fetch
+ *                      <-        spans    what it did, where the run is traced
  *     fetched / fetchFailed ->
  *     disconnected     ->                 every lease is gone
  *     log              ->                 a line for the user
@@ -21,6 +22,7 @@
 import type { ExitCode } from '../../shared/errors.js';
 import type { Device, Lease } from '../../shared/protocol/messages.js';
 import type { WorkerTls } from '../../shared/tls/certificates.js';
+import type { WorkerSpan } from '../../shared/trace/spans.js';
 import type { RunDefinition } from '../compute/contract.js';
 
 /** One run as the trainer needs it. */
@@ -68,6 +70,16 @@ export interface Failure {
   readonly teacher?: string | undefined;
 }
 
+/** Where a worker stands when it says something. */
+export interface LogPlace {
+  /** Its process, as the coordinator names it. */
+  readonly worker: string;
+  /** The run's name; absent before it joined one. */
+  readonly run?: string;
+  /** Commits that its replica holds. */
+  readonly step?: number;
+}
+
 export type ToTrainer =
   | Begin
   /** The replica is at `step` now. */
@@ -80,7 +92,7 @@ export type ToTrainer =
   | { readonly type: 'slot'; readonly runNumber: number; readonly slot: number }
   | { readonly type: 'fetched'; readonly sha256: string; readonly path: string }
   | { readonly type: 'fetchFailed'; readonly sha256: string; readonly message: string; readonly exitCode: ExitCode }
-  | { readonly type: 'log'; readonly text: string }
+  | { readonly type: 'log'; readonly text: string; readonly place: LogPlace }
   | { readonly type: 'end'; readonly exitCode: ExitCode; readonly message: string | null };
 
 export type ToLink =
@@ -91,6 +103,8 @@ export type ToLink =
   | { readonly type: 'needSlots'; readonly runNumber: number }
   /** The trainer needs this artifact on the disk. */
   | { readonly type: 'fetch'; readonly sha256: string }
+  /** What the trainer did, of a run that is traced, and how many spans more it did not keep. */
+  | { readonly type: 'spans'; readonly runNumber: number; readonly spans: readonly WorkerSpan[]; readonly lost: number }
   /** The worker is to leave the run, for this reason. */
   | { readonly type: 'leave'; readonly reason: string };
 
@@ -102,6 +116,8 @@ export interface LinkStart {
   readonly tls?: WorkerTls | undefined;
   readonly cacheFolder: string;
   readonly waitSeconds: number;
+  /** Where files lie that are shared with a coordinator of this host; null: none are. */
+  readonly memoryFolder: string | null;
   readonly device: Device;
   /** SHA-256 of the plug-ins that are installed, by name. */
   readonly plugins: Readonly<Record<string, string>>;
