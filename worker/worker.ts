@@ -16,7 +16,7 @@ import type { ComputeBackend } from './compute/contract.js';
 import { parentEnded, watchParent } from './parent.js';
 import { TrainerShell, type LinkPort } from './trainer/shell.js';
 import { Control } from './threads/control.js';
-import type { LinkStart, ToTrainer } from './threads/messages.js';
+import type { LinkStart, LogPlace, ToTrainer } from './threads/messages.js';
 
 export interface WorkerOptions {
   readonly url: string;
@@ -29,9 +29,12 @@ export interface WorkerOptions {
   readonly local: boolean;
   /** Seconds without a coordinator, at the start or later, after which the worker gives up. */
   readonly waitSeconds: number;
+  /** Where files lie that are shared with a coordinator of this host; absent or null: none are. */
+  readonly memoryFolder?: string | null;
   /** Aborted to leave in good order; `reason` is said to the coordinator. */
   readonly stop?: AbortSignal;
-  readonly log: (line: string) => void;
+  /** Gets each line, and where the worker stands. */
+  readonly log: (line: string, place?: LogPlace) => void;
   readonly backend: ComputeBackend;
 }
 
@@ -43,13 +46,14 @@ export async function runWorker(
   // A wrong address is said before anything starts.
   new CoordinatorClient(options);
   const control = new Control();
-  const { url, token, tls, cacheFolder, waitSeconds } = options;
+  const { url, token, tls, cacheFolder, waitSeconds, memoryFolder = null } = options;
   const link = startLink({
     url,
     token,
     tls,
     cacheFolder,
     waitSeconds,
+    memoryFolder,
     device: deviceOf(options),
     plugins: options.backend.plugins ?? {},
     control: control.buffer,
@@ -69,11 +73,11 @@ export async function runWorker(
   }
 }
 
-async function endOf(shell: TrainerShell, link: LinkPort, log: (line: string) => void): Promise<ExitCode> {
+async function endOf(shell: TrainerShell, link: LinkPort, log: WorkerOptions['log']): Promise<ExitCode> {
   const end = new Promise<Extract<ToTrainer, { type: 'end' }>>((resolve) => {
     link.onMessage((message) => {
       if (message.type === 'end') resolve(message);
-      else if (message.type === 'log') log(message.text);
+      else if (message.type === 'log') log(message.text, message.place);
       else shell.hear(message);
     });
   });

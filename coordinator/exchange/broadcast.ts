@@ -155,7 +155,8 @@ export class Broadcast {
     plane: Plane,
   ): Frame {
     const header = { type: 'commitChunk', ...this.#envelope, step, offset, total, checksum } as const;
-    return encodeFrame(header, plane.send(header, bytes));
+    const sent = plane.send(header, bytes);
+    return encodeFrame(sent.header, sent.payload);
   }
 
   #encodeHead({ step, scalars, compression, bytes, digest, momentCounts }: CommitHead, payload: Uint8Array): Frame {

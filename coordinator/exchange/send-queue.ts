@@ -1,6 +1,7 @@
 /**
- * The frames that are on their way to one worker. It counts the bytes that the worker's channel has not taken yet, so
- * that bulk is sent no faster than it is read, and cuts off a worker that does not read at all.
+ * The frames that are on their way to one worker. It counts the bytes that the worker's channel has not taken yet, and
+ * those beside it that the worker has not read, so that bulk is sent no faster than it is read, and cuts off a worker
+ * that does not read at all.
  */
 import { encodeFrame, frameBytes, type Frame } from '../../shared/protocol/codec.js';
 import { limits, type DownMessage } from '../../shared/protocol/messages.js';
@@ -28,7 +29,7 @@ export class SendQueue {
     this.#timers = timers;
   }
 
-  /** Bytes that were sent and that the channel has not taken yet. */
+  /** Bytes that were sent and that the channel has not taken, or the worker not read, yet. */
   get queuedBytes(): number {
     return this.#queuedBytes;
   }
@@ -61,6 +62,13 @@ export class SendQueue {
       this.#wake();
     });
     if (this.#queuedBytes > hardLimitBytes) this.terminate();
+  }
+
+  /** Counts bytes that lie in a file for the worker to read, or, below 0, that it has read there. */
+  countBeside(bytes: number): void {
+    if (this.#queuedBytes === 0 || bytes < 0) this.#movedMs = this.#timers.nowMs();
+    this.#queuedBytes += bytes;
+    if (bytes < 0) this.#wake();
   }
 
   /** Resolves once fewer than `bytes` are queued, or the connection is closed. */

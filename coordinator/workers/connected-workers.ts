@@ -2,10 +2,12 @@
  * Who is here: the open connections, the workers among them that were let in, and the processes that are missed because
  * their connection broke a moment ago. It sends nothing and decides nothing.
  */
+import type { Traffic } from '../../shared/exchange/plane.js';
+import type { PlaneName } from '../../shared/exchange/planes/list.js';
 import { must } from '../../shared/must.js';
 import type { Timers } from '../../shared/timers.js';
 import type { WorkerId } from '../decide/types.js';
-import type { AdmittedWorker, Traffic, WorkerConnection } from './worker-connection.js';
+import type { AdmittedWorker, PlaneTraffic, WorkerConnection } from './worker-connection.js';
 
 export class ConnectedWorkers {
   readonly #timers: Timers;
@@ -14,7 +16,7 @@ export class ConnectedWorkers {
   /** By process: when the connection broke of one that is expected back. */
   readonly #missing = new Map<string, number>();
   /** Of the connections that are closed. */
-  readonly #past = { received: 0, sent: 0 };
+  #past: PlaneTraffic = { socket: { received: 0, sent: 0 }, memory: { received: 0, sent: 0 } };
   #reconnects = 0;
   #onLeft: () => void = () => undefined;
 
@@ -44,10 +46,8 @@ export class ConnectedWorkers {
   }
 
   /** Bytes of all connections so far, the closed ones included. */
-  get traffic(): Traffic {
-    let { received, sent } = this.#past;
-    for (const { bytes } of this.#connections) [received, sent] = [received + bytes.received, sent + bytes.sent];
-    return { received, sent };
+  get traffic(): PlaneTraffic {
+    return [...this.#connections].reduce((sum, { bytes }) => plus(sum, bytes), this.#past);
   }
 
   /** @throws Error for a worker that is not here: the core knows who has left before it says anything to anyone */
@@ -72,9 +72,7 @@ export class ConnectedWorkers {
   /** The connection is closed. @param isMissed whether its process is expected to connect again */
   remove(connection: WorkerConnection, isMissed: boolean): void {
     if (!this.#connections.delete(connection)) return;
-    const { received, sent } = connection.bytes;
-    this.#past.received += received;
-    this.#past.sent += sent;
+    this.#past = plus(this.#past, connection.bytes);
     const { admitted } = connection;
     if (admitted !== null) {
       this.#admitted.delete(admitted.id);
@@ -101,4 +99,12 @@ export class ConnectedWorkers {
       this.#onLeft();
     });
   }
+}
+
+function plus(one: PlaneTraffic, other: PlaneTraffic): PlaneTraffic {
+  const sum = (name: PlaneName): Traffic => ({
+    received: one[name].received + other[name].received,
+    sent: one[name].sent + other[name].sent,
+  });
+  return { socket: sum('socket'), memory: sum('memory') };
 }

@@ -4,24 +4,24 @@
  */
 import { counted } from '../../shared/counted.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
-import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { closeCodes, type Down, type Up } from '../../shared/protocol/messages.js';
 import type { UntimedEvent, WorkerId } from '../decide/types.js';
-import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
+import type { Broadcast } from '../exchange/broadcast.js';
 import { feed } from '../exchange/commit-feed.js';
 import type { IncomingContributions } from '../exchange/incoming.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
 import type { Snapshot, Snapshots } from '../store/snapshots.js';
+import type { RunTrace } from '../trace/run-trace.js';
 import type { ConnectedWorkers } from './connected-workers.js';
 import type { EndOfRun } from './end-of-run.js';
 import type { Participants } from './participants.js';
 import type { SlowWorkers } from './slow-workers.js';
+import { planeOf, type ChosenPlane, type PlaneOptions } from './plane-of.js';
 import { startPointOf, type KnownStates, type Lineage } from './start-point.js';
 import type { AdmittedWorker, WorkerConnection } from './worker-connection.js';
 
-export interface JoiningOptions {
+export interface JoiningOptions extends PlaneOptions {
   readonly run: PreparedRun;
-  readonly envelope: RunEnvelope;
   /** This coordinator's own nonce. */
   readonly nonce: string;
   readonly lineage: Lineage;
@@ -31,6 +31,7 @@ export interface JoiningOptions {
   readonly snapshots: Pick<Snapshots, 'initial'>;
   readonly broadcast: Broadcast;
   readonly heartbeatMs: number;
+  readonly trace?: RunTrace | undefined;
   readonly connected: ConnectedWorkers;
   readonly participants: Participants;
   readonly slow: SlowWorkers;
@@ -64,27 +65,34 @@ export class Joining {
     const start = startPointOf(hello, known, lineage);
     if (start.type === 'ahead')
       return this.#options.fail(staleFolder(folderPath, known.broadcast.released, start.step));
-    const worker = this.#admit(connection, hello);
-    connection.queue.send(this.#welcome(worker.id, start.snapshot));
+    const { worker, chosen } = this.#admit(connection, hello);
+    connection.queue.send({ ...this.#welcome(worker.id, start.snapshot), ...chosen.welcome });
     this.#options.post({ type: 'join', worker: worker.id, process: worker.process, origin: worker.origin });
     this.#feed(worker, start.step);
   }
 
-  #admit(connection: WorkerConnection, { worker: process, device }: Up<'hello'>): AdmittedWorker {
+  #admit(
+    connection: WorkerConnection,
+    hello: Up<'hello'>,
+  ): { readonly worker: AdmittedWorker; readonly chosen: ChosenPlane } {
+    const { worker: process, device } = hello;
     const id = `w${++this.#admissions}`;
+    const chosen = planeOf(hello, connection, { ...this.#options, worker: `${id} (${device.host})` });
+    connection.plane = chosen.plane;
     const incoming = this.#options.incomingOf(id, connection);
     const { origin } = connection;
     const worker: AdmittedWorker = {
       ...{ id, process, origin, device, connection, incoming },
       ...{ isReady: false, isDrained: false, progress: 0 },
+      trace: this.#options.trace?.worker(id, device.host) ?? null,
     };
     this.#options.participants.of(worker);
     this.#options.connected.admit(worker);
-    return worker;
+    return { worker, chosen };
   }
 
   #welcome(worker: WorkerId, snapshot: Snapshot | null): Down<'welcome'> {
-    const { run, envelope, nonce, snapshots, broadcast, heartbeatMs } = this.#options;
+    const { run, envelope, nonce, snapshots, broadcast, heartbeatMs, trace } = this.#options;
     const { initial } = snapshots;
     if (initial === undefined) throw new Error('a run has an initial snapshot from its start on');
     return {
@@ -102,6 +110,7 @@ export class Joining {
       initial: { sha256: initial.sha256, bytes: initial.bytes },
       snapshot: snapshot === null ? null : this.#describe(snapshot),
       heartbeatMs,
+      ...(trace === undefined ? {} : { traced: true }),
     };
   }
 
@@ -113,7 +122,7 @@ export class Joining {
   #feed({ connection }: AdmittedWorker, from: number): void {
     const { broadcast, slow, ending, fail } = this.#options;
     const onTooSlow = (): void => slow.fellBehind(connection);
-    feed({ broadcast, queue: connection.queue, plane: socketPlane, from, onTooSlow }).catch((error: unknown) => {
+    feed({ broadcast, queue: connection.queue, plane: connection.plane, from, onTooSlow }).catch((error: unknown) => {
       if (!ending.isOver) fail(error);
     });
   }

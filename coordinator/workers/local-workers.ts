@@ -6,6 +6,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { exitCodes, UserError, type ExitCode } from '../../shared/errors.js';
+import { readLines, reasonIn } from '../../shared/process-lines.js';
 
 export interface LocalWorkersOptions {
   /** The command line of this program up to the verb: node, its options, cli.js. */
@@ -17,26 +18,37 @@ export interface LocalWorkersOptions {
   readonly arguments: readonly string[];
   /** Environment of worker number `i`, beside the token: the device that it may see. */
   readonly environment: (i: number) => Readonly<Record<string, string>>;
-  readonly onLine: (line: string) => void;
+  /** Gets each line that a worker says, by its number, from 1 on, and what became of one. */
+  readonly onLine: (line: string, worker: number) => void;
+  /** Gets the first failure once no worker is left that could do anything; not of one that was stopped. */
+  readonly onFirstFailure?: (failure: WorkerFailure) => void;
   /** How long a coordinator that stops may take longer than its workers; default 30 s. */
   readonly stopMs?: number;
   /** One that lived for so long before it was killed has a clean slate; default a minute. */
   readonly forgetMs?: number;
 }
 
+/** How a worker ended that is not started again. */
+export interface WorkerFailure {
+  /** From 1 on. */
+  readonly worker: number;
+  /** Null: it was killed. */
+  readonly code: number | null;
+  /** What it said last, its newest lines in their order. */
+  readonly lines: readonly string[];
+}
+
 const restartLimit = 3;
-/** A frame of an error's stack. */
-const stackFrame = /^\s+at /;
 
 export class LocalWorkers {
   private readonly children = new Map<number, ChildProcess>();
   private readonly restarts = new Map<number, number>();
   private closing = false;
   private live: number;
-  private firstFailure: { code: number | null; line: string } | undefined;
+  private firstFailure: WorkerFailure | undefined;
   private isDone = false;
-  private readonly failed: Promise<{ code: number | null; line: string }>;
-  private reportFailure: (failure: { code: number | null; line: string }) => void = () => undefined;
+  private readonly failed: Promise<WorkerFailure>;
+  private reportFailure: (failure: WorkerFailure) => void = () => undefined;
 
   constructor(private readonly options: LocalWorkersOptions) {
     this.live = options.count;
@@ -52,14 +64,15 @@ export class LocalWorkers {
    * has.
    */
   async whenLost(): Promise<never> {
-    const { code, line } = await this.failed;
+    const { worker, code, lines } = await this.failed;
+    if (code !== exitCodes.stopped) this.options.onFirstFailure?.({ worker, code, lines });
     if (code === exitCodes.stopped) await delay(this.options.stopMs ?? 30_000, undefined, { ref: false });
     if (code === null)
       throw new UserError(
         `every local worker was killed, and again after each of ${restartLimit} new starts; the run is safe up to its last journalled step, run again to continue`,
         exitCodes.unavailable,
       );
-    throw new UserError(line === '' ? 'every local worker ended' : line, code as ExitCode);
+    throw new UserError(reasonIn(lines) ?? 'every local worker ended', code as ExitCode);
   }
 
   pids(): readonly number[] {
@@ -80,37 +93,28 @@ export class LocalWorkers {
     });
     this.children.set(i, child);
     const startedMs = performance.now();
-    let reason = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      for (const line of text.split('\n')) {
-        if (line.trim() === '') continue;
-        if (!stackFrame.test(line)) reason = line.replace(/^stillhouse: /, '');
-        this.options.onLine(`worker ${i + 1}: ${line}`);
-      }
-    });
+    const lines = readLines(child.stderr, (line) => this.options.onLine(line, i + 1));
     child.on('error', (error) => {
-      reason = error.message;
+      lines.push(error.message);
     });
     child.on('close', (code) => {
       if (performance.now() - startedMs > (this.options.forgetMs ?? 60_000)) this.restarts.delete(i);
-      this.ended(i, code, reason);
+      this.ended(i, code, lines);
     });
   }
 
-  private ended(i: number, code: number | null, line: string): void {
+  private ended(i: number, code: number | null, lines: readonly string[]): void {
     this.children.delete(i);
     if (this.closing) return;
     const restarts = this.restarts.get(i) ?? 0;
     if ((code === null || code === exitCodes.unavailable) && restarts < restartLimit) {
       this.restarts.set(i, restarts + 1);
-      this.options.onLine(
-        `worker ${i + 1} ended (${code ?? 'killed'}); starting it again (${restarts + 1} of ${restartLimit})`,
-      );
+      this.options.onLine(`ended (${code ?? 'killed'}); starting it again (${restarts + 1} of ${restartLimit})`, i + 1);
       this.start(i);
       return;
     }
     if (code === exitCodes.done) this.isDone = true;
-    else this.firstFailure ??= { code, line };
+    else this.firstFailure ??= { worker: i + 1, code, lines };
     this.live--;
     if (this.live === 0 && !this.isDone && this.firstFailure !== undefined) this.reportFailure(this.firstFailure);
   }

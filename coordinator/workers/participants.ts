@@ -20,8 +20,6 @@ export interface Participant {
   samples: number;
   /** Seconds spent on training leases, by phase: load, labels, student, reduce, wait, optimizer. */
   readonly seconds: Record<string, number>;
-  /** An audit found it to be wrong. */
-  hasLied: boolean;
   /** Offers in a row that could not be what they said they were. */
   brokenOffers: number;
   /** Times that it fell behind what the log still holds, or kept a step waiting. */
@@ -32,6 +30,8 @@ export class Participants {
   readonly #byProcess = new Map<string, Participant>();
   /** Processes that were told to leave. */
   readonly #drained = new Set<string>();
+  /** Processes that an audit found to be wrong, under this coordinator or one before it. */
+  readonly #liars = new Set<string>();
 
   /** The entry of a worker process; a new one where there is none yet. */
   of({ process, device }: { readonly process: string; readonly device: Device }): Participant {
@@ -44,7 +44,6 @@ export class Participants {
       wasReady: false,
       samples: 0,
       seconds: {},
-      hasLied: false,
       brokenOffers: 0,
       timesSlow: 0,
     };
@@ -63,15 +62,14 @@ export class Participants {
 
   /** Lets the process in no more. */
   bar(process: string): void {
-    const participant = this.#byProcess.get(process);
-    if (participant !== undefined) participant.hasLied = true;
+    this.#liars.add(process);
   }
 
   /** Why the process is not let in any more; null where it is. */
   barredText(process: string): string | null {
+    if (this.#liars.has(process)) return 'an audit has found other bits than those that were confirmed';
     const participant = this.#byProcess.get(process);
     if (participant === undefined) return null;
-    if (participant.hasLied) return 'an audit has found other bits than those that were confirmed';
     if (participant.timesSlow >= barredAfter) return `too slow, ${barredAfter} times`;
     return participant.brokenOffers >= barredAfter ? `${barredAfter} offers in a row that cannot be` : null;
   }

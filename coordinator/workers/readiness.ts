@@ -76,7 +76,10 @@ export class Readiness {
     }
     if (isExactWanted && numerics !== 'exact') return this.#refuse(worker, message, numerics);
     [worker.isReady, participant.wasReady] = [true, true];
-    reporter.say('info', `${connection.name} is ready: ${device}, numerics ${numerics}`);
+    reporter.say(
+      'info',
+      `${connection.name} is ready: ${device}, numerics ${numerics}, plane ${connection.plane.name}`,
+    );
     if (numerics === 'close' || numerics === 'unrepeatable') this.#warnOfBits(worker, { device, numerics });
     this.#begin(worker.id, { type: 'ready', worker: worker.id, step, stateHash, numerics: classOf(worker, probe) });
   }

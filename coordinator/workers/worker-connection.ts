@@ -3,6 +3,9 @@
  * then handed on by type. It knows nothing of leases or steps beyond that.
  */
 import { ProtocolError } from '../../shared/errors.js';
+import type { Plane, Traffic } from '../../shared/exchange/plane.js';
+import type { PlaneName } from '../../shared/exchange/planes/list.js';
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { decodeUp, type FrameData } from '../../shared/protocol/codec.js';
 import {
   closeCodes,
@@ -19,6 +22,7 @@ import type { RunEnvelope } from '../exchange/broadcast.js';
 import type { Channel } from '../exchange/channel.js';
 import type { IncomingContributions } from '../exchange/incoming.js';
 import { SendQueue } from '../exchange/send-queue.js';
+import type { WorkerTrace } from '../trace/run-trace.js';
 
 /** Every message of a worker after its hello. */
 export type AdmittedMessage = Exclude<UpMessage, { type: 'hello' }>;
@@ -53,15 +57,14 @@ export interface AdmittedWorker {
   isReady: boolean;
   /** Whether it was told to leave: nothing that it says counts any more. */
   isDrained: boolean;
+  /** Its rows in the trace; null where the run is not traced. */
+  readonly trace: WorkerTrace | null;
   /** Its trainer's own counter, as the last heartbeat gave it. */
   progress: number;
 }
 
-/** Numbers of bytes, by direction as the coordinator sees it. */
-export interface Traffic {
-  readonly received: number;
-  readonly sent: number;
-}
+/** Bytes from and to workers, by the way that they took. */
+export type PlaneTraffic = Readonly<Record<PlaneName, Traffic>>;
 
 /**
  * Messages that change nothing: heartbeats, of which a worker sends a few a second, and those that cross a cancel. Many
@@ -74,6 +77,8 @@ export class WorkerConnection {
   readonly #idle: Rate;
   readonly #channel: Channel;
   readonly #host: ConnectionHost;
+  /** The way of bulk bytes, from the welcome on. */
+  plane: Plane = socketPlane;
   /** Null before the hello was accepted. */
   admitted: AdmittedWorker | null = null;
   /** Whether the worker would come back: it has not left, and was not sent away for good. */
@@ -100,6 +105,7 @@ export class WorkerConnection {
       onClosed: (error) => {
         cancel();
         this.queue.closed();
+        this.plane.close();
         host.onClosed(this, error ?? this.#reason);
       },
     });
@@ -116,8 +122,9 @@ export class WorkerConnection {
   }
 
   /** Bytes that came from the worker and went to it so far. */
-  get bytes(): Traffic {
-    return { received: this.#channel.receivedBytes, sent: this.#channel.sentBytes };
+  get bytes(): PlaneTraffic {
+    const socket = { received: this.#channel.receivedBytes, sent: this.#channel.sentBytes };
+    return { socket, memory: this.plane.bytes };
   }
 
   /** Whether anything, were it a part of a frame, came since this was asked or the worker was marked as heard. */

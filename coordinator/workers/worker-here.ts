@@ -17,6 +17,8 @@ export interface WorkerHere {
   readonly samples: number;
   /** Bytes that were sent to it and that its connection has not taken yet. */
   readonly queuedBytes: number;
+  /** The way that its bulk bytes take. */
+  readonly plane: string;
 }
 
 /** Pure, but for the queue that it looks at. */
@@ -31,5 +33,6 @@ export function hereOf({ id, process, device, isDrained, connection }: AdmittedW
     isDrained,
     samples: took.samples,
     queuedBytes: connection.queue.queuedBytes,
+    plane: connection.plane.name,
   };
 }

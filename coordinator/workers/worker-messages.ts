@@ -8,6 +8,7 @@ import { faultPoint } from '../../shared/fault-points.js';
 import { closeCodes, type Up } from '../../shared/protocol/messages.js';
 import type { UntimedEvent } from '../decide/types.js';
 import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
+import type { RunTrace } from '../trace/run-trace.js';
 import { addSeconds, barredAfter, type Participants } from './participants.js';
 import type { Readiness } from './readiness.js';
 import { stateHashBefore, type KnownStates } from './start-point.js';
@@ -27,6 +28,7 @@ export interface WorkerMessagesOptions {
   readonly post: (event: UntimedEvent) => void;
   /** Called for each message that speaks of a lease that is not open, and is dropped. */
   readonly onRefused: (reason: RefusalReason) => void;
+  readonly trace?: RunTrace | undefined;
 }
 
 /**
@@ -44,8 +46,9 @@ export class WorkerMessages {
 
   /** @throws ProtocolError when the message breaks a rule */
   handle(worker: AdmittedWorker, message: AdmittedMessage, payload: Uint8Array): void {
-    // Every message but a chunk becomes an event, from which the core learns that the worker is heard.
-    if (message.type !== 'chunk') worker.connection.markHeard();
+    // Every message but these becomes an event, from which the core learns that the worker is heard.
+    const isEvent = message.type !== 'chunk' && message.type !== 'took' && message.type !== 'spans';
+    if (isEvent) worker.connection.markHeard();
     switch (message.type) {
       case 'ready':
         return this.#ready(worker, message);
@@ -55,10 +58,14 @@ export class WorkerMessages {
         return this.#offer(worker, message, payload);
       case 'chunk':
         return this.#chunk(worker, message, payload);
+      case 'took':
+        return worker.connection.plane.taken(message.chunks);
       case 'failed':
         return this.#failed(worker, message);
       case 'differs':
         return this.#differs(worker, message);
+      case 'spans':
+        return this.#spans(worker, message);
       case 'leave':
         worker.connection.explain(message.reason);
         return this.#options.post({ type: 'leave', worker: worker.id, reason: message.reason });
@@ -76,11 +83,23 @@ export class WorkerMessages {
   }
 
   #heartbeat(worker: AdmittedWorker, { progress, sentMs, rttMs }: Up<'heartbeat'>): void {
-    const { envelope, broadcast, post } = this.#options;
+    const { envelope, broadcast, post, trace } = this.#options;
     worker.connection.countIdle();
     worker.progress = progress;
-    worker.connection.queue.send({ type: 'pong', ...envelope, step: broadcast.released, sentMs });
+    worker.connection.queue.send({
+      type: 'pong',
+      ...envelope,
+      step: broadcast.released,
+      sentMs,
+      ...(trace === undefined ? {} : { atMs: trace.nowMs() }),
+    });
     post({ type: 'heard', worker: worker.id, progress, rttMs });
+  }
+
+  #spans({ connection, trace }: AdmittedWorker, message: Up<'spans'>): void {
+    if (trace === null) throw new ProtocolError('spans of a run that is not traced');
+    connection.countIdle();
+    trace.take(message);
   }
 
   #offer(worker: AdmittedWorker, message: Up<'offer'>, payload: Uint8Array): void {
@@ -129,6 +148,7 @@ export class WorkerMessages {
 
   #chunk(worker: AdmittedWorker, message: Up<'chunk'>, payload: Uint8Array): void {
     if (!worker.incoming.chunk(message, payload)) this.#refuse(worker);
+    worker.connection.plane.handled(message);
     faultPoint('first-chunk');
   }
 

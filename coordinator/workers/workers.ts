@@ -8,7 +8,6 @@
  *   too slow       slow-workers.ts       counted, and refused in the end
  *   commands       worker-commands.ts    leases, cancels, pulls, resyncs
  */
-import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import { closeCodes, type Up } from '../../shared/protocol/messages.js';
 import { SumRules } from '../../shared/figures/sum-rules.js';
@@ -26,6 +25,7 @@ import type { ReportOutput } from '../reports/outputs/output.js';
 import type { Summary } from '../reports/summary.js';
 import type { CommitLog } from '../store/log.js';
 import type { Snapshots } from '../store/snapshots.js';
+import type { RunTrace } from '../trace/run-trace.js';
 import { ConnectedWorkers } from './connected-workers.js';
 import { EndOfRun, type RunEnd } from './end-of-run.js';
 import { Joining } from './joining.js';
@@ -40,7 +40,7 @@ import {
   type AdmittedMessage,
   type AdmittedWorker,
   type ConnectionHost,
-  type Traffic,
+  type PlaneTraffic,
 } from './worker-connection.js';
 import { WorkerCommands } from './worker-commands.js';
 import { WorkerMessages, type RefusalReason } from './worker-messages.js';
@@ -62,8 +62,11 @@ export interface WorkersOptions {
   readonly reporter: Pick<ReportOutput, 'say'>;
   readonly timers: Timers;
   readonly heartbeatMs: number;
+  /** Where files lie that are shared with workers of this host; null: none are. */
+  readonly memoryFolder: string | null;
   /** The first lease waits for so many workers. */
   readonly expected: number;
+  readonly trace?: RunTrace | undefined;
   /** Called for each frame of another run, generation, step or lease, which is dropped. */
   readonly onRefused: (reason: RefusalReason) => void;
   readonly post: (event: UntimedEvent) => void;
@@ -150,7 +153,7 @@ export class Workers implements ConnectionHost {
 
   /** What came and went on the workers' connections so far, and what they spent their time on. */
   get counts(): {
-    readonly bytes: Traffic;
+    readonly bytes: PlaneTraffic;
     readonly reconnects: number;
     readonly phaseSeconds: Readonly<Record<string, number>>;
   } {
@@ -202,7 +205,9 @@ export class Workers implements ConnectionHost {
   }
 
   onMessage(worker: AdmittedWorker, message: AdmittedMessage, payload: Uint8Array): void {
-    if (!this.#ending.isOver && !worker.isDrained) this.#messages.handle(worker, message, payload);
+    // What a worker did until the end is told after it.
+    const isHeard = message.type === 'spans' || (!this.#ending.isOver && !worker.isDrained);
+    if (isHeard) this.#messages.handle(worker, message, payload);
   }
 
   onBrokenRule(connection: WorkerConnection, reason: string): void {
@@ -230,6 +235,7 @@ export class Workers implements ConnectionHost {
 
   #openJoining(known: KnownStates): Joining {
     const { run, envelope, nonce, lineage, folderPath, snapshots, broadcast, heartbeatMs, post, fail } = this.#options;
+    const { memoryFolder, reporter, trace } = this.#options;
     return new Joining({
       run,
       envelope,
@@ -240,6 +246,9 @@ export class Workers implements ConnectionHost {
       snapshots,
       broadcast,
       heartbeatMs,
+      trace,
+      memoryFolder,
+      reporter,
       connected: this.#connected,
       participants: this.#participants,
       slow: this.#slow,
@@ -251,7 +260,7 @@ export class Workers implements ConnectionHost {
   }
 
   #openMessages(known: KnownStates): WorkerMessages {
-    const { run, envelope, broadcast, post, onRefused } = this.#options;
+    const { run, envelope, broadcast, post, onRefused, trace } = this.#options;
     return new WorkerMessages({
       envelope,
       broadcast,
@@ -261,15 +270,16 @@ export class Workers implements ConnectionHost {
       readiness: this.#readiness,
       post,
       onRefused,
+      trace,
     });
   }
 
-  #incomingOf(id: WorkerId, { queue }: WorkerConnection): IncomingContributions {
+  #incomingOf(id: WorkerId, { queue, plane }: WorkerConnection): IncomingContributions {
     const { replica, contributions, post } = this.#options;
     return new IncomingContributions({
       replica,
       contributions,
-      plane: socketPlane,
+      plane,
       faultIn: (sums, unit, samples) => this.#rules.faultIn(sums, costClassOf(unit), samples),
       sendPull: (lease, unit) => queue.send({ type: 'pull', ...this.envelope, step: unit.step, lease }),
       onEvent: (event) => {

@@ -1,14 +1,23 @@
 /**
  * The seam between the exchange and the way that bulk bytes take from one process to another: contributions from a
- * worker to the coordinator, commits from the coordinator to a worker. planes/ has a file for each plane and lists them
- * in list.ts; test/shared/exchange/every-plane.test.ts holds all of them to the same behaviour.
+ * worker to the coordinator, commits from the coordinator to a worker. planes/ has a file for each plane and lists their
+ * names in list.ts; test/shared/exchange/every-plane.test.ts holds all of them to the same behaviour. A connection has
+ * one plane from its welcome on, which both of its ends know.
  *
  * A payload travels in the chunks of chunks.ts. Each chunk has one control message on the worker's WebSocket, `chunk` or
  * `commitChunk`, which says where the chunk lies in the payload and carries what the plane gives it to carry: the bytes
- * themselves, or nothing where they take another way. Control messages arrive in order, so "every byte exactly once" is:
- * each chunk begins where the one before it ended. A plane knows nothing of time: its caller waits until there is room
- * for the next chunk.
+ * themselves, or the place where they were put. Control messages arrive in order, so "every byte exactly once" is: each
+ * chunk begins where the one before it ended. A plane knows nothing of time: its caller waits until there is room for
+ * the next chunk.
  */
+
+/** Where the bytes of a chunk were put that do not travel in its control message. */
+export interface PlacedBytes {
+  /** Number of the place, from 0. */
+  readonly place: number;
+  /** Length of the chunk in bytes. */
+  readonly bytes: number;
+}
 
 /** The fields of a control message that say which chunk it is. */
 export interface ChunkHeader {
@@ -18,6 +27,21 @@ export interface ChunkHeader {
   readonly total: number;
   /** Checksum of the chunk's bytes (shared/replica/checksum.ts). */
   readonly checksum: number;
+  /** Absent where the bytes come inline with the message. */
+  readonly placed?: PlacedBytes | undefined;
+}
+
+/** What one control message says and carries. */
+export interface SentChunk<H extends ChunkHeader> {
+  readonly header: H;
+  /** At most `limits.chunkBytes` bytes, none where they were put elsewhere. */
+  readonly payload: Uint8Array;
+}
+
+/** Numbers of bytes, by direction as one end of a connection sees it. */
+export interface Traffic {
+  readonly received: number;
+  readonly sent: number;
 }
 
 /** Takes the checksum of a part of the target that a payload is received into. */
@@ -41,23 +65,36 @@ export interface PlaneReceiver {
   accept(header: ChunkHeader, payload: Uint8Array): boolean;
 }
 
-/** A way for bulk bytes from one process to another. */
+/** One end of a way for bulk bytes between two processes. */
 export interface Plane {
   /** One word, for messages to the user. */
   readonly name: string;
+  /** Whether the next chunk should wait, since the other end has not read those before it. */
+  readonly isFull: boolean;
+  /** Bytes that went beside the WebSocket. */
+  readonly bytes: Traffic;
   /**
    * Sends the bytes of one chunk on their way. They must stay as they are until the control message has been sent.
    *
-   * @param header the chunk's fields in its control message
-   * @param bytes the chunk's bytes
-   * @returns what the control message carries inline: at most `limits.chunkBytes` bytes, none where the bytes take
-   * another way
+   * @param header the control message
+   * @param bytes the chunk's bytes, at most `limits.chunkBytes`
+   * @returns the control message as it is to be sent, and what it carries inline
    */
-  send(header: ChunkHeader, bytes: Uint8Array): Uint8Array;
+  send<H extends ChunkHeader>(header: H, bytes: Uint8Array): SentChunk<H>;
   /**
    * Begins to receive a payload.
    *
    * @param target where its bytes are to lie: exactly as long as the payload; shared memory is fine
    */
   receive(target: Uint8Array, checksum: ChunkChecksum): PlaneReceiver;
+  /** Must be called for each chunk whose control message has come, once it is accepted or was found to be of no use. */
+  handled(header: ChunkHeader): void;
+  /**
+   * The other end has read so many more of the chunks that were put elsewhere.
+   *
+   * @throws ProtocolError when there are not so many
+   */
+  taken(chunks: number): void;
+  /** The connection has ended. Nothing is put elsewhere any more. */
+  close(): void;
 }

@@ -29,7 +29,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { isPrintable } from '../printable.js';
 import { ProtocolError } from '../errors.js';
-import { artifactSchema, teacherSchema } from './messages.js';
+import { artifactSchema } from './messages.js';
+import { teacherSchema } from './teacher-message.js';
 
 export const labelLimits = {
   /** Longest body of a LeaseRequest, in bytes. */

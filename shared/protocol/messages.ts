@@ -13,20 +13,19 @@
  *                      <-         lease          compute this block
  *     offer            ->                        the contribution's header (bytes inline when small)
  *                      <-         pull           send the bytes now
- *     chunk...         ->
+ *     chunk...         ->                        the bytes, or where they lie in the file that both share
  *                      <-         commit         the step's reduced gradient and scalars: hold
  *                      <-         release        journalled: apply
  */
 import { z } from 'zod';
 import { compressions } from '../compression.js';
 import { phases } from '../figures/phases.js';
-import { fedInputSchema } from '../models/fed-input.js';
-import { namesOwnFile } from '../models/file-names.js';
-import { isPrintable, printable } from '../printable.js';
-import { resizeMethods } from '../resize.js';
+import { count, name, said, sha256 } from './fields.js';
+import { spansFields } from './span-messages.js';
+import { teacherSchema } from './teacher-message.js';
 
 /** Raised whenever an old peer could misread a new one. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 export const subprotocol = `stillhouse.v${protocolVersion}`;
 
 export const limits = {
@@ -36,9 +35,10 @@ export const limits = {
   chunkBytes: 1024 * 1024,
   /** `maxPayload` of every socket: one chunk, its header and framing. */
   frameBytes: 1024 * 1024 + 256 * 1024 + 64,
-  nameLength: 256,
   /** Bytes queued on one socket before its reader counts as slow and is fed from the log instead. */
   queuedBytes: 8 * 1024 * 1024,
+  /** Places for chunks in each direction of a file that a worker and the coordinator share. */
+  filePlaces: 8,
   /** Milliseconds an upgraded socket may live without its `hello`. */
   helloMs: 5000,
 } as const;
@@ -54,16 +54,7 @@ export const closeCodes = {
   shutdown: 4503,
 } as const;
 
-/** Names are compared and looked up, so one that could not be shown as it is is refused. */
-const name = z.string().max(limits.nameLength).refine(isPrintable, 'a name with control characters');
-/** What is only shown: to users, in logs. */
-const said = z
-  .string()
-  .max(1024)
-  .transform((text) => printable(text));
-const count = z.number().int().nonnegative();
 const hash = z.string().regex(/^[0-9a-f]{16}$/);
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** What proves that a coordinator of the run has released so many steps; empty: nothing does. */
 const receipt = z.string().max(64);
 const sums = z.record(name, z.number());
@@ -72,6 +63,16 @@ const rawSums = z.record(
   name,
   z.custom<number>((value) => typeof value === 'number'),
 );
+
+/** The name of a file in memory, or the nonce in it. */
+const fileWord = z.string().regex(/^[0-9a-f]{32}$/);
+/** Where the bytes of a chunk lie in that file; absent where they come inline. */
+const placed = z
+  .object({ place: count.max(limits.filePlaces - 1), bytes: count.max(limits.chunkBytes) })
+  .strict()
+  .optional();
+/** How many chunks the sender has read of those that were put into the file since it said so last. */
+const chunksTaken = count.min(1).max(limits.filePlaces);
 
 /** In every message. `step` is the number of committed steps it speaks of: weights before step t have `step: t`. */
 const envelope = { run: name, generation: count, step: count };
@@ -116,67 +117,11 @@ export const deviceSchema = z
   .strict();
 
 export const artifactSchema = z.object({ sha256, bytes: count }).strict();
-const modelFile = z
-  .object({ name: name.refine(namesOwnFile, 'a file of the model alone'), sha256, bytes: count })
-  .strict();
-const resizeSchema = z.object({ to: z.tuple([count, count]), method: z.enum(resizeMethods) }).strict();
-export const teacherSchema = z
-  .object({
-    name,
-    /** Name of the format of its model, which the worker knows, or refuses the run. */
-    format: z.string().min(1).max(64),
-    weight: z.number(),
-    /** Its own, kept whatever a loss asks for; null: the loss's. */
-    temperature: z.number().nullable(),
-    /** `independent`: probabilities of labels that do not exclude each other. */
-    output: z.enum(['logits', 'probabilities', 'independent']),
-    outputName: name.optional(),
-    input: name.optional(),
-    /** The recipe trusts its model; a worker opens what may do more than compute only if its owner does, too. */
-    trust: z.literal(true).optional(),
-    /** The signature of a SavedModel that is run. */
-    signature: name.optional(),
-    layout: z.enum(['nhwc', 'nchw']),
-    classes: count,
-    /** It gives one number of each sample, which is that of the second of two classes. */
-    isBinary: z.literal(true).optional(),
-    /** Positions of a sequence, at each of which it gives its classes. */
-    positions: count.optional(),
-    /** Where the model's classes are others: how many it has, and which of them each class of the data is. */
-    classMap: z
-      .object({ outputs: count, order: z.array(count).max(65536) })
-      .strict()
-      .optional(),
-    /** Own preprocessing, per channel, of samples that are preprocessed for the student. */
-    rescale: z
-      .object({
-        factor: z.array(z.number()).max(65536),
-        offset: z.array(z.number()).max(65536),
-        /** The teacher has no preprocessing: it wants the raw samples. */
-        isRaw: z.literal(true).optional(),
-      })
-      .strict()
-      .optional(),
-    /** The channels of its images, where samples have others. */
-    channels: z.union([z.literal(1), z.literal(3)]).optional(),
-    /** Its images' size, where samples have another. */
-    resize: resizeSchema.optional(),
-    /** What each of its inputs is given of a sample; absent: the whole sample is what its only input is given. */
-    inputs: z.array(fedInputSchema).min(1).max(4096).optional(),
-    /** Classes whose samples alone it labels. */
-    specialist: z.array(count).max(65536).optional(),
-    parameters: count,
-    /** What the model gave for its canary sample where the run was prepared. */
-    canary: z.array(z.number()).max(65536).optional(),
-    files: z.array(modelFile).min(1).max(256),
-  })
-  .strict();
-
 /** Worker to coordinator. */
 export const upSchemas = {
   /**
    * First message on a socket. `worker` is the process's own random id, kept over reconnects; `held` what its replica
-   * is at.
+   * is at; `memory` names a file in memory that it offers for bulk bytes to a coordinator of its own host.
    */
   hello: z
     .object({
@@ -187,6 +132,7 @@ export const upSchemas = {
       device: deviceSchema,
       recipeDigest: sha256.nullable(),
       held: z.object({ nonce: name, step: count, stateHash: hash, receipt }).strict().nullable(),
+      memory: fileWord.optional(),
     })
     .strict(),
   /**
@@ -246,10 +192,23 @@ export const upSchemas = {
       seconds: z.partialRecord(z.enum(phases), z.number().min(0).max(1e9)),
     })
     .strict(),
-  /** Payload: bytes [offset, offset + length) of a contribution; `checksum` is the payload's (checksum.ts). */
+  /**
+   * Bytes [offset, offset + length) of a contribution: the payload, or what was put into the file; `checksum` is theirs
+   * (checksum.ts).
+   */
   chunk: z
-    .object({ type: z.literal('chunk'), ...envelope, lease: count, offset: count, total: count, checksum: count })
+    .object({
+      type: z.literal('chunk'),
+      ...envelope,
+      lease: count,
+      offset: count,
+      total: count,
+      checksum: count,
+      placed,
+    })
     .strict(),
+  /** Chunks of commits that were read in the file. */
+  took: z.object({ type: z.literal('took'), ...envelope, chunks: chunksTaken }).strict(),
   /**
    * The lease could not be computed; `teacher`: since that one failed. Data, not an exception: the block goes to
    * another worker.
@@ -269,6 +228,8 @@ export const upSchemas = {
    * refusal the third time.
    */
   differs: z.object({ type: z.literal('differs'), ...envelope, stateHash: hash }).strict(),
+  /** What the worker did, where the welcome says that the run is traced. */
+  spans: z.object({ type: z.literal('spans'), ...envelope, ...spansFields }).strict(),
   /** The worker leaves in good order. */
   leave: z.object({ type: z.literal('leave'), ...envelope, reason: said }).strict(),
 } as const;
@@ -308,6 +269,10 @@ export const downSchemas = {
       /** The newest snapshot, or null when the log continues from what the worker holds. */
       snapshot: z.object({ sha256, bytes: count, step: count, receipt }).strict().nullable(),
       heartbeatMs: count,
+      /** The run is traced: `spans` are wanted. */
+      traced: z.literal(true).optional(),
+      /** The nonce in the file that the worker has offered; absent where bulk bytes are to travel inline. */
+      memory: fileWord.optional(),
     })
     .strict(),
   lease: z.object({ type: z.literal('lease'), ...envelope, lease: leaseSchema }).strict(),
@@ -333,13 +298,16 @@ export const downSchemas = {
     })
     .strict(),
   commitChunk: z
-    .object({ type: z.literal('commitChunk'), ...envelope, offset: count, total: count, checksum: count })
+    .object({ type: z.literal('commitChunk'), ...envelope, offset: count, total: count, checksum: count, placed })
     .strict(),
+  /** Chunks of contributions that were read in the file. */
+  took: z.object({ type: z.literal('took'), ...envelope, chunks: chunksTaken }).strict(),
   /** Step `step` is journalled: apply the held commit. `stateHash` is the state's after it, `receipt` proves it. */
   release: z.object({ type: z.literal('release'), ...envelope, stateHash: hash, receipt }).strict(),
   /** Your replica differs: drop it, start from a snapshot again (close and reconnect with `held: null`). */
   resync: z.object({ type: z.literal('resync'), ...envelope, reason: said }).strict(),
-  pong: z.object({ type: z.literal('pong'), ...envelope, sentMs: z.number() }).strict(),
+  /** The answer to a heartbeat; `atMs`: the time of the trace, where there is one. */
+  pong: z.object({ type: z.literal('pong'), ...envelope, sentMs: z.number(), atMs: z.number().optional() }).strict(),
   /**
    * The run ended. `next`: another run follows on the same address, connect again. `done`: there is nothing more to do
    * for this worker, as `text` says where the run goes on without it.
@@ -360,8 +328,10 @@ const upUnion = z.discriminatedUnion('type', [
   upSchemas.heartbeat,
   upSchemas.offer,
   upSchemas.chunk,
+  upSchemas.took,
   upSchemas.failed,
   upSchemas.differs,
+  upSchemas.spans,
   upSchemas.leave,
 ]);
 const downUnion = z.discriminatedUnion('type', [
@@ -371,6 +341,7 @@ const downUnion = z.discriminatedUnion('type', [
   downSchemas.pull,
   downSchemas.commit,
   downSchemas.commitChunk,
+  downSchemas.took,
   downSchemas.release,
   downSchemas.resync,
   downSchemas.pong,

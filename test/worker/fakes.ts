@@ -1,4 +1,6 @@
 /** A small student, a compute that is a formula, and a coordinator that does what the test tells it. */
+import type { Plane } from '../../shared/exchange/plane.js';
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { mkdtempSync } from 'node:fs';
@@ -17,7 +19,6 @@ import {
 } from '../../shared/protocol/messages.js';
 import { checksumOf } from '../../shared/replica/checksum.js';
 import { split } from '../../shared/exchange/chunks.js';
-import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import type { Manifest } from '../../shared/data/manifest.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { Task } from '../../shared/task.js';
@@ -301,7 +302,8 @@ export class FakeCoordinator {
   }
 
   /** Welcome with a snapshot of what this coordinator holds, or none. */
-  welcome(peer: Peer, options: { snapshot?: boolean } = {}): void {
+  /** @param options `memory`: what it says to have read in the file that the worker offers */
+  welcome(peer: Peer, options: { snapshot?: boolean; memory?: string } = {}): void {
     const json = (value: unknown): { sha256: string; bytes: number } => this.add(Buffer.from(JSON.stringify(value)));
     const fresh = new Replica(this.replica.plan, { slots: 0 });
     fresh.loadWeights(initialWeights(this.spec));
@@ -322,6 +324,7 @@ export class FakeCoordinator {
       initial: this.add(Uint8Array.from(fresh.state())),
       snapshot,
       heartbeatMs: this.heartbeatMs,
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
     });
   }
 
@@ -330,7 +333,12 @@ export class FakeCoordinator {
   }
 
   /** Applies a contribution to the own replica and tells a worker to hold it; `release` completes it. */
-  commit(peer: Peer, bytes: Uint8Array, momentCounts: number[], options: { corrupt?: boolean } = {}): void {
+  commit(
+    peer: Peer,
+    bytes: Uint8Array,
+    momentCounts: number[],
+    options: { corrupt?: boolean; plane?: Plane } = {},
+  ): void {
     this.replica.slotBytes(0).set(bytes);
     const digest = this.replica.hashSlot(0);
     const scalars = {
@@ -351,7 +359,9 @@ export class FakeCoordinator {
       for (const { offset, length } of split(bytes.length)) {
         const piece = sent.subarray(offset, offset + length);
         const at = { offset, total: bytes.length, checksum: checksumOf(piece) };
-        peer.send({ type: 'commitChunk', ...this.envelope(), ...at }, socketPlane.send(at, piece));
+        const header = { type: 'commitChunk', ...this.envelope(), ...at } as const;
+        const chunk = (options.plane ?? socketPlane).send(header, piece);
+        peer.send(chunk.header, chunk.payload);
       }
     }
     this.replica.apply(scalars, { slot: 0, moments: this.replica.readMoments(0, momentCounts) });

@@ -99,6 +99,11 @@ export class CoordinatorClient {
     this.#trust = trustOf(this.address, tls);
   }
 
+  /** Whether the address is that of this machine to itself. */
+  get isOnThisHost(): boolean {
+    return isLoopback(new URL(this.address.http).hostname.replace(/^\[|\]$/g, ''));
+  }
+
   /**
    * Opens the WebSocket.
    *
@@ -191,8 +196,7 @@ export class CoordinatorClient {
   }
 
   #leftToken(): string | null {
-    const { hostname, port } = new URL(this.address.http);
-    return isLoopback(hostname.replace(/^\[|\]$/g, '')) ? readLocalToken(Number(port)) : null;
+    return this.isOnThisHost ? readLocalToken(Number(new URL(this.address.http).port)) : null;
   }
 }
 

@@ -26,6 +26,8 @@ export interface HeartbeatOptions extends VigilOptions {
   readonly isListening: () => boolean;
   /** Whether the trainer has a lease whose weights are here. */
   readonly hasWork: () => boolean;
+  /** Called after each heartbeat. */
+  readonly onBeat: () => void;
 }
 
 const defaultSilenceMs = 5000;
@@ -83,6 +85,7 @@ export class Heartbeat {
       tensors: control.tensors,
     });
     this.#rttMs = null;
+    this.#options.onBeat();
   }
 
   #watchTrainer(nowMs: number): void {

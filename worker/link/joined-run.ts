@@ -3,13 +3,13 @@
  * worker that comes back to the same run keeps its replica and its built student, and needs only the missing commits.
  */
 import { ProtocolError } from '../../shared/errors.js';
-import { socketPlane } from '../../shared/exchange/planes/socket.js';
+import type { Plane } from '../../shared/exchange/plane.js';
 import type { Down, Up } from '../../shared/protocol/messages.js';
 import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
 import { workerSlots } from '../../shared/replica/slot-counts.js';
 import type { LinkView } from '../threads/control.js';
-import type { Begin, Probe, ToTrainer } from '../threads/messages.js';
+import type { Begin, LogPlace, Probe, ToTrainer } from '../threads/messages.js';
 import { ReplicaFold, type StoredState } from './replica-fold.js';
 import type { RunFiles } from './run-files.js';
 import { Uploads } from './uploads.js';
@@ -23,6 +23,8 @@ export interface JoinOptions {
 
 export class JoinedRun {
   readonly recipeDigest: string;
+  /** The recipe's name, else the run's id: for people. */
+  readonly name: string;
   readonly runNumber: number;
   readonly fold: ReplicaFold;
   readonly uploads: Uploads;
@@ -39,10 +41,11 @@ export class JoinedRun {
     const trainerSlots = Array.from({ length: slots - 1 }, (_, i) => i);
     const replica = new Replica(plan, { slots });
     this.recipeDigest = welcome.recipeDigest;
+    this.name = files.recipe.name ?? welcome.run;
     this.runNumber = options.runNumber;
     this.#toTrainer = options.toTrainer;
-    this.fold = new ReplicaFold(replica, options.control, slots - 1, socketPlane);
-    this.uploads = new Uploads({ replica, plane: socketPlane, giveBack: (slot) => this.giveBack(slot) });
+    this.fold = new ReplicaFold(replica, options.control, slots - 1);
+    this.uploads = new Uploads({ replica, giveBack: (slot) => this.giveBack(slot) });
     const { recipe, spec, manifest, teachers: paths, initialPath } = files;
     this.begin = {
       type: 'begin',
@@ -72,6 +75,12 @@ export class JoinedRun {
     this.nonce = welcome.nonce;
   }
 
+  /** Bulk bytes take this way from now on, on a new connection. */
+  usePlane(plane: Plane): void {
+    this.fold.usePlane(plane);
+    this.uploads.usePlane(plane);
+  }
+
   /** Passes a slot back to the trainer. */
   giveBack(slot: number): void {
     this.#toTrainer({ type: 'slot', runNumber: this.runNumber, slot });
@@ -88,4 +97,9 @@ export class JoinedRun {
     const { step, stateHash, receipt } = this.fold;
     return { nonce: this.nonce, step, stateHash, receipt };
   }
+}
+
+/** Where a worker stands that has joined this run, or none yet. */
+export function placeOf(worker: string, run: JoinedRun | null): LogPlace {
+  return run === null ? { worker } : { worker, run: run.name, step: run.fold.step };
 }

@@ -16,7 +16,7 @@ import { Unreachable, type Connection } from './connection.js';
 import { CoordinatorClient } from './coordinator-client.js';
 import { Fence } from './fence.js';
 import type { VigilOptions } from './heartbeat.js';
-import type { JoinedRun } from './joined-run.js';
+import { placeOf, type JoinedRun } from './joined-run.js';
 import { LinkSession, type SessionEnd } from './session.js';
 
 export interface LinkOptions extends LinkStart, VigilOptions {
@@ -105,6 +105,8 @@ export class Link {
       }
       case 'needSlots':
         return run.uploads.freeSlots();
+      case 'spans':
+        return this.#session?.trace(message);
       case 'contribution':
       case 'failed': {
         // Where the lease is gone, with its connection or by a cancel, the contribution's slot is free again.
@@ -176,6 +178,7 @@ export class Link {
   #openSession(connection: Connection): LinkSession {
     return new LinkSession({
       ...this.#options,
+      memoryFolder: this.#client.isOnThisHost ? this.#options.memoryFolder : null,
       control: this.#control,
       cache: this.#cache,
       fence: this.#fence,
@@ -241,7 +244,8 @@ export class Link {
 
   /** Says each thing once in a row: a coordinator that stays away is one line. */
   #log(text: string): void {
-    if (text !== '' && text !== this.#lastLog) this.#options.toTrainer({ type: 'log', text });
+    if (text !== '' && text !== this.#lastLog)
+      this.#options.toTrainer({ type: 'log', text, place: placeOf(this.#worker, this.#run) });
     this.#lastLog = text;
   }
 

@@ -7,7 +7,9 @@ import { limits, type Lease } from '../../shared/protocol/messages.js';
 import type { ToLink } from '../threads/messages.js';
 import type { Connection } from './connection.js';
 import type { Envelope } from './heartbeat.js';
+import { processMs } from '../threads/process-clock.js';
 import type { JoinedRun } from './joined-run.js';
+import type { OnSpan } from './span-sender.js';
 
 /** What the trainer made of a lease. */
 export type LeaseReport = Extract<ToLink, { type: 'contribution' | 'failed' }>;
@@ -23,9 +25,13 @@ export class OpenLeases {
   /** The step of each open lease by the lease's id. */
   readonly #steps = new Map<number, number>();
 
-  constructor(connection: Connection, envelope: () => Envelope) {
+  readonly #onSpan: OnSpan;
+
+  /** @param onSpan told of every contribution's way to the network */
+  constructor(connection: Connection, envelope: () => Envelope, onSpan: OnSpan) {
     this.#connection = connection;
     this.#envelope = envelope;
+    this.#onSpan = onSpan;
   }
 
   /** Whether a lease is open whose weights are there at `step`. */
@@ -50,7 +56,9 @@ export class OpenLeases {
 
   /** Sends the bytes of a contribution that was offered. */
   pull(run: JoinedRun, lease: number): void {
-    run.uploads.send(lease, this.#connection, this.#envelope());
+    const startMs = processMs();
+    const envelope = this.#envelope();
+    run.uploads.send(lease, this.#connection, envelope, (step) => this.#onSpan('send', startMs, { step, lease }));
   }
 
   /** Answers a lease. @returns false when it is not open: it was cancelled meanwhile, or came on another connection */
@@ -72,6 +80,7 @@ export class OpenLeases {
   }
 
   #offer(run: JoinedRun, computed: Extract<LeaseReport, { type: 'contribution' }>): void {
+    const startMs = processMs();
     const { lease, step, slot, stateHash, sums, momentCounts, seconds } = computed;
     const digest = slot === null ? emptyDigest : run.fold.replica.hashSlot(slot);
     const bytes = slot === null ? null : run.uploads.keep(lease, step, slot);
@@ -90,6 +99,7 @@ export class OpenLeases {
         seconds: { ...seconds, optimizer: run.fold.takeSeconds() },
       },
       isInline ? bytes : undefined,
+      isInline ? () => this.#onSpan('send', startMs, { step, lease }) : undefined,
     );
   }
 }

@@ -6,6 +6,7 @@
 import { ProtocolError } from '../../shared/errors.js';
 import { isDue } from '../../shared/fault-points.js';
 import type { Plane, PlaneReceiver } from '../../shared/exchange/plane.js';
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import type { Down } from '../../shared/protocol/messages.js';
 import { applyCommit, expectNext, isApplied } from '../../shared/replica/apply-commit.js';
 import { contributionBytes } from '../../shared/replica/reduction/contribution.js';
@@ -31,17 +32,21 @@ export class ReplicaFold {
   readonly #control: LinkView;
   /** The replica's last slot, in which commits are held. No other thread uses it. */
   readonly #slot: number;
-  readonly #plane: Plane;
+  /** The way that commits take to this worker. */
+  #plane: Plane = socketPlane;
   #held: HeldCommit | null = null;
   #stateHash = '';
   #receipt = '';
   #milliseconds = 0;
 
-  /** @param plane the way that commits take to this worker */
-  constructor(replica: Replica, control: LinkView, commitSlot: number, plane: Plane) {
+  constructor(replica: Replica, control: LinkView, commitSlot: number) {
     this.replica = replica;
     this.#control = control;
     this.#slot = commitSlot;
+  }
+
+  /** Receives by this plane from now on, on a new connection. */
+  usePlane(plane: Plane): void {
     this.#plane = plane;
   }
 
@@ -129,6 +134,11 @@ export class ReplicaFold {
     if (!held.missing.accept(message, payload)) return;
     held.missing = null;
     this.#checkDigest(held.message);
+  }
+
+  /** Whether a commit is held with all of its bytes. */
+  get isHeldWhole(): boolean {
+    return this.#held?.missing === null;
   }
 
   #checkDigest(message: Down<'commit'>): void {

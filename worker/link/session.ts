@@ -4,6 +4,8 @@
  * other, in order; only preparing a run takes longer than a moment, and frames wait for it while heartbeats do not.
  */
 import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
+import type { Plane } from '../../shared/exchange/plane.js';
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import {
   closeCodes,
@@ -14,14 +16,17 @@ import {
 } from '../../shared/protocol/messages.js';
 import { expectPlugins } from '../compute/losses/load-plugins.js';
 import type { LinkView } from '../threads/control.js';
-import type { ToTrainer } from '../threads/messages.js';
+import type { ToLink, ToTrainer } from '../threads/messages.js';
+import { processMs } from '../threads/process-clock.js';
 import type { ArtifactCache } from './artifact-cache.js';
 import type { Closed, Connection } from './connection.js';
 import type { Fence } from './fence.js';
 import { Heartbeat, type Envelope, type VigilOptions } from './heartbeat.js';
-import { JoinedRun } from './joined-run.js';
+import { JoinedRun, placeOf } from './joined-run.js';
+import { OfferedFile } from './offered-file.js';
 import { OpenLeases, type LeaseReport } from './open-leases.js';
 import { fetchMissing, type Fetched } from './run-files.js';
+import { SpanSender } from './span-sender.js';
 import {
   admitted,
   closing,
@@ -50,6 +55,8 @@ export interface LinkSessionOptions extends VigilOptions {
   /** The run that an earlier connection has joined, if any. */
   readonly run: JoinedRun | null;
   readonly nextRunNumber: () => number;
+  /** Where a file for bulk bytes is made; null where none is offered to the coordinator. */
+  readonly memoryFolder: string | null;
   readonly onRun: (run: JoinedRun) => void;
   readonly toTrainer: (message: ToTrainer) => void;
 }
@@ -75,17 +82,27 @@ export class LinkSession {
   readonly #leases: OpenLeases;
   /** Frames that have come and are not handled yet. */
   readonly #frames: Frame[] = [];
+  readonly #offered: OfferedFile;
+  #plane: Plane = socketPlane;
   #state: SessionState = { type: 'greeting' };
+  /** What this worker does, for the coordinator; null where the run is not traced. */
+  #spans: SpanSender | null = null;
 
   constructor(options: LinkSessionOptions) {
     this.#options = options;
     const envelope = (): Envelope => this.#envelope();
-    this.#leases = new OpenLeases(options.connection, envelope);
+    this.#offered = new OfferedFile(options.memoryFolder, (text) =>
+      this.#tell({ type: 'log', text, place: placeOf(options.worker, options.run) }),
+    );
+    this.#leases = new OpenLeases(options.connection, envelope, (name, startMs, place) =>
+      this.#spans?.add(name, startMs, place),
+    );
     this.#heartbeat = new Heartbeat({
       ...options,
       envelope,
       isListening: () => this.#state.type !== 'preparing',
       hasWork: () => this.#leases.hasDue(options.control.step),
+      onBeat: () => this.#spans?.flush(),
     });
   }
 
@@ -105,6 +122,7 @@ export class LinkSession {
     this.#sayHello();
     const closed = await connection.closed;
     this.#heartbeat.stop();
+    this.#offered.close();
     const state = closing(this.#state, { type: 'lost' });
     this.#state = state;
     if (state.cause.type === 'failure') throw state.cause.error;
@@ -136,6 +154,11 @@ export class LinkSession {
     return run !== null && this.#state.type !== 'closing' && this.#leases.report(run, report);
   }
 
+  /** Takes what the trainer did. */
+  trace({ spans, lost }: Pick<Extract<ToLink, { type: 'spans' }>, 'spans' | 'lost'>): void {
+    if (this.#state.type !== 'closing') this.#spans?.addAll(spans, lost);
+  }
+
   #sayHello(): void {
     const { connection, worker, device, run } = this.#options;
     connection.send({
@@ -146,6 +169,7 @@ export class LinkSession {
       device,
       recipeDigest: run?.recipeDigest ?? null,
       held: run?.held() ?? null,
+      ...(this.#offered.name === undefined ? {} : { memory: this.#offered.name }),
     });
   }
 
@@ -163,7 +187,10 @@ export class LinkSession {
 
   #handle({ message, payload }: Frame): void {
     const state = this.#state;
-    if (message.type === 'end') return this.#close(closeCodes.done, 'end', { type: 'end', message });
+    if (message.type === 'end') {
+      this.#spans?.flush();
+      return this.#close(closeCodes.done, 'end', { type: 'end', message });
+    }
     if (state.type === 'closing') return;
     if (state.type === 'disputed' && message.type !== 'resync') return;
     if (message.type === 'welcome') return this.#onWelcome(welcomed(state, message));
@@ -179,15 +206,22 @@ export class LinkSession {
         return this.#leases.pull(run, message.lease);
       case 'commit':
         faultPoint('before-fsync');
+        this.#spans?.receives(message, payload);
         return run.fold.hold(message, payload);
       case 'commitChunk':
         run.fold.collect(message, payload);
+        if (run.fold.isHeldWhole) this.#spans?.received(message.step);
+        this.#plane.handled(message);
         return faultPoint('after-fsync');
+      case 'took':
+        this.#plane.taken(message.chunks);
+        return run.uploads.resume();
       case 'release':
         return this.#onRelease(run, message);
       case 'resync':
         return this.#onResync(message);
       case 'pong':
+        this.#spans?.answered(message);
         return this.#heartbeat.answered(message.sentMs);
       default: {
         const unknown: never = message;
@@ -197,12 +231,17 @@ export class LinkSession {
   }
 
   #onWelcome(state: Preparing): void {
-    const { fence, plugins, connection, run, cache } = this.#options;
+    const { fence, plugins, connection, run, cache, control } = this.#options;
     const { welcome } = state;
     const objection = fence.admit(welcome.run, welcome.generation, welcome.nonce);
     if (objection !== null) throw new ProtocolError(objection, closeCodes.stale);
     this.#state = state;
+    this.#plane = this.#offered.planeFor(welcome.memory, (chunks) =>
+      connection.send({ type: 'took', ...this.#envelope(), chunks }),
+    );
     expectPlugins(welcome.plugins ?? [], plugins);
+    control.isTraced = welcome.traced === true;
+    if (control.isTraced) this.#spans = new SpanSender(connection, () => this.#envelope());
     this.#heartbeat.start(welcome.heartbeatMs);
     connection.pause();
     // The connection may close meanwhile, and another may be preparing the run already.
@@ -236,6 +275,7 @@ export class LinkSession {
         : new JoinedRun(welcome, files, { ...this.#options, runNumber: this.#options.nextRunNumber() });
     if (run === null) throw new Error('a run without files');
     run.startFrom(welcome, replicaState);
+    run.usePlane(this.#plane);
     if (files !== null) this.#tell(run.begin);
     this.#state = joined(state, run);
     this.#options.onRun(run);
@@ -244,8 +284,10 @@ export class LinkSession {
 
   #onRelease(run: JoinedRun, message: Down<'release'>): void {
     faultPoint('partial-release');
+    const startMs = processMs();
     const outcome = run.fold.release(message);
     if (outcome === 'repeated') return;
+    this.#spans?.add('apply', startMs, { step: message.step });
     faultPoint('before-acknowledgement');
     if (outcome === 'differs') return this.#dispute(run);
     run.uploads.dropThrough(message.step);
@@ -261,7 +303,8 @@ export class LinkSession {
   }
 
   #onResync({ reason }: Down<'resync'>): void {
-    this.#tell({ type: 'log', text: `replica dropped: ${reason}` });
+    const place = placeOf(this.#options.worker, runOf(this.#state) ?? this.#options.run);
+    this.#tell({ type: 'log', text: `replica dropped: ${reason}`, place });
     this.#close(closeCodes.done, 'resync', { type: 'resync' });
   }
 
@@ -281,6 +324,7 @@ export class LinkSession {
   #leave(reason: string, cause: Cause): void {
     const { connection } = this.#options;
     const isKnown = welcomeOf(this.#state) !== null;
+    if (isKnown) this.#spans?.flush();
     this.#state = closing(this.#state, cause);
     const close = (): void => connection.close(closeCodes.done, reason);
     if (isKnown) connection.send({ type: 'leave', ...this.#envelope(), reason }, undefined, close);

@@ -6,6 +6,7 @@
 import { faultPoint } from '../../shared/fault-points.js';
 import { split } from '../../shared/exchange/chunks.js';
 import type { Plane } from '../../shared/exchange/plane.js';
+import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { limits, type Up } from '../../shared/protocol/messages.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { Connection } from './connection.js';
@@ -22,8 +23,6 @@ interface Kept {
 
 export interface UploadsOptions {
   readonly replica: Replica;
-  /** The way that contributions take to the coordinator. */
-  readonly plane: Plane;
   /** The slot is the trainer's again. */
   readonly giveBack: (slot: number) => void;
 }
@@ -34,10 +33,19 @@ const queuedBytes = 2 * limits.chunkBytes;
 export class Uploads {
   readonly #kept = new Map<number, Kept>();
   readonly #options: UploadsOptions;
+  /** Sends that wait until the coordinator has read what it was sent before. */
+  readonly #waiting = new Set<() => void>();
+  /** The way that contributions take to the coordinator. */
+  #plane: Plane = socketPlane;
   #isShort = false;
 
   constructor(options: UploadsOptions) {
     this.#options = options;
+  }
+
+  /** Sends by this plane from now on, on a new connection. */
+  usePlane(plane: Plane): void {
+    this.#plane = plane;
   }
 
   /** Takes over a slot with a contribution; gives its bytes, to be sent at once or on a pull. */
@@ -66,18 +74,29 @@ export class Uploads {
     for (const kept of this.#kept.values()) if (kept.sending === 0) this.#moveToHeap(kept);
   }
 
-  /** Sends the bytes in chunks, as fast as the socket takes them. An unknown lease was cancelled meanwhile. */
-  send(lease: number, connection: Connection, envelope: Pick<Up<'chunk'>, 'run' | 'generation'>): void {
+  /**
+   * Sends the bytes in chunks, as fast as the socket takes them. An unknown lease was cancelled meanwhile.
+   * @param whenSent called with the step once the network has taken all of them
+   */
+  send(
+    lease: number,
+    connection: Connection,
+    envelope: Pick<Up<'chunk'>, 'run' | 'generation'>,
+    whenSent: (step: number) => void = () => undefined,
+  ): void {
     const kept = this.#kept.get(lease);
     if (kept === undefined) return;
-    const { plane, replica } = this.#options;
+    const { replica } = this.#options;
+    const plane = this.#plane;
     const total = kept.bytes.byteLength;
     const chunks = split(total);
     let sentChunks = 0;
     const next = (): void => {
+      this.#waiting.delete(next);
       while (connection.bufferedBytes < queuedBytes && !kept.isDropped) {
         const range = chunks[sentChunks];
         if (range === undefined) return;
+        if (plane.isFull) return void this.#waiting.add(next);
         const { offset, length } = range;
         // Taken anew each time: the bytes may have moved to the heap since the last chunk.
         const bytes = kept.bytes.subarray(offset, offset + length);
@@ -92,17 +111,28 @@ export class Uploads {
         } as const;
         sentChunks++;
         kept.sending++;
-        connection.send(header, plane.send(header, bytes), sent);
+        const chunk = plane.send(header, bytes);
+        connection.send(chunk.header, chunk.payload, sent);
       }
+      // Another upload may fill the connection while nothing of this one is on its way, which would take it up again.
+      if (sentChunks < chunks.length && !kept.isDropped) this.#waiting.add(next);
     };
     const sent = (): void => {
       kept.sending--;
       faultPoint('first-chunk');
-      if (sentChunks === chunks.length && kept.sending === 0) faultPoint('all-chunks');
+      if (sentChunks === chunks.length && kept.sending === 0) {
+        faultPoint('all-chunks');
+        whenSent(kept.step);
+      }
       this.#settle(kept);
-      next();
+      this.resume();
     };
     next();
+  }
+
+  /** There may be room on the connection, or, since the coordinator has read chunks, on the plane. */
+  resume(): void {
+    for (const next of [...this.#waiting]) next();
   }
 
   drop(lease: number): void {
@@ -120,6 +150,7 @@ export class Uploads {
 
   /** The connection has closed: its leases are gone, and the socket reads nothing any more. */
   dropAll(): void {
+    this.#waiting.clear();
     for (const kept of [...this.#kept.values()]) {
       kept.sending = 0;
       this.drop(kept.lease);

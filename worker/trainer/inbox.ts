@@ -9,6 +9,7 @@ import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
 import type { StudentCompute } from '../compute/contract.js';
 import type { TrainerView } from '../threads/control.js';
+import type { SpanBuffer } from '../threads/span-buffer.js';
 import type { Begin, Failure, ToLink, ToTrainer } from '../threads/messages.js';
 import { LeaseQueue } from './lease-queue.js';
 
@@ -133,6 +134,11 @@ export class Inbox {
       momentCounts: sum.slot === null ? [] : (sum.moments?.counts ?? []),
       seconds,
     });
+  }
+
+  /** Hands what was done to the link, where the run is traced. */
+  trace(spans: ReturnType<SpanBuffer['take']>): void {
+    this.#post({ type: 'spans', runNumber: this.runNumber, ...spans });
   }
 
   /** Tells the link why a lease could not be computed. */

@@ -14,7 +14,7 @@ import type { Failure } from '../threads/messages.js';
 import { evaluateStudent, evaluateTeachers } from './evaluation.js';
 import type { Inbox } from './inbox.js';
 import { MicroBatches } from './micro-batches.js';
-import { PhaseClock } from './phase-clock.js';
+import { PhaseClock, type PhasePlace } from './phase-clock.js';
 import { objectionTo } from './soundness.js';
 import { loadWeights } from './weights.js';
 
@@ -41,13 +41,13 @@ export async function train(options: TrainerOptions): Promise<void> {
   const { inbox, compute } = options;
   const { queue, replica, control } = inbox;
   const microBatches = new MicroBatches(compute);
-  const clock = new PhaseClock();
+  const clock = new PhaseClock(() => control.isTraced);
   for (;;) {
-    const lease = await clock.time('wait', () => queue.next());
+    const lease = await clock.time('wait', () => queue.next(), placeOf);
     if (lease === null) return microBatches.stop();
     const stateHash = await loadWeights(lease, { inbox, student: compute.student, microBatches, clock });
     if (stateHash === null) continue;
-    const slots = await clock.time('wait', () => inbox.takeSlots(slotsFor(lease)));
+    const slots = await clock.time('wait', () => inbox.takeSlots(slotsFor(lease)), placeOf(lease));
     if (slots === null) continue;
     control.isBusy = true;
     const sum = new BlockSum({ slots, norms: replica.plan.norms, addSlots: (to, from) => replica.addSlots(to, from) });
@@ -65,6 +65,8 @@ export async function train(options: TrainerOptions): Promise<void> {
     if (failure !== null) inbox.fail(lease, failure);
     if (failure !== null || queue.isCancelled) inbox.giveBack(slots);
     else inbox.contribute(lease, { stateHash, slots, sum: sum.result(), seconds: clock.take() });
+    const spans = clock.takeSpans();
+    if (spans !== null) inbox.trace(spans);
   }
 }
 
@@ -76,16 +78,22 @@ export async function train(options: TrainerOptions): Promise<void> {
 async function addMicroBatch(part: Part, tools: Tools): Promise<Failure | null> {
   const { lease, j, sum } = part;
   const { microBatches, clock, inbox } = tools;
+  const place = { ...placeOf(lease), microBatch: j };
   try {
-    const batch = await clock.time('labels', () => microBatches.take(lease, j));
-    const result = await clock.time('student', () => resultOf(part, batch, tools));
+    const batch = await clock.time('labels', () => microBatches.take(lease, j), place);
+    const name = lease.kind === 'evaluate' ? 'evaluate' : 'student';
+    const result = await clock.time('student', () => resultOf(part, batch, tools), { ...place, name });
     const reason = objectionTo(result, inbox.replica, () => sum.nextSlot());
     if (reason !== null) return { microBatch: j, reason };
-    await clock.time('reduce', () => {
-      // A micro-batch's own gradient is rounded like every sum of them.
-      if (result.hasGradient) inbox.replica.settleLeaf(sum.nextSlot());
-      sum.push(result);
-    });
+    await clock.time(
+      'reduce',
+      () => {
+        // A micro-batch's own gradient is rounded like every sum of them.
+        if (result.hasGradient) inbox.replica.settleLeaf(sum.nextSlot());
+        sum.push(result);
+      },
+      place,
+    );
     return null;
   } catch (error) {
     if (!(error instanceof TeacherFailure)) throw error;
@@ -110,6 +118,13 @@ async function resultOf({ lease, j, sum }: Part, batch: MicroBatch, tools: Tools
   };
   const leaf = inbox.replica.leaf(sum.nextSlot());
   return compute.student.gradients(batch, step, leaf);
+}
+
+/** What the spans of a lease are for; of no lease, for nothing. */
+function placeOf(lease: Lease): PhasePlace;
+function placeOf(lease: Lease | null): PhasePlace | null;
+function placeOf(lease: Lease | null): PhasePlace | null {
+  return lease === null ? null : { step: lease.step, microBatch: null, lease: lease.id };
 }
 
 /** Slots for a block's gradients; an evaluation has none. */

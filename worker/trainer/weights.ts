@@ -29,12 +29,13 @@ export async function loadWeights(lease: Lease, options: WeightsOptions): Promis
   while (!isCancelled()) {
     const where = inbox.weightsAre(lease);
     if (where === 'ahead') return null;
-    if (where === 'here') return clock.time('load', () => inbox.loadWeights(lease.step, student));
-    const madeOne = await clock.time('labels', () => labelOne(microBatches, [lease, ...inbox.queue.waiting]));
+    const place = { step: lease.step, microBatch: null, lease: lease.id };
+    if (where === 'here') return clock.time('load', () => inbox.loadWeights(lease.step, student), place);
+    const madeOne = await labelOne(microBatches, [lease, ...inbox.queue.waiting], clock);
     // The event loop must turn, or the weights' arrival is not seen.
     await nextTurn();
     if (!madeOne && !isCancelled() && inbox.weightsAre(lease) === 'behind')
-      await clock.time('wait', () => inbox.queue.changed());
+      await clock.time('wait', () => inbox.queue.changed(), place);
   }
   return null;
 }
@@ -45,11 +46,12 @@ export async function loadWeights(lease: Lease, options: WeightsOptions): Promis
  *
  * @returns false when there is nothing to label
  */
-async function labelOne(microBatches: MicroBatches, leases: readonly Lease[]): Promise<boolean> {
-  const next = microBatches.startNext(leases);
+async function labelOne(microBatches: MicroBatches, leases: readonly Lease[], clock: PhaseClock): Promise<boolean> {
+  const next = microBatches.nextOf(leases);
   if (next === null) return false;
+  const { lease, j } = next;
   try {
-    await next;
+    await clock.time('labels', () => microBatches.start(next), { step: lease.step, microBatch: j, lease: lease.id });
   } catch (error) {
     if (!(error instanceof TeacherFailure)) throw error;
   }

@@ -1,5 +1,5 @@
-/** The planes, a line each. */
-import type { Plane } from '../plane.js';
-import { socketPlane } from './socket.js';
+/** The names of the planes, each of which has a file here. */
+export const planeNames = ['socket', 'memory'] as const;
 
-export const planes: readonly Plane[] = [socketPlane];
+/** One word for the way of a connection's bulk bytes. */
+export type PlaneName = (typeof planeNames)[number];

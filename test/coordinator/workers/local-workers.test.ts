@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { LocalWorkers, type LocalWorkersOptions } from '../../../coordinator/workers/local-workers.js';
+import {
+  LocalWorkers,
+  type LocalWorkersOptions,
+  type WorkerFailure,
+} from '../../../coordinator/workers/local-workers.js';
 
 const open: LocalWorkers[] = [];
 afterEach(() => Promise.all(open.splice(0).map((workers) => workers.close(0))));
@@ -25,6 +29,17 @@ describe('LocalWorkers', () => {
   it('is lost when the last one ended, with the first failure', async () => {
     const script = `setTimeout(() => { console.error(I === '0' ? 'stillhouse: early' : 'late'); process.exit(I === '0' ? 65 : 2); }, I === '0' ? 0 : 300)`;
     await expect(start(script).whenLost()).rejects.toMatchObject({ name: 'UserError', exitCode: 65, message: 'early' });
+  });
+
+  it('names the first one that failed when all are lost, with what it said last in whole lines, cut by the pipe or not', async () => {
+    const failures: WorkerFailure[] = [];
+    const script = `
+      const say = (text) => require('fs').writeSync(2, text);
+      if (I === '1') { say('one, in t'); setTimeout(() => { say('wo\\nstillhouse: broken\\n  at there'); process.exit(65); }, 50); }
+      else setTimeout(() => { say('late'); process.exit(2); }, 400);`;
+    const onFirstFailure = (failure: WorkerFailure): void => void failures.push(failure);
+    await expect(start(script, { onFirstFailure }).whenLost()).rejects.toMatchObject({ message: 'broken' });
+    expect(failures).toEqual([{ worker: 2, code: 65, lines: ['one, in two', 'stillhouse: broken', '  at there'] }]);
   });
 
   it('is not lost when one was told that the work is done, whatever became of the other', async () => {

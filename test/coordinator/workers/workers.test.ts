@@ -19,6 +19,8 @@ import { Replica } from '../../../shared/replica/replica.js';
 import { systemTimers } from '../../../shared/timers.js';
 import { hashOf, payloadOf, recordOf, temporaryFolder } from '../helpers.js';
 import { tinyRun } from '../tiny-run.js';
+import { RunTrace } from '../../../coordinator/trace/run-trace.js';
+import type { TraceEvent } from '../../../coordinator/trace/trace-file.js';
 
 const run = tinyRun();
 
@@ -75,7 +77,7 @@ interface Rig {
 }
 
 /** A run of which the log holds these steps, with the one snapshot at its start. */
-async function rigOf(steps: readonly number[]): Promise<Rig> {
+async function rigOf(steps: readonly number[], trace?: RunTrace): Promise<Rig> {
   const folder = await openRunFolder(await temporaryFolder(), { recipeDigest: run.recipeDigest, recipeText: '' }, {});
   const log = await CommitLog.open(folder.paths.log);
   for (const step of steps) await log.append(recordOf(step, payloadOf(step, 8)), payloadOf(step, 8));
@@ -107,7 +109,9 @@ async function rigOf(steps: readonly number[]): Promise<Rig> {
     probes: await Probes.open({ folder, journalled: null, journal: async () => undefined, warn: () => undefined }),
     broadcast: new Broadcast({ log, envelope, released: (steps.at(-1) ?? -1) + 1, stateHash: hashOf(0), receipts }),
     heartbeatMs: 1000,
+    memoryFolder: null,
     expected: 1,
+    trace,
     timers: systemTimers,
     reporter: { ...silentOutput, say: (_level, text) => said.push(text) },
     onRefused: () => undefined,
@@ -208,5 +212,52 @@ describe('a worker that is drained', () => {
     expect(again.sent.map(({ type }) => type)).toEqual(['end']);
     expect(posted.filter(({ type }) => type === 'join')).toHaveLength(1);
     expect(connect('another').sent.map(({ type }) => type)).toEqual(['welcome']);
+  });
+});
+
+describe('spans of a worker', () => {
+  const spans = {
+    type: 'spans',
+    ...{ run: 'r', generation: 1, step: 0, offsetMs: 0, errorMs: 1, lost: 0 },
+  } as const;
+  const said = (startMs = 1): UpMessage => ({ ...spans, spans: [['label', startMs, 2, 3, 4, 5]] });
+  const events: TraceEvent[] = [];
+  const sink = { nowMs: () => 100, nextPid: () => 7, write: (event: TraceEvent) => void events.push(event) };
+
+  it('are drawn where the run is traced, until after its end, and make it heard no more than a chunk', async () => {
+    const { workers, posted, connect } = await rigOf([], new RunTrace(sink, 'tiny'));
+    const channel = connect('one');
+    expect(channel.sent[0]).toMatchObject({ type: 'welcome', traced: true });
+    const before = posted.length;
+    channel.say(said());
+    workers.endHearing();
+    channel.say(said(50));
+    expect(posted.length).toBe(before);
+    expect(events.filter(({ name }) => name === 'label').map(({ ts }) => ts)).toEqual([1000, 50_000]);
+    expect(channel.code).toBeNull();
+  });
+
+  it('come with the time of the trace in answers to heartbeats', async () => {
+    const { connect } = await rigOf([], new RunTrace(sink, 'tiny'));
+    const channel = connect('one');
+    const beat = { progress: 1, sentMs: 9, rssBytes: 1, tensors: 1 };
+    channel.say({ type: 'heartbeat', run: 'r', generation: 1, step: 0, ...beat });
+    expect(channel.sent.at(-1)).toMatchObject({ type: 'pong', sentMs: 9, atMs: 100 });
+  });
+
+  it('break a rule where nobody asked for them', async () => {
+    const { connect } = await rigOf([]);
+    const channel = connect('one');
+    expect(channel.sent[0]).not.toHaveProperty('traced');
+    channel.say(said());
+    expect(channel.code).toBe(closeCodes.badFrame);
+  });
+
+  it('in a flood end the connection', async () => {
+    const { connect } = await rigOf([], new RunTrace(sink, 'tiny'));
+    const channel = connect('one');
+    for (let i = 0; i < 300; i++) channel.say(said());
+    expect(channel.code).toBe(closeCodes.badFrame);
+    expect(events.length).toBeLessThan(300);
   });
 });

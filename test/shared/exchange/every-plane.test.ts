@@ -1,10 +1,17 @@
 /** What every plane keeps to: one payload after the other, from a sender to a receiver that never trusts it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { split } from '../../../shared/exchange/chunks.js';
-import { planes } from '../../../shared/exchange/planes/list.js';
-import type { ChunkHeader, Plane } from '../../../shared/exchange/plane.js';
+import { planeNames, type PlaneName } from '../../../shared/exchange/planes/list.js';
+import { MemoryFile } from '../../../shared/exchange/planes/memory-file.js';
+import { MemoryPlane } from '../../../shared/exchange/planes/memory.js';
+import { socketPlane } from '../../../shared/exchange/planes/socket.js';
+import type { ChunkHeader, Plane, PlaneReceiver } from '../../../shared/exchange/plane.js';
 import { ProtocolError } from '../../../shared/errors.js';
+import { mustAt } from '../../../shared/must.js';
 import { closeCodes, limits } from '../../../shared/protocol/messages.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
 
@@ -12,6 +19,38 @@ import { checksumOf } from '../../../shared/replica/checksum.js';
 type Sent = readonly [header: ChunkHeader, payload: Uint8Array];
 
 const size = limits.chunkBytes;
+
+/** A plane's two ends, whose acknowledgements arrive at once. */
+interface Ends {
+  readonly sender: Plane;
+  readonly receiver: Plane;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'stillhouse-planes-'));
+const opened: Plane[] = [];
+afterAll(() => {
+  for (const plane of opened) plane.close();
+  rmSync(folder, { recursive: true });
+});
+
+const openEnds: Readonly<Record<PlaneName, () => Ends>> = {
+  socket: () => ({ sender: socketPlane, receiver: socketPlane }),
+  memory: () => {
+    const { file, name } = MemoryFile.make(folder);
+    const onFault = (reason: string): void => {
+      throw new Error(reason);
+    };
+    const sender: Plane = new MemoryPlane({ file, sends: 'up', acknowledge: (n) => receiver.taken(n), onFault });
+    const receiver: Plane = new MemoryPlane({
+      file: MemoryFile.open(folder, name),
+      sends: 'down',
+      acknowledge: (n) => sender.taken(n),
+      onFault,
+    });
+    opened.push(sender, receiver);
+    return { sender, receiver };
+  },
+};
 
 function bytesOf(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8) + 3) & 0xff);
@@ -26,25 +65,35 @@ function sendPart(
 ): Sent {
   const bytes = whole.subarray(offset, offset + length);
   const header = { offset, total: whole.length, checksum: checksumOf(bytes), ...lie };
-  return [header, plane.send(header, bytes)];
+  const sent = plane.send(header, bytes);
+  return [sent.header, sent.payload];
 }
 
 function sendAll(plane: Plane, whole: Uint8Array, chunkBytes = size): Sent[] {
   return split(whole.length, chunkBytes).map(({ offset, length }) => sendPart(plane, whole, [offset, length]));
 }
 
-it('every plane has a name of its own', () => {
-  expect(new Set(planes.map(({ name }) => name)).size).toBe(planes.length);
-});
+/** Hands a chunk over, as whoever hears its control message does. */
+function take(plane: Plane, receiver: PlaneReceiver, [header, payload]: Sent): boolean {
+  const isDone = receiver.accept(header, payload);
+  plane.handled(header);
+  return isDone;
+}
 
-describe.each(planes)('the plane "$name"', (plane) => {
+describe.each(planeNames)('the plane "%s"', (name) => {
+  const { sender, receiver: plane } = openEnds[name]();
+
+  it('has its name at both ends', () => {
+    expect([sender.name, plane.name]).toEqual([name, name]);
+  });
+
   it.each([0, 1, size - 1, size, size + 1, 3 * size + 5])('brings %i bytes once and in order', (total) => {
     const whole = bytesOf(total);
     const target = new Uint8Array(total);
     const receiver = plane.receive(target, checksumOf);
-    const ends = sendAll(plane, whole).map(([header, payload]) => {
+    const ends = sendAll(sender, whole).map(([header, payload]) => {
       expect(payload.length).toBeLessThanOrEqual(size);
-      return receiver.accept(header, payload);
+      return take(plane, receiver, [header, payload]);
     });
     expect(ends).toEqual(ends.map((_, i) => i === ends.length - 1));
     expect([receiver.received, receiver.isDone]).toEqual([total, true]);
@@ -57,7 +106,7 @@ describe.each(planes)('the plane "$name"', (plane) => {
         const whole = bytesOf(total);
         const target = new Uint8Array(total);
         const receiver = plane.receive(target, checksumOf);
-        const ends = sendAll(plane, whole, cap).map((sent) => receiver.accept(...sent));
+        const ends = sendAll(sender, whole, cap).map((sent) => take(plane, receiver, sent));
         expect(ends).toEqual(ends.map((_, i) => i === ends.length - 1));
         expect(target).toEqual(whole);
       }),
@@ -70,7 +119,8 @@ describe.each(planes)('the plane "$name"', (plane) => {
     const receivers = targets.map((target) => plane.receive(target, checksumOf));
     for (const offset of [0, 35]) {
       for (const [i, whole] of wholes.entries()) {
-        receivers[i]?.accept(...sendPart(plane, whole, [offset, offset === 0 ? 35 : whole.length - 35]));
+        const sent = sendPart(sender, whole, [offset, offset === 0 ? 35 : whole.length - 35]);
+        take(plane, mustAt(receivers, i, 'receiver'), sent);
       }
     }
     expect(receivers.map(({ isDone }) => isDone)).toEqual([true, true]);
@@ -82,7 +132,7 @@ describe.each(planes)('the plane "$name"', (plane) => {
     source.set(bytesOf(40));
     const memory = new Uint8Array(new SharedArrayBuffer(60)).fill(0xee);
     const receiver = plane.receive(memory.subarray(10, 50), checksumOf);
-    for (const sent of sendAll(plane, source, 16)) receiver.accept(...sent);
+    for (const sent of sendAll(sender, source, 16)) take(plane, receiver, sent);
     expect(receiver.isDone).toBe(true);
     expect([...memory]).toEqual([...Array<number>(10).fill(0xee), ...bytesOf(40), ...Array<number>(10).fill(0xee)]);
   });
@@ -94,7 +144,7 @@ describe.each(planes)('the plane "$name"', (plane) => {
       asked.push(bytes);
       return checksumOf(bytes);
     });
-    for (const sent of sendAll(plane, bytesOf(20), 8)) receiver.accept(...sent);
+    for (const sent of sendAll(sender, bytesOf(20), 8)) take(plane, receiver, sent);
     expect(asked.map(({ buffer, byteOffset, length }) => [buffer === target.buffer, byteOffset, length])).toEqual([
       [true, 0, 8],
       [true, 8, 8],
@@ -105,38 +155,38 @@ describe.each(planes)('the plane "$name"', (plane) => {
   const whole = bytesOf(100);
   const longer = bytesOf(101);
   const refused: readonly [name: string, send: () => Sent, error: string, isWritten?: boolean][] = [
-    ['a chunk after a missing one', () => sendPart(plane, whole, [20, 10]), 'chunk at 20; the next byte is 10'],
-    ['a repeated chunk', () => sendPart(plane, whole, [0, 10]), 'chunk at 0; the next byte is 10'],
-    ['a chunk that overlaps the last', () => sendPart(plane, whole, [5, 10]), 'chunk at 5; the next byte is 10'],
+    ['a chunk after a missing one', () => sendPart(sender, whole, [20, 10]), 'chunk at 20; the next byte is 10'],
+    ['a repeated chunk', () => sendPart(sender, whole, [0, 10]), 'chunk at 0; the next byte is 10'],
+    ['a chunk that overlaps the last', () => sendPart(sender, whole, [5, 10]), 'chunk at 5; the next byte is 10'],
     [
       'a chunk of a longer payload',
-      () => sendPart(plane, longer, [10, 10]),
+      () => sendPart(sender, longer, [10, 10]),
       'chunk of a payload of 101 bytes; 100 were announced',
     ],
     [
       'a chunk that is too long',
-      () => sendPart(plane, longer, [10, 91], { total: 100 }),
+      () => sendPart(sender, longer, [10, 91], { total: 100 }),
       'chunk of 91 bytes at 10; 90 are missing',
     ],
     [
       'an empty chunk',
-      () => sendPart(plane, whole, [10, 0], { checksum: 0 }),
+      () => sendPart(sender, whole, [10, 0], { checksum: 0 }),
       'chunk of 0 bytes at 10; 90 are missing',
     ],
     [
       'a damaged chunk',
       () => {
-        const { checksum } = sendPart(plane, whole, [10, 10])[0];
+        const { checksum } = sendPart(sender, whole, [10, 10])[0];
         const damaged = whole.slice();
         damaged[14] = (damaged[14] ?? 0) ^ 1;
-        return sendPart(plane, damaged, [10, 10], { checksum });
+        return sendPart(sender, damaged, [10, 10], { checksum });
       },
       'chunk at 10: its checksum differs',
       true,
     ],
     [
       'a chunk that was cut short',
-      () => sendPart(plane, whole, [10, 9], { checksum: checksumOf(whole.subarray(10, 20)) }),
+      () => sendPart(sender, whole, [10, 9], { checksum: checksumOf(whole.subarray(10, 20)) }),
       'chunk at 10: its checksum differs',
       true,
     ],
@@ -146,14 +196,15 @@ describe.each(planes)('the plane "$name"', (plane) => {
     (_, send, error, isWritten) => {
       const target = new Uint8Array(100);
       const receiver = plane.receive(target, checksumOf);
-      receiver.accept(...sendPart(plane, whole, [0, 10]));
+      take(plane, receiver, sendPart(sender, whole, [0, 10]));
       const [header, payload] = send();
       expect(() => receiver.accept(header, payload)).toThrow(new ProtocolError(error, closeCodes.badFrame));
+      plane.handled(header);
       // A checksum can only differ where the bytes have been written; everything else is refused before.
       if (isWritten !== true) expect(target.subarray(10)).toEqual(new Uint8Array(90));
       expect([receiver.received, receiver.isDone]).toEqual([10, false]);
       expect(target.subarray(0, 10)).toEqual(whole.subarray(0, 10));
-      expect(receiver.accept(...sendPart(plane, whole, [10, 90]))).toBe(true);
+      expect(take(plane, receiver, sendPart(sender, whole, [10, 90]))).toBe(true);
       expect(target).toEqual(whole);
     },
   );
@@ -161,11 +212,12 @@ describe.each(planes)('the plane "$name"', (plane) => {
   it('refuses anything after the last byte', () => {
     for (const total of [0, 100]) {
       const receiver = plane.receive(new Uint8Array(total), checksumOf);
-      for (const sent of sendAll(plane, bytesOf(total))) receiver.accept(...sent);
+      for (const sent of sendAll(sender, bytesOf(total))) take(plane, receiver, sent);
       expect(receiver.isDone).toBe(true);
       for (const offset of [0, total]) {
-        const again = sendPart(plane, bytesOf(total), [offset, total]);
+        const again = sendPart(sender, bytesOf(total), [offset, total]);
         expect(() => receiver.accept(...again)).toThrow(ProtocolError);
+        plane.handled(again[0]);
       }
     }
   });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../../shared/errors.js';
 import { decodeDown, decodeUp, encodeFrame, sendFrame, type Frame } from '../../../shared/protocol/codec.js';
+import { nameLength } from '../../../shared/protocol/fields.js';
 import { limits, type DownMessage, type UpMessage } from '../../../shared/protocol/messages.js';
 
 const envelope = { run: 'r1', generation: 3, step: 7 };
@@ -111,6 +112,8 @@ describe('frames', () => {
 });
 
 const packed = (...bytes: number[]): Uint8Array => rawFrame(Uint8Array.from(bytes));
+const spansMessage = { type: 'spans', ...envelope, offsetMs: 0.5, errorMs: 0.25, lost: 0 };
+const spansOf = (...spans: unknown[]): Uint8Array => frameOf({ ...spansMessage, spans });
 const deep = (depth: number): unknown => (depth === 0 ? 1 : [deep(depth - 1)]);
 const hostile: [string, Uint8Array, RegExp][] = [
   ['nothing', new Uint8Array(0), /at least 4/],
@@ -135,6 +138,16 @@ const hostile: [string, Uint8Array, RegExp][] = [
   ['a map with a number for a key', packed(0x81, 0x01, 0xc0), /key that is not a string/],
   ['20,000 arrays in each other', rawFrame(new Uint8Array(20_000).fill(0x91)), /deeper than/],
   ['17 arrays in each other', frameOf(deep(18)), /deeper than/],
+  ['spans with a name of their own', spansOf(['a'.repeat(200), 0, 1, null, null, null]), /spans\.0\.0/],
+  ["spans of the coordinator's", spansOf(['fsync', 0, 1, null, null, null]), /spans\.0\.0/],
+  ['spans that end before they begin', spansOf(['label', 0, -1, null, null, null]), /spans\.0\.2/],
+  ['spans at no time', spansOf(['label', NaN, 1, null, null, null]), /spans\.0\.1/],
+  ['spans that never end', spansOf(['label', 0, Infinity, null, null, null]), /spans\.0\.2/],
+  ['spans of half a step', spansOf(['label', 0, 1, 0.5, null, null]), /spans\.0\.3/],
+  ['spans with more to say', spansOf(['label', 0, 1, null, null, null, 7]), /spans\.0/],
+  ['no spans', spansOf(), /spans/],
+  ['more spans than a message may have', spansOf(...new Array<unknown>(513).fill(['wait', 0, 1, 1, 1, 1])), /spans/],
+  ['spans by no clock', frameOf({ ...spansMessage, offsetMs: -Infinity }), /offsetMs/],
   ['a number', frameOf(7), /message/],
   ['an array', frameOf([heartbeat]), /message/],
   ['an unknown type', frameOf({ ...heartbeat, type: 'shutdown' }), /type/],
@@ -144,7 +157,7 @@ const hostile: [string, Uint8Array, RegExp][] = [
   ['a step that is not whole', frameOf({ ...heartbeat, step: 0.5 }), /step/],
   ['a string for a number', frameOf({ ...heartbeat, step: '7' }), /step/],
   ['a 64-bit integer', frameOf({ ...heartbeat, step: 2n ** 60n }), /step/],
-  ['a long run id', frameOf({ ...heartbeat, run: 'x'.repeat(limits.nameLength + 1) }), /run/],
+  ['a long run id', frameOf({ ...heartbeat, run: 'x'.repeat(nameLength + 1) }), /run/],
   ['NaN where a clock was wanted', frameOf({ ...heartbeat, sentMs: NaN }), /sentMs/],
 ];
 

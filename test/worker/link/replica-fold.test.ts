@@ -1,7 +1,6 @@
 /** What is said of the fold over a live link is in link.test.ts; here, commits of every encoding. */
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../../shared/errors.js';
-import { socketPlane } from '../../../shared/exchange/planes/socket.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
 import type { Down } from '../../../shared/protocol/messages.js';
 import { contributionBytes } from '../../../shared/replica/reduction/contribution.js';
@@ -59,7 +58,7 @@ describe.each(compressions)('the fold of a run compressed to %s', (own) => {
   it.each(compressions)('applies a commit of %s, as the log may hold from before, whole or in chunks', (given) => {
     for (const isInline of [true, false]) {
       const { message, bytes, stateHash } = commitOf(given);
-      const fold = new ReplicaFold(replicaOf(own, 3), new Control(), 2, socketPlane);
+      const fold = new ReplicaFold(replicaOf(own, 3), new Control(), 2);
       fold.hold(message, isInline ? bytes : new Uint8Array(0));
       const half = bytes.length >> 1;
       for (const [from, to] of isInline
@@ -89,7 +88,7 @@ describe.each(compressions)('the fold of a run compressed to %s', (own) => {
   });
 
   it('refuses a length that its encoding does not have, before anything of it is kept', () => {
-    const fold = new ReplicaFold(replicaOf(own, 3), new Control(), 2, socketPlane);
+    const fold = new ReplicaFold(replicaOf(own, 3), new Control(), 2);
     for (const given of compressions) {
       const { message, bytes } = commitOf(given);
       const wanted = contributionBytes(fold.replica.plan, given);

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { socketPlane } from '../../../shared/exchange/planes/socket.js';
 import { limits, type UpMessage } from '../../../shared/protocol/messages.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
@@ -36,7 +35,7 @@ let connection = new SlowConnection();
 function uploadsOf(size: number): { uploads: Uploads; replica: Replica } {
   const replica = new Replica(planReplica(specOf(size), recipeOf().optimizer), { slots: 3 });
   for (const slot of [0, 1, 2]) replica.slotBytes(slot).forEach((_, i, bytes) => (bytes[i] = (i * 31 + slot) & 255));
-  return { replica, uploads: new Uploads({ replica, plane: socketPlane, giveBack: (slot) => void free.push(slot) }) };
+  return { replica, uploads: new Uploads({ replica, giveBack: (slot) => void free.push(slot) }) };
 }
 
 beforeEach(() => {
@@ -57,6 +56,17 @@ describe('uploads', () => {
     expect(Buffer.concat(connection.sent.map(({ payload }) => payload)).equals(bytes)).toBe(true);
     expect(free).toEqual([]);
     expect(replica.slotBytes(0).length).toBe(bytes.length);
+  });
+
+  it('go on where another one has filled the connection before their first chunk', () => {
+    const { uploads } = uploadsOf(1_100_000);
+    for (const lease of [1, 2]) uploads.keep(lease, 0, lease - 1);
+    for (const lease of [1, 2]) uploads.send(lease, connection, envelope);
+    expect(connection.sent.map(({ message }) => message.type === 'chunk' && message.lease)).toEqual([1, 1]);
+    for (let i = 0; i < connection.sent.length; i++) connection.sent[i]?.done();
+    const leases = connection.sent.map(({ message }) => (message.type === 'chunk' ? message.lease : 0));
+    expect(leases.filter((lease) => lease === 1)).toHaveLength(5);
+    expect(leases.filter((lease) => lease === 2)).toHaveLength(5);
   });
 
   it("give a small contribution's slot back at once", () => {
