@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** Needs a Docker daemon and a base image with Node and npm, named in STILLHOUSE_TEST_BASE. */
+/**
+ * Needs a Docker daemon and a base image with Node and npm, named in STILLHOUSE_TEST_BASE. STILLHOUSE_TEST_RUNTIME names one to
+ * run in, which needs Node alone; default: the same.
+ */
 export default defineConfig({
   test: {
     include: ['test/containers/**/*.test.ts'],

@@ -1,68 +1,22 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import {
-  GenericContainer,
-  getContainerRuntimeClient,
-  Network,
-  Wait,
-  type StartedNetwork,
-  type StartedTestContainer,
-} from 'testcontainers';
+import { Wait, type StartedTestContainer } from 'testcontainers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { address, coordinate, docker, exitCode, imageName, root, signal, Stage, token, work } from './containers.js';
 import { steps, writeTinyRecipe } from './tiny-recipe.js';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const token = 'a-token-for-the-tests-of-the-image-0123456789';
-const address = 'coordinator:7070';
-
-let folder = '';
-let network: StartedNetwork | undefined;
-const logs: string[] = [];
+let stage: Stage;
+const at = (name: string): string => join(stage.folder, name);
 
 beforeAll(async () => {
-  const base = process.env.STILLHOUSE_TEST_BASE;
-  if (base === undefined)
-    throw new Error('STILLHOUSE_TEST_BASE: not set; an image with Node and npm that the Docker daemon has was wanted');
-  folder = mkdtempSync(join(tmpdir(), 'stillhouse-containers-'));
-  writeTinyRecipe(join(folder, 'recipes'));
-  await GenericContainer.fromDockerfile(root, 'deploy/docker/Dockerfile')
-    .withBuildArgs({ BASE: base })
-    .build('stillhouse-test:latest', { deleteOnExit: false });
-  network = await new Network().start();
+  stage = await Stage.set();
+  writeTinyRecipe(at('recipes'));
 });
 
-afterAll(async () => {
-  await network?.stop();
-  if (folder !== '') rmSync(folder, { recursive: true });
-});
-
-/** One more container of the image, hardened as deploy/compose has it. */
-function container(name: string, command: string[]): GenericContainer {
-  if (network === undefined) throw new Error('there is no network');
-  return new GenericContainer('stillhouse-test:latest')
-    .withCommand(command)
-    .withEnvironment({ STILLHOUSE_TOKEN: token })
-    .withNetwork(network)
-    .withNetworkAliases(name)
-    .withDroppedCapabilities('ALL')
-    .withSecurityOpt('no-new-privileges')
-    .withTmpFs({ '/tmp': 'rw' })
-    .withLogConsumer((stream: Readable) =>
-      stream.on('data', (chunk: Buffer) => logs.push(`${name}: ${chunk.toString().trimEnd()}`)),
-    );
-}
-
-async function exitCode(started: StartedTestContainer): Promise<number> {
-  const { container: client } = await getContainerRuntimeClient();
-  const end = (await client.dockerode.getContainer(started.getId()).wait()) as { StatusCode: number };
-  return end.StatusCode;
-}
+afterAll(async () => stage.strike());
 
 async function readFromContainer(started: StartedTestContainer, path: string): Promise<string> {
   const chunks: Buffer[] = [];
@@ -72,48 +26,18 @@ async function readFromContainer(started: StartedTestContainer, path: string): P
   return tar.toString('utf8', 512, 512 + sizeBytes);
 }
 
-/** The digest of the same recipe without any container. */
-async function digestOnHost(): Promise<string> {
-  const out = join(mkdtempSync(join(folder, 'host-')), 'run');
-  await promisify(execFile)(process.execPath, [
-    join(root, 'dist/cli.js'),
-    'run',
-    join(folder, 'recipes/recipe.yaml'),
-    '--workers',
-    '2',
-    '--backend',
-    'wasm',
-    '--out',
-    out,
-  ]);
-  const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { digest: string };
-  return summary.digest;
-}
-
 describe('the image', () => {
   it('distils over a container network to the same weights as without containers', async () => {
-    const coordinator = await container('coordinator', [
-      'coordinator',
-      '/recipes/recipe.yaml',
-      '--listen',
-      '0.0.0.0:7070',
-      '--expect',
-      '2',
-      '--out',
-      '/work/run',
-    ])
-      .withCopyDirectoriesToContainer([{ source: join(folder, 'recipes'), target: '/recipes' }])
+    const coordinator = await stage
+      .container('coordinator', [...coordinate, '--expect', '2'])
+      .withCopyDirectoriesToContainer([{ source: at('recipes'), target: '/recipes' }])
       .withWaitStrategy(Wait.forLogMessage(/:7070/))
       .start();
-    const workers = await Promise.all(
-      ['worker-1', 'worker-2'].map((name) =>
-        container(name, ['worker', `ws://${address}`, '--backend', 'wasm']).start(),
-      ),
-    );
+    const workers = await Promise.all(['worker-1', 'worker-2'].map((name) => stage.container(name, work).start()));
     const codes = await Promise.all([coordinator, ...workers].map(exitCode));
-    expect(codes, logs.join('\n')).toEqual([0, 0, 0]);
+    expect(codes, stage.logs.join('\n')).toEqual([0, 0, 0]);
     const summary = JSON.parse(await readFromContainer(coordinator, '/work/run/summary.json'));
-    expect(summary).toMatchObject({ steps, digest: await digestOnHost() });
+    expect(summary).toMatchObject({ steps, digest: await stage.digestOnHost(at('recipes/recipe.yaml')) });
     await Promise.all([coordinator, ...workers].map((started) => started.stop()));
   });
 
@@ -121,7 +45,7 @@ describe('the image', () => {
     const { services } = parse(readFileSync(join(root, 'deploy/compose/tls.yaml'), 'utf8')) as {
       services: Record<'coordinator' | 'worker-1', { environment: Record<string, string>; secrets: string[] }>;
     };
-    const tls = join(folder, 'tls');
+    const tls = at('tls');
     await promisify(execFile)(process.execPath, [
       join(root, 'dist/cli.js'),
       'token',
@@ -131,47 +55,70 @@ describe('the image', () => {
       'coordinator',
     ]);
     const hardened = (name: string, command: string[], service: 'coordinator' | 'worker-1') =>
-      container(name, command)
+      stage
+        .container(name, command)
         .withEnvironment({ ...services[service].environment, STILLHOUSE_TOKEN: token })
         .withCopyFilesToContainer(
           services[service].secrets
             .filter((secret) => secret !== 'token')
             .map((secret) => ({ source: join(tls, secret), target: `/run/secrets/${secret}`, mode: 0o444 })),
         );
-    const coordinator = await hardened(
-      'coordinator',
-      ['coordinator', '/recipes/recipe.yaml', '--listen', '0.0.0.0:7070', '--out', '/work/run'],
-      'coordinator',
-    )
-      .withCopyDirectoriesToContainer([{ source: join(folder, 'recipes'), target: '/recipes' }])
+    const coordinator = await hardened('coordinator', coordinate, 'coordinator')
+      .withCopyDirectoriesToContainer([{ source: at('recipes'), target: '/recipes' }])
       .withWaitStrategy(Wait.forLogMessage(/:7070/))
       .start();
     expect((await coordinator.exec(['node', '/opt/stillhouse/health.mjs'])).exitCode).toBe(0);
     const worker = await hardened('worker-1', ['worker', `wss://${address}`, '--backend', 'wasm'], 'worker-1').start();
     const codes = await Promise.all([coordinator, worker].map(exitCode));
-    expect(codes, logs.join('\n')).toEqual([0, 0]);
+    expect(codes, stage.logs.join('\n')).toEqual([0, 0]);
     const summary = JSON.parse(await readFromContainer(coordinator, '/work/run/summary.json'));
-    expect(summary).toMatchObject({ steps, digest: await digestOnHost() });
+    expect(summary).toMatchObject({ steps, digest: await stage.digestOnHost(at('recipes/recipe.yaml')) });
     await Promise.all([coordinator, worker].map((started) => started.stop()));
   });
 
   it('stops in good order on SIGTERM, as another user than root', async () => {
-    const coordinator = await container('coordinator', [
-      'coordinator',
-      '/recipes/recipe.yaml',
-      '--listen',
-      '0.0.0.0:7070',
-      '--out',
-      '/work/run',
-    ])
-      .withCopyDirectoriesToContainer([{ source: join(folder, 'recipes'), target: '/recipes' }])
+    const coordinator = await stage
+      .container('coordinator', coordinate)
+      .withCopyDirectoriesToContainer([{ source: at('recipes'), target: '/recipes' }])
       .withWaitStrategy(Wait.forLogMessage(/:7070/))
       .start();
     expect((await coordinator.exec(['node', '-p', 'process.getuid()'])).output.trim()).toBe('10001');
     expect((await coordinator.exec(['node', '/opt/stillhouse/health.mjs'])).exitCode).toBe(0);
-    const { container: client } = await getContainerRuntimeClient();
-    await client.dockerode.getContainer(coordinator.getId()).kill({ signal: 'SIGTERM' });
-    expect(await exitCode(coordinator), logs.join('\n')).toBe(75);
+    await signal(coordinator, 'SIGTERM');
+    expect(await exitCode(coordinator), stage.logs.join('\n')).toBe(75);
+    await coordinator.stop();
+  });
+
+  it('says what it is, lists its packages, and carries nothing to build with', async () => {
+    const { Config, Size } = await (await docker()).getImage(imageName).inspect();
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    expect(Config.Labels).toMatchObject({
+      'org.opencontainers.image.title': 'Stillhouse',
+      'org.opencontainers.image.version': version,
+      'org.opencontainers.image.licenses': 'Apache-2.0',
+    });
+    expect(Config.User).toBe('10001:10001');
+    console.log(`the image has ${(Size / 1e6).toFixed(0)} MB`);
+    const coordinator = await stage
+      .container('coordinator', coordinate)
+      .withCopyDirectoriesToContainer([{ source: at('recipes'), target: '/recipes' }])
+      .withWaitStrategy(Wait.forLogMessage(/:7070/))
+      .start();
+    const sbom = JSON.parse(await readFromContainer(coordinator, '/opt/stillhouse/sbom.cdx.json')) as {
+      components: { name: string }[];
+    };
+    expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', metadata: { component: { version } } });
+    const { exitCode: listed, output } = await coordinator.exec([
+      'node',
+      '-p',
+      `const { dependencies } = require('/opt/stillhouse/package.json');
+       JSON.stringify({ dependencies: Object.keys(dependencies), there: fs.readdirSync('/opt/stillhouse/node_modules') })`,
+    ]);
+    expect(listed).toBe(0);
+    const { dependencies, there } = JSON.parse(output) as { dependencies: string[]; there: string[] };
+    const names = sbom.components.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(dependencies));
+    for (const tool of ['typescript', 'vitest', 'eslint']) expect([...names, ...there]).not.toContain(tool);
     await coordinator.stop();
   });
 });

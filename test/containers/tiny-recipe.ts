@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const recipe = `name: tiny
+const recipe = (epochs: number) => `name: tiny
 seed: 3
 student: { builtin: mlp, hidden: [8] }
 losses: { crossEntropy: { weight: 1 } }
@@ -11,13 +11,14 @@ data:
   eval: { format: csv, inputs: points.csv, labels: label }
 optimizer: { name: adam, learningRate: 0.01 }
 batch: { size: 24, micro: 3 }
-epochs: 3
+epochs: ${epochs}
 numerics: { backend: wasm }
 `;
 
-export const steps = 3 * Math.ceil(100 / 24);
+export const stepsOf = (epochs: number): number => epochs * Math.ceil(100 / 24);
+export const steps = stepsOf(3);
 
-export function writeTinyRecipe(folder: string): string {
+export function writeTinyRecipe(folder: string, epochs = 3): string {
   mkdirSync(folder, { recursive: true });
   const rows = Array.from({ length: 100 }, (_, i) => {
     const label = i % 2;
@@ -28,6 +29,6 @@ export function writeTinyRecipe(folder: string): string {
   });
   writeFileSync(join(folder, 'points.csv'), `a,b,c,label\n${rows.join('\n')}\n`);
   const path = join(folder, 'recipe.yaml');
-  writeFileSync(path, recipe);
+  writeFileSync(path, recipe(epochs));
   return path;
 }

@@ -66,9 +66,13 @@ export class Cluster {
     }
   }
 
-  /** A job that was put into the queue again begins now, not in two minutes. */
+  /**
+   * A job that was put into the queue again begins now, not in two minutes. Slurm waits so long since what is left of the
+   * start before tells it of an end, which would be taken for the new start's: so nothing may be left of it.
+   */
   async startNow(job: string): Promise<void> {
     await this.reaches(job, 'PENDING');
+    while (await isAtWork(job)) await soon(50);
     await this.command('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
   }
 
@@ -78,5 +82,17 @@ export class Cluster {
       await this.reaches(job, 'PENDING', 'CONFIGURING', 'RUNNING');
       await soon(20);
     }
+  }
+}
+
+/** Whether any step of the job, its script among them, still has its daemon on this machine. */
+async function isAtWork(job: string): Promise<boolean> {
+  try {
+    await run('pgrep', ['--full', `slurmstepd: \\[${job}\\.`]);
+    return true;
+  } catch (error) {
+    // 1: it has found none.
+    if (error instanceof Error && 'code' in error && error.code === 1) return false;
+    throw error;
   }
 }

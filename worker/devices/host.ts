@@ -2,8 +2,9 @@
  * The worker processes of one host, one for each device: each sees its own device alone, says its lines under the device's
  * name, is started again when it dies, and ends with the run. Who is started again, and when, is decided in restarts.ts.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ExitCode } from '../../shared/errors.js';
+import { readLines, reasonIn } from '../../shared/process-lines.js';
 import type { HostDevice } from './list.js';
 import { Restarts, usualRules, type RestartRules, type WorkerEnd } from './restarts.js';
 
@@ -14,14 +15,12 @@ export interface HostOptions {
   /** What a process is started by that is pinned to cores, before their list; null: none are pinned. */
   readonly pinning: readonly string[] | null;
   readonly stop: AbortSignal;
-  readonly log: (line: string) => void;
+  /** Gets each line with the name of the device that it is about. */
+  readonly log: (line: string, device: string) => void;
   /** What the driver says is wrong with the device; empty for nothing. */
   readonly faultOf?: (device: HostDevice) => Promise<string>;
   readonly rules?: RestartRules;
 }
-
-/** A frame of an error's stack. */
-const stackFrame = /^\s+at /;
 
 /** Resolves once all have ended for good. A stop is passed on to all, as SIGTERM. */
 export async function workerPerDevice(options: HostOptions): Promise<ExitCode> {
@@ -45,8 +44,8 @@ async function keepWorking(
     if (decision.type === 'over') return;
     const fault = await faultOf(device);
     const reason = `${decision.reason}${fault === '' ? '' : `; the driver says: ${fault}`}`;
-    if (decision.type === 'out') return void log(`${device.name} is taken out: ${reason}`);
-    log(`${device.name}: ${reason}; started again in ${decision.afterMs / 1000} s (fault ${decision.fault})`);
+    if (decision.type === 'out') return void log(`taken out: ${reason}`, device.name);
+    log(`${reason}; started again in ${decision.afterMs / 1000} s (fault ${decision.fault})`, device.name);
     if (await pause(decision.afterMs, stop)) return void restarts.leave(number);
   }
 }
@@ -61,7 +60,7 @@ function work(device: HostDevice, { command, pinning, stop, log }: HostOptions):
     stdio: ['ignore', 'inherit', 'pipe'],
     env: { ...process.env, CUDA_VISIBLE_DEVICES: device.cuda, STILLHOUSE_DEVICE: device.name },
   });
-  const lastLine = sayLines(child, (line) => log(`${device.name}: ${line}`));
+  const lines = readLines(child.stderr, (line) => log(line, device.name));
   const onStop = (): void => void child.kill('SIGTERM');
   stop.addEventListener('abort', onStop, { once: true });
   if (stop.aborted) onStop();
@@ -69,26 +68,9 @@ function work(device: HostDevice, { command, pinning, stop, log }: HostOptions):
     child.once('error', reject);
     child.once('close', (code, signal) => {
       stop.removeEventListener('abort', onStop);
-      resolve({ code, signal, livedMs: performance.now() - startedMs, lastLine: lastLine() });
+      resolve({ code, signal, livedMs: performance.now() - startedMs, lastLine: reasonIn(lines) ?? '' });
     });
   });
-}
-
-/** Hands on what a process says, line by line. @returns what gives the last line that is no frame of a stack */
-function sayLines({ stderr }: ChildProcess, say: (line: string) => void): () => string {
-  let [last, rest] = ['', ''];
-  const take = (line: string): void => {
-    if (line.trim() === '') return;
-    if (!stackFrame.test(line)) last = line.replace(/^stillhouse: /, '');
-    say(line);
-  };
-  stderr?.setEncoding('utf8').on('data', (text: string) => {
-    const lines = `${rest}${text}`.split('\n');
-    rest = lines.pop() ?? '';
-    lines.forEach(take);
-  });
-  stderr?.on('end', () => take(rest));
-  return () => last;
 }
 
 /** Resolves to true at once when the host stops. */

@@ -17,7 +17,8 @@ interface Ran {
 async function host(text: string, options: Partial<HostOptions>, stopAfter = Infinity): Promise<Ran> {
   const lines: string[] = [];
   const stop = new AbortController();
-  const log = (line: string): void => void (lines.push(line) === stopAfter && stop.abort('SIGTERM'));
+  const log = (line: string, device: string): void =>
+    void (lines.push(`${device}: ${line}`) === stopAfter && stop.abort('SIGTERM'));
   const command = [process.execPath, '-e', text, '--'];
   const code = await workerPerDevice({
     devices: [gpu(0)],
@@ -76,7 +77,7 @@ describe('a worker for each device', () => {
     });
     expect(code).toBe(0);
     expect(lines.at(-1)).toMatch(
-      /^gpu 1 is taken out: 3 faults in a row, the last: ended with 1 \(.*\); the driver says: 2 uncorrected ECC errors$/,
+      /^gpu 1: taken out: 3 faults in a row, the last: ended with 1 \(.*\); the driver says: 2 uncorrected ECC errors$/,
     );
     expect(lines.filter((line) => line.includes('started again'))).toHaveLength(2);
   });

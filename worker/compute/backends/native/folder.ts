@@ -1,7 +1,7 @@
 /**
- * Where native backends are installed, and which are: one folder a flavour and version under the user's cache folder.
+ * Where native backends are installed, and which are: one folder a flavour and version under `backendsFolder`.
  *
- *     CACHE/native/cpu-2.21.0-4.22.0/
+ *     BACKENDS/cpu-2.21.0-4.22.0/
  *       installed.json                    written last: without it the folder does not count
  *       tensorflow/                       libraries and headers; nvidia/ beside it for cuda
  *       tfjs/                             hands this program's own tfjs to the bindings: one tfjs in a process
@@ -10,6 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { backendsFolder } from '../installed.js';
 import { bindingVersion, flavours, pins, tensorflowVersion, type Flavour } from './pins.js';
 
 /** A native backend that is installed on this machine. */
@@ -37,7 +38,7 @@ export const noteFile = 'installed.json';
 
 /** The folder of an installation of the versions that this program wants. @param cache the user's cache folder */
 export function nativeFolder(cache: string, flavour: Flavour): string {
-  return join(cache, 'native', `${flavour}-${tensorflowVersion}-${bindingVersion}`);
+  return join(backendsFolder(cache), `${flavour}-${tensorflowVersion}-${bindingVersion}`);
 }
 
 /** The package folder of the bindings in an installation. @param folder the installation's */

@@ -1,7 +1,7 @@
 /**
- * Where ONNX Runtime with its CUDA provider is installed: one folder a version under the user's cache folder.
+ * Where ONNX Runtime with its CUDA provider is installed: one folder a version under `backendsFolder`.
  *
- *     CACHE/native/onnx-cuda-1.30.0/
+ *     BACKENDS/onnx-cuda-1.30.0/
  *       installed.json                    written last: without it the folder does not count
  *       node_modules/onnxruntime-node/    the npm package's JavaScript and binding, with the core and the providers of
  *                                         one build beside the binding
@@ -11,6 +11,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { backendsFolder } from '../installed.js';
 import { onnxruntimeVersion } from './pins.js';
 
 /** An ONNX Runtime with the CUDA provider on this machine. */
@@ -28,7 +29,7 @@ export const providerNoteFile = 'installed.json';
 
 /** The folder of an installation of the version that this program wants. @param cache the user's cache folder */
 export function providerFolder(cache: string): string {
-  return join(cache, 'native', `onnx-cuda-${onnxruntimeVersion}`);
+  return join(backendsFolder(cache), `onnx-cuda-${onnxruntimeVersion}`);
 }
 
 /** The folder of the npm package in an installation. @param folder the installation's */
