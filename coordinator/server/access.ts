@@ -18,13 +18,15 @@ export const mayDo = {
   fetch: ['worker', 'label'],
   /** To ask for blocks to label, and to read and bring labels: /labels/. */
   label: ['worker', 'label'],
-  /** To read how the run stands: GET /status, /metrics and /journal. */
+  /** To load the page, which says nothing of a run: GET / and /page/. Anybody may. */
+  load: null,
+  /** To read how the run stands: GET /status, /metrics, /journal, /live and /runs. */
   watch: ['viewer', 'admin'],
   /** To stop the run in good order, with a snapshot: POST /stop. */
   stop: ['admin'],
   /** To have a worker leave in good order: POST /drain?worker=NAME. */
   drain: ['admin'],
-} as const satisfies Readonly<Record<string, readonly Role[]>>;
+} as const satisfies Readonly<Record<string, readonly Role[] | null>>;
 export type Deed = keyof typeof mayDo;
 
 /** Why a request is not answered as it wished. */
@@ -59,7 +61,9 @@ export class Access {
   /** @returns null where the peer may do what it asks for */
   refusalOf(request: IncomingMessage, deed: Deed): Refusal | null {
     return (
-      this.#originRefusal(request) ?? this.#certificateRefusal(request) ?? this.#tokenRefusal(request, mayDo[deed])
+      this.#originRefusal(request, deed) ??
+      this.#certificateRefusal(request) ??
+      this.#tokenRefusal(request, mayDo[deed])
     );
   }
 
@@ -94,17 +98,20 @@ export class Access {
 
   /**
    * Programs of ours send no Origin, so what does is a web page in somebody's browser, which reaches the loopback of the
-   * machine that it is shown on. A page whose name was made to point to loopback calls us by that name.
+   * machine that it is shown on. A page whose name was made to point to loopback calls us by that name. Our own page is
+   * served to everybody; a browser names it as the origin of the programs that it loads, and of nothing else it asks for.
    */
-  #originRefusal({ headers: { origin, host } }: IncomingMessage): Refusal | null {
-    if (origin !== undefined) return { status: 403, error: 'requests of web pages are not answered' };
+  #originRefusal({ headers: { origin, host } }: IncomingMessage, deed: Deed): Refusal | null {
+    const own = `${this.#options.tls ? 'https' : 'http'}://${host ?? ''}`;
+    if (origin !== undefined && !(deed === 'load' && origin === own))
+      return { status: 403, error: 'requests of web pages are not answered' };
     if (!isLoopback(this.#options.host) || isLoopback(nameIn(host ?? ''))) return null;
     return { status: 403, error: 'called by a name that is not of loopback; localhost or 127.0.0.1 wanted' };
   }
 
-  #tokenRefusal(request: IncomingMessage, allowed: readonly Role[]): Refusal | null {
+  #tokenRefusal(request: IncomingMessage, allowed: readonly Role[] | null): Refusal | null {
     const { credentials, nowMs = Date.now } = this.#options;
-    if (credentials === null) return null;
+    if (credentials === null || allowed === null) return null;
     const given = sha256(tokenIn(request.headers.authorization));
     // Every token is compared, digest by digest, so that neither content nor length nor place shows in the time taken.
     const matching = credentials().filter(({ token }) => timingSafeEqual(given, sha256(token)));

@@ -174,7 +174,8 @@ class Door {
     const deed = deedOf(url);
     const refusal = this.#access.refusalOf(request, deed);
     if (refusal !== null) return void this.#refuse(request, response, refusal);
-    this.#connections.trust(request.socket);
+    // Who loads the page has shown nothing yet.
+    if (deed !== 'load') this.#connections.trust(request.socket);
     await this.#do(deed, request, response);
   }
 
@@ -182,7 +183,8 @@ class Door {
     const { labels, find, operations } = this.#options;
     if (deed === 'label' && labels !== undefined && (await labels.serve(request, response))) return;
     request.resume();
-    if (operations !== undefined && (await serveOperation(request, response, operations))) return;
+    const mayStay = (): string | null => this.#access.expulsionOf(request, deed)?.error ?? null;
+    if (operations !== undefined && (await serveOperation({ request, response, mayStay }, operations))) return;
     if (!isRead(request) && deed !== 'label') return void answer(response, 405, 'GET and HEAD only');
     if (deed !== 'fetch' || !(await serveArtifact(request, response, find))) answer(response, 404, 'not found');
   }

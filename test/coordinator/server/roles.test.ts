@@ -13,6 +13,9 @@ import { closeCodes, subprotocol } from '../../../shared/protocol/messages.js';
 const tokenOf = (role: Role): string => role.padEnd(43, '-');
 let credentials: Credential[] = roles.map((role) => ({ token: tokenOf(role), role, untilMs: null }));
 let door: Admission;
+/** What could not be answered. */
+const failed: string[] = [];
+let isBroken = false;
 let stops = 0;
 const journal = join(mkdtempSync(join(tmpdir(), 'stillhouse-roles-')), 'journal.jsonl');
 writeFileSync(journal, 'one\ntwo\n');
@@ -32,11 +35,23 @@ beforeAll(async () => {
     },
     isReady: () => true,
     operations: {
-      status: async () => ({ step: 7 }),
+      onFailed: (path, error) => void failed.push(`${path}: ${String(error)}`),
+      status: async () => {
+        if (isBroken) throw new Error('no such figure');
+        return { step: 7 };
+      },
       metrics: async () => ({ contentType: 'text/plain', text: '' }),
       stop: () => void stops++,
       drain: (worker) => worker === 'w1',
       journal: { path: journal, run: 'a-run' },
+      page: {
+        asset: async (_request, response) => {
+          response.writeHead(200).end();
+          return true;
+        },
+        live: (_request, response) => void response.writeHead(200).end(),
+        runs: async () => [],
+      },
     },
     onWorker: () => undefined,
     onError: (error) => {
@@ -91,9 +106,13 @@ const attempts: Readonly<
     allowed: 200,
     by: (role) => [ask(role, '/labels/run'), ask(role, '/labels/lease', 'POST'), ask(role, '/labels/x', 'PUT')],
   },
+  load: { allowed: 200, by: (role) => [ask(role, '/'), ask(role, '/page/main.js'), ask(role, '/', 'HEAD')] },
   watch: {
     allowed: 200,
-    by: (role) => [ask(role, '/status'), ask(role, '/metrics'), ask(role, '/journal'), ask(role, '/journal', 'HEAD')],
+    by: (role) => [
+      ...[ask(role, '/status'), ask(role, '/metrics'), ask(role, '/journal'), ask(role, '/journal', 'HEAD')],
+      ...[ask(role, '/live'), ask(role, '/runs')],
+    ],
   },
   stop: { allowed: 202, by: (role) => [ask(role, '/stop', 'POST')] },
   drain: { allowed: 202, by: (role) => [ask(role, '/drain?worker=w1', 'POST')] },
@@ -105,7 +124,8 @@ const table = deeds.flatMap((deed) => [...roles, null].map((role) => ({ deed, ro
 describe('who may do what', () => {
   it.each(table)('$role: $deed', async ({ deed, role }) => {
     const { allowed, by } = attempts[deed];
-    const may = role !== null && (mayDo[deed] as readonly Role[]).includes(role);
+    const allowedRoles: readonly Role[] | null = mayDo[deed];
+    const may = allowedRoles === null || (role !== null && allowedRoles.includes(role));
     for (const status of await Promise.all(by(role))) expect(status).toBe(may ? allowed : role === null ? 401 : 403);
   });
 
@@ -114,6 +134,7 @@ describe('who may do what', () => {
       work: ['worker'],
       fetch: ['worker', 'label'],
       label: ['worker', 'label'],
+      load: null,
       watch: ['viewer', 'admin'],
       stop: ['admin'],
       drain: ['admin'],
@@ -178,5 +199,20 @@ describe('a worker whose token is good no more in the middle of a run', () => {
     credentials = later;
     expect(await closed).toEqual([closeCodes.unauthorized, expect.stringMatching(text)]);
     credentials = before;
+  });
+});
+
+describe('what fails while something is answered', () => {
+  it('is said and answered, and ends nothing', async () => {
+    isBroken = true;
+    expect(await ask('viewer', '/status')).toBe(500);
+    isBroken = false;
+    expect(await ask('viewer', '/status')).toBe(200);
+    expect(failed).toEqual(['/status: Error: no such figure']);
+  });
+
+  it('is not a head of what has no end', async () => {
+    expect(await ask('viewer', '/live', 'HEAD')).toBe(405);
+    expect(await ask('viewer', '/status', 'HEAD')).toBe(200);
   });
 });

@@ -99,7 +99,7 @@ const refusals: [string, Attempt, number, RegExp][] = [
   ['the token of a label worker', { headers: bearer(labelToken) }, 403, /role is label; worker wanted/],
   ["a browser's Origin", { headers: { ...bearer(token), origin: 'http://127.0.0.1' } }, 403, /web pages/],
   ['a name that is not of loopback', { headers: { ...bearer(token), host: 'rebound.example' } }, 403, /localhost/],
-  ['an older protocol', { protocols: ['stillhouse.v0'] }, 426, /speaks stillhouse.v2, the worker stillhouse.v0/],
+  ['an older protocol', { protocols: ['stillhouse.v0'] }, 426, /speaks stillhouse.v3, the worker stillhouse.v0/],
   ['no protocol', { protocols: [] }, 426, /no version/],
   ['another path', { path: '/other' }, 404, /\/worker/],
 ];
