@@ -1,0 +1,36 @@
+/** What a run's folder says for its report. It reads, and changes nothing. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { UserError } from '../../shared/errors.js';
+import { figuresSchema } from '../../shared/figures/figures.js';
+import { termMeans } from '../../shared/figures/training-sums.js';
+import { ifReachable } from '../../shared/files.js';
+import { parseJson } from '../../shared/json.js';
+import { Curves, unread } from '../page/curves.js';
+import { summarySchema } from '../reports/summary.js';
+import { journalLineIn } from '../store/journal-chain.js';
+import { afterRewinds } from '../store/journal.js';
+import type { ReportedRun } from './report-page.js';
+
+/** Points of each line of a picture at most. */
+const buckets = 512;
+const epochSchema = z.object({ step: z.number(), loss: z.number(), eval: z.object(figuresSchema).optional() });
+
+/** @throws UserError 2 where the folder holds no run */
+export async function readRun(folder: string): Promise<ReportedRun> {
+  const text = await ifReachable(readFile(join(folder, 'journal.jsonl'), 'utf8'));
+  if (text === null) throw new UserError(`${folder}: holds no journal.jsonl; a run folder was wanted`);
+  const terms = new Curves(buckets);
+  for (const line of afterRewinds(text.split('\n').flatMap((one) => journalLineIn(one) ?? [])))
+    if (line.type === 'commit') terms.add(line.step, termMeans(line));
+  const bytesOf = async (name: string): Promise<Buffer | null> => ifReachable(readFile(join(folder, name)));
+  const metrics = (await bytesOf('metrics.jsonl'))?.toString('utf8').split('\n') ?? [];
+  return {
+    folder,
+    summary: summarySchema.safeParse(parseJson((await bytesOf('summary.json')) ?? Buffer.alloc(0))).data ?? null,
+    epochs: metrics.flatMap((line) => epochSchema.safeParse(parseJson(Buffer.from(line))).data ?? []),
+    terms: terms.since(unread),
+    recipe: (await bytesOf('recipe.yaml'))?.toString('utf8') ?? null,
+  };
+}
