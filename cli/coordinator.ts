@@ -1,9 +1,9 @@
 /** `stillhouse coordinator`: the coordinator alone, for workers that join from elsewhere. */
 import { exitCodes } from '../shared/errors.js';
-import { withFolder, withJoining, type FolderFlags } from './options.js';
+import { memoryOption, withFolder, withJoining, type FolderFlags } from './options.js';
 import { say } from './output.js';
 import { showResults } from './results.js';
-import { joinAccess, joinLine, type JoinFlags } from './credentials.js';
+import { joinAccess, joinLine, pageLine, type JoinFlags } from './credentials.js';
 import { listenAddress, positive } from './values.js';
 import { action, type Verb } from './verb.js';
 import { coordinateWhole, openWholeRun } from './whole-run.js';
@@ -21,6 +21,7 @@ export const verb: Verb = (program) =>
     ),
   )
     .option('--expect <n>', 'begin when so many workers are ready', positive)
+    .addOption(memoryOption())
     .action(action(coordinator));
 
 async function coordinator(file: string, flags: CoordinatorFlags): Promise<number> {
@@ -40,6 +41,7 @@ async function coordinator(file: string, flags: CoordinatorFlags): Promise<numbe
         isAnnounced = true;
         retract = access.announce(port);
         say(joinLine({ ...flags.listen, port }, access));
+        if (flags.quiet !== true) say(pageLine({ ...flags.listen, port }, access, process.stderr.isTTY));
       },
     });
     await showResults(opened, summary, flags);

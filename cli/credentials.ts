@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { ownerToken, readCredentials, type Credential, type CredentialSource } from '../shared/access/credentials.js';
-import { leaveLocalToken, newToken } from '../shared/access/local-token.js';
+import { leaveLocalToken, localTokenFile, newToken } from '../shared/access/local-token.js';
 import { isLoopback } from '../shared/access/loopback.js';
 import type { ServerTls } from '../coordinator/server/secure.js';
 import { exitCodes, UserError } from '../shared/errors.js';
@@ -57,7 +57,18 @@ export interface JoinAccess {
   readonly isTold: boolean;
   /** What workers are given that are started here; null: they need none. */
   readonly token: string | null;
+  /** What the page in the browser is opened with. */
+  readonly page: PageAccess;
 }
+
+/**
+ * `token`: this one, which allows to watch and nothing else; `given`: one of the user's own, of role viewer or admin;
+ * `none`: nothing.
+ */
+export type PageAccess =
+  | { readonly type: 'token'; readonly token: string }
+  | { readonly type: 'given'; readonly isThere: boolean }
+  | { readonly type: 'none' };
 
 /**
  * Finds the tokens that workers must bring: those of the file, which is read anew when it changes, or of the
@@ -72,33 +83,60 @@ export function joinAccess(flags: JoinFlags): JoinAccess {
   const nothing = (): void => undefined;
   if (given !== null) {
     const credentials = tokenFile === undefined ? () => given : changingFile(tokenFile, given);
-    return { credentials, tls, announce: () => nothing, isTold: true, token: given[0].token };
+    const isThere = given.some(({ role }) => role === 'viewer' || role === 'admin');
+    const page: PageAccess = { type: 'given', isThere };
+    return { credentials, tls, announce: () => nothing, isTold: true, token: given[0].token, page };
   }
   if (insecure === true) {
     warn('--insecure: anybody who reaches this address can join and read models and data');
-    return { credentials: null, tls, announce: () => nothing, isTold: false, token: null };
+    return { credentials: null, tls, announce: () => nothing, isTold: false, token: null, page: { type: 'none' } };
   }
   if (!isLoopback(listen.host))
     throw new UserError(
       `--listen ${listen.host}: a token is needed beyond loopback; set STILLHOUSE_TOKEN or --token-file (stillhouse token makes one), or say --insecure`,
     );
-  const token = newToken();
-  return {
-    credentials: ownerToken(token),
-    tls,
-    announce: (port) => leaveLocalToken(port, token),
-    isTold: false,
-    token,
-  };
+  return { ...ownAccess(), tls };
 }
 
 /** What a verb lets in that starts its workers itself: those, and this user, who may watch the run and stop it. */
 export function ownWorkersAlone(): JoinAccess {
-  const token = newToken();
+  return { ...ownAccess(), tls: null };
+}
+
+/** This user's token, which allows everything, and one for the page, which may be shown: it allows to watch alone. */
+function ownAccess(): Omit<JoinAccess, 'tls'> {
+  const [token, pageToken] = [newToken(), newToken()];
+  const owner = ownerToken(token);
+  const credentials = [...owner(), { token: pageToken, role: 'viewer', untilMs: null } as const];
   return {
-    ...{ credentials: ownerToken(token), tls: null, isTold: false, token },
+    ...{ credentials: () => credentials, isTold: false, token, page: { type: 'token', token: pageToken } },
     announce: (port) => leaveLocalToken(port, token),
   };
+}
+
+/**
+ * Where to see the run in a browser. The token stands behind `#`, which a browser sends nowhere; where the line may be
+ * kept in a file, the file of the token is named in its place.
+ *
+ * @param isShown whether the line goes to a terminal
+ */
+export function pageLine(
+  { host, port }: Address,
+  { page, tls = null }: Pick<JoinAccess, 'page'> & { readonly tls?: { readonly shown: ShownCertificate } | null },
+  isShown: boolean,
+  own: readonly string[] = ownAddresses(),
+): string {
+  const [name = host] = reachable(isEvery(host) ? own : [host], tls?.shown.names);
+  const url = `${tls === null ? 'http' : 'https'}://${name.includes(':') ? `[${name}]` : name}:${port}/`;
+  const line = `watch it at:  ${url}`;
+  switch (page.type) {
+    case 'token':
+      return isShown ? `${line}#token=${page.token}` : `${line}   (its token is in ${localTokenFile(port)})`;
+    case 'given':
+      return `${line}   (with a token of role=viewer${page.isThere ? '' : ', which the token file does not have yet'})`;
+    case 'none':
+      return line;
+  }
 }
 
 /** How often a token file is looked at, at most. */

@@ -2,7 +2,7 @@
 import { CommanderError } from 'commander';
 import { codeOf, exitCodes, storageProblem, UserError, type ExitCode } from '../shared/errors.js';
 import { memoryProblem } from '../shared/memory-problem.js';
-import { say } from './output.js';
+import { sayEnd } from './output.js';
 
 /**
  * Says what went wrong.
@@ -11,17 +11,17 @@ import { say } from './output.js';
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   const known = error instanceof UserError ? error : (memoryProblem(error) ?? startProblem(error));
-  if (known !== null) {
-    say(`stillhouse: ${known.message}`);
-    return known.exitCode;
-  }
+  if (known !== null) return end(known.message, known.exitCode);
   const problem = storageProblem(error);
-  if (problem !== null) {
-    say(`stillhouse: ${error instanceof Error ? error.message : ''}: ${problem}`);
-    return exitCodes.unavailable;
-  }
-  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  if (problem !== null) return end(`${error instanceof Error ? error.message : ''}: ${problem}`, exitCodes.unavailable);
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  sayEnd(stack, { exitCode: exitCodes.bug });
   return exitCodes.bug;
+}
+
+function end(message: string, exitCode: ExitCode): ExitCode {
+  sayEnd(message, { exitCode }, 'stillhouse: ');
+  return exitCode;
 }
 
 const missingParts = new Set(['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND', 'ERR_DLOPEN_FAILED']);

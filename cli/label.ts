@@ -1,13 +1,11 @@
 /** `stillhouse label`: a recipe's soft labels and nothing else, by local workers or, with --listen, by those that join. */
-import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { exitCodes, UserError } from '../shared/errors.js';
-import { ifReachable, ifThere } from '../shared/files.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import { besideWorkers, planWorkers } from './local-workers.js';
 import { lookAt, openRecipe, openRun } from './open.js';
 import { backendOption, withJoining, withRun, type RunFlags } from './options.js';
+import { expectPlace } from './output-place.js';
 import { print, say } from './output.js';
 import { stop } from './signals.js';
 import { joinAccess, joinLine, ownWorkersAlone, type JoinFlags } from './credentials.js';
@@ -27,22 +25,13 @@ export const verb: Verb = (program) =>
     .addOption(backendOption())
     .action(action(label));
 
-/** Before labels are made, which may take long. @throws UserError 2 where no file can be written */
-async function expectPlace(out: string): Promise<void> {
-  const around = dirname(out);
-  if ((await ifReachable(stat(around)))?.isDirectory() !== true)
-    throw new UserError(`--out ${out}: there is no folder ${around}; one that is there was wanted`);
-  if ((await ifThere(stat(out)))?.isDirectory() === true)
-    throw new UserError(`--out ${out}: it is a folder; the name of a file was wanted`);
-}
-
 async function label(file: string, flags: LabelFlags): Promise<number> {
   const { makeLabels } = await import('../coordinator/labels/label-only.js');
   const { recipe } = await openRecipe(file, flags);
   const { out, listen } = flags;
   if (out !== undefined && !out.endsWith('.npz'))
     throw new UserError(`--out ${out}: a name that ends in .npz was wanted`);
-  if (out !== undefined) await expectPlace(out);
+  if (out !== undefined) await expectPlace('--out', out);
   const access = listen === undefined ? ownWorkersAlone() : joinAccess({ ...flags, listen });
   const run = await openRun(recipe, file, flags);
   const tell = flags.quiet === true ? (): void => undefined : say;

@@ -1,7 +1,7 @@
 /** A whole run by workers of this machine. */
 import type { Summary } from '../coordinator/reports/summary.js';
 import { UserError } from '../shared/errors.js';
-import { ownWorkersAlone } from './credentials.js';
+import { ownWorkersAlone, pageLine } from './credentials.js';
 import { besideWorkers, planWorkers } from './local-workers.js';
 import type { FolderFlags } from './options.js';
 import { say } from './output.js';
@@ -21,7 +21,8 @@ export interface LocalRunFlags extends FolderFlags {
 export async function runLocally(opened: OpenedRun, flags: LocalRunFlags): Promise<Summary> {
   const { run } = opened;
   const { labelWorkers } = flags;
-  const { credentials, token, announce } = ownWorkersAlone();
+  const access = ownWorkersAlone();
+  const { credentials, token, announce } = access;
   const kinds = [await planWorkers(run, flags, { token, role: 'train' })];
   if (labelWorkers !== undefined)
     kinds.push(await planWorkers(run, { ...flags, workers: labelWorkers }, { token, role: 'label' }));
@@ -33,7 +34,10 @@ export async function runLocally(opened: OpenedRun, flags: LocalRunFlags): Promi
   let retract: (() => void) | null = null;
   return besideWorkers(kinds, ({ start, lost }) => {
     const onListening = (port: number): void => {
-      if (retract === null && flags.quiet !== true) say(`watch it with:  stillhouse status ws://127.0.0.1:${port}`);
+      if (retract === null && flags.quiet !== true) {
+        say(pageLine({ ...address, port }, access, process.stderr.isTTY));
+        say(`watch it with:  stillhouse status ws://127.0.0.1:${port}`);
+      }
       retract ??= announce(port);
       start(port);
     };

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
-import type { LocalWorkers } from '../coordinator/workers/local-workers.js';
+import type { LocalWorkers, WorkerFailure } from '../coordinator/workers/local-workers.js';
 import type { BackendName, LocalFlags } from './options.js';
 import { say } from './output.js';
 import { thisProgram } from './this-program.js';
@@ -37,6 +37,7 @@ export async function planWorkers(
   const plugins = (flags.plugin ?? []).flatMap((file) => ['--plugin', resolve(file)]);
   const trust = flags.trustModels === true ? ['--trust-models'] : [];
   const encrypted = tls?.flags ?? [];
+  const memory = flags.memoryFolder === undefined ? [] : ['--memory-folder', flags.memoryFolder ?? 'none'];
   return (port) =>
     new LocalWorkers({
       command: thisProgram,
@@ -53,10 +54,21 @@ export async function planWorkers(
         ...plugins,
         ...trust,
         ...encrypted,
+        ...memory,
       ],
       environment: (i) => (gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: gpus[i % gpus.length]?.uuid ?? String(i) }),
-      onLine: (line) => (flags.quiet === true ? undefined : say(line)),
+      onLine: (line, worker) =>
+        flags.quiet === true ? undefined : say(line, { from: `worker ${worker}`, worker: String(worker) }),
+      onFirstFailure: sayFirstFailure,
     });
+}
+
+/** All that the first one said last: others have failed after it, and said theirs in between. */
+function sayFirstFailure({ worker, code, lines }: WorkerFailure): void {
+  if (lines.length < 2) return;
+  const about = { from: `worker ${worker}`, worker: String(worker) };
+  say(`was the first to fail (${code ?? 'killed'}); what it said last:`, about);
+  for (const line of lines) say(`  ${line}`, about);
 }
 
 /** What local workers are told: with nothing but ONNX graphs to compute, they need not look for TensorFlow. */

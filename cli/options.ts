@@ -1,5 +1,8 @@
 /** The options that several verbs share, each declared once, and the types of what commander makes of them. */
-import { Option, type Command } from 'commander';
+import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { usualMemoryFolder } from '../shared/exchange/planes/memory-file.js';
 import { trustModels } from '../worker/compute/teachers/formats/trust.js';
 import { withServerTls } from './tls.js';
 import { collect, integer } from './values.js';
@@ -19,8 +22,14 @@ export interface PluginFlags {
   readonly plugin?: string[];
 }
 
+/** The flag of a verb whose processes may share files in memory with others of this host. */
+export interface MemoryFlags {
+  /** Null for `none`; absent: the usual folder, where there is one. */
+  readonly memoryFolder?: string | null;
+}
+
 /** The flags of a verb that starts workers on this machine. */
-export interface LocalFlags extends PluginFlags {
+export interface LocalFlags extends PluginFlags, MemoryFlags {
   /** How many workers to start; absent: one for each GPU, else one for each core. */
   readonly workers?: number;
   readonly backend?: BackendName;
@@ -41,6 +50,8 @@ export interface FolderFlags extends RunFlags {
   /** What becomes of a finished run in the way; neither: with `--out` it is refused, else numbered. */
   readonly overwrite?: boolean;
   readonly number?: boolean;
+  /** The file that what the run does is drawn into. */
+  readonly trace?: string;
 }
 
 /** Adds what every verb that reads a recipe has. */
@@ -72,7 +83,8 @@ export function withFolder(command: Command): Command {
     .option('--resume', 'refuse to begin: there must be a run to continue')
     .option('--force', 'continue an unfinished run with another recipe')
     .addOption(new Option('--overwrite', 'replace a finished run').conflicts(['number', 'resume']))
-    .option('--number', 'go to DIR-2, DIR-3, ... beside finished runs (default without --out)');
+    .option('--number', 'go to DIR-2, DIR-3, ... beside finished runs (default without --out)')
+    .option('--trace <file>', 'draw what coordinator and workers do, for ui.perfetto.dev');
 }
 
 /** Says where the token lies that a worker and its coordinator must share. */
@@ -83,6 +95,28 @@ export function tokenFileOption(): Option {
 /** Adds what every verb that lets workers join has, but for the address where it listens. */
 export function withJoining(command: Command): Command {
   return withServerTls(command.addOption(tokenFileOption()).option('--insecure', 'no token beyond loopback'));
+}
+
+/** Where files lie that processes of one host exchange bulk bytes in. */
+export function memoryOption(): Option {
+  return new Option(
+    '--memory-folder <dir>',
+    'where processes of this host share files for gradients, or none (default /dev/shm)',
+  ).argParser(memoryFolder);
+}
+
+/** @throws InvalidArgumentError for what is no folder */
+function memoryFolder(text: string): string | null {
+  if (text === 'none') return null;
+  if (statSync(text, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new InvalidArgumentError('a folder that is there, or none, was wanted');
+  return resolve(text);
+}
+
+/** The folder that the flags name, or the usual one; null where files are not to be shared or there is no such folder. */
+export function memoryFolderOf({ memoryFolder: given }: MemoryFlags): string | null {
+  if (given !== undefined) return given;
+  return existsSync(usualMemoryFolder) ? usualMemoryFolder : null;
 }
 
 export function pluginOption(): Option {

@@ -3,6 +3,32 @@
  * in the command line writes to either.
  */
 import { codeOf, exitCodes, storageProblem, UserError } from '../shared/errors.js';
+import { logLine, type LogFields, type LogLevel } from '../shared/log-line.js';
+
+/** How lines for the user are written: as text, or each as an object of JSON. */
+export const logFormats = ['text', 'json'] as const;
+export type LogFormat = (typeof logFormats)[number];
+
+let format: LogFormat = 'text';
+
+/**
+ * Decides how lines for the user are written, by a flag, else by STILLHOUSE_LOG_FORMAT. Whoever starts workers beside
+ * itself writes their lines, so they say them as text.
+ *
+ * @throws UserError 2 for an environment that names no format
+ */
+export function setLogFormat(flag: LogFormat | undefined): void {
+  const { STILLHOUSE_LOG_FORMAT: named, STILLHOUSE_LOCAL: local, STILLHOUSE_DEVICE: device } = process.env;
+  const wanted = flag ?? logFormats.find((name) => name === named);
+  if (wanted === undefined && named !== undefined && named !== '')
+    throw new UserError(`STILLHOUSE_LOG_FORMAT: ${named} is no format of lines; ${logFormats.join(' or ')} wanted`);
+  format = local === '1' || device !== undefined ? 'text' : (wanted ?? 'text');
+}
+
+/** How lines for the user are written. */
+export function logFormat(): LogFormat {
+  return format;
+}
 
 /** What went wrong with stdout first; null for nothing. */
 let lost: Error | null = null;
@@ -22,14 +48,35 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Writes a line for the user (progress, warnings, errors) to stderr. Nothing that is said moves the cursor. */
-export function say(line: string): void {
-  process.stderr.write(`${line.replaceAll('\u001b', '\\u001b')}\n`);
+/**
+ * Writes a line for the user (progress, warnings, errors) to stderr. Nothing that is said moves the cursor.
+ *
+ * @param fields what it is about; `from`, who says it, stands before a line of text
+ */
+export function say(text: string, { from, ...fields }: LogFields & { readonly from?: string } = {}): void {
+  write('info', text, { prefix: from === undefined ? '' : `${from}: `, fields });
 }
 
 /** Writes a warning to stderr. */
 export function warn(text: string): void {
-  say(`warning: ${text}`);
+  write('warn', text, { prefix: 'warning: ', fields: {} });
+}
+
+/** Writes to stderr what this process ends with. */
+export function sayEnd(text: string, fields: LogFields, prefix = ''): void {
+  write('error', text, { prefix, fields });
+}
+
+function write(
+  level: LogLevel,
+  text: string,
+  { prefix, fields }: { readonly prefix: string; readonly fields: LogFields },
+): void {
+  const line =
+    format === 'json'
+      ? logLine(Date.now(), level, { ...fields, msg: text })
+      : `${prefix}${text}`.replaceAll('\u001b', '\\u001b');
+  process.stderr.write(`${line}\n`);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The program that commander runs: its verbs, in the order of `--help`. It imports nothing heavy. */
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { logFormats, setLogFormat, type LogFormat } from './output.js';
 import type { Verb } from './verb.js';
 
 /** A new verb is a file in this folder and a line here. */
@@ -16,8 +17,10 @@ const verbs: readonly Promise<{ readonly verb: Verb }>[] = [
   import('./logs.js'),
   import('./eval.js'),
   import('./export.js'),
+  import('./report.js'),
   import('./verify.js'),
   import('./validate.js'),
+  import('./plan.js'),
   import('./init.js'),
   import('./doctor.js'),
   import('./backend.js'),
@@ -29,6 +32,14 @@ export async function program(): Promise<Command> {
   const root = new Command('stillhouse')
     .description('Distil many teachers into one student, on many machines at once.')
     .version(packageVersion());
+  root
+    .addOption(
+      new Option(
+        '--log-format <format>',
+        'how lines on standard error are written (else STILLHOUSE_LOG_FORMAT)',
+      ).choices(logFormats),
+    )
+    .hook('preAction', (command) => setLogFormat(command.opts<{ logFormat?: LogFormat }>().logFormat));
   root.exitOverride().showHelpAfterError('(stillhouse --help lists the verbs)');
   for (const { verb } of await Promise.all(verbs)) verb(root);
   return root;

@@ -1,7 +1,7 @@
 /** `stillhouse run`: a coordinator and local workers, to the end. */
 import { exitCodes } from '../shared/errors.js';
 import { runLocally, type LocalRunFlags } from './local-run.js';
-import { backendOption, withFolder } from './options.js';
+import { backendOption, memoryOption, withFolder } from './options.js';
 import { showResults } from './results.js';
 import { positive } from './values.js';
 import { action, type Verb } from './verb.js';
@@ -12,6 +12,7 @@ export const verb: Verb = (program) =>
     .option('--workers <n>', 'local workers (default: one per GPU, else one per core)', positive)
     .option('--label-workers <n>', 'local workers beside them that only label', positive)
     .addOption(backendOption())
+    .addOption(memoryOption())
     .action(action(run));
 
 async function run(file: string, flags: LocalRunFlags): Promise<number> {

@@ -3,14 +3,16 @@ import { join } from 'node:path';
 import type { CoordinateOptions } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { Summary } from '../coordinator/reports/summary.js';
+import type { TraceFile, TraceTotals } from '../coordinator/trace/trace-file.js';
+import { counted } from '../shared/counted.js';
 import type { OnFinished } from '../coordinator/store/run-folder.js';
 import type { ServerTls } from '../coordinator/server/secure.js';
 import type { CredentialSource } from '../shared/access/credentials.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import { lookAt, openRecipe, openRun, prepare } from './open.js';
-import type { FolderFlags } from './options.js';
-import { say, warn } from './output.js';
+import { memoryFolderOf, type FolderFlags } from './options.js';
+import { logFormat, say, warn } from './output.js';
 import { onSnapshotWanted, stop } from './signals.js';
 import type { Address } from './values.js';
 
@@ -18,6 +20,8 @@ import type { Address } from './values.js';
 export interface OpenedRun {
   readonly run: PreparedRun;
   readonly out: string;
+  /** Where what the run does is drawn; absent: nowhere. */
+  readonly trace?: TraceFile | undefined;
 }
 
 /**
@@ -36,13 +40,19 @@ export async function openWholeRun(file: string, flags: FolderFlags): Promise<Op
   const wanted = flags.out ?? join('runs', recipe.name);
   // Before data is read and models are opened, which may take long.
   if (onFinished === 'refuse') await clearFinished(wanted, { resume, onFinished });
+  const trace = flags.trace === undefined ? undefined : await openTrace(flags.trace);
   const run = await openRun(recipe, file, flags);
   const tell = flags.quiet === true ? (): void => undefined : say;
   describeLosses(run.recipe).forEach((line) => tell(line));
   tell(describeStudentEngine(run.engines));
   const out = await resolveRunFolder(wanted, identityOf(run), { force, resume, onFinished });
   await lookAt(run, { tell });
-  return { run, out };
+  return { run, out, trace };
+}
+
+async function openTrace(path: string): Promise<TraceFile> {
+  const { TraceFile } = await import('../coordinator/trace/trace-file.js');
+  return TraceFile.create(path, { warn });
 }
 
 /** A folder that is named is read by name afterwards: a run that went elsewhere would leave the old one to be read. */
@@ -69,25 +79,46 @@ export interface WholeRunOptions {
  * Coordinates the baseline, if the recipe wants one, then the run itself, on one address.
  * @throws UserError 75 when stopped in good order, 69 or 65 as `coordinate` says
  */
-export async function coordinateWhole({ run, out }: OpenedRun, options: WholeRunOptions): Promise<Summary> {
+export async function coordinateWhole(opened: OpenedRun, options: WholeRunOptions): Promise<Summary> {
+  const { trace } = opened;
+  try {
+    return await coordinateBoth(opened, options);
+  } finally {
+    const totals = (await trace?.close()) ?? null;
+    if (totals !== null && options.flags.quiet !== true) say(traceText(options.flags.trace, totals));
+  }
+}
+
+function traceText(path = '', { events, bytes, lost }: TraceTotals): string {
+  const text = `trace ${path}: ${counted(events, 'event')}, ${(bytes / 1e6).toFixed(1)} MB; open it in https://ui.perfetto.dev`;
+  return lost === 0 ? text : `${text} (${counted(lost, 'event')} not written)`;
+}
+
+async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunOptions): Promise<Summary> {
   const { coordinate } = await import('../coordinator/coordinator.js');
+  const { watchedOutput } = await import('../coordinator/reports/outputs/outputs.js');
   const { baselineRecipe } = await import('./prepare/baseline.js');
   const common = await commonOptions(options);
-  const quietly = options.flags.quiet === true;
+  const [isQuiet, isJson] = [options.flags.quiet === true, logFormat() === 'json'];
+  const told = (name: string): Omit<CoordinateOptions, 'out' | 'next'> => ({
+    ...common(),
+    trace,
+    reporter: watchedOutput({ stream: process.stderr, run: name, isQuiet, isJson }),
+  });
   let baseline: Summary['baseline'];
   if (run.recipe.baseline) {
     const { name, recipeFolder } = run;
     const recipe = baselineRecipe(run);
     // What is odd about its data and its student has been said of the run itself.
-    const told = { warn: () => undefined, note: () => undefined };
-    const alone = await prepare({ recipe, name: `${name}-baseline`, recipeFolder, plugins: new Map() }, told);
+    const unsaid = { warn: () => undefined, note: () => undefined };
+    const alone = await prepare({ recipe, name: `${name}-baseline`, recipeFolder, plugins: new Map() }, unsaid);
     const folder = join(out, 'baseline');
-    if (!quietly) say(`training the student alone (baseline) into ${folder}`);
-    const { student, digest } = await coordinate(alone, { ...common(), out: folder, next: true });
+    if (!isQuiet) say(`training the student alone (baseline) into ${folder}`);
+    const { student, digest } = await coordinate(alone, { ...told(alone.name), out: folder, next: true });
     baseline = { ...student, digest, folder: 'baseline' };
   }
-  if (!quietly) say(`distilling ${run.name} into ${out}`);
-  return coordinate(run, { ...common(), out, next: false, ...(baseline === undefined ? {} : { baseline }) });
+  if (!isQuiet) say(`distilling ${run.name} into ${out}`);
+  return coordinate(run, { ...told(run.name), out, next: false, ...(baseline === undefined ? {} : { baseline }) });
 }
 
 /** Gives the options that the baseline and the run share; the second to ask listens on the first one's port. */
@@ -98,8 +129,7 @@ async function commonOptions({
   flags,
   expected,
   onListening,
-}: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next'>> {
-  const { watchedOutput } = await import('../coordinator/reports/outputs/outputs.js');
+}: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next' | 'reporter'>> {
   const { exportStudent } = await import('../worker/tools/export/export-student.js');
   let listen = address;
   return () => ({
@@ -108,10 +138,10 @@ async function commonOptions({
     tls,
     labels: labelStorage(cacheFolder()),
     force: flags.force,
+    memoryFolder: memoryFolderOf(flags),
     expected,
     stopSignal: stop,
     onSnapshotWanted,
-    reporter: watchedOutput(process.stderr, flags.quiet === true),
     exportStudent: async (spec, weights, folder, facts) => void (await exportStudent(spec, weights, folder, facts)),
     onListening: (port) => {
       listen = { ...listen, port };

@@ -12,10 +12,13 @@ import { trustModels } from '../worker/compute/teachers/formats/trust.js';
 import { openPlugins } from './open.js';
 import {
   backendOption,
+  memoryFolderOf,
+  memoryOption,
   pluginOption,
   tokenFileOption,
   trustOption,
   type BackendName,
+  type MemoryFlags,
   type PluginFlags,
 } from './options.js';
 import { say, warn } from './output.js';
@@ -26,7 +29,7 @@ import { withWorkerTls, workerTls, type WorkerTlsFlags } from './tls.js';
 import { integer, portTaken, positive } from './values.js';
 import { action, type Verb } from './verb.js';
 
-interface WorkerFlags extends PluginFlags, WorkerTlsFlags {
+interface WorkerFlags extends PluginFlags, MemoryFlags, WorkerTlsFlags {
   readonly tokenFile?: string;
   readonly backend: BackendName;
   readonly threads: number;
@@ -54,6 +57,7 @@ export const verb: Verb = (program) =>
     .option('--gpu', 'refuse to work without a GPU')
     .option('--preemption-notice <source>', 'leave when aws, gcp or azure takes the machine away, or this file appears')
     .option('--devices <list>', 'one process each: GPUs by number or UUID (0,2), all, or cpu:N', deviceWish)
+    .addOption(memoryOption())
     .addOption(trustOption())
     .on('option:trust-models', trustModels)
     .action(action(worker));
@@ -126,7 +130,8 @@ async function workOn(devices: readonly HostDevice[], ending: AbortSignal): Prom
   if (pinning === null && devices.some(({ cores }) => cores !== null))
     warn('taskset is not there: workers are not pinned to their cores');
   const command = [...thisProgram, ...process.argv.slice(2)];
-  return workerPerDevice({ devices, command, pinning, stop: ending, log: say, faultOf: gpuFault });
+  const log = (line: string, device: string): void => say(line, { from: device, device });
+  return workerPerDevice({ devices, command, pinning, stop: ending, log, faultOf: gpuFault });
 }
 
 interface Joining {
@@ -177,8 +182,9 @@ async function train(backend: Backend, { url, token, tls, flags, gpuUse, ending 
     threads: flags.threads,
     local: isLocal,
     waitSeconds: flags.wait,
+    memoryFolder: memoryFolderOf(flags),
     stop: ending,
-    log: say,
+    log: (line, place) => say(line, { ...place }),
     backend: computeBackend(backend, {
       warn: say,
       commandLine: { backend: flags.backend, threads: flags.threads },

@@ -3,7 +3,7 @@ import { counted } from '../../shared/counted.js';
 import type { JudgedVectors } from '../../shared/figures/vectors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { hasVectors, type VectorTask } from '../../shared/task.js';
-import { logitOf } from '../../worker/compute/teachers/mixture.js';
+import { logitOf } from '../../shared/ensemble/mixture.js';
 import type { AskedModel } from './asked-model.js';
 import { classReport, classText, type ClassReport } from './class-report.js';
 import { readEvaluationSet, type EvaluationSet } from './evaluation-set.js';

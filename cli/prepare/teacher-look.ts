@@ -24,7 +24,7 @@ import { baseTemperature } from '../../shared/recipe/terms.js';
 import { hasVectors, taskOf } from '../../shared/task.js';
 import { TeacherFailure } from '../../worker/compute/contract.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
-import { smallestProbability } from '../../worker/compute/teachers/mixture.js';
+import { smallestProbability } from '../../shared/ensemble/mixture.js';
 import { formatNamed } from '../../worker/compute/teachers/teacher-formats.js';
 import { nativeFor } from './teachers.js';
 import { openWasmTensorFlow } from './tensorflow.js';

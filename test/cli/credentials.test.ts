@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { joinAccess, joinLine, readToken } from '../../cli/credentials.js';
+import { joinAccess, joinLine, ownWorkersAlone, pageLine, readToken } from '../../cli/credentials.js';
 import { roles } from '../../shared/access/credentials.js';
 import { newToken, readLocalToken } from '../../shared/access/local-token.js';
 import { temporaryFolder } from '../worker/fakes.js';
@@ -56,7 +56,9 @@ describe('who may join', () => {
     (host) => {
       const { credentials, announce, token: own } = joinAccess({ listen: listen(host) });
       const retract = announce(65535);
-      expect(credentials?.()).toEqual(roles.map((role) => ({ token: own, role, untilMs: null })));
+      expect(credentials?.().filter((credential) => credential.token === own)).toEqual(
+        roles.map((role) => ({ token: own, role, untilMs: null })),
+      );
       expect(readLocalToken(65535)).toBe(own);
       retract();
       expect(readLocalToken(65535)).toBeNull();
@@ -92,6 +94,45 @@ describe('who may join', () => {
     const warned = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     expect(joinAccess({ listen: listen('0.0.0.0'), insecure: true }).credentials).toBeNull();
     expect(String(warned.mock.calls[0]?.[0])).toContain('--insecure: anybody who reaches this address can join');
+  });
+});
+
+describe('the line that tells of the page', () => {
+  const address = { host: '127.0.0.1', port: 7 };
+
+  it('has a token behind # that allows to watch and nothing else, and goes to a terminal alone', () => {
+    const access = ownWorkersAlone();
+    const [, shown = ''] =
+      /^watch it at: {2}http:\/\/127\.0\.0\.1:7\/#token=(\S+)$/.exec(pageLine(address, access, true)) ?? [];
+    expect(access.credentials?.().filter((credential) => credential.token === shown)).toEqual([
+      { token: shown, role: 'viewer', untilMs: null },
+    ]);
+    expect(shown).not.toBe(access.token);
+    const kept = pageLine(address, access, false);
+    expect(kept).toMatch(/^watch it at: {2}http:\/\/127\.0\.0\.1:7\/ {3}\(its token is in \S+7\.token\)$/);
+    for (const { token: one } of access.credentials?.() ?? []) expect(kept).not.toContain(one);
+  });
+
+  it('never has a token that was given', () => {
+    for (const [text, more] of [
+      [token, ', which the token file does not have yet'],
+      [`${token}\n${newToken()} role=viewer`, ''],
+    ] as const) {
+      const access = joinAccess({ listen: address, tokenFile: fileOf(text) });
+      expect(pageLine(address, access, true)).toBe(
+        `watch it at:  http://127.0.0.1:7/   (with a token of role=viewer${more})`,
+      );
+    }
+  });
+
+  it('names an address of this machine, and https under TLS', () => {
+    const shown = { names: ['trainer.example'], fingerprint: null } as never;
+    const given = { page: { type: 'none' }, tls: { shown } } as const;
+    expect(pageLine({ host: '0.0.0.0', port: 7 }, given, true, ['10.0.0.1'])).toBe(
+      'watch it at:  https://trainer.example:7/',
+    );
+    const plain = { page: { type: 'none' } } as const;
+    expect(pageLine({ host: '::', port: 7 }, plain, true, ['fd00::1'])).toBe('watch it at:  http://[fd00::1]:7/');
   });
 });
 

@@ -173,6 +173,6 @@ describe('a worker that joins a run whose student is compiled', () => {
     expect(ended.stderr).toContain(
       "--backend wasm: the run's student is compiled, so onnxruntime computes it, and wasm only what has no form in ONNX\n",
     );
-    expect(whole.stderr).toMatch(/ is ready: onnxruntime 1\.\S+ on .*, numerics exact\n/);
+    expect(whole.stderr).toMatch(/ is ready: onnxruntime 1\.\S+ on .*, numerics exact, plane memory\n/);
   });
 });

@@ -63,12 +63,14 @@ export interface CoordinatorOptions {
   readonly expect?: number;
   readonly environment?: Readonly<Record<string, string>>;
   readonly host?: string;
+  /** Further flags. */
+  readonly flags?: readonly string[];
   readonly through?: readonly string[];
 }
 
 export function startCoordinator(
   place: Place,
-  { port = 0, expect = 1, environment = {}, host = '127.0.0.1', through }: CoordinatorOptions = {},
+  { port = 0, expect = 1, environment = {}, host = '127.0.0.1', through, flags = [] }: CoordinatorOptions = {},
 ): Program {
   const args = [
     'coordinator',
@@ -79,6 +81,7 @@ export function startCoordinator(
     String(expect),
     '--out',
     place.out,
+    ...flags,
   ];
   return new Program(args, environmentOf(place, 'coordinator', environment), deadlineMs, through);
 }
@@ -95,9 +98,13 @@ export function startWorker(
   url: string,
   environment: Readonly<Record<string, string>> = {},
   through?: readonly string[],
+  flags: readonly string[] = [],
 ): Program {
-  return new Program(['worker', url], environmentOf(place, name, environment), deadlineMs, through);
+  return new Program(['worker', url, ...flags], environmentOf(place, name, environment), deadlineMs, through);
 }
+
+/** Flags of a worker whose bulk bytes go through the socket, so that whoever is in between sees them. */
+export const onSocket = ['--memory-folder', 'none'] as const;
 
 export interface Cluster {
   readonly coordinator: Program;

@@ -2,6 +2,7 @@
  * The seam of the report outputs: what a run reports, and to whom. An output only shows or keeps what it is given;
  * nothing in a run depends on it, but that the run ends when one cannot keep what it has to. `outputs.ts` has the list.
  */
+import type { LogLevel } from '../../../shared/log-line.js';
 import type { MetricsLine } from '../metrics.js';
 
 /** Where a run stands when a coordinator begins to work on it. */
@@ -28,7 +29,7 @@ export interface RunProgress {
   readonly workers: number;
 }
 
-export type ReportLevel = 'info' | 'warn' | 'error';
+export type ReportLevel = LogLevel;
 
 export interface ReportOutput {
   /** A coordinator begins to work on the run: the first, or one that goes on where another one ended. */
@@ -47,6 +48,8 @@ export interface ReportOutput {
 /** What outputs write to. */
 export interface OutputPlace {
   readonly stream: NodeJS.WriteStream;
+  /** The run's name. */
+  readonly run: string;
   /** The run's folder. */
   readonly folder: {
     readonly write: (name: string, content: string) => Promise<void>;

@@ -1,20 +1,33 @@
 /** The list of the report outputs, and which of them a run has. */
 import { barOutput } from './bar.js';
+import { jsonOutput } from './json.js';
 import { metricsFile } from './metrics-file.js';
 import { plainOutput } from './plain.js';
-import { quietOutput } from './quiet.js';
+import { quietOutput, warningsOf } from './quiet.js';
 import type { OutputPlace, ReportOutput } from './output.js';
 
 export const outputs = {
   bar: barOutput,
   plain: plainOutput,
   quiet: quietOutput,
+  json: jsonOutput,
   metrics: metricsFile,
 } satisfies Readonly<Record<string, (place: OutputPlace) => ReportOutput>>;
 
+export interface Watching {
+  readonly stream: NodeJS.WriteStream;
+  /** The run's name. */
+  readonly run: string;
+  /** Warnings and errors alone. */
+  readonly isQuiet: boolean;
+  /** Lines of JSON, whatever the stream is. */
+  readonly isJson: boolean;
+}
+
 /** The output that a user watches: nothing but warnings when quiet, a bar on a terminal, plain lines otherwise. */
-export function watchedOutput(stream: NodeJS.WriteStream, isQuiet: boolean): ReportOutput {
-  const place = { stream, nowMs: Date.now, everyMs: 10_000 };
+export function watchedOutput({ stream, run, isQuiet, isJson }: Watching): ReportOutput {
+  const place = { stream, run, nowMs: Date.now, everyMs: 10_000 };
+  if (isJson) return isQuiet ? warningsOf(outputs.json(place)) : outputs.json(place);
   if (isQuiet) return outputs.quiet(place);
   return stream.isTTY ? outputs.bar(place) : outputs.plain(place);
 }

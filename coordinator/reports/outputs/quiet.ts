@@ -1,12 +1,17 @@
 /** Warnings and errors alone. */
-import { levelText } from './lines.js';
+import { plainOutput } from './plain.js';
 import { silentOutput, type OutputPlace, type ReportOutput } from './output.js';
 
-export function quietOutput({ stream }: Pick<OutputPlace, 'stream'>): ReportOutput {
+export function quietOutput(place: Pick<OutputPlace, 'stream' | 'nowMs' | 'everyMs'>): ReportOutput {
+  return warningsOf(plainOutput(place));
+}
+
+/** Hands on nothing but warnings and errors. */
+export function warningsOf(output: ReportOutput): ReportOutput {
   return {
     ...silentOutput,
     say: (level, text) => {
-      if (level !== 'info') stream.write(`${levelText(level, text)}\n`);
+      if (level !== 'info') output.say(level, text);
     },
   };
 }

@@ -27,6 +27,10 @@ export const wrongVerbs = `
 2 | --expect | coordinator plain.yaml --listen 127.0.0.1:0 --expect 0
 2 | --workers | coordinator plain.yaml --listen 127.0.0.1:0 --workers 2
 2 | run | coordinator plain.yaml --listen 127.0.0.1:0 --out run
+2 | folder is not there | coordinator plain.yaml --listen 127.0.0.1:0 --out x3 --trace nowhere/trace.json
+2 | text.txt | run plain.yaml --out x3 --trace text.txt
+2 | plain.yaml | run plain.yaml --out x3 --trace plain.yaml
+2 | folder | run plain.yaml --out x3 --trace folder
 2 | nowhere.yaml | coordinator nowhere.yaml --listen 127.0.0.1:0
 2 | url | worker
 2 | 7171 | worker 127.0.0.1:7171

@@ -4,7 +4,13 @@ import type { WriteStream } from 'node:tty';
 import { describe, expect, it } from 'vitest';
 import type { MetricsLine } from '../../../../coordinator/reports/metrics.js';
 import type { OutputPlace, ReportOutput, RunProgress } from '../../../../coordinator/reports/outputs/output.js';
-import { joinOutputs, outputs, runOutput, watchedOutput } from '../../../../coordinator/reports/outputs/outputs.js';
+import {
+  joinOutputs,
+  outputs,
+  runOutput,
+  watchedOutput,
+  type Watching,
+} from '../../../../coordinator/reports/outputs/outputs.js';
 
 const names = Object.keys(outputs) as (keyof typeof outputs)[];
 
@@ -42,6 +48,7 @@ class Rig {
   place(isTTY: boolean): OutputPlace {
     return {
       stream: this.stream(isTTY),
+      run: 'tiny',
       folder: {
         write: async (name, content) => void this.files.set(name, content),
         append: async (name, content) => void this.files.set(name, (this.files.get(name) ?? '') + content),
@@ -49,6 +56,11 @@ class Rig {
       nowMs: () => this.nowMs,
       everyMs: 1000,
     };
+  }
+
+  /** What watches a run on a terminal. */
+  watching(more: Pick<Watching, 'isQuiet'> & Partial<Watching>): Watching {
+    return { stream: this.stream(true), run: 'tiny', isJson: false, ...more };
   }
 
   stream(isTTY: boolean): WriteStream {
@@ -174,7 +186,7 @@ describe('an output for people', () => {
 
   it('draws a bar on a terminal, and lines above it', () => {
     const rig = new Rig();
-    const output = watchedOutput(rig.stream(true), false);
+    const output = watchedOutput(rig.watching({ isQuiet: false }));
     output.progress(progress);
     expect(rig.text).toContain('10/40 steps | 0 samples/s | response 0.5234 | 2 workers');
     output.say('warn', 'careful');
@@ -184,11 +196,55 @@ describe('an output for people', () => {
 
   it('is silent but for warnings when quiet, on a terminal too', () => {
     const rig = new Rig();
-    const output = watchedOutput(rig.stream(true), true);
+    const output = watchedOutput(rig.watching({ isQuiet: true }));
     output.say('info', 'hello');
     output.progress(progress);
     output.say('warn', 'careful');
     expect(rig.text).toBe('warning: careful\n');
+  });
+});
+
+describe('lines of JSON', () => {
+  const linesOf = (rig: Rig): unknown[] =>
+    rig.text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown);
+
+  it('say what, of which run and at which step, whatever the text holds', async () => {
+    const rig = new Rig();
+    const output = rig.open('json');
+    rig.nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+    output.say('warn', 'two\nlines, "quoted" \u001b[31m');
+    await output.start({ ...begun, step: 10 });
+    output.say('error', 'broken');
+    const common = { time: '2026-01-02T03:04:05.678Z', run: 'tiny' };
+    expect(linesOf(rig)).toEqual([
+      { ...common, level: 'warn', msg: 'two\nlines, "quoted" \u001b[31m' },
+      { ...common, level: 'error', step: 10, msg: 'broken' },
+    ]);
+    expect(rig.text).not.toContain('\u001b');
+  });
+
+  it('have progress now and then, and the figures of each epoch', async () => {
+    const rig = new Rig();
+    const output = rig.open('json');
+    output.progress({ ...progress, step: 0, samples: 0 });
+    rig.nowMs = 2000;
+    output.progress({ ...progress, step: 20, samples: 2000 });
+    await output.epoch(epochLine(1));
+    const [shown, epoch] = linesOf(rig);
+    expect(shown).toMatchObject({ level: 'info', step: 20, totalSteps: 40, workers: 2, terms: { response: 0.52341 } });
+    expect(epoch).toMatchObject({ ...epochLine(1), run: 'tiny', level: 'info' });
+  });
+
+  it('are written to a terminal, too, and warnings alone when quiet', () => {
+    const rig = new Rig();
+    const output = watchedOutput(rig.watching({ isQuiet: true, isJson: true }));
+    output.say('info', 'hello');
+    output.progress(progress);
+    output.say('warn', 'careful');
+    expect(linesOf(rig)).toMatchObject([{ level: 'warn', msg: 'careful' }]);
   });
 });
 
