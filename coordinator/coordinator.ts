@@ -4,31 +4,38 @@
  */
 import type { CredentialSource } from '../shared/access/credentials.js';
 import { isLoopback } from '../shared/access/loopback.js';
+import { counted } from '../shared/counted.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
 import type { LabelStorage } from '../shared/labels/storage.js';
+import { printable } from '../shared/printable.js';
 import { systemTimers } from '../shared/timers.js';
 import { coreConfigOf } from './core-config.js';
 import { Core } from './decide/decide.js';
 import { LabelRequests } from './labels/requests.js';
 import { LabelService, type LabelServiceOptions } from './labels/service.js';
+import type { PageEnd } from './page/browser/messages.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import { recoverRun, type RecoveredRun } from './recovered-run.js';
 import type { ReportOutput } from './reports/outputs/output.js';
-import { runOutput } from './reports/outputs/outputs.js';
+import { joinOutputs, runOutput } from './reports/outputs/outputs.js';
 import type { Summary } from './reports/summary.js';
 import { checkTeachers } from './reports/teacher-check.js';
 import { readSummary, writeResults, type ExportStudent } from './results.js';
 import type { RunTimes } from './run-parts.js';
 import { Run, type Outcome } from './run.js';
+import { RunPage } from './run-page.js';
 import type { ServerTls } from './server/secure.js';
 import { listen, type Admission } from './server/server.js';
 import { SocketChannel } from './server/socket-channel.js';
 import { writeBest } from './store/best-weights.js';
+import { liarsIn } from './store/journal.js';
 import { identityOf } from './store/resolved-recipe.js';
 import { isFinished, openRunFolder, type RunFolder } from './store/run-folder.js';
 import { StateLost } from './store/self-check.js';
+import { RunTrace, type TraceSink } from './trace/run-trace.js';
 import type { RunCounts } from './watch/run-counts.js';
+import type { RunStatus } from './watch/run-status.js';
 import type { RunEnd } from './workers/end-of-run.js';
 
 export interface CoordinateOptions {
@@ -44,6 +51,8 @@ export interface CoordinateOptions {
   readonly stopSignal: AbortSignal;
   /** Calls back whenever the user asks for a snapshot, until what it returns is called; absent: nobody can ask. */
   readonly onSnapshotWanted?: (take: () => void) => () => void;
+  /** Where files lie that are shared with workers of this host; absent or null: none are. */
+  readonly memoryFolder?: string | null | undefined;
   /** Whether another run follows on the same address, so that workers are told to connect again. */
   readonly next: boolean;
   readonly onListening: (port: number) => void;
@@ -60,6 +69,8 @@ export interface CoordinateOptions {
   readonly times?: Partial<RunTimes>;
   /** Time of day in milliseconds since 1970; default the machine's. */
   readonly timeOfDayMs?: () => number;
+  /** Where what the run does is drawn; absent: nowhere. */
+  readonly trace?: TraceSink | undefined;
 }
 
 const usualTimes: RunTimes = {
@@ -115,6 +126,7 @@ interface Coordination {
   readonly start: Start;
   /** Reports to the user, and into the run's folder. */
   readonly reporter: ReportOutput;
+  readonly page: RunPage;
   /** Time of day in milliseconds since 1970. */
   readonly timeOfDayMs: () => number;
 }
@@ -124,32 +136,42 @@ async function coordinateOnce(run: PreparedRun, options: CoordinateOptions, star
   const folder = await openRunFolder(options.out, identityOf(run), { force: options.force });
   try {
     const { timeOfDayMs = Date.now } = options;
-    return await runIn(folder, { run, options, start, reporter: runOutput(options.reporter, folder), timeOfDayMs });
+    const page = new RunPage({ run, path: folder.path, baseline: options.baseline, timeOfDayMs });
+    const reporter = joinOutputs([runOutput(options.reporter, folder), page.live.output]);
+    return await runIn(folder, { run, options, start, reporter, page, timeOfDayMs });
   } finally {
     await folder.close();
   }
 }
 
 async function runIn(folder: RunFolder, coordination: Coordination): Promise<Summary> {
-  const { run, options, start, reporter, timeOfDayMs } = coordination;
+  const { run, options, start, reporter, page, timeOfDayMs } = coordination;
   const recovered = await recoverRun(folder, run, { reporter, timeOfDayMs, force: options.force ?? false });
   const active = startRun(coordination, recovered, () => labels?.endLeases());
   const labels = openLabels(coordination, {
     onError: (error) => active.fail(error),
     onAudit: (finding) => active.noteLabels(finding),
     secret: folder.generation.secret,
+    liars: liarsIn(recovered.standing.lines, 'labels'),
   });
   if (recovered.account.dropped.size > 0) labels?.endLeases();
   let admission: Admission | null = null;
+  let end: PageEnd = { state: 'ended', text: 'the coordinator has ended' };
   try {
     // An earlier start may have ended because of them.
     if (recovered.account.teachers !== undefined) checkTeachers(recovered.account.teachers, run, reporter);
     for (const line of (await labels?.lines()) ?? []) reporter.say('info', line);
-    admission = await admitWorkers({ active, labels }, folder, coordination);
+    admission = await admitWorkers({ active, labels, recovered }, folder, coordination);
     start.onListening(admission.port);
     faultPoint('idle');
-    return await runToEnd(coordination, recovered, { active, labels });
+    const summary = await runToEnd(coordination, recovered, { active, labels });
+    end = pageEnd(summary, options);
+    return summary;
   } catch (error) {
+    end = {
+      state: error instanceof StateLost ? 'again' : 'ended',
+      text: printable(error instanceof Error ? error.message : String(error)),
+    };
     // Nothing that a worker could wait for.
     if (error instanceof UserError && error.exitCode === exitCodes.data)
       await active.tellEnd({ reason: 'stopped', text: error.message });
@@ -157,6 +179,7 @@ async function runIn(folder: RunFolder, coordination: Coordination): Promise<Sum
   } finally {
     active.close();
     await active.idle();
+    await page.close(end);
     await admission?.close();
     await labels?.close();
     await recovered.journal.close();
@@ -193,18 +216,20 @@ function startRun(
     timers: systemTimers,
     timeOfDayMs,
     times,
+    memoryFolder: options.memoryFolder ?? null,
     // The workers come back by themselves.
     expected: isRebuilt ? 1 : (options.expected ?? 1),
     stopSignal: options.stopSignal,
     onDrop,
     onSnapshotWanted: options.onSnapshotWanted ?? (() => () => undefined),
+    trace: options.trace === undefined ? undefined : new RunTrace(options.trace, run.name),
   });
 }
 
 /** The label service; null where workers keep their own labels. */
 function openLabels(
   { run, options, reporter }: Coordination,
-  told: Pick<LabelServiceOptions, 'onError' | 'onAudit' | 'secret'>,
+  told: Pick<LabelServiceOptions, 'onError' | 'onAudit' | 'secret' | 'liars'>,
 ): LabelService | null {
   const { labels: storage } = options;
   return storage === undefined
@@ -213,10 +238,12 @@ function openLabels(
 }
 
 function admitWorkers(
-  { active, labels }: { readonly active: Run; readonly labels: LabelService | null },
+  { active, labels, recovered }: { active: Run; labels: LabelService | null; recovered: RecoveredRun },
   folder: RunFolder,
-  { options: { credentials, tls }, start, reporter }: Coordination,
+  { options: { credentials, tls }, start, reporter, page }: Coordination,
 ): Promise<Admission> {
+  const status = async (): Promise<RunStatus> => (await countsOf(active, labels)).status;
+  const onFailed = sayOnce((line) => reporter.say('warn', line));
   return listen({
     ...start.listen,
     credentials,
@@ -224,7 +251,7 @@ function admitWorkers(
     labels: labels === null ? undefined : new LabelRequests(labels),
     isReady: () => !active.isOver,
     operations: {
-      status: async () => (await countsOf(active, labels)).status,
+      status,
       metrics: async () => {
         const { metricsPage } = await import('./watch/metrics-page.js');
         return metricsPage(await countsOf(active, labels));
@@ -232,12 +259,24 @@ function admitWorkers(
       stop: () => active.stop('asked to by an admin'),
       drain: (worker) => active.drain(worker),
       journal: { path: folder.paths.journal, run: folder.run },
+      page: page.open({ recovered, envelope: active.envelope, status, onError: (error) => onFailed('/live', error) }),
+      onFailed,
     },
     onError: (error) => active.fail(error),
     onNotice: (line) => reporter.say('warn', line),
     find: (sha256) => active.findArtifact(sha256),
     onWorker: (socket, transport, origin) => active.connect(new SocketChannel(socket, transport, origin)),
   });
+}
+
+/** Says what failed while something was answered, each path's newest failure once in a row. */
+function sayOnce(warn: (line: string) => void): (path: string, error: unknown) => void {
+  const said = new Map<string, string>();
+  return (path, error) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    if (said.get(path) !== reason) warn(`${path} could not be answered: ${reason}`);
+    said.set(path, reason);
+  };
 }
 
 /** What there is to tell of the run at this moment. */
@@ -271,6 +310,11 @@ async function runToEnd(
   await labels?.settle();
   await active.tellEnd(endOf(outcome, next));
   return summary ?? stop(run, outcome);
+}
+
+function pageEnd({ name, steps, digest }: Summary, { next }: Pick<CoordinateOptions, 'next'>): PageEnd {
+  const text = `${name} is done: ${counted(steps, 'step')}, weights ${digest.slice(0, 16)}`;
+  return { state: next ? 'again' : 'done', text };
 }
 
 function endOf(outcome: Outcome, next: boolean): RunEnd {

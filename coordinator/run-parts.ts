@@ -11,6 +11,7 @@ import type { CommitLog } from './store/log.js';
 import type { Recovered } from './store/recovery.js';
 import type { RunFolder } from './store/run-folder.js';
 import type { Snapshots } from './store/snapshots.js';
+import type { RunTrace } from './trace/run-trace.js';
 import type { Probes } from './workers/numerics.js';
 
 export interface RunTimes {
@@ -50,7 +51,7 @@ export interface RunParts {
   readonly buffers: number;
   readonly store: RunStore;
   /** Where the run stands after recovery. */
-  readonly standing: Pick<Recovered, 'step' | 'update' | 'unit' | 'stateHash' | 'rewoundBy'>;
+  readonly standing: Pick<Recovered, 'step' | 'update' | 'unit' | 'stateHash' | 'rewoundBy' | 'lines'>;
   readonly account: Account;
   readonly probes: Probes;
   readonly reporter: ReportOutput;
@@ -58,6 +59,8 @@ export interface RunParts {
   /** Time of day in milliseconds since 1970, for the journal. */
   readonly timeOfDayMs: () => number;
   readonly times: Omit<RunTimes, 'silenceMs' | 'firstLeaseMs'>;
+  /** Where files lie that are shared with workers of this host; null: none are. */
+  readonly memoryFolder: string | null;
   /** The first lease waits for so many workers. */
   readonly expected: number;
   readonly stopSignal: AbortSignal;
@@ -65,4 +68,6 @@ export interface RunParts {
   readonly onDrop: () => void;
   /** Calls back whenever a snapshot is asked for, until what it returns is called. */
   readonly onSnapshotWanted: (take: () => void) => () => void;
+  /** Where what happens is drawn; absent: nowhere. */
+  readonly trace?: RunTrace | undefined;
 }

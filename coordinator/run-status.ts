@@ -46,6 +46,8 @@ export function statusOf({
     secondsLeft: pace.secondsLeft,
     terms: { ...pace.terms },
     leases,
+    unit:
+      standing.unit === null ? null : { ...standing.unit, blocks: standing.unit.blocks.map((block) => ({ ...block })) },
     workers: here.map((worker) => workerStatus(worker, standings.get(worker.worker), nowMs)),
   };
 }
@@ -60,6 +62,7 @@ function workerStatus(
     ...worker,
     state: isDrained || standing === undefined ? 'leaving' : standing.state,
     lease: standing?.lease ?? null,
+    microBatchMs: standing?.microBatchMs ?? null,
     silentMs: standing === undefined ? 0 : Math.max(0, nowMs - standing.heardMs),
   };
 }

@@ -20,8 +20,9 @@ import type { RunParts } from './run-parts.js';
 import { RunReports } from './run-reports.js';
 import { statusOf, type OwnStatus } from './run-status.js';
 import type { ArtifactSource } from './server/artifacts.js';
-import type { JournalLine } from './store/journal.js';
+import { liarsIn, type JournalLine } from './store/journal.js';
 import { Snapshotter } from './store/snapshotter.js';
+import { timed } from './trace/run-trace.js';
 import type { OwnCounts } from './watch/run-counts.js';
 import { UnitCommits } from './unit-commits.js';
 import type { RunEnd } from './workers/end-of-run.js';
@@ -75,6 +76,7 @@ export class Run {
     this.#receipts = receipts;
     this.#broadcast = new Broadcast({ log: store.log, envelope: this.envelope, released, stateHash, receipts });
     this.#workers = this.#openWorkers();
+    for (const process of liarsIn(standing.lines, 'audit')) this.#workers.bar(process);
     this.#reports = this.#openReports();
     this.#commits = this.#openCommits();
     this.#stopTicking = timers.every(times.tickMs, () => this.#tick());
@@ -231,7 +233,7 @@ export class Run {
       case 'setAside':
         return workers.setAside(command);
       case 'merge':
-        return this.#contributions.merge(command.into, command.from);
+        return this.#merge(command);
       case 'free':
         return this.#contributions.free(command.slot);
       case 'commit':
@@ -255,6 +257,11 @@ export class Run {
         throw new Error(`command ${JSON.stringify(unknown)}`);
       }
     }
+  }
+
+  #merge({ into, from }: Extract<Command, { type: 'merge' }>): void {
+    const { trace } = this.#parts;
+    timed(trace, 'reduce', { step: this.#broadcast.released }, () => this.#contributions.merge(into, from));
   }
 
   #drop({ reason, unit }: Extract<Command, { type: 'drop' }>): void {
@@ -293,7 +300,8 @@ export class Run {
   // Parts
 
   #openWorkers(): Workers {
-    const { run, store, replica, standing, probes, reporter, timers, times, expected } = this.#parts;
+    const { run, store, replica, standing, probes, reporter, timers, times, memoryFolder, expected, trace } =
+      this.#parts;
     return new Workers({
       run,
       envelope: this.envelope,
@@ -309,7 +317,9 @@ export class Run {
       reporter,
       timers,
       heartbeatMs: times.heartbeatMs,
+      memoryFolder,
       expected,
+      trace,
       onRefused: (reason) => this.#refused[reason]++,
       post: (event) => this.#post(event),
       fail: (error) => this.fail(error),
@@ -326,8 +336,9 @@ export class Run {
   }
 
   #openCommits(): UnitCommits {
-    const { run, units, store, reporter } = this.#parts;
+    const { run, units, store, reporter, trace } = this.#parts;
     return new UnitCommits({
+      trace,
       committer: this.#openCommitter(),
       snapshotter: this.#openSnapshotter(),
       reports: this.#reports,
@@ -343,8 +354,9 @@ export class Run {
   }
 
   #openCommitter(): Committer {
-    const { run, units, store, replica, standing, reporter, timeOfDayMs } = this.#parts;
+    const { run, units, store, replica, standing, reporter, timeOfDayMs, trace } = this.#parts;
     return new Committer({
+      trace,
       replica,
       pool: this.#pool,
       contributions: this.#contributions,

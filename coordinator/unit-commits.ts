@@ -10,6 +10,7 @@ import type { RunReports } from './run-reports.js';
 import { isFailedStep, type EvaluationLine, type JournalLine } from './store/journal.js';
 import type { Snapshotter } from './store/snapshotter.js';
 import type { RunPosition } from './store/snapshots.js';
+import type { RunTrace } from './trace/run-trace.js';
 
 export interface UnitCommitsOptions {
   readonly committer: Committer;
@@ -18,6 +19,7 @@ export interface UnitCommitsOptions {
   /** Keeps the replica's weights as the best so far, after so many steps. */
   readonly keepBest: (step: number) => Promise<void>;
   readonly reporter: Pick<ReportOutput, 'say'>;
+  readonly trace?: RunTrace | undefined;
   /** Index of the first unit that is not committed yet. */
   readonly firstUnit: number;
   readonly stepsPerEpoch: number;
@@ -77,12 +79,13 @@ export class UnitCommits {
   }
 
   async #commit(request: CommitRequest): Promise<void> {
-    const { committer, snapshotter, reports, isOver, post } = this.#options;
+    const { committer, snapshotter, reports, isOver, post, trace } = this.#options;
     this.#isCommitting = true;
-    const line: JournalLine =
+    const write = async (): Promise<JournalLine> =>
       request.unit.kind === 'train'
         ? await committer.commitTraining(request)
         : await committer.commitEvaluation(request, (evaluation) => this.#keepIfBest(evaluation));
+    const line = await (trace === undefined ? write() : trace.commit({ step: request.unit.step }, write));
     if (isOver()) return;
     faultPoint('after-fsync');
     this.#unit = request.index + 1;

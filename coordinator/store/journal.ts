@@ -144,6 +144,11 @@ export function droppedAtEnd(lines: readonly JournalLine[]): readonly string[] {
   return (last?.type === 'commit' || last?.type === 'evaluation' ? last.dropped : undefined) ?? [];
 }
 
+/** Worker processes that audits have found to lie, of gradients (`audit`) or of labels (`labels`). Pure. */
+export function liarsIn(lines: readonly JournalLine[], type: 'audit' | 'labels'): readonly string[] {
+  return lines.flatMap((line) => (line.type === type && line.outcome === 'lie' ? line.workers : []));
+}
+
 function survives(line: JournalLine, toStep: number): boolean {
   if (line.type === 'commit') return line.step < toStep;
   return line.type === 'evaluation' ? line.step <= toStep : true;

@@ -72,7 +72,11 @@ export const runMetrics: Readonly<Record<string, Metric>> = {
   },
   stillhouse_transferred_bytes_total: {
     ...{ type: 'counter', help: 'Bytes from and to workers', labels: ['direction', 'plane'] },
-    samples: ({ bytes }) => byName({ ...bytes }).map(([value, name = '']) => [value, name, 'socket']),
+    samples: ({ bytes }) =>
+      Object.entries(bytes).flatMap(([plane, { received, sent }]) => [
+        [received, 'received', plane],
+        [sent, 'sent', plane],
+      ]),
   },
   stillhouse_send_queue_bytes: {
     ...{ type: 'gauge', help: 'Bytes that wait to be taken by the connections of workers' },
@@ -112,21 +116,24 @@ export const runMetrics: Readonly<Record<string, Metric>> = {
     samples: one(({ snapshots }) => snapshots.ageSeconds),
   },
   stillhouse_labels_wanted: {
-    ...{ type: 'gauge', help: 'Samples that the run wants kept labels of, once for each view' },
+    ...{
+      type: 'gauge',
+      help: 'Labels that the run wants kept: of each sample one for each view and teacher, or mixture',
+    },
     samples: one(({ status: { labels } }) => labels?.samples ?? null),
   },
   stillhouse_labels_read_total: {
-    ...{ type: 'counter', help: 'Samples whose labels were there when the coordinator started' },
+    ...{ type: 'counter', help: 'Labels that were there when the coordinator started' },
     samples: one(({ labelsRead }) => labelsRead),
   },
   stillhouse_labels_made_total: {
-    ...{ type: 'counter', help: 'Samples whose labels were made since then' },
+    ...{ type: 'counter', help: 'Labels that were made since then' },
     samples: one(({ status: { labels }, labelsRead }) =>
       labels === null || labelsRead === null ? null : Math.max(0, labels.kept - labelsRead),
     ),
   },
   stillhouse_labels_behind: {
-    ...{ type: 'gauge', help: 'Samples whose labels are still to be made' },
+    ...{ type: 'gauge', help: 'Labels that are still to be made' },
     samples: one(({ status: { labels } }) => (labels === null ? null : labels.samples - labels.kept)),
   },
   process_resident_memory_bytes: {

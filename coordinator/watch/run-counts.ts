@@ -1,10 +1,12 @@
 /** What is counted of a run at work, beside its status: the numbers behind GET /metrics. Types alone. */
+import type { Traffic } from '../../shared/exchange/plane.js';
+import type { PlaneName } from '../../shared/exchange/planes/list.js';
 import type { RunStatus } from './run-status.js';
 
 /** What the run itself counts, since its coordinator started. */
 export interface OwnCounts {
-  /** Bytes of the workers' connections, by direction as the coordinator sees it. */
-  readonly bytes: { readonly received: number; readonly sent: number };
+  /** Bytes from and to workers, by plane, and by direction as the coordinator sees it. */
+  readonly bytes: Readonly<Record<PlaneName, Traffic>>;
   /** How often a process came back whose connection had broken. */
   readonly reconnects: number;
   /** Seconds that workers spent on training leases, by phase. */

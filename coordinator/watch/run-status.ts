@@ -26,6 +26,19 @@ export const workerStatusSchema = z.object({
   samples: count,
   /** Bytes that were sent to it and that its connection has not taken yet. */
   queuedBytes: count,
+  /** The way that its bulk bytes take: `socket` or `memory`. */
+  plane: said.default('socket'),
+  /** Milliseconds that a micro-batch of training takes it, as measured; null before that. */
+  microBatchMs: z.number().nullable(),
+});
+
+/** The unit that is being computed: its blocks [from, to) that are leased, or whose contribution is in. */
+const openUnitSchema = z.object({
+  name: said,
+  microBatches: count,
+  blocks: z.array(
+    z.object({ from: count, to: count, worker: said, state: z.enum(['computing', 'uploading', 'accepted']) }),
+  ),
 });
 
 export const runStatusSchema = z.object({
@@ -51,6 +64,7 @@ export const runStatusSchema = z.object({
   /** How many samples' labels are kept, of so many; null where the run keeps none here. */
   labels: z.object({ kept: count, samples: count }).nullable(),
   workers: z.array(workerStatusSchema),
+  unit: openUnitSchema.nullable(),
 });
 
 export type RunStatus = z.infer<typeof runStatusSchema>;

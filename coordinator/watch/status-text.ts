@@ -35,9 +35,20 @@ export function durationText(seconds: number): string {
   return minutes > 0 ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
-const columns = ['worker', 'host', 'device', 'numerics', 'state', 'lease', 'heard', 'queued', 'samples'] as const;
+const columns = [
+  'worker',
+  'host',
+  'device',
+  'numerics',
+  'state',
+  'lease',
+  'plane',
+  'heard',
+  'queued',
+  'samples',
+] as const;
 /** Columns of numbers stand at the right. */
-const leftColumns = 6;
+const leftColumns = 7;
 
 function workerTable(workers: readonly WorkerStatus[]): string[] {
   const rows = [[...columns], ...workers.map(workerRow)];
@@ -46,9 +57,9 @@ function workerTable(workers: readonly WorkerStatus[]): string[] {
 }
 
 function workerRow(status: WorkerStatus): string[] {
-  const { worker, host, pid, device, numerics, state, lease, silentMs, queuedBytes, samples } = status;
+  const { worker, host, pid, device, numerics, state, lease, plane, silentMs, queuedBytes, samples } = status;
   return [
-    ...[worker, `${host} ${pid}`, device, numerics, state, lease ?? '-'],
+    ...[worker, `${host} ${pid}`, device, numerics, state, lease ?? '-', plane],
     `${(silentMs / 1000).toFixed(1)} s ago`,
     `${Math.ceil(queuedBytes / 1024)} KiB`,
     String(samples),

@@ -42,6 +42,11 @@ export function leaveLocalToken(port: number, token: string, parent = tmpdir()):
   }
 }
 
+/** Where the token that was left for `port` lies, for people who are to find it. */
+export function localTokenFile(port: number): string {
+  return fileOf(folderIn(tmpdir()), port);
+}
+
 /** @returns the token that a coordinator of this user has left for `port`; null where there is none */
 export function readLocalToken(port: number, parent = tmpdir()): string | null {
   const folder = folderIn(parent);

@@ -301,7 +301,7 @@ export class FakeWorker {
     for (const { offset, length } of split(bytes.length)) {
       const piece = bytes.subarray(offset, offset + length);
       const at = { offset, total: bytes.length, checksum: checksumOf(piece) };
-      this.#send({ type: 'chunk', ...this.#envelope(), step, lease, ...at }, socketPlane.send(at, piece));
+      this.#send({ type: 'chunk', ...this.#envelope(), step, lease, ...at }, piece);
     }
   }
 

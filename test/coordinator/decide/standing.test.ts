@@ -19,13 +19,19 @@ describe('the standing of workers', () => {
     core.handle({ type: 'ready', worker: 'w1', step: 0, stateHash: 's0', nowMs: 10 });
     expect(core.standing).toEqual({
       workers: [
-        { worker: 'w1', state: 'computing', lease: 'micro-batches 0..1 of step 0', heardMs: 10 },
-        { worker: 'w2', state: 'joining', lease: null, heardMs: 6 },
+        { worker: 'w1', state: 'computing', lease: 'micro-batches 0..1 of step 0', heardMs: 10, microBatchMs: null },
+        { worker: 'w2', state: 'joining', lease: null, heardMs: 6, microBatchMs: null },
       ],
+      unit: {
+        name: 'step 0',
+        microBatches: 2,
+        blocks: [{ from: 0, to: 2, worker: 'w1', state: 'computing' }],
+      },
       lateTimes: 0,
     });
     core.handle({ type: 'leave', worker: 'w1', reason: 'done', nowMs: 20 });
     expect(core.standing.workers.map(({ worker }) => worker)).toEqual(['w2']);
+    expect(core.standing.unit).toMatchObject({ blocks: [] });
   });
 
   it('counts each time that a worker is late with a block', () => {

@@ -39,6 +39,8 @@ describe('the page of the metrics', () => {
       'stillhouse_phase_seconds_total{phase="wait"}': 0.25,
       'stillhouse_transferred_bytes_total{direction="received",plane="socket"}': 1001,
       'stillhouse_transferred_bytes_total{direction="sent",plane="socket"}': 1002,
+      'stillhouse_transferred_bytes_total{direction="received",plane="memory"}': 1003,
+      'stillhouse_transferred_bytes_total{direction="sent",plane="memory"}': 1004,
       stillhouse_send_queue_bytes: 300,
       stillhouse_leases_granted_total: 30,
       stillhouse_leases_repeated_total: 3,

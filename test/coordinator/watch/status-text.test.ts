@@ -7,14 +7,22 @@ const status: RunStatus = {
   ...{ samples: 384, samplesPerSecond: 99.6, secondsLeft: 61.2, terms: { response: 0.5 } },
   leases: { granted: 30, repeated: 1, refused: 0 },
   labels: { kept: 7, samples: 150 },
+  unit: null,
   workers: [
     {
       ...{ worker: 'w1', process: 'p', host: 'alpha', pid: 17, device: 'wasm', state: 'computing', numerics: 'exact' },
-      ...{ lease: 'micro-batch 3 of step 13', silentMs: 120, samples: 200, queuedBytes: 1025 },
+      ...{
+        lease: 'micro-batch 3 of step 13',
+        microBatchMs: 4,
+        silentMs: 120,
+        samples: 200,
+        queuedBytes: 1025,
+        plane: 'memory',
+      },
     },
     {
       ...{ worker: 'w12', process: 'q', host: 'b', pid: 4, device: 'wasm', state: 'leaving', numerics: 'unknown' },
-      ...{ lease: null, silentMs: 0, samples: 0, queuedBytes: 0 },
+      ...{ lease: null, microBatchMs: null, silentMs: 0, samples: 0, queuedBytes: 0, plane: 'socket' },
     },
   ],
 };
@@ -27,9 +35,9 @@ describe('the text of a status', () => {
       'response 0.5000',
       'leases: 30 granted, 1 repeated, 0 refused',
       'labels: 7 of 150',
-      '  worker  host      device  numerics  state      lease                         heard  queued  samples',
-      '  w1      alpha 17  wasm    exact     computing  micro-batch 3 of step 13  0.1 s ago   2 KiB      200',
-      '  w12     b 4       wasm    unknown   leaving    -                         0.0 s ago   0 KiB        0',
+      '  worker  host      device  numerics  state      lease                     plane       heard  queued  samples',
+      '  w1      alpha 17  wasm    exact     computing  micro-batch 3 of step 13  memory  0.1 s ago   2 KiB      200',
+      '  w12     b 4       wasm    unknown   leaving    -                         socket  0.0 s ago   0 KiB        0',
     ]);
   });
 
