@@ -14,8 +14,11 @@ import { fuzz, type Counts, type Finding, type Fuzzing } from './fuzz.js';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** A case that is not over after so long hangs. */
-const hangMs = 60_000;
+/**
+ * A case hangs that has computed for so long without an end, or waited for so long. Time on a busy machine is not
+ * the case's: processor time counts, and of waiting only the seconds in which this thread itself could run.
+ */
+const hang = { computedSeconds: 60, waitedSeconds: 600 } as const;
 
 interface Report {
   readonly counts: Counts;
@@ -69,15 +72,18 @@ async function watch(): Promise<number> {
 function watched(fuzzing: Omit<Fuzzing, 'onCase'>): Promise<Report> {
   const thread = new Worker(new URL(import.meta.url), { workerData: fuzzing });
   return new Promise((resolve, reject) => {
-    let [at, sinceMs] = ['the beginning', Date.now()];
+    let [at, since, waited] = ['the beginning', process.cpuUsage(), 0];
     const timer = setInterval(() => {
-      if (Date.now() - sinceMs < hangMs) return;
+      const { user, system } = process.cpuUsage(since);
+      waited += 1;
+      if (user + system < hang.computedSeconds * 1e6 && waited < hang.waitedSeconds) return;
       clearInterval(timer);
       void thread.terminate();
-      reject(new Error(`no case ended for ${hangMs} ms after --seed ${fuzzing.seed} ${at}`));
+      const computed = ((user + system) / 1e6).toFixed(1);
+      reject(new Error(`no case ended in ${computed} s of computing after --seed ${fuzzing.seed} ${at}`));
     }, 1000);
     thread.on('message', (said: Said) => {
-      if ('at' in said) return void ([at, sinceMs] = [said.at, Date.now()]);
+      if ('at' in said) return void ([at, since, waited] = [said.at, process.cpuUsage(), 0]);
       clearInterval(timer);
       resolve(said.report);
     });

@@ -9,20 +9,23 @@ import { expect } from 'vitest';
 import { verifyRun } from '../../coordinator/verify/verify.js';
 import { barsRecipe, epochs, samples, steps, writeBars } from '../e2e/bars.js';
 import { commitsOf, type Program } from '../../bench/programs.js';
-import { curveOf, digestOf, type Place, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
+import { curveOf, digestOf, onSocket, type Place, startCoordinator, startWorker, urlOf } from '../e2e/processes.js';
 
 export class BarsRuns {
   readonly recipe: string;
   readonly #folder: string;
   #undisturbed: { readonly curve: unknown[]; readonly digest: string } | null = null;
 
-  /** @param more of the recipe, beside the snapshots */
-  constructor(folder: string, backend: 'auto' | 'wasm' = 'wasm', more = '') {
+  /**
+   * @param more of the recipe, beside the snapshots
+   * @param hidden units of the student's hidden layer, each of which has 69 weights
+   */
+  constructor(folder: string, backend: 'auto' | 'wasm' = 'wasm', more = '', hidden = 4096) {
     this.#folder = join(folder, more === '' ? backend : `${backend}-more`);
     mkdirSync(this.#folder, { recursive: true });
     this.recipe = join(this.#folder, 'recipe.yaml');
     writeBars(this.#folder);
-    const student = '{ builtin: mlp, hidden: [4096] }';
+    const student = `{ builtin: mlp, hidden: [${hidden}] }`;
     writeFileSync(this.recipe, barsRecipe({ student, backend, more: `snapshots: { everySteps: 7 }\n${more}` }));
   }
 
@@ -32,11 +35,11 @@ export class BarsRuns {
     return { recipe: this.recipe, out: join(this.#folder, stem), caches: join(this.#folder, 'caches', stem) };
   }
 
-  /** In one worker, to the end. */
+  /** In one worker whose bulk bytes go through the socket, to the end. */
   async runUndisturbed(): Promise<void> {
     const place = this.placeOf('undisturbed');
     const coordinator = startCoordinator(place);
-    const worker = startWorker(place, 'w0', await urlOf(coordinator));
+    const worker = startWorker(place, 'w0', await urlOf(coordinator), {}, undefined, onSocket);
     await expectDone(coordinator, worker);
     this.#undisturbed = { curve: curveOf(place.out), digest: digestOf(place.out) };
     expect(this.#undisturbed.curve).toHaveLength(steps);

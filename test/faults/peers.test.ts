@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { oneToken } from '../../shared/access/credentials.js';
 import { silentOutput } from '../../coordinator/reports/outputs/output.js';
 import { coordinate } from '../../coordinator/coordinator.js';
+import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import type { Summary } from '../../coordinator/reports/summary.js';
 import type { JournalLine } from '../../coordinator/store/journal.js';
 import { runIdIn } from '../../coordinator/store/generations.js';
@@ -27,13 +28,8 @@ interface Attacked {
   readonly audits: readonly Extract<JournalLine, { type: 'audit' }>[];
 }
 
-/** The run of one honest worker, and what `attack` lets loose on it once that one is at work. */
-async function runBeside(
-  attack: (connect: (options: Partial<FakeOptions>) => FakeWorker) => void,
-  audit?: number,
-): Promise<Attacked> {
-  const run = tinyRun({ ...size, recipe: audit === undefined ? {} : { audit } });
-  const out = await temporaryFolder();
+/** A coordinator of the run in the folder, beyond loopback. */
+function coordinated(run: PreparedRun, out: string, stopSignal = new AbortController().signal) {
   const said: string[] = [];
   let heard: (port: number) => void = () => undefined;
   const port = new Promise<number>((resolve) => (heard = resolve));
@@ -41,7 +37,7 @@ async function runBeside(
     listen: { host: '0.0.0.0', port: 0 },
     credentials: oneToken(token),
     out,
-    stopSignal: new AbortController().signal,
+    stopSignal,
     next: false,
     onListening: heard,
     reporter: { ...silentOutput, say: (_level, text) => said.push(text) },
@@ -49,6 +45,16 @@ async function runBeside(
     times: { tickMs: 20, silenceMs: 1e9 },
   });
   summary.catch(() => undefined);
+  return { out, said, summary, port };
+}
+
+/** The run of one honest worker, and what `attack` lets loose on it once that one is at work. */
+async function runBeside(
+  attack: (connect: (options: Partial<FakeOptions>) => FakeWorker) => void,
+  audit?: number,
+): Promise<Attacked> {
+  const run = tinyRun({ ...size, recipe: audit === undefined ? {} : { audit } });
+  const { out, said, summary, port } = coordinated(run, await temporaryFolder());
   const at = { run, port: await port, token };
   let onStep: () => void = () => undefined;
   const isAtWork = new Promise<void>((resolve) => (onStep = resolve));
@@ -125,6 +131,25 @@ describe('a worker whose device flips a bit now and then', () => {
     );
     // What was committed before it was found out stays.
     if (audit === 1) expect(summary.digest).toBe((await untouched).summary.digest);
+  });
+
+  it('is let in no more when the coordinator is started again', async () => {
+    const run = tinyRun({ ...size, recipe: { audit: 1 } });
+    const stop = new AbortController();
+    const first = coordinated(run, await temporaryFolder(), stop.signal);
+    const at = { run, token, microBatchMs: 5 };
+    const honest = ['honest', 'second'].map((name) => ({ ...at, name }));
+    const liar = { ...at, name: 'broken', address: '127.0.0.2', sabotage: (): 'twist' => 'twist' };
+    const port = await first.port;
+    for (const worker of honest) new FakeWorker({ ...worker, port });
+    expect(await new FakeWorker({ ...liar, port }).closed).toMatchObject({ code: 4403 });
+    stop.abort('SIGTERM');
+    await expect(first.summary).rejects.toMatchObject({ exitCode: 75 });
+    const again = coordinated(run, first.out);
+    const next = { ...liar, port: await again.port };
+    expect(await new FakeWorker(next).closed).toMatchObject({ code: 4403 });
+    for (const worker of honest) new FakeWorker({ ...worker, port: next.port });
+    expect((await again.summary).digest).toBe((await untouched).summary.digest);
   });
 
   it('is named and turned away without audits where its gradients are out of all proportion', async () => {

@@ -28,6 +28,7 @@ const ups = [
     device: { backend: 'wasm', gpu: null, threads: 1, host: 'h', pid: 1, version: 'v' },
     recipeDigest: null,
     held: { nonce: 'n', step: 3, stateHash: hash, receipt: 'a'.repeat(64) },
+    memory: '0'.repeat(32),
   },
   { type: 'ready', ...where, stateHash: hash, probe: { digest: hash, repeatable: true } },
   { type: 'heartbeat', ...where, progress: 3, sentMs: 5, rssBytes: 7, tensors: 1 },
@@ -43,16 +44,21 @@ const ups = [
     seconds: {},
   },
   { type: 'chunk', ...where, lease: 1, offset: 0, total: 16, checksum: 5 },
+  { type: 'chunk', ...where, lease: 1, offset: 0, total: 16, checksum: 5, placed: { place: 3, bytes: 16 } },
+  { type: 'took', ...where, chunks: 2 },
   { type: 'failed', ...where, lease: 1, microBatch: 0, reason: 'x' },
   { type: 'differs', ...where, stateHash: hash },
+  { type: 'spans', ...where, offsetMs: 5, errorMs: 1, lost: 0, spans: [['label', 1, 2, 3, 0, null]] },
   { type: 'leave', ...where, reason: 'x' },
 ];
 
 const downs = [
   { type: 'release', ...where, stateHash: hash, receipt: 'a'.repeat(64) },
   { type: 'resync', ...where, reason: 'x' },
-  { type: 'pong', ...where, sentMs: 1 },
+  { type: 'pong', ...where, sentMs: 1, atMs: 7 },
   { type: 'commitChunk', ...where, offset: 0, total: 16, checksum: 5 },
+  { type: 'commitChunk', ...where, offset: 0, total: 16, checksum: 5, placed: { place: 3, bytes: 16 } },
+  { type: 'took', ...where, chunks: 2 },
   { type: 'cancel', ...where, lease: 1 },
   { type: 'pull', ...where, lease: 1 },
   {

@@ -116,6 +116,7 @@ export class CoordinatorProcess {
         timers,
         timeOfDayMs: () => clock.nowMs,
         times,
+        memoryFolder: null,
         expected: 1,
         stopSignal: stop.signal,
         onDrop: () => undefined,

@@ -2,7 +2,6 @@
  * A worker process in virtual time, with the real replica, fold and block sum. It behaves as the real one does: leases
  * in the order of their coming, each once its weights are there; what it holds survives a lost connection.
  */
-import { socketPlane } from '../../../shared/exchange/planes/socket.js';
 import { checksumOf } from '../../../shared/replica/checksum.js';
 import { decodeDown, encodeFrame, type Frame } from '../../../shared/protocol/codec.js';
 import {
@@ -96,7 +95,7 @@ export class SimulatedWorker {
   constructor(name: string, plan: WorkerPlan, world: WorkerWorld) {
     [this.process, this.#plan, this.#world] = [name, plan, world];
     this.#replica = takeReplica(world.compression, slots);
-    this.#fold = new ReplicaFold(this.#replica, new Control(), slots - 1, socketPlane);
+    this.#fold = new ReplicaFold(this.#replica, new Control(), slots - 1);
     world.clock.in(plan.joinMs, () => this.#connect());
   }
 
@@ -224,6 +223,8 @@ export class SimulatedWorker {
         return;
       case 'commitChunk':
         throw new Error('a simulated commit fits one frame');
+      case 'took':
+        throw new Error('a simulated worker shares no file');
       default: {
         const unknown: never = message;
         throw new Error(`message ${JSON.stringify(unknown)}`);
@@ -265,7 +266,7 @@ export class SimulatedWorker {
     const { bytes } = kept;
     const [offset, total, checksum] = [0, bytes.length, checksumOf(bytes)];
     const chunk = { type: 'chunk', ...this.#envelope(connection), step, lease, offset, total, checksum } as const;
-    this.#send(connection, chunk, socketPlane.send(chunk, bytes));
+    this.#send(connection, chunk, bytes);
   }
 
   #announce(connection: Connection): void {
