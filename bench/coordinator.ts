@@ -6,12 +6,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chunkCrcs, CommitLog } from '../coordinator/store/log.js';
+import { CommitLog } from '../coordinator/store/log.js';
 import type { StudentSpec } from '../shared/models/student-spec.js';
 import { termSums } from '../shared/figures/training-sums.js';
 import { commitScalars } from '../shared/replica/optimizer/scalars.js';
-import { checksumOf } from '../shared/replica/checksum.js';
-import { split } from '../shared/exchange/chunks.js';
+import { checksumOf, hashOf } from '../shared/replica/piece-hash.js';
+import { split } from '../shared/replica/pieces.js';
 import { socketPlane } from '../shared/exchange/planes/socket.js';
 import { decodeUp, encodeFrame } from '../shared/protocol/codec.js';
 import type { UpMessage } from '../shared/protocol/messages.js';
@@ -108,14 +108,14 @@ async function bytes(): Promise<void> {
   const source = Uint8Array.from(replica.slotBytes(0));
   const chunks = split(total).map(({ offset, length }) => {
     const payload = source.subarray(offset, offset + length);
-    return [{ offset, total, checksum: checksumOf(payload) }, payload] as const;
+    return [{ offset, total, checksum: checksumOf([hashOf(payload)]) }, payload] as const;
   });
   const perByte = (ms: number): number => round((ms * 1e6) / total);
   const place = await timeMs(7, () => {
-    const receiver = socketPlane.receive(replica.slotBytes(2), (bytes) => replica.checksum(bytes));
+    const receiver = socketPlane.receive(replica.slotBytes(2), (piece) => replica.hashPiece(piece));
     for (const [header, payload] of chunks) receiver.accept(header, payload);
   });
-  const check = await timeMs(7, () => [replica.hashSlot(2), replica.slotIsFinite(2)]);
+  const check = await timeMs(7, () => replica.finiteSquares(2));
   const add = await timeMs(7, () => replica.addSlots(0, 1));
   print('contribution, nanoseconds a byte', {
     bytes: total,
@@ -132,9 +132,7 @@ async function commit(replica: Replica, perByte: (ms: number) => number): Promis
   const payload = replica.slotBytes(0);
   const prepare = await timeMs(7, () => {
     replica.slotSquares(0);
-    replica.hashSlot(0);
-    for (const { offset, length } of split(payload.length)) replica.checksum(payload.subarray(offset, offset + length));
-    chunkCrcs(payload);
+    replica.hashPieces(0);
   });
   const scalars = commitScalars(plan, { update: 1, step: 0, totalSteps: 10, gradientSquares: 1 });
   const apply = await timeMs(7, () => replica.apply(scalars, { slot: 0, moments: null }));

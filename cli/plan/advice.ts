@@ -69,7 +69,7 @@ function compressed(compression: Compression): Change {
     const share = bytes / run.shape.bytes;
     if (!(share < 1)) return null;
     const { sendMs, receiveMs, fsyncMs } = run.speeds;
-    const rest = run.shape.bytes > limits.chunkBytes ? share : 1;
+    const rest = run.shape.bytes > limits.pieceBytes ? share : 1;
     const moved = { sendMs: sendMs * rest, receiveMs: receiveMs * rest, fsyncMs: fsyncMs * rest };
     return [
       `compression: ${compression}`,

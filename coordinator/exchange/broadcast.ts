@@ -3,10 +3,9 @@
  * fsync runs. It is *released* once it is on the disk, and only then may a replica apply it.
  */
 import { encodeFrame, type Frame } from '../../shared/protocol/codec.js';
-import { checksumOf } from '../../shared/replica/checksum.js';
-import type { ChunkRange } from '../../shared/exchange/chunks.js';
+import { checksumOf, pieceHashes } from '../../shared/replica/piece-hash.js';
+import { piecesIn, type ByteRange } from '../../shared/replica/pieces.js';
 import type { Plane } from '../../shared/exchange/plane.js';
-import { mustAt } from '../../shared/must.js';
 import { limits } from '../../shared/protocol/messages.js';
 import type { CommitLog, CommitRecord } from '../store/log.js';
 import type { RetiredBuffer } from './buffers.js';
@@ -19,14 +18,14 @@ export interface RunEnvelope {
 }
 
 /** A commit as it goes out, before the state after it is known. */
-export type CommitHead = Omit<CommitRecord, 'stateHash' | 'line' | 'checksums'>;
+export type CommitHead = Omit<CommitRecord, 'stateHash' | 'line' | 'hashes' | 'checksums'>;
 
 /** The newest commit, with its bytes in memory. */
 export interface LiveCommit {
   readonly head: CommitHead;
   readonly bytes: Uint8Array;
-  /** Checksum of each of the payload's chunks; none where it travels in the header's message. */
-  readonly checksums: readonly number[];
+  /** Hash of each of the payload's pieces (shared/replica/piece-hash.ts). */
+  readonly hashes: readonly string[];
   /** Null when `bytes` is memory of its own, which nobody will reuse. */
   readonly retired: RetiredBuffer | null;
 }
@@ -114,25 +113,28 @@ export class Broadcast {
       return { frame: this.#liveHead, head: this.#live.head };
     }
     const record = await this.#log.read(step);
-    const isInline = record.bytes > 0 && record.bytes <= limits.chunkBytes;
+    const isInline = record.bytes > 0 && record.bytes <= limits.pieceBytes;
     const bytes = isInline ? await this.#log.readBytes(step, { offset: 0, length: record.bytes }) : new Uint8Array(0);
     return { frame: this.#encodeHead(record, bytes), head: record };
   }
 
-  /** Sends a chunk of a commit whose bytes do not fit the header's message on its way to one worker, on its plane. */
-  async chunk(head: CommitHead, range: ChunkRange, plane: Plane): Promise<Outgoing> {
+  /**
+   * Sends a chunk of a commit whose bytes do not fit the header's message on its way to one worker, on its plane.
+   * @returns null where the plane takes no more so many bytes at once
+   */
+  async chunk(head: CommitHead, range: ByteRange, plane: Plane): Promise<Outgoing | null> {
     const live = this.#live;
     if (live?.head.step !== head.step || live.retired?.isGone === true) {
       const bytes = await this.#log.readBytes(head.step, range);
-      return { frame: this.#encodeChunk(head, range.offset, bytes, checksumOf(bytes), plane), done: () => undefined };
+      const frame = this.#encodeChunk(head, { offset: range.offset, bytes, hashes: pieceHashes(bytes) }, plane);
+      return frame === null ? null : { frame, done: () => undefined };
     }
-    const checksum = mustAt(live.checksums, range.index, 'checksum of a chunk');
     const bytes = live.bytes.subarray(range.offset, range.offset + range.length);
+    const hashes = piecesIn(live.hashes, range);
+    const frame = this.#encodeChunk(head, { offset: range.offset, bytes, hashes }, plane);
+    if (frame === null) return null;
     live.retired?.pin();
-    return {
-      frame: this.#encodeChunk(head, range.offset, bytes, checksum, plane),
-      done: () => live.retired?.unpin(),
-    };
+    return { frame, done: () => live.retired?.unpin() };
   }
 
   /** Null when the log no longer knows the step. */
@@ -149,18 +151,16 @@ export class Broadcast {
 
   #encodeChunk(
     { step, bytes: total }: CommitHead,
-    offset: number,
-    bytes: Uint8Array,
-    checksum: number,
+    { offset, bytes, hashes }: { readonly offset: number; readonly bytes: Uint8Array; readonly hashes: string[] },
     plane: Plane,
-  ): Frame {
-    const header = { type: 'commitChunk', ...this.#envelope, step, offset, total, checksum } as const;
-    const sent = plane.send(header, bytes);
-    return encodeFrame(sent.header, sent.payload);
+  ): Frame | null {
+    const at = { offset, total, checksum: checksumOf(hashes) };
+    const sent = plane.send({ type: 'commitChunk', ...this.#envelope, step, ...at } as const, bytes);
+    return sent === null ? null : encodeFrame(sent.header, sent.payload);
   }
 
   #encodeHead({ step, scalars, compression, bytes, digest, momentCounts }: CommitHead, payload: Uint8Array): Frame {
-    const inline = bytes > 0 && bytes <= limits.chunkBytes ? payload : undefined;
+    const inline = bytes > 0 && bytes <= limits.pieceBytes ? payload : undefined;
     return encodeFrame(
       { type: 'commit', ...this.#envelope, step, scalars, compression, bytes, digest, momentCounts },
       inline,

@@ -4,7 +4,6 @@
  * queued for it beyond a bound.
  */
 import { faultPoint } from '../../shared/fault-points.js';
-import { split } from '../../shared/exchange/chunks.js';
 import type { Plane } from '../../shared/exchange/plane.js';
 import { limits } from '../../shared/protocol/messages.js';
 import type { Broadcast } from './broadcast.js';
@@ -44,12 +43,15 @@ async function sendCommit({ broadcast, queue, plane }: FeedOptions, step: number
   if (isOver()) return false;
   const { frame, head } = await broadcast.head(step);
   queue.sendFrame(frame);
-  if (head.bytes <= limits.chunkBytes) return true;
-  for (const range of split(head.bytes)) {
+  if (head.bytes <= limits.pieceBytes) return true;
+  for (let offset = 0; offset < head.bytes;) {
     await queue.room();
     if (isOver()) return false;
-    const { frame, done } = await broadcast.chunk(head, range, plane);
-    queue.sendFrame(frame, done);
+    const length = Math.min(plane.chunkBytes, head.bytes - offset);
+    const chunk = await broadcast.chunk(head, { offset, length }, plane);
+    if (chunk === null) continue;
+    queue.sendFrame(chunk.frame, chunk.done);
+    offset += length;
   }
   return true;
 }

@@ -9,10 +9,10 @@ import { exitCodes, UserError } from '../../shared/errors.js';
 import { isDue } from '../../shared/fault-points.js';
 import { splitTerms } from '../../shared/figures/training-sums.js';
 import { commitScalars, skipScalars } from '../../shared/replica/optimizer/scalars.js';
-import { split } from '../../shared/exchange/chunks.js';
 import { limits } from '../../shared/protocol/messages.js';
 import { applyCommit, type ReplicaPosition } from '../../shared/replica/apply-commit.js';
 import type { Sums } from '../../shared/replica/reduction/contribution.js';
+import { digestOf } from '../../shared/replica/piece-hash.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { Broadcast, CommitHead, LiveCommit } from './broadcast.js';
 import type { Content, Contributions } from './contributions.js';
@@ -20,7 +20,7 @@ import { skipLimit } from '../decide/commits.js';
 import type { Unit } from '../decide/types.js';
 import { nothingApplied, type CommitLine, type EvaluationLine, type JournalLine } from '../store/journal.js';
 import type { Journal } from '../store/journal-file.js';
-import { chunkCrcs, type CommitLog } from '../store/log.js';
+import type { CommitLog } from '../store/log.js';
 import { expectOwnState } from '../store/self-check.js';
 import type { BufferPool } from './buffers.js';
 import { timed, type RunTrace } from '../trace/run-trace.js';
@@ -107,7 +107,7 @@ export class Committer {
     const { live, skip } = timed(trace, 'reduce', place, () => this.#reduce(request, content));
     this.#options.broadcast.hold(live);
     live.retired?.pin();
-    if (live.bytes.length > limits.chunkBytes) await new Promise(setImmediate);
+    if (live.bytes.length > limits.pieceBytes) await new Promise(setImmediate);
     timed(trace, 'apply', place, () => {
       expectOwnState(replica, this.#position);
       this.#apply(live, content?.buffer ?? null);
@@ -166,7 +166,7 @@ export class Committer {
         digest: emptyDigest,
         momentCounts: [],
       };
-      return { live: { head, bytes: new Uint8Array(0), checksums: [], retired: null }, skip: why ?? 'skipped' };
+      return { live: { head, bytes: new Uint8Array(0), hashes: [], retired: null }, skip: why ?? 'skipped' };
     }
     return { live: this.#liveCommit({ index, unit, squares }, { ...content, buffer }), skip: undefined };
   }
@@ -202,23 +202,20 @@ export class Committer {
       gradientSquares: squares,
     });
     const view = replica.slotBytes(content.buffer);
-    const isSmall = view.length <= limits.chunkBytes;
+    const isSmall = view.length <= limits.pieceBytes;
     // A small commit is cheaper to copy than to keep its buffer from being used again.
     const bytes = isSmall ? view.slice() : view;
+    const hashes = replica.hashPieces(content.buffer);
     const head: CommitHead = {
       step: unit.step,
       unit: index,
       scalars,
       compression: replica.plan.compression,
       bytes: bytes.length,
-      digest: replica.hashSlot(content.buffer),
+      digest: digestOf(hashes),
       momentCounts: [...(content.moments?.counts ?? [])],
     };
-    if (isSmall) return { head, bytes, checksums: [], retired: null };
-    const checksums = split(bytes.length).map(({ offset, length }) =>
-      replica.checksum(bytes.subarray(offset, offset + length)),
-    );
-    return { head, bytes, checksums, retired: pool.retire(content.buffer) };
+    return { head, bytes, hashes, retired: isSmall ? null : pool.retire(content.buffer) };
   }
 
   #apply(live: LiveCommit, buffer: number | null): void {
@@ -249,9 +246,8 @@ export class Committer {
   /** Log and journal in parallel: recovery takes either one being ahead. */
   async #store(live: LiveCommit, line: JournalLine): Promise<void> {
     const { log, journal } = this.#options;
-    const checksums = chunkCrcs(live.bytes);
     await this.#options.expectNewest();
-    const record = { ...live.head, checksums, stateHash: this.stateHash, line, before: journal.head };
+    const record = { ...live.head, hashes: [...live.hashes], stateHash: this.stateHash, line, before: journal.head };
     await Promise.all([log.append(record, live.head.bytes === 0 ? null : live.bytes), journal.append(line)]);
   }
 }

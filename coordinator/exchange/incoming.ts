@@ -122,9 +122,9 @@ export class IncomingContributions {
       const target = replica.slotBytes(buffer);
       if (inline !== null) {
         target.set(inline);
-        return this.#verify(lease, offer, content);
+        return this.#verify(lease, content, { offer, digest: replica.hashPiece(target) });
       }
-      open.receiver = plane.receive(target, (bytes) => replica.checksum(bytes));
+      open.receiver = plane.receive(target, (piece) => replica.hashPiece(piece));
       this.#options.sendPull(lease, open.unit);
     });
   }
@@ -146,24 +146,30 @@ export class IncomingContributions {
     if (open === undefined || open.receiver === null) return false;
     if (open.offer === null || open.content === null || open.content.isFreed) return false;
     if (open.receiver.accept(message, payload)) {
+      const { digest } = open.receiver;
       open.receiver = null;
-      this.#verify(message.lease, open.offer, open.content);
+      this.#verify(message.lease, open.content, { offer: open.offer, digest });
     }
     return true;
   }
 
-  #verify(lease: number, offer: Up<'offer'>, content: Content): void {
+  /** @param digest of the bytes that have come */
+  #verify(
+    lease: number,
+    content: Content,
+    { offer, digest }: { readonly offer: Up<'offer'>; readonly digest: string },
+  ): void {
     const { replica } = this.#options;
     if (content.buffer === null) throw new Error(`lease ${lease} has no buffer`);
-    if (replica.hashSlot(content.buffer) !== offer.digest) {
+    if (digest !== offer.digest) {
       return this.#fail(lease, { type: 'failed', lease, reason: 'the bytes are not those of their digest' });
     }
-    if (!replica.slotIsFinite(content.buffer))
-      return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
+    const squares = replica.finiteSquares(content.buffer);
+    if (squares === null) return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
     content.sums = offer.sums;
     content.moments = replica.readMoments(content.buffer, offer.momentCounts);
     const { unit, block } = this.#get(lease);
-    const norm = Math.sqrt(replica.slotSquares(content.buffer)) / samplesIn(unit, block);
+    const norm = Math.sqrt(squares) / samplesIn(unit, block);
     this.#options.onEvent({ type: 'received', lease, norm });
   }
 

@@ -4,8 +4,8 @@
  *
  *   u32 LE header bytes | u32 LE CRC-32 of the header | header (JSON) | zeros to a multiple of 8 | payload
  *
- * The header carries a CRC-32 per chunk of the payload. Replicas that are behind are fed
- * from here, chunk by chunk; recovery replays from here. A record that is torn or damaged ends its segment.
+ * The header carries a hash of each piece of the payload. Replicas that are behind are fed from here, and recovery replays
+ * from here. A record that is torn or damaged ends its segment.
  */
 import { writevSync } from 'node:fs';
 import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { faultPoint, slowDisk } from '../../shared/fault-points.js';
-import { split, type ByteRange } from '../../shared/exchange/chunks.js';
+import { split, type ByteRange } from '../../shared/replica/pieces.js';
+import { digestOf, hashOf } from '../../shared/replica/piece-hash.js';
 import { scalarsSchema } from '../../shared/protocol/messages.js';
 import { compressions } from '../../shared/compression.js';
 import { journalLineSchema, type JournalLine } from './journal.js';
@@ -32,8 +33,10 @@ export const commitRecordSchema = z.object({
   bytes: count,
   digest: z.string(),
   momentCounts: z.array(count),
-  /** CRC-32 of each chunk of the payload. */
-  checksums: z.array(count),
+  /** Hash of each piece of the payload (shared/replica/piece-hash.ts). */
+  hashes: z.array(z.string()).optional(),
+  /** CRC-32 of each piece, which earlier versions wrote in their place. */
+  checksums: z.array(count).optional(),
   /** Hash of the state after this commit. */
   stateHash: z.string(),
   /** The commit's journal line, so that the journal can be completed from the log. */
@@ -154,7 +157,7 @@ export class CommitLog {
       const read = await readFully(place.segment.file, head, place.at);
       const record = read < head.length ? null : parseHead(head);
       if (record === null) throw new Error(`${place.segment.path}: the record of step ${step} has changed`);
-      return record;
+      return record.hashes !== undefined || record.bytes === 0 ? record : this.#withDigest(record);
     });
   }
 
@@ -174,6 +177,13 @@ export class CommitLog {
       if (read < range.length) throw new Error(`${place.segment.path}: the record of step ${step} has changed`);
       return target;
     });
+  }
+
+  /** The record of an earlier version, whose digest was not taken by pieces, with the digest that replicas expect. */
+  async #withDigest(record: CommitRecord): Promise<CommitRecord> {
+    const hashes: string[] = [];
+    for (const range of split(record.bytes)) hashes.push(hashOf(await this.readBytes(record.step, range)));
+    return { ...record, digest: digestOf(hashes) };
   }
 
   /** Deletes the segments whose commits all come before `step`. */
@@ -242,11 +252,6 @@ export class CommitLog {
     await cut(segment, segment.sizeBytes);
     return end;
   }
-}
-
-/** The CRC-32 of each chunk of a payload, in order: a record's `checksums`. */
-export function chunkCrcs(payload: Uint8Array): number[] {
-  return split(payload.length).map(({ offset, length }) => crc32(payload.subarray(offset, offset + length)));
 }
 
 /** First steps of a log's segments, in order. */
@@ -350,11 +355,13 @@ function parseHead(head: Buffer): CommitRecord | null {
 
 async function isWhole(file: FileHandle, { record, payloadAt }: Head): Promise<boolean> {
   const ranges = split(record.bytes);
-  if (ranges.length !== record.checksums.length) return false;
-  for (const [i, range] of ranges.entries()) {
-    const chunk = new Uint8Array(range.length);
-    if ((await readFully(file, chunk, payloadAt + range.offset)) < range.length) return false;
-    if (crc32(chunk) !== record.checksums[i]) return false;
+  const { hashes, checksums = [] } = record;
+  if (ranges.length !== (hashes ?? checksums).length) return false;
+  const piece = new Uint8Array(ranges[0]?.length ?? 0);
+  for (const [i, { offset, length }] of ranges.entries()) {
+    const bytes = piece.subarray(0, length);
+    if ((await readFully(file, bytes, payloadAt + offset)) < length) return false;
+    if (hashes === undefined ? crc32(bytes) !== checksums[i] : hashOf(bytes) !== hashes[i]) return false;
   }
   return true;
 }

@@ -1,7 +1,9 @@
 /** What every plane checks of the chunks of one payload; the planes differ in where the bytes come from. */
 import { ProtocolError } from '../errors.js';
 import { closeCodes } from '../protocol/messages.js';
-import type { ChunkChecksum, ChunkHeader, PlaneReceiver } from './plane.js';
+import { checksumOf, digestOf } from '../replica/piece-hash.js';
+import { split } from '../replica/pieces.js';
+import type { ChunkHeader, PieceHash, PlaneReceiver } from './plane.js';
 
 /** Where the bytes of a chunk are. */
 export interface ChunkSource {
@@ -10,21 +12,25 @@ export interface ChunkSource {
    * @throws ProtocolError for a chunk that cannot be where its header says
    */
   lengthOf(header: ChunkHeader, payload: Uint8Array): number;
-  /** Copies the chunk's bytes. @param target as long as the chunk @throws ProtocolError when they are not all there */
-  copy(header: ChunkHeader, payload: Uint8Array, target: Uint8Array): void;
+  /**
+   * Copies a part of the chunk, from `offset` in the chunk on, as much as the target takes.
+   * @throws ProtocolError when the bytes are not all there
+   */
+  copy(header: ChunkHeader, payload: Uint8Array, { offset, target }: { offset: number; target: Uint8Array }): void;
 }
 
-/** Receives one payload. */
+/** Receives one payload. Each piece is hashed as soon as it is copied, while it is in the processor's cache. */
 export class ChunkReceiver implements PlaneReceiver {
   readonly #source: ChunkSource;
   readonly #target: Uint8Array;
-  readonly #checksum: ChunkChecksum;
+  readonly #hash: PieceHash;
+  readonly #hashes: string[] = [];
   #received = 0;
 
-  constructor(source: ChunkSource, target: Uint8Array, checksum: ChunkChecksum) {
+  constructor(source: ChunkSource, target: Uint8Array, hash: PieceHash) {
     this.#source = source;
     this.#target = target;
-    this.#checksum = checksum;
+    this.#hash = hash;
   }
 
   get received(): number {
@@ -33,6 +39,10 @@ export class ChunkReceiver implements PlaneReceiver {
 
   get isDone(): boolean {
     return this.#received === this.#target.length;
+  }
+
+  get digest(): string {
+    return digestOf(this.#hashes);
   }
 
   /** A wrong place or length is refused before a byte is written; a wrong checksum is found where the bytes lie. */
@@ -47,13 +57,16 @@ export class ChunkReceiver implements PlaneReceiver {
     if (bytes === 0 || bytes > missing) {
       throw badChunk(`chunk of ${bytes} bytes at ${header.offset}; ${missing} are missing`);
     }
-    const end = this.#received + bytes;
-    const target = this.#target.subarray(this.#received, end);
-    this.#source.copy(header, payload, target);
-    if (this.#checksum(target) !== header.checksum) {
+    const hashes = split(bytes).map(({ offset, length }) => {
+      const target = this.#target.subarray(this.#received + offset, this.#received + offset + length);
+      this.#source.copy(header, payload, { offset, target });
+      return this.#hash(target);
+    });
+    if (checksumOf(hashes) !== header.checksum) {
       throw badChunk(`chunk at ${header.offset}: its checksum differs`);
     }
-    this.#received = end;
+    this.#hashes.push(...hashes);
+    this.#received += bytes;
     return this.isDone;
   }
 }

@@ -4,7 +4,7 @@
  * names in list.ts; test/shared/exchange/every-plane.test.ts holds all of them to the same behaviour. A connection has
  * one plane from its welcome on, which both of its ends know.
  *
- * A payload travels in the chunks of chunks.ts. Each chunk has one control message on the worker's WebSocket, `chunk` or
+ * A payload travels in chunks, each of some of its pieces (shared/replica/pieces.ts). Each chunk has one control message on the worker's WebSocket, `chunk` or
  * `commitChunk`, which says where the chunk lies in the payload and carries what the plane gives it to carry: the bytes
  * themselves, or the place where they were put. Control messages arrive in order, so "every byte exactly once" is: each
  * chunk begins where the one before it ended. A plane knows nothing of time: its caller waits until there is room for
@@ -25,7 +25,7 @@ export interface ChunkHeader {
   readonly offset: number;
   /** Length of the whole payload in bytes. */
   readonly total: number;
-  /** Checksum of the chunk's bytes (shared/replica/checksum.ts). */
+  /** Checksum of the chunk's bytes, by the hashes of its pieces (shared/replica/piece-hash.ts). */
   readonly checksum: number;
   /** Absent where the bytes come inline with the message. */
   readonly placed?: PlacedBytes | undefined;
@@ -34,7 +34,7 @@ export interface ChunkHeader {
 /** What one control message says and carries. */
 export interface SentChunk<H extends ChunkHeader> {
   readonly header: H;
-  /** At most `limits.chunkBytes` bytes, none where they were put elsewhere. */
+  /** At most `limits.pieceBytes` bytes, none where they were put elsewhere. */
   readonly payload: Uint8Array;
 }
 
@@ -44,8 +44,8 @@ export interface Traffic {
   readonly sent: number;
 }
 
-/** Takes the checksum of a part of the target that a payload is received into. */
-export type ChunkChecksum = (bytes: Uint8Array) => number;
+/** Takes the hash of a piece in the target that a payload is received into. */
+export type PieceHash = (piece: Uint8Array) => string;
 
 /** One payload on its way in. */
 export interface PlaneReceiver {
@@ -53,6 +53,8 @@ export interface PlaneReceiver {
   readonly received: number;
   /** Whether every byte has come. */
   readonly isDone: boolean;
+  /** Digest of the bytes that have come so far (shared/replica/piece-hash.ts). */
+  readonly digest: string;
   /**
    * Puts the chunk that a control message names behind the chunks before it. Nobody may read the target before the
    * payload is complete: a chunk whose checksum differs has been written, and counts as not come.
@@ -71,22 +73,25 @@ export interface Plane {
   readonly name: string;
   /** Whether the next chunk should wait, since the other end has not read those before it. */
   readonly isFull: boolean;
+  /** The most bytes that the next chunk may have: one piece or several. It changes with every chunk that is sent or read. */
+  readonly chunkBytes: number;
   /** Bytes that went beside the WebSocket. */
   readonly bytes: Traffic;
   /**
    * Sends the bytes of one chunk on their way. They must stay as they are until the control message has been sent.
    *
    * @param header the control message
-   * @param bytes the chunk's bytes, at most `limits.chunkBytes`
-   * @returns the control message as it is to be sent, and what it carries inline
+   * @param bytes the chunk's bytes, at most `chunkBytes`
+   * @returns the control message as it is to be sent, and what it carries inline; null where it turns out that so many
+   * cannot be sent at once, and `chunkBytes` has become less
    */
-  send<H extends ChunkHeader>(header: H, bytes: Uint8Array): SentChunk<H>;
+  send<H extends ChunkHeader>(header: H, bytes: Uint8Array): SentChunk<H> | null;
   /**
    * Begins to receive a payload.
    *
    * @param target where its bytes are to lie: exactly as long as the payload; shared memory is fine
    */
-  receive(target: Uint8Array, checksum: ChunkChecksum): PlaneReceiver;
+  receive(target: Uint8Array, hash: PieceHash): PlaneReceiver;
   /** Must be called for each chunk whose control message has come, once it is accepted or was found to be of no use. */
   handled(header: ChunkHeader): void;
   /**

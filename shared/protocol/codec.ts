@@ -99,9 +99,9 @@ function checkSizes(headerBytes: number, payloadBytes: number): void {
       closeCodes.badFrame,
     );
   }
-  if (payloadBytes > limits.chunkBytes) {
+  if (payloadBytes > limits.pieceBytes) {
     throw new ProtocolError(
-      `payload of ${payloadBytes} bytes; at most ${limits.chunkBytes} are allowed`,
+      `payload of ${payloadBytes} bytes; at most ${limits.pieceBytes} are allowed`,
       closeCodes.badFrame,
     );
   }

@@ -31,14 +31,18 @@ export const subprotocol = `stillhouse.v${protocolVersion}`;
 export const limits = {
   /** Largest header in bytes, and with it the largest welcome. */
   headerBytes: 256 * 1024,
-  /** Largest piece of a payload in one frame; also the largest contribution or commit that travels inline. */
-  chunkBytes: 1024 * 1024,
-  /** `maxPayload` of every socket: one chunk, its header and framing. */
+  /**
+   * Length of the pieces that payloads are hashed in, and the most of a payload in one frame; also the largest
+   * contribution or commit that travels with its header.
+   */
+  pieceBytes: 1024 * 1024,
+  /** `maxPayload` of every socket: one piece, its header and framing. */
   frameBytes: 1024 * 1024 + 256 * 1024 + 64,
   /** Bytes queued on one socket before its reader counts as slow and is fed from the log instead. */
   queuedBytes: 8 * 1024 * 1024,
-  /** Places for chunks in each direction of a file that a worker and the coordinator share. */
-  filePlaces: 8,
+  /** Places for chunks in each direction of a file that a worker and the coordinator share, and the bytes of each. */
+  filePlaces: 2,
+  placeBytes: 4 * 1024 * 1024,
   /** Milliseconds an upgraded socket may live without its `hello`. */
   helloMs: 5000,
 } as const;
@@ -68,7 +72,7 @@ const rawSums = z.record(
 const fileWord = z.string().regex(/^[0-9a-f]{32}$/);
 /** Where the bytes of a chunk lie in that file; absent where they come inline. */
 const placed = z
-  .object({ place: count.max(limits.filePlaces - 1), bytes: count.max(limits.chunkBytes) })
+  .object({ place: count.max(limits.filePlaces - 1), bytes: count.max(limits.placeBytes) })
   .strict()
   .optional();
 /** How many chunks the sender has read of those that were put into the file since it said so last. */
@@ -173,7 +177,7 @@ export const upSchemas = {
       tensors: count,
     })
     .strict(),
-  /** A computed lease. Payload: the contribution's bytes if `bytes` <= limits.chunkBytes, else nothing until `pull`. */
+  /** A computed lease. Payload: the contribution's bytes if `bytes` <= limits.pieceBytes, else nothing until `pull`. */
   offer: z
     .object({
       type: z.literal('offer'),

@@ -5,13 +5,13 @@
  */
 import type { Compression } from '../compression.js';
 import type { CommitScalars } from '../protocol/messages.js';
-import { checksumOf } from './checksum.js';
 import { GradientReader } from './gradient-reader.js';
 import { loadKernels, type Kernels } from './kernels/kernels.js';
 import { createMemory } from './kernels/memory.js';
 import { layoutReplica, type ReplicaLayout } from './layout.js';
 import { moveMovingValues } from './moving-values.js';
 import { updateOf } from './optimizer/update.js';
+import { digestOf, hashOf, pieceHashes } from './piece-hash.js';
 import type { ReplicaPlan } from './plan.js';
 import { contributionBytes, momentsView, readMoments, writeMoments } from './reduction/contribution.js';
 import { codecOf, type GradientCodec } from './reduction/encoding.js';
@@ -137,15 +137,20 @@ export class Replica implements WeightRegions {
     return new Uint8Array(this.memory.buffer, this.#slotAt(i), contributionBytes(this.plan, compression));
   }
 
-  /** Hash of the slot's contribution bytes, 16 hex digits: the digest of an offer or a commit. */
-  hashSlot(i: number, compression?: Compression): string {
-    return this.#kernels.hash(this.#slotAt(i), contributionBytes(this.plan, compression));
+  /** Hashes of the pieces of the slot's contribution bytes (piece-hash.ts). */
+  hashPieces(i: number, compression?: Compression): string[] {
+    return pieceHashes(this.slotBytes(i, compression), (piece) => this.hashPiece(piece));
   }
 
-  /** The checksum of a chunk (checksum.ts), taken in place where the bytes lie in this memory. */
-  checksum(bytes: Uint8Array): number {
-    if (bytes.buffer !== this.memory.buffer) return checksumOf(bytes);
-    return this.#kernels.checksum(bytes.byteOffset, bytes.byteLength);
+  /** The digest of an offer or a commit whose bytes are the slot's, by the hashes of its pieces. */
+  hashSlot(i: number, compression?: Compression): string {
+    return digestOf(this.hashPieces(i, compression));
+  }
+
+  /** The hash of a piece (piece-hash.ts), taken in place where the bytes lie in this memory. */
+  hashPiece(bytes: Uint8Array): string {
+    if (bytes.buffer !== this.memory.buffer) return hashOf(bytes);
+    return this.#kernels.hash(bytes.byteOffset, bytes.byteLength);
   }
 
   /** gradient[into] = gradient[into] + gradient[from], rounded; moments are pooled by their owner. */
@@ -169,6 +174,16 @@ export class Replica implements WeightRegions {
   /** Sum of squares of the gradient of all weights that move, in float64, for the clip norm. */
   slotSquares(i: number): number {
     return this.#squares(this.#slotAt(i), this.#codec);
+  }
+
+  /**
+   * The same where gradient and moments are finite; null where they are not. A sum of squares in float64 is finite where
+   * all float32 that it is of are, so that one pass answers both; what moves no weight may be anything.
+   */
+  finiteSquares(i: number): number | null {
+    const squares = this.slotSquares(i);
+    const isSound = Number.isFinite(squares) ? this.#momentsAreFinite(i) : this.slotIsFinite(i);
+    return isSound ? squares : null;
   }
 
   /** Copies the moments out of a slot, with the counts that travelled beside them; null for a student without any. */

@@ -41,7 +41,7 @@ const spareSlots = 1;
 export function coordinatorSlots(plan: ReplicaPlan, batch: Batch): CoordinatorSlots {
   const needed = widestBlock(batch);
   // A small commit is copied out of its buffer before it is sent.
-  if (contributionBytes(plan) <= limits.chunkBytes) {
+  if (contributionBytes(plan) <= limits.pieceBytes) {
     const contributions = needed + earlySlots.small;
     return { contributions, buffers: contributions };
   }

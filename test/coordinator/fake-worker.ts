@@ -3,8 +3,8 @@
  * replica, but its gradients are made up: a pure function of weights and sample positions, as real ones are.
  */
 import { WebSocket } from 'ws';
-import { checksumOf } from '../../shared/replica/checksum.js';
-import { split } from '../../shared/exchange/chunks.js';
+import { checksumOf, hashOf } from '../../shared/replica/piece-hash.js';
+import { split } from '../../shared/replica/pieces.js';
 import type { PlaneReceiver } from '../../shared/exchange/plane.js';
 import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { decodeDown, encodeFrame, sendFrame } from '../../shared/protocol/codec.js';
@@ -194,7 +194,7 @@ export class FakeWorker {
     const target = this.replica.slotBytes(slots - 1);
     const isInline = payload.length === head.bytes;
     if (isInline) target.set(payload);
-    this.#held = { head, receiver: isInline ? null : socketPlane.receive(target.subarray(0, head.bytes), checksumOf) };
+    this.#held = { head, receiver: isInline ? null : socketPlane.receive(target.subarray(0, head.bytes), hashOf) };
   }
 
   #release({ step, stateHash, receipt }: Down<'release'>): void {
@@ -269,7 +269,7 @@ export class FakeWorker {
         momentCounts: [...(sum.moments?.counts ?? [])],
         seconds: { student: 0.001 },
       },
-      bytes.length <= limits.chunkBytes ? bytes : undefined,
+      bytes.length <= limits.pieceBytes ? bytes : undefined,
     );
   }
 
@@ -300,7 +300,7 @@ export class FakeWorker {
     if (bytes === undefined) return;
     for (const { offset, length } of split(bytes.length)) {
       const piece = bytes.subarray(offset, offset + length);
-      const at = { offset, total: bytes.length, checksum: checksumOf(piece) };
+      const at = { offset, total: bytes.length, checksum: checksumOf([hashOf(piece)]) };
       this.#send({ type: 'chunk', ...this.#envelope(), step, lease, ...at }, piece);
     }
   }

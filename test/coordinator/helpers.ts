@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { CommitLine, EvaluationLine } from '../../coordinator/store/journal.js';
-import { chunkCrcs, type CommitRecord } from '../../coordinator/store/log.js';
+import type { CommitRecord } from '../../coordinator/store/log.js';
+import { pieceHashes } from '../../shared/replica/piece-hash.js';
 
 const folders: string[] = [];
 
@@ -78,6 +79,6 @@ export function recordOf(step: number, payload: Uint8Array): CommitRecord {
     momentCounts: [],
     stateHash: hashOf(step),
     line: commitLine(step),
-    checksums: chunkCrcs(payload),
+    hashes: pieceHashes(payload),
   };
 }

@@ -17,8 +17,8 @@ import {
   type Up,
   type UpMessage,
 } from '../../shared/protocol/messages.js';
-import { checksumOf } from '../../shared/replica/checksum.js';
-import { split } from '../../shared/exchange/chunks.js';
+import { checksumOf, pieceHashes } from '../../shared/replica/piece-hash.js';
+import { split } from '../../shared/replica/pieces.js';
 import type { Manifest } from '../../shared/data/manifest.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { Task } from '../../shared/task.js';
@@ -350,17 +350,19 @@ export class FakeCoordinator {
     };
     const sent = Uint8Array.from(bytes);
     if (options.corrupt === true) sent[3] = (sent[3] ?? 0) ^ 1;
-    const isInline = bytes.length <= limits.chunkBytes;
+    const isInline = bytes.length <= limits.pieceBytes;
     peer.send(
       { type: 'commit', ...this.envelope(), scalars, compression: 'none', bytes: bytes.length, digest, momentCounts },
       isInline ? sent : undefined,
     );
     if (!isInline) {
-      for (const { offset, length } of split(bytes.length)) {
-        const piece = sent.subarray(offset, offset + length);
-        const at = { offset, total: bytes.length, checksum: checksumOf(piece) };
+      const { plane = socketPlane } = options;
+      for (const { offset, length } of split(bytes.length, plane.chunkBytes)) {
+        const bulk = sent.subarray(offset, offset + length);
+        const at = { offset, total: bytes.length, checksum: checksumOf(pieceHashes(bulk)) };
         const header = { type: 'commitChunk', ...this.envelope(), ...at } as const;
-        const chunk = (options.plane ?? socketPlane).send(header, piece);
+        const chunk = plane.send(header, bulk);
+        if (chunk === null) throw new Error('a chunk was not taken');
         peer.send(chunk.header, chunk.payload);
       }
     }

@@ -14,8 +14,8 @@ import type { OnSpan } from './span-sender.js';
 /** What the trainer made of a lease. */
 export type LeaseReport = Extract<ToLink, { type: 'contribution' | 'failed' }>;
 
-/** The digest of no bytes. */
-const emptyDigest = '0'.repeat(16);
+/** A contribution without a gradient. */
+const nothing = { bytes: new Uint8Array(0), digest: '0'.repeat(16) };
 /** Longest reason of a failure on the wire, in characters. */
 const reasonLength = 1024;
 
@@ -82,9 +82,8 @@ export class OpenLeases {
   #offer(run: JoinedRun, computed: Extract<LeaseReport, { type: 'contribution' }>): void {
     const startMs = processMs();
     const { lease, step, slot, stateHash, sums, momentCounts, seconds } = computed;
-    const digest = slot === null ? emptyDigest : run.fold.replica.hashSlot(slot);
-    const bytes = slot === null ? null : run.uploads.keep(lease, step, slot);
-    const isInline = bytes !== null && bytes.byteLength <= limits.chunkBytes;
+    const { bytes, digest } = slot === null ? nothing : run.uploads.keep(lease, step, slot);
+    const isInline = bytes.byteLength > 0 && bytes.byteLength <= limits.pieceBytes;
     this.#connection.send(
       {
         type: 'offer',
@@ -92,7 +91,7 @@ export class OpenLeases {
         step,
         lease,
         stateHash,
-        bytes: bytes === null ? 0 : bytes.byteLength,
+        bytes: bytes.byteLength,
         digest,
         sums: { ...sums },
         momentCounts: [...momentCounts],

@@ -114,11 +114,11 @@ export class ReplicaFold {
     if (message.bytes === 0) return;
     const target = this.replica.slotBytes(this.#slot, message.compression);
     if (payload.byteLength === 0) {
-      this.#held.missing = this.#plane.receive(target, (bytes) => this.replica.checksum(bytes));
+      this.#held.missing = this.#plane.receive(target, (piece) => this.replica.hashPiece(piece));
       return;
     }
     target.set(payload);
-    this.#checkDigest(message);
+    this.#checkDigest(message, this.replica.hashPiece(target));
   }
 
   /**
@@ -132,8 +132,9 @@ export class ReplicaFold {
     if (held?.message.step !== message.step || held.missing === null)
       throw new ProtocolError(`a chunk of no commit (step ${message.step})`);
     if (!held.missing.accept(message, payload)) return;
+    const { digest } = held.missing;
     held.missing = null;
-    this.#checkDigest(held.message);
+    this.#checkDigest(held.message, digest);
   }
 
   /** Whether a commit is held with all of its bytes. */
@@ -141,8 +142,7 @@ export class ReplicaFold {
     return this.#held?.missing === null;
   }
 
-  #checkDigest(message: Down<'commit'>): void {
-    const digest = this.replica.hashSlot(this.#slot, message.compression);
+  #checkDigest(message: Down<'commit'>, digest: string): void {
     if (digest === message.digest) return;
     this.#held = null;
     throw new ProtocolError(`the commit of step ${message.step} has digest ${digest}, ${message.digest} was announced`);

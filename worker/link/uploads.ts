@@ -4,10 +4,11 @@
  * socket still reads is never given back.
  */
 import { faultPoint } from '../../shared/fault-points.js';
-import { split } from '../../shared/exchange/chunks.js';
-import type { Plane } from '../../shared/exchange/plane.js';
+import { piecesIn, type ByteRange } from '../../shared/replica/pieces.js';
+import type { ChunkHeader, Plane } from '../../shared/exchange/plane.js';
 import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { limits, type Up } from '../../shared/protocol/messages.js';
+import { checksumOf, digestOf } from '../../shared/replica/piece-hash.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import type { Connection } from './connection.js';
 
@@ -16,6 +17,8 @@ interface Kept {
   readonly step: number;
   slot: number | null;
   bytes: Uint8Array;
+  /** Of the bytes, by piece. */
+  readonly hashes: readonly string[];
   /** Frames that the socket has not finished with. */
   sending: number;
   isDropped: boolean;
@@ -28,7 +31,7 @@ export interface UploadsOptions {
 }
 
 /** Queued on the socket at most, so that a heartbeat never waits for more than this. */
-const queuedBytes = 2 * limits.chunkBytes;
+const queuedBytes = 2 * limits.pieceBytes;
 
 export class Uploads {
   readonly #kept = new Map<number, Kept>();
@@ -48,20 +51,22 @@ export class Uploads {
     this.#plane = plane;
   }
 
-  /** Takes over a slot with a contribution; gives its bytes, to be sent at once or on a pull. */
-  keep(lease: number, step: number, slot: number): Uint8Array {
+  /** Takes over a slot with a contribution; gives its bytes, to be sent at once or on a pull, and their digest. */
+  keep(lease: number, step: number, slot: number): { readonly bytes: Uint8Array; readonly digest: string } {
+    const { replica } = this.#options;
     const kept: Kept = {
       lease,
       step,
       slot,
-      bytes: this.#options.replica.slotBytes(slot),
+      bytes: replica.slotBytes(slot),
+      hashes: replica.hashPieces(slot),
       sending: 0,
       isDropped: false,
     };
     this.#kept.set(lease, kept);
-    if (kept.bytes.byteLength <= limits.chunkBytes || this.#isShort) this.#moveToHeap(kept);
+    if (kept.bytes.byteLength <= limits.pieceBytes || this.#isShort) this.#moveToHeap(kept);
     this.#isShort = false;
-    return kept.bytes;
+    return { bytes: kept.bytes, digest: digestOf(kept.hashes) };
   }
 
   has(lease: number): boolean {
@@ -86,41 +91,30 @@ export class Uploads {
   ): void {
     const kept = this.#kept.get(lease);
     if (kept === undefined) return;
-    const { replica } = this.#options;
     const plane = this.#plane;
     const total = kept.bytes.byteLength;
-    const chunks = split(total);
-    let sentChunks = 0;
+    let sentBytes = 0;
     const next = (): void => {
       this.#waiting.delete(next);
       while (connection.bufferedBytes < queuedBytes && !kept.isDropped) {
-        const range = chunks[sentChunks];
-        if (range === undefined) return;
+        if (sentBytes === total) return;
         if (plane.isFull) return void this.#waiting.add(next);
-        const { offset, length } = range;
+        const range = { offset: sentBytes, length: Math.min(plane.chunkBytes, total - sentBytes) };
+        const header = { type: 'chunk', ...envelope, step: kept.step, lease, ...chunkOf(kept, range) } as const;
         // Taken anew each time: the bytes may have moved to the heap since the last chunk.
-        const bytes = kept.bytes.subarray(offset, offset + length);
-        const header = {
-          type: 'chunk',
-          ...envelope,
-          step: kept.step,
-          lease,
-          offset,
-          total,
-          checksum: replica.checksum(bytes),
-        } as const;
-        sentChunks++;
+        const chunk = plane.send(header, kept.bytes.subarray(range.offset, range.offset + range.length));
+        if (chunk === null) continue;
+        sentBytes += range.length;
         kept.sending++;
-        const chunk = plane.send(header, bytes);
         connection.send(chunk.header, chunk.payload, sent);
       }
       // Another upload may fill the connection while nothing of this one is on its way, which would take it up again.
-      if (sentChunks < chunks.length && !kept.isDropped) this.#waiting.add(next);
+      if (sentBytes < total && !kept.isDropped) this.#waiting.add(next);
     };
     const sent = (): void => {
       kept.sending--;
       faultPoint('first-chunk');
-      if (sentChunks === chunks.length && kept.sending === 0) {
+      if (sentBytes === total && kept.sending === 0) {
         faultPoint('all-chunks');
         whenSent(kept.step);
       }
@@ -174,4 +168,9 @@ export class Uploads {
     kept.slot = null;
     if (slot !== null) this.#options.giveBack(slot);
   }
+}
+
+/** What the control message of a chunk says of it. */
+function chunkOf({ bytes, hashes }: Pick<Kept, 'bytes' | 'hashes'>, range: ByteRange): ChunkHeader {
+  return { offset: range.offset, total: bytes.byteLength, checksum: checksumOf(piecesIn(hashes, range)) };
 }

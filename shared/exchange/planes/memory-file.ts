@@ -29,9 +29,8 @@ import { limits } from '../../protocol/messages.js';
 
 /** Where files in memory lie on Linux. */
 export const usualMemoryFolder = '/dev/shm';
-const placeBytes = limits.chunkBytes;
 const headBytes = 4096;
-const fileBytes = headBytes + 2 * limits.filePlaces * placeBytes;
+const fileBytes = headBytes + 2 * limits.filePlaces * limits.placeBytes;
 const nonceBytes = 16;
 const nameForm = /^[0-9a-f]{32}$/;
 /** A name that is as old as this belongs to nobody who is still about to open it. */
@@ -118,9 +117,9 @@ export class MemoryFile {
     for (let done = 0; done < bytes.length;) done += writeSync(this.#file, bytes, done, bytes.length - done, at + done);
   }
 
-  /** Fills `target` from a place. @returns whether the file was long enough */
-  read(direction: Direction, place: number, target: Uint8Array): boolean {
-    const at = positionOf(direction, place);
+  /** Fills `target` from a place, from the byte `offset` of it on. @returns whether the file was long enough */
+  read(direction: Direction, place: number, { offset, target }: { offset: number; target: Uint8Array }): boolean {
+    const at = positionOf(direction, place) + offset;
     for (let done = 0; done < target.length;) {
       const read = readSync(this.#file, target, done, target.length - done, at + done);
       if (read === 0) return false;
@@ -138,7 +137,7 @@ export class MemoryFile {
 }
 
 function positionOf(direction: Direction, place: number): number {
-  return headBytes + ((direction === 'up' ? 0 : limits.filePlaces) + place) * placeBytes;
+  return headBytes + ((direction === 'up' ? 0 : limits.filePlaces) + place) * limits.placeBytes;
 }
 
 /** The folder of this user alone below `base`, made where it is missing. @throws NotShared when others can reach it */

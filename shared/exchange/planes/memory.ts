@@ -1,14 +1,15 @@
 /**
  * The plane of two processes of one host: a chunk's bytes are written into a place of the connection's file
  * (memory-file.ts), its control message says which, and the other end copies them from there to where they belong and
- * takes the checksum there. Whatever else is done to the file changes nothing, since nothing but that copy is used. There
- * are few places, which stay in the processor's cache; one is written again when the other end has said that it has read
- * it. A chunk for which there is none, or which the file does not take, travels inline.
+ * hashes them there. Whatever else is done to the file changes nothing, since nothing but that copy is used. A place takes
+ * several pieces of a payload, since a control message costs as much as copying a good part of one; there are two, so that
+ * one is filled while the other is read, and one is filled again when the other end has said that it has read it. A
+ * chunk for which there is none, or which the file does not take, travels inline.
  */
 import type { Direction, MemoryFile } from './memory-file.js';
 import { limits } from '../../protocol/messages.js';
 import { badChunk, ChunkReceiver, type ChunkSource } from '../chunk-receiver.js';
-import type { ChunkChecksum, ChunkHeader, Plane, PlaneReceiver, SentChunk, Traffic } from '../plane.js';
+import type { ChunkHeader, PieceHash, Plane, PlaneReceiver, SentChunk, Traffic } from '../plane.js';
 import { inlineSource } from './socket.js';
 
 /** One end of a connection that shares a file. */
@@ -24,8 +25,6 @@ export interface MemoryPlaneOptions {
   readonly onFault: (reason: string) => void;
 }
 
-/** Chunks that are read before the other end is told so; the last of a payload is told of at once. */
-const acknowledgedTogether = limits.filePlaces / 4;
 const nothing = new Uint8Array(0);
 
 export class MemoryPlane implements Plane {
@@ -36,8 +35,6 @@ export class MemoryPlane implements Plane {
   readonly #unread: number[] = [];
   /** Chunks put into the file so far: they go round its places. */
   #placed = 0;
-  /** Chunks read since the other end was told. */
-  #unsaid = 0;
   #isFaulty = false;
   #received = 0;
   #sent = 0;
@@ -55,23 +52,22 @@ export class MemoryPlane implements Plane {
     return { received: this.#received, sent: this.#sent };
   }
 
-  send<H extends ChunkHeader>(header: H, bytes: Uint8Array): SentChunk<H> {
+  get chunkBytes(): number {
+    return this.#isUsable && !this.isFull ? limits.placeBytes : limits.pieceBytes;
+  }
+
+  send<H extends ChunkHeader>(header: H, bytes: Uint8Array): SentChunk<H> | null {
     const place = this.#put(bytes);
-    if (place === null) return { header, payload: bytes };
+    if (place === null) return bytes.length > limits.pieceBytes ? null : { header, payload: bytes };
     return { header: { ...header, placed: { place, bytes: bytes.length } }, payload: nothing };
   }
 
-  receive(target: Uint8Array, checksum: ChunkChecksum): PlaneReceiver {
-    return new ChunkReceiver(this.#source, target, checksum);
+  receive(target: Uint8Array, hash: PieceHash): PlaneReceiver {
+    return new ChunkReceiver(this.#source, target, hash);
   }
 
-  handled({ placed, offset, total }: ChunkHeader): void {
-    if (placed === undefined) return;
-    const isLast = offset + placed.bytes >= total;
-    if (++this.#unsaid < acknowledgedTogether && !isLast) return;
-    const chunks = this.#unsaid;
-    this.#unsaid = 0;
-    this.#options.acknowledge(chunks);
+  handled({ placed }: ChunkHeader): void {
+    if (placed !== undefined) this.#options.acknowledge(1);
   }
 
   taken(chunks: number): void {
@@ -117,9 +113,9 @@ export class MemoryPlane implements Plane {
         if (payload.length > 0) throw badChunk(`chunk at ${header.offset} both in a file and inline`);
         return header.placed.bytes;
       },
-      copy: (header, payload, target) => {
-        if (header.placed === undefined) return inlineSource.copy(header, payload, target);
-        if (!readFrom(file, from, { place: header.placed.place, target }))
+      copy: (header, payload, { offset, target }) => {
+        if (header.placed === undefined) return inlineSource.copy(header, payload, { offset, target });
+        if (!readFrom(file, from, { place: header.placed.place, offset, target }))
           throw badChunk(`chunk at ${header.offset}: its file cannot be read that far`);
         this.#received += target.length;
       },
@@ -131,10 +127,10 @@ export class MemoryPlane implements Plane {
 function readFrom(
   file: MemoryFile,
   direction: Direction,
-  { place, target }: { readonly place: number; readonly target: Uint8Array },
+  { place, offset, target }: { readonly place: number; readonly offset: number; readonly target: Uint8Array },
 ): boolean {
   try {
-    return file.read(direction, place, target);
+    return file.read(direction, place, { offset, target });
   } catch {
     return false;
   }

@@ -19,8 +19,6 @@ export interface ArrayKernels {
   isFinite(src: number, n: number): boolean;
   /** A hash of any number of bytes from `at` on, as 16 hex digits. */
   hash(at: number, bytes: number): string;
-  /** The lower 32 bits of the same hash. */
-  checksum(at: number, bytes: number): number;
 }
 
 /** Rounded gradients: assembly/bf16.ts and assembly/int8.ts. What is encoded or added to as int8 must start a block. */
@@ -112,7 +110,6 @@ function arrayKernels(kernel: Lookup): ArrayKernels {
     sumOfSquares: (src, n) => Number(sumOfSquares(src, n)),
     isFinite: (src, n) => allFinite(src, n) === 1,
     hash: (at, bytes) => word64(hash64(at, bytes)).toString(16).padStart(16, '0'),
-    checksum: (at, bytes) => Number(BigInt.asUintN(32, word64(hash64(at, bytes)))),
   };
 }
 

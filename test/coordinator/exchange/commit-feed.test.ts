@@ -6,8 +6,7 @@ import type { Channel } from '../../../coordinator/exchange/channel.js';
 import { SendQueue } from '../../../coordinator/exchange/send-queue.js';
 import { Receipts } from '../../../coordinator/exchange/receipts.js';
 import { BufferPool } from '../../../coordinator/exchange/buffers.js';
-import { checksumOf } from '../../../shared/replica/checksum.js';
-import { split } from '../../../shared/exchange/chunks.js';
+import { hashOf as pieceHash, pieceHashes } from '../../../shared/replica/piece-hash.js';
 import type { PlaneReceiver } from '../../../shared/exchange/plane.js';
 import { socketPlane } from '../../../shared/exchange/planes/socket.js';
 import { decodeDown, frameBytes, type Frame } from '../../../shared/protocol/codec.js';
@@ -17,10 +16,7 @@ import { hashOf, payloadOf, recordOf, temporaryFolder } from '../helpers.js';
 
 const envelope = { run: 'r', generation: 1 };
 const receipts = new Receipts('secret', 'nonce');
-const size = 6 * limits.chunkBytes + 8;
-
-const checksumsOf = (bytes: Uint8Array): number[] =>
-  split(bytes.length).map(({ offset, length }) => checksumOf(bytes.subarray(offset, offset + length)));
+const size = 6 * limits.pieceBytes + 8;
 
 /** A channel whose reader takes one frame whenever `read` is called. */
 class SlowChannel implements Channel {
@@ -83,7 +79,7 @@ async function readAll(channel: SlowChannel, count: number): Promise<{ step: num
     if (message.type === 'commit') {
       const bytes = new Uint8Array(message.bytes);
       if (payload.length > 0) bytes.set(payload);
-      commits.push({ step: message.step, bytes, receiver: socketPlane.receive(bytes, checksumOf) });
+      commits.push({ step: message.step, bytes, receiver: socketPlane.receive(bytes, pieceHash) });
     } else if (message.type === 'commitChunk') last?.receiver.accept(message, payload);
     else {
       expect([message.type, last?.step]).toEqual(['release', last?.step]);
@@ -127,7 +123,7 @@ describe('feed', () => {
     const log = await CommitLog.open(await temporaryFolder());
     const pool = new BufferPool(1);
     pool.take(() => undefined);
-    const memory = payloadOf(0, 12 * limits.chunkBytes);
+    const memory = payloadOf(0, 12 * limits.pieceBytes);
     const broadcast = new Broadcast({ log, envelope, released: 0, stateHash: hashOf(9), receipts });
     const channel = new SlowChannel();
     const queue = queueOf(channel);
@@ -142,7 +138,7 @@ describe('feed', () => {
     });
     const retired = pool.retire(0);
     const record = recordOf(0, memory);
-    broadcast.hold({ head: record, bytes: memory, checksums: checksumsOf(memory), retired });
+    broadcast.hold({ head: record, bytes: memory, hashes: pieceHashes(memory), retired });
     await until(() => channel.queuedBytes >= limits.queuedBytes);
     await log.append(record, memory);
     broadcast.release(0, record.stateHash);
@@ -154,7 +150,7 @@ describe('feed', () => {
     expect([isTaken, retired.isPinned]).toEqual([false, true]);
     const [commit] = await readAll(channel, 1);
     expect(isTaken).toBe(true);
-    expect(Buffer.compare(commit?.bytes ?? new Uint8Array(0), payloadOf(0, 12 * limits.chunkBytes))).toBe(0);
+    expect(Buffer.compare(commit?.bytes ?? new Uint8Array(0), payloadOf(0, 12 * limits.pieceBytes))).toBe(0);
     queue.closed();
     broadcast.wake();
     await log.close();
@@ -191,7 +187,7 @@ describe('feed', () => {
       },
     });
     const record = recordOf(0, payloadOf(0, 16));
-    broadcast.hold({ head: record, bytes: payloadOf(0, 16), checksums: [], retired: null });
+    broadcast.hold({ head: record, bytes: payloadOf(0, 16), hashes: [], retired: null });
     await settled();
     expect(decodeDown(channel.read() ?? new Uint8Array(0)).message.type).toBe('commit');
     expect(channel.read()).toBeNull();

@@ -5,7 +5,7 @@ import { IncomingContributions, type ContributionEvent } from '../../../coordina
 import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { ProtocolError } from '../../../shared/errors.js';
 import { socketPlane } from '../../../shared/exchange/planes/socket.js';
-import { checksumOf } from '../../../shared/replica/checksum.js';
+import { checksumOf, hashOf } from '../../../shared/replica/piece-hash.js';
 import type { Up } from '../../../shared/protocol/messages.js';
 import { contributionBytes } from '../../../shared/replica/reduction/contribution.js';
 import { planReplica } from '../../../shared/replica/plan.js';
@@ -78,7 +78,7 @@ function chunkOf(lease: number, bytes: Uint8Array): Up<'chunk'> {
     lease,
     offset: 0,
     total: bytes.length,
-    checksum: checksumOf(bytes),
+    checksum: checksumOf([hashOf(bytes)]),
   };
 }
 

@@ -1,8 +1,12 @@
 import { copyFile, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { CommitLog } from '../../../coordinator/store/log.js';
 import { UserError } from '../../../shared/errors.js';
+import { limits } from '../../../shared/protocol/messages.js';
+import { digestOf } from '../../../shared/replica/piece-hash.js';
+import { split } from '../../../shared/replica/pieces.js';
 import { hashOf, payloadOf, recordOf, temporaryFolder } from '../helpers.js';
 
 async function filled(
@@ -75,6 +79,28 @@ describe('CommitLog', () => {
       if (isPadding) expect(whole.readUInt8(at)).toBe(0);
     }
   }, 60_000);
+
+  it('reads the records of earlier versions, whose bytes are checked by CRC-32, with the digest by pieces', async () => {
+    const folder = await temporaryFolder();
+    const payload = payloadOf(0, 2 * limits.pieceBytes + 24);
+    const { hashes, ...record } = recordOf(0, payload);
+    const checksums = split(payload.length).map(({ offset, length }) =>
+      crc32(payload.subarray(offset, offset + length)),
+    );
+    const old = await CommitLog.open(folder);
+    await old.append({ ...record, checksums }, payload);
+    await old.close();
+    const log = await CommitLog.open(folder);
+    expect(await log.read(0)).toEqual({ ...record, checksums, digest: digestOf(hashes ?? []) });
+    await log.close();
+    const path = join(folder, '0.log');
+    const bytes = await readFile(path);
+    bytes[bytes.length - 30] = (bytes[bytes.length - 30] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+    const damaged = await CommitLog.open(folder);
+    expect(damaged.has(0)).toBe(false);
+    await damaged.close();
+  });
 
   it('deletes the segments whose commits all come before a step', async () => {
     const folder = await temporaryFolder();

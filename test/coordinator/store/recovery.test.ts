@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
 import { Journal, readJournal } from '../../../coordinator/store/journal-file.js';
-import { chunkCrcs, CommitLog, commitRecordSchema, type CommitRecord } from '../../../coordinator/store/log.js';
+import { CommitLog, commitRecordSchema, type CommitRecord } from '../../../coordinator/store/log.js';
 import { recover, type Recovered } from '../../../coordinator/store/recovery.js';
 import { Snapshots } from '../../../coordinator/store/snapshots.js';
 import { sourceOf } from '../../../coordinator/store/state-copy.js';
@@ -74,7 +74,7 @@ async function goOn(folder: string, { from, to, snapshotsAt = [], compression }:
         bytes: bytes.length,
         digest: replica.hashSlot(0),
         momentCounts: [],
-        checksums: chunkCrcs(bytes),
+        hashes: replica.hashPieces(0),
         stateHash: replica.hashState(),
         line,
         before: recovered.journal.head,

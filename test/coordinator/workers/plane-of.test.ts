@@ -8,7 +8,7 @@ import type { Channel } from '../../../coordinator/exchange/channel.js';
 import { MemoryFile } from '../../../shared/exchange/planes/memory-file.js';
 import { socketPlane } from '../../../shared/exchange/planes/socket.js';
 import { limits } from '../../../shared/protocol/messages.js';
-import { checksumOf } from '../../../shared/replica/checksum.js';
+import { checksumOf, pieceHashes } from '../../../shared/replica/piece-hash.js';
 import { systemTimers } from '../../../shared/timers.js';
 
 let base = '';
@@ -57,10 +57,10 @@ describe("the plane of a worker's connection", () => {
   it('counts what the worker has not read there as queued', async () => {
     const { file, name } = MemoryFile.make(base);
     const { plane, queue } = chosenFor(name, base);
-    const bytes = new Uint8Array(limits.chunkBytes);
-    const header = { offset: 0, total: bytes.length, checksum: checksumOf(bytes) };
+    const bytes = new Uint8Array(limits.placeBytes);
+    const header = { offset: 0, total: bytes.length, checksum: checksumOf(pieceHashes(bytes)) };
     for (let i = 0; i < limits.filePlaces; i++) plane.send(header, bytes);
-    expect(queue.queuedBytes).toBe(limits.filePlaces * limits.chunkBytes);
+    expect(queue.queuedBytes).toBe(limits.filePlaces * limits.placeBytes);
     let hasRoom = false;
     const room = queue.room().then(() => {
       hasRoom = true;

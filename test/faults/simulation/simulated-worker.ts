@@ -2,7 +2,7 @@
  * A worker process in virtual time, with the real replica, fold and block sum. It behaves as the real one does: leases
  * in the order of their coming, each once its weights are there; what it holds survives a lost connection.
  */
-import { checksumOf } from '../../../shared/replica/checksum.js';
+import { checksumOf, hashOf } from '../../../shared/replica/piece-hash.js';
 import { decodeDown, encodeFrame, type Frame } from '../../../shared/protocol/codec.js';
 import {
   closeCodes,
@@ -264,7 +264,7 @@ export class SimulatedWorker {
     const kept = connection.kept.get(lease);
     if (kept === undefined || kept.isStalled) return;
     const { bytes } = kept;
-    const [offset, total, checksum] = [0, bytes.length, checksumOf(bytes)];
+    const [offset, total, checksum] = [0, bytes.length, checksumOf([hashOf(bytes)])];
     const chunk = { type: 'chunk', ...this.#envelope(connection), step, lease, offset, total, checksum } as const;
     this.#send(connection, chunk, bytes);
   }

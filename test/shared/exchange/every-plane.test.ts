@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { split } from '../../../shared/exchange/chunks.js';
+import { split } from '../../../shared/replica/pieces.js';
 import { planeNames, type PlaneName } from '../../../shared/exchange/planes/list.js';
 import { MemoryFile } from '../../../shared/exchange/planes/memory-file.js';
 import { MemoryPlane } from '../../../shared/exchange/planes/memory.js';
@@ -13,12 +13,12 @@ import type { ChunkHeader, Plane, PlaneReceiver } from '../../../shared/exchange
 import { ProtocolError } from '../../../shared/errors.js';
 import { mustAt } from '../../../shared/must.js';
 import { closeCodes, limits } from '../../../shared/protocol/messages.js';
-import { checksumOf } from '../../../shared/replica/checksum.js';
+import { checksumOf, hashOf } from '../../../shared/replica/piece-hash.js';
 
 /** What one control message says and carries. */
 type Sent = readonly [header: ChunkHeader, payload: Uint8Array];
 
-const size = limits.chunkBytes;
+const size = limits.pieceBytes;
 
 /** A plane's two ends, whose acknowledgements arrive at once. */
 interface Ends {
@@ -64,8 +64,9 @@ function sendPart(
   lie: Partial<ChunkHeader> = {},
 ): Sent {
   const bytes = whole.subarray(offset, offset + length);
-  const header = { offset, total: whole.length, checksum: checksumOf(bytes), ...lie };
+  const header = { offset, total: whole.length, checksum: checksumOf([hashOf(bytes)]), ...lie };
   const sent = plane.send(header, bytes);
+  if (sent === null) throw new Error(`a chunk of ${length} bytes was not taken`);
   return [sent.header, sent.payload];
 }
 
@@ -90,7 +91,7 @@ describe.each(planeNames)('the plane "%s"', (name) => {
   it.each([0, 1, size - 1, size, size + 1, 3 * size + 5])('brings %i bytes once and in order', (total) => {
     const whole = bytesOf(total);
     const target = new Uint8Array(total);
-    const receiver = plane.receive(target, checksumOf);
+    const receiver = plane.receive(target, hashOf);
     const ends = sendAll(sender, whole).map(([header, payload]) => {
       expect(payload.length).toBeLessThanOrEqual(size);
       return take(plane, receiver, [header, payload]);
@@ -105,7 +106,7 @@ describe.each(planeNames)('the plane "%s"', (name) => {
       fc.property(fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 1, max: 500 }), (total, cap) => {
         const whole = bytesOf(total);
         const target = new Uint8Array(total);
-        const receiver = plane.receive(target, checksumOf);
+        const receiver = plane.receive(target, hashOf);
         const ends = sendAll(sender, whole, cap).map((sent) => take(plane, receiver, sent));
         expect(ends).toEqual(ends.map((_, i) => i === ends.length - 1));
         expect(target).toEqual(whole);
@@ -116,7 +117,7 @@ describe.each(planeNames)('the plane "%s"', (name) => {
   it('brings several payloads whose chunks come in turn', () => {
     const wholes = [bytesOf(70), bytesOf(100)];
     const targets = wholes.map(({ length }) => new Uint8Array(length));
-    const receivers = targets.map((target) => plane.receive(target, checksumOf));
+    const receivers = targets.map((target) => plane.receive(target, hashOf));
     for (const offset of [0, 35]) {
       for (const [i, whole] of wholes.entries()) {
         const sent = sendPart(sender, whole, [offset, offset === 0 ? 35 : whole.length - 35]);
@@ -131,18 +132,18 @@ describe.each(planeNames)('the plane "%s"', (name) => {
     const source = new Uint8Array(new SharedArrayBuffer(40));
     source.set(bytesOf(40));
     const memory = new Uint8Array(new SharedArrayBuffer(60)).fill(0xee);
-    const receiver = plane.receive(memory.subarray(10, 50), checksumOf);
+    const receiver = plane.receive(memory.subarray(10, 50), hashOf);
     for (const sent of sendAll(sender, source, 16)) take(plane, receiver, sent);
     expect(receiver.isDone).toBe(true);
     expect([...memory]).toEqual([...Array<number>(10).fill(0xee), ...bytesOf(40), ...Array<number>(10).fill(0xee)]);
   });
 
-  it("takes the checksum where the bytes lie, with the caller's own function", () => {
+  it("takes the hash where the bytes lie, with the caller's own function", () => {
     const target = new Uint8Array(20);
     const asked: Uint8Array[] = [];
     const receiver = plane.receive(target, (bytes) => {
       asked.push(bytes);
-      return checksumOf(bytes);
+      return hashOf(bytes);
     });
     for (const sent of sendAll(sender, bytesOf(20), 8)) take(plane, receiver, sent);
     expect(asked.map(({ buffer, byteOffset, length }) => [buffer === target.buffer, byteOffset, length])).toEqual([
@@ -186,7 +187,7 @@ describe.each(planeNames)('the plane "%s"', (name) => {
     ],
     [
       'a chunk that was cut short',
-      () => sendPart(sender, whole, [10, 9], { checksum: checksumOf(whole.subarray(10, 20)) }),
+      () => sendPart(sender, whole, [10, 9], { checksum: checksumOf([hashOf(whole.subarray(10, 20))]) }),
       'chunk at 10: its checksum differs',
       true,
     ],
@@ -195,7 +196,7 @@ describe.each(planeNames)('the plane "%s"', (name) => {
     'refuses %s, keeps what was complete, and takes the right chunk next',
     (_, send, error, isWritten) => {
       const target = new Uint8Array(100);
-      const receiver = plane.receive(target, checksumOf);
+      const receiver = plane.receive(target, hashOf);
       take(plane, receiver, sendPart(sender, whole, [0, 10]));
       const [header, payload] = send();
       expect(() => receiver.accept(header, payload)).toThrow(new ProtocolError(error, closeCodes.badFrame));
@@ -211,7 +212,7 @@ describe.each(planeNames)('the plane "%s"', (name) => {
 
   it('refuses anything after the last byte', () => {
     for (const total of [0, 100]) {
-      const receiver = plane.receive(new Uint8Array(total), checksumOf);
+      const receiver = plane.receive(new Uint8Array(total), hashOf);
       for (const sent of sendAll(sender, bytesOf(total))) take(plane, receiver, sent);
       expect(receiver.isDone).toBe(true);
       for (const offset of [0, total]) {

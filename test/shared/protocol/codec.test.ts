@@ -104,7 +104,7 @@ describe('frames', () => {
   });
 
   it('are refused before they are built when a part is too long', () => {
-    expect(() => encodeFrame(heartbeat, new Uint8Array(limits.chunkBytes + 1))).toThrow(/payload of 1048577 bytes/);
+    expect(() => encodeFrame(heartbeat, new Uint8Array(limits.pieceBytes + 1))).toThrow(/payload of 1048577 bytes/);
     expect(() =>
       encodeFrame({ type: 'failed', ...envelope, lease: 0, microBatch: 0, reason: 'x'.repeat(limits.headerBytes) }),
     ).toThrow(/header of/);
@@ -120,7 +120,7 @@ const hostile: [string, Uint8Array, RegExp][] = [
   ['half a length', Uint8Array.of(1, 0), /at least 4/],
   ['a length of 4 GiB', Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 0), /its header needs/],
   ['a header beyond its cap', rawFrame(new Uint8Array(limits.headerBytes + 1)), /header of 262145 bytes/],
-  ['a payload beyond its cap', frameOf(heartbeat, new Uint8Array(limits.chunkBytes + 1)), /payload of/],
+  ['a payload beyond its cap', frameOf(heartbeat, new Uint8Array(limits.pieceBytes + 1)), /payload of/],
   ['an empty header', packed(), /in the middle of a value/],
   ['padding that is not zero', Buffer.from([1, 0, 0, 0, 0xc0, 7, 0, 0]), /padding/],
   ['two values', packed(0xc0, 0xc0), /1 bytes after/],

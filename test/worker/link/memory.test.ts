@@ -59,7 +59,7 @@ function openFor(hello: Up<'hello'>, acknowledge: (chunks: number) => void): { p
 /** Pulls a contribution and receives it by the plane. @returns the places of its chunks */
 async function pull(peer: Peer, plane: MemoryPlane, lease: number): Promise<(number | undefined)[]> {
   peer.send({ type: 'pull', ...coordinator.envelope(), lease });
-  const receiver = plane.receive(coordinator.replica.slotBytes(1), (bytes) => coordinator.replica.checksum(bytes));
+  const receiver = plane.receive(coordinator.replica.slotBytes(1), (piece) => coordinator.replica.hashPiece(piece));
   const places: (number | undefined)[] = [];
   while (!receiver.isDone) {
     const { message, payload } = await peer.next('chunk');
@@ -140,7 +140,7 @@ describe('a worker of the same host', () => {
     await peer.next('offer');
     peer.send({ type: 'pull', ...coordinator.envelope(), lease: 1 });
     const { message, payload } = await peer.next('chunk');
-    expect([message.placed, payload.length]).toEqual([undefined, limits.chunkBytes]);
+    expect([message.placed, payload.length]).toEqual([undefined, limits.pieceBytes]);
     expect(log).toEqual([
       `bulk bytes travel through the socket: the coordinator ${why} the file in memory offered to it`,
     ]);

@@ -44,14 +44,14 @@ beforeEach(() => {
 });
 
 describe('uploads', () => {
-  it('queue two chunks at most, and all of them in the end', () => {
+  it('queue two pieces at most, and all of them in the end', () => {
     const { uploads, replica } = uploadsOf(1_100_000);
-    const bytes = Uint8Array.from(uploads.keep(1, 0, 0));
+    const bytes = Uint8Array.from(uploads.keep(1, 0, 0).bytes);
     uploads.send(1, connection, envelope);
     expect(connection.sent).toHaveLength(2);
     for (let i = 0; i < connection.sent.length; i++) connection.sent[i]?.done();
     expect(connection.sent.map(({ message }) => (message.type === 'chunk' ? message.offset : -1))).toEqual(
-      [0, 1, 2, 3, 4].map((i) => i * limits.chunkBytes),
+      [0, 1, 2, 3, 4].map((i) => i * limits.pieceBytes),
     );
     expect(Buffer.concat(connection.sent.map(({ payload }) => payload)).equals(bytes)).toBe(true);
     expect(free).toEqual([]);
@@ -72,7 +72,7 @@ describe('uploads', () => {
   it("give a small contribution's slot back at once", () => {
     const { uploads, replica } = uploadsOf(100);
     const before = Uint8Array.from(replica.slotBytes(0));
-    const bytes = uploads.keep(1, 0, 0);
+    const { bytes } = uploads.keep(1, 0, 0);
     expect(free).toEqual([0]);
     replica.clearSlot(0);
     expect(Buffer.from(bytes).equals(before)).toBe(true);
@@ -80,7 +80,7 @@ describe('uploads', () => {
 
   it('move to the heap when slots are wanted, but never under the socket', () => {
     const { uploads, replica } = uploadsOf(1_100_000);
-    const expected = Uint8Array.from(uploads.keep(1, 0, 0));
+    const expected = Uint8Array.from(uploads.keep(1, 0, 0).bytes);
     uploads.keep(2, 0, 1);
     uploads.send(1, connection, envelope);
     uploads.freeSlots();
@@ -104,8 +104,8 @@ describe('uploads', () => {
 
   it('go on from the heap when they were moved between two chunks', () => {
     const { uploads, replica } = uploadsOf(1_100_000);
-    const expected = Uint8Array.from(uploads.keep(1, 0, 0));
-    connection.bufferedBytes = limits.chunkBytes + 1;
+    const expected = Uint8Array.from(uploads.keep(1, 0, 0).bytes);
+    connection.bufferedBytes = limits.pieceBytes + 1;
     uploads.send(1, connection, envelope);
     const first = Uint8Array.from(connection.sent[0]?.payload ?? []);
     uploads.freeSlots();
