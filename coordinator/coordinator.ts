@@ -246,6 +246,7 @@ function startRun(
     // The workers come back by themselves.
     expected: isRebuilt ? 1 : (options.expected ?? 1),
     stopSignal: options.stopSignal,
+    isOpen: options.isOpen ?? false,
     onDrop,
     onSnapshotWanted: options.onSnapshotWanted ?? (() => () => undefined),
     trace: options.trace === undefined ? undefined : new RunTrace(options.trace, run.name),
