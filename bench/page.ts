@@ -47,7 +47,14 @@ const viewers = new Viewers({
     return {
       ...{ run: 'r', generation: 1, name: 'big', state: 'working', step: steps, steps: 2 * steps, epoch: 0, epochs: 2 },
       ...{ samples: 128 * steps, samplesPerSecond: 1e5, secondsLeft: 9, terms: { crossEntropy: 1, response: 2 } },
-      ...{ leases: { granted: 1, repeated: 0, refused: 0 }, labels: null, weights: {}, figure: null, references: [] },
+      ...{
+        leases: { granted: 1, repeated: 0, refused: 0 },
+        labels: null,
+        firstFailure: null,
+        weights: {},
+        figure: null,
+        references: [],
+      },
       ...{ commitMs: 1, logBytes: 1, residentBytes: 1, workers, here },
       unit: { name: `step ${steps}`, microBatches: workers, blocks },
     };

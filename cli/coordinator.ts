@@ -36,6 +36,7 @@ async function coordinator(file: string, flags: CoordinatorFlags): Promise<numbe
       tls: access.tls,
       flags,
       expected: flags.expect,
+      isOpen: true,
       onListening: (port) => {
         if (isAnnounced) return;
         isAnnounced = true;

@@ -47,9 +47,10 @@ export interface RunFlags extends RecipeFlags, LocalFlags {
 export interface FolderFlags extends RunFlags {
   readonly resume?: boolean;
   readonly force?: boolean;
-  /** What becomes of a finished run in the way; neither: with `--out` it is refused, else numbered. */
+  /** What becomes of a finished run in the way; none of them: with `--out` it is the result, else the next is numbered. */
   readonly overwrite?: boolean;
   readonly number?: boolean;
+  readonly once?: boolean;
   /** The file that what the run does is drawn into. */
   readonly trace?: string;
 }
@@ -80,10 +81,13 @@ export function withRun(command: Command): Command {
 /** Adds what every verb that continues a run folder has. */
 export function withFolder(command: Command): Command {
   return withRun(command)
-    .option('--resume', 'refuse to begin: there must be a run to continue')
+    .option('--resume', 'refuse to begin: there must be a run of this recipe, finished or to continue')
     .option('--force', 'continue an unfinished run with another recipe')
-    .addOption(new Option('--overwrite', 'replace a finished run').conflicts(['number', 'resume']))
-    .option('--number', 'go to DIR-2, DIR-3, ... beside finished runs (default without --out)')
+    .addOption(new Option('--overwrite', 'replace a finished run').conflicts(['number', 'resume', 'once']))
+    .addOption(
+      new Option('--number', 'go to DIR-2, DIR-3, ... beside finished runs (default without --out)').conflicts('once'),
+    )
+    .option('--once', 'where the newest run of this recipe is finished, tell of it again (default with --out)')
     .option('--trace <file>', 'draw what coordinator and workers do, for ui.perfetto.dev');
 }
 

@@ -67,11 +67,21 @@ export function sayEnd(text: string, fields: LogFields, prefix = ''): void {
   write('error', text, { prefix, fields });
 }
 
+/** So many of the newest lines are remembered. */
+const remembered = 20;
+const newest: string[] = [];
+
+/** What was said last, as text, in its order. */
+export function lastLines(): readonly string[] {
+  return newest;
+}
+
 function write(
   level: LogLevel,
   text: string,
   { prefix, fields }: { readonly prefix: string; readonly fields: LogFields },
 ): void {
+  if (newest.push(`${prefix}${text}`) > remembered) newest.shift();
   const line =
     format === 'json'
       ? logLine(Date.now(), level, { ...fields, msg: text })

@@ -31,7 +31,7 @@ export interface OpenedRun {
 export async function openWholeRun(file: string, flags: FolderFlags): Promise<OpenedRun> {
   const { recipe, warnings } = await openRecipe(file, flags);
   const { describeLosses } = await import('../shared/recipe/describe.js');
-  const { clearFinished, resolveRunFolder } = await import('../coordinator/store/run-folder.js');
+  const { expectFolder, isFinished, resolveRunFolder } = await import('../coordinator/store/run-folder.js');
   const { describeStudentEngine } = await import('../coordinator/plan/run-engines.js');
   const { identityOf } = await import('../coordinator/store/resolved-recipe.js');
   warnings.forEach(warn);
@@ -39,14 +39,14 @@ export async function openWholeRun(file: string, flags: FolderFlags): Promise<Op
   const onFinished = onFinishedOf(flags);
   const wanted = flags.out ?? join('runs', recipe.name);
   // Before data is read and models are opened, which may take long.
-  if (onFinished === 'refuse') await clearFinished(wanted, { resume, onFinished });
+  await expectFolder(wanted);
   const trace = flags.trace === undefined ? undefined : await openTrace(flags.trace);
   const run = await openRun(recipe, file, flags);
   const tell = flags.quiet === true ? (): void => undefined : say;
   describeLosses(run.recipe).forEach((line) => tell(line));
   tell(describeStudentEngine(run.engines));
   const out = await resolveRunFolder(wanted, identityOf(run), { force, resume, onFinished });
-  await lookAt(run, { tell });
+  if (!(await isFinished(out))) await lookAt(run, { tell });
   return { run, out, trace };
 }
 
@@ -55,10 +55,11 @@ async function openTrace(path: string): Promise<TraceFile> {
   return TraceFile.create(path, { warn });
 }
 
-/** A folder that is named is read by name afterwards: a run that went elsewhere would leave the old one to be read. */
-function onFinishedOf({ out, overwrite, number }: FolderFlags): OnFinished {
+/** A folder that is named is read by name afterwards: a run that went elsewhere would leave another one to be read. */
+function onFinishedOf({ out, overwrite, number, once }: FolderFlags): OnFinished {
   if (overwrite === true) return 'overwrite';
-  return out === undefined || number === true ? 'number' : 'refuse';
+  if (out !== undefined && number !== true) return 'keep';
+  return once === true ? 'once' : 'number';
 }
 
 export interface WholeRunOptions {
@@ -71,6 +72,8 @@ export interface WholeRunOptions {
   readonly flags: FolderFlags;
   /** The first lease waits for so many workers; absent: for one. */
   readonly expected?: number | undefined;
+  /** Whether workers join from elsewhere, which outlive this process. */
+  readonly isOpen?: boolean;
   /** Called for the baseline and again for the run itself; both listen on the same port. */
   readonly onListening: (port: number) => void;
 }
@@ -98,6 +101,7 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
   const { coordinate } = await import('../coordinator/coordinator.js');
   const { watchedOutput } = await import('../coordinator/reports/outputs/outputs.js');
   const { baselineRecipe } = await import('./prepare/baseline.js');
+  const { isFinished } = await import('../coordinator/store/run-folder.js');
   const common = await commonOptions(options);
   const [isQuiet, isJson] = [options.flags.quiet === true, logFormat() === 'json'];
   const told = (name: string): Omit<CoordinateOptions, 'out' | 'next'> => ({
@@ -117,7 +121,12 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
     const { student, digest } = await coordinate(alone, { ...told(alone.name), out: folder, next: true });
     baseline = { ...student, digest, folder: 'baseline' };
   }
-  if (!isQuiet) say(`distilling ${run.name} into ${out}`);
+  if (!isQuiet)
+    say(
+      (await isFinished(out))
+        ? `${run.name} is finished in ${out}: nothing is computed again`
+        : `distilling ${run.name} into ${out}`,
+    );
   return coordinate(run, { ...told(run.name), out, next: false, ...(baseline === undefined ? {} : { baseline }) });
 }
 
@@ -128,6 +137,7 @@ async function commonOptions({
   tls,
   flags,
   expected,
+  isOpen,
   onListening,
 }: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next' | 'reporter'>> {
   const { exportStudent } = await import('../worker/tools/export/export-student.js');
@@ -140,6 +150,7 @@ async function commonOptions({
     force: flags.force,
     memoryFolder: memoryFolderOf(flags),
     expected,
+    isOpen,
     stopSignal: stop,
     onSnapshotWanted,
     exportStudent: async (spec, weights, folder, facts) => void (await exportStudent(spec, weights, folder, facts)),

@@ -21,7 +21,7 @@ import {
   type MemoryFlags,
   type PluginFlags,
 } from './options.js';
-import { say, warn } from './output.js';
+import { lastLines, say, warn } from './output.js';
 import { stop } from './signals.js';
 import { thisProgram } from './this-program.js';
 import { readToken } from './credentials.js';
@@ -185,6 +185,7 @@ async function train(backend: Backend, { url, token, tls, flags, gpuUse, ending 
     memoryFolder: memoryFolderOf(flags),
     stop: ending,
     log: (line, place) => say(line, { ...place }),
+    lastLines,
     backend: computeBackend(backend, {
       warn: say,
       commandLine: { backend: flags.backend, threads: flags.threads },

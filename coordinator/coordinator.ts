@@ -14,9 +14,11 @@ import { coreConfigOf } from './core-config.js';
 import { Core } from './decide/decide.js';
 import { LabelRequests } from './labels/requests.js';
 import { LabelService, type LabelServiceOptions } from './labels/service.js';
+import { tellLateWorkers } from './late-workers.js';
 import type { PageEnd } from './page/browser/messages.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import { recoverRun, type RecoveredRun } from './recovered-run.js';
+import { expectWhole } from './reports/finished-run.js';
 import type { ReportOutput } from './reports/outputs/output.js';
 import { joinOutputs, runOutput } from './reports/outputs/outputs.js';
 import type { Summary } from './reports/summary.js';
@@ -55,6 +57,11 @@ export interface CoordinateOptions {
   readonly memoryFolder?: string | null | undefined;
   /** Whether another run follows on the same address, so that workers are told to connect again. */
   readonly next: boolean;
+  /**
+   * Whether workers join from elsewhere, which outlive this process: they wait for the next one where a scheduler stops
+   * this one, and are told of a run that is found to be finished. Default: they end with this process.
+   */
+  readonly isOpen?: boolean | undefined;
   readonly onListening: (port: number) => void;
   readonly exportStudent: ExportStudent;
   /** Where label blocks are kept, over all runs; without it workers keep their own. */
@@ -66,7 +73,7 @@ export interface CoordinateOptions {
   /** The first lease waits for so many workers (default 1). */
   readonly expected?: number | undefined;
   /** Times that differ from the usual ones, for tests. */
-  readonly times?: Partial<RunTimes>;
+  readonly times?: Partial<RunTimes & { readonly lateMs: number }>;
   /** Time of day in milliseconds since 1970; default the machine's. */
   readonly timeOfDayMs?: () => number;
   /** Where what the run does is drawn; absent: nowhere. */
@@ -86,7 +93,7 @@ const rebuildLimit = 3;
 
 /** @throws UserError: 75 stopped in good order, 69 storage, lock or memory, 65 diverged or damaged */
 export async function coordinate(run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
-  if (await isFinished(options.out)) return readSummary(options.out, run.recipeDigest);
+  if (await isFinished(options.out)) return toldAgain(run, options);
   let address = options.listen;
   const onListening = (port: number): void => {
     address = { host: address.host, port };
@@ -108,6 +115,25 @@ export async function coordinate(run: PreparedRun, options: CoordinateOptions): 
       );
     }
   }
+}
+
+/** How long workers are waited for that have not heard of the end of their run; they try again every two seconds. */
+const lateMs = 10_000;
+
+/** The summary of a run that is finished, once the workers that wait for it have been told. Nothing is computed. */
+async function toldAgain(run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
+  const { out, listen: address, credentials, tls, onListening, stopSignal, reporter, next } = options;
+  const summary = await readSummary(out, run.recipeDigest);
+  await expectWhole(out, (name) => name.startsWith('student'));
+  if (options.isOpen !== true || next) return summary;
+  const waitMs = options.times?.lateMs ?? lateMs;
+  reporter.say('info', `workers that wait for it are told so for ${waitMs / 1000} s`);
+  await tellLateWorkers({
+    ...{ ...address, credentials, tls, onListening, waitMs, stop: stopSignal },
+    end: { type: 'end', run: summary.run, generation: 0, step: summary.steps, reason: 'done', text: '' },
+    onNotice: (line) => reporter.say('warn', line),
+  });
+  return summary;
 }
 
 /** How one generation of the run's folder begins. */
@@ -220,6 +246,7 @@ function startRun(
     // The workers come back by themselves.
     expected: isRebuilt ? 1 : (options.expected ?? 1),
     stopSignal: options.stopSignal,
+    isOpen: options.isOpen ?? false,
     onDrop,
     onSnapshotWanted: options.onSnapshotWanted ?? (() => () => undefined),
     trace: options.trace === undefined ? undefined : new RunTrace(options.trace, run.name),
@@ -299,7 +326,7 @@ async function runToEnd(
   recovered: RecoveredRun,
   { active, labels }: { readonly active: Run; readonly labels: LabelService | null },
 ): Promise<Summary> {
-  const { exportStudent, baseline, next, force = false } = options;
+  const { exportStudent, baseline, force = false } = options;
   const outcome = await active.finished();
   if (outcome.type === 'rebuild') throw new StateLost(outcome.reason);
   const isDone = outcome.type === 'done';
@@ -307,8 +334,9 @@ async function runToEnd(
   const warn = (line: string): void => reporter.say('warn', line);
   const found = { exportStudent, baseline, leases, workers, force, timeOfDayMs, warn };
   const summary = isDone ? await writeResults(run, recovered, found) : null;
+  if (isDone) faultPoint('results');
   await labels?.settle();
-  await active.tellEnd(endOf(outcome, next));
+  await active.tellEnd(endOf(outcome, options));
   return summary ?? stop(run, outcome);
 }
 
@@ -317,9 +345,13 @@ function pageEnd({ name, steps, digest }: Summary, { next }: Pick<CoordinateOpti
   return { state: next ? 'again' : 'done', text };
 }
 
-function endOf(outcome: Outcome, next: boolean): RunEnd {
+/** What schedulers and service managers stop a process by that they start again, here or elsewhere. */
+const schedulersSignals = new Set(['SIGTERM', 'SIGUSR1']);
+
+function endOf(outcome: Outcome, { next, isOpen }: Pick<CoordinateOptions, 'next' | 'isOpen'>): RunEnd {
   if (outcome.type === 'done') return { reason: next ? 'next' : 'done', text: '' };
-  return { reason: 'stopped', text: outcome.reason };
+  const isPause = isOpen === true && outcome.type === 'stopped' && schedulersSignals.has(outcome.reason);
+  return { reason: isPause ? 'pause' : 'stopped', text: outcome.reason };
 }
 
 function stop(run: PreparedRun, outcome: Outcome): never {

@@ -55,6 +55,8 @@ export interface RunParts {
   readonly account: Account;
   readonly probes: Probes;
   readonly reporter: ReportOutput;
+  /** Whether workers join from elsewhere, whose lines nobody here has seen. */
+  readonly isOpen: boolean;
   readonly timers: Timers;
   /** Time of day in milliseconds since 1970, for the journal. */
   readonly timeOfDayMs: () => number;

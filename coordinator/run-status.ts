@@ -2,6 +2,7 @@
 import type { Standing } from './decide/standing.js';
 import type { RunStatus, WorkerStatus } from './watch/run-status.js';
 import type { RunPace } from './run-reports.js';
+import type { ToldFailure } from './workers/worker-failures.js';
 import type { WorkerHere } from './workers/worker-here.js';
 
 /** All of a status but its labels, which the run itself does not know. */
@@ -17,6 +18,7 @@ export interface StatusParts {
   readonly leases: RunStatus['leases'];
   readonly standing: Standing;
   readonly here: readonly WorkerHere[];
+  readonly firstFailure: ToldFailure | null;
   readonly nowMs: number;
 }
 
@@ -28,6 +30,7 @@ export function statusOf({
   pace,
   standing,
   here,
+  firstFailure,
   nowMs,
   ...rest
 }: StatusParts): OwnStatus {
@@ -48,6 +51,7 @@ export function statusOf({
     leases,
     unit:
       standing.unit === null ? null : { ...standing.unit, blocks: standing.unit.blocks.map((block) => ({ ...block })) },
+    firstFailure: firstFailure === null ? null : { ...firstFailure, lines: [...firstFailure.lines] },
     workers: here.map((worker) => workerStatus(worker, standings.get(worker.worker), nowMs)),
   };
 }

@@ -104,6 +104,7 @@ export class Run {
       leases: this.leases(),
       standing: core.standing,
       here: this.#workers.here(),
+      firstFailure: this.#workers.firstFailure,
       nowMs: timers.nowMs(),
     });
   }
@@ -120,10 +121,8 @@ export class Run {
   }
 
   /** Keeps what an audit of labels has found. */
-  noteLabels(finding: LabelFinding): void {
-    const common = { generation: this.envelope.generation, atMs: this.#parts.timeOfDayMs() };
-    const { outcome, workers, text } = finding;
-    this.#journal({ type: 'labels', ...common, step: this.#broadcast.released, outcome, workers: [...workers], text });
+  noteLabels({ outcome, workers, text }: LabelFinding): void {
+    this.#journal({ type: 'labels', ...this.#place, outcome, workers: [...workers], text });
   }
 
   /** Has a worker leave in good order. @returns false where there is none of that short name */
@@ -288,6 +287,12 @@ export class Run {
     this.#journal(line);
   }
 
+  /** Where the run stands, as a line of the journal says it. */
+  get #place(): { readonly generation: number; readonly atMs: number; readonly step: number } {
+    const { timeOfDayMs } = this.#parts;
+    return { generation: this.envelope.generation, atMs: timeOfDayMs(), step: this.#broadcast.released };
+  }
+
   #journal(line: JournalLine): void {
     this.#parts.store.journal.append(line).catch((error: unknown) => this.fail(error));
   }
@@ -300,8 +305,7 @@ export class Run {
   // Parts
 
   #openWorkers(): Workers {
-    const { run, store, replica, standing, probes, reporter, timers, times, memoryFolder, expected, trace } =
-      this.#parts;
+    const { run, store, replica, standing, probes, reporter, timers, times, trace } = this.#parts;
     return new Workers({
       run,
       envelope: this.envelope,
@@ -317,9 +321,11 @@ export class Run {
       reporter,
       timers,
       heartbeatMs: times.heartbeatMs,
-      memoryFolder,
-      expected,
+      memoryFolder: this.#parts.memoryFolder,
+      expected: this.#parts.expected,
+      isOpen: this.#parts.isOpen,
       trace,
+      onFailure: (told) => this.#journal({ type: 'failure', ...this.#place, ...told, lines: [...told.lines] }),
       onRefused: (reason) => this.#refused[reason]++,
       post: (event) => this.#post(event),
       fail: (error) => this.fail(error),

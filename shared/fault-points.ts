@@ -20,17 +20,20 @@ export const faultPoints = [
   'snapshot',
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number];
+/** Points of the coordinator alone: the summary is on the disk, and the workers have not been told. */
+const ownPoints = ['results'] as const;
+type OwnPoint = (typeof ownPoints)[number];
 const harms = ['flip', 'slow-disk'] as const;
 type Harm = (typeof harms)[number];
 
 const wanted = parse(process.env.STILLHOUSE_FAULT);
 
-export function faultPoint(point: FaultPoint): void {
+export function faultPoint(point: FaultPoint | OwnPoint): void {
   if (isDue(point)) process.kill(process.pid, 'SIGKILL');
 }
 
 /** Whether the harm is to be done now. */
-export function isDue(point: FaultPoint | Harm): boolean {
+export function isDue(point: FaultPoint | OwnPoint | Harm): boolean {
   if (wanted?.point !== point) return false;
   wanted.left--;
   if (wanted.left > 0 || (wanted.left < 0 && !wanted.isLasting)) return false;
@@ -48,14 +51,14 @@ export async function slowDisk(): Promise<void> {
 /** @throws Error for a point that does not exist: a fault test must not pass because nothing happened */
 function parse(
   text: string | undefined,
-): { point: FaultPoint | Harm; left: number; readonly isLasting: boolean } | null {
+): { point: FaultPoint | OwnPoint | Harm; left: number; readonly isLasting: boolean } | null {
   if (text === undefined || text === '') return null;
   const [name, times = '1'] = text.split('@');
-  const point = [...faultPoints, ...harms].find((one) => one === name);
+  const point = [...faultPoints, ...ownPoints, ...harms].find((one) => one === name);
   const [, count] = /^([1-9]\d*)\+?$/.exec(times) ?? [];
   if (point === undefined || count === undefined)
     throw new Error(
-      `STILLHOUSE_FAULT=${text}: POINT, POINT@N or POINT@N+ was wanted, with one of ${[...faultPoints, ...harms].join(', ')}`,
+      `STILLHOUSE_FAULT=${text}: POINT, POINT@N or POINT@N+ was wanted, with one of ${[...faultPoints, ...ownPoints, ...harms].join(', ')}`,
     );
   return { point, left: Number(count), isLasting: times.endsWith('+') };
 }

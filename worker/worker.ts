@@ -9,6 +9,7 @@ import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { exitCodes, UserError, type ExitCode } from '../shared/errors.js';
+import { memoryProblem } from '../shared/memory-problem.js';
 import type { Device } from '../shared/protocol/messages.js';
 import type { WorkerTls } from '../shared/tls/certificates.js';
 import { CoordinatorClient } from './link/coordinator-client.js';
@@ -16,7 +17,7 @@ import type { ComputeBackend } from './compute/contract.js';
 import { parentEnded, watchParent } from './parent.js';
 import { TrainerShell, type LinkPort } from './trainer/shell.js';
 import { Control } from './threads/control.js';
-import type { LinkStart, LogPlace, ToTrainer } from './threads/messages.js';
+import type { LinkStart, LogPlace, ToLink, ToTrainer } from './threads/messages.js';
 
 export interface WorkerOptions {
   readonly url: string;
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   readonly stop?: AbortSignal;
   /** Gets each line, and where the worker stands. */
   readonly log: (line: string, place?: LogPlace) => void;
+  /** What this process has said last, line by line, for the coordinator where it fails. */
+  readonly lastLines?: () => readonly string[];
   readonly backend: ComputeBackend;
 }
 
@@ -64,7 +67,7 @@ export async function runWorker(
   try {
     return await endOf(shell, link, options.log);
   } catch (error) {
-    leave(error instanceof Error ? error.message : 'failed');
+    link.post(lastWords(error, options.lastLines?.() ?? []));
     throw error;
   } finally {
     stopWatching();
@@ -86,6 +89,16 @@ async function endOf(shell: TrainerShell, link: LinkPort, log: WorkerOptions['lo
     throw new UserError(message ?? 'the worker ended', exitCode);
   if (message !== null) log(message);
   return exitCode;
+}
+
+/** What the coordinator is told of a failure: why, what this process ends with, and what it said last. */
+function lastWords(error: unknown, lines: readonly string[]): Extract<ToLink, { type: 'leave' }> {
+  const known = error instanceof UserError ? error : memoryProblem(error);
+  const { message, stack = '' } = error instanceof Error ? error : new Error(String(error));
+  const trace = known === null ? stack.split('\n').slice(1, 6) : [];
+  const reason = known?.message ?? message;
+  const failure = { code: known?.exitCode ?? exitCodes.bug, lines: [...lines, ...trace] };
+  return { type: 'leave', reason: reason === '' ? 'failed' : reason, failure };
 }
 
 function deviceOf({ backend, threads }: WorkerOptions): Device {

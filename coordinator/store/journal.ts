@@ -90,6 +90,17 @@ export const journalLineSchema = z.discriminatedUnion('type', [
     workers: z.array(z.string()),
     text: z.string(),
   }),
+  /** After `step` steps a worker failed, and said why and what it had said last. */
+  z.strictObject({
+    type: z.literal('failure'),
+    ...common,
+    step: count,
+    worker: z.string(),
+    host: z.string(),
+    code: count,
+    reason: z.string(),
+    lines: z.array(z.string()),
+  }),
   /** Commits from `toStep` on, and evaluations after it, are void. */
   z.strictObject({ type: z.literal('rewind'), ...common, toStep: count, reason: z.string() }),
   /** The numerics' reference, which is in probe.json from here on. */

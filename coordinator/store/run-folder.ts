@@ -1,7 +1,8 @@
 /**
  * The run folder: who may write to it, under which generation, and what it holds (design: "The run folder").
  *
- * An unfinished run found under the wanted name is continued, a finished one is kept unless it is to be overwritten, an
+ * An unfinished run found under the wanted name is continued. A finished one is kept: it is the result where the same
+ * recipe is asked for once more, or the next one goes beside it, or it is overwritten where that is asked for. An
  * unfinished one of another recipe is refused with what differs, unless it is forced or nothing but the compression
  * differs. A lock that dies with its process keeps a second coordinator on this machine out; generations, claimed by
  * exclusive creation, fence one on another machine or on a copy of the folder.
@@ -66,11 +67,15 @@ export interface FolderOptions {
   readonly onFinished?: OnFinished | undefined;
 }
 
-/** `number`: the run goes to NAME-2, NAME-3, ...; `overwrite`: the finished one is removed; `refuse`: neither. */
-export type OnFinished = 'number' | 'overwrite' | 'refuse';
+/**
+ * `number`: the run goes to NAME-2, NAME-3, ...; `once`: the same, but where the newest one is of this recipe it is the
+ * result; `overwrite`: the finished one is removed; `keep`: it is the result, or refused where its recipe is another.
+ */
+export type OnFinished = 'number' | 'once' | 'overwrite' | 'keep';
 
 /**
- * The folder that a run with this recipe goes to: `wanted`, or `wanted-2`, `wanted-3`, ... behind finished ones.
+ * The folder that a run with this recipe goes to: `wanted`, or `wanted-2`, `wanted-3`, ... behind finished ones. One that
+ * is finished comes back where it is the result that is asked for (isFinished): nothing is left to run then.
  * @throws UserError (2) when an unfinished run of another recipe is there, or a finished one that is in the way, or none
  * where one is to be resumed
  */
@@ -79,32 +84,42 @@ export async function resolveRunFolder(
   identity: RunIdentity,
   options: FolderOptions = {},
 ): Promise<string> {
-  for (let n = 1; ; n++) {
-    const path = n === 1 ? wanted : `${wanted}-${n}`;
-    await clearFinished(path, options);
-    if (await isFinished(path)) continue;
+  const { onFinished = 'number', resume = false } = options;
+  if (onFinished === 'overwrite') await removeFinished(wanted);
+  for (let n = 1, before: string | null = null; ; n++) {
+    const path: string = n === 1 ? wanted : `${wanted}-${n}`;
+    await expectFolder(path);
+    if (await isFinished(path)) {
+      if (onFinished === 'keep') return await expectSame(path, identity);
+      before = path;
+      continue;
+    }
     const generations = await readGenerations(path);
     await changesOf(path, generations, { identity, ...options });
     // A baseline comes first and has a folder of its own.
     const isThere = generations.length > 0 || (await counters(join(path, 'baseline'))).length > 0;
-    if (options.resume === true && !isThere)
+    const isAskedAgain = !isThere && before !== null && (resume || onFinished === 'once');
+    if (isAskedAgain && before !== null && (await digestThere(before)) === identity.recipeDigest) return before;
+    if (resume && !isThere)
       throw new UserError(
-        `--resume: ${wanted} holds ${n > 1 ? 'a finished run' : 'no run'}; an unfinished one was wanted: leave --resume out to begin, or name its folder by --out`,
+        `--resume: ${wanted} holds ${n > 1 ? 'a finished run of another recipe' : 'no run'}; one of this recipe was wanted: leave --resume out to begin, or name its folder by --out`,
       );
     return path;
   }
 }
 
-/**
- * Clears the way where a finished run may be overwritten.
- * @throws UserError (2) where one is in the way and stays, or something else is
- */
-export async function clearFinished(path: string, { onFinished, resume }: FolderOptions): Promise<void> {
-  await expectFolder(path);
-  if (resume === true || onFinished === undefined || onFinished === 'number' || !(await isFinished(path))) return;
-  if (onFinished === 'overwrite') return removeFinished(path);
+/** The digest of the recipe that the folder's run has, or had when it ended; null where nothing there tells of it. */
+async function digestThere(path: string): Promise<string | null> {
+  const generations = await readGenerations(path);
+  const there = await readWritten(join(path, 'recipe.yaml'), generations);
+  return there?.digests.recipe ?? generations.at(-1)?.recipeDigest ?? null;
+}
+
+/** @throws UserError (2) where the finished run there is one of another recipe */
+async function expectSame(path: string, { recipeDigest }: RunIdentity): Promise<string> {
+  if ((await digestThere(path)) === recipeDigest) return path;
   throw new UserError(
-    `${path}: holds a finished run; another --out wanted, or --number to go beside it (${path}-2), or --overwrite to replace it`,
+    `${path}: holds a finished run of another recipe; another --out wanted, or --number to go beside it (${path}-2), or --overwrite to replace it`,
   );
 }
 
@@ -114,15 +129,17 @@ const ownFiles = [
   ...['journal.jsonl', 'metrics.jsonl', 'recipe.yaml', 'probe.json', 'summary.json'],
 ];
 
-/** Removes a finished run, and nothing else that lies in its folder. */
+/** Removes a run that is finished, and nothing else that lies in its folder. */
 async function removeFinished(path: string): Promise<void> {
+  await expectFolder(path);
+  if (!(await isFinished(path))) return;
   await storing(path, async () => {
     for (const name of ownFiles) await rm(join(path, name), { recursive: true, force: true });
   });
 }
 
 /** @throws UserError (2) when something else is there */
-async function expectFolder(path: string): Promise<void> {
+export async function expectFolder(path: string): Promise<void> {
   await ifThere(readdir(path)).catch((error: unknown) => {
     if (codeOf(error) !== 'ENOTDIR') throw error;
     throw new UserError(

@@ -20,10 +20,12 @@ function wordsOf(line: JournalLine): string {
       return `audit of micro-batches ${line.from}..${line.to - 1} of step ${line.step}: ${line.outcome}, ${line.text}`;
     case 'labels':
       return `audit of labels at step ${line.step}: ${line.outcome}, ${line.text}`;
+    case 'failure':
+      return `${line.worker} on ${line.host} fails after step ${line.step} with ${line.code}: ${[line.reason, ...line.lines].join(' | ')}`;
     case 'rewind':
       return `back to step ${line.toStep}: ${line.reason}`;
     case 'reference':
-      return `the reference of the numerics is ${line.reference.backend} on ${line.reference.host}`;
+      return `the reference of the numerics is ${line.reference.numerics ?? line.reference.backend} on ${line.reference.host}`;
     case 'results':
       return `done: weights ${line.digest.slice(0, 16)}`;
     default: {

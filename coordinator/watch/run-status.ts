@@ -63,6 +63,11 @@ export const runStatusSchema = z.object({
   leases: z.object({ granted: count, repeated: count, refused: count }),
   /** How many samples' labels are kept, of so many; null where the run keeps none here. */
   labels: z.object({ kept: count, samples: count }).nullable(),
+  /** The first worker that failed and said why, with its newest lines; null for none since the coordinator started. */
+  firstFailure: z
+    .object({ worker: said, host: said, code: count, reason: said, lines: z.array(said) })
+    .nullable()
+    .default(null),
   workers: z.array(workerStatusSchema),
   unit: openUnitSchema.nullable(),
 });

@@ -14,7 +14,14 @@ export function statusText(status: RunStatus): string {
     `leases: ${leases.granted} granted, ${leases.repeated} repeated, ${leases.refused} refused`,
     ...(labels === null ? [] : [`labels: ${labels.kept} of ${labels.samples}`]),
     ...(workers.length === 0 ? ['no worker is here'] : workerTable(workers)),
+    ...failureLines(status),
   ].join('\n');
+}
+
+function failureLines({ firstFailure }: RunStatus): string[] {
+  if (firstFailure === null) return [];
+  const { worker, host, code, reason, lines } = firstFailure;
+  return [`the first to fail was ${worker} (${host}), with ${code}: ${reason}`, ...lines.map((line) => `  ${line}`)];
 }
 
 function rateText({ samples, samplesPerSecond, secondsLeft }: RunStatus): string {

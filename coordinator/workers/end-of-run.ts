@@ -1,5 +1,5 @@
 /** The end of the run as its workers see it: nothing that they say counts any more, and each is told why it is over. */
-import type { Down } from '../../shared/protocol/messages.js';
+import { closeCodes, type Down } from '../../shared/protocol/messages.js';
 import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
 import type { ConnectedWorkers } from './connected-workers.js';
 import type { WorkerConnection } from './worker-connection.js';
@@ -13,8 +13,8 @@ const missingMs = 5000;
 const drainedText = 'drained: an admin has asked this worker to leave';
 
 export interface RunEnd {
-  /** `next`: another run follows on the same address. */
-  readonly reason: Down<'end'>['reason'];
+  /** `next`: another run follows on the same address. `pause`: this run goes on under the coordinator's next start. */
+  readonly reason: Down<'end'>['reason'] | 'pause';
   readonly text: string;
 }
 
@@ -46,10 +46,22 @@ export class EndOfRun {
   /** Tells every worker, and resolves once all have closed their connections, or their time for that has passed. */
   async tellAll(connected: ConnectedWorkers, { reason, text }: RunEnd): Promise<void> {
     this.begin();
+    if (reason === 'pause') return this.#pause(connected, text);
     this.#message = { type: 'end', ...this.#envelope, step: this.#broadcast.released, reason, text };
     for (const connection of connected.connections) this.tell(connection);
     // Who comes back later finds the next run.
     connected.forgetMissing(reason === 'next' ? -1 : missingMs);
+    await connected.whenEmpty(graceMs);
+  }
+
+  /** Closes the connections, as one that breaks: workers keep what they hold, and come back to the next coordinator. */
+  async #pause(connected: ConnectedWorkers, text: string): Promise<void> {
+    const why = `the coordinator was stopped (${text}), and the run goes on when it is started again`;
+    for (const connection of connected.connections) {
+      connection.explain(why);
+      connection.dismiss(closeCodes.shutdown, why);
+    }
+    connected.forgetMissing(-1);
     await connected.whenEmpty(graceMs);
   }
 

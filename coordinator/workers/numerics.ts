@@ -142,3 +142,13 @@ function keyOf({ digest, numerics }: { readonly digest: string; readonly numeric
 export function deviceInWords({ backend, provider, gpu }: Pick<Device, 'backend' | 'provider' | 'gpu'>): string {
   return `${backend}${provider === 'cuda' ? ', onnxruntime cuda' : ''}${gpu === null ? '' : ` on ${gpu}`}`;
 }
+
+/** What computes a run's student: the compiled engine, or TensorFlow.js. */
+export type EngineOfRun = 'onnx' | undefined;
+
+/** What a worker computes the student on: `onnx cpu`, `onnx cuda on NVIDIA H200`; else its backend. */
+export function studentDevice(device: Pick<Device, 'backend' | 'provider' | 'gpu'>, engine: EngineOfRun): string {
+  if (engine === undefined) return deviceInWords(device);
+  const { provider = 'cpu', gpu } = device;
+  return `onnx ${provider}${provider === 'cpu' || gpu === null ? '' : ` on ${gpu}`}`;
+}

@@ -1,6 +1,6 @@
 /** A worker that is here, as people are shown it: who it is, on what it computes, and what is queued for it. */
 import type { WorkerId } from '../decide/types.js';
-import { deviceInWords } from './numerics.js';
+import { studentDevice, type EngineOfRun } from './numerics.js';
 import type { Participant } from './participants.js';
 import type { AdmittedWorker } from './worker-connection.js';
 
@@ -21,14 +21,21 @@ export interface WorkerHere {
   readonly plane: string;
 }
 
-/** Pure, but for the queue that it looks at. */
-export function hereOf({ id, process, device, isDrained, connection }: AdmittedWorker, took: Participant): WorkerHere {
+/**
+ * Pure, but for the queue that it looks at.
+ * @param engine what computes the run's student
+ */
+export function hereOf(
+  { id, process, device, isDrained, connection }: AdmittedWorker,
+  took: Participant,
+  engine: EngineOfRun,
+): WorkerHere {
   return {
     worker: id,
     process,
     host: device.host,
     pid: device.pid,
-    device: deviceInWords(device),
+    device: studentDevice(device, engine),
     numerics: took.numerics,
     isDrained,
     samples: took.samples,

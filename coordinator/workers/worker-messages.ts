@@ -11,6 +11,7 @@ import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
 import type { RunTrace } from '../trace/run-trace.js';
 import { addSeconds, barredAfter, type Participants } from './participants.js';
 import type { Readiness } from './readiness.js';
+import type { WorkerFailures } from './worker-failures.js';
 import { stateHashBefore, type KnownStates } from './start-point.js';
 import type { AdmittedMessage, AdmittedWorker } from './worker-connection.js';
 
@@ -25,6 +26,7 @@ export interface WorkerMessagesOptions {
   readonly teachers: ReadonlySet<string>;
   readonly participants: Participants;
   readonly readiness: Readiness;
+  readonly failures: WorkerFailures;
   readonly post: (event: UntimedEvent) => void;
   /** Called for each message that speaks of a lease that is not open, and is dropped. */
   readonly onRefused: (reason: RefusalReason) => void;
@@ -68,6 +70,7 @@ export class WorkerMessages {
         return this.#spans(worker, message);
       case 'leave':
         worker.connection.explain(message.reason);
+        this.#options.failures.note(worker, message);
         return this.#options.post({ type: 'leave', worker: worker.id, reason: message.reason });
       default: {
         const unknown: never = message;

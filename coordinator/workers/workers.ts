@@ -43,6 +43,7 @@ import {
   type PlaneTraffic,
 } from './worker-connection.js';
 import { WorkerCommands } from './worker-commands.js';
+import { WorkerFailures, type ToldFailure } from './worker-failures.js';
 import { WorkerMessages, type RefusalReason } from './worker-messages.js';
 
 export interface WorkersOptions {
@@ -67,6 +68,10 @@ export interface WorkersOptions {
   /** The first lease waits for so many workers. */
   readonly expected: number;
   readonly trace?: RunTrace | undefined;
+  /** Whether workers join from elsewhere, whose lines nobody here has seen. */
+  readonly isOpen: boolean;
+  /** Called for workers that have failed and said why. */
+  readonly onFailure: (failure: ToldFailure) => void;
   /** Called for each frame of another run, generation, step or lease, which is dropped. */
   readonly onRefused: (reason: RefusalReason) => void;
   readonly post: (event: UntimedEvent) => void;
@@ -91,6 +96,7 @@ export class Workers implements ConnectionHost {
   readonly #readiness: Readiness;
   readonly #messages: WorkerMessages;
   readonly #rules: SumRules;
+  readonly #failures: WorkerFailures;
 
   constructor(options: WorkersOptions) {
     const { run, envelope, broadcast, log, snapshots, reporter, post, fail } = options;
@@ -100,6 +106,7 @@ export class Workers implements ConnectionHost {
     this.#connected = new ConnectedWorkers(options.timers);
     this.#ending = new EndOfRun(envelope, broadcast);
     this.#slow = new SlowWorkers(this.#participants, reporter);
+    this.#failures = new WorkerFailures({ reporter, journal: options.onFailure, isOpen: options.isOpen });
     this.#readiness = new Readiness({
       probes: options.probes,
       isExactWanted: run.recipe.numerics.exact,
@@ -148,7 +155,13 @@ export class Workers implements ConnectionHost {
 
   /** Those who are here, as they are shown to people. */
   here(): WorkerHere[] {
-    return [...this.#connected.admitted].map((worker) => hereOf(worker, this.#participants.of(worker)));
+    const { engine } = this.#options.run.student;
+    return [...this.#connected.admitted].map((worker) => hereOf(worker, this.#participants.of(worker), engine));
+  }
+
+  /** The first worker that failed and said why, since this coordinator started; null for none. */
+  get firstFailure(): ToldFailure | null {
+    return this.#failures.first;
   }
 
   /** What came and went on the workers' connections so far, and what they spent their time on. */
@@ -268,6 +281,7 @@ export class Workers implements ConnectionHost {
       teachers: new Set(run.teachers.map(({ name }) => name)),
       participants: this.#participants,
       readiness: this.#readiness,
+      failures: this.#failures,
       post,
       onRefused,
       trace,

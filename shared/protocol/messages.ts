@@ -45,6 +45,8 @@ export const limits = {
   placeBytes: 4 * 1024 * 1024,
   /** Milliseconds an upgraded socket may live without its `hello`. */
   helloMs: 5000,
+  /** Most lines that a worker tells of those that it said before it failed. */
+  lastLines: 20,
 } as const;
 
 /** Close codes of the application range; each is a reason, in words, for one peer. */
@@ -234,8 +236,21 @@ export const upSchemas = {
   differs: z.object({ type: z.literal('differs'), ...envelope, stateHash: hash }).strict(),
   /** What the worker did, where the welcome says that the run is traced. */
   spans: z.object({ type: z.literal('spans'), ...envelope, ...spansFields }).strict(),
-  /** The worker leaves in good order. */
-  leave: z.object({ type: z.literal('leave'), ...envelope, reason: said }).strict(),
+  /**
+   * The worker leaves in good order. `failure`: since it failed, for that reason; the exit code that it ends with, and its
+   * newest lines in their order.
+   */
+  leave: z
+    .object({
+      type: z.literal('leave'),
+      ...envelope,
+      reason: said,
+      failure: z
+        .object({ code: count.max(255), lines: z.array(said).max(limits.lastLines) })
+        .strict()
+        .optional(),
+    })
+    .strict(),
 } as const;
 
 export const scalarsSchema = z

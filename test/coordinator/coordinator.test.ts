@@ -1,5 +1,5 @@
 import { cpSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
@@ -14,7 +14,7 @@ import { unitsOf } from '../../coordinator/plan/units-of.js';
 import { commitScalars } from '../../shared/replica/optimizer/scalars.js';
 import { decodeDown, encodeFrame, type Frame } from '../../shared/protocol/codec.js';
 import { hello as anyHello } from '../../bench/flood-attacks.js';
-import { subprotocol, type Down, type Lease, type Up } from '../../shared/protocol/messages.js';
+import { closeCodes, subprotocol, type Down, type Lease, type Up } from '../../shared/protocol/messages.js';
 import { BlockSum } from '../../shared/replica/reduction/block-sum.js';
 import { microBatchRange } from '../../shared/replica/reduction/tree.js';
 import { planReplica } from '../../shared/replica/plan.js';
@@ -322,6 +322,38 @@ describe('coordinate', () => {
     expect(summary.digest).toBe(alone.summary.digest);
     expect(curve(lines)).toEqual(curve(await journalOf(alone.rig.out)));
     expect(lines.filter((line) => line.type === 'generation').length).toBe(2);
+  });
+
+  it('that a scheduler stops leaves workers from elsewhere waiting for its next start, and ends them where a user stops it', async () => {
+    const out = await temporaryFolder();
+    for (const [signal, code, reason] of [
+      ['SIGTERM', closeCodes.shutdown, undefined],
+      ['SIGUSR1', closeCodes.shutdown, undefined],
+      ['SIGINT', closeCodes.done, 'stopped'],
+    ] as const) {
+      const rig = start(small, out, { isOpen: true });
+      const worker = new FakeWorker({
+        ...{ run: small, port: await rig.port, token, microBatchMs: 2 },
+        onStep: () => rig.stop.abort(signal),
+      });
+      await expect(rig.summary).rejects.toMatchObject({ exitCode: 75 });
+      expect([signal, (await worker.closed).code, worker.end?.reason]).toEqual([signal, code, reason]);
+    }
+    const { summary } = await withWorkers(small, [{}], out);
+    expect(summary.digest).toBe(oracle(small));
+  });
+
+  it('of a finished run computes nothing, and tells workers that wait for it from elsewhere that it is done', async () => {
+    const { summary, rig } = await withWorkers(small, [{}]);
+    const before = await readFile(join(rig.out, 'journal.jsonl'), 'utf8');
+    await mkdir(join(rig.out, 'student'), { recursive: true });
+    const again = start(small, rig.out, { isOpen: true, times: { lateMs: 60_000 } });
+    const worker = new FakeWorker({ run: small, port: await again.port, token });
+    await worker.closed;
+    expect([worker.end?.reason, worker.welcome]).toEqual(['done', null]);
+    again.stop.abort('SIGTERM');
+    expect(await again.summary).toEqual(summary);
+    expect(await readFile(join(rig.out, 'journal.jsonl'), 'utf8')).toBe(before);
   });
 
   it('goes on without a teacher that fails, also when it is started again, and says who is missing in journal, metrics and summary', async () => {

@@ -144,7 +144,7 @@ describe('--resume', () => {
     const none = await run(out, ['--resume']).ended;
     expect([none.code, none.stderr]).toEqual([
       2,
-      expect.stringContaining(`--resume: ${out} holds no run; an unfinished one was wanted`),
+      expect.stringContaining(`--resume: ${out} holds no run; one of this recipe was wanted`),
     ]);
     const first = run(out);
     await atStep(out, 4);
@@ -153,11 +153,14 @@ describe('--resume', () => {
     const { code, stderr } = await run(out, ['--resume']).ended;
     expect([code, stderr]).toEqual([0, expect.stringMatching(/continuing .* at step \d+ of 30/)]);
     expect(digestOf(out)).toBe(digestOf(undisturbed));
+    const summary = readFileSync(join(out, 'summary.json'), 'utf8');
     const over = await run(out, ['--resume']).ended;
-    expect([over.code, over.stderr]).toEqual([
-      2,
-      expect.stringContaining(`--resume: ${out} holds a finished run; an unfinished one was wanted`),
+    expect([over.code, over.stdout, over.stderr]).toEqual([
+      0,
+      expect.stringMatching(/30 steps, [^]*student lies in/),
+      expect.stringContaining(`is finished in ${out}: nothing is computed again`),
     ]);
+    expect(readFileSync(join(out, 'summary.json'), 'utf8')).toBe(summary);
   });
 });
 
@@ -208,11 +211,18 @@ describe('a run that is stopped', () => {
 
 describe('the folder of a run', () => {
   it('is kept once the run has ended, and the next goes beside it where that is asked for', async () => {
-    const refused = await run(undisturbed).ended;
+    const told = await run(undisturbed, ['--json']).ended;
+    expect([told.code, JSON.parse(told.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ digest: digestOf(undisturbed) }),
+    ]);
+    const refused = await run(undisturbed, ['--seed', '12']).ended;
     expect([refused.code, refused.stdout, refused.stderr]).toEqual([
       2,
       '',
-      `stillhouse: ${undisturbed}: holds a finished run; another --out wanted, or --number to go beside it (${undisturbed}-2), or --overwrite to replace it\n`,
+      expect.stringContaining(
+        `stillhouse: ${undisturbed}: holds a finished run of another recipe; another --out wanted, or --number to go beside it (${undisturbed}-2), or --overwrite to replace it\n`,
+      ),
     ]);
     const { code, stdout } = await run(undisturbed, ['--number']).ended;
     expect([code, stdout]).toEqual([0, expect.stringContaining(`${undisturbed}-2/student`)]);

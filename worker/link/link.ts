@@ -17,7 +17,7 @@ import { CoordinatorClient } from './coordinator-client.js';
 import { Fence } from './fence.js';
 import type { VigilOptions } from './heartbeat.js';
 import { placeOf, type JoinedRun } from './joined-run.js';
-import { LinkSession, type SessionEnd } from './session.js';
+import { LinkSession, type Leaving, type SessionEnd } from './session.js';
 
 export interface LinkOptions extends LinkStart, VigilOptions {
   readonly toTrainer: (message: ToTrainer) => void;
@@ -55,7 +55,7 @@ export class Link {
   readonly #fence = new Fence();
   readonly #control: Control;
   readonly #cache: ArtifactCache;
-  /** Aborted when the worker is to leave; the reason is said to the coordinator. */
+  /** Aborted when the worker is to leave, with a Leaving, which is said to the coordinator. */
   readonly #leaving = new AbortController();
   #session: LinkSession | null = null;
   #run: JoinedRun | null = null;
@@ -89,7 +89,7 @@ export class Link {
   /** Takes a message of the trainer. */
   hear(message: ToLink): void {
     if (message.type === 'fetch') return this.#fetch(message.sha256);
-    if (message.type === 'leave') return this.#leave(message.reason);
+    if (message.type === 'leave') return this.#leave(message);
     const run = this.#run;
     if (run?.runNumber !== message.runNumber) return;
     switch (message.type) {
@@ -121,9 +121,10 @@ export class Link {
     }
   }
 
-  #leave(reason: string): void {
-    this.#leaving.abort(reason);
-    this.#session?.leave(reason);
+  #leave(leaving: Leaving): void {
+    // What came first is why it leaves.
+    this.#leaving.abort(leaving);
+    this.#session?.leave(leaving);
   }
 
   /** Fetches an artifact for the trainer. While there is no coordinator to ask, the question waits for the next one. */
@@ -168,7 +169,7 @@ export class Link {
     }
     const session = this.#openSession(connection);
     this.#session = session;
-    if (this.#isLeaving) session.leave(this.#leavingReason);
+    if (this.#isLeaving) session.leave(this.#leaving.signal.reason as Leaving);
     const end = await session.finished();
     this.#session = null;
     this.#disconnect();
@@ -265,10 +266,6 @@ export class Link {
 
   get #isLeaving(): boolean {
     return this.#leaving.signal.aborted;
-  }
-
-  get #leavingReason(): string {
-    return String(this.#leaving.signal.reason);
   }
 }
 

@@ -9,14 +9,16 @@ import { socketPlane } from '../../shared/exchange/planes/socket.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import {
   closeCodes,
+  limits,
   protocolVersion,
   type Device,
   type Down,
   type DownMessage,
 } from '../../shared/protocol/messages.js';
+import { printable } from '../../shared/printable.js';
 import { expectPlugins } from '../compute/losses/load-plugins.js';
 import type { LinkView } from '../threads/control.js';
-import type { ToLink, ToTrainer } from '../threads/messages.js';
+import type { LastWords, ToLink, ToTrainer } from '../threads/messages.js';
 import { processMs } from '../threads/process-clock.js';
 import type { ArtifactCache } from './artifact-cache.js';
 import type { Closed, Connection } from './connection.js';
@@ -60,6 +62,9 @@ export interface LinkSessionOptions extends VigilOptions {
   readonly onRun: (run: JoinedRun) => void;
   readonly toTrainer: (message: ToTrainer) => void;
 }
+
+/** Why a worker leaves, as the coordinator is told. */
+export type Leaving = Pick<Extract<ToLink, { type: 'leave' }>, 'reason' | 'failure'>;
 
 /** How a connection came to its end. */
 export interface SessionEnd {
@@ -130,8 +135,8 @@ export class LinkSession {
   }
 
   /** Leaves in good order. */
-  leave(reason: string): void {
-    if (this.#state.type !== 'closing') this.#leave(reason, { type: 'leaving' });
+  leave(leaving: Leaving): void {
+    if (this.#state.type !== 'closing') this.#leave(leaving, { type: 'leaving' });
   }
 
   /** Says `ready` once the probe is there and the replica has come to where the coordinator was at the welcome. */
@@ -316,19 +321,20 @@ export class LinkSession {
     // What cannot be had now may be had later: the coordinator may just have gone.
     if (error instanceof UserError && error.exitCode === exitCodes.unavailable)
       return this.#close(closeCodes.done, reason, { type: 'fault', reason });
-    if (error instanceof UserError) this.#leave(reason, { type: 'failure', error });
-    else this.#close(closeCodes.shutdown, reason, { type: 'failure', error });
+    const code = error instanceof UserError ? error.exitCode : exitCodes.bug;
+    this.#leave({ reason, failure: { code, lines: [] } }, { type: 'failure', error });
   }
 
   /** Says `leave` where the coordinator knows this worker, and closes the connection after it. */
-  #leave(reason: string, cause: Cause): void {
+  #leave({ reason, failure }: Leaving, cause: Cause): void {
     const { connection } = this.#options;
     const isKnown = welcomeOf(this.#state) !== null;
     if (isKnown) this.#spans?.flush();
     this.#state = closing(this.#state, cause);
     const close = (): void => connection.close(closeCodes.done, reason);
-    if (isKnown) connection.send({ type: 'leave', ...this.#envelope(), reason }, undefined, close);
-    else close();
+    if (!isKnown) return close();
+    const told = { reason: fitToSay(reason), ...(failure === undefined ? {} : { failure: fitFailure(failure) }) };
+    connection.send({ type: 'leave', ...this.#envelope(), ...told }, undefined, close);
   }
 
   #close(code: number, reason: string, cause: Cause): void {
@@ -348,4 +354,12 @@ export class LinkSession {
   #tell(message: ToTrainer): void {
     this.#options.toTrainer(message);
   }
+}
+
+/** Characters of a text that is told to the coordinator: what it would refuse is cut off here. */
+const longestSaid = 1000;
+const fitToSay = (text: string): string => printable(text, longestSaid).slice(0, longestSaid);
+
+function fitFailure({ code, lines }: LastWords): LastWords {
+  return { code, lines: lines.slice(-limits.lastLines).map(fitToSay) };
 }

@@ -20,7 +20,7 @@
  *     end              ->                 the worker's last message
  */
 import type { ExitCode } from '../../shared/errors.js';
-import type { Device, Lease } from '../../shared/protocol/messages.js';
+import type { Device, Lease, Up } from '../../shared/protocol/messages.js';
 import type { WorkerTls } from '../../shared/tls/certificates.js';
 import type { WorkerSpan } from '../../shared/trace/spans.js';
 import type { RunDefinition } from '../compute/contract.js';
@@ -106,7 +106,10 @@ export type ToLink =
   /** What the trainer did, of a run that is traced, and how many spans more it did not keep. */
   | { readonly type: 'spans'; readonly runNumber: number; readonly spans: readonly WorkerSpan[]; readonly lost: number }
   /** The worker is to leave the run, for this reason. */
-  | { readonly type: 'leave'; readonly reason: string };
+  | { readonly type: 'leave'; readonly reason: string; readonly failure?: LastWords };
+
+/** That a worker leaves since it failed: the exit code that it ends with, and what it said last. */
+export type LastWords = NonNullable<Up<'leave'>['failure']>;
 
 /** What the link's thread is started with (its `workerData`). */
 export interface LinkStart {

@@ -50,6 +50,7 @@ const ups = [
   { type: 'differs', ...where, stateHash: hash },
   { type: 'spans', ...where, offsetMs: 5, errorMs: 1, lost: 0, spans: [['label', 1, 2, 3, 0, null]] },
   { type: 'leave', ...where, reason: 'x' },
+  { type: 'leave', ...where, reason: 'x', failure: { code: 65, lines: ['y'] } },
 ];
 
 const downs = [

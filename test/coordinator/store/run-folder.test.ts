@@ -39,18 +39,39 @@ describe('resolveRunFolder', () => {
     expect(await resolveRunFolder(wanted, digest)).toBe(`${wanted}-3`);
   });
 
-  it('refuses a finished run in its way where it is told to, unless that is to be continued', async () => {
+  it('takes a finished run of this recipe for the result, and refuses one of another', async () => {
     const wanted = join(await temporaryFolder(), 'mnist');
-    const options = { onFinished: 'refuse' } as const;
+    const options = { onFinished: 'keep' } as const;
     expect(await resolveRunFolder(wanted, digest, options)).toBe(wanted);
+    await (await openRunFolder(wanted, digest)).close();
     await finish(wanted);
-    await expect(resolveRunFolder(wanted, digest, options)).rejects.toMatchObject({
+    expect(await resolveRunFolder(wanted, digest, options)).toBe(wanted);
+    expect(await resolveRunFolder(wanted, digest, { ...options, resume: true })).toBe(wanted);
+    await expect(resolveRunFolder(wanted, other, options)).rejects.toMatchObject({
       exitCode: 2,
-      message: `${wanted}: holds a finished run; another --out wanted, or --number to go beside it (${wanted}-2), or --overwrite to replace it`,
+      message: `${wanted}: holds a finished run of another recipe; another --out wanted, or --number to go beside it (${wanted}-2), or --overwrite to replace it`,
     });
-    await expect(resolveRunFolder(wanted, digest, { ...options, resume: true })).rejects.toMatchObject({
-      message: expect.stringMatching(/^--resume: .* holds a finished run; an unfinished one was wanted/),
+  });
+
+  it('takes the newest finished run for the result where the same start comes once more', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    const once = { onFinished: 'once' } as const;
+    expect(await resolveRunFolder(wanted, digest, once)).toBe(wanted);
+    await (await openRunFolder(wanted, other)).close();
+    await finish(wanted);
+    expect(await resolveRunFolder(wanted, digest, once)).toBe(`${wanted}-2`);
+    await expect(resolveRunFolder(wanted, digest, { resume: true })).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^--resume: .* holds a finished run of another recipe; one of this recipe was wanted/,
+      ),
     });
+    await (await openRunFolder(`${wanted}-2`, digest)).close();
+    await finish(`${wanted}-2`);
+    expect(await resolveRunFolder(wanted, digest, once)).toBe(`${wanted}-2`);
+    expect(await resolveRunFolder(wanted, digest, { resume: true })).toBe(`${wanted}-2`);
+    expect(await resolveRunFolder(wanted, digest)).toBe(`${wanted}-3`);
+    await (await openRunFolder(`${wanted}-3`, digest)).close();
+    expect(await resolveRunFolder(wanted, digest, once)).toBe(`${wanted}-3`);
   });
 
   it('overwrites a finished run, and no unfinished one and no file of others', async () => {

@@ -8,6 +8,7 @@ export const counts: RunCounts = {
     leases: { granted: 30, repeated: 3, refused: 9 },
     unit: null,
     labels: { kept: 70, samples: 150 },
+    firstFailure: null,
     workers: (['computing', 'computing', 'joining'] as const).map((state, i) => ({
       ...{ worker: `w${i}`, process: `p${i}`, host: 'alpha', pid: i, device: 'wasm', state, numerics: 'exact' },
       ...{ lease: null, microBatchMs: null, silentMs: 0, samples: 0, queuedBytes: 100 * i, plane: 'socket' },

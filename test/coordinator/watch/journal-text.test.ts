@@ -17,6 +17,13 @@ describe('a line of the journal in words', () => {
       'audit of labels at step 4: lie, w1 is wrong',
       { type: 'labels', ...common, step: 4, outcome: 'lie', workers: ['p'], text: 'w1 is wrong' },
     ],
+    [
+      'w1 on alpha fails after step 2 with 65: bad model | one | two',
+      {
+        ...{ type: 'failure', ...common, step: 2, worker: 'w1', host: 'alpha', code: 65, reason: 'bad model' },
+        lines: ['one', 'two'],
+      },
+    ],
     ['back to step 3: diverged', { type: 'rewind', ...common, toStep: 3, reason: 'diverged' }],
     ['done: weights abcdefabcdefabcd', { type: 'results', ...common, digest: 'abcdef'.repeat(4) }],
     [
@@ -30,6 +37,13 @@ describe('a line of the journal in words', () => {
     [
       'the reference of the numerics is wasm on alpha',
       { type: 'reference', ...common, reference: { digest: 'd', backend: 'wasm', gpu: null, host: 'alpha' } },
+    ],
+    [
+      'the reference of the numerics is onnxruntime 1 on alpha',
+      {
+        ...{ type: 'reference', ...common },
+        reference: { digest: 'd', backend: 'wasm', gpu: null, host: 'alpha', numerics: 'onnxruntime 1' },
+      },
     ],
   ])('is "%s"', (text, line) => expect(journalText(line)).toBe(`1970-01-01T00:00:00.000Z ${text}`));
 });

@@ -8,6 +8,7 @@ const status: RunStatus = {
   leases: { granted: 30, repeated: 1, refused: 0 },
   labels: { kept: 7, samples: 150 },
   unit: null,
+  firstFailure: null,
   workers: [
     {
       ...{ worker: 'w1', process: 'p', host: 'alpha', pid: 17, device: 'wasm', state: 'computing', numerics: 'exact' },
@@ -45,6 +46,19 @@ describe('the text of a status', () => {
     const idle = statusText({ ...status, workers: [], labels: null, secondsLeft: null, terms: {} });
     expect(idle).toContain('no worker is here');
     expect(idle).not.toMatch(/left|labels/);
+  });
+
+  it('ends with the first worker that failed, and what it said last', () => {
+    const lines = ['opening the teacher', 'bad model'];
+    const failed = { ...status, firstFailure: { worker: 'w3', host: 'gamma', code: 65, reason: 'no model', lines } };
+    expect(statusText(failed).split('\n').slice(-3)).toEqual([
+      'the first to fail was w3 (gamma), with 65: no model',
+      '  opening the teacher',
+      '  bad model',
+    ]);
+    // A coordinator of before does not tell.
+    const { firstFailure: _, ...older } = status;
+    expect(runStatusSchema.parse(older).firstFailure).toBeNull();
   });
 
   it.each([

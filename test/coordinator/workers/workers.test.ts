@@ -7,7 +7,8 @@ import type { Channel, ChannelListener } from '../../../coordinator/exchange/cha
 import { Contributions } from '../../../coordinator/exchange/contributions.js';
 import { CommitLog } from '../../../coordinator/store/log.js';
 import { Workers } from '../../../coordinator/workers/workers.js';
-import { Probes } from '../../../coordinator/workers/numerics.js';
+import { Probes, studentDevice } from '../../../coordinator/workers/numerics.js';
+import type { ToldFailure } from '../../../coordinator/workers/worker-failures.js';
 import { openRunFolder } from '../../../coordinator/store/run-folder.js';
 import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { Snapshots } from '../../../coordinator/store/snapshots.js';
@@ -72,6 +73,7 @@ interface Rig {
   readonly workers: Workers;
   readonly said: string[];
   readonly posted: UntimedEvent[];
+  readonly failures: ToldFailure[];
   /** A connection of the process with that name. */
   readonly connect: (worker: string) => DeafChannel;
 }
@@ -96,6 +98,7 @@ async function rigOf(steps: readonly number[], trace?: RunTrace): Promise<Rig> {
   const replica = new Replica(planReplica(run.student, run.recipe.optimizer), { slots: 1 });
   const said: string[] = [];
   const posted: UntimedEvent[] = [];
+  const failures: ToldFailure[] = [];
   const workers = new Workers({
     run,
     envelope,
@@ -111,9 +114,11 @@ async function rigOf(steps: readonly number[], trace?: RunTrace): Promise<Rig> {
     heartbeatMs: 1000,
     memoryFolder: null,
     expected: 1,
+    isOpen: true,
     trace,
     timers: systemTimers,
     reporter: { ...silentOutput, say: (_level, text) => said.push(text) },
+    onFailure: (failure) => failures.push(failure),
     onRefused: () => undefined,
     post: (event) => posted.push(event),
     fail: (error) => {
@@ -137,7 +142,7 @@ async function rigOf(steps: readonly number[], trace?: RunTrace): Promise<Rig> {
     });
     return channel;
   };
-  return { workers, said, posted, connect };
+  return { workers, said, posted, failures, connect };
 }
 
 const closed = async (channel: DeafChannel): Promise<number | null> => {
@@ -173,6 +178,55 @@ describe('a worker that is too slow', () => {
     expect(said.filter((text) => text.includes('reads too slowly for a step that waits')).length).toBe(3);
     expect(said.at(-1)).toContain('3 times');
     expect(connect('another').code).toBeNull();
+  });
+});
+
+describe('a worker that has failed', () => {
+  const leave = { type: 'leave', run: 'r', generation: 1, step: 0 } as const;
+
+  it('is shown with what it said last where it is the first one, and in a line where it is not', async () => {
+    const { workers, said, failures, connect } = await rigOf([]);
+    const [first, second, third] = [connect('one'), connect('other'), connect('third')];
+    expect(workers.firstFailure).toBeNull();
+    first.say({ ...leave, reason: 'bad model', failure: { code: 65, lines: ['opening', '\u001b[2Jforged'] } });
+    second.say({ ...leave, reason: 'out of memory', failure: { code: 69, lines: ['x'] } });
+    third.say({ ...leave, reason: 'stopped' });
+    expect(said).toEqual([
+      'w1 (test) is the first to fail, with 65: bad model; what it said last:',
+      '  opening',
+      '  \\u001b[2Jforged',
+      'w2 (test) failed, too, with 69: out of memory',
+    ]);
+    expect(workers.firstFailure).toMatchObject({ worker: 'w1', code: 65 });
+    expect(failures.map(({ worker, reason }) => [worker, reason])).toEqual([
+      ['w1', 'bad model'],
+      ['w2', 'out of memory'],
+    ]);
+  });
+
+  it('is journalled so many times at most, whoever comes and fails', async () => {
+    const { failures, connect } = await rigOf([]);
+    for (let i = 0; i < 40; i++) connect(`p${i}`).say({ ...leave, reason: 'no', failure: { code: 1, lines: [] } });
+    expect(failures).toHaveLength(32);
+  });
+
+  it('may not say more than so many lines', async () => {
+    const { failures, connect } = await rigOf([]);
+    const channel = connect('one');
+    channel.say({ ...leave, reason: 'no', failure: { code: 1, lines: Array.from({ length: 21 }, () => 'x') } });
+    expect([channel.code, failures]).toEqual([closeCodes.badFrame, []]);
+  });
+});
+
+describe('a worker that is here', () => {
+  it.each([
+    [undefined, {}, 'wasm'],
+    [undefined, { provider: 'cuda', gpu: 'NVIDIA H200' }, 'wasm, onnxruntime cuda on NVIDIA H200'],
+    ['onnx', {}, 'onnx cpu'],
+    ['onnx', { provider: 'cuda', gpu: 'NVIDIA H200' }, 'onnx cuda on NVIDIA H200'],
+    ['onnx', { provider: 'cpu', gpu: 'NVIDIA H200' }, 'onnx cpu'],
+  ] as const)('computes a student of engine %s with %j on %s', (engine, more, text) => {
+    expect(studentDevice({ backend: 'wasm', gpu: null, ...more }, engine)).toBe(text);
   });
 });
 

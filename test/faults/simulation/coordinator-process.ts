@@ -118,6 +118,7 @@ export class CoordinatorProcess {
         times,
         memoryFolder: null,
         expected: 1,
+        isOpen: true,
         stopSignal: stop.signal,
         onDrop: () => undefined,
         onSnapshotWanted: () => () => undefined,

@@ -30,6 +30,13 @@ describe('a coordinator that hears a worker', () => {
     expect(decodeUp(bytesOf(message)).message).toMatchObject({ [key]: shown });
   });
 
+  it('shows the lines of a worker that has failed escaped', () => {
+    const failure = { code: 1, lines: [hostile] };
+    expect(decodeUp(bytesOf({ type: 'leave', ...envelope, reason: 'x', failure })).message).toMatchObject({
+      failure: { lines: [shown] },
+    });
+  });
+
   it.each<[string, UpMessage]>([
     ['its name', { ...hello, worker: hostile }],
     ['its host', { ...hello, device: { ...device, host: hostile } }],

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { closeCodes, protocolVersion, subprotocol } from '../../../shared/protocol/messages.js';
 import { runWorker, type WorkerOptions } from '../../../worker/worker.js';
+import { UserError } from '../../../shared/errors.js';
 import { Unreachable, type Connection } from '../../../worker/link/connection.js';
 import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
 import {
@@ -569,7 +570,24 @@ describe('link, at the end', () => {
     };
     coordinator.lease(peer);
     expect(await exit).toMatchObject({ message: 'a bug' });
-    expect((await peer.next('leave')).message.reason).toBe('a bug');
+    const { reason, failure } = (await peer.next('leave')).message;
+    expect([reason, failure?.code, failure?.lines.some((line) => line.includes('link.test.ts'))]).toEqual([
+      ...['a bug', 1, true],
+    ]);
+  });
+
+  it('tells what it said last before it fails, cut and escaped so that it is not refused for it', async () => {
+    const lines = Array.from({ length: 30 }, (_, i) => `line ${i} \u001b[2J${'x'.repeat(2000)}`);
+    const { coordinator, compute, exit } = await start({}, { lastLines: () => lines });
+    const peer = await ready(coordinator);
+    compute.onGradient = () => {
+      throw new UserError('the model is too big '.repeat(100), 69);
+    };
+    coordinator.lease(peer);
+    expect(await exit).toMatchObject({ exitCode: 69 });
+    const { reason, failure } = (await peer.next('leave')).message;
+    expect([reason.length, failure?.code, failure?.lines.length]).toEqual([1000, 69, 20]);
+    expect(failure?.lines.at(-1)).toMatch(/^line 29 \\u001b\[2Jx{900,}$/);
   });
 
   it('says why a coordinator cannot be reached', async () => {

@@ -16,7 +16,10 @@ podFailurePolicy:
       onExitCodes: { containerName: {{ . }}, operator: In, values: [2, 65, 77] }
 {{- end -}}
 
-{{/* A Job and not a StatefulSet: a run ends, and a coordinator that were started again would find it finished, and fail. */}}
+{{/*
+A Job and not a StatefulSet: a run ends. A coordinator that is killed between its results and its end is started again, finds
+the run finished, tells its workers so, and succeeds.
+*/}}
 {{- define "stillhouse.coordinatorJobSpec" -}}
 completions: 1
 parallelism: 1

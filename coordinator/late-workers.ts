@@ -1,0 +1,63 @@
+/**
+ * Workers that come after the end of their run. A coordinator that was killed between its results and its workers' goodbye
+ * is started again by its scheduler: the workers, which wait for it meanwhile, are told then that the run is done.
+ */
+import type { Admission, AdmissionOptions } from './server/server.js';
+import { listen } from './server/server.js';
+import { SocketChannel } from './server/socket-channel.js';
+import { SendQueue } from './exchange/send-queue.js';
+import type { Down } from '../shared/protocol/messages.js';
+import { systemTimers } from '../shared/timers.js';
+
+export interface LateWorkersOptions extends Pick<AdmissionOptions, 'host' | 'port' | 'credentials' | 'tls'> {
+  /** What each is told; its text is shown. */
+  readonly end: Down<'end'>;
+  /** How long they are waited for, in milliseconds: longer than a worker waits between two attempts. */
+  readonly waitMs: number;
+  /** Aborted to wait no longer. */
+  readonly stop: AbortSignal;
+  readonly onListening: (port: number) => void;
+  /** Called with a line for the user. */
+  readonly onNotice: (line: string) => void;
+}
+
+/** @returns how many were told. @throws UserError (69) where the port is in use */
+export async function tellLateWorkers(options: LateWorkersOptions): Promise<number> {
+  const { end, waitMs, stop, onListening, onNotice } = options;
+  let told = 0;
+  const admission: Admission = await listen({
+    ...options,
+    find: () => undefined,
+    isReady: () => true,
+    onError: (error) =>
+      onNotice(`a request could not be answered: ${error instanceof Error ? error.message : 'failed'}`),
+    onWorker: (socket, transport, origin) => {
+      const channel = new SocketChannel(socket, transport, origin);
+      const queue = new SendQueue(channel, systemTimers);
+      // The worker closes the connection when it has read it; what it says before it does is of no use any more.
+      channel.listen({ onFrame: () => undefined, onClosed: () => queue.closed() });
+      queue.send(end);
+      told++;
+    },
+  });
+  try {
+    onListening(admission.port);
+    await waited(waitMs, stop);
+  } finally {
+    await admission.close();
+  }
+  return told;
+}
+
+function waited(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      cancel();
+      stop.removeEventListener('abort', end);
+      resolve();
+    };
+    const cancel = systemTimers.after(ms, end);
+    stop.addEventListener('abort', end, { once: true });
+    if (stop.aborted) end();
+  });
+}
