@@ -10,12 +10,13 @@ const folders: readonly (readonly [name: string, files: RegExp])[] = [
   ['student-exits', /^/],
   ['student-best', /^/],
   ['generations', /^\d+$/],
+  ['events', /^/],
   ['snapshots', /\.(json|weights)$/],
 ];
 
 /**
  * The SHA-256 of each file, by its path in the folder. The files of students are among them, metrics, recipe,
- * generations, headers of snapshots, the best weights, and the summary of a baseline.
+ * generations, events, headers of snapshots, the best weights, and the summary of a baseline.
  *
  * @param folder the run's folder
  */

@@ -45,7 +45,9 @@ export interface RunFolder {
   /** Replaces a file as a whole. */
   write(name: string, content: string): Promise<void>;
   /** Appends to a file, which is made where it is missing. */
-  append(name: string, content: string): Promise<void>;
+  append(name: string, content: string | Uint8Array): Promise<void>;
+  /** Writes a file into a folder within, made where it is missing, and then removes all else from there. */
+  writeAlone(folder: string, name: string, pieces: Iterable<Uint8Array>): Promise<void>;
   /** The text of a file; null where there is none. */
   read(name: string): Promise<string | null>;
   /**
@@ -110,7 +112,7 @@ export async function clearFinished(path: string, { onFinished, resume }: Folder
 
 /** What a run keeps in its folder. The summary comes last: without it the rest would be taken for an unfinished run. */
 const ownFiles = [
-  ...['student', 'student-exits', 'student-best', 'baseline', 'log', 'snapshots', 'generations'],
+  ...['student', 'student-exits', 'student-best', 'baseline', 'log', 'snapshots', 'generations', 'events'],
   ...['journal.jsonl', 'metrics.jsonl', 'recipe.yaml', 'probe.json', 'summary.json'],
 ];
 
@@ -246,10 +248,18 @@ function makeRunFolder(path: string, held: Claim & { lock: FolderLock }): RunFol
     },
     write: (name, content) => storing(inside(name), () => writeDurably(inside(name), [Buffer.from(content)])),
     append: (name, content) => storing(inside(name), () => appendFile(inside(name), content)),
+    writeAlone: (folder, name, pieces) => storing(inside(folder), () => writeAlone(inside(folder), name, pieces)),
     read: (name) => ifThere(readFile(inside(name), 'utf8')),
     expectNewest: () => expectNone(inside(join('generations', String(held.generation.counter + 1))), path),
     close: () => held.lock.close(),
   };
+}
+
+async function writeAlone(folder: string, name: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  await makeFolders(folder);
+  await writeDurably(join(folder, name), pieces);
+  const others = (await readdir(folder)).filter((other) => other !== name);
+  for (const other of others) await rm(join(folder, other), { recursive: true, force: true });
 }
 
 /** Generations are claimed one after the other, so that the next one tells of any. */
