@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ifReachable } from '../../shared/files.js';
 import { sha256OfFile } from '../../shared/sha256.js';
 
-const files = ['recipe.yaml', 'metrics.jsonl', 'probe.json', join('baseline', 'summary.json')];
+const files = ['recipe.yaml', 'report.html', 'metrics.jsonl', 'probe.json', join('baseline', 'summary.json')];
 const folders: readonly (readonly [name: string, files: RegExp])[] = [
   ['student', /^/],
   ['student-exits', /^/],

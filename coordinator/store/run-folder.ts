@@ -113,7 +113,7 @@ export async function clearFinished(path: string, { onFinished, resume }: Folder
 /** What a run keeps in its folder. The summary comes last: without it the rest would be taken for an unfinished run. */
 const ownFiles = [
   ...['student', 'student-exits', 'student-best', 'baseline', 'log', 'snapshots', 'generations', 'events'],
-  ...['journal.jsonl', 'metrics.jsonl', 'recipe.yaml', 'probe.json', 'summary.json'],
+  ...['journal.jsonl', 'metrics.jsonl', 'report.html', 'recipe.yaml', 'probe.json', 'summary.json'],
 ];
 
 /** Removes a finished run, and nothing else that lies in its folder. */

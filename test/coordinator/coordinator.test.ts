@@ -539,6 +539,8 @@ describe('coordinate', () => {
     );
     expect(summary).toMatchObject({ steps: 9, samples: 66, student: { accuracy: 0.5, parameters: 51 }, teachers: [] });
     expect([...rig.exported.keys()].sort()).toEqual(['student', 'student-best']);
+    expect(await readFile(join(out, 'report.html'), 'utf8')).toContain(`<td>weights</td><td>${summary.digest}</td>`);
+    expect(Object.keys(summary.files ?? {})).toContain('report.html');
     expect(await readFile(join(out, 'recipe.yaml'), 'utf8')).toMatch(/digests:\n {2}recipe: eeee/);
     const { size } = await stat(join(out, 'log', '0.log'));
     expect([summary.log.bytes, summary.log.seconds > 0]).toEqual([size, true]);
