@@ -19,7 +19,7 @@ import type { PageEnd } from './page/browser/messages.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import { recoverRun, type RecoveredRun } from './recovered-run.js';
 import { expectWhole } from './reports/finished-run.js';
-import type { ReportOutput } from './reports/outputs/output.js';
+import type { ReportOutput, RunEnding } from './reports/outputs/output.js';
 import { joinOutputs, runOutput } from './reports/outputs/outputs.js';
 import type { Summary } from './reports/summary.js';
 import { checkTeachers } from './reports/teacher-check.js';
@@ -164,15 +164,28 @@ async function coordinateOnce(run: PreparedRun, options: CoordinateOptions, star
     const { timeOfDayMs = Date.now } = options;
     const page = new RunPage({ run, path: folder.path, baseline: options.baseline, timeOfDayMs });
     const reporter = joinOutputs([runOutput(options.reporter, folder), page.live.output]);
-    return await runIn(folder, { run, options, start, reporter, page, timeOfDayMs });
+    try {
+      const summary = await runIn(folder, { run, options, start, reporter, page, timeOfDayMs });
+      await reporter.over('done');
+      return summary;
+    } catch (error) {
+      await reporter.over(endingOf(error));
+      throw error;
+    }
   } finally {
     await folder.close();
   }
 }
 
+function endingOf(error: unknown): RunEnding {
+  if (error instanceof StateLost) return 'again';
+  return error instanceof UserError && error.exitCode === exitCodes.stopped ? 'stopped' : 'failed';
+}
+
 async function runIn(folder: RunFolder, coordination: Coordination): Promise<Summary> {
   const { run, options, start, reporter, page, timeOfDayMs } = coordination;
-  const recovered = await recoverRun(folder, run, { reporter, timeOfDayMs, force: options.force ?? false });
+  const { force = false, baseline } = options;
+  const recovered = await recoverRun(folder, run, { reporter, timeOfDayMs, force, baseline });
   const active = startRun(coordination, recovered, () => labels?.endLeases());
   const labels = openLabels(coordination, {
     onError: (error) => active.fail(error),

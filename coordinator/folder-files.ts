@@ -7,6 +7,7 @@ import type { StudentSpec } from '../shared/models/student-spec.js';
 import type { Replica } from '../shared/replica/replica.js';
 import type { MetricsLine } from './reports/metrics.js';
 import type { ReportOutput } from './reports/outputs/output.js';
+import type { Summary } from './reports/summary.js';
 import type { Account } from './reports/totals.js';
 import { bestStudent, readBestContent, writeBest } from './store/best-weights.js';
 import type { JournalLine } from './store/journal.js';
@@ -31,6 +32,8 @@ export interface GoingOn {
   readonly timeOfDayMs: () => number;
   /** Whether it goes on without the weights of its best evaluation where they are damaged. */
   readonly force: boolean;
+  /** What the baseline came to; absent where there is none. */
+  readonly baseline?: Summary['baseline'];
 }
 
 /** Says where recipe.yaml, summary.json or metrics.jsonl is not what it should be: all are written anew. */

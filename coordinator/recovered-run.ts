@@ -3,13 +3,18 @@ import { weightsAt } from '../shared/recipe/schedules.js';
 import { planReplica } from '../shared/replica/plan.js';
 import { Replica } from '../shared/replica/replica.js';
 import { coordinatorSlots } from '../shared/replica/slot-counts.js';
+import { mustAt } from '../shared/must.js';
 import { taskOf } from '../shared/task.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import { unitsOf } from './plan/units-of.js';
 import type { UnitPlan } from './plan/units.js';
 import { expectBest, openProbes, sayDamaged, type GoingOn } from './folder-files.js';
 import type { MetricsLine } from './reports/metrics.js';
+import type { RunStart } from './reports/outputs/output.js';
+import { referencesOf } from './reports/references.js';
+import { stepsIn } from './reports/steps.js';
 import { Account } from './reports/totals.js';
+import { reportedSteps } from './run-reports.js';
 import { expectSameState, expectSameUnits } from './store/changed-recipe.js';
 import type { JournalLine } from './store/journal.js';
 import type { Journal } from './store/journal-file.js';
@@ -89,10 +94,29 @@ async function recoverWith(
   await folder.write('recipe.yaml', identityOf(run).recipeText);
   const found = { folder, replica, slots, buffers, log, journal, snapshots, standing, account, units };
   await expectBest(found, run.student, options);
-  const { totalSteps, epochs } = units;
-  await reporter.start({ step: standing.step, totalSteps, epochs, closedEpochs });
+  await reporter.start(startOf(run, found, { closedEpochs, baseline: options.baseline }));
+  const { totalSteps } = units;
   if (standing.step > 0) reporter.say('info', `continuing ${folder.path} at step ${standing.step} of ${totalSteps}`);
   return { ...found, probes: await openProbes(found, options) };
+}
+
+/** Where the run stands, for those who are told of it. */
+function startOf(
+  run: PreparedRun,
+  { folder, units, standing, account }: Pick<RecoveredRun, 'folder' | 'units' | 'standing' | 'account'>,
+  { closedEpochs, baseline }: Pick<RunStart, 'closedEpochs'> & Pick<GoingOn, 'baseline'>,
+): RunStart {
+  const { step, lines } = standing;
+  const { totalSteps, epochs } = units;
+  const { run: id, generation } = folder;
+  const compared = { task: taskOf(run.recipe), teachers: run.teachers, baseline };
+  return {
+    ...{ step, totalSteps, epochs, closedEpochs, run: id, generation: generation.counter },
+    beganMs: mustAt(lines, 0, 'line').atMs,
+    recipe: identityOf(run).recipeText,
+    steps: () => stepsIn(lines, reportedSteps(run, totalSteps)),
+    references: () => referencesOf(compared, account),
+  };
 }
 
 /** What `verify` would call the journal damaged for. */

@@ -1,11 +1,14 @@
-/** What a finished run leaves in its folder: the student in the forms that others load, and summary.json, written last. */
+/** What a finished run leaves in its folder: the student in the forms that others load, report.html, and summary.json, written last. */
 import { UserError } from '../shared/errors.js';
+import { figuresByTask } from '../shared/figures/tasks.js';
 import type { StudentFacts } from '../shared/models/student-facts.js';
 import { studentAlone, withoutAdapters, type StudentSpec } from '../shared/models/student-spec.js';
 import { mustAt } from '../shared/must.js';
 import { taskOf } from '../shared/task.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { RecoveredRun } from './recovered-run.js';
+import { reportPage } from './report/report-page.js';
+import { endedRun } from './report/reported-run.js';
 import { summaryIn } from './reports/finished-run.js';
 import { studentResult, summarySchema, teacherResults, weightsDigest, type Summary } from './reports/summary.js';
 import { bestStudent } from './store/best-weights.js';
@@ -53,9 +56,11 @@ export async function writeResults(run: PreparedRun, opened: RecoveredRun, optio
     digest,
   });
   const { baseline, leases, workers } = options;
+  const found = { baseline, leases, workers, digest, digests, journal: opened.journal.head };
+  const told = summarySchema.parse(summaryOf(run, opened, { ...found, files: {} }));
+  await folder.write('report.html', reportPage([await endedRun(folder.path, told)]));
   const files = await digestsIn(folder.path);
-  const found = { baseline, leases, workers, digest, digests, files, journal: opened.journal.head };
-  const summary = summarySchema.parse(summaryOf(run, opened, found));
+  const summary = summarySchema.parse(summaryOf(run, opened, { ...found, files }));
   await folder.write('summary.json', sealedText(summary, folder.run, 2));
   return summary;
 }
@@ -133,6 +138,7 @@ function summaryOf(
 ): Summary {
   const { digest, digests, files, journal, baseline, leases, workers } = found;
   const task = taskOf(run.recipe);
+  const details = figuresByTask[task].details(account.student?.sums ?? {}, run.manifest.classes);
   return {
     run: folder.run,
     name: run.name,
@@ -145,6 +151,7 @@ function summaryOf(
     samples: account.samples,
     seconds: account.milliseconds / 1000,
     student: studentResult(task, run.student, account.student),
+    ...(details === undefined ? {} : { details }),
     engines: run.engines,
     facts: factsOf(run),
     ...(account.best === undefined

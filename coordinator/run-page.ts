@@ -1,18 +1,18 @@
 /** The page of a run in progress: what it shows is put together from the run's parts, once somebody watches. */
 import { basename, dirname, resolve } from 'node:path';
-import { mainFigure, type Figures } from '../shared/figures/figures.js';
 import { weightsAt } from '../shared/recipe/schedules.js';
 import { taskOf } from '../shared/task.js';
 import { serveAsset } from './page/assets.js';
 import { LiveRun } from './page/live-run.js';
-import type { PageEnd, PageReference, PageStatus, PastRun } from './page/browser/messages.js';
+import type { PageEnd, PageStatus, PastRun } from './page/browser/messages.js';
 import { pastRuns } from './page/past-runs.js';
 import { Viewers } from './page/viewers.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import { describeEngines } from './plan/run-engines.js';
 import { batchOf, unitsOf } from './plan/units-of.js';
 import type { RecoveredRun } from './recovered-run.js';
-import { teacherResults, type Summary } from './reports/summary.js';
+import { referencesOf } from './reports/references.js';
+import type { Summary } from './reports/summary.js';
 import type { PageOperations } from './server/operations.js';
 import type { RunStatus } from './watch/run-status.js';
 
@@ -109,18 +109,9 @@ export class RunPage {
 
   #figuresOf({ account }: WatchedRun['recovered']): Pick<PageStatus, 'figure' | 'references'> {
     const { run, baseline } = this.#options;
-    const { teachers, ensemble } = teacherResults(taskOf(run.recipe), run.teachers, account.teachers);
-    const compared: [string, Figures | undefined][] = [
-      ...teachers.map((teacher): [string, Figures] => [`teacher ${teacher.name}`, teacher]),
-      ['ensemble', teachers.length > 1 ? ensemble : undefined],
-      ['student alone', baseline],
-    ];
-    const references = compared.flatMap(([name, figures = {}]): PageReference[] => {
-      const figure = mainFigure(figures);
-      return figure === undefined ? [] : [{ name, value: figure.value }];
-    });
-    const [first] = compared.flatMap(([, figures = {}]) => mainFigure(figures) ?? []);
-    return { figure: this.live.figure ?? first?.name ?? null, references };
+    const compared = referencesOf({ task: taskOf(run.recipe), teachers: run.teachers, baseline }, account);
+    const references = compared.map(({ name, value }) => ({ name, value }));
+    return { figure: this.live.figure ?? compared[0]?.figure ?? null, references };
   }
 
   #runs(): Promise<PastRun[]> {

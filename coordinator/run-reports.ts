@@ -1,11 +1,13 @@
 /** What a run reports while it goes on: everything follows from the journal's lines. */
 import { termMeans } from '../shared/figures/training-sums.js';
+import { weightsAt } from '../shared/recipe/schedules.js';
 import { termNames } from '../shared/recipe/terms.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { UnitPlan } from './plan/units.js';
 import type { MetricsLine } from './reports/metrics.js';
 import type { ReportOutput } from './reports/outputs/output.js';
-import { SampleRate, secondsLeft } from './reports/outputs/rate.js';
+import { secondsLeft } from './reports/outputs/rate.js';
+import { StepReports, type ReportedSteps } from './reports/steps.js';
 import { termWarnings } from './reports/term-warnings.js';
 import { checkTeachers } from './reports/teacher-check.js';
 import type { Account } from './reports/totals.js';
@@ -39,7 +41,7 @@ export class RunReports {
   /** Loss terms that the user has been warned of. */
   readonly #warned = new Set<string>();
   readonly #firstStep: number;
-  readonly #rate = new SampleRate();
+  readonly #steps: StepReports;
   #perSecond = 0;
   #newest: CommitLine | null = null;
 
@@ -47,6 +49,8 @@ export class RunReports {
     this.#options = options;
     this.#firstSamples = options.account.samples;
     this.#firstStep = options.account.steps;
+    const { run, units } = options;
+    this.#steps = new StepReports(reportedSteps(run, units.totalSteps));
   }
 
   get pace(): RunPace {
@@ -66,12 +70,9 @@ export class RunReports {
   add(line: JournalLine): void {
     const { account, run, reporter } = this.#options;
     const epoch = account.add(line);
+    if (line.type === 'commit') this.#addStep(line);
     if (epoch !== null) this.#addEpoch(epoch);
     if (line.type === 'evaluation' && line.subject === 'teachers') checkTeachers(line, run, reporter);
-    if (line.type !== 'commit') return;
-    this.#newest = line;
-    this.#perSecond = this.#rate.update(line.atMs, account.samples);
-    this.#showProgress(line);
   }
 
   isBest(line: EvaluationLine): boolean {
@@ -90,6 +91,15 @@ export class RunReports {
   /** The run is done, in the middle of an epoch or behind its last one. */
   async end(): Promise<void> {
     await this.#options.reporter.end(this.#options.account.closeEpoch());
+  }
+
+  #addStep(line: CommitLine): void {
+    this.#newest = line;
+    const report = this.#steps.add(line);
+    if (report === null) return;
+    this.#perSecond = report.samplesPerSecond;
+    this.#options.reporter.step(report);
+    this.#showProgress(line);
   }
 
   #addEpoch(epoch: MetricsLine): void {
@@ -114,4 +124,13 @@ export class RunReports {
       workers: readyWorkers(),
     });
   }
+}
+
+/** What the reports of a run's steps follow from. */
+export function reportedSteps({ recipe }: PreparedRun, totalSteps: number): ReportedSteps {
+  return {
+    optimizer: recipe.optimizer,
+    totalSteps,
+    weightsAt: (step) => weightsAt(recipe.losses, step, totalSteps),
+  };
 }

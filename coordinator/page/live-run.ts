@@ -3,7 +3,7 @@ import { mainFigure } from '../../shared/figures/figures.js';
 import { termMeans } from '../../shared/figures/training-sums.js';
 import type { MetricsLine } from '../reports/metrics.js';
 import { silentOutput, type ReportOutput } from '../reports/outputs/output.js';
-import { SampleRate } from '../reports/outputs/rate.js';
+import { SampleRate } from '../reports/sample-rate.js';
 import type { JournalLine } from '../store/journal.js';
 import { Curves } from './curves.js';
 import { seriesNames, type PageNote } from './browser/messages.js';

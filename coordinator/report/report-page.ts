@@ -5,6 +5,7 @@
 import { figureTexts, mainFigure, percent, type Figures } from '../../shared/figures/figures.js';
 import type { CurvePart } from '../page/browser/messages.js';
 import type { Summary } from '../reports/summary.js';
+import { classPictures } from './class-pictures.js';
 import { chart, escaped, table, type DrawnLine } from './html.js';
 
 /** What is reported of a run. */
@@ -26,6 +27,7 @@ export function reportPage(runs: readonly ReportedRun[]): string {
     `<h1>${escaped(title)}</h1>`,
     section('Figures', runs.map(figuresOf).join('')),
     section('Curves', curvesOf(runs)),
+    section('Classes', classesOf(runs)),
     section('Runs', table(['', ...runs.map(({ folder }) => folder)], factsOf(runs))),
     section('Recipes', runs.map(recipeOf).join('')),
   ];
@@ -35,6 +37,16 @@ export function reportPage(runs: readonly ReportedRun[]): string {
     `<meta name="viewport" content="width=device-width, initial-scale=1"/><title>${escaped(title)}</title>` +
     `<style>${style}</style></head><body>${parts.join('')}</body></html>\n`
   );
+}
+
+/** How each finished run's student answered on the evaluation set. */
+function classesOf(runs: readonly ReportedRun[]): string {
+  const pictures = runs.flatMap(({ folder, summary }) => {
+    if (summary?.details === undefined) return [];
+    const title = runs.length > 1 ? `: ${folder}` : '';
+    return [classPictures(summary.details, summary.facts?.output.classNames ?? [], title)];
+  });
+  return pictures.length === 0 ? '<p>No run tells how it answered class by class.</p>' : pictures.join('');
 }
 
 function section(title: string, content: string): string {
@@ -153,5 +165,7 @@ body{margin:0 auto;max-width:76rem;padding:1rem;background:var(--ground);color:v
 h3,figcaption{font-size:1rem}section{overflow-x:auto}figure{display:inline-block;vertical-align:top;margin:0 1rem 1rem 0;width:min(35rem,100%)}
 svg text{fill:var(--muted);font-size:12px}.grid{stroke:var(--rule)}.line{fill:none;stroke-width:1.5}.dashed{stroke-dasharray:5 4}
 ${light.map((_, i) => `.line.c${i}{stroke:var(--c${i})}.key.c${i}{border-left:1rem solid var(--c${i});padding:0 .8rem 0 .3rem}`).join('')}
+rect.bar,rect.right{fill:var(--c0)}rect.wrong{fill:var(--c1)}.frame{fill:none;stroke:var(--rule)}.spread{stroke:var(--ink);fill:var(--ink)}
+svg text.on{fill:var(--ground)}svg text.off{fill:var(--ink)}
 table{border-collapse:collapse}th,td{padding:.15rem 1rem .15rem 0;text-align:left;font-weight:400;overflow-wrap:anywhere}th{color:var(--muted)}
 pre{overflow-x:auto}`;

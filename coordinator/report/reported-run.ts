@@ -1,6 +1,6 @@
 /** What a run's folder says for its report. It reads, and changes nothing. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../../shared/errors.js';
 import { figuresSchema } from '../../shared/figures/figures.js';
@@ -8,7 +8,7 @@ import { termMeans } from '../../shared/figures/training-sums.js';
 import { ifReachable } from '../../shared/files.js';
 import { parseJson } from '../../shared/json.js';
 import { Curves, unread } from '../page/curves.js';
-import { summarySchema } from '../reports/summary.js';
+import { summarySchema, type Summary } from '../reports/summary.js';
 import { journalLineIn } from '../store/journal-chain.js';
 import { afterRewinds } from '../store/journal.js';
 import type { ReportedRun } from './report-page.js';
@@ -16,6 +16,11 @@ import type { ReportedRun } from './report-page.js';
 /** Points of each line of a picture at most. */
 const buckets = 512;
 const epochSchema = z.object({ step: z.number(), loss: z.number(), eval: z.object(figuresSchema).optional() });
+
+/** A run that ends now, with the summary that its folder will hold. */
+export async function endedRun(path: string, summary: Summary): Promise<ReportedRun> {
+  return { ...(await readRun(path)), folder: basename(resolve(path)), summary };
+}
 
 /** @throws UserError 2 where the folder holds no run */
 export async function readRun(folder: string): Promise<ReportedRun> {

@@ -6,6 +6,7 @@ import { isAnswering, type StudentSpec } from '../../shared/models/student-spec.
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { runEnginesSchema } from '../plan/run-engines.js';
 import type { EvaluationLine } from '../store/journal.js';
+import { classDetailsSchema } from '../../shared/figures/class-details.js';
 import { figuresSchema, type Figures } from '../../shared/figures/figures.js';
 import type { JudgedModel } from '../../shared/figures/sum-names.js';
 import { figuresByTask } from '../../shared/figures/tasks.js';
@@ -37,6 +38,8 @@ export const summarySchema = z.object({
   /** Time from the first journal line to the last, without the pauses before a coordinator's start. */
   seconds: z.number(),
   student: studentSchema,
+  /** How it answered class by class; absent for other tasks, for more than 100 classes, and in runs of earlier versions. */
+  details: classDetailsSchema.optional(),
   /** What computed the student and the teachers; absent in runs of earlier versions. */
   engines: runEnginesSchema.optional(),
   /** What the student is fed and what it gives; absent in runs of earlier versions. */

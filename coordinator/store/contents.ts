@@ -4,18 +4,19 @@ import { join } from 'node:path';
 import { ifReachable } from '../../shared/files.js';
 import { sha256OfFile } from '../../shared/sha256.js';
 
-const files = ['recipe.yaml', 'metrics.jsonl', 'probe.json', join('baseline', 'summary.json')];
+const files = ['recipe.yaml', 'report.html', 'metrics.jsonl', 'probe.json', join('baseline', 'summary.json')];
 const folders: readonly (readonly [name: string, files: RegExp])[] = [
   ['student', /^/],
   ['student-exits', /^/],
   ['student-best', /^/],
   ['generations', /^\d+$/],
+  ['events', /^/],
   ['snapshots', /\.(json|weights)$/],
 ];
 
 /**
  * The SHA-256 of each file, by its path in the folder. The files of students are among them, metrics, recipe,
- * generations, headers of snapshots, the best weights, and the summary of a baseline.
+ * generations, events, headers of snapshots, the best weights, and the summary of a baseline.
  *
  * @param folder the run's folder
  */

@@ -46,7 +46,9 @@ export interface RunFolder {
   /** Replaces a file as a whole. */
   write(name: string, content: string): Promise<void>;
   /** Appends to a file, which is made where it is missing. */
-  append(name: string, content: string): Promise<void>;
+  append(name: string, content: string | Uint8Array): Promise<void>;
+  /** Writes a file into a folder within, made where it is missing, and then removes all else from there. */
+  writeAlone(folder: string, name: string, pieces: Iterable<Uint8Array>): Promise<void>;
   /** The text of a file; null where there is none. */
   read(name: string): Promise<string | null>;
   /**
@@ -125,8 +127,8 @@ async function expectSame(path: string, { recipeDigest }: RunIdentity): Promise<
 
 /** What a run keeps in its folder. The summary comes last: without it the rest would be taken for an unfinished run. */
 const ownFiles = [
-  ...['student', 'student-exits', 'student-best', 'baseline', 'log', 'snapshots', 'generations'],
-  ...['journal.jsonl', 'metrics.jsonl', 'recipe.yaml', 'probe.json', 'summary.json'],
+  ...['student', 'student-exits', 'student-best', 'baseline', 'log', 'snapshots', 'generations', 'events'],
+  ...['journal.jsonl', 'metrics.jsonl', 'report.html', 'recipe.yaml', 'probe.json', 'summary.json'],
 ];
 
 /** Removes a run that is finished, and nothing else that lies in its folder. */
@@ -263,10 +265,18 @@ function makeRunFolder(path: string, held: Claim & { lock: FolderLock }): RunFol
     },
     write: (name, content) => storing(inside(name), () => writeDurably(inside(name), [Buffer.from(content)])),
     append: (name, content) => storing(inside(name), () => appendFile(inside(name), content)),
+    writeAlone: (folder, name, pieces) => storing(inside(folder), () => writeAlone(inside(folder), name, pieces)),
     read: (name) => ifThere(readFile(inside(name), 'utf8')),
     expectNewest: () => expectNone(inside(join('generations', String(held.generation.counter + 1))), path),
     close: () => held.lock.close(),
   };
+}
+
+async function writeAlone(folder: string, name: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  await makeFolders(folder);
+  await writeDurably(join(folder, name), pieces);
+  const others = (await readdir(folder)).filter((other) => other !== name);
+  for (const other of others) await rm(join(folder, other), { recursive: true, force: true });
 }
 
 /** Generations are claimed one after the other, so that the next one tells of any. */

@@ -49,7 +49,7 @@ export async function checkReports(path: string, { recipe, lines, summary }: Rep
   }
   return [
     checkMetrics(metricsLines(text), metrics, true),
-    checkReport('summary', pick(summary), derive(taskOf(recipe), account)),
+    checkReport('summary', pick(summary), derive(taskOf(recipe), account, summary.details?.confusion.length ?? 0)),
     ...(await checkStudents(path, summary)),
   ];
 }
@@ -76,21 +76,23 @@ function isOfFirstEpoch(line: JournalLine): line is CommitLine {
 }
 
 /** What a summary must say of the run, by its account. */
-function derive(task: Task, account: Account): Record<string, unknown> {
+function derive(task: Task, account: Account, classes: number): Record<string, unknown> {
   return {
     steps: account.steps,
     samples: account.samples,
     seconds: account.milliseconds / 1000,
     ...(account.student === undefined ? {} : figuresByTask[task].studentFigures(account.student.sums)),
     bestStep: account.best?.step,
+    // A summary of an earlier version has none.
+    details: classes === 0 ? undefined : figuresByTask[task].details(account.student?.sums ?? {}, classes),
     dropped: account.dropped.size === 0 ? undefined : [...account.dropped].map(([name, step]) => ({ name, step })),
   };
 }
 
 /** What a summary does say of the same. */
-function pick({ steps, samples, seconds, student, best, dropped }: Summary): Record<string, unknown> {
+function pick({ steps, samples, seconds, student, best, dropped, details }: Summary): Record<string, unknown> {
   const { parameters: _, ...evaluation } = student;
-  return { steps, samples, seconds, ...evaluation, bestStep: best?.step, dropped };
+  return { steps, samples, seconds, ...evaluation, bestStep: best?.step, details, dropped };
 }
 
 async function checkStudents(path: string, { digest, digests = {} }: Summary): Promise<CheckResult[]> {

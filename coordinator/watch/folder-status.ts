@@ -7,7 +7,7 @@ import { ifReachable } from '../../shared/files.js';
 import { parseJson } from '../../shared/json.js';
 import { journalLineIn } from '../store/journal-chain.js';
 import { afterRewinds } from '../store/journal.js';
-import { SampleRate } from '../reports/outputs/rate.js';
+import { SampleRate } from '../reports/sample-rate.js';
 import { summarySchema } from '../reports/summary.js';
 
 export interface FolderStatus {

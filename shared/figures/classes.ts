@@ -8,8 +8,10 @@
  *   exit.NAME.correct         the same count of an earlier exit
  *   teacher.NAME.samples      of a specialist: labelled samples of its classes, which alone count for it
  *   teacher.NAME.agree        samples, labelled or not, on which it prefers the same class as the ensemble
+ *   confusion..., student.bin...   what class-details.ts counts
  */
 import type { Sums } from '../replica/reduction/contribution.js';
+import { classDetails, detailSums } from './class-details.js';
 import { agreeing, calibrationBins, calibrationGaps, crossEntropySum, hitsOf } from './classification.js';
 import {
   SumFamily,
@@ -84,7 +86,8 @@ export function classHitsIn(sums: Sums, model: JudgedModel): { correct: number; 
 
 /** 0 in all figures where no sample has a label. */
 export const classFigures: TaskFigures = {
-  studentSums: studentClassSums,
+  studentSums: (truth, logits, exits) => joined(studentClassSums(truth, logits, exits), detailSums(truth, logits)),
+  details: classDetails,
   teacherSums: (truth, { teachers, ensemble, specialties }) =>
     joined(
       ensembleClassSums(truth, ensemble),

@@ -48,16 +48,42 @@ function rankOf(label: number, logits: Float32Array, at: number, classes: number
  * @param logits [samples x classes] @param labels [samples], -1 for none
  */
 export function calibrationGaps(logits: Float32Array, labels: Int32Array, classes: number): Map<number, number> {
-  const gaps = new Map<number, number>();
+  return new Map([...calibrationOf(logits, labels, classes)].map(([bin, { gap }]) => [bin, gap]));
+}
+
+/** The samples of a bin of confidence. */
+export interface CalibrationBin {
+  readonly samples: number;
+  readonly correct: number;
+  /** Sum of confidence minus hit. */
+  readonly gap: number;
+}
+
+/** The same bins with the numbers of their samples. */
+export function calibrationOf(logits: Float32Array, labels: Int32Array, classes: number): Map<number, CalibrationBin> {
+  const bins = new Map<number, CalibrationBin>();
   labels.forEach((label, i) => {
     if (label < 0) return;
     const at = i * classes;
     const predicted = argMax(logits, at, classes);
     const confidence = Math.exp((logits[at + predicted] ?? 0) - logSumExp(logits, at, classes));
     const bin = Math.min(calibrationBins - 1, Math.floor(confidence * calibrationBins));
-    gaps.set(bin, (gaps.get(bin) ?? 0) + confidence - (predicted === label ? 1 : 0));
+    const held = bins.get(bin) ?? { samples: 0, correct: 0, gap: 0 };
+    const hit = predicted === label ? 1 : 0;
+    bins.set(bin, { samples: held.samples + 1, correct: held.correct + hit, gap: held.gap + confidence - hit });
   });
-  return gaps;
+  return bins;
+}
+
+/** The labelled samples by `LABEL.PREDICTION`, of those pairs that occur. @param logits [samples x classes] */
+export function confusionOf(logits: Float32Array, labels: Int32Array, classes: number): Map<string, number> {
+  const cells = new Map<string, number>();
+  labels.forEach((label, i) => {
+    if (label < 0) return;
+    const cell = `${label}.${argMax(logits, i * classes, classes)}`;
+    cells.set(cell, (cells.get(cell) ?? 0) + 1);
+  });
+  return cells;
 }
 
 /** @param logits [samples x classes] @param labels [samples]; a sample of label -1 is left out */

@@ -160,6 +160,7 @@ export const multiLabelFigures: TaskFigures = {
     const own = whole.read(sums, 'student');
     return own === null ? {} : { ...figuresOf(sums, 'student'), loss: perSample(own.loss, samplesIn(sums)) };
   },
+  details: () => undefined,
   agreementOf: agreementIn,
   /** It predicts labels where they apply no more often than by their frequencies. */
   isGuessing: (sums, teacher) => {

@@ -86,6 +86,7 @@ export const regressionFigures: TaskFigures = {
     ]),
   figuresOf,
   studentFigures: (sums) => figuresOf(sums, 'student'),
+  details: () => undefined,
   agreementOf: () => undefined,
   /** Its errors are as large as those of a model that always gives the targets' means. */
   isGuessing: (sums, teacher) => {

@@ -60,6 +60,7 @@ export const sequenceFigures: TaskFigures = {
       ...others,
     };
   },
+  details: () => undefined,
   agreementOf: (sums, teacher) => agreementIn(sums, teacher, samplesIn(sums)),
   isGuessing: classFigures.isGuessing,
 };

@@ -7,6 +7,7 @@ import type { Task } from '../task.js';
 import { samplesIn, samplesSum } from './sum-names.js';
 import type { GroundTruth } from './task-figures.js';
 import { figuresByTask } from './tasks.js';
+import { allDetailSums, isConfusion } from './class-details.js';
 import { calibrationSums } from './classes.js';
 import { gradientNormSums, imitationSums, termSums, trainingHitSums } from './training-sums.js';
 
@@ -58,9 +59,9 @@ export class SumRules {
   constructor(run: SummedRun) {
     this.#run = run;
     this.#groups = { train: trainingGroups(run), student: studentGroups(run), teachers: teacherGroups(run) };
-    const namesOf = (kind: SummedKind): ReadonlySet<string> =>
-      new Set(this.#groups[kind].flatMap(({ names }) => names));
-    this.#names = { train: namesOf('train'), student: namesOf('student'), teachers: namesOf('teachers') };
+    const namesOf = (kind: SummedKind): string[] => this.#groups[kind].flatMap(({ names }) => names);
+    const [train, teachers] = [new Set(namesOf('train')), new Set(namesOf('teachers'))];
+    this.#names = { train, student: new Set([...namesOf('student'), ...sparseNames(run)]), teachers };
   }
 
   /**
@@ -92,7 +93,7 @@ export class SumRules {
     if (!this.#names[kind].has(name))
       return `a sum named ${JSON.stringify(name.slice(0, 60))}, which this run does not have`;
     const isTerm = kind === 'train' && terms.includes(name);
-    const isCount = !isTerm && countFields.has(name.slice(name.lastIndexOf('.') + 1));
+    const isCount = !isTerm && (isConfusion(name) || countFields.has(name.slice(name.lastIndexOf('.') + 1)));
     if (isCount && (value < 0 || value > samples * positions * width))
       return `${value} for the sum ${name} of ${samples} samples`;
     return Number.isFinite(value) && Math.abs(value) > largest ? `${value} for the sum ${name}` : null;
@@ -123,9 +124,14 @@ function trainingGroups({ terms }: SummedRun): Group[] {
 
 function studentGroups(run: SummedRun): Group[] {
   const exits = new Map(run.exits.map((exit) => [exit, answersOf(run)] as const));
-  const bins = calibrationSums();
   const own = figuresByTask[run.task].studentSums(sampleOf(run), answersOf(run), exits);
-  return [required(Object.fromEntries(Object.entries(own).filter(([name]) => !(name in bins)))), ...eachAlone(bins)];
+  const sparse = new Set(sparseNames(run));
+  return [required(Object.fromEntries(Object.entries(own).filter(([name]) => !sparse.has(name))))];
+}
+
+/** Sums of the student that are left out where they count nothing. */
+function sparseNames({ task, width }: SummedRun): string[] {
+  return [...Object.keys(calibrationSums()), ...(task === 'classes' ? Object.keys(allDetailSums(width)) : [])];
 }
 
 /** A teacher that was dropped has none of its sums. */

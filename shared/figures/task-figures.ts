@@ -3,6 +3,7 @@
  * file implements it for each task, and `tasks.ts` lists them.
  */
 import type { Sums } from '../replica/reduction/contribution.js';
+import type { ClassDetails } from './class-details.js';
 import type { Figures, StudentEvaluation } from './figures.js';
 import type { JudgedModel } from './sum-names.js';
 
@@ -42,6 +43,8 @@ export interface TaskFigures {
   readonly figuresOf: (sums: Sums, model: JudgedModel) => Figures;
   /** The figures of the student, with its loss and what else the task has of it. */
   readonly studentFigures: (sums: Sums) => StudentEvaluation;
+  /** How the student answered class by class; undefined where the task has no classes, or too many. */
+  readonly details: (sums: Sums, classes: number) => ClassDetails | undefined;
   /**
    * The share of the answers that a teacher and the ensemble have in common; undefined where the task counts none.
    * @param samples all samples of the evaluation, with a label or without

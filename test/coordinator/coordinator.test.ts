@@ -1,5 +1,5 @@
 import { cpSync } from 'node:fs';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
@@ -21,6 +21,7 @@ import { planReplica } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
 import { FakeWorker, fillGradient, type FakeOptions } from './fake-worker.js';
 import { temporaryFolder } from './helpers.js';
+import { readEvents } from './reports/outputs/read-events.js';
 import { teacherOf } from '../shared/labels/fixtures.js';
 import { tinyRun } from './tiny-run.js';
 
@@ -100,6 +101,15 @@ function curve(lines: readonly JournalLine[]): unknown {
   return afterRewinds(lines)
     .filter((line) => line.type === 'commit' || line.type === 'evaluation')
     .map((line) => ({ ...line, atMs: 0, generation: 0 }));
+}
+
+/** Step and value of each point of the total loss in the event files. */
+async function losses(out: string): Promise<unknown[]> {
+  const names = await readdir(join(out, 'events'));
+  const events = readEvents(Buffer.concat(await Promise.all(names.map((name) => readFile(join(out, 'events', name))))));
+  return events.flatMap(({ step, values }) =>
+    values.filter(({ tag }) => tag === 'loss/total').map(({ number }) => [step, number]),
+  );
 }
 
 function expectEverySampleOnce(lines: readonly JournalLine[], samples: number, epochs: number): void {
@@ -316,12 +326,15 @@ describe('coordinate', () => {
       message: expect.stringMatching(/SIGTERM.*run the same command again/),
     });
     await worker.closed;
+    expect(await losses(out)).toHaveLength(commits(await journalOf(out)).length);
     expect(worker.end?.reason).toBe('stopped');
     const { summary } = await withWorkers(small, [{}, {}], out);
     const lines = await journalOf(out);
     expect(summary.digest).toBe(alone.summary.digest);
     expect(curve(lines)).toEqual(curve(await journalOf(alone.rig.out)));
     expect(lines.filter((line) => line.type === 'generation').length).toBe(2);
+    expect(await readdir(join(out, 'events'))).toEqual(['events.out.tfevents.0000000002.stillhouse']);
+    expect(await losses(out)).toEqual(commits(lines).map(({ step }) => [step + 1, 0.5]));
   });
 
   it('that a scheduler stops leaves workers from elsewhere waiting for its next start, and ends them where a user stops it', async () => {
@@ -558,6 +571,8 @@ describe('coordinate', () => {
     );
     expect(summary).toMatchObject({ steps: 9, samples: 66, student: { accuracy: 0.5, parameters: 51 }, teachers: [] });
     expect([...rig.exported.keys()].sort()).toEqual(['student', 'student-best']);
+    expect(await readFile(join(out, 'report.html'), 'utf8')).toContain(`<td>weights</td><td>${summary.digest}</td>`);
+    expect(Object.keys(summary.files ?? {})).toContain('report.html');
     expect(await readFile(join(out, 'recipe.yaml'), 'utf8')).toMatch(/digests:\n {2}recipe: eeee/);
     const { size } = await stat(join(out, 'log', '0.log'));
     expect([summary.log.bytes, summary.log.seconds > 0]).toEqual([size, true]);

@@ -2,7 +2,7 @@
 import { Presets, SingleBar } from 'cli-progress';
 import { epochText, levelText, termsText } from './lines.js';
 import { silentOutput, type OutputPlace, type ReportOutput } from './output.js';
-import { SampleRate } from './rate.js';
+import { SampleRate } from '../sample-rate.js';
 
 export function barOutput({ stream, nowMs }: Pick<OutputPlace, 'stream' | 'nowMs'>): ReportOutput {
   const rate = new SampleRate();

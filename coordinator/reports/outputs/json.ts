@@ -2,7 +2,7 @@
 import { logLine, type LogLevel } from '../../../shared/log-line.js';
 import { epochText, termsText } from './lines.js';
 import { silentOutput, type OutputPlace, type ReportOutput } from './output.js';
-import { SampleRate } from './rate.js';
+import { SampleRate } from '../sample-rate.js';
 
 export function jsonOutput({
   stream,

@@ -4,6 +4,7 @@
  */
 import type { LogLevel } from '../../../shared/log-line.js';
 import type { MetricsLine } from '../metrics.js';
+import type { StepReport } from '../steps.js';
 
 /** Where a run stands when a coordinator begins to work on it. */
 export interface RunStart {
@@ -12,7 +13,21 @@ export interface RunStart {
   readonly epochs: number;
   /** The metrics of the epochs that are over, as the journal gives them. */
   readonly closedEpochs: readonly MetricsLine[];
+  /** The run's id, and the generation that begins. */
+  readonly run: string;
+  readonly generation: number;
+  /** When its first generation began, in milliseconds since 1970. */
+  readonly beganMs: number;
+  /** The text of recipe.yaml. */
+  readonly recipe: string;
+  /** The steps that were committed, as the journal gives them, the oldest first. */
+  readonly steps: () => Iterable<StepReport>;
+  /** The models that the student is compared with, each with its main figure, as far as they are known by now. */
+  readonly references: () => readonly { readonly name: string; readonly value: number }[];
 }
+
+/** How a coordinator's work on a run ended; `again`: the same process begins anew. */
+export type RunEnding = 'done' | 'stopped' | 'failed' | 'again';
 
 /** Where a run stands after a training step. */
 export interface RunProgress {
@@ -37,10 +52,14 @@ export interface ReportOutput {
   /** One line of text. It may come at any time, before the start and after the end too. */
   say(level: ReportLevel, text: string): void;
   progress(progress: RunProgress): void;
+  /** A step was committed; it comes before the epoch that it closes. */
+  step(report: StepReport): void;
   /** An epoch is over. @throws UserError 69 when it cannot be kept */
   epoch(line: MetricsLine): Promise<void>;
   /** The run is done. @param partialEpoch the metrics of a last epoch that ended before its time; null for none */
   end(partialEpoch: MetricsLine | null): Promise<void>;
+  /** A coordinator works no more on the run. Resolves once all that was reported is kept, or is given up. */
+  over(ending: RunEnding): Promise<void>;
   /** No more is to be shown for now. It may be called twice, and after it another run may begin. */
   close(): void;
 }
@@ -53,7 +72,9 @@ export interface OutputPlace {
   /** The run's folder. */
   readonly folder: {
     readonly write: (name: string, content: string) => Promise<void>;
-    readonly append: (name: string, content: string) => Promise<void>;
+    readonly append: (name: string, content: string | Uint8Array) => Promise<void>;
+    /** Writes a file into a folder of the run's folder, in which no other stays. */
+    readonly writeAlone: (folder: string, name: string, pieces: Iterable<Uint8Array>) => Promise<void>;
   };
   readonly nowMs: () => number;
   /** Time between lines of progress. */
@@ -65,7 +86,9 @@ export const silentOutput: ReportOutput = {
   start: async () => undefined,
   say: () => undefined,
   progress: () => undefined,
+  step: () => undefined,
   epoch: async () => undefined,
   end: async () => undefined,
+  over: async () => undefined,
   close: () => undefined,
 };

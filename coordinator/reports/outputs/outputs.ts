@@ -1,5 +1,6 @@
 /** The list of the report outputs, and which of them a run has. */
 import { barOutput } from './bar.js';
+import { eventsOutput } from './events.js';
 import { jsonOutput } from './json.js';
 import { metricsFile } from './metrics-file.js';
 import { plainOutput } from './plain.js';
@@ -12,6 +13,7 @@ export const outputs = {
   quiet: quietOutput,
   json: jsonOutput,
   metrics: metricsFile,
+  events: eventsOutput,
 } satisfies Readonly<Record<string, (place: OutputPlace) => ReportOutput>>;
 
 export interface Watching {
@@ -34,7 +36,7 @@ export function watchedOutput({ stream, run, isQuiet, isJson }: Watching): Repor
 
 /** All outputs of one run: the one that its user watches, and what is kept in its folder. */
 export function runOutput(watched: ReportOutput, folder: OutputPlace['folder']): ReportOutput {
-  return joinOutputs([watched, outputs.metrics({ folder })]);
+  return joinOutputs([watched, outputs.metrics({ folder }), outputs.events({ folder, nowMs: Date.now })]);
 }
 
 /** Each report goes to all of them, in their order. */
@@ -46,8 +48,10 @@ export function joinOutputs(all: readonly ReportOutput[]): ReportOutput {
     start: (start) => each((output) => output.start(start)),
     say: (level, text) => all.forEach((output) => output.say(level, text)),
     progress: (progress) => all.forEach((output) => output.progress(progress)),
+    step: (report) => all.forEach((output) => output.step(report)),
     epoch: (line) => each((output) => output.epoch(line)),
     end: (partialEpoch) => each((output) => output.end(partialEpoch)),
+    over: (ending) => each((output) => output.over(ending)),
     close: () => all.forEach((output) => output.close()),
   };
 }

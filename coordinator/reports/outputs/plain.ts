@@ -1,7 +1,8 @@
 /** Plain lines, where there is no terminal: every line and epoch, and progress now and then. */
 import { epochText, levelText, termsText } from './lines.js';
 import { silentOutput, type OutputPlace, type ReportOutput, type RunProgress } from './output.js';
-import { SampleRate, secondsLeft } from './rate.js';
+import { SampleRate } from '../sample-rate.js';
+import { secondsLeft } from './rate.js';
 
 export function plainOutput({
   stream,

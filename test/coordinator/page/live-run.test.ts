@@ -37,9 +37,9 @@ describe('what the page shows of a run', () => {
     expect(live.figure).toBeNull();
     const epoch = { epoch: 0, step: 2, samples: 16, loss: 1, terms: {}, samplesPerSecond: 1 };
     await live.output.start({
-      step: 2,
-      totalSteps: 9,
-      epochs: 3,
+      ...{ step: 2, totalSteps: 9, epochs: 3, run: 'aa', generation: 2, beganMs: 0, recipe: '' },
+      steps: () => [],
+      references: () => [],
       closedEpochs: [{ ...epoch, eval: { accuracy: 0.5 } }],
     });
     await live.output.epoch({ ...epoch, step: 4, accuracy: 0.75, eval: { accuracy: 0.625 } });

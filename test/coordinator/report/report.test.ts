@@ -71,6 +71,47 @@ describe('a report', () => {
   });
 });
 
+describe('pictures of classes', () => {
+  const details = {
+    confusion: [
+      [3, 1],
+      [0, 0],
+    ],
+    perClass: [
+      { samples: 4, accuracy: 0.75 },
+      { samples: 0, accuracy: null },
+    ],
+    reliability: [{ from: 14 / 15, to: 1, samples: 4, confidence: 0.95, accuracy: 0.75 }],
+  };
+  const facts = {
+    ...{ input: { shape: [2], preprocess: null }, output: { task: 'classes' as const, classes: 2 } },
+  };
+  const page = (classNames?: string[]): string =>
+    reportPage([
+      {
+        ...run,
+        summary: { ...summary, details, facts: { ...facts, output: { ...facts.output, classNames } } },
+      },
+    ]);
+
+  it('say each count, and are as dark as its share of the label', () => {
+    expect(page()).toContain('<title>0 taken for 1: 1 (25.00 %)</title>');
+    expect(page()).toMatch(/class="wrong" x="285" y="10" width="195" height="195" fill-opacity="0.31"/);
+    expect(page()).toMatch(/class="right" x="90" y="10" width="195" height="195" fill-opacity="0.77"/);
+    expect(page().match(/class="(right|wrong)"/g)).toHaveLength(2);
+  });
+
+  it('say how sure each accuracy is, and how far confidence can be believed', () => {
+    expect(page()).toContain('<title>0: 75.00 % of 4 (95 %: 30.06 % to 95.44 %)</title>');
+    expect(page()).toContain('<title>4 samples at a mean confidence of 95.00 %: 75.00 % right</title>');
+  });
+
+  it('show names of classes as text', () => {
+    expect(page([hostile, 'b'])).toContain(`${escaped(hostile)} taken for b: 1`);
+    expect(page([hostile, 'b'])).not.toContain('<script');
+  });
+});
+
 describe('a picture', () => {
   it('has every point in its place, from the least to the greatest, and passes over what is missing', () => {
     const lines = [{ label: 'x', points: [[0, 1] as const, [5, null] as const, [10, 3] as const] }];

@@ -44,6 +44,7 @@ export const kinds: Readonly<Record<string, RegExp>> = {
   best: /best\.weights$/,
   student: /^student\//,
   studentBest: /^student-best\//,
+  events: /^events\//,
 };
 
 export interface Trial {

@@ -16,6 +16,22 @@ function runOf(task: Task): SummedRun {
   };
 }
 
+describe('counts of classes', () => {
+  it('are of pairs that there are, and of no more samples than were leased', () => {
+    const truth = { rows: 1, labels: Int32Array.of(1), vectors: new Float32Array(), width: 3, positions: 1, means: [] };
+    const sums = figuresByTask.classes.studentSums(
+      truth,
+      Float32Array.of(1, 0, 0),
+      new Map([['early', Float32Array.of(1, 0, 0)]]),
+    );
+    expect(rules.faultIn(sums, 'student', 1)).toBeNull();
+    expect(rules.faultIn({ ...sums, 'confusion.1.3': 1 }, 'student', 1)).toMatch(/^a sum named "confusion.1.3"/);
+    expect(rules.faultIn({ ...sums, 'confusion.1.0': -1 }, 'student', 1)).toMatch(/^-1 for the sum confusion.1.0/);
+    expect(rules.faultIn({ ...sums, 'student.bin.3.samples': 99 }, 'student', 1)).toMatch(/^99 for the sum/);
+    expect(new SumRules(runOf('sequence')).faultIn({ 'confusion.1.0': 1 }, 'student', 1)).toMatch(/^a sum named/);
+  });
+});
+
 const run = runOf('classes');
 const rules = new SumRules(run);
 const trained = joined(

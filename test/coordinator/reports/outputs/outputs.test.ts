@@ -3,7 +3,12 @@ import { PassThrough } from 'node:stream';
 import type { WriteStream } from 'node:tty';
 import { describe, expect, it } from 'vitest';
 import type { MetricsLine } from '../../../../coordinator/reports/metrics.js';
-import type { OutputPlace, ReportOutput, RunProgress } from '../../../../coordinator/reports/outputs/output.js';
+import type {
+  OutputPlace,
+  ReportOutput,
+  RunProgress,
+  RunStart,
+} from '../../../../coordinator/reports/outputs/output.js';
 import {
   joinOutputs,
   outputs,
@@ -14,7 +19,12 @@ import {
 
 const names = Object.keys(outputs) as (keyof typeof outputs)[];
 
-const begun = { step: 0, totalSteps: 40, epochs: 4, closedEpochs: [] };
+const begun: RunStart = {
+  ...{ step: 0, totalSteps: 40, epochs: 4, closedEpochs: [], run: 'aa', generation: 1, beganMs: 5000 },
+  recipe: 'name: tiny\n',
+  steps: () => [],
+  references: () => [],
+};
 const progress: RunProgress = {
   step: 10,
   totalSteps: 40,
@@ -35,10 +45,20 @@ const epochLine = (epoch: number): MetricsLine => ({
 });
 const epochs = [0, 1, 2].map(epochLine);
 
+const asText = (content: string | Uint8Array): string => Buffer.from(content).toString('latin1');
+
 class Rig {
   /** What was written to the stream, and into each file. */
   text = '';
   readonly files = new Map<string, string>();
+  readonly folder: OutputPlace['folder'] = {
+    write: async (name, content) => void this.files.set(name, content),
+    append: async (name, content) => void this.files.set(name, (this.files.get(name) ?? '') + asText(content)),
+    writeAlone: async (folder, name, pieces) => {
+      for (const file of this.files.keys()) if (file.startsWith(`${folder}/`)) this.files.delete(file);
+      this.files.set(`${folder}/${name}`, [...pieces].map(asText).join(''));
+    },
+  };
   nowMs = 0;
 
   open(name: keyof typeof outputs): ReportOutput {
@@ -49,10 +69,7 @@ class Rig {
     return {
       stream: this.stream(isTTY),
       run: 'tiny',
-      folder: {
-        write: async (name, content) => void this.files.set(name, content),
-        append: async (name, content) => void this.files.set(name, (this.files.get(name) ?? '') + content),
-      },
+      folder: this.folder,
       nowMs: () => this.nowMs,
       everyMs: 1000,
     };
@@ -126,7 +143,7 @@ describe.each(names)('the output %s', (name) => {
     await output.start(begun);
     for (const line of epochs) await output.epoch(line);
     const lines = rig.all.split('\n').filter((line) => line.includes('0.9871') || line.includes('98.71 %'));
-    expect(lines).toHaveLength(name === 'quiet' ? 0 : 3);
+    expect(lines).toHaveLength(name === 'quiet' || name === 'events' ? 0 : 3);
   });
 
   it('writes whole lines', async () => {
@@ -134,7 +151,8 @@ describe.each(names)('the output %s', (name) => {
     const output = rig.open(name);
     output.say('warn', 'careful');
     for (const line of epochs) await output.epoch(line);
-    expect(rig.all).toMatch(/^$|\n$/);
+    if (name === 'events') expect(rig.text).toBe('');
+    else expect(rig.all).toMatch(/^$|\n$/);
   });
 });
 
@@ -278,7 +296,7 @@ describe('the outputs of a run', () => {
     expect(second.text).toBe(first.text);
     expect(second.files.get('metrics.jsonl')).toBe(`${JSON.stringify(epochs[0])}\n`);
     const full = {
-      write: async () => undefined,
+      ...second.folder,
       append: async () => {
         throw new Error('disk full');
       },
