@@ -1,6 +1,7 @@
 /**
- * What the label cache saves and costs: bytes a sample and reading speed by precision, then a run of the MNIST example
- * (three teachers, two local workers) with a cold cache and again with the warm one. Prints a JSON line for each.
+ * What the label cache saves and costs: bytes a sample and reading speed by precision, bytes and errors of top-k over
+ * 50,000 classes, then a run of the MNIST example (three teachers, two local workers) with a cold cache and again with
+ * the warm one. Prints a JSON line for each.
  * Arguments: [backend = auto] [samples = 20,000] [epochs = 2]
  */
 import { spawnSync } from 'node:child_process';
@@ -12,7 +13,8 @@ import { fileURLToPath } from 'node:url';
 import type { TeacherSpec } from '../shared/protocol/messages.js';
 import { labelKey } from '../shared/labels/kinds.js';
 import type { LabelSource } from '../shared/labels/sets.js';
-import { totalVariation } from '../shared/labels/precision.js';
+import { codecOf, totalVariation } from '../shared/labels/precision.js';
+import { topError, topFormOf } from '../shared/labels/top-rows.js';
 import { randomStream, shuffle } from '../shared/random.js';
 import { recipeSchema } from '../shared/recipe/schema.js';
 import { cacheFolder } from '../shared/cache-folder.js';
@@ -117,6 +119,55 @@ async function reading(classes: number, rows: number, precision: string): Promis
   }
 }
 
+/**
+ * Bytes, speed and error of rows of the k likeliest of many classes, whose probabilities are one over their rank, to the
+ * power of `fall`.
+ */
+function manyClasses(k: number, fall: number): void {
+  const classes = 50_000;
+  const rows = 64;
+  const codec = codecOf({ name: 'top-k', k }, { classes, isDistribution: true });
+  const kept = codec.open(new ArrayBuffer(codec.rowBytes * rows), 0, rows);
+  const random = randomStream(['ranks', fall]);
+  const ranks = shuffle(
+    Uint32Array.from({ length: classes }, (_, i) => i + 1),
+    random,
+  );
+  const logits = Float32Array.from(ranks, (rank) => -fall * Math.log(rank));
+  const log = Math.log(logits.reduce((sum, u) => sum + Math.exp(u), 0));
+  const row = logits.map((u) => u - log);
+  const out = new Float32Array(classes);
+  const perSecond = (use: (i: number) => void): number => {
+    const start = performance.now();
+    for (let i = 0; i < rows; i++) use(i);
+    return round((1000 * rows) / (performance.now() - start));
+  };
+  const written = perSecond((i) => kept.write(i, row, 0));
+  const read = perSecond((i) => kept.read(i, out, 0));
+  const sorted = row.slice().sort().reverse();
+  const tail = sorted.slice(k).reduce((sum, value) => sum + Math.exp(value), 0);
+  print('top-k', {
+    classes,
+    k,
+    fall,
+    bytesPerSample: codec.rowBytes,
+    tailMass: round(tail),
+    // The error among what is kept, where the tail's shape counts nothing.
+    keptTotalVariation: round(keptError(row, out, sorted[k - 1] ?? 0)),
+    totalVariation: round(totalVariation(row, out)),
+    stated: round(topError(topFormOf(k, classes), (sorted[0] ?? 0) - (sorted[k - 1] ?? 0))),
+    writtenPerSecond: written,
+    readPerSecond: read,
+  });
+}
+
+function keptError(row: Float32Array, out: Float32Array, least: number): number {
+  return row.reduce(
+    (sum, value, c) => sum + (value >= least ? Math.abs(Math.exp(value) - Math.exp(out[c] ?? 0)) / 2 : 0),
+    0,
+  );
+}
+
 /** samples/s of each epoch of one run, as metrics.jsonl has them. */
 async function run(out: string, cache: string): Promise<number[]> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -171,4 +222,5 @@ async function runs(): Promise<void> {
 
 for (const precision of ['float32', 'float16', 'top-k']) await reading(10, 20_000, precision);
 for (const precision of ['float32', 'float16', 'top-k']) await reading(1000, 4096, precision);
+for (const fall of [1, 1.5, 2]) for (const k of [50, 128]) manyClasses(k, fall);
 await runs();

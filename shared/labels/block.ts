@@ -4,7 +4,7 @@
  *
  *   u32 x 4 LE: magic, version, rows, bytes of a row | one bit a row: is it there | rows
  */
-import type { LabelRows, RowCodec } from './precision.js';
+import type { LabelRows, RowCodec } from './row-codec.js';
 
 /**
  * What became of a row that was to be added. `there`: it was there with the same bytes. `other`: with other bytes, which

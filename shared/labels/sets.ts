@@ -10,7 +10,8 @@ import { mustAt } from '../must.js';
 import { sha256Of } from '../sha256.js';
 import { ensembleDigest, ensembleFormOf, teacherDigest, type EnsembleForm } from './ensemble-digest.js';
 import { keptKinds, labelKey, labelsOf, type Label, type LabelKind } from './kinds.js';
-import { codecOf, type Precision, type RowCodec, type RowForm } from './precision.js';
+import { codecOf, type Precision, type RowForm } from './precision.js';
+import type { RowCodec } from './row-codec.js';
 
 /** One kind of label of one view of every sample. */
 export interface LabelSet {
@@ -36,7 +37,7 @@ export interface LabelSource {
 }
 
 /** The version of what is kept. It is raised whenever the bytes or the meaning of kept labels change. */
-const formatVersion = 1;
+const formatVersions = { float32: 1, float16: 1, 'top-k': 2 } as const;
 
 /** How exactly the recipe wants labels kept. */
 export function precisionOf({ precision, k }: Recipe['labels']): Precision {
@@ -77,7 +78,7 @@ export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = kep
   return Array.from({ length: viewsOf(recipe, manifest.train.samples) }, (_, view) =>
     labels.map((label) =>
       setOf(label, view, {
-        formatVersion,
+        formatVersion: formatVersions[common.precision.name],
         ...made(label),
         ...common,
         classes: manifest.classes,

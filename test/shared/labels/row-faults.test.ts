@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { codecOf, type Precision } from '../../../shared/labels/precision.js';
+import { putBits } from '../../../shared/labels/bits.js';
 import { randomStream } from '../../../shared/random.js';
 
 /** Why a row of these bytes can be no label of three classes. */
@@ -16,12 +17,13 @@ const logs = (...p: number[]): ArrayBuffer => Float32Array.from(p, Math.log).buf
 /** log 1/2 and log 1/4 as halves. */
 const [logHalf, logQuarter] = [0xb98c, 0xbd8c];
 
-/** A row of two classes of three and the mass of the third. */
-function topRow(tail: number, classes: readonly [number, number], values: readonly [number, number]): ArrayBuffer {
-  const bytes = new DataView(new ArrayBuffer(12));
-  bytes.setFloat32(0, Math.log(tail), true);
-  classes.forEach((c, i) => bytes.setUint16(4 + 2 * i, c, true));
-  values.forEach((value, i) => bytes.setUint16(8 + 2 * i, value, true));
+/** A row of two classes of three: their unary bits, and the level of each. */
+function topRow(highs: number, levels: readonly [number, number], { tail = 200, behind = 0 } = {}): ArrayBuffer {
+  const bytes = new Uint8Array(5);
+  putBits(bytes, 0, { width: 9, value: tail });
+  putBits(bytes, 14, { width: 4, value: highs });
+  levels.forEach((value, i) => putBits(bytes, 18 + 9 * i, { width: 9, value }));
+  putBits(bytes, 36, { width: 4, value: behind });
   return bytes.buffer;
 }
 
@@ -30,7 +32,7 @@ describe('a row of soft labels', () => {
     ['probabilities that sum to 1', logs(0.5, 0.25, 0.25), float],
     ['a class that is as good as impossible', Float32Array.of(0, -1e5, -1e5).buffer, float],
     ['a half for each number', Uint16Array.of(logHalf, logQuarter, logQuarter, 0).buffer, half],
-    ['the likeliest classes and a tail', topRow(0.25, [2, 0], [logHalf, logQuarter]), top],
+    ['the likeliest classes and a tail', topRow(0b1001, [80, 0]), top],
   ])('can be %s', (_case, bytes, precision) => {
     expect(faultOf(bytes, precision)).toBeNull();
   });
@@ -39,7 +41,6 @@ describe('a row of soft labels', () => {
     ['no number', logs(Number.NaN, 1, 1), float, 'a value that is not finite'],
     ['of a probability of 0 by its log', logs(0, 0.5, 0.5), float, 'a value that is not finite'],
     ['infinite as a half', Uint16Array.of(0x7c00, 0, 0, 0).buffer, half, 'a value that is not finite'],
-    ['of a tail that is no number', topRow(-1, [2, 0], [logHalf, logHalf]), top, 'a value that is not finite'],
     ['of 1e30', Float32Array.of(1e30, 0, 0).buffer, float, 'a value of 1.00e+30; at most 1000000000 was wanted'],
     ['of -1e30', Float32Array.of(0, 0, -1e30).buffer, float, 'a value of -1.00e+30; at most 1000000000 was wanted'],
     ['of a probability above 1', logs(1.1, 1e-9, 1e-9), float, 'a probability of 1.10; at most 1 was wanted'],
@@ -51,9 +52,11 @@ describe('a row of soft labels', () => {
       half,
       'probabilities that sum to 1.12',
     ],
-    ['of a class that is not there', topRow(0.25, [3, 0], [logHalf, logQuarter]), top, 'class 3 of 3'],
-    ['of a class twice', topRow(0.25, [1, 1], [logHalf, logQuarter]), top, 'class 1 twice'],
-    ['of too heavy a tail', topRow(0.5, [1, 0], [logHalf, logQuarter]), top, 'probabilities that sum to 1.24979'],
+    ['of a class too few', topRow(0b1000, [0, 0]), top, '1 classes; 2 were wanted'],
+    ['of a class too many', topRow(0b1011, [0, 0]), top, '3 classes; 2 were wanted'],
+    ['without a likeliest class', topRow(0b1001, [80, 1]), top, 'no class that is the likeliest'],
+    ['with bits behind its end', topRow(0b1001, [80, 0], { behind: 2 }), top, 'bits behind its end'],
+    ['of what was no distribution', new Uint8Array(5).fill(255).buffer, top, 'values that are no distribution'],
   ])('cannot be %s', (_case, bytes, precision, fault) => {
     expect(faultOf(bytes, precision)).toContain(fault);
   });

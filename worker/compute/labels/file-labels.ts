@@ -9,7 +9,8 @@ import type { DataSet, FileLabelsIndex } from '../../../shared/data/manifest.js'
 import { decodeBlock, type LabelBlock } from '../../../shared/labels/block.js';
 import { BlockPlan } from '../../../shared/labels/block-plan.js';
 import { labelKey, type Label } from '../../../shared/labels/kinds.js';
-import { codecOf, type RowCodec } from '../../../shared/labels/precision.js';
+import { codecOf } from '../../../shared/labels/precision.js';
+import type { RowCodec } from '../../../shared/labels/row-codec.js';
 import type { FetchArtifact } from '../contract.js';
 import { mix } from '../../../shared/ensemble/mixture.js';
 
