@@ -8,11 +8,12 @@ const chunkBytes = 1 << 20;
 /** Node's hash takes less than 2 GiB at once. */
 const mostBytes = 2 ** 30;
 
-/** The digest of text as UTF-8, or of bytes of any length. */
-export function sha256Of(content: Uint8Array | string): string {
+/** The digest of text as UTF-8, or of bytes of any length, in one piece or in several. */
+export function sha256Of(content: Uint8Array | string | readonly Uint8Array[]): string {
   const hash = createHash('sha256');
   if (typeof content === 'string') return hash.update(content).digest('hex');
-  for (let at = 0; at < content.length; at += mostBytes) hash.update(content.subarray(at, at + mostBytes));
+  for (const bytes of content instanceof Uint8Array ? [content] : content)
+    for (let at = 0; at < bytes.length; at += mostBytes) hash.update(bytes.subarray(at, at + mostBytes));
   return hash.digest('hex');
 }
 

@@ -6,9 +6,14 @@ import { exitCodes, storageProblem, UserError } from '../../shared/errors.js';
 
 /**
  * Writes `folder/<sha256>`, so that no reader ever sees a part of it.
+ * @param bytes the content, or its parts one after the other
  * @throws UserError 69 when the disk takes no more
  */
-export async function writeContent(folder: string, sha256: string, bytes: Uint8Array): Promise<void> {
+export async function writeContent(
+  folder: string,
+  sha256: string,
+  bytes: Uint8Array | readonly Uint8Array[],
+): Promise<void> {
   const aside = join(folder, `.${sha256}.${randomUUID()}`);
   try {
     await writeFile(aside, bytes);

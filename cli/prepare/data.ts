@@ -9,7 +9,8 @@ import { checkLabels, checkSamples, type DataSets } from './data-checks.js';
 import { dataRemarks } from './data-remarks.js';
 import { widthOf } from './data-width.js';
 import type { Part } from './sources/source.js';
-import { writeShards, type ValueRange } from './shards.js';
+import { indexedShards } from './data-index.js';
+import type { ValueRange } from './shards.js';
 
 export interface DataOptions {
   readonly recipe: Recipe;
@@ -77,7 +78,7 @@ export async function prepareData(options: DataOptions): Promise<PreparedData> {
 
 async function writeSets({ recipe: { data }, recipeFolder, shardFolder }: DataOptions): Promise<DataSets> {
   const { shardSamples, classNames, unlabelled, task } = data;
-  const train = await writeShards(data.train, recipeFolder, shardFolder, {
+  const train = await indexedShards(data.train, recipeFolder, shardFolder, {
     shardSamples,
     classNames,
     unlabelled,
@@ -85,7 +86,7 @@ async function writeSets({ recipe: { data }, recipeFolder, shardFolder }: DataOp
   });
   if (data.eval === undefined) return { train, evaluation: null };
   const names = { shardSamples, classNames: classNames ?? train.classNames, task };
-  return { train, evaluation: await writeShards(data.eval, recipeFolder, shardFolder, names) };
+  return { train, evaluation: await indexedShards(data.eval, recipeFolder, shardFolder, names) };
 }
 
 /** @returns null for a recipe whose labels come from no file, or whose losses want none */

@@ -2,12 +2,12 @@
  * Cuts a source into shards, each a file named by its SHA-256: inputs row after row, labels (int32 LE, -1 for none),
  * weights (float32 LE) and target vectors (float32 LE) where samples have some.
  */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSet } from '../../shared/data/manifest.js';
 import { ifThere } from '../../shared/files.js';
 import type { SourceRecipe } from '../../shared/recipe/schema.js';
-import { sha256Of } from '../../shared/sha256.js';
+import { sha256Of, sha256OfFile } from '../../shared/sha256.js';
 import { elementsIn } from '../../shared/shape.js';
 import { writeContent } from './content-files.js';
 import { CountingColumns } from './counting-columns.js';
@@ -30,10 +30,20 @@ export interface WrittenData {
   readonly classes?: number | undefined;
   /** What a sample's numbers are, one part after the other; absent where they have no names. */
   readonly parts?: readonly Part[] | undefined;
-  /** What was left out or chosen while it was read. */
+  /** What was left out or chosen while it was read, and what became of its shards. */
   readonly notes: readonly Note[];
   /** The least and the greatest number of the raw samples. */
   readonly inputRange: ValueRange;
+}
+
+/** A data set that was just read, or was found as it was then. */
+export interface ReadData extends WrittenData {
+  /** What messages call the source. */
+  readonly file: string;
+  /** The notes without those on shards: what another reading would tell again. */
+  readonly sourceNotes: readonly Note[];
+  /** Whether nothing was read but the files that the recipe names. */
+  readonly isWhole: boolean;
 }
 
 export interface ValueRange {
@@ -42,13 +52,17 @@ export interface ValueRange {
 }
 
 export interface ShardOptions extends SourceOptions {
-  /** Samples of a shard; the last one may have fewer. */
+  /** Samples of a shard, unless those take more than 64 MiB; the last one may have fewer. */
   readonly shardSamples: number;
 }
 
+/** The most bytes of a shard of more than one sample. */
+const shardBytes = 64 * 2 ** 20;
+
 /**
  * Reads a source and writes its shards, each to `out/<sha256>`. A shard that lies there already is kept; one that is not
- * what its name says is written anew, which is told in a note. One shard at a time is in memory, beside what the source keeps there.
+ * what its name says is written anew, which is told in a note. One shard at a time is in memory, beside the source's
+ * annotations and what it needs to read a shard.
  * @param folder the recipe's folder, which the source's paths are relative to
  * @throws UserError 2 or 65 for the user's files, 69 when the disk takes no more
  */
@@ -57,31 +71,42 @@ export async function writeShards(
   folder: string,
   out: string,
   options: ShardOptions,
-): Promise<WrittenData> {
+): Promise<ReadData> {
   await mkdir(out, { recursive: true });
-  const source = await openSource(recipe, folder, options);
+  const source = await openSource(recipe, folder, { spoolFolder: out, ...options });
   try {
     const shards: DataSet['shards'] = [];
     const damagedShards: string[] = [];
     let inputRange: ValueRange = { least: Infinity, most: -Infinity };
     const isVector = source.shape.length === 1 && source.shape[0] !== 1;
     const counting = isVector ? new CountingColumns(elementsIn(source.shape)) : null;
-    for (let from = 0; from < source.samples; from += options.shardSamples) {
-      const to = Math.min(source.samples, from + options.shardSamples);
+    const shardSamples = samplesOfShard(source, options.shardSamples);
+    for (let from = 0; from < source.samples; from += shardSamples) {
+      const to = Math.min(source.samples, from + shardSamples);
       const rows = await checkedRows(source, from, to);
       counting?.add(rows);
       inputRange = widened(inputRange, rows);
-      const bytes = encodeShard(source, rows, { from, to });
-      shards.push({ sha256: await storeShard(bytes, out, damagedShards), bytes: bytes.length, samples: to - from });
+      const columns = encodeShard(source, rows, { from, to });
+      const bytes = columns.reduce((sum, { length }) => sum + length, 0);
+      shards.push({ sha256: await storeShard(columns, out, damagedShards), bytes, samples: to - from });
     }
-    const { labels, weights, targets, classNames, classes, parts } = source;
+    const { file, labels, weights, targets, classNames, classes, parts } = source;
     const mended = damagedShards.map((path) => ({ text: `${path} was damaged, and is written anew`, isOdd: true }));
-    const notes = [...(source.notes ?? []), ...countingNotes(source, counting), ...mended];
-    const told = { labels, weights, targets, classNames, classes, parts, notes };
-    return { dataSet: dataSetOf(source, shards), ...told, inputRange };
+    const sourceNotes = [...(source.notes ?? []), ...countingNotes(source, counting)];
+    const told = { file, labels, weights, targets, classNames, classes, parts, sourceNotes };
+    const isWhole = source.readsOthers?.() !== true;
+    return { dataSet: dataSetOf(source, shards), ...told, notes: [...sourceNotes, ...mended], inputRange, isWhole };
   } finally {
     await source.close();
   }
+}
+
+/** Samples of a shard: as many as wanted, or as many as 64 MiB hold, but one at least. */
+function samplesOfShard({ shape, dtype, positions = 1, weights, targets }: Source, wanted: number): number {
+  const perPosition = weights === undefined ? 4 : 8;
+  const inputBytes = elementsIn(shape) * (dtype === 'uint8' ? 1 : 4);
+  const sampleBytes = inputBytes + perPosition * positions + 4 * (targets?.width ?? 0);
+  return Math.max(1, Math.min(wanted, Math.floor(shardBytes / sampleBytes)));
 }
 
 function widened({ least, most }: ValueRange, rows: Rows): ValueRange {
@@ -126,8 +151,11 @@ function countingNotes({ file, parts }: Source, counting: CountingColumns | null
   }));
 }
 
-/** @param rows the inputs of the samples [from, to) */
-function encodeShard(source: Source, rows: Rows, { from, to }: { from: number; to: number }): Buffer {
+/**
+ * The columns of a shard, one after the other.
+ * @param rows the inputs of the samples [from, to)
+ */
+function encodeShard(source: Source, rows: Rows, { from, to }: { from: number; to: number }): Buffer[] {
   const { positions = 1, labels, weights, targets } = source;
   const columns: (Rows | undefined)[] = [
     rows,
@@ -135,10 +163,8 @@ function encodeShard(source: Source, rows: Rows, { from, to }: { from: number; t
     weights?.subarray(from * positions, to * positions),
     targets?.values.subarray(from * targets.width, to * targets.width),
   ];
-  return Buffer.concat(
-    columns.flatMap((column) =>
-      column === undefined ? [] : [Buffer.from(column.buffer, column.byteOffset, column.byteLength)],
-    ),
+  return columns.flatMap((column) =>
+    column === undefined ? [] : [Buffer.from(column.buffer, column.byteOffset, column.byteLength)],
   );
 }
 
@@ -156,12 +182,12 @@ async function checkedRows(source: Source, from: number, to: number): Promise<Ro
 }
 
 /** @param damaged gets the path of a shard that lay there and was not what its name says */
-async function storeShard(bytes: Buffer, out: string, damaged: string[]): Promise<string> {
-  const sha256 = sha256Of(bytes);
+async function storeShard(columns: readonly Buffer[], out: string, damaged: string[]): Promise<string> {
+  const sha256 = sha256Of(columns);
   const path = join(out, sha256);
-  const there = await ifThere(readFile(path));
-  if (there?.equals(bytes) === true) return sha256;
+  const there = await ifThere(sha256OfFile(path));
+  if (there?.sha256 === sha256) return sha256;
   if (there !== null) damaged.push(path);
-  await writeContent(out, sha256, bytes);
+  await writeContent(out, sha256, columns);
   return sha256;
 }

@@ -26,7 +26,7 @@ export function countsSamples({ data }: Recipe): boolean {
   return (
     data.task !== 'sequence' &&
     [data.train, data.unlabelled].every(
-      (source) => source === undefined || source.format === 'folder' || source.weights === undefined,
+      (source) => source === undefined || !('weights' in source) || source.weights === undefined,
     )
   );
 }

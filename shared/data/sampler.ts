@@ -18,6 +18,8 @@ const epochsKept = 2;
 export interface EpochOrder {
   /** The sample id at a position of the epoch. */
   readonly at: (position: number) => number;
+  /** The shards that are wanted when those of the position's group are done; none at the epoch's end. */
+  readonly shardsAfter: (position: number) => readonly number[];
 }
 
 export interface OrderOptions {
@@ -44,8 +46,12 @@ export function epochOrders(dataSet: DataSet, options: OrderOptions): (epoch: nu
  * @throws RangeError from `at` for a position that the epoch does not have
  */
 export function epochOrder(dataSet: DataSet, epoch: number, { seed, shuffle }: OrderOptions): EpochOrder {
-  if (!shuffle) return { at: (position) => position };
   const starts = shardStarts(dataSet);
+  if (!shuffle) {
+    const shardsAfter = (position: number): number[] =>
+      [lastAtMost(starts, position) + 1].filter((shard) => shard < starts.length);
+    return { at: (position) => position, shardsAfter };
+  }
   const permuted = shuffled(Uint32Array.from(dataSet.shards.keys()), randomStream([seed, 'shards', epoch]));
   const groups = groupsOf(dataSet, permuted);
   const groupStarts = groups.map(({ from }) => from);
@@ -66,6 +72,7 @@ export function epochOrder(dataSet: DataSet, epoch: number, { seed, shuffle }: O
       if (id === undefined) throw new RangeError(`position ${position} of an epoch of ${dataSet.samples} samples`);
       return id;
     },
+    shardsAfter: (position) => groups[lastAtMost(groupStarts, position) + 1]?.shards ?? [],
   };
 }
 

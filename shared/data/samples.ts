@@ -1,5 +1,6 @@
 /** Samples by id, read from shards by content hash and preprocessed: what a worker computes on. */
 import { readFile } from 'node:fs/promises';
+import PQueue from 'p-queue';
 import { must, mustAt } from '../must.js';
 import type { Augment, Recipe } from '../recipe/schema.js';
 import { lastAtMost } from '../search.js';
@@ -39,6 +40,9 @@ export interface SamplesOptions {
 
 const defaultCacheBytes = 1024 * 1024 * 1024;
 
+/** Fewer than are fetched at once, so that what is needed now need not wait. */
+const prefetchesAtOnce = 2;
+
 const arrayOf = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array } as const;
 
 /** A sample's place among the shards. */
@@ -54,6 +58,9 @@ export class Samples {
   /** The least recently used first. */
   readonly #shards = new Map<number, Promise<Shard>>();
   #bytes = 0;
+  /** Shards that were asked for ahead of need. */
+  readonly #ahead = new Set<number>();
+  readonly #prefetches = new PQueue({ concurrency: prefetchesAtOnce });
 
   /** @param fetch gives the path of an artifact on this machine */
   constructor(
@@ -74,7 +81,8 @@ export class Samples {
     const sizes = this.#sizes;
     const places = Array.from(ids, (id) => this.#placeOf(id));
     const shards = new Map<number, Shard>();
-    for (const { shard } of places) if (!shards.has(shard)) shards.set(shard, await this.#shard(shard));
+    const wanted = [...new Set(places.map(({ shard }) => shard))];
+    await Promise.all(wanted.map(async (shard) => void shards.set(shard, await this.#shard(shard))));
     const inputs = new Float32Array(ids.length * sizes.inputs);
     const labels = new Int32Array(ids.length * sizes.labels);
     const weights = new Float32Array(ids.length * sizes.weights);
@@ -95,6 +103,18 @@ export class Samples {
       ...(sizes.weights === 0 ? {} : { weights }),
       ...(sizes.vectors === 0 ? {} : { vectors }),
     };
+  }
+
+  /**
+   * Brings shards to this machine's disk ahead of need, a few at a time, each once. One that cannot be had is told to who
+   * needs it.
+   */
+  prefetch(shards: readonly number[]): void {
+    for (const shard of shards) {
+      if (this.#ahead.has(shard)) continue;
+      this.#ahead.add(shard);
+      void this.#prefetches.add(() => this.fetch(this.#shardAt(shard).sha256)).catch(() => this.#ahead.delete(shard));
+    }
   }
 
   /** Keys the view by the sample's place in its shard, not by its id: kept labels outlive a longer data set. */

@@ -6,7 +6,7 @@ import type { Recipe, SourceRecipe } from './schema.js';
 
 /** Whether a source gives its samples weights. */
 export function isWeighted(source: SourceRecipe | undefined): boolean {
-  return source !== undefined && source.format !== 'folder' && source.weights !== undefined;
+  return source !== undefined && 'weights' in source && source.weights !== undefined;
 }
 
 /** What a source says of its samples that the task has no use for. */

@@ -59,7 +59,7 @@ const arrays = {
 
 const files = z
   .union([z.string(), z.array(z.string()).min(1)])
-  .describe('a file, a folder of them, a pattern such as parts/*.csv, or a list of those');
+  .describe('a file, a folder of them, a pattern such as parts/*.csv or set-{0000..0146}.tar, or a list of those');
 
 const csvColumn = z.union([z.string(), z.number().int().nonnegative()]);
 
@@ -73,6 +73,31 @@ const images = {
     .union([z.literal(1), z.literal(3)])
     .optional()
     .describe("grey or RGB; default: the first image's"),
+};
+
+/** A column of bytes that are no encoded images. */
+const raw = {
+  dtype: z
+    .enum(['uint8', 'int32', 'float32'])
+    .optional()
+    .describe(
+      'of a column of bytes with a shape: what its numbers are, the byte of least weight first; default: uint8',
+    ),
+};
+
+const archives = {
+  inputs: files,
+  member: z
+    .string()
+    .optional()
+    .describe(
+      "what the names of the inputs' files end in behind the base name's dot: jpg, or npy for arrays; default: images, else arrays",
+    ),
+  labels: z
+    .string()
+    .optional()
+    .describe("what the names of the labels' files end in: cls, or json#KEY for a key of a JSON object"),
+  ...layout,
 };
 
 const pads = z.record(z.string(), z.object({ length: positiveInt, value: z.number().default(0) }).strict());
@@ -131,7 +156,7 @@ export const sourceSchema = z.discriminatedUnion('format', [
     })
     .strict(),
   z.object({ format: z.literal('jsonl'), ...columns, ...choice }).strict(),
-  z.object({ format: z.literal('parquet'), ...columns, ...images, ...choice }).strict(),
+  z.object({ format: z.literal('parquet'), ...columns, ...raw, ...images, ...choice }).strict(),
   z
     .object({
       format: z.literal('folder'),
@@ -144,6 +169,9 @@ export const sourceSchema = z.discriminatedUnion('format', [
       ...choice,
     })
     .strict(),
+  z.object({ format: z.literal('tfrecord'), ...columns, ...raw, ...images, ...choice }).strict(),
+  z.object({ format: z.literal('arrow'), ...columns, ...raw, ...images, ...choice }).strict(),
+  z.object({ format: z.literal('webdataset'), ...archives, ...images, ...choice }).strict(),
 ]);
 
 export const preprocessSchema = z

@@ -42,6 +42,24 @@ async function zipOf(members: Readonly<Record<string, Buffer>>): Promise<Buffer>
   return Buffer.concat(pieces);
 }
 
+/** A POSIX tar archive. */
+function archive(files: Readonly<Record<string, Buffer>>): Buffer {
+  const pieces = Object.entries(files).flatMap(([name, bytes]) => {
+    const head = Buffer.alloc(512);
+    head.write(name, 0);
+    head.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
+    head.write(`${' '.repeat(8)}0`, 148);
+    head.write('ustar\u000000', 257);
+    const sum = head.reduce((all, byte) => all + byte, 0);
+    head.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    return [head, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)];
+  });
+  return Buffer.concat([...pieces, Buffer.alloc(1024)]);
+}
+
+/** A file that test/reference/tables.py has made. */
+const reference = (name: string): Buffer => readFileSync(join(root, 'test/reference/data/tables', name));
+
 interface Sample {
   readonly file: string;
   readonly bytes: Buffer;
@@ -57,6 +75,7 @@ async function samples(): Promise<Sample[]> {
   const idx = Buffer.concat([Buffer.from([0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2]), Buffer.alloc(12, 7)]);
   const table = { format: 'jsonl', column: 'x', labels: 'y' };
   const folder = { format: 'folder', images: 'images' };
+  const records = { format: 'tfrecord', inputs: 'x.tfrecord' };
   return [
     { file: 'x.npy', bytes: npy(), recipe: { format: 'npy', inputs: 'x.npy' } },
     { file: 'x.npz', bytes: await zipOf({ 'x.npy': npy() }), recipe: { format: 'npy', inputs: 'x.npz#x' } },
@@ -70,6 +89,18 @@ async function samples(): Promise<Sample[]> {
       file: 'x.parquet',
       bytes: readFileSync(join(root, 'test/reference/data/hugging-face.parquet')),
       recipe: { format: 'parquet', inputs: 'x.parquet' },
+    },
+    { file: 'x.tfrecord', bytes: reference('examples.tfrecord'), recipe: { ...records, column: 'x', labels: 'kind' } },
+    { file: 'x.tfrecord', bytes: reference('examples.tfrecord'), recipe: { ...records, column: 'image' } },
+    ...['plain.arrows', 'lz4.arrows', 'zstd.arrows', 'images.arrow'].map((name) => ({
+      file: 'x.arrow',
+      bytes: reference(name),
+      recipe: { format: 'arrow', inputs: 'x.arrow', column: name === 'images.arrow' ? 'image' : 'x' },
+    })),
+    {
+      file: 'x.tar',
+      bytes: archive({ 'a.png': await image().png().toBuffer(), 'a.cls': Buffer.from('1') }),
+      recipe: { format: 'webdataset', inputs: 'x.tar', labels: 'cls' },
     },
     { file: 'images/a.png', bytes: await image().png().toBuffer(), recipe: folder },
     { file: 'images/a.jpg', bytes: await image().jpeg().toBuffer(), recipe: folder },

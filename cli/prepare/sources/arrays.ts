@@ -1,6 +1,6 @@
 /**
  * What the formats of files with one array each (NPY, IDX) share: an array of inputs, and arrays with labels, weights,
- * targets and masks beside it, a row for each sample. Inputs lie in memory.
+ * targets and masks beside it, a row for each sample. Inputs are read by range, the others lie in memory.
  */
 import { counted } from '../../../shared/counted.js';
 import { basename } from 'node:path';
@@ -9,6 +9,7 @@ import { noAnnotations, oneOfEach, toLabels, toSequences, toTargets, toWeights }
 import { damaged } from './file-errors.js';
 import { classNotes, LabelNames } from './label-names.js';
 import type { Annotations, FormatRecipe, Rows, Source, SourceContext } from './source.js';
+import type { Spool } from './spool.js';
 
 type ArraysRecipe = FormatRecipe<'idx' | 'npy'>;
 
@@ -29,8 +30,17 @@ export type ArrayData =
   | Uint32Array
   | readonly string[];
 
+/** An array that lies on the disk. */
+export interface StoredArray {
+  readonly dims: readonly number[];
+  /** What its numbers become as inputs; `text` for an array of texts. */
+  readonly values: Source['dtype'] | 'text';
+  /** The elements of the rows [from, to) of the first dimension. @throws UserError 65 where they cannot be read */
+  readonly read: (from: number, to: number) => ArrayData;
+}
+
 /** @param member the array's name in an archive where the path has none */
-export type ReadArray = (path: string, member: string) => Promise<NumberArray>;
+export type OpenArray = (path: string, member: string, spool: Spool) => Promise<StoredArray>;
 
 /** The files that a recipe names, by its keys. */
 export function arrayFiles({
@@ -48,29 +58,32 @@ export function arrayFiles({
  * Opens inputs and what stands beside them. `images` of [height, width] get their one channel.
  * @throws UserError 2 for a missing file, 65 for one that is damaged or does not fit the inputs
  */
-export async function openArrays(recipe: ArraysRecipe, context: SourceContext, read: ReadArray): Promise<Source> {
+export async function openArrays(recipe: ArraysRecipe, context: SourceContext, open: OpenArray): Promise<Source> {
   const named = recipe.images ?? recipe.inputs;
   if (named === undefined) throw new Error(`a source of format ${recipe.format} without images and without inputs`);
-  const { path } = context;
+  const { path, spool } = context;
   const file = path(named);
-  const inputs = await read(file, 'x');
+  const inputs = await open(file, 'x', spool);
+  const { values } = inputs;
+  if (values === 'text') throw damaged(file, 'texts; numbers were wanted');
   const [samples = 0, ...dims] = inputs.dims;
   const getsChannel = recipe.images !== undefined && recipe.layout !== 'nchw' && dims.length === 2;
   const shape = getsChannel ? [...dims, 1] : dims;
   const size = elementsIn(shape);
   const sampleShape = shape.length === 0 ? [1] : shape;
-  const annotations = await readAnnotations(recipe, { file, samples, ...context }, async (name, member) =>
-    name === undefined ? null : { path: path(name), ...(await read(path(name), member)) },
-  );
-  const rows = toRows(file, inputs.data);
+  const annotations = await readAnnotations(recipe, { file, samples, ...context }, async (name, member) => {
+    if (name === undefined) return null;
+    const { dims: own, read } = await open(path(name), member, spool);
+    return { path: path(name), dims: own, data: read(0, own[0] ?? 1) };
+  });
   return {
     file,
     samples,
     shape: sampleShape,
     parts: [{ name: arrayName(named), shape: sampleShape }],
-    dtype: rows instanceof Uint8Array ? 'uint8' : rows instanceof Int32Array ? 'int32' : 'float32',
+    dtype: values,
     ...annotations,
-    read: async (from, to) => rows.subarray(from * size, to * size),
+    read: async (from, to) => toRows(file, inputs.read(from, to), from * size),
     close: async () => undefined,
   };
 }
@@ -81,8 +94,12 @@ function arrayName(spec: string): string {
   return archived === null ? basename(spec).replace(/\.[^.]*$/, '') : (archived[1] ?? 'x');
 }
 
-/** Floats become float32, whole numbers of any width int32. @throws UserError 65 for a number that does not fit */
-function toRows(path: string, data: ArrayData): Rows {
+/**
+ * Floats become float32, whole numbers of any width int32.
+ * @param first the number of the first element in the array
+ * @throws UserError 65 for a number that does not fit
+ */
+export function toRows(path: string, data: ArrayData, first: number): Rows {
   if (isTexts(data)) throw damaged(path, 'texts; numbers were wanted');
   if (data instanceof Uint8Array || data instanceof Int32Array || data instanceof Float32Array) return data;
   if (data instanceof Float64Array) return Float32Array.from(data);
@@ -91,7 +108,7 @@ function toRows(path: string, data: ArrayData): Rows {
   if (bad >= 0)
     throw damaged(
       path,
-      `element ${bad} is ${data[bad]}; a whole number from ${-(2 ** 31)} to ${2 ** 31 - 1}, or a float, was wanted`,
+      `element ${first + bad} is ${data[bad]}; a whole number from ${-(2 ** 31)} to ${2 ** 31 - 1}, or a float, was wanted`,
     );
   return whole;
 }

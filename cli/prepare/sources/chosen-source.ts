@@ -4,13 +4,15 @@
  */
 import { isAbsolute, join } from 'node:path';
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
+import { cacheFolder } from '../../../shared/cache-folder.js';
 import { elementsIn } from '../../../shared/shape.js';
 import type { Task } from '../../../shared/task.js';
 import { channelsLast } from './channels-last.js';
 import { interleave } from './interleave.js';
 import { keepLabels } from './labelled.js';
 import { openFormat } from './list.js';
-import type { Annotations, Rows, Source } from './source.js';
+import { rowsOfType, type Annotations, type Rows, type Source } from './source.js';
+import { Spool } from './spool.js';
 
 export interface SourceOptions {
   /** By class number, for labels that are names. */
@@ -19,22 +21,39 @@ export interface SourceOptions {
   readonly unlabelled?: SourceRecipe | undefined;
   /** What samples are to be told. */
   readonly task?: Task | undefined;
+  /** Where inputs go that cannot be read by range as they lie in their files; default: a folder of the user's cache. */
+  readonly spoolFolder?: string | undefined;
 }
 
 /**
  * @param folder what the recipe's paths are relative to
- * @throws UserError 2 for a missing file or samples that cannot be mixed, 65 for a file that is damaged
+ * @throws UserError 2 for a missing file or samples that cannot be mixed, 65 for a file that is damaged, 69 when the disk
+ * takes no more
  */
 export async function openSource(
   recipe: SourceRecipe,
   folder: string,
-  { classNames, unlabelled, task }: SourceOptions = {},
+  { classNames, unlabelled, task, spoolFolder }: SourceOptions = {},
 ): Promise<Source> {
   const path = (name: string): string => (isAbsolute(name) ? name : join(folder, name));
+  const spool = new Spool(spoolFolder ?? join(cacheFolder(), 'spool'));
   const open = async (one: SourceRecipe, names?: readonly string[]): Promise<Source> =>
-    choose(one, await openFormat(one.format, one, { path, classNames: names, task }));
-  const source = await open(recipe, classNames);
-  return unlabelled === undefined ? source : interleave(source, await open(unlabelled));
+    choose(one, await openFormat(one.format, one, { path, classNames: names, task, spool }));
+  try {
+    const first = await open(recipe, classNames);
+    const source = unlabelled === undefined ? first : interleave(first, await open(unlabelled));
+    return {
+      ...source,
+      read: source.read.bind(source),
+      close: async () => {
+        await source.close();
+        spool.close();
+      },
+    };
+  } catch (error) {
+    spool.close();
+    throw error;
+  }
 }
 
 function choose(recipe: SourceRecipe, found: Source): Source {
@@ -92,12 +111,20 @@ function copyRows<T extends Float32Array | Int32Array>(values: T, ids: Uint32Arr
   return out;
 }
 
-/** @param ids in increasing order */
+/**
+ * Reads samples by stretches of no more samples than are wanted, however far apart those lie.
+ * @param ids in increasing order
+ */
 async function readAt(source: Source, ids: Uint32Array): Promise<Rows> {
-  const first = ids[0] ?? 0;
   const size = elementsIn(source.shape);
-  const all = await source.read(first, (ids.at(-1) ?? first - 1) + 1);
-  const rows = all.slice(0, ids.length * size);
-  ids.forEach((id, row) => rows.set(all.subarray((id - first) * size, (id - first + 1) * size), row * size));
+  const rows = rowsOfType(source.dtype, ids.length * size);
+  for (let at = 0; at < ids.length;) {
+    const first = ids[at] ?? 0;
+    const rest = ids.subarray(at);
+    const beyond = rest.findIndex((id) => id >= first + ids.length);
+    const own = beyond < 0 ? rest : rest.subarray(0, beyond);
+    const found = await source.read(first, (own.at(-1) ?? first) + 1);
+    for (const id of own) rows.set(found.subarray((id - first) * size, (id - first + 1) * size), size * at++);
+  }
   return rows;
 }

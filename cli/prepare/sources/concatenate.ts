@@ -18,6 +18,7 @@ export function concatenate(parts: readonly Source[]): Source {
     ...joinedAnnotations(parts),
     notes: parts.flatMap(({ notes = [] }) => notes),
     read: (from, to) => readParts(parts, starts, { from, to }),
+    readsOthers: () => parts.some((part) => part.readsOthers?.() === true),
     close: async () => void (await Promise.all(parts.map((part) => part.close()))),
   };
 }

@@ -6,11 +6,12 @@ import { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { toLabels, toTargets, toWeights } from './annotations.js';
 import { damaged, fileError } from './file-errors.js';
-import { FloatList } from './float-list.js';
+import { FloatRows } from './float-rows.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
 import { openEach } from './input-files.js';
 import { classNotes, LabelNames } from './label-names.js';
 import type { FormatRecipe, Note, Source, SourceContext, SourceFormat } from './source.js';
+import type { Spool } from './spool.js';
 import { textOf } from './text-file.js';
 import { longestLine } from './unpacking.js';
 
@@ -24,16 +25,18 @@ export const csv: SourceFormat<'csv'> = {
     openEach({ inputs: recipe.inputs, endings, path: context.path }, (file) => openCsv(file, recipe, context)),
 };
 
-async function openCsv(path: string, recipe: CsvRecipe, { classNames }: SourceContext): Promise<Source> {
+async function openCsv(path: string, recipe: CsvRecipe, { classNames, spool }: SourceContext): Promise<Source> {
   let table: CsvTable | undefined;
   for await (const { record: cells, info } of linesOf(path, recipe.delimiter)) {
     const line = info.lines;
     if (table !== undefined) table.add(cells, line);
-    else if (recipe.header) table = new CsvTable(path, recipe, { head: cells, columns: cells.length, classNames });
+    else if (recipe.header)
+      table = new CsvTable(path, recipe, { head: cells, columns: cells.length, classNames, spool });
     else {
-      table = new CsvTable(path, recipe, { columns: cells.length, classNames });
+      table = new CsvTable(path, recipe, { columns: cells.length, classNames, spool });
       table.add(cells, line);
     }
+    if (spool.isFull) await spool.settle();
   }
   if (table === undefined) throw damaged(path, 'it is empty; a sample a line was wanted');
   return table.source();
@@ -79,6 +82,7 @@ interface Columns {
   readonly columns: number;
   /** By class number, for labels that are names. */
   readonly classNames: readonly string[] | undefined;
+  readonly spool: Spool;
 }
 
 /** The lines that were read so far, cell by cell where they belong. */
@@ -91,7 +95,7 @@ class CsvTable {
   readonly #indexColumns: ReadonlySet<number>;
   readonly #shape: readonly number[];
   readonly #size: number;
-  readonly #inputs = new FloatList();
+  readonly #inputs: FloatRows;
   readonly #names: LabelNames;
   readonly #labels: number[] = [];
   readonly #weights: number[] = [];
@@ -116,6 +120,7 @@ class CsvTable {
     const width = file.columns - named.size - index.length;
     this.#shape = recipe.shape ?? [width];
     this.#size = elementsIn(this.#shape);
+    this.#inputs = new FloatRows(file.spool, this.#size);
     if (this.#size !== width)
       throw damaged(
         path,
@@ -128,7 +133,7 @@ class CsvTable {
     if (cells.length !== columns)
       throw damaged(this.path, `line ${line} has ${cells.length} cells; ${columns} were wanted`);
     const row = this.#labels.length;
-    const inputs = this.#inputs.extend(this.#size);
+    const inputs = this.#inputs.add();
     this.#labels.push(-1);
     this.#weights.push(1);
     for (let i = 0; i < this.#targetColumns.length; i++) this.#targets.push(NaN);
@@ -146,7 +151,7 @@ class CsvTable {
     const { path } = this;
     const samples = this.#labels.length;
     const { labels, classNames } = this.#names.resolve(this.#labels);
-    const [inputs, size] = [this.#inputs, this.#size];
+    const inputs = this.#inputs;
     return {
       file: path,
       samples,
@@ -166,7 +171,7 @@ class CsvTable {
         ? { labels: toLabels(path, labels) }
         : toTargets(path, this.#targets, { width: this.#targetColumns.length, samples })),
       weights: this.#weightColumn === undefined ? undefined : toWeights(path, this.#weights, samples),
-      read: async (from, to) => inputs.slice(from * size, to * size),
+      read: async (from, to) => inputs.read(from, to),
       close: async () => undefined,
     };
   }

@@ -4,49 +4,61 @@
  */
 import { counted } from '../../../shared/counted.js';
 import { elementsIn } from '../../../shared/shape.js';
-import { arrayFiles, openArrays, type ArrayData } from './arrays.js';
+import { arrayFiles, openArrays, type ArrayData, type StoredArray } from './arrays.js';
 import { damaged } from './file-errors.js';
-import { readDataFile } from './files.js';
+import { bytesIn, openRanged, type RangedBytes } from './ranged-bytes.js';
 import type { SourceFormat } from './source.js';
 
 export const idx: SourceFormat<'idx'> = {
   files: arrayFiles,
-  open: (recipe, context) => openArrays(recipe, context, async (path) => decodeIdx(path, await readDataFile(path))),
+  open: (recipe, context) =>
+    openArrays(recipe, context, async (path, _, spool) => storedIdx(path, await openRanged(path, spool))),
 };
 
-const types = new Map([
-  [0x08, { name: 'uint8', size: 1 }],
-  [0x09, { name: 'int8', size: 1 }],
-  [0x0b, { name: 'int16', size: 2 }],
-  [0x0c, { name: 'int32', size: 4 }],
-  [0x0d, { name: 'float32', size: 4 }],
-  [0x0e, { name: 'float64', size: 8 }],
+interface IdxType extends Pick<StoredArray, 'values'> {
+  readonly name: string;
+  /** Bytes of an element. */
+  readonly size: number;
+}
+
+const types: ReadonlyMap<number, IdxType> = new Map<number, IdxType>([
+  [0x08, { name: 'uint8', size: 1, values: 'uint8' }],
+  [0x09, { name: 'int8', size: 1, values: 'int32' }],
+  [0x0b, { name: 'int16', size: 2, values: 'int32' }],
+  [0x0c, { name: 'int32', size: 4, values: 'int32' }],
+  [0x0d, { name: 'float32', size: 4, values: 'float32' }],
+  [0x0e, { name: 'float64', size: 8, values: 'float32' }],
 ]);
 
-function decodeIdx(path: string, bytes: Buffer): { readonly dims: readonly number[]; readonly data: ArrayData } {
-  const type = types.get(bytes[2] ?? 0);
-  const rank = bytes[3] ?? 0;
-  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0 || type === undefined || rank < 1 || rank > 8) {
+function storedIdx(path: string, file: RangedBytes): StoredArray {
+  const length = file.sizeBytes;
+  const head = bytesIn(file, 0, Math.min(4, length));
+  const type = types.get(head[2] ?? 0);
+  const rank = head[3] ?? 0;
+  if (head.length < 4 || head.readUInt16BE(0) !== 0 || type === undefined || rank < 1 || rank > 8) {
     throw damaged(
       path,
-      `no IDX file (it starts with ${bytes.subarray(0, 4).toString('hex') || 'nothing'}); 0000, a type (08, 09, 0b, 0c, 0d or 0e) and the number of dimensions were wanted`,
+      `no IDX file (it starts with ${head.toString('hex') || 'nothing'}); 0000, a type (08, 09, 0b, 0c, 0d or 0e) and the number of dimensions were wanted`,
     );
   }
   const start = 4 + 4 * rank;
-  if (bytes.length < start)
-    throw damaged(path, `truncated IDX header: ${counted(bytes.length, 'byte')}; ${start} were wanted`);
-  const dims = Array.from({ length: rank }, (_, i) => bytes.readUInt32BE(4 + 4 * i));
+  if (length < start) throw damaged(path, `truncated IDX header: ${counted(length, 'byte')}; ${start} were wanted`);
+  const sizes = bytesIn(file, 4, start);
+  const dims = Array.from({ length: rank }, (_, i) => sizes.readUInt32BE(4 * i));
   const wanted = start + elementsIn(dims) * type.size;
-  if (bytes.length !== wanted)
+  if (length !== wanted)
     throw damaged(
       path,
-      `${bytes.length < wanted ? 'truncated' : 'too long'}: ${counted(bytes.length, 'byte')}; ${wanted} were wanted for [${dims.join(', ')}] of ${type.name}`,
+      `${length < wanted ? 'truncated' : 'too long'}: ${counted(length, 'byte')}; ${wanted} were wanted for [${dims.join(', ')}] of ${type.name}`,
     );
-  return { dims, data: elements(bytes.subarray(start), type) };
+  const rowBytes = elementsIn(dims.slice(1)) * type.size;
+  const read = (from: number, to: number): ArrayData =>
+    elements(bytesIn(file, start + from * rowBytes, start + to * rowBytes), type);
+  return { dims, values: type.values, read };
 }
 
 /** Elements of a type that `types` has. IDX has the byte of the most weight first. */
-function elements(body: Buffer, { name, size }: { readonly name: string; readonly size: number }): ArrayData {
+function elements(body: Buffer, { name, size }: IdxType): ArrayData {
   const read = <T>(
     values: { from: (from: { length: number }, at: (_: unknown, i: number) => number) => T },
     at: (i: number) => number,

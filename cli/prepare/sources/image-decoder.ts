@@ -23,8 +23,8 @@ export interface DecodedImage {
 export interface EncodedImage {
   /** What errors call it. */
   readonly name: string;
-  /** A file's path, or its bytes. */
-  readonly from: string | Uint8Array;
+  /** A file's path, or its bytes, or what reads those when it is its turn. */
+  readonly from: string | Uint8Array | (() => Uint8Array);
 }
 
 /** What the recipe says of all images of a source. */
@@ -51,7 +51,8 @@ export async function openDecoder({ size, channels }: ImageWish): Promise<Decode
   const mostPixels = Math.floor(unpackedLimit(0) / 4);
   return async ({ name, from }, sameChannels) => {
     try {
-      const opened = open(sharp, typeof from === 'string' ? await readFile(from) : from);
+      const bytes = typeof from === 'string' ? await readFile(from) : typeof from === 'function' ? from() : from;
+      const opened = open(sharp, bytes);
       const { space, depth, width, height } = await opened.metadata();
       if (width * height > mostPixels)
         throw damaged(

@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { codeOf, exitCodes, UserError } from '../../../shared/errors.js';
+import { ifThere } from '../../../shared/files.js';
 import { damaged, fileError } from './file-errors.js';
 import { entriesOf, isHidden, LeftOut } from './image-files.js';
 import { concatenate } from './concatenate.js';
@@ -36,6 +37,12 @@ export async function inputFiles({ inputs, endings, path }: InputFiles): Promise
 }
 
 async function filesAt(path: string, endings: readonly string[]): Promise<string[]> {
+  const listed = inBraces(path);
+  if (listed[0] !== path && (await ifThere(stat(path))) === null) {
+    const found: string[] = [];
+    for (const one of listed) found.push(...(await filesAt(one, endings)));
+    return found;
+  }
   const found = await stat(path).catch((error: unknown) => {
     if (codeOf(error) !== 'ENOENT') throw fileError(path, error);
     return null;
@@ -61,8 +68,44 @@ async function filesBelow(path: string, endings: readonly string[]): Promise<str
   return found.flat();
 }
 
-/** Files that match a pattern: `*` and `?` stand for letters of a name, `[...]` for one of them, `**` for folders. */
+/** The most names that the braces of one pattern may stand for. */
+const mostNames = 1_000_000;
+
+/**
+ * The names that a pattern's braces stand for: `{000000..000146}` for whole numbers with as many digits, `{a,b}` for texts.
+ * @throws UserError 2 for braces that stand for too many, or count down
+ */
+export function inBraces(pattern: string): string[] {
+  const [whole, before = '', inside = '', after = ''] = /^(.*?)\{([^{}]*(?:\.\.|,)[^{}]*)\}(.*)$/s.exec(pattern) ?? [];
+  if (whole === undefined) return [pattern];
+  const range = /^(\d+)\.\.(\d+)$/.exec(inside);
+  const [first, last] = [Number(range?.[1]), Number(range?.[2])];
+  if (last < first) throw new UserError(`${pattern}: braces from ${first} down to ${last}; from the lesser wanted`);
+  if (last - first >= mostNames)
+    throw new UserError(`${pattern}: braces of more than ${mostNames} names; fewer wanted`);
+  const digits = range?.[1]?.length ?? 0;
+  const middles =
+    range === null
+      ? inside.split(',')
+      : Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => String(first + i).padStart(digits, '0'));
+  const rest = inBraces(after);
+  if (middles.length * rest.length > mostNames)
+    throw new UserError(`${pattern}: braces of more than ${mostNames} names; fewer wanted`);
+  return middles.flatMap((middle) => rest.map((end) => `${before}${middle}${end}`));
+}
+
+/**
+ * Files that match a pattern: `*` and `?` stand for letters of a name, `[...]` for one of them, `**` for folders, and
+ * braces for a list of names.
+ */
 export async function filesMatching(pattern: string): Promise<string[]> {
+  const listed = inBraces(pattern);
+  if (listed[0] !== pattern) {
+    const found = await Promise.all(
+      listed.map(async (one) => ((await ifThere(stat(one))) === null ? filesMatching(one) : [one])),
+    );
+    return found.flat();
+  }
   const parts = pattern.split(sep);
   const first = parts.findIndex((part) => /[*?[]/.test(part));
   if (first < 0) return [];

@@ -17,6 +17,7 @@ export function interleave(first: Source, second: Source): Source {
     ...mixedAnnotations(order, first, second),
     notes: [...(first.notes ?? []), ...(second.notes ?? [])],
     read: (from, to) => readMixed(order, [first, second], from, to),
+    readsOthers: () => [first, second].some((source) => source.readsOthers?.() === true),
     close: async () => void (await Promise.all([first.close(), second.close()])),
   };
 }

@@ -1,6 +1,6 @@
 /** JSON lines: a sample a line, an object of columns. */
 import { damaged } from './file-errors.js';
-import { FloatList } from './float-list.js';
+import { FloatRows } from './float-rows.js';
 import { noAnnotations } from './annotations.js';
 import { openEach } from './input-files.js';
 import type { Source, SourceContext, SourceFormat } from './source.js';
@@ -28,7 +28,7 @@ export const jsonl: SourceFormat<'jsonl'> = {
 
 async function openJsonl(path: string, recipe: TableRecipe, context: SourceContext): Promise<Source> {
   let plan: TablePlan | undefined;
-  const inputs = new FloatList();
+  let inputs: FloatRows | undefined;
   const rows: RowAnnotations[] = [];
   let line = 0;
   for await (const text of linesOf(path)) {
@@ -37,17 +37,19 @@ async function openJsonl(path: string, recipe: TableRecipe, context: SourceConte
     const row = parseRow(path, text, line);
     plan ??= planTable(path, recipe, { names: Object.keys(row), first: row, context, where: `line ${line}` });
     const placed = { row, where: `line ${line}` };
-    readSample(plan, placed, inputs.extend(plan.size));
+    inputs ??= new FloatRows(context.spool, plan.size);
+    readSample(plan, placed, inputs.add());
     rows.push(readRowAnnotations(plan, placed));
+    if (context.spool.isFull) await context.spool.settle();
   }
-  const { shape = [0], size = 0 } = plan ?? {};
+  const { shape = [0] } = plan ?? {};
   return {
     file: path,
     samples: rows.length,
     shape,
     dtype: 'float32',
     ...(plan === undefined ? noAnnotations(0) : joinedNotes(described(plan), annotationsOf(plan, rows))),
-    read: async (from, to) => inputs.slice(from * size, to * size),
+    read: async (from, to) => inputs?.read(from, to) ?? new Float32Array(0),
     close: async () => undefined,
   };
 }

@@ -8,7 +8,9 @@ import type { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { openZip, ZipError, type ZipEntry, type ZipProblem } from '../../../shared/zip.js';
 import { damaged, fileError } from './file-errors.js';
-import type { NumberArray } from './arrays.js';
+import type { NumberArray, StoredArray } from './arrays.js';
+import { arrayBufferIn, bytesIn, spooled, type RangedBytes } from './ranged-bytes.js';
+import type { Spool } from './spool.js';
 import { unpackedLimit, unpacksToMore } from './unpacking.js';
 import { npyType, inOrderOfC, type NpyType } from './npy-types.js';
 
@@ -24,18 +26,20 @@ export interface NpyBytes {
  */
 export async function readNpy(name: string, { sizeBytes, pieces }: NpyBytes): Promise<NumberArray> {
   let head: Buffer = Buffer.alloc(0);
-  let array: EmptyArray | null = null;
+  let layout: NpyLayout | null = null;
+  let bytes = new ArrayBuffer(0);
   let at = 0;
   for await (const piece of pieces) {
-    if (array === null) {
+    if (layout === null) {
       head = head.length === 0 ? piece : Buffer.concat([head, piece]);
-      array = arrayFor(name, head, sizeBytes);
-      if (array === null) continue;
-      at = put(array.bytes, 0, head.subarray(array.headerBytes));
-    } else at = put(array.bytes, at, piece);
+      layout = layoutIn(name, head, sizeBytes);
+      if (layout === null) continue;
+      bytes = new ArrayBuffer(layout.dataBytes);
+      at = put(bytes, 0, head.subarray(layout.headerBytes));
+    } else at = put(bytes, at, piece);
   }
-  if (array === null) throw noArray(name);
-  const { dims, type, isFortran, bytes } = array;
+  if (layout === null) throw noArray(name);
+  const { dims, type, isFortran } = layout;
   const data = type.valuesOf(bytes);
   return { dims, data: isFortran ? inOrderOfC(data, dims) : data };
 }
@@ -46,18 +50,53 @@ function put(buffer: ArrayBuffer, at: number, bytes: Buffer): number {
   return at + bytes.length;
 }
 
-interface EmptyArray {
+/** The longest header of an array that is read by range; NumPy's own have some hundred bytes. */
+const longestHeader = 2 ** 20;
+
+/**
+ * An array whose rows are read by range from bytes that hold an .npy file.
+ * @param name names the array in errors
+ * @throws UserError 65 for bytes that are no sound array
+ */
+export function storedNpy(name: string, bytes: RangedBytes): StoredArray {
+  const layout = layoutIn(name, bytesIn(bytes, 0, Math.min(longestHeader, bytes.sizeBytes)), bytes.sizeBytes);
+  if (layout === null) throw noArray(name);
+  const { dims, type, isFortran, headerBytes } = layout;
+  const [rows = 1, ...shape] = dims;
+  const size = elementsIn(shape);
+  const rowBytes = size * type.sizeBytes;
+  if (!isFortran || shape.length === 0)
+    return {
+      dims,
+      values: type.values,
+      read: (from, to) =>
+        type.valuesOf(arrayBufferIn(bytes, headerBytes + from * rowBytes, headerBytes + to * rowBytes)),
+    };
+  // In Fortran order all rows' first elements lie first, then all rows' second ones.
+  return {
+    dims,
+    values: type.values,
+    read: (from, to) => {
+      const own = new ArrayBuffer((to - from) * rowBytes);
+      const run = (to - from) * type.sizeBytes;
+      for (let k = 0; k < size; k++)
+        bytes.read(new Uint8Array(own, k * run, run), headerBytes + (k * rows + from) * type.sizeBytes);
+      return inOrderOfC(type.valuesOf(own), [to - from, ...shape]);
+    },
+  };
+}
+
+interface NpyLayout {
   readonly headerBytes: number;
+  readonly dataBytes: number;
   readonly dims: readonly number[];
   readonly type: NpyType;
   /** Whether the first index runs fastest. */
   readonly isFortran: boolean;
-  /** The memory that the elements are read into. */
-  readonly bytes: ArrayBuffer;
 }
 
-/** An array of the size that the header says; null while `head` does not hold the whole header yet. */
-function arrayFor(name: string, head: Buffer, sizeBytes: number): EmptyArray | null {
+/** What the header says; null while `head` does not hold the whole header yet. */
+function layoutIn(name: string, head: Buffer, sizeBytes: number): NpyLayout | null {
   const headerAt = (head[6] ?? 1) >= 2 ? 12 : 10;
   if (head.length < Math.min(headerAt, sizeBytes)) return null;
   if (head.length < headerAt || head.toString('latin1', 1, 6) !== 'NUMPY' || head[0] !== 0x93) throw noArray(name);
@@ -72,7 +111,7 @@ function arrayFor(name: string, head: Buffer, sizeBytes: number): EmptyArray | n
       name,
       `${there < wanted ? 'truncated' : 'too long'}: ${counted(there, 'byte')} of data; ${wanted} were wanted for (${dims.join(', ')}) of ${descr}`,
     );
-  return { headerBytes, dims, type, isFortran, bytes: new ArrayBuffer(wanted) };
+  return { headerBytes, dataBytes: wanted, dims, type, isFortran };
 }
 
 function parseHeader(name: string, header: string): { descr: string; dims: number[]; isFortran: boolean } {
@@ -107,6 +146,8 @@ export interface NpzArchive {
    * @throws UserError 65 when the archive has no such array, or it is damaged
    */
   read(array: string, name?: string): Promise<NumberArray>;
+  /** Unpacks an array into the spool, to be read by range after the archive is closed. @throws as `read` */
+  store(array: string, name: string, spool: Spool): Promise<StoredArray>;
   close(): void;
 }
 
@@ -117,19 +158,30 @@ export async function openNpz(path: string): Promise<NpzArchive> {
   });
   const { size: fileBytes } = await stat(path);
   const find = (array: string): ZipEntry | undefined => archive.entries.find(({ name }) => name === `${array}.npy`);
+  /** @throws UserError 65 when the archive has no such array, or it becomes too much */
+  const entryOf = (array: string): ZipEntry => {
+    const entry = find(array);
+    if (entry === undefined) {
+      const names = archive.entries.map((one) => one.name).join(', ');
+      throw damaged(path, `no array ${array}.npy in the archive; it holds ${names || 'nothing'}`);
+    }
+    const limit = unpackedLimit(Math.min(entry.packedBytes, fileBytes));
+    if (entry.sizeBytes > limit) throw unpacksToMore(path, limit);
+    return entry;
+  };
+  const explained = async <T>(entry: ZipEntry, reading: Promise<T>): Promise<T> =>
+    reading.catch((error: unknown) => {
+      throw error instanceof ZipError ? badArchive(path, error, entry) : error;
+    });
   return {
     has: (array) => find(array) !== undefined,
     async read(array, name = `${path}#${array}`) {
-      const entry = find(array);
-      if (entry === undefined) {
-        const names = archive.entries.map((one) => one.name).join(', ');
-        throw damaged(path, `no array ${array}.npy in the archive; it holds ${names || 'nothing'}`);
-      }
-      const limit = unpackedLimit(Math.min(entry.packedBytes, fileBytes));
-      if (entry.sizeBytes > limit) throw unpacksToMore(path, limit);
-      return readNpy(name, { sizeBytes: entry.sizeBytes, pieces: entry.read() }).catch((error: unknown) => {
-        throw error instanceof ZipError ? badArchive(path, error, entry) : error;
-      });
+      const entry = entryOf(array);
+      return explained(entry, readNpy(name, { sizeBytes: entry.sizeBytes, pieces: entry.read() }));
+    },
+    async store(array, name, spool) {
+      const entry = entryOf(array);
+      return storedNpy(name, await explained(entry, spooled(entry.read(), spool)));
     },
     close: () => archive.close(),
   };

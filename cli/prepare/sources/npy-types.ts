@@ -1,10 +1,10 @@
 /** Element types of NumPy's arrays: what a header calls them, and their values from bytes of either order. Pure. */
 import { halfTable } from '../../../shared/labels/half.js';
-import type { ArrayData } from './arrays.js';
+import type { ArrayData, StoredArray } from './arrays.js';
 import { damaged } from './file-errors.js';
 
 /** How the elements of an array are kept. */
-export interface NpyType {
+export interface NpyType extends Pick<StoredArray, 'values'> {
   readonly sizeBytes: number;
   /** The values of the bytes, which may be changed in place. */
   readonly valuesOf: (bytes: ArrayBuffer) => ArrayData;
@@ -41,14 +41,27 @@ export function npyType(name: string, descr: string): NpyType {
       'Python objects, which only Python can read; an array of numbers or texts was wanted (numpy.array(list(y)))',
     );
   if (kind === 'U')
-    return { sizeBytes: 4 * size, valuesOf: (bytes) => wideTexts(swapped(bytes, isSwapped ? 4 : 1), size) };
-  if (kind === 'S') return { sizeBytes: size, valuesOf: (bytes) => narrowTexts(bytes, size) };
+    return {
+      sizeBytes: 4 * size,
+      values: 'text',
+      valuesOf: (bytes) => wideTexts(swapped(bytes, isSwapped ? 4 : 1), size),
+    };
+  if (kind === 'S') return { sizeBytes: size, values: 'text', valuesOf: (bytes) => narrowTexts(bytes, size) };
   if (kind === 'f' && size === 2)
-    return { sizeBytes: size, valuesOf: (bytes) => halves(new Uint16Array(swapped(bytes, isSwapped ? size : 1))) };
+    return {
+      sizeBytes: size,
+      values: 'float32',
+      valuesOf: (bytes) => halves(new Uint16Array(swapped(bytes, isSwapped ? size : 1))),
+    };
   const Numbers = numberTypes[`${kind}${size}`];
   if (Numbers === undefined)
     throw damaged(name, `elements of type ${descr}; whole numbers, floats of at most 64 bits, or texts were wanted`);
-  return { sizeBytes: size, valuesOf: (bytes) => new Numbers(swapped(bytes, isSwapped ? size : 1)) };
+  const isByte = Numbers === Uint8Array;
+  return {
+    sizeBytes: size,
+    values: kind === 'f' ? 'float32' : isByte ? 'uint8' : 'int32',
+    valuesOf: (bytes) => new Numbers(swapped(bytes, isSwapped ? size : 1)),
+  };
 }
 
 /** Turns the order of the bytes of each element of that size, in place. */

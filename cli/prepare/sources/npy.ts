@@ -1,7 +1,7 @@
 /** NumPy's arrays: `file.npy`, or `set.npz#x` for the array x of an archive. */
-import { arrayFiles, openArrays, type NumberArray } from './arrays.js';
-import { readDataFile } from './files.js';
-import { openNpz, readNpy } from './npy-array.js';
+import { arrayFiles, openArrays, type OpenArray } from './arrays.js';
+import { openNpz, storedNpy } from './npy-array.js';
+import { openRanged } from './ranged-bytes.js';
 import type { SourceFormat } from './source.js';
 
 export const npy: SourceFormat<'npy'> = {
@@ -12,7 +12,7 @@ export const npy: SourceFormat<'npy'> = {
         name === undefined ? undefined : placeOf(name).path,
       ]),
     ),
-  open: (recipe, context) => openArrays(recipe, context, readArray),
+  open: (recipe, context) => openArrays(recipe, context, openArray),
 };
 
 /** The file of an array, and the array's name in it: behind the last `.npz#`, since paths may have a `#` as well. */
@@ -25,17 +25,14 @@ function isArchive(path: string): boolean {
   return path.toLowerCase().endsWith('.npz');
 }
 
-/** @param spec `file.npy`, `file.npz#name`, or `file.npz` with `fallback` as the array's name */
-async function readArray(spec: string, fallback: string): Promise<NumberArray> {
+/** The array of `file.npy`, `file.npz#name`, or `file.npz` with `fallback` as the array's name. */
+const openArray: OpenArray = async (spec, fallback, spool) => {
   const { path, array = fallback } = placeOf(spec);
-  if (!isArchive(path)) {
-    const bytes = await readDataFile(path);
-    return readNpy(path, { sizeBytes: bytes.length, pieces: [bytes] });
-  }
+  if (!isArchive(path)) return storedNpy(path, await openRanged(path, spool));
   const archive = await openNpz(path);
   try {
-    return await archive.read(array, spec);
+    return await archive.store(array, spec, spool);
   } finally {
     archive.close();
   }
-}
+};

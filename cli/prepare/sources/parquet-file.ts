@@ -5,22 +5,12 @@ import { codeOf, UserError } from '../../../shared/errors.js';
 import { readInto } from '../../../shared/read-into.js';
 import { damaged, fileError } from './file-errors.js';
 import { pandasIndex, type KeyValues } from './parquet-metadata.js';
-import type { Row } from './table.js';
+import type { RowTable } from './row-table.js';
 import { unpackedLimit, unpacksToMore } from './unpacking.js';
 
-export interface ParquetTable {
-  /** Names of the columns. */
-  readonly names: readonly string[];
-  /** The columns that pandas wrote as the rows' index. */
-  readonly index: readonly string[];
-  /** The columns whose cells are bytes, or `{ bytes, path }` as Hugging Face's `datasets` writes images. */
-  readonly binary: readonly string[];
+export interface ParquetTable extends RowTable {
   /** What the file says of itself. */
   readonly keyValues: KeyValues | undefined;
-  /** Number of rows. */
-  readonly samples: number;
-  /** The rows [from, to), with those columns alone. @throws UserError 65 when they cannot be read */
-  readonly rowsOf: (columns: readonly string[], from: number, to: number) => Promise<Row[]>;
 }
 
 /** @throws UserError 2 for no such file, 65 for one that is no Parquet file */
@@ -46,6 +36,7 @@ export async function openTable(path: string): Promise<ParquetTable> {
     keyValues: metadata.key_value_metadata,
     index: pandasIndex(metadata.key_value_metadata),
     samples,
+    stretches: stretchesOf(metadata.row_groups.map(({ num_rows }) => Number(num_rows))),
     rowsOf: (columns, rowStart, rowEnd) =>
       read(() =>
         parquetReadObjects({
@@ -59,6 +50,21 @@ export async function openTable(path: string): Promise<ParquetTable> {
         }),
       ),
   };
+}
+
+/** The most rows that are read at once for what they say beside their inputs. */
+const stretchRows = 65_536;
+
+/** @param groups the numbers of rows of the row groups */
+function stretchesOf(groups: readonly number[]): { from: number; to: number }[] {
+  const found: { from: number; to: number }[] = [];
+  let start = 0;
+  for (const rows of groups) {
+    for (let from = start; from < start + rows; from += stretchRows)
+      found.push({ from, to: Math.min(start + rows, from + stretchRows) });
+    start += rows;
+  }
+  return found;
 }
 
 /**

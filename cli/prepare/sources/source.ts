@@ -5,6 +5,7 @@
  */
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 import type { Task } from '../../../shared/task.js';
+import type { Spool } from './spool.js';
 
 /** Elements of samples, one sample after the other. */
 export type Rows = Uint8Array | Int32Array | Float32Array;
@@ -90,6 +91,8 @@ export interface Source extends Annotations {
    * @throws UserError 65 for samples that cannot be used
    */
   read(from: number, to: number): Promise<Rows>;
+  /** Whether files were read that the recipe does not name, so far. Absent: none are. */
+  readsOthers?(): boolean;
   close(): Promise<void>;
 }
 
@@ -106,6 +109,8 @@ export interface SourceContext {
   readonly classNames: readonly string[] | undefined;
   /** What samples are to be told; undefined where that is not known. */
   readonly task?: Task | undefined;
+  /** Where inputs go that cannot be read by range as they lie in their files. */
+  readonly spool: Spool;
 }
 
 /** The files and folders that a recipe names, by the keys under which it names them. */

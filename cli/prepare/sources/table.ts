@@ -1,5 +1,5 @@
 /**
- * What the formats of rows with named columns (JSONL, Parquet) share: which columns make a sample, and which hold what
+ * What the formats of rows with named columns (JSONL, Parquet, TFRecord, Arrow) share: which columns make a sample, and which hold what
  * is known of it. Pure.
  */
 import { counted } from '../../../shared/counted.js';
@@ -12,7 +12,7 @@ import { classNotes, LabelNames } from './label-names.js';
 import { columnOf, expectRoom, isList, numbersIn, readCell, shown, stepsIn, type Column } from './lists.js';
 import type { Annotations, FormatRecipe, Note, Part, Source, SourceContext } from './source.js';
 
-export type TableRecipe = FormatRecipe<'jsonl' | 'parquet'>;
+export type TableRecipe = FormatRecipe<'jsonl' | 'parquet' | 'tfrecord' | 'arrow'>;
 export type Row = Readonly<Record<string, unknown>>;
 
 /** Which columns of a file the recipe takes for what. */

@@ -1,12 +1,10 @@
 /** Text of the user's files as a stream: plain or gzip, UTF-8 or UTF-16, with or without a byte-order mark. */
 import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
 import { TextDecoder } from 'node:util';
-import { createGunzip } from 'node:zlib';
-import { UserError } from '../../../shared/errors.js';
 import { encodingOf } from '../../../shared/text-encoding.js';
 import { damaged, fileError } from './file-errors.js';
-import { longestLine, unpackedLimit, unpacksToMore } from './unpacking.js';
+import { isGzip, unpacked } from './gzip-file.js';
+import { longestLine } from './unpacking.js';
 
 /**
  * Reads a text piece by piece.
@@ -14,8 +12,7 @@ import { longestLine, unpackedLimit, unpacksToMore } from './unpacking.js';
  * @throws UserError 2 for no such file, 65 for one that cannot be read
  */
 export async function* textOf(path: string): AsyncGenerator<string> {
-  const head = await firstBytes(path);
-  const isPacked = head[0] === 0x1f && head[1] === 0x8b;
+  const isPacked = isGzip(path);
   let decoder: TextDecoder | null = null;
   for await (const bytes of isPacked ? unpacked(path) : plain(path)) {
     decoder ??= new TextDecoder(encodingOf(bytes));
@@ -49,39 +46,5 @@ async function* plain(path: string): AsyncGenerator<Buffer> {
     yield* createReadStream(path) as AsyncIterable<Buffer>;
   } catch (error) {
     throw fileError(path, error);
-  }
-}
-
-async function firstBytes(path: string): Promise<Uint8Array> {
-  try {
-    const file = await open(path);
-    try {
-      const { buffer, bytesRead } = await file.read(new Uint8Array(2), 0, 2, 0);
-      return buffer.subarray(0, bytesRead);
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw fileError(path, error);
-  }
-}
-
-async function* unpacked(path: string): AsyncGenerator<Buffer> {
-  const packed = createReadStream(path);
-  const gunzip = createGunzip();
-  packed.on('error', (error) => gunzip.destroy(error));
-  const limit = unpackedLimit((await stat(path)).size);
-  let unpackedBytes = 0;
-  try {
-    for await (const bytes of packed.pipe(gunzip) as AsyncIterable<Buffer>) {
-      unpackedBytes += bytes.length;
-      if (unpackedBytes > limit) throw unpacksToMore(path, limit);
-      yield bytes;
-    }
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw damaged(path, 'damaged gzip file; a whole one was wanted', error);
-  } finally {
-    packed.destroy();
   }
 }

@@ -49,6 +49,20 @@ describe('epochOrder', () => {
   it('keeps the order of the file without shuffling', () => {
     expect(all(dataSet([2, 3]), 1, 5, false)).toEqual([0, 1, 2, 3, 4]);
   });
+  it('says which shards come after those of a position, which are just those of the next group', () => {
+    const set = dataSet(Array(2 * groupShards + 3).fill(5) as number[]);
+    const order = epochOrder(set, 2, { seed: 4, shuffle: true });
+    const ids = all(set, 4, 2);
+    const shardsOf = (from: number, to: number): number[] =>
+      [...new Set(ids.slice(from, to).map((id) => Math.floor(id / 5)))].sort((a, b) => a - b);
+    const after = (position: number): number[] => [...order.shardsAfter(position)].sort((a, b) => a - b);
+    const group = 5 * groupShards;
+    for (const position of [0, group - 1]) expect(after(position)).toEqual(shardsOf(group, 2 * group));
+    for (const position of [group, 2 * group - 1]) expect(after(position)).toEqual(shardsOf(2 * group, set.samples));
+    expect(after(2 * group)).toEqual([]);
+    const plain = epochOrder(set, 2, { seed: 4, shuffle: false });
+    expect([0, 4, 5, set.samples - 1].map((position) => plain.shardsAfter(position))).toEqual([[1], [1], [2], []]);
+  });
   it('refuses a position beyond the epoch', () => {
     expect(() => epochOrder(dataSet([2]), 0, { seed: 0, shuffle: true }).at(2)).toThrow(RangeError);
   });

@@ -152,7 +152,9 @@ class RunModels implements RunCompute {
       seed,
     } = this.#parts.run.recipe;
     const view = augment === undefined ? 0 : viewOf(augment, epoch);
-    const own = await this.#parts.train.gather(ids, view);
+    const { train } = this.#parts;
+    const own = await train.gather(ids, view);
+    train.prefetch(order.shardsAfter(to - 1));
     const mixed = augment?.mixup === undefined ? undefined : mixUp(own, augment.mixup, [seed, 'mixup', epoch, from]);
     const { labels, weights } = own;
     const vectors = mixed?.vectors ?? own.vectors;

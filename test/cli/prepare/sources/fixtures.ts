@@ -1,10 +1,13 @@
 /** One small data set, written in every format. A format in the list without a fixture does not compile. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Field, Float64, List, Table, tableToIPC, vectorFromArray } from 'apache-arrow';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import type { FormatName } from '../../../../cli/prepare/sources/source.js';
 import { arrayFiles } from './array-files.js';
+import { exampleOf, recordOf } from './records.js';
 
 export interface DataSetContent {
   /** [samples] of 2 x 2 whole numbers below 256. */
@@ -157,6 +160,65 @@ export const fixtures: Readonly<Record<FormatName, Fixture>> = {
         await raw.toColourspace('b-w').toFile(join(path, `${i}.png`));
       }
       return { format: 'folder', images: 'images', ...(labels === undefined ? {} : { labels: 'folders' }) };
+    },
+  },
+  webdataset: {
+    can: new Set(['missing labels']),
+    shape: [2, 2, 1],
+    dtype: 'uint8',
+    inputs: 'set.tar',
+    damaged: 'no archive'.padEnd(1024),
+    noLabels: { recipe: { labels: 'none' }, exitCode: 65 },
+    async write(folder, { inputs, labels }) {
+      const files: string[] = [];
+      const put = (name: string, bytes: Uint8Array | string): void => {
+        writeFileSync(join(folder, name), bytes);
+        files.push(name);
+      };
+      for (const [i, pixels] of inputs.entries()) {
+        const raw = sharp(Uint8Array.from(pixels), { raw: { height: 2, width: 2, channels: 1 } });
+        put(`${i}.png`, await raw.toColourspace('b-w').png().toBuffer());
+        if (labels !== undefined) put(`${i}.cls`, `${labels[i]}\n`);
+      }
+      execFileSync('tar', ['-cf', 'set.tar', ...files], { cwd: folder });
+      return { format: 'webdataset', inputs: 'set.tar', ...(labels === undefined ? {} : { labels: 'cls' }) };
+    },
+  },
+  tfrecord: {
+    can: all,
+    shape: [2, 2],
+    dtype: 'float32',
+    inputs: 'set.tfrecord',
+    damaged: 'no record of any kind',
+    noLabels: { recipe: { labels: 'none' }, exitCode: 65 },
+    async write(folder, content) {
+      const rows = tableRows(content);
+      const records = rows.map((row) => recordOf(exampleOf({ ...row })));
+      writeFileSync(join(folder, 'set.tfrecord'), Buffer.concat(records));
+      return { format: 'tfrecord', inputs: 'set.tfrecord', column: 'x', shape: [2, 2], ...columnsOf(rows) };
+    },
+  },
+  arrow: {
+    can: all,
+    shape: [2, 2],
+    dtype: 'float32',
+    inputs: 'set.arrow',
+    damaged: 'no Arrow, but a text that is long enough',
+    noLabels: { recipe: { labels: 'none' }, exitCode: 65 },
+    async write(folder, content) {
+      const rows = tableRows(content);
+      const list = new List(new Field('item', new Float64()));
+      const vectors = Object.keys(rows[0] ?? {}).map((name) => {
+        const values = rows.map((row) => row[name as keyof TableRow] ?? null);
+        return [name, vectorFromArray(values, name === 'x' ? list : new Float64())] as const;
+      });
+      const halves = [rows.slice(0, 2), rows.slice(2)].map(
+        ({ length }, half) => [2 * half, 2 * half + length] as const,
+      );
+      const table = new Table(Object.fromEntries(vectors));
+      const batches = halves.flatMap(([from, to]) => table.slice(from, to).batches);
+      writeFileSync(join(folder, 'set.arrow'), tableToIPC(new Table(batches), 'stream'));
+      return { format: 'arrow', inputs: 'set.arrow', column: 'x', shape: [2, 2], ...columnsOf(rows) };
     },
   },
 };

@@ -1,0 +1,176 @@
+/**
+ * An Arrow file or stream as rows with named columns. Where its messages lie is found once; a record batch is read with the
+ * schema and the dictionaries before it when its rows are asked for. Format: Arrow's "Serialization and Interprocess
+ * Communication".
+ */
+import type { DataType, Field, Table, Vector } from 'apache-arrow';
+import { exitCodes, UserError } from '../../../shared/errors.js';
+import { damaged } from './file-errors.js';
+import { unpackLz4 } from './lz4-frame.js';
+import { pandasIndex, type KeyValues } from './parquet-metadata.js';
+import { bytesIn, type RangedBytes } from './ranged-bytes.js';
+import type { RowTable } from './row-table.js';
+import type { Row } from './table.js';
+
+type Arrow = typeof import('apache-arrow');
+
+export interface ArrowTable extends RowTable {
+  /** What the file says of itself. */
+  readonly keyValues: KeyValues;
+}
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A record batch: its rows in the file, and where it and the dictionaries before it lie. */
+interface BatchPlace extends Range {
+  readonly messages: readonly Range[];
+}
+
+/** @throws UserError 2 where the package that reads Arrow is not installed, 65 for a file that cannot be read */
+export async function openArrow(path: string, file: RangedBytes): Promise<ArrowTable> {
+  const arrow = await loadArrow();
+  const batches = batchesIn(path, file, arrow);
+  let last: { readonly batch: BatchPlace; readonly table: Table } | null = null;
+  const tableOf = (batch: BatchPlace): Table => {
+    if (last?.batch !== batch) last = { batch, table: read(path, () => decoded(file, batch, arrow)) };
+    return last.table;
+  };
+  const [first] = batches;
+  if (first === undefined) throw damaged(path, 'no record batches; some were wanted');
+  const { fields, metadata } = tableOf(first).schema;
+  const keyValues = [...metadata].map(([key, value]) => ({ key, value }));
+  return {
+    names: fields.map(({ name }) => name),
+    binary: fields.filter((field) => isBinary(arrow, field as Field<DataType>)).map(({ name }) => name),
+    index: pandasIndex(keyValues),
+    keyValues,
+    samples: batches.at(-1)?.to ?? 0,
+    stretches: batches,
+    rowsOf: async (columns, from, to) =>
+      batches
+        .filter((batch) => batch.from < to && batch.to > from)
+        .flatMap((batch) => {
+          const own = { from: Math.max(from, batch.from) - batch.from, to: Math.min(to, batch.to) - batch.from };
+          return read(path, () => rowsIn(tableOf(batch), columns, own));
+        }),
+  };
+}
+
+let loading: Promise<Arrow> | undefined;
+
+/** The package, which unpacks buffers by what it is given here. */
+async function loadArrow(): Promise<Arrow> {
+  loading ??= (async () => {
+    const arrow = await import('apache-arrow').catch((error: unknown) => {
+      throw new UserError(
+        'format arrow needs the package apache-arrow, which is not installed here: npm install apache-arrow',
+        exitCodes.usage,
+        error,
+      );
+    });
+    const { decompressZstd } = await import('hyparquet-compressors');
+    // Numbers are taken where they lie, so they must begin where memory does.
+    arrow.compressionRegistry.set(arrow.CompressionType.LZ4_FRAME, { decode: unpackLz4 });
+    arrow.compressionRegistry.set(arrow.CompressionType.ZSTD, { decode: (bytes) => decompressZstd(bytes).slice() });
+    return arrow;
+  })();
+  return loading;
+}
+
+/** The package's errors are of many kinds. */
+function read<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw damaged(path, 'no Arrow data that can be read; a whole file or stream was wanted', error);
+  }
+}
+
+const fileMagic = 'ARROW1';
+
+/** Finds the record batches. A file holds a stream between its magic bytes and its footer. */
+function batchesIn(path: string, file: RangedBytes, { Message, MessageHeader }: Arrow): BatchPlace[] {
+  const isFile = bytesIn(file, 0, Math.min(6, file.sizeBytes)).toString('latin1') === fileMagic;
+  const batches: BatchPlace[] = [];
+  const before: Range[] = [];
+  let rows = 0;
+  for (let at = isFile ? 8 : 0; at < file.sizeBytes;) {
+    const cutShort = (): UserError =>
+      damaged(path, `it ends within what begins at byte ${at}; a whole Arrow file or stream was wanted`);
+    const head = bytesIn(file, at, Math.min(at + 8, file.sizeBytes));
+    if (head.length < 8) throw cutShort();
+    // Old writers give no mark before the length.
+    const isMarked = head.readUInt32LE(0) === 0xffffffff;
+    const metadataBytes = head.readUInt32LE(isMarked ? 4 : 0);
+    if (metadataBytes === 0) break;
+    const metadataAt = at + (isMarked ? 8 : 4);
+    if (metadataAt + metadataBytes > file.sizeBytes) throw cutShort();
+    const message = read(path, () => Message.decode(bytesIn(file, metadataAt, metadataAt + metadataBytes)));
+    const end = metadataAt + metadataBytes + message.bodyLength;
+    if (!(end <= file.sizeBytes)) throw cutShort();
+    const place = { from: at, to: end };
+    if (before.length === 0 && message.headerType !== MessageHeader.Schema)
+      throw damaged(path, 'no schema before its record batches; a file or a stream as the format has it was wanted');
+    if (message.headerType === MessageHeader.RecordBatch) {
+      const count = read(path, () => Number((message.header() as { readonly length: unknown }).length));
+      batches.push({ from: rows, to: rows + count, messages: [...before, place] });
+      rows += count;
+    } else before.push(place);
+    at = end;
+  }
+  return batches;
+}
+
+/** The batch as a table of its own: the schema, the dictionaries, the batch, and the mark of a stream's end. */
+function decoded(file: RangedBytes, { messages }: BatchPlace, arrow: Arrow): Table {
+  const pieces = messages.map(({ from, to }) => bytesIn(file, from, to));
+  return arrow.tableFromIPC(Buffer.concat([...pieces, Buffer.from([255, 255, 255, 255, 0, 0, 0, 0])]));
+}
+
+function rowsIn(table: Table, columns: readonly string[], { from, to }: Range): Row[] {
+  const vectors = columns.map((name) => [name, table.getChild(name)] as const);
+  return Array.from({ length: to - from }, (_, i) =>
+    Object.fromEntries(vectors.map(([name, vector]) => [name, plain(vector?.get(from + i))])),
+  );
+}
+
+/** Lists as arrays, and structures as objects. */
+function plain(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+  if (isVector(value)) {
+    const isNested = (value.type.children ?? []).length > 0 || value.nullCount > 0;
+    return isNested ? Array.from(value, plain) : value.toArray();
+  }
+  if (!hasJson(value)) return value;
+  const found = value.toJSON();
+  if (typeof found !== 'object' || found === null) return found;
+  return Object.fromEntries(Object.entries(found).map(([name, item]) => [name, plain(item)]));
+}
+
+/** A list's values. */
+type Values = Iterable<unknown> & Pick<Vector<DataType>, 'nullCount' | 'toArray'> & { readonly type: Nested };
+
+interface Nested {
+  readonly children?: readonly unknown[] | null;
+}
+
+function isVector(value: object): value is Values {
+  return 'nullCount' in value && 'toArray' in value && 'type' in value;
+}
+
+function hasJson(value: object): value is { readonly toJSON: () => unknown } {
+  return 'toJSON' in value && typeof value.toJSON === 'function';
+}
+
+/** Whether a column holds bytes, or the bytes of files with their paths. */
+function isBinary({ DataType: Types }: Arrow, { type }: Field<DataType>): boolean {
+  const fieldsOf = ({ children }: DataType): readonly Field<DataType>[] => children as readonly Field<DataType>[];
+  const holdsBytes = (one: DataType): boolean =>
+    Types.isBinary(one) || Types.isLargeBinary(one) || Types.isFixedSizeBinary(one);
+  if (holdsBytes(type)) return true;
+  return Types.isStruct(type) && fieldsOf(type).some(({ name, type: own }) => name === 'bytes' && holdsBytes(own));
+}
