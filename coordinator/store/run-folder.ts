@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { codeOf, exitCodes, storageProblem, UserError } from '../../shared/errors.js';
+import { remoteIdentitySchema, type RemoteIdentity } from '../../shared/data/remote-identity.js';
 import { ifThere, makeFolders } from '../../shared/files.js';
 import { sha256Of } from '../../shared/sha256.js';
 import { differences, type RunIdentity } from './resolved-recipe.js';
@@ -134,7 +135,9 @@ async function expectFolder(path: string): Promise<void> {
 }
 
 const shownChanges = 6;
-const writtenSchema = z.looseObject({ digests: z.looseObject({ recipe: z.string() }) });
+const writtenSchema = z.looseObject({
+  digests: z.looseObject({ recipe: z.string(), remote: z.record(z.string(), remoteIdentitySchema).optional() }),
+});
 
 /** The folder's recipe; null where it is missing, or is not what a coordinator wrote: then generations have its digest. */
 async function readWritten(
@@ -176,6 +179,31 @@ async function changesOf(
       ? '--overwrite replaces finished runs alone: finish that run, remove its folder, or choose another --out'
       : 'finish that run, choose another --out, or continue it with this recipe by --force';
   throw new UserError(`${path}: holds an unfinished run of another recipe: ${what}${more}; ${ways}`);
+}
+
+/**
+ * What came of the remote names of the unfinished run that a run of this name would continue, by name; none where there
+ * is no such run.
+ * @throws UserError (65) when its folder is damaged
+ */
+export async function remoteFilesOf(
+  wanted: string,
+  { onFinished }: Pick<FolderOptions, 'onFinished'> = {},
+): Promise<ReadonlyMap<string, RemoteIdentity>> {
+  for (let n = 1; ; n++) {
+    const path = n === 1 ? wanted : `${wanted}-${n}`;
+    if (await isFinished(path)) {
+      if (onFinished === 'overwrite') return new Map();
+      continue;
+    }
+    // A baseline comes first and has a folder of its own.
+    for (const folder of [path, join(path, 'baseline')]) {
+      const generations = await readGenerations(folder);
+      const there = generations.length === 0 ? null : await readWritten(join(folder, 'recipe.yaml'), generations);
+      if (there !== null) return new Map(Object.entries(there.digests.remote ?? {}));
+    }
+    return new Map();
+  }
 }
 
 /** Whether the folder holds a run that came to its end. */

@@ -3,13 +3,16 @@
  * samples alone, and with unlabelled samples mixed in.
  */
 import { isAbsolute, join } from 'node:path';
+import { bareOf } from '../remote/addresses.js';
+import { isRemote } from '../remote/list.js';
+import { RemoteFiles } from '../remote/remote-files.js';
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 import { elementsIn } from '../../../shared/shape.js';
 import type { Task } from '../../../shared/task.js';
 import { channelsLast } from './channels-last.js';
 import { interleave } from './interleave.js';
 import { keepLabels } from './labelled.js';
-import { openFormat } from './list.js';
+import { filesOf, openFormat } from './list.js';
 import type { Annotations, Rows, Source } from './source.js';
 
 export interface SourceOptions {
@@ -19,6 +22,8 @@ export interface SourceOptions {
   readonly unlabelled?: SourceRecipe | undefined;
   /** What samples are to be told. */
   readonly task?: Task | undefined;
+  /** The files of other machines. Default: those that this user's cache and environment give access to. */
+  readonly remote?: RemoteFiles | undefined;
 }
 
 /**
@@ -28,13 +33,27 @@ export interface SourceOptions {
 export async function openSource(
   recipe: SourceRecipe,
   folder: string,
-  { classNames, unlabelled, task }: SourceOptions = {},
+  { classNames, unlabelled, task, remote = new RemoteFiles() }: SourceOptions = {},
 ): Promise<Source> {
-  const path = (name: string): string => (isAbsolute(name) ? name : join(folder, name));
-  const open = async (one: SourceRecipe, names?: readonly string[]): Promise<Source> =>
-    choose(one, await openFormat(one.format, one, { path, classNames: names, task }));
+  const open = async (one: SourceRecipe, names?: readonly string[]): Promise<Source> => {
+    const fetched = await fetchedFiles(one, remote);
+    const path = (name: string): string => {
+      const bare = bareOf(name);
+      const file = fetched.get(bare) ?? (isAbsolute(bare) ? bare : join(folder, bare));
+      return `${file}${name.slice(bare.length)}`;
+    };
+    return choose(one, await openFormat(one.format, one, { path, classNames: names, task }));
+  };
   const source = await open(recipe, classNames);
   return unlabelled === undefined ? source : interleave(source, await open(unlabelled));
+}
+
+/** The files of other machines that a source names, as files of this one. @throws as `RemoteFiles.local` */
+async function fetchedFiles(recipe: SourceRecipe, remote: RemoteFiles): Promise<Map<string, string>> {
+  const names = Object.values(filesOf(recipe.format, recipe)).flatMap((named) => [named ?? []].flat());
+  return new Map(
+    await Promise.all(names.filter(isRemote).map(async (name) => [name, await remote.local(name)] as const)),
+  );
 }
 
 function choose(recipe: SourceRecipe, found: Source): Source {
