@@ -4,7 +4,7 @@ import { Option } from 'commander';
 import { exitCodes, UserError } from '../shared/errors.js';
 import type { AskedModel } from './evaluate/asked-model.js';
 import { modelFields, type ModelFlags } from './model-flags.js';
-import { readRecipeFile } from './open.js';
+import { readRecipeFile, remoteFiles } from './open.js';
 import { withRecipe, type RecipeFlags } from './options.js';
 import { print, warn } from './output.js';
 import { action, type Verb } from './verb.js';
@@ -54,16 +54,26 @@ async function evaluate(model: string, flags: EvalFlags): Promise<number> {
       `--classes ${flags.classes}: ${data} has no names to bring them into the order of; data.classNames wanted there`,
     );
   const { evaluateModel, evaluationText } = await import('./evaluate/evaluate.js');
+  const { withLocalTeachers } = await import('./prepare/remote-models.js');
   const other = (given: string | undefined, name: string | undefined): AskedModel | undefined =>
     given === undefined ? undefined : { given, as: name };
-  const report = await evaluateModel({
-    model: { given: model, as, fields },
-    teacher: other(teacher, teacherAs),
-    against: other(against, againstAs),
-    recipe,
-    recipeFolder: resolve(dirname(data)),
-    warn,
-  });
+  const remote = await remoteFiles();
+  const asked = [model, as, teacher, teacherAs, against, againstAs].flatMap((name) => name ?? []);
+  const report = await withLocalTeachers(recipe.teachers, remote, asked)
+    .then((teachers) =>
+      evaluateModel({
+        model: { given: model, as, fields },
+        teacher: other(teacher, teacherAs),
+        against: other(against, againstAs),
+        recipe: { ...recipe, teachers },
+        recipeFolder: resolve(dirname(data)),
+        remote,
+        warn: (text) => warn(remote.text(text)),
+      }),
+    )
+    .catch((error: unknown) => {
+      throw remote.error(error);
+    });
   print(json === true ? JSON.stringify(report) : evaluationText(basename(model), report, recipe.data.classNames));
   return exitCodes.done;
 }

@@ -10,7 +10,9 @@ import type { ReadRecipe } from '../shared/recipe/read.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import type { BackendName, PluginFlags, RecipeFlags } from './options.js';
 import { say, warn } from './output.js';
+import { stop } from './signals.js';
 import type { PreparationOptions } from './prepare/prepare.js';
+import type { RemoteFiles } from './prepare/remote/remote-files.js';
 
 /**
  * Reads and checks a recipe, but none of the files that it names.
@@ -24,7 +26,26 @@ export async function readRecipeFile(file: string, flags: RecipeFlags): Promise<
   } catch (error) {
     throw new UserError(`${file}: ${readProblem(error)}; a recipe was wanted`, exitCodes.usage, error);
   }
-  return readRecipe(recipeText(bytes, file), { file, set: flags.set, seed: flags.seed });
+  const { maskedText } = await import('./prepare/remote/addresses.js');
+  const { hideSecrets } = await import('./prepare/remote-recipe.js');
+  const remote = await remoteFiles();
+  try {
+    const read = readRecipe(recipeText(bytes, file), { file, set: flags.set, seed: flags.seed });
+    return { ...read, recipe: hideSecrets(read.recipe, remote) };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(maskedText(error.message), error.exitCode, error);
+  }
+}
+
+let isQuiet = false;
+let opened: RemoteFiles | null = null;
+
+/** The files of other machines, the same for all that this process reads. */
+export async function remoteFiles(): Promise<RemoteFiles> {
+  const { RemoteFiles } = await import('./prepare/remote/remote-files.js');
+  opened ??= new RemoteFiles({ say: (text) => void (isQuiet || say(text)), warn, stop });
+  return opened;
 }
 
 /** @throws UserError 2 for what is no text, such as a model or an archive */
@@ -36,12 +57,19 @@ function recipeText(bytes: Uint8Array, file: string): string {
 
 /**
  * Reads and checks a recipe, and checks that the files which it names exist.
- * @throws UserError 2 with a line for each thing that is wrong or missing
+ * @param onRead called before any other file is looked for
+ * @throws UserError 2 with a line for each thing that is wrong or missing, 69 when servers of files do not answer
  */
-export async function openRecipe(file: string, flags: RecipeFlags & BackendFlag): Promise<ReadRecipe> {
+export async function openRecipe(
+  file: string,
+  flags: RecipeFlags & BackendFlag & { readonly quiet?: boolean },
+  onRead?: (recipe: ReadRecipe['recipe']) => Promise<void>,
+): Promise<ReadRecipe> {
   const { checkFiles } = await import('./prepare/missing-files.js');
+  isQuiet = flags.quiet === true;
   const read = await readRecipeFile(file, flags);
-  await checkFiles(read, resolve(dirname(file)));
+  await onRead?.(read.recipe);
+  await checkFiles(read, resolve(dirname(file)), await remoteFiles());
   return { ...read, recipe: withBackend(read.recipe, flags.backend) };
 }
 
@@ -113,5 +141,17 @@ export async function prepare(
   tell: Pick<PreparationOptions, 'warn' | 'note'>,
 ): Promise<PreparedRun> {
   const { prepareRun } = await import('./prepare/prepare.js');
-  return prepareRun({ ...options, shardFolder: join(await usableCache(), 'artifacts'), ...tell });
+  const remote = await remoteFiles();
+  const shardFolder = join(await usableCache(), 'artifacts');
+  try {
+    return await prepareRun({
+      ...options,
+      remote,
+      shardFolder,
+      warn: (text) => tell.warn(remote.text(text)),
+      note: (text) => tell.note(remote.text(text)),
+    });
+  } catch (error) {
+    throw remote.error(error);
+  }
 }

@@ -10,7 +10,7 @@ import type { ServerTls } from '../coordinator/server/secure.js';
 import type { CredentialSource } from '../shared/access/credentials.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
-import { lookAt, openRecipe, openRun, prepare } from './open.js';
+import { lookAt, openRecipe, openRun, prepare, remoteFiles } from './open.js';
 import { memoryFolderOf, type FolderFlags } from './options.js';
 import { logFormat, say, warn } from './output.js';
 import { onSnapshotWanted, stop } from './signals.js';
@@ -29,15 +29,19 @@ export interface OpenedRun {
  * @throws UserError 2 when something is wrong with them or the folder holds another run, 65 when a file is damaged
  */
 export async function openWholeRun(file: string, flags: FolderFlags): Promise<OpenedRun> {
-  const { recipe, warnings } = await openRecipe(file, flags);
   const { describeLosses } = await import('../shared/recipe/describe.js');
-  const { expectFolder, isFinished, resolveRunFolder } = await import('../coordinator/store/run-folder.js');
+  const { expectFolder, isFinished, remoteFilesOf, resolveRunFolder } =
+    await import('../coordinator/store/run-folder.js');
   const { describeStudentEngine } = await import('../coordinator/plan/run-engines.js');
   const { identityOf } = await import('../coordinator/store/resolved-recipe.js');
-  warnings.forEach(warn);
   const { force, resume } = flags;
   const onFinished = onFinishedOf(flags);
-  const wanted = flags.out ?? join('runs', recipe.name);
+  const wantedOf = ({ name }: { readonly name: string }): string => flags.out ?? join('runs', name);
+  const { recipe, warnings } = await openRecipe(file, flags, async (read) => {
+    if (force !== true) (await remoteFiles()).pin('run', await remoteFilesOf(wantedOf(read), { onFinished, resume }));
+  });
+  const wanted = wantedOf(recipe);
+  warnings.forEach(warn);
   // Before data is read and models are opened, which may take long.
   await expectFolder(wanted);
   const trace = flags.trace === undefined ? undefined : await openTrace(flags.trace);

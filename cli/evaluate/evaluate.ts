@@ -4,6 +4,7 @@ import type { JudgedVectors } from '../../shared/figures/vectors.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { hasVectors, type VectorTask } from '../../shared/task.js';
 import { logitOf } from '../../shared/ensemble/mixture.js';
+import type { RemoteFiles } from '../prepare/remote/remote-files.js';
 import type { AskedModel } from './asked-model.js';
 import { classReport, classText, type ClassReport } from './class-report.js';
 import { readEvaluationSet, type EvaluationSet } from './evaluation-set.js';
@@ -27,6 +28,8 @@ export interface EvaluateOptions {
   readonly recipeFolder: string;
   /** Gets a line for each thing that looks odd. */
   readonly warn: (line: string) => void;
+  /** The files of other machines. */
+  readonly remote?: RemoteFiles | undefined;
 }
 
 export type EvaluationReport = (ClassReport | RegressionReport | MultiLabelReport | SequenceReport) & {
@@ -40,7 +43,7 @@ export type EvaluationReport = (ClassReport | RegressionReport | MultiLabelRepor
  */
 export async function evaluateModel(options: EvaluateOptions): Promise<EvaluationReport> {
   const { recipe, recipeFolder, model, teacher, against, warn } = options;
-  const set = await readEvaluationSet(recipe, recipeFolder);
+  const set = await readEvaluationSet(recipe, recipeFolder, options.remote);
   const asked = async (one: AskedModel | undefined): Promise<ModelOutputs | null> => {
     if (one === undefined) return null;
     const found = asLogits(set, await outputsOf(one, set, { recipe, recipeFolder, warn }), warn);

@@ -4,6 +4,7 @@ import { UserError } from '../../shared/errors.js';
 import type { Preprocess, Recipe, SourceRecipe } from '../../shared/recipe/schema.js';
 import { hasVectors, taskOf, type Task } from '../../shared/task.js';
 import { checkPreprocess } from '../prepare/sample-channels.js';
+import type { RemoteFiles } from '../prepare/remote/remote-files.js';
 import type { Part, Source } from '../prepare/sources/source.js';
 import { openSource } from '../prepare/sources/chosen-source.js';
 
@@ -33,11 +34,16 @@ export interface EvaluationSet {
 /**
  * Reads the evaluation set of a recipe.
  * @param folder what paths in the recipe are relative to
+ * @param remote the files of other machines; default: those that the user's cache and environment give access to
  * @throws UserError 2 when there is none or it does not fit the task, 65 when a file is damaged
  */
-export async function readEvaluationSet({ data }: Recipe, folder: string): Promise<EvaluationSet> {
+export async function readEvaluationSet(
+  { data }: Recipe,
+  folder: string,
+  remote?: RemoteFiles,
+): Promise<EvaluationSet> {
   if (data.eval === undefined) throw new UserError('data.eval: missing; an evaluation set was wanted');
-  const { source, classNames } = await openNamed(data.eval, data, folder);
+  const { source, classNames } = await openNamed(data.eval, data, { folder, remote });
   const inputs = Float32Array.from(await source.read(0, source.samples));
   await source.close();
   checkPreprocess(data.preprocess, source.shape);
@@ -65,17 +71,17 @@ export async function readEvaluationSet({ data }: Recipe, folder: string): Promi
 async function openNamed(
   evaluation: SourceRecipe,
   { train, classNames, task }: Recipe['data'],
-  folder: string,
+  { folder, remote }: { readonly folder: string; readonly remote: RemoteFiles | undefined },
 ): Promise<{ source: Source; classNames: readonly string[] | undefined }> {
   if (classNames !== undefined || (evaluation.format !== 'folder' && train.format !== 'folder')) {
-    const source = await openSource(evaluation, folder, { classNames, task });
+    const source = await openSource(evaluation, folder, { classNames, task, remote });
     if (classNames !== undefined || source.classNames === undefined) return { source, classNames };
     await source.close();
   }
-  const named = await openSource(train, folder, { task });
+  const named = await openSource(train, folder, { task, remote });
   await named.close();
   const names = named.classNames;
-  return { source: await openSource(evaluation, folder, { classNames: names, task }), classNames: names };
+  return { source: await openSource(evaluation, folder, { classNames: names, task, remote }), classNames: names };
 }
 
 function checkTask(task: Task, { positions, targets }: Source): void {

@@ -11,6 +11,7 @@ import { ifThere, makeFolders } from '../../shared/files.js';
 import type { SourceRecipe } from '../../shared/recipe/schema.js';
 import { sha256Of, sha256OfFile } from '../../shared/sha256.js';
 import { decodeEntry, encodeEntry } from './index-entry.js';
+import { RemoteFiles } from './remote/remote-files.js';
 import { sourceFiles } from './source-files.js';
 import { writeShards, type ReadData, type ShardOptions, type WrittenData } from './shards.js';
 import type { Note } from './sources/source.js';
@@ -33,19 +34,20 @@ export async function indexedShards(
   recipe: SourceRecipe,
   folder: string,
   out: string,
-  { write = writeShards, ...options }: ShardOptions & { readonly write?: WriteShards },
+  { write = writeShards, remote = new RemoteFiles(), ...others }: ShardOptions & { readonly write?: WriteShards },
 ): Promise<WrittenData> {
+  const options = { ...others, remote };
   const { unlabelled, classNames, task, shardSamples } = options;
   const sources = [recipe, ...(unlabelled === undefined ? [] : [unlabelled])];
   const said = [version, folder, recipe, unlabelled ?? null, classNames ?? null, task ?? null, shardSamples];
   const entries = join(out, 'index');
   const path = join(entries, sha256Of(JSON.stringify(said)));
-  const files = await sourceFiles(sources, folder);
+  const files = await sourceFiles(sources, folder, remote);
   const found = files === null ? null : await kept(path, files, out);
   if (found !== null && 'data' in found) return found.data;
   const written = await write(recipe, folder, out, options);
   // Files that were changed while they were read are read again by the next run.
-  const isKept = files !== null && written.isWhole && (await sourceFiles(sources, folder)) === files;
+  const isKept = files !== null && written.isWhole && (await sourceFiles(sources, folder, remote)) === files;
   if (isKept && written.dataSet.samples > 0) await keep(entries, path, encodeEntry(written, files));
   return { ...written, notes: [...written.notes, ...(found?.notes ?? [])] };
 }

@@ -8,6 +8,8 @@ import { cutLabelFile } from './cut-labels.js';
 import { checkLabels, checkSamples, type DataSets } from './data-checks.js';
 import { dataRemarks } from './data-remarks.js';
 import { widthOf } from './data-width.js';
+import { isRemote } from './remote/list.js';
+import { RemoteFiles } from './remote/remote-files.js';
 import type { Part } from './sources/source.js';
 import { indexedShards } from './data-index.js';
 import type { ValueRange } from './shards.js';
@@ -22,6 +24,8 @@ export interface DataOptions {
   readonly warn: (text: string) => void;
   /** Called with each line for the user about what was chosen. */
   readonly note: (text: string) => void;
+  /** The files of other machines. Default: those that the user's cache and environment give access to. */
+  readonly remote?: RemoteFiles | undefined;
 }
 
 export interface PreparedData {
@@ -76,29 +80,31 @@ export async function prepareData(options: DataOptions): Promise<PreparedData> {
   };
 }
 
-async function writeSets({ recipe: { data }, recipeFolder, shardFolder }: DataOptions): Promise<DataSets> {
+async function writeSets({ recipe: { data }, recipeFolder, shardFolder, remote }: DataOptions): Promise<DataSets> {
   const { shardSamples, classNames, unlabelled, task } = data;
   const train = await indexedShards(data.train, recipeFolder, shardFolder, {
     shardSamples,
     classNames,
     unlabelled,
     task,
+    remote,
   });
   if (data.eval === undefined) return { train, evaluation: null };
-  const names = { shardSamples, classNames: classNames ?? train.classNames, task };
+  const names = { shardSamples, classNames: classNames ?? train.classNames, task, remote };
   return { train, evaluation: await indexedShards(data.eval, recipeFolder, shardFolder, names) };
 }
 
 /** @returns null for a recipe whose labels come from no file, or whose losses want none */
 async function cutLabels(
-  { recipe, recipeFolder, shardFolder, warn }: DataOptions,
+  { recipe, recipeFolder, shardFolder, warn, remote = new RemoteFiles() }: DataOptions,
   { dataSet, labels, targets }: DataSets['train'],
   classes: number,
 ): Promise<FileLabelsIndex | null> {
   const { from } = recipe.labels;
   if (from === undefined || labelKinds(recipe).length === 0) return null;
   const vectors = targets?.values ?? new Float32Array(0);
-  return cutLabelFile(resolve(recipeFolder, from), shardFolder, {
+  const file = isRemote(from) ? await remote.local(from) : resolve(recipeFolder, from);
+  return cutLabelFile(file, shardFolder, {
     recipe,
     train: dataSet,
     classes,

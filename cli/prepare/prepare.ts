@@ -17,6 +17,8 @@ import { prepareData, type DataOptions, type PreparedData } from './data.js';
 import type { Expected } from './expected.js';
 import { chooseEngine, type ChosenEngine } from './engine.js';
 import type { PreparedStudent } from './inspected-student.js';
+import { RemoteFiles } from './remote/remote-files.js';
+import { withLocalModels } from './remote-models.js';
 import { checkStudent, inspectStudent } from './student.js';
 import { planTaps } from './taps.js';
 import { prepareTeachers, type PreparedTeachers, type TeachersOptions } from './teachers.js';
@@ -33,15 +35,22 @@ export interface PreparationOptions extends DataOptions, TeachersOptions {
  * @throws UserError 2 when files and recipe do not fit each other, 65 when a file is damaged, 69 when the disk takes no
  * more
  */
-export async function prepareRun(options: PreparationOptions): Promise<PreparedRun> {
+export async function prepareRun(given: PreparationOptions): Promise<PreparedRun> {
+  return prepareWith({ ...given, remote: given.remote ?? new RemoteFiles() });
+}
+
+type Options = PreparationOptions & { readonly remote: RemoteFiles };
+
+async function prepareWith(options: Options): Promise<PreparedRun> {
   const { recipe: given, recipeFolder: folder, warn } = options;
   const plugins = await pluginDigests(given.losses, options.plugins);
   const data = await prepareData(options);
   const expected = expectedOf(given, data);
-  const inspected = await inspectStudent(given.student, expected, { folder, seed: given.seed });
+  const local = await withLocalModels(given, options.remote);
+  const inspected = await inspectStudent(local.student, expected, { folder, seed: given.seed });
   inspected.warnings.forEach((text) => warn(text));
   checkStudent(given, inspected.spec);
-  const teachers = await prepareTeachers(options, expected);
+  const teachers = await prepareTeachers({ ...options, recipe: local }, expected);
   const { recipe, student } = await planTaps({ recipe: given, student: inspected, teachers: teachers.taps });
   const chosen = await chooseEngine(recipe, student.spec);
   const { engine } = chosen;
@@ -64,7 +73,7 @@ interface Parts {
 }
 
 function assemble(
-  { recipe, recipeFolder, name }: PreparationOptions,
+  { recipe, recipeFolder, name, remote }: Options,
   { data, student, chosen, teachers, plugins }: Parts,
 ): PreparedRun {
   const artifacts = new Map<string, ArtifactSource>([...data.artifacts, ...teachers.artifacts]);
@@ -84,6 +93,7 @@ function assemble(
     studentArtifact,
     manifestArtifact,
     manifest: data.manifest,
+    ...(remote.identities.size === 0 ? {} : { remote: Object.fromEntries(remote.identities) }),
     trainLabels: data.labels,
     trainWeights: data.weights,
     inputRange: data.inputRange,

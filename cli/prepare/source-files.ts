@@ -4,20 +4,32 @@ import { readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { codeOf } from '../../shared/errors.js';
 import type { SourceRecipe } from '../../shared/recipe/schema.js';
+import { bareOf } from './remote/addresses.js';
+import { isRemote } from './remote/list.js';
+import type { RemoteFiles } from './remote/remote-files.js';
 import { filesMatching } from './sources/input-files.js';
 import { filesOf } from './sources/list.js';
 
 /**
  * A digest of the names, the lengths and the times of change of all files that the sources name or that lie in the
- * folders that they name, and of the version of what decodes images.
+ * folders that they name, of the content of those of other machines, and of the version of what decodes images.
  * @returns null where one of them is not there or cannot be looked at, which whoever reads it says
  */
-export async function sourceFiles(sources: readonly SourceRecipe[], folder: string): Promise<string | null> {
+export async function sourceFiles(
+  sources: readonly SourceRecipe[],
+  folder: string,
+  remote: RemoteFiles,
+): Promise<string | null> {
   const hash = createHash('sha256');
   try {
     hash.update(await decoderVersion(sources));
     for (const source of sources)
       for (const name of Object.values(filesOf(source.format, source)).flatMap((file) => file ?? [])) {
+        if (isRemote(name)) {
+          await remote.local(name);
+          hash.update(JSON.stringify([name, remote.identities.get(bareOf(name))?.sha256]));
+          continue;
+        }
         const path = isAbsolute(name) ? name : join(folder, name);
         const found = await stat(path).catch(() => null);
         const paths = found === null ? await filesMatching(path) : [path];

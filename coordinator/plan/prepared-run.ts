@@ -1,5 +1,6 @@
 /** A run as the command line prepares it and the coordinator takes it: all that the user's files say. */
 import type { Manifest } from '../../shared/data/manifest.js';
+import type { RemoteIdentity } from '../../shared/data/remote-identity.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { Artifact, TeacherSpec } from '../../shared/protocol/messages.js';
 import type { PluginDigest } from '../../shared/recipe/plugins.js';
@@ -33,6 +34,8 @@ export interface PreparedRun {
   /** The manifest as JSON. */
   readonly manifestArtifact: Artifact;
   readonly manifest: Manifest;
+  /** What came of the recipe's remote names; absent: it has none. */
+  readonly remote?: Readonly<Record<string, RemoteIdentity>> | undefined;
   /** [samples], or [samples x positions], of the training set; -1 for none. */
   readonly trainLabels: Int32Array;
   /** Sample weights, of the same shape as the labels; absent where all are 1. */

@@ -17,7 +17,7 @@ export interface RunIdentity {
  * and plug-ins.
  */
 export function identityOf(run: PreparedRun): RunIdentity {
-  const { recipe, name, recipeDigest, studentArtifact, manifestArtifact, plugins } = run;
+  const { recipe, name, recipeDigest, studentArtifact, manifestArtifact, plugins, remote } = run;
   const teachers = Object.fromEntries(
     run.teachers.map((teacher) => [teacher.name, teacher.files.map(({ sha256 }) => sha256)]),
   );
@@ -26,6 +26,7 @@ export function identityOf(run: PreparedRun): RunIdentity {
     student: studentArtifact.sha256,
     data: manifestArtifact.sha256,
     teachers,
+    ...(remote === undefined ? {} : { remote }),
     ...(plugins.length === 0
       ? {}
       : { plugins: Object.fromEntries(plugins.map((plugin) => [plugin.name, plugin.sha256])) }),

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { codeOf, exitCodes, storageProblem, UserError } from '../../shared/errors.js';
+import { remoteIdentitySchema, type RemoteIdentity } from '../../shared/data/remote-identity.js';
 import { ifThere, makeFolders } from '../../shared/files.js';
 import { sha256Of } from '../../shared/sha256.js';
 import { differences, type RunIdentity } from './resolved-recipe.js';
@@ -153,7 +154,9 @@ export async function expectFolder(path: string): Promise<void> {
 }
 
 const shownChanges = 6;
-const writtenSchema = z.looseObject({ digests: z.looseObject({ recipe: z.string() }) });
+const writtenSchema = z.looseObject({
+  digests: z.looseObject({ recipe: z.string(), remote: z.record(z.string(), remoteIdentitySchema).optional() }),
+});
 
 /** The folder's recipe; null where it is missing, or is not what a coordinator wrote: then generations have its digest. */
 async function readWritten(
@@ -195,6 +198,40 @@ async function changesOf(
       ? '--overwrite replaces finished runs alone: finish that run, remove its folder, or choose another --out'
       : 'finish that run, choose another --out, or continue it with this recipe by --force';
   throw new UserError(`${path}: holds an unfinished run of another recipe: ${what}${more}; ${ways}`);
+}
+
+/**
+ * What came of the remote names of the run that a run of this name would continue, or be the result of, by name; none where
+ * there is no such run.
+ * @throws UserError (65) when its folder is damaged
+ */
+export async function remoteFilesOf(
+  wanted: string,
+  { onFinished = 'number', resume = false }: Pick<FolderOptions, 'onFinished' | 'resume'> = {},
+): Promise<ReadonlyMap<string, RemoteIdentity>> {
+  for (let n = 1, before: string | null = null; ; n++) {
+    const path: string = n === 1 ? wanted : `${wanted}-${n}`;
+    if (await isFinished(path)) {
+      if (onFinished === 'overwrite') return new Map();
+      if (onFinished === 'keep') return (await remoteFilesIn(path)) ?? new Map();
+      before = path;
+      continue;
+    }
+    const isAsked = before !== null && (resume || onFinished === 'once');
+    // A baseline comes first and has a folder of its own.
+    for (const folder of [path, join(path, 'baseline'), ...(isAsked && before !== null ? [before] : [])]) {
+      const found = await remoteFilesIn(folder);
+      if (found !== null) return found;
+    }
+    return new Map();
+  }
+}
+
+/** Null where the folder tells of no run. */
+async function remoteFilesIn(folder: string): Promise<ReadonlyMap<string, RemoteIdentity> | null> {
+  const generations = await readGenerations(folder);
+  const there = generations.length === 0 ? null : await readWritten(join(folder, 'recipe.yaml'), generations);
+  return there === null ? null : new Map(Object.entries(there.digests.remote ?? {}));
 }
 
 /** Whether the folder holds a run that came to its end. */

@@ -229,6 +229,12 @@ export const dataSchema = z
       .optional()
       .describe('of training samples, before preprocessing; student and teachers see the same'),
     shuffle: z.boolean().default(true),
+    sha256: z
+      .record(z.string(), z.string().regex(/^[0-9a-f]{64}$/, { error: '64 hex digits wanted' }))
+      .optional()
+      .describe(
+        'of remote files, by their names in this recipe: the SHA-256 of what must come (of a folder or pattern that of its list, which the run tells)',
+      ),
     classNames: z
       .array(z.string())
       .min(2)

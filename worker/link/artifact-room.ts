@@ -1,70 +1,10 @@
-/**
- * Keeps what coordinators send from filling this machine's disk: the artifacts' folder holds so many bytes at most.
- * What was not used for longest goes first; what was used within a day stays, since other workers of this machine may
- * be at work with it.
- */
-import { readdir, rm, stat, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { exitCodes, UserError } from '../../shared/errors.js';
-import { ifThere } from '../../shared/files.js';
-
-/** The most bytes that all artifacts may have together, unless STILLHOUSE_ARTIFACTS_BYTES says otherwise. */
-const usualBytes = 256 * 2 ** 30;
-
-const dayMs = 24 * 60 * 60 * 1000;
-
-/** @throws UserError 2 for a setting that is no number of bytes */
-function mostBytes(env: NodeJS.ProcessEnv): number {
-  const text = env.STILLHOUSE_ARTIFACTS_BYTES ?? '';
-  if (text === '') return usualBytes;
-  const bytes = Number(text);
-  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
-  throw new UserError(`STILLHOUSE_ARTIFACTS_BYTES is ${text}; a number of bytes above 0 was wanted`);
-}
+/** Keeps what coordinators send from filling this machine's disk. */
+import { makeRoomFor, type RoomOptions } from '../../shared/room.js';
 
 /**
- * Makes room for so many bytes more in the folder, which is there.
+ * Makes room for so many bytes more in the artifacts' folder, which is there.
  * @throws UserError 69 where there is none, in the folder or on its disk; 2 for a wrong setting
  */
-export async function makeRoom(
-  folder: string,
-  bytes: number,
-  { env = process.env, nowMs = Date.now() }: { readonly env?: NodeJS.ProcessEnv; readonly nowMs?: number } = {},
-): Promise<void> {
-  const most = mostBytes(env);
-  const files = await filesIn(folder);
-  let held = files.reduce((sum, file) => sum + file.bytes, 0);
-  for (const file of files.sort((a, b) => a.usedMs - b.usedMs)) {
-    if (held + bytes <= most || nowMs - file.usedMs < dayMs) break;
-    await rm(join(folder, file.name), { force: true });
-    held -= file.bytes;
-  }
-  if (held + bytes > most)
-    throw new UserError(
-      `artifacts: ${bytes} bytes more were announced, and ${folder} holds ${held} of the ${most} that it may; STILLHOUSE_ARTIFACTS_BYTES sets another bound`,
-      exitCodes.unavailable,
-    );
-  const { bavail, bsize } = await statfs(folder);
-  if (bytes > bavail * bsize)
-    throw new UserError(
-      `artifacts: ${bytes} bytes were announced, and the disk of ${folder} has room for ${bavail * bsize}`,
-      exitCodes.unavailable,
-    );
-}
-
-interface HeldFile {
-  readonly name: string;
-  readonly bytes: number;
-  readonly usedMs: number;
-}
-
-async function filesIn(folder: string): Promise<HeldFile[]> {
-  const names = (await ifThere(readdir(folder))) ?? [];
-  const found = await Promise.all(
-    names.map(async (name): Promise<HeldFile[]> => {
-      const file = await ifThere(stat(join(folder, name)));
-      return file?.isFile() === true ? [{ name, bytes: file.size, usedMs: file.mtimeMs }] : [];
-    }),
-  );
-  return found.flat();
+export function makeRoom(folder: string, bytes: number, options?: RoomOptions): Promise<void> {
+  return makeRoomFor({ what: 'artifacts', setting: 'STILLHOUSE_ARTIFACTS_BYTES' }, folder, bytes, options);
 }

@@ -3,6 +3,9 @@
  * samples alone, and with unlabelled samples mixed in.
  */
 import { isAbsolute, join } from 'node:path';
+import { bareOf } from '../remote/addresses.js';
+import { isRemote } from '../remote/list.js';
+import { RemoteFiles } from '../remote/remote-files.js';
 import type { SourceRecipe } from '../../../shared/recipe/schema.js';
 import { cacheFolder } from '../../../shared/cache-folder.js';
 import { elementsIn } from '../../../shared/shape.js';
@@ -10,7 +13,7 @@ import type { Task } from '../../../shared/task.js';
 import { channelsLast } from './channels-last.js';
 import { interleave } from './interleave.js';
 import { keepLabels } from './labelled.js';
-import { openFormat } from './list.js';
+import { filesOf, openFormat } from './list.js';
 import { rowsOfType, type Annotations, type Rows, type Source } from './source.js';
 import { Spool } from './spool.js';
 
@@ -23,6 +26,8 @@ export interface SourceOptions {
   readonly task?: Task | undefined;
   /** Where inputs go that cannot be read by range as they lie in their files; default: a folder of the user's cache. */
   readonly spoolFolder?: string | undefined;
+  /** The files of other machines. Default: those that this user's cache and environment give access to. */
+  readonly remote?: RemoteFiles | undefined;
 }
 
 /**
@@ -33,12 +38,13 @@ export interface SourceOptions {
 export async function openSource(
   recipe: SourceRecipe,
   folder: string,
-  { classNames, unlabelled, task, spoolFolder }: SourceOptions = {},
+  { classNames, unlabelled, task, spoolFolder, remote = new RemoteFiles() }: SourceOptions = {},
 ): Promise<Source> {
-  const path = (name: string): string => (isAbsolute(name) ? name : join(folder, name));
   const spool = new Spool(spoolFolder ?? join(cacheFolder(), 'spool'));
-  const open = async (one: SourceRecipe, names?: readonly string[]): Promise<Source> =>
-    choose(one, await openFormat(one.format, one, { path, classNames: names, task, spool }));
+  const open = async (one: SourceRecipe, names?: readonly string[]): Promise<Source> => {
+    const path = placeIn(folder, await fetchedFiles(one, remote));
+    return choose(one, await openFormat(one.format, one, { path, classNames: names, task, spool }));
+  };
   try {
     const first = await open(recipe, classNames);
     const source = unlabelled === undefined ? first : interleave(first, await open(unlabelled));
@@ -54,6 +60,23 @@ export async function openSource(
     spool.close();
     throw error;
   }
+}
+
+/** What a recipe's names of files stand for on this machine. */
+function placeIn(folder: string, fetched: ReadonlyMap<string, string>): (name: string) => string {
+  return (name) => {
+    const bare = bareOf(name);
+    const file = fetched.get(bare) ?? (isAbsolute(bare) ? bare : join(folder, bare));
+    return `${file}${name.slice(bare.length)}`;
+  };
+}
+
+/** The files of other machines that a source names, as files of this one. @throws as `RemoteFiles.local` */
+async function fetchedFiles(recipe: SourceRecipe, remote: RemoteFiles): Promise<Map<string, string>> {
+  const names = Object.values(filesOf(recipe.format, recipe)).flatMap((named) => [named ?? []].flat());
+  return new Map(
+    await Promise.all(names.filter(isRemote).map(async (name) => [name, await remote.local(name)] as const)),
+  );
 }
 
 function choose(recipe: SourceRecipe, found: Source): Source {

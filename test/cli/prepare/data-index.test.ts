@@ -5,6 +5,7 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { indexedShards, type WriteShards } from '../../../cli/prepare/data-index.js';
+import { RemoteFiles } from '../../../cli/prepare/remote/remote-files.js';
 import { sourceFiles } from '../../../cli/prepare/source-files.js';
 import { writeShards, type WrittenData } from '../../../cli/prepare/shards.js';
 import { sourceSchema } from '../../../shared/recipe/data-schema.js';
@@ -191,7 +192,8 @@ describe('files of a source', () => {
   it('are not known where one is missing or a folder lies in itself', async () => {
     mkdirSync(join(folder, 'images'));
     symlinkSync(join(folder, 'images'), join(folder, 'images', 'self'));
-    const of = (recipe: object): Promise<string | null> => sourceFiles([sourceSchema.parse(recipe)], folder);
+    const of = (recipe: object): Promise<string | null> =>
+      sourceFiles([sourceSchema.parse(recipe)], folder, new RemoteFiles());
     expect(await of(csv)).toBeNull();
     expect(await of({ format: 'folder', images: 'images' })).toBeNull();
     rmSync(join(folder, 'images', 'self'));

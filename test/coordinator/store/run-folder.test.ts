@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openRunFolder, resolveRunFolder } from '../../../coordinator/store/run-folder.js';
+import { openRunFolder, remoteFilesOf, resolveRunFolder } from '../../../coordinator/store/run-folder.js';
 import { temporaryFolder } from '../helpers.js';
 
 const digest = {
@@ -131,6 +131,36 @@ describe('an unfinished run with another compression alone', () => {
     const second = await openRunFolder(wanted, text('bf16', 0.1, 'b'));
     expect(second.changes).toEqual(['compression: "none" there, "bf16" here']);
     await second.close();
+  });
+});
+
+describe('the remote files of a run', () => {
+  const identity = { files: 1, bytes: 2, sha256: 'd'.repeat(64) };
+  const remote = {
+    ...digest,
+    recipeText: `digests: { recipe: ${'a'.repeat(64)}, remote: { "https://there/x.csv": ${JSON.stringify(identity)} } }`,
+  };
+  const found = new Map([['https://there/x.csv', identity]]);
+
+  async function begin(path: string): Promise<void> {
+    const folder = await openRunFolder(path, remote);
+    await folder.write('recipe.yaml', remote.recipeText);
+    await folder.close();
+  }
+
+  it('are those of the run that is continued, or that is the result', async () => {
+    const wanted = join(await temporaryFolder(), 'mnist');
+    expect(await remoteFilesOf(wanted)).toEqual(new Map());
+    await begin(wanted);
+    expect(await remoteFilesOf(wanted)).toEqual(found);
+    await finish(wanted);
+    const of = (options: Parameters<typeof remoteFilesOf>[1]): Promise<unknown> => remoteFilesOf(wanted, options);
+    expect([await of({}), await of({ onFinished: 'overwrite' })]).toEqual([new Map(), new Map()]);
+    expect([await of({ onFinished: 'keep' }), await of({ onFinished: 'once' }), await of({ resume: true })]).toEqual([
+      found,
+      found,
+      found,
+    ]);
   });
 });
 

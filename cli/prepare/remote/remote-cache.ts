@@ -1,0 +1,219 @@
+/** The part of the cache that holds remote files: each under its SHA-256, verified at its first use in a process. */
+import { constants } from 'node:fs';
+import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import PQueue from 'p-queue';
+import { codeOf, exitCodes, storageProblem, UserError } from '../../../shared/errors.js';
+import { ifThere, makeFolders } from '../../../shared/files.js';
+import { makeRoomFor } from '../../../shared/room.js';
+import { sha256Of } from '../../../shared/sha256.js';
+import { cutPattern, isPattern, matcherOf } from './addresses.js';
+import { digestOf, download, type FetchOptions } from './download.js';
+import { listDigest, type RemotePin } from './identity.js';
+import { KnownFiles, type KnownFile } from './known-files.js';
+import type { RemoteListing, RemoteObject } from './remote-store.js';
+
+/** A file that lies in the cache. */
+export interface HeldFile {
+  /** Below the folder that was listed. */
+  readonly path: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+const bound = { what: 'remote files', setting: 'STILLHOUSE_REMOTE_BYTES' };
+const dayMs = 24 * 60 * 60 * 1000;
+/** Files that are begun at a time. */
+const filesAtOnce = 16;
+
+export class RemoteCache {
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #files: string;
+  readonly #trees: string;
+  readonly #known: KnownFiles;
+  /** Whether what lies under a SHA-256 has it, for those that were looked at in this process. */
+  readonly #verified = new Map<string, Promise<boolean>>();
+  readonly #checks = new PQueue({ concurrency: 4 });
+
+  constructor(folder: string, env: NodeJS.ProcessEnv) {
+    this.#env = env;
+    this.#files = join(folder, 'files');
+    this.#trees = join(folder, 'trees');
+    this.#known = new KnownFiles(join(folder, 'known'));
+  }
+
+  /** The file where it has come before, has not changed and is whole; else null. @throws UserError 65 for its path */
+  async find(object: RemoteObject): Promise<HeldFile | null> {
+    expectPath(object);
+    const known = await this.#known.find(object);
+    return known !== null && (await this.#isWhole(known.sha256)) ? { ...heldOf(known), path: object.path } : null;
+  }
+
+  /** Whether anything has come of a name before. */
+  async hasSome(name: string): Promise<boolean> {
+    const start = isPattern(name) ? cutPattern(name).folder : name;
+    return (await this.#known.last(name)) !== null || (await this.#known.below(start)).length > 0;
+  }
+
+  /**
+   * What has come of a name before, where it is all that the pin wants and whole; else null.
+   * @param pin null: a file whose name says what it holds
+   */
+  async recall(name: string, pin: RemotePin | null): Promise<RemoteListing | null> {
+    const single = await this.#known.last(name);
+    if (single !== null && (pin === null || single.sha256 === pin.sha256) && (await this.#isWhole(single.sha256)))
+      return { kind: 'file', address: name, pattern: '', objects: [objectOf(single, name.replace(/^.*\//, ''))] };
+    if (pin === null) return null;
+    const { folder, pattern } = isPattern(name)
+      ? cutPattern(name)
+      : { folder: `${name.replace(/\/$/, '')}/`, pattern: '' };
+    const matches = pattern === '' ? (): boolean => true : matcherOf(pattern);
+    const objects = (await this.#known.below(folder))
+      .map((known) => objectOf(known, known.address.slice(folder.length)))
+      .filter(({ path }) => matches(path))
+      .sort((a, b) => (a.path < b.path ? -1 : 1));
+    const files = objects.map(({ path, sha256 }) => ({ path, sha256: sha256 ?? '' }));
+    const digest = files.length === 1 ? files[0]?.sha256 : listDigest(files);
+    if (objects.length === 0 || digest !== pin.sha256) return null;
+    const areWhole = await Promise.all(files.map(({ sha256 }) => this.#isWhole(sha256)));
+    if (!areWhole.every(Boolean)) return null;
+    return { kind: pattern === '' ? 'folder' : 'pattern', address: name, pattern, objects };
+  }
+
+  /** @throws UserError 69 where there is no room for so many bytes more, 2 for a wrong bound */
+  async makeRoom(bytes: number): Promise<void> {
+    await makeFolders(dirname(this.#files));
+    for (const folder of [this.#files, this.#trees]) await mkdir(folder, { recursive: true, mode: 0o700 });
+    await this.#sweepTrees();
+    await makeRoomFor(bound, this.#files, bytes, { env: this.#env });
+  }
+
+  /** Fetches files. @returns them by path */
+  async fetchAll(
+    objects: readonly RemoteObject[],
+    options: Omit<FetchOptions, 'folder'>,
+  ): Promise<Map<string, HeldFile>> {
+    const queue = new PQueue({ concurrency: filesAtOnce });
+    const fetched = new Map<string, HeldFile>();
+    let isFailed = false;
+    await queue.addAll(
+      objects.map((object) => async () => {
+        if (isFailed) return;
+        try {
+          const { sha256, bytes } = await download(object, { ...options, folder: this.#files });
+          const { address, etag, modified } = object;
+          this.#verified.set(sha256, Promise.resolve(true));
+          await this.#known.add({ address, bytes, etag, modified, sha256 });
+          fetched.set(object.path, { path: object.path, sha256, bytes });
+        } catch (error) {
+          isFailed = true;
+          throw error;
+        }
+      }),
+    );
+    return fetched;
+  }
+
+  /** A folder that holds the files by their paths, as further names of them. */
+  async tree(files: readonly HeldFile[]): Promise<string> {
+    const root = join(this.#trees, sha256Of(JSON.stringify(files.map(({ path, sha256 }) => [path, sha256]))));
+    for (const { sha256 } of files) await markUsed(join(this.#files, sha256));
+    if ((await ifThere(stat(root))) !== null) {
+      await markUsed(root);
+      if (await this.#areNamed(root, files)) return root;
+      await rm(root, { recursive: true, force: true });
+    }
+    const aside = `${root}.${randomUUID()}`;
+    try {
+      for (const { path, sha256 } of files) await linkOrCopy(join(this.#files, sha256), join(aside, path));
+      await rename(aside, root);
+    } catch (error) {
+      await rm(aside, { recursive: true, force: true });
+      // Another process has made the same one first.
+      if (['ENOTEMPTY', 'EEXIST'].includes(codeOf(error))) return root;
+      const problem = storageProblem(error);
+      if (problem === null) throw error;
+      throw new UserError(
+        `${this.#trees}: ${problem}; room for names was wanted there, or another STILLHOUSE_CACHE`,
+        exitCodes.unavailable,
+        error,
+      );
+    }
+    return root;
+  }
+
+  /** Whether the files of a tree are those of the cache, or whole copies of them. */
+  async #areNamed(root: string, files: readonly HeldFile[]): Promise<boolean> {
+    for (const { path, sha256 } of files) {
+      const named = join(root, path);
+      const [there, held] = [await ifThere(stat(named)), await stat(join(this.#files, sha256))];
+      if (there === null) return false;
+      if (there.ino !== held.ino && (await digestOf(named)).sha256 !== sha256) return false;
+    }
+    return true;
+  }
+
+  #isWhole(sha256: string): Promise<boolean> {
+    const found = this.#verified.get(sha256) ?? this.#checks.add(() => this.#look(sha256));
+    this.#verified.set(sha256, found);
+    return found;
+  }
+
+  /** A file that is damaged is removed. */
+  async #look(sha256: string): Promise<boolean> {
+    const path = join(this.#files, sha256);
+    const found = await ifThere(digestOf(path));
+    if (found === null) return false;
+    if (found.sha256 === sha256) {
+      await markUsed(path);
+      return true;
+    }
+    await rm(path, { force: true });
+    return false;
+  }
+
+  /** Takes away names that were not used for a day; the files keep those that they are held under. */
+  async #sweepTrees(): Promise<void> {
+    for (const name of await readdir(this.#trees)) {
+      const path = join(this.#trees, name);
+      const found = await ifThere(stat(path));
+      if (found !== null && Date.now() - found.mtimeMs > dayMs) await rm(path, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Says when it was used, by which room is made. */
+async function markUsed(path: string): Promise<void> {
+  const now = new Date();
+  await utimes(path, now, now);
+}
+
+function heldOf({ sha256, bytes }: KnownFile): Omit<HeldFile, 'path'> {
+  return { sha256, bytes };
+}
+
+function objectOf({ address, bytes, etag, modified, sha256 }: KnownFile, path: string): RemoteObject {
+  return { address, path, bytes, etag, modified, sha256 };
+}
+
+/** @throws UserError 65 for a path that no file of this machine can have, or that leads out of the folder */
+function expectPath({ address, path }: RemoteObject): void {
+  const isSound =
+    path !== '' &&
+    !/[\0\\]/.test(path) &&
+    path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && Buffer.byteLength(part) < 256);
+  if (isSound) return;
+  throw new UserError(
+    `${address}: ${JSON.stringify(path)} can be no file's name here; another was wanted`,
+    exitCodes.data,
+  );
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+  await link(from, to).catch(async (error: unknown) => {
+    if (!['EPERM', 'ENOTSUP', 'EMLINK', 'ENOSYS', 'EXDEV'].includes(codeOf(error))) throw error;
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+  });
+}
