@@ -3,7 +3,7 @@
  * checksum of that, its bytes, and a checksum of those. All checksums are checked while the records are found; after that a
  * record is read by range. Format: TensorFlow's documentation, "TFRecord and tf.train.Example".
  */
-import { crc32c } from './crc32c.js';
+import { maskedCrc32c } from '../../../shared/crc32c.js';
 import { damaged } from './file-errors.js';
 import { openEach } from './input-files.js';
 import { bytesIn, openRanged, type RangedBytes } from './ranged-bytes.js';
@@ -73,7 +73,7 @@ function recordsIn(path: string, file: RangedBytes): RecordPlace[] {
       damaged(path, `it ends within record ${places.length}, at byte ${at}; a whole TFRecord file was wanted`);
     if (file.sizeBytes - at < headBytes) throw cutShort();
     const head = bytesIn(file, at, at + headBytes);
-    if (masked(crc32c(head.subarray(0, 8))) !== head.readUInt32LE(8))
+    if (maskedCrc32c(head.subarray(0, 8)) !== head.readUInt32LE(8))
       throw damaged(
         path,
         `no TFRecord at byte ${at}: the checksum of a length is wrong; a whole file, plain or packed by gzip, was wanted`,
@@ -82,15 +82,10 @@ function recordsIn(path: string, file: RangedBytes): RecordPlace[] {
     const offset = at + headBytes;
     if (sizeBytes + checksumBytes > file.sizeBytes - offset) throw cutShort();
     const bytes = bytesIn(file, offset, offset + sizeBytes + checksumBytes);
-    if (masked(crc32c(bytes.subarray(0, sizeBytes))) !== bytes.readUInt32LE(sizeBytes))
+    if (maskedCrc32c(bytes.subarray(0, sizeBytes)) !== bytes.readUInt32LE(sizeBytes))
       throw damaged(path, `the checksum of record ${places.length} is wrong; a file that is whole was wanted`);
     places.push({ offset, sizeBytes });
     at = offset + sizeBytes + checksumBytes;
   }
   return places;
-}
-
-/** A checksum as TFRecord keeps it: turned by 15 bits, and a constant added. */
-function masked(crc: number): number {
-  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }

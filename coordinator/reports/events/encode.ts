@@ -5,7 +5,7 @@
  *   record = length (uint64), masked CRC-32C of it, the message, masked CRC-32C of it; all little-endian
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { maskedCrc32c } from './crc32c.js';
+import { maskedCrc32c } from '../../../shared/crc32c.js';
 
 const eventProto = { wallTime: 1, step: 2, fileVersion: 3, summary: 5, sessionLog: 7 };
 const sessionLogProto = { status: 1 };

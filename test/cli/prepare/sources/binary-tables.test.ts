@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/chosen-source.js';
-import { crc32c } from '../../../../cli/prepare/sources/crc32c.js';
+import { crc32c } from '../../../../shared/crc32c.js';
 import { unpackLz4 } from '../../../../cli/prepare/sources/lz4-frame.js';
 import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
 import { temporaryFolder } from '../../../worker/fakes.js';

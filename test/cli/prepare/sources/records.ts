@@ -1,6 +1,6 @@
 /** Writes TFRecord files of `tf.train.Example` for tests. */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { crc32c } from '../../../../cli/prepare/sources/crc32c.js';
+import { crc32c } from '../../../../shared/crc32c.js';
 
 /** A number or several, whole ones as int64 and others as floats; bytes; null for a feature without values. */
 export type Values = number | readonly number[] | Uint8Array | null;

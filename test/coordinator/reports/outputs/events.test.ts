@@ -1,6 +1,6 @@
 /** TensorBoard's event files, read back by a reader of their own. */
 import { describe, expect, it } from 'vitest';
-import { crc32c } from '../../../../coordinator/reports/events/crc32c.js';
+import { crc32c } from '../../../../shared/crc32c.js';
 import type { MetricsLine } from '../../../../coordinator/reports/metrics.js';
 import { eventsOutput } from '../../../../coordinator/reports/outputs/events.js';
 import type { RunStart } from '../../../../coordinator/reports/outputs/output.js';
