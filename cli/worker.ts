@@ -125,7 +125,8 @@ async function hostDevices({ devices: wish, backend, gpu }: WorkerFlags): Promis
 
 async function workOn(devices: readonly HostDevice[], ending: AbortSignal): Promise<number> {
   const { workerPerDevice } = await import('../worker/devices/host.js');
-  const { findPinning, gpuFault } = await import('../worker/devices/machine.js');
+  const { gpuFault } = await import('../worker/devices/gpu-faults.js');
+  const { findPinning } = await import('../worker/devices/machine.js');
   const pinning = findPinning();
   if (pinning === null && devices.some(({ cores }) => cores !== null))
     warn('taskset is not there: workers are not pinned to their cores');
@@ -147,6 +148,9 @@ interface Joining {
 /** Whether a coordinator on this machine has started this process and will end it. */
 const isLocal = process.env.STILLHOUSE_LOCAL === '1';
 
+/** Whether the process that has started this one holds its input: a coordinator's, or a host's of several workers. */
+const endsWithParent = isLocal || process.env.STILLHOUSE_DEVICE !== undefined;
+
 async function label(backend: Backend, { url, token, tls, flags, gpuUse, ending }: Joining): Promise<number> {
   const cache = await usableCache();
   const { runLabelWorker } = await import('../worker/labels/label-worker.js');
@@ -157,7 +161,7 @@ async function label(backend: Backend, { url, token, tls, flags, gpuUse, ending 
     cacheFolder: cache,
     storage: labelStorage(cache),
     waitSeconds: flags.wait,
-    local: isLocal,
+    local: endsWithParent,
     stop: ending,
     log: say,
     backend: backend.name,
@@ -180,7 +184,7 @@ async function train(backend: Backend, { url, token, tls, flags, gpuUse, ending 
     tls,
     cacheFolder: cache,
     threads: flags.threads,
-    local: isLocal,
+    local: endsWithParent,
     waitSeconds: flags.wait,
     memoryFolder: memoryFolderOf(flags),
     stop: ending,

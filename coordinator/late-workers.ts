@@ -34,10 +34,15 @@ export async function tellLateWorkers(options: LateWorkersOptions): Promise<numb
     onWorker: (socket, transport, origin) => {
       const channel = new SocketChannel(socket, transport, origin);
       const queue = new SendQueue(channel, systemTimers);
-      // The worker closes the connection when it has read it; what it says before it does is of no use any more.
-      channel.listen({ onFrame: () => undefined, onClosed: () => queue.closed() });
-      queue.send(end);
-      told++;
+      let isTold = false;
+      // It is the answer to its hello: a worker does not hear what comes before that. Then it closes the connection.
+      const onFrame = (): void => {
+        if (isTold) return;
+        isTold = true;
+        told++;
+        queue.send(end);
+      };
+      channel.listen({ onFrame, onClosed: () => queue.closed() });
     },
   });
   try {

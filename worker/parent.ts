@@ -1,6 +1,6 @@
 /**
- * The parent of a local worker: the process that started it and holds its standard input. A local worker ends with its
- * parent, however that one ends.
+ * The parent of a local worker, or of one of several of a host: the process that started it and holds its standard input.
+ * Such a worker ends with its parent, however that one ends.
  */
 
 /** Calls `onEnd` once or more when the parent is gone. @returns a function that stops watching */

@@ -31,6 +31,14 @@ function workersOf(pid: number): number[] {
 const coresOf = (pid: number): string =>
   /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
 
+function isAlive(pid: number): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
+}
+
 function startHost(url: string): Program {
   const environment = { STILLHOUSE_CACHE: join(scratch.path, 'caches', 'host'), STILLHOUSE_TOKEN: token };
   return new Program(['worker', url, '--devices', 'cpu:2', '--backend', 'wasm'], environment, 100_000);
@@ -46,6 +54,23 @@ beforeAll(async () => {
 });
 
 describe('worker --devices cpu:2', () => {
+  it('is killed, and its workers leave in good order', async () => {
+    const run = place('orphans');
+    const coordinator = startCoordinator(run, { expect: 2 });
+    const url = await urlOf(coordinator);
+    const host = startHost(url);
+    while (commitsOf(run.out).length < 3) await soon(2);
+    const workers = workersOf(host.child.pid ?? 0);
+    expect(workers).toHaveLength(2);
+    host.child.kill('SIGKILL');
+    await coordinator.says(/w1 left: its parent process ended/);
+    await coordinator.says(/w2 left: its parent process ended/);
+    while (workers.some(isAlive)) await soon(20);
+    const other = startWorker(run, 'w0', url);
+    expect([(await coordinator.ended).code, (await other.ended).code]).toEqual([0, 0]);
+    expect(digestOf(run.out)).toBe(digestOf(place('undisturbed').out));
+  });
+
   it('starts one again that was killed, and the run has the same bits', async () => {
     const run = place('killed');
     const coordinator = startCoordinator(run, { expect: 2 });

@@ -57,7 +57,8 @@ function work(device: HostDevice, { command, pinning, stop, log }: HostOptions):
   const [file = process.execPath, ...args] = [...pinned, ...command, ...demanded];
   const startedMs = performance.now();
   const child = spawn(file, args, {
-    stdio: ['ignore', 'inherit', 'pipe'],
+    // Its input ends with this process, however that one ends, and the worker with it.
+    stdio: ['pipe', 'inherit', 'pipe'],
     env: { ...process.env, CUDA_VISIBLE_DEVICES: device.cuda, STILLHOUSE_DEVICE: device.name },
   });
   const lines = readLines(child.stderr, (line) => log(line, device.name));
