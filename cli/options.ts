@@ -52,6 +52,8 @@ export interface FolderFlags extends RunFlags {
   readonly number?: boolean;
   /** The file that what the run does is drawn into. */
   readonly trace?: string;
+  /** The URL of an MLflow server. */
+  readonly mlflow?: string;
 }
 
 /** Adds what every verb that reads a recipe has. */
@@ -84,6 +86,7 @@ export function withFolder(command: Command): Command {
     .option('--force', 'continue an unfinished run with another recipe')
     .addOption(new Option('--overwrite', 'replace a finished run').conflicts(['number', 'resume']))
     .option('--number', 'go to DIR-2, DIR-3, ... beside finished runs (default without --out)')
+    .option('--mlflow <url>', 'show the run on this MLflow server, too')
     .option('--trace <file>', 'draw what coordinator and workers do, for ui.perfetto.dev');
 }
 
