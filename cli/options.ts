@@ -53,6 +53,8 @@ export interface FolderFlags extends RunFlags {
   readonly once?: boolean;
   /** The file that what the run does is drawn into. */
   readonly trace?: string;
+  /** The URL of an MLflow server. */
+  readonly mlflow?: string;
 }
 
 /** Adds what every verb that reads a recipe has. */
@@ -88,6 +90,7 @@ export function withFolder(command: Command): Command {
       new Option('--number', 'go to DIR-2, DIR-3, ... beside finished runs (default without --out)').conflicts('once'),
     )
     .option('--once', 'where the newest run of this recipe is finished, tell of it again (default with --out)')
+    .option('--mlflow <url>', 'show the run on this MLflow server, too')
     .option('--trace <file>', 'draw what coordinator and workers do, for ui.perfetto.dev');
 }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { CoordinateOptions } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
+import type { MlflowAccess } from '../coordinator/reports/mlflow/client.js';
 import type { Summary } from '../coordinator/reports/summary.js';
 import type { TraceFile, TraceTotals } from '../coordinator/trace/trace-file.js';
 import { counted } from '../shared/counted.js';
@@ -44,6 +45,7 @@ export async function openWholeRun(file: string, flags: FolderFlags): Promise<Op
   warnings.forEach(warn);
   // Before data is read and models are opened, which may take long.
   await expectFolder(wanted);
+  await mlflowOf(flags);
   const trace = flags.trace === undefined ? undefined : await openTrace(flags.trace);
   const run = await openRun(recipe, file, flags);
   const tell = flags.quiet === true ? (): void => undefined : say;
@@ -52,6 +54,13 @@ export async function openWholeRun(file: string, flags: FolderFlags): Promise<Op
   const out = await resolveRunFolder(wanted, identityOf(run), { force, resume, onFinished });
   if (!(await isFinished(out))) await lookAt(run, { tell });
   return { run, out, trace };
+}
+
+/** Where the run is shown beside here; null: nowhere. @throws UserError 2 for what is no URL of a server */
+async function mlflowOf({ mlflow }: FolderFlags): Promise<MlflowAccess | null> {
+  if (mlflow === undefined) return null;
+  const { mlflowAccess } = await import('../coordinator/reports/mlflow/client.js');
+  return mlflowAccess(mlflow, process.env);
 }
 
 async function openTrace(path: string): Promise<TraceFile> {
@@ -103,15 +112,20 @@ function traceText(path = '', { events, bytes, lost }: TraceTotals): string {
 
 async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunOptions): Promise<Summary> {
   const { coordinate } = await import('../coordinator/coordinator.js');
-  const { watchedOutput } = await import('../coordinator/reports/outputs/outputs.js');
+  const { trackedOutput, watchedOutput } = await import('../coordinator/reports/outputs/outputs.js');
   const { baselineRecipe } = await import('./prepare/baseline.js');
   const { isFinished } = await import('../coordinator/store/run-folder.js');
   const common = await commonOptions(options);
   const [isQuiet, isJson] = [options.flags.quiet === true, logFormat() === 'json'];
-  const told = (name: string): Omit<CoordinateOptions, 'out' | 'next'> => ({
+  const access = await mlflowOf(options.flags);
+  const told = (name: string, folder: string): Omit<CoordinateOptions, 'next'> => ({
     ...common(),
     trace,
-    reporter: watchedOutput({ stream: process.stderr, run: name, isQuiet, isJson }),
+    out: folder,
+    reporter: trackedOutput(
+      watchedOutput({ stream: process.stderr, run: name, isQuiet, isJson }),
+      access === null ? null : { access, run: name, folder },
+    ),
   });
   let baseline: Summary['baseline'];
   if (run.recipe.baseline) {
@@ -122,7 +136,7 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
     const alone = await prepare({ recipe, name: `${name}-baseline`, recipeFolder, plugins: new Map() }, unsaid);
     const folder = join(out, 'baseline');
     if (!isQuiet) say(`training the student alone (baseline) into ${folder}`);
-    const { student, digest } = await coordinate(alone, { ...told(alone.name), out: folder, next: true });
+    const { student, digest } = await coordinate(alone, { ...told(alone.name, folder), next: true });
     baseline = { ...student, digest, folder: 'baseline' };
   }
   if (!isQuiet)
@@ -131,7 +145,7 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
         ? `${run.name} is finished in ${out}: nothing is computed again`
         : `distilling ${run.name} into ${out}`,
     );
-  return coordinate(run, { ...told(run.name), out, next: false, ...(baseline === undefined ? {} : { baseline }) });
+  return coordinate(run, { ...told(run.name, out), next: false, ...(baseline === undefined ? {} : { baseline }) });
 }
 
 /** Gives the options that the baseline and the run share; the second to ask listens on the first one's port. */

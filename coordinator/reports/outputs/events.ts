@@ -4,18 +4,16 @@
  * file's name has the coordinator's generation, by which a TensorBoard that reads meanwhile goes on to it; what it begins
  * with tells that reader to forget what it holds.
  */
-import { mainFigure } from '../../../shared/figures/figures.js';
 import { firstEvents, hparamsEvent, scalarsEvent, textEvent, type EventTime } from '../events/encode.js';
 import { flatRecipe } from '../flat-recipe.js';
 import type { MetricsLine } from '../metrics.js';
+import { epochScalars, stepScalars } from '../scalars.js';
 import type { StepReport } from '../steps.js';
 import { silentOutput, type OutputPlace, type ReportOutput, type RunStart } from './output.js';
 
 const folderName = 'events';
 /** What is not written yet is written when so much has come together, or after so long. */
 const [mostBytes, longestMs] = [256 * 1024, 1000];
-
-type Scalars = Iterable<readonly [tag: string, value: number]>;
 
 /** Its promises are rejected with UserError 69 when the disk takes no more. */
 export function eventsOutput({ folder, nowMs }: Pick<OutputPlace, 'folder' | 'nowMs'>): ReportOutput {
@@ -110,33 +108,6 @@ class Events {
       this.#writing = this.#writing.then(() => this.#folder.append(`${folderName}/${this.#name}`, bytes));
     return this.#writing;
   }
-}
-
-function stepScalars({ loss, terms, learningRate, samplesPerSecond }: StepReport): Scalars {
-  return [
-    ['loss/total', loss],
-    ...Object.entries(terms).map(([term, mean]): [string, number] => [`loss/${term}`, mean]),
-    ['optimizer/learningRate', learningRate],
-    ...(samplesPerSecond > 0 ? [['speed/samplesPerSecond', samplesPerSecond] as const] : []),
-  ];
-}
-
-/** The student's figures of an epoch, and beside its main figure those of the models that it is compared with. */
-export function epochScalars(line: MetricsLine, references: ReturnType<RunStart['references']>): [string, number][] {
-  const { loss, accuracy, eval: evaluation = {}, ensemble, gradientShares = {} } = line;
-  const main = mainFigure(evaluation);
-  const compared = references.map(({ name, value }): [string, number] => [`${main?.name ?? ''}/${name}`, value]);
-  return [
-    ['epoch/loss', loss],
-    ...(accuracy === undefined ? [] : [['epoch/trainingAccuracy', accuracy] satisfies [string, number]]),
-    ...Object.entries(evaluation).flatMap(([name, value]): [string, number][] =>
-      typeof value === 'number' ? [[`evaluation/${name}`, value]] : [],
-    ),
-    ...(main === undefined ? [] : [[`${main.name}/student`, main.value] satisfies [string, number], ...compared]),
-    ...Object.entries(evaluation.exits ?? {}).map(([exit, value]): [string, number] => [`exits/${exit}`, value]),
-    ...Object.entries(ensemble ?? {}).map(([name, value]): [string, number] => [`ensemble/${name}`, value]),
-    ...Object.entries(gradientShares).map(([term, share]): [string, number] => [`gradientShare/${term}`, share]),
-  ];
 }
 
 /** As Markdown, which shows lines that are set in as they are. */

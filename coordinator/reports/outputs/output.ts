@@ -4,6 +4,7 @@
  */
 import type { LogLevel } from '../../../shared/log-line.js';
 import type { MetricsLine } from '../metrics.js';
+import type { NamedFigure } from '../scalars.js';
 import type { StepReport } from '../steps.js';
 
 /** Where a run stands when a coordinator begins to work on it. */
@@ -23,7 +24,7 @@ export interface RunStart {
   /** The steps that were committed, as the journal gives them, the oldest first. */
   readonly steps: () => Iterable<StepReport>;
   /** The models that the student is compared with, each with its main figure, as far as they are known by now. */
-  readonly references: () => readonly { readonly name: string; readonly value: number }[];
+  readonly references: () => readonly NamedFigure[];
 }
 
 /** How a coordinator's work on a run ended; `again`: the same process begins anew. */

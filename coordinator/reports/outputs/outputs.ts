@@ -3,6 +3,7 @@ import { barOutput } from './bar.js';
 import { eventsOutput } from './events.js';
 import { jsonOutput } from './json.js';
 import { metricsFile } from './metrics-file.js';
+import { mlflowOutput, type MlflowPlace } from './mlflow.js';
 import { plainOutput } from './plain.js';
 import { quietOutput, warningsOf } from './quiet.js';
 import type { OutputPlace, ReportOutput } from './output.js';
@@ -32,6 +33,12 @@ export function watchedOutput({ stream, run, isQuiet, isJson }: Watching): Repor
   if (isJson) return isQuiet ? warningsOf(outputs.json(place)) : outputs.json(place);
   if (isQuiet) return outputs.quiet(place);
   return stream.isTTY ? outputs.bar(place) : outputs.plain(place);
+}
+
+/** What a user watches, and beside it MLflow, where the run is shown there. */
+export function trackedOutput(watched: ReportOutput, tracked: Omit<MlflowPlace, 'say'> | null): ReportOutput {
+  if (tracked === null) return watched;
+  return joinOutputs([watched, mlflowOutput({ ...tracked, say: (level, text) => watched.say(level, text) })]);
 }
 
 /** All outputs of one run: the one that its user watches, and what is kept in its folder. */
