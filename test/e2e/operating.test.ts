@@ -26,9 +26,9 @@ function as(role: keyof typeof tokens, ...args: readonly string[]): Promise<Ende
   return start('operator', args, { STILLHOUSE_TOKEN: tokens[role] }).ended;
 }
 
-function coordinator(out: string, expected: number): Program {
+function coordinator(out: string, expected: number, recipe = 'recipe.yaml'): Program {
   const listen = ['--listen', '127.0.0.1:0', '--expect', String(expected), '--token-file', at('tokens')];
-  return start('coordinator', ['coordinator', at('recipe.yaml'), ...listen, '--out', out]);
+  return start('coordinator', ['coordinator', at(recipe), ...listen, '--out', out]);
 }
 
 const worker = (name: string, url: string): Program =>
@@ -116,6 +116,25 @@ describe('a run whose operator looks at it, drains a worker and stops it', () =>
     expect(digestOf(out)).toBe(digestOf(at('undisturbed')));
     expect((await as('viewer', 'logs', out, '--follow')).stdout).toMatch(/done: weights [0-9a-f]{16}\n$/);
     expect((await as('viewer', 'status', out)).stdout).toContain(`weights ${digestOf(out).slice(0, 16)}`);
+  });
+});
+
+describe('a worker that cannot take part', () => {
+  it('tells the coordinator why before it goes, and those who watch the run', async () => {
+    writeFileSync(at('compiled.yaml'), barsRecipe({ student: '{ builtin: mlp, hidden: [8] }', backend: 'auto' }));
+    const run = coordinator(at('with a failure'), 1, 'compiled.yaml');
+    const url = await urlOf(run);
+    const environment = { STILLHOUSE_TOKEN: tokens.worker };
+    const failing = start('failing', ['worker', url, '--threads', '3'], environment);
+    const { code, stderr } = await failing.ended;
+    expect([code, stderr]).toEqual([77, expect.stringMatching(/threads/)]);
+    const reason = stderr.trimEnd().split('\n').at(-1)?.replace('stillhouse: ', '') ?? '';
+    await run.says(/w1 \(.*\) is the first to fail, with 77: .*threads/);
+    expect((await statusOf(url)).firstFailure).toMatchObject({ worker: 'w1', code: 77, reason });
+    expect((await as('viewer', 'status', url)).stdout).toContain(`with 77: ${reason}`);
+    expect((await as('viewer', 'logs', url)).stdout).toMatch(/w1 on .* fails after step 0 with 77: .*threads/);
+    const other = start('other', ['worker', url], environment);
+    expect([(await run.ended).code, (await other.ended).code]).toEqual([0, 0]);
   });
 });
 

@@ -52,7 +52,7 @@ describe.runIf(canMount)('a disk that takes nothing', () => {
     const first = startCoordinator(place);
     const worker = startWorker(place, 'w0', await urlOf(first));
     while (commitsOf(place.out).length < 5) await soon(2);
-    first.child.kill('SIGTERM');
+    first.child.kill('SIGINT');
     expect([(await first.ended).code, (await worker.ended).code]).toEqual([75, 75]);
     remount('ro');
     const refused = await startCoordinator(place).ended;

@@ -1,7 +1,7 @@
 /**
  * What the driver and the kernel say is wrong with a GPU: memory errors that were not corrected, pages and rows that were
- * taken out of use for them, the newest Xid of the kernel's log, or why the driver does not answer. The texts are read by
- * pure functions; the programs that give them are found by PATH, and one that is missing or may not be used says nothing.
+ * taken out of use for them, the newest Xid of the kernel's log, or why the driver does not answer. The programs
+ * that tell are found by PATH, and one that is missing or may not be used says nothing.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';

@@ -31,6 +31,8 @@ export const wrongRecipes = `
 2 | epochs | validate plain.yaml --set 'epochs=[1'
 2 | --number | run plain.yaml --overwrite --number
 2 | --resume | run plain.yaml --overwrite --resume
+2 | --once | run plain.yaml --overwrite --once
+2 | --once | run plain.yaml --number --once
 2 | nothing-there | run plain.yaml --resume --out nothing-there
 2 | nowhere.mjs | run plain.yaml --plugin nowhere.mjs
 2 | folder | run plain.yaml --plugin folder
@@ -51,7 +53,7 @@ export const wrongRecipes = `
 69 | proc/x | run plain.yaml --out /proc/x
 2 | dev/null | run plain.yaml --out /dev/null
 2 | run | run plain.yaml --out run
-2 | --resume | run plain.yaml --out run --resume
+2 | holds a finished run of another recipe | run plain.yaml --out run --resume
 2 | unfinished | run plain.yaml --out unfinished
 2 | --overwrite | run plain.yaml --out unfinished --overwrite
 2 | cut-recipe | run plain.yaml --out cut-recipe
