@@ -5,6 +5,7 @@
  */
 import type { DataType, Field, Table, Vector } from 'apache-arrow';
 import { exitCodes, UserError } from '../../../shared/errors.js';
+import { checkMetadata } from './arrow-metadata.js';
 import { damaged } from './file-errors.js';
 import { unpackLz4 } from './lz4-frame.js';
 import { pandasIndex, type KeyValues } from './parquet-metadata.js';
@@ -27,6 +28,8 @@ interface Range {
 /** A record batch: its rows in the file, and where it and the dictionaries before it lie. */
 interface BatchPlace extends Range {
   readonly messages: readonly Range[];
+  /** No column of it, and no list, can have more values. */
+  readonly most: number;
 }
 
 /** @throws UserError 2 where the package that reads Arrow is not installed, 65 for a file that cannot be read */
@@ -54,7 +57,7 @@ export async function openArrow(path: string, file: RangedBytes): Promise<ArrowT
         .filter((batch) => batch.from < to && batch.to > from)
         .flatMap((batch) => {
           const own = { from: Math.max(from, batch.from) - batch.from, to: Math.min(to, batch.to) - batch.from };
-          return read(path, () => rowsIn(tableOf(batch), columns, own));
+          return read(path, () => rowsIn(tableOf(batch), columns, { ...own, most: batch.most }));
         }),
   };
 }
@@ -92,6 +95,17 @@ function read<T>(path: string, work: () => T): T {
 
 const fileMagic = 'ARROW1';
 
+interface BatchHeader {
+  readonly length: unknown;
+  /** How its buffers are packed; null where they are not. */
+  readonly compression: unknown;
+}
+
+/** The most values that so many bytes hold: a bit each, and packed ones become 255 times as many at most. */
+function mostValues(bytes: number, isPacked: boolean): number {
+  return 8 * bytes * (isPacked ? 255 : 1);
+}
+
 /** Finds the record batches. A file holds a stream between its magic bytes and its footer. */
 function batchesIn(path: string, file: RangedBytes, { Message, MessageHeader }: Arrow): BatchPlace[] {
   const isFile = bytesIn(file, 0, Math.min(6, file.sizeBytes)).toString('latin1') === fileMagic;
@@ -109,15 +123,26 @@ function batchesIn(path: string, file: RangedBytes, { Message, MessageHeader }: 
     if (metadataBytes === 0) break;
     const metadataAt = at + (isMarked ? 8 : 4);
     if (metadataAt + metadataBytes > file.sizeBytes) throw cutShort();
-    const message = read(path, () => Message.decode(bytesIn(file, metadataAt, metadataAt + metadataBytes)));
+    const message = read(path, () => {
+      const metadata = bytesIn(file, metadataAt, metadataAt + metadataBytes);
+      checkMetadata(metadata);
+      return Message.decode(metadata);
+    });
     const end = metadataAt + metadataBytes + message.bodyLength;
     if (!(end <= file.sizeBytes)) throw cutShort();
     const place = { from: at, to: end };
     if (before.length === 0 && message.headerType !== MessageHeader.Schema)
       throw damaged(path, 'no schema before its record batches; a file or a stream as the format has it was wanted');
     if (message.headerType === MessageHeader.RecordBatch) {
-      const count = read(path, () => Number((message.header() as { readonly length: unknown }).length));
-      batches.push({ from: rows, to: rows + count, messages: [...before, place] });
+      const { length, compression } = read(path, () => message.header() as BatchHeader);
+      const count = Number(length);
+      const most = mostValues(message.bodyLength, compression !== null);
+      if (!(count >= 0 && count <= most))
+        throw damaged(
+          path,
+          `it says that it has ${count} rows in ${end - at} bytes; a whole file or stream was wanted`,
+        );
+      batches.push({ from: rows, to: rows + count, messages: [...before, place], most });
       rows += count;
     } else before.push(place);
     at = end;
@@ -131,28 +156,33 @@ function decoded(file: RangedBytes, { messages }: BatchPlace, arrow: Arrow): Tab
   return arrow.tableFromIPC(Buffer.concat([...pieces, Buffer.from([255, 255, 255, 255, 0, 0, 0, 0])]));
 }
 
-function rowsIn(table: Table, columns: readonly string[], { from, to }: Range): Row[] {
+function rowsIn(table: Table, columns: readonly string[], { from, to, most }: Range & Pick<BatchPlace, 'most'>): Row[] {
   const vectors = columns.map((name) => [name, table.getChild(name)] as const);
   return Array.from({ length: to - from }, (_, i) =>
-    Object.fromEntries(vectors.map(([name, vector]) => [name, plain(vector?.get(from + i))])),
+    Object.fromEntries(vectors.map(([name, vector]) => [name, plain(vector?.get(from + i), most)])),
   );
 }
 
-/** Lists as arrays, and structures as objects. */
-function plain(value: unknown): unknown {
+/**
+ * Lists as arrays, and structures as objects.
+ * @throws RangeError for a list of more than `most` values
+ */
+function plain(value: unknown, most: number): unknown {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
   if (isVector(value)) {
+    if (value.length > most) throw new RangeError(`a list of ${value.length} values`);
     const isNested = (value.type.children ?? []).length > 0 || value.nullCount > 0;
-    return isNested ? Array.from(value, plain) : value.toArray();
+    return isNested ? Array.from(value, (item) => plain(item, most)) : value.toArray();
   }
   if (!hasJson(value)) return value;
   const found = value.toJSON();
   if (typeof found !== 'object' || found === null) return found;
-  return Object.fromEntries(Object.entries(found).map(([name, item]) => [name, plain(item)]));
+  return Object.fromEntries(Object.entries(found).map(([name, item]) => [name, plain(item, most)]));
 }
 
 /** A list's values. */
-type Values = Iterable<unknown> & Pick<Vector<DataType>, 'nullCount' | 'toArray'> & { readonly type: Nested };
+type Values = Iterable<unknown> &
+  Pick<Vector<DataType>, 'length' | 'nullCount' | 'toArray'> & { readonly type: Nested };
 
 interface Nested {
   readonly children?: readonly unknown[] | null;

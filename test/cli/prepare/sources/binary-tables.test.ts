@@ -2,8 +2,10 @@
 import { appendFileSync, copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { Message } from 'apache-arrow';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/chosen-source.js';
+import { checkMetadata } from '../../../../cli/prepare/sources/arrow-metadata.js';
 import { crc32c } from '../../../../shared/crc32c.js';
 import { unpackLz4 } from '../../../../cli/prepare/sources/lz4-frame.js';
 import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
@@ -168,6 +170,35 @@ describe('Arrow', () => {
     await expect(read({ format: 'arrow', inputs: 'plain.arrows', column: 'x' })).rejects.toMatchObject({
       exitCode: 65,
       message: expect.stringMatching(message),
+    });
+  });
+});
+
+describe('metadata of Arrow', () => {
+  /** The metadata of the first record batch of a stream, from its place on. */
+  const batchIn = (bytes: Buffer): number => {
+    for (let at = 0; ;) {
+      const length = bytes.readUInt32LE(at + 4);
+      const metadata = bytes.subarray(at + 8, at + 8 + length);
+      checkMetadata(metadata);
+      const message = Message.decode(metadata);
+      if (message.isRecordBatch()) return at + 8;
+      at += 8 + length + message.bodyLength;
+    }
+  };
+
+  it.each([0, 1])('is refused where a list of a record batch is longer than it: %i', async (list) => {
+    const path = join(folder, 'plain.arrows');
+    const bytes = readFileSync(path);
+    const at = batchIn(bytes);
+    // The lists of nodes and buffers are the only numbers of their lengths that a first look finds.
+    const lengths = [...Array(80).keys()].map((i) => at + 4 * i).filter((i) => [11, 6].includes(bytes.readUInt32LE(i)));
+    const [place = 0] = lengths.slice(list);
+    bytes.writeUInt32LE(2 ** 24, place);
+    writeFileSync(path, bytes);
+    await expect(read({ format: 'arrow', inputs: 'plain.arrows', column: 'x' })).rejects.toMatchObject({
+      exitCode: 65,
+      cause: expect.objectContaining({ message: 'a list that does not fit into its metadata' }),
     });
   });
 });
