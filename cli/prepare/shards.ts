@@ -6,6 +6,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSet } from '../../shared/data/manifest.js';
 import { ifThere } from '../../shared/files.js';
+import { atWork } from '../../shared/long-work.js';
 import type { SourceRecipe } from '../../shared/recipe/schema.js';
 import { sha256Of } from '../../shared/sha256.js';
 import { elementsIn } from '../../shared/shape.js';
@@ -59,6 +60,7 @@ export async function writeShards(
   options: ShardOptions,
 ): Promise<WrittenData> {
   await mkdir(out, { recursive: true });
+  await atWork(`reading data (${recipe.format})`);
   const source = await openSource(recipe, folder, options);
   try {
     const shards: DataSet['shards'] = [];
@@ -68,6 +70,7 @@ export async function writeShards(
     const counting = isVector ? new CountingColumns(elementsIn(source.shape)) : null;
     for (let from = 0; from < source.samples; from += options.shardSamples) {
       const to = Math.min(source.samples, from + options.shardSamples);
+      await atWork(`reading ${source.file}`, { done: from, total: source.samples });
       const rows = await checkedRows(source, from, to);
       counting?.add(rows);
       inputRange = widened(inputRange, rows);
