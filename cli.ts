@@ -4,17 +4,21 @@
  * names, and turns what it ends with into an exit code. It must import nothing heavy: a verb imports what it needs when
  * it runs.
  */
-import './cli/signals.js';
+import { onEndAtOnce } from './cli/signals.js';
 import { endOnStrayErrors, exitCodeOf } from './cli/endings.js';
-import { resultsWritten } from './cli/output.js';
+import { clearWork, resultsWritten, sayEnd } from './cli/output.js';
 import { program } from './cli/program.js';
 
 endOnStrayErrors();
+onEndAtOnce((signal) =>
+  sayEnd(`stopped (${signal}) before there was anything to keep; run the same command again`, {}, 'stillhouse: '),
+);
 try {
   await (await program()).parseAsync();
 } catch (error) {
   process.exitCode = exitCodeOf(error);
 }
+clearWork();
 try {
   await resultsWritten();
 } catch (error) {

@@ -20,7 +20,8 @@ const live = new LiveRun({ weightsAt: () => ({ crossEntropy: 0.3, response: 0.7 
 const startMs = performance.now();
 for (let step = 1; step <= steps; step++) {
   const terms = { crossEntropy: 1 / step, response: 2 / step };
-  live.output.progress({ step, totalSteps: steps, epoch: 0, epochs: 1, samples: step * 128, terms, workers });
+  const labels = (): null => null;
+  live.output.progress({ step, totalSteps: steps, epoch: 0, epochs: 1, samples: step * 128, terms, workers, labels });
 }
 print(`a step: ${(((performance.now() - startMs) * 1000) / steps).toFixed(2)} us`);
 print(`all curves after ${steps} steps: ${JSON.stringify(live.curves.since(unread)).length} bytes`);

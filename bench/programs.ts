@@ -44,7 +44,7 @@ export class Program {
     folder?: string,
   ) {
     if (!existsSync(cli)) throw new Error('dist/cli.js is not built: npm run build');
-    const { STILLHOUSE_TOKEN: _, ...inherited } = process.env;
+    const { STILLHOUSE_TOKEN: _, FORCE_COLOR: __, ...inherited } = process.env;
     const [command = '', ...rest] = [...through, process.execPath, cli, ...args];
     this.child = spawn(command, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,7 +7,7 @@ import { lookAt, openRecipe, openRun } from './open.js';
 import { backendOption, withJoining, withRun, type RunFlags } from './options.js';
 import { expectPlace } from './output-place.js';
 import { print, say } from './output.js';
-import { stop } from './signals.js';
+import { stopInOrder } from './signals.js';
 import { joinAccess, joinLine, ownWorkersAlone, type JoinFlags } from './credentials.js';
 import { localTls } from './tls.js';
 import { listenAddress, positive } from './values.js';
@@ -51,7 +51,7 @@ async function label(file: string, flags: LabelFlags): Promise<number> {
       tls: access.tls,
       labels: labelStorage(cacheFolder()),
       out,
-      stopSignal: stop,
+      stopSignal: stopInOrder(),
       say: tell,
       onListening: (port) => {
         retract = access.announce(port);

@@ -10,7 +10,6 @@ import type { ReadRecipe } from '../shared/recipe/read.js';
 import type { Recipe } from '../shared/recipe/schema.js';
 import type { BackendName, PluginFlags, RecipeFlags } from './options.js';
 import { say, warn } from './output.js';
-import { stop } from './signals.js';
 import type { PreparationOptions } from './prepare/prepare.js';
 import type { RemoteFiles } from './prepare/remote/remote-files.js';
 
@@ -44,7 +43,7 @@ let opened: RemoteFiles | null = null;
 /** The files of other machines, the same for all that this process reads. */
 export async function remoteFiles(): Promise<RemoteFiles> {
   const { RemoteFiles } = await import('./prepare/remote/remote-files.js');
-  opened ??= new RemoteFiles({ say: (text) => void (isQuiet || say(text)), warn, stop });
+  opened ??= new RemoteFiles({ say: (text) => void (isQuiet || say(text)), warn });
   return opened;
 }
 

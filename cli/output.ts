@@ -3,7 +3,10 @@
  * in the command line writes to either.
  */
 import { codeOf, exitCodes, storageProblem, UserError } from '../shared/errors.js';
+import { hasColors, paintFor } from '../shared/colors.js';
+import { showLongWork } from '../shared/long-work.js';
 import { logLine, type LogFields, type LogLevel } from '../shared/log-line.js';
+import { WorkLine } from './work-line.js';
 
 /** How lines for the user are written: as text, or each as an object of JSON. */
 export const logFormats = ['text', 'json'] as const;
@@ -18,16 +21,44 @@ let format: LogFormat = 'text';
  * @throws UserError 2 for an environment that names no format
  */
 export function setLogFormat(flag: LogFormat | undefined): void {
-  const { STILLHOUSE_LOG_FORMAT: named, STILLHOUSE_LOCAL: local, STILLHOUSE_DEVICE: device } = process.env;
+  const { STILLHOUSE_LOG_FORMAT: named } = process.env;
   const wanted = flag ?? logFormats.find((name) => name === named);
   if (wanted === undefined && named !== undefined && named !== '')
     throw new UserError(`STILLHOUSE_LOG_FORMAT: ${named} is no format of lines; ${logFormats.join(' or ')} wanted`);
-  format = local === '1' || device !== undefined ? 'text' : (wanted ?? 'text');
+  format = isSaidAgain(process.env) ? 'text' : (wanted ?? 'text');
+}
+
+function isSaidAgain({ STILLHOUSE_LOCAL: local, STILLHOUSE_DEVICE: device }: NodeJS.ProcessEnv): boolean {
+  return local === '1' || device !== undefined;
 }
 
 /** How lines for the user are written. */
 export function logFormat(): LogFormat {
   return format;
+}
+
+/** Whether lines have colours: not where another process of this program says them again. */
+export const isColored = !isSaidAgain(process.env) && hasColors(process.stderr.isTTY, process.env);
+const paint = paintFor(isColored);
+const work = new WorkLine(process.stderr, () => performance.now());
+
+/** Shows long work in place, where that is a terminal, lines are text, and the user wants to see it. */
+export function showWork(isWanted: boolean): void {
+  const isShown = isWanted && process.stderr.isTTY && format === 'text' && process.env.TERM !== 'dumb';
+  showLongWork(isShown ? (what, part) => work.show(what, part) : null);
+}
+
+/** Takes the line of long work away; others write to the terminal from here on. */
+export function clearWork(): void {
+  work.clear();
+}
+
+/** Who writes lines for the user; null: this module itself. */
+let writer: ((line: string) => void) | null = null;
+
+/** Has lines for the user written by another, who draws on the same terminal. */
+export function sayThrough(write: (line: string) => void): void {
+  writer = write;
 }
 
 /** What went wrong with stdout first; null for nothing. */
@@ -45,11 +76,13 @@ export function shellWord(text: string): string {
 
 /** Writes a line of a verb's result to stdout. */
 export function print(line: string): void {
+  work.clear();
   process.stdout.write(`${line}\n`);
 }
 
 /**
- * Writes a line for the user (progress, warnings, errors) to stderr. Nothing that is said moves the cursor.
+ * Writes a line for the user (progress, warnings, errors) to stderr. Nothing that is said moves the cursor or has colours
+ * of its own.
  *
  * @param fields what it is about; `from`, who says it, stands before a line of text
  */
@@ -59,12 +92,12 @@ export function say(text: string, { from, ...fields }: LogFields & { readonly fr
 
 /** Writes a warning to stderr. */
 export function warn(text: string): void {
-  write('warn', text, { prefix: 'warning: ', fields: {} });
+  write('warn', text, { prefix: paint('yellow', 'warning: '), fields: {} });
 }
 
 /** Writes to stderr what this process ends with. */
 export function sayEnd(text: string, fields: LogFields, prefix = ''): void {
-  write('error', text, { prefix, fields });
+  write('error', text, { prefix: prefix === '' ? '' : paint('red', prefix), fields });
 }
 
 /** So many of the newest lines are remembered. */
@@ -85,8 +118,10 @@ function write(
   const line =
     format === 'json'
       ? logLine(Date.now(), level, { ...fields, msg: text })
-      : `${prefix}${text}`.replaceAll('\u001b', '\\u001b');
-  process.stderr.write(`${line}\n`);
+      : `${prefix}${text.replaceAll('\u001b', '\\u001b')}`;
+  work.clear();
+  if (writer === null) process.stderr.write(`${line}\n`);
+  else writer(line);
 }
 
 /**

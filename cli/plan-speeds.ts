@@ -12,7 +12,7 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import { ownWorkersAlone } from './credentials.js';
 import { besideWorkers, planWorkers } from './local-workers.js';
 import type { LocalFlags } from './options.js';
-import { stop } from './signals.js';
+import { stopInOrder } from './signals.js';
 import { speedsOfTrace } from './plan/speeds-of-trace.js';
 import type { StepShape, StepSpeeds } from './plan/step-model.js';
 
@@ -60,7 +60,11 @@ export async function traceUntil(
   });
   const folder = await mkdtemp(join(tmpdir(), 'stillhouse-plan-'));
   try {
-    await runInto(join(folder, 'run'), { ...traced, sink, stopSignal: AbortSignal.any([stop, enough.signal]) });
+    await runInto(join(folder, 'run'), {
+      ...traced,
+      sink,
+      stopSignal: AbortSignal.any([stopInOrder(), enough.signal]),
+    });
   } catch (error) {
     if (!enough.signal.aborted || !(error instanceof UserError) || error.exitCode !== exitCodes.stopped) throw error;
   } finally {

@@ -1,7 +1,7 @@
 /** The program that commander runs: its verbs, in the order of `--help`. It imports nothing heavy. */
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { logFormats, setLogFormat, type LogFormat } from './output.js';
+import { logFormats, setLogFormat, showWork, type LogFormat } from './output.js';
 import type { Verb } from './verb.js';
 
 /** A new verb is a file in this folder and a line here. */
@@ -39,7 +39,10 @@ export async function program(): Promise<Command> {
         'how lines on standard error are written (else STILLHOUSE_LOG_FORMAT)',
       ).choices(logFormats),
     )
-    .hook('preAction', (command) => setLogFormat(command.opts<{ logFormat?: LogFormat }>().logFormat));
+    .hook('preAction', (command, verb) => {
+      setLogFormat(command.opts<{ logFormat?: LogFormat }>().logFormat);
+      showWork(verb.opts<{ quiet?: boolean }>().quiet !== true);
+    });
   root.exitOverride().showHelpAfterError('(stillhouse --help lists the verbs)');
   for (const { verb } of await Promise.all(verbs)) verb(root);
   return root;

@@ -2,11 +2,13 @@
  * The signal handlers, installed when this module is first imported. cli.ts imports it before anything else, because
  * until a handler is installed SIGUSR1 opens Node's debugger and SIGTERM ends the process where it stands.
  *
- * SIGINT, SIGTERM and SIGUSR1 ask for a stop in good order (`stop` aborts with the signal's name); a second SIGINT ends
- * the process at once. SIGUSR2 asks for a snapshot and ends nothing. A local worker ignores all four: a terminal, a
+ * SIGINT, SIGTERM and SIGUSR1 end the process at once with 75 until somebody works who stops in good order. From then on
+ * they ask for that (the signal that `stopInOrder` gives aborts with the signal's name), and a second SIGINT ends the
+ * process at once. SIGUSR2 asks for a snapshot and ends nothing. A local worker ignores all four: a terminal, a
  * scheduler and a service manager send them to the whole process group, and its coordinator tells it when to end.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { exitCodes } from '../shared/errors.js';
 
 const controller = new AbortController();
 
@@ -18,16 +20,33 @@ export function onSnapshotWanted(take: () => void): () => void {
   return () => void listeners.delete(take);
 }
 
-/** Aborts when a stop is asked for; `reason` is the signal's name. */
-export const stop: AbortSignal = controller.signal;
+/** What is done before the process ends at once. */
+let beforeEnd: ((signal: NodeJS.Signals) => void) | null = null;
+let isInOrder = false;
+
+/** For work that stops in good order. It aborts when a stop is asked for; `reason` is the signal's name. */
+export function stopInOrder(): AbortSignal {
+  isInOrder = true;
+  return controller.signal;
+}
+
+/** Has this called before a signal ends the process where it stands. */
+export function onEndAtOnce(call: (signal: NodeJS.Signals) => void): void {
+  beforeEnd = call;
+}
 
 /** Waits between two looks at something. @returns false as soon as a stop is asked for */
 export async function pause(ms: number): Promise<boolean> {
+  const stop = stopInOrder();
   await sleep(ms, undefined, { signal: stop }).catch(() => undefined);
   return !stop.aborted;
 }
 
 function requestStop(signal: NodeJS.Signals): void {
+  if (!isInOrder) {
+    beforeEnd?.(signal);
+    process.exit(exitCodes.stopped);
+  }
   if (signal === 'SIGINT' && controller.signal.aborted) process.exit(130);
   controller.abort(signal);
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { CoordinateOptions } from '../coordinator/coordinator.js';
 import type { PreparedRun } from '../coordinator/plan/prepared-run.js';
 import type { MlflowAccess } from '../coordinator/reports/mlflow/client.js';
+import type { ReportOutput } from '../coordinator/reports/outputs/output.js';
 import type { Summary } from '../coordinator/reports/summary.js';
 import type { TraceFile, TraceTotals } from '../coordinator/trace/trace-file.js';
 import { counted } from '../shared/counted.js';
@@ -13,8 +14,8 @@ import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
 import { lookAt, openRecipe, openRun, prepare, remoteFiles } from './open.js';
 import { memoryFolderOf, type FolderFlags } from './options.js';
-import { logFormat, say, warn } from './output.js';
-import { onSnapshotWanted, stop } from './signals.js';
+import { clearWork, isColored, logFormat, say, sayThrough, showWork, warn } from './output.js';
+import { onSnapshotWanted, stopInOrder } from './signals.js';
 import type { Address } from './values.js';
 
 /** A run with the folder that it writes to. */
@@ -117,15 +118,18 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
   const { isFinished } = await import('../coordinator/store/run-folder.js');
   const common = await commonOptions(options);
   const [isQuiet, isJson] = [options.flags.quiet === true, logFormat() === 'json'];
+  const watchedBy = (name: string): ReportOutput => {
+    const watched = watchedOutput({ stream: process.stderr, run: name, isQuiet, isJson, isColored });
+    // Lines of workers come meanwhile, and would be written into the bar.
+    if (process.stderr.isTTY && !isQuiet && !isJson) sayThrough((line) => watched.say('info', line));
+    return watched;
+  };
   const access = await mlflowOf(options.flags);
   const told = (name: string, folder: string): Omit<CoordinateOptions, 'next'> => ({
     ...common(),
     trace,
     out: folder,
-    reporter: trackedOutput(
-      watchedOutput({ stream: process.stderr, run: name, isQuiet, isJson }),
-      access === null ? null : { access, run: name, folder },
-    ),
+    reporter: trackedOutput(watchedBy(name), access === null ? null : { access, run: name, folder }),
   });
   let baseline: Summary['baseline'];
   if (run.recipe.baseline) {
@@ -160,21 +164,26 @@ async function commonOptions({
 }: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next' | 'reporter'>> {
   const { exportStudent } = await import('../worker/tools/export/export-student.js');
   let listen = address;
-  return () => ({
-    listen,
-    credentials,
-    tls,
-    labels: labelStorage(cacheFolder()),
-    force: flags.force,
-    memoryFolder: memoryFolderOf(flags),
-    expected,
-    isOpen,
-    stopSignal: stop,
-    onSnapshotWanted,
-    exportStudent: async (spec, weights, folder, facts) => void (await exportStudent(spec, weights, folder, facts)),
-    onListening: (port) => {
-      listen = { ...listen, port };
-      onListening(port);
-    },
-  });
+  return () => {
+    // From here on the run's own output writes to the terminal.
+    showWork(false);
+    clearWork();
+    return {
+      listen,
+      credentials,
+      tls,
+      labels: labelStorage(cacheFolder()),
+      force: flags.force,
+      memoryFolder: memoryFolderOf(flags),
+      expected,
+      isOpen,
+      stopSignal: stopInOrder(),
+      onSnapshotWanted,
+      exportStudent: async (spec, weights, folder, facts) => void (await exportStudent(spec, weights, folder, facts)),
+      onListening: (port) => {
+        listen = { ...listen, port };
+        onListening(port);
+      },
+    };
+  };
 }

@@ -22,7 +22,7 @@ import {
   type PluginFlags,
 } from './options.js';
 import { lastLines, say, warn } from './output.js';
-import { stop } from './signals.js';
+import { stopInOrder } from './signals.js';
 import { thisProgram } from './this-program.js';
 import { readToken } from './credentials.js';
 import { withWorkerTls, workerTls, type WorkerTlsFlags } from './tls.js';
@@ -71,6 +71,7 @@ function deviceWish(text: string): DeviceWish {
 }
 
 async function worker(url: string, flags: WorkerFlags): Promise<number> {
+  const stop = stopInOrder();
   const isOneOfSeveral = process.env.STILLHOUSE_DEVICE !== undefined;
   const { preemptionNotice: source } = flags;
   // Who has started it watches for all.

@@ -13,13 +13,13 @@ import { systemTimers } from '../shared/timers.js';
 import { coreConfigOf } from './core-config.js';
 import { Core } from './decide/decide.js';
 import { LabelRequests } from './labels/requests.js';
-import { LabelService, type LabelServiceOptions } from './labels/service.js';
+import { LabelService, newestCount, type LabelServiceOptions } from './labels/service.js';
 import { tellLateWorkers } from './late-workers.js';
 import type { PageEnd } from './page/browser/messages.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import { recoverRun, type RecoveredRun } from './recovered-run.js';
 import { expectWhole } from './reports/finished-run.js';
-import type { ReportOutput, RunEnding } from './reports/outputs/output.js';
+import type { ReportOutput, RunEnding, RunProgress } from './reports/outputs/output.js';
 import { joinOutputs, runOutput } from './reports/outputs/outputs.js';
 import type { Summary } from './reports/summary.js';
 import { checkTeachers } from './reports/teacher-check.js';
@@ -186,7 +186,10 @@ async function runIn(folder: RunFolder, coordination: Coordination): Promise<Sum
   const { run, options, start, reporter, page, timeOfDayMs } = coordination;
   const { force = false, baseline } = options;
   const recovered = await recoverRun(folder, run, { reporter, timeOfDayMs, force, baseline });
-  const active = startRun(coordination, recovered, () => labels?.endLeases());
+  const active = startRun(coordination, recovered, {
+    onDrop: () => labels?.endLeases(),
+    labels: newestCount(() => labels),
+  });
   const labels = openLabels(coordination, {
     onError: (error) => active.fail(error),
     onAudit: (finding) => active.noteLabels(finding),
@@ -226,11 +229,17 @@ async function runIn(folder: RunFolder, coordination: Coordination): Promise<Sum
   }
 }
 
-/** @param onDrop called when the run goes on without one of its teachers */
+/** What the run asks of the labels. */
+interface LabelParts {
+  /** Called when the run goes on without one of its teachers. */
+  readonly onDrop: () => void;
+  readonly labels: RunProgress['labels'];
+}
+
 function startRun(
   { run, options, start, reporter, timeOfDayMs }: Coordination,
   recovered: RecoveredRun,
-  onDrop: () => void,
+  { onDrop, labels }: LabelParts,
 ): Run {
   const { folder, replica, slots, buffers, log, journal, snapshots, standing, account, units, probes } = recovered;
   const times = { ...usualTimes, ...options.times };
@@ -261,6 +270,7 @@ function startRun(
     stopSignal: options.stopSignal,
     isOpen: options.isOpen ?? false,
     onDrop,
+    labels,
     onSnapshotWanted: options.onSnapshotWanted ?? (() => () => undefined),
     trace: options.trace === undefined ? undefined : new RunTrace(options.trace, run.name),
   });

@@ -4,7 +4,7 @@ import type { Timers } from '../shared/timers.js';
 import type { Core } from './decide/decide.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { UnitPlan } from './plan/units.js';
-import type { ReportOutput } from './reports/outputs/output.js';
+import type { ReportOutput, RunProgress } from './reports/outputs/output.js';
 import type { Account } from './reports/totals.js';
 import type { Journal } from './store/journal-file.js';
 import type { CommitLog } from './store/log.js';
@@ -57,6 +57,8 @@ export interface RunParts {
   readonly reporter: ReportOutput;
   /** Whether workers join from elsewhere, whose lines nobody here has seen. */
   readonly isOpen: boolean;
+  /** How many labels are kept already; absent: nobody knows. */
+  readonly labels?: RunProgress['labels'];
   readonly timers: Timers;
   /** Time of day in milliseconds since 1970, for the journal. */
   readonly timeOfDayMs: () => number;

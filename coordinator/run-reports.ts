@@ -5,7 +5,7 @@ import { termNames } from '../shared/recipe/terms.js';
 import type { PreparedRun } from './plan/prepared-run.js';
 import type { UnitPlan } from './plan/units.js';
 import type { MetricsLine } from './reports/metrics.js';
-import type { ReportOutput } from './reports/outputs/output.js';
+import type { ReportOutput, RunProgress } from './reports/outputs/output.js';
 import { secondsLeft } from './reports/outputs/rate.js';
 import { StepReports, type ReportedSteps } from './reports/steps.js';
 import { termWarnings } from './reports/term-warnings.js';
@@ -19,6 +19,7 @@ export interface RunReportsOptions {
   readonly account: Account;
   readonly reporter: ReportOutput;
   readonly readyWorkers: () => number;
+  readonly labels: RunProgress['labels'];
   /** Called with an error that ends the run. */
   readonly fail: (error: unknown) => void;
 }
@@ -113,7 +114,7 @@ export class RunReports {
   }
 
   #showProgress(line: CommitLine): void {
-    const { account, units, reporter, readyWorkers } = this.#options;
+    const { account, units, reporter, readyWorkers, labels } = this.#options;
     reporter.progress({
       step: line.step + 1,
       totalSteps: units.totalSteps,
@@ -122,6 +123,7 @@ export class RunReports {
       samples: account.samples - this.#firstSamples,
       terms: termMeans(line),
       workers: readyWorkers(),
+      labels,
     });
   }
 }

@@ -333,10 +333,11 @@ export class Run {
   }
 
   #openReports(): RunReports {
-    const { run, units, account, reporter } = this.#parts;
+    const { run, units, account, reporter, labels } = this.#parts;
     return new RunReports({
       ...{ run, units, account, reporter },
       readyWorkers: () => this.#workers.readyCount,
+      labels: labels ?? (() => null),
       fail: (error) => this.fail(error),
     });
   }

@@ -1,9 +1,13 @@
 /** SHA-256 digests, as 64 hexadecimal digits: the names of artifacts. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { atWork } from './long-work.js';
 
 /** How much of a file is in memory at a time, in bytes. */
 const chunkBytes = 1 << 20;
+
+/** Of a larger file it is told how far it is. */
+const toldBytes = 2 ** 26;
 
 /** Node's hash takes less than 2 GiB at once. */
 const mostBytes = 2 ** 30;
@@ -35,6 +39,7 @@ export async function sha256OfFile(path: string, onBytes?: (doneBytes: number) =
     hash.update(chunk);
     bytes += chunk.length;
     onBytes?.(bytes);
+    if (bytes >= toldBytes) await atWork(`hashing ${path}: ${Math.round(bytes / 1e6)} MB`);
   }
   return { sha256: hash.digest('hex'), bytes };
 }

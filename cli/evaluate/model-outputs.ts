@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { cacheFolder } from '../../shared/cache-folder.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
+import { atWork } from '../../shared/long-work.js';
 import { must } from '../../shared/must.js';
 import { elementsIn } from '../../shared/shape.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
@@ -89,6 +90,7 @@ async function runTaken(
   const outputs = new Float32Array(samples * width);
   try {
     for (let from = 0; from < samples; from += rows) {
+      await atWork('evaluating samples', { done: from, total: samples });
       const to = Math.min(samples, from + rows);
       const found = await ensemble.logits(inputs.slice(from * size, to * size), to - from);
       outputs.set(must(found, teacher.name, 'outputs'), from * width);

@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSet } from '../../shared/data/manifest.js';
 import { ifThere } from '../../shared/files.js';
+import { atWork } from '../../shared/long-work.js';
 import type { SourceRecipe } from '../../shared/recipe/schema.js';
 import { sha256Of, sha256OfFile } from '../../shared/sha256.js';
 import { elementsIn } from '../../shared/shape.js';
@@ -73,6 +74,7 @@ export async function writeShards(
   options: ShardOptions,
 ): Promise<ReadData> {
   await mkdir(out, { recursive: true });
+  await atWork(`reading data (${recipe.format})`);
   const source = await openSource(recipe, folder, { spoolFolder: out, ...options });
   try {
     const shards: DataSet['shards'] = [];
@@ -83,6 +85,7 @@ export async function writeShards(
     const shardSamples = samplesOfShard(source, options.shardSamples);
     for (let from = 0; from < source.samples; from += shardSamples) {
       const to = Math.min(source.samples, from + shardSamples);
+      await atWork(`reading ${source.file}`, { done: from, total: source.samples });
       const rows = await checkedRows(source, from, to);
       counting?.add(rows);
       inputRange = widened(inputRange, rows);

@@ -18,6 +18,7 @@ import { constantAnswer } from '../../shared/figures/constant-answers.js';
 import type { GroundTruth } from '../../shared/figures/task-figures.js';
 import { figuresByTask } from '../../shared/figures/tasks.js';
 import { ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
+import { atWork } from '../../shared/long-work.js';
 import { must } from '../../shared/must.js';
 import { randomStream, shuffle } from '../../shared/random.js';
 import { baseTemperature } from '../../shared/recipe/terms.js';
@@ -113,7 +114,9 @@ class Look {
   /** Has every teacher answer further samples, until `count` are taken. */
   async take(count: number): Promise<void> {
     const { micro = 1 } = this.#run.recipe.batch;
-    while (this.#taken < Math.min(count, this.#ids.length)) {
+    const total = Math.min(count, this.#ids.length);
+    while (this.#taken < total) {
+      await atWork('asking the teachers about samples', { done: this.#taken, total });
       const ids = Uint32Array.from(this.#ids.slice(this.#taken, Math.min(count, this.#taken + micro)));
       await this.#add(await this.#samples.gather(ids), ids.length);
       this.#taken += ids.length;

@@ -1,6 +1,7 @@
 /** Looks at all teachers of a recipe before a run starts. */
 import type { ArtifactSource } from '../../coordinator/server/artifacts.js';
 import { UserError } from '../../shared/errors.js';
+import { atWork } from '../../shared/long-work.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import type { TapShape } from '../../worker/compute/teachers/formats/taps.js';
@@ -44,6 +45,7 @@ export async function prepareTeachers(
   const artifacts = new Map<string, ArtifactSource>();
   const notInOnnx = new Map<string, string>();
   for (const teacher of recipe.teachers) {
+    await atWork(`looking at teacher ${teacher.name}`);
     const found = await inspectTeacher(teacher, expected, {
       folder: recipeFolder,
       taps: teacherTaps(recipe, teacher.name),

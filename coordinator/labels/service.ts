@@ -373,3 +373,27 @@ function roundingLines(source: LabelSource): string[] {
   const precision = precisionOf(source.recipe.labels);
   return set === undefined || precision.name === 'float32' ? [] : [`labels: ${errorBound(precision, set.form)}`];
 }
+
+/** How long a count of labels is good for, in milliseconds. */
+const countMs = 2000;
+
+/**
+ * Gives the newest count of the labels that are kept, so that nobody waits for one: whoever asks gets the one before,
+ * and has it made anew where it is old. What cannot be counted is told by whoever needs the labels themselves.
+ */
+export function newestCount(service: () => LabelService | null): () => KeptLabels | null {
+  let [known, countedMs]: [KeptLabels | null, number] = [null, -Infinity];
+  return () => {
+    const nowMs = performance.now();
+    if (nowMs - countedMs >= countMs) {
+      countedMs = nowMs;
+      service()
+        ?.kept()
+        .then(
+          (count) => (known = count),
+          () => undefined,
+        );
+    }
+    return known;
+  };
+}

@@ -1,45 +1,55 @@
-/** A bar on a terminal, above which lines and epochs scroll by. */
-import { Presets, SingleBar } from 'cli-progress';
-import { epochText, levelText, termsText } from './lines.js';
-import { silentOutput, type OutputPlace, type ReportOutput } from './output.js';
+/** Two lines at the bottom of a terminal, above which lines and epochs scroll by. */
 import { SampleRate } from '../sample-rate.js';
+import { barLines, type ShownProgress } from './bar-lines.js';
+import { epochText, levelText } from './lines.js';
+import { silentOutput, type OutputPlace, type ReportOutput } from './output.js';
+import { secondsLeft } from './rate.js';
 
-export function barOutput({ stream, nowMs }: Pick<OutputPlace, 'stream' | 'nowMs'>): ReportOutput {
+/** They are drawn no more often than this, in milliseconds. */
+const drawMs = 100;
+const usualColumns = 80;
+/** From the end of the second line: to the beginning of the first, and all behind it away. */
+const clear = '\r\u001b[1A\u001b[J';
+
+export function barOutput({ stream, nowMs, paint }: Pick<OutputPlace, 'stream' | 'nowMs' | 'paint'>): ReportOutput {
   const rate = new SampleRate();
-  const bar = new SingleBar(
-    {
-      stream,
-      format: '{bar} {value}/{total} steps | {rate} samples/s | {terms} | {workers} workers | {eta_formatted} left',
-      etaBuffer: 50,
-      hideCursor: true,
-      gracefulExit: false,
-      clearOnComplete: true,
-      noTTYOutput: false,
-    },
-    Presets.shades_classic,
-  );
-  let isShown = false;
+  let firstStep: number | null = null;
+  let shown: ShownProgress | null = null;
+  let drawnMs = -Infinity;
+  let isDrawn = false;
+  const erase = (): void => {
+    if (isDrawn) stream.write(clear);
+    isDrawn = false;
+  };
+  const draw = (): void => {
+    if (shown === null) return;
+    erase();
+    stream.write(barLines(shown, stream.columns || usualColumns, paint).join('\n'));
+    [isDrawn, drawnMs] = [true, nowMs()];
+  };
   const writeAbove = (text: string): void => {
-    if (isShown) stream.write('\r\u001b[K');
+    erase();
     stream.write(`${text}\n`);
-    if (isShown) bar.render();
+    draw();
   };
   return {
     ...silentOutput,
-    say: (level, text) => writeAbove(levelText(level, text)),
-    progress: ({ step, totalSteps, samples, terms, workers }) => {
-      const payload = { rate: Math.round(rate.update(nowMs(), samples)), terms: termsText(terms), workers };
-      if (isShown) bar.update(step, payload);
-      else bar.start(totalSteps, step, payload);
-      isShown = true;
+    say: (level, text) => writeAbove(levelText(level, text, paint)),
+    progress: (progress) => {
+      const samplesPerSecond = rate.update(nowMs(), progress.samples);
+      firstStep ??= progress.step - 1;
+      const left = secondsLeft(progress, { perSecond: samplesPerSecond, firstStep });
+      const isLast = progress.step === progress.totalSteps;
+      shown = { ...progress, labels: progress.labels(), samplesPerSecond, secondsLeft: left };
+      if (isLast || nowMs() - drawnMs >= drawMs) draw();
     },
     epoch: async (line) => writeAbove(epochText(line)),
     end: async (partialEpoch) => {
       if (partialEpoch !== null) writeAbove(epochText(partialEpoch));
     },
     close: () => {
-      if (isShown) bar.stop();
-      isShown = false;
+      erase();
+      [shown, firstStep] = [null, null];
     },
   };
 }

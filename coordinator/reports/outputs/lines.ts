@@ -1,10 +1,11 @@
 /** The texts of the outputs for people. Pure. */
+import type { Paint } from '../../../shared/colors.js';
 import { figureTexts, percent } from '../../../shared/figures/figures.js';
 import type { MetricsLine } from '../metrics.js';
 import type { ReportLevel } from './output.js';
 
-export function levelText(level: ReportLevel, text: string): string {
-  return { info: text, warn: `warning: ${text}`, error: `error: ${text}` }[level];
+export function levelText(level: ReportLevel, text: string, paint: Paint): string {
+  return { info: text, warn: paint('yellow', 'warning: ') + text, error: paint('red', 'error: ') + text }[level];
 }
 
 export function termsText(terms: Readonly<Record<string, number>>): string {

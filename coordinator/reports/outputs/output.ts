@@ -2,6 +2,7 @@
  * The seam of the report outputs: what a run reports, and to whom. An output only shows or keeps what it is given;
  * nothing in a run depends on it, but that the run ends when one cannot keep what it has to. `outputs.ts` has the list.
  */
+import type { Paint } from '../../../shared/colors.js';
 import type { LogLevel } from '../../../shared/log-line.js';
 import type { MetricsLine } from '../metrics.js';
 import type { NamedFigure } from '../scalars.js';
@@ -43,6 +44,8 @@ export interface RunProgress {
   readonly terms: Readonly<Record<string, number>>;
   /** Workers that are ready. */
   readonly workers: number;
+  /** How many labels are kept already, as it was known a moment ago; null where none are kept, or nothing is known. */
+  readonly labels: () => { readonly kept: number; readonly samples: number } | null;
 }
 
 export type ReportLevel = LogLevel;
@@ -68,6 +71,7 @@ export interface ReportOutput {
 /** What outputs write to. */
 export interface OutputPlace {
   readonly stream: NodeJS.WriteStream;
+  readonly paint: Paint;
   /** The run's name. */
   readonly run: string;
   /** The run's folder. */

@@ -1,4 +1,5 @@
 /** The list of the report outputs, and which of them a run has. */
+import { paintFor } from '../../../shared/colors.js';
 import { barOutput } from './bar.js';
 import { eventsOutput } from './events.js';
 import { jsonOutput } from './json.js';
@@ -25,11 +26,13 @@ export interface Watching {
   readonly isQuiet: boolean;
   /** Lines of JSON, whatever the stream is. */
   readonly isJson: boolean;
+  /** Whether lines for people have colours. */
+  readonly isColored: boolean;
 }
 
 /** The output that a user watches: nothing but warnings when quiet, a bar on a terminal, plain lines otherwise. */
-export function watchedOutput({ stream, run, isQuiet, isJson }: Watching): ReportOutput {
-  const place = { stream, run, nowMs: Date.now, everyMs: 10_000 };
+export function watchedOutput({ stream, run, isQuiet, isJson, isColored }: Watching): ReportOutput {
+  const place = { stream, paint: paintFor(isColored), run, nowMs: Date.now, everyMs: 10_000 };
   if (isJson) return isQuiet ? warningsOf(outputs.json(place)) : outputs.json(place);
   if (isQuiet) return outputs.quiet(place);
   return stream.isTTY ? outputs.bar(place) : outputs.plain(place);

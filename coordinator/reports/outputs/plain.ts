@@ -6,16 +6,17 @@ import { secondsLeft } from './rate.js';
 
 export function plainOutput({
   stream,
+  paint,
   nowMs,
   everyMs,
-}: Pick<OutputPlace, 'stream' | 'nowMs' | 'everyMs'>): ReportOutput {
+}: Pick<OutputPlace, 'stream' | 'paint' | 'nowMs' | 'everyMs'>): ReportOutput {
   const rate = new SampleRate();
   let lastMs = nowMs();
   let firstStep: number | null = null;
   const write = (text: string): void => void stream.write(`${text}\n`);
   return {
     ...silentOutput,
-    say: (level, text) => write(levelText(level, text)),
+    say: (level, text) => write(levelText(level, text, paint)),
     progress: (progress) => {
       const { step, totalSteps, samples, terms, workers } = progress;
       const perSecond = rate.update(nowMs(), samples);

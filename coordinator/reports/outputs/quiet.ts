@@ -2,7 +2,7 @@
 import { plainOutput } from './plain.js';
 import { silentOutput, type OutputPlace, type ReportOutput } from './output.js';
 
-export function quietOutput(place: Pick<OutputPlace, 'stream' | 'nowMs' | 'everyMs'>): ReportOutput {
+export function quietOutput(place: Pick<OutputPlace, 'stream' | 'paint' | 'nowMs' | 'everyMs'>): ReportOutput {
   return warningsOf(plainOutput(place));
 }
 

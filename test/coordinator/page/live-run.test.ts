@@ -7,7 +7,7 @@ function liveRun(): LiveRun {
   return new LiveRun({ weightsAt: (step) => ({ a: 0.5, b: step === 0 ? 1 : 2 }), nowMs: () => 7 });
 }
 
-const progress = { totalSteps: 9, epoch: 0, epochs: 1, workers: 1 };
+const progress = { totalSteps: 9, epoch: 0, epochs: 1, workers: 1, labels: () => null };
 
 describe('what the page shows of a run', () => {
   it('has each term times its weight in the step, and their sum', () => {

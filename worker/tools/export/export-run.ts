@@ -2,6 +2,7 @@
 import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere, makeFolders } from '../../../shared/files.js';
+import { atWork } from '../../../shared/long-work.js';
 import { codeOf, exitCodes, UserError } from '../../../shared/errors.js';
 import { factsIn } from '../../../shared/models/layers-model.js';
 import { decodeSafetensors, type NamedTensor } from '../../../shared/models/safetensors.js';
@@ -47,6 +48,7 @@ export async function exportRun(
     );
   if ((await stat(student).catch(() => null)) === null)
     throw new UserError(`${run}: holds no student yet; a finished run was wanted`, exitCodes.data);
+  await atWork(`reading the student in ${run}`);
   const graph = await ifThere(readFile(join(student, onnxFile)));
   if (graph !== null) checkGraph(run, formats);
   if (isPreprocessed) checkForms(formats);
@@ -57,6 +59,7 @@ export async function exportRun(
   await makeFolders(out).catch((error: unknown) => {
     throw noPlace(out, error);
   });
+  await atWork(`writing the student into ${out}`);
   if (onnx !== null) await writeFile(join(out, onnxFile), onnx);
   const names = formats.flatMap((format) => filesOf[format]);
   if (isPreprocessed && whole !== null && formats.includes('tfjs'))

@@ -33,6 +33,7 @@ const progress: RunProgress = {
   samples: 1000,
   terms: { response: 0.52341 },
   workers: 2,
+  labels: () => ({ kept: 30, samples: 60 }),
 };
 const epochLine = (epoch: number): MetricsLine => ({
   epoch,
@@ -68,6 +69,7 @@ class Rig {
   place(isTTY: boolean): OutputPlace {
     return {
       stream: this.stream(isTTY),
+      paint: (_color, text) => text,
       run: 'tiny',
       folder: this.folder,
       nowMs: () => this.nowMs,
@@ -77,7 +79,7 @@ class Rig {
 
   /** What watches a run on a terminal. */
   watching(more: Pick<Watching, 'isQuiet'> & Partial<Watching>): Watching {
-    return { stream: this.stream(true), run: 'tiny', isJson: false, ...more };
+    return { stream: this.stream(true), run: 'tiny', isJson: false, isColored: false, ...more };
   }
 
   stream(isTTY: boolean): WriteStream {
@@ -206,10 +208,42 @@ describe('an output for people', () => {
     const rig = new Rig();
     const output = watchedOutput(rig.watching({ isQuiet: false }));
     output.progress(progress);
-    expect(rig.text).toContain('10/40 steps | 0 samples/s | response 0.5234 | 2 workers');
+    const lines = /^█+░+ 10\/40 steps \| 0 samples\/s \| 2 workers \| 30 of 60 labels kept\nresponse 0.5234$/;
+    expect(rig.text).toMatch(lines);
+    rig.text = '';
     output.say('warn', 'careful');
-    expect(rig.text).toContain('\r\u001b[Kwarning: careful\n');
+    const [said, drawn] = rig.text.split('warning: careful\n');
+    expect([said, drawn]).toEqual(['\r\u001b[1A\u001b[J', expect.stringMatching(lines)]);
+    rig.text = '';
     output.close();
+    expect(rig.text).toBe('\r\u001b[1A\u001b[J');
+    output.say('warn', 'later');
+    expect(rig.text).toContain('Jwarning: later\n');
+  });
+
+  it('draws it again no more often than ten times a second, but for the last step', () => {
+    const rig = new Rig();
+    const output = rig.open('bar');
+    const drawn = (step: number): boolean => {
+      rig.text = '';
+      output.progress({ ...progress, step });
+      return rig.text.includes(`${step}/40 steps`);
+    };
+    expect(drawn(1)).toBe(true);
+    rig.nowMs = 99;
+    expect(drawn(2)).toBe(false);
+    expect(drawn(40)).toBe(true);
+    rig.nowMs = 200;
+    expect(drawn(3)).toBe(true);
+  });
+
+  it('has colours where they are wanted', () => {
+    const rig = new Rig();
+    const output = watchedOutput(rig.watching({ isQuiet: false, isColored: true }));
+    output.say('error', 'broken');
+    output.progress(progress);
+    expect(rig.text).toContain('\u001b[31merror: \u001b[0mbroken\n');
+    expect(rig.text).toContain('\u001b[36m█');
   });
 
   it('is silent but for warnings when quiet, on a terminal too', () => {
