@@ -5,6 +5,7 @@ import { randomStream } from '../../../../shared/random.js';
 import { ModelServer, type Served } from '../../../../worker/compute/teachers/formats/kserve-client.js';
 import { describeServed } from '../../../../worker/compute/teachers/formats/kserve-v2.js';
 import type { InputValues, Teacher, TeacherSource } from '../../../../worker/compute/teachers/formats/teacher.js';
+import { forwardInFixedRows } from '../../../../worker/compute/teachers/fixed-rows.js';
 import { openTeacher } from '../../../../worker/compute/teachers/teacher-formats.js';
 import { noTensorFlow, reference, referenceFolder, temporaryFolder } from './fixtures.js';
 import { startModelServer, type TestModelServer } from './model-server.js';
@@ -75,6 +76,38 @@ describe('a teacher on a server', () => {
     expect(teacher.inputs).toEqual([expect.objectContaining({ shape: [channels, height, width], integerType: null })]);
     expect((await teacher.forward(given)).output).toEqual(await expected());
     expect(server.asked.at(-1)?.['inference-header-content-length'] !== undefined).toBe(isBinary);
+  });
+
+  it('gives a sample the same bits at any place, in forwards of a fixed number of rows', async () => {
+    const teacher = await opened();
+    const [{ values } = { values: new Float32Array(0) }] = given;
+    const size = values.length / rows;
+    const feed = {
+      of: (all: Float32Array, count: number) => [{ values: all, shape: [count, channels, height, width] }],
+    };
+    const run = async (some: Float32Array, count: number): Promise<Float32Array> =>
+      (await forwardInFixedRows(teacher, some, { rows: count, feed, fixedRows: 3 })).output;
+    const all = await run(values, rows);
+    for (const row of [0, 3])
+      expect(await run(values.slice(row * size, (row + 1) * size), 1)).toEqual(
+        all.slice(row * classes, (row + 1) * classes),
+      );
+  });
+
+  it('is refused without a description, or with one that is damaged', async () => {
+    const file = join(temporaryFolder(), 'served-model.json');
+    const refused = (paths: Map<string, string>): Promise<void> =>
+      expect(
+        openTeacher({ name: 'far', format: 'kserve-v2', served: servedBy(), paths }, noTensorFlow),
+      ).rejects.toMatchObject({
+        exitCode: 65,
+        message: expect.stringMatching(/^teacher far: /),
+      });
+    await refused(new Map());
+    for (const content of ['{"protocol": "kserve-', '{"protocol": "kserve-v2"}']) {
+      writeFileSync(file, content);
+      await refused(new Map([['served-model.json', file]]));
+    }
   });
 
   it('is asked nothing before its first forward', async () => {

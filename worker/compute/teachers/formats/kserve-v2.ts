@@ -44,7 +44,7 @@ async function open(source: TeacherSource): Promise<Teacher> {
   const [path] = source.paths.values();
   if (served === undefined || path === undefined) throw badModel(name, 'no server is said for it');
   const bytes = await readFile(path);
-  const described = servedModel.safeParse(JSON.parse(bytes.toString('utf8')));
+  const described = servedModel.safeParse(asJson(bytes));
   if (!described.success) throw badModel(name, 'its description is none of a served model');
   const { inputs, outputs } = described.data;
   const output = pickName(
@@ -67,6 +67,15 @@ async function open(source: TeacherSource): Promise<Teacher> {
     weightsDigest: async () => null,
     dispose: async () => undefined,
   };
+}
+
+/** Null for what is no JSON. */
+function asJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return null;
+  }
 }
 
 /** @throws UserError 65 for a type that holds no numbers */
