@@ -74,7 +74,8 @@ function sayFirstFailure({ worker, code, lines }: WorkerFailure): void {
 /** What local workers are told: with nothing but ONNX graphs to compute, they need not look for TensorFlow. */
 function backendOf({ recipe, student, teachers }: PreparedRun, { backend }: LocalFlags): BackendName {
   const wanted = backend ?? recipe.numerics.backend;
-  const isAllOnnx = student.engine === 'onnx' && teachers.every(({ format }) => format === 'onnx');
+  const isAllOnnx =
+    student.engine === 'onnx' && teachers.every(({ format, served }) => format === 'onnx' || served !== undefined);
   return wanted === 'auto' && isAllOnnx ? 'onnx' : wanted;
 }
 

@@ -79,7 +79,9 @@ async function modelPath(given: string, { recipe: { teachers }, recipeFolder }: 
     return path;
   }
   const named = teachers.find(({ name }) => name === given);
-  if (named !== undefined) return resolve(recipeFolder, named.model);
+  if (named?.model !== undefined) return resolve(recipeFolder, named.model);
+  if (named !== undefined)
+    throw new UserError(`${given}: a teacher on a server (${named.url}), which label workers alone ask; a file wanted`);
   const names = teachers.map(({ name }) => name);
   throw new UserError(
     `${given}: no such file; a run folder or a model was wanted${names.length === 0 ? '' : `, or a teacher of the recipe (${names.join(', ')})`}`,
@@ -122,7 +124,7 @@ function asTeacher(as: string, path: string, { recipe: { teachers }, recipeFolde
       `--as ${as}: the recipe has no such teacher; ${teachers.length === 0 ? 'a recipe with one' : `one of ${teachers.map(({ name }) => name).join(', ')}`} was wanted`,
     );
   const { sha256: _sha256, ...rest } = found;
-  return inRecipeFolder(resolve(recipeFolder, found.model) === path ? found : rest, recipeFolder);
+  return inRecipeFolder(resolve(recipeFolder, found.model ?? '') === path ? found : rest, recipeFolder);
 }
 
 async function teacherOfPath(
@@ -131,7 +133,9 @@ async function teacherOfPath(
   { recipe: { teachers }, recipeFolder }: NamingRecipe,
 ): Promise<TeacherRecipe | null> {
   const wanted = await placeOf(path);
-  const places = await Promise.all(teachers.map(({ model }) => placeOf(resolve(recipeFolder, model))));
+  const places = await Promise.all(
+    teachers.map(async ({ model }) => (model === undefined ? null : placeOf(resolve(recipeFolder, model)))),
+  );
   const found = teachers.filter(({ name }, i) => name === given || places[i] === wanted);
   const [first] = found.filter(({ name }) => name === given).concat(found);
   if (first === undefined) return null;

@@ -66,7 +66,7 @@ function filesIn({ student, teachers, data, labels }: Recipe): NamedFile[] {
           [['student', 'weights'], student.weights],
         ] satisfies [Path, string | undefined][])
       : []),
-    ...teachers.map(({ model }, i): [Path, string] => [['teachers', i, 'model'], model]),
+    ...teachers.map(({ model }, i): [Path, string | undefined] => [['teachers', i, 'model'], model]),
     ...teachers.map(({ classes }, i): [Path, string | undefined] => [
       ['teachers', i, 'classes'],
       typeof classes === 'string' ? classes : undefined,

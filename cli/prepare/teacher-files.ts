@@ -28,7 +28,9 @@ export interface TeacherFiles {
  * recipe's
  */
 export async function readTeacherFiles(recipe: TeacherRecipe, folder: string): Promise<TeacherFiles> {
-  const { format, paths } = await findFiles(recipe, folder);
+  const { name, model } = recipe;
+  if (model === undefined) throw new Error(`teacher ${name} without a model`);
+  const { format, paths } = await findFiles({ ...recipe, model }, folder);
   const files = await Promise.all(
     [...paths].map(async ([name, path]) => ({ name, path, ...(await sha256OfFile(path)) })),
   );
@@ -42,7 +44,10 @@ interface FoundFiles {
   readonly paths: ReadonlyMap<string, string>;
 }
 
-async function findFiles(recipe: TeacherRecipe, folder: string): Promise<FoundFiles> {
+/** A teacher in files. */
+type FileTeacher = TeacherRecipe & { readonly model: string };
+
+async function findFiles(recipe: FileTeacher, folder: string): Promise<FoundFiles> {
   const path = resolve(folder, recipe.model);
   if (!(await pathExists(path))) throw new UserError(`teacher ${recipe.name}: model ${path} does not exist`);
   const isFolder = (await stat(path)).isDirectory();
@@ -69,7 +74,7 @@ function noModelIn({ name }: TeacherRecipe, folder: string): NoModel {
   );
 }
 
-function unknownFormat({ name, model }: TeacherRecipe): NoModel {
+function unknownFormat({ name, model }: FileTeacher): NoModel {
   const wanted = new Set(teacherFormats.flatMap(({ wanted: { file, folder: holds } }) => file ?? holds ?? []));
   return new NoModel(
     `teacher ${name}: model "${model}" is of an unknown format; wanted ${inWords([...wanted], ', or ')}${wayOutOf(model)}`,

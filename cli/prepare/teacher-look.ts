@@ -27,6 +27,7 @@ import { TeacherFailure } from '../../worker/compute/contract.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
 import { smallestProbability } from '../../shared/ensemble/mixture.js';
 import { formatNamed } from '../../worker/compute/teachers/teacher-formats.js';
+import { answersFolder } from './served-teacher.js';
 import { nativeFor } from './teachers.js';
 import { openWasmTensorFlow } from './tensorflow.js';
 
@@ -104,6 +105,7 @@ class Look {
     const native = teachers.find(({ format, name }) => formatNamed(format, name).needsNative);
     const ensemble = await Ensemble.open(teachers, files, {
       ...ensembleFormOf(recipe, teachers, manifest.train.shape),
+      ...(teachers.some(({ served }) => served !== undefined) ? { answers: answersFolder() } : {}),
       temperature: baseTemperature(recipe.losses),
       openTensorFlow: native === undefined ? openWasmTensorFlow : nativeFor(recipe, native.name),
       warn,

@@ -2,6 +2,7 @@
  * Looks at a teacher before a run starts: format, digests, size, and one trial forward, which tells whether it takes
  * the data's samples and gives the data's classes. What is wrong is said here, in one line, not by a worker later.
  */
+import { UserError } from '../../shared/errors.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { keyedSeed, randomStream } from '../../shared/random.js';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
@@ -16,6 +17,7 @@ import type { OpenTensorFlow, Teacher, WantedTaps } from '../../worker/compute/t
 import { onnxFormat } from '../../worker/compute/teachers/formats/onnx.js';
 import { formatNamed, openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
 import type { Expected } from './expected.js';
+import { answersFolder, describeTeacher, servedBy } from './served-teacher.js';
 import { mapClasses, specialtyOf } from './teacher-classes.js';
 import { planFeed, type PlannedFeed } from './teacher-feed.js';
 import { readTeacherFiles, type TeacherFiles } from './teacher-files.js';
@@ -31,6 +33,8 @@ export interface TeacherOptions {
   readonly openTensorFlow?: OpenTensorFlow;
   /** Called only for a SavedModel. Default: the native backend with one thread. */
   readonly openNative?: OpenTensorFlow;
+  /** Where what servers say of their models is written. Default: nowhere, and such a teacher is refused. */
+  readonly servedFolder?: string;
   /** Where models are written that are turned into ONNX; absent: none is. */
   readonly onnxFolder?: string | undefined;
 }
@@ -87,11 +91,14 @@ export async function inspectTeacher(
         : [
             `teacher ${recipe.name}: ${notInOnnx}; it runs as ${formatNamed(found.format, recipe.name).title}, not in ONNX Runtime`,
           ];
-    return { spec, paths, notInOnnx, warnings: [...planned.remarks, ...stays, ...warnings], taps };
+    const remarks = found.remarks ?? [];
+    return { spec, paths, notInOnnx, warnings: [...remarks, ...planned.remarks, ...stays, ...warnings], taps };
   } finally {
     await teacher.dispose();
   }
 }
+
+type FoundTeacher = TeacherFiles & { readonly remarks?: readonly string[] };
 
 /** A teacher in the form that a run has it in, open. */
 interface OpenForm {
@@ -99,29 +106,30 @@ interface OpenForm {
   /** The number of parameters of the model as it was given. */
   readonly parameters: number;
   readonly planned: PlannedFeed;
-  readonly found: TeacherFiles;
+  readonly found: FoundTeacher;
   /** The names of its parts that the form needs. */
-  readonly names: Pick<TeacherSpec, 'input' | 'outputName' | 'signature' | 'trust'>;
+  readonly names: Pick<TeacherSpec, 'input' | 'outputName' | 'signature' | 'trust' | 'served'>;
   /** Why a model that should be in ONNX stays as it is. */
   readonly notInOnnx: string | null;
 }
 
 async function openForm(recipe: TeacherRecipe, expected: Expected, options: TeacherOptions): Promise<OpenForm> {
   const { openTensorFlow: openPlain = openWasmTensorFlow, openNative = nativeTensorFlow(1), onnxFolder } = options;
-  const given = await readTeacherFiles(recipe, options.folder);
+  const given = await filesOf(recipe, options);
   const { name } = recipe;
   const { format, files } = given;
   const openTensorFlow = formatNamed(format, name).needsNative ? openNative : openPlain;
   const names = namesIn(recipe);
   const paths = new Map(files.map((file) => [file.name, file.path]));
-  const source = { name, format, positions: expected.positions, ...names, paths };
+  const source = { name, format, positions: expected.positions, ...names, paths, answers: answersOf(names) };
   const teacher = await openTeacher(source, openTensorFlow);
   try {
     const planned = planFeed(recipe, teacher.inputs, expected, formatNamed(format, name).layouts);
     const { parameters } = teacher;
     const whole = { parameters, planned };
     const asGiven = { ...whole, teacher, found: given, names };
-    if (onnxFolder === undefined || format === onnxFormat.name) return { ...asGiven, notInOnnx: null };
+    if (onnxFolder === undefined || format === onnxFormat.name || names.served !== undefined)
+      return { ...asGiven, notInOnnx: null };
     const converted = await convertTeacher({ source, teacher, feed: planned.feed, openTensorFlow }, onnxFolder);
     if (typeof converted === 'string') return { ...asGiven, notInOnnx: converted };
     return { ...whole, teacher: converted.teacher, found: converted, names: {}, notInOnnx: null };
@@ -131,13 +139,22 @@ async function openForm(recipe: TeacherRecipe, expected: Expected, options: Teac
   }
 }
 
+/** @throws UserError 2 for a teacher on a server where none can be asked */
+async function filesOf(recipe: TeacherRecipe, { folder, servedFolder }: TeacherOptions): Promise<FoundTeacher> {
+  if (recipe.model !== undefined) return readTeacherFiles(recipe, folder);
+  if (servedFolder !== undefined) return describeTeacher(recipe, { folder: servedFolder });
+  throw new UserError(`teacher ${recipe.name}: url given; a model in a file wanted here`);
+}
+
+function answersOf({ served }: Pick<TeacherSpec, 'served'>): string | undefined {
+  return served === undefined ? undefined : answersFolder();
+}
+
 /** The names of the model's parts that the recipe gives, and whether it trusts the model. */
-function namesIn({
-  outputName,
-  signature,
-  trust,
-}: TeacherRecipe): Pick<TeacherSpec, 'outputName' | 'signature' | 'trust'> {
+function namesIn(recipe: TeacherRecipe): Pick<TeacherSpec, 'outputName' | 'signature' | 'trust' | 'served'> {
+  const { outputName, signature, trust } = recipe;
   return {
+    ...servedBy(recipe),
     ...(trust === true ? { trust } : {}),
     ...(outputName === undefined ? {} : { outputName }),
     ...(signature === undefined ? {} : { signature }),

@@ -50,6 +50,7 @@ export async function prepareTeachers(
       folder: recipeFolder,
       taps: teacherTaps(recipe, teacher.name),
       openNative: nativeFor(recipe, teacher.name),
+      servedFolder: shardFolder,
       onnxFolder: onnxFolderFor(recipe, shardFolder),
     });
     taps.set(teacher.name, found.taps);

@@ -137,7 +137,11 @@ function table(
   cellsOf: (model: NamedModel) => readonly string[],
 ): string {
   const head = ['model', 'parameters', ...figures];
-  const body = models.map((model) => [model.name, model.parameters.toLocaleString('en-US'), ...cellsOf(model)]);
+  const body = models.map((model) => [
+    model.name,
+    model.parameters === 0 ? '-' : model.parameters.toLocaleString('en-US'),
+    ...cellsOf(model),
+  ]);
   return [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 

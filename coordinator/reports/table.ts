@@ -15,7 +15,11 @@ export function resultTable(rows: readonly TableRow[]): string {
   const head = ['model', 'parameters', ...columns];
   const body = rows.map(({ name, parameters, figures }) => {
     const texts = new Map(figureTexts(figures));
-    return [name, parameters?.toLocaleString('en-US') ?? '-', ...columns.map((column) => texts.get(column) ?? '-')];
+    return [
+      name,
+      parameters ? parameters.toLocaleString('en-US') : '-',
+      ...columns.map((column) => texts.get(column) ?? '-'),
+    ];
   });
   const widths = columnWidths([head, ...body]);
   const rule = [...widths.values()].map((width) => '-'.repeat(width));

@@ -47,7 +47,8 @@ export function ensembleFormOf(
 
 /**
  * Digests the teachers' models, weights and temperatures, everything else that the recipe says of a teacher, and the
- * form of the mixture. The number of parameters and the canary say nothing about labels and are left out.
+ * form of the mixture. The number of parameters, the canary and where a model is served say nothing about labels and are
+ * left out; but of a served model, whose weights nobody sees, the canary stands for them.
  */
 export function ensembleDigest(
   teachers: readonly TeacherSpec[],
@@ -67,8 +68,10 @@ export function teacherDigest(teacher: TeacherSpec, { rows, inputShape }: Ensemb
 function describedTeacher({
   files,
   parameters: _parameters,
-  canary: _canary,
-  ...rest
-}: Pick<TeacherSpec, 'files' | 'parameters' | 'canary'>): unknown {
+  canary,
+  served,
+  ...others
+}: Pick<TeacherSpec, 'files' | 'parameters' | 'canary' | 'served'>): unknown {
+  const rest = served === undefined ? others : { ...others, canary };
   return [Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)), files.map((file) => file.sha256)];
 }

@@ -54,6 +54,17 @@ export const teacherSchema = z
     inputs: z.array(fedInputSchema).min(1).max(4096).optional(),
     /** Classes whose samples alone it labels. */
     specialist: z.array(count).max(65536).optional(),
+    /** Where its model is served, and how patiently it is asked; absent: its files are the model. */
+    served: z
+      .object({
+        url: z.string().min(1).max(2048),
+        deadlineSeconds: z.number().positive().max(86_400),
+        retries: count.max(100),
+        concurrency: z.number().int().positive().max(1024),
+        plainHttp: z.literal(true).optional(),
+      })
+      .strict()
+      .optional(),
     parameters: count,
     /** What the model gave for its canary sample where the run was prepared. */
     canary: z.array(z.number()).max(65536).optional(),

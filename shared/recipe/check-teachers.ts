@@ -1,5 +1,6 @@
 /** Checks of the recipe's teachers: which of them label a sample, what becomes of one that fails, kept labels. Pure. */
 import { at, when, type Finding } from './finding.js';
+import { modelAddressOf } from './model-address.js';
 import { taskOf } from '../task.js';
 import type { Recipe } from './schema.js';
 import { placeOf, splitTap, termsIn, type LossTerm } from './terms.js';
@@ -31,8 +32,53 @@ export function teacherProblems({ teachers, data }: Recipe): Finding[] {
     ...twice,
     ...unnamed,
     ...fedTwice,
+    ...teachers.flatMap((teacher, i) => sourceProblems(teacher, ['teachers', i])),
     ...when(isOff, ['teachers'], 'all weights are 0; at least one above 0 wanted'),
   ];
+}
+
+/** Where a teacher's model is: a file, or a server and how it is asked. */
+function sourceProblems(teacher: Recipe['teachers'][number], path: readonly (string | number)[]): Finding[] {
+  const { model, url, request } = teacher;
+  if (url === undefined)
+    return [
+      ...when(model === undefined, path, 'neither model nor url given; one of the two wanted'),
+      ...(['protocol', 'request'] as const).flatMap((key) =>
+        when(teacher[key] !== undefined, [...path, key], 'given without url; none wanted'),
+      ),
+    ];
+  const address = modelAddressOf(url);
+  const foreign = (['signature', 'trust', 'sha256'] as const).filter((key) => teacher[key] !== undefined);
+  return [
+    ...when(model !== undefined, [...path, 'url'], 'given beside model; one of the two wanted'),
+    ...(typeof address === 'string' ? [at([...path, 'url'], `"${url}" given: ${address}`)] : []),
+    ...when(
+      typeof address !== 'string' && !address.isPrivate && request?.plainHttp !== true,
+      [...path, 'url'],
+      `"${url}" given, which others can listen to; https:// wanted, or request.plainHttp: true`,
+    ),
+    ...foreign.map((key) => at([...path, key], 'given beside url; none wanted, since there is no file')),
+  ];
+}
+
+/** Label workers alone ask servers, and those have no inner values to give. */
+export function servedProblems({ teachers, labels, losses }: Recipe): Finding[] {
+  const served = teachers.flatMap(({ url, name }, i) =>
+    url === undefined ? [] : [{ name, path: ['teachers', i, 'url'] }],
+  );
+  const paired = pairedTeachers(losses, teachers);
+  return served.flatMap(({ name, path }) => [
+    ...when(
+      !labels.wait,
+      path,
+      'given without labels.wait; labels: { wait: true } wanted, since workers with --role label alone ask a server',
+    ),
+    ...paired
+      .filter(({ names }) => names.includes(name))
+      .map(({ place }) =>
+        at(path, `given beside ${place}, which compares with inner values; a model in a file wanted`),
+      ),
+  ]);
 }
 
 /** What a run cannot go on without when a teacher fails. */

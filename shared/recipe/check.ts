@@ -13,6 +13,7 @@ import {
   failureProblems,
   keptLabelProblems,
   mixingProblems,
+  servedProblems,
   routingProblems,
   teacherProblems,
   teacherWarnings,
@@ -37,6 +38,7 @@ export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Fi
       ...keptLabelProblems(recipe),
       ...routingProblems(recipe),
       ...mixingProblems(recipe),
+      ...servedProblems(recipe),
       ...optimizerProblems(recipe.optimizer),
     ],
     warnings: [

@@ -46,14 +46,46 @@ export const studentSchema = z.union([builtinStudent, fileStudent]);
 
 const imageSize = z.tuple([positiveInt, positiveInt]);
 
+/** How a teacher's server is asked. */
+export const requestSchema = z
+  .object({
+    deadlineSeconds: z.number().positive().max(86_400).default(30).describe('of one attempt'),
+    retries: z
+      .number()
+      .int()
+      .nonnegative()
+      .max(100)
+      .default(4)
+      .describe('further attempts, after longer and longer pauses'),
+    concurrency: positiveInt.max(1024).default(4).describe('requests of one worker at a time'),
+    plainHttp: z.boolean().default(false).describe('send samples unencrypted to another machine'),
+    datatype: z.string().optional().describe('of its only input, such as FP32; default: what the server says'),
+    shape: z
+      .array(z.number().int().min(-1))
+      .min(2)
+      .optional()
+      .describe('of its only input, rows first, -1 for any number; default: what the server says'),
+  })
+  .strict();
+
 export const teacherSchema = z
   .object({
     name: z.string().min(1).max(64),
     model: z
       .string()
+      .optional()
       .describe(
         'ONNX file, model.json of a tfjs LayersModel or GraphModel, or folder of a TensorFlow SavedModel (native backend), relative to the recipe',
       ),
+    url: z
+      .string()
+      .max(2048)
+      .optional()
+      .describe(
+        'in place of `model`: a model on a server, https://HOST/v2/models/NAME, or that with /versions/VERSION; http:// on this machine alone',
+      ),
+    protocol: z.literal('kserve-v2').optional().describe('of `url`: the Open Inference Protocol, version 2'),
+    request: requestSchema.optional().describe('how the server of `url` is asked'),
     weight: nonNegative.default(1).describe('share in the ensemble; shares are normalised once'),
     temperature: z.number().positive().optional().describe('default: that of the loss that asks'),
     output: z.enum(['logits', 'probabilities']).default('logits'),

@@ -1,4 +1,5 @@
 /** A run as a worker that only labels has opened it: teachers, samples and the labels that they make; no student. */
+import PQueue from 'p-queue';
 import { counted } from '../../shared/counted.js';
 import { z } from 'zod';
 import { artifactsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
@@ -15,6 +16,7 @@ import type { GpuUse } from '../compute/open/backend-choice.js';
 import { checkGpuUse } from '../compute/open/gpu-use.js';
 import { openRunLabels } from '../compute/open/run-labels.js';
 import { Ensemble } from '../compute/teachers/ensemble.js';
+import { onnxFormat } from '../compute/teachers/formats/onnx.js';
 import type { OpenTensorFlow } from '../compute/teachers/formats/teacher.js';
 import { ArtifactCache } from '../link/artifact-cache.js';
 import type { CoordinatorClient } from '../link/coordinator-client.js';
@@ -42,6 +44,8 @@ interface Parts {
   readonly labels: Labels;
   readonly samples: Samples;
   readonly ensemble: Ensemble;
+  /** Micro-batches that are labelled at a time. */
+  readonly atOnce: number;
 }
 
 export class LabelJob {
@@ -76,7 +80,7 @@ export class LabelJob {
       throw new UserError('no loss of this run wants soft labels: there is nothing to label', exitCodes.refused);
     const samples = trainSamples(recipe, manifest, (sha256) => cache.fetchAnnounced(sha256));
     log(`labelling ${counted(manifest.train.samples, 'sample')} by ${run.teachers.map(({ name }) => name).join(', ')}`);
-    return new LabelJob({ recipe, labels, samples, ensemble });
+    return new LabelJob({ recipe, labels, samples, ensemble, atOnce: atOnceFor(run.teachers) });
   }
 
   /** Samples labelled so far. */
@@ -84,14 +88,24 @@ export class LabelJob {
     return this.#parts.labels.counts.computed;
   }
 
-  /** Labels a block, one micro-batch after the other, and sends it to the coordinator; the rest is left at a stop. */
+  /** Labels a block, micro-batch by micro-batch, and sends it to the coordinator; the rest is left at a stop. */
   async label({ view, block }: Extract<LabelLease, { type: 'lease' }>, stop: AbortSignal): Promise<void> {
-    const { recipe, labels, samples } = this.#parts;
+    const { recipe, labels, samples, atOnce } = this.#parts;
     const { first, rows } = labels.plan.at(block);
     const step = recipe.batch.micro ?? recipe.batch.size;
-    for (let from = first; from < first + rows && !stop.aborted; from += step) {
+    const queue = new PQueue({ concurrency: atOnce });
+    const micro = async (from: number): Promise<void> => {
+      if (stop.aborted) return;
       const ids = Uint32Array.from({ length: Math.min(step, first + rows - from) }, (_, i) => from + i);
       await labels.get(ids, await samples.gather(ids, view), view);
+    };
+    const starts = Array.from({ length: Math.ceil(rows / step) }, (_, i) => first + i * step);
+    try {
+      await queue.addAll(starts.map((from) => () => micro(from)));
+    } catch (error) {
+      queue.clear();
+      await queue.onIdle();
+      throw error;
     }
     await labels.sent();
   }
@@ -101,6 +115,12 @@ export class LabelJob {
     await this.#parts.labels.close();
     await this.#parts.ensemble.dispose();
   }
+}
+
+/** Servers are asked for several micro-batches at a time; what computes here does one after the other. */
+function atOnceFor(teachers: LabelRun['teachers']): number {
+  const isOnThread = teachers.every(({ format, served }) => served !== undefined || format === onnxFormat.name);
+  return isOnThread ? Math.max(1, ...teachers.map(({ served }) => served?.concurrency ?? 1)) : 1;
 }
 
 interface EnsembleParts {

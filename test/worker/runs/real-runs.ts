@@ -144,19 +144,28 @@ export async function prepared(
 }
 
 /** The same data and models under another recipe. */
-export function prepareAgain(run: PreparedRun, recipe: Recipe): Promise<PreparedRun> {
-  return prepareIn(run.recipeFolder, recipe);
+export function prepareAgain(
+  run: PreparedRun,
+  recipe: Recipe,
+  warn?: (line: string) => void,
+): Promise<PreparedRun> {
+  return prepareIn(run.recipeFolder, recipe, new Map(), warn);
 }
 
 /** A recipe over whatever lies in the folder. */
-export function prepareIn(folder: string, recipe: Recipe, plugins: InstalledPlugins = new Map()): Promise<PreparedRun> {
+export function prepareIn(
+  folder: string,
+  recipe: Recipe,
+  plugins: InstalledPlugins = new Map(),
+  warn: (line: string) => void = () => undefined,
+): Promise<PreparedRun> {
   return prepareRun({
     recipe,
     recipeFolder: folder,
     name: 'models',
     shardFolder: temporaryFolder(),
     plugins,
-    warn: () => undefined,
+    warn,
     note: () => undefined,
   });
 }

@@ -10,7 +10,7 @@ export interface ComputedParts {
   /** The engine of the run's student; null for a worker that has none. */
   readonly engine: 'tfjs' | 'onnx' | null;
   /** The teachers that this worker runs. */
-  readonly teachers: readonly Pick<TeacherSpec, 'name' | 'format'>[];
+  readonly teachers: readonly Pick<TeacherSpec, 'name' | 'format' | 'served'>[];
 }
 
 /** @throws UserError 79 when a part of the run would not be computed on the GPU that was demanded */
@@ -37,7 +37,9 @@ function partsOnCpu(
   const reasonFor = (isOnnx: boolean): string | null => (isOnnx ? objection : gpu === null ? withoutTensorFlow : null);
   const parts = [
     ...(engine === null ? [] : [['the student', reasonFor(engine === 'onnx')] as const]),
-    ...teachers.map(({ name, format }) => [`teacher ${name}`, reasonFor(format === onnxFormat.name)] as const),
+    ...teachers
+      .filter(({ served }) => served === undefined)
+      .map(({ name, format }) => [`teacher ${name}`, reasonFor(format === onnxFormat.name)] as const),
   ];
   const byReason = new Map<string, string[]>();
   for (const [part, reason] of parts)

@@ -29,6 +29,8 @@ export interface EnsembleTeacherOptions {
   /** Rows of the forward of its known sample. */
   readonly rows: number;
   readonly openTensorFlow: OpenTensorFlow;
+  /** Folder of what served models answered in earlier preparations; absent: no answer is kept. */
+  readonly answers?: string | undefined;
   /** Gets one line when the teacher's output looks unlike what its recipe says. */
   readonly warn?: (text: string) => void;
 }
@@ -87,11 +89,16 @@ export class EnsembleTeacher {
         return [file.name, path];
       }),
     );
-    const teacher = await openTeacher({ ...spec, paths }, options.openTensorFlow);
+    const teacher = await openTeacher({ ...spec, paths, answers: options.answers }, options.openTensorFlow);
     const feed = TeacherFeed.of(spec, options.inputShape, teacher.inputs);
     if (feed !== null) return new EnsembleTeacher(spec, teacher, feed, options);
     const wanted = teacher.inputs.map(({ shape }) => `[${shape.map((dim) => dim ?? 'any').join(', ')}]`).join(', ');
     throw badModel(spec.name, `its samples are ${wanted}; the data's are [${options.inputShape.join(', ')}]`);
+  }
+
+  /** Whether its model is computed elsewhere, and first asked when an answer is needed. */
+  get isServed(): boolean {
+    return this.spec.served !== undefined;
   }
 
   /**
@@ -103,7 +110,8 @@ export class EnsembleTeacher {
     const { name, canary } = this.spec;
     const { output } = await this.#forward(canarySample(name, this.#feed), 1, { fixedRows: this.#options.rows });
     const found = { output, weights: await this.#teacher.weightsDigest() };
-    if (this.#opened !== null) checkFrozen(name, found, this.#opened);
+    // A server may compute several requests together, with other last bits.
+    if (this.#opened !== null && !this.isServed) checkFrozen(name, found, this.#opened);
     else if (canary !== undefined) checkCanary(name, output, canary);
     this.#opened = found;
   }
@@ -111,7 +119,7 @@ export class EnsembleTeacher {
   /** @throws TeacherFailure when it cannot run, gives what is no number, or is not as it was */
   run({ inputs, rows, fixedRows }: GivenSamples, taps?: readonly string[]): Promise<TaughtLogits> {
     return blaming(this.spec.name, async () => {
-      if (++this.#runs % canaryEvery === 0) await this.askCanary();
+      if (++this.#runs % canaryEvery === 0 || this.#opened === null) await this.askCanary();
       const { output, classMap, isBinary } = this.spec;
       const raw = await this.#forward(inputs, rows, { fixedRows, taps });
       this.#checkOnce({ inputs, rows }, raw.output);

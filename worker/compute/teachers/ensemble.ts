@@ -29,6 +29,8 @@ import { teachersOf, type SampleView } from './routing.js';
 /** How teachers are opened and combined. */
 export interface EnsembleOptions extends EnsembleForm {
   readonly openTensorFlow: OpenTensorFlow;
+  /** Folder of what served models answered in earlier preparations; absent: no answer is kept. */
+  readonly answers?: string | undefined;
   /** Temperature of a mixture that is asked for without one, for teachers without one of their own; default 1. */
   readonly temperature?: number | undefined;
   /** Gets one line when a teacher's output looks unlike what its recipe says. */
@@ -97,7 +99,7 @@ export class Ensemble {
     if (shares === null) throw new UserError('teachers: all weights are 0; wanted at least one above 0');
     const opened: EnsembleTeacher[] = [];
     for (const spec of teachers) opened.push(await EnsembleTeacher.open(spec, files, options));
-    for (const teacher of opened) await teacher.askCanary();
+    for (const teacher of opened) if (!teacher.isServed) await teacher.askCanary();
     return new Ensemble(opened, shares, options);
   }
 

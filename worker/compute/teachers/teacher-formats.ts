@@ -4,6 +4,7 @@
  */
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { graphModelFormat } from './formats/graph-model.js';
+import { servedFormat } from './formats/kserve-v2.js';
 import { layersModelFormat } from './formats/layers-model.js';
 import { onnxFormat } from './formats/onnx.js';
 import { savedModelFormat } from './formats/saved-model.js';
@@ -14,6 +15,7 @@ export const teacherFormats: readonly TeacherFormat[] = [
   layersModelFormat,
   graphModelFormat,
   savedModelFormat,
+  servedFormat,
 ];
 
 /** A model of a known format, and its files by name, the model file first. */

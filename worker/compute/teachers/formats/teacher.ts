@@ -65,8 +65,10 @@ export interface Teacher {
 /** What is needed to open a teacher. */
 export interface TeacherSource extends Pick<
   TeacherSpec,
-  'name' | 'format' | 'signature' | 'outputName' | 'positions' | 'trust'
+  'name' | 'format' | 'signature' | 'outputName' | 'positions' | 'trust' | 'served'
 > {
+  /** Folder of what served models answered in earlier preparations; absent: no answer is kept. */
+  readonly answers?: string | undefined;
   /** The model's files by name, the model file first. */
   readonly paths: ReadonlyMap<string, string>;
 }
@@ -95,6 +97,8 @@ export interface TeacherFormat {
   readonly needsNative: boolean;
   /** Whether a model has several signatures, of which the recipe may name one. */
   readonly hasSignatures: boolean;
+  /** Whether its models are computed elsewhere, and asked only when an answer is needed. Default: false. */
+  readonly isServed?: true;
   /**
    * The model's files by their names relative to the model file's folder, the model file first; files that it names may
    * be missing. Null where the given file or folder is not of this format.
