@@ -10,7 +10,7 @@ export default defineConfig({
     include: native
       ? ['native', 'worker', 'cli/prepare'].map((folder) => `test/${folder}/**/*.test.ts`)
       : ['test/**/*.test.ts'],
-    // test/cuda needs ONNX Runtime's CUDA provider to be installed, test/slurm Slurm, test/monitoring Prometheus, test/page Chromium, test/kubernetes what
+    // test/cuda needs ONNX Runtime's CUDA provider to be installed, test/slurm Slurm, test/monitoring Prometheus, test/page Chromium, test/stores moto_server, test/kubernetes what
     // test/kubernetes/cluster/build.sh builds, and test/examples/made Python (vitest.examples.config.ts).
     exclude: [
       'test/containers/**',
@@ -19,6 +19,7 @@ export default defineConfig({
       ...(process.env.STILLHOUSE_PROMETHEUS === '1' ? [] : ['test/monitoring/**']),
       ...(process.env.STILLHOUSE_KUBERNETES_PROGRAMS === undefined ? ['test/kubernetes/**'] : []),
       ...(process.env.STILLHOUSE_TEST_IMAGES === undefined ? ['test/kubernetes/cluster.test.ts'] : []),
+      ...(process.env.STILLHOUSE_MOTO === undefined ? ['test/stores/**'] : []),
       ...(process.env.STILLHOUSE_CHROMIUM === '1' ? [] : ['test/page/**']),
       // The units of deploy/systemd are read by systemd where it is.
       ...(existsSync('/usr/bin/systemd-analyze') ? [] : ['test/deploy/systemd.test.ts']),
