@@ -51,7 +51,11 @@ export class MotoServer {
     const [, accessKeyId = ''] = /<AccessKeyId>([^<]+)/.exec(made) ?? [];
     const [, secretAccessKey = ''] = /<SecretAccessKey>([^<]+)/.exec(made) ?? [];
     this.keys = { accessKeyId, secretAccessKey };
-    await fetch(`${this.url}/moto-api/reset-auth`, { method: 'POST', body: '0' });
+    await fetch(`${this.url}/moto-api/reset-auth`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain' },
+      body: '0',
+    });
   }
 
   async put(path: string, body: string | Uint8Array<ArrayBuffer> = ''): Promise<void> {
