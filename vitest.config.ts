@@ -10,7 +10,7 @@ export default defineConfig({
     include: native
       ? ['native', 'worker', 'cli/prepare'].map((folder) => `test/${folder}/**/*.test.ts`)
       : ['test/**/*.test.ts'],
-    // test/cuda needs ONNX Runtime's CUDA provider to be installed, test/slurm Slurm, test/monitoring Prometheus, test/page Chromium, test/trackers TensorBoard and MLflow, test/served MLServer, test/kubernetes what
+    // test/cuda needs ONNX Runtime's CUDA provider to be installed, test/slurm Slurm, test/monitoring Prometheus, test/page Chromium, test/stores moto, test/trackers TensorBoard and MLflow, test/served MLServer, test/kubernetes what
     // test/kubernetes/cluster/build.sh builds, and test/examples/made Python (vitest.examples.config.ts).
     exclude: [
       'test/containers/**',
@@ -20,6 +20,7 @@ export default defineConfig({
       ...(process.env.STILLHOUSE_KUBERNETES_PROGRAMS === undefined ? ['test/kubernetes/**'] : []),
       ...(process.env.STILLHOUSE_TEST_IMAGES === undefined ? ['test/kubernetes/cluster.test.ts'] : []),
       ...(process.env.STILLHOUSE_MLSERVER === undefined ? ['test/served/**'] : []),
+      ...(process.env.STILLHOUSE_MOTO === undefined ? ['test/stores/**'] : []),
       ...(process.env.STILLHOUSE_CHROMIUM === '1' ? [] : ['test/page/**']),
       ...(process.env.STILLHOUSE_TRACKERS === undefined ? ['test/trackers/**'] : []),
       // The units of deploy/systemd are read by systemd where it is.

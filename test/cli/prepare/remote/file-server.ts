@@ -1,6 +1,7 @@
 /** An HTTP server on loopback whose files and faults a test decides, as any store of remote files is spoken to. */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface Served {
@@ -17,6 +18,12 @@ export interface Seen {
   readonly authorization: string | undefined;
 }
 
+/** In PEM. */
+export interface ServerKeys {
+  readonly cert: string;
+  readonly key: string;
+}
+
 export class FileServer {
   readonly files = new Map<string, Served>();
   readonly seen: Seen[] = [];
@@ -25,18 +32,22 @@ export class FileServer {
   knowsRanges = true;
   readonly #server: Server;
 
-  private constructor() {
-    this.#server = createServer(this.listener);
+  readonly #scheme: string;
+
+  private constructor(tls: ServerKeys | null) {
+    this.#server = tls === null ? createServer(this.listener) : createSecureServer(tls, this.listener);
+    this.#scheme = tls === null ? 'http' : 'https';
   }
 
-  static async start(): Promise<FileServer> {
-    const server = new FileServer();
+  /** @param tls with what it proves itself; null: links are not encrypted */
+  static async start(tls: ServerKeys | null = null): Promise<FileServer> {
+    const server = new FileServer(tls);
     await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
     return server;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   /** Serves a file with a strong tag of its content, unless told otherwise. */
