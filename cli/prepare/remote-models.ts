@@ -36,11 +36,12 @@ export async function withLocalTeachers(
   return Promise.all(
     teachers.map(async (teacher) => {
       if (names?.includes(teacher.name) === false) return teacher;
-      const { name, classes } = teacher;
-      const model = await localModel(`teacher ${name}`, teacher.model, remote);
-      return typeof classes === 'string'
-        ? { ...teacher, model, classes: await localFile(classes, remote) }
-        : { ...teacher, model };
+      const { name, classes, model } = teacher;
+      return {
+        ...teacher,
+        ...(model === undefined ? {} : { model: await localModel(`teacher ${name}`, model, remote) }),
+        ...(typeof classes === 'string' ? { classes: await localFile(classes, remote) } : {}),
+      };
     }),
   );
 }
