@@ -7,7 +7,6 @@
  * The header carries a hash of each piece of the payload. Replicas that are behind are fed from here, and recovery replays
  * from here. A record that is torn or damaged ends its segment.
  */
-import { writevSync } from 'node:fs';
 import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -20,6 +19,7 @@ import { compressions } from '../../shared/compression.js';
 import { journalLineSchema, type JournalLine } from './journal.js';
 import type { LoggedLines } from './journal-chain.js';
 import { storing, syncFolder } from './durable-files.js';
+import { readFully, writeFully } from './whole-io.js';
 
 const count = z.number().int().nonnegative();
 export const commitRecordSchema = z.object({
@@ -60,6 +60,8 @@ interface Place {
   /** Offset of the record's first byte in its segment. */
   readonly at: number;
   readonly payloadAt: number;
+  /** Of the payload, by its pieces: what replicas expect, also of a record whose digest was taken otherwise. */
+  readonly digest: string;
   readonly stateHash: string;
 }
 
@@ -144,7 +146,8 @@ export class CommitLog {
         ms: this.#written.ms + performance.now() - startMs,
       };
       segment.sizeBytes = at + head.length + record.bytes;
-      this.#places.set(record.step, { segment, at, payloadAt: at + head.length, stateHash: record.stateHash });
+      const { digest, stateHash } = record;
+      this.#places.set(record.step, { segment, at, payloadAt: at + head.length, digest, stateHash });
     });
   }
 
@@ -157,7 +160,7 @@ export class CommitLog {
       const read = await readFully(place.segment.file, head, place.at);
       const record = read < head.length ? null : parseHead(head);
       if (record === null) throw new Error(`${place.segment.path}: the record of step ${step} has changed`);
-      return record.hashes !== undefined || record.bytes === 0 ? record : this.#withDigest(record);
+      return { ...record, digest: place.digest };
     });
   }
 
@@ -177,13 +180,6 @@ export class CommitLog {
       if (read < range.length) throw new Error(`${place.segment.path}: the record of step ${step} has changed`);
       return target;
     });
-  }
-
-  /** The record of an earlier version, whose digest was not taken by pieces, with the digest that replicas expect. */
-  async #withDigest(record: CommitRecord): Promise<CommitRecord> {
-    const hashes: string[] = [];
-    for (const range of split(record.bytes)) hashes.push(hashOf(await this.readBytes(record.step, range)));
-    return { ...record, digest: digestOf(hashes) };
   }
 
   /** Deletes the segments whose commits all come before `step`. */
@@ -243,8 +239,8 @@ export class CommitLog {
     const path = join(this.#folder, `${firstStep}.log`);
     const segment: Segment = { firstStep, path, file: await open(path, 'r+'), sizeBytes: 0 };
     this.#segments.push(segment);
-    for await (const { at, payloadAt, record } of recordsIn(segment.file, firstStep)) {
-      this.#places.set(record.step, { segment, at, payloadAt, stateHash: record.stateHash });
+    for await (const { at, payloadAt, record, digest } of recordsIn(segment.file, firstStep)) {
+      this.#places.set(record.step, { segment, at, payloadAt, digest, stateHash: record.stateHash });
       segment.sizeBytes = payloadAt + record.bytes;
       if (record.before !== undefined) this.#found.set(record.before, record.line);
       end = record.step + 1;
@@ -261,12 +257,14 @@ async function firstSteps(folder: string): Promise<number[]> {
 }
 
 /** Sound records of a segment, one step after the other, up to the first that is torn or damaged. */
-async function* recordsIn(file: FileHandle, firstStep: number): AsyncGenerator<Head & { readonly at: number }> {
+async function* recordsIn(file: FileHandle, firstStep: number): AsyncGenerator<WholeRecord> {
   let at = 0;
   for (let step = firstStep; ; step++) {
     const head = await readHead(file, at);
-    if (head?.record.step !== step || !(await isWhole(file, head))) return;
-    yield { ...head, at };
+    if (head?.record.step !== step) return;
+    const digest = await digestIfWhole(file, head);
+    if (digest === null) return;
+    yield { ...head, at, digest };
     at = head.payloadAt + head.record.bytes;
   }
 }
@@ -335,6 +333,11 @@ interface Head {
   readonly payloadAt: number;
 }
 
+interface WholeRecord extends Head {
+  readonly at: number;
+  readonly digest: string;
+}
+
 /** Null for a record that is torn, damaged or absent. */
 async function readHead(file: FileHandle, at: number): Promise<Head | null> {
   const prefix = Buffer.alloc(8);
@@ -353,48 +356,19 @@ function parseHead(head: Buffer): CommitRecord | null {
   return commitRecordSchema.safeParse(JSON.parse(header.toString('utf8'))).data ?? null;
 }
 
-async function isWhole(file: FileHandle, { record, payloadAt }: Head): Promise<boolean> {
+/** The payload's digest by its pieces; null where it is not all there, or not as it was written. */
+async function digestIfWhole(file: FileHandle, { record, payloadAt }: Head): Promise<string | null> {
   const ranges = split(record.bytes);
   const { hashes, checksums = [] } = record;
-  if (ranges.length !== (hashes ?? checksums).length) return false;
+  if (ranges.length !== (hashes ?? checksums).length) return null;
+  const found: string[] = [];
   const piece = new Uint8Array(ranges[0]?.length ?? 0);
   for (const [i, { offset, length }] of ranges.entries()) {
     const bytes = piece.subarray(0, length);
-    if ((await readFully(file, bytes, payloadAt + offset)) < length) return false;
-    if (hashes === undefined ? crc32(bytes) !== checksums[i] : hashOf(bytes) !== hashes[i]) return false;
+    if ((await readFully(file, bytes, payloadAt + offset)) < length) return null;
+    const hash = hashOf(bytes);
+    if (hashes === undefined ? crc32(bytes) !== checksums[i] : hash !== hashes[i]) return null;
+    found.push(hash);
   }
-  return true;
-}
-
-async function readFully(file: FileHandle, target: Uint8Array, at: number): Promise<number> {
-  let done = 0;
-  while (done < target.length) {
-    const { bytesRead } = await file.read(target, done, target.length - done, at + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return done;
-}
-
-/** So few are written without another thread's help, which costs more than the copy. Syncing is what waits for the disk. */
-const fewBytes = 64 * 1024;
-
-/** Writes are cut short by the kernel above 2 GiB, and by a disk that is almost full. */
-async function writeFully(file: FileHandle, pieces: readonly Uint8Array[], at: number): Promise<void> {
-  const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  let written =
-    total <= fewBytes ? writevSync(file.fd, [...pieces], at) : (await file.writev([...pieces], at)).bytesWritten;
-  while (written < total) {
-    const rest = after(pieces, written);
-    written += (await file.writev(rest, at + written)).bytesWritten;
-  }
-}
-
-function after(pieces: readonly Uint8Array[], skip: number): Uint8Array[] {
-  let left = skip;
-  return pieces.flatMap((piece) => {
-    const cutAt = Math.min(left, piece.length);
-    left -= cutAt;
-    return cutAt < piece.length ? [piece.subarray(cutAt)] : [];
-  });
+  return hashes === undefined && record.bytes > 0 ? digestOf(found) : record.digest;
 }
