@@ -67,13 +67,20 @@ export class RemoteFiles {
 
   /**
    * The name without its signature, which stays in this process alone.
-   * @throws UserError 2 for a name with a user or a password
+   * @throws UserError 2 for a name with a user or a password, or one that differs from another in its signature alone
    */
   hide(name: string): string {
     if (!isRemote(name)) return name;
     refuseUser(name);
     const shown = masked(name);
-    if (shown !== name && !isMasked(name)) this.#signed.set(bareOf(shown), bareOf(name));
+    if (shown === name || isMasked(name)) return shown;
+    const [bare, own] = [bareOf(shown), bareOf(name)];
+    const other = this.#signed.get(bare);
+    if (other !== undefined && other !== own)
+      throw new UserError(
+        `${shown}: two addresses that differ in what is hidden alone; one, or addresses that differ in their paths, wanted`,
+      );
+    this.#signed.set(bare, own);
     return shown;
   }
 
