@@ -9,7 +9,7 @@ import { ifThere, makeFolders } from '../../../shared/files.js';
 import { makeRoomFor } from '../../../shared/room.js';
 import { sha256Of } from '../../../shared/sha256.js';
 import { cutPattern, isPattern, matcherOf } from './addresses.js';
-import { digestOf, download, type FetchOptions } from './download.js';
+import { bytesInPart, digestOf, download, type FetchOptions } from './download.js';
 import { listDigest, type RemotePin } from './identity.js';
 import { KnownFiles, type KnownFile } from './known-files.js';
 import type { RemoteListing, RemoteObject } from './remote-store.js';
@@ -35,9 +35,12 @@ export class RemoteCache {
   /** Whether what lies under a SHA-256 has it, for those that were looked at in this process. */
   readonly #verified = new Map<string, Promise<boolean>>();
   readonly #checks = new PQueue({ concurrency: 4 });
+  readonly #going: () => void;
 
-  constructor(folder: string, env: NodeJS.ProcessEnv) {
+  /** @param going called while files are verified; what it throws ends that */
+  constructor(folder: string, env: NodeJS.ProcessEnv, going: () => void) {
     this.#env = env;
+    this.#going = going;
     this.#files = join(folder, 'files');
     this.#trees = join(folder, 'trees');
     this.#known = new KnownFiles(join(folder, 'known'));
@@ -83,35 +86,47 @@ export class RemoteCache {
 
   /** @throws UserError 69 where there is no room for so many bytes more, 2 for a wrong bound */
   async makeRoom(bytes: number): Promise<void> {
-    await makeFolders(dirname(this.#files));
-    for (const folder of [this.#files, this.#trees]) await mkdir(folder, { recursive: true, mode: 0o700 });
+    await this.#makeFolders();
     await this.#sweepTrees();
     await makeRoomFor(bound, this.#files, bytes, { env: this.#env });
   }
 
-  /** Fetches files. @returns them by path */
+  async #makeFolders(): Promise<void> {
+    await makeFolders(dirname(this.#files));
+    for (const folder of [this.#files, this.#trees]) await mkdir(folder, { recursive: true, mode: 0o700 });
+  }
+
+  /** Bytes that are here of files that a download would go on with. */
+  async bytesInParts(objects: readonly RemoteObject[], pieceBytes: number): Promise<number> {
+    await this.#makeFolders();
+    const found = await Promise.all(objects.map((object) => bytesInPart(object, { folder: this.#files, pieceBytes })));
+    return found.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Fetches files. After one has failed the others end, and it returns when all have. @returns them by path */
   async fetchAll(
     objects: readonly RemoteObject[],
-    options: Omit<FetchOptions, 'folder'>,
+    options: Omit<FetchOptions, 'folder' | 'room' | 'failing'>,
   ): Promise<Map<string, HeldFile>> {
     const queue = new PQueue({ concurrency: filesAtOnce });
     const fetched = new Map<string, HeldFile>();
-    let isFailed = false;
+    const failing = new AbortController();
+    const own = { folder: this.#files, failing, room: () => this.makeRoom(0) };
     await queue.addAll(
       objects.map((object) => async () => {
-        if (isFailed) return;
+        if (failing.signal.aborted) return;
         try {
-          const { sha256, bytes } = await download(object, { ...options, folder: this.#files });
+          const { sha256, bytes } = await download(object, { ...options, ...own });
           const { address, etag, modified } = object;
           this.#verified.set(sha256, Promise.resolve(true));
           await this.#known.add({ address, bytes, etag, modified, sha256 });
           fetched.set(object.path, { path: object.path, sha256, bytes });
         } catch (error) {
-          isFailed = true;
-          throw error;
+          failing.abort(error);
         }
       }),
     );
+    failing.signal.throwIfAborted();
     return fetched;
   }
 
@@ -127,11 +142,19 @@ export class RemoteCache {
     const aside = `${root}.${randomUUID()}`;
     try {
       for (const { path, sha256 } of files) await linkOrCopy(join(this.#files, sha256), join(aside, path));
-      await rename(aside, root);
+      await rename(aside, root).catch((error: unknown) => {
+        // Another process has made the same one first.
+        if (!['ENOTEMPTY', 'EEXIST'].includes(codeOf(error))) throw error;
+      });
+      await rm(aside, { recursive: true, force: true });
     } catch (error) {
       await rm(aside, { recursive: true, force: true });
-      // Another process has made the same one first.
-      if (['ENOTEMPTY', 'EEXIST'].includes(codeOf(error))) return root;
+      if (codeOf(error) === 'ENOENT')
+        throw new UserError(
+          `${this.#files}: a file was taken away while its names were made; all of them were wanted, which another run fetches`,
+          exitCodes.unavailable,
+          error,
+        );
       const problem = storageProblem(error);
       if (problem === null) throw error;
       throw new UserError(
@@ -147,9 +170,9 @@ export class RemoteCache {
   async #areNamed(root: string, files: readonly HeldFile[]): Promise<boolean> {
     for (const { path, sha256 } of files) {
       const named = join(root, path);
-      const [there, held] = [await ifThere(stat(named)), await stat(join(this.#files, sha256))];
+      const [there, held] = [await ifThere(stat(named)), await ifThere(stat(join(this.#files, sha256)))];
       if (there === null) return false;
-      if (there.ino !== held.ino && (await digestOf(named)).sha256 !== sha256) return false;
+      if (there.ino !== held?.ino && (await digestOf(named, this.#going)).sha256 !== sha256) return false;
     }
     return true;
   }
@@ -163,7 +186,7 @@ export class RemoteCache {
   /** A file that is damaged is removed. */
   async #look(sha256: string): Promise<boolean> {
     const path = join(this.#files, sha256);
-    const found = await ifThere(digestOf(path));
+    const found = await ifThere(digestOf(path, this.#going));
     if (found === null) return false;
     if (found.sha256 === sha256) {
       await markUsed(path);
@@ -183,10 +206,12 @@ export class RemoteCache {
   }
 }
 
-/** Says when it was used, by which room is made. */
+/** Says when it was used, by which room is made. What is another user's, or gone, keeps its time. */
 async function markUsed(path: string): Promise<void> {
   const now = new Date();
-  await utimes(path, now, now);
+  await utimes(path, now, now).catch((error: unknown) => {
+    if (codeOf(error) === '') throw error;
+  });
 }
 
 function heldOf({ sha256, bytes }: KnownFile): Omit<HeldFile, 'path'> {
@@ -210,10 +235,42 @@ function expectPath({ address, path }: RemoteObject): void {
   );
 }
 
+/** @throws UserError 65 where one file has the name of a folder that another lies in, or both have one name */
+export function expectNoneInAnother(objects: readonly RemoteObject[]): void {
+  const addresses = new Map<string, string>();
+  for (const { path, address } of objects) {
+    const twice = addresses.get(path);
+    if (twice !== undefined) throw cannotBoth(twice, address);
+    addresses.set(path, address);
+  }
+  for (const { path, address } of objects)
+    for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1)) {
+      const around = addresses.get(path.slice(0, cut));
+      if (around !== undefined) throw cannotBoth(around, address);
+    }
+}
+
+function cannotBoth(one: string, other: string): UserError {
+  return new UserError(
+    `${one} and ${other}: files of this machine cannot have both names; a pattern or a folder with one of them was wanted`,
+    exitCodes.data,
+  );
+}
+
+/** @throws UserError 65 where something else has the name already */
 async function linkOrCopy(from: string, to: string): Promise<void> {
-  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-  await link(from, to).catch(async (error: unknown) => {
+  const taken = (error: unknown): never => {
+    if (!['EEXIST', 'ENOTDIR'].includes(codeOf(error))) throw error;
+    throw new UserError(
+      `${to}: another file has this name, or that of its folder, on this disk; other names were wanted`,
+      exitCodes.data,
+      error,
+    );
+  };
+  await mkdir(dirname(to), { recursive: true, mode: 0o700 }).catch(taken);
+  const linked = link(from, to).catch(async (error: unknown) => {
     if (!['EPERM', 'ENOTSUP', 'EMLINK', 'ENOSYS', 'EXDEV'].includes(codeOf(error))) throw error;
     await copyFile(from, to, constants.COPYFILE_FICLONE);
   });
+  await linked.catch(taken);
 }

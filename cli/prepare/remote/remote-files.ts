@@ -15,7 +15,7 @@ import { HttpClient, OutOfReach, type HttpOptions } from './http-client.js';
 import { bareOf, isMasked, masked, maskedText, refuseUser } from './addresses.js';
 import { listDigest, otherThanPinned, type RemotePin, type SetPin } from './identity.js';
 import { isRemote, schemeOf } from './list.js';
-import { RemoteCache, type HeldFile } from './remote-cache.js';
+import { expectNoneInAnother, RemoteCache, type HeldFile } from './remote-cache.js';
 import type { RemoteListing, RemoteObject, RemoteScheme, RemoteStore } from './remote-store.js';
 
 export interface RemoteOptions extends HttpOptions {
@@ -67,13 +67,19 @@ export class RemoteFiles {
 
   /**
    * The name without its signature, which stays in this process alone.
-   * @throws UserError 2 for a name with a user or a password
+   * @throws UserError 2 for a name with a user or a password, and for two addresses that would show one name
    */
   hide(name: string): string {
     if (!isRemote(name)) return name;
     refuseUser(name);
     const shown = masked(name);
-    if (shown !== name && !isMasked(name)) this.#signed.set(bareOf(shown), bareOf(name));
+    if (shown === name || isMasked(name)) return shown;
+    const [key, address] = [bareOf(shown), bareOf(name)];
+    if ((this.#signed.get(key) ?? address) !== address)
+      throw new UserError(
+        `${shown}: two addresses that differ only in what is masked as a key or a signature; one for each file, which differs elsewhere too, was wanted`,
+      );
+    this.#signed.set(key, address);
     return shown;
   }
 
@@ -169,7 +175,9 @@ export class RemoteFiles {
   }
 
   #held(): Promise<RemoteCache> {
-    return (this.#cache ??= this.#cacheOf().then((folder) => new RemoteCache(join(folder, 'remote'), this.#env)));
+    return (this.#cache ??= this.#cacheOf().then(
+      (folder) => new RemoteCache(join(folder, 'remote'), this.#env, () => this.#http.expectGoing()),
+    ));
   }
 
   async #provide(bare: string): Promise<string> {
@@ -226,12 +234,13 @@ export class RemoteFiles {
   }
 
   async #fetch(bare: string, { objects }: RemoteListing): Promise<HeldFile[]> {
+    expectNoneInAnother(objects);
     const cache = await this.#held();
     const here = await Promise.all(objects.map((object) => cache.find(object)));
     const missing = objects.filter((_, i) => here[i] === null);
     if (missing.length === 0) return here.flatMap((file) => file ?? []);
     const bytes = missing.reduce((sum, object) => sum + (object.bytes ?? 0), 0);
-    await cache.makeRoom(bytes);
+    await cache.makeRoom(bytes - (await cache.bytesInParts(missing, this.#pieceBytes)));
     const some = missing.length === objects.length ? '' : ` of ${objects.length}`;
     this.#say(
       `fetching ${bare}: ${missing.length}${some} ${objects.length === 1 ? 'file' : 'files'}, ${sizeText(bytes)}`,
