@@ -132,6 +132,60 @@ describe('a data set of the Hub', () => {
     expect(store.seen.map(({ authorization }) => authorization)).toEqual([undefined]);
   });
 
+  it('sends it to no server that a list leads to', async () => {
+    for (const lead of [store.url, hub.url.replace('127.0.0.1', 'localhost')]) {
+      hub.intercept = (request, response) => {
+        if (request.url?.includes('/tree/') !== true) return answer(request, response);
+        const headers = { 'content-type': 'application/json', link: `<${lead}/api/next>; rel="next"` };
+        return Boolean(response.writeHead(200, headers).end('[]'));
+      };
+      await expect(open().local('hf://datasets/me/set/data')).rejects.toMatchObject({
+        exitCode: 77,
+        message: `hf://datasets/me/set/data: the Hub's answer leads to ${lead}; its own ${hub.url} was wanted`,
+      });
+      hub.intercept = (_, response) => Boolean(response.writeHead(307, { location: `${lead}/api` }).end());
+      await expect(open().local(name)).rejects.toMatchObject({ exitCode: 77 });
+    }
+    expect(store.seen).toEqual([]);
+    expect(hub.seen.filter(({ path }) => path === '/api/next' || path === '/api')).toEqual([]);
+  });
+
+  it('is followed to its new name on the Hub', async () => {
+    hub.intercept = (request, response) => {
+      const [, rest] = /^\/api\/datasets\/old\/set(\/.*)$/.exec(request.url ?? '') ?? [];
+      if (rest === undefined) return answer(request, response);
+      return Boolean(response.writeHead(307, { location: `/api/datasets/me/set${rest}` }).end());
+    };
+    expect(await open().isThere('hf://datasets/old/set/data/train-0.csv')).toBe(true);
+  });
+
+  it('is given up when its list goes in a circle, or has no end', async () => {
+    hub.intercept = (request, response) => {
+      if (request.url?.includes('/tree/') !== true) return answer(request, response);
+      const headers = { 'content-type': 'application/json', link: `<${hub.url}${request.url}>; rel="next"` };
+      return Boolean(response.writeHead(200, headers).end('[]'));
+    };
+    await expect(open().local('hf://datasets/me/set/data')).rejects.toMatchObject({
+      exitCode: 69,
+      message: expect.stringContaining("the Hub's list leads back to where it was"),
+    });
+    hub.intercept = (_, response) => Boolean(response.end(Buffer.alloc((16 << 20) + 1)));
+    await expect(open().local(name)).rejects.toMatchObject({
+      exitCode: 69,
+      message: expect.stringContaining('longer than 16777216 bytes'),
+    });
+  });
+
+  it('is asked no longer when a stop is asked for', async () => {
+    const stop = new AbortController();
+    hub.intercept = () => {
+      stop.abort('SIGINT');
+      return true;
+    };
+    const stopped = new RemoteFiles({ env: { HF_ENDPOINT: hub.url }, cache: async () => scratch, stop: stop.signal });
+    await expect(stopped.local(name)).rejects.toMatchObject({ exitCode: 75 });
+  });
+
   it('is refused where what comes has another SHA-256 than the Hub tells', async () => {
     hub.intercept = (request, response) => {
       if (request.url?.includes('/resolve/') === true) files.set(`${first}/data/train-0.csv`, 'bad');
