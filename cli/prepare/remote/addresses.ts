@@ -1,5 +1,5 @@
 /** Remote names as texts: what of them is secret, and which patterns they match. Pure. */
-import { expressionOf } from '../../../shared/data/name-patterns.js';
+import { expressionOf, inBraces } from '../../../shared/data/name-patterns.js';
 import { UserError } from '../../../shared/errors.js';
 
 /** Words of a parameter's name that say that it is a signature or a key. */
@@ -58,6 +58,17 @@ export function refuseUser(name: string): void {
 /** The name without that of an array in an archive. */
 export function bareOf(name: string): string {
   return name.replace(/(\.npz)#[^/]*$/i, '$1');
+}
+
+/** The name without the query and the fragment of an address. */
+export function placeIn(name: string): string {
+  return /^https?:/i.test(name) ? name.replace(/[?#][\s\S]*$/, '') : name;
+}
+
+/** The names that a name's braces stand for, those of its query aside. @throws UserError 2 as `inBraces` */
+export function namesIn(name: string): string[] {
+  const place = placeIn(name);
+  return inBraces(place).map((one) => `${one}${name.slice(place.length)}`);
 }
 
 /** Whether a path has letters that stand for others: `*`, `?` and `[...]`. */

@@ -8,7 +8,8 @@ import { codeOf, exitCodes, storageProblem, UserError } from '../../../shared/er
 import { ifThere, makeFolders } from '../../../shared/files.js';
 import { makeRoomFor } from '../../../shared/room.js';
 import { sha256Of } from '../../../shared/sha256.js';
-import { cutPattern, isPattern, matcherOf } from './addresses.js';
+import { cutPattern, decoded, isPattern, matcherOf, namesIn, placeIn } from './addresses.js';
+import { listNames } from './braces.js';
 import { bytesInPart, digestOf, download, type FetchOptions } from './download.js';
 import { listDigest, type RemotePin } from './identity.js';
 import { KnownFiles, type KnownFile } from './known-files.js';
@@ -50,24 +51,52 @@ export class RemoteCache {
   async find(object: RemoteObject): Promise<HeldFile | null> {
     expectPath(object);
     const known = await this.#known.find(object);
-    return known !== null && (await this.#isWhole(known.sha256)) ? { ...heldOf(known), path: object.path } : null;
+    if (known !== null && (await this.#isWhole(known.sha256))) return { ...heldOf(known), path: object.path };
+    const bytes = object.sha256 === null ? null : await this.#bytesOf(object.sha256);
+    return bytes === null ? null : { path: object.path, sha256: object.sha256 ?? '', bytes };
   }
 
   /** Whether anything has come of a name before. */
   async hasSome(name: string): Promise<boolean> {
-    const start = isPattern(name) ? cutPattern(name).folder : name;
-    return (await this.#known.last(name)) !== null || (await this.#known.below(start)).length > 0;
+    for (const one of namesIn(name)) {
+      const start = isPattern(one) ? cutPattern(one).folder : one;
+      if ((await this.#known.last(one)) !== null || (await this.#known.below(start)).length > 0) return true;
+    }
+    return false;
   }
 
   /**
-   * What has come of a name before, where it is all that the pin wants and whole; else null.
+   * What has come of a name before, where it is all that the pin wants and whole; else null. A file that has the digest
+   * is what a pin wants, under whatever name it came.
    * @param pin null: a file whose name says what it holds
    */
   async recall(name: string, pin: RemotePin | null): Promise<RemoteListing | null> {
     const single = await this.#known.last(name);
     if (single !== null && (pin === null || single.sha256 === pin.sha256) && (await this.#isWhole(single.sha256)))
-      return { kind: 'file', address: name, pattern: '', objects: [objectOf(single, name.replace(/^.*\//, ''))] };
+      return fileListing(name, objectOf(single, baseOf(name)));
     if (pin === null) return null;
+    const isOne = !isPattern(placeIn(name)) && namesIn(name)[0] === name && !name.endsWith('/');
+    const bytes = isOne ? await this.#bytesOf(pin.sha256) : null;
+    if (bytes !== null) {
+      const told = { bytes, etag: null, modified: null, sha256: pin.sha256 };
+      return fileListing(name, { address: name, path: baseOf(name), ...told });
+    }
+    const found = await listNames({ list: (one) => this.#knownOf(one) }, name).catch((error: unknown) => {
+      if (error instanceof UserError) return null;
+      throw error;
+    });
+    if (found === null) return null;
+    const files = found.objects.map(({ path, sha256 }) => ({ path, sha256: sha256 ?? '' }));
+    const digest = files.length === 1 ? files[0]?.sha256 : listDigest(files);
+    if (digest !== pin.sha256) return null;
+    const areWhole = await Promise.all(files.map(({ sha256 }) => this.#isWhole(sha256)));
+    return areWhole.every(Boolean) ? found : null;
+  }
+
+  /** All that has come of a name without braces, whether it is still here or not; null for nothing. */
+  async #knownOf(name: string): Promise<RemoteListing | null> {
+    const single = await this.#known.last(name);
+    if (single !== null) return fileListing(name, objectOf(single, baseOf(name)));
     const { folder, pattern } = isPattern(name)
       ? cutPattern(name)
       : { folder: `${name.replace(/\/$/, '')}/`, pattern: '' };
@@ -76,12 +105,14 @@ export class RemoteCache {
       .map((known) => objectOf(known, known.address.slice(folder.length)))
       .filter(({ path }) => matches(path))
       .sort((a, b) => (a.path < b.path ? -1 : 1));
-    const files = objects.map(({ path, sha256 }) => ({ path, sha256: sha256 ?? '' }));
-    const digest = files.length === 1 ? files[0]?.sha256 : listDigest(files);
-    if (objects.length === 0 || digest !== pin.sha256) return null;
-    const areWhole = await Promise.all(files.map(({ sha256 }) => this.#isWhole(sha256)));
-    if (!areWhole.every(Boolean)) return null;
+    if (objects.length === 0) return null;
     return { kind: pattern === '' ? 'folder' : 'pattern', address: name, pattern, objects };
+  }
+
+  /** The length of the file that has the digest; null where it is not here, or not whole. */
+  async #bytesOf(sha256: string): Promise<number | null> {
+    const found = await ifThere(stat(join(this.#files, sha256)));
+    return found !== null && (await this.#isWhole(sha256)) ? found.size : null;
   }
 
   /** @throws UserError 69 where there is no room for so many bytes more, 2 for a wrong bound */
@@ -216,6 +247,15 @@ async function markUsed(path: string): Promise<void> {
 
 function heldOf({ sha256, bytes }: KnownFile): Omit<HeldFile, 'path'> {
   return { sha256, bytes };
+}
+
+function fileListing(name: string, object: RemoteObject): RemoteListing {
+  return { kind: 'file', address: name, pattern: '', objects: [object] };
+}
+
+function baseOf(name: string): string {
+  const base = placeIn(name).replace(/^.*\//, '');
+  return /^https?:/i.test(name) ? decoded(base).replaceAll('/', '_') : base;
 }
 
 function objectOf({ address, bytes, etag, modified, sha256 }: KnownFile, path: string): RemoteObject {

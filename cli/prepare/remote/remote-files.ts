@@ -12,7 +12,8 @@ import { counted } from '../../../shared/counted.js';
 import type { RemoteIdentity } from '../../../shared/data/remote-identity.js';
 import { UserError } from '../../../shared/errors.js';
 import { HttpClient, OutOfReach, type HttpOptions } from './http-client.js';
-import { bareOf, isMasked, masked, maskedText, refuseUser } from './addresses.js';
+import { bareOf, isMasked, masked, maskedText, namesIn, refuseUser } from './addresses.js';
+import { folderOf, listNames } from './braces.js';
 import { listDigest, otherThanPinned, type RemotePin, type SetPin } from './identity.js';
 import { isRemote, schemeOf } from './list.js';
 import { expectNoneInAnother, RemoteCache, type HeldFile } from './remote-cache.js';
@@ -80,6 +81,7 @@ export class RemoteFiles {
         `${shown}: two addresses that differ only in what is masked as a key or a signature; one for each file, which differs elsewhere too, was wanted`,
       );
     this.#signed.set(key, address);
+    if (namesIn(address).length > 1) for (const one of namesIn(address)) this.#signed.set(masked(one), one);
     return shown;
   }
 
@@ -158,7 +160,7 @@ export class RemoteFiles {
 
   #list(bare: string): Promise<RemoteListing | null> {
     const pinned = this.#pins.get(bare)?.pin.address ?? bare;
-    const found = this.#listings.get(pinned) ?? this.#lists.add(() => this.#storeOf(bare).list(pinned));
+    const found = this.#listings.get(pinned) ?? this.#lists.add(() => listNames(this.#storeOf(bare), pinned));
     this.#listings.set(pinned, found);
     return found;
   }
@@ -194,7 +196,7 @@ export class RemoteFiles {
     const { kind, pattern } = listing;
     const root = await (await this.#held()).tree(files);
     const path = kind === 'folder' ? root : join(root, kind === 'file' ? (files[0]?.path ?? '') : pattern);
-    const shown = kind === 'file' ? bare : bare.slice(0, bare.length - pattern.length).replace(/\/$/, '');
+    const shown = kind === 'file' ? bare : folderOf(bare).replace(/\/$/, '');
     this.#places.set(kind === 'file' ? path : root, shown);
     return path;
   }

@@ -206,6 +206,37 @@ describe('a data set of the Hub', () => {
     expect(lines.at(-1)).toContain('what came of this commit before is used');
   });
 
+  it('is used without the Hub where the recipe has its SHA-256', async () => {
+    const cache = mkdtempSync(join(scratch, 'cache-'));
+    await open(cache).local(name);
+    hub.intercept = (_, response) => Boolean(response.writeHead(503).end());
+    const pinned = open(cache);
+    pinned.pin('recipe', new Map([[name, { sha256: sha256('one') }]]));
+    const path = await pinned.local(name);
+    expect(path.endsWith('/train-0.csv')).toBe(true);
+    expect(readFileSync(path, 'utf8')).toBe('one');
+    const other = open(cache);
+    other.pin('recipe', new Map([[name, { sha256: sha256('two') }]]));
+    await expect(other.local(name)).rejects.toMatchObject({ exitCode: 69 });
+  });
+
+  it('is at one commit, and used without the Hub, where braces name its files', async () => {
+    const cache = mkdtempSync(join(scratch, 'cache-'));
+    const braced = 'hf://datasets/me/set/data/train-{0..1}.csv';
+    const opened = open(cache);
+    const path = await opened.local(braced);
+    expect(path.endsWith('/train-{0..1}.csv')).toBe(true);
+    expect(readdirSync(join(path, '..')).sort()).toEqual(['train-0.csv', 'train-1.csv']);
+    expect(opened.identities.get(braced)).toMatchObject({
+      address: `hf://datasets/me/set@${first}/data/train-{0..1}.csv`,
+      files: 2,
+    });
+    hub.intercept = (_, response) => Boolean(response.writeHead(503).end());
+    const again = open(cache);
+    again.pin('run', opened.identities);
+    expect(await again.local(braced)).toBe(path);
+  });
+
   it.each<[number, number, string]>([
     [401, 2, 'the Hub refuses access (401)'],
     [403, 2, 'the Hub refuses access (403)'],
