@@ -176,7 +176,8 @@ describe('a data set of the Hub', () => {
     });
   });
 
-  it('is asked no longer when a stop is asked for', async () => {
+  // Without the stop the Hub is waited for 30 s.
+  it('is asked no longer when a stop is asked for', { timeout: 15_000 }, async () => {
     const stop = new AbortController();
     hub.intercept = () => {
       stop.abort('SIGINT');
