@@ -1,25 +1,36 @@
 /** Remote names as texts: what of them is secret, and which patterns they match. Pure. */
+import { expressionOf, inBraces } from '../../../shared/data/name-patterns.js';
 import { UserError } from '../../../shared/errors.js';
 
-/** Parameters of a query that are a signature or a key, by what is in their names. */
-const secretParts = /sig|token|secret|pass|cred|auth|policy|key/i;
+/** Words of a parameter's name that say that it is a signature or a key. */
+const secretWord =
+  /^(sign|signed|sas|\w*(token|secret|password|signature|sig)|pass(wd|phrase|code)?|pwd|cred(s|entials?)?|auth(orization)?|bearer|policy|session(id)?|md|hmac|jwt|code|(api|app|access|account|auth|client|master|private|secret|service|shared|subscription|user)?key(id)?)$/i;
+/** How a JSON Web Token begins, whatever the parameter's name. */
+const webToken = /^eyJ[\w-]+\.[\w-]+\./;
 /** Parameters that change with every signature. */
 const signingParts = /^(x-(amz|goog)-|expires$|s[prv]$|s[et]$|spr$|sip$|sk)/i;
 const hidden = '***';
 
+/** Whether a field of a query, such as `X-Amz-Signature=f00`, gives access. */
+function isSecret(field: string): boolean {
+  const [key = '', value = ''] = field.split(/=([\s\S]*)/).map(decoded);
+  const words = key.replace(/([a-z0-9])([A-Z])/g, '$1 $2').split(/[^A-Za-z]+/);
+  return words.some((word) => secretWord.test(word)) || webToken.test(value);
+}
+
+/** A user and a password at the beginning of an address; browsers and Node take more slashes, and spaces, before them. */
+const userPart = /^([a-z0-9]+:)[\\/\s]*[^\\/?#]*@/i;
+
 /** The address without what gives access: user and password, and the parameters of a signature. */
 export function masked(address: string): string {
-  if (!URL.canParse(address)) return address.replace(/\/\/[^/@]*@/, `//${hidden}@`);
   const [place = '', query] = address.split(/\?([\s\S]*)/);
-  const bare = place.replace(/^([a-z0-9]+:\/\/)[^/@]*@/i, `$1${hidden}@`);
+  const bare = place.replace(userPart, `$1//${hidden}@`);
   if (query === undefined || !/^https?:/i.test(address)) return query === undefined ? bare : `${bare}?${query}`;
   const [fields = '', fragment] = query.split(/#([\s\S]*)/);
-  const keys = fields.split('&').map((field) => field.split('=', 1)[0] ?? '');
-  const isSigned = keys.some((key) => secretParts.test(decoded(key)));
-  const shown = fields.split('&').map((field, i) => {
-    const key = keys[i] ?? '';
-    const isSecret = secretParts.test(decoded(key)) || (isSigned && signingParts.test(decoded(key)));
-    return isSecret ? `${key}=${hidden}` : field;
+  const isSigned = fields.split('&').some(isSecret);
+  const shown = fields.split('&').map((field) => {
+    const [key = ''] = field.split('=', 1);
+    return isSecret(field) || (isSigned && signingParts.test(decoded(key))) ? `${key}=${hidden}` : field;
   });
   return `${bare}?${shown.join('&')}${fragment === undefined ? '' : `#${fragment}`}`;
 }
@@ -36,7 +47,9 @@ export function isMasked(address: string): boolean {
 
 /** @throws UserError 2 for an address with a user and a password, which are not shown */
 export function refuseUser(name: string): void {
-  if (/^[a-z0-9]+:\/\/[^/?#]*:[^/?#]*@/i.test(name) || /^https?:\/\/[^/?#]*@/i.test(name))
+  const parsed = /^https?:/i.test(name) && URL.canParse(name) ? new URL(name) : null;
+  const isNamed = parsed !== null && `${parsed.username}${parsed.password}` !== '';
+  if (isNamed || /^[a-z0-9]+:\/\/[^/?#]*:[^/?#]*@/i.test(name) || /^https?:\/\/[^/?#]*@/i.test(name))
     throw new UserError(
       `${masked(name)}: a user or a password in the address; an address without them was wanted, and credentials in the environment`,
     );
@@ -45,6 +58,17 @@ export function refuseUser(name: string): void {
 /** The name without that of an array in an archive. */
 export function bareOf(name: string): string {
   return name.replace(/(\.npz)#[^/]*$/i, '$1');
+}
+
+/** The name without the query and the fragment of an address. */
+export function placeIn(name: string): string {
+  return /^https?:/i.test(name) ? name.replace(/[?#][\s\S]*$/, '') : name;
+}
+
+/** The names that a name's braces stand for, those of its query aside. @throws UserError 2 as `inBraces` */
+export function namesIn(name: string): string[] {
+  const place = placeIn(name);
+  return inBraces(place).map((one) => `${one}${name.slice(place.length)}`);
 }
 
 /** Whether a path has letters that stand for others: `*`, `?` and `[...]`. */
@@ -61,12 +85,7 @@ export function cutPattern(path: string): { readonly folder: string; readonly pa
 
 /** Tells which paths match: as among local files, `**` stands for folders, and hidden names match nothing. */
 export function matcherOf(pattern: string): (path: string) => boolean {
-  const written = pattern.replace(/\*\*\/|\[[^\]]*\]|[\s\S]/g, (piece) => {
-    if (piece === '**/') return '(?:[^/]+/)*';
-    if (piece.length > 1) return piece.replace(/^\[!/, '[^').replaceAll('\\', '\\\\');
-    return piece === '*' ? '[^/]*' : piece === '?' ? '[^/]' : piece.replace(/[\\^$.*+?()[\]{}|/]/, '\\$&');
-  });
-  const whole = new RegExp(`^${written}$`);
+  const whole = expressionOf(pattern);
   return (path) => whole.test(path) && path.split('/').every((part) => !part.startsWith('.'));
 }
 

@@ -7,10 +7,12 @@ import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { exitCodes, storageProblem, UserError } from '../../../shared/errors.js';
+import { ifThere } from '../../../shared/files.js';
 import { sha256Of } from '../../../shared/sha256.js';
+import { isMasked } from './addresses.js';
 import { OutOfReach, TransferBroken, type HttpClient } from './http-client.js';
 import { PartFile } from './part-file.js';
-import type { PieceRange, RemoteObject, RemoteStore } from './remote-store.js';
+import type { PieceRange, RemoteBody, RemoteObject, RemoteStore } from './remote-store.js';
 
 export interface FetchOptions {
   readonly store: RemoteStore;
@@ -23,7 +25,14 @@ export interface FetchOptions {
   readonly pieceBytes: number;
   /** Called with the bytes that have come since the last call. */
   readonly came: (bytes: number) => void;
+  /** Expects that the cache keeps within its bound, where a server tells no length. @throws UserError 69 */
+  readonly room: () => Promise<void>;
+  /** Aborted, for the reason that all fail, as soon as one transfer has failed; the others then end. */
+  readonly failing: AbortController;
 }
+
+/** How often a file is begun again whose part another process took away. */
+const mostBeginnings = 3;
 
 export interface Downloaded {
   readonly sha256: string;
@@ -36,35 +45,71 @@ export interface Downloaded {
  * the disk takes no more
  */
 export async function download(object: RemoteObject, options: FetchOptions): Promise<Downloaded> {
-  const { address, bytes, etag, modified, sha256 } = object;
   try {
-    const identity = sha256Of(JSON.stringify([address, bytes, etag, modified, sha256, options.pieceBytes])).slice(
-      0,
-      32,
-    );
-    const isTold = etag !== null || modified !== null || sha256 !== null;
-    const part = await PartFile.open(options.folder, { identity, isTold });
+    for (let beginning = 1; beginning <= mostBeginnings; beginning++) {
+      const found = await ifThere(downloadOnce(object, options));
+      if (found !== null) return found;
+    }
+  } catch (error) {
+    throw explained(error, object, options.folder);
+  }
+  throw new OutOfReach(object.address, `its file in ${options.folder} was taken away ${mostBeginnings} times`);
+}
+
+async function downloadOnce(object: RemoteObject, options: FetchOptions): Promise<Downloaded> {
+  const part = await PartFile.open(options.folder, partIdentity(object, options.pieceBytes));
+  try {
     try {
       await fill(part, object, options);
       await part.sync();
     } finally {
       await part.close();
     }
-    return await keep(part, object, options.folder);
-  } catch (error) {
-    const problem = storageProblem(error);
-    if (problem === null) throw error;
-    throw new UserError(
-      `${address}: ${problem}; room for it was wanted in ${options.folder}, or another STILLHOUSE_CACHE`,
-      exitCodes.unavailable,
-      error,
-    );
+    return await keep(part, object, options);
+  } finally {
+    part.leave();
   }
 }
 
+/** What a failure of the disk means for the user; any other error as it is. */
+function explained(error: unknown, { address }: RemoteObject, folder: string): unknown {
+  const problem = storageProblem(error);
+  if (problem === null) return error;
+  return new UserError(
+    `${address}: ${problem}; room for it was wanted in ${folder}, or another STILLHOUSE_CACHE`,
+    exitCodes.unavailable,
+    error,
+  );
+}
+
+/** By what the part of a file is known again. A time alone tells too little of an address of which some is masked. */
+function partIdentity(
+  { address, bytes, etag, modified, sha256 }: RemoteObject,
+  pieceBytes: number,
+): { readonly identity: string; readonly isTold: boolean } {
+  const identity = sha256Of(JSON.stringify([address, bytes, etag, modified, sha256, pieceBytes])).slice(0, 32);
+  return { identity, isTold: etag !== null || sha256 !== null || (modified !== null && !isMasked(address)) };
+}
+
+/** Bytes in the folder of a part of the file that a download would go on with, which is used from now on. */
+export async function bytesInPart(
+  object: RemoteObject,
+  { folder, pieceBytes }: Pick<FetchOptions, 'folder' | 'pieceBytes'>,
+): Promise<number> {
+  const found = await PartFile.bytesLeft(folder, partIdentity(object, pieceBytes));
+  return Math.min(found, object.bytes ?? 0);
+}
+
 /** @throws UserError 65 where the digest is another than the server told */
-async function keep(part: PartFile, { address, sha256 }: RemoteObject, folder: string): Promise<Downloaded> {
-  const found = await digestOf(part.path);
+async function keep(
+  part: PartFile,
+  { address, sha256 }: RemoteObject,
+  { folder, http, failing }: FetchOptions,
+): Promise<Downloaded> {
+  const found = await digestOf(part.path, () => {
+    http.expectGoing();
+    failing.signal.throwIfAborted();
+  });
   if (sha256 !== null && found.sha256 !== sha256) {
     await part.remove();
     throw new UserError(
@@ -76,11 +121,12 @@ async function keep(part: PartFile, { address, sha256 }: RemoteObject, folder: s
   return found;
 }
 
-/** SHA-256 and length of a file. */
-export async function digestOf(path: string): Promise<Downloaded> {
+/** SHA-256 and length of a file. @param going called again and again; what it throws ends the work */
+export async function digestOf(path: string, going: () => void): Promise<Downloaded> {
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+    going();
     hash.update(piece);
     bytes += piece.length;
   }
@@ -95,28 +141,25 @@ async function fill(part: PartFile, object: RemoteObject, options: FetchOptions)
   }
   const ranges = piecesOf(bytes, options.pieceBytes);
   options.came(ranges.reduce((sum, range, i) => sum + (part.has(i) ? range.to - range.from : 0), 0));
-  const wanted = [...ranges.entries()].filter(([i]) => !part.has(i));
-  const [first, ...others] = wanted;
+  const missing = (): [number, PieceRange][] => [...ranges.entries()].filter(([i]) => !part.has(i));
+  const [first] = missing();
   if (first === undefined) return;
   // The first piece tells whether the server knows ranges at all.
-  if ((await options.queue.add(() => piece(part, object, { ...options, at: first }))) === 'whole') return;
-  await all(options.queue, others, (at) => piece(part, object, { ...options, at }));
-}
-
-/** Runs a task for each at a time when the queue has room; after the first that fails no further one is begun. */
-async function all<T>(queue: PQueue, items: readonly T[], run: (item: T) => Promise<unknown>): Promise<void> {
-  const state: { isFailed: boolean } = { isFailed: false };
+  const sent = await options.queue.add(() => piece(part, object, { ...options, at: first, mayBeWhole: true }));
+  if (sent === 'whole') return;
+  const { queue, failing } = options;
   await Promise.all(
-    items.map((item) =>
+    missing().map((at) =>
       queue.add(async () => {
-        if (state.isFailed) return;
-        await run(item).catch((error: unknown) => {
-          state.isFailed = true;
-          throw error;
-        });
+        if (failing.signal.aborted) return;
+        await piece(part, object, { ...options, at, mayBeWhole: false }).catch((error: unknown) =>
+          failing.abort(explained(error, object, options.folder)),
+        );
       }),
     ),
   );
+  // All have ended by now, so that none writes to a file that is closed.
+  failing.signal.throwIfAborted();
 }
 
 function piecesOf(bytes: number, pieceBytes: number): PieceRange[] {
@@ -133,7 +176,7 @@ async function inOne(part: PartFile, object: RemoteObject, options: FetchOptions
     persist(object, options, (got) => {
       const isKnown = bytes !== null;
       const range = isKnown && got.bytes > 0 ? { from: got.bytes, to: bytes } : null;
-      return receive(part, object, { ...options, got, range, from: 0, to: bytes });
+      return receive(part, object, { ...options, got, range, from: 0, to: bytes, mayBeWhole: true });
     }),
   );
 }
@@ -142,7 +185,7 @@ async function inOne(part: PartFile, object: RemoteObject, options: FetchOptions
 async function piece(
   part: PartFile,
   object: RemoteObject,
-  options: FetchOptions & { readonly at: readonly [number, PieceRange] },
+  options: FetchOptions & { readonly at: readonly [number, PieceRange]; readonly mayBeWhole: boolean },
 ): Promise<'piece' | 'whole'> {
   const [number, range] = options.at;
   const isWhole = await persist(object, options, async (got) => {
@@ -163,7 +206,7 @@ interface Got {
 /** Goes on with what breaks. Attempts count from the last one that brought something. */
 async function persist<T>(
   { address }: RemoteObject,
-  { http }: FetchOptions,
+  { http, failing }: FetchOptions,
   once: (got: Got) => Promise<T>,
 ): Promise<T> {
   const got: Got = { bytes: 0 };
@@ -173,11 +216,12 @@ async function persist<T>(
       return await once(got);
     } catch (error) {
       http.expectGoing();
-      if (!(error instanceof TransferBroken)) throw error;
+      if (!(error instanceof TransferBroken) || failing.signal.aborted) throw error;
       if (got.bytes > before) attempt = 1;
-      before = got.bytes;
+      before = Math.max(before, got.bytes);
       if (attempt >= http.attempts) throw new OutOfReach(address, `${error.message}, ${attempt} times`, error);
-      await http.pauseAfter(error, attempt);
+      await http.pauseAfter(error, attempt, failing.signal);
+      failing.signal.throwIfAborted();
     }
   }
 }
@@ -190,37 +234,64 @@ interface Receiving extends FetchOptions {
   readonly from: number;
   /** Where it ends; null where nobody knows. */
   readonly to: number | null;
+  /** Whether the whole file may come in place of a part; else others write to the same file. */
+  readonly mayBeWhole: boolean;
 }
 
 /** Writes what comes. @returns whether the server sent the whole file where a part was asked for */
 async function receive(part: PartFile, object: RemoteObject, wanted: Receiving): Promise<boolean> {
-  const { store, range, got, came } = wanted;
+  const { store, range, got, failing } = wanted;
   const body = await store.read(object, range);
   const isWhole = body.isWhole && range !== null;
-  if (body.isWhole) {
-    came(-got.bytes);
-    got.bytes = 0;
-  }
-  const from = isWhole ? 0 : wanted.from;
   const end = isWhole ? object.bytes : wanted.to;
+  const from = isWhole ? 0 : wanted.from;
+  const close = (): void => body.close();
+  failing.signal.addEventListener('abort', close);
   try {
-    for await (const bytes of body.bytes) {
-      if (!(bytes instanceof Uint8Array)) throw new TransferBroken('it sends no bytes');
-      if (end !== null && from + got.bytes + bytes.length > end)
-        throw new UserError(
-          `${object.address}: more than the ${object.bytes} bytes that were told came`,
-          exitCodes.data,
-        );
-      await part.write(bytes, from + got.bytes);
-      got.bytes += bytes.length;
-      came(bytes.length);
-    }
+    failing.signal.throwIfAborted();
+    if (isWhole && !wanted.mayBeWhole) throw new TransferBroken('it sends all of the file where a part was asked for');
+    if (body.isWhole) forget(wanted);
+    await writeAll(part, object, { ...wanted, body, from, to: end });
+    if (end !== null && from + got.bytes < end) throw new TransferBroken(`it sent ${from + got.bytes} of ${end} bytes`);
   } catch (error) {
+    const broken = `the transfer broke after ${from + got.bytes} bytes`;
+    // What came lies elsewhere than the part that the next attempt asks for.
+    if (isWhole && wanted.mayBeWhole) forget(wanted);
     if (error instanceof UserError || error instanceof TransferBroken || storageProblem(error) !== null) throw error;
-    throw new TransferBroken(`the transfer broke after ${from + got.bytes} bytes`, { cause: error });
+    throw new TransferBroken(broken, { cause: error });
   } finally {
-    body.close();
+    failing.signal.removeEventListener('abort', close);
+    close();
   }
-  if (end !== null && from + got.bytes < end) throw new TransferBroken(`it sent ${from + got.bytes} of ${end} bytes`);
   return isWhole;
+}
+
+/** Takes back what has come of a transfer. */
+function forget({ got, came }: Receiving): void {
+  came(-got.bytes);
+  got.bytes = 0;
+}
+
+async function writeAll(
+  part: PartFile,
+  object: RemoteObject,
+  { body, from, to, got, came, room, pieceBytes }: Receiving & { readonly body: RemoteBody },
+): Promise<void> {
+  let unchecked = 0;
+  // What lies there from before may be longer. It goes only once more comes: a stream that breaks keeps nothing that waits.
+  const begin = async (): Promise<void> => (body.isWhole && got.bytes === 0 ? part.empty() : undefined);
+  for await (const bytes of body.bytes) {
+    if (!(bytes instanceof Uint8Array)) throw new TransferBroken('it sends no bytes');
+    if (to !== null && from + got.bytes + bytes.length > to)
+      throw new UserError(`${object.address}: more than the ${object.bytes} bytes that were told came`, exitCodes.data);
+    await begin();
+    await part.write(bytes, from + got.bytes);
+    got.bytes += bytes.length;
+    came(bytes.length);
+    unchecked += bytes.length;
+    if (object.bytes !== null || unchecked < pieceBytes) continue;
+    unchecked = 0;
+    await room();
+  }
+  await begin();
 }

@@ -23,6 +23,9 @@ interface Place {
 
 const commit = /^[0-9a-f]{40}$/;
 const answerMs = 30_000;
+const mostHops = 5;
+/** Bytes of a page of a list: a thousand files, whose paths have a few thousand letters at most. */
+const longestAnswer = 16 << 20;
 
 function openHub({ http, env }: StoreContext): RemoteStore {
   const hub = hubOf(env);
@@ -173,20 +176,65 @@ class HubClient {
     }
   }
 
+  /**
+   * What the library asks with: of the Hub's own server alone, which gets the token.
+   * @throws UserError 77 for another server, OutOfReach (69)
+   */
   #fetchOf(name: string): typeof fetch {
-    return (input, init) =>
-      this.#http.trying(name, async () => {
-        this.#http.expectGoing();
-        const response = await fetch(input, { ...init, signal: AbortSignal.timeout(answerMs) }).catch(
-          (error: unknown) => {
-            throw problemOf(name, error instanceof Error && error.cause !== undefined ? error.cause : error);
-          },
-        );
-        if (response.status === 429 || response.status >= 500)
-          throw new TransferBroken(`the Hub answers ${response.status}`);
-        return response;
-      });
+    const asked = new Set<string>();
+    return async (input, init) => {
+      let url = new URL(input instanceof Request ? input.url : input);
+      const isRead = (init?.method ?? 'GET') === 'GET';
+      if (isRead && asked.has(url.href)) throw new OutOfReach(name, "the Hub's list leads back to where it was");
+      asked.add(url.href);
+      for (let hop = 0; hop <= mostHops; hop++) {
+        this.#expectOwn(name, url);
+        const response = await this.#http.trying(name, () => this.#fetchOnce(name, url, init));
+        const next = response.headers.get('location');
+        if (response.status < 300 || response.status >= 400 || next === null || !URL.canParse(next, url.href))
+          return response;
+        url = new URL(next, url.href);
+      }
+      throw new OutOfReach(name, `the Hub leads on to other addresses more than ${mostHops} times`);
+    };
   }
+
+  #expectOwn(name: string, { origin }: URL): void {
+    const own = new URL(this.#hub.url).origin;
+    if (origin === own) return;
+    throw new UserError(`${name}: the Hub's answer leads to ${origin}; its own ${own} was wanted`, exitCodes.refused);
+  }
+
+  async #fetchOnce(name: string, url: URL, init: RequestInit | undefined): Promise<Response> {
+    this.#http.expectGoing();
+    const { stop } = this.#http;
+    const signal = AbortSignal.any([AbortSignal.timeout(answerMs), ...(stop === undefined ? [] : [stop])]);
+    try {
+      const response = await fetch(url, { ...init, redirect: 'manual', signal });
+      if (response.status === 429 || response.status >= 500) {
+        await response.body?.cancel();
+        throw new TransferBroken(`the Hub answers ${response.status}`);
+      }
+      const body = await bytesOf(response);
+      return new Response(body.length === 0 ? null : body, { status: response.status, headers: response.headers });
+    } catch (error) {
+      this.#http.expectGoing();
+      throw problemOf(name, error instanceof Error && error.cause !== undefined ? error.cause : error);
+    }
+  }
+}
+
+/** @throws TransferBroken for an answer that is too long */
+async function bytesOf(response: Response): Promise<Buffer<ArrayBuffer>> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of response.body ?? []) {
+    if (!(piece instanceof Uint8Array)) continue;
+    bytes += piece.length;
+    if (bytes > longestAnswer) throw new TransferBroken(`its answer is longer than ${longestAnswer} bytes`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
 }
 
 function repoOf({ type, repo }: Place): RepoDesignation {

@@ -67,6 +67,11 @@ export class HttpClient {
     return this.#options.attempts;
   }
 
+  /** Ends every transfer. */
+  get stop(): AbortSignal | undefined {
+    return this.#options.stop;
+  }
+
   /**
    * Asks until an answer comes that is no passing failure. The caller reads or destroys it.
    * @throws OutOfReach (69) after the last attempt, UserError 77 for a certificate that is not trusted
@@ -113,10 +118,11 @@ export class HttpClient {
     }
   }
 
-  /** Waits before the attempt that follows the given one. @throws UserError 75 when a stop is asked for */
-  async pauseAfter({ afterMs }: TransferBroken, attempt: number): Promise<void> {
+  /** Waits before the attempt that follows the given one, or until `end`. @throws UserError 75 when a stop is asked for */
+  async pauseAfter({ afterMs }: TransferBroken, attempt: number, end?: AbortSignal): Promise<void> {
     const ms = afterMs ?? this.#options.retryMs * 2 ** (attempt - 1);
-    await sleep(Math.min(ms, longestWaitMs), undefined, { signal: this.#options.stop }).catch(() => undefined);
+    const signal = AbortSignal.any([this.#options.stop, end].flatMap((one) => one ?? []));
+    await sleep(Math.min(ms, longestWaitMs), undefined, { signal }).catch(() => undefined);
     this.expectGoing();
   }
 

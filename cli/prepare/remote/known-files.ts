@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ifThere, makeFolders } from '../../../shared/files.js';
 import { sha256Of } from '../../../shared/sha256.js';
+import { isMasked } from './addresses.js';
 import type { RemoteObject } from './remote-store.js';
 
 const knownSchema = z.object({
@@ -33,7 +34,8 @@ export class KnownFiles {
     const known = (await this.#of(object.address)).get(object.address);
     if (known === undefined) return null;
     if (object.sha256 !== null) return object.sha256 === known.sha256 ? known : null;
-    const isTold = object.etag !== null || object.modified !== null;
+    // Addresses that differ in what is masked alone may be of several files with one time.
+    const isTold = object.etag !== null || (object.modified !== null && !isMasked(object.address));
     const isSame = known.bytes === object.bytes && known.etag === object.etag && known.modified === object.modified;
     return isTold && isSame ? known : null;
   }

@@ -3,7 +3,7 @@
  * whole. Its name tells which file it is of and who writes it, so that a process that follows a dead one goes on.
  */
 import { randomBytes } from 'node:crypto';
-import { open, readdir, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { codeOf } from '../../../shared/errors.js';
@@ -13,38 +13,54 @@ import { sha256Of } from '../../../shared/sha256.js';
 /** A part that nobody has written to for so long has no writer, wherever that was. */
 const abandonedMs = 15 * 60 * 1000;
 
+/** How often a part is touched, so that machines that share its folder see its writer at work. */
+const touchedMs = 60 * 1000;
+
 const host = sha256Of(hostname()).slice(0, 8);
+
+interface PartIdentity {
+  /** 32 hex digits, of the file and what its server tells of it. */
+  readonly identity: string;
+  /** Whether that would be another if the file were; else nothing is gone on with. */
+  readonly isTold: boolean;
+}
 
 export class PartFile {
   readonly path: string;
   readonly #file: FileHandle;
   readonly #pieces: FileHandle;
   readonly #done: Set<number>;
+  readonly #touching: NodeJS.Timeout;
+  #isEmpty: boolean;
 
   private constructor(
     path: string,
-    { file, pieces, done }: { file: FileHandle; pieces: FileHandle; done: Set<number> },
+    { file, pieces, done, isEmpty }: { file: FileHandle; pieces: FileHandle; done: Set<number>; isEmpty: boolean },
   ) {
     this.path = path;
     this.#file = file;
     this.#pieces = pieces;
     this.#done = done;
+    this.#isEmpty = isEmpty;
+    this.#touching = setInterval(() => void touch(path), touchedMs).unref();
   }
 
-  /**
-   * @param identity 32 hex digits, of the file and what its server tells of it
-   * @param isTold whether that would be another if the file were; else nothing is gone on with
-   */
-  static async open(
-    folder: string,
-    { identity, isTold }: { readonly identity: string; readonly isTold: boolean },
-  ): Promise<PartFile> {
+  /** Bytes of a part that `open` would go on with, which counts as used now. */
+  static async bytesLeft(folder: string, { identity, isTold }: PartIdentity): Promise<number> {
+    const left = isTold ? await leftIn(folder, identity) : null;
+    if (left === null) return 0;
+    // The time of another machine's part is what tells that it is left.
+    if (left.includes(`.${host}.`)) await touch(left);
+    return (await ifThere(stat(left)))?.size ?? 0;
+  }
+
+  static async open(folder: string, { identity, isTold }: PartIdentity): Promise<PartFile> {
     const path = join(folder, `${identity}.${host}.${process.pid}.${randomBytes(4).toString('hex')}.part`);
     const left = isTold ? await leftIn(folder, identity) : null;
     const isTaken = left !== null && (await take(left, path));
     const done = new Set(isTaken ? await piecesIn(`${path}.pieces`) : []);
     const file = await open(path, isTaken ? 'r+' : 'wx+', 0o600);
-    return new PartFile(path, { file, pieces: await open(`${path}.pieces`, 'a', 0o600), done });
+    return new PartFile(path, { file, pieces: await open(`${path}.pieces`, 'a', 0o600), done, isEmpty: !isTaken });
   }
 
   has(piece: number): boolean {
@@ -52,6 +68,7 @@ export class PartFile {
   }
 
   async write(bytes: Uint8Array, at: number): Promise<void> {
+    this.#isEmpty = false;
     for (let from = 0; from < bytes.length;) {
       const { bytesWritten } = await this.#file.write(bytes, from, bytes.length - from, at + from);
       from += bytesWritten;
@@ -63,6 +80,20 @@ export class PartFile {
     await this.#file.datasync();
     await this.#pieces.appendFile(`${piece}\n`);
     this.#done.add(piece);
+  }
+
+  /** Forgets all that has come. */
+  async empty(): Promise<void> {
+    if (this.#isEmpty) return;
+    this.#done.clear();
+    await this.#pieces.truncate();
+    await this.#file.truncate();
+    this.#isEmpty = true;
+  }
+
+  /** Ends the touching of a file that is closed. */
+  leave(): void {
+    clearInterval(this.#touching);
   }
 
   async sync(): Promise<void> {
@@ -96,9 +127,15 @@ async function leftIn(folder: string, identity: string): Promise<string | null> 
 
 async function isLeft(path: string, name: string): Promise<boolean> {
   const [, itsHost, pid] = name.split('.');
-  if (itsHost === host && !isAlive(Number(pid))) return true;
+  if (itsHost === host) return !isAlive(Number(pid));
   const found = await ifThere(stat(path));
   return found !== null && Date.now() - found.mtimeMs > abandonedMs;
+}
+
+/** Says that a part is at work. One that is gone, or another user's, keeps its time. */
+async function touch(path: string): Promise<void> {
+  const now = new Date();
+  await utimes(path, now, now).catch(() => undefined);
 }
 
 function isAlive(pid: number): boolean {

@@ -12,10 +12,11 @@ import { counted } from '../../../shared/counted.js';
 import type { RemoteIdentity } from '../../../shared/data/remote-identity.js';
 import { UserError } from '../../../shared/errors.js';
 import { HttpClient, OutOfReach, type HttpOptions } from './http-client.js';
-import { bareOf, isMasked, masked, maskedText, refuseUser } from './addresses.js';
+import { bareOf, isMasked, masked, maskedText, namesIn, refuseUser } from './addresses.js';
+import { folderOf, listNames } from './braces.js';
 import { listDigest, otherThanPinned, type RemotePin, type SetPin } from './identity.js';
 import { isRemote, schemeOf } from './list.js';
-import { RemoteCache, type HeldFile } from './remote-cache.js';
+import { expectNoneInAnother, RemoteCache, type HeldFile } from './remote-cache.js';
 import type { RemoteListing, RemoteObject, RemoteScheme, RemoteStore } from './remote-store.js';
 
 export interface RemoteOptions extends HttpOptions {
@@ -67,20 +68,20 @@ export class RemoteFiles {
 
   /**
    * The name without its signature, which stays in this process alone.
-   * @throws UserError 2 for a name with a user or a password, or one that differs from another in its signature alone
+   * @throws UserError 2 for a name with a user or a password, and for two addresses that would show one name
    */
   hide(name: string): string {
     if (!isRemote(name)) return name;
     refuseUser(name);
     const shown = masked(name);
     if (shown === name || isMasked(name)) return shown;
-    const [bare, own] = [bareOf(shown), bareOf(name)];
-    const other = this.#signed.get(bare);
-    if (other !== undefined && other !== own)
+    const [key, address] = [bareOf(shown), bareOf(name)];
+    if ((this.#signed.get(key) ?? address) !== address)
       throw new UserError(
-        `${shown}: two addresses that differ in what is hidden alone; one, or addresses that differ in their paths, wanted`,
+        `${shown}: two addresses that differ only in what is masked as a key or a signature; one for each file, which differs elsewhere too, was wanted`,
       );
-    this.#signed.set(bare, own);
+    this.#signed.set(key, address);
+    if (namesIn(address).length > 1) for (const one of namesIn(address)) this.#signed.set(masked(one), one);
     return shown;
   }
 
@@ -159,7 +160,7 @@ export class RemoteFiles {
 
   #list(bare: string): Promise<RemoteListing | null> {
     const pinned = this.#pins.get(bare)?.pin.address ?? bare;
-    const found = this.#listings.get(pinned) ?? this.#lists.add(() => this.#storeOf(bare).list(pinned));
+    const found = this.#listings.get(pinned) ?? this.#lists.add(() => listNames(this.#storeOf(bare), pinned));
     this.#listings.set(pinned, found);
     return found;
   }
@@ -176,7 +177,9 @@ export class RemoteFiles {
   }
 
   #held(): Promise<RemoteCache> {
-    return (this.#cache ??= this.#cacheOf().then((folder) => new RemoteCache(join(folder, 'remote'), this.#env)));
+    return (this.#cache ??= this.#cacheOf().then(
+      (folder) => new RemoteCache(join(folder, 'remote'), this.#env, () => this.#http.expectGoing()),
+    ));
   }
 
   async #provide(bare: string): Promise<string> {
@@ -193,7 +196,7 @@ export class RemoteFiles {
     const { kind, pattern } = listing;
     const root = await (await this.#held()).tree(files);
     const path = kind === 'folder' ? root : join(root, kind === 'file' ? (files[0]?.path ?? '') : pattern);
-    const shown = kind === 'file' ? bare : bare.slice(0, bare.length - pattern.length).replace(/\/$/, '');
+    const shown = kind === 'file' ? bare : folderOf(bare).replace(/\/$/, '');
     this.#places.set(kind === 'file' ? path : root, shown);
     return path;
   }
@@ -233,12 +236,13 @@ export class RemoteFiles {
   }
 
   async #fetch(bare: string, { objects }: RemoteListing): Promise<HeldFile[]> {
+    expectNoneInAnother(objects);
     const cache = await this.#held();
     const here = await Promise.all(objects.map((object) => cache.find(object)));
     const missing = objects.filter((_, i) => here[i] === null);
     if (missing.length === 0) return here.flatMap((file) => file ?? []);
     const bytes = missing.reduce((sum, object) => sum + (object.bytes ?? 0), 0);
-    await cache.makeRoom(bytes);
+    await cache.makeRoom(bytes - (await cache.bytesInParts(missing, this.#pieceBytes)));
     const some = missing.length === objects.length ? '' : ` of ${objects.length}`;
     this.#say(
       `fetching ${bare}: ${missing.length}${some} ${objects.length === 1 ? 'file' : 'files'}, ${sizeText(bytes)}`,

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { AwsV4Signer } from 'aws4fetch';
 import { exitCodes, UserError } from '../../../shared/errors.js';
-import { escapedPath } from './addresses.js';
+import { decoded, escapedPath } from './addresses.js';
 import { OutOfReach, textOf, type AskOptions, type HttpClient } from './http-client.js';
 import type { S3Settings } from './s3-settings.js';
 
@@ -48,6 +48,7 @@ export class S3Client {
   /** The objects whose keys begin so, by key. @param most so many at most @throws UserError 2, OutOfReach (69) */
   async list(bucket: string, prefix: string, most = Infinity): Promise<ListedObject[]> {
     const objects: ListedObject[] = [];
+    const tokens = new Set<string>();
     let token: string | undefined;
     do {
       const query = {
@@ -62,8 +63,10 @@ export class S3Client {
         if (response.statusCode !== 200) throw await problemOf(response, { bucket, key: prefix });
         return textOf(response, longestPage);
       });
-      for (const [, entry = ''] of page.matchAll(/<Contents>([\s\S]*?)<\/Contents>/g)) objects.push(listedOf(entry));
-      token = textIn(page, 'IsTruncated') === 'true' ? (textIn(page, 'NextContinuationToken') ?? undefined) : undefined;
+      const isEscaped = textIn(page, 'EncodingType') === 'url';
+      for (const [, entry = ''] of page.matchAll(/<Contents>([\s\S]*?)<\/Contents>/g))
+        objects.push(listedOf(entry, isEscaped));
+      token = nextToken(page, nameOf(bucket, prefix), tokens);
     } while (token !== undefined && objects.length < most);
     return objects;
   }
@@ -134,9 +137,24 @@ export function nameOf(bucket: string, key: string): string {
   return `s3://${bucket}/${key}`;
 }
 
-function listedOf(entry: string): ListedObject {
+/**
+ * The token of the page that follows; undefined behind the last one.
+ * @param seen the tokens of this list so far, to which it is added
+ * @throws OutOfReach (69) where a page says that more follows, and gives no token for it or one that it gave before
+ */
+function nextToken(page: string, name: string, seen: Set<string>): string | undefined {
+  if (textIn(page, 'IsTruncated') !== 'true') return undefined;
+  const token = textIn(page, 'NextContinuationToken') ?? '';
+  if (token === '' || seen.has(token))
+    throw new OutOfReach(name, `its list says that more follows, with ${token === '' ? 'no token' : 'a token twice'}`);
+  seen.add(token);
+  return token;
+}
+
+function listedOf(entry: string, isEscaped: boolean): ListedObject {
+  const key = textIn(entry, 'Key') ?? '';
   return {
-    key: decodeURIComponent((textIn(entry, 'Key') ?? '').replaceAll('+', ' ')),
+    key: isEscaped ? decoded(key.replaceAll('+', ' ')) : key,
     bytes: Number(textIn(entry, 'Size') ?? Number.NaN),
     etag: textIn(entry, 'ETag'),
     modified: textIn(entry, 'LastModified'),

@@ -43,12 +43,12 @@ export async function s3Settings(env: NodeJS.ProcessEnv): Promise<S3Settings> {
 
 function keysOf(env: NodeJS.ProcessEnv, own: Section): S3Keys {
   const { AWS_ACCESS_KEY_ID: id = '', AWS_SECRET_ACCESS_KEY: secret = '', AWS_SESSION_TOKEN: token } = env;
-  if (env.AWS_PROFILE === undefined && id !== '' && secret !== '')
+  if (given(env.AWS_PROFILE) === undefined && id !== '' && secret !== '')
     return { accessKeyId: id, secretAccessKey: secret, sessionToken: given(token) };
   const [accessKeyId, secretAccessKey] = [own.get('aws_access_key_id'), own.get('aws_secret_access_key')];
   if (accessKeyId !== undefined && secretAccessKey !== undefined)
     return { accessKeyId, secretAccessKey, sessionToken: own.get('aws_session_token') };
-  const profile = env.AWS_PROFILE === undefined ? '' : ` (the profile ${env.AWS_PROFILE} has no keys)`;
+  const profile = given(env.AWS_PROFILE) === undefined ? '' : ` (the profile ${env.AWS_PROFILE} has no keys)`;
   throw new UserError(
     `s3: no credentials${profile}; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with keys in ~/.aws/credentials, were wanted, or AWS_NO_SIGN_REQUEST=true for a public bucket`,
   );

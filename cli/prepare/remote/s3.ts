@@ -20,12 +20,14 @@ function openS3({ http, env }: StoreContext): RemoteStore {
   return {
     list: async (name) => list(await client(), name),
     async read(object, range) {
-      const place = { ...placeOf(object.address), headers: rangeHeaders(object, range) };
+      // Headers and what comes in them have times in the form of HTTP.
+      const told = { ...object, modified: object.modified === null ? null : httpTimeOf(object.modified) };
+      const place = { ...placeOf(object.address), headers: rangeHeaders(told, range) };
       const response = await (await client()).askOnce(place);
       const { statusCode: status = 0 } = response;
       if ([400, 401, 403].includes(status)) throw await problemOf(response, place);
       const denied = (): UserError => changed(object, `it answers ${status}`);
-      return bodyOf(response, object, { range, denied });
+      return bodyOf(response, told, { range, denied });
     },
   };
 }
@@ -87,6 +89,11 @@ async function headOf(client: S3Client, place: Place): Promise<RemoteObject | nu
     modified: modified === undefined ? null : secondsOf(modified),
     sha256: null,
   };
+}
+
+function httpTimeOf(time: string): string {
+  const ms = Date.parse(time);
+  return Number.isNaN(ms) ? time : new Date(ms).toUTCString();
 }
 
 /** Lists and headers write one time in different forms. */

@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { codeOf, exitCodes, UserError } from '../../../shared/errors.js';
+import { expressionOf, inBraces } from '../../../shared/data/name-patterns.js';
 import { ifThere } from '../../../shared/files.js';
 import { damaged, fileError } from './file-errors.js';
 import { entriesOf, isHidden, LeftOut } from './image-files.js';
@@ -68,32 +69,6 @@ async function filesBelow(path: string, endings: readonly string[]): Promise<str
   return found.flat();
 }
 
-/** The most names that the braces of one pattern may stand for. */
-const mostNames = 1_000_000;
-
-/**
- * The names that a pattern's braces stand for: `{000000..000146}` for whole numbers with as many digits, `{a,b}` for texts.
- * @throws UserError 2 for braces that stand for too many, or count down
- */
-export function inBraces(pattern: string): string[] {
-  const [whole, before = '', inside = '', after = ''] = /^(.*?)\{([^{}]*(?:\.\.|,)[^{}]*)\}(.*)$/s.exec(pattern) ?? [];
-  if (whole === undefined) return [pattern];
-  const range = /^(\d+)\.\.(\d+)$/.exec(inside);
-  const [first, last] = [Number(range?.[1]), Number(range?.[2])];
-  if (last < first) throw new UserError(`${pattern}: braces from ${first} down to ${last}; from the lesser wanted`);
-  if (last - first >= mostNames)
-    throw new UserError(`${pattern}: braces of more than ${mostNames} names; fewer wanted`);
-  const digits = range?.[1]?.length ?? 0;
-  const middles =
-    range === null
-      ? inside.split(',')
-      : Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => String(first + i).padStart(digits, '0'));
-  const rest = inBraces(after);
-  if (middles.length * rest.length > mostNames)
-    throw new UserError(`${pattern}: braces of more than ${mostNames} names; fewer wanted`);
-  return middles.flatMap((middle) => rest.map((end) => `${before}${middle}${end}`));
-}
-
 /**
  * Files that match a pattern: `*` and `?` stand for letters of a name, `[...]` for one of them, `**` for folders, and
  * braces for a list of names.
@@ -121,7 +96,7 @@ async function matchesIn(folder: string, [part = '', ...rest]: readonly string[]
     const deeper = await Promise.all(below.map(({ name }) => matchesIn(join(folder, name), [part, ...rest])));
     return [...here, ...deeper.flat()].sort();
   }
-  const pattern = patternOf(part);
+  const pattern = expressionOf(part);
   const matching = shown.filter(({ name }) => pattern.test(name));
   const found = await Promise.all(
     matching.map(async ({ name }) => {
@@ -132,12 +107,4 @@ async function matchesIn(folder: string, [part = '', ...rest]: readonly string[]
     }),
   );
   return found.flat();
-}
-
-function patternOf(part: string): RegExp {
-  const written = part.replace(/\[[^\]]*\]|[\s\S]/g, (piece) => {
-    if (piece.length > 1) return piece.replace(/^\[!/, '[^').replaceAll('\\', '\\\\');
-    return piece === '*' ? '.*' : piece === '?' ? '.' : piece.replace(/[\\^$.*+?()[\]{}|/]/, '\\$&');
-  });
-  return new RegExp(`^${written}$`);
 }

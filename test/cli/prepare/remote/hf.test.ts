@@ -132,6 +132,61 @@ describe('a data set of the Hub', () => {
     expect(store.seen.map(({ authorization }) => authorization)).toEqual([undefined]);
   });
 
+  it('sends it to no server that a list leads to', async () => {
+    for (const lead of [store.url, hub.url.replace('127.0.0.1', 'localhost')]) {
+      hub.intercept = (request, response) => {
+        if (request.url?.includes('/tree/') !== true) return answer(request, response);
+        const headers = { 'content-type': 'application/json', link: `<${lead}/api/next>; rel="next"` };
+        return Boolean(response.writeHead(200, headers).end('[]'));
+      };
+      await expect(open().local('hf://datasets/me/set/data')).rejects.toMatchObject({
+        exitCode: 77,
+        message: `hf://datasets/me/set/data: the Hub's answer leads to ${lead}; its own ${hub.url} was wanted`,
+      });
+      hub.intercept = (_, response) => Boolean(response.writeHead(307, { location: `${lead}/api` }).end());
+      await expect(open().local(name)).rejects.toMatchObject({ exitCode: 77 });
+    }
+    expect(store.seen).toEqual([]);
+    expect(hub.seen.filter(({ path }) => path === '/api/next' || path === '/api')).toEqual([]);
+  });
+
+  it('is followed to its new name on the Hub', async () => {
+    hub.intercept = (request, response) => {
+      const [, rest] = /^\/api\/datasets\/old\/set(\/.*)$/.exec(request.url ?? '') ?? [];
+      if (rest === undefined) return answer(request, response);
+      return Boolean(response.writeHead(307, { location: `/api/datasets/me/set${rest}` }).end());
+    };
+    expect(await open().isThere('hf://datasets/old/set/data/train-0.csv')).toBe(true);
+  });
+
+  it('is given up when its list goes in a circle, or has no end', async () => {
+    hub.intercept = (request, response) => {
+      if (request.url?.includes('/tree/') !== true) return answer(request, response);
+      const headers = { 'content-type': 'application/json', link: `<${hub.url}${request.url}>; rel="next"` };
+      return Boolean(response.writeHead(200, headers).end('[]'));
+    };
+    await expect(open().local('hf://datasets/me/set/data')).rejects.toMatchObject({
+      exitCode: 69,
+      message: expect.stringContaining("the Hub's list leads back to where it was"),
+    });
+    hub.intercept = (_, response) => Boolean(response.end(Buffer.alloc((16 << 20) + 1)));
+    await expect(open().local(name)).rejects.toMatchObject({
+      exitCode: 69,
+      message: expect.stringContaining('longer than 16777216 bytes'),
+    });
+  });
+
+  // Without the stop the Hub is waited for 30 s.
+  it('is asked no longer when a stop is asked for', { timeout: 15_000 }, async () => {
+    const stop = new AbortController();
+    hub.intercept = () => {
+      stop.abort('SIGINT');
+      return true;
+    };
+    const stopped = new RemoteFiles({ env: { HF_ENDPOINT: hub.url }, cache: async () => scratch, stop: stop.signal });
+    await expect(stopped.local(name)).rejects.toMatchObject({ exitCode: 75 });
+  });
+
   it('is refused where what comes has another SHA-256 than the Hub tells', async () => {
     hub.intercept = (request, response) => {
       if (request.url?.includes('/resolve/') === true) files.set(`${first}/data/train-0.csv`, 'bad');
@@ -150,6 +205,37 @@ describe('a data set of the Hub', () => {
     hub.intercept = (_, response) => Boolean(response.writeHead(503).end());
     expect(readFileSync(await open(cache).local(fixed), 'utf8')).toBe('one');
     expect(lines.at(-1)).toContain('what came of this commit before is used');
+  });
+
+  it('is used without the Hub where the recipe has its SHA-256', async () => {
+    const cache = mkdtempSync(join(scratch, 'cache-'));
+    await open(cache).local(name);
+    hub.intercept = (_, response) => Boolean(response.writeHead(503).end());
+    const pinned = open(cache);
+    pinned.pin('recipe', new Map([[name, { sha256: sha256('one') }]]));
+    const path = await pinned.local(name);
+    expect(path.endsWith('/train-0.csv')).toBe(true);
+    expect(readFileSync(path, 'utf8')).toBe('one');
+    const other = open(cache);
+    other.pin('recipe', new Map([[name, { sha256: sha256('two') }]]));
+    await expect(other.local(name)).rejects.toMatchObject({ exitCode: 69 });
+  });
+
+  it('is at one commit, and used without the Hub, where braces name its files', async () => {
+    const cache = mkdtempSync(join(scratch, 'cache-'));
+    const braced = 'hf://datasets/me/set/data/train-{0..1}.csv';
+    const opened = open(cache);
+    const path = await opened.local(braced);
+    expect(path.endsWith('/train-{0..1}.csv')).toBe(true);
+    expect(readdirSync(join(path, '..')).sort()).toEqual(['train-0.csv', 'train-1.csv']);
+    expect(opened.identities.get(braced)).toMatchObject({
+      address: `hf://datasets/me/set@${first}/data/train-{0..1}.csv`,
+      files: 2,
+    });
+    hub.intercept = (_, response) => Boolean(response.writeHead(503).end());
+    const again = open(cache);
+    again.pin('run', opened.identities);
+    expect(await again.local(braced)).toBe(path);
   });
 
   it.each<[number, number, string]>([

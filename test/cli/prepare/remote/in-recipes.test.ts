@@ -140,6 +140,43 @@ describe('a recipe', () => {
     });
   });
 
+  it.each([
+    ['train.csv', 2],
+    ['https://h/other.csv', 2],
+    ['https://h/a.csv', null],
+    ['https://m/model/weights.bin', null],
+  ])('pins nothing but what it names: %s', (name, exitCode) => {
+    const { recipe } = read(
+      '{ model: "https://m/model/model.json" }',
+      `{ format: csv, inputs: ["https://h/a.csv"], labels: kind }\n  sha256: { "${name}": '${'0'.repeat(64)}' }`,
+    );
+    if (exitCode === null) expect(() => hideSecrets(recipe, remote)).not.toThrow();
+    else
+      expect(() => hideSecrets(recipe, remote)).toThrow(
+        expect.objectContaining({
+          exitCode,
+          message: `data.sha256: ${name} given; the name of a remote file, as this recipe has it, was wanted`,
+        }),
+      );
+  });
+
+  it('names many files by braces', async () => {
+    for (const i of [1, 2, 3]) server.put(`/set/part-0${i}.csv`, `x,kind\n${i},0\n`);
+    const signed = `${server.url}/set/part-{01..03}.csv?X-Amz-Signature=f00f00`;
+    const { recipe } = read('{ builtin: mlp }', `{ format: csv, inputs: "${signed}", labels: kind }`);
+    const hidden = hideSecrets(recipe, remote);
+    const source = await openSource(hidden.data.train, scratch, { remote });
+    expect(await source.read(0, 3)).toEqual(Float32Array.of(1, 2, 3));
+    await source.close();
+    expect(server.seen.filter(({ method }) => method === 'HEAD').map(({ path }) => path)).toEqual(
+      [1, 2, 3].map((i) => `/set/part-0${i}.csv`),
+    );
+    await expect(remote.isThere(`${server.url}/set/part-{03..04}.csv`)).rejects.toMatchObject({
+      exitCode: 2,
+      message: `${server.url}/set/part-04.csv: there is no such file; one that is there was wanted`,
+    });
+  });
+
   it('is stopped in the middle of a file', async () => {
     const stop = new AbortController();
     const stopped = new RemoteFiles({ env: {}, cache: async () => scratch, stop: stop.signal });

@@ -70,7 +70,9 @@ function answerList({ url = '' }: IncomingMessage, response: ServerResponse): bo
   });
   const isCut = from + 2 < all.length;
   const next = isCut ? `<NextContinuationToken>${from + 2}</NextContinuationToken>` : '';
-  response.end(`<ListBucketResult><IsTruncated>${isCut}</IsTruncated>${next}${entries.join('')}</ListBucketResult>`);
+  response.end(
+    `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>${isCut}</IsTruncated>${next}${entries.join('')}</ListBucketResult>`,
+  );
   return true;
 }
 
@@ -158,6 +160,53 @@ describe('an S3-compatible store', () => {
       exitCode: 65,
       message: 's3://bucket/set/../../evil.csv: "../../evil.csv" can be no file\'s name here; another was wanted',
     });
+  });
+
+  it.each([
+    ['no token', ''],
+    ['a token twice', '<NextContinuationToken>same</NextContinuationToken>'],
+  ])('is given up when its list says that more follows, with %s', async (text, next) => {
+    server.intercept = ({ url = '' }, response) =>
+      url.includes('list-type') &&
+      Boolean(
+        response.end(`<IsTruncated>true</IsTruncated>${next}<Contents><Key>set/1</Key><Size>1</Size></Contents>`),
+      );
+    await expect(open().local('s3://bucket/set/')).rejects.toMatchObject({
+      exitCode: 69,
+      message: `s3://bucket/set/: its list says that more follows, with ${text}; a server that answers was wanted`,
+    });
+  });
+
+  it('has keys as they are where it does not escape them', async () => {
+    server.put('/bucket/set/50%25+1.csv', 'one', times);
+    server.intercept = ({ url = '' }, response) => {
+      if (!url.includes('list-type')) {
+        server.files.set('/bucket/set/50%25+1.csv', { body: Buffer.from('one') });
+        return false;
+      }
+      return Boolean(response.end('<Contents><Key>set/50%25+1.csv</Key><Size>3</Size></Contents>'));
+    };
+    const root = await open().local('s3://bucket/set/');
+    expect(readdirSync(root)).toEqual(['50%25+1.csv']);
+  });
+
+  it('may keep no ETags', async () => {
+    server.files.set('/bucket/a.csv', { body: Buffer.from('one'), ...times });
+    expect(readFileSync(await open().local('s3://bucket/a.csv'), 'utf8')).toBe('one');
+    server.intercept = ({ method }) => {
+      const modified = 'Sat, 03 Jan 2026 03:04:05 GMT';
+      if (method === 'GET') server.files.set('/bucket/a.csv', { body: Buffer.from('two'), modified });
+      return false;
+    };
+    await expect(open().local('s3://bucket/a.csv')).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringContaining('one of Fri, 02 Jan 2026 03:04:05 GMT at first, then one of Sat'),
+    });
+  });
+
+  it('takes an empty AWS_PROFILE for none', async () => {
+    server.put('/bucket/a.csv', 'one', times);
+    expect(readFileSync(await open({ ...keys, AWS_PROFILE: '' }).local('s3://bucket/a.csv'), 'utf8')).toBe('one');
   });
 
   it('takes keys of a profile, and none where the user says so', async () => {

@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { checkFiles } from '../../../../cli/prepare/missing-files.js';
 import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/chosen-source.js';
-import { inBraces } from '../../../../cli/prepare/sources/input-files.js';
+import { inBraces } from '../../../../shared/data/name-patterns.js';
 import { fileBytes } from '../../../../cli/prepare/sources/ranged-bytes.js';
 import { tarMembers } from '../../../../cli/prepare/sources/tar.js';
 import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
