@@ -109,6 +109,8 @@ export interface SourceContext {
   readonly classNames: readonly string[] | undefined;
   /** What samples are to be told; undefined where that is not known. */
   readonly task?: Task | undefined;
+  /** Whether files of the source came from another machine, so that paths in them name no files of this one. */
+  readonly isFetched?: boolean;
   /** Where inputs go that cannot be read by range as they lie in their files. */
   readonly spool: Spool;
 }
