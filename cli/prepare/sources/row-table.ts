@@ -8,7 +8,7 @@ import { damaged } from './file-errors.js';
 import { depthNotes, readImages } from './folder.js';
 import { openDecoder, type EncodedImage } from './image-decoder.js';
 import { shown } from './lists.js';
-import { rowsOfType, type FormatRecipe, type Rows, type Source, type SourceContext } from './source.js';
+import { emptySource, rowsOfType, type FormatRecipe, type Rows, type Source, type SourceContext } from './source.js';
 import {
   annotationsOf,
   described,
@@ -53,6 +53,7 @@ export async function openRows(
   }: { readonly recipe: BinaryRecipe; readonly context: SourceContext; readonly table: RowTable },
 ): Promise<Source> {
   const { names, index, samples, rowsOf } = table;
+  if (samples === 0 && names.length === 0) return emptySource(path);
   const [first = {}] = samples === 0 ? [] : await rowsOf(names, 0, 1);
   const plan = planTable(path, recipe, { names, first, context, index });
   const annotations = await annotationsIn(plan, table);

@@ -96,6 +96,19 @@ export interface Source extends Annotations {
   close(): Promise<void>;
 }
 
+/** A file without samples, which tells nothing of what samples would be. */
+export function emptySource(file: string): Source {
+  return {
+    file,
+    samples: 0,
+    shape: [0],
+    dtype: 'float32',
+    labels: new Int32Array(0),
+    read: async () => new Float32Array(0),
+    close: async () => undefined,
+  };
+}
+
 export type FormatName = SourceRecipe['format'];
 
 /** The part of the recipe that describes a source of that format. */
