@@ -110,15 +110,18 @@ describe('files without samples among others', () => {
   it.each<[string, string, Uint8Array | string, Uint8Array | string, object]>([
     ['tfrecord', 'part.tfrecord', '', Buffer.concat([record(1, 0), record(2, 1)]), { column: 'a' }],
     ['jsonl', 'part.jsonl', '', '{"a":1,"kind":0}\n{"a":2,"kind":1}\n', {}],
+    ['csv', 'part.csv', 'a,kind\n', 'a,kind\n1,0\n2,1\n', {}],
+    ['csv', 'none.csv', '', 'a,kind\n1,0\n2,1\n', {}],
     ['arrow', 'part.arrows', tableToIPC(new Table(new Schema(fields)), 'stream'), stream([1, 2], [0, 1]), {}],
-  ])('are left out with a note: %s', async (format, name, empty, full, recipe) => {
-    for (const place of [0, 2, 3]) write(`${format}/${place}-${name}`, empty);
-    write(`${format}/1-${name}`, full);
-    const found = await read({ format, inputs: format, ...recipe });
-    expect(found).toEqual({ file: `/${format}/1-${name}`, labels: [0, 1], rows: [1, 2] });
-    const source = await openSource(sourceSchema.parse({ labels: 'kind', format, inputs: format, ...recipe }), folder);
+  ])('are left out with a note: %s, %s', async (format, name, empty, full, recipe) => {
+    const inputs = name.replace('.', '-');
+    for (const place of [0, 2, 3]) write(`${inputs}/${place}-${name}`, empty);
+    write(`${inputs}/1-${name}`, full);
+    const found = await read({ format, inputs, ...recipe });
+    expect(found).toEqual({ file: `/${inputs}/1-${name}`, labels: [0, 1], rows: [1, 2] });
+    const source = await openSource(sourceSchema.parse({ labels: 'kind', format, inputs, ...recipe }), folder);
     expect(source.notes).toContainEqual({
-      text: `${join(folder, format, `0-${name}`)}: left out, since it and 2 other files have no samples`,
+      text: `${join(folder, inputs, `0-${name}`)}: left out, since it and 2 other files have no samples`,
       isOdd: false,
     });
     await source.close();
