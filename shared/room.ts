@@ -3,9 +3,9 @@
  * used for longest goes first; what was used within a day stays, since other processes of this machine may be at work
  * with it.
  */
-import { readdir, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exitCodes, UserError } from './errors.js';
+import { codeOf, exitCodes, UserError } from './errors.js';
 import { ifThere } from './files.js';
 
 /** What a folder holds, and how much of it. */
@@ -64,6 +64,24 @@ export async function makeRoomFor(
       `${bound.what}: ${bytes} bytes were announced, and the disk of ${folder} has room for ${bavail * bsize}`,
       exitCodes.unavailable,
     );
+}
+
+/** A file that was marked so lately is not marked again, so that a mark costs no more than a look. */
+const markedMs = 5 * 60 * 1000;
+
+/**
+ * Says that a file is in use, by its time of change, which room is made by. Where it belongs to another user, its own time stays.
+ * @returns false where it is not there any more
+ */
+export async function markUsed(path: string): Promise<boolean> {
+  const found = await ifThere(stat(path));
+  if (found === null) return false;
+  const now = new Date();
+  if (now.getTime() - found.mtimeMs < markedMs) return true;
+  await utimes(path, now, now).catch((error: unknown) => {
+    if (codeOf(error) === '') throw error;
+  });
+  return true;
 }
 
 interface HeldFile {

@@ -4,11 +4,13 @@
  * holds a digest of its own and when the files were changed last.
  */
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { storageProblem } from '../../shared/errors.js';
+import { codeOf, storageProblem } from '../../shared/errors.js';
 import { ifThere, makeFolders } from '../../shared/files.js';
+import { readInto } from '../../shared/read-into.js';
 import type { SourceRecipe } from '../../shared/recipe/schema.js';
+import { markUsed } from '../../shared/room.js';
 import { sha256Of, sha256OfFile } from '../../shared/sha256.js';
 import { decodeEntry, encodeEntry } from './index-entry.js';
 import { RemoteFiles } from './remote/remote-files.js';
@@ -58,8 +60,16 @@ async function kept(
   files: string,
   out: string,
 ): Promise<{ readonly data: ReadData } | { readonly notes: readonly Note[] } | null> {
-  const bytes = await ifThere(readFile(path));
-  if (bytes === null) return null;
+  const size = await ifThere(stat(path));
+  if (size === null) return null;
+  const bytes = Buffer.alloc(size.size);
+  try {
+    readInto(path, bytes);
+  } catch (error) {
+    // Another process may remove or replace it in between.
+    if (!['', 'ENOENT'].includes(codeOf(error))) throw error;
+    return null;
+  }
   const entry = decodeEntry(bytes);
   if (entry === null) return { notes: [{ text: `${path} was damaged, and is made anew`, isOdd: true }] };
   const { data, files: before } = entry;
@@ -72,8 +82,7 @@ async function kept(
     if (digest?.sha256 !== sha256)
       return { notes: digest === null ? [{ text: `${shard} was missing, and is made anew`, isOdd: false }] : [] };
   }
-  const now = new Date();
-  await utimes(path, now, now);
+  for (const used of [path, ...data.dataSet.shards.map(({ sha256 }) => join(out, sha256))]) await markUsed(used);
   return { data };
 }
 

@@ -8,6 +8,7 @@ import type { DataSet } from '../../shared/data/manifest.js';
 import { ifThere } from '../../shared/files.js';
 import { atWork } from '../../shared/long-work.js';
 import type { SourceRecipe } from '../../shared/recipe/schema.js';
+import { markUsed } from '../../shared/room.js';
 import { sha256Of, sha256OfFile } from '../../shared/sha256.js';
 import { elementsIn } from '../../shared/shape.js';
 import { writeContent } from './content-files.js';
@@ -189,7 +190,10 @@ async function storeShard(columns: readonly Buffer[], out: string, damaged: stri
   const sha256 = sha256Of(columns);
   const path = join(out, sha256);
   const there = await ifThere(sha256OfFile(path));
-  if (there?.sha256 === sha256) return sha256;
+  if (there?.sha256 === sha256) {
+    await markUsed(path);
+    return sha256;
+  }
   if (there !== null) damaged.push(path);
   await writeContent(out, sha256, columns);
   return sha256;

@@ -93,7 +93,8 @@ class Look {
   private constructor(run: PreparedRun, ensemble: Ensemble, warn: (line: string) => void) {
     [this.#run, this.#ensemble, this.#warn] = [run, ensemble, warn];
     const { train, preprocess } = run.manifest;
-    this.#samples = new Samples(train, preprocess, async (sha256) => pathOf(run, sha256));
+    // They are drawn from all shards, few from each, so that there is no use in keeping any.
+    this.#samples = new Samples(train, preprocess, async (sha256) => pathOf(run, sha256), { cacheBytes: 0 });
     this.#ids = idsToTake(run);
   }
 

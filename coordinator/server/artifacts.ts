@@ -5,9 +5,11 @@
 import { createReadStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { codeOf } from '../../shared/errors.js';
 import { ifThere } from '../../shared/files.js';
+import { markUsed } from '../../shared/room.js';
 
 export type ArtifactSource = { readonly path: string } | { readonly bytes: Uint8Array };
 export type FindArtifact = (sha256: string) => ArtifactSource | undefined;
@@ -35,6 +37,8 @@ export async function serveArtifact(
     });
     return true;
   }
+  // Files of the user have their own names, and keep their times.
+  if (basename(source.path) === sha256) await markUsed(source.path);
   await serveFile(request, response, { path: source.path, etag: sha256 });
   return true;
 }

@@ -1,7 +1,8 @@
 /** Samples by id, read from shards by content hash and preprocessed: what a worker computes on. */
-import { readFile } from 'node:fs/promises';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
 import PQueue from 'p-queue';
-import { must, mustAt } from '../must.js';
+import { codeOf } from '../errors.js';
+import { mustAt } from '../must.js';
 import type { Augment, Recipe } from '../recipe/schema.js';
 import { lastAtMost } from '../search.js';
 import { elementsIn } from '../shape.js';
@@ -32,7 +33,10 @@ interface Shard {
 type RowSizes = Readonly<Record<keyof Shard, number>>;
 
 export interface SamplesOptions {
-  /** Bytes of shards kept in memory; the least recently used go first. Default: 1 GiB. */
+  /**
+   * Bytes of shards kept in memory; the least recently used go first. Where the shards of one reading are more, those of
+   * which it wants few samples are read by range, and not kept. Default: 1 GiB.
+   */
   readonly cacheBytes?: number;
   /** How views are made, and the run's seed. Absent: there are none. */
   readonly augment?: { readonly recipe: Augment; readonly seed: number } | undefined;
@@ -43,6 +47,12 @@ const defaultCacheBytes = 1024 * 1024 * 1024;
 /** Fewer than are fetched at once, so that what is needed now need not wait. */
 const prefetchesAtOnce = 2;
 
+/** Shards that one reading waits for at once; what is not kept of them goes before the next. */
+const shardsAtOnce = 2;
+
+/** A shard of which a smaller part is wanted than one in so many is read by range where it would not be kept. */
+const fewOfShard = 4;
+
 const arrayOf = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array } as const;
 
 /** A sample's place among the shards. */
@@ -51,6 +61,14 @@ interface Place {
   /** Number of the sample in its shard. */
   readonly row: number;
 }
+
+/** A sample of a shard, and where it is wanted in a batch. */
+interface WantedRow {
+  readonly row: number;
+  readonly at: number;
+}
+
+const columns = ['inputs', 'labels', 'weights', 'vectors'] as const;
 
 export class Samples {
   readonly #starts: Uint32Array;
@@ -74,28 +92,34 @@ export class Samples {
   }
 
   /**
-   * Reads samples in the order of their ids.
+   * Reads samples in the order of their ids, shard by shard: beside the shards that are kept, two at most are in memory.
    * @param view number of the augmented view of each sample; null: the samples as they are
    */
   async gather(ids: Uint32Array, view: number | null = null): Promise<Batch> {
     const sizes = this.#sizes;
-    const places = Array.from(ids, (id) => this.#placeOf(id));
-    const shards = new Map<number, Shard>();
-    const wanted = [...new Set(places.map(({ shard }) => shard))];
-    await Promise.all(wanted.map(async (shard) => void shards.set(shard, await this.#shard(shard))));
-    const inputs = new Float32Array(ids.length * sizes.inputs);
-    const labels = new Int32Array(ids.length * sizes.labels);
-    const weights = new Float32Array(ids.length * sizes.weights);
-    const vectors = new Float32Array(ids.length * sizes.vectors);
-    places.forEach((place, i) => {
-      const { row } = place;
-      const found = must(shards, place.shard, 'shard');
-      inputs.set(found.inputs.subarray(row * sizes.inputs, (row + 1) * sizes.inputs), i * sizes.inputs);
-      if (view !== null) this.#augment(inputs.subarray(i * sizes.inputs, (i + 1) * sizes.inputs), place, view);
-      labels.set(found.labels.subarray(row * sizes.labels, (row + 1) * sizes.labels), i * sizes.labels);
-      weights.set(found.weights.subarray(row * sizes.weights, (row + 1) * sizes.weights), i * sizes.weights);
-      vectors.set(found.vectors.subarray(row * sizes.vectors, (row + 1) * sizes.vectors), i * sizes.vectors);
-    });
+    const batch = {
+      inputs: new Float32Array(ids.length * sizes.inputs),
+      labels: new Int32Array(ids.length * sizes.labels),
+      weights: new Float32Array(ids.length * sizes.weights),
+      vectors: new Float32Array(ids.length * sizes.vectors),
+    };
+    const wanted = this.#byShard(ids);
+    const bytes = [...wanted.keys()].reduce((sum, shard) => sum + this.#shardAt(shard).bytes, 0);
+    const mayKeep = bytes <= this.#cacheBytes;
+    const left = [...wanted];
+    const copyNext = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) await this.#copy(...next, batch, mayKeep);
+    };
+    try {
+      await Promise.all(Array.from({ length: shardsAtOnce }, copyNext));
+    } finally {
+      left.length = 0;
+    }
+    const { inputs, labels, weights, vectors } = batch;
+    if (view !== null)
+      for (const [shard, rows] of wanted)
+        for (const { row, at } of rows)
+          this.#augment(inputs.subarray(at * sizes.inputs, (at + 1) * sizes.inputs), { shard, row }, view);
     normalise(inputs, this.dataSet.shape.at(-1) ?? 1, this.preprocess);
     return {
       inputs,
@@ -103,6 +127,78 @@ export class Samples {
       ...(sizes.weights === 0 ? {} : { weights }),
       ...(sizes.vectors === 0 ? {} : { vectors }),
     };
+  }
+
+  /** The rows of each shard that the ids lie in. */
+  #byShard(ids: Uint32Array): Map<number, WantedRow[]> {
+    const wanted = new Map<number, WantedRow[]>();
+    ids.forEach((id, at) => {
+      const { shard, row } = this.#placeOf(id);
+      const rows = wanted.get(shard);
+      if (rows === undefined) wanted.set(shard, [{ row, at }]);
+      else rows.push({ row, at });
+    });
+    return wanted;
+  }
+
+  /** Copies rows of a shard to their places in the batch. */
+  async #copy(shard: number, rows: readonly WantedRow[], batch: Shard, mayKeep: boolean): Promise<void> {
+    const isFew = rows.length * fewOfShard < this.#shardAt(shard).samples;
+    if (!mayKeep && isFew && !this.#shards.has(shard)) return this.#read(shard, rows, batch);
+    const found = await this.#shard(shard);
+    for (const column of columns) {
+      const size = this.#sizes[column];
+      for (const { row, at } of rows)
+        batch[column].set(found[column].subarray(row * size, (row + 1) * size), at * size);
+    }
+  }
+
+  /** The same from the shard's file, by range. */
+  async #read(shard: number, rows: readonly WantedRow[], batch: Shard): Promise<void> {
+    const { samples, bytes } = this.#shardAt(shard);
+    const types = {
+      inputs: arrayOf[this.dataSet.dtype],
+      labels: Int32Array,
+      weights: Float32Array,
+      vectors: Float32Array,
+    };
+    await this.#withFile(shard, async (path) => {
+      const file = await open(path);
+      try {
+        let from = bytes - samples * columns.reduce((sum, column) => sum + this.#rowBytes(column), 0);
+        for (const column of columns) {
+          const [size, rowBytes, Values] = [this.#sizes[column], this.#rowBytes(column), types[column]];
+          for (const { row, at } of size === 0 ? [] : rows) {
+            const values = new Values(size);
+            await readFully(file, new Uint8Array(values.buffer), from + row * rowBytes);
+            batch[column].set(values, at * size);
+          }
+          from += samples * rowBytes;
+        }
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  /** Bytes of one sample in a column of a shard. */
+  #rowBytes(column: keyof Shard): number {
+    return this.#sizes[column] * (column === 'inputs' ? arrayOf[this.dataSet.dtype].BYTES_PER_ELEMENT : 4);
+  }
+
+  /** Works on a shard's file, which another process may take away in between to make room: then it is fetched anew. */
+  async #withFile<T>(shard: number, work: (path: string) => Promise<T>): Promise<T> {
+    const { sha256 } = this.#shardAt(shard);
+    try {
+      return await work(await this.fetch(sha256));
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+      return work(await this.fetch(sha256));
+    }
+  }
+
+  get #cacheBytes(): number {
+    return this.options.cacheBytes ?? defaultCacheBytes;
   }
 
   /**
@@ -147,7 +243,7 @@ export class Samples {
     this.#bytes += bytes;
     loading.catch(() => this.#forget(index));
     for (const [oldest] of this.#shards) {
-      if (this.#bytes <= (this.options.cacheBytes ?? defaultCacheBytes) || oldest === index) break;
+      if (this.#bytes <= this.#cacheBytes || oldest === index) break;
       this.#forget(oldest);
     }
     return loading;
@@ -158,9 +254,10 @@ export class Samples {
   }
 
   async #load(index: number): Promise<Shard> {
-    const { sha256, samples, bytes: size } = this.#shardAt(index);
-    const file = await readFile(await this.fetch(sha256));
-    const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
+    const { samples, bytes: size } = this.#shardAt(index);
+    const file = await this.#withFile(index, (path) => readFile(path));
+    const isOwn = file.byteLength === file.buffer.byteLength;
+    const bytes = isOwn ? file.buffer : file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
     const { labels, weights, vectors } = this.#sizes;
     const labelsFrom = size - 4 * samples * (labels + weights + vectors);
     const weightsFrom = labelsFrom + 4 * samples * labels;
@@ -183,6 +280,15 @@ function rowSizes({ shape, positions = 1, isWeighted = false, targets }: DataSet
     weights: isWeighted ? positions : 0,
     vectors: targets === undefined ? 0 : targets.width,
   };
+}
+
+/** @throws Error for a file that ends before */
+async function readFully(file: FileHandle, target: Uint8Array, from: number): Promise<void> {
+  for (let done = 0; done < target.length;) {
+    const { bytesRead } = await file.read(target, done, target.length - done, from + done);
+    if (bytesRead === 0) throw new Error(`a shard ends at ${from + done}; more was wanted`);
+    done += bytesRead;
+  }
 }
 
 /** Opens the training set as a recipe's student and teachers see it. */

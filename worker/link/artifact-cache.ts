@@ -7,7 +7,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +15,7 @@ import PQueue from 'p-queue';
 import { codeOf, exitCodes, storageProblem, UserError } from '../../shared/errors.js';
 import { ifThere } from '../../shared/files.js';
 import type { Artifact } from '../../shared/protocol/messages.js';
+import { markUsed } from '../../shared/room.js';
 import { makeRoom } from './artifact-room.js';
 import type { CoordinatorClient } from './coordinator-client.js';
 
@@ -64,13 +65,16 @@ export class ArtifactCache {
   }
 
   /**
-   * The verified file's path. No more than its length is ever taken from the coordinator.
+   * The verified file's path, which is marked as used. A file that was taken away to make room is fetched anew. No more than its length is ever taken from the coordinator.
    * @throws UserError 65 when the source's bytes have another digest or are more, 69 when they or the disk cannot be
    * had
    */
-  fetch(wanted: Artifact): Promise<string> {
+  async fetch(wanted: Artifact): Promise<string> {
     const found = this.#open.get(wanted.sha256);
-    if (found !== undefined) return found;
+    if (found !== undefined && (await markUsed(await found))) return found;
+    // Who waited for the same look before may have begun to fetch it anew.
+    const other = this.#open.get(wanted.sha256);
+    if (other !== undefined && other !== found) return other;
     const path = this.#queue.add(() => this.#provide(wanted));
     this.#open.set(wanted.sha256, path);
     path.catch(() => this.#open.delete(wanted.sha256));
@@ -206,14 +210,6 @@ async function writeBytes(
 /** Bytes of a file, 0 where there is none. */
 async function sizeOfFile(path: string): Promise<number> {
   return (await ifThere(stat(path)))?.size ?? 0;
-}
-
-/** Says when the file was used, by which room is made. Where it belongs to another user, its own time stays. */
-async function markUsed(path: string): Promise<void> {
-  const now = new Date();
-  await utimes(path, now, now).catch((error: unknown) => {
-    if (codeOf(error) === '') throw error;
-  });
 }
 
 /** SHA-256 of a file in hexadecimal. */

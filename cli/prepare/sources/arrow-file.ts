@@ -3,15 +3,16 @@
  * schema and the dictionaries before it when its rows are asked for. Format: Arrow's "Serialization and Interprocess
  * Communication".
  */
-import type { DataType, Field, Table, Vector } from 'apache-arrow';
+import type { DataType, Field, Table } from 'apache-arrow';
 import { exitCodes, UserError } from '../../../shared/errors.js';
+import { footerTailBytes, schemaMessage } from './arrow-footer.js';
 import { checkMetadata } from './arrow-metadata.js';
+import { unpackLz4Buffer, withinLimit, zstdUnpacker } from './arrow-unpacking.js';
+import { fieldsOf, rowsIn } from './arrow-values.js';
 import { damaged } from './file-errors.js';
-import { unpackLz4 } from './lz4-frame.js';
 import { pandasIndex, type KeyValues } from './parquet-metadata.js';
 import { bytesIn, type RangedBytes } from './ranged-bytes.js';
 import type { RowTable } from './row-table.js';
-import type { Row } from './table.js';
 
 type Arrow = typeof import('apache-arrow');
 
@@ -28,6 +29,8 @@ interface Range {
 /** A record batch: its rows in the file, and where it and the dictionaries before it lie. */
 interface BatchPlace extends Range {
   readonly messages: readonly Range[];
+  /** The schema's message where it is none of those. */
+  readonly schema: Uint8Array;
   /** No column of it, and no list, can have more values. */
   readonly most: number;
 }
@@ -35,15 +38,13 @@ interface BatchPlace extends Range {
 /** @throws UserError 2 where the package that reads Arrow is not installed, 65 for a file that cannot be read */
 export async function openArrow(path: string, file: RangedBytes): Promise<ArrowTable> {
   const arrow = await loadArrow();
-  const batches = batchesIn(path, file, arrow);
+  const { batches, head } = batchesIn(path, file, arrow);
   let last: { readonly batch: BatchPlace; readonly table: Table } | null = null;
   const tableOf = (batch: BatchPlace): Table => {
-    if (last?.batch !== batch) last = { batch, table: read(path, () => decoded(file, batch, arrow)) };
+    if (last?.batch !== batch) last = { batch, table: read(path, () => decoded(path, file, batch, arrow)) };
     return last.table;
   };
-  const [first] = batches;
-  if (first === undefined) throw damaged(path, 'no record batches; some were wanted');
-  const { fields, metadata } = tableOf(first).schema;
+  const { fields, metadata } = tableOf(batches[0] ?? head).schema;
   const keyValues = [...metadata].map(([key, value]) => ({ key, value }));
   return {
     names: fields.map(({ name }) => name),
@@ -57,7 +58,7 @@ export async function openArrow(path: string, file: RangedBytes): Promise<ArrowT
         .filter((batch) => batch.from < to && batch.to > from)
         .flatMap((batch) => {
           const own = { from: Math.max(from, batch.from) - batch.from, to: Math.min(to, batch.to) - batch.from };
-          return read(path, () => rowsIn(tableOf(batch), columns, { ...own, most: batch.most }));
+          return read(path, () => rowsIn(arrow, tableOf(batch), columns, { ...own, most: batch.most }));
         }),
   };
 }
@@ -75,9 +76,10 @@ async function loadArrow(): Promise<Arrow> {
       );
     });
     const { decompressZstd } = await import('hyparquet-compressors');
-    // Numbers are taken where they lie, so they must begin where memory does.
-    arrow.compressionRegistry.set(arrow.CompressionType.LZ4_FRAME, { decode: unpackLz4 });
-    arrow.compressionRegistry.set(arrow.CompressionType.ZSTD, { decode: (bytes) => decompressZstd(bytes).slice() });
+    arrow.compressionRegistry.set(arrow.CompressionType.LZ4_FRAME, { decode: unpackLz4Buffer });
+    arrow.compressionRegistry.set(arrow.CompressionType.ZSTD, {
+      decode: zstdUnpacker((packed) => decompressZstd(packed)),
+    });
     return arrow;
   })();
   return loading;
@@ -106,11 +108,18 @@ function mostValues(bytes: number, isPacked: boolean): number {
   return 8 * bytes * (isPacked ? 255 : 1);
 }
 
+interface Batches {
+  readonly batches: readonly BatchPlace[];
+  /** What stands before the batches, as a batch without rows. */
+  readonly head: BatchPlace;
+}
+
 /** Finds the record batches. A file holds a stream between its magic bytes and its footer. */
-function batchesIn(path: string, file: RangedBytes, { Message, MessageHeader }: Arrow): BatchPlace[] {
+function batchesIn(path: string, file: RangedBytes, { Message, MessageHeader }: Arrow): Batches {
   const isFile = bytesIn(file, 0, Math.min(6, file.sizeBytes)).toString('latin1') === fileMagic;
   const batches: BatchPlace[] = [];
   const before: Range[] = [];
+  let schema: Uint8Array = new Uint8Array(0);
   let rows = 0;
   for (let at = isFile ? 8 : 0; at < file.sizeBytes;) {
     const cutShort = (): UserError =>
@@ -128,77 +137,55 @@ function batchesIn(path: string, file: RangedBytes, { Message, MessageHeader }: 
       checkMetadata(metadata);
       return Message.decode(metadata);
     });
-    const end = metadataAt + metadataBytes + message.bodyLength;
+    const { bodyLength, headerType } = message;
+    const end = metadataAt + metadataBytes + bodyLength;
+    if (bodyLength < 0)
+      throw damaged(
+        path,
+        `${bodyLength} bytes after what begins at byte ${at}; a whole Arrow file or stream was wanted`,
+      );
     if (!(end <= file.sizeBytes)) throw cutShort();
     const place = { from: at, to: end };
-    if (before.length === 0 && message.headerType !== MessageHeader.Schema)
-      throw damaged(path, 'no schema before its record batches; a file or a stream as the format has it was wanted');
-    if (message.headerType === MessageHeader.RecordBatch) {
+    if (before.length === 0 && schema.length === 0 && headerType !== MessageHeader.Schema) {
+      if (!isFile)
+        throw damaged(path, 'no schema before its record batches; a file or a stream as the format has it was wanted');
+      schema = read(path, () => schemaMessage(footerOf(file)));
+    }
+    if (headerType === MessageHeader.RecordBatch) {
       const { length, compression } = read(path, () => message.header() as BatchHeader);
       const count = Number(length);
-      const most = mostValues(message.bodyLength, compression !== null);
+      const most = mostValues(bodyLength, compression !== null);
       if (!(count >= 0 && count <= most))
         throw damaged(
           path,
           `it says that it has ${count} rows in ${end - at} bytes; a whole file or stream was wanted`,
         );
-      batches.push({ from: rows, to: rows + count, messages: [...before, place], most });
+      batches.push({ from: rows, to: rows + count, messages: [...before, place], schema, most });
       rows += count;
     } else before.push(place);
     at = end;
   }
-  return batches;
+  if (before.length === 0 && batches.length === 0) throw damaged(path, 'no record batches; some were wanted');
+  return { batches, head: { from: 0, to: 0, messages: before, schema, most: 0 } };
+}
+
+/** What stands before the length of a file's footer. @throws RangeError for a length that cannot be */
+function footerOf(file: RangedBytes): Buffer {
+  const end = file.sizeBytes - footerTailBytes;
+  const length = bytesIn(file, end, end + 4).readInt32LE(0);
+  if (!(length > 0 && length <= end)) throw new RangeError(`a footer of ${length} bytes`);
+  return bytesIn(file, end - length, end);
 }
 
 /** The batch as a table of its own: the schema, the dictionaries, the batch, and the mark of a stream's end. */
-function decoded(file: RangedBytes, { messages }: BatchPlace, arrow: Arrow): Table {
+function decoded(path: string, file: RangedBytes, { messages, schema }: BatchPlace, arrow: Arrow): Table {
   const pieces = messages.map(({ from, to }) => bytesIn(file, from, to));
-  return arrow.tableFromIPC(Buffer.concat([...pieces, Buffer.from([255, 255, 255, 255, 0, 0, 0, 0])]));
-}
-
-function rowsIn(table: Table, columns: readonly string[], { from, to, most }: Range & Pick<BatchPlace, 'most'>): Row[] {
-  const vectors = columns.map((name) => [name, table.getChild(name)] as const);
-  return Array.from({ length: to - from }, (_, i) =>
-    Object.fromEntries(vectors.map(([name, vector]) => [name, plain(vector?.get(from + i), most)])),
-  );
-}
-
-/**
- * Lists as arrays, and structures as objects.
- * @throws RangeError for a list of more than `most` values
- */
-function plain(value: unknown, most: number): unknown {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
-  if (isVector(value)) {
-    if (value.length > most) throw new RangeError(`a list of ${value.length} values`);
-    const isNested = (value.type.children ?? []).length > 0 || value.nullCount > 0;
-    return isNested ? Array.from(value, (item) => plain(item, most)) : value.toArray();
-  }
-  if (!hasJson(value)) return value;
-  const found = value.toJSON();
-  if (typeof found !== 'object' || found === null) return found;
-  return Object.fromEntries(Object.entries(found).map(([name, item]) => [name, plain(item, most)]));
-}
-
-/** A list's values. */
-type Values = Iterable<unknown> &
-  Pick<Vector<DataType>, 'length' | 'nullCount' | 'toArray'> & { readonly type: Nested };
-
-interface Nested {
-  readonly children?: readonly unknown[] | null;
-}
-
-function isVector(value: object): value is Values {
-  return 'nullCount' in value && 'toArray' in value && 'type' in value;
-}
-
-function hasJson(value: object): value is { readonly toJSON: () => unknown } {
-  return 'toJSON' in value && typeof value.toJSON === 'function';
+  const stream = Buffer.concat([schema, ...pieces, Buffer.from([255, 255, 255, 255, 0, 0, 0, 0])]);
+  return withinLimit(path, stream.length, () => arrow.tableFromIPC(stream));
 }
 
 /** Whether a column holds bytes, or the bytes of files with their paths. */
 function isBinary({ DataType: Types }: Arrow, { type }: Field<DataType>): boolean {
-  const fieldsOf = ({ children }: DataType): readonly Field<DataType>[] => children as readonly Field<DataType>[];
   const holdsBytes = (one: DataType): boolean =>
     Types.isBinary(one) || Types.isLargeBinary(one) || Types.isFixedSizeBinary(one);
   if (holdsBytes(type)) return true;

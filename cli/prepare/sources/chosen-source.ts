@@ -42,8 +42,9 @@ export async function openSource(
 ): Promise<Source> {
   const spool = new Spool(spoolFolder ?? join(cacheFolder(), 'spool'));
   const open = async (one: SourceRecipe, names?: readonly string[]): Promise<Source> => {
-    const path = placeIn(folder, await fetchedFiles(one, remote));
-    return choose(one, await openFormat(one.format, one, { path, classNames: names, task, spool }));
+    const fetched = await fetchedFiles(one, remote);
+    const [path, isFetched] = [placeIn(folder, fetched), fetched.size > 0];
+    return choose(one, await openFormat(one.format, one, { path, classNames: names, task, isFetched, spool }));
   };
   try {
     const first = await open(recipe, classNames);

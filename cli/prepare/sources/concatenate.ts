@@ -1,11 +1,35 @@
 /** Sources as one, their samples one source after the other. Pure. */
-import { UserError } from '../../../shared/errors.js';
+import { counted } from '../../../shared/counted.js';
+import type { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { damaged } from './file-errors.js';
-import { rowsOfType, type Annotations, type Rows, type Source } from './source.js';
+import { rowsOfType, type Annotations, type Note, type Rows, type Source } from './source.js';
 
-/** @throws UserError 2 or 65 where they are not alike */
-export function concatenate(parts: readonly Source[]): Source {
+/**
+ * Parts without samples, which programs that write many files at once leave behind, are left out where others have some.
+ * @throws UserError 2 or 65 where they are not alike
+ */
+export function concatenate(all: readonly Source[]): Source {
+  const filled = all.filter(({ samples }) => samples > 0);
+  const parts = filled.length === 0 ? all : filled;
+  const close = async (): Promise<void> => void (await Promise.all(all.map((part) => part.close())));
+  const joined = concatenateAlike(parts);
+  return {
+    ...joined,
+    notes: [...(joined.notes ?? []), ...emptyNotes(all, parts)],
+    read: joined.read.bind(joined),
+    close,
+  };
+}
+
+function emptyNotes(all: readonly Source[], parts: readonly Source[]): Note[] {
+  const [first, ...others] = all.filter((part) => !parts.includes(part));
+  if (first === undefined) return [];
+  const more = others.length === 0 ? 'it has' : `it and ${counted(others.length, 'other file')} have`;
+  return [{ text: `${first.file}: left out, since ${more} no samples`, isOdd: false }];
+}
+
+function concatenateAlike(parts: readonly Source[]): Source {
   const [first, ...others] = parts;
   if (first === undefined) throw new Error('no sources to join');
   if (others.length === 0) return first;
@@ -19,7 +43,7 @@ export function concatenate(parts: readonly Source[]): Source {
     notes: parts.flatMap(({ notes = [] }) => notes),
     read: (from, to) => readParts(parts, starts, { from, to }),
     readsOthers: () => parts.some((part) => part.readsOthers?.() === true),
-    close: async () => void (await Promise.all(parts.map((part) => part.close()))),
+    close: first.close.bind(first),
   };
 }
 

@@ -10,7 +10,14 @@ import { FloatRows } from './float-rows.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
 import { openEach } from './input-files.js';
 import { classNotes, LabelNames } from './label-names.js';
-import type { FormatRecipe, Note, Source, SourceContext, SourceFormat } from './source.js';
+import {
+  emptySource,
+  type FormatRecipe,
+  type Note,
+  type Source,
+  type SourceContext,
+  type SourceFormat,
+} from './source.js';
 import type { Spool } from './spool.js';
 import { textOf } from './text-file.js';
 import { longestLine } from './unpacking.js';
@@ -38,8 +45,7 @@ async function openCsv(path: string, recipe: CsvRecipe, { classNames, spool }: S
     }
     if (spool.isFull) await spool.settle();
   }
-  if (table === undefined) throw damaged(path, 'it is empty; a sample a line was wanted');
-  return table.source();
+  return table?.source() ?? emptySource(path);
 }
 
 /** The cells of a line, and the number of the line in the file, from 1: the last one where cells hold several. */

@@ -1,9 +1,9 @@
 /** Decodes images to grey or RGB pixels, with the numbers that PIL, torchvision, OpenCV and Keras give. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { Sharp, SharpInput, SharpOptions } from 'sharp';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { BitmapError, decodeBitmap, isBitmap } from './bmp.js';
-import { damaged } from './file-errors.js';
+import { damaged, fileError } from './file-errors.js';
 import { unpackedLimit } from './unpacking.js';
 
 /** Endings, in small letters, of the files that the decoder reads. */
@@ -51,7 +51,8 @@ export async function openDecoder({ size, channels }: ImageWish): Promise<Decode
   const mostPixels = Math.floor(unpackedLimit(0) / 4);
   return async ({ name, from }, sameChannels) => {
     try {
-      const bytes = typeof from === 'string' ? await readFile(from) : typeof from === 'function' ? from() : from;
+      const bytes =
+        typeof from === 'string' ? await bytesOfFile(name, from) : typeof from === 'function' ? from() : from;
       const opened = open(sharp, bytes);
       const { space, depth, width, height } = await opened.metadata();
       if (width * height > mostPixels)
@@ -78,6 +79,17 @@ export async function openDecoder({ size, channels }: ImageWish): Promise<Decode
       throw damaged(name, 'no image that can be decoded; PNG, JPEG, WebP, GIF, TIFF, BMP or AVIF was wanted', error);
     }
   };
+}
+
+/** @throws UserError 2 for no such file, 65 for one that cannot be read or has no end that is known */
+async function bytesOfFile(name: string, path: string): Promise<Buffer> {
+  const called = name === path ? path : `${name}: ${path}`;
+  const failed = (error: unknown): never => {
+    throw fileError(called, error);
+  };
+  const found = await stat(path).catch(failed);
+  if (!found.isFile() && !found.isDirectory()) throw damaged(called, 'it is no regular file; an image was wanted');
+  return readFile(path).catch(failed);
 }
 
 type OpenSharp = (input: SharpInput, options: SharpOptions) => Sharp;

@@ -8,8 +8,11 @@ const magic = 0x184d2204;
 /** The largest block by its code. */
 const blockBytes: ReadonlyMap<number, number> = new Map([4, 5, 6, 7].map((code) => [code, 2 ** (8 + 2 * code)]));
 
-/** @throws RangeError for bytes that are no whole frame */
-export function unpackLz4(frame: Uint8Array): Uint8Array {
+/** Something unpacks to more bytes than are wanted. */
+export class LongerThanWanted extends Error {}
+
+/** @throws RangeError for bytes that are no whole frame, LongerThanWanted for one of more than `mostBytes` */
+export function unpackLz4(frame: Uint8Array, mostBytes = Infinity): Uint8Array {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   const flags = frame[4] ?? 0;
   const most = blockBytes.get(((frame[5] ?? 0) >> 4) & 7);
@@ -35,6 +38,7 @@ export function unpackLz4(frame: Uint8Array): Uint8Array {
       out.set(block, length);
       length += block.length;
     } else length = unpackBlock(block, out.subarray(0, length + most), length);
+    if (length > mostBytes) throw new LongerThanWanted();
     at += block.length + ((flags & 16) === 0 ? 0 : 4);
   }
 }

@@ -7,7 +7,8 @@ import { counted } from '../../../shared/counted.js';
 import { damaged } from './file-errors.js';
 import { depthNotes, readImages } from './folder.js';
 import { openDecoder, type EncodedImage } from './image-decoder.js';
-import { rowsOfType, type FormatRecipe, type Rows, type Source, type SourceContext } from './source.js';
+import { shown } from './lists.js';
+import { emptySource, rowsOfType, type FormatRecipe, type Rows, type Source, type SourceContext } from './source.js';
 import {
   annotationsOf,
   described,
@@ -52,11 +53,12 @@ export async function openRows(
   }: { readonly recipe: BinaryRecipe; readonly context: SourceContext; readonly table: RowTable },
 ): Promise<Source> {
   const { names, index, samples, rowsOf } = table;
+  if (samples === 0 && names.length === 0) return emptySource(path);
   const [first = {}] = samples === 0 ? [] : await rowsOf(names, 0, 1);
   const plan = planTable(path, recipe, { names, first, context, index });
   const annotations = await annotationsIn(plan, table);
   const told = joinedNotes(described(plan), annotationsOf(plan, annotations));
-  const inputs = await openInputs(plan, recipe, table);
+  const inputs = await openInputs(plan, recipe, { table, mayNameFiles: context.isFetched !== true });
   return { file: path, samples, ...joinedNotes(told, inputs), close: async () => undefined };
 }
 
@@ -73,8 +75,15 @@ async function annotationsIn(plan: TablePlan, { samples, rowsOf, stretches }: Ro
 
 type Inputs = Pick<Source, 'shape' | 'dtype' | 'read' | 'readsOthers' | 'parts' | 'notes'>;
 
-async function openInputs(plan: TablePlan, recipe: BinaryRecipe, table: RowTable): Promise<Inputs> {
+interface OpenedTable {
+  readonly table: RowTable;
+  /** Whether cells may name files of this machine. */
+  readonly mayNameFiles: boolean;
+}
+
+async function openInputs(plan: TablePlan, recipe: BinaryRecipe, opened: OpenedTable): Promise<Inputs> {
   const { path, inputs } = plan;
+  const { table } = opened;
   const bytes = inputs.find((name) => table.binary.includes(name));
   if (bytes === undefined) return numbersOf(plan, table);
   const [column = bytes, ...others] = inputs;
@@ -84,8 +93,8 @@ async function openInputs(plan: TablePlan, recipe: BinaryRecipe, table: RowTable
       `columns ${inputs.join(', ')} given, of which ${bytes} holds bytes; the column of the inputs wanted (column: ${bytes})`,
     );
   return recipe.shape === undefined
-    ? imagesOf(plan, recipe, { table, column })
-    : bytesOf(plan, recipe, { table, column });
+    ? imagesOf(plan, recipe, { ...opened, column })
+    : bytesOf(plan, recipe, { ...opened, column });
 }
 
 function numbersOf(plan: TablePlan, { rowsOf }: RowTable): Inputs {
@@ -103,16 +112,18 @@ function numbersOf(plan: TablePlan, { rowsOf }: RowTable): Inputs {
 }
 
 /** A column of bytes, and the file that it is of. */
-interface BytesColumn {
-  readonly table: RowTable;
+interface BytesColumn extends OpenedTable {
   readonly column: string;
 }
 
-async function imagesOf({ path }: TablePlan, recipe: BinaryRecipe, { table, column }: BytesColumn): Promise<Inputs> {
+async function imagesOf({ path }: TablePlan, recipe: BinaryRecipe, bytesColumn: BytesColumn): Promise<Inputs> {
+  const { table, column, mayNameFiles } = bytesColumn;
   let readsOthers = false;
   const read = async (from: number, to: number): Promise<EncodedImage[]> => {
     const rows = await table.rowsOf([column], from, to);
-    const images = rows.map((row, i) => imageIn(row[column], { path, name: `${path}: row ${from + i}, ${column}` }));
+    const images = rows.map((row, i) =>
+      imageIn(row[column], { path, name: `${path}: row ${from + i}, ${column}`, mayNameFiles }),
+    );
     readsOthers ||= images.some((image) => typeof image.from === 'string');
     return images;
   };
@@ -130,12 +141,22 @@ async function imagesOf({ path }: TablePlan, recipe: BinaryRecipe, { table, colu
   };
 }
 
-/** @throws UserError 65 for a cell with neither bytes nor the path of a file */
-function imageIn(cell: unknown, { path, name }: { readonly path: string; readonly name: string }): EncodedImage {
+interface ImageCell extends Pick<OpenedTable, 'mayNameFiles'> {
+  readonly path: string;
+  readonly name: string;
+}
+
+/** @throws UserError 65 for a cell with neither bytes nor the path of a file, or with one where none may be named */
+function imageIn(cell: unknown, { path, name, mayNameFiles }: ImageCell): EncodedImage {
   if (cell instanceof Uint8Array) return { name, from: cell };
   const image: { readonly bytes?: unknown; readonly path?: unknown } =
     typeof cell === 'object' && cell !== null ? cell : {};
   if (image.bytes instanceof Uint8Array) return { name, from: image.bytes };
+  if (typeof image.path === 'string' && !mayNameFiles)
+    throw damaged(
+      name,
+      `${shown(image.path)} without its bytes; bytes were wanted, since a file of another machine names no files of this one`,
+    );
   if (typeof image.path === 'string') return { name, from: resolve(dirname(path), image.path) };
   throw damaged(name, 'no bytes; an image was wanted');
 }

@@ -96,6 +96,19 @@ export interface Source extends Annotations {
   close(): Promise<void>;
 }
 
+/** A file without samples, which tells nothing of what samples would be. */
+export function emptySource(file: string): Source {
+  return {
+    file,
+    samples: 0,
+    shape: [0],
+    dtype: 'float32',
+    labels: new Int32Array(0),
+    read: async () => new Float32Array(0),
+    close: async () => undefined,
+  };
+}
+
 export type FormatName = SourceRecipe['format'];
 
 /** The part of the recipe that describes a source of that format. */
@@ -109,6 +122,8 @@ export interface SourceContext {
   readonly classNames: readonly string[] | undefined;
   /** What samples are to be told; undefined where that is not known. */
   readonly task?: Task | undefined;
+  /** Whether files of the source came from another machine, so that paths in them name no files of this one. */
+  readonly isFetched?: boolean;
   /** Where inputs go that cannot be read by range as they lie in their files. */
   readonly spool: Spool;
 }

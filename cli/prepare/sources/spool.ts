@@ -14,6 +14,9 @@ const heldBytes = 4 * 2 ** 20;
 /** What every piece begins at a multiple of, so that numbers of any type can lie there. */
 const alignment = 8;
 
+/** Node reads and writes at most 2 GiB less a byte at once. */
+const mostBytes = 2 ** 30;
+
 export class Spool {
   #held = new Uint8Array(heldBytes);
   /** Bytes of `#held` that are used. */
@@ -59,7 +62,7 @@ export class Spool {
     try {
       this.#file ??= await openUnnamed(this.folder);
       for (let done = 0; done < whole;)
-        done += writeSync(this.#file, this.#held, done, whole - done, this.#written + done);
+        done += writeSync(this.#file, this.#held, done, Math.min(mostBytes, whole - done), this.#written + done);
     } catch (error) {
       throw this.#explain(error);
     }
@@ -75,7 +78,7 @@ export class Spool {
     const fromFile = Math.max(0, Math.min(target.length, this.#written - at));
     for (let done = 0; done < fromFile;) {
       if (this.#file === null) throw new Error('a spool was read after it was closed');
-      const read = readSync(this.#file, target, done, fromFile - done, at + done);
+      const read = readSync(this.#file, target, done, Math.min(mostBytes, fromFile - done), at + done);
       if (read === 0) throw new Error(`a spool ends at ${at + done}`);
       done += read;
     }

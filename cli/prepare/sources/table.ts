@@ -212,7 +212,7 @@ function paddedPositions(
   };
   const { length } = ruler.pad;
   return {
-    label: typeof given.label === 'number' ? given.label : longer(given.label, labels, -1),
+    label: given.label === -1 ? -1 : longer([given.label].flat(), labels, -1),
     mask: longer(given.mask ?? new Array<number>(own).fill(1), mask, 0),
   };
 }
@@ -238,8 +238,9 @@ export function annotationsOf(plan: TablePlan, rows: readonly RowAnnotations[]):
     );
     return { labels: toLabels(path, labels), ...named, weights };
   }
-  const positions = first.mask?.length ?? (typeof first.label === 'number' ? 0 : first.label.length);
-  const labelled = rows.map(({ label }) => (typeof label === 'number' ? null : label));
+  const positions = first.mask?.length ?? [first.label].flat().length;
+  // A number among lists is a list of one, and -1 is none.
+  const labelled = rows.map(({ label }) => (typeof label !== 'number' ? label : label === -1 ? null : [label]));
   const { labels, ...named } = numbered(plan, flatPositions(labelled, { path, name: plan.labels, positions }));
   const masks = rows.map(({ mask }) => mask);
   const mask = first.mask === null ? null : flatPositions(masks, { path, name: plan.mask, positions });

@@ -18,7 +18,9 @@ export const tfrecord: SourceFormat<'tfrecord'> = {
   files: ({ inputs }) => ({ inputs }),
   open: (recipe, context) =>
     openEach({ inputs: recipe.inputs, endings, path: context.path }, async (path) => {
-      const table = tableOf(path, await openRanged(path, context.spool));
+      const { labels } = recipe;
+      const listed = context.task === 'sequence' && labels !== undefined ? [labels] : [];
+      const table = tableOf(path, await openRanged(path, context.spool), listed);
       return openRows(path, { recipe, context, table });
     }),
 };
@@ -30,7 +32,8 @@ const checksumBytes = 4;
 /** The most rows that are in memory at once for what they say beside their inputs. */
 const stretchRows = 1024;
 
-function tableOf(path: string, file: RangedBytes): RowTable {
+/** @param listed columns whose single values are lists of one */
+function tableOf(path: string, file: RangedBytes, listed: readonly string[]): RowTable {
   const places = recordsIn(path, file);
   const rowAt = (i: number): Row => {
     const { offset = 0, sizeBytes = 0 } = places[i] ?? {};
@@ -55,9 +58,14 @@ function tableOf(path: string, file: RangedBytes): RowTable {
     rowsOf: async (columns, from, to) =>
       Array.from({ length: to - from }, (_, i) => {
         const row = rowAt(from + i);
-        return Object.fromEntries(columns.map((name) => [name, row[name]]));
+        return Object.fromEntries(columns.map((name) => [name, listed.includes(name) ? asList(row[name]) : row[name]]));
       }),
   };
+}
+
+/** What a list of one value was before it was taken for the value; null stays. */
+function asList(cell: unknown): unknown {
+  return cell === null || cell === undefined || Array.isArray(cell) ? cell : [cell];
 }
 
 interface RecordPlace {

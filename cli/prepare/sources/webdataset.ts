@@ -16,6 +16,7 @@ import { classNotes, LabelNames } from './label-names.js';
 import { readNpy } from './npy-array.js';
 import { bytesIn, openRanged, type RangedBytes } from './ranged-bytes.js';
 import {
+  emptySource,
   rowsOfType,
   type FormatRecipe,
   type Note,
@@ -47,6 +48,7 @@ interface TarSample {
 async function openArchive(path: string, recipe: WebDatasetRecipe, context: SourceContext): Promise<Source> {
   const archive = await openRanged(path, context.spool);
   const samples = samplesIn(path, tarMembers(path, archive));
+  if (samples.length === 0) return emptySource(path);
   const member = memberOf(path, recipe, samples);
   const places = samples.map(({ name, members }) => {
     const found = [...members].filter(([ending]) => member.isOne(ending)).map(([ending, place]) => ({ ending, place }));

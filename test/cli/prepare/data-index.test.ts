@@ -1,5 +1,15 @@
 /** What a second preparation takes from the index, and when it reads its sources again. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
@@ -91,6 +101,22 @@ describe('a preparation of what has not changed', () => {
     expect(readings).toBe(1);
     await image.png().toFile(join(folder, 'more', 'b.png'));
     expect((await prepare(recipe)).dataSet.samples).toBe(2);
+  });
+});
+
+describe('shards that are used again', () => {
+  it.each<[string, object, number]>([
+    ['by the index', csv, 1],
+    ['by another recipe of the same samples', { ...csv, limit: 3 }, 2],
+  ])('are marked as used: %s', async (_, recipe, count) => {
+    write('x.csv', lines('6,7'));
+    const { dataSet } = await prepare();
+    const paths = dataSet.shards.map(({ sha256 }) => join(out, sha256));
+    const old = new Date(Date.now() - 2 * 86_400_000);
+    for (const path of [...paths, entryPath()]) utimesSync(path, old, old);
+    await prepare(recipe);
+    expect(readings).toBe(count);
+    for (const path of paths) expect(statSync(path).mtimeMs).toBeGreaterThan(Date.now() - 3_600_000);
   });
 });
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -198,6 +198,20 @@ describe('artifacts', () => {
       ]);
       expect(new Uint8Array(await response.arrayBuffer())).toEqual(bytes);
     }
+  });
+
+  it('marks a file of the cache as used, and leaves the time of a file with another name', async () => {
+    const own = sources.get(sha(file));
+    const named = own !== undefined && 'path' in own ? own.path : '';
+    const kept = join(named, '..', sha(file));
+    const old = new Date(Date.now() - 2 * 86_400_000);
+    await utimes(named, old, old);
+    await get(`/artifacts/${sha(file)}`);
+    expect(Math.round((await stat(named)).mtimeMs)).toBe(old.getTime());
+    await rename(named, kept);
+    sources.set(sha(file), { path: kept });
+    await get(`/artifacts/${sha(file)}`);
+    expect((await stat(kept)).mtimeMs).toBeGreaterThan(Date.now() - 3_600_000);
   });
 
   it('are served in ranges, which together are the whole', async () => {

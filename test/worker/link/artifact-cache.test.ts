@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -128,6 +128,25 @@ describe('artifact cache', () => {
     expect(String(error)).toContain(text);
     expect(String(error)).not.toContain('\n');
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('marks a file at each use, and fetches anew what was taken away to make room', async () => {
+    const requests: (string | undefined)[] = [];
+    const { cache, folder } = cacheOf(await serve(answering(requests)));
+    const path = await cache.fetch({ sha256, bytes: content.length });
+    const old = new Date(Date.now() - 2 * 86_400_000);
+    utimesSync(path, old, old);
+    await cache.fetch({ sha256, bytes: content.length });
+    expect(statSync(path).mtimeMs).toBeGreaterThan(Date.now() - 3_600_000);
+    const lately = new Date(Date.now() - 60_000);
+    utimesSync(path, lately, lately);
+    await cache.fetch({ sha256, bytes: content.length });
+    expect(Math.round(statSync(path).mtimeMs)).toBe(lately.getTime());
+    expect(requests.length).toBe(1);
+    rmSync(path);
+    await Promise.all([1, 2, 3].map(() => cache.fetch({ sha256, bytes: content.length })));
+    expect(readFileSync(path).equals(content)).toBe(true);
+    expect([requests.length, readdirSync(folder)]).toEqual([2, [sha256]]);
   });
 
   it('tries again at the next call after a failure', async () => {

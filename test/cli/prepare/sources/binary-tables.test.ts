@@ -2,11 +2,25 @@
 import { appendFileSync, copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { Message } from 'apache-arrow';
-import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  Decimal,
+  Dictionary,
+  Field,
+  Float16,
+  Int32,
+  List,
+  Message,
+  Table,
+  tableToIPC,
+  Utf8,
+  type Vector,
+  vectorFromArray,
+} from 'apache-arrow';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/chosen-source.js';
 import { checkMetadata } from '../../../../cli/prepare/sources/arrow-metadata.js';
 import { crc32c } from '../../../../shared/crc32c.js';
+import { zstdBytes } from '../../../../cli/prepare/sources/zstd-frame.js';
 import { unpackLz4 } from '../../../../cli/prepare/sources/lz4-frame.js';
 import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
 import { temporaryFolder } from '../../../worker/fakes.js';
@@ -171,6 +185,101 @@ describe('Arrow', () => {
       exitCode: 65,
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe('numbers of Arrow', () => {
+  const write = (columns: Record<string, Vector>, form: 'stream' | 'file' = 'stream'): void =>
+    writeFileSync(join(folder, 'own.arrow'), tableToIPC(new Table(columns), form));
+  const own = { format: 'arrow', inputs: 'own.arrow' };
+
+  it('are those that halves of precision stand for, alone and in lists', async () => {
+    const half = new Float16();
+    const lists = new List(new Field('item', half, true));
+    write({
+      x: vectorFromArray(
+        [
+          [1.5, -2],
+          [0.25, 8],
+        ],
+        lists,
+      ),
+      y: vectorFromArray([0.5, 3], half),
+    });
+    expect(await read({ ...own, column: ['x', 'y'] })).toMatchObject({ rows: [1.5, -2, 0.5, 0.25, 8, 3] });
+  });
+
+  it('are decimals by their scale, alone and in lists', async () => {
+    const type = new Decimal(2, 20, 128);
+    const of = (value: bigint): Uint32Array =>
+      Uint32Array.from([0n, 1n, 2n, 3n], (word) => Number(BigInt.asUintN(32, value >> (32n * word))));
+    write({
+      a: vectorFromArray([of(12345n), of(-150n)], type),
+      b: vectorFromArray(
+        [
+          [of(25n), of(-(2n ** 70n))],
+          [of(0n), of(100n)],
+        ],
+        new List(new Field('item', type, true)),
+      ),
+    });
+    expect(await read(own)).toMatchObject({
+      shape: [3],
+      rows: [123.45, 0.25, -(2 ** 70) / 100, -1.5, 0, 1].map(Math.fround),
+    });
+  });
+
+  it('are read from files with their schema in the footer alone, as JavaScript writes them', async () => {
+    const names = new Dictionary(new Utf8(), new Int32());
+    write({ x: vectorFromArray([4, 5, 6], new Int32()), y: vectorFromArray(['a', 'b', 'a'], names) }, 'file');
+    expect(await read({ ...own, labels: 'y' })).toMatchObject({
+      rows: [4, 5, 6],
+      labels: [0, 1, 0],
+      classNames: ['a', 'b'],
+    });
+    const bytes = readFileSync(join(folder, 'own.arrow'));
+    bytes.writeInt32LE(2 ** 30, bytes.length - 10);
+    writeFileSync(join(folder, 'own.arrow'), bytes);
+    await expect(read(own)).rejects.toMatchObject({ exitCode: 65 });
+  });
+
+  it('are refused where a batch of a dictionary has fewer bytes than none', async () => {
+    const names = new Dictionary(new Utf8(), new Int32());
+    write({ y: vectorFromArray(['a', 'b', 'a'], names) });
+    const bytes = readFileSync(join(folder, 'own.arrow'));
+    const at = 8 + bytes.readUInt32LE(4);
+    const length = Message.decode(bytes.subarray(at + 8, at + 8 + bytes.readUInt32LE(at + 4))).bodyLength;
+    const place = bytes.indexOf(Buffer.from(BigInt64Array.of(BigInt(length)).buffer), at + 8);
+    bytes.writeBigInt64LE(-BigInt(8 + bytes.readUInt32LE(at + 4)), place);
+    writeFileSync(join(folder, 'own.arrow'), bytes);
+    await expect(read(own)).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringMatching(/own\.arrow: -\d+ bytes after what begins at byte \d+/),
+    });
+  });
+});
+
+describe('packed batches of Arrow', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it.each(['lz4', 'zstd'])('are refused where they unpack to more than is allowed: %s', async (name) => {
+    const recipe = { format: 'arrow', inputs: `${name}.arrows`, column: 'x' };
+    vi.stubEnv('STILLHOUSE_UNPACKED_BYTES', '100');
+    await expect(read(recipe)).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringMatching(/arrows: it unpacks to more than 100 bytes, far more than its length tells/),
+    });
+    vi.stubEnv('STILLHOUSE_UNPACKED_BYTES', '100000');
+    expect(await read(recipe)).toMatchObject({ shape: [3] });
+  });
+
+  it.each<[string, number[], number]>([
+    ['a size that is told', [0xa0, 0, 0, 0, 128, 1, 0, 0], 2 ** 31],
+    ['a window', [0, 0x98, 1, 0, 0], 2 ** 29],
+    ['one byte many times', [0, 0, 0xfb, 0xff, 0xff, 7], 2 ** 21 - 1],
+    ['packed blocks', [0, 0, 8 + 4, 0, 0, 9, 8 + 4 + 1, 0, 0, 9], 2 ** 18],
+  ])('of Zstandard tell before how long they become: %s', (_, frame, bytes) => {
+    expect(zstdBytes(Uint8Array.from([0x28, 0xb5, 0x2f, 0xfd, ...frame]))).toBe(bytes);
   });
 });
 

@@ -9,6 +9,7 @@ import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/
 import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
 import { readRecipe } from '../../../../shared/recipe/read.js';
 import { temporaryFolder } from '../../../worker/fakes.js';
+import { exampleOf, recordOf, type Values } from './records.js';
 
 const folder = temporaryFolder();
 const texts = [
@@ -166,5 +167,54 @@ describe('data sets that are padded with different numbers', () => {
     await expect(openSource(padded(0), folder, { unlabelled: padded(1) })).rejects.toThrow(
       /frames\.jsonl: pad\.x\.value is another; that of .*frames\.jsonl wanted$/,
     );
+  });
+});
+
+describe('sequences of one position', () => {
+  const told = async (recipe: object): Promise<object> => {
+    const source = await openSource(sourceSchema.parse(recipe), folder, { task: 'sequence' });
+    const { labels, weights, positions, samples } = source;
+    const rows = [...(await source.read(0, samples))];
+    await source.close();
+    return { rows, labels: [...labels], weights: weights && [...weights], positions };
+  };
+  const both = async (
+    name: string,
+    rows: readonly Readonly<Record<string, Values>>[],
+    recipe: object,
+  ): Promise<object> => {
+    writeFileSync(join(folder, `${name}.jsonl`), rows.map((row) => JSON.stringify(row)).join('\n'));
+    writeFileSync(join(folder, `${name}.tfrecord`), Buffer.concat(rows.map((row) => recordOf(exampleOf(row)))));
+    const found = await told({ format: 'jsonl', inputs: `${name}.jsonl`, ...recipe });
+    expect(await told({ format: 'tfrecord', inputs: `${name}.tfrecord`, ...recipe })).toEqual(found);
+    return found;
+  };
+  const recipe = { column: 'ids', labels: 'tags' };
+
+  it('are the same in TFRecord, where a list of one is like a number, as in JSONL', async () => {
+    const pad = { ids: { length: 2, value: 0 } };
+    const rows = [
+      { ids: [5, 6], tags: [1, 2] },
+      { ids: [7], tags: [3] },
+      { ids: [8], tags: null },
+    ];
+    expect(await both('short', rows, { ...recipe, pad })).toEqual({
+      rows: [5, 6, 7, 0, 8, 0],
+      labels: [1, 2, 3, -1, -1, -1],
+      weights: [1, 1, 1, 0, 1, 0],
+      positions: 2,
+    });
+    const seen = rows.map((row) => ({ ...row, seen: row.ids.map(() => 1) }));
+    await both('seen', seen, { ...recipe, pad, mask: 'seen' });
+    await both('first', rows.slice(1), { ...recipe, pad });
+    expect(await both('ones', rows.slice(1), recipe)).toMatchObject({ labels: [3, -1], positions: 1 });
+  });
+
+  it('do not lose a label that is a number among lists', async () => {
+    const rows = [
+      { ids: [5, 6], tags: [1, 2] },
+      { ids: [7, 8], tags: 3 },
+    ];
+    await expect(both('mixed', rows, recipe)).rejects.toThrow(/row 1, tags is a list of 1; one of 2 was wanted/);
   });
 });

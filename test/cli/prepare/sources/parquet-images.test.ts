@@ -1,10 +1,12 @@
 /** Parquet files whose cells are images, as Hugging Face's `datasets` writes them, or bytes. */
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RemoteFiles } from '../../../../cli/prepare/remote/remote-files.js';
 import { openSource, type SourceOptions } from '../../../../cli/prepare/sources/chosen-source.js';
 import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
 import { referenceFolder } from '../../../worker/compute/teachers/fixtures.js';
@@ -93,6 +95,64 @@ describe('images in Parquet', () => {
     ['that are none', { inputs: 'raw.parquet' }, /raw\.parquet: row 0, x: no image that can be decoded/],
   ])('are refused %s', async (_, recipe, message) => {
     await expect(told(recipe)).rejects.toMatchObject({ exitCode: 65, message: expect.stringMatching(message) });
+  });
+});
+
+describe('paths of images in Parquet', () => {
+  /** Rows of no bytes and a path each, as Hugging Face's `datasets` writes images that it does not embed. */
+  const write = (...paths: string[]): void => {
+    const optional = { repetition_type: 'OPTIONAL' as const };
+    const schema = [
+      { name: 'root', num_children: 1 },
+      { name: 'image', num_children: 2, ...optional },
+      { name: 'bytes', type: 'BYTE_ARRAY' as const, ...optional },
+      { name: 'path', type: 'BYTE_ARRAY' as const, converted_type: 'UTF8' as const, ...optional },
+    ];
+    const columnData = [{ name: 'image', data: paths.map((path) => ({ path })) }];
+    writeFileSync(join(folder, 'paths.parquet'), new Uint8Array(parquetWriteBuffer({ columnData, schema })));
+  };
+  class Fetched extends RemoteFiles {
+    override async local(): Promise<string> {
+      return join(folder, 'paths.parquet');
+    }
+  }
+
+  it('are those of files beside it', async () => {
+    writeFileSync(join(folder, 'a.png'), await png(1, 2, 3, 4, 5, 6));
+    write('a.png');
+    expect(await told({ inputs: 'paths.parquet' })).toMatchObject({ rows: [1, 2, 3, 4, 5, 6] });
+  });
+
+  it('are no files of this machine where it came from another', async () => {
+    writeFileSync(join(folder, 'a.png'), await png(1, 2, 3, 4, 5, 6));
+    write(join(folder, 'a.png'));
+    await expect(
+      told({ inputs: 'https://files.example/paths.parquet' }, { remote: new Fetched() }),
+    ).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringMatching(/paths\.parquet: row 0, image: ".*without its bytes; bytes were wanted, since/),
+    });
+  });
+
+  it.each<[string, () => string, number, RegExp]>([
+    ['is missing', () => 'none.png', 2, /row 0, image: .*none\.png: no such file/],
+    ['never ends', () => '/dev/zero', 65, /row 0, image: \/dev\/zero: it is no regular file/],
+    ['is a folder', () => (mkdirSync(join(folder, 'd.png')), 'd.png'), 65, /d\.png: it is a folder/],
+    [
+      'is a pipe',
+      () => {
+        execFileSync('mkfifo', [join(folder, 'pipe.png')]);
+        return 'pipe.png';
+      },
+      65,
+      /pipe\.png: it is no regular file/,
+    ],
+  ])('are refused where the file %s', async (_, path, exitCode, message) => {
+    write(path());
+    await expect(told({ inputs: 'paths.parquet' })).rejects.toMatchObject({
+      exitCode,
+      message: expect.stringMatching(message),
+    });
   });
 });
 

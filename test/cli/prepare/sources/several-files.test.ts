@@ -2,12 +2,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Float64, Int32, Schema, Table, tableToIPC, vectorFromArray } from 'apache-arrow';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, describe, expect, it } from 'vitest';
 import { checkFiles } from '../../../../cli/prepare/missing-files.js';
 import { openSource } from '../../../../cli/prepare/sources/chosen-source.js';
 import { sourceSchema } from '../../../../shared/recipe/data-schema.js';
 import { readRecipe } from '../../../../shared/recipe/read.js';
+import { exampleOf, recordOf } from './records.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-several-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -97,3 +99,63 @@ describe('inputs', () => {
     );
   });
 });
+
+describe('files without samples among others', () => {
+  const record = (a: number, kind: number): Buffer => recordOf(exampleOf({ a, kind }));
+  const stream = (a: number[], kind: number[]): Uint8Array =>
+    tableToIPC(new Table({ a: vectorFromArray(a, new Float64()), kind: vectorFromArray(kind, new Int32()) }), 'stream');
+  const { fields } = new Table({ a: vectorFromArray([1], new Float64()), kind: vectorFromArray([1], new Int32()) })
+    .schema;
+
+  it.each<[string, string, Uint8Array | string, Uint8Array | string, object]>([
+    ['tfrecord', 'part.tfrecord', '', Buffer.concat([record(1, 0), record(2, 1)]), { column: 'a' }],
+    ['jsonl', 'part.jsonl', '', '{"a":1,"kind":0}\n{"a":2,"kind":1}\n', {}],
+    ['csv', 'part.csv', 'a,kind\n', 'a,kind\n1,0\n2,1\n', {}],
+    ['csv', 'none.csv', '', 'a,kind\n1,0\n2,1\n', {}],
+    ['arrow', 'part.arrows', tableToIPC(new Table(new Schema(fields)), 'stream'), stream([1, 2], [0, 1]), {}],
+  ])('are left out with a note: %s, %s', async (format, name, empty, full, recipe) => {
+    const inputs = name.replace('.', '-');
+    for (const place of [0, 2, 3]) write(`${inputs}/${place}-${name}`, empty);
+    write(`${inputs}/1-${name}`, full);
+    const found = await read({ format, inputs, ...recipe });
+    expect(found).toEqual({ file: `/${inputs}/1-${name}`, labels: [0, 1], rows: [1, 2] });
+    const source = await openSource(sourceSchema.parse({ labels: 'kind', format, inputs, ...recipe }), folder);
+    expect(source.notes).toContainEqual({
+      text: `${join(folder, inputs, `0-${name}`)}: left out, since it and 2 other files have no samples`,
+      isOdd: false,
+    });
+    await source.close();
+  });
+
+  it('are left out where they are archives', async () => {
+    const npy = (values: number[]): Buffer => {
+      const head = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }".padEnd(117);
+      return Buffer.concat([
+        Buffer.from([0x93]),
+        Buffer.from('NUMPY'),
+        Buffer.from([1, 0, 118, 0]),
+        Buffer.from(`${head}\n`),
+        Buffer.from(values),
+      ]);
+    };
+    write('tar/0.tar', new Uint8Array(1024));
+    write('tar/1.tar', Buffer.concat([tarEntry('s.npy', npy([7, 8])), Buffer.alloc(1024)]));
+    const source = await openSource(sourceSchema.parse({ format: 'webdataset', inputs: 'tar' }), folder);
+    expect([[...(await source.read(0, 1))], source.samples]).toEqual([[7, 8], 1]);
+    await source.close();
+  });
+});
+
+/** A file of an archive: its head, and its bytes up to a whole block. */
+function tarEntry(name: string, bytes: Uint8Array): Buffer {
+  const head = Buffer.alloc(512);
+  head.write(name);
+  head.write('0000644\0', 100);
+  head.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
+  head.write('        ', 148);
+  head.write('0', 156);
+  head.write('ustar\u000000', 257);
+  const sum = head.reduce((total, byte) => total + byte, 0);
+  head.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return Buffer.concat([head, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
+}
