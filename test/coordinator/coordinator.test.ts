@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { oneToken } from '../../shared/access/credentials.js';
+import { Curves } from '../../coordinator/page/curves.js';
 import { silentOutput } from '../../coordinator/reports/outputs/output.js';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/store/journal.js';
@@ -368,6 +369,17 @@ describe('coordinate', () => {
     again.stop.abort('SIGTERM');
     expect(await again.summary).toEqual(summary);
     expect(await readFile(join(rig.out, 'journal.jsonl'), 'utf8')).toBe(before);
+  });
+
+  it('is finished without its report where that cannot be made', async () => {
+    const add = vi.spyOn(Curves.prototype, 'since').mockImplementation(() => {
+      throw new RangeError('Invalid string length');
+    });
+    const { summary, rig } = await withWorkers(small, [{}]);
+    expect(add).toHaveBeenCalled();
+    expect(rig.said).toContain('report.html is not written: Invalid string length');
+    expect(await readdir(rig.out)).toContain('summary.json');
+    expect(Object.keys(summary.files ?? {})).not.toContain('report.html');
   });
 
   it('of a finished run gives its summary also where the port is in use', async () => {
