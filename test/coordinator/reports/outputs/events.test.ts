@@ -182,4 +182,13 @@ describe('event files', () => {
     await expect(output.epoch(epoch(1))).rejects.toThrow('disk full');
     await expect(output.over('failed')).resolves.toBeUndefined();
   });
+
+  it("get nothing more of a coordinator that failed: the folder may be its successor's", async () => {
+    const folder = new Folder();
+    const output = eventsOutput({ folder, nowMs: () => 0 });
+    await output.start(start([]));
+    for (const report of reports.slice(0, 2)) output.step(report);
+    await output.over('failed');
+    expect([folder.points('loss/total'), folder.appends]).toEqual([[[1, 2]], 1]);
+  });
 });
