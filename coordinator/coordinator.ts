@@ -120,7 +120,10 @@ export async function coordinate(run: PreparedRun, options: CoordinateOptions): 
 /** How long workers are waited for that have not heard of the end of their run; they try again every two seconds. */
 const lateMs = 10_000;
 
-/** The summary of a run that is finished, once the workers that wait for it have been told. Nothing is computed. */
+/**
+ * The summary of a run that is finished, once the workers that wait for it have been told, as far as they can be: the port
+ * may be another's by now. Nothing is computed.
+ */
 async function toldAgain(run: PreparedRun, options: CoordinateOptions): Promise<Summary> {
   const { out, listen: address, credentials, tls, onListening, stopSignal, reporter, next } = options;
   const summary = await readSummary(out, run.recipeDigest);
@@ -128,11 +131,16 @@ async function toldAgain(run: PreparedRun, options: CoordinateOptions): Promise<
   if (options.isOpen !== true || next) return summary;
   const waitMs = options.times?.lateMs ?? lateMs;
   reporter.say('info', `workers that wait for it are told so for ${waitMs / 1000} s`);
-  await tellLateWorkers({
-    ...{ ...address, credentials, tls, onListening, waitMs, stop: stopSignal },
-    end: { type: 'end', run: summary.run, generation: 0, step: summary.steps, reason: 'done', text: '' },
-    onNotice: (line) => reporter.say('warn', line),
-  });
+  try {
+    await tellLateWorkers({
+      ...{ ...address, credentials, tls, onListening, waitMs, stop: stopSignal },
+      end: { type: 'end', run: summary.run, generation: 0, step: summary.steps, reason: 'done', text: '' },
+      onNotice: (line) => reporter.say('warn', line),
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    reporter.say('warn', `workers that wait for the run are not told that it is done: ${error.message}`);
+  }
   return summary;
 }
 
@@ -358,8 +366,9 @@ async function runToEnd(
   const found = { exportStudent, baseline, leases, workers, force, timeOfDayMs, warn };
   const summary = isDone ? await writeResults(run, recovered, found) : null;
   if (isDone) faultPoint('results');
-  await labels?.settle();
-  await active.tellEnd(endOf(outcome, options));
+  const end = endOf(outcome, options);
+  await labels?.settle(end.reason === 'pause');
+  await active.tellEnd(end);
   return summary ?? stop(run, outcome);
 }
 

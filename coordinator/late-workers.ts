@@ -2,10 +2,12 @@
  * Workers that come after the end of their run. A coordinator that was killed between its results and its workers' goodbye
  * is started again by its scheduler: the workers, which wait for it meanwhile, are told then that the run is done.
  */
-import type { Admission, AdmissionOptions } from './server/server.js';
+import { answer, answerJson } from './server/artifacts.js';
+import type { Admission, AdmissionOptions, RequestHandler } from './server/server.js';
 import { listen } from './server/server.js';
 import { SocketChannel } from './server/socket-channel.js';
 import { SendQueue } from './exchange/send-queue.js';
+import { parseLabelPath, type LabelLease } from '../shared/protocol/label-messages.js';
 import type { Down } from '../shared/protocol/messages.js';
 import { systemTimers } from '../shared/timers.js';
 
@@ -21,13 +23,14 @@ export interface LateWorkersOptions extends Pick<AdmissionOptions, 'host' | 'por
   readonly onNotice: (line: string) => void;
 }
 
-/** @returns how many were told. @throws UserError (69) where the port is in use */
+/** @returns how many were told, without those that only label. @throws UserError (69) where the port is in use */
 export async function tellLateWorkers(options: LateWorkersOptions): Promise<number> {
   const { end, waitMs, stop, onListening, onNotice } = options;
   let told = 0;
   const admission: Admission = await listen({
     ...options,
     find: () => undefined,
+    labels: noMoreLabels,
     isReady: () => true,
     onError: (error) =>
       onNotice(`a request could not be answered: ${error instanceof Error ? error.message : 'failed'}`),
@@ -53,6 +56,17 @@ export async function tellLateWorkers(options: LateWorkersOptions): Promise<numb
   }
   return told;
 }
+
+/** Answers workers that only label: no label is wanted any more. */
+const noMoreLabels: RequestHandler = {
+  serve: async (request, response) => {
+    const asked = `${request.method} ${parseLabelPath(request.url ?? '')?.type}`;
+    if (asked !== 'GET run' && asked !== 'POST lease') return false;
+    request.resume();
+    if (asked === 'GET run') return answer(response, 410, 'the run is done: no more labels are wanted');
+    return answerJson(response, 200, { type: 'done' } satisfies LabelLease);
+  },
+};
 
 function waited(ms: number, stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -13,6 +13,7 @@ import { summaryIn } from './reports/finished-run.js';
 import { studentResult, summarySchema, teacherResults, weightsDigest, type Summary } from './reports/summary.js';
 import { bestStudent } from './store/best-weights.js';
 import { digestsIn } from './store/contents.js';
+import type { RunFolder } from './store/run-folder.js';
 import { sealedText } from './store/seal.js';
 
 /** Writes a student in the forms that others load. */
@@ -58,11 +59,20 @@ export async function writeResults(run: PreparedRun, opened: RecoveredRun, optio
   const { baseline, leases, workers } = options;
   const found = { baseline, leases, workers, digest, digests, journal: opened.journal.head };
   const told = summarySchema.parse(summaryOf(run, opened, { ...found, files: {} }));
-  await folder.write('report.html', reportPage([await endedRun(folder.path, told)]));
+  await writeReport(folder, told, options.warn);
   const files = await digestsIn(folder.path);
   const summary = summarySchema.parse(summaryOf(run, opened, { ...found, files }));
   await folder.write('summary.json', sealedText(summary, folder.run, 2));
   return summary;
+}
+
+/** The page is for people: a run without it is finished all the same. */
+async function writeReport(folder: RunFolder, summary: Summary, warn: ResultsOptions['warn']): Promise<void> {
+  try {
+    await folder.write('report.html', reportPage([await endedRun(folder.path, summary)]));
+  } catch (error) {
+    warn(`report.html is not written: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** What goes with the student of a run. */

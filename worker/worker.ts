@@ -61,11 +61,16 @@ export async function runWorker(
     plugins: options.backend.plugins ?? {},
     control: control.buffer,
   });
+  const tellLines = (): void => link.post({ type: 'said', lines: [...(options.lastLines?.() ?? [])] });
+  tellLines();
   const shell = new TrainerShell(options.backend, control, link);
   const leave = (reason: string): void => link.post({ type: 'leave', reason });
   const stopWatching = watchForTheEnd(options, leave);
   try {
-    return await endOf(shell, link, options.log);
+    return await endOf(shell, link, (line, place) => {
+      options.log(line, place);
+      tellLines();
+    });
   } catch (error) {
     link.post(lastWords(error, options.lastLines?.() ?? []));
     throw error;

@@ -66,7 +66,8 @@ export class LabelService {
   #work: Promise<LabelWork> | null = null;
   /** Names of the workers that only label and have not heard yet that all is done. */
   readonly #labellers = new Set<string>();
-  #isOver = false;
+  /** What every worker that only labels is answered from now on; null while blocks are leased. */
+  #last: LabelLease | null = null;
   /** It was said that some labels could not be audited. */
   #isUnauditedSaid = false;
   /** Samples whose labels were there at the start; null before it was asked. */
@@ -162,7 +163,7 @@ export class LabelService {
     const audits = this.#audits;
     if (audits !== null) await this.#settleAudits((nowMs) => (audits.heard(sender, nowMs), audits.relieve(nowMs)));
     for (;;) {
-      if (this.#isOver) return { type: 'done' };
+      if (this.#last !== null) return this.#last;
       const nowMs = performance.now();
       const lease = work.lease(key, nowMs, audits === null ? undefined : (unit) => audits.wants(unit, sender));
       if (audits === null || lease.type !== 'wait') return lease;
@@ -267,17 +268,17 @@ export class LabelService {
    * Nothing more is wanted of workers that only label: the run goes on without one of these teachers, or is at its end.
    */
   endLeases(): void {
-    this.#isOver = true;
+    this.#last = { type: 'done' };
   }
 
   /**
    * Waits a moment for the labels that workers have made and not sent yet: a run may be over before its first ones come.
+   * Where it is only paused, workers that label alone wait for its next start.
    */
-  async settle(): Promise<void> {
-    this.endLeases();
+  async settle(isPaused = false): Promise<void> {
+    this.#last ??= { type: isPaused ? 'wait' : 'done' };
     const beganMs = performance.now();
-    const deadlineMs = performance.now() + goodbyeMs;
-    while (this.#labellers.size > 0 && performance.now() < deadlineMs) await sleep(pollMs);
+    while (!isPaused && this.#labellers.size > 0 && performance.now() < beganMs + goodbyeMs) await sleep(pollMs);
     while (performance.now() - Math.max(this.#heardMs, beganMs) < settleMs) {
       const { kept, samples } = await this.kept();
       if (kept === samples) return;

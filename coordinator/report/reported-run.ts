@@ -1,5 +1,5 @@
 /** What a run's folder says for its report. It reads, and changes nothing. */
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../../shared/errors.js';
@@ -10,7 +10,7 @@ import { parseJson } from '../../shared/json.js';
 import { Curves, unread } from '../page/curves.js';
 import { summarySchema, type Summary } from '../reports/summary.js';
 import { journalLineIn } from '../store/journal-chain.js';
-import { afterRewinds } from '../store/journal.js';
+import { afterRewinds, type JournalLine } from '../store/journal.js';
 import type { ReportedRun } from './report-page.js';
 
 /** Points of each line of a picture at most. */
@@ -24,10 +24,8 @@ export async function endedRun(path: string, summary: Summary): Promise<Reported
 
 /** @throws UserError 2 where the folder holds no run */
 export async function readRun(folder: string): Promise<ReportedRun> {
-  const text = await ifReachable(readFile(join(folder, 'journal.jsonl'), 'utf8'));
-  if (text === null) throw new UserError(`${folder}: holds no journal.jsonl; a run folder was wanted`);
   const terms = new Curves(buckets);
-  for (const line of afterRewinds(text.split('\n').flatMap((one) => journalLineIn(one) ?? [])))
+  for (const line of afterRewinds(await stepsOf(folder)))
     if (line.type === 'commit') terms.add(line.step, termMeans(line));
   const bytesOf = async (name: string): Promise<Buffer | null> => ifReachable(readFile(join(folder, name)));
   const metrics = (await bytesOf('metrics.jsonl'))?.toString('utf8').split('\n') ?? [];
@@ -38,4 +36,17 @@ export async function readRun(folder: string): Promise<ReportedRun> {
     terms: terms.since(unread),
     recipe: (await bytesOf('recipe.yaml'))?.toString('utf8') ?? null,
   };
+}
+
+/** The journal's commits, and what may make them void. It may be longer than a text can be, so it is read by lines. */
+async function stepsOf(folder: string): Promise<JournalLine[]> {
+  const file = await ifReachable(open(join(folder, 'journal.jsonl')));
+  if (file === null) throw new UserError(`${folder}: holds no journal.jsonl; a run folder was wanted`);
+  const lines: JournalLine[] = [];
+  // The file is closed at its end.
+  for await (const text of file.readLines()) {
+    const line = journalLineIn(text);
+    if (line?.type === 'commit' || line?.type === 'generation' || line?.type === 'rewind') lines.push(line);
+  }
+  return lines;
 }

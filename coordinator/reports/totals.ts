@@ -22,7 +22,7 @@ export class Account {
   /** Training steps committed, and the samples that they covered. */
   steps = 0;
   samples = 0;
-  /** Time from line to line, but for the pauses before a coordinator's start. */
+  /** Time from commit or evaluation to the next, but for the pauses before a coordinator's start. */
   milliseconds = 0;
   /** The newest evaluation of the teachers, the newest of the student, and the best of the student. */
   teachers: EvaluationLine | undefined;
@@ -54,14 +54,20 @@ export class Account {
     return isBetter(studentFigures(line.sums), studentFigures(this.best.sums));
   }
 
-  /** @returns the metrics of the epoch that the line closes; null when it closes none */
+  /**
+   * Takes any line. An account that is made while the run goes on gets fewer of them than one that is made from the
+   * journal, so generations, commits and evaluations alone count.
+   *
+   * @returns the metrics of the epoch that the line closes; null when it closes none
+   */
   add(line: JournalLine): MetricsLine | null {
-    if (line.type === 'reference' || line.type === 'results') return null;
+    // What else is journalled comes beside them, and takes none of the run's time.
+    if (line.type !== 'generation' && line.type !== 'commit' && line.type !== 'evaluation') return null;
     // The first line has none before it, and so took no time.
     if (line.type !== 'generation') this.milliseconds += Math.max(0, line.atMs - (this.#lastMs ?? line.atMs));
     this.#lastMs = line.atMs;
     this.#metrics.add(line);
-    if (line.type !== 'commit' && line.type !== 'evaluation') return null;
+    if (line.type === 'generation') return null;
     if (line.type === 'commit') {
       this.steps++;
       this.samples += line.samples;

@@ -83,6 +83,8 @@ export class WorkerConnection {
   admitted: AdmittedWorker | null = null;
   /** Whether the worker would come back: it has not left, and was not sent away for good. */
   mayReturn = true;
+  /** Whether the worker has said why it leaves. */
+  hasLeft = false;
   /** Whether it ends since the worker broke a rule. */
   hasBrokenRule = false;
   #heardBytes = 0;
@@ -161,7 +163,7 @@ export class WorkerConnection {
   /** The peer has said why it will close the connection. */
   explain(reason: string): void {
     this.#reason = reason;
-    this.mayReturn = false;
+    [this.hasLeft, this.mayReturn] = [true, false];
   }
 
   #hear(frame: FrameData | null): void {

@@ -18,8 +18,8 @@ export interface ToldFailure {
   readonly lines: readonly string[];
 }
 
-/** So many are journalled by one coordinator: a worker that joins and fails over and over fills no disk. */
-const journalled = 32;
+/** So many are journalled and said by one coordinator: a worker that joins and fails over and over fills no disk. */
+const mostTold = 32;
 
 export interface WorkerFailuresOptions {
   readonly reporter: Pick<ReportOutput, 'say'>;
@@ -52,7 +52,11 @@ export class WorkerFailures {
     if (failure === undefined) return;
     const { reporter, journal, isOpen } = this.#options;
     const told: ToldFailure = { worker: id, host: device.host, reason, ...failure };
-    if (++this.#count <= journalled) journal(told);
+    this.#count++;
+    if (this.#count > mostTold + 1) return;
+    if (this.#count > mostTold)
+      return reporter.say('warn', `more workers fail than ${mostTold}; no further one is told of`);
+    journal(told);
     if (this.#first !== null)
       return reporter.say('warn', `${id} (${told.host}) failed, too, with ${told.code}: ${reason}`);
     this.#first = told;

@@ -69,9 +69,7 @@ export class WorkerMessages {
       case 'spans':
         return this.#spans(worker, message);
       case 'leave':
-        worker.connection.explain(message.reason);
-        this.#options.failures.note(worker, message);
-        return this.#options.post({ type: 'leave', worker: worker.id, reason: message.reason });
+        return this.#leave(worker, message);
       default: {
         const unknown: never = message;
         throw new Error(`message ${JSON.stringify(unknown)}`);
@@ -130,6 +128,15 @@ export class WorkerMessages {
         });
       }),
     );
+  }
+
+  /** What a worker says first is why it leaves. */
+  #leave(worker: AdmittedWorker, message: Up<'leave'>): void {
+    const { id, connection } = worker;
+    if (connection.hasLeft) return connection.countIdle();
+    connection.explain(message.reason);
+    this.#options.failures.note(worker, message);
+    this.#options.post({ type: 'leave', worker: id, reason: message.reason });
   }
 
   /** It speaks of a lease that is not open: a cancel may have crossed it. */

@@ -42,6 +42,11 @@ export function isConfusion(name: string): boolean {
   return name.startsWith('confusion.');
 }
 
+/** Whether a sum is one of those that `detailSums` gives: each counts samples. */
+export function isDetail(name: string): boolean {
+  return isConfusion(name) || name.startsWith('student.bin.');
+}
+
 /** What is known of the samples. */
 interface LabelledRows {
   /** [rows]; -1: no label. */
@@ -73,11 +78,17 @@ export function allDetailSums(classes: number): Sums {
   );
 }
 
-/** @returns undefined where the sums tell it of no sample, or of some alone, as a worker of an earlier version gave them */
+/**
+ * @returns undefined where the sums tell it of no sample, or of some alone, as a worker of an earlier version gave them,
+ * and where they are no counts that add up
+ */
 export function classDetails(sums: Sums, classes: number): ClassDetails | undefined {
   const counted = cells.read(sums);
   const samples = samplesIn(sums);
-  if (samples === 0 || counted.reduce((sum, [, value]) => sum + value, 0) !== samples) return undefined;
+  if (samples === 0 || totalOf(counted) !== samples) return undefined;
+  // Samples whose confidence is no number are in none of the bins.
+  const [inBins, hits] = [totalOf(binSamples.read(sums)), totalOf(binHits.read(sums))];
+  if (inBins === null || hits === null || inBins > samples || hits > inBins) return undefined;
   const confusion = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0));
   for (const [name, value] of counted) {
     const [label = 0, taken = 0] = name.split('.').map(Number);
@@ -89,6 +100,12 @@ export function classDetails(sums: Sums, classes: number): ClassDetails | undefi
     return { samples: own, accuracy: own === 0 ? null : (row[k] ?? 0) / own };
   });
   return { confusion, perClass, reliability: reliabilityIn(sums) };
+}
+
+/** The sum of counts; null where one of them can be none. */
+function totalOf(counts: readonly (readonly [name: string, value: number])[]): number | null {
+  if (!counts.every(([, value]) => Number.isInteger(value) && value >= 0)) return null;
+  return counts.reduce((sum, [, value]) => sum + value, 0);
 }
 
 function reliabilityIn(sums: Sums): ClassDetails['reliability'] {

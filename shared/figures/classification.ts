@@ -59,7 +59,7 @@ export interface CalibrationBin {
   readonly gap: number;
 }
 
-/** The same bins with the numbers of their samples. */
+/** The same bins with the numbers of their samples. A sample whose confidence is no number is in none of them. */
 export function calibrationOf(logits: Float32Array, labels: Int32Array, classes: number): Map<number, CalibrationBin> {
   const bins = new Map<number, CalibrationBin>();
   labels.forEach((label, i) => {
@@ -67,6 +67,8 @@ export function calibrationOf(logits: Float32Array, labels: Int32Array, classes:
     const at = i * classes;
     const predicted = argMax(logits, at, classes);
     const confidence = Math.exp((logits[at + predicted] ?? 0) - logSumExp(logits, at, classes));
+    // Of infinite logits it is no number, and lies in no bin.
+    if (!Number.isFinite(confidence)) return;
     const bin = Math.min(calibrationBins - 1, Math.floor(confidence * calibrationBins));
     const held = bins.get(bin) ?? { samples: 0, correct: 0, gap: 0 };
     const hit = predicted === label ? 1 : 0;

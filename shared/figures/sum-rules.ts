@@ -7,7 +7,7 @@ import type { Task } from '../task.js';
 import { samplesIn, samplesSum } from './sum-names.js';
 import type { GroundTruth } from './task-figures.js';
 import { figuresByTask } from './tasks.js';
-import { allDetailSums, isConfusion } from './class-details.js';
+import { allDetailSums, isConfusion, isDetail } from './class-details.js';
 import { calibrationSums } from './classes.js';
 import { gradientNormSums, imitationSums, termSums, trainingHitSums } from './training-sums.js';
 
@@ -94,6 +94,8 @@ export class SumRules {
       return `a sum named ${JSON.stringify(name.slice(0, 60))}, which this run does not have`;
     const isTerm = kind === 'train' && terms.includes(name);
     const isCount = !isTerm && (isConfusion(name) || countFields.has(name.slice(name.lastIndexOf('.') + 1)));
+    if (kind !== 'train' && isDetail(name) && !(Number.isInteger(value) && value >= 0 && value <= samples))
+      return `${value} for the sum ${name} of ${samples} samples`;
     if (isCount && (value < 0 || value > samples * positions * width))
       return `${value} for the sum ${name} of ${samples} samples`;
     return Number.isFinite(value) && Math.abs(value) > largest ? `${value} for the sum ${name}` : null;

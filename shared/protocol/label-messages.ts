@@ -24,6 +24,7 @@
  *   404  no such set, block or path in this run                503  too many rows at once: try again
  *   405  another method
  *   409  rows of samples that have others already, which stay; the rest of the message was taken
+ *   410  to /labels/run: the run is done, and no more labels are wanted
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';

@@ -1,9 +1,11 @@
 import { cpSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { oneToken } from '../../shared/access/credentials.js';
+import { Curves } from '../../coordinator/page/curves.js';
 import { silentOutput } from '../../coordinator/reports/outputs/output.js';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/store/journal.js';
@@ -367,6 +369,44 @@ describe('coordinate', () => {
     again.stop.abort('SIGTERM');
     expect(await again.summary).toEqual(summary);
     expect(await readFile(join(rig.out, 'journal.jsonl'), 'utf8')).toBe(before);
+  });
+
+  it('is finished without its report where that cannot be made', async () => {
+    const add = vi.spyOn(Curves.prototype, 'since').mockImplementation(() => {
+      throw new RangeError('Invalid string length');
+    });
+    const { summary, rig } = await withWorkers(small, [{}]);
+    expect(add).toHaveBeenCalled();
+    expect(rig.said).toContain('report.html is not written: Invalid string length');
+    expect(await readdir(rig.out)).toContain('summary.json');
+    expect(Object.keys(summary.files ?? {})).not.toContain('report.html');
+  });
+
+  it('of a finished run gives its summary also where the port is in use', async () => {
+    const { summary, rig } = await withWorkers(small, [{}]);
+    await mkdir(join(rig.out, 'student'), { recursive: true });
+    const other = createServer();
+    const port = await new Promise<number>((resolve) =>
+      other.listen(0, '127.0.0.1', () => resolve((other.address() as AddressInfo).port)),
+    );
+    const again = start(small, rig.out, { isOpen: true, listen: { host: '127.0.0.1', port } });
+    expect(await again.summary).toEqual(summary);
+    expect(again.said.at(-1)).toMatch(/^workers that wait for the run are not told that it is done: .*in use/);
+    other.close();
+  });
+
+  it('leaves workers that only label waiting where a scheduler stops it, and ends them where a user does', async () => {
+    const settle = vi.spyOn(LabelService.prototype, 'settle');
+    const run = { ...small, teachers: [teacherOf({ name: 'deep' })] };
+    const out = await temporaryFolder();
+    const labels = { folder: await temporaryFolder(), maxBytes: 1e6 };
+    for (const signal of ['SIGTERM', 'SIGINT']) {
+      const rig = start(run, out, { isOpen: true, labels });
+      await rig.port;
+      rig.stop.abort(signal);
+      await expect(rig.summary).rejects.toMatchObject({ exitCode: 75 });
+    }
+    expect(settle.mock.calls).toEqual([[true], [false]]);
   });
 
   it('goes on without a teacher that fails, also when it is started again, and says who is missing in journal, metrics and summary', async () => {

@@ -17,21 +17,28 @@ const answerBytes = 16 * 1024 * 1024;
 /** Characters of a line of the kernel's log that are shown. */
 const longestLine = 300;
 
-/** What is wrong with the device, in words; empty where nothing says that anything is. Parts of a split GPU say nothing. */
-export async function gpuFault({ cuda }: Pick<HostDevice, 'cuda'>): Promise<string> {
+/**
+ * What is wrong with the device, in words; empty where nothing says that anything is. Parts of a split GPU say nothing.
+ *
+ * @param stop aborted to ask no longer
+ */
+export async function gpuFault({ cuda }: Pick<HostDevice, 'cuda'>, stop: AbortSignal): Promise<string> {
   if (!cuda.startsWith('GPU-')) return '';
-  const told = await driverSays(['-q', '-d', 'ECC,PAGE_RETIREMENT,ROW_REMAPPER', `--id=${cuda}`]);
+  const told = await driverSays(['-q', '-d', 'ECC,PAGE_RETIREMENT,ROW_REMAPPER', `--id=${cuda}`], stop);
   const { text, isAnswer } = told;
   const errors = isAnswer ? memoryFaults(text) : [text === '' ? 'no answer' : text];
   const address = pciAddressIn(text);
-  const xid = address === null ? null : newestXid(await kernelLog(), address);
+  const xid = address === null ? null : newestXid(await kernelLog(stop), address);
   return [...errors, ...(xid === null ? [] : [xid])].join('; ');
 }
 
 /** @returns all that it answers, or the first line of what it says where it fails */
-async function driverSays(args: readonly string[]): Promise<{ readonly text: string; readonly isAnswer: boolean }> {
+async function driverSays(
+  args: readonly string[],
+  stop: AbortSignal,
+): Promise<{ readonly text: string; readonly isAnswer: boolean }> {
   try {
-    const { stdout } = await run('nvidia-smi', args, { timeout: answerMs, maxBuffer: answerBytes });
+    const { stdout } = await run('nvidia-smi', args, { timeout: answerMs, maxBuffer: answerBytes, signal: stop });
     return { text: stdout, isAnswer: true };
   } catch (error) {
     const said = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';
@@ -39,10 +46,13 @@ async function driverSays(args: readonly string[]): Promise<{ readonly text: str
   }
 }
 
+/** Of a journal, which may be very long, the lines on an Xid alone; a kernel's own buffer is short. */
+const logPrograms = [['journalctl', '--dmesg', '--no-pager', '--quiet', '--output=cat', '--grep=xid'], ['dmesg']];
+
 /** The kernel's log by whichever program may read it; empty where none may. */
-async function kernelLog(): Promise<string> {
-  for (const [program, ...args] of [['journalctl', '--dmesg', '--no-pager', '--quiet', '--output=cat'], ['dmesg']]) {
-    const log = await run(program ?? '', args, { timeout: answerMs, maxBuffer: answerBytes }).then(
+async function kernelLog(stop: AbortSignal): Promise<string> {
+  for (const [program, ...args] of logPrograms) {
+    const log = await run(program ?? '', args, { timeout: answerMs, maxBuffer: answerBytes, signal: stop }).then(
       ({ stdout }) => stdout,
       () => '',
     );

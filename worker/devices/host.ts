@@ -17,8 +17,8 @@ export interface HostOptions {
   readonly stop: AbortSignal;
   /** Gets each line with the name of the device that it is about. */
   readonly log: (line: string, device: string) => void;
-  /** What the driver says is wrong with the device; empty for nothing. */
-  readonly faultOf?: (device: HostDevice) => Promise<string>;
+  /** What the driver says is wrong with the device; empty for nothing. It may hang, and is not waited for after a stop. */
+  readonly faultOf?: (device: HostDevice, stop: AbortSignal) => Promise<string>;
   readonly rules?: RestartRules;
 }
 
@@ -42,7 +42,7 @@ async function keepWorking(
   for (;;) {
     const decision = restarts.ended(number, await work(device, options));
     if (decision.type === 'over') return;
-    const fault = await faultOf(device);
+    const fault = (await unlessStopped(faultOf(device, stop), stop)) ?? '';
     const reason = `${decision.reason}${fault === '' ? '' : `; the driver says: ${fault}`}`;
     if (decision.type === 'out') return void log(`taken out: ${reason}`, device.name);
     log(`${reason}; started again in ${decision.afterMs / 1000} s (fault ${decision.fault})`, device.name);
@@ -72,6 +72,20 @@ function work(device: HostDevice, { command, pinning, stop, log }: HostOptions):
       resolve({ code, signal, livedMs: performance.now() - startedMs, lastLine: reasonIn(lines) ?? '' });
     });
   });
+}
+
+/** What the work gives; null at once when the host stops. */
+async function unlessStopped<T>(work: Promise<T>, stop: AbortSignal): Promise<T | null> {
+  const ended = new AbortController();
+  const stopped = new Promise<null>((resolve) => {
+    stop.addEventListener('abort', () => resolve(null), { once: true, signal: ended.signal });
+    if (stop.aborted) resolve(null);
+  });
+  try {
+    return await Promise.race([stopped, work]);
+  } finally {
+    ended.abort();
+  }
 }
 
 /** Resolves to true at once when the host stops. */

@@ -46,6 +46,10 @@ async function labelUntilDone(options: LabelWorkerOptions): Promise<ExitCode> {
   for (;;) {
     const run = await source.run();
     if (run === null) return exitCodes.stopped;
+    if (run === 'done') {
+      options.log('labels: no more are wanted; the run is done');
+      return exitCodes.done;
+    }
     const job = await LabelJob.open(run, { ...options, client, maker: source.maker });
     try {
       const outcome = await labelBlocks(job, source, options.stop);

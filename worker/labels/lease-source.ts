@@ -24,6 +24,8 @@ const patienceMs = 20_000;
 
 /** Statuses that say: not you, and not later either; 400 is what a port of TLS answers to plain HTTP. */
 const finalStatuses = new Set([400, 401, 403]);
+/** The status that says that the run is done. */
+const goneStatus = 410;
 
 export class LeaseSource {
   /** This process, to which the coordinator leases blocks under a random name. */
@@ -40,15 +42,17 @@ export class LeaseSource {
   }
 
   /**
-   * The run, once there is one with labels to make; null when asked to stop before.
+   * The run, once there is one with labels to make; `done` when it is over; null when asked to stop before.
    *
    * @throws UserError 69 after the wait, 77 when the coordinator refuses this worker
    */
-  async run(): Promise<LabelRun | null> {
+  async run(): Promise<LabelRun | 'done' | null> {
     const { stop, client, waitSeconds, log } = this.#options;
     const { text } = client.address;
     for (let isFirst = true; !stop.aborted; isFirst = false) {
-      const run = this.#take(await this.#labels.run({ timeoutMs: patienceMs }));
+      const answer = await this.#labels.run({ timeoutMs: patienceMs });
+      if (answer.type === 'refused' && answer.status === goneStatus) return 'done';
+      const run = this.#take(answer);
       if (run !== null) return run;
       if (performance.now() - this.#heardMs > 1000 * waitSeconds)
         throw new UserError(`${text}: no coordinator that wants labels for ${waitSeconds} s`, exitCodes.unavailable);

@@ -67,6 +67,8 @@ export class Link {
   /** When the coordinator said that another run follows, by performance.now(); null: it did not. */
   #nextMs: number | null = null;
   #lastLog = '';
+  /** What this process has said last. */
+  #said: readonly string[] = [];
 
   /** @throws UserError 2 when the address is not a coordinator's */
   constructor(options: LinkOptions) {
@@ -90,6 +92,7 @@ export class Link {
   hear(message: ToLink): void {
     if (message.type === 'fetch') return this.#fetch(message.sha256);
     if (message.type === 'leave') return this.#leave(message);
+    if (message.type === 'said') return void (this.#said = message.lines);
     const run = this.#run;
     if (run?.runNumber !== message.runNumber) return;
     switch (message.type) {
@@ -187,6 +190,7 @@ export class Link {
       worker: this.#worker,
       run: this.#run,
       nextRunNumber: () => ++this.#runs,
+      lastLines: () => this.#said,
       onRun: (run) => {
         this.#run = run;
         for (const sha256 of this.#unfetched) this.#fetch(sha256);

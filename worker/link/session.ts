@@ -57,6 +57,8 @@ export interface LinkSessionOptions extends VigilOptions {
   /** The run that an earlier connection has joined, if any. */
   readonly run: JoinedRun | null;
   readonly nextRunNumber: () => number;
+  /** What this process has said last, for the coordinator where it fails here. */
+  readonly lastLines: () => readonly string[];
   /** Where a file for bulk bytes is made; null where none is offered to the coordinator. */
   readonly memoryFolder: string | null;
   readonly onRun: (run: JoinedRun) => void;
@@ -322,7 +324,7 @@ export class LinkSession {
     if (error instanceof UserError && error.exitCode === exitCodes.unavailable)
       return this.#close(closeCodes.done, reason, { type: 'fault', reason });
     const code = error instanceof UserError ? error.exitCode : exitCodes.bug;
-    this.#leave({ reason, failure: { code, lines: [] } }, { type: 'failure', error });
+    this.#leave({ reason, failure: { code, lines: [...this.#options.lastLines()] } }, { type: 'failure', error });
   }
 
   /** Says `leave` where the coordinator knows this worker, and closes the connection after it. */

@@ -105,6 +105,8 @@ export type ToLink =
   | { readonly type: 'fetch'; readonly sha256: string }
   /** What the trainer did, of a run that is traced, and how many spans more it did not keep. */
   | { readonly type: 'spans'; readonly runNumber: number; readonly spans: readonly WorkerSpan[]; readonly lost: number }
+  /** What this process has said last, for the coordinator where the link finds that the worker fails. */
+  | { readonly type: 'said'; readonly lines: readonly string[] }
   /** The worker is to leave the run, for this reason. */
   | { readonly type: 'leave'; readonly reason: string; readonly failure?: LastWords };
 

@@ -45,14 +45,14 @@ export function firstEvents(time: EventTime): Uint8Array {
   return Buffer.concat([version, start]);
 }
 
-/** Numbers by their tags, as float32. */
+/** Numbers by their tags, as float32: one that is too large for it is infinite there. */
 export function scalarsEvent(time: EventTime, scalars: Iterable<readonly [tag: string, value: number]>): Uint8Array {
   return event(time, (writer) =>
     within(writer, eventProto.summary, () => {
       for (const [tag, value] of scalars)
         within(writer, summaryProto.value, () => {
           text(writer, valueProto.tag, tag);
-          writer.tag(valueProto.simpleValue, WireType.Bit32).float(value);
+          writer.tag(valueProto.simpleValue, WireType.Bit32).float(Math.fround(value));
         });
     }),
   );

@@ -38,11 +38,13 @@ const patienceMs = 10_000;
 export function mlflowAccess(text: string, environment: Readonly<Record<string, string | undefined>>): MlflowAccess {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol))
-    throw new UserError(`--mlflow ${text}: the URL of a server was wanted, as http://127.0.0.1:5000`);
+    throw new UserError(`--mlflow ${withoutSecrets(text)}: the URL of a server was wanted, as http://127.0.0.1:5000`);
   if (url.username !== '' || url.password !== '')
     throw new UserError(
       `--mlflow ${url.host}: credentials belong into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; a URL without any was wanted`,
     );
+  if (url.search !== '' || url.hash !== '')
+    throw new UserError(`--mlflow ${url.origin}${url.pathname}: a URL without anything behind ? or # was wanted`);
   const {
     MLFLOW_TRACKING_TOKEN: token,
     MLFLOW_TRACKING_USERNAME: user,
@@ -54,6 +56,11 @@ export function mlflowAccess(text: string, environment: Readonly<Record<string, 
     authorization: token === undefined || token === '' ? basic : `Bearer ${token}`,
     experiment: environment.MLFLOW_EXPERIMENT_NAME ?? 'Default',
   };
+}
+
+/** What may be a password or a token is not shown. */
+function withoutSecrets(text: string): string {
+  return text.includes('@') ? '(an address with @)' : text.replace(/[?#].*$/s, '');
 }
 
 const errorSchema = z.object({ error_code: z.string(), message: z.string().optional() });

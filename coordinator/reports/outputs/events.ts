@@ -9,7 +9,7 @@ import { flatRecipe } from '../flat-recipe.js';
 import type { MetricsLine } from '../metrics.js';
 import { epochScalars, stepScalars } from '../scalars.js';
 import type { StepReport } from '../steps.js';
-import { silentOutput, type OutputPlace, type ReportOutput, type RunStart } from './output.js';
+import { silentOutput, type OutputPlace, type ReportOutput, type RunEnding, type RunStart } from './output.js';
 
 const folderName = 'events';
 /** What is not written yet is written when so much has come together, or after so long. */
@@ -24,7 +24,7 @@ export function eventsOutput({ folder, nowMs }: Pick<OutputPlace, 'folder' | 'no
     step: (report) => events.step(report),
     epoch: (line) => events.epoch(line),
     end: (line) => events.end(line),
-    over: () => events.over(),
+    over: (ending) => events.over(ending),
   };
 }
 
@@ -67,9 +67,12 @@ class Events {
     return partialEpoch === null ? this.#flush() : this.epoch(partialEpoch);
   }
 
-  /** What cannot be written any more is written by the next start. */
-  async over(): Promise<void> {
-    await this.#flush().catch(() => undefined);
+  /**
+   * What cannot be written any more is written by the next start. A coordinator that failed may have a successor, whose
+   * folder it is by now: it writes nothing more.
+   */
+  async over(ending: RunEnding): Promise<void> {
+    await (ending === 'failed' ? this.#writing : this.#flush()).catch(() => undefined);
   }
 
   *#past({ beganMs, recipe, steps, closedEpochs }: RunStart): Generator<Uint8Array> {

@@ -33,6 +33,8 @@ interface MlflowTimes {
 }
 
 const usualTimes: MlflowTimes = { everyMs: 1000, againMs: 1000, endMs: 15_000 };
+/** How long the end waits at most where the same process goes on with the run. */
+const nextStartMs = 1000;
 const longestAgainMs = 30_000;
 /** Points that wait to be sent; of more, the oldest are given up. */
 export const mostWaiting = 20_000;
@@ -134,14 +136,13 @@ class Tracker {
   async over(ending: RunEnding): Promise<void> {
     this.#ending = ending;
     this.#over.abort();
-    const isSent = await Promise.race([
-      this.#sending.then(() => true),
-      sleep(this.#times.endMs, false, { ref: false }),
-    ]);
+    const { endMs } = this.#times;
+    const waitMs = ending === 'again' ? Math.min(nextStartMs, endMs) : endMs;
+    const isSent = await Promise.race([this.#sending.then(() => true), sleep(waitMs, false, { ref: false })]);
     this.#isGivenUp = true;
     const { say } = this.#place;
-    if (!isSent)
-      say('warn', `MLflow has not got all of the run within ${this.#times.endMs / 1000} s; its end is not waited for`);
+    if (!isSent && ending !== 'again')
+      say('warn', `MLflow has not got all of the run within ${waitMs / 1000} s; its end is not waited for`);
     if (this.#dropped > 0)
       say('warn', `MLflow lacks ${counted(this.#dropped, 'point')} of the run, since too many waited for it`);
   }
@@ -158,8 +159,18 @@ class Tracker {
     }
     const ending = this.#ending;
     if (ending === null) return;
-    if (ending === 'done') await this.#insist(() => session.putArtifacts(this.#place.folder, files));
     await this.#insist(() => session.setStatus(statuses[ending], ending === 'again' ? undefined : Date.now()));
+    if (ending === 'done') await this.#sendFiles(session);
+  }
+
+  /** A server may keep runs and take no files. */
+  async #sendFiles(session: MlflowSession): Promise<void> {
+    try {
+      await this.#insist(() => session.putArtifacts(this.#place.folder, files));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#place.say('warn', `MLflow: ${reason}; the run's files are not shown there`);
+    }
   }
 
   /** Takes points away, from the oldest on, for a request. */

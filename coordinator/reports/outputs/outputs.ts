@@ -1,5 +1,6 @@
 /** The list of the report outputs, and which of them a run has. */
 import { paintFor } from '../../../shared/colors.js';
+import { UserError } from '../../../shared/errors.js';
 import { barOutput } from './bar.js';
 import { eventsOutput } from './events.js';
 import { jsonOutput } from './json.js';
@@ -49,8 +50,13 @@ export function runOutput(watched: ReportOutput, folder: OutputPlace['folder']):
   return joinOutputs([watched, outputs.metrics({ folder }), outputs.events({ folder, nowMs: Date.now })]);
 }
 
-/** Each report goes to all of them, in their order. */
-export function joinOutputs(all: readonly ReportOutput[]): ReportOutput {
+/**
+ * Each report goes to all of them, in their order. One that cannot keep what it has to ends the run with a UserError; one
+ * that fails otherwise is said to, and gets no more of this run.
+ */
+export function joinOutputs(outputs: readonly ReportOutput[]): ReportOutput {
+  const warn = (text: string): void => outputs.forEach((output) => output.say('warn', text));
+  const all = outputs.map((output) => unlessBroken(output, warn));
   const each = async (report: (output: ReportOutput) => Promise<void>): Promise<void> => {
     await Promise.all(all.map(report));
   };
@@ -63,5 +69,39 @@ export function joinOutputs(all: readonly ReportOutput[]): ReportOutput {
     end: (partialEpoch) => each((output) => output.end(partialEpoch)),
     over: (ending) => each((output) => output.over(ending)),
     close: () => all.forEach((output) => output.close()),
+  };
+}
+
+/** The output, until a report of a step, an epoch or an end shows that it is broken. */
+function unlessBroken(output: ReportOutput, warn: (text: string) => void): ReportOutput {
+  let isBroken = false;
+  const broke = (error: unknown): void => {
+    if (error instanceof UserError) throw error;
+    isBroken = true;
+    warn(`a report of the run is given up: ${error instanceof Error ? error.message : String(error)}`);
+  };
+  const tried = (report: () => void): void => {
+    if (isBroken) return;
+    try {
+      report();
+    } catch (error) {
+      broke(error);
+    }
+  };
+  const kept = async (report: () => Promise<void>): Promise<void> => {
+    if (!isBroken) await report().catch(broke);
+  };
+  return {
+    start: (start) => {
+      isBroken = false;
+      return kept(async () => output.start(start));
+    },
+    say: (level, text) => output.say(level, text),
+    progress: (progress) => tried(() => output.progress(progress)),
+    step: (report) => tried(() => output.step(report)),
+    epoch: (line) => kept(async () => output.epoch(line)),
+    end: (partialEpoch) => kept(async () => output.end(partialEpoch)),
+    over: (ending) => output.over(ending),
+    close: () => output.close(),
   };
 }

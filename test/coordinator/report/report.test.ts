@@ -138,8 +138,12 @@ describe('the folder of a run', () => {
         ...{ type: 'commit', generation, atMs: step, step, unit: step, epoch: 0, from: 0, to: 4, samples: 4 },
         ...{ loss: { a: 4 * loss }, counts: { a: 4 }, sums: {}, digest: 'd' },
       })}\n`;
+    const beside = '{"type":"failure"}\nno JSON\n';
     const restart = `${JSON.stringify({ type: 'generation', generation: 2, atMs: 1, step: 1 })}\n`;
-    writeFileSync(join(folder, 'journal.jsonl'), `${commit(0, 1, 9)}${commit(1, 1, 8)}${restart}${commit(1, 2, 7)}`);
+    writeFileSync(
+      join(folder, 'journal.jsonl'),
+      `${commit(0, 1, 9)}${commit(1, 1, 8)}${beside}${restart}${commit(1, 2, 7)}`,
+    );
     writeFileSync(join(folder, 'metrics.jsonl'), '{"step":2,"loss":1.5,"eval":{"accuracy":0.5}}\nnot JSON\n');
     const read = await readRun(folder);
     expect(read).toMatchObject({ folder, summary: null, recipe: null });

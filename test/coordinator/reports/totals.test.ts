@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Account } from '../../../coordinator/reports/totals.js';
+import type { JournalLine } from '../../../coordinator/store/journal.js';
 import { commitLine, evaluationLine } from '../helpers.js';
 
 const weights = { crossEntropy: 0.25, response: 0.5 };
@@ -40,6 +41,36 @@ describe('Account', () => {
       accuracy: 0.5,
       eval: { accuracy: 0.7, loss: 0.5, calibrationError: 0 },
     });
+  });
+
+  it('counts what is journalled beside the units neither as work nor as time', () => {
+    const beside: readonly JournalLine[] = [
+      {
+        ...{ type: 'failure', generation: 1, atMs: 1900, step: 1, worker: 'w1', host: 'a', code: 69 },
+        ...{ reason: 'out of memory', lines: [] },
+      },
+      {
+        ...{ type: 'audit', generation: 1, atMs: 1910, step: 1, from: 0, to: 1, outcome: 'undecided' },
+        ...{ workers: [], text: '' },
+      },
+      { type: 'labels', generation: 1, atMs: 1920, step: 1, outcome: 'undecided', workers: [], text: '' },
+      {
+        ...{ type: 'reference', generation: 1, atMs: 1930 },
+        reference: { digest: 'd', backend: 'wasm', gpu: null, host: 'a' },
+      },
+      { type: 'rewind', generation: 1, atMs: 1940, toStep: 1, reason: '' },
+      { type: 'results', generation: 1, atMs: 9000, digest: 'd' },
+    ];
+    const [first, second] = [commitLine(0, { atMs: 1000 }), commitLine(1, { atMs: 2000 })];
+    const began: JournalLine = { type: 'generation', generation: 1, atMs: 0, step: 0 };
+    const toldOf = (lines: readonly JournalLine[]): unknown => {
+      const account = new Account({ ...never, closesEpoch: (unit) => unit === 1 });
+      const metrics = lines.map((line) => account.add(line)).filter((line) => line !== null);
+      return [account.steps, account.samples, account.milliseconds, metrics];
+    };
+    const live = toldOf([began, first, second]);
+    for (const line of beside) expect(toldOf([began, first, line, second])).toEqual(live);
+    expect(live).toMatchObject([2, 8, 2000, [{ samplesPerSecond: 4 }]]);
   });
 
   it("counts no time between a coordinator's end and the next one's start", () => {

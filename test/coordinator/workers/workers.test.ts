@@ -204,10 +204,26 @@ describe('a worker that has failed', () => {
     ]);
   });
 
-  it('is journalled so many times at most, whoever comes and fails', async () => {
-    const { failures, connect } = await rigOf([]);
+  it('is journalled and said so many times at most, whoever comes and fails', async () => {
+    const { said, failures, connect } = await rigOf([]);
     for (let i = 0; i < 40; i++) connect(`p${i}`).say({ ...leave, reason: 'no', failure: { code: 1, lines: [] } });
     expect(failures).toHaveLength(32);
+    expect(said.filter((text) => text.includes('failed, too'))).toHaveLength(31);
+    expect(said.slice(-2)).toEqual([
+      'w32 (test) failed, too, with 1: no',
+      'more workers fail than 32; no further one is told of',
+    ]);
+  });
+
+  it('has said why with the first leave of its connection; further ones change nothing, and no flood of them lasts', async () => {
+    const { said, posted, failures, connect } = await rigOf([]);
+    const channel = connect('one');
+    for (let i = 0; i < 300 && channel.code === null; i++)
+      channel.say({ ...leave, reason: `no ${i}`, failure: { code: 1, lines: [] } });
+    expect(channel.code).toBe(closeCodes.badFrame);
+    expect(failures.map(({ reason }) => reason)).toEqual(['no 0']);
+    expect(posted.filter(({ type }) => type === 'leave')).toEqual([{ type: 'leave', worker: 'w1', reason: 'no 0' }]);
+    expect(said.filter((text) => text.includes('fail'))).toHaveLength(1);
   });
 
   it('may not say more than so many lines', async () => {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { allDetailSums, classDetails, detailSums, mostDetailedClasses } from '../../../shared/figures/class-details.js';
+import {
+  allDetailSums,
+  classDetails,
+  classDetailsSchema,
+  detailSums,
+  mostDetailedClasses,
+} from '../../../shared/figures/class-details.js';
+import { calibrationSums } from '../../../shared/figures/classes.js';
 import { classifierReport } from '../../../shared/figures/classification.js';
 import { figuresByTask } from '../../../shared/figures/tasks.js';
 import type { GroundTruth } from '../../../shared/figures/task-figures.js';
@@ -68,9 +75,34 @@ describe('the details of an evaluation', () => {
     });
   });
 
-  it('are none without sums, of a worker that sends none, and of too many classes', () => {
+  it('are none without sums, and of a worker that sends none', () => {
     expect(classDetails({}, 3)).toBeUndefined();
     expect(classDetails({ samples: 3, 'confusion.0.0': 2 }, 3)).toBeUndefined();
+  });
+
+  it.each([
+    ['halves of samples in a cell', { 'confusion.0.0': 2.5, 'confusion.0.1': 0.5 }],
+    ['fewer than no samples in a cell', { 'confusion.0.0': 4, 'confusion.0.1': -1 }],
+    ['half a sample in a bin', { 'student.bin.3.samples': 0.5 }],
+    ['half a right answer', { 'student.bin.3.samples': 1, 'student.bin.3.correct': 0.5 }],
+    ['more samples in the bins than there are', { 'student.bin.3.samples': 4 }],
+    ['more right answers than samples', { 'student.bin.3.samples': 1, 'student.bin.3.correct': 2 }],
+  ])('are none of sums that are no counts, and a summary can always be written: %s', (_name, more) => {
+    const sums = { samples: 3, 'confusion.0.0': 3, 'student.bin.3.samples': 3 };
+    expect(classDetailsSchema.safeParse(classDetails(sums, 2)).success).toBe(true);
+    expect(classDetails({ ...sums, ...more }, 2)).toBeUndefined();
+  });
+
+  it('have no bin for samples whose confidence is no number', () => {
+    const logits = Float32Array.from([Infinity, 0, 0, /**/ 9, 0, 0, /**/ NaN, 0, 0, /**/ -Infinity, 0, 9]);
+    const sums = studentSums(truthOf([0, 0, 1, 2], 3), logits, new Map());
+    const known = { ...allDetailSums(3), ...calibrationSums(), 'student.correct': 0, 'student.loss': 0, samples: 0 };
+    expect(Object.keys(sums).filter((name) => !Object.hasOwn(known, name))).toEqual([]);
+    expect(sums).toMatchObject({ samples: 4, 'student.bin.14.samples': 2 });
+    expect(classDetails(sums, 3)?.reliability).toMatchObject([{ from: 14 / 15, samples: 2 }]);
+  });
+
+  it('are none of too many classes', () => {
     const many = mostDetailedClasses + 1;
     expect(detailSums(truthOf([0], many), new Float32Array(many))).toEqual({});
     expect(allDetailSums(many)).toEqual({});

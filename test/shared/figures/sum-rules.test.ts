@@ -28,6 +28,11 @@ describe('counts of classes', () => {
     expect(rules.faultIn({ ...sums, 'confusion.1.3': 1 }, 'student', 1)).toMatch(/^a sum named "confusion.1.3"/);
     expect(rules.faultIn({ ...sums, 'confusion.1.0': -1 }, 'student', 1)).toMatch(/^-1 for the sum confusion.1.0/);
     expect(rules.faultIn({ ...sums, 'student.bin.3.samples': 99 }, 'student', 1)).toMatch(/^99 for the sum/);
+    for (const name of ['confusion.1.0', 'student.bin.3.samples', 'student.bin.3.correct'])
+      for (const value of [0.5, 2, -1])
+        expect(rules.faultIn({ ...sums, [name]: value }, 'student', 1)).toBe(
+          `${value} for the sum ${name} of 1 samples`,
+        );
     expect(new SumRules(runOf('sequence')).faultIn({ 'confusion.1.0': 1 }, 'student', 1)).toMatch(/^a sum named/);
   });
 });

@@ -1,5 +1,5 @@
 /** What is said of a GPU that fails, by programs that stand for the driver's and the kernel's. */
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { gpuFault, memoryFaults, newestXid, pciAddressIn } from '../../../worker/devices/gpu-faults.js';
@@ -60,12 +60,13 @@ const kernel = `NVRM: loading NVIDIA UNIX x86_64 Kernel Module
 [   11.0] NVRM: Xid (PCI:0000:af:00): 79, pid=1, name=other, GPU has fallen off the bus.
 `;
 const gpu = { cuda: 'GPU-12345678-aaaa' };
+const never = new AbortController().signal;
 
 describe('what is wrong with a GPU', () => {
   it('is what the driver counts, and the newest Xid of this GPU in the kernel log', async () => {
     program('nvidia-smi', answer({ uncorrectable: '2', doubleBit: '1', pending: 'Yes' }));
     program('dmesg', kernel);
-    expect(await gpuFault(gpu)).toBe(
+    expect(await gpuFault(gpu, never)).toBe(
       [
         'ECC Errors, Volatile, DRAM Uncorrectable: 2',
         'Retired Pages, Double Bit ECC: 1',
@@ -79,7 +80,9 @@ describe('what is wrong with a GPU', () => {
     program('nvidia-smi', answer());
     program('journalctl', 'NVRM: Xid (PCI:0000:3b:00): 74, NVLink error\n');
     program('dmesg', kernel);
-    expect(await gpuFault(gpu)).toBe('Xid (PCI:0000:3b:00): 74, NVLink error');
+    expect(await gpuFault(gpu, never)).toBe('Xid (PCI:0000:3b:00): 74, NVLink error');
+    // All of a journal may be too long to be taken in.
+    expect(readFileSync(join(programs, 'journalctl.args'), 'utf8')).toContain('--grep=xid');
   });
 
   it('is why the driver does not answer, and the Xid of the GPU that it names', async () => {
@@ -90,17 +93,26 @@ describe('what is wrong with a GPU', () => {
     );
     program('journalctl', '', 1);
     program('dmesg', kernel);
-    expect(await gpuFault(gpu)).toBe(
+    expect(await gpuFault(gpu, never)).toBe(
       'Unable to determine the device handle for GPU0000:AF:00.0: GPU is lost.  Reboot; Xid (PCI:0000:af:00): 79, pid=1, name=other, GPU has fallen off the bus.',
     );
   });
 
+  it('is not asked for any longer after a stop, whatever hangs', async () => {
+    program('dmesg', kernel);
+    writeFileSync(join(programs, 'nvidia-smi'), `#!/bin/sh\nPATH='${path}' exec sleep 1000\n`, { mode: 0o755 });
+    const stop = new AbortController();
+    const asked = gpuFault(gpu, stop.signal);
+    stop.abort();
+    expect(await asked).toBe('no answer');
+  });
+
   it('is nothing where nothing says so, and that the driver is missing where it is', async () => {
     program('nvidia-smi', answer());
-    expect(await gpuFault(gpu)).toBe('');
-    expect(await gpuFault({ cuda: 'MIG-1' })).toBe('');
+    expect(await gpuFault(gpu, never)).toBe('');
+    expect(await gpuFault({ cuda: 'MIG-1' }, never)).toBe('');
     process.env.PATH = [join(programs, 'none'), join(programs, 'neither')].join(delimiter);
-    expect(await gpuFault(gpu)).toBe('no answer');
+    expect(await gpuFault(gpu, never)).toBe('no answer');
   });
 
   it('moves no cursor', () => {

@@ -82,6 +82,19 @@ describe('a worker for each device', () => {
     expect(lines.filter((line) => line.includes('started again'))).toHaveLength(2);
   });
 
+  it('ends at a stop while the driver does not answer', async () => {
+    const stop = new AbortController();
+    const { code, lines } = await host('process.exit(1)', {
+      stop: stop.signal,
+      faultOf: (_device, signal) => {
+        expect(signal).toBe(stop.signal);
+        stop.abort('SIGTERM');
+        return new Promise(() => undefined);
+      },
+    });
+    expect([code, lines]).toEqual([75, ['gpu 0: ended with 1; started again in 0.001 s (fault 1)']]);
+  });
+
   it('is not started again when the host stops in the pause before', async () => {
     const pauses = { ...rules, pauseMs: { first: 1e6, longest: 1e6 } };
     const { code, lines } = await host('process.kill(process.pid, "SIGKILL")', { rules: pauses }, 1);

@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { oneToken } from '../../../shared/access/credentials.js';
 import { makeLabels } from '../../../coordinator/labels/label-only.js';
+import { LabelService } from '../../../coordinator/labels/service.js';
+import { tellLateWorkers } from '../../../coordinator/late-workers.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { contentDigest } from '../../../shared/protocol/label-messages.js';
 import type { LabelStorage } from '../../../shared/labels/storage.js';
@@ -136,6 +138,55 @@ function swapped(rows: Uint8Array): Uint8Array {
   }
   return bytes;
 }
+
+describe('a run that is over, or paused', () => {
+  it('ends a worker that only labels and comes late, with 0', async () => {
+    let heard: (port: number) => void = () => undefined;
+    const port = new Promise<number>((resolve) => {
+      heard = resolve;
+    });
+    const stop = new AbortController();
+    const told = tellLateWorkers({
+      ...{ host: '127.0.0.1', port: 0, credentials: oneToken('secret'), waitMs: 60_000, stop: stop.signal },
+      end: { type: 'end', run: 'r', generation: 0, step: 1, reason: 'done', text: '' },
+      ...{ onListening: heard, onNotice: () => undefined },
+    });
+    const { code, said } = await labeller(await port);
+    expect([code, said]).toEqual([0, ['labels: no more are wanted; the run is done']]);
+    const authorization = 'Bearer secret';
+    const asked = async (path: string, method: string): Promise<unknown> => {
+      const answer = await fetch(`http://127.0.0.1:${await port}/labels/${path}`, {
+        method,
+        headers: { authorization },
+      });
+      return answer.ok ? answer.json() : answer.status;
+    };
+    // One that has a block already asks for the next.
+    expect(await asked('lease', 'POST')).toEqual({ type: 'done' });
+    expect(await asked('run', 'POST')).toBe(404);
+    stop.abort();
+    await told;
+  });
+
+  it.each([
+    [true, 'wait'],
+    [false, 'done'],
+  ])('paused: %s: is answered %s', async (isPaused, type) => {
+    const run = await prepared(student);
+    const service = LabelService.open({
+      ...{ run, storage: storageOf(), warn: () => undefined },
+      onError: (error) => expect.unreachable(String(error)),
+    });
+    if (service === null) throw new Error('no labels');
+    const sender = { origin: 'a', worker: 'w', numerics: 'n' };
+    expect(await service.lease(sender)).toMatchObject({ type: 'lease' });
+    const settled = service.settle(isPaused);
+    expect(await service.lease(sender)).toEqual({ type });
+    await settled;
+    expect(await service.lease(sender)).toEqual({ type });
+    await service.close();
+  });
+});
 
 /** Two honest workers, and one that lies once both of them are there, since two others are needed to decide. */
 function withLiar(port: number): { liar: ReturnType<typeof labeller>; honest: Promise<{ code: number }[]> } {

@@ -552,14 +552,15 @@ describe('link, at the end', () => {
     expect(await exit).toMatchObject({ exitCode: 69 });
   });
 
-  it('ends with 65 when an artifact has another digest', async () => {
-    const { coordinator, exit } = await start();
+  it('ends with 65 when an artifact has another digest, and tells what it said last', async () => {
+    const { coordinator, exit } = await start({}, { lastLines: () => ['opening', 'opened'] });
     const peer = await coordinator.worker();
     await peer.next('hello');
     coordinator.welcome(peer);
     for (const [sha256, bytes] of coordinator.artifacts)
       coordinator.artifacts.set(sha256, Uint8Array.from(bytes).fill(1));
     expect(await exit).toMatchObject({ exitCode: 65 });
+    expect((await peer.next('leave')).message.failure).toEqual({ code: 65, lines: ['opening', 'opened'] });
   });
 
   it('ends when its trainer fails', async () => {

@@ -123,6 +123,20 @@ describe('event files', () => {
     expect(folder.events.find(({ values }) => values[0]?.tag === 'epoch/loss')?.wallTime).toBe(2);
   });
 
+  it('have infinity for what is too large for float32, as the loss of a run that diverges', async () => {
+    const folder = new Folder();
+    const output = eventsOutput({ folder, nowMs: () => 0 });
+    await output.start(start(reports.slice(0, 1).map((report) => ({ ...report, loss: 1e40 }))));
+    output.step({ ...mustAt(reports, 1, 'report'), loss: -1e100, terms: { mse: 1e100 } });
+    await output.end({ ...epoch(0), loss: 1e40 });
+    expect(folder.points('loss/total')).toEqual([
+      [1, Infinity],
+      [2, -Infinity],
+    ]);
+    expect(folder.points('loss/mse')).toEqual([[2, Infinity]]);
+    expect(folder.points('epoch/loss')).toEqual([[2, Infinity]]);
+  });
+
   it('are the same of a run that was killed at any step and went on, but for their name', async () => {
     const whole = new Folder();
     const output = eventsOutput({ folder: whole, nowMs: () => 0 });
@@ -167,5 +181,14 @@ describe('event files', () => {
     output.step(mustAt(reports, 3, 'report'));
     await expect(output.epoch(epoch(1))).rejects.toThrow('disk full');
     await expect(output.over('failed')).resolves.toBeUndefined();
+  });
+
+  it("get nothing more of a coordinator that failed: the folder may be its successor's", async () => {
+    const folder = new Folder();
+    const output = eventsOutput({ folder, nowMs: () => 0 });
+    await output.start(start([]));
+    for (const report of reports.slice(0, 2)) output.step(report);
+    await output.over('failed');
+    expect([folder.points('loss/total'), folder.appends]).toEqual([[[1, 2]], 1]);
   });
 });

@@ -33,6 +33,8 @@ export class MlflowServer {
   /** What it answers to all; null for what it should. */
   answersAlways: number | null = null;
   requests = 0;
+  /** Whether it refuses files. */
+  refusesFiles = false;
   /** Whether it never answers. */
   isStuck = false;
   readonly #server: Server = createServer((request, response) => {
@@ -67,6 +69,7 @@ export class MlflowServer {
   }
 
   #keep(name: string, text: string): [number, unknown] {
+    if (this.refusesFiles) return [403, { error_code: 'PERMISSION_DENIED' }];
     this.artifacts.set(name, text);
     return [200, {}];
   }

@@ -138,6 +138,25 @@ describe('MLflow', () => {
     expect(said).toEqual([expect.stringMatching(/has not got all of the run within 0.02 s/)]);
   });
 
+  it('shows the run as finished also where it takes no files', async () => {
+    server.refusesFiles = true;
+    const output = open();
+    await output.start(start());
+    await output.over('done');
+    expect(server.runs).toMatchObject([{ info: { status: 'FINISHED' } }]);
+    expect(said).toContainEqual(
+      expect.stringMatching(/^warn: MLflow: \S+ answers 403: PERMISSION_DENIED; the run's files are not shown there$/),
+    );
+  });
+
+  it('is not waited for, and nothing is said, where the same process goes on with the run', async () => {
+    server.isStuck = true;
+    const output = open({}, { endMs: 2 ** 31 - 1 });
+    await output.start(start());
+    await output.over('again');
+    expect(said.filter((line) => line.includes('not waited for'))).toEqual([]);
+  });
+
   it('keeps so many points and no more while it does not answer', async () => {
     server.isStuck = true;
     const output = open({}, { endMs: 20 });
@@ -154,8 +173,10 @@ describe('MLflow', () => {
       experiment: 'Default',
     });
     expect(mlflowAccess('https://a.example', {}).authorization).toBeNull();
-    for (const text of ['', 'sqlite:///x', 'a.example:5000', 'http://u:p@a.example'])
+    const secrets = ['user:pass@a.example:5000', 'http://u:pass@a.example', 'http//u:pass@a', 'https://a/x?token=pass'];
+    for (const text of ['', 'sqlite:///x', 'a.example:5000', 'http://a/#x', 'ftp://a?token=pass#x', ...secrets]) {
       expect(() => mlflowAccess(text, {})).toThrow(/^--mlflow .*wanted/);
-    expect(() => mlflowAccess('http://u:pass@a.example', {})).not.toThrow(/pass@/);
+      expect(() => mlflowAccess(text, {})).not.toThrow(/pass/);
+    }
   });
 });

@@ -3,11 +3,13 @@ import { PassThrough } from 'node:stream';
 import type { WriteStream } from 'node:tty';
 import { describe, expect, it } from 'vitest';
 import type { MetricsLine } from '../../../../coordinator/reports/metrics.js';
-import type {
-  OutputPlace,
-  ReportOutput,
-  RunProgress,
-  RunStart,
+import { exitCodes, UserError } from '../../../../shared/errors.js';
+import {
+  silentOutput,
+  type OutputPlace,
+  type ReportOutput,
+  type RunProgress,
+  type RunStart,
 } from '../../../../coordinator/reports/outputs/output.js';
 import {
   joinOutputs,
@@ -332,9 +334,39 @@ describe('the outputs of a run', () => {
     const full = {
       ...second.folder,
       append: async () => {
-        throw new Error('disk full');
+        throw new UserError('disk full', exitCodes.unavailable);
       },
     };
     await expect(runOutput(first.open('quiet'), full).epoch(epochLine(0))).rejects.toThrow('disk full');
+  });
+
+  it('end no run by a bug of one of them: it is said, and the others are told everything', async () => {
+    const rig = new Rig();
+    const broken = new Error('a number that cannot be shown');
+    let asked = 0;
+    const fails = (): never => {
+      asked++;
+      throw broken;
+    };
+    const output = joinOutputs([
+      { ...silentOutput, step: fails, progress: fails, epoch: fails, end: async () => fails() },
+      runOutput(rig.open('plain'), rig.folder),
+    ]);
+    await output.start(begun);
+    for (const [step, loss] of [1e40, 1e100, -1e100, Infinity, NaN].entries())
+      output.step({
+        ...{ step: step + 1, epoch: 0, atMs: 1, loss, terms: { mse: loss }, learningRate: 1, samplesPerSecond: 0 },
+      });
+    output.progress(progress);
+    await output.epoch({ ...epochLine(0), loss: 1e40 });
+    await output.end({ ...epochLine(1), loss: 1e100 });
+    expect(asked).toBe(1);
+    expect(rig.text.match(/given up/g)).toHaveLength(1);
+    expect(rig.text).toContain('warning: a report of the run is given up: a number that cannot be shown\n');
+    expect(rig.text).toMatch(/epoch 1: loss 1.000e\+40/);
+    expect(rig.files.get('metrics.jsonl')).toContain('"loss":1e+40');
+    await output.start(begun);
+    output.progress(progress);
+    expect(asked).toBe(2);
   });
 });
