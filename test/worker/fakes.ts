@@ -83,14 +83,16 @@ export const manifest: Manifest = {
  */
 export class FakeCompute implements RunCompute {
   readonly task: Task = 'classes';
-  readonly classes = 2;
   readonly targetMeans: readonly number[] = [];
   readonly specialties: ReadonlyMap<string, readonly number[]> = new Map();
   /** What happened, in order. */
   readonly events: string[] = [];
   weights = new Float32Array(0);
   /** @param hasNorm whether the student is that of specOf, with its norm layer */
-  constructor(private readonly hasNorm = true) {}
+  constructor(
+    private readonly hasNorm = true,
+    readonly classes = 2,
+  ) {}
 
   /** Called before each gradient. */
   onGradient: (inputs: Float32Array) => void = () => undefined;
@@ -115,7 +117,9 @@ export class FakeCompute implements RunCompute {
       };
     },
     outputs: async (inputs) => ({
-      logits: Float32Array.from([...inputs].flatMap((id) => (id % 2 === 0 ? [1, 0] : [0, 1]))),
+      logits: Float32Array.from({ length: inputs.length * this.classes }, (_, i) =>
+        i % this.classes === (inputs[Math.floor(i / this.classes)] ?? 0) % 2 ? 1 : 0,
+      ),
       exits: new Map(),
     }),
   };

@@ -58,10 +58,11 @@ interface WorkerRig {
   readonly log: string[];
 }
 
-function startWorker(port: number, pauseEvery = 0): WorkerRig {
+/** A worker for students of so many classes. */
+function startWorker(port: number, pauseEvery = 0, classes = 2): WorkerRig {
   const stop = new AbortController();
   stops.push(stop);
-  const compute = new FakeCompute(false);
+  const compute = new FakeCompute(false, classes);
   const connections: Connection[] = [];
   const log: string[] = [];
   const gradients = compute.student.gradients.bind(compute.student);
@@ -116,7 +117,7 @@ async function whole(run: PreparedRun, workers: number): Promise<{ summary: Summ
   const out = temporaryFolder();
   const { summary, port } = startCoordinator(run, out);
   const at = await port;
-  const rigs = Array.from({ length: workers }, (_, i) => startWorker(at, i + 1));
+  const rigs = Array.from({ length: workers }, (_, i) => startWorker(at, i + 1, run.manifest.classes));
   const result = await summary;
   expect(await Promise.all(rigs.map((rig) => rig.exit))).toEqual(rigs.map(() => 0));
   return { summary: result, out };
@@ -140,7 +141,8 @@ describe('workers and their coordinator', () => {
     const oracle = await whole(run, 1);
     const out = temporaryFolder();
     const { summary, port } = startCoordinator(run, out);
-    const rigs = [startWorker(await port, 1), startWorker(await port, 2)];
+    const { classes } = run.manifest;
+    const rigs = [startWorker(await port, 1, classes), startWorker(await port, 2, classes)];
     let cuts = 0;
     const timer = setInterval(() => {
       const connection = rigs[cuts % 2]?.connections.at(-1);
@@ -164,13 +166,14 @@ describe('workers and their coordinator', () => {
     const out = temporaryFolder();
     const first = startCoordinator(run, out);
     const port = await first.port;
-    const worker = startWorker(port, 1);
+    const { classes } = run.manifest;
+    const worker = startWorker(port, 1, classes);
     while (worker.compute.events.length < 120) await new Promise((resolve) => setTimeout(resolve, 5));
     first.stop.abort('restart');
     await first.summary.catch(() => undefined);
     expect(await worker.exit).toBe(75);
     const second = startCoordinator(run, out, { port });
-    const other = startWorker(await second.port);
+    const other = startWorker(await second.port, 0, classes);
     expect((await second.summary).digest).toBe(oracle.summary.digest);
     expect(await other.exit).toBe(0);
     expect(curve(await journalOf(out))).toEqual(curve(await journalOf(oracle.out)));
