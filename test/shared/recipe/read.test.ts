@@ -119,8 +119,8 @@ describe('readRecipe', () => {
     ],
     [
       'a format that is none',
-      good.replace('format: idx', 'format: tfrecord'),
-      'dir/my.yaml:10: data.train.format: "tfrecord" given; one of idx, npy, csv, jsonl, parquet, folder wanted',
+      good.replace('format: idx', 'format: hdf5'),
+      'dir/my.yaml:10: data.train.format: "hdf5" given; one of idx, npy, csv, jsonl, parquet, folder, tfrecord, arrow, webdataset wanted',
     ],
     [
       'a slip in a choice',
