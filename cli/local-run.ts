@@ -2,7 +2,7 @@
 import type { Summary } from '../coordinator/reports/summary.js';
 import { UserError } from '../shared/errors.js';
 import { ownWorkersAlone, pageLine } from './credentials.js';
-import { besideWorkers, planWorkers } from './local-workers.js';
+import { besideWorkers, planWorkers, type Beside } from './local-workers.js';
 import type { FolderFlags } from './options.js';
 import { say } from './output.js';
 import { coordinateWhole, type OpenedRun } from './whole-run.js';
@@ -32,7 +32,7 @@ export async function runLocally(opened: OpenedRun, flags: LocalRunFlags): Promi
     );
   const address = { host: '127.0.0.1', port: 0 };
   let retract: (() => void) | null = null;
-  return besideWorkers(kinds, ({ start, lost }) => {
+  const beside = ({ start, lost }: Beside): Promise<Summary> => {
     const onListening = (port: number): void => {
       if (retract === null && flags.quiet !== true) {
         say(pageLine({ ...address, port }, access, process.stderr.isTTY));
@@ -42,5 +42,7 @@ export async function runLocally(opened: OpenedRun, flags: LocalRunFlags): Promi
       start(port);
     };
     return Promise.race([coordinateWhole(opened, { address, credentials, flags, onListening }), lost]);
-  }).finally(() => retract?.());
+  };
+  // Trainers that wait for labels wait for ever where nobody is left to make them.
+  return besideWorkers(kinds, beside, run.recipe.labels.wait ? kinds.length : 1).finally(() => retract?.());
 }

@@ -83,20 +83,22 @@ function backendOf({ recipe, student, teachers }: PreparedRun, { backend }: Loca
 const graceMs = { done: 5000, failed: 2000 };
 
 /** What the work beside local workers gets. */
-interface Beside {
+export interface Beside {
   /** Starts the workers. To be called once the coordinator listens; a second call does nothing. */
   readonly start: (port: number) => void;
-  /** Rejects when no worker of the first kind is left that could still do anything. */
+  /** Rejects when no worker of a kind that is needed is left that could still do anything. */
   readonly lost: Promise<never>;
 }
 
 /**
  * Does a coordinator's work beside local workers, and ends them with it, whether it succeeds or fails.
- * @param kinds how each kind of worker is started; the work is lost with the workers of the first kind
+ * @param kinds how each kind of worker is started
+ * @param needed the work is lost with all workers of one of so many kinds, the first ones
  */
 export async function besideWorkers<T>(
   kinds: readonly StartWorkers[],
   work: (beside: Beside) => Promise<T>,
+  needed = 1,
 ): Promise<T> {
   let started: readonly LocalWorkers[] | null = null;
   let fail: (error: Error) => void = () => undefined;
@@ -107,7 +109,7 @@ export async function besideWorkers<T>(
   const start = (port: number): void => {
     if (started !== null) return;
     started = kinds.map((startKind) => startKind(port));
-    started[0]?.whenLost().catch(fail);
+    for (const workers of started.slice(0, needed)) workers.whenLost().catch(fail);
   };
   const close = (ms: number): Promise<unknown> => Promise.all((started ?? []).map((workers) => workers.close(ms)));
   try {

@@ -25,12 +25,16 @@ export function modelAddressOf(url: string): ModelAddress | string {
   const [, before = '', model, version] = /^(.*)\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?\/?$/.exec(pathname) ?? [];
   if (model === undefined) return 'https://HOST/v2/models/NAME wanted, or that with /versions/VERSION';
   const isPrivate = protocol === 'https:' || isLoopback(hostname);
-  return {
-    base: `${origin}${before}`,
-    model: decodeURIComponent(model),
-    version: version === undefined ? null : decodeURIComponent(version),
-    isPrivate,
-  };
+  try {
+    return {
+      base: `${origin}${before}`,
+      model: decodeURIComponent(model),
+      version: version === undefined ? null : decodeURIComponent(version),
+      isPrivate,
+    };
+  } catch {
+    return 'a % that begins no escape of UTF-8; %25 wanted for it';
+  }
 }
 
 function isLoopback(hostname: string): boolean {

@@ -49,7 +49,7 @@ const imageSize = z.tuple([positiveInt, positiveInt]);
 /** How a teacher's server is asked. */
 export const requestSchema = z
   .object({
-    deadlineSeconds: z.number().positive().max(86_400).default(30).describe('of one attempt'),
+    deadlineSeconds: z.number().positive().max(300).default(30).describe('of one attempt'),
     retries: z
       .number()
       .int()

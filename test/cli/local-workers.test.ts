@@ -1,6 +1,6 @@
 /** How a coordinator's work and its local workers end together; the workers are fakes. */
 import { describe, expect, it } from 'vitest';
-import { besideWorkers, type StartWorkers } from '../../cli/local-workers.js';
+import { besideWorkers, type Beside, type StartWorkers } from '../../cli/local-workers.js';
 import type { LocalWorkers } from '../../coordinator/workers/local-workers.js';
 
 class FakeWorkers {
@@ -52,6 +52,16 @@ describe('besideWorkers', () => {
       return reason;
     });
     await expect(lost).rejects.toThrow('no trainers');
+  });
+
+  it('tells the work when any kind is lost that it needs', async () => {
+    const [trainers, labellers] = [new FakeWorkers(), new FakeWorkers()];
+    const waiting = ({ start, lost: reason }: Beside): Promise<never> => {
+      start(7);
+      labellers.lose(new Error('no labellers'));
+      return reason;
+    };
+    await expect(besideWorkers([trainers.start, labellers.start], waiting, 2)).rejects.toThrow('no labellers');
   });
 
   it('needs no workers, where others join', async () => {

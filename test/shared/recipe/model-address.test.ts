@@ -19,6 +19,7 @@ describe('the address of a served model', () => {
     ['file:///v2/models/wide', 'https:// wanted'],
     ['https://user:word@far/v2/models/wide', 'STILLHOUSE_TEACHER_TOKENS'],
     ['https://far/v2/models/wide?key=1', 'no ? and no #'],
+    ['https://far/v2/models/a%', '%25 wanted'],
     ['https://far/v2/models', 'https://HOST/v2/models/NAME wanted'],
     ['https://far/v2/models/wide/infer', '/versions/VERSION'],
   ])('%s is none', (url, wish) => {

@@ -116,9 +116,12 @@ export class EnsembleTeacher {
     this.#opened = found;
   }
 
-  /** @throws TeacherFailure when it cannot run, gives what is no number, or is not as it was */
+  /**
+   * @throws TeacherFailure when it cannot run, gives what is no number, or is not as it was
+   * @throws UserError 69 or 77 for a server that cannot be reached, or refuses
+   */
   run({ inputs, rows, fixedRows }: GivenSamples, taps?: readonly string[]): Promise<TaughtLogits> {
-    return blaming(this.spec.name, async () => {
+    return blaming({ name: this.spec.name, isServed: this.isServed }, async () => {
       if (++this.#runs % canaryEvery === 0 || this.#opened === null) await this.askCanary();
       const { output, classMap, isBinary } = this.spec;
       const raw = await this.#forward(inputs, rows, { fixedRows, taps });

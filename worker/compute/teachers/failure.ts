@@ -15,14 +15,20 @@ export function teacherFailure(teacher: string, error: unknown): TeacherFailure 
  * Runs `work` of one teacher.
  *
  * @throws TeacherFailure for whatever it throws, but as they are a UserError 2, which is about the recipe, and a
- * UserError 79, which is about this worker's GPU
+ * UserError 79, which is about this worker's GPU; of a teacher on a server also a 69 and a 77, which are about the server:
+ * it may be back soon
  */
-export async function blaming<T>(teacher: string, work: () => Promise<T>): Promise<T> {
+export async function blaming<T>(
+  { name, isServed }: { readonly name: string; readonly isServed: boolean },
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const isOthers =
-      error instanceof UserError && (error.exitCode === exitCodes.usage || error.exitCode === exitCodes.noGpu);
-    throw isOthers ? error : teacherFailure(teacher, error);
+    const others: readonly number[] = [
+      ...[exitCodes.usage, exitCodes.noGpu],
+      ...(isServed ? [exitCodes.unavailable, exitCodes.refused] : []),
+    ];
+    throw error instanceof UserError && others.includes(error.exitCode) ? error : teacherFailure(name, error);
   }
 }

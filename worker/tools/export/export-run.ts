@@ -1,5 +1,5 @@
 /** The student of a finished run, from its folder, written again in the forms that are wanted. */
-import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere, makeFolders } from '../../../shared/files.js';
 import { atWork } from '../../../shared/long-work.js';
@@ -60,12 +60,20 @@ export async function exportRun(
     throw noPlace(out, error);
   });
   await atWork(`writing the student into ${out}`);
-  if (onnx !== null) await writeFile(join(out, onnxFile), onnx);
+  if (onnx !== null) await written(join(out, onnxFile), (path) => writeFile(path, onnx));
   const names = formats.flatMap((format) => filesOf[format]);
   if (isPreprocessed && whole !== null && formats.includes('tfjs'))
-    for (const [name, content] of writtenAnew(whole)) await writeFile(join(out, name), content);
-  else for (const name of names) await copyFile(join(student, name), join(out, name));
+    for (const [name, content] of writtenAnew(whole))
+      await written(join(out, name), (path) => writeFile(path, content));
+  else for (const name of names) await written(join(out, name), (path) => copyFile(join(student, name), path));
   return [...names, ...(onnx === null ? [] : [onnxFile])].map((name) => join(out, name));
+}
+
+/** Has a file written under another name, so that a process that ends meanwhile leaves no half of it. */
+async function written(path: string, write: (path: string) => Promise<void>): Promise<void> {
+  const aside = `${path}.part`;
+  await write(aside);
+  await rename(aside, path);
 }
 
 function noPlace(out: string, error: unknown): UserError {

@@ -37,7 +37,9 @@ describe('a teacher that the GPU cannot compute as it was demanded', () => {
     const rows = reference.inputs.length / (height * width * channels);
     const shape = [rows, channels, height, width];
     await expect(
-      blaming('deep', () => teacher.forward([{ values: Float32Array.from(reference.inputs), shape }])),
+      blaming({ name: 'deep', isServed: false }, () =>
+        teacher.forward([{ values: Float32Array.from(reference.inputs), shape }]),
+      ),
     ).rejects.toMatchObject({
       exitCode: 79,
       message: expect.stringMatching(/^a GPU was demanded: teacher deep: \d+ of \d+ nodes run on the CPU, .*Conv \(\d/),

@@ -214,6 +214,14 @@ describe('a teacher on a server', () => {
     expect(await asked('127.0.0.1=other,other:8000=third')).toBeUndefined();
   });
 
+  it('gets no token that no header carries, and no message shows it', async () => {
+    const tokens = `127.0.0.1:${server.port}=secret\nother:1=more`;
+    const found = new ModelServer('far', servedBy(), { env: { STILLHOUSE_TEACHER_TOKENS: tokens } });
+    const refusal = found.get('/v2');
+    await expect(refusal).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('HOST=TOKEN,') });
+    await expect(refusal).rejects.not.toThrow('secret');
+  });
+
   it('is refused without a token in words that hold none', async () => {
     server.behaviour.answer = (response) => (response.writeHead(401).end('who are you?'), true);
     const found = new ModelServer('far', servedBy(), {
@@ -251,9 +259,13 @@ describe('a teacher on a server', () => {
     const answers = join(temporaryFolder(), 'answers');
     const live = await (await opened({}, { answers })).forward(given);
     expect(live.output.length).toBe(rows * classes);
-    const away = await opened({ url: `http://127.0.0.1:${closed}/v2/models/tiny` }, { answers });
-    expect((await away.forward(given)).output).toEqual(live.output);
+    const elsewhere = await opened({ url: `http://127.0.0.1:${closed}/v2/models/tiny` }, { answers });
+    const later = await opened({}, { answers });
+    server.behaviour.answer = (response) => (response.writeHead(503).end(), true);
+    expect((await later.forward(given)).output).toEqual(live.output);
     const others = given.map((input) => ({ ...input, values: input.values.map((value) => value + 1) }));
-    await expect(away.forward(others)).rejects.toMatchObject({ exitCode: 69 });
+    await expect(later.forward(others)).rejects.toMatchObject({ exitCode: 69 });
+    // Another server may have other weights under the same names.
+    await expect(elsewhere.forward(given)).rejects.toMatchObject({ exitCode: 69 });
   });
 });

@@ -16,9 +16,13 @@ export interface KeptAnswer {
   readonly shape: readonly number[];
 }
 
-/** The digest of a model and of what it is asked. */
-export function questionDigest(model: string, question: Uint8Array): string {
-  return sha256Of(JSON.stringify([model, sha256Of(question)]));
+/**
+ * The digest of a model and of what it is asked.
+ *
+ * @param model its address and the digest of its description: two servers may have other weights under one name
+ */
+export function questionDigest(model: readonly [url: string, description: string], question: Uint8Array): string {
+  return sha256Of(JSON.stringify([...model, sha256Of(question)]));
 }
 
 export async function keepAnswer(folder: string, digest: string, { values, shape }: KeptAnswer): Promise<void> {

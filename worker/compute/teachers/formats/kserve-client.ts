@@ -136,7 +136,12 @@ export class ModelServer {
     if (pair === undefined) return {};
     if (!this.address.isPrivate)
       throw new UserError(`teacher ${this.#teacher}: a token is given for ${host}; https:// wanted for it`);
-    return { authorization: `Bearer ${pair.trim().slice(host.length + 1)}` };
+    const token = pair.trim().slice(host.length + 1);
+    if (!/^[\x21-\x7e]+$/.test(token))
+      throw new UserError(
+        `teacher ${this.#teacher}: STILLHOUSE_TEACHER_TOKENS: the token for ${host} is empty or has characters that no header carries; HOST=TOKEN,HOST=TOKEN wanted`,
+      );
+    return { authorization: `Bearer ${token}` };
   }
 
   #bad(path: string, text: string, cause?: unknown): UserError {

@@ -117,8 +117,11 @@ class AskedModel {
       if (!isDatatype(datatype)) throw badModel(this.#source.name, `its input "${name}" takes ${datatype}`);
       return { name, datatype, shape, values };
     });
-    const { answers } = this.#source;
-    const question = answers === undefined ? '' : questionDigest(digest, encodeRequest(inputs, output, true).bytes);
+    const { answers, served } = this.#source;
+    const question =
+      answers === undefined || served === undefined
+        ? ''
+        : questionDigest([served.url, digest], encodeRequest(inputs, output, true).bytes);
     const { values, shape } = await this.#live(inputs).then(
       async (answer) => {
         if (answers !== undefined) await keepAnswer(answers, question, answer);
