@@ -117,8 +117,10 @@ export class LabelBlocks {
     for (const { set, block, held } of all) {
       if (this.#bytes <= maxBytes * 0.75) return;
       if (held.block === loaded) continue;
+      const { usedAt } = held;
       await this.#save(set, block, held);
-      if (this.#heldOf(set).delete(block)) this.#bytes -= held.block.bytes.length;
+      // Who has asked for it meanwhile may add rows, which would be lost with it.
+      if (held.usedAt === usedAt && this.#heldOf(set).delete(block)) this.#bytes -= held.block.bytes.length;
     }
   }
 
