@@ -40,12 +40,12 @@ export async function openWholeRun(file: string, flags: FolderFlags): Promise<Op
   const onFinished = onFinishedOf(flags);
   const wantedOf = ({ name }: { readonly name: string }): string => flags.out ?? join('runs', name);
   const { recipe, warnings } = await openRecipe(file, flags, async (read) => {
+    await expectFolder(wantedOf(read));
     if (force !== true) (await remoteFiles()).pin('run', await remoteFilesOf(wantedOf(read), { onFinished, resume }));
   });
   const wanted = wantedOf(recipe);
   warnings.forEach(warn);
   // Before data is read and models are opened, which may take long.
-  await expectFolder(wanted);
   await mlflowOf(flags);
   const trace = flags.trace === undefined ? undefined : await openTrace(flags.trace);
   const run = await openRun(recipe, file, flags);
