@@ -57,10 +57,12 @@ export class Cluster {
 
   /** Resolves once the job is in one of these states. @throws when it ends in another one */
   async reaches(job: string, ...states: string[]): Promise<void> {
+    let endedFor = 0;
     for (;;) {
       const state = await this.field(job, 'JobState');
       if (states.includes(state)) return;
-      if (['FAILED', 'CANCELLED', 'COMPLETED', 'NODE_FAIL', 'TIMEOUT'].includes(state))
+      // A job that is queued again shows how it ended for a moment.
+      endedFor = ['FAILED', 'CANCELLED', 'COMPLETED', 'NODE_FAIL', 'TIMEOUT'].includes(state))
         throw new Error(`job ${job} is ${state}, not ${states.join(' or ')}:\n${this.output(job)}`);
       await soon(100);
     }
