@@ -62,8 +62,8 @@ export class Cluster {
       const state = await this.field(job, 'JobState');
       if (states.includes(state)) return;
       // A job that is queued again shows how it ended for a moment.
-      endedFor = ['FAILED', 'CANCELLED', 'COMPLETED', 'NODE_FAIL', 'TIMEOUT'].includes(state))
-        throw new Error(`job ${job} is ${state}, not ${states.join(' or ')}:\n${this.output(job)}`);
+      endedFor = ['FAILED', 'CANCELLED', 'COMPLETED', 'NODE_FAIL', 'TIMEOUT'].includes(state) ? endedFor + 1 : 0;
+      if (endedFor > 100) throw new Error(`job ${job} is ${state}, not ${states.join(' or ')}:\n${this.output(job)}`);
       await soon(100);
     }
   }
