@@ -57,24 +57,26 @@ export class Cluster {
 
   /** Resolves once the job is in one of these states. @throws when it ends in another one */
   async reaches(job: string, ...states: string[]): Promise<void> {
-    let endedFor = 0;
     for (;;) {
       const state = await this.field(job, 'JobState');
       if (states.includes(state)) return;
-      // A job that is queued again shows how it ended for a moment.
-      endedFor = ['FAILED', 'CANCELLED', 'COMPLETED', 'NODE_FAIL', 'TIMEOUT'].includes(state) ? endedFor + 1 : 0;
-      if (endedFor > 100) throw new Error(`job ${job} is ${state}, not ${states.join(' or ')}:\n${this.output(job)}`);
+      if (['FAILED', 'CANCELLED', 'COMPLETED', 'NODE_FAIL', 'TIMEOUT'].includes(state))
+        throw new Error(`job ${job} is ${state}, not ${states.join(' or ')}:\n${this.output(job)}`);
       await soon(100);
     }
   }
 
   /**
    * A job that was put into the queue again begins now, not in two minutes. Slurm waits so long since what is left of the
-   * start before tells it of an end, which would be taken for the new start's: so nothing may be left of it.
+   * start before tells it of an end, which would be taken for the new start's: so nothing may be left of it. Its daemons
+   * also refuse a start that is of the same second as the end of the one before ("Job credential revoked"), since their
+   * credentials know whole seconds: so another second must have begun.
    */
   async startNow(job: string): Promise<void> {
     await this.reaches(job, 'PENDING');
     while (await isAtWork(job)) await soon(50);
+    const second = secondNow();
+    while (secondNow() <= second) await soon(50);
     await this.command('scontrol', 'update', `JobId=${job}`, 'StartTime=now');
   }
 
@@ -85,6 +87,10 @@ export class Cluster {
       await soon(20);
     }
   }
+}
+
+function secondNow(): number {
+  return Math.floor(Date.now() / 1000);
 }
 
 /** Whether any step of the job, its script among them, still has its daemon on this machine. */
