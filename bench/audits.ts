@@ -134,7 +134,7 @@ class Rig {
   }
 }
 
-/** Of a share: what is expected, and what came of so many trials. */
+/** One row of the table: what is expected of an audited share, and what came of so many trials. */
 export function auditRow(share: number, trials: number, lies: number): Record<string, number> {
   const all = Array.from({ length: trials }, (_, seed) => auditTrial({ share, lies, seed }));
   const sum = (of: (trial: AuditTrial) => number): number => all.reduce((total, trial) => total + of(trial), 0);

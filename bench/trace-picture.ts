@@ -119,6 +119,6 @@ const [trace, out, first = '0', steps = '2'] = process.argv.slice(2);
 if (trace === undefined || out === undefined) throw new Error('TRACE.json OUT.svg [FIRST-STEP [STEPS]] was wanted');
 const events = JSON.parse(readFileSync(trace, 'utf8')) as TraceEvent[];
 const window = windowOf(events, Number(first), Number(steps));
-// Of workers that were not there, or are another run's, there is nothing to see.
+// Rows without a bar in the window are left out: workers that were not there, or of another run.
 const isSeen = ({ bars }: Row): boolean => bars.some(({ startUs, endUs }) => startUs < window[1] && endUs > window[0]);
 writeFileSync(out, draw(rowsOf(events).filter(isSeen), window));

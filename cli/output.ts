@@ -66,7 +66,7 @@ let lost: Error | null = null;
 process.stdout.on('error', (error: Error) => {
   lost ??= error;
 });
-// Whom nobody listens to goes on with the work.
+// Progress that nobody reads any more is no reason to stop.
 process.stderr.on('error', () => undefined);
 
 /** A word of a command line to copy: as it is where a shell takes it so, else in quotes. */

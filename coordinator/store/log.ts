@@ -60,7 +60,7 @@ interface Place {
   /** Offset of the record's first byte in its segment. */
   readonly at: number;
   readonly payloadAt: number;
-  /** Of the payload, by its pieces: what replicas expect, also of a record whose digest was taken otherwise. */
+  /** The payload's digest by its pieces, which replicas expect, also of a record whose own digest was taken otherwise. */
   readonly digest: string;
   readonly stateHash: string;
 }

@@ -15,7 +15,7 @@ export class ConnectedWorkers {
   readonly #admitted = new Map<WorkerId, AdmittedWorker>();
   /** By process: when the connection broke of one that is expected back. */
   readonly #missing = new Map<string, number>();
-  /** Of the connections that are closed. */
+  /** Bytes of the connections that are closed. */
   #past: PlaneTraffic = { socket: { received: 0, sent: 0 }, memory: { received: 0, sent: 0 } };
   #reconnects = 0;
   #onLeft: () => void = () => undefined;

@@ -2,6 +2,7 @@
  * Runs of real processes over real sockets on loopback, each worker with a cache folder of its own: no disk is shared.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commitsOf, killAll, Program } from '../../bench/programs.js';
@@ -16,6 +17,15 @@ export function scratchFolder(): { readonly path: string; remove(): void } {
       rmSync(path, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Ports of loopback that are free now, each another one: for servers that cannot choose one themselves. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  for (const server of servers) await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  for (const server of servers) await new Promise((resolve) => server.close(resolve));
+  return ports;
 }
 
 /** What was computed, step by step, without who and when: what must be the same however it was computed. */

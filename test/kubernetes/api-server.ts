@@ -2,10 +2,10 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { soon } from '../../bench/programs.js';
+import { freePorts } from '../e2e/processes.js';
 
 const run = promisify(execFile);
 
@@ -51,14 +51,6 @@ function mustSucceed(what: string, { code, stdout, stderr }: Said): string {
 /** Runs one of the programs, which must succeed. @returns what it printed */
 export async function get(name: string, args: readonly string[], input = ''): Promise<string> {
   return mustSucceed(`${name} ${args.join(' ')}`, await say(name, args, input));
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  for (const server of servers) await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  return ports;
 }
 
 export interface ApiServerOptions {

@@ -1,7 +1,6 @@
 /** Prometheus' own tools on metrics and alert rules, and a real Prometheus that scrapes a real run. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -11,7 +10,7 @@ import { metricsPage, runMetrics } from '../../coordinator/watch/metrics-page.js
 import { newToken } from '../../shared/access/local-token.js';
 import { counts } from '../coordinator/watch/counts.js';
 import { barsRecipe, writeBars } from '../e2e/bars.js';
-import { scratchFolder } from '../e2e/processes.js';
+import { freePorts, scratchFolder } from '../e2e/processes.js';
 
 const deploy = fileURLToPath(new URL('../../deploy/monitoring/', import.meta.url));
 const scratch = scratchFolder();
@@ -28,14 +27,6 @@ afterAll(async () => {
 
 const promtool = (args: readonly string[], input = ''): string =>
   execFileSync('promtool', args, { encoding: 'utf8', input, cwd: deploy });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 describe('promtool', () => {
   it('finds nothing to say against the names and texts of the metrics', async () => {
@@ -78,7 +69,7 @@ describe('a Prometheus with the configuration that is shipped', () => {
     const worker = new Program(['worker', url], { STILLHOUSE_CACHE: at('cache-1'), STILLHOUSE_TOKEN: tokens.worker });
     await run.says(/waiting for 2 workers: 1 ready/);
 
-    const port = await freePort();
+    const [port = 0] = await freePorts(1);
     const shipped = readFileSync(join(deploy, 'prometheus.yml'), 'utf8');
     const config = shipped.replace('127.0.0.1:7070', target).replace('15s', '1s').replace('[alerts.yml]', '[]');
     writeFileSync(at('prometheus.yml'), config);

@@ -1,7 +1,6 @@
 /** A teacher on a real MLServer; STILLHOUSE_MLSERVER is its program. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { cpSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ModelServer } from '../../worker/compute/teachers/formats/kserve-client.js';
 import { describeServed } from '../../worker/compute/teachers/formats/kserve-v2.js';
 import { openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
+import { freePorts } from '../e2e/processes.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-mlserver-'));
 let server: ChildProcess;
@@ -16,18 +16,9 @@ let port = 0;
 const wait = { deadlineSeconds: 5, retries: 12, concurrency: 2 };
 const urlOf = (path: string): string => `http://127.0.0.1:${port}/v2/models/${path}`;
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise<void>((resolve) => probe.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
 beforeAll(async () => {
   cpSync(fileURLToPath(new URL('model', import.meta.url)), folder, { recursive: true });
-  const [http, grpc, metrics] = [await freePort(), await freePort(), await freePort()];
+  const [http = 0, grpc = 0, metrics = 0] = await freePorts(3);
   port = http;
   writeFileSync(
     join(folder, 'settings.json'),

@@ -1,8 +1,8 @@
 /** A moto server, which is a real S3-compatible store from PyPI, on loopback; and one of its users with keys. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
 import { AwsV4Signer } from 'aws4fetch';
 import { soon } from '../../bench/programs.js';
+import { freePorts } from '../e2e/processes.js';
 
 export interface StoreKeys {
   readonly accessKeyId: string;
@@ -25,7 +25,7 @@ export class MotoServer {
 
   /** @param program the path of moto_server */
   static async start(program: string): Promise<MotoServer> {
-    const port = await freePort();
+    const [port = 0] = await freePorts(1);
     const child = spawn(program, ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
     const server = new MotoServer(`http://127.0.0.1:${port}`, child);
     while (!(await server.#answers())) {
@@ -86,12 +86,4 @@ export class MotoServer {
     if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${text}`);
     return text;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

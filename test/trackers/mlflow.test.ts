@@ -1,13 +1,12 @@
 /** A real run that a real MLflow server shows: stopped, continued, finished, with its report. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { commitsOf, Program, soon } from '../../bench/programs.js';
 import { barsRecipe, steps, writeBars } from '../e2e/bars.js';
-import { scratchFolder } from '../e2e/processes.js';
+import { freePorts, scratchFolder } from '../e2e/processes.js';
 
 const python = process.env.STILLHOUSE_TRACKERS ?? 'python3';
 const scratch = scratchFolder();
@@ -15,16 +14,8 @@ const at = (name: string): string => join(scratch.path, name);
 let server: ChildProcess | null = null;
 let url = '';
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
 beforeAll(async () => {
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   url = `http://127.0.0.1:${port}`;
   const store = ['--backend-store-uri', `sqlite:///${at('mlflow.db')}`, '--artifacts-destination', at('artifacts')];
   const args = ['server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1', ...store];

@@ -82,7 +82,7 @@ function explained(error: unknown, { address }: RemoteObject, folder: string): u
   );
 }
 
-/** By what the part of a file is known again. A time alone tells too little of an address of which some is masked. */
+/** What the part of a file is known again by. A time alone tells too little of an address of which some is masked. */
 function partIdentity(
   { address, bytes, etag, modified, sha256 }: RemoteObject,
   pieceBytes: number,

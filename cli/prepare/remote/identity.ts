@@ -1,4 +1,4 @@
-/** By what a remote name is known again: how many files, their bytes, and a digest. Pure. */
+/** What a remote name is known again by: how many files, their bytes, and a digest. Pure. */
 import { counted } from '../../../shared/counted.js';
 import type { RemoteIdentity } from '../../../shared/data/remote-identity.js';
 import { exitCodes, UserError } from '../../../shared/errors.js';

@@ -23,9 +23,9 @@ export interface RemoteListing {
   readonly kind: 'file' | 'folder' | 'pattern';
   /** The name with its version where the server keeps some; else the name itself. */
   readonly address: string;
-  /** Of a pattern, its part below the folder that was listed. */
+  /** The part of a pattern below the folder that was listed. */
   readonly pattern: string;
-  /** By path. */
+  /** The files, in the order of their paths. */
   readonly objects: readonly RemoteObject[];
 }
 

@@ -9,7 +9,7 @@ interface Budget {
   leftBytes: number;
 }
 
-/** Of what is being read: the package unpacks within one call, which nothing comes between. */
+/** The budget of the file that is being read: the package unpacks within one call, so no two are read at once. */
 let budget: Budget | null = null;
 
 /**

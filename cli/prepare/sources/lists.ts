@@ -17,7 +17,7 @@ export interface Pad {
 /** A column of the inputs, as every row must have it. */
 export interface Column {
   readonly name: string;
-  /** Of its part of a sample, padding included. */
+  /** Shape of the column's part of a sample, padding included. */
   readonly shape: readonly number[];
   /** Undefined: all of its lists must have one length. */
   readonly pad: Pad | undefined;

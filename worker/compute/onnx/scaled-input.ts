@@ -10,7 +10,7 @@ import { writeOnnx } from './write.js';
 export interface InputScaling {
   readonly factor: Float32Array;
   readonly offset: Float32Array;
-  /** Of both; it is broadcast to [batch, sample]. */
+  /** The shape of scale and offset alike, which is broadcast to [batch, sample]. */
   readonly shape: readonly number[];
 }
 

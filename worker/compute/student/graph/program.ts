@@ -25,7 +25,7 @@ export interface Program {
 }
 
 export interface ProgramResult {
-  /** Of the losses, and the norm of each weighted term's gradient where the step is probed. */
+  /** Sums of the losses, and the norm of each weighted term's gradient where the step is probed. */
   readonly sums: Sums;
   readonly norms: readonly (readonly [term: string, norm: number])[];
   readonly moments: PooledMoments | null;
