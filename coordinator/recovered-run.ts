@@ -18,11 +18,13 @@ import { reportedSteps } from './run-reports.js';
 import { expectSameState, expectSameUnits } from './store/changed-recipe.js';
 import type { JournalLine } from './store/journal.js';
 import type { Journal } from './store/journal-file.js';
+import type { KeptCommits } from './store/kept-commits.js';
 import { CommitLog } from './store/log.js';
 import { recover, type Recovered } from './store/recovery.js';
 import { identityOf } from './store/resolved-recipe.js';
 import type { RunFolder } from './store/run-folder.js';
 import { Snapshots } from './store/snapshots.js';
+import { stepAside } from './store/step-aside.js';
 import { checkCoverage, checkJournal, countsSamples } from './verify/checks.js';
 import type { Probes } from './workers/numerics.js';
 
@@ -34,7 +36,7 @@ export interface RecoveredRun {
   readonly slots: number;
   /** Buffers behind them, and for commits that are still being sent. */
   readonly buffers: number;
-  readonly log: CommitLog;
+  readonly log: KeptCommits;
   readonly journal: Journal;
   readonly snapshots: Snapshots;
   /** Where the run stands, and the lines of its journal that count. */
@@ -43,6 +45,8 @@ export interface RecoveredRun {
   readonly units: UnitPlan;
   readonly probes: Probes;
 }
+
+type FoundStores = Pick<RecoveredRun, 'folder' | 'replica' | 'log' | 'journal' | 'snapshots' | 'standing'>;
 
 /** @throws UserError (2) when the folder's run cannot go on with this recipe, (65) when it is damaged, (69) storage */
 export async function recoverRun(folder: RunFolder, run: PreparedRun, options: GoingOn): Promise<RecoveredRun> {
@@ -75,6 +79,7 @@ async function recoverWith(
     initialWeights: run.initialWeights,
     recipeDigest: run.recipeDigest,
     run: folder.run,
+    logsGradients: run.recipe.log.gradients,
     faultIn: (lines) => faultIn(lines, run),
     generation: folder.generation.counter,
     timeOfDayMs,
@@ -92,12 +97,32 @@ async function recoverWith(
   await sayDamaged({ folder, standing }, closedEpochs, { reporter });
   // Only now: until here the folder's own recipe is the one to compare with.
   await folder.write('recipe.yaml', identityOf(run).recipeText);
-  const found = { folder, replica, slots, buffers, log, journal, snapshots, standing, account, units };
+  const stores = { folder, replica, log, journal, snapshots, standing };
+  const kept = run.recipe.log.gradients ? log : await withoutLog(run, units, stores, options);
+  const found = { folder, replica, slots, buffers, log: kept, journal, snapshots, standing, account, units };
   await expectBest(found, run.student, options);
   await reporter.start(startOf(run, found, { closedEpochs, baseline: options.baseline }));
   const { totalSteps } = units;
   if (standing.step > 0) reporter.say('info', `continuing ${folder.path} at step ${standing.step} of ${totalSteps}`);
   return { ...found, probes: await openProbes(found, options) };
+}
+
+function withoutLog(
+  { recipe, recipeDigest }: PreparedRun,
+  { stepsPerEpoch }: UnitPlan,
+  { folder, replica, log, journal, snapshots, standing }: Omit<FoundStores, 'log'> & { readonly log: CommitLog },
+  { reporter }: Pick<GoingOn, 'reporter'>,
+): Promise<KeptCommits> {
+  const { step, update, unit, stateHash } = standing;
+  const epoch = Math.floor(step / stepsPerEpoch);
+  return stepAside({
+    path: folder.path,
+    ...{ log, snapshots, replica },
+    position: { step, update, unit, epoch, stateHash, recipeDigest, journal: journal.head },
+    everySteps: recipe.snapshots.everySteps,
+    everySeconds: recipe.snapshots.everySeconds,
+    say: (text) => reporter.say('info', text),
+  });
 }
 
 /** Where the run stands, for those who are told of it. */

@@ -7,7 +7,7 @@ import type { UnitPlan } from './plan/units.js';
 import type { ReportOutput, RunProgress } from './reports/outputs/output.js';
 import type { Account } from './reports/totals.js';
 import type { Journal } from './store/journal-file.js';
-import type { CommitLog } from './store/log.js';
+import type { KeptCommits } from './store/kept-commits.js';
 import type { Recovered } from './store/recovery.js';
 import type { RunFolder } from './store/run-folder.js';
 import type { Snapshots } from './store/snapshots.js';
@@ -32,10 +32,7 @@ export interface RunStore {
   readonly folder: Pick<RunFolder, 'path' | 'run' | 'nonces' | 'expectNewest'> & {
     readonly generation: Pick<RunFolder['generation'], 'counter' | 'nonce' | 'secret'>;
   };
-  readonly log: Pick<
-    CommitLog,
-    'has' | 'stateHashAfter' | 'read' | 'readBytes' | 'append' | 'rotate' | 'dropBefore' | 'sizeBytes'
-  >;
+  readonly log: Omit<KeptCommits, 'written' | 'close'>;
   readonly snapshots: Pick<Snapshots, 'all' | 'newest' | 'initial' | 'oldestStep' | 'write'>;
   readonly journal: Pick<Journal, 'append' | 'head'>;
   /** Keeps these weights as the best so far, of the evaluation at this step; they are on the disk once this resolves. */

@@ -325,6 +325,7 @@ export class Run {
       expected: this.#parts.expected,
       isOpen: this.#parts.isOpen,
       trace,
+      newSnapshot: () => this.#commits.newSnapshot(),
       onFailure: (told) => this.#journal({ type: 'failure', ...this.#place, ...told, lines: [...told.lines] }),
       onRefused: (reason) => this.#refused[reason]++,
       post: (event) => this.#post(event),

@@ -56,10 +56,23 @@ export class UnitCommits {
     await this.#committing;
   }
 
-  /** Takes a snapshot that the user asked for: now, where nothing is being committed, else after the commit. */
+  /** Takes a snapshot that the user asked for, and says so. */
   async takeSnapshot(): Promise<void> {
-    const { reporter, snapshotter, isOver } = this.#options;
+    const { reporter, snapshotter } = this.#options;
     snapshotter.want((step) => reporter.say('info', `the snapshot that was asked for is on the disk: step ${step}`));
+    await this.#snapshotSoon();
+  }
+
+  /** Resolves with the step of a snapshot, of the state as it is now or after the open commit, once it is on the disk. */
+  async newSnapshot(): Promise<number> {
+    const taken = new Promise<number>((resolve) => this.#options.snapshotter.want(resolve));
+    await this.#snapshotSoon();
+    return taken;
+  }
+
+  /** Takes the snapshot that is wanted: now, where nothing is being committed, else after the commit. */
+  async #snapshotSoon(): Promise<void> {
+    const { snapshotter, isOver } = this.#options;
     await snapshotter.idle();
     if (!this.#isCommitting && !isOver()) snapshotter.consider(this.#position());
   }

@@ -7,7 +7,8 @@ import { checksumOf, pieceHashes } from '../../shared/replica/piece-hash.js';
 import { piecesIn, type ByteRange } from '../../shared/replica/pieces.js';
 import type { Plane } from '../../shared/exchange/plane.js';
 import { limits } from '../../shared/protocol/messages.js';
-import type { CommitLog, CommitRecord } from '../store/log.js';
+import type { KeptCommits } from '../store/kept-commits.js';
+import type { CommitRecord } from '../store/commit-record.js';
 import type { RetiredBuffer } from './buffers.js';
 import type { Receipts } from './receipts.js';
 
@@ -38,13 +39,29 @@ export interface Outgoing {
 
 /** The log that older commits are read from, and where the run stands. */
 export interface BroadcastOptions {
-  readonly log: Pick<CommitLog, 'has' | 'stateHashAfter' | 'read' | 'readBytes'>;
+  readonly log: Pick<KeptCommits, 'has' | 'stateHashAfter' | 'read' | 'readBytes' | 'forget'>;
   readonly envelope: RunEnvelope;
   /** Commits that are journalled already. */
   readonly released: number;
   /** Hash of the state after them. */
   readonly stateHash: string;
   readonly receipts: Receipts;
+}
+
+/** One who reads the commits one after the other. */
+export class Follower {
+  /** Step of the commit that it reads next. */
+  step: number;
+  readonly #onEnd: () => void;
+
+  constructor(step: number, onEnd: () => void) {
+    this.step = step;
+    this.#onEnd = onEnd;
+  }
+
+  end(): void {
+    this.#onEnd();
+  }
 }
 
 /** Encodes every commit for the workers: the newest one from memory, older ones from the log. */
@@ -58,6 +75,8 @@ export class Broadcast {
   #stateHash: string;
   #lastRelease: { readonly step: number; readonly frame: Frame } | null = null;
   #waiting: (() => void)[] = [];
+  /** Those who read the commits one after the other. */
+  readonly #followers = new Set<Follower>();
 
   constructor({ log, envelope, released, stateHash, receipts }: BroadcastOptions) {
     this.#log = log;
@@ -88,7 +107,15 @@ export class Broadcast {
   release(step: number, stateHash: string): void {
     [this.#released, this.#stateHash] = [step + 1, stateHash];
     this.#lastRelease = { step, frame: this.#encodeRelease(step, stateHash) };
+    this.#log.forget(this.#leastNeeded());
     this.#notify();
+  }
+
+  /** Keeps the commits from `step` on from being forgotten, as far as the log's bound allows it, until `end`. */
+  follow(step: number): Follower {
+    const follower = new Follower(step, () => this.#followers.delete(follower));
+    this.#followers.add(follower);
+    return follower;
   }
 
   /** Resolves at the next hold or release. */
@@ -142,6 +169,13 @@ export class Broadcast {
     if (this.#lastRelease?.step === step) return this.#lastRelease.frame;
     const stateHash = this.#log.stateHashAfter(step);
     return stateHash === undefined ? null : this.#encodeRelease(step, stateHash);
+  }
+
+  /** A worker whose connection breaks now comes back for the newest commit, known by the state that it was at before. */
+  #leastNeeded(): number {
+    let least = this.#released - 2;
+    for (const { step } of this.#followers) least = Math.min(least, step);
+    return least;
   }
 
   #encodeRelease(step: number, stateHash: string): Frame {

@@ -6,7 +6,7 @@
 import { faultPoint } from '../../shared/fault-points.js';
 import type { Plane } from '../../shared/exchange/plane.js';
 import { limits } from '../../shared/protocol/messages.js';
-import type { Broadcast } from './broadcast.js';
+import type { Broadcast, Follower } from './broadcast.js';
 import type { SendQueue } from './send-queue.js';
 
 /** What one worker is fed with, and where it begins. */
@@ -24,8 +24,18 @@ export interface FeedOptions {
 
 /** Feeds one worker. Resolves when its connection is closed or it is too slow. */
 export async function feed(options: FeedOptions): Promise<void> {
+  const follower = options.broadcast.follow(options.from);
+  try {
+    await feedFrom(follower, options);
+  } finally {
+    follower.end();
+  }
+}
+
+async function feedFrom(follower: Follower, options: FeedOptions): Promise<void> {
   const { broadcast, queue, from, onTooSlow } = options;
   for (let step = from; ; step++) {
+    follower.step = step;
     while (!queue.isClosed && !broadcast.has(step) && broadcast.released <= step) await broadcast.changed();
     const isSent = await sendCommit(options, step);
     while (isSent && !queue.isClosed && broadcast.released <= step) await broadcast.changed();

@@ -20,7 +20,7 @@ import { skipLimit } from '../decide/commits.js';
 import type { Unit } from '../decide/types.js';
 import { nothingApplied, type CommitLine, type EvaluationLine, type JournalLine } from '../store/journal.js';
 import type { Journal } from '../store/journal-file.js';
-import type { CommitLog } from '../store/log.js';
+import type { KeptCommits } from '../store/kept-commits.js';
 import { expectOwnState } from '../store/self-check.js';
 import type { BufferPool } from './buffers.js';
 import { timed, type RunTrace } from '../trace/run-trace.js';
@@ -31,7 +31,7 @@ export interface CommitterOptions {
   readonly pool: BufferPool;
   readonly contributions: Contributions;
   readonly broadcast: Pick<Broadcast, 'hold'>;
-  readonly log: Pick<CommitLog, 'append'>;
+  readonly log: Pick<KeptCommits, 'append'>;
   readonly journal: Pick<Journal, 'append' | 'head'>;
   /** Rejects when this coordinator must write no more: another one has taken its place. */
   readonly expectNewest: () => Promise<void>;

@@ -63,7 +63,13 @@ export const journalLineSchema = z.discriminatedUnion('type', [
    * A coordinator started, at this step: commits from it on that came before do not count, nor what an earlier
    * coordinator writes after.
    */
-  z.strictObject({ type: z.literal('generation'), ...common, step: count }),
+  z.strictObject({
+    type: z.literal('generation'),
+    ...common,
+    step: count,
+    /** Its commits are not in the log, so that the last of them may have been released. */
+    gradients: z.literal(false).optional(),
+  }),
   /**
    * In step `step` workers contributed different bits to micro-batches [from, to). `lie`: these were turned away, since
    * two others agree; `undecided`: nobody could decide between these.

@@ -10,43 +10,15 @@
 import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { z } from 'zod';
 import { faultPoint, slowDisk } from '../../shared/fault-points.js';
 import { split, type ByteRange } from '../../shared/replica/pieces.js';
 import { digestOf, hashOf } from '../../shared/replica/piece-hash.js';
-import { scalarsSchema } from '../../shared/protocol/messages.js';
-import { compressions } from '../../shared/compression.js';
-import { journalLineSchema, type JournalLine } from './journal.js';
+import { commitRecordSchema, type CommitRecord } from './commit-record.js';
+import type { JournalLine } from './journal.js';
 import type { LoggedLines } from './journal-chain.js';
 import { storing, syncFolder } from './durable-files.js';
+import type { KeptCommits } from './kept-commits.js';
 import { readFully, writeFully } from './whole-io.js';
-
-const count = z.number().int().nonnegative();
-export const commitRecordSchema = z.object({
-  step: count,
-  /** Index of the unit in the run's plan. */
-  unit: count,
-  scalars: scalarsSchema,
-  /** How the payload's gradient is rounded; a run may go on with another compression. */
-  compression: z.enum(compressions).default('none'),
-  /** Bytes of the payload; 0 for a skip. */
-  bytes: count,
-  digest: z.string(),
-  momentCounts: z.array(count),
-  /** Hash of each piece of the payload (shared/replica/piece-hash.ts). */
-  hashes: z.array(z.string()).optional(),
-  /** CRC-32 of each piece, which earlier versions wrote in their place. */
-  checksums: z.array(count).optional(),
-  /** Hash of the state after this commit. */
-  stateHash: z.string(),
-  /** The commit's journal line, so that the journal can be completed from the log. */
-  line: journalLineSchema,
-  /** The chain of the journal before that line; earlier versions did not write it. */
-  before: z.string().optional(),
-});
-
-/** What the log has of one commit beside its payload. */
-export type CommitRecord = z.infer<typeof commitRecordSchema>;
 
 interface Segment {
   readonly firstStep: number;
@@ -68,7 +40,8 @@ interface Place {
 const maximumHeaderBytes = 16 * 1024 * 1024;
 
 /** The log of one run, open for reading and appending. */
-export class CommitLog {
+export class CommitLog implements KeptCommits {
+  readonly isDurable = true;
   readonly #folder: string;
   readonly #places = new Map<number, Place>();
   readonly #found = new Map<string, JournalLine>();
@@ -180,6 +153,11 @@ export class CommitLog {
       if (read < range.length) throw new Error(`${place.segment.path}: the record of step ${step} has changed`);
       return target;
     });
+  }
+
+  /** Recovery may need them all the same. */
+  forget(): void {
+    return;
   }
 
   /** Deletes the segments whose commits all come before `step`. */

@@ -45,8 +45,15 @@ export async function reconcile(options: ReconcileOptions, open: OpenJournal, en
   for (let step = journalled; step < end.step; step++) await complete(options.log, open, step);
   if (journalled <= end.step) return;
   const last = open.lines.at(-1);
-  if (!end.isWrong && last?.type === 'commit' && last.step === end.step) await dropLast(open);
+  if (!end.isWrong && last?.type === 'commit' && last.step === end.step && isLogged(last, open.lines))
+    await dropLast(open);
   else await rewind(options, open, end.step);
+}
+
+/** Whether the coordinator that wrote this line logged the commit before it released it. */
+function isLogged({ generation }: JournalLine, lines: readonly JournalLine[]): boolean {
+  const began = lines.findLast((line) => line.type === 'generation' && line.generation === generation);
+  return began?.type !== 'generation' || began.gradients !== false;
 }
 
 /** Drops the line of a commit that was never released. */

@@ -12,7 +12,8 @@ import { applyCommit } from '../../shared/replica/apply-commit.js';
 import type { Replica } from '../../shared/replica/replica.js';
 import { afterRewinds, type JournalLine } from './journal.js';
 import { Journal, readJournal } from './journal-file.js';
-import type { CommitLog, CommitRecord } from './log.js';
+import type { CommitLog } from './log.js';
+import type { CommitRecord } from './commit-record.js';
 import { reconcile, type OpenJournal, type ReconcileOptions } from './reconciliation.js';
 import { snapshotFault, type Snapshot } from './snapshots.js';
 import { sourceOf } from './state-copy.js';
@@ -40,6 +41,8 @@ export interface RecoveryOptions extends ReconcileOptions {
   readonly recipeDigest: string;
   /** The run's id. */
   readonly run: string;
+  /** Whether the commits of the generation that begins will be in the log. */
+  readonly logsGradients: boolean;
   /** Says in words what the journal's lines that count do not agree in; null for nothing. */
   readonly faultIn: (lines: readonly JournalLine[]) => string | null;
 }
@@ -97,6 +100,7 @@ async function begin(options: RecoveryOptions, { journal, lines }: OpenJournal, 
     generation: options.generation,
     atMs: options.timeOfDayMs(),
     step: standing.step,
+    ...(options.logsGradients ? {} : { gradients: false }),
   };
   const counted = afterRewinds([...lines, started]);
   const fault = options.faultIn(counted);

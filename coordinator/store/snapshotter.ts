@@ -4,7 +4,7 @@
  * the state's bytes of memory, and training the time to copy them and to see by the fast hash that they are sound.
  */
 import type { Replica } from '../../shared/replica/replica.js';
-import type { CommitLog } from './log.js';
+import type { KeptCommits } from './kept-commits.js';
 import { expectOwnState } from './self-check.js';
 import { StateCopy } from './state-copy.js';
 import type { RunPosition, Snapshots } from './snapshots.js';
@@ -12,7 +12,7 @@ import type { RunPosition, Snapshots } from './snapshots.js';
 /** What is written, where to, and how often. */
 export interface SnapshotterOptions {
   readonly replica: Replica;
-  readonly log: Pick<CommitLog, 'rotate' | 'dropBefore' | 'sizeBytes'>;
+  readonly log: Pick<KeptCommits, 'rotate' | 'dropBefore' | 'sizeBytes' | 'isDurable'>;
   readonly snapshots: Pick<Snapshots, 'newest' | 'oldestStep' | 'write'>;
   readonly everySteps: number;
   readonly everySeconds: number;
@@ -97,7 +97,8 @@ export class Snapshotter {
     return (
       step - this.#lastStep >= everySteps ||
       nowMs() - this.#lastMs >= everySeconds * 1000 ||
-      log.sizeBytes - this.#logBase >= this.#logBytes
+      // What is kept for the others alone is bounded otherwise.
+      (log.isDurable && log.sizeBytes - this.#logBase >= this.#logBytes)
     );
   }
 

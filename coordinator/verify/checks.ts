@@ -9,7 +9,7 @@ import { samplesIn } from '../../shared/figures/sum-names.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import type { Generation } from '../store/generations.js';
 import type { CommitLine, JournalLine } from '../store/journal.js';
-import type { CommitRecord } from '../store/log.js';
+import type { CommitRecord } from '../store/commit-record.js';
 import { snapshotFault, type SnapshotHeader } from '../store/snapshots.js';
 
 export interface CheckResult {
@@ -123,13 +123,15 @@ export function checkGenerations(generations: readonly Generation[], lines: read
  *
  * @param newest the step of the newest sound snapshot
  * @param chains those of the journal's lines
+ * @param isKept whether the recipe has commits kept in the log
  */
 export function checkLog(
   records: readonly CommitRecord[],
   lines: readonly JournalLine[],
-  { newest, chains }: { readonly newest: number; readonly chains: readonly string[] },
+  { newest, chains, isKept }: { readonly newest: number; readonly chains: readonly string[]; readonly isKept: boolean },
 ): CheckResult {
   const name = 'log';
+  if (!isKept && records.length === 0) return sound(name, 'empty: log.gradients is false');
   const commits = new Map(lines.flatMap((line) => (line.type === 'commit' ? [[line.step, line] as const] : [])));
   const last = Math.max(-1, ...commits.keys());
   const known = new Set(chains);

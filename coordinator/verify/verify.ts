@@ -19,7 +19,8 @@ import { isWrittenRecipe, readGenerations, runIdIn, type Generation } from '../s
 import { afterRewinds, type JournalLine } from '../store/journal.js';
 import type { ReadJournal } from '../store/journal-chain.js';
 import { readJournal } from '../store/journal-file.js';
-import { loggedLines, readLog, type CommitRecord } from '../store/log.js';
+import { loggedLines, readLog } from '../store/log.js';
+import type { CommitRecord } from '../store/commit-record.js';
 import { Snapshots, type SnapshotHeader } from '../store/snapshots.js';
 import {
   checkCoverage,
@@ -92,7 +93,7 @@ function checksOf({ path, run, log, read, generations, recipe, summary }: Found)
   return [
     one('journal', () => checkJournal(lines, recipe === null || countsSamples(recipe), read.faults)),
     one('coverage', () => checkCoverage(lines)),
-    ['log and snapshots', () => checkStates(path, { run, log, read, lines })],
+    ['log and snapshots', () => checkStates(path, { run, log, read, lines, recipe })],
     ...(generations === null ? [] : [one('generations', () => checkGenerations(generations, read.lines))]),
     one('probe', () => checkProbe(path, run, lines)),
     ...(recipe === null ? [] : [['reports', () => checkReports(path, { recipe, lines, summary })] as const]),
@@ -112,11 +113,18 @@ async function checkBaseline(path: string): Promise<CheckResult[]> {
 
 async function checkStates(
   path: string,
-  { run, log, read, lines }: Pick<Found, 'run' | 'log'> & { readonly read: ReadJournal; readonly lines: JournalLine[] },
+  {
+    run,
+    log,
+    read,
+    lines,
+    recipe,
+  }: Pick<Found, 'run' | 'log' | 'recipe'> & { readonly read: ReadJournal; readonly lines: JournalLine[] },
 ): Promise<CheckResult[]> {
   const snapshots = await readSnapshots(join(path, 'snapshots'), run ?? '');
   const newest = snapshots.whole.at(-1)?.step ?? 0;
-  return [checkLog(log, lines, { newest, chains: read.chains }), checkSnapshots(snapshots, lines, read.chains)];
+  const isKept = recipe?.log.gradients ?? true;
+  return [checkLog(log, lines, { newest, chains: read.chains, isKept }), checkSnapshots(snapshots, lines, read.chains)];
 }
 
 async function hasGenerations(path: string): Promise<boolean> {

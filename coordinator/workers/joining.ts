@@ -36,6 +36,8 @@ export interface JoiningOptions extends PlaneOptions {
   readonly participants: Participants;
   readonly slow: SlowWorkers;
   readonly ending: EndOfRun;
+  /** Resolves with the step of a snapshot, of the state as it is now or later, once it is on the disk. */
+  readonly newSnapshot: () => Promise<number>;
   /** What takes in the contributions of a worker with this id. */
   readonly incomingOf: (id: WorkerId, connection: WorkerConnection) => IncomingContributions;
   readonly post: (event: UntimedEvent) => void;
@@ -65,10 +67,25 @@ export class Joining {
     const start = startPointOf(hello, known, lineage);
     if (start.type === 'ahead')
       return this.#options.fail(staleFolder(folderPath, known.broadcast.released, start.step));
+    if (start.type === 'wait') return this.#afterSnapshot(connection, hello);
     const { worker, chosen } = this.#admit(connection, hello);
     connection.queue.send({ ...this.#welcome(worker.id, start.snapshot), ...chosen.welcome });
     this.#options.post({ type: 'join', worker: worker.id, process: worker.process, origin: worker.origin });
     this.#feed(worker, start.step);
+  }
+
+  /** Lets the worker in once there is a snapshot with every commit after it. */
+  #afterSnapshot(connection: WorkerConnection, hello: Up<'hello'>): void {
+    const { broadcast, newSnapshot, reporter, fail } = this.#options;
+    const follower = broadcast.follow(broadcast.released);
+    newSnapshot()
+      .then((step) => {
+        if (connection.queue.isClosed) return;
+        reporter.say('info', `a snapshot at step ${step} for ${connection.name}, which joins`);
+        this.hello(connection, hello);
+      })
+      .catch(fail)
+      .finally(() => follower.end());
   }
 
   #admit(

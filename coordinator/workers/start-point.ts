@@ -4,18 +4,20 @@
  */
 import type { Up } from '../../shared/protocol/messages.js';
 import type { Receipts } from '../exchange/receipts.js';
-import type { CommitLog } from '../store/log.js';
+import type { KeptCommits } from '../store/kept-commits.js';
 import type { Snapshot, Snapshots } from '../store/snapshots.js';
 
 export type StartPoint =
   /** Feed commits from `step` on; begin with the snapshot, unless the worker holds that state already (null). */
   | { readonly type: 'start'; readonly step: number; readonly snapshot: Snapshot | null }
+  /** Not all commits after the newest snapshot are kept, since they are not on the disk: a newer one is wanted first. */
+  | { readonly type: 'wait' }
   /** The worker has applied `step` commits of this run, more than this folder knows, and has proved it. */
   | { readonly type: 'ahead'; readonly step: number };
 
 /** Where the hashes of the run's earlier states can be found. */
 export interface KnownStates {
-  readonly log: Pick<CommitLog, 'has' | 'stateHashAfter'>;
+  readonly log: Pick<KeptCommits, 'has' | 'stateHashAfter' | 'isDurable'>;
   readonly snapshots: Pick<Snapshots, 'all' | 'newest'>;
   /** The commits released so far, and the hash of the state after them. */
   readonly broadcast: { readonly released: number; readonly stateHash: string };
@@ -39,6 +41,8 @@ export function startPointOf({ held }: Pick<Up<'hello'>, 'held'>, known: KnownSt
   }
   const { newest } = known.snapshots;
   if (newest === undefined) throw new Error('a run has a snapshot from its start on');
+  const { log, broadcast } = known;
+  if (!log.isDurable && newest.step < broadcast.released && !log.has(newest.step)) return { type: 'wait' };
   return { type: 'start', step: newest.step, snapshot: newest };
 }
 

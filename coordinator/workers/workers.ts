@@ -23,7 +23,7 @@ import type { PreparedRun } from '../plan/prepared-run.js';
 import { summedRunOf } from '../plan/summed-run.js';
 import type { ReportOutput } from '../reports/outputs/output.js';
 import type { Summary } from '../reports/summary.js';
-import type { CommitLog } from '../store/log.js';
+import type { KeptCommits } from '../store/kept-commits.js';
 import type { Snapshots } from '../store/snapshots.js';
 import type { RunTrace } from '../trace/run-trace.js';
 import { ConnectedWorkers } from './connected-workers.js';
@@ -57,7 +57,7 @@ export interface WorkersOptions {
   readonly replica: Replica;
   readonly contributions: Contributions;
   readonly broadcast: Broadcast;
-  readonly log: Pick<CommitLog, 'has' | 'stateHashAfter'>;
+  readonly log: Pick<KeptCommits, 'has' | 'stateHashAfter' | 'isDurable'>;
   readonly snapshots: Pick<Snapshots, 'all' | 'newest' | 'initial'>;
   readonly probes: Probes;
   readonly reporter: Pick<ReportOutput, 'say'>;
@@ -74,6 +74,8 @@ export interface WorkersOptions {
   readonly onFailure: (failure: ToldFailure) => void;
   /** Called for each frame of another run, generation, step or lease, which is dropped. */
   readonly onRefused: (reason: RefusalReason) => void;
+  /** Resolves with the step of a snapshot, of the state as it is now or later, once it is on the disk. */
+  readonly newSnapshot: () => Promise<number>;
   readonly post: (event: UntimedEvent) => void;
   /** Called with an error that ends the run. */
   readonly fail: (error: unknown) => void;
@@ -248,8 +250,9 @@ export class Workers implements ConnectionHost {
 
   #openJoining(known: KnownStates): Joining {
     const { run, envelope, nonce, lineage, folderPath, snapshots, broadcast, heartbeatMs, post, fail } = this.#options;
-    const { memoryFolder, reporter, trace } = this.#options;
+    const { memoryFolder, reporter, trace, newSnapshot } = this.#options;
     return new Joining({
+      newSnapshot,
       run,
       envelope,
       nonce,

@@ -87,9 +87,15 @@ export const recipeSchema = z
       })
       .strict()
       .prefault({}),
-    // It has one value and nobody reads it; the recipe.yaml of every run folder has it, so that it stays accepted.
     log: z
-      .object({ gradients: z.literal(true).default(true) })
+      .object({
+        gradients: z
+          .boolean()
+          .default(true)
+          .describe(
+            'whether every commit is on the disk before it is released; false, for students whose commits a disk cannot take: a coordinator that is started again goes back to the newest snapshot',
+          ),
+      })
       .strict()
       .prefault({}),
     numerics: z

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { CommitLine, EvaluationLine } from '../../coordinator/store/journal.js';
-import type { CommitRecord } from '../../coordinator/store/log.js';
+import type { CommitRecord } from '../../coordinator/store/commit-record.js';
 import { pieceHashes } from '../../shared/replica/piece-hash.js';
 
 const folders: string[] = [];

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Broadcast } from '../../../coordinator/exchange/broadcast.js';
 import { feed } from '../../../coordinator/exchange/commit-feed.js';
 import { CommitLog } from '../../../coordinator/store/log.js';
+import { RecentCommits } from '../../../coordinator/store/recent-commits.js';
 import type { Channel } from '../../../coordinator/exchange/channel.js';
 import { SendQueue } from '../../../coordinator/exchange/send-queue.js';
 import { Receipts } from '../../../coordinator/exchange/receipts.js';
@@ -170,6 +171,33 @@ describe('feed', () => {
     });
     expect(slow).toEqual([3]);
     await log.close();
+  });
+
+  it('keeps what it has not read yet, of commits that are in memory alone', async () => {
+    const log = new RecentCommits(Infinity);
+    const broadcast = new Broadcast({ log, envelope, released: 0, stateHash: hashOf(9), receipts });
+    const channel = new SlowChannel();
+    const queue = queueOf(channel);
+    const done = feed({ broadcast, queue, plane: socketPlane, from: 0, onTooSlow: () => undefined });
+    const commit = async (step: number): Promise<void> => {
+      const [record, bytes] = [recordOf(step, payloadOf(step, size)), payloadOf(step, size)];
+      broadcast.hold({ head: record, bytes, hashes: pieceHashes(bytes), retired: null });
+      await log.append(record, bytes);
+      broadcast.release(step, record.stateHash);
+      await settled();
+    };
+    for (let step = 0; step < 6; step++) await commit(step);
+    const commits = await readAll(channel, 6);
+    expect(commits.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 5]);
+    for (const { step, bytes } of commits) expect(Buffer.compare(bytes, payloadOf(step, size))).toBe(0);
+    // Once all is read only what a broken connection could come back for is left.
+    const reading = readAll(channel, 1);
+    await commit(6);
+    await reading;
+    expect([4, 5, 6].filter((step) => log.has(step))).toEqual([5, 6]);
+    queue.closed();
+    broadcast.wake();
+    await done;
   });
 
   it('does not release a commit before it is released', async () => {

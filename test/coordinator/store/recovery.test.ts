@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JournalLine } from '../../../coordinator/store/journal.js';
 import { Journal, readJournal } from '../../../coordinator/store/journal-file.js';
-import { CommitLog, commitRecordSchema, type CommitRecord } from '../../../coordinator/store/log.js';
+import { CommitLog } from '../../../coordinator/store/log.js';
+import { commitRecordSchema, type CommitRecord } from '../../../coordinator/store/commit-record.js';
 import { recover, type Recovered } from '../../../coordinator/store/recovery.js';
 import { Snapshots } from '../../../coordinator/store/snapshots.js';
 import { sourceOf } from '../../../coordinator/store/state-copy.js';
@@ -31,11 +32,17 @@ interface Stretch {
   readonly to: number;
   readonly snapshotsAt?: readonly number[];
   readonly compression: Compression;
+  /** What the generation's line says; these commits are in the log all the same. */
+  readonly logsGradients?: boolean;
 }
 
 /** A coordinator's life of some steps. Gives the state's hash before each of them, and after the last. */
-async function goOn(folder: string, { from, to, snapshotsAt = [], compression }: Stretch): Promise<string[]> {
-  const { log, snapshots, replica, recovered } = await opened(folder, compression, from + 1);
+async function goOn(
+  folder: string,
+  { from, to, snapshotsAt = [], compression, logsGradients }: Stretch,
+): Promise<string[]> {
+  const opening = opened(folder, compression, from + 1, logsGradients);
+  const { log, snapshots, replica, recovered } = await opening;
   const hashes = [replica.hashState()];
   for (let step = from; step < to; step++) {
     if (snapshotsAt.includes(step)) {
@@ -97,7 +104,12 @@ interface Opened {
   readonly warnings: string[];
 }
 
-async function opened(folder: string, compression: Compression = 'none', generation = 10): Promise<Opened> {
+async function opened(
+  folder: string,
+  compression: Compression = 'none',
+  generation = 10,
+  logsGradients = true,
+): Promise<Opened> {
   const warnings: string[] = [];
   const log = await CommitLog.open(join(folder, 'log'));
   const snapshots = await Snapshots.open(join(folder, 'snapshots'), 'r', 2);
@@ -110,6 +122,7 @@ async function opened(folder: string, compression: Compression = 'none', generat
     initialWeights: run.initialWeights,
     recipeDigest: run.recipeDigest,
     run: 'r',
+    logsGradients,
     faultIn: () => null,
     generation,
     timeOfDayMs: () => 9000,
@@ -221,6 +234,18 @@ describe('recover', () => {
     expect(after.recovered).toMatchObject({ step: 3, unit: 3, stateHash: hashes[3], rewoundBy: 0 });
     await closing(after);
     expect(steps(await journalOf(folder))).toEqual([0, 1, 2]);
+  });
+
+  it('goes back instead where the coordinator that wrote the line released commits that it did not log', async () => {
+    const folder = await temporaryFolder();
+    await goOn(folder, { from: 0, to: 4, compression: 'none', logsGradients: false });
+    const path = join(folder, 'log', '0.log');
+    const bytes = await readFile(path);
+    await writeFile(path, bytes.subarray(0, bytes.length - 1));
+    const after = await opened(folder);
+    expect(after.recovered).toMatchObject({ step: 3, unit: 3, rewoundBy: 10 });
+    await closing(after);
+    expect((await journalOf(folder)).find((line) => line.type === 'rewind')).toMatchObject({ toStep: 3 });
   });
 
   it('completes the journal from the log when its line was torn', async () => {

@@ -10,7 +10,7 @@ const replica = new Replica(planReplica(run.student, run.recipe.optimizer), { sl
 
 interface Rig {
   readonly snapshotter: Snapshotter;
-  readonly log: { sizeBytes: number };
+  readonly log: { sizeBytes: number; isDurable: boolean };
   /** Steps of the snapshots, and from where on the log was kept after each. */
   readonly taken: number[];
   readonly dropped: number[];
@@ -20,7 +20,12 @@ interface Rig {
 function rigOf(options: Partial<SnapshotterOptions>): Rig {
   const [taken, dropped]: [number[], number[]] = [[], []];
   const clock = { ms: 0 };
-  const log = { sizeBytes: 0, rotate: () => undefined, dropBefore: async (step: number) => void dropped.push(step) };
+  const log = {
+    isDurable: true,
+    sizeBytes: 0,
+    rotate: () => undefined,
+    dropBefore: async (step: number) => void dropped.push(step),
+  };
   const write = async (
     _state: StateSource,
     position: RunPosition,
@@ -83,6 +88,16 @@ describe('a snapshot is taken', () => {
       await after(step, rig);
     }
     expect(rig.taken).toEqual([3, 6]);
+  });
+
+  it('whatever is kept in memory for those who follow', async () => {
+    const rig = rigOf({ logBytes: 1000, everySteps: 5 });
+    rig.log.isDurable = false;
+    for (let step = 1; step <= 6; step++) {
+      rig.log.sizeBytes += 400;
+      await after(step, rig);
+    }
+    expect(rig.taken).toEqual([5]);
   });
 
   it('when it is asked for, once for all who asked, and told of when it is on the disk', async () => {

@@ -5,7 +5,9 @@ import { Receipts } from '../../../coordinator/exchange/receipts.js';
 import { Broadcast } from '../../../coordinator/exchange/broadcast.js';
 import type { Channel, ChannelListener } from '../../../coordinator/exchange/channel.js';
 import { Contributions } from '../../../coordinator/exchange/contributions.js';
+import type { KeptCommits } from '../../../coordinator/store/kept-commits.js';
 import { CommitLog } from '../../../coordinator/store/log.js';
+import { RecentCommits } from '../../../coordinator/store/recent-commits.js';
 import { Workers } from '../../../coordinator/workers/workers.js';
 import { Probes, studentDevice } from '../../../coordinator/workers/numerics.js';
 import type { ToldFailure } from '../../../coordinator/workers/worker-failures.js';
@@ -78,10 +80,16 @@ interface Rig {
   readonly connect: (worker: string) => DeafChannel;
 }
 
+interface RigOptions {
+  readonly log?: KeptCommits;
+  /** Takes the snapshot that is asked for. */
+  readonly newSnapshot?: (snapshots: Snapshots) => () => Promise<number>;
+}
+
 /** A run of which the log holds these steps, with the one snapshot at its start. */
-async function rigOf(steps: readonly number[], trace?: RunTrace): Promise<Rig> {
+async function rigOf(steps: readonly number[], trace?: RunTrace, options: RigOptions = {}): Promise<Rig> {
   const folder = await openRunFolder(await temporaryFolder(), { recipeDigest: run.recipeDigest, recipeText: '' }, {});
-  const log = await CommitLog.open(folder.paths.log);
+  const log: KeptCommits = options.log ?? (await CommitLog.open(folder.paths.log));
   for (const step of steps) await log.append(recordOf(step, payloadOf(step, 8)), payloadOf(step, 8));
   const snapshots = await Snapshots.open(folder.paths.snapshots, 'r', 2);
   await snapshots.write(sourceOf(payloadOf(0, 100)), {
@@ -118,6 +126,7 @@ async function rigOf(steps: readonly number[], trace?: RunTrace): Promise<Rig> {
     trace,
     timers: systemTimers,
     reporter: { ...silentOutput, say: (_level, text) => said.push(text) },
+    newSnapshot: options.newSnapshot?.(snapshots) ?? (async () => 0),
     onFailure: (failure) => failures.push(failure),
     onRefused: () => undefined,
     post: (event) => posted.push(event),
@@ -178,6 +187,36 @@ describe('a worker that is too slow', () => {
     expect(said.filter((text) => text.includes('reads too slowly for a step that waits')).length).toBe(3);
     expect(said.at(-1)).toContain('3 times');
     expect(connect('another').code).toBeNull();
+  });
+});
+
+describe('a worker that joins a run whose commits are in memory alone', () => {
+  it('waits for a snapshot where some after the newest one are gone, and starts from it', async () => {
+    let take = (): void => undefined;
+    const isWanted = new Promise<void>((resolve) => {
+      take = resolve;
+    });
+    const write = async (snapshots: Snapshots): Promise<number> => {
+      await isWanted;
+      const position = { step: 7, update: 7, unit: 7, epoch: 0, stateHash: hashOf(6) };
+      await snapshots.write(sourceOf(payloadOf(7, 100)), { ...position, recipeDigest: run.recipeDigest, journal: '' });
+      return position.step;
+    };
+    const { said, posted, connect } = await rigOf([5, 6], undefined, {
+      log: new RecentCommits(1000),
+      newSnapshot: (snapshots) => {
+        const taken = write(snapshots);
+        return () => taken;
+      },
+    });
+    const [channel, gone] = [connect('one'), connect('gone')];
+    expect(channel.sent).toEqual([]);
+    gone.terminate();
+    take();
+    while (channel.sent.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(channel.sent[0]).toMatchObject({ type: 'welcome', step: 7, snapshot: { step: 7 } });
+    expect(posted.filter(({ type }) => type === 'join')).toHaveLength(1);
+    expect(said).toEqual(['a snapshot at step 7 for test, which joins']);
   });
 });
 

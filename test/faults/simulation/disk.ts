@@ -5,7 +5,7 @@
 import type { RunStore } from '../../../coordinator/run-parts.js';
 import type { RunFolder } from '../../../coordinator/store/run-folder.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
-import type { CommitRecord } from '../../../coordinator/store/log.js';
+import type { CommitRecord } from '../../../coordinator/store/commit-record.js';
 import { applyCommit } from '../../../shared/replica/apply-commit.js';
 import type { RunPosition, Snapshot } from '../../../coordinator/store/snapshots.js';
 import type { Replica } from '../../../shared/replica/replica.js';
@@ -76,7 +76,9 @@ export class Disk {
           return Promise.resolve(bytes.slice(offset, offset + length));
         },
         append: (record, payload) => whileAlive(() => this.#append(record, payload)),
+        isDurable: true,
         rotate: () => undefined,
+        forget: () => undefined,
         sizeBytes: 0,
         dropBefore: async (first) => {
           for (const step of this.#log.keys()) if (step < first) this.#log.delete(step);
