@@ -9,6 +9,7 @@ const verbs: readonly Promise<{ readonly verb: Verb }>[] = [
   import('./run.js'),
   import('./coordinator.js'),
   import('./compare.js'),
+  import('./search.js'),
   import('./label.js'),
   import('./worker.js'),
   import('./status.js'),

@@ -4,7 +4,6 @@
  */
 import type { CredentialSource } from '../shared/access/credentials.js';
 import { isLoopback } from '../shared/access/loopback.js';
-import { counted } from '../shared/counted.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { faultPoint } from '../shared/fault-points.js';
 import type { LabelStorage } from '../shared/labels/storage.js';
@@ -25,6 +24,7 @@ import type { Summary } from './reports/summary.js';
 import { checkTeachers } from './reports/teacher-check.js';
 import { readSummary, writeResults, type ExportStudent } from './results.js';
 import type { RunTimes } from './run-parts.js';
+import { endOf, pageEnd } from './run-ending.js';
 import { Run, type Outcome } from './run.js';
 import { RunPage } from './run-page.js';
 import type { ServerTls } from './server/secure.js';
@@ -38,7 +38,6 @@ import { StateLost } from './store/self-check.js';
 import { RunTrace, type TraceSink } from './trace/run-trace.js';
 import type { RunCounts } from './watch/run-counts.js';
 import type { RunStatus } from './watch/run-status.js';
-import type { RunEnd } from './workers/end-of-run.js';
 
 export interface CoordinateOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -57,6 +56,8 @@ export interface CoordinateOptions {
   readonly memoryFolder?: string | null | undefined;
   /** Whether another run follows on the same address, so that workers are told to connect again. */
   readonly next: boolean;
+  /** Whether one does so, too, after this one has ended before its time; default: no. */
+  readonly nextAfter?: (outcome: Outcome) => boolean;
   /**
    * Whether workers join from elsewhere, which outlive this process: they wait for the next one where a scheduler stops
    * this one, and are told of a run that is found to be finished. Default: they end with this process.
@@ -370,20 +371,6 @@ async function runToEnd(
   await labels?.settle(end.reason === 'pause');
   await active.tellEnd(end);
   return summary ?? stop(run, outcome);
-}
-
-function pageEnd({ name, steps, digest }: Summary, { next }: Pick<CoordinateOptions, 'next'>): PageEnd {
-  const text = `${name} is done: ${counted(steps, 'step')}, weights ${digest.slice(0, 16)}`;
-  return { state: next ? 'again' : 'done', text };
-}
-
-/** What schedulers and service managers stop a process by that they start again, here or elsewhere. */
-const schedulersSignals = new Set(['SIGTERM', 'SIGUSR1']);
-
-function endOf(outcome: Outcome, { next, isOpen }: Pick<CoordinateOptions, 'next' | 'isOpen'>): RunEnd {
-  if (outcome.type === 'done') return { reason: next ? 'next' : 'done', text: '' };
-  const isPause = isOpen === true && outcome.type === 'stopped' && schedulersSignals.has(outcome.reason);
-  return { reason: isPause ? 'pause' : 'stopped', text: outcome.reason };
 }
 
 function stop(run: PreparedRun, outcome: Outcome): never {

@@ -10,7 +10,8 @@ import type { Recipe, SourceRecipe } from '../../shared/recipe/schema.js';
 import { filesMatching } from './sources/input-files.js';
 import { filesOf } from './sources/list.js';
 
-interface NamedFile {
+/** A file that a recipe names, and the key that names it. */
+export interface RecipeFile {
   readonly path: Path;
   readonly file: string;
 }
@@ -58,7 +59,8 @@ async function isLocal(path: string): Promise<boolean> {
   );
 }
 
-function filesIn({ student, teachers, data, labels }: Recipe): NamedFile[] {
+/** The files that a recipe names, as it has them. A key with a list of files comes once for each of them. */
+export function filesIn({ student, teachers, data, labels }: Recipe): RecipeFile[] {
   const named: [Path, string | undefined][] = [
     ...('model' in student
       ? ([

@@ -56,13 +56,14 @@ export function chart(title: string, lines: readonly DrawnLine[], text: (value: 
   );
 }
 
-interface Span {
+/** The ends of an axis. */
+export interface Span {
   readonly from: number;
   readonly to: number;
 }
 
 /** From the least to the greatest; of one value alone, some room around it. */
-function spanOf(values: readonly number[]): Span {
+export function spanOf(values: readonly number[]): Span {
   const from = values.reduce((least, value) => Math.min(least, value), Infinity);
   const to = values.reduce((greatest, value) => Math.max(greatest, value), -Infinity);
   return to > from ? { from, to } : { from: from - 0.5, to: to + 0.5 };
@@ -78,6 +79,7 @@ export function ticks({ from, to }: Span): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
-function short(value: number): string {
+/** A place in a picture, to a tenth. */
+export function short(value: number): string {
   return String(Math.round(value * 10) / 10);
 }

@@ -19,20 +19,17 @@ export interface FolderLock {
 /**
  * Takes the lock of a folder, in which `generations` is there.
  *
+ * @param who has it, as a message says
  * @throws UserError (69) when another process of this machine has it
  */
-export async function lockFolder(path: string): Promise<FolderLock> {
+export async function lockFolder(path: string, who = 'coordinator is at work on this run folder'): Promise<FolderLock> {
   const server = createServer((socket) => socket.destroy());
   const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
   const address = lockAddress(await lockName(path));
   if (address === null) return { close };
   await listen(server, address).catch((error: unknown) => {
     if (codeOf(error) !== 'EADDRINUSE') throw error;
-    throw new UserError(
-      `${path}: another coordinator is at work on this run folder; end it first, or choose another --out`,
-      exitCodes.unavailable,
-      error,
-    );
+    throw new UserError(`${path}: another ${who}; end it first, or choose another --out`, exitCodes.unavailable, error);
   });
   server.unref();
   return { close };

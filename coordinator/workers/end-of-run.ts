@@ -43,8 +43,12 @@ export class EndOfRun {
     this.#isOver = true;
   }
 
-  /** Tells every worker, and resolves once all have closed their connections, or their time for that has passed. */
+  /**
+   * Tells every worker, and resolves once all have closed their connections, or their time for that has passed. What they
+   * were told first stays: later calls do nothing.
+   */
   async tellAll(connected: ConnectedWorkers, { reason, text }: RunEnd): Promise<void> {
+    if (this.isTold) return;
     this.begin();
     if (reason === 'pause') return this.#pause(connected, text);
     this.#message = { type: 'end', ...this.#envelope, step: this.#broadcast.released, reason, text };

@@ -8,6 +8,7 @@ import { applyFlags, placesOf, type Path } from './source-lines.js';
 import type { Finding } from './finding.js';
 import { findingsOf } from './problems.js';
 import { recipeSchema, type Recipe } from './schema.js';
+import type { SearchRecipe } from './search-schema.js';
 
 /** Samples of a micro-batch where the recipe does not say: small enough that usual batches make several of them. */
 const defaultMicro = 32;
@@ -22,6 +23,8 @@ export interface ReadOptions {
 
 export interface ReadRecipe {
   readonly recipe: Recipe & { name: string };
+  /** What a search may change in it; undefined where the recipe does not say. */
+  readonly search: SearchRecipe | undefined;
   /** What is odd but allowed, a line each. */
   readonly warnings: readonly string[];
   /** Gives `FILE:LINE` of a key, or the flag that gave it. */
@@ -47,15 +50,27 @@ export function readRecipe(text: string, options: ReadOptions): ReadRecipe {
         .map(line)
         .join('\n'),
     );
-  const { batch } = result.data;
+  const { search, ...described } = result.data;
+  const { batch } = described;
   const recipe = {
-    ...result.data,
-    name: result.data.name ?? stemOf(options.file),
+    ...described,
+    name: described.name ?? stemOf(options.file),
     batch: { size: batch.size, micro: batch.micro ?? Math.min(batch.size, defaultMicro) },
   };
   const { problems, warnings } = checkFields(recipe);
   if (problems.length > 0) throw new UserError(problems.map(line).join('\n'));
-  return { recipe, warnings: warnings.map(line), placeOf };
+  return { recipe, search, warnings: warnings.map(line), placeOf };
+}
+
+/**
+ * What a recipe's text says, with the values of flags set and references resolved, but unchecked and without defaults.
+ *
+ * @throws UserError 2 where it is no YAML
+ */
+export function recipeValues(text: string, options: ReadOptions): unknown {
+  const document = parse(text, options.file, new LineCounter());
+  applyFlags(document, options);
+  return toValue(document, options.file);
 }
 
 function parse(text: string, file: string, lines: LineCounter): Document {

@@ -9,6 +9,7 @@ import { dataSchema } from './data-schema.js';
 import { lossSchema } from './loss-schema.js';
 import { ensembleSchema, studentSchema, teacherSchema } from './model-schema.js';
 import { optimizerSchema } from './optimizer-schema.js';
+import { searchSchema } from './search-schema.js';
 
 const labelsSchema = z
   .object({
@@ -125,11 +126,15 @@ export const recipeSchema = z
       .enum(compressions)
       .default('none')
       .describe('of gradients: float32, bf16, or int8 with a scale for each 128 elements'),
+    search: searchSchema.optional(),
   })
   .strict();
 
-/** A checked recipe with every default filled in; paths still as written, relative to the recipe's folder. */
-export type Recipe = z.infer<typeof recipeSchema>;
+/**
+ * A checked recipe with every default filled in; paths still as written, relative to the recipe's folder. What a search
+ * may do with it is no part of it: a run is the same with that section and without.
+ */
+export type Recipe = Omit<z.infer<typeof recipeSchema>, 'search'>;
 export type OptimizerRecipe = Recipe['optimizer'];
 export type SourceRecipe = Recipe['data']['train'];
 export type TeacherRecipe = Recipe['teachers'][number];
