@@ -84,7 +84,7 @@ function countRows(): () => Record<string, number> {
   return () => {
     const rows: Record<string, number> = {};
     asked.mock.calls.forEach(([given], i) => {
-      const { name } = asked.mock.contexts[i]?.spec ?? { name: '' };
+      const { name } = (asked.mock.contexts[i] as EnsembleTeacher).spec;
       rows[name] = (rows[name] ?? 0) + given.rows;
     });
     asked.mockClear();
