@@ -6,7 +6,7 @@ import { hasVectors, taskOf, type Task } from '../../shared/task.js';
 import { checkPreprocess } from '../prepare/sample-channels.js';
 import type { RemoteFiles } from '../prepare/remote/remote-files.js';
 import type { Part, Source } from '../prepare/sources/source.js';
-import { openSource } from '../prepare/sources/chosen-source.js';
+import { openSource, type SourceOptions } from '../prepare/sources/chosen-source.js';
 
 export interface EvaluationSet {
   readonly task: Task;
@@ -38,12 +38,16 @@ export interface EvaluationSet {
  * @throws UserError 2 when there is none or it does not fit the task, 65 when a file is damaged
  */
 export async function readEvaluationSet(
-  { data }: Recipe,
+  { data, ensemble }: Recipe,
   folder: string,
   remote?: RemoteFiles,
 ): Promise<EvaluationSet> {
   if (data.eval === undefined) throw new UserError('data.eval: missing; an evaluation set was wanted');
-  const { source, classNames } = await openNamed(data.eval, data, { folder, remote });
+  const { source, classNames } = await openNamed(data.eval, data, {
+    folder,
+    remote,
+    routeColumn: ensemble.route?.column,
+  });
   const inputs = Float32Array.from(await source.read(0, source.samples));
   await source.close();
   checkPreprocess(data.preprocess, source.shape);
@@ -71,17 +75,17 @@ export async function readEvaluationSet(
 async function openNamed(
   evaluation: SourceRecipe,
   { train, classNames, task }: Recipe['data'],
-  { folder, remote }: { readonly folder: string; readonly remote: RemoteFiles | undefined },
+  { folder, ...options }: { readonly folder: string } & Pick<SourceOptions, 'remote' | 'routeColumn'>,
 ): Promise<{ source: Source; classNames: readonly string[] | undefined }> {
   if (classNames !== undefined || (evaluation.format !== 'folder' && train.format !== 'folder')) {
-    const source = await openSource(evaluation, folder, { classNames, task, remote });
+    const source = await openSource(evaluation, folder, { classNames, task, ...options });
     if (classNames !== undefined || source.classNames === undefined) return { source, classNames };
     await source.close();
   }
-  const named = await openSource(train, folder, { task, remote });
+  const named = await openSource(train, folder, { task, ...options });
   await named.close();
   const names = named.classNames;
-  return { source: await openSource(evaluation, folder, { classNames: names, task, remote }), classNames: names };
+  return { source: await openSource(evaluation, folder, { classNames: names, task, ...options }), classNames: names };
 }
 
 function checkTask(task: Task, { positions, targets }: Source): void {

@@ -39,9 +39,19 @@ export async function indexedShards(
   { write = writeShards, remote = new RemoteFiles(), ...others }: ShardOptions & { readonly write?: WriteShards },
 ): Promise<WrittenData> {
   const options = { ...others, remote };
-  const { unlabelled, classNames, task, shardSamples } = options;
+  const { unlabelled, classNames, task, routeColumn, shardSamples } = options;
   const sources = [recipe, ...(unlabelled === undefined ? [] : [unlabelled])];
-  const said = [version, folder, recipe, unlabelled ?? null, classNames ?? null, task ?? null, shardSamples];
+  const chosenBy = routeColumn === undefined ? [] : [routeColumn];
+  const said = [
+    version,
+    folder,
+    recipe,
+    unlabelled ?? null,
+    classNames ?? null,
+    task ?? null,
+    shardSamples,
+    ...chosenBy,
+  ];
   const entries = join(out, 'index');
   const path = join(entries, sha256Of(JSON.stringify(said)));
   const files = await sourceFiles(sources, folder, remote);

@@ -1,7 +1,8 @@
 /** From the data that a recipe names to shards on the disk and the manifest that workers read them by. */
 import { join, resolve } from 'node:path';
 import type { ArtifactSource } from '../../coordinator/server/artifacts.js';
-import type { FileLabelsIndex, Manifest } from '../../shared/data/manifest.js';
+import type { DataSet, FileLabelsIndex, Manifest } from '../../shared/data/manifest.js';
+import { Routes } from '../../shared/data/routes.js';
 import { labelKinds } from '../../shared/labels/kinds.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import { cutLabelFile } from './cut-labels.js';
@@ -12,6 +13,7 @@ import { isRemote } from './remote/list.js';
 import { RemoteFiles } from './remote/remote-files.js';
 import type { Part } from './sources/source.js';
 import { indexedShards } from './data-index.js';
+import { routesOf, routeText, type PreparedRoutes } from './routes.js';
 import type { ValueRange } from './shards.js';
 
 export interface DataOptions {
@@ -34,6 +36,8 @@ export interface PreparedData {
   readonly labels: Int32Array;
   /** Sample weights, of the same shape as the labels; undefined where all are 1. */
   readonly weights: Float32Array | undefined;
+  /** Who labels each training sample; null where all teachers do. */
+  readonly routes: Routes | null;
   /** By class number; undefined where neither the recipe nor the data's format tells. */
   readonly classNames: readonly string[] | undefined;
   /** What a sample's numbers are, one part after the other; undefined where they have no names. */
@@ -60,19 +64,27 @@ export async function prepareData(options: DataOptions): Promise<PreparedData> {
   checkLabels(recipe, sets, classes);
   dataRemarks(recipe, sets, { count: classes, names: classNames }).forEach((text) => warn(text));
   const labels = await cutLabels(options, train, classes);
+  const routes = routesOf(recipe, 'data.train', train);
+  const ofEvaluation = evaluation === null ? null : routesOf(recipe, 'data.eval', evaluation);
+  if (routes !== null) note(routeText(recipe, routes));
   const manifest: Manifest = {
     ...(labels === null ? {} : { labels }),
-    train: train.dataSet,
-    eval: evaluation?.dataSet ?? null,
+    train: routed(train.dataSet, routes),
+    eval: evaluation === null ? null : routed(evaluation.dataSet, ofEvaluation),
     ...(recipe.data.task === undefined ? {} : { task: recipe.data.task }),
     classes,
     preprocess: recipe.data.preprocess ?? null,
   };
-  const artifacts = new Map(filesOf(manifest).map((sha256) => [sha256, { path: join(shardFolder, sha256) }]));
+  const files = filesOf(manifest).map((sha256) => [sha256, { path: join(shardFolder, sha256) }] as const);
+  const tables = [routes, ofEvaluation].flatMap((found) =>
+    found === null ? [] : [[found.routes.sha256, { bytes: Buffer.from(found.bytes) }] as const],
+  );
+  const artifacts = new Map<string, ArtifactSource>([...files, ...tables]);
   return {
     manifest,
     labels: train.labels,
     weights: train.weights,
+    routes: routes === null ? null : new Routes(routes.routes.teachers, routes.bytes),
     classNames,
     parts: train.parts,
     inputRange: train.inputRange,
@@ -80,17 +92,25 @@ export async function prepareData(options: DataOptions): Promise<PreparedData> {
   };
 }
 
-async function writeSets({ recipe: { data }, recipeFolder, shardFolder, remote }: DataOptions): Promise<DataSets> {
+/** The same data set, with who labels its samples. */
+function routed(dataSet: DataSet, found: PreparedRoutes | null): DataSet {
+  return found === null ? dataSet : { ...dataSet, routes: found.routes };
+}
+
+async function writeSets({ recipe, recipeFolder, shardFolder, remote }: DataOptions): Promise<DataSets> {
+  const { data } = recipe;
+  const routeColumn = recipe.ensemble.route?.column;
   const { shardSamples, classNames, unlabelled, task } = data;
   const train = await indexedShards(data.train, recipeFolder, shardFolder, {
     shardSamples,
     classNames,
     unlabelled,
     task,
+    routeColumn,
     remote,
   });
   if (data.eval === undefined) return { train, evaluation: null };
-  const names = { shardSamples, classNames: classNames ?? train.classNames, task, remote };
+  const names = { shardSamples, classNames: classNames ?? train.classNames, task, routeColumn, remote };
   return { train, evaluation: await indexedShards(data.eval, recipeFolder, shardFolder, names) };
 }
 

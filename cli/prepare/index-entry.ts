@@ -25,6 +25,7 @@ const entrySchema = z
     labels: count,
     weights: count.optional(),
     targets: z.object({ width: count, values: count }).strict().optional(),
+    routes: z.array(z.string()).optional(),
   })
   .strict();
 
@@ -32,7 +33,7 @@ const digestBytes = 64;
 
 /** @param files the digest of the source's files */
 export function encodeEntry(data: ReadData, files: string): Buffer[] {
-  const { file, dataSet, classNames, classes, parts, inputRange, labels, weights, targets, sourceNotes } = data;
+  const { file, dataSet, classNames, classes, parts, inputRange, labels, weights, targets, routes, sourceNotes } = data;
   const text = Buffer.from(
     JSON.stringify({
       files,
@@ -46,11 +47,12 @@ export function encodeEntry(data: ReadData, files: string): Buffer[] {
       labels: labels.length,
       weights: weights?.length,
       targets: targets && { width: targets.width, values: targets.values.length },
+      routes: routes?.values,
     } satisfies Record<keyof z.infer<typeof entrySchema>, unknown>),
   );
   const length = Buffer.alloc(4);
   length.writeUInt32LE(text.length);
-  const arrays = [labels, weights, targets?.values].flatMap((array) =>
+  const arrays = [labels, weights, targets?.values, routes?.of].flatMap((array) =>
     array === undefined ? [] : [Buffer.from(array.buffer, array.byteOffset, array.byteLength)],
   );
   const content = [length, text, ...arrays];
@@ -64,7 +66,7 @@ export function decodeEntry(bytes: Buffer): { readonly data: ReadData; readonly 
   const textEnd = 4 + content.readUInt32LE(0);
   const found = entrySchema.safeParse(parseJson(content.subarray(4, textEnd)));
   if (!found.success) return null;
-  const { files, labels, weights, targets, notes, parts, ...rest } = found.data;
+  const { files, labels, weights, targets, routes, notes, parts, ...rest } = found.data;
   let at = textEnd;
   const next = (length: number): ArrayBuffer => {
     const array = new Uint8Array(4 * length);
@@ -77,6 +79,7 @@ export function decodeEntry(bytes: Buffer): { readonly data: ReadData; readonly 
     labels: new Int32Array(next(labels)),
     weights: weights === undefined ? undefined : new Float32Array(next(weights)),
     targets: targets && { width: targets.width, values: new Float32Array(next(targets.values)) },
+    routes: routes && { values: routes, of: new Int32Array(next(rest.dataSet.samples)) },
     notes,
     sourceNotes: notes,
     isWhole: true,

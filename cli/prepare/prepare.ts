@@ -99,6 +99,7 @@ function assemble(
     ...(remote.identities.size === 0 ? {} : { remote: Object.fromEntries(remote.identities) }),
     trainLabels: data.labels,
     trainWeights: data.weights,
+    routes: data.routes,
     inputRange: data.inputRange,
     classNames: data.classNames,
     sampleAt: (epoch, position) => orderOf(epoch).at(position),

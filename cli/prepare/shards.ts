@@ -15,7 +15,7 @@ import { writeContent } from './content-files.js';
 import { CountingColumns } from './counting-columns.js';
 import { openSource, type SourceOptions } from './sources/chosen-source.js';
 import { damaged } from './sources/file-errors.js';
-import type { Note, Part, Rows, Source, SampleTargets } from './sources/source.js';
+import type { Note, Part, Rows, SampleRoutes, Source, SampleTargets } from './sources/source.js';
 
 /** A data set whose shards lie on the disk, with what the run needs to know of each of its samples. */
 export interface WrittenData {
@@ -26,6 +26,8 @@ export interface WrittenData {
   readonly weights?: Float32Array | undefined;
   /** Absent: samples have classes. */
   readonly targets?: SampleTargets | undefined;
+  /** What `ensemble.route.column` says; absent: the recipe has none. */
+  readonly routes?: SampleRoutes | undefined;
   /** By class number, where the format tells. */
   readonly classNames?: readonly string[] | undefined;
   /** The number of classes, where the format tells without names. */
@@ -94,10 +96,10 @@ export async function writeShards(
       const bytes = columns.reduce((sum, { length }) => sum + length, 0);
       shards.push({ sha256: await storeShard(columns, out, damagedShards), bytes, samples: to - from });
     }
-    const { file, labels, weights, targets, classNames, classes, parts } = source;
+    const { file, labels, weights, targets, routes, classNames, classes, parts } = source;
     const mended = damagedShards.map((path) => ({ text: `${path} was damaged, and is written anew`, isOdd: true }));
     const sourceNotes = [...(source.notes ?? []), ...countingNotes(source, counting)];
-    const told = { file, labels, weights, targets, classNames, classes, parts, sourceNotes };
+    const told = { file, labels, weights, targets, routes, classNames, classes, parts, sourceNotes };
     const isWhole = source.readsOthers?.() !== true;
     return { dataSet: dataSetOf(source, shards), ...told, notes: [...sourceNotes, ...mended], inputRange, isWhole };
   } finally {

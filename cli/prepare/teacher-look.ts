@@ -88,6 +88,8 @@ class Look {
   readonly #ids: readonly number[];
   readonly #failed = new Set<string>();
   readonly #answers: Answers = { teachers: new Map(), ensemble: [], labels: [], vectors: [] };
+  /** The teachers of each sample so far; none where all label all. */
+  readonly #routes: (readonly string[])[] = [];
   #taken = 0;
 
   private constructor(run: PreparedRun, ensemble: Ensemble, warn: (line: string) => void) {
@@ -121,15 +123,17 @@ class Look {
     while (this.#taken < total) {
       await atWork('asking the teachers about samples', { done: this.#taken, total });
       const ids = Uint32Array.from(this.#ids.slice(this.#taken, Math.min(count, this.#taken + micro)));
-      await this.#add(await this.#samples.gather(ids), ids.length);
+      await this.#add(await this.#samples.gather(ids), ids);
       this.#taken += ids.length;
     }
   }
 
-  async #add({ inputs, labels, vectors = new Float32Array(0) }: Batch, rows: number): Promise<void> {
+  async #add({ inputs, labels, vectors = new Float32Array(0) }: Batch, ids: Uint32Array): Promise<void> {
+    const routes = this.#run.routes?.of(ids);
+    this.#routes.push(...(routes ?? []));
     const found = new Map<string, Float32Array>();
     for (const { name } of this.#run.teachers) {
-      const logits = this.#failed.has(name) ? null : await this.#ask(name, inputs, rows);
+      const logits = this.#failed.has(name) ? null : await this.#ask(name, inputs, ids.length);
       if (logits === null) continue;
       found.set(name, logits);
       this.#answers.teachers.set(name, [...(this.#answers.teachers.get(name) ?? []), logits]);
@@ -138,7 +142,8 @@ class Look {
     this.#answers.vectors.push(vectors);
     if (!this.#isWhole) return;
     const isMean = hasVectors(taskOf(this.#run.recipe));
-    this.#answers.ensemble.push(isMean ? this.#ensemble.mean(found) : this.#ensemble.mixture(found));
+    const alike = (): Float32Array => (isMean ? this.#ensemble.mean(found) : this.#ensemble.mixture(found));
+    this.#answers.ensemble.push(routes === undefined ? alike() : this.#ensemble.routedMixture(found, routes));
   }
 
   /** Null for one that cannot answer, which a run may go on without. */
@@ -175,6 +180,7 @@ class Look {
             specialties: new Map(
               teachers.flatMap(({ name, specialist }) => (specialist === undefined ? [] : [[name, specialist]])),
             ),
+            routes: this.#run.recipe.ensemble.route === undefined ? undefined : this.#routes,
           });
     return {
       line: { sums, samples: this.#taken },
@@ -182,6 +188,7 @@ class Look {
       teachers: answered,
       width: manifest.classes,
       of: 'training',
+      isByRoute: recipe.ensemble.route !== undefined,
     };
   }
 

@@ -105,7 +105,8 @@ export class LabelIntake {
     for (const [set, found] of sets.entries()) {
       if (found.view !== view) continue;
       const block = await this.#open(set, number);
-      for (let place = 0; place < block.rows; place++) if (!block.has(place)) missing.push(`${set}.${place}`);
+      for (let place = 0; place < block.rows; place++)
+        if (block.wants(place) && !block.has(place)) missing.push(`${set}.${place}`);
     }
     return missing;
   }

@@ -152,10 +152,11 @@ async function writeLabels(run: PreparedRun, service: LabelService, out: string)
 
 /** The label of each block's samples, mixed of those that are kept by teacher. */
 async function* mixedBlocks(
-  { recipe: { ensemble }, teachers, manifest: { classes }, trainLabels }: PreparedRun,
+  { recipe: { ensemble }, teachers, manifest: { classes, train }, trainLabels, routes }: PreparedRun,
   service: LabelService,
   label: EnsembleLabel,
 ): AsyncGenerator<Float32Array> {
+  const { positions = 1 } = train;
   const byTeacher = service.sets.map(({ name }, set) => ({ name, blocks: sound(service.values(set)) }));
   let from = 0;
   for (;;) {
@@ -169,7 +170,9 @@ async function* mixedBlocks(
     }
     const logitsOf = (teacher: string): Float32Array | undefined => logits.get(labelKey({ kind: 'teacher', teacher }));
     const labels_B = trainLabels.subarray(from, from + rows);
-    yield mixed(label, logitsOf, { combine: ensemble.combine, classes, teachers, by: ensemble.weights?.by, labels_B });
+    const routes_B = routes?.of(Uint32Array.from({ length: rows / positions }, (_, i) => from / positions + i));
+    const how = { combine: ensemble.combine, classes, teachers, by: ensemble.weights?.by };
+    yield mixed(label, logitsOf, { ...how, labels_B, routes_B });
     from += rows;
   }
 }

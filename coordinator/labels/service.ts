@@ -7,8 +7,8 @@ import { counted } from '../../shared/counted.js';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { ProtocolError } from '../../shared/errors.js';
 import type { LabelStorage } from '../../shared/labels/storage.js';
-import { errorBound, widthOf } from '../../shared/labels/precision.js';
-import { areKept, labelSets, precisionOf, type LabelSet, type LabelSource } from '../../shared/labels/sets.js';
+import { widthOf } from '../../shared/labels/precision.js';
+import { areKept, type LabelSet } from '../../shared/labels/sets.js';
 import { openLabelBlocks, type LabelBlocks } from '../../shared/labels/label-blocks.js';
 import { decodeRows, type LabelLease, type LabelRun, type RowsMessage } from '../../shared/protocol/label-messages.js';
 import type { PreparedRun } from '../plan/prepared-run.js';
@@ -16,6 +16,7 @@ import type { Refusal } from '../server/access.js';
 import { LabelAudits, type LabelEffect } from './audits.js';
 import { LabelIntake, type Conflict } from './intake.js';
 import { lied, senderKey, senderName, Senders, type Sender } from './senders.js';
+import { findingText, roundingLines } from './lines.js';
 import { LabelWork } from './work.js';
 
 export interface LabelServiceOptions {
@@ -106,10 +107,10 @@ export class LabelService {
   }
 
   async kept(): Promise<KeptLabels> {
-    const { sets, plan } = this.#labelBlocks;
+    const { sets, wanted } = this.#labelBlocks;
     let kept = 0;
     for (const set of sets.keys()) kept += (await this.#labelBlocks.counts(set)).reduce((sum, rows) => sum + rows, 0);
-    return { kept, samples: sets.length * plan.samples };
+    return { kept, samples: wanted.total };
   }
 
   /** How far the labels have come, and how many of them were there when this was asked first, at the start. */
@@ -134,6 +135,8 @@ export class LabelService {
     const views = new Set(sets.map(({ view }) => view)).size;
     const kinds = sets.length / views;
     const what = sets.every(({ label }) => label.kind === 'teacher') ? 'teachers' : 'kinds';
+    if (this.#options.run.recipe.ensemble.route !== undefined && what === 'teachers')
+      return ` (${kinds} teachers, each of its own samples)`;
     const factors = [...(kinds === 1 ? [] : [`${kinds} ${what}`]), ...(views === 1 ? [] : [`${views} views`])];
     return factors.length === 0 ? '' : ` (${factors.join(', ')} of ${counted(plan.samples, 'sample')})`;
   }
@@ -343,22 +346,6 @@ function auditsOf(share: number, secret: string): LabelAudits | null {
   });
 }
 
-function findingText(
-  finding: Exclude<LabelEffect, { type: 'keep' | 'unaudited' }>,
-  blocks: LabelBlocks['plan']['blocks'],
-): string {
-  const place = blocks[finding.unit % blocks.length];
-  const samples = `samples ${place?.first ?? 0} to ${(place?.first ?? 0) + (place?.rows ?? 1) - 1}`;
-  if (finding.type === 'undecided')
-    return `${finding.makers.map(senderName).join(' and ')} differ on ${samples}, and there is nobody to decide; the first one's stay`;
-  const { maker, thrown, kept } = finding;
-  const stays =
-    kept === 0
-      ? ''
-      : `; ${kept} that it made before its last good audit stay, with the steps that were trained on them`;
-  return `${senderName(maker)} gave other labels for ${samples} than two others: its device is broken, or it lies; ${thrown} labels of it are thrown away and made anew${stays}`;
-}
-
 /** The rows of a message, or why it has none. */
 function decoded(bytes: Uint8Array, rowBytes: number, samples: number): RowsMessage | string {
   try {
@@ -367,12 +354,6 @@ function decoded(bytes: Uint8Array, rowBytes: number, samples: number): RowsMess
     if (error instanceof ProtocolError) return error.message;
     throw error;
   }
-}
-
-function roundingLines(source: LabelSource): string[] {
-  const [set] = labelSets(source);
-  const precision = precisionOf(source.recipe.labels);
-  return set === undefined || precision.name === 'float32' ? [] : [`labels: ${errorBound(precision, set.form)}`];
 }
 
 /** How long a count of labels is good for, in milliseconds. */

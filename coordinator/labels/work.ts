@@ -27,9 +27,10 @@ export class LabelWork {
   static async open(labelBlocks: LabelBlocks, sampleAt: (position: number) => number): Promise<LabelWork> {
     const { blocks } = labelBlocks.plan;
     const counts = await Promise.all(labelBlocks.sets.map((_, set) => labelBlocks.counts(set)));
-    const complete = counts.map(
-      (rows) => new Set([...blocks.entries()].flatMap(([block, place]) => (rows[block] === place.rows ? [block] : []))),
-    );
+    const complete = counts.map((rows, set) => {
+      const wanted = labelBlocks.wanted.counts(set);
+      return new Set([...blocks.keys()].filter((block) => rows[block] === wanted[block]));
+    });
     const wanted = blocksInOrder(labelBlocks, sampleAt);
     const views = Math.max(...labelBlocks.sets.map(({ view }) => view)) + 1;
     const units = Array.from({ length: views }, (_, view) =>

@@ -1,5 +1,6 @@
 /** A run as the command line prepares it and the coordinator takes it: all that the user's files say. */
 import type { Manifest } from '../../shared/data/manifest.js';
+import type { Routes } from '../../shared/data/routes.js';
 import type { RemoteIdentity } from '../../shared/data/remote-identity.js';
 import type { StudentSpec } from '../../shared/models/student-spec.js';
 import type { Artifact, TeacherSpec } from '../../shared/protocol/messages.js';
@@ -40,6 +41,8 @@ export interface PreparedRun {
   readonly trainLabels: Int32Array;
   /** Sample weights, of the same shape as the labels; absent where all are 1. */
   readonly trainWeights?: Float32Array | undefined;
+  /** Who labels each training sample; null or absent where all teachers do. */
+  readonly routes?: Routes | null | undefined;
   /** The least and the greatest number of the raw training samples; absent where that was not looked at. */
   readonly inputRange?: { readonly least: number; readonly most: number } | undefined;
   /** By class number; absent where neither the recipe nor the data's format tells. */

@@ -9,6 +9,7 @@ export function summedRunOf({ recipe, teachers, student }: PreparedRun): SummedR
     task: taskOf(recipe),
     terms: termNames(recipe.losses),
     teachers,
+    isByRoute: recipe.ensemble.route !== undefined,
     exits: student.exits ?? [],
     width: student.classes,
     positions: student.positions ?? 1,

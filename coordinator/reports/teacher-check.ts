@@ -24,13 +24,16 @@ export interface TeachersEvaluation {
   readonly width: number;
   /** Whose samples they are, for messages. Default: the evaluation set's. */
   readonly of?: 'evaluation' | 'training';
+  /** Whether a column of the data chooses the teachers of each sample. */
+  readonly isByRoute?: boolean;
 }
 
 /**
  * One line: each teacher's main figure, how often it agrees with the ensemble, and the ensemble's figure; null where no
  * teacher has a figure.
  */
-export function describeTeachers({ line, task, teachers, of = 'evaluation' }: TeachersEvaluation): string | null {
+export function describeTeachers(evaluation: TeachersEvaluation): string | null {
+  const { line, task, teachers, of = 'evaluation', isByRoute = false } = evaluation;
   const figures = figuresByTask[task];
   const figureOf = (teacher: string): MainFigure | undefined => mainFigure(figures.figuresOf(line.sums, { teacher }));
   const [first] = teachers.flatMap((teacher) => figureOf(teacher) ?? []);
@@ -38,7 +41,7 @@ export function describeTeachers({ line, task, teachers, of = 'evaluation' }: Te
   const each = teachers.map((teacher) => {
     const agreement = teachers.length === 1 ? undefined : figures.agreementOf(line.sums, teacher, line.samples);
     const agrees = agreement === undefined ? '' : ` (agrees with the ensemble on ${percent(agreement)})`;
-    return `${teacher} ${textOf(figureOf(teacher))}${ofItsClasses(line, teacher)}${agrees}`;
+    return `${teacher} ${textOf(figureOf(teacher))}${ofItsOwn(line, teacher, isByRoute ? 'that it labels' : 'of its classes')}${agrees}`;
   });
   const ensemble = mainFigure(figures.figuresOf(line.sums, 'ensemble'));
   const together = teachers.length === 1 ? [] : [`ensemble ${textOf(ensemble)}`];
@@ -51,10 +54,10 @@ function textOf(figure: MainFigure | undefined): string {
   return figure?.text ?? '-';
 }
 
-/** Specialists are tried on the samples of their classes alone. */
-function ofItsClasses({ sums }: TeachersEvaluation['line'], teacher: string): string {
+/** Teachers are tried on the samples that they label alone. */
+function ofItsOwn({ sums }: TeachersEvaluation['line'], teacher: string, which: string): string {
   const samples = specialistSamples(sums, teacher);
-  return samples === undefined ? '' : ` of the ${samples} of its classes`;
+  return samples === undefined ? '' : ` of the ${samples} ${which}`;
 }
 
 /** What a recipe may say of models that are to be no better than a guesser; said of those that end a run. */
@@ -158,6 +161,7 @@ export function checkTeachers(
     task: taskOf(recipe),
     teachers: teachers.map(({ name }) => name).filter((name) => line.dropped?.includes(name) !== true),
     width: manifest.classes,
+    isByRoute: recipe.ensemble.route !== undefined,
   };
   const text = describeTeachers(evaluation);
   if (text !== null) output.say('info', text);

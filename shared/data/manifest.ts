@@ -24,6 +24,14 @@ export const dataSetSchema = z
       .strict()
       .optional(),
     /**
+     * Which teachers label each sample: names of those that do together, and an artifact with the number of its group
+     * for each sample, a byte each. Absent: all do.
+     */
+    routes: z
+      .object({ sha256: z.string(), bytes: count, teachers: z.array(z.array(z.string()).min(1)).min(1).max(256) })
+      .strict()
+      .optional(),
+    /**
      * In order; sample ids count through them. A shard holds inputs (row after row), labels (int32, -1 for none), weights
      * (float32) and target vectors (float32), one after the other.
      */
@@ -62,7 +70,13 @@ export type DataSet = z.infer<typeof dataSetSchema>;
 export type FileLabelsIndex = z.infer<typeof fileLabelsSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
 
-/** The files that a manifest names: shards of data, and blocks of labels. */
+/** The files that a manifest names: shards of data, who labels which sample, and blocks of labels. */
 export function artifactsOf({ train, eval: evaluation, labels }: Manifest): { sha256: string; bytes: number }[] {
-  return [...train.shards, ...(evaluation?.shards ?? []), ...(labels?.blocks ?? [])];
+  const routes = [train.routes, evaluation?.routes].flatMap((found) => found ?? []);
+  return [
+    ...train.shards,
+    ...(evaluation?.shards ?? []),
+    ...(labels?.blocks ?? []),
+    ...routes.map(({ sha256, bytes }) => ({ sha256, bytes })),
+  ];
 }

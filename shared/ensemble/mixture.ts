@@ -97,14 +97,64 @@ function blendAlike(
 export interface Mixing extends Blending {
   /** In the recipe's order. Temperature null: that of what is asked for. */
   readonly teachers: readonly { readonly name: string; readonly weight: number; readonly temperature: number | null }[];
+  /** [B] names of the teachers that label each sample, weights normalised among them; absent: all label all. */
+  readonly routes_B?: readonly (readonly string[])[] | undefined;
 }
 
 /**
  * The ensemble's label, [B x C], of its teachers' own logits, as it would have been made of them at once.
  *
- * @param logitsOf a teacher's, [B x C]; those of weight 0 may lack them
+ * @param logitsOf a teacher's, [B x C]; those of weight 0 may lack them, and rows of samples that a teacher does not
+ * label may hold anything
  */
 export function mixed(
+  label: EnsembleLabel,
+  logitsOf: (teacher: string) => Float32Array | undefined,
+  { routes_B, ...mixing }: Mixing,
+): Float32Array {
+  return routes_B === undefined ? mixedAlike(label, logitsOf, mixing) : mixedByRoute(label, logitsOf, mixing, routes_B);
+}
+
+/** The samples of one route after those of another: as no row depends on its neighbours, in their places the same bits. */
+function mixedByRoute(
+  label: EnsembleLabel,
+  logitsOf: (teacher: string) => Float32Array | undefined,
+  { teachers, labels_B, ...how }: Mixing,
+  routes_B: readonly (readonly string[])[],
+): Float32Array {
+  const rowsOf = new Map<string, number[]>();
+  for (const [row, names] of routes_B.entries()) {
+    const key = JSON.stringify(names);
+    rowsOf.set(key, [...(rowsOf.get(key) ?? []), row]);
+  }
+  const width = (values: { readonly length: number }): number => values.length / routes_B.length;
+  let out_BC: Float32Array | null = null;
+  for (const rows of rowsOf.values()) {
+    const own = teachers.filter(({ name }) => routes_B[rows[0] ?? 0]?.includes(name) === true);
+    const picked = (teacher: string): Float32Array | undefined => {
+      const all = logitsOf(teacher);
+      return all && picking(all, rows, width(all));
+    };
+    const found = mixedAlike(label, picked, {
+      ...how,
+      teachers: own,
+      labels_B: labels_B && picking(labels_B, rows, width(labels_B)),
+    });
+    const size = found.length / rows.length;
+    out_BC ??= new Float32Array(routes_B.length * size);
+    for (const [i, row] of rows.entries()) out_BC.set(found.subarray(i * size, (i + 1) * size), row * size);
+  }
+  return out_BC ?? new Float32Array(0);
+}
+
+/** These rows, one after the other. */
+function picking<T extends Float32Array | Int32Array>(values: T, rows: readonly number[], width: number): T {
+  const out = values.slice(0, rows.length * width) as T;
+  for (const [i, row] of rows.entries()) out.set(values.subarray(row * width, (row + 1) * width), i * width);
+  return out;
+}
+
+function mixedAlike(
   label: EnsembleLabel,
   logitsOf: (teacher: string) => Float32Array | undefined,
   { teachers, ...how }: Mixing,

@@ -6,7 +6,7 @@
  *   student.loss              sum of the cross entropy, in nats
  *   student.calibration.BIN   gap of a bin of confidence; the calibration error is the sum of |gap| / samples
  *   exit.NAME.correct         the same count of an earlier exit
- *   teacher.NAME.samples      of a specialist: labelled samples of its classes, which alone count for it
+ *   teacher.NAME.samples      of a teacher that labels some samples only: labelled ones of those, which alone count for it
  *   teacher.NAME.agree        samples, labelled or not, on which it prefers the same class as the ensemble
  *   confusion..., student.bin...   what class-details.ts counts
  */
@@ -57,21 +57,32 @@ export function ensembleClassSums({ labels, width }: GroundTruth, logits: Float3
   return joined(samplesSum(labelled), hits.write('ensemble', { correct }));
 }
 
-/** @param specialty the classes of a specialist; undefined for a teacher of all */
+/** Which samples a teacher is judged by. */
+interface TeacherPart {
+  readonly teacher: string;
+  /** The classes of a specialist; undefined for a teacher of all. */
+  readonly specialty: readonly number[] | undefined;
+  /** Names of the teachers of each sample; undefined where all label all. */
+  readonly routes?: readonly (readonly string[])[] | undefined;
+}
+
 export function teacherClassSums(
-  { labels, width }: GroundTruth,
+  { labels, width, positions }: GroundTruth,
   logits: Float32Array,
-  { teacher, specialty }: { readonly teacher: string; readonly specialty: readonly number[] | undefined },
+  { teacher, specialty, routes }: TeacherPart,
 ): Sums {
-  const judged = specialty === undefined ? labels : labels.map((label) => (specialty.includes(label) ? label : -1));
+  const isOwn = (label: number, at: number): boolean =>
+    (specialty?.includes(label) ?? true) && (routes?.[Math.floor(at / positions)]?.includes(teacher) ?? true);
+  const isWhole = specialty === undefined && routes === undefined;
+  const judged = isWhole ? labels : labels.map((label, at) => (isOwn(label, at) ? label : -1));
   const { labelled, correct } = hitsOf(logits, judged, width);
   return joined(
     hits.write({ teacher }, { correct }),
-    specialty === undefined ? {} : specialist.write({ teacher }, { samples: labelled }),
+    isWhole ? {} : specialist.write({ teacher }, { samples: labelled }),
   );
 }
 
-/** The labelled samples of a specialist's classes; undefined for a teacher of all classes. */
+/** The labelled samples of a teacher that labels some samples only; undefined for a teacher of all. */
 export function specialistSamples(sums: Sums, teacher: string): number | undefined {
   return specialist.read(sums, { teacher })?.samples;
 }
@@ -88,12 +99,12 @@ export function classHitsIn(sums: Sums, model: JudgedModel): { correct: number; 
 export const classFigures: TaskFigures = {
   studentSums: (truth, logits, exits) => joined(studentClassSums(truth, logits, exits), detailSums(truth, logits)),
   details: classDetails,
-  teacherSums: (truth, { teachers, ensemble, specialties }) =>
+  teacherSums: (truth, { teachers, ensemble, specialties, routes }) =>
     joined(
       ensembleClassSums(truth, ensemble),
       ...[...teachers].map(([teacher, logits]) =>
         joined(
-          teacherClassSums(truth, logits, { teacher, specialty: specialties.get(teacher) }),
+          teacherClassSums(truth, logits, { teacher, specialty: specialties.get(teacher), routes }),
           agreementSum(teacher, agreeing(logits, ensemble, truth.width)),
         ),
       ),

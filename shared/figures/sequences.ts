@@ -35,13 +35,13 @@ function exactMatch(sums: Sums, model: JudgedModel): Pick<Figures, 'exactMatch'>
 export const sequenceFigures: TaskFigures = {
   studentSums: (truth, logits, exits) =>
     joined(studentClassSums(truth, logits, exits), wholeSums('student', truth, logits)),
-  teacherSums: (truth, { teachers, ensemble, specialties }) =>
+  teacherSums: (truth, { teachers, ensemble, specialties, routes }) =>
     joined(
       ensembleClassSums(truth, ensemble),
       wholeSums('ensemble', truth, ensemble),
       ...[...teachers].map(([teacher, logits]) =>
         joined(
-          teacherClassSums(truth, logits, { teacher, specialty: specialties.get(teacher) }),
+          teacherClassSums(truth, logits, { teacher, specialty: specialties.get(teacher), routes }),
           wholeSums({ teacher }, truth, logits),
           agreementSum(teacher, agreeingWhereLabelled(truth.labels, { logits, ensemble }, truth.width)),
         ),

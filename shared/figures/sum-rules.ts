@@ -17,6 +17,8 @@ export interface SummedRun {
   /** Names of the recipe's loss terms. */
   readonly terms: readonly string[];
   readonly teachers: readonly { readonly name: string; readonly specialist?: readonly number[] | undefined }[];
+  /** Whether a column of the data chooses the teachers of each sample; absent: none does. */
+  readonly isByRoute?: boolean;
   /** Names of the student's earlier exits. */
   readonly exits: readonly string[];
   /** Number of classes, or length of the target vectors. */
@@ -154,6 +156,7 @@ function teacherSums(run: SummedRun): Sums {
     teachers: new Map(run.teachers.map(({ name }) => [name, answersOf(run)] as const)),
     ensemble: answersOf(run),
     specialties: new Map(run.teachers.flatMap(({ name, specialist }) => (specialist ? [[name, specialist]] : []))),
+    ...(run.isByRoute === true ? { routes: [run.teachers.map(({ name }) => name)] } : {}),
   });
 }
 

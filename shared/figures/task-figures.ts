@@ -29,6 +29,8 @@ export interface TeacherAnswers {
   readonly ensemble: Float32Array;
   /** The classes of each teacher that labels samples of these alone. */
   readonly specialties: ReadonlyMap<string, readonly number[]>;
+  /** Names of the teachers that label each sample, of which alone those are judged; absent: all label all. */
+  readonly routes?: readonly (readonly string[])[] | undefined;
 }
 
 export interface TaskFigures {

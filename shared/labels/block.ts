@@ -25,6 +25,8 @@ export class LabelBlock {
   readonly #present: Uint32Array;
   readonly #values: LabelRows;
   #count = 0;
+  /** A bit for each row that the run wants; null: all. */
+  #wanted: Uint32Array | null = null;
 
   /** @param content a whole file, of which the block takes a copy; without it the block is empty */
   constructor(codec: RowCodec, rows: number, content?: Uint8Array) {
@@ -36,7 +38,7 @@ export class LabelBlock {
     if (content !== undefined) this.bytes.set(content);
     this.#present = new Uint32Array(memory, headerBytes, Math.ceil(rows / 32));
     this.#values = codec.open(memory, rowsAt(rows), rows);
-    this.#count = this.#present.reduce((sum, word) => sum + bitCount(word), 0);
+    this.#count = bitsIn(this.#present);
   }
 
   /** Rows that it holds. */
@@ -44,8 +46,30 @@ export class LabelBlock {
     return this.#count;
   }
 
+  /** Rows that the run wants, whether it holds them or not. */
+  get wantedRows(): number {
+    return this.#wanted === null ? this.rows : bitsIn(this.#wanted);
+  }
+
+  /** Rows that the run wants and the block holds. */
+  get wantedCount(): number {
+    return this.#wanted === null ? this.#count : bitsIn(this.#wanted.map((word, i) => word & (this.#present[i] ?? 0)));
+  }
+
+  /** Whether it holds every row that the run wants. */
   get isComplete(): boolean {
-    return this.#count === this.rows;
+    if (this.#wanted === null) return this.#count === this.rows;
+    return this.#wanted.every((word, i) => (word & ~(this.#present[i] ?? 0)) === 0);
+  }
+
+  /** Says which rows the run wants, by a bit for each; before, and with null, it wants all. */
+  want(rows: Uint32Array | null): void {
+    this.#wanted = rows;
+  }
+
+  /** Whether the run wants that row. */
+  wants(row: number): boolean {
+    return this.#wanted === null || ((this.#wanted[row >>> 5] ?? 0) & (1 << (row & 31))) !== 0;
   }
 
   has(row: number): boolean {
@@ -125,6 +149,10 @@ export function decodeBlock(codec: RowCodec, rows: number, content: Uint8Array):
 
 function rowsAt(rows: number): number {
   return headerBytes + 4 * Math.ceil(rows / 32);
+}
+
+function bitsIn(words: Uint32Array): number {
+  return words.reduce((sum, word) => sum + bitCount(word), 0);
 }
 
 function bitCount(word: number): number {

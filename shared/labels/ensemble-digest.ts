@@ -34,11 +34,11 @@ export function ensembleFormOf(
   teachers: readonly Pick<TeacherSpec, 'weight' | 'specialist'>[],
   inputShape: readonly number[],
 ): EnsembleForm {
-  const { combine, subset, weights } = ensemble;
+  const { combine, subset, weights, route } = ensemble;
   const micro = batch.micro ?? batch.size;
   return {
     combine,
-    rows: isRouted(teachers, subset) ? Math.ceil(micro / 4) : micro,
+    rows: isRouted(teachers, subset) || route !== undefined ? Math.ceil(micro / 4) : micro,
     inputShape,
     ...(subset === undefined ? {} : { subset: { size: subset, seed } }),
     ...(weights === undefined ? {} : { by: weights.by }),

@@ -2,15 +2,19 @@
  * A run's label blocks in memory, over those on the disk. A block is read once; rows are added to it as they become
  * known; what is new is written at `save`, and when memory must be given back.
  */
+import type { Routes } from '../data/routes.js';
 import { LabelBlock } from './block.js';
 import type { LabelStorage } from './storage.js';
 import { BlockPlan } from './block-plan.js';
 import { labelSets, type LabelSet, type LabelSource } from './sets.js';
 import { LabelStore } from './store.js';
+import { WantedRows } from './wanted-rows.js';
 
 export interface LabelBlocksOptions {
   readonly sets: readonly LabelSet[];
   readonly plan: BlockPlan;
+  /** Who labels each sample; null or absent where all teachers do. */
+  readonly routes?: Routes | null | undefined;
   /** The blocks on this machine's disk; null: blocks are in memory alone. */
   readonly store: LabelStore | null;
   /** About how many bytes of blocks may be in memory. */
@@ -28,9 +32,13 @@ interface Held {
 export class LabelBlocks {
   readonly sets: readonly LabelSet[];
   readonly plan: BlockPlan;
+  /** Which rows of the sets the run wants. */
+  readonly wanted: WantedRows;
   readonly #options: LabelBlocksOptions;
   readonly #held: Map<number, Held>[];
   readonly #opening = new Map<string, Promise<LabelBlock>>();
+  /** Wanted rows of blocks on the disk, by set, block and the number of rows that there were. */
+  readonly #counted = new Map<string, number>();
   #bytes = 0;
   #clock = 0;
 
@@ -38,6 +46,7 @@ export class LabelBlocks {
     this.#options = options;
     this.sets = options.sets;
     this.plan = options.plan;
+    this.wanted = new WantedRows(options.sets, options.plan, options.routes ?? null);
     this.#held = options.sets.map(() => new Map<number, Held>());
   }
 
@@ -63,13 +72,29 @@ export class LabelBlocks {
     return opening;
   }
 
-  /** Numbers of rows that the blocks of a set have, in memory or on the disk. */
+  /** Numbers of rows that the blocks of a set have and the run wants, in memory or on the disk. */
   async counts(set: number): Promise<number[]> {
     const { store, plan } = this.#options;
     const spec = this.#set(set);
     const kept = store === null ? plan.blocks.map(() => 0) : await store.counts(spec, plan.blocks);
-    // A block that is not in memory has no more rows than on the disk.
-    return kept.map((count, block) => Math.max(count, this.#heldOf(set).get(block)?.block.count ?? 0));
+    const wanted = this.wanted.counts(set);
+    const counts: number[] = [];
+    for (const [block, { rows }] of plan.blocks.entries()) {
+      const [onDisk = 0, most = rows] = [kept[block], wanted[block]];
+      // A block that is not in memory has no more rows than on the disk.
+      const inMemory = this.#heldOf(set).get(block)?.block.wantedCount ?? 0;
+      const isPlain = most === rows || most === 0 || onDisk === 0 || onDisk === rows || inMemory === most;
+      counts.push(Math.max(inMemory, isPlain ? Math.min(onDisk, most) : await this.#wantedOnDisk(set, block, onDisk)));
+    }
+    return counts;
+  }
+
+  /** Wanted rows of a block of which some rows are on the disk: which ones, its file alone says. */
+  async #wantedOnDisk(set: number, block: number, onDisk: number): Promise<number> {
+    const name = `${set}:${block}:${onDisk}`;
+    const found = this.#counted.get(name) ?? (await this.open(set, block)).wantedCount;
+    this.#counted.set(name, found);
+    return found;
   }
 
   /** Writes all rows to the disk that are not there yet. */
@@ -90,6 +115,7 @@ export class LabelBlocks {
     if (place === undefined) throw new RangeError(`label block ${block} of ${plan.blocks.length}`);
     const spec = this.#set(set);
     const loaded = store === null ? new LabelBlock(spec.codec, place.rows) : await store.load(spec, place);
+    loaded.want(this.wanted.mask(set, block));
     this.#heldOf(set).set(block, { block: loaded, saved: loaded.count, usedAt: ++this.#clock });
     this.#bytes += loaded.bytes.length;
     await this.#makeRoom(loaded);
@@ -157,6 +183,7 @@ export function openLabelBlocks(
   return new LabelBlocks({
     sets,
     plan,
+    routes: source.routes,
     store: storage === null ? null : new LabelStore({ ...storage, warn }),
     maxBytes: memoryBytes,
   });

@@ -4,6 +4,7 @@
  * and their place in it. So labels outlive a shuffle, a longer data set and another student, and nothing else. Pure.
  */
 import type { Manifest } from '../data/manifest.js';
+import type { Routes } from '../data/routes.js';
 import type { TeacherSpec } from '../protocol/messages.js';
 import type { Recipe } from '../recipe/schema.js';
 import { mustAt } from '../must.js';
@@ -34,6 +35,8 @@ export interface LabelSource {
   >;
   readonly teachers: readonly TeacherSpec[];
   readonly manifest: Pick<Manifest, 'train' | 'preprocess' | 'classes'>;
+  /** Who labels each training sample; null or absent where all teachers do. */
+  readonly routes?: Routes | null | undefined;
 }
 
 /** The version of what is kept. It is raised whenever the bytes or the meaning of kept labels change. */
@@ -80,12 +83,18 @@ export function labelSets(source: LabelSource, kinds: readonly LabelKind[] = kep
       setOf(label, view, {
         formatVersion: formatVersions[common.precision.name],
         ...made(label),
+        ...(label.kind === 'teacher' ? {} : routesOf(manifest.train)),
         ...common,
         classes: manifest.classes,
         ...(manifest.train.positions === undefined ? {} : { positions: manifest.train.positions }),
       }),
     ),
   ).flat();
+}
+
+/** What the key of a mixture says of which teachers label which samples; nothing where all label all. */
+function routesOf({ routes }: Manifest['train']): object {
+  return routes === undefined ? {} : { routes: { of: routes.sha256, teachers: routes.teachers } };
 }
 
 /** What the key of a label set says of how views are made; nothing where samples are taken as they are. */

@@ -18,6 +18,7 @@ import {
   teacherProblems,
   teacherWarnings,
 } from './check-teachers.js';
+import { routeProblems, routeWarnings } from './check-route.js';
 import type { Finding } from './finding.js';
 import type { Recipe } from './schema.js';
 
@@ -37,6 +38,7 @@ export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Fi
       ...augmentProblems(recipe),
       ...keptLabelProblems(recipe),
       ...routingProblems(recipe),
+      ...routeProblems(recipe),
       ...mixingProblems(recipe),
       ...servedProblems(recipe),
       ...optimizerProblems(recipe.optimizer),
@@ -46,6 +48,7 @@ export function checkFields(recipe: Recipe): { problems: Finding[]; warnings: Fi
       ...unusedTermWarnings(recipe),
       ...dataWarnings(recipe),
       ...teacherWarnings(recipe),
+      ...routeWarnings(recipe),
       ...temperatureWarnings(recipe),
     ],
   };

@@ -22,7 +22,8 @@ export function describeLosses({ losses, teachers, ensemble, labels }: Recipe): 
       `${(weight / (sum || 1)).toFixed(4)} x ${name}${temperature === undefined ? '' : ` at T=${temperature}`}${specialist === undefined ? '' : ` for ${specialist.join(', ')} alone`}`,
   );
   const factor = ensemble.weights === undefined ? '' : weightTexts[ensemble.weights.by];
-  const routing = ensemble.subset === undefined ? '' : `, ${ensemble.subset} of them for each sample`;
+  const chosen = ensemble.route === undefined ? '' : `, those that ${ensemble.route.column} chooses for each sample`;
+  const routing = ensemble.subset === undefined ? chosen : `, ${ensemble.subset} of them for each sample`;
   return [total, `ensemble (${ensemble.combine}) = ${shares.join(' + ')}${factor}${routing}`];
 }
 

@@ -127,6 +127,26 @@ export const teacherSchema = z
   })
   .strict();
 
+const teacherNames = z.union([z.string(), z.array(z.string()).min(1)]);
+
+/** Who labels a sample, by a column of the data. */
+const routeSchema = z
+  .object({
+    column: z
+      .union([z.string(), z.number().int().nonnegative()])
+      .describe(
+        'of data.train, data.eval and data.unlabelled, as their labels are named; it is none of the inputs. webdataset: a file of the sample, or json#KEY',
+      ),
+    teachers: z
+      .record(z.string(), teacherNames)
+      .optional()
+      .describe('by what the column holds, the teachers of such samples; default: it holds the name of a teacher'),
+    otherwise: teacherNames
+      .optional()
+      .describe('the teachers of samples of which it holds nothing, or something else; default: there may be none'),
+  })
+  .strict();
+
 export const ensembleSchema = z
   .object({
     combine: z
@@ -148,6 +168,11 @@ export const ensembleSchema = z
       .optional()
       .describe(
         'teachers that label a sample (each view of it anew), drawn by the seed, weights normalised among them; default: all',
+      ),
+    route: routeSchema
+      .optional()
+      .describe(
+        'the teachers that label a sample, by a column of the data, weights normalised among them; default: all',
       ),
     onFailure: z
       .enum(['stop', 'drop'])

@@ -31,7 +31,7 @@ const labelsSchema = z
       .enum(['auto', 'teachers', 'mixture'])
       .default('auto')
       .describe(
-        "what is kept: each teacher's logits, which are mixed when they are read, or the ensemble's mixture; auto: the logits, where a row has at most 256 numbers, every teacher labels every sample, and precision is not top-k",
+        "what is kept: each teacher's logits, which are mixed when they are read, or the ensemble's mixture; auto: the logits, where a row has at most 256 numbers, no teacher labels some samples only but by ensemble.route, and precision is not top-k",
       ),
     from: z
       .string()

@@ -60,6 +60,8 @@ export interface MicroBatch {
   /** [rows x sample], preprocessed. */
   readonly inputs: Float32Array;
   readonly targets: Targets;
+  /** Names of the teachers that label each row; absent: all do. */
+  readonly routes?: readonly (readonly string[])[];
 }
 
 export interface StepContext {
@@ -121,7 +123,7 @@ export interface RunCompute {
   readonly specialties: ReadonlyMap<string, readonly number[]>;
   /**
    * Logits by teacher; of those that are no specialists the mixture's log-probabilities, or with target vectors the
-   * mean of the logits: [rows x classes] each.
+   * mean of the logits: [rows x classes] each. Where rows have teachers of their own, the mixture is of those.
    */
   teacherLogits(
     batch: MicroBatch,

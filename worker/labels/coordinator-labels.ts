@@ -122,7 +122,8 @@ export class CoordinatorLabels implements SharedLabels {
     for (const number of wanted.keys()) {
       const count = counts[number] ?? 0;
       const block = await labelBlocks.open(set, number);
-      if (count > block.count && (count === block.rows || isFirst || wait)) await this.#fetchBlock(set, number);
+      if (count > block.wantedCount && (count === block.wantedRows || isFirst || wait))
+        await this.#fetchBlock(set, number);
     }
   }
 
@@ -147,7 +148,7 @@ export class CoordinatorLabels implements SharedLabels {
       this.offer(
         set,
         number,
-        Array.from({ length: block.rows }, (_, row) => row).filter((row) => block.has(row)),
+        Array.from({ length: block.rows }, (_, row) => row).filter((row) => block.has(row) && block.wants(row)),
       );
     }
   }

@@ -3,6 +3,7 @@ import PQueue from 'p-queue';
 import { counted } from '../../shared/counted.js';
 import { z } from 'zod';
 import { artifactsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
+import { openRoutes } from '../../shared/data/routes.js';
 import { trainSamples, type Samples } from '../../shared/data/samples.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { ensembleFormOf } from '../../shared/labels/ensemble-digest.js';
@@ -70,7 +71,12 @@ export class LabelJob {
     cache.announce(artifactsOf(manifest));
     const ensemble = await openEnsemble(run, { recipe, manifest, cache }, options);
     const labels = openRunLabels({
-      source: { recipe, teachers: run.teachers, manifest },
+      source: {
+        recipe,
+        teachers: run.teachers,
+        manifest,
+        routes: await openRoutes(manifest.train, (sha256) => cache.fetchAnnounced(sha256)),
+      },
       ensemble: async () => ensemble,
       storage,
       warn: log,

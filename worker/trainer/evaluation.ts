@@ -25,7 +25,12 @@ export async function evaluateTeachers(
 ): Promise<Sums> {
   const { teachers, ensemble } = await compute.teacherLogits(batch, dropped);
   const { specialties, task } = compute;
-  return figuresByTask[task].teacherSums(truthOf(batch, compute), { teachers, ensemble, specialties });
+  return figuresByTask[task].teacherSums(truthOf(batch, compute), {
+    teachers,
+    ensemble,
+    specialties,
+    routes: batch.routes,
+  });
 }
 
 function truthOf(

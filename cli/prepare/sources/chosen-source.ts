@@ -24,6 +24,8 @@ export interface SourceOptions {
   readonly unlabelled?: SourceRecipe | undefined;
   /** What samples are to be told. */
   readonly task?: Task | undefined;
+  /** The column that says who labels a sample; undefined: there is none. */
+  readonly routeColumn?: string | number | undefined;
   /** Where inputs go that cannot be read by range as they lie in their files; default: a folder of the user's cache. */
   readonly spoolFolder?: string | undefined;
   /** The files of other machines. Default: those that this user's cache and environment give access to. */
@@ -38,13 +40,16 @@ export interface SourceOptions {
 export async function openSource(
   recipe: SourceRecipe,
   folder: string,
-  { classNames, unlabelled, task, spoolFolder, remote = new RemoteFiles() }: SourceOptions = {},
+  { classNames, unlabelled, task, routeColumn, spoolFolder, remote = new RemoteFiles() }: SourceOptions = {},
 ): Promise<Source> {
   const spool = new Spool(spoolFolder ?? join(cacheFolder(), 'spool'));
   const open = async (one: SourceRecipe, names?: readonly string[]): Promise<Source> => {
     const fetched = await fetchedFiles(one, remote);
     const [path, isFetched] = [placeIn(folder, fetched), fetched.size > 0];
-    return choose(one, await openFormat(one.format, one, { path, classNames: names, task, isFetched, spool }));
+    return choose(
+      one,
+      await openFormat(one.format, one, { path, classNames: names, task, routeColumn, isFetched, spool }),
+    );
   };
   try {
     const first = await open(recipe, classNames);
@@ -98,19 +103,20 @@ function choose(recipe: SourceRecipe, found: Source): Source {
   return onlyLabelled === true ? labelledAlone(chosen) : chosen;
 }
 
-function firstOf({ labels, weights, targets, positions }: Annotations, samples: number): Annotations {
+function firstOf({ labels, weights, targets, positions, routes }: Annotations, samples: number): Annotations {
   const length = samples * (positions ?? 1);
   return {
     positions,
     labels: labels.slice(0, length),
     weights: weights?.slice(0, length),
     targets: targets && { width: targets.width, values: targets.values.slice(0, samples * targets.width) },
+    routes: routes && { values: routes.values, of: routes.of.slice(0, samples) },
   };
 }
 
 /** The samples that have a label, in their order, wherever they stand. */
 function labelledAlone(source: Source): Source {
-  const { positions = 1, labels, weights, targets } = source;
+  const { positions = 1, labels, weights, targets, routes } = source;
   const ids = Uint32Array.from(
     Array.from({ length: source.samples }, (_, id) => id).filter((id) =>
       labels.subarray(id * positions, (id + 1) * positions).some((label) => label >= 0),
@@ -124,6 +130,7 @@ function labelledAlone(source: Source): Source {
     labels: copyRows(labels, ids, new Int32Array(ids.length * positions)),
     weights: weights && floats(weights, positions),
     targets: targets && { width: targets.width, values: floats(targets.values, targets.width) },
+    routes: routes && { values: routes.values, of: copyRows(routes.of, ids, new Int32Array(ids.length)) },
     read: (from, to) => readAt(source, ids.subarray(from, to)),
   };
 }

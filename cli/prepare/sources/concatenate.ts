@@ -3,6 +3,7 @@ import { counted } from '../../../shared/counted.js';
 import type { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
 import { damaged } from './file-errors.js';
+import { joinedRoutes } from './route-cells.js';
 import { rowsOfType, type Annotations, type Note, type Rows, type Source } from './source.js';
 
 /**
@@ -88,6 +89,7 @@ function joinedAnnotations(parts: readonly Source[]): Annotations & Pick<Source,
     classNames,
     classes: classes.length === 0 ? undefined : Math.max(...classes),
     positions: first?.positions,
+    routes: joinedRoutes(parts.map(({ routes }) => routes)),
     weights: isWeighted
       ? joined(
           Float32Array,

@@ -10,6 +10,7 @@ import { FloatRows } from './float-rows.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
 import { openEach } from './input-files.js';
 import { classNotes, LabelNames } from './label-names.js';
+import { RouteCells } from './route-cells.js';
 import {
   emptySource,
   type FormatRecipe,
@@ -32,15 +33,16 @@ export const csv: SourceFormat<'csv'> = {
     openEach({ inputs: recipe.inputs, endings, path: context.path }, (file) => openCsv(file, recipe, context)),
 };
 
-async function openCsv(path: string, recipe: CsvRecipe, { classNames, spool }: SourceContext): Promise<Source> {
+async function openCsv(path: string, recipe: CsvRecipe, context: SourceContext): Promise<Source> {
+  const { classNames, routeColumn, spool } = context;
   let table: CsvTable | undefined;
   for await (const { record: cells, info } of linesOf(path, recipe.delimiter)) {
     const line = info.lines;
     if (table !== undefined) table.add(cells, line);
     else if (recipe.header)
-      table = new CsvTable(path, recipe, { head: cells, columns: cells.length, classNames, spool });
+      table = new CsvTable(path, recipe, { head: cells, columns: cells.length, classNames, routeColumn, spool });
     else {
-      table = new CsvTable(path, recipe, { columns: cells.length, classNames, spool });
+      table = new CsvTable(path, recipe, { columns: cells.length, classNames, routeColumn, spool });
       table.add(cells, line);
     }
     if (spool.isFull) await spool.settle();
@@ -88,6 +90,7 @@ interface Columns {
   readonly columns: number;
   /** By class number, for labels that are names. */
   readonly classNames: readonly string[] | undefined;
+  readonly routeColumn: string | number | undefined;
   readonly spool: Spool;
 }
 
@@ -97,6 +100,8 @@ class CsvTable {
   readonly #weightColumn: number | undefined;
   /** The columns of a target, in the recipe's order. */
   readonly #targetColumns: readonly number[];
+  /** The column that says who labels a sample. */
+  readonly #routeColumn: number | undefined;
   /** Columns that number the lines. */
   readonly #indexColumns: ReadonlySet<number>;
   readonly #shape: readonly number[];
@@ -105,6 +110,7 @@ class CsvTable {
   readonly #names: LabelNames;
   readonly #labels: number[] = [];
   readonly #weights: number[] = [];
+  readonly #routes: RouteCells;
   /** [samples x target columns]; NaN for an empty cell. */
   readonly #targets: number[] = [];
 
@@ -114,10 +120,12 @@ class CsvTable {
     private readonly file: Columns,
   ) {
     this.#names = new LabelNames(path, file.classNames);
+    this.#routes = new RouteCells(path);
     this.#labelColumn = this.#find(recipe.labels);
     this.#weightColumn = this.#find(recipe.weights);
+    this.#routeColumn = this.#find(file.routeColumn);
     this.#targetColumns = [recipe.targets ?? []].flat().map((column) => this.#columnOf(column));
-    const named = new Set([this.#labelColumn, this.#weightColumn, ...this.#targetColumns]);
+    const named = new Set([this.#labelColumn, this.#weightColumn, this.#routeColumn, ...this.#targetColumns]);
     named.delete(undefined);
     const index = (file.head ?? []).flatMap((name, column) =>
       isIndexColumn(name, column) && !named.has(column) ? [column] : [],
@@ -145,11 +153,13 @@ class CsvTable {
     for (let i = 0; i < this.#targetColumns.length; i++) this.#targets.push(NaN);
     let next = 0;
     cells.forEach((cell, column) => {
+      if (column === this.#routeColumn) this.#routes.add(cell, place(line, column));
       const target = this.#targetColumns.indexOf(column);
       if (column === this.#labelColumn) this.#labels[row] = this.#names.read(cell, place(line, column));
       else if (target >= 0) this.#targets[row * this.#targetColumns.length + target] = this.#target(cell, line, column);
       else if (column === this.#weightColumn) this.#weights[row] = this.#number(cell, line, column);
-      else if (!this.#indexColumns.has(column)) inputs[next++] = this.#number(cell, line, column);
+      else if (column !== this.#routeColumn && !this.#indexColumns.has(column))
+        inputs[next++] = this.#number(cell, line, column);
     });
   }
 
@@ -177,6 +187,7 @@ class CsvTable {
         ? { labels: toLabels(path, labels) }
         : toTargets(path, this.#targets, { width: this.#targetColumns.length, samples })),
       weights: this.#weightColumn === undefined ? undefined : toWeights(path, this.#weights, samples),
+      routes: this.#routeColumn === undefined ? undefined : this.#routes.routes(),
       read: async (from, to) => inputs.read(from, to),
       close: async () => undefined,
     };
@@ -185,7 +196,13 @@ class CsvTable {
   /** Names of the columns of inputs, or their numbers from 1. */
   #inputNames(): string[] {
     const { head, columns } = this.file;
-    const beside = [this.#labelColumn, this.#weightColumn, ...this.#targetColumns, ...this.#indexColumns];
+    const beside = [
+      this.#labelColumn,
+      this.#weightColumn,
+      this.#routeColumn,
+      ...this.#targetColumns,
+      ...this.#indexColumns,
+    ];
     const all = Array.from({ length: columns }, (_, column) => column);
     return all.filter((column) => !beside.includes(column)).map((column) => head?.[column] ?? String(column + 1));
   }

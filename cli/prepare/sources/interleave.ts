@@ -5,6 +5,7 @@
 import { counted } from '../../../shared/counted.js';
 import { UserError } from '../../../shared/errors.js';
 import { elementsIn } from '../../../shared/shape.js';
+import { joinedRoutes } from './route-cells.js';
 import { areReordered, paddedOtherwise, rowsOfType, type Annotations, type Rows, type Source } from './source.js';
 
 /** @throws UserError 2 when the samples of the two are not alike */
@@ -88,6 +89,7 @@ function mixedAnnotations(order: MixedOrder, first: Source, second: Source): Ann
   const { targets, positions = 1 } = first;
   const isWeighted = first.weights !== undefined || second.weights !== undefined;
   const weights = [first.weights, perPosition(second, positions)] as const;
+  const routes = joinedRoutes([first.routes, second.routes]);
   return {
     positions: first.positions,
     labels: mixed(order, new Int32Array(samples * positions).fill(-1), [first.labels, undefined]),
@@ -99,6 +101,13 @@ function mixedAnnotations(order: MixedOrder, first: Source, second: Source): Ann
             values: mixed(order, new Float32Array(samples * targets.width), [targets.values, undefined]),
           },
     weights: isWeighted ? mixed(order, new Float32Array(samples * positions).fill(1), weights) : undefined,
+    routes: routes && {
+      values: routes.values,
+      of: mixed(order, new Int32Array(samples), [
+        routes.of.subarray(0, first.samples),
+        routes.of.subarray(first.samples),
+      ]),
+    },
   };
 }
 

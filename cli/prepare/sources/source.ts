@@ -24,6 +24,14 @@ export interface SampleTargets {
   readonly values: Float32Array;
 }
 
+/** What a column says of who labels each sample. */
+export interface SampleRoutes {
+  /** What the column holds, each text once. */
+  readonly values: readonly string[];
+  /** [samples] places among the values; -1 where the column says nothing. */
+  readonly of: Int32Array;
+}
+
 /** A part of a sample with a name of its own: a column of a table, or an array. */
 export interface Part {
   readonly name: string;
@@ -68,6 +76,8 @@ export interface Annotations {
   readonly positions?: number | undefined;
   /** Weights of at least 0 in the shape of the labels, 0 at positions that do not count; absent where all are 1. */
   readonly weights?: Float32Array | undefined;
+  /** What `ensemble.route.column` says; absent: the recipe has none. */
+  readonly routes?: SampleRoutes | undefined;
 }
 
 /** A data set as it lies on the user's disk. Annotations are in memory; inputs are read when they are asked for. */
@@ -122,6 +132,8 @@ export interface SourceContext {
   readonly classNames: readonly string[] | undefined;
   /** What samples are to be told; undefined where that is not known. */
   readonly task?: Task | undefined;
+  /** The column that says who labels a sample, which is none of the inputs; undefined: there is none. */
+  readonly routeColumn?: string | number | undefined;
   /** Whether files of the source came from another machine, so that paths in them name no files of this one. */
   readonly isFetched?: boolean;
   /** Where inputs go that cannot be read by range as they lie in their files. */

@@ -9,6 +9,7 @@ import { oneOfEach, toLabels, toSequences, toTargets, toWeights } from './annota
 import { damaged } from './file-errors.js';
 import { indexNotes, isIndexColumn } from './index-columns.js';
 import { classNotes, LabelNames } from './label-names.js';
+import { RouteCells } from './route-cells.js';
 import { columnOf, expectRoom, isList, numbersIn, readCell, shown, stepsIn, type Column } from './lists.js';
 import type { Annotations, FormatRecipe, Note, Part, Source, SourceContext } from './source.js';
 
@@ -27,6 +28,8 @@ export interface TablePlan {
   readonly mask: string | undefined;
   /** Columns of a target, in their order. */
   readonly targets: readonly string[] | undefined;
+  /** The column that says who labels a sample. */
+  readonly route: string | undefined;
   /** All columns that tell something of a sample. */
   readonly annotations: readonly string[];
   /** The column of the inputs whose lists are as long as their sequences; undefined where all have one length. */
@@ -47,7 +50,7 @@ export interface TableHead {
   readonly names: readonly string[];
   /** Its lists give the shape where the recipe does not. */
   readonly first: Row;
-  readonly context: Pick<SourceContext, 'classNames' | 'task'>;
+  readonly context: Pick<SourceContext, 'classNames' | 'task' | 'routeColumn'>;
   /** Where the names are from, in a file whose lines have their own. */
   readonly where?: string | undefined;
   /** Columns that the file itself calls an index. */
@@ -63,7 +66,8 @@ export function planTable(
   const { labels, weights, mask, paddingLabel } = recipe;
   const chosen = recipe.column === undefined ? undefined : [recipe.column].flat();
   const targets = recipe.targets === undefined ? undefined : [recipe.targets].flat();
-  const annotations = [labels, weights, mask, ...(targets ?? [])].filter((name) => name !== undefined);
+  const route = context.routeColumn === undefined ? undefined : String(context.routeColumn);
+  const annotations = [labels, weights, mask, ...(targets ?? []), route].filter((name) => name !== undefined);
   for (const name of [...(chosen ?? []), ...annotations]) {
     if (!names.includes(name)) throw noColumn(path, name, { names, where });
   }
@@ -85,6 +89,7 @@ export function planTable(
     weights,
     mask,
     targets,
+    route,
     annotations: [...annotations, ...(ruler === undefined ? [] : [ruler.name])],
     ruler,
     paddingLabel,
@@ -174,6 +179,8 @@ export interface RowAnnotations {
   readonly weight: number;
   /** Null where all of the columns hold null, or the recipe names none. */
   readonly target: readonly number[] | null;
+  /** What the column that says who labels the sample holds; absent where there is none. */
+  readonly route?: unknown;
 }
 
 /** @throws UserError 65 for a cell that holds something else than the recipe takes it for */
@@ -189,6 +196,7 @@ export function readRowAnnotations(plan: TablePlan, placed: PlacedRow): RowAnnot
     ...paddedPositions(plan, placed, { label: labels, mask }),
     weight: readWeight(plan, placed),
     target: plan.targets === undefined ? null : readTarget(plan, plan.targets, placed),
+    ...(plan.route === undefined ? {} : { route: row[plan.route] }),
   };
 }
 
@@ -222,6 +230,15 @@ export type TableAnnotations = Annotations & Pick<Source, 'classNames' | 'classe
 
 /** The annotations of all rows together. @throws UserError 65 where the rows are not alike */
 export function annotationsOf(plan: TablePlan, rows: readonly RowAnnotations[]): TableAnnotations {
+  const { path, route } = plan;
+  if (route === undefined) return toldOf(plan, rows);
+  const routes = new RouteCells(path);
+  rows.forEach((row, i) => routes.add(row.route, `row ${i}, ${route}`));
+  return { ...toldOf(plan, rows), routes: routes.routes() };
+}
+
+/** The same but for who labels them. */
+function toldOf(plan: TablePlan, rows: readonly RowAnnotations[]): TableAnnotations {
   const { path } = plan;
   const samples = rows.length;
   const given = plan.weights === undefined ? undefined : rows.map(({ weight }) => weight);

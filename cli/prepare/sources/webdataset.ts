@@ -13,6 +13,7 @@ import { depthNotes, readImages } from './folder.js';
 import { imageEndings, openDecoder } from './image-decoder.js';
 import { openEach } from './input-files.js';
 import { classNotes, LabelNames } from './label-names.js';
+import { RouteCells } from './route-cells.js';
 import { readNpy } from './npy-array.js';
 import { bytesIn, openRanged, type RangedBytes } from './ranged-bytes.js';
 import {
@@ -61,7 +62,9 @@ async function openArchive(path: string, recipe: WebDatasetRecipe, context: Sour
     return { name: `${path}: ${name}.${only.ending}`, ...only };
   });
   const labels = labelsOf(path, recipe, { archive, samples, classNames: context.classNames });
-  const used = new Set([...places.map(({ ending }) => ending), ...(labels.ending === null ? [] : [labels.ending])]);
+  const routes = routesOf(path, context.routeColumn, { archive, samples });
+  const named = [labels.ending, routes?.ending].flatMap((ending) => ending ?? []);
+  const used = new Set([...places.map(({ ending }) => ending), ...named]);
   const inputs = await (member.isArray ? arraysOf(path, archive, places) : imagesOf(path, recipe, { archive, places }));
   return {
     file: path,
@@ -69,6 +72,7 @@ async function openArchive(path: string, recipe: WebDatasetRecipe, context: Sour
     ...inputs,
     labels: labels.labels,
     classNames: labels.classNames,
+    routes: routes?.cells.routes(),
     notes: [...passedOver(path, samples, used), ...labels.notes, ...(inputs.notes ?? [])],
     close: async () => undefined,
   };
@@ -190,23 +194,50 @@ interface Labelling extends Pick<SourceContext, 'classNames'> {
 }
 
 /** Labels from `cls`, or from a key of `json`. A sample without the file has none. */
-function labelsOf(path: string, recipe: WebDatasetRecipe, { archive, samples, classNames }: Labelling): Labelled {
+function labelsOf(path: string, recipe: WebDatasetRecipe, { classNames, ...archived }: Labelling): Labelled {
+  const { samples } = archived;
   if (recipe.labels === undefined)
     return { labels: new Int32Array(samples.length).fill(-1), classNames: undefined, ending: null, notes: [] };
-  const [ending = '', key] = recipe.labels.split('#');
+  const [ending = ''] = recipe.labels.split('#');
   const names = new LabelNames(path, classNames);
-  let isThere = samples.length === 0;
-  const read = samples.map(({ name, members }) => {
-    const place = members.get(ending.toLowerCase());
-    if (place === undefined) return -1;
-    isThere = true;
-    const where = `${name}.${ending}`;
-    const bytes = bytesAt(archive, place);
-    return names.read(key === undefined ? bytes.toString('utf8') : valueIn(path, where, { bytes, key }), where);
-  });
-  if (!isThere) throw damaged(path, `no sample has a file .${ending}; one with its label was wanted`);
+  const read = valuesOf(path, recipe.labels, { ...archived, what: 'its label' }).map(({ value, where }) =>
+    names.read(value, where),
+  );
   const { labels, classNames: found } = names.resolve(read);
   return { labels: toLabels(path, labels), classNames: found, ending, notes: classNotes(path, found) };
+}
+
+/** What says who labels each sample, from a file of it, or from a key of `json`; null where the recipe names none. */
+function routesOf(
+  path: string,
+  column: string | number | undefined,
+  archived: Omit<Labelling, 'classNames'>,
+): { readonly cells: RouteCells; readonly ending: string } | null {
+  if (column === undefined) return null;
+  const cells = new RouteCells(path);
+  const found = valuesOf(path, String(column), { ...archived, what: 'what its teachers are chosen by' });
+  for (const { value, where } of found) cells.add(value, where);
+  return { cells, ending: String(column).split('#')[0]?.toLowerCase() ?? '' };
+}
+
+/** What a file of each sample says, or one key of it (`json#KEY`); undefined for a sample without the file. */
+function valuesOf(
+  path: string,
+  member: string,
+  { archive, samples, what }: Omit<Labelling, 'classNames'> & { readonly what: string },
+): { readonly value: unknown; readonly where: string }[] {
+  const [ending = '', key] = member.split('#');
+  let isThere = samples.length === 0;
+  const found = samples.map(({ name, members }) => {
+    const where = `${name}.${ending}`;
+    const place = members.get(ending.toLowerCase());
+    if (place === undefined) return { value: undefined, where };
+    isThere = true;
+    const bytes = bytesAt(archive, place);
+    return { value: key === undefined ? bytes.toString('utf8') : valueIn(path, where, { bytes, key }), where };
+  });
+  if (!isThere) throw damaged(path, `no sample has a file .${ending}; one with ${what} was wanted`);
+  return found;
 }
 
 interface KeyedText {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { logitOf, logOf, mix, normaliseWeights, smallestProbability } from '../../../shared/ensemble/mixture.js';
+import { logitOf, logOf, mix, mixed, normaliseWeights, smallestProbability } from '../../../shared/ensemble/mixture.js';
 import { reference } from '../../worker/compute/teachers/fixtures.js';
 
 const { mixture, classes } = reference;
@@ -95,4 +95,44 @@ describe('logOf', () => {
 describe('normaliseWeights', () => {
   it('scales weights to a sum of 1', () => expect(normaliseWeights([2, 1, 1])).toEqual([0.5, 0.25, 0.25]));
   it('refuses weights that are all 0', () => expect(normaliseWeights([0, 0])).toBeNull());
+});
+
+describe('mixed, where each sample has teachers of its own', () => {
+  const teachers = [
+    { name: 'a', weight: 3, temperature: null },
+    { name: 'b', weight: 1, temperature: null },
+  ];
+  // [4 samples x 2 classes]; NaN where the teacher does not label the sample.
+  const logits = new Map([
+    ['a', Float32Array.of(0, 2 * Math.log(3), NaN, NaN, 0, 2 * Math.log(3), 0, 0)],
+    ['b', Float32Array.of(NaN, NaN, 0, Math.log(9), 0, 2 * Math.log(27), NaN, NaN)],
+  ]);
+  const how = { combine: 'logits', classes: 2, teachers, routes_B: [['a'], ['b'], ['a', 'b'], ['a']] } as const;
+  const secondOf = (values: Float32Array): number[] => [1, 3, 5, 7].map((at) => Math.exp(values[at] ?? NaN));
+
+  it('weighs the teachers of a sample among themselves, as worked out by hand', () => {
+    const found = secondOf(mixed({ kind: 'mixture', temperature: 2 }, (name) => logits.get(name), how));
+    // 3 / 4 of log 3 and 1 / 4 of log 27, log 3 and a half, is what both say together of the third sample.
+    const together = 3 ** 1.5;
+    [3 / 4, 3 / 4, together / (1 + together), 1 / 2].forEach((p, i) => expect(found[i]).toBeCloseTo(p, 6));
+  });
+
+  it('gives the bits of the mixture of those teachers alone, and takes labels with their rows', () => {
+    const labels_B = Int32Array.of(1, 1, 0, 1);
+    const all = mixed({ kind: 'mixture', temperature: 2 }, (name) => logits.get(name), {
+      ...how,
+      by: 'label',
+      labels_B,
+    });
+    const third = mixed({ kind: 'mixture', temperature: 2 }, (name) => logits.get(name)?.subarray(4, 6), {
+      ...how,
+      routes_B: undefined,
+      by: 'label',
+      labels_B: labels_B.subarray(2, 3),
+    });
+    expect(all.subarray(4, 6)).toEqual(third);
+    expect(mixed({ kind: 'logits' }, (name) => logits.get(name), how).subarray(0, 2)).toEqual(
+      logits.get('a')?.subarray(0, 2),
+    );
+  });
 });

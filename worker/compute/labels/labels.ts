@@ -77,7 +77,8 @@ export class Labels {
   }
 
   /**
-   * The run's labels of these samples by their keys (`labelKey`), [ids x classes] each.
+   * The run's labels of these samples by their keys (`labelKey`), [ids x classes] each; zeros for samples that a single
+   * teacher does not label.
    *
    * @param batch inputs, [ids x sample], and class labels of the samples
    * @param view number of the augmentation that the inputs were made by
@@ -93,7 +94,7 @@ export class Labels {
     const wanted = this.#wantedOf(view);
     const places = locate(this.plan, ids);
     for (const one of wanted) await this.#open(one, places.blocks);
-    const lacking = await this.#lacking(places, wanted);
+    const lacking = await this.#lacking(places, wanted, this.#options.shared ?? null);
     const fresh = new Map<Wanted, Fresh>();
     for (const one of lacking) {
       const computed = await this.#compute(one, request);
@@ -132,18 +133,36 @@ export class Labels {
   /** Computes every label, keeps nothing, and gives what a cache would: the rows as they are decoded. */
   async #live(request: Request): Promise<Map<string, Float32Array>> {
     const rows = request.ids.length;
-    const everyRow = Array.from({ length: rows }, (_, row) => row);
-    const places = { blocks: new Uint32Array(rows), rows: Uint32Array.from(everyRow) };
+    const places = { blocks: new Uint32Array(rows), rows: Uint32Array.from(request.ids.keys()) };
     const wanted = this.#wantedOf(0);
-    const fresh = await this.#compute({ wanted, missing: everyRow }, request);
-    for (const { set, blocks } of wanted) {
+    for (const { set, index, blocks } of wanted) {
       const block = new LabelBlock(set.codec, rows);
-      const [values, width] = [must(fresh.values, set.name, 'label'), widthOf(set.form)];
-      for (const row of everyRow) addRow(block, row, values, row * width, width);
+      block.want(this.#maskOf(index, request.ids));
       blocks.set(0, block);
     }
+    const fresh = new Map<Wanted, Fresh>();
+    for (const lacking of await this.#lacking(places, wanted, null)) {
+      const computed = await this.#compute(lacking, request);
+      for (const one of lacking.wanted) {
+        const { set, blocks } = one;
+        const [block, width] = [must(blocks, 0, 'label block'), widthOf(set.form)];
+        const values = must(computed.values, set.name, 'label');
+        lacking.missing.forEach((row, at) => addRow(block, row, values, at * width, width));
+        fresh.set(one, computed);
+      }
+    }
     this.#computed += rows;
-    return new Map(wanted.map((one) => [one.set.name, gather(one, places, fresh)]));
+    return new Map(wanted.map((one) => [one.set.name, gather(one, places, fresh.get(one) ?? null)]));
+  }
+
+  /** A bit for each of these samples of which the run wants that set's label. */
+  #maskOf(set: number, ids: Uint32Array): Uint32Array {
+    const { wanted } = this.#options.labelBlocks;
+    const mask = new Uint32Array(Math.ceil(ids.length / 32));
+    ids.forEach((id, row) => {
+      if (wanted.has(set, id)) mask[row >>> 5] = (mask[row >>> 5] ?? 0) | (1 << (row & 31));
+    });
+    return mask;
   }
 
   /** The run's label sets of that view. */
@@ -160,9 +179,8 @@ export class Labels {
       if (!blocks.has(block)) blocks.set(block, labelBlocks.at(index, block) ?? (await labelBlocks.open(index, block)));
   }
 
-  /** What neither this machine nor others have, the sets together that lack the same samples. */
-  async #lacking(places: Places, wanted: readonly Wanted[]): Promise<Lacking[]> {
-    const { shared = null } = this.#options;
+  /** What neither this machine nor others have and the run wants, the sets together that lack the same samples. */
+  async #lacking(places: Places, wanted: readonly Wanted[], shared: SharedLabels | null): Promise<Lacking[]> {
     const together = new Map<string, { wanted: Wanted[]; missing: readonly number[] }>();
     for (const one of wanted) {
       let missing = missingRows(places, one.blocks);
@@ -190,7 +208,8 @@ export class Labels {
 
   #sampleOf(id: number, view: number, label: number): SampleView {
     const { shard, from, first } = this.plan.at(this.plan.locate(id));
-    return { shard, row: from + id - first, view, label };
+    const teachers = this.#options.labelBlocks.wanted.teachersOf(id);
+    return { shard, row: from + id - first, view, label, ...(teachers === undefined ? {} : { teachers }) };
   }
 
   /** A row that is not finite is not kept: the loss meets it as it is. */
@@ -213,14 +232,17 @@ export class Labels {
   }
 }
 
-/** The samples' labels of one set, [samples x classes]: as the blocks have them, else as they were computed. */
+/**
+ * The samples' labels of one set, [samples x classes]: as the blocks have them, else as they were computed; zeros where
+ * the run wants none.
+ */
 function gather({ set, blocks: open }: Wanted, { blocks, rows }: Places, fresh: Fresh | null): Float32Array {
   const width = widthOf(set.form);
   const out = new Float32Array(rows.length * width);
   for (let i = 0; i < rows.length; i++) {
     const [block, row = 0] = [must(open, blocks[i] ?? 0, 'label block'), rows[i]];
     if (block.has(row)) block.read(row, out, i * width);
-    else out.set(freshRow(set, fresh, i, width), i * width);
+    else if (block.wants(row)) out.set(freshRow(set, fresh, i, width), i * width);
   }
   return out;
 }

@@ -16,11 +16,13 @@ export function locate(plan: BlockPlan, ids: Uint32Array): Places {
   return { blocks: ids.map((id) => plan.locate(id)), rows: ids.map((id) => plan.rowOf(id)) };
 }
 
-/** Indices of the request's samples whose label is not there; ascending. */
+/** Indices of the request's samples whose label is wanted and not there; ascending. */
 export function missingRows({ blocks, rows }: Places, open: OpenBlocks): number[] {
   const missing: number[] = [];
-  for (let i = 0; i < rows.length; i++)
-    if (!must(open, blocks[i] ?? 0, 'label block').has(rows[i] ?? 0)) missing.push(i);
+  for (let i = 0; i < rows.length; i++) {
+    const [block, row = 0] = [must(open, blocks[i] ?? 0, 'label block'), rows[i]];
+    if (block.wants(row) && !block.has(row)) missing.push(i);
+  }
   return missing;
 }
 

@@ -1,5 +1,6 @@
 /** A run's student, teachers and data on a real backend: what the trainer computes with. */
 import { viewOf } from '../../../shared/data/augment.js';
+import { openRoutes, type Routes } from '../../../shared/data/routes.js';
 import { Samples, trainSamples } from '../../../shared/data/samples.js';
 import { epochOrders, type EpochOrder } from '../../../shared/data/sampler.js';
 import type { InstalledPlugins } from '../../../shared/recipe/plugins.js';
@@ -79,12 +80,15 @@ async function openModels(
   const student =
     spec.engine === 'onnx' ? new CheckedStudent(built, { definition, backend, warn: options.warn }) : built;
   const evaluation = manifest.eval === null ? null : new Samples(manifest.eval, manifest.preprocess, options.fetch);
+  const routes = await openRoutes(manifest.train, options.fetch);
   return new RunModels({
     backend,
     run,
+    routes,
+    evaluationRoutes: manifest.eval === null ? null : await openRoutes(manifest.eval, options.fetch),
     student,
     numerics: spec.engine === 'onnx' ? await compiledNumerics() : null,
-    teaching: new Teaching(backend, run, options),
+    teaching: new Teaching(backend, { ...run, routes }, options),
     train: trainSamples(recipe, manifest, options.fetch),
     evaluation,
     orderOf: epochOrders(manifest.train, { seed: recipe.seed, shuffle: recipe.data.shuffle }),
@@ -100,6 +104,10 @@ interface Parts {
   readonly teaching: Teaching;
   readonly train: Samples;
   readonly evaluation: Samples | null;
+  /** Who labels each training sample; null where all teachers do. */
+  readonly routes: Routes | null;
+  /** The same of the evaluation set. */
+  readonly evaluationRoutes: Routes | null;
   readonly orderOf: (epoch: number) => EpochOrder;
 }
 
@@ -179,6 +187,7 @@ class RunModels implements RunCompute {
                 teachers: taught.teachers,
                 by: ensemble.weights?.by,
                 labels_B: labels,
+                routes_B: this.#parts.routes?.of(ids),
               }),
         ...(mixed === undefined ? {} : { mixed }),
         ...(activations === null ? {} : { activations }),
@@ -211,21 +220,26 @@ class RunModels implements RunCompute {
   }
 
   async evalBatch(from: number, to: number): Promise<MicroBatch> {
-    const { evaluation } = this.#parts;
+    const { evaluation, evaluationRoutes } = this.#parts;
     if (evaluation === null) throw new Error('an evaluation of a run without evaluation data');
-    const { inputs, labels, vectors } = await evaluation.gather(
-      Uint32Array.from({ length: to - from }, (_, i) => from + i),
-    );
-    return { rows: to - from, inputs, targets: { labels, ...(vectors === undefined ? {} : { vectors }), soft: null } };
+    const ids = Uint32Array.from({ length: to - from }, (_, i) => from + i);
+    const { inputs, labels, vectors } = await evaluation.gather(ids);
+    return {
+      rows: to - from,
+      inputs,
+      targets: { labels, ...(vectors === undefined ? {} : { vectors }), soft: null },
+      ...(evaluationRoutes === null ? {} : { routes: evaluationRoutes.of(ids) }),
+    };
   }
 
   async teacherLogits(
-    { inputs, rows }: MicroBatch,
+    { inputs, rows, routes }: MicroBatch,
     dropped: readonly string[] = [],
   ): Promise<{ teachers: ReadonlyMap<string, Float32Array>; ensemble: Float32Array }> {
     const ensemble = await this.#parts.teaching.without(dropped).ensemble?.();
     if (ensemble === undefined) throw new Error('an evaluation of the teachers of a run without teachers');
     const teachers = await ensemble.logits(inputs, rows);
+    if (routes !== undefined) return { teachers, ensemble: ensemble.routedMixture(teachers, routes) };
     return { teachers, ensemble: hasVectors(this.task) ? ensemble.mean(teachers) : ensemble.mixture(teachers) };
   }
 

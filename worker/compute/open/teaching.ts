@@ -11,6 +11,7 @@ import type { TeacherSpec } from '../../../shared/protocol/messages.js';
 import { baseTemperature } from '../../../shared/recipe/terms.js';
 import type { Backend } from '../backends/backend.js';
 import type { FetchArtifact, RunDefinition } from '../contract.js';
+import type { Routes } from '../../../shared/data/routes.js';
 import { Ensemble } from '../teachers/ensemble.js';
 import { FileLabels } from '../labels/file-labels.js';
 import type { Labels } from '../labels/labels.js';
@@ -29,6 +30,12 @@ export interface TeachingOptions {
   readonly alive: () => boolean;
 }
 
+/** A run whose models and routes are read. */
+export type TaughtRun = RunDefinition & {
+  /** Who labels each training sample; null or absent where all teachers do. */
+  readonly routes?: Routes | null;
+};
+
 /** In the recipe's order. */
 export interface Taught {
   readonly teachers: readonly TeacherSpec[];
@@ -40,13 +47,13 @@ export interface Taught {
 
 export class Teaching {
   readonly #backend: Backend;
-  readonly #run: RunDefinition;
+  readonly #run: TaughtRun;
   readonly #options: TeachingOptions;
   /** By the names of those that are dropped. */
   readonly #taught = new Map<string, Taught>();
   #opened: Promise<Ensemble> | null = null;
 
-  constructor(backend: Backend, run: RunDefinition, options: TeachingOptions) {
+  constructor(backend: Backend, run: TaughtRun, options: TeachingOptions) {
     [this.#backend, this.#run, this.#options] = [backend, run, options];
     this.without([]);
   }

@@ -19,6 +19,7 @@ import type { OpenTensorFlow, WantedTaps } from './formats/teacher.js';
 import { EnsembleTeacher } from './ensemble-teacher.js';
 import {
   blend,
+  mixed,
   normalisedOrZero,
   normaliseWeights,
   type EnsembleLabel,
@@ -53,6 +54,11 @@ export interface EnsembleResult {
   readonly logits: Map<string, Float32Array>;
   /** Activations by `teacher/tap`, channels last. */
   readonly taps: Map<string, Activation>;
+}
+
+/** What a teacher gave of one sample. */
+interface NamedLogits extends WeightedLogits {
+  readonly name: string;
 }
 
 /** A teacher, and its share of the label of a sample that any teacher may label; 0: it has none. */
@@ -152,6 +158,22 @@ export class Ensemble {
     return this.#blend({ kind: 'mixture', temperature }, this.#weighted(logits));
   }
 
+  /**
+   * The same where each sample has teachers of its own, whose weights are normalised among them.
+   *
+   * @param routes names of the teachers of each row
+   */
+  routedMixture(logits: ReadonlyMap<string, Float32Array>, routes: readonly (readonly string[])[]): Float32Array {
+    const { combine, temperature = 1 } = this.#options;
+    return mixed({ kind: 'mixture', temperature }, (teacher) => logits.get(teacher), {
+      combine,
+      classes: this.classes,
+      by: this.#options.by,
+      teachers: this.#teachers.map(({ spec }) => spec),
+      routes_B: routes,
+    });
+  }
+
   /** The weighted mean of what `logits` gave, [rows x classes]. */
   mean(logits: ReadonlyMap<string, Float32Array>): Float32Array {
     return this.#blend({ kind: 'logits' }, this.#weighted(logits));
@@ -169,7 +191,9 @@ export class Ensemble {
     samples: readonly SampleView[],
   ): Promise<Map<string, Float32Array>> {
     const specs = this.#teachers.map(({ spec }) => spec);
-    if (isRouted(specs, this.#options.subset)) return this.#routed(labels, inputs, samples);
+    const isByColumn = samples.some(({ teachers }) => teachers !== undefined);
+    if (isRouted(specs, this.#options.subset) || (isByColumn && labels.some(({ kind }) => kind !== 'teacher')))
+      return this.#routed(labels, inputs, samples);
     const asked = new Set(labels.flatMap((label) => (label.kind === 'teacher' ? [label.teacher] : [])));
     const isMixed = labels.some(({ kind }) => kind !== 'teacher');
     const wanted = this.#parts.filter(({ teacher, share }) => (isMixed && share > 0) || asked.has(teacher.spec.name));
@@ -197,19 +221,21 @@ export class Ensemble {
   ): Promise<Map<string, Float32Array>> {
     const specs = this.#teachers.map(({ spec }) => spec);
     const chosen = samples.map((sample) => teachersOf(sample, specs, this.#options.subset));
-    const outputs = samples.map((): WeightedLogits[] => []);
+    const outputs = samples.map((): NamedLogits[] => []);
     for (const [i, teacher] of this.#teachers.entries()) {
       const rows = chosen.flatMap((teachers, row) => (teachers.includes(i) ? [row] : []));
       if (rows.length === 0) continue;
       const { logits } = await this.#run([teacher], pickRows(inputs, samples.length, rows), rows.length);
       const { name, weight, temperature } = teacher.spec;
       const own_BC = must(logits, name, 'logits');
-      rows.forEach((row, at) => outputs[row]?.push({ logits_BC: rowOf(own_BC, at, this.#width), weight, temperature }));
+      rows.forEach((row, at) =>
+        outputs[row]?.push({ name, logits_BC: rowOf(own_BC, at, this.#width), weight, temperature }),
+      );
     }
     return new Map(labels.map((label) => [labelKey(label), this.#labelsOfRows(label, outputs)]));
   }
 
-  #labelsOfRows(label: Label, outputs: readonly (readonly WeightedLogits[])[]): Float32Array {
+  #labelsOfRows(label: Label, outputs: readonly (readonly NamedLogits[])[]): Float32Array {
     if (label.kind === 'teacher') throw new RangeError(`labels ${labelKey(label)}: it labels some samples only`);
     const out_BC = new Float32Array(outputs.length * this.#width);
     outputs.forEach((teachers, row) => out_BC.set(this.#blend(label, normalised(teachers)), row * this.#width));

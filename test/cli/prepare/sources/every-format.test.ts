@@ -89,6 +89,27 @@ describe.each(formats)('a source of format %s', (name) => {
       expect([...(await source.read(0, 2))]).toEqual(inputs.slice(0, 2).flat());
     });
 
+  const routes = ['de', 'en', null, 'de', 'en'];
+  const routed = async (recipe: object = {}, more: readonly (string | null)[] = routes): Promise<Source> =>
+    openSource(
+      sourceSchema.parse({ ...(await fixture.write(folder, { inputs, labels, routes: more })), ...recipe }),
+      folder,
+      { routeColumn: 'who' },
+    );
+  const saidBy = ({ routes: found }: Source): unknown[] =>
+    [...(found?.of ?? [])].map((place) => found?.values[place] ?? null);
+
+  if (fixture.can.has('routes'))
+    it('has what a column says of who labels each sample, and it is no input', async () => {
+      const source = await routed();
+      expect([saidBy(source), [...source.labels], source.shape]).toEqual([routes, labels, fixture.shape]);
+      expect([...(await source.read(0, 5))]).toEqual(inputs.flat());
+      const part = await routed({ limit: 4, labelled: { first: 2 }, onlyLabelled: true });
+      expect(saidBy(part)).toEqual(['de', 'en']);
+      const none = await fixture.write(folder, { inputs, labels });
+      await refused(openSource(sourceSchema.parse(none), folder, { routeColumn: 'other' }), 65, /other/);
+    });
+
   it('is the part that the recipe chooses', async () => {
     const source = await open({ labels }, { limit: 4, labelled: { first: 3 }, onlyLabelled: true });
     expect([source.samples, [...source.labels]]).toEqual([3, [0, 1, 0]]);

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Field, Float64, List, Table, tableToIPC, vectorFromArray } from 'apache-arrow';
+import { Field, Float64, List, Table, Utf8, tableToIPC, vectorFromArray } from 'apache-arrow';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import type { FormatName } from '../../../../cli/prepare/sources/source.js';
@@ -17,11 +17,13 @@ export interface DataSetContent {
   readonly weights?: readonly number[];
   /** Null for none. */
   readonly targets?: readonly (readonly number[] | null)[];
+  /** What column `who` says of who labels each sample; null for nothing. */
+  readonly routes?: readonly (string | null)[];
 }
 
 export interface Fixture {
   /** What the format can hold beside inputs and whole labels. */
-  readonly can: ReadonlySet<'missing labels' | 'weights' | 'targets'>;
+  readonly can: ReadonlySet<'missing labels' | 'weights' | 'targets' | 'routes'>;
   readonly shape: readonly number[];
   readonly dtype: 'uint8' | 'float32';
   /** Writes the data set into an empty folder. @returns the recipe of a source, with a key for all that is given */
@@ -35,6 +37,7 @@ export interface Fixture {
 }
 
 const all = new Set(['missing labels', 'weights', 'targets'] as const);
+const table = new Set([...all, 'routes'] as const);
 
 function arrays(format: 'npy' | 'idx'): Fixture {
   return {
@@ -68,15 +71,17 @@ interface TableRow {
   readonly x: readonly number[];
   readonly y?: number | null;
   readonly w?: number;
+  readonly who?: string | null;
   readonly [target: `t${number}`]: number | null;
 }
 
-function tableRows({ inputs, labels, weights, targets }: DataSetContent): TableRow[] {
+function tableRows({ inputs, labels, weights, targets, routes }: DataSetContent): TableRow[] {
   const width = targets?.find((target) => target !== null)?.length ?? 0;
   return inputs.map((x, i) => ({
     x,
     ...(labels === undefined ? {} : { y: labels[i] === -1 ? null : (labels[i] ?? null) }),
     ...(weights === undefined ? {} : { w: weights[i] ?? 1 }),
+    ...(routes === undefined ? {} : { who: routes[i] ?? null }),
     ...Object.fromEntries(
       Array.from({ length: targets === undefined ? 0 : width }, (_, k) => [`t${k}`, targets?.[i]?.[k] ?? null]),
     ),
@@ -98,7 +103,7 @@ export const fixtures: Readonly<Record<FormatName, Fixture>> = {
   npy: arrays('npy'),
   idx: arrays('idx'),
   csv: {
-    can: all,
+    can: table,
     shape: [2, 2],
     dtype: 'float32',
     inputs: 'set.csv',
@@ -113,7 +118,7 @@ export const fixtures: Readonly<Record<FormatName, Fixture>> = {
     },
   },
   jsonl: {
-    can: all,
+    can: table,
     shape: [2, 2],
     dtype: 'float32',
     inputs: 'set.jsonl',
@@ -127,7 +132,7 @@ export const fixtures: Readonly<Record<FormatName, Fixture>> = {
     },
   },
   parquet: {
-    can: all,
+    can: table,
     shape: [2, 2],
     dtype: 'float32',
     inputs: 'set.parquet',
@@ -138,7 +143,7 @@ export const fixtures: Readonly<Record<FormatName, Fixture>> = {
       const columnData = Object.keys(rows[0] ?? {}).map((name) => ({
         name,
         data: rows.map((row) => row[name as keyof TableRow]),
-        type: name === 'x' ? ('JSON' as const) : ('DOUBLE' as const),
+        type: name === 'x' ? ('JSON' as const) : name === 'who' ? ('STRING' as const) : ('DOUBLE' as const),
         nullable: true,
       }));
       writeFileSync(join(folder, 'set.parquet'), new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 2 })));
@@ -163,13 +168,13 @@ export const fixtures: Readonly<Record<FormatName, Fixture>> = {
     },
   },
   webdataset: {
-    can: new Set(['missing labels']),
+    can: new Set(['missing labels', 'routes']),
     shape: [2, 2, 1],
     dtype: 'uint8',
     inputs: 'set.tar',
     damaged: 'no archive'.padEnd(1024),
     noLabels: { recipe: { labels: 'none' }, exitCode: 65 },
-    async write(folder, { inputs, labels }) {
+    async write(folder, { inputs, labels, routes }) {
       const files: string[] = [];
       const put = (name: string, bytes: Uint8Array | string): void => {
         writeFileSync(join(folder, name), bytes);
@@ -179,13 +184,14 @@ export const fixtures: Readonly<Record<FormatName, Fixture>> = {
         const raw = sharp(Uint8Array.from(pixels), { raw: { height: 2, width: 2, channels: 1 } });
         put(`${i}.png`, await raw.toColourspace('b-w').png().toBuffer());
         if (labels !== undefined) put(`${i}.cls`, `${labels[i]}\n`);
+        if (routes?.[i] !== undefined && routes[i] !== null) put(`${i}.who`, `${routes[i]}\n`);
       }
       execFileSync('tar', ['-cf', 'set.tar', ...files], { cwd: folder });
       return { format: 'webdataset', inputs: 'set.tar', ...(labels === undefined ? {} : { labels: 'cls' }) };
     },
   },
   tfrecord: {
-    can: all,
+    can: table,
     shape: [2, 2],
     dtype: 'float32',
     inputs: 'set.tfrecord',
@@ -193,13 +199,15 @@ export const fixtures: Readonly<Record<FormatName, Fixture>> = {
     noLabels: { recipe: { labels: 'none' }, exitCode: 65 },
     async write(folder, content) {
       const rows = tableRows(content);
-      const records = rows.map((row) => recordOf(exampleOf({ ...row })));
+      const records = rows.map(({ who, ...row }) =>
+        recordOf(exampleOf({ ...row, ...(who === undefined ? {} : { who: who === null ? null : Buffer.from(who) }) })),
+      );
       writeFileSync(join(folder, 'set.tfrecord'), Buffer.concat(records));
       return { format: 'tfrecord', inputs: 'set.tfrecord', column: 'x', shape: [2, 2], ...columnsOf(rows) };
     },
   },
   arrow: {
-    can: all,
+    can: table,
     shape: [2, 2],
     dtype: 'float32',
     inputs: 'set.arrow',
@@ -210,13 +218,16 @@ export const fixtures: Readonly<Record<FormatName, Fixture>> = {
       const list = new List(new Field('item', new Float64()));
       const vectors = Object.keys(rows[0] ?? {}).map((name) => {
         const values = rows.map((row) => row[name as keyof TableRow] ?? null);
-        return [name, vectorFromArray(values, name === 'x' ? list : new Float64())] as const;
+        return [
+          name,
+          vectorFromArray(values, name === 'x' ? list : name === 'who' ? new Utf8() : new Float64()),
+        ] as const;
       });
       const halves = [rows.slice(0, 2), rows.slice(2)].map(
         ({ length }, half) => [2 * half, 2 * half + length] as const,
       );
-      const table = new Table(Object.fromEntries(vectors));
-      const batches = halves.flatMap(([from, to]) => table.slice(from, to).batches);
+      const whole = new Table(Object.fromEntries(vectors));
+      const batches = halves.flatMap(([from, to]) => whole.slice(from, to).batches);
       writeFileSync(join(folder, 'set.arrow'), tableToIPC(new Table(batches), 'stream'));
       return { format: 'arrow', inputs: 'set.arrow', column: 'x', shape: [2, 2], ...columnsOf(rows) };
     },
