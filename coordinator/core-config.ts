@@ -6,6 +6,7 @@ import type { DecideConfig, TeacherPolicy } from './decide/types.js';
 import { usualProportion } from './decide/proportion.js';
 import { dropHindrances } from '../shared/recipe/check-teachers.js';
 import type { PreparedRun } from './plan/prepared-run.js';
+import { unitShards } from './plan/unit-shards.js';
 import type { UnitPlan } from './plan/units.js';
 import type { RunTimes } from './run-parts.js';
 import { droppedAtEnd, skipsAtEnd, type JournalLine } from './store/journal.js';
@@ -45,6 +46,7 @@ export function coreConfigOf(parts: CoreConfigParts): DecideConfig {
     firstLeaseMs: times.firstLeaseMs,
     secondOpinionMs: isOpenToOthers ? secondOpinionMs : 0,
     proportion: usualProportion,
+    shardsOf: unitShards(run),
     audits: auditsOf(run.recipe.audit ?? 0, secret),
   };
 }

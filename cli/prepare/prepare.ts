@@ -102,6 +102,7 @@ function assemble(
     routes: data.routes,
     inputRange: data.inputRange,
     classNames: data.classNames,
+    shardsIn: (epoch, from, to) => orderOf(epoch).shardsIn(from, to),
     sampleAt: (epoch, position) => orderOf(epoch).at(position),
     recipeDigest: digestOfValue({
       recipe,

@@ -16,6 +16,9 @@ import {
 import { mustAt } from '../../shared/must.js';
 import { countAtMost, lastAtMost } from '../../shared/search.js';
 
+/** The most free blocks of one size that are looked at for the most liked one. */
+const mostLookedAt = 64;
+
 /** The free blocks of one unit. Blocks that are taken or given back must not overlap free ones. */
 export class FreeBlocks {
   readonly #microBatchesInAll: number;
@@ -35,15 +38,34 @@ export class FreeBlocks {
     return this.#microBatches;
   }
 
-  /** The leftmost of the best fitting blocks, with at most `wanted` micro-batches; null when nothing is free. */
-  take(wanted: number): Block | null {
+  /**
+   * One of the best fitting blocks, with at most `wanted` micro-batches; null when nothing is free, whatever is liked.
+   *
+   * @param liking how much a block is liked: the most liked is taken, and of equals the one that is taken without it.
+   * Of each size the first free blocks alone are looked at, and of those the half that is liked better.
+   */
+  take(wanted: number, liking?: (block: Block) => number): Block | null {
     const level = this.#bestLevel(Math.floor(Math.log2(wanted)));
-    const index = this.#levels[level]?.shift();
-    if (index === undefined) return null;
-    let block: Block = { level, index };
-    while (this.#sizeOf(block) > wanted) block = this.#split(block);
+    const indices = this.#levels[level];
+    if (indices === undefined || indices.length === 0) return null;
+    let block = liking === undefined ? { level, index: indices[0] ?? 0 } : this.#mostLiked(level, wanted, liking);
+    this.#remove(block);
+    while (this.#sizeOf(block) > wanted) block = this.#split(block, liking);
     this.#microBatches -= this.#sizeOf(block);
     return block;
+  }
+
+  /** The free block of this level or a higher one in which the most liked block of that size lies. */
+  #mostLiked(lowest: number, wanted: number, liking: (block: Block) => number): Block {
+    let [best, most]: [Block | null, number] = [null, -Infinity];
+    for (let level = lowest; level < this.#levels.length; level++)
+      for (const index of mustAt(this.#levels, level, 'level').slice(0, mostLookedAt)) {
+        let inner: Block = { level, index };
+        while (this.#sizeOf(inner) > wanted) inner = this.#halves(inner, liking)[0];
+        const liked = liking(inner);
+        if (best === null || liked > most) [best, most] = [{ level, index }, liked];
+      }
+    return best ?? { level: lowest, index: 0 };
   }
 
   /** Makes the block free again, and joins it with its neighbours as far as they are free. */
@@ -72,11 +94,21 @@ export class FreeBlocks {
     return mustAt(this.#levels, level, 'level').length > 0;
   }
 
-  /** Keeps the right half free and gives the left one. */
-  #split(block: Block): Block {
-    const [left, right] = childrenOf(block);
-    if (!isEmpty(right, this.#microBatchesInAll)) this.#insert(this.#narrow(right));
-    return left;
+  /** Keeps one half free and gives the other: the left one, or the right one where that is liked better. */
+  #split(block: Block, liking?: (block: Block) => number): Block {
+    const [taken, left] = this.#halves(block, liking);
+    if (left !== null) this.#insert(left);
+    return taken;
+  }
+
+  /** The half of a block that is taken, and the one that stays free; null where the end cuts it off. */
+  #halves(block: Block, liking?: (block: Block) => number): readonly [Block, Block | null] {
+    const [left, wide] = childrenOf(block);
+    if (isEmpty(wide, this.#microBatchesInAll)) return [left, null];
+    const right = this.#narrow(wide);
+    // A half that the end cuts short is left for last, as without a liking: it is less work than was wanted.
+    const isRight = liking !== undefined && this.#sizeOf(right) === this.#sizeOf(left) && liking(right) > liking(left);
+    return isRight ? [right, left] : [left, right];
   }
 
   #sizeOf(block: Block): number {

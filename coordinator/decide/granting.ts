@@ -9,6 +9,7 @@ import type { Machine } from './machine.js';
 import { fairMicroBatches, uploadLeastMs, wantedMicroBatches } from './sizing.js';
 import { hasFailed, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { UnitWork } from './unit-work.js';
+import { blockRange, type Block } from '../../shared/replica/reduction/tree.js';
 
 /**
  * Gives a slot to one offered contribution and has it pulled. The leftmost missing contribution always finds a slot.
@@ -110,9 +111,24 @@ function mayHelp(m: Machine, worker: WorkerRecord, assignment: Assignment): bool
 }
 
 function newAssignment(m: Machine, worker: WorkerRecord, work: UnitWork): Assignment | null {
-  const block = work.free.take(wantedMicroBatches(worker, work, m.prices));
+  const block = work.free.take(wantedMicroBatches(worker, work, m.prices), likingOf(m, worker, work));
   return block === null ? null : openAudit(m, work.open(block));
 }
+
+/** How well a block's shards suit the worker; undefined where that makes no difference. */
+function likingOf(
+  { config: { shardsOf }, workers }: Machine,
+  worker: WorkerRecord,
+  { unit }: UnitWork,
+): Liking | undefined {
+  if (shardsOf === undefined) return undefined;
+  return (block) => {
+    const { from, to } = blockRange(block, unit.microBatches);
+    return workers.holders.liking(worker.holds, shardsOf(unit, from, to), workers.ready.size - 1);
+  };
+}
+
+type Liking = (block: Block) => number;
 
 /**
  * Leases work of the next unit ahead, for workers to prepare while the rest of the open one is computed and committed.

@@ -115,6 +115,8 @@ export class Machine {
   /** Leases the assignment to the worker: at once where its unit is open, else ahead. */
   grant(worker: WorkerRecord, work: UnitWork, assignment: Assignment): void {
     const lease = this.leases.grant(worker, work, { assignment, nowMs: this.nowMs });
+    const shards = this.config.shardsOf?.(work.unit, assignment.from, assignment.to) ?? [];
+    this.workers.holders.note(worker.holds, shards);
     if (work === this.open?.work) {
       worker.current = lease;
       this.makeDue(lease, work);

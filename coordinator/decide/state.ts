@@ -1,5 +1,6 @@
 /** What the core remembers of workers, leases and the blocks that they are for. */
 import type { Block } from '../../shared/replica/reduction/tree.js';
+import type { HeldShards } from './held-shards.js';
 import type { RoundTrip } from '../../shared/protocol/round-trip.js';
 import type { Slot, Unit, WorkerId } from './types.js';
 
@@ -105,6 +106,8 @@ export interface WorkerRecord {
   readonly costMs: Map<CostClass, number>;
   /** Milliseconds from a lease to its offer that were not spent computing. */
   overheadMs: number;
+  /** The shards of the leases that it was given. */
+  readonly holds: HeldShards;
   /** The lease of the open unit that the worker computes. */
   current: LeaseRecord | null;
   /** The lease of the next unit that the worker may prepare. */

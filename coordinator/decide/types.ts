@@ -195,6 +195,11 @@ export interface DecideConfig {
   readonly isRebuilt?: boolean | undefined;
   /** Training steps without an update, in a row, that the journal ends with. */
   readonly skips: number;
+  /**
+   * Numbers of the shards that micro-batches [from, to) of a unit read, each once; absent: it makes no difference who
+   * computes what. Pure.
+   */
+  readonly shardsOf?: ((unit: Unit, from: number, to: number) => readonly number[]) | undefined;
   /** What becomes of the run when a teacher fails; absent: it stops. */
   readonly policy?: TeacherPolicy | undefined;
   /** Gradient buffers: the leftmost prefix's and those for early contributions. */

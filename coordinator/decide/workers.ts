@@ -3,6 +3,7 @@
  * worker of which nothing is known yet counts as an average one.
  */
 import type { Identity } from './conduct.js';
+import { HeldShards, ShardHolders } from './held-shards.js';
 import type { CostClass, WorkerRecord } from './state.js';
 import type { WorkerId } from './types.js';
 
@@ -13,6 +14,8 @@ const doubt = 1 / 64;
 
 /** The workers of this generation that are here, and what a micro-batch of each kind costs on average. */
 export class WorkerRecords {
+  /** How many of them hold each shard. */
+  readonly holders = new ShardHolders();
   readonly #all = new Map<WorkerId, WorkerRecord>();
   readonly #ready = new Set<WorkerRecord>();
   readonly #speeds = new Map<CostClass, { sum: number; known: number }>();
@@ -52,6 +55,7 @@ export class WorkerRecords {
       missedSinceMs: nowMs,
       costMs: new Map(),
       overheadMs: 0,
+      holds: new HeldShards(),
       current: null,
       tentative: null,
       leases: new Set(),
@@ -68,6 +72,7 @@ export class WorkerRecords {
   remove(worker: WorkerRecord): void {
     this.#all.delete(worker.id);
     this.#ready.delete(worker);
+    this.holders.forget(worker.holds);
     for (const [cost, ms] of worker.costMs) this.#count(cost, -1 / ms, -1);
   }
 

@@ -47,6 +47,8 @@ export interface PreparedRun {
   readonly inputRange?: { readonly least: number; readonly most: number } | undefined;
   /** By class number; absent where neither the recipe nor the data's format tells. */
   readonly classNames?: readonly string[] | undefined;
+  /** Gives the shards that positions [from, to) of an epoch's order are drawn from; absent: that is not known. */
+  readonly shardsIn?: ((epoch: number, from: number, to: number) => readonly number[]) | undefined;
   /** Gives the id of the sample at a position of an epoch's order. */
   readonly sampleAt: (epoch: number, position: number) => number;
 }

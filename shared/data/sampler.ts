@@ -20,6 +20,8 @@ export interface EpochOrder {
   readonly at: (position: number) => number;
   /** The shards that are wanted when those of the position's group are done; none at the epoch's end. */
   readonly shardsAfter: (position: number) => readonly number[];
+  /** The shards that the positions [from, to) are drawn from: those of their groups, each once. */
+  readonly shardsIn: (from: number, to: number) => readonly number[];
 }
 
 export interface OrderOptions {
@@ -50,7 +52,7 @@ export function epochOrder(dataSet: DataSet, epoch: number, { seed, shuffle }: O
   if (!shuffle) {
     const shardsAfter = (position: number): number[] =>
       [lastAtMost(starts, position) + 1].filter((shard) => shard < starts.length);
-    return { at: (position) => position, shardsAfter };
+    return { at: (position) => position, shardsAfter, shardsIn: (from, to) => shardsInOrder(starts, from, to) };
   }
   const permuted = shuffled(Uint32Array.from(dataSet.shards.keys()), randomStream([seed, 'shards', epoch]));
   const groups = groupsOf(dataSet, permuted);
@@ -73,7 +75,23 @@ export function epochOrder(dataSet: DataSet, epoch: number, { seed, shuffle }: O
       return id;
     },
     shardsAfter: (position) => groups[lastAtMost(groupStarts, position) + 1]?.shards ?? [],
+    shardsIn: (from, to) =>
+      from >= to
+        ? []
+        : groups
+            .slice(lastAtMost(groupStarts, from), lastAtMost(groupStarts, to - 1) + 1)
+            .flatMap(({ shards }) => shards),
   };
+}
+
+/**
+ * The shards that samples [from, to) lie in, in the order of the data set.
+ * @param starts as `shardStarts` gives them
+ */
+export function shardsInOrder(starts: Uint32Array, from: number, to: number): number[] {
+  if (from >= to) return [];
+  const first = lastAtMost(starts, from);
+  return Array.from({ length: lastAtMost(starts, to - 1) + 1 - first }, (_, i) => first + i);
 }
 
 interface Group {

@@ -63,4 +63,50 @@ describe('FreeBlocks', () => {
       { seed: 7, numRuns: 300 },
     );
   });
+
+  it('takes what is liked most among what fits, and the leftmost of equals', () => {
+    const likes =
+      (...liked: number[]) =>
+      (block: Block): number => {
+        const { from, to } = blockRange(block, 16);
+        return liked.filter((one) => one >= from && one < to).length / (to - from);
+      };
+    const free = new FreeBlocks(16);
+    expect(free.take(2, likes(9, 10, 11))).toEqual({ level: 1, index: 5 });
+    expect(free.take(2, likes())).toEqual({ level: 1, index: 4 });
+    expect(free.take(4, likes(13))).toEqual({ level: 2, index: 3 });
+    expect(free.take(4, likes(9))).toEqual({ level: 2, index: 0 });
+  });
+
+  it('gives everything once, and as much at first as without it, whatever is liked', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 200 }),
+        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }),
+        fc.func(fc.double({ min: 0, max: 1, noNaN: true })),
+        (m, sizes, liking) => {
+          const [free, plain] = [new FreeBlocks(m), new FreeBlocks(m)];
+          const size = (block: Block | null): number => {
+            const { from, to } = block === null ? { from: 0, to: 0 } : blockRange(block, m);
+            return to - from;
+          };
+          const blocks = [free.take(sizes[0] ?? 1, liking)];
+          expect(size(blocks[0] ?? null)).toBe(size(plain.take(sizes[0] ?? 1)));
+          for (let i = 1; free.microBatches > 0; i++) {
+            const wanted = sizes[i % sizes.length] ?? 1;
+            const block = free.take(wanted, liking);
+            expect(size(block)).toBeGreaterThan(0);
+            expect(size(block)).toBeLessThanOrEqual(wanted);
+            blocks.push(block);
+          }
+          const covered = blocks.flatMap((block) => {
+            const { from, to } = block === null ? { from: 0, to: 0 } : blockRange(block, m);
+            return Array.from({ length: to - from }, (_, i) => from + i);
+          });
+          expect(covered.sort((a, b) => a - b)).toEqual(Array.from({ length: m }, (_, i) => i));
+        },
+      ),
+      { seed: 7, numRuns: 300 },
+    );
+  });
 });

@@ -53,6 +53,15 @@ const teachers = teacherNames.map((name): TeacherSpec => ({
 }));
 const weights = initialWeights(spec);
 
+/** Shards of two samples. */
+function shardsOf(samples: number): PreparedRun['manifest']['train']['shards'] {
+  return Array.from({ length: Math.ceil(samples / 2) }, (_, i) => ({
+    sha256: digest('f'),
+    bytes: 8,
+    samples: Math.min(2, samples - 2 * i),
+  }));
+}
+
 export function preparedRunOf(plan: Plan, units: readonly Unit[]): PreparedRun {
   const samples = Math.max(0, ...units.map(({ to }) => to));
   return {
@@ -75,12 +84,13 @@ export function preparedRunOf(plan: Plan, units: readonly Unit[]): PreparedRun {
     studentArtifact: { sha256: digest('b'), bytes: 1 },
     manifestArtifact: { sha256: digest('c'), bytes: 1 },
     manifest: {
-      train: { samples, shape: [1], dtype: 'float32', shards: [] },
-      eval: { samples, shape: [1], dtype: 'float32', shards: [] },
+      train: { samples, shape: [1], dtype: 'float32', shards: shardsOf(samples) },
+      eval: { samples, shape: [1], dtype: 'float32', shards: shardsOf(samples) },
       classes: 2,
       preprocess: null,
     },
     trainLabels: new Int32Array(samples),
     sampleAt: (_epoch, position) => position,
+    shardsIn: (_epoch, from, to) => Array.from({ length: Math.ceil(to / 2) - (from >> 1) }, (_, i) => (from >> 1) + i),
   };
 }
