@@ -33,7 +33,7 @@ beforeAll(async () => {
   await api().kubectl(['create', 'namespace', 'lab']);
   await api().kubectl(['create', 'serviceaccount', 'default', '-n', 'lab']);
   schemas = writeSchemas(await api().kubectl(['get', '--raw=/openapi/v2']), join(folder.path, 'schemas'));
-});
+}, 600_000);
 
 afterAll(async () => {
   await server?.stop();
