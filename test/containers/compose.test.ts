@@ -16,6 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), 'stillhouse-compose-'));
 async function config(...files: readonly string[]): Promise<unknown> {
   const { stdout } = await run('docker-compose', [...files.flatMap((file) => ['-f', file]), 'config'], {
     cwd: join(folder, 'compose'),
+    env: { ...process.env, STILLHOUSE_TEACHER_TOKENS: 'gpu-host=secret' },
   });
   return parse(stdout);
 }
@@ -34,6 +35,17 @@ describe('docker-compose config', () => {
   it.each([
     [[], { coordinator: {}, 'worker-1': {}, 'worker-2': {} }],
     [['tls.yaml'], { 'worker-2': { environment: { STILLHOUSE_TLS_CA: '/run/secrets/ca.pem' } } }],
+    [
+      ['labels.yaml'],
+      {
+        coordinator: { environment: { STILLHOUSE_TEACHER_TOKENS: 'gpu-host=secret' } },
+        'worker-1': expect.not.objectContaining({ environment: expect.anything() as unknown }) as unknown,
+        'label-1': {
+          command: expect.arrayContaining(['--role', 'label']) as unknown,
+          environment: { STILLHOUSE_TEACHER_TOKENS: 'gpu-host=secret' },
+        },
+      },
+    ],
     [['gpu.yaml'], { 'worker-1': { command: expect.arrayContaining(['--gpu']) as unknown } }],
     [
       ['monitoring.yaml'],

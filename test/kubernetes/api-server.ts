@@ -48,6 +48,12 @@ function mustSucceed(what: string, { code, stdout, stderr }: Said): string {
   return stdout;
 }
 
+/** Kinds of other projects, whose definitions build.sh has left beside the programs. */
+const definedKinds = ['JobSet', 'LocalQueue', 'ClusterQueue', 'ServiceMonitor', 'ClusterTrainingRuntime', 'TrainJob'];
+
+/** The folder of those definitions, and of what else the tests read of these projects. */
+export const definitions = join(programs, 'definitions');
+
 /** Runs one of the programs, which must succeed. @returns what it printed */
 export async function get(name: string, args: readonly string[], input = ''): Promise<string> {
   return mustSucceed(`${name} ${args.join(' ')}`, await say(name, args, input));
@@ -98,10 +104,24 @@ export class ApiServer {
       ...['--authorization-mode=Node,RBAC', ...flags],
     ]);
     while ((await server.say('kubectl', ['get', '--raw=/readyz'])).code !== 0) {
-      if (child.exitCode !== null) throw new Error(`kube-apiserver ended: ${server.logOf('kube-apiserver')}`);
+      if (child.exitCode !== null) {
+        await server.stop();
+        throw new Error(`kube-apiserver ended: ${server.logOf('kube-apiserver')}`);
+      }
       await soon(200);
     }
     return server;
+  }
+
+  /** Has the server know the kinds of JobSet, Kueue, the Prometheus operator and Kubeflow Trainer, and describe them. */
+  async define(): Promise<void> {
+    await this.kubectl(['apply', '--server-side', '-f', definitions]);
+    await this.kubectl(['wait', '--for=condition=Established', '-f', definitions]);
+    for (;;) {
+      const description = await this.kubectl(['get', '--raw=/openapi/v2']);
+      if (definedKinds.every((kind) => description.includes(`"kind":"${kind}"`))) return;
+      await soon(300);
+    }
   }
 
   /** Starts a program that ends with the server. Its output goes to a file beside. */

@@ -2,27 +2,24 @@
  * The chart, rendered by helm with several sets of values: kubeconform and an API server take every object, and what it
  * says of exit codes, flags, tokens and metrics is what the program knows.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { stringify } from 'yaml';
 import { verb as coordinatorVerb } from '../../cli/coordinator.js';
 import { verb as workerVerb } from '../../cli/worker.js';
 import { runMetrics } from '../../coordinator/watch/metrics-page.js';
 import { readCredentials } from '../../shared/access/credentials.js';
 import { exitCodes } from '../../shared/errors.js';
-import { ApiServer, get, say } from './api-server.js';
+import { ApiServer, definitions, get, say } from './api-server.js';
 import { chart, manifestsIn, refusalOf, render, scratch, valueSets, valuesOf } from './chart.js';
-import { withoutJobSets, workloadsIn, type Labels, type Selector } from './chart.js';
+import { workloadsIn, type Labels, type Selector, type Workload } from './chart.js';
+import { startJobSet } from './jobset.js';
 import { writeSchemas } from './schemas.js';
 
 const folder = scratch();
 let server: ApiServer | undefined;
 let schemas = '';
-
-/** CustomResourceDefinitions of JobSet and ServiceMonitor, where somebody has them; without, these two kinds are left out. */
-const definitions = process.env.STILLHOUSE_CRDS;
 
 const api = (): ApiServer => {
   if (server === undefined) throw new Error('the API server does not run');
@@ -31,27 +28,27 @@ const api = (): ApiServer => {
 
 beforeAll(async () => {
   server = await ApiServer.start(join(folder.path, 'server'));
-  if (definitions !== undefined) {
-    await api().kubectl(['apply', '--server-side', '-f', definitions]);
-    await api().kubectl(['wait', '--for=condition=Established', '-f', definitions]);
-  }
+  await server.define();
+  await startJobSet(server, join(folder.path, 'jobset'));
   await api().kubectl(['create', 'namespace', 'lab']);
   await api().kubectl(['create', 'serviceaccount', 'default', '-n', 'lab']);
   schemas = writeSchemas(await api().kubectl(['get', '--raw=/openapi/v2']), join(folder.path, 'schemas'));
-});
+}, 600_000);
 
 afterAll(async () => {
   await server?.stop();
   folder.remove();
 });
 
-/** The objects of a set of values that an API server without further definitions knows. */
-function known(text: string): string {
-  if (definitions !== undefined) return text;
-  const manifests = manifestsIn(text).filter(({ kind }) => kind !== 'ServiceMonitor');
-  const texts = withoutJobSets(manifests).map((manifest) => stringify(manifest, { aliasDuplicateObjects: false }));
-  return texts.join('---\n');
+/** Resolves where a container's arguments are a command of the program, with flags that it has. */
+function parsed(args: readonly string[]): Promise<unknown> {
+  const program = new Command().exitOverride();
+  for (const verb of [coordinatorVerb, workerVerb]) verb(program);
+  for (const command of program.commands) command.exitOverride().action(() => undefined);
+  return program.parseAsync([...args], { from: 'user' });
 }
+
+const { version } = JSON.parse(readFileSync(join(chart, '../../../package.json'), 'utf8')) as { version: string };
 
 const conform = (text: string) => say('kubeconform', ['-strict', '-summary', `-schema-location=${schemas}`], text);
 const dryRun = (text: string) =>
@@ -60,7 +57,7 @@ const dryRun = (text: string) =>
 describe.each(valueSets)('with the values of %s', (set) => {
   it('is taken by helm, kubeconform and the API server', async () => {
     expect(await get('helm', ['lint', '--strict', chart, '-f', valuesOf(set)])).toContain('0 chart(s) failed');
-    const text = known(await render(set));
+    const text = await render(set);
     const conformed = await conform(text);
     expect(conformed, conformed.stdout).toMatchObject({ code: 0 });
     expect(conformed.stdout).toMatch(/Valid: [1-9]\d*, Invalid: 0, Errors: 0, Skipped: 0/);
@@ -88,13 +85,8 @@ describe.each(valueSets)('with the values of %s', (set) => {
   });
 
   it('calls commands with flags that there are', async () => {
-    for (const { template } of workloadsIn(manifestsIn(await render(set)))) {
-      const [{ args }] = template.spec.containers;
-      const program = new Command().exitOverride();
-      for (const verb of [coordinatorVerb, workerVerb]) verb(program);
-      for (const command of program.commands) command.exitOverride().action(() => undefined);
-      await expect(program.parseAsync([...args], { from: 'user' })).resolves.toBeDefined();
-    }
+    for (const { template } of workloadsIn(manifestsIn(await render(set))))
+      await expect(parsed(template.spec.containers[0].args)).resolves.toBeDefined();
   });
 
   it('selects by each selector the pods that it is for', async () => {
@@ -111,7 +103,11 @@ describe.each(valueSets)('with the values of %s', (set) => {
     const workers = components((labels) => labels['app.kubernetes.io/component'] !== 'coordinator');
     for (const { kind, metadata, spec = {} } of manifests) {
       const wanted = /-(worker|label)$/.test(metadata.name) ? workers : ['coordinator'];
-      if (kind === 'Service') expect(selects({ matchLabels: spec.selector ?? {} })).toEqual(['coordinator']);
+      if (kind === 'Service') {
+        expect(selects({ matchLabels: spec.selector ?? {} })).toEqual(['coordinator']);
+        // Workers join while a probe has not yet been answered.
+        expect(spec.publishNotReadyAddresses).toBe(true);
+      }
       if (kind === 'PodDisruptionBudget') expect(selects(spec.selector)).toEqual(['coordinator']);
       if (kind !== 'NetworkPolicy') continue;
       expect(selects(spec.podSelector)).toEqual(wanted);
@@ -159,6 +155,74 @@ describe('what is refused', () => {
   });
 });
 
+describe('what other projects take', () => {
+  it("is a queue of Kueue's, which waits for what is labelled so", async () => {
+    const [, label = ''] =
+      /QueueLabel\s*=\s*"([^"]+)"/.exec(readFileSync(join(definitions, 'kueue-constants'), 'utf8')) ?? [];
+    for (const [set, count] of [
+      ['gpu', 2],
+      ['jobset', 1],
+    ] as const) {
+      const labelled = manifestsIn(await render(set)).filter(({ metadata }) => metadata.labels[label] === 'gpus');
+      expect(labelled.map(({ kind }) => kind)).toEqual(set === 'gpu' ? ['Job', 'Job'] : ['JobSet']);
+      expect(labelled).toHaveLength(count);
+    }
+  });
+
+  it('is no JobSet whose success waits for a job that it has not', async () => {
+    const taken = await dryRun(
+      (await render('jobset')).replace('targetReplicatedJobs: [coordinator]', 'targetReplicatedJobs: [chief]'),
+    );
+    expect(taken.code).toBe(1);
+    expect(taken.stderr).toMatch(/vjobset\.kb\.io.*chief/s);
+  });
+
+  it('is no ServiceMonitor with an interval that is none', async () => {
+    const text = (await render('monitoring')).replace('interval: 15s', 'interval: often');
+    const taken = await dryRun(text);
+    expect(taken.code).toBe(1);
+    expect(taken.stderr).toMatch(/ServiceMonitor.*interval.*often/s);
+  });
+});
+
+describe('the runtime for Kubeflow Trainer', () => {
+  const file = (name: string): string => readFileSync(join(chart, '../../kubeflow', name), 'utf8');
+
+  it('is taken by its definition, with the job that names it', async () => {
+    for (const name of ['runtime.yaml', 'trainjob.yaml']) {
+      const taken = await dryRun(file(name));
+      expect(taken, taken.stderr).toMatchObject({ code: 0, stderr: '' });
+    }
+    const taken = await dryRun(file('runtime.yaml').replace('numNodes:', 'nodes:'));
+    expect(taken.stderr).toMatch(/unknown field "spec\.mlPolicy\.nodes"/);
+  });
+
+  it("makes a JobSet that JobSet's controller takes, of pods as the chart has them", async () => {
+    const [runtime] = manifestsIn(file('runtime.yaml'));
+    const { spec } = runtime?.spec?.template as unknown as { spec: object };
+    const jobSet = {
+      apiVersion: 'jobset.x-k8s.io/v1alpha2',
+      kind: 'JobSet',
+      metadata: { name: 'mine', labels: {} },
+      spec,
+    };
+    const taken = await dryRun(JSON.stringify(jobSet));
+    expect(taken, taken.stderr).toMatchObject({ code: 0, stderr: '' });
+    const own = workloadsIn([jobSet]);
+    const charts = workloadsIn(manifestsIn(await render('jobset')));
+    const codes = ({ podFailurePolicy }: Workload) =>
+      JSON.stringify(podFailurePolicy).replaceAll(/"containerName":"[^"]*",/g, '');
+    expect(own.map(codes)).toEqual(charts.map(codes));
+    for (const [at, { template }] of own.entries()) {
+      const [container] = template.spec.containers;
+      const [wanted] = charts[at]?.template.spec.containers ?? [];
+      expect(container.securityContext).toEqual(wanted?.securityContext);
+      expect(container.image).toBe(`stillhouse:${version}`);
+      await expect(parsed(container.args)).resolves.toBeDefined();
+    }
+  });
+});
+
 describe('what the chart says of the program', () => {
   const workloads = async (set: string) => workloadsIn(manifestsIn(await render(set)));
 
@@ -198,6 +262,21 @@ describe('what the chart says of the program', () => {
     expect(keys).toEqual([['label'], ['tokens', 'admin'], ['worker']]);
   });
 
+  it('gives the tokens of model servers to those who ask them', async () => {
+    const given = (await workloads('labels')).map(({ template }) => {
+      const [{ name, env = [] }] = template.spec.containers;
+      return [name, env.find((variable) => variable.name === 'STILLHOUSE_TEACHER_TOKENS')?.valueFrom];
+    });
+    const secret = { secretKeyRef: { name: 'model-servers', key: 'tokens' } };
+    // Label workers, the coordinator, and workers that train.
+    expect(given).toEqual([
+      ['worker', secret],
+      ['coordinator', secret],
+      ['worker', undefined],
+    ]);
+    expect(await render('defaults')).not.toContain('STILLHOUSE_TEACHER_TOKENS');
+  });
+
   it('demands the GPUs that it asks for, and none where it asks for none', async () => {
     const workers = async (set: string) =>
       (await workloads(set)).filter(({ completionMode }) => completionMode === 'Indexed');
@@ -213,7 +292,6 @@ describe('what the chart says of the program', () => {
   it('has nothing of a registry or a host in it', async () => {
     const text = await render('defaults');
     const images = (await workloads('defaults')).map(({ template }) => template.spec.containers[0].image);
-    const { version } = JSON.parse(readFileSync(join(chart, '../../../package.json'), 'utf8')) as { version: string };
     expect(images).toEqual([`stillhouse:${version}`, `stillhouse:${version}`]);
     expect(text).not.toMatch(/docker\.io|cluster\.local/);
   });
@@ -261,16 +339,4 @@ describe('a release', () => {
     expect(stderr).toMatch(/field is immutable/);
     await helm('uninstall', 'other');
   });
-});
-
-it.runIf(definitions === undefined)('leaves out what needs definitions of others', async () => {
-  writeFileSync(join(folder.path, 'jobset.yaml'), await render('jobset'));
-  const { code, stderr } = await api().say('kubectl', [
-    'apply',
-    '--dry-run=server',
-    '-f',
-    join(folder.path, 'jobset.yaml'),
-  ]);
-  expect(code).toBe(1);
-  expect(stderr).toContain('no matches for kind "JobSet"');
 });

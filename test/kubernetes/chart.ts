@@ -32,6 +32,7 @@ export interface Container {
   readonly name: string;
   readonly image: string;
   readonly args: readonly string[];
+  readonly env?: readonly { readonly name: string; readonly valueFrom?: unknown }[];
   readonly securityContext: unknown;
   readonly resources: unknown;
   readonly livenessProbe?: unknown;
@@ -63,6 +64,7 @@ export interface Manifest {
   readonly metadata: { readonly name: string; readonly labels: Labels };
   readonly stringData?: Readonly<Record<string, string>>;
   readonly spec?: Partial<Workload> & {
+    readonly publishNotReadyAddresses?: boolean;
     readonly selector?: Selector & Labels;
     readonly podSelector?: Selector;
     readonly ingress?: readonly Rule[];
@@ -96,20 +98,6 @@ export function workloadsIn(manifests: readonly Manifest[]): Workload[] {
       ...replicatedJobs.map((job) => job.template.spec),
       ...(template === undefined ? [] : [{ ...spec, template }]),
     ];
-  });
-}
-
-/** The Jobs that the controller of a JobSet makes of it, in place of the JobSet, which no API server knows by itself. */
-export function withoutJobSets(manifests: readonly Manifest[]): unknown[] {
-  return manifests.flatMap((manifest) => {
-    const { metadata, spec = {} } = manifest;
-    const { replicatedJobs } = spec;
-    return (
-      replicatedJobs?.map(({ name, template }) => ({
-        ...{ apiVersion: 'batch/v1', kind: 'Job', spec: template.spec },
-        metadata: { name: `${metadata.name}-${name}-0`, labels: metadata.labels },
-      })) ?? [manifest]
-    );
   });
 }
 

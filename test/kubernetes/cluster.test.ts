@@ -10,13 +10,16 @@ import { commitsOf, Program, soon } from '../../bench/programs.js';
 import { randomStream } from '../../shared/random.js';
 import { digestOf } from '../e2e/processes.js';
 import { chart, scratch } from './chart.js';
+import { startJobSet } from './jobset.js';
 import { OneNode } from './one-node.js';
 
 const folder = scratch();
 const at = (name: string): string => join(folder.path, name);
-const steps = 3072;
+/** Steps of a run that several things happen to, and of one that little happens to: each is to last longer than that. */
+const steps = { long: 3072, short: 1536 };
 let node: OneNode | undefined;
-let digest = '';
+const digests = { long: '', short: '' };
+type Length = keyof typeof steps;
 
 const cluster = (): OneNode => {
   if (node === undefined) throw new Error('the cluster does not run');
@@ -24,8 +27,8 @@ const cluster = (): OneNode => {
 };
 const kubectl = (...args: readonly string[]) => cluster().api.kubectl([...args, '--namespace=lab']);
 
-/** The recipe's folder, as the chart's values have it. */
-function recipeFiles(): Record<string, string> {
+/** A recipe's folder, as the chart's values have it. */
+function recipeFiles(length: Length): Record<string, string> {
   const random = randomStream(['kubernetes']);
   const rows = Array.from({ length: 512 }, () => {
     const values = Array.from({ length: 12 }, () => random.float());
@@ -41,40 +44,51 @@ losses: { crossEntropy: { weight: 1 } }
 data: { train: ${source}, eval: ${source} }
 optimizer: { name: adam, learningRate: 0.002 }
 batch: { size: 16, micro: 2 }
-epochs: ${steps / 32}
+epochs: ${steps[length] / 32}
 numerics: { backend: wasm }
 snapshots: { everySteps: 200 }
 `;
   return { 'rows.csv': `${rows.join('\n')}\n`, 'recipe.yaml': recipe };
 }
 
-const files = recipeFiles();
+const files = { long: recipeFiles('long'), short: recipeFiles('short') };
 const pod = { resources: { requests: { cpu: '100m' } } };
 /** No failure is allowed, so none of what the tests do may count as one. */
 const values = {
-  ...{ image: { tag: 'test' }, recipe: { files } },
+  image: { tag: 'test' },
   coordinator: { ...pod, persistence: { storageClassName: 'local' }, backoffLimit: 0 },
   workers: { ...pod, replicas: 2, backoffLimitPerIndex: 0 },
 };
 
 beforeAll(async () => {
-  const images = (process.env.STILLHOUSE_TEST_IMAGES ?? '').split(',');
-  expect(images.length, 'STILLHOUSE_TEST_IMAGES: two files of docker save, of stillhouse:test and of its pause').toBe(
-    2,
-  );
-  mkdirSync(at('recipe'));
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(at('recipe'), name), text);
-  await program('run', at('recipe/recipe.yaml'), '--workers', '1', '--out', at('alone'));
-  digest = digestOf(at('alone'));
+  const { STILLHOUSE_TEST_IMAGES: images } = process.env;
+  if (images === undefined)
+    throw new Error(
+      'STILLHOUSE_TEST_IMAGES: not set; a file of docker save with stillhouse:test and its pause was wanted',
+    );
+  const wanted = Promise.all([alone('long'), alone('short')]);
+  wanted.catch(() => undefined);
   node = await OneNode.start(at('node'), images);
+  await wanted;
+  await node.api.define();
+  await startJobSet(node.api, at('jobset'));
   await node.api.kubectl(['create', 'namespace', 'lab']);
   await node.api.kubectl(['label', 'namespace', 'lab', 'pod-security.kubernetes.io/enforce=restricted']);
-}, 300_000);
+}, 600_000);
 
 afterAll(async () => {
   await node?.stop();
   folder.remove();
 });
+
+/** A run in one process: its digest is what the others must come to. */
+async function alone(length: Length): Promise<void> {
+  const folderOf = at(`recipe-${length}`);
+  mkdirSync(folderOf);
+  for (const [name, text] of Object.entries(files[length])) writeFileSync(join(folderOf, name), text);
+  await program('run', join(folderOf, 'recipe.yaml'), '--workers', '1', '--out', at(`alone-${length}`));
+  digests[length] = digestOf(at(`alone-${length}`));
+}
 
 /** Runs the program on this machine, well, to its end. */
 async function program(...args: readonly string[]): Promise<void> {
@@ -89,19 +103,19 @@ const upgrade = (release: string, ...more: readonly string[]): Promise<string> =
   ]);
 
 /** Installs a release with a volume of its own. @returns its run folder */
-async function install(release: string, more: object = {}): Promise<string> {
+async function install(release: string, recipe: Record<string, string>, more: object = {}): Promise<string> {
   const volume = await cluster().volume(release);
-  writeFileSync(at(`${release}.yaml`), stringify({ ...values, ...more }));
+  writeFileSync(at(`${release}.yaml`), stringify({ ...values, recipe: { files: recipe }, ...more }));
   await upgrade(release);
   await cluster().nameServices('lab');
   return join(volume, 'work/run');
 }
 
 /** Resolves once so many more steps of a run are committed, in its middle. */
-async function moreCommits(out: string, count: number): Promise<void> {
+async function moreCommits(out: string, count: number, length: Length): Promise<void> {
   const wanted = commitsOf(out).length + count;
   while (commitsOf(out).length < wanted) await soon(100);
-  expect(commitsOf(out).length, 'the run was over before').toBeLessThan(steps);
+  expect(commitsOf(out).length, 'the run was over before').toBeLessThan(steps[length]);
 }
 
 /** The pods of a component, by name. */
@@ -112,26 +126,26 @@ async function podsOf(release: string, component: string): Promise<string[]> {
 }
 
 /** Both Jobs are complete, without a failure, and the student has the weights of a run without Kubernetes. */
-async function endsWell(release: string, out: string): Promise<void> {
+async function endsWell(release: string, out: string, length: Length): Promise<void> {
   for (const name of ['coordinator', 'worker'])
     await kubectl('wait', '--for=condition=complete', '--timeout=600s', `job/${release}-stillhouse-${name}`);
-  expect(digestOf(out)).toBe(digest);
+  expect(digestOf(out)).toBe(digests[length]);
 }
 
 describe('a run in pods', () => {
   it('loses a worker, its coordinator and its node', async () => {
-    const out = await install('mine');
-    await moreCommits(out, 100);
+    const out = await install('mine', files.long);
+    await moreCommits(out, 50, 'long');
     const [worker = ''] = await podsOf('mine', 'worker');
     await kubectl('delete', worker);
-    await moreCommits(out, 100);
+    await moreCommits(out, 50, 'long');
     const [coordinator = ''] = await podsOf('mine', 'coordinator');
     await kubectl('delete', coordinator);
-    await moreCommits(out, 100);
+    await moreCommits(out, 50, 'long');
     await kubectl('drain', 'node', '--ignore-daemonsets', '--delete-emptydir-data', '--force');
     await kubectl('uncordon', 'node');
-    await moreCommits(out, 100);
-    await endsWell('mine', out);
+    await moreCommits(out, 50, 'long');
+    await endsWell('mine', out, 'long');
   });
 
   it('with mutual TLS is suspended, and goes on', async () => {
@@ -141,28 +155,34 @@ describe('a run in pods', () => {
       await kubectl('create', 'secret', 'generic', side, ...secrets);
     }
     const tls = { enabled: true, serverSecret: 'server', clientSecret: 'client' };
-    const out = await install('safe', { tls });
-    await moreCommits(out, 100);
+    const out = await install('safe', files.short, { tls });
+    await moreCommits(out, 50, 'short');
     await upgrade('safe', '--set=suspend=true');
     for (const name of ['coordinator', 'worker'])
       await kubectl('wait', '--for=condition=suspended', '--timeout=60s', `job/safe-stillhouse-${name}`);
     while ((await podsOf('safe', 'coordinator')).length > 0) await soon(200);
     await upgrade('safe');
-    await moreCommits(out, 100);
-    await endsWell('safe', out);
+    await moreCommits(out, 50, 'short');
+    await endsWell('safe', out, 'short');
   });
 
-  it('tells its status by the line that helm prints', async () => {
-    const out = await install('plain');
-    await moreCommits(out, 10);
+  it('as a JobSet loses a worker, and tells its status by the line that helm prints', async () => {
+    const out = await install('plain', files.short, { jobSet: { enabled: true } });
+    await moreCommits(out, 10, 'short');
     const notes = await cluster().api.get('helm', ['get', 'notes', 'plain', '--namespace=lab']);
     const [, line = ''] = /^ +workers, pace +kubectl (.*)$/m.exec(notes) ?? [];
     expect(await cluster().api.kubectl(line.split(' '))).toMatch(/\bw1\b[\s\S]*\bw2\b/);
-    await cluster().api.get('helm', ['uninstall', 'plain', '--namespace=lab']);
+    const [worker = ''] = await podsOf('plain', 'worker');
+    await kubectl('delete', worker);
+    await moreCommits(out, 50, 'short');
+    await kubectl('wait', '--for=condition=Completed', '--timeout=600s', 'jobset/plain-stillhouse');
+    expect(digestOf(out)).toBe(digests.short);
+    const jobSet: unknown = JSON.parse(await kubectl('get', 'jobset/plain-stillhouse', '-o=json'));
+    expect(jobSet).toMatchObject({ status: { restarts: 0, terminalState: 'Completed' } });
   });
 
   it('fails at once where no new pod can mend what is wrong', async () => {
-    await install('wrong', { recipe: { files: { ...files, 'recipe.yaml': 'student: { builtin: none }\n' } } });
+    await install('wrong', { 'recipe.yaml': 'student: { builtin: none }\n' });
     await kubectl('wait', '--for=condition=failed', '--timeout=120s', 'job/wrong-stillhouse-coordinator');
     const job: unknown = JSON.parse(await kubectl('get', 'job/wrong-stillhouse-coordinator', '-o=json'));
     const failed = { type: 'Failed', reason: 'PodFailurePolicy' };

@@ -16,7 +16,7 @@ const ownFolder = fileURLToPath(new URL('cluster/', import.meta.url));
 /** Addresses in the namespace, which nothing outside of it can reach. */
 const nodeAddress = '10.250.0.1';
 const nameServer = '10.96.0.10';
-const namespace = 'stillhouse-node';
+const namespace = `stillhouse-node-${process.pid}`;
 
 export class OneNode {
   readonly api: ApiServer;
@@ -28,8 +28,8 @@ export class OneNode {
     [this.#folder, this.api, this.#before] = [folder, api, new Set(before)];
   }
 
-  /** @param images files of `docker save`, one of which is stillhouse-pause:test */
-  static async start(folder: string, images: readonly string[]): Promise<OneNode> {
+  /** @param images a file of `docker save`, in which stillhouse-pause:test is one */
+  static async start(folder: string, images: string): Promise<OneNode> {
     mkdirSync(folder, { recursive: true });
     const before = await podNamespaces();
     await makeNamespace();
@@ -39,14 +39,19 @@ export class OneNode {
       flags: [`--advertise-address=${nodeAddress}`, '--kubelet-preferred-address-types=InternalIP'],
     });
     const node = new OneNode(folder, api, before);
-    await node.#startRuntime(images);
-    node.#startControllers();
-    node.#startKubelet();
-    await node.#isReady();
+    try {
+      await node.#startRuntime(images);
+      node.#startControllers();
+      node.#startKubelet();
+      await node.#isReady();
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
     return node;
   }
 
-  async #startRuntime(images: readonly string[]): Promise<void> {
+  async #startRuntime(images: string): Promise<void> {
     const at = (name: string): string => join(this.#folder, name);
     mkdirSync(at('cni'), { recursive: true });
     const bridge = {
@@ -79,7 +84,7 @@ state = "${at('containerd-state')}"
     this.api.spawn('containerd', [`--config=${at('containerd.toml')}`]);
     const containerd = ['--address', at('containerd.sock'), '--namespace=k8s.io'];
     while ((await run('ctr', [...containerd, 'version']).catch(() => null)) === null) await soon(200);
-    for (const image of images) await run('ctr', [...containerd, 'images', 'import', image]);
+    await run('ctr', [...containerd, 'images', 'import', images]);
   }
 
   #startControllers(): void {
@@ -160,7 +165,7 @@ state = "${at('containerd-state')}"
   async stop(): Promise<void> {
     const containerd = ['--address', join(this.#folder, 'containerd.sock'), '--namespace=k8s.io'];
     await this.api.stop('kubelet');
-    const { stdout } = await run('ctr', [...containerd, 'tasks', 'list', '--quiet']);
+    const { stdout } = await run('ctr', [...containerd, 'tasks', 'list', '--quiet']).catch(() => ({ stdout: '' }));
     for (const task of stdout.split('\n').filter((line) => line !== ''))
       await run('ctr', [...containerd, 'tasks', 'delete', '--force', task]).catch(() => null);
     await this.api.stop();

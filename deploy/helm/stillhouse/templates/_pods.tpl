@@ -36,6 +36,11 @@ requests: {{- toYaml (.resources.requests | default dict) | nindent 2 }}
 limits: {{- toYaml $limits | nindent 2 }}
 {{- end -}}
 
+{{/* For those who ask teachers on model servers: who prepares the run, and label workers. */}}
+{{- define "stillhouse.teacherTokens" -}}
+- { name: STILLHOUSE_TEACHER_TOKENS, valueFrom: { secretKeyRef: { name: {{ . | quote }}, key: tokens } } }
+{{- end -}}
+
 {{/* The container of a worker: (dict "context" $ "own" .Values.workers "role" "train"). */}}
 {{- define "stillhouse.workerPodSpec" -}}
 {{- $root := .context -}}
@@ -60,8 +65,12 @@ containers:
       - {{ . | quote }}
       {{- end }}
     {{- $mutual := include "stillhouse.mutual" $root }}
-    {{- if or $root.Values.tls.enabled $own.gpu.resource $own.env }}
+    {{- $teachers := ternary "" $root.Values.modelServers.tokensSecret (eq .role "train") }}
+    {{- if or $root.Values.tls.enabled $own.gpu.resource $own.env $teachers }}
     env:
+      {{- with $teachers }}
+      {{- include "stillhouse.teacherTokens" . | nindent 6 }}
+      {{- end }}
       {{- if $root.Values.tls.enabled }}
       - { name: STILLHOUSE_TLS_CA, value: /run/secrets/stillhouse/ca.pem }
       {{- end }}
@@ -129,8 +138,11 @@ containers:
       {{- range $own.args }}
       - {{ . | quote }}
       {{- end }}
-    {{- if or .Values.tls.enabled $own.env }}
+    {{- if or .Values.tls.enabled $own.env .Values.modelServers.tokensSecret }}
     env:
+      {{- with .Values.modelServers.tokensSecret }}
+      {{- include "stillhouse.teacherTokens" . | nindent 6 }}
+      {{- end }}
       {{- if .Values.tls.enabled }}
       - { name: STILLHOUSE_TLS_CERT, value: /run/secrets/stillhouse/server.pem }
       - { name: STILLHOUSE_TLS_KEY, value: /run/secrets/stillhouse/server.key }
