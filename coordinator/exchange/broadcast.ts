@@ -36,22 +36,28 @@ export interface Outgoing {
   readonly done: () => void;
 }
 
+/** What older commits are read from. */
+export interface CommitSource extends Pick<CommitLog, 'has' | 'stateHashAfter' | 'readBytes'> {
+  /** The commit's header. @throws Error for one that is not there */
+  read(step: number): Promise<CommitHead>;
+}
+
 /** The log that older commits are read from, and where the run stands. */
 export interface BroadcastOptions {
-  readonly log: Pick<CommitLog, 'has' | 'stateHashAfter' | 'read' | 'readBytes'>;
+  readonly log: CommitSource;
   readonly envelope: RunEnvelope;
   /** Commits that are journalled already. */
   readonly released: number;
   /** Hash of the state after them. */
   readonly stateHash: string;
-  readonly receipts: Receipts;
+  readonly receipts: Pick<Receipts, 'of'>;
 }
 
 /** Encodes every commit for the workers: the newest one from memory, older ones from the log. */
 export class Broadcast {
   readonly #log: BroadcastOptions['log'];
   readonly #envelope: RunEnvelope;
-  readonly #receipts: Receipts;
+  readonly #receipts: Pick<Receipts, 'of'>;
   #live: LiveCommit | null = null;
   #liveHead: Frame | null = null;
   #released: number;
