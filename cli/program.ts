@@ -1,7 +1,7 @@
 /** The program that commander runs: its verbs, in the order of `--help`. It imports nothing heavy. */
-import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { logFormats, setLogFormat, showWork, type LogFormat } from './output.js';
+import { packageVersion } from './program-version.js';
 import type { Verb } from './verb.js';
 
 /** A new verb is a file in this folder and a line here. */
@@ -12,6 +12,7 @@ const verbs: readonly Promise<{ readonly verb: Verb }>[] = [
   import('./search.js'),
   import('./label.js'),
   import('./worker.js'),
+  import('./relay.js'),
   import('./status.js'),
   import('./drain.js'),
   import('./stop.js'),
@@ -47,11 +48,4 @@ export async function program(): Promise<Command> {
   root.exitOverride().showHelpAfterError('(stillhouse --help lists the verbs)');
   for (const { verb } of await Promise.all(verbs)) verb(root);
   return root;
-}
-
-function packageVersion(): string {
-  // The package is one folder up from the sources, and two from what is built of them.
-  const place = import.meta.url.endsWith('.ts') ? '../package.json' : '../../package.json';
-  const { version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { version: string };
-  return version;
 }

@@ -1,5 +1,6 @@
 /** What the command line's values are read with: numbers and addresses. */
 import { InvalidArgumentError } from 'commander';
+import { say } from './output.js';
 
 export interface Address {
   readonly host: string;
@@ -34,6 +35,18 @@ export function listenAddress(text: string): Address {
 /** Adds the value of an option that may be repeated to those before it. */
 export function collect(value: string, values: string[]): string[] {
   return [...values, value];
+}
+
+/** Addresses, the first of which is the one to begin with. */
+export type Urls = readonly [string, ...string[]];
+
+/** Tells of the addresses that name no port. */
+export function sayPortsTaken(urls: Urls): void {
+  for (const url of urls) {
+    const port = portTaken(url);
+    if (port !== null)
+      say(`${url}: no port given, so ${port} is taken; ws://HOST:PORT as the coordinator prints it names its own`);
+  }
 }
 
 /** The port that stands for none in a coordinator's address; null where it names one, or is no such address. */

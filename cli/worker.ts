@@ -26,7 +26,7 @@ import { stopInOrder } from './signals.js';
 import { thisProgram } from './this-program.js';
 import { readToken } from './credentials.js';
 import { withWorkerTls, workerTls, type WorkerTlsFlags } from './tls.js';
-import { integer, portTaken, positive } from './values.js';
+import { integer, positive, sayPortsTaken, type Urls } from './values.js';
 import { action, type Verb } from './verb.js';
 
 interface WorkerFlags extends PluginFlags, MemoryFlags, WorkerTlsFlags {
@@ -45,7 +45,7 @@ export const verb: Verb = (program) =>
   withWorkerTls(
     program
       .command('worker')
-      .argument('<url>', 'ws://HOST:PORT, or wss://HOST:PORT as the coordinator prints it')
+      .argument('<url...>', 'ws://HOST:PORT, or wss://HOST:PORT as the coordinator prints it; further ones in reserve')
       .description('one worker of this machine')
       .addOption(tokenFileOption()),
   )
@@ -70,12 +70,12 @@ function deviceWish(text: string): DeviceWish {
   return wish;
 }
 
-async function worker(url: string, flags: WorkerFlags): Promise<number> {
+async function worker(urls: Urls, flags: WorkerFlags): Promise<number> {
   const stop = stopInOrder();
   const isOneOfSeveral = process.env.STILLHOUSE_DEVICE !== undefined;
   const { preemptionNotice: source } = flags;
   // Who has started it watches for all.
-  if (source === undefined || isOneOfSeveral) return workUntil(stop, url, flags);
+  if (source === undefined || isOneOfSeveral) return workUntil(stop, urls, flags);
   const { noticeOf, watchForNotice } = await import('../worker/preemption/watch.js');
   const [leave, watch] = [new AbortController(), new AbortController()];
   const signal = AbortSignal.any([watch.signal, stop]);
@@ -83,7 +83,7 @@ async function worker(url: string, flags: WorkerFlags): Promise<number> {
     if (notice !== null) leave.abort(`preempted: ${notice}`);
   });
   try {
-    return await workUntil(AbortSignal.any([stop, leave.signal]), url, flags);
+    return await workUntil(AbortSignal.any([stop, leave.signal]), urls, flags);
   } finally {
     watch.abort();
   }
@@ -92,22 +92,21 @@ async function worker(url: string, flags: WorkerFlags): Promise<number> {
 /** How often a notice of preemption is looked for, in milliseconds: it comes 30 s before the end on some clouds. */
 const noticeMs = 2000;
 
-async function workUntil(ending: AbortSignal, url: string, flags: WorkerFlags): Promise<number> {
+async function workUntil(ending: AbortSignal, urls: Urls, flags: WorkerFlags): Promise<number> {
   // One of several that this host was started for has its device alone.
   const devices = process.env.STILLHOUSE_DEVICE === undefined ? await hostDevices(flags) : null;
   if (devices !== null) return workOn(devices, ending);
   const { openBackend, openProvider } = await import('../worker/compute/open/backend-choice.js');
   const token = readToken(flags.tokenFile);
-  const port = portTaken(url);
-  if (port !== null)
-    say(`${url}: no port given, so ${port} is taken; ws://HOST:PORT as the coordinator prints it names its own`);
+  sayPortsTaken(urls);
   // A local worker knows by its address how its coordinator shows itself; the environment is meant for others.
   const tls = workerTls(flags, isLocal ? {} : process.env);
   const wishes = { threads: flags.threads, gpuDemanded: flags.gpu === true, warn: say };
   const gpuUse = await openProvider(flags.backend, wishes);
   const backend = await openBackend(flags.backend, wishes);
   const work = flags.role === 'label' ? label : train;
-  return work(backend, { url, token, tls, flags, gpuUse, ending });
+  const [url, ...further] = urls;
+  return work(backend, { url, further, token, tls, flags, gpuUse, ending });
 }
 
 /** The devices that a process each is started for; null where this process is the only worker. */
@@ -138,6 +137,7 @@ async function workOn(devices: readonly HostDevice[], ending: AbortSignal): Prom
 
 interface Joining {
   readonly url: string;
+  readonly further: readonly string[];
   readonly token: string | null;
   readonly tls: WorkerTls;
   readonly flags: WorkerFlags;
@@ -152,11 +152,12 @@ const isLocal = process.env.STILLHOUSE_LOCAL === '1';
 /** Whether the process that has started this one holds its input: a coordinator's, or a host's of several workers. */
 const endsWithParent = isLocal || process.env.STILLHOUSE_DEVICE !== undefined;
 
-async function label(backend: Backend, { url, token, tls, flags, gpuUse, ending }: Joining): Promise<number> {
+async function label(backend: Backend, { url, further, token, tls, flags, gpuUse, ending }: Joining): Promise<number> {
   const cache = await usableCache();
   const { runLabelWorker } = await import('../worker/labels/label-worker.js');
   return runLabelWorker({
     url,
+    further,
     token,
     tls,
     cacheFolder: cache,
@@ -172,7 +173,7 @@ async function label(backend: Backend, { url, token, tls, flags, gpuUse, ending 
   });
 }
 
-async function train(backend: Backend, { url, token, tls, flags, gpuUse, ending }: Joining): Promise<number> {
+async function train(backend: Backend, { url, further, token, tls, flags, gpuUse, ending }: Joining): Promise<number> {
   const cache = await usableCache();
   const { computeBackend } = await import('../worker/compute/open/run-models.js');
   const { runWorker } = await import('../worker/worker.js');
@@ -181,6 +182,7 @@ async function train(backend: Backend, { url, token, tls, flags, gpuUse, ending 
   const { CoordinatorClient } = await import('../worker/link/coordinator-client.js');
   return runWorker({
     url,
+    further,
     token,
     tls,
     cacheFolder: cache,
@@ -197,7 +199,7 @@ async function train(backend: Backend, { url, token, tls, flags, gpuUse, ending 
       gpuUse,
       plugins: await openPlugins(flags),
       labels: labelStorage(cache),
-      sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, token, tls }), {
+      sharedLabels: openCoordinatorLabels(new CoordinatorClient({ url, further, token, tls, movesOn: true }), {
         worker: randomUUID(),
         numerics: labelNumerics(backend),
       }),

@@ -21,6 +21,8 @@ import type { LinkStart, LogPlace, ToLink, ToTrainer } from './threads/messages.
 
 export interface WorkerOptions {
   readonly url: string;
+  /** Addresses to go to, in this order, where that one is lost or refuses; absent: none. */
+  readonly further?: readonly string[] | undefined;
   readonly token: string | null;
   /** Absent: what the address says alone. */
   readonly tls?: WorkerTls | undefined;
@@ -49,9 +51,10 @@ export async function runWorker(
   // A wrong address is said before anything starts.
   new CoordinatorClient(options);
   const control = new Control();
-  const { url, token, tls, cacheFolder, waitSeconds, memoryFolder = null } = options;
+  const { url, further, token, tls, cacheFolder, waitSeconds, memoryFolder = null } = options;
   const link = startLink({
     url,
+    further,
     token,
     tls,
     cacheFolder,

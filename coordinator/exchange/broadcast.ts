@@ -37,15 +37,21 @@ export interface Outgoing {
   readonly done: () => void;
 }
 
+/** What older commits are read from. */
+export interface CommitSource extends Pick<KeptCommits, 'has' | 'stateHashAfter' | 'readBytes' | 'forget'> {
+  /** The commit's header. @throws Error for one that is not there */
+  read(step: number): Promise<CommitHead>;
+}
+
 /** The log that older commits are read from, and where the run stands. */
 export interface BroadcastOptions {
-  readonly log: Pick<KeptCommits, 'has' | 'stateHashAfter' | 'read' | 'readBytes' | 'forget'>;
+  readonly log: CommitSource;
   readonly envelope: RunEnvelope;
   /** Commits that are journalled already. */
   readonly released: number;
   /** Hash of the state after them. */
   readonly stateHash: string;
-  readonly receipts: Receipts;
+  readonly receipts: Pick<Receipts, 'of'>;
 }
 
 /** One who reads the commits one after the other. */
@@ -68,7 +74,7 @@ export class Follower {
 export class Broadcast {
   readonly #log: BroadcastOptions['log'];
   readonly #envelope: RunEnvelope;
-  readonly #receipts: Receipts;
+  readonly #receipts: Pick<Receipts, 'of'>;
   #live: LiveCommit | null = null;
   #liveHead: Frame | null = null;
   #released: number;

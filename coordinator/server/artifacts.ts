@@ -12,7 +12,8 @@ import { ifThere } from '../../shared/files.js';
 import { markUsed } from '../../shared/room.js';
 
 export type ArtifactSource = { readonly path: string } | { readonly bytes: Uint8Array };
-export type FindArtifact = (sha256: string) => ArtifactSource | undefined;
+/** Finds an artifact; one that has to be brought first comes as a promise, which must not reject. */
+export type FindArtifact = (sha256: string) => ArtifactSource | undefined | Promise<ArtifactSource | undefined>;
 
 const route = /^\/artifacts\/([0-9a-f]{64})$/;
 
@@ -24,7 +25,7 @@ export async function serveArtifact(
 ): Promise<boolean> {
   const sha256 = route.exec(request.url ?? '')?.[1];
   if (sha256 === undefined) return false;
-  const source = find(sha256);
+  const source = await find(sha256);
   if (source === undefined) return answer(response, 404, 'no such artifact');
   if ('bytes' in source) {
     const { bytes } = source;

@@ -25,10 +25,20 @@ export interface CoordinatorSlots {
   readonly buffers: number;
 }
 
+/** A relay's slots. */
+export interface RelaySlots {
+  /** Those that contributions are given. */
+  readonly contributions: number;
+  /** All of its replica's: also those of contributions on their way upwards, and the last, for commits. */
+  readonly slots: number;
+}
+
 /** Slots for contributions that come before their neighbours: small students can afford more. */
 const earlySlots = { small: 16, big: 2 };
 /** Buffers for commits that channels still send from while the next step fills. */
 const retiredBuffers = 2;
+/** Slots of a relay for what it has merged and not sent yet. */
+const leavingSlots = { least: 1, most: 2 };
 /** A worker's slots beyond what one block needs: the trainer computes on while a contribution is being sent. */
 const spareSlots = 1;
 
@@ -60,6 +70,22 @@ export function coordinatorSlots(plan: ReplicaPlan, batch: Batch): CoordinatorSl
 export function workerSlots(plan: ReplicaPlan, batch: Batch): number {
   const needed = widestBlock(batch) + 1;
   return Math.min(needed + spareSlots, expectRoom(plan, batch, needed));
+}
+
+/**
+ * Slots of a relay: those that contributions of its workers are merged in, as a coordinator has them, two for what is on
+ * its way upwards, of which a large student has one, and one that commits are held in.
+ *
+ * @throws UserError 65 when one memory cannot hold what a step needs
+ */
+export function relaySlots(plan: ReplicaPlan, batch: Batch): RelaySlots {
+  const needed = widestBlock(batch);
+  const isSmall = contributionBytes(plan) <= limits.pieceBytes;
+  const early = isSmall ? earlySlots.small : earlySlots.big;
+  const most = needed + early + leavingSlots.most + 1;
+  const slots = Math.min(most, expectRoom(plan, batch, needed + leavingSlots.least + 1));
+  const contributions = Math.max(needed, slots - 1 - leavingSlots.most);
+  return { contributions, slots };
 }
 
 /** Bytes of a replica's memory with so many slots. */

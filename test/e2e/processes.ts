@@ -105,12 +105,22 @@ export async function urlOf(coordinator: Program): Promise<string> {
 export function startWorker(
   place: Place,
   name: string,
-  url: string,
+  url: string | readonly string[],
   environment: Readonly<Record<string, string>> = {},
   through?: readonly string[],
   flags: readonly string[] = [],
 ): Program {
-  return new Program(['worker', url, ...flags], environmentOf(place, name, environment), deadlineMs, through);
+  return new Program(['worker', ...[url].flat(), ...flags], environmentOf(place, name, environment), deadlineMs, through);
+}
+
+/** A relay on a port of its own, whose address `urlOf` gives. */
+export function startRelay(
+  place: Place,
+  name: string,
+  urls: readonly string[],
+  flags: readonly string[] = [],
+): Program {
+  return new Program(['relay', ...urls, '--listen', '127.0.0.1:0', ...flags], environmentOf(place, name, {}), deadlineMs);
 }
 
 /** Flags of a worker whose bulk bytes go through the socket, so that whoever is in between sees them. */

@@ -13,6 +13,8 @@ import { LeaseSource } from './lease-source.js';
 
 export interface LabelWorkerOptions extends Omit<LabelJobOptions, 'client' | 'maker'> {
   readonly url: string;
+  /** Addresses to go to, in this order, where nobody answers at that one; absent: none. */
+  readonly further?: readonly string[] | undefined;
   readonly token: string | null;
   /** Absent: what the address says alone. */
   readonly tls?: WorkerTls | undefined;
@@ -40,7 +42,7 @@ export async function runLabelWorker(options: LabelWorkerOptions): Promise<ExitC
 }
 
 async function labelUntilDone(options: LabelWorkerOptions): Promise<ExitCode> {
-  const client = new CoordinatorClient(options);
+  const client = new CoordinatorClient({ ...options, movesOn: true });
   const numerics = labelNumerics({ name: options.backend, gpu: options.gpu });
   const source = new LeaseSource({ ...options, client, numerics });
   for (;;) {

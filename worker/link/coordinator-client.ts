@@ -79,24 +79,54 @@ export interface CoordinatorAnswer {
 
 export interface ClientOptions {
   readonly url: string;
+  /** Addresses of others that serve the same run, which `moveOn` goes to; absent: none. */
+  readonly further?: readonly string[] | undefined;
+  /** Whether a request that reaches nobody moves on by itself, for the one after it. */
+  readonly movesOn?: boolean | undefined;
   /** Null: the one that a coordinator of this user on this machine has left, or none. */
   readonly token: string | null;
   /** Absent: what the address says alone. */
   readonly tls?: WorkerTls | undefined;
 }
 
-export class CoordinatorClient {
+/** One address, and how whoever listens there is known. */
+interface Place {
   readonly address: CoordinatorAddress;
-  readonly #token: string | null;
   /** Null where links are not encrypted. */
-  readonly #trust: Trust | null;
+  readonly trust: Trust | null;
+}
+
+export class CoordinatorClient {
+  readonly #places: readonly [Place, ...Place[]];
+  #at = 0;
+  readonly #token: string | null;
+  readonly #movesOn: boolean;
   #agent: { readonly agent: Agent; readonly of: ConnectionOptions } | null = null;
 
   /** @throws UserError 2 when `url` is no address of a coordinator, or is one without TLS and `tls` gives files for it */
-  constructor({ url, token, tls = noTls }: ClientOptions) {
-    this.address = coordinatorAddress(url);
+  constructor({ url, further = [], token, tls = noTls, movesOn = false }: ClientOptions) {
+    const placeOf = (text: string): Place => {
+      const address = coordinatorAddress(text);
+      return { address, trust: trustOf(address, tls) };
+    };
+    this.#places = [placeOf(url), ...further.map(placeOf)];
     this.#token = token;
-    this.#trust = trustOf(this.address, tls);
+    this.#movesOn = movesOn;
+  }
+
+  /** The address that is used now. */
+  get address(): CoordinatorAddress {
+    return this.#place.address;
+  }
+
+  /** How many addresses there are. */
+  get addresses(): number {
+    return this.#places.length;
+  }
+
+  /** Goes to the next address, after the last to the first. */
+  moveOn(): void {
+    this.#at = (this.#at + 1) % this.#places.length;
   }
 
   /** Whether the address is that of this machine to itself. */
@@ -130,7 +160,8 @@ export class CoordinatorClient {
     { path, method = 'GET', headers = {}, body }: CoordinatorRequest,
     end: { readonly idleMs: number } | { readonly signal: AbortSignal },
   ): Promise<IncomingMessage> {
-    const url = new URL(`${this.address.http}${path}`);
+    const { http } = this.address;
+    const url = new URL(`${http}${path}`);
     const tls = await this.#tlsOptions();
     const options = {
       method,
@@ -141,7 +172,11 @@ export class CoordinatorClient {
       const request =
         tls === null ? httpRequest(url, options) : httpsRequest(url, { ...options, agent: this.#agentOf(tls) });
       if ('idleMs' in end) request.setTimeout(end.idleMs, () => request.destroy(new Unreachable('no bytes')));
-      request.on('response', resolve).on('error', (error) => reject(this.#problemOf(error)));
+      request.on('response', resolve).on('error', (error) => {
+        const problem = this.#problemOf(error);
+        if (this.#movesOn && this.address.http === http) this.moveOn();
+        reject(problem);
+      });
       request.end(body);
     });
   }
@@ -166,7 +201,7 @@ export class CoordinatorClient {
   /** What a connection with TLS is opened with; null without. */
   async #tlsOptions(): Promise<ConnectionOptions | null> {
     try {
-      return (await this.#trust?.options()) ?? null;
+      return (await this.#place.trust?.options()) ?? null;
     } catch (error) {
       const problem = this.#problemOf(error);
       if (problem instanceof UserError) throw problem;
@@ -186,7 +221,11 @@ export class CoordinatorClient {
   /** What the user can mend, where TLS is what has failed; else the error itself. */
   #problemOf(error: unknown): Error {
     const cause = error instanceof Unreachable && error.cause !== undefined ? error.cause : error;
-    return this.#trust?.problemOf(cause) ?? (error instanceof Error ? error : new Error(String(error)));
+    return this.#place.trust?.problemOf(cause) ?? (error instanceof Error ? error : new Error(String(error)));
+  }
+
+  get #place(): Place {
+    return this.#places[this.#at] ?? this.#places[0];
   }
 
   /** Looked up each time, since a coordinator that is started again leaves another token. */

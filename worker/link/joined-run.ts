@@ -5,7 +5,7 @@
 import { ProtocolError } from '../../shared/errors.js';
 import type { Plane } from '../../shared/exchange/plane.js';
 import type { Down, Up } from '../../shared/protocol/messages.js';
-import { planReplica } from '../../shared/replica/plan.js';
+import { planReplica, type ReplicaPlan } from '../../shared/replica/plan.js';
 import { Replica } from '../../shared/replica/replica.js';
 import { workerSlots } from '../../shared/replica/slot-counts.js';
 import type { LinkView } from '../threads/control.js';
@@ -19,7 +19,12 @@ export interface JoinOptions {
   /** Number of the run among those of this worker. */
   readonly runNumber: number;
   readonly toTrainer: (message: ToTrainer) => void;
+  /** Absent: as many as a trainer needs. */
+  readonly slotsOf?: SlotsOf | undefined;
 }
+
+/** How many slots a replica has beside its state, the one for commits included. */
+export type SlotsOf = (plan: ReplicaPlan, batch: Parameters<typeof workerSlots>[1]) => number;
 
 export class JoinedRun {
   readonly recipeDigest: string;
@@ -37,7 +42,8 @@ export class JoinedRun {
 
   constructor(welcome: Down<'welcome'>, files: RunFiles, options: JoinOptions) {
     const plan = planReplica(files.spec, files.recipe.optimizer, files.recipe.compression);
-    const slots = workerSlots(plan, files.recipe.batch);
+    const { slotsOf = workerSlots } = options;
+    const slots = slotsOf(plan, files.recipe.batch);
     const trainerSlots = Array.from({ length: slots - 1 }, (_, i) => i);
     const replica = new Replica(plan, { slots });
     this.recipeDigest = welcome.recipeDigest;

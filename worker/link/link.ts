@@ -16,11 +16,16 @@ import { Unreachable, type Connection } from './connection.js';
 import { CoordinatorClient } from './coordinator-client.js';
 import { Fence } from './fence.js';
 import type { VigilOptions } from './heartbeat.js';
-import { placeOf, type JoinedRun } from './joined-run.js';
+import { placeOf, type JoinedRun, type SlotsOf } from './joined-run.js';
+import type { LinkObserver } from './observer.js';
 import { LinkSession, type Leaving, type SessionEnd } from './session.js';
 
 export interface LinkOptions extends LinkStart, VigilOptions {
   readonly toTrainer: (message: ToTrainer) => void;
+  /** How many slots replicas have; absent: as many as a trainer needs. */
+  readonly slotsOf?: SlotsOf | undefined;
+  /** Who else follows what comes; absent: nobody. */
+  readonly observer?: LinkObserver | undefined;
   /** Milliseconds between attempts: the first, and the longest. */
   readonly backOffMs?: { readonly first: number; readonly longest: number };
   /** How a connection is opened; by the client itself unless a test has another way. */
@@ -36,6 +41,8 @@ interface Interruption {
   readonly wasReady: boolean;
   /** What the user is told; empty for nothing. */
   readonly reason: string;
+  /** Whether the next address is to be tried, where there are several. */
+  readonly isPlaceLost: boolean;
 }
 
 /** Closes that say: not you, not now, not later. */
@@ -64,6 +71,9 @@ export class Link {
   /** Artifacts that the trainer needs and that could not be asked for yet. */
   readonly #unfetched = new Set<string>();
   #badFrames = 0;
+  /** Addresses in a row that have refused this worker, or were not there, since it last was ready. */
+  #refusals = 0;
+  #tries = 0;
   /** When the coordinator said that another run follows, by performance.now(); null: it did not. */
   #nextMs: number | null = null;
   #lastLog = '';
@@ -106,6 +116,9 @@ export class Link {
         };
         return this.#session?.announceReady();
       }
+      case 'unbuilt':
+        run.probe = null;
+        return this.#session?.giveLeasesBack(message.reason);
       case 'needSlots':
         return run.uploads.freeSlots();
       case 'spans':
@@ -151,16 +164,42 @@ export class Link {
       if (this.#isLeaving) return { type: 'end', exitCode: exitCodes.stopped, message: null };
       const outcome = await this.#connectOnce();
       if (outcome.type === 'end') return outcome;
-      if (outcome.wasReady) [aliveMs, waitMs] = [performance.now(), first];
+      if (outcome.wasReady) [aliveMs, waitMs, this.#tries] = [performance.now(), first, 0];
       this.#checkWait(aliveMs, outcome.reason);
-      this.#log(outcome.reason === '' || this.#isBetweenRuns ? '' : `${outcome.reason}; trying again`);
+      const next = outcome.isPlaceLost ? this.#moveOn() : 'again';
+      this.#log(outcome.reason === '' || this.#isBetweenRuns ? '' : `${outcome.reason}; ${this.#tryingText(next)}`);
+      if (next === 'another') continue;
       await this.#pause(waitMs * (0.5 + Math.random() / 2));
       waitMs = Math.min(waitMs * 2, longest);
     }
   }
 
-  /** One connection from its opening to its end. */
+  /** @returns `another`: an address that was not tried in this round; `again`: all were, so that a wait is due */
+  #moveOn(): 'another' | 'again' {
+    const { addresses } = this.#client;
+    if (addresses === 1) return 'again';
+    this.#client.moveOn();
+    return ++this.#tries % addresses === 0 ? 'again' : 'another';
+  }
+
+  #tryingText(next: 'another' | 'again'): string {
+    return this.#client.addresses === 1 || next === 'again' ? 'trying again' : `trying ${this.#client.address.text}`;
+  }
+
+  /** One connection from its opening to its end. @throws UserError 77 where every address refuses this worker */
   async #connectOnce(): Promise<Ending | Interruption> {
+    try {
+      const outcome = await this.#connectHere();
+      this.#refusals = 0;
+      return outcome;
+    } catch (error) {
+      if (!(error instanceof UserError) || error.exitCode !== exitCodes.refused) throw error;
+      if (++this.#refusals >= this.#client.addresses) throw error;
+      return { type: 'interruption', wasReady: false, reason: error.message, isPlaceLost: true };
+    }
+  }
+
+  async #connectHere(): Promise<Ending | Interruption> {
     const { connect = (client: CoordinatorClient) => client.connect() } = this.#options;
     let connection: Connection;
     try {
@@ -168,7 +207,7 @@ export class Link {
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
       const reason = `${this.#client.address.text}: ${error.message || 'cannot be reached'}`;
-      return { type: 'interruption', wasReady: false, reason };
+      return { type: 'interruption', wasReady: false, reason, isPlaceLost: true };
     }
     const session = this.#openSession(connection);
     this.#session = session;
@@ -225,11 +264,12 @@ export class Link {
     this.#nextMs = end?.reason === 'next' ? performance.now() : null;
     if (end?.reason === 'next') {
       this.#run = null;
-      return { type: 'interruption', wasReady, reason: '' };
+      return { type: 'interruption', wasReady, reason: '', isPlaceLost: false };
     }
     const isCalledStale = closed.code === closeCodes.stale && cause.type === 'lost';
     if (isReplicaLost || isCalledStale) this.#run?.lose();
-    return { type: 'interruption', wasReady, reason: reasonOf(cause, closed) };
+    const isPlaceLost = closed.code !== closeCodes.done;
+    return { type: 'interruption', wasReady, reason: reasonOf(cause, closed), isPlaceLost };
   }
 
   #countBadFrames({ code, reason }: SessionEnd['closed']): void {

@@ -137,6 +137,11 @@ export class ReplicaFold {
     this.#checkDigest(held.message, digest);
   }
 
+  /** The commit that is held, be it whole or not; null for none. */
+  get held(): Down<'commit'> | null {
+    return this.#held?.message ?? null;
+  }
+
   /** Whether a commit is held with all of its bytes. */
   get isHeldWhole(): boolean {
     return this.#held?.missing === null;

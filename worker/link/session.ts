@@ -24,7 +24,8 @@ import type { ArtifactCache } from './artifact-cache.js';
 import type { Closed, Connection } from './connection.js';
 import type { Fence } from './fence.js';
 import { Heartbeat, type Envelope, type VigilOptions } from './heartbeat.js';
-import { JoinedRun, placeOf } from './joined-run.js';
+import { JoinedRun, placeOf, type SlotsOf } from './joined-run.js';
+import type { LinkObserver } from './observer.js';
 import { OfferedFile } from './offered-file.js';
 import { OpenLeases, type LeaseReport } from './open-leases.js';
 import { fetchMissing, type Fetched } from './run-files.js';
@@ -48,8 +49,8 @@ import {
 export interface LinkSessionOptions extends VigilOptions {
   readonly connection: Connection;
   readonly device: Device;
-  /** SHA-256 of the plug-ins that are installed, by name. */
-  readonly plugins: Readonly<Record<string, string>>;
+  /** SHA-256 of the plug-ins that are installed, by name; null where nothing is computed here. */
+  readonly plugins: Readonly<Record<string, string>> | null;
   readonly worker: string;
   readonly control: LinkView;
   readonly cache: ArtifactCache;
@@ -62,6 +63,9 @@ export interface LinkSessionOptions extends VigilOptions {
   /** Where a file for bulk bytes is made; null where none is offered to the coordinator. */
   readonly memoryFolder: string | null;
   readonly onRun: (run: JoinedRun) => void;
+  /** How many slots the replica of a new run has; absent: as many as a trainer needs. */
+  readonly slotsOf?: SlotsOf | undefined;
+  readonly observer?: LinkObserver | undefined;
   readonly toTrainer: (message: ToTrainer) => void;
 }
 
@@ -141,6 +145,12 @@ export class LinkSession {
     if (this.#state.type !== 'closing') this.#leave(leaving, { type: 'leaving' });
   }
 
+  /** Ends the connection, so that its leases are open again; the next one is ready when there is a probe again. */
+  giveLeasesBack(reason: string): void {
+    if (this.#state.type === 'closing') return;
+    this.#close(closeCodes.done, reason, { type: 'fault', reason });
+  }
+
   /** Says `ready` once the probe is there and the replica has come to where the coordinator was at the welcome. */
   announceReady(): void {
     const state = this.#state;
@@ -196,6 +206,7 @@ export class LinkSession {
     const state = this.#state;
     if (message.type === 'end') {
       this.#spans?.flush();
+      this.#options.observer?.onEnd(message);
       return this.#close(closeCodes.done, 'end', { type: 'end', message });
     }
     if (state.type === 'closing') return;
@@ -214,11 +225,13 @@ export class LinkSession {
       case 'commit':
         faultPoint('before-fsync');
         this.#spans?.receives(message, payload);
-        return run.fold.hold(message, payload);
+        run.fold.hold(message, payload);
+        return this.#noticeHeld(run, message.step);
       case 'commitChunk':
         run.fold.collect(message, payload);
         if (run.fold.isHeldWhole) this.#spans?.received(message.step);
         this.#plane.handled(message);
+        this.#noticeHeld(run, message.step);
         return faultPoint('after-fsync');
       case 'took':
         this.#plane.taken(message.chunks);
@@ -237,6 +250,12 @@ export class LinkSession {
     }
   }
 
+  /** Whoever follows is told of a commit once it is whole. */
+  #noticeHeld({ fold }: JoinedRun, step: number): void {
+    const { held } = fold;
+    if (held?.step === step && fold.isHeldWhole) this.#options.observer?.onHeld(held);
+  }
+
   #onWelcome(state: Preparing): void {
     const { fence, plugins, connection, run, cache, control } = this.#options;
     const { welcome } = state;
@@ -246,7 +265,7 @@ export class LinkSession {
     this.#plane = this.#offered.planeFor(welcome.memory, (chunks) =>
       connection.send({ type: 'took', ...this.#envelope(), chunks }),
     );
-    expectPlugins(welcome.plugins ?? [], plugins);
+    if (plugins !== null) expectPlugins(welcome.plugins ?? [], plugins);
     control.isTraced = welcome.traced === true;
     if (control.isTraced) this.#spans = new SpanSender(connection, () => this.#envelope());
     this.#heartbeat.start(welcome.heartbeatMs);
@@ -286,6 +305,7 @@ export class LinkSession {
     if (files !== null) this.#tell(run.begin);
     this.#state = joined(state, run);
     this.#options.onRun(run);
+    this.#options.observer?.onJoined(welcome, run, this.#options.cache);
     this.#tell({ type: 'weights', runNumber: run.runNumber, step: run.fold.step });
   }
 
@@ -297,6 +317,7 @@ export class LinkSession {
     this.#spans?.add('apply', startMs, { step: message.step });
     faultPoint('before-acknowledgement');
     if (outcome === 'differs') return this.#dispute(run);
+    this.#options.observer?.onReleased(message);
     run.uploads.dropThrough(message.step);
     this.#tell({ type: 'weights', runNumber: run.runNumber, step: run.fold.step });
     this.announceReady();

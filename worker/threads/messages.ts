@@ -6,7 +6,7 @@
  *
  *   link                      trainer
  *     begin            ->                 build student and ensemble for this run, then probe
- *                      <-        built    with the probe's digest
+ *                      <-        built    with the probe's digest; unbuilt where it holds no more (a relay's)
  *     weights          ->                 the replica is at `step` now
  *     lease / cancel   ->
  *                      <-        contribution (its slot passes to the link) / failed
@@ -99,6 +99,8 @@ export type ToLink =
   | ({ readonly type: 'built'; readonly runNumber: number } & Probe)
   | ({ readonly type: 'contribution'; readonly runNumber: number } & ComputedLease)
   | ({ readonly type: 'failed'; readonly runNumber: number; readonly lease: number } & Failure)
+  /** Whoever computes is gone: the leases go back, and the worker is not ready before the next `built`. */
+  | { readonly type: 'unbuilt'; readonly runNumber: number; readonly reason: string }
   /** The trainer waits for slots: the link moves what it keeps in slots to the heap. */
   | { readonly type: 'needSlots'; readonly runNumber: number }
   /** The trainer needs this artifact on the disk. */
@@ -116,6 +118,8 @@ export type LastWords = NonNullable<Up<'leave'>['failure']>;
 /** What the link's thread is started with (its `workerData`). */
 export interface LinkStart {
   readonly url: string;
+  /** Addresses to go to, in this order, where that one is lost or refuses; then it is its turn again. */
+  readonly further?: readonly string[] | undefined;
   readonly token: string | null;
   /** Absent: what the address says alone. */
   readonly tls?: WorkerTls | undefined;
@@ -124,8 +128,8 @@ export interface LinkStart {
   /** Where files lie that are shared with a coordinator of this host; null: none are. */
   readonly memoryFolder: string | null;
   readonly device: Device;
-  /** SHA-256 of the plug-ins that are installed, by name. */
-  readonly plugins: Readonly<Record<string, string>>;
+  /** SHA-256 of the plug-ins that are installed, by name; null where nothing is computed here. */
+  readonly plugins: Readonly<Record<string, string>> | null;
   /** The control words of this worker. */
   readonly control: SharedArrayBuffer;
 }
