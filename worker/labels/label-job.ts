@@ -2,7 +2,7 @@
 import PQueue from 'p-queue';
 import { counted } from '../../shared/counted.js';
 import { z } from 'zod';
-import { artifactsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
+import { artifactsOf, shardsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
 import { openRoutes } from '../../shared/data/routes.js';
 import { trainSamples, type Samples } from '../../shared/data/samples.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
@@ -68,7 +68,7 @@ export class LabelJob {
     if (options.gpuUse !== undefined)
       checkGpuUse(options.gpuUse, { gpu: options.gpu, engine: null, teachers: run.teachers, warn: log });
     const manifest = await readJson(cache, run.manifest, manifestSchema);
-    cache.announce(artifactsOf(manifest));
+    cache.announce(artifactsOf(manifest), shardsOf(manifest));
     const ensemble = await openEnsemble(run, { recipe, manifest, cache }, options);
     const labels = openRunLabels({
       source: {
