@@ -37,6 +37,8 @@ export interface LabelJobOptions {
   /** Absent: there is no GPU. */
   readonly gpuUse?: GpuUse;
   readonly openTensorFlow: OpenTensorFlow;
+  /** Ends what is asked of servers at once. */
+  readonly stop?: AbortSignal;
   readonly log: (line: string) => void;
 }
 
@@ -138,7 +140,7 @@ interface EnsembleParts {
 async function openEnsemble(
   run: LabelRun,
   { recipe, manifest, cache }: EnsembleParts,
-  { openTensorFlow, log }: LabelJobOptions,
+  { openTensorFlow, log, stop }: LabelJobOptions,
 ): Promise<Ensemble> {
   const files = run.teachers.flatMap((teacher) => teacher.files);
   const paths = new Map(await Promise.all(files.map(async (file) => [file.sha256, await cache.fetch(file)] as const)));
@@ -146,6 +148,7 @@ async function openEnsemble(
     ...ensembleFormOf(recipe, run.teachers, manifest.train.shape),
     temperature: baseTemperature(recipe.losses),
     openTensorFlow,
+    stop,
     warn: log,
   });
 }
