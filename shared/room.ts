@@ -1,7 +1,7 @@
 /**
  * Keeps downloads from filling this machine's disk: a folder of the cache holds so many bytes at most. What was not
  * used for longest goes first; what was used within a day stays, since other processes of this machine may be at work
- * with it.
+ * with it, but for what its user says it can have anew.
  */
 import { readdir, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,6 +19,8 @@ export interface Bound {
 export interface RoomOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly nowMs?: number;
+  /** Names of files that may go however lately they were used, since whoever misses one gets it anew: the first ones first. */
+  readonly expendable?: readonly string[];
 }
 
 /** The most bytes that all files may have together, unless the setting says otherwise. */
@@ -43,13 +45,16 @@ export async function makeRoomFor(
   bound: Bound,
   folder: string,
   bytes: number,
-  { env = process.env, nowMs = Date.now() }: RoomOptions = {},
+  { env = process.env, nowMs = Date.now(), expendable = [] }: RoomOptions = {},
 ): Promise<void> {
   const most = mostBytes(bound, env);
   const files = await filesIn(folder);
   let held = files.reduce((sum, file) => sum + file.bytes, 0);
-  for (const file of files.sort((a, b) => a.usedMs - b.usedMs)) {
-    if (held + bytes <= most || nowMs - file.usedMs < dayMs) break;
+  const byName = new Map(files.map((file) => [file.name, file]));
+  const old = files.filter(({ usedMs }) => nowMs - usedMs >= dayMs).sort((a, b) => a.usedMs - b.usedMs);
+  const going = new Set([...old, ...expendable.flatMap((name) => byName.get(name) ?? [])]);
+  for (const file of going) {
+    if (held + bytes <= most) break;
     await rm(join(folder, file.name), { force: true });
     held -= file.bytes;
   }

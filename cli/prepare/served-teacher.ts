@@ -60,7 +60,10 @@ export async function describeTeacher(
   const kept = join(cache, 'served', 'models');
   const name = sha256Of(JSON.stringify([served.url, recipe.input, recipe.request?.datatype, recipe.request?.shape]));
   try {
-    const { model } = await describeServed(recipe.name, new ModelServer(recipe.name, served, options));
+    const { model } = await describeServed(
+      recipe.name,
+      new ModelServer(recipe.name, served, { wholeSeconds: served.deadlineSeconds, ...options }),
+    );
     const bytes = new TextEncoder().encode(`${JSON.stringify(asTaken(recipe, model), null, 2)}\n`);
     await mkdir(kept, { recursive: true });
     await writeContent(kept, name, bytes);

@@ -80,3 +80,8 @@ export function artifactsOf({ train, eval: evaluation, labels }: Manifest): { sh
     ...routes.map(({ sha256, bytes }) => ({ sha256, bytes })),
   ];
 }
+
+/** The shards of a manifest's data sets. */
+export function shardsOf({ train, eval: evaluation }: Pick<Manifest, 'train' | 'eval'>): DataSet['shards'] {
+  return [...train.shards, ...(evaluation?.shards ?? [])];
+}

@@ -186,8 +186,10 @@ export class Samples {
     return this.#sizes[column] * (column === 'inputs' ? arrayOf[this.dataSet.dtype].BYTES_PER_ELEMENT : 4);
   }
 
-  /** Works on a shard's file, which another process may take away in between to make room: then it is fetched anew. */
+  /** Works on a shard's file, which may be taken away in between to make room: then it is fetched anew. */
   async #withFile<T>(shard: number, work: (path: string) => Promise<T>): Promise<T> {
+    // Once it is used it may go, and is wanted ahead again in another epoch.
+    this.#ahead.delete(shard);
     const { sha256 } = this.#shardAt(shard);
     try {
       return await work(await this.fetch(sha256));
@@ -202,12 +204,12 @@ export class Samples {
   }
 
   /**
-   * Brings shards to this machine's disk ahead of need, a few at a time, each once. One that cannot be had is told to who
+   * Brings shards to this machine's disk ahead of need, a few at a time, each once before it is used. One that cannot be had is told to who
    * needs it.
    */
   prefetch(shards: readonly number[]): void {
     for (const shard of shards) {
-      if (this.#ahead.has(shard)) continue;
+      if (this.#ahead.has(shard) || this.#shards.has(shard)) continue;
       this.#ahead.add(shard);
       void this.#prefetches.add(() => this.fetch(this.#shardAt(shard).sha256)).catch(() => this.#ahead.delete(shard));
     }

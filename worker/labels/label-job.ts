@@ -2,7 +2,7 @@
 import PQueue from 'p-queue';
 import { counted } from '../../shared/counted.js';
 import { z } from 'zod';
-import { artifactsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
+import { artifactsOf, shardsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
 import { openRoutes } from '../../shared/data/routes.js';
 import { trainSamples, type Samples } from '../../shared/data/samples.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
@@ -37,6 +37,8 @@ export interface LabelJobOptions {
   /** Absent: there is no GPU. */
   readonly gpuUse?: GpuUse;
   readonly openTensorFlow: OpenTensorFlow;
+  /** Ends what is asked of servers at once. */
+  readonly stop?: AbortSignal;
   readonly log: (line: string) => void;
 }
 
@@ -68,7 +70,7 @@ export class LabelJob {
     if (options.gpuUse !== undefined)
       checkGpuUse(options.gpuUse, { gpu: options.gpu, engine: null, teachers: run.teachers, warn: log });
     const manifest = await readJson(cache, run.manifest, manifestSchema);
-    cache.announce(artifactsOf(manifest));
+    cache.announce(artifactsOf(manifest), shardsOf(manifest));
     const ensemble = await openEnsemble(run, { recipe, manifest, cache }, options);
     const labels = openRunLabels({
       source: {
@@ -138,7 +140,7 @@ interface EnsembleParts {
 async function openEnsemble(
   run: LabelRun,
   { recipe, manifest, cache }: EnsembleParts,
-  { openTensorFlow, log }: LabelJobOptions,
+  { openTensorFlow, log, stop }: LabelJobOptions,
 ): Promise<Ensemble> {
   const files = run.teachers.flatMap((teacher) => teacher.files);
   const paths = new Map(await Promise.all(files.map(async (file) => [file.sha256, await cache.fetch(file)] as const)));
@@ -146,6 +148,7 @@ async function openEnsemble(
     ...ensembleFormOf(recipe, run.teachers, manifest.train.shape),
     temperature: baseTemperature(recipe.losses),
     openTensorFlow,
+    stop,
     warn: log,
   });
 }

@@ -77,7 +77,11 @@ async function labelBlocks(
     if (lease === null) return 'lost';
     if (lease.type === 'done') return 'done';
     if (lease.type === 'wait') await source.pause();
-    else await job.label(lease, stop);
+    else
+      await job.label(lease, stop).catch((error: unknown) => {
+        // What was asked of a server is given up.
+        if (!stop.aborted) throw error;
+      });
   }
   return 'stopped';
 }

@@ -35,6 +35,9 @@ class TransferError extends Error {}
 const artifactsPath = '/artifacts/';
 const parallelFetches = 3;
 
+/** Shards that may be read while others are fetched: two that are read, two that are fetched ahead, and one that is waited for. */
+const shardsInUse = 5;
+
 export class ArtifactCache {
   readonly #options: Required<ArtifactCacheOptions>;
   readonly #folder: string;
@@ -42,15 +45,23 @@ export class ArtifactCache {
   readonly #queue = new PQueue({ concurrency: parallelFetches });
   /** Lengths by SHA-256, of all that was announced. */
   readonly #announced = new Map<string, number>();
+  readonly #expendable = new Set<string>();
+  /** Those of the expendable ones that were asked for, the least recently used first. */
+  readonly #asked = new Set<string>();
 
   constructor(options: ArtifactCacheOptions) {
     this.#options = { idleMs: 20_000, retryMs: 500, attempts: 8, ...options };
     this.#folder = join(options.cacheFolder, 'artifacts');
   }
 
-  /** Takes note of artifacts that may be asked for by their SHA-256 alone. */
-  announce(artifacts: Iterable<Artifact>): void {
+  /**
+   * Takes note of artifacts that may be asked for by their SHA-256 alone.
+   * @param expendable those among them that go again where room is wanted, but for the few that were asked for last:
+   * whoever reads one then asks for it anew
+   */
+  announce(artifacts: Iterable<Artifact>, expendable: Iterable<Artifact> = []): void {
     for (const { sha256, bytes } of artifacts) this.#announced.set(sha256, bytes);
+    for (const { sha256 } of expendable) this.#expendable.add(sha256);
   }
 
   /** Fetches an artifact that was announced. @throws UserError 65 for another; else as `fetch` */
@@ -61,6 +72,10 @@ export class ArtifactCache {
         `artifact ${sha256}: nothing was said of its length; one that is known was wanted`,
         exitCodes.data,
       );
+    if (this.#expendable.has(sha256)) {
+      this.#asked.delete(sha256);
+      this.#asked.add(sha256);
+    }
     return this.fetch({ sha256, bytes });
   }
 
@@ -92,7 +107,7 @@ export class ArtifactCache {
         return path;
       }
       await mkdir(this.#folder, { recursive: true });
-      await makeRoom(this.#folder, wanted.bytes);
+      await makeRoom(this.#folder, wanted.bytes, { expendable: [...this.#asked].slice(0, -shardsInUse) });
       try {
         await this.#download(wanted, temporary);
         await rename(temporary, path);

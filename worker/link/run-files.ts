@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { artifactsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
+import { artifactsOf, shardsOf, manifestSchema, type Manifest } from '../../shared/data/manifest.js';
 import { exitCodes, ProtocolError, UserError } from '../../shared/errors.js';
 import { faultPoint } from '../../shared/fault-points.js';
 import { studentSpecSchema, type StudentSpec } from '../../shared/models/student-spec.js';
@@ -44,7 +44,7 @@ async function fetchRun(welcome: Down<'welcome'>, cache: ArtifactCache): Promise
     cache.fetch(welcome.initial),
     Promise.all(files.map(async (file) => [file.sha256, await cache.fetch(file)] as const)),
   ]);
-  cache.announce(artifactsOf(manifest));
+  cache.announce(artifactsOf(manifest), shardsOf(manifest));
   return { recipe: recipe.data, spec, manifest, teachers: new Map(paths), initialPath };
 }
 

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { makeRoom } from '../../../worker/link/artifact-room.js';
 import { ArtifactCache } from '../../../worker/link/artifact-cache.js';
 import { CoordinatorClient } from '../../../worker/link/coordinator-client.js';
@@ -211,6 +211,40 @@ describe('an artifact without an end', () => {
 });
 
 describe("the artifacts' folder", () => {
+  it('holds shards within its bound: those that were asked for longest ago go, and come anew when they are wanted', async () => {
+    const shards = Array.from({ length: 20 }, (_, i) => Buffer.alloc(100, i));
+    const byName = new Map(shards.map((bytes) => [sha256Of(bytes), bytes]));
+    const names = [...byName.keys()];
+    const asked: string[] = [];
+    const url = await serve((request, response) => {
+      const name = request.url?.split('/').at(-1) ?? '';
+      asked.push(name);
+      response.end(byName.get(name));
+    });
+    const { cache, folder } = cacheOf(url);
+    const artifacts = names.map((name) => ({ sha256: name, bytes: 100 }));
+    vi.stubEnv('STILLHOUSE_ARTIFACTS_BYTES', '850');
+    try {
+      cache.announce(artifacts, artifacts.slice(1));
+      for (const name of names) {
+        const path = await cache.fetchAnnounced(name);
+        expect(readFileSync(path)).toEqual(byName.get(name));
+        expect(readdirSync(folder).length).toBeLessThanOrEqual(8);
+      }
+      // The first one is no shard, and stays; of the shards the last ones do.
+      expect(readdirSync(folder).sort()).toEqual([names[0], ...names.slice(13)].sort());
+      expect(asked).toEqual(names);
+      await cache.fetchAnnounced(names[15] ?? '');
+      await cache.fetchAnnounced(names[1] ?? '');
+      expect(asked).toEqual([...names, names[1]]);
+      expect(readdirSync(folder).sort()).toEqual([...names.slice(0, 2), ...names.slice(14)].sort());
+      vi.stubEnv('STILLHOUSE_ARTIFACTS_BYTES', '500');
+      await expect(cache.fetchAnnounced(names[2] ?? '')).rejects.toMatchObject({ exitCode: 69 });
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
   it('is held below its bound: what was not used for longest goes, and what was used within a day stays', async () => {
     const folder = temporaryFolder();
     const now = Date.now();

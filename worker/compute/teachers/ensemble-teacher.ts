@@ -31,6 +31,8 @@ export interface EnsembleTeacherOptions {
   readonly openTensorFlow: OpenTensorFlow;
   /** Folder of what served models answered in earlier preparations; absent: no answer is kept. */
   readonly answers?: string | undefined;
+  /** Ends what is asked of a server at once. */
+  readonly stop?: AbortSignal | undefined;
   /** Gets one line when the teacher's output looks unlike what its recipe says. */
   readonly warn?: (text: string) => void;
 }
@@ -89,7 +91,8 @@ export class EnsembleTeacher {
         return [file.name, path];
       }),
     );
-    const teacher = await openTeacher({ ...spec, paths, answers: options.answers }, options.openTensorFlow);
+    const { answers, stop } = options;
+    const teacher = await openTeacher({ ...spec, paths, answers, stop }, options.openTensorFlow);
     const feed = TeacherFeed.of(spec, options.inputShape, teacher.inputs);
     if (feed !== null) return new EnsembleTeacher(spec, teacher, feed, options);
     const wanted = teacher.inputs.map(({ shape }) => `[${shape.map((dim) => dim ?? 'any').join(', ')}]`).join(', ');

@@ -32,6 +32,8 @@ export interface EnsembleOptions extends EnsembleForm {
   readonly openTensorFlow: OpenTensorFlow;
   /** Folder of what served models answered in earlier preparations; absent: no answer is kept. */
   readonly answers?: string | undefined;
+  /** Ends what is asked of a server at once. */
+  readonly stop?: AbortSignal | undefined;
   /** Temperature of a mixture that is asked for without one, for teachers without one of their own; default 1. */
   readonly temperature?: number | undefined;
   /** Gets one line when a teacher's output looks unlike what its recipe says. */

@@ -16,7 +16,7 @@ export function teacherFailure(teacher: string, error: unknown): TeacherFailure 
  *
  * @throws TeacherFailure for whatever it throws, but as they are a UserError 2, which is about the recipe, and a
  * UserError 79, which is about this worker's GPU; of a teacher on a server also a 69 and a 77, which are about the server:
- * it may be back soon
+ * it may be back soon, and a 75, since nobody waits for its answer any more
  */
 export async function blaming<T>(
   { name, isServed }: { readonly name: string; readonly isServed: boolean },
@@ -27,7 +27,7 @@ export async function blaming<T>(
   } catch (error) {
     const others: readonly number[] = [
       ...[exitCodes.usage, exitCodes.noGpu],
-      ...(isServed ? [exitCodes.unavailable, exitCodes.refused] : []),
+      ...(isServed ? [exitCodes.unavailable, exitCodes.refused, exitCodes.stopped] : []),
     ];
     throw error instanceof UserError && others.includes(error.exitCode) ? error : teacherFailure(name, error);
   }

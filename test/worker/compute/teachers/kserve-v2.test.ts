@@ -142,12 +142,36 @@ describe('a teacher on a server', () => {
     expect(server.asked.length - before).toBe(4);
   });
 
+  it.each([
+    ['while it waits for an answer', {}],
+    ['while it pauses before another attempt', { retries: 3 }],
+  ])('ends at once when it is to stop, %s', async (_when, more) => {
+    const stop = new AbortController();
+    const teacher = await opened({ deadlineSeconds: 200, ...more }, { stop: stop.signal });
+    const isPausing = 'retries' in more;
+    const asked = new Promise<void>((resolve) => {
+      server.behaviour.answer = (response) => {
+        if (isPausing) response.writeHead(503).end(() => void resolve());
+        else resolve();
+        return true;
+      };
+    });
+    const answer = teacher.forward(given);
+    answer.catch(() => undefined);
+    await asked;
+    stop.abort();
+    await expect(answer).rejects.toMatchObject({
+      exitCode: 75,
+      message: 'teacher far: stopped before its server had answered',
+    });
+  });
+
   it('has a deadline for each attempt', async () => {
     server.behaviour.answer = () => true;
     const teacher = await opened({ deadlineSeconds: 0.2 });
     await expect(teacher.forward(given)).rejects.toMatchObject({
       exitCode: 69,
-      message: expect.stringContaining('no answer within 0.2 s, 1 times'),
+      message: expect.stringContaining('no answer within 0.2 s, 1 time'),
     });
   });
 

@@ -3,6 +3,7 @@
  * bounded size, no redirects. A token goes to the host that the environment names with it, and into no message.
  */
 import { setTimeout as timeout } from 'node:timers/promises';
+import { counted } from '../../../../shared/counted.js';
 import { codeOf, exitCodes, UserError } from '../../../../shared/errors.js';
 import { modelAddressOf, type ModelAddress } from '../../../../shared/recipe/model-address.js';
 import type { TeacherSpec } from '../../../../shared/protocol/messages.js';
@@ -16,6 +17,10 @@ export interface ModelServerOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Waits before a further attempt. */
   readonly pause?: (ms: number) => Promise<unknown>;
+  /** Ends whatever is under way, and all further attempts. */
+  readonly stop?: AbortSignal | undefined;
+  /** Seconds for all that is asked of it together, attempts and pauses included; absent: each attempt has its own alone. */
+  readonly wholeSeconds?: number | undefined;
 }
 
 /** The most bytes that an answer may have. */
@@ -34,6 +39,8 @@ export class ModelServer {
   readonly #teacher: string;
   readonly #served: Served;
   readonly #options: ModelServerOptions;
+  /** When the time for all of it is over, by performance.now(). */
+  readonly #endMs: number;
 
   /** @throws UserError 2 for an address that is none, or that others could listen to */
   constructor(teacher: string, served: Served, options: ModelServerOptions = {}) {
@@ -43,6 +50,7 @@ export class ModelServer {
       throw new UserError(`teacher ${teacher}: url ${served.url}: https:// wanted, or request.plainHttp: true`);
     this.address = address;
     [this.#teacher, this.#served, this.#options] = [teacher, served, options];
+    this.#endMs = performance.now() + 1000 * (options.wholeSeconds ?? Infinity);
   }
 
   /**
@@ -65,26 +73,40 @@ export class ModelServer {
 
   async #ask(path: string, body: Body | null, most: number): Promise<Body> {
     const { retries } = this.#served;
-    const { pause = timeout } = this.#options;
+    const { pause = (ms: number) => timeout(ms, undefined, { signal: this.#options.stop }) } = this.#options;
     for (let attempt = 0; ; attempt++) {
       try {
         return await this.#once(path, body, most);
       } catch (error) {
         if (!(error instanceof PassingTrouble)) throw error;
-        if (attempt === retries)
-          throw new UserError(
-            `teacher ${this.#teacher}: ${this.address.base}${path}: ${error.message}, ${attempt + 1} times; a server that answers wanted`,
-            exitCodes.unavailable,
-            error,
-          );
-        await pause(Math.min(longestPauseMs, firstPauseMs * 2 ** attempt));
+        const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** attempt);
+        const isOver = performance.now() + pauseMs >= this.#endMs;
+        if (attempt === retries || isOver) throw this.#away(path, error, { attempts: attempt + 1, isOver });
+        await pause(pauseMs).catch(() => undefined);
+        if (this.#options.stop?.aborted === true) throw this.#stopped(error);
       }
     }
   }
 
+  #stopped(cause: unknown): UserError {
+    return new UserError(`teacher ${this.#teacher}: stopped before its server had answered`, exitCodes.stopped, cause);
+  }
+
+  #away(path: string, error: PassingTrouble, { attempts, isOver }: { attempts: number; isOver: boolean }): UserError {
+    const within = isOver ? ` within ${this.#options.wholeSeconds} s for all questions` : '';
+    return new UserError(
+      `teacher ${this.#teacher}: ${this.address.base}${path}: ${error.message}, ${counted(attempts, 'time')}${within}; a server that answers wanted`,
+      exitCodes.unavailable,
+      error,
+    );
+  }
+
   async #once(path: string, body: Body | null, most: number): Promise<Body> {
     const { base } = this.address;
-    const signal = AbortSignal.timeout(1000 * this.#served.deadlineSeconds);
+    const leftMs = Math.max(1, Math.min(1000 * this.#served.deadlineSeconds, this.#endMs - performance.now()));
+    const { stop } = this.#options;
+    const late = AbortSignal.timeout(Math.ceil(leftMs));
+    const signal = stop === undefined ? late : AbortSignal.any([late, stop]);
     try {
       const response = await fetch(`${base}${path}`, {
         method: body === null ? 'GET' : 'POST',
@@ -98,7 +120,9 @@ export class ModelServer {
       return { bytes: await this.#read(path, response, most), jsonLength: head === null ? null : Number(head) };
     } catch (error) {
       if (error instanceof UserError || error instanceof PassingTrouble) throw error;
-      if (signal.aborted) throw new PassingTrouble(`no answer within ${this.#served.deadlineSeconds} s`);
+      if (stop?.aborted === true) throw this.#stopped(error);
+      if (signal.aborted)
+        throw new PassingTrouble(`no answer within ${secondsOf(leftMs, this.#served.deadlineSeconds)} s`);
       const cause = error instanceof Error ? error.cause : undefined;
       throw new PassingTrouble(`it cannot be reached (${codeOf(cause) || firstLine(String(cause ?? error))})`);
     }
@@ -161,6 +185,11 @@ function headersOf(body: Body | null): Record<string, string> {
         'content-type': 'application/octet-stream',
         'inference-header-content-length': String(body.jsonLength),
       };
+}
+
+/** The seconds of an attempt, in words: those that it may have, unless far fewer were left. */
+function secondsOf(ms: number, deadlineSeconds: number): number {
+  return ms < 900 * deadlineSeconds ? Number((ms / 1000).toPrecision(2)) : deadlineSeconds;
 }
 
 /** Its name, and its port where that is not the scheme's own. */

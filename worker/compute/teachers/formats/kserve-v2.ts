@@ -52,7 +52,10 @@ async function open(source: TeacherSource): Promise<Teacher> {
     outputs.map((one) => one.name),
     source.outputName,
   );
-  const model = new AskedModel(source, new ModelServer(name, served), { described: described.data, output });
+  const model = new AskedModel(source, new ModelServer(name, served, { stop: source.stop }), {
+    described: described.data,
+    output,
+  });
   const digest = sha256Of(bytes);
   const queue = new PQueue({ concurrency: served.concurrency });
   const rows = inputs.find(({ shape }) => (shape[0] ?? -1) > 0)?.shape[0] ?? null;

@@ -69,6 +69,8 @@ export interface TeacherSource extends Pick<
 > {
   /** Folder of what served models answered in earlier preparations; absent: no answer is kept. */
   readonly answers?: string | undefined;
+  /** Ends what is asked of a server at once. */
+  readonly stop?: AbortSignal | undefined;
   /** The model's files by name, the model file first. */
   readonly paths: ReadonlyMap<string, string>;
 }
