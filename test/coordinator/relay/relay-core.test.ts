@@ -128,13 +128,11 @@ class Rig {
 }
 
 /** An aligned block of a step of so many micro-batches that is not empty. */
-const leases = fc
-  .tuple(fc.integer({ min: 1, max: 40 }), fc.nat(), fc.nat())
-  .map(([m, level, index]) => {
-    const block = { level: level % (rootOf(m).level + 1), index: 0 };
-    const blocks = Math.ceil(m / 2 ** block.level);
-    return { m, block: { ...block, index: index % blocks } };
-  });
+const leases = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.nat(), fc.nat()).map(([m, level, index]) => {
+  const block = { level: level % (rootOf(m).level + 1), index: 0 };
+  const blocks = Math.ceil(m / 2 ** block.level);
+  return { m, block: { ...block, index: index % blocks } };
+});
 
 const deeds = fc.array(
   fc.oneof(
