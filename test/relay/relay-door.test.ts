@@ -36,6 +36,14 @@ describe('a relay', () => {
     expect(other.log.join('\n')).toContain(`trying ${coordinator.url}`);
   });
 
+  it('is one of several that refuse a worker, which ends only then', async () => {
+    const coordinator = await startCoordinator(run);
+    const relay = await startRelay(coordinator.url);
+    const { exit, log } = startWorker({ urls: [relay.url, coordinator.url], classes, bearer: 'wrong' });
+    expect(await exit).toMatchObject({ exitCode: 77, message: expect.stringContaining('token missing or wrong') });
+    expect(log.join('\n')).toContain(`trying ${coordinator.url}`);
+  });
+
   it('serves what the coordinator serves, and nothing else', async () => {
     const coordinator = await startCoordinator(run);
     const relay = await startRelay(coordinator.url);

@@ -116,6 +116,8 @@ export interface WorkerRigOptions {
   readonly classes?: number;
   /** Whether it computes other bits than the others. */
   readonly isOther?: boolean;
+  /** What it presents in place of the token. */
+  readonly bearer?: string;
 }
 
 export function startWorker({
@@ -123,6 +125,7 @@ export function startWorker({
   pauseEvery = 0,
   classes = 2,
   isOther = false,
+  bearer = token,
 }: WorkerRigOptions): StartedWorker {
   const stop = new AbortController();
   stops.push(stop);
@@ -140,7 +143,7 @@ export function startWorker({
   };
   const exit = runWorker(
     {
-      ...{ url, further, token },
+      ...{ url, further, token: bearer },
       cacheFolder: temporaryFolder(),
       threads: 1,
       local: false,
