@@ -31,7 +31,7 @@ interface Below {
 /** A relay's shell whose gradients are texts, and whose workers do what they are told to. */
 class Rig {
   nowMs = 0;
-  readonly core = new RelayCore({ slots, silenceMs: 1500, firstLeaseMs: 180_000, contributionBytes: 1000 });
+  readonly core = new RelayCore({ slots, silenceMs: 1500, firstLeaseMs: 1000, contributionBytes: 1000 });
   readonly below = new Map<number, Below>();
   readonly contents = new Map<number, string>();
   readonly reported = new Map<number, string>();
