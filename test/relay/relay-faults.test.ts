@@ -15,7 +15,8 @@ const run = tinyRun({ samples: 120, epochs: 3, recipe: { batch: { size: 24, micr
 const { classes } = run.manifest;
 const big = tinyRun({ samples: 12, epochs: 1, units: 20_000 });
 
-async function computed(worker: StartedWorker, gradients: number): Promise<void> {
+async function computed(worker: StartedWorker | undefined, gradients: number): Promise<void> {
+  if (worker === undefined) throw new Error('no such worker');
   const count = (): number => worker.compute.events.filter((event) => event.startsWith('gradients')).length;
   while (count() < gradients) await new Promise((resolve) => setTimeout(resolve, 2));
 }
@@ -118,7 +119,7 @@ describe('relays', () => {
     await Promise.all(workers.map((worker) => computed(worker, 1)));
     const before = connectionsOf(workers);
     for (const gradients of [10, 30, 50]) {
-      await computed(workers[0] as StartedWorker, gradients);
+      await computed(workers[0], gradients);
       relay.connections.at(-1)?.terminate();
     }
     await expectSame(coordinator, oracle);
@@ -151,7 +152,7 @@ describe('relays', () => {
     const first = await startCoordinator(run);
     const relay = await startRelay(first.url);
     const workers = [1, 1].map((pauseEvery) => startWorker({ urls: [relay.url], pauseEvery, classes }));
-    await computed(workers[0] as StartedWorker, 30);
+    await computed(workers[0], 30);
     first.stop.abort('SIGTERM');
     await first.summary.catch(() => undefined);
     const port = Number(new URL(first.url).port);
