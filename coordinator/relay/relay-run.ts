@@ -72,6 +72,8 @@ export class RelayRun implements ConnectionHost {
   readonly #queue: UntimedRelayEvent[] = [];
   readonly #stopTicking: () => void;
   #isHandling = false;
+  /** Another run, or none, is served by now: nothing of this one goes up any more. */
+  #isClosed = false;
 
   constructor(options: RelayRunOptions) {
     const { run, timers, folder, upstream } = options;
@@ -197,7 +199,7 @@ export class RelayRun implements ConnectionHost {
     const { admitted } = connection;
     this.#connected.remove(connection, false);
     this.#broadcast.wake();
-    if (admitted === null) return;
+    if (admitted === null || this.#isClosed) return;
     this.#post({ type: 'leave', worker: admitted.id, reason });
     admitted.incoming.cancelAll();
     this.#numerics.left(admitted, this.#connected.readyCount);
@@ -210,6 +212,7 @@ export class RelayRun implements ConnectionHost {
   /** Lets every worker go, for this reason; `again`: it is to come back here. */
   async close(why: 'again' | 'elsewhere', reason: string): Promise<void> {
     this.#ending.begin();
+    this.#isClosed = true;
     this.#stopTicking();
     this.#numerics.close();
     const code = why === 'again' ? beginAgain : closeCodes.shutdown;
@@ -229,7 +232,7 @@ export class RelayRun implements ConnectionHost {
 
   #post(event: UntimedRelayEvent): void {
     this.#queue.push(event);
-    if (this.#isHandling) return;
+    if (this.#isHandling || this.#isClosed) return;
     const { timers, fail, upstream } = this.#options;
     this.#isHandling = true;
     try {

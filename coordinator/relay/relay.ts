@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import type { WebSocket } from 'ws';
 import { closeCodes, type Down, type Lease } from '../../shared/protocol/messages.js';
 import { systemTimers } from '../../shared/timers.js';
 import type { Channel } from '../exchange/channel.js';
@@ -25,6 +26,9 @@ export interface RelayOptions extends Pick<AdmissionOptions, 'host' | 'port' | '
   readonly fail: (error: unknown) => void;
 }
 
+/** How long a worker is held that has come before a run is joined above, in milliseconds. */
+const heldMs = 10_000;
+
 export class Relay {
   readonly #options: RelayOptions;
   readonly #name = `relay-${process.pid}-${randomBytes(4).toString('hex')}`;
@@ -33,6 +37,8 @@ export class Relay {
   #runs = 0;
   #admission: Admission | null = null;
   #closing: Promise<unknown> = Promise.resolve();
+  /** Let the workers in, or send them away, that came before a run was joined. */
+  readonly #held = new Set<() => void>();
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -48,7 +54,7 @@ export class Relay {
       isReady: () => this.#current !== null,
       onError: fail,
       onNotice: (line) => say('warn', line),
-      onWorker: (socket, transport, origin) => this.#connect(new SocketChannel(socket, transport, origin)),
+      onWorker: (socket, transport, origin) => this.#admit(socket, () => new SocketChannel(socket, transport, origin)),
     });
     return this.#admission.port;
   }
@@ -72,6 +78,7 @@ export class Relay {
     const { upstream, scratchFolder, memoryFolder, say, fail } = this.#options;
     const folder = join(scratchFolder, `${this.#name}-${++this.#runs}`);
     this.#current = new RelayRun({ run, upstream, folder, memoryFolder, say, fail, timers: systemTimers });
+    for (const admit of [...this.#held]) admit();
     return false;
   }
 
@@ -95,6 +102,7 @@ export class Relay {
   /** Sends every worker elsewhere, and stops listening. */
   async close(reason: string): Promise<void> {
     this.#endCurrent('elsewhere', reason);
+    for (const admit of [...this.#held]) admit();
     await this.#closing;
     await this.#admission?.close();
   }
@@ -105,10 +113,21 @@ export class Relay {
     if (run !== null) this.#closing = Promise.all([this.#closing, run.close(why, reason)]);
   }
 
-  #connect(channel: Channel): void {
-    if (this.#current !== null) return this.#current.connect(channel);
-    channel.listen({ onFrame: () => undefined, onClosed: () => undefined });
-    channel.close(closeCodes.shutdown, 'the relay has not joined a run yet');
+  /** Lets a worker in; one that comes before a run is joined is held for a while, so that it need not go elsewhere. */
+  #admit(socket: WebSocket, open: () => Channel): void {
+    if (this.#current !== null) return this.#current.connect(open());
+    socket.pause();
+    const admit = (): void => {
+      cancel();
+      this.#held.delete(admit);
+      socket.resume();
+      const channel = open();
+      if (this.#current !== null) return this.#current.connect(channel);
+      channel.listen({ onFrame: () => undefined, onClosed: () => undefined });
+      channel.close(closeCodes.shutdown, 'the relay has not joined a run yet');
+    };
+    const cancel = systemTimers.after(heldMs, admit);
+    this.#held.add(admit);
   }
 
   async #find(sha256: string): Promise<ArtifactSource | undefined> {

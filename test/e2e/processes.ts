@@ -110,7 +110,12 @@ export function startWorker(
   through?: readonly string[],
   flags: readonly string[] = [],
 ): Program {
-  return new Program(['worker', ...[url].flat(), ...flags], environmentOf(place, name, environment), deadlineMs, through);
+  return new Program(
+    ['worker', ...[url].flat(), ...flags],
+    environmentOf(place, name, environment),
+    deadlineMs,
+    through,
+  );
 }
 
 /** A relay on a port of its own, whose address `urlOf` gives. */
@@ -120,7 +125,11 @@ export function startRelay(
   urls: readonly string[],
   flags: readonly string[] = [],
 ): Program {
-  return new Program(['relay', ...urls, '--listen', '127.0.0.1:0', ...flags], environmentOf(place, name, {}), deadlineMs);
+  return new Program(
+    ['relay', ...urls, '--listen', '127.0.0.1:0', ...flags],
+    environmentOf(place, name, {}),
+    deadlineMs,
+  );
 }
 
 /** Flags of a worker whose bulk bytes go through the socket, so that whoever is in between sees them. */

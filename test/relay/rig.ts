@@ -114,9 +114,19 @@ export interface WorkerRigOptions {
   /** Of how many micro-batches one takes a little longer; 0: none does. */
   readonly pauseEvery?: number;
   readonly classes?: number;
+  /** Whether it computes other bits than the others. */
+  readonly isOther?: boolean;
+  /** What it presents in place of the token. */
+  readonly bearer?: string;
 }
 
-export function startWorker({ urls: [url, ...further], pauseEvery = 0, classes = 2 }: WorkerRigOptions): StartedWorker {
+export function startWorker({
+  urls: [url, ...further],
+  pauseEvery = 0,
+  classes = 2,
+  isOther = false,
+  bearer = token,
+}: WorkerRigOptions): StartedWorker {
   const stop = new AbortController();
   stops.push(stop);
   const compute = new FakeCompute(false, classes);
@@ -127,12 +137,13 @@ export function startWorker({ urls: [url, ...further], pauseEvery = 0, classes =
   compute.student.gradients = async (batch, step, out) => {
     if (pauseEvery > 0 && ++count % pauseEvery === 0) await new Promise((resolve) => setTimeout(resolve, 3));
     const result = await gradients(batch, step, out);
+    if (isOther) out[0] = (out[0] ?? 0) + 1;
     const sums = { samples: batch.rows, response: result.sums.crossEntropy ?? 0, 'response.count': batch.rows };
     return { ...result, sums };
   };
   const exit = runWorker(
     {
-      ...{ url, further, token },
+      ...{ url, further, token: bearer },
       cacheFolder: temporaryFolder(),
       threads: 1,
       local: false,

@@ -77,6 +77,8 @@ export class Link {
   /** When the coordinator said that another run follows, by performance.now(); null: it did not. */
   #nextMs: number | null = null;
   #lastLog = '';
+  /** What was said since this worker was ready last. */
+  readonly #told = new Set<string>();
   /** What this process has said last. */
   #said: readonly string[] = [];
 
@@ -164,6 +166,7 @@ export class Link {
       if (this.#isLeaving) return { type: 'end', exitCode: exitCodes.stopped, message: null };
       const outcome = await this.#connectOnce();
       if (outcome.type === 'end') return outcome;
+      if (outcome.wasReady) this.#told.clear();
       if (outcome.wasReady) [aliveMs, waitMs, this.#tries] = [performance.now(), first, 0];
       this.#checkWait(aliveMs, outcome.reason);
       const next = outcome.isPlaceLost ? this.#moveOn() : 'again';
@@ -289,8 +292,10 @@ export class Link {
 
   /** Says each thing once in a row: a coordinator that stays away is one line. */
   #log(text: string): void {
-    if (text !== '' && text !== this.#lastLog)
-      this.#options.toTrainer({ type: 'log', text, place: placeOf(this.#worker, this.#run) });
+    // Several addresses that are away alternate.
+    const isSaid = this.#client.addresses === 1 ? text === this.#lastLog : this.#told.has(text);
+    this.#told.add(text);
+    if (text !== '' && !isSaid) this.#options.toTrainer({ type: 'log', text, place: placeOf(this.#worker, this.#run) });
     this.#lastLog = text;
   }
 

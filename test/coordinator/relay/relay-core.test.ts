@@ -31,7 +31,7 @@ interface Below {
 /** A relay's shell whose gradients are texts, and whose workers do what they are told to. */
 class Rig {
   nowMs = 0;
-  readonly core = new RelayCore({ slots, silenceMs: 1500, firstLeaseMs: 180_000, contributionBytes: 1000 });
+  readonly core = new RelayCore({ slots, silenceMs: 1500, firstLeaseMs: 1000, contributionBytes: 1000 });
   readonly below = new Map<number, Below>();
   readonly contents = new Map<number, string>();
   readonly reported = new Map<number, string>();
@@ -128,13 +128,11 @@ class Rig {
 }
 
 /** An aligned block of a step of so many micro-batches that is not empty. */
-const leases = fc
-  .tuple(fc.integer({ min: 1, max: 40 }), fc.nat(), fc.nat())
-  .map(([m, level, index]) => {
-    const block = { level: level % (rootOf(m).level + 1), index: 0 };
-    const blocks = Math.ceil(m / 2 ** block.level);
-    return { m, block: { ...block, index: index % blocks } };
-  });
+const leases = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.nat(), fc.nat()).map(([m, level, index]) => {
+  const block = { level: level % (rootOf(m).level + 1), index: 0 };
+  const blocks = Math.ceil(m / 2 ** block.level);
+  return { m, block: { ...block, index: index % blocks } };
+});
 
 const deeds = fc.array(
   fc.oneof(
