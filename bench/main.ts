@@ -1,8 +1,9 @@
 /**
- * npm run bench [-- throughput decide coordinator kernels] [--backend wasm,native,onnx] [--workers 1,2] [--teachers 0,1,3]
- *               [--samples 4096] [--epochs 4] [--json]
+ * npm run bench [-- throughput decide coordinator kernels search] [--backend wasm,native,onnx] [--workers 1,2] [--teachers 0,1,3]
+ *               [--samples 4096] [--epochs 4] [--python V/bin/python] [--json]
  *
- * Without names all of them, one after the other. Wants a quiet machine. `native` is measured where it is installed.
+ * Without names all of them, one after the other. Wants a quiet machine. `native` is measured where it is installed, and
+ * searches beside Optuna with a Python that has it (search.ts has more).
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +20,7 @@ const { values, positionals } = parseArgs({
     teachers: { type: 'string', default: '0,1,3' },
     samples: { type: 'string', default: '4096' },
     epochs: { type: 'string', default: '4' },
+    python: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -69,7 +71,13 @@ function coordinator(): void {
   spawnSync(process.execPath, [here('./coordinator.js')], { stdio: 'inherit' });
 }
 
-const benches = { throughput, decide, coordinator, kernels };
+function search(): void {
+  spawnSync(process.execPath, [here('./search.js'), ...(values.python === undefined ? [] : [values.python])], {
+    stdio: 'inherit',
+  });
+}
+
+const benches = { throughput, decide, coordinator, kernels, search };
 for (const name of positionals)
   if (!(name in benches)) throw new Error(`${name}: one of ${Object.keys(benches).join(', ')} was wanted`);
 for (const [name, bench] of Object.entries(benches))

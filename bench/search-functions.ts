@@ -67,7 +67,7 @@ export function regretOf({ space, at, least }: ClosedForm, seed: number, trials:
   const seen: { readonly point: Point; readonly value: number }[] = [];
   for (let trial = 0; trial < trials; trial++) {
     const ranked = [...seen].sort((a, b) => a.value - b.value).map(({ point }) => point);
-    const point = propose({ axes, seed, startup }, trial, ranked);
+    const point = propose({ axes, seed, startup }, { trial, attempt: 0 }, ranked);
     seen.push({ point, value: at(valuesAt(space, point)) });
   }
   return Math.min(...seen.map(({ value }) => value)) - least;

@@ -1,7 +1,7 @@
 """Optuna's searches for bench/search.ts: TPESampler on the same functions, spaces and numbers of trials.
 
-    python bench/search.py SPACE.json      asks for values and is told results, a JSON line each way
-    python bench/search.py --functions JOBS.json      the best of each job, where the function is given by its name
+    python bench/search.py --functions JOBS.json    prints the least value of each job; its function is named in it
+    python bench/search.py JOB.json    prints values, a JSON line each, and reads what each came to from its input
 """
 
 import json
@@ -59,11 +59,22 @@ def functions(jobs):
         print(json.dumps(study.best_value), flush=True)
 
 
+def trials(job):
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=job["seed"]), direction="maximize")
+    study.enqueue_trial(job["own"])
+    for _ in range(job["trials"]):
+        trial = study.ask()
+        print(json.dumps(suggest(trial, job["space"])), flush=True)
+        study.tell(trial, json.loads(sys.stdin.readline()))
+
+
 def main():
     with open(sys.argv[-1], encoding="utf8") as file:
         given = json.load(file)
     if sys.argv[1] == "--functions":
         functions(given)
+    else:
+        trials(given)
 
 
 if __name__ == "__main__":

@@ -85,6 +85,10 @@ async function runTrials(opened: OpenedSearch, journal: Journal, file: string, f
     });
     return Promise.race([searched, lost]);
   })
+    .then(({ trials }) => {
+      if (trials.length < plan.trials)
+        tell(`nothing is left to try: every value of the space has had its trial, ${trials.length} in all`);
+    })
     .catch((error: unknown) => {
       throw stoppedSearch(error, journal.state.trials.length, plan.trials);
     })

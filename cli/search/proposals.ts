@@ -6,7 +6,7 @@
  *
  * A proposal is a function of the space, the seed, the trial's number and the trials before it, of nothing else. Pure.
  */
-import { randomStream } from '../../shared/random.js';
+import { randomStream, type RandomKey } from '../../shared/random.js';
 import { ParzenEstimator, type Axes } from './parzen.js';
 import type { Point } from './space.js';
 
@@ -23,14 +23,29 @@ const candidates = 24;
 /** The share of the trials that count as the best, and how many at most. */
 const [bestShare, mostBest] = [0.1, 25];
 
+/** What a point is proposed for. */
+export interface Draw {
+  /** The trial's number, from 0. */
+  readonly trial: number;
+  /** From 0: how many proposals of this trial had been tried before. */
+  readonly attempt: number;
+}
+
+/** After so many attempts at a trial the whole space is drawn from: what was found leads to nothing new. */
+const ledAttempts = 20;
+
 /**
  * Proposes a point.
- * @param trial the trial's number, from 0
  * @param ranked the points of the trials before it, the best first
  */
-export function propose({ axes, seed, startup }: ProposalOptions, trial: number, ranked: readonly Point[]): Point {
-  if (trial < startup || ranked.length === 0) return spreadPoint(axes, seed, trial);
-  const random = randomStream(['search', seed, 'trial', trial]);
+export function propose(
+  { axes, seed, startup }: ProposalOptions,
+  { trial, attempt }: Draw,
+  ranked: readonly Point[],
+): Point {
+  if (trial < startup || ranked.length === 0 || attempt >= ledAttempts)
+    return spreadPoint(axes, ['search', seed, 'start', attempt], trial);
+  const random = randomStream(['search', seed, 'trial', trial, attempt]);
   const best = Math.min(mostBest, Math.ceil(bestShare * ranked.length));
   const good = new ParzenEstimator(axes, ranked.slice(0, best));
   const other = new ParzenEstimator(axes, ranked.slice(best));
@@ -45,12 +60,12 @@ export function propose({ axes, seed, startup }: ProposalOptions, trial: number,
 }
 
 /**
- * A point of a sequence that fills the space evenly, from a start that the seed draws: the additive recurrence on the
+ * A point of a sequence that fills the space evenly, from a start that is drawn by its key: the additive recurrence on the
  * generalised golden ratio, the root of x^(d + 1) = x + 1 (Roberts, The unreasonable effectiveness of quasirandom
  * sequences, 2018).
  */
-function spreadPoint(axes: Axes, seed: number, trial: number): Point {
-  const random = randomStream(['search', seed, 'start']);
+function spreadPoint(axes: Axes, start: RandomKey, trial: number): Point {
+  const random = randomStream(start);
   let ratio = 1.5;
   for (let i = 0; i < 40; i++) ratio = (1 + ratio) ** (1 / (axes.length + 1));
   return axes.map((choices, d) => {

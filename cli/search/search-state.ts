@@ -115,14 +115,26 @@ export interface SearchPlan {
   readonly own: TrialValues | null;
 }
 
-/** The values of the next trial; null where there is one that is not over, or there are enough. */
+/** So often another proposal is looked for that no trial has had; in a space of few choices there may be none left. */
+const attempts = 100;
+
+/** The values of the next trial; null where there is one that is not over, or there are enough, or nothing is left to try. */
 export function nextTrial(plan: SearchPlan, { trials }: SearchState): TrialValues | null {
   if (trials.length >= plan.trials || trials.at(-1)?.end === null) return null;
   if (trials.length === 0 && plan.own !== null) return plan.own;
   const { space, seed, startup, objective } = plan;
   const points = ranked(trials, objective).map((trial) => mustBePoint(space, trial));
-  return valuesAt(space, propose({ axes: space.map(choicesIn), seed, startup }, trials.length, points));
+  const tried = new Set(trials.map(({ values }) => keyOf(space, values)));
+  const axes = space.map(choicesIn);
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const values = valuesAt(space, propose({ axes, seed, startup }, { trial: trials.length, attempt }, points));
+    if (!tried.has(keyOf(space, values))) return values;
+  }
+  return null;
 }
+
+const keyOf = (space: readonly Dimension[], values: TrialValues): string =>
+  JSON.stringify(space.map(({ key }) => values[key]));
 
 function mustBePoint(space: readonly Dimension[], { number, values }: SearchTrial): Point {
   const point = pointOf(space, values);
@@ -139,7 +151,7 @@ function mustBePoint(space: readonly Dimension[], { number, values }: SearchTria
  */
 export function ranked(trials: readonly SearchTrial[], { costOf }: Pick<Objective, 'costOf'>): readonly SearchTrial[] {
   const orders = { done: 0, halved: 1, failed: 2 } as const;
-  const keyOf = ({ end, epochs }: SearchTrial): readonly number[] => {
+  const orderOf = ({ end, epochs }: SearchTrial): readonly number[] => {
     const value = end?.value ?? null;
     if (end === null || value === null) return [orders.failed, 0, 0];
     const reached = end.outcome === 'halved' ? -Math.max(...epochs.keys()) : 0;
@@ -147,7 +159,7 @@ export function ranked(trials: readonly SearchTrial[], { costOf }: Pick<Objectiv
   };
   return trials
     .filter(({ end }) => end !== null)
-    .map((trial) => ({ trial, key: keyOf(trial) }))
+    .map((trial) => ({ trial, key: orderOf(trial) }))
     .sort((a, b) => a.key.map((part, i) => part - mustAt(b.key, i)).find((sign) => sign !== 0) ?? 0)
     .map(({ trial }) => trial);
 }
