@@ -173,7 +173,7 @@ describe('a run in pods', () => {
     const [, line = ''] = /^ +workers, pace +kubectl (.*)$/m.exec(notes) ?? [];
     expect(await cluster().api.kubectl(line.split(' '))).toMatch(/\bw1\b[\s\S]*\bw2\b/);
     const [worker = ''] = await podsOf('plain', 'worker');
-    await kubectl('delete', worker);
+    await kubectl('delete', worker, '--wait=false');
     await moreCommits(out, 50, 'short');
     await kubectl('wait', '--for=condition=Completed', '--timeout=600s', 'jobset/plain-stillhouse');
     expect(digestOf(out)).toBe(digests.short);
