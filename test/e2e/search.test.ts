@@ -131,12 +131,12 @@ describe('a search that is killed', () => {
 
 describe('a trial that fails', () => {
   it('is a result with its reason, and the search goes on with the same workers', slow, async () => {
-    const rates = 'optimizer.learningRate={choices: [0.001, 1e30]}';
+    const rates = 'optimizer.learningRate={choices: [0.001, 1e28, 1e29, 1e30]}';
     const { code, stderr } = await search('failing', '--trials', '3', '--set', 'search.startup=2', '--space', rates)
       .ended;
     expect(code, stderr).toBe(0);
     const { trials: all, best } = resultIn('failing');
-    const failed = all.filter(({ values }) => values['optimizer.learningRate'] === 1e30);
+    const failed = all.filter(({ values }) => Number(values['optimizer.learningRate']) > 1);
     expect(all).toHaveLength(3);
     expect(failed.length).toBeGreaterThan(0);
     expect(failed).toEqual(failed.map(() => expect.objectContaining({ outcome: 'failed', value: null })));
