@@ -179,17 +179,20 @@ describe('feed', () => {
     const channel = new SlowChannel();
     const queue = queueOf(channel);
     const done = feed({ broadcast, queue, plane: socketPlane, from: 0, onTooSlow: () => undefined });
+    // Six of them are more than what is queued for one reader.
+    const bytes = 2 * limits.pieceBytes + 8;
     const commit = async (step: number): Promise<void> => {
-      const [record, bytes] = [recordOf(step, payloadOf(step, size)), payloadOf(step, size)];
-      broadcast.hold({ head: record, bytes, hashes: pieceHashes(bytes), retired: null });
-      await log.append(record, bytes);
+      const payload = payloadOf(step, bytes);
+      const record = recordOf(step, payload);
+      broadcast.hold({ head: record, bytes: payload, hashes: pieceHashes(payload), retired: null });
+      await log.append(record, payload);
       broadcast.release(step, record.stateHash);
       await settled();
     };
     for (let step = 0; step < 6; step++) await commit(step);
     const commits = await readAll(channel, 6);
     expect(commits.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 5]);
-    for (const { step, bytes } of commits) expect(Buffer.compare(bytes, payloadOf(step, size))).toBe(0);
+    for (const { step, bytes: read } of commits) expect(Buffer.compare(read, payloadOf(step, bytes))).toBe(0);
     // Once all is read only what a broken connection could come back for is left.
     const reading = readAll(channel, 1);
     await commit(6);
