@@ -139,10 +139,11 @@ describe.each(Object.entries(jobs))('a student: %s', (name, job) => {
     }
   });
 
+  // Two and five workers take turns over the jobs: it is the same code for all of them, at some seconds a worker.
+  const undisturbed = Object.keys(jobs).indexOf(name) % 2 === 0 ? 5 : 2;
   it.each([
-    [2, false],
     [3, true],
-    [5, false],
+    [undisturbed, false],
   ] as const)('comes to the same bits with %i workers (killed and slowed: %s)', async (workers, fault) => {
     const out = await runWith(recipe, `${key}-${workers}`, workers, fault);
     expect(curveOf(out)).toEqual(curveOf(alone));
