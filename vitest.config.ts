@@ -8,7 +8,9 @@ export default defineConfig({
     // Where STILLHOUSE_BACKEND asks for the native backend: its own tests, and those of everything that computes or
     // chooses a backend. Nothing else knows which backends are there.
     include: native
-      ? ['native', 'worker', 'cli/prepare'].map((folder) => `test/${folder}/**/*.test.ts`)
+      ? ['native/**', 'worker/{compute,labels,runs,tools,trainer}/**', 'cli/prepare'].map(
+          (path) => `test/${path}/*.test.ts`,
+        )
       : ['test/**/*.test.ts'],
     // test/cuda needs ONNX Runtime's CUDA provider to be installed, test/slurm Slurm, test/monitoring Prometheus, test/page Chromium, test/stores moto, test/trackers TensorBoard and MLflow, test/served MLServer, test/kubernetes what
     // test/kubernetes/cluster/build.sh builds, and test/examples/made Python (vitest.examples.config.ts).
