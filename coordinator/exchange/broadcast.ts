@@ -81,7 +81,7 @@ export class Broadcast {
   #stateHash: string;
   #lastRelease: { readonly step: number; readonly frame: Frame } | null = null;
   #waiting: (() => void)[] = [];
-  /** Those who read the commits one after the other. */
+  /** Everyone who reads the commits one after the other. */
   readonly #followers = new Set<Follower>();
 
   constructor({ log, envelope, released, stateHash, receipts }: BroadcastOptions) {

@@ -17,14 +17,13 @@ import {
   type LabelCounts,
 } from '../../shared/protocol/label-messages.js';
 import { originOf } from '../server/access.js';
+import { readBody } from '../server/bodies.js';
 import { answer } from '../server/artifacts.js';
 import type { Sender } from './senders.js';
 import type { LabelService } from './service.js';
 
 /** Bytes of rows that are being read, of all peers together, at most. */
 const arrivingBytes = 32 * 1024 * 1024;
-/** A peer that sends nothing for so long in the middle of a body is cut off. */
-const idleMs = 20_000;
 
 export class LabelRequests {
   readonly #service: LabelService;
@@ -137,22 +136,4 @@ function refuse(request: IncomingMessage, response: ServerResponse, status: numb
   response.setHeader('connection', 'close');
   response.once('finish', () => request.destroy());
   return answer(response, status, error);
-}
-
-/** Exactly `length` bytes; null when the peer goes away, falls silent or sends another number of bytes. */
-async function readBody(request: IncomingMessage, length: number): Promise<Uint8Array | null> {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  request.setTimeout(idleMs, () => request.destroy());
-  try {
-    for await (const piece of request) {
-      if (!(piece instanceof Uint8Array) || at + piece.length > length) return null;
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-  } catch (error) {
-    if (request.destroyed) return null;
-    throw error;
-  }
-  return at === length ? bytes : null;
 }

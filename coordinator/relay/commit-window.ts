@@ -52,7 +52,7 @@ export class CommitWindow implements CommitSource {
     if (kept !== undefined) kept.released = { stateHash, receipt };
   }
 
-  /** Those who join later may need them all the same. */
+  /** Changes nothing: workers that join later may need the commits all the same. */
   forget(): void {
     return;
   }

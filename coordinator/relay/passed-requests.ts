@@ -5,13 +5,12 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { digestHeader, numericsHeader, parseLabelPath, workerHeader } from '../../shared/protocol/label-messages.js';
 import { answer } from '../server/artifacts.js';
+import { readBody } from '../server/bodies.js';
 import type { RequestHandler } from '../server/server.js';
 import type { PassedRequest, Upstream } from './upstream.js';
 
 /** Bytes of bodies that are being read, of all peers together, at most: as many as the coordinator takes. */
 const arrivingBytes = 32 * 1024 * 1024;
-/** A peer that sends nothing for so long in the middle of a body is cut off. */
-const idleMs = 20_000;
 /** How long an answer may take; a worker waits no longer. */
 const answerMs = 10_000;
 
@@ -62,22 +61,4 @@ function chosen(headers: IncomingHttpHeaders | PassedRequest['headers']): Record
     if (typeof value === 'string') found[name] = value;
   }
   return found;
-}
-
-/** Exactly `length` bytes; null when the peer goes away, falls silent or sends another number of bytes. */
-async function readBody(request: IncomingMessage, length: number): Promise<Uint8Array | null> {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  request.setTimeout(idleMs, () => request.destroy());
-  try {
-    for await (const piece of request) {
-      if (!(piece instanceof Uint8Array) || at + piece.length > length) return null;
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-  } catch (error) {
-    if (request.destroyed) return null;
-    throw error;
-  }
-  return at === length ? bytes : null;
 }

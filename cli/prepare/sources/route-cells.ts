@@ -39,7 +39,7 @@ export class RouteCells {
   }
 }
 
-/** Those of several files, one after the other. */
+/** The routes of several files, one after the other. */
 export function joinedRoutes(parts: readonly (SampleRoutes | undefined)[]): SampleRoutes | undefined {
   const found = parts.filter((part) => part !== undefined);
   if (found.length === 0) return undefined;
