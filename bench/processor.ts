@@ -98,7 +98,7 @@ function perStep(before: Sample, after: Sample, steps: number): ProcessorTime {
 }
 
 /** Milliseconds that each thread of a process has run so far; none of one that has ended. */
-function spentBy(pid: number): [tid: number, ms: number][] {
+export function spentBy(pid: number): [tid: number, ms: number][] {
   try {
     return readdirSync(`/proc/${pid}/task`).map((tid) => {
       const [nanoseconds] = readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ');

@@ -1,5 +1,5 @@
 /**
- * The page's own files, which say nothing of a run and so need no token: the document, its style, its programs, and the
+ * The page's own files, which say nothing of a run and so need no token: the document, its style, its program, and the
  * chart library, which comes from its package. Paths come from the list alone. The policy that goes with them lets the
  * browser load and reach nothing else, and no page elsewhere may frame or embed them.
  */
@@ -25,18 +25,11 @@ const types = {
   svg: 'image/svg+xml',
 } as const;
 
-const programs = [
-  ...['main', 'charts', 'dom', 'events', 'messages', 'past-view', 'pieces', 'run-view', 'series', 'session', 'texts'],
-  ...['tree-view', 'workers-view'],
-];
-
 const assets: Readonly<Record<string, Asset>> = {
   '/': { type: types.html, path: () => own('index.html') },
   '/page/page.css': { type: types.css, path: () => own('page.css') },
   '/page/icon.svg': { type: types.svg, path: () => own('icon.svg') },
-  ...Object.fromEntries(
-    programs.map((name) => [`/page/${name}.js`, { type: types.js, path: () => own(`${name}.js`) }]),
-  ),
+  '/page/main.js': { type: types.js, path: () => own('main.js') },
   '/page/uplot.js': { type: types.js, path: () => require.resolve('uplot/dist/uPlot.iife.min.js') },
   '/page/uplot.css': { type: types.css, path: () => require.resolve('uplot/dist/uPlot.min.css') },
 };

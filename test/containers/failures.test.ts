@@ -101,9 +101,11 @@ it('a worker of the version before is turned away with one line', async () => {
   const source = volume('older');
   const coordinator = await startCoordinator(source);
   // The same program, which speaks version 1 of the protocol.
-  const file = '/opt/stillhouse/dist/shared/protocol/messages.js';
-  const change = `const text = fs.readFileSync('${file}', 'utf8'); const old = text.replace(/(protocolVersion = )\\d+/, '$11');
-    if (old === text) throw new Error('no version found'); fs.writeFileSync('${file}', old)`;
+  const folder = '/opt/stillhouse/dist/chunks/';
+  const change = `let found = 0; for (const name of fs.readdirSync('${folder}')) {
+    const text = fs.readFileSync('${folder}' + name, 'utf8'); const old = text.replace(/(protocolVersion = )\\d+/, '$11');
+    if (old !== text) found += 1; fs.writeFileSync('${folder}' + name, old); }
+    if (found !== 1) throw new Error(found + ' places with the version found')`;
   const engine = await docker();
   const patched = await engine.createContainer({
     Image: imageName,

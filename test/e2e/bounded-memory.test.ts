@@ -58,7 +58,7 @@ for (const [i, recipe] of recipes.entries()) {
 process.stdout.write(JSON.stringify(found));
 `;
 
-const shardsModule = fileURLToPath(new URL('../../dist/cli/prepare/shards.js', import.meta.url));
+const shardsModule = fileURLToPath(new URL('../../dist/bench/built.js', import.meta.url));
 
 interface Told {
   readonly peak: number;

@@ -2,11 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { StateCopy as Built } from '../../../coordinator/store/state-copy.js';
+import type * as Built from '../../../bench/built.js';
 import { payloadOf, sha256Of, temporaryFolder } from '../helpers.js';
 
-const built = new URL('../../../dist/coordinator/store/state-copy.js', import.meta.url).href;
-const { StateCopy } = (await import(built)) as { StateCopy: typeof Built };
+const built = new URL('../../../dist/bench/built.js', import.meta.url).href;
+const { StateCopy } = (await import(built)) as typeof Built;
 
 describe('a copy of the state', () => {
   it.each([100, 20_000_001])(

@@ -1,15 +1,15 @@
 /** The link on its own thread, as it is built: needs `npm run build`. */
 import { afterAll, describe, expect, it } from 'vitest';
-import type { runWorker as RunWorker } from '../../../worker/worker.js';
+import type * as Built from '../../../bench/built.js';
 import { FakeCompute, FakeCoordinator, device, specOf, temporaryFolder } from '../fakes.js';
 
-const built = new URL('../../../dist/worker/worker.js', import.meta.url).href;
+const built = new URL('../../../dist/bench/built.js', import.meta.url).href;
 const coordinator = new FakeCoordinator({ spec: specOf(300_001) });
 afterAll(() => coordinator.close());
 
 describe('link thread', () => {
   it('beats, sends and applies while the main thread computes', async () => {
-    const { runWorker } = (await import(built)) as { runWorker: typeof RunWorker };
+    const { runWorker } = (await import(built)) as typeof Built;
     coordinator.heartbeatMs = 10;
     const url = await coordinator.listen();
     const compute = new FakeCompute();

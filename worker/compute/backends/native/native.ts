@@ -7,6 +7,7 @@ import { counted } from '../../../../shared/counted.js';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
+import { loadTfjs } from '../tfjs.js';
 import { keepChatter } from '../chatter.js';
 import type { Backend, TensorFlow } from '../backend.js';
 import { visibleGpus } from '../gpus.js';
@@ -37,7 +38,7 @@ export function openSavedModels(): SavedModels | null {
 }
 
 async function load(installed: Installed, threads: number): Promise<Backend> {
-  const tf = await import('@tensorflow/tfjs');
+  const tf = loadTfjs();
   checkVersions(tf, installed);
   setEnvironment(process.env, threads);
   restoreUtil();

@@ -4,10 +4,14 @@
  */
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
+import type * as WasmBackend from '@tensorflow/tfjs-backend-wasm';
 import { triedMemory } from '../../../../shared/memory-problem.js';
 import { keepChatter } from '../chatter.js';
 import type { Backend } from '../backend.js';
+import { loadTfjs } from '../tfjs.js';
 import { registerWasmKernels } from './kernels.js';
+
+const require = createRequire(import.meta.url);
 
 let opened: Promise<Backend> | null = null;
 
@@ -21,8 +25,8 @@ export function openWasm(): Promise<Backend> {
 async function open(): Promise<Backend> {
   const problem = triedMemory();
   if (problem !== null) throw problem;
-  const tf = await import('@tensorflow/tfjs');
-  const { setWasmPaths, version_wasm } = await import('@tensorflow/tfjs-backend-wasm');
+  const tf = loadTfjs();
+  const { setWasmPaths, version_wasm } = require('@tensorflow/tfjs-backend-wasm') as typeof WasmBackend;
   setWasmPaths(wasmFolder());
   keepChatter();
   tf.enableProdMode();
@@ -34,6 +38,5 @@ async function open(): Promise<Backend> {
 
 /** The folder of the package's .wasm files, with a separator at its end. */
 function wasmFolder(): string {
-  const main = createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm');
-  return dirname(main) + sep;
+  return dirname(require.resolve('@tensorflow/tfjs-backend-wasm')) + sep;
 }
