@@ -169,7 +169,7 @@ async function label(backend: Backend, { url, further, token, tls, flags, gpuUse
     backend: backend.name,
     gpu: backend.gpu,
     gpuUse,
-    openTensorFlow: async () => backend.tf,
+    openTensorFlow: backend.openTensorFlow,
   });
 }
 

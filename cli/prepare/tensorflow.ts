@@ -11,6 +11,6 @@ export const openWasmTensorFlow: OpenTensorFlow = async () => {
 export function nativeTensorFlow(threads: number): OpenTensorFlow {
   return async () => {
     const { openBackend } = await import('../../worker/compute/open/backend-choice.js');
-    return (await openBackend('native', { threads, gpuDemanded: false })).tf;
+    return (await openBackend('native', { threads, gpuDemanded: false })).openTensorFlow();
   };
 }

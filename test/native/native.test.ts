@@ -13,7 +13,7 @@ let backend: Backend;
 let tf: TensorFlow;
 beforeAll(async () => {
   backend = await openBackend('native', { threads: 1, gpuDemanded: false });
-  tf = backend.tf;
+  tf = await backend.openTensorFlow();
 });
 afterAll(() => tf.disposeVariables());
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
-import type { Backend } from '../../worker/compute/backends/backend.js';
+import type { Backend, TensorFlow } from '../../worker/compute/backends/backend.js';
 import { openBackend } from '../../worker/compute/open/backend-choice.js';
 import { Ensemble } from '../../worker/compute/teachers/ensemble.js';
 import type { Expected } from '../../cli/prepare/expected.js';
@@ -25,8 +25,10 @@ const reference = JSON.parse(readFileSync(join(data, 'tiny.json'), 'utf8')) as {
 const inputs = Float32Array.from(reference.inputs);
 
 let backend: Backend;
+let tf: TensorFlow;
 beforeAll(async () => {
   backend = await openBackend('native', { threads: 1, gpuDemanded: false });
+  tf = await backend.openTensorFlow();
 });
 
 function inspect(
@@ -39,7 +41,7 @@ function inspect(
   return inspectTeacher(
     recipe,
     { inputShape: reference.shape, task: 'classes', classes: reference.classes, preprocess: null, ...expected },
-    { folder: data, openTensorFlow, openNative: async () => backend.tf, ...options },
+    { folder: data, openTensorFlow, openNative: backend.openTensorFlow, ...options },
   );
 }
 
@@ -48,7 +50,7 @@ function open({ spec, paths }: InspectedTeacher, inputShape = reference.shape): 
     combine: 'logits',
     rows: 4,
     inputShape,
-    openTensorFlow: async () => backend.tf,
+    openTensorFlow: backend.openTensorFlow,
   });
 }
 
@@ -83,11 +85,11 @@ describe('a SavedModel teacher', () => {
     });
     expect([found.warnings, found.taps]).toEqual([[], [{ name: 'relu', shape: [4, 3, 4] }]]);
     const ensemble = await open(found);
-    const before = backend.tf.memory().numTensors;
+    const before = tf.memory().numTensors;
     const { logits, taps } = await ensemble.run(inputs, reference.rows, { taps: new Map([['tiny', ['relu']]]) });
     expectClose(logits.get('tiny'), reference.logits);
     expectClose(taps.get('tiny/relu')?.values, reference.relu);
-    expect(backend.tf.memory().numTensors).toBe(before);
+    expect(tf.memory().numTensors).toBe(before);
     await ensemble.dispose();
   });
 
@@ -107,8 +109,8 @@ describe('a SavedModel teacher', () => {
     ]);
     const ensemble = await open(found);
     const logProbabilities = (await ensemble.logits(inputs, reference.rows)).get('tiny') ?? [];
-    const expected = backend.tf.tidy(() => [
-      ...backend.tf.logSoftmax(backend.tf.tensor2d(reference.logits, [reference.rows, reference.classes])).dataSync(),
+    const expected = tf.tidy(() => [
+      ...tf.logSoftmax(tf.tensor2d(reference.logits, [reference.rows, reference.classes])).dataSync(),
     ]);
     expectClose(logProbabilities, expected);
     await ensemble.dispose();
@@ -228,7 +230,7 @@ describe('a SavedModel teacher', () => {
 
   it('takes no file whose name leads out of its folder', async () => {
     const source = { name: 'tiny', format: 'saved-model' as const, paths: new Map([['variables/../../../x', '/x']]) };
-    await expect(openTeacher(source, async () => backend.tf)).rejects.toMatchObject({
+    await expect(openTeacher(source, backend.openTensorFlow)).rejects.toMatchObject({
       exitCode: 65,
       message: expect.stringContaining('none of a SavedModel'),
     });

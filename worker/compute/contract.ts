@@ -69,7 +69,7 @@ export interface StepContext {
   /** Per loss term, for the whole global batch. */
   readonly divisors: Readonly<Record<string, number>>;
   readonly dropoutKey: RandomKey;
-  /** Whether to take the norm of each term's gradient apart, too; costs a forward and backward for each. */
+  /** Of an epoch's first micro-batch: whether to take the norm of each term's gradient apart, too; costs a forward and backward for each. */
   readonly isProbed?: boolean;
 }
 

@@ -5,14 +5,20 @@ import type { KernelConfig, Tensor, Variable } from '@tensorflow/tfjs';
 /** The tfjs library with its backend chosen and ready. */
 export type TensorFlow = typeof TensorFlowModule;
 
-/** An open backend: tfjs, and what it runs on. */
+/** What tfjs runs on. */
 export interface Backend {
-  readonly tf: TensorFlow;
   readonly name: 'wasm' | 'native';
   /** Name of the GPU; null where the CPU computes. */
   readonly gpu: string | null;
   /** Versions of the libraries that decide about bits. */
   readonly version: string;
+  /** Loads tfjs, where nothing that computes with it has yet. */
+  readonly openTensorFlow: () => Promise<TensorFlow>;
+}
+
+/** A backend whose tfjs is loaded. */
+export interface OpenBackend extends Backend {
+  readonly tf: TensorFlow;
 }
 
 /** tfjs' getKernel, whose declared type leaves out that there may be none. */

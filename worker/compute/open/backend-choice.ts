@@ -8,7 +8,7 @@ import { findInstalled, type Installed } from '../backends/native/folder.js';
 import { findProvider } from '../backends/onnxruntime/folder.js';
 import { openCuda, provider } from '../backends/onnxruntime/runtime.js';
 import { tryProvider } from '../backends/onnxruntime/trial.js';
-import { openWasm } from '../backends/wasm/wasm.js';
+import { openWasm, wasm } from '../backends/wasm/wasm.js';
 
 /** What a recipe or a flag names. */
 export type WantedBackend = 'auto' | 'onnx' | 'wasm' | 'native';
@@ -78,7 +78,7 @@ async function objectionToCuda(
 
 /**
  * Opens the backend that is wanted; `auto` takes the native one where it is installed and works, else wasm. A compiled
- * student (`onnx`) needs none; its teachers that are no ONNX models have wasm.
+ * student (`onnx`) needs none; wasm is there for its check, and is opened then.
  * @throws UserError 79 when a GPU is demanded and there is none for us, 69 when the wanted backend is not there or
  * broken
  */
@@ -87,11 +87,12 @@ export async function openBackend(wanted: WantedBackend, wishes: BackendWishes):
   if (wanted === 'wasm' && wishes.gpuDemanded) throw noGpu('the wasm backend uses none');
   // Where ONNX Runtime computes on it, whether all of a run does is known when the run is.
   const gpuDemanded = wishes.gpuDemanded && (wanted === 'native' || provider().name === 'cpu');
-  if (wanted === 'wasm' || wanted === 'onnx') return openWasm();
+  if (wanted === 'onnx') return wasm();
+  if (wanted === 'wasm') return openWasm();
   const installed = pickInstalled(cache, gpuDemanded, visibleGpus().length > 0);
   if (installed === null) {
     if (gpuDemanded) throw noGpu('the native backend for it is not installed: run stillhouse backend install cuda');
-    if (wanted === 'auto') return openWasm();
+    if (wanted === 'auto') return wasm();
     throw new UserError(
       'the native backend is wanted and not installed: run stillhouse backend install cpu (or cuda)',
       exitCodes.unavailable,
@@ -112,7 +113,7 @@ async function nativeOrWasm(
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     warn(`${error.message}; taking wasm`);
-    return openWasm();
+    return wasm();
   }
 }
 

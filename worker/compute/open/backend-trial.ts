@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import type { Backend } from '../backends/backend.js';
+import type { OpenBackend } from '../backends/backend.js';
 import { lastWords, runCommand } from '../backends/command.js';
 import { flavours, type Flavour } from '../backends/native/pins.js';
 import { openNative } from '../backends/native/native.js';
@@ -75,7 +75,7 @@ async function tryOnnx(tried: 'onnx-cpu' | 'onnx-cuda', cache: string): Promise<
   return { works: true, detail: `onnxruntime ${installed.version}, CUDA`, gpu };
 }
 
-async function openTried(tried: 'wasm' | Flavour, cache: string): Promise<Backend> {
+async function openTried(tried: 'wasm' | Flavour, cache: string): Promise<OpenBackend> {
   if (tried === 'wasm') return openWasm();
   const installed = findInstalled(cache, tried);
   if (installed === null) throw new Error(`not installed: run stillhouse backend install ${tried}`);
@@ -83,7 +83,7 @@ async function openTried(tried: 'wasm' | Flavour, cache: string): Promise<Backen
 }
 
 /** d/dw sum(relu(conv(x, w))) for x = 1 on 3x3 and w = [[1, 2], [3, 4]]: four places, each weight's gradient is 4. */
-function checkNumbers({ tf }: Backend): void {
+function checkNumbers({ tf }: OpenBackend): void {
   const gradient = tf.tidy(() => {
     const x = tf.ones([1, 3, 3, 1]).as4D(1, 3, 3, 1);
     const w = tf.tensor4d([1, 2, 3, 4], [2, 2, 1, 1]);

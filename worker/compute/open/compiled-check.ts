@@ -1,6 +1,7 @@
 /**
- * A compiled student that checks itself: the first micro-batch with a gradient is also computed by TensorFlow.js, one
- * operation at a time, and a difference is said in one line. The check costs one eager micro-batch at a run's start.
+ * A compiled student that checks itself: the first micro-batch of a run is also computed by TensorFlow.js, one operation
+ * at a time, by the worker that begins with it, and a difference is said in one line. The check costs that worker the
+ * start of TensorFlow.js and one eager micro-batch.
  */
 import { layersOf, type Json } from '../../../shared/models/topology.js';
 import type { ParameterRange } from '../../../shared/replica/plan.js';
@@ -75,6 +76,8 @@ export class CheckedStudent implements Student {
     if (this.#isChecked || !result.hasGradient || state === null) return result;
     this.#isChecked = true;
     this.#state = null;
+    // Another worker has, or has had, the run's first one.
+    if (step.isProbed !== true) return result;
     await this.#check(state, { batch, step, compiled: out });
     return result;
   }

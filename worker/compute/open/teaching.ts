@@ -118,7 +118,7 @@ export class Teaching {
     return Ensemble.open(teachers, files, {
       ...ensembleFormOf(recipe, teachers, manifest.train.shape),
       temperature: baseTemperature(recipe.losses),
-      openTensorFlow: async () => this.#backend.tf,
+      openTensorFlow: this.#backend.openTensorFlow,
       warn: this.#options.warn,
     });
   }

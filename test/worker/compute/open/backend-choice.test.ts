@@ -136,7 +136,9 @@ describe('the choice of a backend', () => {
   });
 
   it('takes wasm under auto where nothing else is installed', async () => {
-    const { name, gpu, tf } = await openBackend('auto', { threads: 1, gpuDemanded: false, cache });
+    const { name, gpu, version, openTensorFlow } = await openBackend('auto', { threads: 1, gpuDemanded: false, cache });
+    const tf = await openTensorFlow();
+    expect(version).toBe(`tfjs ${tf.version.tfjs}, wasm ${tf.version['tfjs-core']}`);
     expect([name, gpu, tf.getBackend()]).toEqual(['wasm', null, 'wasm']);
   });
 

@@ -5,9 +5,14 @@ import { CheckedStudent, firstDifference } from '../../../../worker/compute/open
 import type { Student } from '../../../../worker/compute/student/engine.js';
 import { graphEngine } from '../../../../worker/compute/student/graph/engine.js';
 import type { BuiltinStudent } from '../../../../worker/compute/student/builtin-students.js';
-import { gradientOf, makeBuiltin, type Made } from '../student/students.js';
+import { gradientOf, makeBuiltin, step, type Made } from '../student/students.js';
 
-async function checked(options: BuiltinStudent, change: (made: Made) => Student): Promise<string[]> {
+/** @param firsts of each micro-batch that is computed, whether it is an epoch's first one */
+async function checked(
+  options: BuiltinStudent,
+  change: (made: Made) => Student,
+  firsts: readonly boolean[] = [true, true],
+): Promise<string[]> {
   const made = await makeBuiltin(options, [6, 6, 2], graphEngine);
   const lines: string[] = [];
   const { spec, replica } = made;
@@ -19,8 +24,7 @@ async function checked(options: BuiltinStudent, change: (made: Made) => Student)
   // What counts are the weights that were loaded last.
   student.load(new Float32Array(replica.weights.length), replica.frozen, replica.moving);
   student.load(replica.weights, replica.frozen, replica.moving);
-  await gradientOf({ ...made, student });
-  await gradientOf({ ...made, student });
+  for (const isProbed of firsts) await gradientOf({ ...made, student }, { step: { ...step, isProbed } });
   await student.dispose();
   return lines;
 }
@@ -56,6 +60,10 @@ describe('a compiled student that checks itself', () => {
     expect(lines[0]).toMatch(/^warning: the compiled student differs .* the gradient of conv2\/kernel by 2\.0e-1 of/);
   });
 
+  it('leaves the check to the worker that begins with the first micro-batch', async () => {
+    expect(await checked(options, (made) => spoilt(made, 'conv2/kernel'), [false, true])).toEqual([]);
+  });
+
   it('says so where TensorFlow.js cannot hold the student', async () => {
     const made = await makeBuiltin(options, [6, 6, 2], graphEngine);
     const lines: string[] = [];
@@ -66,7 +74,7 @@ describe('a compiled student that checks itself', () => {
       warn: (line) => lines.push(line),
     });
     student.load(made.replica.weights, made.replica.frozen, made.replica.moving);
-    await gradientOf({ ...made, student });
+    await gradientOf({ ...made, student }, { step: { ...step, isProbed: true } });
     expect(lines).toEqual([
       expect.stringMatching(/^note: .* not held against TensorFlow\.js, which cannot hold its \d+/),
     ]);

@@ -75,7 +75,7 @@ const examples: Readonly<Record<string, () => Promise<Example>>> = {
   },
   'saved-model': async () => {
     const data = fileURLToPath(new URL('../../../reference/data/saved-model/', import.meta.url));
-    const { tf } = await openBackend('native', { threads: 1, gpuDemanded: false });
+    const tf = await (await openBackend('native', { threads: 1, gpuDemanded: false })).openTensorFlow();
     const own = JSON.parse(readFileSync(join(data, 'tiny.json'), 'utf8')) as Pick<Example, 'shape' | 'classes'>;
     const path = join(folder(), 'tiny');
     mkdirSync(path);

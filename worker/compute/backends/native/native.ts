@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { exitCodes, UserError } from '../../../../shared/errors.js';
 import { loadTfjs } from '../tfjs.js';
 import { keepChatter } from '../chatter.js';
-import type { Backend, TensorFlow } from '../backend.js';
+import type { OpenBackend, TensorFlow } from '../backend.js';
 import { visibleGpus } from '../gpus.js';
 import type { Installed } from './folder.js';
 import { registerNativeKernels } from './kernels.js';
@@ -18,11 +18,11 @@ import { savedModelsOf, type SavedModels } from './saved-models.js';
 /** What the stub package `tfjs/` of an install hands out in place of a tfjs of its own. */
 const sharedTfjs = Symbol.for('stillhouse.tfjs');
 
-let opened: { readonly folder: string; readonly threads: number; readonly backend: Promise<Backend> } | null = null;
+let opened: { readonly folder: string; readonly threads: number; readonly backend: Promise<OpenBackend> } | null = null;
 let savedModels: SavedModels | null = null;
 
 /** Opens it, once per process. @throws UserError when the bindings do not load or do not match this program's tfjs */
-export function openNative(installed: Installed, threads: number): Promise<Backend> {
+export function openNative(installed: Installed, threads: number): Promise<OpenBackend> {
   if (opened !== null && (opened.folder !== installed.folder || opened.threads !== threads)) {
     throw new Error(
       `the native backend is open already, from ${opened.folder} with ${counted(opened.threads, 'thread')}`,
@@ -37,7 +37,7 @@ export function openSavedModels(): SavedModels | null {
   return savedModels;
 }
 
-async function load(installed: Installed, threads: number): Promise<Backend> {
+async function load(installed: Installed, threads: number): Promise<OpenBackend> {
   const tf = loadTfjs();
   checkVersions(tf, installed);
   setEnvironment(process.env, threads);
@@ -53,6 +53,7 @@ async function load(installed: Installed, threads: number): Promise<Backend> {
   savedModels = savedModelsOf(tf, installed.bindingFolder);
   return {
     tf,
+    openTensorFlow: async () => tf,
     name: 'native',
     gpu,
     version: `tensorflow ${installed.tensorflow}, ${installed.flavour}, tfjs ${tf.version.tfjs}`,

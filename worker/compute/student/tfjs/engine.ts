@@ -14,9 +14,10 @@ export const tfjsEngine: StudentEngine = {
     'graph' in spec
       ? 'the student is an ONNX graph, which TensorFlow.js does not compute'
       : layersObjection(spec.topology),
-  build: async (definition, { tf }) => {
+  build: async (definition, backend) => {
     const { spec } = definition;
     if ('graph' in spec) throw new Error('a student without layers');
+    const tf = await backend.openTensorFlow();
     return new TfjsStudent(tf, definition, await buildStudentModel(tf, zeroedTopology(spec.topology)));
   },
 };
