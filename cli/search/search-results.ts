@@ -136,9 +136,11 @@ function bestSoFar(trials: readonly SearchTrial[], { costOf }: Objective): (read
   const line: (readonly [number, number])[] = [];
   let best: number | null = null;
   for (const { number, end } of trials) {
-    if (end?.outcome === 'done' && end.value !== null && (best === null || costOf(end.value) < costOf(best)))
-      best = end.value;
+    // The line goes across to a better trial, and then to its figure.
     if (best !== null) line.push([number, best]);
+    if (end?.outcome !== 'done' || end.value === null || (best !== null && costOf(end.value) >= costOf(best))) continue;
+    best = end.value;
+    line.push([number, best]);
   }
   return line;
 }
