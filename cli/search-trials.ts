@@ -8,7 +8,7 @@ import { unitsOf } from '../coordinator/plan/units-of.js';
 import { silentOutput, type ReportOutput } from '../coordinator/reports/outputs/output.js';
 import { joinOutputs, watchedOutput } from '../coordinator/reports/outputs/outputs.js';
 import { identityOf } from '../coordinator/store/resolved-recipe.js';
-import { isFinished, remoteFilesOf, resolveRunFolder } from '../coordinator/store/run-folder.js';
+import { isFinished, knownOf, resolveRunFolder } from '../coordinator/store/run-folder.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { figuresSchema } from '../shared/figures/figures.js';
@@ -82,14 +82,15 @@ async function openTrial(
 ): Promise<OpenedTrial> {
   const wanted = trialFolder(out, trial.number);
   const set = [...flags.set, ...allTrials, ...assignments(trial.values)];
+  const { remote, served: servedBefore } = await knownOf(wanted, { onFinished: 'keep' });
   const { recipe, warnings } = await openRecipe(file, { ...flags, set, quiet: true }, async () =>
-    (await remoteFiles()).pin('run', await remoteFilesOf(wanted, { onFinished: 'keep' })),
+    (await remoteFiles()).pin('run', remote),
   );
   warnings.forEach(warnOnce);
   const plugins = await openPlugins(flags);
   const { name } = recipe;
   const told = { warn: warnOnce, note: () => undefined };
-  const run = await prepare({ recipe, name, recipeFolder: resolve(file, '..'), plugins }, told);
+  const run = await prepare({ recipe, name, recipeFolder: resolve(file, '..'), plugins, servedBefore }, told);
   return { run, folder: await resolveRunFolder(wanted, identityOf(run), { onFinished: 'keep' }) };
 }
 

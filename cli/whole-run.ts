@@ -7,7 +7,7 @@ import type { ReportOutput } from '../coordinator/reports/outputs/output.js';
 import type { Summary } from '../coordinator/reports/summary.js';
 import type { TraceFile, TraceTotals } from '../coordinator/trace/trace-file.js';
 import { counted } from '../shared/counted.js';
-import type { OnFinished } from '../coordinator/store/run-folder.js';
+import type { KnownElsewhere, OnFinished } from '../coordinator/store/run-folder.js';
 import type { ServerTls } from '../coordinator/server/secure.js';
 import type { CredentialSource } from '../shared/access/credentials.js';
 import { cacheFolder } from '../shared/cache-folder.js';
@@ -32,23 +32,26 @@ export interface OpenedRun {
  */
 export async function openWholeRun(file: string, flags: FolderFlags): Promise<OpenedRun> {
   const { describeLosses } = await import('../shared/recipe/describe.js');
-  const { expectFolder, isFinished, remoteFilesOf, resolveRunFolder } =
-    await import('../coordinator/store/run-folder.js');
+  const { expectFolder, isFinished, knownOf, resolveRunFolder } = await import('../coordinator/store/run-folder.js');
   const { describeStudentEngine } = await import('../coordinator/plan/run-engines.js');
   const { identityOf } = await import('../coordinator/store/resolved-recipe.js');
   const { force, resume } = flags;
   const onFinished = onFinishedOf(flags);
   const wantedOf = ({ name }: { readonly name: string }): string => flags.out ?? join('runs', name);
+  let servedBefore: KnownElsewhere['served'] = new Map();
   const { recipe, warnings } = await openRecipe(file, flags, async (read) => {
     await expectFolder(wantedOf(read));
-    if (force !== true) (await remoteFiles()).pin('run', await remoteFilesOf(wantedOf(read), { onFinished, resume }));
+    if (force === true) return;
+    const known = await knownOf(wantedOf(read), { onFinished, resume });
+    servedBefore = known.served;
+    (await remoteFiles()).pin('run', known.remote);
   });
   const wanted = wantedOf(recipe);
   warnings.forEach(warn);
   // Before data is read and models are opened, which may take long.
   await mlflowOf(flags);
   const trace = flags.trace === undefined ? undefined : await openTrace(flags.trace);
-  const run = await openRun(recipe, file, flags);
+  const run = await openRun(recipe, file, { ...flags, servedBefore });
   const tell = flags.quiet === true ? (): void => undefined : say;
   describeLosses(run.recipe).forEach((line) => tell(line));
   tell(describeStudentEngine(run.engines));
