@@ -12,10 +12,11 @@ import type { ServerTls } from '../coordinator/server/secure.js';
 import type { CredentialSource } from '../shared/access/credentials.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
+import { endWithWhatIsKept } from './endings.js';
 import { lookAt, openRecipe, openRun, prepare, remoteFiles } from './open.js';
 import { memoryFolderOf, type FolderFlags } from './options.js';
 import { clearWork, isColored, logFormat, say, sayThrough, showWork, warn } from './output.js';
-import { onSnapshotWanted, stopInOrder } from './signals.js';
+import { inGoodOrder, onSnapshotWanted } from './signals.js';
 import type { Address } from './values.js';
 
 /** A run with the folder that it writes to. */
@@ -128,7 +129,7 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
     return watched;
   };
   const access = await mlflowOf(options.flags);
-  const told = (name: string, folder: string): Omit<CoordinateOptions, 'next'> => ({
+  const told = (name: string, folder: string): Omit<CoordinateOptions, 'next' | 'stopSignal'> => ({
     ...common(),
     trace,
     out: folder,
@@ -143,7 +144,10 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
     const alone = await prepare({ recipe, name: `${name}-baseline`, recipeFolder, plugins: new Map() }, unsaid);
     const folder = join(out, 'baseline');
     if (!isQuiet) say(`training the student alone (baseline) into ${folder}`);
-    const { student, digest } = await coordinate(alone, { ...told(alone.name, folder), next: true });
+    const before = told(alone.name, folder);
+    const { student, digest } = await inGoodOrder((stopSignal) =>
+      coordinate(alone, { ...before, stopSignal, next: true }),
+    );
     baseline = { ...student, digest, folder: 'baseline' };
   }
   if (!isQuiet)
@@ -152,7 +156,10 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
         ? `${run.name} is finished in ${out}: nothing is computed again`
         : `distilling ${run.name} into ${out}`,
     );
-  return coordinate(run, { ...told(run.name, out), next: false, ...(baseline === undefined ? {} : { baseline }) });
+  const own = { ...told(run.name, out), next: false, ...(baseline === undefined ? {} : { baseline }) };
+  const summary = await inGoodOrder((stopSignal) => coordinate(run, { ...own, stopSignal }));
+  endWithWhatIsKept();
+  return summary;
 }
 
 /** Gives the options that the baseline and the run share; the second to ask listens on the first one's port. */
@@ -164,7 +171,7 @@ async function commonOptions({
   expected,
   isOpen,
   onListening,
-}: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next' | 'reporter'>> {
+}: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next' | 'reporter' | 'stopSignal'>> {
   const { exportStudent } = await import('../worker/tools/export/export-student.js');
   let listen = address;
   return () => {
@@ -180,7 +187,6 @@ async function commonOptions({
       memoryFolder: memoryFolderOf(flags),
       expected,
       isOpen,
-      stopSignal: stopInOrder(),
       onSnapshotWanted,
       exportStudent: async (spec, weights, folder, facts) => void (await exportStudent(spec, weights, folder, facts)),
       onListening: (port) => {

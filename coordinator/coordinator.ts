@@ -358,14 +358,17 @@ async function runToEnd(
   recovered: RecoveredRun,
   { active, labels }: { readonly active: Run; readonly labels: LabelService | null },
 ): Promise<Summary> {
-  const { exportStudent, baseline, force = false } = options;
-  const outcome = await active.finished();
-  if (outcome.type === 'rebuild') throw new StateLost(outcome.reason);
+  const { exportStudent, baseline, force = false, stopSignal } = options;
+  const found = await active.finished();
+  if (found.type === 'rebuild') throw new StateLost(found.reason);
+  // A run that was not asked before its last step has its results yet to write.
+  const isLate = found.type === 'done' && stopSignal.aborted;
+  const outcome: Outcome = isLate ? { ...found, type: 'stopped', reason: String(stopSignal.reason) } : found;
   const isDone = outcome.type === 'done';
   const [leases, workers] = [active.leases(), active.workers()];
   const warn = (line: string): void => reporter.say('warn', line);
-  const found = { exportStudent, baseline, leases, workers, force, timeOfDayMs, warn };
-  const summary = isDone ? await writeResults(run, recovered, found) : null;
+  const written = { exportStudent, baseline, leases, workers, force, timeOfDayMs, warn };
+  const summary = isDone ? await writeResults(run, recovered, written) : null;
   if (isDone) faultPoint('results');
   const end = endOf(outcome, options);
   await labels?.settle(end.reason === 'pause');

@@ -9,6 +9,7 @@ import { Curves } from '../../coordinator/page/curves.js';
 import { silentOutput } from '../../coordinator/reports/outputs/output.js';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/store/journal.js';
+import { UnitCommits } from '../../coordinator/unit-commits.js';
 import { LabelService } from '../../coordinator/labels/service.js';
 import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import { weightsDigest, type Summary } from '../../coordinator/reports/summary.js';
@@ -356,6 +357,24 @@ describe('coordinate', () => {
     }
     const { summary } = await withWorkers(small, [{}], out);
     expect(summary.digest).toBe(oracle(small));
+  });
+
+  it('that is asked to stop behind its last step writes no results, and the next start writes them', async () => {
+    const out = await temporaryFolder();
+    const rig = start(small, out);
+    const finish = vi.spyOn(UnitCommits.prototype, 'finish').mockImplementation(async () => rig.stop.abort('SIGINT'));
+    const worker = new FakeWorker({ run: small, port: await rig.port, token });
+    await expect(rig.summary).rejects.toMatchObject({
+      exitCode: 75,
+      message: expect.stringMatching(
+        / stopped \(SIGINT\) at step \d+; run the same command again to continue$/,
+      ) as string,
+    });
+    await worker.closed;
+    expect([finish.mock.calls, worker.end?.reason]).toEqual([[['done']], 'stopped']);
+    expect(await readdir(out)).not.toContain('summary.json');
+    finish.mockRestore();
+    expect((await withWorkers(small, [{}], out)).summary.digest).toBe(oracle(small));
   });
 
   it('of a finished run computes nothing, and tells workers that wait for it from elsewhere that it is done', async () => {
