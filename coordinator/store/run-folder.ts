@@ -54,7 +54,7 @@ export interface RunFolder {
   /** The text of a file; null where there is none. */
   read(name: string): Promise<string | null>;
   /**
-   * @throws UserError (69) when a coordinator elsewhere, beyond this machine's lock, has claimed the next generation
+   * @throws TakenOver (69) when a coordinator elsewhere, beyond this machine's lock, has claimed the next generation
    */
   expectNewest(): Promise<void>;
   /** Gives the folder's lock back. */
@@ -333,13 +333,20 @@ async function writeAlone(folder: string, name: string, pieces: Iterable<Uint8Ar
   for (const other of others) await rm(join(folder, other), { recursive: true, force: true });
 }
 
+/** The run is another coordinator's by now. */
+export class TakenOver extends UserError {
+  constructor(path: string, generation: string) {
+    super(
+      `${path}: another coordinator, elsewhere, has taken over this run folder (${generation}); this one has committed nothing since, and ends`,
+      exitCodes.unavailable,
+    );
+  }
+}
+
 /** Generations are claimed one after the other, so that the next one tells of any. */
 async function expectNone(generation: string, path: string): Promise<void> {
   if ((await ifThere(readFile(generation, 'utf8'))) === null) return;
-  throw new UserError(
-    `${path}: another coordinator, elsewhere, has taken over this run folder (${generation}); this one has committed nothing since, and ends`,
-    exitCodes.unavailable,
-  );
+  throw new TakenOver(path, generation);
 }
 
 async function claim(path: string, wanted: FolderOptions & { identity: RunIdentity }): Promise<Claim> {
