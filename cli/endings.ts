@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import { codeOf, exitCodes, storageProblem, UserError, type ExitCode } from '../shared/errors.js';
 import { memoryProblem } from '../shared/memory-problem.js';
 import { sayEnd } from './output.js';
+import { onEndAtOnce } from './signals.js';
 
 /**
  * Says what went wrong.
@@ -35,6 +36,17 @@ function startProblem(error: unknown): UserError | null {
   if ('syscall' in error && error.syscall === 'uv_cwd')
     return new UserError('the folder that this was started in is gone; one that is there was wanted');
   return null;
+}
+
+/** Has a signal that ends the process at once from here on say that its work is done. */
+export function endWithWhatIsKept(): void {
+  onEndAtOnce((signal) =>
+    sayEnd(
+      `stopped (${signal}) behind the work, which is kept; run the same command again for its results`,
+      {},
+      'stillhouse: ',
+    ),
+  );
 }
 
 /** Ends the process on an error that nobody waits for, as on any other. */

@@ -2,12 +2,12 @@
 import { cacheFolder } from '../shared/cache-folder.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { labelStorage } from '../shared/labels/storage.js';
-import { besideWorkers, planWorkers } from './local-workers.js';
+import { besideWorkers, planWorkers, type Beside } from './local-workers.js';
 import { lookAt, openRecipe, openRun } from './open.js';
 import { backendOption, withJoining, withRun, type RunFlags } from './options.js';
 import { expectPlace } from './output-place.js';
 import { print, say } from './output.js';
-import { stopInOrder } from './signals.js';
+import { inGoodOrder } from './signals.js';
 import { joinAccess, joinLine, ownWorkersAlone, type JoinFlags } from './credentials.js';
 import { localTls } from './tls.js';
 import { listenAddress, positive } from './values.js';
@@ -44,14 +44,14 @@ async function label(file: string, flags: LabelFlags): Promise<number> {
   } as const;
   const kinds = isLocal ? [await planWorkers(run, flags, own)] : [];
   let retract = (): void => undefined;
-  const { samples, made } = await besideWorkers(kinds, ({ start, lost }) =>
+  const making = (stopSignal: AbortSignal, { start, lost }: Beside): ReturnType<typeof makeLabels> =>
     makeLabels(run, {
       listen: listen ?? { host: '127.0.0.1', port: 0 },
       credentials: access.credentials,
       tls: access.tls,
       labels: labelStorage(cacheFolder()),
       out,
-      stopSignal: stopInOrder(),
+      stopSignal,
       say: tell,
       onListening: (port) => {
         retract = access.announce(port);
@@ -59,8 +59,10 @@ async function label(file: string, flags: LabelFlags): Promise<number> {
         start(port);
       },
       lost,
-    }),
-  ).finally(() => retract());
+    });
+  const { samples, made } = await inGoodOrder((stop) => besideWorkers(kinds, (beside) => making(stop, beside))).finally(
+    () => retract(),
+  );
   const written = out === undefined ? '' : `; written to ${out}`;
   print(`labels: ${samples} of ${samples}, ${made} of them made now${written}`);
   return exitCodes.done;

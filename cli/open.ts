@@ -110,11 +110,13 @@ export async function openPlugins({ plugin = [] }: PluginFlags): Promise<Install
 export async function openRun(
   recipe: ReadRecipe['recipe'],
   file: string,
-  flags: PluginFlags & { readonly quiet?: boolean },
+  flags: PluginFlags & Pick<PreparationOptions, 'servedBefore'> & { readonly quiet?: boolean },
 ): Promise<PreparedRun> {
   const { name } = recipe;
   const note = flags.quiet === true ? (): void => undefined : say;
-  const options = { recipe, name, recipeFolder: resolve(dirname(file)), plugins: await openPlugins(flags) };
+  const { servedBefore } = flags;
+  const plugins = await openPlugins(flags);
+  const options = { recipe, name, recipeFolder: resolve(dirname(file)), plugins, servedBefore };
   return prepare(options, { warn, note });
 }
 
@@ -136,7 +138,7 @@ export async function lookAt(
  * @param tell where lines about what looks odd and what was chosen go
  */
 export async function prepare(
-  options: Pick<PreparationOptions, 'recipe' | 'name' | 'recipeFolder' | 'plugins'>,
+  options: Pick<PreparationOptions, 'recipe' | 'name' | 'recipeFolder' | 'plugins' | 'servedBefore'>,
   tell: Pick<PreparationOptions, 'warn' | 'note'>,
 ): Promise<PreparedRun> {
   const { prepareRun } = await import('./prepare/prepare.js');

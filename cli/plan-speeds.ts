@@ -12,7 +12,7 @@ import { exitCodes, UserError } from '../shared/errors.js';
 import { ownWorkersAlone } from './credentials.js';
 import { besideWorkers, planWorkers } from './local-workers.js';
 import type { LocalFlags } from './options.js';
-import { stopInOrder } from './signals.js';
+import { inGoodOrder } from './signals.js';
 import { speedsOfTrace } from './plan/speeds-of-trace.js';
 import type { StepShape, StepSpeeds } from './plan/step-model.js';
 
@@ -60,13 +60,13 @@ export async function traceUntil(
   });
   const folder = await mkdtemp(join(tmpdir(), 'stillhouse-plan-'));
   try {
-    await runInto(join(folder, 'run'), {
-      ...traced,
-      sink,
-      stopSignal: AbortSignal.any([stopInOrder(), enough.signal]),
+    await inGoodOrder(async (user) => {
+      const stopSignal = AbortSignal.any([user, enough.signal]);
+      await runInto(join(folder, 'run'), { ...traced, sink, stopSignal }).catch((error: unknown) => {
+        const isStop = error instanceof UserError && error.exitCode === exitCodes.stopped;
+        if (!isStop || !enough.signal.aborted || user.aborted) throw error;
+      });
     });
-  } catch (error) {
-    if (!enough.signal.aborted || !(error instanceof UserError) || error.exitCode !== exitCodes.stopped) throw error;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -8,7 +8,7 @@ import { unitsOf } from '../coordinator/plan/units-of.js';
 import { silentOutput, type ReportOutput } from '../coordinator/reports/outputs/output.js';
 import { joinOutputs, watchedOutput } from '../coordinator/reports/outputs/outputs.js';
 import { identityOf } from '../coordinator/store/resolved-recipe.js';
-import { isFinished, remoteFilesOf, resolveRunFolder } from '../coordinator/store/run-folder.js';
+import { isFinished, knownOf, resolveRunFolder } from '../coordinator/store/run-folder.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { figuresSchema } from '../shared/figures/figures.js';
@@ -21,7 +21,7 @@ import { clearWork, isColored, logFormat, sayThrough, showWork, warn } from './o
 import { stoppedByHalving, type RunTrial, type TellEpoch } from './search/search-loop.js';
 import type { SearchPlan, SearchTrial, TrialEnd } from './search/search-state.js';
 import { assignments } from './search/space.js';
-import { onSnapshotWanted, stopInOrder } from './signals.js';
+import { onSnapshotWanted } from './signals.js';
 
 /** The settings of all trials: the recipe's baseline is left to the run that is made of the best one. */
 export const allTrials: readonly string[] = ['baseline=false'];
@@ -40,6 +40,8 @@ export interface TrialOptions {
   readonly credentials: CoordinateOptions['credentials'];
   /** Called for each trial; all listen on the same port. */
   readonly onListening: (port: number) => void;
+  /** Aborts when the user stops the search. */
+  readonly user: AbortSignal;
 }
 
 /** Gives what runs a trial, from its recipe to its summary. Something odd about the recipe is said once. */
@@ -55,10 +57,10 @@ export function trialRunner(options: TrialOptions): RunTrial {
     options.onListening(port);
   };
   return async (trial, tell, stop) => {
-    const user = stopInOrder();
+    const { user } = options;
     try {
-      const opened = await openTrial(trial, options, warnOnce);
-      return await coordinateTrial(opened, { ...options, trial, tell, stop, user, listen, onListening });
+      const opened = await untilStopped(user, openTrial(trial, options, warnOnce));
+      return await coordinateTrial(opened, { ...options, trial, tell, stop, listen, onListening });
     } catch (error) {
       if (!(error instanceof UserError) || user.aborted) throw error;
       if (error.exitCode === exitCodes.stopped && stop.aborted) return null;
@@ -67,6 +69,17 @@ export function trialRunner(options: TrialOptions): RunTrial {
       return { outcome: 'failed', value: null, reason: error.message.split('\n')[0] };
     }
   };
+}
+
+/** What work comes to that does not heed a stop itself. @throws UserError 75 as soon as a stop is asked for */
+async function untilStopped<T>(stop: AbortSignal, work: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const stopped = new Promise<never>((_, reject) => {
+    const end = (): void => reject(new UserError(`stopped (${String(stop.reason)})`, exitCodes.stopped));
+    stop.addEventListener('abort', end, { once: true, signal: over.signal });
+    if (stop.aborted) end();
+  });
+  return Promise.race([work, stopped]).finally(() => over.abort());
 }
 
 interface OpenedTrial {
@@ -82,14 +95,15 @@ async function openTrial(
 ): Promise<OpenedTrial> {
   const wanted = trialFolder(out, trial.number);
   const set = [...flags.set, ...allTrials, ...assignments(trial.values)];
+  const { remote, served: servedBefore } = await knownOf(wanted, { onFinished: 'keep' });
   const { recipe, warnings } = await openRecipe(file, { ...flags, set, quiet: true }, async () =>
-    (await remoteFiles()).pin('run', await remoteFilesOf(wanted, { onFinished: 'keep' })),
+    (await remoteFiles()).pin('run', remote),
   );
   warnings.forEach(warnOnce);
   const plugins = await openPlugins(flags);
   const { name } = recipe;
   const told = { warn: warnOnce, note: () => undefined };
-  const run = await prepare({ recipe, name, recipeFolder: resolve(file, '..'), plugins }, told);
+  const run = await prepare({ recipe, name, recipeFolder: resolve(file, '..'), plugins, servedBefore }, told);
   return { run, folder: await resolveRunFolder(wanted, identityOf(run), { onFinished: 'keep' }) };
 }
 
@@ -98,7 +112,6 @@ interface Coordinated extends TrialOptions {
   readonly tell: TellEpoch;
   /** Aborts when the search gives the trial up, and when the user stops the search. */
   readonly stop: AbortSignal;
-  readonly user: AbortSignal;
   readonly listen: CoordinateOptions['listen'];
 }
 

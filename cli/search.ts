@@ -3,12 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { exitCodes, UserError } from '../shared/errors.js';
 import { makeFolders } from '../shared/files.js';
+import { endWithWhatIsKept } from './endings.js';
 import { ownWorkersAlone, pageLine } from './credentials.js';
-import { besideWorkers, planWorkers } from './local-workers.js';
+import { besideWorkers, planWorkers, type Beside } from './local-workers.js';
 import { backendOption, memoryOption, withRun } from './options.js';
 import { print, say, shellWord } from './output.js';
 import type { OpenedSearch, SearchFlags } from './search-open.js';
-import { stopInOrder } from './signals.js';
+import type { SearchState } from './search/search-state.js';
+import { inGoodOrder } from './signals.js';
 import { collect, positive } from './values.js';
 import { action, type Verb } from './verb.js';
 
@@ -63,13 +65,13 @@ async function runTrials(opened: OpenedSearch, journal: Journal, file: string, f
   const { credentials, token, announce } = access;
   let retract: (() => void) | null = null;
   const kinds = [await planWorkers(run, flags, { token, role: 'train' })];
-  await besideWorkers(kinds, ({ start, lost }) => {
+  const search = (user: AbortSignal, { start, lost }: Beside): Promise<SearchState> => {
     const onListening = (port: number): void => {
       if (retract === null) tell(pageLine({ host: '127.0.0.1', port }, access, process.stderr.isTTY));
       retract ??= announce(port);
       start(port);
     };
-    const trial = trialRunner({ file, flags, out, plan, credentials, onListening });
+    const trial = trialRunner({ file, flags, out, plan, credentials, onListening, user });
     const searched = searchOn({
       journal,
       plan,
@@ -84,23 +86,29 @@ async function runTrials(opened: OpenedSearch, journal: Journal, file: string, f
       },
     });
     return Promise.race([searched, lost]);
-  })
+  };
+  await inGoodOrder((user) =>
+    besideWorkers(kinds, (beside) => search(user, beside)).catch((error: unknown) => {
+      throw stoppedSearch(error, {
+        why: String(user.reason ?? 'asked to'),
+        trial: journal.state.trials.length,
+        of: plan.trials,
+      });
+    }),
+  )
     .then(({ trials }) => {
       if (trials.length < plan.trials)
         tell(`nothing is left to try: every value of the space has had its trial, ${trials.length} in all`);
     })
-    .catch((error: unknown) => {
-      throw stoppedSearch(error, journal.state.trials.length, plan.trials);
-    })
     .finally(() => retract?.());
+  endWithWhatIsKept();
 }
 
 /** What the user is told of a stop: the search's, not that of the trial that it fell into. */
-function stoppedSearch(error: unknown, trial: number, trials: number): unknown {
+function stoppedSearch(error: unknown, { why, trial, of }: { why: string; trial: number; of: number }): unknown {
   if (!(error instanceof UserError) || error.exitCode !== exitCodes.stopped) return error;
-  const why = String(stopInOrder().reason ?? 'asked to');
   return new UserError(
-    `the search stopped (${why}) in trial ${trial} of ${trials}; run the same command again to continue`,
+    `the search stopped (${why}) in trial ${trial} of ${of}; run the same command again to continue`,
     exitCodes.stopped,
     error,
   );

@@ -2,8 +2,8 @@
  * The signal handlers, installed when this module is first imported. cli.ts imports it before anything else, because
  * until a handler is installed SIGUSR1 opens Node's debugger and SIGTERM ends the process where it stands.
  *
- * SIGINT, SIGTERM and SIGUSR1 end the process at once with 75 until somebody works who stops in good order. From then on
- * they ask for that (the signal that `stopInOrder` gives aborts with the signal's name), and a second SIGINT ends the
+ * SIGINT, SIGTERM and SIGUSR1 end the process at once with 75 where nobody works who stops in good order. Where somebody
+ * does they ask for that (the signal that such work is given aborts with the signal's name), and a second SIGINT ends the
  * process at once. SIGUSR2 asks for a snapshot and ends nothing. A local worker ignores all four: a terminal, a
  * scheduler and a service manager send them to the whole process group, and its coordinator tells it when to end.
  */
@@ -22,12 +22,29 @@ export function onSnapshotWanted(take: () => void): () => void {
 
 /** What is done before the process ends at once. */
 let beforeEnd: ((signal: NodeJS.Signals) => void) | null = null;
-let isInOrder = false;
+/** Works under way that stop in good order. */
+let inOrder = 0;
 
-/** For work that stops in good order. It aborts when a stop is asked for; `reason` is the signal's name. */
+/**
+ * For all that the process does from here on, which stops in good order. It aborts when a stop is asked for; `reason` is
+ * the signal's name.
+ */
 export function stopInOrder(): AbortSignal {
-  isInOrder = true;
+  inOrder++;
   return controller.signal;
+}
+
+/**
+ * Does work that stops in good order when `stop` aborts. What comes before and after it heeds nothing, and a signal ends
+ * the process there at once: one that only asked for a stop would be lost.
+ */
+export async function inGoodOrder<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  inOrder++;
+  try {
+    return await work(controller.signal);
+  } finally {
+    inOrder--;
+  }
 }
 
 /** Has this called before a signal ends the process where it stands. */
@@ -43,7 +60,7 @@ export async function pause(ms: number): Promise<boolean> {
 }
 
 function requestStop(signal: NodeJS.Signals): void {
-  if (!isInOrder) {
+  if (inOrder === 0) {
     beforeEnd?.(signal);
     process.exit(exitCodes.stopped);
   }

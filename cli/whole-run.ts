@@ -7,15 +7,16 @@ import type { ReportOutput } from '../coordinator/reports/outputs/output.js';
 import type { Summary } from '../coordinator/reports/summary.js';
 import type { TraceFile, TraceTotals } from '../coordinator/trace/trace-file.js';
 import { counted } from '../shared/counted.js';
-import type { OnFinished } from '../coordinator/store/run-folder.js';
+import type { KnownElsewhere, OnFinished } from '../coordinator/store/run-folder.js';
 import type { ServerTls } from '../coordinator/server/secure.js';
 import type { CredentialSource } from '../shared/access/credentials.js';
 import { cacheFolder } from '../shared/cache-folder.js';
 import { labelStorage } from '../shared/labels/storage.js';
+import { endWithWhatIsKept } from './endings.js';
 import { lookAt, openRecipe, openRun, prepare, remoteFiles } from './open.js';
 import { memoryFolderOf, type FolderFlags } from './options.js';
 import { clearWork, isColored, logFormat, say, sayThrough, showWork, warn } from './output.js';
-import { onSnapshotWanted, stopInOrder } from './signals.js';
+import { inGoodOrder, onSnapshotWanted } from './signals.js';
 import type { Address } from './values.js';
 
 /** A run with the folder that it writes to. */
@@ -32,23 +33,26 @@ export interface OpenedRun {
  */
 export async function openWholeRun(file: string, flags: FolderFlags): Promise<OpenedRun> {
   const { describeLosses } = await import('../shared/recipe/describe.js');
-  const { expectFolder, isFinished, remoteFilesOf, resolveRunFolder } =
-    await import('../coordinator/store/run-folder.js');
+  const { expectFolder, isFinished, knownOf, resolveRunFolder } = await import('../coordinator/store/run-folder.js');
   const { describeStudentEngine } = await import('../coordinator/plan/run-engines.js');
   const { identityOf } = await import('../coordinator/store/resolved-recipe.js');
   const { force, resume } = flags;
   const onFinished = onFinishedOf(flags);
   const wantedOf = ({ name }: { readonly name: string }): string => flags.out ?? join('runs', name);
+  let servedBefore: KnownElsewhere['served'] = new Map();
   const { recipe, warnings } = await openRecipe(file, flags, async (read) => {
     await expectFolder(wantedOf(read));
-    if (force !== true) (await remoteFiles()).pin('run', await remoteFilesOf(wantedOf(read), { onFinished, resume }));
+    if (force === true) return;
+    const known = await knownOf(wantedOf(read), { onFinished, resume });
+    servedBefore = known.served;
+    (await remoteFiles()).pin('run', known.remote);
   });
   const wanted = wantedOf(recipe);
   warnings.forEach(warn);
   // Before data is read and models are opened, which may take long.
   await mlflowOf(flags);
   const trace = flags.trace === undefined ? undefined : await openTrace(flags.trace);
-  const run = await openRun(recipe, file, flags);
+  const run = await openRun(recipe, file, { ...flags, servedBefore });
   const tell = flags.quiet === true ? (): void => undefined : say;
   describeLosses(run.recipe).forEach((line) => tell(line));
   tell(describeStudentEngine(run.engines));
@@ -125,7 +129,7 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
     return watched;
   };
   const access = await mlflowOf(options.flags);
-  const told = (name: string, folder: string): Omit<CoordinateOptions, 'next'> => ({
+  const told = (name: string, folder: string): Omit<CoordinateOptions, 'next' | 'stopSignal'> => ({
     ...common(),
     trace,
     out: folder,
@@ -140,7 +144,10 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
     const alone = await prepare({ recipe, name: `${name}-baseline`, recipeFolder, plugins: new Map() }, unsaid);
     const folder = join(out, 'baseline');
     if (!isQuiet) say(`training the student alone (baseline) into ${folder}`);
-    const { student, digest } = await coordinate(alone, { ...told(alone.name, folder), next: true });
+    const before = told(alone.name, folder);
+    const { student, digest } = await inGoodOrder((stopSignal) =>
+      coordinate(alone, { ...before, stopSignal, next: true }),
+    );
     baseline = { ...student, digest, folder: 'baseline' };
   }
   if (!isQuiet)
@@ -149,7 +156,10 @@ async function coordinateBoth({ run, out, trace }: OpenedRun, options: WholeRunO
         ? `${run.name} is finished in ${out}: nothing is computed again`
         : `distilling ${run.name} into ${out}`,
     );
-  return coordinate(run, { ...told(run.name, out), next: false, ...(baseline === undefined ? {} : { baseline }) });
+  const own = { ...told(run.name, out), next: false, ...(baseline === undefined ? {} : { baseline }) };
+  const summary = await inGoodOrder((stopSignal) => coordinate(run, { ...own, stopSignal }));
+  endWithWhatIsKept();
+  return summary;
 }
 
 /** Gives the options that the baseline and the run share; the second to ask listens on the first one's port. */
@@ -161,7 +171,7 @@ async function commonOptions({
   expected,
   isOpen,
   onListening,
-}: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next' | 'reporter'>> {
+}: WholeRunOptions): Promise<() => Omit<CoordinateOptions, 'out' | 'next' | 'reporter' | 'stopSignal'>> {
   const { exportStudent } = await import('../worker/tools/export/export-student.js');
   let listen = address;
   return () => {
@@ -177,7 +187,6 @@ async function commonOptions({
       memoryFolder: memoryFolderOf(flags),
       expected,
       isOpen,
-      stopSignal: stopInOrder(),
       onSnapshotWanted,
       exportStudent: async (spec, weights, folder, facts) => void (await exportStudent(spec, weights, folder, facts)),
       onListening: (port) => {

@@ -16,7 +16,7 @@ import { LabelService, newestCount, type LabelServiceOptions } from './labels/se
 import { tellLateWorkers } from './late-workers.js';
 import type { PageEnd } from './page/browser/messages.js';
 import type { PreparedRun } from './plan/prepared-run.js';
-import { recoverRun, type RecoveredRun } from './recovered-run.js';
+import { finishedStart, recoverRun, type RecoveredRun } from './recovered-run.js';
 import { expectWhole } from './reports/finished-run.js';
 import type { ReportOutput, RunEnding, RunProgress } from './reports/outputs/output.js';
 import { joinOutputs, runOutput } from './reports/outputs/outputs.js';
@@ -33,7 +33,7 @@ import { SocketChannel } from './server/socket-channel.js';
 import { writeBest } from './store/best-weights.js';
 import { liarsIn } from './store/journal.js';
 import { identityOf } from './store/resolved-recipe.js';
-import { isFinished, openRunFolder, type RunFolder } from './store/run-folder.js';
+import { isFinished, openRunFolder, TakenOver, type RunFolder } from './store/run-folder.js';
 import { StateLost } from './store/self-check.js';
 import { RunTrace, type TraceSink } from './trace/run-trace.js';
 import type { RunCounts } from './watch/run-counts.js';
@@ -129,6 +129,7 @@ async function toldAgain(run: PreparedRun, options: CoordinateOptions): Promise<
   const { out, listen: address, credentials, tls, onListening, stopSignal, reporter, next } = options;
   const summary = await readSummary(out, run.recipeDigest);
   await expectWhole(out, (name) => name.startsWith('student'));
+  await reporter.finished(() => finishedStart(out, run, options.baseline));
   if (options.isOpen !== true || next) return summary;
   const waitMs = options.times?.lateMs ?? lateMs;
   reporter.say('info', `workers that wait for it are told so for ${waitMs / 1000} s`);
@@ -188,6 +189,7 @@ async function coordinateOnce(run: PreparedRun, options: CoordinateOptions, star
 
 function endingOf(error: unknown): RunEnding {
   if (error instanceof StateLost) return 'again';
+  if (error instanceof TakenOver) return 'taken';
   return error instanceof UserError && error.exitCode === exitCodes.stopped ? 'stopped' : 'failed';
 }
 
@@ -358,14 +360,17 @@ async function runToEnd(
   recovered: RecoveredRun,
   { active, labels }: { readonly active: Run; readonly labels: LabelService | null },
 ): Promise<Summary> {
-  const { exportStudent, baseline, force = false } = options;
-  const outcome = await active.finished();
-  if (outcome.type === 'rebuild') throw new StateLost(outcome.reason);
+  const { exportStudent, baseline, force = false, stopSignal } = options;
+  const found = await active.finished();
+  if (found.type === 'rebuild') throw new StateLost(found.reason);
+  // A run that was not asked before its last step has its results yet to write.
+  const isLate = found.type === 'done' && stopSignal.aborted;
+  const outcome: Outcome = isLate ? { ...found, type: 'stopped', reason: String(stopSignal.reason) } : found;
   const isDone = outcome.type === 'done';
   const [leases, workers] = [active.leases(), active.workers()];
   const warn = (line: string): void => reporter.say('warn', line);
-  const found = { exportStudent, baseline, leases, workers, force, timeOfDayMs, warn };
-  const summary = isDone ? await writeResults(run, recovered, found) : null;
+  const written = { exportStudent, baseline, leases, workers, force, timeOfDayMs, warn };
+  const summary = isDone ? await writeResults(run, recovered, written) : null;
   if (isDone) faultPoint('results');
   const end = endOf(outcome, options);
   await labels?.settle(end.reason === 'pause');

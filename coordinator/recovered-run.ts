@@ -1,4 +1,5 @@
 /** A run as it is found in its folder: the stores are opened, the state is recovered, and the reports start from it. */
+import { join } from 'node:path';
 import { weightsAt } from '../shared/recipe/schedules.js';
 import { planReplica } from '../shared/replica/plan.js';
 import { Replica } from '../shared/replica/replica.js';
@@ -16,8 +17,9 @@ import { stepsIn } from './reports/steps.js';
 import { Account } from './reports/totals.js';
 import { reportedSteps } from './run-reports.js';
 import { expectSameState, expectSameUnits } from './store/changed-recipe.js';
-import type { JournalLine } from './store/journal.js';
-import type { Journal } from './store/journal-file.js';
+import { readGenerations } from './store/generations.js';
+import { afterRewinds, type JournalLine } from './store/journal.js';
+import { readJournal, type Journal } from './store/journal-file.js';
 import type { KeptCommits } from './store/kept-commits.js';
 import { CommitLog } from './store/log.js';
 import { recover, type Recovered } from './store/recovery.js';
@@ -125,10 +127,32 @@ function withoutLog(
   });
 }
 
+/**
+ * Where a finished run stands, by its folder, which stays as it is.
+ * @throws UserError (65) where its journal or its generations are damaged
+ */
+export async function finishedStart(path: string, run: PreparedRun, baseline: GoingOn['baseline']): Promise<RunStart> {
+  const generations = await readGenerations(path);
+  const generation = mustAt(generations, generations.length - 1, 'generation');
+  const read = await readJournal(join(path, 'journal.jsonl'), { run: generation.run, logged: new Map() });
+  const lines = afterRewinds(read.lines);
+  const units = unitsOf(run);
+  const standing = { step: units.totalSteps, lines };
+  const { account, closedEpochs } = accountOf(run, units, standing);
+  const folder = { run: generation.run, generation };
+  return startOf(run, { folder, units, standing, account }, { closedEpochs, baseline });
+}
+
+/** A run as far as its journal tells. */
+interface Journalled extends Pick<RecoveredRun, 'units' | 'account'> {
+  readonly folder: Pick<RunFolder, 'run'> & { readonly generation: Pick<RunFolder['generation'], 'counter'> };
+  readonly standing: Pick<RecoveredRun['standing'], 'step' | 'lines'>;
+}
+
 /** Where the run stands, for those who are told of it. */
 function startOf(
   run: PreparedRun,
-  { folder, units, standing, account }: Pick<RecoveredRun, 'folder' | 'units' | 'standing' | 'account'>,
+  { folder, units, standing, account }: Journalled,
   { closedEpochs, baseline }: Pick<RunStart, 'closedEpochs'> & Pick<GoingOn, 'baseline'>,
 ): RunStart {
   const { step, lines } = standing;
@@ -154,7 +178,7 @@ function faultIn(lines: readonly JournalLine[], { recipe }: PreparedRun): string
 function accountOf(
   run: PreparedRun,
   units: UnitPlan,
-  standing: RecoveredRun['standing'],
+  standing: Pick<RecoveredRun['standing'], 'lines'>,
 ): { readonly account: Account; readonly closedEpochs: readonly MetricsLine[] } {
   const account = new Account({
     task: taskOf(run.recipe),

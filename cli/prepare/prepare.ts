@@ -108,7 +108,8 @@ function assemble(
       recipe,
       student: studentArtifact.sha256,
       weights: weightsDigest(student.weights),
-      teachers: teachers.specs.map(({ canary: _, ...spec }) => spec),
+      // A served model is known by its canary alone.
+      teachers: teachers.specs.map(({ canary, ...spec }) => (spec.served === undefined ? spec : { ...spec, canary })),
       data: manifestArtifact.sha256,
       ...(plugins.length === 0 ? {} : { plugins }),
     }),

@@ -3,6 +3,7 @@
  * the data's samples and gives the data's classes. What is wrong is said here, in one line, not by a worker later.
  */
 import { UserError } from '../../shared/errors.js';
+import type { ServedCanary } from '../../shared/labels/served-canary.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import { keyedSeed, randomStream } from '../../shared/random.js';
 import type { TeacherRecipe } from '../../shared/recipe/schema.js';
@@ -17,6 +18,7 @@ import type { OpenTensorFlow, Teacher, WantedTaps } from '../../worker/compute/t
 import { onnxFormat } from '../../worker/compute/teachers/formats/onnx.js';
 import { formatNamed, openTeacher } from '../../worker/compute/teachers/teacher-formats.js';
 import type { Expected } from './expected.js';
+import { settleCanary } from './served-canary.js';
 import { answersFolder, describeTeacher, servedBy } from './served-teacher.js';
 import { mapClasses, specialtyOf } from './teacher-classes.js';
 import { planFeed, type PlannedFeed } from './teacher-feed.js';
@@ -35,6 +37,8 @@ export interface TeacherOptions {
   readonly openNative?: OpenTensorFlow;
   /** Where what servers say of their models is written. Default: nowhere, and such a teacher is refused. */
   readonly servedFolder?: string;
+  /** What served models answered where the run that goes on was prepared, by teacher; absent: a new run begins. */
+  readonly servedBefore?: ReadonlyMap<string, ServedCanary> | undefined;
   /** Where models are written that are turned into ONNX; absent: none is. */
   readonly onnxFolder?: string | undefined;
 }
@@ -67,7 +71,7 @@ export async function inspectTeacher(
     const output = outputOf(recipe, expected);
     const { classes, isBinary, warnings } = await tryOut({ name: recipe.name, output }, expected, { teacher, feed });
     const classMap = await mapClasses(recipe, expected, { folder: options.folder, outputs: classes });
-    const spec: TeacherSpec = {
+    const looked: TeacherSpec = {
       name: recipe.name,
       format: found.format,
       weight: recipe.weight,
@@ -84,6 +88,8 @@ export async function inspectTeacher(
       ...(await canaryOf(recipe.name, teacher, feed)),
       files: found.files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
     };
+    const { inputShape } = expected;
+    const { spec, remarks: ofCanary } = await settleCanary(looked, { inputShape, before: options.servedBefore });
     const paths = new Map(found.files.map((file) => [file.sha256, file.path]));
     const stays =
       notInOnnx === null
@@ -91,7 +97,7 @@ export async function inspectTeacher(
         : [
             `teacher ${recipe.name}: ${notInOnnx}; it runs as ${formatNamed(found.format, recipe.name).title}, not in ONNX Runtime`,
           ];
-    const remarks = found.remarks ?? [];
+    const remarks = [...(found.remarks ?? []), ...ofCanary];
     return { spec, paths, notInOnnx, warnings: [...remarks, ...planned.remarks, ...stays, ...warnings], taps };
   } finally {
     await teacher.dispose();

@@ -2,6 +2,7 @@
 import type { ArtifactSource } from '../../coordinator/server/artifacts.js';
 import { UserError } from '../../shared/errors.js';
 import { atWork } from '../../shared/long-work.js';
+import type { ServedCanary } from '../../shared/labels/served-canary.js';
 import type { TeacherSpec } from '../../shared/protocol/messages.js';
 import type { Recipe } from '../../shared/recipe/schema.js';
 import type { TapShape } from '../../worker/compute/teachers/formats/taps.js';
@@ -17,6 +18,8 @@ export interface TeachersOptions {
   readonly recipeFolder: string;
   /** Where models are written that are turned into ONNX, as files named by their SHA-256. */
   readonly shardFolder: string;
+  /** What served models answered where the run that goes on was prepared, by teacher; absent: a new run begins. */
+  readonly servedBefore?: ReadonlyMap<string, ServedCanary> | undefined;
   /** Called with each line for the user about what looks odd. */
   readonly warn: (text: string) => void;
 }
@@ -37,7 +40,7 @@ export interface PreparedTeachers {
  * @throws UserError 2 when one does not fit the recipe or the data, 65 when a file is damaged or another
  */
 export async function prepareTeachers(
-  { recipe, recipeFolder, shardFolder, warn }: TeachersOptions,
+  { recipe, recipeFolder, shardFolder, servedBefore, warn }: TeachersOptions,
   expected: Expected,
 ): Promise<PreparedTeachers> {
   const specs: TeacherSpec[] = [];
@@ -51,6 +54,7 @@ export async function prepareTeachers(
       taps: teacherTaps(recipe, teacher.name),
       openNative: nativeFor(recipe, teacher.name),
       servedFolder: shardFolder,
+      servedBefore,
       onnxFolder: onnxFolderFor(recipe, shardFolder),
     });
     taps.set(teacher.name, found.taps);

@@ -15,6 +15,7 @@ import { z } from 'zod';
 import { codeOf, exitCodes, storageProblem, UserError } from '../../shared/errors.js';
 import { remoteIdentitySchema, type RemoteIdentity } from '../../shared/data/remote-identity.js';
 import { ifThere, makeFolders } from '../../shared/files.js';
+import { servedCanarySchema, type ServedCanary } from '../../shared/labels/served-canary.js';
 import { sha256Of } from '../../shared/sha256.js';
 import { differences, type RunIdentity } from './resolved-recipe.js';
 import { createDurably, parseStored, storing, writeDurably } from './durable-files.js';
@@ -53,7 +54,7 @@ export interface RunFolder {
   /** The text of a file; null where there is none. */
   read(name: string): Promise<string | null>;
   /**
-   * @throws UserError (69) when a coordinator elsewhere, beyond this machine's lock, has claimed the next generation
+   * @throws TakenOver (69) when a coordinator elsewhere, beyond this machine's lock, has claimed the next generation
    */
   expectNewest(): Promise<void>;
   /** Gives the folder's lock back. */
@@ -155,7 +156,11 @@ export async function expectFolder(path: string): Promise<void> {
 
 const shownChanges = 6;
 const writtenSchema = z.looseObject({
-  digests: z.looseObject({ recipe: z.string(), remote: z.record(z.string(), remoteIdentitySchema).optional() }),
+  digests: z.looseObject({
+    recipe: z.string(),
+    remote: z.record(z.string(), remoteIdentitySchema).optional(),
+    served: z.record(z.string(), servedCanarySchema).optional(),
+  }),
 });
 
 /** The folder's recipe; null where it is missing, or is not what a coordinator wrote: then generations have its digest. */
@@ -200,38 +205,50 @@ async function changesOf(
   throw new UserError(`${path}: holds an unfinished run of another recipe: ${what}${more}; ${ways}`);
 }
 
+/** By what a run knows again what is elsewhere. */
+export interface KnownElsewhere {
+  /** What came of its remote names, by name. */
+  readonly remote: ReadonlyMap<string, RemoteIdentity>;
+  /** What its served models answered, by teacher. */
+  readonly served: ReadonlyMap<string, ServedCanary>;
+}
+
+const nothingKnown: KnownElsewhere = { remote: new Map(), served: new Map() };
+
 /**
- * What came of the remote names of the run that a run of this name would continue, or be the result of, by name; none where
- * there is no such run.
+ * What is known of all that is elsewhere by the run that a run of this name would continue, or be the result of; nothing
+ * where there is no such run.
  * @throws UserError (65) when its folder is damaged
  */
-export async function remoteFilesOf(
+export async function knownOf(
   wanted: string,
   { onFinished = 'number', resume = false }: Pick<FolderOptions, 'onFinished' | 'resume'> = {},
-): Promise<ReadonlyMap<string, RemoteIdentity>> {
+): Promise<KnownElsewhere> {
   for (let n = 1, before: string | null = null; ; n++) {
     const path: string = n === 1 ? wanted : `${wanted}-${n}`;
     if (await isFinished(path)) {
-      if (onFinished === 'overwrite') return new Map();
-      if (onFinished === 'keep') return (await remoteFilesIn(path)) ?? new Map();
+      if (onFinished === 'overwrite') return nothingKnown;
+      if (onFinished === 'keep') return (await knownIn(path)) ?? nothingKnown;
       before = path;
       continue;
     }
     const isAsked = before !== null && (resume || onFinished === 'once');
     // A baseline comes first and has a folder of its own.
     for (const folder of [path, join(path, 'baseline'), ...(isAsked && before !== null ? [before] : [])]) {
-      const found = await remoteFilesIn(folder);
+      const found = await knownIn(folder);
       if (found !== null) return found;
     }
-    return new Map();
+    return nothingKnown;
   }
 }
 
 /** Null where the folder tells of no run. */
-async function remoteFilesIn(folder: string): Promise<ReadonlyMap<string, RemoteIdentity> | null> {
+async function knownIn(folder: string): Promise<KnownElsewhere | null> {
   const generations = await readGenerations(folder);
   const there = generations.length === 0 ? null : await readWritten(join(folder, 'recipe.yaml'), generations);
-  return there === null ? null : new Map(Object.entries(there.digests.remote ?? {}));
+  if (there === null) return null;
+  const { remote = {}, served = {} } = there.digests;
+  return { remote: new Map(Object.entries(remote)), served: new Map(Object.entries(served)) };
 }
 
 /** Whether the folder holds a run that came to its end. */
@@ -316,13 +333,20 @@ async function writeAlone(folder: string, name: string, pieces: Iterable<Uint8Ar
   for (const other of others) await rm(join(folder, other), { recursive: true, force: true });
 }
 
+/** The run is another coordinator's by now. */
+export class TakenOver extends UserError {
+  constructor(path: string, generation: string) {
+    super(
+      `${path}: another coordinator, elsewhere, has taken over this run folder (${generation}); this one has committed nothing since, and ends`,
+      exitCodes.unavailable,
+    );
+  }
+}
+
 /** Generations are claimed one after the other, so that the next one tells of any. */
 async function expectNone(generation: string, path: string): Promise<void> {
   if ((await ifThere(readFile(generation, 'utf8'))) === null) return;
-  throw new UserError(
-    `${path}: another coordinator, elsewhere, has taken over this run folder (${generation}); this one has committed nothing since, and ends`,
-    exitCodes.unavailable,
-  );
+  throw new TakenOver(path, generation);
 }
 
 async function claim(path: string, wanted: FolderOptions & { identity: RunIdentity }): Promise<Claim> {

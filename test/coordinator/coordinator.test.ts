@@ -1,14 +1,15 @@
 import { cpSync } from 'node:fs';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { oneToken } from '../../shared/access/credentials.js';
 import { Curves } from '../../coordinator/page/curves.js';
-import { silentOutput } from '../../coordinator/reports/outputs/output.js';
+import { silentOutput, type ReportOutput, type RunStart } from '../../coordinator/reports/outputs/output.js';
 import { coordinate, type CoordinateOptions } from '../../coordinator/coordinator.js';
 import { afterRewinds, type CommitLine, type JournalLine } from '../../coordinator/store/journal.js';
+import { UnitCommits } from '../../coordinator/unit-commits.js';
 import { LabelService } from '../../coordinator/labels/service.js';
 import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
 import { weightsDigest, type Summary } from '../../coordinator/reports/summary.js';
@@ -356,6 +357,53 @@ describe('coordinate', () => {
     }
     const { summary } = await withWorkers(small, [{}], out);
     expect(summary.digest).toBe(oracle(small));
+  });
+
+  it('that is asked to stop behind its last step writes no results, and the next start writes them', async () => {
+    const out = await temporaryFolder();
+    const rig = start(small, out);
+    const finish = vi.spyOn(UnitCommits.prototype, 'finish').mockImplementation(async () => rig.stop.abort('SIGINT'));
+    const worker = new FakeWorker({ run: small, port: await rig.port, token });
+    await expect(rig.summary).rejects.toMatchObject({
+      exitCode: 75,
+      message: expect.stringMatching(
+        / stopped \(SIGINT\) at step \d+; run the same command again to continue$/,
+      ) as string,
+    });
+    await worker.closed;
+    expect([finish.mock.calls, worker.end?.reason]).toEqual([[['done']], 'stopped']);
+    expect(await readdir(out)).not.toContain('summary.json');
+    finish.mockRestore();
+    expect((await withWorkers(small, [{}], out)).summary.digest).toBe(oracle(small));
+  });
+
+  it('tells its reports that another coordinator has taken the run over, and of a finished run where it stands', async () => {
+    const out = await temporaryFolder();
+    const endings: string[] = [];
+    const starts: RunStart[] = [];
+    const reporter: ReportOutput = {
+      ...silentOutput,
+      start: async (begun) => void starts.push(begun),
+      over: async (ending) => void endings.push(ending),
+    };
+    const fenced = start(small, out, { reporter });
+    const port = await fenced.port;
+    await writeFile(join(out, 'generations', '2'), '');
+    const worker = new FakeWorker({ run: small, port, token });
+    await expect(fenced.summary).rejects.toMatchObject({ exitCode: 69 });
+    await worker.closed;
+    await rm(join(out, 'generations', '2'));
+    const { summary } = await withWorkers(small, [{}], out, { reporter });
+    expect(endings).toEqual(['taken', 'done']);
+    const finished = async (read: () => Promise<RunStart>): Promise<void> => void starts.push(await read());
+    expect(await start(small, out, { reporter: { ...silentOutput, finished } }).summary).toEqual(summary);
+    const [, begun, whole] = starts;
+    const { run, beganMs, recipe, totalSteps, generation } = begun ?? expect.fail('it was not begun');
+    expect(whole).toMatchObject({ run, beganMs, recipe, totalSteps, generation, step: summary.steps });
+    expect([...(begun?.steps() ?? [])]).toEqual([]);
+    expect([...(whole?.steps() ?? [])].map(({ step }) => step)).toEqual(
+      commits(await journalOf(out)).map(({ step }) => step + 1),
+    );
   });
 
   it('of a finished run computes nothing, and tells workers that wait for it from elsewhere that it is done', async () => {

@@ -66,6 +66,7 @@ function start(args: readonly string[], keys: Partial<Record<string, string>> = 
   const environment = {
     STILLHOUSE_CACHE: at('cache'),
     AWS_ENDPOINT_URL: store.url,
+    AWS_EC2_METADATA_DISABLED: 'true',
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: store.keys.accessKeyId,
     AWS_SECRET_ACCESS_KEY: store.keys.secretAccessKey,

@@ -4,7 +4,9 @@ import { AwsV4Signer } from 'aws4fetch';
 import { exitCodes, UserError } from '../../../shared/errors.js';
 import { decoded, escapedPath } from './addresses.js';
 import { OutOfReach, textOf, type AskOptions, type HttpClient } from './http-client.js';
+import type { S3Keys } from './s3-roles.js';
 import type { S3Settings } from './s3-settings.js';
+import { textIn } from './xml.js';
 
 /** What a request asks for. */
 export interface S3Request {
@@ -104,8 +106,9 @@ export class S3Client {
 
   #optionsOf(request: S3Request): AskOptions {
     const { bucket, key = '', method = 'GET', headers = {} } = request;
-    const { keys, endpoint } = this.#settings;
+    const { keysNow, endpoint } = this.#settings;
     const authorize: AskOptions['authorize'] = async (url, verb, given) => {
+      const keys = await keysNow();
       if (keys === null) return {};
       const signer = new AwsV4Signer({
         method: verb,
@@ -125,7 +128,7 @@ const regionHeader = 'x-amz-bucket-region';
 /** A thousand keys of 1,024 bytes, each of which may be escaped to three times its length. */
 const longestPage = 16 << 20;
 
-function keysOnly({ accessKeyId, secretAccessKey, sessionToken }: NonNullable<S3Settings['keys']>): {
+function keysOnly({ accessKeyId, secretAccessKey, sessionToken }: S3Keys): {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken?: string;
@@ -159,21 +162,6 @@ function listedOf(entry: string, isEscaped: boolean): ListedObject {
     etag: textIn(entry, 'ETag'),
     modified: textIn(entry, 'LastModified'),
   };
-}
-
-const entities = new Map([
-  ['&quot;', '"'],
-  ['&#34;', '"'],
-  ['&apos;', "'"],
-  ['&lt;', '<'],
-  ['&gt;', '>'],
-  ['&amp;', '&'],
-]);
-
-/** The text of an element of XML without elements in it; null where there is none. */
-function textIn(xml: string, name: string): string | null {
-  const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
-  return text?.replace(/&(?:quot|#34|apos|lt|gt|amp);/g, (entity) => entities.get(entity) ?? entity) ?? null;
 }
 
 const plainWords = new Map([

@@ -12,6 +12,8 @@ export interface TrackedRun {
   readonly name: string;
   readonly beganMs: number;
   readonly params: ReadonlyMap<string, number | string | boolean>;
+  /** Whether it was finished before: it stays as it is where the server knows so. */
+  readonly isFinished?: boolean;
 }
 
 /** Numbers of one moment. */
@@ -29,7 +31,7 @@ const [mostParams, mostMetrics, longestKey, longestValue] = [100, 1000, 250, 600
 const nothing = z.unknown();
 const pairs = z.array(z.object({ key: z.string(), value: z.string().optional() })).optional();
 const runSchema = z.object({
-  info: z.object({ run_id: z.string(), artifact_uri: z.string().optional() }),
+  info: z.object({ run_id: z.string(), artifact_uri: z.string().optional(), status: z.string().optional() }),
   data: z
     .object({
       metrics: z.array(z.object({ key: z.string(), step: z.coerce.number().optional() })).optional(),
@@ -45,6 +47,8 @@ export class MlflowSession {
   readonly #artifacts: string | null;
   /** Where it can be looked at. */
   readonly page: string;
+  /** Whether nothing is left to tell of it. */
+  #isFinished = false;
   /** The newest step of each metric that the server has. */
   readonly #logged: ReadonlyMap<string, number>;
 
@@ -69,10 +73,20 @@ export class MlflowSession {
     const run = found.runs?.[0] ?? (await create(client, experimentId, tracked));
     const page = `${url.href.replace(/\/$/, '')}/#/experiments/${experimentId}/runs/${run.info.run_id}`;
     const session = new MlflowSession(client, run, page);
+    if (tracked.isFinished === true && run.info.status === 'FINISHED') return session.#asFinished();
     if (found.runs?.[0] !== undefined) await session.setStatus('RUNNING');
     const known = new Set((run.data?.params ?? []).map(({ key }) => key));
     await session.#logParams([...tracked.params].filter(([key]) => !known.has(keyOf(key))));
     return session;
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  #asFinished(): this {
+    this.#isFinished = true;
+    return this;
   }
 
   /** Logs the points that the server does not have. */

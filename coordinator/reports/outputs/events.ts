@@ -72,7 +72,7 @@ class Events {
    * folder it is by now: it writes nothing more.
    */
   async over(ending: RunEnding): Promise<void> {
-    await (ending === 'failed' ? this.#writing : this.#flush()).catch(() => undefined);
+    await (ending === 'failed' || ending === 'taken' ? this.#writing : this.#flush()).catch(() => undefined);
   }
 
   *#past({ beganMs, recipe, steps, closedEpochs }: RunStart): Generator<Uint8Array> {

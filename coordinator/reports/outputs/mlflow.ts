@@ -41,11 +41,13 @@ export const mostWaiting = 20_000;
 /** Numbers that go into one request. */
 const usualNumbers = 800;
 const files = ['report.html', 'summary.json', 'recipe.yaml'];
-const statuses: Readonly<Record<RunEnding, MlflowStatus>> = {
+/** Null: it is left as it is. */
+const statuses: Readonly<Record<RunEnding, MlflowStatus | null>> = {
   done: 'FINISHED',
   stopped: 'KILLED',
   failed: 'FAILED',
   again: 'RUNNING',
+  taken: null,
 };
 
 export function mlflowOutput(place: MlflowPlace): ReportOutput {
@@ -63,12 +65,9 @@ export function mlflowOutput(place: MlflowPlace): ReportOutput {
     ...silentOutput,
     start: async (start) => {
       [references, atMs] = [start.references, start.beganMs];
-      const past = pastPoints(start);
-      tracker = new Tracker(place, {
-        ...{ id: start.run, name: place.run, beganMs: start.beganMs },
-        ...{ params: flatRecipe(start.recipe), past },
-      });
+      tracker = new Tracker(place, begunRun(place, start));
     },
+    finished: async (start) => new Tracker(place, { ...begunRun(place, await start()), isFinished: true }).over('done'),
     step: (report) => tracker?.add(stepPoint(report)),
     epoch: async (line) => tracker?.add(epochPoint(line)),
     end: async (line) => {
@@ -79,6 +78,11 @@ export function mlflowOutput(place: MlflowPlace): ReportOutput {
       tracker = null;
     },
   };
+}
+
+function begunRun({ run: name }: MlflowPlace, start: RunStart): BegunRun {
+  const { run: id, beganMs, recipe } = start;
+  return { id, name, beganMs, params: flatRecipe(recipe), past: pastPoints(start) };
 }
 
 /** What an earlier coordinator may have sent or not, made one after the other as it is taken. */
@@ -114,12 +118,14 @@ class Tracker {
   #ending: RunEnding | null = null;
   #isGivenUp = false;
   #dropped = 0;
+  #newestMs: number;
   #isWarned = false;
   readonly #sending: Promise<void>;
 
   constructor(place: MlflowPlace, run: BegunRun) {
     [this.#place, this.#run] = [place, run];
     this.#client = new MlflowClient(place.access);
+    this.#newestMs = run.beganMs;
     this.#times = { ...usualTimes, ...place.times };
     this.#sending = this.#send().catch((error: unknown) => this.#giveUp(error));
   }
@@ -149,7 +155,7 @@ class Tracker {
 
   async #send(): Promise<void> {
     const session = await this.#insist(() => MlflowSession.open(this.#client, this.#place.access, this.#run));
-    if (session === null) return;
+    if (session === null || session.isFinished) return;
     this.#place.say('info', `MLflow shows the run at ${session.page}`);
     while (!this.#isGivenUp) {
       const batch = this.#batch();
@@ -158,9 +164,15 @@ class Tracker {
       if (this.#waiting.length < usualNumbers) await this.#pause(this.#isPast ? 0 : this.#times.everyMs);
     }
     const ending = this.#ending;
-    if (ending === null) return;
-    await this.#insist(() => session.setStatus(statuses[ending], ending === 'again' ? undefined : Date.now()));
+    const status = ending === null ? null : statuses[ending];
+    if (status === null) return;
+    await this.#insist(() => session.setStatus(status, ending === 'again' ? undefined : this.#endedMs));
     if (ending === 'done') await this.#sendFiles(session);
+  }
+
+  /** Of a run that was finished before, as its last point tells. */
+  get #endedMs(): number {
+    return this.#run.isFinished === true ? this.#newestMs : Date.now();
   }
 
   /** A server may keep runs and take no files. */
@@ -180,6 +192,7 @@ class Tracker {
       const point = this.#next();
       if (point === undefined) break;
       batch.push(point);
+      this.#newestMs = point.atMs;
       numbers += point.scalars.length;
     }
     return batch;

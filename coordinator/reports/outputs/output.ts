@@ -28,8 +28,11 @@ export interface RunStart {
   readonly references: () => readonly NamedFigure[];
 }
 
-/** How a coordinator's work on a run ended; `again`: the same process begins anew. */
-export type RunEnding = 'done' | 'stopped' | 'failed' | 'again';
+/**
+ * How a coordinator's work on a run ended; `again`: the same process begins anew; `taken`: another coordinator has taken the
+ * run over, and reports it from there on.
+ */
+export type RunEnding = 'done' | 'stopped' | 'failed' | 'again' | 'taken';
 
 /** Where a run stands after a training step. */
 export interface RunProgress {
@@ -62,6 +65,11 @@ export interface ReportOutput {
   epoch(line: MetricsLine): Promise<void>;
   /** The run is done. @param partialEpoch the metrics of a last epoch that ended before its time; null for none */
   end(partialEpoch: MetricsLine | null): Promise<void>;
+  /**
+   * The run was finished before, in place of all other reports. Whoever keeps it elsewhere makes up for what the end of
+   * its coordinator has left undone there. @param start where the run stands, read when it is asked for
+   */
+  finished(start: () => Promise<RunStart>): Promise<void>;
   /** A coordinator works no more on the run. Resolves once all that was reported is kept, or is given up. */
   over(ending: RunEnding): Promise<void>;
   /** No more is to be shown for now. It may be called twice, and after it another run may begin. */
@@ -94,6 +102,7 @@ export const silentOutput: ReportOutput = {
   step: () => undefined,
   epoch: async () => undefined,
   end: async () => undefined,
+  finished: async () => undefined,
   over: async () => undefined,
   close: () => undefined,
 };

@@ -67,6 +67,7 @@ export function joinOutputs(outputs: readonly ReportOutput[]): ReportOutput {
     step: (report) => all.forEach((output) => output.step(report)),
     epoch: (line) => each((output) => output.epoch(line)),
     end: (partialEpoch) => each((output) => output.end(partialEpoch)),
+    finished: (start) => each((output) => output.finished(start)),
     over: (ending) => each((output) => output.over(ending)),
     close: () => all.forEach((output) => output.close()),
   };
@@ -101,6 +102,7 @@ function unlessBroken(output: ReportOutput, warn: (text: string) => void): Repor
     step: (report) => tried(() => output.step(report)),
     epoch: (line) => kept(async () => output.epoch(line)),
     end: (partialEpoch) => kept(async () => output.end(partialEpoch)),
+    finished: (start) => kept(async () => output.finished(start)),
     over: (ending) => output.over(ending),
     close: () => output.close(),
   };

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openRunFolder, remoteFilesOf, resolveRunFolder } from '../../../coordinator/store/run-folder.js';
+import { knownOf, openRunFolder, resolveRunFolder } from '../../../coordinator/store/run-folder.js';
 import { temporaryFolder } from '../helpers.js';
 
 const digest = {
@@ -134,13 +134,15 @@ describe('an unfinished run with another compression alone', () => {
   });
 });
 
-describe('the remote files of a run', () => {
+describe('what a run knows of remote files and served models', () => {
   const identity = { files: 1, bytes: 2, sha256: 'd'.repeat(64) };
+  const canary = { question: 'e'.repeat(64), answer: 'AACAPw==' };
   const remote = {
     ...digest,
-    recipeText: `digests: { recipe: ${'a'.repeat(64)}, remote: { "https://there/x.csv": ${JSON.stringify(identity)} } }`,
+    recipeText: `digests: { recipe: ${'a'.repeat(64)}, remote: { "https://there/x.csv": ${JSON.stringify(identity)} }, served: { big: ${JSON.stringify(canary)} } }`,
   };
-  const found = new Map([['https://there/x.csv', identity]]);
+  const found = { remote: new Map([['https://there/x.csv', identity]]), served: new Map([['big', canary]]) };
+  const nothing = { remote: new Map(), served: new Map() };
 
   async function begin(path: string): Promise<void> {
     const folder = await openRunFolder(path, remote);
@@ -148,14 +150,14 @@ describe('the remote files of a run', () => {
     await folder.close();
   }
 
-  it('are those of the run that is continued, or that is the result', async () => {
+  it('is that of the run that is continued, or that is the result', async () => {
     const wanted = join(await temporaryFolder(), 'mnist');
-    expect(await remoteFilesOf(wanted)).toEqual(new Map());
+    expect(await knownOf(wanted)).toEqual(nothing);
     await begin(wanted);
-    expect(await remoteFilesOf(wanted)).toEqual(found);
+    expect(await knownOf(wanted)).toEqual(found);
     await finish(wanted);
-    const of = (options: Parameters<typeof remoteFilesOf>[1]): Promise<unknown> => remoteFilesOf(wanted, options);
-    expect([await of({}), await of({ onFinished: 'overwrite' })]).toEqual([new Map(), new Map()]);
+    const of = (options: Parameters<typeof knownOf>[1]): Promise<unknown> => knownOf(wanted, options);
+    expect([await of({}), await of({ onFinished: 'overwrite' })]).toEqual([nothing, nothing]);
     expect([await of({ onFinished: 'keep' }), await of({ onFinished: 'once' }), await of({ resume: true })]).toEqual([
       found,
       found,

@@ -11,7 +11,7 @@ import { bestWeights, readBestContent } from '../../../coordinator/store/best-we
 import { coordinate } from '../../../coordinator/coordinator.js';
 import { afterRewinds, type JournalLine } from '../../../coordinator/store/journal.js';
 import type { Summary } from '../../../coordinator/reports/summary.js';
-import { prepareRun } from '../../../cli/prepare/prepare.js';
+import { prepareRun, type PreparationOptions } from '../../../cli/prepare/prepare.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import type { LabelStorage } from '../../../shared/labels/storage.js';
 import type { StudentSpec } from '../../../shared/models/student-spec.js';
@@ -148,8 +148,14 @@ export function prepareAgain(
   run: PreparedRun,
   recipe: Recipe,
   warn?: (line: string) => void,
+  servedBefore?: PreparationOptions['servedBefore'],
 ): Promise<PreparedRun> {
-  return prepareIn(run.recipeFolder, recipe, new Map(), warn);
+  return prepareIn(run.recipeFolder, recipe, new Map(), { warn, servedBefore });
+}
+
+interface PreparedBefore {
+  readonly warn?: ((line: string) => void) | undefined;
+  readonly servedBefore?: PreparationOptions['servedBefore'];
 }
 
 /** A recipe over whatever lies in the folder. */
@@ -157,7 +163,7 @@ export function prepareIn(
   folder: string,
   recipe: Recipe,
   plugins: InstalledPlugins = new Map(),
-  warn: (line: string) => void = () => undefined,
+  { warn = () => undefined, servedBefore }: PreparedBefore = {},
 ): Promise<PreparedRun> {
   return prepareRun({
     recipe,
@@ -165,6 +171,7 @@ export function prepareIn(
     name: 'models',
     shardFolder: temporaryFolder(),
     plugins,
+    servedBefore,
     warn,
     note: () => undefined,
   });

@@ -2,12 +2,16 @@
  * Runs whose teacher is on a server: the same bits as with the model itself, its answers kept, and no server needed by a
  * second run.
  */
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { identityOf } from '../../../coordinator/store/resolved-recipe.js';
+import { knownOf, openRunFolder, resolveRunFolder } from '../../../coordinator/store/run-folder.js';
 import type { PreparedRun } from '../../../coordinator/plan/prepared-run.js';
 import { labelSets } from '../../../shared/labels/sets.js';
 import type { LabelStorage } from '../../../shared/labels/storage.js';
+import { openWholeRun } from '../../../cli/whole-run.js';
 import { lookAtTeachers } from '../../../cli/prepare/teacher-look.js';
 import { openWasm } from '../../../worker/compute/backends/wasm/wasm.js';
 import { runLabelWorker } from '../../../worker/labels/label-worker.js';
@@ -126,6 +130,61 @@ describe('a run with a teacher on a server', () => {
     expect(await keysAt({ version: '4', versions: ['4'] })).not.toEqual(first);
     const change = (values: Float32Array, shape: number[]) => ({ values: values.map((u) => 2 * u), shape });
     expect(await keysAt({ change })).not.toEqual(first);
+  }, 60_000);
+
+  it('is refused where it goes on and its model is another under the same name and version, and mixes no labels', async () => {
+    const plain = await prepared(student);
+    const server = await serve(path);
+    const recipe = recipeOf(plain, requestTo(server.url));
+    const run = await prepareAgain(plain, recipe);
+    const out = temporaryFolder();
+    folders.push(out);
+    const folder = await openRunFolder(out, identityOf(run));
+    await folder.write('recipe.yaml', identityOf(run).recipeText);
+    await folder.close();
+    const { served } = await knownOf(out);
+    const keysOf = (of: PreparedRun): string[] => [of.recipeDigest, ...labelSets(of).map(({ key }) => key)];
+
+    // Last bits may differ, with the cache as without it.
+    server.behaviour.change = (values, shape) => ({ values: values.map((u) => u * (1 + 2 ** -20)), shape });
+    expect(keysOf(await prepareAgain(plain, recipe))).toEqual(keysOf(run));
+    vi.stubEnv('STILLHOUSE_CACHE', out);
+    expect(keysOf(await prepareAgain(plain, recipe, undefined, served))).toEqual(keysOf(run));
+
+    server.behaviour.change = (values, shape) => ({ values: values.map((u) => 2 * u), shape });
+    await expect(prepareAgain(plain, recipe, undefined, served)).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringMatching(
+        /^teacher wide: the model at http:\S+ gives for a known sample \S+ as output 0, and gave \S+ when this run began: it is another one under the same name and version; that of the run wanted, or another --out$/,
+      ) as string,
+    });
+    vi.stubEnv('STILLHOUSE_CACHE', folders[0]);
+    const warned: string[] = [];
+    const other = await prepareAgain(plain, recipe, (line) => void warned.push(line));
+    expect(warned).toContainEqual(expect.stringMatching(/is another one than before, .*; its labels are made anew$/));
+    expect(keysOf(other).filter((key) => keysOf(run).includes(key))).toEqual([]);
+    await expect(resolveRunFolder(out, identityOf(other))).rejects.toMatchObject({
+      message: expect.stringMatching(/digests\.served\.wide\.answer: "[^ ]{12,}" there, /),
+    });
+  }, 60_000);
+
+  it('is refused by the command line in the folder of its run', async () => {
+    const plain = await prepared(student);
+    const server = await serve(path);
+    const { name: _name, ...recipe } = recipeOf(plain, requestTo(server.url));
+    const file = join(plain.recipeFolder, 'far.yaml');
+    writeFileSync(file, stringify(recipe));
+    const flags = { set: [], out: join(plain.recipeFolder, 'run'), quiet: true };
+    const { run, out } = await openWholeRun(file, flags);
+    const folder = await openRunFolder(out, identityOf(run));
+    await folder.write('recipe.yaml', identityOf(run).recipeText);
+    await folder.close();
+    expect((await openWholeRun(file, flags)).run.recipeDigest).toBe(run.recipeDigest);
+    server.behaviour.change = (values, shape) => ({ values: values.map((u) => 2 * u), shape });
+    await expect(openWholeRun(file, flags)).rejects.toMatchObject({
+      exitCode: 65,
+      message: expect.stringContaining('another one under the same name and version') as string,
+    });
   }, 60_000);
 
   it('stops a label worker where the server gives what is no number, and where its model has changed', async () => {

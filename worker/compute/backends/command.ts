@@ -1,5 +1,6 @@
 /** Runs other programs: npm, pip, the compiler. Never through a shell. */
 import { spawn } from 'node:child_process';
+import { codeOf } from '../../../shared/errors.js';
 
 /** How a program is run: in which folder, with which environment. */
 export interface CommandOptions {
@@ -26,7 +27,10 @@ export function runCommand(
 ): Promise<CommandResult> {
   const { cwd, env = process.env, showOutput = false } = options;
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    // In a group of its own, which ends with this process, so that nothing is written once that has cleared its files.
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const end = (): void => endGroup(child.pid);
+    process.prependOnceListener('exit', end);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -37,11 +41,25 @@ export function runCommand(
       stderr += text;
       if (showOutput) process.stderr.write(text);
     });
-    child.on('error', (error: NodeJS.ErrnoException) =>
-      resolve({ code: null, stdout, stderr: stderr || error.message, isMissing: error.code === 'ENOENT' }),
-    );
-    child.on('close', (code) => resolve({ code, stdout, stderr, isMissing: false }));
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      process.off('exit', end);
+      resolve({ code: null, stdout, stderr: stderr || error.message, isMissing: error.code === 'ENOENT' });
+    });
+    child.on('close', (code) => {
+      process.off('exit', end);
+      resolve({ code, stdout, stderr, isMissing: false });
+    });
   });
+}
+
+/** Ends a program and what it has started. */
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (codeOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 /** The last lines of what a command said, as one line for a message. */

@@ -26,13 +26,28 @@ export function canarySample(
 
 /** @throws UserError 65 when `found` is further from `expected` than devices are apart */
 export function checkCanary(teacher: string, found: Float32Array, expected: readonly number[]): void {
-  const scale = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 1e-6);
-  const at = expected.findIndex((value, i) => !(Math.abs((found[i] ?? NaN) - value) <= tolerance * scale));
-  if (at < 0 && found.length === expected.length) return;
+  const other = otherThan(found, expected);
+  if (other === null) return;
   throw badModel(
     teacher,
-    `on a known sample it gives ${found[Math.max(0, at)]} as output ${Math.max(0, at)}; ${expected[Math.max(0, at)]} wanted, as where the run was prepared`,
+    `on a known sample it gives ${other.found} as output ${other.at}; ${other.expected} wanted, as where the run was prepared`,
   );
+}
+
+/** An output that is not as expected; `found` is undefined where there is none. */
+export interface OtherOutput {
+  readonly at: number;
+  readonly found: number | undefined;
+  readonly expected: number | undefined;
+}
+
+/** The first output that is further from what is expected than devices are apart; null where there is none. */
+export function otherThan(found: ArrayLike<number>, expected: readonly number[]): OtherOutput | null {
+  const scale = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 1e-6);
+  const first = expected.findIndex((value, i) => !(Math.abs((found[i] ?? NaN) - value) <= tolerance * scale));
+  if (first < 0 && found.length === expected.length) return null;
+  const at = first < 0 ? expected.length : first;
+  return { at, found: found[at], expected: expected[at] };
 }
 
 /** A teacher as it is: what it gives for its canary, and its weights, where they can be seen. */

@@ -78,7 +78,7 @@ function answerList({ url = '' }: IncomingMessage, response: ServerResponse): bo
 
 const open = (env: NodeJS.ProcessEnv = keys, cache = mkdtempSync(join(scratch, 'cache-'))): RemoteFiles => {
   const say = (text: string): void => void lines.push(text);
-  const full = { HOME: scratch, AWS_ENDPOINT_URL: server.url, ...env };
+  const full = { HOME: scratch, AWS_ENDPOINT_URL: server.url, AWS_EC2_METADATA_DISABLED: 'true', ...env };
   return new RemoteFiles({ env: full, cache: async () => cache, say, warn: say, retryMs: 1, pieceBytes: 1000 });
 };
 const times = { modified: 'Fri, 02 Jan 2026 03:04:05 GMT' };

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
 
 export interface KeptRun {
-  readonly info: { run_id: string; run_name: string; status: string; artifact_uri: string };
+  readonly info: { run_id: string; run_name: string; status: string; artifact_uri: string; end_time?: number };
   readonly tags: { key: string; value: string }[];
   readonly metrics: { key: string; value: number | string; step: number }[];
   readonly params: { key: string; value: string }[];
@@ -16,6 +16,7 @@ const bodySchema = z.looseObject({
   run_id: z.string().optional(),
   run_name: z.string().optional(),
   status: z.string().optional(),
+  end_time: z.int().optional(),
   filter: z.string().optional(),
   tags: pairs.optional(),
   params: pairs.max(100).optional(),
@@ -102,7 +103,7 @@ export class MlflowServer {
         run?.params.push(...(body.params ?? []));
         return run === undefined ? [404, { error_code: 'RESOURCE_DOES_NOT_EXIST' }] : [200, {}];
       case 'runs/update':
-        if (run !== undefined) run.info.status = body.status ?? '';
+        if (run !== undefined) Object.assign(run.info, { status: body.status, end_time: body.end_time });
         return [200, {}];
       default:
         return [404, { error_code: 'ENDPOINT_NOT_FOUND' }];

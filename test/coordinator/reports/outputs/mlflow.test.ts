@@ -107,6 +107,38 @@ describe('MLflow', () => {
     expect(server.runs[0]?.params).toHaveLength(3);
   });
 
+  it('is told the rest of a run whose coordinator was killed behind its summary, once', async () => {
+    const killed = open();
+    await killed.start(start());
+    killed.step(report(1));
+    while (points('loss/total').length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const whole = start(
+      [1, 2, 3, 4].map((step) => report(step)),
+      { closedEpochs: [epoch] },
+    );
+    await open().finished(async () => whole);
+    expect(server.runs).toMatchObject([{ info: { status: 'FINISHED', end_time: 1e12 + 4 } }]);
+    expect(points('loss/total')).toEqual([1, 2, 3, 4].map((step) => [step, step / 2]));
+    expect(points('accuracy/student')).toEqual([[2, 0.75]]);
+    expect([...server.artifacts.keys()]).toHaveLength(3);
+    const { requests } = server;
+    await open().finished(async () => whole);
+    expect(server.requests - requests).toBe(2);
+    expect(server.runs).toMatchObject([{ info: { status: 'FINISHED', end_time: 1e12 + 4 } }]);
+  });
+
+  it('is not told how a run ended that another coordinator has taken over', async () => {
+    const [fenced, newer] = [open(), open()];
+    await fenced.start(start());
+    fenced.step(report(1));
+    while (server.runs.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await newer.start(start([report(1)], { generation: 2 }));
+    newer.step(report(2));
+    await newer.over('done');
+    await fenced.over('taken');
+    expect(server.runs).toMatchObject([{ info: { status: 'FINISHED' } }]);
+  });
+
   it('gets all of it once it answers again, with one warning', async () => {
     server.answersAlways = 503;
     const output = open();
