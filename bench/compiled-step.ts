@@ -10,7 +10,6 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { must } from '../shared/must.js';
 import { randomStream } from '../shared/random.js';
 import { lossSchema } from '../shared/recipe/loss-schema.js';
@@ -25,18 +24,13 @@ import { builtinStudent, type BuiltinStudent } from '../worker/compute/student/b
 import { graphEngine } from '../worker/compute/student/graph/engine.js';
 import { tfjsEngine } from '../worker/compute/student/tfjs/engine.js';
 import { median } from './programs.js';
+import { withPython } from './with-python.js';
 
-const {
-  values,
-  positionals: [python],
-} = parseArgs({
-  allowPositionals: true,
-  options: {
-    students: { type: 'string', default: 'mnist,resnet20' },
-    rows: { type: 'string', default: '16,64' },
-    rounds: { type: 'string', default: '9' },
-    ways: { type: 'string', default: 'one,two,wasm' },
-  },
+const { values, python } = withPython({
+  students: { type: 'string', default: 'mnist,resnet20' },
+  rows: { type: 'string', default: '16,64' },
+  rounds: { type: 'string', default: '9' },
+  ways: { type: 'string', default: 'one,two,wasm' },
 });
 const classes = 10;
 

@@ -11,33 +11,26 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { median } from './programs.js';
 import { measureRecipe } from './throughput.js';
+import { withPythonOf } from './with-python.js';
 
 const script = fileURLToPath(new URL('../../bench/images.py', import.meta.url));
-const {
-  values,
-  positionals: [python],
-} = parseArgs({
-  allowPositionals: true,
-  options: {
-    students: { type: 'string', default: 'resnet20,vit' },
-    batch: { type: 'string', default: '128' },
-    micro: { type: 'string', default: '16' },
-    rounds: { type: 'string', default: '3' },
-    samples: { type: 'string', default: '1024' },
-    epochs: { type: 'string', default: '3' },
-  },
+const { values, python } = withPythonOf('PyTorch, onnx and numpy', {
+  students: { type: 'string', default: 'resnet20,vit' },
+  batch: { type: 'string', default: '128' },
+  micro: { type: 'string', default: '16' },
+  rounds: { type: 'string', default: '3' },
+  samples: { type: 'string', default: '1024' },
+  epochs: { type: 'string', default: '3' },
 });
-if (python === undefined) throw new Error('PYTHON: a Python with PyTorch, onnx and numpy was wanted');
 const workers = 2;
 const [batch, micro] = [Number(values.batch), Number(values.micro)];
 const ways = ['live', 'kept'] as const;
 type Way = (typeof ways)[number];
 
 function inPython(...args: readonly (string | number)[]): string {
-  return execFileSync(python ?? '', [script, ...args.map(String)], {
+  return execFileSync(python, [script, ...args.map(String)], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });

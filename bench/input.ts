@@ -11,30 +11,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { writeShards } from '../cli/prepare/shards.js';
 import { epochOrder } from '../shared/data/sampler.js';
 import { Samples } from '../shared/data/samples.js';
 import { sourceSchema } from '../shared/recipe/data-schema.js';
 import { median } from './programs.js';
+import { withPythonOf } from './with-python.js';
 
 const script = fileURLToPath(new URL('../../bench/input.py', import.meta.url));
-const {
-  values,
-  positionals: [python],
-} = parseArgs({
-  allowPositionals: true,
-  options: {
-    images: { type: 'string', default: '2000' },
-    size: { type: 'string', default: '224' },
-    rounds: { type: 'string', default: '5' },
-  },
+const { values, python } = withPythonOf('webdataset, numpy and Pillow', {
+  images: { type: 'string', default: '2000' },
+  size: { type: 'string', default: '224' },
+  rounds: { type: 'string', default: '5' },
 });
-if (python === undefined) throw new Error('PYTHON: a Python with webdataset, numpy and Pillow was wanted');
 const [images, size] = [Number(values.images), Number(values.size)];
 
 function inPython(...args: readonly (string | number)[]): string {
-  return execFileSync(python ?? '', [script, ...args.map(String)], { encoding: 'utf8' });
+  return execFileSync(python, [script, ...args.map(String)], { encoding: 'utf8' });
 }
 
 async function ratePerSec(work: () => Promise<unknown>): Promise<number> {

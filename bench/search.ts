@@ -16,7 +16,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import type { SearchResult } from '../cli/search/search-results.js';
 import type { TrialValues } from '../cli/search/space.js';
 import { assignments } from '../cli/search/space.js';
@@ -24,19 +23,14 @@ import { usualSpace } from '../cli/search/wanted-space.js';
 import { readRecipe } from '../shared/recipe/read.js';
 import { median, Program } from './programs.js';
 import { closedForms, regretOf, type ClosedForm } from './search-functions.js';
+import { withPython } from './with-python.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const {
-  values,
-  positionals: [python],
-} = parseArgs({
-  allowPositionals: true,
-  options: {
-    seeds: { type: 'string', default: '100' },
-    trials: { type: 'string', default: '30,60' },
-    runs: { type: 'string', default: '0' },
-    'run-trials': { type: 'string', default: '15' },
-  },
+const { values, python } = withPython({
+  seeds: { type: 'string', default: '100' },
+  trials: { type: 'string', default: '30,60' },
+  runs: { type: 'string', default: '0' },
+  'run-trials': { type: 'string', default: '15' },
 });
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const seeds = Array.from({ length: Number(values.seeds) }, (_, seed) => seed);

@@ -5,9 +5,10 @@
 import { askedFirst } from './asked-first.js';
 import { mayAnswer, openAudit, suspect, wantsAnswer, wantsAnyAnswer } from './audits.js';
 import { isLeftTo, mayTry } from './failures.js';
-import type { Machine } from './machine.js';
-import { fairMicroBatches, uploadLeastMs, wantedMicroBatches } from './sizing.js';
+import type { Machine, OpenUnit } from './machine.js';
+import { fairMicroBatches, uploadLeastMs, wantedMicroBatches, type UploadRate } from './sizing.js';
 import { hasFailed, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
+import type { Command, Slot } from './types.js';
 import type { UnitWork } from './unit-work.js';
 import { blockRange, type Block } from '../../shared/replica/reduction/tree.js';
 
@@ -20,8 +21,7 @@ export function pullNext(m: Machine): boolean {
   const { open } = m;
   if (open === null || open.isCommitting || open.work.waiting.size === 0) return false;
   const { work, progress } = open;
-  const assignment =
-    work.waiting.get(progress.prefixEnd) ?? (progress.hasRoomForEarly ? leftmost(work.waiting.values()) : undefined);
+  const assignment = nextWaiting(open);
   const settled = assignment?.audit?.settled ?? null;
   const lease = [...(assignment?.leases ?? [])].find(
     ({ state, digest }) => state === 'offered' && (settled === null || digest === settled),
@@ -31,11 +31,34 @@ export function pullNext(m: Machine): boolean {
     lease.norm = 0;
     if (suspect(m, lease)) return true;
   }
-  take(m, lease, progress.take(lease.assignment.from));
+  const slot = progress.take(lease.assignment.from);
+  take(m, lease, { slot, work, leastMs: uploadLeastMs[m.conduct.isTrusted(lease.worker) ? 'trusted' : 'other'] });
   return true;
 }
 
-function take(m: Machine, lease: LeaseRecord, slot: number): void {
+/** Of the contributions that wait for a slot, the one that may have the next; undefined where none may. */
+export function nextWaiting({ work, progress }: Pick<OpenUnit, 'work' | 'progress'>): Assignment | undefined {
+  const { waiting } = work;
+  return waiting.get(progress.prefixEnd) ?? (progress.hasRoomForEarly ? leftmost(waiting.values()) : undefined);
+}
+
+/** What the bytes of contributions come to: a coordinator's state, or a relay's. */
+interface Taker {
+  readonly nowMs: number;
+  readonly uploads: UploadRate;
+  accept(lease: LeaseRecord, slot: Slot): void;
+  emit(command: Extract<Command, { type: 'accept' | 'pull' }>): void;
+}
+
+/**
+ * Takes an offered contribution into its slot: at once where it has no bytes, else it is pulled.
+ * @param leastMs what an upload may take at the least, in milliseconds
+ */
+export function take(
+  m: Taker,
+  lease: LeaseRecord,
+  { slot, work, leastMs }: { readonly slot: Slot; readonly work: UnitWork; readonly leastMs: number },
+): void {
   const { assignment, worker, id, bytes } = lease;
   if (bytes === 0) {
     m.emit({ type: 'accept', worker: worker.id, id, slot });
@@ -44,10 +67,9 @@ function take(m: Machine, lease: LeaseRecord, slot: number): void {
   lease.state = 'pulled';
   lease.slot = slot;
   lease.startedMs = m.nowMs;
-  lease.lateMs =
-    m.nowMs + m.uploads.patienceMs(bytes, uploadLeastMs[m.conduct.isTrusted(worker) ? 'trusted' : 'other']);
+  lease.lateMs = m.nowMs + m.uploads.patienceMs(bytes, leastMs);
   lease.missedMs = lease.lateMs;
-  m.workOf(assignment).place(assignment);
+  work.place(assignment);
   m.uploads.begin(m.nowMs);
   m.emit({ type: 'pull', worker: worker.id, id, slot });
 }
@@ -102,11 +124,11 @@ function assignmentFor(m: Machine, worker: WorkerRecord, work: UnitWork): Assign
  * Whether the worker may compute a block that others are late with. One that was late with it itself may try again only
  * when nobody else is left.
  */
-function mayHelp(m: Machine, worker: WorkerRecord, assignment: Assignment): boolean {
+export function mayHelp({ workers }: Pick<Machine, 'workers'>, worker: WorkerRecord, assignment: Assignment): boolean {
   if (hasFailed(assignment, worker) || [...assignment.leases].some((lease) => lease.worker === worker)) return false;
   return (
     !assignment.lateAt.has(worker.id) ||
-    [...m.workers.ready].every((other) => assignment.lateAt.has(other.id) || hasFailed(assignment, other))
+    [...workers.ready].every((other) => assignment.lateAt.has(other.id) || hasFailed(assignment, other))
   );
 }
 

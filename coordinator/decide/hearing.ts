@@ -7,17 +7,13 @@ import { allowanceMs, withMeasured } from '../../shared/protocol/round-trip.js';
 import { answer, suspect } from './audits.js';
 import { finish } from './commits.js';
 import type { Identity } from './conduct.js';
-import { lateMsOf } from './lateness.js';
+import { isLost, isUnresponsive, lateMsOf, mismatchLimit } from './lateness.js';
 import type { Machine } from './machine.js';
 import { nameOf, sizeOf, type LeaseRecord, type WorkerRecord, type Assignment } from './state.js';
 import type { Event } from './types.js';
 
 type Heard<T extends Event['type']> = Extract<Event, { type: T }>;
 
-/** How many wrong states a process may have before it is sent away for good. */
-const mismatchLimit = 3;
-/** Leases without an answer after which a worker that does not move is sent away; it may come back. */
-const missedLimit = 3;
 /** How long a stop waits for the open step. */
 const stopMs = 10_000;
 
@@ -196,13 +192,14 @@ function setAside(m: Machine, lease: LeaseRecord): void {
 function onFailed(m: Machine, event: Heard<'failed'>): void {
   const lease = m.leases.find(event.worker, event.lease);
   if (lease === undefined || lease.state === 'accepted' || lease.state === 'returned') return m.leases.refuse();
+  const reason = event.microBatch === undefined ? event.reason : `micro-batch ${event.microBatch}: ${event.reason}`;
   lease.assignment.failedBy.push(lease.worker);
   lease.assignment.failedMs ??= m.nowMs;
   lease.assignment.blamed.push(event.teacher ?? null);
-  lease.assignment.failure = event.reason;
+  lease.assignment.failure = reason;
   m.say(
     'warn',
-    `${lease.worker.id} failed ${nameOf(lease.assignment)}: ${event.teacher === undefined ? '' : `teacher ${event.teacher}: `}${event.reason}`,
+    `${lease.worker.id} failed ${nameOf(lease.assignment)}: ${event.teacher === undefined ? '' : `teacher ${event.teacher}: `}${reason}`,
   );
   m.giveBack(lease);
 }
@@ -275,20 +272,12 @@ function noticeLateness(m: Machine, assignment: Assignment): void {
 
 /** Also of a block that waits for a slot: whoever is lost with it is wanted for other work, such as another's audit. */
 function takeBackLost(m: Machine, leases: readonly LeaseRecord[]): void {
-  for (const lease of leases) if (isLost(m, lease)) m.cancel(lease, 'no answer and no progress');
-}
-
-/**
- * Whether a late lease is no longer waited for, so that it may be leased anew, to its own worker too: there may be no
- * other. Twice as patient after each that was missed, so that slow work comes to its end however slow it is.
- */
-function isLost(m: Machine, { missedMs, startedMs, worker }: LeaseRecord): boolean {
-  return m.nowMs - Math.max(missedMs, worker.movedMs) > (missedMs - startedMs) * 2 ** worker.missed;
+  for (const lease of leases) if (isLost(lease, m.nowMs)) m.cancel(lease, 'no answer and no progress');
 }
 
 /** It is heard and answers nothing: a new connection gives it a new start, or shows that it has none. */
 function dismissUnresponsive(m: Machine, worker: WorkerRecord): void {
-  if (worker.missed < missedLimit || worker.movedMs > worker.missedSinceMs) return;
+  if (!isUnresponsive(worker)) return;
   const reason = `${worker.missed} leases in a row without an answer or any progress`;
   m.say('warn', `${worker.id}: ${reason}`);
   m.emit({ type: 'dismiss', worker: worker.id, code: closeCodes.tooSlow, reason });

@@ -3,8 +3,10 @@
  * contribution, summed in tree order. A block that is lost, late or failed below is leased there again; one that nobody
  * here can compute goes back. What is accepted once counts once: the first contribution of a block ends its other leases.
  */
+import { counted } from '../../shared/counted.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { withMeasured } from '../../shared/protocol/round-trip.js';
+import { mismatchLimit } from './lateness.js';
 import { RelayMachine } from './relay-machine.js';
 import { noticeLateness, partSilent } from './relay-lateness.js';
 import { failHopeless, lease, pull } from './relay-granting.js';
@@ -13,9 +15,6 @@ import { sizeOf } from './state.js';
 import type { RelayCommand, RelayConfig, RelayEvent } from './relay-types.js';
 
 type Heard<T extends RelayEvent['type']> = Extract<RelayEvent, { type: T }>;
-
-/** How many wrong states a process may have before it is sent away for good. */
-const mismatchLimit = 3;
 
 export class RelayCore {
   readonly #m: RelayMachine;
@@ -75,7 +74,7 @@ function hear(m: RelayMachine, event: RelayEvent): void {
     case 'failed':
       return onFailed(m, event);
     case 'differs':
-      return worker === undefined ? undefined : onDiffers(m, worker, event.reason);
+      return worker === undefined ? undefined : onDiffers(m, worker, event);
     case 'tick':
       partSilent(m);
       return noticeLateness(m);
@@ -105,11 +104,7 @@ function onOffer(m: RelayMachine, event: Heard<'offer'>): void {
   if (found?.state !== 'computing' || found.assignment.unit.step !== m.step) return m.leases.refuse();
   if (event.stateHash !== m.stateHash) {
     m.leases.refuse();
-    return onDiffers(
-      m,
-      found.worker,
-      `its state after ${m.step} steps is ${event.stateHash}, the run's ${m.stateHash}`,
-    );
+    return onDiffers(m, found.worker, { ...event, wanted: m.stateHash });
   }
   learn(m, found, event.computeSeconds);
   found.state = 'offered';
@@ -151,7 +146,12 @@ function onFailed(m: RelayMachine, { worker, lease: id, reason, microBatch, teac
   m.giveBack(found);
 }
 
-function onDiffers(m: RelayMachine, worker: WorkerRecord, reason: string): void {
+function onDiffers(
+  m: RelayMachine,
+  worker: WorkerRecord,
+  { step, stateHash, wanted }: Pick<Heard<'differs'>, 'step' | 'stateHash' | 'wanted'>,
+): void {
+  const reason = `its state after ${counted(step, 'step')} is ${stateHash}, the run's ${wanted}`;
   const count = (m.mismatches.get(worker.process) ?? 0) + 1;
   m.mismatches.set(worker.process, count);
   if (count < mismatchLimit) m.emit({ type: 'resync', worker: worker.id, reason });

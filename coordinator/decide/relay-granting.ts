@@ -1,8 +1,9 @@
 /** Who below a relay computes what next, and whose contribution comes in next. */
+import { mayHelp, nextWaiting, take } from './granting.js';
 import type { RelayMachine } from './relay-machine.js';
 import type { RelayedWork } from './relayed-work.js';
 import { uploadLeastMs, wantedMicroBatches } from './sizing.js';
-import { hasFailed, type Assignment, type LeaseRecord, type WorkerRecord } from './state.js';
+import { hasFailed, type Assignment, type WorkerRecord } from './state.js';
 
 /**
  * Gives a slot to one offered contribution and has it pulled. The first lease from above goes before the others, and in
@@ -13,36 +14,11 @@ import { hasFailed, type Assignment, type LeaseRecord, type WorkerRecord } from 
 export function pull(m: RelayMachine): boolean {
   const of = m.works.find((candidate) => m.isDue(candidate));
   if (of === undefined) return false;
-  const { work, progress } = of;
-  const assignment =
-    work.waiting.get(progress.prefixEnd) ?? (progress.hasRoomForEarly ? leftmost(work.waiting.values()) : undefined);
-  const lease = [...(assignment?.leases ?? [])].find(({ state }) => state === 'offered');
+  const lease = [...(nextWaiting(of)?.leases ?? [])].find(({ state }) => state === 'offered');
   if (lease === undefined) return false;
-  take(m, of, lease);
+  const slot = of.slotOf(of.progress.take(lease.assignment.from));
+  take(m, lease, { slot, work: of.work, leastMs: uploadLeastMs.trusted });
   return true;
-}
-
-function take(m: RelayMachine, of: RelayedWork, lease: LeaseRecord): void {
-  const { assignment, worker, id, bytes } = lease;
-  const slot = of.slotOf(of.progress.take(assignment.from));
-  if (bytes === 0) {
-    m.emit({ type: 'accept', worker: worker.id, id, slot });
-    return m.accept(lease, slot);
-  }
-  lease.state = 'pulled';
-  lease.slot = slot;
-  lease.startedMs = m.nowMs;
-  lease.lateMs = m.nowMs + m.uploads.patienceMs(bytes, uploadLeastMs.trusted);
-  lease.missedMs = lease.lateMs;
-  of.work.place(assignment);
-  m.uploads.begin(m.nowMs);
-  m.emit({ type: 'pull', worker: worker.id, id, slot });
-}
-
-function leftmost(assignments: Iterable<Assignment>): Assignment | undefined {
-  let first: Assignment | undefined;
-  for (const assignment of assignments) if (first === undefined || assignment.from < first.from) first = assignment;
-  return first;
 }
 
 /**
@@ -94,13 +70,6 @@ function assignmentFor(m: RelayMachine, worker: WorkerRecord, of: RelayedWork): 
 function newAssignment(m: RelayMachine, worker: WorkerRecord, { work }: RelayedWork): Assignment | null {
   const block = work.free.take(wantedMicroBatches(worker, work, m.prices));
   return block === null ? null : work.open(block);
-}
-
-/** One that was late with the block itself may try again only when nobody else is left. */
-function mayHelp(m: RelayMachine, worker: WorkerRecord, assignment: Assignment): boolean {
-  if (hasFailed(assignment, worker) || [...assignment.leases].some((lease) => lease.worker === worker)) return false;
-  if (!assignment.lateAt.has(worker.id)) return true;
-  return [...m.workers.ready].every((other) => assignment.lateAt.has(other.id) || hasFailed(assignment, other));
 }
 
 /** Gives back the leases from above of which a block has failed at every worker here. */

@@ -1,11 +1,9 @@
 /** Workers below a relay that are silent or late, and what becomes of what they hold. */
 import { closeCodes } from '../../shared/protocol/messages.js';
 import { allowanceMs } from '../../shared/protocol/round-trip.js';
+import { isLost, isUnresponsive } from './lateness.js';
 import type { RelayMachine } from './relay-machine.js';
-import type { Assignment, LeaseRecord, WorkerRecord } from './state.js';
-
-/** Leases without an answer after which a worker that does not move is sent away; it may come back. */
-const missedLimit = 3;
+import type { Assignment, WorkerRecord } from './state.js';
 
 /** Lets go of the workers that say nothing. */
 export function partSilent(m: RelayMachine): void {
@@ -27,8 +25,8 @@ export function noticeLateness(m: RelayMachine): void {
   for (const of of m.works)
     if (m.isDue(of)) for (const assignment of [...of.work.assignments]) noticeLate(m, assignment, of.work.late);
   for (const worker of [...m.workers.all]) {
-    if (worker.missed < missedLimit || worker.movedMs > worker.missedSinceMs) continue;
-    sendAway(m, worker, `${worker.missed} leases in a row without an answer or any progress`);
+    if (isUnresponsive(worker))
+      sendAway(m, worker, `${worker.missed} leases in a row without an answer or any progress`);
   }
 }
 
@@ -42,10 +40,5 @@ function noticeLate(m: RelayMachine, assignment: Assignment, late: Set<Assignmen
     assignment.lateAt.add(worker.id);
     m.say('warn', `${worker.id} is late with ${m.nameOf(lease)}, ${Math.round(m.nowMs - startedMs)} ms`);
   }
-  for (const lease of leases) if (isLost(m, lease)) m.cancel(lease);
-}
-
-/** Twice as patient after each that was missed, so that slow work comes to its end however slow it is. */
-function isLost(m: RelayMachine, { missedMs, startedMs, worker }: LeaseRecord): boolean {
-  return m.nowMs - Math.max(missedMs, worker.movedMs) > (missedMs - startedMs) * 2 ** worker.missed;
+  for (const lease of leases) if (isLost(lease, m.nowMs)) m.cancel(lease);
 }

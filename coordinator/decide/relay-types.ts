@@ -3,22 +3,15 @@
  * below it: the leases of the former are the units of the latter. No I/O, no clock: time comes in as `nowMs`.
  */
 import type { Block } from '../../shared/replica/reduction/tree.js';
-import type { Slot, Unit, WorkerId } from './types.js';
+import type { Slot, Unit, WorkerEvent, WorkerId } from './types.js';
 
 /** What has happened, before the shell adds the time. */
 export type UntimedRelayEvent =
+  | WorkerEvent
   /** A worker was welcomed below; it cannot be leased to yet. */
   | { readonly type: 'join'; readonly worker: WorkerId; readonly process: string }
   /** It has caught up, and computes the bits that this relay stands for. */
   | { readonly type: 'ready'; readonly worker: WorkerId }
-  /** Something came from it; `progress` is its trainer's own counter. */
-  | {
-      readonly type: 'heard';
-      readonly worker: WorkerId;
-      readonly progress: number;
-      readonly rttMs?: number | undefined;
-    }
-  | { readonly type: 'leave'; readonly worker: WorkerId; readonly reason: string }
   /** A lease came from above. */
   | { readonly type: 'leased'; readonly lease: number; readonly unit: Unit; readonly block: Block }
   /** A lease was taken back from above. */
@@ -26,30 +19,7 @@ export type UntimedRelayEvent =
   /** The connection upwards is gone, and with it every lease. */
   | { readonly type: 'disconnected' }
   /** The relay's replica stands at `step`. */
-  | { readonly type: 'weights'; readonly step: number; readonly stateHash: string }
-  /** A contribution's header came from below. `bytes` 0: no gradient, nothing to pull. */
-  | {
-      readonly type: 'offer';
-      readonly worker: WorkerId;
-      readonly lease: number;
-      readonly stateHash: string;
-      readonly bytes: number;
-      readonly computeSeconds: number;
-    }
-  /** The bytes of a pulled contribution lie in its slot; they are sound. */
-  | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number }
-  /** A lease could not be computed below, or what came of it is not sound. `microBatch`: the one that failed, where known. */
-  | {
-      readonly type: 'failed';
-      readonly worker: WorkerId;
-      readonly lease: number;
-      readonly reason: string;
-      readonly microBatch?: number | undefined;
-      readonly teacher?: string | undefined;
-    }
-  /** A worker's state is not the relay's. */
-  | { readonly type: 'differs'; readonly worker: WorkerId; readonly reason: string }
-  | { readonly type: 'tick' };
+  | { readonly type: 'weights'; readonly step: number; readonly stateHash: string };
 
 /** An event with the time at which it is heard. */
 export type RelayEvent = { readonly nowMs: number } & UntimedRelayEvent;

@@ -74,12 +74,16 @@ export type UntimedEvent =
    * gradient's, divided by the samples of its block; absent: not known.
    */
   | { readonly type: 'received'; readonly worker: WorkerId; readonly lease: number; readonly norm?: number }
-  /** The lease could not be computed, or its bytes were not finite. `teacher`: the one that could not label it. */
+  /**
+   * The lease could not be computed, or its bytes were not finite. `microBatch`: the number in the step
+   * of the one that failed, where known. `teacher`: the one that could not label it.
+   */
   | {
       readonly type: 'failed';
       readonly worker: WorkerId;
       readonly lease: number;
       readonly reason: string;
+      readonly microBatch?: number | undefined;
       readonly teacher?: string | undefined;
     }
   /** The worker's state after `step` steps has another hash than `wanted`, the run's. */
@@ -105,6 +109,12 @@ export type UntimedEvent =
     }
   | { readonly type: 'stop'; readonly reason: string }
   | { readonly type: 'tick' };
+
+/** The events that the cores of a coordinator and of a relay hear alike. */
+export type WorkerEvent = Extract<
+  UntimedEvent,
+  { type: 'heard' | 'offer' | 'received' | 'failed' | 'differs' | 'leave' | 'tick' }
+>;
 
 /** What the shell is to do. Commands are carried out in the order in which they were given. */
 export type Command =

@@ -2,7 +2,7 @@
 import { must } from '../../shared/must.js';
 import type { Lease, Up } from '../../shared/protocol/messages.js';
 import type { Block } from '../../shared/replica/reduction/tree.js';
-import { computeSecondsOf } from './relay-messages.js';
+import { computeSecondsOf } from '../workers/worker-messages.js';
 
 interface Above {
   readonly lease: Lease;

@@ -27,10 +27,10 @@ import {
   type AdmittedWorker,
   type ConnectionHost,
 } from '../workers/worker-connection.js';
+import { WorkerMessages } from '../workers/worker-messages.js';
 import { CommitWindow } from './commit-window.js';
 import { LeasesAbove } from './leases-above.js';
 import { RelayJoining } from './relay-joining.js';
-import { beginAgain, RelayMessages } from './relay-messages.js';
 import { RelaySnapshots } from './relay-snapshots.js';
 import { RelayNumerics } from './relay-numerics.js';
 import type { RelayedRun, Upstream } from './upstream.js';
@@ -48,6 +48,8 @@ export interface RelayRunOptions {
   readonly fail: (error: unknown) => void;
 }
 
+/** Close code for a worker that has to come again since the relay itself has begun anew. */
+const beginAgain = closeCodes.done;
 const times = { silenceMs: 1500, firstLeaseMs: 180_000, tickMs: 200, graceMs: 1000 };
 /** Bytes of commits that are kept: so many times the state's, and never fewer. */
 const kept = { states: 4, leastBytes: 64 * 2 ** 20 };
@@ -65,7 +67,7 @@ export class RelayRun implements ConnectionHost {
   readonly #connected: ConnectedWorkers;
   readonly #ending: EndOfRun;
   readonly #joining: RelayJoining;
-  readonly #messages: RelayMessages;
+  readonly #messages: WorkerMessages;
   readonly #rules: SumRules;
   readonly #above = new LeasesAbove();
   readonly #numerics: RelayNumerics;
@@ -333,19 +335,24 @@ export class RelayRun implements ConnectionHost {
     });
   }
 
-  #openMessages(): RelayMessages {
+  #openMessages(): WorkerMessages {
     const { run, upstream } = this.#options;
-    return new RelayMessages({
+    return new WorkerMessages({
       envelope: this.envelope,
       broadcast: this.#broadcast,
-      window: this.#window,
+      stateHashBefore: (step) =>
+        step === this.#broadcast.released ? this.#broadcast.stateHash : this.#window.stateHashAfter(step - 1),
       teachers: new Set(run.welcome.teachers.map(({ name }) => name)),
-      upstream,
       post: (event) => this.#post(event),
-      onReady: (worker, probe) => {
+      onReady: (worker, { probe }) => {
+        if (worker.isReady) return worker.connection.countIdle();
         if (this.#numerics.ready(worker, probe)) this.#post({ type: 'ready', worker: worker.id });
       },
-      onSeconds: (lease, seconds) => this.#above.addSeconds(lease, seconds),
+      onProgress: (worker, progress) => {
+        if (progress !== worker.progress) upstream.tick();
+      },
+      onOffer: (_worker, { lease, seconds }) => this.#above.addSeconds(lease, seconds),
+      onLeave: () => undefined,
     });
   }
 

@@ -2,7 +2,6 @@
  * A relay's port and the run that is served there. Workers find what they would find at the coordinator: the WebSocket,
  * artifacts by hash, labels. While no run is joined above they are told to come again.
  */
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { WebSocket } from 'ws';
 import { closeCodes, type Down, type Lease } from '../../shared/protocol/messages.js';
@@ -13,11 +12,12 @@ import { listen, type Admission, type AdmissionOptions } from '../server/server.
 import { SocketChannel } from '../server/socket-channel.js';
 import { PassedRequests } from './passed-requests.js';
 import { RelayRun } from './relay-run.js';
+import { clearLeft, scratchName } from './scratch.js';
 import type { RelayedRun, Upstream } from './upstream.js';
 
 export interface RelayOptions extends Pick<AdmissionOptions, 'host' | 'port' | 'credentials' | 'tls'> {
   readonly upstream: Upstream;
-  /** Where commits and snapshots lie while workers may want them. Nothing in it outlives the relay. */
+  /** Where commits and snapshots lie while workers may want them. What a killed relay leaves the next one removes. */
   readonly scratchFolder: string;
   /** Where files lie that are shared with workers of this host; null: none are. */
   readonly memoryFolder: string | null;
@@ -31,7 +31,7 @@ const heldMs = 10_000;
 
 export class Relay {
   readonly #options: RelayOptions;
-  readonly #name = `relay-${process.pid}-${randomBytes(4).toString('hex')}`;
+  readonly #name = scratchName();
   #current: RelayRun | null = null;
   #joined: RelayedRun | null = null;
   #runs = 0;
@@ -44,9 +44,10 @@ export class Relay {
     this.#options = options;
   }
 
-  /** @returns the port. @throws UserError 69 where it is in use */
+  /** Clears up after relays that were killed, and listens. @returns the port. @throws UserError 69 where it is in use */
   async open(): Promise<number> {
-    const { upstream, say, fail, host, port, credentials, tls } = this.#options;
+    const { upstream, say, fail, host, port, credentials, tls, scratchFolder } = this.#options;
+    await clearLeft(scratchFolder, this.#name);
     this.#admission = await listen({
       ...{ host, port, credentials, tls },
       find: (sha256) => this.#find(sha256),
@@ -64,19 +65,11 @@ export class Relay {
    * @returns whether workers go on with what they have; else they come again, and none is ready before
    */
   joined(run: RelayedRun): boolean {
-    const before = this.#joined?.welcome;
-    const { generation, nonce, snapshot } = run.welcome;
-    const goesOn =
-      this.#current !== null &&
-      this.#joined?.replica === run.replica &&
-      snapshot === null &&
-      before?.generation === generation &&
-      before.nonce === nonce;
-    if (goesOn) return true;
+    if (this.#current !== null && goesOn(this.#joined, run)) return true;
     this.#endCurrent('again', 'the run goes on from here: connect again');
     this.#joined = run;
     const { upstream, scratchFolder, memoryFolder, say, fail } = this.#options;
-    const folder = join(scratchFolder, `${this.#name}-${++this.#runs}`);
+    const folder = join(scratchFolder, `${this.#name}.${++this.#runs}`);
     this.#current = new RelayRun({ run, upstream, folder, memoryFolder, say, fail, timers: systemTimers });
     for (const admit of [...this.#held]) admit();
     return false;
@@ -142,4 +135,14 @@ export class Relay {
       return undefined;
     }
   }
+}
+
+/** Whether workers go on with what they have of the run that was joined before. */
+export function goesOn(before: RelayedRun | null, { welcome, replica }: RelayedRun): boolean {
+  return (
+    before?.replica === replica &&
+    welcome.snapshot === null &&
+    before.welcome.generation === welcome.generation &&
+    before.welcome.nonce === welcome.nonce
+  );
 }

@@ -2,7 +2,8 @@
  * The worker processes that took part in the run, for the summary and for what is held against them: one entry a
  * process, over all of its connections.
  */
-import type { Device } from '../../shared/protocol/messages.js';
+import { ProtocolError } from '../../shared/errors.js';
+import { closeCodes, type Device } from '../../shared/protocol/messages.js';
 import type { Summary } from '../reports/summary.js';
 import type { Numerics } from './numerics.js';
 
@@ -63,6 +64,15 @@ export class Participants {
   /** Lets the process in no more. */
   bar(process: string): void {
     this.#liars.add(process);
+  }
+
+  /**
+   * Counts an offer that cannot be for the process, which otherwise would come back with it again and again.
+   * @returns the error that its connection is closed with
+   */
+  countBrokenOffer(worker: { readonly process: string; readonly device: Device }, error: ProtocolError): ProtocolError {
+    const times = ++this.of(worker).brokenOffers;
+    return times < barredAfter ? error : new ProtocolError(error.message, closeCodes.refused);
   }
 
   /** Why the process is not let in any more; null where it is. */

@@ -1,18 +1,14 @@
 /**
- * What the messages of an admitted worker mean to the run: an event for the core, or bytes for a contribution. What the
- * event leads to is the core's affair.
+ * What the messages of an admitted worker mean to the coordinator or the relay that it is connected to: an event for the
+ * core, or bytes for a contribution. What the event leads to is the core's affair.
  */
 import { createHash } from 'node:crypto';
 import { ProtocolError } from '../../shared/errors.js';
 import { faultPoint } from '../../shared/fault-points.js';
-import { closeCodes, type Up } from '../../shared/protocol/messages.js';
-import type { UntimedEvent } from '../decide/types.js';
+import type { Up } from '../../shared/protocol/messages.js';
+import type { WorkerEvent } from '../decide/types.js';
 import type { Broadcast, RunEnvelope } from '../exchange/broadcast.js';
 import type { RunTrace } from '../trace/run-trace.js';
-import { addSeconds, barredAfter, type Participants } from './participants.js';
-import type { Readiness } from './readiness.js';
-import type { WorkerFailures } from './worker-failures.js';
-import { stateHashBefore, type KnownStates } from './start-point.js';
 import type { AdmittedMessage, AdmittedWorker } from './worker-connection.js';
 
 /** Why a frame was dropped: it broke a rule of the protocol, or spoke of a lease that is not open. */
@@ -21,15 +17,23 @@ export type RefusalReason = 'brokenRule' | 'noLease';
 export interface WorkerMessagesOptions {
   readonly envelope: RunEnvelope;
   readonly broadcast: Pick<Broadcast, 'released'>;
-  readonly known: KnownStates;
   /** Names of the run's teachers. */
   readonly teachers: ReadonlySet<string>;
-  readonly participants: Participants;
-  readonly readiness: Readiness;
-  readonly failures: WorkerFailures;
-  readonly post: (event: UntimedEvent) => void;
+  /** Hash of the state before a step; undefined where it is not known any more. */
+  readonly stateHashBefore: (step: number) => string | undefined;
+  readonly post: (event: WorkerEvent) => void;
+  /** Called for a worker that has caught up, in a state that is not known to be wrong. */
+  readonly onReady: (worker: AdmittedWorker, message: Up<'ready'>) => void;
+  /** Called with what a heartbeat says of the trainer's counter, before that is noted. */
+  readonly onProgress?: (worker: AdmittedWorker, progress: number) => void;
+  /** Called for each sound offer of an open lease, once. */
+  readonly onOffer: (worker: AdmittedWorker, message: Up<'offer'>) => void;
+  /** Called for an offer that cannot be. @returns the error that the connection is closed with */
+  readonly onBrokenOffer?: (worker: AdmittedWorker, error: ProtocolError) => ProtocolError;
+  /** Called with the last words of a worker. */
+  readonly onLeave: (worker: AdmittedWorker, message: Up<'leave'>) => void;
   /** Called for each message that speaks of a lease that is not open, and is dropped. */
-  readonly onRefused: (reason: RefusalReason) => void;
+  readonly onRefused?: (reason: RefusalReason) => void;
   readonly trace?: RunTrace | undefined;
 }
 
@@ -38,6 +42,11 @@ export interface WorkerMessagesOptions {
  * beside the trainer.
  */
 const notComputing = new Set(['wait', 'optimizer']);
+
+/** Seconds that were spent computing, of those of a lease by phase. */
+export function computeSecondsOf(seconds: Readonly<Record<string, number>>): number {
+  return Object.entries(seconds).reduce((sum, [phase, value]) => (notComputing.has(phase) ? sum : sum + value), 0);
+}
 
 export class WorkerMessages {
   readonly #options: WorkerMessagesOptions;
@@ -78,14 +87,15 @@ export class WorkerMessages {
   }
 
   #ready(worker: AdmittedWorker, message: Up<'ready'>): void {
-    const known = stateHashBefore(message.step, this.#options.known);
+    const known = this.#options.stateHashBefore(message.step);
     if (known !== undefined && known !== message.stateHash) return this.#differs(worker, message);
-    this.#options.readiness.ready(worker, message);
+    this.#options.onReady(worker, message);
   }
 
   #heartbeat(worker: AdmittedWorker, { progress, sentMs, rttMs }: Up<'heartbeat'>): void {
-    const { envelope, broadcast, post, trace } = this.#options;
+    const { envelope, broadcast, post, trace, onProgress } = this.#options;
     worker.connection.countIdle();
+    onProgress?.(worker, progress);
     worker.progress = progress;
     worker.connection.queue.send({
       type: 'pong',
@@ -106,26 +116,13 @@ export class WorkerMessages {
   #offer(worker: AdmittedWorker, message: Up<'offer'>, payload: Uint8Array): void {
     const { lease, step, stateHash, bytes, seconds } = message;
     faultPoint('computing');
-    const unit = worker.incoming.unitOf(lease);
-    if (unit === null) return this.#refuse(worker);
-    if (unit.kind === 'train') addSeconds(this.#options.participants.of(worker), seconds);
-    const computeSeconds = Object.entries(seconds).reduce(
-      (sum, [phase, value]) => (notComputing.has(phase) ? sum : sum + value),
-      0,
-    );
+    if (worker.incoming.unitOf(lease) === null) return this.#refuse(worker);
     this.#expectPossible(worker, () =>
       worker.incoming.offer(message, payload, () => {
-        const whole = wholeDigest(message);
-        this.#options.post({
-          type: 'offer',
-          worker: worker.id,
-          lease,
-          step,
-          stateHash,
-          digest: whole,
-          bytes,
-          computeSeconds,
-        });
+        this.#options.onOffer(worker, message);
+        const event = { lease, step, stateHash, digest: wholeDigest(message), bytes };
+        const computeSeconds = computeSecondsOf(seconds);
+        this.#options.post({ type: 'offer', worker: worker.id, ...event, computeSeconds });
       }),
     );
   }
@@ -135,24 +132,22 @@ export class WorkerMessages {
     const { id, connection } = worker;
     if (connection.hasLeft) return connection.countIdle();
     connection.explain(message.reason);
-    this.#options.failures.note(worker, message);
+    this.#options.onLeave(worker, message);
     this.#options.post({ type: 'leave', worker: id, reason: message.reason });
   }
 
   /** It speaks of a lease that is not open: a cancel may have crossed it. */
   #refuse(worker: AdmittedWorker): void {
-    this.#options.onRefused('noLease');
+    this.#options.onRefused?.('noLease');
     worker.connection.countIdle();
   }
 
-  /** Counts what cannot be for the process, which otherwise would come back with it again and again. */
   #expectPossible(worker: AdmittedWorker, take: () => void): void {
     try {
       take();
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      const times = ++this.#options.participants.of(worker).brokenOffers;
-      throw times < barredAfter ? error : new ProtocolError(error.message, closeCodes.refused);
+      const { onBrokenOffer } = this.#options;
+      throw error instanceof ProtocolError && onBrokenOffer !== undefined ? onBrokenOffer(worker, error) : error;
     }
   }
 
@@ -169,13 +164,14 @@ export class WorkerMessages {
       type: 'failed',
       worker: worker.id,
       lease,
-      reason: `micro-batch ${microBatch}: ${reason}`,
+      microBatch,
+      reason,
       teacher: teacher !== undefined && this.#options.teachers.has(teacher) ? teacher : undefined,
     });
   }
 
   #differs(worker: AdmittedWorker, { step, stateHash }: { readonly step: number; readonly stateHash: string }): void {
-    const wanted = stateHashBefore(step, this.#options.known) ?? 'no longer known';
+    const wanted = this.#options.stateHashBefore(step) ?? 'no longer known';
     this.#options.post({ type: 'differs', worker: worker.id, step, stateHash, wanted });
   }
 }

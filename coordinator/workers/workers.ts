@@ -30,11 +30,11 @@ import { ConnectedWorkers } from './connected-workers.js';
 import { EndOfRun, type RunEnd } from './end-of-run.js';
 import { Joining } from './joining.js';
 import type { Probes } from './numerics.js';
-import { Participants } from './participants.js';
+import { addSeconds, Participants } from './participants.js';
 import { Readiness } from './readiness.js';
 import { SlowWorkers } from './slow-workers.js';
 import { hereOf, type WorkerHere } from './worker-here.js';
-import type { KnownStates, Lineage } from './start-point.js';
+import { stateHashBefore, type KnownStates, type Lineage } from './start-point.js';
 import {
   WorkerConnection,
   type AdmittedMessage,
@@ -280,11 +280,14 @@ export class Workers implements ConnectionHost {
     return new WorkerMessages({
       envelope,
       broadcast,
-      known,
+      stateHashBefore: (step) => stateHashBefore(step, known),
       teachers: new Set(run.teachers.map(({ name }) => name)),
-      participants: this.#participants,
-      readiness: this.#readiness,
-      failures: this.#failures,
+      onReady: (worker, message) => this.#readiness.ready(worker, message),
+      onOffer: (worker, { lease, seconds }) => {
+        if (worker.incoming.unitOf(lease)?.kind === 'train') addSeconds(this.#participants.of(worker), seconds);
+      },
+      onBrokenOffer: (worker, error) => this.#participants.countBrokenOffer(worker, error),
+      onLeave: (worker, message) => this.#failures.note(worker, message),
       post,
       onRefused,
       trace,

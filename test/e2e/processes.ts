@@ -124,10 +124,11 @@ export function startRelay(
   name: string,
   urls: readonly string[],
   flags: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
 ): Program {
   return new Program(
     ['relay', ...urls, '--listen', '127.0.0.1:0', ...flags],
-    environmentOf(place, name, {}),
+    environmentOf(place, name, environment),
     deadlineMs,
   );
 }

@@ -1,7 +1,10 @@
 /** Relays and the workers below them, in real processes, some of which are killed in the middle of the run. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { faultPoints, type FaultPoint } from '../../shared/fault-points.js';
 import { commitsOf, soon } from '../../bench/programs.js';
-import { scratchFolder, startCoordinator, startRelay, startWorker, urlOf } from '../e2e/processes.js';
+import { onSocket, scratchFolder, startCoordinator, startRelay, startWorker, urlOf } from '../e2e/processes.js';
 import { BarsRuns, expectDone } from './bars-run.js';
 
 const scratch = scratchFolder();
@@ -42,6 +45,40 @@ describe('a run behind relays', () => {
     await atStep(place.out, 10);
     two.child.kill('SIGKILL');
     await expectDone(coordinator, ...workers);
+    await runs.expectUndisturbed(place);
+  });
+});
+
+/** How often a relay passes the point before it dies there: in the middle of the run where it is passed often. */
+const passes: Record<FaultPoint, number> = {
+  idle: 1,
+  leased: 9,
+  computing: 20,
+  'first-chunk': 9,
+  'all-chunks': 5,
+  'before-fsync': 6,
+  'after-fsync': 11,
+  'partial-release': 6,
+  'before-acknowledgement': 6,
+  snapshot: 1,
+};
+
+describe.each(faultPoints)('a relay killed at the phase: %s', (point) => {
+  it('costs no sample and changes no bit; its workers go on elsewhere, and its next start clears up after it', async () => {
+    const place = runs.placeOf(`relay-${point}`);
+    const coordinator = startCoordinator(place, { flags: onSocket });
+    const url = await urlOf(coordinator);
+    const fault = { STILLHOUSE_FAULT: `${point}@${passes[point]}` };
+    const victim = startRelay(place, 'victim', [url], onSocket, fault);
+    const urls = [await urlOf(victim), url];
+    const workers = ['w0', 'w1'].map((name) => startWorker(place, name, urls, {}, undefined, onSocket));
+    const { code, stderr } = await victim.ended;
+    expect(stderr).toContain(`fault: ${point}`);
+    expect(code).toBeNull();
+    const next = startRelay(place, 'victim', [url], onSocket);
+    await expectDone(coordinator, next, ...workers);
+    const left = join(place.caches, 'victim', 'relays');
+    expect(existsSync(left) ? readdirSync(left) : []).toEqual([]);
     await runs.expectUndisturbed(place);
   });
 });

@@ -2,12 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { tinyRun } from '../coordinator/tiny-run.js';
 import {
-  alone,
-  curveIn,
+  expectSame,
   startCoordinator,
   startRelay,
   startWorker,
+  whole,
   type StartedCoordinator,
+  type StartedRelay,
   type StartedWorker,
 } from './rig.js';
 
@@ -21,17 +22,26 @@ async function computed(worker: StartedWorker | undefined, gradients: number): P
   while (count() < gradients) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
-async function expectSame(
-  { summary, out }: StartedCoordinator,
-  { digest, curve }: { readonly digest: string; readonly curve: unknown },
-): Promise<void> {
-  expect((await summary).digest).toBe(digest);
-  expect(await curveIn(out)).toEqual(curve);
-}
-
 /** A worker that comes before its relay has joined is sent away and comes again, so that there are several. */
 const connectionsOf = (workers: readonly StartedWorker[]): number[] =>
   workers.map(({ connections }) => connections.length);
+
+interface TwoBehindOne {
+  readonly oracle: Awaited<ReturnType<typeof whole>>;
+  readonly coordinator: StartedCoordinator;
+  readonly relay: StartedRelay;
+  readonly workers: readonly StartedWorker[];
+}
+
+/** A run of two workers behind a relay. */
+async function twoBehindOne(): Promise<TwoBehindOne> {
+  const oracle = await whole(run);
+  const coordinator = await startCoordinator(run);
+  const relay = await startRelay(coordinator.url);
+  const workers = [1, 1].map((pauseEvery) => startWorker({ urls: [relay.url], pauseEvery, classes }));
+  await Promise.all(workers.map((worker) => computed(worker, 1)));
+  return { oracle, coordinator, relay, workers };
+}
 
 describe('relays', () => {
   it.each([
@@ -39,7 +49,7 @@ describe('relays', () => {
     ['big', big],
   ])('two of two workers each, with a %s student', async (_case, tried) => {
     const { classes: width } = tried.manifest;
-    const oracle = await alone(tried);
+    const oracle = await whole(tried);
     const coordinator = await startCoordinator(tried, { expected: 2 });
     const relays = [await startRelay(coordinator.url), await startRelay(coordinator.url)];
     const workers = relays.flatMap(({ url }) =>
@@ -54,7 +64,7 @@ describe('relays', () => {
     ['big', big],
   ])('one below another, and a worker at each and at the coordinator, with a %s student', async (_case, tried) => {
     const { classes: width } = tried.manifest;
-    const oracle = await alone(tried);
+    const oracle = await whole(tried);
     const coordinator = await startCoordinator(tried, { expected: 2 });
     const upper = await startRelay(coordinator.url);
     const lower = await startRelay(upper.url);
@@ -69,7 +79,7 @@ describe('relays', () => {
   });
 
   it('let a worker in that comes late, from the commits that they hold', async () => {
-    const oracle = await alone(run);
+    const oracle = await whole(run);
     const coordinator = await startCoordinator(run);
     const relay = await startRelay(coordinator.url);
     const first = startWorker({ urls: [relay.url], pauseEvery: 1, classes });
@@ -81,11 +91,7 @@ describe('relays', () => {
   });
 
   it('go on without a worker that breaks off, and with one that comes back', async () => {
-    const oracle = await alone(run);
-    const coordinator = await startCoordinator(run);
-    const relay = await startRelay(coordinator.url);
-    const workers = [1, 1].map((pauseEvery) => startWorker({ urls: [relay.url], pauseEvery, classes }));
-    await Promise.all(workers.map((worker) => computed(worker, 1)));
+    const { oracle, coordinator, workers } = await twoBehindOne();
     const before = connectionsOf(workers);
     for (const [at, worker] of workers.entries()) {
       await computed(worker, 20 * (at + 1));
@@ -97,7 +103,7 @@ describe('relays', () => {
   });
 
   it('hand their leases back when their last worker is gone, and take others when one comes', async () => {
-    const oracle = await alone(run);
+    const oracle = await whole(run);
     const coordinator = await startCoordinator(run, { expected: 2 });
     const relay = await startRelay(coordinator.url);
     const direct = startWorker({ urls: [coordinator.url], pauseEvery: 1, classes });
@@ -112,11 +118,7 @@ describe('relays', () => {
   });
 
   it('that lose their connection upwards keep their workers and go on', async () => {
-    const oracle = await alone(run);
-    const coordinator = await startCoordinator(run);
-    const relay = await startRelay(coordinator.url);
-    const workers = [1, 1].map((pauseEvery) => startWorker({ urls: [relay.url], pauseEvery, classes }));
-    await Promise.all(workers.map((worker) => computed(worker, 1)));
+    const { oracle, coordinator, relay, workers } = await twoBehindOne();
     const before = connectionsOf(workers);
     for (const gradients of [10, 30, 50]) {
       await computed(workers[0], gradients);
@@ -128,7 +130,7 @@ describe('relays', () => {
   });
 
   it('that are told to leave send their workers to the next address', async () => {
-    const oracle = await alone(run);
+    const oracle = await whole(run);
     const coordinator = await startCoordinator(run, { expected: 2 });
     const relays = [await startRelay(coordinator.url), await startRelay(coordinator.url)] as const;
     const [one, two] = relays;
@@ -148,10 +150,7 @@ describe('relays', () => {
   });
 
   it('follow a coordinator that is started again', async () => {
-    const oracle = await alone(run);
-    const first = await startCoordinator(run);
-    const relay = await startRelay(first.url);
-    const workers = [1, 1].map((pauseEvery) => startWorker({ urls: [relay.url], pauseEvery, classes }));
+    const { oracle, coordinator: first, relay, workers } = await twoBehindOne();
     await computed(workers[0], 30);
     first.stop.abort('SIGTERM');
     await first.summary.catch(() => undefined);

@@ -1,7 +1,7 @@
 /** The bits of a run through relays are those of a run without them. */
 import { describe, expect, it } from 'vitest';
 import { tinyRun } from '../coordinator/tiny-run.js';
-import { alone, curveIn, startCoordinator, startRelay, startWorker } from './rig.js';
+import { expectSame, startCoordinator, startRelay, startWorker, whole } from './rig.js';
 
 const students = [
   ['small', tinyRun({ samples: 90, epochs: 2, recipe: { batch: { size: 24, micro: 2 } } })],
@@ -12,14 +12,13 @@ describe.each(students)('a run with a %s student', (_case, run) => {
   const { classes } = run.manifest;
 
   it('comes to the same bits through one relay with two workers', async () => {
-    const oracle = await alone(run);
-    const { summary, url, out, said } = await startCoordinator(run);
-    const relay = await startRelay(url);
+    const oracle = await whole(run);
+    const coordinator = await startCoordinator(run);
+    const relay = await startRelay(coordinator.url);
     const workers = [1, 2].map((pauseEvery) => startWorker({ urls: [relay.url], pauseEvery, classes }));
-    expect((await summary).digest).toBe(oracle.digest);
-    expect(await curveIn(out)).toEqual(oracle.curve);
+    await expectSame(coordinator, oracle);
     expect(await Promise.all([relay.exit, ...workers.map(({ exit }) => exit)])).toEqual([0, 0, 0]);
-    expect(said.join('\n')).not.toMatch(/silent|late|differs/);
+    expect(coordinator.said.join('\n')).not.toMatch(/silent|late|differs/);
     expect(workers.map(({ compute }) => compute.events.length > 0)).toEqual([true, true]);
   });
 });

@@ -1,7 +1,7 @@
-/** Whole runs through relays: coordinator, relays, links and sockets are real; only models and data are made up. */
+/** Whole runs, through relays or not: coordinator, relays, workers, links and sockets are real; only models and data are made up. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
+import { afterEach, expect } from 'vitest';
 import { serveRelay } from '../../cli/relay/serve.js';
 import { coordinate } from '../../coordinator/coordinator.js';
 import type { PreparedRun } from '../../coordinator/plan/prepared-run.js';
@@ -32,11 +32,13 @@ export interface CoordinatorRigOptions {
   readonly port?: number;
   readonly next?: boolean;
   readonly out?: string;
+  /** Whether workers that it leaves wait for one that is started in its place. */
+  readonly isOpen?: boolean;
 }
 
 export async function startCoordinator(
   run: PreparedRun,
-  { expected = 1, port = 0, next = false, out = temporaryFolder() }: CoordinatorRigOptions = {},
+  { expected = 1, port = 0, next = false, out = temporaryFolder(), isOpen = true }: CoordinatorRigOptions = {},
 ): Promise<StartedCoordinator> {
   const stop = new AbortController();
   stops.push(stop);
@@ -51,7 +53,7 @@ export async function startCoordinator(
     out,
     stopSignal: stop.signal,
     next,
-    isOpen: true,
+    isOpen,
     expected,
     onListening: listening,
     reporter: { ...silentOutput, say: (_level, text) => said.push(text) },
@@ -178,11 +180,24 @@ export async function curveIn(out: string): Promise<unknown> {
     .map((line) => ({ ...line, atMs: 0, generation: 0, chain: '' }));
 }
 
-/** The run in one worker at the coordinator itself. */
-export async function alone(run: PreparedRun): Promise<{ readonly digest: string; readonly curve: unknown }> {
-  const { summary, url, out } = await startCoordinator(run);
-  const worker = startWorker({ urls: [url], classes: run.manifest.classes });
+/** The run in so many workers at the coordinator itself. */
+export async function whole(
+  run: PreparedRun,
+  workers = 1,
+): Promise<{ readonly digest: string; readonly curve: unknown }> {
+  const { summary, url, out } = await startCoordinator(run, { isOpen: false });
+  const { classes } = run.manifest;
+  const rigs = Array.from({ length: workers }, (_, i) => startWorker({ urls: [url], pauseEvery: i + 1, classes }));
   const { digest } = await summary;
-  await worker.exit;
+  expect(await Promise.all(rigs.map(({ exit }) => exit))).toEqual(rigs.map(() => 0));
   return { digest, curve: await curveIn(out) };
+}
+
+/** The run has come to the same student by the same figures. */
+export async function expectSame(
+  { summary, out }: StartedCoordinator,
+  { digest, curve }: { readonly digest: string; readonly curve: unknown },
+): Promise<void> {
+  expect((await summary).digest).toBe(digest);
+  expect(await curveIn(out)).toEqual(curve);
 }

@@ -6,8 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { codeOf } from '../../../shared/errors.js';
 import { ifThere } from '../../../shared/files.js';
+import { isAlive } from '../../../shared/process-alive.js';
 import { sha256Of } from '../../../shared/sha256.js';
 
 /** A part that nobody has written to for so long has no writer, wherever that was. */
@@ -136,15 +136,6 @@ async function isLeft(path: string, name: string): Promise<boolean> {
 async function touch(path: string): Promise<void> {
   const now = new Date();
   await utimes(path, now, now).catch(() => undefined);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) !== 'ESRCH';
-  }
 }
 
 /** Renames both files of a part. @returns false where another process was first */

@@ -60,7 +60,8 @@ class Rig {
     const lease = this.below.get(id);
     if (lease === undefined) return;
     if (lease.state === 'computing') lease.state = 'offered';
-    this.post({ type: 'offer', worker: lease.worker, lease: id, stateHash: 'h', bytes, computeSeconds: 0.01 });
+    const offered = { lease: id, step: lease.unit.step, stateHash: 'h', digest: '', bytes, computeSeconds: 0.01 };
+    this.post({ type: 'offer', worker: lease.worker, ...offered });
   }
 
   arrive(id: number): void {
@@ -287,7 +288,8 @@ describe('the core of a relay', () => {
     const core = new RelayCore({ slots, silenceMs: 1500, firstLeaseMs: 1000, contributionBytes: 1 });
     const answers = [1, 2, 3].flatMap((time) => {
       core.handle({ type: 'join', worker: `w${time}`, process: 'one', nowMs: 0 });
-      return core.handle({ type: 'differs', worker: `w${time}`, reason: 'other bits', nowMs: 0 });
+      const state = { step: 0, stateHash: 'other', wanted: 'h' };
+      return core.handle({ type: 'differs', worker: `w${time}`, ...state, nowMs: 0 });
     });
     expect(answers.map(({ type }) => type)).toEqual(['resync', 'resync', 'dismiss']);
   });
