@@ -108,6 +108,7 @@ function countRows(): () => Record<string, number> {
 const evaluated = 20;
 const ways = Array.from({ length: samples }, (_, id) => wayOf(id));
 const [ofWide, ofDeep] = ['d', 'w'].map((others) => ways.filter((way) => way !== others).length);
+const figureNames = { mse: true, mae: true, r2: true, microF1: true, exactMatch: true, labelAccuracy: true };
 const isLabelLine = (line: string): boolean => line.startsWith('labels:');
 
 describe('a run whose teachers a column chooses', () => {
@@ -164,8 +165,16 @@ describe('a run whose teachers a column chooses', () => {
     const cold = await whole(run, 1, { labels: storageOf(), workerLabels: storageOf });
     const none = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 3);
     expect(none.summary.digest).toBe(cold.summary.digest);
-    const other = await again(run, { route: { ...route, teachers: { w: 'deep', d: 'wide', both: 'wide' } } });
-    expect((await whole(other, 2)).summary.digest).not.toBe(cold.summary.digest);
+    const alone = await whole(
+      await again(run, { route: { ...route, teachers: { w: 'wide', d: 'wide', both: 'wide' } } }),
+      2,
+    );
+    expect(alone.summary.digest).not.toBe(cold.summary.digest);
+    // An ensemble of one teacher is that teacher.
+    const [wide] = alone.summary.teachers;
+    const figures = Object.entries(alone.summary.ensemble ?? {}).filter(([name]) => name in figureNames);
+    expect(figures.length).toBeGreaterThan(0);
+    expect(wide).toMatchObject(Object.fromEntries(figures));
     const line = cold.said.find((text) => text.startsWith('teachers, '));
     const ofWay = (others: string): number =>
       Array.from({ length: evaluated }, (_, id) => wayOf(id)).filter((way) => way !== others).length;
