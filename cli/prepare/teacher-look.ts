@@ -142,8 +142,11 @@ class Look {
     this.#answers.vectors.push(vectors);
     if (!this.#isWhole) return;
     const isMean = hasVectors(taskOf(this.#run.recipe));
-    const alike = (): Float32Array => (isMean ? this.#ensemble.mean(found) : this.#ensemble.mixture(found));
-    this.#answers.ensemble.push(routes === undefined ? alike() : this.#ensemble.routedMixture(found, routes));
+    const ensemble = this.#ensemble;
+    const alike = (): Float32Array => (isMean ? ensemble.mean(found) : ensemble.mixture(found));
+    const routed = (by: NonNullable<typeof routes>): Float32Array =>
+      isMean ? ensemble.routedMean(found, by) : ensemble.routedMixture(found, by);
+    this.#answers.ensemble.push(routes === undefined ? alike() : routed(routes));
   }
 
   /** Null for one that cannot answer, which a run may go on without. */

@@ -5,9 +5,8 @@
 import { counted } from '../../shared/counted.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
 import { mainFigure, percent, type MainFigure } from '../../shared/figures/figures.js';
-import { specialistSamples } from '../../shared/figures/classes.js';
 import { sequencesIn } from '../../shared/figures/sequences.js';
-import { samplesIn } from '../../shared/figures/sum-names.js';
+import { ownSamplesIn, samplesIn } from '../../shared/figures/sum-names.js';
 import { guessSigmas } from '../../shared/figures/task-figures.js';
 import { figuresByTask } from '../../shared/figures/tasks.js';
 import { hasVectors, taskOf, type Task } from '../../shared/task.js';
@@ -56,7 +55,7 @@ function textOf(figure: MainFigure | undefined): string {
 
 /** Teachers are tried on the samples that they label alone. */
 function ofItsOwn({ sums }: TeachersEvaluation['line'], teacher: string, which: string): string {
-  const samples = specialistSamples(sums, teacher);
+  const samples = ownSamplesIn(sums, { teacher });
   return samples === undefined ? '' : ` of the ${samples} ${which}`;
 }
 
@@ -126,7 +125,7 @@ export function weakEnsemble(
   const { figuresOf } = figuresByTask[task];
   const together = mainFigure(figuresOf(sums, 'ensemble'));
   const [best] = teachers
-    .filter((teacher) => specialistSamples(sums, teacher) === undefined)
+    .filter((teacher) => ownSamplesIn(sums, { teacher }) === undefined)
     .flatMap((teacher) => {
       const figure = mainFigure(figuresOf(sums, { teacher }));
       return figure === undefined ? [] : [{ teacher, figure }];

@@ -19,6 +19,8 @@ import {
   agreementIn,
   agreementSum,
   joined,
+  ownSamplesIn,
+  ownSamplesSum,
   perSample,
   samplesIn,
   samplesSum,
@@ -30,7 +32,6 @@ const hits = new SumGroup({ correct: 'correct' });
 const studentHits = new SumGroup({ correct: 'correct', loss: 'loss' });
 const gaps = new SumFamily('student.calibration.');
 const exitHits = new SumFamily('exit.', '.correct');
-const specialist = new SumGroup({ samples: 'samples' });
 
 /** A sum for each bin of confidence, of nothing. */
 export function calibrationSums(): Sums {
@@ -76,22 +77,13 @@ export function teacherClassSums(
   const isWhole = specialty === undefined && routes === undefined;
   const judged = isWhole ? labels : labels.map((label, at) => (isOwn(label, at) ? label : -1));
   const { labelled, correct } = hitsOf(logits, judged, width);
-  return joined(
-    hits.write({ teacher }, { correct }),
-    isWhole ? {} : specialist.write({ teacher }, { samples: labelled }),
-  );
-}
-
-/** The labelled samples of a teacher that labels some samples only; undefined for a teacher of all. */
-export function specialistSamples(sums: Sums, teacher: string): number | undefined {
-  return specialist.read(sums, { teacher })?.samples;
+  return joined(hits.write({ teacher }, { correct }), isWhole ? {} : ownSamplesSum(teacher, labelled));
 }
 
 /** Correct answers and the samples that they are of; null when the model was evaluated on no labelled sample. */
 export function classHitsIn(sums: Sums, model: JudgedModel): { correct: number; samples: number } | null {
   const found = hits.read(sums, model);
-  const own = typeof model === 'string' ? undefined : specialistSamples(sums, model.teacher);
-  const samples = own ?? samplesIn(sums);
+  const samples = ownSamplesIn(sums, model) ?? samplesIn(sums);
   return found === null || samples === 0 ? null : { correct: found.correct, samples };
 }
 

@@ -11,12 +11,23 @@
  *   WHO.loss            sum of the binary cross entropy in nats, over labels and samples
  *   label.K.*           hits, told and actual of the student's label K, for the macro F1; none for very many labels
  *   teacher.NAME.skill, teacher.NAME.skillSquares   see `skillOf`
+ *   teacher.NAME.samples   of a teacher that labels some samples only: those of them with a target, which alone count for it
  *   teacher.NAME.agree  samples times the share of all labels that it and the ensemble predict alike
  */
 import type { Sums } from '../replica/reduction/contribution.js';
-import { SumGroup, agreementIn, agreementSum, joined, perSample, samplesIn, samplesSum } from './sum-names.js';
+import {
+  SumGroup,
+  agreementIn,
+  agreementSum,
+  joined,
+  ownSamplesIn,
+  ownSamplesSum,
+  perSample,
+  samplesIn,
+  samplesSum,
+} from './sum-names.js';
 import { guessSigmas, type TaskFigures } from './task-figures.js';
-import { eachRow, judgedBy, meanAt, rowsWithTarget, type JudgedVectors } from './vectors.js';
+import { eachRow, judgedBy, meanAt, ownOf, rowsWithTarget, type JudgedVectors } from './vectors.js';
 
 /** Counts of labels: those that apply and are predicted, that are predicted, and that apply. */
 export interface PredictionCounts {
@@ -119,7 +130,7 @@ function macroF1(sums: Sums): number | null {
 
 const figuresOf: TaskFigures['figuresOf'] = (sums, model) => {
   const own = whole.read(sums, model);
-  const samples = samplesIn(sums);
+  const samples = ownSamplesIn(sums, model) ?? samplesIn(sums);
   if (own === null || samples === 0) return {};
   const macro = model === 'student' ? macroF1(sums) : null;
   return {
@@ -140,14 +151,15 @@ export const multiLabelFigures: TaskFigures = {
       ...apart.map((counts, label) => perLabel.write({ label }, counts)),
     );
   },
-  teacherSums: (truth, { teachers, ensemble }) => {
+  teacherSums: (truth, { teachers, ensemble, routes }) => {
     const together = judgedBy(truth, ensemble);
     return joined(
       samplesSum(rowsWithTarget(together)),
       whole.write('ensemble', multiLabelSums(together)),
       ...[...teachers].flatMap(([teacher, outputs]) => {
-        const judged = judgedBy(truth, outputs);
+        const judged = judgedBy(ownOf(truth, teacher, routes), outputs);
         return [
+          routes === undefined ? {} : ownSamplesSum(teacher, rowsWithTarget(judged)),
           whole.write({ teacher }, multiLabelSums(judged)),
           skills.write({ teacher }, skillOf(judged, truth.means)),
           agreementSum(teacher, truth.rows * alike(outputs, ensemble)),
@@ -165,7 +177,7 @@ export const multiLabelFigures: TaskFigures = {
   /** It predicts labels where they apply no more often than by their frequencies. */
   isGuessing: (sums, teacher) => {
     const own = skills.read(sums, { teacher });
-    if (own === null || samplesIn(sums) === 0) return false;
+    if (own === null || (ownSamplesIn(sums, { teacher }) ?? samplesIn(sums)) === 0) return false;
     return own.skill <= guessSigmas * Math.sqrt(own.skillSquares);
   },
 };

@@ -4,17 +4,19 @@
  *   samples         samples with a target
  *   spread          sum over them of the squared distance to the targets' means, a mean over the vector
  *   WHO.squares     sum of the squared error, a mean over the vector
+ *   teacher.NAME.samples, teacher.NAME.spread   the same of the samples that a teacher labels, where it labels some only
  *   WHO.absolutes   sum of the absolute error, a mean over the vector
  *
  *   MSE = squares / samples          MAE = absolutes / samples          R2 = 1 - squares / spread
  */
 import type { Sums } from '../replica/reduction/contribution.js';
-import { SumGroup, joined, samplesIn, samplesSum, type JudgedModel } from './sum-names.js';
-import type { GroundTruth, TaskFigures } from './task-figures.js';
+import { SumGroup, joined, ownSamplesIn, ownSamplesSum, samplesIn, samplesSum, type JudgedModel } from './sum-names.js';
+import type { GroundTruth, TaskFigures, TeacherAnswers } from './task-figures.js';
 import {
   eachRow,
   judgedBy,
   meanAt,
+  ownOf,
   rowsWithTarget,
   targetsOf,
   type JudgedVectors,
@@ -64,11 +66,23 @@ function sumsOf(truth: GroundTruth, models: readonly (readonly [JudgedModel, Flo
   );
 }
 
+function teacherRegressionSums(
+  truth: GroundTruth,
+  outputs: Float32Array,
+  { teacher, routes }: Pick<TeacherAnswers, 'routes'> & { readonly teacher: string },
+): Sums {
+  const judged = judgedBy(ownOf(truth, teacher, routes), outputs);
+  const own = errors.write({ teacher }, regressionSums(judged));
+  if (routes === undefined) return own;
+  const spread = spreadAbout(judged, truth.means);
+  return joined(own, ownSamplesSum(teacher, rowsWithTarget(judged)), spreads.write({ teacher }, { spread }));
+}
+
 const figuresOf: TaskFigures['figuresOf'] = (sums, model) => {
   const own = errors.read(sums, model);
-  const samples = samplesIn(sums);
+  const samples = ownSamplesIn(sums, model) ?? samplesIn(sums);
   if (own === null || samples === 0) return {};
-  const { spread } = spreads.need(sums, null);
+  const { spread } = spreads.read(sums, model) ?? spreads.need(sums, null);
   return {
     // There is nothing to explain where all targets are alike.
     ...(spread > 0 ? { r2: 1 - own.squares / spread } : {}),
@@ -79,11 +93,12 @@ const figuresOf: TaskFigures['figuresOf'] = (sums, model) => {
 
 export const regressionFigures: TaskFigures = {
   studentSums: (truth, outputs) => sumsOf(truth, [['student', outputs]]),
-  teacherSums: (truth, { teachers, ensemble }) =>
-    sumsOf(truth, [
-      ...[...teachers].map(([teacher, outputs]) => [{ teacher }, outputs] as const),
-      ['ensemble', ensemble],
-    ]),
+  teacherSums: (truth, { teachers, ensemble, routes }) =>
+    joined(
+      sumsOf(truth, []),
+      ...[...teachers].map(([teacher, outputs]) => teacherRegressionSums(truth, outputs, { teacher, routes })),
+      errors.write('ensemble', regressionSums(judgedBy(truth, ensemble))),
+    ),
   figuresOf,
   studentFigures: (sums) => figuresOf(sums, 'student'),
   details: () => undefined,

@@ -95,6 +95,18 @@ export function samplesIn(sums: Sums): number {
   return counted.read(sums, null)?.samples ?? 0;
 }
 
+const ownSamples = new SumGroup({ samples: 'samples' });
+
+/** The count of labelled samples behind the sums of a teacher that labels some samples only. */
+export function ownSamplesSum(teacher: string, samples: number): Sums {
+  return ownSamples.write({ teacher }, { samples });
+}
+
+/** The same, read; undefined for a model that is judged by all samples. */
+export function ownSamplesIn(sums: Sums, model: JudgedModel): number | undefined {
+  return typeof model === 'string' ? undefined : ownSamples.read(sums, model)?.samples;
+}
+
 const agreed = new SumGroup({ agree: 'agree' });
 
 /** @param agree the number of answers that a teacher and the ensemble have in common */

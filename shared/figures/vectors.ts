@@ -1,5 +1,5 @@
 /** Models' outputs beside the target vectors that samples have. Pure. */
-import type { GroundTruth } from './task-figures.js';
+import type { GroundTruth, TeacherAnswers } from './task-figures.js';
 
 /** The target vectors of some samples. */
 export interface KnownVectors {
@@ -23,6 +23,17 @@ export function targetsOf({ labels, vectors, width }: GroundTruth): KnownVectors
 
 export function judgedBy(truth: GroundTruth, outputs: Float32Array): JudgedVectors {
   return { ...targetsOf(truth), outputs };
+}
+
+/**
+ * The samples that a teacher labels, of all; the others are as if they had no target.
+ *
+ * @param routes names of the teachers of each sample; undefined where all label all
+ */
+export function ownOf(truth: GroundTruth, teacher: string, routes: TeacherAnswers['routes']): GroundTruth {
+  if (routes === undefined) return truth;
+  const labels = truth.labels.map((label, row) => (routes[row]?.includes(teacher) === true ? label : -1));
+  return { ...truth, labels };
 }
 
 /** Calls `visit` with the place, in the outputs and the vectors, of each row that has a target. */

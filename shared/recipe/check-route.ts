@@ -1,7 +1,6 @@
 /** Checks of `ensemble.route`, which chooses the teachers of a sample by a column of the data. Pure. */
 import { at, when, type Finding } from './finding.js';
 import type { Recipe } from './schema.js';
-import { hasVectors, taskOf } from '../task.js';
 import { placeOf, termsIn } from './terms.js';
 
 const path = ['ensemble', 'route'];
@@ -72,7 +71,6 @@ function otherRules({ teachers, ensemble, losses, labels, data }: Recipe): Findi
       path,
       `given beside data.augment.mixup, whose samples are of two ways; ${both}`,
     ),
-    ...when(hasVectors(taskOf({ data })), path, 'given for answers that are no classes; none wanted'),
     ...termsIn(losses)
       .filter(({ needsTeacherTaps }) => needsTeacherTaps)
       .map(({ name }) =>

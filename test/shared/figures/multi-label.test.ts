@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { alike, f1, labelCounts, multiLabelSums, skillOf } from '../../../shared/figures/multi-label.js';
+import {
+  alike,
+  f1,
+  labelCounts,
+  multiLabelFigures,
+  multiLabelSums,
+  skillOf,
+} from '../../../shared/figures/multi-label.js';
 
 describe('several labels', () => {
   // Predicted: 1 0 1 | 0 1 0 | 0 0 0; there: 1 0 0 | 0 1 0 | 1 1 0 (and a row without).
@@ -40,6 +47,20 @@ describe('several labels', () => {
     const known = skillOf({ ...judged, outputs: judged.vectors.map((value) => value - 0.5) }, frequencies);
     expect(known.skill).toBeCloseTo(4 / 3, 12);
     expect(known.skillSquares).toBeCloseTo(1 / 9 + 1 / 9 + 4 / 9, 12);
+  });
+
+  it('judge a teacher by the samples that it labels alone', () => {
+    const truth = { ...judged, rows: 4, positions: 1, means: [2 / 3, 2 / 3, 0] };
+    const { outputs } = judged;
+    const routes = [['a'], ['a', 'b'], ['c'], ['b']];
+    const teachers = new Map(['a', 'b', 'c'].map((name) => [name, outputs]));
+    const sums = multiLabelFigures.teacherSums(truth, { teachers, ensemble: outputs, specialties: new Map(), routes });
+    expect(sums).toMatchObject({ samples: 3, 'teacher.a.samples': 2, 'teacher.b.samples': 2, 'teacher.c.samples': 0 });
+    const [a, b, c] = ['a', 'b', 'c'].map((teacher) => multiLabelFigures.figuresOf(sums, { teacher }));
+    expect(a).toEqual({ microF1: 4 / 5, exactMatch: 1 / 2, labelAccuracy: expect.closeTo(5 / 6, 12) as number });
+    expect(b).toEqual({ microF1: 2 / 4, exactMatch: 1 / 2, labelAccuracy: expect.closeTo(2 / 3, 12) as number });
+    expect(c).toEqual({});
+    expect(multiLabelFigures.isGuessing(sums, 'c', 3)).toBe(false);
   });
 
   it('agree by label', () => {

@@ -95,11 +95,6 @@ describe('a route', () => {
     ],
     [
       {},
-      { data: { task: 'regression', train: { ...csv, labels: undefined, targets: 'y' } } },
-      'ensemble.route: given for answers that are no classes; none wanted',
-    ],
-    [
-      {},
       { losses: { features: { weight: 1, pairs: [{ student: 'b', teacher: 'en/c' }] } } },
       'ensemble.route: given beside losses.features, which compares every sample with a teacher; one of the two wanted',
     ],

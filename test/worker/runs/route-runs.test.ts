@@ -43,6 +43,18 @@ function writeCsv(path: string, count: number): void {
   writeFileSync(path, [['y', 'way', ...names].join(), ...lines].join('\n'));
 }
 
+/** The same samples with target vectors of zeros and ones in place of classes. */
+function writeTargets(path: string, count: number): void {
+  const names = [...Array.from({ length: classes }, (_, k) => `t${k}`), 'way'];
+  const lines = Array.from({ length: count }, (_, id) => {
+    const random = randomStream(['sample', id]);
+    const targets = Array.from({ length: classes }, (_unused, k) => Number(id % classes === k || id % 2 === k));
+    return [...targets, wayOf(id), ...Array.from({ length: pixels }, () => random.float().toFixed(4))].join();
+  });
+  const pixelNames = Array.from({ length: pixels }, (_, i) => `p${i}`);
+  writeFileSync(path, [[...names, ...pixelNames].join(), ...lines].join('\n'));
+}
+
 const route = { column: 'way', teachers: { w: 'wide', d: 'deep', both: ['wide', 'deep'] } };
 
 function recipeOf(overrides: Record<string, unknown> = {}): Recipe {
@@ -70,6 +82,8 @@ async function prepared(overrides: Record<string, unknown> = {}): Promise<Prepar
   folders.push(folder);
   writeCsv(join(folder, 'train.csv'), samples);
   writeCsv(join(folder, 'eval.csv'), 20);
+  writeTargets(join(folder, 'train-targets.csv'), samples);
+  writeTargets(join(folder, 'eval-targets.csv'), 20);
   await openWasm();
   await saveLayersModel(makeLayersModel(), join(folder, 'deep'));
   return prepareIn(folder, recipeOf(overrides));
@@ -94,6 +108,7 @@ function countRows(): () => Record<string, number> {
 const evaluated = 20;
 const ways = Array.from({ length: samples }, (_, id) => wayOf(id));
 const [ofWide, ofDeep] = ['d', 'w'].map((others) => ways.filter((way) => way !== others).length);
+const figureNames = { mse: true, mae: true, r2: true, microF1: true, exactMatch: true, labelAccuracy: true };
 const isLabelLine = (line: string): boolean => line.startsWith('labels:');
 
 describe('a run whose teachers a column chooses', () => {
@@ -136,6 +151,35 @@ describe('a run whose teachers a column chooses', () => {
     expect(second.summary.digest).not.toBe(first.summary.digest);
     const fresh = await whole(changed, 3, { labels: storageOf(), workerLabels: storageOf });
     expect(fresh.summary.digest).toBe(second.summary.digest);
+  }, 120_000);
+
+  it.each([
+    ['regression', { regression: { weight: 0.5 }, embedding: { weight: 0.5 } }],
+    ['multiLabel', { binaryCrossEntropy: { weight: 0.5 }, multiLabel: { weight: 0.5 } }],
+  ] as const)('goes for answers that are no classes: %s', async (task, losses) => {
+    const names = Array.from({ length: classes }, (_, k) => `t${k}`);
+    const source = (inputs: string): object => ({ format: 'csv', inputs, targets: names, shape });
+    const data = { task, train: source('train-targets.csv'), eval: source('eval-targets.csv'), shardSamples: 16 };
+    const run = await prepared({ losses, data });
+    expect(run.manifest.train.shape).toEqual(shape);
+    const cold = await whole(run, 1, { labels: storageOf(), workerLabels: storageOf });
+    const none = await whole({ ...run, recipe: { ...run.recipe, labels: { ...run.recipe.labels, cache: false } } }, 3);
+    expect(none.summary.digest).toBe(cold.summary.digest);
+    const alone = await whole(
+      await again(run, { route: { ...route, teachers: { w: 'wide', d: 'wide', both: 'wide' } } }),
+      2,
+    );
+    expect(alone.summary.digest).not.toBe(cold.summary.digest);
+    // An ensemble of one teacher is that teacher.
+    const [wide] = alone.summary.teachers;
+    const figures = Object.entries(alone.summary.ensemble ?? {}).filter(([name]) => name in figureNames);
+    expect(figures.length).toBeGreaterThan(0);
+    expect(wide).toMatchObject(Object.fromEntries(figures));
+    const line = cold.said.find((text) => text.startsWith('teachers, '));
+    const ofWay = (others: string): number =>
+      Array.from({ length: evaluated }, (_, id) => wayOf(id)).filter((way) => way !== others).length;
+    expect(line).toContain(`of the ${ofWay('d')} that it labels`);
+    expect(line).toContain(`of the ${ofWay('w')} that it labels`);
   }, 120_000);
 
   it('weighs the teachers of each sample among themselves, by what they say of it, too', async () => {

@@ -239,8 +239,11 @@ class RunModels implements RunCompute {
     const ensemble = await this.#parts.teaching.without(dropped).ensemble?.();
     if (ensemble === undefined) throw new Error('an evaluation of the teachers of a run without teachers');
     const teachers = await ensemble.logits(inputs, rows);
-    if (routes !== undefined) return { teachers, ensemble: ensemble.routedMixture(teachers, routes) };
-    return { teachers, ensemble: hasVectors(this.task) ? ensemble.mean(teachers) : ensemble.mixture(teachers) };
+    const isMean = hasVectors(this.task);
+    if (routes === undefined)
+      return { teachers, ensemble: isMean ? ensemble.mean(teachers) : ensemble.mixture(teachers) };
+    const routed = isMean ? ensemble.routedMean(teachers, routes) : ensemble.routedMixture(teachers, routes);
+    return { teachers, ensemble: routed };
   }
 
   tensors(): number {

@@ -166,9 +166,22 @@ export class Ensemble {
    * @param routes names of the teachers of each row
    */
   routedMixture(logits: ReadonlyMap<string, Float32Array>, routes: readonly (readonly string[])[]): Float32Array {
-    const { combine, temperature = 1 } = this.#options;
-    return mixed({ kind: 'mixture', temperature }, (teacher) => logits.get(teacher), {
-      combine,
+    const { temperature = 1 } = this.#options;
+    return this.#byRoute({ kind: 'mixture', temperature }, logits, routes);
+  }
+
+  /** The weighted mean in place of the mixture, of the teachers that each sample has. */
+  routedMean(logits: ReadonlyMap<string, Float32Array>, routes: readonly (readonly string[])[]): Float32Array {
+    return this.#byRoute({ kind: 'logits' }, logits, routes);
+  }
+
+  #byRoute(
+    label: EnsembleLabel,
+    logits: ReadonlyMap<string, Float32Array>,
+    routes: readonly (readonly string[])[],
+  ): Float32Array {
+    return mixed(label, (teacher) => logits.get(teacher), {
+      combine: this.#options.combine,
       classes: this.classes,
       by: this.#options.by,
       teachers: this.#teachers.map(({ spec }) => spec),
