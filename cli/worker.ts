@@ -1,6 +1,7 @@
 /** `stillhouse worker`: one worker of this machine, or one for each of its GPUs, until the coordinator's work is done. */
 import { randomUUID } from 'node:crypto';
 import { InvalidArgumentError, Option } from 'commander';
+import { takeToldBefore } from '../shared/protocol/ended-before.js';
 import { UserError } from '../shared/errors.js';
 import { devicesFor, gpuDevice, readDevices, type DeviceWish, type HostDevice } from '../worker/devices/list.js';
 import { usableCache } from '../shared/cache-folder.js';
@@ -193,6 +194,7 @@ async function train(backend: Backend, { url, further, token, tls, flags, gpuUse
     stop: ending,
     log: (line, place) => say(line, { ...place }),
     lastLines,
+    before: takeToldBefore(process.env),
     backend: computeBackend(backend, {
       warn: say,
       commandLine: { backend: flags.backend, threads: flags.threads },

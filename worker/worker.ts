@@ -3,6 +3,7 @@
  * the trainer for each run that the link begins. It ends when the link says so, when it is asked to, or with its
  * parent.
  */
+import type { EndedBefore } from '../shared/protocol/ended-before.js';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -40,6 +41,8 @@ export interface WorkerOptions {
   readonly log: (line: string, place?: LogPlace) => void;
   /** What this process has said last, line by line, for the coordinator where it fails. */
   readonly lastLines?: () => readonly string[];
+  /** How the process before this one was killed, for the coordinator; absent or null: it was not. */
+  readonly before?: EndedBefore | null;
   readonly backend: ComputeBackend;
 }
 
@@ -61,6 +64,7 @@ export async function runWorker(
     waitSeconds,
     memoryFolder,
     device: deviceOf(options),
+    before: options.before ?? null,
     plugins: options.backend.plugins ?? {},
     control: control.buffer,
   });

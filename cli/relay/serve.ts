@@ -119,6 +119,8 @@ class Serving {
       ...{ welcome, recipe: begin.recipe, spec: begin.spec, manifest: begin.manifest, replica: fold.replica },
       position: () => ({ step: fold.step, stateHash: fold.stateHash, receipt: fold.receipt }),
     });
+    if (welcome.traced === true)
+      this.#options.say('info', 'the run is traced: its trace ends at this relay, and shows no worker below it');
     // Nobody below is ready before it has come again.
     if (!goesOn) run.probe = null;
   }

@@ -9,6 +9,7 @@ import type { ConnectedWorkers } from '../workers/connected-workers.js';
 import { planeOf, type PlaneOptions } from '../workers/plane-of.js';
 import type { AdmittedWorker, WorkerConnection } from '../workers/worker-connection.js';
 import { closeCodes } from '../../shared/protocol/messages.js';
+import type { WorkerFailures } from '../workers/worker-failures.js';
 import type { CommitWindow } from './commit-window.js';
 import type { NamedSnapshot, RelaySnapshots } from './relay-snapshots.js';
 import type { RelayedRun } from './upstream.js';
@@ -19,6 +20,7 @@ export interface RelayJoiningOptions extends PlaneOptions {
   readonly window: CommitWindow;
   readonly snapshots: RelaySnapshots;
   readonly connected: ConnectedWorkers;
+  readonly failures: WorkerFailures;
   /** What takes in the contributions of a worker with this id. */
   readonly incomingOf: (id: WorkerId, connection: WorkerConnection) => IncomingContributions;
   readonly post: (event: UntimedRelayEvent) => void;
@@ -68,6 +70,7 @@ export class RelayJoining {
       ...{ isReady: false, isDrained: false, progress: 0, trace: null },
     };
     connected.admit(worker);
+    this.#options.failures.noteBefore(worker, hello);
     const { traced: _, memory: __, ...above } = run.welcome;
     const welcome: Down<'welcome'> = { ...above, step: broadcast.released, worker: id, snapshot, ...chosen.welcome };
     connection.queue.send(welcome);

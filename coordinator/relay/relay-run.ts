@@ -19,6 +19,7 @@ import { BufferPool } from '../exchange/buffers.js';
 import type { Channel } from '../exchange/channel.js';
 import { Contributions } from '../exchange/contributions.js';
 import { IncomingContributions } from '../exchange/incoming.js';
+import type { ReportOutput } from '../reports/outputs/output.js';
 import { ConnectedWorkers } from '../workers/connected-workers.js';
 import { EndOfRun } from '../workers/end-of-run.js';
 import {
@@ -27,6 +28,7 @@ import {
   type AdmittedWorker,
   type ConnectionHost,
 } from '../workers/worker-connection.js';
+import { WorkerFailures } from '../workers/worker-failures.js';
 import { WorkerMessages } from '../workers/worker-messages.js';
 import { CommitWindow } from './commit-window.js';
 import { LeasesAbove } from './leases-above.js';
@@ -71,6 +73,7 @@ export class RelayRun implements ConnectionHost {
   readonly #rules: SumRules;
   readonly #above = new LeasesAbove();
   readonly #numerics: RelayNumerics;
+  readonly #failures: WorkerFailures;
   readonly #queue: UntimedRelayEvent[] = [];
   readonly #stopTicking: () => void;
   #isHandling = false;
@@ -105,7 +108,11 @@ export class RelayRun implements ConnectionHost {
       width: run.spec.classes,
       positions: run.spec.positions ?? 1,
     });
-    this.#joining = this.#openJoining();
+    const { say } = options;
+    const reporter = { say: (level: string, text: string) => say(level === 'info' ? 'info' : 'warn', text) };
+    // What is said of workers below is said here alone.
+    this.#failures = new WorkerFailures({ reporter, isOpen: true, journal: () => undefined });
+    this.#joining = this.#openJoining(reporter);
     this.#messages = this.#openMessages();
     this.#stopTicking = timers.every(times.tickMs, () => this.#tick());
     this.weights();
@@ -320,15 +327,16 @@ export class RelayRun implements ConnectionHost {
 
   // Parts
 
-  #openJoining(): RelayJoining {
-    const { run, memoryFolder, say, fail } = this.#options;
+  #openJoining(reporter: Pick<ReportOutput, 'say'>): RelayJoining {
+    const { run, memoryFolder, fail } = this.#options;
     return new RelayJoining({
       ...{ run, memoryFolder, envelope: this.envelope },
       broadcast: this.#broadcast,
       window: this.#window,
       snapshots: this.#snapshots,
       connected: this.#connected,
-      reporter: { say: (level, text) => say(level === 'info' ? 'info' : 'warn', text) },
+      reporter,
+      failures: this.#failures,
       incomingOf: (id, connection) => this.#incomingOf(id, connection),
       post: (event) => this.#post(event),
       onError: fail,
@@ -352,7 +360,7 @@ export class RelayRun implements ConnectionHost {
         if (progress !== worker.progress) upstream.tick();
       },
       onOffer: (_worker, { lease, seconds }) => this.#above.addSeconds(lease, seconds),
-      onLeave: () => undefined,
+      onLeave: (worker, message) => this.#failures.note(worker, message),
     });
   }
 

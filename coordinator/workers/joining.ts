@@ -19,6 +19,7 @@ import type { SlowWorkers } from './slow-workers.js';
 import { planeOf, type ChosenPlane, type PlaneOptions } from './plane-of.js';
 import { startPointOf, type KnownStates, type Lineage } from './start-point.js';
 import type { AdmittedWorker, WorkerConnection } from './worker-connection.js';
+import type { WorkerFailures } from './worker-failures.js';
 
 export interface JoiningOptions extends PlaneOptions {
   readonly run: PreparedRun;
@@ -34,6 +35,7 @@ export interface JoiningOptions extends PlaneOptions {
   readonly trace?: RunTrace | undefined;
   readonly connected: ConnectedWorkers;
   readonly participants: Participants;
+  readonly failures: WorkerFailures;
   readonly slow: SlowWorkers;
   readonly ending: EndOfRun;
   /** Resolves with the step of a snapshot, of the state as it is now or later, once it is on the disk. */
@@ -105,6 +107,7 @@ export class Joining {
     };
     this.#options.participants.of(worker);
     this.#options.connected.admit(worker);
+    this.#options.failures.noteBefore(worker, hello);
     return { worker, chosen };
   }
 

@@ -5,6 +5,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { toldNext } from '../../shared/protocol/ended-before.js';
 import { exitCodes, UserError, type ExitCode } from '../../shared/errors.js';
 import { readLines, reasonIn } from '../../shared/process-lines.js';
 
@@ -79,7 +80,8 @@ export class LocalWorkers {
     return [...this.children.values()].flatMap((child) => (child.pid === undefined ? [] : [child.pid]));
   }
 
-  private start(i: number): void {
+  /** @param told what it is told of the process that it takes the place of */
+  private start(i: number, told: Readonly<Record<string, string>> = {}): void {
     const [file = process.execPath, ...rest] = this.options.command;
     // Without streams where no file descriptor is left, which the overloads of spawn do not say.
     const child: ChildProcess = spawn(file, [...rest, 'worker', this.options.url, ...this.options.arguments], {
@@ -89,6 +91,7 @@ export class LocalWorkers {
         ...this.options.environment(i),
         STILLHOUSE_TOKEN: this.options.token ?? undefined,
         STILLHOUSE_LOCAL: '1',
+        ...told,
       },
     });
     this.children.set(i, child);
@@ -97,20 +100,24 @@ export class LocalWorkers {
     child.on('error', (error) => {
       lines.push(error.message);
     });
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
       if (performance.now() - startedMs > (this.options.forgetMs ?? 60_000)) this.restarts.delete(i);
-      this.ended(i, code, lines);
+      this.ended(i, { code, signal }, lines);
     });
   }
 
-  private ended(i: number, code: number | null, lines: readonly string[]): void {
+  private ended(
+    i: number,
+    { code, signal }: { readonly code: number | null; readonly signal: string | null },
+    lines: readonly string[],
+  ): void {
     this.children.delete(i);
     if (this.closing) return;
     const restarts = this.restarts.get(i) ?? 0;
     if ((code === null || code === exitCodes.unavailable) && restarts < restartLimit) {
       this.restarts.set(i, restarts + 1);
       this.options.onLine(`ended (${code ?? 'killed'}); starting it again (${restarts + 1} of ${restartLimit})`, i + 1);
-      this.start(i);
+      this.start(i, toldNext(signal, lines));
       return;
     }
     if (code === exitCodes.done) this.isDone = true;

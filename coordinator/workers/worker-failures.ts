@@ -21,6 +21,9 @@ export interface ToldFailure {
 /** So many are journalled and said by one coordinator: a worker that joins and fails over and over fills no disk. */
 const mostTold = 32;
 
+/** The exit code that shells give a process that was killed. */
+const killedCode = 137;
+
 export interface WorkerFailuresOptions {
   readonly reporter: Pick<ReportOutput, 'say'>;
   /** Whether workers join from elsewhere: the lines of local ones were written as they came. */
@@ -47,8 +50,21 @@ export class WorkerFailures {
     return this.#count;
   }
 
+  /** Takes what a worker that joins tells of the process before it, where that one was killed. */
+  noteBefore(worker: Pick<AdmittedWorker, 'id' | 'device'>, { before }: Pick<Up<'hello'>, 'before'>): void {
+    if (before === undefined) return;
+    const { signal, lines } = before;
+    this.note(worker, {
+      reason: `the process before it was killed by ${signal}`,
+      failure: { code: killedCode, lines },
+    });
+  }
+
   /** Takes the last words of a worker, where they tell of a failure. */
-  note({ id, device }: Pick<AdmittedWorker, 'id' | 'device'>, { reason, failure }: Up<'leave'>): void {
+  note(
+    { id, device }: Pick<AdmittedWorker, 'id' | 'device'>,
+    { reason, failure }: Pick<Up<'leave'>, 'reason' | 'failure'>,
+  ): void {
     if (failure === undefined) return;
     const { reporter, journal, isOpen } = this.#options;
     const told: ToldFailure = { worker: id, host: device.host, reason, ...failure };

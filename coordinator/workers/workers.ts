@@ -267,6 +267,7 @@ export class Workers implements ConnectionHost {
       reporter,
       connected: this.#connected,
       participants: this.#participants,
+      failures: this.#failures,
       slow: this.#slow,
       ending: this.#ending,
       incomingOf: (id, connection) => this.#incomingOf(id, connection),

@@ -12,5 +12,9 @@ export const said = z
   .string()
   .max(1024)
   .transform((text) => printable(text));
+/** Cuts off what `said` would refuse. */
+export function fitToSay(text: string): string {
+  return printable(text, 1000).slice(0, 1000);
+}
 export const count = z.number().int().nonnegative();
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);

@@ -123,11 +123,15 @@ export const deviceSchema = z
   .strict();
 
 export const artifactSchema = z.object({ sha256, bytes: count }).strict();
+/** How a process was killed that another one has taken the place of, and its newest lines in their order. */
+export const endedBefore = z.object({ signal: name, lines: z.array(said).max(limits.lastLines) }).strict();
+
 /** Worker to coordinator. */
 export const upSchemas = {
   /**
    * First message on a socket. `worker` is the process's own random id, kept over reconnects; `held` what its replica
-   * is at; `memory` names a file in memory that it offers for bulk bytes to a coordinator of its own host.
+   * is at; `memory` names a file in memory that it offers for bulk bytes to a coordinator of its own host; `before` tells
+   * of the process that it has taken the place of, where that one was killed.
    */
   hello: z
     .object({
@@ -139,6 +143,7 @@ export const upSchemas = {
       recipeDigest: sha256.nullable(),
       held: z.object({ nonce: name, step: count, stateHash: hash, receipt }).strict().nullable(),
       memory: fileWord.optional(),
+      before: endedBefore.optional(),
     })
     .strict(),
   /**

@@ -80,6 +80,7 @@ describe('worker --devices cpu:2', () => {
     expect(new Set(workers.map(coresOf)).size).toBe(2);
     process.kill(workers[0] ?? 0, 'SIGKILL');
     await host.says(/cpu \d: killed by SIGKILL.*; started again in 1 s \(fault 1\)/);
+    await coordinator.says(/w3 \(.*\) is the first to fail, with 137: the process before it was killed by SIGKILL/);
     await coordinator.says(/w3 \(.*\) is ready/);
     const ends = await Promise.all([coordinator.ended, host.ended]);
     expect(ends.map(({ code, stderr }) => [code, code === 0 ? '' : stderr])).toEqual([

@@ -3,6 +3,7 @@
  * name, is started again when it dies, and ends with the run. Who is started again, and when, is decided in restarts.ts.
  */
 import { spawn } from 'node:child_process';
+import { toldNext } from '../../shared/protocol/ended-before.js';
 import type { ExitCode } from '../../shared/errors.js';
 import { readLines, reasonIn } from '../../shared/process-lines.js';
 import type { HostDevice } from './list.js';
@@ -39,8 +40,11 @@ async function keepWorking(
   options: HostOptions & { readonly restarts: Restarts },
 ): Promise<void> {
   const { restarts, stop, log, faultOf = async () => '' } = options;
+  let told: Readonly<Record<string, string>> = {};
   for (;;) {
-    const decision = restarts.ended(number, await work(device, options));
+    const { end, lines } = await work(device, told, options);
+    told = toldNext(end.signal, lines);
+    const decision = restarts.ended(number, end);
     if (decision.type === 'over') return;
     const fault = (await unlessStopped(faultOf(device, stop), stop)) ?? '';
     const reason = `${decision.reason}${fault === '' ? '' : `; the driver says: ${fault}`}`;
@@ -50,8 +54,18 @@ async function keepWorking(
   }
 }
 
-/** One process from its start to its end. @throws Error when it cannot be started */
-function work(device: HostDevice, { command, pinning, stop, log }: HostOptions): Promise<WorkerEnd> {
+interface Worked {
+  readonly end: WorkerEnd;
+  /** What it said last. */
+  readonly lines: readonly string[];
+}
+
+/** One process from its start to its end. @param told what it is told of the one before it @throws Error when it cannot be started */
+function work(
+  device: HostDevice,
+  told: Readonly<Record<string, string>>,
+  { command, pinning, stop, log }: HostOptions,
+): Promise<Worked> {
   const pinned = device.cores === null || pinning === null ? [] : [...pinning, device.cores.join(',')];
   const demanded = device.isGpuDemanded && !command.includes('--gpu') ? ['--gpu'] : [];
   const [file = process.execPath, ...args] = [...pinned, ...command, ...demanded];
@@ -59,7 +73,7 @@ function work(device: HostDevice, { command, pinning, stop, log }: HostOptions):
   const child = spawn(file, args, {
     // Its input ends with this process, however that one ends, and the worker with it.
     stdio: ['pipe', 'inherit', 'pipe'],
-    env: { ...process.env, CUDA_VISIBLE_DEVICES: device.cuda, STILLHOUSE_DEVICE: device.name },
+    env: { ...process.env, CUDA_VISIBLE_DEVICES: device.cuda, STILLHOUSE_DEVICE: device.name, ...told },
   });
   const lines = readLines(child.stderr, (line) => log(line, device.name));
   const onStop = (): void => void child.kill('SIGTERM');
@@ -69,7 +83,8 @@ function work(device: HostDevice, { command, pinning, stop, log }: HostOptions):
     child.once('error', reject);
     child.once('close', (code, signal) => {
       stop.removeEventListener('abort', onStop);
-      resolve({ code, signal, livedMs: performance.now() - startedMs, lastLine: reasonIn(lines) ?? '' });
+      const end = { code, signal, livedMs: performance.now() - startedMs, lastLine: reasonIn(lines) ?? '' };
+      resolve({ end, lines });
     });
   });
 }

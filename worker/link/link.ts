@@ -5,6 +5,7 @@
  *
  * It never ends the worker because a coordinator is away for less than the wait, and never waits longer than that.
  */
+import type { EndedBefore } from '../../shared/protocol/ended-before.js';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodes, UserError } from '../../shared/errors.js';
@@ -81,10 +82,13 @@ export class Link {
   readonly #told = new Set<string>();
   /** What this process has said last. */
   #said: readonly string[] = [];
+  /** How the process before this one was killed; null where nothing is to be told of one, any more. */
+  #before: EndedBefore | null;
 
   /** @throws UserError 2 when the address is not a coordinator's */
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#before = options.before ?? null;
     this.#client = new CoordinatorClient(options);
     this.#control = new Control(options.control);
     this.#cache = new ArtifactCache({ cacheFolder: options.cacheFolder, client: this.#client });
@@ -233,8 +237,9 @@ export class Link {
       run: this.#run,
       nextRunNumber: () => ++this.#runs,
       lastLines: () => this.#said,
+      before: this.#before,
       onRun: (run) => {
-        this.#run = run;
+        [this.#run, this.#before] = [run, null];
         for (const sha256 of this.#unfetched) this.#fetch(sha256);
         this.#unfetched.clear();
       },

@@ -15,7 +15,8 @@ import {
   type Down,
   type DownMessage,
 } from '../../shared/protocol/messages.js';
-import { printable } from '../../shared/printable.js';
+import type { EndedBefore } from '../../shared/protocol/ended-before.js';
+import { fitToSay } from '../../shared/protocol/fields.js';
 import { expectPlugins } from '../compute/losses/load-plugins.js';
 import type { LinkView } from '../threads/control.js';
 import type { LastWords, ToLink, ToTrainer } from '../threads/messages.js';
@@ -60,6 +61,8 @@ export interface LinkSessionOptions extends VigilOptions {
   readonly nextRunNumber: () => number;
   /** What this process has said last, for the coordinator where it fails here. */
   readonly lastLines: () => readonly string[];
+  /** How the process before this one was killed, where that is to be told; null: not. */
+  readonly before: EndedBefore | null;
   /** Where a file for bulk bytes is made; null where none is offered to the coordinator. */
   readonly memoryFolder: string | null;
   readonly onRun: (run: JoinedRun) => void;
@@ -186,6 +189,7 @@ export class LinkSession {
       device,
       recipeDigest: run?.recipeDigest ?? null,
       held: run?.held() ?? null,
+      ...(this.#options.before === null ? {} : { before: this.#options.before }),
       ...(this.#offered.name === undefined ? {} : { memory: this.#offered.name }),
     });
   }
@@ -378,10 +382,6 @@ export class LinkSession {
     this.#options.toTrainer(message);
   }
 }
-
-/** Characters of a text that is told to the coordinator: what it would refuse is cut off here. */
-const longestSaid = 1000;
-const fitToSay = (text: string): string => printable(text, longestSaid).slice(0, longestSaid);
 
 function fitFailure({ code, lines }: LastWords): LastWords {
   return { code, lines: lines.slice(-limits.lastLines).map(fitToSay) };

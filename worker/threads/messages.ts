@@ -19,6 +19,7 @@
  *                      <-        leave    the worker is to leave the run
  *     end              ->                 the worker's last message
  */
+import type { EndedBefore } from '../../shared/protocol/ended-before.js';
 import type { ExitCode } from '../../shared/errors.js';
 import type { Device, Lease, Up } from '../../shared/protocol/messages.js';
 import type { WorkerTls } from '../../shared/tls/certificates.js';
@@ -128,6 +129,8 @@ export interface LinkStart {
   /** Where files lie that are shared with a coordinator of this host; null: none are. */
   readonly memoryFolder: string | null;
   readonly device: Device;
+  /** How the process before this one was killed; absent or null: nothing is to be told of one. */
+  readonly before?: EndedBefore | null;
   /** SHA-256 of the plug-ins that are installed, by name; null where nothing is computed here. */
   readonly plugins: Readonly<Record<string, string>> | null;
   /** The control words of this worker. */

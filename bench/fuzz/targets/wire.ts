@@ -29,6 +29,7 @@ const ups = [
     recipeDigest: null,
     held: { nonce: 'n', step: 3, stateHash: hash, receipt: 'a'.repeat(64) },
     memory: '0'.repeat(32),
+    before: { signal: 'SIGKILL', lines: ['said last'] },
   },
   { type: 'ready', ...where, stateHash: hash, probe: { digest: hash, repeatable: true } },
   { type: 'heartbeat', ...where, progress: 3, sentMs: 5, rssBytes: 7, tensors: 1 },

@@ -59,6 +59,16 @@ describe('LocalWorkers', () => {
     });
   });
 
+  it('tells the one that it starts in the place of another by what that was killed, and what it said last', async () => {
+    const lines: string[] = [];
+    const script = `const told = process.env.STILLHOUSE_KILLED;
+      if (told !== undefined) { console.error(told); process.exit(65); }
+      require('fs').writeSync(2, 'out of breath\\n'); process.kill(process.pid, 'SIGKILL');`;
+    const lost = start(script, { count: 1, onLine: (line) => void lines.push(line) }).whenLost();
+    await expect(lost).rejects.toMatchObject({ exitCode: 65 });
+    expect(lines.at(-1)).toBe('{"signal":"SIGKILL","lines":["out of breath"]}');
+  });
+
   it('starts one again that was killed, and not for ever', async () => {
     await expect(start(`process.kill(process.pid, 'SIGKILL')`).whenLost()).rejects.toMatchObject({
       message: expect.stringMatching(

@@ -16,7 +16,13 @@ import { BufferPool } from '../../../coordinator/exchange/buffers.js';
 import { Snapshots } from '../../../coordinator/store/snapshots.js';
 import { sourceOf } from '../../../coordinator/store/state-copy.js';
 import { decodeDown, encodeFrame, type Frame } from '../../../shared/protocol/codec.js';
-import { closeCodes, protocolVersion, type DownMessage, type UpMessage } from '../../../shared/protocol/messages.js';
+import {
+  closeCodes,
+  protocolVersion,
+  type DownMessage,
+  type Up,
+  type UpMessage,
+} from '../../../shared/protocol/messages.js';
 import { planReplica } from '../../../shared/replica/plan.js';
 import { Replica } from '../../../shared/replica/replica.js';
 import { systemTimers } from '../../../shared/timers.js';
@@ -77,7 +83,7 @@ interface Rig {
   readonly posted: UntimedEvent[];
   readonly failures: ToldFailure[];
   /** A connection of the process with that name. */
-  readonly connect: (worker: string) => DeafChannel;
+  readonly connect: (worker: string, before?: Up<'hello'>['before']) => DeafChannel;
 }
 
 interface RigOptions {
@@ -135,7 +141,7 @@ async function rigOf(steps: readonly number[], trace?: RunTrace, options: RigOpt
     },
   });
   const device = { backend: 'wasm' as const, gpu: null, threads: 1, host: 'test', pid: 1, version: '0' };
-  const connect = (worker: string): DeafChannel => {
+  const connect = (worker: string, before?: Up<'hello'>['before']): DeafChannel => {
     const channel = new DeafChannel();
     workers.connect(channel);
     channel.say({
@@ -148,6 +154,7 @@ async function rigOf(steps: readonly number[], trace?: RunTrace, options: RigOpt
       recipeDigest: null,
       held: null,
       device,
+      ...(before === undefined ? {} : { before }),
     });
     return channel;
   };
@@ -241,6 +248,18 @@ describe('a worker that has failed', () => {
       ['w1', 'bad model'],
       ['w2', 'out of memory'],
     ]);
+  });
+
+  it('is shown by whoever takes its place, where it was killed', async () => {
+    const { workers, said, failures, connect } = await rigOf([]);
+    connect('next', { signal: 'SIGKILL', lines: ['opening', 'out of breath'] });
+    expect(said).toEqual([
+      'w1 (test) is the first to fail, with 137: the process before it was killed by SIGKILL; what it said last:',
+      '  opening',
+      '  out of breath',
+    ]);
+    expect(workers.firstFailure).toMatchObject({ worker: 'w1', code: 137 });
+    expect(failures).toHaveLength(1);
   });
 
   it('is journalled and said so many times at most, whoever comes and fails', async () => {

@@ -19,7 +19,7 @@ export const spec = specOf(size);
 export const recipe = recipeOf({
   optimizer: { name: 'adamw', learningRate: 0.05, weightDecay: 0.01, clipNorm: 1, ema: 0.1 },
 });
-const planOf = (compression: Compression): ReplicaPlan => planReplica(spec, recipe.optimizer, compression);
+export const planOf = (compression: Compression): ReplicaPlan => planReplica(spec, recipe.optimizer, compression);
 
 /** Memories are made once and used again: thousands of runs need a few dozen. */
 const unused = new Map<string, Replica[]>();

@@ -44,6 +44,25 @@ export interface WorkerPlan {
    */
   readonly fault: 'none' | (typeof workerFaults)[number];
   readonly chance: number;
+  /** The relay that it goes to first, by its number; absent: none. */
+  readonly relay?: number;
+}
+
+/**
+ * What happens to a relay, in the life in which it falls. `killRelay`: it dies, and another takes its place after so long.
+ * `cutRelay`: its connection upwards breaks. `muteRelay`: nothing comes up on that connection any more. `stallRelay`: the
+ * bytes of its contributions do not come for so long.
+ */
+export interface RelayStrike {
+  readonly kind: 'killRelay' | 'cutRelay' | 'muteRelay' | 'stallRelay';
+  readonly atMs: number;
+  readonly downMs: number;
+}
+
+export interface RelayPlan {
+  readonly strikes: readonly RelayStrike[];
+  /** Whether it offers each contribution twice. */
+  readonly repeats: boolean;
 }
 
 export interface Crash {
@@ -61,6 +80,8 @@ export interface Plan {
   readonly seed: number;
   readonly units: readonly { readonly kind: 'train' | 'evaluate'; readonly microBatches: number }[];
   readonly workers: readonly WorkerPlan[];
+  /** Relays between workers and coordinator; absent: none. */
+  readonly relays?: readonly RelayPlan[];
   /** Of the coordinator, each in the life in which it falls. */
   readonly crashes: readonly Crash[];
   readonly snapshotEvery: number;

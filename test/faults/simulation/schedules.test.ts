@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest';
 import type { CommitLine, EvaluationLine, JournalLine } from '../../../coordinator/store/journal.js';
 import { compressions } from '../../../shared/compression.js';
 import { oracle } from './arithmetic.js';
-import { teacherNames, type Crash, type Plan, type WorkerPlan } from './plan.js';
+import { teacherNames, type Crash, type Plan, type RelayPlan, type WorkerPlan } from './plan.js';
 import { simulate, type Result } from './simulation.js';
 
 const asked = process.env.STILLHOUSE_SCHEDULES;
@@ -58,6 +58,18 @@ function crashesOf(...kinds: Crash['kind'][]): fc.Arbitrary<Crash[]> {
     { maxLength: 4 },
   );
 }
+
+const relayPlans: fc.Arbitrary<RelayPlan> = fc.record({
+  strikes: fc.array(
+    fc.record({
+      kind: fc.constantFrom('killRelay' as const, 'cutRelay' as const, 'muteRelay' as const, 'stallRelay' as const),
+      atMs: fc.integer({ min: 0, max: 20_000 }),
+      downMs: fc.integer({ min: 0, max: 8000 }),
+    }),
+    { maxLength: 4 },
+  ),
+  repeats: fc.boolean(),
+});
 
 interface Wish {
   readonly workers: fc.Arbitrary<WorkerPlan[]>;
@@ -195,6 +207,30 @@ describe.runIf(given === undefined)('any schedule', () => {
       'resync',
       'stallUpload',
       'turnedAway',
+    );
+  });
+
+  it('comes to the bits of the oracle through relays that die, are cut off, fall silent, hold bytes back or repeat themselves, whoever else dies', async () => {
+    const seen = fired();
+    const workers = fc
+      .tuple(
+        withOneHealthy('die', 'mute', 'hang', 'repeat', 'lose', 'stallUpload'),
+        fc.array(fc.nat(2), { minLength: 7, maxLength: 7 }),
+      )
+      .map(([all, under]) => all.map((worker, i) => ({ ...worker, relay: under[i] ?? 0 })));
+    const crashes = crashesOf('kill', 'lostLog', 'stop');
+    const behind = fc
+      .tuple(plans({ workers, crashes }), relayPlans, relayPlans)
+      .map(([plan, ...relays]) => ({ ...plan, relays }));
+    await inEvery(behind, 300, async (plan) => {
+      const result = await simulate(plan);
+      result.fired.forEach((what) => seen.add(what));
+      expectUndisturbed(result);
+    });
+    expectFired(
+      seen,
+      ...['relayed', 'relayGoesOn', 'unbuilt', 'killRelay', 'cutRelay', 'muteRelay', 'stallRelay'],
+      ...['kill', 'wentBack', 'stopped', 'die', 'mute', 'hang', 'repeat', 'lose', 'stallUpload'],
     );
   });
 

@@ -13,8 +13,9 @@ import type { CheckedCore } from './checked-core.js';
 import { CoordinatorProcess } from './coordinator-process.js';
 import { Disk } from './disk.js';
 import type { Crash, Plan } from './plan.js';
-import { unitsOf } from './prepared-plan.js';
+import { preparedRunOf, unitsOf } from './prepared-plan.js';
 import { RandomStream } from './random-stream.js';
+import { SimulatedRelay } from './simulated-relay.js';
 import { SimulatedWorker } from './simulated-worker.js';
 import { VirtualClock } from './virtual-time.js';
 
@@ -57,6 +58,7 @@ class Simulation {
   readonly #fired = new Set<string>();
   readonly #nonces = new Map<string, number>();
   readonly #workers: SimulatedWorker[];
+  readonly #relays: SimulatedRelay[];
   #coordinator: CoordinatorProcess | null = null;
   #core: CheckedCore | null = null;
   #outcome: Outcome | null = null;
@@ -86,7 +88,19 @@ class Simulation {
       coordinator: () => this.#coordinator,
       fired: (fault: string) => void this.#fired.add(fault),
     };
-    this.#workers = plan.workers.map((worker, i) => new SimulatedWorker(`p${i}`, worker, world));
+    const { manifest } = preparedRunOf(plan, this.#units);
+    const onBug = (error: unknown): void => void (this.#bug = asError(error));
+    this.#relays = (plan.relays ?? []).map(
+      (relay, i) => new SimulatedRelay(`r${i}`, relay, { ...world, manifest, onBug }),
+    );
+    this.#workers = plan.workers.map((worker, i) => {
+      const relay = this.#relays[worker.relay ?? NaN];
+      return new SimulatedWorker(
+        `p${i}`,
+        worker,
+        relay === undefined ? world : { ...world, coordinator: () => relay.whom() },
+      );
+    });
     for (const crash of plan.crashes) this.#clock.in(crash.atMs, () => this.#strike(crash));
     const { stopMs } = plan;
     if (stopMs !== null) this.#clock.in(stopMs, () => this.#coordinator?.stop());
@@ -110,7 +124,7 @@ class Simulation {
 
   free(): void {
     giveReplica(this.#replica);
-    for (const worker of this.#workers) worker.free();
+    for (const one of [...this.#workers, ...this.#relays]) one.free();
   }
 
   #start(): void {

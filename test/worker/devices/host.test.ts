@@ -45,6 +45,14 @@ describe('a worker for each device', () => {
     expect((await host(text, { devices: [gpu(0), gpu(1), gpu(2)] })).code).toBe(79);
   });
 
+  it('that is killed has the next one told by what, and what it said last', async () => {
+    const text = `const told = process.env.STILLHOUSE_KILLED;
+      if (told !== undefined) console.error(told);
+      else { require('fs').writeSync(2, 'out of breath\\n'); process.kill(process.pid, 'SIGKILL'); }`;
+    const { lines } = await host(text, {});
+    expect(lines.at(-1)).toBe('gpu 0: {"signal":"SIGKILL","lines":["out of breath"]}');
+  });
+
   it('is told of a stop', async () => {
     const text =
       'process.on("SIGTERM", () => process.exit(75)); setInterval(() => undefined, 1000); console.error("up")';
