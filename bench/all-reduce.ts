@@ -1,14 +1,15 @@
 /**
  * node dist/bench/all-reduce.js [--parameters 25000000] [--steps 20] [--compression none,bf16,int8] [--out DIR]
- * [--json] [--planes memory,socket] [--python PYTHON]
+ * [--json] [--planes memory,socket] [--workers 2] [--no-log] [--python PYTHON]
  *
- * What a step costs beside its computation: the real coordinator and two real worker processes on loopback, with a
+ * What a step costs beside its computation: the real coordinator and real worker processes on loopback, with a
  * student of 25 million parameters whose gradient is there after a second of sleep (one worker alone would be given all
- * of what costs nothing). Each step both workers send all of it, the coordinator adds the two, sends the sum to both,
- * applies it by SGD and stores it; the workers apply it. Milliseconds are between commits, by the journal, less the
- * sleep; and of the processors' time (all threads) a step, which a busy machine changes less, with
- * the share of it for which garbage collections stop a thread. The log lies in DIR (default: a temporary folder). With a
- * Python that has PyTorch, gloo's all-reduce of as many float32 is measured beside it.
+ * of what costs nothing). Each step every worker sends all of it, the coordinator adds them, sends the sum to all,
+ * applies it by SGD and stores it (`--no-log`: as `log.gradients: false` does, in memory alone); the workers apply it.
+ * Milliseconds are between commits, by the journal, less the sleep; and of the processors' time (all threads) a step,
+ * which a busy machine changes less, with the share of it for which garbage collections stop a thread. The log lies in
+ * DIR (default: a temporary folder). With a Python that has PyTorch, gloo's all-reduce of as many float32 is measured
+ * beside it.
  */
 import { execFileSync, fork, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -35,7 +36,6 @@ import { runWorker } from '../worker/worker.js';
 import { GcMeter } from './gc-meter.js';
 import { commitsOf } from './programs.js';
 
-const workers = 2;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { values } = parseArgs({
   options: {
@@ -45,11 +45,15 @@ const { values } = parseArgs({
     out: { type: 'string' },
     json: { type: 'boolean', default: false },
     planes: { type: 'string', default: planeNames.join() },
+    workers: { type: 'string', default: '2' },
+    'no-log': { type: 'boolean', default: false },
     python: { type: 'string' },
     worker: { type: 'string' },
     cache: { type: 'string', default: '' },
   },
 });
+
+const workers = Number(values.workers);
 
 /** More than sending takes, so that each worker is given one micro-batch. */
 const sleepMs = 1000;
@@ -123,6 +127,7 @@ function runOf(parameters: number, steps: number, compression: Compression): Pre
     batch: { size: workers, micro: 1 },
     steps,
     compression,
+    log: { gradients: !values['no-log'] },
     snapshots: { everySteps: 1_000_000, everySeconds: 1_000_000 },
   });
   const student: StudentSpec = {

@@ -21,7 +21,7 @@ import type { Unit } from '../decide/types.js';
 import { nothingApplied, type CommitLine, type EvaluationLine, type JournalLine } from '../store/journal.js';
 import type { Journal } from '../store/journal-file.js';
 import type { KeptCommits } from '../store/kept-commits.js';
-import { expectOwnState } from '../store/self-check.js';
+import { expectOwnHash } from '../store/self-check.js';
 import type { BufferPool } from './buffers.js';
 import { timed, type RunTrace } from '../trace/run-trace.js';
 
@@ -101,17 +101,14 @@ export class Committer {
    * fails
    */
   async commitTraining(request: CommitRequest): Promise<CommitLine> {
-    const { replica, contributions, trace } = this.#options;
+    const { contributions, trace } = this.#options;
     const place = { step: request.unit.step };
     const content = request.slot === null ? null : contributions.take(request.slot);
     const { live, skip } = timed(trace, 'reduce', place, () => this.#reduce(request, content));
     this.#options.broadcast.hold(live);
     live.retired?.pin();
     if (live.bytes.length > limits.pieceBytes) await new Promise(setImmediate);
-    timed(trace, 'apply', place, () => {
-      expectOwnState(replica, this.#position);
-      this.#apply(live, content?.buffer ?? null);
-    });
+    timed(trace, 'apply', place, () => this.#apply(live, content?.buffer ?? null));
     const line = this.#line(request, content?.sums ?? {}, skip);
     if (live.retired === null && content !== null && content.buffer !== null) this.#options.pool.give(content.buffer);
     await timed(trace, 'fsync', place, () => this.#store(live, line));
@@ -154,7 +151,7 @@ export class Committer {
     content: Content | null,
   ): { live: LiveCommit; skip: string | undefined } {
     const buffer = content?.buffer ?? null;
-    const squares = buffer === null ? 0 : this.#options.replica.slotSquares(buffer);
+    const squares = buffer === null ? 0 : (content?.facts?.squares ?? this.#options.replica.slotSquares(buffer));
     const why = skip ? reason || 'skipped' : this.#reasonToSkip({ unit, skips }, buffer, squares);
     if (content === null || buffer === null || why !== undefined) {
       const head: CommitHead = {
@@ -205,7 +202,7 @@ export class Committer {
     const isSmall = view.length <= limits.pieceBytes;
     // A small commit is cheaper to copy than to keep its buffer from being used again.
     const bytes = isSmall ? view.slice() : view;
-    const hashes = replica.hashPieces(content.buffer);
+    const hashes = replica.hashPieces(content.buffer, undefined, content.facts?.hashes);
     const head: CommitHead = {
       step: unit.step,
       unit: index,
@@ -220,7 +217,10 @@ export class Committer {
 
   #apply(live: LiveCommit, buffer: number | null): void {
     const { replica } = this.#options;
-    this.#position = applyCommit(replica, this.#position, { commit: live.head, slot: buffer });
+    const { step, stateHash } = this.#position;
+    this.#position = applyCommit(replica, this.#position, { commit: live.head, slot: buffer }, (found) =>
+      expectOwnHash(found, { step, stateHash }),
+    );
     if (isDue('flip')) replica.weights[0] = (replica.weights[0] ?? 0) + 1;
   }
 

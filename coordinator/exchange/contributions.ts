@@ -5,6 +5,7 @@
 import { mergeContributions, type Sums } from '../../shared/replica/reduction/contribution.js';
 import type { PooledMoments } from '../../shared/replica/reduction/moments.js';
 import type { Replica } from '../../shared/replica/replica.js';
+import type { SlotFacts } from '../../shared/replica/slot-facts.js';
 import type { Slot } from '../decide/types.js';
 import type { BufferPool } from './buffers.js';
 
@@ -14,6 +15,8 @@ export interface Content {
   buffer: number | null;
   sums: Sums;
   moments: PooledMoments | null;
+  /** What was taken of the bytes in the buffer when they came there; null for what is to be taken when it is needed. */
+  facts: SlotFacts | null;
   /** The core needs this slot no longer; whoever fills it stops. */
   isFreed: boolean;
 }
@@ -57,10 +60,17 @@ export class Contributions {
       { ...right, hasGradient: right.buffer !== null },
       this.#replica.plan.norms,
     );
-    if (left.buffer !== null && right.buffer !== null) this.#replica.addSlots(left.buffer, right.buffer);
-    if (left.buffer === null) [left.buffer, right.buffer] = [right.buffer, null];
+    if (left.buffer !== null && right.buffer !== null) left.facts = this.#add(left.buffer, right.buffer);
+    else if (left.buffer === null) [left.buffer, right.buffer, left.facts] = [right.buffer, null, right.facts];
     [left.sums, left.moments] = [merged.sums, merged.moments];
     this.free(from);
+  }
+
+  /** Where nothing else is here or on its way, the sum is most likely the root's, which goes out next. */
+  #add(into: number, from: number): SlotFacts | null {
+    if (this.#contents.size === 2) return this.#replica.addSlotsHashed(into, from);
+    this.#replica.addSlots(into, from);
+    return null;
   }
 
   /** Takes the content out; its buffer is the caller's to give back. */
@@ -81,7 +91,7 @@ export class Contributions {
 
   #open(slot: Slot, sums: Sums): Content {
     if (this.#contents.has(slot)) throw new Error(`slot ${slot} is in use`);
-    const content: Content = { buffer: null, sums, moments: null, isFreed: false };
+    const content: Content = { buffer: null, sums, moments: null, facts: null, isFreed: false };
     this.#contents.set(slot, content);
     return content;
   }

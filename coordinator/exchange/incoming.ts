@@ -9,6 +9,7 @@ import type { Up } from '../../shared/protocol/messages.js';
 import { contributionBytes, type Sums } from '../../shared/replica/reduction/contribution.js';
 import type { Block } from '../../shared/replica/reduction/tree.js';
 import type { Replica } from '../../shared/replica/replica.js';
+import type { IncomingSlot } from '../../shared/replica/slot-facts.js';
 import type { Content, Contributions } from './contributions.js';
 import type { Slot, Unit } from '../decide/types.js';
 import { samplesIn } from '../plan/samples-in.js';
@@ -39,6 +40,8 @@ interface OpenLease {
   content: Content | null;
   /** The bytes that are being pulled; null before the pull and once all are here. */
   receiver: PlaneReceiver | null;
+  /** What the buffer takes them in by, as long. */
+  arriving: IncomingSlot | null;
   /** Its contribution is in: nothing more is taken for it, unless it is to be pulled once more. */
   isSettled: boolean;
 }
@@ -57,7 +60,7 @@ export class IncomingContributions {
     // One of the open unit may have to be pulled once more while the next one is leased ahead.
     for (const [id, open] of this.#leases)
       if (open.isSettled && open.unit.step < unit.step - 1) this.#leases.delete(id);
-    const nothing = { offer: null, inline: null, content: null, receiver: null } as const;
+    const nothing = { offer: null, inline: null, content: null, receiver: null, arriving: null } as const;
     this.#leases.set(lease, { unit, block, ...nothing, isSettled: false });
   }
 
@@ -120,11 +123,13 @@ export class IncomingContributions {
     open.content = this.#options.contributions.begin(slot, (content, buffer) => {
       const { replica, plane } = this.#options;
       const target = replica.slotBytes(buffer);
+      const arriving = replica.incoming(buffer);
       if (inline !== null) {
         target.set(inline);
-        return this.#verify(lease, content, { offer, digest: replica.hashPiece(target) });
+        return this.#verify(lease, content, { offer, digest: arriving.take(target), arriving });
       }
-      open.receiver = plane.receive(target, (piece) => replica.hashPiece(piece));
+      open.arriving = arriving;
+      open.receiver = plane.receive(target, (piece) => arriving.take(piece));
       this.#options.sendPull(lease, open.unit);
     });
   }
@@ -147,8 +152,9 @@ export class IncomingContributions {
     if (open.offer === null || open.content === null || open.content.isFreed) return false;
     if (open.receiver.accept(message, payload)) {
       const { digest } = open.receiver;
-      open.receiver = null;
-      this.#verify(message.lease, open.content, { offer: open.offer, digest });
+      const { arriving, offer } = open;
+      [open.receiver, open.arriving] = [null, null];
+      if (arriving !== null) this.#verify(message.lease, open.content, { offer, digest, arriving });
     }
     return true;
   }
@@ -157,19 +163,24 @@ export class IncomingContributions {
   #verify(
     lease: number,
     content: Content,
-    { offer, digest }: { readonly offer: Up<'offer'>; readonly digest: string },
+    {
+      offer,
+      digest,
+      arriving,
+    }: { readonly offer: Up<'offer'>; readonly digest: string; readonly arriving: IncomingSlot },
   ): void {
     const { replica } = this.#options;
     if (content.buffer === null) throw new Error(`lease ${lease} has no buffer`);
     if (digest !== offer.digest) {
       return this.#fail(lease, { type: 'failed', lease, reason: 'the bytes are not those of their digest' });
     }
-    const squares = replica.finiteSquares(content.buffer);
-    if (squares === null) return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
+    const facts = arriving.finish();
+    if (facts === null) return this.#fail(lease, { type: 'failed', lease, reason: 'the gradient is not finite' });
+    content.facts = facts;
     content.sums = offer.sums;
     content.moments = replica.readMoments(content.buffer, offer.momentCounts);
     const { unit, block } = this.#get(lease);
-    const norm = Math.sqrt(squares) / samplesIn(unit, block);
+    const norm = Math.sqrt(facts.squares) / samplesIn(unit, block);
     this.#options.onEvent({ type: 'received', lease, norm });
   }
 

@@ -4,6 +4,7 @@
  */
 import { counted } from '../../shared/counted.js';
 import { exitCodes, UserError } from '../../shared/errors.js';
+import type { ReplicaPosition } from '../../shared/replica/apply-commit.js';
 import type { Replica } from '../../shared/replica/replica.js';
 
 /** The coordinator's replica is not what its commits have brought it to: it is to be rebuilt from snapshot and log. */
@@ -14,11 +15,12 @@ export class StateLost extends UserError {
 }
 
 /** @throws StateLost when the replica is not in the state to which `step` commits have brought it */
-export function expectOwnState(
-  replica: Replica,
-  { step, stateHash }: { readonly step: number; readonly stateHash: string },
-): void {
-  const found = replica.hashState();
+export function expectOwnState(replica: Replica, position: ReplicaPosition): void {
+  expectOwnHash(replica.hashState(), position);
+}
+
+/** @throws StateLost when a state of this hash is not the one to which `step` commits have brought the replica */
+export function expectOwnHash(found: string, { step, stateHash }: ReplicaPosition): void {
   if (found === stateHash) return;
   throw new StateLost(
     `the coordinator's own replica has changed in memory: its state after ${counted(step, 'step')} is ${found} and was ${stateHash}; nothing was committed from it`,

@@ -36,6 +36,8 @@ export function expectNext(step: number, position: Pick<ReplicaPosition, 'step'>
  * @param at where the replica stands
  * @param slot the slot that holds the commit's bytes, gradient and moments, in the commit's own encoding; not read when
  * the commit has none, as a skip
+ * @param judge is told the hash of the state that the commit was applied to; what it throws is thrown here, and may
+ * leave a replica that is of no use any more
  * @returns where the replica stands then, with the hash of its whole state
  * @throws ProtocolError when the commit is not the replica's next one; nothing has changed then
  */
@@ -43,11 +45,16 @@ export function applyCommit(
   replica: Replica,
   at: Pick<ReplicaPosition, 'step'>,
   { commit, slot }: { readonly commit: CommitHeader; readonly slot: number | null },
+  judge?: (stateHash: string) => void,
 ): ReplicaPosition {
   const { step, scalars, compression, bytes, momentCounts } = commit;
   expectNext(step, at);
-  if (bytes === 0) replica.apply(scalars, { slot: null, moments: null });
-  else if (slot === null) throw new Error(`the ${bytes} bytes of the commit of step ${step} lie in no slot`);
-  else replica.apply(scalars, { slot, moments: replica.readMoments(slot, momentCounts, compression), compression });
-  return { step: step + 1, stateHash: replica.hashState() };
+  if (bytes !== 0 && slot === null) throw new Error(`the ${bytes} bytes of the commit of step ${step} lie in no slot`);
+  const body =
+    bytes === 0 || slot === null
+      ? { slot: null, moments: null }
+      : { slot, moments: replica.readMoments(slot, momentCounts, compression), compression };
+  const { before, after } = replica.applyHashed(scalars, body, judge !== undefined);
+  if (before !== null) judge?.(before);
+  return { step: step + 1, stateHash: after };
 }

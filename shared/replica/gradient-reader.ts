@@ -43,22 +43,44 @@ export class GradientReader {
   read(at: number, codec: GradientCodec | null, use: UpdateRanges): void {
     if (codec === null) return use(at, this.#options.updates);
     const { window } = this.#options;
-    this.#pieces ??= piecesOf(this.#options);
-    for (const { from, to, updates } of this.#pieces) {
+    for (const { from, to, updates } of this.#inPieces()) {
+      if (updates.length === 0) continue;
       codec.decode(window, at, from, to - from);
       // `use` is told where the whole gradient would begin, so that its offsets count from there.
       use(window - 4 * from, updates);
     }
   }
+
+  /**
+   * As `read`, but piece by piece also what is float32, each small enough to stay in the cache.
+   *
+   * @param around is called for every piece of the gradient, in order, and calls what reads it, which is `use`
+   */
+  readPieces(at: number, codec: GradientCodec | null, use: UpdateRanges, around: AroundPiece): void {
+    const { window } = this.#options;
+    for (const { from, to, updates } of this.#inPieces()) {
+      around(from, to, () => {
+        if (updates.length === 0) return;
+        if (codec === null) return use(at, updates);
+        codec.decode(window, at, from, to - from);
+        use(window - 4 * from, updates);
+      });
+    }
+  }
+
+  #inPieces(): readonly Piece[] {
+    return (this.#pieces ??= piecesOf(this.#options));
+  }
 }
 
-/** The pieces that hold something that moves. */
+/** Takes the piece of the floats [from, to). */
+export type AroundPiece = (from: number, to: number, use: () => void) => void;
+
 function piecesOf({ updates, floats, windowFloats }: GradientReaderOptions): Piece[] {
-  const pieces = Array.from({ length: Math.ceil(floats / windowFloats) }, (_, i): Piece => {
+  return Array.from({ length: Math.ceil(floats / windowFloats) }, (_, i): Piece => {
     const [from, to] = [i * windowFloats, Math.min((i + 1) * windowFloats, floats)];
     return { from, to, updates: updatesIn(updates, from, to) };
   });
-  return pieces.filter((piece) => piece.updates.length > 0);
 }
 
 /** The parts of update ranges that lie in [from, to). */

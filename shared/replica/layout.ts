@@ -3,6 +3,7 @@ import { compressions, type Compression } from '../compression.js';
 import type { ReplicaPlan } from './plan.js';
 import { contributionBytes } from './reduction/contribution.js';
 import { blockFloats } from './reduction/encoding.js';
+import { scratchBytes } from './running.js';
 
 /** Byte offsets in the memory, all multiples of 16. */
 export interface ReplicaLayout {
@@ -30,6 +31,8 @@ export interface ReplicaLayout {
    * Where slots hold rounded gradients: a micro-batch's own gradient in float32, before it is rounded into its slot.
    */
   readonly leaf: number;
+  /** What hashes and sums in the making are kept in (running.ts). */
+  readonly scratch: number;
   /** Length of the whole memory in bytes. */
   readonly end: number;
 }
@@ -52,6 +55,7 @@ export function layoutReplica(plan: ReplicaPlan, slots: number): ReplicaLayout {
   const window = lastSlot + Math.max(...compressions.map((compression) => strideOf(plan, compression)));
   const windowFloats = Math.min(maximumWindowFloats, plan.gradientFloats);
   const leaf = window + 4 * windowFloats;
+  const scratch = leaf + (plan.compression === 'none' ? 0 : strideOf(plan, 'none'));
   return {
     weights: 0,
     moments: Array.from({ length: plan.moments }, (_, i) => region * (i + 1)),
@@ -64,7 +68,8 @@ export function layoutReplica(plan: ReplicaPlan, slots: number): ReplicaLayout {
     window,
     windowFloats,
     leaf,
-    end: leaf + (plan.compression === 'none' ? 0 : strideOf(plan, 'none')),
+    scratch,
+    end: scratch + scratchBytes,
   };
 }
 

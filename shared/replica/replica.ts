@@ -4,7 +4,7 @@
  * number of threads may attach to the same memory; who may touch state and slots when is for their owner to arrange.
  */
 import type { Compression } from '../compression.js';
-import type { CommitScalars } from '../protocol/messages.js';
+import { limits, type CommitScalars } from '../protocol/messages.js';
 import { GradientReader } from './gradient-reader.js';
 import { loadKernels, type Kernels } from './kernels/kernels.js';
 import { createMemory } from './kernels/memory.js';
@@ -16,6 +16,8 @@ import type { ReplicaPlan } from './plan.js';
 import { contributionBytes, momentsView, readMoments, writeMoments } from './reduction/contribution.js';
 import { codecOf, type GradientCodec } from './reduction/encoding.js';
 import type { PooledMoments } from './reduction/moments.js';
+import { RunningHash, runningPlace, RunningSquares, type RunningPlace } from './running.js';
+import { addHashed, gradientAlone, type IncomingSlot, type SlotFacts } from './slot-facts.js';
 import { copyWeights, putWeights, type WeightRegions } from './weights-by-name.js';
 
 /** How many slots a replica has, and the memory that it lies in. */
@@ -36,6 +38,13 @@ export interface CommitBody {
   readonly compression?: Compression;
 }
 
+/** Hashes of the state, 16 hex digits each. */
+export interface StateHashes {
+  /** Null where it was not asked for. */
+  readonly before: string | null;
+  readonly after: string;
+}
+
 /** One replica of the student in one shared memory. */
 export class Replica implements WeightRegions {
   readonly plan: ReplicaPlan;
@@ -54,6 +63,7 @@ export class Replica implements WeightRegions {
   readonly #codec: GradientCodec | null;
   readonly #reader: GradientReader;
   readonly #statistics: Float32Array;
+  readonly #running: RunningPlace;
 
   /**
    * @throws UserError 65 when state and slots exceed one memory, 69 when the machine does not give it
@@ -74,6 +84,7 @@ export class Replica implements WeightRegions {
     this.moving = this.#floats(this.#layout.moving, plan.movingFloats);
     this.ema = plan.hasEma ? this.#floats(this.#layout.ema, plan.gradientFloats) : undefined;
     this.#statistics = this.#floats(this.#layout.statistics, plan.movingFloats);
+    this.#running = runningPlace(this.#kernels, this.memory, this.#layout.scratch);
   }
 
   // The state
@@ -117,7 +128,47 @@ export class Replica implements WeightRegions {
       const codec = compression === this.plan.compression ? this.#codec : this.#codecOf(compression);
       this.#reader.read(this.#slotAt(slot), codec, updateOf(this.plan, { kernels, layout, scalars }));
     }
-    if (moments !== null) moveMovingValues(this.plan.norms, moments, { kernels, layout, statistics: this.#statistics });
+    this.#moveMoving(moments);
+  }
+
+  /**
+   * As `apply`, with the hash of the state that it comes to, which is taken as the weights are moved.
+   *
+   * @param isBefore whether the hash of the state before is wanted too; where the optimizer keeps nothing but weights it
+   * costs no pass of its own, and is known once the state has moved
+   */
+  applyHashed(scalars: CommitScalars, body: CommitBody, isBefore: boolean): StateHashes {
+    const { moments: kept, hasEma, gradientFloats, stateBytes } = this.plan;
+    const { slot, moments, compression = this.plan.compression } = body;
+    const isAlone = kept === 0 && !hasEma;
+    const earlier = isBefore && (scalars.skip || slot === null || !isAlone) ? this.hashState() : null;
+    if (scalars.skip || slot === null) {
+      this.apply(scalars, body);
+      return { before: earlier, after: this.hashState() };
+    }
+    const [kernels, layout, { hash, otherHash }] = [this.#kernels, this.#layout, this.#running];
+    const update = updateOf(this.plan, { kernels, layout, scalars });
+    const after = new RunningHash(kernels, hash);
+    const before = isBefore && isAlone ? new RunningHash(kernels, otherHash) : null;
+    const codec = compression === this.plan.compression ? this.#codec : this.#codecOf(compression);
+    // The weights are the beginning of the state. A hash takes its parts by whole multiples of 128 bytes.
+    const end = Math.floor((4 * gradientFloats) / 128) * 128;
+    let was = earlier;
+    this.#reader.readPieces(this.#slotAt(slot), codec, update, (from, to, move) => {
+      const bytes = Math.min(4 * to, end) - 4 * from;
+      before?.add(4 * from, bytes);
+      if (before !== null && to === gradientFloats) was = before.close(end, stateBytes - end);
+      move();
+      after.add(4 * from, bytes);
+    });
+    this.#moveMoving(moments);
+    return { before: was, after: after.close(end, stateBytes - end) };
+  }
+
+  #moveMoving(moments: PooledMoments | null): void {
+    if (moments === null) return;
+    const [kernels, layout, statistics] = [this.#kernels, this.#layout, this.#statistics];
+    moveMovingValues(this.plan.norms, moments, { kernels, layout, statistics });
   }
 
   // Gradients in slots
@@ -137,9 +188,14 @@ export class Replica implements WeightRegions {
     return new Uint8Array(this.memory.buffer, this.#slotAt(i), contributionBytes(this.plan, compression));
   }
 
-  /** Hashes of the pieces of the slot's contribution bytes (piece-hash.ts). */
-  hashPieces(i: number, compression?: Compression): string[] {
-    return pieceHashes(this.slotBytes(i, compression), (piece) => this.hashPiece(piece));
+  /**
+   * Hashes of the pieces of the slot's contribution bytes (piece-hash.ts).
+   *
+   * @param known those of its first pieces, which are not taken again
+   */
+  hashPieces(i: number, compression?: Compression, known: readonly string[] = []): string[] {
+    const rest = this.slotBytes(i, compression).subarray(known.length * limits.pieceBytes);
+    return [...known, ...pieceHashes(rest, (piece) => this.hashPiece(piece))];
   }
 
   /** The digest of an offer or a commit whose bytes are the slot's, by the hashes of its pieces. */
@@ -157,6 +213,42 @@ export class Replica implements WeightRegions {
   addSlots(into: number, from: number): void {
     if (this.#codec === null) this.#kernels.add(this.#slotAt(into), this.#slotAt(from), this.plan.gradientFloats);
     else this.#codec.add(this.#slotAt(into), this.#slotAt(from));
+  }
+
+  /**
+   * As `addSlots`, with what is to be known of the sum before it is committed, taken while each part of it is in the
+   * processor's cache; null where gradients are rounded, which it is not taken of.
+   */
+  addSlotsHashed(into: number, from: number): SlotFacts | null {
+    if (this.#codec !== null) {
+      this.addSlots(into, from);
+      return null;
+    }
+    const { plan } = this;
+    const [kernels, running, { windowFloats }] = [this.#kernels, this.#running, this.#layout];
+    const places = { into: this.#slotAt(into), from: this.#slotAt(from) };
+    return addHashed({ plan, kernels, running, partFloats: windowFloats }, places);
+  }
+
+  /** Begins to take a contribution into a slot: of each piece is taken at once what is to be known of it. */
+  incoming(i: number): IncomingSlot {
+    const at = this.#slotAt(i);
+    const hashes: string[] = [];
+    const squares = this.#codec === null ? new RunningSquares(this.#running, this.plan.updates, at) : null;
+    let bytes = 0;
+    return {
+      take: (piece) => {
+        const hash = this.hashPiece(piece);
+        hashes.push(hash);
+        bytes += piece.length;
+        squares?.advance(Math.min(Math.floor(bytes / 4), this.plan.gradientFloats));
+        return hash;
+      },
+      finish: () => {
+        const sum = this.#finite(i, squares?.sum ?? this.slotSquares(i));
+        return sum === null ? null : { hashes: gradientAlone(this.plan, hashes), squares: sum };
+      },
+    };
   }
 
   /** Makes gradient and moments zero. */
@@ -181,7 +273,10 @@ export class Replica implements WeightRegions {
    * all float32 that it is of are, so that one pass answers both; what moves no weight may be anything.
    */
   finiteSquares(i: number): number | null {
-    const squares = this.slotSquares(i);
+    return this.#finite(i, this.slotSquares(i));
+  }
+
+  #finite(i: number, squares: number): number | null {
     const isSound = Number.isFinite(squares) ? this.#momentsAreFinite(i) : this.slotIsFinite(i);
     return isSound ? squares : null;
   }
@@ -215,6 +310,15 @@ export class Replica implements WeightRegions {
   /** Sum of squares of the leaf's gradient of all weights that move, in float64. */
   leafSquares(i: number): number {
     return this.#squares(this.#leafAt(i), null);
+  }
+
+  /** The same where leaf and moments are finite; null where they are not. One pass where all weights move. */
+  finiteLeafSquares(i: number): number | null {
+    const squares = this.leafSquares(i);
+    const { updates, gradientFloats } = this.plan;
+    const isAll = updates.reduce((sum, { floats }) => sum + floats, 0) === gradientFloats;
+    const isSound = isAll && Number.isFinite(squares) ? this.#momentsAreFinite(i) : this.leafIsFinite(i);
+    return isSound ? squares : null;
   }
 
   /** Hash of the leaf, in float32, and of the moments in its slot: the same however gradients are rounded. */

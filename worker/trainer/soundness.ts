@@ -28,7 +28,8 @@ function badSum({ sums }: GradientResult): string | null {
 
 function badGradient({ moments }: GradientResult, replica: Replica, slot: number): string | null {
   replica.writeMoments(slot, moments);
-  if (!replica.leafIsFinite(slot)) return 'the gradient is not finite';
-  const norm = Math.sqrt(replica.leafSquares(slot));
+  const squares = replica.finiteLeafSquares(slot);
+  if (squares === null) return 'the gradient is not finite';
+  const norm = Math.sqrt(squares);
   return norm > absurdNorm ? `the gradient's norm is ${norm.toPrecision(3)}, beyond ${absurdNorm}` : null;
 }

@@ -21,6 +21,20 @@ export interface ArrayKernels {
   hash(at: number, bytes: number): string;
 }
 
+/** The same hash and sum of squares, taken of parts that follow each other, with what is between them in the memory. */
+export interface RunningKernels {
+  /** Begins a hash, in 192 bytes at `state`. */
+  openHash(state: number): void;
+  /** Goes on by `bytes` bytes, a multiple of 128. */
+  addToHash(state: number, at: number, bytes: number): void;
+  /** The hash of `total` bytes, of which these are the last: any number. The state is of no use afterwards. */
+  closeHash(state: number, at: number, bytes: number, total: number): string;
+  /** Goes on with a sum, 64 bytes at `pairs` that are zero at first, by a multiple of 8 elements. */
+  addSquares(pairs: number, src: number, n: number): void;
+  /** The sum, with the last n elements. */
+  closeSquares(pairs: number, src: number, n: number): number;
+}
+
 /** Rounded gradients: assembly/bf16.ts and assembly/int8.ts. What is encoded or added to as int8 must start a block. */
 export interface RoundingKernels {
   /** dst (bf16) = src (float32), rounded. */
@@ -53,7 +67,7 @@ export interface UpdateKernels {
 }
 
 /** All kernels of a replica, over its memory. */
-export interface Kernels extends ArrayKernels, RoundingKernels, UpdateKernels {}
+export interface Kernels extends ArrayKernels, RunningKernels, RoundingKernels, UpdateKernels {}
 
 /** The gradient is multiplied by `clip` before anything else is done with it. */
 export interface SgdScalars {
@@ -88,7 +102,7 @@ export function loadKernels(memory: WebAssembly.Memory): Kernels {
     if (typeof value !== 'function') throw new Error(`kernels.wasm exports no ${name}: run npm run build:kernels`);
     return value;
   };
-  return { ...arrayKernels(kernel), ...roundingKernels(kernel), ...updateKernels(kernel) };
+  return { ...arrayKernels(kernel), ...runningKernels(kernel), ...roundingKernels(kernel), ...updateKernels(kernel) };
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -109,13 +123,25 @@ function arrayKernels(kernel: Lookup): ArrayKernels {
     fillZero: kernel('fillZero'),
     sumOfSquares: (src, n) => Number(sumOfSquares(src, n)),
     isFinite: (src, n) => allFinite(src, n) === 1,
-    hash: (at, bytes) => word64(hash64(at, bytes)).toString(16).padStart(16, '0'),
+    hash: (at, bytes) => hex64(hash64(at, bytes)),
   };
 }
 
-function word64(word: unknown): bigint {
-  if (typeof word !== 'bigint') throw new Error('hash64 gave no 64-bit word');
-  return BigInt.asUintN(64, word);
+function runningKernels(kernel: Lookup): RunningKernels {
+  const closeHash = kernel('closeHash');
+  const closeSquares = kernel('closeSquares');
+  return {
+    openHash: kernel('openHash'),
+    addToHash: kernel('addToHash'),
+    closeHash: (state, at, bytes, total) => hex64(closeHash(state, at, bytes, total)),
+    addSquares: kernel('addSquares'),
+    closeSquares: (pairs, src, n) => Number(closeSquares(pairs, src, n)),
+  };
+}
+
+function hex64(word: unknown): string {
+  if (typeof word !== 'bigint') throw new Error('a hash kernel gave no 64-bit word');
+  return BigInt.asUintN(64, word).toString(16).padStart(16, '0');
 }
 
 function roundingKernels(kernel: Lookup): RoundingKernels {

@@ -66,6 +66,18 @@ describe('the fold of the log', () => {
     expect(replica.hashState()).toBe(after.stateHash);
   });
 
+  it('tells its judge the state that it was applied to, be it a skip, and fails by what that throws', () => {
+    const replica = newReplica(fields);
+    for (const commit of [commitIn(replica, 0), skip]) {
+      const before = replica.hashState();
+      const judge = (found: string): void => {
+        expect(found).toBe(before);
+        throw new Error('not the state that it was');
+      };
+      expect(() => applyCommit(replica, { step: 0 }, { commit, slot: 0 }, judge)).toThrow('not the state that it was');
+    }
+  });
+
   it('without a place for the bytes of its commit is a bug', () => {
     const replica = newReplica(fields);
     const commit = commitIn(replica, 0);

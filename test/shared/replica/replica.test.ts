@@ -100,7 +100,7 @@ describe('slots', () => {
       studentOf([weightOf('d/kernel', [50_000_000])]),
       optimizerOf({ name: 'sgd', learningRate: 0.1 }),
     );
-    expect(() => new Replica(plan, { slots: 40 })).toThrow(/replica needs 8200065536 bytes/);
+    expect(() => new Replica(plan, { slots: 40 })).toThrow(/replica needs 8200065984 bytes/);
   });
 });
 

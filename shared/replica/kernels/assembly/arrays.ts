@@ -52,6 +52,42 @@ export function sumOfSquares(src: usize, n: u32): f64 {
   return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
 }
 
+/** Goes on with the four pairs of `sumOfSquares` at `pairs`, 64 bytes, zero at first, by n elements more, a multiple of 8. */
+export function addSquares(pairs: usize, src: usize, n: u32): void {
+  const end = src + ((<usize>n) << 2);
+  let p0 = v128.load(pairs);
+  let p1 = v128.load(pairs, 16);
+  let p2 = v128.load(pairs, 32);
+  let p3 = v128.load(pairs, 48);
+  for (; src < end; src += 32) {
+    const a = v128.load(src);
+    const b = v128.load(src, 16);
+    p0 = f64x2.add(p0, squareLow(a));
+    p1 = f64x2.add(p1, squareLow(high(a)));
+    p2 = f64x2.add(p2, squareLow(b));
+    p3 = f64x2.add(p3, squareLow(high(b)));
+  }
+  v128.store(pairs, p0);
+  v128.store(pairs, p1, 16);
+  v128.store(pairs, p2, 32);
+  v128.store(pairs, p3, 48);
+}
+
+/** The sum of squares whose last n elements, any multiple of 4, have not gone into the pairs at `pairs` yet. */
+export function closeSquares(pairs: usize, src: usize, n: u32): f64 {
+  const whole = n & ~7;
+  addSquares(pairs, src, whole);
+  let p0 = v128.load(pairs);
+  let p1 = v128.load(pairs, 16);
+  if (whole < n) {
+    const a = v128.load(src + ((<usize>whole) << 2));
+    p0 = f64x2.add(p0, squareLow(a));
+    p1 = f64x2.add(p1, squareLow(high(a)));
+  }
+  const sum = f64x2.add(f64x2.add(p0, p1), f64x2.add(v128.load(pairs, 32), v128.load(pairs, 48)));
+  return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+}
+
 // @ts-ignore: decorator
 @inline
 function squareLow(x: v128): v128 {
