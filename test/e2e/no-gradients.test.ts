@@ -64,7 +64,8 @@ describe('a run without gradients in its log', () => {
       expect(readdirSync(join(place.out, 'log'))).toEqual([]);
       const newest = Math.max(...snapshotsOf(place.out));
       expect(newest).toBeLessThan(reached);
-      const second = startCoordinator(place, { port });
+      // Both are waited for: one alone could be done before the other has found the new coordinator.
+      const second = startCoordinator(place, { port, expect: 2 });
       expect((await second.ended).code, second.stderr).toBe(0);
       for (const worker of workers) expect((await worker.ended).code, worker.stderr).toBe(0);
       expect(digestOf(place.out)).toBe(usual);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 
-const built = (path: string): string => JSON.stringify(fileURLToPath(new URL(`../../dist/${path}`, import.meta.url)));
+const built = JSON.stringify(fileURLToPath(new URL('../../dist/bench/built.js', import.meta.url)));
 const folder = mkdtempSync(join(tmpdir(), 'stillhouse-signals-'));
 const children: ChildProcess[] = [];
 afterAll(() => {
@@ -15,7 +15,7 @@ afterAll(() => {
 });
 
 const prelude = `
-  import { inGoodOrder, onEndAtOnce, stopInOrder } from ${built('cli/signals.js')};
+  import { fillFolder, inGoodOrder, onEndAtOnce, runCommand, stopInOrder } from ${built};
   const stays = setInterval(() => undefined, 1e6);
   onEndAtOnce((signal) => console.log('at once: ' + signal));
   const aborted = (stop) => new Promise((resolve) => stop.addEventListener('abort', () => resolve(stop.reason)));
@@ -67,8 +67,6 @@ describe('an install that is told to end', () => {
       const target = join(folder, signal, 'cpu');
       const alive = join(folder, `${signal}-alive`);
       const script = `
-      import { fillFolder } from ${built('worker/tools/install/place.js')};
-      import { runCommand } from ${built('worker/compute/backends/command.js')};
       await fillFolder(${JSON.stringify(target)}, async (scratch) => {
         const busy = 'mkdir "$0/a"; echo $$ > "$1"; echo works...; while :; do mkdir -p "$0/a"; : > "$0/a/file"; done';
         const running = runCommand('sh', ['-c', busy, scratch, ${JSON.stringify(alive)}], { showOutput: true });
