@@ -59,7 +59,9 @@ async function bundle(files, options, chunkFileNames = '[name].js') {
 }
 
 rmSync('dist', { recursive: true, force: true });
-const onNode = { platform: 'node', external: packages, plugins: [ownAddress] };
+// Constants stay where they are named, so that what is built can be read, and changed, as it was written.
+const asWritten = { inlineConst: false };
+const onNode = { platform: 'node', external: packages, plugins: [ownAddress], optimization: asWritten };
 await bundle(entries.program, onNode, 'chunks/[name].js');
 await bundle(entries.bench, onNode, 'bench/chunks/[name].js');
 await bundle(entries.page, { platform: 'browser', tsconfig: 'coordinator/page/browser/tsconfig.json' });

@@ -102,7 +102,7 @@ it('a worker of the version before is turned away with one line', async () => {
   const coordinator = await startCoordinator(source);
   // The same program, which speaks version 1 of the protocol.
   const folder = '/opt/stillhouse/dist/chunks/';
-  const change = `let found = 0; for (const name of fs.readdirSync('${folder}')) {
+  const change = `let found = 0; for (const name of fs.readdirSync('${folder}').filter((name) => name.endsWith('.js'))) {
     const text = fs.readFileSync('${folder}' + name, 'utf8'); const old = text.replace(/(protocolVersion = )\\d+/, '$11');
     if (old !== text) found += 1; fs.writeFileSync('${folder}' + name, old); }
     if (found !== 1) throw new Error(found + ' places with the version found')`;
