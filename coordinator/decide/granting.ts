@@ -36,7 +36,7 @@ export function pullNext(m: Machine): boolean {
   return true;
 }
 
-/** Of the contributions that wait for a slot, the one that may have the next; undefined where none may. */
+/** The waiting contribution that may have the next slot; undefined where none may. */
 export function nextWaiting({ work, progress }: Pick<OpenUnit, 'work' | 'progress'>): Assignment | undefined {
   const { waiting } = work;
   return waiting.get(progress.prefixEnd) ?? (progress.hasRoomForEarly ? leftmost(waiting.values()) : undefined);

@@ -38,10 +38,8 @@ interface OpenLease {
   /** The bytes that came with the offer, until the core has answered it. */
   inline: Uint8Array | null;
   content: Content | null;
-  /** The bytes that are being pulled; null before the pull and once all are here. */
-  receiver: PlaneReceiver | null;
-  /** What the buffer takes them in by, as long. */
-  arriving: IncomingSlot | null;
+  /** What takes the bytes that are being pulled, and the buffer they come to; null before the pull and once all are here. */
+  pulled: { readonly receiver: PlaneReceiver; readonly arriving: IncomingSlot } | null;
   /** Its contribution is in: nothing more is taken for it, unless it is to be pulled once more. */
   isSettled: boolean;
 }
@@ -60,7 +58,7 @@ export class IncomingContributions {
     // One of the open unit may have to be pulled once more while the next one is leased ahead.
     for (const [id, open] of this.#leases)
       if (open.isSettled && open.unit.step < unit.step - 1) this.#leases.delete(id);
-    const nothing = { offer: null, inline: null, content: null, receiver: null, arriving: null } as const;
+    const nothing = { offer: null, inline: null, content: null, pulled: null } as const;
     this.#leases.set(lease, { unit, block, ...nothing, isSettled: false });
   }
 
@@ -128,8 +126,7 @@ export class IncomingContributions {
         target.set(inline);
         return this.#verify(lease, content, { offer, digest: arriving.take(target), arriving });
       }
-      open.arriving = arriving;
-      open.receiver = plane.receive(target, (piece) => arriving.take(piece));
+      open.pulled = { arriving, receiver: plane.receive(target, (piece) => arriving.take(piece)) };
       this.#options.sendPull(lease, open.unit);
     });
   }
@@ -148,13 +145,12 @@ export class IncomingContributions {
    */
   chunk(message: Up<'chunk'>, payload: Uint8Array): boolean {
     const open = this.#leases.get(message.lease);
-    if (open === undefined || open.receiver === null) return false;
+    if (open === undefined || open.pulled === null) return false;
     if (open.offer === null || open.content === null || open.content.isFreed) return false;
-    if (open.receiver.accept(message, payload)) {
-      const { digest } = open.receiver;
-      const { arriving, offer } = open;
-      [open.receiver, open.arriving] = [null, null];
-      if (arriving !== null) this.#verify(message.lease, open.content, { offer, digest, arriving });
+    const { receiver, arriving } = open.pulled;
+    if (receiver.accept(message, payload)) {
+      open.pulled = null;
+      this.#verify(message.lease, open.content, { offer: open.offer, digest: receiver.digest, arriving });
     }
     return true;
   }

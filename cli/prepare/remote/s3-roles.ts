@@ -65,6 +65,16 @@ export class RoleKeys {
  * @returns null where nothing names one and the machine's is not to be asked for
  */
 export function roleOf(env: NodeJS.ProcessEnv, region: string): RoleSource | null {
+  const named = namedRole(env, region);
+  if (named !== null) return named;
+  if (/^(1|true|yes)$/i.test(env.AWS_EC2_METADATA_DISABLED ?? '')) return null;
+  return () => machines(env);
+}
+
+/** Whether the environment names a role, so that the machine's is not asked for. */
+export const namesRole = (env: NodeJS.ProcessEnv): boolean => namedRole(env, '') !== null;
+
+function namedRole(env: NodeJS.ProcessEnv, region: string): RoleSource | null {
   const file = given(env.AWS_WEB_IDENTITY_TOKEN_FILE);
   const role = given(env.AWS_ROLE_ARN);
   if (file !== undefined && role !== undefined) return () => webIdentity(env, { file, role, region });
@@ -73,17 +83,7 @@ export function roleOf(env: NodeJS.ProcessEnv, region: string): RoleSource | nul
   );
   if (relative !== undefined) return () => containers(env, relativeUrl(relative));
   if (full !== undefined) return () => containers(env, containerUrl(full));
-  if (/^(1|true|yes)$/i.test(env.AWS_EC2_METADATA_DISABLED ?? '')) return null;
-  return () => machines(env);
-}
-
-/** Whether the environment names a role, so that the machine's is not asked for. */
-export function namesRole(env: NodeJS.ProcessEnv): boolean {
-  return [
-    given(env.AWS_WEB_IDENTITY_TOKEN_FILE) !== undefined && given(env.AWS_ROLE_ARN) !== undefined,
-    given(env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI) !== undefined,
-    given(env.AWS_CONTAINER_CREDENTIALS_FULL_URI) !== undefined,
-  ].includes(true);
+  return null;
 }
 
 /** Hosts of containers' credentials that are asked without TLS: ECS's, and the agent of EKS's pods. */

@@ -170,7 +170,7 @@ class Tracker {
     if (ending === 'done') await this.#sendFiles(session);
   }
 
-  /** Of a run that was finished before, as its last point tells. */
+  /** When the run ended, in milliseconds since 1970: its last point tells it of a run that was finished before. */
   get #endedMs(): number {
     return this.#run.isFinished === true ? this.#newestMs : Date.now();
   }
